@@ -1,0 +1,133 @@
+//! Identifiers: small newtypes, so that a task's number can never be passed where an attempt's is meant.
+
+use std::fmt;
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+        )]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+    };
+}
+
+number!(
+    /// One connection, as the link numbers it; a peer that reconnects gets a new one.
+    PeerId(u64),
+    "peer-"
+);
+number!(
+    /// A task, as the game that asked for it numbers it: unique among the tasks of one gamer, and the
+    /// idempotency key under which the coordinator charges at most once.
+    ///
+    /// Games draw the upper 32 bits at random once per session and count in the lower 32.
+    TaskId(u64),
+    "task-"
+);
+number!(
+    /// A task, as the coordinator numbers it: unique in one ledger. Workers see only this number, so they
+    /// learn nothing of whose task they compute.
+    TaskNo(u64),
+    "#"
+);
+number!(
+    /// The number of one worker's try at a task, counted from 1. It is the fencing number: an answer under
+    /// any but the task's newest live attempts is evidence, not an answer.
+    Attempt(u32),
+    "attempt-"
+);
+number!(
+    /// What sort of work a task is; the names and kernels behind the numbers live in `p2c2r_tasks`.
+    KindId(u8),
+    "kind-"
+);
+
+/// Microseconds on one program's own monotonic clock, counted from that program's start. Two programs'
+/// values compare only after the link's clock offset is applied.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+pub struct Micros(pub u64);
+
+impl Micros {
+    /// Microseconds from `earlier` to `self`; zero if `earlier` is later, and capped at `u32::MAX` (71 minutes).
+    pub fn since(self, earlier: Self) -> u32 {
+        u32::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(u32::MAX)
+    }
+}
+
+impl From<std::time::Duration> for Micros {
+    fn from(value: std::time::Duration) -> Self {
+        Self(u64::try_from(value.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Micros> for std::time::Duration {
+    fn from(value: Micros) -> Self {
+        Self::from_micros(value.0)
+    }
+}
+
+/// Which side of the coordinator a peer is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// A connected game. Pays.
+    Gamer,
+    /// A connected helper program. Earns.
+    Worker,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gamer => "gamer",
+            Self::Worker => "worker",
+        })
+    }
+}
+
+/// A BLAKE3 digest: the name of a content-addressed blob, of a spec, or of an outcome.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// Digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// Digest of several parts. Each part's length is hashed before it, so that moving a byte from one part
+    /// to the next changes the digest.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str("…")
+    }
+}

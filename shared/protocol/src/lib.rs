@@ -1,0 +1,29 @@
+//! What P2C2R's programs say to one another, and the words they say it in.
+//!
+//! The crate holds plain data only: identifiers, money, limits, the messages of the four directions and
+//! their wire codec. It opens no socket, reads no clock and knows no engine, so every other crate may
+//! depend on it.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`ids`] | identifiers and content digests |
+//! | [`money`] | integer nano-dollars, price lists and the fee |
+//! | [`limits`] | every bound the programs enforce on one another |
+//! | [`messages`] | the messages by direction, receipts and stage times |
+//! | [`channels`] | which message travels on which channel, and each channel's byte budget |
+//! | [`wire`] | the only place that names the encoding |
+//! | [`identity`] | the fingerprint two builds must share before they talk |
+
+pub mod channels;
+pub mod identity;
+pub mod ids;
+pub mod limits;
+pub mod messages;
+pub mod money;
+pub mod wire;
+
+pub use channels::Channel;
+pub use identity::ProtocolIdentity;
+pub use ids::{Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
+pub use messages::*;
+pub use money::{Nanos, PriceList, WorkUnits};

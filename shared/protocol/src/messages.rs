@@ -1,0 +1,653 @@
+//! The messages, one enum per direction, and the receipts they carry.
+//!
+//! A connection opens with netcode's handshake, whose user data name the peer's role and public name (the
+//! link owns that). Then the coordinator speaks first: `Welcome`. Heartbeats travel beside these messages on
+//! their own channel and never reach the programs' own logic.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::channels::Channel;
+use crate::ids::{Attempt, Digest, KindId, Micros, TaskId, TaskNo};
+use crate::limits::{
+    BATCH_MAX, BLOB_BYTES_MAX, BLOBS_PER_SPEC_MAX, DEADLINE_US_MAX, KINDS_MAX, NAME_BYTES_MAX,
+    OUTCOME_BYTES_MAX, REASON_BYTES_MAX, SLOTS_PER_WORKER_MAX, SPEC_BYTES_MAX,
+};
+use crate::money::{Nanos, PriceList, WorkUnits};
+use crate::wire::Bounded;
+
+/// A message that knows the channel it travels on.
+pub trait Routed {
+    /// The channel this message belongs to.
+    fn channel(&self) -> Channel;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// game -> coordinator
+
+/// What a game says.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum GameToServer {
+    /// Asks for a task to be done.
+    Submit(Submit),
+    /// Takes a task back. If it has not been settled yet nothing is charged.
+    Cancel {
+        /// The task to take back.
+        task: TaskId,
+    },
+    /// The player quits: everything in flight is cancelled.
+    Leaving,
+}
+
+/// One task, as the game asks for it.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Submit {
+    /// The game's id for it: the idempotency key.
+    pub task: TaskId,
+    /// What sort of work.
+    pub kind: KindId,
+    /// Version of the kernel whose answer the game expects.
+    pub kernel_version: u16,
+    /// Microseconds from `sent_at` within which the outcome is worth having; `None` for a patient task.
+    pub budget_us: Option<u32>,
+    /// The most the gamer will pay for it.
+    pub price_cap: Nanos,
+    /// How long it waited in the game before it was sent, in microseconds.
+    pub client_queue_us: u32,
+    /// When it was sent, on the game's clock.
+    pub sent_at: Micros,
+    /// The encoded spec.
+    pub spec: Vec<u8>,
+    /// Blobs the spec refers to and the coordinator may lack.
+    pub blobs: Vec<Vec<u8>>,
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// coordinator -> game
+
+/// What the coordinator says to a game.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum ServerToGame {
+    /// First message after connecting.
+    Welcome(GamerWelcome),
+    /// The task was not admitted; nothing is charged. The game computes it itself.
+    Refused {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The task was admitted but no outcome will come; nothing is charged.
+    Failed {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        failure: TaskFailure,
+    },
+    /// The task is done.
+    Done(Done),
+    /// The gamer's account as the ledger has durably recorded it, and the network's size; about once a second.
+    Statement(GamerStatement),
+    /// The coordinator stops taking tasks: the game goes local.
+    Closing {
+        /// A sentence for the player.
+        reason: String,
+    },
+}
+
+/// What a game learns on joining.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct GamerWelcome {
+    /// The name the coordinator knows this gamer by.
+    pub name: String,
+    /// What work costs.
+    pub prices: PriceList,
+    /// The account at this moment.
+    pub statement: GamerStatement,
+}
+
+/// A gamer's account and the network around it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct GamerStatement {
+    /// Charged for finished tasks since the account was opened; durably recorded.
+    pub charged: Nanos,
+    /// Held for tasks in flight.
+    pub held: Nanos,
+    /// What is left to spend.
+    pub available: Nanos,
+    /// Workers connected.
+    pub workers: u32,
+    /// Gamers connected.
+    pub gamers: u32,
+}
+
+/// Why a task was not admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum Refusal {
+    /// This coordinator does not do that kind.
+    #[error("the coordinator does not offer this kind of work")]
+    UnknownKind,
+    /// The coordinator's kernel is another version.
+    #[error("the coordinator runs kernel version {ours}")]
+    KernelVersion {
+        /// The coordinator's version.
+        ours: u16,
+    },
+    /// The spec does not decode or breaks a limit of its kind.
+    #[error("the spec is not valid: {reason}")]
+    BadSpec {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The spec refers to blobs the coordinator does not have: send it again with them.
+    #[error("the coordinator needs {} blob(s) sent along", missing.len())]
+    BlobsMissing {
+        /// Digests of the blobs.
+        missing: Vec<Digest>,
+    },
+    /// The task costs more than the gamer's cap for it.
+    #[error("the task costs {price}, more than the cap")]
+    PriceAboveCap {
+        /// What it would cost.
+        price: Nanos,
+    },
+    /// The account cannot cover the task.
+    #[error("the account has only {available} left")]
+    BalanceTooLow {
+        /// What the account has.
+        available: Nanos,
+    },
+    /// The predicted finish lies after the deadline.
+    #[error("predicted to finish {predicted_us} us after submission, too late")]
+    TooLate {
+        /// Predicted time from submission to delivery, in microseconds.
+        predicted_us: u32,
+    },
+    /// No worker offers this kind and the coordinator is set not to compute or queue it.
+    #[error("no worker is available")]
+    NoWorker,
+    /// The gamer has too many tasks in flight.
+    #[error("more than {max} tasks in flight")]
+    TooManyInFlight {
+        /// The limit.
+        max: u32,
+    },
+    /// The coordinator as a whole is full.
+    #[error("the coordinator is full")]
+    Full,
+    /// The id was used before for a different task.
+    #[error("the task id was used before for another task")]
+    IdReused,
+    /// The coordinator is draining.
+    #[error("the coordinator is closing")]
+    Closing,
+}
+
+/// Why an admitted task has no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum TaskFailure {
+    /// The deadline passed.
+    #[error("the deadline passed")]
+    Late,
+    /// The kernel failed on this spec everywhere it was tried.
+    #[error("the kernel fails on this task")]
+    KernelFailed,
+    /// Workers came and went, and the coordinator is set not to compute.
+    #[error("no worker was left for it")]
+    NoWorker,
+    /// The game cancelled it.
+    #[error("cancelled")]
+    Cancelled,
+    /// The coordinator closed before it was done.
+    #[error("the coordinator closed")]
+    Closing,
+}
+
+/// A finished task.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Done {
+    /// The task.
+    pub task: TaskId,
+    /// The encoded outcome.
+    pub outcome: Vec<u8>,
+    /// What it cost and where its time went.
+    pub receipt: Receipt,
+}
+
+/// What a finished task cost, who did it, and where its time went.
+///
+/// The price is held, not charged, until a [`GamerStatement`] that follows includes it: the ledger records in
+/// groups, and the outcome does not wait for the disk.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Receipt {
+    /// What the gamer pays.
+    pub price: Nanos,
+    /// What it was priced by.
+    pub units: WorkUnits,
+    /// Version of the price list used.
+    pub price_list: u32,
+    /// Who computed it.
+    pub computed_by: ComputedBy,
+    /// The check it passed.
+    pub check: PassedCheck,
+    /// Attempts made, the successful one included.
+    pub attempts: u32,
+    /// When the coordinator received the task, on its clock.
+    pub received_at: Micros,
+    /// When the coordinator sent this receipt, on its clock.
+    pub sent_at: Micros,
+    /// Where the time between the two went.
+    pub stages: Stages,
+}
+
+/// Who computed an outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ComputedBy {
+    /// A worker, by its public name.
+    Worker(String),
+    /// The coordinator's own kernel.
+    Coordinator,
+    /// The coordinator's cache; the worker that computed it first, if it was one.
+    Cache(Option<String>),
+}
+
+/// Which check an outcome passed before it was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PassedCheck {
+    /// The kind's always-on check.
+    Always,
+    /// The always-on check and the sampled deep check.
+    Deep,
+    /// The coordinator computed it itself.
+    Own,
+}
+
+/// Where a task's time went, in microseconds. The nine stages add up to the time from submission to
+/// delivery as the game's clock measures it.
+///
+/// The coordinator fills the middle six; the game fills `client_queue`, `uplink` and `downlink`, which only
+/// it can measure. Where clocks disagree, network stages absorb the difference, never below zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Stages {
+    /// In the game, before it was sent.
+    pub client_queue_us: u32,
+    /// From game to coordinator.
+    pub uplink_us: u32,
+    /// At the coordinator, before the attempt that succeeded was sent; earlier, lost attempts included.
+    pub coordinator_queue_us: u32,
+    /// From coordinator to worker.
+    pub worker_downlink_us: u32,
+    /// At the worker, before the kernel ran.
+    pub worker_queue_us: u32,
+    /// In the kernel.
+    pub kernel_us: u32,
+    /// From worker to coordinator, from the end of the kernel on.
+    pub worker_uplink_us: u32,
+    /// Waiting for and in the check.
+    pub judge_us: u32,
+    /// From coordinator to game.
+    pub downlink_us: u32,
+}
+
+impl Stages {
+    /// Stage names in order, as reports spell them.
+    pub const NAMES: [&'static str; 9] = [
+        "client_queue",
+        "uplink",
+        "coordinator_queue",
+        "worker_downlink",
+        "worker_queue",
+        "kernel",
+        "worker_uplink",
+        "judge",
+        "downlink",
+    ];
+
+    /// The stages in the order of [`Stages::NAMES`], in microseconds.
+    pub fn to_array(self) -> [u32; 9] {
+        [
+            self.client_queue_us,
+            self.uplink_us,
+            self.coordinator_queue_us,
+            self.worker_downlink_us,
+            self.worker_queue_us,
+            self.kernel_us,
+            self.worker_uplink_us,
+            self.judge_us,
+            self.downlink_us,
+        ]
+    }
+
+    /// All stages together, in microseconds.
+    pub fn total_us(self) -> u64 {
+        self.to_array().into_iter().map(u64::from).sum()
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// coordinator -> worker
+
+/// What the coordinator says to a worker.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum ServerToWorker {
+    /// First message after connecting.
+    Welcome(WorkerWelcome),
+    /// An attempt to make.
+    Assign(Assign),
+    /// The attempt is no longer wanted; an answer to it is not paid.
+    Revoke {
+        /// The task.
+        task: TaskNo,
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// Verdicts since the last statement and the account as durably recorded; at most about once a second.
+    Statement(WorkerStatement),
+    /// The coordinator closes: finish nothing new.
+    Closing {
+        /// A sentence for the helper.
+        reason: String,
+    },
+}
+
+/// What a worker learns on joining.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct WorkerWelcome {
+    /// The name the coordinator knows this worker by.
+    pub name: String,
+    /// What work costs gamers; the worker's share is the price less the fee.
+    pub prices: PriceList,
+    /// The account at this moment.
+    pub statement: WorkerStatement,
+}
+
+/// One attempt, as the coordinator hands it out.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Assign {
+    /// The task.
+    pub task: TaskNo,
+    /// Which try this is.
+    pub attempt: Attempt,
+    /// What sort of work.
+    pub kind: KindId,
+    /// Microseconds from sending within which the answer must be back at the coordinator.
+    pub lease_us: u32,
+    /// The encoded spec.
+    pub spec: Vec<u8>,
+    /// Blobs the spec refers to that this worker is not known to have.
+    pub blobs: Vec<Vec<u8>>,
+}
+
+/// A worker's account and its latest verdicts.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct WorkerStatement {
+    /// Earned since the account was opened; durably recorded.
+    pub earned: Nanos,
+    /// Of it, not yet available because the fraud window is open.
+    pub pending: Nanos,
+    /// Attempts accepted since the account was opened.
+    pub accepted: u64,
+    /// Attempts rejected since the account was opened.
+    pub rejected: u64,
+    /// Attempts judged since the last statement, newest last, at most [`BATCH_MAX`].
+    pub verdicts: Vec<VerdictNotice>,
+}
+
+/// What became of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct VerdictNotice {
+    /// The task.
+    pub task: TaskNo,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What it earned; zero unless accepted.
+    pub earned: Nanos,
+    /// Why it was not accepted, if it was not.
+    pub rejected: Option<String>,
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// worker -> coordinator
+
+/// What a worker says.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum WorkerToServer {
+    /// What the worker can do; sent on joining and whenever it changes.
+    Ready(WorkerOffer),
+    /// An answer to an attempt.
+    Answer(Answer),
+    /// The spec of an attempt refers to blobs the worker does not have: assign it again with them.
+    BlobsMissing {
+        /// The task.
+        task: TaskNo,
+        /// The attempt.
+        attempt: Attempt,
+        /// Digests of the blobs.
+        missing: Vec<Digest>,
+    },
+    /// The worker finishes what it runs and takes nothing more.
+    Draining,
+}
+
+/// What a worker can do.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct WorkerOffer {
+    /// Attempts it runs at the same time.
+    pub slots: u16,
+    /// Kernels it has.
+    pub kernels: Vec<KernelOffer>,
+}
+
+/// One kernel a worker has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct KernelOffer {
+    /// The kind.
+    pub kind: KindId,
+    /// The kernel's version.
+    pub version: u16,
+}
+
+/// A worker's answer to one attempt. Its times are telemetry: no money depends on them.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Answer {
+    /// The task.
+    pub task: TaskNo,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The encoded outcome, or why there is none.
+    pub result: Result<Vec<u8>, AttemptFailure>,
+    /// When the assignment arrived, on the worker's clock.
+    pub received_at: Micros,
+    /// When the kernel started, on the worker's clock.
+    pub started_at: Micros,
+    /// When the kernel ended, on the worker's clock.
+    pub finished_at: Micros,
+}
+
+/// Why an attempt has no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum AttemptFailure {
+    /// The kernel panicked; the worker itself goes on.
+    #[error("the kernel panicked")]
+    KernelPanicked,
+    /// The spec did not decode or the kernel refused it.
+    #[error("the kernel refused the spec")]
+    BadSpec,
+    /// The worker has no free slot.
+    #[error("the worker has no free slot")]
+    Overloaded,
+    /// The worker has no such kernel.
+    #[error("the worker has no such kernel")]
+    UnknownKind,
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// both directions
+
+/// A heartbeat, on [`Channel::Beat`]. Each side sends its own and echoes the other's newest, which gives both
+/// the round trip and the offset between their clocks (the four time stamps of NTP, RFC 5905 section 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Beat {
+    /// Counts the sender's beats.
+    pub sequence: u32,
+    /// When this one was sent, on the sender's clock.
+    pub sent_at: Micros,
+    /// The newest beat the sender has received, if any.
+    pub echo: Option<BeatEcho>,
+}
+
+/// The newest beat a peer has received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BeatEcho {
+    /// Its `sent_at`, on the clock of the peer that is being echoed.
+    pub sent_at: Micros,
+    /// When it arrived, on the echoing peer's clock.
+    pub received_at: Micros,
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// channels and ranges
+
+impl Routed for GameToServer {
+    fn channel(&self) -> Channel {
+        match self {
+            Self::Submit(_) | Self::Cancel { .. } => Channel::Tasks,
+            Self::Leaving => Channel::Control,
+        }
+    }
+}
+
+impl Routed for ServerToGame {
+    fn channel(&self) -> Channel {
+        match self {
+            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } => Channel::Control,
+            Self::Refused { .. } | Self::Failed { .. } | Self::Done(_) => Channel::Tasks,
+        }
+    }
+}
+
+impl Routed for ServerToWorker {
+    fn channel(&self) -> Channel {
+        match self {
+            Self::Welcome(_) | Self::Statement(_) | Self::Closing { .. } => Channel::Control,
+            Self::Assign(_) | Self::Revoke { .. } => Channel::Tasks,
+        }
+    }
+}
+
+impl Routed for WorkerToServer {
+    fn channel(&self) -> Channel {
+        match self {
+            Self::Ready(_) | Self::Draining => Channel::Control,
+            Self::Answer(_) | Self::BlobsMissing { .. } => Channel::Tasks,
+        }
+    }
+}
+
+fn within(len: usize, max: usize, what: &'static str) -> Result<(), &'static str> {
+    if len <= max { Ok(()) } else { Err(what) }
+}
+
+fn blobs_within(blobs: &[Vec<u8>]) -> Result<(), &'static str> {
+    within(blobs.len(), BLOBS_PER_SPEC_MAX, "number of blobs")?;
+    blobs.iter().try_for_each(|blob| within(blob.len(), BLOB_BYTES_MAX, "bytes of a blob"))
+}
+
+fn prices_within(prices: &PriceList) -> Result<(), &'static str> {
+    within(prices.nanos_per_mega_unit.len(), KINDS_MAX, "kinds in the price list")?;
+    within(prices.fee_basis_points as usize, 10_000, "fee")
+}
+
+fn worker_statement_within(statement: &WorkerStatement) -> Result<(), &'static str> {
+    within(statement.verdicts.len(), BATCH_MAX, "verdicts in a statement")?;
+    statement
+        .verdicts
+        .iter()
+        .filter_map(|notice| notice.rejected.as_ref())
+        .try_for_each(|reason| within(reason.len(), REASON_BYTES_MAX, "bytes of a reason"))
+}
+
+impl Bounded for GameToServer {
+    fn check_bounds(&self) -> Result<(), &'static str> {
+        let Self::Submit(submit) = self else { return Ok(()) };
+        within(submit.spec.len(), SPEC_BYTES_MAX, "bytes of the spec")?;
+        within(submit.budget_us.unwrap_or(0) as usize, DEADLINE_US_MAX as usize, "time budget")?;
+        if submit.price_cap < Nanos::ZERO {
+            return Err("price cap");
+        }
+        blobs_within(&submit.blobs)
+    }
+}
+
+impl Bounded for ServerToGame {
+    fn check_bounds(&self) -> Result<(), &'static str> {
+        match self {
+            Self::Welcome(welcome) => {
+                within(welcome.name.len(), NAME_BYTES_MAX, "bytes of the name")?;
+                prices_within(&welcome.prices)
+            }
+            Self::Refused { refusal: Refusal::BadSpec { reason }, .. } | Self::Closing { reason } => {
+                within(reason.len(), REASON_BYTES_MAX, "bytes of a reason")
+            }
+            Self::Refused { refusal: Refusal::BlobsMissing { missing }, .. } => {
+                within(missing.len(), BLOBS_PER_SPEC_MAX, "missing blobs")
+            }
+            Self::Done(done) => {
+                within(done.outcome.len(), OUTCOME_BYTES_MAX, "bytes of the outcome")?;
+                match &done.receipt.computed_by {
+                    ComputedBy::Worker(name) | ComputedBy::Cache(Some(name)) => {
+                        within(name.len(), NAME_BYTES_MAX, "bytes of the name")
+                    }
+                    ComputedBy::Coordinator | ComputedBy::Cache(None) => Ok(()),
+                }
+            }
+            Self::Refused { .. } | Self::Failed { .. } | Self::Statement(_) => Ok(()),
+        }
+    }
+}
+
+impl Bounded for ServerToWorker {
+    fn check_bounds(&self) -> Result<(), &'static str> {
+        match self {
+            Self::Welcome(welcome) => {
+                within(welcome.name.len(), NAME_BYTES_MAX, "bytes of the name")?;
+                prices_within(&welcome.prices)?;
+                worker_statement_within(&welcome.statement)
+            }
+            Self::Assign(assign) => {
+                within(assign.spec.len(), SPEC_BYTES_MAX, "bytes of the spec")?;
+                blobs_within(&assign.blobs)
+            }
+            Self::Statement(statement) => worker_statement_within(statement),
+            Self::Closing { reason } => within(reason.len(), REASON_BYTES_MAX, "bytes of a reason"),
+            Self::Revoke { .. } => Ok(()),
+        }
+    }
+}
+
+impl Bounded for WorkerToServer {
+    fn check_bounds(&self) -> Result<(), &'static str> {
+        match self {
+            Self::Ready(offer) => {
+                within(offer.kernels.len(), KINDS_MAX, "kernels offered")?;
+                if offer.slots == 0 || offer.slots > SLOTS_PER_WORKER_MAX {
+                    return Err("slots");
+                }
+                Ok(())
+            }
+            Self::Answer(answer) => match &answer.result {
+                Ok(outcome) => within(outcome.len(), OUTCOME_BYTES_MAX, "bytes of the outcome"),
+                Err(_) => Ok(()),
+            },
+            Self::BlobsMissing { missing, .. } => within(missing.len(), BLOBS_PER_SPEC_MAX, "missing blobs"),
+            Self::Draining => Ok(()),
+        }
+    }
+}
+
+impl Bounded for Beat {
+    fn check_bounds(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Money is integer nano-dollars; floats never touch it.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::KindId;
+
+/// An amount in nano-dollars (10⁻⁹ USD). `i64` holds ±9.2 billion dollars; arithmetic that would leave that
+/// range panics in debug builds and saturates in release builds, so a sum can never wrap to the other sign.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+pub struct Nanos(pub i64);
+
+impl Nanos {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+    /// One US dollar.
+    pub const DOLLAR: Self = Self(1_000_000_000);
+
+    /// The amount in dollars, for display and charts only.
+    pub fn as_dollars(self) -> f64 {
+        self.0 as f64 / Self::DOLLAR.0 as f64
+    }
+}
+
+impl Add for Nanos {
+    type Output = Self;
+    fn add(self, rhs: Self) -> Self {
+        debug_assert!(self.0.checked_add(rhs.0).is_some(), "nano-dollar overflow");
+        Self(self.0.saturating_add(rhs.0))
+    }
+}
+
+impl Sub for Nanos {
+    type Output = Self;
+    fn sub(self, rhs: Self) -> Self {
+        debug_assert!(self.0.checked_sub(rhs.0).is_some(), "nano-dollar overflow");
+        Self(self.0.saturating_sub(rhs.0))
+    }
+}
+
+impl Neg for Nanos {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self::ZERO - self
+    }
+}
+
+impl AddAssign for Nanos {
+    fn add_assign(&mut self, rhs: Self) {
+        *self = *self + rhs;
+    }
+}
+
+impl SubAssign for Nanos {
+    fn sub_assign(&mut self, rhs: Self) {
+        *self = *self - rhs;
+    }
+}
+
+impl Sum for Nanos {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// `$1.50`, `$0.000065`, `-$0.02`: at least two decimals and never a rounded one.
+impl fmt::Display for Nanos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let magnitude = self.0.unsigned_abs();
+        let decimals = format!("{:09}", magnitude % 1_000_000_000);
+        let kept = decimals.trim_end_matches('0').len().max(2);
+        let sign = if self.0 < 0 { "-" } else { "" };
+        f.pad(&format!("{sign}${}.{}", magnitude / 1_000_000_000, &decimals[..kept]))
+    }
+}
+
+/// What a task is worth, computed from its spec by the coordinator. One unit is calibrated to one
+/// microsecond of a reference CPU core; no one's measured time enters it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+pub struct WorkUnits(pub u64);
+
+/// What work costs, set by the operator and versioned so that a receipt can name the list it was priced by.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct PriceList {
+    /// Grows with every change.
+    pub version: u32,
+    /// Nano-dollars for a million work units (one core-second), per kind. A kind that is absent is not sold.
+    pub nanos_per_mega_unit: Vec<(KindId, u64)>,
+    /// The coordinator's share of what the gamer pays, in hundredths of a per cent (1,000 is 10 %).
+    pub fee_basis_points: u32,
+}
+
+/// How a task's price is shared out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// What the worker earns.
+    pub worker: Nanos,
+    /// What the coordinator keeps.
+    pub fee: Nanos,
+}
+
+impl PriceList {
+    /// What the gamer pays for `units` of `kind`, rounded up to a whole nano-dollar; `None` if the kind is
+    /// not sold or the price leaves the range of [`Nanos`].
+    pub fn price(&self, kind: KindId, units: WorkUnits) -> Option<Nanos> {
+        let (_, rate) = self.nanos_per_mega_unit.iter().find(|(id, _)| *id == kind)?;
+        let price = (u128::from(units.0) * u128::from(*rate)).div_ceil(1_000_000);
+        i64::try_from(price).ok().map(Nanos)
+    }
+
+    /// Shares `price` between worker and coordinator; the fee is rounded half up and the parts add up exactly.
+    pub fn split(&self, price: Nanos) -> Split {
+        let fee = (i128::from(price.0) * i128::from(self.fee_basis_points) + 5_000).div_euclid(10_000);
+        let fee = Nanos(fee as i64);
+        Split { worker: price - fee, fee }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list() -> PriceList {
+        PriceList { version: 1, nanos_per_mega_unit: vec![(KindId(1), 46_296)], fee_basis_points: 1_000 }
+    }
+
+    #[test]
+    fn amounts_print_exactly() {
+        assert_eq!(Nanos(1_500_000_000).to_string(), "$1.50");
+        assert_eq!(Nanos(65_000).to_string(), "$0.000065");
+        assert_eq!(Nanos(-1).to_string(), "-$0.000000001");
+        assert_eq!(Nanos(0).to_string(), "$0.00");
+        assert_eq!(Nanos(i64::MIN).to_string(), "-$9223372036.854775808");
+    }
+
+    #[test]
+    fn prices_round_up_and_splits_add_up() {
+        assert_eq!(list().price(KindId(1), WorkUnits(1)), Some(Nanos(1)));
+        assert_eq!(list().price(KindId(1), WorkUnits(1_000_000)), Some(Nanos(46_296)));
+        assert_eq!(list().price(KindId(2), WorkUnits(1)), None);
+        assert_eq!(list().price(KindId(1), WorkUnits(u64::MAX)), Some(Nanos(854_010_463_636_457_402)));
+        for price in 0..1_000 {
+            let split = list().split(Nanos(price));
+            assert_eq!(split.worker + split.fee, Nanos(price));
+            assert!(split.fee.0 >= 0 && split.worker.0 >= 0);
+        }
+    }
+
+    #[test]
+    fn a_core_fully_used_for_an_hour_earns_its_helper_fifteen_cents() {
+        let price = list().price(KindId(1), WorkUnits(3_600_000_000)).unwrap();
+        let earned = list().split(price).worker.as_dollars();
+        assert!((earned - 0.15).abs() < 1e-5, "{earned}");
+    }
+}

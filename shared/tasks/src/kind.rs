@@ -1,0 +1,233 @@
+//! What a kind of work is: the typed trait its author implements, and the erased one the programs pass round.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bincode::{Decode, Encode};
+use p2c2r_protocol::limits::{OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
+use p2c2r_protocol::wire::{self, WireError};
+use p2c2r_protocol::{Digest, KindId, WorkUnits};
+use thiserror::Error;
+
+use crate::blobs::Blobs;
+
+/// Why a spec is not admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SpecError {
+    /// The bytes are not a spec of this kind.
+    #[error("{0}")]
+    Malformed(String),
+    /// A value is outside its documented range.
+    #[error("{0}")]
+    OutOfRange(String),
+    /// A blob the spec refers to is not at hand.
+    #[error("blob {0} is not at hand")]
+    BlobMissing(Digest),
+    /// A blob is not what this kind takes it for.
+    #[error("blob {digest}: {reason}")]
+    BadBlob {
+        /// Which blob.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The task is worth more work units than one task may be.
+    #[error("{units} work units where one task may have {max}")]
+    TooMuchWork {
+        /// What the task is worth.
+        units: u64,
+        /// The limit.
+        max: u64,
+    },
+}
+
+/// Why a kernel gave no outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KernelError {
+    /// The spec is not valid; admission would have refused it.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The kernel could not go on.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Which check an outcome failed, and how. The name is stable: tests and statistics use it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{check}: {detail}")]
+pub struct CheckError {
+    /// Name of the check, for example `path.step_legal`.
+    pub check: &'static str,
+    /// What was found, in words; never payload bytes.
+    pub detail: String,
+}
+
+impl CheckError {
+    /// A failure of `check`.
+    pub fn new(check: &'static str, detail: impl Into<String>) -> Self {
+        Self { check, detail: detail.into() }
+    }
+}
+
+/// A kind of work.
+///
+/// Kernels are pure: the same spec and blobs give the same outcome, bit for bit, on every machine, in every
+/// build profile and on every thread. Kinds that cannot promise that say so in [`TaskKind::DETERMINISTIC`]
+/// and are compared by tolerance.
+pub trait TaskKind: Send + Sync + 'static {
+    /// Number on the wire.
+    const ID: KindId;
+    /// Name in reports, prices and the HUD: one lower-case word.
+    const NAME: &'static str;
+    /// Raised whenever the kernel's answer to any spec changes.
+    const KERNEL_VERSION: u16;
+    /// Whether equal specs give bit-identical outcomes everywhere; only then may outcomes be cached.
+    const DETERMINISTIC: bool = true;
+
+    /// What is asked.
+    type Spec: Encode + Decode<()> + Clone + Debug + PartialEq + Send + Sync + 'static;
+    /// What is answered.
+    type Outcome: Encode + Decode<()> + Clone + Debug + PartialEq + Send + Sync + 'static;
+
+    /// Digests of the blobs `spec` refers to.
+    fn blob_refs(spec: &Self::Spec) -> Vec<Digest> {
+        let _ = spec;
+        Vec::new()
+    }
+
+    /// Checks every range in `spec` and says what the task is worth. Cheap: bounded by the size of the spec.
+    fn admit(spec: &Self::Spec, blobs: &Blobs) -> Result<WorkUnits, SpecError>;
+
+    /// Computes the outcome. Never panics on a spec that [`TaskKind::admit`] accepts.
+    fn run(spec: &Self::Spec, blobs: &Blobs) -> Result<Self::Outcome, KernelError>;
+
+    /// The always-on check of an answer from a stranger: cheap beside the kernel, and sound, that is, it never
+    /// fails the kernel's own outcome. `outcome` may hold anything its type can hold.
+    fn check(spec: &Self::Spec, blobs: &Blobs, outcome: &Self::Outcome) -> Result<(), CheckError>;
+
+    /// The sampled deep check: recomputes the part of the task that `seed` picks. Assumes [`TaskKind::check`]
+    /// passed. Never fails the kernel's own outcome.
+    fn deep_check(
+        spec: &Self::Spec,
+        blobs: &Blobs,
+        outcome: &Self::Outcome,
+        seed: u64,
+    ) -> Result<(), CheckError>;
+
+    /// Encodes a spec for the wire.
+    fn encode_spec(spec: &Self::Spec) -> Vec<u8> {
+        wire::encode(spec)
+    }
+
+    /// Decodes a spec under its size limit.
+    fn decode_spec(bytes: &[u8]) -> Result<Self::Spec, WireError> {
+        decode_payload::<_, SPEC_BYTES_MAX>(bytes)
+    }
+
+    /// Encodes an outcome for the wire.
+    fn encode_outcome(outcome: &Self::Outcome) -> Vec<u8> {
+        wire::encode(outcome)
+    }
+
+    /// Decodes an outcome under its size limit.
+    fn decode_outcome(bytes: &[u8]) -> Result<Self::Outcome, WireError> {
+        decode_payload::<_, OUTCOME_BYTES_MAX>(bytes)
+    }
+}
+
+/// Decodes a payload of at most `MAX` bytes; in memory its containers may take 64 times that, since a byte
+/// on the wire can become a whole element.
+fn decode_payload<T: Decode<()>, const MAX: usize>(bytes: &[u8]) -> Result<T, WireError> {
+    if bytes.len() > MAX {
+        return Err(WireError::TooLarge { bytes: bytes.len(), max: MAX });
+    }
+    wire::decode_limited::<T, { 64 * 64 * 1024 }>(bytes)
+}
+
+/// A kind behind a pointer: what programs that carry tasks without understanding them hold.
+pub trait AnyKind: Send + Sync {
+    /// Number on the wire.
+    fn id(&self) -> KindId;
+    /// Name in reports.
+    fn name(&self) -> &'static str;
+    /// Version of the kernel.
+    fn kernel_version(&self) -> u16;
+    /// Whether equal specs give bit-identical outcomes everywhere.
+    fn deterministic(&self) -> bool;
+    /// Decodes a spec into a job that can be admitted, run and judged.
+    fn decode(&self, spec: &[u8]) -> Result<Arc<dyn Job>, SpecError>;
+}
+
+/// A decoded spec behind a pointer.
+pub trait Job: Send + Sync {
+    /// Digests of the blobs it refers to.
+    fn blob_refs(&self) -> &[Digest];
+    /// See [`TaskKind::admit`].
+    fn admit(&self, blobs: &Blobs) -> Result<WorkUnits, SpecError>;
+    /// See [`TaskKind::run`]; the outcome comes encoded.
+    fn run(&self, blobs: &Blobs) -> Result<Vec<u8>, KernelError>;
+    /// See [`TaskKind::check`]; an outcome that does not decode fails the check `decode`.
+    fn check(&self, blobs: &Blobs, outcome: &[u8]) -> Result<(), CheckError>;
+    /// [`TaskKind::check`], then [`TaskKind::deep_check`].
+    fn deep_check(&self, blobs: &Blobs, outcome: &[u8], seed: u64) -> Result<(), CheckError>;
+}
+
+/// Gives a [`TaskKind`] its erased face.
+pub(crate) struct Erased<K>(std::marker::PhantomData<fn() -> K>);
+
+impl<K> Default for Erased<K> {
+    fn default() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+struct TypedJob<K: TaskKind> {
+    spec: K::Spec,
+    blob_refs: Vec<Digest>,
+}
+
+impl<K: TaskKind> AnyKind for Erased<K> {
+    fn id(&self) -> KindId {
+        K::ID
+    }
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+    fn kernel_version(&self) -> u16 {
+        K::KERNEL_VERSION
+    }
+    fn deterministic(&self) -> bool {
+        K::DETERMINISTIC
+    }
+    fn decode(&self, spec: &[u8]) -> Result<Arc<dyn Job>, SpecError> {
+        let spec = K::decode_spec(spec).map_err(|error| SpecError::Malformed(error.to_string()))?;
+        let blob_refs = K::blob_refs(&spec);
+        Ok(Arc::new(TypedJob::<K> { spec, blob_refs }))
+    }
+}
+
+impl<K: TaskKind> TypedJob<K> {
+    fn decode_outcome(outcome: &[u8]) -> Result<K::Outcome, CheckError> {
+        K::decode_outcome(outcome).map_err(|error| CheckError::new("decode", error.to_string()))
+    }
+}
+
+impl<K: TaskKind> Job for TypedJob<K> {
+    fn blob_refs(&self) -> &[Digest] {
+        &self.blob_refs
+    }
+    fn admit(&self, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
+        K::admit(&self.spec, blobs)
+    }
+    fn run(&self, blobs: &Blobs) -> Result<Vec<u8>, KernelError> {
+        K::run(&self.spec, blobs).map(|outcome| K::encode_outcome(&outcome))
+    }
+    fn check(&self, blobs: &Blobs, outcome: &[u8]) -> Result<(), CheckError> {
+        K::check(&self.spec, blobs, &Self::decode_outcome(outcome)?)
+    }
+    fn deep_check(&self, blobs: &Blobs, outcome: &[u8], seed: u64) -> Result<(), CheckError> {
+        let outcome = Self::decode_outcome(outcome)?;
+        K::check(&self.spec, blobs, &outcome)?;
+        K::deep_check(&self.spec, blobs, &outcome, seed)
+    }
+}

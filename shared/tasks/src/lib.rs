@@ -1,0 +1,22 @@
+//! The kinds of work that P2C2R offloads: for each, what is asked (spec), what is answered (outcome), what it
+//! is worth (admission), how it is computed (kernel) and how an answer is judged without trusting whoever
+//! gave it (checks).
+//!
+//! The worker, the coordinator's fallback and the game's local mode call the very same kernels. Nothing here
+//! opens a socket, reads a clock, or knows an engine.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`kind`] | the traits a kind implements, typed and erased |
+//! | [`registry`] | which kinds a program has |
+//! | [`blobs`] | content-addressed inputs that many specs share |
+//! | [`path`] | many shortest paths on one occupancy grid |
+
+pub mod blobs;
+pub mod kind;
+pub mod path;
+pub mod registry;
+
+pub use blobs::{Blob, BlobStore, Blobs};
+pub use kind::{CheckError, Job, KernelError, SpecError, TaskKind};
+pub use registry::KindRegistry;

@@ -1,0 +1,78 @@
+//! Which kinds a program has: the one list that the protocol identity, admission and worker offers read.
+
+use std::sync::Arc;
+
+use p2c2r_protocol::{Digest, KernelOffer, KindId, ProtocolIdentity};
+
+use crate::kind::{AnyKind, Erased, TaskKind};
+use crate::path::Path;
+
+/// The kinds a program can compute and judge.
+#[derive(Clone, Default)]
+pub struct KindRegistry {
+    kinds: Vec<Arc<dyn AnyKind>>,
+}
+
+impl KindRegistry {
+    /// No kinds; add them with [`KindRegistry::with`].
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The kinds P2C2R ships.
+    pub fn builtin() -> Self {
+        Self::empty().with::<Path>()
+    }
+
+    /// Adds a kind.
+    ///
+    /// # Panics
+    /// If a kind with the same number or name is there already.
+    #[must_use]
+    pub fn with<K: TaskKind>(mut self) -> Self {
+        assert!(
+            self.kinds.iter().all(|kind| kind.id() != K::ID && kind.name() != K::NAME),
+            "a kind with number {} or name `{}` is already registered",
+            K::ID.0,
+            K::NAME
+        );
+        self.kinds.push(Arc::new(Erased::<K>::default()));
+        self
+    }
+
+    /// The kind with this number.
+    pub fn get(&self, id: KindId) -> Option<&Arc<dyn AnyKind>> {
+        self.kinds.iter().find(|kind| kind.id() == id)
+    }
+
+    /// The kind with this name.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<dyn AnyKind>> {
+        self.kinds.iter().find(|kind| kind.name() == name)
+    }
+
+    /// All kinds, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn AnyKind>> {
+        self.kinds.iter()
+    }
+
+    /// Name of a kind, or `unknown`.
+    pub fn name(&self, id: KindId) -> &'static str {
+        self.get(id).map_or("unknown", |kind| kind.name())
+    }
+
+    /// What a worker with these kinds offers.
+    pub fn offers(&self) -> Vec<KernelOffer> {
+        self.kinds
+            .iter()
+            .map(|kind| KernelOffer { kind: kind.id(), version: kind.kernel_version() })
+            .collect()
+    }
+
+    /// The protocol identity of a program with these kinds.
+    pub fn identity(&self) -> ProtocolIdentity {
+        let kernels: Vec<_> =
+            self.kinds.iter().map(|kind| (kind.id(), kind.name(), kind.kernel_version())).collect();
+        // No kind refers to catalogue assets yet, so every build has the same, empty catalogue.
+        ProtocolIdentity::new(&kernels, Digest::of(b""))
+    }
+}
