@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The rules of Borrowed Light: a space shooter on a plane, stepped 60 times a second, without drawing.
+//!
+//! [`Arena::step`] takes the controls and the outcomes due at this tick, and returns what happened and what
+//! it would like to have computed. It reads no clock, does no I/O and draws nothing; the same configuration
+//! and inputs give the same [`Arena::digest`] on every machine. Views read it through `&Arena` and keep
+//! nothing but ids.
+//!
+//! The plane is centred on the origin: `x` to the right, `y` forward, both from minus to plus half the
+//! arena's size, in metres.
+
+mod arena;
+mod autopilot;
+mod bullets;
+mod config;
+mod controls;
+mod enemies;
+mod events;
+mod rocks;
+mod ship;
+mod vec2;
+mod wanted;
+
+pub use arena::{Arena, Step};
+pub use autopilot::Autopilot;
+pub use bullets::{Bullet, BulletId, Shooter};
+pub use config::ArenaConfig;
+pub use controls::Controls;
+pub use enemies::{Enemy, EnemyId, EnemyRole, Steering};
+pub use events::ArenaEvent;
+pub use rocks::{Rock, RockId};
+pub use ship::Ship;
+pub use vec2::Vec2;
+pub use wanted::{DueOutcome, OutcomeBody, RequestId, WantedSpec, WantedTask};
+
+/// Steps per second; every rate in the configuration is converted with it.
+pub const TICKS_PER_SECOND: u32 = 60;

@@ -1,0 +1,112 @@
+//! What happened in one step, for sound, effects and statistics. The rules never read events.
+
+use crate::Vec2;
+use crate::bullets::Shooter;
+use crate::enemies::EnemyId;
+use crate::rocks::RockId;
+use crate::wanted::RequestId;
+
+/// Something that happened in one step, in the order in which it happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ArenaEvent {
+    /// A new round began: score, lives, rocks and waves start over.
+    RoundStarted,
+    /// A wave of enemies appeared.
+    WaveStarted {
+        /// Number of the wave, from 1.
+        wave: u32,
+        /// How many enemies it has.
+        enemies: u32,
+    },
+    /// The last enemy of a wave is gone; the next wave comes after a pause.
+    WaveCleared {
+        /// Number of the wave.
+        wave: u32,
+    },
+    /// A gun fired.
+    Fired {
+        /// Whose gun.
+        by: Shooter,
+        /// Where the bullet starts.
+        at: Vec2,
+        /// Where it flies: a unit vector.
+        heading: Vec2,
+    },
+    /// A bullet struck something that survived it.
+    Hit {
+        /// Where.
+        at: Vec2,
+    },
+    /// An enemy is gone.
+    EnemyDestroyed {
+        /// Which one.
+        id: EnemyId,
+        /// Where.
+        at: Vec2,
+        /// Points the gamer got for it.
+        points: u32,
+    },
+    /// A rock is gone; its pieces, if any, are already in the list of rocks.
+    RockDestroyed {
+        /// Which one.
+        id: RockId,
+        /// Where.
+        at: Vec2,
+        /// Its radius, metres.
+        radius: f32,
+        /// How many pieces it left.
+        pieces: u32,
+    },
+    /// Something blew up.
+    Explosion {
+        /// Where.
+        at: Vec2,
+        /// Radius of what blew up, metres.
+        size: f32,
+    },
+    /// The ship bounced off a rock or the wall, faster than a scrape.
+    Bumped {
+        /// Where they touched.
+        at: Vec2,
+        /// How fast the ship went against it, metres per second.
+        speed: f32,
+    },
+    /// The ship was destroyed.
+    ShipLost {
+        /// Where.
+        at: Vec2,
+        /// Lives that are left.
+        lives: u32,
+    },
+    /// The ship is back after a loss and cannot be hurt for a while.
+    ShipReturned {
+        /// Where.
+        at: Vec2,
+    },
+    /// The score earned one more life.
+    LifeGained {
+        /// Lives there are now.
+        lives: u32,
+    },
+    /// The last life is gone; nothing moves the score until a restart.
+    GameOver {
+        /// Final score.
+        score: u64,
+        /// The wave that was reached.
+        wave: u32,
+    },
+    /// Enemies follow new paths.
+    PathsTaken {
+        /// The request that was answered.
+        request: RequestId,
+        /// How many enemies follow a path of this outcome.
+        enemies: u32,
+        /// Ticks between asking and taking.
+        age_ticks: u32,
+    },
+    /// An outcome was not used: nobody waits for it, it is older than one already taken, or it makes no sense.
+    OutcomeIgnored {
+        /// The request it claimed to answer.
+        request: RequestId,
+    },
+}

@@ -1,0 +1,54 @@
+//! The seam between the rules and whoever computes for them: what the arena wants, and how answers come in.
+
+use std::sync::Arc;
+
+use p2c2r_tasks::Blob;
+use p2c2r_tasks::path::{PathOutcome, PathSpec};
+
+/// Number of a request, counted up over the life of one arena, also over restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u32);
+
+/// Work the arena would like to have done. It never waits for it: an answer that is late or never comes only
+/// makes the enemies steer worse.
+#[derive(Clone, Debug)]
+pub struct WantedTask {
+    /// Under which number the outcome is expected back.
+    pub request: RequestId,
+    /// What is to be computed.
+    pub spec: WantedSpec,
+    /// In how many ticks of 1/60 s the outcome should be due; the arena still takes it somewhat later.
+    pub deadline_ticks: u16,
+}
+
+/// What is to be computed, by kind.
+#[derive(Clone, Debug)]
+pub enum WantedSpec {
+    /// Paths for all enemies, in the kind `path`.
+    Path {
+        /// The spec; its queries are the enemies in the order of [`crate::Arena::enemies`].
+        spec: PathSpec,
+        /// The occupancy grid that the spec names. The same `Arc` as last time while no rock has changed.
+        grid: Arc<Blob>,
+    },
+}
+
+/// An outcome that reaches the arena at this step. Which step it is given to is part of the arena's input:
+/// replaying a run needs it with the same tick.
+#[derive(Clone, Debug)]
+pub struct DueOutcome {
+    /// Which request it answers.
+    pub request: RequestId,
+    /// The answer.
+    pub outcome: OutcomeBody,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug)]
+pub enum OutcomeBody {
+    /// Answer to a [`WantedSpec::Path`]. Believed only as far as it makes sense: wrong counts and cells
+    /// outside the grid are ignored.
+    Path(Arc<PathOutcome>),
+    /// The task failed: steer without.
+    None,
+}
