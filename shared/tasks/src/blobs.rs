@@ -77,6 +77,10 @@ impl Blobs {
     }
 }
 
+/// What one kept blob counts as at least, in bytes: a small blob can have a large prepared form (a grid of one
+/// run is eight bytes, and a megabyte once indexed), so the bound on bytes also bounds how many are kept.
+const BLOB_BYTES_COUNTED_MIN: usize = 64 * 1024;
+
 /// Blobs a program keeps, bounded by bytes; the least recently used goes first.
 #[derive(Debug)]
 pub struct BlobStore {
@@ -87,7 +91,7 @@ pub struct BlobStore {
 }
 
 impl BlobStore {
-    /// An empty store that keeps at most `bytes_max` bytes of content.
+    /// An empty store that keeps at most `bytes_max` bytes, each blob counted as 64 KiB or more.
     pub fn new(bytes_max: usize) -> Self {
         Self { blobs: HashMap::new(), bytes: 0, bytes_max, clock: 0 }
     }
@@ -104,7 +108,7 @@ impl BlobStore {
             *used = self.clock;
             return Arc::clone(kept);
         }
-        self.bytes += blob.bytes.len();
+        self.bytes += counted(&blob);
         self.blobs.insert(blob.digest, (Arc::clone(&blob), self.clock));
         while self.bytes > self.bytes_max && self.blobs.len() > 1 {
             let Some(oldest) =
@@ -113,7 +117,7 @@ impl BlobStore {
                 break;
             };
             if let Some((gone, _)) = self.blobs.remove(&oldest) {
-                self.bytes -= gone.bytes.len();
+                self.bytes -= counted(&gone);
             }
         }
         blob
@@ -140,19 +144,23 @@ impl BlobStore {
     }
 }
 
+fn counted(blob: &Blob) -> usize {
+    blob.bytes.len().max(BLOB_BYTES_COUNTED_MIN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn least_recently_used_goes_first() {
-        let mut store = BlobStore::new(20);
+        let mut store = BlobStore::new(2 * BLOB_BYTES_COUNTED_MIN);
         let (a, b) = (store.insert(vec![1; 10]).digest(), store.insert(vec![2; 10]).digest());
         assert!(store.get(a).is_some());
         let c = store.insert(vec![3; 10]).digest();
         assert!(store.get(a).is_some() && store.get(b).is_none() && store.get(c).is_some());
         assert_eq!(store.resolve(&[a, b]).unwrap_err(), vec![b]);
-        assert_eq!(store.bytes, 20);
+        assert_eq!(store.bytes, 2 * BLOB_BYTES_COUNTED_MIN);
     }
 
     #[test]

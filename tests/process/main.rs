@@ -1,0 +1,1 @@
+//! The three real programs, started as a person starts them.

@@ -1,0 +1,169 @@
+//! The dispatch bench: the same small request through raw UDP, through P2C2R and through NATS, in one run.
+//!
+//! Every rival answers a request with its own payload, over loopback, through one hub:
+//! client -> hub -> worker -> hub -> client. For P2C2R the hub is the real coordinator with admission,
+//! checks and a ledger on disk; only the kind of work is special (see [`echo`]), so that what is timed is
+//! dispatch and not a kernel. Rivals take turns in rounds, and the table holds medians over the rounds,
+//! because a shared machine's speed changes from second to second.
+
+pub mod echo;
+pub mod nats;
+pub mod p2c2r;
+pub mod roles;
+pub mod udp_floor;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// One line of the report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// `udp-floor`, `p2c2r` or `nats`.
+    pub name: &'static str,
+    /// Bytes of a request's payload; the answer has as many.
+    pub size_bytes: usize,
+    /// Requests kept under way at a time.
+    pub in_flight: usize,
+    /// Median round trip in microseconds: the median over the rounds of each round's median.
+    pub p50_us: f64,
+    /// 99th percentile of the round trip in microseconds, median over the rounds.
+    pub p99_us: f64,
+    /// Round trips per second, median over the rounds.
+    pub rate_per_s: f64,
+}
+
+/// What one round of one rival measured.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// Round trips in microseconds, unsorted.
+    pub latencies_us: Vec<f64>,
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
+}
+
+/// How much one round sends.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Bytes of each payload.
+    pub size_bytes: usize,
+    /// Requests kept under way at a time.
+    pub in_flight: usize,
+    /// Requests per round.
+    pub requests: usize,
+}
+
+/// One system under test.
+pub trait Rival {
+    /// Name in the report.
+    fn name(&self) -> &'static str;
+    /// Sends `load` and waits for every answer. Every answer's content is compared with its request's.
+    fn round(&mut self, load: Load) -> io::Result<Round>;
+}
+
+/// Runs all rivals in turn, `rounds` times each after one unrecorded round, and returns one row for each.
+pub fn contest(rivals: &mut [Box<dyn Rival>], load: Load, rounds: usize) -> io::Result<Vec<Row>> {
+    let mut measured: Vec<Vec<Round>> = vec![Vec::new(); rivals.len()];
+    for round in 0..=rounds {
+        for (rival, rounds) in rivals.iter_mut().zip(&mut measured) {
+            let result = rival.round(load)?;
+            assert_eq!(result.latencies_us.len(), load.requests, "{} lost answers", rival.name());
+            if round > 0 {
+                rounds.push(result);
+            }
+        }
+    }
+    Ok(rivals.iter().zip(&mut measured).map(|(rival, rounds)| summarise(rival.name(), load, rounds)).collect())
+}
+
+fn summarise(name: &'static str, load: Load, rounds: &mut [Round]) -> Row {
+    let per_round = |quantile: f64, rounds: &mut [Round]| {
+        let values = rounds.iter_mut().map(|round| {
+            round.latencies_us.sort_unstable_by(f64::total_cmp);
+            at_quantile(&round.latencies_us, quantile)
+        });
+        median(values.collect())
+    };
+    Row {
+        name,
+        size_bytes: load.size_bytes,
+        in_flight: load.in_flight,
+        p50_us: per_round(0.5, rounds),
+        p99_us: per_round(0.99, rounds),
+        rate_per_s: median(rounds.iter().map(|r| load.requests as f64 / r.elapsed.as_secs_f64()).collect()),
+    }
+}
+
+/// The value at `quantile` (0 to 1) of a sorted, non-empty slice, by the nearest-rank method.
+fn at_quantile(sorted: &[f64], quantile: f64) -> f64 {
+    let rank = (quantile * sorted.len() as f64).ceil().max(1.0) as usize;
+    sorted[rank.min(sorted.len()) - 1]
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    at_quantile(&values, 0.5)
+}
+
+/// The table a person reads.
+pub fn table(rows: &[Row]) -> String {
+    use std::fmt::Write;
+    let mut text =
+        format!("{:<10} {:>6} {:>9} {:>10} {:>10} {:>12}\n", "name", "bytes", "in flight", "p50 us", "p99 us", "per second");
+    for row in rows {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<10} {:>6} {:>9} {:>10.1} {:>10.1} {:>12.0}",
+            row.name, row.size_bytes, row.in_flight, row.p50_us, row.p99_us, row.rate_per_s
+        );
+    }
+    text
+}
+
+/// Keeps `in_flight` requests under way until all are answered, for rivals with a blocking client.
+///
+/// `send` sends request number `n`; `receive` blocks for the next answer and returns its number.
+pub(crate) fn drive(
+    load: Load,
+    mut send: impl FnMut(usize) -> io::Result<()>,
+    mut receive: impl FnMut() -> io::Result<usize>,
+) -> io::Result<Round> {
+    let mut sent_at = vec![None; load.requests];
+    let mut round = Round::default();
+    let start = Instant::now();
+    let mut next = 0;
+    while round.latencies_us.len() < load.requests {
+        while next < load.requests && next - round.latencies_us.len() < load.in_flight {
+            sent_at[next] = Some(Instant::now());
+            send(next)?;
+            next += 1;
+        }
+        let number = receive()?;
+        let sent: Instant = sent_at
+            .get_mut(number)
+            .and_then(Option::take)
+            .ok_or_else(|| io::Error::other(format!("an answer to request {number}, which is not under way")))?;
+        round.latencies_us.push(sent.elapsed().as_secs_f64() * 1e6);
+    }
+    round.elapsed = start.elapsed();
+    Ok(round)
+}
+
+/// The payload of request `number`: its number, then bytes that depend on it, so that a mixed-up answer shows.
+pub(crate) fn payload(number: usize, size_bytes: usize) -> Vec<u8> {
+    let mut bytes = vec![number as u8 ^ 0x5a; size_bytes.max(8)];
+    bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    bytes
+}
+
+/// The number of the request that `bytes` answers, if they are that request's payload.
+pub(crate) fn number_of(bytes: &[u8], size_bytes: usize) -> io::Result<usize> {
+    let number = bytes.first_chunk::<8>().map_or(usize::MAX, |head| u64::from_le_bytes(*head) as usize);
+    if bytes == payload(number, size_bytes) {
+        Ok(number)
+    } else {
+        Err(io::Error::other("an answer that differs from its request"))
+    }
+}

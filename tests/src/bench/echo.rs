@@ -1,0 +1,47 @@
+//! The bench's own kind of work: the outcome is the spec's payload. It goes through admission, lease, check,
+//! ledger and delivery like any kind, and costs next to nothing in the kernel, so what remains is dispatch.
+
+use bincode::{Decode, Encode};
+use p2c2r_protocol::{Digest, KindId, WorkUnits};
+use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, TaskKind};
+
+/// Answers with what it was asked.
+pub struct Echo;
+
+/// Any bytes; also the outcome.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Payload(pub Vec<u8>);
+
+impl TaskKind for Echo {
+    const ID: KindId = KindId(250);
+    const NAME: &'static str = "echo";
+    const KERNEL_VERSION: u16 = 1;
+    type Spec = Payload;
+    type Outcome = Payload;
+
+    fn admit(_spec: &Payload, _blobs: &Blobs) -> Result<WorkUnits, SpecError> {
+        Ok(WorkUnits(1))
+    }
+
+    fn run(spec: &Payload, _blobs: &Blobs) -> Result<Payload, KernelError> {
+        Ok(spec.clone())
+    }
+
+    fn check(spec: &Payload, _blobs: &Blobs, outcome: &Payload) -> Result<(), CheckError> {
+        let (asked, answered) = (Digest::of(&spec.0), Digest::of(&outcome.0));
+        if asked == answered {
+            Ok(())
+        } else {
+            Err(CheckError::new("echo.equal", format!("asked {asked:?}, answered {answered:?}")))
+        }
+    }
+
+    fn deep_check(spec: &Payload, blobs: &Blobs, outcome: &Payload, _seed: u64) -> Result<(), CheckError> {
+        Self::check(spec, blobs, outcome)
+    }
+}
+
+/// The shipped kinds and [`Echo`].
+pub fn kinds() -> KindRegistry {
+    KindRegistry::builtin().with::<Echo>()
+}

@@ -1,0 +1,3 @@
+//! The dispatch bench as a program.
+
+fn main() {}

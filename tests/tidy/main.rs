@@ -1,0 +1,205 @@
+//! Habits that a compiler does not check, checked over the source tree.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_path_buf()
+}
+
+/// All files below `folder` with one of `extensions`, relative to the root; build output and hidden folders
+/// are left out.
+fn files(folder: &str, extensions: &[&str]) -> Vec<(String, String)> {
+    fn walk(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
+        let mut entries: Vec<_> =
+            fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").path()).collect();
+        entries.sort();
+        for path in entries {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if name != "target" && !name.starts_with('.') {
+                    walk(&path, extensions, found);
+                }
+            } else if extensions.contains(&path.extension().unwrap_or_default().to_string_lossy().as_ref()) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), extensions, &mut found);
+    assert!(!found.is_empty(), "no {extensions:?} files below {folder}");
+    found
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("UTF-8 text");
+            let name = path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+            (name, text)
+        })
+        .collect()
+}
+
+const CRATES: [&str; 9] = [
+    "shared/protocol",
+    "shared/tasks",
+    "shared/arena",
+    "shared/link",
+    "shared/offload",
+    "server",
+    "worker",
+    "game",
+    "tests",
+];
+
+fn sources() -> Vec<(String, String)> {
+    CRATES.iter().flat_map(|folder| files(folder, &["rs"])).collect()
+}
+
+fn report(faults: Vec<String>, rule: &str) {
+    assert!(faults.is_empty(), "{rule}:\n  {}", faults.join("\n  "));
+}
+
+#[test]
+fn every_file_says_why_it_exists() {
+    let faults = sources()
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//! "))
+        .map(|(name, _)| name)
+        .collect();
+    report(faults, "files that do not open with a `//!` sentence");
+}
+
+#[test]
+fn nothing_unfinished_is_left() {
+    // Spelled in halves so that this file does not find itself.
+    let marks = [["dbg", "!("], ["to", "do!("], ["unimpl", "emented!("], ["FIX", "ME"], ["XX", "X"]];
+    let mut faults = Vec::new();
+    for (name, text) in sources() {
+        for mark in &marks {
+            let mark = mark.concat();
+            faults.extend(
+                text.lines()
+                    .enumerate()
+                    .filter(|(_, line)| line.contains(&mark))
+                    .map(|(number, _)| format!("{name}:{}: {mark}", number + 1)),
+            );
+        }
+    }
+    report(faults, "unfinished marks");
+}
+
+#[test]
+fn no_file_knows_one_machine() {
+    let mut faults = Vec::new();
+    let all = ["rs", "toml", "md", "sql", "ron", "yml"];
+    for (name, text) in files(".", &all) {
+        for home in [["/ho", "me/"], ["/ro", "ot/"], ["/wo", "rk/"], ["C:\\Us", "ers\\"]] {
+            let home = home.concat();
+            faults.extend(
+                text.lines()
+                    .enumerate()
+                    .filter(|(_, line)| line.contains(&home))
+                    .map(|(number, _)| format!("{name}:{}: {home}", number + 1)),
+            );
+        }
+    }
+    report(faults, "paths of one machine");
+}
+
+#[test]
+fn files_stay_readable() {
+    let faults = sources()
+        .into_iter()
+        .filter(|(_, text)| text.lines().count() > 600)
+        .map(|(name, text)| format!("{name}: {} lines", text.lines().count()))
+        .collect();
+    report(faults, "files over 600 lines");
+}
+
+/// The dependency names in a manifest's `[dependencies]` table.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(manifest).join("Cargo.toml")).expect("a manifest");
+    text.lines()
+        .skip_while(|line| line.trim() != "[dependencies]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| !name.is_empty() && !name.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_crate_stays_in_its_layer() {
+    let mut faults = Vec::new();
+    for pure in ["shared/protocol", "shared/tasks", "shared/arena"] {
+        faults.extend(
+            dependencies(pure)
+                .into_iter()
+                .filter(|name| name.starts_with("bevy") || name.contains("renet"))
+                .map(|name| format!("{pure} depends on {name}")),
+        );
+    }
+    for headless in ["server", "worker", "shared/link", "shared/offload"] {
+        faults.extend(
+            dependencies(headless)
+                .into_iter()
+                .filter(|name| name == "bevy" || name == "p2c2r_game")
+                .map(|name| format!("{headless} depends on {name}")),
+        );
+    }
+    for crate_folder in CRATES.iter().filter(|folder| **folder != "shared/link") {
+        faults.extend(
+            dependencies(crate_folder)
+                .into_iter()
+                .filter(|name| name.contains("renet"))
+                .map(|name| format!("{crate_folder} depends on {name}; only the link names renet")),
+        );
+    }
+    if dependencies("server").contains(&"p2c2r_worker".to_owned()) {
+        faults.push("server depends on p2c2r_worker".into());
+    }
+    report(faults, "layer rules");
+}
+
+#[test]
+fn libraries_print_nothing() {
+    // A program's console is its own module; everything else logs through `tracing`.
+    let faults = sources()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("shared/") && name.contains("/src/"))
+        .filter(|(_, text)| {
+            text.lines().any(|line| {
+                let line = line.trim_start();
+                (line.contains("println!(") || line.contains("print!(")) && !line.starts_with("//")
+            })
+        })
+        .map(|(name, _)| name)
+        .collect();
+    report(faults, "libraries that print");
+}
+
+#[test]
+fn one_bevy_ecs_is_in_the_tree() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).expect("a committed Cargo.lock");
+    assert_eq!(lock.matches("name = \"bevy_ecs\"\n").count(), 1);
+}
+
+#[test]
+fn the_map_names_only_paths_that_exist() {
+    let mut faults = Vec::new();
+    for document in ["docs/ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap_or_default();
+        if text.is_empty() {
+            faults.push(format!("{document} is missing"));
+        }
+        for word in text.split('`').skip(1).step_by(2) {
+            let is_path = word.contains('/')
+                && !word.contains([' ', '*', '<', '$', ':', '{', '~', '('])
+                && CRATES.iter().any(|folder| word.starts_with(folder.split('/').next().unwrap_or(folder)));
+            if is_path && !root().join(word).exists() {
+                faults.push(format!("{document}: {word}"));
+            }
+        }
+    }
+    report(faults, "paths that do not exist");
+}
