@@ -1,0 +1,192 @@
+//! What the ledger tells the coordinator: accounts, totals, and what went wrong with entries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2c2r_protocol::{Attempt, Digest, KindId, Nanos, Role, TaskId, TaskNo, WorkUnits};
+use serde::Serialize;
+
+use super::entry::{AccountId, PatientPayload};
+
+/// One gamer's or worker's account as durably recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its number.
+    pub id: AccountId,
+    /// Whose it is.
+    pub role: Role,
+    /// Its owner's public name.
+    pub name: Arc<str>,
+    /// What a gamer has left to spend, or what a worker may be paid out.
+    pub available: Nanos,
+    /// Held for a gamer's open tasks, or pending for a worker until the fraud window has passed.
+    pub set_aside: Nanos,
+    /// Charged to a gamer for finished tasks, or earned by a worker, since the account was opened.
+    pub turnover: Nanos,
+    /// A gamer's tasks settled, or a worker's attempts accepted.
+    pub accepted: u64,
+    /// A gamer's tasks voided, or a worker's attempts rejected.
+    pub rejected: u64,
+}
+
+/// The whole ledger in a few numbers, as durably recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Tasks settled.
+    pub tasks_done: u64,
+    /// Tasks voided.
+    pub tasks_void: u64,
+    /// Charged to gamers.
+    pub revenue: Nanos,
+    /// The coordinator's share of it.
+    pub fee: Nanos,
+    /// The workers' share of it.
+    pub earned: Nanos,
+}
+
+/// What was recorded since it was last asked.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// Accounts that changed, as they now are. Each at most once.
+    pub accounts: Vec<Account>,
+    /// The whole ledger.
+    pub totals: Totals,
+    /// Entries recorded since the ledger was opened, in the order they were appended; those dropped count.
+    pub entries: u64,
+    /// Tasks dropped since last asked because the gamer's number for them was used before. Nobody was
+    /// charged or paid for them. At most [`CONFLICTS_KEPT_MAX`] are kept between two calls; all are counted
+    /// in `anomalies`.
+    pub conflicts: Vec<Conflict>,
+    /// Entries that changed nothing, since the ledger was opened.
+    pub anomalies: Anomalies,
+}
+
+/// Conflicts kept for the coordinator between two calls of [`Ledger::drain_committed`](super::Ledger::drain_committed).
+pub const CONFLICTS_KEPT_MAX: usize = 1_024;
+
+/// A task whose idempotency key was used before: not charged, not paid, not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The coordinator's number for the task that was dropped.
+    pub task: TaskNo,
+    /// Whose.
+    pub gamer: AccountId,
+    /// The number the gamer used twice.
+    pub game_task: TaskId,
+}
+
+/// Entries that changed nothing in the books, counted by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Anomalies {
+    /// Tasks whose idempotency key, or whose number, was used before.
+    pub conflicts: u64,
+    /// Tasks whose price the gamer's account does not cover.
+    pub overdrawn: u64,
+    /// Tasks of an account that is not a gamer's, attempts or pay of one that is not a worker's.
+    pub wrong_account: u64,
+    /// Tasks voided instead of settled because the shares were negative, above the price, or paid a worker
+    /// under an attempt that was not its own.
+    pub bad_settlement: u64,
+    /// Entries for a task that is not open, repeated ones among them.
+    pub not_open: u64,
+    /// Entries for an attempt that does not run, or with a number over the limit.
+    pub bad_attempt: u64,
+}
+
+impl Anomalies {
+    /// All of them together.
+    pub fn total(&self) -> u64 {
+        self.conflicts
+            + self.overdrawn
+            + self.wrong_account
+            + self.bad_settlement
+            + self.not_open
+            + self.bad_attempt
+    }
+}
+
+/// An outcome kept for the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedOutcome {
+    /// Digest of kind, kernel version and spec.
+    pub key: Digest,
+    /// What sort of work.
+    pub kind: KindId,
+    /// Version of the kernel.
+    pub kernel_version: u16,
+    /// The worker that computed it, with its public name; `None` if the coordinator did.
+    pub worker: Option<(AccountId, Arc<str>)>,
+    /// The encoded outcome.
+    pub bytes: Arc<[u8]>,
+    /// How long it may still be used.
+    pub expires_in: Duration,
+}
+
+/// A patient task that was not finished when the coordinator stopped. Its price is still held: settle it or
+/// void it under the same number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatientTask {
+    /// The coordinator's number for it.
+    pub task: TaskNo,
+    /// Who pays.
+    pub gamer: AccountId,
+    /// The payer's public name.
+    pub gamer_name: Arc<str>,
+    /// The gamer's number for it.
+    pub game_task: TaskId,
+    /// What sort of work.
+    pub kind: KindId,
+    /// Version of the kernel asked for.
+    pub kernel_version: u16,
+    /// Digest of kind, kernel version and spec.
+    pub key: Digest,
+    /// What it is worth.
+    pub units: WorkUnits,
+    /// What is held for it.
+    pub price: Nanos,
+    /// Version of the price list it was priced by.
+    pub price_list: u32,
+    /// The first attempt number not used yet.
+    pub next_attempt: Attempt,
+    /// Its spec and blobs.
+    pub payload: PatientPayload,
+}
+
+/// What the ledger found to do when it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recovery {
+    /// Whether the last coordinator closed the ledger in order.
+    pub closed_in_order: bool,
+    /// Holds of timely tasks that were left open, and are now void.
+    pub holds_voided: u64,
+    /// Patient tasks handed back to be queued again.
+    pub patient_tasks: u64,
+    /// Outcomes read for the cache.
+    pub outcomes: u64,
+}
+
+/// How the books stood when the ledger was closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CloseReport {
+    /// The whole ledger.
+    pub totals: Totals,
+    /// Sum of all balances; zero, or closing would have failed.
+    pub sum: Nanos,
+    /// Group commits since it was opened.
+    pub groups: u64,
+    /// Entries recorded since it was opened.
+    pub entries: u64,
+    /// Entries that changed nothing.
+    pub anomalies: Anomalies,
+}
+
+/// Whether the ledger records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerState {
+    /// It does.
+    Open,
+    /// Writing failed, for the reason given: admit no paid task, restart once the cause is mended.
+    Broken(String),
+    /// It was closed.
+    Closed,
+}

@@ -1,0 +1,196 @@
+//! What the coordinator tells the ledger: one entry per step in the life of a task.
+
+use std::fmt;
+use std::sync::Arc;
+
+use p2c2r_protocol::{Attempt, Digest, KindId, Nanos, PassedCheck, TaskId, TaskNo, WorkUnits};
+use serde::Serialize;
+
+/// The account of a gamer or of a worker, by its number in one ledger.
+///
+/// Every such account is a pair in the books: what its owner can dispose of, under this number, and what is
+/// set aside (held for a gamer's open tasks, pending for a worker), under the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct AccountId(pub i64);
+
+impl AccountId {
+    /// Number of the account that holds what is set aside for this one.
+    pub(super) const fn set_aside(self) -> i64 {
+        self.0 + 1
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "account-{}", self.0)
+    }
+}
+
+/// One step in the life of a task.
+///
+/// Order: `TaskAdmitted` first, then attempts in any order, then exactly one of `TaskSettled` and
+/// `TaskVoided`. Attempts may still end after that (a hedged answer that comes second and is found wrong).
+/// What breaks this order, or repeats an entry, changes nothing in the books and is counted in
+/// [`Anomalies`](super::Anomalies).
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// The task was admitted: its price is held.
+    TaskAdmitted(Admission),
+    /// An attempt was handed out.
+    AttemptStarted {
+        /// The task.
+        task: TaskNo,
+        /// Which try; 1 to [`ATTEMPT_MAX`].
+        attempt: Attempt,
+        /// The worker; `None` for the coordinator's own compute.
+        worker: Option<AccountId>,
+    },
+    /// An attempt ended otherwise than by settling its task: `TaskSettled` itself ends the attempt it names
+    /// as accepted, and settling or voiding a task ends its other running attempts as
+    /// [`Verdict::Unneeded`].
+    AttemptEnded {
+        /// The task.
+        task: TaskNo,
+        /// Which try.
+        attempt: Attempt,
+        /// What became of it.
+        verdict: Verdict,
+    },
+    /// The task is done: what was held is shared out.
+    TaskSettled(Settlement),
+    /// No outcome will come: what was held goes back.
+    TaskVoided {
+        /// The task.
+        task: TaskNo,
+        /// Why.
+        reason: VoidReason,
+    },
+}
+
+impl Entry {
+    /// Bytes of payload the entry carries beside its own size, for the queue's limit.
+    pub(super) fn payload_bytes(&self) -> usize {
+        match self {
+            Self::TaskAdmitted(admission) => admission
+                .patient
+                .as_ref()
+                .map_or(0, |patient| patient.spec.len() + patient.blobs.iter().map(Vec::len).sum::<usize>()),
+            Self::TaskSettled(settlement) => settlement.outcome.as_ref().map_or(0, |bytes| bytes.len()),
+            _ => 0,
+        }
+    }
+}
+
+/// A task as it was admitted.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// The coordinator's number for it; never used before in this ledger.
+    pub task: TaskNo,
+    /// Who pays.
+    pub gamer: AccountId,
+    /// The gamer's number for it: with `gamer`, the idempotency key.
+    pub game_task: TaskId,
+    /// What sort of work.
+    pub kind: KindId,
+    /// Version of the kernel asked for.
+    pub kernel_version: u16,
+    /// Digest of kind, kernel version and spec: the key of its outcome in the cache.
+    pub key: Digest,
+    /// What it is worth.
+    pub units: WorkUnits,
+    /// What is held for it; at least zero.
+    pub price: Nanos,
+    /// Version of the price list it was priced by.
+    pub price_list: u32,
+    /// For a patient task, what is needed to queue it again after a restart. A timely task has none: when the
+    /// coordinator dies its hold is voided.
+    pub patient: Option<Box<PatientPayload>>,
+}
+
+/// What a patient task needs to survive a restart of the coordinator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PatientPayload {
+    /// The encoded spec.
+    pub spec: Vec<u8>,
+    /// The blobs the spec refers to.
+    pub blobs: Vec<Vec<u8>>,
+}
+
+/// A task as it was settled.
+///
+/// `pay` and `fee` together are what the gamer is charged, at most the price held; the rest goes back.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The task.
+    pub task: TaskNo,
+    /// Who computed it.
+    pub source: Source,
+    /// What the worker earns; zero unless `source` is a worker.
+    pub pay: Nanos,
+    /// What the coordinator keeps.
+    pub fee: Nanos,
+    /// The check the outcome passed.
+    pub check: PassedCheck,
+    /// The encoded outcome, to be kept for the cache; `None` when it came from there or is not to be kept.
+    pub outcome: Option<Arc<[u8]>>,
+}
+
+/// Who computed an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A worker, in the attempt named. The attempt was started with an `AttemptStarted` that names the same
+    /// worker.
+    Worker {
+        /// Whose.
+        worker: AccountId,
+        /// Which try.
+        attempt: Attempt,
+    },
+    /// The coordinator's own kernel.
+    Coordinator,
+    /// The coordinator's cache.
+    Cache,
+}
+
+/// What became of an attempt that did not settle its task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The answer passed its checks (also said by `TaskSettled` itself).
+    Accepted,
+    /// The answer failed a check: unpaid.
+    Rejected {
+        /// Name of the check and what was found, at most [`REASON_BYTES_MAX`](p2c2r_protocol::limits::REASON_BYTES_MAX) bytes (cut beyond).
+        reason: String,
+    },
+    /// The worker went away.
+    Lost,
+    /// The lease ran out before an answer came.
+    Expired,
+    /// The worker said it could not.
+    Failed,
+    /// The task was settled or voided without it.
+    Unneeded,
+}
+
+/// Why a task was voided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoidReason {
+    /// The deadline passed.
+    Late,
+    /// The kernel failed everywhere it was tried.
+    KernelFailed,
+    /// No worker was left and the coordinator is set not to compute.
+    NoWorker,
+    /// The game cancelled it.
+    Cancelled,
+    /// The coordinator closed.
+    Closing,
+    /// The coordinator died; set by the ledger when it opens again.
+    Crashed,
+}
+
+/// The highest attempt number a task can have in the books: attempts are numbered inside their task's number.
+pub const ATTEMPT_MAX: u32 = 255;
+
+const _: () = assert!(p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX * 2 <= ATTEMPT_MAX, "room for hedges");

@@ -1,0 +1,129 @@
+//! Why the ledger cannot be opened or written, in sentences an operator can act on.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a ledger cannot be opened, read or written. In every case the file is left as it was found.
+#[derive(Debug, Error)]
+pub enum LedgerError {
+    /// The folder the ledger should be in does not exist.
+    #[error("the folder of the ledger {path} does not exist: create it, or name another path with --db")]
+    DirectoryMissing {
+        /// Path of the ledger.
+        path: PathBuf,
+    },
+    /// The file does not exist (only when checking or reporting: opening creates it).
+    #[error("there is no ledger at {path}: check the path given with --db")]
+    Missing {
+        /// Path of the ledger.
+        path: PathBuf,
+    },
+    /// The path names a folder or another thing that is not a file.
+    #[error("{path} is not a file: name the ledger's file with --db")]
+    NotAFile {
+        /// Path of the ledger.
+        path: PathBuf,
+    },
+    /// The file or its folder cannot be written.
+    #[error("the ledger {path} cannot be written: make the file and its folder writable for this user")]
+    ReadOnly {
+        /// Path of the ledger.
+        path: PathBuf,
+    },
+    /// The file or its folder cannot be read.
+    #[error("the ledger {path} cannot be opened ({reason}): check that this user may read and write it")]
+    NoAccess {
+        /// Path of the ledger.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Another coordinator has the ledger open.
+    #[error("another coordinator{} has the ledger {path} open: stop it first, or give this one its own --db", holder.map_or_else(String::new, |pid| format!(" (process {pid})")))]
+    Locked {
+        /// Path of the ledger.
+        path: PathBuf,
+        /// The process that holds it, as far as it is known.
+        holder: Option<u32>,
+    },
+    /// The file is a database of another program, or no database at all.
+    #[error("{path} is not a P2C2R ledger ({found}): it was left untouched, name another file with --db")]
+    NotALedger {
+        /// Path of the file.
+        path: PathBuf,
+        /// What it is instead.
+        found: String,
+    },
+    /// The ledger was written by a newer version of this program.
+    #[error("the ledger {path} has schema {found} and this program knows {known}: use a newer P2C2R with it")]
+    NewerSchema {
+        /// Path of the ledger.
+        path: PathBuf,
+        /// Schema of the file.
+        found: i64,
+        /// Newest schema this program knows.
+        known: i64,
+    },
+    /// The file is damaged.
+    #[error(
+        "the ledger {path} is damaged ({reason}): keep a copy of it, restore a backup, and start from that"
+    )]
+    Corrupt {
+        /// Path of the ledger.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The books do not balance.
+    #[error(
+        "the books in {path} do not balance ({reason}): keep a copy and run `p2c2r-server ledger check --db {path}`"
+    )]
+    Unbalanced {
+        /// Path of the ledger.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The disk is full.
+    #[error("the disk of the ledger {path} is full: free some space; what was recorded is safe")]
+    DiskFull {
+        /// Path of the ledger.
+        path: PathBuf,
+    },
+    /// Writing failed while the coordinator ran; nothing after the failure was recorded.
+    #[error("the ledger stopped recording ({0}): mend the cause and restart the coordinator")]
+    Broken(String),
+    /// The ledger was closed.
+    #[error("the ledger is closed")]
+    Closed,
+    /// The name cannot be an account's.
+    #[error("an account's name has 1 to {max} bytes", max = p2c2r_protocol::limits::NAME_BYTES_MAX)]
+    BadName,
+    /// SQLite failed otherwise.
+    #[error("the ledger {path} failed ({reason}): check the disk it is on")]
+    Database {
+        /// Path of the ledger.
+        path: PathBuf,
+        /// What SQLite said.
+        reason: String,
+    },
+    /// The writer thread could not be started.
+    #[error("the ledger's thread did not start ({0}): raise this user's limit of threads")]
+    Thread(String),
+}
+
+/// Why an entry was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LedgerBusy {
+    /// The queue to the writer is full. Only [`Entry::TaskAdmitted`](super::Entry::TaskAdmitted) meets this:
+    /// what belongs to an admitted task always finds room.
+    #[error("the ledger cannot keep up: admit nothing more for the moment")]
+    Full,
+    /// Recording has failed: nothing more can be charged.
+    #[error("the ledger has stopped recording")]
+    Broken,
+    /// The ledger was closed.
+    #[error("the ledger is closed")]
+    Closed,
+}

@@ -1,0 +1,102 @@
+//! How a ledger is opened, and every limit of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use p2c2r_protocol::Nanos;
+use p2c2r_protocol::limits::TASKS_MAX;
+
+/// Longest time an entry waits for its group to be written. A gamer's statement lags by at most this, and a
+/// power cut loses at most this much: nothing of it had been shown as charged.
+pub const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
+
+/// Entries in the queue beyond which no task is admitted; at 150,000 entries a second (36,000 tasks) it
+/// bridges a disk that stands still for 1.7 seconds.
+pub const QUEUE_ENTRIES_MAX: usize = 262_144;
+
+/// Bytes of specs and outcomes in the queue beyond which no task is admitted.
+pub const QUEUE_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Open patient tasks beyond which no other is admitted: they are all in memory after a restart, at most
+/// 100 KB each.
+pub const PATIENT_TASKS_MAX: usize = 4_096;
+
+/// Numbers skipped after a crash, so that no number of a task that was never recorded is given out twice and
+/// a worker's late answer to one meets another task. More than can have been unrecorded.
+pub const TASK_NO_GAP: u64 = 1 << 20;
+
+const _: () = assert!(TASK_NO_GAP as usize > QUEUE_ENTRIES_MAX + TASKS_MAX);
+
+/// Largest task number: the books number transfers and attempts inside it.
+pub const TASK_NO_MAX: u64 = 1 << 52;
+
+/// Wall-clock time, which tests replace.
+#[derive(Clone)]
+pub struct WallClock(Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl WallClock {
+    /// A clock that reads `now`, the time since 1970.
+    pub fn new(now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Milliseconds since 1970.
+    pub(super) fn now_ms(&self) -> i64 {
+        i64::try_from((self.0)().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Default for WallClock {
+    fn default() -> Self {
+        Self::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WallClock({} ms)", self.now_ms())
+    }
+}
+
+/// How a ledger is opened.
+#[derive(Clone, Debug)]
+pub struct LedgerOptions {
+    /// How long entries are gathered before they are written together; at most [`GROUP_COMMIT_MAX`].
+    pub group_commit: Duration,
+    /// How long a worker's pay stays pending.
+    pub fraud_window: Duration,
+    /// What a new gamer's account is given, once.
+    pub opening_credit: Nanos,
+    /// How long outcomes are kept.
+    pub outcomes_kept: Duration,
+    /// Bytes of outcomes kept on disk; the oldest go first.
+    pub outcome_bytes_max: u64,
+    /// Outcomes read for the cache at open.
+    pub cache_entries_max: usize,
+    /// Bytes of outcomes read for the cache at open.
+    pub cache_bytes_max: usize,
+    /// Entries in the queue beyond which no task is admitted.
+    pub queue_entries_max: usize,
+    /// Wall clock.
+    pub clock: WallClock,
+    /// Pages the file may have; `None` for as many as the disk has. Tests fill a small "disk" with it.
+    pub pages_max: Option<u32>,
+}
+
+impl Default for LedgerOptions {
+    fn default() -> Self {
+        Self {
+            group_commit: GROUP_COMMIT_MAX,
+            fraud_window: Duration::from_secs(3_600),
+            opening_credit: Nanos::DOLLAR,
+            outcomes_kept: Duration::from_secs(24 * 3_600),
+            outcome_bytes_max: 2 * 1024 * 1024 * 1024,
+            cache_entries_max: 65_536,
+            cache_bytes_max: 64 * 1024 * 1024,
+            queue_entries_max: QUEUE_ENTRIES_MAX,
+            clock: WallClock::default(),
+            pages_max: None,
+        }
+    }
+}

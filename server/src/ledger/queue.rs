@@ -1,0 +1,222 @@
+//! The bounded queue between the coordinator's app thread and the ledger's writer thread, and the durable
+//! results on their way back.
+//!
+//! A locked vector that the writer swaps for an empty one: appending is a push, and the writer is woken at
+//! most once per group instead of once per entry.
+
+use std::collections::HashMap;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use p2c2r_protocol::Role;
+
+use super::account::{Account, CloseReport, Committed, LedgerState};
+use super::entry::{AccountId, Entry};
+use super::error::{LedgerBusy, LedgerError};
+use super::options::{PATIENT_TASKS_MAX, QUEUE_BYTES_MAX};
+
+/// Something the writer does at once and answers.
+pub(super) enum Request {
+    /// Write everything appended so far, and what has fallen due.
+    Flush(SyncSender<Result<(), LedgerError>>),
+    /// Find or create an account.
+    OpenAccount { role: Role, name: String, reply: SyncSender<Result<Account, LedgerError>> },
+    /// Write everything and end.
+    Close(SyncSender<Result<CloseReport, LedgerError>>),
+}
+
+/// What the writer takes at one go.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// Entries in the order they were appended.
+    pub entries: Vec<Entry>,
+    /// Workers whose outcomes go.
+    pub forget: Vec<AccountId>,
+    /// To be answered once the entries before them are written.
+    pub requests: Vec<Request>,
+}
+
+struct Inbox {
+    batch: Batch,
+    payload_bytes: usize,
+    patient_open: usize,
+    state: LedgerState,
+    /// The writer waits for a first entry and is to be woken by it.
+    idle: bool,
+}
+
+struct Outbox {
+    accounts: HashMap<AccountId, Account>,
+    rest: Committed,
+}
+
+/// Both directions.
+pub(super) struct Queue {
+    inbox: Mutex<Inbox>,
+    arrived: Condvar,
+    outbox: Mutex<Outbox>,
+    entries_max: usize,
+}
+
+/// A panic while the lock was held leaves plain data that is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Queue {
+    pub fn new(entries_max: usize) -> Self {
+        Self {
+            inbox: Mutex::new(Inbox {
+                batch: Batch::default(),
+                payload_bytes: 0,
+                patient_open: 0,
+                state: LedgerState::Open,
+                idle: false,
+            }),
+            arrived: Condvar::new(),
+            outbox: Mutex::new(Outbox { accounts: HashMap::new(), rest: Committed::default() }),
+            entries_max,
+        }
+    }
+
+    /// Appends `entry` for the next group.
+    pub fn append(&self, entry: Entry) -> Result<(), LedgerBusy> {
+        let mut inbox = lock(&self.inbox);
+        match inbox.state {
+            LedgerState::Open => {}
+            LedgerState::Broken(_) => return Err(LedgerBusy::Broken),
+            LedgerState::Closed => return Err(LedgerBusy::Closed),
+        }
+        if let Entry::TaskAdmitted(admission) = &entry {
+            if inbox.batch.entries.len() >= self.entries_max || inbox.payload_bytes >= QUEUE_BYTES_MAX {
+                return Err(LedgerBusy::Full);
+            }
+            if admission.patient.is_some() {
+                if inbox.patient_open >= PATIENT_TASKS_MAX {
+                    return Err(LedgerBusy::Full);
+                }
+                inbox.patient_open += 1;
+            }
+        }
+        inbox.payload_bytes += entry.payload_bytes();
+        inbox.batch.entries.push(entry);
+        self.wake_if_idle(&mut inbox);
+        Ok(())
+    }
+
+    /// Asks for a worker's outcomes to be deleted with the next group.
+    pub fn forget(&self, worker: AccountId) -> Result<(), LedgerBusy> {
+        let mut inbox = lock(&self.inbox);
+        match inbox.state {
+            LedgerState::Open => {}
+            LedgerState::Broken(_) => return Err(LedgerBusy::Broken),
+            LedgerState::Closed => return Err(LedgerBusy::Closed),
+        }
+        if !inbox.batch.forget.contains(&worker) {
+            inbox.batch.forget.push(worker);
+        }
+        self.wake_if_idle(&mut inbox);
+        Ok(())
+    }
+
+    /// Hands the writer a request; it ends the gathering of the current group.
+    pub fn request(&self, request: Request) -> Result<(), LedgerError> {
+        let mut inbox = lock(&self.inbox);
+        match &inbox.state {
+            LedgerState::Open => {}
+            LedgerState::Broken(reason) => return Err(LedgerError::Broken(reason.clone())),
+            LedgerState::Closed => return Err(LedgerError::Closed),
+        }
+        inbox.batch.requests.push(request);
+        inbox.idle = false;
+        drop(inbox);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    fn wake_if_idle(&self, inbox: &mut Inbox) {
+        if inbox.idle {
+            inbox.idle = false;
+            self.arrived.notify_one();
+        }
+    }
+
+    /// For the writer: waits until something arrives or `due` is over, then gathers for `gather` unless a
+    /// request comes, and takes everything. At most `gather` late, never early.
+    pub fn take(&self, due: Option<Duration>, gather: Duration) -> Batch {
+        let mut inbox = lock(&self.inbox);
+        inbox.idle = true;
+        let nothing = |inbox: &mut Inbox| {
+            inbox.batch.entries.is_empty()
+                && inbox.batch.forget.is_empty()
+                && inbox.batch.requests.is_empty()
+        };
+        inbox = match due {
+            None => self.arrived.wait_while(inbox, nothing).unwrap_or_else(PoisonError::into_inner),
+            Some(due) => {
+                self.arrived
+                    .wait_timeout_while(inbox, due, nothing)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+        };
+        inbox.idle = false;
+        let enough = self.entries_max / 4;
+        if !nothing(&mut inbox) {
+            inbox = self
+                .arrived
+                .wait_timeout_while(inbox, gather, |inbox| {
+                    inbox.batch.requests.is_empty() && inbox.batch.entries.len() < enough
+                })
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        inbox.payload_bytes = 0;
+        std::mem::take(&mut inbox.batch)
+    }
+
+    /// For the writer: a patient task found at open, or one that is open no more.
+    pub fn patient_open_changed(&self, opened: usize, closed: usize) {
+        let mut inbox = lock(&self.inbox);
+        inbox.patient_open = (inbox.patient_open + opened).saturating_sub(closed);
+    }
+
+    /// For the writer: nothing is taken from here on. Requests and entries still waiting are returned, to be
+    /// answered.
+    pub fn end(&self, state: LedgerState) -> Batch {
+        let mut inbox = lock(&self.inbox);
+        inbox.state = state;
+        std::mem::take(&mut inbox.batch)
+    }
+
+    /// Whether entries are taken.
+    pub fn state(&self) -> LedgerState {
+        lock(&self.inbox).state.clone()
+    }
+
+    /// For the writer: makes a group's results known. `rest` carries everything but the accounts.
+    pub fn publish(&self, accounts: impl Iterator<Item = Account>, rest: Committed) {
+        let mut outbox = lock(&self.outbox);
+        for account in accounts {
+            outbox.accounts.insert(account.id, account);
+        }
+        let mut conflicts = std::mem::take(&mut outbox.rest.conflicts);
+        conflicts.extend(rest.conflicts.iter().copied());
+        conflicts.truncate(super::CONFLICTS_KEPT_MAX);
+        outbox.rest = Committed { conflicts, ..rest };
+    }
+
+    /// Everything published since the last call.
+    pub fn drain(&self) -> Committed {
+        let mut outbox = lock(&self.outbox);
+        let accounts = outbox.accounts.drain().map(|(_, account)| account).collect();
+        let conflicts = std::mem::take(&mut outbox.rest.conflicts);
+        Committed { accounts, conflicts, ..outbox.rest.clone() }
+    }
+
+    /// The newest totals.
+    pub fn totals(&self) -> super::Totals {
+        lock(&self.outbox).rest.totals
+    }
+}
