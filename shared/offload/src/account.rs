@@ -1,0 +1,46 @@
+//! What the gamer has spent and has left.
+
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::{GamerStatement, Nanos};
+
+/// The gamer's money as far as this game knows it.
+///
+/// Three numbers that differ for good reasons: a receipt is shown at once (`session_estimate`), the money for
+/// tasks in flight is `held`, and only what the ledger has durably recorded is `charged`.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OffloadAccount {
+    /// The coordinator's latest statement; `None` before the first connection.
+    pub statement: Option<GamerStatement>,
+    /// Charged since this session's first statement, durably recorded.
+    pub session_charged: Nanos,
+    /// Prices of the receipts of this session.
+    pub session_estimate: Nanos,
+    /// The most that tasks now at the coordinator can still cost.
+    pub reserved: Nanos,
+    /// What had been charged when this session began.
+    pub(crate) charged_before: Option<Nanos>,
+}
+
+impl OffloadAccount {
+    /// Charged since the account was opened, durably recorded.
+    pub fn charged(&self) -> Option<Nanos> {
+        self.statement.map(|statement| statement.charged)
+    }
+
+    /// Held for tasks in flight.
+    pub fn held(&self) -> Option<Nanos> {
+        self.statement.map(|statement| statement.held)
+    }
+
+    /// What is left to spend.
+    pub fn available(&self) -> Option<Nanos> {
+        self.statement.map(|statement| statement.available)
+    }
+
+    pub(crate) fn record(&mut self, statement: GamerStatement) {
+        let before = *self.charged_before.get_or_insert(statement.charged);
+        // A coordinator that takes charges back makes this negative; the number shown is still the truth.
+        self.session_charged = Nanos(statement.charged.0.saturating_sub(before.0));
+        self.statement = Some(statement);
+    }
+}

@@ -1,0 +1,85 @@
+//! Everything a game sets up once.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::link_names::{ClientTransport, Impairment, Pace, Reconnect};
+use p2c2r_protocol::Nanos;
+use p2c2r_tasks::KindRegistry;
+
+/// How the plugin is set up. [`OffloadConfig::default`] has no coordinator: everything is computed locally.
+#[derive(Clone)]
+pub struct OffloadConfig {
+    /// How to reach the coordinator; `None` for local compute only.
+    pub link: Option<ClientTransport>,
+    /// The gamer's public name.
+    pub name: String,
+    /// The kinds that game, coordinator and workers share, to the version: programs whose lists differ
+    /// refuse each other at connect. A game may register fewer with
+    /// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind).
+    pub kinds: KindRegistry,
+    /// Bytes a second the game sends at most; `None` for no limit, which suits loopback.
+    pub pace: Option<Pace>,
+    /// A worse network than there is, for tests and demonstrations.
+    pub impair: Option<Impairment>,
+    /// How a broken connection is made again.
+    pub reconnect: Reconnect,
+    /// Where the game's own compute runs.
+    pub local: LocalCompute,
+    /// Tasks that may wait for local compute; one more fails at once.
+    pub local_queue_max: usize,
+    /// Tasks at the coordinator at the same time; more wait in the game, nearest deadline first.
+    pub in_flight_max: usize,
+    /// The most this session may spend; at the cap everything is computed locally.
+    pub session_cap: Option<Nanos>,
+    /// The most any sixty minutes may spend; at the cap everything is computed locally until it falls below.
+    pub hour_cap: Option<Nanos>,
+}
+
+/// Where the game's own compute runs. Never on the app's thread, except simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LocalCompute {
+    /// On one thread less than there are cores, at least one and at most eight.
+    #[default]
+    Auto,
+    /// On so many threads.
+    Threads(NonZeroUsize),
+    /// On the app's thread, one task after the other, each as if it took this long: for tests with manual
+    /// time, where threads would make outcomes arrive at frames that differ from run to run.
+    Simulated {
+        /// From the start of a task's compute to its outcome.
+        takes: Duration,
+    },
+}
+
+impl Default for OffloadConfig {
+    fn default() -> Self {
+        Self {
+            link: None,
+            name: "gamer".into(),
+            kinds: KindRegistry::builtin(),
+            pace: None,
+            impair: None,
+            reconnect: Reconnect::default(),
+            local: LocalCompute::Auto,
+            local_queue_max: 4_096,
+            in_flight_max: 256,
+            session_cap: None,
+            hour_cap: None,
+        }
+    }
+}
+
+impl OffloadConfig {
+    /// A game called `name` that offloads to the coordinator at `server`, at internet pace unless it is on
+    /// this computer.
+    pub fn remote(server: SocketAddr, name: impl Into<String>) -> Self {
+        Self {
+            link: Some(ClientTransport::Udp { server }),
+            name: name.into(),
+            pace: (!server.ip().is_loopback()).then(Pace::internet),
+            ..Self::default()
+        }
+    }
+}

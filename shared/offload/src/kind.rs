@@ -1,0 +1,146 @@
+//! Registering a kind: its settings, and the table through which untyped code reaches typed components.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy_app::App;
+use bevy_ecs::entity::Entity;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::world::World;
+use p2c2r_protocol::wire::WireError;
+use p2c2r_protocol::{KindId, Nanos, Receipt, TaskId};
+use p2c2r_tasks::TaskKind;
+
+use crate::inbox::Inbox;
+use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
+use crate::work::{AnyOutcome, decode_outcome};
+use crate::{Offloading, diagnostics};
+
+/// How tasks of one kind are treated unless a task says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindSettings {
+    /// From the frame that asks to the frame by which the outcome is wanted; at most a minute.
+    pub deadline: Duration,
+    /// The most one task may cost. A dearer one is computed locally.
+    pub price_cap: Nanos,
+    /// What becomes of a task for which the coordinator has no outcome in time.
+    pub late: OnLate,
+}
+
+impl Default for KindSettings {
+    /// 200 ms, a hundredth of a cent, computed locally.
+    fn default() -> Self {
+        Self { deadline: Duration::from_millis(200), price_cap: Nanos(100_000), late: OnLate::ComputeLocally }
+    }
+}
+
+/// What becomes of a task that the coordinator refuses, loses, or does not finish in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnLate {
+    /// This computer computes it, started just early enough to meet the deadline. An outcome that is late
+    /// all the same is delivered and marked so.
+    #[default]
+    ComputeLocally,
+    /// It fails. For work whose next task replaces it anyway, and for kernels too heavy to run as a spare.
+    /// While offloading as a whole is off or not connected such tasks are computed locally too; what they
+    /// miss then is only their deadline.
+    Drop,
+}
+
+/// Adds kinds to an app.
+pub trait OffloadAppExt {
+    /// Lets the game offload tasks of kind `K`. In any order with adding the plugin.
+    ///
+    /// # Panics
+    /// If `K` is registered already, or with a coordinator set, if `K` is missing in
+    /// [`OffloadConfig::kinds`](crate::OffloadConfig::kinds).
+    fn add_offload_kind<K: TaskKind>(&mut self, settings: KindSettings) -> &mut Self;
+}
+
+impl OffloadAppExt for App {
+    fn add_offload_kind<K: TaskKind>(&mut self, settings: KindSettings) -> &mut Self {
+        self.add_message::<Offloaded<K>>().add_message::<OffloadFailed<K>>();
+        diagnostics::register_kind(self, K::NAME);
+        self.init_resource::<Inbox>().init_resource::<KindTable>();
+        self.world_mut().resource_mut::<Inbox>().kinds.push(K::ID);
+        let mut table = self.world_mut().resource_mut::<KindTable>();
+        assert!(
+            table.kinds.iter().all(|kind| kind.id != K::ID && kind.name != K::NAME),
+            "a kind with number {} or name `{}` is registered already",
+            K::ID.0,
+            K::NAME
+        );
+        table.kinds.push(Kind {
+            id: K::ID,
+            name: K::NAME,
+            kernel_version: K::KERNEL_VERSION,
+            settings,
+            decode: decode_outcome::<K>,
+            deliver: deliver::<K>,
+        });
+        self
+    }
+}
+
+/// One registered kind.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    pub id: KindId,
+    pub name: &'static str,
+    pub kernel_version: u16,
+    pub settings: KindSettings,
+    pub decode: fn(&[u8]) -> Result<AnyOutcome, WireError>,
+    pub deliver: fn(&mut World, Delivery),
+}
+
+/// The registered kinds; a task names its kind by the place in this list.
+#[derive(Resource, Default)]
+pub(crate) struct KindTable {
+    pub kinds: Vec<Kind>,
+}
+
+/// A task's end on its way to the entity that waits for it.
+pub(crate) struct Delivery {
+    pub task: TaskId,
+    pub kind: usize,
+    pub entity: Entity,
+    pub after: Duration,
+    pub end: End,
+}
+
+/// How a task ended.
+pub(crate) enum End {
+    Done { outcome: AnyOutcome, place: Place, receipt: Option<Receipt>, late: bool },
+    Failed(FailReason),
+}
+
+/// Entities that `commands.offload` spawned and whose tasks have ended; despawned at the end of the frame.
+#[derive(Resource, Default)]
+pub(crate) struct Spent(pub Vec<Entity>);
+
+fn deliver<K: TaskKind>(world: &mut World, delivery: Delivery) {
+    let entity = delivery.entity;
+    let Some(offloading) = world.get::<Offloading<K>>(entity) else { return };
+    // The component may have been replaced between the end of the task and now.
+    if offloading.task() != Some(delivery.task) {
+        return;
+    }
+    if offloading.is_spawned() {
+        world.resource_mut::<Spent>().0.push(entity);
+    }
+    world.entity_mut(entity).remove::<Offloading<K>>();
+    match delivery.end {
+        End::Done { outcome, place, receipt, late } => {
+            // The table holds the kind's own decoder and kernel, so the type is always this one.
+            let Ok(outcome) = Arc::downcast::<K::Outcome>(outcome) else { return };
+            let done = Offloaded { entity, outcome, place, latency: delivery.after, receipt, late };
+            world.write_message::<Offloaded<K>>(done.clone());
+            world.trigger(OffloadDone { entity, done });
+        }
+        End::Failed(reason) => {
+            let failed = OffloadFailed::<K>::new(entity, reason, delivery.after);
+            world.write_message(failed.clone());
+            world.trigger(failed);
+        }
+    }
+}

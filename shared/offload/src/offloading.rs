@@ -1,0 +1,170 @@
+//! How a game asks: the `Offloading` component and the short form on `Commands`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bevy_ecs::component::{Component, Immutable, StorageType};
+use bevy_ecs::lifecycle::{ComponentHook, HookContext};
+use bevy_ecs::system::{Commands, EntityCommands};
+use bevy_ecs::world::DeferredWorld;
+use bevy_time::{Real, Time};
+use p2c2r_protocol::{Micros, Nanos, TaskId};
+use p2c2r_tasks::{Blobs, TaskKind};
+
+use crate::inbox::{Inbox, Submission};
+use crate::kind::OnLate;
+use crate::work::Work;
+
+/// A task of kind `K` that this entity waits for. Inserting it asks, in the same frame; removing it,
+/// replacing it or despawning the entity takes the task back. It is removed when the task ends, just before
+/// [`OffloadDone`](crate::OffloadDone) or [`OffloadFailed`](crate::OffloadFailed) is triggered on the entity.
+///
+/// ```ignore
+/// commands.entity(enemy).insert(Offloading::<Path>::new(spec, blobs).deadline(Duration::from_millis(80)));
+/// ```
+pub struct Offloading<K: TaskKind> {
+    work: Arc<Work<K>>,
+    options: TaskOptions,
+    /// The running task's id; zero before insertion.
+    task: AtomicU64,
+}
+
+/// What a task may have of its own; what is absent comes from the kind's settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TaskOptions {
+    pub deadline: Option<Option<Duration>>,
+    pub price_cap: Option<Nanos>,
+    pub late: Option<OnLate>,
+    pub spawned: bool,
+}
+
+impl<K: TaskKind> Offloading<K> {
+    /// A task with its kind's settings.
+    pub fn new(spec: K::Spec, blobs: Blobs) -> Self {
+        Self {
+            work: Arc::new(Work { spec, blobs }),
+            options: TaskOptions::default(),
+            task: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets this task's own deadline, from the frame that inserts it.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.options.deadline = Some(Some(deadline));
+        self
+    }
+
+    /// Makes this a patient task: it has no deadline and waits for the coordinator as long as it takes.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.options.deadline = Some(None);
+        self
+    }
+
+    /// Sets the most this task may cost.
+    #[must_use]
+    pub fn price_cap(mut self, price_cap: Nanos) -> Self {
+        self.options.price_cap = Some(price_cap);
+        self
+    }
+
+    /// Sets what becomes of this task when the coordinator has no outcome in time.
+    #[must_use]
+    pub fn on_late(mut self, late: OnLate) -> Self {
+        self.options.late = Some(late);
+        self
+    }
+
+    /// What is asked.
+    pub fn spec(&self) -> &K::Spec {
+        &self.work.spec
+    }
+
+    /// The task's id, once inserted.
+    pub fn task(&self) -> Option<TaskId> {
+        match self.task.load(Ordering::Relaxed) {
+            0 => None,
+            id => Some(TaskId(id)),
+        }
+    }
+
+    /// Whether the entity was spawned for this task alone.
+    pub(crate) fn is_spawned(&self) -> bool {
+        self.options.spawned
+    }
+
+    fn submit(mut world: DeferredWorld<'_>, context: HookContext) {
+        let now = world.get_resource::<Time<Real>>().map(|time| Micros::from(time.elapsed()));
+        let Some(offloading) = world.get::<Self>(context.entity) else { return };
+        let work = Arc::clone(&offloading.work);
+        let options = offloading.options;
+        let Some(mut inbox) = world.get_resource_mut::<Inbox>() else {
+            panic!("offloading needs its plugin: app.add_plugins(OffloadPlugin::default())");
+        };
+        let Some(kind) = inbox.kinds.iter().position(|id| *id == K::ID) else {
+            panic!(
+                "kind `{0}` is not registered: app.add_offload_kind::<{1}>(KindSettings::default())",
+                K::NAME,
+                std::any::type_name::<K>()
+            );
+        };
+        let task = inbox.submit(Submission {
+            kind,
+            entity: context.entity,
+            work,
+            options,
+            submitted_at: now.unwrap_or_default(),
+        });
+        if let Some(offloading) = world.get::<Self>(context.entity) {
+            offloading.task.store(task.0, Ordering::Relaxed);
+        }
+    }
+
+    fn take_back(mut world: DeferredWorld<'_>, context: HookContext) {
+        let Some(task) = world.get::<Self>(context.entity).and_then(Self::task) else { return };
+        if let Some(mut inbox) = world.get_resource_mut::<Inbox>() {
+            inbox.cancel(task);
+        }
+    }
+}
+
+impl<K: TaskKind> Component for Offloading<K> {
+    const STORAGE_TYPE: StorageType = StorageType::SparseSet;
+    type Mutability = Immutable;
+
+    fn on_insert() -> Option<ComponentHook> {
+        Some(Self::submit)
+    }
+
+    fn on_discard() -> Option<ComponentHook> {
+        Some(Self::take_back)
+    }
+}
+
+/// The short form of asking.
+pub trait OffloadCommandsExt {
+    /// Spawns an entity that waits for a task of kind `K`, with the kind's settings. The entity is despawned
+    /// at the end of the frame in which the task ends; despawn it earlier to take the task back. `blobs` are
+    /// those the spec refers to; they travel only when the coordinator does not have them yet.
+    ///
+    /// ```ignore
+    /// commands.offload::<Path>(spec, blobs).observe(|done: On<OffloadDone<Path>>| { /* use done.outcome */ });
+    /// ```
+    fn offload<K: TaskKind>(&mut self, spec: K::Spec, blobs: Blobs) -> EntityCommands<'_>;
+
+    /// The same for a task with settings of its own.
+    fn offload_task<K: TaskKind>(&mut self, task: Offloading<K>) -> EntityCommands<'_>;
+}
+
+impl OffloadCommandsExt for Commands<'_, '_> {
+    fn offload<K: TaskKind>(&mut self, spec: K::Spec, blobs: Blobs) -> EntityCommands<'_> {
+        self.offload_task(Offloading::<K>::new(spec, blobs))
+    }
+
+    fn offload_task<K: TaskKind>(&mut self, mut task: Offloading<K>) -> EntityCommands<'_> {
+        task.options.spawned = true;
+        self.spawn(task)
+    }
+}

@@ -1,0 +1,178 @@
+//! What a game gets back: the outcome of a task, or why there is none.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::event::EntityEvent;
+use bevy_ecs::message::Message;
+use p2c2r_protocol::{ComputedBy, Receipt};
+use p2c2r_tasks::TaskKind;
+use thiserror::Error;
+
+/// Who computed an outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A worker, by its public name.
+    Worker {
+        /// The name.
+        name: String,
+    },
+    /// The coordinator's own kernel.
+    Coordinator,
+    /// The coordinator's cache of earlier outcomes.
+    Cache,
+    /// This computer.
+    Local,
+}
+
+impl From<&ComputedBy> for Place {
+    fn from(computed_by: &ComputedBy) -> Self {
+        match computed_by {
+            ComputedBy::Worker(name) => Self::Worker { name: name.clone() },
+            ComputedBy::Coordinator => Self::Coordinator,
+            ComputedBy::Cache(_) => Self::Cache,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Worker { name } => write!(f, "worker {name}"),
+            Self::Coordinator => f.write_str("coordinator"),
+            Self::Cache => f.write_str("cache"),
+            Self::Local => f.write_str("local"),
+        }
+    }
+}
+
+/// A finished task, as a message for readers of batches: exactly one per task that was not cancelled and did
+/// not fail. Observers of single entities get the same as [`OffloadDone`].
+#[derive(Message)]
+pub struct Offloaded<K: TaskKind> {
+    /// The entity that held the [`Offloading`](crate::Offloading) component. An entity that
+    /// [`commands.offload`](crate::OffloadCommandsExt::offload) spawned lives until the end of the frame in
+    /// which this message is written.
+    pub entity: Entity,
+    /// The answer.
+    pub outcome: Arc<K::Outcome>,
+    /// Who computed it.
+    pub place: Place,
+    /// From the frame that asked to the frame that delivers.
+    pub latency: Duration,
+    /// What it cost and where its time went, for outcomes that came from the coordinator. The nine stages
+    /// add up to `latency` exactly.
+    pub receipt: Option<Receipt>,
+    /// Whether it was delivered after its deadline.
+    pub late: bool,
+}
+
+impl<K: TaskKind> Clone for Offloaded<K> {
+    fn clone(&self) -> Self {
+        Self {
+            entity: self.entity,
+            outcome: Arc::clone(&self.outcome),
+            place: self.place.clone(),
+            latency: self.latency,
+            receipt: self.receipt.clone(),
+            late: self.late,
+        }
+    }
+}
+
+impl<K: TaskKind> fmt::Debug for Offloaded<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offloaded")
+            .field("kind", &K::NAME)
+            .field("entity", &self.entity)
+            .field("outcome", &self.outcome)
+            .field("place", &self.place)
+            .field("latency", &self.latency)
+            .field("receipt", &self.receipt)
+            .field("late", &self.late)
+            .finish()
+    }
+}
+
+/// A finished task, as an event on its entity; dereferences to the [`Offloaded`] it carries.
+#[derive(EntityEvent)]
+pub struct OffloadDone<K: TaskKind> {
+    /// The entity that held the [`Offloading`](crate::Offloading) component.
+    pub entity: Entity,
+    /// The outcome and what goes with it.
+    pub done: Offloaded<K>,
+}
+
+impl<K: TaskKind> Deref for OffloadDone<K> {
+    type Target = Offloaded<K>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.done
+    }
+}
+
+/// A task that has no outcome and will have none, as an event on its entity and as a message.
+///
+/// With [`OnLate::ComputeLocally`](crate::OnLate::ComputeLocally) every refusal, loss and delay has been made
+/// up for by local compute before this could happen; what is left are tasks that no kernel can compute.
+#[derive(EntityEvent, Message)]
+pub struct OffloadFailed<K: TaskKind> {
+    /// The entity that held the [`Offloading`](crate::Offloading) component.
+    pub entity: Entity,
+    /// Why.
+    pub reason: FailReason,
+    /// From the frame that asked to the frame that gives up.
+    pub after: Duration,
+    kind: std::marker::PhantomData<fn() -> K>,
+}
+
+impl<K: TaskKind> OffloadFailed<K> {
+    pub(crate) fn new(entity: Entity, reason: FailReason, after: Duration) -> Self {
+        Self { entity, reason, after, kind: std::marker::PhantomData }
+    }
+}
+
+impl<K: TaskKind> Clone for OffloadFailed<K> {
+    fn clone(&self) -> Self {
+        Self::new(self.entity, self.reason.clone(), self.after)
+    }
+}
+
+impl<K: TaskKind> fmt::Debug for OffloadFailed<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OffloadFailed")
+            .field("kind", &K::NAME)
+            .field("entity", &self.entity)
+            .field("reason", &self.reason)
+            .field("after", &self.after)
+            .finish()
+    }
+}
+
+/// Why a task has no outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FailReason {
+    /// The spec breaks a limit of its kind or a blob is missing: mend the caller.
+    #[error("the spec is not valid: {0}")]
+    BadSpec(String),
+    /// The deadline passed, and the kind is set to [`OnLate::Drop`](crate::OnLate::Drop).
+    #[error("the deadline passed")]
+    Late,
+    /// The coordinator refused the task or could not do it, and the kind is set to
+    /// [`OnLate::Drop`](crate::OnLate::Drop).
+    #[error("the coordinator has no outcome: {0}")]
+    Refused(String),
+    /// The connection broke while the task was out, and the kind is set to
+    /// [`OnLate::Drop`](crate::OnLate::Drop).
+    #[error("the connection to the coordinator was lost")]
+    Disconnected,
+    /// The kernel failed or panicked on this spec.
+    #[error("the kernel fails on this spec: {0}")]
+    Kernel(String),
+    /// More tasks wait for local compute than [`OffloadConfig::local_queue_max`](crate::OffloadConfig).
+    #[error("too many tasks wait for local compute")]
+    Overloaded,
+}

@@ -1,0 +1,124 @@
+//! The player's switch between borrowed and own computing, per program and per kind, and what is in force.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::{KindId, Nanos};
+use p2c2r_tasks::TaskKind;
+
+/// Whether tasks may leave this computer. Takes effect in the frame in which it is changed: off cancels what
+/// is out and computes it locally on other threads, on sends new tasks out again.
+#[derive(Resource, Clone, Debug, PartialEq, Eq)]
+pub struct OffloadSwitch {
+    /// The switch for everything.
+    pub enabled: bool,
+    kinds_off: BTreeSet<KindId>,
+}
+
+impl Default for OffloadSwitch {
+    fn default() -> Self {
+        Self { enabled: true, kinds_off: BTreeSet::new() }
+    }
+}
+
+impl OffloadSwitch {
+    /// Flips the switch for everything.
+    pub fn toggle(&mut self) {
+        self.enabled = !self.enabled;
+    }
+
+    /// Sets the switch of one kind; it matters only while [`OffloadSwitch::enabled`] is true.
+    pub fn set_kind<K: TaskKind>(&mut self, enabled: bool) {
+        if enabled {
+            self.kinds_off.remove(&K::ID);
+        } else {
+            self.kinds_off.insert(K::ID);
+        }
+    }
+
+    /// Whether tasks of this kind may leave this computer.
+    pub fn allows(&self, kind: KindId) -> bool {
+        self.enabled && !self.kinds_off.contains(&kind)
+    }
+}
+
+/// Where new tasks go, and why; for people to read.
+#[derive(Resource, Clone, Debug, PartialEq, Eq)]
+pub struct OffloadState {
+    /// What is in force.
+    pub mode: OffloadMode,
+}
+
+impl OffloadState {
+    /// Whether new tasks leave this computer.
+    pub fn is_remote(&self) -> bool {
+        self.mode == OffloadMode::Remote
+    }
+}
+
+/// Where new tasks go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OffloadMode {
+    /// To the coordinator.
+    Remote,
+    /// Nowhere: they are computed on this computer.
+    Local(LocalReason),
+}
+
+/// Why tasks are computed on this computer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalReason {
+    /// The plugin was set up without a coordinator.
+    NoCoordinator,
+    /// The player switched offloading off.
+    SwitchedOff,
+    /// The connection is being made, or is broken and being made again.
+    NotConnected {
+        /// What the link says about it.
+        reason: String,
+    },
+    /// The coordinator stops taking tasks.
+    Closing {
+        /// What it says.
+        reason: String,
+    },
+    /// This session has spent what it may.
+    SessionCap {
+        /// What it may spend.
+        cap: Nanos,
+    },
+    /// The last hour has spent what an hour may; lifts as that hour moves on.
+    HourCap {
+        /// What an hour may spend.
+        cap: Nanos,
+    },
+    /// The account cannot cover a task.
+    BalanceTooLow {
+        /// What it has left.
+        available: Nanos,
+    },
+}
+
+impl fmt::Display for LocalReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCoordinator => f.write_str("no coordinator is set"),
+            Self::SwitchedOff => f.write_str("switched off"),
+            Self::NotConnected { reason } => write!(f, "not connected: {reason}"),
+            Self::Closing { reason } => write!(f, "the coordinator is closing: {reason}"),
+            Self::SessionCap { cap } => write!(f, "the session's cap of {cap} is reached"),
+            Self::HourCap { cap } => write!(f, "the cap of {cap} an hour is reached"),
+            Self::BalanceTooLow { available } => write!(f, "the account has only {available} left"),
+        }
+    }
+}
+
+impl fmt::Display for OffloadMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Remote => f.write_str("remote"),
+            Self::Local(reason) => write!(f, "local ({reason})"),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Counts over the whole session, in the shape of the demo's report.
+
+use std::collections::BTreeMap;
+
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::{Nanos, Stages};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::histogram::{Histogram, Percentiles};
+
+/// What the session has done so far. Serialises as
+/// `{"kinds": {"path": {"submitted": 1, …, "latency_ms": {"p50": 1.0, …}, "stages_ms": {…}, …}}, "cost_nanos": 0, …}`.
+#[derive(Resource, Clone, Debug, Default, Serialize)]
+pub struct OffloadTotals {
+    /// By name of the kind.
+    pub kinds: BTreeMap<&'static str, KindTotals>,
+    /// Prices of all receipts of this session, those of outcomes that came too late to be used included.
+    /// What the ledger has durably charged is in [`OffloadAccount`](crate::OffloadAccount).
+    pub cost_nanos: Nanos,
+    /// Messages of the coordinator about tasks it had nothing more to say on: duplicates, and answers to
+    /// tasks long given up.
+    pub stray: u64,
+}
+
+/// What the session has done of one kind.
+///
+/// At any moment `submitted` is the sum of `remote`, `coordinator`, `cache`, `local`, `failed`, `cancelled`
+/// and `open`.
+#[derive(Clone, Debug, Default)]
+pub struct KindTotals {
+    /// Tasks asked for.
+    pub submitted: u64,
+    /// Outcomes delivered that a worker computed.
+    pub remote: u64,
+    /// Outcomes delivered that the coordinator computed.
+    pub coordinator: u64,
+    /// Outcomes delivered from the coordinator's cache.
+    pub cache: u64,
+    /// Outcomes delivered that this computer computed.
+    pub local: u64,
+    /// Tasks that ended without an outcome.
+    pub failed: u64,
+    /// Tasks that the game took back.
+    pub cancelled: u64,
+    /// Tasks not ended yet.
+    pub open: u64,
+    /// Answers of the coordinator that were of no use: refusals, failures, and outcomes that do not decode.
+    pub rejected: u64,
+    /// Of `rejected`, the outcomes that do not decode.
+    pub malformed: u64,
+    /// Tasks that had no outcome at their deadline, whatever became of them then.
+    pub late: u64,
+    /// Outcomes that lost: the coordinator's when the local one was there first, or the other way round.
+    pub wasted: u64,
+    /// Prices of this kind's receipts.
+    pub cost_nanos: Nanos,
+    /// Bytes of specs and blobs sent.
+    pub bytes_up: u64,
+    /// Bytes of outcomes received.
+    pub bytes_down: u64,
+    /// From the frame that asked to the frame that delivered, of all delivered outcomes.
+    pub latency: Histogram,
+    stages_us: [u64; 9],
+    stages_count: u64,
+}
+
+impl KindTotals {
+    /// Latency percentiles, or `None` before the first delivery.
+    pub fn latency_ms(&self) -> Option<Percentiles> {
+        self.latency.percentiles_ms()
+    }
+
+    /// Mean time per stage in milliseconds over all delivered outcomes that came from the coordinator, in the
+    /// order of [`Stages::NAMES`]; `None` before the first. They add up to those outcomes' mean latency.
+    pub fn stages_ms(&self) -> Option<[f64; 9]> {
+        (self.stages_count > 0)
+            .then(|| self.stages_us.map(|sum| sum as f64 / self.stages_count as f64 / 1_000.0))
+    }
+
+    /// Outcomes delivered, from wherever.
+    pub fn delivered(&self) -> u64 {
+        self.remote + self.coordinator + self.cache + self.local
+    }
+
+    pub(crate) fn record_stages(&mut self, stages: Stages) {
+        for (sum, stage) in self.stages_us.iter_mut().zip(stages.to_array()) {
+            *sum += u64::from(stage);
+        }
+        self.stages_count += 1;
+    }
+}
+
+/// Stage means by name.
+struct StagesByName([f64; 9]);
+
+impl Serialize for StagesByName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(9))?;
+        for (name, mean) in Stages::NAMES.iter().zip(self.0) {
+            map.serialize_entry(name, &mean)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for KindTotals {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let counts = [
+            ("submitted", self.submitted),
+            ("remote", self.remote),
+            ("coordinator", self.coordinator),
+            ("cache", self.cache),
+            ("local", self.local),
+            ("failed", self.failed),
+            ("cancelled", self.cancelled),
+            ("open", self.open),
+            ("rejected", self.rejected),
+            ("malformed", self.malformed),
+            ("late", self.late),
+            ("wasted", self.wasted),
+            ("bytes_up", self.bytes_up),
+            ("bytes_down", self.bytes_down),
+        ];
+        for (name, count) in counts {
+            map.serialize_entry(name, &count)?;
+        }
+        map.serialize_entry("cost_nanos", &self.cost_nanos)?;
+        map.serialize_entry("latency_ms", &self.latency_ms())?;
+        map.serialize_entry("stages_ms", &self.stages_ms().map(StagesByName))?;
+        map.end()
+    }
+}
