@@ -233,6 +233,7 @@ fn sample_beat() -> Beat {
     Beat {
         sequence: 1,
         sent_at: Micros(2),
+        busy: true,
         echo: Some(BeatEcho { sent_at: Micros(3), received_at: Micros(4) }),
     }
 }

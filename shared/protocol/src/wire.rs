@@ -4,10 +4,12 @@
 //! the input by the caller's `LIMIT`, and allocations by the same number, because bincode counts what a
 //! container's length prefix claims against the limit before it allocates.
 
-use bincode::{Decode, Encode, config};
+use bincode::config;
 use thiserror::Error;
 
 use crate::limits::MESSAGE_BYTES_MAX;
+
+pub use bincode::{Decode, Encode};
 
 /// Why bytes from a peer are not a message.
 #[derive(Debug, Error)]
