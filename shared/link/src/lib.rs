@@ -1,1 +1,41 @@
-//! Placeholder.
+//! The link: how P2C2R's programs reach one another when the other side may be hostile.
+//!
+//! Both sides run over UDP (or, in tests, a [`MemoryHub`]) through netcode's encryption and renet's channels,
+//! but nothing reaches those two before this crate has checked it. Everyone outside sees typed messages only.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`server`] | the coordinator's side: [`ServerLinkPlugin`], [`Peers`] |
+//! | [`client`] | the side of games and workers: [`ClientLinkPlugin`], [`ClientLink`] |
+//! | [`runner`] | the event-driven runner: [`EventDrivenPlugin`], [`Waker`], [`NextWake`] |
+//! | [`memory`] | the packet switch in memory for tests |
+//! | [`impair`] | worse networks for tests and demos |
+//! | [`pace`] | how fast a peer is sent to |
+
+pub mod client;
+mod clock;
+mod error;
+pub mod impair;
+pub mod memory;
+pub mod pace;
+mod peer;
+pub mod runner;
+pub mod server;
+mod sets;
+
+pub use client::{
+    ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromServer, GameSide, LinkDown,
+    LinkStatus, LinkUp, Reconnect, Side, ToServer, WorkerSide,
+};
+pub use clock::LinkClock;
+pub use error::LinkError;
+pub use impair::Impairment;
+pub use memory::MemoryHub;
+pub use pace::Pace;
+pub use peer::PeerStats;
+pub use runner::{EventDrivenPlugin, NextWake, Waker};
+pub use server::{
+    FromPeer, PeerJoined, PeerLeft, Peers, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer,
+    bind_server,
+};
+pub use sets::LinkSystems;

