@@ -1,0 +1,247 @@
+//! The compute pool: where own kernels and costly checks run, so that nothing slow is on the app's thread.
+//!
+//! Plain threads on two bounded queues. Checks go before kernels: an answer that is there already is worth
+//! more than one that has yet to be computed. Results wake the app.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bevy_ecs::resource::Resource;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
+use p2c2r_link::Waker;
+use p2c2r_protocol::{Attempt, TaskNo};
+use p2c2r_tasks::{Blobs, CheckError, Job};
+
+use crate::config::Compute;
+use crate::error::ServerError;
+use crate::guard::guarded;
+
+/// Checks that may wait for a thread. When as many wait, the app judges the next one itself: that slows the
+/// intake of answers, which is the point.
+const CHECKS_WAITING_MAX: usize = 4_096;
+
+/// An outcome to be judged.
+pub struct Check {
+    /// The task.
+    pub task: TaskNo,
+    /// The attempt it answers.
+    pub attempt: Attempt,
+    /// The decoded spec.
+    pub job: Arc<dyn Job>,
+    /// Its blobs.
+    pub blobs: Blobs,
+    /// The encoded outcome.
+    pub outcome: Arc<[u8]>,
+    /// The seed of the deep check, if it gets one.
+    pub deep: Option<u64>,
+}
+
+/// A verdict.
+pub struct Checked {
+    /// What was judged.
+    pub check: Check,
+    /// Whether it passed.
+    pub verdict: Result<(), CheckError>,
+}
+
+/// A kernel to be run.
+pub struct Kernel {
+    /// The task.
+    pub task: TaskNo,
+    /// The decoded spec.
+    pub job: Arc<dyn Job>,
+    /// Its blobs.
+    pub blobs: Blobs,
+}
+
+/// What a kernel gave.
+pub struct Computed {
+    /// The task.
+    pub task: TaskNo,
+    /// The encoded outcome; `None` if the kernel failed or panicked.
+    pub outcome: Option<Arc<[u8]>>,
+    /// How long the kernel ran; zero in the inline pool, which has no clock.
+    pub took: Duration,
+}
+
+/// Something the pool has finished.
+pub enum Finished {
+    /// A check.
+    Check(Checked),
+    /// A kernel.
+    Kernel(Computed),
+}
+
+/// Judges an outcome; a check that panics counts as failed.
+pub fn judge(check: Check) -> Checked {
+    let verdict = guarded(|| match check.deep {
+        Some(seed) => check.job.deep_check(&check.blobs, &check.outcome, seed),
+        None => check.job.check(&check.blobs, &check.outcome),
+    })
+    .unwrap_or_else(|panicked| Err(CheckError::new("panic", panicked.to_string())));
+    Checked { check, verdict }
+}
+
+/// Runs a kernel; one that panics gives nothing.
+fn run(kernel: Kernel) -> Computed {
+    let outcome = guarded(|| kernel.job.run(&kernel.blobs));
+    let outcome = outcome.ok().and_then(Result::ok).map(Arc::from);
+    Computed { task: kernel.task, outcome, took: Duration::ZERO }
+}
+
+/// The pool.
+#[derive(Resource)]
+pub struct Pool(Inner);
+
+enum Inner {
+    Inline { finished: VecDeque<Finished> },
+    Threads { checks: Sender<Check>, kernels: Sender<Kernel>, finished: Receiver<Finished>, threads: usize },
+}
+
+impl Pool {
+    /// A pool as configured, whose results wake the app by `waker`.
+    pub fn new(compute: Compute, kernels_waiting_max: usize, waker: &Waker) -> Result<Self, ServerError> {
+        let Compute::Threads(threads) = compute else {
+            return Ok(Self(Inner::Inline { finished: VecDeque::new() }));
+        };
+        let (checks, checks_in) = bounded(CHECKS_WAITING_MAX);
+        let (kernels, kernels_in) = bounded(kernels_waiting_max);
+        // What is finished is bounded by what was started.
+        let (finished_out, finished) = unbounded();
+        for number in 0..threads {
+            let (checks, kernels, finished) = (checks_in.clone(), kernels_in.clone(), finished_out.clone());
+            let waker = waker.clone();
+            std::thread::Builder::new()
+                .name(format!("p2c2r-compute-{number}"))
+                .spawn(move || work(&checks, &kernels, &finished, &waker))
+                .map_err(ServerError::Threads)?;
+        }
+        Ok(Self(Inner::Threads { checks, kernels, finished, threads }))
+    }
+
+    /// Threads that compute.
+    pub fn threads(&self) -> usize {
+        match &self.0 {
+            Inner::Inline { .. } => 1,
+            Inner::Threads { threads, .. } => *threads,
+        }
+    }
+
+    /// Kernels waiting for a thread.
+    pub fn kernels_waiting(&self) -> usize {
+        match &self.0 {
+            Inner::Inline { .. } => 0,
+            Inner::Threads { kernels, .. } => kernels.len(),
+        }
+    }
+
+    /// Judges an outcome, here if the queue is full.
+    pub fn check(&mut self, check: Check) -> Option<Checked> {
+        match &mut self.0 {
+            Inner::Inline { .. } => Some(judge(check)),
+            Inner::Threads { checks, .. } => match checks.try_send(check) {
+                Ok(()) => None,
+                Err(TrySendError::Full(check) | TrySendError::Disconnected(check)) => Some(judge(check)),
+            },
+        }
+    }
+
+    /// Runs a kernel; gives it back if the queue is full.
+    pub fn run(&mut self, kernel: Kernel) -> Result<(), Kernel> {
+        match &mut self.0 {
+            Inner::Inline { finished } => {
+                finished.push_back(Finished::Kernel(run(kernel)));
+                Ok(())
+            }
+            Inner::Threads { kernels, .. } => kernels.try_send(kernel).map_err(TrySendError::into_inner),
+        }
+    }
+
+    /// Something that is finished.
+    pub fn next_finished(&mut self) -> Option<Finished> {
+        match &mut self.0 {
+            Inner::Inline { finished } => finished.pop_front(),
+            Inner::Threads { finished, .. } => finished.try_recv().ok(),
+        }
+    }
+}
+
+/// One thread: ends when the pool is dropped.
+fn work(checks: &Receiver<Check>, kernels: &Receiver<Kernel>, finished: &Sender<Finished>, waker: &Waker) {
+    loop {
+        let result = select_biased! {
+            recv(checks) -> check => match check {
+                Ok(check) => Finished::Check(judge(check)),
+                Err(_) => return,
+            },
+            recv(kernels) -> kernel => match kernel {
+                Ok(kernel) => {
+                    let started = Instant::now();
+                    let computed = run(kernel);
+                    Finished::Kernel(Computed { took: started.elapsed(), ..computed })
+                }
+                Err(_) => return,
+            },
+        };
+        if finished.send(result).is_err() {
+            return;
+        }
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_protocol::{Digest, WorkUnits};
+    use p2c2r_tasks::{KernelError, SpecError};
+
+    use super::*;
+
+    struct Panicking;
+    impl Job for Panicking {
+        fn blob_refs(&self) -> &[Digest] {
+            &[]
+        }
+        fn admit(&self, _: &Blobs) -> Result<WorkUnits, SpecError> {
+            Ok(WorkUnits(1))
+        }
+        fn run(&self, _: &Blobs) -> Result<Vec<u8>, KernelError> {
+            panic!("kernel")
+        }
+        fn check(&self, _: &Blobs, _: &[u8]) -> Result<(), CheckError> {
+            panic!("check")
+        }
+        fn deep_check(&self, _: &Blobs, _: &[u8], _: u64) -> Result<(), CheckError> {
+            panic!("deep check")
+        }
+    }
+
+    fn kernel() -> Kernel {
+        Kernel { task: TaskNo(1), job: Arc::new(Panicking), blobs: Blobs::default() }
+    }
+
+    #[test]
+    fn panics_are_a_rejected_verdict_and_a_missing_outcome() {
+        let check = Check {
+            task: TaskNo(1),
+            attempt: Attempt(1),
+            job: Arc::new(Panicking),
+            blobs: Blobs::default(),
+            outcome: Arc::from([]),
+            deep: None,
+        };
+        assert_eq!(judge(check).verdict.unwrap_err().check, "panic");
+        for compute in [Compute::Inline, Compute::Threads(1)] {
+            let mut pool = Pool::new(compute, 4, &Waker::default()).unwrap();
+            pool.run(kernel()).ok().unwrap();
+            let finished = loop {
+                if let Some(finished) = pool.next_finished() {
+                    break finished;
+                }
+                std::thread::yield_now();
+            };
+            assert!(matches!(finished, Finished::Kernel(Computed { outcome: None, .. })));
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Every setting of the coordinator, with its default and its range.
+//!
+//! Settings come from flags, then `P2C2R_*` environment variables, then a TOML file, then the defaults here;
+//! [`crate::cli`] reads the first two, [`FileConfig`] the third.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use p2c2r_link::{Impairment, Pace};
+use p2c2r_protocol::limits::{KINDS_MAX, PEERS_MAX};
+use p2c2r_protocol::{Nanos, PriceList};
+use p2c2r_tasks::KindRegistry;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ServerError;
+
+/// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
+/// then earns $0.15 an hour after the fee.
+pub const NANOS_PER_MEGA_UNIT: u64 = 46_296;
+/// The coordinator's share, in hundredths of a per cent.
+pub const FEE_BASIS_POINTS: u32 = 1_000;
+/// More compute threads than any machine this is meant for has cores.
+const COMPUTE_THREADS_MAX: usize = 1_024;
+
+/// What happens to a timely task when no worker can do it in time. Patient tasks always wait for a worker,
+/// except that `refuse` does not admit them while there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fallback {
+    /// The coordinator's own kernel does it.
+    #[default]
+    Compute,
+    /// It waits for a worker until its deadline.
+    Queue,
+    /// It is refused at once.
+    Refuse,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where kernels and checks run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compute {
+    /// At once, in the update that asks: deterministic, for tests.
+    Inline,
+    /// On this many threads.
+    Threads(usize),
+}
+
+/// The coordinator's settings.
+#[derive(Clone)]
+pub struct ServerConfig {
+    /// UDP address to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The ledger's database file.
+    pub db: PathBuf,
+    /// What happens to timely tasks that no worker can do in time.
+    pub fallback: Fallback,
+    /// Share of the answers that get the deep check as well, in per cent.
+    pub deep_check_percent: f64,
+    /// Where kernels and checks run.
+    pub compute: Compute,
+    /// Own kernels that may wait for a compute thread.
+    pub compute_queue_max: usize,
+    /// Outcomes kept for reuse; zero keeps none.
+    pub cache_entries_max: usize,
+    /// Bytes of outcomes kept for reuse.
+    pub cache_bytes_max: usize,
+    /// Granted once to every new gamer.
+    pub opening_credit: Nanos,
+    /// How long a worker's earnings stay pending.
+    pub fraud_window: Duration,
+    /// How long the ledger may gather entries before it commits them.
+    pub group_commit: Duration,
+    /// What work costs.
+    pub prices: PriceList,
+    /// Peers at the same time.
+    pub peers_max: usize,
+    /// Bytes a second to each peer; `None` is no limit, which suits loopback.
+    pub pace: Option<Pace>,
+    /// Network impairment, for tests and demonstrations.
+    pub impair: Option<Impairment>,
+    /// Seed of the matcher's and the judge's draws.
+    pub seed: u64,
+    /// How long a drain waits for tasks in flight.
+    pub drain_limit: Duration,
+    /// How often the summary line is written, if something changed.
+    pub summary_every: Duration,
+    /// File that is written with the real address once the coordinator listens.
+    pub ready_file: Option<PathBuf>,
+    /// `tracing` filter, for example `info` or `p2c2r_server=debug`.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// The kinds of work on offer.
+    pub kinds: KindRegistry,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let kinds = KindRegistry::builtin();
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8765)),
+            db: PathBuf::from("results.db"),
+            fallback: Fallback::default(),
+            deep_check_percent: 5.0,
+            compute: Compute::Threads(std::thread::available_parallelism().map_or(1, usize::from)),
+            compute_queue_max: 256,
+            cache_entries_max: 16_384,
+            cache_bytes_max: 64 * 1024 * 1024,
+            opening_credit: Nanos::DOLLAR,
+            fraud_window: Duration::from_secs(3_600),
+            group_commit: Duration::from_millis(20),
+            prices: default_prices(&kinds),
+            peers_max: PEERS_MAX,
+            pace: None,
+            impair: None,
+            seed: 0,
+            drain_limit: Duration::from_secs(10),
+            summary_every: Duration::from_secs(10),
+            ready_file: None,
+            log: "info".into(),
+            log_format: LogFormat::default(),
+            kinds,
+        }
+    }
+}
+
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerConfig({} on {})", self.db.display(), self.listen)
+    }
+}
+
+/// The default price list for `kinds`: every kind at [`NANOS_PER_MEGA_UNIT`].
+pub fn default_prices(kinds: &KindRegistry) -> PriceList {
+    PriceList {
+        version: 1,
+        nanos_per_mega_unit: kinds.iter().map(|kind| (kind.id(), NANOS_PER_MEGA_UNIT)).collect(),
+        fee_basis_points: FEE_BASIS_POINTS,
+    }
+}
+
+impl ServerConfig {
+    /// Checks every range.
+    pub fn validate(&self) -> Result<(), ServerError> {
+        let bad = |sentence: String| Err(ServerError::Config(sentence));
+        if !(0.0..=100.0).contains(&self.deep_check_percent) {
+            return bad(format!("deep-check-percent is {}, not 0 to 100", self.deep_check_percent));
+        }
+        if let Compute::Threads(threads) = self.compute
+            && !(1..=COMPUTE_THREADS_MAX).contains(&threads)
+        {
+            return bad(format!("compute-threads is {threads}, not 1 to {COMPUTE_THREADS_MAX}"));
+        }
+        if self.compute_queue_max == 0 {
+            return bad("compute-queue is 0, and must be at least 1".into());
+        }
+        if !(1..=PEERS_MAX).contains(&self.peers_max) {
+            return bad(format!("peers-max is {}, not 1 to {PEERS_MAX}", self.peers_max));
+        }
+        if self.opening_credit < Nanos::ZERO {
+            return bad("opening-credit is negative".into());
+        }
+        if self.prices.fee_basis_points > 10_000 {
+            return bad(format!("fee-basis-points is {}, not 0 to 10000", self.prices.fee_basis_points));
+        }
+        if self.prices.nanos_per_mega_unit.len() > KINDS_MAX {
+            return bad(format!("the price list names more than {KINDS_MAX} kinds"));
+        }
+        if self.group_commit > Duration::from_millis(50) {
+            return bad("group-commit-ms is more than 50".into());
+        }
+        Ok(())
+    }
+
+    /// Takes every setting that `file` names.
+    pub fn apply_file(&mut self, file: FileConfig) -> Result<(), ServerError> {
+        fn take<T>(slot: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *slot = value;
+            }
+        }
+        take(&mut self.listen, file.listen);
+        take(&mut self.db, file.db);
+        take(&mut self.fallback, file.fallback);
+        take(&mut self.deep_check_percent, file.deep_check_percent);
+        take(&mut self.compute, file.compute_threads.map(Compute::Threads));
+        take(&mut self.compute_queue_max, file.compute_queue);
+        take(&mut self.cache_entries_max, file.cache_entries);
+        take(&mut self.opening_credit, file.opening_credit_nanos.map(Nanos));
+        take(&mut self.fraud_window, file.fraud_window_seconds.map(Duration::from_secs));
+        take(&mut self.group_commit, file.group_commit_ms.map(Duration::from_millis));
+        take(&mut self.peers_max, file.peers_max);
+        take(&mut self.pace, file.bytes_per_second.map(pace_of));
+        take(&mut self.seed, file.seed);
+        take(&mut self.drain_limit, file.drain_seconds.map(Duration::from_secs));
+        take(&mut self.summary_every, file.summary_seconds.map(Duration::from_secs));
+        take(&mut self.log, file.log);
+        take(&mut self.log_format, file.log_format);
+        if let Some(prices) = file.prices {
+            self.apply_prices(&prices)?;
+        }
+        Ok(())
+    }
+
+    fn apply_prices(&mut self, file: &FilePrices) -> Result<(), ServerError> {
+        self.prices.version = file.version.unwrap_or(self.prices.version);
+        self.prices.fee_basis_points = file.fee_basis_points.unwrap_or(self.prices.fee_basis_points);
+        for (name, nanos) in &file.nanos_per_mega_unit {
+            let kind = self.kinds.by_name(name).ok_or_else(|| {
+                ServerError::Config(format!("the price list names the unknown kind `{name}`"))
+            })?;
+            match self.prices.nanos_per_mega_unit.iter_mut().find(|(id, _)| *id == kind.id()) {
+                Some((_, rate)) => *rate = *nanos,
+                None => self.prices.nanos_per_mega_unit.push((kind.id(), *nanos)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings as a configuration file would give them.
+    pub fn to_file(&self) -> FileConfig {
+        FileConfig {
+            listen: Some(self.listen),
+            db: Some(self.db.clone()),
+            fallback: Some(self.fallback),
+            deep_check_percent: Some(self.deep_check_percent),
+            compute_threads: match self.compute {
+                Compute::Inline => None,
+                Compute::Threads(threads) => Some(threads),
+            },
+            compute_queue: Some(self.compute_queue_max),
+            cache_entries: Some(self.cache_entries_max),
+            opening_credit_nanos: Some(self.opening_credit.0),
+            fraud_window_seconds: Some(self.fraud_window.as_secs()),
+            group_commit_ms: Some(self.group_commit.as_millis() as u64),
+            peers_max: Some(self.peers_max),
+            bytes_per_second: self.pace.as_ref().map(|pace| pace.bytes_per_second),
+            seed: Some(self.seed),
+            drain_seconds: Some(self.drain_limit.as_secs()),
+            summary_seconds: Some(self.summary_every.as_secs()),
+            log: Some(self.log.clone()),
+            log_format: Some(self.log_format),
+            prices: Some(FilePrices {
+                version: Some(self.prices.version),
+                fee_basis_points: Some(self.prices.fee_basis_points),
+                nanos_per_mega_unit: self
+                    .prices
+                    .nanos_per_mega_unit
+                    .iter()
+                    .map(|(kind, nanos)| (self.kinds.name(*kind).to_owned(), *nanos))
+                    .collect(),
+            }),
+        }
+    }
+}
+
+/// A pace of `bytes_per_second` with a burst of a tenth of a second; zero is no limit.
+pub(crate) fn pace_of(bytes_per_second: u32) -> Option<Pace> {
+    (bytes_per_second > 0).then(|| Pace { bytes_per_second, burst_bytes: (bytes_per_second / 10).max(4_096) })
+}
+
+/// The configuration file. Every setting may be left out; unknown ones are refused, so that a misspelt one is
+/// found at start.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileConfig {
+    /// See [`ServerConfig::listen`].
+    pub listen: Option<SocketAddr>,
+    /// See [`ServerConfig::db`].
+    pub db: Option<PathBuf>,
+    /// See [`ServerConfig::fallback`].
+    pub fallback: Option<Fallback>,
+    /// See [`ServerConfig::deep_check_percent`].
+    pub deep_check_percent: Option<f64>,
+    /// See [`ServerConfig::compute`].
+    pub compute_threads: Option<usize>,
+    /// See [`ServerConfig::compute_queue_max`].
+    pub compute_queue: Option<usize>,
+    /// See [`ServerConfig::cache_entries_max`].
+    pub cache_entries: Option<usize>,
+    /// See [`ServerConfig::opening_credit`], in nano-dollars.
+    pub opening_credit_nanos: Option<i64>,
+    /// See [`ServerConfig::fraud_window`].
+    pub fraud_window_seconds: Option<u64>,
+    /// See [`ServerConfig::group_commit`].
+    pub group_commit_ms: Option<u64>,
+    /// See [`ServerConfig::peers_max`].
+    pub peers_max: Option<usize>,
+    /// See [`ServerConfig::pace`]; zero is no limit.
+    pub bytes_per_second: Option<u32>,
+    /// See [`ServerConfig::seed`].
+    pub seed: Option<u64>,
+    /// See [`ServerConfig::drain_limit`].
+    pub drain_seconds: Option<u64>,
+    /// See [`ServerConfig::summary_every`].
+    pub summary_seconds: Option<u64>,
+    /// See [`ServerConfig::log`].
+    pub log: Option<String>,
+    /// See [`ServerConfig::log_format`].
+    pub log_format: Option<LogFormat>,
+    /// See [`ServerConfig::prices`].
+    pub prices: Option<FilePrices>,
+}
+
+/// The price list in the configuration file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilePrices {
+    /// See [`PriceList::version`].
+    pub version: Option<u32>,
+    /// See [`PriceList::fee_basis_points`].
+    pub fee_basis_points: Option<u32>,
+    /// Nano-dollars for a million work units, by the kind's name.
+    #[serde(default)]
+    pub nanos_per_mega_unit: BTreeMap<String, u64>,
+}
+
+impl FileConfig {
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, ServerError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ServerError::ConfigFile { path: path.into(), error })?;
+        toml::from_str(&text).map_err(|error| ServerError::ConfigSyntax {
+            path: path.into(),
+            message: error.to_string().trim_end().replace('\n', " "),
+        })
+    }
+}

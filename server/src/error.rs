@@ -1,0 +1,72 @@
+//! What can go wrong with the coordinator as a whole, in sentences an operator can act on.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use p2c2r_link::LinkError;
+use thiserror::Error;
+
+use crate::ledger::LedgerError;
+
+/// Why the coordinator does not start, or stopped.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The socket could not be opened.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The ledger could not be opened, or failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A setting is outside its range, or two contradict each other.
+    #[error("{0}")]
+    Config(String),
+    /// The configuration file could not be read.
+    #[error("cannot read the configuration file {}: {error}", path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The configuration file is not valid.
+    #[error("the configuration file {} is not valid: {message}", path.display())]
+    ConfigSyntax {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// The ready file could not be written.
+    #[error("cannot write the ready file {}: {error}", path.display())]
+    ReadyFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The signal handler could not be installed.
+    #[error("cannot listen for SIGINT and SIGTERM: {0}")]
+    Signals(#[from] ctrlc::Error),
+    /// A compute thread could not be started.
+    #[error("cannot start compute threads: {0}")]
+    Threads(std::io::Error),
+    /// The real address could not be found out.
+    #[error("cannot tell which address {asked} became: {error}")]
+    Address {
+        /// What was asked for.
+        asked: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+impl ServerError {
+    /// The exit status of the program: 2 where the command line, the environment or the configuration must be
+    /// changed, 1 for everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::ConfigFile { .. } | Self::ConfigSyntax { .. } => 2,
+            _ => 1,
+        }
+    }
+}

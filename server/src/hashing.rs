@@ -1,0 +1,28 @@
+//! A hash for maps whose keys are numbers that this program itself gave out, on the path of every task.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Builds [`NumberHasher`]s. Only for keys no stranger can choose: it does not resist collisions on purpose.
+pub type NumberHash = BuildHasherDefault<NumberHasher>;
+
+/// Multiplies by the golden ratio (Knuth, TAOCP 6.4), which spreads consecutive numbers over the high bits.
+#[derive(Default)]
+pub struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        // The map takes its buckets from the low bits and its tags from the high ones: give both good ones.
+        self.0 ^ (self.0 >> 32)
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+}

@@ -1,0 +1,394 @@
+//! The workers who are connected: what they offer, what they have, how fast they are, and which have room.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::limits::{BATCH_MAX, BLOB_STORE_BYTES_MAX};
+use p2c2r_protocol::{
+    Digest, KernelOffer, KindId, Micros, Nanos, PeerId, TaskNo, VerdictNotice, WorkUnits, WorkerOffer,
+};
+
+use crate::hashing::NumberHash;
+use crate::ledger::AccountId;
+use crate::speed::ServiceTimes;
+
+/// Attempts one worker may have at the same time, however fast and far away it is.
+pub const WINDOW_MAX: u32 = 1_024;
+/// Blobs a worker is taken to have. Fewer than its store holds, so that the mirror forgets first: forgetting
+/// costs bytes, remembering wrongly costs a round trip.
+const KNOWN_BLOBS_MAX: usize = 128;
+/// Added to a worker's round trip when its window is reckoned: messages leave in groups.
+const GROUPING: Duration = Duration::from_millis(2);
+
+/// One connected worker.
+pub struct Worker {
+    /// Public name.
+    pub name: String,
+    /// The account that earns.
+    pub account: AccountId,
+    /// Kernels it offers; empty until it says.
+    pub kernels: Vec<KernelOffer>,
+    /// Attempts it runs at the same time.
+    pub slots: u32,
+    /// It takes nothing more.
+    pub draining: bool,
+    /// It gets nothing more.
+    pub quarantined: bool,
+    /// Attempts it has.
+    pub tasks: HashSet<TaskNo, NumberHash>,
+    /// How long it takes.
+    pub speed: ServiceTimes,
+    /// When it last had an attempt.
+    pub active_at: Micros,
+    /// Whether the link was told that tasks are out.
+    pub busy: bool,
+    /// What its account says.
+    pub books: WorkerBooks,
+    /// Answers to attempts it does not hold.
+    pub stray_answers: u64,
+    blobs: KnownBlobs,
+    window: u32,
+    /// Its places in the lists of workers with room, one per kind; empty if it has none.
+    places: Vec<(KindId, usize)>,
+}
+
+/// A worker's account and verdicts, to tell it.
+#[derive(Default)]
+pub struct WorkerBooks {
+    /// Earned, durably recorded.
+    pub earned: Nanos,
+    /// Of it, pending.
+    pub pending: Nanos,
+    /// Attempts accepted.
+    pub accepted: u64,
+    /// Attempts rejected.
+    pub rejected: u64,
+    /// Verdicts not told yet.
+    pub verdicts: Vec<VerdictNotice>,
+    /// Something above changed since it was told.
+    pub changed: bool,
+}
+
+impl WorkerBooks {
+    /// Notes a verdict for the next statement; beyond [`BATCH_MAX`] only the counts tell of it.
+    pub fn note(&mut self, notice: VerdictNotice) {
+        if notice.rejected.is_none() {
+            self.accepted += 1;
+        } else {
+            self.rejected += 1;
+        }
+        self.changed = true;
+        if self.verdicts.len() < BATCH_MAX {
+            self.verdicts.push(notice);
+        }
+    }
+}
+
+/// What decides how well a worker suits a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prediction {
+    /// From sending the attempt to having its answer.
+    pub finish: Duration,
+    /// The same, as late as it gets with a healthy worker (mean and four deviations, TCP's rule).
+    pub finish_at_worst: Duration,
+}
+
+impl Worker {
+    fn new(name: String, account: AccountId, now: Micros) -> Self {
+        Self {
+            name,
+            account,
+            kernels: Vec::new(),
+            slots: 0,
+            draining: false,
+            quarantined: false,
+            tasks: HashSet::default(),
+            speed: ServiceTimes::default(),
+            active_at: now,
+            busy: false,
+            books: WorkerBooks::default(),
+            stray_answers: 0,
+            blobs: KnownBlobs::default(),
+            window: 0,
+            places: Vec::new(),
+        }
+    }
+
+    /// Whether one more attempt may be sent to it.
+    pub fn has_room(&self) -> bool {
+        !self.draining && !self.quarantined && (self.tasks.len() as u32) < self.window
+    }
+
+    /// When an attempt sent now would be back.
+    pub fn predict(&self, kind: KindId, units: WorkUnits, rtt: Duration) -> Prediction {
+        let service = self.speed.predict(kind, units);
+        let rounds = self.tasks.len() as u32 / self.slots.max(1) + 1;
+        let finish = rtt + service.mean * rounds;
+        Prediction { finish, finish_at_worst: finish + rtt + service.deviation * (4 * rounds) }
+    }
+
+    /// Takes a measurement, the time from sending an attempt to having its answer, and adapts the window, so
+    /// that a worker a long way off is kept busy while answers and attempts travel.
+    pub fn measured(&mut self, kind: KindId, units: WorkUnits, turnaround: Duration, rtt: Duration) {
+        let rounds = (self.tasks.len() as u32).div_ceil(self.slots.max(1)).max(1);
+        let service = turnaround.saturating_sub(rtt) / rounds;
+        self.speed.measured(kind, units, service);
+        let recent = self.speed.recent().max(Duration::from_micros(1));
+        let pipeline = (rtt + GROUPING).as_secs_f64() / recent.as_secs_f64() * f64::from(self.slots);
+        let pipeline = (pipeline.ceil() as u32).max(self.slots);
+        self.window = self.slots.saturating_add(pipeline).min(WINDOW_MAX);
+    }
+
+    /// It said it has no free slot: from now on only as many as it said it runs, until it is measured again.
+    pub fn overloaded(&mut self) {
+        self.window = self.slots;
+    }
+
+    /// Whether it is known to have the blob; if not, it is about to be sent it.
+    pub fn sends_blob(&mut self, digest: Digest, bytes: usize) -> bool {
+        !self.blobs.touch(digest, bytes)
+    }
+
+    /// It does not have these blobs after all.
+    pub fn lacks_blobs(&mut self, digests: &[Digest]) {
+        for digest in digests {
+            self.blobs.forget(*digest);
+        }
+    }
+}
+
+/// Everyone who helps.
+#[derive(Resource, Default)]
+pub struct Workers {
+    workers: HashMap<PeerId, Worker, NumberHash>,
+    /// Per kind, those that offer it in the coordinator's version and have room.
+    ready: Vec<(KindId, Vec<PeerId>)>,
+}
+
+impl Workers {
+    /// Connected workers.
+    pub fn len(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// A worker joined; it gets nothing until it says what it offers.
+    pub fn join(&mut self, peer: PeerId, name: String, account: AccountId, now: Micros) -> &mut Worker {
+        self.workers.entry(peer).or_insert_with(|| Worker::new(name, account, now))
+    }
+
+    /// A worker left; it comes out with the attempts it had.
+    pub fn leave(&mut self, peer: PeerId) -> Option<Worker> {
+        self.clear_places(peer);
+        self.workers.remove(&peer)
+    }
+
+    /// One worker.
+    pub fn get(&self, peer: PeerId) -> Option<&Worker> {
+        self.workers.get(&peer)
+    }
+
+    /// Changes one worker, then finds out again whether it has room.
+    pub fn change<T>(&mut self, peer: PeerId, change: impl FnOnce(&mut Worker) -> T) -> Option<T> {
+        let worker = self.workers.get_mut(&peer)?;
+        let result = change(worker);
+        let has_room = worker.has_room();
+        if has_room != !worker.places.is_empty() {
+            if has_room {
+                self.give_places(peer);
+            } else {
+                self.clear_places(peer);
+            }
+        }
+        Some(result)
+    }
+
+    /// A worker says what it offers; kernels of another version than the coordinator's are of no use.
+    pub fn offer(&mut self, peer: PeerId, offer: WorkerOffer, usable: impl Fn(&KernelOffer) -> bool) {
+        self.clear_places(peer);
+        self.change(peer, |worker| {
+            worker.kernels = offer.kernels;
+            worker.kernels.retain(usable);
+            worker.kernels.sort_unstable_by_key(|kernel| kernel.kind);
+            worker.kernels.dedup();
+            worker.slots = u32::from(offer.slots);
+            worker.window = worker.window.max(2 * worker.slots).min(WINDOW_MAX);
+        });
+    }
+
+    /// Those with room for an attempt at `kind`.
+    pub fn ready(&self, kind: KindId) -> &[PeerId] {
+        self.ready.iter().find(|(id, _)| *id == kind).map_or(&[], |(_, peers)| peers)
+    }
+
+    /// Whether anyone at work offers `kind`, with room or without.
+    pub fn offers(&self, kind: KindId) -> bool {
+        !self.ready(kind).is_empty()
+            || self.workers.values().any(|worker| {
+                !worker.draining
+                    && !worker.quarantined
+                    && worker.kernels.iter().any(|kernel| kernel.kind == kind)
+            })
+    }
+
+    /// Those at work that offer `kind`, with room or without.
+    pub fn offering(&self, kind: KindId) -> impl Iterator<Item = (PeerId, &Worker)> {
+        self.workers
+            .iter()
+            .filter(move |(_, worker)| {
+                !worker.draining
+                    && !worker.quarantined
+                    && worker.kernels.iter().any(|kernel| kernel.kind == kind)
+            })
+            .map(|(peer, worker)| (*peer, worker))
+    }
+
+    /// Connected workers, to change what does not concern room.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut Worker)> {
+        self.workers.iter_mut().map(|(peer, worker)| (*peer, worker))
+    }
+
+    /// Their connections.
+    pub fn peers(&self) -> impl Iterator<Item = PeerId> {
+        self.workers.keys().copied()
+    }
+
+    /// Connections of one account.
+    pub fn peers_of(&self, account: AccountId) -> Vec<PeerId> {
+        self.workers.iter().filter(|(_, worker)| worker.account == account).map(|(peer, _)| *peer).collect()
+    }
+
+    fn give_places(&mut self, peer: PeerId) {
+        let Some(worker) = self.workers.get_mut(&peer) else { return };
+        for kernel in &worker.kernels {
+            let at = self.ready.iter().position(|(id, _)| *id == kernel.kind).unwrap_or_else(|| {
+                self.ready.push((kernel.kind, Vec::new()));
+                self.ready.len() - 1
+            });
+            worker.places.push((kernel.kind, self.ready[at].1.len()));
+            self.ready[at].1.push(peer);
+        }
+    }
+
+    fn clear_places(&mut self, peer: PeerId) {
+        let Some(worker) = self.workers.get_mut(&peer) else { return };
+        for (kind, place) in std::mem::take(&mut worker.places) {
+            let Some((_, peers)) = self.ready.iter_mut().find(|(id, _)| *id == kind) else { continue };
+            peers.swap_remove(place);
+            if let Some(moved) = peers.get(place)
+                && let Some(moved) = self.workers.get_mut(moved)
+                && let Some((_, at)) = moved.places.iter_mut().find(|(id, _)| *id == kind)
+            {
+                *at = place;
+            }
+        }
+    }
+}
+
+/// What a worker is taken to have in its blob store, the least recently used going first as it does there.
+#[derive(Default)]
+struct KnownBlobs {
+    used: HashMap<Digest, (usize, u64)>,
+    bytes: usize,
+    clock: u64,
+}
+
+impl KnownBlobs {
+    /// Whether the blob was known; it is from now on.
+    fn touch(&mut self, digest: Digest, bytes: usize) -> bool {
+        self.clock += 1;
+        if let Some((_, used)) = self.used.get_mut(&digest) {
+            *used = self.clock;
+            return true;
+        }
+        self.bytes += bytes;
+        self.used.insert(digest, (bytes, self.clock));
+        while self.used.len() > KNOWN_BLOBS_MAX || self.bytes > BLOB_STORE_BYTES_MAX / 2 {
+            let oldest = self.used.iter().min_by_key(|(_, (_, used))| *used).map(|(digest, _)| *digest);
+            let Some(oldest) = oldest else { break };
+            self.forget(oldest);
+        }
+        false
+    }
+
+    fn forget(&mut self, digest: Digest) {
+        if let Some((bytes, _)) = self.used.remove(&digest) {
+            self.bytes -= bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: KindId = KindId(1);
+    const OTHER: KindId = KindId(2);
+
+    fn workers(n: u64) -> Workers {
+        let mut workers = Workers::default();
+        for peer in 0..n {
+            workers.join(PeerId(peer), format!("w{peer}"), AccountId(peer as i64), Micros(0));
+            let kernels = vec![
+                KernelOffer { kind: KIND, version: 1 },
+                KernelOffer { kind: OTHER, version: 1 + peer as u16 },
+            ];
+            workers.offer(PeerId(peer), WorkerOffer { slots: 1, kernels }, |kernel| kernel.version == 1);
+        }
+        workers
+    }
+
+    #[test]
+    fn only_matching_kernels_with_room_are_ready() {
+        let mut workers = workers(3);
+        assert_eq!(workers.ready(KIND).len(), 3);
+        assert_eq!(workers.ready(OTHER), [PeerId(0)]);
+        for task in 0..2 {
+            workers.change(PeerId(0), |worker| worker.tasks.insert(TaskNo(task)));
+        }
+        assert_eq!(workers.ready(OTHER), [], "a window of one slot and one on the way is full");
+        assert_eq!(workers.ready(KIND), [PeerId(2), PeerId(1)]);
+        workers.change(PeerId(2), |worker| worker.quarantined = true);
+        assert_eq!(workers.ready(KIND), [PeerId(1)]);
+        workers.change(PeerId(0), |worker| worker.tasks.clear());
+        assert_eq!(workers.ready(KIND), [PeerId(1), PeerId(0)]);
+        workers.leave(PeerId(1));
+        assert_eq!(workers.ready(KIND), [PeerId(0)]);
+        assert!(workers.offers(OTHER));
+        workers.leave(PeerId(0));
+        assert!(!workers.offers(KIND) && !workers.offers(OTHER), "the quarantined one does not count");
+    }
+
+    #[test]
+    fn a_far_worker_gets_a_window_that_covers_its_round_trip() {
+        let mut workers = workers(1);
+        let window = workers
+            .change(PeerId(0), |worker| {
+                for _ in 0..50 {
+                    let turnaround = Duration::from_millis(101);
+                    worker.measured(KIND, WorkUnits(1_000), turnaround, Duration::from_millis(100));
+                }
+                worker.window
+            })
+            .unwrap();
+        assert!((100..=110).contains(&window), "{window} attempts of 1 ms over 100 ms");
+        workers.change(PeerId(0), Worker::overloaded);
+        assert_eq!(workers.get(PeerId(0)).unwrap().window, 1);
+    }
+
+    #[test]
+    fn blobs_are_sent_once_until_the_worker_says_otherwise() {
+        let mut workers = workers(1);
+        let digest = Digest::of(b"grid");
+        let mut sends =
+            |workers: &mut Workers| workers.change(PeerId(0), |worker| worker.sends_blob(digest, 4)).unwrap();
+        assert!(sends(&mut workers) && !sends(&mut workers));
+        workers.change(PeerId(0), |worker| worker.lacks_blobs(&[digest]));
+        assert!(sends(&mut workers));
+    }
+}

@@ -1,0 +1,114 @@
+//! How long work takes, learned from measurements on the coordinator's own clock: per kind and size of task,
+//! an exponentially weighted mean and deviation.
+//!
+//! Nothing a peer reports enters here. Sizes are powers of two of work units, since the fixed cost of a small
+//! task would otherwise be taken for slowness and scaled up to a large one.
+
+use std::time::Duration;
+
+use p2c2r_protocol::{KindId, WorkUnits};
+
+/// Sizes told apart: up to 2^23 units, more than one task may have.
+const SIZES: usize = 24;
+/// Weights of a new measurement, as TCP's retransmission timer has them (RFC 6298).
+const MEAN_GAIN: f32 = 1.0 / 8.0;
+const DEVIATION_GAIN: f32 = 1.0 / 4.0;
+/// Kinds remembered per worker.
+const KINDS_MAX: usize = p2c2r_protocol::limits::KINDS_MAX;
+
+/// What is expected of one more task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Mean time.
+    pub mean: Duration,
+    /// Mean deviation from it.
+    pub deviation: Duration,
+}
+
+/// Service times by kind and size.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceTimes {
+    kinds: Vec<(KindId, [Estimate; SIZES])>,
+    recent: Estimate,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Estimate {
+    known: bool,
+    mean_us: f32,
+    deviation_us: f32,
+}
+
+impl Estimate {
+    fn measured(&mut self, us: f32) {
+        if self.known {
+            let error = us - self.mean_us;
+            self.deviation_us += DEVIATION_GAIN * (error.abs() - self.deviation_us);
+            self.mean_us += MEAN_GAIN * error;
+        } else {
+            *self = Self { known: true, mean_us: us, deviation_us: us / 2.0 };
+        }
+    }
+}
+
+fn size(units: WorkUnits) -> usize {
+    (64 - units.0.leading_zeros() as usize).min(SIZES - 1)
+}
+
+impl ServiceTimes {
+    /// Takes one measurement.
+    pub fn measured(&mut self, kind: KindId, units: WorkUnits, service: Duration) {
+        let us = service.as_secs_f32() * 1e6;
+        self.recent.measured(us);
+        let at = match self.kinds.iter().position(|(id, _)| *id == kind) {
+            Some(at) => at,
+            None if self.kinds.len() >= KINDS_MAX => return,
+            None => {
+                self.kinds.push((kind, [Estimate::default(); SIZES]));
+                self.kinds.len() - 1
+            }
+        };
+        self.kinds[at].1[size(units)].measured(us);
+    }
+
+    /// What to expect of a task of this kind and size. Without a measurement of this size: one microsecond a
+    /// unit, which is what a unit means on the reference core.
+    pub fn predict(&self, kind: KindId, units: WorkUnits) -> Service {
+        let known = self.kinds.iter().find(|(id, _)| *id == kind).map(|(_, sizes)| sizes[size(units)]);
+        match known.filter(|estimate| estimate.known) {
+            Some(estimate) => Service {
+                mean: Duration::from_secs_f32(estimate.mean_us.max(0.0) / 1e6),
+                deviation: Duration::from_secs_f32(estimate.deviation_us.max(0.0) / 1e6),
+            },
+            None => {
+                let mean = Duration::from_micros(units.0);
+                Service { mean, deviation: mean / 2 }
+            }
+        }
+    }
+
+    /// Mean of what was measured of late, all kinds together; zero before the first.
+    pub fn recent(&self) -> Duration {
+        Duration::from_secs_f32(self.recent.mean_us.max(0.0) / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learns_per_size_and_never_scales_a_small_tasks_overhead_up() {
+        let mut times = ServiceTimes::default();
+        let (kind, ms) = (KindId(1), Duration::from_millis);
+        assert_eq!(times.predict(kind, WorkUnits(3_000)).mean, ms(3));
+        for _ in 0..60 {
+            times.measured(kind, WorkUnits(1), ms(1));
+        }
+        let small = times.predict(kind, WorkUnits(1)).mean;
+        assert!(small > Duration::from_micros(990) && small < Duration::from_micros(1_010), "{small:?}");
+        assert_eq!(times.predict(kind, WorkUnits(3_000)).mean, ms(3));
+        assert_eq!(times.predict(KindId(2), WorkUnits(1)).mean, Duration::from_micros(1));
+        times.measured(kind, WorkUnits(u64::MAX), ms(1));
+    }
+}

@@ -1,0 +1,442 @@
+//! Which tasks are in flight, in what phase, and who may move them on.
+//!
+//! The table's fields are private. It is reached through three narrow faces, one per role: [`GamerPort`] lets
+//! tasks in and takes them back, [`WorkerPort`] takes what comes back from whoever computes, and
+//! [`MatcherPort`] hands tasks out. A phase changes only through one of their verbs, and every verb refuses
+//! what does not fit the phase, so a late, repeated or forged message changes nothing.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::limits::TASKS_MAX;
+use p2c2r_protocol::{Attempt, Digest, KindId, Micros, Nanos, PeerId, TaskId, TaskNo, WorkUnits};
+use p2c2r_tasks::{Blobs, Job};
+
+use crate::hashing::NumberHash;
+use crate::ledger::AccountId;
+
+/// One task in flight.
+pub struct Task {
+    /// The game's id for it.
+    pub id: TaskId,
+    /// The account that pays.
+    pub account: AccountId,
+    /// The connection it came by; `None` for a patient task that was waiting when the coordinator started.
+    pub gamer: Option<PeerId>,
+    /// What sort of work.
+    pub kind: KindId,
+    /// The decoded spec.
+    pub job: Arc<dyn Job>,
+    /// The encoded spec, as workers get it.
+    pub spec: Arc<[u8]>,
+    /// The blobs the spec refers to.
+    pub blobs: Blobs,
+    /// Digest of kind, kernel version and spec: the cache's key, and how a repeated id is told from a reused one.
+    pub key: Digest,
+    /// What it is worth.
+    pub units: WorkUnits,
+    /// What the gamer pays; held until it ends.
+    pub price: Nanos,
+    /// When it arrived.
+    pub received_at: Micros,
+    /// When it must be sent off to be in time; `None` for a patient task.
+    pub deliver_by: Option<Micros>,
+    /// Where it stands.
+    phase: Phase,
+    /// Attempts handed out so far; the newest one's number.
+    attempts: u32,
+    /// Accounts of workers whose attempt did not succeed.
+    tried: Vec<AccountId>,
+    /// The one moment at which its lease or its wait is over.
+    timer: Option<Micros>,
+    /// No worker will be asked again: only the own kernel is left.
+    own_only: bool,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nobody works on it.
+    Waiting,
+    /// A worker has it.
+    Leased {
+        /// Who.
+        worker: PeerId,
+        /// Whose account.
+        account: AccountId,
+        /// Since when.
+        since: Micros,
+    },
+    /// A worker's answer is being judged.
+    Judging {
+        /// Whose answer.
+        worker: PeerId,
+        /// Whose account.
+        account: AccountId,
+        /// Since when the worker had it.
+        since: Micros,
+        /// When the answer arrived.
+        answered_at: Micros,
+    },
+    /// The coordinator's own kernel runs or waits for a thread.
+    Computing {
+        /// Since when.
+        since: Micros,
+    },
+}
+
+impl Task {
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Attempts made so far.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Number of the newest attempt.
+    pub fn attempt(&self) -> Attempt {
+        Attempt(self.attempts)
+    }
+
+    /// Whether a worker of this account has failed it before.
+    pub fn was_tried_by(&self, account: AccountId) -> bool {
+        self.tried.contains(&account)
+    }
+
+    /// Whether only the own kernel is left.
+    pub fn own_only(&self) -> bool {
+        self.own_only
+    }
+
+    /// The moment at which its lease or its wait is over.
+    pub fn timer(&self) -> Option<Micros> {
+        self.timer
+    }
+
+    /// The worker that has it or whose answer is judged.
+    pub fn worker(&self) -> Option<PeerId> {
+        match self.phase {
+            Phase::Leased { worker, .. } | Phase::Judging { worker, .. } => Some(worker),
+            Phase::Waiting | Phase::Computing { .. } => None,
+        }
+    }
+}
+
+/// A task about to be let in.
+pub struct NewTask {
+    /// See [`Task::id`].
+    pub id: TaskId,
+    /// See [`Task::account`].
+    pub account: AccountId,
+    /// See [`Task::gamer`].
+    pub gamer: Option<PeerId>,
+    /// See [`Task::kind`].
+    pub kind: KindId,
+    /// See [`Task::job`].
+    pub job: Arc<dyn Job>,
+    /// See [`Task::spec`].
+    pub spec: Arc<[u8]>,
+    /// See [`Task::blobs`].
+    pub blobs: Blobs,
+    /// See [`Task::key`].
+    pub key: Digest,
+    /// See [`Task::units`].
+    pub units: WorkUnits,
+    /// See [`Task::price`].
+    pub price: Nanos,
+    /// See [`Task::received_at`].
+    pub received_at: Micros,
+    /// See [`Task::deliver_by`].
+    pub deliver_by: Option<Micros>,
+}
+
+/// Why an answer is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// No such task is in flight: finished, cancelled, or never was.
+    UnknownTask,
+    /// The attempt is not the newest, or not this worker's, or has been answered.
+    StaleAttempt,
+}
+
+type Waiting = BinaryHeap<Reverse<(Micros, TaskNo)>>;
+
+/// Every task in flight.
+#[derive(Resource)]
+pub struct TaskTable {
+    tasks: HashMap<TaskNo, Task, NumberHash>,
+    /// In flight, by what their gamers call them. Ids are chosen by strangers, so this map keeps std's hash.
+    ids: HashMap<(AccountId, TaskId), TaskNo>,
+    /// Waiting tasks by kind, earliest deadline first; entries of tasks that moved on are skipped.
+    waiting: Vec<(KindId, Waiting)>,
+    next_no: u64,
+}
+
+impl TaskTable {
+    /// An empty table that numbers its tasks from `next_no` on.
+    pub fn new(next_no: TaskNo) -> Self {
+        Self {
+            tasks: HashMap::default(),
+            ids: HashMap::new(),
+            waiting: Vec::new(),
+            next_no: next_no.0.max(1),
+        }
+    }
+
+    /// Tasks in flight.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether no task is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Tasks that are waiting for a worker's return, or for anything else, without a deadline.
+    pub fn patient(&self) -> usize {
+        self.tasks.values().filter(|task| task.deliver_by.is_none()).count()
+    }
+
+    /// One task, to read.
+    pub fn get(&self, no: TaskNo) -> Option<&Task> {
+        self.tasks.get(&no)
+    }
+
+    /// Sets the one moment at which the task's lease or wait is over. For [`crate::leases`] only.
+    pub(crate) fn set_timer(&mut self, no: TaskNo, at: Option<Micros>) {
+        if let Some(task) = self.tasks.get_mut(&no) {
+            task.timer = at;
+        }
+    }
+
+    /// The face for gamers' messages.
+    pub fn gamers(&mut self) -> GamerPort<'_> {
+        GamerPort(self)
+    }
+
+    /// The face for what comes back from workers and from the own kernel.
+    pub fn workers(&mut self) -> WorkerPort<'_> {
+        WorkerPort(self)
+    }
+
+    /// The face for handing out.
+    pub fn matcher(&mut self) -> MatcherPort<'_> {
+        MatcherPort(self)
+    }
+
+    fn wait(&mut self, no: TaskNo) {
+        let Some(task) = self.tasks.get_mut(&no) else { return };
+        task.phase = Phase::Waiting;
+        let (kind, due) = (task.kind, task.deliver_by.unwrap_or(Micros(u64::MAX)));
+        let at = self.waiting.iter().position(|(id, _)| *id == kind).unwrap_or_else(|| {
+            self.waiting.push((kind, Waiting::new()));
+            self.waiting.len() - 1
+        });
+        self.waiting[at].1.push(Reverse((due, no)));
+    }
+
+    fn remove(&mut self, no: TaskNo) -> Option<Task> {
+        let task = self.tasks.remove(&no)?;
+        self.ids.remove(&(task.account, task.id));
+        Some(task)
+    }
+}
+
+/// The table as gamers' messages see it.
+pub struct GamerPort<'a>(&'a mut TaskTable);
+
+impl GamerPort<'_> {
+    /// Whether the table has no room for one more.
+    pub fn is_full(&self) -> bool {
+        self.0.tasks.len() >= TASKS_MAX
+    }
+
+    /// The task in flight that `account` calls `id`.
+    pub fn find(&self, account: AccountId, id: TaskId) -> Option<(TaskNo, &Task)> {
+        let no = *self.0.ids.get(&(account, id))?;
+        Some((no, self.0.tasks.get(&no)?))
+    }
+
+    /// Lets a task in, to wait for the matcher. `no` is given for one that the ledger knew before.
+    pub fn admit(&mut self, new: NewTask, no: Option<TaskNo>) -> TaskNo {
+        let no = no.unwrap_or(TaskNo(self.0.next_no));
+        self.0.next_no = self.0.next_no.max(no.0 + 1);
+        debug_assert!(!self.0.ids.contains_key(&(new.account, new.id)), "an id is in flight once");
+        self.0.ids.insert((new.account, new.id), no);
+        let task = Task {
+            id: new.id,
+            account: new.account,
+            gamer: new.gamer,
+            kind: new.kind,
+            job: new.job,
+            spec: new.spec,
+            blobs: new.blobs,
+            key: new.key,
+            units: new.units,
+            price: new.price,
+            received_at: new.received_at,
+            deliver_by: new.deliver_by,
+            phase: Phase::Waiting,
+            attempts: 0,
+            tried: Vec::new(),
+            timer: None,
+            own_only: false,
+        };
+        self.0.tasks.insert(no, task);
+        self.0.wait(no);
+        no
+    }
+
+    /// A number for a task that is finished the moment it arrives, as from the cache.
+    pub fn number(&mut self) -> TaskNo {
+        let no = TaskNo(self.0.next_no);
+        self.0.next_no += 1;
+        no
+    }
+
+    /// Takes a task back; it comes out as it stood, with the worker that has it.
+    pub fn withdraw(&mut self, no: TaskNo) -> Option<Task> {
+        self.0.remove(no)
+    }
+}
+
+/// The table as answers see it.
+pub struct WorkerPort<'a>(&'a mut TaskTable);
+
+impl WorkerPort<'_> {
+    /// One task, to read.
+    pub fn get(&self, no: TaskNo) -> Option<&Task> {
+        self.0.tasks.get(&no)
+    }
+
+    /// Whether `worker` holds the lease on this attempt.
+    pub fn holds(&self, no: TaskNo, attempt: Attempt, worker: PeerId) -> Result<&Task, Stray> {
+        let task = self.0.tasks.get(&no).ok_or(Stray::UnknownTask)?;
+        match task.phase {
+            Phase::Leased { worker: holder, .. } if holder == worker && task.attempt() == attempt => Ok(task),
+            _ => Err(Stray::StaleAttempt),
+        }
+    }
+
+    /// An outcome arrived under this lease: from now on it is judged.
+    pub fn answered(
+        &mut self,
+        no: TaskNo,
+        attempt: Attempt,
+        worker: PeerId,
+        at: Micros,
+    ) -> Result<&Task, Stray> {
+        self.holds(no, attempt, worker)?;
+        let task = self.0.tasks.get_mut(&no).ok_or(Stray::UnknownTask)?;
+        if let Phase::Leased { worker, account, since } = task.phase {
+            task.phase = Phase::Judging { worker, account, since, answered_at: at };
+        }
+        Ok(task)
+    }
+
+    /// The verdict on this attempt is to accept: the task ends and comes out.
+    pub fn accepted(&mut self, no: TaskNo, attempt: Attempt) -> Option<Task> {
+        let task = self.0.tasks.get(&no)?;
+        if !matches!(task.phase, Phase::Judging { .. }) || task.attempt() != attempt {
+            return None;
+        }
+        self.0.remove(no)
+    }
+
+    /// The own kernel gave an outcome: the task ends and comes out.
+    pub fn computed(&mut self, no: TaskNo) -> Option<Task> {
+        matches!(self.0.tasks.get(&no)?.phase, Phase::Computing { .. }).then(|| self.0.remove(no)).flatten()
+    }
+
+    /// The attempt under way is over without success, be it leased or judged: the task waits again. The
+    /// worker is remembered unless it may try again, as after missing blobs.
+    pub fn failed(&mut self, no: TaskNo, attempt: Attempt, may_try_again: bool) -> Option<&Task> {
+        let task = self.0.tasks.get_mut(&no)?;
+        let (Phase::Leased { account, .. } | Phase::Judging { account, .. }) = task.phase else {
+            return None;
+        };
+        if task.attempt() != attempt {
+            return None;
+        }
+        if !may_try_again {
+            task.tried.push(account);
+        }
+        self.0.wait(no);
+        self.0.tasks.get(&no)
+    }
+
+    /// Ends a task without an outcome.
+    pub fn give_up(&mut self, no: TaskNo) -> Option<Task> {
+        self.0.remove(no)
+    }
+}
+
+/// The table as the matcher and the leases see it.
+pub struct MatcherPort<'a>(&'a mut TaskTable);
+
+impl MatcherPort<'_> {
+    /// One task, to read.
+    pub fn get(&self, no: TaskNo) -> Option<&Task> {
+        self.0.tasks.get(&no)
+    }
+
+    /// Kinds that have ever had a task waiting.
+    pub fn kinds(&self) -> usize {
+        self.0.waiting.len()
+    }
+
+    /// The kind at this place in the list of kinds.
+    pub fn kind(&self, at: usize) -> Option<KindId> {
+        self.0.waiting.get(at).map(|(kind, _)| *kind)
+    }
+
+    /// The waiting task of the kind at this place with the earliest deadline, taken out of the order: the
+    /// caller hands it out or puts it back with [`MatcherPort::put_back`].
+    pub fn next(&mut self, at: usize) -> Option<TaskNo> {
+        let (_, order) = self.0.waiting.get_mut(at)?;
+        while let Some(Reverse((_, no))) = order.pop() {
+            if self.0.tasks.get(&no).is_some_and(|task| task.phase == Phase::Waiting && !task.own_only) {
+                return Some(no);
+            }
+        }
+        None
+    }
+
+    /// Returns a task that could not be handed out to the order.
+    pub fn put_back(&mut self, no: TaskNo) {
+        self.0.wait(no);
+    }
+
+    /// Leases the task to a worker and numbers the attempt.
+    pub fn lease(&mut self, no: TaskNo, worker: PeerId, account: AccountId, now: Micros) -> Option<Attempt> {
+        let task = self.0.tasks.get_mut(&no).filter(|task| task.phase == Phase::Waiting)?;
+        task.attempts += 1;
+        task.phase = Phase::Leased { worker, account, since: now };
+        Some(task.attempt())
+    }
+
+    /// Gives the task to the own kernel.
+    pub fn compute(&mut self, no: TaskNo, now: Micros) -> Option<&Task> {
+        let task = self.0.tasks.get_mut(&no).filter(|task| task.phase == Phase::Waiting)?;
+        task.attempts += 1;
+        task.own_only = true;
+        task.phase = Phase::Computing { since: now };
+        Some(task)
+    }
+
+    /// The lease is over: the task waits again, for another worker.
+    pub fn expire(&mut self, no: TaskNo) -> Option<(PeerId, Attempt)> {
+        let task = self.0.tasks.get_mut(&no)?;
+        let Phase::Leased { worker, account, .. } = task.phase else { return None };
+        task.tried.push(account);
+        let attempt = task.attempt();
+        self.0.wait(no);
+        Some((worker, attempt))
+    }
+}
