@@ -4,6 +4,7 @@ use p2c2r_protocol::limits::BLOB_BYTES_MAX;
 use thiserror::Error;
 
 use super::spec::Cell;
+use super::varint;
 
 /// Columns or rows of a grid.
 pub const GRID_SIDE_MAX: u16 = 1_024;
@@ -121,7 +122,7 @@ impl Grid {
         let bits_len = cells.div_ceil(8);
         let mut bytes = self.header(TAG_RUNS);
         for run in self.runs() {
-            push_varint(&mut bytes, run);
+            varint::push(&mut bytes, run);
             if bytes.len() >= HEADER_BYTES + bits_len {
                 return self.to_bits();
             }
@@ -230,7 +231,12 @@ impl Grid {
         let words = usize::from(self.width).div_ceil(64);
         let (mut at, mut blocked, mut rest) = (0, false, bytes);
         while !rest.is_empty() {
-            let run = take_varint(&mut rest).ok_or(GridError::BadCells)?;
+            let next = || {
+                let (&byte, after) = rest.split_first().ok_or(GridError::BadCells)?;
+                rest = after;
+                Ok(byte)
+            };
+            let run = varint::read(next, || GridError::BadCells)?;
             if run > cells - at || (run == 0 && at > 0) {
                 return Err(GridError::BadCells);
             }
@@ -274,27 +280,4 @@ fn fill(row: &mut [u64], from: u32, to: u32) {
             *word |= (u64::MAX >> (64 - (high - low))) << (low - start);
         }
     }
-}
-
-/// Appends `value` as LEB128.
-pub(super) fn push_varint(bytes: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-}
-
-/// Takes one LEB128 number of at most 28 bits, in its shortest form.
-fn take_varint(bytes: &mut &[u8]) -> Option<u32> {
-    let mut value = 0;
-    for shift in [0, 7, 14, 21] {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u32::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return (byte != 0 || shift == 0).then_some(value);
-        }
-    }
-    None
 }

@@ -1,59 +1,51 @@
-//! Shortest paths on a grid.
+//! The kernel: a grid prepared once, then a search per query.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::cell::RefCell;
 
-use super::cost::Cost;
-use super::grid::Grid;
+use super::components::Components;
+use super::grid::{Grid, GridError};
 use super::outcome::Answer;
+use super::planes::Planes;
+use super::search::{self, Scratch};
 use super::spec::{Cell, Query};
 
-/// Solves one query.
-pub(super) fn solve(grid: &Grid, query: Query) -> Answer {
-    if grid.is_blocked(query.from) || grid.is_blocked(query.to) {
-        return Answer::Unreachable;
-    }
-    let mut best = BTreeMap::from([(query.from, (Cost::ZERO, query.from))]);
-    let mut open = BinaryHeap::from([Reverse((Cost::ZERO, query.from))]);
-    while let Some(Reverse((cost, cell))) = open.pop() {
-        if cell == query.to {
-            return Answer::Found { cost, waypoints: trace(&best, query) };
-        }
-        if best[&cell].0 < cost {
-            continue;
-        }
-        for (dx, dy) in [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)] {
-            let at = |dx, dy| Cell { x: cell.x.wrapping_add_signed(dx), y: cell.y.wrapping_add_signed(dy) };
-            let next = at(dx, dy);
-            if [next, at(dx, 0), at(0, dy)].into_iter().any(|cell| grid.is_blocked(cell)) {
-                continue;
-            }
-            let step = Cost::octile(dx.unsigned_abs().into(), dy.unsigned_abs().into());
-            let next_cost = cost + step;
-            if best.get(&next).is_none_or(|(known, _)| next_cost < *known) {
-                best.insert(next, (next_cost, cell));
-                open.push(Reverse((next_cost, next)));
-            }
-        }
-    }
-    Answer::Unreachable
+/// A grid's blob in the form that kernel, checks and admission work on.
+pub(super) struct Prepared {
+    pub(super) planes: Planes,
+    components: Components,
+    /// See [`Planes::corners`].
+    pub(super) corners: u64,
 }
 
-fn trace(best: &BTreeMap<Cell, (Cost, Cell)>, query: Query) -> Vec<Cell> {
-    let mut waypoints = vec![query.to];
-    let (mut cell, mut direction) = (query.to, None);
-    while cell != query.from {
-        let before = best[&cell].1;
-        let step = (before.x.wrapping_sub(cell.x), before.y.wrapping_sub(cell.y));
-        if direction.is_some_and(|last| last != step) {
-            waypoints.push(cell);
+impl Prepared {
+    pub(super) fn from_blob(bytes: &[u8]) -> Result<Self, GridError> {
+        Ok(Self::new(&Grid::from_blob(bytes)?))
+    }
+
+    fn new(grid: &Grid) -> Self {
+        let planes = Planes::new(grid);
+        let (free, words) = planes.row_words();
+        let components = Components::new(free, words);
+        let corners = planes.corners();
+        Self { planes, components, corners }
+    }
+
+    /// Whether any path joins the two cells, which are inside the grid.
+    pub(super) fn joined(&self, query: Query) -> bool {
+        let place = |cell: Cell| (usize::from(cell.y) + 1, usize::from(cell.x));
+        self.planes.is_free(query.from)
+            && self.planes.is_free(query.to)
+            && self.components.joined(place(query.from), place(query.to))
+    }
+
+    /// Answers one query, whose cells are inside the grid.
+    pub(super) fn solve(&self, query: Query) -> Answer {
+        thread_local! {
+            static SCRATCH: RefCell<Scratch> = RefCell::default();
         }
-        direction = Some(step);
-        cell = before;
+        if !self.joined(query) {
+            return Answer::Unreachable;
+        }
+        SCRATCH.with_borrow_mut(|scratch| search::solve(&self.planes, query, scratch))
     }
-    if query.from != query.to {
-        waypoints.push(query.from);
-    }
-    waypoints.reverse();
-    waypoints
 }
