@@ -74,7 +74,11 @@ pub fn contest(rivals: &mut [Box<dyn Rival>], load: Load, rounds: usize) -> io::
             }
         }
     }
-    Ok(rivals.iter().zip(&mut measured).map(|(rival, rounds)| summarise(rival.name(), load, rounds)).collect())
+    Ok(rivals
+        .iter()
+        .zip(&mut measured)
+        .map(|(rival, rounds)| summarise(rival.name(), load, rounds))
+        .collect())
 }
 
 fn summarise(name: &'static str, load: Load, rounds: &mut [Round]) -> Row {
@@ -109,8 +113,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// The table a person reads.
 pub fn table(rows: &[Row]) -> String {
     use std::fmt::Write;
-    let mut text =
-        format!("{:<10} {:>6} {:>9} {:>10} {:>10} {:>12}\n", "name", "bytes", "in flight", "p50 us", "p99 us", "per second");
+    let mut text = format!(
+        "{:<10} {:>6} {:>9} {:>10} {:>10} {:>12}\n",
+        "name", "bytes", "in flight", "p50 us", "p99 us", "per second"
+    );
     for row in rows {
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -141,10 +147,9 @@ pub(crate) fn drive(
             next += 1;
         }
         let number = receive()?;
-        let sent: Instant = sent_at
-            .get_mut(number)
-            .and_then(Option::take)
-            .ok_or_else(|| io::Error::other(format!("an answer to request {number}, which is not under way")))?;
+        let sent: Instant = sent_at.get_mut(number).and_then(Option::take).ok_or_else(|| {
+            io::Error::other(format!("an answer to request {number}, which is not under way"))
+        })?;
         round.latencies_us.push(sent.elapsed().as_secs_f64() * 1e6);
     }
     round.elapsed = start.elapsed();

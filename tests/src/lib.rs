@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The test harness: a cluster of real coordinator, worker and game apps that a test steps, and the rivals of
+//! the dispatch bench.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`cluster`] | n games, one coordinator and m workers in one thread, in memory or over UDP |
+//! | [`puzzles`] | seeded tasks and their right answers |
+//! | [`bench`](mod@bench) | the dispatch bench and its rivals |
+
+pub mod bench;
+pub mod cluster;
+pub mod puzzles;

@@ -11,8 +11,10 @@ fn root() -> PathBuf {
 /// are left out.
 fn files(folder: &str, extensions: &[&str]) -> Vec<(String, String)> {
     fn walk(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
-        let mut entries: Vec<_> =
-            fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").path()).collect();
+        let mut entries: Vec<_> = fs::read_dir(folder)
+            .expect("a readable folder")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
         entries.sort();
         for path in entries {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -60,11 +62,8 @@ fn report(faults: Vec<String>, rule: &str) {
 
 #[test]
 fn every_file_says_why_it_exists() {
-    let faults = sources()
-        .into_iter()
-        .filter(|(_, text)| !text.starts_with("//! "))
-        .map(|(name, _)| name)
-        .collect();
+    let faults =
+        sources().into_iter().filter(|(_, text)| !text.starts_with("//! ")).map(|(name, _)| name).collect();
     report(faults, "files that do not open with a `//!` sentence");
 }
 

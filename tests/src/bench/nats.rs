@@ -199,9 +199,7 @@ impl Rival for Nats {
         let client = std::cell::RefCell::new(&mut self.client);
         super::drive(
             load,
-            |number| {
-                client.borrow_mut().publish("work", Some("inbox.1"), &payload(number, load.size_bytes))
-            },
+            |number| client.borrow_mut().publish("work", Some("inbox.1"), &payload(number, load.size_bytes)),
             || {
                 let mut client = client.borrow_mut();
                 if !client.out.is_empty() {

@@ -1,3 +1,114 @@
-//! The dispatch bench as a program.
+//! The dispatch bench as a program: `./p2c2r bench` builds it optimised and runs it.
 
-fn main() {}
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use p2c2r_tests::bench::{self, Load, Rival, Row, nats::Nats, p2c2r::P2c2r, roles, udp_floor::UdpFloor};
+
+/// Dispatch latency and throughput through the real coordinator, beside the raw UDP floor.
+#[derive(Parser)]
+#[command(name = "p2c2r-bench", version)]
+struct Arguments {
+    /// Writes the table as a JSON list.
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Measures NATS request/reply through a queue group as well; needs `nats-server`.
+    #[arg(long)]
+    peers: bool,
+    /// Rounds per measurement; the table shows their medians.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// Bytes of each payload; 256 to 1,100.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(256..=1_100))]
+    size: u16,
+    /// A few requests only: shows that the bench works, not how fast anything is.
+    #[arg(long)]
+    quick: bool,
+    #[arg(long, hide = true)]
+    role: Option<Role>,
+    #[arg(long, hide = true)]
+    db: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    ready_file: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    coordinator: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Role {
+    Coordinator,
+    Worker,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match (arguments.role, &arguments) {
+        (None, _) => run(&arguments),
+        (Some(Role::Coordinator), Arguments { db: Some(db), ready_file: Some(ready_file), .. }) => {
+            roles::coordinator(db.clone(), ready_file.clone()).map(drop)
+        }
+        (Some(Role::Worker), Arguments { coordinator: Some(server), .. }) => roles::worker(*server).map(drop),
+        (Some(_), _) => Err("a role needs its own options".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("p2c2r-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let mut rivals: Vec<Box<dyn Rival>> = vec![Box::new(UdpFloor::start()?), Box::new(P2c2r::start()?)];
+    if arguments.peers {
+        let nats = Nats::start()?
+            .ok_or_else(|| io::Error::other("nats-server is not installed: apt-get install nats-server"))?;
+        rivals.push(Box::new(nats));
+    }
+    let size_bytes = usize::from(arguments.size);
+    let (rounds, scale) = if arguments.quick { (1, 100) } else { (arguments.rounds, 1) };
+    let mut rows: Vec<Row> = Vec::new();
+    for (in_flight, requests) in [(1, 3_000), (8, 20_000), (64, 60_000)] {
+        rows.extend(bench::contest(
+            &mut rivals,
+            Load { size_bytes, in_flight, requests: requests / scale },
+            rounds,
+        )?);
+    }
+    println!("{}", bench::table(&rows));
+    println!("{}", verdict(&rows));
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+    }
+    Ok(())
+}
+
+/// The two ratios that the project aims at, in words.
+fn verdict(rows: &[Row]) -> String {
+    let row =
+        |name: &str, in_flight: usize| rows.iter().find(|row| row.name == name && row.in_flight == in_flight);
+    let mut lines = Vec::new();
+    if let (Some(ours), Some(floor)) = (row("p2c2r", 1), row("udp-floor", 1)) {
+        lines.push(format!(
+            "p50 with one task in flight: {:.2} x the raw UDP floor (aim: at most 1.6)",
+            ours.p50_us / floor.p50_us
+        ));
+    }
+    if let (Some(ours), Some(nats)) = (row("p2c2r", 1), row("nats", 1)) {
+        lines.push(format!(
+            "p50 with one task in flight: {:.2} x NATS (aim: below 1)",
+            ours.p50_us / nats.p50_us
+        ));
+    }
+    if let (Some(ours), Some(nats)) = (row("p2c2r", 64), row("nats", 64)) {
+        lines.push(format!(
+            "rate with 64 in flight: {:.2} x NATS (aim: at least 1)",
+            ours.rate_per_s / nats.rate_per_s
+        ));
+    }
+    lines.join("\n")
+}

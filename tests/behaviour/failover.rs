@@ -1,0 +1,134 @@
+//! Workers and coordinators that come and go: the game goes on, and nobody pays twice.
+
+use std::time::Duration;
+
+use p2c2r_offload::prelude::*;
+use p2c2r_protocol::Nanos;
+use p2c2r_server::config::Fallback;
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire, is_remote, totals};
+
+use crate::on_both_wires;
+
+on_both_wires!(
+    a_worker_killed_mid_task_is_replaced_and_the_task_charged_once,
+    without_workers_the_coordinator_computes,
+    without_workers_a_queueing_coordinator_delivers_when_one_returns,
+    without_workers_a_refusing_coordinator_leaves_the_game_local,
+    a_killed_coordinator_leaves_the_game_local_and_takes_it_back,
+    patient_tasks_survive_a_coordinator_restart,
+);
+
+/// Steps until the coordinator has handed worker 0 its task, which that worker then never gets to see.
+fn ask_and_kill(cluster: &mut Cluster) {
+    cluster.freeze_worker(0);
+    cluster.ask(0, 7);
+    cluster.steps(4);
+    cluster.kill_worker(0);
+}
+
+fn a_worker_killed_mid_task_is_replaced_and_the_task_charged_once(wire: Wire) {
+    let mut cluster = Cluster::start(ClusterConfig { fallback: Fallback::Queue, ..ClusterConfig::new(wire) });
+    cluster.until_connected(1);
+    ask_and_kill(&mut cluster);
+    cluster.add_worker();
+    let endings = cluster.until_endings(0, 1);
+    let Ending::Done { place, receipt: Some(receipt), late: false, .. } = &endings[0].1 else {
+        panic!("{endings:?}");
+    };
+    assert_eq!(place, &Place::Worker { name: "worker-1".into() });
+    assert_eq!(receipt.attempts, 2);
+    let price = receipt.price;
+    let books = cluster.books();
+    assert_eq!((books.kinds[0].tasks, books.kinds[0].charged), (1, price));
+    assert_eq!(books.attempts.accepted, 1);
+    assert_eq!(books.attempts.lost + books.attempts.expired, 1);
+    let earned = |name: &str| {
+        books.workers.iter().find(|line| line.name == name).map_or(Nanos::ZERO, |line| line.set_aside)
+    };
+    assert_eq!(earned("worker-0"), Nanos::ZERO);
+    assert_eq!(earned("worker-1") + books.fee, price);
+}
+
+fn without_workers_the_coordinator_computes(wire: Wire) {
+    let mut cluster = Cluster::start(ClusterConfig { workers: 0, ..ClusterConfig::new(wire) });
+    cluster.until_connected(0);
+    cluster.ask(0, 7);
+    let endings = cluster.until_endings(0, 1);
+    assert!(matches!(&endings[0].1, Ending::Done { place: Place::Coordinator, .. }), "{endings:?}");
+    let books = cluster.books();
+    assert_eq!((books.kinds[0].by_coordinator, books.kinds[0].earned), (1, Nanos::ZERO));
+}
+
+fn without_workers_a_queueing_coordinator_delivers_when_one_returns(wire: Wire) {
+    let mut config = ClusterConfig { fallback: Fallback::Queue, ..ClusterConfig::new(wire) };
+    config.path.deadline = Duration::from_secs(20);
+    let mut cluster = Cluster::start(config);
+    cluster.until_connected(1);
+    cluster.stop_worker(0);
+    cluster.until_connected(0);
+    for seed in 0..5 {
+        cluster.ask_patiently(0, seed);
+    }
+    cluster.steps(100);
+    assert!(cluster.endings(0).is_empty());
+    cluster.start_worker(0);
+    let endings = cluster.until_endings(0, 5);
+    assert!(
+        endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { place: Place::Worker { .. }, .. })),
+        "{endings:?}"
+    );
+    assert_eq!(cluster.books().kinds[0].tasks, 5);
+}
+
+fn without_workers_a_refusing_coordinator_leaves_the_game_local(wire: Wire) {
+    let mut cluster =
+        Cluster::start(ClusterConfig { workers: 0, fallback: Fallback::Refuse, ..ClusterConfig::new(wire) });
+    cluster.until_connected(0);
+    cluster.ask(0, 7);
+    let endings = cluster.until_endings(0, 1);
+    assert!(matches!(&endings[0].1, Ending::Done { place: Place::Local, late: false, .. }), "{endings:?}");
+    assert_eq!(totals(cluster.game(0)).kinds["path"].rejected, 1);
+    assert!(cluster.books().kinds.is_empty());
+}
+
+fn a_killed_coordinator_leaves_the_game_local_and_takes_it_back(wire: Wire) {
+    let mut cluster = Cluster::start(ClusterConfig::new(wire));
+    cluster.until_connected(1);
+    cluster.ask(0, 1);
+    cluster.until_endings(0, 1);
+    cluster.kill_coordinator();
+    cluster.ask(0, 2);
+    let endings = cluster.until_endings(0, 2);
+    assert!(matches!(&endings[1].1, Ending::Done { place: Place::Local, late: false, .. }), "{endings:?}");
+    cluster.until("the game has noticed", |cluster| !is_remote(cluster.game(0)));
+
+    cluster.start_coordinator();
+    cluster.until_connected(1);
+    cluster.ask(0, 3);
+    let endings = cluster.until_endings(0, 3);
+    assert!(matches!(&endings[2].1, Ending::Done { place: Place::Worker { .. }, .. }), "{endings:?}");
+    let books = cluster.books();
+    assert_eq!(books.kinds[0].by_worker, 2);
+}
+
+fn patient_tasks_survive_a_coordinator_restart(wire: Wire) {
+    let mut cluster =
+        Cluster::start(ClusterConfig { workers: 0, fallback: Fallback::Queue, ..ClusterConfig::new(wire) });
+    cluster.until_connected(0);
+    for seed in 0..3 {
+        cluster.ask_patiently(0, seed);
+    }
+    cluster.until("the holds are in the books", |cluster| {
+        let account = *cluster.game(0).world().resource::<OffloadAccount>();
+        account.held().is_some_and(|held| held > Nanos::ZERO)
+    });
+    cluster.steps(10);
+    cluster.kill_coordinator();
+    cluster.start_coordinator();
+    cluster.add_worker();
+    let endings = cluster.until_endings(0, 3);
+    assert!(endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { .. })), "{endings:?}");
+    let books = cluster.books();
+    assert_eq!(books.gamers[0].set_aside, Nanos::ZERO);
+    assert!(books.kinds[0].tasks - books.kinds[0].void <= 3, "{:?}", books.kinds);
+}

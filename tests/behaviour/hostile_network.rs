@@ -1,0 +1,92 @@
+//! Networks that lose, duplicate, reorder and delay: every task ends once, and the books balance.
+
+use std::time::Duration;
+
+use p2c2r_link::Impairment;
+use p2c2r_offload::prelude::*;
+use p2c2r_protocol::Nanos;
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire, totals};
+
+use crate::on_both_wires;
+
+on_both_wires!(every_task_ends_once_on_every_preset);
+
+fn every_task_ends_once_on_every_preset(wire: Wire) {
+    let presets: &[&str] = match wire {
+        Wire::Memory => Impairment::PRESETS,
+        Wire::Udp => &["wan-30ms", "bad-wifi"],
+    };
+    for preset in presets {
+        let impair = Impairment::preset(preset).expect("a named preset");
+        let mut cluster =
+            Cluster::start(ClusterConfig { workers: 2, impair: Some(impair), ..ClusterConfig::new(wire) });
+        cluster.until_connected(2);
+        let count = 40;
+        for seed in 0..count {
+            cluster.ask(0, seed);
+            cluster.steps(4);
+        }
+        let endings = cluster.until_endings(0, count as usize);
+        assert_eq!(endings.len(), count as usize, "{preset}");
+        assert!(
+            endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { .. })),
+            "{preset}: {endings:?}"
+        );
+        let remote = endings
+            .iter()
+            .filter(|(_, ending)| matches!(ending, Ending::Done { place: Place::Worker { .. }, .. }))
+            .count();
+        assert!(remote > 0, "{preset}: nothing came from a worker");
+        cluster.until("nothing is open at the coordinator", |cluster| {
+            cluster.game(0).world().resource::<OffloadAccount>().held() == Some(Nanos::ZERO)
+        });
+        let books = cluster.books();
+        assert!(books.kinds[0].tasks <= count, "{preset}: more tasks in the books than were asked for");
+        assert!(books.kinds[0].charged >= totals(cluster.game(0)).cost_nanos, "{preset}");
+    }
+}
+
+mod in_memory_only {
+    use super::*;
+
+    #[test]
+    fn a_partition_leaves_the_game_local_and_voids_what_was_held() {
+        let mut config = ClusterConfig::new(Wire::Memory);
+        config.path.deadline = Duration::from_millis(500);
+        let mut cluster = Cluster::start(config);
+        cluster.until_connected(1);
+        cluster.cut_game(0);
+        cluster.ask(0, 7);
+        let endings = cluster.until_endings(0, 1);
+        assert!(
+            matches!(&endings[0].1, Ending::Done { place: Place::Local, late: false, .. }),
+            "{endings:?}"
+        );
+        cluster.heal_game(0);
+        cluster.until_connected(1);
+        cluster.ask(0, 8);
+        let endings = cluster.until_endings(0, 2);
+        assert!(matches!(&endings[1].1, Ending::Done { place: Place::Worker { .. }, .. }), "{endings:?}");
+        let books = cluster.books();
+        assert_eq!(books.gamers[0].set_aside, Nanos::ZERO);
+        assert_eq!(books.kinds[0].by_worker, 1);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_run() {
+        let run = || {
+            let impair = Impairment::preset("bad-wifi").expect("a named preset");
+            let mut cluster = Cluster::start(ClusterConfig {
+                workers: 2,
+                impair: Some(impair),
+                ..ClusterConfig::new(Wire::Memory)
+            });
+            cluster.until_connected(2);
+            for seed in 0..20 {
+                cluster.ask(0, seed);
+            }
+            cluster.until_endings(0, 20).into_iter().map(|(number, _)| number).collect::<Vec<_>>()
+        };
+        assert_eq!(run(), run());
+    }
+}

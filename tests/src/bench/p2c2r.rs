@@ -1,0 +1,271 @@
+//! P2C2R under load: coordinator and worker as child processes, and a client app of the bench's own that keeps
+//! a number of tasks under way.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bevy_app::{App, AppExit, Update};
+use bevy_ecs::message::{MessageWriter, Messages};
+use bevy_ecs::prelude::{Res, ResMut, Resource};
+use p2c2r_link::{
+    ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromServer, GameSide, LinkClock,
+    Reconnect, ToServer, Waker,
+};
+use p2c2r_protocol::{GameToServer, Nanos, ServerToGame, Submit, TaskId, wire};
+use p2c2r_tasks::TaskKind;
+use tempfile::TempDir;
+
+use super::echo::{Echo, Payload, kinds};
+use super::{Load, Rival, Round, number_of, payload};
+
+/// Longest wait for the programs to start or a round to end.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes that the wire codec puts before a payload of the bench's sizes.
+const LENGTH_PREFIX_BYTES: usize = 3;
+
+/// A coordinator, a worker and a client.
+pub struct P2c2r {
+    programs: Vec<Child>,
+    rounds: Sender<Option<Load>>,
+    results: Receiver<io::Result<Round>>,
+    waker: Waker,
+    client: Option<JoinHandle<()>>,
+    _directory: TempDir,
+}
+
+impl P2c2r {
+    /// Starts the programs from this executable (see [`super::roles`]) and waits until the worker has joined.
+    pub fn start() -> io::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let ready = directory.path().join("ready");
+        let me = std::env::current_exe()?;
+        let mut programs = vec![
+            Command::new(&me)
+                .args(["--role", "coordinator", "--db"])
+                .arg(directory.path().join("bench.db"))
+                .arg("--ready-file")
+                .arg(&ready)
+                .spawn()?,
+        ];
+        let give_up = Instant::now() + PATIENCE;
+        let address: SocketAddr = loop {
+            if let Ok(text) = std::fs::read_to_string(&ready) {
+                break text.trim().parse().map_err(io::Error::other)?;
+            }
+            if Instant::now() > give_up || programs[0].try_wait()?.is_some() {
+                return Err(io::Error::other("the coordinator did not start"));
+            }
+            std::thread::yield_now();
+        };
+        programs.push(
+            Command::new(&me).args(["--role", "worker", "--coordinator", &address.to_string()]).spawn()?,
+        );
+
+        let (rounds, requested) = channel();
+        let (report, results) = channel();
+        let (hand_over, waker) = channel();
+        let client = std::thread::spawn(move || run_client(address, requested, report, &hand_over));
+        let waker = waker.recv().map_err(io::Error::other)?;
+        let this = Self { programs, rounds, results, waker, client: Some(client), _directory: directory };
+        // The client answers once for having seen the worker.
+        this.result()?;
+        Ok(this)
+    }
+
+    fn result(&self) -> io::Result<Round> {
+        self.results.recv_timeout(PATIENCE).map_err(|_| io::Error::other("the round did not end in time"))?
+    }
+}
+
+impl Rival for P2c2r {
+    fn name(&self) -> &'static str {
+        "p2c2r"
+    }
+
+    fn round(&mut self, load: Load) -> io::Result<Round> {
+        self.rounds.send(Some(load)).map_err(io::Error::other)?;
+        self.waker.wake();
+        self.result()
+    }
+}
+
+impl Drop for P2c2r {
+    fn drop(&mut self) {
+        // A client that has gone already needs no request to end.
+        let _ = self.rounds.send(None);
+        self.waker.wake();
+        if let Some(client) = self.client.take() {
+            let _ = client.join();
+        }
+        for program in &mut self.programs {
+            let _ = program.kill();
+            let _ = program.wait();
+        }
+    }
+}
+
+#[derive(Resource)]
+struct Client {
+    rounds: Mutex<Receiver<Option<Load>>>,
+    report: Sender<io::Result<Round>>,
+    ready: bool,
+    next_task: u64,
+    run: Option<Run>,
+}
+
+struct Run {
+    load: Load,
+    first_task: u64,
+    sent_at: Vec<Option<Instant>>,
+    next: usize,
+    start: Instant,
+    round: Round,
+}
+
+fn run_client(
+    server: SocketAddr,
+    rounds: Receiver<Option<Load>>,
+    report: Sender<io::Result<Round>>,
+    hand_over: &Sender<Waker>,
+) {
+    let mut app = App::new();
+    app.add_plugins((
+        EventDrivenPlugin,
+        ClientLinkPlugin::<GameSide>::new(ClientLinkConfig {
+            transport: ClientTransport::Udp { server },
+            identity: kinds().identity(),
+            name: "bench".into(),
+            pace: None,
+            impair: None,
+            reconnect: Reconnect::default(),
+        }),
+    ))
+    .insert_resource(Client { rounds: Mutex::new(rounds), report, ready: false, next_task: 1, run: None })
+    .add_systems(Update, keep_under_way);
+    if hand_over.send(app.world().resource::<Waker>().clone()).is_ok() {
+        app.run();
+    }
+}
+
+fn keep_under_way(
+    mut client: ResMut<'_, Client>,
+    mut received: ResMut<'_, Messages<FromServer<ServerToGame>>>,
+    mut to_server: MessageWriter<'_, ToServer<GameToServer>>,
+    mut exit: MessageWriter<'_, AppExit>,
+    clock: Res<'_, LinkClock>,
+) {
+    let client = &mut *client;
+    for received in received.drain() {
+        let failure = match received.message {
+            ServerToGame::Welcome(welcome) => client.meet(welcome.statement.workers),
+            ServerToGame::Statement(statement) => client.meet(statement.workers),
+            ServerToGame::Done(done) => client.take(done.task, &done.outcome).err(),
+            ServerToGame::Refused { task, refusal } => {
+                Some(io::Error::other(format!("{task} refused: {refusal}")))
+            }
+            ServerToGame::Failed { task, failure } => {
+                Some(io::Error::other(format!("{task} failed: {failure}")))
+            }
+            ServerToGame::Closing { reason } => Some(io::Error::other(reason)),
+        };
+        if let Some(error) = failure {
+            client.run = None;
+            client.answer(Err(error));
+        }
+    }
+    if client.run.is_none() {
+        let requested = client.rounds.lock().unwrap_or_else(PoisonError::into_inner).try_recv();
+        match requested {
+            Ok(Some(load)) => client.begin(load),
+            Ok(None) => {
+                exit.write(AppExit::Success);
+            }
+            Err(_) => {}
+        }
+    }
+    while let Some(submit) = client.next_submit(&clock) {
+        to_server.write(ToServer(GameToServer::Submit(submit)));
+    }
+}
+
+impl Client {
+    fn answer(&self, result: io::Result<Round>) {
+        // A bench that has gone away needs no answer.
+        let _ = self.report.send(result);
+    }
+
+    fn meet(&mut self, workers: u32) -> Option<io::Error> {
+        if workers > 0 && !self.ready {
+            self.ready = true;
+            self.answer(Ok(Round::default()));
+        }
+        None
+    }
+
+    fn begin(&mut self, load: Load) {
+        self.run = Some(Run {
+            load,
+            first_task: self.next_task,
+            sent_at: vec![None; load.requests],
+            next: 0,
+            start: Instant::now(),
+            round: Round::default(),
+        });
+        self.next_task += load.requests as u64;
+    }
+
+    fn next_submit(&mut self, clock: &LinkClock) -> Option<Submit> {
+        let run = self.run.as_mut()?;
+        if run.next == run.load.requests || run.next - run.round.latencies_us.len() >= run.load.in_flight {
+            return None;
+        }
+        let number = run.next;
+        run.next += 1;
+        let sent_at = Instant::now();
+        run.sent_at[number] = Some(sent_at);
+        let task = run.first_task + number as u64;
+        // The payload is the task's own number, so that no answer can come from the cache.
+        let spec = Payload(payload(task as usize, run.load.size_bytes - LENGTH_PREFIX_BYTES));
+        Some(Submit {
+            task: TaskId(task),
+            kind: Echo::ID,
+            kernel_version: Echo::KERNEL_VERSION,
+            budget_us: Some(30_000_000),
+            price_cap: Nanos::DOLLAR,
+            client_queue_us: 0,
+            sent_at: clock.now(),
+            spec: wire::encode(&spec),
+            blobs: Vec::new(),
+        })
+    }
+
+    fn take(&mut self, task: TaskId, outcome: &[u8]) -> io::Result<()> {
+        let Some(run) = &mut self.run else {
+            return Err(io::Error::other(format!("{task} after its round")));
+        };
+        let payload = Echo::decode_outcome(outcome).map_err(io::Error::other)?.0;
+        let answered = number_of(&payload, run.load.size_bytes - LENGTH_PREFIX_BYTES)? as u64;
+        let number = usize::try_from(task.0.wrapping_sub(run.first_task)).unwrap_or(usize::MAX);
+        if answered != task.0 {
+            return Err(io::Error::other(format!("{task} was answered with the outcome of {answered}")));
+        }
+        let sent_at = run
+            .sent_at
+            .get_mut(number)
+            .and_then(Option::take)
+            .ok_or_else(|| io::Error::other(format!("{task} is not under way")))?;
+        run.round.latencies_us.push(sent_at.elapsed().as_secs_f64() * 1e6);
+        if run.round.latencies_us.len() == run.load.requests {
+            run.round.elapsed = run.start.elapsed();
+            if let Some(run) = self.run.take() {
+                self.answer(Ok(run.round));
+            }
+        }
+        Ok(())
+    }
+}

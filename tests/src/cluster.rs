@@ -1,0 +1,474 @@
+//! A whole network in one thread: the very apps the programs run, stepped by a test.
+//!
+//! In memory, time is manual: every step moves all clocks by the same amount, so a scenario with a seed runs
+//! the same way every time. Over UDP, the same apps use real loopback sockets and real time, and a step is one
+//! update of each. Scenarios wait for conditions, with a bound on steps, and never sleep.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use bevy_app::{App, AppExit, Update};
+use bevy_ecs::message::{MessageReader, Messages};
+use bevy_ecs::prelude::{Commands, Component, Query, ResMut, Resource};
+use bevy_time::TimeUpdateStrategy;
+use p2c2r_link::{ClientTransport, Impairment, MemoryHub, ServerTransport, bind_server};
+use p2c2r_offload::prelude::*;
+use p2c2r_protocol::Receipt;
+use p2c2r_server::config::{Compute, Fallback, ServerConfig};
+use p2c2r_server::ledger::{self, Ledger};
+use p2c2r_tasks::KindRegistry;
+use p2c2r_tasks::path::{Path, PathOutcome};
+use p2c2r_worker::{Execution, WorkerConfig};
+use tempfile::TempDir;
+
+use crate::puzzles::{Puzzle, puzzle};
+
+/// How far one step moves manual time.
+pub const STEP: Duration = Duration::from_millis(5);
+/// Longest a scenario may wait for a condition over real sockets before it counts as failed.
+const UDP_PATIENCE: Duration = Duration::from_secs(60);
+/// Longest a scenario may wait in memory, in steps: five minutes of manual time.
+const MEMORY_PATIENCE: u32 = 60_000;
+
+/// What the cluster's programs speak over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// A network in memory and manual time.
+    Memory,
+    /// Loopback sockets and real time.
+    Udp,
+}
+
+/// How a cluster is set up.
+#[derive(Clone)]
+pub struct ClusterConfig {
+    /// What it speaks over.
+    pub wire: Wire,
+    /// Games at the start.
+    pub games: usize,
+    /// Workers at the start.
+    pub workers: usize,
+    /// What the coordinator does without workers.
+    pub fallback: Fallback,
+    /// The network of every game and worker.
+    pub impair: Option<Impairment>,
+    /// The kinds of coordinator, workers and games.
+    pub kinds: KindRegistry,
+    /// How games treat path tasks.
+    pub path: KindSettings,
+}
+
+impl ClusterConfig {
+    /// One game and one worker over `wire`, with a second for each path task.
+    pub fn new(wire: Wire) -> Self {
+        Self {
+            wire,
+            games: 1,
+            workers: 1,
+            fallback: Fallback::Compute,
+            impair: None,
+            kinds: KindRegistry::builtin(),
+            path: KindSettings { deadline: Duration::from_secs(1), ..KindSettings::default() },
+        }
+    }
+}
+
+/// How one path task of a test game ended.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// With an outcome.
+    Done {
+        /// The outcome.
+        outcome: PathOutcome,
+        /// Who computed it.
+        place: Place,
+        /// What the coordinator says of it.
+        receipt: Option<Receipt>,
+        /// Whether it came after the deadline.
+        late: bool,
+    },
+    /// Without one.
+    Failed(FailReason),
+}
+
+/// Endings of a test game's tasks, in the order in which they ended.
+#[derive(Resource, Default)]
+struct Endings(Vec<(usize, Ending)>);
+
+/// Which of the game's tasks an entity stands for.
+#[derive(Component, Clone, Copy)]
+struct Number(usize);
+
+/// Tasks to be asked for in the next update.
+#[derive(Resource, Default)]
+struct Wanted(Vec<(usize, Puzzle, bool)>);
+
+/// The cluster.
+pub struct Cluster {
+    config: ClusterConfig,
+    hub: MemoryHub,
+    address: SocketAddr,
+    directory: TempDir,
+    coordinator: Option<App>,
+    workers: Vec<Peer>,
+    games: Vec<Peer>,
+    asked: Vec<Vec<Puzzle>>,
+}
+
+struct Peer {
+    name: String,
+    app: Option<App>,
+    frozen: bool,
+}
+
+impl Cluster {
+    /// Starts every program of `config`.
+    pub fn start(config: ClusterConfig) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary folder");
+        let mut cluster = Self {
+            hub: MemoryHub::new(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            directory,
+            coordinator: None,
+            workers: Vec::new(),
+            games: Vec::new(),
+            asked: Vec::new(),
+            config,
+        };
+        cluster.start_coordinator();
+        for _ in 0..cluster.config.workers {
+            cluster.add_worker();
+        }
+        for _ in 0..cluster.config.games {
+            cluster.add_game();
+        }
+        cluster
+    }
+
+    /// The ledger's file.
+    pub fn db(&self) -> PathBuf {
+        self.directory.path().join("results.db")
+    }
+
+    /// Starts the coordinator, on the address and ledger it had before if it ran before.
+    pub fn start_coordinator(&mut self) {
+        let transport = match self.config.wire {
+            Wire::Memory => ServerTransport::Memory(self.hub.clone()),
+            Wire::Udp => {
+                let socket = bind_server(self.address).expect("a free loopback port");
+                self.address = socket.local_addr().expect("a bound socket");
+                ServerTransport::Udp(socket)
+            }
+        };
+        let config = ServerConfig {
+            listen: self.address,
+            db: self.db(),
+            fallback: self.config.fallback,
+            compute: match self.config.wire {
+                Wire::Memory => Compute::Inline,
+                Wire::Udp => Compute::Threads(1),
+            },
+            kinds: self.config.kinds.clone(),
+            prices: p2c2r_server::config::default_prices(&self.config.kinds),
+            ..ServerConfig::default()
+        };
+        let app = p2c2r_server::build_app(config, transport).expect("a coordinator");
+        self.coordinator = Some(self.ready(app));
+    }
+
+    /// Ends the coordinator as a crash would: no farewell, and nothing more is written.
+    pub fn kill_coordinator(&mut self) {
+        self.coordinator = None;
+        if self.config.wire == Wire::Memory {
+            self.hub = self.hub.clone();
+        }
+    }
+
+    /// Starts another worker; returns its index.
+    pub fn add_worker(&mut self) -> usize {
+        let index = self.workers.len();
+        self.workers.push(Peer { name: format!("worker-{index}"), app: None, frozen: false });
+        self.start_worker(index);
+        index
+    }
+
+    /// Starts worker `index` again.
+    pub fn start_worker(&mut self, index: usize) {
+        let config = WorkerConfig {
+            name: self.workers[index].name.clone(),
+            slots: 1,
+            execution: match self.config.wire {
+                Wire::Memory => Execution::Inline,
+                Wire::Udp => Execution::Threads,
+            },
+            kinds: self.config.kinds.clone(),
+            impair: self.config.impair,
+            ..WorkerConfig::default()
+        };
+        let app = p2c2r_worker::build_app(config, self.client_transport()).expect("a worker");
+        self.workers[index].app = Some(self.ready(app));
+        self.workers[index].frozen = false;
+    }
+
+    /// Starts another game; returns its index.
+    pub fn add_game(&mut self) -> usize {
+        let index = self.games.len();
+        let name = format!("gamer-{index}");
+        let mut app = App::new();
+        app.add_plugins(OffloadPlugin {
+            config: OffloadConfig {
+                link: Some(self.client_transport()),
+                name: name.clone(),
+                kinds: self.config.kinds.clone(),
+                impair: self.config.impair,
+                local: match self.config.wire {
+                    Wire::Memory => LocalCompute::Simulated { takes: STEP },
+                    Wire::Udp => LocalCompute::Auto,
+                },
+                ..OffloadConfig::default()
+            },
+        })
+        .add_offload_kind::<Path>(self.config.path)
+        .init_resource::<Endings>()
+        .init_resource::<Wanted>()
+        .add_systems(Update, (record_endings, ask_for_wanted));
+        let app = self.ready(app);
+        self.games.push(Peer { name, app: Some(app), frozen: false });
+        self.asked.push(Vec::new());
+        index
+    }
+
+    fn client_transport(&self) -> ClientTransport {
+        match self.config.wire {
+            Wire::Memory => ClientTransport::Memory(self.hub.clone()),
+            Wire::Udp => ClientTransport::Udp { server: self.address },
+        }
+    }
+
+    fn ready(&self, mut app: App) -> App {
+        if self.config.wire == Wire::Memory {
+            app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
+        }
+        app.finish();
+        app.cleanup();
+        app
+    }
+
+    /// Updates every program that is not frozen once.
+    pub fn step(&mut self) {
+        for peer in self.games.iter_mut().chain(&mut self.workers) {
+            if let Some(app) = peer.app.as_mut().filter(|_| !peer.frozen) {
+                app.update();
+            }
+        }
+        if let Some(app) = &mut self.coordinator {
+            app.update();
+        }
+    }
+
+    /// Steps until `done`, or fails the test with `what` and the cluster's state.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+        let start = Instant::now();
+        let mut steps = 0;
+        while !done(self) {
+            let patience = match self.config.wire {
+                Wire::Memory => steps < MEMORY_PATIENCE,
+                Wire::Udp => start.elapsed() < UDP_PATIENCE,
+            };
+            assert!(patience, "gave up waiting until {what}: {}", self.describe());
+            self.step();
+            if self.config.wire == Wire::Udp {
+                std::thread::yield_now();
+            }
+            steps += 1;
+        }
+    }
+
+    /// Steps `steps` times.
+    pub fn steps(&mut self, steps: u32) {
+        for _ in 0..steps {
+            self.step();
+        }
+    }
+
+    fn describe(&self) -> String {
+        let games: Vec<String> = self
+            .games
+            .iter()
+            .map(|peer| match &peer.app {
+                Some(app) => format!(
+                    "{}: {:?}, {} endings",
+                    peer.name,
+                    app.world().resource::<OffloadState>().mode,
+                    app.world().resource::<Endings>().0.len()
+                ),
+                None => format!("{}: gone", peer.name),
+            })
+            .collect();
+        games.join("; ")
+    }
+
+    /// Steps until every game is connected and sees `workers` workers.
+    #[track_caller]
+    pub fn until_connected(&mut self, workers: u32) {
+        self.until("every game is connected and sees its workers", |cluster| {
+            cluster.games.iter().all(|peer| {
+                peer.app.as_ref().is_none_or(|app| {
+                    app.world().resource::<OffloadState>().is_remote()
+                        && app
+                            .world()
+                            .resource::<OffloadAccount>()
+                            .statement
+                            .is_some_and(|statement| statement.workers == workers)
+                })
+            })
+        });
+    }
+
+    /// Has game `index` ask for the puzzle with this seed; returns the task's number in this game.
+    pub fn ask(&mut self, index: usize, seed: u64) -> usize {
+        self.ask_for(index, puzzle(1, seed), false)
+    }
+
+    /// The same for a patient task.
+    pub fn ask_patiently(&mut self, index: usize, seed: u64) -> usize {
+        self.ask_for(index, puzzle(1, seed), true)
+    }
+
+    fn ask_for(&mut self, index: usize, puzzle: Puzzle, patient: bool) -> usize {
+        let number = self.asked[index].len();
+        self.asked[index].push(puzzle.clone());
+        self.game(index).world_mut().resource_mut::<Wanted>().0.push((number, puzzle, patient));
+        number
+    }
+
+    /// Endings of game `index` so far, each checked: an outcome must be the right one, and a task must not end
+    /// twice.
+    #[track_caller]
+    pub fn endings(&mut self, index: usize) -> Vec<(usize, Ending)> {
+        let endings = self.game(index).world().resource::<Endings>().0.clone();
+        for (place, (number, ending)) in endings.iter().enumerate() {
+            if let Ending::Done { outcome, .. } = ending {
+                assert_eq!(outcome, &self.asked[index][*number].answer, "task {number} has a wrong outcome");
+            }
+            assert!(endings[..place].iter().all(|(other, _)| other != number), "task {number} ended twice");
+        }
+        endings
+    }
+
+    /// Steps until game `index` has `count` endings, and returns them.
+    #[track_caller]
+    pub fn until_endings(&mut self, index: usize, count: usize) -> Vec<(usize, Ending)> {
+        self.until(&format!("game {index} has {count} endings"), |cluster| {
+            cluster.games[index]
+                .app
+                .as_ref()
+                .is_some_and(|app| app.world().resource::<Endings>().0.len() >= count)
+        });
+        self.endings(index)
+    }
+
+    /// The app of game `index`.
+    #[track_caller]
+    pub fn game(&mut self, index: usize) -> &mut App {
+        self.games[index].app.as_mut().expect("a game that runs")
+    }
+
+    /// The coordinator's app.
+    #[track_caller]
+    pub fn coordinator(&mut self) -> &mut App {
+        self.coordinator.as_mut().expect("a coordinator that runs")
+    }
+
+    /// Stops updating worker `index` without ending it, as if its machine hung.
+    pub fn freeze_worker(&mut self, index: usize) {
+        self.workers[index].frozen = true;
+    }
+
+    /// Goes on updating worker `index`.
+    pub fn thaw_worker(&mut self, index: usize) {
+        self.workers[index].frozen = false;
+    }
+
+    /// Ends worker `index` without a farewell, as pulling its plug would.
+    pub fn kill_worker(&mut self, index: usize) {
+        self.workers[index].app = None;
+    }
+
+    /// Asks worker `index` to leave, and steps until it has.
+    #[track_caller]
+    pub fn stop_worker(&mut self, index: usize) {
+        if let Some(app) = &mut self.workers[index].app {
+            app.world_mut().resource_mut::<Messages<AppExit>>().write(AppExit::Success);
+        }
+        self.steps(2);
+        self.workers[index].app = None;
+    }
+
+    /// Cuts the network of worker `index`; in memory only.
+    pub fn cut_worker(&mut self, index: usize) {
+        self.hub.cut(&self.workers[index].name);
+    }
+
+    /// Cuts the network of game `index`; in memory only.
+    pub fn cut_game(&mut self, index: usize) {
+        self.hub.cut(&self.games[index].name);
+    }
+
+    /// Mends the network of game `index`; in memory only.
+    pub fn heal_game(&mut self, index: usize) {
+        self.hub.heal(&self.games[index].name);
+    }
+
+    /// What the ledger's file says once everything appended is durable. The ledger's own check must pass.
+    #[track_caller]
+    pub fn books(&mut self) -> ledger::Report {
+        self.coordinator().world().resource::<Ledger>().flush().expect("a durable ledger");
+        let check = ledger::check(&self.db()).expect("a readable ledger");
+        assert!(check.ok, "the ledger does not balance: {:?}", check.problems);
+        ledger::report(&self.db()).expect("a readable ledger")
+    }
+}
+
+fn ask_for_wanted(mut commands: Commands<'_, '_>, mut wanted: ResMut<'_, Wanted>) {
+    for (number, puzzle, patient) in wanted.0.drain(..) {
+        let mut task = Offloading::<Path>::new(puzzle.spec, puzzle.blobs);
+        if patient {
+            task = task.patient();
+        }
+        commands.offload_task(task).insert(Number(number));
+    }
+}
+
+fn record_endings(
+    mut done: MessageReader<'_, '_, Offloaded<Path>>,
+    mut failed: MessageReader<'_, '_, OffloadFailed<Path>>,
+    numbers: Query<'_, '_, &Number>,
+    mut endings: ResMut<'_, Endings>,
+) {
+    let number = |entity| numbers.get(entity).map_or(usize::MAX, |number| number.0);
+    for done in done.read() {
+        let ending = Ending::Done {
+            outcome: (*done.outcome).clone(),
+            place: done.place.clone(),
+            receipt: done.receipt.clone(),
+            late: done.late,
+        };
+        endings.0.push((number(done.entity), ending));
+    }
+    for failed in failed.read() {
+        endings.0.push((number(failed.entity), Ending::Failed(failed.reason.clone())));
+    }
+}
+
+/// What a game's totals say, for assertions.
+pub fn totals(app: &App) -> &OffloadTotals {
+    app.world().resource::<OffloadTotals>()
+}
+
+/// Whether a game may use the coordinator at the moment.
+pub fn is_remote(app: &App) -> bool {
+    app.world().get_resource::<OffloadState>().is_some_and(OffloadState::is_remote)
+}
