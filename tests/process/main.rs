@@ -1,1 +1,132 @@
 //! The three real programs, started as a person starts them.
+
+use std::path::Path;
+use std::process::Command;
+
+use p2c2r_tests::programs::{Program, command, coordinator, folder, game, ledger_balances, worker};
+use serde_json::Value;
+
+fn report(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).expect("the game wrote its report");
+    serde_json::from_str(&text).expect("the report is JSON")
+}
+
+fn count(report: &Value, name: &str) -> u64 {
+    report["kinds"]["path"][name].as_u64().unwrap_or_else(|| panic!("kinds.path.{name} in {report:#}"))
+}
+
+#[test]
+fn every_program_explains_itself() {
+    for name in ["p2c2r-server", "p2c2r-worker", "p2c2r-game"] {
+        for option in ["--help", "--version"] {
+            let mut command = command(name);
+            command.arg(option);
+            let said = Program::start(name, command).ended_well();
+            assert!(!said.is_empty(), "{name} {option} says nothing");
+        }
+        let mut command = command(name);
+        command.arg("--no-such-option");
+        let mut program = Program::start(name, command);
+        assert_eq!(program.ended().code(), Some(2), "{}", program.seen());
+    }
+}
+
+#[test]
+fn a_game_plays_with_two_workers_and_the_ledger_balances() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0");
+    let mut workers = [worker(&address, "ada"), worker(&address, "grace")];
+    for worker in &mut workers {
+        worker.line("onnected");
+    }
+    let path = folder.path().join("report.json");
+    game(&address, 5, &path).ended_well();
+    let report = report(&path);
+    assert!(count(&report, "remote") > 0, "{report:#}");
+    assert!(report["cost_nanos"].as_i64().is_some_and(|cost| cost > 0), "{report:#}");
+    assert!(report["kinds"]["path"]["latency_ms"]["p95"].as_f64().is_some(), "{report:#}");
+    for worker in &mut workers {
+        let said = worker.stop();
+        assert!(said.contains('$'), "a worker's last words name its earnings:\n{said}");
+    }
+    coordinator.stop();
+    ledger_balances(folder.path());
+}
+
+#[test]
+fn a_coordinator_killed_and_restarted_gets_its_game_back() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut first, address) = coordinator(folder.path(), "127.0.0.1:0");
+    let mut worker = worker(&address, "ada");
+    worker.line("onnected");
+    let path = folder.path().join("report.json");
+    let mut game = game(&address, 14, &path);
+    // Three lines of the display are three seconds of play.
+    for _ in 0..3 {
+        game.line("path");
+    }
+    first.signal("KILL");
+    first.ended();
+    ledger_balances(folder.path());
+    game.line("path");
+    let (mut second, _) = coordinator(folder.path(), &address);
+    game.ended_well();
+    let report = report(&path);
+    assert!(count(&report, "local") > 0 && count(&report, "remote") > 0, "{report:#}");
+    worker.stop();
+    second.stop();
+    ledger_balances(folder.path());
+}
+
+#[test]
+fn a_game_without_a_coordinator_plays_locally() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("report.json");
+    let mut command = command("p2c2r-game");
+    command.args(["--local", "--headless", "--autopilot", "--seconds", "2", "--report"]).arg(&path);
+    Program::start("game", command).ended_well();
+    let report = report(&path);
+    assert!(count(&report, "local") > 0 && count(&report, "remote") == 0, "{report:#}");
+    assert_eq!(report["cost_nanos"].as_i64(), Some(0));
+}
+
+#[test]
+fn mistakes_at_start_are_one_clear_sentence() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let db = folder.path().join("results.db");
+    let mut refused = |arguments: &[&str], expected: &str| {
+        let mut command = command("p2c2r-server");
+        command.args(arguments);
+        let mut program = Program::start("coordinator", command);
+        assert!(!program.ended().success(), "{arguments:?} was accepted");
+        let said = program.seen();
+        assert!(said.contains(expected), "{arguments:?} should say `{expected}`:\n{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    };
+    let db = db.to_str().expect("a UTF-8 path");
+    refused(&["--listen", "0.0.0.0:0", "--db", db], "127.0.0.1");
+    refused(&["--listen", "nonsense", "--db", db], "nonsense");
+    let missing = format!("{db}/no/such/folder.db");
+    refused(&["--listen", "127.0.0.1:0", "--db", &missing], "folder.db");
+    std::fs::write(db, b"this is no database, it is a letter of complaint to the operator").expect("a file");
+    refused(&["--listen", "127.0.0.1:0", "--db", db], "results.db");
+}
+
+#[test]
+fn the_bench_runs() {
+    let folder_of_report = tempfile::tempdir().expect("a temporary folder");
+    let path = folder_of_report.path().join("bench.json");
+    let mut bench = Command::new(folder().join("p2c2r-bench"));
+    bench.args(["--quick", "--report"]).arg(&path);
+    Program::start("bench", bench).ended_well();
+    let rows = report(&path);
+    let names: Vec<&str> =
+        rows.as_array().into_iter().flatten().filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(names, ["udp-floor", "p2c2r"].repeat(3));
+    for row in rows.as_array().into_iter().flatten() {
+        for field in ["p50_us", "p99_us", "rate_per_s"] {
+            assert!(row[field].as_f64().is_some_and(|value| value > 0.0), "{row}");
+        }
+        assert_eq!(row["size_bytes"], 256);
+    }
+}

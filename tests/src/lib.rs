@@ -4,9 +4,11 @@
 //! | module | owns |
 //! |---|---|
 //! | [`cluster`] | n games, one coordinator and m workers in one thread, in memory or over UDP |
+//! | [`programs`] | the real programs as child processes |
 //! | [`puzzles`] | seeded tasks and their right answers |
 //! | [`bench`](mod@bench) | the dispatch bench and its rivals |
 
 pub mod bench;
 pub mod cluster;
+pub mod programs;
 pub mod puzzles;

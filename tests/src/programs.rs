@@ -1,0 +1,184 @@
+//! The real programs, started as a person starts them, watched through their output, and never left behind.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// Longest wait for a line of output or an exit; generous, because a busy machine is not a failure.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The folder with the programs: `P2C2R_BIN_DIR`, or where cargo puts them beside this test.
+pub fn folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("P2C2R_BIN_DIR") {
+        return folder.into();
+    }
+    let me = std::env::current_exe().expect("a running test");
+    me.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_path_buf()
+}
+
+/// The command that runs program `name`.
+pub fn command(name: &str) -> Command {
+    let program = folder().join(name);
+    assert!(
+        program.exists(),
+        "{} is not there: `cargo build --workspace --bins` makes it (`./p2c2r test` does)",
+        program.display()
+    );
+    let mut command = Command::new(program);
+    command.env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// A running program.
+pub struct Program {
+    name: String,
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Program {
+    /// Starts `command`; its standard output and error are kept for [`Program::line`] and failure messages.
+    pub fn start(name: &str, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a program");
+        let (sender, lines) = channel();
+        let outputs: [Box<dyn std::io::Read + Send>; 2] =
+            [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
+        for output in outputs {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        Self { name: name.into(), child, lines, seen: Vec::new() }
+    }
+
+    /// Waits for the next line that contains `text`.
+    #[track_caller]
+    pub fn line(&mut self, text: &str) -> String {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(give_up.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("{} did not say `{text}`:\n{}", self.name, self.seen())
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("{} ended without saying `{text}`:\n{}", self.name, self.seen())
+                }
+            }
+        }
+    }
+
+    /// Everything it has said so far.
+    pub fn seen(&mut self) -> String {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.join("\n")
+    }
+
+    /// Sends it a signal by name, such as `TERM` or `KILL`.
+    pub fn signal(&self, signal: &str) {
+        let status =
+            Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "could not signal {}", self.name);
+    }
+
+    /// Waits for it to end.
+    #[track_caller]
+    pub fn ended(&mut self) -> ExitStatus {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                // The readers end with the pipes; what they still hold is part of what was said.
+                while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
+                    self.seen.push(line);
+                }
+                return status;
+            }
+            assert!(Instant::now() < give_up, "{} did not end:\n{}", self.name, self.seen());
+            if let Ok(line) = self.lines.recv_timeout(Duration::from_millis(20)) {
+                self.seen.push(line);
+            }
+        }
+    }
+
+    /// Waits for it to end well, and returns all it said.
+    #[track_caller]
+    pub fn ended_well(&mut self) -> String {
+        let status = self.ended();
+        assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.seen());
+        self.seen()
+    }
+
+    /// Ends it with SIGTERM and expects it to end well.
+    #[track_caller]
+    pub fn stop(&mut self) -> String {
+        self.signal("TERM");
+        self.ended_well()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Ended already, or ended now: either way nothing is left behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a coordinator on `listen` with its ledger in `folder`, waits until it listens, and returns it with
+/// its address.
+pub fn coordinator(folder: &Path, listen: &str) -> (Program, String) {
+    let ready = folder.join("ready");
+    // A stale file from an earlier start would be taken for this one's.
+    let _ = std::fs::remove_file(&ready);
+    let mut command = command("p2c2r-server");
+    command.args(["--listen", listen, "--log", "debug", "--db"]).arg(folder.join("results.db"));
+    command.arg("--ready-file").arg(&ready);
+    let mut program = Program::start("coordinator", command);
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(address) = std::fs::read_to_string(&ready) {
+            return (program, address.trim().to_owned());
+        }
+        assert!(Instant::now() < give_up, "the coordinator does not listen:\n{}", program.seen());
+        if let Some(status) = program.child.try_wait().expect("a child of ours") {
+            panic!("the coordinator ended with {status}:\n{}", program.seen());
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Starts a worker with one slot.
+pub fn worker(address: &str, name: &str) -> Program {
+    let mut command = command("p2c2r-worker");
+    command.args(["--coordinator", address, "--name", name, "--slots", "1"]);
+    Program::start(name, command)
+}
+
+/// Starts a game that plays itself without a window for `seconds`.
+pub fn game(address: &str, seconds: u32, report: &Path) -> Program {
+    let mut command = command("p2c2r-game");
+    command.args(["--coordinator", address, "--name", "gamer", "--headless", "--autopilot"]);
+    command.args(["--seconds", &seconds.to_string(), "--report"]).arg(report);
+    Program::start("game", command)
+}
+
+/// Runs the ledger's own check, which must pass.
+#[track_caller]
+pub fn ledger_balances(folder: &Path) {
+    let mut command = command("p2c2r-server");
+    command.args(["ledger", "check", "--db"]).arg(folder.join("results.db"));
+    Program::start("ledger check", command).ended_well();
+}
