@@ -1,76 +1,120 @@
-//! The arena's state and the order in which one step changes it.
+//! The arena's state, the order in which one step changes it, and the face that views read.
 
 use p2c2r_protocol::Digest;
 
 use crate::bullets::Bullet;
 use crate::config::ArenaConfig;
 use crate::controls::Controls;
+use crate::dice::Dice;
 use crate::enemies::Enemy;
 use crate::events::ArenaEvent;
+use crate::field::Field;
+use crate::pathing::Pathing;
+use crate::record::{Record, Recorded};
 use crate::rocks::Rock;
 use crate::ship::Ship;
 use crate::vec2::Vec2;
 use crate::wanted::{DueOutcome, WantedTask};
 
+/// Seconds of one step.
+pub(crate) const TICK: f32 = 1.0 / crate::TICKS_PER_SECOND as f32;
+
 /// The whole state of one game.
 #[derive(Clone, Debug)]
 pub struct Arena {
-    config: ArenaConfig,
-    tick: u64,
-    ship: Ship,
-    enemies: Vec<Enemy>,
-    bullets: Vec<Bullet>,
-    rocks: Vec<Rock>,
-    score: u64,
-    lives: u32,
-    wave: u32,
-    over: bool,
+    pub(crate) config: ArenaConfig,
+    pub(crate) field: Field,
+    pub(crate) dice: Dice,
+    pub(crate) tick: u64,
+    pub(crate) ship: Ship,
+    pub(crate) enemies: Vec<Enemy>,
+    pub(crate) bullets: Vec<Bullet>,
+    pub(crate) rocks: Vec<Rock>,
+    pub(crate) pathing: Pathing,
+    pub(crate) score: u64,
+    pub(crate) lives: u32,
+    pub(crate) next_life_at: u64,
+    pub(crate) over: bool,
+    pub(crate) wave: u32,
+    pub(crate) wave_pause_ticks: u16,
+    pub(crate) first_rock_area: f32,
+    pub(crate) last_rock: u32,
+    pub(crate) last_enemy: u32,
+    pub(crate) last_bullet: u32,
 }
 
 /// What one step gives back.
 #[derive(Clone, Debug, Default)]
 pub struct Step {
-    /// What happened.
+    /// What happened, in order.
     pub events: Vec<ArenaEvent>,
     /// What the arena would like to have computed.
     pub wanted: Vec<WantedTask>,
 }
 
 impl Arena {
-    /// A new game.
+    /// A new game, a pause before its first wave. Numbers out of their range count as the nearest one in it,
+    /// see [`ArenaConfig::clamped`].
     pub fn new(config: ArenaConfig) -> Self {
-        let ship = Ship {
-            position: Vec2::ZERO,
-            previous: Vec2::ZERO,
-            velocity: Vec2::ZERO,
-            heading: Vec2::FORWARD,
-            previous_heading: Vec2::FORWARD,
-            radius: 0.6,
-            alive: true,
-            invulnerable_ticks: 0,
-            thrusting: false,
-            cooldown_ticks: 0,
-            away_ticks: 0,
-        };
-        Self {
-            config,
+        let config = config.clamped();
+        let mut arena = Self {
+            field: Field::new(config.size, config.grid_cells),
+            dice: Dice::new(config.seed),
             tick: 0,
-            ship,
+            ship: Ship::new(&config.ship, Vec2::ZERO),
             enemies: Vec::new(),
             bullets: Vec::new(),
             rocks: Vec::new(),
+            pathing: Pathing::default(),
             score: 0,
-            lives: 3,
-            wave: 0,
+            lives: 0,
+            next_life_at: 0,
             over: false,
-        }
+            wave: 0,
+            wave_pause_ticks: 0,
+            first_rock_area: 0.0,
+            last_rock: 0,
+            last_enemy: 0,
+            last_bullet: 0,
+            config,
+        };
+        arena.begin_round();
+        arena
     }
 
-    /// Advances the game by 1/60 s.
+    /// Advances the game by 1/60 s. The outcomes in `due` are taken first, in their order.
     pub fn step(&mut self, controls: Controls, due: &[DueOutcome]) -> Step {
-        let _ = (controls, due);
+        let mut events = Vec::new();
         self.tick += 1;
-        Step::default()
+        if self.over && controls.restart {
+            self.begin_round();
+            events.push(ArenaEvent::RoundStarted);
+        }
+        self.mark_previous();
+        self.take_outcomes(due, &mut events);
+        self.move_ship(controls, &mut events);
+        self.move_enemies();
+        self.fire_enemies(&mut events);
+        self.fly_bullets(&mut events);
+        self.ram(&mut events);
+        let wave_started = self.run_waves(&mut events);
+        let wanted = self.want_paths(wave_started).into_iter().collect();
+        Step { events, wanted }
+    }
+
+    fn mark_previous(&mut self) {
+        self.ship.previous = self.ship.position;
+        self.ship.previous_heading = self.ship.heading;
+        for enemy in &mut self.enemies {
+            enemy.previous = enemy.position;
+            enemy.previous_heading = enemy.heading;
+        }
+        for bullet in &mut self.bullets {
+            bullet.previous = bullet.position;
+        }
+        for rock in &mut self.rocks {
+            rock.previous = rock.position;
+        }
     }
 
     /// The numbers this arena plays by.
@@ -83,7 +127,7 @@ impl Arena {
         self.tick
     }
 
-    /// The gamer's ship.
+    /// The gamer's ship; where it was lost, while it is away.
     pub fn ship(&self) -> &Ship {
         &self.ship
     }
@@ -93,7 +137,7 @@ impl Arena {
         &self.enemies
     }
 
-    /// Bullets in flight, in the order of their ids.
+    /// Bullets in flight, in the order in which they were fired.
     pub fn bullets(&self) -> &[Bullet] {
         &self.bullets
     }
@@ -125,6 +169,46 @@ impl Arena {
 
     /// Digest of the whole state: two arenas with equal digests go on equally under equal inputs.
     pub fn digest(&self) -> Digest {
-        Digest::of(&self.tick.to_le_bytes())
+        let mut record = Record::default();
+        record.add(self);
+        record.digest()
+    }
+}
+
+impl Recorded for Arena {
+    fn record(&self, record: &mut Record) {
+        let Self {
+            config,
+            field: _, // Made from the configuration.
+            dice,
+            tick,
+            ship,
+            enemies,
+            bullets,
+            rocks,
+            pathing,
+            score,
+            lives,
+            next_life_at,
+            over,
+            wave,
+            wave_pause_ticks,
+            first_rock_area,
+            last_rock,
+            last_enemy,
+            last_bullet,
+        } = self;
+        record.add(config);
+        record.add(dice);
+        record.each([tick, score, next_life_at]);
+        record.add(ship);
+        record.list(enemies);
+        record.list(bullets);
+        record.list(rocks);
+        record.add(pathing);
+        record.add(over);
+        record.add(wave_pause_ticks);
+        record.add(first_rock_area);
+        record.each([lives, wave, last_rock, last_enemy, last_bullet]);
     }
 }

@@ -1,7 +1,14 @@
 //! Bullets: they fly straight and end at the first thing they touch.
 
-use crate::Vec2;
+use crate::arena::{Arena, TICK};
 use crate::enemies::EnemyId;
+use crate::events::ArenaEvent;
+use crate::record::{Record, Recorded};
+use crate::vec2::Vec2;
+
+/// Bullets there may be at once; a gun fired beyond it stays silent. The ship and 200 gunners at their
+/// default rates stay below it.
+const BULLETS_MAX: usize = 256;
 
 /// Number of a bullet; never used twice in one arena.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,10 +32,120 @@ pub struct Bullet {
     pub shooter: Shooter,
     /// Position, metres.
     pub position: Vec2,
-    /// Position one tick ago, for interpolation and for the path it swept.
+    /// Position one tick ago, for interpolation and for the way it swept.
     pub previous: Vec2,
     /// Velocity, metres per second.
     pub velocity: Vec2,
     /// Ticks it still flies.
     pub ticks_left: u16,
+}
+
+/// What a bullet touches.
+#[derive(Clone, Copy)]
+enum Target {
+    Rock(usize),
+    Enemy(usize),
+    Ship,
+}
+
+impl Bullet {
+    /// How far along this tick's way, 0 to 1, it comes closest to `centre`, if it comes within `reach`.
+    fn touches(&self, centre: Vec2, reach: f32) -> Option<f32> {
+        let way = self.position - self.previous;
+        let length_squared = way.length_squared();
+        let share = if length_squared > 0.0 {
+            ((centre - self.previous).dot(way) / length_squared).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        let nearest = self.previous + way * share;
+        (nearest.distance_squared(centre) < reach * reach).then_some(share)
+    }
+}
+
+impl Arena {
+    pub(crate) fn fire(
+        &mut self,
+        shooter: Shooter,
+        muzzle: Vec2,
+        heading: Vec2,
+        speed: f32,
+        ticks_left: u16,
+        events: &mut Vec<ArenaEvent>,
+    ) {
+        if self.bullets.len() >= BULLETS_MAX {
+            return;
+        }
+        self.last_bullet = self.last_bullet.wrapping_add(1);
+        self.bullets.push(Bullet {
+            id: BulletId(self.last_bullet),
+            shooter,
+            position: muzzle,
+            previous: muzzle,
+            velocity: heading * speed,
+            ticks_left,
+        });
+        events.push(ArenaEvent::Fired { by: shooter, at: muzzle, heading });
+    }
+
+    /// Flies all bullets by one tick and lets each hit the first thing in its way.
+    pub(crate) fn fly_bullets(&mut self, events: &mut Vec<ArenaEvent>) {
+        let mut bullets = std::mem::take(&mut self.bullets);
+        bullets.retain_mut(|bullet| {
+            bullet.ticks_left = bullet.ticks_left.saturating_sub(1);
+            bullet.position += bullet.velocity * TICK;
+            if let Some((share, target)) = self.first_touched(bullet) {
+                let at = bullet.previous + (bullet.position - bullet.previous) * share;
+                let heading = bullet.velocity.unit_or(Vec2::FORWARD);
+                match target {
+                    Target::Rock(index) => self.hit_rock(index, at, heading, events),
+                    Target::Enemy(index) => self.hit_enemy(index, at, events),
+                    Target::Ship if self.ship.is_vulnerable() => self.lose_ship(events),
+                    Target::Ship => events.push(ArenaEvent::Hit { at }),
+                }
+                return false;
+            }
+            let Vec2 { x, y } = bullet.position;
+            bullet.ticks_left > 0 && x.abs() < self.field.half && y.abs() < self.field.half
+        });
+        self.bullets = bullets;
+    }
+
+    fn first_touched(&self, bullet: &Bullet) -> Option<(f32, Target)> {
+        let mut first: Option<(f32, Target)> = None;
+        let mut consider = |centre: Vec2, reach: f32, target: Target| {
+            if let Some(share) = bullet.touches(centre, reach)
+                && first.is_none_or(|(least, _)| share < least)
+            {
+                first = Some((share, target));
+            }
+        };
+        for (index, rock) in self.rocks.iter().enumerate() {
+            consider(rock.position, rock.radius, Target::Rock(index));
+        }
+        if bullet.shooter == Shooter::Ship {
+            for (index, enemy) in self.enemies.iter().enumerate() {
+                consider(enemy.position, enemy.radius, Target::Enemy(index));
+            }
+        } else if self.ship.alive {
+            consider(self.ship.position, self.ship.radius, Target::Ship);
+        }
+        first
+    }
+}
+
+impl Recorded for Bullet {
+    fn record(&self, record: &mut Record) {
+        let Self { id, shooter, position, previous, velocity, ticks_left } = self;
+        record.add(&id.0);
+        record.add(&match shooter {
+            Shooter::Ship => 0,
+            // Enemies count from 1.
+            Shooter::Enemy(EnemyId(number)) => *number,
+        });
+        record.add(position);
+        record.add(previous);
+        record.add(velocity);
+        record.add(ticks_left);
+    }
 }

@@ -1,6 +1,207 @@
-//! The arena's numbers: sizes, speeds, counts and cadences, with their ranges.
+//! The arena's numbers: sizes, speeds, counts and cadences, each with its default and its range.
 
 use serde::Deserialize;
+
+use crate::record::{Record, Recorded};
+
+/// A number with a range.
+trait Number: Copy {
+    /// The value itself if it lies in the range, the nearest end if not, `default` if it is no number.
+    fn within(self, min: Self, max: Self, default: Self) -> Self;
+}
+
+macro_rules! numbers {
+    ($($type:ty),*) => {
+        $(impl Number for $type {
+            fn within(self, min: Self, max: Self, _: Self) -> Self {
+                self.clamp(min, max)
+            }
+        })*
+    };
+}
+
+numbers!(u8, u16, u32);
+
+impl Number for f32 {
+    fn within(self, min: Self, max: Self, default: Self) -> Self {
+        if self.is_nan() { default } else { self.clamp(min, max) }
+    }
+}
+
+/// Declares a set of numbers: the struct, its default, its ranges and its part in the digest.
+macro_rules! rules {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:literal, $min:literal ..= $max:literal;)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            $(
+                $(#[$field_doc])*
+                #[doc = concat!(" Default ", stringify!($default), ", range ", stringify!($min), " to ", stringify!($max), ".")]
+                pub $field: $type,
+            )*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            fn clamp(&mut self) {
+                $(self.$field = Number::within(self.$field, $min, $max, $default);)*
+            }
+        }
+
+        impl Recorded for $name {
+            fn record(&self, record: &mut Record) {
+                let Self { $($field,)* } = self;
+                $(record.add($field);)*
+            }
+        }
+    };
+}
+
+rules! {
+    /// How the gamer's ship flies and shoots, and how many there are.
+    ShipRules {
+        /// Radius, metres.
+        radius: f32 = 0.6, 0.1..=2.0;
+        /// Acceleration along the heading, m/s².
+        thrust: f32 = 20.0, 0.0..=100.0;
+        /// Acceleration against the heading, m/s².
+        brake: f32 = 12.0, 0.0..=100.0;
+        /// Share of the speed lost per second; thrust / drag is the top speed.
+        drag: f32 = 1.6, 0.0..=20.0;
+        /// Turning, radians per second.
+        turn_rate: f32 = 4.2, 0.1..=12.0;
+        /// Share of the speed kept when bouncing off a rock or the wall.
+        bounce: f32 = 0.4, 0.0..=1.0;
+        /// Speed against a rock from which the ship is lost, m/s.
+        crash_speed: f32 = 10.5, 1.0..=1000.0;
+        /// Ticks between two shots.
+        cooldown_ticks: u16 = 9, 1..=600;
+        /// Speed of a bullet, m/s.
+        bullet_speed: f32 = 30.0, 1.0..=120.0;
+        /// Ticks a bullet flies.
+        bullet_ticks: u16 = 50, 1..=600;
+        /// Ships at the start of a round.
+        lives: u32 = 3, 1..=100;
+        /// No score earns more ships than this.
+        lives_max: u32 = 6, 1..=100;
+        /// Points for each further ship.
+        extra_life_points: u32 = 5_000, 100..=1_000_000_000;
+        /// Ticks between losing a ship and getting the next.
+        away_ticks: u16 = 75, 1..=600;
+        /// Ticks for which nothing can hurt a new ship.
+        invulnerable_ticks: u16 = 150, 0..=600;
+    }
+}
+
+rules! {
+    /// How enemies fly, shoot and what they are worth.
+    EnemyRules {
+        /// Radius, metres.
+        radius: f32 = 0.7, 0.1..=2.0;
+        /// Speed of a rammer in the first wave, m/s.
+        rammer_speed: f32 = 5.5, 0.5..=30.0;
+        /// Speed of a gunner in the first wave, m/s.
+        gunner_speed: f32 = 4.2, 0.5..=30.0;
+        /// Share by which each wave is faster than the first.
+        speed_per_wave: f32 = 0.03, 0.0..=1.0;
+        /// Largest share by which a wave is faster than the first.
+        speed_gain_max: f32 = 0.5, 0.0..=2.0;
+        /// How fast the velocity follows the wish, share per second.
+        agility: f32 = 5.0, 0.1..=30.0;
+        /// Turning of the hull, radians per second.
+        turn_rate: f32 = 5.0, 0.1..=12.0;
+        /// Distance below which two enemies push each other aside, metres.
+        separation: f32 = 2.0, 0.0..=10.0;
+        /// Every n-th enemy is a gunner.
+        gunner_every: u32 = 3, 1..=1_000;
+        /// Bullets a gunner takes; a rammer takes one.
+        gunner_hits: u8 = 2, 1..=100;
+        /// How far a gunner sees, metres.
+        sight: f32 = 20.0, 0.0..=500.0;
+        /// Distance a gunner that sees the ship would rather keep, metres.
+        standoff: f32 = 9.0, 0.0..=100.0;
+        /// Ticks between a gunner's shots.
+        cooldown_ticks: u16 = 110, 1..=6_000;
+        /// Speed of a bullet, m/s.
+        bullet_speed: f32 = 13.0, 1.0..=120.0;
+        /// Ticks a bullet flies.
+        bullet_ticks: u16 = 110, 1..=600;
+        /// How far a shot goes astray, radians either way.
+        spread: f32 = 0.1, 0.0..=0.5;
+        /// Points for a rammer.
+        rammer_points: u32 = 100, 0..=1_000_000;
+        /// Points for a gunner.
+        gunner_points: u32 = 150, 0..=1_000_000;
+    }
+}
+
+rules! {
+    /// How many rocks there are and what they take.
+    RockRules {
+        /// Chains of rocks that enemies must go round.
+        reefs: u32 = 9, 0..=64;
+        /// Rocks in each chain.
+        reef_rocks: u32 = 7, 1..=32;
+        /// Rocks on their own.
+        singles: u32 = 14, 0..=256;
+        /// Radius of the smallest rock, metres.
+        radius_min: f32 = 0.9, 0.3..=8.0;
+        /// Radius of the largest rock, metres.
+        radius_max: f32 = 2.2, 0.3..=8.0;
+        /// Distance from the centre that starts free of rocks, metres.
+        clear_radius: f32 = 7.0, 3.0..=64.0;
+        /// Bullets that the largest rock takes; smaller ones take fewer.
+        hits: u8 = 4, 1..=100;
+        /// Pieces into which a rock breaks that is large enough.
+        pieces: u32 = 2, 0..=4;
+        /// Share of its radius that a piece of a rock has.
+        piece_size: f32 = 0.55, 0.1..=0.7;
+        /// Points for a rock.
+        points: u32 = 10, 0..=1_000_000;
+        /// Share of the rocks' first area below which a new wave brings new rocks.
+        regrow_below: f32 = 0.7, 0.0..=1.0;
+    }
+}
+
+rules! {
+    /// How waves grow.
+    WaveRules {
+        /// Enemies of the first wave.
+        enemies_first: u32 = 6, 1..=200;
+        /// Enemies that each wave has more than the one before.
+        enemies_step: u32 = 2, 0..=200;
+        /// Enemies of the largest wave.
+        enemies_max: u32 = 30, 1..=200;
+        /// Ticks from the last enemy's end, or the round's start, to the next wave.
+        pause_ticks: u16 = 150, 1..=6_000;
+        /// Points for clearing a wave.
+        points: u32 = 250, 0..=1_000_000;
+    }
+}
+
+rules! {
+    /// When paths are asked for and how long they hold.
+    PathRules {
+        /// Ticks from one request to the next.
+        period_ticks: u16 = 27, 6..=600;
+        /// Ticks until a path should be there.
+        deadline_ticks: u16 = 18, 1..=600;
+        /// Ticks after which an outcome is too old to be taken.
+        patience_ticks: u16 = 90, 1..=600;
+        /// Ticks for which an enemy follows a path it has taken.
+        fresh_ticks: u16 = 80, 1..=600;
+        /// Seconds of the ship's flight by which the goal is ahead of it.
+        lead: f32 = 0.3, 0.0..=3.0;
+    }
+}
 
 /// Everything that makes one arena differ from another.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -8,21 +209,82 @@ use serde::Deserialize;
 pub struct ArenaConfig {
     /// Where the randomness starts.
     pub seed: u64,
-    /// Edge of the square arena, metres.
+    /// Edge of the square arena, metres. Default 64, range 32 to 256.
     pub size: f32,
-    /// Cells along each edge of the occupancy grid that paths are found on, 32 to 256.
+    /// Cells along each edge of the grid that paths are found on. Default 64, range 32 to 256, and cells of
+    /// at most 2 m.
     pub grid_cells: u16,
+    /// The gamer's ship.
+    pub ship: ShipRules,
+    /// The enemies.
+    pub enemies: EnemyRules,
+    /// The rocks.
+    pub rocks: RockRules,
+    /// The waves.
+    pub waves: WaveRules,
+    /// The requests for paths.
+    pub paths: PathRules,
 }
 
 impl Default for ArenaConfig {
     fn default() -> Self {
-        Self { seed: 1, size: 64.0, grid_cells: 64 }
+        Self {
+            seed: 1,
+            size: 64.0,
+            grid_cells: 64,
+            ship: ShipRules::default(),
+            enemies: EnemyRules::default(),
+            rocks: RockRules::default(),
+            waves: WaveRules::default(),
+            paths: PathRules::default(),
+        }
     }
 }
 
 impl ArenaConfig {
-    /// Many enemies on a fine grid: paths cost enough here that a weak machine feels them.
+    /// Up to 200 enemies on a 256 x 256 grid: paths cost enough here that a weak machine feels them.
     pub fn stress() -> Self {
-        Self { grid_cells: 256, size: 128.0, ..Self::default() }
+        Self {
+            size: 128.0,
+            grid_cells: 256,
+            ship: ShipRules { lives: 9, lives_max: 9, ..ShipRules::default() },
+            rocks: RockRules { reefs: 36, singles: 60, ..RockRules::default() },
+            waves: WaveRules {
+                enemies_first: 120,
+                enemies_step: 20,
+                enemies_max: 200,
+                ..WaveRules::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// The same with every number inside its range; [`crate::Arena::new`] plays by these.
+    #[must_use]
+    pub fn clamped(mut self) -> Self {
+        self.size = self.size.within(32.0, 256.0, 64.0);
+        let cells_min = (self.size * 0.5) as u16;
+        self.grid_cells = self.grid_cells.clamp(cells_min.max(32), 256);
+        self.ship.clamp();
+        self.enemies.clamp();
+        self.rocks.clamp();
+        self.rocks.radius_max = self.rocks.radius_max.max(self.rocks.radius_min);
+        self.waves.clamp();
+        self.paths.clamp();
+        self
+    }
+}
+
+impl Recorded for ArenaConfig {
+    fn record(&self, record: &mut Record) {
+        let Self { seed, size, grid_cells, ship, enemies, rocks, waves, paths } = self;
+        record.add(seed);
+        record.add(size);
+        record.add(grid_cells);
+        record.add(ship);
+        record.add(enemies);
+        record.add(rocks);
+        record.add(waves);
+        record.add(paths);
     }
 }

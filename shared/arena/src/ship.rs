@@ -1,6 +1,18 @@
-//! The gamer's ship.
+//! The gamer's ship: flying, bouncing, being lost and coming back.
 
-use crate::Vec2;
+use crate::arena::{Arena, TICK};
+use crate::bullets::Shooter;
+use crate::config::ShipRules;
+use crate::controls::Controls;
+use crate::events::ArenaEvent;
+use crate::record::{Record, Recorded};
+use crate::rocks::Rock;
+use crate::vec2::Vec2;
+
+/// Speed against an obstacle below which a bump is a scrape and makes no event, m/s.
+const SCRAPE_SPEED: f32 = 1.5;
+/// Places looked at for a returning ship.
+const RETURN_TRIES: u32 = 16;
 
 /// The gamer's ship.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,4 +37,186 @@ pub struct Ship {
     pub thrusting: bool,
     pub(crate) cooldown_ticks: u16,
     pub(crate) away_ticks: u16,
+}
+
+impl Ship {
+    /// A ship at rest.
+    pub(crate) fn new(rules: &ShipRules, position: Vec2) -> Self {
+        Self {
+            position,
+            previous: position,
+            velocity: Vec2::ZERO,
+            heading: Vec2::FORWARD,
+            previous_heading: Vec2::FORWARD,
+            radius: rules.radius,
+            alive: true,
+            invulnerable_ticks: rules.invulnerable_ticks,
+            thrusting: false,
+            cooldown_ticks: 0,
+            away_ticks: 0,
+        }
+    }
+
+    /// Whether anything can hurt it.
+    pub fn is_vulnerable(&self) -> bool {
+        self.alive && self.invulnerable_ticks == 0
+    }
+
+    /// One tick of free flight; also what the autopilot looks ahead with.
+    pub(crate) fn fly(&mut self, rules: &ShipRules, controls: Controls) {
+        let turn = Vec2::small_turn(rules.turn_rate * TICK);
+        self.heading = match controls.turn.signum() {
+            1 => self.heading.turned(turn).unit_or(self.heading),
+            -1 => self.heading.turned_back(turn).unit_or(self.heading),
+            _ => self.heading,
+        };
+        let push = match controls.thrust.signum() {
+            1 => rules.thrust,
+            -1 => -rules.brake,
+            _ => 0.0,
+        };
+        self.thrusting = push > 0.0;
+        let drag = 1.0 - (rules.drag * TICK).min(1.0);
+        self.velocity = (self.velocity + self.heading * (push * TICK)) * drag;
+        self.position += self.velocity * TICK;
+    }
+
+    /// Moves it out of an obstacle whose surface has the normal `out` and lies `depth` away, and reflects its
+    /// velocity. Returns the speed against the obstacle.
+    fn bounce(&mut self, rules: &ShipRules, out: Vec2, depth: f32) -> f32 {
+        self.position += out * depth;
+        let against = -self.velocity.dot(out);
+        if against > 0.0 {
+            self.velocity += out * (against * (1.0 + rules.bounce));
+        }
+        against.max(0.0)
+    }
+
+    /// Keeps it inside the walls. Returns the speed against them.
+    pub(crate) fn meet_walls(&mut self, rules: &ShipRules, half: f32) -> f32 {
+        let limit = half - self.radius;
+        let mut against: f32 = 0.0;
+        for out in [Vec2::new(-1.0, 0.0), Vec2::new(1.0, 0.0), Vec2::new(0.0, -1.0), Vec2::new(0.0, 1.0)] {
+            let depth = -self.position.dot(out) - limit;
+            if depth > 0.0 {
+                against = against.max(self.bounce(rules, out, depth));
+            }
+        }
+        against
+    }
+
+    /// Keeps it out of `rock`. Returns the speed against it, if they touch.
+    pub(crate) fn meet_rock(&mut self, rules: &ShipRules, rock: &Rock) -> Option<f32> {
+        let apart = self.position - rock.position;
+        let reach = self.radius + rock.radius;
+        if apart.length_squared() >= reach * reach {
+            return None;
+        }
+        let out = apart.unit_or(-self.heading);
+        Some(self.bounce(rules, out, reach - apart.length()))
+    }
+}
+
+impl Arena {
+    /// Flies, bounces and fires the ship, or waits for the next one.
+    pub(crate) fn move_ship(&mut self, controls: Controls, events: &mut Vec<ArenaEvent>) {
+        if !self.ship.alive {
+            self.await_ship(events);
+            return;
+        }
+        let rules = &self.config.ship;
+        self.ship.invulnerable_ticks = self.ship.invulnerable_ticks.saturating_sub(1);
+        self.ship.cooldown_ticks = self.ship.cooldown_ticks.saturating_sub(1);
+        self.ship.fly(rules, controls);
+        let mut crash_speed: f32 = 0.0;
+        for rock in &self.rocks {
+            let Some(speed) = self.ship.meet_rock(rules, rock) else { continue };
+            crash_speed = crash_speed.max(speed);
+            if speed > SCRAPE_SPEED {
+                let out = (self.ship.position - rock.position).unit_or(Vec2::FORWARD);
+                events.push(ArenaEvent::Bumped { at: rock.position + out * rock.radius, speed });
+            }
+        }
+        let wall_speed = self.ship.meet_walls(rules, self.field.half);
+        if wall_speed > SCRAPE_SPEED {
+            events.push(ArenaEvent::Bumped { at: self.ship.position, speed: wall_speed });
+        }
+        if crash_speed >= rules.crash_speed && self.ship.is_vulnerable() {
+            self.lose_ship(events);
+            return;
+        }
+        if controls.fire && self.ship.cooldown_ticks == 0 {
+            self.ship.cooldown_ticks = rules.cooldown_ticks;
+            let (speed, ticks) = (rules.bullet_speed, rules.bullet_ticks);
+            let muzzle = self.ship.position + self.ship.heading * self.ship.radius;
+            self.fire(Shooter::Ship, muzzle, self.ship.heading, speed, ticks, events);
+        }
+    }
+
+    fn await_ship(&mut self, events: &mut Vec<ArenaEvent>) {
+        self.ship.thrusting = false;
+        self.ship.away_ticks = self.ship.away_ticks.saturating_sub(1);
+        if self.over || self.ship.away_ticks > 0 {
+            return;
+        }
+        let position = self.return_point();
+        self.ship = Ship::new(&self.config.ship, position);
+        events.push(ArenaEvent::ShipReturned { at: position });
+    }
+
+    /// The free place, of some that chance offers, that is farthest from all enemies.
+    fn return_point(&mut self) -> Vec2 {
+        let (clear, inside) = (self.ship.radius + 1.0, self.field.half - 3.0);
+        let mut best: Option<(f32, Vec2)> = None;
+        for _ in 0..RETURN_TRIES {
+            let point = self.dice.point(inside);
+            if self.rocks.iter().any(|rock| rock.blocks(point, point, clear)) {
+                continue;
+            }
+            let near = self
+                .enemies
+                .iter()
+                .map(|enemy| enemy.position.distance_squared(point))
+                .fold(f32::MAX, f32::min);
+            if best.is_none_or(|(most, _)| near > most) {
+                best = Some((near, point));
+            }
+        }
+        // With the arena packed full of rocks the wreck's own place is at least not inside one.
+        best.map_or(self.ship.position, |(_, point)| point)
+    }
+
+    /// Takes the ship and a life away.
+    pub(crate) fn lose_ship(&mut self, events: &mut Vec<ArenaEvent>) {
+        let at = self.ship.position;
+        self.ship.alive = false;
+        self.ship.velocity = Vec2::ZERO;
+        self.ship.thrusting = false;
+        self.ship.away_ticks = self.config.ship.away_ticks;
+        events.push(ArenaEvent::Explosion { at, size: self.ship.radius * 3.0 });
+        self.lose_life(at, events);
+    }
+}
+
+impl Recorded for Ship {
+    fn record(&self, record: &mut Record) {
+        let Self {
+            position,
+            previous,
+            velocity,
+            heading,
+            previous_heading,
+            radius,
+            alive,
+            invulnerable_ticks,
+            thrusting,
+            cooldown_ticks,
+            away_ticks,
+        } = self;
+        record.each([position, previous, velocity, heading, previous_heading]);
+        record.add(radius);
+        record.add(alive);
+        record.add(thrusting);
+        record.each([invulnerable_ticks, cooldown_ticks, away_ticks]);
+    }
 }

@@ -7,6 +7,7 @@ use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 
 /// A point or a direction on the arena's plane: `x` to the right, `y` forward, in metres.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use]
 pub struct Vec2 {
     /// To the right, metres.
     pub x: f32,

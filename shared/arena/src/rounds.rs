@@ -1,0 +1,55 @@
+//! Score, lives, and how a round begins and ends. Nothing else changes them.
+
+use crate::arena::Arena;
+use crate::events::ArenaEvent;
+use crate::layout;
+use crate::rocks;
+use crate::ship::Ship;
+use crate::vec2::Vec2;
+
+impl Arena {
+    /// Starts score, lives, rocks and waves over. Numbers of rocks, enemies, bullets and requests go on, so
+    /// nothing of the last round can be mistaken for something of this one.
+    pub(crate) fn begin_round(&mut self) {
+        self.ship = Ship::new(&self.config.ship, Vec2::ZERO);
+        self.enemies.clear();
+        self.bullets.clear();
+        self.rocks.clear();
+        self.pathing.begin_round();
+        for (position, radius) in layout::first_rocks(&self.config, &self.field, &mut self.dice) {
+            self.add_rock(position, radius);
+        }
+        self.first_rock_area = rocks::area(&self.rocks);
+        self.score = 0;
+        self.lives = self.config.ship.lives;
+        self.next_life_at = u64::from(self.config.ship.extra_life_points);
+        self.over = false;
+        self.wave = 0;
+        self.wave_pause_ticks = self.config.waves.pause_ticks;
+    }
+
+    /// Adds points, and lives for them. After the end of a round nothing counts any more.
+    pub(crate) fn earn(&mut self, points: u32, events: &mut Vec<ArenaEvent>) {
+        if self.over {
+            return;
+        }
+        self.score += u64::from(points);
+        while self.score >= self.next_life_at {
+            self.next_life_at += u64::from(self.config.ship.extra_life_points);
+            if self.lives < self.config.ship.lives_max {
+                self.lives += 1;
+                events.push(ArenaEvent::LifeGained { lives: self.lives });
+            }
+        }
+    }
+
+    /// Takes one life; with the last one the round ends.
+    pub(crate) fn lose_life(&mut self, at: Vec2, events: &mut Vec<ArenaEvent>) {
+        self.lives -= 1;
+        events.push(ArenaEvent::ShipLost { at, lives: self.lives });
+        if self.lives == 0 {
+            self.over = true;
+            events.push(ArenaEvent::GameOver { score: self.score, wave: self.wave });
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! How enemies move: along fresh paths, by sight, or by nose; and out of what they would otherwise be inside.
+
+use crate::arena::{Arena, TICK};
+use crate::config::EnemyRules;
+use crate::enemies::{Enemy, EnemyRole, Steering};
+use crate::rocks::Rock;
+use crate::vec2::Vec2;
+
+/// Metres from a rock or wall at which an enemy without a path begins to be pushed aside.
+const NOSE_FEELER: f32 = 1.6;
+/// The same for an enemy on a path, which only has to notice where others pushed it.
+const PATH_FEELER: f32 = 0.25;
+/// Distance below which an enemy that sees the ship leaves its path and goes for it, metres.
+const SIGHT_DISTANCE: f32 = 7.0;
+/// How hard rocks push beside the wish to move on. More lets nose steering round larger rocks.
+const AVOIDANCE: f32 = 0.9;
+/// How hard enemies push each other beside the wish to move on.
+const SEPARATION: f32 = 0.8;
+
+/// What all enemies see in one tick: the positions of its beginning, so that their order does not matter.
+struct Surroundings<'a> {
+    rules: &'a EnemyRules,
+    rocks: &'a [Rock],
+    others: &'a [Vec2],
+    target: Vec2,
+    /// Whether there is a ship at the target.
+    hunted: bool,
+    half: f32,
+    /// Distance at which a waypoint counts as passed, metres.
+    pass: f32,
+    /// Factor on the speeds of the first wave.
+    haste: f32,
+}
+
+impl Arena {
+    /// Moves all enemies by one tick.
+    pub(crate) fn move_enemies(&mut self) {
+        let others: Vec<Vec2> = self.enemies.iter().map(|enemy| enemy.position).collect();
+        let rules = &self.config.enemies;
+        let waves = self.wave.saturating_sub(1) as f32;
+        let around = Surroundings {
+            rules,
+            rocks: &self.rocks,
+            others: &others,
+            target: self.ship.position,
+            hunted: self.ship.alive,
+            half: self.field.half,
+            pass: (self.field.cell_size() * 0.75).max(0.5),
+            haste: 1.0 + (rules.speed_per_wave * waves).min(rules.speed_gain_max),
+        };
+        for (index, enemy) in self.enemies.iter_mut().enumerate() {
+            enemy.advance(index, &around);
+        }
+    }
+}
+
+impl Enemy {
+    fn advance(&mut self, index: usize, around: &Surroundings<'_>) {
+        let rules = around.rules;
+        let wish = self.wish(around);
+        let feeler = if self.steering == Steering::Path { PATH_FEELER } else { NOSE_FEELER };
+        let aside = self.avoid(wish, feeler, around) + self.separate(index, around);
+        let top_speed = match self.role {
+            EnemyRole::Rammer => rules.rammer_speed,
+            EnemyRole::Gunner => rules.gunner_speed,
+        } * around.haste;
+        let wanted = aside.at_most(1.0) * top_speed;
+        self.velocity += (wanted - self.velocity) * (rules.agility * TICK).min(1.0);
+        self.position += self.velocity * TICK;
+        self.stay_out(around);
+        let looks = match self.steering {
+            Steering::Sight => around.target - self.position,
+            Steering::Path | Steering::Nose => self.velocity,
+        };
+        let turn = Vec2::small_turn(rules.turn_rate * TICK);
+        self.heading = self.heading.turned_towards(looks.unit_or(self.heading), turn);
+    }
+
+    /// Where it wants to go: a vector of at most length 1. Also decides what it steers by, and passes
+    /// waypoints.
+    fn wish(&mut self, around: &Surroundings<'_>) -> Vec2 {
+        self.fresh_ticks = self.fresh_ticks.saturating_sub(1);
+        if self.fresh_ticks == 0 {
+            self.way.clear();
+        }
+        let near = |point: &Vec2| point.distance(self.position) < around.pass;
+        let passed = self.way.iter().take_while(|point| near(point)).count();
+        self.way.drain(..passed);
+        let ahead = around.target - self.position;
+        let straight = ahead.unit_or(self.heading);
+        let distance = ahead.length();
+        let gunner = self.role == EnemyRole::Gunner;
+        let near = if gunner { around.rules.standoff.max(SIGHT_DISTANCE) } else { SIGHT_DISTANCE };
+        let clear = |rock: &Rock| !rock.blocks(self.position, around.target, self.radius);
+        if around.hunted && distance < near && around.rocks.iter().all(clear) {
+            self.steering = Steering::Sight;
+            return if gunner { straight.left() * self.side() * 0.8 } else { straight };
+        }
+        if let Some(next) = self.way.first() {
+            self.steering = Steering::Path;
+            return (*next - self.position).unit_or(straight);
+        }
+        self.steering = Steering::Nose;
+        straight
+    }
+
+    /// 1 or -1: to which side it gives way, so that enemies part and a head-on rock is no dead end.
+    fn side(&self) -> f32 {
+        if self.id.0.is_multiple_of(2) { 1.0 } else { -1.0 }
+    }
+
+    /// `wish` without what leads into rocks and walls within `feeler` metres, plus a push away from them.
+    fn avoid(&self, wish: Vec2, feeler: f32, around: &Surroundings<'_>) -> Vec2 {
+        let mut wish = wish;
+        let mut feel = |out: Vec2, gap: f32| {
+            let weight = (1.0 - gap / feeler).clamp(0.0, 1.0);
+            let into = -wish.dot(out);
+            if into > 0.0 {
+                wish += (out + out.left() * (0.2 * self.side())) * (into * weight * AVOIDANCE);
+            }
+        };
+        for rock in around.rocks {
+            let apart = self.position - rock.position;
+            let reach = rock.radius + self.radius + feeler;
+            if apart.length_squared() < reach * reach {
+                let out = apart.unit_or(-self.heading);
+                feel(out, apart.length() - rock.radius - self.radius);
+            }
+        }
+        let limit = around.half - self.radius;
+        for out in [Vec2::new(-1.0, 0.0), Vec2::new(1.0, 0.0), Vec2::new(0.0, -1.0), Vec2::new(0.0, 1.0)] {
+            let gap = limit + self.position.dot(out);
+            if gap < feeler {
+                feel(out, gap);
+            }
+        }
+        wish
+    }
+
+    /// A push away from other enemies that are too near.
+    fn separate(&self, index: usize, around: &Surroundings<'_>) -> Vec2 {
+        let distance = around.rules.separation;
+        let mut push = Vec2::ZERO;
+        for (other, &position) in around.others.iter().enumerate() {
+            let apart = self.position - position;
+            let length_squared = apart.length_squared();
+            if other == index || length_squared >= distance * distance {
+                continue;
+            }
+            // Two on one spot part to the sides that their numbers give.
+            let length = length_squared.sqrt();
+            let out = apart.unit_or(Vec2::new(self.side(), 0.0));
+            push += out * ((1.0 - length / distance) * SEPARATION);
+        }
+        push
+    }
+
+    /// Moves it out of rocks and walls, and takes the speed that led there.
+    fn stay_out(&mut self, around: &Surroundings<'_>) {
+        for rock in around.rocks {
+            let apart = self.position - rock.position;
+            let reach = rock.radius + self.radius;
+            if apart.length_squared() < reach * reach {
+                let out = apart.unit_or(-self.heading);
+                self.position = rock.position + out * reach;
+                let against = self.velocity.dot(out);
+                if against < 0.0 {
+                    self.velocity -= out * against;
+                }
+            }
+        }
+        let limit = around.half - self.radius;
+        self.position = Vec2::new(self.position.x.clamp(-limit, limit), self.position.y.clamp(-limit, limit));
+    }
+}
