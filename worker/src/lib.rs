@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The program a helper runs to lend compute to P2C2R games: it takes one small typed task at a time from the
+//! coordinator, computes it and is paid for it.
+//!
+//! It is a Bevy app without a window: [`build_app`] makes it, `main.rs` only reads the command line, and tests
+//! run the very same app in memory on manual time.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`] | settings, their ranges and the configuration file |
+//! | [`cli`] | the command line and environment |
+//! | [`app`] | which systems run in which order |
+//! | [`attempts`] | the attempts this worker holds: taken, revoked, answered |
+//! | [`executor`] | the bounded pool that runs kernels |
+//! | [`earnings`] | what was earned, and the rate it can be earned at |
+//! | [`drain`] | leaving without dropping what runs |
+//! | [`console`] | what the helper reads |
+//! | [`logging`] | how log lines look |
+
+pub mod app;
+pub mod attempts;
+pub mod cli;
+pub mod config;
+pub mod console;
+pub mod drain;
+pub mod earnings;
+mod error;
+pub mod executor;
+pub mod logging;
+
+pub use app::{WorkerSystems, build_app};
+pub use config::{Execution, LogFormat, WorkerConfig};
+pub use drain::Drain;
+pub use error::WorkerError;

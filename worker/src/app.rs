@@ -1,0 +1,70 @@
+//! The worker's app: which systems run, in which order.
+
+use bevy_app::{App, Startup, Update};
+use bevy_ecs::schedule::{IntoScheduleConfigs as _, SystemSet};
+use bevy_time::TimePlugin;
+use p2c2r_link::{ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, Waker, WorkerSide};
+
+use crate::attempts::{Attempts, Offer, answer_results, follow_link, take_messages};
+use crate::config::WorkerConfig;
+use crate::console::{Console, show_banner, show_farewell, show_link, show_status};
+use crate::drain::{Drain, leave_when_done};
+use crate::earnings::Session;
+use crate::error::WorkerError;
+use crate::executor::Executor;
+
+/// What a worker does in one update, all in `Update`, between the link's two moments: what arrived is computed
+/// (if it is tiny) and answered in the same update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
+pub enum WorkerSystems {
+    /// Takes the coordinator's messages; starts or queues attempts.
+    Take,
+    /// Answers attempts whose kernels have ended.
+    Answer,
+    /// Leaves, when asked to and done.
+    Leave,
+    /// Tells the helper.
+    Show,
+}
+
+/// Builds a worker's app; run it with [`App::run`], or update it by hand with a [`ClientTransport::Memory`].
+pub fn build_app(config: WorkerConfig, transport: ClientTransport) -> Result<App, WorkerError> {
+    config.validate()?;
+    let mut app = App::new();
+    app.add_plugins((
+        EventDrivenPlugin,
+        ClientLinkPlugin::<WorkerSide>::new(ClientLinkConfig {
+            transport,
+            identity: config.kinds.identity(),
+            name: config.name.clone(),
+            pace: None,
+            impair: config.impair,
+            reconnect: config.reconnect,
+        }),
+    ));
+    if !app.is_plugin_added::<TimePlugin>() {
+        app.add_plugins(TimePlugin);
+    }
+    let waker = app.world().resource::<Waker>().clone();
+    app.insert_resource(Executor::new(&config, &waker)?)
+        .insert_resource(Drain::new(waker, config.drain_limit))
+        .insert_resource(Attempts::new(&config))
+        .insert_resource(Console::new(&config))
+        .insert_resource(Offer { kinds: config.kinds, slots: config.slots })
+        .init_resource::<Session>()
+        .configure_sets(
+            Update,
+            (WorkerSystems::Take, WorkerSystems::Answer, WorkerSystems::Leave, WorkerSystems::Show).chain(),
+        )
+        .add_systems(Startup, show_banner)
+        .add_systems(
+            Update,
+            (
+                (follow_link, take_messages).chain().in_set(WorkerSystems::Take),
+                answer_results.in_set(WorkerSystems::Answer),
+                leave_when_done.in_set(WorkerSystems::Leave),
+                (show_link, show_status, show_farewell).chain().in_set(WorkerSystems::Show),
+            ),
+        );
+    Ok(app)
+}

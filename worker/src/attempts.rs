@@ -1,0 +1,309 @@
+//! The attempts this worker holds: the only module that takes one on, lets one go, or answers one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use bevy_time::{Real, Time};
+use p2c2r_link::{ClientLink, FromServer, LinkClock, LinkDown, LinkUp, ToServer};
+use p2c2r_protocol::{
+    Answer, Assign, Attempt, AttemptFailure, Digest, Micros, ServerToWorker, TaskNo, WorkerOffer,
+    WorkerToServer,
+};
+use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, KindRegistry};
+use tracing::{debug, info};
+
+use crate::config::{INLINE_UNITS_MAX, WorkerConfig};
+use crate::drain::Drain;
+use crate::earnings::Session;
+use crate::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage, caught};
+
+/// Work units run on the app's thread in one update, after which even tiny tasks go to the slots: the link
+/// must not wait longer than this for its turn, and a second core should share a burst of tiny tasks.
+const INLINE_UNITS_PER_UPDATE: u64 = 500;
+
+/// What names an attempt.
+type Key = (TaskNo, Attempt);
+
+struct Held {
+    serial: u64,
+    kind: &'static str,
+    received_at: Micros,
+    stage: SharedStage,
+}
+
+/// The attempts this worker holds, queued and running.
+#[derive(Resource)]
+pub struct Attempts {
+    held: HashMap<Key, Held>,
+    /// Runs that will still give a result, by serial number; an attempt that was let go while it ran has left
+    /// `held` but not this.
+    keys: HashMap<u64, Key>,
+    held_max: usize,
+    next_serial: u64,
+    blobs: BlobStore,
+}
+
+/// What becomes of an assignment.
+enum Taken {
+    Run(Run),
+    Refused(WorkerToServer),
+    /// Held already: the same assignment came twice.
+    Again,
+}
+
+type Said<'w> = MessageWriter<'w, ToServer<WorkerToServer>>;
+
+impl Attempts {
+    /// None yet.
+    pub fn new(config: &WorkerConfig) -> Self {
+        Self {
+            held: HashMap::new(),
+            keys: HashMap::new(),
+            held_max: config.held_max(),
+            next_serial: 0,
+            blobs: BlobStore::new(config.blob_bytes_max),
+        }
+    }
+
+    /// How many are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    fn take(
+        &mut self,
+        assign: Assign,
+        kinds: &KindRegistry,
+        received_at: Micros,
+        clock: ClockAnchor,
+    ) -> Taken {
+        let key = (assign.task, assign.attempt);
+        let refuse = |failure| Taken::Refused(refusal(key, received_at, failure));
+        if self.held.contains_key(&key) {
+            return Taken::Again;
+        }
+        let Some(kind) = kinds.get(assign.kind) else { return refuse(AttemptFailure::UnknownKind) };
+        if self.held.len() >= self.held_max {
+            return refuse(AttemptFailure::Overloaded);
+        }
+        let Some(Ok(job)) = caught(|| kind.decode(&assign.spec)) else {
+            return refuse(AttemptFailure::BadSpec);
+        };
+        let blobs = match self.resolve(&*job, assign.blobs) {
+            Ok(blobs) => blobs,
+            Err(missing) => {
+                let (task, attempt) = key;
+                return Taken::Refused(WorkerToServer::BlobsMissing { task, attempt, missing });
+            }
+        };
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let stage = SharedStage::default();
+        self.held.insert(key, Held { serial, kind: kind.name(), received_at, stage: stage.clone() });
+        self.keys.insert(serial, key);
+        Taken::Run(Run { serial, job, blobs, admitted: false, stage, clock })
+    }
+
+    /// The blobs of a job, those that came with it kept for later jobs; blobs it does not refer to are not.
+    fn resolve(&mut self, job: &dyn Job, sent: Vec<Vec<u8>>) -> Result<Blobs, Vec<Digest>> {
+        for bytes in sent {
+            let blob = Blob::new(bytes);
+            if job.blob_refs().contains(&blob.digest()) {
+                self.blobs.insert_blob(blob);
+            }
+        }
+        self.blobs.resolve(job.blob_refs())
+    }
+
+    /// Lets an attempt go: it is not begun if it waits, and its result is dropped if it runs.
+    fn let_go(&mut self, key: Key) {
+        if let Some(held) = self.held.remove(&key)
+            && held.stage.take_back()
+        {
+            self.keys.remove(&held.serial);
+        }
+    }
+
+    /// Lets everything go, because the connection it was assigned on is gone and with it every lease.
+    fn let_all_go(&mut self) -> usize {
+        let keys: Vec<Key> = self.held.keys().copied().collect();
+        keys.iter().for_each(|key| self.let_go(*key));
+        keys.len()
+    }
+
+    /// Answers every attempt that has not begun as one there is no slot for, so that the coordinator can hand
+    /// it to another worker at once. Returns how many there were.
+    pub fn hand_back_queued(&mut self, said: &mut Said<'_>) -> usize {
+        let mut queued: Vec<(u64, Key, Micros)> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.stage.take_back())
+            .map(|(key, held)| (held.serial, *key, held.received_at))
+            .collect();
+        queued.sort_unstable();
+        for (serial, key, received_at) in &queued {
+            self.held.remove(key);
+            self.keys.remove(serial);
+            said.write(ToServer(refusal(*key, *received_at, AttemptFailure::Overloaded)));
+        }
+        queued.len()
+    }
+
+    /// The answer that a result makes; `None` if the attempt was let go meanwhile.
+    fn settle(&mut self, result: RunResult) -> Option<(Answer, &'static str)> {
+        let key = self.keys.remove(&result.serial)?;
+        // After a new connection the same key may be held again under another serial number.
+        self.held.get(&key).filter(|held| held.serial == result.serial)?;
+        let held = self.held.remove(&key)?;
+        let started_at = result.started_at.max(held.received_at);
+        let answer = Answer {
+            task: key.0,
+            attempt: key.1,
+            result: result.result,
+            received_at: held.received_at,
+            started_at,
+            finished_at: result.finished_at.max(started_at),
+        };
+        Some((answer, held.kind))
+    }
+}
+
+fn refusal((task, attempt): Key, at: Micros, failure: AttemptFailure) -> WorkerToServer {
+    WorkerToServer::Answer(Answer {
+        task,
+        attempt,
+        result: Err(failure),
+        received_at: at,
+        started_at: at,
+        finished_at: at,
+    })
+}
+
+/// What this worker offers, read once from its configuration.
+#[derive(Resource)]
+pub struct Offer {
+    /// The kinds it computes.
+    pub kinds: KindRegistry,
+    /// Attempts at the same time.
+    pub slots: u16,
+}
+
+/// Announces the worker whenever the link comes up, and lets everything go when it goes down.
+pub fn follow_link(
+    mut up: MessageReader<'_, '_, LinkUp>,
+    mut down: MessageReader<'_, '_, LinkDown>,
+    mut attempts: ResMut<'_, Attempts>,
+    mut said: Said<'_>,
+    offer: Res<'_, Offer>,
+    drain: Res<'_, Drain>,
+) {
+    for gone in down.read() {
+        let dropped = attempts.let_all_go();
+        info!(event = "disconnected", dropped, "🔌 Connection lost: {}. Trying again.", gone.reason);
+    }
+    // Nothing more is wanted by a worker that is about to leave.
+    if up.read().count() > 0 && !drain.is_asked() {
+        said.write(ToServer(WorkerToServer::Ready(WorkerOffer {
+            slots: offer.slots,
+            kernels: offer.kinds.offers(),
+        })));
+    }
+}
+
+/// Takes what the coordinator says: assignments, revocations, statements.
+pub fn take_messages(
+    mut heard: ResMut<'_, Messages<FromServer<ServerToWorker>>>,
+    mut attempts: ResMut<'_, Attempts>,
+    mut executor: ResMut<'_, Executor>,
+    mut session: ResMut<'_, Session>,
+    mut said: Said<'_>,
+    (offer, drain, clock, time): (Res<'_, Offer>, Res<'_, Drain>, Res<'_, LinkClock>, Res<'_, Time<Real>>),
+) {
+    let clock = ClockAnchor {
+        at: clock.now(),
+        instant: if executor.has_threads() { time.last_update() } else { None },
+    };
+    let mut inline_units_left = if executor.has_threads() { INLINE_UNITS_PER_UPDATE } else { 0 };
+    for FromServer { received_at, message } in heard.drain() {
+        match message {
+            ServerToWorker::Welcome(welcome) => session.welcome(welcome, &offer),
+            ServerToWorker::Statement(statement) => session.record(&statement),
+            ServerToWorker::Revoke { task, attempt } => {
+                debug!(%task, %attempt, "Revoked");
+                attempts.let_go((task, attempt));
+            }
+            ServerToWorker::Closing { reason } => {
+                info!(event = "closing", "👋 The coordinator is closing: {reason}");
+            }
+            ServerToWorker::Assign(assign) if drain.is_asked() => {
+                let key = (assign.task, assign.attempt);
+                said.write(ToServer(refusal(key, received_at, AttemptFailure::Overloaded)));
+            }
+            ServerToWorker::Assign(assign) => {
+                let (key, new_blobs) = ((assign.task, assign.attempt), !assign.blobs.is_empty());
+                match attempts.take(assign, &offer.kinds, received_at, clock) {
+                    Taken::Again => {}
+                    Taken::Refused(message) => {
+                        said.write(ToServer(message));
+                    }
+                    Taken::Run(run) => {
+                        // A blob that just came is prepared on first use, and a slot must do that.
+                        let may_be_inline = !new_blobs && executor.nothing_waits();
+                        if !start(run, may_be_inline, &mut inline_units_left, &mut executor) {
+                            attempts.let_go(key);
+                            said.write(ToServer(refusal(key, received_at, AttemptFailure::Overloaded)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    executor.run_waiting();
+}
+
+/// Runs a tiny task at once or queues the run; false if the queue is full. See [`INLINE_UNITS_MAX`].
+fn start(mut run: Run, may_be_inline: bool, inline_units_left: &mut u64, executor: &mut Executor) -> bool {
+    if may_be_inline
+        && *inline_units_left > 0
+        && let Some(Ok(units)) = caught(|| run.job.admit(&run.blobs))
+    {
+        run.admitted = true;
+        if units.0 <= INLINE_UNITS_MAX.min(*inline_units_left) {
+            *inline_units_left -= units.0.max(1);
+            executor.run_here(&run);
+            return true;
+        }
+    }
+    executor.queue(run)
+}
+
+/// Sends an answer for every run that has ended.
+pub fn answer_results(
+    mut attempts: ResMut<'_, Attempts>,
+    mut session: ResMut<'_, Session>,
+    mut said: Said<'_>,
+    mut link: ResMut<'_, ClientLink>,
+    executor: Res<'_, Executor>,
+) {
+    while let Some(result) = executor.next_result() {
+        let Some((answer, kind)) = attempts.settle(result) else { continue };
+        let took = Duration::from_micros(u64::from(answer.finished_at.since(answer.received_at)));
+        match &answer.result {
+            Ok(outcome) => {
+                session.computed(took);
+                debug!(task = %answer.task, attempt = %answer.attempt, kind, bytes = outcome.len(),
+                    "⚡ {kind} {}: completed in {:.2} ms", answer.task, took.as_secs_f64() * 1e3);
+            }
+            Err(failure) => {
+                session.failed();
+                debug!(task = %answer.task, attempt = %answer.attempt, kind, "{kind} {}: {failure}", answer.task);
+            }
+        }
+        said.write(ToServer(WorkerToServer::Answer(answer)));
+    }
+    let busy = attempts.held() > 0;
+    link.mark_busy(busy);
+}

@@ -1,0 +1,220 @@
+//! The worker's settings: where they come from, their defaults and their ranges.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use p2c2r_link::{Impairment, Reconnect};
+use p2c2r_protocol::Digest;
+use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, NAME_BYTES_MAX, SLOTS_PER_WORKER_MAX};
+use p2c2r_tasks::KindRegistry;
+use serde::Deserialize;
+
+use crate::error::WorkerError;
+
+/// Attempts that may wait for a slot. The coordinator keeps a pipeline of this many at a worker behind a long
+/// line, so a smaller queue would turn good work away.
+pub const QUEUED_MAX_DEFAULT: usize = 1_024;
+
+/// Tasks of at most this many work units (microseconds of a reference core) are computed on the app's own
+/// thread when nothing waits before them: handing one to another thread and back costs 20 to 60 us, which is
+/// more than the task, while 50 us of delay to the link is less than one such hand-over.
+pub const INLINE_UNITS_MAX: u64 = 50;
+
+/// Where kernels run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Execution {
+    /// On threads of their own, one per slot; tiny tasks on the app's thread.
+    #[default]
+    Threads,
+    /// On the app's thread, at most one per slot and update: no thread, no clock, so tests repeat exactly.
+    Inline,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What a worker app is built from.
+#[derive(Clone)]
+pub struct WorkerConfig {
+    /// The public name, 1 to 64 bytes without control characters.
+    pub name: String,
+    /// Attempts run at the same time, 1 to 256.
+    pub slots: u16,
+    /// Attempts that may wait for a slot, at least 1.
+    pub queued_max: usize,
+    /// Bytes of blobs kept between tasks.
+    pub blob_bytes_max: usize,
+    /// Where kernels run.
+    pub execution: Execution,
+    /// The kinds of work offered.
+    pub kinds: KindRegistry,
+    /// A worse network, for tests and demos.
+    pub impair: Option<Impairment>,
+    /// When a lost coordinator is tried again.
+    pub reconnect: Reconnect,
+    /// How often a status line is printed when something changed.
+    pub status_every: Duration,
+    /// How long a worker that was asked to leave may take to finish what it runs.
+    pub drain_limit: Duration,
+    /// The coordinator, as the console shows it.
+    pub coordinator: String,
+}
+
+impl WorkerConfig {
+    /// A worker of this name with every setting at its default.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            slots: cores(),
+            queued_max: QUEUED_MAX_DEFAULT,
+            blob_bytes_max: BLOB_STORE_BYTES_MAX,
+            execution: Execution::default(),
+            kinds: KindRegistry::builtin(),
+            impair: None,
+            reconnect: Reconnect::default(),
+            status_every: Duration::from_secs(10),
+            drain_limit: Duration::from_secs(10),
+            coordinator: DEFAULT_COORDINATOR.into(),
+        }
+    }
+
+    /// Checks every range.
+    pub fn validate(&self) -> Result<(), WorkerError> {
+        let refuse = |sentence: String| Err(WorkerError::Setting(sentence));
+        if self.name.is_empty() || self.name.len() > NAME_BYTES_MAX {
+            return refuse(format!(
+                "the name must have 1 to {NAME_BYTES_MAX} bytes, not {}",
+                self.name.len()
+            ));
+        }
+        if self.name.chars().any(char::is_control) {
+            return refuse("the name must not contain control characters".into());
+        }
+        if self.slots == 0 || self.slots > SLOTS_PER_WORKER_MAX {
+            return refuse(format!("--slots must be 1 to {SLOTS_PER_WORKER_MAX}, not {}", self.slots));
+        }
+        if self.queued_max == 0 {
+            return refuse("a worker needs room for at least one waiting attempt".into());
+        }
+        if self.status_every.is_zero() {
+            return refuse("the time between status lines must not be zero".into());
+        }
+        Ok(())
+    }
+
+    /// Attempts held at the same time, running ones included.
+    pub fn held_max(&self) -> usize {
+        usize::from(self.slots) + self.queued_max
+    }
+}
+
+/// Where a coordinator is looked for unless a setting says otherwise.
+pub const DEFAULT_COORDINATOR: &str = "127.0.0.1:8765";
+
+/// Cores this program may use, as a number of slots.
+pub fn cores() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u16::try_from(cores).unwrap_or(SLOTS_PER_WORKER_MAX).clamp(1, SLOTS_PER_WORKER_MAX)
+}
+
+/// This machine's name as a worker's name: what the system says, cut to what a name may be.
+pub fn machine_name() -> String {
+    let said = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut name: String = said.trim().chars().filter(|letter| !letter.is_control()).collect();
+    while name.len() > NAME_BYTES_MAX {
+        name.pop();
+    }
+    if name.is_empty() { "worker".into() } else { name }
+}
+
+/// The impairment of this name, with a seed of the worker's own: two workers under the same preset must not
+/// lose the same packets.
+pub fn impairment(preset: &str, name: &str) -> Result<Impairment, WorkerError> {
+    let mut impairment = Impairment::preset(preset).ok_or_else(|| {
+        WorkerError::Setting(format!(
+            "there is no impairment `{preset}`; there are {}",
+            Impairment::PRESETS.join(", ")
+        ))
+    })?;
+    let mut seed = [0; 8];
+    seed.copy_from_slice(&Digest::of(name.as_bytes()).0[..8]);
+    impairment.seed ^= u64::from_le_bytes(seed);
+    Ok(impairment)
+}
+
+/// What a configuration file may set; anything else in it is an error, so that a typing mistake is not
+/// silently a default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileConfig {
+    /// As `--coordinator`.
+    pub coordinator: Option<String>,
+    /// As `--name`.
+    pub name: Option<String>,
+    /// As `--slots`.
+    pub slots: Option<u16>,
+    /// As `--impair`.
+    pub impair: Option<String>,
+    /// As `--log`.
+    pub log: Option<String>,
+    /// As `--log-format`.
+    pub log_format: Option<LogFormat>,
+}
+
+impl FileConfig {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, WorkerError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| WorkerError::ConfigFile { path: path.into(), source })?;
+        toml::from_str(&text).map_err(|error| WorkerError::ConfigSyntax {
+            path: path.into(),
+            reason: error.to_string().trim_end().to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut WorkerConfig)) -> bool {
+        let mut config = WorkerConfig::named("w");
+        change(&mut config);
+        config.validate().is_err()
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        assert!(!refused(|_| ()));
+        assert!(refused(|config| config.name.clear()));
+        assert!(refused(|config| config.name = "x".repeat(65)));
+        assert!(refused(|config| config.name = "a\u{1b}[31m".into()));
+        assert!(refused(|config| config.slots = 0));
+        assert!(refused(|config| config.slots = 257));
+        assert!(refused(|config| config.queued_max = 0));
+    }
+
+    #[test]
+    fn a_misspelt_setting_in_a_file_is_an_error() {
+        let good: FileConfig = toml::from_str("name = \"w\"\nslots = 3\nlog_format = \"json\"").unwrap();
+        assert_eq!((good.slots, good.log_format), (Some(3), Some(LogFormat::Json)));
+        assert!(toml::from_str::<FileConfig>("slot = 3").is_err());
+        assert!(toml::from_str::<FileConfig>("slots = 70000").is_err());
+    }
+
+    #[test]
+    fn an_unknown_impairment_is_refused_with_the_names_there_are() {
+        let error = impairment("nonsense", "w").unwrap_err().to_string();
+        assert!(Impairment::PRESETS.iter().all(|name| error.contains(name)), "{error}");
+    }
+}

@@ -1,0 +1,210 @@
+//! What the helper reads: who we are, whether we are connected, what came in and what it earned.
+//!
+//! Lines are `tracing` events, so that a log collector gets the same facts as JSON; [`crate::logging`] shows a
+//! person only the sentences.
+
+use std::time::Duration;
+
+use bevy_app::AppExit;
+use bevy_ecs::change_detection::DetectChanges;
+use bevy_ecs::message::MessageReader;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use bevy_time::{Real, Time};
+use p2c2r_link::{ClientLink, LinkStatus, NextWake};
+use tracing::{debug, error, info};
+
+use crate::attempts::Offer;
+use crate::config::WorkerConfig;
+use crate::earnings::Session;
+
+/// What has been shown.
+#[derive(Resource)]
+pub struct Console {
+    name: String,
+    coordinator: String,
+    every: Duration,
+    link: LinkStatus,
+    said_connecting: bool,
+    refused: Option<String>,
+    shown_at: Duration,
+    shown: Figures,
+}
+
+/// What a status line is about; a line is printed when this has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Figures {
+    computed: u64,
+    failed: u64,
+    verdicts: (u64, u64),
+    earned: i64,
+}
+
+impl Console {
+    /// Nothing shown yet.
+    pub fn new(config: &WorkerConfig) -> Self {
+        Self {
+            name: config.name.clone(),
+            coordinator: config.coordinator.clone(),
+            every: config.status_every,
+            link: LinkStatus::Offline,
+            said_connecting: false,
+            refused: None,
+            shown_at: Duration::ZERO,
+            shown: Figures::default(),
+        }
+    }
+}
+
+impl Figures {
+    fn of(session: &Session) -> Self {
+        Self {
+            computed: session.computed_count(),
+            failed: session.failed_count(),
+            verdicts: session.verdicts(),
+            earned: session.earned().0,
+        }
+    }
+}
+
+/// Says who we are.
+pub fn show_banner(console: Res<'_, Console>, offer: Res<'_, Offer>) {
+    let kinds: Vec<String> =
+        offer.kinds.iter().map(|kind| format!("{}.v{}", kind.name(), kind.kernel_version())).collect();
+    let kinds = kinds.join(", ");
+    info!("💻 P2C2R WORKER");
+    info!("===============");
+    info!(
+        event = "start",
+        name = console.name,
+        slots = offer.slots,
+        kinds,
+        "{}: {} slot(s), {kinds}",
+        console.name,
+        offer.slots
+    );
+}
+
+/// Says how the link stands whenever that changes.
+pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>) {
+    if !link.is_changed() || *link.status() == console.link {
+        return;
+    }
+    console.link = link.status().clone();
+    let coordinator = console.coordinator.clone();
+    match link.status() {
+        // Tries go on for ever; the helper is told of the first one after each loss.
+        LinkStatus::Connecting if console.said_connecting => debug!("Trying {coordinator} again"),
+        LinkStatus::Connecting => {
+            console.said_connecting = true;
+            info!(event = "connecting", coordinator, "🔌 Connecting to coordinator at {coordinator}...");
+        }
+        LinkStatus::Connected => {
+            (console.said_connecting, console.refused) = (false, None);
+            info!(event = "connected", coordinator, "✅ Connected! Ready to contribute compute.");
+        }
+        LinkStatus::Refused { reason } if console.refused.as_ref() == Some(reason) => {}
+        LinkStatus::Refused { reason } => {
+            console.refused = Some(reason.clone());
+            error!(
+                event = "refused",
+                coordinator, "⛔ The coordinator at {coordinator} refuses this worker: {reason}"
+            );
+        }
+        LinkStatus::Offline => {}
+    }
+}
+
+/// Prints the status line when it is due and something has changed.
+pub fn show_status(
+    mut console: ResMut<'_, Console>,
+    session: Res<'_, Session>,
+    mut next: ResMut<'_, NextWake>,
+    time: Res<'_, Time<Real>>,
+) {
+    let figures = Figures::of(&session);
+    if figures == console.shown {
+        return;
+    }
+    let since = time.elapsed().saturating_sub(console.shown_at);
+    if since < console.every {
+        next.within(console.every.saturating_sub(since));
+        return;
+    }
+    let tasks = figures.computed - console.shown.computed;
+    let per_second = tasks as f64 / since.as_secs_f64();
+    let median_ms = session.median().unwrap_or_default().as_secs_f64() * 1e3;
+    let (accepted, rejected) = figures.verdicts;
+    info!(
+        event = "status",
+        tasks = figures.computed,
+        failed = figures.failed,
+        per_second,
+        median_ms,
+        accepted,
+        rejected,
+        earned_nanos = figures.earned,
+        "📊 {} task(s), {per_second:.1}/s, p50 {median_ms:.2} ms, {accepted} accepted, {rejected} rejected. {}",
+        figures.computed,
+        total_earned(&session, time.elapsed())
+    );
+    (console.shown_at, console.shown) = (time.elapsed(), figures);
+}
+
+/// Prints the sum of the session when the worker leaves.
+pub fn show_farewell(
+    mut exits: MessageReader<'_, '_, AppExit>,
+    session: Res<'_, Session>,
+    time: Res<'_, Time<Real>>,
+) {
+    if exits.read().count() == 0 {
+        return;
+    }
+    let (accepted, rejected) = session.verdicts();
+    info!(
+        event = "farewell",
+        tasks = session.computed_count(),
+        failed = session.failed_count(),
+        accepted,
+        rejected,
+        earned_nanos = session.earned().0,
+        "👋 {} task(s) computed, {} failed, {accepted} accepted, {rejected} rejected",
+        session.computed_count(),
+        session.failed_count()
+    );
+    info!("{}", total_earned(&session, time.elapsed()));
+}
+
+/// `Total earned: $0.083 (33 minutes uptime)`, and the account where that is more.
+fn total_earned(session: &Session, uptime: Duration) -> String {
+    let mut text = format!("Total earned: {} ({} uptime)", session.earned(), spoken(uptime));
+    if let Some(account) = session.account_earned().filter(|account| *account != session.earned()) {
+        text.push_str(&format!(", {account} since the account was opened"));
+    }
+    text
+}
+
+/// A duration as one would say it: `40 seconds`, `33 minutes`, `2.5 hours`.
+fn spoken(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} second{}", if seconds == 1 { "" } else { "s" }),
+        60..3_600 => format!("{} minute{}", seconds / 60, if seconds < 120 { "" } else { "s" }),
+        _ => format!("{:.1} hours", duration.as_secs_f64() / 3_600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uptime_is_spoken() {
+        let said = |seconds| spoken(Duration::from_secs(seconds));
+        assert_eq!(said(1), "1 second");
+        assert_eq!(said(59), "59 seconds");
+        assert_eq!(said(60), "1 minute");
+        assert_eq!(said(33 * 60 + 5), "33 minutes");
+        assert_eq!(said(9_000), "2.5 hours");
+    }
+}

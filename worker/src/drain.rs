@@ -1,0 +1,90 @@
+//! Leaving without dropping what runs: a worker that is asked to end says so, takes nothing more, finishes
+//! what it runs, waits until its answers have arrived, and only then goes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bevy_app::AppExit;
+use bevy_ecs::message::MessageWriter;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use bevy_time::{Real, Time};
+use p2c2r_link::{ClientLink, LinkStatus, NextWake, ToServer, Waker};
+use p2c2r_protocol::WorkerToServer;
+use tracing::{info, warn};
+
+use crate::attempts::Attempts;
+
+/// How often a draining worker looks whether its answers have arrived; the link wakes it for everything else.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Asks the worker to leave; clones reach the same worker from any thread.
+#[derive(Resource, Clone)]
+pub struct Drain {
+    asked: Arc<AtomicBool>,
+    waker: Waker,
+    began: Option<Duration>,
+    limit: Duration,
+}
+
+impl Drain {
+    /// A worker that stays, and takes at most `limit` to leave once asked.
+    pub fn new(waker: Waker, limit: Duration) -> Self {
+        Self { asked: Arc::default(), waker, began: None, limit }
+    }
+
+    /// Asks the worker to leave.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether the worker was asked to leave.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+}
+
+/// Tells the coordinator, hands back what has not begun, and leaves when the rest is done or time is up.
+pub fn leave_when_done(
+    mut drain: ResMut<'_, Drain>,
+    mut attempts: ResMut<'_, Attempts>,
+    mut link: ResMut<'_, ClientLink>,
+    mut said: MessageWriter<'_, ToServer<WorkerToServer>>,
+    mut exit: MessageWriter<'_, AppExit>,
+    mut next: ResMut<'_, NextWake>,
+    time: Res<'_, Time<Real>>,
+) {
+    if !drain.is_asked() {
+        return;
+    }
+    let connected = *link.status() == LinkStatus::Connected;
+    let now = time.elapsed();
+    let Some(began) = drain.began else {
+        drain.began = Some(now);
+        if connected {
+            said.write(ToServer(WorkerToServer::Draining));
+        }
+        let handed_back = attempts.hand_back_queued(&mut said);
+        info!(
+            running = attempts.held(),
+            handed_back,
+            "⏳ Leaving: finishing {} running task(s), handing back {handed_back}. Ctrl-C again ends at once.",
+            attempts.held()
+        );
+        next.within(Duration::ZERO);
+        return;
+    };
+    let done = attempts.held() == 0 && (!connected || link.stats().backlog_bytes == 0);
+    let over = now.saturating_sub(began) >= drain.limit;
+    if !done && !over {
+        next.within(LOOK_AGAIN);
+        return;
+    }
+    if !done {
+        warn!(unfinished = attempts.held(), "Leaving with {} task(s) unfinished", attempts.held());
+    }
+    link.disconnect();
+    exit.write(AppExit::Success);
+}

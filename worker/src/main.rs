@@ -1,0 +1,40 @@
+//! `p2c2r-worker`: reads the command line, builds the worker's app and runs it.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bevy_app::AppExit;
+use clap::Parser as _;
+use p2c2r_link::ClientTransport;
+use p2c2r_worker::cli::Arguments;
+use p2c2r_worker::{Drain, WorkerError, build_app, logging};
+
+/// Exit status of a program that was interrupted.
+const INTERRUPTED: i32 = 130;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(AppExit::Success) => ExitCode::SUCCESS,
+        Ok(AppExit::Error(code)) => ExitCode::from(code.get()),
+        Err(error) => {
+            eprintln!("p2c2r-worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<AppExit, WorkerError> {
+    let settings = Arguments::parse().settle()?;
+    logging::init(&settings.log, settings.log_format)?;
+    let mut app = build_app(settings.worker, ClientTransport::Udp { server: settings.coordinator })?;
+    let drain = app.world().resource::<Drain>().clone();
+    let asked = AtomicBool::new(false);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::AcqRel) {
+            std::process::exit(INTERRUPTED);
+        }
+        drain.ask();
+    })
+    .map_err(|error| WorkerError::Signals(error.to_string()))?;
+    Ok(app.run())
+}
