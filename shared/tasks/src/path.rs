@@ -1,4 +1,47 @@
 //! Many shortest paths on one occupancy grid.
+//!
+//! # Task
+//!
+//! A [`PathSpec`] names a [`Grid`] by the digest of its blob and asks [`Query`] upon query; a [`PathOutcome`]
+//! holds an [`Answer`] to each, in order: the turning points of a shortest path and its exact [`Cost`], or
+//! that there is none. The rules are those of the Moving AI benchmarks: one may step to any of eight
+//! neighbours, a straight step costs 1 and a diagonal one √2, and a diagonal step needs both cells beside it
+//! free, so that no corner is cut. A start or goal that is blocked gives [`Answer::Unreachable`]; one outside
+//! the grid is refused at admission.
+//!
+//! # Units and limits
+//!
+//! Coordinates are cells, column `x` from the left and row `y` from the top, from 0. A grid has 1 to
+//! [`GRID_SIDE_MAX`] columns and rows and its blob fits into
+//! [`BLOB_BYTES_MAX`](p2c2r_protocol::limits::BLOB_BYTES_MAX), a spec has 1 to [`QUERIES_MAX`] queries. An
+//! outcome that would take more than [`OUTCOME_BYTES_MAX`] (hundreds of ways through large mazes) fails,
+//! on every machine alike. Typical sizes: a 64 by 64 grid 250 to 520 bytes, 20 queries 113 bytes, their
+//! answers 180 to 380 bytes. Work units are reckoned from the grid's size and clutter and the queries'
+//! distances, see `path/units.rs`.
+//!
+//! # Determinism
+//!
+//! Integers only. Costs are compared exactly, ties are broken by cell index, and each answer depends on the
+//! grid and its own query alone, not on its neighbours in the batch, on the thread or on what ran before. So
+//! outcomes are the same bit for bit everywhere; golden digests in the tests hold that fast, and any change
+//! to them must raise the kernel version.
+//!
+//! # Checks
+//!
+//! | check | the lie it stops |
+//! |---|---|
+//! | `path.answer_count` | leaving answers out |
+//! | `path.unreachable` | "no path" to save the work: connected components are known, so this is always caught |
+//! | `path.ends` | a path of some other query |
+//! | `path.cost_bound` | a cost below the straight-line octile distance, whatever the path |
+//! | `path.step_legal` | walking through walls, cutting corners, leaving the grid, bent legs |
+//! | `path.canonical` | waypoints that mean nothing: one path could be sent in many forms, all paid for |
+//! | `path.cost_sum` | a cost that is not the path's |
+//! | `path.optimal` (deep) | a legal path that is not a shortest one; one query in n is solved again |
+//! | `path.spec` | none: the spec itself was never admissible |
+//!
+//! All but the deep one run on every answer and take a tenth of the kernel's time or less, except in mazes,
+//! where paths are nearly as long as searches.
 
 mod check;
 mod components;
@@ -9,10 +52,12 @@ mod outcome;
 mod planes;
 mod search;
 mod spec;
+mod units;
 mod varint;
 
 use std::sync::Arc;
 
+use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{Digest, KindId, WorkUnits};
 
 pub use cost::Cost;
@@ -44,13 +89,22 @@ impl TaskKind for Path {
     fn admit(spec: &PathSpec, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
         let grid = prepared(spec, blobs)?;
         in_range(spec, &grid)?;
-        Ok(WorkUnits(10 + 5 * spec.queries.len() as u64))
+        units::reckon(spec, &grid)
     }
 
     fn run(spec: &PathSpec, blobs: &Blobs) -> Result<PathOutcome, KernelError> {
         let grid = prepared(spec, blobs)?;
         in_range(spec, &grid)?;
-        Ok(PathOutcome { answers: spec.queries.iter().map(|query| grid.solve(*query)).collect() })
+        let outcome = PathOutcome { answers: spec.queries.iter().map(|query| grid.solve(*query)).collect() };
+        if outcome.encoded_bytes_max() > OUTCOME_BYTES_MAX {
+            let bytes = Self::encode_outcome(&outcome).len();
+            if bytes > OUTCOME_BYTES_MAX {
+                return Err(KernelError::Failed(format!(
+                    "the paths take {bytes} bytes where an outcome may have {OUTCOME_BYTES_MAX}; ask fewer at once"
+                )));
+            }
+        }
+        Ok(outcome)
     }
 
     fn check(spec: &PathSpec, blobs: &Blobs, outcome: &PathOutcome) -> Result<(), CheckError> {

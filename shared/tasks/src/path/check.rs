@@ -93,7 +93,7 @@ pub(super) fn deep_check(
 ) -> Result<(), CheckError> {
     // Neighbouring seeds shall pick unrelated queries: the golden ratio's multiples spread them.
     let spread = u128::from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let number = (spread * spec.queries.len() as u128 >> 64) as usize;
+    let number = ((spread * spec.queries.len() as u128) >> 64) as usize;
     let (Some(query), Some(answer)) = (spec.queries.get(number), outcome.answers.get(number)) else {
         return Err(CheckError::new("path.answer_count", "no answer to the query picked"));
     };

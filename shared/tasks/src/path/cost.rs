@@ -50,8 +50,7 @@ impl Ord for Cost {
         let s = i128::from(self.straight) - i128::from(other.straight);
         let d = i128::from(self.diagonal) - i128::from(other.diagonal);
         match (s.cmp(&0), d.cmp(&0)) {
-            (sign, Ordering::Equal) => sign,
-            (Ordering::Equal, sign) => sign,
+            (sign, Ordering::Equal) | (Ordering::Equal, sign) => sign,
             (a, b) if a == b => a,
             (Ordering::Greater, _) => (s * s).cmp(&(2 * d * d)),
             _ => (2 * d * d).cmp(&(s * s)),

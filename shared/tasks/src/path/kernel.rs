@@ -15,6 +15,8 @@ pub(super) struct Prepared {
     components: Components,
     /// See [`Planes::corners`].
     pub(super) corners: u64,
+    /// Free cells.
+    pub(super) free: u64,
 }
 
 impl Prepared {
@@ -26,8 +28,9 @@ impl Prepared {
         let planes = Planes::new(grid);
         let (free, words) = planes.row_words();
         let components = Components::new(free, words);
+        let free = free.iter().map(|word| u64::from(word.count_ones())).sum();
         let corners = planes.corners();
-        Self { planes, components, corners }
+        Self { planes, components, corners, free }
     }
 
     /// Whether any path joins the two cells, which are inside the grid.

@@ -43,6 +43,18 @@ pub struct PathOutcome {
     pub answers: Vec<Answer>,
 }
 
+impl PathOutcome {
+    /// What the encoding of a kernel's outcome takes at most: a leg of up to 1,024 steps has two bytes, all
+    /// else is a fixed number of numbers.
+    pub(super) fn encoded_bytes_max(&self) -> usize {
+        let waypoints = |answer: &Answer| match answer {
+            Answer::Unreachable => 0,
+            Answer::Found { waypoints, .. } => waypoints.len(),
+        };
+        5 + self.answers.iter().map(|answer| 21 + 2 * waypoints(answer)).sum::<usize>()
+    }
+}
+
 /// Steps of the eight directions, in the order of their numbers on the wire.
 const DIRECTIONS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)];
 
@@ -77,12 +89,11 @@ impl Encode for PathOutcome {
                 push_cell(&mut bytes, *first);
             }
             for pair in waypoints.windows(2) {
-                match leg(pair[0], pair[1]) {
-                    Some((direction, steps)) => varint::push(&mut bytes, 1 + direction + 8 * (steps - 1)),
-                    None => {
-                        bytes.push(0);
-                        push_cell(&mut bytes, pair[1]);
-                    }
+                if let Some((direction, steps)) = leg(pair[0], pair[1]) {
+                    varint::push(&mut bytes, 1 + direction + 8 * (steps - 1));
+                } else {
+                    bytes.push(0);
+                    push_cell(&mut bytes, pair[1]);
                 }
             }
         }

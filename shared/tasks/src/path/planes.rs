@@ -168,22 +168,22 @@ impl Planes {
         let words = self.rows.words;
         let free = &self.rows.free;
         let mut planes = vec![[[0; 2]; 4]; free.len()];
-        let mut sees = [vec![0; words], vec![0; words]];
+        let (mut sees_left, mut sees_right) = (vec![0; words], vec![0; words]);
         for y in 1..=self.height {
-            self.rows.seeing(y, false, &mut sees[0]);
-            self.rows.seeing(y, true, &mut sees[1]);
-            for word in 0..words {
+            self.rows.seeing(y, false, &mut sees_left);
+            self.rows.seeing(y, true, &mut sees_right);
+            for (word, (sees_left, sees_right)) in sees_left.iter().zip(&sees_right).enumerate() {
                 let at = y * words + word;
                 let left = |at: usize| free[at] << 1 | if word > 0 { free[at - 1] >> 63 } else { 0 };
                 let right = |at: usize| free[at] >> 1 | if word + 1 < words { free[at + 1] << 63 } else { 0 };
                 for (index, plane) in planes[at].iter_mut().enumerate() {
                     let vertical = if index & 2 == 0 { at - words } else { at + words };
-                    let (beside, corner) = if index & 1 == 0 {
-                        (left(at), left(vertical))
+                    let (beside, corner, sees) = if index & 1 == 0 {
+                        (left(at), left(vertical), sees_left)
                     } else {
-                        (right(at), right(vertical))
+                        (right(at), right(vertical), sees_right)
                     };
-                    *plane = [free[at] & free[vertical] & beside & corner, sees[index & 1][word]];
+                    *plane = [free[at] & free[vertical] & beside & corner, *sees];
                 }
             }
         }

@@ -3,7 +3,21 @@
 //! Jump point search (Harabor and Grastien, 2011) without corner cutting: of all shortest paths that differ
 //! only in the order of their steps it looks at the one that goes diagonally first, and so stops only where an
 //! obstacle forces a turn. Turning points in the middle of a diagonal are passed through at once and never
-//! queued (their 2014 paper). What it beat, and by how much, stands in `benches/path.rs`.
+//! queued (their 2014 paper). Of equally promising cells the one with the lowest index comes first, so the
+//! path is fixed by grid and query.
+//!
+//! Chosen by measurement, microseconds on the same maps in one run:
+//!
+//! | | arena | rmtst01 | rocks 64x64 | maze 63x63 | preparing a 64x64 grid |
+//! |---|---|---|---|---|---|
+//! | A* over cells, packed heap | 5.7 | 45 | 4.0 | 22 | 100 |
+//! | A* over cells, buckets | 6.5 | 35 | 5.6 | 26 | 100 |
+//! | one search from the goal for all queries | 43 | 136 | 81 | 39 | 100 |
+//! | **this** | 0.8 | 2.3 | 1.3 | 16 | 20 |
+//! | JPS+ (jump distances of every cell) | 0.4 | 1.5 | 0.6 | 11 | 160 |
+//!
+//! JPS+ pays only from some hundred queries on one grid, and a game's grid lives for one or two tasks of 8 to
+//! 30. A search shared by all queries to one goal would pay from about 60 of them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

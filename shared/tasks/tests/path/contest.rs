@@ -8,7 +8,7 @@ use p2c2r_protocol::wire;
 use p2c2r_tasks::path::{Answer, Cell, Cost, Grid, Path, PathSpec, Query};
 use p2c2r_tasks::{Blob, Blobs, TaskKind};
 
-use crate::maps::Case;
+use crate::maps::{Case, assert_published};
 
 /// What was measured on one case. Times are medians over the repeats, in microseconds.
 pub struct Row {
@@ -106,7 +106,7 @@ fn median_us<T>(repeats: usize, mut work: impl FnMut() -> T) -> f64 {
 pub fn contest(case: &Case, repeats: usize) -> Row {
     let rival = RivalGrid::new(&case.grid);
     let (mut rival_us, mut kernel_us) = (Vec::new(), Vec::new());
-    for query in &case.queries {
+    for (number, query) in case.queries.iter().enumerate() {
         let (spec, blobs) = case.spec(&[*query]);
         let answers = Path::run(&spec, &blobs).unwrap().answers;
         let expected = rival.solve(*query).map(|(_, cost)| cost);
@@ -114,6 +114,9 @@ pub fn contest(case: &Case, repeats: usize) -> Row {
             [Answer::Found { cost, .. }] => assert_eq!(Some(weight(*cost)), expected, "{query:?}"),
             [Answer::Unreachable] if case.grid.is_blocked(query.from) => {}
             _ => assert_eq!(expected, None, "{query:?}"),
+        }
+        if let Some(published) = case.published.get(number) {
+            assert_published(*query, *published, &answers[0]);
         }
         rival_us.push(median_us(repeats, || rival.solve(*query)));
         kernel_us.push(median_us(repeats, || Path::run(&spec, &blobs)));
@@ -150,4 +153,24 @@ pub fn contest(case: &Case, repeats: usize) -> Row {
         outcome_bytes: outcomes.iter().map(|outcome| wire::encode(outcome).len()).max().unwrap_or(0),
         units: units as f64 / count,
     }
+}
+
+/// The rows as a table, and the ratios in short.
+pub fn table(rows: &[Row]) -> String {
+    let head = ["map", "n", "rival us", "kernel us", "ratio", "grid us", "task us", "check us", "units"];
+    let [map, head @ ..] = head;
+    let head = head.map(|title| format!("{title:>9}")).concat();
+    let mut lines = vec![format!("{map:19}{head}{:>6}{:>7}{:>8}", "spec", "blob", "outcome")];
+    lines.extend(rows.iter().map(|row| {
+        let name = &row.name;
+        let times =
+            [row.rival_us, row.kernel_us, row.ratio, row.prepare_us, row.batch_us, row.check_us, row.units];
+        let times = times.map(|value| format!("{value:9.2}")).concat();
+        let bytes = format!("{:6}{:7}{:8}", row.spec_bytes, row.blob_bytes, row.outcome_bytes);
+        format!("{name:19}{:9}{times}{bytes}", row.queries)
+    }));
+    let least = rows.iter().map(|row| row.ratio).fold(f64::INFINITY, f64::min);
+    let all = median(rows.iter().map(|row| row.ratio).collect());
+    lines.push(format!("least ratio {least:.1}, median over the maps {all:.1}"));
+    lines.join("\n")
 }

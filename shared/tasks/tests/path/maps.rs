@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use p2c2r_tasks::path::{Cell, Grid, PathSpec, Query};
+use p2c2r_tasks::path::{Answer, Cell, Grid, PathSpec, Query};
 use p2c2r_tasks::{Blob, Blobs};
 
 /// A grid and queries on it.
@@ -67,6 +67,20 @@ pub fn moving_ai(name: &str) -> Case {
         published.push(fields[8].parse().unwrap());
     }
     Case { name: name.into(), grid, queries, published }
+}
+
+/// Fails unless `answer` has the published cost, to 1e-4 and within the six significant digits in which costs
+/// are published.
+pub fn assert_published(query: Query, published: f64, answer: &Answer) {
+    match answer {
+        Answer::Found { cost, .. } => {
+            let value = cost.value();
+            let decimals = if value >= 100.0 { 3 } else { 5 };
+            let rounded: f64 = format!("{value:.decimals$}").parse().unwrap();
+            assert!((rounded - published).abs() <= 1e-4, "{query:?}: {value}, published {published}");
+        }
+        Answer::Unreachable => assert_eq!(published, 0.0, "{query:?}"),
+    }
 }
 
 /// A small generator of its own (splitmix64), so that golden digests depend on no other crate's stream.

@@ -1,0 +1,229 @@
+//! Bytes from strangers: whatever they hold, decoding neither panics nor reserves much, and every value has
+//! one encoding.
+
+use p2c2r_protocol::limits::{BLOB_BYTES_MAX, OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
+use p2c2r_tasks::path::{
+    Answer, Cell, Cost, GRID_SIDE_MAX, Grid, GridError, Path, PathOutcome, PathSpec, Query,
+};
+use p2c2r_tasks::{Blob, Blobs, KernelError, SpecError, TaskKind};
+
+use crate::maps::{self, Seeded};
+
+fn grids() -> Vec<Grid> {
+    let mut grids = vec![Grid::new(1, 1), Grid::new(1_024, 1_024), Grid::new(1_024, 1), Grid::new(1, 1_024)];
+    grids.push(maps::moving_ai("arena").grid);
+    grids.push(maps::moving_ai("rmtst01").grid);
+    for side in [7, 8, 9, 63, 64, 65, 200] {
+        grids.push(maps::noise(side, 50, 0, side.into()).grid);
+        grids.push(maps::rocks(side, 10, 3, 0, side.into()).grid);
+    }
+    let mut full = Grid::new(65, 3);
+    (0..65 * 3).for_each(|cell| full.set_blocked(Cell::new(cell % 65, cell / 65), true));
+    grids.push(full);
+    grids
+}
+
+#[test]
+fn grids_survive_and_no_prefix_or_extension_of_one_decodes() {
+    for grid in grids() {
+        let bytes = grid.to_blob();
+        assert_eq!(Grid::from_blob(&bytes).as_ref(), Ok(&grid));
+        for cut in 0..bytes.len() {
+            assert!(Grid::from_blob(&bytes[..cut]).is_err(), "{cut} of {} bytes", bytes.len());
+        }
+        for extra in [0, 1, 0x80, 0xff] {
+            let longer = [&bytes[..], &[extra]].concat();
+            assert_eq!(Grid::from_blob(&longer), Err(GridError::BadCells));
+        }
+    }
+}
+
+#[test]
+fn the_shorter_encoding_is_taken() {
+    assert!(Grid::new(1_024, 1_024).to_blob().len() < 10);
+    let cluttered = maps::noise(510, 50, 0, 1).grid.to_blob();
+    assert_eq!(cluttered.len(), 5 + (510usize * 510).div_ceil(8));
+    assert!(cluttered.len() <= BLOB_BYTES_MAX, "any grid up to 510 by 510 must fit");
+    let large = maps::noise(1_024, 50, 0, 1).grid.to_blob();
+    assert!(matches!(Grid::from_blob(&large), Err(GridError::TooLarge { .. })));
+}
+
+#[test]
+fn claims_of_great_size_are_refused() {
+    let blob = |tag: u8, width: u16, height: u16, cells: &[u8]| {
+        let header = [&[tag][..], &width.to_le_bytes(), &height.to_le_bytes()].concat();
+        Grid::from_blob(&[&header[..], cells].concat())
+    };
+    for (width, height) in
+        [(u16::MAX, u16::MAX), (GRID_SIDE_MAX + 1, 1), (1, GRID_SIDE_MAX + 1), (0, 5), (5, 0)]
+    {
+        for tag in [0, 1] {
+            assert_eq!(blob(tag, width, height, &[]), Err(GridError::BadSize { width, height }));
+        }
+    }
+    assert_eq!(blob(2, 8, 1, &[0]), Err(GridError::UnknownEncoding(2)));
+    assert_eq!(blob(0, 7, 1, &[0x80]), Err(GridError::BadCells), "bits beyond the last cell");
+    assert_eq!(blob(1, 8, 1, &[9]), Err(GridError::BadCells), "a run beyond the last cell");
+    assert_eq!(blob(1, 8, 1, &[0xff, 0xff, 0xff, 0xff, 0x0f]), Err(GridError::BadCells));
+    assert_eq!(blob(1, 8, 1, &[4, 0, 4]), Err(GridError::BadCells), "an empty run");
+    assert_eq!(blob(1, 8, 1, &[0x84, 0, 4]), Err(GridError::BadCells), "a number in a longer form");
+    assert!(blob(1, 8, 1, &[0, 8]).is_ok(), "a first run may be empty: the first cell is blocked");
+}
+
+#[test]
+fn random_and_mutated_blobs_are_refused_or_usable() {
+    let (mut seeded, originals) = (Seeded(11), grids());
+    for round in 0..4_000 {
+        let mut bytes = if round % 4 == 0 {
+            let mut bytes = vec![(round / 4 % 2) as u8, seeded.below(40) as u8, 0, seeded.below(40) as u8, 0];
+            bytes.extend((0..seeded.below(250)).map(|_| seeded.bits() as u8));
+            bytes
+        } else {
+            originals[seeded.below(originals.len() as u64) as usize].to_blob()
+        };
+        for _ in 0..seeded.below(4) {
+            let at = seeded.below(bytes.len() as u64) as usize;
+            bytes[at] = seeded.bits() as u8;
+        }
+        bytes.truncate(BLOB_BYTES_MAX);
+        let Ok(grid) = Grid::from_blob(&bytes) else { continue };
+        let blob = Blob::new(bytes);
+        let mut query = || Query { from: seeded.cell(&grid), to: seeded.cell(&grid) };
+        let spec = PathSpec { grid: blob.digest(), queries: (0..3).map(|_| query()).collect() };
+        let blobs = Blobs::new(vec![blob]);
+        Path::admit(&spec, &blobs).unwrap();
+        let outcome = Path::run(&spec, &blobs).unwrap();
+        Path::check(&spec, &blobs, &outcome).unwrap();
+    }
+}
+
+#[test]
+fn a_blob_that_is_no_grid_or_not_at_hand_is_a_typed_refusal() {
+    let blob = Blob::new(vec![1, 2, 3]);
+    let spec =
+        PathSpec { grid: blob.digest(), queries: vec![Query { from: Cell::new(0, 0), to: Cell::new(0, 0) }] };
+    assert!(matches!(Path::admit(&spec, &Blobs::default()), Err(SpecError::BlobMissing(_))));
+    let blobs = Blobs::new(vec![blob]);
+    assert!(matches!(Path::admit(&spec, &blobs), Err(SpecError::BadBlob { .. })));
+    assert!(matches!(Path::run(&spec, &blobs), Err(KernelError::Spec(SpecError::BadBlob { .. }))));
+}
+
+/// Outcomes true and false: the type can hold more than any kernel gives.
+fn outcomes() -> Vec<PathOutcome> {
+    let found = |straight, diagonal, points: &[(u16, u16)]| Answer::Found {
+        cost: Cost { straight, diagonal },
+        waypoints: points.iter().map(|&(x, y)| Cell::new(x, y)).collect(),
+    };
+    let (far, all) = (u16::MAX, u32::MAX);
+    let mut outcomes = vec![
+        PathOutcome::default(),
+        PathOutcome { answers: vec![Answer::Unreachable; 256] },
+        PathOutcome {
+            answers: vec![
+                found(0, 0, &[]),
+                found(all, all, &[(far, far)]),
+                found(1, 2, &[(0, 0), (0, 0), (5, 1), (5, 7), (9, 3), (far, 0), (0, 0), (far, far), (0, 0)]),
+                found(
+                    128,
+                    16_384,
+                    &[(3, 9), (2, 9), (1, 10), (1, 0), (0, 1), (1, 1), (2, 2), (1, 3), (17, 3)],
+                ),
+            ],
+        },
+    ];
+    for case in
+        [maps::rocks(64, 30, 4, 20, 1), maps::maze(63, 20, 2), maps::moving_ai("rmtst01").shortened(200)]
+    {
+        let (spec, blobs) = case.spec(&case.queries);
+        outcomes.push(Path::run(&spec, &blobs).unwrap());
+    }
+    outcomes
+}
+
+#[test]
+fn outcomes_survive_and_no_prefix_or_extension_of_one_decodes() {
+    for outcome in outcomes() {
+        let bytes = Path::encode_outcome(&outcome);
+        assert_eq!(Path::decode_outcome(&bytes).unwrap(), outcome);
+        for cut in 0..bytes.len() {
+            assert!(Path::decode_outcome(&bytes[..cut]).is_err());
+        }
+        assert!(Path::decode_outcome(&[&bytes[..], &[0]].concat()).is_err());
+    }
+}
+
+#[test]
+fn random_and_mutated_outcomes_are_refused_or_have_just_this_encoding() {
+    let (mut seeded, originals) = (Seeded(12), outcomes());
+    let originals: Vec<_> = originals.iter().map(Path::encode_outcome).collect();
+    let case = maps::rocks(64, 30, 4, 20, 1);
+    let (spec, blobs) = case.spec(&case.queries);
+    let mut decoded = 0;
+    for round in 0..30_000 {
+        let mut bytes = if round % 3 == 0 {
+            (0..seeded.below(60)).map(|_| (seeded.bits() >> seeded.below(60)) as u8).collect()
+        } else {
+            originals[seeded.below(originals.len() as u64) as usize].clone()
+        };
+        for _ in 0..=seeded.below(3) {
+            if !bytes.is_empty() {
+                let at = seeded.below(bytes.len() as u64) as usize;
+                bytes[at] = seeded.bits() as u8;
+            }
+        }
+        if let Ok(outcome) = Path::decode_outcome(&bytes) {
+            assert_eq!(Path::encode_outcome(&outcome), bytes, "round {round}");
+            // Mostly false, always judged without a panic.
+            let _ = Path::check(&spec, &blobs, &outcome);
+            let _ = Path::deep_check(&spec, &blobs, &outcome, round);
+            decoded += 1;
+        }
+    }
+    assert!(decoded > 1_000, "only {decoded} outcomes decoded, the test has lost its teeth");
+}
+
+#[test]
+fn counts_that_nothing_stands_behind_are_refused() {
+    for bytes in
+        [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0x81, 0x02], &[1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0]]
+    {
+        assert!(Path::decode_outcome(bytes).is_err());
+    }
+    assert!(Path::decode_outcome(&vec![0; OUTCOME_BYTES_MAX + 1]).is_err());
+    let mut spec = vec![7; 32];
+    spec.extend([253, 255, 255, 255, 255, 255, 255, 255, 255]);
+    assert!(Path::decode_spec(&spec).is_err());
+    assert!(Path::decode_spec(&vec![0; SPEC_BYTES_MAX + 1]).is_err());
+}
+
+#[test]
+fn specs_survive_and_random_ones_are_refused_or_judged() {
+    let mut seeded = Seeded(13);
+    let case = maps::rocks(64, 30, 4, 20, 1);
+    let (spec, blobs) = case.spec(&case.queries);
+    let original = Path::encode_spec(&spec);
+    assert_eq!(Path::decode_spec(&original).unwrap(), spec);
+    for _ in 0..10_000 {
+        let mut bytes = original.clone();
+        for _ in 0..=seeded.below(3) {
+            // The digest stays, so that what decodes also reaches the grid.
+            let at = 32 + seeded.below(bytes.len() as u64 - 32) as usize;
+            bytes[at] = seeded.bits() as u8;
+        }
+        if let Ok(spec) = Path::decode_spec(&bytes) {
+            assert_eq!(Path::admit(&spec, &blobs).is_ok(), Path::run(&spec, &blobs).is_ok());
+        }
+    }
+}
+
+#[test]
+fn paths_too_long_for_an_outcome_fail_alike_everywhere() {
+    let case = maps::maze(401, 256, 3);
+    let (spec, blobs) = case.spec(&case.queries);
+    Path::admit(&spec, &blobs).unwrap();
+    let failed = Path::run(&spec, &blobs).unwrap_err();
+    assert!(matches!(&failed, KernelError::Failed(why) if why.contains("ask fewer at once")), "{failed}");
+    let (spec, blobs) = case.spec(&case.queries[..20]);
+    let bytes = Path::encode_outcome(&Path::run(&spec, &blobs).unwrap());
+    Path::check(&spec, &blobs, &Path::decode_outcome(&bytes).unwrap()).unwrap();
+}
