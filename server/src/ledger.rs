@@ -38,6 +38,7 @@
 //! | `file.rs` | opening the file: lock, pragmas, migrations, refusals |
 //! | `writer.rs` | the thread: group commits, requests, failure |
 //! | `book.rs` | the rules: what an entry does to accounts and tasks |
+//! | `posting.rs` | how a group is written |
 //! | `statements.rs` | the SQL of the writer |
 //! | `chain.rs` | the hash chain over transfers |
 //! | `recovery.rs` | what a restart finds: open holds, patient tasks, outcomes |
@@ -48,11 +49,20 @@
 
 mod account;
 mod audit;
+mod book;
+mod chain;
+mod earnings;
 mod entry;
 mod error;
+mod file;
 mod options;
+mod outcomes;
+mod posting;
 mod queue;
+mod recovery;
 mod report;
+mod statements;
+mod writer;
 
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -79,6 +89,7 @@ pub use options::{
 pub use report::{AccountLine, AttemptCounts, KindLine, Report};
 
 use queue::{Queue, Request};
+use writer::Books;
 
 /// A handle to the ledger's writer thread. Clones share it; dropping the last one closes the ledger, as
 /// [`Ledger::close`] does but without its report.
@@ -111,17 +122,28 @@ impl Ledger {
         options: LedgerOptions,
         notify: impl Fn() + Send + 'static,
     ) -> Result<Self, LedgerError> {
-        let _ = (path, notify);
         let queue = Arc::new(Queue::new(options.queue_entries_max));
-        Ok(Self {
-            keeper: Arc::new(Keeper {
-                queue,
-                thread: Mutex::new(None),
-                found: Mutex::default(),
-                recovery: Recovery::default(),
-                next_task_no: TaskNo(1),
-            }),
-        })
+        let file = file::open(path, options.pages_max)?;
+        writer::balanced(&file)?;
+        let explain = |error| file::explain(path, &error);
+        let mut books = Books::load(&file.connection, options).map_err(explain)?;
+        let recovered = recovery::recover(&file.connection, &mut books).map_err(explain)?;
+        queue.patient_open_changed(recovered.patient.len(), 0);
+        queue.publish(std::iter::empty(), books.committed());
+        let for_writer = Arc::clone(&queue);
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer::run(file, books, for_writer, notify))
+            .map_err(|error| LedgerError::Thread(error.to_string()))?;
+        let found = Found { outcomes: recovered.outcomes, patient: recovered.patient };
+        let keeper = Keeper {
+            queue,
+            thread: Mutex::new(Some(thread)),
+            found: Mutex::new(found),
+            recovery: recovered.recovery,
+            next_task_no: recovered.next_task_no,
+        };
+        Ok(Self { keeper: Arc::new(keeper) })
     }
 
     /// Finds the account of the gamer or worker called `name`, or creates it and grants a gamer its opening

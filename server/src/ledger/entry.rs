@@ -71,10 +71,9 @@ impl Entry {
     /// Bytes of payload the entry carries beside its own size, for the queue's limit.
     pub(super) fn payload_bytes(&self) -> usize {
         match self {
-            Self::TaskAdmitted(admission) => admission
-                .patient
-                .as_ref()
-                .map_or(0, |patient| patient.spec.len() + patient.blobs.iter().map(Vec::len).sum::<usize>()),
+            Self::TaskAdmitted(admission) => admission.patient.as_ref().map_or(0, |patient| {
+                patient.spec.len() + patient.blobs.iter().map(|blob| blob.len()).sum::<usize>()
+            }),
             Self::TaskSettled(settlement) => settlement.outcome.as_ref().map_or(0, |bytes| bytes.len()),
             _ => 0,
         }
@@ -108,12 +107,12 @@ pub struct Admission {
 }
 
 /// What a patient task needs to survive a restart of the coordinator.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatientPayload {
     /// The encoded spec.
-    pub spec: Vec<u8>,
+    pub spec: Arc<[u8]>,
     /// The blobs the spec refers to.
-    pub blobs: Vec<Vec<u8>>,
+    pub blobs: Vec<Arc<[u8]>>,
 }
 
 /// A task as it was settled.
@@ -159,7 +158,8 @@ pub enum Verdict {
     Accepted,
     /// The answer failed a check: unpaid.
     Rejected {
-        /// Name of the check and what was found, at most [`REASON_BYTES_MAX`](p2c2r_protocol::limits::REASON_BYTES_MAX) bytes (cut beyond).
+        /// Name of the check and what was found; cut after
+        /// [`REASON_BYTES_MAX`](p2c2r_protocol::limits::REASON_BYTES_MAX) bytes.
         reason: String,
     },
     /// The worker went away.
@@ -188,6 +188,91 @@ pub enum VoidReason {
     Closing,
     /// The coordinator died; set by the ledger when it opens again.
     Crashed,
+    /// The ledger refused how it was to be settled; set by the ledger, counted in its anomalies.
+    BadSettlement,
+}
+
+impl Verdict {
+    /// Its code in the books.
+    pub(super) const fn code(&self) -> u8 {
+        match self {
+            Self::Accepted => verdict::ACCEPTED,
+            Self::Rejected { .. } => verdict::REJECTED,
+            Self::Lost => verdict::LOST,
+            Self::Expired => verdict::EXPIRED,
+            Self::Failed => verdict::FAILED,
+            Self::Unneeded => verdict::UNNEEDED,
+        }
+    }
+}
+
+impl VoidReason {
+    /// Its code in the books.
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Late => 1,
+            Self::KernelFailed => 2,
+            Self::NoWorker => 3,
+            Self::Cancelled => 4,
+            Self::Closing => 5,
+            Self::Crashed => 6,
+            Self::BadSettlement => 7,
+        }
+    }
+}
+
+impl Source {
+    /// Its code in the books.
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Worker { .. } => 1,
+            Self::Coordinator => 2,
+            Self::Cache => 3,
+        }
+    }
+}
+
+/// Codes of attempts' verdicts in the books; the migration's comments say the same.
+pub(super) mod verdict {
+    pub const RUNNING: u8 = 0;
+    pub const ACCEPTED: u8 = 1;
+    pub const REJECTED: u8 = 2;
+    pub const LOST: u8 = 3;
+    pub const EXPIRED: u8 = 4;
+    pub const FAILED: u8 = 5;
+    pub const UNNEEDED: u8 = 6;
+}
+
+/// Codes of a task's state in the books.
+pub(super) mod state {
+    pub const OPEN: u8 = 1;
+    pub const SETTLED: u8 = 2;
+    pub const VOID: u8 = 3;
+}
+
+/// Codes of account kinds in the books, and the two accounts that are always there.
+pub(super) mod kind {
+    pub const BANK: u8 = 1;
+    pub const FEE: u8 = 2;
+    pub const GAMER: u8 = 3;
+    pub const HELD: u8 = 4;
+    pub const WORKER: u8 = 5;
+    pub const PENDING: u8 = 6;
+
+    /// Number of the bank's account.
+    pub const BANK_ACCOUNT: i64 = 1;
+    /// Number of the coordinator's own account.
+    pub const FEE_ACCOUNT: i64 = 2;
+}
+
+/// Why money moved: codes in the books.
+pub(super) mod reason {
+    pub const OPENING_CREDIT: u8 = 1;
+    pub const HOLD: u8 = 2;
+    pub const PAY: u8 = 3;
+    pub const FEE: u8 = 4;
+    pub const RETURN: u8 = 5;
+    pub const RELEASE: u8 = 6;
 }
 
 /// The highest attempt number a task can have in the books: attempts are numbered inside their task's number.

@@ -148,27 +148,19 @@ impl Queue {
         let mut inbox = lock(&self.inbox);
         inbox.idle = true;
         let nothing = |inbox: &mut Inbox| {
-            inbox.batch.entries.is_empty()
-                && inbox.batch.forget.is_empty()
-                && inbox.batch.requests.is_empty()
+            inbox.batch.entries.is_empty() && inbox.batch.forget.is_empty() && inbox.batch.requests.is_empty()
         };
         inbox = match due {
             None => self.arrived.wait_while(inbox, nothing).unwrap_or_else(PoisonError::into_inner),
             Some(due) => {
-                self.arrived
-                    .wait_timeout_while(inbox, due, nothing)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
+                self.arrived.wait_timeout_while(inbox, due, nothing).unwrap_or_else(PoisonError::into_inner).0
             }
         };
         inbox.idle = false;
-        let enough = self.entries_max / 4;
         if !nothing(&mut inbox) {
             inbox = self
                 .arrived
-                .wait_timeout_while(inbox, gather, |inbox| {
-                    inbox.batch.requests.is_empty() && inbox.batch.entries.len() < enough
-                })
+                .wait_timeout_while(inbox, gather, |inbox| inbox.batch.requests.is_empty())
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }

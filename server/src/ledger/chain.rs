@@ -1,0 +1,74 @@
+//! The hash chain over transfers: changing, dropping or moving any of them changes every hash after it.
+
+/// One transfer, as it is hashed and stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Transfer {
+    pub id: i64,
+    pub debit: i64,
+    pub credit: i64,
+    pub amount: i64,
+    pub reason: u8,
+    pub attempt: u8,
+}
+
+/// The chain's start: the hash before the first group.
+pub(super) const GENESIS: [u8; 32] = [0; 32];
+
+/// First id of releases; opening credits lie above it, tasks' transfers above zero.
+pub(super) const RELEASES: i64 = -(1 << 61);
+
+/// Id of the hold of `task`.
+pub(super) const fn hold_id(task: u64) -> i64 {
+    (task as i64) << 2
+}
+
+/// Hashes one group.
+pub(super) struct GroupHasher(blake3::Hasher);
+
+impl GroupHasher {
+    /// A group after the one whose hash is `previous`.
+    pub fn new(previous: &[u8; 32], group: i64, at_ms: i64) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(previous);
+        hasher.update(&group.to_le_bytes());
+        hasher.update(&at_ms.to_le_bytes());
+        Self(hasher)
+    }
+
+    /// The group's next transfer, in order of ids.
+    pub fn add(&mut self, transfer: &Transfer) {
+        self.0.update(&encode(transfer));
+    }
+
+    /// All of the group's transfers, which must be in order of ids.
+    pub fn add_all(&mut self, transfers: &[Transfer]) {
+        let bytes: Vec<u8> = transfers.iter().flat_map(encode).collect();
+        self.0.update(&bytes);
+    }
+
+    /// The group's hash.
+    pub fn finish(&self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
+}
+
+fn encode(transfer: &Transfer) -> [u8; 34] {
+    let mut bytes = [0; 34];
+    bytes[0..8].copy_from_slice(&transfer.id.to_le_bytes());
+    bytes[8..16].copy_from_slice(&transfer.debit.to_le_bytes());
+    bytes[16..24].copy_from_slice(&transfer.credit.to_le_bytes());
+    bytes[24..32].copy_from_slice(&transfer.amount.to_le_bytes());
+    bytes[32] = transfer.reason;
+    bytes[33] = transfer.attempt;
+    bytes
+}
+
+/// What guards a kept outcome against bit rot.
+pub(super) fn checksum(key: &[u8], bytes: &[u8]) -> i64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(key);
+    hasher.update(bytes);
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    i64::from_le_bytes(first)
+}

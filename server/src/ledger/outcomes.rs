@@ -1,0 +1,218 @@
+//! Kept outcomes: for 24 hours, up to a number of bytes, and not of convicted workers; deleted in steps that
+//! keep a group short.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use p2c2r_protocol::{Digest, KindId};
+use rusqlite::{Connection, OptionalExtension as _, Result, params};
+
+use super::account::CachedOutcome;
+use super::chain::checksum;
+use super::entry::AccountId;
+use super::options::LedgerOptions;
+use super::statements::Statements;
+
+/// Expired rows deleted in one group: more than one group of a busy coordinator adds.
+const EXPIRED_PER_GROUP: i64 = 8_192;
+
+/// Rows looked at for revoked workers in one group; about 10 ms.
+const REVOKED_PER_GROUP: i64 = 4_096;
+
+/// The outcomes table, as far as the writer needs to know it.
+pub(super) struct Shelf {
+    kept_ms: i64,
+    bytes_max: i64,
+    bytes: i64,
+    next_id: i64,
+    /// The oldest row and when it expires.
+    oldest: Option<(i64, i64)>,
+    /// Workers whose rows are being deleted: below which id, and how far it has got.
+    revoked: BTreeMap<AccountId, Revocation>,
+}
+
+struct Revocation {
+    below: i64,
+    done: i64,
+}
+
+impl Shelf {
+    pub fn load(connection: &Connection, options: &LedgerOptions) -> Result<Self> {
+        let (bytes, last): (i64, i64) = connection.query_row(
+            "SELECT coalesce(sum(length(bytes)), 0), coalesce(max(id), 0) FROM outcomes",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let mut shelf = Self {
+            kept_ms: i64::try_from(options.outcomes_kept.as_millis()).unwrap_or(i64::MAX / 4),
+            bytes_max: i64::try_from(options.outcome_bytes_max).unwrap_or(i64::MAX),
+            bytes,
+            next_id: last + 1,
+            oldest: None,
+            revoked: BTreeMap::new(),
+        };
+        shelf.find_oldest(connection)?;
+        let mut select = connection.prepare("SELECT worker, below FROM revocations")?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let below: i64 = row.get(1)?;
+            // Ids are given out again when the table has been emptied: a revocation must not reach new rows.
+            shelf.next_id = shelf.next_id.max(below);
+            shelf.revoked.insert(AccountId(row.get(0)?), Revocation { below, done: 0 });
+        }
+        Ok(shelf)
+    }
+
+    /// Keeps an outcome.
+    pub fn keep(
+        &mut self,
+        sql: &mut Statements<'_>,
+        task: u64,
+        key: &Digest,
+        worker: Option<AccountId>,
+        bytes: &[u8],
+        now_ms: i64,
+    ) -> Result<()> {
+        let expires_ms = now_ms + self.kept_ms;
+        let id = self.next_id;
+        sql.insert_outcome(
+            id,
+            task,
+            worker.map(|worker| worker.0),
+            expires_ms,
+            checksum(&key.0, bytes),
+            bytes,
+        )?;
+        self.next_id += 1;
+        self.bytes += bytes.len() as i64;
+        self.oldest.get_or_insert((id, expires_ms));
+        Ok(())
+    }
+
+    /// Deletes a step's worth of what has expired or is too much; says whether anything was deleted.
+    pub fn expire(&mut self, connection: &Connection, now_ms: i64) -> Result<bool> {
+        let Some((first, expires_ms)) = self.oldest else { return Ok(false) };
+        if expires_ms > now_ms && self.bytes <= self.bytes_max {
+            return Ok(false);
+        }
+        let mut last = None;
+        let mut select = connection.prepare_cached(
+            "SELECT id, expires_ms, length(bytes) FROM outcomes WHERE id >= ?1 ORDER BY id LIMIT ?2",
+        )?;
+        let mut rows = select.query([first, EXPIRED_PER_GROUP])?;
+        while let Some(row) = rows.next()? {
+            if row.get::<_, i64>(1)? > now_ms && self.bytes <= self.bytes_max {
+                break;
+            }
+            last = Some(row.get::<_, i64>(0)?);
+            self.bytes -= row.get::<_, i64>(2)?;
+        }
+        if let Some(last) = last {
+            connection.prepare_cached("DELETE FROM outcomes WHERE id <= ?1")?.execute([last])?;
+        }
+        self.find_oldest(connection)?;
+        Ok(last.is_some())
+    }
+
+    /// Remembers that `worker`'s outcomes so far go.
+    pub fn revoke(&mut self, connection: &Connection, worker: AccountId) -> Result<()> {
+        connection.execute(
+            "INSERT INTO revocations (worker, below) VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET below = excluded.below",
+            [worker.0, self.next_id],
+        )?;
+        self.revoked.insert(worker, Revocation { below: self.next_id, done: 0 });
+        Ok(())
+    }
+
+    /// Deletes a step's worth of one revoked worker's rows; says whether there was anything to do.
+    pub fn revoke_step(&mut self, connection: &Connection) -> Result<bool> {
+        let Some((&worker, revocation)) = self.revoked.iter_mut().next() else { return Ok(false) };
+        // The step ends at a row, not at a number: ids may have wide gaps.
+        let until: Option<i64> = connection
+            .prepare_cached("SELECT id FROM outcomes WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2")?
+            .query_row([revocation.done, REVOKED_PER_GROUP], |row| row.get(0))
+            .optional()?;
+        let until = until.unwrap_or(i64::MAX).min(revocation.below - 1);
+        let bytes: i64 = connection
+            .prepare_cached(
+                "SELECT coalesce(sum(length(bytes)), 0) FROM outcomes
+                 WHERE id > ?1 AND id <= ?2 AND worker = ?3",
+            )?
+            .query_row([revocation.done, until, worker.0], |row| row.get(0))?;
+        connection
+            .prepare_cached("DELETE FROM outcomes WHERE id > ?1 AND id <= ?2 AND worker = ?3")?
+            .execute([revocation.done, until, worker.0])?;
+        self.bytes -= bytes;
+        revocation.done = until;
+        if until + 1 >= revocation.below {
+            connection.execute("DELETE FROM revocations WHERE worker = ?1", [worker.0])?;
+            self.revoked.remove(&worker);
+            self.find_oldest(connection)?;
+        }
+        Ok(true)
+    }
+
+    /// When there is next something to delete; `None` if never.
+    pub fn next_due_ms(&self) -> Option<i64> {
+        if !self.revoked.is_empty() || self.bytes > self.bytes_max && self.oldest.is_some() {
+            return Some(0);
+        }
+        self.oldest.map(|(_, expires_ms)| expires_ms)
+    }
+
+    /// The newest outcomes that may still be used, within the options' bounds, newest first.
+    pub fn newest(
+        &self,
+        connection: &Connection,
+        options: &LedgerOptions,
+        now_ms: i64,
+    ) -> Result<Vec<CachedOutcome>> {
+        let mut select = connection.prepare(
+            "SELECT o.id, o.worker, o.expires_ms, o.checksum, o.bytes, t.key, t.kind, t.kernel_version, a.name
+             FROM outcomes o JOIN tasks t ON t.no = o.task LEFT JOIN accounts a ON a.id = o.worker
+             ORDER BY o.id DESC",
+        )?;
+        let mut rows = select.query([])?;
+        let (mut found, mut keys, mut bytes_total) = (Vec::new(), HashSet::new(), 0);
+        while let Some(row) = rows.next()? {
+            let worker = row.get::<_, Option<i64>>(1)?.map(AccountId);
+            let expires_ms: i64 = row.get(2)?;
+            let bytes = row.get_ref(4)?.as_blob()?;
+            let key: [u8; 32] = row.get(5)?;
+            if expires_ms <= now_ms {
+                break;
+            }
+            let revoked = worker.and_then(|worker| self.revoked.get(&worker));
+            if revoked.is_some_and(|revocation| {
+                row.get_ref(0).is_ok_and(|id| id.as_i64().is_ok_and(|id| id < revocation.below))
+            }) || checksum(&key, bytes) != row.get::<_, i64>(3)?
+                || !keys.insert(key)
+            {
+                continue;
+            }
+            bytes_total += bytes.len();
+            if found.len() >= options.cache_entries_max || bytes_total > options.cache_bytes_max {
+                break;
+            }
+            let name: Option<String> = row.get(8)?;
+            found.push(CachedOutcome {
+                key: Digest(key),
+                kind: KindId(row.get(6)?),
+                kernel_version: row.get(7)?,
+                worker: worker.zip(name.map(Into::into)),
+                bytes: bytes.into(),
+                expires_in: Duration::from_millis((expires_ms - now_ms) as u64),
+            });
+        }
+        Ok(found)
+    }
+
+    fn find_oldest(&mut self, connection: &Connection) -> Result<()> {
+        self.oldest = connection
+            .prepare_cached("SELECT id, expires_ms FROM outcomes ORDER BY id LIMIT 1")?
+            .query_row(params![], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        Ok(())
+    }
+}

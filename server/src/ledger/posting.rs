@@ -1,0 +1,261 @@
+//! Writing a group: every task the group touched, in its newest state, and the transfers that follow from it.
+//!
+//! Rows go out in order of their numbers, so that SQLite appends to its trees instead of splitting pages.
+
+use p2c2r_protocol::{Nanos, PassedCheck, TaskNo};
+use rusqlite::{OptionalExtension as _, Result};
+
+use super::book::{Book, End, LateVerdict, OpenTask, Try, reason_of};
+use super::chain::{RELEASES, Transfer, hold_id};
+use super::earnings::Earnings;
+use super::entry::{AccountId, Settlement, Source, kind, reason, state, verdict};
+use super::outcomes::Shelf;
+use super::statements::{Closing, Statements};
+
+/// What a group is written with.
+pub(super) struct Posting<'a, 'c> {
+    pub sql: &'a mut Statements<'c>,
+    pub book: &'a mut Book,
+    pub earnings: &'a mut Earnings,
+    pub outcomes: &'a mut Shelf,
+    pub group: i64,
+    pub now_ms: i64,
+    /// Whether anything was written.
+    pub wrote: bool,
+}
+
+impl Posting<'_, '_> {
+    /// Writes every task the group touched, and late verdicts.
+    pub fn tasks(&mut self) -> Result<()> {
+        let mut touched = std::mem::take(&mut self.book.touched);
+        touched.sort_unstable();
+        for number in touched.drain(..) {
+            let Some(mut task) = self.book.open.remove(&number) else { continue };
+            task.touched = false;
+            if self.task(&mut task)? && task.end.is_none() {
+                self.book.open.insert(number, task);
+            }
+            self.wrote = true;
+        }
+        // Its memory is kept for the next group.
+        self.book.touched = touched;
+        for late in std::mem::take(&mut self.book.late) {
+            self.late_verdict(&late)?;
+        }
+        Ok(())
+    }
+
+    /// Writes one task; false if it was dropped because its idempotency key was used before.
+    fn task(&mut self, task: &mut OpenTask) -> Result<bool> {
+        let number = task.admission.task.0;
+        let closing = task.end.as_ref().map_or(Closing::OPEN, closing_of);
+        let held = task.recorded;
+        if task.recorded {
+            if task.end.is_some() && !self.sql.close_task(self.group, number, &closing)? {
+                // Memory and file disagree: nothing that follows could be trusted.
+                return Err(rusqlite::Error::StatementChangedRows(0));
+            }
+        } else {
+            if !self.sql.insert_task(self.group, &task.admission, &closing)? {
+                self.book.drop_conflict(task);
+                return Ok(false);
+            }
+            task.recorded = true;
+        }
+        match &task.end {
+            None if !held => self.hold(task)?,
+            None => {}
+            Some(end) => self.resolve(task, end, held)?,
+        }
+        for made in &mut task.tries {
+            self.attempt(task.admission.task, made)?;
+        }
+        if let Some(End::Settled(Settlement { outcome: Some(bytes), source, .. })) = &task.end {
+            let worker = match source {
+                Source::Worker { worker, .. } => Some(*worker),
+                Source::Coordinator | Source::Cache => None,
+            };
+            self.outcomes.keep(self.sql, number, &task.admission.key, worker, bytes, self.now_ms)?;
+        }
+        Ok(true)
+    }
+
+    fn hold(&mut self, task: &mut OpenTask) -> Result<()> {
+        let gamer = task.admission.gamer;
+        let id = hold_id(task.admission.task.0);
+        self.transfer(id, gamer.0, gamer.set_aside(), task.admission.price, reason::HOLD, 0);
+        // The payload is on disk from here on and is not needed in memory.
+        if let Some(payload) = task.admission.patient.take() {
+            self.sql.insert_patient(task.admission.task.0, &payload)?;
+        }
+        Ok(())
+    }
+
+    /// Shares out what a task held, or would have held had it not ended in the group it began in.
+    fn resolve(&mut self, task: &OpenTask, end: &End, held: bool) -> Result<()> {
+        let admission = &task.admission;
+        let gamer = admission.gamer;
+        let from = if held { gamer.set_aside() } else { gamer.0 };
+        let mut id = hold_id(admission.task.0);
+        let mut next = || {
+            id += 1;
+            id
+        };
+        let mut rest = admission.price;
+        if let End::Settled(settlement) = end {
+            rest -= settlement.pay + settlement.fee;
+            if let Source::Worker { worker, attempt } = settlement.source
+                && settlement.pay > Nanos::ZERO
+            {
+                let to = worker.set_aside();
+                self.transfer(next(), from, to, settlement.pay, reason::PAY, attempt.0 as u8);
+                self.earnings.add(worker, settlement.pay.0);
+                if let Some(account) = self.book.change(worker) {
+                    account.set_aside += settlement.pay;
+                    account.turnover += settlement.pay;
+                }
+            }
+            if settlement.fee > Nanos::ZERO {
+                self.transfer(next(), from, kind::FEE_ACCOUNT, settlement.fee, reason::FEE, 0);
+                self.book.fee += settlement.fee.0;
+            }
+        }
+        if held && rest > Nanos::ZERO {
+            self.transfer(next(), from, gamer.0, rest, reason::RETURN, 0);
+        }
+        if task.patient && held {
+            self.sql.delete_patient(admission.task.0)?;
+        }
+        self.book.patient_closed += usize::from(task.patient);
+        self.count(gamer, end);
+        Ok(())
+    }
+
+    fn count(&mut self, gamer: AccountId, end: &End) {
+        let totals = &mut self.book.totals;
+        match end {
+            End::Settled(settlement) => {
+                totals.tasks_done += 1;
+                totals.revenue += settlement.pay + settlement.fee;
+                totals.fee += settlement.fee;
+                totals.earned += settlement.pay;
+            }
+            End::Void(_) => totals.tasks_void += 1,
+        }
+        let Some(account) = self.book.change(gamer) else { return };
+        match end {
+            End::Settled(settlement) => {
+                account.accepted += 1;
+                account.turnover += settlement.pay + settlement.fee;
+            }
+            End::Void(_) => account.rejected += 1,
+        }
+    }
+
+    fn attempt(&mut self, task: TaskNo, made: &mut Try) -> Result<()> {
+        let id = attempt_id(task, made.number);
+        match made.recorded {
+            None => {
+                let worker = made.worker.map(|worker| worker.0);
+                self.sql.insert_attempt(self.group, id, worker, made.verdict, made.reason.as_deref())?;
+            }
+            Some(recorded) if recorded != made.verdict => {
+                self.sql.end_attempt(self.group, id, made.verdict, made.reason.as_deref())?;
+            }
+            Some(_) => return Ok(()),
+        }
+        made.recorded = Some(made.verdict);
+        self.judge(made.worker, made.verdict);
+        Ok(())
+    }
+
+    fn judge(&mut self, worker: Option<AccountId>, verdict: u8) {
+        if !matches!(verdict, verdict::ACCEPTED | verdict::REJECTED) {
+            return;
+        }
+        if let Some(account) = worker.and_then(|worker| self.book.change(worker)) {
+            match verdict {
+                verdict::ACCEPTED => account.accepted += 1,
+                _ => account.rejected += 1,
+            }
+        }
+    }
+
+    /// A verdict on an attempt at a task that is over: only one that was unneeded can still get one.
+    fn late_verdict(&mut self, late: &LateVerdict) -> Result<()> {
+        let id = attempt_id(late.task, late.number);
+        let found: Option<(Option<i64>, u8)> = self
+            .sql
+            .connection
+            .prepare_cached("SELECT worker, verdict FROM attempts WHERE id = ?1")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((worker, verdict::UNNEEDED)) = found else {
+            match found {
+                Some(_) => self.book.anomalies.bad_attempt += 1,
+                None => self.book.anomalies.not_open += 1,
+            }
+            return Ok(());
+        };
+        let reason = reason_of(late.verdict.clone());
+        self.sql.end_attempt(self.group, id, late.verdict.code(), reason.as_deref())?;
+        self.wrote = true;
+        let worker = worker.map(AccountId);
+        if let Some(worker) = worker {
+            super::writer::load_account(self.sql.connection, self.book, worker)?;
+        }
+        self.judge(worker, late.verdict.code());
+        Ok(())
+    }
+
+    /// Makes pay available whose fraud window has passed.
+    pub fn releases(&mut self, next_release: &mut i64) -> Result<()> {
+        for (worker, amount) in self.earnings.take_due(self.sql.connection, self.now_ms)? {
+            super::writer::load_account(self.sql.connection, self.book, worker)?;
+            let amount = Nanos(amount);
+            self.transfer(RELEASES + *next_release, worker.set_aside(), worker.0, amount, reason::RELEASE, 0);
+            *next_release += 1;
+            if let Some(account) = self.book.change(worker) {
+                account.set_aside -= amount;
+                account.available += amount;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a transfer for the end of the group; nothing moves for nothing.
+    pub fn transfer(&mut self, id: i64, debit: i64, credit: i64, amount: Nanos, reason: u8, attempt: u8) {
+        if amount > Nanos::ZERO {
+            self.book.transfers.push(Transfer { id, debit, credit, amount: amount.0, reason, attempt });
+            self.wrote = true;
+        }
+    }
+}
+
+fn attempt_id(task: TaskNo, number: u8) -> i64 {
+    (task.0 as i64) << 8 | i64::from(number)
+}
+
+fn closing_of(end: &End) -> Closing {
+    match end {
+        End::Settled(settlement) => Closing {
+            state: state::SETTLED,
+            pay: settlement.pay.0,
+            fee: settlement.fee.0,
+            source: Some(settlement.source.code()),
+            attempt: match settlement.source {
+                Source::Worker { attempt, .. } => Some(attempt.0 as u8),
+                Source::Coordinator | Source::Cache => None,
+            },
+            passed: Some(match settlement.check {
+                PassedCheck::Always => 1,
+                PassedCheck::Deep => 2,
+                PassedCheck::Own => 3,
+            }),
+            void_reason: None,
+        },
+        End::Void(reason) => {
+            Closing { state: state::VOID, void_reason: Some(reason.code()), ..Closing::OPEN }
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The one thread that touches the connection: gathers entries into groups, writes each group in one
+//! transaction, answers requests once they are durable, and stops for good when writing fails.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use p2c2r_protocol::{Nanos, Role};
+use rusqlite::{Connection, OptionalExtension as _, Result, params};
+
+use super::account::{Account, CloseReport, Committed, LedgerState};
+use super::book::Book;
+use super::chain::{GENESIS, GroupHasher, RELEASES};
+use super::earnings::Earnings;
+use super::entry::{AccountId, kind, reason};
+use super::error::LedgerError;
+use super::file::{LedgerFile, explain};
+use super::options::{GROUP_COMMIT_MAX, LedgerOptions};
+use super::outcomes::Shelf;
+use super::posting::Posting;
+use super::queue::{Batch, Queue, Request};
+use super::statements::Statements;
+
+/// Longest time the writer sleeps with something due: bounds what a jump of the wall clock can delay.
+const DUE_CHECK_MAX: Duration = Duration::from_secs(60);
+
+/// The books in memory and where the chain stands.
+pub(super) struct Books {
+    pub book: Book,
+    pub earnings: Earnings,
+    pub outcomes: Shelf,
+    pub options: LedgerOptions,
+    /// The newest group and its hash.
+    pub group: i64,
+    pub head: [u8; 32],
+    pub at_ms: i64,
+    pub next_release: i64,
+    pub entries: u64,
+    pub groups_written: u64,
+}
+
+impl Books {
+    /// Reads what the writer keeps in memory. Open tasks are `recovery.rs`'s.
+    pub fn load(connection: &Connection, options: LedgerOptions) -> Result<Self> {
+        let newest = connection
+            .query_row("SELECT id, at_ms, hash FROM groups ORDER BY id DESC LIMIT 1", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        let (group, at_ms, head) = newest.unwrap_or((0, 0, GENESIS));
+        let last_release: Option<i64> =
+            connection
+                .query_row("SELECT max(id) FROM transfers WHERE id < ?1", [RELEASES / 2], |row| row.get(0))?;
+        let mut books = Self {
+            book: Book::default(),
+            earnings: Earnings::load(connection, options.fraud_window)?,
+            outcomes: Shelf::load(connection, &options)?,
+            options,
+            group,
+            head,
+            at_ms,
+            next_release: last_release.map_or(0, |id| id - RELEASES + 1),
+            entries: 0,
+            groups_written: 0,
+        };
+        let book = &mut books.book;
+        let mut select = connection.prepare(
+            "SELECT kind, sum(balance), sum(turnover), sum(accepted), sum(rejected) FROM accounts GROUP BY kind",
+        )?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let (balance, turnover): (i64, i64) = (row.get(1)?, row.get(2)?);
+            match row.get::<_, u8>(0)? {
+                kind::BANK => book.bank = balance,
+                kind::FEE => {
+                    book.fee = balance;
+                    book.totals.fee = Nanos(balance);
+                }
+                kind::GAMER => {
+                    book.totals.revenue = Nanos(turnover);
+                    book.totals.tasks_done = row.get::<_, i64>(3)? as u64;
+                    book.totals.tasks_void = row.get::<_, i64>(4)? as u64;
+                }
+                kind::WORKER => book.totals.earned = Nanos(turnover),
+                _ => {}
+            }
+        }
+        Ok(books)
+    }
+
+    /// Wall-clock time that never goes back within the ledger.
+    pub fn now_ms(&self) -> i64 {
+        self.options.clock.now_ms().max(self.at_ms)
+    }
+
+    /// Writes one group in one transaction. Afterwards everything in `batch` is durable; after an error
+    /// nothing of it is, and the books in memory are not to be used again.
+    pub fn write_group(&mut self, sql: &mut Statements<'_>, batch: &mut Batch) -> Result<Answers> {
+        let now_ms = self.now_ms();
+        let group = self.group + 1;
+        let mut answers = Answers::default();
+        sql.connection.execute_batch("BEGIN")?;
+        self.entries += batch.entries.len() as u64;
+        for entry in batch.entries.drain(..) {
+            self.book.apply(entry);
+        }
+        let mut posting = Posting {
+            sql,
+            book: &mut self.book,
+            earnings: &mut self.earnings,
+            outcomes: &mut self.outcomes,
+            group,
+            now_ms,
+            wrote: false,
+        };
+        posting.tasks()?;
+        for worker in batch.forget.drain(..) {
+            if load_account(posting.sql.connection, posting.book, worker)? {
+                posting.outcomes.revoke(posting.sql.connection, worker)?;
+                posting.wrote = true;
+            }
+        }
+        for request in batch.requests.drain(..) {
+            match request {
+                Request::OpenAccount { role, name, reply } => {
+                    let id = open_account(&mut posting, role, &name, self.options.opening_credit)?;
+                    answers.accounts.push((id, reply));
+                }
+                Request::Flush(reply) => answers.flushed.push(reply),
+                Request::Close(reply) => answers.close.push(reply),
+            }
+        }
+        posting.releases(&mut self.next_release)?;
+        posting.wrote |= posting.outcomes.expire(posting.sql.connection, now_ms)?;
+        posting.wrote |= posting.outcomes.revoke_step(posting.sql.connection)?;
+        posting.earnings.write(posting.sql, now_ms)?;
+        if posting.wrote {
+            self.write_chain(sql, group, now_ms)?;
+        }
+        sql.connection.execute_batch("COMMIT")?;
+        Ok(answers)
+    }
+
+    /// Writes the group's transfers, its link in the chain, and the balances that follow.
+    fn write_chain(&mut self, sql: &mut Statements<'_>, group: i64, now_ms: i64) -> Result<()> {
+        let book = &mut self.book;
+        book.transfers.sort_unstable_by_key(|transfer| transfer.id);
+        for transfer in &book.transfers {
+            sql.insert_transfer(group, transfer)?;
+        }
+        let mut hasher = GroupHasher::new(&self.head, group, now_ms);
+        hasher.add_all(&book.transfers);
+        let hash = hasher.finish();
+        sql.insert_group(group, now_ms, book.transfers.len(), &hash)?;
+        if !book.transfers.is_empty() {
+            sql.update_balance(kind::BANK_ACCOUNT, book.bank)?;
+            sql.update_balance(kind::FEE_ACCOUNT, book.fee)?;
+        }
+        book.transfers.clear();
+        for id in &book.changed {
+            if let Some(found) = book.accounts.get(id) {
+                sql.update_account(&found.account)?;
+            }
+        }
+        if cfg!(debug_assertions) {
+            book.assert_sane();
+        }
+        self.group = group;
+        self.head = hash;
+        self.at_ms = now_ms;
+        self.groups_written += 1;
+        Ok(())
+    }
+
+    /// How long the writer may sleep when nothing arrives.
+    fn next_due(&self) -> Option<Duration> {
+        let due_ms =
+            [self.earnings.next_due_ms(), self.outcomes.next_due_ms()].into_iter().flatten().min()?;
+        let wait = u64::try_from(due_ms.saturating_sub(self.now_ms())).unwrap_or(0);
+        Some(Duration::from_millis(wait).min(DUE_CHECK_MAX))
+    }
+
+    /// Makes the newest group's results known.
+    fn publish(&mut self, queue: &Queue) {
+        let closed = std::mem::take(&mut self.book.patient_closed);
+        if closed > 0 {
+            queue.patient_open_changed(0, closed);
+        }
+        let changed = self.book.take_changed();
+        queue.publish(changed.into_iter(), self.committed());
+    }
+
+    /// Everything but the accounts.
+    pub fn committed(&mut self) -> Committed {
+        Committed {
+            accounts: Vec::new(),
+            totals: self.book.totals,
+            entries: self.entries,
+            conflicts: std::mem::take(&mut self.book.conflicts),
+            anomalies: self.book.anomalies,
+        }
+    }
+}
+
+/// What is owed an answer once a group is durable.
+#[derive(Default)]
+pub(super) struct Answers {
+    accounts: Vec<(AccountId, SyncSender<std::result::Result<Account, LedgerError>>)>,
+    flushed: Vec<SyncSender<std::result::Result<(), LedgerError>>>,
+    close: Vec<SyncSender<std::result::Result<CloseReport, LedgerError>>>,
+}
+
+/// Runs until the ledger is closed or writing fails.
+pub(super) fn run(file: LedgerFile, mut books: Books, queue: Arc<Queue>, notify: impl Fn()) {
+    let broken_by_panic = PanicGuard(Arc::clone(&queue));
+    let end = serve(&file, &mut books, &queue, &notify);
+    match end {
+        Ok(replies) => {
+            let report = finish(&file, &books);
+            drop(queue.end(LedgerState::Closed));
+            // The file and its lock are free before anyone hears that the ledger is closed.
+            drop(file);
+            let mut report = Some(report);
+            for reply in replies {
+                let _ = reply.send(report.take().unwrap_or(Err(LedgerError::Closed)));
+            }
+        }
+        Err(error) => {
+            let reason = explain(&file.path, &error).to_string();
+            tracing::error!(reason, "the ledger has stopped recording");
+            drop(queue.end(LedgerState::Broken(reason)));
+        }
+    }
+    notify();
+    drop(broken_by_panic);
+}
+
+fn serve(
+    file: &LedgerFile,
+    books: &mut Books,
+    queue: &Queue,
+    notify: &impl Fn(),
+) -> Result<Vec<SyncSender<std::result::Result<CloseReport, LedgerError>>>> {
+    let mut sql = Statements::prepare(&file.connection)?;
+    let gather = books.options.group_commit.min(GROUP_COMMIT_MAX);
+    loop {
+        let mut batch = queue.take(books.next_due(), gather);
+        let answers = books.write_group(&mut sql, &mut batch)?;
+        books.publish(queue);
+        notify();
+        for (id, reply) in answers.accounts {
+            let account = books.book.accounts.get(&id).map(|found| found.account.clone());
+            let _ = reply.send(account.ok_or(LedgerError::Closed));
+        }
+        for reply in answers.flushed {
+            let _ = reply.send(Ok(()));
+        }
+        if !answers.close.is_empty() {
+            return Ok(answers.close);
+        }
+    }
+}
+
+/// Folds the log into the file and looks at the books once more.
+fn finish(file: &LedgerFile, books: &Books) -> std::result::Result<CloseReport, LedgerError> {
+    let explain = |error| explain(&file.path, &error);
+    let connection = &file.connection;
+    connection
+        .execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('closed_in_order', 1)", [])
+        .map_err(explain)?;
+    // A reader (`ledger check`) can keep the log from being emptied: then the next open does it.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(explain)?;
+    let sum = balanced(file)?;
+    Ok(CloseReport {
+        totals: books.book.totals,
+        sum,
+        groups: books.groups_written,
+        entries: books.entries,
+        anomalies: books.book.anomalies,
+    })
+}
+
+/// The quick check of start and shutdown: the balances add up to zero and only the bank is below it.
+pub(super) fn balanced(file: &LedgerFile) -> std::result::Result<Nanos, LedgerError> {
+    let (sum, below): (i64, i64) = file
+        .connection
+        .query_row(
+            "SELECT sum(balance), count(*) FILTER (WHERE balance < 0 AND kind <> 1) FROM accounts",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(|error| explain(&file.path, &error))?;
+    if sum == 0 && below == 0 {
+        return Ok(Nanos::ZERO);
+    }
+    let reason = format!("the balances add up to {}, {below} are below zero", Nanos(sum));
+    Err(LedgerError::Unbalanced { path: file.path.clone(), reason })
+}
+
+/// Finds or creates an account inside the current group.
+fn open_account(posting: &mut Posting<'_, '_>, role: Role, name: &str, credit: Nanos) -> Result<AccountId> {
+    let connection = posting.sql.connection;
+    let (own, beside) = match role {
+        Role::Gamer => (kind::GAMER, kind::HELD),
+        Role::Worker => (kind::WORKER, kind::PENDING),
+    };
+    let found: Option<i64> = connection
+        .prepare_cached("SELECT id FROM accounts WHERE kind = ?1 AND name = ?2")?
+        .query_row(params![own, name], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = found {
+        load_account(connection, posting.book, AccountId(id))?;
+        return Ok(AccountId(id));
+    }
+    let last: i64 = connection.query_row("SELECT max(id) FROM accounts", [], |row| row.get(0))?;
+    let id = AccountId(last + 1);
+    let mut insert = connection
+        .prepare_cached("INSERT INTO accounts (id, kind, name, opened_ms) VALUES (?1, ?2, ?3, ?4)")?;
+    insert.execute(params![id.0, own, name, posting.now_ms])?;
+    insert.execute(params![id.set_aside(), beside, name, posting.now_ms])?;
+    posting.wrote = true;
+    load_account(connection, posting.book, id)?;
+    if role == Role::Gamer && credit > Nanos::ZERO {
+        posting.transfer(-id.0, kind::BANK_ACCOUNT, id.0, credit, reason::OPENING_CREDIT, 0);
+        posting.book.bank -= credit.0;
+        if let Some(account) = posting.book.change(id) {
+            account.available += credit;
+        }
+    }
+    Ok(id)
+}
+
+/// Brings an account into memory if it is not there; false if there is no such peer's account.
+pub(super) fn load_account(connection: &Connection, book: &mut Book, id: AccountId) -> Result<bool> {
+    if book.accounts.contains_key(&id) {
+        return Ok(true);
+    }
+    let found = connection
+        .prepare_cached(
+            "SELECT own.kind, own.name, own.balance, own.turnover, own.accepted, own.rejected, beside.balance
+             FROM accounts own JOIN accounts beside ON beside.id = own.id + 1
+             WHERE own.id = ?1 AND own.kind IN (3, 5)",
+        )?
+        .query_row([id.0], |row| {
+            Ok(Account {
+                id,
+                role: if row.get::<_, u8>(0)? == kind::GAMER { Role::Gamer } else { Role::Worker },
+                name: row.get::<_, String>(1)?.into(),
+                available: Nanos(row.get(2)?),
+                turnover: Nanos(row.get(3)?),
+                accepted: row.get::<_, i64>(4)? as u64,
+                rejected: row.get::<_, i64>(5)? as u64,
+                set_aside: Nanos(row.get(6)?),
+            })
+        })
+        .optional()?;
+    let there = found.is_some();
+    if let Some(account) = found {
+        book.remember(account);
+    }
+    Ok(there)
+}
+
+/// Whoever waits for an answer from a writer that panicked gets one.
+struct PanicGuard(Arc<Queue>);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.0.end(LedgerState::Broken("its thread failed".to_owned())));
+        }
+    }
+}
