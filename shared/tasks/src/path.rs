@@ -40,8 +40,7 @@
 //! | `path.optimal` (deep) | a legal path that is not a shortest one; one query in n is solved again |
 //! | `path.spec` | none: the spec itself was never admissible |
 //!
-//! All but the deep one run on every answer and take a tenth of the kernel's time or less, except in mazes,
-//! where paths are nearly as long as searches.
+//! All but the deep one run on every answer and take about a tenth of the kernel's time.
 
 mod check;
 mod components;

@@ -36,14 +36,14 @@ fn every_moving_ai_entry_agrees_with_its_published_optimum() {
     }
 }
 
-/// Least costs from one cell to every cell that can be reached, by a Dijkstra over cells that shares no code
-/// with the kernel but the order of costs.
-fn dijkstra(grid: &Grid, from: Cell) -> BTreeMap<Cell, Cost> {
+/// Least costs between one cell and every cell that can be reached (a way back costs what the way there
+/// does), by a Dijkstra over cells that shares no code with the kernel but the order of costs.
+fn dijkstra(grid: &Grid, goal: Cell) -> BTreeMap<Cell, Cost> {
     let mut settled = BTreeMap::new();
-    if grid.is_blocked(from) {
+    if grid.is_blocked(goal) {
         return settled;
     }
-    let mut open = BTreeSet::from([(Cost::ZERO, from)]);
+    let mut open = BTreeSet::from([(Cost::ZERO, goal)]);
     while let Some((cost, cell)) = open.pop_first() {
         if settled.contains_key(&cell) {
             continue;
@@ -63,9 +63,8 @@ fn dijkstra(grid: &Grid, from: Cell) -> BTreeMap<Cell, Cost> {
 fn agrees_with_dijkstra(case: &Case) {
     let mut fields = BTreeMap::new();
     for (query, answer) in case.queries.iter().zip(solve(case)) {
-        let field = fields.entry(query.from).or_insert_with(|| dijkstra(&case.grid, query.from));
-        // A start that is its own goal needs no step but must be free.
-        let expected = field.get(&query.to).copied();
+        let field = fields.entry(query.to).or_insert_with(|| dijkstra(&case.grid, query.to));
+        let expected = field.get(&query.from).copied();
         let found = match answer {
             Answer::Found { cost, .. } => Some(cost),
             Answer::Unreachable => None,
@@ -109,8 +108,8 @@ fn sides_at_and_around_the_machine_word() {
             for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
                 grid.set_blocked(Cell::new(x, y), seeded.below(100) < 15);
             }
-            let starts = [Cell::new(0, 0), Cell::new(width - 1, height - 1), seeded.cell(&grid)];
-            let query = |number: usize| Query { from: starts[number % 3], to: seeded.cell(&grid) };
+            let goals = [Cell::new(0, 0), Cell::new(width - 1, height - 1), seeded.cell(&grid)];
+            let query = |number: usize| Query { from: seeded.cell(&grid), to: goals[number % 3] };
             let queries = (0..90).map(query).collect();
             agrees_with_dijkstra(&Case { name: String::new(), grid, queries, published: Vec::new() });
         }
@@ -186,7 +185,7 @@ fn work_units_grow_with_grid_queries_clutter_and_distance() {
     let query = |x| Query { from: Cell::new(0, 0), to: Cell::new(x, x) };
     assert!(units(&cluttered, &[query(60)]) > units(&cluttered, &[query(6)]));
     // The price of a spec is part of the protocol between machines: it must not drift unnoticed.
-    assert_eq!((one, units(&open, &open.queries), units(&cluttered, &cluttered.queries)), (19, 56, 475));
+    assert_eq!((one, units(&open, &open.queries), units(&cluttered, &cluttered.queries)), (12, 42, 425));
 }
 
 /// A grid of up to 24 by 24 cells, some of them blocked, and queries anywhere on it.
@@ -197,8 +196,8 @@ fn any_case() -> impl Strategy<Value = Case> {
         for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
             grid.set_blocked(Cell::new(x, y), seeded.below(100) < percent);
         }
-        let starts: Vec<Cell> = (0..3).map(|_| seeded.cell(&grid)).collect();
-        let query = |number: usize| Query { from: starts[number % 3], to: seeded.cell(&grid) };
+        let goals: Vec<Cell> = (0..3).map(|_| seeded.cell(&grid)).collect();
+        let query = |number: usize| Query { from: seeded.cell(&grid), to: goals[number % 3] };
         let queries = (0..30).map(query).collect();
         Case { name: format!("seed {seed}"), grid, queries, published: Vec::new() }
     })
@@ -216,7 +215,7 @@ impl std::fmt::Debug for Case {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_grid_agrees_with_dijkstra(case in any_case()) {
