@@ -16,8 +16,8 @@
 //! | **this** | 0.8 | 2.3 | 1.3 | 16 | 20 |
 //! | JPS+ (jump distances of every cell) | 0.4 | 1.5 | 0.6 | 11 | 160 |
 //!
-//! JPS+ pays only from some two hundred queries on one grid, and a game's grid lives for one or two tasks of 8 to
-//! 30. A search shared by all queries to one goal would pay from about 60 of them.
+//! JPS+ pays only from some two hundred queries on one grid, and a game's grid lives for one or two tasks of
+//! 8 to 30. A search shared by all queries to one goal would pay from about 60 of them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -3,8 +3,8 @@
 //! One work unit is a microsecond of a reference core (one core of a 2023 server, 2.5 to 3.5 GHz, release
 //! profile). The figures below were fitted to the kernel's times on rocks, noise and mazes of 33 to 1,000
 //! cells a side and on the two Moving AI maps; `cargo bench -p p2c2r_tasks --bench path` prints both side by
-//! side. They agree within a factor of two and a half; where paths are near straight lines too much is
-//! charged, on large mazes too little.
+//! side. They agree within a factor of three; where paths are near straight lines too much is charged, on
+//! large mazes too little.
 //!
 //! A search can take longer than its distance tells: through a maze to the other side of a wall. Every query
 //! therefore pays one [`WHOLE_GRID_SHARE`]th of a search of the whole grid on top, so that a spec made to be
