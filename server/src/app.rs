@@ -1,12 +1,50 @@
-//! The coordinator's app.
+//! The coordinator's app: its resources, its systems and their order.
 
-use bevy_app::{App, Plugin};
-use p2c2r_link::ServerTransport;
+use bevy_app::{App, Plugin, Update};
+use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
+use bevy_ecs::system::{Res, ResMut};
+use bevy_time::TimePlugin;
+use p2c2r_link::{NextWake, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Waker};
 
+use crate::admission::{self, Admissions};
+use crate::books::Books;
+use crate::busy::{self, NewlyBusy};
+use crate::cache::OutcomeCache;
+use crate::compute::Pool;
 use crate::config::ServerConfig;
+use crate::desk::{Settings, Tally};
+use crate::drain::{self, Drain, Shutdown};
 use crate::error::ServerError;
+use crate::fallback::OwnKernel;
+use crate::joins::{self, Refused};
+use crate::judge::{self, Judge};
+use crate::leases::{self, Leases};
+use crate::ledger::{Ledger, LedgerOptions};
+use crate::matcher::Matcher;
+use crate::registry::Workers;
+use crate::sessions::Gamers;
+use crate::table::TaskTable;
+use crate::trust::Trust;
+use crate::{console, matching, restart, statements};
 
-/// Everything the coordinator is, but for the link.
+/// The coordinator's moments in an update, in this order, all in `Update` between the link's two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
+pub enum CoordinatorSystems {
+    /// Peers come and go.
+    Peers,
+    /// Answers and finished computations are taken, judged, settled and delivered.
+    Answers,
+    /// Games' messages are taken; tasks are admitted or refused.
+    Admission,
+    /// Leases and waits that are over end.
+    Leases,
+    /// Waiting tasks are handed out, with the room that answers have just made.
+    Matching,
+    /// Statements, the summary line, the orderly end, and when to update next.
+    Housekeeping,
+}
+
+/// Everything the coordinator is, but for the link and the ledger.
 pub struct CoordinatorPlugins {
     /// Its settings.
     pub config: ServerConfig,
@@ -14,7 +52,61 @@ pub struct CoordinatorPlugins {
 
 impl Plugin for CoordinatorPlugins {
     fn build(&self, app: &mut App) {
-        let _ = app;
+        let config = self.config.clone();
+        app.insert_resource(Gamers::default())
+            .insert_resource(Workers::default())
+            .insert_resource(Leases::default())
+            .insert_resource(OutcomeCache::new(config.cache_entries_max, config.cache_bytes_max))
+            .insert_resource(OwnKernel::default())
+            .insert_resource(Trust::default())
+            .insert_resource(Tally::default())
+            .insert_resource(NewlyBusy::default())
+            .insert_resource(Admissions::default())
+            .insert_resource(Refused::default())
+            .insert_resource(Drain::default())
+            .insert_resource(Matcher::new(config.seed))
+            .insert_resource(Judge::new(config.seed, config.deep_check_percent))
+            .insert_resource(Settings(config));
+        app.configure_sets(
+            Update,
+            (
+                CoordinatorSystems::Peers,
+                CoordinatorSystems::Answers,
+                CoordinatorSystems::Admission,
+                CoordinatorSystems::Leases,
+                CoordinatorSystems::Matching,
+                CoordinatorSystems::Housekeeping,
+            )
+                .chain(),
+        );
+        app.add_systems(
+            Update,
+            (
+                (joins::welcome_peers, joins::part_from_peers, joins::refuse_peers)
+                    .chain()
+                    .in_set(CoordinatorSystems::Peers),
+                (judge::collect_finished, judge::hear_workers).chain().in_set(CoordinatorSystems::Answers),
+                admission::hear_games.in_set(CoordinatorSystems::Admission),
+                leases::expire_leases.in_set(CoordinatorSystems::Leases),
+                matching::match_tasks.in_set(CoordinatorSystems::Matching),
+                (
+                    drain::drain,
+                    statements::send_statements,
+                    console::summarise,
+                    busy::mark_busy_peers,
+                    wake_for_inline_results,
+                    leases::wake_for_leases,
+                )
+                    .chain()
+                    .in_set(CoordinatorSystems::Housekeeping),
+            ),
+        );
+    }
+}
+
+fn wake_for_inline_results(pool: Res<'_, Pool>, mut next_wake: ResMut<'_, NextWake>) {
+    if pool.has_inline_results() {
+        next_wake.within(std::time::Duration::ZERO);
     }
 }
 
@@ -24,7 +116,37 @@ impl Plugin for CoordinatorPlugins {
 pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App, ServerError> {
     config.validate()?;
     let mut app = App::new();
-    let _ = transport;
+    let waker = Waker::default();
+    app.insert_resource(waker.clone());
+    app.add_plugins(TimePlugin);
+    app.add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
+        transport,
+        identity: config.kinds.identity(),
+        peers_max: config.peers_max,
+        pace: config.pace,
+        impair: config.impair.clone(),
+    }));
+    let ledger = open_ledger(&config)?;
+    app.insert_resource(Pool::new(config.compute, config.compute_queue_max, &waker)?);
+    app.insert_resource(TaskTable::new(ledger.next_task_no()));
+    app.insert_resource(Books::new(ledger.clone()));
+    app.insert_resource(Shutdown::new(waker));
+    let kinds = config.kinds.clone();
     app.add_plugins(CoordinatorPlugins { config });
+    restart::take_over(app.world_mut(), &ledger, &kinds)?;
+    app.insert_resource(ledger);
     Ok(app)
+}
+
+fn open_ledger(config: &ServerConfig) -> Result<Ledger, ServerError> {
+    let options = LedgerOptions {
+        group_commit: config.group_commit,
+        fraud_window: config.fraud_window,
+        opening_credit: config.opening_credit,
+        cache_entries_max: config.cache_entries_max,
+        cache_bytes_max: config.cache_bytes_max,
+        ..LedgerOptions::default()
+    };
+    // Commits are taken over once a second and every append notices a failure, so a commit wakes nobody.
+    Ok(Ledger::open(&config.db, options, || {})?)
 }

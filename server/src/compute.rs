@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use bevy_ecs::resource::Resource;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
 use p2c2r_link::Waker;
-use p2c2r_protocol::{Attempt, TaskNo};
+use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo};
 use p2c2r_tasks::{Blobs, CheckError, Job};
 
 use crate::config::Compute;
 use crate::error::ServerError;
 use crate::guard::guarded;
+use crate::ledger::AccountId;
+use crate::receipts::WorkerTimes;
 
 /// Checks that may wait for a thread. When as many wait, the app judges the next one itself: that slows the
 /// intake of answers, which is the point.
@@ -27,6 +29,14 @@ pub struct Check {
     pub task: TaskNo,
     /// The attempt it answers.
     pub attempt: Attempt,
+    /// Whose answer it is.
+    pub worker: PeerId,
+    /// The worker's account.
+    pub account: AccountId,
+    /// What the worker says of its times.
+    pub times: WorkerTimes,
+    /// What sort of work.
+    pub kind: KindId,
     /// The decoded spec.
     pub job: Arc<dyn Job>,
     /// Its blobs.
@@ -158,6 +168,11 @@ impl Pool {
         }
     }
 
+    /// Whether the inline pool has results that nobody would be woken for.
+    pub fn has_inline_results(&self) -> bool {
+        matches!(&self.0, Inner::Inline { finished } if !finished.is_empty())
+    }
+
     /// Something that is finished.
     pub fn next_finished(&mut self) -> Option<Finished> {
         match &mut self.0 {
@@ -226,6 +241,10 @@ mod tests {
         let check = Check {
             task: TaskNo(1),
             attempt: Attempt(1),
+            worker: PeerId(1),
+            account: AccountId(1),
+            times: WorkerTimes::default(),
+            kind: KindId(1),
             job: Arc::new(Panicking),
             blobs: Blobs::default(),
             outcome: Arc::from([]),

@@ -6,28 +6,60 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`config`] | settings: flags, environment, file, defaults |
+//! | [`cli`], [`config`] | settings: flags, environment, file, defaults |
 //! | [`app`] | the app: plugins, systems and their order |
+//! | [`desk`] | what the systems that move tasks along have in common |
+//! | [`joins`] | peers coming and going |
 //! | [`sessions`] | gamers: who is connected, what they may spend, which task ids are spent |
-//! | [`registry`], [`speed`] | workers: offers, room, how long they take |
+//! | [`registry`], [`speed`], [`trust`] | workers: offers and room, how long they take, who may work |
+//! | [`admission`] | games' messages: which tasks are let in |
+//! | [`cache`] | outcomes to reuse |
 //! | [`table`] | tasks in flight and their phases |
-//! | [`ledger`] | the durable books |
+//! | [`matcher`], [`matching`] | who gets which task, and handing it out |
+//! | [`leases`] | when an attempt or a wait is over, and what then |
+//! | [`fallback`] | the coordinator's own kernel |
+//! | [`judge`] | workers' messages and the verdict on every outcome |
+//! | [`compute`], [`guard`] | threads for kernels and checks, and panics in them |
+//! | [`settle`], [`receipts`] | the end of a task: money, receipt, delivery |
+//! | [`statements`] | what was recorded, told to those it concerns |
+//! | [`books`], [`ledger`] | the app's end of the ledger, and the durable books |
+//! | [`restart`] | what is taken over from the coordinator before |
+//! | [`busy`] | which peers the link must watch closely |
+//! | [`drain`] | the orderly end |
+//! | [`console`] | what the operator sees |
 
+pub mod admission;
 pub mod app;
+pub mod books;
+pub mod busy;
 pub mod cache;
+pub mod cli;
 pub mod compute;
 pub mod config;
+pub mod console;
+pub mod desk;
+pub mod drain;
 pub mod error;
+pub mod fallback;
 pub mod guard;
 mod hashing;
+pub mod joins;
+pub mod judge;
+pub mod leases;
 pub mod ledger;
 pub mod matcher;
+pub mod matching;
 pub mod receipts;
 pub mod registry;
+pub mod restart;
 pub mod sessions;
+pub mod settle;
 pub mod speed;
+pub mod statements;
 pub mod table;
+pub mod trust;
 
 pub use app::{CoordinatorPlugins, build_app};
 pub use config::{Compute, Fallback, LogFormat, ServerConfig};
+pub use drain::Shutdown;
 pub use error::ServerError;

@@ -52,7 +52,7 @@ impl Matcher {
         let ready = workers.ready(task.kind);
         let predict = |peer: PeerId| {
             let worker = workers.get(peer)?;
-            (!task.was_tried_by(worker.account)).then(|| Choice {
+            (!task.was_tried_by(peer)).then(|| Choice {
                 worker: peer,
                 prediction: worker.predict(task.kind, task.units, rtt(peer)),
             })

@@ -16,7 +16,7 @@ pub struct Moments {
 }
 
 /// When a worker says it received, started and finished, on its own clock: telemetry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct WorkerTimes {
     /// The assignment arrived.
     pub received_at: Micros,

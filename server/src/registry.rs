@@ -385,7 +385,7 @@ mod tests {
     fn blobs_are_sent_once_until_the_worker_says_otherwise() {
         let mut workers = workers(1);
         let digest = Digest::of(b"grid");
-        let mut sends =
+        let sends =
             |workers: &mut Workers| workers.change(PeerId(0), |worker| worker.sends_blob(digest, 4)).unwrap();
         assert!(sends(&mut workers) && !sends(&mut workers));
         workers.change(PeerId(0), |worker| worker.lacks_blobs(&[digest]));

@@ -3,11 +3,11 @@
 //! Money here is a mirror of the ledger: durable balances plus what this process has held and charged since.
 //! The ledger is the truth; the mirror only decides what may be started.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{Digest, GamerStatement, Micros, Nanos, PeerId, Receipt, TaskId};
+use p2c2r_protocol::{Digest, GamerStatement, Micros, Nanos, PeerId, Receipt, TaskId, TaskNo};
 
 use crate::hashing::NumberHash;
 use crate::ledger::AccountId;
@@ -32,8 +32,6 @@ pub struct Session {
     pub name: String,
     /// The account that pays.
     pub account: AccountId,
-    /// Timely tasks in flight that came by this connection, and patient ones.
-    pub in_flight: u32,
     /// When something was last in flight.
     pub active_at: Micros,
     /// Whether the link was told that tasks are out.
@@ -68,6 +66,8 @@ pub struct Account {
     charged_durable: Nanos,
     /// Charged before this process opened the account.
     charged_before: Nanos,
+    /// Tasks in flight.
+    pub tasks: HashSet<TaskNo, NumberHash>,
     spent: SpentIds,
     recent: HashMap<TaskId, Finished>,
     recent_order: VecDeque<TaskId>,
@@ -100,6 +100,16 @@ impl Account {
 
     /// The ledger has durably recorded `charged` in all.
     pub fn recorded(&mut self, charged: Nanos) {
+        self.charged_durable = charged;
+    }
+
+    /// The ledger has recorded everything there is, with this much left to spend and this much charged in
+    /// all: what the mirror took for charged and the ledger dropped (an id used before a restart) is put
+    /// right.
+    pub fn rebase(&mut self, available: Nanos, charged: Nanos) {
+        self.balance = available + self.held;
+        self.charged_before = charged;
+        self.charged = Nanos::ZERO;
         self.charged_durable = charged;
     }
 
@@ -185,7 +195,7 @@ impl Gamers {
     /// account that is open already keeps what it has.
     pub fn open_account(&mut self, account: AccountId, balance: Nanos, charged: Nanos) -> &mut Account {
         if self.accounts.len() >= ACCOUNTS_MAX {
-            self.accounts.retain(|_, account| !account.sessions.is_empty() || account.held > Nanos::ZERO);
+            self.accounts.retain(|_, account| !account.sessions.is_empty() || !account.tasks.is_empty());
         }
         self.accounts.entry(account).or_insert_with(|| Account {
             balance,
@@ -200,14 +210,7 @@ impl Gamers {
         if let Some(mirror) = self.accounts.get_mut(&account) {
             mirror.sessions.push(peer);
         }
-        let session = Session {
-            name,
-            account,
-            in_flight: 0,
-            active_at: now,
-            busy: false,
-            told: GamerStatement::default(),
-        };
+        let session = Session { name, account, active_at: now, busy: false, told: GamerStatement::default() };
         self.sessions.insert(peer, session);
     }
 
@@ -231,8 +234,8 @@ impl Gamers {
     }
 
     /// Connected gamers.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut Session)> {
-        self.sessions.iter_mut().map(|(peer, session)| (*peer, session))
+    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &Session)> {
+        self.sessions.iter().map(|(peer, session)| (*peer, session))
     }
 
     /// Their connections.

@@ -47,12 +47,12 @@ pub struct Task {
     phase: Phase,
     /// Attempts handed out so far; the newest one's number.
     attempts: u32,
-    /// Accounts of workers whose attempt did not succeed.
-    tried: Vec<AccountId>,
+    /// Workers whose attempt did not succeed; one that reconnects counts as another.
+    tried: Vec<PeerId>,
     /// The one moment at which its lease or its wait is over.
     timer: Option<Micros>,
-    /// No worker will be asked again: only the own kernel is left.
-    own_only: bool,
+    /// The attempt for which blobs were sent a second time.
+    blobs_resent_for: Option<Attempt>,
 }
 
 /// Where a task stands.
@@ -103,14 +103,9 @@ impl Task {
         Attempt(self.attempts)
     }
 
-    /// Whether a worker of this account has failed it before.
-    pub fn was_tried_by(&self, account: AccountId) -> bool {
-        self.tried.contains(&account)
-    }
-
-    /// Whether only the own kernel is left.
-    pub fn own_only(&self) -> bool {
-        self.own_only
+    /// Whether this worker has failed it before.
+    pub fn was_tried_by(&self, worker: PeerId) -> bool {
+        self.tried.contains(&worker)
     }
 
     /// The moment at which its lease or its wait is over.
@@ -153,6 +148,8 @@ pub struct NewTask {
     pub received_at: Micros,
     /// See [`Task::deliver_by`].
     pub deliver_by: Option<Micros>,
+    /// Attempts made before a restart.
+    pub attempts: u32,
 }
 
 /// Why an answer is not one.
@@ -163,6 +160,9 @@ pub enum Stray {
     /// The attempt is not the newest, or not this worker's, or has been answered.
     StaleAttempt,
 }
+
+/// Entries of ended tasks that an order of waiting ones may hold before it is swept.
+const ORDER_SLACK: usize = 1_024;
 
 type Waiting = BinaryHeap<Reverse<(Micros, TaskNo)>>;
 
@@ -198,9 +198,14 @@ impl TaskTable {
         self.tasks.is_empty()
     }
 
-    /// Tasks that are waiting for a worker's return, or for anything else, without a deadline.
-    pub fn patient(&self) -> usize {
-        self.tasks.values().filter(|task| task.deliver_by.is_none()).count()
+    /// Tasks with a deadline. Counts them all: for the end of the program, not for every update.
+    pub fn timely(&self) -> usize {
+        self.timely_tasks().count()
+    }
+
+    /// Tasks with a deadline, in no particular order.
+    pub fn timely_tasks(&self) -> impl Iterator<Item = TaskNo> {
+        self.tasks.iter().filter(|(_, task)| task.deliver_by.is_some()).map(|(no, _)| *no)
     }
 
     /// One task, to read.
@@ -230,6 +235,11 @@ impl TaskTable {
         MatcherPort(self)
     }
 
+    /// Ends a task without an outcome, whatever its phase; it comes out as it stood.
+    pub(crate) fn give_up(&mut self, no: TaskNo) -> Option<Task> {
+        self.remove(no)
+    }
+
     fn wait(&mut self, no: TaskNo) {
         let Some(task) = self.tasks.get_mut(&no) else { return };
         task.phase = Phase::Waiting;
@@ -238,7 +248,14 @@ impl TaskTable {
             self.waiting.push((kind, Waiting::new()));
             self.waiting.len() - 1
         });
-        self.waiting[at].1.push(Reverse((due, no)));
+        let order = &mut self.waiting[at].1;
+        // Entries of tasks that ended while they waited stay behind; they must not pile up while nobody takes.
+        if order.len() > 2 * self.tasks.len() + ORDER_SLACK {
+            order.retain(|Reverse((_, no))| {
+                self.tasks.get(no).is_some_and(|task| task.phase == Phase::Waiting && task.kind == kind)
+            });
+        }
+        order.push(Reverse((due, no)));
     }
 
     fn remove(&mut self, no: TaskNo) -> Option<Task> {
@@ -263,10 +280,10 @@ impl GamerPort<'_> {
         Some((no, self.0.tasks.get(&no)?))
     }
 
-    /// Lets a task in, to wait for the matcher. `no` is given for one that the ledger knew before.
-    pub fn admit(&mut self, new: NewTask, no: Option<TaskNo>) -> TaskNo {
-        let no = no.unwrap_or(TaskNo(self.0.next_no));
-        self.0.next_no = self.0.next_no.max(no.0 + 1);
+    /// Lets a task in under a number from [`GamerPort::number`], or under the one the ledger knows it by, to
+    /// wait for the matcher.
+    pub fn admit(&mut self, no: TaskNo, new: NewTask) {
+        debug_assert!(no.0 < self.0.next_no, "numbers are given out by the table or lie before its first");
         debug_assert!(!self.0.ids.contains_key(&(new.account, new.id)), "an id is in flight once");
         self.0.ids.insert((new.account, new.id), no);
         let task = Task {
@@ -283,40 +300,29 @@ impl GamerPort<'_> {
             received_at: new.received_at,
             deliver_by: new.deliver_by,
             phase: Phase::Waiting,
-            attempts: 0,
+            attempts: new.attempts,
             tried: Vec::new(),
             timer: None,
-            own_only: false,
+            blobs_resent_for: None,
         };
         self.0.tasks.insert(no, task);
         self.0.wait(no);
-        no
     }
 
-    /// A number for a task that is finished the moment it arrives, as from the cache.
+    /// The next task's number.
     pub fn number(&mut self) -> TaskNo {
         let no = TaskNo(self.0.next_no);
         self.0.next_no += 1;
         no
-    }
-
-    /// Takes a task back; it comes out as it stood, with the worker that has it.
-    pub fn withdraw(&mut self, no: TaskNo) -> Option<Task> {
-        self.0.remove(no)
     }
 }
 
 /// The table as answers see it.
 pub struct WorkerPort<'a>(&'a mut TaskTable);
 
-impl WorkerPort<'_> {
-    /// One task, to read.
-    pub fn get(&self, no: TaskNo) -> Option<&Task> {
-        self.0.tasks.get(&no)
-    }
-
-    /// Whether `worker` holds the lease on this attempt.
-    pub fn holds(&self, no: TaskNo, attempt: Attempt, worker: PeerId) -> Result<&Task, Stray> {
+impl<'a> WorkerPort<'a> {
+    /// The task, if `worker` holds the lease on this attempt.
+    pub fn holds(self, no: TaskNo, attempt: Attempt, worker: PeerId) -> Result<&'a Task, Stray> {
         let task = self.0.tasks.get(&no).ok_or(Stray::UnknownTask)?;
         match task.phase {
             Phase::Leased { worker: holder, .. } if holder == worker && task.attempt() == attempt => Ok(task),
@@ -324,24 +330,22 @@ impl WorkerPort<'_> {
         }
     }
 
-    /// An outcome arrived under this lease: from now on it is judged.
-    pub fn answered(
-        &mut self,
-        no: TaskNo,
-        attempt: Attempt,
-        worker: PeerId,
-        at: Micros,
-    ) -> Result<&Task, Stray> {
-        self.holds(no, attempt, worker)?;
+    /// An outcome arrived under the lease of this attempt: from now on it is judged.
+    pub fn answered(self, no: TaskNo, attempt: Attempt, worker: PeerId, at: Micros) -> Result<(), Stray> {
         let task = self.0.tasks.get_mut(&no).ok_or(Stray::UnknownTask)?;
-        if let Phase::Leased { worker, account, since } = task.phase {
-            task.phase = Phase::Judging { worker, account, since, answered_at: at };
+        match task.phase {
+            Phase::Leased { worker: holder, account, since }
+                if holder == worker && task.attempt() == attempt =>
+            {
+                task.phase = Phase::Judging { worker, account, since, answered_at: at };
+                Ok(())
+            }
+            _ => Err(Stray::StaleAttempt),
         }
-        Ok(task)
     }
 
     /// The verdict on this attempt is to accept: the task ends and comes out.
-    pub fn accepted(&mut self, no: TaskNo, attempt: Attempt) -> Option<Task> {
+    pub fn accepted(self, no: TaskNo, attempt: Attempt) -> Option<Task> {
         let task = self.0.tasks.get(&no)?;
         if !matches!(task.phase, Phase::Judging { .. }) || task.attempt() != attempt {
             return None;
@@ -350,30 +354,30 @@ impl WorkerPort<'_> {
     }
 
     /// The own kernel gave an outcome: the task ends and comes out.
-    pub fn computed(&mut self, no: TaskNo) -> Option<Task> {
+    pub fn computed(self, no: TaskNo) -> Option<Task> {
         matches!(self.0.tasks.get(&no)?.phase, Phase::Computing { .. }).then(|| self.0.remove(no)).flatten()
     }
 
     /// The attempt under way is over without success, be it leased or judged: the task waits again. The
-    /// worker is remembered unless it may try again, as after missing blobs.
-    pub fn failed(&mut self, no: TaskNo, attempt: Attempt, may_try_again: bool) -> Option<&Task> {
+    /// worker is remembered unless it may try again, as after being overloaded.
+    pub fn failed(self, no: TaskNo, attempt: Attempt, may_try_again: bool) -> Option<&'a Task> {
         let task = self.0.tasks.get_mut(&no)?;
-        let (Phase::Leased { account, .. } | Phase::Judging { account, .. }) = task.phase else {
-            return None;
-        };
+        let (Phase::Leased { worker, .. } | Phase::Judging { worker, .. }) = task.phase else { return None };
         if task.attempt() != attempt {
             return None;
         }
         if !may_try_again {
-            task.tried.push(account);
+            task.tried.push(worker);
         }
         self.0.wait(no);
         self.0.tasks.get(&no)
     }
 
-    /// Ends a task without an outcome.
-    pub fn give_up(&mut self, no: TaskNo) -> Option<Task> {
-        self.0.remove(no)
+    /// Whether blobs may be sent a second time for the attempt under way: once.
+    pub fn may_resend_blobs(self, no: TaskNo) -> bool {
+        let Some(task) = self.0.tasks.get_mut(&no) else { return false };
+        let attempt = Some(task.attempt());
+        std::mem::replace(&mut task.blobs_resent_for, attempt) != attempt
     }
 }
 
@@ -401,7 +405,7 @@ impl MatcherPort<'_> {
     pub fn next(&mut self, at: usize) -> Option<TaskNo> {
         let (_, order) = self.0.waiting.get_mut(at)?;
         while let Some(Reverse((_, no))) = order.pop() {
-            if self.0.tasks.get(&no).is_some_and(|task| task.phase == Phase::Waiting && !task.own_only) {
+            if self.0.tasks.get(&no).is_some_and(|task| task.phase == Phase::Waiting) {
                 return Some(no);
             }
         }
@@ -425,18 +429,7 @@ impl MatcherPort<'_> {
     pub fn compute(&mut self, no: TaskNo, now: Micros) -> Option<&Task> {
         let task = self.0.tasks.get_mut(&no).filter(|task| task.phase == Phase::Waiting)?;
         task.attempts += 1;
-        task.own_only = true;
         task.phase = Phase::Computing { since: now };
         Some(task)
-    }
-
-    /// The lease is over: the task waits again, for another worker.
-    pub fn expire(&mut self, no: TaskNo) -> Option<(PeerId, Attempt)> {
-        let task = self.0.tasks.get_mut(&no)?;
-        let Phase::Leased { worker, account, .. } = task.phase else { return None };
-        task.tried.push(account);
-        let attempt = task.attempt();
-        self.0.wait(no);
-        Some((worker, attempt))
     }
 }

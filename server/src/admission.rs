@@ -1,0 +1,428 @@
+//! What games say, and which tasks are let in. Every refusal is immediate and typed, so that a game can
+//! compute for itself at once; a message that comes twice does nothing twice.
+
+use std::time::Duration;
+
+use bevy_ecs::message::Messages;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use p2c2r_link::FromPeer;
+use p2c2r_protocol::limits::{
+    BLOB_STORE_BYTES_MAX, REASON_BYTES_MAX, TASKS_PER_GAMER_MAX, WORK_UNITS_PER_TASK_MAX,
+};
+use p2c2r_protocol::{
+    ComputedBy, Digest, GameToServer, KindId, Micros, Nanos, PassedCheck, PeerId, Receipt, Refusal,
+    ServerToGame, Stages, Submit, TaskFailure, TaskId, TaskNo, WorkUnits,
+};
+use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, SpecError};
+use std::sync::Arc;
+use tracing::debug;
+
+use crate::config::Fallback;
+use crate::desk::Desk;
+use crate::drain::Drain;
+use crate::guard::guarded;
+use crate::ledger::{AccountId, Admission, Entry, PatientPayload, Settlement, Source};
+use crate::matcher::rtt;
+use crate::sessions::Finished;
+use crate::table::NewTask;
+
+/// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
+/// new measurements a worker that has become faster would never be found out.
+const TRIED_ANYWAY: u32 = 16;
+
+/// What admission keeps from task to task.
+#[derive(Resource)]
+pub struct Admissions {
+    blobs: BlobStore,
+    predicted_late: u32,
+}
+
+impl Default for Admissions {
+    fn default() -> Self {
+        Self { blobs: BlobStore::new(BLOB_STORE_BYTES_MAX), predicted_late: 0 }
+    }
+}
+
+/// The key under which equal tasks are equal: kind, kernel version, spec.
+pub fn task_key(kind: KindId, kernel_version: u16, spec: &[u8]) -> Digest {
+    Digest::of_parts(&[&[kind.0], &kernel_version.to_le_bytes(), spec])
+}
+
+/// When the outcome must leave to be in time, on the coordinator's clock. The game says when it sent and for
+/// how long the outcome is worth having; what it says of its clock is believed only within its own budget, so
+/// a wrong clock harms nobody else. Errs early by the variation of the way back.
+pub fn deliver_by(
+    received_at: Micros,
+    sent_at: Micros,
+    budget_us: u32,
+    clock_offset_us: Option<i64>,
+    rtt: Duration,
+) -> Micros {
+    let one_way = Micros::from(rtt / 2).0;
+    let earliest = received_at.0.saturating_sub(u64::from(budget_us));
+    let sent = match clock_offset_us {
+        Some(offset) => sent_at.0.saturating_add_signed(offset).clamp(earliest, received_at.0),
+        None => received_at.0.saturating_sub(one_way).max(earliest),
+    };
+    Micros((sent + u64::from(budget_us)).saturating_sub(one_way))
+}
+
+/// A submit that is valid as far as it goes.
+struct Valid {
+    job: Arc<dyn Job>,
+    blobs: Blobs,
+    units: WorkUnits,
+    price: Nanos,
+}
+
+/// Takes what games say.
+pub fn hear_games(
+    mut desk: Desk<'_>,
+    mut admissions: ResMut<'_, Admissions>,
+    drain: Res<'_, Drain>,
+    mut messages: ResMut<'_, Messages<FromPeer<GameToServer>>>,
+) {
+    for FromPeer { peer, received_at, message } in messages.drain() {
+        let Some(account) = desk.gamers.session(peer).map(|session| session.account) else { continue };
+        match message {
+            GameToServer::Submit(submit) => {
+                let task = submit.task;
+                let result = desk.submit(&mut admissions, &drain, peer, account, received_at, submit);
+                if let Err(refusal) = result {
+                    debug!(gamer = peer.0, %task, %refusal, "refused");
+                    desk.tally.refused += 1;
+                    desk.tell_game(peer, ServerToGame::Refused { task, refusal });
+                }
+            }
+            GameToServer::Cancel { task } => desk.cancel(account, task),
+            GameToServer::Leaving => desk.cancel_all(peer, account),
+        }
+    }
+}
+
+impl Desk<'_> {
+    fn cancel(&mut self, account: AccountId, id: TaskId) {
+        if let Some((no, _)) = self.tasks.gamers().find(account, id) {
+            self.fail(no, TaskFailure::Cancelled);
+        }
+    }
+
+    /// Takes back every timely task that came by this connection. Patient ones stay: their gamer may return.
+    pub fn cancel_all(&mut self, peer: PeerId, account: AccountId) {
+        let Some(mirror) = self.gamers.account(account) else { return };
+        let mut tasks: Vec<TaskNo> = mirror.tasks.iter().copied().collect();
+        tasks.sort_unstable();
+        for no in tasks {
+            let of_peer = |task: &crate::table::Task| task.gamer == Some(peer) && task.deliver_by.is_some();
+            if self.tasks.get(no).is_some_and(of_peer) {
+                self.fail(no, TaskFailure::Cancelled);
+            }
+        }
+    }
+
+    fn submit(
+        &mut self,
+        admissions: &mut Admissions,
+        drain: &Drain,
+        peer: PeerId,
+        account: AccountId,
+        received_at: Micros,
+        mut submit: Submit,
+    ) -> Result<(), Refusal> {
+        let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
+        if self.is_repeated(peer, account, submit.task, key)? {
+            return Ok(());
+        }
+        if drain.is_closing() || self.books.has_failed() {
+            return Err(Refusal::Closing);
+        }
+        let in_flight = self.gamers.account(account).map_or(0, |mirror| mirror.tasks.len());
+        if in_flight >= TASKS_PER_GAMER_MAX {
+            return Err(Refusal::TooManyInFlight { max: TASKS_PER_GAMER_MAX as u32 });
+        }
+        if self.tasks.gamers().is_full() {
+            return Err(Refusal::Full);
+        }
+        let valid = self.validate(&mut admissions.blobs, &mut submit)?;
+        let now = self.now();
+        if let Some(kept) = self.cache.get(key, now).cloned() {
+            return self.answer_from_cache(peer, account, received_at, &submit, key, &valid, kept);
+        }
+        self.can_pay(account, valid.price, submit.price_cap)?;
+        let stats = self.peers.get(peer);
+        let (offset, rtt) = (stats.and_then(|stats| stats.clock_offset_us), rtt(&self.peers, peer));
+        let deliver_by =
+            submit.budget_us.map(|budget| deliver_by(received_at, submit.sent_at, budget, offset, rtt));
+        self.can_do(admissions, &submit, &valid, received_at, deliver_by, rtt)?;
+        self.admit(peer, account, received_at, submit, key, valid, deliver_by)
+    }
+
+    /// Whether the id was used before: `Ok(true)` if for the same task, which is then in flight, or answered
+    /// again.
+    fn is_repeated(
+        &mut self,
+        peer: PeerId,
+        account: AccountId,
+        id: TaskId,
+        key: Digest,
+    ) -> Result<bool, Refusal> {
+        if let Some((_, task)) = self.tasks.gamers().find(account, id) {
+            return if task.key == key { Ok(true) } else { Err(Refusal::IdReused) };
+        }
+        let Some(mirror) = self.gamers.account(account) else { return Ok(false) };
+        if let Some(finished) = mirror.finished(id) {
+            if finished.key != key {
+                return Err(Refusal::IdReused);
+            }
+            let finished = finished.clone();
+            self.send_done(peer, id, &finished);
+            return Ok(true);
+        }
+        if mirror.is_spent(id) { Err(Refusal::IdReused) } else { Ok(false) }
+    }
+
+    fn validate(&self, store: &mut BlobStore, submit: &mut Submit) -> Result<Valid, Refusal> {
+        let kind = self.settings.0.kinds.get(submit.kind).ok_or(Refusal::UnknownKind)?;
+        if kind.kernel_version() != submit.kernel_version {
+            return Err(Refusal::KernelVersion { ours: kind.kernel_version() });
+        }
+        let job = guarded(|| kind.decode(&submit.spec)).map_err(bad_spec)?.map_err(bad_spec)?;
+        for blob in std::mem::take(&mut submit.blobs) {
+            let blob = Blob::new(blob);
+            // Only what the spec asks for is kept: nobody fills the store with what no task refers to.
+            if job.blob_refs().contains(&blob.digest()) {
+                store.insert_blob(blob);
+            }
+        }
+        let blobs = store.resolve(job.blob_refs()).map_err(|missing| Refusal::BlobsMissing { missing })?;
+        let units = guarded(|| job.admit(&blobs)).map_err(bad_spec)?.map_err(bad_spec)?;
+        if units.0 > WORK_UNITS_PER_TASK_MAX {
+            return Err(bad_spec(SpecError::TooMuchWork { units: units.0, max: WORK_UNITS_PER_TASK_MAX }));
+        }
+        let price = self.settings.0.prices.price(submit.kind, units).ok_or(Refusal::UnknownKind)?;
+        Ok(Valid { job, blobs, units, price })
+    }
+
+    fn can_pay(&self, account: AccountId, price: Nanos, cap: Nanos) -> Result<(), Refusal> {
+        if price > cap {
+            return Err(Refusal::PriceAboveCap { price });
+        }
+        let available = self.gamers.account(account).map_or(Nanos::ZERO, |mirror| mirror.available());
+        if price > available {
+            return Err(Refusal::BalanceTooLow { available });
+        }
+        Ok(())
+    }
+
+    /// Whether someone is predicted to do it in time.
+    fn can_do(
+        &self,
+        admissions: &mut Admissions,
+        submit: &Submit,
+        valid: &Valid,
+        received_at: Micros,
+        deliver_by: Option<Micros>,
+        rtt: Duration,
+    ) -> Result<(), Refusal> {
+        let fallback = self.settings.0.fallback;
+        let by_worker = self.predict_worker(submit.kind, valid.units);
+        if by_worker.is_none() && fallback == Fallback::Refuse {
+            return Err(Refusal::NoWorker);
+        }
+        let Some(deliver_by) = deliver_by else { return Ok(()) };
+        let own =
+            (fallback == Fallback::Compute).then(|| self.own.predict(&self.pool, submit.kind, valid.units));
+        let Some(soonest) = by_worker.into_iter().chain(own).min() else { return Ok(()) };
+        let finish = Micros(self.now().0.saturating_add(Micros::from(soonest).0));
+        if finish <= deliver_by {
+            return Ok(());
+        }
+        admissions.predicted_late = admissions.predicted_late.wrapping_add(1);
+        if admissions.predicted_late.is_multiple_of(TRIED_ANYWAY) && self.now() < deliver_by {
+            return Ok(());
+        }
+        // From submission to delivery: both ways to the game, and what is predicted here.
+        let ways = Micros::from(rtt).0 as u32;
+        Err(Refusal::TooLate { predicted_us: finish.since(received_at).saturating_add(ways) })
+    }
+
+    /// When the best of the workers would be back; `None` if there is none. With nobody free the one that is
+    /// soonest done with what it has, which is too bright a view by what waits here already; the wait for a
+    /// lease is bounded by the deadline either way.
+    fn predict_worker(&self, kind: KindId, units: WorkUnits) -> Option<Duration> {
+        let predict =
+            |peer: PeerId| Some(self.workers.get(peer)?.predict(kind, units, rtt(&self.peers, peer)).finish);
+        let ready = self.workers.ready(kind);
+        if !ready.is_empty() {
+            // A handful in any order: the matcher will draw from them all.
+            return ready.iter().take(8).filter_map(|peer| predict(*peer)).min();
+        }
+        self.workers.offering(kind).take(8).filter_map(|(peer, _)| predict(peer)).min()
+    }
+
+    fn admit(
+        &mut self,
+        peer: PeerId,
+        account: AccountId,
+        received_at: Micros,
+        mut submit: Submit,
+        key: Digest,
+        valid: Valid,
+        deliver_by: Option<Micros>,
+    ) -> Result<(), Refusal> {
+        let no = self.tasks.gamers().number();
+        let spec: Arc<[u8]> = std::mem::take(&mut submit.spec).into();
+        let patient = deliver_by.is_none().then(|| {
+            let blobs = valid.blobs.iter().map(|blob| Arc::from(blob.bytes())).collect();
+            Box::new(PatientPayload { spec: Arc::clone(&spec), blobs })
+        });
+        self.record_admission(no, account, &submit, key, valid.units, valid.price, patient)?;
+        debug!(
+            target: "p2c2r_server::console", event = "task", task = no.0,
+            kind = self.settings.0.kinds.name(submit.kind),
+            gamer = self.gamers.session(peer).map_or("", |session| session.name.as_str()), "Task received"
+        );
+        self.tally.admitted += 1;
+        if let Some(session) = self.gamers.session_mut(peer) {
+            session.active_at = received_at;
+            self.busy.note(peer, &mut session.busy);
+        }
+        if let Some(mirror) = self.gamers.account_mut(account) {
+            mirror.hold(valid.price);
+            mirror.spend(submit.task);
+            mirror.tasks.insert(no);
+        }
+        let new = NewTask {
+            id: submit.task,
+            account,
+            gamer: Some(peer),
+            kind: submit.kind,
+            job: valid.job,
+            spec,
+            blobs: valid.blobs,
+            key,
+            units: valid.units,
+            price: valid.price,
+            received_at,
+            deliver_by,
+            attempts: 0,
+        };
+        self.tasks.gamers().admit(no, new);
+        self.wait(no);
+        Ok(())
+    }
+
+    fn record_admission(
+        &mut self,
+        no: TaskNo,
+        account: AccountId,
+        submit: &Submit,
+        key: Digest,
+        units: WorkUnits,
+        price: Nanos,
+        patient: Option<Box<PatientPayload>>,
+    ) -> Result<(), Refusal> {
+        let admission = Admission {
+            task: no,
+            gamer: account,
+            game_task: submit.task,
+            kind: submit.kind,
+            kernel_version: submit.kernel_version,
+            key,
+            units,
+            price,
+            price_list: self.settings.0.prices.version,
+            patient,
+        };
+        self.books.admit(admission).map_err(|_| Refusal::Full)
+    }
+
+    /// An equal task was done before: its outcome for the fee alone.
+    fn answer_from_cache(
+        &mut self,
+        peer: PeerId,
+        account: AccountId,
+        received_at: Micros,
+        submit: &Submit,
+        key: Digest,
+        valid: &Valid,
+        kept: crate::cache::Kept,
+    ) -> Result<(), Refusal> {
+        let fee = self.settings.0.prices.split(valid.price).fee;
+        self.can_pay(account, fee, submit.price_cap)?;
+        let no = self.tasks.gamers().number();
+        self.record_admission(no, account, submit, key, valid.units, fee, None)?;
+        let check = if kept.worker.is_some() { PassedCheck::Always } else { PassedCheck::Own };
+        self.books.append(Entry::TaskSettled(Settlement {
+            task: no,
+            source: Source::Cache,
+            pay: Nanos::ZERO,
+            fee,
+            check,
+            outcome: None,
+        }));
+        if let Some(mirror) = self.gamers.account_mut(account) {
+            mirror.spend(submit.task);
+            mirror.charge(fee);
+        }
+        self.tally.admitted += 1;
+        self.tally.from_cache += 1;
+        self.tally.revenue += fee;
+        self.tally.fee += fee;
+        let sent_at = self.now();
+        let receipt = Receipt {
+            price: fee,
+            units: valid.units,
+            price_list: self.settings.0.prices.version,
+            computed_by: ComputedBy::Cache(kept.worker.map(|(_, name)| name.to_string())),
+            check,
+            attempts: 0,
+            received_at,
+            sent_at,
+            stages: Stages { coordinator_queue_us: sent_at.since(received_at), ..Stages::default() },
+        };
+        let finished = Finished { key, outcome: kept.outcome, receipt, delivered: false };
+        self.deliver(account, Some(peer), submit.task, finished);
+        Ok(())
+    }
+}
+
+fn bad_spec(error: impl std::fmt::Display) -> Refusal {
+    let mut reason = error.to_string();
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+    Refusal::BadSpec { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_games_clock_is_believed_within_its_own_budget() {
+        let by = |sent, offset| deliver_by(Micros(10_000), Micros(sent), 5_000, offset, Duration::ZERO).0;
+        assert_eq!(by(1_000, Some(8_000)), 14_000, "sent at 9,000 on our clock");
+        assert_eq!(by(u64::MAX, Some(0)), 15_000, "from the future: as if it took no time");
+        assert_eq!(by(0, Some(0)), 10_000, "from long ago: no time is left");
+        assert_eq!(by(0, None), 15_000);
+        let far = deliver_by(Micros(10_000), Micros(0), 5_000, None, Duration::from_micros(2_000));
+        assert_eq!(far.0, 13_000, "a millisecond on either way is not ours to spend");
+    }
+
+    #[test]
+    fn reasons_are_cut_at_a_character() {
+        let Refusal::BadSpec { reason } = bad_spec("é".repeat(500)) else { panic!() };
+        assert_eq!(reason.len(), REASON_BYTES_MAX);
+        let Refusal::BadSpec { reason } = bad_spec(format!("a{}", "é".repeat(500))) else { panic!() };
+        assert_eq!(reason.len(), REASON_BYTES_MAX - 1);
+    }
+
+    #[test]
+    fn keys_differ_in_kind_version_and_spec() {
+        let base = task_key(KindId(1), 1, b"spec");
+        assert_eq!(base, task_key(KindId(1), 1, b"spec"));
+        for other in [(2, 1, &b"spec"[..]), (1, 2, b"spec"), (1, 1, b"spe")] {
+            assert_ne!(base, task_key(KindId(other.0), other.1, other.2));
+        }
+    }
+}

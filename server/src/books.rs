@@ -1,0 +1,72 @@
+//! The coordinator's end of the ledger: appends entries without waiting, and notices when recording fails.
+
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::Role;
+
+use crate::ledger::{
+    Account, AccountId, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, LedgerState, Totals,
+};
+
+/// The ledger, as the app's systems use it.
+#[derive(Resource)]
+pub struct Books {
+    ledger: Ledger,
+    appended: u64,
+    failed: bool,
+}
+
+impl Books {
+    /// The app's end of `ledger`.
+    pub fn new(ledger: Ledger) -> Self {
+        Self { ledger, appended: 0, failed: false }
+    }
+
+    /// Finds or creates an account. Waits for the disk: for joining, not for tasks.
+    pub fn open_account(&mut self, role: Role, name: &str) -> Result<Account, LedgerError> {
+        self.ledger.open_account(role, name)
+    }
+
+    /// Records that a task was admitted, if the ledger keeps up.
+    pub fn admit(&mut self, admission: Admission) -> Result<(), LedgerBusy> {
+        let result = self.ledger.append(Entry::TaskAdmitted(admission));
+        match result {
+            Ok(()) => self.appended += 1,
+            Err(LedgerBusy::Full) => {}
+            Err(LedgerBusy::Broken | LedgerBusy::Closed) => self.failed = true,
+        }
+        result
+    }
+
+    /// Records what becomes of an admitted task; for that there is always room.
+    pub fn append(&mut self, entry: Entry) {
+        match self.ledger.append(entry) {
+            Ok(()) => self.appended += 1,
+            Err(_) => self.failed = true,
+        }
+    }
+
+    /// Deletes the kept outcomes of a convicted worker.
+    pub fn forget_worker(&mut self, worker: AccountId) {
+        if self.ledger.forget_worker(worker).is_err() {
+            self.failed = true;
+        }
+    }
+
+    /// Whether recording has failed: nothing more may be admitted.
+    pub fn has_failed(&mut self) -> bool {
+        self.failed = self.failed || self.ledger.state() != LedgerState::Open;
+        self.failed
+    }
+
+    /// What was recorded since the last call, and whether that is everything appended so far.
+    pub fn drain_committed(&mut self) -> (Committed, bool) {
+        let committed = self.ledger.drain_committed();
+        let everything = committed.entries == self.appended;
+        (committed, everything)
+    }
+
+    /// The whole ledger in a few numbers.
+    pub fn totals(&self) -> Totals {
+        self.ledger.totals()
+    }
+}

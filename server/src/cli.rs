@@ -1,0 +1,223 @@
+//! The command line: flags, their environment variables, and the subcommands.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use p2c2r_protocol::Nanos;
+
+use crate::config::{Compute, Fallback, FileConfig, LogFormat, ServerConfig, pace_of};
+use crate::error::ServerError;
+
+/// The P2C2R coordinator: hands games' work to workers, checks every answer, keeps the money.
+#[derive(Debug, Parser)]
+#[command(name = "p2c2r-server", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do instead of running the coordinator.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Settings of the coordinator.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+/// What to do instead of running the coordinator.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look into the ledger.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// What to do with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Verify that the books balance and that nothing was changed; exit status 1 if not.
+    Check(LedgerArgs),
+    /// Print balances, fees and earnings.
+    Report(LedgerArgs),
+}
+
+/// Which ledger, and how to print.
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    /// The ledger's database file.
+    #[arg(long, env = "P2C2R_DB", default_value = "results.db")]
+    pub db: PathBuf,
+    /// For people, or for programs.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What to do with the settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether the settings are valid; exit status 2 if not.
+    Check(SettingsArgs),
+    /// Print the settings as a configuration file.
+    Show(SettingsArgs),
+}
+
+/// Settings: a flag wins over its environment variable, that over the file, that over the default.
+#[derive(Debug, Default, Args)]
+pub struct SettingsArgs {
+    /// Configuration file (TOML); `config show` prints one.
+    #[arg(long, env = "P2C2R_CONFIG", value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// UDP address to listen on; port 0 lets the system choose. [default: 127.0.0.1:8765]
+    #[arg(long, env = "P2C2R_LISTEN", value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// The ledger's database file. [default: results.db]
+    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
+    pub db: Option<PathBuf>,
+    /// What happens to a timely task that no worker can do in time. [default: compute]
+    #[arg(long, env = "P2C2R_FALLBACK", value_enum)]
+    pub fallback: Option<Fallback>,
+    /// Share of the answers that get the deep check as well, in per cent. [default: 5]
+    #[arg(long, env = "P2C2R_DEEP_CHECK_PERCENT", value_name = "PERCENT")]
+    pub deep_check_percent: Option<f64>,
+    /// Threads for own kernels and costly checks. [default: one per core]
+    #[arg(long, env = "P2C2R_COMPUTE_THREADS", value_name = "N")]
+    pub compute_threads: Option<usize>,
+    /// Own kernels that may wait for a thread. [default: 256]
+    #[arg(long, env = "P2C2R_COMPUTE_QUEUE", value_name = "N")]
+    pub compute_queue: Option<usize>,
+    /// Outcomes kept for reuse; 0 keeps none. [default: 16384]
+    #[arg(long, env = "P2C2R_CACHE_ENTRIES", value_name = "N")]
+    pub cache_entries: Option<usize>,
+    /// Nano-dollars granted once to every new gamer. [default: 1000000000]
+    #[arg(long, env = "P2C2R_OPENING_CREDIT_NANOS", value_name = "NANOS")]
+    pub opening_credit_nanos: Option<i64>,
+    /// Seconds for which a worker's earnings stay pending. [default: 3600]
+    #[arg(long, env = "P2C2R_FRAUD_WINDOW_SECONDS", value_name = "SECONDS")]
+    pub fraud_window_seconds: Option<u64>,
+    /// Bytes a second to each peer; 0 is no limit. [default: 0 on this machine]
+    #[arg(long, env = "P2C2R_BYTES_PER_SECOND", value_name = "BYTES")]
+    pub bytes_per_second: Option<u32>,
+    /// Peers at the same time. [default: 1024]
+    #[arg(long, env = "P2C2R_PEERS_MAX", value_name = "N")]
+    pub peers_max: Option<usize>,
+    /// Seconds between summary lines. [default: 10]
+    #[arg(long, env = "P2C2R_SUMMARY_SECONDS", value_name = "SECONDS")]
+    pub summary_seconds: Option<u64>,
+    /// Seed of the random draws that choose workers and checks. [default: from the clock]
+    #[arg(long, env = "P2C2R_SEED", value_name = "N")]
+    pub seed: Option<u64>,
+    /// Write the real address to this file once the coordinator listens.
+    #[arg(long, env = "P2C2R_READY_FILE", value_name = "PATH")]
+    pub ready_file: Option<PathBuf>,
+    /// What to log: off, error, warn, info, debug, trace, or a tracing filter. [default: info]
+    #[arg(long, env = "P2C2R_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How log lines look. [default: text]
+    #[arg(long, env = "P2C2R_LOG_FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+}
+
+impl SettingsArgs {
+    /// The settings, all four sources taken together and checked.
+    pub fn resolve(self) -> Result<ServerConfig, ServerError> {
+        // A worker that knew the draws would know which of its answers are checked deeply.
+        let mut config =
+            ServerConfig { seed: RandomState::new().build_hasher().finish(), ..ServerConfig::default() };
+        if let Some(path) = &self.config {
+            config.apply_file(FileConfig::read(path)?)?;
+        }
+        self.apply(&mut config);
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn apply(self, config: &mut ServerConfig) {
+        fn take<T>(slot: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *slot = value;
+            }
+        }
+        take(&mut config.listen, self.listen);
+        take(&mut config.db, self.db);
+        take(&mut config.fallback, self.fallback);
+        take(&mut config.deep_check_percent, self.deep_check_percent);
+        take(&mut config.compute, self.compute_threads.map(Compute::Threads));
+        take(&mut config.compute_queue_max, self.compute_queue);
+        take(&mut config.cache_entries_max, self.cache_entries);
+        take(&mut config.opening_credit, self.opening_credit_nanos.map(Nanos));
+        take(&mut config.fraud_window, self.fraud_window_seconds.map(Duration::from_secs));
+        take(&mut config.pace, self.bytes_per_second.map(pace_of));
+        take(&mut config.peers_max, self.peers_max);
+        take(&mut config.summary_every, self.summary_seconds.map(Duration::from_secs));
+        take(&mut config.seed, self.seed);
+        take(&mut config.ready_file, self.ready_file.map(Some));
+        take(&mut config.log, self.log);
+        take(&mut config.log_format, self.log_format);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.toml");
+        let text =
+            "db = \"file.db\"\nfallback = \"refuse\"\n[prices]\nversion = 7\nnanos_per_mega_unit.path = 5\n";
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let cli = Cli::try_parse_from(["p2c2r-server", "--config", path, "--db", "flag.db"]).unwrap();
+        let config = cli.settings.resolve().unwrap();
+        assert_eq!(config.db, PathBuf::from("flag.db"));
+        assert_eq!(config.fallback, Fallback::Refuse);
+        assert_eq!(config.prices.version, 7);
+        assert_eq!(config.prices.nanos_per_mega_unit[0].1, 5);
+        assert_eq!(config.listen.port(), 8765);
+    }
+
+    #[test]
+    fn what_config_show_prints_reads_back_the_same() {
+        let shown = toml::to_string(&ServerConfig::default().to_file()).unwrap();
+        let mut config = ServerConfig::default();
+        config.apply_file(toml::from_str(&shown).unwrap()).unwrap();
+        assert_eq!(toml::to_string(&config.to_file()).unwrap(), shown);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let refused = |text: &str| {
+            let mut config = ServerConfig::default();
+            let file = toml::from_str::<FileConfig>(text).map_err(|error| error.to_string())?;
+            config.apply_file(file).and_then(|()| config.validate()).map_err(|error| error.to_string())
+        };
+        for (text, expected) in [
+            ("listn = \"127.0.0.1:1\"", "listn"),
+            ("deep_check_percent = 101.0", "deep-check-percent"),
+            ("compute_threads = 0", "compute-threads"),
+            ("prices.nanos_per_mega_unit.juggling = 1", "juggling"),
+        ] {
+            let said = refused(text).unwrap_err();
+            assert!(said.contains(expected), "{said}");
+        }
+    }
+}

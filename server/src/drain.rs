@@ -1,0 +1,141 @@
+//! The orderly end: nothing new is admitted, what is in flight is finished or given up, and the app exits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bevy_app::AppExit;
+use bevy_ecs::message::MessageWriter;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use p2c2r_link::{NextWake, Waker};
+use p2c2r_protocol::{Micros, Role, TaskFailure, TaskNo};
+use tracing::{error, info};
+
+use crate::desk::Desk;
+
+/// What peers are told.
+pub const CLOSING: &str = "the coordinator is closing";
+/// How long farewells may take to be acknowledged: a few resends on a slow link.
+const FAREWELL_MAX: Duration = Duration::from_millis(500);
+/// Time between looks at what is still in flight.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Asks the coordinator to stop, from any thread: once to drain, twice to stop at once.
+#[derive(Resource, Clone, Default)]
+pub struct Shutdown {
+    requests: Arc<AtomicU32>,
+    waker: Waker,
+}
+
+impl Shutdown {
+    /// A handle that wakes the app by `waker`.
+    pub fn new(waker: Waker) -> Self {
+        Self { requests: Arc::default(), waker }
+    }
+
+    /// Asks for a drain, or for an immediate stop if a drain was asked for before.
+    pub fn request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.waker.wake();
+    }
+
+    fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
+/// How far the end has come.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drain {
+    /// Not begun.
+    #[default]
+    Open,
+    /// Tasks in flight are finished, until then at the latest.
+    Finishing {
+        /// When what is left is given up.
+        until: Micros,
+    },
+    /// Farewells are on their way, until then at the latest.
+    Parting {
+        /// When the app exits.
+        until: Micros,
+    },
+    /// The app has been told to exit.
+    Over,
+}
+
+impl Drain {
+    /// Whether nothing new is admitted.
+    pub fn is_closing(&self) -> bool {
+        *self != Self::Open
+    }
+}
+
+fn after(now: Micros, wait: Duration) -> Micros {
+    Micros(now.0.saturating_add(Micros::from(wait).0))
+}
+
+/// Moves the end along, once it was asked for or the ledger has failed.
+pub fn drain(
+    mut desk: Desk<'_>,
+    mut state: ResMut<'_, Drain>,
+    shutdown: Res<'_, Shutdown>,
+    mut next_wake: ResMut<'_, NextWake>,
+    mut exit: MessageWriter<'_, AppExit>,
+) {
+    let now = desk.now();
+    let requests = shutdown.requests();
+    if *state == Drain::Open {
+        let broken = desk.books.has_failed();
+        if requests == 0 && !broken {
+            return;
+        }
+        if broken {
+            error!("the ledger has stopped recording: closing");
+        } else {
+            info!(tasks = desk.tasks.len(), "closing: finishing what is in flight");
+        }
+        desk.tell_everyone_closing();
+        *state = Drain::Finishing { until: after(now, desk.settings.0.drain_limit) };
+    }
+    if let Drain::Finishing { until } = *state {
+        let timely = desk.tasks.timely();
+        if timely == 0 || now >= until || requests > 1 {
+            desk.give_up_timely();
+            *state = Drain::Parting { until: after(now, FAREWELL_MAX) };
+            next_wake.within(LOOK_EVERY);
+            return;
+        }
+    }
+    if let Drain::Parting { until } = *state {
+        let unsent = desk.peers.iter().any(|(_, stats)| stats.backlog_bytes > 0);
+        if !unsent || now >= until || requests > 1 {
+            *state = Drain::Over;
+            exit.write(if desk.books.has_failed() { AppExit::error() } else { AppExit::Success });
+            return;
+        }
+    }
+    if *state != Drain::Over {
+        next_wake.within(LOOK_EVERY);
+    }
+}
+
+impl Desk<'_> {
+    fn tell_everyone_closing(&mut self) {
+        let gamers: Vec<_> = self.gamers.peers().map(|peer| (peer, Role::Gamer)).collect();
+        let workers: Vec<_> = self.workers.peers().map(|peer| (peer, Role::Worker)).collect();
+        for (peer, role) in gamers.into_iter().chain(workers) {
+            self.tell_closing(peer, role);
+        }
+    }
+
+    /// Patient tasks stay open in the ledger, for the next start.
+    fn give_up_timely(&mut self) {
+        let mut left: Vec<TaskNo> = self.tasks.timely_tasks().collect();
+        left.sort_unstable();
+        for no in left {
+            self.fail(no, TaskFailure::Closing);
+        }
+    }
+}

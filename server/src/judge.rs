@@ -1,0 +1,229 @@
+//! What comes back from workers, and the verdict on it. Workers are strangers: every message may be late,
+//! repeated, forged or wrong, and none of that costs more than its own handling.
+//!
+//! Every outcome gets its kind's always-on check, and a random share the deep check as well. Small checks run
+//! at once: a hop to another thread and back costs 20 to 60 microseconds, more than such a check itself.
+//! Everything else runs on the compute pool.
+
+use bevy_ecs::message::Messages;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::ResMut;
+use p2c2r_link::FromPeer;
+use p2c2r_protocol::limits::REASON_BYTES_MAX;
+use p2c2r_protocol::{
+    Answer, Assign, Attempt, AttemptFailure, Digest, Micros, PassedCheck, PeerId, ServerToWorker, TaskNo,
+    VerdictNotice, WorkUnits, WorkerToServer,
+};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tracing::{debug, warn};
+
+use crate::compute::{self, Check, Checked, Finished};
+use crate::desk::Desk;
+use crate::ledger::Verdict;
+use crate::matcher::rtt;
+use crate::receipts::{Moments, WorkerTimes, worker_stages};
+use crate::registry::Worker;
+use crate::settle::Made;
+use crate::table::Phase;
+use crate::trust::Standing;
+
+/// Work units up to which the always-on check runs on the app's thread. The check is at most a few per cent of
+/// the kernel, so this is some 50 microseconds of checking at the most.
+pub const INLINE_UNITS_MAX: WorkUnits = WorkUnits(2_000);
+/// Work units up to which the deep check does: it may cost as much as the kernel.
+pub const INLINE_DEEP_UNITS_MAX: WorkUnits = WorkUnits(50);
+/// Bytes of an outcome up to which either does: what a hostile worker makes us decode is bounded by this.
+pub const INLINE_OUTCOME_BYTES_MAX: usize = 4 * 1024;
+
+/// Draws which answers are checked deeply, and where.
+#[derive(Resource)]
+pub struct Judge {
+    rng: SmallRng,
+    deep_share: f64,
+}
+
+impl Judge {
+    /// A judge that checks this many per cent of the answers deeply.
+    pub fn new(seed: u64, deep_check_percent: f64) -> Self {
+        // Another stream than the matcher's, which starts from the same seed.
+        Self { rng: SmallRng::seed_from_u64(seed ^ 0x6A75_6467_6521), deep_share: deep_check_percent / 100.0 }
+    }
+
+    fn draw(&mut self) -> Option<u64> {
+        (self.deep_share > 0.0 && self.rng.random_bool(self.deep_share.min(1.0))).then(|| self.rng.random())
+    }
+}
+
+/// Takes what workers say.
+pub fn hear_workers(
+    mut desk: Desk<'_>,
+    mut judge: ResMut<'_, Judge>,
+    mut messages: ResMut<'_, Messages<FromPeer<WorkerToServer>>>,
+) {
+    for FromPeer { peer, received_at, message } in messages.drain() {
+        if desk.workers.get(peer).is_none() {
+            continue;
+        }
+        match message {
+            WorkerToServer::Answer(answer) => desk.take_answer(&mut judge, peer, received_at, answer),
+            WorkerToServer::Ready(offer) => {
+                let kinds = desk.settings.0.kinds.clone();
+                debug!(worker = peer.0, slots = offer.slots, kernels = offer.kernels.len(), "worker ready");
+                desk.workers.offer(peer, offer, |kernel| {
+                    kinds.get(kernel.kind).is_some_and(|kind| kind.kernel_version() == kernel.version)
+                });
+            }
+            WorkerToServer::BlobsMissing { task, attempt, missing } => {
+                desk.send_blobs_again(peer, task, attempt, &missing);
+            }
+            WorkerToServer::Draining => {
+                debug!(worker = peer.0, "worker draining");
+                desk.workers.change(peer, |worker| worker.draining = true);
+            }
+        }
+    }
+}
+
+/// Takes what the compute pool has finished.
+pub fn collect_finished(mut desk: Desk<'_>) {
+    while let Some(finished) = desk.pool.next_finished() {
+        match finished {
+            Finished::Check(checked) => desk.verdict(checked),
+            Finished::Kernel(computed) => desk.computed(computed),
+        }
+    }
+}
+
+impl Desk<'_> {
+    fn take_answer(&mut self, judge: &mut Judge, worker: PeerId, received_at: Micros, answer: Answer) {
+        let (no, attempt) = (answer.task, answer.attempt);
+        let times = WorkerTimes::from(&answer);
+        let task = match self.tasks.workers().holds(no, attempt, worker) {
+            Ok(task) => task,
+            Err(stray) => {
+                debug!(task = no.0, attempt = attempt.0, worker = worker.0, ?stray, "not an answer");
+                self.tally.stray += 1;
+                self.workers.change(worker, |worker| worker.stray_answers += 1);
+                return;
+            }
+        };
+        let (kind, units) = (task.kind, task.units);
+        let Phase::Leased { account, since, .. } = task.phase() else { return };
+        let outcome = match answer.result {
+            Ok(outcome) => outcome,
+            Err(failure) => {
+                debug!(task = no.0, worker = worker.0, %failure, "attempt failed");
+                if failure == AttemptFailure::Overloaded {
+                    self.workers.change(worker, Worker::overloaded);
+                }
+                let may_try_again = failure == AttemptFailure::Overloaded;
+                self.attempt_over(no, attempt, worker, Verdict::Failed, may_try_again);
+                return;
+            }
+        };
+        let (job, blobs) = (task.job.clone(), task.blobs.clone());
+        let rtt = rtt(&self.peers, worker);
+        self.workers.change(worker, |worker| {
+            worker.measured(kind, units, Micros(received_at.0.saturating_sub(since.0)).into(), rtt);
+            worker.tasks.remove(&no);
+            worker.active_at = received_at;
+        });
+        if self.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
+            return;
+        }
+        let deadline = self.tasks.get(no).and_then(|task| task.deliver_by);
+        self.leases.schedule(&mut self.tasks, no, deadline);
+        let deep = judge.draw();
+        let inline = outcome.len() <= INLINE_OUTCOME_BYTES_MAX
+            && units <= if deep.is_some() { INLINE_DEEP_UNITS_MAX } else { INLINE_UNITS_MAX };
+        let outcome = outcome.into();
+        let check = Check { task: no, attempt, worker, account, times, kind, job, blobs, outcome, deep };
+        let checked = if inline { Some(compute::judge(check)) } else { self.pool.check(check) };
+        if let Some(checked) = checked {
+            self.verdict(checked);
+        }
+    }
+
+    /// The verdict is in. The evidence counts against the worker even if the task is over by now.
+    fn verdict(&mut self, checked: Checked) {
+        let Checked { check, verdict } = checked;
+        let (no, attempt) = (check.task, check.attempt);
+        if let Err(error) = verdict {
+            self.rejected(&check, error.to_string());
+            return;
+        }
+        let Some(task) = self.tasks.workers().accepted(no, attempt) else { return };
+        let Phase::Judging { worker, account, since, answered_at } = task.phase() else { return };
+        let moments =
+            Moments { received_at: task.received_at, assigned_at: since, answered_at, sent_at: self.now() };
+        let offset = self.peers.get(worker).and_then(|stats| stats.clock_offset_us);
+        let stages = worker_stages(moments, check.times, offset);
+        let passed = if check.deep.is_some() { PassedCheck::Deep } else { PassedCheck::Always };
+        self.finish(
+            no,
+            task,
+            check.outcome,
+            Made::ByWorker { worker, account, attempt, check: passed, stages },
+        );
+    }
+
+    fn rejected(&mut self, check: &Check, mut reason: String) {
+        let (no, attempt, worker) = (check.task, check.attempt, check.worker);
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        debug!(task = no.0, worker = worker.0, reason, "answer rejected");
+        self.tally.rejected += 1;
+        let notice = VerdictNotice {
+            task: no,
+            attempt,
+            earned: p2c2r_protocol::Nanos::ZERO,
+            rejected: Some(reason.clone()),
+        };
+        self.workers.change(worker, |worker| worker.books.note(notice));
+        if self.trust.rejected(check.account) == Standing::Quarantined {
+            self.quarantine(check);
+        }
+        self.attempt_over(no, attempt, worker, Verdict::Rejected { reason }, false);
+    }
+
+    /// The account gets no more work, and what it computed is not handed out again.
+    fn quarantine(&mut self, check: &Check) {
+        let forgotten = self.cache.forget_worker(check.account);
+        self.books.forget_worker(check.account);
+        for peer in self.workers.peers_of(check.account) {
+            self.workers.change(peer, |worker| worker.quarantined = true);
+            if let Some(worker) = self.workers.get(peer) {
+                warn!(
+                    worker = worker.name,
+                    forgotten, "answers failed their checks again: no more work for it"
+                );
+            }
+        }
+    }
+
+    /// The worker lacks blobs it was taken to have: it gets them, once per attempt, so that asking again and
+    /// again cannot make the coordinator send and send.
+    fn send_blobs_again(&mut self, peer: PeerId, no: TaskNo, attempt: Attempt, missing: &[Digest]) {
+        if self.tasks.workers().holds(no, attempt, peer).is_err() {
+            self.tally.stray += 1;
+            return;
+        }
+        self.workers.change(peer, |worker| worker.lacks_blobs(missing));
+        if !self.tasks.workers().may_resend_blobs(no) {
+            self.attempt_over(no, attempt, peer, Verdict::Failed, false);
+            return;
+        }
+        let now = self.now();
+        let Some(task) = self.tasks.get(no) else { return };
+        let blobs: Vec<_> = task.blobs.iter().map(|blob| blob.bytes().to_vec()).collect();
+        let known: Vec<_> = task.blobs.iter().map(|blob| (blob.digest(), blob.bytes().len())).collect();
+        let lease_us = task.timer().map_or(u32::MAX, |until| until.since(now));
+        let assign = Assign { task: no, attempt, kind: task.kind, lease_us, spec: task.spec.to_vec(), blobs };
+        self.workers.change(peer, |worker| {
+            for (digest, bytes) in known {
+                worker.sends_blob(digest, bytes);
+            }
+        });
+        self.tell_worker(peer, ServerToWorker::Assign(assign));
+    }
+}

@@ -1,0 +1,145 @@
+//! When a lease, or a wait for one, is over, and what then. Only this module expires leases.
+//!
+//! Every task has at most one moment at which something is due. The moments are kept in one heap; an entry
+//! counts only while it is still its task's moment, so moving one costs a push and no search.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use p2c2r_link::{LinkClock, NextWake};
+use p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX;
+use p2c2r_protocol::{Attempt, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo};
+use tracing::debug;
+
+use crate::config::Fallback;
+use crate::desk::Desk;
+use crate::ledger::{Entry, Verdict};
+use crate::registry::Prediction;
+use crate::table::{Phase, Task, TaskTable};
+
+/// The shortest lease. Shorter ones would be lost to a single packet sent again, which takes 70 ms.
+const LEASE_MIN: Duration = Duration::from_millis(100);
+/// The shortest lease of a patient task: nothing is gained by taking it away soon.
+const PATIENT_LEASE_MIN: Duration = Duration::from_secs(10);
+/// A lease is this many times the worst predicted finish.
+const LEASE_FACTOR: u32 = 2;
+/// Entries that no longer count which the heap may hold before it is swept.
+const SLACK: usize = 4_096;
+
+/// Moments at which something is due.
+#[derive(Resource, Default)]
+pub struct Leases {
+    moments: BinaryHeap<Reverse<(Micros, TaskNo)>>,
+}
+
+impl Leases {
+    /// From now on this is the task's one moment; `None` for no moment.
+    pub fn schedule(&mut self, tasks: &mut TaskTable, no: TaskNo, at: Option<Micros>) {
+        tasks.set_timer(no, at);
+        let Some(at) = at else { return };
+        if self.moments.len() > 2 * tasks.len() + SLACK {
+            self.moments
+                .retain(|Reverse((at, no))| tasks.get(*no).is_some_and(|task| task.timer() == Some(*at)));
+        }
+        self.moments.push(Reverse((at, no)));
+    }
+
+    /// The next task whose moment has come.
+    fn due(&mut self, tasks: &TaskTable, now: Micros) -> Option<TaskNo> {
+        while let Some(Reverse((at, no))) = self.moments.peek().copied() {
+            if at > now {
+                return None;
+            }
+            self.moments.pop();
+            if tasks.get(no).is_some_and(|task| task.timer() == Some(at)) {
+                return Some(no);
+            }
+        }
+        None
+    }
+
+    /// The next moment; it may no longer count, which costs an update for nothing and errs on the early side.
+    fn next(&self) -> Option<Micros> {
+        self.moments.peek().map(|Reverse((at, _))| *at)
+    }
+}
+
+/// When the lease of an attempt started `now` ends: when a healthy worker would be back at the latest, and in
+/// any case when the own kernel must start, or at the deadline.
+pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micros>, now: Micros) -> Micros {
+    let shortest = if task.deliver_by.is_some() { LEASE_MIN } else { PATIENT_LEASE_MIN };
+    let length = (prediction.finish_at_worst * LEASE_FACTOR).max(shortest);
+    let until = Micros(now.0.saturating_add(Micros::from(length).0));
+    wait_until.map_or(until, |latest| until.min(latest))
+}
+
+/// Ends leases and waits whose time has come.
+pub fn expire_leases(mut desk: Desk<'_>) {
+    let now = desk.now();
+    while let Some(no) = desk.leases.due(&desk.tasks, now) {
+        let Some(task) = desk.tasks.get(no) else { continue };
+        match task.phase() {
+            Phase::Leased { worker, .. } => {
+                let attempt = task.attempt();
+                debug!(task = no.0, attempt = attempt.0, "lease over");
+                desk.attempt_over(no, attempt, worker, Verdict::Expired, false);
+            }
+            Phase::Waiting if task.deliver_by.is_some_and(|deadline| deadline <= now) => {
+                desk.fail(no, TaskFailure::Late);
+            }
+            Phase::Waiting => desk.compute(no),
+            Phase::Judging { .. } | Phase::Computing { .. } => desk.fail(no, TaskFailure::Late),
+        }
+    }
+}
+
+/// Asks for an update at the next moment.
+pub fn wake_for_leases(
+    leases: Res<'_, Leases>,
+    clock: Res<'_, LinkClock>,
+    mut next_wake: ResMut<'_, NextWake>,
+) {
+    if let Some(next) = leases.next() {
+        next_wake.within(Duration::from_micros(next.0.saturating_sub(clock.now().0)));
+    }
+}
+
+impl Desk<'_> {
+    /// An attempt came to nothing: the worker is free of it, the books say why, and the task waits for another
+    /// worker, or has had its attempts.
+    pub fn attempt_over(
+        &mut self,
+        no: TaskNo,
+        attempt: Attempt,
+        worker: PeerId,
+        verdict: Verdict,
+        may_try_again: bool,
+    ) {
+        let kernel_failed = verdict == Verdict::Failed;
+        let revoke = verdict == Verdict::Expired;
+        let Some(task) = self.tasks.workers().failed(no, attempt, may_try_again) else { return };
+        let (attempts, may_compute) = (task.attempts(), task.deliver_by.is_some());
+        self.books.append(Entry::AttemptEnded { task: no, attempt, verdict });
+        self.workers.change(worker, |worker| worker.tasks.remove(&no));
+        if revoke {
+            self.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
+        }
+        self.tally.repeated += 1;
+        if attempts < ATTEMPTS_PER_TASK_MAX {
+            self.wait(no);
+        } else if may_compute && self.settings.0.fallback == Fallback::Compute {
+            self.compute(no);
+        } else {
+            self.fail(no, if kernel_failed { TaskFailure::KernelFailed } else { TaskFailure::NoWorker });
+        }
+    }
+
+    /// The task waits from now on, until the own kernel must start or its deadline.
+    pub fn wait(&mut self, no: TaskNo) {
+        let Some(until) = self.tasks.get(no).map(|task| self.wait_until(task)) else { return };
+        self.leases.schedule(&mut self.tasks, no, until);
+    }
+}

@@ -1,0 +1,105 @@
+//! The program `p2c2r-server`: reads the command line, builds the coordinator, runs it.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use bevy_app::AppExit;
+use clap::Parser;
+use p2c2r_link::{EventDrivenPlugin, ServerTransport, bind_server};
+use p2c2r_server::cli::{Cli, Command, ConfigCommand, LedgerArgs, LedgerCommand, ReportFormat};
+use p2c2r_server::ledger::{self, Ledger};
+use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, guard};
+use tracing::info;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        None => cli.settings.resolve().and_then(run),
+        Some(Command::Config(ConfigCommand::Check(settings))) => settings.resolve().map(|config| {
+            say(&format!("the settings are valid: {config:?}"));
+            ExitCode::SUCCESS
+        }),
+        Some(Command::Config(ConfigCommand::Show(settings))) => settings.resolve().and_then(show),
+        Some(Command::Ledger(LedgerCommand::Check(args))) => check(&args),
+        Some(Command::Ledger(LedgerCommand::Report(args))) => report(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("p2c2r-server: {error}");
+        ExitCode::from(error.exit_code())
+    })
+}
+
+/// Prints a line; a reader that has gone is no reason to fail.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
+    console::start_logging(&config)?;
+    guard::quieten_guarded_panics();
+    let socket = bind_server(config.listen)?;
+    let address =
+        socket.local_addr().map_err(|error| ServerError::Address { asked: config.listen, error })?;
+    let ready_file = config.ready_file.clone();
+    let mut app = build_app(config.clone(), ServerTransport::Udp(socket))?;
+    app.add_plugins(EventDrivenPlugin);
+    let shutdown = app.world().resource::<Shutdown>().clone();
+    let ledger = app.world().resource::<Ledger>().clone();
+    ctrlc::set_handler(move || shutdown.request())?;
+    console::greet(address, &config);
+    if let Some(path) = &ready_file {
+        write_ready_file(path, address)
+            .map_err(|error| ServerError::ReadyFile { path: path.clone(), error })?;
+    }
+    let exit = app.run();
+    let closed = ledger.close()?;
+    info!(
+        target: console::TARGET, event = "closed", tasks = closed.totals.tasks_done,
+        revenue_nanos = closed.totals.revenue.0, fee_nanos = closed.totals.fee.0,
+        "Closed: {} tasks done in all, revenue {} (coordinator fee {}), the books balance",
+        closed.totals.tasks_done, closed.totals.revenue, closed.totals.fee
+    );
+    Ok(match exit {
+        AppExit::Success => ExitCode::SUCCESS,
+        AppExit::Error(code) => ExitCode::from(code.get()),
+    })
+}
+
+/// Written under another name and moved, so that whoever waits for the file never reads half of it.
+fn write_ready_file(path: &Path, address: SocketAddr) -> std::io::Result<()> {
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, format!("{address}\n"))?;
+    std::fs::rename(&partial, path)
+}
+
+fn show(config: ServerConfig) -> Result<ExitCode, ServerError> {
+    let text = toml::to_string(&config.to_file())
+        .map_err(|error| ServerError::Config(format!("the settings cannot be written as TOML: {error}")))?;
+    say(text.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
+    let report = ledger::check(&args.db)?;
+    match args.format {
+        ReportFormat::Text => say(&report.to_string()),
+        ReportFormat::Json => say(&json(&report)?),
+    }
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn report(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
+    let report = ledger::report(&args.db)?;
+    match args.format {
+        ReportFormat::Text => say(&report.to_string()),
+        ReportFormat::Json => say(&json(&report)?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, ServerError> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| ServerError::Config(format!("the report cannot be written as JSON: {error}")))
+}
