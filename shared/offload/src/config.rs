@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::link_names::{ClientTransport, Impairment, Pace, Reconnect};
+use p2c2r_link::{ClientTransport, Impairment, Pace, Reconnect};
 use p2c2r_protocol::Nanos;
 use p2c2r_tasks::KindRegistry;
 

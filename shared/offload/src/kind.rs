@@ -13,6 +13,7 @@ use p2c2r_tasks::TaskKind;
 
 use crate::inbox::Inbox;
 use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
+use crate::totals::OffloadTotals;
 use crate::work::{AnyOutcome, decode_outcome};
 use crate::{Offloading, diagnostics};
 
@@ -61,7 +62,8 @@ impl OffloadAppExt for App {
     fn add_offload_kind<K: TaskKind>(&mut self, settings: KindSettings) -> &mut Self {
         self.add_message::<Offloaded<K>>().add_message::<OffloadFailed<K>>();
         diagnostics::register_kind(self, K::NAME);
-        self.init_resource::<Inbox>().init_resource::<KindTable>();
+        self.init_resource::<Inbox>().init_resource::<KindTable>().init_resource::<OffloadTotals>();
+        self.world_mut().resource_mut::<OffloadTotals>().kinds.entry(K::NAME).or_default();
         self.world_mut().resource_mut::<Inbox>().kinds.push(K::ID);
         let mut table = self.world_mut().resource_mut::<KindTable>();
         assert!(

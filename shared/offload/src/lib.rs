@@ -1,21 +1,30 @@
 //! The Bevy plugin with which a game offloads heavy work through P2C2R.
 
-pub mod account;
-pub mod config;
+mod account;
+mod config;
+mod desk;
 pub mod diagnostics;
-pub mod histogram;
+mod estimate;
+mod histogram;
 mod inbox;
 mod kind;
-mod link_names;
+mod known_blobs;
+mod ladder;
 mod offloading;
 mod outcome;
 mod plugin;
+mod pool;
+mod publish;
+mod receipt;
+mod spending;
 mod switch;
-pub mod totals;
+mod totals;
+mod window;
 mod work;
 
 pub use account::OffloadAccount;
 pub use config::{LocalCompute, OffloadConfig};
+pub use histogram::{Histogram, Percentiles};
 pub use kind::{KindSettings, OffloadAppExt, OnLate};
 pub use offloading::{OffloadCommandsExt, Offloading};
 pub use outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
@@ -35,3 +44,6 @@ pub mod prelude {
     pub use crate::totals::OffloadTotals;
     pub use p2c2r_tasks::{Blob, Blobs, TaskKind};
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,10 +33,22 @@ pub struct Offloading<K: TaskKind> {
 /// What a task may have of its own; what is absent comes from the kind's settings.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TaskOptions {
-    pub deadline: Option<Option<Duration>>,
+    pub deadline: OwnDeadline,
     pub price_cap: Option<Nanos>,
     pub late: Option<OnLate>,
     pub spawned: bool,
+}
+
+/// A task's own deadline.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum OwnDeadline {
+    /// That of its kind.
+    #[default]
+    OfKind,
+    /// This one.
+    After(Duration),
+    /// None: a patient task.
+    Never,
 }
 
 impl<K: TaskKind> Offloading<K> {
@@ -52,14 +64,14 @@ impl<K: TaskKind> Offloading<K> {
     /// Sets this task's own deadline, from the frame that inserts it.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.options.deadline = Some(Some(deadline));
+        self.options.deadline = OwnDeadline::After(deadline);
         self
     }
 
     /// Makes this a patient task: it has no deadline and waits for the coordinator as long as it takes.
     #[must_use]
     pub fn patient(mut self) -> Self {
-        self.options.deadline = Some(None);
+        self.options.deadline = OwnDeadline::Never;
         self
     }
 

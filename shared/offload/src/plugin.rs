@@ -1,21 +1,33 @@
 //! The plugin: what it adds to an app, in which schedules, in which order.
 
-use bevy_app::{App, Last, Plugin, PostUpdate, PreUpdate};
+use bevy_app::{App, AppExit, Last, Plugin, PostUpdate, PreUpdate};
+use bevy_ecs::change_detection::DetectChanges;
+use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
-use bevy_ecs::system::{Commands, ResMut};
+use bevy_ecs::system::{Commands, Res, ResMut};
+use bevy_ecs::world::World;
 use bevy_time::TimePlugin;
+use p2c2r_link::{
+    ClientLink, ClientLinkConfig, ClientLinkPlugin, FromServer, GameSide, LinkDown, LinkStatus, LinkSystems,
+    LinkUp, ToServer,
+};
+use p2c2r_protocol::{GameToServer, ServerToGame};
 
 use crate::account::OffloadAccount;
 use crate::config::OffloadConfig;
+use crate::desk::Desk;
 use crate::diagnostics;
 use crate::inbox::Inbox;
 use crate::kind::{KindTable, Spent};
+use crate::ladder::Ladder;
+use crate::publish::publish;
 use crate::switch::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
 use crate::totals::OffloadTotals;
+use crate::window::Windows;
 
 /// Lets a game offload tasks. Add kinds with
-/// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind); needs nothing but what
-/// `MinimalPlugins` has, and adds Bevy's time plugin if it is absent.
+/// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind); needs nothing but what `MinimalPlugins`
+/// has, and adds Bevy's time plugin if it is absent.
 #[derive(Default)]
 pub struct OffloadPlugin {
     /// How it is set up.
@@ -25,16 +37,17 @@ pub struct OffloadPlugin {
 /// When the plugin works; order your own systems by these.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OffloadSystems {
-    /// `PreUpdate`, after the link has received: outcomes from the coordinator are delivered.
+    /// `PreUpdate`, after [`LinkSystems::Receive`]: outcomes from the coordinator are delivered, as events
+    /// and messages.
     Receive,
     /// `PreUpdate`, after [`OffloadSystems::Receive`]: finished local outcomes are delivered, and local
-    /// compute is started for tasks that can wait no longer. Both sets' events and messages are there for
-    /// all of `Update`.
+    /// compute is started for tasks that can wait no longer. A game's systems in `Update` see what both sets
+    /// deliver.
     Fallback,
-    /// `PostUpdate`, before the link sends: tasks asked for in this frame go out, tasks taken back are
-    /// cancelled.
+    /// `PostUpdate`, before [`LinkSystems::Send`]: what a game asked for or took back in this frame goes out.
     Dispatch,
-    /// `PostUpdate`, after [`OffloadSystems::Dispatch`]: diagnostics are written, twice a second.
+    /// `PostUpdate`, after [`OffloadSystems::Dispatch`]: diagnostics are written, twice a second, for the HUD
+    /// of the frames that follow.
     Diagnostics,
 }
 
@@ -43,18 +56,159 @@ impl Plugin for OffloadPlugin {
         if !app.is_plugin_added::<TimePlugin>() {
             app.add_plugins(TimePlugin);
         }
-        app.init_resource::<Inbox>()
+        if let Some(transport) = &self.config.link {
+            app.add_plugins(ClientLinkPlugin::<GameSide>::new(ClientLinkConfig {
+                transport: transport.clone(),
+                identity: self.config.kinds.identity(),
+                name: self.config.name.clone(),
+                pace: self.config.pace,
+                impair: self.config.impair,
+                reconnect: self.config.reconnect,
+            }));
+        }
+        app.add_message::<AppExit>()
+            .add_message::<LinkUp>()
+            .add_message::<LinkDown>()
+            .add_message::<FromServer<ServerToGame>>()
+            .add_message::<ToServer<GameToServer>>()
+            .init_resource::<Inbox>()
             .init_resource::<KindTable>()
             .init_resource::<Spent>()
+            .init_resource::<Windows>()
             .init_resource::<OffloadSwitch>()
             .init_resource::<OffloadAccount>()
             .init_resource::<OffloadTotals>()
-            .insert_resource(OffloadState { mode: OffloadMode::Local(LocalReason::NoCoordinator) });
+            .insert_resource(OffloadState { mode: OffloadMode::Local(LocalReason::NoCoordinator) })
+            .insert_resource(Ladder::new(&self.config));
         diagnostics::register_shared(app);
-        app.configure_sets(PreUpdate, (OffloadSystems::Receive, OffloadSystems::Fallback).chain())
-            .configure_sets(PostUpdate, (OffloadSystems::Dispatch, OffloadSystems::Diagnostics).chain())
-            .add_systems(Last, despawn_spent);
+        app.configure_sets(
+            PreUpdate,
+            (OffloadSystems::Receive, OffloadSystems::Fallback).chain().after(LinkSystems::Receive),
+        )
+        .configure_sets(
+            PostUpdate,
+            (OffloadSystems::Dispatch.before(LinkSystems::Send), OffloadSystems::Diagnostics).chain(),
+        )
+        .add_systems(
+            PreUpdate,
+            (receive.in_set(OffloadSystems::Receive), fall_back.in_set(OffloadSystems::Fallback)),
+        )
+        .add_systems(
+            PostUpdate,
+            (dispatch.in_set(OffloadSystems::Dispatch), publish.in_set(OffloadSystems::Diagnostics)),
+        )
+        .add_systems(Last, despawn_spent);
     }
+
+    fn finish(&self, app: &mut App) {
+        if self.config.link.is_none() {
+            return;
+        }
+        for kind in &app.world().resource::<KindTable>().kinds {
+            let shared = self.config.kinds.get(kind.id);
+            assert!(
+                shared.is_some_and(|shared| shared.kernel_version() == kind.kernel_version),
+                "kind `{0}` version {1} is offloaded but not in OffloadConfig::kinds, the list that coordinator \
+                 and workers share: kinds: KindRegistry::builtin().with::<…>()",
+                kind.name,
+                kind.kernel_version
+            );
+        }
+    }
+}
+
+/// Takes in what the coordinator said.
+fn receive(
+    mut ladder: ResMut<'_, Ladder>,
+    mut desk: Desk<'_>,
+    mut inbox: ResMut<'_, Inbox>,
+    mut messages: ResMut<'_, Messages<FromServer<ServerToGame>>>,
+    mut downs: MessageReader<'_, '_, LinkDown>,
+    link: Option<Res<'_, ClientLink>>,
+    mut commands: Commands<'_, '_>,
+) {
+    let intents = inbox.take();
+    ladder.take_in(&mut desk, intents);
+    let connected = link.as_ref().is_none_or(|link| *link.status() == LinkStatus::Connected);
+    let offset = link.as_ref().and_then(|link| link.stats().clock_offset_us);
+    // Answers first, since a connection that is lost in this update may have brought some; what concerns
+    // the connection last, since it may have been made again in this update.
+    let mut control = Vec::new();
+    for FromServer { message, .. } in messages.drain() {
+        match message {
+            ServerToGame::Welcome(_) | ServerToGame::Statement(_) | ServerToGame::Closing { .. } => {
+                control.push(message);
+            }
+            _ => ladder.hear(&mut desk, message, offset),
+        }
+    }
+    if let Some(LinkDown { reason }) = downs.read().last() {
+        ladder.lose_link(&mut desk, reason.clone());
+    }
+    if connected {
+        for message in control {
+            ladder.hear(&mut desk, message, offset);
+        }
+    }
+    deliver(&mut ladder, &desk, &mut commands);
+}
+
+/// Takes in what local compute has finished, and starts it where time is running out.
+fn fall_back(mut ladder: ResMut<'_, Ladder>, mut desk: Desk<'_>, mut commands: Commands<'_, '_>) {
+    ladder.note_frame(desk.time.delta());
+    ladder.collect(&mut desk);
+    ladder.climb(&mut desk);
+    deliver(&mut ladder, &desk, &mut commands);
+}
+
+/// Sends what the game asked for and took back in this frame.
+fn dispatch(
+    mut ladder: ResMut<'_, Ladder>,
+    mut desk: Desk<'_>,
+    mut inbox: ResMut<'_, Inbox>,
+    mut state: ResMut<'_, OffloadState>,
+    link: Option<ResMut<'_, ClientLink>>,
+    mut to_server: MessageWriter<'_, ToServer<GameToServer>>,
+    mut exits: MessageReader<'_, '_, AppExit>,
+) {
+    let intents = inbox.take();
+    ladder.take_in(&mut desk, intents);
+    if desk.switch.is_changed() {
+        ladder.recall(&mut desk);
+    }
+    ladder.send_waiting(&mut desk);
+    ladder.climb(&mut desk);
+    to_server.write_batch(ladder.outgoing.drain(..).map(ToServer));
+    if exits.read().next().is_some() {
+        to_server.write(ToServer(GameToServer::Leaving));
+    }
+    if let Some(mut link) = link {
+        link.mark_busy(ladder.is_busy());
+        match link.status() {
+            LinkStatus::Refused { reason } => ladder.note_link(reason),
+            LinkStatus::Connecting => ladder.note_link("connecting"),
+            LinkStatus::Offline | LinkStatus::Connected => {}
+        }
+    }
+    desk.account.reserved = ladder.reserved();
+    let mode = ladder.mode(&desk);
+    if state.mode != mode {
+        state.mode = mode;
+    }
+}
+
+/// Hands tasks' ends to their entities once the system is through with the ladder.
+fn deliver(ladder: &mut Ladder, desk: &Desk<'_>, commands: &mut Commands<'_, '_>) {
+    if ladder.deliveries.is_empty() {
+        return;
+    }
+    let deliveries: Vec<_> =
+        ladder.deliveries.drain(..).map(|delivery| (desk.kind(delivery.kind).deliver, delivery)).collect();
+    commands.queue(move |world: &mut World| {
+        for (deliver, delivery) in deliveries {
+            deliver(world, delivery);
+        }
+    });
 }
 
 /// Despawns the entities that existed for a task which ended in this frame.

@@ -1,0 +1,44 @@
+//! What the ladder works with beside its own table: the time, the kinds, the switch and the books.
+
+use bevy_ecs::system::{Res, ResMut, SystemParam};
+use bevy_time::{Real, Time};
+use p2c2r_protocol::Micros;
+
+use crate::account::OffloadAccount;
+use crate::kind::{Kind, KindTable};
+use crate::switch::OffloadSwitch;
+use crate::totals::{KindTotals, OffloadTotals};
+use crate::window::Windows;
+
+/// One update's view of the app.
+#[derive(SystemParam)]
+pub(crate) struct Desk<'w> {
+    pub time: Res<'w, Time<Real>>,
+    kinds: Res<'w, KindTable>,
+    pub switch: Res<'w, OffloadSwitch>,
+    pub totals: ResMut<'w, OffloadTotals>,
+    pub account: ResMut<'w, OffloadAccount>,
+    pub windows: ResMut<'w, Windows>,
+}
+
+impl Desk<'_> {
+    /// The time of this update; the link stamps its messages with the same.
+    pub fn now(&self) -> Micros {
+        self.time.elapsed().into()
+    }
+
+    /// A registered kind.
+    pub fn kind(&self, kind: usize) -> Kind {
+        self.kinds.kinds[kind]
+    }
+
+    /// How many kinds are registered.
+    pub fn kinds(&self) -> usize {
+        self.kinds.kinds.len()
+    }
+
+    /// Its counts.
+    pub fn totals_of(&mut self, kind: usize) -> &mut KindTotals {
+        self.totals.kinds.entry(self.kinds.kinds[kind].name).or_default()
+    }
+}

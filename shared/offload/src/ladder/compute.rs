@@ -1,0 +1,160 @@
+//! Local compute, and the moment it starts.
+
+use std::time::Duration;
+
+use p2c2r_protocol::{Micros, TaskId};
+use tracing::error;
+
+use super::{Ladder, Local, Remote, Task};
+use crate::desk::Desk;
+use crate::estimate::ComputeEstimate;
+use crate::kind::{End, OnLate};
+use crate::outcome::{FailReason, Place};
+use crate::pool::{Finished, Job};
+
+/// Bounds on the frame length the ladder reckons with: a stalled frame must not start everything at once.
+const FRAME_MAX: Duration = Duration::from_millis(50);
+
+impl Ladder {
+    /// Queues a task for local compute, unless it is there already or failed there.
+    pub(super) fn start_local(&mut self, desk: &mut Desk<'_>, id: TaskId) {
+        let Some(task) = self.tasks.get(&id).filter(|task| task.is_open()) else { return };
+        match &task.local {
+            Local::Running => return,
+            Local::Failed(reason) => {
+                if matches!(task.remote, Remote::Over) {
+                    let reason = FailReason::Kernel(reason.clone());
+                    self.fail(desk, id, reason);
+                }
+                return;
+            }
+            Local::Idle => {}
+        }
+        if self.pool.waiting() >= self.local_queue_max {
+            if !task.is_sent() {
+                self.fail(desk, id, FailReason::Overloaded);
+            }
+            return;
+        }
+        // A task that has not been sent by now would only be computed twice.
+        self.unqueue(id);
+        let turn = self.turn(id);
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        task.local = Local::Running;
+        let job = Job {
+            task: id,
+            kind: task.kind,
+            units: task.units,
+            work: task.work.clone(),
+            expected: expected(&self.estimates, task),
+            pushed_at: desk.now(),
+        };
+        self.pool.push(turn, job);
+    }
+
+    /// The coordinator will not do it: local compute, or the end for a task that is to be dropped.
+    pub(super) fn rescue(&mut self, desk: &mut Desk<'_>, id: TaskId, reason: FailReason) {
+        let Some(task) = self.tasks.get(&id).filter(|task| task.is_open()) else { return };
+        let drop = task.late == OnLate::Drop && !task.recalled && matches!(task.local, Local::Idle);
+        if drop {
+            self.fail(desk, id, reason);
+        } else {
+            self.start_local(desk, id);
+        }
+    }
+
+    /// Takes in what local compute has finished.
+    pub fn collect(&mut self, desk: &mut Desk<'_>) {
+        let now = desk.now();
+        for Finished { task: id, kind, units, result, took } in self.pool.poll(now) {
+            if result.is_ok() {
+                self.estimates.resize(self.estimates.len().max(kind + 1), ComputeEstimate::default());
+                self.estimates[kind].record(units, took);
+            }
+            let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else {
+                desk.totals_of(kind).wasted += 1;
+                continue;
+            };
+            match result {
+                Ok(outcome) => {
+                    let late = task.deadline.is_some_and(|deadline| now > deadline);
+                    self.end(desk, id, End::Done { outcome, place: Place::Local, receipt: None, late });
+                }
+                Err(reason) => {
+                    error!(kind = desk.kind(kind).name, task = id.0, %reason, "a kernel failed locally");
+                    task.local = Local::Failed(reason.clone());
+                    if matches!(task.remote, Remote::Over) {
+                        self.fail(desk, id, FailReason::Kernel(reason));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves every task to the rung its deadline asks for.
+    pub fn climb(&mut self, desk: &mut Desk<'_>) {
+        let now = desk.now();
+        let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+        for id in ids {
+            let Some(task) = self.tasks.get_mut(&id) else { continue };
+            if let Some(until) = task.ended {
+                if now >= until {
+                    // The coordinator never said its last word; what it says now is counted as stray.
+                    self.close_remote(id);
+                }
+                continue;
+            }
+            if task.deadline.is_some_and(|deadline| now > deadline) && !task.overdue {
+                task.overdue = true;
+                desk.totals_of(task.kind).late += 1;
+            }
+            if task.overdue {
+                self.pass_deadline(desk, id);
+            }
+            let due = self.tasks.get(&id).is_some_and(|task| task.is_open() && self.is_local_due(task, now));
+            if due {
+                self.start_local(desk, id);
+            }
+        }
+    }
+
+    /// Keeps the frame length that the ladder reckons with: the longest of the recent ones.
+    pub fn note_frame(&mut self, delta: Duration) {
+        self.frame = delta.min(FRAME_MAX).max(self.frame * 15 / 16);
+    }
+
+    fn pass_deadline(&mut self, desk: &mut Desk<'_>, id: TaskId) {
+        let turn = self.turn(id);
+        let Some(task) = self.tasks.get(&id) else { return };
+        let reason = match (&task.local, task.late) {
+            (Local::Failed(reason), _) => FailReason::Kernel(reason.clone()),
+            (Local::Idle, OnLate::Drop) => FailReason::Late,
+            // What waits in the queue is dropped, so that a slow computer does not work off ever older
+            // tasks; what is being computed is delivered late.
+            (Local::Running, OnLate::Drop) if self.pool.cancel(turn) => FailReason::Late,
+            _ => return,
+        };
+        self.fail(desk, id, reason);
+    }
+
+    /// Whether waiting one more frame for the coordinator would make the local outcome late.
+    ///
+    /// A task that local compute could not have finished in time from the start gets all its time at the
+    /// coordinator, and local compute only then: better late than computed twice every time.
+    fn is_local_due(&self, task: &Task, now: Micros) -> bool {
+        let (Some(deadline), Local::Idle, OnLate::ComputeLocally) = (task.deadline, &task.local, task.late)
+        else {
+            return false;
+        };
+        let (now, deadline) = (Duration::from(now), Duration::from(deadline));
+        let expected = expected(&self.estimates, task) + self.frame;
+        if Duration::from(task.submitted_at) + expected > deadline {
+            return now >= deadline;
+        }
+        now + self.pool.backlog() + expected + self.frame > deadline
+    }
+}
+
+fn expected(estimates: &[ComputeEstimate], task: &Task) -> Duration {
+    estimates.get(task.kind).copied().unwrap_or_default().predict(task.units)
+}

@@ -1,0 +1,295 @@
+//! The deadline ladder: every task's way from the coordinator to this computer, ended exactly once.
+//!
+//! A task starts at the coordinator if it may. If the coordinator refuses, fails or disappears, local compute
+//! starts at once; if it merely keeps silent, local compute starts at the last moment at which it would still
+//! meet the deadline. Whichever outcome comes first ends the task; the other is counted and ignored. An ended
+//! task stays in the table until the coordinator has had its last word on it, because that word may cost.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `routing` | who may go to the coordinator, and sending |
+//! | `answers` | what the coordinator says |
+//! | `compute` | local compute, and the moment it starts |
+//! | `ending` | the one place where tasks end |
+
+mod answers;
+mod compute;
+mod ending;
+mod routing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::limits::DEADLINE_US_MAX;
+use p2c2r_protocol::{GameToServer, Micros, Nanos, PriceList, TaskId, WorkUnits};
+
+use crate::config::OffloadConfig;
+use crate::desk::Desk;
+use crate::estimate::ComputeEstimate;
+use crate::inbox::{Intent, Submission};
+use crate::kind::{Delivery, OnLate};
+use crate::known_blobs::KnownBlobs;
+use crate::offloading::OwnDeadline;
+use crate::outcome::FailReason;
+use crate::pool::{LocalPool, Turn};
+use crate::spending::Spending;
+use crate::switch::{LocalReason, OffloadMode};
+use crate::work::AnyWork;
+
+/// One task from submission to the last word on it.
+struct Task {
+    kind: usize,
+    entity: Entity,
+    work: Arc<dyn AnyWork>,
+    units: WorkUnits,
+    submitted_at: Micros,
+    /// `None` for a patient task.
+    deadline: Option<Micros>,
+    price_cap: Nanos,
+    late: OnLate,
+    remote: Remote,
+    local: Local,
+    /// The coordinator has been told that the outcome is no longer wanted.
+    recalled: bool,
+    /// The deadline passed without an outcome, and that has been counted.
+    overdue: bool,
+    /// Set when the task has ended: until when the coordinator's last word is awaited.
+    ended: Option<Micros>,
+}
+
+impl Task {
+    fn is_open(&self) -> bool {
+        self.ended.is_none()
+    }
+
+    fn is_sent(&self) -> bool {
+        matches!(self.remote, Remote::Sent { .. })
+    }
+}
+
+/// How a task stands with the coordinator.
+enum Remote {
+    /// Waits to be sent, after so many requests for missing blobs.
+    Waiting { resends: u8 },
+    /// Was sent.
+    Sent { at: Micros, reserved: Nanos, resends: u8 },
+    /// Nothing is expected any more, or ever was.
+    Over,
+}
+
+/// How a task stands with local compute.
+enum Local {
+    Idle,
+    Running,
+    Failed(String),
+}
+
+/// What is known of the connection and whoever is at its other end.
+struct Session {
+    /// `None` until the coordinator has said welcome.
+    prices: Option<PriceList>,
+    /// Why there is no connection.
+    down: String,
+    /// Set once the coordinator stops taking tasks.
+    closing: Option<String>,
+    /// What the account had left when the coordinator last refused a task for its balance.
+    balance: Option<Nanos>,
+    /// Workers at the last statement.
+    workers: u32,
+    known_blobs: KnownBlobs,
+}
+
+/// Whether the coordinator is worth asking for one kind.
+#[derive(Clone, Copy, Default)]
+struct Gate {
+    /// It does not have this kernel; asking again on this connection is pointless.
+    unsupported: bool,
+    /// It has no capacity; asking again before this time would only cost a round trip.
+    paused_until: Micros,
+}
+
+/// The table of tasks and all that moves them.
+#[derive(Resource)]
+pub(crate) struct Ladder {
+    tasks: BTreeMap<TaskId, Task>,
+    /// Tasks to be sent, nearest deadline first.
+    unsent: BTreeSet<Turn>,
+    sent: usize,
+    sent_patient: usize,
+    pool: LocalPool,
+    /// `None` without a coordinator.
+    session: Option<Session>,
+    spending: Spending,
+    /// Why money last kept a task here, until the next one goes out.
+    capped: Option<LocalReason>,
+    estimates: Vec<ComputeEstimate>,
+    newest_units: Vec<WorkUnits>,
+    gates: Vec<Gate>,
+    in_flight_max: usize,
+    local_queue_max: usize,
+    /// The longest of the recent frames: outcomes are seen only once per frame.
+    frame: Duration,
+    /// Ends to hand to their entities.
+    pub deliveries: Vec<Delivery>,
+    /// Messages for the coordinator.
+    pub outgoing: Vec<GameToServer>,
+}
+
+impl Ladder {
+    /// An empty table; starts the threads of local compute.
+    pub fn new(config: &OffloadConfig) -> Self {
+        Self {
+            tasks: BTreeMap::new(),
+            unsent: BTreeSet::new(),
+            sent: 0,
+            sent_patient: 0,
+            pool: LocalPool::new(config.local),
+            session: config.link.is_some().then(|| Session::down("not connected yet".into())),
+            spending: Spending::new(config.session_cap, config.hour_cap),
+            capped: None,
+            estimates: Vec::new(),
+            newest_units: Vec::new(),
+            gates: Vec::new(),
+            in_flight_max: config.in_flight_max.max(1),
+            local_queue_max: config.local_queue_max.max(1),
+            frame: Duration::ZERO,
+            deliveries: Vec::new(),
+            outgoing: Vec::new(),
+        }
+    }
+
+    /// Takes in what the component hooks have seen.
+    pub fn take_in(&mut self, desk: &mut Desk<'_>, intents: Vec<Intent>) {
+        for intent in intents {
+            match intent {
+                Intent::Submit(id, submission) => self.submit(desk, id, submission),
+                Intent::Cancel(id) => self.cancel(desk, id),
+            }
+        }
+    }
+
+    fn submit(&mut self, desk: &mut Desk<'_>, id: TaskId, submission: Submission) {
+        let Submission { kind, entity, work, options, submitted_at } = submission;
+        let settings = desk.kind(kind).settings;
+        let deadline = match options.deadline {
+            OwnDeadline::OfKind => Some(settings.deadline),
+            OwnDeadline::After(deadline) => Some(deadline),
+            OwnDeadline::Never => None,
+        };
+        let deadline = deadline.map(|deadline| {
+            Micros(submitted_at.0 + Micros::from(deadline).0.min(u64::from(DEADLINE_US_MAX)))
+        });
+        desk.totals_of(kind).submitted += 1;
+        desk.totals_of(kind).open += 1;
+        let now = desk.now();
+        desk.windows.of(kind).submitted(now);
+        let admitted = admit(work.as_ref());
+        let task = Task {
+            kind,
+            entity,
+            work,
+            units: *admitted.as_ref().unwrap_or(&WorkUnits(0)),
+            submitted_at,
+            deadline,
+            price_cap: options.price_cap.unwrap_or(settings.price_cap),
+            late: options.late.unwrap_or(settings.late),
+            remote: Remote::Over,
+            local: Local::Idle,
+            recalled: false,
+            overdue: false,
+            ended: None,
+        };
+        let full = self.tasks.len() >= self.in_flight_max + self.local_queue_max;
+        self.tasks.insert(id, task);
+        match admitted {
+            Err(reason) => self.fail(desk, id, reason),
+            Ok(_) if full => self.fail(desk, id, FailReason::Overloaded),
+            Ok(units) => {
+                self.newest_units.resize(self.newest_units.len().max(kind + 1), WorkUnits(0));
+                self.newest_units[kind] = units;
+                self.set_out(desk, id);
+            }
+        }
+    }
+
+    fn cancel(&mut self, desk: &mut Desk<'_>, id: TaskId) {
+        let Some(task) = self.tasks.get(&id).filter(|task| task.is_open()) else { return };
+        let totals = desk.totals_of(task.kind);
+        totals.cancelled += 1;
+        totals.open -= 1;
+        self.wind_up(desk.now(), id);
+    }
+
+    /// Where new tasks go.
+    pub fn mode(&self, desk: &Desk<'_>) -> OffloadMode {
+        match self.connection(desk) {
+            Err(reason) => OffloadMode::Local(reason),
+            Ok(_) => self.capped.clone().map_or(OffloadMode::Remote, OffloadMode::Local),
+        }
+    }
+
+    /// Whether anything is with the coordinator.
+    pub fn is_busy(&self) -> bool {
+        self.sent > 0
+    }
+
+    /// Tasks with the coordinator or on their way there.
+    pub fn in_flight(&self) -> usize {
+        self.sent + self.unsent.len()
+    }
+
+    /// How long this computer takes for a task like the newest of this kind, once that has been measured.
+    pub fn local_compute(&self, kind: usize) -> Option<Duration> {
+        let estimate = self.estimates.get(kind).filter(|estimate| estimate.is_measured())?;
+        Some(estimate.predict(*self.newest_units.get(kind)?))
+    }
+
+    fn gate(&mut self, kind: usize) -> &mut Gate {
+        self.gates.resize(self.gates.len().max(kind + 1), Gate::default());
+        &mut self.gates[kind]
+    }
+
+    fn turn(&self, id: TaskId) -> Turn {
+        let deadline = self.tasks.get(&id).and_then(|task| task.deadline);
+        (deadline.unwrap_or(Micros(u64::MAX)), id)
+    }
+
+    /// Notes what the link says of itself while there is no connection.
+    pub fn note_link(&mut self, says: &str) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.prices.is_none())
+            && session.down != says
+        {
+            session.down = says.into();
+        }
+    }
+
+    /// What is put aside for tasks with the coordinator.
+    pub fn reserved(&self) -> Nanos {
+        self.spending.reserved()
+    }
+}
+
+impl Session {
+    fn down(reason: String) -> Self {
+        Self {
+            prices: None,
+            down: reason,
+            closing: None,
+            balance: None,
+            workers: 0,
+            known_blobs: KnownBlobs::default(),
+        }
+    }
+}
+
+/// What the task is worth, or why its spec is not valid.
+fn admit(work: &dyn AnyWork) -> Result<WorkUnits, FailReason> {
+    let bad = |error: p2c2r_tasks::SpecError| FailReason::BadSpec(error.to_string());
+    for digest in work.blob_refs() {
+        work.blobs().get(digest).map_err(bad)?;
+    }
+    work.admit().map_err(bad)
+}

@@ -1,0 +1,218 @@
+//! Who may go to the coordinator, and sending.
+
+use p2c2r_protocol::limits::{BLOB_BYTES_MAX, BLOBS_PER_SPEC_MAX, SPEC_BYTES_MAX};
+use p2c2r_protocol::{Digest, GameToServer, Micros, Nanos, Submit, TaskId};
+use tracing::error;
+
+use super::{Ladder, Remote, Session};
+use crate::desk::Desk;
+use crate::switch::LocalReason;
+
+/// Why a task stays here although the coordinator can be reached.
+enum Stay {
+    /// Its own: its kind, its price, its size.
+    Own,
+    /// Money: all tasks of its price stay.
+    Money(LocalReason),
+}
+
+impl Ladder {
+    /// Sends a new task on its way: into the queue for the coordinator, or to local compute.
+    pub(super) fn set_out(&mut self, desk: &mut Desk<'_>, id: TaskId) {
+        if self.route(desk, id).is_some() {
+            self.queue_to_send(id, 0);
+        } else {
+            self.start_local(desk, id);
+        }
+    }
+
+    pub(super) fn queue_to_send(&mut self, id: TaskId, resends: u8) {
+        self.unsent.insert(self.turn(id));
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.remote = Remote::Waiting { resends };
+        }
+    }
+
+    pub(super) fn unqueue(&mut self, id: TaskId) {
+        self.unsent.remove(&self.turn(id));
+        if let Some(task) = self.tasks.get_mut(&id)
+            && matches!(task.remote, Remote::Waiting { .. })
+        {
+            task.remote = Remote::Over;
+        }
+    }
+
+    /// The coordinator, if it takes tasks.
+    pub(super) fn connection(&self, desk: &Desk<'_>) -> Result<&Session, LocalReason> {
+        let session = self.session.as_ref().ok_or(LocalReason::NoCoordinator)?;
+        if !desk.switch.enabled {
+            return Err(LocalReason::SwitchedOff);
+        }
+        if session.prices.is_none() {
+            return Err(LocalReason::NotConnected { reason: session.down.clone() });
+        }
+        match &session.closing {
+            Some(reason) => Err(LocalReason::Closing { reason: reason.clone() }),
+            None => Ok(session),
+        }
+    }
+
+    /// The task's price if it may go to the coordinator now.
+    fn route(&mut self, desk: &Desk<'_>, id: TaskId) -> Option<Nanos> {
+        match self.may_go(desk, id) {
+            Ok(price) => {
+                self.capped = None;
+                Some(price)
+            }
+            Err(Stay::Own) => None,
+            Err(Stay::Money(reason)) => {
+                self.capped = Some(reason);
+                None
+            }
+        }
+    }
+
+    fn may_go(&mut self, desk: &Desk<'_>, id: TaskId) -> Result<Nanos, Stay> {
+        let now = desk.now();
+        let task = self.tasks.get(&id).ok_or(Stay::Own)?;
+        let kind = desk.kind(task.kind);
+        let (units, price_cap) = (task.units, task.price_cap);
+        let gate = self.gates.get(task.kind).copied().unwrap_or_default();
+        if !desk.switch.allows(kind.id)
+            || gate.unsupported
+            || now < gate.paused_until
+            || task.deadline.is_some_and(|deadline| deadline <= now)
+        {
+            return Err(Stay::Own);
+        }
+        let session = self.connection(desk).map_err(|_| Stay::Own)?;
+        let price =
+            session.prices.as_ref().and_then(|prices| prices.price(kind.id, units)).ok_or(Stay::Own)?;
+        if price > price_cap {
+            return Err(Stay::Own);
+        }
+        if let Some(available) = session.balance
+            && price > available
+        {
+            return Err(Stay::Money(LocalReason::BalanceTooLow { available }));
+        }
+        self.spending.check(price, desk.account.session_charged, now).map_err(Stay::Money)?;
+        Ok(price)
+    }
+
+    /// Sends what waits and fits, nearest deadline first.
+    pub fn send_waiting(&mut self, desk: &mut Desk<'_>) {
+        let mut next = self.unsent.first().copied();
+        while let Some(turn) = next {
+            if self.sent >= self.in_flight_max {
+                return;
+            }
+            let patient = turn.0 == Micros(u64::MAX);
+            // Patient tasks may sit at the coordinator for long; they must not fill the table there.
+            if patient && self.sent_patient >= self.in_flight_max.div_ceil(2) {
+                return;
+            }
+            let id = turn.1;
+            match self.route(desk, id) {
+                Some(price) if self.send(desk, id, price) => {}
+                _ => {
+                    self.unqueue(id);
+                    self.start_local(desk, id);
+                }
+            }
+            next = self.unsent.first().copied();
+        }
+    }
+
+    /// Sends one task; false if it is too big to travel.
+    fn send(&mut self, desk: &mut Desk<'_>, id: TaskId, price: Nanos) -> bool {
+        let now = desk.now();
+        let Some(task) = self.tasks.get_mut(&id) else { return false };
+        let Some(session) = self.session.as_mut() else { return false };
+        let Remote::Waiting { resends } = task.remote else { return false };
+        let kind = desk.kind(task.kind);
+        let spec = task.work.encode();
+        let refs = task.work.blob_refs();
+        let blobs = task.work.blobs();
+        let bytes_of = |digest: &Digest| blobs.get(*digest).map_or(0, |blob| blob.bytes().len());
+        if spec.len() > SPEC_BYTES_MAX
+            || refs.len() > BLOBS_PER_SPEC_MAX
+            || refs.iter().any(|digest| bytes_of(digest) > BLOB_BYTES_MAX)
+        {
+            error!(
+                kind = kind.name,
+                spec_bytes = spec.len(),
+                "a task is too big to travel; it is computed locally"
+            );
+            return false;
+        }
+        let blobs: Vec<Vec<u8>> = refs
+            .iter()
+            .filter(|digest| session.known_blobs.needs_sending(**digest, bytes_of(digest)))
+            .filter_map(|digest| blobs.get(*digest).ok().map(|blob| blob.bytes().to_vec()))
+            .collect();
+        let bytes = spec.len() + blobs.iter().map(Vec::len).sum::<usize>();
+        self.outgoing.push(GameToServer::Submit(Submit {
+            task: id,
+            kind: kind.id,
+            kernel_version: kind.kernel_version,
+            budget_us: task.deadline.map(|deadline| deadline.since(now)),
+            // Under a spending cap only the price that was put aside may be charged.
+            price_cap: if self.spending.is_capped() { price } else { task.price_cap },
+            client_queue_us: now.since(task.submitted_at),
+            sent_at: now,
+            spec,
+            blobs,
+        }));
+        task.remote = Remote::Sent { at: now, reserved: price, resends };
+        let patient = task.deadline.is_none();
+        desk.totals_of(task.kind).bytes_up += bytes as u64;
+        self.spending.reserve(price);
+        self.sent += 1;
+        self.sent_patient += usize::from(patient);
+        self.unsent.remove(&self.turn(id));
+        true
+    }
+
+    /// Calls home what the switch no longer allows out: the coordinator is told, local compute starts.
+    pub fn recall(&mut self, desk: &mut Desk<'_>) {
+        let outside: Vec<TaskId> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.is_open() && !matches!(task.remote, Remote::Over) && !task.recalled)
+            .filter(|(_, task)| !desk.switch.allows(desk.kind(task.kind).id))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in outside {
+            self.unqueue(id);
+            self.tell_unwanted(id);
+            self.start_local(desk, id);
+        }
+    }
+
+    /// Tells the coordinator, once, that a task it has is no longer wanted.
+    pub(super) fn tell_unwanted(&mut self, id: TaskId) {
+        if let Some(task) = self.tasks.get_mut(&id)
+            && task.is_sent()
+            && !task.recalled
+        {
+            task.recalled = true;
+            self.outgoing.push(GameToServer::Cancel { task: id });
+        }
+    }
+
+    /// The coordinator has had its last word on a task: frees what was put aside. False if it was not out.
+    pub(super) fn close_remote(&mut self, id: TaskId) -> bool {
+        let Some(task) = self.tasks.get_mut(&id) else { return false };
+        let Remote::Sent { reserved, .. } = task.remote else { return false };
+        task.remote = Remote::Over;
+        let (patient, ended) = (task.deadline.is_none(), !task.is_open());
+        self.spending.release(reserved);
+        self.sent -= 1;
+        self.sent_patient -= usize::from(patient);
+        if ended {
+            self.tasks.remove(&id);
+        }
+        true
+    }
+}

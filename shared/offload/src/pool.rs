@@ -1,0 +1,217 @@
+//! The game's own compute: kernels on a few threads, nearest deadline first, never on the app's thread.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use p2c2r_protocol::{Micros, TaskId, WorkUnits};
+
+use crate::config::LocalCompute;
+use crate::work::{AnyOutcome, AnyWork};
+
+/// More threads than this would slow the game down more than they bring it forward.
+const THREADS_MAX: usize = 8;
+
+/// A task to compute.
+pub(crate) struct Job {
+    pub task: TaskId,
+    pub kind: usize,
+    pub units: WorkUnits,
+    pub work: Arc<dyn AnyWork>,
+    /// How long it will take, as far as one can tell.
+    pub expected: Duration,
+    pub pushed_at: Micros,
+}
+
+/// A computed task.
+pub(crate) struct Finished {
+    pub task: TaskId,
+    pub kind: usize,
+    pub units: WorkUnits,
+    pub result: Result<AnyOutcome, String>,
+    pub took: Duration,
+}
+
+/// Order of the queue: by deadline, patient tasks last, then as asked.
+pub(crate) type Turn = (Micros, TaskId);
+
+#[derive(Default)]
+struct Queue {
+    jobs: BTreeMap<Turn, Job>,
+    expected: Duration,
+    closed: bool,
+}
+
+impl Queue {
+    fn push(&mut self, turn: Turn, job: Job) {
+        self.expected += job.expected;
+        self.jobs.insert(turn, job);
+    }
+
+    fn remove(&mut self, turn: Turn) -> Option<Job> {
+        let job = self.jobs.remove(&turn)?;
+        self.expected = self.expected.saturating_sub(job.expected);
+        Some(job)
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let turn = *self.jobs.first_key_value()?.0;
+        self.remove(turn)
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Kernels run outside the lock, so a poisoned one holds a queue that is still whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The threads and their queue.
+pub(crate) struct LocalPool {
+    shared: Arc<Shared>,
+    finished: Receiver<Finished>,
+    threads: usize,
+    simulated: Option<Simulated>,
+}
+
+/// Compute that only pretends to take time.
+struct Simulated {
+    takes: Duration,
+    free_at: Micros,
+}
+
+impl LocalPool {
+    /// Starts the threads.
+    ///
+    /// # Panics
+    /// If the system refuses a thread; this happens at start-up or not at all.
+    pub fn new(compute: LocalCompute) -> Self {
+        let shared = Arc::new(Shared::default());
+        let (sender, finished) = unbounded();
+        let threads = match compute {
+            LocalCompute::Auto => {
+                let cores = thread::available_parallelism().map_or(1, usize::from);
+                cores.saturating_sub(1).clamp(1, THREADS_MAX)
+            }
+            LocalCompute::Threads(threads) => threads.get(),
+            LocalCompute::Simulated { takes } => {
+                let simulated = Some(Simulated { takes, free_at: Micros(0) });
+                return Self { shared, finished, threads: 1, simulated };
+            }
+        };
+        for number in 1..=threads {
+            let (shared, sender) = (Arc::clone(&shared), sender.clone());
+            thread::Builder::new()
+                .name(format!("offload-{number}"))
+                .spawn(move || work_off(&shared, &sender))
+                .expect("the system refuses a thread for local compute");
+        }
+        Self { shared, finished, threads, simulated: None }
+    }
+
+    /// Queues a job.
+    pub fn push(&self, turn: Turn, job: Job) {
+        self.shared.lock().push(turn, job);
+        self.shared.wake.notify_one();
+    }
+
+    /// Takes a job back and says whether that was in time. One that is being computed already is not
+    /// stopped: its outcome still comes.
+    pub fn cancel(&self, turn: Turn) -> bool {
+        self.shared.lock().remove(turn).is_some()
+    }
+
+    /// Jobs that wait.
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().jobs.len()
+    }
+
+    /// How long a job pushed now would wait, as far as one can tell.
+    pub fn backlog(&self) -> Duration {
+        self.shared.lock().expected / self.threads as u32
+    }
+
+    /// What has been computed since the last call.
+    pub fn poll(&mut self, now: Micros) -> Vec<Finished> {
+        match &mut self.simulated {
+            Some(simulated) => simulated.poll(&mut self.shared.lock(), now),
+            None => self.finished.try_iter().collect(),
+        }
+    }
+}
+
+impl Drop for LocalPool {
+    /// Threads end after the kernel they are in; nobody waits for them, so that quitting is immediate.
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Simulated {
+    fn poll(&mut self, queue: &mut Queue, now: Micros) -> Vec<Finished> {
+        let mut finished = Vec::new();
+        while let Some((turn, job)) = queue.jobs.first_key_value() {
+            let started = self.free_at.max(job.pushed_at);
+            let due = Micros(started.0 + Micros::from(self.takes).0);
+            if due > now {
+                break;
+            }
+            let turn = *turn;
+            let Some(job) = queue.remove(turn) else { break };
+            self.free_at = due;
+            finished.push(Finished { took: self.takes, ..compute(job) });
+        }
+        finished
+    }
+}
+
+fn work_off(shared: &Shared, finished: &Sender<Finished>) {
+    loop {
+        let job = {
+            let mut queue = shared.lock();
+            loop {
+                if queue.closed {
+                    return;
+                }
+                match queue.pop() {
+                    Some(job) => break job,
+                    None => queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                }
+            }
+        };
+        if finished.send(compute(job)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Runs the kernel; a panic in it fails the task and nothing else.
+fn compute(job: Job) -> Finished {
+    let started = Instant::now();
+    let result = match catch_unwind(AssertUnwindSafe(|| job.work.run())) {
+        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(format!("it panicked: {}", panic_text(panic.as_ref()))),
+    };
+    Finished { task: job.task, kind: job.kind, units: job.units, result, took: started.elapsed() }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

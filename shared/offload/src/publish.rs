@@ -1,0 +1,114 @@
+//! Writes the diagnostics, twice a second.
+
+use std::time::{Duration, Instant};
+
+use bevy_diagnostic::{DiagnosticMeasurement, DiagnosticPath, DiagnosticsStore};
+use bevy_ecs::system::{Local, Res, ResMut};
+use p2c2r_link::{ClientLink, LinkStatus};
+
+use crate::desk::Desk;
+use crate::diagnostics::{self, KindPaths};
+use crate::ladder::Ladder;
+use crate::switch::OffloadState;
+use crate::window::Origin;
+
+/// How often numbers change; faster than this they cannot be read.
+const PERIOD: Duration = Duration::from_millis(500);
+
+/// What the previous run left.
+#[derive(Default)]
+pub(crate) struct Previous {
+    at: Option<Duration>,
+    sent_bytes: u64,
+    received_bytes: u64,
+    paths: Vec<KindPaths>,
+}
+
+/// Writes all diagnostics if it is time to.
+pub(crate) fn publish(
+    mut store: ResMut<'_, DiagnosticsStore>,
+    mut desk: Desk<'_>,
+    ladder: Res<'_, Ladder>,
+    state: Res<'_, OffloadState>,
+    link: Option<Res<'_, ClientLink>>,
+    mut previous: Local<'_, Previous>,
+) {
+    let now = desk.time.elapsed();
+    if previous.at.is_some_and(|at| now.saturating_sub(at) < PERIOD) {
+        return;
+    }
+    let passed = previous.at.replace(now).map(|at| now.saturating_sub(at));
+    let dollars_per_hour = publish_kinds(&mut store, &mut desk, &ladder, &mut previous.paths);
+    let mut write = |path: &DiagnosticPath, value: Option<f64>| write(&mut store, path, value);
+    write(&diagnostics::COST_DOLLARS_TOTAL, Some(desk.totals.cost_nanos.as_dollars()));
+    write(&diagnostics::COST_DOLLARS_PER_HOUR, dollars_per_hour);
+    write(&diagnostics::ENABLED, Some(f64::from(u8::from(desk.switch.enabled))));
+    write(&diagnostics::REMOTE, Some(f64::from(u8::from(state.is_remote()))));
+    write(&diagnostics::IN_FLIGHT, Some(ladder.in_flight() as f64));
+    let up = link.as_ref().filter(|link| *link.status() == LinkStatus::Connected);
+    write(&diagnostics::LINK_UP, Some(f64::from(u8::from(up.is_some()))));
+    // Without a connection nothing is known of its other end.
+    let statement = up.and(desk.account.statement);
+    write(&diagnostics::WORKERS, statement.map(|statement| f64::from(statement.workers)));
+    let stats = up.map(|link| link.stats());
+    write(&diagnostics::RTT_MS, stats.and_then(|stats| stats.rtt).map(|rtt| rtt.as_secs_f64() * 1e3));
+    write(&diagnostics::LOSS_PERCENT, stats.map(|stats| f64::from(stats.loss) * 100.0));
+    let rate = |bytes: u64, before: u64| {
+        // A new connection counts from zero again.
+        let passed = passed.filter(|passed| !passed.is_zero())?;
+        Some(bytes.checked_sub(before)? as f64 / passed.as_secs_f64())
+    };
+    let (sent, received) = stats.map_or((0, 0), |stats| (stats.sent_bytes, stats.received_bytes));
+    write(&diagnostics::SENT_BYTES_PER_SECOND, stats.and(rate(sent, previous.sent_bytes)));
+    write(&diagnostics::RECEIVED_BYTES_PER_SECOND, stats.and(rate(received, previous.received_bytes)));
+    (previous.sent_bytes, previous.received_bytes) = (sent, received);
+}
+
+/// Writes the diagnostics of the kinds; returns what they cost together.
+fn publish_kinds(
+    store: &mut DiagnosticsStore,
+    desk: &mut Desk<'_>,
+    ladder: &Ladder,
+    paths: &mut Vec<KindPaths>,
+) -> Option<f64> {
+    let now = desk.now();
+    let mut dollars_per_hour = None;
+    for kind in 0..desk.kinds() {
+        if paths.len() == kind {
+            paths.push(KindPaths::new(desk.kind(kind).name));
+        }
+        let paths = &paths[kind];
+        let window = desk.windows.of(kind);
+        window.expire(now);
+        let percentiles = window.percentiles_ms();
+        let dollars = window.dollars_per_hour(now);
+        if let Some(dollars) = dollars {
+            *dollars_per_hour.get_or_insert(0.0) += dollars;
+        }
+        for (path, value) in [
+            (&paths.latency_ms_p50, percentiles.map(|percentiles| percentiles.p50)),
+            (&paths.latency_ms_p95, percentiles.map(|percentiles| percentiles.p95)),
+            (&paths.latency_ms_p99, percentiles.map(|percentiles| percentiles.p99)),
+            (&paths.in_time_percent, window.in_time_percent()),
+            (&paths.remote_percent, window.origin_percent(Origin::Remote)),
+            (&paths.coordinator_percent, window.origin_percent(Origin::Coordinator)),
+            (&paths.cache_percent, window.origin_percent(Origin::Cache)),
+            (&paths.local_percent, window.origin_percent(Origin::Local)),
+            (&paths.cost_dollars_per_hour, dollars),
+            (&paths.tasks_per_second, window.tasks_per_second(now)),
+            (&paths.local_compute_ms, ladder.local_compute(kind).map(|took| took.as_secs_f64() * 1e3)),
+        ] {
+            write(store, path, value);
+        }
+    }
+    dollars_per_hour
+}
+
+/// One value, or none: a diagnostic that is not known any more must not go on showing its last value.
+fn write(store: &mut DiagnosticsStore, path: &DiagnosticPath, value: Option<f64>) {
+    let Some(diagnostic) = store.get_mut(path).filter(|diagnostic| diagnostic.is_enabled) else { return };
+    match value {
+        Some(value) => diagnostic.add_measurement(DiagnosticMeasurement { time: Instant::now(), value }),
+        None => diagnostic.clear_history(),
+    }
+}

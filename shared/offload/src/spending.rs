@@ -1,0 +1,133 @@
+//! What the session may spend, has spent, and has put aside for tasks in flight.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use p2c2r_protocol::{Micros, Nanos};
+
+use crate::switch::LocalReason;
+
+const MINUTE: Duration = Duration::from_mins(1);
+/// Whole minutes that count for the hourly cap: the current, partial one and sixty before it, so that any
+/// sixty minutes are covered and spending is never let go early.
+const MINUTES: u64 = 61;
+
+/// Keeps spending under its caps: a task is sent only if its price fits beside everything spent and
+/// everything put aside for tasks whose receipts are still to come.
+#[derive(Debug, Default)]
+pub(crate) struct Spending {
+    session_cap: Option<Nanos>,
+    hour_cap: Option<Nanos>,
+    spent: Nanos,
+    reserved: Nanos,
+    /// Minute since start, and what was spent in it.
+    minutes: VecDeque<(u64, Nanos)>,
+}
+
+fn plus(a: Nanos, b: Nanos) -> Nanos {
+    // A hostile coordinator's prices must not overflow.
+    Nanos(a.0.saturating_add(b.0))
+}
+
+impl Spending {
+    pub fn new(session_cap: Option<Nanos>, hour_cap: Option<Nanos>) -> Self {
+        Self { session_cap, hour_cap, ..Self::default() }
+    }
+
+    /// Whether there is any cap.
+    pub fn is_capped(&self) -> bool {
+        self.session_cap.is_some() || self.hour_cap.is_some()
+    }
+
+    /// Refuses a price that does not fit under the caps. `charged` is what the ledger says this session has
+    /// been charged, which is more than the receipts' sum if receipts were lost with a connection.
+    pub fn check(&mut self, price: Nanos, charged: Nanos, now: Micros) -> Result<(), LocalReason> {
+        let planned = plus(self.reserved, price);
+        if let Some(cap) = self.session_cap
+            && plus(self.spent.max(charged), planned) > cap
+        {
+            return Err(LocalReason::SessionCap { cap });
+        }
+        if let Some(cap) = self.hour_cap
+            && plus(self.last_hour(now), planned) > cap
+        {
+            return Err(LocalReason::HourCap { cap });
+        }
+        Ok(())
+    }
+
+    /// Puts a price aside.
+    pub fn reserve(&mut self, price: Nanos) {
+        self.reserved = plus(self.reserved, price);
+    }
+
+    /// Lets go of what was put aside.
+    pub fn release(&mut self, price: Nanos) {
+        self.reserved = Nanos(self.reserved.0.saturating_sub(price.0).max(0));
+    }
+
+    /// Counts a receipt.
+    pub fn spend(&mut self, price: Nanos, now: Micros) {
+        self.spent = plus(self.spent, price);
+        let minute = now.0 / Micros::from(MINUTE).0;
+        match self.minutes.back_mut() {
+            Some((last, spent)) if *last == minute => *spent = plus(*spent, price),
+            _ => self.minutes.push_back((minute, price)),
+        }
+    }
+
+    /// What has been put aside.
+    pub fn reserved(&self) -> Nanos {
+        self.reserved
+    }
+
+    /// Sum of all receipts.
+    pub fn spent(&self) -> Nanos {
+        self.spent
+    }
+
+    fn last_hour(&mut self, now: Micros) -> Nanos {
+        let minute = now.0 / Micros::from(MINUTE).0;
+        while self.minutes.front().is_some_and(|(then, _)| then + MINUTES <= minute) {
+            self.minutes.pop_front();
+        }
+        self.minutes.iter().fold(Nanos::ZERO, |sum, (_, spent)| plus(sum, *spent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn minute(minute: u64) -> Micros {
+        Micros(minute * 60_000_000)
+    }
+
+    #[test]
+    fn never_a_nano_over_the_session_cap() {
+        let mut spending = Spending::new(Some(Nanos(100)), None);
+        spending.reserve(Nanos(60));
+        assert!(spending.check(Nanos(40), Nanos::ZERO, minute(0)).is_ok());
+        assert!(spending.check(Nanos(41), Nanos::ZERO, minute(0)).is_err());
+        spending.release(Nanos(60));
+        spending.spend(Nanos(50), minute(0));
+        assert!(spending.check(Nanos(50), Nanos::ZERO, minute(0)).is_ok());
+        assert!(spending.check(Nanos(51), Nanos::ZERO, minute(0)).is_err());
+        // The ledger knows of 30 more.
+        assert!(spending.check(Nanos(21), Nanos(80), minute(0)).is_err());
+        spending.spend(Nanos(i64::MAX), minute(0));
+        assert!(spending.check(Nanos(1), Nanos::ZERO, minute(0)).is_err());
+    }
+
+    #[test]
+    fn an_hour_moves_on() {
+        let mut spending = Spending::new(None, Some(Nanos(100)));
+        spending.spend(Nanos(70), minute(0));
+        spending.spend(Nanos(30), minute(30));
+        let cap = LocalReason::HourCap { cap: Nanos(100) };
+        assert_eq!(spending.check(Nanos(1), Nanos::ZERO, minute(60)), Err(cap));
+        assert!(spending.check(Nanos(70), Nanos::ZERO, minute(61)).is_ok());
+        assert!(spending.check(Nanos(71), Nanos::ZERO, minute(61)).is_err());
+        assert!(spending.check(Nanos(100), Nanos::ZERO, minute(91)).is_ok());
+    }
+}

@@ -1,0 +1,141 @@
+//! The connection: coming, going, coming back; and the blobs the other end is believed to have.
+
+use super::*;
+
+#[test]
+fn before_the_welcome_everything_is_local() {
+    let mut game = Game::unconnected(settings(), config());
+    assert!(matches!(game.mode(), OffloadMode::Local(LocalReason::NotConnected { .. })));
+    game.ask_for(21);
+    assert!(game.sent.is_empty());
+    game.frames(2);
+    assert_eq!((game.outcome().place.clone(), game.outcome().latency), (Place::Local, TAKES));
+    game.say(welcome());
+    game.frame();
+    assert_eq!(game.mode(), OffloadMode::Remote);
+}
+
+#[test]
+fn a_lost_connection_sends_what_is_out_to_local_compute_in_the_same_frame() {
+    let mut game = Game::new();
+    game.ask_for(21);
+    let task = game.submit().task;
+    game.lose_link();
+    game.frames(3);
+    assert_eq!((game.outcome().place.clone(), game.outcome().latency), (Place::Local, 3 * FRAME));
+    assert!(game.cancels().is_empty(), "nobody is there to be told");
+    let account = *game.app.world().resource::<OffloadAccount>();
+    assert_eq!(account.reserved, Nanos::ZERO);
+    // After the reconnect the old task is a stranger, and new ones go out.
+    game.say(welcome());
+    game.frame();
+    game.say(done(task, 42));
+    game.ask_for(1);
+    assert_eq!((game.submits().len(), game.stray(), game.totals().delivered()), (1, 1, 1));
+}
+
+#[test]
+fn what_arrived_with_the_loss_still_counts() {
+    let mut game = Game::new();
+    game.ask_for(21);
+    let task = game.submit().task;
+    game.say(done(task, 42));
+    game.lose_link();
+    game.frame();
+    assert_eq!(game.outcome().place, Place::Worker { name: "w1".into() });
+}
+
+#[test]
+fn a_loss_drops_what_is_out_and_set_to_be_dropped() {
+    let mut game = Game::with(KindSettings { late: OnLate::Drop, ..settings() }, config());
+    game.ask_for(21);
+    game.lose_link();
+    game.frame();
+    assert_eq!(game.failure().reason, FailReason::Disconnected);
+    game.ask_for(21);
+    game.frames(2);
+    assert_eq!(game.outcome().place, Place::Local, "without a connection such tasks are computed here");
+}
+
+#[test]
+fn a_closing_coordinator_finishes_what_it_has_and_gets_nothing_more() {
+    let mut game = Game::new();
+    game.ask_for(21);
+    let task = game.submit().task;
+    game.say(ServerToGame::Closing { reason: "update".into() });
+    game.ask_for(1);
+    assert!(game.sent.is_empty());
+    assert_eq!(game.mode(), OffloadMode::Local(LocalReason::Closing { reason: "update".into() }));
+    game.say(done(task, 42));
+    game.frames(3);
+    assert_eq!((game.totals().remote, game.totals().local), (1, 1));
+}
+
+#[test]
+fn a_blob_travels_once_per_connection_and_again_when_asked_for() {
+    let mut game = Game::new();
+    let blob = Blob::new(vec![9; 500]);
+    let task = TwiceSpec { blob: Some(blob.digest().0), ..spec(21) };
+    let mut ask = |game: &mut Game| {
+        game.ask(Offloading::new(task.clone(), Blobs::new(vec![blob.clone()])));
+        game.submit()
+    };
+    assert_eq!(ask(&mut game).blobs, [vec![9; 500]]);
+    let second = ask(&mut game);
+    assert!(second.blobs.is_empty());
+    assert_eq!(game.totals().bytes_up as usize, 2 * second.spec.len() + 500);
+    game.refuse(second.task, Refusal::BlobsMissing { missing: vec![blob.digest()] });
+    game.frame();
+    let again = game.submit();
+    assert_eq!((again.task, again.blobs, again.client_queue_us), (second.task, vec![vec![9; 500]], 10_000));
+    assert!(ask(&mut game).blobs.is_empty());
+    game.lose_link();
+    game.say(welcome());
+    game.frame();
+    assert_eq!(ask(&mut game).blobs.len(), 1);
+    assert_eq!(game.totals().rejected, 0, "asking for a blob is not a refusal");
+}
+
+#[test]
+fn a_kind_the_coordinator_does_not_have_stays_local_for_this_connection() {
+    let mut game = Game::new();
+    game.ask_for(1);
+    let task = game.submit().task;
+    game.refuse(task, Refusal::KernelVersion { ours: 4 });
+    game.frame();
+    game.ask_for(2);
+    assert!(game.sent.is_empty());
+    game.lose_link();
+    game.say(welcome());
+    game.frame();
+    game.ask_for(3);
+    assert_eq!(game.submits().len(), 1);
+}
+
+#[test]
+fn without_workers_a_kind_pauses_until_there_are_more() {
+    let mut game = Game::new();
+    game.ask_for(1);
+    let task = game.submit().task;
+    game.refuse(task, Refusal::NoWorker);
+    game.frame();
+    game.ask_for(2);
+    assert!(game.sent.is_empty());
+    game.say(ServerToGame::Statement(GamerStatement { workers: 4, ..statement() }));
+    game.frame();
+    game.ask_for(3);
+    let task = game.submit().task;
+    game.refuse(task, Refusal::NoWorker);
+    game.frames(52);
+    game.ask_for(4);
+    assert_eq!(game.submits().len(), 1, "and asks again by itself after a while");
+}
+
+#[test]
+fn quitting_takes_leave() {
+    let mut game = Game::new();
+    game.during_update(|world| {
+        world.write_message(bevy_app::AppExit::Success);
+    });
+    assert_eq!(game.sent, [GameToServer::Leaving]);
+}

@@ -1,0 +1,121 @@
+//! Caps and the account.
+
+use super::*;
+
+fn capped(session_cap: Option<Nanos>, hour_cap: Option<Nanos>) -> Game {
+    Game::with(settings(), OffloadConfig { session_cap, hour_cap, ..config() })
+}
+
+#[test]
+fn a_task_above_its_price_cap_stays_here() {
+    let mut game = Game::new();
+    game.ask(Offloading::new(spec(1), Blobs::default()).price_cap(PRICE - Nanos(1)));
+    assert!(game.sent.is_empty());
+    game.ask(Offloading::new(spec(1), Blobs::default()).price_cap(PRICE));
+    assert_eq!(game.submit().price_cap, PRICE);
+}
+
+#[test]
+fn a_session_never_spends_a_nano_over_its_cap() {
+    let mut game = capped(Some(Nanos(500)), None);
+    // Two fit; what is out counts before its receipt is there.
+    game.ask_for(1);
+    let first = game.submit();
+    assert_eq!(first.price_cap, PRICE, "not more than what was put aside");
+    game.ask_for(2);
+    let second = game.submit();
+    game.ask_for(3);
+    assert!(game.sent.is_empty());
+    let reason = LocalReason::SessionCap { cap: Nanos(500) };
+    assert_eq!(game.mode(), OffloadMode::Local(reason));
+    // One is refused, so its money is free again.
+    game.refuse(first.task, Refusal::TooLate { predicted_us: 1 });
+    game.say(done(second.task, 4));
+    game.frame();
+    game.ask_for(4);
+    let task = game.submit().task;
+    assert_eq!(game.mode(), OffloadMode::Remote);
+    game.say(done(task, 8));
+    game.frame();
+    for number in 5..20 {
+        game.ask_for(number);
+        assert!(game.sent.is_empty());
+    }
+    game.frames(60);
+    let totals = game.totals();
+    assert_eq!((totals.cost_nanos, totals.remote, totals.open), (Nanos(400), 2, 0));
+}
+
+#[test]
+fn an_hours_cap_lifts_when_the_hour_has_moved_on() {
+    let mut game = capped(None, Some(PRICE));
+    game.ask_for(1);
+    let task = game.submit().task;
+    game.say(done(task, 2));
+    game.frame();
+    game.ask_for(2);
+    assert!(game.sent.is_empty());
+    assert!(matches!(game.mode(), OffloadMode::Local(LocalReason::HourCap { .. })));
+    game.app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_mins(62)));
+    game.frame();
+    game.app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));
+    game.frame();
+    game.ask_for(3);
+    assert_eq!(game.submits().len(), 1);
+}
+
+#[test]
+fn charges_whose_receipts_were_lost_count_against_the_cap() {
+    let mut game = capped(Some(Nanos(500)), None);
+    game.ask_for(1);
+    game.lose_link();
+    game.frame();
+    game.say(welcome());
+    game.say(ServerToGame::Statement(GamerStatement { charged: Nanos(5_400), ..statement() }));
+    game.frame();
+    game.ask_for(2);
+    assert!(game.sent.is_empty());
+    let account = *game.app.world().resource::<OffloadAccount>();
+    assert_eq!((account.session_charged, account.session_estimate), (Nanos(400), Nanos::ZERO));
+}
+
+#[test]
+fn an_empty_account_means_local_until_there_is_money() {
+    let mut game = Game::new();
+    game.ask_for(1);
+    let task = game.submit().task;
+    game.refuse(task, Refusal::BalanceTooLow { available: Nanos(3) });
+    game.ask_for(2);
+    assert!(game.sent.is_empty());
+    assert_eq!(game.mode(), OffloadMode::Local(LocalReason::BalanceTooLow { available: Nanos(3) }));
+    game.say(ServerToGame::Statement(statement()));
+    game.frame();
+    assert_eq!(game.mode(), OffloadMode::Remote);
+    game.ask_for(3);
+    assert_eq!(game.submits().len(), 1);
+}
+
+#[test]
+fn charged_held_and_estimated_are_told_apart() {
+    let mut game = Game::new();
+    game.ask_for(1);
+    let account = *game.app.world().resource::<OffloadAccount>();
+    assert_eq!((account.reserved, account.session_estimate), (PRICE, Nanos::ZERO));
+    let task = game.submit().task;
+    game.say(done(task, 2));
+    game.frame();
+    let account = *game.app.world().resource::<OffloadAccount>();
+    assert_eq!(
+        (account.reserved, account.session_estimate, account.session_charged),
+        (Nanos::ZERO, PRICE, Nanos::ZERO)
+    );
+    assert_eq!((account.charged(), account.held()), (Some(Nanos(5_000)), Some(Nanos(7))));
+    game.say(ServerToGame::Statement(GamerStatement {
+        charged: Nanos(5_200),
+        held: Nanos(0),
+        ..statement()
+    }));
+    game.frame();
+    let account = *game.app.world().resource::<OffloadAccount>();
+    assert_eq!((account.session_charged, account.session_estimate), (PRICE, PRICE));
+}

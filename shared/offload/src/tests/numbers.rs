@@ -1,0 +1,110 @@
+//! Diagnostics and the report.
+
+use bevy_diagnostic::{DiagnosticPath, DiagnosticsStore};
+
+use super::*;
+use crate::diagnostics::{self, KindPaths};
+
+fn value(game: &Game, path: &DiagnosticPath) -> Option<f64> {
+    game.app.world().resource::<DiagnosticsStore>().get(path).expect("registered").value()
+}
+
+#[test]
+fn what_is_not_known_has_no_value() {
+    let game = Game::unconnected(settings(), config());
+    let paths = KindPaths::of::<Twice>();
+    for path in [
+        &paths.latency_ms_p50,
+        &paths.latency_ms_p95,
+        &paths.in_time_percent,
+        &paths.remote_percent,
+        &paths.local_compute_ms,
+        &paths.cost_dollars_per_hour,
+        &diagnostics::WORKERS,
+        &diagnostics::RTT_MS,
+        &diagnostics::LOSS_PERCENT,
+        &diagnostics::SENT_BYTES_PER_SECOND,
+        &diagnostics::COST_DOLLARS_PER_HOUR,
+    ] {
+        assert_eq!(value(&game, path), None, "{path}");
+    }
+    assert_eq!(value(&game, &diagnostics::ENABLED), Some(1.0));
+    assert_eq!(value(&game, &diagnostics::REMOTE), Some(0.0));
+}
+
+#[test]
+fn diagnostics_tell_the_last_ten_seconds_and_forget() {
+    let mut game = Game::new();
+    for number in 0..10 {
+        game.ask_for(number);
+        let task = game.submit().task;
+        game.frame();
+        match number {
+            0..6 => game.say(done(task, 2 * number)),
+            6..8 => game.say(done_by(task, 2 * number, ComputedBy::Coordinator)),
+            _ => game.refuse(task, Refusal::TooLate { predicted_us: 1 }),
+        }
+        game.frames(8);
+    }
+    game.frames(50);
+    let paths = KindPaths::new("twice");
+    assert_eq!(value(&game, &paths.latency_ms_p50), Some(20.0));
+    assert_eq!(value(&game, &paths.latency_ms_p95), Some(40.0));
+    assert_eq!(value(&game, &paths.in_time_percent), Some(100.0));
+    assert_eq!(value(&game, &paths.remote_percent), Some(60.0));
+    assert_eq!(value(&game, &paths.coordinator_percent), Some(20.0));
+    assert_eq!(value(&game, &paths.local_percent), Some(20.0));
+    assert_eq!(value(&game, &diagnostics::COST_DOLLARS_TOTAL), Some(1_600e-9));
+    let rate = value(&game, &diagnostics::COST_DOLLARS_PER_HOUR).unwrap();
+    assert!(rate > 1_600e-9 * 3_600.0 / 2.0 && rate < 1_600e-9 * 3_600.0, "{rate}");
+    assert!((value(&game, &paths.local_compute_ms).unwrap() - 20.0).abs() < 20.0);
+    game.frames(1_100);
+    assert_eq!(value(&game, &paths.latency_ms_p50), None, "stale numbers are not shown");
+    assert_eq!(value(&game, &paths.cost_dollars_per_hour), Some(0.0));
+}
+
+#[test]
+fn a_kinds_name_is_part_of_its_paths() {
+    let paths = KindPaths::of::<Twice>();
+    assert_eq!(paths.latency_ms_p50.as_str(), "p2c2r/twice/latency_ms_p50");
+    assert_eq!(paths.cost_dollars_per_hour.as_str(), "p2c2r/twice/cost_dollars_per_hour");
+}
+
+#[test]
+fn the_report_has_the_fields_that_readers_of_it_expect() {
+    let mut game = Game::new();
+    let report = |game: &Game| serde_json::to_value(game.app.world().resource::<OffloadTotals>()).unwrap();
+    assert!(report(&game)["kinds"]["twice"]["latency_ms"].is_null(), "unknown before the first outcome");
+    game.ask_for(21);
+    let task = game.submit().task;
+    game.say(done(task, 42));
+    game.frame();
+    let report = report(&game);
+    assert_eq!(report["cost_nanos"], 200);
+    let kind = &report["kinds"]["twice"];
+    for field in
+        ["submitted", "remote", "coordinator", "cache", "local", "rejected", "late", "bytes_up", "bytes_down"]
+    {
+        assert!(kind[field].is_u64(), "{field}");
+    }
+    assert_eq!((&kind["submitted"], &kind["remote"]), (&1.into(), &1.into()));
+    for field in ["p50", "p95", "p99"] {
+        assert!((kind["latency_ms"][field].as_f64().unwrap() - 10.0).abs() < 10.0 / 128.0, "{field}");
+    }
+    let stages = kind["stages_ms"].as_object().unwrap();
+    assert_eq!(stages.len(), Stages::NAMES.len());
+    let sum: f64 = stages.values().map(|stage| stage.as_f64().unwrap()).sum();
+    assert!((sum - 10.0).abs() < 1e-9);
+}
+
+#[test]
+fn task_ids_of_two_sessions_do_not_meet() {
+    let session = |game: &mut Game| {
+        game.ask_for(1);
+        let first = game.submit().task;
+        game.ask_for(2);
+        assert_eq!(game.submit().task.0, first.0 + 1);
+        first.0 >> 32
+    };
+    assert_ne!(session(&mut Game::new()), session(&mut Game::new()));
+}
