@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Borrowed Light: a space shooter whose heavy work other people's computers do.
+//!
+//! The program is this library plus a `main` of a few lines, so that tests build the very same app.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | `preflight` | looking for a display and an adapter before the engine panics over them |
+//! | [`app`] | putting the app together |
+//! | `play` | stepping the arena, controls, the bridge to the offload plugin, the end of the run |
+//! | [`figures`] | the numbers people see, read from diagnostics, and how they are written |
+//! | [`console`] | one line a second and the summary |
+//! | [`report`] | the JSON report |
+//! | `view` | drawing the arena; reads it, never writes it |
+//! | `hud` | the numbers on the screen |
+
+#![expect(elided_lifetimes_in_paths, reason = "system parameters would all carry lifetimes that say nothing")]
+
+pub mod app;
+pub mod cli;
+pub mod console;
+mod error;
+pub mod figures;
+mod hud;
+mod play;
+mod preflight;
+pub mod report;
+mod view;
+
+pub use app::{build, run};
+pub use error::GameError;
+pub use play::{Battlefield, Happened};
+pub use preflight::Quality;

@@ -1,0 +1,151 @@
+//! Puts the app together: the same game with a window, off-screen, or without any drawing.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use bevy::app::{AppExit, ScheduleRunnerPlugin, TerminalCtrlCHandlerPlugin};
+use bevy::diagnostic::{DiagnosticsPlugin, FrameTimeDiagnosticsPlugin};
+use bevy::prelude::*;
+use bevy::window::{ExitCondition, WindowResolution};
+use bevy::winit::WinitPlugin;
+use p2c2r_arena::{Arena, TICKS_PER_SECOND};
+use p2c2r_link::Impairment;
+use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Screen};
+use crate::play::{Battlefield, Ending, Pilot};
+use crate::preflight::{self, Quality};
+use crate::view::Picture;
+use crate::{GameError, console, figures, hud, play, report, view};
+
+/// Plays as the command line says and tells how it ended.
+pub fn run(cli: &Cli) -> Result<(), GameError> {
+    cli.check()?;
+    let offload = offload_config(cli)?;
+    if let Some(path) = &cli.report {
+        report::check_writable(path)?;
+    }
+    let quality = preflight::check(cli)?;
+    start_logging();
+    if let Some(path) = &cli.screenshot {
+        // What is there at the end is then certainly this run's picture.
+        let _ = std::fs::remove_file(path);
+    }
+    let mut app = build(cli, offload, quality);
+    let results = report::Results::keep(&mut app);
+    let exit = app.run();
+    finish(cli, &results, &exit)
+}
+
+/// Writes what is to be written after the app has ended, and judges the run.
+fn finish(cli: &Cli, results: &report::Results, exit: &AppExit) -> Result<(), GameError> {
+    let report = results.report(cli);
+    if cli.headless || cli.hud_log {
+        print!("{}", console::summary(&report));
+    }
+    if let Some(path) = &cli.report {
+        report.write(path)?;
+    }
+    if let Some(path) = cli.screenshot.as_ref().filter(|path| !path.exists()) {
+        return Err(GameError::NoPicture(path.display().to_string()));
+    }
+    // A signal ends the engine with a code of its own; an end that was asked for is a good end.
+    tracing::debug!(?exit, "the app has ended");
+    report.judge()
+}
+
+/// Builds the app, ready to run or to be updated by hand.
+pub fn build(cli: &Cli, offload: OffloadConfig, quality: Quality) -> App {
+    let mut app = App::new();
+    add_engine(&mut app, cli);
+    app.insert_resource(Battlefield { arena: Arena::new(cli.arena()) })
+        .insert_resource(OffloadSwitch { enabled: !cli.offload_off, ..default() })
+        .insert_resource(if cli.steers_itself() { Pilot::Itself(default()) } else { Pilot::Gamer })
+        .insert_resource(Ending::after(cli.seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))))
+        .add_plugins((
+            OffloadPlugin { config: offload },
+            FrameTimeDiagnosticsPlugin::default(),
+            play::plugin,
+            figures::plugin,
+        ));
+    if cli.headless || cli.hud_log {
+        app.add_plugins(console::plugin);
+    }
+    if cli.screen() != Screen::None {
+        app.insert_resource(view::DrawQuality(quality))
+            .insert_resource(Picture::new(
+                cli.screenshot.clone(),
+                (cli.screen() == Screen::Offscreen).then(|| cli.size()),
+            ))
+            .add_plugins((view::plugin, hud::plugin));
+    }
+    if cli.screen() == Screen::Window {
+        app.add_plugins(play::keyboard_plugin);
+    }
+    app
+}
+
+fn add_engine(app: &mut App, cli: &Cli) {
+    let frame = Duration::from_secs(1) / TICKS_PER_SECOND;
+    match cli.screen() {
+        Screen::None => {
+            app.add_plugins((
+                MinimalPlugins.set(ScheduleRunnerPlugin::run_loop(frame)),
+                DiagnosticsPlugin,
+                TerminalCtrlCHandlerPlugin,
+            ));
+        }
+        Screen::Offscreen => {
+            let no_window =
+                WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() };
+            app.add_plugins(DefaultPlugins.set(no_window).disable::<WinitPlugin>())
+                .add_plugins(ScheduleRunnerPlugin::run_loop(frame));
+        }
+        Screen::Window => {
+            let size = cli.size();
+            let window = Window {
+                title: "Borrowed Light".into(),
+                name: Some("p2c2r-game".into()),
+                resolution: WindowResolution::new(size.width, size.height),
+                ..default()
+            };
+            app.add_plugins(DefaultPlugins.set(WindowPlugin { primary_window: Some(window), ..default() }));
+        }
+    }
+}
+
+/// The offload plugin's configuration that the command line asks for.
+pub fn offload_config(cli: &Cli) -> Result<OffloadConfig, GameError> {
+    let impair = cli.impair.as_deref().map(impairment).transpose()?;
+    let base = if cli.local {
+        OffloadConfig { name: cli.name.clone(), ..default() }
+    } else {
+        OffloadConfig::remote(address(&cli.coordinator)?, cli.name.clone())
+    };
+    Ok(OffloadConfig { impair, local: LocalCompute::Auto, ..base })
+}
+
+fn impairment(name: &str) -> Result<Impairment, GameError> {
+    Impairment::preset(name).ok_or_else(|| GameError::Impairment {
+        name: name.into(),
+        known: Impairment::PRESETS.join(", "),
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr, GameError> {
+    text.to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .ok_or_else(|| GameError::Address(text.into()))
+}
+
+/// Logs go to standard error; standard output is for the HUD's lines.
+fn start_logging() {
+    // The link counts peers' garbage itself; the libraries below it would log every bit of it as an error.
+    // The engine's remarks about software rendering and unused features are no news to a player.
+    let quiet = "warn,p2c2r_game=info,renet=off,renetcode=off,bevy_render::renderer=error,wgpu=error,naga=error";
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
+    // A test may have installed a subscriber already; then that one stays.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

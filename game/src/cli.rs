@@ -1,0 +1,219 @@
+//! The command line: parsed and checked before anything is opened.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use p2c2r_arena::ArenaConfig;
+
+use crate::GameError;
+
+/// Where a coordinator listens unless told otherwise.
+pub const COORDINATOR_DEFAULT: &str = "127.0.0.1:8765";
+
+/// Borrowed Light: a space shooter whose heavy work other people's computers do.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "p2c2r-game", version, about, long_about = None)]
+pub struct Cli {
+    /// Where the coordinator listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = COORDINATOR_DEFAULT, env = "P2C2R_COORDINATOR")]
+    pub coordinator: String,
+    /// Never connect: compute everything on this machine.
+    #[arg(long)]
+    pub local: bool,
+    /// The name this gamer's account goes by.
+    #[arg(long, default_value = "gamer", env = "P2C2R_NAME")]
+    pub name: String,
+    /// Worsen the connection on purpose, for example `wan-100ms` or `bad-wifi`.
+    #[arg(long, value_name = "PRESET")]
+    pub impair: Option<String>,
+    /// Play without a window; the game steers itself and prints one line a second.
+    #[arg(long)]
+    pub headless: bool,
+    /// Let the game steer itself.
+    #[arg(long)]
+    pub autopilot: bool,
+    /// Stop after this many seconds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: Option<u32>,
+    /// Write a JSON report here at the end.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write a picture (PNG) here near the end; needs `--seconds`. With `--headless` it is drawn off-screen.
+    #[arg(long, value_name = "FILE")]
+    pub screenshot: Option<PathBuf>,
+    /// Where the game's randomness starts.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Size of the window, or of the off-screen picture.
+    #[arg(long, value_name = "WxH")]
+    pub window: Option<WindowSize>,
+    /// How much there is to compute.
+    #[arg(long, value_enum, default_value_t = Preset::Normal)]
+    pub preset: Preset,
+    /// Print one line a second, as `--headless` does.
+    #[arg(long)]
+    pub hud_log: bool,
+    /// How much drawing the machine can bear; `auto` looks at its graphics adapter.
+    #[arg(long, value_enum, default_value_t = QualityChoice::Auto)]
+    pub quality: QualityChoice,
+    /// Start with offloading switched off.
+    #[arg(long)]
+    pub offload_off: bool,
+}
+
+/// How much there is to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// A game anyone can play.
+    Normal,
+    /// Many enemies on a fine grid: a weak machine feels the difference.
+    Stress,
+}
+
+/// What was asked about drawing quality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum QualityChoice {
+    /// Low on a software renderer, high elsewhere.
+    Auto,
+    /// No glow, no smoothing: for software rendering and old machines.
+    Low,
+    /// Everything.
+    High,
+}
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSize {
+    /// 320 to 7,680 pixels.
+    pub width: u32,
+    /// 180 to 4,320 pixels.
+    pub height: u32,
+}
+
+impl std::str::FromStr for WindowSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a size such as 1280x720");
+        let (width, height) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+        let size = Self {
+            width: width.parse().map_err(|_| wrong())?,
+            height: height.parse().map_err(|_| wrong())?,
+        };
+        if (320..=7_680).contains(&size.width) && (180..=4_320).contains(&size.height) {
+            Ok(size)
+        } else {
+            Err("a size lies between 320x180 and 7680x4320".into())
+        }
+    }
+}
+
+/// How the game is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    /// Nothing is drawn.
+    None,
+    /// Drawn into an image that nobody sees until it is saved.
+    Offscreen,
+    /// A window.
+    Window,
+}
+
+impl Cli {
+    /// Checks what clap cannot: options that need or exclude one another.
+    pub fn check(&self) -> Result<(), GameError> {
+        if self.screenshot.is_some() && self.seconds.is_none() {
+            return Err(GameError::Usage("--screenshot needs --seconds, to know when the end is near"));
+        }
+        if self.name.is_empty() || self.name.len() > p2c2r_protocol::limits::NAME_BYTES_MAX {
+            return Err(GameError::Usage("--name must have between 1 and 64 bytes"));
+        }
+        Ok(())
+    }
+
+    /// How the game is to be shown.
+    pub fn screen(&self) -> Screen {
+        match (self.headless, self.screenshot.is_some()) {
+            (true, false) => Screen::None,
+            (true, true) => Screen::Offscreen,
+            (false, _) => Screen::Window,
+        }
+    }
+
+    /// The size of the window or picture. Off-screen pictures are small because software renders most of them.
+    pub fn size(&self) -> WindowSize {
+        self.window.unwrap_or(match self.screen() {
+            Screen::Window => WindowSize { width: 1280, height: 720 },
+            Screen::None | Screen::Offscreen => WindowSize { width: 960, height: 540 },
+        })
+    }
+
+    /// Whether the game steers itself; nobody else could without a window.
+    pub fn steers_itself(&self) -> bool {
+        self.autopilot || self.headless
+    }
+
+    /// The arena to play in.
+    pub fn arena(&self) -> ArenaConfig {
+        let preset = match self.preset {
+            Preset::Normal => ArenaConfig::default(),
+            Preset::Stress => ArenaConfig::stress(),
+        };
+        ArenaConfig { seed: self.seed, ..preset }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["p2c2r-game"], arguments].concat())
+    }
+
+    #[test]
+    fn defaults_open_a_window_and_look_for_a_coordinator_here() {
+        let cli = parse(&[]).unwrap();
+        assert_eq!(cli.screen(), Screen::Window);
+        assert_eq!(cli.size(), WindowSize { width: 1280, height: 720 });
+        assert!(!cli.steers_itself() && !cli.local);
+        assert_eq!(cli.arena(), ArenaConfig { seed: 1, ..ArenaConfig::default() });
+        cli.check().unwrap();
+    }
+
+    #[test]
+    fn headless_steers_itself_and_draws_only_for_a_picture() {
+        assert_eq!(parse(&["--headless"]).unwrap().screen(), Screen::None);
+        assert!(parse(&["--headless"]).unwrap().steers_itself());
+        let with_picture = parse(&["--headless", "--screenshot", "a.png", "--seconds", "5"]).unwrap();
+        assert_eq!(with_picture.screen(), Screen::Offscreen);
+        assert_eq!(with_picture.size(), WindowSize { width: 960, height: 540 });
+        with_picture.check().unwrap();
+    }
+
+    #[test]
+    fn a_picture_without_an_end_is_refused() {
+        let error = parse(&["--screenshot", "a.png"]).unwrap().check().unwrap_err();
+        assert!(error.to_string().contains("--seconds"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn sizes_are_checked() {
+        assert_eq!(
+            parse(&["--window", "640x360"]).unwrap().window,
+            Some(WindowSize { width: 640, height: 360 })
+        );
+        for wrong in ["640", "x", "640x", "0x0", "99999x99999", "-1x5"] {
+            assert!(parse(&[&format!("--window={wrong}")]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        assert!(parse(&["--seconds", "0"]).is_err());
+        assert!(parse(&["--seconds", "-3"]).is_err());
+        assert!(parse(&["--seed", "x"]).is_err());
+        assert!(parse(&["--quality", "ultra"]).is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! The HUD without a screen: one line a second on standard output, and a summary at the end.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::time::common_conditions::on_real_timer;
+
+use crate::figures::{self, Figures};
+use crate::play::Battlefield;
+use crate::report::Report;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Last, print_line.run_if(on_real_timer(Duration::from_secs(1))));
+}
+
+fn print_line(time: Res<Time<Real>>, figures: Res<Figures>, battlefield: Res<Battlefield>) {
+    let arena = &battlefield.arena;
+    let text = line(time.elapsed(), &figures, (arena.score(), arena.lives(), arena.wave()));
+    // Whoever reads the other end may have gone; the game goes on.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// One line: time, kinds with place, latency, punctuality and cost, then the whole.
+pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u32, u32)) -> String {
+    let mut text = format!("{:>4}s", elapsed.as_secs());
+    for kind in &figures.kinds {
+        let _ = write!(
+            text,
+            " | {} {:<11} p50 {:>5} ms  p95 {:>5} ms  in time {:>5}  {:>9}/h",
+            kind.name,
+            kind.place_text(),
+            figures::milliseconds(kind.p50_ms),
+            figures::milliseconds(kind.p95_ms),
+            figures::percent(kind.in_time_percent),
+            figures::dollars(kind.dollars_per_hour),
+        );
+    }
+    let state = match (figures.enabled, figures.link_up) {
+        (false, _) => "OFF",
+        (true, true) => "ON",
+        (true, false) => "ON (alone)",
+    };
+    let _ = write!(
+        text,
+        " | offload {state}  cost {}  workers {}  rtt {} ms  fps {} | score {score} lives {lives} wave {wave}",
+        figures::dollars(figures.cost_dollars),
+        figures::count(figures.workers),
+        figures::milliseconds(figures.rtt_ms),
+        figures::count(figures.fps),
+    );
+    text
+}
+
+/// What a gamer wants to know at the end.
+pub fn summary(report: &Report) -> String {
+    let mut text = String::from("\n");
+    let _ = writeln!(
+        text,
+        "Played {:.0} s, {} frames: score {}, wave {}.",
+        report.seconds, report.frames, report.score, report.wave
+    );
+    for (name, kind) in &report.totals.kinds {
+        let _ = writeln!(
+            text,
+            "  {name}: {} tasks = {} by workers + {} by the coordinator + {} from its cache + {} here ({} late, {} rejected, {} without outcome)",
+            kind.submitted,
+            kind.remote,
+            kind.coordinator,
+            kind.cache,
+            kind.local,
+            kind.late,
+            kind.rejected,
+            kind.failed,
+        );
+        if let Some(latency) = kind.latency_ms() {
+            let _ = writeln!(
+                text,
+                "  {name}: latency p50 {} ms, p95 {} ms, p99 {} ms; {} KB up, {} KB down; {}",
+                figures::milliseconds(Some(latency.p50)),
+                figures::milliseconds(Some(latency.p95)),
+                figures::milliseconds(Some(latency.p99)),
+                kind.bytes_up / 1_000,
+                kind.bytes_down / 1_000,
+                kind.cost_nanos,
+            );
+        }
+    }
+    let hours = report.seconds / 3_600.0;
+    let _ = write!(text, "Total cost: {}", report.totals.cost_nanos);
+    if report.seconds >= 1.0 && report.totals.cost_nanos.0 > 0 {
+        let per_hour = report.totals.cost_nanos.as_dollars() / hours;
+        let _ = write!(text, " ({hours:.4} hours of play, {}/h)", figures::dollars(Some(per_hour)));
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::KindFigures;
+
+    #[test]
+    fn a_line_names_place_latency_and_cost() {
+        let figures = Figures {
+            kinds: vec![KindFigures {
+                name: "path",
+                p50_ms: Some(6.25),
+                p95_ms: Some(14.0),
+                in_time_percent: Some(99.7),
+                remote_percent: Some(97.0),
+                local_percent: Some(3.0),
+                dollars_per_hour: Some(0.0123),
+                ..default()
+            }],
+            cost_dollars: Some(0.000_41),
+            workers: Some(3.0),
+            enabled: true,
+            link_up: true,
+            ..default()
+        };
+        let text = line(Duration::from_secs(7), &figures, (1_200, 3, 2));
+        for part in [
+            "7s", "path remote 97%", "p50   6.2 ms", "p95    14 ms", "in time 99.7%", "$0.0123/h", "offload ON",
+            "cost $0.000410", "workers 3", "rtt - ms", "score 1200 lives 3 wave 2",
+        ] {
+            assert!(text.contains(part), "`{part}` is missing in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_line_says_when_the_game_is_alone() {
+        let figures = Figures { enabled: true, ..default() };
+        assert!(line(Duration::ZERO, &figures, (0, 3, 0)).contains("offload ON (alone)"));
+        assert!(line(Duration::ZERO, &Figures::default(), (0, 3, 0)).contains("offload OFF"));
+    }
+}

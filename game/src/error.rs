@@ -1,0 +1,59 @@
+//! What can go wrong before the game runs or when it ends, each in one sentence a person can act on.
+
+/// Why the game did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum GameError {
+    /// Options that do not go together.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// The coordinator's address cannot be resolved.
+    #[error("`{0}` is not an address such as 127.0.0.1:8765")]
+    Address(String),
+    /// An impairment preset that does not exist.
+    #[error("there is no impairment preset `{name}`; there are: {known}")]
+    Impairment {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// Nothing to open a window on.
+    #[error("no window can be opened: no X display answers, DISPLAY is unset or wrong (try --headless)")]
+    NoDisplay,
+    /// Nothing to draw with.
+    #[error("nothing to draw with: no Vulkan driver was found (on Debian and Ubuntu: apt install mesa-vulkan-drivers)")]
+    NoAdapter,
+    /// A file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The offload plugin refused its configuration or could not open a socket.
+    #[error("cannot offload: {0}")]
+    Offload(String),
+    /// No task was finished at all.
+    #[error("nothing worked: of {submitted} tasks none was finished, neither remotely nor here")]
+    NothingWorked {
+        /// Tasks that were submitted.
+        submitted: u64,
+    },
+    /// The picture was asked for and did not come.
+    #[error("the picture {0} was not written")]
+    NoPicture(String),
+}
+
+impl GameError {
+    /// Exit status, as `sysexits.h` numbers them where it has a number: 2 for usage, 69 where the machine
+    /// lacks what drawing needs (the launcher then plays without a window), 73 for a file, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Address(_) | Self::Impairment { .. } => 2,
+            Self::NoDisplay | Self::NoAdapter => 69,
+            Self::Write { .. } | Self::NoPicture(_) => 73,
+            Self::Offload(_) | Self::NothingWorked { .. } => 1,
+        }
+    }
+}

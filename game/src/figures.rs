@@ -1,0 +1,235 @@
+//! The numbers people see, read twice a second from the diagnostics, and how they are written.
+
+use std::time::Duration;
+
+use bevy::diagnostic::{DiagnosticPath, DiagnosticsStore, FrameTimeDiagnosticsPlugin};
+use bevy::prelude::*;
+use bevy::time::common_conditions::on_real_timer;
+use p2c2r_offload::diagnostics::{
+    COST_DOLLARS_PER_HOUR, COST_DOLLARS_TOTAL, ENABLED, KindPaths, LINK_UP, REMOTE, RTT_MS, WORKERS,
+};
+use p2c2r_tasks::KindRegistry;
+
+/// What an unknown value looks like; never a zero.
+pub const UNKNOWN: &str = "-";
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Figures>()
+        .add_systems(PostUpdate, read_figures.run_if(on_real_timer(Duration::from_millis(500))));
+}
+
+/// The numbers that HUD and console show, as of the last half second. `None` means not known.
+#[derive(Resource, Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// One row per kind.
+    pub kinds: Vec<KindFigures>,
+    /// Dollars of all receipts of this session.
+    pub cost_dollars: Option<f64>,
+    /// Dollars an hour at the present rate.
+    pub cost_dollars_per_hour: Option<f64>,
+    /// Workers connected to the coordinator.
+    pub workers: Option<f64>,
+    /// Round trip to the coordinator, milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// Frames a second.
+    pub fps: Option<f64>,
+    /// Milliseconds a frame takes.
+    pub frame_ms: Option<f64>,
+    /// Whether offloading is switched on.
+    pub enabled: bool,
+    /// Whether new tasks go to the coordinator.
+    pub remote: bool,
+    /// Whether the coordinator is connected.
+    pub link_up: bool,
+}
+
+/// The numbers of one kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KindFigures {
+    /// Its name.
+    pub name: &'static str,
+    /// Median latency, milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 95th percentile of the latency, milliseconds.
+    pub p95_ms: Option<f64>,
+    /// Share of tasks with an outcome at their deadline, per cent.
+    pub in_time_percent: Option<f64>,
+    /// Share that workers computed, per cent.
+    pub remote_percent: Option<f64>,
+    /// Share that the coordinator computed or had in its cache, per cent.
+    pub coordinator_percent: Option<f64>,
+    /// Share that this computer computed, per cent.
+    pub local_percent: Option<f64>,
+    /// Dollars an hour.
+    pub dollars_per_hour: Option<f64>,
+}
+
+/// Who does most of the work of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MainPlace {
+    /// Workers.
+    Remote,
+    /// The coordinator.
+    Coordinator,
+    /// This computer.
+    Local,
+}
+
+impl MainPlace {
+    /// As the HUD spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Remote => "remote",
+            Self::Coordinator => "coord",
+            Self::Local => "local",
+        }
+    }
+}
+
+impl KindFigures {
+    /// Who does most of it, and its share in per cent.
+    pub fn main_place(&self) -> Option<(MainPlace, f64)> {
+        [
+            (MainPlace::Remote, self.remote_percent),
+            (MainPlace::Coordinator, self.coordinator_percent),
+            (MainPlace::Local, self.local_percent),
+        ]
+        .into_iter()
+        .filter_map(|(place, share)| share.map(|share| (place, share)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// `remote 97%`, or a dash.
+    pub fn place_text(&self) -> String {
+        self.main_place()
+            .map_or_else(|| UNKNOWN.into(), |(place, share)| format!("{} {share:.0}%", place.name()))
+    }
+}
+
+fn read_figures(diagnostics: Res<DiagnosticsStore>, mut figures: ResMut<Figures>) {
+    let now = Figures::read(&diagnostics);
+    figures.set_if_neq(now);
+}
+
+impl Figures {
+    /// Reads all numbers.
+    pub fn read(diagnostics: &DiagnosticsStore) -> Self {
+        let value = |path: &DiagnosticPath| diagnostics.get(path)?.value().filter(|value| value.is_finite());
+        let smooth = |path: &DiagnosticPath| diagnostics.get(path)?.smoothed().filter(|value| value.is_finite());
+        let is_set = |path: &DiagnosticPath| value(path).is_some_and(|value| value > 0.5);
+        let registry = KindRegistry::builtin();
+        let kinds = registry.iter().map(|kind| {
+            let paths = KindPaths::new(kind.name());
+            let coordinator = value(&paths.coordinator_percent);
+            let cache = value(&paths.cache_percent);
+            KindFigures {
+                name: kind.name(),
+                p50_ms: value(&paths.latency_ms_p50),
+                p95_ms: value(&paths.latency_ms_p95),
+                in_time_percent: value(&paths.in_time_percent),
+                remote_percent: value(&paths.remote_percent),
+                coordinator_percent: coordinator.map(|share| share + cache.unwrap_or(0.0)),
+                local_percent: value(&paths.local_percent),
+                dollars_per_hour: value(&paths.cost_dollars_per_hour),
+            }
+        });
+        Self {
+            kinds: kinds.collect(),
+            cost_dollars: value(&COST_DOLLARS_TOTAL),
+            cost_dollars_per_hour: value(&COST_DOLLARS_PER_HOUR),
+            workers: value(&WORKERS),
+            rtt_ms: value(&RTT_MS),
+            fps: smooth(&FrameTimeDiagnosticsPlugin::FPS),
+            frame_ms: smooth(&FrameTimeDiagnosticsPlugin::FRAME_TIME),
+            enabled: is_set(&ENABLED),
+            remote: is_set(&REMOTE),
+            link_up: is_set(&LINK_UP),
+        }
+    }
+
+    /// How many kinds there are rows for.
+    pub fn known_kinds() -> usize {
+        KindRegistry::builtin().iter().count()
+    }
+}
+
+/// `4.2`, `42`, or a dash: milliseconds with two significant digits or more.
+pub fn milliseconds(value: Option<f64>) -> String {
+    match value {
+        None => UNKNOWN.into(),
+        Some(value) if value < 9.95 => format!("{value:.1}"),
+        Some(value) => format!("{value:.0}"),
+    }
+}
+
+/// `100%`, `99.5%`, or a dash. Never rounds up to 100.
+pub fn percent(value: Option<f64>) -> String {
+    match value {
+        None => UNKNOWN.into(),
+        Some(value) if value >= 100.0 || value <= 0.0 => format!("{value:.0}%"),
+        Some(value) => format!("{:.1}%", (value * 10.0).floor() / 10.0),
+    }
+}
+
+/// `$0.0123`, or a dash: dollars with four decimals, six below a cent.
+pub fn dollars(value: Option<f64>) -> String {
+    match value {
+        None => UNKNOWN.into(),
+        Some(value) if value.abs() < 0.01 => format!("${value:.6}"),
+        Some(value) => format!("${value:.4}"),
+    }
+}
+
+/// A whole number, or a dash.
+pub fn count(value: Option<f64>) -> String {
+    value.map_or_else(|| UNKNOWN.into(), |value| format!("{value:.0}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_is_a_dash_and_never_a_zero() {
+        for text in [milliseconds(None), percent(None), dollars(None), count(None)] {
+            assert_eq!(text, UNKNOWN);
+        }
+        assert_eq!(KindFigures::default().place_text(), UNKNOWN);
+        assert_eq!(milliseconds(Some(0.0)), "0.0");
+    }
+
+    #[test]
+    fn numbers_keep_the_digits_that_matter() {
+        assert_eq!(milliseconds(Some(4.24)), "4.2");
+        assert_eq!(milliseconds(Some(9.96)), "10");
+        assert_eq!(milliseconds(Some(142.4)), "142");
+        assert_eq!(percent(Some(100.0)), "100%");
+        assert_eq!(percent(Some(99.99)), "99.9%");
+        assert_eq!(percent(Some(0.0)), "0%");
+        assert_eq!(dollars(Some(0.000_065)), "$0.000065");
+        assert_eq!(dollars(Some(0.012_34)), "$0.0123");
+        assert_eq!(count(Some(4.0)), "4");
+    }
+
+    #[test]
+    fn the_main_place_is_the_one_with_the_largest_share() {
+        let mut figures = KindFigures {
+            remote_percent: Some(60.0),
+            coordinator_percent: Some(30.0),
+            local_percent: Some(10.0),
+            ..default()
+        };
+        assert_eq!(figures.main_place(), Some((MainPlace::Remote, 60.0)));
+        assert_eq!(figures.place_text(), "remote 60%");
+        figures.local_percent = Some(90.0);
+        assert_eq!(figures.place_text(), "local 90%");
+    }
+
+    #[test]
+    fn an_app_without_diagnostics_knows_nothing() {
+        let figures = Figures::read(&DiagnosticsStore::default());
+        assert!(!figures.enabled && figures.cost_dollars.is_none());
+        assert_eq!(figures.kinds.len(), Figures::known_kinds());
+        assert!(figures.kinds.iter().all(|kind| kind.place_text() == UNKNOWN));
+    }
+}

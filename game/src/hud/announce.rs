@@ -1,0 +1,68 @@
+//! Large words in the middle: a wave begins, the game is paused or over.
+
+use bevy::prelude::*;
+use p2c2r_arena::ArenaEvent;
+
+use super::palette::{BRIGHT, SKY_BLUE};
+use super::{text, write};
+use crate::play::{Battlefield, Happened};
+
+/// Seconds for which a wave's number stays.
+const WAVE_SECONDS: f32 = 2.2;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Startup, spawn_words).add_systems(Update, announce);
+}
+
+/// The large words.
+#[derive(Component)]
+struct Title;
+
+/// The small ones below.
+#[derive(Component)]
+struct Hint;
+
+fn spawn_words(mut commands: Commands) {
+    commands.spawn((
+        Node {
+            position_type: PositionType::Absolute,
+            top: percent(27),
+            width: percent(100),
+            flex_direction: FlexDirection::Column,
+            align_items: AlignItems::Center,
+            row_gap: px(8),
+            ..default()
+        },
+        children![(Title, text("", 46.0, BRIGHT)), (Hint, text("", 18.0, SKY_BLUE))],
+    ));
+}
+
+fn announce(
+    battlefield: Res<Battlefield>,
+    clock: Res<Time<Virtual>>,
+    real: Res<Time<Real>>,
+    mut happened: MessageReader<Happened>,
+    mut wave: Local<(u32, u32, f32)>,
+    mut title: Single<(&mut Text, &mut TextColor), (With<Title>, Without<Hint>)>,
+    mut hint: Single<&mut Text, (With<Hint>, Without<Title>)>,
+) {
+    for Happened(event) in happened.read() {
+        if let ArenaEvent::WaveStarted { wave: number, enemies } = event {
+            *wave = (*number, *enemies, WAVE_SECONDS);
+        }
+    }
+    wave.2 = (wave.2 - real.delta_secs()).max(0.0);
+    let arena = &battlefield.arena;
+    let (words, below, strength) = if clock.is_paused() {
+        ("PAUSED".into(), "P goes on".into(), 1.0)
+    } else if arena.is_over() {
+        ("GAME OVER".into(), format!("{} points in wave {}, R starts again", arena.score(), arena.wave()), 1.0)
+    } else if wave.2 > 0.0 {
+        (format!("WAVE {}", wave.0), format!("{} enemies", wave.1), (wave.2 * 1.6).min(1.0))
+    } else {
+        (String::new(), String::new(), 0.0)
+    };
+    write(&mut title.0, &words);
+    title.1.set_if_neq(TextColor(BRIGHT.with_alpha(strength).into()));
+    write(&mut hint, &below);
+}

@@ -1,0 +1,134 @@
+//! The toast after the switch is thrown, and the banner while nobody can be borrowed from.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+use p2c2r_offload::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
+
+use super::palette::{BRIGHT, EDGE, ORANGE, PANEL};
+use super::{text, write};
+
+/// How long a toast stays.
+const TOAST: Duration = Duration::from_millis(2_600);
+/// A connection may take this long before the banner says that there is none.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Startup, spawn_messages).add_systems(Update, (show_toast, show_banner));
+}
+
+/// Says what a thrown switch has done.
+#[derive(Component)]
+struct Toast {
+    left: Duration,
+}
+
+/// Says why the game plays alone.
+#[derive(Component)]
+struct Banner;
+
+fn spawn_messages(mut commands: Commands) {
+    let bar = || {
+        (
+            Node {
+                padding: UiRect::axes(px(16), px(7)),
+                border: UiRect::all(px(1)),
+                border_radius: BorderRadius::all(px(6)),
+                display: Display::None,
+                ..default()
+            },
+            BackgroundColor(PANEL.into()),
+            BorderColor::all(EDGE),
+        )
+    };
+    commands.spawn((
+        Node {
+            position_type: PositionType::Absolute,
+            bottom: px(26),
+            width: percent(100),
+            flex_direction: FlexDirection::Column,
+            align_items: AlignItems::Center,
+            row_gap: px(8),
+            ..default()
+        },
+        children![
+            (Toast { left: Duration::ZERO }, bar(), children![text("", 17.0, BRIGHT)]),
+            (Banner, bar(), children![text("", 15.0, ORANGE)]),
+        ],
+    ));
+}
+
+fn show_toast(
+    time: Res<Time<Real>>,
+    switch: Res<OffloadSwitch>,
+    toast: Single<(&mut Toast, &mut Node, &Children)>,
+    mut texts: Query<&mut Text>,
+) {
+    let (mut toast, mut node, children) = toast.into_inner();
+    if switch.is_changed() && !switch.is_added() {
+        toast.left = TOAST;
+        let words = if switch.enabled {
+            "Offload ON: other computers find the enemies' paths"
+        } else {
+            "Offload OFF: this computer finds the enemies' paths"
+        };
+        for child in children {
+            if let Ok(mut text) = texts.get_mut(*child) {
+                write(&mut text, words);
+            }
+        }
+    }
+    toast.left = toast.left.saturating_sub(time.delta());
+    show(&mut node, !toast.left.is_zero());
+}
+
+fn show_banner(
+    time: Res<Time<Real>>,
+    state: Res<OffloadState>,
+    banner: Single<(&mut Node, &Children), With<Banner>>,
+    mut texts: Query<&mut Text>,
+) {
+    let (mut node, children) = banner.into_inner();
+    let words = if time.elapsed() < PATIENCE { None } else { banner_text(&state.mode) };
+    show(&mut node, words.is_some());
+    for child in children {
+        if let (Some(words), Ok(mut text)) = (&words, texts.get_mut(*child)) {
+            write(&mut text, words);
+        }
+    }
+}
+
+/// What the banner says, if it has anything to say: a player who switched offloading off knows.
+fn banner_text(mode: &OffloadMode) -> Option<String> {
+    match mode {
+        OffloadMode::Remote | OffloadMode::Local(LocalReason::SwitchedOff) => None,
+        OffloadMode::Local(LocalReason::NoCoordinator) => Some("playing locally".into()),
+        OffloadMode::Local(LocalReason::NotConnected { reason }) => {
+            Some(format!("playing locally: coordinator not reachable ({reason})"))
+        }
+        OffloadMode::Local(reason) => Some(format!("playing locally: {reason}")),
+    }
+}
+
+fn show(node: &mut Mut<Node>, shown: bool) {
+    let display = if shown { Display::Flex } else { Display::None };
+    if node.display != display {
+        node.display = display;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_speaks_only_when_the_game_is_alone_against_its_will() {
+        assert_eq!(banner_text(&OffloadMode::Remote), None);
+        assert_eq!(banner_text(&OffloadMode::Local(LocalReason::SwitchedOff)), None);
+        let mode = OffloadMode::Local(LocalReason::NotConnected { reason: "no answer".into() });
+        assert_eq!(
+            banner_text(&mode).as_deref(),
+            Some("playing locally: coordinator not reachable (no answer)")
+        );
+    }
+}

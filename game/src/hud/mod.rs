@@ -1,0 +1,44 @@
+//! The numbers on the screen: read from [`Figures`](crate::figures::Figures), never from the work itself.
+
+mod announce;
+mod chip;
+mod level;
+mod messages;
+mod palette;
+mod panel;
+mod scale;
+mod score;
+
+use bevy::prelude::*;
+
+pub(crate) use palette::{BLUISH_GREEN, ORANGE, SKY_BLUE};
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_plugins((
+        scale::plugin,
+        level::plugin,
+        chip::plugin,
+        panel::plugin,
+        messages::plugin,
+        score::plugin,
+        announce::plugin,
+    ));
+}
+
+/// Writes `new` into a text only if it differs, because a changed text is laid out again.
+fn write(text: &mut Mut<Text>, new: &str) {
+    if text.0 != new {
+        new.clone_into(&mut text.0);
+    }
+}
+
+/// Text of this size (pixels at a window height of 720) and colour.
+fn text(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
+    (
+        Text::new(content),
+        TextFont::from_font_size(size),
+        TextColor(colour.into()),
+        TextLayout { linebreak: LineBreak::NoWrap, ..default() },
+        TextShadow { offset: Vec2::splat(1.0), color: Color::BLACK },
+    )
+}

@@ -1,0 +1,182 @@
+//! The table: one row per kind, then the whole session, then, at the highest level, the rest and the keys.
+
+use bevy::prelude::*;
+use bevy::text::LineBreak;
+
+use super::level::{Level, ShownFrom};
+use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
+use super::{text, write};
+use crate::figures::{self, Figures, KindFigures, MainPlace};
+
+/// Size of the table's text, pixels at a window height of 720.
+const TEXT: f32 = 15.0;
+/// Width of a column in pixels; digits are as wide as each other and stand right, so that nothing jumps.
+const COLUMNS: [(&str, f32); 6] =
+    [("kind", 62.0), ("done by", 116.0), ("p50 ms", 66.0), ("p95 ms", 66.0), ("in time", 76.0), ("$/hour", 88.0)];
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Startup, spawn_panel)
+        .add_systems(Update, (fill_cells, fill_lines).run_if(resource_changed::<Figures>));
+}
+
+/// A cell of the table.
+#[derive(Component, Clone, Copy)]
+struct Cell {
+    row: usize,
+    column: usize,
+}
+
+/// A line below the table.
+#[derive(Component, Clone, Copy)]
+enum Line {
+    Session,
+    Network,
+    Shares,
+}
+
+fn spawn_panel(mut commands: Commands, figures: Res<Figures>) {
+    let kinds = if figures.kinds.is_empty() { Figures::known_kinds() } else { figures.kinds.len() };
+    let panel = Node {
+        position_type: PositionType::Absolute,
+        top: px(54),
+        right: px(16),
+        flex_direction: FlexDirection::Column,
+        row_gap: px(4),
+        padding: UiRect::axes(px(14), px(10)),
+        border: UiRect::all(px(1)),
+        border_radius: BorderRadius::all(px(8)),
+        ..default()
+    };
+    commands
+        .spawn((ShownFrom(Level::Compact), panel, BackgroundColor(PANEL.into()), BorderColor::all(EDGE)))
+        .with_children(|panel| {
+            panel.spawn(Node::default()).with_children(|row| {
+                for (column, (title, _)) in COLUMNS.iter().enumerate() {
+                    row.spawn(cell(title, column, 13.0, DIM));
+                }
+            });
+            for row in 0..kinds {
+                panel.spawn(Node::default()).with_children(|line| {
+                    for column in 0..COLUMNS.len() {
+                        line.spawn((Cell { row, column }, cell("-", column, TEXT, BRIGHT)));
+                    }
+                });
+            }
+            panel.spawn((
+                Node { height: px(1), margin: UiRect::vertical(px(3)), ..default() },
+                BackgroundColor(EDGE.into()),
+            ));
+            panel.spawn((Line::Session, text("", TEXT, BRIGHT)));
+            panel.spawn((Line::Network, text("", TEXT, DIM)));
+            panel.spawn((ShownFrom(Level::Full), Line::Shares, text("", TEXT, DIM)));
+            panel.spawn((
+                ShownFrom(Level::Full),
+                text("WASD fly  Space fire  T offload  P pause\nF3 this display  F5 autopilot  Esc quit", 13.0, DIM),
+            ));
+        });
+}
+
+fn cell(content: &str, column: usize, size: f32, colour: Srgba) -> impl Bundle {
+    let justify = if column < 2 { Justify::Left } else { Justify::Right };
+    (
+        Text::new(content),
+        Node { width: px(COLUMNS[column].1), ..default() },
+        TextFont::from_font_size(size),
+        TextColor(colour.into()),
+        TextLayout::new(justify, LineBreak::NoWrap),
+    )
+}
+
+fn fill_cells(figures: Res<Figures>, mut cells: Query<(&Cell, &mut Text, &mut TextColor)>) {
+    for (cell, mut text, mut colour) in &mut cells {
+        let Some(kind) = figures.kinds.get(cell.row) else { continue };
+        write(&mut text, &cell_text(kind, cell.column));
+        colour.set_if_neq(TextColor(cell_colour(kind, cell.column).into()));
+    }
+}
+
+fn cell_text(kind: &KindFigures, column: usize) -> String {
+    match column {
+        0 => kind.name.into(),
+        1 => kind.place_text(),
+        2 => figures::milliseconds(kind.p50_ms),
+        3 => figures::milliseconds(kind.p95_ms),
+        4 => figures::percent(kind.in_time_percent),
+        _ => figures::dollars(kind.dollars_per_hour),
+    }
+}
+
+fn cell_colour(kind: &KindFigures, column: usize) -> Srgba {
+    match (column, kind.main_place(), kind.in_time_percent) {
+        (1, Some((MainPlace::Remote, _)), _) => SKY_BLUE,
+        (1, Some((MainPlace::Coordinator, _)), _) => BLUISH_GREEN,
+        (1, Some((MainPlace::Local, _)), _) => ORANGE,
+        (4, _, Some(share)) if share < 90.0 => VERMILLION,
+        (4, _, Some(share)) if share < 99.0 => ORANGE,
+        _ => BRIGHT,
+    }
+}
+
+fn fill_lines(figures: Res<Figures>, mut lines: Query<(&Line, &mut Text)>) {
+    for (line, mut text) in &mut lines {
+        write(&mut text, &line_text(&figures, *line));
+    }
+}
+
+fn line_text(figures: &Figures, line: Line) -> String {
+    match line {
+        Line::Session => format!(
+            "session {:>10}   {:>4} fps {:>6} ms",
+            figures::dollars(figures.cost_dollars),
+            figures::count(figures.fps),
+            figures::milliseconds(figures.frame_ms),
+        ),
+        Line::Network => format!(
+            "workers {:>10}   round trip {:>6} ms",
+            figures::count(figures.workers),
+            figures::milliseconds(figures.rtt_ms),
+        ),
+        Line::Shares => {
+            let share = |value: Option<f64>| figures::percent(value);
+            figures
+                .kinds
+                .iter()
+                .map(|kind| {
+                    format!(
+                        "{} workers {} coordinator {} here {}",
+                        kind.name,
+                        share(kind.remote_percent),
+                        share(kind.coordinator_percent),
+                        share(kind.local_percent)
+                    )
+                })
+                .collect::<Vec<_>>()
+                .join("\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_row_is_all_dashes() {
+        let kind = KindFigures { name: "path", ..default() };
+        assert_eq!(cell_text(&kind, 0), "path");
+        for column in 1..COLUMNS.len() {
+            assert_eq!(cell_text(&kind, column), figures::UNKNOWN, "{}", COLUMNS[column].0);
+        }
+        assert!(line_text(&Figures::default(), Line::Network).contains(" - ms"));
+    }
+
+    #[test]
+    fn lines_keep_their_width_while_numbers_change() {
+        let line = |fps, cost| {
+            let figures = Figures { fps: Some(fps), frame_ms: Some(1_000.0 / fps), cost_dollars: cost, ..default() };
+            line_text(&figures, Line::Session).len()
+        };
+        assert_eq!(line(60.0, Some(0.000_5)), line(144.0, Some(0.123_4)));
+        assert_eq!(line(5.0, None), line(59.0, Some(0.000_001)));
+    }
+}

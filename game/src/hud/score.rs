@@ -1,0 +1,75 @@
+//! Score, wave and lives, top left.
+
+use bevy::prelude::*;
+
+use super::palette::{BRIGHT, DIM, SKY_BLUE};
+use super::{text, write};
+use crate::play::Battlefield;
+
+/// Lives shown as marks; more than these are rare and not shown.
+const MARKS: u32 = 6;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Startup, spawn_score).add_systems(Update, (show_score, show_lives));
+}
+
+/// What a text shows.
+#[derive(Component)]
+enum Shows {
+    Score,
+    Wave,
+}
+
+/// One life.
+#[derive(Component)]
+struct Mark(u32);
+
+fn spawn_score(mut commands: Commands) {
+    commands
+        .spawn(Node {
+            position_type: PositionType::Absolute,
+            top: px(14),
+            left: px(18),
+            flex_direction: FlexDirection::Column,
+            row_gap: px(2),
+            ..default()
+        })
+        .with_children(|column| {
+            column.spawn((Shows::Score, text("000000", 34.0, BRIGHT)));
+            column.spawn((Shows::Wave, text("WAVE -", 16.0, DIM)));
+            column.spawn(Node { column_gap: px(6), margin: UiRect::top(px(5)), ..default() }).with_children(
+                |marks| {
+                    for index in 0..MARKS {
+                        marks.spawn((
+                            Mark(index),
+                            Node {
+                                width: px(20),
+                                height: px(7),
+                                border_radius: BorderRadius::all(px(3)),
+                                ..default()
+                            },
+                            BackgroundColor(SKY_BLUE.into()),
+                        ));
+                    }
+                },
+            );
+        });
+}
+
+fn show_score(battlefield: Res<Battlefield>, mut texts: Query<(&Shows, &mut Text)>) {
+    let arena = &battlefield.arena;
+    for (shows, mut text) in &mut texts {
+        let words = match shows {
+            Shows::Score => format!("{:06}", arena.score()),
+            Shows::Wave => format!("WAVE {}  ENEMIES {:>2}", arena.wave(), arena.enemies().len()),
+        };
+        write(&mut text, &words);
+    }
+}
+
+fn show_lives(battlefield: Res<Battlefield>, mut marks: Query<(&Mark, &mut Visibility)>) {
+    let lives = battlefield.arena.lives();
+    for (Mark(index), mut visibility) in &mut marks {
+        visibility.set_if_neq(if *index < lives { Visibility::Inherited } else { Visibility::Hidden });
+    }
+}

@@ -1,0 +1,65 @@
+//! When the run ends: after `--seconds`, on Esc, on a signal or when the window closes.
+
+use std::time::Duration;
+
+use bevy::app::AppExit;
+use bevy::prelude::*;
+
+/// How long the end may wait for something that is under way, such as a picture from a slow renderer.
+const GRACE: Duration = Duration::from_secs(60);
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Ending>().init_resource::<Finished>().add_systems(Last, end_run);
+}
+
+/// When the run ends.
+#[derive(Resource, Clone, Debug, Default)]
+pub(crate) struct Ending {
+    /// After this much real time from the first frame on, if at all.
+    after: Option<Duration>,
+    /// The end waits while this is above zero, but no longer than [`GRACE`].
+    pub(crate) waiting_for: u32,
+    now: bool,
+}
+
+impl Ending {
+    /// Ends the run after this much real time, if at all.
+    pub(crate) fn after(after: Option<Duration>) -> Self {
+        Self { after, ..Self::default() }
+    }
+
+    /// Ends the run in this frame.
+    pub(crate) fn end_now(&mut self) {
+        self.now = true;
+    }
+
+    /// Real time left, if an end is set.
+    pub(crate) fn left(&self, elapsed: Duration) -> Option<Duration> {
+        self.after.map(|after| after.saturating_sub(elapsed))
+    }
+}
+
+/// How long the run was, once it is over or going on.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub(crate) struct Finished {
+    /// Real time from the first frame on.
+    pub(crate) elapsed: Duration,
+    /// Frames.
+    pub(crate) frames: u64,
+}
+
+fn end_run(
+    time: Res<Time<Real>>,
+    ending: Res<Ending>,
+    mut finished: ResMut<Finished>,
+    mut exits: MessageWriter<AppExit>,
+) {
+    finished.elapsed = time.elapsed();
+    finished.frames += 1;
+    let over = ending.after.is_some_and(|after| {
+        time.elapsed() >= after && (ending.waiting_for == 0 || time.elapsed() >= after + GRACE)
+    });
+    if ending.now || over {
+        exits.write(AppExit::Success);
+    }
+}

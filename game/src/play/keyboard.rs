@@ -1,0 +1,49 @@
+//! Turns keys into intent: WASD or arrows, Space, T, P, R, Esc.
+
+use bevy::prelude::*;
+use p2c2r_arena::Controls;
+use p2c2r_offload::OffloadSwitch;
+
+use super::{Battlefield, Ending, Intent, Pilot};
+
+pub(crate) fn plugin(app: &mut App) {
+    app.add_systems(PreUpdate, (read_flight_keys, read_program_keys).after(bevy::input::InputSystems));
+}
+
+fn read_flight_keys(
+    keys: Res<ButtonInput<KeyCode>>,
+    battlefield: Res<Battlefield>,
+    mut intent: ResMut<Intent>,
+) {
+    let held = |first, second| i8::from(keys.any_pressed([first, second]));
+    intent.0 = Controls {
+        turn: held(KeyCode::KeyA, KeyCode::ArrowLeft) - held(KeyCode::KeyD, KeyCode::ArrowRight),
+        thrust: held(KeyCode::KeyW, KeyCode::ArrowUp) - held(KeyCode::KeyS, KeyCode::ArrowDown),
+        fire: keys.pressed(KeyCode::Space),
+        restart: battlefield.arena.is_over() && keys.any_pressed([KeyCode::KeyR, KeyCode::Enter]),
+    };
+}
+
+fn read_program_keys(
+    keys: Res<ButtonInput<KeyCode>>,
+    mut switch: ResMut<OffloadSwitch>,
+    mut time: ResMut<Time<Virtual>>,
+    mut ending: ResMut<Ending>,
+    mut pilot: ResMut<Pilot>,
+) {
+    if keys.just_pressed(KeyCode::KeyT) {
+        switch.toggle();
+    }
+    if keys.just_pressed(KeyCode::KeyP) {
+        if time.is_paused() { time.unpause() } else { time.pause() }
+    }
+    if keys.just_pressed(KeyCode::F5) {
+        *pilot = match *pilot {
+            Pilot::Gamer => Pilot::Itself(default()),
+            Pilot::Itself(_) => Pilot::Gamer,
+        };
+    }
+    if keys.just_pressed(KeyCode::Escape) {
+        ending.end_now();
+    }
+}

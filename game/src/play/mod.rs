@@ -1,0 +1,50 @@
+//! Runs the arena: controls in, tasks out, outcomes back in. Needs neither window nor GPU.
+
+mod borrowing;
+mod controls;
+mod ending;
+mod keyboard;
+mod stepping;
+
+use bevy::ecs::system::SystemParam;
+use bevy::prelude::*;
+use p2c2r_arena::{Arena, ArenaEvent};
+
+pub(crate) use borrowing::PathOrigin;
+pub(crate) use controls::{Intent, Pilot};
+pub(crate) use ending::{Ending, Finished};
+pub(crate) use keyboard::plugin as keyboard_plugin;
+pub(crate) use stepping::Slips;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_message::<Happened>().add_plugins((
+        controls::plugin,
+        stepping::plugin,
+        borrowing::plugin,
+        ending::plugin,
+    ));
+}
+
+/// The arena being played in. Only `stepping` writes it.
+#[derive(Resource)]
+pub struct Battlefield {
+    /// The rules and their state.
+    pub arena: Arena,
+}
+
+/// Something that happened in the arena, for sound and effects.
+#[derive(Message, Clone, Copy, Debug)]
+pub struct Happened(pub ArenaEvent);
+
+/// How much of the next tick has passed already, for drawing between ticks.
+#[derive(SystemParam)]
+pub(crate) struct TickShare<'w> {
+    fixed: Res<'w, Time<Fixed>>,
+}
+
+impl TickShare<'_> {
+    /// 0 right at the last tick, towards 1 just before the next.
+    pub(crate) fn get(&self) -> f32 {
+        self.fixed.overstep_fraction().clamp(0.0, 1.0)
+    }
+}

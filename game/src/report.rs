@@ -1,0 +1,138 @@
+//! The JSON report of a run: what was asked, who did it, how fast and for how much.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bevy::prelude::*;
+use p2c2r_offload::OffloadTotals;
+use serde::Serialize;
+
+use crate::GameError;
+use crate::cli::Cli;
+use crate::play::{Battlefield, Finished, Slips};
+
+/// A run in numbers. The keys of [`OffloadTotals`] (`kinds`, `cost_nanos`, …) stand beside these.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What was offloaded.
+    #[serde(flatten)]
+    pub totals: OffloadTotals,
+    /// Whether the coordinator's books balance: only its ledger can tell, so the game leaves it open and the
+    /// launcher fills it in.
+    pub ledger_balanced: Option<bool>,
+    /// Frames, as many as there were; a slow renderer has few.
+    pub frames: u64,
+    /// Real seconds from the first frame to the last.
+    pub seconds: f64,
+    /// Steps of the arena.
+    pub ticks: u64,
+    /// Seconds of play that were given up because frames took too long.
+    pub slipped_seconds: f64,
+    /// Points at the end.
+    pub score: u64,
+    /// Wave at the end.
+    pub wave: u32,
+    /// Seed of the arena.
+    pub seed: u64,
+    /// Impairment preset, if one was asked for.
+    pub impair: Option<String>,
+    /// Digest of the arena's last state.
+    pub arena_digest: String,
+}
+
+impl Report {
+    /// Writes the report.
+    pub fn write(&self, path: &Path) -> Result<(), GameError> {
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(|error| write_error(path, std::io::Error::other(error)))?;
+        text.push('\n');
+        std::fs::write(path, text).map_err(|error| write_error(path, error))
+    }
+
+    /// An error if tasks were asked for and none was ever finished.
+    pub fn judge(&self) -> Result<(), GameError> {
+        let submitted: u64 = self.totals.kinds.values().map(|kind| kind.submitted).sum();
+        let open: u64 = self.totals.kinds.values().map(|kind| kind.open + kind.cancelled).sum();
+        let delivered: u64 = self.totals.kinds.values().map(p2c2r_offload::KindTotals::delivered).sum();
+        if submitted > open && delivered == 0 {
+            return Err(GameError::NothingWorked { submitted });
+        }
+        Ok(())
+    }
+}
+
+fn write_error(path: &Path, source: std::io::Error) -> GameError {
+    GameError::Write { path: path.display().to_string(), source }
+}
+
+/// Finds out before the run whether the report can be written after it.
+pub(crate) fn check_writable(path: &Path) -> Result<(), GameError> {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map(drop)
+        .map_err(|error| write_error(path, error))
+}
+
+/// What the run leaves behind. The engine keeps the app when it runs with a window, so the numbers are copied
+/// out in the last frame.
+#[derive(Resource, Clone, Default)]
+pub struct Results(Arc<Mutex<Snapshot>>);
+
+#[derive(Clone, Default)]
+struct Snapshot {
+    totals: OffloadTotals,
+    finished: Finished,
+    slips: Slips,
+    ticks: u64,
+    score: u64,
+    wave: u32,
+    digest: String,
+}
+
+impl Results {
+    /// Has the app copy its numbers out when it exits.
+    pub fn keep(app: &mut App) -> Self {
+        let results = Self::default();
+        app.insert_resource(results.clone()).add_systems(Last, copy_out.run_if(on_message::<AppExit>));
+        results
+    }
+
+    /// The report.
+    pub fn report(&self, cli: &Cli) -> Report {
+        let snapshot = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Report {
+            totals: snapshot.totals,
+            ledger_balanced: None,
+            frames: snapshot.finished.frames,
+            seconds: snapshot.finished.elapsed.as_secs_f64(),
+            ticks: snapshot.ticks,
+            slipped_seconds: snapshot.slips.0.as_secs_f64(),
+            score: snapshot.score,
+            wave: snapshot.wave,
+            seed: cli.seed,
+            impair: cli.impair.clone(),
+            arena_digest: snapshot.digest,
+        }
+    }
+}
+
+fn copy_out(
+    results: Res<Results>,
+    totals: Res<OffloadTotals>,
+    finished: Res<Finished>,
+    slips: Res<Slips>,
+    battlefield: Res<Battlefield>,
+) {
+    let arena = &battlefield.arena;
+    *results.0.lock().unwrap_or_else(PoisonError::into_inner) = Snapshot {
+        totals: totals.clone(),
+        finished: *finished,
+        slips: *slips,
+        ticks: arena.tick(),
+        score: arena.score(),
+        wave: arena.wave(),
+        digest: arena.digest().to_string(),
+    };
+}

@@ -1,0 +1,180 @@
+//! Keeps one entity per ship, enemy and rock of the arena, and moves it between the arena's last two ticks.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use bevy::prelude::*;
+use p2c2r_arena::{Enemy, EnemyId, Rock, RockId};
+
+use super::hulls::{Hull, Hulls, ROCK_SHAPES};
+use super::{ViewSystems, between, facing, place};
+use crate::play::{Battlefield, TickShare};
+
+/// A hull is drawn this much larger than the circle that the rules know.
+const HULL_SCALE: f32 = 1.35;
+/// Radians of roll per radian of turn in a tick, and how far it goes.
+const ROLL_PER_TURN: f32 = 9.0;
+const ROLL_MAX: f32 = 0.65;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Cast<EnemyId>>()
+        .init_resource::<Cast<RockId>>()
+        .add_systems(Startup, spawn_ship)
+        .add_systems(Update, (follow_ship, follow_enemies, follow_rocks).in_set(ViewSystems::Follow));
+}
+
+/// Which entity plays whom.
+#[derive(Resource)]
+struct Cast<Id> {
+    entities: HashMap<Id, (Entity, u64)>,
+    round: u64,
+}
+
+impl<Id> Default for Cast<Id> {
+    fn default() -> Self {
+        Self { entities: HashMap::new(), round: 0 }
+    }
+}
+
+impl<Id: Eq + Hash + Copy> Cast<Id> {
+    /// Moves the entities of everyone in `present`, spawning newcomers and despawning who is gone.
+    fn follow(
+        &mut self,
+        commands: &mut Commands,
+        transforms: &mut Query<&mut Transform, With<Actor>>,
+        present: impl Iterator<Item = (Id, Transform)>,
+        mut spawn: impl FnMut(&mut Commands, Id, Transform) -> Entity,
+    ) {
+        self.round += 1;
+        for (id, wanted) in present {
+            if let Some((entity, seen)) = self.entities.get_mut(&id) {
+                *seen = self.round;
+                if let Ok(mut transform) = transforms.get_mut(*entity) {
+                    *transform = wanted;
+                }
+            } else {
+                let entity = spawn(commands, id, wanted);
+                self.entities.insert(id, (entity, self.round));
+            }
+        }
+        let round = self.round;
+        self.entities.retain(|_, (entity, seen)| {
+            if *seen != round {
+                commands.entity(*entity).despawn();
+            }
+            *seen == round
+        });
+    }
+}
+
+/// Stands for something in the arena.
+#[derive(Component)]
+struct Actor;
+
+/// The gamer's ship, with its present roll in radians.
+#[derive(Component)]
+struct ShipActor {
+    roll: f32,
+}
+
+fn lamps(hull: &Hull) -> impl Bundle {
+    (Mesh3d(hull.lamps.clone()), MeshMaterial3d(hull.lamp_material.clone()))
+}
+
+fn spawn_ship(mut commands: Commands, hulls: Res<Hulls>) {
+    commands.spawn((
+        Name::new("ship"),
+        ShipActor { roll: 0.0 },
+        Mesh3d(hulls.ship.body.clone()),
+        MeshMaterial3d(hulls.metal.clone()),
+        children![lamps(&hulls.ship)],
+    ));
+}
+
+fn follow_ship(
+    battlefield: Res<Battlefield>,
+    share: TickShare,
+    time: Res<Time>,
+    ship: Single<(&mut ShipActor, &mut Transform, &mut Visibility)>,
+) {
+    let (mut actor, mut transform, mut visibility) = ship.into_inner();
+    let ship = battlefield.arena.ship();
+    let turn = ship.previous_heading.cross(ship.heading);
+    let wanted_roll = (turn * ROLL_PER_TURN).clamp(-ROLL_MAX, ROLL_MAX);
+    actor.roll += (wanted_roll - actor.roll) * (1.0 - (-9.0 * time.delta_secs()).exp());
+    let heading = between(ship.previous_heading, ship.heading, share.get());
+    transform.translation = place(between(ship.previous, ship.position, share.get()), 0.0);
+    transform.rotation = facing(heading) * Quat::from_rotation_z(actor.roll);
+    transform.scale = Vec3::splat(ship.radius * HULL_SCALE);
+    // Blinks while nothing can hurt it.
+    let blinked_away = ship.invulnerable_ticks > 0 && ship.invulnerable_ticks / 6 % 2 == 1;
+    visibility.set_if_neq(if ship.alive && !blinked_away {
+        Visibility::Inherited
+    } else {
+        Visibility::Hidden
+    });
+}
+
+fn follow_enemies(
+    mut commands: Commands,
+    battlefield: Res<Battlefield>,
+    share: TickShare,
+    hulls: Res<Hulls>,
+    mut cast: ResMut<Cast<EnemyId>>,
+    mut transforms: Query<&mut Transform, With<Actor>>,
+) {
+    let enemies = battlefield.arena.enemies();
+    let share = share.get();
+    let stance = |enemy: &Enemy| {
+        let turn = enemy.previous_heading.cross(enemy.heading);
+        let roll = (turn * ROLL_PER_TURN).clamp(-ROLL_MAX, ROLL_MAX);
+        let heading = between(enemy.previous_heading, enemy.heading, share);
+        Transform {
+            translation: place(between(enemy.previous, enemy.position, share), 0.0),
+            rotation: facing(heading) * Quat::from_rotation_z(roll),
+            scale: Vec3::splat(enemy.radius * HULL_SCALE),
+        }
+    };
+    let present = enemies.iter().map(|enemy| (enemy.id, stance(enemy)));
+    cast.follow(&mut commands, &mut transforms, present, |commands, id, transform| {
+        let role = enemies.iter().find(|enemy| enemy.id == id).map(|enemy| enemy.role);
+        let hull = hulls.enemy(role.unwrap_or(p2c2r_arena::EnemyRole::Rammer));
+        commands
+            .spawn((
+                Actor,
+                Mesh3d(hull.body.clone()),
+                MeshMaterial3d(hulls.metal.clone()),
+                transform,
+                children![lamps(hull)],
+            ))
+            .id()
+    });
+}
+
+fn follow_rocks(
+    mut commands: Commands,
+    battlefield: Res<Battlefield>,
+    share: TickShare,
+    time: Res<Time>,
+    hulls: Res<Hulls>,
+    mut cast: ResMut<Cast<RockId>>,
+    mut transforms: Query<&mut Transform, With<Actor>>,
+) {
+    let clock = time.elapsed_secs();
+    let share = share.get();
+    let stance = |rock: &Rock| {
+        let number = rock.id.0 as f32;
+        let axis = Vec3::new((number * 1.7).sin(), (number * 2.3).cos(), (number * 0.9).sin());
+        let speed = 0.12 + (number * 3.1).sin().abs() * 0.2;
+        Transform {
+            translation: place(between(rock.previous, rock.position, share), -0.15),
+            rotation: Quat::from_axis_angle(axis.normalize_or(Vec3::Y), number + clock * speed),
+            scale: Vec3::splat(rock.radius),
+        }
+    };
+    let present = battlefield.arena.rocks().iter().map(|rock| (rock.id, stance(rock)));
+    cast.follow(&mut commands, &mut transforms, present, |commands, id, transform| {
+        let shape = hulls.rocks[id.0 as usize % ROCK_SHAPES].clone();
+        commands.spawn((Actor, Mesh3d(shape), MeshMaterial3d(hulls.stone.clone()), transform)).id()
+    });
+}

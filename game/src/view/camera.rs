@@ -1,0 +1,135 @@
+//! The eye above and behind the ship: it follows softly, stays inside the arena and shakes when things blow up.
+
+use bevy::camera::{Hdr, RenderTarget};
+use bevy::core_pipeline::tonemapping::Tonemapping;
+use bevy::post_process::bloom::Bloom;
+use bevy::prelude::*;
+use p2c2r_arena::ArenaEvent;
+
+use super::{ViewSystems, between, place};
+use crate::play::{Battlefield, Happened, TickShare};
+use crate::preflight::Quality;
+
+/// Metres above the plane.
+const HEIGHT: f32 = 27.0;
+/// Metres behind what is looked at.
+const BEHIND: f32 = 15.0;
+/// The eye covers this share of its way per second, as `1 - exp(-rate)`.
+const FOLLOW_RATE: f32 = 3.5;
+/// Metres it may be shaken aside.
+const SHAKE_METRES_MAX: f32 = 0.7;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<ViewTarget>()
+        .init_resource::<Eye>()
+        .add_systems(Startup, spawn_camera)
+        .add_systems(Update, follow_ship.in_set(ViewSystems::Follow));
+}
+
+/// Where the picture goes: the window, unless an image was put here before start-up.
+#[derive(Resource, Clone, Default)]
+pub(crate) struct ViewTarget(pub(crate) Option<Handle<Image>>);
+
+/// Where the eye is and how it is turned.
+#[derive(Resource, Clone, Copy, Debug)]
+pub(crate) struct Eye {
+    /// Where it is.
+    pub(super) position: Vec3,
+    /// To the right of the picture.
+    pub(super) right: Vec3,
+    /// Up in the picture.
+    pub(super) up: Vec3,
+    focus: Vec3,
+    shake: f32,
+}
+
+impl Default for Eye {
+    fn default() -> Self {
+        Self { position: Vec3::Y * HEIGHT, right: Vec3::X, up: Vec3::Y, focus: Vec3::ZERO, shake: 0.0 }
+    }
+}
+
+fn spawn_camera(mut commands: Commands, target: Res<ViewTarget>, quality: Res<DrawQuality>) {
+    let mut camera = commands.spawn((
+        Name::new("eye"),
+        Camera3d::default(),
+        // Interface nodes look for a camera on the window; off-screen there is none, so it is named here.
+        IsDefaultUiCamera,
+        Camera { clear_color: ClearColorConfig::Custom(Color::srgb(0.008, 0.010, 0.022)), ..default() },
+        Projection::Perspective(PerspectiveProjection { fov: 0.82, near: 1.0, far: 400.0, ..default() }),
+        Transform::from_xyz(0.0, HEIGHT, BEHIND).looking_at(Vec3::ZERO, Vec3::Y),
+        AmbientLight { color: Color::srgb(0.45, 0.55, 0.85), brightness: 260.0, ..default() },
+    ));
+    match quality.0 {
+        Quality::Low => camera.insert((Msaa::Off, Tonemapping::None)),
+        Quality::High => camera.insert((
+            Msaa::Sample4,
+            Hdr,
+            Tonemapping::AcesFitted,
+            Bloom { intensity: 0.18, ..Bloom::NATURAL },
+        )),
+    };
+    if let Some(image) = &target.0 {
+        camera.insert(RenderTarget::Image(image.clone().into()));
+    }
+    commands.spawn((
+        DirectionalLight { illuminance: 7_000.0, color: Color::srgb(1.0, 0.93, 0.82), ..default() },
+        Transform::from_xyz(-6.0, 9.0, -3.0).looking_at(Vec3::ZERO, Vec3::Y),
+    ));
+    commands.spawn((
+        DirectionalLight { illuminance: 2_600.0, color: Color::srgb(0.35, 0.62, 1.0), ..default() },
+        Transform::from_xyz(7.0, 3.0, 5.0).looking_at(Vec3::ZERO, Vec3::Y),
+    ));
+}
+
+/// How much is drawn.
+#[derive(Resource, Clone, Copy, Debug)]
+pub(crate) struct DrawQuality(pub(crate) Quality);
+
+fn follow_ship(
+    battlefield: Res<Battlefield>,
+    share: TickShare,
+    time: Res<Time>,
+    mut happened: MessageReader<Happened>,
+    mut eye: ResMut<Eye>,
+    mut camera: Single<&mut Transform, With<Camera3d>>,
+) {
+    let arena = &battlefield.arena;
+    let ship = arena.ship();
+    if ship.alive {
+        let ahead = ship.velocity * 0.35 + ship.heading * 2.0;
+        let wanted = place(between(ship.previous, ship.position, share.get()) + ahead, 0.0);
+        // Less of the void outside is seen when the eye does not go all the way to the wall.
+        let half = arena.config().size * 0.5;
+        let limit = Vec2::new((half - 14.0).max(0.0), (half - 9.0).max(0.0));
+        let wanted = Vec3::new(
+            wanted.x.clamp(-limit.x, limit.x),
+            0.0,
+            wanted.z.clamp(-limit.y, limit.y),
+        );
+        let step = 1.0 - (-FOLLOW_RATE * time.delta_secs()).exp();
+        eye.focus = eye.focus.lerp(wanted, step);
+    }
+    for Happened(event) in happened.read() {
+        let jolt = match event {
+            ArenaEvent::Explosion { at, size } => {
+                let distance = place(*at, 0.0).distance(eye.focus);
+                0.25 * size / (1.0 + distance * 0.08)
+            }
+            ArenaEvent::ShipLost { .. } => 0.9,
+            ArenaEvent::Bumped { speed, .. } => speed * 0.02,
+            _ => 0.0,
+        };
+        eye.shake = (eye.shake + jolt).min(1.0);
+    }
+    eye.shake = (eye.shake - time.delta_secs() * 1.6).max(0.0);
+    let trauma = eye.shake * eye.shake * SHAKE_METRES_MAX;
+    let clock = time.elapsed_secs() * 37.0;
+    let offset = Vec3::new(clock.sin(), 0.0, (clock * 1.31).cos()) * trauma;
+    let transform = Transform::from_translation(eye.focus + Vec3::new(0.0, HEIGHT, BEHIND) + offset)
+        .looking_at(eye.focus + offset * 0.5 + Vec3::NEG_Z * 1.5, Vec3::Y);
+    eye.position = transform.translation;
+    eye.right = transform.right().as_vec3();
+    eye.up = transform.up().as_vec3();
+    **camera = transform;
+}

@@ -1,0 +1,255 @@
+//! Explosions, sparks and flashes: particles that live in one list and a few lights that are reused.
+
+use bevy::prelude::*;
+use p2c2r_arena::{ArenaEvent, Shooter};
+
+use super::camera::{DrawQuality, Eye};
+use super::glow::{Lights, Shape, bright};
+use super::shapes::Dice;
+use super::{ViewSystems, place};
+use crate::play::{Battlefield, Happened};
+use crate::preflight::Quality;
+
+/// Particles alive at most; new ones are left out above it.
+const PARTICLES_MAX: usize = 900;
+/// Lights that explosions share.
+const FLASHES: usize = 3;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Particles>()
+        .add_systems(Startup, spawn_flashes)
+        .add_systems(Update, (burst, trail_exhaust, age_particles, fade_flashes).chain().in_set(ViewSystems::Live))
+        .add_systems(Update, shine_particles.in_set(ViewSystems::Shine));
+}
+
+/// A bit of light with a life of its own.
+#[derive(Clone, Copy, Debug)]
+struct Particle {
+    look: Look,
+    position: Vec3,
+    velocity: Vec3,
+    colour: LinearRgba,
+    radius: f32,
+    age: f32,
+    life: f32,
+}
+
+/// How a particle is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// A streak along its way.
+    Spark,
+    /// A ball that swells and fades.
+    Ball,
+    /// A ring on the plane that runs outwards.
+    Wave,
+}
+
+#[derive(Resource)]
+struct Particles {
+    alive: Vec<Particle>,
+    dice: Dice,
+}
+
+impl Default for Particles {
+    fn default() -> Self {
+        Self { alive: Vec::new(), dice: Dice::new(17) }
+    }
+}
+
+impl Particles {
+    fn add(&mut self, particle: Particle) {
+        if self.alive.len() < PARTICLES_MAX {
+            self.alive.push(particle);
+        }
+    }
+
+    fn explode(&mut self, at: Vec3, size: f32, colour: LinearRgba, sparks: u32) {
+        let still = Particle {
+            look: Look::Ball,
+            position: at,
+            velocity: Vec3::ZERO,
+            colour: bright(1.0, 0.9, 0.7, 2.6),
+            radius: size * 2.0,
+            age: 0.0,
+            life: 0.16,
+        };
+        self.add(still);
+        self.add(Particle { colour: colour * 1.5, radius: size * 2.6, life: 0.5, ..still });
+        self.add(Particle {
+            look: Look::Wave,
+            colour: colour * 0.9,
+            radius: size * 4.2,
+            life: 0.55,
+            ..still
+        });
+        for _ in 0..sparks {
+            let direction = self.dice.direction();
+            let speed = self.dice.within(3.0, 15.0) * size.sqrt();
+            let heat = self.dice.unit();
+            let particle = Particle {
+                look: if heat < 0.75 { Look::Spark } else { Look::Ball },
+                position: at + direction * (size * 0.3),
+                velocity: direction * if heat < 0.75 { speed } else { speed * 0.35 },
+                colour: colour.mix(&bright(1.0, 0.85, 0.5, 2.2), heat),
+                radius: if heat < 0.75 { 0.11 } else { size * 0.7 },
+                age: 0.0,
+                life: self.dice.within(0.35, 0.95),
+            };
+            self.add(particle);
+        }
+    }
+
+    fn puff(&mut self, at: Vec3, colour: LinearRgba, radius: f32) {
+        self.add(Particle {
+            look: Look::Ball,
+            position: at,
+            velocity: Vec3::ZERO,
+            colour,
+            radius,
+            age: 0.0,
+            life: 0.12,
+        });
+    }
+}
+
+/// A light that an explosion borrows.
+#[derive(Component)]
+struct Flash {
+    strength: f32,
+}
+
+fn spawn_flashes(mut commands: Commands, quality: Res<DrawQuality>) {
+    if quality.0 == Quality::High {
+        for _ in 0..FLASHES {
+            commands.spawn((
+                Flash { strength: 0.0 },
+                PointLight { color: Color::srgb(1.0, 0.72, 0.42), intensity: 0.0, range: 26.0, ..default() },
+            ));
+        }
+    }
+}
+
+fn burst(
+    mut happened: MessageReader<Happened>,
+    quality: Res<DrawQuality>,
+    mut particles: ResMut<Particles>,
+    mut flashes: Query<(&mut Flash, &mut Transform)>,
+) {
+    let many = if quality.0 == Quality::High { 2 } else { 1 };
+    let fire = bright(1.0, 0.42, 0.10, 1.6);
+    for Happened(event) in happened.read() {
+        match *event {
+            ArenaEvent::Explosion { at, size } => {
+                particles.explode(place(at, 0.2), size.max(0.6), fire, 14 * many);
+                if let Some((mut flash, mut transform)) =
+                    flashes.iter_mut().min_by(|a, b| a.0.strength.total_cmp(&b.0.strength))
+                {
+                    flash.strength = 1.0;
+                    transform.translation = place(at, 2.5);
+                }
+            }
+            ArenaEvent::ShipLost { at, .. } => {
+                particles.explode(place(at, 0.3), 2.6, bright(0.35, 0.75, 1.0, 1.8), 40 * many);
+            }
+            ArenaEvent::ShipReturned { at } => {
+                particles.explode(place(at, 0.1), 0.8, bright(0.2, 0.7, 1.0, 1.2), 4 * many);
+            }
+            ArenaEvent::Hit { at } => {
+                let at = place(at, 0.3);
+                particles.puff(at, bright(1.0, 0.8, 0.5, 1.6), 0.9);
+                for _ in 0..3 * many {
+                    let velocity = particles.dice.direction() * particles.dice.within(3.0, 9.0);
+                    let life = particles.dice.within(0.15, 0.4);
+                    let colour = bright(1.0, 0.7, 0.35, 1.8);
+                    particles.add(Particle {
+                        look: Look::Spark,
+                        position: at,
+                        velocity,
+                        colour,
+                        radius: 0.08,
+                        age: 0.0,
+                        life,
+                    });
+                }
+            }
+            ArenaEvent::Fired { by, at, .. } => {
+                let colour = match by {
+                    Shooter::Ship => bright(0.4, 0.9, 1.0, 1.4),
+                    Shooter::Enemy(_) => bright(1.0, 0.3, 0.6, 1.4),
+                };
+                particles.puff(place(at, 0.25), colour, 0.7);
+            }
+            ArenaEvent::Bumped { at, .. } => particles.puff(place(at, 0.2), bright(0.8, 0.9, 1.0, 1.0), 1.0),
+            _ => {}
+        }
+    }
+}
+
+fn trail_exhaust(
+    battlefield: Res<Battlefield>,
+    time: Res<Time>,
+    quality: Res<DrawQuality>,
+    mut particles: ResMut<Particles>,
+) {
+    let ship = battlefield.arena.ship();
+    if quality.0 == Quality::Low || !ship.alive || !ship.thrusting || time.delta_secs() <= 0.0 {
+        return;
+    }
+    let back = place(-ship.heading, 0.0);
+    let side = back.cross(Vec3::Y) * particles.dice.within(-0.3, 0.3);
+    let velocity = place(ship.velocity, 0.0) * 0.3 + back * particles.dice.within(3.0, 6.0) + side * 2.0;
+    let life = particles.dice.within(0.3, 0.6);
+    particles.add(Particle {
+        look: Look::Ball,
+        position: place(ship.position, 0.0) + back + side,
+        velocity,
+        colour: bright(0.12, 0.35, 0.8, 0.55),
+        radius: 0.5,
+        age: 0.0,
+        life,
+    });
+}
+
+fn age_particles(time: Res<Time>, mut particles: ResMut<Particles>) {
+    let delta = time.delta_secs();
+    let drag = (-2.2 * delta).exp();
+    for particle in &mut particles.alive {
+        particle.age += delta;
+        particle.position += particle.velocity * delta;
+        particle.velocity *= drag;
+    }
+    particles.alive.retain(|particle| particle.age < particle.life);
+}
+
+fn fade_flashes(time: Res<Time>, mut flashes: Query<(&mut Flash, &mut PointLight)>) {
+    for (mut flash, mut light) in &mut flashes {
+        if flash.strength > 0.0 || light.intensity > 0.0 {
+            flash.strength = (flash.strength - time.delta_secs() * 2.6).max(0.0);
+            light.intensity = flash.strength * flash.strength * 3_000_000.0;
+        }
+    }
+}
+
+fn shine_particles(particles: Res<Particles>, eye: Res<Eye>, mut lights: ResMut<Lights>) {
+    let lights = &mut lights.0;
+    for particle in &particles.alive {
+        let share = (particle.age / particle.life).clamp(0.0, 1.0);
+        let fade = 1.0 - share;
+        let colour = particle.colour * (fade * fade);
+        match particle.look {
+            Look::Spark => {
+                let tail = particle.velocity * 0.06;
+                lights.beam(&eye, particle.position - tail, particle.position + tail * 0.2, particle.radius, colour);
+            }
+            Look::Ball => {
+                let radius = particle.radius * (0.45 + 0.55 * share.sqrt());
+                lights.spot(&eye, Shape::Spot, particle.position, radius, colour);
+            }
+            Look::Wave => {
+                let radius = particle.radius * (1.0 - (1.0 - share) * (1.0 - share));
+                lights.flat(Shape::Ring, particle.position, radius, colour);
+            }
+        }
+    }
+}

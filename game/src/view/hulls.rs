@@ -1,0 +1,172 @@
+//! What ships, enemies and rocks look like: their meshes and materials, made once at start-up.
+
+use bevy::prelude::*;
+use p2c2r_arena::EnemyRole;
+
+use super::shapes::{self, Part};
+
+/// Different rocks there are.
+pub(super) const ROCK_SHAPES: usize = 6;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(PreStartup, make_hulls);
+}
+
+/// A hull and the parts of it that shine by themselves.
+#[derive(Clone)]
+pub(super) struct Hull {
+    pub(super) body: Handle<Mesh>,
+    pub(super) lamps: Handle<Mesh>,
+    pub(super) lamp_material: Handle<StandardMaterial>,
+}
+
+/// Everything that is lit.
+#[derive(Resource)]
+pub(super) struct Hulls {
+    pub(super) ship: Hull,
+    pub(super) rammer: Hull,
+    pub(super) gunner: Hull,
+    pub(super) rocks: [Handle<Mesh>; ROCK_SHAPES],
+    pub(super) metal: Handle<StandardMaterial>,
+    pub(super) stone: Handle<StandardMaterial>,
+}
+
+impl Hulls {
+    /// The hull of an enemy.
+    pub(super) fn enemy(&self, role: EnemyRole) -> &Hull {
+        match role {
+            EnemyRole::Rammer => &self.rammer,
+            EnemyRole::Gunner => &self.gunner,
+        }
+    }
+}
+
+fn make_hulls(
+    mut commands: Commands,
+    mut meshes: ResMut<Assets<Mesh>>,
+    mut materials: ResMut<Assets<StandardMaterial>>,
+) {
+    let metal = materials.add(StandardMaterial {
+        perceptual_roughness: 0.42,
+        metallic: 0.25,
+        reflectance: 0.6,
+        ..default()
+    });
+    let stone =
+        materials.add(StandardMaterial { perceptual_roughness: 0.95, reflectance: 0.25, ..default() });
+    let mut lamp = |red: f32, green: f32, blue: f32| {
+        materials.add(StandardMaterial {
+            base_color: Color::linear_rgb(red, green, blue),
+            unlit: true,
+            ..default()
+        })
+    };
+    let mut hull = |body: &[Part], lamps: &[Part], lamp_material| Hull {
+        body: meshes.add(shapes::hull(body)),
+        lamps: meshes.add(shapes::hull(lamps)),
+        lamp_material,
+    };
+    let ship = hull(&SHIP, &SHIP_LAMPS, lamp(0.5, 2.2, 3.2));
+    let rammer = hull(&RAMMER, &RAMMER_LAMPS, lamp(3.4, 0.75, 0.12));
+    let gunner = hull(&GUNNER, &GUNNER_LAMPS, lamp(2.6, 0.5, 2.9));
+    let rocks = std::array::from_fn(|index| meshes.add(shapes::rock(index as u32 + 1, 5)));
+    commands.insert_resource(Hulls { ship, rammer, gunner, rocks, metal, stone });
+}
+
+const fn part(
+    outline: &'static [(f32, f32)],
+    (top, bottom, inset, lift): (f32, f32, f32, f32),
+    colour: (f32, f32, f32),
+    mirrored: bool,
+) -> Part {
+    Part { outline, top, bottom, inset, lift, colour, mirrored }
+}
+
+const STEEL: (f32, f32, f32) = (0.52, 0.58, 0.68);
+const WHITE: (f32, f32, f32) = (0.80, 0.84, 0.90);
+const NAVY: (f32, f32, f32) = (0.07, 0.17, 0.42);
+const DARK: (f32, f32, f32) = (0.06, 0.06, 0.08);
+const RUST: (f32, f32, f32) = (0.42, 0.06, 0.035);
+const PLUM: (f32, f32, f32) = (0.20, 0.055, 0.34);
+
+static SHIP: [Part; 6] = [
+    part(
+        &[(0.0, 1.55), (0.2, 0.7), (0.3, -0.5), (0.2, -1.0), (-0.2, -1.0), (-0.3, -0.5), (-0.2, 0.7)],
+        (0.26, 0.16, 0.45, 0.0),
+        STEEL,
+        false,
+    ),
+    part(
+        &[(0.22, 0.45), (1.2, -0.5), (1.2, -0.9), (0.85, -0.72), (0.24, -0.8)],
+        (0.08, 0.06, 0.7, -0.02),
+        NAVY,
+        true,
+    ),
+    part(&[(1.12, 0.05), (1.24, -0.5), (1.24, -1.15), (1.1, -0.9)], (0.1, 0.1, 0.5, 0.0), WHITE, true),
+    part(&[(0.16, -0.55), (0.42, -0.6), (0.42, -1.12), (0.16, -1.12)], (0.16, 0.12, 0.7, 0.04), DARK, true),
+    part(&[(0.3, 0.25), (0.5, 0.02), (0.5, -0.5), (0.3, -0.45)], (0.13, 0.02, 0.6, 0.04), WHITE, true),
+    part(&[(0.0, -0.35), (0.05, -0.7), (0.0, -1.15), (-0.05, -0.7)], (0.5, 0.0, 0.15, 0.12), WHITE, false),
+];
+
+static SHIP_LAMPS: [Part; 2] = [
+    part(
+        &[(0.0, 0.8), (0.12, 0.45), (0.11, 0.05), (-0.11, 0.05), (-0.12, 0.45)],
+        (0.14, 0.0, 0.4, 0.2),
+        (1.0, 1.0, 1.0),
+        false,
+    ),
+    part(&[(0.2, -1.1), (0.38, -1.1), (0.38, -1.16), (0.2, -1.16)], (0.1, 0.07, 0.8, 0.05), (1.0, 1.0, 1.0), true),
+];
+
+static RAMMER: [Part; 3] = [
+    part(
+        &[
+            (0.0, 1.35),
+            (0.34, 0.3),
+            (0.5, -0.1),
+            (1.05, -0.85),
+            (0.4, -0.5),
+            (0.0, -0.75),
+            (-0.4, -0.5),
+            (-1.05, -0.85),
+            (-0.5, -0.1),
+            (-0.34, 0.3),
+        ],
+        (0.3, 0.2, 0.35, 0.0),
+        RUST,
+        false,
+    ),
+    part(&[(0.28, 0.75), (0.44, 0.15), (0.3, 0.1)], (0.14, 0.1, 0.3, 0.05), DARK, true),
+    part(&[(0.62, -0.1), (1.2, -0.95), (1.02, -0.95), (0.5, -0.3)], (0.1, 0.1, 0.4, 0.08), DARK, true),
+];
+
+static RAMMER_LAMPS: [Part; 2] = [
+    part(&[(0.0, 0.95), (0.09, 0.2), (0.0, -0.55), (-0.09, 0.2)], (0.16, 0.0, 0.2, 0.24), (1.0, 1.0, 1.0), false),
+    part(&[(0.1, -0.68), (0.3, -0.58), (0.28, -0.72)], (0.06, 0.06, 0.6, 0.06), (1.0, 1.0, 1.0), true),
+];
+
+static GUNNER: [Part; 3] = [
+    part(
+        &[(0.4, 0.62), (0.78, 0.1), (0.62, -0.6), (0.0, -0.85), (-0.62, -0.6), (-0.78, 0.1), (-0.4, 0.62)],
+        (0.36, 0.24, 0.5, 0.0),
+        PLUM,
+        false,
+    ),
+    part(
+        &[(0.62, 1.25), (0.74, 0.5), (0.78, -0.25), (0.5, -0.25), (0.52, 0.5)],
+        (0.14, 0.12, 0.6, 0.0),
+        DARK,
+        true,
+    ),
+    part(&[(0.7, 0.2), (1.15, -0.35), (1.1, -0.8), (0.6, -0.5)], (0.1, 0.1, 0.5, -0.02), STEEL, true),
+];
+
+static GUNNER_LAMPS: [Part; 2] = [
+    part(
+        &[(0.0, 0.3), (0.2, 0.15), (0.2, -0.15), (0.0, -0.3), (-0.2, -0.15), (-0.2, 0.15)],
+        (0.14, 0.0, 0.5, 0.36),
+        (1.0, 1.0, 1.0),
+        false,
+    ),
+    part(&[(0.59, 1.3), (0.67, 1.1), (0.63, 0.9), (0.55, 1.1)], (0.08, 0.06, 0.4, 0.02), (1.0, 1.0, 1.0), true),
+];

@@ -1,0 +1,65 @@
+//! Draws the arena. The view reads the arena and never writes it, so drawing cannot change a game's course.
+
+mod actors;
+mod backdrop;
+mod bolts;
+mod camera;
+mod debris;
+mod effects;
+mod glow;
+mod hulls;
+mod paths;
+mod picture;
+mod shapes;
+
+use bevy::prelude::*;
+
+pub(crate) use camera::DrawQuality;
+pub(crate) use picture::Picture;
+
+/// What the view does in a frame, in this order, all in `Update`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
+enum ViewSystems {
+    /// Moves what stands for something in the arena.
+    Follow,
+    /// Moves what is only there to be seen.
+    Live,
+    /// Collects this frame's lights.
+    Shine,
+    /// Hands the lights to the renderer.
+    Upload,
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.configure_sets(
+        Update,
+        (ViewSystems::Follow, ViewSystems::Live, ViewSystems::Shine, ViewSystems::Upload).chain(),
+    );
+    app.add_plugins((
+        camera::plugin,
+        glow::plugin,
+        backdrop::plugin,
+        hulls::plugin,
+        actors::plugin,
+        bolts::plugin,
+        paths::plugin,
+        effects::plugin,
+        debris::plugin,
+        picture::plugin,
+    ));
+}
+
+/// Where a point of the arena's plane, `height` metres above it, lies in the scene.
+fn place(point: p2c2r_arena::Vec2, height: f32) -> Vec3 {
+    Vec3::new(point.x, height, -point.y)
+}
+
+/// The arena's point between its last two ticks.
+fn between(previous: p2c2r_arena::Vec2, now: p2c2r_arena::Vec2, share: f32) -> p2c2r_arena::Vec2 {
+    previous + (now - previous) * share
+}
+
+/// The rotation of something that points along `heading` on the plane; models point along -Z.
+fn facing(heading: p2c2r_arena::Vec2) -> Quat {
+    Quat::from_rotation_y(heading.y.atan2(heading.x) - std::f32::consts::FRAC_PI_2)
+}

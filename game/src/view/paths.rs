@@ -1,0 +1,61 @@
+//! Draws the paths that enemies follow, in a colour that says whose computer found them.
+
+use bevy::prelude::*;
+
+use super::camera::{DrawQuality, Eye};
+use super::glow::{Lights, Shape};
+use super::{ViewSystems, between, place};
+use crate::play::{Battlefield, PathOrigin, TickShare};
+use crate::preflight::Quality;
+
+/// Metres between two of the lights that run along a path, and how fast they run.
+const RUNNER_SPACING: f32 = 5.0;
+const RUNNER_SPEED: f32 = 9.0;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, shine_paths.in_set(ViewSystems::Shine));
+}
+
+/// Okabe and Ito's colours, which the colour-blind can tell apart: sky blue for borrowed paths, bluish green
+/// for the coordinator's, orange for our own.
+fn colour_of(origin: PathOrigin) -> LinearRgba {
+    let colour = match origin {
+        PathOrigin::Nobody => Srgba::rgb(0.5, 0.5, 0.5),
+        PathOrigin::Remote => crate::hud::SKY_BLUE,
+        PathOrigin::Coordinator => crate::hud::BLUISH_GREEN,
+        PathOrigin::Local => crate::hud::ORANGE,
+    };
+    colour.into()
+}
+
+fn shine_paths(
+    battlefield: Res<Battlefield>,
+    origin: Res<PathOrigin>,
+    quality: Res<DrawQuality>,
+    share: TickShare,
+    time: Res<Time>,
+    eye: Res<Eye>,
+    mut lights: ResMut<Lights>,
+) {
+    let lights = &mut lights.0;
+    let colour = colour_of(*origin);
+    let phase = (time.elapsed_secs() * RUNNER_SPEED) % RUNNER_SPACING;
+    for enemy in battlefield.arena.enemies() {
+        let mut from = place(between(enemy.previous, enemy.position, share.get()), -0.35);
+        let mut walked = 0.0;
+        for waypoint in enemy.waypoints() {
+            let to = place(*waypoint, -0.35);
+            lights.beam(&eye, from, to, 0.16, colour * 0.34);
+            let length = from.distance(to);
+            if quality.0 == Quality::High && length > 1e-3 {
+                let mut at = (phase - walked).rem_euclid(RUNNER_SPACING);
+                while at < length {
+                    lights.flat(Shape::Spot, from.lerp(to, at / length), 0.32, colour * 0.9);
+                    at += RUNNER_SPACING;
+                }
+            }
+            walked += length;
+            from = to;
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Builds meshes from code: faceted hulls from outlines, rocks from noise. No model files, no licences.
+
+use bevy::asset::RenderAssetUsages;
+use bevy::mesh::{MeshBuilder, PrimitiveTopology, VertexAttributeValues};
+use bevy::prelude::*;
+
+/// One faceted piece of a hull, in a space where the hull points along +y of the outline.
+pub(super) struct Part {
+    /// Corners as (right, forward), star-shaped around their middle.
+    pub(super) outline: &'static [(f32, f32)],
+    /// Height of the top above the outline.
+    pub(super) top: f32,
+    /// Depth of the bottom below it.
+    pub(super) bottom: f32,
+    /// Size of the top and bottom faces beside the outline's, 0 for a ridge.
+    pub(super) inset: f32,
+    /// Height of the outline itself.
+    pub(super) lift: f32,
+    /// Colour.
+    pub(super) colour: (f32, f32, f32),
+    /// Whether the piece has a twin on the other side.
+    pub(super) mirrored: bool,
+}
+
+/// The mesh of a hull that points along -Z.
+pub(super) fn hull(parts: &[Part]) -> Mesh {
+    let mut facets = Facets::default();
+    for part in parts {
+        facets.add_part(part, 1.0);
+        if part.mirrored {
+            facets.add_part(part, -1.0);
+        }
+    }
+    facets.into_mesh()
+}
+
+#[derive(Default)]
+struct Facets {
+    positions: Vec<[f32; 3]>,
+    normals: Vec<[f32; 3]>,
+    colours: Vec<[f32; 4]>,
+}
+
+impl Facets {
+    fn add_part(&mut self, part: &Part, side: f32) {
+        let corner = |&(right, forward): &(f32, f32)| Vec3::new(right * side, part.lift, -forward);
+        let rim: Vec<Vec3> = part.outline.iter().map(corner).collect();
+        let middle = rim.iter().sum::<Vec3>() / rim.len() as f32;
+        let face = |at: Vec3, height: f32| middle + (at - middle) * part.inset + Vec3::Y * height;
+        let colour = [part.colour.0, part.colour.1, part.colour.2, 1.0];
+        for (index, &a) in rim.iter().enumerate() {
+            let b = rim[(index + 1) % rim.len()];
+            for height in [part.top, -part.bottom] {
+                let (inner_a, inner_b) = (face(a, height), face(b, height));
+                self.add_triangle([a, b, inner_b], middle, colour);
+                self.add_triangle([a, inner_b, inner_a], middle, colour);
+                self.add_triangle([inner_a, inner_b, middle + Vec3::Y * height], middle, colour);
+            }
+        }
+    }
+
+    /// Adds a triangle turned so that its front looks away from `inside`.
+    fn add_triangle(&mut self, corners: [Vec3; 3], inside: Vec3, colour: [f32; 4]) {
+        let [a, b, c] = corners;
+        let normal = (b - a).cross(c - a);
+        if normal.length_squared() < 1e-10 {
+            return;
+        }
+        let outward = normal.dot((a + b + c) / 3.0 - inside) >= 0.0;
+        let (corners, normal) = if outward { ([a, b, c], normal) } else { ([a, c, b], -normal) };
+        for corner in corners {
+            self.positions.push(corner.to_array());
+            self.normals.push(normal.normalize().to_array());
+            self.colours.push(colour);
+        }
+    }
+
+    fn into_mesh(self) -> Mesh {
+        Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::RENDER_WORLD)
+            .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, self.positions)
+            .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, self.normals)
+            .with_inserted_attribute(Mesh::ATTRIBUTE_COLOR, self.colours)
+    }
+}
+
+/// A rock of radius 1: a sphere pushed in and out by noise, with flat facets.
+pub(super) fn rock(seed: u32, subdivisions: u32) -> Mesh {
+    let sphere = Sphere::new(1.0).mesh().ico(subdivisions).unwrap_or_else(|_| Sphere::new(1.0).mesh().build());
+    let mut mesh = sphere.with_removed_attribute(Mesh::ATTRIBUTE_UV_0);
+    let offset = Vec3::new(seed as f32 * 7.31, seed as f32 * 3.77, seed as f32 * 5.19);
+    let mut heights = Vec::new();
+    if let Some(VertexAttributeValues::Float32x3(positions)) = mesh.attribute_mut(Mesh::ATTRIBUTE_POSITION) {
+        for position in positions.iter_mut() {
+            let direction = Vec3::from_array(*position).normalize();
+            let lumps = noise(direction * 1.4 + offset) * 0.34;
+            let bumps = noise(direction * 3.7 + offset) * 0.15;
+            let crater = (noise(direction * 2.1 - offset) - 0.35).max(0.0) * -0.55;
+            let height = 1.0 + lumps + bumps + crater;
+            heights.push(height);
+            *position = (direction * height).to_array();
+        }
+    }
+    let colours: Vec<[f32; 4]> = heights
+        .iter()
+        .map(|height| {
+            let light = ((height - 0.75) * 1.3).clamp(0.0, 1.0);
+            let low = Vec3::new(0.10, 0.085, 0.085);
+            let high = Vec3::new(0.42, 0.37, 0.33);
+            low.lerp(high, light).extend(1.0).to_array()
+        })
+        .collect();
+    mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, colours);
+    mesh.duplicate_vertices();
+    mesh.compute_flat_normals();
+    mesh
+}
+
+/// Smooth noise in -1..1 with features about one unit across.
+pub(super) fn noise(at: Vec3) -> f32 {
+    let cell = at.floor();
+    let inside = at - cell;
+    let blend = inside * inside * (Vec3::splat(3.0) - 2.0 * inside);
+    let corner = |x: i32, y: i32, z: i32| scatter(cell.x as i32 + x, cell.y as i32 + y, cell.z as i32 + z);
+    let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
+    let near = mix(
+        mix(corner(0, 0, 0), corner(1, 0, 0), blend.x),
+        mix(corner(0, 1, 0), corner(1, 1, 0), blend.x),
+        blend.y,
+    );
+    let far = mix(
+        mix(corner(0, 0, 1), corner(1, 0, 1), blend.x),
+        mix(corner(0, 1, 1), corner(1, 1, 1), blend.x),
+        blend.y,
+    );
+    mix(near, far, blend.z)
+}
+
+/// Several layers of [`noise`], each half as wide and half as strong, in about -1..1.
+pub(super) fn clouds(at: Vec3, layers: u32) -> f32 {
+    let (mut sum, mut strength, mut scale) = (0.0, 0.5, 1.0);
+    for _ in 0..layers {
+        sum += noise(at * scale) * strength;
+        strength *= 0.5;
+        scale *= 2.03;
+    }
+    sum
+}
+
+/// A number in -1..1 that looks random.
+fn scatter(x: i32, y: i32, z: i32) -> f32 {
+    let mut bits = (x as u32).wrapping_mul(0x8DA6_B343)
+        ^ (y as u32).wrapping_mul(0xD816_3841)
+        ^ (z as u32).wrapping_mul(0xCB1A_B31F);
+    bits = (bits ^ (bits >> 15)).wrapping_mul(0x2C1B_3C6D);
+    bits = (bits ^ (bits >> 12)).wrapping_mul(0x297A_2D39);
+    bits ^= bits >> 15;
+    bits as f32 / u32::MAX as f32 * 2.0 - 1.0
+}
+
+/// A small generator for what is only seen: sparks, stars. Never used by the rules.
+#[derive(Clone, Debug)]
+pub(super) struct Dice(u32);
+
+impl Dice {
+    /// A generator that starts at `seed`.
+    pub(super) fn new(seed: u32) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9) | 1)
+    }
+
+    /// A number in 0..1.
+    pub(super) fn unit(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        (self.0 >> 8) as f32 / 16_777_216.0
+    }
+
+    /// A number in `low..high`.
+    pub(super) fn within(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.unit()
+    }
+
+    /// A direction, mostly along the plane.
+    pub(super) fn direction(&mut self) -> Vec3 {
+        let angle = self.within(0.0, std::f32::consts::TAU);
+        Vec3::new(angle.cos(), self.within(-0.35, 0.7), angle.sin()).normalize()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_stays_in_range_and_is_continuous() {
+        let mut last = noise(Vec3::ZERO);
+        for step in 0..2_000 {
+            let value = noise(Vec3::new(step as f32 * 0.01, step as f32 * 0.003, -1.7));
+            assert!((-1.0..=1.0).contains(&value));
+            assert!((value - last).abs() < 0.2 || step == 0, "a jump at step {step}");
+            last = value;
+        }
+    }
+
+    #[test]
+    fn every_facet_of_a_hull_has_a_unit_normal_and_a_colour() {
+        let mesh = hull(&[Part {
+            outline: &[(0.0, 1.0), (0.5, -0.5), (-0.5, -0.5)],
+            top: 0.3,
+            bottom: 0.2,
+            inset: 0.5,
+            lift: 0.0,
+            colour: (1.0, 0.0, 0.0),
+            mirrored: false,
+        }]);
+        let Some(VertexAttributeValues::Float32x3(normals)) = mesh.attribute(Mesh::ATTRIBUTE_NORMAL) else {
+            panic!("no normals")
+        };
+        assert_eq!(mesh.count_vertices() % 3, 0);
+        assert!(normals.iter().all(|normal| (Vec3::from_array(*normal).length() - 1.0).abs() < 1e-4));
+    }
+}
