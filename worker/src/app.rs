@@ -3,7 +3,7 @@
 use bevy_app::{App, Startup, Update};
 use bevy_ecs::schedule::{IntoScheduleConfigs as _, SystemSet};
 use bevy_time::TimePlugin;
-use p2c2r_link::{ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, Waker, WorkerSide};
+use p2c2r_link::{ClientLinkConfig, ClientLinkPlugin, ClientTransport, WorkerSide};
 
 use crate::attempts::{Attempts, Offer, answer_results, follow_link, take_messages};
 use crate::config::WorkerConfig;
@@ -27,27 +27,21 @@ pub enum WorkerSystems {
     Show,
 }
 
-/// Builds a worker's app; run it with [`App::run`], or update it by hand with a [`ClientTransport::Memory`].
+/// Builds a worker's app. Nothing in it makes it run: `main.rs` adds the event-driven runner, tests update it by
+/// hand with a [`ClientTransport::Memory`].
 pub fn build_app(config: WorkerConfig, transport: ClientTransport) -> Result<App, WorkerError> {
     config.validate()?;
     let mut app = App::new();
-    app.add_plugins((
-        EventDrivenPlugin,
-        ClientLinkPlugin::<WorkerSide>::new(ClientLinkConfig {
-            transport,
-            identity: config.kinds.identity(),
-            name: config.name.clone(),
-            pace: None,
-            impair: config.impair,
-            reconnect: config.reconnect,
-        }),
-    ));
-    if !app.is_plugin_added::<TimePlugin>() {
-        app.add_plugins(TimePlugin);
-    }
-    let waker = app.world().resource::<Waker>().clone();
-    app.insert_resource(Executor::new(&config, &waker)?)
-        .insert_resource(Drain::new(waker, config.drain_limit))
+    app.add_plugins(TimePlugin).add_plugins(ClientLinkPlugin::<WorkerSide>::new(ClientLinkConfig {
+        transport,
+        identity: config.kinds.identity(),
+        name: config.name.clone(),
+        pace: None,
+        impair: config.impair,
+        reconnect: config.reconnect,
+    }));
+    app.insert_resource(Executor::new(&config)?)
+        .insert_resource(Drain::new(config.drain_limit))
         .insert_resource(Attempts::new(&config))
         .insert_resource(Console::new(&config))
         .insert_resource(Offer { kinds: config.kinds, slots: config.slots })

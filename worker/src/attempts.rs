@@ -7,7 +7,7 @@ use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
-use p2c2r_link::{ClientLink, FromServer, LinkClock, LinkDown, LinkUp, ToServer};
+use p2c2r_link::{ClientLink, FromServer, LinkClock, LinkDown, LinkUp, ToServer, Waker};
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, Micros, ServerToWorker, TaskNo, WorkerOffer,
     WorkerToServer,
@@ -79,6 +79,7 @@ impl Attempts {
         kinds: &KindRegistry,
         received_at: Micros,
         clock: ClockAnchor,
+        waker: &Waker,
     ) -> Taken {
         let key = (assign.task, assign.attempt);
         let refuse = |failure| Taken::Refused(refusal(key, received_at, failure));
@@ -104,7 +105,7 @@ impl Attempts {
         let stage = SharedStage::default();
         self.held.insert(key, Held { serial, kind: kind.name(), received_at, stage: stage.clone() });
         self.keys.insert(serial, key);
-        Taken::Run(Run { serial, job, blobs, admitted: false, stage, clock })
+        Taken::Run(Run { serial, job, blobs, admitted: false, stage, clock, waker: waker.clone() })
     }
 
     /// The blobs of a job, those that came with it kept for later jobs; blobs it does not refer to are not.
@@ -220,7 +221,8 @@ pub fn take_messages(
     mut executor: ResMut<'_, Executor>,
     mut session: ResMut<'_, Session>,
     mut said: Said<'_>,
-    (offer, drain, clock, time): (Res<'_, Offer>, Res<'_, Drain>, Res<'_, LinkClock>, Res<'_, Time<Real>>),
+    (offer, drain): (Res<'_, Offer>, Res<'_, Drain>),
+    (clock, time, waker): (Res<'_, LinkClock>, Res<'_, Time<Real>>, Res<'_, Waker>),
 ) {
     let clock = ClockAnchor {
         at: clock.now(),
@@ -244,7 +246,7 @@ pub fn take_messages(
             }
             ServerToWorker::Assign(assign) => {
                 let (key, new_blobs) = ((assign.task, assign.attempt), !assign.blobs.is_empty());
-                match attempts.take(assign, &offer.kinds, received_at, clock) {
+                match attempts.take(assign, &offer.kinds, received_at, clock, &waker) {
                     Taken::Again => {}
                     Taken::Refused(message) => {
                         said.write(ToServer(message));

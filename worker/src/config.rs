@@ -70,6 +70,13 @@ pub struct WorkerConfig {
     pub coordinator: String,
 }
 
+impl Default for WorkerConfig {
+    /// A worker named after this machine.
+    fn default() -> Self {
+        Self::named(machine_name())
+    }
+}
+
 impl WorkerConfig {
     /// A worker of this name with every setting at its default.
     pub fn named(name: impl Into<String>) -> Self {

@@ -10,7 +10,7 @@ use bevy_ecs::message::MessageWriter;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
-use p2c2r_link::{ClientLink, LinkStatus, NextWake, ToServer, Waker};
+use p2c2r_link::{ClientLink, LinkStatus, NextWake, ToServer};
 use p2c2r_protocol::WorkerToServer;
 use tracing::{info, warn};
 
@@ -19,25 +19,24 @@ use crate::attempts::Attempts;
 /// How often a draining worker looks whether its answers have arrived; the link wakes it for everything else.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Asks the worker to leave; clones reach the same worker from any thread.
+/// Asks the worker to leave; clones reach the same worker from any thread. A worker that sleeps hears of it when
+/// it is next woken, so whoever asks from outside wakes it too.
 #[derive(Resource, Clone)]
 pub struct Drain {
     asked: Arc<AtomicBool>,
-    waker: Waker,
     began: Option<Duration>,
     limit: Duration,
 }
 
 impl Drain {
     /// A worker that stays, and takes at most `limit` to leave once asked.
-    pub fn new(waker: Waker, limit: Duration) -> Self {
-        Self { asked: Arc::default(), waker, began: None, limit }
+    pub fn new(limit: Duration) -> Self {
+        Self { asked: Arc::default(), began: None, limit }
     }
 
     /// Asks the worker to leave.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Release);
-        self.waker.wake();
     }
 
     /// Whether the worker was asked to leave.

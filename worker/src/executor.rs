@@ -82,6 +82,8 @@ pub struct Run {
     pub stage: SharedStage,
     /// The app's clock.
     pub clock: ClockAnchor,
+    /// Wakes the app when the result is there.
+    pub waker: Waker,
 }
 
 /// What came of a run.
@@ -112,7 +114,7 @@ enum Lane {
 
 impl Executor {
     /// An executor with one thread per slot, or with none if the configuration says so.
-    pub fn new(config: &WorkerConfig, waker: &Waker) -> Result<Self, WorkerError> {
+    pub fn new(config: &WorkerConfig) -> Result<Self, WorkerError> {
         let (results_in, results) = crossbeam_channel::unbounded();
         let lane = match config.execution {
             Execution::Inline => Lane::Inline {
@@ -123,7 +125,7 @@ impl Executor {
             Execution::Threads => {
                 let (queue, runs) = crossbeam_channel::bounded::<Run>(config.held_max());
                 for slot in 1..=config.slots {
-                    let (runs, results_in, waker) = (runs.clone(), results_in.clone(), waker.clone());
+                    let (runs, results_in) = (runs.clone(), results_in.clone());
                     thread::Builder::new()
                         .name(format!("slot-{slot}"))
                         .spawn(move || {
@@ -131,7 +133,7 @@ impl Executor {
                             for run in runs {
                                 if run.stage.leave_queue(Stage::Running) {
                                     finish(&run, &results_in);
-                                    waker.wake();
+                                    run.waker.wake();
                                 }
                             }
                         })

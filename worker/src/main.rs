@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bevy_app::AppExit;
 use clap::Parser as _;
-use p2c2r_link::ClientTransport;
+use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
 use p2c2r_worker::cli::Arguments;
 use p2c2r_worker::{Drain, WorkerError, build_app, logging};
 
@@ -27,13 +27,15 @@ fn run() -> Result<AppExit, WorkerError> {
     let settings = Arguments::parse().settle()?;
     logging::init(&settings.log, settings.log_format)?;
     let mut app = build_app(settings.worker, ClientTransport::Udp { server: settings.coordinator })?;
-    let drain = app.world().resource::<Drain>().clone();
+    app.add_plugins(EventDrivenPlugin);
+    let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
     let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::AcqRel) {
             std::process::exit(INTERRUPTED);
         }
         drain.ask();
+        waker.wake();
     })
     .map_err(|error| WorkerError::Signals(error.to_string()))?;
     Ok(app.run())
