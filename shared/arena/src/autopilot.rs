@@ -57,6 +57,8 @@ struct Target {
     velocity: Vec2,
     radius: f32,
     visible: bool,
+    /// Where to go to get it into sight.
+    lure: Vec2,
 }
 
 impl Autopilot {
@@ -119,9 +121,20 @@ fn pick_target(arena: &Arena) -> Option<Target> {
             velocity: enemy.velocity,
             radius: enemy.radius,
             visible,
+            lure: lure_of(arena, enemy),
         })
     };
     nearest(true).or_else(|| nearest(false))
+}
+
+/// The point of the enemy's own path that is farthest from the ship and can be flown to straight: the way it
+/// comes is the way to it. Without such a point, the enemy itself.
+fn lure_of(arena: &Arena, enemy: &Enemy) -> Vec2 {
+    let ship = arena.ship();
+    let open = |point: &&Vec2| {
+        !arena.rocks().iter().any(|rock| rock.blocks(ship.position, **point, ship.radius + 0.2))
+    };
+    enemy.waypoints().iter().find(open).copied().unwrap_or(enemy.position)
 }
 
 /// The direction in which a bullet fired now meets the target.
@@ -194,9 +207,11 @@ fn cost_of(
     }
     cost += ship.velocity.length_squared() * 0.004 - aimed * 1.5;
     if let Some(target) = target {
-        let distance = ship.position.distance(target.position);
-        let off = if hunting { distance } else { (distance - RANGE).max(0.0) };
-        cost += off * if hunting { 0.4 } else { 0.06 };
+        cost += if hunting {
+            ship.position.distance(target.lure) * 0.4
+        } else {
+            (ship.position.distance(target.position) - RANGE).max(0.0) * 0.06
+        };
     }
     cost
 }

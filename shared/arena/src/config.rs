@@ -51,6 +51,10 @@ macro_rules! rules {
         }
 
         impl $name {
+            /// How many numbers there are.
+            #[cfg(test)]
+            pub(crate) const COUNT: usize = [$(stringify!($field)),*].len();
+
             fn clamp(&mut self) {
                 $(self.$field = Number::within(self.$field, $min, $max, $default);)*
             }
@@ -107,9 +111,9 @@ rules! {
         /// Radius, metres.
         radius: f32 = 0.7, 0.1..=2.0;
         /// Speed of a rammer in the first wave, m/s.
-        rammer_speed: f32 = 5.5, 0.5..=30.0;
+        rammer_speed: f32 = 6.5, 0.5..=30.0;
         /// Speed of a gunner in the first wave, m/s.
-        gunner_speed: f32 = 4.2, 0.5..=30.0;
+        gunner_speed: f32 = 4.8, 0.5..=30.0;
         /// Share by which each wave is faster than the first.
         speed_per_wave: f32 = 0.03, 0.0..=1.0;
         /// Largest share by which a wave is faster than the first.
@@ -129,13 +133,13 @@ rules! {
         /// Distance a gunner that sees the ship would rather keep, metres.
         standoff: f32 = 9.0, 0.0..=100.0;
         /// Ticks between a gunner's shots.
-        cooldown_ticks: u16 = 110, 1..=6_000;
+        cooldown_ticks: u16 = 80, 1..=6_000;
         /// Speed of a bullet, m/s.
-        bullet_speed: f32 = 13.0, 1.0..=120.0;
+        bullet_speed: f32 = 16.0, 1.0..=120.0;
         /// Ticks a bullet flies.
-        bullet_ticks: u16 = 110, 1..=600;
+        bullet_ticks: u16 = 90, 1..=600;
         /// How far a shot goes astray, radians either way.
-        spread: f32 = 0.1, 0.0..=0.5;
+        spread: f32 = 0.08, 0.0..=0.5;
         /// Points for a rammer.
         rammer_points: u32 = 100, 0..=1_000_000;
         /// Points for a gunner.

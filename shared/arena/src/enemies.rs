@@ -27,7 +27,8 @@ pub enum Steering {
     Path,
     /// Its eyes: nothing stands between it and the ship, or it keeps its distance to shoot.
     Sight,
-    /// Its nose: straight at the ship, pushed aside by rocks; gets caught in hollows.
+    /// Its nose: straight at the ship, pushed aside by rocks; gets caught in hollows, and wanders about until
+    /// it is out.
     Nose,
 }
 
@@ -60,6 +61,12 @@ pub struct Enemy {
     pub(crate) fresh_ticks: u16,
     /// Ticks until a gunner may shoot.
     pub(crate) cooldown_ticks: u16,
+    /// Ticks for which it has hardly moved by nose.
+    pub(crate) stuck_ticks: u16,
+    /// Ticks for which it tries another direction than its nose.
+    pub(crate) wander_ticks: u16,
+    /// That direction.
+    pub(crate) wander: Vec2,
 }
 
 impl Enemy {
@@ -86,6 +93,9 @@ impl Enemy {
             way: Vec::new(),
             fresh_ticks: 0,
             cooldown_ticks,
+            stuck_ticks: 0,
+            wander_ticks: 0,
+            wander: heading,
         }
     }
 
@@ -182,6 +192,9 @@ impl Recorded for Enemy {
             way,
             fresh_ticks,
             cooldown_ticks,
+            stuck_ticks,
+            wander_ticks,
+            wander,
         } = self;
         record.add(id);
         record.add(&(*role as u8));
@@ -190,7 +203,7 @@ impl Recorded for Enemy {
         record.add(hits_left);
         record.add(&(*steering as u8));
         record.list(way);
-        record.add(fresh_ticks);
-        record.add(cooldown_ticks);
+        record.each([fresh_ticks, cooldown_ticks, stuck_ticks, wander_ticks]);
+        record.add(wander);
     }
 }

@@ -18,6 +18,9 @@ pub(crate) fn clearance(config: &ArenaConfig) -> f32 {
     config.enemies.radius + 0.1
 }
 
+/// Points among which a reef's start is chosen; more spread the reefs more evenly.
+const ROOM_TRIES: u32 = 4;
+
 /// A point of the lane along the wall, where enemies appear.
 pub(crate) fn lane_point(config: &ArenaConfig, dice: &mut Dice) -> Vec2 {
     let inset = config.size * 0.5 - config.enemies.radius - 1.6;
@@ -52,10 +55,17 @@ pub(crate) fn first_rocks(config: &ArenaConfig, field: &Field, dice: &mut Dice) 
 fn add_reef(config: &ArenaConfig, field: &Field, dice: &mut Dice, placed: &mut Vec<(Vec2, f32)>) {
     let rules = &config.rocks;
     let inside = field.half - WALL_LANE;
-    let mut position = dice.point(inside);
+    let mut position = roomy_point(inside, dice, placed);
     let mut heading = dice.direction();
-    let bend = Vec2::small_turn(dice.between(0.15, 0.5));
+    let bend = Vec2::small_turn(dice.between(0.25, 0.5));
     let left = dice.below(2) == 0;
+    if dice.below(4) > 0 {
+        // Most reefs come in, pass the centre by, and bend out again, so that their hollows open outwards,
+        // where enemies come from.
+        let out = position.unit_or(heading);
+        let along = if left { -out.left() } else { out.left() };
+        heading = (along - out).unit_or(heading);
+    }
     for _ in 0..rules.reef_rocks {
         let radius = dice.between((rules.radius_min + rules.radius_max) * 0.5, rules.radius_max);
         let free = position.length() >= rules.clear_radius + radius;
@@ -65,6 +75,19 @@ fn add_reef(config: &ArenaConfig, field: &Field, dice: &mut Dice, placed: &mut V
         position += heading * (radius * 1.5);
         heading = if left { heading.turned(bend) } else { heading.turned_back(bend) };
     }
+}
+
+/// Of some points that chance offers, the one farthest from all rocks, so that reefs spread over the arena.
+fn roomy_point(inside: f32, dice: &mut Dice, placed: &[(Vec2, f32)]) -> Vec2 {
+    let mut best = (-1.0, Vec2::ZERO);
+    for _ in 0..ROOM_TRIES {
+        let point = dice.point(inside);
+        let room = placed.iter().map(|(rock, _)| rock.distance_squared(point)).fold(f32::MAX, f32::min);
+        if room > best.0 {
+            best = (room, point);
+        }
+    }
+    best.1
 }
 
 /// A rock on its own: between it and any other, an enemy fits through; `shunned` points are not near.

@@ -24,6 +24,8 @@ mod rocks;
 mod rounds;
 mod ship;
 mod steering;
+#[cfg(test)]
+mod tests;
 mod vec2;
 mod wanted;
 mod waves;

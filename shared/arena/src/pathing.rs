@@ -19,6 +19,10 @@ use crate::wanted::{DueOutcome, OutcomeBody, RequestId, WantedSpec, WantedTask};
 const ANSWER_CELLS_MAX: usize = 4_096;
 /// Waypoints an enemy keeps: more than it can fly before its path is stale.
 const WAY_POINTS_MAX: usize = 128;
+/// Distance below which two paths count as leading to the same place, metres.
+const SAME_END: f32 = 10.0;
+/// Share of the present path's length below which turning back is worth it.
+const MUCH_SHORTER: f32 = 0.75;
 
 /// A request that is under way.
 #[derive(Clone, Debug)]
@@ -167,8 +171,24 @@ impl Enemy {
             }
         }
         let next = nearest.map_or(0, |(_, index)| index);
-        self.way = way[next..].iter().take(WAY_POINTS_MAX).copied().collect();
         self.fresh_ticks = fresh_ticks;
+        if !self.would_dither(&way[next..]) {
+            self.way = way[next..].iter().take(WAY_POINTS_MAX).copied().collect();
+        }
+    }
+
+    /// Whether `way` turns back from the present one without being much shorter. Where two ways round a reef
+    /// are about equally long, a ship that moves a little would otherwise send the enemy to and fro for ever.
+    fn would_dither(&self, way: &[Vec2]) -> bool {
+        let (Some(old), Some(new)) = (self.way.first(), way.first()) else { return false };
+        let (Some(old_end), Some(new_end)) = (self.way.last(), way.last()) else { return false };
+        let back = (*old - self.position).dot(*new - self.position) < 0.0;
+        let same_end = old_end.distance(*new_end) < SAME_END;
+        let rest = |way: &[Vec2]| {
+            let legs: f32 = way.windows(2).map(|leg| leg[0].distance(leg[1])).sum();
+            way.first().map_or(0.0, |first| first.distance(self.position)) + legs
+        };
+        back && same_end && rest(way) > MUCH_SHORTER * (rest(&self.way) + old_end.distance(*new_end))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::arena::{Arena, TICK};
 use crate::config::EnemyRules;
+use crate::dice::Dice;
 use crate::enemies::{Enemy, EnemyRole, Steering};
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
@@ -14,6 +15,11 @@ const PATH_FEELER: f32 = 0.25;
 const SIGHT_DISTANCE: f32 = 7.0;
 /// How hard rocks push beside the wish to move on. More lets nose steering round larger rocks.
 const AVOIDANCE: f32 = 0.9;
+/// Share of its speed below which an enemy that follows its nose is caught.
+const STUCK_SPEED: f32 = 0.3;
+/// Ticks for which it may be caught before it wanders, and the shortest and longest time it then wanders.
+const STUCK_TICKS: u16 = 40;
+const WANDER_TICKS: (u16, u16) = (45, 150);
 /// How hard enemies push each other beside the wish to move on.
 const SEPARATION: f32 = 0.8;
 
@@ -49,13 +55,13 @@ impl Arena {
             haste: 1.0 + (rules.speed_per_wave * waves).min(rules.speed_gain_max),
         };
         for (index, enemy) in self.enemies.iter_mut().enumerate() {
-            enemy.advance(index, &around);
+            enemy.advance(index, &around, &mut self.dice);
         }
     }
 }
 
 impl Enemy {
-    fn advance(&mut self, index: usize, around: &Surroundings<'_>) {
+    fn advance(&mut self, index: usize, around: &Surroundings<'_>, dice: &mut Dice) {
         let rules = around.rules;
         let wish = self.wish(around);
         let feeler = if self.steering == Steering::Path { PATH_FEELER } else { NOSE_FEELER };
@@ -68,6 +74,7 @@ impl Enemy {
         self.velocity += (wanted - self.velocity) * (rules.agility * TICK).min(1.0);
         self.position += self.velocity * TICK;
         self.stay_out(around);
+        self.notice_hollow(top_speed, dice);
         let looks = match self.steering {
             Steering::Sight => around.target - self.position,
             Steering::Path | Steering::Nose => self.velocity,
@@ -101,7 +108,20 @@ impl Enemy {
             return (*next - self.position).unit_or(straight);
         }
         self.steering = Steering::Nose;
-        straight
+        if self.wander_ticks > 0 { self.wander } else { straight }
+    }
+
+    /// Wanders for a while when its nose leads nowhere.
+    fn notice_hollow(&mut self, top_speed: f32, dice: &mut Dice) {
+        self.wander_ticks = self.wander_ticks.saturating_sub(1);
+        let caught = self.steering == Steering::Nose && self.velocity.length() < STUCK_SPEED * top_speed;
+        self.stuck_ticks = if caught { self.stuck_ticks + 1 } else { 0 };
+        if self.stuck_ticks >= STUCK_TICKS {
+            self.stuck_ticks = 0;
+            self.wander = dice.direction();
+            self.wander_ticks =
+                WANDER_TICKS.0 + dice.below(u32::from(WANDER_TICKS.1 - WANDER_TICKS.0)) as u16;
+        }
     }
 
     /// 1 or -1: to which side it gives way, so that enemies part and a head-on rock is no dead end.

@@ -30,6 +30,7 @@ impl Arena {
             events.push(ArenaEvent::WaveCleared { wave: self.wave });
             self.wave_pause_ticks = self.config.waves.pause_ticks;
             self.earn(self.config.waves.points, events);
+            return false;
         }
         self.wave_pause_ticks -= 1;
         if self.wave_pause_ticks > 0 {

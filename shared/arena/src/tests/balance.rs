@@ -1,0 +1,69 @@
+//! The balance files, the defaults and the ranges agree, and no numbers whatever break the arena.
+
+use super::*;
+use crate::config::{EnemyRules, PathRules};
+
+fn parse(text: &str) -> ArenaConfig {
+    toml::from_str(text).unwrap()
+}
+
+#[test]
+fn the_balance_file_holds_exactly_the_defaults() {
+    let text = include_str!("../../../../assets/arena.toml");
+    assert_eq!(parse(text), ArenaConfig::default());
+    let table: toml::Table = toml::from_str(text).unwrap();
+    let numbers: usize = table.values().map(|value| value.as_table().map_or(1, toml::Table::len)).sum();
+    let all =
+        3 + ShipRules::COUNT + EnemyRules::COUNT + RockRules::COUNT + WaveRules::COUNT + PathRules::COUNT;
+    assert_eq!(numbers, all, "the file must name every number");
+}
+
+#[test]
+fn the_stress_file_holds_the_stress_preset() {
+    assert_eq!(parse(include_str!("../../../../assets/arena-stress.toml")), ArenaConfig::stress());
+}
+
+#[test]
+fn defaults_and_presets_lie_in_their_ranges() {
+    assert_eq!(ArenaConfig::default().clamped(), ArenaConfig::default());
+    assert_eq!(ArenaConfig::stress().clamped(), ArenaConfig::stress());
+}
+
+#[test]
+fn unknown_numbers_are_refused() {
+    assert!(toml::from_str::<ArenaConfig>("sise = 64.0").is_err());
+    assert!(toml::from_str::<ArenaConfig>("[ship]\nthurst = 1.0").is_err());
+}
+
+/// Every number of the balance file replaced by `value`, where its type can hold it.
+fn absurd(value: &str) -> ArenaConfig {
+    let whole = value.parse::<f64>().map_or(0, |value| if value > 0.0 { i64::from(u16::MAX) } else { 0 });
+    let lines =
+        include_str!("../../../../assets/arena.toml").lines().map(|line| match line.split_once(" = ") {
+            Some((name, old)) if old.contains('.') => format!("{name} = {value}"),
+            // Small types take no more than 255; the ranges clamp far below that or above.
+            Some((name @ ("gunner_hits" | "hits"), _)) => format!("{name} = {}", whole.min(255)),
+            Some((name, _)) => format!("{name} = {whole}"),
+            None => line.to_string(),
+        });
+    parse(&lines.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn absurd_numbers_are_clamped_and_played() {
+    for value in ["0.0", "-1e30", "1e30", "inf", "-inf", "nan"] {
+        let mut config = absurd(value);
+        // Otherwise nothing would happen within the test's time.
+        config.waves.pause_ticks = 30;
+        config.waves.enemies_first = config.waves.enemies_first.min(40);
+        config.waves.enemies_step = 0;
+        let mut played = Played::new(Arena::new(config), 3, answered);
+        let mut autopilot = Autopilot::default();
+        for _ in 0..240 {
+            let controls = autopilot.controls(&played.arena);
+            played.step(controls);
+            assert_sound(&played.arena);
+        }
+        assert!(played.arena.wave() > 0, "value {value}");
+    }
+}

@@ -1,0 +1,133 @@
+//! The same inputs give the same state, bit for bit; golden digests say so for every machine that runs them.
+
+use super::*;
+
+const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
+
+const GOLDEN_WITHOUT_OUTCOMES: &str = "141171085638e6ce7cf5f840dc1923564f6fc03372c0d35eeae23991561de9f4";
+const GOLDEN_WITH_OUTCOMES: &str = "0b3dae2102e711d2e45ce450bfa22b05bdcd550b5d0394fb9c088668494fe01b";
+const GOLDEN_AUTOPILOT: &str = "7e08cecfb81c5c0e7cd2bb5534bf776451270bf2b0190f9555da2f921f62de76";
+
+/// Controls that turn, burn, brake, fire and restart without looking at the arena.
+fn scripted(tick: u64) -> Controls {
+    Controls {
+        turn: [1, 1, 0, -1, 0, -1, 0][(tick / 23 % 7) as usize],
+        thrust: [1, 0, 1, -1, 0][(tick / 31 % 5) as usize],
+        fire: tick % 40 < 25,
+        restart: tick.is_multiple_of(600),
+    }
+}
+
+fn scripted_minute(answer: fn(&WantedTask) -> DueOutcome) -> Arena {
+    let mut played = Played::new(Arena::new(ArenaConfig { seed: 42, ..ArenaConfig::default() }), 12, answer);
+    while played.arena.tick() < MINUTE {
+        played.step(scripted(played.arena.tick()));
+    }
+    played.arena
+}
+
+fn on_another_thread(wanted: &WantedTask) -> DueOutcome {
+    let wanted = wanted.clone();
+    std::thread::spawn(move || answered(&wanted)).join().unwrap()
+}
+
+/// Changes with the rules and their numbers only: then write down the new digest, in the same commit.
+#[test]
+fn a_scripted_minute_without_outcomes_has_its_golden_digest() {
+    let arena = scripted_minute(failed);
+    assert!(arena.wave() > 0 && arena.score() > 0, "the script must get something done");
+    assert_eq!(arena.digest().to_string(), GOLDEN_WITHOUT_OUTCOMES);
+}
+
+/// Changes with the rules, and with the path kernel's choice among equally short paths, for which its
+/// version is raised.
+#[test]
+fn a_scripted_minute_with_the_kernels_outcomes_has_its_golden_digest() {
+    let arena = scripted_minute(answered);
+    assert_eq!(arena.digest().to_string(), GOLDEN_WITH_OUTCOMES);
+    assert_eq!(scripted_minute(answered).digest(), arena.digest());
+}
+
+#[test]
+fn where_outcomes_are_computed_makes_no_difference() {
+    assert_eq!(scripted_minute(on_another_thread).digest(), scripted_minute(answered).digest());
+}
+
+#[test]
+fn the_autopilots_minute_has_its_golden_digest() {
+    let mut played = Played::new(Arena::new(ArenaConfig::default()), 12, failed);
+    let mut autopilot = Autopilot::default();
+    while played.arena.tick() < MINUTE {
+        let controls = autopilot.controls(&played.arena);
+        played.step(controls);
+    }
+    assert_eq!(played.arena.digest().to_string(), GOLDEN_AUTOPILOT);
+}
+
+#[test]
+fn a_clone_goes_on_like_the_original() {
+    let mut first = scripted_minute(answered);
+    let mut second = first.clone();
+    for tick in 0..300 {
+        assert_eq!(first.step(scripted(tick), &[]).events, second.step(scripted(tick), &[]).events);
+    }
+    assert_eq!(first.digest(), second.digest());
+}
+
+#[test]
+fn the_digest_sees_every_part_of_the_state() {
+    let arena = {
+        let mut played = Played::new(Arena::new(ArenaConfig::default()), 12, answered);
+        let mut autopilot = Autopilot::default();
+        let busy = |arena: &Arena| {
+            !arena.bullets().is_empty() && arena.enemies().iter().any(|enemy| !enemy.waypoints().is_empty())
+        };
+        while played.arena.tick() < 200 || !busy(&played.arena) {
+            let controls = autopilot.controls(&played.arena);
+            played.step(controls);
+        }
+        played.arena
+    };
+    let nudge = |at: &mut f32| *at += 1e-3;
+    let changes: [fn(&mut Arena, fn(&mut f32)); 22] = [
+        |arena, _| arena.config.seed += 1,
+        |arena, nudge| nudge(&mut arena.config.paths.lead),
+        |arena, _| _ = arena.dice.below(2),
+        |arena, _| arena.tick += 1,
+        |arena, nudge| nudge(&mut arena.ship.velocity.x),
+        |arena, _| arena.ship.cooldown_ticks += 1,
+        |arena, _| arena.ship.alive ^= true,
+        |arena, nudge| nudge(&mut arena.enemies[0].position.y),
+        |arena, _| arena.enemies[0].stuck_ticks += 1,
+        |arena, _| arena.enemies[0].cooldown_ticks += 1,
+        |arena, _| arena.enemies.iter_mut().for_each(|enemy| enemy.way.clear()),
+        |arena, _| arena.bullets[0].ticks_left += 1,
+        |arena, _| arena.bullets.clear(),
+        |arena, nudge| nudge(&mut arena.rocks[3].radius),
+        |arena, _| arena.rocks[3].hits_left += 1,
+        |arena, _| arena.pathing.begin_round(),
+        |arena, _| arena.score += 1,
+        |arena, _| arena.lives += 1,
+        |arena, _| arena.next_life_at += 1,
+        |arena, _| arena.wave += 1,
+        |arena, _| arena.over ^= true,
+        |arena, _| arena.last_enemy += 1,
+    ];
+    let mut digests = vec![arena.digest()];
+    for change in changes {
+        let mut changed = arena.clone();
+        change(&mut changed, nudge);
+        digests.push(changed.digest());
+    }
+    digests.sort();
+    digests.dedup();
+    assert_eq!(digests.len(), changes.len() + 1);
+}
+
+#[test]
+fn both_zeros_are_one_value_to_the_digest() {
+    let (mut plus, mut minus) = (empty(), empty());
+    plus.ship.velocity = Vec2::new(0.0, 0.0);
+    minus.ship.velocity = Vec2::new(-0.0, -0.0);
+    assert_eq!(plus.digest(), minus.digest());
+}

@@ -1,0 +1,94 @@
+//! The rules as behaviours, and what the tests share: arenas without surprises, and a player of outcomes.
+
+mod autopilot;
+mod balance;
+mod determinism;
+mod outcomes;
+mod paths;
+mod rocks;
+mod rules;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use p2c2r_tasks::path::{Path, PathOutcome};
+use p2c2r_tasks::{Blobs, TaskKind};
+
+use crate::*;
+
+/// No rocks, and no enemies for as long as a test lasts.
+fn empty_config() -> ArenaConfig {
+    ArenaConfig {
+        rocks: RockRules { reefs: 0, singles: 0, ..RockRules::default() },
+        waves: WaveRules { pause_ticks: 6_000, ..WaveRules::default() },
+        ship: ShipRules { invulnerable_ticks: 0, ..ShipRules::default() },
+        ..ArenaConfig::default()
+    }
+}
+
+fn empty() -> Arena {
+    Arena::new(empty_config())
+}
+
+/// What the kernel answers, after its own admission.
+fn solve(wanted: &WantedTask) -> PathOutcome {
+    let WantedSpec::Path { spec, grid } = &wanted.spec;
+    let blobs = Blobs::new(vec![Arc::clone(grid)]);
+    Path::admit(spec, &blobs).expect("a wanted task must be admitted");
+    Path::run(spec, &blobs).expect("an admitted task must run")
+}
+
+fn answered(wanted: &WantedTask) -> DueOutcome {
+    due(wanted.request, solve(wanted))
+}
+
+fn due(request: RequestId, outcome: PathOutcome) -> DueOutcome {
+    DueOutcome { request, outcome: OutcomeBody::Path(Arc::new(outcome)) }
+}
+
+/// An arena whose requests are answered some ticks after they were made.
+struct Played {
+    arena: Arena,
+    delay_ticks: u64,
+    answer: fn(&WantedTask) -> DueOutcome,
+    under_way: VecDeque<(u64, DueOutcome)>,
+}
+
+impl Played {
+    fn new(arena: Arena, delay_ticks: u64, answer: fn(&WantedTask) -> DueOutcome) -> Self {
+        Self { arena, delay_ticks, answer, under_way: VecDeque::new() }
+    }
+
+    fn step(&mut self, controls: Controls) -> Step {
+        let mut now = Vec::new();
+        while self.under_way.front().is_some_and(|(at, _)| *at <= self.arena.tick() + 1) {
+            now.extend(self.under_way.pop_front().map(|(_, outcome)| outcome));
+        }
+        let step = self.arena.step(controls, &now);
+        let at = self.arena.tick() + self.delay_ticks;
+        self.under_way.extend(step.wanted.iter().map(|wanted| (at, (self.answer)(wanted))));
+        step
+    }
+}
+
+/// An answer that never helps.
+fn failed(wanted: &WantedTask) -> DueOutcome {
+    DueOutcome { request: wanted.request, outcome: OutcomeBody::None }
+}
+
+/// What must hold after any step, whatever was put in.
+fn assert_sound(arena: &Arena) {
+    let half = arena.config().size * 0.5;
+    let inside = |at: Vec2| at.x.abs() <= half && at.y.abs() <= half;
+    let unit = |heading: Vec2| (heading.length() - 1.0).abs() < 1e-3;
+    assert!(inside(arena.ship().position) && unit(arena.ship().heading));
+    for enemy in arena.enemies() {
+        assert!(inside(enemy.position) && unit(enemy.heading), "{enemy:?}");
+        assert!(enemy.hits_left > 0 && enemy.waypoints().iter().all(|point| inside(*point)));
+    }
+    assert!(arena.bullets().iter().all(|bullet| inside(bullet.position) && bullet.ticks_left > 0));
+    assert!(arena.enemies().windows(2).all(|pair| pair[0].id < pair[1].id));
+    assert!(arena.rocks().windows(2).all(|pair| pair[0].id < pair[1].id));
+    assert!(arena.lives() <= arena.config().ship.lives_max.max(arena.config().ship.lives));
+    assert_eq!(arena.is_over(), arena.lives() == 0);
+}
