@@ -119,7 +119,9 @@ mod tests {
                 state >> (state % 20)
             })
             .collect();
-        values.iter().for_each(|value| histogram.record(*value));
+        for value in &values {
+            histogram.record(*value);
+        }
         values.sort_unstable();
         for q in [0.0, 0.01, 0.5, 0.95, 0.99, 1.0] {
             let exact = f64::from(values[rank(q, 5_000).unwrap() as usize - 1]);

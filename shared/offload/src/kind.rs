@@ -43,8 +43,8 @@ pub enum OnLate {
     #[default]
     ComputeLocally,
     /// It fails. For work whose next task replaces it anyway, and for kernels too heavy to run as a spare.
-    /// While offloading as a whole is off or not connected such tasks are computed locally too; what they
-    /// miss then is only their deadline.
+    /// While offloading is off or not connected such tasks are computed locally too; one that has not begun by
+    /// its deadline is dropped, so that a slow computer keeps to what is still of use.
     Drop,
 }
 

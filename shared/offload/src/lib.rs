@@ -1,4 +1,104 @@
 //! The Bevy plugin with which a game offloads heavy work through P2C2R.
+//!
+//! A game hands a typed task to the plugin and gets the outcome back, within its deadline: from a worker on
+//! someone else's computer, from the coordinator, or, if neither is there in time, from this computer. The
+//! same kernel computes it in all places, so for deterministic kinds the outcome is the same bit for bit.
+//!
+//! It depends on `bevy_app`, `bevy_ecs`, `bevy_time` and `bevy_diagnostic` alone, needs neither a window nor
+//! more plugins than itself, and never blocks a frame: kernels run on threads of their own, packets are
+//! polled once per frame.
+//!
+//! | `p2c2r_offload` | Bevy |
+//! |---|---|
+//! | 0.1 | 0.19 |
+//!
+//! # Quick start
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use bevy_app::{App, AppExit, ScheduleRunnerPlugin, Startup};
+//! use bevy_ecs::prelude::*;
+//! use p2c2r_offload::prelude::*;
+//! use p2c2r_tasks::path::{Cell, Grid, Path, PathSpec, Query};
+//!
+//! fn ask(mut commands: Commands) {
+//!     let grid = Blob::new(Grid::new(32, 32).to_blob());
+//!     let queries = vec![Query { from: Cell::new(0, 0), to: Cell::new(31, 20) }];
+//!     commands.offload::<Path>(PathSpec { grid: grid.digest(), queries }, Blobs::new(vec![grid]));
+//! }
+//!
+//! fn use_it(done: On<OffloadDone<Path>>, mut exit: MessageWriter<AppExit>) {
+//!     println!("{:?} from {} after {:?}", done.outcome.answers, done.place, done.latency);
+//!     exit.write(AppExit::Success);
+//! }
+//!
+//! let exit = App::new()
+//!     .add_plugins(ScheduleRunnerPlugin::run_loop(Duration::from_millis(5)))
+//!     // Local compute only; OffloadConfig::remote(address, name) goes to a coordinator.
+//!     .add_plugins(OffloadPlugin { config: OffloadConfig::default() })
+//!     .add_offload_kind::<Path>(KindSettings { deadline: Duration::from_millis(100), ..Default::default() })
+//!     .add_systems(Startup, ask)
+//!     .add_observer(use_it)
+//!     .run();
+//! assert_eq!(exit, AppExit::Success);
+//! ```
+//!
+//! The example `minimal` does the same with a coordinator's address on its command line.
+//!
+//! # Asking and receiving
+//!
+//! - [`commands.offload::<K>(spec, blobs)`](OffloadCommandsExt::offload) spawns an entity for the task; or
+//!   insert [`Offloading<K>`](Offloading) on an entity of your own, with its own deadline or price cap.
+//! - Despawn the entity or remove the component to take the task back; insert again to replace it.
+//! - Observe [`OffloadDone<K>`](OffloadDone) on the entity or globally, or read the message
+//!   [`Offloaded<K>`](Offloaded). Every task ends in exactly one of these or one
+//!   [`OffloadFailed<K>`](OffloadFailed), whatever comes twice, late or out of order.
+//! - Outcomes apply at a frame. A deterministic simulation takes them as inputs with the tick at which it
+//!   used them; their frame differs from run to run.
+//!
+//! # The deadline ladder
+//!
+//! A task goes to the coordinator first. It is computed here instead
+//!
+//! 1. at once, if offloading is off, the link is down, the coordinator refuses or fails it, or money has
+//!    run out;
+//! 2. else at the last moment at which this computer would still meet the deadline, reckoned from what its
+//!    earlier tasks took, and from everything else that might have to be computed here by then;
+//! 3. for a task that this computer could not compute within its deadline at all, at the deadline, and
+//!    delivered [late](Offloaded::late).
+//!
+//! The first outcome wins; the coordinator is told, and the other outcome is counted and ignored.
+//! [`OnLate::Drop`] takes the second and third rung away, and makes a refusal a failure. An outcome that
+//! comes after its deadline is delivered all the same, marked late, unless the task is to be dropped.
+//! [Patient](Offloading::patient) tasks have no deadline and so only the first rung.
+//!
+//! # Switch, state and money
+//!
+//! [`OffloadSwitch`] turns offloading off and on, for all or for one kind; what is out is called home and
+//! computed here without a hitch. [`OffloadState`] says where tasks go and why, in words for the player.
+//! [`OffloadAccount`] tells charged, held and estimated money apart. [`OffloadConfig`] has caps per session
+//! and per hour; a task is sent only if its price fits under them beside everything that is out.
+//!
+//! # Numbers
+//!
+//! Everything a HUD shows is a Bevy diagnostic, see [`diagnostics`]; what is not known has no value, rather
+//! than zero. [`OffloadTotals`] counts the whole session and serialises to the demo's report.
+//!
+//! # Order
+//!
+//! Sets are in [`OffloadSystems`]. A task asked for in `Update` leaves in the same frame; what arrives is
+//! there before `Update`, and before `FixedUpdate` of the same frame.
+//!
+//! # Your own kind
+//!
+//! Implement [`TaskKind`](p2c2r_tasks::TaskKind) in a crate without Bevy, give coordinator, workers and game
+//! the same registry, here in [`OffloadConfig::kinds`], and register it with
+//! [`add_offload_kind`](OffloadAppExt::add_offload_kind).
+//!
+//! # In tests
+//!
+//! Set `TimeUpdateStrategy::ManualDuration` and [`LocalCompute::Simulated`]: then every run is the same.
 
 mod account;
 mod config;

@@ -20,8 +20,15 @@ use crate::work::Work;
 /// replacing it or despawning the entity takes the task back. It is removed when the task ends, just before
 /// [`OffloadDone`](crate::OffloadDone) or [`OffloadFailed`](crate::OffloadFailed) is triggered on the entity.
 ///
-/// ```ignore
-/// commands.entity(enemy).insert(Offloading::<Path>::new(spec, blobs).deadline(Duration::from_millis(80)));
+/// ```
+/// # use std::time::Duration;
+/// # use bevy_ecs::prelude::*;
+/// # use p2c2r_offload::prelude::*;
+/// # use p2c2r_tasks::path::{Path, PathSpec};
+/// fn ask(mut commands: Commands, enemy: Entity, spec: PathSpec, blobs: Blobs) {
+///     let task = Offloading::<Path>::new(spec, blobs).deadline(Duration::from_millis(80));
+///     commands.entity(enemy).insert(task);
+/// }
 /// ```
 pub struct Offloading<K: TaskKind> {
     work: Arc<Work<K>>,
@@ -161,8 +168,15 @@ pub trait OffloadCommandsExt {
     /// at the end of the frame in which the task ends; despawn it earlier to take the task back. `blobs` are
     /// those the spec refers to; they travel only when the coordinator does not have them yet.
     ///
-    /// ```ignore
-    /// commands.offload::<Path>(spec, blobs).observe(|done: On<OffloadDone<Path>>| { /* use done.outcome */ });
+    /// ```
+    /// # use bevy_ecs::prelude::*;
+    /// # use p2c2r_offload::prelude::*;
+    /// # use p2c2r_tasks::path::{Path, PathSpec};
+    /// fn ask(mut commands: Commands, spec: PathSpec, blobs: Blobs) {
+    ///     commands.offload::<Path>(spec, blobs).observe(|done: On<OffloadDone<Path>>| {
+    ///         println!("{} answers from {}", done.outcome.answers.len(), done.place);
+    ///     });
+    /// }
     /// ```
     fn offload<K: TaskKind>(&mut self, spec: K::Spec, blobs: Blobs) -> EntityCommands<'_>;
 

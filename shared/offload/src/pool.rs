@@ -42,6 +42,7 @@ pub(crate) type Turn = (Micros, TaskId);
 #[derive(Default)]
 struct Queue {
     jobs: BTreeMap<Turn, Job>,
+    /// How long everything that waits and everything that is being computed will take.
     expected: Duration,
     closed: bool,
 }
@@ -54,13 +55,12 @@ impl Queue {
 
     fn remove(&mut self, turn: Turn) -> Option<Job> {
         let job = self.jobs.remove(&turn)?;
-        self.expected = self.expected.saturating_sub(job.expected);
+        self.done(job.expected);
         Some(job)
     }
 
-    fn pop(&mut self) -> Option<Job> {
-        let turn = *self.jobs.first_key_value()?.0;
-        self.remove(turn)
+    fn done(&mut self, expected: Duration) {
+        self.expected = self.expected.saturating_sub(expected);
     }
 }
 
@@ -137,6 +137,11 @@ impl LocalPool {
         self.shared.lock().jobs.len()
     }
 
+    /// How many jobs are computed at the same time.
+    pub fn threads(&self) -> u32 {
+        self.threads as u32
+    }
+
     /// How long a job pushed now would wait, as far as one can tell.
     pub fn backlog(&self) -> Duration {
         self.shared.lock().expected / self.threads as u32
@@ -185,13 +190,16 @@ fn work_off(shared: &Shared, finished: &Sender<Finished>) {
                 if queue.closed {
                     return;
                 }
-                match queue.pop() {
-                    Some(job) => break job,
+                match queue.jobs.pop_first() {
+                    Some((_, job)) => break job,
                     None => queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
                 }
             }
         };
-        if finished.send(compute(job)).is_err() {
+        let expected = job.expected;
+        let computed = compute(job);
+        shared.lock().done(expected);
+        if finished.send(computed).is_err() {
             return;
         }
     }

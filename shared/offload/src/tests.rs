@@ -153,7 +153,7 @@ impl Game {
             )
             .add_observer(|_: On<'_, '_, OffloadDone<Twice>>, mut got: ResMut<'_, Got>| got.done_events += 1)
             .add_observer(|_: On<'_, '_, OffloadFailed<Twice>>, mut got: ResMut<'_, Got>| {
-                got.failed_events += 1
+                got.failed_events += 1;
             });
         let mut game = Self { app, sent: Vec::new() };
         game.frame();

@@ -111,10 +111,9 @@ impl Ladder {
             if task.overdue {
                 self.pass_deadline(desk, id);
             }
-            let due = self.tasks.get(&id).is_some_and(|task| task.is_open() && self.is_local_due(task, now));
-            if due {
-                self.start_local(desk, id);
-            }
+        }
+        for id in self.due(now) {
+            self.start_local(desk, id);
         }
     }
 
@@ -137,21 +136,45 @@ impl Ladder {
         self.fail(desk, id, reason);
     }
 
-    /// Whether waiting one more frame for the coordinator would make the local outcome late.
+    /// The tasks for which waiting one more frame for the coordinator would make a local outcome late, if the
+    /// coordinator stayed silent on all that is out: then local compute has to work off every one of them, so
+    /// they start one behind the other, counted back from the last deadline.
     ///
     /// A task that local compute could not have finished in time from the start gets all its time at the
     /// coordinator, and local compute only then: better late than computed twice every time.
-    fn is_local_due(&self, task: &Task, now: Micros) -> bool {
-        let (Some(deadline), Local::Idle, OnLate::ComputeLocally) = (task.deadline, &task.local, task.late)
-        else {
-            return false;
-        };
-        let (now, deadline) = (Duration::from(now), Duration::from(deadline));
-        let expected = expected(&self.estimates, task) + self.frame;
-        if Duration::from(task.submitted_at) + expected > deadline {
-            return now >= deadline;
+    fn due(&self, now: Micros) -> Vec<TaskId> {
+        let now = Duration::from(now);
+        let mut due = Vec::new();
+        let mut waiting = Vec::new();
+        for (id, task) in &self.tasks {
+            let (true, Some(deadline), Local::Idle, OnLate::ComputeLocally) =
+                (task.is_open(), task.deadline, &task.local, task.late)
+            else {
+                continue;
+            };
+            let deadline = Duration::from(deadline);
+            let expected = expected(&self.estimates, task);
+            if Duration::from(task.submitted_at) + expected + self.frame <= deadline {
+                waiting.push((deadline, *id, expected));
+            } else if now >= deadline {
+                due.push(*id);
+            }
         }
-        now + self.pool.backlog() + expected + self.frame > deadline
+        if waiting.is_empty() {
+            return due;
+        }
+        waiting.sort_unstable();
+        // Done now, seen at the next frame; decided now or a frame later; behind what is queued already.
+        let earliest = now + self.frame + self.pool.backlog();
+        let mut behind = Duration::MAX;
+        for (deadline, id, expected) in waiting.into_iter().rev() {
+            let alone = deadline.saturating_sub(self.frame + expected);
+            behind = behind.saturating_sub(expected / self.pool.threads()).min(alone);
+            if earliest > behind {
+                due.push(id);
+            }
+        }
+        due
     }
 }
 

@@ -76,7 +76,7 @@ fn a_blob_travels_once_per_connection_and_again_when_asked_for() {
     let mut game = Game::new();
     let blob = Blob::new(vec![9; 500]);
     let task = TwiceSpec { blob: Some(blob.digest().0), ..spec(21) };
-    let mut ask = |game: &mut Game| {
+    let ask = |game: &mut Game| {
         game.ask(Offloading::new(task.clone(), Blobs::new(vec![blob.clone()])));
         game.submit()
     };
