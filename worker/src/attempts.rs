@@ -131,7 +131,9 @@ impl Attempts {
     /// Lets everything go, because the connection it was assigned on is gone and with it every lease.
     fn let_all_go(&mut self) -> usize {
         let keys: Vec<Key> = self.held.keys().copied().collect();
-        keys.iter().for_each(|key| self.let_go(*key));
+        for key in &keys {
+            self.let_go(*key);
+        }
         keys.len()
     }
 

@@ -177,11 +177,13 @@ pub fn show_farewell(
 
 /// `Total earned: $0.083 (33 minutes uptime)`, and the account where that is more.
 fn total_earned(session: &Session, uptime: Duration) -> String {
-    let mut text = format!("Total earned: {} ({} uptime)", session.earned(), spoken(uptime));
-    if let Some(account) = session.account_earned().filter(|account| *account != session.earned()) {
-        text.push_str(&format!(", {account} since the account was opened"));
+    let total = format!("Total earned: {} ({} uptime)", session.earned(), spoken(uptime));
+    match session.account_earned() {
+        Some(account) if account != session.earned() => {
+            format!("{total}, {account} since the account was opened")
+        }
+        _ => total,
     }
-    text
 }
 
 /// A duration as one would say it: `40 seconds`, `33 minutes`, `2.5 hours`.
