@@ -284,10 +284,6 @@ impl Desk<'_> {
             gamer = self.gamers.session(peer).map_or("", |session| session.name.as_str()), "Task received"
         );
         self.tally.admitted += 1;
-        if let Some(session) = self.gamers.session_mut(peer) {
-            session.active_at = received_at;
-            self.busy.note(peer, &mut session.busy);
-        }
         if let Some(mirror) = self.gamers.account_mut(account) {
             mirror.hold(valid.price);
             mirror.spend(submit.task);

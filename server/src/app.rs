@@ -1,10 +1,10 @@
 //! The coordinator's app: its resources, its systems and their order.
 
-use bevy_app::{App, Plugin, Update};
+use bevy_app::{App, Plugin, Startup, Update};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::TimePlugin;
-use p2c2r_link::{NextWake, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Waker};
+use p2c2r_link::{NextWake, ServerLinkConfig, ServerLinkPlugin, ServerTransport};
 
 use crate::admission::{self, Admissions};
 use crate::books::Books;
@@ -25,6 +25,7 @@ use crate::registry::Workers;
 use crate::sessions::Gamers;
 use crate::table::TaskTable;
 use crate::trust::Trust;
+use crate::waking::{LateWaker, bind_waker};
 use crate::{console, matching, restart, statements};
 
 /// The coordinator's moments in an update, in this order, all in `Update` between the link's two.
@@ -93,7 +94,7 @@ impl Plugin for CoordinatorPlugins {
                     drain::drain,
                     statements::send_statements,
                     console::summarise,
-                    busy::mark_busy_peers,
+                    busy::mark_busy_workers,
                     wake_for_inline_results,
                     leases::wake_for_leases,
                 )
@@ -116,15 +117,16 @@ fn wake_for_inline_results(pool: Res<'_, Pool>, mut next_wake: ResMut<'_, NextWa
 pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App, ServerError> {
     config.validate()?;
     let mut app = App::new();
-    let waker = Waker::default();
+    let waker = LateWaker::default();
     app.insert_resource(waker.clone());
     app.add_plugins(TimePlugin);
+    app.add_systems(Startup, bind_waker);
     app.add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
         transport,
         identity: config.kinds.identity(),
         peers_max: config.peers_max,
         pace: config.pace,
-        impair: config.impair.clone(),
+        impair: config.impair,
     }));
     let ledger = open_ledger(&config)?;
     app.insert_resource(Pool::new(config.compute, config.compute_queue_max, &waker)?);

@@ -1,4 +1,7 @@
-//! Tells the link which peers have tasks out: their beats then go faster, and their death is noticed sooner.
+//! Tells the link which workers have tasks out: their beats then go faster, and their death is noticed sooner.
+//!
+//! Workers only. A game's frame may hang for longer than a busy peer may be silent, without anything being
+//! wrong with it.
 
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Local, Res, ResMut};
@@ -6,17 +9,16 @@ use p2c2r_link::{LinkClock, Peers};
 use p2c2r_protocol::{Micros, PeerId};
 
 use crate::registry::Workers;
-use crate::sessions::Gamers;
 
-/// How long a peer counts as busy after its last task, so that the link is not told with every task.
+/// How long a worker counts as busy after its last task, so that the link is not told with every task.
 const LINGER_US: u32 = 1_000_000;
 
-/// Peers that had nothing out and now have something.
+/// Workers that had nothing out and now have something.
 #[derive(Resource, Default)]
 pub struct NewlyBusy(Vec<PeerId>);
 
 impl NewlyBusy {
-    /// The peer has something out; `busy` remembers whether the link knows.
+    /// The worker has something out; `busy` remembers whether the link knows.
     pub fn note(&mut self, peer: PeerId, busy: &mut bool) {
         if !*busy {
             *busy = true;
@@ -26,10 +28,9 @@ impl NewlyBusy {
 }
 
 /// Tells the link who has become busy at once, and once a second who is so no more.
-pub fn mark_busy_peers(
+pub fn mark_busy_workers(
     mut newly: ResMut<'_, NewlyBusy>,
     mut peers: ResMut<'_, Peers>,
-    mut gamers: ResMut<'_, Gamers>,
     mut workers: ResMut<'_, Workers>,
     clock: Res<'_, LinkClock>,
     mut swept_at: Local<'_, Micros>,
@@ -47,17 +48,5 @@ pub fn mark_busy_peers(
             worker.busy = false;
             peers.mark_busy(peer, false);
         }
-    }
-    let idle: Vec<PeerId> = gamers
-        .iter()
-        .filter(|(_, session)| session.busy && now.since(session.active_at) >= LINGER_US)
-        .filter(|(_, session)| gamers.account(session.account).is_none_or(|mirror| mirror.tasks.is_empty()))
-        .map(|(peer, _)| peer)
-        .collect();
-    for peer in idle {
-        if let Some(session) = gamers.session_mut(peer) {
-            session.busy = false;
-        }
-        peers.mark_busy(peer, false);
     }
 }

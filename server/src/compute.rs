@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
-use p2c2r_link::Waker;
 use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo};
 use p2c2r_tasks::{Blobs, CheckError, Job};
 
@@ -18,6 +17,7 @@ use crate::error::ServerError;
 use crate::guard::guarded;
 use crate::ledger::AccountId;
 use crate::receipts::WorkerTimes;
+use crate::waking::LateWaker;
 
 /// Checks that may wait for a thread. When as many wait, the app judges the next one itself: that slows the
 /// intake of answers, which is the point.
@@ -111,7 +111,7 @@ enum Inner {
 
 impl Pool {
     /// A pool as configured, whose results wake the app by `waker`.
-    pub fn new(compute: Compute, kernels_waiting_max: usize, waker: &Waker) -> Result<Self, ServerError> {
+    pub fn new(compute: Compute, kernels_waiting_max: usize, waker: &LateWaker) -> Result<Self, ServerError> {
         let Compute::Threads(threads) = compute else {
             return Ok(Self(Inner::Inline { finished: VecDeque::new() }));
         };
@@ -183,7 +183,12 @@ impl Pool {
 }
 
 /// One thread: ends when the pool is dropped.
-fn work(checks: &Receiver<Check>, kernels: &Receiver<Kernel>, finished: &Sender<Finished>, waker: &Waker) {
+fn work(
+    checks: &Receiver<Check>,
+    kernels: &Receiver<Kernel>,
+    finished: &Sender<Finished>,
+    waker: &LateWaker,
+) {
     loop {
         let result = select_biased! {
             recv(checks) -> check => match check {
@@ -252,7 +257,7 @@ mod tests {
         };
         assert_eq!(judge(check).verdict.unwrap_err().check, "panic");
         for compute in [Compute::Inline, Compute::Threads(1)] {
-            let mut pool = Pool::new(compute, 4, &Waker::default()).unwrap();
+            let mut pool = Pool::new(compute, 4, &LateWaker::default()).unwrap();
             pool.run(kernel()).ok().unwrap();
             let finished = loop {
                 if let Some(finished) = pool.next_finished() {

@@ -8,11 +8,12 @@ use bevy_app::AppExit;
 use bevy_ecs::message::MessageWriter;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
-use p2c2r_link::{NextWake, Waker};
+use p2c2r_link::NextWake;
 use p2c2r_protocol::{Micros, Role, TaskFailure, TaskNo};
 use tracing::{error, info};
 
 use crate::desk::Desk;
+use crate::waking::LateWaker;
 
 /// What peers are told.
 pub const CLOSING: &str = "the coordinator is closing";
@@ -25,12 +26,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 #[derive(Resource, Clone, Default)]
 pub struct Shutdown {
     requests: Arc<AtomicU32>,
-    waker: Waker,
+    waker: LateWaker,
 }
 
 impl Shutdown {
     /// A handle that wakes the app by `waker`.
-    pub fn new(waker: Waker) -> Self {
+    pub fn new(waker: LateWaker) -> Self {
         Self { requests: Arc::default(), waker }
     }
 

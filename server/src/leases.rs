@@ -61,9 +61,15 @@ impl Leases {
         None
     }
 
-    /// The next moment; it may no longer count, which costs an update for nothing and errs on the early side.
-    fn next(&self) -> Option<Micros> {
-        self.moments.peek().map(|Reverse((at, _))| *at)
+    /// The next moment that still counts.
+    fn next(&mut self, tasks: &TaskTable) -> Option<Micros> {
+        while let Some(Reverse((at, no))) = self.moments.peek().copied() {
+            if tasks.get(no).is_some_and(|task| task.timer() == Some(at)) {
+                return Some(at);
+            }
+            self.moments.pop();
+        }
+        None
     }
 }
 
@@ -98,11 +104,12 @@ pub fn expire_leases(mut desk: Desk<'_>) {
 
 /// Asks for an update at the next moment.
 pub fn wake_for_leases(
-    leases: Res<'_, Leases>,
+    mut leases: ResMut<'_, Leases>,
+    tasks: Res<'_, TaskTable>,
     clock: Res<'_, LinkClock>,
     mut next_wake: ResMut<'_, NextWake>,
 ) {
-    if let Some(next) = leases.next() {
+    if let Some(next) = leases.next(&tasks) {
         next_wake.within(Duration::from_micros(next.0.saturating_sub(clock.now().0)));
     }
 }

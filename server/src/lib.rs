@@ -24,7 +24,7 @@
 //! | [`statements`] | what was recorded, told to those it concerns |
 //! | [`books`], [`ledger`] | the app's end of the ledger, and the durable books |
 //! | [`restart`] | what is taken over from the coordinator before |
-//! | [`busy`] | which peers the link must watch closely |
+//! | [`busy`], [`waking`] | which workers the link must watch closely, and waking the app |
 //! | [`drain`] | the orderly end |
 //! | [`console`] | what the operator sees |
 
@@ -58,6 +58,7 @@ pub mod speed;
 pub mod statements;
 pub mod table;
 pub mod trust;
+pub mod waking;
 
 pub use app::{CoordinatorPlugins, build_app};
 pub use config::{Compute, Fallback, LogFormat, ServerConfig};

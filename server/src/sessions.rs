@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{Digest, GamerStatement, Micros, Nanos, PeerId, Receipt, TaskId, TaskNo};
+use p2c2r_protocol::{Digest, GamerStatement, Nanos, PeerId, Receipt, TaskId, TaskNo};
 
 use crate::hashing::NumberHash;
 use crate::ledger::AccountId;
@@ -32,10 +32,6 @@ pub struct Session {
     pub name: String,
     /// The account that pays.
     pub account: AccountId,
-    /// When something was last in flight.
-    pub active_at: Micros,
-    /// Whether the link was told that tasks are out.
-    pub busy: bool,
     /// What the gamer was last told.
     pub told: GamerStatement,
 }
@@ -206,11 +202,11 @@ impl Gamers {
     }
 
     /// A gamer joined.
-    pub fn join(&mut self, peer: PeerId, name: String, account: AccountId, now: Micros) {
+    pub fn join(&mut self, peer: PeerId, name: String, account: AccountId) {
         if let Some(mirror) = self.accounts.get_mut(&account) {
             mirror.sessions.push(peer);
         }
-        let session = Session { name, account, active_at: now, busy: false, told: GamerStatement::default() };
+        let session = Session { name, account, told: GamerStatement::default() };
         self.sessions.insert(peer, session);
     }
 
