@@ -9,7 +9,7 @@ use crate::wanted::RequestId;
 /// Something that happened in one step, in the order in which it happened.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ArenaEvent {
-    /// A new round began: score, lives, rocks and waves start over.
+    /// A restart was heard: score, lives, rocks and waves start over. A new arena's first round has no event.
     RoundStarted,
     /// A wave of enemies appeared.
     WaveStarted {

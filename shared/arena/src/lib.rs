@@ -7,6 +7,18 @@
 //!
 //! The plane is centred on the origin: `x` to the right, `y` forward, both from minus to plus half the
 //! arena's size, in metres.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `arena` | the state, the order of a step, the read-only face |
+//! | `config` | all numbers with their ranges; `assets/arena.toml` holds the same |
+//! | `ship`, `bullets`, `rocks` | one thing each: how it moves, what it hits, how it ends |
+//! | `enemies`, `steering` | what enemies are and do; how they move |
+//! | `pathing`, `wanted` | asking for paths, and believing answers as far as they make sense |
+//! | `waves`, `rounds` | when enemies come; score, lives, beginning and end |
+//! | `layout`, `field` | where rocks stand; where the plane and the path grid meet |
+//! | `vec2`, `dice`, `record` | exactly rounded geometry, chance, and the bytes under the digest |
+//! | `autopilot` | a player for demos and tests |
 
 mod arena;
 mod autopilot;
