@@ -1,26 +1,30 @@
 //! The side of games and workers.
 
+mod dialer;
+mod link;
+mod systems;
+
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::message::Message;
-use bevy_ecs::resource::Resource;
 use p2c2r_protocol::wire::{Bounded, Decode, Encode};
 use p2c2r_protocol::{
     GameToServer, Micros, ProtocolIdentity, Role, Routed, ServerToGame, ServerToWorker, WorkerToServer,
 };
 
-use crate::{Impairment, MemoryHub, Pace, PeerStats};
+pub use link::{ClientLink, LinkStatus};
+
+use crate::{Authentication, Impairment, MemoryHub, Pace};
 
 /// Which side of the coordinator a client is on, and so what it says and hears.
 pub trait Side: Send + Sync + 'static {
     /// What it says.
     type Sends: Routed + Encode + Send + Sync + 'static;
     /// What it hears.
-    type Receives: Decode<()> + Bounded + Send + Sync + 'static;
+    type Receives: Routed + Decode<()> + Bounded + Send + Sync + 'static;
     /// What it tells the coordinator it is.
     const ROLE: Role;
 }
@@ -98,28 +102,27 @@ impl Default for Reconnect {
 /// Connects a game or a worker to the coordinator and keeps it connected.
 #[derive(Debug)]
 pub struct ClientLinkPlugin<S: Side> {
-    config: Mutex<Option<ClientLinkConfig>>,
+    config: ClientLinkConfig,
+    authentication: Authentication,
     side: PhantomData<fn() -> S>,
 }
 
 impl<S: Side> ClientLinkPlugin<S> {
     /// A link with this configuration.
     pub fn new(config: ClientLinkConfig) -> Self {
-        Self { config: Mutex::new(Some(config)), side: PhantomData }
+        Self { config, authentication: Authentication::default(), side: PhantomData }
+    }
+
+    /// The same with another way to prove who it is.
+    #[must_use]
+    pub fn with_authentication(self, authentication: Authentication) -> Self {
+        Self { authentication, ..self }
     }
 }
 
 impl<S: Side> Plugin for ClientLinkPlugin<S> {
     fn build(&self, app: &mut App) {
-        let _ = &self.config;
-        app.init_resource::<ClientLink>()
-            .init_resource::<crate::LinkClock>()
-            .init_resource::<crate::Waker>()
-            .init_resource::<crate::NextWake>()
-            .add_message::<LinkUp>()
-            .add_message::<LinkDown>()
-            .add_message::<FromServer<S::Receives>>()
-            .add_message::<ToServer<S::Sends>>();
+        systems::set_up::<S>(app, &self.config, self.authentication);
     }
 }
 
@@ -146,47 +149,3 @@ pub struct FromServer<M: Send + Sync + 'static> {
 /// A message for the coordinator; dropped while the link is down.
 #[derive(Message, Clone, Debug)]
 pub struct ToServer<M: Send + Sync + 'static>(pub M);
-
-/// How a client stands with the coordinator.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum LinkStatus {
-    /// Not connected and between tries.
-    #[default]
-    Offline,
-    /// Trying.
-    Connecting,
-    /// Connected.
-    Connected,
-    /// The coordinator is there and will not have us; tries go on slowly.
-    Refused {
-        /// Why, in words.
-        reason: String,
-    },
-}
-
-/// The link to the coordinator.
-#[derive(Resource, Debug, Default)]
-pub struct ClientLink {
-    status: LinkStatus,
-    stats: PeerStats,
-}
-
-impl ClientLink {
-    /// How it stands.
-    pub fn status(&self) -> &LinkStatus {
-        &self.status
-    }
-
-    /// Measurements of this connection, or of the last one.
-    pub fn stats(&self) -> &PeerStats {
-        &self.stats
-    }
-
-    /// Says whether tasks are out: then beats go every 100 ms and 350 ms of silence are death.
-    pub fn mark_busy(&mut self, busy: bool) {
-        let _ = busy;
-    }
-
-    /// Closes the link at the end of this update and does not connect again.
-    pub fn disconnect(&mut self) {}
-}

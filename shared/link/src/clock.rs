@@ -1,6 +1,10 @@
 //! The clock every time stamp of the link is taken from.
 
+use std::time::Duration;
+
 use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use bevy_time::{Real, Time, TimeUpdateStrategy};
 use p2c2r_protocol::Micros;
 
 /// This program's clock, as the link stamps messages with it: `Time<Real>::elapsed()` of this update.
@@ -13,5 +17,19 @@ impl LinkClock {
     /// Microseconds since this program's first update, as of the start of this update.
     pub fn now(&self) -> Micros {
         self.now
+    }
+}
+
+/// Sets the clock to this update's time; runs in `First`, after Bevy's own time.
+pub(crate) fn read_clock(mut clock: ResMut<'_, LinkClock>, time: Res<'_, Time<Real>>) {
+    clock.now = time.elapsed().into();
+}
+
+/// The clock at this very moment, for heartbeats: they leave at the end of an update, and what the update took
+/// must not count as time on the line. On manual time it is the update's time.
+pub(crate) fn this_moment(time: &Time<Real>, strategy: Option<&TimeUpdateStrategy>) -> Duration {
+    match (strategy, time.last_update()) {
+        (None | Some(TimeUpdateStrategy::Automatic), Some(updated)) => time.elapsed() + updated.elapsed(),
+        _ => time.elapsed(),
     }
 }

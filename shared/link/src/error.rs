@@ -28,4 +28,7 @@ pub enum LinkError {
     /// The operating system refused a socket option.
     #[error("cannot set up the network socket: {0}")]
     Socket(#[from] io::Error),
+    /// netcode refused to make a connect token.
+    #[error("cannot make a connect token: {0}")]
+    Token(String),
 }

@@ -12,17 +12,29 @@
 //! | [`impair`] | worse networks for tests and demos |
 //! | [`pace`] | how fast a peer is sent to |
 
+mod authentication;
+mod beat;
+mod channels;
 pub mod client;
 mod clock;
+mod connection;
+mod envelope;
 mod error;
+mod flow;
+mod guard;
 pub mod impair;
+mod limits;
+mod loss;
 pub mod memory;
+mod notice;
 pub mod pace;
 mod peer;
 pub mod runner;
 pub mod server;
 mod sets;
+mod socket;
 
+pub use authentication::Authentication;
 pub use client::{
     ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromServer, GameSide, LinkDown,
     LinkStatus, LinkUp, Reconnect, Side, ToServer, WorkerSide,
@@ -35,7 +47,7 @@ pub use pace::Pace;
 pub use peer::PeerStats;
 pub use runner::{EventDrivenPlugin, NextWake, Waker};
 pub use server::{
-    FromPeer, PeerJoined, PeerLeft, Peers, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer,
-    bind_server,
+    FromPeer, LinkTotals, PeerJoined, PeerLeft, Peers, ServerLinkConfig, ServerLinkPlugin, ServerTransport,
+    ToPeer, bind_server,
 };
 pub use sets::LinkSystems;

@@ -1,8 +1,73 @@
 //! A packet switch in memory, so that tests run many programs in one process on manual time.
+//!
+//! It carries the very same packets UDP would, between made-up addresses, so netcode, the guards and the
+//! impairment layer run unchanged. Delivery is instant; delay comes from [`Impairment`](crate::Impairment).
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::limits::PORT_PACKETS_MAX;
+use crate::runner::Waker;
+
+/// Where the coordinator of every memory hub listens.
+const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8_765);
+
+/// Where time starts on a hub: any fixed moment does.
+pub(crate) const EPOCH: Duration = Duration::from_secs(1_000_000_000);
+
+/// What a tap decides about one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Goes on its way.
+    Deliver,
+    /// Is lost.
+    Drop,
+}
+
+/// Packets carried so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HubCounters {
+    /// Packets delivered to a port.
+    pub packets: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Packets lost to a cut, a tap, a full port or an address where nobody is.
+    pub lost: u64,
+}
 
 /// An in-memory network of one coordinator and any number of clients; clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryHub {}
+#[derive(Clone, Default)]
+pub struct MemoryHub {
+    switch: Arc<Mutex<Switch>>,
+}
+
+#[derive(Default)]
+struct Switch {
+    ports: HashMap<SocketAddr, Port>,
+    opened: u16,
+    cut: HashSet<String>,
+    tap: Option<Tap>,
+    counters: HubCounters,
+    latest: Duration,
+}
+
+type Tap = Box<dyn FnMut(SocketAddr, SocketAddr, &mut Vec<u8>) -> Fate + Send>;
+
+#[derive(Default)]
+struct Port {
+    name: String,
+    waiting: VecDeque<(SocketAddr, Vec<u8>)>,
+    waker: Option<Waker>,
+}
+
+impl fmt::Debug for MemoryHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryHub").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}
 
 impl MemoryHub {
     /// An empty network.
@@ -10,13 +75,198 @@ impl MemoryHub {
         Self::default()
     }
 
+    /// Opens the coordinator's port. A coordinator that is started again takes over the address; what waited
+    /// for the old one is lost.
+    pub fn server_port(&self) -> MemoryPort {
+        self.open(SERVER, "coordinator")
+    }
+
+    /// Opens a client's port under the client's name. Every connection attempt opens a new one.
+    pub fn client_port(&self, name: &str) -> MemoryPort {
+        let number = {
+            let mut switch = self.lock();
+            switch.opened = switch.opened.wrapping_add(1);
+            switch.opened
+        };
+        let address = SocketAddr::from(([127, 1, (number >> 8) as u8, number as u8], 40_000));
+        self.open(address, name)
+    }
+
+    fn open(&self, address: SocketAddr, name: &str) -> MemoryPort {
+        let port = Port { name: name.to_owned(), ..Port::default() };
+        self.lock().ports.insert(address, port);
+        MemoryPort { hub: self.clone(), address }
+    }
+
     /// Drops every packet to and from the client of this name until [`heal`](Self::heal).
     pub fn cut(&self, name: &str) {
-        let _ = name;
+        self.lock().cut.insert(name.to_owned());
     }
 
     /// Lets packets of the client of this name through again.
     pub fn heal(&self, name: &str) {
-        let _ = name;
+        self.lock().cut.remove(name);
+    }
+
+    /// Shows every packet (from, to, bytes) to `tap`, which may change it and decides its fate.
+    pub fn tap(&self, tap: impl FnMut(SocketAddr, SocketAddr, &mut Vec<u8>) -> Fate + Send + 'static) {
+        self.lock().tap = Some(Box::new(tap));
+    }
+
+    /// Takes the tap away.
+    pub fn untap(&self) {
+        self.lock().tap = None;
+    }
+
+    /// Delivers raw bytes as if `from` had sent them to `to`; cuts and taps do not apply.
+    pub fn inject(&self, from: SocketAddr, to: SocketAddr, packet: &[u8]) {
+        self.lock().deliver(from, to, packet.to_vec());
+    }
+
+    /// Where the coordinator listens.
+    pub fn server_address(&self) -> SocketAddr {
+        SERVER
+    }
+
+    /// Where the client of this name is, if it has a port.
+    pub fn client_address(&self, name: &str) -> Option<SocketAddr> {
+        self.lock().ports.iter().find(|(_, port)| port.name == name).map(|(address, _)| *address)
+    }
+
+    /// Packets carried so far.
+    pub fn counters(&self) -> HubCounters {
+        self.lock().counters
+    }
+
+    /// The latest time any program on the hub has reached: a program started later takes it as its own, since
+    /// connect tokens need one notion of time.
+    pub(crate) fn reach(&self, time: Duration) -> Duration {
+        let mut switch = self.lock();
+        switch.latest = switch.latest.max(time);
+        switch.latest
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Switch> {
+        self.switch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Switch {
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, packet: &[u8]) {
+        let mut packet = packet.to_vec();
+        let is_cut = [from, to]
+            .iter()
+            .any(|address| self.ports.get(address).is_some_and(|port| self.cut.contains(&port.name)));
+        let is_dropped =
+            is_cut || self.tap.as_mut().is_some_and(|tap| tap(from, to, &mut packet) == Fate::Drop);
+        if is_dropped {
+            self.counters.lost += 1;
+        } else {
+            self.deliver(from, to, packet);
+        }
+    }
+
+    fn deliver(&mut self, from: SocketAddr, to: SocketAddr, packet: Vec<u8>) {
+        match self.ports.get_mut(&to) {
+            Some(port) if port.waiting.len() < PORT_PACKETS_MAX => {
+                self.counters.packets += 1;
+                self.counters.bytes += packet.len() as u64;
+                port.waiting.push_back((from, packet));
+                if let Some(waker) = &port.waker {
+                    waker.wake();
+                }
+            }
+            _ => self.counters.lost += 1,
+        }
+    }
+}
+
+/// One end of a [`MemoryHub`], closed when dropped. Programs open theirs themselves; tests open one to speak
+/// to a program packet by packet.
+#[derive(Debug)]
+pub struct MemoryPort {
+    hub: MemoryHub,
+    address: SocketAddr,
+}
+
+impl MemoryPort {
+    /// This end's address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sends one packet.
+    pub fn send_to(&self, packet: &[u8], to: SocketAddr) {
+        self.hub.lock().send(self.address, to, packet);
+    }
+
+    /// Takes the oldest packet waiting here.
+    pub fn receive(&self) -> Option<(SocketAddr, Vec<u8>)> {
+        self.hub.lock().ports.get_mut(&self.address)?.waiting.pop_front()
+    }
+
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        if let Some(port) = self.hub.lock().ports.get_mut(&self.address) {
+            port.waker = Some(waker);
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &MemoryHub {
+        &self.hub
+    }
+}
+
+impl Drop for MemoryPort {
+    fn drop(&mut self) {
+        // The coordinator's port may have been taken over by its successor, which must keep it.
+        if self.address != SERVER {
+            self.hub.lock().ports.remove(&self.address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carries_packets_until_cut() {
+        let hub = MemoryHub::new();
+        let (server, client) = (hub.server_port(), hub.client_port("ann"));
+        client.send_to(b"one", server.address());
+        assert_eq!(server.receive(), Some((client.address(), b"one".to_vec())));
+        hub.cut("ann");
+        client.send_to(b"two", server.address());
+        server.send_to(b"three", client.address());
+        assert_eq!((server.receive(), client.receive()), (None, None));
+        hub.heal("ann");
+        server.send_to(b"four", client.address());
+        assert_eq!(client.receive(), Some((server.address(), b"four".to_vec())));
+        assert_eq!(hub.counters(), HubCounters { packets: 2, bytes: 7, lost: 2 });
+    }
+
+    #[test]
+    fn a_restarted_coordinator_keeps_its_address() {
+        let hub = MemoryHub::new();
+        let old = hub.server_port();
+        let new = hub.server_port();
+        drop(old);
+        let client = hub.client_port("ann");
+        client.send_to(b"x", new.address());
+        assert!(new.receive().is_some());
+    }
+
+    #[test]
+    fn taps_see_change_and_drop_packets() {
+        let hub = MemoryHub::new();
+        let (server, client) = (hub.server_port(), hub.client_port("ann"));
+        hub.tap(|_, _, packet| {
+            packet.push(b'!');
+            if packet.starts_with(b"no") { Fate::Drop } else { Fate::Deliver }
+        });
+        client.send_to(b"yes", server.address());
+        client.send_to(b"no", server.address());
+        assert_eq!(server.receive().map(|(_, packet)| packet), Some(b"yes!".to_vec()));
+        assert_eq!(server.receive(), None);
     }
 }

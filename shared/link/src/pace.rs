@@ -1,4 +1,7 @@
-//! How fast a peer is sent to.
+//! How fast a peer is sent to, and how much is accepted from one.
+
+use std::net::IpAddr;
+use std::time::Duration;
 
 /// A peer's sending rate: a token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +13,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// 1 Mbit/s, the slowest uplink the project promises to work on.
+    /// 1 Mbit/s, the slowest uplink the project promises to work on. The burst is one physics outcome.
     pub const fn internet() -> Self {
         Self { bytes_per_second: 125_000, burst_bytes: 6_000 }
     }
@@ -18,5 +21,94 @@ impl Pace {
     /// As fast as the socket takes it.
     pub const fn unlimited() -> Self {
         Self { bytes_per_second: u32::MAX, burst_bytes: u32::MAX }
+    }
+
+    /// The bucket for a peer at `address`: the configured pace, else none on this machine and
+    /// [`internet`](Self::internet) elsewhere.
+    pub(crate) fn bucket(configured: Option<Self>, address: IpAddr) -> Option<Bucket> {
+        let pace = match configured {
+            Some(pace) => pace,
+            None if address.is_loopback() => Self::unlimited(),
+            None => Self::internet(),
+        };
+        (pace != Self::unlimited())
+            .then(|| Bucket::new(f64::from(pace.bytes_per_second), f64::from(pace.burst_bytes)))
+    }
+}
+
+/// A token bucket on the update's clock.
+///
+/// A taking is allowed while anything is left and may overdraw: so one packet larger than the burst still
+/// leaves, and the average holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    per_second: f64,
+    burst: f64,
+    level: f64,
+    filled_at: Duration,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(crate) fn new(per_second: f64, burst: f64) -> Self {
+        Self {
+            per_second: per_second.max(1.0),
+            burst: burst.max(1.0),
+            level: burst.max(1.0),
+            filled_at: Duration::ZERO,
+        }
+    }
+
+    /// Takes `amount` if the bucket is not empty.
+    pub(crate) fn take(&mut self, now: Duration, amount: usize) -> bool {
+        let passed = now.saturating_sub(self.filled_at).as_secs_f64();
+        self.filled_at = self.filled_at.max(now);
+        self.level = (self.level + passed * self.per_second).min(self.burst);
+        if self.level <= 0.0 {
+            return false;
+        }
+        self.level -= amount as f64;
+        true
+    }
+
+    /// When something can be taken again; errs late by at most a microsecond.
+    pub(crate) fn ready_at(&self) -> Duration {
+        if self.level > 0.0 {
+            return self.filled_at;
+        }
+        self.filled_at + Duration::from_secs_f64(-self.level / self.per_second) + Duration::from_micros(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lets_the_burst_through_and_then_the_rate() {
+        let mut bucket = Bucket::new(1_000.0, 500.0);
+        let mut sent = 0;
+        for ms in 0..=2_000 {
+            while bucket.take(Duration::from_millis(ms), 100) {
+                sent += 100;
+            }
+        }
+        assert!((2_500..=2_600).contains(&sent), "{sent} bytes in 2 s at 1,000 bytes/s with a burst of 500");
+    }
+
+    #[test]
+    fn is_ready_when_it_says_so() {
+        let mut bucket = Bucket::new(1_000.0, 100.0);
+        assert!(bucket.take(Duration::ZERO, 350));
+        let ready = bucket.ready_at();
+        assert!(!bucket.take(Duration::from_millis(249), 1));
+        assert!(bucket.take(ready, 1), "ready at {ready:?}");
+    }
+
+    #[test]
+    fn paces_strangers_and_not_this_machine() {
+        assert!(Pace::bucket(None, [127, 0, 0, 1].into()).is_none());
+        assert!(Pace::bucket(None, [192, 0, 2, 1].into()).is_some());
+        assert!(Pace::bucket(Some(Pace::internet()), [127, 0, 0, 1].into()).is_some());
     }
 }

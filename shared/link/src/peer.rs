@@ -1,8 +1,20 @@
-//! What a program knows of the other end of one connection.
+//! What a program knows of the other end of one connection, and everything it does with it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use p2c2r_protocol::Micros;
+use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
+use p2c2r_protocol::limits::MESSAGE_BYTES_MAX;
+use p2c2r_protocol::wire::{self, Bounded, Decode, Encode};
+use p2c2r_protocol::{Beat, Channel, Micros, Routed};
+
+use crate::beat::Heart;
+use crate::connection::Connection;
+use crate::flow::Flow;
+use crate::guard::{self, Guard, Pass};
+use crate::limits::{INTAKE_LOCAL, INTAKE_REMOTE, UNDECODABLE_MAX};
+use crate::loss::LossMeter;
+use crate::pace::Bucket;
 
 /// Measurements of one connection.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +29,10 @@ pub struct PeerStats {
     pub sent_bytes: u64,
     /// Bytes received, as UDP payload.
     pub received_bytes: u64,
+    /// Packets sent.
+    pub sent_packets: u64,
+    /// Packets received.
+    pub received_packets: u64,
     /// Our clock minus theirs in microseconds: ours = theirs + offset.
     pub clock_offset_us: Option<i64>,
     /// Bytes waiting here: not yet sent, or sent and not yet acknowledged.
@@ -25,4 +41,227 @@ pub struct PeerStats {
     pub garbage: u64,
     /// When anything was last heard, on our clock.
     pub last_heard: Micros,
+}
+
+/// Why a peer is dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offence(pub(crate) String);
+
+impl Offence {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// Runs foreign code on foreign data; `None` if it panicked.
+pub(crate) fn survive<R>(foreign: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(foreign)).ok()
+}
+
+/// One connection from the guard to the sending queue; the same at both ends.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) stats: PeerStats,
+    pub(crate) heart: Heart,
+    pub(crate) flow: Flow,
+    guard: Guard,
+    loss: LossMeter,
+    packets: Bucket,
+    bytes: Bucket,
+    undecodable: u64,
+    is_confirmed: bool,
+    scratch: Vec<u8>,
+}
+
+impl Session {
+    pub(crate) fn new(now: Duration, is_local: bool, bucket: Option<Bucket>, ack_delay: Duration) -> Self {
+        let (packets, bytes) = if is_local { INTAKE_LOCAL } else { INTAKE_REMOTE };
+        Self {
+            stats: PeerStats { last_heard: now.into(), ..PeerStats::default() },
+            heart: Heart::new(now),
+            flow: Flow::new(bucket, ack_delay),
+            guard: Guard::default(),
+            loss: LossMeter::default(),
+            packets: Bucket::new(packets, packets / 2.0),
+            bytes: Bucket::new(bytes, bytes / 2.0),
+            undecodable: 0,
+            is_confirmed: false,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Whether the peer may be listened to at all just now; asked before anything is decrypted.
+    pub(crate) fn admits(&mut self, now: Duration, bytes: usize) -> bool {
+        let admits = self.packets.take(now, 1) && self.bytes.take(now, bytes);
+        if !admits {
+            self.stats.garbage += 1;
+        }
+        admits
+    }
+
+    /// A packet of this peer has been authenticated.
+    pub(crate) fn heard(&mut self, now: Duration, sequence: u64, bytes: usize) {
+        self.is_confirmed = true;
+        self.heart.heard(now);
+        self.loss.received(now, sequence);
+        self.stats.loss = self.loss.share();
+        self.stats.last_heard = now.into();
+        self.stats.received_bytes += bytes as u64;
+        self.stats.received_packets += 1;
+    }
+
+    /// Whether the peer has been heard since the handshake.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.is_confirmed
+    }
+
+    /// Checks a decrypted payload and gives it to renet.
+    pub(crate) fn receive(
+        &mut self,
+        now: Duration,
+        payload: &[u8],
+        connection: &mut impl Connection,
+    ) -> Result<(), Offence> {
+        let pass = self.guard.check(payload, self.flow.newest_sent()).map_err(|violation| {
+            self.stats.garbage += 1;
+            Offence::new(format!("protocol violation: {}", violation.0))
+        })?;
+        let packet = match pass {
+            Pass::Feed { wants_ack } => {
+                if wants_ack {
+                    self.flow.ack_wanted(now);
+                }
+                payload
+            }
+            Pass::Repeat { sequence } => {
+                self.flow.ack_wanted(now);
+                guard::empty_packet(sequence, &mut self.scratch);
+                &self.scratch
+            }
+            Pass::Ignore(reason) => {
+                self.stats.garbage += 1;
+                tracing::debug!(reason, "packet ignored");
+                return Ok(());
+            }
+        };
+        // The guard knows every panic we know of in renet; this is for those we do not know.
+        let processed = survive(|| connection.process(packet));
+        if processed.is_none() {
+            self.stats.garbage += 1;
+            return Err(Offence::new("processing its packet panicked"));
+        }
+        match connection.failure() {
+            None => Ok(()),
+            Some(failure) => {
+                self.stats.garbage += 1;
+                Err(Offence::new(format!("renet gave up: {failure}")))
+            }
+        }
+    }
+
+    /// Takes in the heartbeats renet has received.
+    pub(crate) fn take_beats(
+        &mut self,
+        arrived: Micros,
+        connection: &mut impl Connection,
+    ) -> Result<(), Offence> {
+        while let Some(bytes) = connection.receive(Channel::Beat) {
+            match wire::decode_message::<Beat>(&bytes) {
+                Ok(beat) if self.heart.take(beat, arrived) => {}
+                Ok(_) => self.undecodable("a heartbeat that cannot be true")?,
+                Err(error) => self.undecodable(&format!("a heartbeat that does not decode: {error}"))?,
+            }
+        }
+        self.stats.rtt = self.heart.rtt();
+        self.stats.jitter = self.heart.jitter();
+        self.stats.clock_offset_us = self.heart.offset_us();
+        Ok(())
+    }
+
+    /// The next message of type `M`, if renet has one; messages that are none are counted and skipped.
+    pub(crate) fn take_message<M: Decode<()> + Bounded + Routed>(
+        &mut self,
+        connection: &mut impl Connection,
+    ) -> Result<Option<M>, Offence> {
+        for channel in [Channel::Control, Channel::Tasks] {
+            while let Some(bytes) = connection.receive(channel) {
+                match wire::decode_message::<M>(&bytes) {
+                    Ok(message) if message.channel() == channel => return Ok(Some(message)),
+                    Ok(_) => self.undecodable("a message on the wrong channel")?,
+                    Err(error) => self.undecodable(&format!("a message that does not decode: {error}"))?,
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn undecodable(&mut self, what: &str) -> Result<(), Offence> {
+        self.stats.garbage += 1;
+        self.undecodable += 1;
+        tracing::debug!(what, "message refused");
+        if self.undecodable >= UNDECODABLE_MAX {
+            return Err(Offence::new(format!("sent {what}")));
+        }
+        Ok(())
+    }
+
+    /// Hands a message to renet.
+    pub(crate) fn queue<M: Encode + Routed>(
+        &mut self,
+        message: &M,
+        connection: &mut impl Connection,
+    ) -> Result<(), Offence> {
+        let channel = message.channel();
+        let bytes = wire::encode(message);
+        if bytes.is_empty() || bytes.len() > MESSAGE_BYTES_MAX {
+            // A mistake of this program, not of the peer: no decoder would take it, so it must not leave.
+            tracing::error!(
+                bytes = bytes.len(),
+                max = MESSAGE_BYTES_MAX,
+                "message too large to send; dropped"
+            );
+            return Ok(());
+        }
+        if !connection.can_send(channel, bytes.len()) {
+            return Err(Offence::new("too slow: its backlog is full"));
+        }
+        connection.send(channel, bytes);
+        self.flow.data_added();
+        Ok(())
+    }
+
+    /// Sends what may leave now through `transmit`, which encrypts a payload, sends it, and returns its size on
+    /// the wire. `stamp` is the clock at this very moment.
+    pub(crate) fn send(
+        &mut self,
+        now: Duration,
+        stamp: Micros,
+        connection: &mut impl Connection,
+        everything: bool,
+        mut transmit: impl FnMut(&[u8]) -> usize,
+    ) {
+        if self.heart.due_at() <= now {
+            let beat = wire::encode(&self.heart.beat(now, stamp));
+            if connection.can_send(Channel::Beat, beat.len()) {
+                connection.send(Channel::Beat, beat);
+                self.flow.data_added();
+            }
+        }
+        let stats = &mut self.stats;
+        self.flow.send(now, connection, everything, |payload| {
+            stats.sent_bytes += transmit(payload) as u64;
+            stats.sent_packets += 1;
+        });
+        let unacknowledged: usize = [Channel::Control, Channel::Tasks]
+            .into_iter()
+            .map(|channel| CHANNEL_MEMORY_BYTES_MAX.saturating_sub(connection.free_bytes(channel)))
+            .sum();
+        self.stats.backlog_bytes = self.flow.queued_bytes() + unacknowledged;
+    }
+
+    /// When this session next needs attention.
+    pub(crate) fn next_due(&self, now: Duration) -> Duration {
+        let due = self.heart.due_at().min(self.heart.dies_at());
+        self.flow.next_due(now).map_or(due, |flow| flow.min(due))
+    }
 }

@@ -1,36 +1,191 @@
 //! The runner of programs without a window: sleep until there is something to do, then update once.
+//!
+//! An update follows at once when a packet arrives or a thread calls [`Waker::wake`], and else when the
+//! earliest timer anybody set with [`NextWake`] runs out. Nothing polls, so an idle program costs nothing, and
+//! no fixed tick stands in the path of a task.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bevy_app::{App, Plugin};
+use bevy_app::{App, AppExit, First, Plugin, PluginsState};
 use bevy_ecs::resource::Resource;
+use bevy_ecs::schedule::IntoScheduleConfigs;
+use bevy_ecs::system::{Res, ResMut};
+use bevy_time::{Real, Time, TimePlugin, TimeSystems};
+use mio::{Events, Interest, Poll, Registry, Token};
+
+/// The token of [`Waker`]; sockets count from one.
+const WAKER: Token = Token(0);
+/// Pause after the system refused to wait, so that a broken poll cannot spin.
+const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// Sets the app's runner: blocks on the socket, the [`Waker`] and the next timer, then updates the app.
+///
+/// Adds Bevy's `TimePlugin` if it is absent.
 #[derive(Debug, Default)]
 pub struct EventDrivenPlugin;
 
 impl Plugin for EventDrivenPlugin {
     fn build(&self, app: &mut App) {
-        app.init_resource::<Waker>().init_resource::<NextWake>();
+        let (poll, sockets) = match open() {
+            Ok(opened) => opened,
+            // Start-up: without it the program could only spin, and the operator must know why it does not run.
+            Err(error) => panic!("the operating system offers no event queue: {error}"),
+        };
+        app.insert_resource(sockets.waker()).insert_resource(sockets);
+        set_up(app);
+        app.set_runner(move |app| run(app, poll));
     }
 }
 
+/// What every program with a link has, whatever runs it.
+pub(crate) fn set_up(app: &mut App) {
+    if !app.is_plugin_added::<TimePlugin>() {
+        app.add_plugins(TimePlugin);
+    }
+    if app.world().contains_resource::<NextWake>() {
+        return;
+    }
+    app.init_resource::<Waker>()
+        .init_resource::<NextWake>()
+        .add_systems(First, start_update.after(TimeSystems));
+}
+
+fn open() -> io::Result<(Poll, Sockets)> {
+    let poll = Poll::new()?;
+    let inner =
+        WakerInner { pending: AtomicBool::new(false), waker: mio::Waker::new(poll.registry(), WAKER)? };
+    let sockets = Sockets {
+        registry: poll.registry().try_clone()?,
+        waker: Waker { inner: Some(Arc::new(inner)) },
+        watched: AtomicUsize::new(0),
+    };
+    Ok((poll, sockets))
+}
+
+fn run(mut app: App, mut poll: Poll) -> AppExit {
+    if app.plugins_state() != PluginsState::Cleaned {
+        while app.plugins_state() == PluginsState::Adding {
+            std::thread::yield_now();
+        }
+        app.finish();
+        app.cleanup();
+    }
+    let mut events = Events::with_capacity(64);
+    loop {
+        app.update();
+        if let Some(exit) = app.should_exit() {
+            return exit;
+        }
+        let timeout = sleep_for(&app);
+        if let Err(error) = poll.poll(&mut events, timeout)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            tracing::error!(%error, "waiting for events failed");
+            std::thread::sleep(REFUSED_PAUSE);
+        }
+        if events.iter().any(|event| event.token() == WAKER)
+            && let Some(waker) = app.world().get_resource::<Waker>()
+        {
+            waker.reset();
+        }
+    }
+}
+
+/// How long until the next timer; `None` is until something happens.
+fn sleep_for(app: &App) -> Option<Duration> {
+    let at = app.world().get_resource::<NextWake>()?.at?;
+    let time = app.world().get_resource::<Time<Real>>()?;
+    let now = time.elapsed() + time.last_update().map(|updated| updated.elapsed()).unwrap_or_default();
+    Some(at.saturating_sub(now))
+}
+
 /// Wakes the runner from any thread. Without [`EventDrivenPlugin`] it does nothing.
+///
+/// Many calls before the next update cost one system call and cause one update.
 #[derive(Resource, Clone, Debug, Default)]
-pub struct Waker {}
+pub struct Waker {
+    inner: Option<Arc<WakerInner>>,
+}
+
+#[derive(Debug)]
+struct WakerInner {
+    pending: AtomicBool,
+    waker: mio::Waker,
+}
 
 impl Waker {
     /// Asks for an update as soon as possible.
-    pub fn wake(&self) {}
+    pub fn wake(&self) {
+        let Some(inner) = &self.inner else { return };
+        if !inner.pending.swap(true, Ordering::AcqRel)
+            && let Err(error) = inner.waker.wake()
+        {
+            inner.pending.store(false, Ordering::Release);
+            tracing::warn!(%error, "the runner could not be woken; it goes on at its next timer");
+        }
+    }
+
+    /// Called before the update that the wake asked for, so that a later wake asks for another.
+    fn reset(&self) {
+        if let Some(inner) = &self.inner {
+            inner.pending.store(false, Ordering::Release);
+        }
+    }
 }
 
-/// When the runner must update the app next, at the latest.
+/// When the runner must update the app next, at the latest. A wish holds until its time has come, so a system
+/// need not repeat it in every update.
 #[derive(Resource, Debug, Default)]
-pub struct NextWake {}
+pub struct NextWake {
+    now: Duration,
+    at: Option<Duration>,
+}
 
 impl NextWake {
     /// Asks for an update within `duration` from this update's time.
     pub fn within(&mut self, duration: Duration) {
-        let _ = duration;
+        self.at(self.now + duration);
+    }
+
+    /// Asks for an update at `time` on the update's clock.
+    pub(crate) fn at(&mut self, time: Duration) {
+        self.at = Some(self.at.map_or(time, |earlier| earlier.min(time)));
+    }
+
+    /// When the next update is wanted, counted like `Time<Real>::elapsed()`.
+    pub fn wanted_at(&self) -> Option<Duration> {
+        self.at
+    }
+}
+
+fn start_update(mut next: ResMut<'_, NextWake>, time: Res<'_, Time<Real>>) {
+    next.now = time.elapsed();
+    if next.at.is_some_and(|at| at <= next.now) {
+        next.at = None;
+    }
+}
+
+/// Where the link's sockets are watched; there only under [`EventDrivenPlugin`].
+#[derive(Resource, Debug)]
+pub(crate) struct Sockets {
+    registry: Registry,
+    waker: Waker,
+    watched: AtomicUsize,
+}
+
+impl Sockets {
+    /// Wakes the runner whenever `socket` becomes readable, until it is closed.
+    pub(crate) fn watch(&self, socket: &mut mio::net::UdpSocket) {
+        let token = Token(1 + self.watched.fetch_add(1, Ordering::Relaxed));
+        if let Err(error) = self.registry.register(socket, token, Interest::READABLE) {
+            tracing::error!(%error, "cannot wait for the socket; it is read at timers only");
+        }
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 }

@@ -1,16 +1,19 @@
 //! The coordinator's side of the link.
 
-use std::collections::HashMap;
+pub(crate) mod listener;
+mod peers;
+mod systems;
+
 use std::net::{SocketAddr, UdpSocket};
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::message::Message;
-use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{
-    GameToServer, Micros, PeerId, ProtocolIdentity, Role, ServerToGame, ServerToWorker, WorkerToServer,
-};
+use p2c2r_protocol::{Micros, PeerId, ProtocolIdentity, Role};
 
-use crate::{Impairment, LinkError, MemoryHub, Pace, PeerStats};
+pub(crate) use listener::wall_clock;
+pub use peers::{LinkTotals, Peers};
+
+use crate::{Authentication, Impairment, LinkError, MemoryHub, Pace};
 
 /// What a coordinator's link needs.
 #[derive(Debug)]
@@ -49,29 +52,26 @@ pub fn bind_server(address: SocketAddr) -> Result<UdpSocket, LinkError> {
 /// Connects a coordinator: receives, checks, and turns packets into messages, and back.
 #[derive(Debug)]
 pub struct ServerLinkPlugin {
-    config: std::sync::Mutex<Option<ServerLinkConfig>>,
+    config: ServerLinkConfig,
+    authentication: Authentication,
 }
 
 impl ServerLinkPlugin {
-    /// A link with this configuration; the transport is taken when the plugin is built.
+    /// A link with this configuration.
     pub fn new(config: ServerLinkConfig) -> Self {
-        Self { config: std::sync::Mutex::new(Some(config)) }
+        Self { config, authentication: Authentication::default() }
+    }
+
+    /// The same with another way for peers to prove who they are.
+    #[must_use]
+    pub fn with_authentication(self, authentication: Authentication) -> Self {
+        Self { authentication, ..self }
     }
 }
 
 impl Plugin for ServerLinkPlugin {
     fn build(&self, app: &mut App) {
-        let _ = &self.config;
-        app.init_resource::<Peers>()
-            .init_resource::<crate::LinkClock>()
-            .init_resource::<crate::Waker>()
-            .init_resource::<crate::NextWake>()
-            .add_message::<PeerJoined>()
-            .add_message::<PeerLeft>()
-            .add_message::<FromPeer<GameToServer>>()
-            .add_message::<FromPeer<WorkerToServer>>()
-            .add_message::<ToPeer<ServerToGame>>()
-            .add_message::<ToPeer<ServerToWorker>>();
+        systems::set_up(app, &self.config, self.authentication);
     }
 }
 
@@ -119,32 +119,4 @@ pub struct ToPeer<M: Send + Sync + 'static> {
     pub peer: PeerId,
     /// What it says.
     pub message: M,
-}
-
-/// The connected peers.
-#[derive(Resource, Debug, Default)]
-pub struct Peers {
-    stats: HashMap<PeerId, PeerStats>,
-}
-
-impl Peers {
-    /// Measurements of one connection.
-    pub fn get(&self, peer: PeerId) -> Option<&PeerStats> {
-        self.stats.get(&peer)
-    }
-
-    /// All connections, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &PeerStats)> {
-        self.stats.iter().map(|(peer, stats)| (*peer, stats))
-    }
-
-    /// Ends a connection at the end of this update, after what is queued for it has been sent once.
-    pub fn disconnect(&mut self, peer: PeerId, reason: &str) {
-        let _ = (peer, reason);
-    }
-
-    /// Says whether this peer has tasks out: then beats go every 100 ms and 350 ms of silence are death.
-    pub fn mark_busy(&mut self, peer: PeerId, busy: bool) {
-        let _ = (peer, busy);
-    }
 }

@@ -1,0 +1,283 @@
+//! Heartbeats: is the other end alive, how far away is it, and what does its clock say.
+//!
+//! Each side beats by its own timer and every beat names the newest one received, so four time stamps come
+//! together at each end (RFC 5905 section 8) without a beat ever being answered by a beat. A side with tasks
+//! out says so in its beats, and the other then beats at the fast rate as well.
+
+use std::time::Duration;
+
+use p2c2r_protocol::{Beat, BeatEcho, Micros};
+
+use crate::limits::{BEAT_BUSY, BEAT_IDLE, DEATH_BUSY, DEATH_IDLE};
+
+/// Round trips remembered; the clock offset is taken from the shortest of them, whose packets waited least.
+const SAMPLES: usize = 16;
+/// Age of the oldest of our own beats a peer may still echo; a connection silent for so long is dead.
+const ECHO_AGE_US_MAX: i128 = 20_000_000;
+
+/// One peer's heartbeats.
+#[derive(Debug)]
+pub(crate) struct Heart {
+    busy: bool,
+    busy_since: Duration,
+    peer_busy: bool,
+    sequence: u32,
+    sent_at: Option<Duration>,
+    reply_now: bool,
+    newest: Option<(u32, BeatEcho)>,
+    heard_at: Duration,
+    grace_until: Duration,
+    last_echo: Option<Micros>,
+    samples: [Option<Sample>; SAMPLES],
+    next_sample: usize,
+    rtt: Option<Duration>,
+    jitter: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    rtt_us: u64,
+    offset_us: i64,
+}
+
+impl Heart {
+    pub(crate) fn new(now: Duration) -> Self {
+        Self {
+            busy: false,
+            busy_since: now,
+            peer_busy: false,
+            sequence: 0,
+            sent_at: None,
+            reply_now: true,
+            newest: None,
+            heard_at: now,
+            grace_until: now,
+            last_echo: None,
+            samples: [None; SAMPLES],
+            next_sample: 0,
+            rtt: None,
+            jitter: Duration::ZERO,
+        }
+    }
+
+    /// Says whether this side has tasks out there. True if that changed anything.
+    pub(crate) fn mark_busy(&mut self, busy: bool, now: Duration) -> bool {
+        if busy == self.busy {
+            return false;
+        }
+        self.busy = busy;
+        self.busy_since = now;
+        true
+    }
+
+    /// Anything at all has arrived.
+    pub(crate) fn heard(&mut self, now: Duration) {
+        self.heard_at = now;
+    }
+
+    pub(crate) fn heard_at(&self) -> Duration {
+        self.heard_at
+    }
+
+    /// When the next beat is due.
+    pub(crate) fn due_at(&self) -> Duration {
+        let pause = if self.busy || self.peer_busy { BEAT_BUSY } else { BEAT_IDLE };
+        match self.sent_at {
+            Some(sent_at) if !self.reply_now => sent_at + pause,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// The beat to send now. `stamp` is the clock at this very moment, not the update's.
+    pub(crate) fn beat(&mut self, now: Duration, stamp: Micros) -> Beat {
+        self.sent_at = Some(now);
+        self.reply_now = false;
+        self.sequence = self.sequence.wrapping_add(1);
+        Beat {
+            sequence: self.sequence,
+            sent_at: stamp,
+            busy: self.busy,
+            echo: self.newest.as_ref().map(|(_, echo)| *echo),
+        }
+    }
+
+    /// Takes in a beat from the peer; false if its echo cannot be true.
+    pub(crate) fn take(&mut self, beat: Beat, arrived: Micros) -> bool {
+        let first = self.newest.is_none();
+        if self.newest.as_ref().is_some_and(|(sequence, _)| beat.sequence <= *sequence) {
+            return true; // Overtaken on the way; a later one has been taken in already.
+        }
+        self.newest = Some((beat.sequence, BeatEcho { sent_at: beat.sent_at, received_at: arrived }));
+        self.peer_busy = beat.busy;
+        // The first exchange is answered at once, so that both ends know the round trip before the first task.
+        self.reply_now |= first || beat.echo.is_none();
+        match beat.echo {
+            Some(echo) if self.last_echo != Some(echo.sent_at) => self.sample(&beat, echo, arrived),
+            _ => true,
+        }
+    }
+
+    fn sample(&mut self, beat: &Beat, echo: BeatEcho, arrived: Micros) -> bool {
+        let [t0, t1, t2, t3] =
+            [echo.sent_at, echo.received_at, beat.sent_at, arrived].map(|stamp| i128::from(stamp.0));
+        let rtt = (t3 - t0) - (t2 - t1);
+        // Theirs minus ours, halved; ours = theirs + offset needs the opposite sign.
+        let offset = -((t1 - t0) + (t2 - t3)) / 2;
+        let (Ok(rtt_us), Ok(offset_us)) = (u64::try_from(rtt), i64::try_from(offset)) else {
+            return false;
+        };
+        if t0 > t3 || t1 > t2 || t3 - t0 > ECHO_AGE_US_MAX {
+            return false;
+        }
+        self.last_echo = Some(echo.sent_at);
+        self.samples[self.next_sample] = Some(Sample { rtt_us, offset_us });
+        self.next_sample = (self.next_sample + 1) % SAMPLES;
+        let latest = Duration::from_micros(rtt_us);
+        // Smoothed as TCP does it (RFC 6298).
+        self.rtt = Some(match self.rtt {
+            None => {
+                self.jitter = latest / 2;
+                latest
+            }
+            Some(rtt) => {
+                self.jitter = (self.jitter * 3 + rtt.abs_diff(latest)) / 4;
+                (rtt * 7 + latest) / 8
+            }
+        });
+        true
+    }
+
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        self.rtt
+    }
+
+    pub(crate) fn jitter(&self) -> Duration {
+        self.jitter
+    }
+
+    /// Our clock minus theirs, from the shortest of the latest round trips.
+    pub(crate) fn offset_us(&self) -> Option<i64> {
+        self.samples.iter().flatten().min_by_key(|sample| sample.rtt_us).map(|sample| sample.offset_us)
+    }
+
+    /// When silence becomes death. Errs late, never early: by one round trip after tasks went out, because
+    /// the peer learns of the fast rate only then.
+    pub(crate) fn dies_at(&self) -> Duration {
+        let (silence, since) = if self.busy {
+            (DEATH_BUSY, self.heard_at.max(self.busy_since + self.rtt.unwrap_or_default()))
+        } else {
+            (DEATH_IDLE, self.heard_at.max(self.busy_since))
+        };
+        (since + silence).max(self.grace_until)
+    }
+
+    /// Whether the peer is dead. `attended` is how long ago the last update was: after a pause of our own (a
+    /// loading hitch, a debugger) the peer gets time to be heard first.
+    pub(crate) fn is_dead(&mut self, now: Duration, attended: Duration) -> bool {
+        if now < self.dies_at() {
+            return false;
+        }
+        if attended > BEAT_BUSY + BEAT_BUSY / 2 && now >= self.grace_until + DEATH_BUSY {
+            self.grace_until = now + BEAT_BUSY;
+            return false;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(value: u64) -> Duration {
+        Duration::from_millis(value)
+    }
+
+    /// Two hearts whose clocks differ by `shift` milliseconds exchange beats over a line of `there` and `back`.
+    fn exchange(shift: u64, there: u64, back: u64) -> (Heart, Heart) {
+        let (mut a, mut b) = (Heart::new(ms(0)), Heart::new(ms(0)));
+        for round in 0..4 {
+            let start = round * 1_000;
+            let beat = a.beat(ms(start), Micros::from(ms(start)));
+            assert!(b.take(beat, Micros::from(ms(start + there + shift))));
+            let sent = start + there + 7;
+            let beat = b.beat(ms(sent), Micros::from(ms(sent + shift)));
+            assert!(a.take(beat, Micros::from(ms(sent + back))));
+        }
+        (a, b)
+    }
+
+    #[test]
+    fn measure_round_trip_and_offset_without_counting_the_time_held() {
+        let (a, _) = exchange(5_000, 40, 40);
+        assert_eq!(a.rtt(), Some(ms(80)));
+        assert_eq!(a.offset_us(), Some(-5_000_000));
+        let (_, b) = exchange(5_000, 40, 40);
+        assert_eq!(b.offset_us(), Some(5_000_000));
+    }
+
+    #[test]
+    fn answer_the_first_exchange_at_once_and_then_never() {
+        let (mut a, mut b) = (Heart::new(ms(0)), Heart::new(ms(0)));
+        let mut beats = 0;
+        for _ in 0..20 {
+            for from in [true, false] {
+                let (sender, receiver) = if from { (&mut a, &mut b) } else { (&mut b, &mut a) };
+                if sender.due_at() <= ms(10) {
+                    let beat = sender.beat(ms(10), Micros(10_000));
+                    receiver.take(beat, Micros(10_000));
+                    beats += 1;
+                }
+            }
+        }
+        assert!((3..=4).contains(&beats), "{beats} beats without time passing");
+    }
+
+    #[test]
+    fn beat_fast_while_either_side_is_busy() {
+        let (mut a, mut b) = exchange(0, 1, 1);
+        assert!(a.mark_busy(true, ms(4_000)));
+        let beat = a.beat(ms(4_000), Micros::from(ms(4_000)));
+        assert!(beat.busy);
+        b.take(beat, Micros::from(ms(4_001)));
+        b.beat(ms(4_001), Micros::from(ms(4_001)));
+        assert_eq!(b.due_at(), ms(4_101));
+        assert_eq!(a.due_at(), ms(4_100));
+    }
+
+    #[test]
+    fn silence_is_death_sooner_while_busy() {
+        let mut heart = Heart::new(ms(0));
+        heart.heard(ms(1_000));
+        assert!(!heart.is_dead(ms(5_900), ms(10)));
+        assert!(heart.is_dead(ms(6_000), ms(10)));
+        heart.heard(ms(7_000));
+        heart.mark_busy(true, ms(7_900));
+        assert!(!heart.is_dead(ms(8_200), ms(10)), "350 ms count from when it became busy");
+        assert!(heart.is_dead(ms(8_300), ms(10)));
+    }
+
+    #[test]
+    fn a_pause_of_our_own_is_not_the_peers_death() {
+        let mut heart = Heart::new(ms(0));
+        heart.mark_busy(true, ms(0));
+        heart.heard(ms(1_000));
+        assert!(!heart.is_dead(ms(4_000), ms(3_000)), "we were away, not the peer");
+        assert!(heart.is_dead(ms(4_100), ms(100)));
+    }
+
+    #[test]
+    fn refuse_echoes_that_cannot_be_true() {
+        let mut heart = Heart::new(ms(0));
+        heart.beat(ms(10), Micros(10_000));
+        let echo = |sent_at, received_at| {
+            Some(BeatEcho { sent_at: Micros(sent_at), received_at: Micros(received_at) })
+        };
+        for (sequence, echo) in [(1, echo(u64::MAX, 0)), (2, echo(10_000, u64::MAX)), (3, echo(0, 0))] {
+            let beat = Beat { sequence, sent_at: Micros(u64::MAX), busy: false, echo };
+            let _ = heart.take(beat, Micros(12_000));
+        }
+        assert_eq!(heart.rtt(), None);
+        assert_eq!(heart.offset_us(), None);
+    }
+}

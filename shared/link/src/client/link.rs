@@ -1,0 +1,67 @@
+//! How a client stands with the coordinator.
+
+use std::time::Duration;
+
+use bevy_ecs::resource::Resource;
+
+use crate::PeerStats;
+
+/// How a client stands with the coordinator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LinkStatus {
+    /// Not connected and between tries.
+    #[default]
+    Offline,
+    /// Trying.
+    Connecting,
+    /// Connected.
+    Connected,
+    /// The coordinator is there and will not have us; tries go on slowly.
+    Refused {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// The link to the coordinator.
+#[derive(Resource, Debug, Default)]
+pub struct ClientLink {
+    pub(super) status: LinkStatus,
+    pub(super) stats: PeerStats,
+    pub(super) is_busy: bool,
+    pub(super) is_closed: bool,
+    pub(super) next_try: Option<Duration>,
+}
+
+impl ClientLink {
+    /// How it stands.
+    pub fn status(&self) -> &LinkStatus {
+        &self.status
+    }
+
+    /// Whether it is connected.
+    pub fn is_connected(&self) -> bool {
+        self.status == LinkStatus::Connected
+    }
+
+    /// Measurements of this connection, or of the last one.
+    pub fn stats(&self) -> &PeerStats {
+        &self.stats
+    }
+
+    /// When the next try begins, counted like `Time<Real>::elapsed()`; `None` while connected or trying.
+    pub fn next_try(&self) -> Option<Duration> {
+        self.next_try
+    }
+
+    /// Says whether tasks are out: then beats go every 100 ms and 350 ms of silence are death.
+    pub fn mark_busy(&mut self, busy: bool) {
+        self.is_busy = busy;
+    }
+
+    /// Closes the link at the end of this update, after what is queued has been sent once, and does not
+    /// connect again.
+    pub fn disconnect(&mut self) {
+        self.is_closed = true;
+    }
+}

@@ -1,0 +1,165 @@
+//! When a client's link does what, within an update.
+
+use std::time::Duration;
+
+use bevy_app::{App, AppExit, First, Last, PostUpdate, PreUpdate};
+use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
+use bevy_ecs::schedule::IntoScheduleConfigs;
+use bevy_ecs::system::{Res, ResMut};
+use bevy_renet::{RenetClient, RenetClientPlugin, RenetReceive, RenetSend};
+use bevy_time::{Real, Time, TimeSystems, TimeUpdateStrategy};
+
+use super::dialer::Dialer;
+use super::link::ClientLink;
+use super::{ClientLinkConfig, FromServer, LinkDown, LinkUp, Side, ToServer};
+use crate::authentication::Authentication;
+use crate::channels::{End, connection_config};
+use crate::clock::{LinkClock, read_clock, this_moment};
+use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
+use crate::peer::Offence;
+use crate::runner::{self, NextWake, Sockets};
+use crate::sets::LinkSystems;
+
+pub(super) fn set_up<S: Side>(app: &mut App, config: &ClientLinkConfig, authentication: Authentication) {
+    runner::set_up(app);
+    app.add_plugins(RenetClientPlugin)
+        .insert_resource(RenetClient::new(connection_config(End::Client)))
+        .insert_resource(Dialer::new(config, authentication, S::ROLE))
+        .init_resource::<ClientLink>()
+        .init_resource::<LinkClock>()
+        .add_message::<LinkUp>()
+        .add_message::<LinkDown>()
+        .add_message::<FromServer<S::Receives>>()
+        .add_message::<ToServer<S::Sends>>()
+        .configure_sets(PreUpdate, LinkSystems::Receive.in_set(RenetReceive))
+        .configure_sets(PostUpdate, LinkSystems::Send.in_set(RenetSend))
+        .add_systems(First, read_clock.after(TimeSystems))
+        .add_systems(
+            PreUpdate,
+            receive::<S>.in_set(LinkSystems::Receive).after(RenetClientPlugin::update_system),
+        )
+        .add_systems(PostUpdate, send::<S>.in_set(LinkSystems::Send))
+        .add_systems(Last, say_goodbye);
+}
+
+fn receive<S: Side>(
+    time: Res<'_, Time<Real>>,
+    sockets: Option<Res<'_, Sockets>>,
+    mut dialer: ResMut<'_, Dialer>,
+    mut renet: ResMut<'_, RenetClient>,
+    mut link: ResMut<'_, ClientLink>,
+    mut next: ResMut<'_, NextWake>,
+    mut ups: MessageWriter<'_, LinkUp>,
+    mut downs: MessageWriter<'_, LinkDown>,
+    mut messages: MessageWriter<'_, FromServer<S::Receives>>,
+) {
+    let now = time.elapsed();
+    let (dialer, renet, link) = (&mut *dialer, &mut **renet, &mut *link);
+    dialer.dial_when_due(now, renet, link);
+    if let Some(sockets) = sockets {
+        dialer.ack_delay = ACK_DELAY;
+        if let Some(wire) = dialer.wire() {
+            wire.register(Some(&sockets));
+        }
+    }
+    dialer.tick(now);
+    let mut buffer = [0; PACKET_BYTES_MAX + 1];
+    let mut is_drained = false;
+    for _ in 0..PACKETS_PER_UPDATE_MAX {
+        let Some((from, bytes)) = dialer.wire().and_then(|wire| wire.receive(now, &mut buffer)) else {
+            is_drained = true;
+            break;
+        };
+        dialer.receive(now, from, &mut buffer[..bytes], renet, link);
+    }
+    if !is_drained {
+        next.within(Duration::ZERO);
+    }
+    if let Err(offence) = read_mail::<S>(now, dialer, renet, &mut messages) {
+        tracing::error!(reason = offence.0, "the coordinator sends nonsense; hanging up");
+        dialer.hang_up(now, renet, link, &format!("the coordinator sends nonsense: {}", offence.0));
+    }
+    dialer.check(now, time.delta(), renet, link);
+    let news = dialer.take_news();
+    if news.is_up {
+        tracing::debug!("link up");
+        ups.write(LinkUp);
+    }
+    if let Some(reason) = news.down {
+        tracing::debug!(reason, "link down");
+        downs.write(LinkDown { reason });
+    }
+}
+
+fn read_mail<S: Side>(
+    now: Duration,
+    dialer: &mut Dialer,
+    renet: &mut renet::RenetClient,
+    messages: &mut MessageWriter<'_, FromServer<S::Receives>>,
+) -> Result<(), Offence> {
+    let Some(session) = dialer.session() else { return Ok(()) };
+    session.take_beats(now.into(), renet)?;
+    while let Some(message) = session.take_message::<S::Receives>(renet)? {
+        messages.write(FromServer { received_at: now.into(), message });
+    }
+    Ok(())
+}
+
+fn send<S: Side>(
+    time: Res<'_, Time<Real>>,
+    strategy: Option<Res<'_, TimeUpdateStrategy>>,
+    mut dialer: ResMut<'_, Dialer>,
+    mut renet: ResMut<'_, RenetClient>,
+    mut link: ResMut<'_, ClientLink>,
+    mut next: ResMut<'_, NextWake>,
+    mut downs: MessageWriter<'_, LinkDown>,
+    mut to_server: ResMut<'_, Messages<ToServer<S::Sends>>>,
+) {
+    let now = time.elapsed();
+    let (dialer, renet, link) = (&mut *dialer, &mut **renet, &mut *link);
+    let mut queued = Ok(());
+    if !to_server.is_empty() {
+        for ToServer(message) in to_server.drain() {
+            // While the link is down messages fall on the floor: what they spoke of is void by then.
+            if let Some(session) = dialer.session().filter(|_| queued.is_ok()) {
+                queued = session.queue(&message, renet);
+            }
+        }
+    }
+    if let Some(session) = dialer.session() {
+        session.heart.mark_busy(link.is_busy, now);
+    }
+    let stamp = this_moment(&time, strategy.as_deref());
+    dialer.send(now, stamp, link.is_closed, renet);
+    if let Err(Offence(reason)) = queued {
+        dialer.hang_up(now, renet, link, &format!("the line to the coordinator is {reason}"));
+    }
+    if link.is_closed {
+        dialer.close(now, renet, link, "closed by this program");
+    }
+    if let Some(session) = dialer.session() {
+        link.stats.clone_from(&session.stats);
+    }
+    if let Some(reason) = dialer.take_news().down {
+        downs.write(LinkDown { reason });
+    }
+    if let Some(due) = dialer.next_due(now) {
+        next.at(due);
+    }
+}
+
+/// On exit: last words without regard to pace, then netcode's farewell.
+fn say_goodbye(
+    mut exit: MessageReader<'_, '_, AppExit>,
+    time: Res<'_, Time<Real>>,
+    mut dialer: ResMut<'_, Dialer>,
+    mut renet: ResMut<'_, RenetClient>,
+    mut link: ResMut<'_, ClientLink>,
+) {
+    if exit.read().next().is_none() {
+        return;
+    }
+    let now = time.elapsed();
+    dialer.send(now, now, true, &mut renet);
+    dialer.close(now, &mut renet, &mut link, "this program closes");
+}

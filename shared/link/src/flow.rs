@@ -1,0 +1,207 @@
+//! What leaves for one peer, and when.
+//!
+//! renet makes packets whenever it is asked and adds an acknowledgement each time, which the other end
+//! acknowledges in turn: two event-driven programs would wake each other for ever. It also sends again by a
+//! fixed timer, whatever still waits in front of the socket. So it is asked only when there is something to
+//! send, the packets wait in one short queue for the token bucket, and acknowledgements are held back a little.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use p2c2r_protocol::Channel;
+use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
+
+use crate::connection::Connection;
+use crate::guard::{self, packet_type};
+use crate::limits::{
+    ACK_PACKETS, BYTES_PER_CALL, CALLS_PER_UPDATE_MAX, OVERHEAD_BYTES, QUEUED_BYTES_MAX, SLICE_BYTES,
+};
+use crate::pace::Bucket;
+
+/// Sends within this of one another share a resend timer, set by the latest of them: at most this much late,
+/// never early.
+const RESEND_GROUP: Duration = Duration::from_millis(5);
+
+/// The sending side of one connection.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    bucket: Option<Bucket>,
+    queue: VecDeque<Vec<u8>>,
+    queued_bytes: usize,
+    has_data: bool,
+    ack_at: Option<Duration>,
+    ack_delay: Duration,
+    unacknowledged_packets: u32,
+    resends: [ResendTimer; 2],
+    newest_sent: Option<u64>,
+}
+
+impl Flow {
+    pub(crate) fn new(bucket: Option<Bucket>, ack_delay: Duration) -> Self {
+        Self {
+            bucket,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            has_data: false,
+            ack_at: None,
+            ack_delay,
+            unacknowledged_packets: 0,
+            resends: [ResendTimer::new(Channel::Control), ResendTimer::new(Channel::Tasks)],
+            newest_sent: None,
+        }
+    }
+
+    /// renet has been given a message to send.
+    pub(crate) fn data_added(&mut self) {
+        self.has_data = true;
+    }
+
+    /// A packet that wants an acknowledgement has arrived.
+    pub(crate) fn ack_wanted(&mut self, now: Duration) {
+        self.unacknowledged_packets += 1;
+        let at = if self.unacknowledged_packets >= ACK_PACKETS { now } else { now + self.ack_delay };
+        self.ack_at = Some(self.ack_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Number of the newest packet handed out; what a peer may acknowledge.
+    pub(crate) fn newest_sent(&self) -> Option<u64> {
+        self.newest_sent
+    }
+
+    /// Bytes waiting for the token bucket.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Sends what may leave now. `everything` ignores the pace, for the last words of a program that exits.
+    pub(crate) fn send(
+        &mut self,
+        now: Duration,
+        connection: &mut impl Connection,
+        everything: bool,
+        mut transmit: impl FnMut(&[u8]),
+    ) {
+        self.drain(now, everything, &mut transmit);
+        for _ in 0..CALLS_PER_UPDATE_MAX {
+            if self.queued_bytes > QUEUED_BYTES_MAX || !self.wants_packets(now, connection) {
+                break;
+            }
+            self.fetch(now, connection);
+            self.drain(now, everything, &mut transmit);
+        }
+    }
+
+    fn wants_packets(&mut self, now: Duration, connection: &impl Connection) -> bool {
+        let mut resend = false;
+        for timer in &mut self.resends {
+            // First look at the clock: asking renet costs a look-up.
+            if timer.is_due(now) {
+                let is_unacknowledged = connection.free_bytes(timer.channel) < CHANNEL_MEMORY_BYTES_MAX;
+                timer.pop(now, is_unacknowledged);
+                resend |= is_unacknowledged;
+            }
+        }
+        self.has_data |= resend;
+        self.has_data || self.ack_at.is_some_and(|at| at <= now)
+    }
+
+    fn fetch(&mut self, now: Duration, connection: &mut impl Connection) {
+        let ack_is_due = self.ack_at.is_some_and(|at| at <= now);
+        let mut data_bytes = 0;
+        for packet in connection.packets() {
+            let Some((kind, sequence)) = guard::header(&packet) else { continue };
+            self.newest_sent = Some(sequence);
+            match kind {
+                // Not due yet: renet repeats what it says until an acknowledgement gets through, so this one
+                // can as well be lost here.
+                packet_type::ACK if !ack_is_due => continue,
+                packet_type::ACK => {
+                    self.ack_at = None;
+                    self.unacknowledged_packets = 0;
+                }
+                packet_type::SMALL_RELIABLE | packet_type::RELIABLE_SLICE => {
+                    data_bytes += packet.len();
+                    let channel = guard::reliable_channel(&packet);
+                    for timer in &mut self.resends {
+                        if channel == Some(timer.channel as u8) {
+                            timer.sent(now);
+                        }
+                    }
+                }
+                _ => data_bytes += packet.len(),
+            }
+            self.queued_bytes += packet.len();
+            self.queue.push_back(packet);
+        }
+        if ack_is_due && self.ack_at.is_some_and(|at| at <= now) {
+            // renet had nothing to acknowledge.
+            self.ack_at = None;
+            self.unacknowledged_packets = 0;
+        }
+        // It stops short of its allowance only when it has nothing more, or a slice that no longer fits.
+        self.has_data = data_bytes + SLICE_BYTES > BYTES_PER_CALL as usize;
+    }
+
+    fn drain(&mut self, now: Duration, everything: bool, transmit: &mut impl FnMut(&[u8])) {
+        while let Some(packet) = self.queue.front() {
+            let may_leave = everything
+                || self.bucket.as_mut().is_none_or(|bucket| bucket.take(now, packet.len() + OVERHEAD_BYTES));
+            if !may_leave {
+                break;
+            }
+            transmit(packet);
+            self.queued_bytes -= packet.len();
+            self.queue.pop_front();
+        }
+    }
+
+    /// When [`send`](Self::send) next has something to do.
+    pub(crate) fn next_due(&self, now: Duration) -> Option<Duration> {
+        if !self.queue.is_empty() {
+            // Nothing else matters before: renet is not asked while packets wait.
+            return self.bucket.as_ref().map(Bucket::ready_at);
+        }
+        let data = self.has_data.then_some(now);
+        let resends = self.resends.iter().filter_map(ResendTimer::next_due);
+        data.into_iter().chain(self.ack_at).chain(resends).min()
+    }
+}
+
+/// When reliable data sent on one channel are due to be sent again.
+#[derive(Debug)]
+struct ResendTimer {
+    channel: Channel,
+    after: Duration,
+    /// First and last moment of each group of sends, oldest first.
+    groups: VecDeque<(Duration, Duration)>,
+}
+
+impl ResendTimer {
+    fn new(channel: Channel) -> Self {
+        Self { channel, after: channel.resend_after().unwrap_or(Duration::MAX), groups: VecDeque::new() }
+    }
+
+    fn sent(&mut self, now: Duration) {
+        match self.groups.back_mut() {
+            Some((first, last)) if now - *first < RESEND_GROUP => *last = now,
+            _ => self.groups.push_back((now, now)),
+        }
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        self.next_due().is_some_and(|due| due <= now)
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        self.groups.front().map(|(_, last)| *last + self.after)
+    }
+
+    fn pop(&mut self, now: Duration, is_unacknowledged: bool) {
+        if !is_unacknowledged {
+            self.groups.clear();
+        }
+        while self.is_due(now) {
+            self.groups.pop_front();
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Checks every decrypted packet before renet sees it.
+//!
+//! renet 2.0.1 trusts its peer: a slice index at or above the slice count panics, slice counts that differ
+//! within one message corrupt its accounting, messages of length zero cost no memory and grow a map for ever,
+//! and late copies of slices of a finished message leave a half-built message behind that is never freed.
+//! So this module reads renet's five packet types itself, keeps a small mirror of what has been received, and
+//! lets through only what an honest renet sender could have sent.
+
+use std::collections::{HashMap, VecDeque};
+
+use p2c2r_protocol::Channel;
+
+use crate::limits::{
+    ACK_RANGES_MAX, BEAT_BYTES_MAX, BEATS_PER_PACKET_MAX, MESSAGES_AHEAD_MAX, MESSAGES_AHEAD_POSSIBLE,
+    PACKETS_EARLY_MAX, PACKETS_LATE_MAX, REASSEMBLY_BYTES_MAX, SLICE_BYTES, SLICES_MAX,
+};
+
+/// renet's packet types, the first byte of a packet.
+pub(crate) mod packet_type {
+    pub(crate) const SMALL_RELIABLE: u8 = 0;
+    pub(crate) const SMALL_UNRELIABLE: u8 = 1;
+    pub(crate) const RELIABLE_SLICE: u8 = 2;
+    pub(crate) const UNRELIABLE_SLICE: u8 = 3;
+    pub(crate) const ACK: u8 = 4;
+}
+
+/// What no honest sender sends: the peer is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Violation(pub(crate) &'static str);
+
+/// What to do with a packet that breaks no rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// Give it to renet.
+    Feed {
+        /// It carries reliable data and wants an acknowledgement.
+        wants_ack: bool,
+    },
+    /// Everything in it has been received before: let renet acknowledge it without reading it.
+    Repeat {
+        /// The packet's sequence number.
+        sequence: u64,
+    },
+    /// Leave it unacknowledged, as if it had been lost.
+    Ignore(&'static str),
+}
+
+/// The mirror of one peer's sending side.
+#[derive(Debug, Default)]
+pub(crate) struct Guard {
+    newest_packet: Option<u64>,
+    control: Received,
+    tasks: Received,
+}
+
+impl Guard {
+    /// Checks one packet. `newest_sent` is the sequence number of the newest packet sent to this peer.
+    pub(crate) fn check(&mut self, packet: &[u8], newest_sent: Option<u64>) -> Result<Pass, Violation> {
+        let mut reader = Reader(packet);
+        let kind = reader.byte()?;
+        let sequence = reader.varint()?;
+        let late = self.newest_packet.is_some_and(|newest| sequence + PACKETS_LATE_MAX < newest);
+        if sequence > self.newest_packet.unwrap_or(0) + PACKETS_EARLY_MAX {
+            return Err(Violation("packet number jumps ahead"));
+        }
+        let pass = match kind {
+            packet_type::SMALL_RELIABLE => self.small_reliable(&mut reader, late),
+            packet_type::SMALL_UNRELIABLE => small_unreliable(&mut reader),
+            packet_type::RELIABLE_SLICE => self.slice(&mut reader, sequence, late),
+            packet_type::UNRELIABLE_SLICE => Err(Violation("unreliable slice on a link that has none")),
+            packet_type::ACK => acknowledgement(&mut reader, newest_sent),
+            _ => Err(Violation("unknown packet type")),
+        }?;
+        if late {
+            return Ok(Pass::Ignore("older than the replay window"));
+        }
+        self.newest_packet = Some(self.newest_packet.map_or(sequence, |newest| newest.max(sequence)));
+        Ok(pass)
+    }
+
+    fn received(&mut self, channel: u8) -> Result<&mut Received, Violation> {
+        match channel {
+            c if c == Channel::Control as u8 => Ok(&mut self.control),
+            c if c == Channel::Tasks as u8 => Ok(&mut self.tasks),
+            _ => Err(Violation("reliable data on a channel that is not reliable")),
+        }
+    }
+
+    fn small_reliable(&mut self, reader: &mut Reader<'_>, late: bool) -> Result<Pass, Violation> {
+        let received = self.received(reader.byte()?)?;
+        let count = reader.u16()?;
+        // First look at all of it, then note it: a packet counts as a whole or not at all.
+        let mut look = Reader(reader.0);
+        let mut too_far = false;
+        for _ in 0..count {
+            let id = look.varint()?;
+            let length = look.varint()?;
+            if length == 0 || length > SLICE_BYTES as u64 {
+                return Err(Violation("small message of an impossible length"));
+            }
+            look.skip(length as usize)?;
+            if received.partial.contains_key(&id) {
+                return Err(Violation("small message under the id of a sliced one"));
+            }
+            too_far |= received.is_too_far_ahead(id)?;
+        }
+        look.end()?;
+        if too_far || late {
+            return Ok(Pass::Ignore("message too far ahead of the oldest one missing"));
+        }
+        for _ in 0..count {
+            let id = reader.varint()?;
+            let length = reader.varint()?;
+            reader.skip(length as usize)?;
+            received.finish(id);
+        }
+        Ok(Pass::Feed { wants_ack: true })
+    }
+
+    fn slice(&mut self, reader: &mut Reader<'_>, sequence: u64, late: bool) -> Result<Pass, Violation> {
+        let received = self.received(reader.byte()?)?;
+        let (id, index, count) = (reader.varint()?, reader.varint()?, reader.varint()?);
+        let length = reader.varint()?;
+        reader.skip(usize::try_from(length).map_err(|_| Violation("packet ends early"))?)?;
+        reader.end()?;
+        if !(2..=SLICES_MAX).contains(&count) {
+            return Err(Violation("impossible number of slices"));
+        }
+        if index >= count {
+            return Err(Violation("slice index out of range"));
+        }
+        let full = SLICE_BYTES as u64;
+        if length == 0 || length > full || (index + 1 < count && length != full) {
+            return Err(Violation("slice of an impossible length"));
+        }
+        if received.is_too_far_ahead(id)? {
+            return Ok(Pass::Ignore("message too far ahead of the oldest one missing"));
+        }
+        if late {
+            return Ok(Pass::Ignore("older than the replay window"));
+        }
+        received.slice(id, index, count, sequence)
+    }
+}
+
+fn small_unreliable(reader: &mut Reader<'_>) -> Result<Pass, Violation> {
+    if reader.byte()? != Channel::Beat as u8 {
+        return Err(Violation("unreliable data on a reliable channel"));
+    }
+    let count = reader.u16()?;
+    if count > BEATS_PER_PACKET_MAX {
+        return Err(Violation("too many heartbeats in one packet"));
+    }
+    for _ in 0..count {
+        let length = reader.varint()?;
+        if length == 0 || length > BEAT_BYTES_MAX as u64 {
+            return Err(Violation("heartbeat of an impossible length"));
+        }
+        reader.skip(length as usize)?;
+    }
+    reader.end()?;
+    Ok(Pass::Feed { wants_ack: false })
+}
+
+fn acknowledgement(reader: &mut Reader<'_>, newest_sent: Option<u64>) -> Result<Pass, Violation> {
+    let (end, size, further) = (reader.varint()?, reader.varint()?, reader.varint()?);
+    if newest_sent.is_none_or(|newest| end > newest) {
+        return Err(Violation("acknowledges a packet that was never sent"));
+    }
+    if further >= ACK_RANGES_MAX {
+        return Err(Violation("too many acknowledged ranges"));
+    }
+    let mut start = end.checked_sub(size).ok_or(Violation("acknowledged range below zero"))?;
+    for _ in 0..further {
+        let (gap, size) = (reader.varint()?, reader.varint()?);
+        start = start
+            .checked_sub(gap)
+            .and_then(|start| start.checked_sub(2))
+            .and_then(|end| end.checked_sub(size))
+            .ok_or(Violation("acknowledged range below zero"))?;
+    }
+    reader.end()?;
+    Ok(Pass::Feed { wants_ack: false })
+}
+
+/// What has been received on one reliable channel.
+#[derive(Debug, Default)]
+struct Received {
+    /// Every message below this id has been received.
+    oldest_missing: u64,
+    /// Whether the messages from `oldest_missing` on have been received.
+    ahead: VecDeque<bool>,
+    /// Messages of which some slices are missing.
+    partial: HashMap<u64, Partial>,
+    partial_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Partial {
+    slices: u64,
+    seen: u128,
+}
+
+impl Received {
+    fn is_too_far_ahead(&self, id: u64) -> Result<bool, Violation> {
+        let ahead = id.saturating_sub(self.oldest_missing);
+        if ahead > MESSAGES_AHEAD_POSSIBLE {
+            return Err(Violation("message id jumps ahead"));
+        }
+        Ok(ahead >= MESSAGES_AHEAD_MAX)
+    }
+
+    fn is_finished(&self, id: u64) -> bool {
+        match id.checked_sub(self.oldest_missing) {
+            None => true,
+            Some(ahead) => self.ahead.get(ahead as usize).copied().unwrap_or(false),
+        }
+    }
+
+    fn finish(&mut self, id: u64) {
+        let Some(ahead) = id.checked_sub(self.oldest_missing) else { return };
+        let ahead = ahead as usize;
+        if self.ahead.len() <= ahead {
+            self.ahead.resize(ahead + 1, false);
+        }
+        self.ahead[ahead] = true;
+        while self.ahead.front() == Some(&true) {
+            self.ahead.pop_front();
+            self.oldest_missing += 1;
+        }
+    }
+
+    fn slice(&mut self, id: u64, index: u64, count: u64, sequence: u64) -> Result<Pass, Violation> {
+        if self.is_finished(id) {
+            return Ok(Pass::Repeat { sequence });
+        }
+        let bytes = count as usize * SLICE_BYTES;
+        if let Some(partial) = self.partial.get_mut(&id) {
+            if partial.slices != count {
+                return Err(Violation("number of slices differs within one message"));
+            }
+            if partial.seen & (1 << index) != 0 {
+                return Ok(Pass::Repeat { sequence });
+            }
+            partial.seen |= 1 << index;
+            if u64::from(partial.seen.count_ones()) == count {
+                self.partial.remove(&id);
+                self.partial_bytes -= bytes;
+                self.finish(id);
+            }
+        } else {
+            if self.partial_bytes + bytes > REASSEMBLY_BYTES_MAX {
+                return Ok(Pass::Ignore("too many half-received messages"));
+            }
+            self.partial_bytes += bytes;
+            self.partial.insert(id, Partial { slices: count, seen: 1 << index });
+        }
+        Ok(Pass::Feed { wants_ack: true })
+    }
+}
+
+/// A packet of the given number that makes renet acknowledge it and do nothing else: no messages on the
+/// unreliable channel.
+pub(crate) fn empty_packet(sequence: u64, out: &mut Vec<u8>) {
+    out.clear();
+    out.push(packet_type::SMALL_UNRELIABLE);
+    put_varint(out, sequence);
+    out.extend_from_slice(&[Channel::Beat as u8, 0, 0]);
+}
+
+/// Type and sequence number of a packet renet has made.
+pub(crate) fn header(packet: &[u8]) -> Option<(u8, u64)> {
+    let mut reader = Reader(packet);
+    Some((reader.byte().ok()?, reader.varint().ok()?))
+}
+
+/// The channel of a reliable packet renet has made.
+pub(crate) fn reliable_channel(packet: &[u8]) -> Option<u8> {
+    let mut reader = Reader(packet);
+    reader.byte().ok()?;
+    reader.varint().ok()?;
+    reader.byte().ok()
+}
+
+/// Writes a QUIC variable-length integer (RFC 9000 section 16), the form the octets crate writes.
+pub(crate) fn put_varint(out: &mut Vec<u8>, value: u64) {
+    match value {
+        0..=63 => out.push(value as u8),
+        64..=16_383 => out.extend_from_slice(&(value as u16 | 0x4000).to_be_bytes()),
+        16_384..=1_073_741_823 => out.extend_from_slice(&(value as u32 | 0x8000_0000).to_be_bytes()),
+        _ => out.extend_from_slice(&(value | 0xC000_0000_0000_0000).to_be_bytes()),
+    }
+}
+
+/// Reads renet's wire format.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Violation> {
+        let (head, tail) = self.0.split_at_checked(count).ok_or(Violation("packet ends early"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn skip(&mut self, count: usize) -> Result<(), Violation> {
+        self.take(count).map(drop)
+    }
+
+    fn byte(&mut self) -> Result<u8, Violation> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn u16(&mut self) -> Result<u16, Violation> {
+        let bytes = self.take(2)?;
+        Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
+    }
+
+    fn varint(&mut self) -> Result<u64, Violation> {
+        let first = *self.0.first().ok_or(Violation("packet ends early"))?;
+        let bytes = self.take(1 << (first >> 6))?;
+        let value =
+            bytes.iter().skip(1).fold(u64::from(first & 0x3F), |value, byte| value << 8 | u64::from(*byte));
+        Ok(value)
+    }
+
+    fn end(&self) -> Result<(), Violation> {
+        if self.0.is_empty() { Ok(()) } else { Err(Violation("bytes after the end of the packet")) }
+    }
+}
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;

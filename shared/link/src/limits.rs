@@ -1,0 +1,98 @@
+//! Every bound the link puts on a peer, on an update and on itself.
+
+use std::time::Duration;
+
+use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
+use p2c2r_protocol::limits::MESSAGE_BYTES_MAX;
+
+/// Bytes of one slice: renet's constant. A message longer than this travels in slices of exactly this size.
+pub const SLICE_BYTES: usize = 1_200;
+/// Slices of one message: what the largest message needs.
+pub const SLICES_MAX: u64 = MESSAGE_BYTES_MAX.div_ceil(SLICE_BYTES) as u64;
+/// Bytes of one UDP payload: netcode's constant.
+pub const PACKET_BYTES_MAX: usize = renetcode::NETCODE_MAX_PACKET_BYTES;
+/// Bytes of UDP, IP and netcode around one renet packet, as pacing counts them.
+pub const OVERHEAD_BYTES: usize = 28 + 17 + 4;
+
+/// Packets read in one update; the rest wait for the next, which follows at once.
+pub const PACKETS_PER_UPDATE_MAX: usize = 1_024;
+/// Bytes renet may put into packets at one call. Small, because what it has put into packets it will send
+/// again 70 ms later unless acknowledged, and at 1 Mbit/s these bytes alone are 29 ms.
+pub const BYTES_PER_CALL: u64 = 3_600;
+/// Bytes waiting for the token bucket above which renet is not asked for more, so that copies of the same
+/// data do not pile up behind one another.
+pub const QUEUED_BYTES_MAX: usize = 1_300;
+/// Calls to renet per peer and update: what a local peer can take at once without starving others.
+pub const CALLS_PER_UPDATE_MAX: usize = 64;
+
+/// Bytes a receiving channel may hold. Twice what a sender may have under way, because renet counts the last
+/// slice of a message as a full one.
+pub const RECEIVE_BYTES_MAX: usize = 2 * CHANNEL_MEMORY_BYTES_MAX;
+/// Bytes of partly received messages per channel of one peer; slices of further messages wait for a resend.
+pub const REASSEMBLY_BYTES_MAX: usize = 512 * 1024;
+/// Reliable messages a peer may be ahead of the oldest one still missing; those further ahead wait.
+pub const MESSAGES_AHEAD_MAX: u64 = 16_384;
+/// A reliable message further ahead than this cannot come from a renet sender: one byte each would fill its
+/// channel's memory.
+pub const MESSAGES_AHEAD_POSSIBLE: u64 = CHANNEL_MEMORY_BYTES_MAX as u64 + MESSAGES_AHEAD_MAX;
+/// Packets by which one may be late; netcode's replay window is as wide.
+pub const PACKETS_LATE_MAX: u64 = 256;
+/// Packets by which one may be early: more cannot have been lost before the link is declared dead.
+pub const PACKETS_EARLY_MAX: u64 = 1 << 20;
+/// Ranges in one acknowledgement; renet keeps 64 and some more under reordering.
+pub const ACK_RANGES_MAX: u64 = 256;
+/// Heartbeats in one packet.
+pub const BEATS_PER_PACKET_MAX: u16 = 8;
+/// Bytes of one encoded heartbeat.
+pub const BEAT_BYTES_MAX: usize = 64;
+/// Messages that do not decode before their peer is dropped.
+pub const UNDECODABLE_MAX: u64 = 3;
+
+/// Packets and bytes per second accepted from a peer on this machine, and from one further away.
+pub const INTAKE_LOCAL: (f64, f64) = (400_000.0, 256e6);
+/// Well above what 1 Mbit/s can carry, well below what hurts.
+pub const INTAKE_REMOTE: (f64, f64) = (5_000.0, 4e6);
+/// Connection requests per second from all strangers together, decrypted or not.
+pub const REQUESTS_PER_SECOND: f64 = 2_000.0;
+/// Notices to programs of another version per second, to all strangers together.
+pub const NOTICES_PER_SECOND: f64 = 20.0;
+/// Handshakes under way.
+pub const HANDSHAKES_MAX: usize = 4_096;
+/// How long a handshake may take.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Bytes of the version text in a notice.
+pub const NOTICE_TEXT_BYTES_MAX: usize = 200;
+/// Furthest a connect token's expiry may lie ahead: one that never expires would hold a handshake's place.
+pub const TOKEN_SECONDS_MAX: u64 = 600;
+/// How long a token made here lives.
+pub const TOKEN_SECONDS: u64 = 60;
+/// Netcode's own timeout: the backstop behind our heartbeats.
+pub const NETCODE_TIMEOUT_SECONDS: i32 = 10;
+
+/// Between heartbeats while either side has tasks out.
+pub const BEAT_BUSY: Duration = Duration::from_millis(100);
+/// Between heartbeats otherwise.
+pub const BEAT_IDLE: Duration = Duration::from_secs(1);
+/// Silence that is death while this side has tasks out there.
+pub const DEATH_BUSY: Duration = Duration::from_millis(350);
+/// Silence that is death otherwise.
+pub const DEATH_IDLE: Duration = Duration::from_secs(5);
+/// How long an event-driven program holds back an acknowledgement, to send one for many packets. A program
+/// that runs in frames acknowledges in the same frame: its next one may be 16 ms away.
+pub const ACK_DELAY: Duration = Duration::from_millis(5);
+/// Packets after which an acknowledgement is not held back any longer.
+pub const ACK_PACKETS: u32 = 16;
+/// How often netcode's own clockwork runs for a connection; each run may send one keep-alive.
+pub const NETCODE_TICK: Duration = Duration::from_secs(2);
+/// The same before the peer has been heard: netcode's answer to the handshake may have been lost.
+pub const NETCODE_TICK_UNCONFIRMED: Duration = Duration::from_millis(250);
+/// Packets in one direction of an impaired line.
+pub const IMPAIRED_PACKETS_MAX: usize = 16_384;
+/// Packets waiting at one port of a memory hub: about a socket's receive buffer.
+pub const PORT_PACKETS_MAX: usize = 4_096;
+
+const _: () = assert!(SLICES_MAX <= 128, "the guard keeps one message's slices in a u128");
+const _: () = assert!(BYTES_PER_CALL >= 2 * SLICE_BYTES as u64, "a slice must fit beside a heartbeat");
+const _: () = assert!(REASSEMBLY_BYTES_MAX >= 2 * MESSAGE_BYTES_MAX);
+const _: () = assert!(REASSEMBLY_BYTES_MAX + CHANNEL_MEMORY_BYTES_MAX <= RECEIVE_BYTES_MAX);
+const _: () = assert!(NOTICE_TEXT_BYTES_MAX < 255);

@@ -1,0 +1,428 @@
+//! The coordinator's socket, its netcode server and its handshakes.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::{PeerId, ProtocolIdentity};
+use renet::RenetServer;
+use renetcode::{NetcodeServer, ServerConfig, ServerResult};
+
+use super::peers::{Entry, Peers};
+use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
+use crate::connection::AtServer;
+use crate::envelope::{self, Envelope, Introduction, Request};
+use crate::limits::{
+    HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, NETCODE_TICK, NETCODE_TICK_UNCONFIRMED, NOTICES_PER_SECOND,
+    REQUESTS_PER_SECOND, TOKEN_SECONDS_MAX,
+};
+use crate::memory::EPOCH;
+use crate::pace::Bucket;
+use crate::peer::{Offence, Session, survive};
+use crate::socket::{Medium, Wire};
+use crate::{Authentication, Impairment, Pace, notice};
+
+/// How often a UDP coordinator looks whether the wall clock has run ahead, after the machine slept.
+const WALL_CLOCK_PAUSE: Duration = Duration::from_secs(5);
+
+/// Everything of the coordinator's link that no other system may touch.
+#[derive(Resource)]
+pub(super) struct Listener {
+    pub(super) wire: Wire,
+    pub(super) timers: BTreeSet<(Duration, PeerId)>,
+    pub(super) ack_delay: Duration,
+    pub(super) news: News,
+    netcode: Box<NetcodeServer>,
+    identity: ProtocolIdentity,
+    pace: Option<Pace>,
+    numbered: u64,
+    handshakes: HashMap<SocketAddr, Duration>,
+    requests: Bucket,
+    notices: Bucket,
+    wall_clock_due: Duration,
+}
+
+/// What the update's receiving has found, to be written as messages.
+#[derive(Default)]
+pub(super) struct News {
+    pub(super) joined: Vec<PeerJoined>,
+    pub(super) left: Vec<PeerLeft>,
+    pub(super) with_mail: Vec<PeerId>,
+}
+
+impl Listener {
+    pub(super) fn new(config: &ServerLinkConfig, authentication: Authentication) -> io::Result<Self> {
+        let wire = open(&config.transport, config.impair)?;
+        let netcode_time = match wire.medium() {
+            Medium::Udp { .. } => wall_clock(),
+            Medium::Memory(port) => port.hub().reach(EPOCH),
+        };
+        let peers_max = config.peers_max.clamp(1, p2c2r_protocol::limits::PEERS_MAX);
+        let netcode = NetcodeServer::new(ServerConfig {
+            current_time: netcode_time,
+            max_clients: peers_max,
+            protocol_id: config.identity.id,
+            public_addresses: Vec::new(),
+            authentication: authentication.for_netcode(),
+        });
+        Ok(Self {
+            wire,
+            timers: BTreeSet::new(),
+            ack_delay: Duration::ZERO,
+            news: News::default(),
+            netcode: Box::new(netcode),
+            identity: config.identity.clone(),
+            pace: config.pace,
+            numbered: 0,
+            handshakes: HashMap::new(),
+            requests: Bucket::new(REQUESTS_PER_SECOND, REQUESTS_PER_SECOND),
+            notices: Bucket::new(NOTICES_PER_SECOND, NOTICES_PER_SECOND),
+            wall_clock_due: Duration::ZERO,
+        })
+    }
+
+    /// Moves netcode's clock on.
+    pub(super) fn advance(&mut self, now: Duration, delta: Duration) {
+        let mut step = delta;
+        match self.wire.medium() {
+            Medium::Memory(port) => {
+                port.hub().reach(self.netcode.current_time() + delta);
+            }
+            // A monotonic clock stands still while the machine sleeps; tokens are dated by the wall clock.
+            Medium::Udp { .. } if now >= self.wall_clock_due => {
+                self.wall_clock_due = now + WALL_CLOCK_PAUSE;
+                step = step.max(wall_clock().saturating_sub(self.netcode.current_time()));
+            }
+            Medium::Udp { .. } => {}
+        }
+        self.netcode.update(step);
+        if !self.handshakes.is_empty() {
+            self.handshakes.retain(|_, since| now < *since + HANDSHAKE_TIME_MAX);
+        }
+    }
+
+    /// Handles one packet from the socket.
+    pub(super) fn receive(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        packet: &mut [u8],
+        renet: &mut RenetServer,
+        peers: &mut Peers,
+    ) {
+        peers.totals.packets += 1;
+        let peer = peers.by_address.get(&from).copied();
+        let sequence = match self.admit(now, from, packet, peer, peers) {
+            Ok(sequence) => sequence,
+            Err(reason) => {
+                // Not the peer's offence: anyone can write its address on a packet.
+                peers.totals.garbage += 1;
+                if let Some(entry) = peer.and_then(|peer| peers.entries.get_mut(&peer)) {
+                    entry.session.stats.garbage += 1;
+                }
+                tracing::debug!(%from, reason, "packet refused");
+                return;
+            }
+        };
+        let bytes = packet.len();
+        let netcode = &mut *self.netcode;
+        // The envelope check knows every panic we know of in renetcode; this is for those we do not know.
+        let result = survive(move || netcode.process_packet(from, packet));
+        match result {
+            None => {
+                peers.totals.garbage += 1;
+                if let Some(peer) = peer {
+                    self.offend(peer, &Offence::new("decrypting its packet panicked"), now, renet, peers);
+                }
+            }
+            Some(ServerResult::None) => self.kept_alive(now, peer, sequence, bytes, peers),
+            Some(ServerResult::PacketToSend { addr, payload }) => {
+                self.wire.send(now, addr, payload);
+                self.handshakes.entry(addr).or_insert(now);
+            }
+            Some(ServerResult::Payload { payload, .. }) => {
+                let Some((peer, entry)) = peer.and_then(|peer| Some((peer, peers.entries.get_mut(&peer)?)))
+                else {
+                    return;
+                };
+                entry.session.heard(now, sequence.unwrap_or_default(), bytes);
+                let mut connection = AtServer { server: renet, client: entry.client };
+                let received = entry.session.receive(now, payload, &mut connection);
+                if !std::mem::replace(&mut entry.has_mail, true) {
+                    self.news.with_mail.push(peer);
+                }
+                peers.mark_dirty(peer);
+                if let Err(offence) = received {
+                    self.offend(peer, &offence, now, renet, peers);
+                }
+            }
+            Some(ServerResult::ClientConnected { client_id, addr, user_data, payload }) => {
+                self.handshakes.remove(&addr);
+                self.wire.send(now, addr, payload);
+                match Introduction::from_user_data(&user_data) {
+                    Ok(who) => self.join(now, client_id, addr, who, renet, peers),
+                    Err(reason) => {
+                        peers.totals.garbage += 1;
+                        tracing::debug!(%addr, reason, "introduction refused");
+                        self.hang_up(now, client_id);
+                    }
+                }
+            }
+            Some(ServerResult::ClientDisconnected { .. }) => {
+                if let Some(peer) = peer {
+                    self.leave(peer, "it closed the connection", renet, peers);
+                }
+            }
+        }
+    }
+
+    /// Whether a packet may go to netcode; its sequence number if it has one.
+    fn admit(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        packet: &[u8],
+        peer: Option<PeerId>,
+        peers: &mut Peers,
+    ) -> Result<Option<u64>, &'static str> {
+        if let Some(entry) = peer.and_then(|peer| peers.entries.get_mut(&peer)) {
+            if !entry.session.admits(now, packet.len()) {
+                return Err("more than a peer may send");
+            }
+            return match envelope::open(packet)? {
+                Envelope::Payload { sequence } | Envelope::KeepAlive { sequence } => Ok(Some(sequence)),
+                // The answer to a handshake that is over may have been lost; netcode says nothing to it.
+                Envelope::Disconnect | Envelope::Response => Ok(None),
+                _ => Err("not a connected peer's packet"),
+            };
+        }
+        if !self.requests.take(now, 1) {
+            return Err("too many packets from strangers");
+        }
+        match envelope::open(packet)? {
+            Envelope::Request(request) => self.admit_request(now, from, request, peers).map(|()| None),
+            Envelope::Response if self.handshakes.contains_key(&from) => Ok(None),
+            _ => Err("not a stranger's packet"),
+        }
+    }
+
+    fn admit_request(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        request: Request,
+        peers: &mut Peers,
+    ) -> Result<(), &'static str> {
+        if request.protocol_id != self.identity.id {
+            peers.totals.mismatched += 1;
+            if self.notices.take(now, 1) {
+                tracing::info!(%from, "a program of another version asked to join; told it ours");
+                self.wire.send(now, from, &notice::write(&self.identity.text));
+            }
+            return Err("another protocol version");
+        }
+        let time = self.netcode.current_time().as_secs();
+        if request.expires_at_seconds <= time || request.expires_at_seconds > time + TOKEN_SECONDS_MAX {
+            return Err("connect token out of date");
+        }
+        if self.handshakes.len() >= HANDSHAKES_MAX && !self.handshakes.contains_key(&from) {
+            return Err("too many handshakes");
+        }
+        Ok(())
+    }
+
+    /// netcode had nothing to say: a keep-alive, or something it could not decrypt.
+    fn kept_alive(
+        &mut self,
+        now: Duration,
+        peer: Option<PeerId>,
+        sequence: Option<u64>,
+        bytes: usize,
+        peers: &mut Peers,
+    ) {
+        let (Some(peer), Some(sequence)) = (peer, sequence) else { return };
+        let Some(entry) = peers.entries.get_mut(&peer) else { return };
+        let heard = self.netcode.time_since_last_received_packet(entry.client) == Some(Duration::ZERO);
+        if heard {
+            entry.session.heard(now, sequence, bytes);
+        } else {
+            entry.session.stats.garbage += 1;
+            peers.totals.garbage += 1;
+        }
+    }
+
+    fn join(
+        &mut self,
+        now: Duration,
+        client: u64,
+        address: SocketAddr,
+        who: Introduction,
+        renet: &mut RenetServer,
+        peers: &mut Peers,
+    ) {
+        self.numbered += 1;
+        let peer = PeerId(self.numbered);
+        renet.add_connection(client);
+        let bucket = Pace::bucket(self.pace, address.ip());
+        let session = Session::new(now, address.ip().is_loopback(), bucket, self.ack_delay);
+        tracing::debug!(%peer, %address, role = %who.role, name = who.name, "peer connected");
+        self.news.joined.push(PeerJoined {
+            peer,
+            role: who.role,
+            name: who.name.clone(),
+            address: address.to_string(),
+        });
+        let entry = Entry {
+            client,
+            address,
+            who,
+            session,
+            is_dirty: false,
+            has_mail: false,
+            timer: now,
+            netcode_due: now + NETCODE_TICK_UNCONFIRMED,
+        };
+        self.timers.insert((now, peer));
+        peers.entries.insert(peer, entry);
+        peers.by_client.insert(client, peer);
+        peers.by_address.insert(address, peer);
+        peers.mark_dirty(peer);
+    }
+
+    /// Drops a peer that broke a rule.
+    pub(super) fn offend(
+        &mut self,
+        peer: PeerId,
+        offence: &Offence,
+        now: Duration,
+        renet: &mut RenetServer,
+        peers: &mut Peers,
+    ) {
+        peers.totals.offenders += 1;
+        peers.totals.garbage += 1;
+        tracing::debug!(%peer, reason = offence.0, "peer dropped");
+        self.drop_peer(peer, &offence.0, now, renet, peers);
+    }
+
+    /// Disconnects a peer.
+    pub(super) fn drop_peer(
+        &mut self,
+        peer: PeerId,
+        reason: &str,
+        now: Duration,
+        renet: &mut RenetServer,
+        peers: &mut Peers,
+    ) {
+        if let Some(entry) = peers.entries.get(&peer) {
+            self.hang_up(now, entry.client);
+            self.leave(peer, reason, renet, peers);
+        }
+    }
+
+    /// Tells a client that it is over; three times, since nobody answers.
+    fn hang_up(&mut self, now: Duration, client: u64) {
+        if let ServerResult::ClientDisconnected { addr, payload: Some(payload), .. } =
+            self.netcode.disconnect(client)
+        {
+            for _ in 0..3 {
+                self.wire.send(now, addr, payload);
+            }
+        }
+    }
+
+    /// Forgets a peer whose connection is over.
+    fn leave(&mut self, peer: PeerId, reason: &str, renet: &mut RenetServer, peers: &mut Peers) {
+        let Some(entry) = peers.entries.remove(&peer) else { return };
+        renet.remove_connection(entry.client);
+        peers.by_client.remove(&entry.client);
+        peers.by_address.remove(&entry.address);
+        self.timers.remove(&(entry.timer, peer));
+        let reason = reason.to_owned();
+        self.news.left.push(PeerLeft { peer, role: entry.who.role, name: entry.who.name, reason });
+    }
+
+    /// Sends what may leave for one peer, and sets its next timer.
+    pub(super) fn send(
+        &mut self,
+        peer: PeerId,
+        now: Duration,
+        stamp: Duration,
+        everything: bool,
+        renet: &mut RenetServer,
+        peers: &mut Peers,
+    ) {
+        let Some(entry) = peers.entries.get_mut(&peer) else { return };
+        entry.is_dirty = false;
+        let (netcode, wire) = (&mut self.netcode, &mut self.wire);
+        let client = entry.client;
+        let mut connection = AtServer { server: renet, client };
+        entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
+            match netcode.generate_payload_packet(client, payload) {
+                Ok((address, packet)) => {
+                    wire.send(now, address, packet);
+                    packet.len()
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "payload not encrypted");
+                    0
+                }
+            }
+        });
+        let due = entry.session.next_due(now).min(entry.netcode_due);
+        if due != entry.timer {
+            self.timers.remove(&(entry.timer, peer));
+            self.timers.insert((due, peer));
+            entry.timer = due;
+        }
+    }
+
+    /// The next peer whose timer has run out; it has none until it is sent to again.
+    pub(super) fn next_due(&mut self, now: Duration, peers: &mut Peers) -> Option<PeerId> {
+        let (due, peer) = self.timers.first().copied().filter(|(due, _)| *due <= now)?;
+        self.timers.remove(&(due, peer));
+        if let Some(entry) = peers.entries.get_mut(&peer) {
+            entry.timer = Duration::MAX;
+        }
+        Some(peer)
+    }
+
+    /// Runs netcode's own clockwork for one peer, if it is time.
+    pub(super) fn tick_netcode(
+        &mut self,
+        peer: PeerId,
+        now: Duration,
+        renet: &mut RenetServer,
+        peers: &mut Peers,
+    ) {
+        let Some(entry) = peers.entries.get_mut(&peer) else { return };
+        if now < entry.netcode_due {
+            return;
+        }
+        entry.netcode_due =
+            now + if entry.session.is_confirmed() { NETCODE_TICK } else { NETCODE_TICK_UNCONFIRMED };
+        match self.netcode.update_client(entry.client) {
+            ServerResult::PacketToSend { addr, payload } => self.wire.send(now, addr, payload),
+            ServerResult::ClientDisconnected { addr, payload, .. } => {
+                if let Some(payload) = payload {
+                    self.wire.send(now, addr, payload);
+                }
+                self.leave(peer, "it timed out", renet, peers);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn open(transport: &ServerTransport, impair: Option<Impairment>) -> io::Result<Wire> {
+    match transport {
+        ServerTransport::Udp(socket) => Wire::listen(socket.try_clone()?, impair),
+        ServerTransport::Memory(hub) => Ok(Wire::new(Medium::Memory(hub.server_port()), impair)),
+    }
+}
+
+/// Seconds and more since 1970; zero on a clock set before it.
+pub(crate) fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

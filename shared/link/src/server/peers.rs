@@ -1,0 +1,110 @@
+//! The connected peers, as the coordinator sees them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bevy_ecs::resource::Resource;
+use p2c2r_protocol::{PeerId, Role};
+
+use crate::PeerStats;
+use crate::envelope::Introduction;
+use crate::peer::Session;
+
+/// What the link has refused since it started, all peers and strangers together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkTotals {
+    /// Packets read.
+    pub packets: u64,
+    /// Packets and messages refused, of peers and of strangers.
+    pub garbage: u64,
+    /// Peers dropped for an offence.
+    pub offenders: u64,
+    /// Connection requests of programs of another protocol version.
+    pub mismatched: u64,
+}
+
+/// The connected peers.
+#[derive(Resource, Debug, Default)]
+pub struct Peers {
+    pub(super) now: Duration,
+    pub(super) entries: HashMap<PeerId, Entry>,
+    pub(super) by_client: HashMap<u64, PeerId>,
+    pub(super) by_address: HashMap<SocketAddr, PeerId>,
+    /// Peers with something to send, each once.
+    pub(super) dirty: Vec<PeerId>,
+    /// Peers to disconnect at the end of this update, and why.
+    pub(super) closing: Vec<(PeerId, String)>,
+    pub(super) totals: LinkTotals,
+}
+
+/// One connected peer.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) client: u64,
+    pub(super) address: SocketAddr,
+    pub(super) who: Introduction,
+    pub(super) session: Session,
+    pub(super) is_dirty: bool,
+    pub(super) has_mail: bool,
+    pub(super) timer: Duration,
+    pub(super) netcode_due: Duration,
+}
+
+impl Peers {
+    /// Measurements of one connection.
+    pub fn get(&self, peer: PeerId) -> Option<&PeerStats> {
+        self.entries.get(&peer).map(|entry| &entry.session.stats)
+    }
+
+    /// All connections, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &PeerStats)> {
+        self.entries.iter().map(|(peer, entry)| (*peer, &entry.session.stats))
+    }
+
+    /// What a peer says it is, and its public name.
+    pub fn introduction(&self, peer: PeerId) -> Option<(Role, &str)> {
+        self.entries.get(&peer).map(|entry| (entry.who.role, entry.who.name.as_str()))
+    }
+
+    /// How many are connected.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Ends a connection at the end of this update, after what is queued for it has been sent once.
+    pub fn disconnect(&mut self, peer: PeerId, reason: &str) {
+        if self.entries.contains_key(&peer) {
+            self.closing.push((peer, reason.to_owned()));
+        }
+    }
+
+    /// Says whether this peer has tasks out: then beats go every 100 ms and 350 ms of silence are death.
+    ///
+    /// For workers. A game's frame may hang for longer than 350 ms without anything being wrong with it.
+    pub fn mark_busy(&mut self, peer: PeerId, busy: bool) {
+        let Some(entry) = self.entries.get_mut(&peer) else { return };
+        if entry.session.heart.mark_busy(busy, self.now) {
+            self.mark_dirty(peer);
+        }
+    }
+
+    /// What the link has refused since it started.
+    pub fn totals(&self) -> LinkTotals {
+        self.totals
+    }
+
+    /// Has the peer looked at when this update sends.
+    pub(super) fn mark_dirty(&mut self, peer: PeerId) {
+        let Some(entry) = self.entries.get_mut(&peer) else { return };
+        if !entry.is_dirty {
+            entry.is_dirty = true;
+            self.dirty.push(peer);
+        }
+    }
+}

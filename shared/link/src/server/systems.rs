@@ -1,0 +1,217 @@
+//! When the coordinator's link does what, within an update.
+
+use bevy_app::{App, AppExit, First, Last, PostUpdate, PreUpdate};
+use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
+use bevy_ecs::schedule::IntoScheduleConfigs;
+use bevy_ecs::system::{Res, ResMut};
+use bevy_renet::{RenetReceive, RenetSend, RenetServer, RenetServerPlugin};
+use bevy_time::{Real, Time, TimeSystems, TimeUpdateStrategy};
+use p2c2r_protocol::wire::{Bounded, Decode, Encode};
+use p2c2r_protocol::{GameToServer, PeerId, Role, Routed, ServerToGame, ServerToWorker, WorkerToServer};
+use std::time::Duration;
+
+use super::listener::Listener;
+use super::peers::Peers;
+use super::{FromPeer, PeerJoined, PeerLeft, ServerLinkConfig, ToPeer};
+use crate::authentication::Authentication;
+use crate::channels::{End, connection_config};
+use crate::clock::{LinkClock, read_clock, this_moment};
+use crate::connection::AtServer;
+use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
+use crate::peer::Offence;
+use crate::runner::{self, NextWake, Sockets};
+use crate::sets::LinkSystems;
+
+pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig, authentication: Authentication) {
+    let listener = match Listener::new(config, authentication) {
+        Ok(listener) => listener,
+        // Start-up, with a socket that is already bound: only a system out of file handles gets here.
+        Err(error) => panic!("cannot set up the coordinator's socket: {error}"),
+    };
+    tracing::warn!(
+        "connections are NOT secured: anyone on this machine may join under any name (all-zero key, loopback only)"
+    );
+    runner::set_up(app);
+    app.add_plugins(RenetServerPlugin)
+        .insert_resource(RenetServer::new(connection_config(End::Server)))
+        .insert_resource(listener)
+        .init_resource::<Peers>()
+        .init_resource::<LinkClock>()
+        .add_message::<PeerJoined>()
+        .add_message::<PeerLeft>()
+        .add_message::<FromPeer<GameToServer>>()
+        .add_message::<FromPeer<WorkerToServer>>()
+        .add_message::<ToPeer<ServerToGame>>()
+        .add_message::<ToPeer<ServerToWorker>>()
+        .configure_sets(PreUpdate, LinkSystems::Receive.in_set(RenetReceive))
+        .configure_sets(PostUpdate, LinkSystems::Send.in_set(RenetSend))
+        .add_systems(First, read_clock.after(TimeSystems))
+        .add_systems(
+            PreUpdate,
+            receive
+                .in_set(LinkSystems::Receive)
+                .after(RenetServerPlugin::update_system)
+                .before(RenetServerPlugin::emit_server_events_system),
+        )
+        .add_systems(PostUpdate, send.in_set(LinkSystems::Send))
+        .add_systems(Last, say_goodbye);
+}
+
+fn receive(
+    time: Res<'_, Time<Real>>,
+    sockets: Option<Res<'_, Sockets>>,
+    mut listener: ResMut<'_, Listener>,
+    mut renet: ResMut<'_, RenetServer>,
+    mut peers: ResMut<'_, Peers>,
+    mut next: ResMut<'_, NextWake>,
+    mut joined: MessageWriter<'_, PeerJoined>,
+    mut left: MessageWriter<'_, PeerLeft>,
+    mut from_games: MessageWriter<'_, FromPeer<GameToServer>>,
+    mut from_workers: MessageWriter<'_, FromPeer<WorkerToServer>>,
+) {
+    let now = time.elapsed();
+    let (listener, renet, peers) = (&mut *listener, &mut **renet, &mut *peers);
+    peers.now = now;
+    if let Some(sockets) = sockets {
+        listener.ack_delay = ACK_DELAY;
+        listener.wire.register(Some(&sockets));
+    }
+    listener.advance(now, time.delta());
+    let mut buffer = [0; PACKET_BYTES_MAX + 1];
+    let mut is_drained = false;
+    for _ in 0..PACKETS_PER_UPDATE_MAX {
+        let Some((from, bytes)) = listener.wire.receive(now, &mut buffer) else {
+            is_drained = true;
+            break;
+        };
+        listener.receive(now, from, &mut buffer[..bytes], renet, peers);
+    }
+    if !is_drained {
+        next.within(Duration::ZERO);
+    }
+    for peer in std::mem::take(&mut listener.news.with_mail) {
+        let Some(entry) = peers.entries.get_mut(&peer) else { continue };
+        entry.has_mail = false;
+        let read = match entry.who.role {
+            Role::Gamer => read_mail(peer, now, peers, renet, &mut from_games),
+            Role::Worker => read_mail(peer, now, peers, renet, &mut from_workers),
+        };
+        if let Err(offence) = read {
+            listener.offend(peer, &offence, now, renet, peers);
+        }
+    }
+    // Death comes after reading: what has arrived while this program was away proves that its sender lives.
+    while let Some(peer) = listener.next_due(now, peers) {
+        let Some(entry) = peers.entries.get_mut(&peer) else { continue };
+        if entry.session.heart.is_dead(now, time.delta()) {
+            let silence = now.saturating_sub(entry.session.heart.heard_at());
+            let reason = format!("no sign of life for {} ms", silence.as_millis());
+            listener.drop_peer(peer, &reason, now, renet, peers);
+        } else {
+            listener.tick_netcode(peer, now, renet, peers);
+            peers.mark_dirty(peer);
+        }
+    }
+    joined.write_batch(listener.news.joined.drain(..));
+    left.write_batch(listener.news.left.drain(..));
+}
+
+/// Reads what renet has put together from one peer's packets.
+fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
+    peer: PeerId,
+    now: Duration,
+    peers: &mut Peers,
+    renet: &mut renet::RenetServer,
+    messages: &mut MessageWriter<'_, FromPeer<M>>,
+) -> Result<(), Offence> {
+    let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(()) };
+    let mut connection = AtServer { server: renet, client: entry.client };
+    let garbage = entry.session.stats.garbage;
+    let result = entry.session.take_beats(now.into(), &mut connection).and_then(|()| {
+        while let Some(message) = entry.session.take_message::<M>(&mut connection)? {
+            messages.write(FromPeer { peer, received_at: now.into(), message });
+        }
+        Ok(())
+    });
+    peers.totals.garbage += entry.session.stats.garbage - garbage;
+    result
+}
+
+fn send(
+    time: Res<'_, Time<Real>>,
+    strategy: Option<Res<'_, TimeUpdateStrategy>>,
+    mut listener: ResMut<'_, Listener>,
+    mut renet: ResMut<'_, RenetServer>,
+    mut peers: ResMut<'_, Peers>,
+    mut next: ResMut<'_, NextWake>,
+    mut left: MessageWriter<'_, PeerLeft>,
+    mut to_games: ResMut<'_, Messages<ToPeer<ServerToGame>>>,
+    mut to_workers: ResMut<'_, Messages<ToPeer<ServerToWorker>>>,
+) {
+    let now = time.elapsed();
+    let (listener, renet, peers) = (&mut *listener, &mut **renet, &mut *peers);
+    post(&mut to_games, Role::Gamer, renet, peers);
+    post(&mut to_workers, Role::Worker, renet, peers);
+    if !peers.dirty.is_empty() || !peers.closing.is_empty() {
+        let stamp = this_moment(&time, strategy.as_deref());
+        let mut dirty = std::mem::take(&mut peers.dirty);
+        for peer in dirty.drain(..) {
+            listener.send(peer, now, stamp, false, renet, peers);
+        }
+        peers.dirty = dirty;
+        for (peer, reason) in std::mem::take(&mut peers.closing) {
+            listener.send(peer, now, stamp, true, renet, peers);
+            listener.drop_peer(peer, &reason, now, renet, peers);
+        }
+        left.write_batch(listener.news.left.drain(..));
+    }
+    listener.wire.flush(now, false);
+    let due = listener.timers.first().map(|(due, _)| *due);
+    if let Some(due) = due.into_iter().chain(listener.wire.next_due()).min() {
+        next.at(due);
+    }
+}
+
+/// Hands messages to renet, and drops peers that have fallen too far behind to take theirs.
+fn post<M: Encode + Routed + Send + Sync + 'static>(
+    messages: &mut Messages<ToPeer<M>>,
+    role: Role,
+    renet: &mut renet::RenetServer,
+    peers: &mut Peers,
+) {
+    if messages.is_empty() {
+        return;
+    }
+    for ToPeer { peer, message } in messages.drain() {
+        let Some(entry) = peers.entries.get_mut(&peer) else { continue };
+        if entry.who.role != role {
+            tracing::error!(%peer, role = %entry.who.role, "a message for the other role; dropped");
+            continue;
+        }
+        let mut connection = AtServer { server: renet, client: entry.client };
+        match entry.session.queue(&message, &mut connection) {
+            Ok(()) => peers.mark_dirty(peer),
+            Err(offence) => peers.closing.push((peer, offence.0)),
+        }
+    }
+}
+
+/// On exit: last words without regard to pace, then netcode's farewell.
+fn say_goodbye(
+    mut exit: MessageReader<'_, '_, AppExit>,
+    time: Res<'_, Time<Real>>,
+    mut listener: ResMut<'_, Listener>,
+    mut renet: ResMut<'_, RenetServer>,
+    mut peers: ResMut<'_, Peers>,
+) {
+    if exit.read().next().is_none() {
+        return;
+    }
+    let now = time.elapsed();
+    let (listener, renet, peers) = (&mut *listener, &mut **renet, &mut *peers);
+    for peer in peers.entries.keys().copied().collect::<Vec<_>>() {
+        listener.send(peer, now, now, true, renet, peers);
+        listener.drop_peer(peer, "the coordinator closes", now, renet, peers);
+    }
+    listener.wire.flush(now, true);
+}
