@@ -59,8 +59,10 @@ fn finish(cli: &Cli, results: &report::Results, exit: &AppExit) -> Result<(), Ga
 pub fn build(cli: &Cli, offload: OffloadConfig, quality: Quality) -> App {
     let mut app = App::new();
     add_engine(&mut app, cli);
+    let mut switch = OffloadSwitch::default();
+    switch.enabled = !cli.offload_off;
     app.insert_resource(Battlefield { arena: Arena::new(cli.arena()) })
-        .insert_resource(OffloadSwitch { enabled: !cli.offload_off, ..default() })
+        .insert_resource(switch)
         .insert_resource(if cli.steers_itself() { Pilot::Itself(default()) } else { Pilot::Gamer })
         .insert_resource(Ending::after(cli.seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))))
         .add_plugins((

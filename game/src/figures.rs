@@ -175,7 +175,8 @@ pub fn percent(value: Option<f64>) -> String {
 pub fn dollars(value: Option<f64>) -> String {
     match value {
         None => UNKNOWN.into(),
-        Some(value) if value.abs() < 0.01 => format!("${value:.6}"),
+        // Adding zero turns the negative zero of an empty sum into a plain one.
+        Some(value) if value.abs() < 0.01 => format!("${:.6}", value + 0.0),
         Some(value) => format!("${value:.4}"),
     }
 }
@@ -208,6 +209,7 @@ mod tests {
         assert_eq!(percent(Some(0.0)), "0%");
         assert_eq!(dollars(Some(0.000_065)), "$0.000065");
         assert_eq!(dollars(Some(0.012_34)), "$0.0123");
+        assert_eq!(dollars(Some(-0.0)), "$0.000000");
         assert_eq!(count(Some(4.0)), "4");
     }
 

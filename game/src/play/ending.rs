@@ -9,8 +9,12 @@ use bevy::prelude::*;
 const GRACE: Duration = Duration::from_secs(60);
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Ending>().init_resource::<Finished>().add_systems(Last, end_run);
+    app.init_resource::<Ending>().init_resource::<Finished>().add_systems(Last, end_run.in_set(EndSystems));
 }
+
+/// Decides in `Last` whether this frame was the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
+pub(crate) struct EndSystems;
 
 /// When the run ends.
 #[derive(Resource, Clone, Debug, Default)]
