@@ -1,9 +1,21 @@
 //! `check`: derives everything in the books again from the transfers and compares.
+//!
+//! It shares no rule with the writer: what a task's transfers must be is worked out here from the task's row
+//! and its attempts, so a fault in the writer shows as a difference and not as an agreement.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 
 use p2c2r_protocol::Nanos;
+use rusqlite::{Connection, Result, Rows};
 use serde::Serialize;
+
+use super::chain::{GENESIS, GroupHasher, RELEASES, Transfer, checksum};
+use super::entry::{kind, reason};
+use super::error::LedgerError;
+use super::file;
+use super::stories::{self, Tally};
 
 /// Problems named in a report; beyond it they are only counted.
 pub const PROBLEMS_NAMED_MAX: usize = 50;
@@ -23,6 +35,8 @@ pub struct CheckReport {
     pub tasks: u64,
     /// Of them, open.
     pub open_tasks: u64,
+    /// Attempts in the books.
+    pub attempts: u64,
     /// Sum of all balances; zero when all is well.
     pub sum: Nanos,
     /// Hash of the newest group: whoever keeps it can later prove that no history before it was replaced.
@@ -35,6 +49,279 @@ pub struct CheckReport {
 
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.ok)
+        writeln!(f, "accounts   {:>12}", self.accounts)?;
+        writeln!(f, "transfers  {:>12}  in {} groups", self.transfers, self.groups)?;
+        writeln!(f, "tasks      {:>12}  {} open, {} attempts", self.tasks, self.open_tasks, self.attempts)?;
+        writeln!(f, "sum        {:>12}", self.sum)?;
+        writeln!(f, "chain head {}", self.head)?;
+        if self.ok {
+            return write!(f, "The books balance.");
+        }
+        writeln!(f, "The books do NOT balance, {} problem(s):", self.problems_total)?;
+        self.problems.iter().try_for_each(|problem| writeln!(f, "- {problem}"))?;
+        let more = self.problems_total - self.problems.len() as u64;
+        if more > 0 {
+            writeln!(f, "- and {more} more")?;
+        }
+        write!(f, "Keep a copy of the file and restore a backup.")
     }
+}
+
+impl CheckReport {
+    /// Notes a problem.
+    pub(super) fn problem(&mut self, sentence: impl FnOnce() -> String) {
+        self.problems_total += 1;
+        if self.problems.len() < PROBLEMS_NAMED_MAX {
+            self.problems.push(sentence());
+        }
+    }
+}
+
+/// One account as the file has it.
+pub(super) struct Booked {
+    pub kind: u8,
+    pub balance: i64,
+    pub turnover: i64,
+    pub accepted: i64,
+    pub rejected: i64,
+}
+
+pub(super) fn check(path: &Path) -> std::result::Result<CheckReport, LedgerError> {
+    let connection = file::open_to_read(path)?;
+    audit(&connection).map_err(|error| file::explain(path, &error))
+}
+
+fn audit(connection: &Connection) -> Result<CheckReport> {
+    // One snapshot for everything: a coordinator may be writing.
+    let snapshot = connection.unchecked_transaction()?;
+    let mut report = CheckReport::default();
+    integrity(&snapshot, &mut report)?;
+    let accounts = read_accounts(&snapshot)?;
+    report.accounts = accounts.len() as u64;
+    let derived = chain(&snapshot, &mut report)?;
+    let tally = stories::check(&snapshot, &accounts, &mut report)?;
+    other_transfers(&snapshot, &accounts, &mut report)?;
+    balances(&accounts, &derived, &tally, &mut report);
+    pending(&snapshot, &accounts, &mut report)?;
+    kept(&snapshot, &mut report)?;
+    report.ok = report.problems_total == 0;
+    Ok(report)
+}
+
+/// What SQLite itself can tell: damaged pages, broken constraints and references.
+fn integrity(connection: &Connection, report: &mut CheckReport) -> Result<()> {
+    let mut select = connection.prepare("PRAGMA integrity_check(20)")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let found: String = row.get(0)?;
+        if found != "ok" {
+            report.problem(|| format!("the file is damaged: {found}"));
+        }
+    }
+    let mut select = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (table, id): (String, Option<i64>) = (row.get(0)?, row.get(1)?);
+        report.problem(|| format!("row {} of {table} refers to a row that is not there", id.unwrap_or(0)));
+    }
+    Ok(())
+}
+
+fn read_accounts(connection: &Connection) -> Result<HashMap<i64, Booked>> {
+    let mut select =
+        connection.prepare("SELECT id, kind, balance, turnover, accepted, rejected FROM accounts")?;
+    select
+        .query_map([], |row| {
+            let booked = Booked {
+                kind: row.get(1)?,
+                balance: row.get(2)?,
+                turnover: row.get(3)?,
+                accepted: row.get(4)?,
+                rejected: row.get(5)?,
+            };
+            Ok((row.get(0)?, booked))
+        })?
+        .collect()
+}
+
+/// Hashes every group again and returns the balances that its transfers add up to.
+fn chain(connection: &Connection, report: &mut CheckReport) -> Result<HashMap<i64, i128>> {
+    let mut groups = connection.prepare("SELECT id, at_ms, transfers, hash FROM groups ORDER BY id")?;
+    let mut groups = groups.query([])?;
+    let mut transfers = connection
+        .prepare("SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers ORDER BY grp, id")?;
+    let mut transfers = transfers.query([])?;
+    let mut next = next_transfer(&mut transfers)?;
+    let mut derived: HashMap<i64, i128> = HashMap::new();
+    let (mut previous, mut expected) = (GENESIS, 1);
+    while let Some(row) = groups.next()? {
+        let (group, at_ms, count): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let hash: [u8; 32] = row.get(3)?;
+        if group != expected {
+            report.problem(|| format!("groups {expected} to {} are missing", group - 1));
+        }
+        let mut hasher = GroupHasher::new(&previous, group, at_ms);
+        let mut found = 0;
+        while let Some((transfer, of)) = next
+            && of <= group
+        {
+            if of == group {
+                hasher.add(&transfer);
+                found += 1;
+            } else {
+                report.problem(|| format!("transfer {} names group {of}, which is not there", transfer.id));
+            }
+            count_in(&mut derived, &transfer, report);
+            next = next_transfer(&mut transfers)?;
+        }
+        if found != count {
+            report.problem(|| format!("group {group} has {found} transfers where it recorded {count}"));
+        }
+        if hasher.finish() != hash {
+            report.problem(|| format!("group {group} does not match its hash: a transfer was changed"));
+        }
+        previous = hash;
+        expected = group + 1;
+        report.groups += 1;
+    }
+    while let Some((transfer, of)) = next {
+        report.problem(|| format!("transfer {} names group {of}, which is not there", transfer.id));
+        count_in(&mut derived, &transfer, report);
+        next = next_transfer(&mut transfers)?;
+    }
+    report.head = p2c2r_protocol::Digest(previous).to_string();
+    Ok(derived)
+}
+
+fn next_transfer(rows: &mut Rows<'_>) -> Result<Option<(Transfer, i64)>> {
+    rows.next()?.map(|row| Ok((read_transfer(row)?, row.get(6)?))).transpose()
+}
+
+/// Reads a transfer from the first six columns of a row.
+pub(super) fn read_transfer(row: &rusqlite::Row<'_>) -> Result<Transfer> {
+    Ok(Transfer {
+        id: row.get(0)?,
+        debit: row.get(1)?,
+        credit: row.get(2)?,
+        amount: row.get(3)?,
+        reason: row.get(4)?,
+        attempt: row.get(5)?,
+    })
+}
+
+fn count_in(derived: &mut HashMap<i64, i128>, transfer: &Transfer, report: &mut CheckReport) {
+    report.transfers += 1;
+    *derived.entry(transfer.debit).or_default() -= i128::from(transfer.amount);
+    *derived.entry(transfer.credit).or_default() += i128::from(transfer.amount);
+}
+
+/// Opening credits and releases: between the accounts they may be between.
+fn other_transfers(
+    connection: &Connection,
+    accounts: &HashMap<i64, Booked>,
+    report: &mut CheckReport,
+) -> Result<()> {
+    let mut select = connection
+        .prepare("SELECT id, debit, credit, amount, reason, attempt FROM transfers WHERE id <= 0")?;
+    let mut rows = select.query([])?;
+    let is = |account: i64, kind: u8| accounts.get(&account).is_some_and(|booked| booked.kind == kind);
+    while let Some(row) = rows.next()? {
+        let transfer = read_transfer(row)?;
+        let fits = match transfer.reason {
+            reason::OPENING_CREDIT => {
+                transfer.id == -transfer.credit
+                    && transfer.debit == kind::BANK_ACCOUNT
+                    && is(transfer.credit, kind::GAMER)
+            }
+            reason::RELEASE => {
+                transfer.id < RELEASES / 2
+                    && transfer.debit == transfer.credit + 1
+                    && is(transfer.credit, kind::WORKER)
+            }
+            _ => false,
+        };
+        if !fits || transfer.attempt != 0 {
+            report.problem(|| format!("transfer {} is not one that can be", transfer.id));
+        }
+    }
+    Ok(())
+}
+
+fn balances(
+    accounts: &HashMap<i64, Booked>,
+    derived: &HashMap<i64, i128>,
+    tally: &Tally,
+    report: &mut CheckReport,
+) {
+    let mut sum = 0;
+    for (&id, booked) in accounts {
+        sum += i128::from(booked.balance);
+        let derived = derived.get(&id).copied().unwrap_or(0);
+        if derived != i128::from(booked.balance) {
+            report.problem(|| {
+                format!("account {id} has {} where its transfers say {derived} nanos", Nanos(booked.balance))
+            });
+        }
+        if booked.balance < 0 && booked.kind != kind::BANK {
+            report.problem(|| format!("account {id} is below zero: {}", Nanos(booked.balance)));
+        }
+        let counted = tally.of(id);
+        if (booked.turnover, booked.accepted, booked.rejected)
+            != (counted.turnover, counted.accepted, counted.rejected)
+        {
+            report.problem(|| format!("account {id} counts otherwise than its tasks and attempts do"));
+        }
+        let partner = |kind| accounts.get(&(id + 1)).is_some_and(|beside| beside.kind == kind);
+        if booked.kind == kind::GAMER && !partner(kind::HELD)
+            || booked.kind == kind::WORKER && !partner(kind::PENDING)
+        {
+            report.problem(|| format!("account {id} has lost the account beside it"));
+        }
+    }
+    for id in derived.keys().filter(|id| !accounts.contains_key(id)) {
+        report.problem(|| format!("transfers name account {id}, which is not there"));
+    }
+    if sum != 0 {
+        report.problem(|| format!("the balances add up to {sum} nanos instead of zero"));
+    }
+    report.sum = Nanos(i64::try_from(sum).unwrap_or(i64::MAX));
+}
+
+/// What is pending by due time adds up to the pending accounts.
+fn pending(connection: &Connection, accounts: &HashMap<i64, Booked>, report: &mut CheckReport) -> Result<()> {
+    let mut select = connection.prepare("SELECT worker, sum(amount) FROM earnings GROUP BY worker")?;
+    let due: HashMap<i64, i64> =
+        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_>>()?;
+    for (id, booked) in accounts.iter().filter(|(_, booked)| booked.kind == kind::PENDING) {
+        let due = due.get(&(id - 1)).copied().unwrap_or(0);
+        if due != booked.balance {
+            report.problem(|| {
+                format!("account {id} has {} pending, and {} falls due", Nanos(booked.balance), Nanos(due))
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Kept outcomes are what was kept, and patient payloads belong to open tasks.
+fn kept(connection: &Connection, report: &mut CheckReport) -> Result<()> {
+    let mut select = connection
+        .prepare("SELECT o.id, o.checksum, o.bytes, t.key FROM outcomes o JOIN tasks t ON t.no = o.task")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let key: [u8; 32] = row.get(3)?;
+        if checksum(&key, row.get_ref(2)?.as_blob()?) != row.get::<_, i64>(1)? {
+            let id: i64 = row.get(0)?;
+            report.problem(|| format!("kept outcome {id} does not match its checksum"));
+        }
+    }
+    let stray: i64 = connection.query_row(
+        "SELECT count(*) FROM patient p JOIN tasks t ON t.no = p.task WHERE t.state <> 1",
+        [],
+        |row| row.get(0),
+    )?;
+    if stray > 0 {
+        report.problem(|| format!("{stray} patient tasks are kept though they are over"));
+    }
+    Ok(())
 }

@@ -31,12 +31,16 @@ const CACHE_KIB: i32 = 16 * 1024;
 /// writer: errs on the long side.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// Tries at the lock before another coordinator is believed to hold it, half a second in all.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
 /// An open ledger file.
 pub(super) struct LedgerFile {
     pub connection: Connection,
     pub path: PathBuf,
     /// Held while the ledger is open; the system lets go of it when the process dies.
-    pub lock: FileLock,
+    _lock: FileLock,
 }
 
 /// The lock that keeps a second coordinator out: a file beside the ledger, locked and never deleted (deleting
@@ -73,7 +77,7 @@ pub(super) fn open(path: &Path, pages_max: Option<u32>) -> Result<LedgerFile, Le
         refuse_damaged(&connection, path)?;
     }
     migrate(&mut connection).map_err(explain)?;
-    Ok(LedgerFile { connection, path: path.to_owned(), lock })
+    Ok(LedgerFile { connection, path: path.to_owned(), _lock: lock })
 }
 
 /// Opens the ledger at `path` for reading only; a coordinator may be writing it.
@@ -127,7 +131,7 @@ fn lock_beside(path: &Path) -> Result<FileLock, LedgerError> {
         .truncate(false)
         .open(&name)
         .map_err(|error| no_access(path, &error))?;
-    match file.try_lock() {
+    match try_lock_patiently(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
@@ -140,6 +144,18 @@ fn lock_beside(path: &Path) -> Result<FileLock, LedgerError> {
     let _ =
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(FileLock { _file: file })
+}
+
+/// A coordinator that is just ending, or a program it is just starting (which has a copy of the lock until it
+/// runs), lets go within moments.
+fn try_lock_patiently(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 /// Refuses a file that is not a ledger of a known schema, before anything could write to it.

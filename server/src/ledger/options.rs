@@ -88,9 +88,9 @@ impl Default for LedgerOptions {
     fn default() -> Self {
         Self {
             group_commit: GROUP_COMMIT_MAX,
-            fraud_window: Duration::from_secs(3_600),
+            fraud_window: Duration::from_hours(1),
             opening_credit: Nanos::DOLLAR,
-            outcomes_kept: Duration::from_secs(24 * 3_600),
+            outcomes_kept: Duration::from_hours(24),
             outcome_bytes_max: 2 * 1024 * 1024 * 1024,
             cache_entries_max: 65_536,
             cache_bytes_max: 64 * 1024 * 1024,

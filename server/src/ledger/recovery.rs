@@ -9,7 +9,7 @@ use super::entry::{AccountId, Admission, Entry, PatientPayload, Verdict, VoidRea
 use super::options::TASK_NO_GAP;
 use super::queue::Batch;
 use super::statements::{Statements, split_blobs};
-use super::writer::{Books, load_account};
+use super::writer::{Answers, Books, load_account};
 
 /// What recovery hands to the coordinator.
 pub(super) struct Recovered {
@@ -44,7 +44,7 @@ pub(super) fn recover(connection: &Connection, books: &mut Books) -> Result<Reco
         }
     }
     let mut sql = Statements::prepare(connection)?;
-    books.write_group(&mut sql, &mut Batch { entries, ..Batch::default() })?;
+    books.write_group(&mut sql, &mut Batch { entries, ..Batch::default() }, &mut Answers::default())?;
     books.book.patient_closed = 0;
     books.book.take_changed();
     books.entries = 0;

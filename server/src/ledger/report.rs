@@ -1,11 +1,19 @@
 //! What the books say, for people and for scripts: balances, revenue, fees, and what each kind brought in.
 
 use std::fmt;
+use std::path::Path;
 
-use p2c2r_protocol::Nanos;
+use p2c2r_protocol::{KindId, Nanos};
+use rusqlite::{Connection, Result, Row};
 use serde::Serialize;
 
 use super::account::Totals;
+use super::entry::{kind, verdict};
+use super::error::LedgerError;
+use super::file;
+
+/// Accounts printed in a table.
+const LINES_MAX: usize = 50;
 
 /// `p2c2r-server ledger report`: printable as a table, serialisable as JSON (amounts in nano-dollars).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -48,7 +56,7 @@ pub struct AccountLine {
 pub struct KindLine {
     /// Its number.
     pub kind: u8,
-    /// Its name, if this build knows it.
+    /// Its name, where [`Report::name_kinds`] found one.
     pub name: Option<String>,
     /// Tasks admitted.
     pub tasks: u64,
@@ -87,8 +95,177 @@ pub struct AttemptCounts {
     pub unneeded: u64,
 }
 
+impl Report {
+    /// Fills in the kinds' names; the ledger itself knows only their numbers.
+    pub fn name_kinds(&mut self, name: impl Fn(KindId) -> Option<String>) {
+        for line in &mut self.kinds {
+            line.name = name(KindId(line.kind));
+        }
+    }
+}
+
+pub(super) fn report(path: &Path) -> std::result::Result<Report, LedgerError> {
+    let connection = file::open_to_read(path)?;
+    read(&connection).map_err(|error| file::explain(path, &error))
+}
+
+fn read(connection: &Connection) -> Result<Report> {
+    // One snapshot for everything: a coordinator may be writing.
+    let snapshot = connection.unchecked_transaction()?;
+    let balance =
+        |id| snapshot.query_row("SELECT balance FROM accounts WHERE id = ?1", [id], |row| row.get(0));
+    let mut report = Report {
+        bank: Nanos(balance(kind::BANK_ACCOUNT)?),
+        fee: Nanos(balance(kind::FEE_ACCOUNT)?),
+        gamers: read_accounts(&snapshot, kind::GAMER)?,
+        workers: read_accounts(&snapshot, kind::WORKER)?,
+        kinds: read_kinds(&snapshot)?,
+        attempts: read_attempts(&snapshot)?,
+        totals: Totals::default(),
+    };
+    report.totals = Totals {
+        tasks_done: report.gamers.iter().map(|line| line.accepted).sum(),
+        tasks_void: report.gamers.iter().map(|line| line.rejected).sum(),
+        revenue: report.gamers.iter().map(|line| line.turnover).sum(),
+        fee: report.fee,
+        earned: report.workers.iter().map(|line| line.turnover).sum(),
+    };
+    Ok(report)
+}
+
+fn read_accounts(connection: &Connection, kind: u8) -> Result<Vec<AccountLine>> {
+    let mut select = connection.prepare(
+        "SELECT own.name, own.balance, beside.balance, own.turnover, own.accepted, own.rejected
+         FROM accounts own JOIN accounts beside ON beside.id = own.id + 1
+         WHERE own.kind = ?1 ORDER BY own.turnover DESC, own.name",
+    )?;
+    select
+        .query_map([kind], |row| {
+            Ok(AccountLine {
+                name: row.get(0)?,
+                available: Nanos(row.get(1)?),
+                set_aside: Nanos(row.get(2)?),
+                turnover: Nanos(row.get(3)?),
+                accepted: row.get::<_, i64>(4)? as u64,
+                rejected: row.get::<_, i64>(5)? as u64,
+            })
+        })?
+        .collect()
+}
+
+fn read_kinds(connection: &Connection) -> Result<Vec<KindLine>> {
+    let mut select = connection.prepare(
+        "SELECT kind, count(*), count(*) FILTER (WHERE source = 1), count(*) FILTER (WHERE source = 2),
+             count(*) FILTER (WHERE source = 3), count(*) FILTER (WHERE state = 3), sum(pay), sum(fee)
+         FROM tasks GROUP BY kind ORDER BY kind",
+    )?;
+    let count = |row: &Row<'_>, at| row.get::<_, i64>(at).map(|count| count as u64);
+    select
+        .query_map([], |row| {
+            let (earned, fee) = (Nanos(row.get(6)?), Nanos(row.get(7)?));
+            Ok(KindLine {
+                kind: row.get(0)?,
+                name: None,
+                tasks: count(row, 1)?,
+                by_worker: count(row, 2)?,
+                by_coordinator: count(row, 3)?,
+                by_cache: count(row, 4)?,
+                void: count(row, 5)?,
+                charged: earned + fee,
+                earned,
+                fee,
+            })
+        })?
+        .collect()
+}
+
+fn read_attempts(connection: &Connection) -> Result<AttemptCounts> {
+    let mut select = connection.prepare("SELECT verdict, count(*) FROM attempts GROUP BY verdict")?;
+    let mut rows = select.query([])?;
+    let mut counts = AttemptCounts::default();
+    while let Some(row) = rows.next()? {
+        let count = row.get::<_, i64>(1)? as u64;
+        match row.get::<_, u8>(0)? {
+            verdict::RUNNING => counts.running = count,
+            verdict::ACCEPTED => counts.accepted = count,
+            verdict::REJECTED => counts.rejected = count,
+            verdict::LOST => counts.lost = count,
+            verdict::EXPIRED => counts.expired = count,
+            verdict::FAILED => counts.failed = count,
+            _ => counts.unneeded = count,
+        }
+    }
+    Ok(counts)
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} tasks done", self.totals.tasks_done)
+        let totals = &self.totals;
+        writeln!(f, "tasks done {}, void {}", totals.tasks_done, totals.tasks_void)?;
+        writeln!(f, "revenue    {}", totals.revenue)?;
+        writeln!(f, "  workers  {}", totals.earned)?;
+        writeln!(f, "  fee      {}", totals.fee)?;
+        writeln!(f, "given as opening credit {}", -self.bank)?;
+        let attempts = &self.attempts;
+        writeln!(
+            f,
+            "attempts   {} accepted, {} rejected, {} lost, {} expired, {} failed, {} unneeded, {} running",
+            attempts.accepted,
+            attempts.rejected,
+            attempts.lost,
+            attempts.expired,
+            attempts.failed,
+            attempts.unneeded,
+            attempts.running
+        )?;
+        lines(f, ["gamer", "available", "held", "charged", "tasks", "void"], &self.gamers)?;
+        lines(f, ["worker", "available", "pending", "earned", "accepted", "rejected"], &self.workers)?;
+        write!(
+            f,
+            "\n{:<24}{:>10}{:>10}{:>13}{:>10}{:>10}{:>16}{:>16}{:>16}",
+            "kind", "tasks", "worker", "coordinator", "cache", "void", "charged", "earned", "fee"
+        )?;
+        for line in &self.kinds {
+            write!(
+                f,
+                "\n{:<24}{:>10}{:>10}{:>13}{:>10}{:>10}{:>16}{:>16}{:>16}",
+                line.name.clone().unwrap_or_else(|| KindId(line.kind).to_string()),
+                line.tasks,
+                line.by_worker,
+                line.by_coordinator,
+                line.by_cache,
+                line.void,
+                line.charged,
+                line.earned,
+                line.fee
+            )?;
+        }
+        Ok(())
     }
+}
+
+fn lines(f: &mut fmt::Formatter<'_>, head: [&str; 6], accounts: &[AccountLine]) -> fmt::Result {
+    let [name, available, set_aside, turnover, accepted, rejected] = head;
+    writeln!(f, "\n{name:<24}{available:>16}{set_aside:>16}{turnover:>16}{accepted:>12}{rejected:>10}")?;
+    for line in accounts.iter().take(LINES_MAX) {
+        writeln!(
+            f,
+            "{:<24}{:>16}{:>16}{:>16}{:>12}{:>10}",
+            printable(&line.name),
+            line.available,
+            line.set_aside,
+            line.turnover,
+            line.accepted,
+            line.rejected
+        )?;
+    }
+    if accounts.len() > LINES_MAX {
+        writeln!(f, "and {} more (all of them with --format json)", accounts.len() - LINES_MAX)?;
+    }
+    Ok(())
+}
+
+/// Names come from peers: nothing in them may steer the terminal.
+fn printable(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

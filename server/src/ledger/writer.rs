@@ -22,7 +22,7 @@ use super::queue::{Batch, Queue, Request};
 use super::statements::Statements;
 
 /// Longest time the writer sleeps with something due: bounds what a jump of the wall clock can delay.
-const DUE_CHECK_MAX: Duration = Duration::from_secs(60);
+const DUE_CHECK_MAX: Duration = Duration::from_mins(1);
 
 /// The books in memory and where the chain stands.
 pub(super) struct Books {
@@ -95,10 +95,15 @@ impl Books {
 
     /// Writes one group in one transaction. Afterwards everything in `batch` is durable; after an error
     /// nothing of it is, and the books in memory are not to be used again.
-    pub fn write_group(&mut self, sql: &mut Statements<'_>, batch: &mut Batch) -> Result<Answers> {
+    pub fn write_group(
+        &mut self,
+        sql: &mut Statements<'_>,
+        batch: &mut Batch,
+        answers: &mut Answers,
+    ) -> Result<()> {
         let now_ms = self.now_ms();
         let group = self.group + 1;
-        let mut answers = Answers::default();
+        answers.owe(&mut batch.requests);
         sql.connection.execute_batch("BEGIN")?;
         self.entries += batch.entries.len() as u64;
         for entry in batch.entries.drain(..) {
@@ -120,15 +125,9 @@ impl Books {
                 posting.wrote = true;
             }
         }
-        for request in batch.requests.drain(..) {
-            match request {
-                Request::OpenAccount { role, name, reply } => {
-                    let id = open_account(&mut posting, role, &name, self.options.opening_credit)?;
-                    answers.accounts.push((id, reply));
-                }
-                Request::Flush(reply) => answers.flushed.push(reply),
-                Request::Close(reply) => answers.close.push(reply),
-            }
+        for asked in &mut answers.accounts {
+            let id = open_account(&mut posting, asked.role, &asked.name, self.options.opening_credit)?;
+            asked.found = Some(id);
         }
         posting.releases(&mut self.next_release)?;
         posting.wrote |= posting.outcomes.expire(posting.sql.connection, now_ms)?;
@@ -137,8 +136,7 @@ impl Books {
         if posting.wrote {
             self.write_chain(sql, group, now_ms)?;
         }
-        sql.connection.execute_batch("COMMIT")?;
-        Ok(answers)
+        sql.connection.execute_batch("COMMIT")
     }
 
     /// Writes the group's transfers, its link in the chain, and the balances that follow.
@@ -202,33 +200,69 @@ impl Books {
     }
 }
 
-/// What is owed an answer once a group is durable.
+type Reply<T> = SyncSender<std::result::Result<T, LedgerError>>;
+
+/// What is owed an answer once a group is durable. It outlives a group that failed, so that whoever waits
+/// learns of the failure only after the ledger's state says so.
 #[derive(Default)]
 pub(super) struct Answers {
-    accounts: Vec<(AccountId, SyncSender<std::result::Result<Account, LedgerError>>)>,
-    flushed: Vec<SyncSender<std::result::Result<(), LedgerError>>>,
-    close: Vec<SyncSender<std::result::Result<CloseReport, LedgerError>>>,
+    accounts: Vec<AskedAccount>,
+    flushed: Vec<Reply<()>>,
+    close: Vec<Reply<CloseReport>>,
+}
+
+struct AskedAccount {
+    role: Role,
+    name: String,
+    found: Option<AccountId>,
+    reply: Reply<Account>,
+}
+
+impl Answers {
+    fn owe(&mut self, requests: &mut Vec<Request>) {
+        for request in requests.drain(..) {
+            match request {
+                Request::OpenAccount { role, name, reply } => {
+                    self.accounts.push(AskedAccount { role, name, found: None, reply });
+                }
+                Request::Flush(reply) => self.flushed.push(reply),
+                Request::Close(reply) => self.close.push(reply),
+            }
+        }
+    }
+
+    /// Tells everyone but those who wait for the end.
+    fn give(&mut self, book: &Book) {
+        for asked in self.accounts.drain(..) {
+            let found = asked.found.and_then(|id| book.accounts.get(&id));
+            let _ = asked.reply.send(found.map(|found| found.account.clone()).ok_or(LedgerError::Closed));
+        }
+        for reply in self.flushed.drain(..) {
+            let _ = reply.send(Ok(()));
+        }
+    }
 }
 
 /// Runs until the ledger is closed or writing fails.
 pub(super) fn run(file: LedgerFile, mut books: Books, queue: Arc<Queue>, notify: impl Fn()) {
     let broken_by_panic = PanicGuard(Arc::clone(&queue));
-    let end = serve(&file, &mut books, &queue, &notify);
-    match end {
-        Ok(replies) => {
-            let report = finish(&file, &books);
-            drop(queue.end(LedgerState::Closed));
+    let (mut batch, mut answers) = (Batch::default(), Answers::default());
+    match serve(&file, &mut books, &queue, &notify, &mut batch, &mut answers) {
+        Ok(()) => {
+            let mut report = Some(finish(&file, &books));
+            let rest = queue.end(LedgerState::Closed);
             // The file and its lock are free before anyone hears that the ledger is closed.
             drop(file);
-            let mut report = Some(report);
-            for reply in replies {
+            for reply in answers.close {
                 let _ = reply.send(report.take().unwrap_or(Err(LedgerError::Closed)));
             }
+            drop(rest);
         }
         Err(error) => {
             let reason = explain(&file.path, &error).to_string();
             tracing::error!(reason, "the ledger has stopped recording");
             drop(queue.end(LedgerState::Broken(reason)));
+            drop((batch, answers));
         }
     }
     notify();
@@ -240,23 +274,19 @@ fn serve(
     books: &mut Books,
     queue: &Queue,
     notify: &impl Fn(),
-) -> Result<Vec<SyncSender<std::result::Result<CloseReport, LedgerError>>>> {
+    batch: &mut Batch,
+    answers: &mut Answers,
+) -> Result<()> {
     let mut sql = Statements::prepare(&file.connection)?;
     let gather = books.options.group_commit.min(GROUP_COMMIT_MAX);
     loop {
-        let mut batch = queue.take(books.next_due(), gather);
-        let answers = books.write_group(&mut sql, &mut batch)?;
+        *batch = queue.take(books.next_due(), gather);
+        books.write_group(&mut sql, batch, answers)?;
         books.publish(queue);
         notify();
-        for (id, reply) in answers.accounts {
-            let account = books.book.accounts.get(&id).map(|found| found.account.clone());
-            let _ = reply.send(account.ok_or(LedgerError::Closed));
-        }
-        for reply in answers.flushed {
-            let _ = reply.send(Ok(()));
-        }
+        answers.give(&books.book);
         if !answers.close.is_empty() {
-            return Ok(answers.close);
+            return Ok(());
         }
     }
 }

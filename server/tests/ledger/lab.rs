@@ -1,0 +1,147 @@
+//! A ledger in a folder of its own, with a wall clock that the test moves.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use p2c2r_protocol::{Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits};
+use p2c2r_server::ledger::{
+    self, Account, AccountId, Admission, CheckReport, Entry, Ledger, LedgerOptions, PatientPayload,
+    Settlement, Source, Verdict, WallClock,
+};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+/// A folder, a clock and the options for ledgers in it.
+pub struct Lab {
+    pub folder: TempDir,
+    pub path: PathBuf,
+    now_s: Arc<AtomicU64>,
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.db");
+        Self { folder, path, now_s: Arc::new(AtomicU64::new(1_800_000_000)) }
+    }
+
+    pub fn options(&self) -> LedgerOptions {
+        let now_s = Arc::clone(&self.now_s);
+        let clock = WallClock::new(move || Duration::from_secs(now_s.load(Ordering::Relaxed)));
+        LedgerOptions { clock, ..LedgerOptions::default() }
+    }
+
+    pub fn open(&self) -> Ledger {
+        Ledger::open(&self.path, self.options(), || {}).unwrap()
+    }
+
+    pub fn pass(&self, seconds: u64) {
+        self.now_s.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// The books must balance.
+    pub fn check(&self) -> CheckReport {
+        let report = ledger::check(&self.path).unwrap();
+        assert!(report.ok, "{report}");
+        report
+    }
+
+    /// Changes the file as only an intruder would, triggers put aside.
+    pub fn tamper(&self, sql: &str) {
+        let connection = Connection::open(&self.path).unwrap();
+        let triggers: Vec<String> = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        for trigger in triggers {
+            connection.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
+        }
+        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+}
+
+pub fn account_of(ledger: &Ledger, role: Role, name: &str) -> Account {
+    ledger.open_account(role, name).unwrap()
+}
+
+pub fn gamer(ledger: &Ledger) -> AccountId {
+    account_of(ledger, Role::Gamer, "ada").id
+}
+
+pub fn worker(ledger: &Ledger) -> AccountId {
+    account_of(ledger, Role::Worker, "bob").id
+}
+
+pub fn admission(task: TaskNo, gamer: AccountId, game_task: u64, price: i64) -> Admission {
+    Admission {
+        task,
+        gamer,
+        game_task: TaskId(game_task),
+        kind: KindId(1),
+        kernel_version: 1,
+        key: Digest::of(&game_task.to_le_bytes()),
+        units: WorkUnits(price as u64),
+        price: Nanos(price),
+        price_list: 1,
+        patient: None,
+    }
+}
+
+pub fn admitted(task: TaskNo, gamer: AccountId, game_task: u64, price: i64) -> Entry {
+    Entry::TaskAdmitted(admission(task, gamer, game_task, price))
+}
+
+pub fn patient(task: TaskNo, gamer: AccountId, game_task: u64, price: i64) -> Entry {
+    let payload = PatientPayload { spec: vec![1, 2, 3].into(), blobs: vec![vec![4].into(), vec![].into()] };
+    Entry::TaskAdmitted(Admission {
+        patient: Some(Box::new(payload)),
+        ..admission(task, gamer, game_task, price)
+    })
+}
+
+pub fn started(task: TaskNo, attempt: u32, worker: AccountId) -> Entry {
+    Entry::AttemptStarted { task, attempt: Attempt(attempt), worker: Some(worker) }
+}
+
+pub fn ended(task: TaskNo, attempt: u32, verdict: Verdict) -> Entry {
+    Entry::AttemptEnded { task, attempt: Attempt(attempt), verdict }
+}
+
+pub fn settled(task: TaskNo, attempt: u32, worker: AccountId, pay: i64, fee: i64) -> Entry {
+    Entry::TaskSettled(Settlement {
+        task,
+        source: Source::Worker { worker, attempt: Attempt(attempt) },
+        pay: Nanos(pay),
+        fee: Nanos(fee),
+        check: PassedCheck::Always,
+        outcome: Some(task.0.to_le_bytes().as_slice().into()),
+    })
+}
+
+pub fn append(ledger: &Ledger, entries: impl IntoIterator<Item = Entry>) {
+    for entry in entries {
+        ledger.append(entry).unwrap();
+    }
+}
+
+/// A whole task done by a worker.
+pub fn whole(task: TaskNo, gamer: AccountId, worker: AccountId, price: i64, fee: i64) -> [Entry; 3] {
+    [
+        admitted(task, gamer, task.0, price),
+        started(task, 1, worker),
+        settled(task, 1, worker, price - fee, fee),
+    ]
+}
+
+/// The file with `change` made to its bytes.
+pub fn change_bytes(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}

@@ -1,0 +1,9 @@
+//! The books from outside: what a coordinator may rely on, in order, after a crash, and with a damaged file.
+
+mod crash;
+mod damage;
+mod lab;
+mod outcomes;
+mod random;
+mod restart;
+mod settling;

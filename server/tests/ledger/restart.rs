@@ -1,0 +1,92 @@
+//! What a restart finds.
+
+use p2c2r_protocol::{Nanos, Role, TaskNo};
+use p2c2r_server::ledger::{Ledger, TASK_NO_GAP, VoidReason};
+
+use super::lab::{Lab, account_of, admitted, append, gamer, patient, settled, started, whole, worker};
+
+/// Copies the files of a ledger as a crash would leave them: without closing it.
+fn crashed(lab: &Lab) -> Lab {
+    let copy = Lab::new();
+    for ending in ["", "-wal"] {
+        let name = format!("results.db{ending}");
+        std::fs::copy(lab.folder.path().join(&name), copy.folder.path().join(&name)).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn holds_left_open_by_a_crash_are_void_and_patient_tasks_go_on() {
+    let lab = Lab::new();
+    let first = lab.open();
+    let (payer, helper) = (gamer(&first), worker(&first));
+    append(&first, whole(TaskNo(1), payer, helper, 100, 10));
+    append(&first, [admitted(TaskNo(2), payer, 2, 30), started(TaskNo(2), 1, helper)]);
+    append(&first, [patient(TaskNo(3), payer, 3, 40), started(TaskNo(3), 1, helper)]);
+    append(&first, [patient(TaskNo(4), payer, 4, 50)]);
+    first.flush().unwrap();
+    let lab = crashed(&lab);
+
+    let ledger = lab.open();
+    let recovery = ledger.recovery();
+    assert_eq!((recovery.closed_in_order, recovery.holds_voided, recovery.patient_tasks), (false, 1, 2));
+    assert_eq!(ledger.next_task_no(), TaskNo(4 + 1 + TASK_NO_GAP), "no number is given out twice");
+    let ada = account_of(&ledger, Role::Gamer, "ada");
+    assert_eq!((ada.available, ada.set_aside), (Nanos(Nanos::DOLLAR.0 - 190), Nanos(90)));
+    let waiting = ledger.take_patient_tasks();
+    assert_eq!(waiting.len(), 2);
+    assert_eq!((&*waiting[0].gamer_name, waiting[0].price, waiting[0].next_attempt.0), ("ada", Nanos(40), 2));
+    assert_eq!(&*waiting[0].payload.spec, &[1, 2, 3]);
+    assert_eq!(waiting[0].payload.blobs.iter().map(|blob| blob.len()).collect::<Vec<_>>(), [1, 0]);
+    assert!(ledger.take_patient_tasks().is_empty());
+
+    // The one is finished under its old number, the other waits through an orderly restart.
+    let helper = worker(&ledger);
+    append(&ledger, [started(TaskNo(3), 2, helper), settled(TaskNo(3), 2, helper, 36, 4)]);
+    ledger.close().unwrap();
+    assert_eq!(lab.check().open_tasks, 1);
+    let ledger = lab.open();
+    assert!(ledger.recovery().closed_in_order);
+    assert_eq!(ledger.next_task_no(), TaskNo(5));
+    assert_eq!(ledger.take_patient_tasks().len(), 1);
+    append(
+        &ledger,
+        [p2c2r_server::ledger::Entry::TaskVoided { task: TaskNo(4), reason: VoidReason::Cancelled }],
+    );
+    ledger.flush().unwrap();
+    let ada = account_of(&ledger, Role::Gamer, "ada");
+    assert_eq!((ada.available, ada.set_aside), (Nanos(Nanos::DOLLAR.0 - 140), Nanos(0)));
+    ledger.close().unwrap();
+    assert_eq!(lab.check().open_tasks, 0);
+}
+
+#[test]
+fn what_was_not_flushed_is_written_when_the_last_handle_goes() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let clone: Ledger = ledger.clone();
+    append(&ledger, whole(TaskNo(1), gamer(&ledger), worker(&ledger), 100, 10));
+    drop(ledger);
+    drop(clone);
+    assert_eq!(lab.check().tasks, 1);
+    assert!(lab.open().recovery().closed_in_order);
+}
+
+#[test]
+fn check_and_report_work_beside_a_running_coordinator() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (gamer, worker) = (gamer(&ledger), worker(&ledger));
+    append(&ledger, whole(TaskNo(1), gamer, worker, 100, 10));
+    append(&ledger, [admitted(TaskNo(2), gamer, 2, 30)]);
+    ledger.flush().unwrap();
+    assert_eq!(lab.check().open_tasks, 1);
+    let report = p2c2r_server::ledger::report(&lab.path).unwrap();
+    assert_eq!((report.totals.revenue, report.totals.fee), (Nanos(100), Nanos(10)));
+    assert_eq!((report.gamers[0].set_aside, report.workers[0].turnover), (Nanos(30), Nanos(90)));
+    assert!(report.to_string().contains("ada"), "{report}");
+    assert!(serde_json::to_string(&report).unwrap().contains("\"by_worker\":1"));
+    append(&ledger, [settled(TaskNo(2), 1, worker, 0, 0)]);
+    ledger.close().unwrap();
+    lab.check();
+}
