@@ -1,7 +1,7 @@
 //! What the ladder works with beside its own table: the time, the kinds, the switch and the books.
 
 use bevy_ecs::system::{Res, ResMut, SystemParam};
-use bevy_time::{Real, Time};
+use bevy_time::{Real, Time, TimeUpdateStrategy};
 use p2c2r_protocol::Micros;
 
 use crate::account::OffloadAccount;
@@ -14,6 +14,7 @@ use crate::window::Windows;
 #[derive(SystemParam)]
 pub(crate) struct Desk<'w> {
     pub time: Res<'w, Time<Real>>,
+    strategy: Option<Res<'w, TimeUpdateStrategy>>,
     kinds: Res<'w, KindTable>,
     pub switch: Res<'w, OffloadSwitch>,
     pub totals: ResMut<'w, OffloadTotals>,
@@ -25,6 +26,17 @@ impl Desk<'_> {
     /// The time of this update; the link stamps its messages with the same.
     pub fn now(&self) -> Micros {
         self.time.elapsed().into()
+    }
+
+    /// The time at this very moment, on the same clock: messages leave at the end of an update, and what the
+    /// game did until then must not count as time on the line. On manual time it is the update's time.
+    pub fn this_moment(&self) -> Micros {
+        match (self.strategy.as_deref(), self.time.last_update()) {
+            (None | Some(TimeUpdateStrategy::Automatic), Some(updated)) => {
+                (self.time.elapsed() + updated.elapsed()).into()
+            }
+            _ => self.now(),
+        }
     }
 
     /// A registered kind.

@@ -13,7 +13,7 @@ use p2c2r_protocol::{Micros, Nanos, TaskId};
 use p2c2r_tasks::{Blobs, TaskKind};
 
 use crate::inbox::{Inbox, Submission};
-use crate::kind::OnLate;
+use crate::kind::{OnLate, Spent};
 use crate::work::Work;
 
 /// A task of kind `K` that this entity waits for. Inserting it asks, in the same frame; removing it,
@@ -139,6 +139,10 @@ impl<K: TaskKind> Offloading<K> {
         if let Some(offloading) = world.get::<Self>(context.entity) {
             offloading.task.store(task.0, Ordering::Relaxed);
         }
+        // Asking again on an entity that is about to go with its last task keeps it.
+        if let Some(mut spent) = world.get_resource_mut::<Spent>() {
+            spent.0.retain(|entity| *entity != context.entity);
+        }
     }
 
     fn take_back(mut world: DeferredWorld<'_>, context: HookContext) {
@@ -165,8 +169,9 @@ impl<K: TaskKind> Component for Offloading<K> {
 /// The short form of asking.
 pub trait OffloadCommandsExt {
     /// Spawns an entity that waits for a task of kind `K`, with the kind's settings. The entity is despawned
-    /// at the end of the frame in which the task ends; despawn it earlier to take the task back. `blobs` are
-    /// those the spec refers to; they travel only when the coordinator does not have them yet.
+    /// at the end of the frame in which the task ends, unless a new [`Offloading`] was inserted on it by then;
+    /// despawn it earlier to take the task back. `blobs` are those the spec refers to; they travel only when
+    /// the coordinator does not have them yet.
     ///
     /// ```
     /// # use bevy_ecs::prelude::*;

@@ -26,8 +26,8 @@ use crate::totals::OffloadTotals;
 use crate::window::Windows;
 
 /// Lets a game offload tasks. Add kinds with
-/// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind); needs nothing but what `MinimalPlugins`
-/// has, and adds Bevy's time plugin if it is absent.
+/// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind). Needs nothing but what `MinimalPlugins`
+/// has, and adds Bevy's time plugin if it is absent: so add it after the engine's own plugin groups.
 #[derive(Default)]
 pub struct OffloadPlugin {
     /// How it is set up.

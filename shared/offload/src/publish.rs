@@ -47,9 +47,8 @@ pub(crate) fn publish(
     write(&diagnostics::IN_FLIGHT, Some(ladder.in_flight() as f64));
     let up = link.as_ref().filter(|link| *link.status() == LinkStatus::Connected);
     write(&diagnostics::LINK_UP, Some(f64::from(u8::from(up.is_some()))));
+    write(&diagnostics::WORKERS, ladder.workers().map(f64::from));
     // Without a connection nothing is known of its other end.
-    let statement = up.and(desk.account.statement);
-    write(&diagnostics::WORKERS, statement.map(|statement| f64::from(statement.workers)));
     let stats = up.map(|link| link.stats());
     write(&diagnostics::RTT_MS, stats.and_then(|stats| stats.rtt).map(|rtt| rtt.as_secs_f64() * 1e3));
     write(&diagnostics::LOSS_PERCENT, stats.map(|stats| f64::from(stats.loss) * 100.0));

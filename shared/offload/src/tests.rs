@@ -9,6 +9,7 @@ mod link;
 mod local;
 mod money;
 mod numbers;
+mod over_link;
 mod switching;
 
 use std::time::Duration;

@@ -231,6 +231,11 @@ impl Ladder {
         }
     }
 
+    /// Workers connected, by the coordinator's latest statement on this connection.
+    pub fn workers(&self) -> Option<u32> {
+        self.session.as_ref().filter(|session| session.prices.is_some()).map(|session| session.workers)
+    }
+
     /// Whether anything is with the coordinator.
     pub fn is_busy(&self) -> bool {
         self.sent > 0

@@ -126,7 +126,7 @@ impl Ladder {
 
     /// Sends one task; false if it is too big to travel.
     fn send(&mut self, desk: &mut Desk<'_>, id: TaskId, price: Nanos) -> bool {
-        let now = desk.now();
+        let now = desk.this_moment();
         let Some(task) = self.tasks.get_mut(&id) else { return false };
         let Some(session) = self.session.as_mut() else { return false };
         let Remote::Waiting { resends } = task.remote else { return false };

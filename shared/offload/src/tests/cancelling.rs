@@ -99,6 +99,30 @@ fn an_entity_spawned_for_a_task_lives_until_the_end_of_the_frame_of_its_outcome(
 }
 
 #[test]
+fn asking_again_on_a_spawned_entity_keeps_it() {
+    let mut game = Game::new();
+    game.during_update(|world| {
+        world.commands().offload::<Twice>(spec(1), Blobs::default()).observe(
+            |done: On<'_, '_, OffloadDone<Twice>>, mut commands: Commands<'_, '_>| {
+                if *done.outcome == 2 {
+                    let again = Offloading::<Twice>::new(spec(2), Blobs::default());
+                    commands.entity(done.entity).insert(again);
+                }
+            },
+        );
+        world.flush();
+    });
+    let task = game.submit().task;
+    game.say(done(task, 2));
+    game.frame();
+    let task = game.submit().task;
+    game.frame();
+    game.say(done(task, 4));
+    game.frame();
+    assert_eq!((game.totals().remote, game.totals().cancelled), (2, 0));
+}
+
+#[test]
 fn an_observer_may_ask_again_for_the_same_entity() {
     let mut game = Game::new();
     game.app.add_observer(|done: On<'_, '_, OffloadDone<Twice>>, mut commands: Commands<'_, '_>| {
