@@ -11,6 +11,7 @@ use p2c2r_link::{EventDrivenPlugin, ServerTransport, bind_server};
 use p2c2r_server::cli::{Cli, Command, ConfigCommand, LedgerArgs, LedgerCommand, ReportFormat};
 use p2c2r_server::ledger::{self, Ledger};
 use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, guard};
+use p2c2r_tasks::KindRegistry;
 use tracing::info;
 
 fn main() -> ExitCode {
@@ -91,7 +92,9 @@ fn check(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
 }
 
 fn report(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
-    let report = ledger::report(&args.db)?;
+    let mut report = ledger::report(&args.db)?;
+    let kinds = KindRegistry::builtin();
+    report.name_kinds(|kind| kinds.get(kind).map(|kind| kind.name().to_owned()));
     match args.format {
         ReportFormat::Text => say(&report.to_string()),
         ReportFormat::Json => say(&json(&report)?),

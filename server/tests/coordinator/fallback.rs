@@ -1,0 +1,115 @@
+//! What happens when no worker can do it, in the three ways an operator can choose.
+
+use std::time::Duration;
+
+use p2c2r_protocol::{ComputedBy, Nanos, Refusal, TaskFailure};
+use p2c2r_server::Fallback;
+
+use crate::stage::{BUDGET, Stage};
+use crate::toy;
+
+#[test]
+fn compute_does_it_here_at_full_price_and_pays_no_worker() {
+    let mut stage = Stage::new();
+    let gamer = stage.gamer("g");
+    let task = stage.ask(gamer, 3);
+    stage.step();
+    let receipt = stage.done(task).receipt.clone();
+    assert_eq!(receipt.computed_by, ComputedBy::Coordinator);
+    assert_eq!(receipt.price, stage.price(1_000));
+    let books = stage.books();
+    assert_eq!((books.totals.revenue, books.totals.fee), (receipt.price, receipt.price));
+}
+
+#[test]
+fn compute_takes_over_before_the_deadline_from_a_worker_that_hangs() {
+    let mut stage = Stage::new();
+    let gamer = stage.gamer("g");
+    let hung = stage.worker("hung", 1);
+    let task = stage.ask(gamer, 3);
+    let (_, assign) = stage.assignment();
+    stage.pass(BUDGET);
+    let receipt = &stage.done(task).receipt;
+    assert_eq!((&receipt.computed_by, receipt.attempts), (&ComputedBy::Coordinator, 2));
+    assert!(u128::from(receipt.sent_at.since(receipt.received_at)) < BUDGET.as_micros());
+    assert_eq!(stage.take_revoked(), [(hung, assign.task)]);
+}
+
+#[test]
+fn a_kernel_that_fails_everywhere_is_said_so_and_not_charged() {
+    let mut stage = Stage::new();
+    let gamer = stage.gamer("g");
+    let task = stage.ask(gamer, toy::FAILS);
+    stage.step();
+    assert_eq!(stage.failure(task), TaskFailure::KernelFailed);
+    assert_eq!(stage.gamer_statement(gamer).charged, Nanos::ZERO);
+}
+
+#[test]
+fn queue_waits_for_a_worker_to_return() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let gamer = stage.gamer("g");
+    let worker = stage.worker("w", 1);
+    let mut submit = stage.submit_of(&toy::spec(4));
+    submit.budget_us = Some(60_000_000);
+    let running = stage.submit(gamer, submit);
+    stage.take_assigned();
+    stage.leave(worker);
+    let mut submit = stage.submit_of(&toy::spec(5));
+    submit.budget_us = Some(60_000_000);
+    let queued = stage.submit(gamer, submit);
+    stage.pass(Duration::from_secs(5));
+    assert!(stage.heard(running).is_empty() && stage.heard(queued).is_empty());
+    let back = stage.worker("w", 1);
+    for (to, assign) in stage.take_assigned() {
+        assert_eq!(to, back);
+        stage.answer_rightly(back, &assign);
+    }
+    for task in [running, queued] {
+        assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Worker("w".into()));
+    }
+    assert_eq!(stage.books().totals.revenue.0, 2 * stage.price(1_000).0);
+}
+
+#[test]
+fn queue_gives_up_at_the_deadline_and_charges_nothing() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let gamer = stage.gamer("g");
+    let task = stage.ask(gamer, 4);
+    stage.pass(BUDGET + Duration::from_millis(5));
+    assert_eq!(stage.failure(task), TaskFailure::Late);
+    let told = stage.gamer_statement(gamer);
+    assert_eq!((told.charged, told.held, told.available), (Nanos::ZERO, Nanos::ZERO, Nanos::DOLLAR));
+}
+
+#[test]
+fn refuse_says_so_at_once_and_when_the_last_worker_goes() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Refuse);
+    let gamer = stage.gamer("g");
+    let early = stage.ask(gamer, 4);
+    assert_eq!(stage.refusal(early), &Refusal::NoWorker);
+    let patient = stage.ask_patiently(gamer, 4);
+    assert_eq!(stage.refusal(patient), &Refusal::NoWorker);
+    let worker = stage.worker("w", 1);
+    let task = stage.ask(gamer, 4);
+    stage.leave(worker);
+    assert_eq!(stage.failure(task), TaskFailure::NoWorker);
+    assert_eq!(stage.books().totals.revenue, Nanos::ZERO);
+}
+
+#[test]
+fn patient_tasks_wait_for_a_worker_whatever_the_fallback_and_outlive_their_gamers_connection() {
+    let mut stage = Stage::new();
+    let gamer = stage.gamer("g");
+    let task = stage.ask_patiently(gamer, 6);
+    stage.pass(Duration::from_secs(2));
+    assert!(stage.heard(task).is_empty());
+    stage.leave(gamer);
+    assert_eq!(stage.in_flight(), 1);
+    let worker = stage.worker("w", 1);
+    let (_, assign) = stage.assignment();
+    stage.answer_rightly(worker, &assign);
+    assert!(stage.heard(task).is_empty(), "nobody is there to hear");
+    stage.gamer("g");
+    assert_eq!(stage.done(task).outcome, toy::answer(6));
+}

@@ -1,0 +1,107 @@
+//! Closing, dying and starting again.
+
+use std::time::Duration;
+
+use bevy_app::AppExit;
+use p2c2r_protocol::{ComputedBy, Nanos, Refusal, TaskFailure};
+use p2c2r_server::Fallback;
+
+use crate::stage::Stage;
+use crate::toy;
+
+#[test]
+fn a_drain_finishes_what_is_in_flight_and_admits_nothing_more() {
+    let mut stage = Stage::new();
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    let running = stage.ask(gamer, 1);
+    let (_, assign) = stage.assignment();
+    stage.shut_down();
+    stage.step();
+    assert_eq!(stage.closing(), 2, "gamer and worker hear of it");
+    let late = stage.ask(gamer, 2);
+    assert_eq!(stage.refusal(late), &Refusal::Closing);
+    assert_eq!(stage.exit(), None);
+    stage.answer_rightly(worker, &assign);
+    stage.done(running);
+    stage.pass(Duration::from_millis(20));
+    assert_eq!(stage.exit(), Some(AppExit::Success));
+    assert_eq!(stage.books().totals.revenue, stage.price(1_000));
+}
+
+#[test]
+fn what_a_drain_cannot_finish_is_given_up_uncharged() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let gamer = stage.gamer("g");
+    let mut submit = stage.submit_of(&toy::spec(1));
+    submit.budget_us = Some(60_000_000);
+    let stuck = stage.submit(gamer, submit);
+    stage.shut_down();
+    stage.pass(Duration::from_secs(9));
+    assert_eq!(stage.exit(), None);
+    stage.pass(Duration::from_millis(1_100));
+    assert_eq!(stage.failure(stuck), TaskFailure::Closing);
+    assert_eq!(stage.exit(), Some(AppExit::Success));
+    assert_eq!(stage.books().totals.revenue, Nanos::ZERO);
+}
+
+#[test]
+fn a_second_request_stops_at_once() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let gamer = stage.gamer("g");
+    let stuck = stage.ask(gamer, 1);
+    stage.shut_down();
+    stage.shut_down();
+    stage.step();
+    stage.step();
+    assert_eq!(stage.failure(stuck), TaskFailure::Closing);
+    assert_eq!(stage.exit(), Some(AppExit::Success));
+}
+
+#[test]
+fn patient_tasks_and_outcomes_survive_a_restart() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    stage.ask(gamer, 1);
+    let (_, assign) = stage.assignment();
+    stage.answer_rightly(worker, &assign);
+    stage.leave(worker);
+    let patient = stage.ask_patiently(gamer, 2);
+    let timely = stage.ask(gamer, 3);
+    stage.books();
+    stage.stop();
+    stage.start();
+    assert_eq!(stage.in_flight(), 1);
+    let gamer = stage.gamer("g");
+    let again = stage.ask(gamer, 1);
+    assert_eq!(stage.done(again).receipt.computed_by, ComputedBy::Cache(Some("w".into())));
+    let worker = stage.worker("w", 1);
+    let (_, assign) = stage.assignment();
+    stage.answer_rightly(worker, &assign);
+    assert_eq!(stage.done(patient).outcome, toy::answer(2));
+    assert!(stage.heard(timely).is_empty());
+    let charged = 2 * stage.price(1_000).0 + 5;
+    assert_eq!(stage.gamer_statement(gamer).charged.0, charged);
+    let told = stage.gamer_statement(gamer);
+    assert_eq!((told.held, told.available), (Nanos::ZERO, Nanos(Nanos::DOLLAR.0 - charged)));
+    assert_eq!(stage.books().totals.revenue.0, charged);
+}
+
+#[test]
+fn a_task_id_from_before_a_restart_is_not_charged_again() {
+    let mut stage = Stage::with(|config| config.cache_entries_max = 0);
+    let gamer = stage.gamer("g");
+    let submit = stage.submit_of(&toy::spec(1));
+    let task = stage.submit(gamer, submit.clone());
+    stage.step();
+    stage.done(task);
+    stage.books();
+    stage.stop();
+    stage.start();
+    let gamer = stage.gamer("g");
+    stage.submit(gamer, submit);
+    stage.step();
+    assert_eq!(stage.books().totals.revenue, stage.price(1_000));
+    let told = stage.gamer_statement(gamer);
+    assert_eq!(told.charged, stage.price(1_000));
+    assert_eq!(told.available, Nanos::DOLLAR - stage.price(1_000), "the mirror follows the ledger");
+}

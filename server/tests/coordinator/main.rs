@@ -1,0 +1,10 @@
+//! The coordinator by itself: peers are messages that a test writes and reads, time is manual, the own kernel
+//! runs inline. What goes over a network, and the real programs, are tested in `p2c2r_tests`.
+
+mod admission;
+mod attempts;
+mod fallback;
+mod lifetime;
+mod money;
+mod stage;
+mod toy;

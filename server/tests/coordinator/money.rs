@@ -1,0 +1,71 @@
+//! The mirror of the accounts never shows what the ledger has not recorded, and never loses a nano.
+
+use p2c2r_protocol::Nanos;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use crate::stage::{Heard, Stage};
+use crate::toy;
+
+/// A seeded mix of honest, wrong, late and repeated answers, leaving workers and cancelled tasks. Afterwards
+/// every task has ended once, what the gamer was told adds up, and the books agree with the receipts.
+#[test]
+fn whatever_happens_every_task_ends_once_and_the_books_agree() {
+    for seed in 0..6 {
+        play(seed);
+    }
+}
+
+fn play(seed: u64) {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut stage = Stage::with(|config| config.seed = seed);
+    let gamer = stage.gamer("g");
+    let mut workers: Vec<_> = (0..3).map(|n| stage.worker(&format!("w{n}"), 2)).collect();
+    let mut joined = workers.len();
+    let (mut tasks, mut open) = (Vec::new(), Vec::new());
+    for round in 0..300 {
+        let task = stage.ask(gamer, 1_000 + round % 200);
+        tasks.push(task);
+        open.extend(stage.take_assigned());
+        for _ in 0..rng.random_range(0..3) {
+            if open.is_empty() {
+                break;
+            }
+            let (worker, assign) = open.swap_remove(rng.random_range(0..open.len()));
+            match rng.random_range(0..20) {
+                0 => stage.answer(worker, &assign, Ok(toy::answer(2))),
+                1 => {
+                    stage.answer_rightly(worker, &assign);
+                    stage.answer_rightly(worker, &assign);
+                }
+                2 => open.push((worker, assign)),
+                _ => stage.answer_rightly(worker, &assign),
+            }
+        }
+        if rng.random_range(0..40) == 0 {
+            let gone = workers.swap_remove(rng.random_range(0..workers.len()));
+            stage.leave(gone);
+            workers.push(stage.worker(&format!("w{joined}"), 2));
+            joined += 1;
+        }
+        if rng.random_range(0..30) == 0 {
+            let task = tasks[rng.random_range(0..tasks.len())];
+            stage.game_says(gamer, p2c2r_protocol::GameToServer::Cancel { task });
+        }
+    }
+    stage.pass(std::time::Duration::from_millis(700));
+    let mut charged = Nanos::ZERO;
+    for task in &tasks {
+        match stage.heard(*task) {
+            [Heard::Done(done)] => charged += done.receipt.price,
+            [Heard::Failed(_) | Heard::Refused(_)] => {}
+            other => panic!("seed {seed}: {task} ended {other:?}"),
+        }
+    }
+    assert_eq!(stage.in_flight(), 0, "seed {seed}");
+    let told = stage.gamer_statement(gamer);
+    assert_eq!((told.charged, told.held), (charged, Nanos::ZERO), "seed {seed}");
+    assert_eq!(told.available, Nanos::DOLLAR - charged, "seed {seed}");
+    assert_eq!(stage.books().totals.revenue, charged, "seed {seed}");
+    assert!(charged > Nanos::ZERO);
+}
