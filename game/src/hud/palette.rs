@@ -17,6 +17,6 @@ pub(super) const BRIGHT: Srgba = Srgba::rgb(0.93, 0.95, 0.98);
 /// Labels and units.
 pub(super) const DIM: Srgba = Srgba::rgb(0.60, 0.66, 0.74);
 /// Behind text.
-pub(super) const PANEL: Srgba = Srgba::new(0.020, 0.030, 0.050, 0.72);
+pub(super) const PANEL: Srgba = Srgba::new(0.015, 0.022, 0.040, 0.80);
 /// Around panels.
 pub(super) const EDGE: Srgba = Srgba::new(0.35, 0.55, 0.80, 0.35);

@@ -11,7 +11,7 @@ use super::{ViewSystems, between, facing, place};
 use crate::play::{Battlefield, TickShare};
 
 /// A hull is drawn this much larger than the circle that the rules know.
-const HULL_SCALE: f32 = 1.35;
+const HULL_SCALE: f32 = 1.55;
 /// Radians of roll per radian of turn in a tick, and how far it goes.
 const ROLL_PER_TURN: f32 = 9.0;
 const ROLL_MAX: f32 = 0.65;

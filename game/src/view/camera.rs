@@ -11,9 +11,9 @@ use crate::play::{Battlefield, Happened, TickShare};
 use crate::preflight::Quality;
 
 /// Metres above the plane.
-const HEIGHT: f32 = 27.0;
+const HEIGHT: f32 = 24.0;
 /// Metres behind what is looked at.
-const BEHIND: f32 = 15.0;
+const BEHIND: f32 = 13.5;
 /// The eye covers this share of its way per second, as `1 - exp(-rate)`.
 const FOLLOW_RATE: f32 = 3.5;
 /// Metres it may be shaken aside.
@@ -58,7 +58,6 @@ fn spawn_camera(mut commands: Commands, target: Res<ViewTarget>, quality: Res<Dr
         Camera { clear_color: ClearColorConfig::Custom(Color::srgb(0.008, 0.010, 0.022)), ..default() },
         Projection::Perspective(PerspectiveProjection { fov: 0.82, near: 1.0, far: 400.0, ..default() }),
         Transform::from_xyz(0.0, HEIGHT, BEHIND).looking_at(Vec3::ZERO, Vec3::Y),
-        AmbientLight { color: Color::srgb(0.45, 0.55, 0.85), brightness: 260.0, ..default() },
     ));
     match quality.0 {
         Quality::Low => camera.insert((Msaa::Off, Tonemapping::None)),
@@ -72,14 +71,6 @@ fn spawn_camera(mut commands: Commands, target: Res<ViewTarget>, quality: Res<Dr
     if let Some(image) = &target.0 {
         camera.insert(RenderTarget::Image(image.clone().into()));
     }
-    commands.spawn((
-        DirectionalLight { illuminance: 7_000.0, color: Color::srgb(1.0, 0.93, 0.82), ..default() },
-        Transform::from_xyz(-6.0, 9.0, -3.0).looking_at(Vec3::ZERO, Vec3::Y),
-    ));
-    commands.spawn((
-        DirectionalLight { illuminance: 2_600.0, color: Color::srgb(0.35, 0.62, 1.0), ..default() },
-        Transform::from_xyz(7.0, 3.0, 5.0).looking_at(Vec3::ZERO, Vec3::Y),
-    ));
 }
 
 /// How much is drawn.

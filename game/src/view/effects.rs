@@ -6,19 +6,17 @@ use p2c2r_arena::{ArenaEvent, Shooter};
 use super::camera::{DrawQuality, Eye};
 use super::glow::{Lights, Shape, bright};
 use super::shapes::Dice;
+use super::solid::Flashes;
 use super::{ViewSystems, place};
 use crate::play::{Battlefield, Happened};
 use crate::preflight::Quality;
 
 /// Particles alive at most; new ones are left out above it.
 const PARTICLES_MAX: usize = 900;
-/// Lights that explosions share.
-const FLASHES: usize = 3;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Particles>()
-        .add_systems(Startup, spawn_flashes)
-        .add_systems(Update, (burst, trail_exhaust, age_particles, fade_flashes).chain().in_set(ViewSystems::Live))
+        .add_systems(Update, (burst, trail_exhaust, age_particles).chain().in_set(ViewSystems::Live))
         .add_systems(Update, shine_particles.in_set(ViewSystems::Shine));
 }
 
@@ -113,28 +111,11 @@ impl Particles {
     }
 }
 
-/// A light that an explosion borrows.
-#[derive(Component)]
-struct Flash {
-    strength: f32,
-}
-
-fn spawn_flashes(mut commands: Commands, quality: Res<DrawQuality>) {
-    if quality.0 == Quality::High {
-        for _ in 0..FLASHES {
-            commands.spawn((
-                Flash { strength: 0.0 },
-                PointLight { color: Color::srgb(1.0, 0.72, 0.42), intensity: 0.0, range: 26.0, ..default() },
-            ));
-        }
-    }
-}
-
 fn burst(
     mut happened: MessageReader<Happened>,
     quality: Res<DrawQuality>,
     mut particles: ResMut<Particles>,
-    mut flashes: Query<(&mut Flash, &mut Transform)>,
+    mut flashes: ResMut<Flashes>,
 ) {
     let many = if quality.0 == Quality::High { 2 } else { 1 };
     let fire = bright(1.0, 0.42, 0.10, 1.6);
@@ -142,12 +123,7 @@ fn burst(
         match *event {
             ArenaEvent::Explosion { at, size } => {
                 particles.explode(place(at, 0.2), size.max(0.6), fire, 14 * many);
-                if let Some((mut flash, mut transform)) =
-                    flashes.iter_mut().min_by(|a, b| a.0.strength.total_cmp(&b.0.strength))
-                {
-                    flash.strength = 1.0;
-                    transform.translation = place(at, 2.5);
-                }
+                flashes.ignite(place(at, 2.2));
             }
             ArenaEvent::ShipLost { at, .. } => {
                 particles.explode(place(at, 0.3), 2.6, bright(0.35, 0.75, 1.0, 1.8), 40 * many);
@@ -220,15 +196,6 @@ fn age_particles(time: Res<Time>, mut particles: ResMut<Particles>) {
         particle.velocity *= drag;
     }
     particles.alive.retain(|particle| particle.age < particle.life);
-}
-
-fn fade_flashes(time: Res<Time>, mut flashes: Query<(&mut Flash, &mut PointLight)>) {
-    for (mut flash, mut light) in &mut flashes {
-        if flash.strength > 0.0 || light.intensity > 0.0 {
-            flash.strength = (flash.strength - time.delta_secs() * 2.6).max(0.0);
-            light.intensity = flash.strength * flash.strength * 3_000_000.0;
-        }
-    }
 }
 
 fn shine_particles(particles: Res<Particles>, eye: Res<Eye>, mut lights: ResMut<Lights>) {

@@ -4,6 +4,7 @@ use bevy::prelude::*;
 use p2c2r_arena::EnemyRole;
 
 use super::shapes::{self, Part};
+use super::solid::Solid;
 
 /// Different rocks there are.
 pub(super) const ROCK_SHAPES: usize = 6;
@@ -17,7 +18,7 @@ pub(super) fn plugin(app: &mut App) {
 pub(super) struct Hull {
     pub(super) body: Handle<Mesh>,
     pub(super) lamps: Handle<Mesh>,
-    pub(super) lamp_material: Handle<StandardMaterial>,
+    pub(super) lamp_material: Handle<Solid>,
 }
 
 /// Everything that is lit.
@@ -27,8 +28,8 @@ pub(super) struct Hulls {
     pub(super) rammer: Hull,
     pub(super) gunner: Hull,
     pub(super) rocks: [Handle<Mesh>; ROCK_SHAPES],
-    pub(super) metal: Handle<StandardMaterial>,
-    pub(super) stone: Handle<StandardMaterial>,
+    pub(super) metal: Handle<Solid>,
+    pub(super) stone: Handle<Solid>,
 }
 
 impl Hulls {
@@ -44,23 +45,11 @@ impl Hulls {
 fn make_hulls(
     mut commands: Commands,
     mut meshes: ResMut<Assets<Mesh>>,
-    mut materials: ResMut<Assets<StandardMaterial>>,
+    mut materials: ResMut<Assets<Solid>>,
 ) {
-    let metal = materials.add(StandardMaterial {
-        perceptual_roughness: 0.42,
-        metallic: 0.25,
-        reflectance: 0.6,
-        ..default()
-    });
-    let stone =
-        materials.add(StandardMaterial { perceptual_roughness: 0.95, reflectance: 0.25, ..default() });
-    let mut lamp = |red: f32, green: f32, blue: f32| {
-        materials.add(StandardMaterial {
-            base_color: Color::linear_rgb(red, green, blue),
-            unlit: true,
-            ..default()
-        })
-    };
+    let metal = materials.add(Solid::matter(0.7));
+    let stone = materials.add(Solid::matter(0.0));
+    let mut lamp = |red, green, blue| materials.add(Solid::lamp(red, green, blue));
     let mut hull = |body: &[Part], lamps: &[Part], lamp_material| Hull {
         body: meshes.add(shapes::hull(body)),
         lamps: meshes.add(shapes::hull(lamps)),

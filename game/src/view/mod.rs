@@ -11,6 +11,7 @@ mod hulls;
 mod paths;
 mod picture;
 mod shapes;
+mod solid;
 
 use bevy::prelude::*;
 
@@ -38,6 +39,7 @@ pub(super) fn plugin(app: &mut App) {
     app.add_plugins((
         camera::plugin,
         glow::plugin,
+        solid::plugin,
         backdrop::plugin,
         hulls::plugin,
         actors::plugin,
