@@ -144,7 +144,9 @@ impl Queue {
 
     /// For the writer: waits until something arrives or `due` is over, then gathers for `gather` unless a
     /// request comes, and takes everything. At most `gather` late, never early.
-    pub fn take(&self, due: Option<Duration>, gather: Duration) -> Batch {
+    ///
+    /// `batch` comes in empty and its memory serves the next group, so that the app thread seldom allocates.
+    pub fn take(&self, batch: &mut Batch, due: Option<Duration>, gather: Duration) {
         let mut inbox = lock(&self.inbox);
         inbox.idle = true;
         let nothing = |inbox: &mut Inbox| {
@@ -165,7 +167,7 @@ impl Queue {
                 .0;
         }
         inbox.payload_bytes = 0;
-        std::mem::take(&mut inbox.batch)
+        std::mem::swap(&mut inbox.batch, batch);
     }
 
     /// For the writer: a patient task found at open, or one that is open no more.

@@ -1,5 +1,5 @@
 //! The part of `check` that reads every task's story: one hold or none, one resolution, and pay only for the
-//! attempt that was accepted.
+//! attempt that was accepted. Sums saturate: in a tampered file they may be anything.
 
 use std::collections::HashMap;
 
@@ -197,7 +197,7 @@ fn transfers_of(task: &Task, payee: Option<i64>) -> Vec<(Transfer, i64)> {
     }
     if let Some(group) = task.closed {
         let from = if was_held { held } else { gamer };
-        let rest = if was_held { task.price - task.pay - task.fee } else { 0 };
+        let rest = if was_held { task.price.saturating_sub(task.pay).saturating_sub(task.fee) } else { 0 };
         let parts = [
             (payee.map_or(0, |worker| worker + 1), task.pay, reason::PAY, task.attempt.unwrap_or(0)),
             (kind::FEE_ACCOUNT, task.fee, reason::FEE, 0),
@@ -225,7 +225,7 @@ fn count(task: &Task, tries: &[Attempt], tally: &mut Tally, report: &mut CheckRe
     match task.state {
         state::SETTLED => {
             gamer.accepted += 1;
-            gamer.turnover += task.pay + task.fee;
+            gamer.turnover = gamer.turnover.saturating_add(task.pay).saturating_add(task.fee);
         }
         state::VOID => gamer.rejected += 1,
         _ => {}
@@ -239,7 +239,8 @@ fn count(task: &Task, tries: &[Attempt], tally: &mut Tally, report: &mut CheckRe
             _ => {}
         }
         if task.attempt.is_some_and(|number| made.id & 255 == i64::from(number)) {
-            tally.at(worker).turnover += task.pay;
+            let counted = tally.at(worker);
+            counted.turnover = counted.turnover.saturating_add(task.pay);
         }
     }
 }

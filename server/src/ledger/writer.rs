@@ -24,6 +24,9 @@ use super::statements::Statements;
 /// Longest time the writer sleeps with something due: bounds what a jump of the wall clock can delay.
 const DUE_CHECK_MAX: Duration = Duration::from_mins(1);
 
+/// Entries for which memory is kept between groups; 50 ms of 400,000 tasks a second.
+const SPARE_ENTRIES_MAX: usize = 65_536;
+
 /// The books in memory and where the chain stands.
 pub(super) struct Books {
     pub book: Book,
@@ -280,7 +283,8 @@ fn serve(
     let mut sql = Statements::prepare(&file.connection)?;
     let gather = books.options.group_commit.min(GROUP_COMMIT_MAX);
     loop {
-        *batch = queue.take(books.next_due(), gather);
+        batch.entries.shrink_to(SPARE_ENTRIES_MAX);
+        queue.take(batch, books.next_due(), gather);
         books.write_group(&mut sql, batch, answers)?;
         books.publish(queue);
         notify();
