@@ -24,7 +24,7 @@ use crate::drain::Drain;
 use crate::guard::guarded;
 use crate::ledger::{AccountId, Admission, Entry, PatientPayload, Settlement, Source};
 use crate::matcher::rtt;
-use crate::sessions::Finished;
+use crate::sessions::{Account, Finished};
 use crate::table::NewTask;
 
 /// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
@@ -208,7 +208,7 @@ impl Desk<'_> {
         if price > cap {
             return Err(Refusal::PriceAboveCap { price });
         }
-        let available = self.gamers.account(account).map_or(Nanos::ZERO, |mirror| mirror.available());
+        let available = self.gamers.account(account).map_or(Nanos::ZERO, Account::available);
         if price > available {
             return Err(Refusal::BalanceTooLow { available });
         }
@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(by(u64::MAX, Some(0)), 15_000, "from the future: as if it took no time");
         assert_eq!(by(0, Some(0)), 10_000, "from long ago: no time is left");
         assert_eq!(by(0, None), 15_000);
-        let far = deliver_by(Micros(10_000), Micros(0), 5_000, None, Duration::from_micros(2_000));
+        let far = deliver_by(Micros(10_000), Micros(0), 5_000, None, Duration::from_millis(2));
         assert_eq!(far.0, 13_000, "a millisecond on either way is not ours to spend");
     }
 

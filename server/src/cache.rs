@@ -13,7 +13,7 @@ use p2c2r_protocol::{Digest, Micros};
 use crate::ledger::AccountId;
 
 /// How long an outcome may be reused.
-pub const KEPT: Duration = Duration::from_secs(24 * 3_600);
+pub const KEPT: Duration = Duration::from_hours(24);
 
 /// One kept outcome.
 #[derive(Clone, Debug)]

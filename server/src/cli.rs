@@ -67,9 +67,9 @@ pub enum ReportFormat {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Say whether the settings are valid; exit status 2 if not.
-    Check(SettingsArgs),
+    Check(Box<SettingsArgs>),
     /// Print the settings as a configuration file.
-    Show(SettingsArgs),
+    Show(Box<SettingsArgs>),
 }
 
 /// Settings: a flag wins over its environment variable, that over the file, that over the default.

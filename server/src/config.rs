@@ -122,7 +122,7 @@ impl Default for ServerConfig {
             cache_entries_max: 16_384,
             cache_bytes_max: 64 * 1024 * 1024,
             opening_credit: Nanos::DOLLAR,
-            fraud_window: Duration::from_secs(3_600),
+            fraud_window: Duration::from_hours(1),
             group_commit: Duration::from_millis(20),
             prices: default_prices(&kinds),
             peers_max: PEERS_MAX,

@@ -12,6 +12,7 @@ use tracing::{debug, error, info};
 use crate::desk::Desk;
 use crate::drain::{CLOSING, Drain};
 use crate::ledger::{Account, LedgerError, Verdict};
+use crate::sessions::Account as Mirror;
 use crate::table::Task;
 
 /// Welcomes those who joined. Opening an account waits for the disk, once per connection.
@@ -92,7 +93,7 @@ impl Desk<'_> {
         let prices = self.settings.0.prices.clone();
         let welcome = GamerWelcome { name: name.to_owned(), prices, statement };
         self.tell_game(peer, ServerToGame::Welcome(welcome));
-        let waiting = self.gamers.account_mut(account.id).map(|mirror| mirror.take_undelivered());
+        let waiting = self.gamers.account_mut(account.id).map(Mirror::take_undelivered);
         for (id, finished) in waiting.unwrap_or_default() {
             self.send_done(peer, id, &finished);
         }

@@ -198,7 +198,7 @@ impl Workers {
         let worker = self.workers.get_mut(&peer)?;
         let result = change(worker);
         let has_room = worker.has_room();
-        if has_room != !worker.places.is_empty() {
+        if has_room == worker.places.is_empty() {
             if has_room {
                 self.give_places(peer);
             } else {

@@ -75,15 +75,14 @@ impl ServiceTimes {
     /// unit, which is what a unit means on the reference core.
     pub fn predict(&self, kind: KindId, units: WorkUnits) -> Service {
         let known = self.kinds.iter().find(|(id, _)| *id == kind).map(|(_, sizes)| sizes[size(units)]);
-        match known.filter(|estimate| estimate.known) {
-            Some(estimate) => Service {
+        if let Some(estimate) = known.filter(|estimate| estimate.known) {
+            Service {
                 mean: Duration::from_secs_f32(estimate.mean_us.max(0.0) / 1e6),
                 deviation: Duration::from_secs_f32(estimate.deviation_us.max(0.0) / 1e6),
-            },
-            None => {
-                let mean = Duration::from_micros(units.0);
-                Service { mean, deviation: mean / 2 }
             }
+        } else {
+            let mean = Duration::from_micros(units.0);
+            Service { mean, deviation: mean / 2 }
         }
     }
 

@@ -177,7 +177,7 @@ fn missing_blobs_are_sent_once_and_asking_again_ends_the_attempt() {
     submit.blobs = vec![blob.clone()];
     let first = stage.submit(gamer, submit);
     let (_, assign) = stage.assignment();
-    assert_eq!(assign.blobs, [blob.clone()], "the worker is new: it needs the blob");
+    assert_eq!(assign.blobs, std::slice::from_ref(&blob), "the worker is new: it needs the blob");
     stage.answer_rightly(worker, &assign);
     stage.done(first);
     spec.number = 32;
