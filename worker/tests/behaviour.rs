@@ -7,8 +7,8 @@ use bevy_app::{App, AppExit};
 use bevy_ecs::message::Messages;
 use bevy_time::{TimePlugin, TimeUpdateStrategy};
 use p2c2r_link::{
-    ClientTransport, FromPeer, MemoryHub, PeerJoined, PeerLeft, ServerLinkConfig, ServerLinkPlugin,
-    ServerTransport, ToPeer,
+    ClientLink, ClientTransport, FromPeer, LinkStatus, MemoryHub, PeerJoined, PeerLeft, ServerLinkConfig,
+    ServerLinkPlugin, ServerTransport, ToPeer,
 };
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, KindId, Nanos, PeerId, PriceList, Role, ServerToWorker,
@@ -361,6 +361,21 @@ fn announces_itself_again_after_a_lost_connection() {
     pair.heard.clear();
     pair.assign(1, &script(DOUBLE, 2));
     assert_eq!(outcome(&pair.answers(1)[0]), Ok(vec![4]));
+}
+
+#[test]
+fn a_coordinator_of_another_version_refuses_it_and_names_both() {
+    let mut pair = Pair::new(|config| config.kinds = KindRegistry::builtin());
+    let mut reason = String::new();
+    pair.until("the worker is refused", |pair| {
+        if let LinkStatus::Refused { reason: said } = pair.worker.world().resource::<ClientLink>().status() {
+            reason.clone_from(said);
+        }
+        !reason.is_empty()
+    });
+    assert!(reason.contains(&kinds().identity().text), "{reason}");
+    assert!(reason.contains(&KindRegistry::builtin().identity().text), "{reason}");
+    assert_eq!(pair.heard, vec![]);
 }
 
 #[test]
