@@ -94,7 +94,7 @@ fn a_game_without_a_coordinator_plays_locally() {
 fn mistakes_at_start_are_one_clear_sentence() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let db = folder.path().join("results.db");
-    let mut refused = |arguments: &[&str], expected: &str| {
+    let refused = |arguments: &[&str], expected: &str| {
         let mut command = command("p2c2r-server");
         command.args(arguments);
         let mut program = Program::start("coordinator", command);

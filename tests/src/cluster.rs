@@ -92,6 +92,16 @@ pub enum Ending {
     Failed(FailReason),
 }
 
+impl Ending {
+    /// Who computed the outcome, if there is one.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Done { place, .. } => Some(place),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
 /// Endings of a test game's tasks, in the order in which they ended.
 #[derive(Resource, Default)]
 struct Endings(Vec<(usize, Ending)>);

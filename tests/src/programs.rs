@@ -71,12 +71,8 @@ impl Program {
                         return line;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    panic!("{} did not say `{text}`:\n{}", self.name, self.seen())
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    panic!("{} ended without saying `{text}`:\n{}", self.name, self.seen())
-                }
+                Err(RecvTimeoutError::Timeout) => self.fail(&format!("did not say `{text}`")),
+                Err(RecvTimeoutError::Disconnected) => self.fail(&format!("ended without saying `{text}`")),
             }
         }
     }
@@ -85,6 +81,12 @@ impl Program {
     pub fn seen(&mut self) -> String {
         self.seen.extend(self.lines.try_iter());
         self.seen.join("\n")
+    }
+
+    #[track_caller]
+    fn fail(&mut self, fault: &str) -> ! {
+        let seen = self.seen();
+        panic!("{} {fault}:\n{seen}", self.name)
     }
 
     /// Sends it a signal by name, such as `TERM` or `KILL`.
@@ -106,7 +108,9 @@ impl Program {
                 }
                 return status;
             }
-            assert!(Instant::now() < give_up, "{} did not end:\n{}", self.name, self.seen());
+            if Instant::now() >= give_up {
+                self.fail("did not end");
+            }
             if let Ok(line) = self.lines.recv_timeout(Duration::from_millis(20)) {
                 self.seen.push(line);
             }
@@ -117,7 +121,9 @@ impl Program {
     #[track_caller]
     pub fn ended_well(&mut self) -> String {
         let status = self.ended();
-        assert!(status.success(), "{} ended with {status}:\n{}", self.name, self.seen());
+        if !status.success() {
+            self.fail(&format!("ended with {status}"));
+        }
         self.seen()
     }
 
