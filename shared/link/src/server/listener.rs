@@ -50,6 +50,8 @@ pub(super) struct News {
     pub(super) joined: Vec<PeerJoined>,
     pub(super) left: Vec<PeerLeft>,
     pub(super) with_mail: Vec<PeerId>,
+    /// Peers that closed their connection; they leave once their last words have been read.
+    pub(super) parting: Vec<PeerId>,
 }
 
 impl Listener {
@@ -171,9 +173,7 @@ impl Listener {
                 }
             }
             Some(ServerResult::ClientDisconnected { .. }) => {
-                if let Some(peer) = peer {
-                    self.leave(peer, "it closed the connection", renet, peers);
-                }
+                self.news.parting.extend(peer);
             }
         }
     }
@@ -333,7 +333,7 @@ impl Listener {
     }
 
     /// Forgets a peer whose connection is over.
-    fn leave(&mut self, peer: PeerId, reason: &str, renet: &mut RenetServer, peers: &mut Peers) {
+    pub(super) fn leave(&mut self, peer: PeerId, reason: &str, renet: &mut RenetServer, peers: &mut Peers) {
         let Some(entry) = peers.entries.remove(&peer) else { return };
         renet.remove_connection(entry.client);
         peers.by_client.remove(&entry.client);

@@ -100,6 +100,9 @@ fn receive(
             listener.offend(peer, &offence, now, renet, peers);
         }
     }
+    for peer in std::mem::take(&mut listener.news.parting) {
+        listener.leave(peer, "it closed the connection", renet, peers);
+    }
     // Death comes after reading: what has arrived while this program was away proves that its sender lives.
     while let Some(peer) = listener.next_due(now, peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };

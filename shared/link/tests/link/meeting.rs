@@ -172,7 +172,7 @@ fn tries_come_ever_less_often() {
 
 #[test]
 fn a_busy_link_dies_within_350_ms_and_an_idle_one_within_5_s() {
-    for (busy, least, most) in [(true, 300, 400), (false, 4_000, 5_100)] {
+    for (busy, least, most) in [(true, 240, 360), (false, 3_900, 5_010)] {
         let mut world = World::connected(Settings::default());
         let worker = world.peer(Role::Worker);
         world.server.world_mut().resource_mut::<p2c2r_link::Peers>().mark_busy(worker, busy);
