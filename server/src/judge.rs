@@ -109,7 +109,7 @@ impl Desk<'_> {
             }
         };
         let (kind, units) = (task.kind, task.units);
-        let Phase::Leased { account, since, .. } = task.phase() else { return };
+        let Phase::Leased { account, since, rounds, .. } = task.phase() else { return };
         let outcome = match answer.result {
             Ok(outcome) => outcome,
             Err(failure) => {
@@ -125,7 +125,8 @@ impl Desk<'_> {
         let (job, blobs) = (task.job.clone(), task.blobs.clone());
         let rtt = rtt(&self.peers, worker);
         self.workers.change(worker, |worker| {
-            worker.measured(kind, units, Micros(received_at.0.saturating_sub(since.0)).into(), rtt);
+            let turnaround = Micros(received_at.0.saturating_sub(since.0)).into();
+            worker.measured(kind, units, turnaround, rtt, rounds);
             worker.tasks.remove(&no);
             worker.active_at = received_at;
         });

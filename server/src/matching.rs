@@ -68,7 +68,10 @@ fn decide(desk: &Desk<'_>, matcher: &mut Matcher, no: TaskNo) -> Move {
     let nobody = !desk.workers.offers(task.kind);
     let has_room = !desk.workers.ready(task.kind).is_empty();
     if nobody || has_room {
-        if desk.may_compute(task) {
+        // Whoever has room has failed it. Others may be worth waiting for: a moment is set for when they are
+        // not any more.
+        if desk.may_compute(task) && desk.workers.offering(task.kind).all(|(peer, _)| task.was_tried_by(peer))
+        {
             return Move::Compute;
         }
         if nobody && desk.settings.0.fallback == Fallback::Refuse && task.deliver_by.is_some() {
@@ -81,8 +84,10 @@ fn decide(desk: &Desk<'_>, matcher: &mut Matcher, no: TaskNo) -> Move {
 impl Desk<'_> {
     fn lease(&mut self, no: TaskNo, choice: Choice) {
         let now = self.now();
-        let Some(account) = self.workers.get(choice.worker).map(|worker| worker.account) else { return };
-        let Some(attempt) = self.tasks.matcher().lease(no, choice.worker, account, now) else { return };
+        let Some(worker) = self.workers.get(choice.worker) else { return };
+        let (account, rounds) = (worker.account, worker.rounds());
+        let leased = self.tasks.matcher().lease(no, choice.worker, account, now, rounds);
+        let Some(attempt) = leased else { return };
         let Some(task) = self.tasks.get(no) else { return };
         let until = lease_until(task, choice.prediction, self.wait_until(task), now);
         let busy = &mut self.busy;

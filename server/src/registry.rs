@@ -120,19 +120,31 @@ impl Worker {
         !self.draining && !self.quarantined && (self.tasks.len() as u32) < self.window
     }
 
+    /// Rounds of its slots until it would come to one more task, that task's own included.
+    pub fn rounds(&self) -> u32 {
+        self.tasks.len() as u32 / self.slots.max(1) + 1
+    }
+
     /// When an attempt sent now would be back.
     pub fn predict(&self, kind: KindId, units: WorkUnits, rtt: Duration) -> Prediction {
         let service = self.speed.predict(kind, units);
-        let rounds = self.tasks.len() as u32 / self.slots.max(1) + 1;
+        let rounds = self.rounds();
         let finish = rtt + service.mean * rounds;
         Prediction { finish, finish_at_worst: finish + rtt + service.deviation * (4 * rounds) }
     }
 
-    /// Takes a measurement, the time from sending an attempt to having its answer, and adapts the window, so
-    /// that a worker a long way off is kept busy while answers and attempts travel.
-    pub fn measured(&mut self, kind: KindId, units: WorkUnits, turnaround: Duration, rtt: Duration) {
-        let rounds = (self.tasks.len() as u32).div_ceil(self.slots.max(1)).max(1);
-        let service = turnaround.saturating_sub(rtt) / rounds;
+    /// Takes a measurement, the time from sending an attempt to having its answer with so many rounds before
+    /// it, and adapts the window, so that a worker a long way off is kept busy while answers and attempts
+    /// travel.
+    pub fn measured(
+        &mut self,
+        kind: KindId,
+        units: WorkUnits,
+        turnaround: Duration,
+        rtt: Duration,
+        rounds: u32,
+    ) {
+        let service = turnaround.saturating_sub(rtt) / rounds.max(1);
         self.speed.measured(kind, units, service);
         let recent = self.speed.recent().max(Duration::from_micros(1));
         let pipeline = (rtt + GROUPING).as_secs_f64() / recent.as_secs_f64() * f64::from(self.slots);
@@ -371,7 +383,7 @@ mod tests {
             .change(PeerId(0), |worker| {
                 for _ in 0..50 {
                     let turnaround = Duration::from_millis(101);
-                    worker.measured(KIND, WorkUnits(1_000), turnaround, Duration::from_millis(100));
+                    worker.measured(KIND, WorkUnits(1_000), turnaround, Duration::from_millis(100), 1);
                 }
                 worker.window
             })

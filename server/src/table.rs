@@ -68,6 +68,8 @@ pub enum Phase {
         account: AccountId,
         /// Since when.
         since: Micros,
+        /// Rounds of its slots until it comes to this task, its own included.
+        rounds: u32,
     },
     /// A worker's answer is being judged.
     Judging {
@@ -334,7 +336,7 @@ impl<'a> WorkerPort<'a> {
     pub fn answered(self, no: TaskNo, attempt: Attempt, worker: PeerId, at: Micros) -> Result<(), Stray> {
         let task = self.0.tasks.get_mut(&no).ok_or(Stray::UnknownTask)?;
         match task.phase {
-            Phase::Leased { worker: holder, account, since }
+            Phase::Leased { worker: holder, account, since, .. }
                 if holder == worker && task.attempt() == attempt =>
             {
                 task.phase = Phase::Judging { worker, account, since, answered_at: at };
@@ -418,10 +420,17 @@ impl MatcherPort<'_> {
     }
 
     /// Leases the task to a worker and numbers the attempt.
-    pub fn lease(&mut self, no: TaskNo, worker: PeerId, account: AccountId, now: Micros) -> Option<Attempt> {
+    pub fn lease(
+        &mut self,
+        no: TaskNo,
+        worker: PeerId,
+        account: AccountId,
+        since: Micros,
+        rounds: u32,
+    ) -> Option<Attempt> {
         let task = self.0.tasks.get_mut(&no).filter(|task| task.phase == Phase::Waiting)?;
         task.attempts += 1;
-        task.phase = Phase::Leased { worker, account, since: now };
+        task.phase = Phase::Leased { worker, account, since, rounds };
         Some(task.attempt())
     }
 
