@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bevy_app::{App, AppExit, Update};
 use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
 use bevy_ecs::resource::Resource;
+use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Local, Res, ResMut};
 use p2c2r_link::{
     ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromPeer, FromServer, GameSide,

@@ -5,8 +5,8 @@
 //! no fixed tick stands in the path of a task.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bevy_app::{App, AppExit, First, Plugin, PluginsState};
@@ -29,12 +29,15 @@ pub struct EventDrivenPlugin;
 
 impl Plugin for EventDrivenPlugin {
     fn build(&self, app: &mut App) {
-        let (poll, sockets) = match open() {
+        // A plugin built earlier may have handed clones of the waker to its threads already: this one is filled,
+        // not replaced.
+        let waker = app.world_mut().get_resource_or_init::<Waker>().clone();
+        let (poll, sockets) = match open(waker) {
             Ok(opened) => opened,
             // Start-up: without it the program could only spin, and the operator must know why it does not run.
             Err(error) => panic!("the operating system offers no event queue: {error}"),
         };
-        app.insert_resource(sockets.waker()).insert_resource(sockets);
+        app.insert_resource(sockets);
         set_up(app);
         app.set_runner(move |app| run(app, poll));
     }
@@ -53,15 +56,11 @@ pub(crate) fn set_up(app: &mut App) {
         .add_systems(First, start_update.after(TimeSystems));
 }
 
-fn open() -> io::Result<(Poll, Sockets)> {
+fn open(waker: Waker) -> io::Result<(Poll, Sockets)> {
     let poll = Poll::new()?;
-    let inner =
-        WakerInner { pending: AtomicBool::new(false), waker: mio::Waker::new(poll.registry(), WAKER)? };
-    let sockets = Sockets {
-        registry: poll.registry().try_clone()?,
-        waker: Waker { inner: Some(Arc::new(inner)) },
-        watched: AtomicUsize::new(0),
-    };
+    // A second plugin of this kind would set the runner again; the waker then goes on waking the first poll.
+    let _ = waker.inner.waker.set(mio::Waker::new(poll.registry(), WAKER)?);
+    let sockets = Sockets { registry: poll.registry().try_clone()?, waker, watched: AtomicUsize::new(0) };
     Ok((poll, sockets))
 }
 
@@ -107,32 +106,30 @@ fn sleep_for(app: &App) -> Option<Duration> {
 /// Many calls before the next update cost one system call and cause one update.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Waker {
-    inner: Option<Arc<WakerInner>>,
+    inner: Arc<WakerInner>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct WakerInner {
     pending: AtomicBool,
-    waker: mio::Waker,
+    waker: OnceLock<mio::Waker>,
 }
 
 impl Waker {
     /// Asks for an update as soon as possible.
     pub fn wake(&self) {
-        let Some(inner) = &self.inner else { return };
-        if !inner.pending.swap(true, Ordering::AcqRel)
-            && let Err(error) = inner.waker.wake()
+        let Some(waker) = self.inner.waker.get() else { return };
+        if !self.inner.pending.swap(true, Ordering::AcqRel)
+            && let Err(error) = waker.wake()
         {
-            inner.pending.store(false, Ordering::Release);
+            self.inner.pending.store(false, Ordering::Release);
             tracing::warn!(%error, "the runner could not be woken; it goes on at its next timer");
         }
     }
 
     /// Called before the update that the wake asked for, so that a later wake asks for another.
     fn reset(&self) {
-        if let Some(inner) = &self.inner {
-            inner.pending.store(false, Ordering::Release);
-        }
+        self.inner.pending.store(false, Ordering::Release);
     }
 }
 
