@@ -2,7 +2,11 @@
 
 #[path = "link/harness.rs"]
 mod harness;
+#[path = "link/hostile.rs"]
+mod hostile;
 #[path = "link/meeting.rs"]
 mod meeting;
+#[path = "link/traffic.rs"]
+mod traffic;
 #[path = "link/udp.rs"]
 mod udp;

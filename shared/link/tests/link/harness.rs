@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bevy_app::App;
 use bevy_ecs::message::{Message, Messages};
-use bevy_time::TimeUpdateStrategy;
+use bevy_time::{Fixed, Time, TimeUpdateStrategy};
 use p2c2r_link::{
     ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromPeer, FromServer, GameSide,
     Impairment, LinkDown, LinkStatus, LinkUp, MemoryHub, Pace, PeerJoined, PeerLeft, Peers, Reconnect,
@@ -36,6 +36,11 @@ impl Default for Settings {
     }
 }
 
+/// Bevy forgets unread messages after two fixed steps; tests read them when they get to it.
+fn keep_messages() -> Time<Fixed> {
+    Time::<Fixed>::from_seconds(86_400.0)
+}
+
 /// A coordinator that does nothing but link.
 pub fn server(transport: ServerTransport, settings: &Settings) -> App {
     let mut app = App::new();
@@ -46,7 +51,8 @@ pub fn server(transport: ServerTransport, settings: &Settings) -> App {
         pace: settings.pace,
         impair: None,
     }))
-    .insert_resource(TimeUpdateStrategy::ManualDuration(settings.step));
+    .insert_resource(TimeUpdateStrategy::ManualDuration(settings.step))
+    .insert_resource(keep_messages());
     app
 }
 
@@ -61,7 +67,8 @@ pub fn client<S: Side>(transport: ClientTransport, name: &str, settings: &Settin
         impair: settings.impair,
         reconnect: Reconnect::default(),
     }))
-    .insert_resource(TimeUpdateStrategy::ManualDuration(settings.step));
+    .insert_resource(TimeUpdateStrategy::ManualDuration(settings.step))
+    .insert_resource(keep_messages());
     app
 }
 

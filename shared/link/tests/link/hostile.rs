@@ -1,0 +1,307 @@
+//! A connected peer that says what no honest one would, in both directions: it is dropped or ignored and
+//! counted, and everybody else goes on.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use p2c2r_link::memory::MemoryPort;
+use p2c2r_protocol::{GameToServer, KindId, Role, wire};
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg32;
+use renetcode::{
+    ClientAuthentication, ConnectToken, NetcodeClient, NetcodeServer, ServerAuthentication, ServerConfig,
+    ServerResult,
+};
+
+use crate::harness::*;
+
+/// Where a hub's time begins, and some of it passed.
+const TIME: Duration = Duration::from_secs(1_000_000_000);
+
+fn varint(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&(value | 0xC000_0000_0000_0000).to_be_bytes());
+}
+
+fn slice(sequence: u64, id: u64, index: u64, count: u64, bytes: usize) -> Vec<u8> {
+    let mut out = vec![2];
+    varint(&mut out, sequence);
+    out.push(1);
+    for value in [id, index, count, bytes as u64] {
+        varint(&mut out, value);
+    }
+    out.resize(out.len() + bytes, 7);
+    out
+}
+
+fn small(sequence: u64, channel: u8, messages: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut out = vec![0];
+    varint(&mut out, sequence);
+    out.push(channel);
+    out.extend_from_slice(&(messages.len() as u16).to_be_bytes());
+    for (id, message) in messages {
+        varint(&mut out, *id);
+        varint(&mut out, message.len() as u64);
+        out.extend_from_slice(message);
+    }
+    out
+}
+
+/// Payloads for which their sender is dropped at once.
+fn poisons() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let mut trailing = small(0, 1, &[(0, &[1])]);
+    trailing.push(0);
+    let mut never_sent = vec![4];
+    for value in [0, 1 << 50, 0, 0] {
+        varint(&mut never_sent, value);
+    }
+    vec![
+        ("slice index out of range", vec![slice(0, 0, 5, 2, 1_200)]),
+        ("inconsistent slice counts", vec![slice(0, 0, 0, 2, 1_200), slice(1, 0, 1, 3, 1_200)]),
+        ("zero-length reliable message", vec![small(0, 1, &[(0, &[])])]),
+        ("huge slice count", vec![slice(0, 0, 0, 1_000_000, 1_200)]),
+        ("slice count of one", vec![slice(0, 0, 0, 1, 600)]),
+        ("short slice in the middle", vec![slice(0, 0, 0, 3, 600)]),
+        ("message id out of reach", vec![small(0, 1, &[(1 << 40, &[1])])]),
+        ("unknown channel", vec![small(0, 9, &[(0, &[1])])]),
+        ("unreliable data on a reliable channel", vec![vec![1, 0, 1, 0, 1, 1, 7]]),
+        ("unreliable slices", vec![vec![3, 0, 2, 0, 0, 2, 1, 7]]),
+        ("acknowledges what was never sent", vec![never_sent]),
+        ("unknown packet type", vec![vec![200, 1, 2, 3]]),
+        ("trailing bytes", vec![trailing]),
+        ("truncated", vec![slice(0, 0, 0, 2, 1_200)[..900].to_vec()]),
+        ("one byte", vec![vec![0]]),
+        ("beats that are none", vec![vec![1, 0, 2, 0, 1, 1, 255]; 3]),
+        ("messages that are none", (0..3).map(|id| small(id, 1, &[(id, &[255; 9])])).collect()),
+    ]
+}
+
+/// A client of netcode's that says whatever it is told to.
+struct Mallory {
+    port: MemoryPort,
+    server: SocketAddr,
+    netcode: NetcodeClient,
+}
+
+impl Mallory {
+    fn join(world: &mut World, name: &str) -> Self {
+        let (port, server) = (world.hub.client_port(name), world.hub.server_address());
+        let mut data = [0; 256];
+        data[..3].copy_from_slice(&[1, 1, name.len() as u8]);
+        data[3..3 + name.len()].copy_from_slice(name.as_bytes());
+        let id = u64::from_le_bytes(renetcode::generate_random_bytes());
+        let time = TIME + Duration::from_secs(10);
+        let connect_token =
+            ConnectToken::generate(time, identity().id, 60, id, 10, vec![server], Some(&data), &[0; 32])
+                .unwrap();
+        let netcode = NetcodeClient::new(time, ClientAuthentication::Secure { connect_token }).unwrap();
+        let mut mallory = Self { port, server, netcode };
+        let before = peers(&world.server).len();
+        for _ in 0..500 {
+            mallory.turn();
+            world.step();
+            if mallory.netcode.is_connected() && peers(&world.server).len() > before {
+                return mallory;
+            }
+        }
+        panic!("the hostile client is not let in");
+    }
+
+    fn turn(&mut self) {
+        if let Some((packet, to)) = self.netcode.update(Duration::from_millis(1)) {
+            self.port.send_to(packet, to);
+        }
+        while let Some((_, mut packet)) = self.port.receive() {
+            self.netcode.process_packet(&mut packet);
+        }
+    }
+
+    fn send(&mut self, payload: &[u8]) {
+        if let Ok((_, packet)) = self.netcode.generate_payload_packet(payload) {
+            self.port.send_to(packet, self.server);
+        }
+    }
+}
+
+/// The others still talk.
+fn goes_on(world: &mut World) {
+    take::<p2c2r_link::FromPeer<GameToServer>>(&mut world.server);
+    say(&mut world.games[0], cancel(99));
+    world.run(Duration::from_millis(10));
+    let heard = from_games(&mut world.server);
+    assert_eq!(heard.iter().map(|one| number(&one.message)).collect::<Vec<_>>(), [99]);
+    assert!(link(&world.workers[0]).is_connected());
+}
+
+#[test]
+fn a_client_that_breaks_the_protocol_is_dropped_and_the_others_go_on() {
+    let mut world = World::connected(Settings::default());
+    for (count, (what, payloads)) in poisons().into_iter().enumerate() {
+        left(&mut world.server);
+        let mut mallory = Mallory::join(&mut world, "mallory");
+        for payload in &payloads {
+            mallory.send(payload);
+        }
+        world.run(Duration::from_millis(20));
+        assert_eq!(peers(&world.server).len(), 2, "{what}");
+        assert_eq!(peers(&world.server).totals().offenders, count as u64 + 1, "{what}");
+        let left = left(&mut world.server);
+        assert_eq!(left.len(), 1, "{what}");
+        assert!(!left[0].reason.contains("panicked"), "caught by the guard, not by the net below: {what}");
+        mallory.turn();
+        assert!(mallory.netcode.is_disconnected(), "it is told: {what}");
+    }
+    goes_on(&mut world);
+}
+
+#[test]
+fn random_payloads_stop_nobody() {
+    let mut world = World::connected(Settings::default());
+    let mut random = Pcg32::seed_from_u64(5);
+    for _ in 0..100 {
+        let mut mallory = Mallory::join(&mut world, "mallory");
+        for _ in 0..20 {
+            let mut payload: Vec<u8> = (0..random.random_range(1..1_250)).map(|_| random.random()).collect();
+            payload[0] = random.random_range(0..6);
+            mallory.send(&payload);
+        }
+        world.run(Duration::from_millis(5));
+        assert_eq!(peers(&world.server).len(), 2);
+    }
+    goes_on(&mut world);
+}
+
+#[test]
+fn garbage_outside_of_netcode_is_ignored_and_counted() {
+    let mut world = World::connected(Settings::default());
+    let (ann, server) = (world.hub.client_address("ann").unwrap(), world.hub.server_address());
+    let stranger = SocketAddr::from(([127, 9, 9, 9], 9));
+    let mut random = Pcg32::seed_from_u64(6);
+    for _ in 0..2_000 {
+        let mut packet: Vec<u8> = (0..random.random_range(0..1_500)).map(|_| random.random()).collect();
+        if let Some(first) = packet.first_mut().filter(|_| random.random()) {
+            *first = random.random_range(0..=0x9F);
+        }
+        // With ann's address on it: she must not pay for it.
+        let from = if random.random() { ann } else { stranger };
+        world.hub.inject(from, server, &packet);
+        world.hub.inject(server, ann, &packet);
+        if random.random_ratio(1, 50) {
+            world.step();
+        }
+    }
+    world.run(Duration::from_millis(500));
+    assert!(peers(&world.server).totals().garbage >= 2_000);
+    assert_eq!(peers(&world.server).len(), 2);
+    assert!(link(&world.games[0]).is_connected());
+    goes_on(&mut world);
+}
+
+#[test]
+fn a_flood_is_cut_off_and_the_others_go_on() {
+    let mut world = World::connected(Settings::default());
+    let mut mallory = Mallory::join(&mut world, "mallory");
+    let message = wire::encode(&GameToServer::Cancel { task: p2c2r_protocol::TaskId(1) });
+    for id in 0..30_000 {
+        mallory.send(&small(id, 1, &[(id, &message)]));
+        if id % 3_000 == 0 {
+            world.step();
+            assert!(from_games(&mut world.server).len() <= 1_024, "work in one update is bounded");
+        }
+    }
+    world.run(Duration::from_millis(50));
+    goes_on(&mut world);
+}
+
+#[test]
+fn a_name_that_is_none_is_not_let_in() {
+    let mut world = World::connected(Settings::default());
+    let result =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Mallory::join(&mut world, "\u{1b}[2J")));
+    assert!(result.is_err(), "the join never completes");
+    assert_eq!(peers(&world.server).len(), 2);
+}
+
+/// A coordinator of netcode's that says whatever it is told to.
+struct HostileServer {
+    port: MemoryPort,
+    netcode: NetcodeServer,
+    client: Option<u64>,
+}
+
+impl HostileServer {
+    fn turn(&mut self) {
+        self.netcode.update(Duration::from_millis(1));
+        while let Some((from, mut packet)) = self.port.receive() {
+            match self.netcode.process_packet(from, &mut packet) {
+                ServerResult::PacketToSend { addr, payload } => self.port.send_to(payload, addr),
+                ServerResult::ClientConnected { client_id, addr, payload, .. } => {
+                    self.port.send_to(payload, addr);
+                    self.client = Some(client_id);
+                }
+                ServerResult::ClientDisconnected { .. } => self.client = None,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_coordinator_that_breaks_the_protocol_stops_no_game() {
+    for (what, payloads) in poisons() {
+        let hub = p2c2r_link::MemoryHub::new();
+        let mut server = HostileServer {
+            port: hub.server_port(),
+            netcode: NetcodeServer::new(ServerConfig {
+                current_time: TIME,
+                max_clients: 4,
+                protocol_id: identity().id,
+                public_addresses: Vec::new(),
+                authentication: ServerAuthentication::Unsecure,
+            }),
+            client: None,
+        };
+        let transport = p2c2r_link::ClientTransport::Memory(hub);
+        let mut game = client::<p2c2r_link::GameSide>(transport, "ann", &Settings::default());
+        for _ in 0..600 {
+            game.update();
+            server.turn();
+        }
+        assert!(link(&game).is_connected(), "{what}");
+        let client = server.client.expect("connected");
+        for payload in &payloads {
+            let (to, packet) = server.netcode.generate_payload_packet(client, payload).unwrap();
+            server.port.send_to(packet, to);
+        }
+        for _ in 0..5 {
+            game.update();
+            server.turn();
+        }
+        assert!(!link(&game).is_connected(), "{what}");
+        let reasons = downs(&mut game);
+        assert_eq!(reasons.len(), 1, "{what}");
+        assert!(!reasons[0].contains("panicked"), "{what}: {reasons:?}");
+        assert!(link(&game).stats().garbage > 0, "{what}");
+        for _ in 0..1_500 {
+            game.update();
+            server.turn();
+        }
+        assert!(link(&game).is_connected(), "it comes back: {what}");
+    }
+}
+
+#[test]
+fn the_other_roles_messages_are_refused() {
+    let mut world = World::connected(Settings::default());
+    let mut mallory = Mallory::join(&mut world, "mallory");
+    // A worker's words from a gamer.
+    let message = wire::encode(&p2c2r_protocol::WorkerToServer::Ready(p2c2r_protocol::WorkerOffer {
+        slots: 1,
+        kernels: vec![p2c2r_protocol::KernelOffer { kind: KindId(1), version: 1 }],
+    }));
+    mallory.send(&small(0, 0, &[(0, &message)]));
+    world.run(Duration::from_millis(10));
+    assert!(from_games(&mut world.server).is_empty() && from_workers(&mut world.server).is_empty());
+    let gamers = peers(&world.server).iter().filter(|(_, stats)| stats.garbage > 0).count();
+    assert_eq!(gamers, 1, "counted against the one who said it");
+    assert!(world.peer(Role::Worker).0 > 0);
+}

@@ -1,0 +1,160 @@
+//! How much is sent, when, and what a bad network does to it.
+
+use std::time::Duration;
+
+use p2c2r_link::{Impairment, Pace, Peers, ToServer};
+use p2c2r_protocol::{GameToServer, KindId, Micros, Nanos, Role, Submit, TaskId};
+
+use crate::harness::*;
+
+fn submit(number: u64, bytes: usize) -> ToServer<GameToServer> {
+    ToServer(GameToServer::Submit(Submit {
+        task: TaskId(number),
+        kind: KindId(1),
+        kernel_version: 1,
+        budget_us: None,
+        price_cap: Nanos(1),
+        client_queue_us: 0,
+        sent_at: Micros(0),
+        spec: vec![7; bytes],
+        blobs: Vec::new(),
+    }))
+}
+
+#[test]
+fn idle_programs_exchange_only_beats_and_keep_alives() {
+    let mut world = World::connected(Settings::default());
+    say(&mut world.games[0], cancel(1));
+    world.run(Duration::from_secs(2));
+    let before = world.hub.counters();
+    world.run(Duration::from_secs(10));
+    let packets = world.hub.counters().packets - before.packets;
+    // Two links, two directions: a beat per second and a keep-alive every two.
+    assert!((40..=64).contains(&packets), "{packets} packets in 10 s");
+}
+
+#[test]
+fn busy_links_beat_ten_times_a_second_and_calm_down_again() {
+    let mut world = World::connected(Settings::default());
+    let worker = world.peer(Role::Worker);
+    world.server.world_mut().resource_mut::<Peers>().mark_busy(worker, true);
+    world.run(Duration::from_secs(1));
+    let sent = |world: &World| peers(&world.server).get(worker).unwrap().received_packets;
+    let before = sent(&world);
+    world.run(Duration::from_secs(2));
+    let busy = sent(&world) - before;
+    assert!((18..=24).contains(&busy), "{busy} packets from the worker in 2 s");
+    world.server.world_mut().resource_mut::<Peers>().mark_busy(worker, false);
+    world.run(Duration::from_secs(2));
+    let before = sent(&world);
+    world.run(Duration::from_secs(2));
+    let idle = sent(&world) - before;
+    assert!(idle <= 5, "{idle} packets from the worker in 2 s");
+}
+
+#[test]
+fn acknowledgements_come_back_and_are_not_acknowledged() {
+    let mut world = World::connected(Settings::default());
+    world.run(Duration::from_secs(1));
+    let before = world.hub.counters().packets;
+    for number in 0..50 {
+        say(&mut world.games[0], cancel(number));
+        world.run(Duration::from_millis(20));
+    }
+    let packets = world.hub.counters().packets - before;
+    assert!((100..=120).contains(&packets), "{packets} packets for 50 messages");
+    assert_eq!(link(&world.games[0]).stats().backlog_bytes, 0, "all acknowledged");
+    assert_eq!(from_games(&mut world.server).len(), 50);
+}
+
+#[test]
+fn the_pace_is_kept_and_what_waits_can_be_seen() {
+    let mut world = World::connected(Settings { pace: Some(Pace::internet()), ..Settings::default() });
+    world.run(Duration::from_secs(1));
+    let before = world.hub.counters().bytes;
+    for number in 0..16 {
+        say(&mut world.games[0], submit(number, 30_000));
+    }
+    world.run(Duration::from_secs(1));
+    let bytes = world.hub.counters().bytes - before;
+    assert!((100_000..=140_000).contains(&bytes), "{bytes} bytes in the first second");
+    assert!(link(&world.games[0]).stats().backlog_bytes > 300_000);
+    let mut heard = 0;
+    world.run_until("all have arrived", Duration::from_secs(8), |world| {
+        heard += from_games(&mut world.server).len();
+        heard == 16
+    });
+    assert_eq!(peers(&world.server).totals().offenders, 0);
+}
+
+#[test]
+fn a_line_that_takes_nothing_more_is_hung_up_instead_of_growing() {
+    let mut world = World::connected(Settings { pace: Some(Pace::internet()), ..Settings::default() });
+    for number in 0..60 {
+        say(&mut world.games[0], submit(number, 30_000));
+    }
+    world.run(Duration::from_millis(5));
+    let reasons = downs(&mut world.games[0]);
+    assert!(matches!(&reasons[..], [reason] if reason.contains("backlog")), "{reasons:?}");
+}
+
+#[test]
+fn everything_arrives_once_over_every_preset() {
+    for name in Impairment::PRESETS {
+        let impair = Impairment { seed: 3, ..Impairment::preset(name).unwrap() };
+        let mut world = World::new(Settings {
+            impair: Some(impair),
+            step: Duration::from_millis(2),
+            ..Settings::default()
+        });
+        world.add_game("ann");
+        world.run_until(name, Duration::from_secs(20), |world| link(&world.games[0]).is_connected());
+        let mut heard = Vec::new();
+        for number in 0..200 {
+            say(&mut world.games[0], if number % 10 == 0 { submit(number, 6_000) } else { cancel(number) });
+            world.run(Duration::from_millis(16));
+            heard.extend(from_games(&mut world.server));
+        }
+        world.run(Duration::from_secs(3));
+        heard.extend(from_games(&mut world.server));
+        let mut numbers: Vec<u64> = heard
+            .iter()
+            .map(|one| match &one.message {
+                GameToServer::Submit(submit) => submit.task.0,
+                other => number(other),
+            })
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..200).collect::<Vec<_>>(), "{name}");
+        assert_eq!(peers(&world.server).totals().offenders, 0, "{name}");
+        assert!(downs(&mut world.games[0]).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn round_trip_offset_and_loss_are_measured() {
+    let fate = Impairment { latency: Duration::from_millis(40), loss: 0.05, seed: 9, ..Impairment::NONE };
+    let mut world = World::new(Settings { impair: Some(fate), ..Settings::default() });
+    // The coordinator's clock is a minute ahead of the game's.
+    world.run(Duration::from_secs(60));
+    world.add_game("ann");
+    world.run_until("connected", Duration::from_secs(10), |world| link(&world.games[0]).is_connected());
+    let game = world.peer(Role::Gamer);
+    world.server.world_mut().resource_mut::<Peers>().mark_busy(game, true);
+    let mut loss = [0.0; 2];
+    for _ in 0..40 {
+        world.run(Duration::from_secs(1));
+        loss[0] += link(&world.games[0]).stats().loss / 40.0;
+        loss[1] += peers(&world.server).get(game).unwrap().loss / 40.0;
+    }
+    assert!(loss.iter().all(|loss| (0.02..0.09).contains(loss)), "{loss:?}");
+    let ours = link(&world.games[0]).stats().clone();
+    let theirs = peers(&world.server).get(game).unwrap().clone();
+    for stats in [&ours, &theirs] {
+        let rtt = stats.rtt.unwrap();
+        assert!((78..=86).contains(&rtt.as_millis()), "{rtt:?}");
+    }
+    let close = |offset: i64, expected: i64| (offset - expected).abs() < 3_000;
+    assert!(close(ours.clock_offset_us.unwrap(), -60_000_000), "{:?}", ours.clock_offset_us);
+    assert!(close(theirs.clock_offset_us.unwrap(), 60_000_000), "{:?}", theirs.clock_offset_us);
+}
