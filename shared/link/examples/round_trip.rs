@@ -13,6 +13,7 @@ use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Local, Res, ResMut};
+use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{
     ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromPeer, FromServer, GameSide,
     LinkUp, NextWake, PeerJoined, Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Side,
@@ -33,6 +34,8 @@ fn main() {
             seconds = arguments.next().and_then(|value| value.parse().ok()).unwrap_or(seconds);
         } else if argument == "--idle" {
             return idle();
+        } else if argument == "--updates" {
+            return updates();
         }
     }
     let time = Duration::from_secs(seconds);
@@ -90,7 +93,7 @@ fn udp_floor(in_flight: usize, time: Duration) -> Vec<Duration> {
             continue;
         };
         let sent = u64::from_le_bytes(buffer[..8].try_into().expect("eight bytes"));
-        times.push(start.elapsed() - Duration::from_nanos(sent));
+        times.push(start.elapsed().saturating_sub(Duration::from_nanos(sent)));
         send(0);
     }
     let _ = (server.join(), worker.join());
@@ -285,6 +288,54 @@ fn forward(
         let message = ServerToGame::Done(Done { task: TaskId(task.0), outcome, receipt: receipt.clone() });
         to_games.write(ToPeer { peer: game, message });
     }
+}
+
+/// The three programs on one thread and a memory hub: what one update costs with one message in and one out.
+fn updates() {
+    let hub = MemoryHub::new();
+    let times = Times::default();
+    let mut apps = [App::new(), App::new(), App::new()];
+    apps[0].add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
+        transport: ServerTransport::Memory(hub.clone()),
+        identity: identity(),
+        peers_max: 16,
+        pace: None,
+        impair: None,
+    }));
+    let client = |name: &str| ClientLinkConfig {
+        transport: ClientTransport::Memory(hub.clone()),
+        identity: identity(),
+        name: name.to_owned(),
+        pace: None,
+        impair: None,
+        reconnect: Reconnect::default(),
+    };
+    apps[1].add_plugins(ClientLinkPlugin::<WorkerSide>::new(client("worker")));
+    apps[2].add_plugins(ClientLinkPlugin::<GameSide>::new(client("game")));
+    apps[0].add_systems(Update, forward);
+    apps[1].add_systems(Update, work);
+    apps[2]
+        .insert_resource(times.clone())
+        .insert_resource(InFlight { begun: vec![None; 1], is_up: false })
+        .add_systems(Update, play);
+    for app in &mut apps {
+        app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_micros(100)));
+    }
+    let mut spin = |rounds: usize| {
+        let start = Instant::now();
+        for _ in 0..rounds {
+            // In the order of the message's way.
+            for at in [2, 0, 1, 0] {
+                apps[at].update();
+            }
+        }
+        start.elapsed() / (4 * rounds as u32)
+    };
+    spin(20_000);
+    let before = times.0.lock().expect("no panic").len();
+    let cost = spin(50_000);
+    let trips = times.0.lock().expect("no panic").len() - before;
+    println!("{trips} round trips of 4 updates each, {:.2} us per update", cost.as_secs_f64() * 1e6);
 }
 
 /// A coordinator and one idle worker for ten seconds; prints what the whole process used of one core.

@@ -183,7 +183,7 @@ impl ResendTimer {
 
     fn sent(&mut self, now: Duration) {
         match self.groups.back_mut() {
-            Some((first, last)) if now - *first < RESEND_GROUP => *last = now,
+            Some((first, last)) if now.saturating_sub(*first) < RESEND_GROUP => *last = now,
             _ => self.groups.push_back((now, now)),
         }
     }

@@ -209,7 +209,7 @@ fn honest_peers_pass_over_a_bad_network_and_everything_arrives() {
                     if random.random_ratio(1, 10) {
                         continue;
                     }
-                    for _ in 0..1 + u32::from(random.random_ratio(1, 20)) {
+                    for _ in 0..=u32::from(random.random_ratio(1, 20)) {
                         under_way.push((to, tick + random.random_range(0..8), packet.clone()));
                     }
                 }

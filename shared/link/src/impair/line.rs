@@ -74,7 +74,7 @@ impl Line {
         let mut due = now;
         if let Some(rate) = self.fate.bytes_per_second {
             let start = self.free_at.max(now);
-            if start - now > QUEUE_TIME_MAX {
+            if start.saturating_sub(now) > QUEUE_TIME_MAX {
                 return;
             }
             self.free_at = start + Duration::from_secs_f64(packet.len() as f64 / f64::from(rate.max(1)));
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(arrived.len(), 500);
         assert!(arrived.is_sorted_by_key(|(number, _)| *number));
         for (number, at) in arrived {
-            let delay = at - Duration::from_millis(u64::from(number));
+            let delay = at.saturating_sub(Duration::from_millis(u64::from(number)));
             assert!((latency..=latency + jitter + Duration::from_millis(1)).contains(&delay), "{delay:?}");
         }
     }

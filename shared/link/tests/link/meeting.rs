@@ -146,7 +146,7 @@ fn a_lost_coordinator_is_found_again_under_a_new_number() {
         link(&world.games[0]).is_connected() && peers(&world.server).len() == 2
     });
     assert_ne!(world.peer(Role::Gamer), before);
-    assert_eq!(ups(&mut world.games[0]), 1);
+    assert_eq!(ups(&mut world.games[0]), 2);
 }
 
 #[test]
