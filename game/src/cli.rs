@@ -96,10 +96,8 @@ impl std::str::FromStr for WindowSize {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not a size such as 1280x720");
         let (width, height) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
-        let size = Self {
-            width: width.parse().map_err(|_| wrong())?,
-            height: height.parse().map_err(|_| wrong())?,
-        };
+        let size =
+            Self { width: width.parse().map_err(|_| wrong())?, height: height.parse().map_err(|_| wrong())? };
         if (320..=7_680).contains(&size.width) && (180..=4_320).contains(&size.height) {
             Ok(size)
         } else {

@@ -123,8 +123,17 @@ mod tests {
         };
         let text = line(Duration::from_secs(7), &figures, (1_200, 3, 2));
         for part in [
-            "7s", "path remote 97%", "p50   6.2 ms", "p95    14 ms", "in time 99.7%", "$0.0123/h", "offload ON",
-            "cost $0.000410", "workers 3", "rtt - ms", "score 1200 lives 3 wave 2",
+            "7s",
+            "path remote 97%",
+            "p50   6.2 ms",
+            "p95    14 ms",
+            "in time 99.7%",
+            "$0.0123/h",
+            "offload ON",
+            "cost $0.000410",
+            "workers 3",
+            "rtt - ms",
+            "score 1200 lives 3 wave 2",
         ] {
             assert!(text.contains(part), "`{part}` is missing in: {text}");
         }

@@ -21,7 +21,9 @@ pub enum GameError {
     #[error("no window can be opened: no X display answers, DISPLAY is unset or wrong (try --headless)")]
     NoDisplay,
     /// Nothing to draw with.
-    #[error("nothing to draw with: no Vulkan driver was found (on Debian and Ubuntu: apt install mesa-vulkan-drivers)")]
+    #[error(
+        "nothing to draw with: no Vulkan driver was found (on Debian and Ubuntu: apt install mesa-vulkan-drivers)"
+    )]
     NoAdapter,
     /// A file cannot be written.
     #[error("cannot write {path}: {source}")]

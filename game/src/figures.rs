@@ -115,7 +115,8 @@ impl Figures {
     /// Reads all numbers.
     pub fn read(diagnostics: &DiagnosticsStore) -> Self {
         let value = |path: &DiagnosticPath| diagnostics.get(path)?.value().filter(|value| value.is_finite());
-        let smooth = |path: &DiagnosticPath| diagnostics.get(path)?.smoothed().filter(|value| value.is_finite());
+        let smooth =
+            |path: &DiagnosticPath| diagnostics.get(path)?.smoothed().filter(|value| value.is_finite());
         let is_set = |path: &DiagnosticPath| value(path).is_some_and(|value| value > 0.5);
         let registry = KindRegistry::builtin();
         let kinds = registry.iter().map(|kind| {

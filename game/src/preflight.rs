@@ -25,9 +25,8 @@ pub fn check(cli: &Cli) -> Result<Quality, GameError> {
     let software = adapter_is_software().ok_or(GameError::NoAdapter)?;
     Ok(match cli.quality {
         QualityChoice::Low => Quality::Low,
-        QualityChoice::High => Quality::High,
         QualityChoice::Auto if software => Quality::Low,
-        QualityChoice::Auto => Quality::High,
+        QualityChoice::High | QualityChoice::Auto => Quality::High,
     })
 }
 

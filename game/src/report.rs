@@ -95,7 +95,8 @@ impl Results {
     /// Has the app copy its numbers out when it exits.
     pub fn keep(app: &mut App) -> Self {
         let results = Self::default();
-        app.insert_resource(results.clone()).add_systems(Last, copy_out.after(EndSystems).run_if(on_message::<AppExit>));
+        app.insert_resource(results.clone())
+            .add_systems(Last, copy_out.after(EndSystems).run_if(on_message::<AppExit>));
         results
     }
 

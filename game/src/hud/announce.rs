@@ -56,7 +56,11 @@ fn announce(
     let (words, below, strength) = if clock.is_paused() {
         ("PAUSED".into(), "P goes on".into(), 1.0)
     } else if arena.is_over() {
-        ("GAME OVER".into(), format!("{} points in wave {}, R starts again", arena.score(), arena.wave()), 1.0)
+        (
+            "GAME OVER".into(),
+            format!("{} points in wave {}, R starts again", arena.score(), arena.wave()),
+            1.0,
+        )
     } else if wave.2 > 0.0 {
         (format!("WAVE {}", wave.0), format!("{} enemies", wave.1), (wave.2 * 1.6).min(1.0))
     } else {

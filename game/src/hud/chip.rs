@@ -81,8 +81,8 @@ fn show_state(
     border.set_if_neq(BorderColor::all(colour));
     write(&mut word.0, name);
     word.1.set_if_neq(TextColor(colour.into()));
-    let cost = figures.cost_dollars_per_hour.map_or_else(String::new, |cost| {
-        format!("{}/h", figures::dollars(Some(cost)))
-    });
+    let cost = figures
+        .cost_dollars_per_hour
+        .map_or_else(String::new, |cost| format!("{}/h", figures::dollars(Some(cost))));
     write(&mut rate, &cost);
 }

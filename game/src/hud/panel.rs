@@ -11,8 +11,14 @@ use crate::figures::{self, Figures, KindFigures, MainPlace};
 /// Size of the table's text, pixels at a window height of 720.
 const TEXT: f32 = 15.0;
 /// Width of a column in pixels; digits are as wide as each other and stand right, so that nothing jumps.
-const COLUMNS: [(&str, f32); 6] =
-    [("kind", 62.0), ("done by", 116.0), ("p50 ms", 66.0), ("p95 ms", 66.0), ("in time", 76.0), ("$/hour", 88.0)];
+const COLUMNS: [(&str, f32); 6] = [
+    ("kind", 62.0),
+    ("done by", 116.0),
+    ("p50 ms", 66.0),
+    ("p95 ms", 66.0),
+    ("in time", 76.0),
+    ("$/hour", 88.0),
+];
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_panel)
@@ -71,7 +77,11 @@ fn spawn_panel(mut commands: Commands, figures: Res<Figures>) {
             panel.spawn((ShownFrom(Level::Full), Line::Shares, text("", TEXT, DIM)));
             panel.spawn((
                 ShownFrom(Level::Full),
-                text("WASD fly  Space fire  T offload  P pause\nF3 this display  F5 autopilot  Esc quit", 13.0, DIM),
+                text(
+                    "WASD fly  Space fire  T offload  P pause\nF3 this display  F5 autopilot  Esc quit",
+                    13.0,
+                    DIM,
+                ),
             ));
         });
 }
@@ -83,7 +93,8 @@ fn cell(content: &str, column: usize, size: f32, colour: Srgba) -> impl Bundle {
         Node { width: px(COLUMNS[column].1), ..default() },
         TextFont::from_font_size(size),
         TextColor(colour.into()),
-        TextLayout::new(justify, LineBreak::NoWrap),
+        // Only text that may wrap is aligned within its column.
+        TextLayout::new(justify, LineBreak::WordBoundary),
     )
 }
 
@@ -164,8 +175,8 @@ mod tests {
     fn an_unknown_row_is_all_dashes() {
         let kind = KindFigures { name: "path", ..default() };
         assert_eq!(cell_text(&kind, 0), "path");
-        for column in 1..COLUMNS.len() {
-            assert_eq!(cell_text(&kind, column), figures::UNKNOWN, "{}", COLUMNS[column].0);
+        for (column, (title, _)) in COLUMNS.iter().enumerate().skip(1) {
+            assert_eq!(cell_text(&kind, column), figures::UNKNOWN, "{title}");
         }
         assert!(line_text(&Figures::default(), Line::Network).contains(" - ms"));
     }
@@ -173,7 +184,8 @@ mod tests {
     #[test]
     fn lines_keep_their_width_while_numbers_change() {
         let line = |fps, cost| {
-            let figures = Figures { fps: Some(fps), frame_ms: Some(1_000.0 / fps), cost_dollars: cost, ..default() };
+            let figures =
+                Figures { fps: Some(fps), frame_ms: Some(1_000.0 / fps), cost_dollars: cost, ..default() };
             line_text(&figures, Line::Session).len()
         };
         assert_eq!(line(60.0, Some(0.000_5)), line(144.0, Some(0.123_4)));

@@ -22,10 +22,7 @@ pub(super) fn plugin(app: &mut App) {
             price_cap: PATH_PRICE_CAP,
             late: OnLate::ComputeLocally,
         })
-        .add_systems(
-            RunFixedMainLoop,
-            submit_wants.in_set(RunFixedMainLoopSystems::AfterFixedMainLoop),
-        )
+        .add_systems(RunFixedMainLoop, submit_wants.in_set(RunFixedMainLoopSystems::AfterFixedMainLoop))
         .add_observer(take_paths)
         .add_observer(note_failed_paths);
 }

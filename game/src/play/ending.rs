@@ -6,7 +6,7 @@ use bevy::app::AppExit;
 use bevy::prelude::*;
 
 /// How long the end may wait for something that is under way, such as a picture from a slow renderer.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Ending>().init_resource::<Finished>().add_systems(Last, end_run.in_set(EndSystems));

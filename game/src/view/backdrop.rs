@@ -85,7 +85,7 @@ fn gas(at: Vec2, offset: Vec3) -> Vec3 {
     let teal = Vec3::new(0.03, 0.24, 0.30);
     let tint = if hue < 0.5 { teal.lerp(blue, hue * 2.0) } else { blue.lerp(violet, hue * 2.0 - 1.0) };
     let lanes = (shapes::clouds(point * 2.1 - warp, 4) * 2.2 + 0.75).clamp(0.25, 1.0);
-    tint * (thick * thick * 1.15 * lanes) + Vec3::new(0.010, 0.013, 0.030)
+    tint * (thick * thick.sqrt() * 1.7 * lanes) + Vec3::new(0.010, 0.013, 0.030)
 }
 
 /// The planet and its air at a point of the picture, if they are there.

@@ -12,12 +12,7 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (shine_bolts, shine_engines, shine_shield).in_set(ViewSystems::Shine));
 }
 
-fn shine_bolts(
-    battlefield: Res<Battlefield>,
-    share: TickShare,
-    eye: Res<Eye>,
-    mut lights: ResMut<Lights>,
-) {
+fn shine_bolts(battlefield: Res<Battlefield>, share: TickShare, eye: Res<Eye>, mut lights: ResMut<Lights>) {
     let lights = &mut lights.0;
     for bullet in battlefield.arena.bullets() {
         let position = place(between(bullet.previous, bullet.position, share.get()), 0.25);
@@ -43,20 +38,28 @@ fn shine_engines(
     let flicker = |phase: f32| 0.85 + 0.15 * (time.elapsed_secs() * 61.0 + phase * 7.0).sin();
     let ship = battlefield.arena.ship();
     if ship.alive {
-        let forward = place(between(ship.previous_heading, ship.heading, share), 0.0).normalize_or(Vec3::NEG_Z);
+        let forward =
+            place(between(ship.previous_heading, ship.heading, share), 0.0).normalize_or(Vec3::NEG_Z);
         let right = forward.cross(Vec3::Y);
         let centre = place(between(ship.previous, ship.position, share), 0.05);
         let length = if ship.thrusting { 1.7 } else { 0.35 } * flicker(0.0);
         let strength = if ship.thrusting { 1.0 } else { 0.45 };
         for side in [-1.0, 1.0] {
             let nozzle = centre - forward * 0.88 + right * (side * 0.24);
-            lights.beam(&eye, nozzle + forward * 0.1, nozzle - forward * length, 0.2, bright(0.35, 0.75, 1.0, 2.2 * strength));
+            lights.beam(
+                &eye,
+                nozzle + forward * 0.1,
+                nozzle - forward * length,
+                0.2,
+                bright(0.35, 0.75, 1.0, 2.2 * strength),
+            );
             lights.spot(&eye, Shape::Spot, nozzle, 0.42, bright(0.3, 0.6, 1.0, 1.1 * strength));
         }
         lights.flat(Shape::Spot, centre - Vec3::Y * 0.5, 3.4, bright(0.05, 0.14, 0.3, 0.55));
     }
     for enemy in battlefield.arena.enemies() {
-        let forward = place(between(enemy.previous_heading, enemy.heading, share), 0.0).normalize_or(Vec3::NEG_Z);
+        let forward =
+            place(between(enemy.previous_heading, enemy.heading, share), 0.0).normalize_or(Vec3::NEG_Z);
         let centre = place(between(enemy.previous, enemy.position, share), 0.05);
         let colour = match enemy.role {
             EnemyRole::Rammer => bright(1.0, 0.34, 0.08, 1.6),

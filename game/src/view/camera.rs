@@ -93,11 +93,7 @@ fn follow_ship(
         // Less of the void outside is seen when the eye does not go all the way to the wall.
         let half = arena.config().size * 0.5;
         let limit = Vec2::new((half - 14.0).max(0.0), (half - 9.0).max(0.0));
-        let wanted = Vec3::new(
-            wanted.x.clamp(-limit.x, limit.x),
-            0.0,
-            wanted.z.clamp(-limit.y, limit.y),
-        );
+        let wanted = Vec3::new(wanted.x.clamp(-limit.x, limit.x), 0.0, wanted.z.clamp(-limit.y, limit.y));
         let step = 1.0 - (-FOLLOW_RATE * time.delta_secs()).exp();
         eye.focus = eye.focus.lerp(wanted, step);
     }

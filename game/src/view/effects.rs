@@ -207,7 +207,13 @@ fn shine_particles(particles: Res<Particles>, eye: Res<Eye>, mut lights: ResMut<
         match particle.look {
             Look::Spark => {
                 let tail = particle.velocity * 0.06;
-                lights.beam(&eye, particle.position - tail, particle.position + tail * 0.2, particle.radius, colour);
+                lights.beam(
+                    &eye,
+                    particle.position - tail,
+                    particle.position + tail * 0.2,
+                    particle.radius,
+                    colour,
+                );
             }
             Look::Ball => {
                 let radius = particle.radius * (0.45 + 0.55 * share.sqrt());

@@ -233,11 +233,7 @@ fn forget_lights(mut lights: ResMut<Lights>) {
     lights.0.clear();
 }
 
-fn upload_lights(
-    mut lights: ResMut<Lights>,
-    holder: Single<&LightMesh>,
-    mut meshes: ResMut<Assets<Mesh>>,
-) {
+fn upload_lights(mut lights: ResMut<Lights>, holder: Single<&LightMesh>, mut meshes: ResMut<Assets<Mesh>>) {
     if let Some(mut mesh) = meshes.get_mut(&holder.0) {
         lights.0.write_to(&mut mesh);
     }

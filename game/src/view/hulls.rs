@@ -3,8 +3,10 @@
 use bevy::prelude::*;
 use p2c2r_arena::EnemyRole;
 
+use super::camera::DrawQuality;
 use super::shapes::{self, Part};
 use super::solid::Solid;
+use crate::preflight::Quality;
 
 /// Different rocks there are.
 pub(super) const ROCK_SHAPES: usize = 6;
@@ -46,10 +48,15 @@ fn make_hulls(
     mut commands: Commands,
     mut meshes: ResMut<Assets<Mesh>>,
     mut materials: ResMut<Assets<Solid>>,
+    quality: Res<DrawQuality>,
 ) {
     let metal = materials.add(Solid::matter(0.7));
     let stone = materials.add(Solid::matter(0.0));
-    let mut lamp = |red, green, blue| materials.add(Solid::lamp(red, green, blue));
+    // Beyond 1 there are only brighter whites, unless the picture has room for more.
+    let strength = if quality.0 == Quality::High { 1.0 } else { 0.36 };
+    let mut lamp = |red: f32, green: f32, blue: f32| {
+        materials.add(Solid::lamp(red * strength, green * strength, blue * strength))
+    };
     let mut hull = |body: &[Part], lamps: &[Part], lamp_material| Hull {
         body: meshes.add(shapes::hull(body)),
         lamps: meshes.add(shapes::hull(lamps)),
@@ -104,7 +111,12 @@ static SHIP_LAMPS: [Part; 2] = [
         (1.0, 1.0, 1.0),
         false,
     ),
-    part(&[(0.2, -1.1), (0.38, -1.1), (0.38, -1.16), (0.2, -1.16)], (0.1, 0.07, 0.8, 0.05), (1.0, 1.0, 1.0), true),
+    part(
+        &[(0.2, -1.1), (0.38, -1.1), (0.38, -1.16), (0.2, -1.16)],
+        (0.1, 0.07, 0.8, 0.05),
+        (1.0, 1.0, 1.0),
+        true,
+    ),
 ];
 
 static RAMMER: [Part; 3] = [
@@ -130,7 +142,12 @@ static RAMMER: [Part; 3] = [
 ];
 
 static RAMMER_LAMPS: [Part; 2] = [
-    part(&[(0.0, 0.95), (0.09, 0.2), (0.0, -0.55), (-0.09, 0.2)], (0.16, 0.0, 0.2, 0.24), (1.0, 1.0, 1.0), false),
+    part(
+        &[(0.0, 0.95), (0.09, 0.2), (0.0, -0.55), (-0.09, 0.2)],
+        (0.16, 0.0, 0.2, 0.24),
+        (1.0, 1.0, 1.0),
+        false,
+    ),
     part(&[(0.1, -0.68), (0.3, -0.58), (0.28, -0.72)], (0.06, 0.06, 0.6, 0.06), (1.0, 1.0, 1.0), true),
 ];
 
@@ -157,5 +174,10 @@ static GUNNER_LAMPS: [Part; 2] = [
         (1.0, 1.0, 1.0),
         false,
     ),
-    part(&[(0.59, 1.3), (0.67, 1.1), (0.63, 0.9), (0.55, 1.1)], (0.08, 0.06, 0.4, 0.02), (1.0, 1.0, 1.0), true),
+    part(
+        &[(0.59, 1.3), (0.67, 1.1), (0.63, 0.9), (0.55, 1.1)],
+        (0.08, 0.06, 0.4, 0.02),
+        (1.0, 1.0, 1.0),
+        true,
+    ),
 ];

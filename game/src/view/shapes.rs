@@ -85,7 +85,8 @@ impl Facets {
 
 /// A rock of radius 1: a sphere pushed in and out by noise, with flat facets.
 pub(super) fn rock(seed: u32, subdivisions: u32) -> Mesh {
-    let sphere = Sphere::new(1.0).mesh().ico(subdivisions).unwrap_or_else(|_| Sphere::new(1.0).mesh().build());
+    let sphere =
+        Sphere::new(1.0).mesh().ico(subdivisions).unwrap_or_else(|_| Sphere::new(1.0).mesh().build());
     let mut mesh = sphere.with_removed_attribute(Mesh::ATTRIBUTE_UV_0);
     let offset = Vec3::new(seed as f32 * 7.31, seed as f32 * 3.77, seed as f32 * 5.19);
     let mut heights = Vec::new();
@@ -117,10 +118,12 @@ pub(super) fn rock(seed: u32, subdivisions: u32) -> Mesh {
 
 /// Smooth noise in -1..1 with features about one unit across.
 pub(super) fn noise(at: Vec3) -> f32 {
-    let cell = at.floor();
-    let inside = at - cell;
+    // Truncation and one comparison: `floor` is a library call without SSE 4.1.
+    let floor = |value: f32| value as i32 - i32::from(value < (value as i32) as f32);
+    let whole = IVec3::new(floor(at.x), floor(at.y), floor(at.z));
+    let inside = at - whole.as_vec3();
     let blend = inside * inside * (Vec3::splat(3.0) - 2.0 * inside);
-    let corner = |x: i32, y: i32, z: i32| scatter(cell.x as i32 + x, cell.y as i32 + y, cell.z as i32 + z);
+    let corner = |x: i32, y: i32, z: i32| scatter(whole.x + x, whole.y + y, whole.z + z);
     let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
     let near = mix(
         mix(corner(0, 0, 0), corner(1, 0, 0), blend.x),

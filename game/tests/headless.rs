@@ -1,0 +1,111 @@
+//! The game without window, GPU or sockets: the very app that `--headless --local` runs, stepped by hand.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::time::TimeUpdateStrategy;
+use clap::Parser as _;
+use p2c2r_game::cli::Cli;
+use p2c2r_game::report::Results;
+use p2c2r_game::{Battlefield, Quality, app};
+use p2c2r_offload::{LocalCompute, OffloadSwitch, OffloadTotals};
+
+/// A sixtieth of a second and a little, so that every update holds at least one step.
+const FRAME: Duration = Duration::from_nanos(16_666_667);
+
+fn local_game(arguments: &[&str]) -> (App, Results, Cli) {
+    let cli = Cli::try_parse_from([&["p2c2r-game", "--headless", "--local"], arguments].concat()).unwrap();
+    let mut offload = app::offload_config(&cli).unwrap();
+    offload.local = LocalCompute::Simulated { takes: Duration::from_millis(3) };
+    let mut app = app::build(&cli, offload, Quality::Low);
+    app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));
+    let results = Results::keep(&mut app);
+    app.finish();
+    app.cleanup();
+    (app, results, cli)
+}
+
+fn play(app: &mut App, frames: u32) {
+    for _ in 0..frames {
+        app.update();
+    }
+}
+
+#[test]
+fn the_game_plays_itself_and_enemies_follow_locally_computed_paths() {
+    let (mut app, _, _) = local_game(&[]);
+    play(&mut app, 900);
+    let totals = app.world().resource::<OffloadTotals>();
+    let path = &totals.kinds["path"];
+    assert!(path.submitted > 5, "{path:?}");
+    assert_eq!(path.local + path.open, path.submitted, "everything is computed here: {path:?}");
+    assert_eq!(path.failed, 0);
+    assert_eq!(totals.cost_nanos.0, 0, "local compute costs nothing");
+    let arena = &app.world().resource::<Battlefield>().arena;
+    assert!(arena.tick() >= 890, "60 steps a second: {}", arena.tick());
+    assert!(arena.wave() >= 1);
+}
+
+#[test]
+fn the_same_seed_plays_the_same_game_and_another_does_not() {
+    let digest = |seed: &str| {
+        let (mut app, _, _) = local_game(&["--seed", seed]);
+        play(&mut app, 300);
+        app.world().resource::<Battlefield>().arena.digest()
+    };
+    assert_eq!(digest("7"), digest("7"));
+    assert_ne!(digest("7"), digest("8"));
+}
+
+#[test]
+fn the_run_ends_after_its_seconds_and_reports_in_the_agreed_shape() {
+    let (mut app, results, cli) = local_game(&["--seconds", "5", "--seed", "3", "--impair", "wan-100ms"]);
+    let mut frames = 0;
+    while app.should_exit().is_none() {
+        app.update();
+        frames += 1;
+        assert!(frames < 600, "five seconds are about 300 frames");
+    }
+    let report = serde_json::to_value(results.report(&cli)).unwrap();
+    assert_eq!(report["frames"], frames);
+    assert!(report["seconds"].as_f64().unwrap() >= 5.0);
+    assert!(
+        report["ledger_balanced"].is_null() && report.as_object().unwrap().contains_key("ledger_balanced")
+    );
+    assert_eq!(report["seed"], 3);
+    assert_eq!(report["impair"], "wan-100ms");
+    assert_eq!(report["cost_nanos"], 0);
+    let path = &report["kinds"]["path"];
+    for key in ["submitted", "remote", "coordinator", "local", "rejected", "late", "bytes_up", "bytes_down"] {
+        assert!(path[key].is_u64(), "{key}: {path}");
+    }
+    for key in ["p50", "p95", "p99"] {
+        assert!(path["latency_ms"][key].is_f64(), "{key}: {path}");
+    }
+    assert!(path.as_object().unwrap().contains_key("stages_ms"));
+    // The launcher replaces exactly this.
+    let text = serde_json::to_string_pretty(&results.report(&cli)).unwrap();
+    assert_eq!(text.matches("\"ledger_balanced\": null").count(), 1);
+    results.report(&cli).judge().unwrap();
+}
+
+#[test]
+fn a_switch_thrown_in_mid_game_loses_no_task() {
+    let (mut app, _, _) = local_game(&[]);
+    for _ in 0..6 {
+        app.world_mut().resource_mut::<OffloadSwitch>().toggle();
+        play(&mut app, 100);
+    }
+    let path = &app.world().resource::<OffloadTotals>().kinds["path"];
+    assert_eq!(path.delivered() + path.failed + path.cancelled + path.open, path.submitted);
+    assert_eq!(path.failed, 0);
+}
+
+#[test]
+fn what_does_not_exist_is_refused_by_name() {
+    let cli = Cli::try_parse_from(["p2c2r-game", "--impair", "moon"]).unwrap();
+    let error = app::offload_config(&cli).err().unwrap();
+    assert!(error.to_string().contains("moon") && error.to_string().contains("wan-100ms"), "{error}");
+    let cli = Cli::try_parse_from(["p2c2r-game", "--coordinator", "nowhere"]).unwrap();
+    assert!(app::offload_config(&cli).err().unwrap().to_string().contains("nowhere"));
+}
