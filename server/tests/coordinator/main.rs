@@ -6,5 +6,6 @@ mod attempts;
 mod fallback;
 mod lifetime;
 mod money;
+mod rate;
 mod stage;
 mod toy;
