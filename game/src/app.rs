@@ -28,11 +28,19 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
     }
     let quality = preflight::check(cli)?;
     start_logging();
+    // The engine's own handler steps back where a launcher's shell has SIGINT ignored, and then SIGTERM would
+    // kill the game before it has written its report.
+    if let Err(error) = ctrlc::set_handler(TerminalCtrlCHandlerPlugin::gracefully_exit) {
+        tracing::warn!(%error, "signals will end the game without a report");
+    }
     if let Some(path) = &cli.screenshot {
         // What is there at the end is then certainly this run's picture.
         let _ = std::fs::remove_file(path);
     }
     let mut app = build(cli, offload, quality);
+    if cli.headless || cli.hud_log {
+        app.add_plugins(console::plugin);
+    }
     let results = report::Results::keep(&mut app);
     let exit = app.run();
     finish(cli, &results, &exit)
@@ -71,9 +79,6 @@ pub fn build(cli: &Cli, offload: OffloadConfig, quality: Quality) -> App {
             play::plugin,
             figures::plugin,
         ));
-    if cli.headless || cli.hud_log {
-        app.add_plugins(console::plugin);
-    }
     if cli.screen() != Screen::None {
         app.insert_resource(view::DrawQuality(quality))
             .insert_resource(Picture::new(

@@ -45,7 +45,7 @@ pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u3
     let _ = write!(
         text,
         " | offload {state}  cost {}  workers {}  rtt {} ms  fps {} | score {score} lives {lives} wave {wave}",
-        figures::dollars(figures.cost_dollars),
+        figures::dollars_to_the_nano(figures.cost_dollars),
         figures::count(figures.workers),
         figures::milliseconds(figures.rtt_ms),
         figures::count(figures.fps),
@@ -130,7 +130,7 @@ mod tests {
             "in time 99.7%",
             "$0.0123/h",
             "offload ON",
-            "cost $0.000410",
+            "cost $0.000410000",
             "workers 3",
             "rtt - ms",
             "score 1200 lives 3 wave 2",

@@ -182,6 +182,14 @@ pub fn dollars(value: Option<f64>) -> String {
     }
 }
 
+/// `$0.000000028`, or a dash: dollars to the nano, as receipts have them, with four decimals from a cent on.
+pub fn dollars_to_the_nano(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value.abs() < 0.01 => format!("${:.9}", value + 0.0),
+        other => dollars(other),
+    }
+}
+
 /// A whole number, or a dash.
 pub fn count(value: Option<f64>) -> String {
     value.map_or_else(|| UNKNOWN.into(), |value| format!("{value:.0}"))
@@ -211,6 +219,8 @@ mod tests {
         assert_eq!(dollars(Some(0.000_065)), "$0.000065");
         assert_eq!(dollars(Some(0.012_34)), "$0.0123");
         assert_eq!(dollars(Some(-0.0)), "$0.000000");
+        assert_eq!(dollars_to_the_nano(Some(2.8e-8)), "$0.000000028");
+        assert_eq!(dollars_to_the_nano(Some(1.5)), "$1.5000");
         assert_eq!(count(Some(4.0)), "4");
     }
 

@@ -137,13 +137,13 @@ fn fill_lines(figures: Res<Figures>, mut lines: Query<(&Line, &mut Text)>) {
 fn line_text(figures: &Figures, line: Line) -> String {
     match line {
         Line::Session => format!(
-            "session {:>10}   {:>4} fps {:>6} ms",
-            figures::dollars(figures.cost_dollars),
+            "session {:>12}  {:>4} fps {:>5} ms",
+            figures::dollars_to_the_nano(figures.cost_dollars),
             figures::count(figures.fps),
             figures::milliseconds(figures.frame_ms),
         ),
         Line::Network => format!(
-            "workers {:>10}   round trip {:>6} ms",
+            "workers {:>12}  round trip {:>5} ms",
             figures::count(figures.workers),
             figures::milliseconds(figures.rtt_ms),
         ),
