@@ -1,16 +1,20 @@
 //! The coordinator's app: its resources, its systems and their order.
 
 use bevy_app::{App, Plugin, Startup, Update};
+use bevy_ecs::message::{Message, Messages};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::TimePlugin;
-use p2c2r_link::{NextWake, ServerLinkConfig, ServerLinkPlugin, ServerTransport};
+use p2c2r_link::{
+    FromPeer, NextWake, PeerJoined, PeerLeft, ServerLinkConfig, ServerLinkPlugin, ServerTransport,
+};
+use p2c2r_protocol::{GameToServer, WorkerToServer};
 
 use crate::admission::{self, Admissions};
 use crate::books::Books;
 use crate::busy::{self, NewlyBusy};
 use crate::cache::OutcomeCache;
-use crate::compute::Pool;
+use crate::compute::{self, Pool};
 use crate::config::ServerConfig;
 use crate::desk::{Settings, Tally};
 use crate::drain::{self, Drain, Shutdown};
@@ -83,13 +87,26 @@ impl Plugin for CoordinatorPlugins {
         app.add_systems(
             Update,
             (
-                (joins::welcome_peers, joins::part_from_peers, joins::refuse_peers)
+                (
+                    joins::welcome_peers.run_if(any::<PeerJoined>),
+                    joins::part_from_peers.run_if(any::<PeerLeft>),
+                    joins::refuse_peers,
+                )
                     .chain()
                     .in_set(CoordinatorSystems::Peers),
-                (judge::collect_finished, judge::hear_workers).chain().in_set(CoordinatorSystems::Answers),
-                admission::hear_games.in_set(CoordinatorSystems::Admission),
-                leases::expire_leases.in_set(CoordinatorSystems::Leases),
-                matching::match_tasks.in_set(CoordinatorSystems::Matching),
+                (
+                    judge::collect_finished.run_if(compute::has_finished),
+                    judge::hear_workers.run_if(any::<FromPeer<WorkerToServer>>),
+                )
+                    .chain()
+                    .in_set(CoordinatorSystems::Answers),
+                admission::hear_games
+                    .run_if(any::<FromPeer<GameToServer>>)
+                    .in_set(CoordinatorSystems::Admission),
+                leases::expire_leases.run_if(leases::is_due).in_set(CoordinatorSystems::Leases),
+                matching::match_tasks
+                    .run_if(matching::is_anything_waiting)
+                    .in_set(CoordinatorSystems::Matching),
                 (
                     drain::drain,
                     statements::send_statements,
@@ -103,6 +120,11 @@ impl Plugin for CoordinatorPlugins {
             ),
         );
     }
+}
+
+/// Whether there are such messages. Most updates have one sort of work; the other systems then cost nothing.
+fn any<M: Message>(messages: Res<'_, Messages<M>>) -> bool {
+    !messages.is_empty()
 }
 
 fn wake_for_inline_results(pool: Res<'_, Pool>, mut next_wake: ResMut<'_, NextWake>) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
+use bevy_ecs::system::Res;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
 use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo};
 use p2c2r_tasks::{Blobs, CheckError, Job};
@@ -179,6 +180,14 @@ impl Pool {
             Inner::Inline { finished } => finished.pop_front(),
             Inner::Threads { finished, .. } => finished.try_recv().ok(),
         }
+    }
+}
+
+/// Whether the pool has finished something: a condition for the system that collects it.
+pub fn has_finished(pool: Res<'_, Pool>) -> bool {
+    match &pool.0 {
+        Inner::Inline { finished } => !finished.is_empty(),
+        Inner::Threads { finished, .. } => !finished.is_empty(),
     }
 }
 

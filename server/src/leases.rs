@@ -82,6 +82,11 @@ pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micro
     wait_until.map_or(until, |latest| until.min(latest))
 }
 
+/// Whether a moment has come: a condition for the system that looks what it was.
+pub fn is_due(leases: Res<'_, Leases>, clock: Res<'_, LinkClock>) -> bool {
+    leases.moments.peek().is_some_and(|Reverse((at, _))| *at <= clock.now())
+}
+
 /// Ends leases and waits whose time has come.
 pub fn expire_leases(mut desk: Desk<'_>) {
     let now = desk.now();

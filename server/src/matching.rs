@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bevy_ecs::system::ResMut;
+use bevy_ecs::system::{Res, ResMut};
 use p2c2r_protocol::{Assign, ServerToWorker, TaskFailure, TaskNo};
 use tracing::debug;
 
@@ -12,6 +12,7 @@ use crate::desk::Desk;
 use crate::leases::lease_until;
 use crate::ledger::Entry;
 use crate::matcher::{Choice, Matcher, rtt};
+use crate::table::TaskTable;
 
 /// Tasks of one kind that are looked at in one update without anyone to give them to. A task that every worker
 /// with room has failed before must not hold up those behind it, nor cost a search of them all.
@@ -25,6 +26,11 @@ enum Move {
     PassOver,
     /// Nobody has room: the kind's other tasks wait as well.
     Stop,
+}
+
+/// Whether any task may be waiting: a condition for the system that hands them out.
+pub fn is_anything_waiting(tasks: Res<'_, TaskTable>) -> bool {
+    tasks.may_have_waiting()
 }
 
 /// Hands out what waits.

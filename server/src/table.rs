@@ -200,6 +200,11 @@ impl TaskTable {
         self.tasks.is_empty()
     }
 
+    /// Whether any task may be waiting to be handed out; the orders may also hold entries of ended tasks.
+    pub fn may_have_waiting(&self) -> bool {
+        self.waiting.iter().any(|(_, order)| !order.is_empty())
+    }
+
     /// Tasks with a deadline. Counts them all: for the end of the program, not for every update.
     pub fn timely(&self) -> usize {
         self.timely_tasks().count()
