@@ -12,9 +12,11 @@ use p2c2r_protocol::Channel;
 use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
 
 use crate::connection::Connection;
+use crate::copies::Copies;
 use crate::guard::{self, packet_type};
 use crate::limits::{
-    ACK_PACKETS, BYTES_PER_CALL, CALLS_PER_UPDATE_MAX, OVERHEAD_BYTES, QUEUED_BYTES_MAX, SLICE_BYTES,
+    ACK_DELAY, ACK_PACKETS, ACK_PACKETS_MAX, BYTES_PER_CALL, CALLS_PER_UPDATE_MAX, OVERHEAD_BYTES,
+    QUEUED_BYTES_MAX, SLICE_BYTES,
 };
 use crate::pace::Bucket;
 
@@ -34,6 +36,8 @@ pub(crate) struct Flow {
     unacknowledged_packets: u32,
     resends: [ResendTimer; 2],
     newest_sent: Option<u64>,
+    copies: Copies,
+    round_trip: Duration,
 }
 
 impl Flow {
@@ -48,7 +52,14 @@ impl Flow {
             unacknowledged_packets: 0,
             resends: [ResendTimer::new(Channel::Control), ResendTimer::new(Channel::Tasks)],
             newest_sent: None,
+            copies: Copies::default(),
+            round_trip: Duration::ZERO,
         }
+    }
+
+    /// How long an acknowledgement may take by what heartbeats have measured.
+    pub(crate) fn set_round_trip(&mut self, round_trip: Duration) {
+        self.round_trip = round_trip;
     }
 
     /// renet has been given a message to send.
@@ -61,6 +72,12 @@ impl Flow {
         self.unacknowledged_packets += 1;
         let at = if self.unacknowledged_packets >= ACK_PACKETS { now } else { now + self.ack_delay };
         self.ack_at = Some(self.ack_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Whether so many packets wait for an acknowledgement that it cannot wait for the end of the update:
+    /// renet remembers 64 ranges of packets and forgets the oldest beyond.
+    pub(crate) fn owes_acks(&self) -> bool {
+        self.unacknowledged_packets >= ACK_PACKETS_MAX
     }
 
     /// Number of the newest packet handed out; what a peer may acknowledge.
@@ -107,6 +124,7 @@ impl Flow {
 
     fn fetch(&mut self, now: Duration, connection: &mut impl Connection) {
         let ack_is_due = self.ack_at.is_some_and(|at| at <= now);
+        let young = self.young_copies();
         let mut data_bytes = 0;
         for packet in connection.packets() {
             let Some((kind, sequence)) = guard::header(&packet) else { continue };
@@ -127,6 +145,9 @@ impl Flow {
                             timer.sent(now);
                         }
                     }
+                    if self.bucket.is_some() && !self.copies.may_leave(now, &packet, young) {
+                        continue;
+                    }
                 }
                 _ => data_bytes += packet.len(),
             }
@@ -140,6 +161,14 @@ impl Flow {
         }
         // It stops short of its allowance only when it has nothing more, or a slice that no longer fits.
         self.has_data = data_bytes + SLICE_BYTES > BYTES_PER_CALL as usize;
+    }
+
+    /// The age below which copies are held back: only on a line that is short of room, and only if its round
+    /// trip is longer than renet's patience. A copy too many does less harm than one too few.
+    fn young_copies(&self) -> Option<Duration> {
+        let is_scarce = self.bucket.as_ref().is_some_and(Bucket::is_low);
+        let is_long = self.round_trip + ACK_DELAY > self.resends[1].after;
+        (is_scarce && is_long).then_some(self.round_trip + ACK_DELAY)
     }
 
     fn drain(&mut self, now: Duration, everything: bool, transmit: &mut impl FnMut(&[u8])) {

@@ -18,6 +18,7 @@ mod channels;
 pub mod client;
 mod clock;
 mod connection;
+mod copies;
 mod envelope;
 mod error;
 mod flow;

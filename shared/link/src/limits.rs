@@ -82,6 +82,9 @@ pub const DEATH_IDLE: Duration = Duration::from_secs(5);
 pub const ACK_DELAY: Duration = Duration::from_millis(5);
 /// Packets after which an acknowledgement is not held back any longer.
 pub const ACK_PACKETS: u32 = 16;
+/// Packets after which an acknowledgement does not even wait for the end of the update. Every packet may be a
+/// range of its own, because the acknowledgements held back leave gaps between packet numbers.
+pub const ACK_PACKETS_MAX: u32 = 48;
 /// How often netcode's own clockwork runs for a connection; each run may send one keep-alive.
 pub const NETCODE_TICK: Duration = Duration::from_secs(2);
 /// The same before the peer has been heard: netcode's answer to the handshake may have been lost.
@@ -95,4 +98,5 @@ const _: () = assert!(SLICES_MAX <= 128, "the guard keeps one message's slices i
 const _: () = assert!(BYTES_PER_CALL >= 2 * SLICE_BYTES as u64, "a slice must fit beside a heartbeat");
 const _: () = assert!(REASSEMBLY_BYTES_MAX >= 2 * MESSAGE_BYTES_MAX);
 const _: () = assert!(REASSEMBLY_BYTES_MAX + CHANNEL_MEMORY_BYTES_MAX <= RECEIVE_BYTES_MAX);
+const _: () = assert!(ACK_PACKETS <= ACK_PACKETS_MAX && ACK_PACKETS_MAX < 64, "renet keeps 64 ranges");
 const _: () = assert!(NOTICE_TEXT_BYTES_MAX < 255);

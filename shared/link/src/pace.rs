@@ -71,6 +71,11 @@ impl Bucket {
         true
     }
 
+    /// Whether less than half of the burst was left at the last taking.
+    pub(crate) fn is_low(&self) -> bool {
+        self.level < self.burst / 2.0
+    }
+
     /// When something can be taken again; errs late by at most a microsecond.
     pub(crate) fn ready_at(&self) -> Duration {
         if self.level > 0.0 {

@@ -175,6 +175,7 @@ impl Session {
         self.stats.rtt = self.heart.rtt();
         self.stats.jitter = self.heart.jitter();
         self.stats.clock_offset_us = self.heart.offset_us();
+        self.flow.set_round_trip(self.heart.rtt().unwrap_or_default() + 2 * self.heart.jitter());
         Ok(())
     }
 

@@ -155,9 +155,13 @@ impl Listener {
                 if !std::mem::replace(&mut entry.has_mail, true) {
                     self.news.with_mail.push(peer);
                 }
+                let owes_acks = entry.session.flow.owes_acks();
                 peers.mark_dirty(peer);
                 if let Err(offence) = received {
                     self.offend(peer, &offence, now, renet, peers);
+                } else if owes_acks {
+                    self.send(peer, now, now, false, renet, peers);
+                    peers.mark_dirty(peer);
                 }
             }
             Some(ServerResult::ClientConnected { client_id, addr, user_data, payload }) => {

@@ -68,6 +68,39 @@ fn acknowledgements_come_back_and_are_not_acknowledged() {
 }
 
 #[test]
+fn a_burst_is_acknowledged_whole_and_not_sent_again() {
+    let mut world = World::connected(Settings::default());
+    world.run(Duration::from_secs(1));
+    let before = link(&world.games[0]).stats().sent_bytes;
+    for number in 0..30 {
+        say(&mut world.games[0], submit(number, 30_000));
+    }
+    world.run(Duration::from_millis(300));
+    assert_eq!(from_games(&mut world.server).len(), 30);
+    let stats = link(&world.games[0]).stats();
+    let bytes = stats.sent_bytes - before;
+    assert_eq!(stats.backlog_bytes, 0);
+    assert!(bytes < 960_000, "{bytes} bytes on the wire for 900,000");
+}
+
+/// Many small packets in one update of the receiver, each of them a range of its own to acknowledge.
+#[test]
+fn a_receiver_that_was_away_acknowledges_all_it_finds() {
+    let mut world = World::connected(Settings::default());
+    world.run(Duration::from_secs(1));
+    for number in 0..65 {
+        say(&mut world.games[0], cancel(number));
+        world.games[0].update();
+    }
+    let before = link(&world.games[0]).stats().sent_packets;
+    world.run(Duration::from_millis(200));
+    assert_eq!(from_games(&mut world.server).len(), 65);
+    assert_eq!(link(&world.games[0]).stats().backlog_bytes, 0);
+    let again = link(&world.games[0]).stats().sent_packets - before;
+    assert!(again <= 2, "{again} packets more, where a beat and an acknowledgement are due");
+}
+
+#[test]
 fn the_pace_is_kept_and_what_waits_can_be_seen() {
     let mut world = World::connected(Settings { pace: Some(Pace::internet()), ..Settings::default() });
     world.run(Duration::from_secs(1));
@@ -85,6 +118,27 @@ fn the_pace_is_kept_and_what_waits_can_be_seen() {
         heard == 16
     });
     assert_eq!(peers(&world.server).totals().offenders, 0);
+}
+
+#[test]
+fn a_long_paced_line_carries_data_and_not_copies_of_it() {
+    let fate = Impairment { latency: Duration::from_millis(60), loss: 0.005, seed: 4, ..Impairment::NONE };
+    let mut world =
+        World::new(Settings { pace: Some(Pace::internet()), impair: Some(fate), ..Settings::default() });
+    world.add_game("ann");
+    world.run_until("connected", Duration::from_secs(10), |world| link(&world.games[0]).is_connected());
+    world.run(Duration::from_secs(2));
+    for number in 0..10 {
+        say(&mut world.games[0], submit(number, 30_000));
+    }
+    let (before, mut heard, mut time) = (world.hub.counters().bytes, 0, 0);
+    world.run_until("all have arrived", Duration::from_secs(10), |world| {
+        time += 1;
+        heard += from_games(&mut world.server).len();
+        heard == 10
+    });
+    let bytes = world.hub.counters().bytes - before;
+    assert!(bytes < 360_000, "{bytes} bytes in {time} ms for 300,000");
 }
 
 #[test]

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use p2c2r_link::{ClientTransport, GameSide, LinkStatus, ServerTransport, bind_server};
+use bevy_app::{App, AppExit, Startup, Update};
+use bevy_ecs::message::{MessageReader, MessageWriter};
+use bevy_ecs::system::{Local, Res, ResMut};
+use bevy_time::TimeUpdateStrategy;
+use p2c2r_link::{
+    ClientTransport, EventDrivenPlugin, GameSide, LinkStatus, LinkUp, NextWake, PeerJoined, PeerLeft,
+    ServerTransport, Waker, bind_server,
+};
 
 use crate::harness::*;
 
 /// Steps both until it is so; loopback delivers at once, so this is a bound on steps and not on time.
-fn step_until(
-    server: &mut bevy_app::App,
-    client: &mut bevy_app::App,
-    mut is_so: impl FnMut() -> bool,
-) -> bool {
+fn step_until(server: &mut App, client: &mut App, mut is_so: impl FnMut() -> bool) -> bool {
     (0..20_000).any(|_| {
         client.update();
         server.update();
@@ -43,7 +46,7 @@ fn a_game_joins_talks_and_leaves() {
     }
     assert_eq!(heard, 1);
     assert!(link(&game).stats().rtt.is_some());
-    say(&mut game, bevy_app::AppExit::Success);
+    say(&mut game, AppExit::Success);
     let mut gone = 0;
     for _ in 0..1_000 {
         game.update();
@@ -68,4 +71,87 @@ fn a_port_where_nobody_listens_is_not_there_yet() {
     let mut server = server(ServerTransport::Udp(bind_server(address).unwrap()), &settings);
     let is_up = step_until(&mut server, &mut game, || false) || link(&game).is_connected();
     assert!(is_up, "{:?}", status(&game));
+}
+
+/// A coordinator and a game under the runner: the game leaves as soon as it is connected, the coordinator as
+/// soon as the game has left. Nothing but events moves them.
+#[test]
+fn the_runner_carries_a_whole_visit() {
+    let socket = bind_server("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let coordinator = std::thread::spawn(move || {
+        let mut app = server(ServerTransport::Udp(socket), &Settings::default());
+        app.insert_resource(TimeUpdateStrategy::Automatic).add_plugins(EventDrivenPlugin).add_systems(
+            Update,
+            |joined: MessageReader<'_, '_, PeerJoined>,
+             left: MessageReader<'_, '_, PeerLeft>,
+             mut exit: MessageWriter<'_, AppExit>| {
+                if !left.is_empty() && !joined.is_empty() {
+                    exit.write(AppExit::Success);
+                }
+            },
+        );
+        app.run()
+    });
+    let mut app = client::<GameSide>(ClientTransport::Udp { server: address }, "ann", &Settings::default());
+    app.insert_resource(TimeUpdateStrategy::Automatic).add_plugins(EventDrivenPlugin).add_systems(
+        Update,
+        |ups: MessageReader<'_, '_, LinkUp>, mut exit: MessageWriter<'_, AppExit>| {
+            if !ups.is_empty() {
+                exit.write(AppExit::Success);
+            }
+        },
+    );
+    assert_eq!(app.run(), AppExit::Success);
+    assert_eq!(coordinator.join().unwrap(), AppExit::Success);
+}
+
+/// An app that ends at its second update, which only `wake` can bring about.
+fn ends_at_its_second_update(
+    start: impl Fn(Res<'_, Waker>, ResMut<'_, NextWake>) + Send + Sync + 'static,
+) -> App {
+    let mut app = App::new();
+    app.add_plugins(EventDrivenPlugin).add_systems(Startup, start).add_systems(
+        Update,
+        |mut updates: Local<'_, u32>, mut exit: MessageWriter<'_, AppExit>| {
+            *updates += 1;
+            if *updates == 2 {
+                exit.write(AppExit::Success);
+            }
+        },
+    );
+    app
+}
+
+#[test]
+fn another_thread_wakes_the_runner() {
+    let mut app = ends_at_its_second_update(|waker, _| {
+        let waker = waker.clone();
+        std::thread::spawn(move || waker.wake());
+    });
+    assert_eq!(app.run(), AppExit::Success);
+}
+
+#[test]
+fn a_timer_wakes_the_runner() {
+    let mut app = ends_at_its_second_update(|_, mut next| next.within(Duration::from_millis(2)));
+    assert_eq!(app.run(), AppExit::Success);
+}
+
+#[test]
+fn a_waker_handed_out_before_the_runner_was_added_works() {
+    let mut app = App::new();
+    let waker = app.world_mut().get_resource_or_init::<Waker>().clone();
+    app.add_plugins(EventDrivenPlugin).add_systems(
+        Update,
+        move |mut updates: Local<'_, u32>, mut exit: MessageWriter<'_, AppExit>| {
+            *updates += 1;
+            if *updates == 2 {
+                exit.write(AppExit::Success);
+            } else {
+                waker.wake();
+            }
+        },
+    );
+    assert_eq!(app.run(), AppExit::Success);
 }
