@@ -17,7 +17,7 @@ const COLUMNS: [(&str, f32); 6] = [
     ("p50 ms", 66.0),
     ("p95 ms", 66.0),
     ("in time", 76.0),
-    ("$/hour", 88.0),
+    ("$/hour", 96.0),
 ];
 
 pub(super) fn plugin(app: &mut App) {
@@ -90,7 +90,8 @@ fn cell(content: &str, column: usize, size: f32, colour: Srgba) -> impl Bundle {
     let justify = if column < 2 { Justify::Left } else { Justify::Right };
     (
         Text::new(content),
-        Node { width: px(COLUMNS[column].1), ..default() },
+        // A fixed height: a row must not grow while a number is a digit too long for its column.
+        Node { width: px(COLUMNS[column].1), height: px(19), ..default() },
         TextFont::from_font_size(size),
         TextColor(colour.into()),
         // Only text that may wrap is aligned within its column.

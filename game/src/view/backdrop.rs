@@ -59,7 +59,7 @@ fn nebula(seed: u32) -> Image {
     for y in 0..NEBULA_HEIGHT {
         for x in 0..NEBULA_WIDTH {
             let at = Vec2::new(x as f32, y as f32) / NEBULA_HEIGHT as f32;
-            let colour = planet(at).unwrap_or_else(|| gas(at, offset));
+            let colour = with_planet(gas(at, offset), at);
             let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0) as u8;
             data.extend([byte(colour.x), byte(colour.y), byte(colour.z), 255]);
         }
@@ -85,28 +85,26 @@ fn gas(at: Vec2, offset: Vec3) -> Vec3 {
     let teal = Vec3::new(0.03, 0.24, 0.30);
     let tint = if hue < 0.5 { teal.lerp(blue, hue * 2.0) } else { blue.lerp(violet, hue * 2.0 - 1.0) };
     let lanes = (shapes::clouds(point * 2.1 - warp, 4) * 2.2 + 0.75).clamp(0.25, 1.0);
-    tint * (thick * thick.sqrt() * 1.7 * lanes) + Vec3::new(0.010, 0.013, 0.030)
+    tint * (thick * thick.sqrt() * 1.25 * lanes) + Vec3::new(0.010, 0.013, 0.030)
 }
 
-/// The planet and its air at a point of the picture, if they are there.
-fn planet(at: Vec2) -> Option<Vec3> {
+/// The gas with the planet before it and the planet's air around it.
+fn with_planet(gas: Vec3, at: Vec2) -> Vec3 {
     let (middle, radius) = (Vec2::new(0.42, 0.36), 0.105);
     let from_middle = (at - middle) / radius;
     let distance = from_middle.length();
     let sun = Vec3::new(-0.72, -0.42, 0.55).normalize();
-    if distance < 1.0 {
-        let normal = from_middle.extend((1.0 - distance * distance).sqrt());
-        let day = (normal.dot(sun) * 1.15 + 0.08).clamp(0.0, 1.0);
-        let bands = shapes::clouds(Vec3::new(normal.x * 0.9, normal.y * 6.5, normal.z) + Vec3::splat(3.0), 4);
-        let land = Vec3::new(0.36, 0.30, 0.42).lerp(Vec3::new(0.66, 0.47, 0.40), bands + 0.5);
-        let rim = (1.0 - normal.z).powi(3) * day * 0.9;
-        Some(land * day + Vec3::new(0.25, 0.45, 0.85) * rim)
-    } else {
-        let air = (1.0 - (distance - 1.0) * 6.0).clamp(0.0, 1.0);
-        let lit = (from_middle.normalize().extend(0.0).dot(sun) * 0.8 + 0.25).clamp(0.0, 1.0);
-        let strength = air * air * lit;
-        (strength > 0.12).then(|| Vec3::new(0.16, 0.30, 0.62) * strength)
-    }
+    let normal = from_middle.extend((1.0 - distance * distance).max(0.0).sqrt());
+    let day = (normal.dot(sun) * 1.15 + 0.08).clamp(0.0, 1.0);
+    let bands = shapes::clouds(Vec3::new(normal.x * 0.9, normal.y * 6.5, normal.z) + Vec3::splat(3.0), 4);
+    let land = Vec3::new(0.36, 0.30, 0.42).lerp(Vec3::new(0.66, 0.47, 0.40), bands + 0.5);
+    let rim = (1.0 - normal.z).powi(3) * day * 0.9;
+    let ground = land * day + Vec3::new(0.25, 0.45, 0.85) * rim;
+    let lit = (from_middle.normalize_or_zero().extend(0.0).dot(sun) * 0.8 + 0.2).clamp(0.0, 1.0);
+    let air = (1.0 - (distance - 1.0).abs() * 7.0).clamp(0.0, 1.0);
+    // The edge is two pixels wide, so that it shows no steps.
+    let cover = ((1.0 - distance) * radius * NEBULA_HEIGHT as f32 * 0.5 + 0.5).clamp(0.0, 1.0);
+    gas.lerp(ground, cover) + Vec3::new(0.16, 0.30, 0.62) * (air * air * lit)
 }
 
 fn spawn_stars(
