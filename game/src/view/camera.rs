@@ -64,7 +64,7 @@ fn spawn_camera(mut commands: Commands, target: Res<ViewTarget>, quality: Res<Dr
         Quality::High => camera.insert((
             Msaa::Sample4,
             Hdr,
-            Tonemapping::AcesFitted,
+            Tonemapping::KhronosPbrNeutral,
             Bloom { intensity: 0.18, ..Bloom::NATURAL },
         )),
     };
