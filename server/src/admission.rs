@@ -11,8 +11,8 @@ use p2c2r_protocol::limits::{
     BLOB_STORE_BYTES_MAX, REASON_BYTES_MAX, TASKS_PER_GAMER_MAX, WORK_UNITS_PER_TASK_MAX,
 };
 use p2c2r_protocol::{
-    ComputedBy, Digest, GameToServer, KindId, Micros, Nanos, PassedCheck, PeerId, Receipt, Refusal,
-    ServerToGame, Stages, Submit, TaskFailure, TaskId, TaskNo, WorkUnits,
+    Digest, GameToServer, KindId, Micros, Nanos, PeerId, Refusal, ServerToGame, Submit, TaskFailure, TaskId,
+    TaskNo, WorkUnits,
 };
 use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, SpecError};
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::config::Fallback;
 use crate::desk::Desk;
 use crate::drain::Drain;
 use crate::guard::guarded;
-use crate::ledger::{AccountId, Admission, Entry, PatientPayload, Settlement, Source};
+use crate::ledger::{AccountId, Admission, PatientPayload};
 use crate::matcher::rtt;
-use crate::sessions::{Account, Finished};
+use crate::sessions::Account;
 use crate::table::NewTask;
 
 /// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
@@ -147,7 +147,7 @@ impl Desk<'_> {
         let valid = self.validate(&mut admissions.blobs, &mut submit)?;
         let now = self.now();
         if let Some(kept) = self.cache.get(key, now).cloned() {
-            return self.answer_from_cache(peer, account, received_at, &submit, key, &valid, kept);
+            return self.reuse(peer, account, received_at, &submit, key, (valid.units, valid.price), kept);
         }
         self.can_pay(account, valid.price, submit.price_cap)?;
         let stats = self.peers.get(peer);
@@ -204,7 +204,7 @@ impl Desk<'_> {
         Ok(Valid { job, blobs, units, price })
     }
 
-    fn can_pay(&self, account: AccountId, price: Nanos, cap: Nanos) -> Result<(), Refusal> {
+    pub(crate) fn can_pay(&self, account: AccountId, price: Nanos, cap: Nanos) -> Result<(), Refusal> {
         if price > cap {
             return Err(Refusal::PriceAboveCap { price });
         }
@@ -309,7 +309,8 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn record_admission(
+    /// Has the ledger hold the price.
+    pub(crate) fn record_admission(
         &mut self,
         no: TaskNo,
         account: AccountId,
@@ -332,55 +333,6 @@ impl Desk<'_> {
             patient,
         };
         self.books.admit(admission).map_err(|_| Refusal::Full)
-    }
-
-    /// An equal task was done before: its outcome for the fee alone.
-    fn answer_from_cache(
-        &mut self,
-        peer: PeerId,
-        account: AccountId,
-        received_at: Micros,
-        submit: &Submit,
-        key: Digest,
-        valid: &Valid,
-        kept: crate::cache::Kept,
-    ) -> Result<(), Refusal> {
-        let fee = self.settings.0.prices.split(valid.price).fee;
-        self.can_pay(account, fee, submit.price_cap)?;
-        let no = self.tasks.gamers().number();
-        self.record_admission(no, account, submit, key, valid.units, fee, None)?;
-        let check = if kept.worker.is_some() { PassedCheck::Always } else { PassedCheck::Own };
-        self.books.append(Entry::TaskSettled(Settlement {
-            task: no,
-            source: Source::Cache,
-            pay: Nanos::ZERO,
-            fee,
-            check,
-            outcome: None,
-        }));
-        if let Some(mirror) = self.gamers.account_mut(account) {
-            mirror.spend(submit.task);
-            mirror.charge(fee);
-        }
-        self.tally.admitted += 1;
-        self.tally.from_cache += 1;
-        self.tally.revenue += fee;
-        self.tally.fee += fee;
-        let sent_at = self.now();
-        let receipt = Receipt {
-            price: fee,
-            units: valid.units,
-            price_list: self.settings.0.prices.version,
-            computed_by: ComputedBy::Cache(kept.worker.map(|(_, name)| name.to_string())),
-            check,
-            attempts: 0,
-            received_at,
-            sent_at,
-            stages: Stages { coordinator_queue_us: sent_at.since(received_at), ..Stages::default() },
-        };
-        let finished = Finished { key, outcome: kept.outcome, receipt, delivered: false };
-        self.deliver(account, Some(peer), submit.task, finished);
-        Ok(())
     }
 }
 

@@ -27,8 +27,9 @@ use crate::sessions::Gamers;
 /// Target of the events that print as sentences.
 pub const TARGET: &str = "p2c2r_server::console";
 
-/// renet and renetcode log peers' garbage as errors; the link counts it and logs it at debug itself.
-const QUIET: &str = "renet=off,renetcode=off";
+/// renet and renetcode log peers' garbage as errors; the link counts it and logs it at debug itself. Bevy's
+/// clock reports every pause between two updates, which is how this program lives.
+const QUIET: &str = "renet=off,renetcode=off,bevy_app=info,bevy_time=info";
 
 /// Starts logging to standard output.
 pub fn start_logging(config: &ServerConfig) -> Result<(), ServerError> {
@@ -136,8 +137,10 @@ fn plain(event: &Event<'_>, fields: &Fields, colour: bool, line: &mut String) ->
         _ => ("\x1b[2m", "\x1b[0m"),
     };
     let mut text = String::new();
-    write!(text, "{}: {}", event.metadata().target(), fields.get("message"))?;
-    for (name, value) in fields.0.iter().filter(|(name, _)| *name != "message") {
+    // What comes through the `log` crate names its origin in a field.
+    let target = Some(fields.get("log.target")).filter(|target| !target.is_empty());
+    write!(text, "{}: {}", target.unwrap_or(event.metadata().target()), fields.get("message"))?;
+    for (name, value) in fields.0.iter().filter(|(name, _)| *name != "message" && !name.starts_with("log.")) {
         write!(text, " {name}={value}")?;
     }
     text.retain(|c| !c.is_control());

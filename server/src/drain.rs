@@ -16,7 +16,7 @@ use crate::desk::Desk;
 use crate::waking::LateWaker;
 
 /// What peers are told.
-pub const CLOSING: &str = "the coordinator is closing";
+pub const CLOSING: &str = "its operator has asked it to stop";
 /// How long farewells may take to be acknowledged: a few resends on a slow link.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
 /// Time between looks at what is still in flight.

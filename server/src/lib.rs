@@ -13,7 +13,7 @@
 //! | [`sessions`] | gamers: who is connected, what they may spend, which task ids are spent |
 //! | [`registry`], [`speed`], [`trust`] | workers: offers and room, how long they take, who may work |
 //! | [`admission`] | games' messages: which tasks are let in |
-//! | [`cache`] | outcomes to reuse |
+//! | [`cache`], [`reuse`] | outcomes to reuse, and answering from them |
 //! | [`table`] | tasks in flight and their phases |
 //! | [`matcher`], [`matching`] | who gets which task, and handing it out |
 //! | [`leases`] | when an attempt or a wait is over, and what then |
@@ -45,6 +45,7 @@ pub mod guard;
 mod hashing;
 pub mod joins;
 pub mod judge;
+mod known_blobs;
 pub mod leases;
 pub mod ledger;
 pub mod matcher;
@@ -52,6 +53,7 @@ pub mod matching;
 pub mod receipts;
 pub mod registry;
 pub mod restart;
+pub mod reuse;
 pub mod sessions;
 pub mod settle;
 pub mod speed;

@@ -4,20 +4,18 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::limits::{BATCH_MAX, BLOB_STORE_BYTES_MAX};
+use p2c2r_protocol::limits::BATCH_MAX;
 use p2c2r_protocol::{
     Digest, KernelOffer, KindId, Micros, Nanos, PeerId, TaskNo, VerdictNotice, WorkUnits, WorkerOffer,
 };
 
 use crate::hashing::NumberHash;
+use crate::known_blobs::KnownBlobs;
 use crate::ledger::AccountId;
 use crate::speed::ServiceTimes;
 
 /// Attempts one worker may have at the same time, however fast and far away it is.
 pub const WINDOW_MAX: u32 = 1_024;
-/// Blobs a worker is taken to have. Fewer than its store holds, so that the mirror forgets first: forgetting
-/// costs bytes, remembering wrongly costs a round trip.
-const KNOWN_BLOBS_MAX: usize = 128;
 /// Added to a worker's round trip when its window is reckoned: messages leave in groups.
 const GROUPING: Duration = Duration::from_millis(2);
 
@@ -298,39 +296,6 @@ impl Workers {
             {
                 *at = place;
             }
-        }
-    }
-}
-
-/// What a worker is taken to have in its blob store, the least recently used going first as it does there.
-#[derive(Default)]
-struct KnownBlobs {
-    used: HashMap<Digest, (usize, u64)>,
-    bytes: usize,
-    clock: u64,
-}
-
-impl KnownBlobs {
-    /// Whether the blob was known; it is from now on.
-    fn touch(&mut self, digest: Digest, bytes: usize) -> bool {
-        self.clock += 1;
-        if let Some((_, used)) = self.used.get_mut(&digest) {
-            *used = self.clock;
-            return true;
-        }
-        self.bytes += bytes;
-        self.used.insert(digest, (bytes, self.clock));
-        while self.used.len() > KNOWN_BLOBS_MAX || self.bytes > BLOB_STORE_BYTES_MAX / 2 {
-            let oldest = self.used.iter().min_by_key(|(_, (_, used))| *used).map(|(digest, _)| *digest);
-            let Some(oldest) = oldest else { break };
-            self.forget(oldest);
-        }
-        false
-    }
-
-    fn forget(&mut self, digest: Digest) {
-        if let Some((bytes, _)) = self.used.remove(&digest) {
-            self.bytes -= bytes;
         }
     }
 }
