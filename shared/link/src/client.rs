@@ -1,5 +1,6 @@
 //! The side of games and workers.
 
+mod attempt;
 mod dialer;
 mod link;
 mod systems;
@@ -100,6 +101,8 @@ impl Default for Reconnect {
 }
 
 /// Connects a game or a worker to the coordinator and keeps it connected.
+///
+/// Adds Bevy's `TimePlugin` if it is absent, so plugin groups that bring it come first.
 #[derive(Debug)]
 pub struct ClientLinkPlugin<S: Side> {
     config: ClientLinkConfig,

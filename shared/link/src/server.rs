@@ -1,6 +1,7 @@
 //! The coordinator's side of the link.
 
-pub(crate) mod listener;
+mod door;
+mod listener;
 mod peers;
 mod systems;
 
@@ -50,6 +51,8 @@ pub fn bind_server(address: SocketAddr) -> Result<UdpSocket, LinkError> {
 }
 
 /// Connects a coordinator: receives, checks, and turns packets into messages, and back.
+///
+/// Adds Bevy's `TimePlugin` if it is absent, so plugin groups that bring it come first.
 #[derive(Debug)]
 pub struct ServerLinkPlugin {
     config: ServerLinkConfig,

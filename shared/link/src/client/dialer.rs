@@ -1,5 +1,6 @@
 //! A client's connection: tries, the handshake, the session, the loss, and the next try.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
@@ -8,15 +9,15 @@ use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
 use renet::RenetClient;
 use renetcode::{ClientAuthentication, ConnectToken, DisconnectReason, NetcodeClient};
-use std::net::SocketAddr;
 
+use super::attempt::{Attempt, receive_connected};
 use super::link::{ClientLink, LinkStatus};
 use super::{ClientLinkConfig, ClientTransport, Reconnect};
 use crate::channels::{End, connection_config};
 use crate::envelope::{self, Envelope, Introduction};
 use crate::limits::{NETCODE_TICK, NETCODE_TIMEOUT_SECONDS, TOKEN_SECONDS};
 use crate::memory::EPOCH;
-use crate::peer::{Offence, Session, survive};
+use crate::peer::Session;
 use crate::server::wall_clock;
 use crate::socket::{Medium, Wire};
 use crate::{Authentication, LinkError, Pace, notice};
@@ -54,15 +55,6 @@ enum State {
     Trying { attempt: Box<Attempt>, give_up_at: Duration, refusal: Option<String> },
     Connected { attempt: Box<Attempt>, session: Box<Session>, since: Duration },
     Closed,
-}
-
-/// One netcode connection and its socket.
-struct Attempt {
-    wire: Wire,
-    netcode: NetcodeClient,
-    server: SocketAddr,
-    /// How far netcode's clock has been moved, on the update's clock.
-    ticked_at: Duration,
 }
 
 impl Dialer {
@@ -375,74 +367,5 @@ impl Dialer {
             State::Closed => return None,
         };
         Some(attempt.wire.next_due().map_or(due, |wire| wire.min(due)))
-    }
-}
-
-impl Attempt {
-    /// Moves netcode's clock to `now` and sends the packet it has to send.
-    fn tick(&mut self, now: Duration) {
-        let delta = now.saturating_sub(self.ticked_at);
-        self.ticked_at = now;
-        if let Medium::Memory(port) = self.wire.medium() {
-            port.hub().reach(self.netcode.current_time() + delta);
-        }
-        if let Some((packet, address)) = self.netcode.update(delta) {
-            self.wire.send(now, address, packet);
-        }
-    }
-
-    /// Has netcode read a packet; a panic there counts as an unreadable one.
-    fn decrypt<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
-        let netcode = &mut self.netcode;
-        survive(move || netcode.process_packet(packet)).flatten()
-    }
-
-    /// netcode's goodbye; three times, since nobody answers.
-    fn farewell(&mut self, now: Duration) {
-        if let Ok((address, packet)) = self.netcode.disconnect() {
-            for _ in 0..3 {
-                self.wire.send(now, address, packet);
-            }
-        }
-        self.wire.flush(now, true);
-    }
-}
-
-/// One packet of the coordinator's, once connected. An error is the coordinator's offence.
-fn receive_connected(
-    now: Duration,
-    packet: &mut [u8],
-    attempt: &mut Attempt,
-    session: &mut Session,
-    renet: &mut RenetClient,
-) -> Result<(), Offence> {
-    let bytes = packet.len();
-    if !session.admits(now, bytes) {
-        return Ok(());
-    }
-    let sequence = match envelope::open(packet) {
-        Ok(Envelope::Payload { sequence } | Envelope::KeepAlive { sequence }) => Some(sequence),
-        Ok(Envelope::Disconnect) => None,
-        // Late answers to the handshake.
-        Ok(Envelope::Challenge | Envelope::Denied) => return Ok(()),
-        _ => {
-            session.stats.garbage += 1;
-            return Ok(());
-        }
-    };
-    match (attempt.decrypt(packet), sequence) {
-        (Some(payload), Some(sequence)) => {
-            session.heard(now, sequence, bytes);
-            session.receive(now, payload, renet)
-        }
-        (None, Some(sequence)) if attempt.netcode.time_since_last_received_packet().is_zero() => {
-            session.heard(now, sequence, bytes);
-            Ok(())
-        }
-        (None, Some(_)) => {
-            session.stats.garbage += 1;
-            Ok(())
-        }
-        _ => Ok(()),
     }
 }

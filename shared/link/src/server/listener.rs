@@ -1,28 +1,25 @@
 //! The coordinator's socket, its netcode server and its handshakes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{PeerId, ProtocolIdentity};
+use p2c2r_protocol::PeerId;
 use renet::RenetServer;
 use renetcode::{NetcodeServer, ServerConfig, ServerResult};
 
+use super::door::Door;
 use super::peers::{Entry, Peers};
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
 use crate::connection::AtServer;
-use crate::envelope::{self, Envelope, Introduction, Request};
-use crate::limits::{
-    HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, NETCODE_TICK, NETCODE_TICK_UNCONFIRMED, NOTICES_PER_SECOND,
-    REQUESTS_PER_SECOND, TOKEN_SECONDS_MAX,
-};
+use crate::envelope::{self, Envelope, Introduction};
+use crate::limits::{NETCODE_TICK, NETCODE_TICK_UNCONFIRMED};
 use crate::memory::EPOCH;
-use crate::pace::Bucket;
 use crate::peer::{Offence, Session, survive};
 use crate::socket::{Medium, Wire};
-use crate::{Authentication, Impairment, Pace, notice};
+use crate::{Authentication, Impairment, Pace};
 
 /// How often a UDP coordinator looks whether the wall clock has run ahead, after the machine slept.
 const WALL_CLOCK_PAUSE: Duration = Duration::from_secs(5);
@@ -35,12 +32,9 @@ pub(super) struct Listener {
     pub(super) ack_delay: Duration,
     pub(super) news: News,
     netcode: Box<NetcodeServer>,
-    identity: ProtocolIdentity,
+    door: Door,
     pace: Option<Pace>,
     numbered: u64,
-    handshakes: HashMap<SocketAddr, Duration>,
-    requests: Bucket,
-    notices: Bucket,
     wall_clock_due: Duration,
 }
 
@@ -75,12 +69,9 @@ impl Listener {
             ack_delay: Duration::ZERO,
             news: News::default(),
             netcode: Box::new(netcode),
-            identity: config.identity.clone(),
+            door: Door::new(config.identity.clone()),
             pace: config.pace,
             numbered: 0,
-            handshakes: HashMap::new(),
-            requests: Bucket::new(REQUESTS_PER_SECOND, REQUESTS_PER_SECOND),
-            notices: Bucket::new(NOTICES_PER_SECOND, NOTICES_PER_SECOND),
             wall_clock_due: Duration::ZERO,
         })
     }
@@ -100,9 +91,7 @@ impl Listener {
             Medium::Udp { .. } => {}
         }
         self.netcode.update(step);
-        if !self.handshakes.is_empty() {
-            self.handshakes.retain(|_, since| now < *since + HANDSHAKE_TIME_MAX);
-        }
+        self.door.forget_old(now);
     }
 
     /// Handles one packet from the socket.
@@ -142,30 +131,16 @@ impl Listener {
             Some(ServerResult::None) => self.kept_alive(now, peer, sequence, bytes, peers),
             Some(ServerResult::PacketToSend { addr, payload }) => {
                 self.wire.send(now, addr, payload);
-                self.handshakes.entry(addr).or_insert(now);
+                self.door.answered(now, addr);
             }
             Some(ServerResult::Payload { payload, .. }) => {
-                let Some((peer, entry)) = peer.and_then(|peer| Some((peer, peers.entries.get_mut(&peer)?)))
-                else {
-                    return;
-                };
+                let Some(peer) = peer else { return };
+                let Some(entry) = peers.entries.get_mut(&peer) else { return };
                 entry.session.heard(now, sequence.unwrap_or_default(), bytes);
-                let mut connection = AtServer { server: renet, client: entry.client };
-                let received = entry.session.receive(now, payload, &mut connection);
-                if !std::mem::replace(&mut entry.has_mail, true) {
-                    self.news.with_mail.push(peer);
-                }
-                let owes_acks = entry.session.flow.owes_acks();
-                peers.mark_dirty(peer);
-                if let Err(offence) = received {
-                    self.offend(peer, &offence, now, renet, peers);
-                } else if owes_acks {
-                    self.send(peer, now, now, false, renet, peers);
-                    peers.mark_dirty(peer);
-                }
+                self.payload(peer, now, payload, renet, peers);
             }
             Some(ServerResult::ClientConnected { client_id, addr, user_data, payload }) => {
-                self.handshakes.remove(&addr);
+                self.door.came_in(addr);
                 self.wire.send(now, addr, payload);
                 match Introduction::from_user_data(&user_data) {
                     Ok(who) => self.join(now, client_id, addr, who, renet, peers),
@@ -178,6 +153,33 @@ impl Listener {
             }
             Some(ServerResult::ClientDisconnected { .. }) => {
                 self.news.parting.extend(peer);
+            }
+        }
+    }
+
+    /// Handles what netcode has decrypted.
+    fn payload(
+        &mut self,
+        peer: PeerId,
+        now: Duration,
+        payload: &[u8],
+        renet: &mut RenetServer,
+        peers: &mut Peers,
+    ) {
+        let Some(entry) = peers.entries.get_mut(&peer) else { return };
+        let mut connection = AtServer { server: renet, client: entry.client };
+        let received = entry.session.receive(now, payload, &mut connection);
+        let owes_acks = entry.session.flow.owes_acks();
+        if !std::mem::replace(&mut entry.has_mail, true) {
+            self.news.with_mail.push(peer);
+        }
+        match received {
+            Err(offence) => self.offend(peer, &offence, now, renet, peers),
+            Ok(()) => {
+                if owes_acks {
+                    self.send(peer, now, now, false, renet, peers);
+                }
+                peers.mark_dirty(peer);
             }
         }
     }
@@ -202,39 +204,8 @@ impl Listener {
                 _ => Err("not a connected peer's packet"),
             };
         }
-        if !self.requests.take(now, 1) {
-            return Err("too many packets from strangers");
-        }
-        match envelope::open(packet)? {
-            Envelope::Request(request) => self.admit_request(now, from, request, peers).map(|()| None),
-            Envelope::Response if self.handshakes.contains_key(&from) => Ok(None),
-            _ => Err("not a stranger's packet"),
-        }
-    }
-
-    fn admit_request(
-        &mut self,
-        now: Duration,
-        from: SocketAddr,
-        request: Request,
-        peers: &mut Peers,
-    ) -> Result<(), &'static str> {
-        if request.protocol_id != self.identity.id {
-            peers.totals.mismatched += 1;
-            if self.notices.take(now, 1) {
-                tracing::info!(%from, "a program of another version asked to join; told it ours");
-                self.wire.send(now, from, &notice::write(&self.identity.text));
-            }
-            return Err("another protocol version");
-        }
-        let time = self.netcode.current_time().as_secs();
-        if request.expires_at_seconds <= time || request.expires_at_seconds > time + TOKEN_SECONDS_MAX {
-            return Err("connect token out of date");
-        }
-        if self.handshakes.len() >= HANDSHAKES_MAX && !self.handshakes.contains_key(&from) {
-            return Err("too many handshakes");
-        }
-        Ok(())
+        let seconds = self.netcode.current_time().as_secs();
+        self.door.admit(now, seconds, from, packet, &mut self.wire, &mut peers.totals).map(|()| None)
     }
 
     /// netcode had nothing to say: a keep-alive, or something it could not decrypt.

@@ -1,0 +1,89 @@
+//! One netcode connection of a client and its socket, from the first request to the goodbye.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use renet::RenetClient;
+use renetcode::NetcodeClient;
+
+use crate::envelope::{self, Envelope};
+use crate::peer::{Offence, Session, survive};
+use crate::socket::{Medium, Wire};
+
+/// One netcode connection and its socket.
+pub(super) struct Attempt {
+    pub(super) wire: Wire,
+    pub(super) netcode: NetcodeClient,
+    pub(super) server: SocketAddr,
+    /// How far netcode's clock has been moved, on the update's clock.
+    pub(super) ticked_at: Duration,
+}
+
+impl Attempt {
+    /// Moves netcode's clock to `now` and sends the packet it has to send.
+    pub(super) fn tick(&mut self, now: Duration) {
+        let delta = now.saturating_sub(self.ticked_at);
+        self.ticked_at = now;
+        if let Medium::Memory(port) = self.wire.medium() {
+            port.hub().reach(self.netcode.current_time() + delta);
+        }
+        if let Some((packet, address)) = self.netcode.update(delta) {
+            self.wire.send(now, address, packet);
+        }
+    }
+
+    /// Has netcode read a packet; a panic there counts as an unreadable one.
+    pub(super) fn decrypt<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
+        let netcode = &mut self.netcode;
+        survive(move || netcode.process_packet(packet)).flatten()
+    }
+
+    /// netcode's goodbye; three times, since nobody answers.
+    pub(super) fn farewell(&mut self, now: Duration) {
+        if let Ok((address, packet)) = self.netcode.disconnect() {
+            for _ in 0..3 {
+                self.wire.send(now, address, packet);
+            }
+        }
+        self.wire.flush(now, true);
+    }
+}
+
+/// One packet of the coordinator's, once connected. An error is the coordinator's offence.
+pub(super) fn receive_connected(
+    now: Duration,
+    packet: &mut [u8],
+    attempt: &mut Attempt,
+    session: &mut Session,
+    renet: &mut RenetClient,
+) -> Result<(), Offence> {
+    let bytes = packet.len();
+    if !session.admits(now, bytes) {
+        return Ok(());
+    }
+    let sequence = match envelope::open(packet) {
+        Ok(Envelope::Payload { sequence } | Envelope::KeepAlive { sequence }) => Some(sequence),
+        Ok(Envelope::Disconnect) => None,
+        // Late answers to the handshake.
+        Ok(Envelope::Challenge | Envelope::Denied) => return Ok(()),
+        _ => {
+            session.stats.garbage += 1;
+            return Ok(());
+        }
+    };
+    match (attempt.decrypt(packet), sequence) {
+        (Some(payload), Some(sequence)) => {
+            session.heard(now, sequence, bytes);
+            session.receive(now, payload, renet)
+        }
+        (None, Some(sequence)) if attempt.netcode.time_since_last_received_packet().is_zero() => {
+            session.heard(now, sequence, bytes);
+            Ok(())
+        }
+        (None, Some(_)) => {
+            session.stats.garbage += 1;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
