@@ -44,6 +44,7 @@ pub(super) fn set_up<S: Side>(app: &mut App, config: &ClientLinkConfig, authenti
 
 fn receive<S: Side>(
     time: Res<'_, Time<Real>>,
+    strategy: Option<Res<'_, TimeUpdateStrategy>>,
     sockets: Option<Res<'_, Sockets>>,
     mut dialer: ResMut<'_, Dialer>,
     mut renet: ResMut<'_, RenetClient>,
@@ -75,7 +76,8 @@ fn receive<S: Side>(
     if !is_drained {
         next.within(Duration::ZERO);
     }
-    if let Err(offence) = read_mail::<S>(now, dialer, renet, &mut messages) {
+    let arrived = this_moment(&time, strategy.as_deref());
+    if let Err(offence) = read_mail::<S>((now, arrived), dialer, renet, &mut messages) {
         tracing::error!(reason = offence.0, "the coordinator sends nonsense; hanging up");
         dialer.hang_up(now, renet, link, &format!("the coordinator sends nonsense: {}", offence.0));
     }
@@ -92,13 +94,13 @@ fn receive<S: Side>(
 }
 
 fn read_mail<S: Side>(
-    now: Duration,
+    (now, arrived): (Duration, Duration),
     dialer: &mut Dialer,
     renet: &mut renet::RenetClient,
     messages: &mut MessageWriter<'_, FromServer<S::Receives>>,
 ) -> Result<(), Offence> {
     let Some(session) = dialer.session() else { return Ok(()) };
-    session.take_beats(now.into(), renet)?;
+    session.take_beats(arrived.into(), renet)?;
     while let Some(message) = session.take_message::<S::Receives>(renet)? {
         messages.write(FromServer { received_at: now.into(), message });
     }

@@ -173,15 +173,13 @@ impl Listener {
         if !std::mem::replace(&mut entry.has_mail, true) {
             self.news.with_mail.push(peer);
         }
-        match received {
-            Err(offence) => self.offend(peer, &offence, now, renet, peers),
-            Ok(()) => {
-                if owes_acks {
-                    self.send(peer, now, now, false, renet, peers);
-                }
-                peers.mark_dirty(peer);
-            }
+        if let Err(offence) = received {
+            return self.offend(peer, &offence, now, renet, peers);
         }
+        if owes_acks {
+            self.send(peer, now, now, false, renet, peers);
+        }
+        peers.mark_dirty(peer);
     }
 
     /// Whether a packet may go to netcode; its sequence number if it has one.

@@ -59,6 +59,7 @@ pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig, authentication: A
 
 fn receive(
     time: Res<'_, Time<Real>>,
+    strategy: Option<Res<'_, TimeUpdateStrategy>>,
     sockets: Option<Res<'_, Sockets>>,
     mut listener: ResMut<'_, Listener>,
     mut renet: ResMut<'_, RenetServer>,
@@ -89,12 +90,13 @@ fn receive(
     if !is_drained {
         next.within(Duration::ZERO);
     }
+    let arrived = this_moment(&time, strategy.as_deref());
     for peer in std::mem::take(&mut listener.news.with_mail) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
         entry.has_mail = false;
         let read = match entry.who.role {
-            Role::Gamer => read_mail(peer, now, peers, renet, &mut from_games),
-            Role::Worker => read_mail(peer, now, peers, renet, &mut from_workers),
+            Role::Gamer => read_mail(peer, (now, arrived), peers, renet, &mut from_games),
+            Role::Worker => read_mail(peer, (now, arrived), peers, renet, &mut from_workers),
         };
         if let Err(offence) = read {
             listener.offend(peer, &offence, now, renet, peers);
@@ -122,7 +124,7 @@ fn receive(
 /// Reads what renet has put together from one peer's packets.
 fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     peer: PeerId,
-    now: Duration,
+    (now, arrived): (Duration, Duration),
     peers: &mut Peers,
     renet: &mut renet::RenetServer,
     messages: &mut MessageWriter<'_, FromPeer<M>>,
@@ -130,7 +132,7 @@ fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(()) };
     let mut connection = AtServer { server: renet, client: entry.client };
     let garbage = entry.session.stats.garbage;
-    let result = entry.session.take_beats(now.into(), &mut connection).and_then(|()| {
+    let result = entry.session.take_beats(arrived.into(), &mut connection).and_then(|()| {
         while let Some(message) = entry.session.take_message::<M>(&mut connection)? {
             messages.write(FromPeer { peer, received_at: now.into(), message });
         }

@@ -290,6 +290,35 @@ fn a_coordinator_that_breaks_the_protocol_stops_no_game() {
 }
 
 #[test]
+fn beats_that_cannot_be_true_are_ignored_and_counted() {
+    let mut world = World::connected(Settings::default());
+    let mut mallory = Mallory::join(&mut world, "mallory");
+    for sequence in 1..20_u64 {
+        let far = p2c2r_protocol::Micros(u64::MAX);
+        let echo =
+            Some(p2c2r_protocol::BeatEcho { sent_at: far, received_at: p2c2r_protocol::Micros(sequence) });
+        let beat = wire::encode(&p2c2r_protocol::Beat {
+            sequence: sequence as u32,
+            sent_at: far,
+            busy: false,
+            echo,
+        });
+        let mut payload = vec![1];
+        varint(&mut payload, sequence);
+        payload.extend_from_slice(&[2, 0, 1]);
+        varint(&mut payload, beat.len() as u64);
+        payload.extend_from_slice(&beat);
+        mallory.send(&payload);
+    }
+    world.run(Duration::from_millis(20));
+    assert_eq!(peers(&world.server).len(), 3);
+    assert_eq!(peers(&world.server).totals().offenders, 0);
+    let counted = peers(&world.server).iter().find(|(_, stats)| stats.garbage > 0).expect("counted");
+    assert_eq!((counted.1.garbage, counted.1.rtt), (19, None));
+    goes_on(&mut world);
+}
+
+#[test]
 fn the_other_roles_messages_are_refused() {
     let mut world = World::connected(Settings::default());
     let mut mallory = Mallory::join(&mut world, "mallory");
