@@ -93,3 +93,17 @@ fn fade_flashes(time: Res<Time>, mut flashes: ResMut<Flashes>, mut materials: Re
         *left = (*left - time.delta_secs()).max(0.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// Lavapipe recompiles, in every frame, a shader that branches on a uniform, and never frees the result.
+    #[test]
+    fn shaders_do_not_branch() {
+        for shader in [include_str!("solid.wgsl"), include_str!("glow.wgsl")] {
+            let code = shader.lines().map(|line| line.split("//").next().unwrap_or_default());
+            for word in code.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric())) {
+                assert!(!["if", "switch", "while"].contains(&word), "`{word}` in {shader}");
+            }
+        }
+    }
+}

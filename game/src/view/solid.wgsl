@@ -27,14 +27,14 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     var light = SUN_COLOUR * max(dot(normal, SUN), 0.0);
     light += FILL_COLOUR * max(dot(normal, FILL), 0.0);
     light += SKY_COLOUR * (0.75 + 0.5 * normal.y);
+    // A flash of strength 0 is added like any other: lavapipe (Mesa 22.3) compiles a shader that branches on a
+    // uniform again each time it is bound and keeps every result, 4 MB of memory and much work in each frame.
     for (var i = 0u; i < 3u; i++) {
         let flash = solid.flashes[i];
-        if flash.w > 0.0 {
-            let towards = flash.xyz - in.world_position.xyz;
-            let squared = dot(towards, towards) + 1.0;
-            let facing = max(dot(normal, towards) * inverseSqrt(squared), 0.0);
-            light += vec3<f32>(1.0, 0.58, 0.24) * (flash.w * facing / squared);
-        }
+        let towards = flash.xyz - in.world_position.xyz;
+        let squared = dot(towards, towards) + 1.0;
+        let facing = max(dot(normal, towards) * inverseSqrt(squared), 0.0);
+        light += vec3<f32>(1.0, 0.58, 0.24) * (flash.w * facing / squared);
     }
     let half_way = normalize(SUN + to_eye);
     let highlight = pow(max(dot(normal, half_way), 0.0), 28.0) * solid.finish.x;
