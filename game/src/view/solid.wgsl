@@ -28,7 +28,7 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     light += FILL_COLOUR * max(dot(normal, FILL), 0.0);
     light += SKY_COLOUR * (0.75 + 0.5 * normal.y);
     // A flash of strength 0 is added like any other: a shader that branches on a uniform is compiled again by
-    // lavapipe (Mesa 22.3) each time it is bound, and never freed: 4 MB of memory and much work in each frame.
+    // lavapipe (Mesa 22.3) each time it is bound and never freed, which took 4 MB of memory in each frame.
     for (var i = 0u; i < 3u; i++) {
         let flash = solid.flashes[i];
         let towards = flash.xyz - in.world_position.xyz;
