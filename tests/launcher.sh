@@ -44,7 +44,8 @@ if [ "$me" = game ]; then
   pause 0.6
   echo "HUD line"
   [ -z "${screenshot:-}" ] || echo picture >"$screenshot"
-  printf '{"kinds": {"path": {"remote": %s}}, "ledger_balanced": null}\n' "${REMOTE:-3}" >"$report"
+  [ -z "${report:-}" ] ||
+    printf '{"kinds": {"path": {"remote": %s}}, "ledger_balanced": null}\n' "${REMOTE:-3}" >"$report"
   note "game ended"
   exit 0
 fi
@@ -143,8 +144,10 @@ WORKER_1=dies launch demo --seconds 1
 status_is 1 && said "worker-1 ended" && noted "game ended" && noted "ledger check" && none_left
 
 begin demo_fails_when_the_game_fails
-GAME=dies launch demo --seconds 1
+echo '{"of": "an earlier run"}' >"$scratch/report.json"
+GAME=dies launch demo --seconds 1 --report "$scratch/report.json"
 status_is 1 && said "game ended with status 7" && noted "coordinator ended" && none_left
+[ ! -e "$scratch/report.json" ] || fail "left an earlier run's report"
 
 begin demo_ends_a_child_that_does_not_end_itself
 WORKER_2=deaf launch demo --seconds 1 --workers 2
@@ -170,6 +173,28 @@ fi
 begin play_without_a_display_goes_on_as_demo
 launch play --workers 1
 status_is 0 && said "no X11 display" && said "HUD line" && none_left
+
+# Every library is said to be there, and a software driver: so this case is the same on every machine.
+begin play_with_a_window_ends_well_and_leaves_nothing_behind
+mkdir "$scratch/libraries"
+cat >"$scratch/libraries/ldconfig" <<'EOF'
+#!/bin/sh
+sed 's/.*/\t& (libc6)/' <<'NAMES'
+libX11.so.6
+libX11-xcb.so.1
+libXcursor.so.1
+libXi.so.6
+libXrandr.so.2
+libxkbcommon.so.0
+libxkbcommon-x11.so.0
+libvulkan.so.1
+NAMES
+EOF
+chmod +x "$scratch/libraries/ldconfig"
+rm -rf "$scratch/tmp"/*
+PATH=$scratch/libraries:$PATH VK_DRIVER_FILES=lvp DISPLAY=elsewhere:0 launch play --port 0
+status_is 0 && said "Keys: " && noted "coordinator ended" && none_left && not_noted "ledger check"
+[ -z "$(ls -A "$scratch/tmp")" ] || fail "left files behind"
 
 # A display on another host is believed to be there; without a Vulkan driver the sentence is another.
 begin play_whose_game_finds_no_window_goes_on_as_demo
