@@ -49,11 +49,11 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
 /// Writes what is to be written after the app has ended, and judges the run.
 fn finish(cli: &Cli, results: &report::Results, exit: &AppExit) -> Result<(), GameError> {
     let report = results.report(cli);
-    if cli.headless || cli.hud_log {
-        print!("{}", console::summary(&report));
-    }
     if let Some(path) = &cli.report {
         report.write(path)?;
+    }
+    if cli.headless || cli.hud_log {
+        console::print_summary(&report);
     }
     if let Some(path) = cli.screenshot.as_ref().filter(|path| !path.exists()) {
         return Err(GameError::NoPicture(path.display().to_string()));
