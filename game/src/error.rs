@@ -33,9 +33,6 @@ pub enum GameError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The offload plugin refused its configuration or could not open a socket.
-    #[error("cannot offload: {0}")]
-    Offload(String),
     /// No task was finished at all.
     #[error("nothing worked: of {submitted} tasks none was finished, neither remotely nor here")]
     NothingWorked {
@@ -55,7 +52,7 @@ impl GameError {
             Self::Usage(_) | Self::Address(_) | Self::Impairment { .. } => 2,
             Self::NoDisplay | Self::NoAdapter => 69,
             Self::Write { .. } | Self::NoPicture(_) => 73,
-            Self::Offload(_) | Self::NothingWorked { .. } => 1,
+            Self::NothingWorked { .. } => 1,
         }
     }
 }
