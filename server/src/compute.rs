@@ -4,7 +4,7 @@
 //! more than one that has yet to be computed. Results wake the app.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
@@ -60,8 +60,8 @@ pub struct Checked {
 pub struct Kernel {
     /// The task.
     pub task: TaskNo,
-    /// The decoded spec.
-    pub job: Arc<dyn Job>,
+    /// The decoded spec, as long as its task is in flight.
+    pub job: Weak<dyn Job>,
     /// Its blobs.
     pub blobs: Blobs,
 }
@@ -94,10 +94,10 @@ pub fn judge(check: Check) -> Checked {
     Checked { check, verdict }
 }
 
-/// Runs a kernel; one that panics gives nothing.
+/// Runs a kernel; one that panics gives nothing, and nor does one whose task has ended while it waited.
 fn run(kernel: Kernel) -> Computed {
-    let outcome = guarded(|| kernel.job.run(&kernel.blobs));
-    let outcome = outcome.ok().and_then(Result::ok).map(Arc::from);
+    let outcome = kernel.job.upgrade().and_then(|job| guarded(|| job.run(&kernel.blobs)).ok()?.ok());
+    let outcome = outcome.map(Arc::from);
     Computed { task: kernel.task, outcome, took: Duration::ZERO }
 }
 
@@ -222,12 +222,18 @@ fn work(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use p2c2r_protocol::{Digest, WorkUnits};
     use p2c2r_tasks::{KernelError, SpecError};
 
     use super::*;
 
-    struct Panicking;
+    /// A kind whose every verb panics, and which counts how often its kernel was started.
+    #[derive(Default)]
+    struct Panicking {
+        started: Arc<AtomicUsize>,
+    }
     impl Job for Panicking {
         fn blob_refs(&self) -> &[Digest] {
             &[]
@@ -236,6 +242,7 @@ mod tests {
             Ok(WorkUnits(1))
         }
         fn run(&self, _: &Blobs) -> Result<Vec<u8>, KernelError> {
+            self.started.fetch_add(1, Ordering::Relaxed);
             panic!("kernel")
         }
         fn check(&self, _: &Blobs, _: &[u8]) -> Result<(), CheckError> {
@@ -246,8 +253,19 @@ mod tests {
         }
     }
 
-    fn kernel() -> Kernel {
-        Kernel { task: TaskNo(1), job: Arc::new(Panicking), blobs: Blobs::default() }
+    fn kernel(job: &Arc<dyn Job>) -> Kernel {
+        Kernel { task: TaskNo(1), job: Arc::downgrade(job), blobs: Blobs::default() }
+    }
+
+    #[test]
+    fn the_kernel_of_a_task_that_has_ended_does_not_run() {
+        let started = Arc::new(AtomicUsize::new(0));
+        let job: Arc<dyn Job> = Arc::new(Panicking { started: Arc::clone(&started) });
+        run(kernel(&job));
+        let waiting = kernel(&job);
+        drop(job);
+        assert!(run(waiting).outcome.is_none());
+        assert_eq!(started.load(Ordering::Relaxed), 1);
     }
 
     #[test]
@@ -259,7 +277,7 @@ mod tests {
             account: AccountId(1),
             times: WorkerTimes::default(),
             kind: KindId(1),
-            job: Arc::new(Panicking),
+            job: Arc::new(Panicking::default()),
             blobs: Blobs::default(),
             outcome: Arc::from([]),
             deep: None,
@@ -267,7 +285,8 @@ mod tests {
         assert_eq!(judge(check).verdict.unwrap_err().check, "panic");
         for compute in [Compute::Inline, Compute::Threads(1)] {
             let mut pool = Pool::new(compute, 4, &LateWaker::default()).unwrap();
-            pool.run(kernel()).ok().unwrap();
+            let job: Arc<dyn Job> = Arc::new(Panicking::default());
+            pool.run(kernel(&job)).ok().unwrap();
             let finished = loop {
                 if let Some(finished) = pool.next_finished() {
                     break finished;

@@ -1,5 +1,6 @@
 //! The coordinator's own kernel: what it does when nobody else can, and how long that would take.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
@@ -64,7 +65,7 @@ impl Desk<'_> {
             (
                 task.attempt(),
                 task.deliver_by,
-                Kernel { task: no, job: task.job.clone(), blobs: task.blobs.clone() },
+                Kernel { task: no, job: Arc::downgrade(&task.job), blobs: task.blobs.clone() },
             )
         }) else {
             return;
