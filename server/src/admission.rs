@@ -305,7 +305,7 @@ impl Desk<'_> {
             attempts: 0,
         };
         self.tasks.gamers().admit(no, new);
-        self.wait(no);
+        self.wait_for_matcher(no);
         Ok(())
     }
 

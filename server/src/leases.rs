@@ -132,7 +132,13 @@ impl Desk<'_> {
     ) {
         let kernel_failed = verdict == Verdict::Failed;
         let revoke = verdict == Verdict::Expired;
-        let Some(task) = self.tasks.workers().failed(no, attempt, may_try_again) else { return };
+        let Some(task) = self.tasks.workers().failed(no, attempt, may_try_again) else {
+            // Given up while the answer was judged: what the worker did goes into its books all the same.
+            if matches!(verdict, Verdict::Rejected { .. }) {
+                self.books.append(Entry::AttemptEnded { task: no, attempt, verdict });
+            }
+            return;
+        };
         let (attempts, may_compute) = (task.attempts(), task.deliver_by.is_some());
         self.books.append(Entry::AttemptEnded { task: no, attempt, verdict });
         self.workers.change(worker, |worker| worker.tasks.remove(&no));
@@ -147,6 +153,14 @@ impl Desk<'_> {
         } else {
             self.fail(no, if kernel_failed { TaskFailure::KernelFailed } else { TaskFailure::NoWorker });
         }
+    }
+
+    /// The task waits for the first time: the matcher looks at it before the own kernel does, also if that
+    /// would have to start already.
+    pub fn wait_for_matcher(&mut self, no: TaskNo) {
+        let Some(until) = self.tasks.get(no).map(|task| self.wait_until(task)) else { return };
+        let after_matching = Micros(self.now().0.saturating_add(1));
+        self.leases.schedule(&mut self.tasks, no, until.map(|until| until.max(after_matching)));
     }
 
     /// The task waits from now on, until the own kernel must start or its deadline.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bevy_ecs::system::{Res, ResMut};
-use p2c2r_protocol::{Assign, ServerToWorker, TaskFailure, TaskNo};
+use p2c2r_protocol::{Assign, Micros, ServerToWorker, TaskFailure, TaskNo};
 use tracing::debug;
 
 use crate::config::Fallback;
@@ -95,7 +95,10 @@ impl Desk<'_> {
         let leased = self.tasks.matcher().lease(no, choice.worker, account, now, rounds);
         let Some(attempt) = leased else { return };
         let Some(task) = self.tasks.get(no) else { return };
-        let until = lease_until(task, choice.prediction, self.wait_until(task), now);
+        // A worker chosen although the own kernel would be too late by now has until the deadline.
+        let back = Micros(now.0.saturating_add(Micros::from(choice.prediction.finish).0));
+        let latest = self.wait_until(task).filter(|latest| *latest >= back).or(task.deliver_by);
+        let until = lease_until(task, choice.prediction, latest, now);
         let busy = &mut self.busy;
         let blobs = self.workers.change(choice.worker, |worker| {
             worker.tasks.insert(no);
