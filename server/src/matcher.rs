@@ -2,7 +2,7 @@
 //!
 //! Two choices are nearly as good as all (Mitzenmacher, "The power of two choices in randomized load
 //! balancing"), cost the same for two workers as for a thousand, and do not send everything to the one worker
-//! that looks best for a moment. Only this module leases.
+//! that looks best for a moment. [`crate::matching`] acts on the choice.
 
 use std::time::Duration;
 
@@ -42,7 +42,9 @@ impl Matcher {
         Self { rng: SmallRng::seed_from_u64(seed) }
     }
 
-    /// Chooses a worker with room for `task`, not one that has failed it before; `None` if there is none.
+    /// Chooses a worker with room for `task`, not one that has failed it before; `None` if there is none. A
+    /// patient task that everyone at work has failed goes to one of them again, until it has had its attempts:
+    /// nothing else would end it.
     pub fn choose(
         &mut self,
         task: &Task,
@@ -50,9 +52,9 @@ impl Matcher {
         rtt: impl Fn(PeerId) -> Duration,
     ) -> Option<Choice> {
         let ready = workers.ready(task.kind);
-        let predict = |peer: PeerId| {
+        let predict = |peer: PeerId, again: bool| {
             let worker = workers.get(peer)?;
-            (!task.was_tried_by(peer)).then(|| Choice {
+            (again || !task.was_tried_by(peer)).then(|| Choice {
                 worker: peer,
                 prediction: worker.predict(task.kind, task.units, rtt(peer)),
             })
@@ -67,11 +69,17 @@ impl Matcher {
             second = self.rng.random_range(0..ready.len() - 1);
             second += usize::from(second >= first);
         }
-        match (predict(ready[first]), predict(ready[second])) {
+        match (predict(ready[first], false), predict(ready[second], false)) {
             (Some(a), Some(b)) => Some(sooner(a, b)),
             (Some(one), None) | (None, Some(one)) => Some(one),
             // Both have failed it before, which is rare: look at all of them.
-            (None, None) => ready.iter().filter_map(|peer| predict(*peer)).reduce(sooner),
+            (None, None) => {
+                ready.iter().filter_map(|peer| predict(*peer, false)).reduce(sooner).or_else(|| {
+                    let everyone_failed = task.deliver_by.is_none()
+                        && workers.offering(task.kind).all(|(peer, _)| task.was_tried_by(peer));
+                    everyone_failed.then(|| predict(ready[first], true)).flatten()
+                })
+            }
         }
     }
 }
