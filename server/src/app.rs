@@ -35,11 +35,12 @@ use crate::{console, matching, restart, statements};
 /// The coordinator's moments in an update, in this order, all in `Update` between the link's two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 pub enum CoordinatorSystems {
-    /// Peers come and go.
+    /// Peers come; who has gone is noted.
     Peers,
     /// Answers and finished computations are taken, judged, settled and delivered.
     Answers,
-    /// Games' messages are taken; tasks are admitted or refused.
+    /// Games' messages are taken; tasks are admitted or refused. Whoever has gone is parted from: last words
+    /// count.
     Admission,
     /// Leases and waits that are over end.
     Leases,
@@ -89,7 +90,7 @@ impl Plugin for CoordinatorPlugins {
             (
                 (
                     joins::welcome_peers.run_if(any::<PeerJoined>),
-                    joins::part_from_peers.run_if(any::<PeerLeft>),
+                    joins::note_leaving.run_if(any::<PeerLeft>),
                     joins::refuse_peers,
                 )
                     .chain()
@@ -100,8 +101,11 @@ impl Plugin for CoordinatorPlugins {
                 )
                     .chain()
                     .in_set(CoordinatorSystems::Answers),
-                admission::hear_games
-                    .run_if(any::<FromPeer<GameToServer>>)
+                (
+                    admission::hear_games.run_if(any::<FromPeer<GameToServer>>),
+                    joins::part_from_peers.run_if(any::<PeerLeft>),
+                )
+                    .chain()
                     .in_set(CoordinatorSystems::Admission),
                 leases::expire_leases.run_if(leases::is_due).in_set(CoordinatorSystems::Leases),
                 matching::match_tasks

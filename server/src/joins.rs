@@ -12,7 +12,7 @@ use tracing::{debug, error, info};
 use crate::desk::Desk;
 use crate::drain::{CLOSING, Drain};
 use crate::ledger::{Account, LedgerError, Verdict};
-use crate::sessions::Account as Mirror;
+use crate::sessions::{Account as Mirror, Gamers};
 use crate::table::Task;
 
 /// Welcomes those who joined. Opening an account waits for the disk, once per connection.
@@ -58,7 +58,14 @@ pub fn refuse_peers(mut refused: ResMut<'_, Refused>, mut peers: ResMut<'_, Peer
     }
 }
 
-/// Clears up after those who left: a gamer's tasks are taken back, a worker's go to others.
+/// Notes which gamers have left, so that nothing is sent after them while their last words are heard.
+pub fn note_leaving(mut gamers: ResMut<'_, Gamers>, left: Res<'_, Messages<PeerLeft>>) {
+    for gone in left.get_cursor().read(&left) {
+        gamers.begin_leaving(gone.peer);
+    }
+}
+
+/// Clears up after those who left, once their last words are heard: a gamer's tasks are taken back, a worker's go to others.
 pub fn part_from_peers(mut desk: Desk<'_>, mut left: ResMut<'_, Messages<PeerLeft>>) {
     for PeerLeft { peer, role, name, reason } in left.drain() {
         match role {

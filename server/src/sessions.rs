@@ -34,6 +34,8 @@ pub struct Session {
     pub account: AccountId,
     /// What the gamer was last told.
     pub told: GamerStatement,
+    /// The connection is gone; only what came before it went is still heard.
+    pub leaving: bool,
 }
 
 /// A finished task, remembered.
@@ -206,8 +208,17 @@ impl Gamers {
         if let Some(mirror) = self.accounts.get_mut(&account) {
             mirror.sessions.push(peer);
         }
-        let session = Session { name, account, told: GamerStatement::default() };
+        let session = Session { name, account, told: GamerStatement::default(), leaving: false };
         self.sessions.insert(peer, session);
+    }
+
+    /// A gamer's connection is gone: nothing is sent there any more.
+    pub fn begin_leaving(&mut self, peer: PeerId) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.leaving = true;
+        if let Some(mirror) = self.accounts.get_mut(&session.account) {
+            mirror.sessions.retain(|other| *other != peer);
+        }
     }
 
     /// A gamer left.

@@ -125,12 +125,16 @@ impl Desk<'_> {
         }
     }
 
+    /// The connection to tell of a task: the one it came by, or another of the account if that has gone.
+    fn listener(&self, account: AccountId, gamer: Option<PeerId>) -> Option<PeerId> {
+        let connected = gamer.filter(|peer| self.gamers.session(*peer).is_some_and(|it| !it.leaving));
+        connected.or_else(|| self.gamers.account(account)?.any_session())
+    }
+
     /// Sends a finished task to the gamer, by another connection of the account if the one it came by has
     /// gone, and remembers it, so that a repeated submit is answered again.
     pub fn deliver(&mut self, account: AccountId, gamer: Option<PeerId>, id: TaskId, mut finished: Finished) {
-        let connected = gamer.filter(|peer| self.gamers.session(*peer).is_some());
-        let peer = connected.or_else(|| self.gamers.account(account)?.any_session());
-        if let Some(peer) = peer {
+        if let Some(peer) = self.listener(account, gamer) {
             finished.delivered = true;
             self.send_done(peer, id, &finished);
         }
@@ -164,7 +168,11 @@ impl Desk<'_> {
             account.release(task.price);
             account.tasks.remove(&no);
         }
-        if let Some(peer) = task.gamer.filter(|peer| self.gamers.session(*peer).is_some()) {
+        let came_by = task.gamer.filter(|peer| self.gamers.session(*peer).is_some());
+        // A patient task outlives the connection it came by, a timely one is cancelled with it.
+        let patient = task.deliver_by.is_none();
+        let listener = if patient { self.listener(task.account, task.gamer) } else { came_by };
+        if let Some(peer) = listener {
             self.tell_game(peer, ServerToGame::Failed { task: task.id, failure });
         }
     }

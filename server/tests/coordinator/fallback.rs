@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{ComputedBy, Nanos, Refusal, TaskFailure};
+use p2c2r_protocol::{AttemptFailure, ComputedBy, Nanos, Refusal, TaskFailure};
 use p2c2r_server::Fallback;
 
 use crate::stage::{BUDGET, Stage};
@@ -112,4 +112,34 @@ fn patient_tasks_wait_for_a_worker_whatever_the_fallback_and_outlive_their_gamer
     assert!(stage.heard(task).is_empty(), "nobody is there to hear");
     stage.gamer("g");
     assert_eq!(stage.done(task).outcome, toy::answer(6));
+}
+
+#[test]
+fn a_patient_task_that_fails_at_the_only_worker_ends_after_its_attempts_and_its_gamer_is_told() {
+    let mut stage = Stage::new();
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    let task = stage.ask_patiently(gamer, 7);
+    stage.leave(gamer);
+    let gamer = stage.gamer("g");
+    for number in 1..=4 {
+        let (_, assign) = stage.assignment();
+        assert_eq!(assign.attempt.0, number);
+        stage.answer(worker, &assign, Err(AttemptFailure::KernelPanicked));
+    }
+    assert_eq!(stage.failure(task), TaskFailure::KernelFailed);
+    let told = stage.gamer_statement(gamer);
+    assert_eq!((told.charged, told.held, told.available), (Nanos::ZERO, Nanos::ZERO, Nanos::DOLLAR));
+}
+
+#[test]
+fn an_outcome_that_comes_as_its_gamer_leaves_is_kept_for_its_return() {
+    let mut stage = Stage::new();
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    let task = stage.ask_patiently(gamer, 8);
+    let (_, assign) = stage.assignment();
+    stage.send_answer(worker, &assign, Ok(toy::answer(8)));
+    stage.leave(gamer);
+    assert!(stage.heard(task).is_empty(), "nobody is there to hear");
+    stage.gamer("g");
+    assert_eq!(stage.done(task).outcome, toy::answer(8));
 }
