@@ -4,7 +4,7 @@ use bevy_ecs::resource::Resource;
 use p2c2r_protocol::Role;
 
 use crate::ledger::{
-    Account, AccountId, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, LedgerState, Totals,
+    Account, AccountId, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, Totals,
 };
 
 /// The ledger, as the app's systems use it.
@@ -54,7 +54,7 @@ impl Books {
 
     /// Whether recording has failed: nothing more may be admitted.
     pub fn has_failed(&mut self) -> bool {
-        self.failed = self.failed || self.ledger.state() != LedgerState::Open;
+        self.failed = self.failed || !self.ledger.is_open();
         self.failed
     }
 

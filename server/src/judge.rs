@@ -14,6 +14,7 @@ use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, Micros, PassedCheck, PeerId, ServerToWorker, TaskNo,
     VerdictNotice, WorkUnits, WorkerToServer,
 };
+use p2c2r_tasks::CheckError;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tracing::{debug, warn};
@@ -104,7 +105,6 @@ impl Desk<'_> {
             Err(stray) => {
                 debug!(task = no.0, attempt = attempt.0, worker = worker.0, ?stray, "not an answer");
                 self.tally.stray += 1;
-                self.workers.change(worker, |worker| worker.stray_answers += 1);
                 return;
             }
         };
@@ -133,8 +133,6 @@ impl Desk<'_> {
         if self.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
             return;
         }
-        let deadline = self.tasks.get(no).and_then(|task| task.deliver_by);
-        self.leases.schedule(&mut self.tasks, no, deadline);
         let deep = judge.draw();
         let inline = outcome.len() <= INLINE_OUTCOME_BYTES_MAX
             && units <= if deep.is_some() { INLINE_DEEP_UNITS_MAX } else { INLINE_UNITS_MAX };
@@ -143,6 +141,9 @@ impl Desk<'_> {
         let checked = if inline { Some(compute::judge(check)) } else { self.pool.check(check) };
         if let Some(checked) = checked {
             self.verdict(checked);
+        } else {
+            let deadline = self.tasks.get(no).and_then(|task| task.deliver_by);
+            self.leases.schedule(&mut self.tasks, no, deadline);
         }
     }
 
@@ -150,6 +151,12 @@ impl Desk<'_> {
     fn verdict(&mut self, checked: Checked) {
         let Checked { check, verdict } = checked;
         let (no, attempt) = (check.task, check.attempt);
+        // What a convicted worker still had out is worth no more than what it is convicted for.
+        let verdict = if self.trust.is_quarantined(check.account) {
+            verdict.and(Err(CheckError::new("trust.quarantined", "its worker gave wrong answers before")))
+        } else {
+            verdict
+        };
         if let Err(error) = verdict {
             self.rejected(&check, error.to_string());
             return;

@@ -183,6 +183,11 @@ impl Ledger {
         self.keeper.queue.state()
     }
 
+    /// Whether the ledger records; cheap enough to be asked at every task.
+    pub fn is_open(&self) -> bool {
+        self.keeper.queue.is_open()
+    }
+
     /// What opening found to do.
     pub fn recovery(&self) -> Recovery {
         self.keeper.recovery

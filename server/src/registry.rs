@@ -43,8 +43,6 @@ pub struct Worker {
     pub busy: bool,
     /// What its account says.
     pub books: WorkerBooks,
-    /// Answers to attempts it does not hold.
-    pub stray_answers: u64,
     blobs: KnownBlobs,
     window: u32,
     /// Its places in the lists of workers with room, one per kind; empty if it has none.
@@ -106,7 +104,6 @@ impl Worker {
             active_at: now,
             busy: false,
             books: WorkerBooks::default(),
-            stray_answers: 0,
             blobs: KnownBlobs::default(),
             window: 0,
             places: Vec::new(),

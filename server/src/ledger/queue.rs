@@ -5,6 +5,7 @@
 //! most once per group instead of once per entry.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub(super) struct Queue {
     inbox: Mutex<Inbox>,
     arrived: Condvar,
     outbox: Mutex<Outbox>,
+    /// The state is [`LedgerState::Open`]; to be asked without the lock.
+    open: AtomicBool,
     entries_max: usize,
 }
 
@@ -76,6 +79,7 @@ impl Queue {
             }),
             arrived: Condvar::new(),
             outbox: Mutex::new(Outbox { accounts: HashMap::new(), rest: Committed::default() }),
+            open: AtomicBool::new(true),
             entries_max,
         }
     }
@@ -180,11 +184,17 @@ impl Queue {
     /// answered.
     pub fn end(&self, state: LedgerState) -> Batch {
         let mut inbox = lock(&self.inbox);
+        self.open.store(matches!(state, LedgerState::Open), Ordering::Release);
         inbox.state = state;
         std::mem::take(&mut inbox.batch)
     }
 
-    /// Whether entries are taken.
+    /// Whether entries are taken; never waits.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Whether entries are taken, and if not, why.
     pub fn state(&self) -> LedgerState {
         lock(&self.inbox).state.clone()
     }

@@ -246,3 +246,47 @@ fn a_draining_worker_finishes_what_it_has_and_gets_nothing_more() {
     stage.answer_rightly(worker, &assign);
     stage.done(first);
 }
+
+#[test]
+fn what_a_convicted_worker_still_had_out_is_not_accepted() {
+    let mut stage = Stage::new();
+    let (gamer, liar) = (stage.gamer("g"), stage.worker("liar", 4));
+    let last = (90..93).map(|number| stage.ask(gamer, number)).last().unwrap();
+    let assigned = stage.take_assigned();
+    assert_eq!(assigned.len(), 3);
+    for (_, assign) in &assigned[..2] {
+        stage.answer(liar, assign, Ok(toy::answer(1)));
+    }
+    stage.answer_rightly(liar, &assigned[2].1);
+    stage.step();
+    assert_eq!(stage.done(last).receipt.computed_by, ComputedBy::Coordinator);
+    let told = stage.worker_statement(liar);
+    assert_eq!((told.accepted, told.rejected, told.earned.0), (0, 3, 0));
+}
+
+#[test]
+fn an_answer_that_came_before_its_worker_left_counts() {
+    let mut stage = Stage::new();
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    let task = stage.ask(gamer, 94);
+    let (_, assign) = stage.assignment();
+    stage.send_answer(worker, &assign, Ok(toy::answer(94)));
+    stage.leave(worker);
+    assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Worker("w".into()));
+}
+
+#[test]
+fn a_worker_that_will_be_in_time_keeps_its_lease_though_the_own_kernel_would_be_late() {
+    for budget in [4_000, 5_500] {
+        let mut stage = Stage::new();
+        let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+        let mut submit = stage.submit_of(&toy::spec(95));
+        submit.budget_us = Some(budget);
+        let task = stage.submit(gamer, submit);
+        let (_, assign) = stage.assignment();
+        stage.step();
+        stage.answer_rightly(worker, &assign);
+        assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Worker("w".into()), "{budget} us");
+        assert!(stage.take_revoked().is_empty());
+    }
+}
