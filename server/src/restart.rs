@@ -20,6 +20,12 @@ pub fn take_over(world: &mut World, ledger: &Ledger, kinds: &KindRegistry) -> Re
     let outcomes = ledger.take_cached_outcomes();
     // Newest first from the ledger, while the cache drops what was written first.
     for outcome in outcomes.into_iter().rev() {
+        let usable = kinds
+            .get(outcome.kind)
+            .is_some_and(|kind| kind.deterministic() && kind.kernel_version() == outcome.kernel_version);
+        if !usable {
+            continue;
+        }
         cache.insert(outcome.key, outcome.bytes, outcome.worker, Micros(0), outcome.expires_in);
     }
     let patient = ledger.take_patient_tasks();
