@@ -101,8 +101,8 @@ pub fn drain(
         *state = Drain::Finishing { until: after(now, desk.settings.0.drain_limit) };
     }
     if let Drain::Finishing { until } = *state {
-        let timely = desk.tasks.timely();
-        if timely == 0 || now >= until || requests > 1 {
+        let finished = desk.tasks.timely_tasks().next().is_none();
+        if finished || now >= until || requests > 1 {
             desk.give_up_timely();
             *state = Drain::Parting { until: after(now, FAREWELL_MAX) };
             next_wake.within(LOOK_EVERY);

@@ -61,8 +61,8 @@ pub fn worker_stages(moments: Moments, times: WorkerTimes, clock_offset_us: Opti
     }
 }
 
-/// The stages of a task the coordinator did itself: queue, kernel, and what is left is the way through the
-/// pool, which counts as judging.
+/// The stages of a task the coordinator did itself: the kernel, and everything else, the wait for a
+/// thread and the way through the pool included, as queue.
 pub fn own_stages(received_at: Micros, computing_since: Micros, took_us: u32, sent_at: Micros) -> Stages {
     let kernel = took_us.min(sent_at.since(computing_since));
     Stages {

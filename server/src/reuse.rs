@@ -26,6 +26,7 @@ impl Desk<'_> {
         self.can_pay(account, fee, submit.price_cap)?;
         let no = self.tasks.gamers().number();
         self.record_admission(no, account, submit, key, units, fee, None)?;
+        // Which of its checks a worker's outcome passed is not kept: the lesser one is claimed.
         let check = if kept.worker.is_some() { PassedCheck::Always } else { PassedCheck::Own };
         self.books.append(Entry::TaskSettled(Settlement {
             task: no,

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use p2c2r_protocol::{KindId, WorkUnits};
 
-/// Sizes told apart: up to 2^23 units, more than one task may have.
-const SIZES: usize = 24;
+/// Sizes told apart: up to 2^24 units, more than one task may have.
+const SIZES: usize = 25;
+const _: () = assert!(p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX < 1 << (SIZES - 1));
 /// Weights of a new measurement, as TCP's retransmission timer has them (RFC 6298).
 const MEAN_GAIN: f32 = 1.0 / 8.0;
 const DEVIATION_GAIN: f32 = 1.0 / 4.0;

@@ -205,12 +205,7 @@ impl TaskTable {
         self.waiting.iter().any(|(_, order)| !order.is_empty())
     }
 
-    /// Tasks with a deadline. Counts them all: for the end of the program, not for every update.
-    pub fn timely(&self) -> usize {
-        self.timely_tasks().count()
-    }
-
-    /// Tasks with a deadline, in no particular order.
+    /// Tasks with a deadline, in no particular order. Looks at all tasks: for the end of the program.
     pub fn timely_tasks(&self) -> impl Iterator<Item = TaskNo> {
         self.tasks.iter().filter(|(_, task)| task.deliver_by.is_some()).map(|(no, _)| *no)
     }
