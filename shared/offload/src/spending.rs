@@ -20,6 +20,8 @@ pub(crate) struct Spending {
     hour_cap: Option<Nanos>,
     spent: Nanos,
     reserved: Nanos,
+    /// The most the ledger has charged beyond all receipts; it is in `minutes` too.
+    unseen: Nanos,
     /// Minute since start, and what was spent in it.
     minutes: VecDeque<(u64, Nanos)>,
 }
@@ -42,6 +44,7 @@ impl Spending {
     /// Refuses a price that does not fit under the caps. `charged` is what the ledger says this session has
     /// been charged, which is more than the receipts' sum if receipts were lost with a connection.
     pub fn check(&mut self, price: Nanos, charged: Nanos, now: Micros) -> Result<(), LocalReason> {
+        self.note_unseen(charged, now);
         let planned = plus(self.reserved, price);
         if let Some(cap) = self.session_cap
             && plus(self.spent.max(charged), planned) > cap
@@ -69,6 +72,20 @@ impl Spending {
     /// Counts a receipt.
     pub fn spend(&mut self, price: Nanos, now: Micros) {
         self.spent = plus(self.spent, price);
+        self.count(price, now);
+    }
+
+    /// Counts what the ledger has charged beyond all receipts, in the minute in which it is noticed. What is
+    /// counted stays: the ledger's sum lags behind the receipts, so that a smaller difference means nothing.
+    fn note_unseen(&mut self, charged: Nanos, now: Micros) {
+        let unseen = Nanos(charged.0.saturating_sub(self.spent.0));
+        if unseen > self.unseen {
+            self.count(unseen - self.unseen, now);
+            self.unseen = unseen;
+        }
+    }
+
+    fn count(&mut self, price: Nanos, now: Micros) {
         let minute = now.0 / Micros::from(MINUTE).0;
         match self.minutes.back_mut() {
             Some((last, spent)) if *last == minute => *spent = plus(*spent, price),
@@ -129,5 +146,20 @@ mod tests {
         assert!(spending.check(Nanos(70), Nanos::ZERO, minute(61)).is_ok());
         assert!(spending.check(Nanos(71), Nanos::ZERO, minute(61)).is_err());
         assert!(spending.check(Nanos(100), Nanos::ZERO, minute(91)).is_ok());
+    }
+
+    #[test]
+    fn an_hour_counts_charges_without_a_receipt_once_and_for_an_hour() {
+        let mut spending = Spending::new(None, Some(Nanos(100)));
+        assert!(spending.check(Nanos(31), Nanos(70), minute(0)).is_err());
+        assert!(spending.check(Nanos(30), Nanos(70), minute(1)).is_ok());
+        // A receipt the ledger has not charged yet says nothing of those that were lost.
+        spending.spend(Nanos(20), minute(2));
+        for charged in [Nanos(70), Nanos(90)] {
+            assert!(spending.check(Nanos(10), charged, minute(2)).is_ok());
+            assert!(spending.check(Nanos(11), charged, minute(2)).is_err());
+        }
+        assert!(spending.check(Nanos(80), Nanos(90), minute(61)).is_ok());
+        assert!(spending.check(Nanos(100), Nanos(90), minute(63)).is_ok());
     }
 }

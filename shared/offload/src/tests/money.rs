@@ -80,6 +80,20 @@ fn charges_whose_receipts_were_lost_count_against_the_cap() {
 }
 
 #[test]
+fn charges_whose_receipts_were_lost_count_against_the_hours_cap() {
+    let mut game = capped(None, Some(Nanos(500)));
+    game.ask_for(1);
+    game.lose_link();
+    game.frame();
+    game.say(welcome());
+    game.say(ServerToGame::Statement(GamerStatement { charged: Nanos(5_400), ..statement() }));
+    game.frame();
+    game.ask_for(2);
+    assert!(game.sent.is_empty());
+    assert!(matches!(game.mode(), OffloadMode::Local(LocalReason::HourCap { .. })));
+}
+
+#[test]
 fn an_empty_account_means_local_until_there_is_money() {
     let mut game = Game::new();
     game.ask_for(1);
