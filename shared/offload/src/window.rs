@@ -11,7 +11,7 @@ use crate::outcome::Place;
 
 /// How far back diagnostics look.
 pub(crate) const WINDOW: Duration = Duration::from_secs(10);
-/// Events of one sort that are kept; beyond 800 a second the window is shorter than ten seconds.
+/// Events of one sort that are kept; beyond 819 a second the window is shorter than ten seconds.
 const EVENTS_MAX: usize = 8_192;
 
 /// Where a delivered outcome came from, without the name.
@@ -110,18 +110,23 @@ impl KindWindow {
     /// Dollars an hour at the rate of the window; `None` before the first task.
     pub fn dollars_per_hour(&self, now: Micros) -> Option<f64> {
         let dollars: f64 = self.costs.iter().map(|(_, price)| price.as_dollars()).sum();
-        Some(dollars / self.seconds(now)? * 3_600.0)
+        Some(dollars / self.seconds(&self.costs, now)? * 3_600.0)
     }
 
     /// Tasks asked for, per second; `None` before the first.
     pub fn tasks_per_second(&self, now: Micros) -> Option<f64> {
-        Some(self.submitted.len() as f64 / self.seconds(now)?)
+        Some(self.submitted.len() as f64 / self.seconds(&self.submitted, now)?)
     }
 
-    /// How much of the window has been lived through, at least a second so that the first task does not
-    /// look like thousands an hour.
-    fn seconds(&self, now: Micros) -> Option<f64> {
-        let lived = Duration::from(now).saturating_sub(self.since?.into());
+    /// The time these events are from: how much of the window has been lived through, at least a second so
+    /// that the first task does not look like thousands an hour; or what a full list reaches back.
+    fn seconds<T>(&self, events: &VecDeque<(Micros, T)>, now: Micros) -> Option<f64> {
+        let since = Duration::from(self.since?);
+        if let Some((first, _)) = events.front().filter(|_| events.len() == EVENTS_MAX) {
+            let reach = Duration::from(now).saturating_sub((*first).into());
+            return Some(reach.max(Duration::from_millis(1)).as_secs_f64());
+        }
+        let lived = Duration::from(now).saturating_sub(since);
         Some(lived.clamp(Duration::from_secs(1), WINDOW).as_secs_f64())
     }
 }
@@ -190,5 +195,18 @@ mod tests {
             window.submitted(seconds(10));
         }
         assert_eq!(window.submitted.len(), EVENTS_MAX);
+    }
+
+    #[test]
+    fn rates_hold_when_the_list_is_full() {
+        let mut window = KindWindow::default();
+        for half_millisecond in 0..20_000 {
+            let now = Micros(500 * half_millisecond);
+            window.submitted(now);
+            window.cost(now, Nanos(1_000));
+        }
+        window.expire(seconds(10));
+        assert!((window.tasks_per_second(seconds(10)).unwrap() - 2_000.0).abs() < 0.5);
+        assert!((window.dollars_per_hour(seconds(10)).unwrap() - 7.2).abs() < 0.01);
     }
 }
