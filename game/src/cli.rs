@@ -24,7 +24,7 @@ pub struct Cli {
     #[arg(long, default_value = "gamer", env = "P2C2R_NAME")]
     pub name: String,
     /// Worsen the connection on purpose, for example `wan-100ms` or `bad-wifi`.
-    #[arg(long, value_name = "PRESET")]
+    #[arg(long, value_name = "PRESET", conflicts_with = "local")]
     pub impair: Option<String>,
     /// Play without a window; the game steers itself and prints one line a second.
     #[arg(long)]
@@ -205,6 +205,11 @@ mod tests {
         for wrong in ["640", "x", "640x", "0x0", "99999x99999", "-1x5"] {
             assert!(parse(&[&format!("--window={wrong}")]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_game_that_never_connects_has_no_connection_to_worsen() {
+        assert!(parse(&["--local", "--impair", "wan-100ms"]).is_err());
     }
 
     #[test]

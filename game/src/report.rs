@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::GameError;
 use crate::cli::Cli;
-use crate::play::{Battlefield, EndSystems, Finished, Slips};
+use crate::play::{Battlefield, Finished, Slips};
 
 /// A run in numbers. The keys of [`OffloadTotals`] (`kinds`, `cost_nanos`, …) stand beside these.
 #[derive(Clone, Debug, Serialize)]
@@ -95,8 +95,7 @@ impl Results {
     /// Has the app copy its numbers out when it exits.
     pub fn keep(app: &mut App) -> Self {
         let results = Self::default();
-        app.insert_resource(results.clone())
-            .add_systems(Last, copy_out.after(EndSystems).run_if(on_message::<AppExit>));
+        app.insert_resource(results.clone()).add_systems(Last, copy_out.run_if(on_message::<AppExit>));
         results
     }
 

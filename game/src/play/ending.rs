@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use bevy::app::AppExit;
 use bevy::prelude::*;
+use p2c2r_offload::OffloadSystems;
 
 /// How long the end may wait for something that is under way, such as a picture from a slow renderer.
 const GRACE: Duration = Duration::from_mins(1);
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Ending>().init_resource::<Finished>().add_systems(Last, end_run.in_set(EndSystems));
+    // Before the offload plugin sends, so that it can tell the coordinator in the last frame that the game leaves.
+    app.init_resource::<Ending>()
+        .init_resource::<Finished>()
+        .add_systems(PostUpdate, end_run.before(OffloadSystems::Dispatch));
 }
-
-/// Decides in `Last` whether this frame was the last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
-pub(crate) struct EndSystems;
 
 /// When the run ends.
 #[derive(Resource, Clone, Debug, Default)]

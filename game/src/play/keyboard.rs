@@ -1,13 +1,15 @@
-//! Turns keys into intent: WASD or arrows, Space, T, P, R, Esc.
+//! Turns keys into intent: WASD or arrows, Space, T, P, R, Esc; and the window's close button into an end.
 
 use bevy::prelude::*;
+use bevy::window::WindowCloseRequested;
 use p2c2r_arena::Controls;
 use p2c2r_offload::OffloadSwitch;
 
 use super::{Battlefield, Ending, Intent, Pilot};
 
 pub(crate) fn plugin(app: &mut App) {
-    app.add_systems(PreUpdate, (read_flight_keys, read_program_keys).after(bevy::input::InputSystems));
+    app.add_systems(PreUpdate, (read_flight_keys, read_program_keys).after(bevy::input::InputSystems))
+        .add_systems(PreUpdate, end_when_closed);
 }
 
 fn read_flight_keys(
@@ -44,6 +46,13 @@ fn read_program_keys(
         };
     }
     if keys.just_pressed(KeyCode::Escape) {
+        ending.end_now();
+    }
+}
+
+/// The engine would close the window only after everything has been sent for the last time.
+fn end_when_closed(mut closes: MessageReader<WindowCloseRequested>, mut ending: ResMut<Ending>) {
+    if closes.read().next().is_some() {
         ending.end_now();
     }
 }

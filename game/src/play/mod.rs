@@ -12,7 +12,7 @@ use p2c2r_arena::{Arena, ArenaEvent};
 
 pub(crate) use borrowing::PathOrigin;
 pub(crate) use controls::{Intent, Pilot};
-pub(crate) use ending::{EndSystems, Ending, Finished};
+pub(crate) use ending::{Ending, Finished};
 pub(crate) use keyboard::plugin as keyboard_plugin;
 pub(crate) use stepping::Slips;
 
