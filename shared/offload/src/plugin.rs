@@ -4,7 +4,7 @@ use bevy_app::{App, AppExit, Last, Plugin, PostUpdate, PreUpdate};
 use bevy_ecs::change_detection::DetectChanges;
 use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
-use bevy_ecs::system::{Commands, Res, ResMut};
+use bevy_ecs::system::{Commands, Local, Res, ResMut};
 use bevy_ecs::world::World;
 use bevy_time::TimePlugin;
 use p2c2r_link::{
@@ -12,6 +12,7 @@ use p2c2r_link::{
     LinkUp, ToServer,
 };
 use p2c2r_protocol::{GameToServer, ServerToGame};
+use tracing::info;
 
 use crate::account::OffloadAccount;
 use crate::config::OffloadConfig;
@@ -19,7 +20,7 @@ use crate::desk::Desk;
 use crate::diagnostics;
 use crate::inbox::Inbox;
 use crate::kind::{KindTable, Spent};
-use crate::ladder::Ladder;
+use crate::ladder::{CONNECTING, Ladder};
 use crate::publish::publish;
 use crate::switch::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
 use crate::totals::OffloadTotals;
@@ -170,6 +171,7 @@ fn dispatch(
     link: Option<ResMut<'_, ClientLink>>,
     mut to_server: MessageWriter<'_, ToServer<GameToServer>>,
     mut exits: MessageReader<'_, '_, AppExit>,
+    mut told: Local<'_, Option<OffloadMode>>,
 ) {
     let intents = inbox.take();
     ladder.take_in(&mut desk, intents);
@@ -186,7 +188,7 @@ fn dispatch(
         link.mark_busy(ladder.is_busy());
         match link.status() {
             LinkStatus::Refused { reason } => ladder.note_link(reason),
-            LinkStatus::Connecting => ladder.note_link("connecting"),
+            LinkStatus::Connecting => ladder.note_link(CONNECTING),
             LinkStatus::Offline | LinkStatus::Connected => {}
         }
     }
@@ -194,7 +196,21 @@ fn dispatch(
     let mode = ladder.mode(&desk);
     if state.mode != mode {
         state.mode = mode;
+        tell_mode(&state.mode, &mut told);
     }
+}
+
+/// Logs where tasks go from now on. A connection that is being made is no news, else every try would be.
+fn tell_mode(mode: &OffloadMode, told: &mut Option<OffloadMode>) {
+    if told.as_ref() == Some(mode) {
+        return;
+    }
+    match mode {
+        OffloadMode::Local(LocalReason::NotConnected { reason }) if reason == CONNECTING => return,
+        OffloadMode::Local(reason) => info!("tasks are computed here: {reason}"),
+        OffloadMode::Remote => info!("tasks go to the coordinator"),
+    }
+    *told = Some(mode.clone());
 }
 
 /// Hands tasks' ends to their entities once the system is through with the ladder.

@@ -39,6 +39,9 @@ use crate::spending::Spending;
 use crate::switch::{LocalReason, OffloadMode};
 use crate::work::AnyWork;
 
+/// What is said of a connection that is being made.
+pub(crate) const CONNECTING: &str = "connecting";
+
 /// One task from submission to the last word on it.
 struct Task {
     kind: usize,
@@ -147,7 +150,7 @@ impl Ladder {
             sent: 0,
             sent_patient: 0,
             pool: LocalPool::new(config.local),
-            session: config.link.is_some().then(|| Session::down("not connected yet".into())),
+            session: config.link.is_some().then(|| Session::down(CONNECTING.into())),
             spending: Spending::new(config.session_cap, config.hour_cap),
             capped: None,
             estimates: Vec::new(),
