@@ -3,7 +3,7 @@
 use bevy_app::{App, Startup, Update};
 use bevy_ecs::schedule::{IntoScheduleConfigs as _, SystemSet};
 use bevy_time::TimePlugin;
-use p2c2r_link::{ClientLinkConfig, ClientLinkPlugin, ClientTransport, WorkerSide};
+use p2c2r_link::{ClientLinkConfig, ClientLinkPlugin, ClientTransport, WorkerSide, headless};
 
 use crate::attempts::{Attempts, Offer, answer_results, follow_link, take_messages};
 use crate::config::WorkerConfig;
@@ -54,11 +54,12 @@ pub fn build_app(config: WorkerConfig, transport: ClientTransport) -> Result<App
         .add_systems(
             Update,
             (
-                (follow_link, take_messages).chain().in_set(WorkerSystems::Take),
+                (take_messages, follow_link).chain().in_set(WorkerSystems::Take),
                 answer_results.in_set(WorkerSystems::Answer),
                 leave_when_done.in_set(WorkerSystems::Leave),
                 (show_link, show_status, show_farewell).chain().in_set(WorkerSystems::Show),
             ),
         );
+    headless(&mut app);
     Ok(app)
 }

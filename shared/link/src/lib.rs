@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`server`] | the coordinator's side: [`ServerLinkPlugin`], [`Peers`] |
 //! | [`client`] | the side of games and workers: [`ClientLinkPlugin`], [`ClientLink`] |
+//! | [`headless()`] | what programs without a window leave out of Bevy's update |
 //! | [`runner`] | the event-driven runner: [`EventDrivenPlugin`], [`Waker`], [`NextWake`] |
 //! | [`memory`] | the packet switch in memory for tests |
 //! | [`impair`] | worse networks for tests and demos |
@@ -23,6 +24,7 @@ mod envelope;
 mod error;
 mod flow;
 mod guard;
+mod headless;
 pub mod impair;
 mod limits;
 mod loss;
@@ -42,6 +44,7 @@ pub use client::{
 };
 pub use clock::LinkClock;
 pub use error::LinkError;
+pub use headless::headless;
 pub use impair::Impairment;
 pub use memory::MemoryHub;
 pub use pace::Pace;

@@ -2,6 +2,8 @@
 
 #[path = "link/harness.rs"]
 mod harness;
+#[path = "link/headless.rs"]
+mod headless;
 #[path = "link/hostile.rs"]
 mod hostile;
 #[path = "link/meeting.rs"]
