@@ -139,7 +139,7 @@ impl Attempts {
 
     /// Answers every attempt that has not begun as one there is no slot for, so that the coordinator can hand
     /// it to another worker at once. Returns how many there were.
-    pub fn hand_back_queued(&mut self, said: &mut Said<'_>) -> usize {
+    pub fn hand_back_queued(&mut self, said: &mut Messages<ToServer<WorkerToServer>>) -> usize {
         let mut queued: Vec<(u64, Key, Micros)> = self
             .held
             .iter()

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bevy_app::AppExit;
-use bevy_ecs::message::MessageWriter;
+use bevy_ecs::message::{MessageWriter, Messages};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
@@ -50,7 +50,7 @@ pub fn leave_when_done(
     mut drain: ResMut<'_, Drain>,
     mut attempts: ResMut<'_, Attempts>,
     mut link: ResMut<'_, ClientLink>,
-    mut said: MessageWriter<'_, ToServer<WorkerToServer>>,
+    mut said: ResMut<'_, Messages<ToServer<WorkerToServer>>>,
     mut exit: MessageWriter<'_, AppExit>,
     mut next: ResMut<'_, NextWake>,
     time: Res<'_, Time<Real>>,
@@ -75,7 +75,9 @@ pub fn leave_when_done(
         next.within(Duration::ZERO);
         return;
     };
-    let done = attempts.held() == 0 && (!connected || link.stats().backlog_bytes == 0);
+    // What was said in this update is not in the backlog yet: the link counts at the end of an update.
+    let has_arrived = !connected || (said.is_empty() && link.stats().backlog_bytes == 0);
+    let done = attempts.held() == 0 && has_arrived;
     let over = now.saturating_sub(began) >= drain.limit;
     if !done && !over {
         next.within(LOOK_AGAIN);

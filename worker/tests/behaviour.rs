@@ -7,8 +7,8 @@ use bevy_app::{App, AppExit};
 use bevy_ecs::message::Messages;
 use bevy_time::{TimePlugin, TimeUpdateStrategy};
 use p2c2r_link::{
-    ClientLink, ClientTransport, FromPeer, LinkStatus, MemoryHub, PeerJoined, PeerLeft, ServerLinkConfig,
-    ServerLinkPlugin, ServerTransport, ToPeer,
+    ClientLink, ClientTransport, FromPeer, LinkStatus, MemoryHub, PeerJoined, PeerLeft,
+    ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer,
 };
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, KindId, Nanos, PeerId, PriceList, Role, ServerToWorker,
@@ -336,6 +336,23 @@ fn drains_finishes_what_has_begun_hands_back_the_rest_and_leaves() {
     let handed_back = answers.iter().filter(|answer| outcome(answer) == overloaded).count();
     assert!((1..101).contains(&handed_back), "{handed_back} handed back");
     assert_eq!(outcome(&answers[100]), overloaded, "what came after is turned away");
+}
+
+/// An assignment that crosses the worker's notice is answered in the very update in which the worker could leave.
+#[test]
+fn leaves_only_when_its_last_answer_has_arrived() {
+    let mut pair = Pair::joined(|_| ());
+    pair.worker.world().resource::<Drain>().ask();
+    pair.until("the coordinator knows", |pair| pair.heard == [WorkerToServer::Draining]);
+    pair.assign(1, &script(DOUBLE, 1));
+    pair.coordinator.update();
+    // What the worker says now is lost.
+    pair.hub.cut("w");
+    pair.worker.update();
+    assert_eq!(pair.worker.should_exit(), None);
+    pair.hub.heal("w");
+    pair.until("the answer is sent again", |pair| !answers_of(&pair.heard).is_empty());
+    pair.until("the worker leaves", |pair| pair.worker.should_exit() == Some(AppExit::Success));
 }
 
 #[test]
