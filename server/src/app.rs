@@ -163,6 +163,7 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
     app.add_plugins(CoordinatorPlugins { config });
     restart::take_over(app.world_mut(), &ledger, &kinds)?;
     app.insert_resource(ledger);
+    p2c2r_link::headless(&mut app);
     Ok(app)
 }
 
