@@ -90,6 +90,13 @@ impl Flow {
         self.queued_bytes
     }
 
+    /// renet holds nothing unacknowledged on this channel, so there is nothing to send again.
+    pub(crate) fn all_acknowledged(&mut self, channel: Channel) {
+        for timer in self.resends.iter_mut().filter(|timer| timer.channel == channel) {
+            timer.groups.clear();
+        }
+    }
+
     /// Sends what may leave now. `everything` ignores the pace, for the last words of a program that exits.
     pub(crate) fn send(
         &mut self,

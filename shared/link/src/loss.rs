@@ -11,6 +11,8 @@ const WINDOWS: usize = 5;
 #[derive(Debug, Default)]
 pub(crate) struct LossMeter {
     newest: Option<u64>,
+    /// A number later than the newest that nobody has vouched for yet.
+    claimed: Option<u64>,
     /// Which of the 128 packets up to the newest have arrived, the newest lowest.
     seen: u128,
     started_at: Duration,
@@ -21,7 +23,25 @@ pub(crate) struct LossMeter {
 }
 
 impl LossMeter {
-    /// A packet has arrived.
+    /// A packet that may be forged has arrived. It counts once an authenticated one shows that its number has
+    /// been reached, so a forged number can neither move the meter on nor make others seem lost.
+    pub(crate) fn claimed(&mut self, sequence: u64) {
+        let Some(newest) = self.newest else { return };
+        if sequence > newest {
+            self.claimed = Some(sequence);
+        } else {
+            self.late(newest - sequence);
+        }
+    }
+
+    fn late(&mut self, late: u64) {
+        if late < 128 && self.seen & (1 << late) == 0 {
+            self.seen |= 1 << late;
+            self.received += 1;
+        }
+    }
+
+    /// An authenticated packet has arrived.
     pub(crate) fn received(&mut self, now: Duration, sequence: u64) {
         let Some(newest) = self.newest else {
             self.newest = Some(sequence);
@@ -35,12 +55,11 @@ impl LossMeter {
             self.seen = if step < 128 { self.seen << step } else { 0 } | 1;
             self.newest = Some(sequence);
             self.received += 1;
-        } else {
-            let late = newest - sequence;
-            if late < 128 && self.seen & (1 << late) == 0 {
-                self.seen |= 1 << late;
-                self.received += 1;
+            if let Some(claimed) = self.claimed.take_if(|claimed| *claimed <= sequence) {
+                self.late(sequence - claimed);
             }
+        } else {
+            self.late(newest - sequence);
         }
         if now >= self.started_at + WINDOW {
             let newest = sequence.max(newest);
@@ -84,6 +103,25 @@ mod tests {
         assert_eq!(measure(|_| 2), 0.0);
         let lossy = measure(|sequence| u32::from(sequence % 10 != 0));
         assert!((0.09..0.11).contains(&lossy), "{lossy}");
+    }
+
+    #[test]
+    fn counts_unauthenticated_packets_and_is_not_misled_by_forged_ones() {
+        let mut meter = LossMeter::default();
+        for sequence in 0..6_000 {
+            let now = Duration::from_millis(sequence);
+            if sequence % 3 == 2 {
+                meter.claimed(sequence);
+            } else {
+                meter.received(now, sequence);
+            }
+        }
+        assert!(meter.share() < 0.01, "{}", meter.share());
+        meter.claimed(1 << 40);
+        for sequence in 6_000..9_000 {
+            meter.received(Duration::from_millis(sequence), sequence);
+        }
+        assert!(meter.share() < 0.01, "{}", meter.share());
     }
 
     #[test]

@@ -92,11 +92,15 @@ impl Session {
 
     /// Whether the peer may be listened to at all just now; asked before anything is decrypted.
     pub(crate) fn admits(&mut self, now: Duration, bytes: usize) -> bool {
-        let admits = self.packets.take(now, 1) && self.bytes.take(now, bytes);
-        if !admits {
-            self.stats.garbage += 1;
-        }
-        admits
+        self.packets.take(now, 1) && self.bytes.take(now, bytes)
+    }
+
+    /// netcode had nothing to hand on from a packet, but has heard from the peer in this update: a keep-alive, or
+    /// a forged packet beside a genuine one. So it proves nothing.
+    pub(crate) fn may_have_kept_alive(&mut self, sequence: u64, bytes: usize) {
+        self.loss.claimed(sequence);
+        self.stats.received_bytes += bytes as u64;
+        self.stats.received_packets += 1;
     }
 
     /// A packet of this peer has been authenticated.
@@ -260,11 +264,14 @@ impl Session {
             stats.sent_bytes += transmit(payload) as u64;
             stats.sent_packets += 1;
         });
-        let unacknowledged: usize = [Channel::Control, Channel::Tasks]
-            .into_iter()
-            .map(|channel| CHANNEL_MEMORY_BYTES_MAX.saturating_sub(connection.free_bytes(channel)))
-            .sum();
-        self.stats.backlog_bytes = self.flow.queued_bytes() + unacknowledged;
+        self.stats.backlog_bytes = self.flow.queued_bytes();
+        for channel in [Channel::Control, Channel::Tasks] {
+            let unacknowledged = CHANNEL_MEMORY_BYTES_MAX.saturating_sub(connection.free_bytes(channel));
+            if unacknowledged == 0 {
+                self.flow.all_acknowledged(channel);
+            }
+            self.stats.backlog_bytes += unacknowledged;
+        }
     }
 
     /// When this session next needs attention.

@@ -1,8 +1,8 @@
 //! The runner of programs without a window: sleep until there is something to do, then update once.
 //!
 //! An update follows at once when a packet arrives or a thread calls [`Waker::wake`], and else when the
-//! earliest timer anybody set with [`NextWake`] runs out. Nothing polls, so an idle program costs nothing, and
-//! no fixed tick stands in the path of a task.
+//! earliest timer anybody set with [`NextWake`] runs out. Nothing polls but a client that is trying
+//! to connect, so an idle program costs nothing, and no fixed tick stands in the path of a task.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -60,7 +60,12 @@ fn open(waker: Waker) -> io::Result<(Poll, Sockets)> {
     let poll = Poll::new()?;
     // A second plugin of this kind would set the runner again; the waker then goes on waking the first poll.
     let _ = waker.inner.waker.set(mio::Waker::new(poll.registry(), WAKER)?);
-    let sockets = Sockets { registry: poll.registry().try_clone()?, waker, watched: AtomicUsize::new(0) };
+    let sockets = Sockets {
+        registry: poll.registry().try_clone()?,
+        waker,
+        watched: AtomicUsize::new(0),
+        news: AtomicUsize::new(0),
+    };
     Ok((poll, sockets))
 }
 
@@ -90,12 +95,17 @@ fn run(mut app: App, mut poll: Poll) -> AppExit {
         {
             waker.reset();
         }
+        if events.iter().any(|event| event.token() != WAKER)
+            && let Some(sockets) = app.world().get_resource::<Sockets>()
+        {
+            sockets.note_news();
+        }
     }
 }
 
 /// How long until the next timer; `None` is until something happens.
 fn sleep_for(app: &App) -> Option<Duration> {
-    let at = app.world().get_resource::<NextWake>()?.at?;
+    let at = app.world().get_resource::<NextWake>()?.wanted_at()?;
     let time = app.world().get_resource::<Time<Real>>()?;
     let now = time.elapsed() + time.last_update().map(|updated| updated.elapsed()).unwrap_or_default();
     Some(at.saturating_sub(now))
@@ -129,7 +139,8 @@ impl Waker {
 
     /// Called before the update that the wake asked for, so that a later wake asks for another.
     fn reset(&self) {
-        self.inner.pending.store(false, Ordering::Release);
+        // Reads too, so that this update sees what a thread wrote before it found the flag already set.
+        self.inner.pending.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -139,27 +150,34 @@ impl Waker {
 pub struct NextWake {
     now: Duration,
     at: Option<Duration>,
+    /// What the link wants, said anew in every update: its timers are often called off.
+    link_at: Option<Duration>,
 }
 
 impl NextWake {
     /// Asks for an update within `duration` from this update's time.
     pub fn within(&mut self, duration: Duration) {
-        self.at(self.now + duration);
+        self.at = earlier(self.at, self.now + duration);
     }
 
-    /// Asks for an update at `time` on the update's clock.
-    pub(crate) fn at(&mut self, time: Duration) {
-        self.at = Some(self.at.map_or(time, |earlier| earlier.min(time)));
+    /// Asks for an update at `time` on the update's clock. Holds until the next update only.
+    pub(crate) fn link_at(&mut self, time: Duration) {
+        self.link_at = earlier(self.link_at, time);
     }
 
     /// When the next update is wanted, counted like `Time<Real>::elapsed()`.
     pub fn wanted_at(&self) -> Option<Duration> {
-        self.at
+        self.link_at.map_or(self.at, |time| earlier(self.at, time))
     }
+}
+
+fn earlier(wanted: Option<Duration>, time: Duration) -> Option<Duration> {
+    Some(wanted.map_or(time, |wanted| wanted.min(time)))
 }
 
 fn start_update(mut next: ResMut<'_, NextWake>, time: Res<'_, Time<Real>>) {
     next.now = time.elapsed();
+    next.link_at = None;
     if next.at.is_some_and(|at| at <= next.now) {
         next.at = None;
     }
@@ -171,15 +189,28 @@ pub(crate) struct Sockets {
     registry: Registry,
     waker: Waker,
     watched: AtomicUsize,
+    news: AtomicUsize,
 }
 
 impl Sockets {
-    /// Wakes the runner whenever `socket` becomes readable, until it is closed.
-    pub(crate) fn watch(&self, socket: &mut mio::net::UdpSocket) {
+    /// Wakes the runner whenever `socket` becomes readable, until it is closed; false if that is impossible.
+    pub(crate) fn watch(&self, socket: &mut mio::net::UdpSocket) -> bool {
         let token = Token(1 + self.watched.fetch_add(1, Ordering::Relaxed));
-        if let Err(error) = self.registry.register(socket, token, Interest::READABLE) {
+        let registered = self.registry.register(socket, token, Interest::READABLE);
+        if let Err(error) = &registered {
             tracing::error!(%error, "cannot wait for the socket; it is read at timers only");
         }
+        registered.is_ok()
+    }
+
+    /// Counts up whenever something has come in: a socket that was read empty at this count need not be asked
+    /// again.
+    pub(crate) fn news(&self) -> usize {
+        self.news.load(Ordering::Relaxed)
+    }
+
+    fn note_news(&self) {
+        self.news.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn waker(&self) -> Waker {

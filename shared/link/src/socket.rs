@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::impair::{Impairment, Line};
+use crate::limits::PACKETS_PER_UPDATE_MAX;
 use crate::memory::MemoryPort;
 use crate::runner::Sockets;
 
@@ -22,6 +23,14 @@ pub(crate) enum Medium {
 pub(crate) struct Wire {
     medium: Medium,
     is_registered: bool,
+    /// Whether the runner says when something has come.
+    is_watched: bool,
+    /// What the runner's count of news was when the medium was last looked at.
+    news_seen: usize,
+    /// Whether the medium may hold packets.
+    has_unread: bool,
+    /// Packets that may still be taken from the medium in this update.
+    intake_left: usize,
     lines: Option<Box<(Line, Line)>>,
     /// The other end's machine said that nobody listens there.
     pub(crate) was_refused: bool,
@@ -30,7 +39,16 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(medium: Medium, impair: Option<Impairment>) -> Self {
         let lines = impair.map(|fate| Box::new((Line::new(fate, 0), Line::new(fate, 1))));
-        Self { medium, is_registered: false, lines, was_refused: false }
+        Self {
+            medium,
+            is_registered: false,
+            is_watched: false,
+            news_seen: 0,
+            has_unread: true,
+            intake_left: PACKETS_PER_UPDATE_MAX,
+            lines,
+            was_refused: false,
+        }
     }
 
     /// The coordinator's socket.
@@ -50,14 +68,23 @@ impl Wire {
         Ok(Self::new(Medium::Udp { socket, connected: Some(server) }, impair))
     }
 
-    /// Lets the event-driven runner watch this wire.
-    pub(crate) fn register(&mut self, sockets: Option<&Sockets>) {
-        let Some(sockets) = sockets.filter(|_| !self.is_registered) else { return };
-        self.is_registered = true;
-        match &mut self.medium {
-            Medium::Udp { socket, .. } => sockets.watch(socket),
-            Medium::Memory(port) => port.set_waker(sockets.waker()),
+    /// Begins an update's receiving. Under the event-driven runner, which watches the wire from the first time
+    /// on, a socket in which nothing has come since it was read empty is not asked again.
+    pub(crate) fn begin(&mut self, sockets: Option<&Sockets>) {
+        self.intake_left = PACKETS_PER_UPDATE_MAX;
+        let Some(sockets) = sockets else {
+            self.has_unread = true;
+            return;
+        };
+        if !std::mem::replace(&mut self.is_registered, true) {
+            self.has_unread = true;
+            match &mut self.medium {
+                Medium::Udp { socket, .. } => self.is_watched = sockets.watch(socket),
+                Medium::Memory(port) => port.set_waker(sockets.waker()),
+            }
         }
+        let news = sockets.news();
+        self.has_unread |= !self.is_watched || std::mem::replace(&mut self.news_seen, news) != news;
     }
 
     /// Sends a packet, through the impairment if there is one.
@@ -79,15 +106,33 @@ impl Wire {
 
     /// The next packet that has arrived.
     pub(crate) fn receive(&mut self, now: Duration, buffer: &mut [u8]) -> Option<(SocketAddr, usize)> {
-        let Some(lines) = &mut self.lines else {
-            return self.medium.receive(buffer, &mut self.was_refused);
-        };
-        while let Some((from, length)) = self.medium.receive(buffer, &mut self.was_refused) {
-            lines.1.enter(now, from, &buffer[..length]);
+        if self.lines.is_none() {
+            return self.take_in(buffer);
         }
-        let (from, packet) = lines.1.leave(now)?;
+        while let Some((from, length)) = self.take_in(buffer) {
+            if let Some(lines) = &mut self.lines {
+                lines.1.enter(now, from, &buffer[..length]);
+            }
+        }
+        let (from, packet) = self.lines.as_mut()?.1.leave(now)?;
         buffer[..packet.len()].copy_from_slice(&packet);
         Some((from, packet.len()))
+    }
+
+    /// The next packet in the medium, if this update may take another.
+    fn take_in(&mut self, buffer: &mut [u8]) -> Option<(SocketAddr, usize)> {
+        if !self.has_unread || self.intake_left == 0 {
+            return None;
+        }
+        let received = self.medium.receive(buffer, &mut self.was_refused);
+        self.has_unread = received.is_some();
+        self.intake_left -= usize::from(received.is_some());
+        received
+    }
+
+    /// Whether this update has left packets to the next.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.has_unread
     }
 
     /// When the impairment next lets a packet through, in either direction.

@@ -59,6 +59,7 @@ pub(super) fn receive_connected(
 ) -> Result<(), Offence> {
     let bytes = packet.len();
     if !session.admits(now, bytes) {
+        session.stats.garbage += 1;
         return Ok(());
     }
     let sequence = match envelope::open(packet) {
@@ -77,7 +78,7 @@ pub(super) fn receive_connected(
             session.receive(now, payload, renet)
         }
         (None, Some(sequence)) if attempt.netcode.time_since_last_received_packet().is_zero() => {
-            session.heard(now, sequence, bytes);
+            session.may_have_kept_alive(sequence, bytes);
             Ok(())
         }
         (None, Some(_)) => {

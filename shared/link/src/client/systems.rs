@@ -57,23 +57,21 @@ fn receive<S: Side>(
     let now = time.elapsed();
     let (dialer, renet, link) = (&mut *dialer, &mut **renet, &mut *link);
     dialer.dial_when_due(now, renet, link);
-    if let Some(sockets) = sockets {
+    if sockets.is_some() {
         dialer.ack_delay = ACK_DELAY;
-        if let Some(wire) = dialer.wire() {
-            wire.register(Some(&sockets));
-        }
+    }
+    if let Some(wire) = dialer.wire() {
+        wire.begin(sockets.as_deref());
     }
     dialer.tick(now);
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
-    let mut is_drained = false;
     for _ in 0..PACKETS_PER_UPDATE_MAX {
         let Some((from, bytes)) = dialer.wire().and_then(|wire| wire.receive(now, &mut buffer)) else {
-            is_drained = true;
             break;
         };
         dialer.receive(now, from, &mut buffer[..bytes], renet, link);
     }
-    if !is_drained {
+    if dialer.wire().is_some_and(|wire| wire.has_unread()) {
         next.within(Duration::ZERO);
     }
     let arrived = this_moment(&time, strategy.as_deref());
@@ -146,7 +144,7 @@ fn send<S: Side>(
         downs.write(LinkDown { reason });
     }
     if let Some(due) = dialer.next_due(now) {
-        next.at(due);
+        next.link_at(due);
     }
 }
 

@@ -128,7 +128,7 @@ impl Listener {
                     self.offend(peer, &Offence::new("decrypting its packet panicked"), now, renet, peers);
                 }
             }
-            Some(ServerResult::None) => self.kept_alive(now, peer, sequence, bytes, peers),
+            Some(ServerResult::None) => self.kept_alive(peer, sequence, bytes, peers),
             Some(ServerResult::PacketToSend { addr, payload }) => {
                 self.wire.send(now, addr, payload);
                 self.door.answered(now, addr);
@@ -207,19 +207,12 @@ impl Listener {
     }
 
     /// netcode had nothing to say: a keep-alive, or something it could not decrypt.
-    fn kept_alive(
-        &mut self,
-        now: Duration,
-        peer: Option<PeerId>,
-        sequence: Option<u64>,
-        bytes: usize,
-        peers: &mut Peers,
-    ) {
+    fn kept_alive(&mut self, peer: Option<PeerId>, sequence: Option<u64>, bytes: usize, peers: &mut Peers) {
         let (Some(peer), Some(sequence)) = (peer, sequence) else { return };
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         let heard = self.netcode.time_since_last_received_packet(entry.client) == Some(Duration::ZERO);
         if heard {
-            entry.session.heard(now, sequence, bytes);
+            entry.session.may_have_kept_alive(sequence, bytes);
         } else {
             entry.session.stats.garbage += 1;
             peers.totals.garbage += 1;

@@ -73,21 +73,17 @@ fn receive(
     let now = time.elapsed();
     let (listener, renet, peers) = (&mut *listener, &mut **renet, &mut *peers);
     peers.now = now;
-    if let Some(sockets) = sockets {
+    if sockets.is_some() {
         listener.ack_delay = ACK_DELAY;
-        listener.wire.register(Some(&sockets));
     }
+    listener.wire.begin(sockets.as_deref());
     listener.advance(now, time.delta());
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
-    let mut is_drained = false;
     for _ in 0..PACKETS_PER_UPDATE_MAX {
-        let Some((from, bytes)) = listener.wire.receive(now, &mut buffer) else {
-            is_drained = true;
-            break;
-        };
+        let Some((from, bytes)) = listener.wire.receive(now, &mut buffer) else { break };
         listener.receive(now, from, &mut buffer[..bytes], renet, peers);
     }
-    if !is_drained {
+    if listener.wire.has_unread() {
         next.within(Duration::ZERO);
     }
     let arrived = this_moment(&time, strategy.as_deref());
@@ -173,7 +169,7 @@ fn send(
     listener.wire.flush(now, false);
     let due = listener.timers.first().map(|(due, _)| *due);
     if let Some(due) = due.into_iter().chain(listener.wire.next_due()).min() {
-        next.at(due);
+        next.link_at(due);
     }
 }
 

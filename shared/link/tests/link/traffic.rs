@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use p2c2r_link::{Impairment, Pace, Peers, ToServer};
-use p2c2r_protocol::{GameToServer, KindId, Micros, Nanos, Role, Submit, TaskId};
+use bevy_time::{Real, Time};
+use p2c2r_link::{Impairment, NextWake, Pace, Peers, ToServer};
+use p2c2r_protocol::{GameToServer, KindId, Micros, Nanos, Role, ServerToGame, Submit, TaskId};
 
 use crate::harness::*;
 
@@ -65,6 +66,32 @@ fn acknowledgements_come_back_and_are_not_acknowledged() {
     assert!((100..=120).contains(&packets), "{packets} packets for 50 messages");
     assert_eq!(link(&world.games[0]).stats().backlog_bytes, 0, "all acknowledged");
     assert_eq!(from_games(&mut world.server).len(), 50);
+}
+
+/// Nothing but beats and keep-alives may wake a program all of whose messages have been acknowledged.
+#[test]
+fn an_acknowledged_message_leaves_no_timer_behind() {
+    let mut world = World::connected(Settings::default());
+    world.run(Duration::from_secs(1));
+    let beaten = link(&world.games[0]).stats().sent_packets;
+    world.run_until("a beat has left", Duration::from_secs(2), |world| {
+        link(&world.games[0]).stats().sent_packets > beaten
+    });
+    let resends = |world: &World| {
+        let wakes = [&world.games[0], &world.server].map(|app| {
+            let now = app.world().resource::<Time<Real>>().elapsed();
+            app.world().resource::<NextWake>().wanted_at().map(|at| at.saturating_sub(now))
+        });
+        wakes.into_iter().flatten().filter(|wake| *wake <= Duration::from_millis(80)).count()
+    };
+    let gamer = world.peer(Role::Gamer);
+    say(&mut world.games[0], cancel(1));
+    to_game(&mut world.server, gamer, ServerToGame::Closing { reason: "soon".into() });
+    world.step();
+    assert_eq!(resends(&world), 2, "both wait for an acknowledgement");
+    world.run(Duration::from_millis(8));
+    assert_eq!(link(&world.games[0]).stats().backlog_bytes, 0);
+    assert_eq!(resends(&world), 0);
 }
 
 #[test]
