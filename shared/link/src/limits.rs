@@ -62,8 +62,9 @@ pub const HANDSHAKES_MAX: usize = 4_096;
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Bytes of the version text in a notice.
 pub const NOTICE_TEXT_BYTES_MAX: usize = 200;
-/// Furthest a connect token's expiry may lie ahead: one that never expires would hold a handshake's place.
-pub const TOKEN_SECONDS_MAX: u64 = 600;
+/// Furthest a connect token's expiry may lie ahead, with room for clocks that differ: one that never expires
+/// would hold a handshake's place.
+pub const TOKEN_SECONDS_MAX: u64 = TOKEN_SECONDS + 30;
 /// How long a token made here lives.
 pub const TOKEN_SECONDS: u64 = 60;
 /// Netcode's own timeout: the backstop behind our heartbeats.
@@ -85,6 +86,8 @@ pub const ACK_PACKETS: u32 = 16;
 /// Packets after which an acknowledgement does not even wait for the end of the update. Every packet may be a
 /// range of its own, because the acknowledgements held back leave gaps between packet numbers.
 pub const ACK_PACKETS_MAX: u32 = 48;
+/// How often netcode repeats a packet of its handshake.
+pub const NETCODE_RESEND: Duration = Duration::from_millis(250);
 /// How often netcode's own clockwork runs for a connection; each run may send one keep-alive.
 pub const NETCODE_TICK: Duration = Duration::from_secs(2);
 /// The same before the peer has been heard: netcode's answer to the handshake may have been lost.

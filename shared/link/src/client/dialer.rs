@@ -15,7 +15,7 @@ use super::link::{ClientLink, LinkStatus};
 use super::{ClientLinkConfig, ClientTransport, Reconnect};
 use crate::channels::{End, connection_config};
 use crate::envelope::{self, Envelope, Introduction};
-use crate::limits::{NETCODE_TICK, NETCODE_TIMEOUT_SECONDS, TOKEN_SECONDS};
+use crate::limits::{NETCODE_RESEND, NETCODE_TICK, NETCODE_TIMEOUT_SECONDS, TOKEN_SECONDS};
 use crate::memory::EPOCH;
 use crate::peer::Session;
 use crate::server::wall_clock;
@@ -358,8 +358,8 @@ impl Dialer {
         let (attempt, due) = match &self.state {
             State::Waiting { until } => return Some(*until),
             State::Trying { attempt, give_up_at, .. } => {
-                // netcode repeats its packet every 250 ms, counted from when it sent the last.
-                (attempt, (now + Duration::from_millis(50)).min(*give_up_at))
+                // netcode repeats its packet so often, and says nothing of when it sent the last.
+                (attempt, (now + NETCODE_RESEND).min(*give_up_at))
             }
             State::Connected { attempt, session, .. } => {
                 (attempt, session.next_due(now).min(attempt.ticked_at + NETCODE_TICK))

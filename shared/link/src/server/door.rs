@@ -43,10 +43,16 @@ impl Door {
         wire: &mut Wire,
         totals: &mut LinkTotals,
     ) -> Result<(), &'static str> {
+        // Shape first: what netcode would not look at must not use up what those who join need.
+        let envelope = match envelope::open(packet)? {
+            envelope @ Envelope::Request(_) => envelope,
+            envelope @ Envelope::Response if self.handshakes.contains_key(&from) => envelope,
+            _ => return Err("not a stranger's packet"),
+        };
         if !self.requests.take(now, 1) {
             return Err("too many packets from strangers");
         }
-        match envelope::open(packet)? {
+        match envelope {
             Envelope::Request(request) if request.protocol_id != self.identity.id => {
                 totals.mismatched += 1;
                 if self.notices.take(now, 1) {
@@ -56,8 +62,7 @@ impl Door {
                 Err("another protocol version")
             }
             Envelope::Request(request) => self.admit_request(seconds, from, request),
-            Envelope::Response if self.handshakes.contains_key(&from) => Ok(()),
-            _ => Err("not a stranger's packet"),
+            _ => Ok(()),
         }
     }
 

@@ -197,6 +197,19 @@ fn garbage_outside_of_netcode_is_ignored_and_counted() {
 }
 
 #[test]
+fn junk_from_strangers_does_not_keep_others_from_joining() {
+    let mut world = World::connected(Settings::default());
+    let (stranger, server) = (SocketAddr::from(([127, 9, 9, 9], 9)), world.hub.server_address());
+    world.add_game("bob");
+    world.run_until("bob is connected", Duration::from_millis(200), |world| {
+        for _ in 0..100 {
+            world.hub.inject(stranger, server, &[0]);
+        }
+        link(&world.games[1]).is_connected()
+    });
+}
+
+#[test]
 fn a_flood_is_cut_off_and_the_others_go_on() {
     let mut world = World::connected(Settings::default());
     let mut mallory = Mallory::join(&mut world, "mallory");
