@@ -2,9 +2,9 @@
 //!
 //! | channel | guarantee | carries | resend |
 //! |---|---|---|---|
+//! | `Beat` | unreliable | heartbeats with clock readings | never |
 //! | `Control` | reliable, ordered | welcome, statements, farewells | 80 ms |
 //! | `Tasks` | reliable, unordered | submits, assignments, outcomes, refusals | 70 ms |
-//! | `Beat` | unreliable | heartbeats with clock readings | never |
 //!
 //! renet serves channels in this order. Its default resend of 300 ms is longer than a task's whole budget;
 //! 70 ms is one lost packet recovered inside 200 ms on a 40 ms round trip, at the price of one needless copy
@@ -32,9 +32,6 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// All channels in priority order.
-    pub const ALL: [Self; 3] = [Self::Control, Self::Tasks, Self::Beat];
-
     /// After how long an unacknowledged message is sent again; `None` for the unreliable channel.
     pub const fn resend_after(self) -> Option<Duration> {
         match self {

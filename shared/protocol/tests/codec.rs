@@ -33,6 +33,52 @@ fn every_message_survives_and_no_prefix_of_one_decodes() {
     survives(&samples_of_worker_to_server());
 }
 
+/// Fails to compile when a variant is added, and to pass when it has no sample: add it here and to the samples in
+/// `identity.rs`, from which both this file's tests and the protocol's fingerprint are made.
+macro_rules! every_variant_has_a_sample {
+    ($samples:expr, $($variant:pat),+ $(,)?) => {{
+        let samples = $samples;
+        for sample in &samples {
+            match sample { $($variant)|+ => {} }
+        }
+        $(assert!(samples.iter().any(|sample| matches!(sample, $variant)), "no sample of {}", stringify!($variant));)+
+    }};
+}
+
+#[test]
+fn every_variant_has_a_sample() {
+    every_variant_has_a_sample!(
+        samples_of_game_to_server(),
+        GameToServer::Submit(_),
+        GameToServer::Cancel { .. },
+        GameToServer::Leaving,
+    );
+    every_variant_has_a_sample!(
+        samples_of_server_to_game(),
+        ServerToGame::Welcome(_),
+        ServerToGame::Refused { .. },
+        ServerToGame::Failed { .. },
+        ServerToGame::Done(_),
+        ServerToGame::Statement(_),
+        ServerToGame::Closing { .. },
+    );
+    every_variant_has_a_sample!(
+        samples_of_server_to_worker(),
+        ServerToWorker::Welcome(_),
+        ServerToWorker::Assign(_),
+        ServerToWorker::Revoke { .. },
+        ServerToWorker::Statement(_),
+        ServerToWorker::Closing { .. },
+    );
+    every_variant_has_a_sample!(
+        samples_of_worker_to_server(),
+        WorkerToServer::Ready(_),
+        WorkerToServer::Answer(_),
+        WorkerToServer::BlobsMissing { .. },
+        WorkerToServer::Draining,
+    );
+}
+
 fn withstands<T: bincode::Encode + bincode::Decode<()> + Bounded>(samples: &[T], seed: u64) {
     let mut rng = SmallRng::seed_from_u64(seed);
     for round in 0..20_000 {
