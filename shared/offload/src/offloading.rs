@@ -75,7 +75,9 @@ impl<K: TaskKind> Offloading<K> {
         self
     }
 
-    /// Makes this a patient task: it has no deadline and waits for the coordinator as long as it takes.
+    /// Makes this a patient task: it has no deadline and waits for the coordinator as long as it takes. If the
+    /// connection is lost meanwhile, it is computed here, and the coordinator is told when it is back; what it
+    /// has computed until then it charges.
     #[must_use]
     pub fn patient(mut self) -> Self {
         self.options.deadline = OwnDeadline::Never;

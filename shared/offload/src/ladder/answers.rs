@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    Done, GamerStatement, GamerWelcome, Micros, Nanos, Refusal, ServerToGame, TaskFailure, TaskId,
+    Done, GameToServer, GamerStatement, GamerWelcome, Micros, Nanos, Refusal, ServerToGame, TaskFailure,
+    TaskId,
 };
 use tracing::{debug, error, info, warn};
 
@@ -50,6 +51,9 @@ impl Ladder {
             .map(|(id, _)| *id)
             .collect();
         for id in lost {
+            if self.tasks.get(&id).is_some_and(|task| task.deadline.is_none() && task.is_sent()) {
+                self.orphans.push(id);
+            }
             if self.close_remote(id) {
                 self.rescue(desk, id, FailReason::Disconnected);
             } else {
@@ -67,6 +71,7 @@ impl Ladder {
             session.prices = Some(welcome.prices);
             session.known_blobs.clear();
         }
+        self.outgoing.extend(self.orphans.drain(..).map(|task| GameToServer::Cancel { task }));
         self.statement(desk, welcome.statement);
     }
 

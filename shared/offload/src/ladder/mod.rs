@@ -122,6 +122,9 @@ pub(crate) struct Ladder {
     unsent: BTreeSet<Turn>,
     sent: usize,
     sent_patient: usize,
+    /// Patient tasks that were out when the connection was lost: the coordinator keeps those for a gamer who
+    /// comes back, so it is told then that they are not wanted any more. It takes back all others itself.
+    orphans: Vec<TaskId>,
     pool: LocalPool,
     /// `None` without a coordinator.
     session: Option<Session>,
@@ -149,6 +152,7 @@ impl Ladder {
             unsent: BTreeSet::new(),
             sent: 0,
             sent_patient: 0,
+            orphans: Vec::new(),
             pool: LocalPool::new(config.local),
             session: config.link.is_some().then(|| Session::down(CONNECTING.into())),
             spending: Spending::new(config.session_cap, config.hour_cap),

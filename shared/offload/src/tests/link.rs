@@ -35,6 +35,24 @@ fn a_lost_connection_sends_what_is_out_to_local_compute_in_the_same_frame() {
 }
 
 #[test]
+fn a_patient_task_lost_with_the_connection_is_taken_back_once_it_is_made_again() {
+    let mut game = Game::new();
+    game.ask(Offloading::new(spec(21), Blobs::default()).patient());
+    let task = game.submit().task;
+    game.ask_for(1);
+    game.lose_link();
+    game.frames(6);
+    assert_eq!((game.totals().local, game.cancels()), (2, vec![]), "nobody is there to be told");
+    game.say(welcome());
+    game.frame();
+    assert_eq!(game.cancels(), [task], "the coordinator takes back by itself what has a deadline");
+    game.lose_link();
+    game.say(welcome());
+    game.frame();
+    assert!(game.cancels().is_empty());
+}
+
+#[test]
 fn what_arrived_with_the_loss_still_counts() {
     let mut game = Game::new();
     game.ask_for(21);
