@@ -13,7 +13,7 @@ pub const COST_DOLLARS_TOTAL: DiagnosticPath = DiagnosticPath::const_new("p2c2r/
 pub const COST_DOLLARS_PER_HOUR: DiagnosticPath = DiagnosticPath::const_new("p2c2r/cost_dollars_per_hour");
 /// Workers connected to the coordinator.
 pub const WORKERS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/workers");
-/// Round trip to the coordinator in milliseconds.
+/// Round trip to the coordinator in milliseconds, until the frame that reads the answer.
 pub const RTT_MS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/rtt_ms");
 /// Packets lost, in per cent.
 pub const LOSS_PERCENT: DiagnosticPath = DiagnosticPath::const_new("p2c2r/loss_percent");
