@@ -157,22 +157,22 @@ pub struct NextWake {
 impl NextWake {
     /// Asks for an update within `duration` from this update's time.
     pub fn within(&mut self, duration: Duration) {
-        self.at = earlier(self.at, self.now + duration);
+        self.at = Some(earlier(self.at, self.now + duration));
     }
 
     /// Asks for an update at `time` on the update's clock. Holds until the next update only.
     pub(crate) fn link_at(&mut self, time: Duration) {
-        self.link_at = earlier(self.link_at, time);
+        self.link_at = Some(earlier(self.link_at, time));
     }
 
     /// When the next update is wanted, counted like `Time<Real>::elapsed()`.
     pub fn wanted_at(&self) -> Option<Duration> {
-        self.link_at.map_or(self.at, |time| earlier(self.at, time))
+        self.link_at.map_or(self.at, |time| Some(earlier(self.at, time)))
     }
 }
 
-fn earlier(wanted: Option<Duration>, time: Duration) -> Option<Duration> {
-    Some(wanted.map_or(time, |wanted| wanted.min(time)))
+fn earlier(wanted: Option<Duration>, time: Duration) -> Duration {
+    wanted.map_or(time, |wanted| wanted.min(time))
 }
 
 fn start_update(mut next: ResMut<'_, NextWake>, time: Res<'_, Time<Real>>) {
