@@ -93,8 +93,10 @@ pub fn expire_leases(mut desk: Desk<'_>) {
     while let Some(no) = desk.leases.due(&desk.tasks, now) {
         let Some(task) = desk.tasks.get(no) else { continue };
         match task.phase() {
-            Phase::Leased { worker, .. } => {
-                let attempt = task.attempt();
+            Phase::Leased { worker, since, rounds, .. } => {
+                let (attempt, kind, units) = (task.attempt(), task.kind, task.units);
+                let held = Duration::from_micros(now.0.saturating_sub(since.0));
+                desk.workers.change(worker, |worker| worker.expired(kind, units, held, rounds));
                 debug!(task = no.0, attempt = attempt.0, "lease over");
                 desk.attempt_over(no, attempt, worker, Verdict::Expired, false);
             }

@@ -147,6 +147,14 @@ impl Worker {
         self.window = self.slots.saturating_add(pipeline).min(WINDOW_MAX);
     }
 
+    /// A lease of this length ended without an answer: it takes at least as long, if that is more than was
+    /// expected of it.
+    pub fn expired(&mut self, kind: KindId, units: WorkUnits, held: Duration, rounds: u32) {
+        if held / rounds.max(1) > self.speed.predict(kind, units).mean {
+            self.measured(kind, units, held, Duration::ZERO, rounds);
+        }
+    }
+
     /// It said it has no free slot: from now on only as many as it said it runs, until it is measured again.
     pub fn overloaded(&mut self) {
         self.window = self.slots;

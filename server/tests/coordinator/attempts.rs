@@ -290,3 +290,22 @@ fn a_worker_that_will_be_in_time_keeps_its_lease_though_the_own_kernel_would_be_
         assert!(stage.take_revoked().is_empty());
     }
 }
+
+#[test]
+fn a_worker_whose_lease_ran_out_is_taken_for_slow() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let (gamer, slow) = (stage.gamer("g"), stage.worker("slow", 1));
+    stage.ask(gamer, 100);
+    stage.take_assigned();
+    let quick = stage.worker("quick", 1);
+    stage.pass(Duration::from_millis(150));
+    assert_eq!(stage.take_revoked().first().map(|(worker, _)| *worker), Some(slow));
+    let (_, assign) = stage.assignment();
+    stage.answer_rightly(quick, &assign);
+    for number in 101..111 {
+        stage.ask(gamer, number);
+        let (to, assign) = stage.assignment();
+        assert_eq!(to, quick);
+        stage.answer_rightly(quick, &assign);
+    }
+}
