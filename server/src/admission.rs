@@ -24,7 +24,7 @@ use crate::drain::Drain;
 use crate::guard::guarded;
 use crate::ledger::{AccountId, Admission, PatientPayload};
 use crate::matcher::rtt;
-use crate::sessions::Account;
+use crate::sessions::{Account, Session};
 use crate::table::NewTask;
 
 /// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
@@ -137,14 +137,15 @@ impl Desk<'_> {
         if drain.is_closing() || self.books.has_failed() {
             return Err(Refusal::Closing);
         }
-        let in_flight = self.gamers.account(account).map_or(0, |mirror| mirror.tasks.len());
+        let in_flight =
+            self.gamers.account(account).map_or(0, |mirror| mirror.tasks.len() + mirror.undelivered());
         if in_flight >= TASKS_PER_GAMER_MAX {
             return Err(Refusal::TooManyInFlight { max: TASKS_PER_GAMER_MAX as u32 });
         }
         if self.tasks.gamers().is_full() {
             return Err(Refusal::Full);
         }
-        let valid = self.validate(&mut admissions.blobs, &mut submit)?;
+        let valid = self.validate(peer, &mut admissions.blobs, &mut submit)?;
         let now = self.now();
         if let Some(kept) = self.cache.get(key, now).cloned() {
             return self.reuse(peer, account, received_at, &submit, key, (valid.units, valid.price), kept);
@@ -182,7 +183,13 @@ impl Desk<'_> {
         if mirror.is_spent(id) { Err(Refusal::IdReused) } else { Ok(false) }
     }
 
-    fn validate(&self, store: &mut BlobStore, submit: &mut Submit) -> Result<Valid, Refusal> {
+    fn validate(
+        &mut self,
+        peer: PeerId,
+        store: &mut BlobStore,
+        submit: &mut Submit,
+    ) -> Result<Valid, Refusal> {
+        let now = self.now();
         let kind = self.settings.0.kinds.get(submit.kind).ok_or(Refusal::UnknownKind)?;
         if kind.kernel_version() != submit.kernel_version {
             return Err(Refusal::KernelVersion { ours: kind.kernel_version() });
@@ -191,9 +198,15 @@ impl Desk<'_> {
         for blob in std::mem::take(&mut submit.blobs) {
             let blob = Blob::new(blob);
             // Only what the spec asks for is kept: nobody fills the store with what no task refers to.
-            if job.blob_refs().contains(&blob.digest()) {
-                store.insert_blob(blob);
+            if !job.blob_refs().contains(&blob.digest()) {
+                continue;
             }
+            // The first look at a blob prepares it, which can cost far more than its bytes.
+            let may = |session: &mut Session| session.may_bring_blob(now);
+            if store.get(blob.digest()).is_none() && !self.gamers.session_mut(peer).is_some_and(may) {
+                return Err(Refusal::Full);
+            }
+            store.insert_blob(blob);
         }
         let blobs = store.resolve(job.blob_refs()).map_err(|missing| Refusal::BlobsMissing { missing })?;
         let units = guarded(|| job.admit(&blobs)).map_err(bad_spec)?.map_err(bad_spec)?;
@@ -296,7 +309,7 @@ impl Desk<'_> {
             kind: submit.kind,
             job: valid.job,
             spec,
-            blobs: valid.blobs,
+            blobs: if deliver_by.is_none() { unprepared(&valid.blobs) } else { valid.blobs },
             key,
             units: valid.units,
             price: valid.price,
@@ -334,6 +347,11 @@ impl Desk<'_> {
         };
         self.books.admit(admission).map_err(|_| Refusal::Full)
     }
+}
+
+/// The same blobs without their prepared forms: a task that may wait for days does not hold on to those.
+pub(crate) fn unprepared(blobs: &Blobs) -> Blobs {
+    Blobs::new(blobs.iter().map(|blob| Blob::new(blob.bytes().to_vec())).collect())
 }
 
 fn bad_spec(error: impl std::fmt::Display) -> Refusal {

@@ -91,7 +91,9 @@ pub fn part_from_peers(mut desk: Desk<'_>, mut left: ResMut<'_, Messages<PeerLef
 
 impl Desk<'_> {
     fn welcome_gamer(&mut self, peer: PeerId, name: &str, account: &Account) {
-        self.gamers.open_account(account.id, account.available + account.set_aside, account.turnover);
+        self.gamers
+            .open_account(account.id, account.available + account.set_aside, account.turnover)
+            .know_spent(&account.newest_tasks);
         self.gamers.join(peer, name.to_owned(), account.id);
         let statement = self.gamers.statement(account.id, self.workers.len());
         if let Some(session) = self.gamers.session_mut(peer) {

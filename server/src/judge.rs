@@ -123,6 +123,12 @@ impl Desk<'_> {
             }
         };
         let (job, blobs) = (task.job.clone(), task.blobs.clone());
+        // The blobs of a patient task are yet to be prepared, which is no small check's work.
+        let small_units = if blobs.iter().next().is_some() && task.deliver_by.is_none() {
+            WorkUnits(0)
+        } else {
+            INLINE_UNITS_MAX
+        };
         let rtt = rtt(&self.peers, worker);
         self.workers.change(worker, |worker| {
             let turnaround = Micros(received_at.0.saturating_sub(since.0)).into();
@@ -135,7 +141,7 @@ impl Desk<'_> {
         }
         let deep = judge.draw();
         let inline = outcome.len() <= INLINE_OUTCOME_BYTES_MAX
-            && units <= if deep.is_some() { INLINE_DEEP_UNITS_MAX } else { INLINE_UNITS_MAX };
+            && units <= if deep.is_some() { INLINE_DEEP_UNITS_MAX.min(small_units) } else { small_units };
         let outcome = outcome.into();
         let check = Check { task: no, attempt, worker, account, times, kind, job, blobs, outcome, deep };
         let checked = if inline { Some(compute::judge(check)) } else { self.pool.check(check) };

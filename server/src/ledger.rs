@@ -76,7 +76,7 @@ use p2c2r_protocol::{Role, TaskNo};
 
 pub use account::{
     Account, Anomalies, CONFLICTS_KEPT_MAX, CachedOutcome, CloseReport, Committed, Conflict, LedgerState,
-    PatientTask, Recovery, Totals,
+    NEWEST_TASKS_MAX, PatientTask, Recovery, Totals,
 };
 pub use audit::{CheckReport, PROBLEMS_NAMED_MAX};
 pub use entry::{

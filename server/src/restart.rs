@@ -7,6 +7,7 @@ use p2c2r_protocol::{Micros, Role};
 use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry};
 use tracing::{info, warn};
 
+use crate::admission::unprepared;
 use crate::books::Books;
 use crate::cache::OutcomeCache;
 use crate::error::ServerError;
@@ -55,6 +56,7 @@ fn queue_again(
     let account = ledger.open_account(Role::Gamer, &task.gamer_name)?;
     let mut gamers = world.resource_mut::<Gamers>();
     let mirror = gamers.open_account(account.id, account.available + account.set_aside, account.turnover);
+    mirror.know_spent(&account.newest_tasks);
     mirror.hold(task.price);
     mirror.spend(task.game_task);
     mirror.tasks.insert(no);
@@ -78,7 +80,7 @@ fn revive(kinds: &KindRegistry, task: &PatientTask) -> Option<NewTask> {
         kind: task.kind,
         job,
         spec: Arc::clone(&task.payload.spec),
-        blobs,
+        blobs: unprepared(&blobs),
         key: task.key,
         units: task.units,
         price: task.price,

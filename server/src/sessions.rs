@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{Digest, GamerStatement, Nanos, PeerId, Receipt, TaskId, TaskNo};
+use p2c2r_protocol::{Digest, GamerStatement, Micros, Nanos, PeerId, Receipt, TaskId, TaskNo};
 
 use crate::hashing::NumberHash;
 use crate::ledger::AccountId;
@@ -19,8 +19,14 @@ const RECENT_BYTES_MAX: usize = 1024 * 1024;
 /// Task ids remembered behind the newest one of a game session. More than one gamer may have in flight, so
 /// that ids arriving out of order are still told from spent ones.
 const SPENT_WINDOW: u32 = 8_192;
-/// Game sessions of one account whose spent ids are remembered.
+/// Game sessions of one account whose spent ids are remembered one by one.
 const SPENT_SESSIONS_MAX: usize = 8;
+/// Game sessions of one account of which the newest id is remembered; no further ones are let in.
+const SPENT_FLOORS_MAX: usize = crate::ledger::NEWEST_TASKS_MAX;
+/// Blobs not seen before that one connection may bring at once.
+const FRESH_BLOBS_AT_ONCE: u64 = 16;
+/// After that one in so many microseconds.
+const FRESH_BLOB_EVERY_US: u64 = 125_000;
 /// Accounts remembered after their gamers left.
 const ACCOUNTS_MAX: usize = 4_096;
 
@@ -36,6 +42,20 @@ pub struct Session {
     pub told: GamerStatement,
     /// The connection is gone; only what came before it went is still heard.
     pub leaving: bool,
+    /// Until when the blobs it brought use up its share.
+    fresh_blobs_until: Micros,
+}
+
+impl Session {
+    /// Whether it may bring a blob that was not seen before; if so, that is counted.
+    pub fn may_bring_blob(&mut self, now: Micros) -> bool {
+        let used_until = self.fresh_blobs_until.0.max(now.0);
+        let may = used_until - now.0 <= (FRESH_BLOBS_AT_ONCE - 1) * FRESH_BLOB_EVERY_US;
+        if may {
+            self.fresh_blobs_until = Micros(used_until + FRESH_BLOB_EVERY_US);
+        }
+        may
+    }
 }
 
 /// A finished task, remembered.
@@ -70,6 +90,7 @@ pub struct Account {
     recent: HashMap<TaskId, Finished>,
     recent_order: VecDeque<TaskId>,
     recent_bytes: usize,
+    undelivered: usize,
     sessions: Vec<PeerId>,
 }
 
@@ -116,6 +137,13 @@ impl Account {
         self.spent.contains(id)
     }
 
+    /// These are the newest ids of game sessions from before, and everything up to them is spent.
+    pub fn know_spent(&mut self, newest: &[TaskId]) {
+        for id in newest {
+            self.spent.know(*id);
+        }
+    }
+
     /// `id` has been admitted.
     pub fn spend(&mut self, id: TaskId) {
         self.spent.insert(id);
@@ -126,13 +154,22 @@ impl Account {
         self.recent.get(&id)
     }
 
-    /// Remembers a finished task; the oldest ones go.
+    /// Finished tasks that no one has been sent yet.
+    pub fn undelivered(&self) -> usize {
+        self.undelivered
+    }
+
+    /// Remembers a finished task; the oldest delivered ones go. Those charged and not delivered stay: no more
+    /// of them than tasks may be in flight.
     pub fn remember(&mut self, id: TaskId, finished: Finished) {
         self.recent_bytes += finished.outcome.len();
+        self.undelivered += usize::from(!finished.delivered);
         self.recent.insert(id, finished);
         self.recent_order.push_back(id);
         while self.recent_order.len() > RECENT_MAX || self.recent_bytes > RECENT_BYTES_MAX {
-            let Some(oldest) = self.recent_order.pop_front() else { break };
+            let delivered = |id: &TaskId| self.recent.get(id).is_none_or(|finished| finished.delivered);
+            let Some(at) = self.recent_order.iter().position(delivered) else { break };
+            let Some(oldest) = self.recent_order.remove(at) else { break };
             if let Some(gone) = self.recent.remove(&oldest) {
                 self.recent_bytes -= gone.outcome.len();
             }
@@ -150,6 +187,7 @@ impl Account {
                 (*id, finished.clone())
             })
             .collect();
+        self.undelivered = 0;
         taken.sort_unstable_by_key(|(id, _)| *id);
         taken
     }
@@ -193,7 +231,9 @@ impl Gamers {
     /// account that is open already keeps what it has.
     pub fn open_account(&mut self, account: AccountId, balance: Nanos, charged: Nanos) -> &mut Account {
         if self.accounts.len() >= ACCOUNTS_MAX {
-            self.accounts.retain(|_, account| !account.sessions.is_empty() || !account.tasks.is_empty());
+            self.accounts.retain(|_, account| {
+                !account.sessions.is_empty() || !account.tasks.is_empty() || account.undelivered > 0
+            });
         }
         self.accounts.entry(account).or_insert_with(|| Account {
             balance,
@@ -208,7 +248,13 @@ impl Gamers {
         if let Some(mirror) = self.accounts.get_mut(&account) {
             mirror.sessions.push(peer);
         }
-        let session = Session { name, account, told: GamerStatement::default(), leaving: false };
+        let session = Session {
+            name,
+            account,
+            told: GamerStatement::default(),
+            leaving: false,
+            fresh_blobs_until: Micros(0),
+        };
         self.sessions.insert(peer, session);
     }
 
@@ -272,6 +318,8 @@ impl Gamers {
 #[derive(Default)]
 struct SpentIds {
     sessions: Vec<(u32, SpentWindow)>,
+    /// Newest ids of sessions without a window: everything up to them counts as spent.
+    floors: HashMap<u32, u32>,
 }
 
 struct SpentWindow {
@@ -315,20 +363,33 @@ impl SpentWindow {
 impl SpentIds {
     fn contains(&self, id: TaskId) -> bool {
         let (session, number) = halves(id);
-        self.sessions
-            .iter()
-            .find(|(key, _)| *key == session)
-            .is_some_and(|(_, window)| window.contains(number))
+        if let Some((_, window)) = self.sessions.iter().find(|(key, _)| *key == session) {
+            return window.contains(number);
+        }
+        match self.floors.get(&session) {
+            Some(floor) => number <= *floor,
+            None => self.floors.len() + self.sessions.len() >= SPENT_FLOORS_MAX,
+        }
+    }
+    fn know(&mut self, id: TaskId) {
+        let (session, number) = halves(id);
+        if self.sessions.iter().all(|(key, _)| *key != session) {
+            let floor = self.floors.entry(session).or_insert(number);
+            *floor = number.max(*floor);
+        }
     }
     fn insert(&mut self, id: TaskId) {
         let (session, number) = halves(id);
         let at = self.sessions.iter().position(|(key, _)| *key == session).unwrap_or_else(|| {
             if self.sessions.len() >= SPENT_SESSIONS_MAX {
-                self.sessions.remove(0);
+                let (gone, window) = self.sessions.remove(0);
+                self.floors.insert(gone, window.newest);
             }
-            // The first id seen opens the window; earlier ones of the same session may still be on the way.
-            let bits = vec![0; (SPENT_WINDOW / 64) as usize].into();
-            self.sessions.push((session, SpentWindow { newest: number, bits }));
+            // The first id seen opens the window; earlier ones of the same session may still be on the way,
+            // unless the session was known before.
+            let floor = self.floors.remove(&session);
+            let bits = vec![floor.map_or(0, |_| u64::MAX); (SPENT_WINDOW / 64) as usize].into();
+            self.sessions.push((session, SpentWindow { newest: floor.unwrap_or(number), bits }));
             self.sessions.len() - 1
         });
         self.sessions[at].1.insert(number);
@@ -354,6 +415,25 @@ mod tests {
         assert!(spent.contains(id(1, 8_000)) && !spent.contains(id(1, 8_001)));
         spent.insert(id(1, 1_000_000));
         assert!(spent.contains(id(1, 8_001)) && !spent.contains(id(1, 999_999)));
+    }
+
+    #[test]
+    fn a_session_is_never_forgotten_however_many_come_after_it() {
+        let mut spent = SpentIds::default();
+        let id = |session: u64, number: u64| TaskId(session << 32 | number);
+        for session in 0..40 {
+            spent.insert(id(session, 3));
+            spent.insert(id(session, 7));
+        }
+        for session in 0..32 {
+            assert!(spent.contains(id(session, 3)) && spent.contains(id(session, 7)), "{session}");
+            assert!(spent.contains(id(session, 5)), "not told apart any more: counts as spent");
+            assert!(!spent.contains(id(session, 8)), "what is new is still let in");
+        }
+        spent.insert(id(1, 9));
+        assert!(spent.contains(id(1, 7)) && !spent.contains(id(1, 8)) && spent.contains(id(1, 9)));
+        spent.know(id(50, 4));
+        assert!(spent.contains(id(50, 4)) && !spent.contains(id(50, 5)) && !spent.contains(id(51, 1)));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use p2c2r_protocol::{Nanos, Role};
+use p2c2r_protocol::{Nanos, Role, TaskId};
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 
-use super::account::{Account, CloseReport, Committed, LedgerState};
+use super::account::{Account, CloseReport, Committed, LedgerState, NEWEST_TASKS_MAX};
 use super::book::Book;
 use super::chain::{GENESIS, GroupHasher, RELEASES};
 use super::earnings::Earnings;
@@ -131,6 +131,9 @@ impl Books {
         for asked in &mut answers.accounts {
             let id = open_account(&mut posting, asked.role, &asked.name, self.options.opening_credit)?;
             asked.found = Some(id);
+            if asked.role == Role::Gamer {
+                asked.newest_tasks = newest_tasks(posting.sql.connection, id)?;
+            }
         }
         posting.releases(&mut self.next_release)?;
         posting.wrote |= posting.outcomes.expire(posting.sql.connection, now_ms)?;
@@ -218,6 +221,7 @@ struct AskedAccount {
     role: Role,
     name: String,
     found: Option<AccountId>,
+    newest_tasks: Vec<TaskId>,
     reply: Reply<Account>,
 }
 
@@ -226,7 +230,13 @@ impl Answers {
         for request in requests.drain(..) {
             match request {
                 Request::OpenAccount { role, name, reply } => {
-                    self.accounts.push(AskedAccount { role, name, found: None, reply });
+                    self.accounts.push(AskedAccount {
+                        role,
+                        name,
+                        found: None,
+                        newest_tasks: Vec::new(),
+                        reply,
+                    });
                 }
                 Request::Flush(reply) => self.flushed.push(reply),
                 Request::Close(reply) => self.close.push(reply),
@@ -238,7 +248,9 @@ impl Answers {
     fn give(&mut self, book: &Book) {
         for asked in self.accounts.drain(..) {
             let found = asked.found.and_then(|id| book.accounts.get(&id));
-            let _ = asked.reply.send(found.map(|found| found.account.clone()).ok_or(LedgerError::Closed));
+            let account = found
+                .map(|found| Account { newest_tasks: asked.newest_tasks.into(), ..found.account.clone() });
+            let _ = asked.reply.send(account.ok_or(LedgerError::Closed));
         }
         for reply in self.flushed.drain(..) {
             let _ = reply.send(Ok(()));
@@ -364,6 +376,21 @@ fn open_account(posting: &mut Posting<'_, '_>, role: Role, name: &str, credit: N
     Ok(id)
 }
 
+/// The newest task of each of a gamer's game sessions: one step in the index of its ids for each.
+fn newest_tasks(connection: &Connection, gamer: AccountId) -> Result<Vec<TaskId>> {
+    let mut select =
+        connection.prepare_cached("SELECT max(game_task) FROM tasks WHERE gamer = ?1 AND game_task <= ?2")?;
+    let (mut newest, mut last) = (Vec::new(), i64::MAX);
+    while newest.len() < NEWEST_TASKS_MAX
+        && let Some(found) = select.query_row([gamer.0, last], |row| row.get::<_, Option<i64>>(0))?
+    {
+        newest.push(TaskId(found as u64));
+        let Some(before) = ((found >> 32) << 32).checked_sub(1) else { break };
+        last = before;
+    }
+    Ok(newest)
+}
+
 /// Brings an account into memory if it is not there; false if there is no such peer's account.
 pub(super) fn load_account(connection: &Connection, book: &mut Book, id: AccountId) -> Result<bool> {
     if book.accounts.contains_key(&id) {
@@ -385,6 +412,7 @@ pub(super) fn load_account(connection: &Connection, book: &mut Book, id: Account
                 accepted: row.get::<_, i64>(4)? as u64,
                 rejected: row.get::<_, i64>(5)? as u64,
                 set_aside: Nanos(row.get(6)?),
+                newest_tasks: Arc::default(),
             })
         })
         .optional()?;

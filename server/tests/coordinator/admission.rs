@@ -160,3 +160,25 @@ fn strangers_and_parted_gamers_are_not_heard() {
     assert_eq!(stage.books().totals.revenue, Nanos::ZERO);
     assert_eq!(stage.tally().stray, 1);
 }
+
+#[test]
+fn blobs_not_seen_before_are_rationed_per_connection() {
+    let mut stage = Stage::new();
+    let (gamer, other) = (stage.gamer("g"), stage.gamer("other"));
+    let bring = |stage: &mut Stage, gamer, number: u64| {
+        let blob = number.to_le_bytes().to_vec();
+        let spec = toy::ToySpec { blob: Some(Digest::of(&blob)), ..toy::spec(200 + number) };
+        let submit = Submit { blobs: vec![blob], ..stage.submit_of(&spec) };
+        let task = stage.submit(gamer, submit);
+        stage.step();
+        matches!(stage.heard(task), [Heard::Done(_)])
+    };
+    for number in 0..16 {
+        assert!(bring(&mut stage, gamer, number), "{number}");
+    }
+    assert!(!bring(&mut stage, gamer, 16));
+    assert!(bring(&mut stage, gamer, 3), "seen before");
+    assert!(bring(&mut stage, other, 17), "another connection");
+    stage.pass(std::time::Duration::from_millis(200));
+    assert!(bring(&mut stage, gamer, 16) && !bring(&mut stage, gamer, 18));
+}

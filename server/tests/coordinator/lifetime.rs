@@ -6,7 +6,7 @@ use bevy_app::AppExit;
 use p2c2r_protocol::{ComputedBy, Nanos, Refusal, TaskFailure};
 use p2c2r_server::Fallback;
 
-use crate::stage::Stage;
+use crate::stage::{Heard, Stage};
 use crate::toy;
 
 #[test]
@@ -100,8 +100,30 @@ fn a_task_id_from_before_a_restart_is_not_charged_again() {
     let gamer = stage.gamer("g");
     stage.submit(gamer, submit);
     stage.step();
+    assert!(
+        matches!(stage.heard(task), [Heard::Done(_), Heard::Refused(Refusal::IdReused)]),
+        "nor done again"
+    );
     assert_eq!(stage.books().totals.revenue, stage.price(1_000));
     let told = stage.gamer_statement(gamer);
     assert_eq!(told.charged, stage.price(1_000));
     assert_eq!(told.available, Nanos::DOLLAR - stage.price(1_000), "the mirror follows the ledger");
+}
+
+#[test]
+fn outcomes_nobody_was_there_to_hear_are_all_kept_for_their_gamer() {
+    let mut stage = Stage::new();
+    let gamer = stage.gamer("g");
+    let tasks: Vec<_> = (0..300).map(|number| stage.ask_patiently(gamer, 1_000 + number)).collect();
+    stage.leave(gamer);
+    let worker = stage.worker("w", 256);
+    let assigned = stage.take_assigned();
+    assert_eq!(assigned.len(), tasks.len());
+    for (_, assign) in &assigned {
+        stage.answer_rightly(worker, assign);
+    }
+    stage.gamer("g");
+    for task in tasks {
+        stage.done(task);
+    }
 }
