@@ -9,7 +9,7 @@ use p2c2r_game::cli::Cli;
 use p2c2r_game::report::Results;
 use p2c2r_game::{Battlefield, Quality, app};
 use p2c2r_link::ToServer;
-use p2c2r_offload::{LocalCompute, OffloadSwitch, OffloadTotals};
+use p2c2r_offload::{LocalCompute, LocalReason, OffloadMode, OffloadState, OffloadSwitch, OffloadTotals};
 use p2c2r_protocol::GameToServer;
 
 /// A sixtieth of a second and a little, so that every update holds at least one step.
@@ -99,9 +99,11 @@ fn the_run_ends_after_its_seconds_and_reports_in_the_agreed_shape() {
 #[test]
 fn a_switch_thrown_in_mid_game_loses_no_task() {
     let (mut app, _, _) = local_game(&[]);
-    for _ in 0..6 {
+    for off in [true, false, true, false, true, false] {
         app.world_mut().resource_mut::<OffloadSwitch>().toggle();
         play(&mut app, 100);
+        let reason = if off { LocalReason::SwitchedOff } else { LocalReason::NoCoordinator };
+        assert_eq!(app.world().resource::<OffloadState>().mode, OffloadMode::Local(reason));
     }
     let path = &app.world().resource::<OffloadTotals>().kinds["path"];
     assert_eq!(path.delivered() + path.failed + path.cancelled + path.open, path.submitted);

@@ -1,7 +1,7 @@
 //! The chip that says whether work is being borrowed, by colour, shape and word.
 
 use bevy::prelude::*;
-use p2c2r_offload::OffloadSwitch;
+use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
 
 use super::level::{Level, ShownFrom};
 use super::palette::{BRIGHT, EDGE, ORANGE, PANEL, SKY_BLUE};
@@ -11,7 +11,7 @@ use crate::figures::{self, Figures};
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_chip).add_systems(
         Update,
-        show_state.run_if(resource_changed::<Figures>.or_else(resource_changed::<OffloadSwitch>)),
+        show_state.run_if(resource_changed::<Figures>.or_else(resource_changed::<OffloadState>)),
     );
 }
 
@@ -61,16 +61,16 @@ fn spawn_chip(mut commands: Commands) {
 
 fn show_state(
     figures: Res<Figures>,
-    switch: Res<OffloadSwitch>,
+    state: Res<OffloadState>,
     lamp: Single<(&mut Node, &mut BackgroundColor, &mut BorderColor), With<Lamp>>,
     mut word: Single<(&mut Text, &mut TextColor), (With<Word>, Without<Rate>)>,
     mut rate: Single<&mut Text, (With<Rate>, Without<Word>)>,
 ) {
     // On: a full disc. On but alone: a ring. Off: a square.
-    let (name, colour, full, radius) = match (switch.enabled, figures.remote) {
-        (true, true) => ("OFFLOAD ON", SKY_BLUE, true, percent(50)),
-        (true, false) => ("OFFLOAD ON, ALONE", ORANGE, false, percent(50)),
-        (false, _) => ("OFFLOAD OFF", ORANGE, true, percent(0)),
+    let (name, colour, full, radius) = match &state.mode {
+        OffloadMode::Remote => ("OFFLOAD ON", SKY_BLUE, true, percent(50)),
+        OffloadMode::Local(LocalReason::SwitchedOff) => ("OFFLOAD OFF", ORANGE, true, percent(0)),
+        OffloadMode::Local(_) => ("OFFLOAD ON, ALONE", ORANGE, false, percent(50)),
     };
     let (mut node, mut background, mut border) = lamp.into_inner();
     let radius = BorderRadius::all(radius);

@@ -61,25 +61,25 @@ fn spawn_messages(mut commands: Commands) {
 fn show_toast(
     time: Res<Time<Real>>,
     switch: Res<OffloadSwitch>,
+    state: Res<OffloadState>,
     toast: Single<(&mut Toast, &mut Node, &Children)>,
     mut texts: Query<&mut Text>,
 ) {
     let (mut toast, mut node, children) = toast.into_inner();
     if switch.is_changed() && !switch.is_added() {
         toast.left = TOAST;
-        let words = if switch.enabled {
-            "Offload ON: other computers find the enemies' paths"
-        } else {
-            "Offload OFF: this computer finds the enemies' paths"
-        };
+    }
+    // The mode follows the switch at the end of a frame; only then is it known who helps.
+    let settled = switch.enabled != matches!(state.mode, OffloadMode::Local(LocalReason::SwitchedOff));
+    if settled && !toast.left.is_zero() {
         for child in children {
             if let Ok(mut text) = texts.get_mut(*child) {
-                write(&mut text, words);
+                write(&mut text, toast_text(&state.mode));
             }
         }
     }
     toast.left = toast.left.saturating_sub(time.delta());
-    show(&mut node, !toast.left.is_zero());
+    show(&mut node, settled && !toast.left.is_zero());
 }
 
 fn show_banner(
@@ -95,6 +95,14 @@ fn show_banner(
         if let (Some(words), Ok(mut text)) = (&words, texts.get_mut(*child)) {
             write(&mut text, words);
         }
+    }
+}
+
+fn toast_text(mode: &OffloadMode) -> &'static str {
+    match mode {
+        OffloadMode::Remote => "Offload ON: other computers find the enemies' paths",
+        OffloadMode::Local(LocalReason::SwitchedOff) => "Offload OFF: this computer finds the enemies' paths",
+        OffloadMode::Local(_) => "Offload ON, but alone: this computer finds the enemies' paths",
     }
 }
 
@@ -120,6 +128,14 @@ fn show(node: &mut Mut<Node>, shown: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_toast_promises_no_help_that_is_not_there() {
+        assert!(toast_text(&OffloadMode::Remote).contains("other computers"));
+        for reason in [LocalReason::NoCoordinator, LocalReason::SwitchedOff] {
+            assert!(toast_text(&OffloadMode::Local(reason)).contains("this computer"));
+        }
+    }
 
     #[test]
     fn the_banner_speaks_only_when_the_game_is_alone_against_its_will() {

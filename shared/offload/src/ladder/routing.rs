@@ -44,10 +44,10 @@ impl Ladder {
 
     /// The coordinator, if it takes tasks.
     pub(super) fn connection(&self, desk: &Desk<'_>) -> Result<&Session, LocalReason> {
-        let session = self.session.as_ref().ok_or(LocalReason::NoCoordinator)?;
         if !desk.switch.enabled {
             return Err(LocalReason::SwitchedOff);
         }
+        let session = self.session.as_ref().ok_or(LocalReason::NoCoordinator)?;
         if session.prices.is_none() {
             return Err(LocalReason::NotConnected { reason: session.down.clone() });
         }
