@@ -9,6 +9,10 @@ use crate::play::{Battlefield, Happened};
 
 /// Seconds for which a wave's number stays.
 const WAVE_SECONDS: f32 = 2.2;
+/// What a new gamer must know; `F3` shows the other keys.
+const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   F3 shows more";
+/// Seconds for which the first wave's number stays, because the keys stand below it.
+const FIRST_WAVE_SECONDS: f32 = 5.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_words).add_systems(Update, announce);
@@ -22,6 +26,10 @@ struct Title;
 #[derive(Component)]
 struct Hint;
 
+/// How to play, below the first wave's number.
+#[derive(Component)]
+struct Keys;
+
 fn spawn_words(mut commands: Commands) {
     commands.spawn((
         Node {
@@ -33,7 +41,11 @@ fn spawn_words(mut commands: Commands) {
             row_gap: px(8),
             ..default()
         },
-        children![(Title, text("", 46.0, BRIGHT)), (Hint, text("", 18.0, SKY_BLUE))],
+        children![
+            (Title, text("", 46.0, BRIGHT)),
+            (Hint, text("", 18.0, SKY_BLUE)),
+            (Keys, text("", 15.0, BRIGHT))
+        ],
     ));
 }
 
@@ -43,16 +55,19 @@ fn announce(
     real: Res<Time<Real>>,
     mut happened: MessageReader<Happened>,
     mut wave: Local<(u32, u32, f32)>,
-    mut title: Single<(&mut Text, &mut TextColor), (With<Title>, Without<Hint>)>,
-    mut hint: Single<&mut Text, (With<Hint>, Without<Title>)>,
+    mut title: Single<(&mut Text, &mut TextColor), (With<Title>, Without<Hint>, Without<Keys>)>,
+    mut hint: Single<&mut Text, (With<Hint>, Without<Title>, Without<Keys>)>,
+    mut keys: Single<&mut Text, (With<Keys>, Without<Title>, Without<Hint>)>,
 ) {
     for Happened(event) in happened.read() {
         if let ArenaEvent::WaveStarted { wave: number, enemies } = event {
-            *wave = (*number, *enemies, WAVE_SECONDS);
+            *wave = (*number, *enemies, if *number == 1 { FIRST_WAVE_SECONDS } else { WAVE_SECONDS });
         }
     }
     wave.2 = (wave.2 - real.delta_secs()).max(0.0);
     let arena = &battlefield.arena;
+    let learns = wave.0 == 1 && wave.2 > 0.0 && !arena.is_over();
+    write(&mut keys, if learns { KEYS } else { "" });
     let (words, below, strength) = if clock.is_paused() {
         ("PAUSED".into(), "P goes on".into(), 1.0)
     } else if arena.is_over() {
