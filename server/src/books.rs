@@ -4,7 +4,7 @@ use bevy_ecs::resource::Resource;
 use p2c2r_protocol::Role;
 
 use crate::ledger::{
-    Account, AccountId, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, Totals,
+    Account, AccountId, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, Opening, Totals,
 };
 
 /// The ledger, as the app's systems use it.
@@ -21,9 +21,14 @@ impl Books {
         Self { ledger, appended: 0, failed: false }
     }
 
-    /// Finds or creates an account. Waits for the disk: for joining, not for tasks.
-    pub fn open_account(&mut self, role: Role, name: &str) -> Result<Account, LedgerError> {
-        self.ledger.open_account(role, name)
+    /// Asks for an account, which is created if there is none.
+    pub fn ask_account(&self, role: Role, name: &str) -> Result<Opening, LedgerError> {
+        self.ledger.ask_account(role, name)
+    }
+
+    /// Waits for an account that was asked for, and so for the disk: for joining, not for tasks.
+    pub fn opened(&self, opening: Opening) -> Result<Account, LedgerError> {
+        self.ledger.opened(opening)
     }
 
     /// Records that a task was admitted, if the ledger keeps up.

@@ -15,19 +15,25 @@ use crate::ledger::{Account, LedgerError, Verdict};
 use crate::sessions::{Account as Mirror, Gamers};
 use crate::table::Task;
 
-/// Welcomes those who joined. Opening an account waits for the disk, once per connection.
+/// Welcomes those who joined. Opening accounts waits for the disk; they are all asked for first, so that
+/// many peers joining at once wait for one or two group commits and not for one each.
 pub fn welcome_peers(
     mut desk: Desk<'_>,
     drain: Res<'_, Drain>,
     mut joined: ResMut<'_, Messages<PeerJoined>>,
     mut refused: ResMut<'_, Refused>,
 ) {
-    for PeerJoined { peer, role, name, address } in joined.drain() {
+    let mut asked = Vec::with_capacity(joined.len());
+    for joined in joined.drain() {
         if drain.is_closing() {
-            desk.tell_closing(peer, role);
+            desk.tell_closing(joined.peer, joined.role);
             continue;
         }
-        match desk.books.open_account(role, &name) {
+        let opening = desk.books.ask_account(joined.role, &joined.name);
+        asked.push((joined, opening));
+    }
+    for (PeerJoined { peer, role, name, address }, opening) in asked {
+        match opening.and_then(|opening| desk.books.opened(opening)) {
             Ok(account) => {
                 match role {
                     Role::Gamer => desk.welcome_gamer(peer, &name, &account),

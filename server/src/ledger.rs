@@ -66,7 +66,7 @@ mod stories;
 mod writer;
 
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -106,6 +106,9 @@ struct Keeper {
     recovery: Recovery,
     next_task_no: TaskNo,
 }
+
+/// An account that has been asked for.
+pub struct Opening(Receiver<Result<Account, LedgerError>>);
 
 /// What was found at open and waits to be fetched.
 #[derive(Default)]
@@ -150,11 +153,24 @@ impl Ledger {
     /// Finds the account of the gamer or worker called `name`, or creates it and grants a gamer its opening
     /// credit. Waits for the disk: for joining, not for tasks.
     pub fn open_account(&self, role: Role, name: &str) -> Result<Account, LedgerError> {
+        self.opened(self.ask_account(role, name)?)
+    }
+
+    /// Asks for an account as [`Ledger::open_account`] does, without waiting: several are then waited for
+    /// together.
+    pub fn ask_account(&self, role: Role, name: &str) -> Result<Opening, LedgerError> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(LedgerError::BadName);
         }
         let name = name.to_owned();
-        self.ask(|reply| Request::OpenAccount { role, name, reply })?
+        let (reply, answer) = sync_channel(1);
+        self.keeper.queue.request(Request::OpenAccount { role, name, reply })?;
+        Ok(Opening(answer))
+    }
+
+    /// Waits for an account that was asked for.
+    pub fn opened(&self, opening: Opening) -> Result<Account, LedgerError> {
+        self.answer(&opening.0)?
     }
 
     /// Appends one entry; it is durable when [`Committed::entries`] says so. Never waits.
@@ -228,6 +244,10 @@ impl Ledger {
     ) -> Result<T, LedgerError> {
         let (reply, answer) = sync_channel(1);
         self.keeper.queue.request(request(reply))?;
+        self.answer(&answer)
+    }
+
+    fn answer<T>(&self, answer: &Receiver<T>) -> Result<T, LedgerError> {
         answer.recv().map_err(|_| match self.state() {
             LedgerState::Broken(reason) => LedgerError::Broken(reason),
             _ => LedgerError::Closed,
