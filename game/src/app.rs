@@ -149,8 +149,8 @@ fn address(text: &str) -> Result<SocketAddr, GameError> {
 fn start_logging() {
     // The link counts peers' garbage itself; the libraries below it would log every bit of it as an error.
     // The engine's remarks about software rendering and unused features are no news to a player.
-    let quiet =
-        "warn,p2c2r_game=info,p2c2r_offload=info,renet=off,renetcode=off,bevy_render::renderer=error,wgpu=error,naga=error";
+    let quiet = "warn,p2c2r_game=info,p2c2r_offload=info,renet=off,renetcode=off,\
+                 bevy_render::renderer=error,wgpu=error,naga=error";
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
     // A test may have installed a subscriber already; then that one stays.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();

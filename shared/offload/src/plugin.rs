@@ -200,13 +200,18 @@ fn dispatch(
     }
 }
 
-/// Logs where tasks go from now on. A connection that is being made is no news, else every try would be.
+/// Logs where tasks go from now on. A connection that is being made is news once, else every try would be.
 fn tell_mode(mode: &OffloadMode, told: &mut Option<OffloadMode>) {
     if told.as_ref() == Some(mode) {
         return;
     }
     match mode {
-        OffloadMode::Local(LocalReason::NotConnected { reason }) if reason == CONNECTING => return,
+        OffloadMode::Local(LocalReason::NotConnected { reason }) if reason == CONNECTING => {
+            if matches!(told, Some(OffloadMode::Local(LocalReason::NotConnected { .. }))) {
+                return;
+            }
+            info!("tasks are computed here until the coordinator answers");
+        }
         OffloadMode::Local(reason) => info!("tasks are computed here: {reason}"),
         OffloadMode::Remote => info!("tasks go to the coordinator"),
     }
