@@ -7,7 +7,7 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut, SystemParam};
 use p2c2r_link::{LinkClock, Peers, ToPeer};
-use p2c2r_protocol::{Micros, Nanos, PeerId, ServerToGame, ServerToWorker};
+use p2c2r_protocol::{FeeCarry, Micros, Nanos, PeerId, ServerToGame, ServerToWorker};
 
 use crate::books::Books;
 use crate::busy::NewlyBusy;
@@ -28,6 +28,8 @@ pub struct Settings(pub ServerConfig);
 /// What has happened since the start, in counts.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// What of the fee is too little to be charged yet; lost, less than a nano-dollar, with a restart.
+    pub fee_carry: FeeCarry,
     /// Tasks admitted.
     pub admitted: u64,
     /// Tasks refused.

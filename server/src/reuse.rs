@@ -22,7 +22,7 @@ impl Desk<'_> {
         (units, full_price): (WorkUnits, Nanos),
         kept: Kept,
     ) -> Result<(), Refusal> {
-        let fee = self.settings.0.prices.split(full_price).fee;
+        let fee = self.settings.0.prices.fee(full_price);
         self.can_pay(account, fee, submit.price_cap)?;
         let no = self.tasks.gamers().number();
         self.record_admission(no, account, submit, key, units, fee, None)?;

@@ -105,7 +105,7 @@ impl Desk<'_> {
     ) -> (ComputedBy, Source, Nanos, Nanos, PassedCheck, Stages) {
         match made {
             Made::ByWorker { worker, account, attempt, check, stages } => {
-                let split = self.settings.0.prices.split(task.price);
+                let split = self.settings.0.prices.split(task.price, &mut self.tally.fee_carry);
                 let notice = VerdictNotice { task: no, attempt, earned: split.worker, rejected: None };
                 let name = self.workers.change(worker, |worker| {
                     worker.books.note(notice);

@@ -135,7 +135,7 @@ pub fn hourly_max(prices: &PriceList, offer: &Offer) -> Nanos {
         .kinds
         .iter()
         .filter_map(|kind| prices.price(kind.id(), CORE_HOUR))
-        .map(|price| prices.split(price).worker.0)
+        .map(|price| price.0 - prices.fee(price).0)
         .max()
         .unwrap_or(0);
     Nanos(best.saturating_mul(i64::from(offer.slots)))

@@ -26,4 +26,4 @@ pub use channels::Channel;
 pub use identity::ProtocolIdentity;
 pub use ids::{Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;
-pub use money::{Nanos, PriceList, WorkUnits};
+pub use money::{FeeCarry, Nanos, PriceList, WorkUnits};

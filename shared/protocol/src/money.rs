@@ -116,13 +116,30 @@ impl PriceList {
         i64::try_from(price).ok().map(Nanos)
     }
 
-    /// Shares `price` between worker and coordinator; the fee is rounded half up and the parts add up exactly.
-    pub fn split(&self, price: Nanos) -> Split {
-        let fee = (i128::from(price.0) * i128::from(self.fee_basis_points) + 5_000).div_euclid(10_000);
-        let fee = Nanos(fee as i64);
+    /// The coordinator's share of `price`, rounded half up.
+    pub fn fee(&self, price: Nanos) -> Nanos {
+        Nanos(self.fee_parts(price, 5_000).div_euclid(10_000) as i64)
+    }
+
+    /// Shares `price` between worker and coordinator; the parts add up exactly. What a single price is too
+    /// small to give the coordinator stays in `carry` for the next, so that over many tasks its part is the
+    /// fee to within one nano-dollar.
+    pub fn split(&self, price: Nanos, carry: &mut FeeCarry) -> Split {
+        let parts = self.fee_parts(price, i128::from(carry.0));
+        carry.0 = parts.rem_euclid(10_000) as i64;
+        let fee = Nanos(parts.div_euclid(10_000) as i64);
         Split { worker: price - fee, fee }
     }
+
+    /// The fee on `price` and `carry`, in ten-thousandths of a nano-dollar.
+    fn fee_parts(&self, price: Nanos, carry: i128) -> i128 {
+        i128::from(price.0) * i128::from(self.fee_basis_points) + carry
+    }
 }
+
+/// The part of the fee that is less than a nano-dollar and waits to be charged with later tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeeCarry(i64);
 
 #[cfg(test)]
 mod tests {
@@ -147,17 +164,29 @@ mod tests {
         assert_eq!(list().price(KindId(1), WorkUnits(1_000_000)), Some(Nanos(46_296)));
         assert_eq!(list().price(KindId(2), WorkUnits(1)), None);
         assert_eq!(list().price(KindId(1), WorkUnits(u64::MAX)), Some(Nanos(854_010_463_636_457_402)));
+        let mut carry = FeeCarry::default();
         for price in 0..1_000 {
-            let split = list().split(Nanos(price));
+            let split = list().split(Nanos(price), &mut carry);
             assert_eq!(split.worker + split.fee, Nanos(price));
             assert!(split.fee.0 >= 0 && split.worker.0 >= 0);
         }
     }
 
     #[test]
+    fn the_fee_on_prices_too_small_to_split_adds_up_over_many() {
+        let (mut carry, mut fee, mut paid) = (FeeCarry::default(), Nanos::ZERO, Nanos::ZERO);
+        for _ in 0..1_000 {
+            let split = list().split(Nanos(2), &mut carry);
+            fee += split.fee;
+            paid += split.worker;
+        }
+        assert_eq!((fee, paid), (Nanos(200), Nanos(1_800)));
+    }
+
+    #[test]
     fn a_core_fully_used_for_an_hour_earns_its_helper_fifteen_cents() {
         let price = list().price(KindId(1), WorkUnits(3_600_000_000)).unwrap();
-        let earned = list().split(price).worker.as_dollars();
+        let earned = list().split(price, &mut FeeCarry::default()).worker.as_dollars();
         assert!((earned - 0.15).abs() < 1e-5, "{earned}");
     }
 }

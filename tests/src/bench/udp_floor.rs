@@ -1,66 +1,87 @@
-//! The floor: the same four hops over plain blocking UDP sockets, with no protocol at all.
+//! The floor: the same four hops over plain blocking UDP sockets, with no protocol at all, between three
+//! processes as P2C2R's and NATS's are.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use super::{Load, Rival, Round, drive, number_of, payload};
 
-/// Client, hub and worker on three threads of this process.
+/// The client, and hub and worker as child processes.
 pub struct UdpFloor {
     client: UdpSocket,
     hub: SocketAddr,
-    worker: SocketAddr,
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+    programs: Vec<Child>,
 }
+
+/// How long the client waits for a packet.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn bind() -> io::Result<UdpSocket> {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
 }
 
+/// Sends every packet from `client` on to the worker and every other one to `client`, until it is killed.
+/// Tells `client` its address by its first packet, and learns the worker's by the worker's first.
+pub fn hub(client: SocketAddr) -> io::Result<()> {
+    let socket = bind()?;
+    socket.send_to(&[0], client)?;
+    let mut buffer = [0; 2048];
+    let worker = loop {
+        let (_, from) = socket.recv_from(&mut buffer)?;
+        if from != client {
+            break from;
+        }
+    };
+    socket.send_to(&[0], client)?;
+    loop {
+        let (len, from) = socket.recv_from(&mut buffer)?;
+        socket.send_to(&buffer[..len], if from == client { worker } else { client })?;
+    }
+}
+
+/// Sends every packet back to `hub`, until it is killed.
+pub fn worker(hub: SocketAddr) -> io::Result<()> {
+    let socket = bind()?;
+    socket.connect(hub)?;
+    socket.send(&[0])?;
+    let mut buffer = [0; 2048];
+    loop {
+        let len = socket.recv(&mut buffer)?;
+        socket.send(&buffer[..len])?;
+    }
+}
+
 impl UdpFloor {
-    /// Starts hub and worker.
+    /// Starts hub and worker from this executable and waits until they know one another.
     pub fn start() -> io::Result<Self> {
-        let (client, hub, worker) = (bind()?, bind()?, bind()?);
-        client.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let (client_at, hub_at, worker_at) = (client.local_addr()?, hub.local_addr()?, worker.local_addr()?);
-        let stop = Arc::new(AtomicBool::new(false));
-        let forward = |socket: UdpSocket, route: fn(SocketAddr, [SocketAddr; 3]) -> SocketAddr| {
-            let stop = Arc::clone(&stop);
-            std::thread::spawn(move || {
-                let mut buffer = [0; 2048];
-                while let Ok((len, from)) = socket.recv_from(&mut buffer) {
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let to = route(from, [client_at, hub_at, worker_at]);
-                    if socket.send_to(&buffer[..len], to).is_err() {
-                        break;
-                    }
-                }
-            })
+        let client = bind()?;
+        client.set_read_timeout(Some(PATIENCE))?;
+        let me = std::env::current_exe()?;
+        let role = |role: &str, peer: SocketAddr| {
+            Command::new(&me).args(["--role", role, "--coordinator", &peer.to_string()]).spawn()
         };
-        let threads = vec![
-            forward(hub, |from, [client, _, worker]| if from == worker { client } else { worker }),
-            forward(worker, |_, [_, hub, _]| hub),
-        ];
-        Ok(Self { client, hub: hub_at, worker: worker_at, stop, threads })
+        let mut this = Self {
+            programs: vec![role("udp-hub", client.local_addr()?)?],
+            hub: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            client,
+        };
+        let mut buffer = [0; 1];
+        (_, this.hub) = this.client.recv_from(&mut buffer)?;
+        this.programs.push(role("udp-worker", this.hub)?);
+        this.client.recv_from(&mut buffer)?;
+        this.client.connect(this.hub)?;
+        Ok(this)
     }
 }
 
 impl Drop for UdpFloor {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for address in [self.hub, self.worker] {
-            // A thread that is gone already needs no waking.
-            let _ = self.client.send_to(&[0], address);
-        }
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+        for program in &mut self.programs {
+            // One that has ended already is as good as one that is killed.
+            let _ = program.kill();
+            let _ = program.wait();
         }
     }
 }
@@ -74,7 +95,7 @@ impl Rival for UdpFloor {
         let mut buffer = [0; 2048];
         drive(
             load,
-            |number| self.client.send_to(&payload(number, load.size_bytes), self.hub).map(drop),
+            |number| self.client.send(&payload(number, load.size_bytes)).map(drop),
             || {
                 let len = self.client.recv(&mut buffer)?;
                 number_of(&buffer[..len], load.size_bytes)

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use p2c2r_tests::bench::{self, Load, Rival, Row, nats::Nats, p2c2r::P2c2r, roles, udp_floor::UdpFloor};
+use p2c2r_tests::bench::{
+    self, Load, Rival, Row, nats::Nats, p2c2r::P2c2r, roles, udp_floor, udp_floor::UdpFloor,
+};
 
 /// Dispatch latency and throughput through the real coordinator, beside the raw UDP floor.
 #[derive(Parser)]
@@ -41,6 +43,8 @@ struct Arguments {
 enum Role {
     Coordinator,
     Worker,
+    UdpHub,
+    UdpWorker,
 }
 
 fn main() -> ExitCode {
@@ -51,6 +55,12 @@ fn main() -> ExitCode {
             roles::coordinator(db.clone(), ready_file.clone()).map(drop)
         }
         (Some(Role::Worker), Arguments { coordinator: Some(server), .. }) => roles::worker(*server).map(drop),
+        (Some(Role::UdpHub), Arguments { coordinator: Some(client), .. }) => {
+            udp_floor::hub(*client).map_err(Into::into)
+        }
+        (Some(Role::UdpWorker), Arguments { coordinator: Some(hub), .. }) => {
+            udp_floor::worker(*hub).map_err(Into::into)
+        }
         (Some(_), _) => Err("a role needs its own options".into()),
     };
     match result {
