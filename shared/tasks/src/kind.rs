@@ -89,6 +89,11 @@ pub trait TaskKind: Send + Sync + 'static {
     /// What is answered.
     type Outcome: Encode + Decode<()> + Clone + Debug + PartialEq + Send + Sync + 'static;
 
+    /// Digest of what specs refer to by number and every build must have alike, if anything.
+    fn catalogue() -> Option<Digest> {
+        None
+    }
+
     /// Digests of the blobs `spec` refers to.
     fn blob_refs(spec: &Self::Spec) -> Vec<Digest> {
         let _ = spec;
@@ -154,6 +159,8 @@ pub trait AnyKind: Send + Sync {
     fn kernel_version(&self) -> u16;
     /// Whether equal specs give bit-identical outcomes everywhere.
     fn deterministic(&self) -> bool;
+    /// See [`TaskKind::catalogue`].
+    fn catalogue(&self) -> Option<Digest>;
     /// Decodes a spec into a job that can be admitted, run and judged.
     fn decode(&self, spec: &[u8]) -> Result<Arc<dyn Job>, SpecError>;
 }
@@ -198,6 +205,9 @@ impl<K: TaskKind> AnyKind for Erased<K> {
     }
     fn deterministic(&self) -> bool {
         K::DETERMINISTIC
+    }
+    fn catalogue(&self) -> Option<Digest> {
+        K::catalogue()
     }
     fn decode(&self, spec: &[u8]) -> Result<Arc<dyn Job>, SpecError> {
         let spec = K::decode_spec(spec).map_err(|error| SpecError::Malformed(error.to_string()))?;

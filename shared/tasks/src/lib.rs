@@ -11,10 +11,12 @@
 //! | [`registry`] | which kinds a program has |
 //! | [`blobs`] | content-addressed inputs that many specs share |
 //! | [`path`] | many shortest paths on one occupancy grid |
+//! | [`physics`] | rigid bodies that fly and collide |
 
 pub mod blobs;
 pub mod kind;
 pub mod path;
+pub mod physics;
 pub mod registry;
 
 pub use blobs::{Blob, BlobStore, Blobs};

@@ -72,7 +72,12 @@ impl KindRegistry {
     pub fn identity(&self) -> ProtocolIdentity {
         let kernels: Vec<_> =
             self.kinds.iter().map(|kind| (kind.id(), kind.name(), kind.kernel_version())).collect();
-        // No kind refers to catalogue assets yet, so every build has the same, empty catalogue.
-        ProtocolIdentity::new(&kernels, Digest::of(b""))
+        let catalogues: Vec<u8> = self
+            .kinds
+            .iter()
+            .filter_map(|kind| kind.catalogue().map(|digest| [&[kind.id().0][..], &digest.0].concat()))
+            .flatten()
+            .collect();
+        ProtocolIdentity::new(&kernels, Digest::of(&catalogues))
     }
 }

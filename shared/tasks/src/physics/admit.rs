@@ -1,0 +1,136 @@
+//! Which specs are computed at all: every range, and no crowd that would take more time than it pays for.
+
+use super::flight::Paths;
+use super::kernel::starts;
+use super::meet::{Near, near_pairs};
+use super::quanta::{POSITION_STEPS_PER_M, SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
+use super::scene::Scene;
+use super::spec::{Attractor, Material, PhysicsSpec};
+use super::vector::length;
+use super::{
+    ATTRACTORS_MAX, BODIES_MAX, DENSITY_MAX, MATERIALS_MAX, PULL_MAX_M_S2, SEGMENTS_MAX, SOFTNESS_MIN,
+    SPEED_CAP_MAX, SPIN_CAP_MAX, START_MAX_M, STEPS_MAX, STRENGTH_MAX, ShapeId, WALL_HALF_MAX_M,
+    WALL_HALF_MIN_M, WALL_SLACK_M,
+};
+use crate::kind::SpecError;
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
+    Err(SpecError::OutOfRange(why.into()))
+}
+
+fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> Result<(), SpecError> {
+    if range.contains(&count) {
+        return Ok(());
+    }
+    refuse(format!("{count} {what} where {} to {} are allowed", range.start(), range.end()))
+}
+
+/// The scene of a spec inside all documented ranges.
+pub(super) fn in_range(spec: &PhysicsSpec) -> Result<Scene<'_>, SpecError> {
+    counted("segments", spec.segments.into(), 1..=SEGMENTS_MAX)?;
+    counted("steps in a segment", spec.steps.into(), 1..=STEPS_MAX)?;
+    counted("attractors", spec.attractors.len(), 0..=ATTRACTORS_MAX)?;
+    counted("materials", spec.materials.len(), 1..=MATERIALS_MAX)?;
+    counted("bodies", spec.bodies.len(), 1..=BODIES_MAX)?;
+    for (number, material) in spec.materials.iter().enumerate() {
+        material_in_range(*material).or_else(|what| refuse(format!("material {number}: {what}")))?;
+    }
+    for (number, attractor) in spec.attractors.iter().enumerate() {
+        attractor_in_range(attractor).or_else(|what| refuse(format!("attractor {number}: {what}")))?;
+    }
+    if !spec.bodies.windows(2).all(|pair| pair[0].id < pair[1].id) {
+        return refuse("the bodies' ids do not rise");
+    }
+    let known = |material: u8| usize::from(material) < spec.materials.len();
+    if let Some(body) =
+        spec.bodies.iter().find(|body| !known(body.material) || body.shape.0 >= ShapeId::COUNT)
+    {
+        return refuse(format!("body {} has an unknown material or shape", body.id));
+    }
+    let scene = Scene::new(spec);
+    if scene.pull_max > PULL_MAX_M_S2 {
+        return refuse(format!(
+            "the attractors pull with up to {} m/s² where {PULL_MAX_M_S2} are allowed",
+            scene.pull_max
+        ));
+    }
+    walls_in_range(&scene)?;
+    for (body, facts) in spec.bodies.iter().zip(&scene.facts) {
+        state_in_range(&scene, facts.speed_cap, facts.spin_cap, &body.state)
+            .or_else(|what| refuse(format!("body {}: {what}", body.id)))?;
+    }
+    Ok(scene)
+}
+
+/// The pairs that meet in the first segment; a crowd is refused.
+pub(super) fn not_crowded(scene: &Scene<'_>) -> Result<Vec<Near>, SpecError> {
+    let paths = Paths::of(scene, &starts(scene));
+    near_pairs(scene, &paths)
+        .or_else(|crowded| refuse(format!("more than {} pairs of bodies meet at once", crowded.max)))
+}
+
+fn material_in_range(material: Material) -> Result<(), &'static str> {
+    let ranges = [
+        (material.density, DENSITY_MAX, "density"),
+        (material.speed_cap, SPEED_CAP_MAX, "speed cap"),
+        (material.spin_cap, SPIN_CAP_MAX, "spin cap"),
+    ];
+    match ranges.iter().find(|(value, max, _)| !(1..=*max).contains(value)) {
+        Some((_, _, what)) => Err(what),
+        None => Ok(()),
+    }
+}
+
+fn attractor_in_range(attractor: &Attractor) -> Result<(), &'static str> {
+    let far = (START_MAX_M * POSITION_STEPS_PER_M) as i32;
+    if attractor.position.iter().any(|part| !(-far..=far).contains(part)) {
+        return Err("too far away");
+    }
+    if attractor.softness < SOFTNESS_MIN || !(-STRENGTH_MAX..=STRENGTH_MAX).contains(&attractor.strength) {
+        return Err("too sharp or too strong");
+    }
+    Ok(())
+}
+
+fn walls_in_range(scene: &Scene<'_>) -> Result<(), SpecError> {
+    let Some(halves) = scene.walls else { return Ok(()) };
+    if !scene.spec.planar {
+        return refuse("walls need a planar scene");
+    }
+    if halves.iter().any(|half| !(WALL_HALF_MIN_M..=WALL_HALF_MAX_M).contains(half)) {
+        return refuse("walls too near or too far");
+    }
+    let outside = |state: &State| {
+        let [x, _, z] = state.position_m();
+        x.abs() > halves[0] + WALL_SLACK_M || z.abs() > halves[1] + WALL_SLACK_M
+    };
+    match scene.spec.bodies.iter().find(|body| outside(&body.state)) {
+        Some(body) => refuse(format!("body {} is outside the walls", body.id)),
+        None => Ok(()),
+    }
+}
+
+fn state_in_range(
+    scene: &Scene<'_>,
+    speed_cap: f64,
+    spin_cap: f64,
+    state: &State,
+) -> Result<(), &'static str> {
+    if state.position_m().iter().any(|part| part.abs() > START_MAX_M) {
+        return Err("too far away");
+    }
+    if scene.spec.planar && (state.position[1] != 0 || state.velocity[1] != 0) {
+        return Err("not in the plane");
+    }
+    if !state.rotation.is_legal() {
+        return Err("the rotation is none");
+    }
+    // What a segment ends with may be a rounding above the cap, and starts the next.
+    if length(state.velocity_m_s()) > speed_cap + 2.0 * VELOCITY_ERROR_M_S {
+        return Err("faster than its material may be");
+    }
+    if length(state.spin_rad_s()) > spin_cap + 2.0 * SPIN_ERROR_RAD_S {
+        return Err("spins faster than its material may");
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! The kernel: segment after segment, each a pure function of the lattice state at its start.
+
+use super::flight::{Paths, landing};
+use super::meet::{Met, missing, near_pairs, walls_near};
+use super::outcome::{Contact, Impulse, PhysicsOutcome, Segment, Touched};
+use super::quanta::State;
+use super::scene::Scene;
+use super::settle::{groups, settle};
+use super::world;
+use crate::kind::KernelError;
+
+/// All segments.
+pub(super) fn run(scene: &Scene<'_>) -> Result<PhysicsOutcome, KernelError> {
+    let mut states = starts(scene);
+    let mut segments = Vec::with_capacity(scene.spec.segments.into());
+    for _ in 0..scene.spec.segments {
+        let segment = run_segment(scene, &states)?;
+        states = advance(scene, &states, &segment);
+        segments.push(segment);
+    }
+    Ok(PhysicsOutcome { segments })
+}
+
+/// The states the first segment starts from.
+pub(super) fn starts(scene: &Scene<'_>) -> Vec<State> {
+    scene.spec.bodies.iter().map(|body| body.state).collect()
+}
+
+/// The states at the end of `segment`: the sent ones for touched bodies, the formula's for all others.
+pub(super) fn advance(scene: &Scene<'_>, start: &[State], segment: &Segment) -> Vec<State> {
+    let mut sent: Vec<Option<State>> = vec![None; start.len()];
+    for touched in &segment.touched {
+        if let Some(slot) = sent.get_mut(usize::from(touched.body)) {
+            *slot = Some(touched.state);
+        }
+    }
+    let ends = sent.into_iter().zip(start).enumerate();
+    ends.map(|(index, (sent, state))| sent.unwrap_or_else(|| landing(scene, index, state))).collect()
+}
+
+/// One segment from `start`.
+pub(super) fn run_segment(scene: &Scene<'_>, start: &[State]) -> Result<Segment, KernelError> {
+    let paths = Paths::of(scene, start);
+    let near = near_pairs(scene, &paths).map_err(|crowded| {
+        KernelError::Failed(format!("more than {} pairs of bodies meet at once", crowded.max))
+    })?;
+    if near.is_empty() && !walls_near(scene, &paths) {
+        // Nobody can touch anything, so nobody needs the engine.
+        return Ok(Segment::default());
+    }
+    let mut run = world::run(scene, start)?;
+    let mut met = Met::new(scene);
+    run.met.iter().for_each(|((a, b), (tick, _))| met.add(*tick, *a, *b));
+    // The engine may find no contact where two centres coincide. The check insists on one.
+    for (tick, a, b) in missing(scene, &paths, &near, &met) {
+        run.met.entry((a, b)).or_insert((tick, 0.0)).0 = tick;
+    }
+    let mut contacts: Vec<Contact> = run
+        .met
+        .iter()
+        .map(|((a, b), (tick, impulse))| Contact {
+            tick: *tick,
+            a: *a,
+            b: *b,
+            impulse: Impulse::of(*impulse),
+        })
+        .collect();
+    contacts.sort_unstable_by_key(|contact| (contact.tick, contact.a, contact.b));
+    let mut touched = Vec::new();
+    for group in groups(start.len(), &contacts) {
+        settle(scene, &group, start, &mut run.ends, &run.pulled);
+        touched.extend(group.bodies.iter().map(|body| {
+            let state = State::of(&run.ends[usize::from(*body)]);
+            Touched { body: *body, state }
+        }));
+    }
+    touched.sort_unstable_by_key(|touched| touched.body);
+    Ok(Segment { touched, contacts })
+}

@@ -1,0 +1,192 @@
+//! Who comes near whom, from the formula alone: which contacts must have happened and which cannot have.
+
+use std::collections::BTreeMap;
+
+use super::flight::Paths;
+use super::outcome::{Contact, WALL};
+use super::scene::Scene;
+use super::vector::{Vec3, dot, length, sub};
+use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
+
+/// How far the engine's flight may be from the formula's, two bodies together, metres: `f32` roundings of up to
+/// 30 steps of four, 1,000 m from the origin; more where a pull spreads them.
+pub(super) fn drift_m(scene: &Scene<'_>) -> f64 {
+    if scene.is_pulled() { 0.2 } else { 0.02 }
+}
+
+/// Two bodies that may touch in a segment.
+pub(super) struct Near {
+    pub a: u16,
+    pub b: u16,
+    /// Least distance of their centres.
+    closest: f64,
+}
+
+/// Why a segment is not computed.
+#[derive(Debug)]
+pub(super) struct Crowded {
+    pub max: usize,
+}
+
+/// All pairs whose outer balls come within reach of a contact, unless too many do.
+pub(super) fn near_pairs(scene: &Scene<'_>, paths: &Paths) -> Result<Vec<Near>, Crowded> {
+    let slack = 0.5 * (PREDICTION_M + drift_m(scene));
+    let reach = |body: usize| scene.facts[body].outer + slack;
+    let boxes: Vec<(Vec3, Vec3)> = (0..scene.facts.len())
+        .map(|body| {
+            let (low, high) = paths.bounds(body);
+            (low.map(|part| part - reach(body)), high.map(|part| part + reach(body)))
+        })
+        .collect();
+    let mut order: Vec<usize> = (0..boxes.len()).collect();
+    order.sort_by(|a, b| boxes[*a].0[0].total_cmp(&boxes[*b].0[0]));
+    let max = PAIRS_PER_BODY_MAX * (boxes.len() + 4);
+    let mut near = Vec::new();
+    for (rank, &a) in order.iter().enumerate() {
+        let (low, high) = boxes[a];
+        for &b in &order[rank + 1..] {
+            let (other_low, other_high) = boxes[b];
+            if other_low[0] > high[0] {
+                break;
+            }
+            let apart = |axis: usize| other_low[axis] > high[axis] || low[axis] > other_high[axis];
+            if apart(1) || apart(2) {
+                continue;
+            }
+            let closest = closest(scene, paths, a, b);
+            if closest <= reach(a) + reach(b) {
+                if near.len() == max {
+                    return Err(Crowded { max });
+                }
+                near.push(Near { a: a.min(b) as u16, b: a.max(b) as u16, closest });
+            }
+        }
+    }
+    Ok(near)
+}
+
+fn closest(scene: &Scene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {
+    if !paths.is_straight() {
+        let step = |tick| length(sub(paths.at(b, tick), paths.at(a, tick)));
+        // Between ticks they may come nearer by what they move in half a step.
+        let between = scene.speed_max * STEP_S;
+        return (0..=scene.steps).map(step).fold(f64::INFINITY, f64::min) - between;
+    }
+    let (way, speed) = (sub(paths.at(b, 0), paths.at(a, 0)), sub(paths.velocity(b), paths.velocity(a)));
+    let square = dot(speed, speed);
+    let when = if square > 0.0 { (-dot(way, speed) / square).clamp(0.0, scene.segment_s) } else { 0.0 };
+    length([way[0] + speed[0] * when, way[1] + speed[1] * when, way[2] + speed[2] * when])
+}
+
+/// Whether any body's outer ball comes within reach of a wall.
+pub(super) fn walls_near(scene: &Scene<'_>, paths: &Paths) -> bool {
+    scene.walls.is_some()
+        && (0..scene.facts.len()).any(|body| {
+            [0, scene.steps]
+                .iter()
+                .any(|tick| gap_to_walls(scene, body, paths.at(body, *tick)) <= reach_m(scene))
+                || !paths.is_straight()
+        })
+}
+
+/// Distance between a body's outer ball and the nearest wall.
+fn gap_to_walls(scene: &Scene<'_>, body: usize, at: Vec3) -> f64 {
+    let Some([x, z]) = scene.walls else { return f64::INFINITY };
+    (x - at[0].abs()).min(z - at[2].abs()) - scene.facts[body].outer
+}
+
+fn reach_m(scene: &Scene<'_>) -> f64 {
+    PREDICTION_M + drift_m(scene)
+}
+
+/// The contacts of a segment by pair, and when each body was touched first.
+pub(super) struct Met {
+    by_pair: BTreeMap<(u16, u16), u8>,
+    /// Tick of each body's first contact; the number of steps where it has none.
+    pub first: Vec<u32>,
+}
+
+impl Met {
+    pub fn new(scene: &Scene<'_>) -> Self {
+        Self { by_pair: BTreeMap::new(), first: vec![scene.steps; scene.facts.len()] }
+    }
+
+    /// The contacts' bodies are in range.
+    pub fn of(scene: &Scene<'_>, contacts: &[Contact]) -> Self {
+        let mut met = Self::new(scene);
+        for contact in contacts {
+            met.add(contact.tick, contact.a, contact.b);
+        }
+        met
+    }
+
+    pub fn add(&mut self, tick: u8, a: u16, b: u16) {
+        let known = self.by_pair.entry((a, b)).or_insert(tick);
+        *known = (*known).min(tick);
+        for body in [a, b] {
+            if let Some(first) = self.first.get_mut(usize::from(body)) {
+                *first = (*first).min(tick.into());
+            }
+        }
+    }
+
+    fn by(&self, a: u16, b: u16, tick: u32) -> bool {
+        self.by_pair.get(&(a, b)).is_some_and(|met| u32::from(*met) <= tick)
+    }
+}
+
+/// A contact that must have happened and is not in `met`: two bodies that nothing touched before are deep in
+/// each other, or one is deep in a wall. The third number is the tick by which it must have.
+pub(super) fn missing(scene: &Scene<'_>, paths: &Paths, near: &[Near], met: &Met) -> Vec<(u8, u16, u16)> {
+    let slack = PREDICTION_M + drift_m(scene);
+    let mut missing = Vec::new();
+    for pair in near {
+        let (a, b) = (usize::from(pair.a), usize::from(pair.b));
+        let deep = scene.facts[a].inner + scene.facts[b].inner - slack;
+        if pair.closest >= deep || deep <= 0.0 {
+            continue;
+        }
+        let last = met.first[a].min(met.first[b]).min(scene.steps - 1);
+        let inside = |tick: &u32| {
+            let way = sub(paths.at(b, *tick), paths.at(a, *tick));
+            dot(way, way) < deep * deep
+        };
+        if let Some(tick) = (0..=last).find(inside)
+            && !met.by(pair.a, pair.b, tick)
+        {
+            missing.push((tick as u8, pair.a, pair.b));
+        }
+    }
+    let Some([x, z]) = scene.walls else { return missing };
+    for (body, facts) in scene.facts.iter().enumerate() {
+        let (x, z) = (x - facts.inner + slack, z - facts.inner + slack);
+        let inside = |tick: &u32| {
+            let at = paths.at(body, *tick);
+            at[0].abs() > x || at[2].abs() > z
+        };
+        let last = met.first[body].min(scene.steps - 1);
+        // Along a straight path the first and the last tick tell whether it is worth looking at.
+        if paths.is_straight() && !inside(&0) && !inside(&last) {
+            continue;
+        }
+        if let Some(tick) = (0..=last).find(inside)
+            && !met.by(body as u16, WALL, tick)
+        {
+            missing.push((tick as u8, body as u16, WALL));
+        }
+    }
+    missing
+}
+
+/// Whether `contact` cannot have happened: nothing touched either body before, and they were apart.
+pub(super) fn impossible(scene: &Scene<'_>, paths: &Paths, met: &Met, contact: Contact) -> bool {
+    let (a, b, tick) = (usize::from(contact.a), usize::from(contact.b), u32::from(contact.tick));
+    if met.first[a] != tick {
+        return false;
+    }
+    if contact.b == WALL {
+        return gap_to_walls(scene, a, paths.at(a, tick)) > reach_m(scene);
+    }
+    let reach = scene.facts[a].outer + scene.facts[b].outer + reach_m(scene);
+    met.first[b] == tick && length(sub(paths.at(b, tick), paths.at(a, tick))) > reach
+}

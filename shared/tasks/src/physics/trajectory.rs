@@ -1,0 +1,113 @@
+//! For whoever shows an outcome: where every body is at any time in it.
+
+use super::STEP_S;
+use super::flight::{fly, glide};
+use super::kernel::{advance, starts};
+use super::meet::Met;
+use super::outcome::{Contact, PhysicsOutcome};
+use super::quanta::{Motion, State};
+use super::scene::Scene;
+use super::spec::PhysicsSpec;
+use super::vector::{add, compose, inverse, normalised, scale, sub};
+use super::{admit, check};
+use crate::kind::CheckError;
+
+struct Leg {
+    /// The states at the segment's start.
+    states: Vec<State>,
+    /// Tick of each body's first contact in it; the number of steps where it has none.
+    first: Vec<u32>,
+}
+
+/// The motions that a spec and an outcome stand for; owns what it needs of both.
+pub struct Trajectory {
+    spec: PhysicsSpec,
+    legs: Vec<Leg>,
+    ends: Vec<State>,
+    contacts: Vec<(u32, Contact)>,
+}
+
+impl Trajectory {
+    /// Unfolds `outcome`, which must pass the always-on check: a false one is refused and never shown.
+    pub fn new(spec: &PhysicsSpec, outcome: &PhysicsOutcome) -> Result<Self, CheckError> {
+        let scene =
+            admit::in_range(spec).map_err(|error| CheckError::new("physics.spec", error.to_string()))?;
+        check::check(&scene, outcome)?;
+        let (mut states, mut legs, mut contacts) = (starts(&scene), Vec::new(), Vec::new());
+        for (number, segment) in outcome.segments.iter().enumerate() {
+            let base = number as u32 * scene.steps;
+            contacts
+                .extend(segment.contacts.iter().map(|contact| (base + u32::from(contact.tick), *contact)));
+            let ends = advance(&scene, &states, segment);
+            let first = Met::of(&scene, &segment.contacts).first;
+            legs.push(Leg { states: std::mem::replace(&mut states, ends), first });
+        }
+        Ok(Self { legs, ends: states, contacts, spec: spec.clone() })
+    }
+
+    /// The spec it answers.
+    pub fn spec(&self) -> &PhysicsSpec {
+        &self.spec
+    }
+
+    /// Sixtieths of a second it lasts.
+    pub fn ticks(&self) -> u32 {
+        self.spec.ticks()
+    }
+
+    /// Index of the body with this id.
+    pub fn index_of(&self, id: u32) -> Option<usize> {
+        self.spec.bodies.binary_search_by_key(&id, |body| body.id).ok()
+    }
+
+    /// All contacts, with their ticks counted from the trajectory's start.
+    pub fn contacts(&self) -> &[(u32, Contact)] {
+        &self.contacts
+    }
+
+    /// The lattice states at the start of segment `number`; at the very end for the number after the last.
+    pub fn boundary(&self, number: usize) -> Option<&[State]> {
+        if number == self.legs.len() {
+            return Some(&self.ends);
+        }
+        self.legs.get(number).map(|leg| leg.states.as_slice())
+    }
+
+    /// The motion of body `index` at `tick` sixtieths of a second, held at the first and the last; `None` for
+    /// an unknown body.
+    ///
+    /// At the start of a segment it is the lattice state. Up to its first contact in a segment a body flies by
+    /// the formula; from there it moves evenly to where the segment leaves it, turning with the spin it ends
+    /// with. For a single bounce that is what happened; for more it is smooth enough to look at.
+    pub fn at(&self, index: usize, tick: f64) -> Option<Motion> {
+        let steps = f64::from(self.spec.steps);
+        let tick = tick.clamp(0.0, f64::from(self.ticks()));
+        let number = (tick / steps).floor() as usize;
+        let into = tick - number as f64 * steps;
+        let Some(leg) = self.legs.get(number) else { return self.ends.get(index).map(State::motion) };
+        let start = leg.states.get(index)?;
+        let first = f64::from(leg.first[index]);
+        let scene = Scene::new(&self.spec);
+        if into <= first {
+            return Some(fly(&scene, index, start, into));
+        }
+        let end = self.boundary(number + 1)?[index].motion();
+        let touched = fly(&scene, index, start, first);
+        let left = (steps - into) / (steps - first);
+        let seconds = (steps - first) * STEP_S;
+        // The end's own spin run backwards misses the rotation at the contact by a little, which is taken back
+        // evenly.
+        let missed = compose(touched.rotation, inverse(glide(&end, -seconds).rotation));
+        let sign = if missed[3] < 0.0 { -1.0 } else { 1.0 };
+        let share = [0, 1, 2, 3].map(|part| {
+            let whole = if part == 3 { 1.0 } else { 0.0 };
+            whole + (missed[part] * sign - whole) * left
+        });
+        Some(Motion {
+            position: add(end.position, scale(sub(touched.position, end.position), left)),
+            rotation: normalised(compose(normalised(share), glide(&end, -seconds * left).rotation)),
+            velocity: end.velocity,
+            spin: end.spin,
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! The kind `physics` seen from outside: sameness, honesty, lies, hostile bytes, and the formula against the
+//! engine.
+
+mod bytes;
+mod contest;
+mod lies;
+mod motion;
+mod same;
+mod scenes;
+mod sound;
