@@ -145,12 +145,7 @@ fn books(scene: &Scene<'_>, segment: &Segment, start: &[State], ends: &[State]) 
         if group.walled || cut {
             continue;
         }
-        // A body that a pull drives against its cap starts up to a rounding above it and is cut back.
-        let most = if scene.is_pulled() {
-            3.0 * momentum_error + before.mass * scene.pull_max * scene.segment_s
-        } else {
-            momentum_error
-        } + dust;
+        let most = momentum_error + dust + before.mass * scene.pull_max * scene.segment_s;
         let change = sub(after.momentum, before.momentum);
         if change.iter().any(|part| part.abs() > most) {
             let what = format!("the group of body {} gains {change:?} kg m/s", group.bodies[0]);

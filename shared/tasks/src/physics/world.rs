@@ -12,7 +12,7 @@ use super::flight::pulled;
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
 use super::scene::Scene;
-use super::vector::{Vec3, add, scale, sub};
+use super::vector::{Vec3, add, scale};
 use super::{PREDICTION_M, STEP_S};
 use crate::kind::KernelError;
 
@@ -154,10 +154,10 @@ impl World {
         for (index, handle) in self.handles.iter().enumerate() {
             let facts = &scene.facts[index];
             let Some(body) = self.bodies.get_mut(*handle) else { continue };
-            let before = widened(body.linvel());
-            let after = narrowed(pulled(scene, facts.speed_cap, widened(body.translation()), before));
-            body.set_linvel(after, false);
-            sums[index] = add(sums[index], scale(sub(widened(after), before), facts.mass));
+            let (at, before) = (widened(body.translation()), widened(body.linvel()));
+            body.set_linvel(narrowed(pulled(scene, facts.speed_cap, at, before)), false);
+            // Without what the cap takes: that is no attractor's doing.
+            sums[index] = add(sums[index], scale(scene.pull(at), facts.mass * STEP_S));
         }
     }
 
