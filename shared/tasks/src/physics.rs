@@ -1,4 +1,75 @@
 //! Rigid bodies that fly and collide.
+//!
+//! # Task
+//!
+//! A [`PhysicsSpec`] lists bodies: shape, material and [`State`]. Its segments of a few sixtieths of a second
+//! are computed one after the other, each in a freshly built world of the engine (rapier) that starts from the
+//! *rounded* states which the segment before ended with. A [`PhysicsOutcome`] holds, per [`Segment`], the states
+//! of the bodies that something touched, and the contacts. All other bodies fly by the formula below, which both
+//! sides compute, so they cost no bytes. [`Trajectory`] unfolds an outcome into the motion of every body at any
+//! time; [`State::of`] and [`State::motion`] lead from metres and seconds to the lattice and back.
+//!
+//! # The formula
+//!
+//! `t` seconds into a segment a free body's centre is at `p + v·t` and its rotation is `exp(ω·t)·q`; velocity
+//! and spin stay. Spin stays because every body has one moment of inertia for all axes (a rock: the mean of its
+//! three), so it cannot tumble. Where there are attractors, every sixtieth of a second first adds their pull
+//! to the velocity, then cuts that to the material's cap, then moves the centre by it; rotations are as before.
+//! At the end of a segment the result is rounded. Where the engine's flight of an untouched body differs, by
+//! roundings, the formula is right: its state replaces the engine's.
+//!
+//! # Touched
+//!
+//! A body is touched in a segment if, at the start of any of its steps, the engine finds it within 2 cm of
+//! another body or a wall. (If the formula has two untouched bodies deep in each other, or one in a wall, they
+//! count as touched even if the engine sees nothing, as with two centres in one place.) The result of each group of
+//! bodies that touched one another is put right before it is rounded: momentum is what it was, unless a wall took
+//! some, energy is at most what it was, and no body exceeds its material's caps. See `physics/settle.rs`.
+//! Contacts are looked for at the starts of steps only: two bodies that pass each other faster than
+//! their sizes per sixtieth of a second may miss each other, on every machine alike.
+//!
+//! # Units and limits
+//!
+//! Metres, seconds, radians, kilograms; y is up, planar scenes lie in y = 0. The lattice has
+//! [`POSITION_STEPS_PER_M`], [`VELOCITY_STEPS_PER_M_S`], [`SPIN_STEPS_PER_RAD_S`] and rotations by their three
+//! smaller components in 1/([`ROTATION_STEPS`]·√2); rounding errs by at most [`POSITION_ERROR_M`] (0.5 mm) per
+//! axis, [`VELOCITY_ERROR_M_S`] and [`SPIN_ERROR_RAD_S`] (0.002), [`ROTATION_ERROR_RAD`] (0.01°). A spec has up
+//! to [`BODIES_MAX`] bodies, [`SEGMENTS_MAX`] segments of up to [`STEPS_MAX`] steps, [`MATERIALS_MAX`] materials and
+//! [`ATTRACTORS_MAX`] attractors; all further ranges are the constants of this module. No more than 16 pairs
+//! per body may meet in one segment: a spec that begins so is refused, one that comes to it fails, on every
+//! machine alike, as does an outcome above [`OUTCOME_BYTES_MAX`]. Shapes come from a fixed catalogue: balls, and
+//! [`ROCK_FORMS`] convex rocks in [`ROCK_SIZES`] sizes; its digest is part of the protocol identity.
+//!
+//! Typical sizes, one second: 200 rocks in the 64 m arena 3.7 KB of spec and 4.8 KB of outcome; 150 rocks 2.8 KB
+//! and 2.7 KB. Work units are reckoned from bodies, steps and who meets first, see `physics/units.rs`.
+//!
+//! # Determinism
+//!
+//! The engine is built with `enhanced-determinism` and without threads; every world is fresh, bodies enter in
+//! the order of their ids, those that come near nobody later or not at all (`physics/world.rs`), and all else is
+//! integers and `f64` with `+ - * /` and square roots. So outcomes are the same bit for bit
+//! everywhere; golden digests in the tests hold that fast, and any change to them must raise the kernel version.
+//!
+//! # Checks
+//!
+//! | check | the lie it stops |
+//! |---|---|
+//! | `physics.segment_count` | leaving segments out |
+//! | `physics.bodies` | unknown bodies, bodies twice or out of order |
+//! | `physics.contacts` | contacts of unknown bodies, after the segment, twice or out of order |
+//! | `physics.touched` | a body sent that nothing touched, or touched and not sent |
+//! | `physics.rotation`, `.plane`, `.range`, `.caps` | states that no kernel gives |
+//! | `physics.contact_missing` | contacts left out or too late: two bodies that nothing touched before fly through each other, or one through a wall |
+//! | `physics.contact_apart` | contacts made up or too early: two bodies that nothing touched before are apart |
+//! | `physics.displacement` | a body farther from its first contact than the fastest cap carries it |
+//! | `physics.momentum` | a push: a group's momentum changes by more than rounding, attractors, walls or caps explain |
+//! | `physics.energy` | a group of bodies in contact gains energy |
+//! | `physics.crowded` | states from which the kernel would have given up |
+//! | `physics.rerun` (deep) | anything: one segment is run again from the state claimed at its start and must be equal; one false segment of `n` is caught with a chance of 1/`n`, `n` of `n` always |
+//! | `physics.spec` | none: the spec itself was never admissible |
+//!
+//! All but the deep one run on every answer and take some two hundredths of the kernel's time; that untouched bodies
+//! fly by the formula and that all values are finite needs no check, since nothing else can be said.
 
 mod admit;
 mod bits;
@@ -107,8 +178,8 @@ impl TaskKind for Physics {
 
     fn admit(spec: &PhysicsSpec, _: &Blobs) -> Result<WorkUnits, SpecError> {
         let scene = admit::in_range(spec)?;
-        let near = admit::not_crowded(&scene)?.len();
-        units::reckon(&scene, near)
+        let (near, walled) = admit::not_crowded(&scene)?;
+        units::reckon(&scene, &near, walled)
     }
 
     fn run(spec: &PhysicsSpec, _: &Blobs) -> Result<PhysicsOutcome, KernelError> {

@@ -1,8 +1,10 @@
 //! Which specs are computed at all: every range, and no crowd that would take more time than it pays for.
 
+use std::borrow::Cow;
+
 use super::flight::Paths;
 use super::kernel::starts;
-use super::meet::{Near, near_pairs};
+use super::meet::{Near, near_pairs, wall_near};
 use super::quanta::{POSITION_STEPS_PER_M, SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
 use super::scene::Scene;
 use super::spec::{Attractor, Material, PhysicsSpec};
@@ -47,7 +49,7 @@ pub(super) fn in_range(spec: &PhysicsSpec) -> Result<Scene<'_>, SpecError> {
     {
         return refuse(format!("body {} has an unknown material or shape", body.id));
     }
-    let scene = Scene::new(spec);
+    let scene = Scene::new(Cow::Borrowed(spec));
     if scene.pull_max > PULL_MAX_M_S2 {
         return refuse(format!(
             "the attractors pull with up to {} m/s² where {PULL_MAX_M_S2} are allowed",
@@ -62,11 +64,13 @@ pub(super) fn in_range(spec: &PhysicsSpec) -> Result<Scene<'_>, SpecError> {
     Ok(scene)
 }
 
-/// The pairs that meet in the first segment; a crowd is refused.
-pub(super) fn not_crowded(scene: &Scene<'_>) -> Result<Vec<Near>, SpecError> {
+/// The pairs of bodies that meet in the first segment, and how many bodies come near a wall; a crowd is refused.
+pub(super) fn not_crowded(scene: &Scene<'_>) -> Result<(Vec<Near>, usize), SpecError> {
     let paths = Paths::of(scene, &starts(scene));
-    near_pairs(scene, &paths)
-        .or_else(|crowded| refuse(format!("more than {} pairs of bodies meet at once", crowded.max)))
+    let near = near_pairs(scene, &paths)
+        .or_else(|crowded| refuse(format!("more than {} pairs of bodies meet at once", crowded.max)))?;
+    let walled = (0..scene.facts.len()).filter(|body| wall_near(scene, &paths, *body)).count();
+    Ok((near, walled))
 }
 
 fn material_in_range(material: Material) -> Result<(), &'static str> {

@@ -1,7 +1,7 @@
 //! The kernel: segment after segment, each a pure function of the lattice state at its start.
 
 use super::flight::{Paths, landing};
-use super::meet::{Met, missing, near_pairs, walls_near};
+use super::meet::{Met, missing, near_pairs, wall_near};
 use super::outcome::{Contact, Impulse, PhysicsOutcome, Segment, Touched};
 use super::quanta::State;
 use super::scene::Scene;
@@ -44,11 +44,11 @@ pub(super) fn run_segment(scene: &Scene<'_>, start: &[State]) -> Result<Segment,
     let near = near_pairs(scene, &paths).map_err(|crowded| {
         KernelError::Failed(format!("more than {} pairs of bodies meet at once", crowded.max))
     })?;
-    if near.is_empty() && !walls_near(scene, &paths) {
+    if near.is_empty() && !(0..start.len()).any(|body| wall_near(scene, &paths, body)) {
         // Nobody can touch anything, so nobody needs the engine.
         return Ok(Segment::default());
     }
-    let mut run = world::run(scene, start)?;
+    let mut run = world::run(scene, start, &paths, &near)?;
     let mut met = Met::new(scene);
     run.met.iter().for_each(|((a, b), (tick, _))| met.add(*tick, *a, *b));
     // The engine may find no contact where two centres coincide. The check insists on one.

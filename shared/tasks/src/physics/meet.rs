@@ -78,15 +78,10 @@ fn closest(scene: &Scene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {
     length([way[0] + speed[0] * when, way[1] + speed[1] * when, way[2] + speed[2] * when])
 }
 
-/// Whether any body's outer ball comes within reach of a wall.
-pub(super) fn walls_near(scene: &Scene<'_>, paths: &Paths) -> bool {
-    scene.walls.is_some()
-        && (0..scene.facts.len()).any(|body| {
-            [0, scene.steps]
-                .iter()
-                .any(|tick| gap_to_walls(scene, body, paths.at(body, *tick)) <= reach_m(scene))
-                || !paths.is_straight()
-        })
+/// Whether the body's outer ball may come within reach of a wall.
+pub(super) fn wall_near(scene: &Scene<'_>, paths: &Paths, body: usize) -> bool {
+    let reached = |tick: &u32| gap_to_walls(scene, body, paths.at(body, *tick)) <= reach_m(scene);
+    scene.walls.is_some() && (!paths.is_straight() || [0, scene.steps].iter().any(reached))
 }
 
 /// Distance between a body's outer ball and the nearest wall.

@@ -1,5 +1,7 @@
 //! What follows from a spec and stays the same for all its segments.
 
+use std::borrow::Cow;
+
 use super::STEP_S;
 use super::quanta::POSITION_STEPS_PER_M;
 use super::spec::PhysicsSpec;
@@ -26,7 +28,7 @@ struct Pull {
 
 /// An admitted spec with everything derived from it.
 pub(super) struct Scene<'s> {
-    pub spec: &'s PhysicsSpec,
+    pub spec: Cow<'s, PhysicsSpec>,
     pub facts: Vec<Facts>,
     /// The engine moves nothing faster than this.
     pub speed_max: f64,
@@ -42,7 +44,7 @@ pub(super) struct Scene<'s> {
 
 impl<'s> Scene<'s> {
     /// The material indices of `spec` have been checked; one out of range gives a body without mass.
-    pub fn new(spec: &'s PhysicsSpec) -> Self {
+    pub fn new(spec: Cow<'s, PhysicsSpec>) -> Self {
         let facts: Vec<Facts> = spec
             .bodies
             .iter()
@@ -73,7 +75,6 @@ impl<'s> Scene<'s> {
             .collect();
         let metres = |steps: i32| f64::from(steps) / POSITION_STEPS_PER_M;
         Self {
-            spec,
             speed_max: facts.iter().map(|body| body.speed_cap).fold(0.0, f64::max),
             pull_max: pulls.iter().map(|pull| pull.strength.abs() / pull.softness_squared).sum::<f64>()
                 * PULL_SHAPE_MAX,
@@ -82,6 +83,7 @@ impl<'s> Scene<'s> {
             walls: spec.walls.map(|walls| [metres(walls.half_x), metres(walls.half_z)]),
             facts,
             pulls,
+            spec,
         }
     }
 

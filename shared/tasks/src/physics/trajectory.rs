@@ -1,5 +1,7 @@
 //! For whoever shows an outcome: where every body is at any time in it.
 
+use std::borrow::Cow;
+
 use super::STEP_S;
 use super::flight::{fly, glide};
 use super::kernel::{advance, starts};
@@ -21,7 +23,7 @@ struct Leg {
 
 /// The motions that a spec and an outcome stand for; owns what it needs of both.
 pub struct Trajectory {
-    spec: PhysicsSpec,
+    scene: Scene<'static>,
     legs: Vec<Leg>,
     ends: Vec<State>,
     contacts: Vec<(u32, Contact)>,
@@ -42,22 +44,23 @@ impl Trajectory {
             let first = Met::of(&scene, &segment.contacts).first;
             legs.push(Leg { states: std::mem::replace(&mut states, ends), first });
         }
-        Ok(Self { legs, ends: states, contacts, spec: spec.clone() })
+        let scene = Scene::new(Cow::Owned(spec.clone()));
+        Ok(Self { scene, legs, ends: states, contacts })
     }
 
     /// The spec it answers.
     pub fn spec(&self) -> &PhysicsSpec {
-        &self.spec
+        &self.scene.spec
     }
 
     /// Sixtieths of a second it lasts.
     pub fn ticks(&self) -> u32 {
-        self.spec.ticks()
+        self.scene.spec.ticks()
     }
 
     /// Index of the body with this id.
     pub fn index_of(&self, id: u32) -> Option<usize> {
-        self.spec.bodies.binary_search_by_key(&id, |body| body.id).ok()
+        self.scene.spec.bodies.binary_search_by_key(&id, |body| body.id).ok()
     }
 
     /// All contacts, with their ticks counted from the trajectory's start.
@@ -80,19 +83,18 @@ impl Trajectory {
     /// the formula; from there it moves evenly to where the segment leaves it, turning with the spin it ends
     /// with. For a single bounce that is what happened; for more it is smooth enough to look at.
     pub fn at(&self, index: usize, tick: f64) -> Option<Motion> {
-        let steps = f64::from(self.spec.steps);
+        let steps = f64::from(self.scene.steps);
         let tick = tick.clamp(0.0, f64::from(self.ticks()));
         let number = (tick / steps).floor() as usize;
         let into = tick - number as f64 * steps;
         let Some(leg) = self.legs.get(number) else { return self.ends.get(index).map(State::motion) };
         let start = leg.states.get(index)?;
         let first = f64::from(leg.first[index]);
-        let scene = Scene::new(&self.spec);
         if into <= first {
-            return Some(fly(&scene, index, start, into));
+            return Some(fly(&self.scene, index, start, into));
         }
         let end = self.boundary(number + 1)?[index].motion();
-        let touched = fly(&scene, index, start, first);
+        let touched = fly(&self.scene, index, start, first);
         let left = (steps - into) / (steps - first);
         let seconds = (steps - first) * STEP_S;
         // The end's own spin run backwards misses the rotation at the contact by a little, which is taken back

@@ -1,18 +1,23 @@
 //! The only file that names the engine's world: one segment in a freshly built one.
+//!
+//! A body that by the formula comes near nobody stays out of the engine until one that was touched comes near
+//! it: it then enters, at that step, where the formula has it. So the engine's work follows the collisions and
+//! not the bodies, and no contact is lost.
 
 use std::collections::BTreeMap;
 
 use rapier3d::prelude::{
     BroadPhaseBvh, CCDSolver, CoefficientCombineRule, ColliderBuilder, ColliderSet, ImpulseJointSet,
     IntegrationParameters, IslandManager, MassProperties, MultibodyJointSet, NarrowPhase, PhysicsPipeline,
-    Pose, RigidBodyBuilder, RigidBodySet, Rotation, SoftBodySet, Vector,
+    Pose, RigidBodyBuilder, RigidBodyHandle, RigidBodySet, Rotation, SoftBodySet, Vector,
 };
 
-use super::flight::pulled;
+use super::flight::{Paths, fly, pulled};
+use super::meet::{Near, drift_m, wall_near};
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
 use super::scene::Scene;
-use super::vector::{Vec3, add, scale};
+use super::vector::{Vec3, add, dot, scale, sub};
 use super::{PREDICTION_M, STEP_S};
 use crate::kind::KernelError;
 
@@ -22,7 +27,7 @@ const WALL_HALF_HEIGHT_M: f32 = 16.0;
 
 /// What the engine makes of a segment.
 pub(super) struct Run {
-    /// Every body's end, touched or not.
+    /// The ends of the bodies that were touched; of others nothing is said.
     pub ends: Vec<Motion>,
     /// What the attractors added to each body's momentum.
     pub pulled: Vec<Vec3>,
@@ -42,7 +47,63 @@ struct World {
     multibodies: MultibodyJointSet,
     soft: SoftBodySet,
     ccd: CCDSolver,
-    handles: Vec<rapier3d::prelude::RigidBodyHandle>,
+    /// By body; none for those that are not in the engine.
+    handles: Vec<Option<RigidBodyHandle>>,
+}
+
+/// The bodies that are not in the engine, by where their paths begin along x.
+struct Lone {
+    /// The least x of a body's path, and the body.
+    by_x: Vec<(f64, usize)>,
+    /// No path is longer than this along x.
+    width: f64,
+    outer_max: f64,
+}
+
+impl Lone {
+    fn new(scene: &Scene<'_>, paths: &Paths, near: &[Near]) -> Self {
+        let mut is_lone: Vec<bool> =
+            (0..scene.facts.len()).map(|body| !wall_near(scene, paths, body)).collect();
+        for pair in near {
+            is_lone[usize::from(pair.a)] = false;
+            is_lone[usize::from(pair.b)] = false;
+        }
+        let mut lone = Self { by_x: Vec::new(), width: 0.0, outer_max: 0.0 };
+        for (body, facts) in scene.facts.iter().enumerate().filter(|(body, _)| is_lone[*body]) {
+            let (low, high) = paths.bounds(body);
+            lone.by_x.push((low[0], body));
+            lone.width = lone.width.max(high[0] - low[0]);
+            lone.outer_max = lone.outer_max.max(facts.outer);
+        }
+        lone.by_x.sort_by(|a, b| a.0.total_cmp(&b.0));
+        lone
+    }
+
+    /// Takes out the bodies whose outer balls are within `reach` of `position` at `tick`, in order of id.
+    fn take_near(
+        &mut self,
+        scene: &Scene<'_>,
+        paths: &Paths,
+        tick: u32,
+        position: Vec3,
+        reach: f64,
+    ) -> Vec<usize> {
+        let far = reach + self.outer_max;
+        let from = self.by_x.partition_point(|(x, _)| *x < position[0] - far - self.width);
+        let to = self.by_x.partition_point(|(x, _)| *x <= position[0] + far);
+        let is_near = |body: usize| {
+            let (way, reach) = (sub(paths.at(body, tick), position), reach + scene.facts[body].outer);
+            dot(way, way) <= reach * reach
+        };
+        let window = self.by_x.get(from..to).unwrap_or_default();
+        let mut near: Vec<usize> =
+            window.iter().map(|(_, body)| *body).filter(|body| is_near(*body)).collect();
+        if !near.is_empty() {
+            self.by_x.retain(|(_, body)| !near.contains(body));
+            near.sort_unstable();
+        }
+        near
+    }
 }
 
 fn narrowed(from: Vec3) -> Vector {
@@ -54,8 +115,8 @@ fn widened(from: Vector) -> Vec3 {
 }
 
 impl World {
-    /// Bodies in the order of their ids, then the walls.
-    fn new(scene: &Scene<'_>, start: &[State]) -> Self {
+    /// Bodies in the order of their ids, but for lone ones; then the walls.
+    fn new(scene: &Scene<'_>, start: &[State], lone: &Lone) -> Self {
         let parameters = IntegrationParameters {
             dt: STEP_S as f32,
             normalized_prediction_distance: PREDICTION_M as f32,
@@ -76,10 +137,12 @@ impl World {
             multibodies: MultibodyJointSet::new(),
             soft: SoftBodySet::new(),
             ccd: CCDSolver::new(),
-            handles: Vec::with_capacity(start.len()),
+            handles: vec![None; start.len()],
         };
-        for (index, state) in start.iter().enumerate() {
-            world.add_body(scene, index, state);
+        let mut enters = vec![true; start.len()];
+        lone.by_x.iter().for_each(|(_, body)| enters[*body] = false);
+        for (index, state) in start.iter().enumerate().filter(|(index, _)| enters[*index]) {
+            world.add_body(scene, index, &state.motion());
         }
         if let Some([x, z]) = scene.walls {
             world.add_walls(x as f32, z as f32);
@@ -87,10 +150,9 @@ impl World {
         world
     }
 
-    fn add_body(&mut self, scene: &Scene<'_>, index: usize, state: &State) {
+    fn add_body(&mut self, scene: &Scene<'_>, index: usize, motion: &Motion) {
         let (facts, body) = (&scene.facts[index], &scene.spec.bodies[index]);
         let material = &scene.spec.materials[usize::from(body.material)];
-        let motion = state.motion();
         let rotation = Rotation::from_array(motion.rotation.map(|part| part as f32));
         let rigid = RigidBodyBuilder::dynamic()
             .pose(Pose::from_parts(narrowed(motion.position), rotation))
@@ -107,7 +169,7 @@ impl World {
             .friction(f32::from(material.friction) / 64.0)
             .user_data(index as u128);
         self.colliders.insert_with_parent(collider, handle, &mut self.bodies);
-        self.handles.push(handle);
+        self.handles[index] = Some(handle);
     }
 
     fn add_walls(&mut self, x: f32, z: f32) {
@@ -153,11 +215,38 @@ impl World {
     fn pull(&mut self, scene: &Scene<'_>, sums: &mut [Vec3]) {
         for (index, handle) in self.handles.iter().enumerate() {
             let facts = &scene.facts[index];
-            let Some(body) = self.bodies.get_mut(*handle) else { continue };
+            let Some(body) = handle.and_then(|handle| self.bodies.get_mut(handle)) else { continue };
             let (at, before) = (widened(body.translation()), widened(body.linvel()));
             body.set_linvel(narrowed(pulled(scene, facts.speed_cap, at, before)), false);
             // Without what the cap takes: that is no attractor's doing.
             sums[index] = add(sums[index], scale(scene.pull(at), facts.mass * STEP_S));
+        }
+    }
+
+    /// Lets in the lone bodies that `touched` has come near; they have flown by the formula until `tick`.
+    fn let_in(
+        &mut self,
+        scene: &Scene<'_>,
+        start: &[State],
+        paths: &Paths,
+        lone: &mut Lone,
+        tick: u32,
+        touched: usize,
+    ) {
+        let Some(body) = self.handles[touched].and_then(|handle| self.bodies.get(handle)) else { return };
+        let reach = scene.facts[touched].outer + PREDICTION_M + drift_m(scene);
+        for index in lone.take_near(scene, paths, tick, widened(body.translation()), reach) {
+            self.add_body(scene, index, &fly(scene, index, &start[index], tick.into()));
+        }
+    }
+
+    fn motion(&self, handle: Option<RigidBodyHandle>) -> Motion {
+        let Some(body) = handle.and_then(|handle| self.bodies.get(handle)) else { return Motion::default() };
+        Motion {
+            position: widened(body.translation()),
+            rotation: body.rotation().to_array().map(f64::from),
+            velocity: widened(body.linvel()),
+            spin: widened(body.angvel()),
         }
     }
 
@@ -171,11 +260,21 @@ impl World {
     }
 }
 
-/// Runs one segment from `start`.
-pub(super) fn run(scene: &Scene<'_>, start: &[State]) -> Result<Run, KernelError> {
-    let mut world = World::new(scene, start);
+/// Runs one segment from `start`, in which by the formula the pairs `near` may meet.
+pub(super) fn run(
+    scene: &Scene<'_>,
+    start: &[State],
+    paths: &Paths,
+    near: &[Near],
+) -> Result<Run, KernelError> {
+    let mut lone = Lone::new(scene, paths, near);
+    let mut world = World::new(scene, start, &lone);
     let (mut pulled, mut met) = (vec![[0.0; 3]; start.len()], BTreeMap::new());
+    let mut touched = Vec::new();
     for tick in 0..scene.spec.steps {
+        for body in &touched {
+            world.let_in(scene, start, paths, &mut lone, tick.into(), *body);
+        }
         if scene.is_pulled() {
             world.pull(scene, &mut pulled);
         }
@@ -183,13 +282,19 @@ pub(super) fn run(scene: &Scene<'_>, start: &[State]) -> Result<Run, KernelError
         if !world.pipeline.quarantine().bodies().is_empty() {
             return Err(KernelError::Failed("a body's motion is not finite".into()));
         }
+        let pairs = met.len();
         world.note_contacts(tick, &mut met);
+        if met.len() > pairs && !lone.by_x.is_empty() {
+            touched = met
+                .keys()
+                .flat_map(|(a, b)| [*a, *b])
+                .filter(|body| *body != WALL)
+                .map(usize::from)
+                .collect();
+            touched.sort_unstable();
+            touched.dedup();
+        }
     }
-    let ends = world.handles.iter().filter_map(|handle| world.bodies.get(*handle)).map(|body| Motion {
-        position: widened(body.translation()),
-        rotation: body.rotation().to_array().map(f64::from),
-        velocity: widened(body.linvel()),
-        spin: widened(body.angvel()),
-    });
+    let ends = world.handles.iter().map(|handle| world.motion(*handle));
     Ok(Run { ends: ends.collect(), pulled, met })
 }

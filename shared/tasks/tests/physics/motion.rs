@@ -162,6 +162,25 @@ fn a_bounce_is_the_textbooks() {
     assert!((0.85..1.2).contains(&impulse), "{impulse} of the momentum");
 }
 
+/// The third ball is near nobody by the formula; the second comes its way only after being hit.
+#[test]
+fn a_deflected_body_meets_one_that_nobody_was_to_meet() {
+    let mut spec = scenes::arena(3, 1);
+    (spec.segments, spec.steps) = (1, 30);
+    spec.materials[0].restitution = 255;
+    spec.materials[0].friction = 0;
+    let body = |id: u32, x: f64, z: f64, speed: f64| {
+        let motion = Motion { position: [x, 0.0, z], velocity: [speed, 0.0, 0.0], ..Motion::default() };
+        Body { id, shape: ShapeId::ball(0.5), material: 0, state: State::of(&motion) }
+    };
+    spec.bodies = vec![body(1, -1.2, 0.5, 6.0), body(2, 0.0, 0.0, 0.0), body(3, 2.5, -1.45, 0.0)];
+    let outcome = run(&spec);
+    let pairs: Vec<_> = outcome.segments[0].contacts.iter().map(|contact| (contact.a, contact.b)).collect();
+    assert_eq!(pairs, [(0, 1), (1, 2)], "{:?}", outcome.segments[0]);
+    let trajectory = Trajectory::new(&spec, &outcome).unwrap();
+    assert!(trajectory.at(2, 30.0).unwrap().velocity[0] > 2.0);
+}
+
 #[test]
 fn a_trajectory_is_continuous_and_meets_the_boundaries() {
     for (name, spec) in cases() {
