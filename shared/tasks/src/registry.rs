@@ -6,6 +6,7 @@ use p2c2r_protocol::{Digest, KernelOffer, KindId, ProtocolIdentity};
 
 use crate::kind::{AnyKind, Erased, TaskKind};
 use crate::path::Path;
+use crate::physics::Physics;
 
 /// The kinds a program can compute and judge.
 #[derive(Clone, Default)]
@@ -21,7 +22,7 @@ impl KindRegistry {
 
     /// The kinds P2C2R ships.
     pub fn builtin() -> Self {
-        Self::empty().with::<Path>()
+        Self::empty().with::<Path>().with::<Physics>()
     }
 
     /// Adds a kind.
