@@ -24,7 +24,7 @@ use super::echo::{Echo, Payload, kinds};
 use super::{Load, Rival, Round, number_of, payload};
 
 /// Longest wait for the programs to start or a round to end.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Bytes that the wire codec puts before a payload of the bench's sizes.
 const LENGTH_PREFIX_BYTES: usize = 3;
 
@@ -188,7 +188,7 @@ fn keep_under_way(
             Err(_) => {}
         }
     }
-    while let Some(submit) = client.next_submit(&clock) {
+    while let Some(submit) = client.next_submit(*clock) {
         to_server.write(ToServer(GameToServer::Submit(submit)));
     }
 }
@@ -219,7 +219,7 @@ impl Client {
         self.next_task += load.requests as u64;
     }
 
-    fn next_submit(&mut self, clock: &LinkClock) -> Option<Submit> {
+    fn next_submit(&mut self, clock: LinkClock) -> Option<Submit> {
         let run = self.run.as_mut()?;
         if run.next == run.load.requests || run.next - run.round.latencies_us.len() >= run.load.in_flight {
             return None;
