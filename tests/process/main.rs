@@ -83,7 +83,8 @@ fn a_game_without_a_coordinator_plays_locally() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("report.json");
     let mut command = command("p2c2r-game");
-    command.args(["--local", "--headless", "--autopilot", "--seconds", "2", "--report"]).arg(&path);
+    // The first wave, and with it the first task, comes after two seconds.
+    command.args(["--local", "--headless", "--autopilot", "--seconds", "5", "--report"]).arg(&path);
     Program::start("game", command).ended_well();
     let report = report(&path);
     assert!(count(&report, "local") > 0 && count(&report, "remote") == 0, "{report:#}");
