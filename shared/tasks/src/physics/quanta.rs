@@ -1,5 +1,6 @@
 //! The lattice that states live on: what the wire carries is what every segment starts from.
 
+use super::flight::glide;
 use super::vector::{Quat, Vec3, normalised};
 
 /// Steps per metre of a position; rounding errs by at most [`POSITION_ERROR_M`] along each axis. All
@@ -112,6 +113,14 @@ pub struct Motion {
 impl Default for Motion {
     fn default() -> Self {
         Self { position: [0.0; 3], rotation: [0.0, 0.0, 0.0, 1.0], velocity: [0.0; 3], spin: [0.0; 3] }
+    }
+}
+
+impl Motion {
+    /// The motion `seconds` on (or back) where nothing pulls and nothing is touched: the formula of this kind.
+    #[must_use]
+    pub fn after(&self, seconds: f64) -> Self {
+        glide(self, seconds)
     }
 }
 
