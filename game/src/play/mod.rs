@@ -4,16 +4,18 @@ mod borrowing;
 mod controls;
 mod ending;
 mod keyboard;
+mod reflecting;
 mod stepping;
 
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent};
 
-pub(crate) use borrowing::PathOrigin;
+pub(crate) use borrowing::{Computer, Origin};
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, Finished};
 pub(crate) use keyboard::plugin as keyboard_plugin;
+pub(crate) use reflecting::is_ore;
 pub(crate) use stepping::Slips;
 
 pub(super) fn plugin(app: &mut App) {
