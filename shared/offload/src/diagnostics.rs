@@ -69,6 +69,11 @@ kind_paths! {
     cache_percent, " %";
     /// Share of delivered outcomes that this computer computed.
     local_percent, " %";
+    /// Share of ended tasks without an outcome, for which the last one stepped in.
+    reused_percent, " %";
+    /// How long ago the task behind the newest outcome was asked for. Grows while nothing comes, and falls to
+    /// the latency with every outcome.
+    age_ms, " ms";
     /// Dollars an hour at the rate of the last ten seconds.
     cost_dollars_per_hour, " $/h";
     /// Tasks asked for, per second.

@@ -12,6 +12,7 @@ use p2c2r_protocol::{KindId, Nanos, Receipt, TaskId};
 use p2c2r_tasks::TaskKind;
 
 use crate::inbox::Inbox;
+use crate::last::{Kept, LastOutcome, keep};
 use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
 use crate::totals::OffloadTotals;
 use crate::work::{AnyOutcome, decode_outcome};
@@ -46,6 +47,16 @@ pub enum OnLate {
     /// While offloading is off or not connected such tasks are computed locally too; one that has not begun by
     /// its deadline is dropped, so that a slow computer keeps to what is still of use.
     Drop,
+    /// The game goes on with the last outcome of the kind, which [`LastOutcome`] holds. For work that
+    /// shows the world as it was a moment ago, where a spare computed here would cost the frames that it was
+    /// to save: reflections, textures, plans.
+    ///
+    /// A silent coordinator has until the deadline; then the task ends with
+    /// [`OffloadFailed::reused`](crate::OffloadFailed::reused). If the coordinator has refused or lost the task,
+    /// or offloading is off or not connected, this computer computes it, but never more than one of the kind at
+    /// a time: tasks that find one under way end at once, so a computer too slow for the rate at which the game
+    /// asks does what it can and falls no further behind. What is computed here is delivered, if need be late.
+    Reuse,
 }
 
 /// Adds kinds to an app.
@@ -61,6 +72,7 @@ pub trait OffloadAppExt {
 impl OffloadAppExt for App {
     fn add_offload_kind<K: TaskKind>(&mut self, settings: KindSettings) -> &mut Self {
         self.add_message::<Offloaded<K>>().add_message::<OffloadFailed<K>>();
+        self.init_resource::<LastOutcome<K>>();
         diagnostics::register_kind(self, K::NAME);
         self.init_resource::<Inbox>().init_resource::<KindTable>().init_resource::<OffloadTotals>();
         self.world_mut().resource_mut::<OffloadTotals>().kinds.entry(K::NAME).or_default();
@@ -79,6 +91,7 @@ impl OffloadAppExt for App {
             settings,
             decode: decode_outcome::<K>,
             deliver: deliver::<K>,
+            keep: keep::<K>,
         });
         self
     }
@@ -93,6 +106,7 @@ pub(crate) struct Kind {
     pub settings: KindSettings,
     pub decode: fn(&[u8]) -> Result<AnyOutcome, WireError>,
     pub deliver: fn(&mut World, Delivery),
+    pub keep: fn(&mut World, Kept),
 }
 
 /// The registered kinds; a task names its kind by the place in this list.
@@ -112,8 +126,17 @@ pub(crate) struct Delivery {
 
 /// How a task ended.
 pub(crate) enum End {
-    Done { outcome: AnyOutcome, place: Place, receipt: Option<Receipt>, late: bool },
-    Failed(FailReason),
+    Done {
+        outcome: AnyOutcome,
+        place: Place,
+        receipt: Option<Receipt>,
+        late: bool,
+    },
+    /// With the age of the last outcome if that steps in.
+    Failed {
+        reason: FailReason,
+        reused: Option<Duration>,
+    },
 }
 
 /// Entities that `commands.offload` spawned and whose tasks have ended; despawned at the end of the frame.
@@ -139,8 +162,8 @@ fn deliver<K: TaskKind>(world: &mut World, delivery: Delivery) {
             world.write_message::<Offloaded<K>>(done.clone());
             world.trigger(OffloadDone { entity, done });
         }
-        End::Failed(reason) => {
-            let failed = OffloadFailed::<K>::new(entity, reason, delivery.after);
+        End::Failed { reason, reused } => {
+            let failed = OffloadFailed::<K>::new(entity, reason, delivery.after, reused);
             world.write_message(failed.clone());
             world.trigger(failed);
         }

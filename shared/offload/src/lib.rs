@@ -69,9 +69,41 @@
 //!    delivered [late](Offloaded::late).
 //!
 //! The first outcome wins; the coordinator is told, and the other outcome is counted and ignored.
-//! [`OnLate::Drop`] takes the second and third rung away, and makes a refusal a failure. An outcome that
-//! comes after its deadline is delivered all the same, marked late, unless the task is to be dropped.
+//! An outcome that comes after its deadline is delivered all the same, marked late. A kind, or a task, whose
+//! spares would cost more than they are worth says so:
+//!
+//! | [`OnLate`] | a silent coordinator | a refusal, a loss, off, offline | when nothing comes |
+//! |---|---|---|---|
+//! | `ComputeLocally` | local compute in time for the deadline | local compute at once | it comes, late |
+//! | `Drop` | nothing | refused or lost: it fails; else local compute | it fails |
+//! | `Reuse` | nothing | local compute, one task at a time | the last outcome steps in |
+//!
 //! [Patient](Offloading::patient) tasks have no deadline and so only the first rung.
+//!
+//! # The last outcome
+//!
+//! [`LastOutcome<K>`](LastOutcome) holds the newest outcome of each kind with its place and age, so that a
+//! game which only wants to show the latest needs no books of its own and never goes back in time. With
+//! [`OnLate::Reuse`] this is the last rung of the ladder: a task for which nothing comes ends with
+//! [`OffloadFailed::reused`], is counted in [`KindTotals::reused`], and the diagnostic
+//! [`age_ms`](diagnostics::KindPaths::age_ms) tells the player how old is what is shown.
+//!
+//! ```
+//! # use bevy_app::{App, Update};
+//! # use bevy_ecs::prelude::*;
+//! # use bevy_time::{Real, Time};
+//! # use p2c2r_offload::prelude::*;
+//! # use p2c2r_tasks::path::Path;
+//! fn show(last: Res<LastOutcome<Path>>, time: Res<Time<Real>>) {
+//!     let (Some(outcome), Some(age)) = (last.outcome(), last.age(time.elapsed())) else { return };
+//!     println!("{} paths, asked for {} ms ago", outcome.answers.len(), age.as_millis());
+//! }
+//!
+//! App::new()
+//!     .add_plugins(OffloadPlugin::default())
+//!     .add_offload_kind::<Path>(KindSettings { late: OnLate::Reuse, ..Default::default() })
+//!     .add_systems(Update, show);
+//! ```
 //!
 //! # Switch, state and money
 //!
@@ -110,6 +142,7 @@ mod inbox;
 mod kind;
 mod known_blobs;
 mod ladder;
+mod last;
 mod offloading;
 mod outcome;
 mod plugin;
@@ -126,6 +159,7 @@ pub use account::OffloadAccount;
 pub use config::{LocalCompute, OffloadConfig};
 pub use histogram::{Histogram, Percentiles};
 pub use kind::{KindSettings, OffloadAppExt, OnLate};
+pub use last::LastOutcome;
 pub use offloading::{OffloadCommandsExt, Offloading};
 pub use outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
 pub use plugin::{OffloadPlugin, OffloadSystems};
@@ -137,6 +171,7 @@ pub mod prelude {
     pub use crate::account::OffloadAccount;
     pub use crate::config::{LocalCompute, OffloadConfig};
     pub use crate::kind::{KindSettings, OffloadAppExt, OnLate};
+    pub use crate::last::LastOutcome;
     pub use crate::offloading::{OffloadCommandsExt, Offloading};
     pub use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
     pub use crate::plugin::{OffloadPlugin, OffloadSystems};

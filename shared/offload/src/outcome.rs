@@ -117,7 +117,9 @@ impl<K: TaskKind> Deref for OffloadDone<K> {
 /// A task that has no outcome and will have none, as an event on its entity and as a message.
 ///
 /// With [`OnLate::ComputeLocally`](crate::OnLate::ComputeLocally) every refusal, loss and delay has been made
-/// up for by local compute before this could happen; what is left are tasks that no kernel can compute.
+/// up for by local compute before this could happen; what is left are tasks that no kernel can compute. With
+/// [`OnLate::Reuse`](crate::OnLate::Reuse) it usually means that the last outcome steps in, see
+/// [`OffloadFailed::reused`].
 #[derive(EntityEvent, Message)]
 pub struct OffloadFailed<K: TaskKind> {
     /// The entity that held the [`Offloading`](crate::Offloading) component.
@@ -126,18 +128,21 @@ pub struct OffloadFailed<K: TaskKind> {
     pub reason: FailReason,
     /// From the frame that asked to the frame that gives up.
     pub after: Duration,
+    /// The age of the outcome that the game goes on with, in [`LastOutcome`](crate::LastOutcome), if the task is
+    /// set to [`OnLate::Reuse`](crate::OnLate::Reuse) and there is one. Then nothing is wrong.
+    pub reused: Option<Duration>,
     kind: std::marker::PhantomData<fn() -> K>,
 }
 
 impl<K: TaskKind> OffloadFailed<K> {
-    pub(crate) fn new(entity: Entity, reason: FailReason, after: Duration) -> Self {
-        Self { entity, reason, after, kind: std::marker::PhantomData }
+    pub(crate) fn new(entity: Entity, reason: FailReason, after: Duration, reused: Option<Duration>) -> Self {
+        Self { entity, reason, after, reused, kind: std::marker::PhantomData }
     }
 }
 
 impl<K: TaskKind> Clone for OffloadFailed<K> {
     fn clone(&self) -> Self {
-        Self::new(self.entity, self.reason.clone(), self.after)
+        Self::new(self.entity, self.reason.clone(), self.after, self.reused)
     }
 }
 
@@ -148,6 +153,7 @@ impl<K: TaskKind> fmt::Debug for OffloadFailed<K> {
             .field("entity", &self.entity)
             .field("reason", &self.reason)
             .field("after", &self.after)
+            .field("reused", &self.reused)
             .finish()
     }
 }
@@ -158,7 +164,8 @@ pub enum FailReason {
     /// The spec breaks a limit of its kind or a blob is missing: mend the caller.
     #[error("the spec is not valid: {0}")]
     BadSpec(String),
-    /// The deadline passed, and the kind is set to [`OnLate::Drop`](crate::OnLate::Drop).
+    /// The deadline passed, and the kind is set to [`OnLate::Drop`](crate::OnLate::Drop) or
+    /// [`OnLate::Reuse`](crate::OnLate::Reuse).
     #[error("the deadline passed")]
     Late,
     /// The coordinator refused the task or could not do it, and the kind is set to
@@ -175,4 +182,18 @@ pub enum FailReason {
     /// More tasks wait for local compute than [`OffloadConfig::local_queue_max`](crate::OffloadConfig).
     #[error("too many tasks wait for local compute")]
     Overloaded,
+    /// This computer is still computing an earlier task of the kind, and the kind is set to
+    /// [`OnLate::Reuse`](crate::OnLate::Reuse).
+    #[error("this computer is still computing an earlier task of this kind")]
+    Busy,
+}
+
+impl FailReason {
+    /// Whether an outcome merely did not come, rather than that there can be none.
+    pub(crate) fn is_gap(&self) -> bool {
+        match self {
+            Self::Late | Self::Refused(_) | Self::Disconnected | Self::Overloaded | Self::Busy => true,
+            Self::BadSpec(_) | Self::Kernel(_) => false,
+        }
+    }
 }

@@ -218,14 +218,19 @@ fn tell_mode(mode: &OffloadMode, told: &mut Option<OffloadMode>) {
     *told = Some(mode.clone());
 }
 
-/// Hands tasks' ends to their entities once the system is through with the ladder.
+/// Hands outcomes to their kinds and tasks' ends to their entities once the system is through with the ladder.
 fn deliver(ladder: &mut Ladder, desk: &Desk<'_>, commands: &mut Commands<'_, '_>) {
-    if ladder.deliveries.is_empty() {
+    if ladder.deliveries.is_empty() && ladder.kept.is_empty() {
         return;
     }
+    let kept: Vec<_> = ladder.kept.drain(..).map(|kept| (desk.kind(kept.kind).keep, kept)).collect();
     let deliveries: Vec<_> =
         ladder.deliveries.drain(..).map(|delivery| (desk.kind(delivery.kind).deliver, delivery)).collect();
     commands.queue(move |world: &mut World| {
+        // First, so that an observer of an outcome finds it there.
+        for (keep, kept) in kept {
+            keep(world, kept);
+        }
         for (deliver, delivery) in deliveries {
             deliver(world, delivery);
         }

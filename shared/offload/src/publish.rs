@@ -93,6 +93,8 @@ fn publish_kinds(
             (&paths.coordinator_percent, window.origin_percent(Origin::Coordinator)),
             (&paths.cache_percent, window.origin_percent(Origin::Cache)),
             (&paths.local_percent, window.origin_percent(Origin::Local)),
+            (&paths.reused_percent, window.reused_percent()),
+            (&paths.age_ms, ladder.age(kind, now).map(|age| age.as_secs_f64() * 1e3)),
             (&paths.cost_dollars_per_hour, dollars),
             (&paths.tasks_per_second, window.tasks_per_second(now)),
             (&paths.local_compute_ms, ladder.local_compute(kind).map(|took| took.as_secs_f64() * 1e3)),

@@ -10,6 +10,7 @@ mod local;
 mod money;
 mod numbers;
 mod over_link;
+mod reuse;
 mod switching;
 
 use std::time::Duration;
@@ -172,7 +173,7 @@ impl Game {
         let totals = self.totals();
         assert_eq!(
             totals.submitted,
-            totals.delivered() + totals.failed + totals.cancelled + totals.open,
+            totals.delivered() + totals.reused + totals.failed + totals.cancelled + totals.open,
             "{totals:?}"
         );
     }

@@ -25,8 +25,8 @@ pub struct OffloadTotals {
 
 /// What the session has done of one kind.
 ///
-/// At any moment `submitted` is the sum of `remote`, `coordinator`, `cache`, `local`, `failed`, `cancelled`
-/// and `open`.
+/// At any moment `submitted` is the sum of `remote`, `coordinator`, `cache`, `local`, `reused`, `failed`,
+/// `cancelled` and `open`.
 #[derive(Clone, Debug, Default)]
 pub struct KindTotals {
     /// Tasks asked for.
@@ -39,7 +39,9 @@ pub struct KindTotals {
     pub cache: u64,
     /// Outcomes delivered that this computer computed.
     pub local: u64,
-    /// Tasks that ended without an outcome.
+    /// Tasks without an outcome for which the last one of the kind stepped in.
+    pub reused: u64,
+    /// Tasks that ended without an outcome, and without one to reuse.
     pub failed: u64,
     /// Tasks that the game took back.
     pub cancelled: u64,
@@ -113,6 +115,7 @@ impl Serialize for KindTotals {
             ("coordinator", self.coordinator),
             ("cache", self.cache),
             ("local", self.local),
+            ("reused", self.reused),
             ("failed", self.failed),
             ("cancelled", self.cancelled),
             ("open", self.open),

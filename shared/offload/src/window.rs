@@ -40,6 +40,8 @@ pub(crate) struct Ended {
     /// Latency in microseconds and origin, if it has an outcome.
     pub delivered: Option<(u32, Origin)>,
     pub in_time: bool,
+    /// Whether the last outcome stepped in.
+    pub reused: bool,
 }
 
 /// The recent events of one kind.
@@ -100,6 +102,11 @@ impl KindWindow {
     /// Share of ended tasks that had an outcome at their deadline, in per cent.
     pub fn in_time_percent(&self) -> Option<f64> {
         percent(self.ended.iter().map(|(_, ended)| ended.in_time))
+    }
+
+    /// Share of ended tasks for which the last outcome stepped in, in per cent.
+    pub fn reused_percent(&self) -> Option<f64> {
+        percent(self.ended.iter().map(|(_, ended)| ended.reused))
     }
 
     /// Share of delivered outcomes that came from there, in per cent.
@@ -166,9 +173,13 @@ mod tests {
     fn knows_nothing_before_and_after_its_time() {
         let mut window = KindWindow::default();
         assert_eq!((window.percentiles_ms(), window.in_time_percent()), (None, None));
+        assert_eq!(window.reused_percent(), None);
         assert_eq!((window.dollars_per_hour(seconds(5)), window.tasks_per_second(seconds(5))), (None, None));
         window.submitted(seconds(5));
-        window.ended(seconds(6), Ended { delivered: Some((2_000, Origin::Cache)), in_time: true });
+        window.ended(
+            seconds(6),
+            Ended { delivered: Some((2_000, Origin::Cache)), in_time: true, reused: false },
+        );
         assert_eq!(window.percentiles_ms().unwrap().p99, 2.0);
         window.expire(seconds(17));
         assert_eq!((window.percentiles_ms(), window.origin_percent(Origin::Cache)), (None, None));
@@ -185,10 +196,10 @@ mod tests {
                 1_000 * (second as u32 + 1),
                 if second < 3 { Origin::Remote } else { Origin::Local },
             ));
-            window.ended(seconds(second), Ended { delivered, in_time: second < 5 });
+            window.ended(seconds(second), Ended { delivered, in_time: second < 5, reused: second == 9 });
         }
         assert_eq!(window.percentiles_ms(), Some(Percentiles { p50: 5.0, p95: 9.0, p99: 9.0 }));
-        assert_eq!(window.in_time_percent(), Some(50.0));
+        assert_eq!((window.in_time_percent(), window.reused_percent()), (Some(50.0), Some(10.0)));
         assert!((window.origin_percent(Origin::Remote).unwrap() - 100.0 / 3.0).abs() < 1e-9);
         assert!((window.dollars_per_hour(seconds(10)).unwrap() - 0.0036).abs() < 1e-12);
         for _ in 0..2 * EVENTS_MAX {

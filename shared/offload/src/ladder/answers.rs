@@ -95,6 +95,7 @@ impl Ladder {
         let Some(task) = self.tasks.get(&id) else { return desk.totals.stray += 1 };
         let Remote::Sent { at, .. } = task.remote else { return desk.totals.stray += 1 };
         let (kind, open, price_cap) = (task.kind, task.is_open(), task.price_cap);
+        let gave_way = task.gave_way;
         let milestones = Milestones {
             submitted_at: task.submitted_at,
             sent_at: at,
@@ -108,7 +109,11 @@ impl Ladder {
         let totals = desk.totals_of(kind);
         totals.bytes_down += outcome.len() as u64;
         if !open {
-            totals.wasted += 1;
+            let news = gave_way
+                && decoded.is_ok_and(|outcome| {
+                    self.keep(kind, id, milestones.submitted_at, &outcome, Place::from(&receipt.computed_by))
+                });
+            totals.wasted += u64::from(!news);
             return;
         }
         match decoded {

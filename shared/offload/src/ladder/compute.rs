@@ -10,7 +10,7 @@ use crate::desk::Desk;
 use crate::estimate::ComputeEstimate;
 use crate::kind::{End, OnLate};
 use crate::outcome::{FailReason, Place};
-use crate::pool::{Finished, Job};
+use crate::pool::{Finished, Job, Turn};
 
 /// Bounds on the frame length the ladder reckons with: a stalled frame must not start everything at once.
 const FRAME_MAX: Duration = Duration::from_millis(50);
@@ -29,6 +29,11 @@ impl Ladder {
                 return;
             }
             Local::Idle => {}
+        }
+        let kind = task.kind;
+        if task.late == OnLate::Reuse && self.local_jobs(kind) > 0 {
+            self.fail(desk, id, FailReason::Busy);
+            return;
         }
         if self.pool.waiting() >= self.local_queue_max {
             if !task.is_sent() {
@@ -50,6 +55,27 @@ impl Ladder {
             pushed_at: desk.now(),
         };
         self.pool.push(turn, job);
+        self.local_jobs.resize(self.local_jobs.len().max(kind + 1), 0);
+        self.local_jobs[kind] += 1;
+    }
+
+    fn local_jobs(&self, kind: usize) -> usize {
+        self.local_jobs.get(kind).copied().unwrap_or(0)
+    }
+
+    fn job_is_gone(&mut self, kind: usize) {
+        if let Some(jobs) = self.local_jobs.get_mut(kind) {
+            *jobs = jobs.saturating_sub(1);
+        }
+    }
+
+    /// Takes a job back from local compute and says whether that was in time.
+    pub(super) fn call_off(&mut self, kind: usize, turn: Turn) -> bool {
+        let in_time = self.pool.cancel(turn);
+        if in_time {
+            self.job_is_gone(kind);
+        }
+        in_time
     }
 
     /// The coordinator will not do it: local compute, or the end for a task that is to be dropped.
@@ -67,6 +93,7 @@ impl Ladder {
     pub fn collect(&mut self, desk: &mut Desk<'_>) {
         let now = desk.now();
         for Finished { task: id, kind, units, result, took } in self.pool.poll(now) {
+            self.job_is_gone(kind);
             if result.is_ok() {
                 self.estimates.resize(self.estimates.len().max(kind + 1), ComputeEstimate::default());
                 self.estimates[kind].record(units, took);
@@ -125,12 +152,19 @@ impl Ladder {
     fn pass_deadline(&mut self, desk: &mut Desk<'_>, id: TaskId) {
         let turn = self.turn(id);
         let Some(task) = self.tasks.get(&id) else { return };
+        let kind = task.kind;
         let reason = match (&task.local, task.late) {
             (Local::Failed(reason), _) => FailReason::Kernel(reason.clone()),
-            (Local::Idle, OnLate::Drop) => FailReason::Late,
+            (Local::Idle, OnLate::Drop | OnLate::Reuse) => FailReason::Late,
             // What waits in the queue is dropped, so that a slow computer does not work off ever older
-            // tasks; what is being computed is delivered late.
-            (Local::Running, OnLate::Drop) if self.pool.cancel(turn) => FailReason::Late,
+            // tasks; what is being computed is delivered late, and so is the one task that
+            // `OnLate::Reuse` lets wait.
+            (Local::Running, OnLate::Drop) => {
+                if !self.call_off(kind, turn) {
+                    return;
+                }
+                FailReason::Late
+            }
             _ => return,
         };
         self.fail(desk, id, reason);

@@ -1,14 +1,17 @@
 //! The one place where tasks end, so that each ends once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_protocol::{Micros, TaskId};
 
 use super::{Ladder, Local, Remote};
 use crate::desk::Desk;
-use crate::kind::{Delivery, End};
-use crate::outcome::FailReason;
+use crate::kind::{Delivery, End, OnLate};
+use crate::last::{Freshest, Kept};
+use crate::outcome::{FailReason, Place};
 use crate::window::{Ended, Origin};
+use crate::work::AnyOutcome;
 
 /// How long after its deadline, or its end if that is later, the coordinator's last word on a task is
 /// awaited. Longer only holds money aside longer; shorter counts honest but slow answers as stray.
@@ -16,7 +19,30 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 
 impl Ladder {
     pub(super) fn fail(&mut self, desk: &mut Desk<'_>, id: TaskId, reason: FailReason) {
-        self.end(desk, id, End::Failed(reason));
+        let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else { return };
+        task.gave_way = task.late == OnLate::Reuse && reason.is_gap();
+        let (kind, gave_way) = (task.kind, task.gave_way);
+        let reused = self.age(kind, desk.now()).filter(|_| gave_way);
+        self.end(desk, id, End::Failed { reason, reused });
+    }
+
+    /// Notes an outcome as the newest of its kind, if it is; says whether it is.
+    pub(super) fn keep(
+        &mut self,
+        kind: usize,
+        task: TaskId,
+        asked_at: Micros,
+        outcome: &AnyOutcome,
+        place: Place,
+    ) -> bool {
+        self.freshest.resize(self.freshest.len().max(kind + 1), None);
+        // Ids count up, so the greater one was asked for later.
+        if self.freshest[kind].is_some_and(|freshest| freshest.task >= task) {
+            return false;
+        }
+        self.freshest[kind] = Some(Freshest { task, asked_at });
+        self.kept.push(Kept { kind, task, outcome: Arc::clone(outcome), place, asked_at });
+        true
     }
 
     /// Ends an open task: counts it and hands its end to its entity.
@@ -43,18 +69,25 @@ impl Ladder {
                 if let Some(receipt) = receipt {
                     totals.record_stages(receipt.stages);
                 }
-                Ended { delivered: Some((latency_us, origin)), in_time: !late }
+                Ended { delivered: Some((latency_us, origin)), in_time: !late, reused: false }
             }
-            End::Failed(_) => {
-                totals.failed += 1;
-                Ended { delivered: None, in_time: false }
+            End::Failed { reused, .. } => {
+                match reused {
+                    Some(_) => totals.reused += 1,
+                    None => totals.failed += 1,
+                }
+                Ended { delivered: None, in_time: false, reused: reused.is_some() }
             }
         };
-        desk.windows.of(task.kind).ended(now, sample);
+        let (kind, entity, asked_at) = (task.kind, task.entity, task.submitted_at);
+        desk.windows.of(kind).ended(now, sample);
+        if let End::Done { outcome, place, .. } = &end {
+            self.keep(kind, id, asked_at, outcome, place.clone());
+        }
         self.deliveries.push(Delivery {
             task: id,
-            kind: task.kind,
-            entity: task.entity,
+            kind,
+            entity,
             after: Duration::from_micros(u64::from(latency_us)),
             end,
         });
@@ -67,15 +100,16 @@ impl Ladder {
         self.unqueue(id);
         let turn = self.turn(id);
         let Some(task) = self.tasks.get_mut(&id) else { return };
-        if matches!(task.local, Local::Running) {
-            self.pool.cancel(turn);
-        }
+        let (kind, running) = (task.kind, matches!(task.local, Local::Running));
         let from = task.deadline.unwrap_or(now).max(now);
         task.ended = Some(Micros(from.0 + Micros::from(LAST_WORD).0));
         if matches!(task.remote, Remote::Over) {
             self.tasks.remove(&id);
         } else {
             self.tell_unwanted(id);
+        }
+        if running {
+            self.call_off(kind, turn);
         }
     }
 }

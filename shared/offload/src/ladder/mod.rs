@@ -32,6 +32,7 @@ use crate::estimate::ComputeEstimate;
 use crate::inbox::{Intent, Submission};
 use crate::kind::{Delivery, OnLate};
 use crate::known_blobs::KnownBlobs;
+use crate::last::{Freshest, Kept};
 use crate::offloading::OwnDeadline;
 use crate::outcome::FailReason;
 use crate::pool::{LocalPool, Turn};
@@ -59,6 +60,8 @@ struct Task {
     recalled: bool,
     /// The deadline passed without an outcome, and that has been counted.
     overdue: bool,
+    /// It ended without an outcome because the last one steps in; a newer one is still welcome.
+    gave_way: bool,
     /// Set when the task has ended: until when the coordinator's last word is awaited.
     ended: Option<Micros>,
 }
@@ -133,11 +136,17 @@ pub(crate) struct Ladder {
     capped: Option<LocalReason>,
     estimates: Vec<ComputeEstimate>,
     newest_units: Vec<WorkUnits>,
+    /// The newest outcome of each kind.
+    freshest: Vec<Option<Freshest>>,
+    /// Jobs of each kind that the pool has, also those that nobody waits for any more.
+    local_jobs: Vec<usize>,
     gates: Vec<Gate>,
     in_flight_max: usize,
     local_queue_max: usize,
     /// The longest of the recent frames: outcomes are seen only once per frame.
     frame: Duration,
+    /// Newest outcomes to hand to their kinds.
+    pub kept: Vec<Kept>,
     /// Ends to hand to their entities.
     pub deliveries: Vec<Delivery>,
     /// Messages for the coordinator.
@@ -159,10 +168,13 @@ impl Ladder {
             capped: None,
             estimates: Vec::new(),
             newest_units: Vec::new(),
+            freshest: Vec::new(),
+            local_jobs: Vec::new(),
             gates: Vec::new(),
             in_flight_max: config.in_flight_max.max(1),
             local_queue_max: config.local_queue_max.max(1),
             frame: Duration::ZERO,
+            kept: Vec::new(),
             deliveries: Vec::new(),
             outgoing: Vec::new(),
         }
@@ -207,6 +219,7 @@ impl Ladder {
             local: Local::Idle,
             recalled: false,
             overdue: false,
+            gave_way: false,
             ended: None,
         };
         let full = self.tasks.len() >= self.in_flight_max + self.local_queue_max;
@@ -257,6 +270,12 @@ impl Ladder {
     pub fn local_compute(&self, kind: usize) -> Option<Duration> {
         let estimate = self.estimates.get(kind).filter(|estimate| estimate.is_measured())?;
         Some(estimate.predict(*self.newest_units.get(kind)?))
+    }
+
+    /// How long ago the task behind the newest outcome of this kind was asked for.
+    pub fn age(&self, kind: usize, now: Micros) -> Option<Duration> {
+        let freshest = self.freshest.get(kind).copied().flatten()?;
+        Some(Duration::from(now).saturating_sub(freshest.asked_at.into()))
     }
 
     fn gate(&mut self, kind: usize) -> &mut Gate {

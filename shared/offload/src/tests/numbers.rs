@@ -20,6 +20,8 @@ fn what_is_not_known_has_no_value() {
         &paths.remote_percent,
         &paths.local_compute_ms,
         &paths.cost_dollars_per_hour,
+        &paths.reused_percent,
+        &paths.age_ms,
         &diagnostics::WORKERS,
         &diagnostics::RTT_MS,
         &diagnostics::LOSS_PERCENT,
@@ -83,9 +85,18 @@ fn the_report_has_the_fields_that_readers_of_it_expect() {
     let report = report(&game);
     assert_eq!(report["cost_nanos"], 200);
     let kind = &report["kinds"]["twice"];
-    for field in
-        ["submitted", "remote", "coordinator", "cache", "local", "rejected", "late", "bytes_up", "bytes_down"]
-    {
+    for field in [
+        "submitted",
+        "remote",
+        "coordinator",
+        "cache",
+        "local",
+        "reused",
+        "rejected",
+        "late",
+        "bytes_up",
+        "bytes_down",
+    ] {
         assert!(kind[field].is_u64(), "{field}");
     }
     assert_eq!((&kind["submitted"], &kind["remote"]), (&1.into(), &1.into()));

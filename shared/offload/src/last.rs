@@ -1,0 +1,101 @@
+//! The newest outcome of a kind: what a game goes on with while nothing newer comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy_ecs::resource::Resource;
+use bevy_ecs::world::World;
+use p2c2r_protocol::{Micros, TaskId};
+use p2c2r_tasks::TaskKind;
+
+use crate::outcome::Place;
+use crate::work::AnyOutcome;
+
+/// The newest outcome of kind `K`: the one whose task was asked for last, not the one that arrived last. One
+/// that was overtaken on its way never replaces it, so a game that shows what is in here never goes back in
+/// time. There from registration on, empty until the first outcome; changed only when a newer one has come.
+///
+/// It covers every outcome that was delivered, and with [`OnLate::Reuse`](crate::OnLate::Reuse) also one that
+/// comes after its task has given way to this very resource: it has been paid for and is news.
+///
+/// ```
+/// # use bevy_ecs::prelude::*;
+/// # use bevy_time::{Real, Time};
+/// # use p2c2r_offload::prelude::*;
+/// # use p2c2r_tasks::path::Path;
+/// fn show(last: Res<LastOutcome<Path>>, time: Res<Time<Real>>) {
+///     if let (true, Some(outcome)) = (last.is_changed(), last.outcome()) {
+///         println!("{} new paths from {:?}", outcome.answers.len(), last.place());
+///     }
+///     if let Some(age) = last.age(time.elapsed()) {
+///         println!("what is shown was asked for {age:?} ago");
+///     }
+/// }
+/// ```
+#[derive(Resource)]
+pub struct LastOutcome<K: TaskKind> {
+    newest: Option<Newest<K>>,
+}
+
+struct Newest<K: TaskKind> {
+    task: TaskId,
+    outcome: Arc<K::Outcome>,
+    place: Place,
+    asked_at: Micros,
+}
+
+impl<K: TaskKind> Default for LastOutcome<K> {
+    fn default() -> Self {
+        Self { newest: None }
+    }
+}
+
+impl<K: TaskKind> LastOutcome<K> {
+    /// The outcome; `None` before the first.
+    pub fn outcome(&self) -> Option<&Arc<K::Outcome>> {
+        self.newest.as_ref().map(|newest| &newest.outcome)
+    }
+
+    /// Who computed it.
+    pub fn place(&self) -> Option<&Place> {
+        self.newest.as_ref().map(|newest| &newest.place)
+    }
+
+    /// When its task was asked for, on the clock of `Time<Real>`.
+    pub fn asked_at(&self) -> Option<Duration> {
+        self.newest.as_ref().map(|newest| newest.asked_at.into())
+    }
+
+    /// How old it is: how long ago its task was asked for, since that is when the spec was true. `now` is
+    /// `Time<Real>::elapsed`.
+    pub fn age(&self, now: Duration) -> Option<Duration> {
+        self.asked_at().map(|asked_at| now.saturating_sub(asked_at))
+    }
+}
+
+/// A newest outcome on its way to its [`LastOutcome`].
+pub(crate) struct Kept {
+    pub kind: usize,
+    pub task: TaskId,
+    pub outcome: AnyOutcome,
+    pub place: Place,
+    pub asked_at: Micros,
+}
+
+/// Which outcome of a kind is the newest, for code that does not know its type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Freshest {
+    pub task: TaskId,
+    pub asked_at: Micros,
+}
+
+/// Puts an outcome into its resource, unless a newer one is there.
+pub(crate) fn keep<K: TaskKind>(world: &mut World, kept: Kept) {
+    let Kept { task, outcome, place, asked_at, .. } = kept;
+    // The table holds the kind's own decoder and kernel, so the type is always this one.
+    let Ok(outcome) = Arc::downcast::<K::Outcome>(outcome) else { return };
+    if world.resource::<LastOutcome<K>>().newest.as_ref().is_some_and(|newest| newest.task > task) {
+        return;
+    }
+    world.resource_mut::<LastOutcome<K>>().newest = Some(Newest { task, outcome, place, asked_at });
+}
