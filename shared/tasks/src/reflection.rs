@@ -3,9 +3,12 @@
 mod admit;
 mod bvh;
 mod check;
+mod codec;
 mod cube;
+mod filter;
 mod lights;
 mod outcome;
+mod probe;
 mod random;
 mod scene;
 mod shapes;
@@ -26,6 +29,9 @@ pub use scene::{
 };
 pub use shapes::{ROCK_FACES, RockFaces};
 pub use sky::{SKY_RADIANCE_MAX, Sky, sky_radiance};
+pub use filter::{Irradiance, irradiance_over_pi};
+pub use probe::Probe;
+pub use outcome::ProbeError;
 pub use spec::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sun, Surface};
 pub use surface::SHARP_ALPHA;
 
