@@ -15,7 +15,7 @@ pub(crate) use borrowing::{Computer, Origin};
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, Finished};
 pub(crate) use keyboard::plugin as keyboard_plugin;
-pub(crate) use reflecting::is_ore;
+pub(crate) use reflecting::{ORES, Reflecting, is_ore, ore_of};
 pub(crate) use stepping::Slips;
 
 pub(super) fn plugin(app: &mut App) {
@@ -23,6 +23,7 @@ pub(super) fn plugin(app: &mut App) {
         controls::plugin,
         stepping::plugin,
         borrowing::plugin,
+        reflecting::plugin,
         ending::plugin,
     ));
 }

@@ -8,10 +8,8 @@ use bevy::prelude::*;
 use p2c2r_tasks::physics::{ROCK_FORMS, ShapeId, ShapeKind};
 
 use super::shapes::noise;
+use crate::play::{ORES, ore_of};
 use crate::preflight::Quality;
-
-/// Colours of ore, one after the other by form: silver, gold, copper.
-const ORES: [Vec3; 3] = [Vec3::new(0.80, 0.84, 0.90), Vec3::new(0.95, 0.70, 0.32), Vec3::new(0.88, 0.50, 0.36)];
 
 /// One mesh per form, each of outer radius 1.
 pub(super) struct RockMeshes {
@@ -51,7 +49,7 @@ pub(super) fn make(meshes: &mut Assets<Mesh>, quality: Quality) -> RockMeshes {
     for form in 0..ROCK_FORMS {
         let worn = Solid::of_form(form, subdivisions).worn();
         rocks.stone.push(meshes.add(worn.clone().rough(form).into_stone()));
-        rocks.ore.push(meshes.add(worn.into_ore(ORES[usize::from(form) % ORES.len()])));
+        rocks.ore.push(meshes.add(worn.into_ore(Vec3::from_array(ORES[ore_of(form)]))));
     }
     rocks
 }
@@ -203,7 +201,7 @@ mod tests {
     fn every_normal_of_ore_has_length_one_and_looks_outwards() {
         let rock = Solid::of_form(3, 2).worn();
         let corners: Vec<Vec3> = rock.faces().flat_map(|(_, corners, _)| corners).collect();
-        let mesh = rock.into_ore(ORES[0]);
+        let mesh = rock.into_ore(Vec3::ONE);
         let Some(bevy::mesh::VertexAttributeValues::Float32x3(normals)) =
             mesh.attribute(Mesh::ATTRIBUTE_NORMAL)
         else {
