@@ -21,17 +21,17 @@ mod units;
 use p2c2r_protocol::{Digest, KindId, WorkUnits};
 
 pub use bvh::{DEPTH_MAX, LEAF, NO_CHILD, Node, STACK};
+pub use codec::{LUMINANCE, RADIANCE_FLOOR, RADIANCE_MAX};
 pub use cube::{CubeMap, FACES, direction};
-pub use outcome::ReflectionOutcome;
+pub use filter::{Irradiance, irradiance_over_pi};
+pub use outcome::{FACE_LOG2_MAX, ProbeError, ReflectionOutcome};
+pub use probe::Probe;
 pub use scene::{
     CAPSULE, FAR, Hit, Light, MIRROR_ALPHA, Material, NONE, Primitive, ROCK, SPHERE, STONE_MIRROR, Scene,
     SunLight, power, radiance_bound,
 };
 pub use shapes::{ROCK_FACES, RockFaces};
 pub use sky::{SKY_RADIANCE_MAX, Sky, sky_radiance};
-pub use filter::{Irradiance, irradiance_over_pi};
-pub use probe::Probe;
-pub use outcome::ProbeError;
 pub use spec::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sun, Surface};
 pub use surface::SHARP_ALPHA;
 
@@ -40,8 +40,6 @@ use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
 
 /// Smallest face, as a power of two.
 pub const FACE_LOG2_MIN: u8 = 4;
-/// Largest face, as a power of two.
-pub const FACE_LOG2_MAX: u8 = 7;
 /// Levels of one outcome.
 pub const LEVELS_MAX: u8 = FACE_LOG2_MAX + 1;
 /// Paths per texel.
@@ -52,10 +50,10 @@ pub const BOUNCES_MAX: u8 = 8;
 pub const OBJECTS_MAX: usize = 2_048;
 /// Surfaces of one spec.
 pub const SURFACES_MAX: usize = 64;
-/// Largest [`Surface::power`] and [`Sun::power`]; it stands for [`RADIANCE_MAX`].
+/// Largest [`Surface::power`] and [`Sun::power`]; it stands for [`LIGHT_RADIANCE_MAX`].
 pub const POWER_MAX: u8 = 32;
-/// Brightest that anything is.
-pub const RADIANCE_MAX: f32 = 256.0;
+/// Brightest that anything is, and that any path gives.
+pub const LIGHT_RADIANCE_MAX: f32 = 256.0;
 /// Glowing objects that surfaces ask for their light; of more, the strongest, and the others are only seen where
 /// paths meet them.
 pub const LIGHTS_MAX: usize = 64;

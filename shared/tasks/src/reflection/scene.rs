@@ -6,7 +6,7 @@ use super::bvh::{self, Bounds, Node, Ray, traverse};
 use super::shapes::{RockFaces, enter_capsule, enter_sphere};
 use super::sky::{SKY_RADIANCE_MAX, Sky};
 use super::spec::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Surface};
-use super::{LIGHTS_MAX, RADIANCE_MAX};
+use super::{LIGHT_RADIANCE_MAX, LIGHTS_MAX};
 use crate::physics::ShapeKind;
 
 /// [`Primitive::shape`] of a sphere.
@@ -146,11 +146,11 @@ pub(super) fn luminance(colour: Vec3) -> f32 {
 }
 
 /// What the kernel cuts every path's radiance off at: the brightest of the sky, the sun's irradiance and all that
-/// glows, at most [`RADIANCE_MAX`]. No texel of an honest outcome is brighter.
+/// glows, at most [`LIGHT_RADIANCE_MAX`]. No texel of an honest outcome is brighter.
 pub fn radiance_bound(spec: &ReflectionSpec) -> f32 {
     let glows = spec.surfaces.iter().map(|surface| largest(scaled(surface.glow, power(surface.power))));
     let sun = spec.sun.map_or(0.0, |sun| largest(scaled(sun.colour, power(sun.power))));
-    glows.fold(SKY_RADIANCE_MAX.max(sun), f32::max).min(RADIANCE_MAX)
+    glows.fold(SKY_RADIANCE_MAX.max(sun), f32::max).min(LIGHT_RADIANCE_MAX)
 }
 
 impl Material {

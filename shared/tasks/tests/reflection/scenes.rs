@@ -24,13 +24,8 @@ impl Seeded {
     }
 }
 
-pub const STONE: Surface = Surface {
-    colour: [150, 130, 110],
-    metal: 0,
-    roughness: 230,
-    glow: [0; 3],
-    power: 0,
-};
+pub const STONE: Surface =
+    Surface { colour: [150, 130, 110], metal: 0, roughness: 230, glow: [0; 3], power: 0 };
 pub const MIRROR: Surface =
     Surface { colour: [240, 235, 225], metal: 255, roughness: 0, glow: [0; 3], power: 0 };
 pub const GLOSS: Surface =
@@ -74,9 +69,7 @@ pub fn arena(rocks: usize, others: usize, seed: u64) -> ReflectionSpec {
     }
     for number in 0..others {
         let position = place(&mut seeded);
-        let mut along = |reach: f32| {
-            [seeded.between(-reach, reach), 0.0, seeded.between(-reach, reach)]
-        };
+        let mut along = |reach: f32| [seeded.between(-reach, reach), 0.0, seeded.between(-reach, reach)];
         let (form, surface) = match number % 4 {
             0 => (Form::Capsule { to: steps(along(1.5)), radius: 32 }, 3),
             1 | 2 => (Form::Capsule { to: steps(along(1.2)), radius: 6 }, 4),
