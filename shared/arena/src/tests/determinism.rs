@@ -89,7 +89,7 @@ fn the_digest_sees_every_part_of_the_state() {
         played.arena
     };
     let nudge = |at: &mut f32| *at += 1e-3;
-    let changes: [fn(&mut Arena, fn(&mut f32)); 22] = [
+    let changes: [fn(&mut Arena, fn(&mut f32)); 25] = [
         |arena, _| arena.config.seed += 1,
         |arena, nudge| nudge(&mut arena.config.paths.lead),
         |arena, _| _ = arena.dice.below(2),
@@ -104,6 +104,9 @@ fn the_digest_sees_every_part_of_the_state() {
         |arena, _| arena.bullets[0].ticks_left += 1,
         |arena, _| arena.bullets.clear(),
         |arena, nudge| nudge(&mut arena.rocks[3].radius),
+        |arena, _| arena.rocks[3].motion.velocity[0] += 1e-3,
+        |arena, _| arena.rocks[3].loosen(7),
+        |arena, _| arena.windows.begin_round(),
         |arena, _| arena.rocks[3].hits_left += 1,
         |arena, _| arena.pathing.begin_round(),
         |arena, _| arena.score += 1,
