@@ -22,7 +22,7 @@ use crate::*;
 /// No rocks, and no enemies for as long as a test lasts.
 fn empty_config() -> ArenaConfig {
     ArenaConfig {
-        rocks: RockRules { reefs: 0, singles: 0, ..RockRules::default() },
+        rocks: RockRules { reefs: 0, count: 0, ..RockRules::default() },
         waves: WaveRules { pause_ticks: 6_000, ..WaveRules::default() },
         ship: ShipRules { invulnerable_ticks: 0, ..ShipRules::default() },
         ..ArenaConfig::default()

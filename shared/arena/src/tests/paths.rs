@@ -62,7 +62,7 @@ fn paths_are_asked_for_when_a_wave_starts_and_then_regularly() {
 
 #[test]
 fn the_grid_is_the_same_object_until_a_rock_changes() {
-    let rocks = RockRules { drift: 0.0, ..RockRules::default() };
+    let rocks = RockRules { drift: 0.0, pieces: 0, ..RockRules::default() };
     let mut arena = Arena::new(ArenaConfig { rocks, ..ArenaConfig::default() });
     let next_grid = |arena: &mut Arena| loop {
         let step = arena.step(Controls::default(), &[]);
@@ -114,7 +114,7 @@ fn ticks_to_gather(seed: u64, answer: fn(&WantedTask) -> DueOutcome) -> u64 {
     };
     let mut played = Played::new(Arena::new(config), 18, answer);
     let mut sum = 0;
-    while played.arena.tick() < 700 {
+    while played.arena.tick() < 800 {
         played.arena.ship.invulnerable_ticks = 600;
         played.step(Controls::default());
         let at = played.arena.ship().position;

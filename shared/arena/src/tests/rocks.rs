@@ -40,7 +40,7 @@ fn a_slow_ship_bounces_off_a_rock_and_a_fast_one_is_lost() {
 #[test]
 fn walls_bounce_the_ship_and_never_hurt() {
     let mut arena = empty();
-    arena.ship.position = Vec2::new(30.0, 0.0);
+    arena.ship.position = Vec2::new(38.0, 0.0);
     arena.ship.velocity = Vec2::new(25.0, 0.0);
     for _ in 0..30 {
         arena.step(Controls::default(), &[]);
