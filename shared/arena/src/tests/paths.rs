@@ -114,7 +114,7 @@ fn ticks_to_gather(seed: u64, answer: fn(&WantedTask) -> DueOutcome) -> u64 {
     };
     let mut played = Played::new(Arena::new(config), 18, answer);
     let mut sum = 0;
-    while played.arena.tick() < 800 {
+    while played.arena.tick() < 1_000 {
         played.arena.ship.invulnerable_ticks = 600;
         played.step(Controls::default());
         let at = played.arena.ship().position;

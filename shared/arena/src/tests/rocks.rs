@@ -109,7 +109,10 @@ fn every_layout_leaves_the_centre_free_and_a_way_to_it() {
     for seed in 0..40 {
         for config in [ArenaConfig::default(), ArenaConfig::stress()] {
             let arena = Arena::new(ArenaConfig { seed, ..config });
-            let grid = arena.field.occupancy(arena.rocks().iter().map(|rock| (rock.position, rock.radius)), layout::clearance(arena.config()));
+            let grid = arena.field.occupancy(
+                arena.rocks().iter().map(|rock| (rock.position, rock.radius)),
+                layout::clearance(arena.config()),
+            );
             let mut dice = arena.dice.clone();
             let lane = layout::lane_point(arena.config(), &mut dice);
             assert!(arena.field.connected(&grid, Vec2::ZERO, lane), "seed {seed}");
