@@ -77,11 +77,6 @@ fn answered(wanted: &WantedTask) -> DueOutcome {
     }
 }
 
-/// Paths come, motions never do.
-fn only_paths(wanted: &WantedTask) -> DueOutcome {
-    if wanted.path().is_some() { answered(wanted) } else { failed(wanted) }
-}
-
 fn due(request: RequestId, outcome: PathOutcome) -> DueOutcome {
     DueOutcome { request, outcome: OutcomeBody::Path(Arc::new(outcome)) }
 }
