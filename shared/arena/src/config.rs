@@ -152,12 +152,12 @@ rules! {
 rules! {
     /// How many rocks there are, how they move and what they take.
     RockRules {
-        /// Chains of rocks that enemies must go round.
-        reefs: u32 = 11, 0..=64;
+        /// Chains of rocks that enemies must go round, at most.
+        reefs: u32 = 12, 0..=64;
         /// Rocks in each chain.
-        reef_rocks: u32 = 7, 1..=32;
-        /// Rocks on their own.
-        singles: u32 = 84, 0..=1_200;
+        reef_rocks: u32 = 8, 1..=32;
+        /// Rocks at the start of a round: what the reefs leave of it are rocks on their own, as far as they find room.
+        count: u32 = 150, 0..=1_200;
         /// Radius of the smallest rock, metres.
         radius_min: f32 = 0.6, 0.3..=8.0;
         /// Radius of the largest rock, metres.
@@ -282,7 +282,7 @@ impl ArenaConfig {
             size: 192.0,
             grid_cells: 256,
             ship: ShipRules { lives: 9, lives_max: 9, ..ShipRules::default() },
-            rocks: RockRules { reefs: 56, singles: 900, ..RockRules::default() },
+            rocks: RockRules { reefs: 60, count: 1_150, ..RockRules::default() },
             waves: WaveRules {
                 enemies_first: 120,
                 enemies_step: 20,

@@ -63,9 +63,15 @@ pub(crate) fn first_rocks(config: &ArenaConfig, field: &Field, dice: &mut Dice) 
     for _ in 0..config.rocks.reefs {
         add_reef(config, field, dice, &mut placed);
     }
-    for _ in 0..config.rocks.singles {
+    // Where the arena is nearly full, not every try finds a place.
+    let count = config.rocks.count as usize;
+    for _ in 0..count.saturating_sub(placed.len()) * 2 {
+        if placed.len() == count {
+            break;
+        }
         placed.extend(single(config, field, dice, &placed, &[Vec2::ZERO]));
     }
+    placed.truncate(count);
     let lane = Vec2::new(1.0, 1.0) * (config.enemies.radius + 1.6 - field.half);
     while !placed.is_empty() {
         let rocks = placed.iter().map(|site: &Site| (site.position, site.radius));
@@ -129,7 +135,7 @@ pub(crate) fn single(
     shunned: &[Vec2],
 ) -> Option<Site> {
     let rules = &config.rocks;
-    let gap = 2.0 * clearance(config) + field.cell_size();
+    let gap = 2.0 * clearance(config) + 0.5 * field.cell_size();
     let found = (0..TRIES_MAX).find_map(|_| {
         let share = dice.share();
         let radius = rules.radius_min + (rules.radius_max - rules.radius_min) * share * share;

@@ -26,19 +26,19 @@ pub(crate) struct Loose {
     from: Motion,
     /// When it started.
     since: u64,
-    /// When something last happened to the rock. Only a window that was asked for later knows of it.
-    pub(crate) disturbed_at: u64,
+    /// Whether the window that was asked for last knows of it, that is, whether it was asked for afterwards.
+    pub(crate) asked: bool,
 }
 
 impl Loose {
-    /// A flight that starts at `tick`, because of something that happened then.
+    /// A flight that starts at `tick`, because of something of which no window knows.
     pub(crate) fn new(from: Motion, tick: u64) -> Self {
-        Self { from, since: tick, disturbed_at: tick }
+        Self { from, since: tick, asked: false }
     }
 
     /// The same flight, started anew at `tick` from `motion`.
     pub(crate) fn renewed(&self, motion: Motion, tick: u64) -> Self {
-        Self { from: motion, since: tick, disturbed_at: self.disturbed_at }
+        Self { from: motion, since: tick, asked: self.asked }
     }
 
     /// The motion at `tick` of a rock whose centre stays within `limit` of the arena's on both axes, unless it
@@ -175,8 +175,9 @@ impl Recorded for Motion {
 
 impl Recorded for Loose {
     fn record(&self, record: &mut Record) {
-        let Self { from, since, disturbed_at } = self;
+        let Self { from, since, asked } = self;
         record.add(from);
-        record.each([since, disturbed_at]);
+        record.add(since);
+        record.add(asked);
     }
 }

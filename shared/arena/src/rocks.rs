@@ -223,7 +223,7 @@ impl Arena {
     pub(crate) fn regrow_rocks(&mut self) {
         let mut shunned: Vec<Vec2> = self.enemies.iter().map(|enemy| enemy.position).collect();
         shunned.push(self.ship.position);
-        for _ in 0..self.config.rocks.singles {
+        for _ in 0..self.config.rocks.count {
             if area(&self.rocks) >= self.first_rock_area * self.config.rocks.regrow_below {
                 return;
             }

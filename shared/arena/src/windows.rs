@@ -27,7 +27,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use p2c2r_tasks::physics::{
-    Body, Contact, POSITION_STEPS_PER_M, Physics, PhysicsOutcome, PhysicsSpec, State, Trajectory, WALL, Walls,
+    Body, Contact, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome, PhysicsSpec, State, Trajectory,
+    WALL, Walls,
 };
 use p2c2r_tasks::{Blobs, TaskKind};
 
@@ -75,7 +76,6 @@ impl fmt::Debug for Shared {
 #[derive(Clone, Debug)]
 struct Pending {
     request: u32,
-    asked_at: u64,
     starts_at: u64,
     spec: PhysicsSpec,
     /// What came, unfolded as soon as it came so that the tick at which it begins to run has less to do. Follows
@@ -162,17 +162,18 @@ impl Arena {
         self.knock_together(events);
     }
 
+    /// Where the running trajectory has the rock at `tick`, if it flies along it.
+    pub(crate) fn carried_motion(&self, rock: &Rock, tick: u64) -> Option<Motion> {
+        let Flight::Carried(body) = rock.flight else { return None };
+        let running = self.windows.running.as_ref()?;
+        running.trajectory.0.at(body.into(), running.into_ticks(tick))
+    }
+
     /// Puts every rock where its flight has it at this tick.
     fn follow_flights(&mut self) {
         for index in 0..self.rocks.len() {
             let rock = &self.rocks[index];
-            let motion =
-                match rock.flight {
-                    Flight::Carried(body) => self.windows.running.as_ref().and_then(|running| {
-                        running.trajectory.0.at(body.into(), running.into_ticks(self.tick))
-                    }),
-                    Flight::Loose(_) => self.loose_motion(rock, self.tick),
-                };
+            let motion = self.carried_motion(rock, self.tick).or_else(|| self.loose_motion(rock, self.tick));
             if let Some(motion) = motion {
                 self.rocks[index].follow(motion);
             }
@@ -183,7 +184,6 @@ impl Arena {
     fn begin_window(&mut self, events: &mut Vec<ArenaEvent>) {
         self.windows.running = None;
         let pending = self.windows.pending.take().filter(|pending| pending.starts_at == self.tick);
-        let asked_at = pending.as_ref().map(|pending| pending.asked_at);
         if let Some(pending) = pending {
             self.windows.running = self.windows.start(pending, events);
         }
@@ -196,7 +196,7 @@ impl Arena {
             let body = bodies.next_if(|(_, body)| body.id == rock.id.0).map(|(index, _)| index);
             let known = match &rock.flight {
                 Flight::Carried(_) => true,
-                Flight::Loose(loose) => asked_at.is_some_and(|asked_at| loose.disturbed_at <= asked_at),
+                Flight::Loose(loose) => loose.asked,
             };
             match (body, running) {
                 (Some(body), Some(running)) if known => {
@@ -261,14 +261,14 @@ impl Arena {
         }
         let starts_at = self.tick + window_ticks;
         let spec = self.physics_spec(starts_at);
+        for rock in &mut self.rocks {
+            if let Flight::Loose(loose) = &mut rock.flight {
+                loose.asked = true;
+            }
+        }
         let request = self.next_request();
-        self.windows.pending = Some(Pending {
-            request: request.0,
-            asked_at: self.tick,
-            starts_at,
-            spec: spec.clone(),
-            answer: None,
-        });
+        self.windows.pending =
+            Some(Pending { request: request.0, starts_at, spec: spec.clone(), answer: None });
         Some(WantedTask { request, spec: WantedSpec::Physics { spec }, deadline_ticks: window_ticks as u16 })
     }
 
@@ -332,9 +332,9 @@ impl Recorded for Windows {
     fn record(&self, record: &mut Record) {
         let Self { pending, running, begun: _, begun_inline: _ } = self;
         record.add(&pending.is_some());
-        if let Some(Pending { request, asked_at, starts_at, spec, answer: _ }) = pending {
+        if let Some(Pending { request, starts_at, spec, answer: _ }) = pending {
             record.add(request);
-            record.each([asked_at, starts_at]);
+            record.add(starts_at);
             record.add(spec);
         }
         record.add(&running.is_some());
