@@ -9,6 +9,7 @@ use bevy::render::storage::ShaderBuffer;
 use super::ViewSystems;
 use super::camera::DrawQuality;
 use super::mirror::{self, Mirror};
+use crate::play::Reflecting;
 use crate::preflight::Quality;
 
 /// Explosions that can light the scene at the same time; the shader has as many.
@@ -55,14 +56,16 @@ fn make_light(
     mut commands: Commands,
     mut buffers: ResMut<Assets<ShaderBuffer>>,
     mut images: ResMut<Assets<Image>>,
+    reflecting: Res<Reflecting>,
 ) {
+    let (face, levels) = reflecting.fineness().size();
     let mut buffer = ShaderBuffer::from(Lighting::default());
     buffer.buffer_description.label = Some("lighting");
     buffer.buffer_description.usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
     buffer.asset_usage = RenderAssetUsages::RENDER_WORLD | RenderAssetUsages::MAIN_WORLD;
     commands.insert_resource(Lit {
         lighting: buffers.add(buffer),
-        mirror: images.add(mirror::black_cube_map(1, 1)),
+        mirror: images.add(mirror::black_cube_map(face, levels)),
     });
 }
 

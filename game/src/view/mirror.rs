@@ -16,10 +16,13 @@ use bevy::render::render_resource::{
 use bevy::render::renderer::RenderQueue;
 use bevy::render::texture::GpuImage;
 use bevy::render::{Extract, ExtractSchedule, Render, RenderApp, RenderSystems};
-use p2c2r_tasks::reflection::{CubeMap, FACES};
+use bevy::tasks::{AsyncComputeTaskPool, Task, block_on};
+use p2c2r_offload::LastOutcome;
+use p2c2r_tasks::reflection::{CubeMap, FACES, Reflection};
 
 use super::ViewSystems;
 use super::lighting::Lit;
+use crate::play::Reflecting;
 
 /// Coefficients of the irradiance.
 pub(super) const HARMONICS: usize = 9;
@@ -31,7 +34,8 @@ const SWITCH_SECONDS: f32 = 0.35;
 const BLEND_SECONDS: (f32, f32) = (0.06, 0.5);
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Mirror>().add_systems(Update, turn_mirror.in_set(ViewSystems::Live));
+    app.init_resource::<Mirror>()
+        .add_systems(Update, (take_light, turn_mirror).chain().in_set(ViewSystems::Live));
     if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
         render_app
             .init_resource::<Upload>()
@@ -40,7 +44,8 @@ pub(super) fn plugin(app: &mut App) {
     }
 }
 
-/// An image for a cube map with this face and these levels, black.
+/// An image for a cube map with this face and these levels, black. Made once: a material keeps the texture that it
+/// found first.
 pub(super) fn black_cube_map(face: u32, levels: u32) -> Image {
     let texels: u32 = (0..levels).map(|level| (face >> level).max(1).pow(2)).sum();
     let mut image = Image {
@@ -187,23 +192,31 @@ fn half(value: f32) -> u16 {
     ((scaled.to_bits() + 0x1000) >> 13) as u16
 }
 
-fn turn_mirror(
-    time: Res<Time>,
-    lit: Res<Lit>,
+/// Unfolds each newest outcome on another thread, because that takes a millisecond or two, and turns to it.
+fn take_light(
+    last: Res<LastOutcome<Reflection>>,
+    reflecting: Res<Reflecting>,
     mut mirror: ResMut<Mirror>,
-    mut images: ResMut<Assets<Image>>,
-    mut made: Local<(u32, u32)>,
+    mut unfolding: Local<Option<Task<Option<Around>>>>,
 ) {
-    mirror.advance(time.delta_secs());
-    let Some(turn) = &mirror.turn else { return };
-    // The texture is made when the size is first known, and again only if it changes.
-    let size = turn.shown.levels.first().map_or((1, 1), |first| (first.face(), turn.shown.levels.len() as u32));
-    if size != *made {
-        *made = size;
-        if let Err(error) = images.insert(&lit.mirror, black_cube_map(size.0, size.1)) {
-            tracing::error!(%error, "no cube map for reflections");
-        }
+    mirror.wanted = reflecting.enabled;
+    if last.is_changed()
+        && let Some(outcome) = last.outcome().cloned()
+        && let Some(position) = last.asked_at().and_then(|asked| reflecting.probe_asked_at(asked))
+    {
+        // One that is still being unfolded is older: it is dropped.
+        *unfolding = Some(AsyncComputeTaskPool::get().spawn(async move {
+            let probe = outcome.unfold().inspect_err(|error| tracing::error!(%error, "no probe")).ok()?;
+            Some(Around { levels: probe.levels, irradiance: probe.irradiance, position })
+        }));
     }
+    if let Some(around) = unfolding.take_if(|task| task.is_finished()).and_then(block_on) {
+        mirror.turn_to(around);
+    }
+}
+
+fn turn_mirror(time: Res<Time>, mut mirror: ResMut<Mirror>) {
+    mirror.advance(time.delta_secs());
 }
 
 /// What is to be written in this frame, in the renderer's world.
@@ -229,7 +242,7 @@ fn write_texture(mut upload: ResMut<Upload>, images: Res<RenderAssets<GpuImage>>
     let descriptor = &image.texture_descriptor;
     let (face, levels) = (descriptor.size.width, descriptor.mip_level_count);
     let level_bytes = |level: u32| FACES * ((face >> level).max(1) as usize).pow(2) * TEXEL_BYTES;
-    // Until the engine has made the texture of the new size, there is nothing to write to.
+    // Light of another size than was asked for is not shown: only a coordinator that cheats sends any.
     if (0..levels).map(level_bytes).sum::<usize>() != upload.bytes.len() {
         return;
     }

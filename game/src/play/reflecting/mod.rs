@@ -60,6 +60,11 @@ pub(crate) struct Fineness {
 }
 
 impl Fineness {
+    /// Texels along the edge of a face, and levels.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        (1 << self.face_log2, u32::from(self.levels.clamp(1, self.face_log2 + 1)))
+    }
+
     /// What goes with a quality of drawing.
     pub(crate) fn of(quality: Quality) -> Self {
         match quality {
@@ -104,6 +109,11 @@ impl Reflecting {
     /// Reflections that go with a quality of drawing.
     pub(crate) fn new(enabled: bool, quality: Quality) -> Self {
         Self { enabled, fineness: Fineness::of(quality), newest: None, asked: VecDeque::new() }
+    }
+
+    /// How fine they are; for the whole run.
+    pub(crate) fn fineness(&self) -> &Fineness {
+        &self.fineness
     }
 
     /// Where the probe is of the spec that was asked at `when`.
