@@ -22,5 +22,5 @@ pub mod reflection;
 pub mod registry;
 
 pub use blobs::{Blob, BlobStore, Blobs};
-pub use kind::{CheckError, Job, KernelError, SpecError, TaskKind};
+pub use kind::{CheckError, Job, Kernel, KernelError, KernelUse, SpecError, TaskKind};
 pub use registry::KindRegistry;
