@@ -9,12 +9,14 @@
 //! |---|---|
 //! | [`kind`] | the traits a kind implements, typed and erased |
 //! | [`registry`] | which kinds a program has |
+//! | [`gpu`] | which graphics processor a program computes on |
 //! | [`blobs`] | content-addressed inputs that many specs share |
 //! | [`path`] | many shortest paths on one occupancy grid |
 //! | [`physics`] | rigid bodies that fly and collide |
 //! | [`reflection`] | light around a point, ray traced |
 
 pub mod blobs;
+pub mod gpu;
 pub mod kind;
 pub mod path;
 pub mod physics;
