@@ -72,7 +72,7 @@ impl Rotation {
     }
 
     /// Whether some rotation is rounded to this.
-    pub(super) fn is_legal(self) -> bool {
+    pub(crate) fn is_legal(self) -> bool {
         let most = i64::from(ROTATION_STEPS);
         let squares = self.rest.map(|part| i64::from(part) * i64::from(part));
         let left = 2 * most * most - squares.iter().sum::<i64>();
