@@ -209,6 +209,9 @@ pub fn follow_link(
     }
     // Nothing more is wanted by a worker that is about to leave.
     if up.read().count() > 0 && !drain.is_asked() {
+        // The versions are the same on a graphics processor, whose outcomes pass the same checks. Where a kind's
+        // price or trust ever depends on who computes it, this is where the worker is to prove its numeric class
+        // (golden tasks at join), not to declare it.
         said.write(ToServer(WorkerToServer::Ready(WorkerOffer {
             slots: offer.slots,
             kernels: offer.kinds.offers(),
@@ -271,6 +274,7 @@ pub fn take_messages(
 /// Runs a tiny task at once or queues the run; false if the queue is full. See [`INLINE_UNITS_MAX`].
 fn start(mut run: Run, may_be_inline: bool, inline_units_left: &mut u64, executor: &mut Executor) -> bool {
     if may_be_inline
+        && !run.job.waits()
         && *inline_units_left > 0
         && let Some(Ok(units)) = caught(|| run.job.admit(&run.blobs))
     {

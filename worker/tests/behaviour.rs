@@ -1,6 +1,7 @@
 //! A worker's behaviour as its coordinator sees it: the app that `main.rs` runs, on a network in memory and on
 //! manual time, so that every run of these tests is the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_app::{App, AppExit};
@@ -14,7 +15,7 @@ use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, KindId, Nanos, PeerId, PriceList, Role, ServerToWorker,
     TaskNo, WorkUnits, WorkerOffer, WorkerStatement, WorkerToServer, WorkerWelcome,
 };
-use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, TaskKind};
+use p2c2r_tasks::{Blobs, CheckError, Kernel, KernelError, KernelUse, KindRegistry, SpecError, TaskKind};
 use p2c2r_worker::{Drain, Execution, WorkerConfig, build_app};
 
 /// A kind whose spec says what its kernel does.
@@ -77,6 +78,29 @@ const STEPS_MAX: usize = 10_000;
 
 fn kinds() -> KindRegistry {
     KindRegistry::empty().with::<Scripted>()
+}
+
+/// A device that doubles what is even, loses odd numbers and crashes on 13.
+struct Device {
+    ready: bool,
+}
+
+impl Kernel<Scripted> for Device {
+    fn is_ready(&self) -> bool {
+        self.ready
+    }
+    fn run(&self, (_, number, _): &Script, _: &Blobs) -> Result<Vec<u32>, KernelError> {
+        match number {
+            13 => panic!("scripted panic in a driver"),
+            number if number % 2 == 1 => Err(KernelError::Failed("the device was lost".into())),
+            // Tells its answers from the kind's own.
+            number => Ok(vec![number * 2, 1]),
+        }
+    }
+}
+
+fn with_device(ready: bool) -> KindRegistry {
+    kinds().with_kernel::<Scripted>(Arc::new(Device { ready }))
 }
 
 /// A coordinator that does only what the test says, and one worker.
@@ -248,6 +272,37 @@ fn a_panic_on_a_slot_leaves_the_slot_working() {
         "{outcomes:?}"
     );
     assert_eq!(outcomes[41], Ok(vec![8]));
+}
+
+#[test]
+fn the_own_kernel_answers_where_a_device_fails() {
+    let kinds = with_device(true);
+    let mut pair = Pair::joined(|config| config.kinds = kinds.clone());
+    for (task, number) in [(1, 20), (2, 21), (3, 13), (4, 22), (5, 23)] {
+        pair.assign(task, &script(DOUBLE, number));
+    }
+    let outcomes: Vec<_> = pair.answers(5).iter().map(|answer| outcome(answer).unwrap()).collect();
+    assert_eq!(outcomes, [vec![40, 1], vec![42], vec![26], vec![44, 1], vec![46]]);
+    let counted = kinds.get(Scripted::ID).unwrap().kernel_use().unwrap();
+    let first_failure = Some("the device was lost".to_owned());
+    assert_eq!(counted, KernelUse { runs: 2, fallbacks: 3, first_failure });
+}
+
+#[test]
+fn a_device_that_is_not_ready_yet_is_not_waited_for() {
+    let kinds = with_device(false);
+    let mut pair = Pair::joined(|config| config.kinds = kinds.clone());
+    pair.assign(1, &script(DOUBLE, 20));
+    assert_eq!(outcome(&pair.answers(1)[0]), Ok(vec![40]));
+    let counted = kinds.get(Scripted::ID).unwrap().kernel_use().unwrap();
+    assert_eq!(counted, KernelUse::default(), "waiting for a device is no failure of it");
+}
+
+#[test]
+fn a_device_changes_nothing_that_is_announced() {
+    let mut pair = Pair::new(|config| config.kinds = with_device(true));
+    pair.until("the worker announces itself", |pair| !pair.heard.is_empty());
+    assert_eq!(pair.heard, vec![WorkerToServer::Ready(WorkerOffer { slots: 1, kernels: kinds().offers() })]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What a kind of work is: the typed trait its author implements, and the erased one the programs pass round.
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bincode::{Decode, Encode};
 use p2c2r_protocol::limits::{OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
@@ -149,6 +151,35 @@ fn decode_payload<T: Decode<()>, const MAX: usize>(bytes: &[u8]) -> Result<T, Wi
     wire::decode_limited::<T, { 64 * 64 * 1024 }>(bytes)
 }
 
+/// Another way to the outcomes of a kind than [`TaskKind::run`], such as a graphics processor.
+///
+/// Specs, admission and checks stay the kind's own, so whoever judges an outcome need not know which kernel it
+/// came from: it must pass the same checks, under the same [`TaskKind::KERNEL_VERSION`]. For a
+/// [`TaskKind::DETERMINISTIC`] kind that means the same bits.
+pub trait Kernel<K: TaskKind>: Send + Sync {
+    /// Whether it can be used now. Until it can, for instance while its programs are being compiled, the kind's
+    /// own kernel runs.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Computes the outcome, or says why it cannot; then the kind's own kernel does. Called by several threads
+    /// at once, with any spec that [`TaskKind::admit`] accepts, and comes back within bounded time whatever the
+    /// device does.
+    fn run(&self, spec: &K::Spec, blobs: &Blobs) -> Result<K::Outcome, KernelError>;
+}
+
+/// How often a [`Kernel`] that was put in a kind's place has been used, and how often it could not be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelUse {
+    /// Outcomes it computed.
+    pub runs: u64,
+    /// Outcomes that the kind's own kernel computed because this one failed.
+    pub fallbacks: u64,
+    /// Why it failed the first time.
+    pub first_failure: Option<String>,
+}
+
 /// A kind behind a pointer: what programs that carry tasks without understanding them hold.
 pub trait AnyKind: Send + Sync {
     /// Number on the wire.
@@ -161,6 +192,8 @@ pub trait AnyKind: Send + Sync {
     fn deterministic(&self) -> bool;
     /// See [`TaskKind::catalogue`].
     fn catalogue(&self) -> Option<Digest>;
+    /// How the kernel in the kind's place has done; none if the kind has only its own.
+    fn kernel_use(&self) -> Option<KernelUse>;
     /// Decodes a spec into a job that can be admitted, run and judged.
     fn decode(&self, spec: &[u8]) -> Result<Arc<dyn Job>, SpecError>;
 }
@@ -171,7 +204,11 @@ pub trait Job: Send + Sync {
     fn blob_refs(&self) -> &[Digest];
     /// See [`TaskKind::admit`].
     fn admit(&self, blobs: &Blobs) -> Result<WorkUnits, SpecError>;
-    /// See [`TaskKind::run`]; the outcome comes encoded.
+    /// Whether [`Job::run`] may wait for a device, so that no thread with anything else to do should call it.
+    fn waits(&self) -> bool {
+        false
+    }
+    /// See [`TaskKind::run`] and [`Kernel::run`]; the outcome comes encoded.
     fn run(&self, blobs: &Blobs) -> Result<Vec<u8>, KernelError>;
     /// See [`TaskKind::check`]; an outcome that does not decode fails the check `decode`.
     fn check(&self, blobs: &Blobs, outcome: &[u8]) -> Result<(), CheckError>;
@@ -180,17 +217,62 @@ pub trait Job: Send + Sync {
 }
 
 /// Gives a [`TaskKind`] its erased face.
-pub(crate) struct Erased<K>(std::marker::PhantomData<fn() -> K>);
+pub(crate) struct Erased<K: TaskKind> {
+    substitute: Option<Arc<Substitute<K>>>,
+}
 
-impl<K> Default for Erased<K> {
-    fn default() -> Self {
-        Self(std::marker::PhantomData)
+impl<K: TaskKind> Erased<K> {
+    /// A kind that runs its own kernel.
+    pub(crate) fn own() -> Self {
+        Self { substitute: None }
+    }
+
+    /// A kind that runs `kernel`, and its own where that fails.
+    pub(crate) fn with(kernel: Arc<dyn Kernel<K>>) -> Self {
+        Self {
+            substitute: Some(Arc::new(Substitute {
+                kernel,
+                runs: AtomicU64::new(0),
+                fallbacks: AtomicU64::new(0),
+                first_failure: OnceLock::new(),
+            })),
+        }
+    }
+}
+
+/// A kernel in a kind's place, and how it has done.
+struct Substitute<K> {
+    kernel: Arc<dyn Kernel<K>>,
+    runs: AtomicU64,
+    fallbacks: AtomicU64,
+    first_failure: OnceLock<String>,
+}
+
+impl<K: TaskKind> Substitute<K> {
+    /// The outcome, unless the kernel cannot be used. A panic in it, say in a driver's library, is one failure
+    /// more: nothing of ours is left half done behind it, for the spec is only read.
+    fn run(&self, spec: &K::Spec, blobs: &Blobs) -> Option<K::Outcome> {
+        if !self.kernel.is_ready() {
+            return None;
+        }
+        let failure = match panic::catch_unwind(AssertUnwindSafe(|| self.kernel.run(spec, blobs))) {
+            Ok(Ok(outcome)) => {
+                self.runs.fetch_add(1, Ordering::Relaxed);
+                return Some(outcome);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the kernel panicked".to_owned(),
+        };
+        self.fallbacks.fetch_add(1, Ordering::Relaxed);
+        self.first_failure.get_or_init(|| failure);
+        None
     }
 }
 
 struct TypedJob<K: TaskKind> {
     spec: K::Spec,
     blob_refs: Vec<Digest>,
+    substitute: Option<Arc<Substitute<K>>>,
 }
 
 impl<K: TaskKind> AnyKind for Erased<K> {
@@ -209,10 +291,17 @@ impl<K: TaskKind> AnyKind for Erased<K> {
     fn catalogue(&self) -> Option<Digest> {
         K::catalogue()
     }
+    fn kernel_use(&self) -> Option<KernelUse> {
+        self.substitute.as_ref().map(|substitute| KernelUse {
+            runs: substitute.runs.load(Ordering::Relaxed),
+            fallbacks: substitute.fallbacks.load(Ordering::Relaxed),
+            first_failure: substitute.first_failure.get().cloned(),
+        })
+    }
     fn decode(&self, spec: &[u8]) -> Result<Arc<dyn Job>, SpecError> {
         let spec = K::decode_spec(spec).map_err(|error| SpecError::Malformed(error.to_string()))?;
         let blob_refs = K::blob_refs(&spec);
-        Ok(Arc::new(TypedJob::<K> { spec, blob_refs }))
+        Ok(Arc::new(TypedJob::<K> { spec, blob_refs, substitute: self.substitute.clone() }))
     }
 }
 
@@ -229,8 +318,13 @@ impl<K: TaskKind> Job for TypedJob<K> {
     fn admit(&self, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
         K::admit(&self.spec, blobs)
     }
+    fn waits(&self) -> bool {
+        self.substitute.is_some()
+    }
     fn run(&self, blobs: &Blobs) -> Result<Vec<u8>, KernelError> {
-        K::run(&self.spec, blobs).map(|outcome| K::encode_outcome(&outcome))
+        let substituted = self.substitute.as_ref().and_then(|substitute| substitute.run(&self.spec, blobs));
+        let outcome = substituted.map_or_else(|| K::run(&self.spec, blobs), Ok)?;
+        Ok(K::encode_outcome(&outcome))
     }
     fn check(&self, blobs: &Blobs, outcome: &[u8]) -> Result<(), CheckError> {
         K::check(&self.spec, blobs, &Self::decode_outcome(outcome)?)

@@ -9,12 +9,14 @@
 //! |---|---|
 //! | [`kind`] | the traits a kind implements, typed and erased |
 //! | [`registry`] | which kinds a program has |
+//! | [`gpu`] | which graphics processor a program computes on |
 //! | [`blobs`] | content-addressed inputs that many specs share |
 //! | [`path`] | many shortest paths on one occupancy grid |
 //! | [`physics`] | rigid bodies that fly and collide |
 //! | [`reflection`] | light around a point, ray traced |
 
 pub mod blobs;
+pub mod gpu;
 pub mod kind;
 pub mod path;
 pub mod physics;
@@ -22,5 +24,5 @@ pub mod reflection;
 pub mod registry;
 
 pub use blobs::{Blob, BlobStore, Blobs};
-pub use kind::{CheckError, Job, KernelError, SpecError, TaskKind};
+pub use kind::{CheckError, Job, Kernel, KernelError, KernelUse, SpecError, TaskKind};
 pub use registry::KindRegistry;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use p2c2r_protocol::{Digest, KernelOffer, KindId, ProtocolIdentity};
 
-use crate::kind::{AnyKind, Erased, TaskKind};
+use crate::kind::{AnyKind, Erased, Kernel, TaskKind};
 use crate::path::Path;
 use crate::physics::Physics;
 use crate::reflection::Reflection;
@@ -38,7 +38,19 @@ impl KindRegistry {
             K::ID.0,
             K::NAME
         );
-        self.kinds.push(Arc::new(Erased::<K>::default()));
+        self.kinds.push(Arc::new(Erased::<K>::own()));
+        self
+    }
+
+    /// Lets a kind that is there already run `kernel`, and its own kernel wherever that fails.
+    ///
+    /// # Panics
+    /// If the kind is not there.
+    #[must_use]
+    pub fn with_kernel<K: TaskKind>(mut self, kernel: Arc<dyn Kernel<K>>) -> Self {
+        let place = self.kinds.iter_mut().find(|kind| kind.id() == K::ID);
+        let place = place.unwrap_or_else(|| panic!("the kind `{}` is not registered", K::NAME));
+        *place = Arc::new(Erased::with(kernel));
         self
     }
 

@@ -1,0 +1,94 @@
+//! Which graphics processors this machine has, and which of them is taken.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags};
+
+use super::{Gpu, GpuChoice, GpuError};
+
+/// What a search came to.
+pub enum Found {
+    /// A graphics processor, ready for use.
+    Gpu(Gpu),
+    /// None, and why: the end of a sentence that begins with "no graphics processor:".
+    None(String),
+}
+
+impl Gpu {
+    /// Looks for a graphics processor. An error is only what the choice itself makes one: a name that nothing
+    /// bears, or a named one that cannot be opened.
+    pub fn find(choice: &GpuChoice) -> Result<Found, GpuError> {
+        match choice {
+            GpuChoice::Off => Ok(Found::None("none is wanted".into())),
+            GpuChoice::Auto => Ok(find_fastest(adapters())),
+            GpuChoice::Named(name) => {
+                let all = adapters();
+                let wanted = name.to_lowercase();
+                let place = all.iter().position(|adapter| called(adapter).to_lowercase().contains(&wanted));
+                match place {
+                    Some(place) => Gpu::open(&all[place]).map(Found::Gpu),
+                    None => Err(GpuError::NotFound {
+                        wanted: name.clone(),
+                        found: all.iter().map(called).collect(),
+                    }),
+                }
+            }
+        }
+    }
+}
+
+/// All adapters of the backends we compile shaders for, in the order their drivers name them. Loading drivers can
+/// take some hundred milliseconds.
+fn adapters() -> Vec<Adapter> {
+    let instance = Instance::new(InstanceDescriptor {
+        backends: Backends::VULKAN | Backends::METAL | Backends::DX12,
+        // No validation layers: wgpu itself validates, and layers that a developer installed would slow us.
+        flags: InstanceFlags::empty(),
+        ..InstanceDescriptor::new_without_display_handle()
+    });
+    at_once(instance.enumerate_adapters(Backends::all())).unwrap_or_default()
+}
+
+/// The name an adapter is found by.
+fn called(adapter: &Adapter) -> String {
+    adapter.get_info().name
+}
+
+/// The first discrete adapter that opens, else the first integrated one, else the first of a virtual machine.
+fn find_fastest(adapters: Vec<Adapter>) -> Found {
+    let rank = |adapter: &Adapter| match adapter.get_info().device_type {
+        DeviceType::DiscreteGpu => Some(0),
+        DeviceType::IntegratedGpu => Some(1),
+        DeviceType::VirtualGpu => Some(2),
+        DeviceType::Cpu | DeviceType::Other => None,
+    };
+    let mut real: Vec<_> = adapters.iter().filter_map(|adapter| Some((rank(adapter)?, adapter))).collect();
+    real.sort_by_key(|(rank, _)| *rank);
+    let mut reasons = Vec::new();
+    for (_, adapter) in real {
+        match Gpu::open(adapter) {
+            Ok(gpu) => return Found::Gpu(gpu),
+            Err(error) => reasons.push(error.to_string()),
+        }
+    }
+    if !reasons.is_empty() {
+        return Found::None(reasons.join("; "));
+    }
+    Found::None(match adapters.first() {
+        Some(software) => {
+            let name = called(software);
+            format!("there is only {name}, software on the same cores, which is used only if named")
+        }
+        None => "no driver offers one".into(),
+    })
+}
+
+/// The value of a future that is there at once, as all of wgpu's are outside a browser.
+pub(super) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
