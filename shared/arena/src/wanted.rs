@@ -18,8 +18,8 @@ pub struct WantedTask {
     pub request: RequestId,
     /// What is to be computed.
     pub spec: WantedSpec,
-    /// In how many ticks of 1/60 s the outcome should be due. The arena still takes paths somewhat later; motions
-    /// that are given to the step so many ticks later are just in time.
+    /// In how many ticks of 1/60 s the outcome should be due. The arena still takes paths somewhat later, and
+    /// motions two ticks later.
     pub deadline_ticks: u16,
 }
 
@@ -33,7 +33,7 @@ pub enum WantedSpec {
         /// The occupancy grid that the spec names. The same `Arc` as last time while no rock has changed.
         grid: Arc<Blob>,
     },
-    /// The rocks' motions in the window that begins at the deadline, in the kind `physics`.
+    /// The rocks' motions in the window that begins just after the deadline, in the kind `physics`.
     Physics {
         /// The spec; its bodies' ids are those of the rocks.
         spec: PhysicsSpec,

@@ -40,6 +40,8 @@ use crate::rocks::{Flight, Rock};
 use crate::vec2::Vec2;
 use crate::wanted::{RequestId, WantedSpec, WantedTask};
 
+/// Ticks before a window begins by which its motions are due: an outcome waits for the next frame and the next step.
+const SLACK_TICKS: u64 = 2;
 /// Contacts of one tick that make events, the hardest first.
 const CONTACT_EVENTS_MAX: usize = 16;
 
@@ -269,7 +271,8 @@ impl Arena {
         let request = self.next_request();
         self.windows.pending =
             Some(Pending { request: request.0, starts_at, spec: spec.clone(), answer: None });
-        Some(WantedTask { request, spec: WantedSpec::Physics { spec }, deadline_ticks: window_ticks as u16 })
+        let deadline_ticks = (window_ticks - SLACK_TICKS) as u16;
+        Some(WantedTask { request, spec: WantedSpec::Physics { spec }, deadline_ticks })
     }
 
     /// All rocks as they will be at `starts_at`, where the running window ends, if nothing happens until then.

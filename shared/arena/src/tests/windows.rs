@@ -116,7 +116,7 @@ fn wait(arena: &mut Arena, ticks: u64) -> Vec<ArenaEvent> {
 fn an_outcome_is_taken_once_and_only_until_its_window_begins() {
     let mut arena = Arena::new(ArenaConfig::default());
     let wanted = next_motions(&mut arena);
-    assert_eq!(u64::from(wanted.deadline_ticks), WINDOW);
+    assert!(u64::from(wanted.deadline_ticks) < WINDOW);
     let (good, request) = (answered(&wanted), wanted.request);
     let told = |arena: &mut Arena, due: &DueOutcome| {
         let events = arena.step(Controls::default(), std::slice::from_ref(due)).events;
@@ -538,6 +538,7 @@ fn a_minute_of_play_takes_little_of_a_slow_line() {
 fn what_is_shown_of_a_rock_is_its_motion() {
     let mut arena = Arena::new(ArenaConfig::default());
     wait(&mut arena, 75);
+    let mut as_fast = 0;
     for rock in arena.rocks() {
         assert!(matches!(rock.flight, Flight::Carried(_)));
         let [x, y, z] = rock.motion.position;
@@ -545,7 +546,9 @@ fn what_is_shown_of_a_rock_is_its_motion() {
         assert_eq!(rock.rotation, rock.motion.rotation.map(|part| part as f32));
         assert_ne!(rock.rotation, rock.previous_rotation, "rocks tumble");
         let step = rock.position - rock.previous;
-        assert!((step * 60.0).distance(rock.velocity) < 0.05 || rock.velocity.length() > 0.7, "{rock:?}");
+        as_fast += usize::from((step * 60.0).distance(rock.velocity) < 0.01);
         assert_eq!(rock.shape.outer_radius_m() as f32, rock.radius);
     }
+    // In a segment in which it touches something a rock moves evenly to where that leads it.
+    assert!(as_fast > arena.rocks().len() * 4 / 5, "{as_fast}");
 }
