@@ -30,7 +30,7 @@ pub enum WantedSpec {
     Path {
         /// The spec; its queries are the enemies in the order of [`crate::Arena::enemies`].
         spec: PathSpec,
-        /// The occupancy grid that the spec names. The same `Arc` as last time while no rock has changed.
+        /// The occupancy grid that the spec names. The same `Arc` as last time while it is the same grid.
         grid: Arc<Blob>,
     },
     /// The rocks' motions in the window that begins just after the deadline, in the kind `physics`.

@@ -113,7 +113,7 @@ impl PhysicsRules {
 }
 
 impl Running {
-    fn into_ticks(&self, tick: u64) -> f64 {
+    fn ticks_in(&self, tick: u64) -> f64 {
         tick.saturating_sub(self.starts_at) as f64
     }
 }
@@ -168,7 +168,7 @@ impl Arena {
     pub(crate) fn carried_motion(&self, rock: &Rock, tick: u64) -> Option<Motion> {
         let Flight::Carried(body) = rock.flight else { return None };
         let running = self.windows.running.as_ref()?;
-        running.trajectory.0.at(body.into(), running.into_ticks(tick))
+        running.trajectory.0.at(body.into(), running.ticks_in(tick))
     }
 
     /// Puts every rock where its flight has it at this tick.
