@@ -56,8 +56,9 @@ pub enum OutcomeBody {
     /// Answer to a [`WantedSpec::Path`]. Believed only as far as it makes sense: wrong counts and cells
     /// outside the grid are ignored.
     Path(Arc<PathOutcome>),
-    /// Answer to a [`WantedSpec::Physics`]. Believed only if it passes the kind's own check. When it comes, or
-    /// whether, makes no difference to the game: the arena has the same from its own kernel.
+    /// Answer to a [`WantedSpec::Physics`]. Believed only if it passes the kind's always-on check; that it is the
+    /// kernel's to the last bit is for whoever deeply checks strangers to see to. When it comes, or whether, makes
+    /// no difference to the game then: the arena has the same from its own kernel.
     Physics(Arc<PhysicsOutcome>),
     /// The task failed: go on without.
     None,

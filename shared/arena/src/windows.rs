@@ -35,6 +35,7 @@ use p2c2r_tasks::{Blobs, TaskKind};
 use crate::arena::Arena;
 use crate::config::PhysicsRules;
 use crate::events::ArenaEvent;
+use crate::loose::Met;
 use crate::record::{Record, Recorded};
 use crate::rocks::{Flight, Rock};
 use crate::vec2::Vec2;
@@ -160,8 +161,14 @@ impl Arena {
         if self.tick.is_multiple_of(self.config.physics.window_ticks()) {
             self.begin_window(events);
         }
-        self.heed_contacts(events);
-        self.knock_together(events);
+        let mut met = Vec::new();
+        self.heed_contacts(&mut met);
+        self.knock_together(&mut met);
+        met.retain(|met| met.impulse >= self.config.physics.contact_min);
+        // Stable, so that equal impulses stay in the order of the rocks.
+        met.sort_by(|a, b| b.impulse.total_cmp(&a.impulse));
+        let told = met.into_iter().take(CONTACT_EVENTS_MAX);
+        events.extend(told.map(|Met { at, impulse }| ArenaEvent::RocksMet { at, impulse }));
     }
 
     /// Where the running trajectory has the rock at `tick`, if it flies along it.
@@ -218,14 +225,14 @@ impl Arena {
         }
     }
 
-    /// Lets go of rocks that are about to meet one that is not where the trajectory has it; tells of the others.
-    fn heed_contacts(&mut self, events: &mut Vec<ArenaEvent>) {
+    /// Lets go of rocks that are about to meet one that is not where the trajectory has it, and adds where others
+    /// meet.
+    fn heed_contacts(&mut self, met: &mut Vec<Met>) {
         let Some(running) = &self.windows.running else { return };
         let trajectory = Arc::clone(&running.trajectory.0);
         let into = self.tick.saturating_sub(running.starts_at) as u32;
         let contacts = trajectory.contacts();
         let from = contacts.partition_point(|(tick, _)| *tick < into);
-        let mut met: Vec<(f32, Vec2)> = Vec::new();
         for (_, contact) in contacts[from..].iter().take_while(|(tick, _)| *tick == into) {
             let carried = |body: u16| {
                 let id = trajectory.spec().bodies.get(usize::from(body))?.id;
@@ -233,26 +240,23 @@ impl Arena {
                 self.rocks[index].is_carried().then_some(index)
             };
             match (carried(contact.a), carried(contact.b)) {
-                (Some(a), Some(b)) => met.extend(self.contact_at(*contact, a, Some(b))),
-                (Some(a), None) if contact.b == WALL => met.extend(self.contact_at(*contact, a, None)),
+                (Some(a), Some(b)) => met.push(self.contact_at(*contact, a, Some(b))),
+                (Some(a), None) if contact.b == WALL => met.push(self.contact_at(*contact, a, None)),
                 (Some(alone), None) | (None, Some(alone)) => self.rocks[alone].loosen(self.tick),
                 (None, None) => {}
             }
         }
-        met.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let told = met.into_iter().take(CONTACT_EVENTS_MAX);
-        events.extend(told.map(|(impulse, at)| ArenaEvent::RocksMet { at, impulse }));
     }
 
-    /// How hard and where the rock at `a` touches the one at `b`, or the wall, if it is worth telling.
-    fn contact_at(&self, contact: Contact, a: usize, b: Option<usize>) -> Option<(f32, Vec2)> {
-        let (impulse, rock) = (contact.impulse.newton_seconds(), &self.rocks[a]);
+    /// How hard and where the rock at `a` touches the one at `b`, or the wall.
+    fn contact_at(&self, contact: Contact, a: usize, b: Option<usize>) -> Met {
+        let rock = &self.rocks[a];
         let way = match b {
             Some(b) => (self.rocks[b].position - rock.position).unit_or(Vec2::FORWARD),
             None if rock.position.x.abs() > rock.position.y.abs() => Vec2::new(rock.position.x.signum(), 0.0),
             None => Vec2::new(0.0, rock.position.y.signum()),
         };
-        (impulse >= self.config.physics.contact_min).then_some((impulse, rock.position + way * rock.radius))
+        Met { at: rock.position + way * rock.radius, impulse: contact.impulse.newton_seconds() }
     }
 
     /// At the start of a window, asks for the next.

@@ -146,6 +146,7 @@ fn no_rock_leaves_the_arena_however_it_is_knocked() {
     let mut arena = Arena::new(ArenaConfig { seed: 8, ..ArenaConfig::default() });
     let mut dice = Dice::new(8);
     let half = f64::from(arena.config().size * 0.5);
+    let mut met_most = 0;
     for _ in 0..1_200 {
         let (stuff, tick) = (arena.stuff(), arena.tick());
         let index = dice.below(arena.rocks.len() as u32) as usize;
@@ -157,11 +158,15 @@ fn no_rock_leaves_the_arena_however_it_is_knocked() {
         assert_sound(&arena);
         let failed = |event: &ArenaEvent| matches!(event, ArenaEvent::PhysicsInline { failed: true, .. });
         assert!(!step.events.iter().any(failed), "the kernel takes whatever the arena asks");
+        let met = step.events.iter().filter(|event| matches!(event, ArenaEvent::RocksMet { .. })).count();
+        assert!(met <= 16, "{met} in one tick");
+        met_most = met_most.max(met);
         for rock in arena.rocks() {
             let out = rock.motion.position[0].abs().max(rock.motion.position[2].abs());
             assert!(out + rock.shape.inner_radius_m() < half + 0.2, "{rock:?}");
         }
     }
+    assert!(met_most > 3);
 }
 
 #[test]
