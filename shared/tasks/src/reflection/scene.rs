@@ -340,6 +340,13 @@ impl Scene {
     }
 }
 
+/// Whether surfaces may ask an object for its light: see [`lights`].
+pub(super) fn is_light(spec: &ReflectionSpec, object: &Object) -> bool {
+    let glows = |surface: &Surface| surface.power > 0 && surface.glow != [0; 3];
+    !matches!(object.form, Form::Rock { .. })
+        && spec.surfaces.get(usize::from(object.surface)).is_some_and(glows)
+}
+
 /// The strongest glowing spheres and capsules; each is told its number.
 fn lights(primitives: &mut [Primitive], materials: &[Material]) -> Vec<Light> {
     let light = |(number, primitive): (usize, &Primitive)| {
