@@ -12,11 +12,13 @@
 //! | [`blobs`] | content-addressed inputs that many specs share |
 //! | [`path`] | many shortest paths on one occupancy grid |
 //! | [`physics`] | rigid bodies that fly and collide |
+//! | [`reflection`] | light around a point, ray traced |
 
 pub mod blobs;
 pub mod kind;
 pub mod path;
 pub mod physics;
+pub mod reflection;
 pub mod registry;
 
 pub use blobs::{Blob, BlobStore, Blobs};

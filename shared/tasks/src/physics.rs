@@ -73,7 +73,7 @@
 //! way to say anything else.
 
 mod admit;
-mod bits;
+pub(crate) mod bits;
 mod catalogue;
 mod check;
 mod flight;

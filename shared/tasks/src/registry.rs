@@ -7,6 +7,7 @@ use p2c2r_protocol::{Digest, KernelOffer, KindId, ProtocolIdentity};
 use crate::kind::{AnyKind, Erased, TaskKind};
 use crate::path::Path;
 use crate::physics::Physics;
+use crate::reflection::Reflection;
 
 /// The kinds a program can compute and judge.
 #[derive(Clone, Default)]
@@ -22,7 +23,7 @@ impl KindRegistry {
 
     /// The kinds P2C2R ships.
     pub fn builtin() -> Self {
-        Self::empty().with::<Path>().with::<Physics>()
+        Self::empty().with::<Path>().with::<Physics>().with::<Reflection>()
     }
 
     /// Adds a kind.

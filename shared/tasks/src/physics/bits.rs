@@ -7,7 +7,7 @@ use bincode::error::DecodeError;
 
 /// Packs numbers, least significant bit first; the last byte is filled up with zeros.
 #[derive(Default)]
-pub(super) struct BitWriter {
+pub(crate) struct BitWriter {
     bytes: Vec<u8>,
     pending: u64,
     bits: u32,
@@ -42,7 +42,7 @@ impl BitWriter {
 }
 
 /// Reads what [`BitWriter`] wrote and refuses what it would not have written.
-pub(super) struct BitReader<'d, D> {
+pub(crate) struct BitReader<'d, D> {
     decoder: &'d mut D,
     pending: u64,
     bits: u32,
@@ -107,16 +107,16 @@ impl<'d, D: Decoder> BitReader<'d, D> {
 }
 
 /// Bits that hold every count up to `max`.
-pub(super) const fn count_width(max: usize) -> u32 {
+pub(crate) const fn count_width(max: usize) -> u32 {
     usize::BITS - max.leading_zeros()
 }
 
 /// Small magnitudes of either sign become small numbers.
-pub(super) fn zigzag(value: i32) -> u32 {
+pub(crate) fn zigzag(value: i32) -> u32 {
     ((value << 1) ^ (value >> 31)) as u32
 }
 
 /// Undoes [`zigzag`].
-pub(super) fn unzigzag(value: u32) -> i32 {
+pub(crate) fn unzigzag(value: u32) -> i32 {
     (value >> 1) as i32 ^ -((value & 1) as i32)
 }

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use bincode::{Decode, Encode};
 use p2c2r_protocol::Digest;
 use rapier3d::parry::transformation::convex_hull;
 use rapier3d::prelude::{SharedShape, Vector};
@@ -23,7 +24,7 @@ pub const ROCK_RADIUS_STEP_M: f64 = 1.0 / 8.0;
 const ROCK_CORNERS: usize = 18;
 
 /// A shape of the catalogue: first the balls by radius, then the rocks by form and size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct ShapeId(pub u16);
 
 /// Which shape a [`ShapeId`] names.

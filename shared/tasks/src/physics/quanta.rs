@@ -1,5 +1,7 @@
 //! The lattice that states live on: what the wire carries is what every segment starts from.
 
+use bincode::{Decode, Encode};
+
 use super::vector::{Quat, Vec3, normalised};
 
 /// Steps per metre of a position; rounding errs by at most [`POSITION_ERROR_M`] along each axis. All
@@ -21,7 +23,7 @@ pub const SPIN_ERROR_RAD_S: f64 = 0.5 / SPIN_STEPS_PER_RAD_S;
 pub const ROTATION_ERROR_RAD: f64 = 1.6e-4;
 
 /// A rotation by its three smaller quaternion components: the dropped one is the largest and not negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Rotation {
     /// Which of x, y, z, w is left out, 0 to 3.
     pub dropped: u8,
@@ -70,7 +72,7 @@ impl Rotation {
     }
 
     /// Whether some rotation is rounded to this.
-    pub(super) fn is_legal(self) -> bool {
+    pub(crate) fn is_legal(self) -> bool {
         let most = i64::from(ROTATION_STEPS);
         let squares = self.rest.map(|part| i64::from(part) * i64::from(part));
         let left = 2 * most * most - squares.iter().sum::<i64>();

@@ -1,0 +1,55 @@
+//! Which specs are computed at all: every range.
+
+use super::spec::{Form, Object, ReflectionSpec};
+use super::{
+    BOUNCES_MAX, FACE_LOG2_MAX, FACE_LOG2_MIN, LEVELS_MAX, OBJECTS_MAX, POWER_MAX, SAMPLES_MAX, SURFACES_MAX,
+};
+use crate::kind::SpecError;
+use crate::physics::{ShapeId, ShapeKind};
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
+    Err(SpecError::OutOfRange(why.into()))
+}
+
+fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> Result<(), SpecError> {
+    if range.contains(&count) {
+        return Ok(());
+    }
+    refuse(format!("{count} {what} where {} to {} are allowed", range.start(), range.end()))
+}
+
+/// Checks every documented range.
+pub(super) fn in_range(spec: &ReflectionSpec) -> Result<(), SpecError> {
+    counted("as the face's logarithm", spec.face_log2.into(), FACE_LOG2_MIN.into()..=FACE_LOG2_MAX.into())?;
+    counted("levels", spec.levels.into(), 1..=LEVELS_MAX.into())?;
+    counted("samples", spec.samples.into(), 1..=SAMPLES_MAX.into())?;
+    counted("bounces", spec.bounces.into(), 1..=BOUNCES_MAX.into())?;
+    counted("surfaces", spec.surfaces.len(), 0..=SURFACES_MAX)?;
+    counted("objects", spec.objects.len(), 0..=OBJECTS_MAX)?;
+    if let Some(sun) = spec.sun
+        && (sun.direction == [0; 3] || sun.power > POWER_MAX)
+    {
+        return refuse("the sun has no direction or is too strong");
+    }
+    if let Some(surface) = spec.surfaces.iter().position(|surface| surface.power > POWER_MAX) {
+        return refuse(format!("surface {surface} glows too strongly"));
+    }
+    for (number, object) in spec.objects.iter().enumerate() {
+        object_in_range(spec, object).or_else(|what| refuse(format!("object {number}: {what}")))?;
+    }
+    Ok(())
+}
+
+fn object_in_range(spec: &ReflectionSpec, object: &Object) -> Result<(), &'static str> {
+    if usize::from(object.surface) >= spec.surfaces.len() {
+        return Err("no such surface");
+    }
+    match object.form {
+        Form::Sphere { radius: 0 } | Form::Capsule { radius: 0, .. } => Err("no radius"),
+        Form::Rock { shape, .. } if shape.0 >= ShapeId::COUNT || shape.kind() == ShapeKind::Ball => {
+            Err("no such rock")
+        }
+        Form::Rock { rotation, .. } if !rotation.is_legal() => Err("the rotation is none"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,208 @@
+//! Which objects a ray may meet: a tree of boxes, four to a node, built by obvhs and collapsed here.
+
+use glam::{Vec3, Vec3A};
+use obvhs::aabb::Aabb;
+use obvhs::bvh2::Bvh2;
+use obvhs::bvh2::reinsertion::ReinsertionOptimizer;
+use obvhs::ploc::{PlocBuilder, PlocSearchDistance, SortPrecision};
+
+/// Set in [`Node::children`] where the child is an object: the other bits are its number.
+pub const LEAF: u32 = 1 << 31;
+/// A child that is not there. Its box is a point that no ray reaches.
+pub const NO_CHILD: u32 = u32::MAX;
+/// Nodes on the longest way from the root down; a tree that would be deeper is built otherwise.
+pub const DEPTH_MAX: usize = 10;
+/// Entries of a traversal's stack at most: a node pushes three more than it takes.
+pub const STACK: usize = 3 * DEPTH_MAX + 2;
+/// Where the boxes of missing children are.
+const NOWHERE: f32 = 1e30;
+
+/// Four boxes and what is in them. Node 0 is the root.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(16))]
+pub struct Node {
+    /// Least x, y, z of the four, then most x, y, z.
+    pub bounds: [[f32; 4]; 6],
+    /// Indices of nodes, or objects with [`LEAF`], or [`NO_CHILD`].
+    pub children: [u32; 4],
+}
+
+impl Node {
+    const EMPTY: Self = Self { bounds: [[NOWHERE; 4]; 6], children: [NO_CHILD; 4] };
+
+    fn set(&mut self, place: usize, bounds: &Aabb, reference: u32) {
+        for axis in 0..3 {
+            self.bounds[axis][place] = bounds.min[axis];
+            self.bounds[axis + 3][place] = bounds.max[axis];
+        }
+        self.children[place] = reference;
+    }
+}
+
+/// A box, least and most corner.
+pub(super) type Bounds = (Vec3, Vec3);
+
+/// The tree over objects with these boxes; at least one node.
+pub(super) fn build(boxes: &[Bounds]) -> Vec<Node> {
+    if boxes.is_empty() {
+        return vec![Node::EMPTY];
+    }
+    let boxes: Vec<Aabb> =
+        boxes.iter().map(|(min, max)| Aabb::new(Vec3A::from(*min), Vec3A::from(*max))).collect();
+    let indices = (0..boxes.len() as u32).collect();
+    let mut tree =
+        PlocBuilder::new().build(PlocSearchDistance::Medium, &boxes, indices, SortPrecision::U64, 0);
+    ReinsertionOptimizer::default().run(&mut tree, 0.25, Some(vec![1.0, 0.5]));
+    let mut nodes = Vec::with_capacity(boxes.len() / 2 + 1);
+    collapse(&tree, 0, &mut nodes);
+    if depth(&nodes) > DEPTH_MAX {
+        // Boxes inside boxes inside boxes, or someone who wants long ways.
+        nodes.clear();
+        halve(&boxes, &mut (0..boxes.len() as u32).collect::<Vec<_>>(), &mut nodes);
+    }
+    nodes
+}
+
+/// Nodes on the longest way from the root down; children come after their parents.
+fn depth(nodes: &[Node]) -> usize {
+    let mut depths = vec![1; nodes.len()];
+    for (at, node) in nodes.iter().enumerate() {
+        for child in node.children.iter().filter(|child| **child & LEAF == 0) {
+            depths[*child as usize] = depths[at] + 1;
+        }
+    }
+    depths.into_iter().max().unwrap_or(0)
+}
+
+/// Appends a node over `objects`, quartered by their boxes' middles: never deeper than it must be.
+fn halve(boxes: &[Aabb], objects: &mut [u32], nodes: &mut Vec<Node>) -> u32 {
+    let at = nodes.len();
+    nodes.push(Node::EMPTY);
+    let left = split(boxes, objects);
+    let (low, high) = objects.split_at_mut(left);
+    let (low_left, high_left) = (split(boxes, low), split(boxes, high));
+    let ((a, b), (c, d)) = (low.split_at_mut(low_left), high.split_at_mut(high_left));
+    for (place, part) in [a, b, c, d].into_iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+        let bounds = part.iter().fold(Aabb::empty(), |all, object| all.union(&boxes[*object as usize]));
+        let reference = if let [object] = part { LEAF | *object } else { halve(boxes, part, nodes) };
+        nodes[at].set(place, &bounds, reference);
+    }
+    at as u32
+}
+
+/// Orders objects along the axis on which their middles are widest apart; how many are in the lower half.
+fn split(boxes: &[Aabb], objects: &mut [u32]) -> usize {
+    let middle = |object: &u32| boxes[*object as usize].center();
+    let spread =
+        objects.iter().fold(Aabb::empty(), |all, object| all.union(&Aabb::from_point(middle(object))));
+    let axis = spread.largest_axis();
+    objects.sort_by(|a, b| middle(a)[axis].total_cmp(&middle(b)[axis]));
+    objects.len().div_ceil(2)
+}
+
+/// Appends the node that stands for `from` and all below it.
+fn collapse(tree: &Bvh2, from: usize, nodes: &mut Vec<Node>) -> u32 {
+    // The largest inner child is opened until there are four.
+    let mut open = vec![from];
+    while open.len() < 4 {
+        let inner = open.iter().enumerate().filter(|(_, node)| !tree.nodes[**node].is_leaf());
+        let area = |node: usize| tree.nodes[node].aabb.half_area();
+        let largest = inner.max_by(|a, b| area(*a.1).total_cmp(&area(*b.1))).map(|(place, _)| place);
+        let Some(place) = largest else { break };
+        let first = tree.nodes[open[place]].first_index as usize;
+        open[place] = first;
+        open.push(first + 1);
+    }
+    let at = nodes.len();
+    nodes.push(Node::EMPTY);
+    for (place, child) in open.into_iter().enumerate() {
+        let node = &tree.nodes[child];
+        let reference = if node.is_leaf() {
+            LEAF | tree.primitive_indices[node.first_index as usize]
+        } else {
+            collapse(tree, child, nodes)
+        };
+        nodes[at].set(place, &node.aabb, reference);
+    }
+    at as u32
+}
+
+/// A ray as boxes want it.
+#[derive(Clone, Copy)]
+pub(super) struct Ray {
+    pub origin: Vec3,
+    pub direction: Vec3,
+    inverse: Vec3,
+    /// Which of [`Node::bounds`] the ray meets first and last, along each axis.
+    near: [usize; 3],
+    far: [usize; 3],
+}
+
+impl Ray {
+    /// `direction` has length 1.
+    pub fn new(origin: Vec3, direction: Vec3) -> Self {
+        let safe = |part: f32| if part.abs() > 1e-12 { part } else { 1e-12 };
+        let inverse = Vec3::new(1.0 / safe(direction.x), 1.0 / safe(direction.y), 1.0 / safe(direction.z));
+        let back = [inverse.x < 0.0, inverse.y < 0.0, inverse.z < 0.0];
+        let near = [0, 1, 2].map(|axis| if back[axis] { axis + 3 } else { axis });
+        let far = [0, 1, 2].map(|axis| if back[axis] { axis } else { axis + 3 });
+        Self { origin, direction, inverse, near, far }
+    }
+
+    /// Where the ray enters the node's boxes, and which of them it meets before `end`.
+    fn meets(&self, node: &Node, end: f32) -> ([f32; 4], [bool; 4]) {
+        let plane = |which: usize, axis: usize, lane: usize| {
+            (node.bounds[which][lane] - self.origin[axis]) * self.inverse[axis]
+        };
+        let (mut entries, mut met) = ([0.0; 4], [false; 4]);
+        for lane in 0..4 {
+            let most = |a: f32, b: f32| if a > b { a } else { b };
+            let least = |a: f32, b: f32| if a < b { a } else { b };
+            let [x, y, z] = self.near;
+            let entry = most(most(plane(x, 0, lane), plane(y, 1, lane)), most(plane(z, 2, lane), 0.0));
+            let [x, y, z] = self.far;
+            let exit = least(least(plane(x, 0, lane), plane(y, 1, lane)), least(plane(z, 2, lane), end));
+            entries[lane] = entry;
+            // Roundings of both must not lose a box that is touched.
+            met[lane] = entry <= exit * 1.000_001;
+        }
+        (entries, met)
+    }
+}
+
+/// Visits the objects whose boxes the ray meets before `end`, nearest boxes first. `visit` says where the ray is
+/// cut off from now on; below 0 ends the visit.
+pub(super) fn traverse(nodes: &[Node], ray: &Ray, mut end: f32, mut visit: impl FnMut(u32, f32) -> f32) {
+    let mut stack = [(0_u32, 0.0_f32); STACK];
+    let mut height = 1;
+    while height > 0 {
+        height -= 1;
+        let (reference, entry) = stack[height];
+        if entry > end {
+            continue;
+        }
+        if reference & LEAF != 0 {
+            end = visit(reference & !LEAF, end);
+            if end < 0.0 {
+                return;
+            }
+            continue;
+        }
+        let node = &nodes[reference as usize];
+        let (entries, met) = ray.meets(node, end);
+        let bottom = height;
+        for lane in 0..4 {
+            if !met[lane] || height >= STACK {
+                continue;
+            }
+            // Farthest lowest, so that the nearest is taken next.
+            let mut place = height;
+            while place > bottom && stack[place - 1].1 < entries[lane] {
+                stack[place] = stack[place - 1];
+                place -= 1;
+            }
+            stack[place] = (node.children[lane], entries[lane]);
+            height += 1;
+        }
+    }
+}

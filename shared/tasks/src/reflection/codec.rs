@@ -1,0 +1,115 @@
+//! How a cube of light becomes few bytes, and back.
+//!
+//! A face is cut into macroblocks of 16 by 16 texels. Luminance is taken in octaves above a floor of 2^-12 (so
+//! black is exactly 0), colour as the square roots of red's and blue's share of the luminance at half the
+//! resolution, weighted by the luminance. Squares of 8 by 8 go through a cosine transform, and coefficients are
+//! rounded to steps (`block.rs`). Up to there each macroblock is alone: whoever has its texels can say which
+//! coefficients must have been sent. A range coder with learnt odds then packs them all (`stream.rs`), using that
+//! neighbours are alike.
+//!
+//! # Error
+//!
+//! A coefficient errs by at most 0.65 steps (half a step for large ones in the middle of their dead zone's
+//! shift), so the root of the mean square over a square of 8 by 8, in octaves of luminance above the floor, is
+//! at most [`LEVEL_ERROR_RMS`] times the step's width, and no texel errs by more than [`LEVEL_ERROR_MAX`].
+//!
+//! # Determinism
+//!
+//! Both ways are `+ - * /`, square roots and the bits of floats, in one stated order: the same cube gives the same
+//! bytes and the same bytes the same texels, bit for bit, everywhere.
+
+mod block;
+mod range;
+mod scale;
+mod stream;
+mod transform;
+
+use super::cube::{CubeMap, FACES};
+pub use block::{BLOCK_SIDE, Block, LUMINANCE, STEPS, Steps};
+use block::{Shape, dequantise, quantise};
+pub use scale::{RADIANCE_FLOOR, RADIANCE_MAX};
+pub(super) use scale::{half, of_half};
+pub(super) use stream::{pack, unpack};
+
+/// Texels along the edge of the largest face that travels.
+pub const FACE_MAX: u32 = 128;
+
+/// All quantised coefficients of one level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Level {
+    face: usize,
+    shape: Shape,
+    steps: Steps,
+    /// Face by face, each row by row.
+    blocks: Vec<Block>,
+}
+
+impl Level {
+    fn zero(face: u32, steps: Steps) -> Self {
+        let face = face as usize;
+        let shape = Shape::of(face);
+        let across = face / shape.side;
+        Self { face, shape, steps, blocks: vec![Block::zero(shape); FACES * across * across] }
+    }
+
+    /// Quantises a whole cube, whose face is a power of two of at most [`FACE_MAX`].
+    pub fn quantise(cube: &CubeMap, steps: Steps) -> Self {
+        let mut level = Self::zero(cube.face(), steps);
+        let across = level.across();
+        for index in 0..level.blocks.len() {
+            let (face, bx, by) = (index / (across * across), index % across, index / across % across);
+            level.blocks[index] = quantise_block(&block_texels(cube, face, bx, by), steps);
+        }
+        level
+    }
+
+    /// The texels.
+    pub fn dequantise(&self) -> CubeMap {
+        let mut cube = CubeMap::black(self.face as u32);
+        let (side, across) = (self.shape.side, self.across());
+        let mut texels = [[0.0; 3]; BLOCK_SIDE * BLOCK_SIDE];
+        for (index, block) in self.blocks.iter().enumerate() {
+            let (face, bx, by) = (index / (across * across), index % across, index / across % across);
+            dequantise(block, self.steps, &mut texels);
+            for (row, values) in texels[..side * side].chunks_exact(side).enumerate() {
+                let at = cube.index(face, (bx * side) as u32, (by * side + row) as u32);
+                cube.texels_mut()[at..at + side].copy_from_slice(values);
+            }
+        }
+        cube
+    }
+
+    /// Macroblocks along the edge of a face.
+    pub fn across(&self) -> usize {
+        self.face / self.shape.side
+    }
+
+    /// How coefficients were rounded.
+    pub fn steps(&self) -> Steps {
+        self.steps
+    }
+
+    /// The macroblock at column `bx` and row `by` of a face.
+    pub fn block(&self, face: usize, bx: usize, by: usize) -> &Block {
+        &self.blocks[(face * self.across() + by) * self.across() + bx]
+    }
+}
+
+/// The texels of a macroblock of a cube, row by row: 16 by 16, or the whole face where that is smaller.
+pub(crate) fn block_texels(cube: &CubeMap, face: usize, bx: usize, by: usize) -> Vec<[f32; 3]> {
+    let side = Shape::of(cube.face() as usize).side;
+    let rows = (by * side..(by + 1) * side).map(|y| cube.index(face, (bx * side) as u32, y as u32));
+    rows.flat_map(|at| cube.texels()[at..at + side].iter().copied()).collect()
+}
+
+/// Quantises a macroblock by itself: what an honest outcome has for these texels (row-major, a whole macroblock).
+pub(crate) fn quantise_block(texels: &[[f32; 3]], steps: Steps) -> Block {
+    quantise(texels, Shape::of(texels.len().isqrt()), steps)
+}
+
+/// The texels of a macroblock, row-major.
+pub(crate) fn dequantise_block(block: &Block, steps: Steps) -> Vec<[f32; 3]> {
+    let mut texels = [[0.0; 3]; BLOCK_SIDE * BLOCK_SIDE];
+    dequantise(block, steps, &mut texels);
+    texels[..block.area()].to_vec()
+}

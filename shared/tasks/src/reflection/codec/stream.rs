@@ -1,0 +1,241 @@
+//! Coefficients as a stream of bits with learnt odds: what is round a coefficient says how large it will be.
+
+use super::Level;
+use super::block::{Block, COEFFICIENT_MAX, Shape, Steps};
+use super::range::{Coder, Decoder, Encoder, Odds};
+
+/// Classes of how large the surroundings of a coefficient are.
+const SIZES: usize = 9;
+/// Classes of how fine a coefficient's wave is.
+const BANDS: usize = 7;
+/// Magnitudes with odds of their own; larger ones are coded as how many bits they have, and those.
+const UNARY: usize = 8;
+/// Bits of what is left of the largest magnitude: differences of means reach twice a coefficient's.
+const ESCAPE_BITS: usize = 13;
+
+/// Odds of one plane.
+#[derive(Clone)]
+struct Model {
+    zero: [[Odds; SIZES]; BANDS],
+    more: [[Odds; UNARY]; SIZES],
+    mean: [[Odds; UNARY + 1]; 3],
+    mean_sign: [Odds; 3],
+    escape: [Odds; ESCAPE_BITS],
+}
+
+impl Model {
+    fn new() -> Self {
+        Self {
+            zero: [[Odds::default(); SIZES]; BANDS],
+            more: [[Odds::default(); UNARY]; SIZES],
+            mean: [[Odds::default(); UNARY + 1]; 3],
+            mean_sign: [Odds::default(); 3],
+            escape: [Odds::default(); ESCAPE_BITS],
+        }
+    }
+}
+
+/// A number from 0, of which it is known that the last of `odds` stands for "more than all of these".
+fn magnitude<C: Coder>(coder: &mut C, odds: &mut [Odds], escape: &mut [Odds], value: u32) -> u32 {
+    for (count, odds) in odds.iter_mut().enumerate() {
+        if !coder.bit(odds, value > count as u32) {
+            return count as u32;
+        }
+    }
+    // One more than what is left has `bits` bits after its first.
+    let rest = value.wrapping_sub(odds.len() as u32 - 1);
+    let wanted = rest.checked_ilog2().unwrap_or(0);
+    let mut bits = 0;
+    while bits < ESCAPE_BITS as u32 - 1 && coder.bit(&mut escape[bits as usize], wanted > bits) {
+        bits += 1;
+    }
+    let low = coder.even(rest & ((1 << bits) - 1), bits);
+    (1 << bits | low) + odds.len() as u32 - 1
+}
+
+/// A coefficient that is no mean.
+fn wave<C: Coder>(coder: &mut C, model: &mut Model, band: usize, size: usize, value: i16) -> i16 {
+    if !coder.bit(&mut model.zero[band][size], value != 0) {
+        return 0;
+    }
+    let more = u32::from(value.unsigned_abs()).wrapping_sub(1);
+    let size = 1 + magnitude(coder, &mut model.more[size], &mut model.escape, more);
+    if size > COEFFICIENT_MAX as u32 {
+        coder.refuse();
+        return 0;
+    }
+    let size = size as i16;
+    if coder.even(u32::from(value < 0), 1) == 1 { -size } else { size }
+}
+
+/// A mean, as the difference from what its neighbours let expect.
+fn mean<C: Coder>(coder: &mut C, model: &mut Model, expected: i16, restless: usize, value: i16) -> i16 {
+    let difference = i32::from(value) - i32::from(expected);
+    let size = magnitude(coder, &mut model.mean[restless], &mut model.escape, difference.unsigned_abs());
+    if size == 0 {
+        return expected;
+    }
+    let down = coder.bit(&mut model.mean_sign[restless], difference < 0);
+    let size = size as i32;
+    let mean = i32::from(expected) + if down { -size } else { size };
+    if mean.abs() > i32::from(COEFFICIENT_MAX) {
+        coder.refuse();
+        return 0;
+    }
+    mean as i16
+}
+
+/// Class of a sum of magnitudes.
+fn class(sum: u32) -> usize {
+    match sum {
+        0..=3 => sum as usize,
+        4..=5 => 4,
+        6..=8 => 5,
+        9..=13 => 6,
+        14..=24 => 7,
+        _ => 8,
+    }
+}
+
+/// Class of a wave by how often it turns per eight texels across and down.
+fn band(turns: usize) -> usize {
+    match turns {
+        0..=2 => 0,
+        3 => 1,
+        4 => 2,
+        5..=6 => 3,
+        7..=8 => 4,
+        9..=10 => 5,
+        _ => 6,
+    }
+}
+
+/// Squares of one plane of one face, as they are coded: row by row.
+struct Plane<'l> {
+    edge: usize,
+    across: usize,
+    squares: &'l mut [[i16; 64]],
+}
+
+impl Plane<'_> {
+    /// Codes all squares. `first` is what the first mean is expected to be.
+    fn pass<C: Coder>(&mut self, coder: &mut C, model: &mut Model, first: i16) {
+        let (edge, across) = (self.edge, self.across);
+        const NONE: [i16; 64] = [0; 64];
+        for index in 0..self.squares.len() {
+            let left = (index % across > 0).then(|| index - 1);
+            let up = (index >= across).then(|| index - across);
+            let dc = |index: usize| self.squares[index][0];
+            let (expected, restless) = match (left, up) {
+                (Some(left), Some(up)) => {
+                    let (l, u, c) = (dc(left), dc(up), dc(up - 1));
+                    // The middle of the three, as in LOCO-I (Weinberger, Seroussi, Sapiro).
+                    let plane = i32::from(l) + i32::from(u) - i32::from(c);
+                    let expected = plane.clamp(l.min(u).into(), l.max(u).into()) as i16;
+                    (expected, 1 + usize::from(l.abs_diff(u) > 4))
+                }
+                (Some(one), None) | (None, Some(one)) => (dc(one), 0),
+                (None, None) => (first, 0),
+            };
+            let before = left.map_or(NONE, |left| self.squares[left]);
+            let above = up.map_or(NONE, |up| self.squares[up]);
+            let square = &mut self.squares[index];
+            square[0] = mean(coder, model, expected, restless, square[0]);
+            let size = |value: i16| u32::from(value.unsigned_abs());
+            // By diagonals, so that coarser waves are known before finer ones.
+            for diagonal in 1..2 * edge - 1 {
+                let band = band(diagonal * 8 / edge);
+                for v in diagonal.saturating_sub(edge - 1)..=diagonal.min(edge - 1) {
+                    let u = diagonal - v;
+                    let at = v * edge + u;
+                    let mut sum = size(before[at]) + size(above[at]);
+                    // The mean says nothing about waves.
+                    if u > 0 && at > 1 {
+                        sum += 2 * size(square[at - 1]);
+                    }
+                    if v > 0 && at > edge {
+                        sum += 2 * size(square[at - edge]);
+                    }
+                    if u > 0 && v > 0 && at > edge + 1 {
+                        sum += size(square[at - edge - 1]);
+                    }
+                    square[at] = wave(coder, model, band, class(sum), square[at]);
+                }
+            }
+        }
+    }
+}
+
+/// Codes a level: what the encoder reads from it, the decoder writes into it.
+fn pass_level<C: Coder>(coder: &mut C, models: &mut [Model; 3], level: &mut Level) {
+    let shape = level.shape;
+    let across = level.across();
+    let mut firsts = [0i16; 3];
+    for face in level.blocks.chunks_exact_mut(across * across) {
+        for (plane, (model, first)) in models.iter_mut().zip(&mut firsts).enumerate() {
+            let mut squares = gather(face, shape, across, plane);
+            let (edge, count) =
+                if plane == 0 { (shape.luma, across * shape.squares()) } else { (shape.chroma, across) };
+            Plane { edge, across: count, squares: &mut squares }.pass(coder, model, *first);
+            *first = squares[0][0];
+            scatter(face, shape, across, plane, &squares);
+        }
+    }
+}
+
+/// Where the square at place `index` of a plane's raster is: its macroblock, and its place in that.
+fn place(shape: Shape, across: usize, plane: usize, index: usize) -> (usize, usize) {
+    if plane > 0 {
+        return (index, 0);
+    }
+    let squares = shape.squares();
+    let (x, y) = (index % (across * squares), index / (across * squares));
+    (y / squares * across + x / squares, y % squares * squares + x % squares)
+}
+
+fn gather(face: &[Block], shape: Shape, across: usize, plane: usize) -> Vec<[i16; 64]> {
+    let count = across * across * if plane == 0 { shape.squares() * shape.squares() } else { 1 };
+    let mut squares = vec![[0; 64]; count];
+    for (index, square) in squares.iter_mut().enumerate() {
+        let (block, part) = place(shape, across, plane, index);
+        let from = face[block].square(plane, part);
+        square[..from.len()].copy_from_slice(from);
+    }
+    squares
+}
+
+fn scatter(face: &mut [Block], shape: Shape, across: usize, plane: usize, squares: &[[i16; 64]]) {
+    for (index, square) in squares.iter().enumerate() {
+        let (block, part) = place(shape, across, plane, index);
+        let to = face[block].square_mut(plane, part);
+        to.copy_from_slice(&square[..to.len()]);
+    }
+}
+
+/// Filtered levels have other statistics than the sharp one, but much less to learn them from.
+fn models() -> [Model; 3] {
+    std::array::from_fn(|_| Model::new())
+}
+
+/// The stream of some levels.
+pub(crate) fn pack(levels: &mut [Level]) -> Vec<u8> {
+    let mut coder = Encoder::new();
+    let mut models = models();
+    levels.iter_mut().for_each(|level| pass_level(&mut coder, &mut models, level));
+    coder.finish()
+}
+
+/// The levels of a stream: the first has faces of `face` texels' edge, each further one half that. `None` if the
+/// stream does not end where they do.
+pub(crate) fn unpack(bytes: &[u8], face: u32, count: u8, coarseness: u8) -> Option<Vec<Level>> {
+    let mut coder = Decoder::new(bytes);
+    let mut models = models();
+    let levels = (0..count)
+        .map(|index| {
+            let mut level = Level::zero(face >> index, Steps::new(coarseness, index > 0));
+            pass_level(&mut coder, &mut models, &mut level);
+            level
+        })
+        .collect();
+    coder.at_end().then_some(levels)
+}

@@ -1,0 +1,248 @@
+//! Weights of the cells of a cube under GGX lobes, for one size of cube.
+
+use std::sync::OnceLock;
+
+use super::super::codec::FACE_MAX;
+use super::super::cube::{CubeMap, FACES, direction};
+use super::{dot, middle, unit};
+
+/// Logarithms of sizes that have weights: 0 to 7.
+const SIZES: usize = FACE_MAX.ilog2() as usize + 1;
+
+/// How wide a cell may be for its distance from the middle of the lobe and the lobe's width: smaller is finer.
+/// With this no level of the tests' cubes is off by more than their tolerance.
+const CELL_PER_SCALE: f32 = 0.3;
+
+/// Radiance times solid angle of every cell, finest level first, each face by face and row by row; the fourth
+/// number is padding, so that a cell is one vector.
+pub(super) type Pyramid = Vec<[f32; 4]>;
+
+/// Weights of one level's output texels of one face; for other faces the cube is turned.
+struct Rows {
+    /// Where the weights of each texel end.
+    ends: Vec<u32>,
+    /// Cell of the pyramid, and its share.
+    weights: Vec<(u32, f32)>,
+}
+
+/// Everything about one size of cube and number of levels that does not depend on its light.
+pub(super) struct Lobes {
+    face_log2: usize,
+    /// Where each mip of the pyramid starts.
+    starts: Vec<usize>,
+    /// Solid angle of each texel of a face.
+    solid: Vec<f32>,
+    /// For each face, which cell is in a cell's place when the face is turned to the front.
+    turns: [Vec<u32>; FACES],
+    levels: Vec<Rows>,
+}
+
+impl Lobes {
+    /// The weights for faces of `2^face_log2` texels' edge and so many levels; reckoned on first use.
+    pub fn of(face_log2: usize, levels: usize) -> &'static Self {
+        static TABLES: [OnceLock<Lobes>; SIZES * SIZES] = [const { OnceLock::new() }; SIZES * SIZES];
+        let (face_log2, levels) = (face_log2.min(SIZES - 1), levels.clamp(1, SIZES));
+        TABLES[face_log2 * SIZES + levels - 1].get_or_init(|| Self::reckon(face_log2, levels))
+    }
+
+    fn reckon(face_log2: usize, levels: usize) -> Self {
+        let mut starts = vec![0];
+        for mip in 0..=face_log2 {
+            starts.push(starts[mip] + FACES * (1 << (2 * (face_log2 - mip))));
+        }
+        let turns = std::array::from_fn(|face| turn(face_log2, face));
+        let solid = solid_angles(1 << face_log2);
+        let mut lobes = Self { face_log2, starts, solid, turns, levels: Vec::new() };
+        // The light of a cube that is one everywhere.
+        let mut white = CubeMap::black(1 << face_log2);
+        white.texels_mut().fill([1.0; 3]);
+        let white = lobes.pyramid(&white);
+        lobes.levels = (1..levels)
+            .map(|level| {
+                let roughness = level as f32 / (levels - 1) as f32;
+                lobes.rows(face_log2 - level, roughness * roughness, &white)
+            })
+            .collect();
+        lobes
+    }
+
+    pub fn face_log2(&self) -> usize {
+        self.face_log2
+    }
+
+    /// The cells of a cube of this size.
+    pub fn pyramid(&self, cube: &CubeMap) -> Pyramid {
+        let mut cells = Vec::with_capacity(self.starts[self.face_log2 + 1]);
+        for (texel, solid) in cube.texels().iter().zip(self.solid.iter().cycle()) {
+            cells.push([texel[0] * solid, texel[1] * solid, texel[2] * solid, 0.0]);
+        }
+        for mip in 1..=self.face_log2 {
+            let (finer, face) = (self.starts[mip - 1], 1usize << (self.face_log2 - mip));
+            for row in 0..FACES * face {
+                for column in 0..face {
+                    // Rows of all faces follow one another, twice as many and twice as long.
+                    let at = finer + (2 * row * 2 * face) + 2 * column;
+                    let (a, b) = (cells[at], cells[at + 1]);
+                    let (c, d) = (cells[at + 2 * face], cells[at + 2 * face + 1]);
+                    cells.push(std::array::from_fn(|i| (a[i] + b[i]) + (c[i] + d[i])));
+                }
+            }
+        }
+        cells
+    }
+
+    /// One level of a pyramid.
+    pub fn mip<'p>(&self, pyramid: &'p Pyramid, mip: usize) -> &'p [[f32; 4]] {
+        &pyramid[self.starts[mip]..self.starts[mip + 1]]
+    }
+
+    /// The pyramid turned so that `face` is where the weights expect it.
+    pub fn turned(&self, pyramid: &Pyramid, face: usize) -> Pyramid {
+        self.turns[face].iter().map(|&cell| pyramid[cell as usize]).collect()
+    }
+
+    /// Filters one face of the `level`th filtered level.
+    pub fn apply(&self, level: usize, turned: &Pyramid, out: &mut [[f32; 3]]) {
+        let rows = &self.levels[level];
+        let mut start = 0;
+        for (texel, &end) in out.iter_mut().zip(&rows.ends) {
+            let mut sum = [0.0f32; 4];
+            for &(cell, weight) in &rows.weights[start as usize..end as usize] {
+                let flux = turned[cell as usize];
+                for channel in 0..4 {
+                    sum[channel] += weight * flux[channel];
+                }
+            }
+            start = end;
+            *texel = [sum[0], sum[1], sum[2]];
+        }
+    }
+
+    /// Weights for an output face of `2^out_log2` texels' edge.
+    fn rows(&self, out_log2: usize, alpha: f32, white: &Pyramid) -> Rows {
+        let out_face = 1usize << out_log2;
+        let mut rows = Rows { ends: Vec::new(), weights: Vec::new() };
+        for place in 0..out_face * out_face {
+            let normal = unit(middle(0, out_face, place % out_face, place / out_face));
+            let start = rows.weights.len();
+            for side in 0..FACES {
+                self.gather(normal, alpha, (self.face_log2, side, 0, 0), &mut rows.weights);
+            }
+            let mut whole = 0.0;
+            for &(cell, weight) in &rows.weights[start..] {
+                whole += weight * white[cell as usize][0];
+            }
+            rows.weights[start..].iter_mut().for_each(|(_, weight)| *weight /= whole);
+            rows.ends.push(rows.weights.len() as u32);
+        }
+        rows
+    }
+
+    /// Adds a cell, or the four it consists of where the lobe differs much between them.
+    fn gather(
+        &self,
+        normal: [f32; 3],
+        alpha: f32,
+        (mip, side, x, y): (usize, usize, usize, usize),
+        weights: &mut Vec<(u32, f32)>,
+    ) {
+        let face = 1usize << (self.face_log2 - mip);
+        let way = unit(middle(side, face, x, y));
+        let apart = [way[0] - normal[0], way[1] - normal[1], way[2] - normal[2]];
+        let radius = std::f32::consts::SQRT_2 / face as f32;
+        let scale = CELL_PER_SCALE * (dot(apart, apart).sqrt() + alpha);
+        if mip > 0 && radius > scale {
+            for part in 0..4 {
+                let finer = (mip - 1, side, 2 * x + part % 2, 2 * y + part / 2);
+                self.gather(normal, alpha, finer, weights);
+            }
+            return;
+        }
+        // A lobe narrower than a texel is looked at in several points of it.
+        let points = ((radius / scale * 2.0) as usize + 1).clamp(2, 16);
+        let step = 1.0 / (face * points) as f32;
+        let mut sum = 0.0;
+        for point in 0..points * points {
+            let u = ((x * points + point % points) as f32 + 0.5) * step;
+            let v = ((y * points + point / points) as f32 + 0.5) * step;
+            sum += weight(dot(normal, unit(direction(side, u, v))), alpha);
+        }
+        if sum > 0.0 {
+            let cell = self.starts[mip] + (side * face + y) * face + x;
+            weights.push((cell as u32, sum / (points * points) as f32));
+        }
+    }
+}
+
+/// What light from an angle whose cosine is `cosine` counts under a lobe; any scale.
+fn weight(cosine: f32, alpha: f32) -> f32 {
+    if cosine <= 0.0 {
+        return 0.0;
+    }
+    // The half vector's cosine squared is (1 + cos θ) / 2.
+    let a2 = alpha * alpha;
+    let spread = (1.0 + cosine) * 0.5 * (a2 - 1.0) + 1.0;
+    let k = alpha * 0.5;
+    a2 / (spread * spread) * cosine * (cosine / (cosine * (1.0 - k) + k))
+}
+
+/// Solid angles of the texels of a face; those of all six add up to the sphere within a thousandth.
+fn solid_angles(face: usize) -> Vec<f32> {
+    const POINTS: usize = 4;
+    let step = 2.0 / (face * POINTS) as f32;
+    let area = |x: usize, y: usize| {
+        let mut sum = 0.0;
+        for point in 0..POINTS * POINTS {
+            let u = ((x * POINTS + point % POINTS) as f32 + 0.5) * step - 1.0;
+            let v = ((y * POINTS + point / POINTS) as f32 + 0.5) * step - 1.0;
+            let squared = 1.0 + u * u + v * v;
+            sum += 1.0 / (squared * squared.sqrt());
+        }
+        sum * step * step
+    };
+    (0..face * face).map(|place| area(place % face, place / face)).collect()
+}
+
+/// For each cell of a pyramid of face 0's surroundings, the cell that is in its place round `face`.
+fn turn(face_log2: usize, face: usize) -> Vec<u32> {
+    // Forwards, right and down of a face.
+    let frame = |side: usize| {
+        let (at, right, down) =
+            (direction(side, 0.5, 0.5), direction(side, 1.0, 0.5), direction(side, 0.5, 1.0));
+        let less = |a: [f32; 3]| [a[0] - at[0], a[1] - at[1], a[2] - at[2]];
+        [at, less(right), less(down)]
+    };
+    let (front, target) = (frame(0), frame(face));
+    let turned = |way: [f32; 3]| -> [f32; 3] {
+        let parts: [f32; 3] = std::array::from_fn(|axis| dot(way, front[axis]));
+        std::array::from_fn(|i| (0..3).map(|axis| parts[axis] * target[axis][i]).sum())
+    };
+    let mut cells = Vec::new();
+    let mut start = 0;
+    for mip in 0..=face_log2 {
+        let size = 1usize << (face_log2 - mip);
+        for place in 0..FACES * size * size {
+            let way = turned(middle(place / (size * size), size, place % size, place / size % size));
+            let (side, u, v) = looked_up(way);
+            let (x, y) = ((u * size as f32) as usize, (v * size as f32) as usize);
+            cells.push((start + (side * size + y.min(size - 1)) * size + x.min(size - 1)) as u32);
+        }
+        start += FACES * size * size;
+    }
+    cells
+}
+
+/// The face that a direction looks at, and where: undoes [`direction`].
+fn looked_up(way: [f32; 3]) -> (usize, f32, f32) {
+    let mut best = (0, f32::MIN, 0.0, 0.0);
+    for side in 0..FACES {
+        let at = direction(side, 0.5, 0.5);
+        let along = dot(way, at);
+        if along > best.1 {
+            let (right, down) = (direction(side, 1.0, 0.5), direction(side, 0.5, 1.0));
+            best = (side, along, dot(way, right) - along, dot(way, down) - along);
+        }
+    }
+    let (side, along, right, down) = best;
+    (side, 0.5 + 0.5 * right / along, 0.5 + 0.5 * down / along)
+}

@@ -1,0 +1,275 @@
+//! What is asked of the kind `reflection`: a scene, the point whose surroundings are wanted, and how well.
+
+use bincode::de::Decoder;
+use bincode::enc::{Encoder, write::Writer};
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
+use super::{OBJECTS_MAX, SURFACES_MAX};
+use crate::physics::bits::{BitReader, BitWriter, unzigzag, zigzag};
+use crate::physics::{Rotation, ShapeId};
+
+/// Steps per metre of a position.
+pub const POSITION_STEPS_PER_M: f32 = 64.0;
+/// Steps per metre of a radius.
+pub const RADIUS_STEPS_PER_M: f32 = 64.0;
+
+/// What a surface does to light. Shares are in 255ths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Surface {
+    /// Share of red, green and blue that it reflects: as a mirror where it is metal, diffusely where not.
+    pub colour: [u8; 3],
+    /// 0 for stone, 255 for metal; between them the share of metal.
+    pub metal: u8,
+    /// Perceptual roughness of the mirror's lobe (GGX, alpha is its square); 0 is a perfect mirror.
+    pub roughness: u8,
+    /// Colour of the light it gives off, scaled by [`Surface::power`].
+    pub glow: [u8; 3],
+    /// Radiance of the light it gives off at full [`Surface::glow`], in halves of powers of two: `2^(power / 2 - 8)`,
+    /// or none for 0.
+    pub power: u8,
+}
+
+/// A shape somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// A ball.
+    Sphere {
+        /// In [`RADIUS_STEPS_PER_M`].
+        radius: u16,
+    },
+    /// A ball swept along a line, such as a bolt of light, a hull or an engine's flame.
+    Capsule {
+        /// From the object's position to the other end, in [`POSITION_STEPS_PER_M`].
+        to: [i16; 3],
+        /// In [`RADIUS_STEPS_PER_M`].
+        radius: u16,
+    },
+    /// A rock of the catalogue of shapes (see [`ShapeId::unit_mesh`]), turned.
+    Rock {
+        /// Which one and how large.
+        shape: ShapeId,
+        /// How it is turned.
+        rotation: Rotation,
+    },
+}
+
+/// One object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// Centre of a sphere or rock, first end of a capsule, in [`POSITION_STEPS_PER_M`].
+    pub position: [i16; 3],
+    /// Its shape.
+    pub form: Form,
+    /// Index into [`ReflectionSpec::surfaces`].
+    pub surface: u8,
+}
+
+/// A light without place, such as a sun; it casts shadows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sun {
+    /// Towards the sun, any length but 0.
+    pub direction: [i8; 3],
+    /// Colour, scaled by [`Sun::power`].
+    pub colour: [u8; 3],
+    /// Irradiance on a surface that faces it, as [`Surface::power`].
+    pub power: u8,
+}
+
+/// A cube probe that is wanted. y is up; the game's plane is y = 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReflectionSpec {
+    /// Where the probe is, in [`POSITION_STEPS_PER_M`].
+    pub probe: [i16; 3],
+    /// Texels along the edge of a face, as a power of two.
+    pub face_log2: u8,
+    /// Mip levels of the answer: 1 for the sharp cube alone, more for GGX-filtered ones too, each half the size
+    /// of the one before.
+    pub levels: u8,
+    /// Paths per texel.
+    pub samples: u8,
+    /// Surfaces a path may meet.
+    pub bounces: u8,
+    /// Where the paths' randomness starts.
+    pub seed: u32,
+    /// Which sky.
+    pub sky: u32,
+    /// The sun, if there is one.
+    pub sun: Option<Sun>,
+    /// What things are made of.
+    pub surfaces: Vec<Surface>,
+    /// The things.
+    pub objects: Vec<Object>,
+}
+
+impl ReflectionSpec {
+    /// Texels along the edge of a face.
+    pub fn face(&self) -> u32 {
+        1 << self.face_log2.min(15)
+    }
+
+    fn to_bits(&self) -> Vec<u8> {
+        let mut bits = BitWriter::default();
+        [self.face_log2, self.levels, self.samples, self.bounces]
+            .iter()
+            .for_each(|value| bits.put((*value).into(), 8));
+        bits.put(self.seed, 32);
+        bits.put(self.sky, 32);
+        self.probe.iter().for_each(|part| bits.put(zigzag((*part).into()), 16));
+        bits.put(self.sun.is_some().into(), 1);
+        if let Some(sun) = self.sun {
+            sun.direction.iter().for_each(|part| bits.put(zigzag((*part).into()), 8));
+            sun.colour.iter().for_each(|part| bits.put((*part).into(), 8));
+            bits.put(sun.power.into(), 8);
+        }
+        // Lists over their limits are cut to a count that no decoder accepts, so that a spec which is not
+        // admissible is not admitted on the other side either.
+        let surfaces = &self.surfaces[..self.surfaces.len().min(SURFACES_MAX + 1)];
+        bits.put(surfaces.len() as u32, SURFACE_COUNT_BITS);
+        for part in 0..SURFACE_PARTS {
+            bits.column(surfaces.iter().map(|surface| surface.parts()[part].into()));
+        }
+        let objects = &self.objects[..self.objects.len().min(OBJECTS_MAX + 1)];
+        bits.put(objects.len() as u32, OBJECT_COUNT_BITS);
+        put_objects(&mut bits, objects);
+        bits.finish()
+    }
+}
+
+const SURFACE_COUNT_BITS: u32 = 7;
+const OBJECT_COUNT_BITS: u32 = 12;
+const _: () =
+    assert!(SURFACES_MAX < (1 << SURFACE_COUNT_BITS) - 1 && OBJECTS_MAX < (1 << OBJECT_COUNT_BITS) - 1);
+
+/// Bytes of a surface.
+const SURFACE_PARTS: usize = 9;
+
+impl Surface {
+    fn parts(&self) -> [u8; SURFACE_PARTS] {
+        let ([red, green, blue], [r, g, b]) = (self.colour, self.glow);
+        [red, green, blue, self.metal, self.roughness, r, g, b, self.power]
+    }
+
+    fn of([red, green, blue, metal, roughness, r, g, b, power]: [u8; SURFACE_PARTS]) -> Self {
+        Self { colour: [red, green, blue], metal, roughness, glow: [r, g, b], power }
+    }
+}
+
+/// Appends the objects' columns; what only some shapes have makes columns of those alone.
+fn put_objects(bits: &mut BitWriter, objects: &[Object]) {
+    let forms = || objects.iter().map(|object| object.form);
+    bits.column(forms().map(|form| match form {
+        Form::Sphere { .. } => 0,
+        Form::Capsule { .. } => 1,
+        Form::Rock { .. } => 2,
+    }));
+    bits.column(objects.iter().map(|object| object.surface.into()));
+    for axis in 0..3 {
+        bits.column(objects.iter().map(|object| zigzag(object.position[axis].into())));
+    }
+    bits.column(forms().filter_map(|form| match form {
+        Form::Sphere { radius } | Form::Capsule { radius, .. } => Some(radius.into()),
+        Form::Rock { .. } => None,
+    }));
+    for axis in 0..3 {
+        bits.column(forms().filter_map(|form| match form {
+            Form::Capsule { to, .. } => Some(zigzag(to[axis].into())),
+            _ => None,
+        }));
+    }
+    let rocks = || {
+        forms().filter_map(|form| match form {
+            Form::Rock { shape, rotation } => Some((shape, rotation)),
+            _ => None,
+        })
+    };
+    bits.column(rocks().map(|(shape, _)| shape.0.into()));
+    bits.column(rocks().map(|(_, rotation)| rotation.dropped.into()));
+    for axis in 0..3 {
+        bits.column(rocks().map(|(_, rotation)| zigzag(rotation.rest[axis].into())));
+    }
+}
+
+/// Reads what [`put_objects`] wrote.
+fn take_objects<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Vec<Object>, DecodeError> {
+    let count = bits.take(OBJECT_COUNT_BITS)? as usize;
+    if count > OBJECTS_MAX {
+        return Err(DecodeError::Other("too many objects"));
+    }
+    let (byte, short) = (u32::from(u8::MAX), u32::from(u16::MAX));
+    let kinds = bits.column(count, 2)?;
+    let surfaces = bits.column(count, byte)?;
+    let triple = |bits: &mut BitReader<'_, D>, count: usize| -> Result<Vec<[i16; 3]>, DecodeError> {
+        let mut all = vec![[0; 3]; count];
+        for axis in 0..3 {
+            let column = bits.column(count, short)?;
+            all.iter_mut().zip(column).for_each(|(to, part)| to[axis] = unzigzag(part) as i16);
+        }
+        Ok(all)
+    };
+    let positions = triple(bits, count)?;
+    let of_kind = |kind: u32| kinds.iter().filter(|other| **other == kind).count();
+    let (capsules, rocks) = (of_kind(1), of_kind(2));
+    let mut radii = bits.column(count - rocks, short)?.into_iter();
+    let mut ends = triple(bits, capsules)?.into_iter();
+    let mut shapes = bits.column(rocks, short)?.into_iter();
+    let mut dropped = bits.column(rocks, byte)?.into_iter();
+    let mut rests = triple(bits, rocks)?.into_iter();
+    let mut radius = || radii.next().unwrap_or_default() as u16;
+    let objects = kinds.iter().zip(surfaces).zip(positions).map(|((kind, surface), position)| {
+        let form = match kind {
+            0 => Form::Sphere { radius: radius() },
+            1 => Form::Capsule { to: ends.next().unwrap_or_default(), radius: radius() },
+            _ => Form::Rock {
+                shape: ShapeId(shapes.next().unwrap_or_default() as u16),
+                rotation: Rotation {
+                    dropped: dropped.next().unwrap_or_default() as u8,
+                    rest: rests.next().unwrap_or_default(),
+                },
+            },
+        };
+        Object { position, form, surface: surface as u8 }
+    });
+    Ok(objects.collect())
+}
+
+impl Encode for ReflectionSpec {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        encoder.writer().write(&self.to_bits())
+    }
+}
+
+impl<Context> Decode<Context> for ReflectionSpec {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let mut bits = BitReader::new(decoder);
+        let byte = |bits: &mut BitReader<'_, D>| bits.take(8).map(|value| value as u8);
+        let [face_log2, levels, samples, bounces] =
+            [byte(&mut bits)?, byte(&mut bits)?, byte(&mut bits)?, byte(&mut bits)?];
+        let (seed, sky) = (bits.take(32)?, bits.take(32)?);
+        let mut part = || bits.take(16).map(|value| unzigzag(value) as i16);
+        let probe = [part()?, part()?, part()?];
+        let sun = if bits.take(1)? == 1 {
+            let mut part = || bits.take(8).map(|value| unzigzag(value) as i8);
+            let direction = [part()?, part()?, part()?];
+            let colour = [byte(&mut bits)?, byte(&mut bits)?, byte(&mut bits)?];
+            Some(Sun { direction, colour, power: byte(&mut bits)? })
+        } else {
+            None
+        };
+        let count = bits.take(SURFACE_COUNT_BITS)? as usize;
+        if count > SURFACES_MAX {
+            return Err(DecodeError::Other("too many surfaces"));
+        }
+        let mut parts = vec![[0; SURFACE_PARTS]; count];
+        for part in 0..SURFACE_PARTS {
+            let column = bits.column(count, u8::MAX.into())?;
+            parts.iter_mut().zip(column).for_each(|(parts, value)| parts[part] = value as u8);
+        }
+        let surfaces = parts.into_iter().map(Surface::of).collect();
+        let objects = take_objects(&mut bits)?;
+        bits.finish()?;
+        Ok(Self { probe, face_log2, levels, samples, bounces, seed, sky, sun, surfaces, objects })
+    }
+}
+
+bincode::impl_borrow_decode!(ReflectionSpec);

@@ -1,0 +1,118 @@
+//! The kernel on the CPU: paths from the probe through every texel.
+
+use glam::Vec3;
+use rayon::prelude::*;
+
+use super::cube::{CubeMap, FACES, direction};
+use super::random::{Draws, draw};
+use super::scene::{NONE, Scene};
+use super::surface::Surface;
+
+/// Paths that carry less than this of any colour end.
+const THROUGHPUT_MIN: f32 = 1.0 / 256.0;
+
+impl Scene {
+    /// Traces the whole cube on this thread.
+    pub fn trace(&self) -> CubeMap {
+        let mut cube = CubeMap::black(self.face);
+        cube.texels_mut().iter_mut().enumerate().for_each(|(index, texel)| *texel = self.texel(index as u32));
+        cube
+    }
+
+    /// [`Scene::trace`] on rayon's threads, a row at a time; the same cube, bit for bit.
+    pub fn trace_parallel(&self) -> CubeMap {
+        let mut cube = CubeMap::black(self.face);
+        let row = self.face as usize;
+        cube.texels_mut().par_chunks_mut(row).enumerate().for_each(|(number, texels)| {
+            let first = number * row;
+            texels.iter_mut().enumerate().for_each(|(at, texel)| *texel = self.texel((first + at) as u32));
+        });
+        cube
+    }
+
+    /// Radiance of the texel at `index` of [`CubeMap::texels`]: the mean of its paths.
+    pub fn texel(&self, index: u32) -> [f32; 3] {
+        let area = self.face * self.face;
+        let (face, place) = ((index / area) as usize % FACES, index % area);
+        let (x, y) = ((place % self.face) as f32, (place / self.face) as f32);
+        let mut sum = Vec3::ZERO;
+        for sample in 0..self.samples {
+            let draws = Draws::new(self.seed, index, sample);
+            let [right, down] = draws.pair(draw::JITTER);
+            let size = self.face as f32;
+            let towards = direction(face, (x + right) / size, (y + down) / size);
+            let light = self.path(Vec3::from(towards).normalize_or(Vec3::Y), draws);
+            sum += cut(light, self.radiance_max);
+        }
+        (sum / self.samples as f32).to_array()
+    }
+
+    /// What arrives at the probe from `direction` along one path.
+    fn path(&self, mut direction: Vec3, draws: Draws) -> Vec3 {
+        let mut origin = Vec3::from(self.probe);
+        let (mut light, mut throughput) = (Vec3::ZERO, Vec3::ONE);
+        // Object that the path leaves, and whether lights count where it meets them.
+        let (mut skip, mut sees_lights) = (NONE, true);
+        for surface in 0..self.bounces {
+            let Some(hit) = self.first(origin, direction, skip) else { break };
+            let primitive = &self.primitives[hit.primitive as usize];
+            let material = &self.materials[primitive.material as usize];
+            let place = origin + hit.distance * direction;
+            if sees_lights || primitive.light == NONE {
+                light += throughput * Vec3::from(material.glow);
+            }
+            let met = Surface::new(material, primitive.normal(place), -direction);
+            let first = surface * draw::PER_SURFACE;
+            light += throughput * self.direct(place, hit.primitive, &met, draws, first);
+            let Some(onward) = met.onward(draws.get(first + draw::CHOICE), draws.pair(first + draw::LOBE))
+            else {
+                return light;
+            };
+            throughput *= onward.weight;
+            // Also where a black surface made the weight no number.
+            if !(throughput.max_element() > THROUGHPUT_MIN) {
+                return light;
+            }
+            (origin, direction, skip, sees_lights) = (place, onward.direction, hit.primitive, onward.sharp);
+        }
+        // Past its last surface a path sees the sky, whatever stands between.
+        light + throughput * self.sky.radiance(direction)
+    }
+
+    /// Light of the sun and of one of the lights that the surface sends on.
+    fn direct(&self, place: Vec3, object: u32, met: &Surface<'_>, draws: Draws, first: u32) -> Vec3 {
+        let mut light = Vec3::ZERO;
+        let (sun, irradiance) = (Vec3::from(self.sun.direction), Vec3::from(self.sun.irradiance));
+        let shine = met.reflect(sun, true) * irradiance;
+        if shine.max_element() > THROUGHPUT_MIN
+            && !self.is_blocked(place, sun, super::scene::FAR, [object, NONE])
+        {
+            light += shine;
+        }
+        if self.lights.is_empty() || !met.asks_lights() {
+            return light;
+        }
+        let asked = self.light_at(
+            place,
+            object,
+            draws.get(first + draw::LIGHT),
+            draws.pair(first + draw::LIGHT_POINT),
+        );
+        if let Some(asked) = asked {
+            let material = &self.materials[self.primitives[asked.primitive as usize].material as usize];
+            let shine = met.reflect(asked.direction, false) * Vec3::from(material.glow) * asked.weight;
+            if shine.max_element() > 0.0
+                && !self.is_blocked(place, asked.direction, asked.distance, [object, asked.primitive])
+            {
+                light += shine;
+            }
+        }
+        light
+    }
+}
+
+/// `light` with each part at most `most`; what is no number becomes black.
+fn cut(light: Vec3, most: f32) -> Vec3 {
+    let part = |value: f32| if value > 0.0 { if value < most { value } else { most } } else { 0.0 };
+    Vec3::new(part(light.x), part(light.y), part(light.z))
+}
