@@ -13,8 +13,8 @@ use p2c2r_link::Impairment;
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Cli, Screen};
-use crate::play::{Battlefield, Ending, Pilot};
+use crate::cli::{Cli, Reflections, Screen};
+use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::preflight::{self, Quality};
 use crate::view::Picture;
 use crate::{GameError, console, figures, hud, play, report, view};
@@ -72,6 +72,7 @@ pub fn build(cli: &Cli, offload: OffloadConfig, quality: Quality) -> App {
     app.insert_resource(Battlefield { arena: Arena::new(cli.arena()) })
         .insert_resource(switch)
         .insert_resource(if cli.steers_itself() { Pilot::Itself(default()) } else { Pilot::Gamer })
+        .insert_resource(Reflecting::new(cli.reflections == Reflections::On, quality))
         .insert_resource(Ending::after(cli.seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))))
         .add_plugins((
             OffloadPlugin { config: offload },

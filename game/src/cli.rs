@@ -59,6 +59,18 @@ pub struct Cli {
     /// Start with offloading switched off.
     #[arg(long)]
     pub offload_off: bool,
+    /// Whether hulls and ore mirror what happens around them.
+    #[arg(long, value_enum, default_value_t = Reflections::On)]
+    pub reflections: Reflections,
+}
+
+/// Whether reflections are traced and drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Reflections {
+    /// From the start; R switches them off.
+    On,
+    /// Not until R switches them on.
+    Off,
 }
 
 /// How much there is to compute.
@@ -175,6 +187,7 @@ mod tests {
         assert_eq!(cli.screen(), Screen::Window);
         assert_eq!(cli.size(), WindowSize { width: 1280, height: 720 });
         assert!(!cli.steers_itself() && !cli.local);
+        assert_eq!(cli.reflections, Reflections::On);
         assert_eq!(cli.arena(), ArenaConfig { seed: 1, ..ArenaConfig::default() });
         cli.check().unwrap();
     }
@@ -218,5 +231,6 @@ mod tests {
         assert!(parse(&["--seconds", "-3"]).is_err());
         assert!(parse(&["--seed", "x"]).is_err());
         assert!(parse(&["--quality", "ultra"]).is_err());
+        assert!(parse(&["--reflections", "some"]).is_err());
     }
 }

@@ -22,20 +22,21 @@ fn print_line(time: Res<Time<Real>>, figures: Res<Figures>, battlefield: Res<Bat
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// One line: time, kinds with place, latency, punctuality and cost, then the whole.
+/// One line: time; kinds with who does them, median and 95th-percentile latency and cost, and what is not as it should
+/// be; then the whole.
 pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u32, u32)) -> String {
     let mut text = format!("{:>4}s", elapsed.as_secs());
     for kind in &figures.kinds {
-        let _ = write!(
-            text,
-            " | {} {:<11} p50 {:>5} ms  p95 {:>5} ms  in time {:>5}  {:>9}/h",
-            kind.name,
-            kind.place_text(),
-            figures::milliseconds(kind.p50_ms),
-            figures::milliseconds(kind.p95_ms),
-            figures::percent(kind.in_time_percent),
-            figures::dollars(kind.dollars_per_hour),
-        );
+        let (p50, p95) = (figures::milliseconds(kind.p50_ms), figures::milliseconds(kind.p95_ms));
+        let cost = figures::dollars(kind.dollars_per_hour);
+        let _ = write!(text, " | {} {} {p50}/{p95} ms {cost}/h", kind.name, kind.place_text());
+        // Said only where there is something to say, so that three kinds fit into a line.
+        if let Some(share) = kind.in_time_percent.filter(|share| *share < 100.0) {
+            let _ = write!(text, " in time {}", figures::percent(Some(share)));
+        }
+        if let Some(age) = kind.reused_age_ms() {
+            let _ = write!(text, " reused {} ms old", figures::milliseconds(Some(age)));
+        }
     }
     let state = match (figures.enabled, figures.remote) {
         (false, _) => "OFF",
@@ -44,7 +45,7 @@ pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u3
     };
     let _ = write!(
         text,
-        " | offload {state}  cost {}  workers {}  rtt {} ms  fps {} | score {score} lives {lives} wave {wave}",
+        " | offload {state} cost {} workers {} rtt {} ms fps {} | score {score} lives {lives} wave {wave}",
         figures::dollars_to_the_nano(figures.cost_dollars),
         figures::count(figures.workers),
         figures::milliseconds(figures.rtt_ms),
@@ -70,7 +71,7 @@ pub fn summary(report: &Report) -> String {
     for (name, kind) in &report.totals.kinds {
         let _ = writeln!(
             text,
-            "  {name}: {} tasks = {} by workers + {} by the coordinator + {} from its cache + {} here ({} late, {} rejected, {} without outcome)",
+            "  {name}: {} tasks = {} by workers + {} by the coordinator + {} from its cache + {} here ({} late, {} rejected, {} reused, {} without outcome)",
             kind.submitted,
             kind.remote,
             kind.coordinator,
@@ -78,6 +79,7 @@ pub fn summary(report: &Report) -> String {
             kind.local,
             kind.late,
             kind.rejected,
+            kind.reused,
             kind.failed,
         );
         if let Some(latency) = kind.latency_ms() {
@@ -132,8 +134,7 @@ mod tests {
         for part in [
             "7s",
             "path remote 97%",
-            "p50   6.2 ms",
-            "p95    14 ms",
+            "6.2/14 ms",
             "in time 99.7%",
             "$0.0123/h",
             "offload ON",
@@ -144,6 +145,29 @@ mod tests {
         ] {
             assert!(text.contains(part), "`{part}` is missing in: {text}");
         }
+    }
+
+    #[test]
+    fn a_line_stays_short_while_all_is_well_and_tells_of_reuse() {
+        let kind = |name, reused_percent| KindFigures {
+            name,
+            p50_ms: Some(62.0),
+            p95_ms: Some(131.0),
+            in_time_percent: Some(100.0),
+            remote_percent: Some(100.0),
+            reused_percent,
+            age_ms: Some(240.0),
+            dollars_per_hour: Some(0.0045),
+            ..default()
+        };
+        let line_of = |reused| {
+            let kinds = vec![kind("path", None), kind("physics", None), kind("reflection", reused)];
+            line(Duration::from_secs(70), &Figures { kinds, ..default() }, (12_345, 3, 12))
+        };
+        let well = line_of(Some(0.0));
+        assert!(well.len() <= 240, "{} characters: {well}", well.len());
+        assert!(!well.contains("reused") && !well.contains("in time"), "{well}");
+        assert!(line_of(Some(3.0)).contains("reused 240 ms old"));
     }
 
     #[test]

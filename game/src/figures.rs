@@ -12,6 +12,8 @@ use p2c2r_tasks::KindRegistry;
 
 /// What an unknown value looks like; never a zero.
 pub const UNKNOWN: &str = "-";
+/// Milliseconds from which on a newest outcome is worth a remark: no kind is asked for less often than every second.
+const OLD_MS: f64 = 1_500.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Figures>()
@@ -60,6 +62,10 @@ pub struct KindFigures {
     pub coordinator_percent: Option<f64>,
     /// Share that this computer computed, per cent.
     pub local_percent: Option<f64>,
+    /// Share of tasks without an outcome, for which the last one stepped in, per cent.
+    pub reused_percent: Option<f64>,
+    /// How long ago the task behind the newest outcome was asked for, milliseconds.
+    pub age_ms: Option<f64>,
     /// Dollars an hour.
     pub dollars_per_hour: Option<f64>,
 }
@@ -99,6 +105,12 @@ impl KindFigures {
         .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
+    /// The age of the newest outcome, where an old one has to do again and again or nothing new comes.
+    pub fn reused_age_ms(&self) -> Option<f64> {
+        let reused = self.reused_percent.is_some_and(|share| share > 0.0);
+        self.age_ms.filter(|age| reused || *age > OLD_MS)
+    }
+
     /// `remote 97%`, or a dash.
     pub fn place_text(&self) -> String {
         self.main_place()
@@ -119,11 +131,13 @@ impl Figures {
             |path: &DiagnosticPath| diagnostics.get(path)?.smoothed().filter(|value| value.is_finite());
         let is_set = |path: &DiagnosticPath| value(path).is_some_and(|value| value > 0.5);
         let registry = KindRegistry::builtin();
-        let kinds = registry.iter().map(|kind| {
+        // The game's kinds are those that it has registered; the registry may know more.
+        let kinds = registry.iter().filter_map(|kind| {
             let paths = KindPaths::new(kind.name());
+            diagnostics.get(&paths.latency_ms_p50)?;
             let coordinator = value(&paths.coordinator_percent);
             let cache = value(&paths.cache_percent);
-            KindFigures {
+            Some(KindFigures {
                 name: kind.name(),
                 p50_ms: value(&paths.latency_ms_p50),
                 p95_ms: value(&paths.latency_ms_p95),
@@ -131,8 +145,10 @@ impl Figures {
                 remote_percent: value(&paths.remote_percent),
                 coordinator_percent: coordinator.map(|share| share + cache.unwrap_or(0.0)),
                 local_percent: value(&paths.local_percent),
+                reused_percent: value(&paths.reused_percent),
+                age_ms: value(&paths.age_ms),
                 dollars_per_hour: value(&paths.cost_dollars_per_hour),
-            }
+            })
         });
         Self {
             kinds: kinds.collect(),
@@ -146,11 +162,6 @@ impl Figures {
             remote: is_set(&REMOTE),
             link_up: is_set(&LINK_UP),
         }
-    }
-
-    /// How many kinds there are rows for.
-    pub fn known_kinds() -> usize {
-        KindRegistry::builtin().iter().count()
     }
 }
 
@@ -242,7 +253,16 @@ mod tests {
     fn an_app_without_diagnostics_knows_nothing() {
         let figures = Figures::read(&DiagnosticsStore::default());
         assert!(!figures.enabled && figures.cost_dollars.is_none());
-        assert_eq!(figures.kinds.len(), Figures::known_kinds());
-        assert!(figures.kinds.iter().all(|kind| kind.place_text() == UNKNOWN));
+        assert!(figures.kinds.is_empty(), "kinds that nobody has registered: {:?}", figures.kinds);
+    }
+
+    #[test]
+    fn an_age_is_shown_only_where_something_old_is_shown() {
+        let mut figures = KindFigures { age_ms: Some(180.0), ..default() };
+        assert_eq!(figures.reused_age_ms(), None);
+        figures.reused_percent = Some(4.0);
+        assert_eq!(figures.reused_age_ms(), Some(180.0));
+        figures = KindFigures { age_ms: Some(4_000.0), ..default() };
+        assert_eq!(figures.reused_age_ms(), Some(4_000.0), "nothing has come for long");
     }
 }

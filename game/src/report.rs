@@ -8,7 +8,7 @@ use p2c2r_offload::OffloadTotals;
 use serde::Serialize;
 
 use crate::GameError;
-use crate::cli::Cli;
+use crate::cli::{Cli, Reflections};
 use crate::play::{Battlefield, Finished, Slips};
 
 /// A run in numbers. The keys of [`OffloadTotals`] (`kinds`, `cost_nanos`, …) stand beside these.
@@ -36,6 +36,8 @@ pub struct Report {
     pub seed: u64,
     /// Impairment preset, if one was asked for.
     pub impair: Option<String>,
+    /// Whether reflections were on at the start.
+    pub reflections: bool,
     /// Digest of the arena's last state.
     pub arena_digest: String,
 }
@@ -113,6 +115,7 @@ impl Results {
             wave: snapshot.wave,
             seed: cli.seed,
             impair: cli.impair.clone(),
+            reflections: cli.reflections == Reflections::On,
             arena_digest: snapshot.digest,
         }
     }

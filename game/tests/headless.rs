@@ -49,6 +49,45 @@ fn the_game_plays_itself_and_enemies_follow_locally_computed_paths() {
 }
 
 #[test]
+fn all_three_kinds_run_on_this_computer_when_it_is_alone() {
+    let (mut app, _, _) = local_game(&[]);
+    play(&mut app, 600);
+    let totals = app.world().resource::<OffloadTotals>();
+    for (name, least) in [("path", 3), ("physics", 15), ("reflection", 30)] {
+        let kind = &totals.kinds[name];
+        assert!(kind.local >= least, "{name}: {kind:?}");
+        assert_eq!((kind.failed, kind.remote), (0, 0), "{name}: {kind:?}");
+        assert_eq!(kind.local + kind.reused + kind.open, kind.submitted, "{name}: {kind:?}");
+    }
+    assert_eq!(totals.kinds.len(), 3, "kinds that the game does not use");
+    let arena = &app.world().resource::<Battlefield>().arena;
+    assert!(arena.rocks().len() > 100);
+    assert!(arena.rocks().iter().any(|rock| rock.position != rock.previous), "no rock flies");
+}
+
+#[test]
+fn without_reflections_none_is_asked_for_and_the_report_says_so() {
+    let (mut app, results, cli) = local_game(&["--reflections", "off", "--seconds", "3"]);
+    while app.should_exit().is_none() {
+        app.update();
+    }
+    let report = serde_json::to_value(results.report(&cli)).unwrap();
+    assert_eq!(report["reflections"], false);
+    assert_eq!(report["kinds"]["reflection"]["submitted"], 0);
+    assert!(report["kinds"]["physics"]["submitted"].as_u64().unwrap() > 3);
+}
+
+#[test]
+fn reflections_change_nothing_in_the_arena() {
+    let digest = |reflections: &str| {
+        let (mut app, _, _) = local_game(&["--reflections", reflections]);
+        play(&mut app, 240);
+        app.world().resource::<Battlefield>().arena.digest()
+    };
+    assert_eq!(digest("on"), digest("off"));
+}
+
+#[test]
 fn the_same_seed_plays_the_same_game_and_another_does_not() {
     let digest = |seed: &str| {
         let (mut app, _, _) = local_game(&["--seed", seed]);
@@ -81,6 +120,7 @@ fn the_run_ends_after_its_seconds_and_reports_in_the_agreed_shape() {
     );
     assert_eq!(report["seed"], 3);
     assert!(report["impair"].is_null());
+    assert_eq!(report["reflections"], true);
     assert_eq!(report["cost_nanos"], 0);
     let path = &report["kinds"]["path"];
     for key in ["submitted", "remote", "coordinator", "local", "rejected", "late", "bytes_up", "bytes_down"] {
@@ -105,9 +145,11 @@ fn a_switch_thrown_in_mid_game_loses_no_task() {
         let reason = if off { LocalReason::SwitchedOff } else { LocalReason::NoCoordinator };
         assert_eq!(app.world().resource::<OffloadState>().mode, OffloadMode::Local(reason));
     }
-    let path = &app.world().resource::<OffloadTotals>().kinds["path"];
-    assert_eq!(path.delivered() + path.failed + path.cancelled + path.open, path.submitted);
-    assert_eq!(path.failed, 0);
+    for (name, kind) in &app.world().resource::<OffloadTotals>().kinds {
+        let ended = kind.delivered() + kind.reused + kind.failed + kind.cancelled;
+        assert_eq!(ended + kind.open, kind.submitted, "{name}: {kind:?}");
+        assert_eq!(kind.failed, 0, "{name}: {kind:?}");
+    }
 }
 
 #[test]

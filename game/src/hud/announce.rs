@@ -10,7 +10,7 @@ use crate::play::{Battlefield, Happened};
 /// Seconds for which a wave's number stays.
 const WAVE_SECONDS: f32 = 2.2;
 /// What a new gamer must know; `F3` shows the other keys.
-const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   F3 shows more";
+const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   R reflections   F3 shows more";
 /// Seconds for which the first wave's number stays, because the keys stand below it.
 const FIRST_WAVE_SECONDS: f32 = 5.0;
 
@@ -73,7 +73,7 @@ fn announce(
     } else if arena.is_over() {
         (
             "GAME OVER".into(),
-            format!("{} points in wave {}, R starts again", arena.score(), arena.wave()),
+            format!("{} points in wave {}, Enter starts again", arena.score(), arena.wave()),
             1.0,
         )
     } else if wave.2 > 0.0 {

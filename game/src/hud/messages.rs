@@ -1,4 +1,4 @@
-//! The toast after the switch is thrown, and the banner while nobody can be borrowed from.
+//! The toast after a switch is thrown, and the banner while nobody can be borrowed from.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use p2c2r_offload::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
 
 use super::palette::{BRIGHT, EDGE, ORANGE, PANEL};
 use super::{text, write};
+use crate::play::Reflecting;
 
 /// How long a toast stays.
 const TOAST: Duration = Duration::from_millis(2_600);
@@ -21,6 +22,15 @@ pub(super) fn plugin(app: &mut App) {
 #[derive(Component)]
 struct Toast {
     left: Duration,
+    about: Thrown,
+}
+
+/// Which switch was thrown last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Thrown {
+    #[default]
+    Offload,
+    Reflections,
 }
 
 /// Says why the game plays alone.
@@ -52,7 +62,7 @@ fn spawn_messages(mut commands: Commands) {
             ..default()
         },
         children![
-            (Toast { left: Duration::ZERO }, bar(), children![text("", 17.0, BRIGHT)]),
+            (Toast { left: Duration::ZERO, about: Thrown::Offload }, bar(), children![text("", 17.0, BRIGHT)]),
             (Banner, bar(), children![text("", 15.0, ORANGE)]),
         ],
     ));
@@ -62,19 +72,29 @@ fn show_toast(
     time: Res<Time<Real>>,
     switch: Res<OffloadSwitch>,
     state: Res<OffloadState>,
+    reflecting: Res<Reflecting>,
+    mut reflected: Local<Option<bool>>,
     toast: Single<(&mut Toast, &mut Node, &Children)>,
     mut texts: Query<&mut Text>,
 ) {
     let (mut toast, mut node, children) = toast.into_inner();
     if switch.is_changed() && !switch.is_added() {
-        toast.left = TOAST;
+        (toast.left, toast.about) = (TOAST, Thrown::Offload);
+    }
+    // The resource changes with every task it asks for, so the switch itself is compared.
+    if reflected.replace(reflecting.enabled).is_some_and(|before| before != reflecting.enabled) {
+        (toast.left, toast.about) = (TOAST, Thrown::Reflections);
     }
     // The mode follows the switch at the end of a frame; only then is it known who helps.
     let settled = switch.enabled != matches!(state.mode, OffloadMode::Local(LocalReason::SwitchedOff));
     if settled && !toast.left.is_zero() {
+        let words = match toast.about {
+            Thrown::Offload => toast_text(&state.mode),
+            Thrown::Reflections => reflections_text(reflecting.enabled, &state.mode),
+        };
         for child in children {
             if let Ok(mut text) = texts.get_mut(*child) {
-                write(&mut text, toast_text(&state.mode));
+                write(&mut text, words);
             }
         }
     }
@@ -100,9 +120,17 @@ fn show_banner(
 
 fn toast_text(mode: &OffloadMode) -> &'static str {
     match mode {
-        OffloadMode::Remote => "Offload ON: other computers find the enemies' paths",
-        OffloadMode::Local(LocalReason::SwitchedOff) => "Offload OFF: this computer finds the enemies' paths",
-        OffloadMode::Local(_) => "Offload ON, but alone: this computer finds the enemies' paths",
+        OffloadMode::Remote => "Offload ON: other computers find paths, move rocks and trace reflections",
+        OffloadMode::Local(LocalReason::SwitchedOff) => "Offload OFF: this computer does all of it itself",
+        OffloadMode::Local(_) => "Offload ON, but alone: this computer does all of it itself",
+    }
+}
+
+fn reflections_text(enabled: bool, mode: &OffloadMode) -> &'static str {
+    match (enabled, mode) {
+        (false, _) => "Reflections OFF",
+        (true, OffloadMode::Remote) => "Reflections ON: traced by other computers",
+        (true, OffloadMode::Local(_)) => "Reflections ON: traced by this computer",
     }
 }
 
@@ -133,8 +161,12 @@ mod tests {
     fn the_toast_promises_no_help_that_is_not_there() {
         assert!(toast_text(&OffloadMode::Remote).contains("other computers"));
         for reason in [LocalReason::NoCoordinator, LocalReason::SwitchedOff] {
-            assert!(toast_text(&OffloadMode::Local(reason)).contains("this computer"));
+            let mode = OffloadMode::Local(reason);
+            assert!(toast_text(&mode).contains("this computer"));
+            assert!(reflections_text(true, &mode).contains("this computer"));
+            assert!(!reflections_text(false, &mode).contains("computer"));
         }
+        assert!(reflections_text(true, &OffloadMode::Remote).contains("other computers"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The table: one row per kind, then the whole session, then, at the highest level, the rest and the keys.
 
+use bevy::diagnostic::DiagnosticsStore;
 use bevy::prelude::*;
 use bevy::text::LineBreak;
 
@@ -11,18 +12,22 @@ use crate::figures::{self, Figures, KindFigures, MainPlace};
 /// Size of the table's text, pixels at a window height of 720.
 const TEXT: f32 = 15.0;
 /// Width of a column in pixels; digits are as wide as each other and stand right, so that nothing jumps.
-const COLUMNS: [(&str, f32); 6] = [
-    ("kind", 62.0),
-    ("done by", 116.0),
-    ("p50 ms", 66.0),
-    ("p95 ms", 66.0),
-    ("in time", 76.0),
+const COLUMNS: [(&str, f32); 7] = [
+    // As wide as `reflection`, the longest name, and a gap.
+    ("kind", 100.0),
+    ("done by", 112.0),
+    ("p50 ms", 62.0),
+    ("p95 ms", 62.0),
+    ("in time", 70.0),
+    ("reused ms", 84.0),
     ("$/hour", 96.0),
 ];
+/// Milliseconds from which on what is reused is old enough to be seen.
+const SEEN_OLD_MS: f64 = 500.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_panel)
-        .add_systems(Update, (fill_cells, fill_lines).run_if(resource_changed::<Figures>));
+        .add_systems(Update, (fill_cells, fill_total, fill_lines).run_if(resource_changed::<Figures>));
 }
 
 /// A cell of the table.
@@ -32,6 +37,10 @@ struct Cell {
     column: usize,
 }
 
+/// A cell of the row that adds the kinds up, by column.
+#[derive(Component, Clone, Copy)]
+struct Total(usize);
+
 /// A line below the table.
 #[derive(Component, Clone, Copy)]
 enum Line {
@@ -40,8 +49,8 @@ enum Line {
     Shares,
 }
 
-fn spawn_panel(mut commands: Commands, figures: Res<Figures>) {
-    let kinds = if figures.kinds.is_empty() { Figures::known_kinds() } else { figures.kinds.len() };
+fn spawn_panel(mut commands: Commands, diagnostics: Res<DiagnosticsStore>) {
+    let kinds = Figures::read(&diagnostics).kinds.len();
     let panel = Node {
         position_type: PositionType::Absolute,
         top: px(54),
@@ -72,13 +81,18 @@ fn spawn_panel(mut commands: Commands, figures: Res<Figures>) {
                 Node { height: px(1), margin: UiRect::vertical(px(3)), ..default() },
                 BackgroundColor(EDGE.into()),
             ));
+            panel.spawn(Node::default()).with_children(|line| {
+                for column in 0..COLUMNS.len() {
+                    line.spawn((Total(column), cell("", column, TEXT, BRIGHT)));
+                }
+            });
             panel.spawn((Line::Session, text("", TEXT, BRIGHT)));
             panel.spawn((Line::Network, text("", TEXT, DIM)));
             panel.spawn((ShownFrom(Level::Full), Line::Shares, text("", TEXT, DIM)));
             panel.spawn((
                 ShownFrom(Level::Full),
                 text(
-                    "WASD fly  Space fire  T offload  P pause\nF3 this display  F5 autopilot  Esc quit",
+                    "WASD fly  Space fire  T offload  R reflections  P pause\nF3 this display  F5 autopilot  Enter again  Esc quit",
                     13.0,
                     DIM,
                 ),
@@ -107,6 +121,20 @@ fn fill_cells(figures: Res<Figures>, mut cells: Query<(&Cell, &mut Text, &mut Te
     }
 }
 
+fn fill_total(figures: Res<Figures>, mut cells: Query<(&Total, &mut Text)>) {
+    for (Total(column), mut text) in &mut cells {
+        write(&mut text, &total_text(&figures, *column));
+    }
+}
+
+fn total_text(figures: &Figures, column: usize) -> String {
+    match column {
+        0 => "total".into(),
+        6 => figures::dollars(figures.cost_dollars_per_hour),
+        _ => String::new(),
+    }
+}
+
 fn cell_text(kind: &KindFigures, column: usize) -> String {
     match column {
         0 => kind.name.into(),
@@ -114,6 +142,7 @@ fn cell_text(kind: &KindFigures, column: usize) -> String {
         2 => figures::milliseconds(kind.p50_ms),
         3 => figures::milliseconds(kind.p95_ms),
         4 => figures::percent(kind.in_time_percent),
+        5 => figures::milliseconds(kind.reused_age_ms()),
         _ => figures::dollars(kind.dollars_per_hour),
     }
 }
@@ -125,6 +154,7 @@ fn cell_colour(kind: &KindFigures, column: usize) -> Srgba {
         (1, Some((MainPlace::Local, _)), _) => ORANGE,
         (4, _, Some(share)) if share < 90.0 => VERMILLION,
         (4, _, Some(share)) if share < 99.0 => ORANGE,
+        (5, ..) if kind.reused_age_ms().is_some_and(|age| age > SEEN_OLD_MS) => ORANGE,
         _ => BRIGHT,
     }
 }
@@ -180,6 +210,23 @@ mod tests {
             assert_eq!(cell_text(&kind, column), figures::UNKNOWN, "{title}");
         }
         assert!(line_text(&Figures::default(), Line::Network).contains(" - ms"));
+        assert_eq!(total_text(&Figures::default(), 6), figures::UNKNOWN);
+    }
+
+    #[test]
+    fn the_total_stands_below_what_it_adds_up() {
+        let figures = Figures { cost_dollars_per_hour: Some(0.0123), ..default() };
+        let row: Vec<String> = (0..COLUMNS.len()).map(|column| total_text(&figures, column)).collect();
+        assert_eq!((row[0].as_str(), row[6].as_str()), ("total", "$0.0123"));
+        assert_eq!(COLUMNS[6].0, "$/hour");
+    }
+
+    #[test]
+    fn a_reused_outcome_shows_its_age_in_a_warning_colour_once_it_is_old() {
+        let mut kind = KindFigures { reused_percent: Some(20.0), age_ms: Some(310.0), ..default() };
+        assert_eq!((cell_text(&kind, 5).as_str(), cell_colour(&kind, 5)), ("310", BRIGHT));
+        kind.age_ms = Some(900.0);
+        assert_eq!((cell_text(&kind, 5).as_str(), cell_colour(&kind, 5)), ("900", ORANGE));
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Turns keys into intent: WASD or arrows, Space, T, P, R, Esc; and the window's close button into an end.
+//! Turns keys into intent: WASD or arrows, Space, T, R, P, Enter, Esc; and the window's close button into an end.
 
 use bevy::prelude::*;
 use bevy::window::WindowCloseRequested;
 use p2c2r_arena::Controls;
 use p2c2r_offload::OffloadSwitch;
 
-use super::{Battlefield, Ending, Intent, Pilot};
+use super::{Battlefield, Ending, Intent, Pilot, Reflecting};
 
 pub(crate) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, (read_flight_keys, read_program_keys).after(bevy::input::InputSystems))
@@ -22,19 +22,23 @@ fn read_flight_keys(
         turn: held(KeyCode::KeyA, KeyCode::ArrowLeft) - held(KeyCode::KeyD, KeyCode::ArrowRight),
         thrust: held(KeyCode::KeyW, KeyCode::ArrowUp) - held(KeyCode::KeyS, KeyCode::ArrowDown),
         fire: keys.pressed(KeyCode::Space),
-        restart: battlefield.arena.is_over() && keys.any_pressed([KeyCode::KeyR, KeyCode::Enter]),
+        restart: battlefield.arena.is_over() && keys.any_pressed([KeyCode::Enter, KeyCode::NumpadEnter]),
     };
 }
 
 fn read_program_keys(
     keys: Res<ButtonInput<KeyCode>>,
     mut switch: ResMut<OffloadSwitch>,
+    mut reflecting: ResMut<Reflecting>,
     mut time: ResMut<Time<Virtual>>,
     mut ending: ResMut<Ending>,
     mut pilot: ResMut<Pilot>,
 ) {
     if keys.just_pressed(KeyCode::KeyT) {
         switch.toggle();
+    }
+    if keys.just_pressed(KeyCode::KeyR) {
+        reflecting.enabled = !reflecting.enabled;
     }
     if keys.just_pressed(KeyCode::KeyP) {
         if time.is_paused() { time.unpause() } else { time.pause() }

@@ -4,16 +4,18 @@ mod borrowing;
 mod controls;
 mod ending;
 mod keyboard;
+mod reflecting;
 mod stepping;
 
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent};
 
-pub(crate) use borrowing::PathOrigin;
+pub(crate) use borrowing::{Computer, Origin};
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, Finished};
 pub(crate) use keyboard::plugin as keyboard_plugin;
+pub(crate) use reflecting::{ORES, Reflecting, is_ore, ore_of};
 pub(crate) use stepping::Slips;
 
 pub(super) fn plugin(app: &mut App) {
@@ -21,6 +23,7 @@ pub(super) fn plugin(app: &mut App) {
         controls::plugin,
         stepping::plugin,
         borrowing::plugin,
+        reflecting::plugin,
         ending::plugin,
     ));
 }

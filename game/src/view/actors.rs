@@ -6,9 +6,9 @@ use std::hash::Hash;
 use bevy::prelude::*;
 use p2c2r_arena::{Enemy, EnemyId, Rock, RockId};
 
-use super::hulls::{Hull, Hulls, ROCK_SHAPES};
+use super::hulls::{Hull, Hulls};
 use super::{ViewSystems, between, facing, place};
-use crate::play::{Battlefield, TickShare};
+use crate::play::{Battlefield, TickShare, is_ore};
 
 /// A hull is drawn this much larger than the circle that the rules know.
 const HULL_SCALE: f32 = 1.55;
@@ -155,26 +155,30 @@ fn follow_rocks(
     mut commands: Commands,
     battlefield: Res<Battlefield>,
     share: TickShare,
-    time: Res<Time>,
     hulls: Res<Hulls>,
     mut cast: ResMut<Cast<RockId>>,
     mut transforms: Query<&mut Transform, With<Actor>>,
 ) {
-    let clock = time.elapsed_secs();
+    let rocks = battlefield.arena.rocks();
     let share = share.get();
     let stance = |rock: &Rock| {
-        let number = rock.id.0 as f32;
-        let axis = Vec3::new((number * 1.7).sin(), (number * 2.3).cos(), (number * 0.9).sin());
-        let speed = 0.12 + (number * 3.1).sin().abs() * 0.2;
+        let (before, now) = (Quat::from_array(rock.previous_rotation), Quat::from_array(rock.rotation));
         Transform {
-            translation: place(between(rock.previous, rock.position, share), -0.15),
-            rotation: Quat::from_axis_angle(axis.normalize_or(Vec3::Y), number + clock * speed),
+            translation: place(between(rock.previous, rock.position, share), 0.0),
+            rotation: before.slerp(now, share),
             scale: Vec3::splat(rock.radius),
         }
     };
-    let present = battlefield.arena.rocks().iter().map(|rock| (rock.id, stance(rock)));
+    let present = rocks.iter().map(|rock| (rock.id, stance(rock)));
     cast.follow(&mut commands, &mut transforms, present, |commands, id, transform| {
-        let shape = hulls.rocks[id.0 as usize % ROCK_SHAPES].clone();
-        commands.spawn((Actor, Mesh3d(shape), MeshMaterial3d(hulls.stone.clone()), transform)).id()
+        // Newcomers are few, and rocks stand in the order of their ids.
+        let shape = rocks.binary_search_by_key(&id, |rock| rock.id).map(|at| rocks[at].shape);
+        let shape = shape.unwrap_or_default();
+        let (mesh, material) = if is_ore(id) {
+            (hulls.rocks.ore(shape), hulls.ore.clone())
+        } else {
+            (hulls.rocks.stone(shape), hulls.stone.clone())
+        };
+        commands.spawn((Actor, Mesh3d(mesh), MeshMaterial3d(material), transform)).id()
     });
 }

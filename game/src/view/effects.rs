@@ -14,6 +14,9 @@ use crate::preflight::Quality;
 /// Particles alive at most; new ones are left out above it.
 const PARTICLES_MAX: usize = 900;
 
+/// Newton seconds of a knock between two rocks that is neither soft nor hard.
+const RUB_IMPULSE: f32 = 8_000.0;
+
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Particles>()
         .add_systems(Update, (burst, trail_exhaust, age_particles).chain().in_set(ViewSystems::Live))
@@ -155,6 +158,25 @@ fn burst(
                     Shooter::Enemy(_) => bright(1.0, 0.3, 0.6, 1.4),
                 };
                 particles.puff(place(at, 0.25), colour, 0.7);
+            }
+            ArenaEvent::RocksMet { at, impulse } => {
+                // From a few sparks to a dozen, by how hard they met.
+                let force = (impulse / RUB_IMPULSE).clamp(0.2, 3.0);
+                let at = place(at, 0.6);
+                particles.puff(at, bright(1.0, 0.85, 0.6, 0.5 * force), 0.35 + 0.15 * force);
+                for _ in 0..(2.0 + force * 2.0) as u32 * many {
+                    let velocity = particles.dice.direction() * particles.dice.within(2.0, 4.0 + 2.0 * force);
+                    let life = particles.dice.within(0.2, 0.55);
+                    particles.add(Particle {
+                        look: Look::Spark,
+                        position: at,
+                        velocity,
+                        colour: bright(1.0, 0.72, 0.38, 1.5),
+                        radius: 0.06,
+                        age: 0.0,
+                        life,
+                    });
+                }
             }
             ArenaEvent::Bumped { at, .. } => particles.puff(place(at, 0.2), bright(0.8, 0.9, 1.0, 1.0), 1.0),
             _ => {}

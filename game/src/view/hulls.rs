@@ -5,14 +5,13 @@ use p2c2r_arena::EnemyRole;
 
 use super::camera::DrawQuality;
 use super::shapes::{self, Part};
-use super::solid::Solid;
+use super::lighting::{Lit, MakeLight};
+use super::rocks::{self, RockMeshes};
+use super::solid::{Matter, Solid};
 use crate::preflight::Quality;
 
-/// Different rocks there are.
-pub(super) const ROCK_SHAPES: usize = 6;
-
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(PreStartup, make_hulls);
+    app.add_systems(PreStartup, make_hulls.after(MakeLight));
 }
 
 /// A hull and the parts of it that shine by themselves.
@@ -29,9 +28,12 @@ pub(super) struct Hulls {
     pub(super) ship: Hull,
     pub(super) rammer: Hull,
     pub(super) gunner: Hull,
-    pub(super) rocks: [Handle<Mesh>; ROCK_SHAPES],
+    pub(super) rocks: RockMeshes,
+    /// Of ships and enemies.
     pub(super) metal: Handle<Solid>,
     pub(super) stone: Handle<Solid>,
+    /// Of rocks that mirror.
+    pub(super) ore: Handle<Solid>,
 }
 
 impl Hulls {
@@ -49,13 +51,16 @@ fn make_hulls(
     mut meshes: ResMut<Assets<Mesh>>,
     mut materials: ResMut<Assets<Solid>>,
     quality: Res<DrawQuality>,
+    lit: Res<Lit>,
 ) {
-    let metal = materials.add(Solid::matter(0.7));
-    let stone = materials.add(Solid::matter(0.0));
+    let mut solid = |matter: Matter| materials.add(Solid::new(matter, &lit));
+    let metal = solid(Matter { shine: 0.7, metal: 0.75, roughness: 0.12, ..default() });
+    let stone = solid(Matter::default());
+    let ore = solid(Matter { shine: 0.5, metal: 1.0, roughness: 0.06, ..default() });
     // Beyond 1 there are only brighter whites, unless the picture has room for more.
     let strength = if quality.0 == Quality::High { 1.0 } else { 0.36 };
     let mut lamp = |red: f32, green: f32, blue: f32| {
-        materials.add(Solid::lamp(red * strength, green * strength, blue * strength))
+        solid(Matter { emission: Vec3::new(red, green, blue) * strength, ..default() })
     };
     let mut hull = |body: &[Part], lamps: &[Part], lamp_material| Hull {
         body: meshes.add(shapes::hull(body)),
@@ -65,8 +70,8 @@ fn make_hulls(
     let ship = hull(&SHIP, &SHIP_LAMPS, lamp(0.5, 2.2, 3.2));
     let rammer = hull(&RAMMER, &RAMMER_LAMPS, lamp(3.4, 0.75, 0.12));
     let gunner = hull(&GUNNER, &GUNNER_LAMPS, lamp(2.6, 0.5, 2.9));
-    let rocks = std::array::from_fn(|index| meshes.add(shapes::rock(index as u32 + 1, 5)));
-    commands.insert_resource(Hulls { ship, rammer, gunner, rocks, metal, stone });
+    let rocks = rocks::make(&mut meshes, quality.0);
+    commands.insert_resource(Hulls { ship, rammer, gunner, rocks, metal, stone, ore });
 }
 
 const fn part(

@@ -8,8 +8,11 @@ mod debris;
 mod effects;
 mod glow;
 mod hulls;
+mod lighting;
+mod mirror;
 mod paths;
 mod picture;
+mod rocks;
 mod shapes;
 mod solid;
 
@@ -40,6 +43,8 @@ pub(super) fn plugin(app: &mut App) {
         camera::plugin,
         glow::plugin,
         solid::plugin,
+        lighting::plugin,
+        mirror::plugin,
         backdrop::plugin,
         hulls::plugin,
         actors::plugin,

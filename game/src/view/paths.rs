@@ -1,11 +1,12 @@
 //! Draws the paths that enemies follow, in a colour that says whose computer found them.
 
 use bevy::prelude::*;
+use p2c2r_tasks::path::Path;
 
 use super::camera::{DrawQuality, Eye};
 use super::glow::{Lights, Shape};
 use super::{ViewSystems, between, place};
-use crate::play::{Battlefield, PathOrigin, TickShare};
+use crate::play::{Battlefield, Computer, Origin, TickShare};
 use crate::preflight::Quality;
 
 /// Metres between two of the lights that run along a path, and how fast they run.
@@ -18,19 +19,19 @@ pub(super) fn plugin(app: &mut App) {
 
 /// Okabe and Ito's colours, which the colour-blind can tell apart: sky blue for borrowed paths, bluish green
 /// for the coordinator's, orange for our own.
-fn colour_of(origin: PathOrigin) -> LinearRgba {
-    let colour = match origin {
-        PathOrigin::Nobody => Srgba::rgb(0.5, 0.5, 0.5),
-        PathOrigin::Remote => crate::hud::SKY_BLUE,
-        PathOrigin::Coordinator => crate::hud::BLUISH_GREEN,
-        PathOrigin::Local => crate::hud::ORANGE,
+fn colour_of(computer: Option<Computer>) -> LinearRgba {
+    let colour = match computer {
+        None => Srgba::rgb(0.5, 0.5, 0.5),
+        Some(Computer::Remote) => crate::hud::SKY_BLUE,
+        Some(Computer::Coordinator) => crate::hud::BLUISH_GREEN,
+        Some(Computer::Local) => crate::hud::ORANGE,
     };
     colour.into()
 }
 
 fn shine_paths(
     battlefield: Res<Battlefield>,
-    origin: Res<PathOrigin>,
+    origin: Res<Origin<Path>>,
     quality: Res<DrawQuality>,
     share: TickShare,
     time: Res<Time>,
@@ -38,7 +39,7 @@ fn shine_paths(
     mut lights: ResMut<Lights>,
 ) {
     let lights = &mut lights.0;
-    let colour = colour_of(*origin);
+    let colour = colour_of(origin.whose);
     let phase = (time.elapsed_secs() * RUNNER_SPEED) % RUNNER_SPACING;
     for enemy in battlefield.arena.enemies() {
         let mut from = place(between(enemy.previous, enemy.position, share.get()), -0.35);

@@ -1,8 +1,12 @@
-//! Builds meshes from code: faceted hulls from outlines, rocks from noise. No model files, no licences.
+//! Builds meshes from code: faceted hulls from outlines, and the noise that rocks and clouds are made of. No model
+//! files, no licences.
 
 use bevy::asset::RenderAssetUsages;
-use bevy::mesh::{MeshBuilder, PrimitiveTopology, VertexAttributeValues};
+use bevy::mesh::PrimitiveTopology;
 use bevy::prelude::*;
+
+/// How far the normals of a hull's plates lean outwards at their corners, as a share of the normal.
+const BEND: f32 = 0.35;
 
 /// One faceted piece of a hull, in a space where the hull points along +y of the outline.
 pub(super) struct Part {
@@ -68,9 +72,12 @@ impl Facets {
         }
         let outward = normal.dot((a + b + c) / 3.0 - inside) >= 0.0;
         let (corners, normal) = if outward { ([a, b, c], normal) } else { ([a, c, b], -normal) };
+        let normal = normal.normalize();
         for corner in corners {
+            // Leaning outwards a little, as if the plate were bent: a flat one would mirror but a single spot.
+            let bent = (normal + (corner - inside).normalize_or(normal) * BEND).normalize();
             self.positions.push(corner.to_array());
-            self.normals.push(normal.normalize().to_array());
+            self.normals.push(bent.to_array());
             self.colours.push(colour);
         }
     }
@@ -81,39 +88,6 @@ impl Facets {
             .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, self.normals)
             .with_inserted_attribute(Mesh::ATTRIBUTE_COLOR, self.colours)
     }
-}
-
-/// A rock of radius 1: a sphere pushed in and out by noise, with flat facets.
-pub(super) fn rock(seed: u32, subdivisions: u32) -> Mesh {
-    let sphere =
-        Sphere::new(1.0).mesh().ico(subdivisions).unwrap_or_else(|_| Sphere::new(1.0).mesh().build());
-    let mut mesh = sphere.with_removed_attribute(Mesh::ATTRIBUTE_UV_0);
-    let offset = Vec3::new(seed as f32 * 7.31, seed as f32 * 3.77, seed as f32 * 5.19);
-    let mut heights = Vec::new();
-    if let Some(VertexAttributeValues::Float32x3(positions)) = mesh.attribute_mut(Mesh::ATTRIBUTE_POSITION) {
-        for position in positions.iter_mut() {
-            let direction = Vec3::from_array(*position).normalize();
-            let lumps = noise(direction * 1.4 + offset) * 0.34;
-            let bumps = noise(direction * 3.7 + offset) * 0.15;
-            let crater = (noise(direction * 2.1 - offset) - 0.35).max(0.0) * -0.55;
-            let height = 1.0 + lumps + bumps + crater;
-            heights.push(height);
-            *position = (direction * height).to_array();
-        }
-    }
-    let colours: Vec<[f32; 4]> = heights
-        .iter()
-        .map(|height| {
-            let light = ((height - 0.75) * 1.3).clamp(0.0, 1.0);
-            let low = Vec3::new(0.10, 0.085, 0.085);
-            let high = Vec3::new(0.42, 0.37, 0.33);
-            low.lerp(high, light).extend(1.0).to_array()
-        })
-        .collect();
-    mesh.insert_attribute(Mesh::ATTRIBUTE_COLOR, colours);
-    mesh.duplicate_vertices();
-    mesh.compute_flat_normals();
-    mesh
 }
 
 /// Smooth noise in -1..1 with features about one unit across.
@@ -192,6 +166,8 @@ impl Dice {
 
 #[cfg(test)]
 mod tests {
+    use bevy::mesh::VertexAttributeValues;
+
     use super::*;
 
     #[test]

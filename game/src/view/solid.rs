@@ -1,50 +1,131 @@
-//! The material of everything that is lit, and the flashes that explosions throw on it.
+//! The material of everything that is lit: its own colours, the shared [`Lighting`](super::lighting), and for what
+//! is polished also what the light of its surroundings mirrors in it.
 
 use bevy::asset::embedded_asset;
+use bevy::ecs::system::SystemParamItem;
+use bevy::ecs::system::lifetimeless::SRes;
+use bevy::mesh::MeshVertexBufferLayoutRef;
+use bevy::pbr::{MaterialPipeline, MaterialPipelineKey};
 use bevy::prelude::*;
-use bevy::render::render_resource::{AsBindGroup, ShaderType};
+use bevy::render::render_asset::RenderAssets;
+use bevy::render::render_resource::binding_types::{sampler, texture_cube, uniform_buffer_sized};
+use bevy::render::render_resource::encase::UniformBuffer;
+use bevy::render::render_resource::{
+    AsBindGroup, AsBindGroupError, BindGroupLayout, BindGroupLayoutEntries, BindGroupLayoutEntry,
+    BindingResources, BufferInitDescriptor, BufferUsages, OwnedBindingResource, RenderPipelineDescriptor,
+    SamplerBindingType, ShaderStages, ShaderType, SpecializedMeshPipelineError, TextureSampleType,
+    TextureViewDimension, UnpreparedBindGroup,
+};
+use bevy::render::renderer::RenderDevice;
+use bevy::render::storage::{GpuShaderBuffer, ShaderBuffer};
+use bevy::render::texture::GpuImage;
 use bevy::shader::ShaderRef;
 
-use super::ViewSystems;
-
-/// Explosions that can light the scene at the same time; the shader has as many.
-const FLASHES: usize = 3;
-/// Seconds a flash takes to fade.
-const FLASH_SECONDS: f32 = 0.45;
-/// Light of a fresh flash one metre away.
-const FLASH_STRENGTH: f32 = 90.0;
+use super::lighting::{Lighting, Lit};
 
 pub(super) fn plugin(app: &mut App) {
     embedded_asset!(app, "solid.wgsl");
-    app.add_plugins(MaterialPlugin::<Solid>::default())
-        .init_resource::<Flashes>()
-        .add_systems(Update, fade_flashes.in_set(ViewSystems::Upload));
+    app.add_plugins(MaterialPlugin::<Solid>::default());
 }
 
-/// A lit surface whose colours are its mesh's.
-#[derive(Asset, AsBindGroup, Clone, Debug, TypePath)]
+/// What a lit surface is made of. Its colours are its mesh's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Matter {
+    /// Strength of the highlight and the rim, 0 to 1.
+    pub(super) shine: f32,
+    /// Share of metal: how much of the surroundings it mirrors, in its own colour. 0 mirrors nothing at all,
+    /// and then its shader does not even look.
+    pub(super) metal: f32,
+    /// Perceptual roughness of the mirror, 0 to 1.
+    pub(super) roughness: f32,
+    /// Light of its own.
+    pub(super) emission: Vec3,
+}
+
+/// A lit surface.
+#[derive(Asset, Clone, Debug, TypePath)]
 pub(super) struct Solid {
-    #[uniform(0)]
     surface: Surface,
+    lighting: Handle<ShaderBuffer>,
+    mirror: Handle<Image>,
 }
 
-/// What the shader knows about a surface.
+/// What the shader knows about one surface.
 #[derive(Clone, Debug, Default, ShaderType)]
 struct Surface {
     emission: Vec4,
     finish: Vec4,
-    flashes: [Vec4; FLASHES],
 }
 
 impl Solid {
-    /// A surface with highlights of this strength, 0 to 1.
-    pub(super) fn matter(shine: f32) -> Self {
-        Self { surface: Surface { finish: Vec4::X * shine, ..default() } }
+    /// A surface in this light.
+    pub(super) fn new(matter: Matter, lit: &Lit) -> Self {
+        let surface = Surface {
+            emission: matter.emission.extend(0.0),
+            finish: Vec4::new(matter.shine, matter.metal, matter.roughness, 0.0),
+        };
+        Self { surface, lighting: lit.lighting.clone(), mirror: lit.mirror.clone() }
+    }
+}
+
+/// Written out because the derived one gives each material a copy of its uniforms, and what all of them share
+/// changes in every frame: one buffer for all is written without touching a material.
+impl AsBindGroup for Solid {
+    /// Whether it mirrors.
+    type Data = bool;
+    type Param = (SRes<RenderAssets<GpuImage>>, SRes<RenderAssets<GpuShaderBuffer>>);
+
+    fn label() -> &'static str {
+        "solid"
     }
 
-    /// A surface that shines by itself.
-    pub(super) fn lamp(red: f32, green: f32, blue: f32) -> Self {
-        Self { surface: Surface { emission: Vec4::new(red, green, blue, 0.0), ..default() } }
+    fn bind_group_data(&self) -> bool {
+        self.surface.finish.y > 0.0
+    }
+
+    fn unprepared_bind_group(
+        &self,
+        _: &BindGroupLayout,
+        device: &RenderDevice,
+        (images, buffers): &mut SystemParamItem<'_, '_, Self::Param>,
+        _: bool,
+    ) -> Result<UnpreparedBindGroup, AsBindGroupError> {
+        let lighting = buffers.get(&self.lighting).ok_or(AsBindGroupError::RetryNextUpdate)?;
+        let mirror = images.get(&self.mirror).ok_or(AsBindGroupError::RetryNextUpdate)?;
+        let mut bytes = UniformBuffer::new(Vec::new());
+        bytes.write(&self.surface).map_err(|_| AsBindGroupError::RetryNextUpdate)?;
+        let surface = device.create_buffer_with_data(&BufferInitDescriptor {
+            label: Some("solid surface"),
+            contents: bytes.as_ref(),
+            usage: BufferUsages::UNIFORM,
+        });
+        Ok(UnpreparedBindGroup {
+            bindings: BindingResources(vec![
+                (0, OwnedBindingResource::Buffer(surface)),
+                (1, OwnedBindingResource::Buffer(lighting.buffer.clone())),
+                (
+                    2,
+                    OwnedBindingResource::TextureView(
+                        TextureViewDimension::Cube,
+                        mirror.texture_view.clone(),
+                    ),
+                ),
+                (3, OwnedBindingResource::Sampler(SamplerBindingType::Filtering, mirror.sampler.clone())),
+            ]),
+        })
+    }
+
+    fn bind_group_layout_entries(_: &RenderDevice, _: bool) -> Vec<BindGroupLayoutEntry> {
+        BindGroupLayoutEntries::sequential(
+            ShaderStages::FRAGMENT,
+            (
+                uniform_buffer_sized(false, Some(Surface::min_size())),
+                uniform_buffer_sized(false, Some(Lighting::min_size())),
+                texture_cube(TextureSampleType::Float { filterable: true }),
+                sampler(SamplerBindingType::Filtering),
+            ),
+        )
+        .to_vec()
     }
 }
 
@@ -58,39 +139,20 @@ impl Material for Solid {
     fn enable_shadows() -> bool {
         false
     }
-}
-
-/// Flashes that light the scene now: where, and seconds left.
-#[derive(Resource, Default)]
-pub(super) struct Flashes {
-    burning: [(Vec3, f32); FLASHES],
-    dark: bool,
-}
-
-impl Flashes {
-    /// Lights a flash, in place of the weakest if all are burning.
-    pub(super) fn ignite(&mut self, at: Vec3) {
-        if let Some(weakest) = self.burning.iter_mut().min_by(|a, b| a.1.total_cmp(&b.1)) {
-            *weakest = (at, FLASH_SECONDS);
+    fn specialize(
+        _: &MaterialPipeline,
+        descriptor: &mut RenderPipelineDescriptor,
+        _: &MeshVertexBufferLayoutRef,
+        key: MaterialPipelineKey<Self>,
+    ) -> Result<(), SpecializedMeshPipelineError> {
+        // Two pipelines rather than one that asks each surface: most of the picture mirrors nothing, and a
+        // software renderer must not look up a cube map for it. A branch would not do, see `solid.wgsl`.
+        if key.bind_group_data
+            && let Some(fragment) = &mut descriptor.fragment
+        {
+            fragment.shader_defs.push("MIRRORS".into());
         }
-    }
-}
-
-fn fade_flashes(time: Res<Time>, mut flashes: ResMut<Flashes>, mut materials: ResMut<Assets<Solid>>) {
-    let is_dark = flashes.burning.iter().all(|(_, left)| *left <= 0.0);
-    if is_dark && flashes.dark {
-        return;
-    }
-    flashes.dark = is_dark;
-    let lights = flashes.burning.map(|(at, left)| {
-        let share = left / FLASH_SECONDS;
-        at.extend(share * share * FLASH_STRENGTH)
-    });
-    for (_, solid) in materials.iter_mut() {
-        solid.surface.flashes = lights;
-    }
-    for (_, left) in &mut flashes.burning {
-        *left = (*left - time.delta_secs()).max(0.0);
+        Ok(())
     }
 }
 
@@ -101,6 +163,8 @@ mod tests {
     fn shaders_do_not_branch() {
         for shader in [include_str!("solid.wgsl"), include_str!("glow.wgsl")] {
             let code = shader.lines().map(|line| line.split("//").next().unwrap_or_default());
+            // What the preprocessor decides is decided once, when a pipeline is made.
+            let code = code.filter(|line| !line.trim_start().starts_with('#'));
             for word in code.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric())) {
                 assert!(!["if", "switch", "while"].contains(&word), "`{word}` in {shader}");
             }

@@ -1,45 +1,92 @@
-// Lit surfaces, cheap enough for software renderers: a warm sun, a cool light from the other side, a sky,
-// a highlight, a rim, and the flashes of three explosions.
+// Lit surfaces, cheap enough for software renderers: a warm sun, the light around (as traced, or a cool light from
+// the other side and a sky), a highlight, a rim, the flashes of three explosions, and what polished ones mirror.
 #import bevy_pbr::forward_io::VertexOutput
 #import bevy_pbr::mesh_view_bindings::view
 
-struct Solid {
+struct Surface {
     // Light of its own; vertex colours scale it.
     emission: vec4<f32>,
-    // x: strength of highlight and rim, 0 for stone.
+    // x: strength of highlight and rim, 0 for stone. y: share of metal. z: roughness.
     finish: vec4<f32>,
-    // xyz: where an explosion flashes, w: how strongly.
-    flashes: array<vec4<f32>, 3>,
 }
 
-@group(#{MATERIAL_BIND_GROUP}) @binding(0) var<uniform> solid: Solid;
+struct Lighting {
+    // xyz: where an explosion flashes, w: how strongly.
+    flashes: array<vec4<f32>, 3>,
+    // Irradiance over pi: constant, x, y, z, xy, yz, zx, 3zz - 1, xx - yy.
+    irradiance: array<vec4<f32>, 9>,
+    // xyz: where the light around was traced, w: its share in the picture.
+    probe: vec4<f32>,
+    // x: highest level of the mirror, y: how much of a reflection's brightness the picture has no room for.
+    range: vec4<f32>,
+}
+
+@group(#{MATERIAL_BIND_GROUP}) @binding(0) var<uniform> surface: Surface;
+@group(#{MATERIAL_BIND_GROUP}) @binding(1) var<uniform> lighting: Lighting;
+@group(#{MATERIAL_BIND_GROUP}) @binding(2) var mirror: texture_cube<f32>;
+@group(#{MATERIAL_BIND_GROUP}) @binding(3) var mirror_sampler: sampler;
 
 const SUN = vec3<f32>(-0.557, 0.743, -0.371);
 const SUN_COLOUR = vec3<f32>(1.70, 1.48, 1.20);
 const FILL = vec3<f32>(0.766, 0.328, 0.553);
 const FILL_COLOUR = vec3<f32>(0.16, 0.38, 0.78);
 const SKY_COLOUR = vec3<f32>(0.075, 0.10, 0.19);
+// Squared metres: what is mirrored is taken to be this far from where its light was traced.
+const REACH_SQUARED = 144.0;
+
+// Light of the surroundings on a surface with this normal, over pi.
+fn irradiance(n: vec3<f32>) -> vec3<f32> {
+    let around = lighting.irradiance[0].rgb
+        + lighting.irradiance[1].rgb * n.x
+        + lighting.irradiance[2].rgb * n.y
+        + lighting.irradiance[3].rgb * n.z
+        + lighting.irradiance[4].rgb * (n.x * n.y)
+        + lighting.irradiance[5].rgb * (n.y * n.z)
+        + lighting.irradiance[6].rgb * (n.z * n.x)
+        + lighting.irradiance[7].rgb * (3.0 * n.z * n.z - 1.0)
+        + lighting.irradiance[8].rgb * (n.x * n.x - n.y * n.y);
+    return max(around, vec3<f32>(0.0));
+}
 
 @fragment
 fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     let normal = normalize(in.world_normal);
     let to_eye = normalize(view.world_position - in.world_position.xyz);
+    let share = lighting.probe.w;
+    let unlit = FILL_COLOUR * max(dot(normal, FILL), 0.0) + SKY_COLOUR * (0.75 + 0.5 * normal.y);
+    // Some of the cool light stays, so that no side of anything is black under a dark sky.
     var light = SUN_COLOUR * max(dot(normal, SUN), 0.0);
-    light += FILL_COLOUR * max(dot(normal, FILL), 0.0);
-    light += SKY_COLOUR * (0.75 + 0.5 * normal.y);
+    light += mix(unlit, unlit * 0.45 + irradiance(normal), share);
     // A flash of strength 0 is added like any other: a shader that branches on a uniform is compiled again by
     // lavapipe (Mesa 22.3) each time it is bound and never freed, which took 4 MB of memory in each frame.
     for (var i = 0u; i < 3u; i++) {
-        let flash = solid.flashes[i];
+        let flash = lighting.flashes[i];
         let towards = flash.xyz - in.world_position.xyz;
         let squared = dot(towards, towards) + 1.0;
         let facing = max(dot(normal, towards) * inverseSqrt(squared), 0.0);
         light += vec3<f32>(1.0, 0.58, 0.24) * (flash.w * facing / squared);
     }
     let half_way = normalize(SUN + to_eye);
-    let highlight = pow(max(dot(normal, half_way), 0.0), 28.0) * solid.finish.x;
+    let highlight = pow(max(dot(normal, half_way), 0.0), 28.0) * surface.finish.x;
     let edge = 1.0 - max(dot(normal, to_eye), 0.0);
-    let rim = FILL_COLOUR * (edge * edge * edge * solid.finish.x);
-    let colour = in.color.rgb * (light + solid.emission.rgb) + SUN_COLOUR * highlight + rim;
+    let rim = FILL_COLOUR * (edge * edge * edge * surface.finish.x);
+    var colour = in.color.rgb * (light + surface.emission.rgb) + SUN_COLOUR * highlight + rim;
+#ifdef MIRRORS
+    // The look goes to where a ball around the traced point is hit, so that two places do not mirror the same.
+    let glance = reflect(-to_eye, normal);
+    let from = in.world_position.xyz - lighting.probe.xyz;
+    let along = dot(glance, from);
+    let off = min(dot(from, from), REACH_SQUARED * 0.9);
+    let towards = from + glance * (sqrt(along * along + REACH_SQUARED - off) - along);
+    let traced = textureSampleLevel(mirror, mirror_sampler, towards, surface.finish.z * lighting.range.x).rgb;
+    // Brightness is bent towards what the picture can show, all colours alike, so that a bolt keeps its hue.
+    let bent = traced / (1.0 + lighting.range.y * max(traced.r, max(traced.g, traced.b)));
+    let untraced = SKY_COLOUR * (1.2 + glance.y) + FILL_COLOUR * (0.5 * max(dot(glance, FILL), 0.0));
+    let metal = surface.finish.y;
+    let facing_away = edge * edge * edge * edge * edge * (1.0 - 0.7 * surface.finish.z);
+    let head_on = mix(vec3<f32>(0.04), min(in.color.rgb * 0.8 + 0.2, vec3<f32>(1.0)), metal);
+    let fresnel = head_on + (1.0 - head_on) * facing_away;
+    colour = colour * (1.0 - 0.75 * metal * share) + mix(untraced * metal, bent, share) * fresnel;
+#endif
     return vec4<f32>(colour, 1.0);
 }

@@ -14,7 +14,8 @@ use crate::record::{Record, Recorded};
 use crate::rocks::Rock;
 use crate::ship::Ship;
 use crate::vec2::Vec2;
-use crate::wanted::{DueOutcome, WantedTask};
+use crate::wanted::{DueOutcome, RequestId, WantedTask};
+use crate::windows::Windows;
 
 /// Seconds of one step.
 pub(crate) const TICK: f32 = 1.0 / crate::TICKS_PER_SECOND as f32;
@@ -30,7 +31,9 @@ pub struct Arena {
     pub(crate) enemies: Vec<Enemy>,
     pub(crate) bullets: Vec<Bullet>,
     pub(crate) rocks: Vec<Rock>,
+    pub(crate) windows: Windows,
     pub(crate) pathing: Pathing,
+    pub(crate) last_request: u32,
     pub(crate) score: u64,
     pub(crate) lives: u32,
     pub(crate) next_life_at: u64,
@@ -65,7 +68,9 @@ impl Arena {
             enemies: Vec::new(),
             bullets: Vec::new(),
             rocks: Vec::new(),
+            windows: Windows::default(),
             pathing: Pathing::default(),
+            last_request: 0,
             score: 0,
             lives: 0,
             next_life_at: 0,
@@ -92,13 +97,15 @@ impl Arena {
         }
         self.mark_previous();
         self.take_outcomes(due, &mut events);
+        self.move_rocks(&mut events);
         self.move_ship(controls, &mut events);
         self.move_enemies();
         self.fire_enemies(&mut events);
         self.fly_bullets(&mut events);
         self.ram(&mut events);
         let wave_started = self.run_waves(&mut events);
-        let wanted = self.want_paths(wave_started).into_iter().collect();
+        let physics = self.want_physics();
+        let wanted = physics.into_iter().chain(self.want_paths(wave_started)).collect();
         Step { events, wanted }
     }
 
@@ -114,7 +121,14 @@ impl Arena {
         }
         for rock in &mut self.rocks {
             rock.previous = rock.position;
+            rock.previous_rotation = rock.rotation;
         }
+    }
+
+    /// A number for a request.
+    pub(crate) fn next_request(&mut self) -> RequestId {
+        self.last_request += 1;
+        RequestId(self.last_request)
     }
 
     /// The numbers this arena plays by.
@@ -186,7 +200,9 @@ impl Recorded for Arena {
             enemies,
             bullets,
             rocks,
+            windows,
             pathing,
+            last_request,
             score,
             lives,
             next_life_at,
@@ -205,10 +221,11 @@ impl Recorded for Arena {
         record.list(enemies);
         record.list(bullets);
         record.list(rocks);
+        record.add(windows);
         record.add(pathing);
         record.add(over);
         record.add(wave_pause_ticks);
         record.add(first_rock_area);
-        record.each([lives, wave, last_rock, last_enemy, last_bullet]);
+        record.each([lives, wave, last_request, last_rock, last_enemy, last_bullet]);
     }
 }

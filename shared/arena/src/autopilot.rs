@@ -237,7 +237,8 @@ impl<'a> Dangers<'a> {
     fn at(&self, ship: &Ship, seconds: f32) -> f32 {
         let mut cost = 0.0;
         for rock in &self.rocks {
-            let gap = ship.position.distance(rock.position) - rock.radius - ship.radius;
+            let position = rock.position + rock.velocity * seconds;
+            let gap = ship.position.distance(position) - rock.radius - ship.radius;
             cost += closeness(gap, 1.6) * 4.0;
         }
         let wall = self.half - ship.radius - ship.position.x.abs().max(ship.position.y.abs());

@@ -74,6 +74,8 @@ rules! {
     ShipRules {
         /// Radius, metres.
         radius: f32 = 0.6, 0.1..=2.0;
+        /// Mass, kilograms: what it weighs against a rock it rams.
+        mass: f32 = 2_500.0, 100.0..=100_000.0;
         /// Acceleration along the heading, m/s².
         thrust: f32 = 20.0, 0.0..=100.0;
         /// Acceleration against the heading, m/s².
@@ -148,30 +150,54 @@ rules! {
 }
 
 rules! {
-    /// How many rocks there are and what they take.
+    /// How many rocks there are, how they move and what they take.
     RockRules {
-        /// Chains of rocks that enemies must go round.
-        reefs: u32 = 9, 0..=64;
+        /// Chains of rocks that enemies must go round, at most.
+        reefs: u32 = 12, 0..=64;
         /// Rocks in each chain.
-        reef_rocks: u32 = 7, 1..=32;
-        /// Rocks on their own.
-        singles: u32 = 14, 0..=256;
+        reef_rocks: u32 = 8, 1..=32;
+        /// Rocks at the start of a round: what the reefs leave of it are rocks on their own, as far as they find room.
+        count: u32 = 150, 0..=1_200;
         /// Radius of the smallest rock, metres.
-        radius_min: f32 = 0.9, 0.3..=8.0;
+        radius_min: f32 = 0.6, 0.3..=8.0;
         /// Radius of the largest rock, metres.
-        radius_max: f32 = 2.2, 0.3..=8.0;
+        radius_max: f32 = 2.0, 0.3..=8.0;
         /// Distance from the centre that starts free of rocks, metres.
         clear_radius: f32 = 7.0, 3.0..=64.0;
         /// Bullets that the largest rock takes; smaller ones take fewer.
         hits: u8 = 4, 1..=100;
         /// Pieces into which a rock breaks that is large enough.
         pieces: u32 = 2, 0..=4;
-        /// Share of its radius that a piece of a rock has.
-        piece_size: f32 = 0.55, 0.1..=0.7;
+        /// Share of its radius that a piece of a rock has; more than two pieces have at most 0.41.
+        piece_size: f32 = 0.48, 0.1..=0.5;
         /// Points for a rock.
         points: u32 = 10, 0..=1_000_000;
         /// Share of the rocks' first area below which a new wave brings new rocks.
         regrow_below: f32 = 0.7, 0.0..=1.0;
+        /// Fastest that a new rock drifts, m/s; a reef drifts as one, a third as fast.
+        drift: f32 = 0.6, 0.0..=4.0;
+        /// Fastest that a new rock tumbles about each axis, radians per second.
+        tumble: f32 = 0.5, 0.0..=4.0;
+        /// Fastest that knocks make a rock, m/s.
+        speed_cap: f32 = 8.0, 1.0..=16.0;
+        /// Share of the speed kept when rocks meet one another or a wall.
+        restitution: f32 = 0.85, 0.0..=1.0;
+        /// What a bullet knocks a rock with, newton seconds.
+        knock: f32 = 4_000.0, 0.0..=1_000_000.0;
+        /// Speed at which pieces fly apart, m/s.
+        split_speed: f32 = 1.0, 0.0..=8.0;
+    }
+}
+
+rules! {
+    /// How far ahead the rocks' motions are asked for. One window is asked for while the one before it runs.
+    PhysicsRules {
+        /// Segments of one window; each can be checked on its own.
+        segments: u8 = 2, 1..=8;
+        /// Ticks of one segment.
+        segment_ticks: u8 = 15, 4..=30;
+        /// Contacts softer than this make no event, newton seconds.
+        contact_min: f32 = 1_000.0, 0.0..=1_000_000.0;
     }
 }
 
@@ -213,9 +239,9 @@ rules! {
 pub struct ArenaConfig {
     /// Where the randomness starts.
     pub seed: u64,
-    /// Edge of the square arena, metres. Default 64, range 32 to 256.
+    /// Edge of the square arena, metres. Default 80, range 32 to 256.
     pub size: f32,
-    /// Cells along each edge of the grid that paths are found on. Default 64, range 32 to 256, and cells of
+    /// Cells along each edge of the grid that paths are found on. Default 80, range 32 to 256, and cells of
     /// at most 2 m.
     pub grid_cells: u16,
     /// The gamer's ship.
@@ -224,6 +250,8 @@ pub struct ArenaConfig {
     pub enemies: EnemyRules,
     /// The rocks.
     pub rocks: RockRules,
+    /// The requests for the rocks' motions.
+    pub physics: PhysicsRules,
     /// The waves.
     pub waves: WaveRules,
     /// The requests for paths.
@@ -234,11 +262,12 @@ impl Default for ArenaConfig {
     fn default() -> Self {
         Self {
             seed: 1,
-            size: 64.0,
-            grid_cells: 64,
+            size: 80.0,
+            grid_cells: 80,
             ship: ShipRules::default(),
             enemies: EnemyRules::default(),
             rocks: RockRules::default(),
+            physics: PhysicsRules::default(),
             waves: WaveRules::default(),
             paths: PathRules::default(),
         }
@@ -246,13 +275,14 @@ impl Default for ArenaConfig {
 }
 
 impl ArenaConfig {
-    /// Up to 200 enemies on a 256 x 256 grid: paths cost enough here that a weak machine feels them.
+    /// Up to 200 enemies on a 256 x 256 grid and about 1,200 rocks: paths and physics cost enough here that a
+    /// weak machine feels them.
     pub fn stress() -> Self {
         Self {
-            size: 128.0,
+            size: 192.0,
             grid_cells: 256,
             ship: ShipRules { lives: 9, lives_max: 9, ..ShipRules::default() },
-            rocks: RockRules { reefs: 36, singles: 60, ..RockRules::default() },
+            rocks: RockRules { reefs: 60, count: 1_150, ..RockRules::default() },
             waves: WaveRules {
                 enemies_first: 120,
                 enemies_step: 20,
@@ -266,13 +296,14 @@ impl ArenaConfig {
     /// The same with every number inside its range; [`crate::Arena::new`] plays by these.
     #[must_use]
     pub fn clamped(mut self) -> Self {
-        self.size = self.size.within(32.0, 256.0, 64.0);
+        self.size = self.size.within(32.0, 256.0, 80.0);
         let cells_min = (self.size * 0.5) as u16;
         self.grid_cells = self.grid_cells.clamp(cells_min.max(32), 256);
         self.ship.clamp();
         self.enemies.clamp();
         self.rocks.clamp();
         self.rocks.radius_max = self.rocks.radius_max.max(self.rocks.radius_min);
+        self.physics.clamp();
         self.waves.clamp();
         self.paths.clamp();
         self
@@ -281,13 +312,14 @@ impl ArenaConfig {
 
 impl Recorded for ArenaConfig {
     fn record(&self, record: &mut Record) {
-        let Self { seed, size, grid_cells, ship, enemies, rocks, waves, paths } = self;
+        let Self { seed, size, grid_cells, ship, enemies, rocks, physics, waves, paths } = self;
         record.add(seed);
         record.add(size);
         record.add(grid_cells);
         record.add(ship);
         record.add(enemies);
         record.add(rocks);
+        record.add(physics);
         record.add(waves);
         record.add(paths);
     }

@@ -104,7 +104,27 @@ pub enum ArenaEvent {
         /// Ticks between asking and taking.
         age_ticks: u32,
     },
-    /// An outcome was not used: nobody waits for it, it is older than one already taken, or it makes no sense.
+    /// Two rocks met, or a rock and the wall, harder than the rules' least; at most some a tick, the hardest.
+    RocksMet {
+        /// Where they touched.
+        at: Vec2,
+        /// How hard, newton seconds; in a trajectory, over its whole segment.
+        impulse: f32,
+    },
+    /// The rocks' motions in the next window have come. They begin when it does.
+    PhysicsTaken {
+        /// The request that was answered.
+        request: RequestId,
+    },
+    /// No motions had come for the window that begins, so the arena computed them itself in this step.
+    PhysicsInline {
+        /// The request that nobody answered.
+        request: RequestId,
+        /// Whether the kernel gave up too, as it does everywhere then: the rocks fly by the local rule.
+        failed: bool,
+    },
+    /// An outcome was not used: nobody waits for it, it is older than one already taken, or it makes no sense
+    /// or fails its check.
     OutcomeIgnored {
         /// The request it claimed to answer.
         request: RequestId,

@@ -2,7 +2,6 @@
 
 use p2c2r_tasks::path::{Cell, Grid};
 
-use crate::rocks::Rock;
 use crate::vec2::Vec2;
 
 /// Rings of cells searched for a free one around a blocked one. An enemy squeezed against a rock is one or
@@ -47,8 +46,8 @@ impl Field {
     }
 
     /// The grid on which a cell is free if something of radius `clearance` fits with its centre on the
-    /// cell's middle, between the rocks and inside the walls.
-    pub(crate) fn occupancy(&self, rocks: &[Rock], clearance: f32) -> Grid {
+    /// cell's middle, between `rocks` (centre and radius) and inside the walls.
+    pub(crate) fn occupancy(&self, rocks: impl Iterator<Item = (Vec2, f32)>, clearance: f32) -> Grid {
         let mut grid = Grid::new(self.cells, self.cells);
         for index in 0..self.cells {
             let middle = self.middle_of(index, 0).x;
@@ -59,13 +58,13 @@ impl Field {
                 }
             }
         }
-        for rock in rocks {
-            let reach = rock.radius + clearance;
+        for (centre, radius) in rocks {
+            let reach = radius + clearance;
             let corner = Vec2::new(reach, reach);
-            let (low, high) = (self.cell_at(rock.position - corner), self.cell_at(rock.position + corner));
+            let (low, high) = (self.cell_at(centre - corner), self.cell_at(centre + corner));
             for y in low.y..=high.y {
                 for x in low.x..=high.x {
-                    if self.middle_of(x, y).distance_squared(rock.position) < reach * reach {
+                    if self.middle_of(x, y).distance_squared(centre) < reach * reach {
                         grid.set_blocked(Cell::new(x, y), true);
                     }
                 }
@@ -138,11 +137,9 @@ impl Field {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rocks::RockId;
 
-    fn rock(x: f32, y: f32, radius: f32) -> Rock {
-        let position = Vec2::new(x, y);
-        Rock { id: RockId(0), position, previous: position, radius, hits_left: 1 }
+    fn rock(x: f32, y: f32, radius: f32) -> (Vec2, f32) {
+        (Vec2::new(x, y), radius)
     }
 
     #[test]
@@ -160,13 +157,13 @@ mod tests {
     fn rocks_and_walls_block_exactly_where_nothing_fits() {
         let field = Field::new(64.0, 64);
         let rocks = [rock(0.0, 0.0, 2.0), rock(-31.0, 20.0, 1.0)];
-        let grid = field.occupancy(&rocks, 0.8);
+        let grid = field.occupancy(rocks.into_iter(), 0.8);
         for y in 0..64 {
             for x in 0..64 {
                 let middle = field.middle(Cell::new(x, y)).unwrap();
                 let fits = middle.x.abs() <= 31.2
                     && middle.y.abs() <= 31.2
-                    && rocks.iter().all(|rock| middle.distance(rock.position) >= rock.radius + 0.8);
+                    && rocks.iter().all(|rock| middle.distance(rock.0) >= rock.1 + 0.8);
                 assert_eq!(!grid.is_blocked(Cell::new(x, y)), fits, "cell {x}, {y}");
             }
         }
@@ -175,21 +172,21 @@ mod tests {
     #[test]
     fn nearest_free_cell_is_the_nearest_and_not_too_far() {
         let field = Field::new(64.0, 64);
-        let grid = field.occupancy(&[rock(0.0, 0.0, 3.0)], 0.8);
+        let grid = field.occupancy([rock(0.0, 0.0, 3.0)].into_iter(), 0.8);
         let at = Vec2::new(2.9, 0.3);
         let found = field.middle(field.nearest_free(&grid, at).unwrap()).unwrap();
         assert!(found.distance(at) < 1.7 && !grid.is_blocked(field.cell_at(found)), "{found:?}");
-        let all = field.occupancy(&[rock(0.0, 0.0, 60.0)], 0.8);
+        let all = field.occupancy([rock(0.0, 0.0, 60.0)].into_iter(), 0.8);
         assert_eq!(field.nearest_free(&all, at), None);
     }
 
     #[test]
     fn a_closed_ring_of_rocks_disconnects() {
         let field = Field::new(64.0, 64);
-        let wall: Vec<Rock> = (-32..=32).map(|x| rock(x as f32, 4.0, 1.0)).collect();
+        let wall: Vec<(Vec2, f32)> = (-32..=32).map(|x| rock(x as f32, 4.0, 1.0)).collect();
         let (a, b) = (Vec2::new(0.0, -10.0), Vec2::new(0.0, 10.0));
-        assert!(!field.connected(&field.occupancy(&wall, 0.8), a, b));
-        assert!(field.connected(&field.occupancy(&wall[..40], 0.8), a, b));
-        assert!(!field.connected(&field.occupancy(&wall, 0.8), a, wall[5].position));
+        assert!(!field.connected(&field.occupancy(wall.iter().copied(), 0.8), a, b));
+        assert!(field.connected(&field.occupancy(wall[..40].iter().copied(), 0.8), a, b));
+        assert!(!field.connected(&field.occupancy(wall.iter().copied(), 0.8), a, wall[5].0));
     }
 }

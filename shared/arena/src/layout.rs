@@ -1,9 +1,9 @@
-//! Where rocks stand when a round starts, and where new ones appear.
+//! Where rocks are when a round starts, and where new ones appear.
 
 use crate::config::ArenaConfig;
 use crate::dice::Dice;
 use crate::field::Field;
-use crate::rocks::Rock;
+use crate::rocks::{self, Rock};
 use crate::vec2::Vec2;
 
 /// Metres between the wall and a rock's centre: wide enough for enemies to fly all round the arena, which is
@@ -18,6 +18,9 @@ pub(crate) fn clearance(config: &ArenaConfig) -> f32 {
     config.enemies.radius + 0.1
 }
 
+/// Metres between neighbours in a reef, and at least between any two rocks: too little for anybody to fly
+/// through, enough for the kind `physics` to see that they do not touch.
+const GAP: f32 = 0.125;
 /// Points among which a reef's start is chosen; more spread the reefs more evenly.
 const ROOM_TRIES: u32 = 4;
 
@@ -29,22 +32,50 @@ pub(crate) fn lane_point(config: &ArenaConfig, dice: &mut Dice) -> Vec2 {
     if dice.below(2) == 0 { Vec2::new(along, side) } else { Vec2::new(side, along) }
 }
 
-/// Positions and radii of the rocks of a new round: reefs, that is, bent chains whose rocks overlap, so that
-/// going straight at the ship ends in hollows; and single rocks. The centre is free, and an enemy can get
-/// from the lane along the wall to the centre.
-pub(crate) fn first_rocks(config: &ArenaConfig, field: &Field, dice: &mut Dice) -> Vec<(Vec2, f32)> {
+/// Where a rock is and how it drifts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    /// Centre, metres.
+    pub(crate) position: Vec2,
+    /// Radius, metres; one that the catalogue has.
+    pub(crate) radius: f32,
+    /// Metres per second.
+    pub(crate) velocity: Vec2,
+}
+
+impl Site {
+    pub(crate) fn of(rock: &Rock) -> Self {
+        Self { position: rock.position, radius: rock.radius, velocity: rock.velocity }
+    }
+
+    /// Whether something of `radius` at `position` would be at least `gap` away.
+    fn clears(&self, position: Vec2, radius: f32, gap: f32) -> bool {
+        let reach = self.radius + radius + gap;
+        self.position.distance_squared(position) >= reach * reach
+    }
+}
+
+/// The rocks of a new round: reefs, that is, bent chains of rocks that nearly touch and drift as one, so that
+/// going straight at the ship ends in hollows; and single rocks, most of them small. The centre is free, and an
+/// enemy can get from the lane along the wall to the centre.
+pub(crate) fn first_rocks(config: &ArenaConfig, field: &Field, dice: &mut Dice) -> Vec<Site> {
     let mut placed = Vec::new();
     for _ in 0..config.rocks.reefs {
         add_reef(config, field, dice, &mut placed);
     }
-    for _ in 0..config.rocks.singles {
+    // Where the arena is nearly full, not every try finds a place.
+    let count = config.rocks.count as usize;
+    for _ in 0..count.saturating_sub(placed.len()) * 2 {
+        if placed.len() == count {
+            break;
+        }
         placed.extend(single(config, field, dice, &placed, &[Vec2::ZERO]));
     }
+    placed.truncate(count);
     let lane = Vec2::new(1.0, 1.0) * (config.enemies.radius + 1.6 - field.half);
     while !placed.is_empty() {
-        let rocks: Vec<Rock> =
-            placed.iter().map(|&(position, radius)| Rock::mock(position, radius)).collect();
-        if field.connected(&field.occupancy(&rocks, clearance(config)), Vec2::ZERO, lane) {
+        let rocks = placed.iter().map(|site: &Site| (site.position, site.radius));
+        if field.connected(&field.occupancy(rocks, clearance(config)), Vec2::ZERO, lane) {
             break;
         }
         placed.pop();
@@ -52,7 +83,7 @@ pub(crate) fn first_rocks(config: &ArenaConfig, field: &Field, dice: &mut Dice) 
     placed
 }
 
-fn add_reef(config: &ArenaConfig, field: &Field, dice: &mut Dice, placed: &mut Vec<(Vec2, f32)>) {
+fn add_reef(config: &ArenaConfig, field: &Field, dice: &mut Dice, placed: &mut Vec<Site>) {
     let rules = &config.rocks;
     let inside = field.half - WALL_LANE;
     let mut position = roomy_point(inside, dice, placed);
@@ -66,23 +97,28 @@ fn add_reef(config: &ArenaConfig, field: &Field, dice: &mut Dice, placed: &mut V
         let along = if left { -out.left() } else { out.left() };
         heading = (along - out).unit_or(heading);
     }
+    let velocity = dice.direction() * (dice.share() * rules.drift / 3.0);
+    let mut before = None;
     for _ in 0..rules.reef_rocks {
         let radius = dice.between((rules.radius_min + rules.radius_max) * 0.5, rules.radius_max);
-        let free = position.length() >= rules.clear_radius + radius;
+        let radius = rocks::cut_radius(radius);
+        position += heading * before.map_or(0.0, |before| before + radius + GAP * 1.01);
+        before = Some(radius);
+        let free = position.length() >= rules.clear_radius + radius
+            && placed.iter().all(|site| site.clears(position, radius, GAP));
         if free && position.x.abs() <= inside && position.y.abs() <= inside {
-            placed.push((position, radius));
+            placed.push(Site { position, radius, velocity });
         }
-        position += heading * (radius * 1.5);
         heading = if left { heading.turned(bend) } else { heading.turned_back(bend) };
     }
 }
 
 /// Of some points that chance offers, the one farthest from all rocks, so that reefs spread over the arena.
-fn roomy_point(inside: f32, dice: &mut Dice, placed: &[(Vec2, f32)]) -> Vec2 {
+fn roomy_point(inside: f32, dice: &mut Dice, placed: &[Site]) -> Vec2 {
     let mut best = (-1.0, Vec2::ZERO);
     for _ in 0..ROOM_TRIES {
         let point = dice.point(inside);
-        let room = placed.iter().map(|(rock, _)| rock.distance_squared(point)).fold(f32::MAX, f32::min);
+        let room = placed.iter().map(|site| site.position.distance_squared(point)).fold(f32::MAX, f32::min);
         if room > best.0 {
             best = (room, point);
         }
@@ -95,17 +131,22 @@ pub(crate) fn single(
     config: &ArenaConfig,
     field: &Field,
     dice: &mut Dice,
-    placed: &[(Vec2, f32)],
+    placed: &[Site],
     shunned: &[Vec2],
-) -> Option<(Vec2, f32)> {
+) -> Option<Site> {
     let rules = &config.rocks;
-    let gap = 2.0 * clearance(config) + 2.0 * field.cell_size();
-    (0..TRIES_MAX).find_map(|_| {
-        let radius = dice.between(rules.radius_min, rules.radius_max);
+    let gap = 2.0 * clearance(config) + 0.5 * field.cell_size();
+    let found = (0..TRIES_MAX).find_map(|_| {
+        let share = dice.share();
+        let radius = rules.radius_min + (rules.radius_max - rules.radius_min) * share * share;
+        let radius = rocks::cut_radius(radius);
         let position = dice.point(field.half - WALL_LANE);
-        let apart = |other: Vec2, distance: f32| position.distance_squared(other) >= distance * distance;
-        let stands = placed.iter().all(|&(other, size)| apart(other, radius + size + gap))
-            && shunned.iter().all(|&other| apart(other, radius + rules.clear_radius));
+        let far = radius + rules.clear_radius;
+        let stands = placed.iter().all(|site| site.clears(position, radius, gap))
+            && shunned.iter().all(|&other| position.distance_squared(other) >= far * far);
         stands.then_some((position, radius))
-    })
+    });
+    let (position, radius) = found?;
+    let velocity = dice.direction() * (dice.share() * rules.drift);
+    Some(Site { position, radius, velocity })
 }

@@ -14,9 +14,10 @@
 //! | `config` | all numbers with their ranges; `assets/arena.toml` holds the same |
 //! | `ship`, `bullets`, `rocks` | one thing each: how it moves, what it hits, how it ends |
 //! | `enemies`, `steering` | what enemies are and do; how they move |
+//! | `windows`, `loose` | rocks along trajectories of the kind `physics`; rocks that something knocked out of one |
 //! | `pathing`, `wanted` | asking for paths, and believing answers as far as they make sense |
 //! | `waves`, `rounds` | when enemies come; score, lives, beginning and end |
-//! | `layout`, `field` | where rocks stand; where the plane and the path grid meet |
+//! | `layout`, `field`, `plane` | where rocks start; where the plane meets the path grid, and the space of physics |
 //! | `vec2`, `dice`, `record` | exactly rounded geometry, chance, and the bytes under the digest |
 //! | `autopilot` | a player for demos and tests |
 
@@ -30,7 +31,9 @@ mod enemies;
 mod events;
 mod field;
 mod layout;
+mod loose;
 mod pathing;
+mod plane;
 mod record;
 mod rocks;
 mod rounds;
@@ -41,11 +44,12 @@ mod tests;
 mod vec2;
 mod wanted;
 mod waves;
+mod windows;
 
 pub use arena::{Arena, Step};
 pub use autopilot::Autopilot;
 pub use bullets::{Bullet, BulletId, Shooter};
-pub use config::{ArenaConfig, EnemyRules, PathRules, RockRules, ShipRules, WaveRules};
+pub use config::{ArenaConfig, EnemyRules, PathRules, PhysicsRules, RockRules, ShipRules, WaveRules};
 pub use controls::Controls;
 pub use enemies::{Enemy, EnemyId, EnemyRole, Steering};
 pub use events::ArenaEvent;
@@ -53,6 +57,7 @@ pub use rocks::{Rock, RockId};
 pub use ship::Ship;
 pub use vec2::Vec2;
 pub use wanted::{DueOutcome, OutcomeBody, RequestId, WantedSpec, WantedTask};
+pub use windows::PhysicsInUse;
 
 /// Steps per second; every rate in the configuration is converted with it.
 pub const TICKS_PER_SECOND: u32 = 60;

@@ -19,6 +19,9 @@ use crate::wanted::{DueOutcome, OutcomeBody, RequestId, WantedSpec, WantedTask};
 const ANSWER_CELLS_MAX: usize = 4_096;
 /// Waypoints an enemy keeps: more than it can fly before its path is stale.
 const WAY_POINTS_MAX: usize = 128;
+/// Seconds of the rocks' flight by which the grid is ahead of them: about the middle of the time for which enemies
+/// follow what is found on it.
+const ROCK_LEAD: f32 = 0.45;
 /// Distance below which two paths count as leading to the same place, metres.
 const SAME_END: f32 = 10.0;
 /// Share of the present path's length below which turning back is worth it.
@@ -33,7 +36,7 @@ struct Pending {
     enemies: Vec<EnemyId>,
 }
 
-/// The occupancy grid of the present rocks.
+/// The occupancy grid of the last request.
 #[derive(Clone, Debug)]
 struct Occupancy {
     grid: Grid,
@@ -43,21 +46,15 @@ struct Occupancy {
 /// What the arena remembers of its requests for paths.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pathing {
-    last_request: u32,
     last_taken: u32,
     /// Ticks until the next request.
     wait_ticks: u16,
     pending: VecDeque<Pending>,
-    /// Derived from the rocks; not part of the digest.
+    /// Kept so that an equal grid stays the same blob; not part of the digest.
     occupancy: Option<Occupancy>,
 }
 
 impl Pathing {
-    /// Forgets the grid: some rock came, went or moved.
-    pub(crate) fn rocks_changed(&mut self) {
-        self.occupancy = None;
-    }
-
     /// Forgets whom requests under way were for.
     pub(crate) fn begin_round(&mut self) {
         self.pending.clear();
@@ -71,14 +68,21 @@ impl Arena {
         let oldest = self.tick.saturating_sub(u64::from(self.config.paths.patience_ticks));
         self.pathing.pending.retain(|pending| pending.asked_at >= oldest);
         for DueOutcome { request, outcome } in due {
-            let taken =
-                self.pathing.take_pending(*request).and_then(|pending| self.take_outcome(&pending, outcome));
+            let taken = match outcome {
+                OutcomeBody::Path(outcome) => {
+                    self.pathing.take_pending(*request).and_then(|pending| self.take_paths(&pending, outcome))
+                }
+                OutcomeBody::Physics(outcome) => self.windows.take(*request, outcome),
+                OutcomeBody::None => {
+                    self.pathing.take_pending(*request);
+                    None
+                }
+            };
             events.push(taken.unwrap_or(ArenaEvent::OutcomeIgnored { request: *request }));
         }
     }
 
-    fn take_outcome(&mut self, pending: &Pending, outcome: &OutcomeBody) -> Option<ArenaEvent> {
-        let OutcomeBody::Path(outcome) = outcome else { return None };
+    fn take_paths(&mut self, pending: &Pending, outcome: &PathOutcome) -> Option<ArenaEvent> {
         // Requests overtaken by a later one would lead enemies back to where the ship was.
         if pending.request <= self.pathing.last_taken || outcome.answers.len() != pending.enemies.len() {
             return None;
@@ -112,11 +116,12 @@ impl Arena {
             return None;
         }
         self.pathing.wait_ticks = self.config.paths.period_ticks;
-        let occupancy = self.pathing.occupancy.take().unwrap_or_else(|| {
-            let grid = self.field.occupancy(&self.rocks, layout::clearance(&self.config));
-            let blob = Blob::new(grid.to_blob());
-            Occupancy { grid, blob }
-        });
+        let grid = self.field.occupancy(
+            self.rocks.iter().map(|rock| (rock.position + rock.velocity * ROCK_LEAD, rock.radius)),
+            layout::clearance(&self.config),
+        );
+        let before = self.pathing.occupancy.take().filter(|before| before.grid == grid);
+        let occupancy = before.unwrap_or_else(|| Occupancy { blob: Blob::new(grid.to_blob()), grid });
         let ahead = self.ship.position + self.ship.velocity * self.config.paths.lead;
         let free = |point: Vec2| self.field.nearest_free(&occupancy.grid, point);
         let (mut queries, mut enemies) = (Vec::new(), Vec::new());
@@ -133,8 +138,7 @@ impl Arena {
         if queries.is_empty() {
             return None;
         }
-        self.pathing.last_request += 1;
-        let request = self.pathing.last_request;
+        let RequestId(request) = self.next_request();
         self.pathing.pending.push_back(Pending { request, asked_at: self.tick, enemies });
         Some(WantedTask {
             request: RequestId(request),
@@ -194,8 +198,7 @@ impl Enemy {
 
 impl Recorded for Pathing {
     fn record(&self, record: &mut Record) {
-        let Self { last_request, last_taken, wait_ticks, pending, occupancy: _ } = self;
-        record.add(last_request);
+        let Self { last_taken, wait_ticks, pending, occupancy: _ } = self;
         record.add(last_taken);
         record.add(wait_ticks);
         record.add(&(pending.len() as u64));

@@ -52,6 +52,12 @@ macro_rules! recorded_numbers {
 
 recorded_numbers!(u8, u16, u32, u64);
 
+impl Recorded for f64 {
+    fn record(&self, record: &mut Record) {
+        record.add(&(self + 0.0).to_bits());
+    }
+}
+
 impl Recorded for f32 {
     fn record(&self, record: &mut Record) {
         // Both zeros are one value to the rules (`min` and `max` may return either), so they are one here.

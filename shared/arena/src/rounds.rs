@@ -16,8 +16,9 @@ impl Arena {
         self.bullets.clear();
         self.rocks.clear();
         self.pathing.begin_round();
-        for (position, radius) in layout::first_rocks(&self.config, &self.field, &mut self.dice) {
-            self.add_rock(position, radius);
+        self.windows.begin_round();
+        for site in layout::first_rocks(&self.config, &self.field, &mut self.dice) {
+            self.add_tumbling_rock(site, [0.0; 3]);
         }
         self.first_rock_area = rocks::area(&self.rocks);
         self.score = 0;

@@ -82,12 +82,13 @@ impl Ship {
     }
 
     /// Moves it out of an obstacle whose surface has the normal `out` and lies `depth` away, and reflects its
-    /// velocity. Returns the speed against the obstacle.
-    fn bounce(&mut self, rules: &ShipRules, out: Vec2, depth: f32) -> f32 {
+    /// velocity against an obstacle of `velocity`; `share` of the change is the ship's, the rest the obstacle's.
+    /// Returns the speed against the obstacle.
+    fn bounce(&mut self, rules: &ShipRules, out: Vec2, depth: f32, velocity: Vec2, share: f32) -> f32 {
         self.position += out * depth;
-        let against = -self.velocity.dot(out);
+        let against = (velocity - self.velocity).dot(out);
         if against > 0.0 {
-            self.velocity += out * (against * (1.0 + rules.bounce));
+            self.velocity += out * (against * (1.0 + rules.bounce) * share);
         }
         against.max(0.0)
     }
@@ -99,21 +100,24 @@ impl Ship {
         for out in [Vec2::new(-1.0, 0.0), Vec2::new(1.0, 0.0), Vec2::new(0.0, -1.0), Vec2::new(0.0, 1.0)] {
             let depth = -self.position.dot(out) - limit;
             if depth > 0.0 {
-                against = against.max(self.bounce(rules, out, depth));
+                against = against.max(self.bounce(rules, out, depth, Vec2::ZERO, 1.0));
             }
         }
         against
     }
 
-    /// Keeps it out of `rock`. Returns the speed against it, if they touch.
-    pub(crate) fn meet_rock(&mut self, rules: &ShipRules, rock: &Rock) -> Option<f32> {
+    /// Keeps it out of `rock`, which has `mass`. Returns the speed against it and the impulse that the rock gets,
+    /// if they touch.
+    pub(crate) fn meet_rock(&mut self, rules: &ShipRules, rock: &Rock, mass: f32) -> Option<(f32, Vec2)> {
         let apart = self.position - rock.position;
         let reach = self.radius + rock.radius;
         if apart.length_squared() >= reach * reach {
             return None;
         }
         let out = apart.unit_or(-self.heading);
-        Some(self.bounce(rules, out, reach - apart.length()))
+        let share = mass / (mass + rules.mass);
+        let speed = self.bounce(rules, out, reach - apart.length(), rock.velocity, share);
+        Some((speed, out * (-speed * (1.0 + rules.bounce) * share * rules.mass)))
     }
 }
 
@@ -124,17 +128,22 @@ impl Arena {
             self.await_ship(events);
             return;
         }
-        let rules = &self.config.ship;
+        let (rules, stuff, tick) = (&self.config.ship, self.stuff(), self.tick);
         self.ship.invulnerable_ticks = self.ship.invulnerable_ticks.saturating_sub(1);
         self.ship.cooldown_ticks = self.ship.cooldown_ticks.saturating_sub(1);
         self.ship.fly(rules, controls);
         let mut crash_speed: f32 = 0.0;
-        for rock in &self.rocks {
-            let Some(speed) = self.ship.meet_rock(rules, rock) else { continue };
+        for rock in &mut self.rocks {
+            let mass = stuff.mass(rock);
+            let Some((speed, impulse)) = self.ship.meet_rock(rules, rock, mass) else { continue };
             crash_speed = crash_speed.max(speed);
+            let out = (self.ship.position - rock.position).unit_or(Vec2::FORWARD);
+            let at = rock.position + out * rock.radius;
+            if speed > 0.0 {
+                rock.push(&stuff, at, impulse, tick);
+            }
             if speed > SCRAPE_SPEED {
-                let out = (self.ship.position - rock.position).unit_or(Vec2::FORWARD);
-                events.push(ArenaEvent::Bumped { at: rock.position + out * rock.radius, speed });
+                events.push(ArenaEvent::Bumped { at, speed });
             }
         }
         let wall_speed = self.ship.meet_walls(rules, self.field.half);

@@ -183,7 +183,7 @@ impl Enemy {
             if apart.length_squared() < reach * reach {
                 let out = apart.unit_or(-self.heading);
                 self.position = rock.position + out * reach;
-                let against = self.velocity.dot(out);
+                let against = (self.velocity - rock.velocity).dot(out);
                 if against < 0.0 {
                     self.velocity -= out * against;
                 }

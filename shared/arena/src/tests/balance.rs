@@ -1,7 +1,7 @@
 //! The balance files, the defaults and the ranges agree, and no numbers whatever break the arena.
 
 use super::*;
-use crate::config::{EnemyRules, PathRules};
+use crate::config::{EnemyRules, PathRules, PhysicsRules};
 
 fn parse(text: &str) -> ArenaConfig {
     toml::from_str(text).unwrap()
@@ -13,8 +13,13 @@ fn the_balance_file_holds_exactly_the_defaults() {
     assert_eq!(parse(text), ArenaConfig::default());
     let table: toml::Table = toml::from_str(text).unwrap();
     let numbers: usize = table.values().map(|value| value.as_table().map_or(1, toml::Table::len)).sum();
-    let all =
-        3 + ShipRules::COUNT + EnemyRules::COUNT + RockRules::COUNT + WaveRules::COUNT + PathRules::COUNT;
+    let all = 3
+        + ShipRules::COUNT
+        + EnemyRules::COUNT
+        + RockRules::COUNT
+        + PhysicsRules::COUNT
+        + WaveRules::COUNT
+        + PathRules::COUNT;
     assert_eq!(numbers, all, "the file must name every number");
 }
 
@@ -42,7 +47,9 @@ fn absurd(value: &str) -> ArenaConfig {
         include_str!("../../../../assets/arena.toml").lines().map(|line| match line.split_once(" = ") {
             Some((name, old)) if old.contains('.') => format!("{name} = {value}"),
             // Small types take no more than 255; the ranges clamp far below that or above.
-            Some((name @ ("gunner_hits" | "hits"), _)) => format!("{name} = {}", whole.min(255)),
+            Some((name @ ("gunner_hits" | "hits" | "segments" | "segment_ticks"), _)) => {
+                format!("{name} = {}", whole.min(255))
+            }
             Some((name, _)) => format!("{name} = {whole}"),
             None => line.to_string(),
         });

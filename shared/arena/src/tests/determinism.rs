@@ -4,12 +4,12 @@ use super::*;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
-const GOLDEN_WITHOUT_OUTCOMES: &str = "141171085638e6ce7cf5f840dc1923564f6fc03372c0d35eeae23991561de9f4";
-const GOLDEN_WITH_OUTCOMES: &str = "0b3dae2102e711d2e45ce450bfa22b05bdcd550b5d0394fb9c088668494fe01b";
-const GOLDEN_AUTOPILOT: &str = "7e08cecfb81c5c0e7cd2bb5534bf776451270bf2b0190f9555da2f921f62de76";
+const GOLDEN_WITHOUT_OUTCOMES: &str = "fbf1c6e6b05256307dd5bc29b9f543b661359fb164bc01b635a8cb8d73fa60f3";
+const GOLDEN_WITH_OUTCOMES: &str = "dd1b1e41111a6f3df091e4e15727340438a8ee99848f5145d7787b724bbf0490";
+const GOLDEN_AUTOPILOT: &str = "0b6ddd2b769baa265217503c347b1cfc6aa79bfc44a1708ab4e98b14abbf574b";
 
 /// Controls that turn, burn, brake, fire and restart without looking at the arena.
-fn scripted(tick: u64) -> Controls {
+pub(super) fn scripted(tick: u64) -> Controls {
     Controls {
         turn: [1, 1, 0, -1, 0, -1, 0][(tick / 23 % 7) as usize],
         thrust: [1, 0, 1, -1, 0][(tick / 31 % 5) as usize],
@@ -89,7 +89,7 @@ fn the_digest_sees_every_part_of_the_state() {
         played.arena
     };
     let nudge = |at: &mut f32| *at += 1e-3;
-    let changes: [fn(&mut Arena, fn(&mut f32)); 22] = [
+    let changes: [fn(&mut Arena, fn(&mut f32)); 25] = [
         |arena, _| arena.config.seed += 1,
         |arena, nudge| nudge(&mut arena.config.paths.lead),
         |arena, _| _ = arena.dice.below(2),
@@ -104,6 +104,9 @@ fn the_digest_sees_every_part_of_the_state() {
         |arena, _| arena.bullets[0].ticks_left += 1,
         |arena, _| arena.bullets.clear(),
         |arena, nudge| nudge(&mut arena.rocks[3].radius),
+        |arena, _| arena.rocks[3].motion.velocity[0] += 1e-3,
+        |arena, _| arena.rocks[3].loosen(7),
+        |arena, _| arena.windows.begin_round(),
         |arena, _| arena.rocks[3].hits_left += 1,
         |arena, _| arena.pathing.begin_round(),
         |arena, _| arena.score += 1,

@@ -7,19 +7,22 @@ mod outcomes;
 mod paths;
 mod rocks;
 mod rules;
+mod windows;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use p2c2r_tasks::path::{Path, PathOutcome};
-use p2c2r_tasks::{Blobs, TaskKind};
+use p2c2r_tasks::path::{Path, PathOutcome, PathSpec};
+use p2c2r_tasks::physics::{Physics, PhysicsOutcome, PhysicsSpec};
+use p2c2r_tasks::{Blob, Blobs, TaskKind};
 
+use crate::layout::Site;
 use crate::*;
 
 /// No rocks, and no enemies for as long as a test lasts.
 fn empty_config() -> ArenaConfig {
     ArenaConfig {
-        rocks: RockRules { reefs: 0, singles: 0, ..RockRules::default() },
+        rocks: RockRules { reefs: 0, count: 0, ..RockRules::default() },
         waves: WaveRules { pause_ticks: 6_000, ..WaveRules::default() },
         ship: ShipRules { invulnerable_ticks: 0, ..ShipRules::default() },
         ..ArenaConfig::default()
@@ -30,20 +33,56 @@ fn empty() -> Arena {
     Arena::new(empty_config())
 }
 
-/// What the kernel answers, after its own admission.
+impl Arena {
+    /// A rock at rest.
+    fn put_rock(&mut self, position: Vec2, radius: f32) {
+        self.add_rock(Site { position, radius, velocity: Vec2::ZERO });
+    }
+}
+
+impl WantedTask {
+    fn path(&self) -> Option<(&PathSpec, &Arc<Blob>)> {
+        match &self.spec {
+            WantedSpec::Path { spec, grid } => Some((spec, grid)),
+            WantedSpec::Physics { .. } => None,
+        }
+    }
+
+    fn physics(&self) -> Option<&PhysicsSpec> {
+        match &self.spec {
+            WantedSpec::Physics { spec } => Some(spec),
+            WantedSpec::Path { .. } => None,
+        }
+    }
+}
+
+/// What the kernel of paths answers, after its own admission.
 fn solve(wanted: &WantedTask) -> PathOutcome {
-    let WantedSpec::Path { spec, grid } = &wanted.spec;
+    let (spec, grid) = wanted.path().expect("a wanted path");
     let blobs = Blobs::new(vec![Arc::clone(grid)]);
     Path::admit(spec, &blobs).expect("a wanted task must be admitted");
     Path::run(spec, &blobs).expect("an admitted task must run")
 }
 
+/// What the kernel of physics answers, after its own admission.
+fn fly(spec: &PhysicsSpec) -> PhysicsOutcome {
+    Physics::admit(spec, &Blobs::default()).expect("a wanted task must be admitted");
+    Physics::run(spec, &Blobs::default()).expect("an admitted task must run")
+}
+
 fn answered(wanted: &WantedTask) -> DueOutcome {
-    due(wanted.request, solve(wanted))
+    match wanted.physics() {
+        Some(spec) => flown(wanted.request, fly(spec)),
+        None => due(wanted.request, solve(wanted)),
+    }
 }
 
 fn due(request: RequestId, outcome: PathOutcome) -> DueOutcome {
     DueOutcome { request, outcome: OutcomeBody::Path(Arc::new(outcome)) }
+}
+
+fn flown(request: RequestId, outcome: PhysicsOutcome) -> DueOutcome {
+    DueOutcome { request, outcome: OutcomeBody::Physics(Arc::new(outcome)) }
 }
 
 /// An arena whose requests are answered some ticks after they were made.
@@ -89,6 +128,11 @@ fn assert_sound(arena: &Arena) {
     assert!(arena.bullets().iter().all(|bullet| inside(bullet.position) && bullet.ticks_left > 0));
     assert!(arena.enemies().windows(2).all(|pair| pair[0].id < pair[1].id));
     assert!(arena.rocks().windows(2).all(|pair| pair[0].id < pair[1].id));
+    for rock in arena.rocks() {
+        let long: f32 = rock.rotation.iter().map(|part| part * part).sum();
+        assert!(inside(rock.position) && (long - 1.0).abs() < 1e-4, "{rock:?}");
+        assert!(rock.velocity.length() <= arena.config().rocks.speed_cap + 0.01, "{rock:?}");
+    }
     assert!(arena.lives() <= arena.config().ship.lives_max.max(arena.config().ship.lives));
     assert_eq!(arena.is_over(), arena.lives() == 0);
 }

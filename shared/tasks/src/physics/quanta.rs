@@ -2,6 +2,7 @@
 
 use bincode::{Decode, Encode};
 
+use super::flight::glide;
 use super::vector::{Quat, Vec3, normalised};
 
 /// Steps per metre of a position; rounding errs by at most [`POSITION_ERROR_M`] along each axis. All
@@ -114,6 +115,14 @@ pub struct Motion {
 impl Default for Motion {
     fn default() -> Self {
         Self { position: [0.0; 3], rotation: [0.0, 0.0, 0.0, 1.0], velocity: [0.0; 3], spin: [0.0; 3] }
+    }
+}
+
+impl Motion {
+    /// The motion `seconds` on (or back) where nothing pulls and nothing is touched: the formula of this kind.
+    #[must_use]
+    pub fn after(&self, seconds: f64) -> Self {
+        glide(self, seconds)
     }
 }
 

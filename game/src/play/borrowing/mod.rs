@@ -1,0 +1,139 @@
+//! Hands the arena's wishes to the offload plugin and its outcomes back to the arena: what all kinds share. One
+//! file beside it for each kind.
+
+mod path;
+mod physics;
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy::app::RunFixedMainLoopSystems;
+use bevy::prelude::*;
+use p2c2r_arena::{DueOutcome, OutcomeBody, RequestId, TICKS_PER_SECOND, WantedSpec, WantedTask};
+use p2c2r_offload::prelude::*;
+use p2c2r_protocol::Nanos;
+use p2c2r_tasks::path::Path;
+use p2c2r_tasks::physics::Physics;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Wants>()
+        .init_resource::<Due>()
+        .add_systems(RunFixedMainLoop, submit_wants.in_set(RunFixedMainLoopSystems::AfterFixedMainLoop));
+    borrow::<Path>(app);
+    borrow::<Physics>(app);
+}
+
+/// A kind of work that the arena wants done.
+trait Wanted: TaskKind {
+    /// The most one task may cost: several times what the largest one costs.
+    const PRICE_CAP: Nanos;
+
+    /// The outcome as the arena takes it.
+    fn body(outcome: &Arc<Self::Outcome>) -> OutcomeBody;
+}
+
+fn borrow<K: Wanted>(app: &mut App) {
+    app.init_resource::<Origin<K>>()
+        .add_offload_kind::<K>(KindSettings {
+            // Each task brings its own.
+            deadline: Duration::from_millis(200),
+            price_cap: K::PRICE_CAP,
+            late: OnLate::ComputeLocally,
+        })
+        .add_observer(take_outcome::<K>)
+        .add_observer(note_failure::<K>);
+}
+
+/// What the arena wished for in this frame's steps.
+#[derive(Resource, Default)]
+pub(super) struct Wants(pub(super) Vec<WantedTask>);
+
+/// Outcomes that wait for the next step. Which step that is depends on when they came: it is part of the
+/// run's input.
+#[derive(Resource, Default)]
+pub(super) struct Due(Vec<DueOutcome>);
+
+impl Due {
+    pub(super) fn take(&mut self) -> Vec<DueOutcome> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// Who computed the newest outcome of kind `K`.
+#[derive(Resource)]
+pub(crate) struct Origin<K> {
+    /// Nobody, before the first.
+    pub(crate) whose: Option<Computer>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Default for Origin<K> {
+    fn default() -> Self {
+        Self { whose: None, kind: PhantomData }
+    }
+}
+
+/// Whose computer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Computer {
+    /// Someone else's.
+    Remote,
+    /// The coordinator's, by computing or from its cache.
+    Coordinator,
+    /// This one.
+    Local,
+}
+
+impl From<&Place> for Computer {
+    fn from(place: &Place) -> Self {
+        match place {
+            Place::Worker { .. } => Self::Remote,
+            Place::Coordinator | Place::Cache => Self::Coordinator,
+            Place::Local => Self::Local,
+        }
+    }
+}
+
+/// Which of the arena's requests an offloaded task answers.
+#[derive(Component, Clone, Copy, Debug)]
+struct Asked(RequestId);
+
+fn submit_wants(mut commands: Commands, mut wants: ResMut<Wants>) {
+    for task in wants.0.drain(..) {
+        let asked = Asked(task.request);
+        let deadline = Duration::from_secs(1) * u32::from(task.deadline_ticks) / TICKS_PER_SECOND;
+        match task.spec {
+            WantedSpec::Path { spec, grid } => commands
+                .spawn((asked, Offloading::<Path>::new(spec, Blobs::new(vec![grid])).deadline(deadline))),
+            WantedSpec::Physics { spec } => commands
+                .spawn((asked, Offloading::<Physics>::new(spec, Blobs::default()).deadline(deadline))),
+        };
+    }
+}
+
+fn take_outcome<K: Wanted>(
+    done: On<OffloadDone<K>>,
+    asked: Query<&Asked>,
+    mut due: ResMut<Due>,
+    mut origin: ResMut<Origin<K>>,
+    mut commands: Commands,
+) {
+    if let Ok(Asked(request)) = asked.get(done.entity) {
+        due.0.push(DueOutcome { request: *request, outcome: K::body(&done.outcome) });
+        origin.whose = Some(Computer::from(&done.place));
+        commands.entity(done.entity).try_despawn();
+    }
+}
+
+fn note_failure<K: Wanted>(
+    failed: On<OffloadFailed<K>>,
+    asked: Query<&Asked>,
+    mut due: ResMut<Due>,
+    mut commands: Commands,
+) {
+    if let Ok(Asked(request)) = asked.get(failed.entity) {
+        due.0.push(DueOutcome { request: *request, outcome: OutcomeBody::None });
+        commands.entity(failed.entity).try_despawn();
+    }
+}

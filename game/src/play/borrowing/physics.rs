@@ -1,0 +1,17 @@
+//! The kind `physics`: the motions of all rocks in the window after this one.
+
+use std::sync::Arc;
+
+use p2c2r_arena::OutcomeBody;
+use p2c2r_protocol::Nanos;
+use p2c2r_tasks::physics::{Physics, PhysicsOutcome};
+
+use super::Wanted;
+
+impl Wanted for Physics {
+    const PRICE_CAP: Nanos = Nanos(100_000);
+
+    fn body(outcome: &Arc<PhysicsOutcome>) -> OutcomeBody {
+        OutcomeBody::Physics(Arc::clone(outcome))
+    }
+}

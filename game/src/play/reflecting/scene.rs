@@ -1,0 +1,245 @@
+//! What is traced: the nearest of everything that can be seen in a hull, as it will be when the light is shown.
+
+use bevy::math::Vec3;
+use p2c2r_arena::{Arena, Bullet, Enemy, Rock, Vec2};
+use p2c2r_tasks::physics::{Rotation, ShapeKind};
+use p2c2r_tasks::reflection::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec};
+
+use super::Fineness;
+use super::embers::{Ember, Embers};
+use super::surfaces;
+
+/// Metres from which on nothing is seen in a hull but the wall.
+const SIGHT: f32 = 42.0;
+/// Enemies, bolts and embers at most: the nearest.
+const ENEMIES_MAX: usize = 20;
+const BOLTS_MAX: usize = 32;
+const EMBERS_MAX: usize = 16;
+/// Seconds by which everything is moved on: about what passes until the light is there and half blended in.
+const LEAD: f32 = 0.12;
+/// Where the paths' randomness starts: always the same, so that what grain there is stands still.
+const SEED: u32 = 0x51A2;
+/// Half the length of an enemy's hull and its thickness, in its radii; as it is drawn.
+const HULL: (f32, f32) = (0.95, 0.42);
+
+/// The spec for the light around the ship, and where its probe is. The ship itself is left out: it must not stand in
+/// its own light. All coordinates are the view's: y up, the arena's plane at y = 0.
+pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness) -> (ReflectionSpec, Vec3) {
+    let ship = arena.ship();
+    let drift = if ship.alive { ship.velocity * LEAD } else { Vec2::ZERO };
+    let probe = ship.position + drift;
+    let mut objects = Vec::with_capacity(fineness.rocks_max + 2 * ENEMIES_MAX + BOLTS_MAX + EMBERS_MAX + 4);
+    for rock in nearest(arena.rocks(), probe, fineness.rocks_max, |rock| (rock.position, rock.radius)) {
+        objects.extend(rock_object(rock));
+    }
+    for enemy in nearest(arena.enemies(), probe, ENEMIES_MAX, |enemy| (enemy.position, enemy.radius)) {
+        objects.extend(enemy_objects(enemy));
+    }
+    for bullet in nearest(arena.bullets(), probe, BOLTS_MAX, |bullet| (bullet.position, 0.0)) {
+        objects.push(bolt_object(bullet));
+    }
+    for ember in nearest(&embers.0, probe, EMBERS_MAX, |ember| (ember.at, ember.size)) {
+        objects.push(ember_object(ember));
+    }
+    objects.extend(walls(arena.config().size * 0.5));
+    let spec = ReflectionSpec {
+        probe: position(probe, 0.0),
+        face_log2: fineness.face_log2,
+        levels: fineness.levels,
+        samples: fineness.samples,
+        bounces: fineness.bounces,
+        seed: SEED,
+        sky: arena.config().seed as u32,
+        sun: Some(surfaces::SUN),
+        surfaces: surfaces::palette(),
+        objects,
+    };
+    let at = spec.probe.map(|steps| f32::from(steps) / POSITION_STEPS_PER_M);
+    (spec, Vec3::from_array(at))
+}
+
+/// The nearest `most` of `all` within sight, nearest first. `body` says where something is and how large.
+fn nearest<T>(all: &[T], probe: Vec2, most: usize, body: impl Fn(&T) -> (Vec2, f32)) -> Vec<&T> {
+    let distance = |thing: &T| {
+        let (at, radius) = body(thing);
+        at.distance(probe) - radius
+    };
+    let mut near: Vec<(f32, &T)> =
+        all.iter().map(|thing| (distance(thing), thing)).filter(|(away, _)| *away < SIGHT).collect();
+    near.sort_by(|a, b| a.0.total_cmp(&b.0));
+    near.into_iter().take(most).map(|(_, thing)| thing).collect()
+}
+
+fn rock_object(rock: &Rock) -> Option<Object> {
+    let ShapeKind::Rock(form) = rock.shape.kind() else { return None };
+    Some(Object {
+        position: position(rock.position + rock.velocity * LEAD, 0.0),
+        form: Form::Rock { shape: rock.shape, rotation: Rotation::of(rock.rotation.map(f64::from)) },
+        surface: surfaces::rock(rock.id, form),
+    })
+}
+
+/// Hull and engine.
+fn enemy_objects(enemy: &Enemy) -> [Object; 2] {
+    let at = enemy.position + enemy.velocity * LEAD;
+    let half = enemy.heading * (enemy.radius * HULL.0);
+    let tail = at - half;
+    let hull = capsule(tail, at + half, enemy.radius * HULL.1, surfaces::hull(enemy.role));
+    let from = tail - enemy.heading * (enemy.radius * 0.35);
+    let flame =
+        capsule(from, from - enemy.heading * enemy.radius, enemy.radius * 0.26, surfaces::flame(enemy.role));
+    [hull, flame]
+}
+
+fn bolt_object(bullet: &Bullet) -> Object {
+    let tip = bullet.position + bullet.velocity * LEAD;
+    let length = if bullet.shooter == p2c2r_arena::Shooter::Ship { 1.5 } else { 1.0 };
+    let tail = tip - bullet.velocity.unit_or(Vec2::FORWARD) * length;
+    // As thick as its halo is bright; the core alone would fall between the texels.
+    capsule(tail, tip, 0.24, surfaces::bolt(bullet.shooter))
+}
+
+fn ember_object(ember: &Ember) -> Object {
+    Object {
+        position: position(ember.at, 0.25),
+        form: Form::Sphere { radius: radius(ember.radius()) },
+        surface: surfaces::ember(ember),
+    }
+}
+
+/// The four sides of the arena as they shine.
+fn walls(half: f32) -> [Object; 4] {
+    let corners = [(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)];
+    std::array::from_fn(|side| {
+        let corner = |(x, y): (f32, f32)| Vec2::new(x * half, y * half);
+        capsule(corner(corners[side]), corner(corners[(side + 1) % 4]), 0.5, surfaces::wall())
+    })
+}
+
+fn capsule(from: Vec2, to: Vec2, thickness: f32, surface: u8) -> Object {
+    let (start, end) = (position(from, 0.1), position(to, 0.1));
+    let way = |axis: usize| end[axis].saturating_sub(start[axis]);
+    Object {
+        position: start,
+        form: Form::Capsule { to: [way(0), way(1), way(2)], radius: radius(thickness) },
+        surface,
+    }
+}
+
+/// A point of the plane, this high above it; what lies too far out is held at the edge of the coordinates.
+fn position(at: Vec2, height: f32) -> [i16; 3] {
+    // `as` saturates, and makes 0 of what is no number.
+    [at.x, height, -at.y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16)
+}
+
+fn radius(metres: f32) -> u16 {
+    ((metres * RADIUS_STEPS_PER_M).round() as u16).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_arena::{ArenaConfig, ArenaEvent, Controls, RockRules, WaveRules};
+    use p2c2r_protocol::wire;
+    use p2c2r_tasks::reflection::Reflection;
+    use p2c2r_tasks::{Blobs, TaskKind as _};
+
+    use super::*;
+    use crate::play::reflecting::embers::Hue;
+    use crate::preflight::Quality;
+
+    /// An arena of this many enemies some seconds into a fight, and what burns in it.
+    fn fight(config: ArenaConfig, ticks: u32) -> (Arena, Embers) {
+        let mut arena = Arena::new(config);
+        let mut pilot = p2c2r_arena::Autopilot::default();
+        let mut embers = Embers::default();
+        for _ in 0..ticks {
+            let controls = Controls { fire: true, ..pilot.controls(&arena) };
+            for event in arena.step(controls, &[]).events {
+                if let ArenaEvent::Explosion { at, size } = event {
+                    embers.0.push(Ember { at, size, hue: Hue::Fire, age: 0.1, life: 0.9 });
+                }
+            }
+        }
+        (arena, embers)
+    }
+
+    fn busy() -> (Arena, Embers) {
+        let config = ArenaConfig {
+            size: 128.0,
+            grid_cells: 128,
+            rocks: RockRules { reefs: 40, singles: 1_200, radius_max: 1.4, ..RockRules::default() },
+            waves: WaveRules { enemies_first: 200, enemies_max: 200, pause_ticks: 1, ..WaveRules::default() },
+            ..ArenaConfig::default()
+        };
+        let (arena, mut embers) = fight(config, 20);
+        let at = arena.ship().position;
+        embers.0.resize(60, Ember { at, size: 1.0, hue: Hue::Ice, age: 0.0, life: 1.0 });
+        (arena, embers)
+    }
+
+    #[test]
+    fn the_busiest_scene_is_admissible_and_bounded_at_every_quality() {
+        let (arena, embers) = busy();
+        assert!(arena.rocks().len() > 800 && arena.enemies().len() > 150);
+        for quality in [Quality::Low, Quality::High] {
+            let fineness = Fineness::of(quality);
+            let (spec, _) = spec(&arena, &embers, &fineness);
+            Reflection::admit(&spec, &Blobs::default()).unwrap();
+            let rocks = spec.objects.iter().filter(|object| matches!(object.form, Form::Rock { .. })).count();
+            assert_eq!(rocks, fineness.rocks_max, "as many rocks as there may be");
+            assert!(spec.objects.len() <= fineness.rocks_max + 2 * ENEMIES_MAX + BOLTS_MAX + EMBERS_MAX + 4);
+            let bytes = wire::encode(&spec).len();
+            assert!(bytes < 4_000, "{quality:?}: {bytes} bytes go up several times a second");
+        }
+    }
+
+    #[test]
+    fn the_nearest_rocks_are_mirrored_and_the_ship_is_not() {
+        let (arena, _) = busy();
+        let fineness = Fineness { rocks_max: 10, ..Fineness::of(Quality::Low) };
+        let (spec, probe) = spec(&arena, &Embers::default(), &fineness);
+        let place = |object: &Object| Vec3::from_array(object.position.map(f32::from)) / POSITION_STEPS_PER_M;
+        let shown: Vec<f32> = spec
+            .objects
+            .iter()
+            .filter(|object| matches!(object.form, Form::Rock { .. }))
+            .map(|object| place(object).distance(probe))
+            .collect();
+        let nearer = arena
+            .rocks()
+            .iter()
+            .filter(|rock| rock.position.distance(arena.ship().position) - rock.radius < 2.0)
+            .count();
+        assert_eq!(shown.len(), 10);
+        assert!(shown.iter().all(|away| *away < 30.0) && nearer <= 10, "{shown:?}");
+        // Nothing but what flies and burns is where the ship is.
+        let hull = spec.objects.iter().filter(|object| matches!(object.form, Form::Capsule { .. }));
+        let ship_like = hull.filter(|object| {
+            object.surface != surfaces::bolt(p2c2r_arena::Shooter::Ship) && place(object).distance(probe) < 0.3
+        });
+        assert_eq!(ship_like.count(), 0);
+    }
+
+    #[test]
+    fn an_explosion_is_seen_and_fades() {
+        let (arena, _) = fight(ArenaConfig::default(), 5);
+        let at = arena.ship().position + Vec2::new(5.0, 0.0);
+        let brightness = |age: f32| {
+            let embers = Embers(vec![Ember { at, size: 2.0, hue: Hue::Fire, age, life: 1.0 }]);
+            let (spec, _) = spec(&arena, &embers, &Fineness::of(Quality::Low));
+            let cube = Reflection::run(&spec, &Blobs::default()).unwrap().unfold().unwrap().levels.remove(0);
+            // The face that looks along x.
+            let face = &cube.texels()[..(cube.face() * cube.face()) as usize];
+            face.iter().map(|texel| texel[0]).sum::<f32>() / face.len() as f32
+        };
+        let (fresh, dying) = (brightness(0.1), brightness(0.8));
+        assert!(fresh > 3.0 * dying, "{fresh} {dying}");
+    }
+
+    #[test]
+    fn coordinates_beyond_the_spec_are_held_at_its_edge() {
+        assert_eq!(position(Vec2::new(1e9, f32::NAN), -1e9), [i16::MAX, i16::MIN, 0]);
+        assert_eq!(radius(0.0), 1);
+        assert_eq!(radius(1e9), u16::MAX);
+    }
+}

@@ -1,0 +1,117 @@
+//! The light that falls on everything: the flashes of explosions, and the light that reflections know of. One small
+//! buffer that all materials share, written once a frame.
+
+use bevy::asset::RenderAssetUsages;
+use bevy::prelude::*;
+use bevy::render::render_resource::{BufferUsages, ShaderType};
+use bevy::render::storage::ShaderBuffer;
+
+use super::ViewSystems;
+use super::camera::DrawQuality;
+use super::mirror::{self, Mirror};
+use crate::play::Reflecting;
+use crate::preflight::Quality;
+
+/// Explosions that can light the scene at the same time; the shader has as many.
+const FLASHES: usize = 3;
+/// Seconds a flash takes to fade.
+const FLASH_SECONDS: f32 = 0.45;
+/// Light of a fresh flash one metre away.
+const FLASH_STRENGTH: f32 = 90.0;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Flashes>()
+        .add_systems(PreStartup, make_light.in_set(MakeLight))
+        .add_systems(Update, (fade_flashes, write_lighting).chain().in_set(ViewSystems::Upload));
+}
+
+/// Makes what materials are made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
+pub(super) struct MakeLight;
+
+/// What all lit surfaces share.
+#[derive(Resource)]
+pub(super) struct Lit {
+    /// A [`Lighting`].
+    pub(super) lighting: Handle<ShaderBuffer>,
+    /// The cube map that polished surfaces look into.
+    pub(super) mirror: Handle<Image>,
+}
+
+/// What the shader knows about the light.
+#[derive(Clone, Debug, Default, PartialEq, ShaderType)]
+pub(super) struct Lighting {
+    /// Where an explosion flashes, and how strongly.
+    flashes: [Vec4; FLASHES],
+    /// Irradiance over π by direction, as the polynomial that the shader writes down.
+    irradiance: [Vec4; mirror::HARMONICS],
+    /// Where the mirror's light was traced, and the share of reflections in the picture.
+    probe: Vec4,
+    /// Highest level of the mirror's cube map, and how much of a reflection's brightness the picture has no
+    /// room for.
+    range: Vec4,
+}
+
+fn make_light(
+    mut commands: Commands,
+    mut buffers: ResMut<Assets<ShaderBuffer>>,
+    mut images: ResMut<Assets<Image>>,
+    reflecting: Res<Reflecting>,
+) {
+    let (face, levels) = reflecting.fineness().size();
+    let mut buffer = ShaderBuffer::from(Lighting::default());
+    buffer.buffer_description.label = Some("lighting");
+    buffer.buffer_description.usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+    buffer.asset_usage = RenderAssetUsages::RENDER_WORLD | RenderAssetUsages::MAIN_WORLD;
+    commands.insert_resource(Lit {
+        lighting: buffers.add(buffer),
+        mirror: images.add(mirror::black_cube_map(face, levels)),
+    });
+}
+
+/// Flashes that light the scene now: where, and seconds left.
+#[derive(Resource, Default)]
+pub(super) struct Flashes {
+    burning: [(Vec3, f32); FLASHES],
+}
+
+impl Flashes {
+    /// Lights a flash, in place of the weakest if all are burning.
+    pub(super) fn ignite(&mut self, at: Vec3) {
+        if let Some(weakest) = self.burning.iter_mut().min_by(|a, b| a.1.total_cmp(&b.1)) {
+            *weakest = (at, FLASH_SECONDS);
+        }
+    }
+}
+
+fn fade_flashes(time: Res<Time>, mut flashes: ResMut<Flashes>) {
+    for (_, left) in &mut flashes.burning {
+        *left = (*left - time.delta_secs()).max(0.0);
+    }
+}
+
+fn write_lighting(
+    flashes: Res<Flashes>,
+    mirror: Res<Mirror>,
+    quality: Res<DrawQuality>,
+    lit: Res<Lit>,
+    mut buffers: ResMut<Assets<ShaderBuffer>>,
+    mut written: Local<Lighting>,
+) {
+    let lighting = Lighting {
+        flashes: flashes.burning.map(|(at, left)| {
+            let share = left / FLASH_SECONDS;
+            at.extend(share * share * FLASH_STRENGTH)
+        }),
+        irradiance: mirror.irradiance(),
+        probe: mirror.position().extend(mirror.strength()),
+        // A picture without glow and tone mapping ends at 1, and a bright bolt would be a white one.
+        range: Vec4::new(mirror.level_max(), if quality.0 == Quality::High { 0.06 } else { 0.55 }, 0.0, 0.0),
+    };
+    if lighting != *written {
+        *written = lighting.clone();
+        if let Some(mut buffer) = buffers.get_mut(&lit.lighting) {
+            buffer.set_data(lighting);
+        }
+    }
+}

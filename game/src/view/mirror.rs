@@ -1,0 +1,351 @@
+//! The cube map that polished surfaces look into: newly traced light is blended in until the next comes, and what
+//! is shown now is written into one texture that stays.
+//!
+//! Blending here rather than in the shader costs a few thousand multiplications a frame and saves a software
+//! renderer a second look-up at each pixel. Writing into the texture that is there, rather than handing the
+//! engine a changed image, keeps every level (the engine would write the first alone) and every bind group.
+
+use bevy::asset::RenderAssetUsages;
+use bevy::image::{ImageSampler, ImageSamplerDescriptor};
+use bevy::prelude::*;
+use bevy::render::render_asset::RenderAssets;
+use bevy::render::render_resource::{
+    Extent3d, Origin3d, TexelCopyBufferLayout, TexelCopyTextureInfo, TextureAspect, TextureDescriptor,
+    TextureDimension, TextureFormat, TextureUsages, TextureViewDescriptor, TextureViewDimension,
+};
+use bevy::render::renderer::RenderQueue;
+use bevy::render::texture::GpuImage;
+use bevy::render::{Extract, ExtractSchedule, Render, RenderApp, RenderSystems};
+use bevy::tasks::{AsyncComputeTaskPool, Task, block_on};
+use p2c2r_offload::LastOutcome;
+use p2c2r_tasks::reflection::{CubeMap, FACES, Reflection};
+
+use super::ViewSystems;
+use super::lighting::Lit;
+use crate::play::Reflecting;
+
+/// Coefficients of the irradiance.
+pub(super) const HARMONICS: usize = 9;
+/// Bytes of a texel.
+const TEXEL_BYTES: usize = 8;
+/// Seconds that reflections take to appear or to go when they are switched.
+const SWITCH_SECONDS: f32 = 0.35;
+/// Seconds in which one traced light may turn into the next: fast enough to follow, slow enough not to flicker.
+const BLEND_SECONDS: (f32, f32) = (0.06, 0.5);
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Mirror>()
+        .add_systems(Update, (take_light, turn_mirror).chain().in_set(ViewSystems::Live));
+    if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
+        render_app
+            .init_resource::<Upload>()
+            .add_systems(ExtractSchedule, extract_upload)
+            .add_systems(Render, write_texture.in_set(RenderSystems::PrepareResources));
+    }
+}
+
+/// An image for a cube map with this face and these levels, black. Made once: a material keeps the texture that it
+/// found first.
+pub(super) fn black_cube_map(face: u32, levels: u32) -> Image {
+    let texels: u32 = (0..levels).map(|level| (face >> level).max(1).pow(2)).sum();
+    let mut image = Image {
+        data: Some(vec![0; FACES * texels as usize * TEXEL_BYTES]),
+        texture_descriptor: TextureDescriptor {
+            label: Some("mirror"),
+            size: Extent3d { width: face, height: face, depth_or_array_layers: FACES as u32 },
+            mip_level_count: levels,
+            sample_count: 1,
+            dimension: TextureDimension::D2,
+            format: TextureFormat::Rgba16Float,
+            usage: TextureUsages::TEXTURE_BINDING | TextureUsages::COPY_DST,
+            view_formats: &[],
+        },
+        sampler: ImageSampler::Descriptor(ImageSamplerDescriptor::linear()),
+        asset_usage: RenderAssetUsages::RENDER_WORLD,
+        ..default()
+    };
+    image.texture_view_descriptor =
+        Some(TextureViewDescriptor { dimension: Some(TextureViewDimension::Cube), ..default() });
+    image
+}
+
+/// Light around a point.
+#[derive(Clone, Debug)]
+pub(super) struct Around {
+    /// From sharp to rough, each half the size of the one before.
+    pub(super) levels: Vec<CubeMap>,
+    /// Irradiance over π, as the shader's polynomial.
+    pub(super) irradiance: [[f32; 3]; HARMONICS],
+    /// Where it was traced.
+    pub(super) position: Vec3,
+}
+
+impl Around {
+    /// `self` on its way to `other`. Both have the same levels.
+    fn blend(&mut self, from: &Self, to: &Self, share: f32) {
+        let mix = |from: f32, to: f32| from + (to - from) * share;
+        for (level, (from, to)) in self.levels.iter_mut().zip(from.levels.iter().zip(&to.levels)) {
+            let texels = level.texels_mut().as_flattened_mut();
+            let both = from.texels().as_flattened().iter().zip(to.texels().as_flattened());
+            for (texel, (from, to)) in texels.iter_mut().zip(both) {
+                *texel = mix(*from, *to);
+            }
+        }
+        let both = from.irradiance.as_flattened().iter().zip(to.irradiance.as_flattened());
+        for (part, (from, to)) in self.irradiance.as_flattened_mut().iter_mut().zip(both) {
+            *part = mix(*from, *to);
+        }
+        self.position = from.position.lerp(to.position, share);
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        let sizes = |around: &Self| around.levels.iter().map(CubeMap::face).collect::<Vec<_>>();
+        sizes(self) == sizes(other)
+    }
+}
+
+/// What polished surfaces mirror now.
+#[derive(Resource, Default)]
+pub(super) struct Mirror {
+    /// Whether reflections are wanted.
+    pub(super) wanted: bool,
+    strength: f32,
+    turn: Option<Turn>,
+    since_last: f32,
+    bytes: Vec<u8>,
+    written: u64,
+}
+
+/// One light turning into the next.
+struct Turn {
+    from: Around,
+    to: Around,
+    shown: Around,
+    share: f32,
+    seconds: f32,
+}
+
+impl Mirror {
+    /// Goes over to newly traced light in the time that passed since the last came.
+    pub(super) fn turn_to(&mut self, to: Around) {
+        let seconds = self.since_last.clamp(BLEND_SECONDS.0, BLEND_SECONDS.1);
+        self.since_last = 0.0;
+        self.turn = Some(match self.turn.take() {
+            Some(turn) if turn.shown.is_like(&to) => {
+                Turn { from: turn.shown.clone(), to, shown: turn.shown, share: 0.0, seconds }
+            }
+            _ => Turn { from: to.clone(), shown: to.clone(), to, share: 0.0, seconds },
+        });
+    }
+
+    /// Share of reflections in the picture, 0 to 1.
+    pub(super) fn strength(&self) -> f32 {
+        self.strength * self.strength * (3.0 - 2.0 * self.strength)
+    }
+
+    /// Where the light shown now was traced.
+    pub(super) fn position(&self) -> Vec3 {
+        self.turn.as_ref().map_or(Vec3::ZERO, |turn| turn.shown.position)
+    }
+
+    /// Number of the roughest level.
+    pub(super) fn level_max(&self) -> f32 {
+        self.turn.as_ref().map_or(0.0, |turn| turn.shown.levels.len().saturating_sub(1) as f32)
+    }
+
+    /// Irradiance over π of the light shown now.
+    pub(super) fn irradiance(&self) -> [Vec4; HARMONICS] {
+        let zero = [[0.0; 3]; HARMONICS];
+        let irradiance = self.turn.as_ref().map_or(zero, |turn| turn.shown.irradiance);
+        irradiance.map(|part| Vec3::from_array(part).extend(0.0))
+    }
+
+    fn advance(&mut self, delta: f32) {
+        self.since_last += delta;
+        let goal = if self.wanted && self.turn.is_some() { 1.0 } else { 0.0 };
+        let step = delta / SWITCH_SECONDS;
+        self.strength += (goal - self.strength).clamp(-step, step);
+        let Some(turn) = &mut self.turn else { return };
+        // The first light has nothing to come from and is written once.
+        let first = self.bytes.is_empty();
+        if turn.share >= 1.0 && !first {
+            return;
+        }
+        turn.share = (turn.share + delta / turn.seconds).min(1.0);
+        let Turn { from, to, shown, share, .. } = turn;
+        shown.blend(from, to, *share);
+        self.bytes.clear();
+        for texel in shown.levels.iter().flat_map(|level| level.texels()) {
+            let [red, green, blue] = texel.map(half);
+            let both = u64::from(red) | u64::from(green) << 16 | u64::from(blue) << 32;
+            self.bytes.extend(both.to_le_bytes());
+        }
+        self.written += 1;
+    }
+}
+
+/// The half-precision float nearest to a number that is not negative.
+fn half(value: f32) -> u16 {
+    const MAX: f32 = 65_504.0;
+    // Scaled by 2^-112, an f32 has the exponent of a half, and its upper bits are the half's, rounded.
+    let scaled = value.clamp(0.0, MAX) * f32::from_bits((127 - 112) << 23);
+    ((scaled.to_bits() + 0x1000) >> 13) as u16
+}
+
+/// Unfolds each newest outcome on another thread, because that takes a millisecond or two, and turns to it.
+fn take_light(
+    last: Res<LastOutcome<Reflection>>,
+    reflecting: Res<Reflecting>,
+    mut mirror: ResMut<Mirror>,
+    mut unfolding: Local<Option<Task<Option<Around>>>>,
+) {
+    mirror.wanted = reflecting.enabled;
+    if last.is_changed()
+        && let Some(outcome) = last.outcome().cloned()
+        && let Some(position) = last.asked_at().and_then(|asked| reflecting.probe_asked_at(asked))
+    {
+        // One that is still being unfolded is older: it is dropped.
+        *unfolding = Some(AsyncComputeTaskPool::get().spawn(async move {
+            let probe = outcome.unfold().inspect_err(|error| tracing::error!(%error, "no probe")).ok()?;
+            Some(Around { levels: probe.levels, irradiance: probe.irradiance, position })
+        }));
+    }
+    if let Some(around) = unfolding.take_if(|task| task.is_finished()).and_then(block_on) {
+        mirror.turn_to(around);
+    }
+}
+
+fn turn_mirror(time: Res<Time>, mut mirror: ResMut<Mirror>) {
+    mirror.advance(time.delta_secs());
+}
+
+/// What is to be written in this frame, in the renderer's world.
+#[derive(Resource, Default)]
+struct Upload {
+    bytes: Vec<u8>,
+    texture: Option<AssetId<Image>>,
+    seen: u64,
+    due: bool,
+}
+
+fn extract_upload(mut upload: ResMut<Upload>, mirror: Extract<Res<Mirror>>, lit: Extract<Res<Lit>>) {
+    if mirror.written != upload.seen {
+        upload.seen = mirror.written;
+        upload.texture = Some(lit.mirror.id());
+        upload.bytes.clone_from(&mirror.bytes);
+        upload.due = true;
+    }
+}
+
+fn write_texture(mut upload: ResMut<Upload>, images: Res<RenderAssets<GpuImage>>, queue: Res<RenderQueue>) {
+    let Some(image) = upload.texture.filter(|_| upload.due).and_then(|id| images.get(id)) else { return };
+    let descriptor = &image.texture_descriptor;
+    let (face, levels) = (descriptor.size.width, descriptor.mip_level_count);
+    let level_bytes = |level: u32| FACES * ((face >> level).max(1) as usize).pow(2) * TEXEL_BYTES;
+    // Light of another size than was asked for is not shown: only a coordinator that cheats sends any.
+    if (0..levels).map(level_bytes).sum::<usize>() != upload.bytes.len() {
+        return;
+    }
+    let mut from = 0;
+    for level in 0..levels {
+        let size = (face >> level).max(1);
+        queue.write_texture(
+            TexelCopyTextureInfo {
+                texture: &image.texture,
+                mip_level: level,
+                origin: Origin3d::ZERO,
+                aspect: TextureAspect::All,
+            },
+            &upload.bytes[from..from + level_bytes(level)],
+            TexelCopyBufferLayout {
+                offset: 0,
+                bytes_per_row: Some(size * TEXEL_BYTES as u32),
+                rows_per_image: Some(size),
+            },
+            Extent3d { width: size, height: size, depth_or_array_layers: FACES as u32 },
+        );
+        from += level_bytes(level);
+    }
+    upload.due = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around(light: f32, x: f32) -> Around {
+        let mut levels = vec![CubeMap::black(2), CubeMap::black(1)];
+        levels.iter_mut().for_each(|level| level.texels_mut().fill([light; 3]));
+        Around { levels, irradiance: [[light; 3]; HARMONICS], position: Vec3::X * x }
+    }
+
+    #[test]
+    fn halves_are_those_of_the_standard() {
+        for (value, bits) in [
+            (0.0, 0),
+            (1.0, 0x3c00),
+            (0.5, 0x3800),
+            (2.0, 0x4000),
+            (65_504.0, 0x7bff),
+            (1e9, 0x7bff),
+            (6.103_515_6e-5, 0x0400),
+            (5.960_464_5e-8, 0x0001),
+            (-3.0, 0),
+            (1.0 + 1.0 / 1_024.0, 0x3c01),
+        ] {
+            assert_eq!(half(value), bits, "{value}");
+        }
+    }
+
+    #[test]
+    fn one_light_turns_into_the_next_without_a_jump() {
+        let mut mirror = Mirror { wanted: true, ..default() };
+        mirror.turn_to(around(1.0, 0.0));
+        mirror.advance(0.2);
+        assert_eq!(mirror.irradiance()[0].x, 1.0, "the first light is there at once");
+        mirror.turn_to(around(3.0, 10.0));
+        let mut last = 1.0;
+        for _ in 0..4 {
+            mirror.advance(0.05);
+            let now = mirror.irradiance()[0].x;
+            assert!(now > last && now - last < 0.6, "{last} to {now}");
+            last = now;
+        }
+        assert!((last - 3.0).abs() < 1e-4 && (mirror.position().x - 10.0).abs() < 1e-4);
+        // A third that comes early goes on from what is shown.
+        mirror.turn_to(around(0.0, 0.0));
+        mirror.advance(0.001);
+        assert!((mirror.irradiance()[0].x - 3.0).abs() < 0.1);
+        // And the bytes are those of what is shown: every texel alike, four halves each.
+        assert_eq!(mirror.bytes.len(), (6 * 4 + 6) * TEXEL_BYTES);
+    }
+
+    #[test]
+    fn light_of_another_size_replaces_what_is_shown() {
+        let mut mirror = Mirror::default();
+        mirror.turn_to(around(1.0, 0.0));
+        mirror.advance(0.1);
+        let mut larger = around(5.0, 1.0);
+        larger.levels = vec![CubeMap::black(4)];
+        mirror.turn_to(larger);
+        mirror.advance(0.01);
+        assert_eq!(mirror.irradiance()[0].x, 5.0);
+        assert_eq!(mirror.bytes.len(), 6 * 16 * TEXEL_BYTES);
+        assert_eq!(mirror.level_max(), 0.0);
+    }
+
+    #[test]
+    fn switched_off_it_fades_and_is_gone() {
+        let mut mirror = Mirror { wanted: true, ..default() };
+        mirror.advance(1.0);
+        assert_eq!(mirror.strength(), 0.0, "there is no light to show yet");
+        mirror.turn_to(around(1.0, 0.0));
+        mirror.advance(SWITCH_SECONDS * 0.5);
+        assert!((mirror.strength() - 0.5).abs() < 0.01);
+        mirror.advance(1.0);
+        assert_eq!(mirror.strength(), 1.0);
+        mirror.wanted = false;
+        mirror.advance(1.0);
+        assert_eq!(mirror.strength(), 0.0);
+    }
+}

@@ -1,0 +1,348 @@
+//! The windows in which rocks fly along trajectories of the kind `physics`: asking for them, taking outcomes,
+//! handing rocks over.
+//!
+//! Time is cut into windows of [`PhysicsRules`] ticks. At the start of each, at tick `k·W`, the arena asks for the
+//! one after it. The spec starts from where all rocks will be at `(k + 1)·W`: carried ones where the running
+//! trajectory ends, loose ones where the local rule leads. At `(k + 1)·W`, and never earlier or later, that
+//! trajectory begins to run. If no outcome that passes the kind's own check has come until then, the arena runs
+//! the kernel itself, which gives the very same outcome: who computed a window, and when its outcome came, leaves
+//! no trace in the state.
+//!
+//! A rock to which something happens leaves the trajectory at that tick and is loose (see `loose`) until a window
+//! begins that was asked for afterwards: at most 2·W ticks, unless more happens to it. Whoever would meet it
+//! later in a trajectory that does not know of that (or a rock that is gone) leaves that trajectory too, at the
+//! tick of the contact. So nothing bounces off what is not there.
+//!
+//! # No jumps
+//!
+//! A carried rock goes from one trajectory to the next without any jump, since the next starts from the very state
+//! with which the last one ends. A rock leaves a trajectory with the motion it has in it. A loose rock is handed
+//! over at its place by the local rule, rounded to the lattice that specs are made of: it jumps by at most
+//! [`POSITION_ERROR_M`](p2c2r_tasks::physics::POSITION_ERROR_M) along each axis,
+//! [`ROTATION_ERROR_RAD`](p2c2r_tasks::physics::ROTATION_ERROR_RAD),
+//! [`VELOCITY_ERROR_M_S`](p2c2r_tasks::physics::VELOCITY_ERROR_M_S) along and
+//! [`SPIN_ERROR_RAD_S`](p2c2r_tasks::physics::SPIN_ERROR_RAD_S) about each axis.
+
+use std::fmt;
+use std::sync::Arc;
+
+use p2c2r_tasks::physics::{
+    Body, Contact, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome, PhysicsSpec, State, Trajectory,
+    WALL, Walls,
+};
+use p2c2r_tasks::{Blobs, TaskKind};
+
+use crate::arena::Arena;
+use crate::config::PhysicsRules;
+use crate::events::ArenaEvent;
+use crate::record::{Record, Recorded};
+use crate::rocks::{Flight, Rock};
+use crate::vec2::Vec2;
+use crate::wanted::{RequestId, WantedSpec, WantedTask};
+
+/// Contacts of one tick that make events, the hardest first.
+const CONTACT_EVENTS_MAX: usize = 16;
+
+/// Where the rocks' motions come from, for whoever shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhysicsInUse {
+    /// The request whose outcome runs, if one does.
+    pub request: Option<RequestId>,
+    /// Ticks since its window began.
+    pub age_ticks: u32,
+    /// Whether the arena had to compute this window itself.
+    pub inline: bool,
+    /// Rocks that fly along it.
+    pub carried: u32,
+    /// Rocks that fly by the local rule.
+    pub loose: u32,
+    /// Windows begun since the arena was made, and how many of them it had to compute itself.
+    pub windows: u64,
+    /// See [`PhysicsInUse::windows`].
+    pub inline_windows: u64,
+}
+
+/// A trajectory that any number of arenas share.
+#[derive(Clone)]
+struct Shared(Arc<Trajectory>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Trajectory").field(&self.0.spec().bodies.len()).finish()
+    }
+}
+
+/// The window that was asked for.
+#[derive(Clone, Debug)]
+struct Pending {
+    request: u32,
+    starts_at: u64,
+    spec: PhysicsSpec,
+    /// What came, unfolded as soon as it came so that the tick at which it begins to run has less to do. Follows
+    /// from the spec; not part of the digest.
+    answer: Option<Shared>,
+}
+
+/// The window that runs.
+#[derive(Clone, Debug)]
+struct Running {
+    request: u32,
+    starts_at: u64,
+    trajectory: Shared,
+    /// Not part of the digest.
+    inline: bool,
+}
+
+/// What the arena remembers of its windows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Windows {
+    pending: Option<Pending>,
+    running: Option<Running>,
+    /// Statistics; not part of the digest.
+    begun: u64,
+    begun_inline: u64,
+}
+
+impl PhysicsRules {
+    /// Ticks of a window.
+    pub(crate) fn window_ticks(&self) -> u64 {
+        u64::from(self.segments) * u64::from(self.segment_ticks)
+    }
+}
+
+impl Running {
+    fn into_ticks(&self, tick: u64) -> f64 {
+        tick.saturating_sub(self.starts_at) as f64
+    }
+}
+
+impl Windows {
+    /// Forgets the last round's rocks.
+    pub(crate) fn begin_round(&mut self) {
+        self.pending = None;
+        self.running = None;
+    }
+
+    /// Takes an outcome for the window to come. An outcome that fails its check is not taken; another one may
+    /// still come.
+    pub(crate) fn take(&mut self, request: RequestId, outcome: &PhysicsOutcome) -> Option<ArenaEvent> {
+        let pending = self.pending.as_mut()?;
+        if pending.request != request.0 || pending.answer.is_some() {
+            return None;
+        }
+        let trajectory = Trajectory::new(&pending.spec, outcome).ok()?;
+        pending.answer = Some(Shared(Arc::new(trajectory)));
+        Some(ArenaEvent::PhysicsTaken { request })
+    }
+}
+
+impl Arena {
+    /// Where the rocks' motions come from at this tick.
+    pub fn physics(&self) -> PhysicsInUse {
+        let carried = self.rocks.iter().filter(|rock| rock.is_carried()).count() as u32;
+        let running = self.windows.running.as_ref();
+        PhysicsInUse {
+            request: running.map(|running| RequestId(running.request)),
+            age_ticks: running.map_or(0, |running| self.tick.saturating_sub(running.starts_at) as u32),
+            inline: running.is_some_and(|running| running.inline),
+            carried,
+            loose: self.rocks.len() as u32 - carried,
+            windows: self.windows.begun,
+            inline_windows: self.windows.begun_inline,
+        }
+    }
+
+    /// Moves all rocks by one tick.
+    pub(crate) fn move_rocks(&mut self, events: &mut Vec<ArenaEvent>) {
+        self.follow_flights();
+        if self.tick.is_multiple_of(self.config.physics.window_ticks()) {
+            self.begin_window(events);
+        }
+        self.heed_contacts(events);
+        self.knock_together(events);
+    }
+
+    /// Where the running trajectory has the rock at `tick`, if it flies along it.
+    pub(crate) fn carried_motion(&self, rock: &Rock, tick: u64) -> Option<Motion> {
+        let Flight::Carried(body) = rock.flight else { return None };
+        let running = self.windows.running.as_ref()?;
+        running.trajectory.0.at(body.into(), running.into_ticks(tick))
+    }
+
+    /// Puts every rock where its flight has it at this tick.
+    fn follow_flights(&mut self) {
+        for index in 0..self.rocks.len() {
+            let rock = &self.rocks[index];
+            let motion = self.carried_motion(rock, self.tick).or_else(|| self.loose_motion(rock, self.tick));
+            if let Some(motion) = motion {
+                self.rocks[index].follow(motion);
+            }
+        }
+    }
+
+    /// Ends the running window and begins the next. All rocks are where their flights have them at this tick.
+    fn begin_window(&mut self, events: &mut Vec<ArenaEvent>) {
+        self.windows.running = None;
+        let pending = self.windows.pending.take().filter(|pending| pending.starts_at == self.tick);
+        if let Some(pending) = pending {
+            self.windows.running = self.windows.start(pending, events);
+        }
+        let running = self.windows.running.as_ref();
+        let bodies = running.map_or(&[][..], |running| &running.trajectory.0.spec().bodies);
+        let mut bodies = bodies.iter().enumerate().peekable();
+        for rock in &mut self.rocks {
+            // Both lists are in the order of ids; bodies whose rocks are gone are passed over.
+            while bodies.next_if(|(_, body)| body.id < rock.id.0).is_some() {}
+            let body = bodies.next_if(|(_, body)| body.id == rock.id.0).map(|(index, _)| index);
+            let known = match &rock.flight {
+                Flight::Carried(_) => true,
+                Flight::Loose(loose) => loose.asked,
+            };
+            match (body, running) {
+                (Some(body), Some(running)) if known => {
+                    rock.flight = Flight::Carried(body as u16);
+                    if let Some(motion) = running.trajectory.0.at(body, 0.0) {
+                        rock.follow(motion);
+                    }
+                }
+                _ => match rock.flight {
+                    Flight::Carried(_) => rock.loosen(self.tick),
+                    // A flight that started long ago may have met a wall more than once.
+                    Flight::Loose(loose) => {
+                        rock.flight = Flight::Loose(loose.renewed(rock.motion, self.tick));
+                    }
+                },
+            }
+        }
+    }
+
+    /// Lets go of rocks that are about to meet one that is not where the trajectory has it; tells of the others.
+    fn heed_contacts(&mut self, events: &mut Vec<ArenaEvent>) {
+        let Some(running) = &self.windows.running else { return };
+        let trajectory = Arc::clone(&running.trajectory.0);
+        let into = self.tick.saturating_sub(running.starts_at) as u32;
+        let contacts = trajectory.contacts();
+        let from = contacts.partition_point(|(tick, _)| *tick < into);
+        let mut met: Vec<(f32, Vec2)> = Vec::new();
+        for (_, contact) in contacts[from..].iter().take_while(|(tick, _)| *tick == into) {
+            let carried = |body: u16| {
+                let id = trajectory.spec().bodies.get(usize::from(body))?.id;
+                let index = self.rocks.binary_search_by_key(&id, |rock| rock.id.0).ok()?;
+                self.rocks[index].is_carried().then_some(index)
+            };
+            match (carried(contact.a), carried(contact.b)) {
+                (Some(a), Some(b)) => met.extend(self.contact_at(*contact, a, Some(b))),
+                (Some(a), None) if contact.b == WALL => met.extend(self.contact_at(*contact, a, None)),
+                (Some(alone), None) | (None, Some(alone)) => self.rocks[alone].loosen(self.tick),
+                (None, None) => {}
+            }
+        }
+        met.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let told = met.into_iter().take(CONTACT_EVENTS_MAX);
+        events.extend(told.map(|(impulse, at)| ArenaEvent::RocksMet { at, impulse }));
+    }
+
+    /// How hard and where the rock at `a` touches the one at `b`, or the wall, if it is worth telling.
+    fn contact_at(&self, contact: Contact, a: usize, b: Option<usize>) -> Option<(f32, Vec2)> {
+        let (impulse, rock) = (contact.impulse.newton_seconds(), &self.rocks[a]);
+        let way = match b {
+            Some(b) => (self.rocks[b].position - rock.position).unit_or(Vec2::FORWARD),
+            None if rock.position.x.abs() > rock.position.y.abs() => Vec2::new(rock.position.x.signum(), 0.0),
+            None => Vec2::new(0.0, rock.position.y.signum()),
+        };
+        (impulse >= self.config.physics.contact_min).then_some((impulse, rock.position + way * rock.radius))
+    }
+
+    /// At the start of a window, asks for the next.
+    pub(crate) fn want_physics(&mut self) -> Option<WantedTask> {
+        let window_ticks = self.config.physics.window_ticks();
+        if self.over || self.rocks.is_empty() || !self.tick.is_multiple_of(window_ticks) {
+            return None;
+        }
+        let starts_at = self.tick + window_ticks;
+        let spec = self.physics_spec(starts_at);
+        for rock in &mut self.rocks {
+            if let Flight::Loose(loose) = &mut rock.flight {
+                loose.asked = true;
+            }
+        }
+        let request = self.next_request();
+        self.windows.pending =
+            Some(Pending { request: request.0, starts_at, spec: spec.clone(), answer: None });
+        Some(WantedTask { request, spec: WantedSpec::Physics { spec }, deadline_ticks: window_ticks as u16 })
+    }
+
+    /// All rocks as they will be at `starts_at`, where the running window ends, if nothing happens until then.
+    fn physics_spec(&self, starts_at: u64) -> PhysicsSpec {
+        let rules = &self.config.physics;
+        let half = (f64::from(self.field.half) * POSITION_STEPS_PER_M) as i32;
+        let ends = self.windows.running.as_ref().and_then(|running| {
+            let trajectory = &running.trajectory.0;
+            trajectory.boundary(trajectory.spec().segments.into())
+        });
+        let body = |rock: &Rock| {
+            let carried_to = match rock.flight {
+                Flight::Carried(body) => ends.and_then(|ends| ends.get(usize::from(body))).copied(),
+                Flight::Loose(_) => None,
+            };
+            let flown_to = || State::of(&self.loose_motion(rock, starts_at).unwrap_or(rock.motion));
+            Body { id: rock.id.0, shape: rock.shape, material: 0, state: carried_to.unwrap_or_else(flown_to) }
+        };
+        PhysicsSpec {
+            segments: rules.segments,
+            steps: rules.segment_ticks,
+            planar: true,
+            walls: Some(Walls { half_x: half, half_z: half }),
+            attractors: Vec::new(),
+            materials: vec![self.stuff().material],
+            bodies: self.rocks.iter().map(body).collect(),
+        }
+    }
+}
+
+impl Windows {
+    /// The window that was asked for begins, computed here and now if nobody else has. A spec that the kernel
+    /// gives up on (it has limits on crowds) makes no window on any machine: all rocks are loose then.
+    fn start(&mut self, pending: Pending, events: &mut Vec<ArenaEvent>) -> Option<Running> {
+        let Pending { request, starts_at, spec, answer, .. } = pending;
+        let inline = answer.is_none();
+        let computed = || {
+            let outcome = Physics::run(&spec, &Blobs::default()).ok()?;
+            Trajectory::new(&spec, &outcome).ok().map(|trajectory| Shared(Arc::new(trajectory)))
+        };
+        let trajectory = answer.or_else(computed);
+        self.begun += 1;
+        self.begun_inline += u64::from(inline);
+        if inline {
+            let request = RequestId(request);
+            events.push(ArenaEvent::PhysicsInline { request, failed: trajectory.is_none() });
+        }
+        trajectory.map(|trajectory| Running { request, starts_at, trajectory, inline })
+    }
+}
+
+impl Recorded for PhysicsSpec {
+    fn record(&self, record: &mut Record) {
+        // Every spec has one encoding.
+        record.list(&Physics::encode_spec(self));
+    }
+}
+
+impl Recorded for Windows {
+    fn record(&self, record: &mut Record) {
+        let Self { pending, running, begun: _, begun_inline: _ } = self;
+        record.add(&pending.is_some());
+        if let Some(Pending { request, starts_at, spec, answer: _ }) = pending {
+            record.add(request);
+            record.add(starts_at);
+            record.add(spec);
+        }
+        record.add(&running.is_some());
+        // A trajectory follows from its spec.
+        if let Some(Running { request, starts_at, trajectory, inline: _ }) = running {
+            record.add(request);
+            record.add(starts_at);
+            record.add(trajectory.0.spec());
+        }
+    }
+}
