@@ -30,14 +30,14 @@ const PACE: [i32; SLOWEST as usize + 1] = {
 
 impl Default for Odds {
     fn default() -> Self {
-        Self::new(0.5)
+        Self { zero: 1 << 15, seen: 0 }
     }
 }
 
 impl Odds {
-    /// Odds of a one to begin with.
-    pub const fn new(one: f32) -> Self {
-        Self { zero: ((1.0 - one) * 65_535.0) as u16, seen: 0 }
+    /// Odds of a one to begin with, in hundredths, known from other cubes: they count as a few bits seen.
+    pub const fn known(one: u16) -> Self {
+        Self { zero: ((100 - one as u32) * 655) as u16, seen: 3 }
     }
 
     fn learn(&mut self, bit: bool) {

@@ -4,7 +4,7 @@
 /// Radiance of one step above black: what the logarithm starts from.
 pub const RADIANCE_FLOOR: f32 = 1.0 / 4096.0;
 /// Largest radiance of a channel that travels.
-pub const RADIANCE_MAX: f32 = 4096.0;
+pub const TEXEL_MAX: f32 = 4096.0;
 /// The largest [`level_of`]: just above 24.
 pub(super) const LEVEL_MAX: f32 = 24.000_001;
 
@@ -44,7 +44,7 @@ pub(super) fn luminance_of(level: f32) -> f32 {
 
 /// What a channel counts as: NaN and what is below zero are 0, what is above the largest is the largest.
 pub(super) fn bounded(radiance: f32) -> f32 {
-    radiance.max(0.0).min(RADIANCE_MAX)
+    radiance.max(0.0).min(TEXEL_MAX)
 }
 
 /// The half float nearest to `x`, ties to even; beyond the largest finite one, the largest. NaN is 0.
@@ -92,7 +92,7 @@ mod tests {
         }
         assert_eq!(luminance_of(level_of(0.0)), 0.0);
         assert_eq!(level_of(0.0), 0.0);
-        assert!(level_of(RADIANCE_MAX) < LEVEL_MAX);
+        assert!(level_of(TEXEL_MAX) < LEVEL_MAX);
     }
 
     #[test]
