@@ -97,9 +97,9 @@ fn predicted(cube: &CubeMap, name: &'static str, step: f64) -> Way {
             })
         });
         bits += planes[1].bits(half, &shares[0]) + planes[2].bits(half, &shares[1]);
-        for place in 0..face * face {
+        for (place, rounded) in levels.iter().enumerate() {
             let (x, y) = (place % face, place / face);
-            let luminance = (f64::from(levels[place]) * step - 12.0).exp2() - f64::from(RADIANCE_FLOOR);
+            let luminance = (f64::from(*rounded) * step - 12.0).exp2() - f64::from(RADIANCE_FLOOR);
             let at = decoded.index(side, x as u32, y as u32);
             // Only the luminance is compared.
             decoded.texels_mut()[at] = [luminance.max(0.0) as f32; 3];

@@ -137,13 +137,13 @@ pub(super) fn quantise(texels: &[[f32; 3]], shape: Shape, steps: Steps) -> Block
         quantise_square(&mut square[..area], edge, steps, true, &mut block.luma[index * area..][..area]);
     }
     let area = shape.chroma * shape.chroma;
-    for plane in 0..2 {
+    for (plane, (grey, out)) in GREY.iter().zip(&mut block.chroma).enumerate() {
         let mut square = [0.0f32; 64];
-        for (value, [red, blue, all]) in square.iter_mut().zip(&shares[..area]) {
-            let part = if plane == 0 { red } else { blue };
-            *value = if *all > 0.0 { (part / all).sqrt() - GREY[plane] } else { 0.0 };
+        for (value, sample) in square.iter_mut().zip(&shares[..area]) {
+            let (part, all) = (sample[plane], sample[2]);
+            *value = if all > 0.0 { (part / all).sqrt() - grey } else { 0.0 };
         }
-        quantise_square(&mut square[..area], shape.chroma, steps, false, &mut block.chroma[plane][..area]);
+        quantise_square(&mut square[..area], shape.chroma, steps, false, &mut out[..area]);
     }
     block
 }
@@ -154,14 +154,8 @@ pub(super) fn dequantise(block: &Block, steps: Steps, texels: &mut [[f32; 3]; 25
     let side = shape.side;
     let mut chroma = [[0.0f32; 64]; 2];
     let area = shape.chroma * shape.chroma;
-    for plane in 0..2 {
-        dequantise_square(
-            &block.chroma[plane][..area],
-            shape.chroma,
-            steps,
-            false,
-            &mut chroma[plane][..area],
-        );
+    for (coefficients, out) in block.chroma.iter().zip(&mut chroma) {
+        dequantise_square(&coefficients[..area], shape.chroma, steps, false, &mut out[..area]);
     }
     // Per unit of luminance, the three channels.
     let mut colours = [[0.0f32; 3]; 64];

@@ -242,7 +242,7 @@ mod tests {
             let mut bits: Vec<bool> = (0..length)
                 .map(|_| {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
-                    (state >> 33) % skew == 0
+                    (state >> 33).is_multiple_of(skew)
                 })
                 .collect();
             let original = bits.clone();
@@ -259,7 +259,7 @@ mod tests {
             let mut taken = 0;
             for change in 0..=u8::MAX {
                 let mut other = bytes.clone();
-                if change % 2 == 0 {
+                if change.is_multiple_of(2) {
                     other.extend(vec![change; usize::from(change % 5)]);
                 } else if let Some(last) = other.last_mut() {
                     *last ^= change;

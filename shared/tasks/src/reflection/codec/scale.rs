@@ -19,7 +19,7 @@ pub(super) fn log2(x: f32) -> f32 {
     // The series of the area tangent, which converges fast so near to one.
     let f = (mantissa - 1.0) / (mantissa + 1.0);
     let s = f * f;
-    exponent as f32 + f * (2.885_390_1 + s * (0.961_796_7 + s * (0.577_078 + s * 0.412_198_6)))
+    exponent as f32 + f * (2.885_39 + s * (0.961_796_7 + s * (0.577_078 + s * 0.412_198_6)))
 }
 
 /// Two to the power of `y`, for `y` from -126 to 126, within a millionth of it.
@@ -44,7 +44,7 @@ pub(super) fn luminance_of(level: f32) -> f32 {
 
 /// What a channel counts as: NaN and what is below zero are 0, what is above the largest is the largest.
 pub(super) fn bounded(radiance: f32) -> f32 {
-    radiance.max(0.0).min(TEXEL_MAX)
+    if radiance.is_nan() { 0.0 } else { radiance.clamp(0.0, TEXEL_MAX) }
 }
 
 /// The half float nearest to `x`, ties to even; beyond the largest finite one, the largest. NaN is 0.
