@@ -1,15 +1,14 @@
 //! Workers and coordinators that come and go: the game goes on, and nobody pays twice.
 
-use std::time::Duration;
-
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
 use p2c2r_server::config::Fallback;
 use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire, is_remote, totals};
+use p2c2r_tests::puzzles::PuzzleKind;
 
-use crate::on_both_wires;
+use crate::for_every_kind;
 
-on_both_wires!(
+for_every_kind!(
     a_worker_killed_mid_task_is_replaced_and_the_task_charged_once,
     without_workers_the_coordinator_computes,
     without_workers_a_queueing_coordinator_delivers_when_one_returns,
@@ -26,8 +25,9 @@ fn ask_and_kill(cluster: &mut Cluster) {
     cluster.kill_worker(0);
 }
 
-fn a_worker_killed_mid_task_is_replaced_and_the_task_charged_once(wire: Wire) {
-    let mut cluster = Cluster::start(ClusterConfig { fallback: Fallback::Queue, ..ClusterConfig::new(wire) });
+fn a_worker_killed_mid_task_is_replaced_and_the_task_charged_once(wire: Wire, kind: PuzzleKind) {
+    let mut cluster =
+        Cluster::start(ClusterConfig { fallback: Fallback::Queue, ..ClusterConfig::new(wire, kind) });
     cluster.until_connected(1);
     ask_and_kill(&mut cluster);
     cluster.add_worker();
@@ -49,8 +49,8 @@ fn a_worker_killed_mid_task_is_replaced_and_the_task_charged_once(wire: Wire) {
     assert_eq!(earned("worker-1") + books.fee, price);
 }
 
-fn without_workers_the_coordinator_computes(wire: Wire) {
-    let mut cluster = Cluster::start(ClusterConfig { workers: 0, ..ClusterConfig::new(wire) });
+fn without_workers_the_coordinator_computes(wire: Wire, kind: PuzzleKind) {
+    let mut cluster = Cluster::start(ClusterConfig { workers: 0, ..ClusterConfig::new(wire, kind) });
     cluster.until_connected(0);
     cluster.ask(0, 7);
     let endings = cluster.until_endings(0, 1);
@@ -59,10 +59,9 @@ fn without_workers_the_coordinator_computes(wire: Wire) {
     assert_eq!((books.kinds[0].by_coordinator, books.kinds[0].earned), (1, Nanos::ZERO));
 }
 
-fn without_workers_a_queueing_coordinator_delivers_when_one_returns(wire: Wire) {
-    let mut config = ClusterConfig { fallback: Fallback::Queue, ..ClusterConfig::new(wire) };
-    config.path.deadline = Duration::from_secs(20);
-    let mut cluster = Cluster::start(config);
+fn without_workers_a_queueing_coordinator_delivers_when_one_returns(wire: Wire, kind: PuzzleKind) {
+    let config = ClusterConfig { fallback: Fallback::Queue, ..ClusterConfig::new(wire, kind) };
+    let mut cluster = Cluster::start(config.unhurried());
     cluster.until_connected(1);
     cluster.stop_worker(0);
     cluster.until_connected(0);
@@ -73,26 +72,26 @@ fn without_workers_a_queueing_coordinator_delivers_when_one_returns(wire: Wire) 
     assert!(cluster.endings(0).is_empty());
     cluster.start_worker(0);
     let endings = cluster.until_endings(0, 5);
-    assert!(
-        endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { place: Place::Worker { .. }, .. })),
-        "{endings:?}"
-    );
+    assert!(endings.iter().all(|(_, ending)| ending.is_remote()), "{endings:?}");
     assert_eq!(cluster.books().kinds[0].tasks, 5);
 }
 
-fn without_workers_a_refusing_coordinator_leaves_the_game_local(wire: Wire) {
-    let mut cluster =
-        Cluster::start(ClusterConfig { workers: 0, fallback: Fallback::Refuse, ..ClusterConfig::new(wire) });
+fn without_workers_a_refusing_coordinator_leaves_the_game_local(wire: Wire, kind: PuzzleKind) {
+    let mut cluster = Cluster::start(ClusterConfig {
+        workers: 0,
+        fallback: Fallback::Refuse,
+        ..ClusterConfig::new(wire, kind)
+    });
     cluster.until_connected(0);
     cluster.ask(0, 7);
     let endings = cluster.until_endings(0, 1);
     assert!(matches!(&endings[0].1, Ending::Done { place: Place::Local, late: false, .. }), "{endings:?}");
-    assert_eq!(totals(cluster.game(0)).kinds["path"].rejected, 1);
+    assert_eq!(totals(cluster.game(0)).kinds[kind.name].rejected, 1);
     assert!(cluster.books().kinds.is_empty());
 }
 
-fn a_killed_coordinator_leaves_the_game_local_and_takes_it_back(wire: Wire) {
-    let mut cluster = Cluster::start(ClusterConfig::new(wire));
+fn a_killed_coordinator_leaves_the_game_local_and_takes_it_back(wire: Wire, kind: PuzzleKind) {
+    let mut cluster = Cluster::start(ClusterConfig::new(wire, kind));
     cluster.until_connected(1);
     cluster.ask(0, 1);
     cluster.until_endings(0, 1);
@@ -106,14 +105,17 @@ fn a_killed_coordinator_leaves_the_game_local_and_takes_it_back(wire: Wire) {
     cluster.until_connected(1);
     cluster.ask(0, 3);
     let endings = cluster.until_endings(0, 3);
-    assert!(matches!(&endings[2].1, Ending::Done { place: Place::Worker { .. }, .. }), "{endings:?}");
+    assert!(endings[2].1.is_remote(), "{endings:?}");
     let books = cluster.books();
     assert_eq!(books.kinds[0].by_worker, 2);
 }
 
-fn patient_tasks_survive_a_coordinator_restart(wire: Wire) {
-    let mut cluster =
-        Cluster::start(ClusterConfig { workers: 0, fallback: Fallback::Queue, ..ClusterConfig::new(wire) });
+fn patient_tasks_survive_a_coordinator_restart(wire: Wire, kind: PuzzleKind) {
+    let mut cluster = Cluster::start(ClusterConfig {
+        workers: 0,
+        fallback: Fallback::Queue,
+        ..ClusterConfig::new(wire, kind)
+    });
     cluster.until_connected(0);
     for seed in 0..3 {
         cluster.ask_patiently(0, seed);

@@ -6,20 +6,21 @@ use p2c2r_link::Impairment;
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
 use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire, totals};
+use p2c2r_tests::puzzles::{KINDS, PuzzleKind};
 
-use crate::on_both_wires;
+use crate::for_every_kind;
 
-on_both_wires!(every_task_ends_once_on_every_preset);
+for_every_kind!(every_task_ends_once_on_every_preset);
 
-fn every_task_ends_once_on_every_preset(wire: Wire) {
+fn every_task_ends_once_on_every_preset(wire: Wire, kind: PuzzleKind) {
     let presets: &[&str] = match wire {
         Wire::Memory => Impairment::PRESETS,
         Wire::Udp => &["wan-30ms", "bad-wifi"],
     };
     for preset in presets {
         let impair = Impairment::preset(preset).expect("a named preset");
-        let mut cluster =
-            Cluster::start(ClusterConfig { workers: 2, impair: Some(impair), ..ClusterConfig::new(wire) });
+        let config = ClusterConfig { workers: 2, ..ClusterConfig::new(wire, kind) };
+        let mut cluster = Cluster::start(config.impaired(impair));
         cluster.until_connected(2);
         let count = 40;
         for seed in 0..count {
@@ -32,10 +33,7 @@ fn every_task_ends_once_on_every_preset(wire: Wire) {
             endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { .. })),
             "{preset}: {endings:?}"
         );
-        let remote = endings
-            .iter()
-            .filter(|(_, ending)| matches!(ending, Ending::Done { place: Place::Worker { .. }, .. }))
-            .count();
+        let remote = endings.iter().filter(|(_, ending)| ending.is_remote()).count();
         assert!(remote > 0, "{preset}: nothing came from a worker");
         cluster.until("nothing is open at the coordinator", |cluster| {
             cluster.game(0).world().resource::<OffloadAccount>().held() == Some(Nanos::ZERO)
@@ -51,42 +49,43 @@ mod in_memory_only {
 
     #[test]
     fn a_partition_leaves_the_game_local_and_voids_what_was_held() {
-        let mut config = ClusterConfig::new(Wire::Memory);
-        config.path.deadline = Duration::from_millis(500);
-        let mut cluster = Cluster::start(config);
-        cluster.until_connected(1);
-        cluster.cut_game(0);
-        cluster.ask(0, 7);
-        let endings = cluster.until_endings(0, 1);
-        assert!(
-            matches!(&endings[0].1, Ending::Done { place: Place::Local, late: false, .. }),
-            "{endings:?}"
-        );
-        cluster.heal_game(0);
-        cluster.until_connected(1);
-        cluster.ask(0, 8);
-        let endings = cluster.until_endings(0, 2);
-        assert!(matches!(&endings[1].1, Ending::Done { place: Place::Worker { .. }, .. }), "{endings:?}");
-        let books = cluster.books();
-        assert_eq!(books.gamers[0].set_aside, Nanos::ZERO);
-        assert_eq!(books.kinds[0].by_worker, 1);
+        for kind in KINDS {
+            let settings = |_| KindSettings { deadline: Duration::from_millis(500), ..Default::default() };
+            let mut cluster =
+                Cluster::start(ClusterConfig { settings, ..ClusterConfig::new(Wire::Memory, *kind) });
+            cluster.until_connected(1);
+            cluster.cut_game(0);
+            cluster.ask(0, 7);
+            let endings = cluster.until_endings(0, 1);
+            assert!(
+                matches!(&endings[0].1, Ending::Done { place: Place::Local, late: false, .. }),
+                "{endings:?}"
+            );
+            cluster.heal_game(0);
+            cluster.until_connected(1);
+            cluster.ask(0, 8);
+            let endings = cluster.until_endings(0, 2);
+            assert!(endings[1].1.is_remote(), "{endings:?}");
+            let books = cluster.books();
+            assert_eq!(books.gamers[0].set_aside, Nanos::ZERO);
+            assert_eq!(books.kinds[0].by_worker, 1);
+        }
     }
 
     #[test]
     fn the_same_seed_gives_the_same_run() {
-        let run = || {
-            let impair = Impairment::preset("bad-wifi").expect("a named preset");
-            let mut cluster = Cluster::start(ClusterConfig {
-                workers: 2,
-                impair: Some(impair),
-                ..ClusterConfig::new(Wire::Memory)
-            });
-            cluster.until_connected(2);
-            for seed in 0..20 {
-                cluster.ask(0, seed);
-            }
-            cluster.until_endings(0, 20).into_iter().map(|(number, _)| number).collect::<Vec<_>>()
-        };
-        assert_eq!(run(), run());
+        for kind in KINDS {
+            let run = || {
+                let impair = Impairment::preset("bad-wifi").expect("a named preset");
+                let config = ClusterConfig { workers: 2, ..ClusterConfig::new(Wire::Memory, *kind) };
+                let mut cluster = Cluster::start(config.impaired(impair));
+                cluster.until_connected(2);
+                for seed in 0..20 {
+                    cluster.ask(0, seed);
+                }
+                cluster.until_endings(0, 20).into_iter().map(|(number, _)| number).collect::<Vec<_>>()
+            };
+            assert_eq!(run(), run(), "{kind:?}");
+        }
     }
 }

@@ -1,19 +1,38 @@
-//! Behaviour of the whole: games, coordinator and workers in one cluster, each scenario in memory with manual
-//! time and again over real sockets.
+//! Behaviour of the whole: games, coordinator and workers in one cluster, each scenario for every kind, in memory
+//! with manual time and again over real sockets.
 
 mod dispatch;
 mod failover;
 mod hostile_network;
+mod hostile_workers;
+mod together;
 
-/// Declares each scenario as two tests, one per wire.
-macro_rules! on_both_wires {
+/// Declares each scenario as tests of its own for every kind and wire. Of the kinds here and those in
+/// `puzzles::KINDS` none may be missing; `together` asks for all of the latter.
+macro_rules! for_every_kind {
     ($($scenario:ident),* $(,)?) => {
-        mod in_memory {
-            $(#[test] fn $scenario() { super::$scenario(p2c2r_tests::cluster::Wire::Memory); })*
-        }
-        mod over_udp {
-            $(#[test] fn $scenario() { super::$scenario(p2c2r_tests::cluster::Wire::Udp); })*
+        crate::for_one_kind!(path, PATH, $($scenario),*);
+        crate::for_one_kind!(physics, PHYSICS, $($scenario),*);
+    };
+}
+pub(crate) use for_every_kind;
+
+macro_rules! for_one_kind {
+    ($module:ident, $kind:ident, $($scenario:ident),*) => {
+        mod $module {
+            use p2c2r_tests::puzzles::$kind as KIND;
+
+            mod in_memory {
+                $(#[test] fn $scenario() {
+                    super::super::$scenario(p2c2r_tests::cluster::Wire::Memory, super::KIND);
+                })*
+            }
+            mod over_udp {
+                $(#[test] fn $scenario() {
+                    super::super::$scenario(p2c2r_tests::cluster::Wire::Udp, super::KIND);
+                })*
+            }
         }
     };
 }
-pub(crate) use on_both_wires;
+pub(crate) use for_one_kind;

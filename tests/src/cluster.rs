@@ -4,25 +4,38 @@
 //! the same way every time. Over UDP, the same apps use real loopback sockets and real time, and a step is one
 //! update of each. Scenarios wait for conditions, with a bound on steps, and never sleep.
 
+//!
+//! | module | owns |
+//! |---|---|
+//! | `config` | how a cluster is set up |
+//! | `endings` | the game's side: asking, and writing down how tasks end |
+//! | [`rogue`] | workers that do not keep to the rules |
+
+mod config;
+pub(crate) mod endings;
+pub mod rogue;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bevy_app::{App, AppExit, Update};
-use bevy_ecs::message::{MessageReader, Messages};
-use bevy_ecs::prelude::{Commands, Component, Query, ResMut, Resource};
+use bevy_ecs::message::Messages;
 use bevy_time::TimeUpdateStrategy;
-use p2c2r_link::{ClientTransport, Impairment, MemoryHub, ServerTransport, bind_server};
+use p2c2r_link::{ClientTransport, MemoryHub, ServerTransport, bind_server};
 use p2c2r_offload::prelude::*;
-use p2c2r_protocol::Receipt;
-use p2c2r_server::config::{Compute, Fallback, ServerConfig};
+use p2c2r_server::config::{Compute, ServerConfig};
 use p2c2r_server::ledger::{self, Ledger};
-use p2c2r_tasks::KindRegistry;
-use p2c2r_tasks::path::{Path, PathOutcome};
 use p2c2r_worker::{Execution, WorkerConfig};
 use tempfile::TempDir;
 
-use crate::puzzles::{Puzzle, puzzle};
+pub use config::{ClusterConfig, Wire};
+pub use endings::{Bytes, Ending};
+
+use crate::puzzles::{KINDS, Puzzle, PuzzleKind, Tag};
+use endings::{Endings, Wanted, ask_for_wanted};
+use rogue::Trick;
 
 /// How far one step moves manual time.
 pub const STEP: Duration = Duration::from_millis(5);
@@ -30,89 +43,6 @@ pub const STEP: Duration = Duration::from_millis(5);
 const UDP_PATIENCE: Duration = Duration::from_mins(1);
 /// Longest a scenario may wait in memory, in steps: five minutes of manual time.
 const MEMORY_PATIENCE: u32 = 60_000;
-
-/// What the cluster's programs speak over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wire {
-    /// A network in memory and manual time.
-    Memory,
-    /// Loopback sockets and real time.
-    Udp,
-}
-
-/// How a cluster is set up.
-#[derive(Clone)]
-pub struct ClusterConfig {
-    /// What it speaks over.
-    pub wire: Wire,
-    /// Games at the start.
-    pub games: usize,
-    /// Workers at the start.
-    pub workers: usize,
-    /// What the coordinator does without workers.
-    pub fallback: Fallback,
-    /// The network of every game and worker.
-    pub impair: Option<Impairment>,
-    /// The kinds of coordinator, workers and games.
-    pub kinds: KindRegistry,
-    /// How games treat path tasks.
-    pub path: KindSettings,
-}
-
-impl ClusterConfig {
-    /// One game and one worker over `wire`, with a second for each path task.
-    pub fn new(wire: Wire) -> Self {
-        Self {
-            wire,
-            games: 1,
-            workers: 1,
-            fallback: Fallback::Compute,
-            impair: None,
-            kinds: KindRegistry::builtin(),
-            path: KindSettings { deadline: Duration::from_secs(1), ..KindSettings::default() },
-        }
-    }
-}
-
-/// How one path task of a test game ended.
-#[derive(Clone, Debug)]
-pub enum Ending {
-    /// With an outcome.
-    Done {
-        /// The outcome.
-        outcome: PathOutcome,
-        /// Who computed it.
-        place: Place,
-        /// What the coordinator says of it.
-        receipt: Option<Receipt>,
-        /// Whether it came after the deadline.
-        late: bool,
-    },
-    /// Without one.
-    Failed(FailReason),
-}
-
-impl Ending {
-    /// Who computed the outcome, if there is one.
-    pub fn place(&self) -> Option<&Place> {
-        match self {
-            Self::Done { place, .. } => Some(place),
-            Self::Failed(_) => None,
-        }
-    }
-}
-
-/// Endings of a test game's tasks, in the order in which they ended.
-#[derive(Resource, Default)]
-struct Endings(Vec<(usize, Ending)>);
-
-/// Which of the game's tasks an entity stands for.
-#[derive(Component, Clone, Copy)]
-struct Number(usize);
-
-/// Tasks to be asked for in the next update.
-#[derive(Resource, Default)]
-struct Wanted(Vec<(usize, Puzzle, bool)>);
 
 /// The cluster.
 pub struct Cluster {
@@ -123,7 +53,7 @@ pub struct Cluster {
     coordinator: Option<App>,
     workers: Vec<Peer>,
     games: Vec<Peer>,
-    asked: Vec<Vec<Puzzle>>,
+    asked: Vec<Vec<Arc<dyn Puzzle>>>,
 }
 
 struct Peer {
@@ -179,8 +109,9 @@ impl Cluster {
                 Wire::Memory => Compute::Inline,
                 Wire::Udp => Compute::Threads(1),
             },
-            kinds: self.config.kinds.clone(),
-            prices: p2c2r_server::config::default_prices(&self.config.kinds),
+            deep_check_percent: self.config.deep_check_percent,
+            kinds: self.config.coordinator_kinds.clone(),
+            prices: p2c2r_server::config::default_prices(&self.config.coordinator_kinds),
             ..ServerConfig::default()
         };
         let app = p2c2r_server::build_app(config, transport).expect("a coordinator");
@@ -212,13 +143,22 @@ impl Cluster {
                 Wire::Memory => Execution::Inline,
                 Wire::Udp => Execution::Threads,
             },
-            kinds: self.config.kinds.clone(),
-            impair: self.config.impair,
+            impair: self.config.impair_workers,
             ..WorkerConfig::default()
         };
         let app = p2c2r_worker::build_app(config, self.client_transport()).expect("a worker");
         self.workers[index].app = Some(self.ready(app));
         self.workers[index].frozen = false;
+    }
+
+    /// Starts a worker that plays this trick with every task; returns its index.
+    pub fn add_rogue(&mut self, trick: Trick) -> usize {
+        let index = self.workers.len();
+        let name = format!("rogue-{index}");
+        let app = rogue::build_app(&name, trick, self.client_transport());
+        let app = Some(self.ready(app));
+        self.workers.push(Peer { name, app, frozen: false });
+        index
     }
 
     /// Starts another game; returns its index.
@@ -230,8 +170,7 @@ impl Cluster {
             config: OffloadConfig {
                 link: Some(self.client_transport()),
                 name: name.clone(),
-                kinds: self.config.kinds.clone(),
-                impair: self.config.impair,
+                impair: self.config.impair_games,
                 local: match self.config.wire {
                     Wire::Memory => LocalCompute::Simulated { takes: STEP },
                     Wire::Udp => LocalCompute::Auto,
@@ -239,10 +178,12 @@ impl Cluster {
                 ..OffloadConfig::default()
             },
         })
-        .add_offload_kind::<Path>(self.config.path)
         .init_resource::<Endings>()
         .init_resource::<Wanted>()
-        .add_systems(Update, (record_endings, ask_for_wanted));
+        .add_systems(Update, ask_for_wanted);
+        for kind in KINDS {
+            kind.register(&mut app, (self.config.settings)(*kind));
+        }
         let app = self.ready(app);
         self.games.push(Peer { name, app: Some(app), frozen: false });
         self.asked.push(Vec::new());
@@ -339,29 +280,31 @@ impl Cluster {
 
     /// Has game `index` ask for the puzzle with this seed; returns the task's number in this game.
     pub fn ask(&mut self, index: usize, seed: u64) -> usize {
-        self.ask_for(index, puzzle(1, seed), false)
+        self.ask_for(index, self.config.kind, seed, false)
     }
 
     /// The same for a patient task.
     pub fn ask_patiently(&mut self, index: usize, seed: u64) -> usize {
-        self.ask_for(index, puzzle(1, seed), true)
+        self.ask_for(index, self.config.kind, seed, true)
     }
 
-    fn ask_for(&mut self, index: usize, puzzle: Puzzle, patient: bool) -> usize {
-        let number = self.asked[index].len();
-        self.asked[index].push(puzzle.clone());
-        self.game(index).world_mut().resource_mut::<Wanted>().0.push((number, puzzle, patient));
+    /// The same for a task of this kind.
+    pub fn ask_for(&mut self, index: usize, kind: PuzzleKind, seed: u64, patient: bool) -> usize {
+        let (number, puzzle) = (self.asked[index].len(), kind.puzzle(seed));
+        self.asked[index].push(Arc::clone(&puzzle));
+        self.game(index).world_mut().resource_mut::<Wanted>().0.push((Tag(number), puzzle, patient));
         number
     }
 
-    /// Endings of game `index` so far, each checked: an outcome must be the right one, and a task must not end
+    /// Endings of game `index` so far, each checked: an outcome must be a right one, and a task must not end
     /// twice.
     #[track_caller]
     pub fn endings(&mut self, index: usize) -> Vec<(usize, Ending)> {
         let endings = self.game(index).world().resource::<Endings>().0.clone();
         for (place, (number, ending)) in endings.iter().enumerate() {
-            if let Ending::Done { outcome, .. } = ending {
-                assert_eq!(outcome, &self.asked[index][*number].answer, "task {number} has a wrong outcome");
+            if let Ending::Done { outcome, place, .. } = ending {
+                let fault = self.asked[index][*number].fault(&outcome.0);
+                assert_eq!(fault, None, "task {number} has a wrong outcome from {place}");
             }
             assert!(endings[..place].iter().all(|(other, _)| other != number), "task {number} ended twice");
         }
@@ -390,6 +333,18 @@ impl Cluster {
     #[track_caller]
     pub fn coordinator(&mut self) -> &mut App {
         self.coordinator.as_mut().expect("a coordinator that runs")
+    }
+
+    /// Tasks that rogue `index` has been given.
+    #[track_caller]
+    pub fn rogue_has_seen(&self, index: usize) -> usize {
+        rogue::has_seen(self.workers[index].app.as_ref().expect("a rogue that runs"))
+    }
+
+    /// Whether rogue `index` still holds answers back.
+    #[track_caller]
+    pub fn rogue_is_waiting(&self, index: usize) -> bool {
+        rogue::is_waiting(self.workers[index].app.as_ref().expect("a rogue that runs"))
     }
 
     /// Stops updating worker `index` without ending it, as if its machine hung.
@@ -439,37 +394,6 @@ impl Cluster {
         let check = ledger::check(&self.db()).expect("a readable ledger");
         assert!(check.ok, "the ledger does not balance: {:?}", check.problems);
         ledger::report(&self.db()).expect("a readable ledger")
-    }
-}
-
-fn ask_for_wanted(mut commands: Commands<'_, '_>, mut wanted: ResMut<'_, Wanted>) {
-    for (number, puzzle, patient) in wanted.0.drain(..) {
-        let mut task = Offloading::<Path>::new(puzzle.spec, puzzle.blobs);
-        if patient {
-            task = task.patient();
-        }
-        commands.offload_task(task).insert(Number(number));
-    }
-}
-
-fn record_endings(
-    mut done: MessageReader<'_, '_, Offloaded<Path>>,
-    mut failed: MessageReader<'_, '_, OffloadFailed<Path>>,
-    numbers: Query<'_, '_, &Number>,
-    mut endings: ResMut<'_, Endings>,
-) {
-    let number = |entity| numbers.get(entity).map_or(usize::MAX, |number| number.0);
-    for done in done.read() {
-        let ending = Ending::Done {
-            outcome: (*done.outcome).clone(),
-            place: done.place.clone(),
-            receipt: done.receipt.clone(),
-            late: done.late,
-        };
-        endings.0.push((number(done.entity), ending));
-    }
-    for failed in failed.read() {
-        endings.0.push((number(failed.entity), Ending::Failed(failed.reason.clone())));
     }
 }
 

@@ -1,46 +1,196 @@
-//! Seeded tasks and their right answers, so that every test can tell a right outcome from a wrong one.
+//! Seeded tasks of every kind and the judgement of their outcomes, so that every scenario runs for each kind and
+//! can tell a right outcome from a wrong one.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `path`, `physics` | small tasks of that kind |
+//! | [`newer`] | the same kinds as another build would have them |
 
-use std::sync::Arc;
+pub mod newer;
+mod path;
+mod physics;
 
-use p2c2r_tasks::path::{Cell, Grid, Path, PathOutcome, PathSpec, Query};
-use p2c2r_tasks::{Blob, Blobs, TaskKind};
-use rand::{Rng, SeedableRng};
-use rand_pcg::Pcg32;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-/// One path task and its right answer.
-#[derive(Clone, Debug)]
-pub struct Puzzle {
-    /// What to ask.
-    pub spec: PathSpec,
-    /// The grid it refers to.
-    pub blobs: Blobs,
-    /// What to expect.
-    pub answer: PathOutcome,
+use bevy_app::{App, Update};
+use bevy_ecs::prelude::{Commands, Component};
+use p2c2r_offload::prelude::*;
+use p2c2r_protocol::KindId;
+use p2c2r_tasks::KindRegistry;
+use p2c2r_tasks::path::Path;
+use p2c2r_tasks::physics::Physics;
+
+use crate::cluster::endings::record_endings;
+
+/// Deep checks that an outcome of a kind that is not deterministic must pass.
+const DEEP_CHECKS: u64 = 4;
+
+/// A kind that the harness has tasks of.
+pub trait Puzzling: TaskKind {
+    /// The task with this seed: small, since scenarios are about the network and not about kernels. Different
+    /// seeds give different specs.
+    fn small_task(seed: u64) -> (Self::Spec, Blobs);
 }
 
-/// The grid with this seed: 32 by 32 cells, a fifth of them blocked.
-pub fn grid(seed: u64) -> Arc<Blob> {
-    let mut random = Pcg32::seed_from_u64(seed);
-    let mut grid = Grid::new(32, 32);
-    for y in 0..32 {
-        for x in 0..32 {
-            grid.set_blocked(Cell::new(x, y), random.random_bool(0.2));
+/// One kind behind a pointer, for tables.
+#[derive(Clone, Copy)]
+pub struct PuzzleKind {
+    /// Number on the wire.
+    pub id: KindId,
+    /// Name in totals.
+    pub name: &'static str,
+    /// Whether equal specs give equal outcomes, so that they may come from the cache.
+    pub deterministic: bool,
+    register: fn(&mut App, KindSettings),
+    make: fn(u64) -> Arc<dyn Puzzle>,
+    shipped: fn(KindRegistry) -> KindRegistry,
+    newer: fn(KindRegistry) -> KindRegistry,
+}
+
+/// The kind `path`.
+pub const PATH: PuzzleKind = PuzzleKind::of::<Path>();
+/// The kind `physics`.
+pub const PHYSICS: PuzzleKind = PuzzleKind::of::<Physics>();
+/// Every kind that P2C2R ships; a test holds this list and [`KindRegistry::builtin`] together.
+pub const KINDS: &[PuzzleKind] = &[PATH, PHYSICS];
+
+impl PuzzleKind {
+    /// The kind `K`.
+    pub const fn of<K: Puzzling>() -> Self {
+        Self {
+            id: K::ID,
+            name: K::NAME,
+            deterministic: K::DETERMINISTIC,
+            register: register::<K>,
+            make: make::<K>,
+            shipped: KindRegistry::with::<K>,
+            newer: KindRegistry::with::<newer::Newer<K>>,
         }
     }
-    Blob::new(grid.to_blob())
+
+    /// The puzzle with this seed.
+    pub fn puzzle(&self, seed: u64) -> Arc<dyn Puzzle> {
+        (self.make)(seed)
+    }
+
+    /// Lets a game ask for puzzles of this kind and records how they end.
+    pub(crate) fn register(&self, app: &mut App, settings: KindSettings) {
+        (self.register)(app, settings);
+    }
+
+    /// The shipped kinds as a later build would have them: the kernel of this one has a higher version.
+    pub fn in_a_newer_build(&self) -> KindRegistry {
+        KINDS.iter().fold(KindRegistry::empty(), |kinds, kind| {
+            if kind.id == self.id { (kind.newer)(kinds) } else { (kind.shipped)(kinds) }
+        })
+    }
 }
 
-/// The puzzle with this seed on the grid with `grid_seed`. Different seeds give different specs.
-pub fn puzzle(grid_seed: u64, seed: u64) -> Puzzle {
-    let blob = grid(grid_seed);
-    let mut random = Pcg32::seed_from_u64(seed);
-    let mut cell = || Cell::new(random.random_range(0..32), random.random_range(0..32));
-    let queries = (0..8).map(|_| Query { from: cell(), to: cell() }).collect();
-    let spec = PathSpec { grid: blob.digest(), queries };
-    let blobs = Blobs::new(vec![blob]);
-    let answer = match Path::run(&spec, &blobs) {
-        Ok(answer) => answer,
-        Err(error) => unreachable!("the kernel takes every puzzle: {error}"),
-    };
-    Puzzle { spec, blobs, answer }
+impl fmt::Debug for PuzzleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// One task and what is known of its outcome.
+pub trait Puzzle: Send + Sync {
+    /// Asks for it, on an entity with `tag`.
+    fn ask(&self, commands: &mut Commands<'_, '_>, tag: Tag, patient: bool);
+    /// The encoded outcome of this machine's own kernel.
+    fn answer(&self) -> Vec<u8>;
+    /// Why `outcome` is not a right one, if so. Kinds that are deterministic must match to the bit, the others
+    /// pass every check.
+    fn fault(&self, outcome: &[u8]) -> Option<String>;
+}
+
+/// Which of a game's tasks an entity stands for.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag(pub usize);
+
+struct Typed<K: Puzzling> {
+    spec: K::Spec,
+    blobs: Blobs,
+    answer: OnceLock<Vec<u8>>,
+}
+
+fn make<K: Puzzling>(seed: u64) -> Arc<dyn Puzzle> {
+    let (spec, blobs) = K::small_task(seed);
+    Arc::new(Typed::<K> { spec, blobs, answer: OnceLock::new() })
+}
+
+fn register<K: Puzzling>(app: &mut App, settings: KindSettings) {
+    app.add_offload_kind::<K>(settings).add_systems(Update, record_endings::<K>);
+}
+
+impl<K: Puzzling> Typed<K> {
+    fn own_answer(&self) -> &[u8] {
+        self.answer.get_or_init(|| {
+            let outcome = K::run(&self.spec, &self.blobs).expect("the kernel takes every puzzle");
+            K::encode_outcome(&outcome)
+        })
+    }
+}
+
+impl<K: Puzzling> Puzzle for Typed<K> {
+    fn ask(&self, commands: &mut Commands<'_, '_>, tag: Tag, patient: bool) {
+        let mut task = Offloading::<K>::new(self.spec.clone(), self.blobs.clone());
+        if patient {
+            task = task.patient();
+        }
+        commands.offload_task(task).insert(tag);
+    }
+
+    fn answer(&self) -> Vec<u8> {
+        self.own_answer().to_vec()
+    }
+
+    fn fault(&self, outcome: &[u8]) -> Option<String> {
+        if K::DETERMINISTIC {
+            return (outcome != self.own_answer()).then(|| "it differs from the kernel's".into());
+        }
+        let outcome = match K::decode_outcome(outcome) {
+            Ok(outcome) => outcome,
+            Err(error) => return Some(error.to_string()),
+        };
+        let deep = |seed| K::deep_check(&self.spec, &self.blobs, &outcome, seed);
+        let checked =
+            K::check(&self.spec, &self.blobs, &outcome).and_then(|()| (0..DEEP_CHECKS).try_for_each(deep));
+        checked.err().map(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_puzzles_of_every_shipped_kind() {
+        let shipped: Vec<_> = KindRegistry::builtin().iter().map(|kind| kind.id()).collect();
+        assert_eq!(KINDS.iter().map(|kind| kind.id).collect::<Vec<_>>(), shipped);
+    }
+
+    #[test]
+    fn a_puzzle_knows_its_answer_from_anothers() {
+        for kind in KINDS {
+            let (one, other) = (kind.puzzle(1), kind.puzzle(2));
+            assert_eq!(one.fault(&one.answer()), None, "{kind:?}");
+            assert!(one.fault(&other.answer()).is_some(), "{kind:?}");
+            assert!(one.fault(&[0xFF; 7]).is_some(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_newer_build_has_the_same_kinds_and_another_identity() {
+        for kind in KINDS {
+            let (ours, newer) = (KindRegistry::builtin(), kind.in_a_newer_build());
+            assert_ne!(ours.identity(), newer.identity());
+            let versions = |kinds: &KindRegistry| -> Vec<_> {
+                kinds.iter().map(|kind| (kind.id(), kind.kernel_version())).collect()
+            };
+            let differ =
+                versions(&ours).iter().zip(versions(&newer)).filter(|(ours, newer)| *ours != newer).count();
+            assert_eq!((ours.iter().count(), differ), (newer.iter().count(), 1), "{kind:?}");
+        }
+    }
 }

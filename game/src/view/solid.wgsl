@@ -74,10 +74,10 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
 #ifdef MIRRORS
     // The look goes to where a ball around the traced point is hit, so that two places do not mirror the same.
     let glance = reflect(-to_eye, normal);
-    let from = in.world_position.xyz - lighting.probe.xyz;
-    let along = dot(glance, from);
-    let off = min(dot(from, from), REACH_SQUARED * 0.9);
-    let towards = from + glance * (sqrt(along * along + REACH_SQUARED - off) - along);
+    let offset = in.world_position.xyz - lighting.probe.xyz;
+    let along = dot(glance, offset);
+    let near = min(dot(offset, offset), REACH_SQUARED * 0.9);
+    let towards = offset + glance * (sqrt(along * along + REACH_SQUARED - near) - along);
     let traced = textureSampleLevel(mirror, mirror_sampler, towards, surface.finish.z * lighting.range.x).rgb;
     // Brightness is bent towards what the picture can show, all colours alike, so that a bolt keeps its hue.
     let bent = traced / (1.0 + lighting.range.y * max(traced.r, max(traced.g, traced.b)));

@@ -175,7 +175,7 @@ rules! {
         /// Share of the rocks' first area below which a new wave brings new rocks.
         regrow_below: f32 = 0.7, 0.0..=1.0;
         /// Fastest that a new rock drifts, m/s; a reef drifts as one, a third as fast.
-        drift: f32 = 0.6, 0.0..=4.0;
+        drift: f32 = 1.2, 0.0..=4.0;
         /// Fastest that a new rock tumbles about each axis, radians per second.
         tumble: f32 = 0.5, 0.0..=4.0;
         /// Fastest that knocks make a rock, m/s.

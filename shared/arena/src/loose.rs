@@ -10,7 +10,6 @@ use p2c2r_tasks::physics::{Material, Motion, STEP_S};
 
 use crate::arena::Arena;
 use crate::config::RockRules;
-use crate::events::ArenaEvent;
 use crate::record::{Record, Recorded};
 use crate::rocks::{Flight, Rock};
 use crate::vec2::Vec2;
@@ -56,6 +55,14 @@ impl Loose {
         }
         motion
     }
+}
+
+/// Where and how hard two rocks met, or a rock and the wall.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Met {
+    pub(crate) at: Vec2,
+    /// Newton seconds.
+    pub(crate) impulse: f32,
 }
 
 /// What rocks are made of.
@@ -109,8 +116,8 @@ impl Arena {
         Some(loose.at(tick, limit, self.stuff().restitution.into()))
     }
 
-    /// Lets loose rocks knock those they come upon.
-    pub(crate) fn knock_together(&mut self, events: &mut Vec<ArenaEvent>) {
+    /// Lets loose rocks knock those they come upon, and adds where.
+    pub(crate) fn knock_together(&mut self, met: &mut Vec<Met>) {
         if self.rocks.iter().all(Rock::is_carried) {
             return;
         }
@@ -137,17 +144,17 @@ impl Arena {
         }
         pairs.sort_unstable();
         for (a, b) in pairs {
-            self.knock(a, b, radii[a], events);
+            met.extend(self.knock(a, b, radii[a]));
         }
     }
 
-    fn knock(&mut self, a: usize, b: usize, radius: f32, events: &mut Vec<ArenaEvent>) {
+    fn knock(&mut self, a: usize, b: usize, radius: f32) -> Option<Met> {
         let (stuff, tick) = (self.stuff(), self.tick);
         let (first, second) = (&self.rocks[a], &self.rocks[b]);
         let way = (second.position - first.position).unit_or(Vec2::FORWARD);
         let approach = (first.velocity - second.velocity).dot(way);
         if approach <= LEANING_SPEED {
-            return;
+            return None;
         }
         let (mass_a, mass_b) = (stuff.mass(first), stuff.mass(second));
         let impulse = approach * (1.0 + stuff.restitution) / (1.0 / mass_a + 1.0 / mass_b);
@@ -157,9 +164,7 @@ impl Arena {
             let rock = &mut self.rocks[index];
             rock.disturb(&stuff, rock.velocity + push, rock.motion.spin, tick);
         }
-        if impulse >= self.config.physics.contact_min {
-            events.push(ArenaEvent::RocksMet { at, impulse });
-        }
+        Some(Met { at, impulse })
     }
 }
 

@@ -18,8 +18,8 @@ pub struct WantedTask {
     pub request: RequestId,
     /// What is to be computed.
     pub spec: WantedSpec,
-    /// In how many ticks of 1/60 s the outcome should be due. The arena still takes paths somewhat later; motions
-    /// that are given to the step so many ticks later are just in time.
+    /// In how many ticks of 1/60 s the outcome should be due. The arena still takes paths somewhat later, and
+    /// motions two ticks later.
     pub deadline_ticks: u16,
 }
 
@@ -30,10 +30,10 @@ pub enum WantedSpec {
     Path {
         /// The spec; its queries are the enemies in the order of [`crate::Arena::enemies`].
         spec: PathSpec,
-        /// The occupancy grid that the spec names. The same `Arc` as last time while no rock has changed.
+        /// The occupancy grid that the spec names. The same `Arc` as last time while it is the same grid.
         grid: Arc<Blob>,
     },
-    /// The rocks' motions in the window that begins at the deadline, in the kind `physics`.
+    /// The rocks' motions in the window that begins just after the deadline, in the kind `physics`.
     Physics {
         /// The spec; its bodies' ids are those of the rocks.
         spec: PhysicsSpec,
@@ -56,8 +56,9 @@ pub enum OutcomeBody {
     /// Answer to a [`WantedSpec::Path`]. Believed only as far as it makes sense: wrong counts and cells
     /// outside the grid are ignored.
     Path(Arc<PathOutcome>),
-    /// Answer to a [`WantedSpec::Physics`]. Believed only if it passes the kind's own check. When it comes, or
-    /// whether, makes no difference to the game: the arena has the same from its own kernel.
+    /// Answer to a [`WantedSpec::Physics`]. Believed only if it passes the kind's always-on check; that it is the
+    /// kernel's to the last bit is for whoever deeply checks strangers to see to. When it comes, or whether, makes
+    /// no difference to the game then: the arena has the same from its own kernel.
     Physics(Arc<PhysicsOutcome>),
     /// The task failed: go on without.
     None,

@@ -5,9 +5,10 @@ use crate::config::WaveRules;
 use crate::enemies::{Enemy, EnemyId, EnemyRole};
 use crate::events::ArenaEvent;
 use crate::layout;
+use crate::rocks::Rock;
 use crate::vec2::Vec2;
 
-/// Tries at a place for one enemy that is far from the ship and not on another enemy.
+/// Tries at a place for one enemy that is far from the ship and not on another enemy or a rock.
 const PLACE_TRIES: u32 = 24;
 /// Distance from the ship at which enemies appear, metres, if such a place is found.
 const SHIP_DISTANCE: f32 = 18.0;
@@ -59,7 +60,8 @@ impl Arena {
             place = layout::lane_point(&self.config, &mut self.dice);
             let far = place.distance_squared(self.ship.position) >= SHIP_DISTANCE * SHIP_DISTANCE;
             let free = |enemy: &Enemy| enemy.position.distance_squared(place) >= apart * apart;
-            if far && self.enemies.iter().all(free) {
+            let open = |rock: &Rock| !rock.blocks(place, place, self.config.enemies.radius);
+            if far && self.enemies.iter().all(free) && self.rocks.iter().all(open) {
                 break;
             }
         }

@@ -35,11 +35,14 @@ use p2c2r_tasks::{Blobs, TaskKind};
 use crate::arena::Arena;
 use crate::config::PhysicsRules;
 use crate::events::ArenaEvent;
+use crate::loose::Met;
 use crate::record::{Record, Recorded};
 use crate::rocks::{Flight, Rock};
 use crate::vec2::Vec2;
 use crate::wanted::{RequestId, WantedSpec, WantedTask};
 
+/// Ticks before a window begins by which its motions are due: an outcome waits for the next frame and the next step.
+const SLACK_TICKS: u64 = 2;
 /// Contacts of one tick that make events, the hardest first.
 const CONTACT_EVENTS_MAX: usize = 16;
 
@@ -111,7 +114,7 @@ impl PhysicsRules {
 }
 
 impl Running {
-    fn into_ticks(&self, tick: u64) -> f64 {
+    fn ticks_in(&self, tick: u64) -> f64 {
         tick.saturating_sub(self.starts_at) as f64
     }
 }
@@ -158,15 +161,21 @@ impl Arena {
         if self.tick.is_multiple_of(self.config.physics.window_ticks()) {
             self.begin_window(events);
         }
-        self.heed_contacts(events);
-        self.knock_together(events);
+        let mut met = Vec::new();
+        self.heed_contacts(&mut met);
+        self.knock_together(&mut met);
+        met.retain(|met| met.impulse >= self.config.physics.contact_min);
+        // Stable, so that equal impulses stay in the order of the rocks.
+        met.sort_by(|a, b| b.impulse.total_cmp(&a.impulse));
+        let told = met.into_iter().take(CONTACT_EVENTS_MAX);
+        events.extend(told.map(|Met { at, impulse }| ArenaEvent::RocksMet { at, impulse }));
     }
 
     /// Where the running trajectory has the rock at `tick`, if it flies along it.
     pub(crate) fn carried_motion(&self, rock: &Rock, tick: u64) -> Option<Motion> {
         let Flight::Carried(body) = rock.flight else { return None };
         let running = self.windows.running.as_ref()?;
-        running.trajectory.0.at(body.into(), running.into_ticks(tick))
+        running.trajectory.0.at(body.into(), running.ticks_in(tick))
     }
 
     /// Puts every rock where its flight has it at this tick.
@@ -216,14 +225,14 @@ impl Arena {
         }
     }
 
-    /// Lets go of rocks that are about to meet one that is not where the trajectory has it; tells of the others.
-    fn heed_contacts(&mut self, events: &mut Vec<ArenaEvent>) {
+    /// Lets go of rocks that are about to meet one that is not where the trajectory has it, and adds where others
+    /// meet.
+    fn heed_contacts(&mut self, met: &mut Vec<Met>) {
         let Some(running) = &self.windows.running else { return };
         let trajectory = Arc::clone(&running.trajectory.0);
         let into = self.tick.saturating_sub(running.starts_at) as u32;
         let contacts = trajectory.contacts();
         let from = contacts.partition_point(|(tick, _)| *tick < into);
-        let mut met: Vec<(f32, Vec2)> = Vec::new();
         for (_, contact) in contacts[from..].iter().take_while(|(tick, _)| *tick == into) {
             let carried = |body: u16| {
                 let id = trajectory.spec().bodies.get(usize::from(body))?.id;
@@ -231,26 +240,23 @@ impl Arena {
                 self.rocks[index].is_carried().then_some(index)
             };
             match (carried(contact.a), carried(contact.b)) {
-                (Some(a), Some(b)) => met.extend(self.contact_at(*contact, a, Some(b))),
-                (Some(a), None) if contact.b == WALL => met.extend(self.contact_at(*contact, a, None)),
+                (Some(a), Some(b)) => met.push(self.contact_at(*contact, a, Some(b))),
+                (Some(a), None) if contact.b == WALL => met.push(self.contact_at(*contact, a, None)),
                 (Some(alone), None) | (None, Some(alone)) => self.rocks[alone].loosen(self.tick),
                 (None, None) => {}
             }
         }
-        met.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let told = met.into_iter().take(CONTACT_EVENTS_MAX);
-        events.extend(told.map(|(impulse, at)| ArenaEvent::RocksMet { at, impulse }));
     }
 
-    /// How hard and where the rock at `a` touches the one at `b`, or the wall, if it is worth telling.
-    fn contact_at(&self, contact: Contact, a: usize, b: Option<usize>) -> Option<(f32, Vec2)> {
-        let (impulse, rock) = (contact.impulse.newton_seconds(), &self.rocks[a]);
+    /// How hard and where the rock at `a` touches the one at `b`, or the wall.
+    fn contact_at(&self, contact: Contact, a: usize, b: Option<usize>) -> Met {
+        let rock = &self.rocks[a];
         let way = match b {
             Some(b) => (self.rocks[b].position - rock.position).unit_or(Vec2::FORWARD),
             None if rock.position.x.abs() > rock.position.y.abs() => Vec2::new(rock.position.x.signum(), 0.0),
             None => Vec2::new(0.0, rock.position.y.signum()),
         };
-        (impulse >= self.config.physics.contact_min).then_some((impulse, rock.position + way * rock.radius))
+        Met { at: rock.position + way * rock.radius, impulse: contact.impulse.newton_seconds() }
     }
 
     /// At the start of a window, asks for the next.
@@ -269,7 +275,8 @@ impl Arena {
         let request = self.next_request();
         self.windows.pending =
             Some(Pending { request: request.0, starts_at, spec: spec.clone(), answer: None });
-        Some(WantedTask { request, spec: WantedSpec::Physics { spec }, deadline_ticks: window_ticks as u16 })
+        let deadline_ticks = (window_ticks - SLACK_TICKS) as u16;
+        Some(WantedTask { request, spec: WantedSpec::Physics { spec }, deadline_ticks })
     }
 
     /// All rocks as they will be at `starts_at`, where the running window ends, if nothing happens until then.

@@ -4,9 +4,9 @@ use super::*;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
-const GOLDEN_WITHOUT_OUTCOMES: &str = "fbf1c6e6b05256307dd5bc29b9f543b661359fb164bc01b635a8cb8d73fa60f3";
-const GOLDEN_WITH_OUTCOMES: &str = "dd1b1e41111a6f3df091e4e15727340438a8ee99848f5145d7787b724bbf0490";
-const GOLDEN_AUTOPILOT: &str = "0b6ddd2b769baa265217503c347b1cfc6aa79bfc44a1708ab4e98b14abbf574b";
+const GOLDEN_WITHOUT_OUTCOMES: &str = "09d3f9d842c746e73304bb40d3a26c85662f5b785642ba8f5cd5027b630ae26f";
+const GOLDEN_WITH_OUTCOMES: &str = "82dc929dceaa9aee656427dcc62b65b062b371979d06485ef68606b62daa374a";
+const GOLDEN_AUTOPILOT: &str = "3d805f58fee23cd87039a783a93790d42078bb214799421f160676b9c09b1e50";
 
 /// Controls that turn, burn, brake, fire and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {

@@ -3,6 +3,7 @@
 mod autopilot;
 mod balance;
 mod determinism;
+mod knocks;
 mod outcomes;
 mod paths;
 mod rocks;

@@ -1,23 +1,28 @@
 //! How an answer from a stranger is judged.
 
-use super::codec::{BLOCK_SIDE, block_texels, dequantise_block, quantise_block};
+use glam::Vec3;
+
+use super::FACE_LOG2_MIN;
+use super::codec::{BLOCK_SIDE, STEPS, Steps, block_texels, dequantise_block, quantise_block};
 use super::cube::{CubeMap, FACES};
 use super::outcome::{Coefficients, ReflectionOutcome};
-use super::scene::{Scene, radiance_bound};
+use super::scene::{Scene, luminance, radiance_bound};
 use super::spec::ReflectionSpec;
 use crate::kind::CheckError;
 
-/// Octaves by which rounding may lift a texel over what the kernel cuts paths off at.
-const BRIGHT_SLACK: f32 = 2.0;
 /// Octaves that one channel of a texel can be off by at most, as far as means are concerned: what a single path gone
 /// another way on another processor does must not weigh more than a whole region.
 const RESIDUAL_CAP: f32 = 2.0;
 /// Mean size of the residual, octaves, from which on a block is false.
-const FALSE_SIZE: f32 = 0.15;
-/// Mean size of the residual from which on a block is doubtful.
-const DOUBTFUL_SIZE: f32 = 0.02;
-/// Mean of the residual either way from which on a block is doubtful: a whole cube too dark or too bright.
-const DOUBTFUL_MEAN: f32 = 0.01;
+const FALSE_SIZE: f32 = 0.2;
+/// Mean size of the residual from which on a block is doubtful. One stray path between a bolt and the dark, and
+/// what it does to its square of the transform, makes 0.06.
+const DOUBTFUL_SIZE: f32 = 0.08;
+/// The same for the square that is off second most, since a stray path spoils one: less is doubtful there. One
+/// coefficient rounded the other way makes 0.04.
+const DOUBTFUL_REST: f32 = 0.05;
+/// Mean of the residual of those squares, either way, from which on a block is doubtful: a cube too dark or too bright.
+const DOUBTFUL_MEAN: f32 = 0.02;
 /// Blocks that are looked at where one is doubtful.
 const SECOND_LOOK: usize = 3;
 
@@ -29,14 +34,28 @@ pub(super) fn check(spec: &ReflectionSpec, outcome: &ReflectionOutcome) -> Resul
         return Err(CheckError::new("reflection.size", what));
     }
     let probe = outcome.unfold().map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
-    let bound = radiance_bound(spec) * BRIGHT_SLACK.exp2();
-    let texels = probe.levels.iter().flat_map(|level| level.texels().as_flattened());
-    let brightest = texels.fold(0.0_f32, |most, part| most.max(*part));
-    if brightest > bound {
-        let what = format!("a texel of {brightest} where nothing is brighter than {bound}");
-        return Err(CheckError::new("reflection.brightness", what));
+    let texels = probe.levels.iter().flat_map(CubeMap::texels);
+    let brightest = texels.fold(0.0_f32, |most, texel| most.max(luminance(Vec3::from(*texel))));
+    // Mostly steps are the finest, so how coarse they are is only asked where it matters.
+    if brightest > radiance_bound(spec) * bright_slack(0) {
+        let given = outcome
+            .coefficients()
+            .map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
+        let coarseness = (0..STEPS).find(|coarseness| Steps::new(*coarseness, false) == given.steps());
+        let bound = radiance_bound(spec) * bright_slack(coarseness.unwrap_or(0));
+        if brightest > bound {
+            let what = format!("a texel of {brightest} where rounding explains up to {bound}");
+            return Err(CheckError::new("reflection.brightness", what));
+        }
     }
     Ok(())
+}
+
+/// By how much rounding lifts a texel at most. With the finest steps, of 0.4 octaves, all 64 coefficients' errors of
+/// 0.65 steps add up to less than two octaves in any texel; with each next, to half as much again.
+fn bright_slack(coarseness: u8) -> f32 {
+    let octaves = 2.0 * (1_u32 << coarseness.div_ceil(2)) as f32;
+    octaves.min(24.0).exp2()
 }
 
 /// The filtered levels again, and one macroblock traced again; two more where that one is doubtful.
@@ -60,9 +79,7 @@ pub(super) fn deep_check(
                 format!("block {block:?} is off by {residual:?}"),
             ));
         }
-        if residual.size > DOUBTFUL_SIZE || residual.mean.abs() > DOUBTFUL_MEAN {
-            doubtful += 1;
-        }
+        doubtful += usize::from(residual.is_doubtful());
         if doubtful == 2 {
             let what = format!("two blocks are off, {block:?} by {residual:?}");
             return Err(CheckError::new("reflection.residual", what));
@@ -73,6 +90,8 @@ pub(super) fn deep_check(
     }
     Ok(())
 }
+
+const _: () = assert!(1 << FACE_LOG2_MIN >= BLOCK_SIDE, "every face has whole macroblocks");
 
 /// Face, column and row of a macroblock.
 type Place = (usize, usize, usize);
@@ -94,22 +113,27 @@ fn picks(across: usize, seed: u64) -> impl Iterator<Item = Place> {
     })
 }
 
-/// By how much a block differs from the one traced again, in octaves: mean over channels and texels.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Residual {
+/// By how much a macroblock differs from the one traced again, in octaves: means over channels and texels.
+#[derive(Clone, Copy, Debug, Default)]
+struct Residual {
     /// Of the difference's size.
-    pub size: f32,
-    /// Of the difference.
-    pub mean: f32,
+    size: f32,
+    /// Of its size in the second worst of the four squares.
+    rest: f32,
+    /// Of the difference in all squares but the worst.
+    mean: f32,
 }
 
 impl Residual {
-    pub(super) fn of(scene: &Scene, given: &Coefficients, (face, column, row): Place) -> Self {
+    fn is_doubtful(self) -> bool {
+        self.size > DOUBTFUL_SIZE || self.rest > DOUBTFUL_REST || self.mean.abs() > DOUBTFUL_MEAN
+    }
+
+    fn of(scene: &Scene, given: &Coefficients, (face, column, row): Place) -> Self {
         let steps = given.steps();
-        let side = (scene.face as usize).min(BLOCK_SIDE);
         let mut traced = CubeMap::black(scene.face);
-        for y in row * side..(row + 1) * side {
-            for x in column * side..(column + 1) * side {
+        for y in row * BLOCK_SIDE..(row + 1) * BLOCK_SIDE {
+            for x in column * BLOCK_SIDE..(column + 1) * BLOCK_SIDE {
                 let index = traced.index(face, x as u32, y as u32);
                 traced.texels_mut()[index] = scene.texel(index as u32);
             }
@@ -117,17 +141,27 @@ impl Residual {
         let traced = quantise_block(&block_texels(&traced, face, column, row), steps);
         let said = given.block(face, column, row);
         if traced == *said {
-            return Self { size: 0.0, mean: 0.0 };
+            return Self::default();
         }
         let (traced, said) = (dequantise_block(&traced, steps), dequantise_block(said, steps));
-        let (mut size, mut mean) = (0.0, 0.0);
-        for (traced, said) in traced.as_flattened().iter().zip(said.as_flattened()) {
-            let off = (octaves(*said) - octaves(*traced)).clamp(-RESIDUAL_CAP, RESIDUAL_CAP);
-            size += off.abs();
-            mean += off;
+        // Size and sum of each square's differences.
+        let mut squares = [(0.0_f32, 0.0_f32); 4];
+        for (place, (traced, said)) in traced.iter().zip(&said).enumerate() {
+            let half = BLOCK_SIDE / 2;
+            let square = &mut squares[place / BLOCK_SIDE / half * 2 + place % BLOCK_SIDE / half];
+            for (traced, said) in traced.iter().zip(said) {
+                let off = (octaves(*said) - octaves(*traced)).clamp(-RESIDUAL_CAP, RESIDUAL_CAP);
+                square.0 += off.abs();
+                square.1 += off;
+            }
         }
-        let count = (3 * traced.len()) as f32;
-        Self { size: size / count, mean: mean / count }
+        squares.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let count = (3 * BLOCK_SIDE * BLOCK_SIDE / 4) as f32;
+        Self {
+            size: squares.iter().map(|square| square.0).sum::<f32>() / (4.0 * count),
+            rest: squares[1].0 / count,
+            mean: squares[1..].iter().map(|square| square.1).sum::<f32>() / (3.0 * count),
+        }
     }
 }
 

@@ -119,7 +119,7 @@ mod tests {
                 }
                 // As in Karis' notes, term by term, in double precision.
                 let (cosine, a2) = (f64::from(cosine), f64::from(alpha * alpha));
-                let half = ((1.0 + cosine) / 2.0).sqrt();
+                let half = (0.5 + cosine / 2.0).sqrt();
                 let ggx = a2 / (std::f64::consts::PI * (half * half * (a2 - 1.0) + 1.0).powi(2));
                 let k = f64::from(alpha) / 2.0;
                 let weight =

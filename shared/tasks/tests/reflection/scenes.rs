@@ -49,7 +49,7 @@ pub fn steps(metres: [f32; 3]) -> [i16; 3] {
 pub fn arena(rocks: usize, others: usize, seed: u64) -> ReflectionSpec {
     let mut seeded = Seeded(seed);
     let mut objects = Vec::new();
-    let mut place = |seeded: &mut Seeded| loop {
+    let place = |seeded: &mut Seeded| loop {
         let [x, z] = [seeded.between(-32.0, 32.0), seeded.between(-32.0, 32.0)];
         if x * x + z * z > 9.0 {
             return steps([x, 0.0, z]);
@@ -89,4 +89,14 @@ pub fn arena(rocks: usize, others: usize, seed: u64) -> ReflectionSpec {
         surfaces: SURFACES.to_vec(),
         objects,
     }
+}
+
+/// Nothing but mirrors, near one another.
+pub fn mirrors(count: usize, seed: u64) -> ReflectionSpec {
+    let mut spec = arena(count, 20, seed);
+    for object in &mut spec.objects {
+        object.position = object.position.map(|part| part / 2);
+        object.surface = if object.surface > 3 { object.surface } else { 1 };
+    }
+    spec
 }

@@ -3,4 +3,8 @@
 mod bytes;
 mod contest;
 mod light;
+mod rivals;
+mod same;
+#[path = "../reflection/scenes.rs"]
+mod scenes;
 mod skies;

@@ -1,0 +1,118 @@
+//! Workers that lie, repeat themselves, mix answers up, come late or are of another build: the gamer gets right
+//! outcomes and pays once for each, and nobody earns by it.
+
+use p2c2r_offload::prelude::*;
+use p2c2r_protocol::Nanos;
+use p2c2r_tasks::KindRegistry;
+use p2c2r_tests::cluster::rogue::Trick;
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire};
+use p2c2r_tests::puzzles::PuzzleKind;
+
+use crate::for_every_kind;
+
+for_every_kind!(
+    garbage_is_no_outcome,
+    an_oversized_outcome_is_none,
+    a_truncated_outcome_is_none,
+    the_outcome_of_another_task_is_none,
+    answers_to_attempts_that_were_never_given_change_nothing,
+    repeated_answers_are_paid_once,
+    reordered_answers_are_all_taken,
+    an_answer_after_its_lease_is_none,
+    a_build_that_does_not_fit_is_refused_and_the_game_plays_locally,
+);
+
+/// What a rogue may get out of its two tasks.
+struct Allowed {
+    accepted: u64,
+    /// Whether its other answers are evidence against it.
+    convicting: bool,
+}
+
+fn garbage_is_no_outcome(wire: Wire, kind: PuzzleKind) {
+    play(wire, kind, Trick::Garbage, Allowed { accepted: 0, convicting: true });
+}
+
+fn an_oversized_outcome_is_none(wire: Wire, kind: PuzzleKind) {
+    // It does not even leave a link that keeps to the protocol, so the leases run out.
+    play(wire, kind, Trick::Oversized, Allowed { accepted: 0, convicting: false });
+}
+
+fn a_truncated_outcome_is_none(wire: Wire, kind: PuzzleKind) {
+    play(wire, kind, Trick::Truncated, Allowed { accepted: 0, convicting: true });
+}
+
+fn the_outcome_of_another_task_is_none(wire: Wire, kind: PuzzleKind) {
+    play(wire, kind, Trick::Copied, Allowed { accepted: 1, convicting: true });
+}
+
+fn answers_to_attempts_that_were_never_given_change_nothing(wire: Wire, kind: PuzzleKind) {
+    play(wire, kind, Trick::Forged, Allowed { accepted: 2, convicting: false });
+}
+
+fn repeated_answers_are_paid_once(wire: Wire, kind: PuzzleKind) {
+    play(wire, kind, Trick::Repeated, Allowed { accepted: 2, convicting: false });
+}
+
+fn reordered_answers_are_all_taken(wire: Wire, kind: PuzzleKind) {
+    play(wire, kind, Trick::Reordered, Allowed { accepted: 2, convicting: false });
+}
+
+fn an_answer_after_its_lease_is_none(wire: Wire, kind: PuzzleKind) {
+    play(wire, kind, Trick::Late, Allowed { accepted: 0, convicting: false });
+}
+
+/// Two tasks meet a rogue, and an honest worker comes later.
+fn play(wire: Wire, kind: PuzzleKind, trick: Trick, allowed: Allowed) {
+    let mut config = ClusterConfig::new(wire, kind).unhurried();
+    // What the always-on checks let pass is for the deep ones, which are made now and then; here always.
+    (config.workers, config.deep_check_percent) = (0, 100.0);
+    let mut cluster = Cluster::start(config);
+    let rogue = cluster.add_rogue(trick);
+    cluster.until_connected(1);
+    for seed in [7, 8] {
+        cluster.ask(0, seed);
+    }
+    cluster.until("the rogue has both tasks", |cluster| cluster.rogue_has_seen(rogue) == 2);
+    cluster.add_worker();
+    let endings = cluster.until_endings(0, 2);
+    cluster.until("the rogue has said all it has to say", |cluster| !cluster.rogue_is_waiting(rogue));
+    cluster.until("nothing is open at the coordinator", |cluster| {
+        cluster.game(0).world().resource::<OffloadAccount>().held() == Some(Nanos::ZERO)
+    });
+    // What came last is on its way for a few steps more.
+    cluster.steps(20);
+    assert_eq!(cluster.endings(0).len(), 2);
+    let prices: Vec<Nanos> = endings
+        .iter()
+        .map(|(_, ending)| match ending {
+            Ending::Done { receipt: Some(receipt), place: Place::Worker { .. }, late: false, .. } => {
+                receipt.price
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let books = cluster.books();
+    assert_eq!((books.kinds[0].tasks, books.kinds[0].void), (2, 0));
+    assert_eq!(books.kinds[0].charged, prices[0] + prices[1], "charged once each");
+    assert_eq!((books.kinds[0].by_worker, books.attempts.accepted), (2, 2));
+    let account = books.workers.iter().find(|line| line.name.starts_with("rogue")).expect("it joined");
+    assert_eq!(account.accepted, allowed.accepted, "{account:?}");
+    assert_eq!(account.set_aside > Nanos::ZERO, allowed.accepted > 0, "{account:?}");
+    assert_eq!(books.attempts.rejected > 0, allowed.convicting, "{:?}", books.attempts);
+}
+
+fn a_build_that_does_not_fit_is_refused_and_the_game_plays_locally(wire: Wire, kind: PuzzleKind) {
+    let coordinator_kinds = kind.in_a_newer_build();
+    let (ours, theirs) = (KindRegistry::builtin().identity(), coordinator_kinds.identity());
+    let mut cluster = Cluster::start(ClusterConfig { coordinator_kinds, ..ClusterConfig::new(wire, kind) });
+    cluster.until("the game can say which builds do not fit", |cluster| {
+        let mode = cluster.game(0).world().resource::<OffloadState>().mode.to_string();
+        mode.contains(&ours.text) && mode.contains(&theirs.text)
+    });
+    cluster.ask(0, 7);
+    let endings = cluster.until_endings(0, 1);
+    assert!(matches!(&endings[0].1, Ending::Done { place: Place::Local, late: false, .. }), "{endings:?}");
+    let books = cluster.books();
+    assert!(books.kinds.is_empty() && books.gamers.is_empty() && books.workers.is_empty());
+}

@@ -1,0 +1,45 @@
+//! Small scenes: a dozen rocks and balls that meet within a quarter of a second, in two segments.
+
+use p2c2r_offload::prelude::Blobs;
+use p2c2r_tasks::physics::{
+    Body, Material, Motion, POSITION_STEPS_PER_M, Physics, PhysicsSpec, ShapeId, State, Walls,
+};
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg32;
+
+use super::Puzzling;
+
+/// Rows and columns of bodies.
+const ROWS: i32 = 3;
+/// Metres between two of them; they are at most 1.4 m across, and fly at up to 6 m/s.
+const SPACING_M: f64 = 1.6;
+
+impl Puzzling for Physics {
+    fn small_task(seed: u64) -> (PhysicsSpec, Blobs) {
+        let mut random = Pcg32::seed_from_u64(seed);
+        let mut bodies = Vec::new();
+        for number in 0..ROWS * (ROWS + 1) {
+            let (row, column) = (number / ROWS, number % ROWS);
+            let mut speed = || random.random_range(-6.0..6.0);
+            let motion = Motion {
+                position: [f64::from(column - 1) * SPACING_M, 0.0, f64::from(row - 1) * SPACING_M],
+                rotation: [0.0, 0.0, 0.0, 1.0],
+                velocity: [speed(), 0.0, speed()],
+                spin: [0.0, speed() / 4.0, 0.0],
+            };
+            let shape = if number % 2 == 0 { ShapeId::ball(0.7) } else { ShapeId::rock(number as u16, 0.7) };
+            bodies.push(Body { id: number as u32, shape, material: 0, state: State::of(&motion) });
+        }
+        let half = (6.0 * POSITION_STEPS_PER_M) as i32;
+        let spec = PhysicsSpec {
+            segments: 2,
+            steps: 8,
+            planar: true,
+            walls: Some(Walls { half_x: half, half_z: half }),
+            attractors: Vec::new(),
+            materials: vec![Material::ROCK],
+            bodies,
+        };
+        (spec, Blobs::default())
+    }
+}
