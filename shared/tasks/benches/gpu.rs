@@ -3,7 +3,8 @@
 //!
 //! On the device that `P2C2R_GPU` names, else the fastest there is, else Mesa's software. Milliseconds are the
 //! median of the repeats, from the spec's scene to its cube, uploading and reading back included; "1 core" is the
-//! kernel on one thread, "cores" on all of them. Rays are first rays of paths that may meet one surface in a scene
+//! kernel on one thread, "cores" on all of them; "build ms" and "pack ms" are what one core does for either kernel,
+//! making the scene from its spec and the outcome with all its levels from the cube. Rays are first rays of paths that may meet one surface in a scene
 //! without lights, so every path is one ray. The overhead is a cube of one path per texel that meets nothing.
 
 #[cfg(feature = "gpu")]
@@ -41,11 +42,11 @@ fn main() {
 mod contest {
     use std::time::{Duration, Instant};
 
-    use p2c2r_tasks::reflection::{CubeMap, GpuTracer, ReflectionSpec, Scene};
+    use p2c2r_tasks::reflection::{CubeMap, GpuTracer, LEVELS_MAX, ReflectionOutcome, ReflectionSpec, Scene};
 
     use super::scenes::arena;
 
-    fn median(repeats: usize, mut call: impl FnMut() -> CubeMap) -> (Duration, CubeMap) {
+    fn median<T>(repeats: usize, mut call: impl FnMut() -> T) -> (Duration, T) {
         let mut last = None;
         let mut times: Vec<Duration> = (0..repeats)
             .map(|_| {
@@ -85,15 +86,17 @@ mod contest {
         println!("Overhead of a task: {:.2} ms", ms(overhead));
 
         println!("arena, 150 rocks and 20 others, 4 samples, 3 bounces:");
-        println!("{:>5} {:>9} {:>9} {:>9} {:>8}", "face", "gpu ms", "1 core", "cores", "bytes up");
+        println!("{:>5} {:>9} {:>9} {:>9} {:>9} {:>9}", "face", "gpu ms", "1 core", "cores", "build ms", "pack ms");
         for &face_log2 in faces {
-            let scene = Scene::new(&ReflectionSpec { face_log2, ..arena(150, 20, 3) });
+            let spec = ReflectionSpec { face_log2, levels: LEVELS_MAX, ..arena(150, 20, 3) };
+            let (build, scene) = median(repeats, || Scene::new(&spec));
             let (gpu, theirs) = median(repeats, || tracer.trace(&scene).expect("a cube"));
             let (one, ours) = median(repeats, || scene.trace());
             let (all, _) = median(repeats, || scene.trace_parallel());
             assert_same(&ours, &theirs);
-            let up = scene.primitives.len() * 96 + scene.nodes.len() * 112;
-            println!("{:>5} {:>9.2} {:>9.2} {:>9.2} {up:>8}", 1 << face_log2, ms(gpu), ms(one), ms(all));
+            let (pack, _) = median(repeats, || ReflectionOutcome::of(spec.levels, &ours));
+            let [gpu, one, all, build, pack] = [gpu, one, all, build, pack].map(ms);
+            println!("{:>5} {gpu:>9.2} {one:>9.2} {all:>9.2} {build:>9.2} {pack:>9.2}", scene.face);
         }
 
         let samples = if whole { 16 } else { 1 };

@@ -94,6 +94,12 @@ impl Gpu {
         self.0.retired.get().map(String::as_str)
     }
 
+    /// Closes it, as a driver does that loses its device: whatever is under way on it or asked of it later fails.
+    pub fn close(&self) {
+        self.retire("it was closed");
+        self.0.device.destroy();
+    }
+
     /// Takes it out of use for good; the first reason stays.
     pub(crate) fn retire(&self, reason: impl Into<String>) -> GpuError {
         GpuError::Retired(self.0.retired.get_or_init(|| reason.into()).clone())

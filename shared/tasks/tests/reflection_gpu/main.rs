@@ -161,6 +161,46 @@ fn its_outcomes_pass_the_checks_of_the_kind() {
 }
 
 #[test]
+fn a_device_that_is_lost_under_way_neither_hangs_nor_panics_and_the_cores_take_over() {
+    on_device(|tracer| {
+        let Ok(Found::Gpu(gpu)) = Gpu::find(&GpuChoice::Named(tracer.gpu().name().into())) else {
+            panic!("it was there before")
+        };
+        let doomed = Arc::new(GpuTracer::new(&gpu).unwrap());
+        doomed.wait_until_ready().unwrap();
+        let scene = admitted(&scenes::rocks(40));
+        let whole = tracer.trace(&scene).unwrap();
+        thread::scope(|scope| {
+            let (sender, begun) = std::sync::mpsc::channel();
+            for _ in 0..6 {
+                let (doomed, scene, whole, sender) = (&doomed, &scene, &whole, sender.clone());
+                scope.spawn(move || {
+                    // Until it is lost every cube is whole.
+                    while let Ok(cube) = doomed.trace(scene) {
+                        assert!(cube == *whole);
+                        // Nobody listens any more once the device is closed.
+                        let _ = sender.send(());
+                    }
+                });
+            }
+            begun.recv().unwrap();
+            gpu.close();
+        });
+        assert!(matches!(doomed.trace(&scene), Err(GpuError::Retired(_))));
+
+        let kinds = KindRegistry::builtin().with_kernel::<Reflection>(doomed);
+        let kind = kinds.get(Reflection::ID).unwrap();
+        let spec = scenes::mirror_ball();
+        let job = kind.decode(&Reflection::encode_spec(&spec)).unwrap();
+        let cores = Reflection::encode_outcome(&Reflection::run(&spec, &Blobs::default()).unwrap());
+        assert_eq!(job.run(&Blobs::default()), Ok(cores));
+        let counted = kind.kernel_use().unwrap();
+        assert_eq!((counted.runs, counted.fallbacks), (0, 1));
+        assert!(counted.first_failure.unwrap().contains("out of use"));
+    });
+}
+
+#[test]
 fn a_name_that_no_device_bears_is_refused_with_the_names_there_are() {
     let Err(error) = Gpu::find(&GpuChoice::Named("no such device".into())) else { panic!("it was found") };
     assert!(matches!(error, GpuError::NotFound { .. }), "{error}");
