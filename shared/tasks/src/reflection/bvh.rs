@@ -140,38 +140,40 @@ pub(super) struct Ray {
 
 impl Ray {
     /// `direction` has length 1.
+    #[inline]
     pub fn new(origin: Vec3, direction: Vec3) -> Self {
         let safe = |part: f32| if part.abs() > 1e-12 { part } else { 1e-12 };
         let inverse = Vec3::new(1.0 / safe(direction.x), 1.0 / safe(direction.y), 1.0 / safe(direction.z));
-        let back = [inverse.x < 0.0, inverse.y < 0.0, inverse.z < 0.0];
-        let near = [0, 1, 2].map(|axis| if back[axis] { axis + 3 } else { axis });
-        let far = [0, 1, 2].map(|axis| if back[axis] { axis } else { axis + 3 });
+        let (mut near, mut far) = ([0, 1, 2], [3, 4, 5]);
+        for axis in 0..3 {
+            if inverse[axis] < 0.0 {
+                (near[axis], far[axis]) = (axis + 3, axis);
+            }
+        }
         Self { origin, direction, inverse, near, far }
     }
 
-    /// Where the ray enters the node's boxes, and which of them it meets before `end`.
-    fn meets(&self, node: &Node, end: f32) -> ([f32; 4], [bool; 4]) {
-        let plane = |which: usize, axis: usize, lane: usize| {
-            (node.bounds[which][lane] - self.origin[axis]) * self.inverse[axis]
-        };
-        let (mut entries, mut met) = ([0.0; 4], [false; 4]);
-        for lane in 0..4 {
-            let most = |a: f32, b: f32| if a > b { a } else { b };
-            let least = |a: f32, b: f32| if a < b { a } else { b };
-            let [x, y, z] = self.near;
-            let entry = most(most(plane(x, 0, lane), plane(y, 1, lane)), most(plane(z, 2, lane), 0.0));
-            let [x, y, z] = self.far;
-            let exit = least(least(plane(x, 0, lane), plane(y, 1, lane)), least(plane(z, 2, lane), end));
-            entries[lane] = entry;
-            // Roundings of both must not lose a box that is touched.
-            met[lane] = entry <= exit * 1.000_001;
+    /// Where the ray enters the node's boxes, and where it leaves them or ends: it meets those that it enters first.
+    #[inline]
+    fn meets(&self, node: &Node, end: f32) -> ([f32; 4], [f32; 4]) {
+        let (mut entries, mut exits) = ([0.0; 4], [end; 4]);
+        for axis in 0..3 {
+            let (near, far) = (&node.bounds[self.near[axis]], &node.bounds[self.far[axis]]);
+            let (origin, inverse) = (self.origin[axis], self.inverse[axis]);
+            for lane in 0..4 {
+                let entry = (near[lane] - origin) * inverse;
+                entries[lane] = if entry > entries[lane] { entry } else { entries[lane] };
+                let exit = (far[lane] - origin) * inverse;
+                exits[lane] = if exit < exits[lane] { exit } else { exits[lane] };
+            }
         }
-        (entries, met)
+        (entries, exits)
     }
 }
 
 /// Visits the objects whose boxes the ray meets before `end`, nearest boxes first. `visit` says where the ray is
 /// cut off from now on; below 0 ends the visit.
+#[inline]
 pub(super) fn traverse(nodes: &[Node], ray: &Ray, mut end: f32, mut visit: impl FnMut(u32, f32) -> f32) {
     let mut stack = [(0_u32, 0.0_f32); STACK];
     let mut height = 1;
@@ -189,10 +191,11 @@ pub(super) fn traverse(nodes: &[Node], ray: &Ray, mut end: f32, mut visit: impl 
             continue;
         }
         let node = &nodes[reference as usize];
-        let (entries, met) = ray.meets(node, end);
+        let (entries, exits) = ray.meets(node, end);
         let bottom = height;
         for lane in 0..4 {
-            if !met[lane] || height >= STACK {
+            // Roundings of both must not lose a box that is touched.
+            if entries[lane] > exits[lane] * 1.000_001 || height >= STACK {
                 continue;
             }
             // Farthest lowest, so that the nearest is taken next.

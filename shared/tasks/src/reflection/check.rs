@@ -15,9 +15,9 @@ const RESIDUAL_CAP: f32 = 2.0;
 /// Mean size of the residual, octaves, from which on a block is false.
 const FALSE_SIZE: f32 = 0.15;
 /// Mean size of the residual from which on a block is doubtful.
-const DOUBTFUL_SIZE: f32 = 0.02;
+const DOUBTFUL_SIZE: f32 = 0.03;
 /// Mean of the residual either way from which on a block is doubtful: a whole cube too dark or too bright.
-const DOUBTFUL_MEAN: f32 = 0.01;
+const DOUBTFUL_MEAN: f32 = 0.02;
 /// Blocks that are looked at where one is doubtful.
 const SECOND_LOOK: usize = 3;
 

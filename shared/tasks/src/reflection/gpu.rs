@@ -44,8 +44,11 @@ pub struct Tolerance {
 /// See [`Tolerance`]. What the tests hold both kernels to.
 pub const TOLERANCE: Tolerance = Tolerance { texel: 1e-3, floor: 0.01, strays: 0.01, mean: 1e-3 };
 
-/// Rays of one submission, about: some ten milliseconds on a small graphics processor, up to seconds on software.
-const SUBMISSION_RAYS: u64 = 1 << 19;
+/// Rays of one submission, about, in a scene of few objects: some ten milliseconds on a small graphics processor,
+/// up to seconds on software.
+const SUBMISSION_RAYS: u64 = 1 << 20;
+/// Objects that make a ray cost as much again, where they are in its way, as a hostile scene's may be.
+const CROWD: u64 = 128;
 
 /// The kernel, on one device. Its programs are compiled on a thread of their own from the moment it is made.
 pub struct GpuTracer {
@@ -168,7 +171,8 @@ impl Shared {
         let texels = FACES as u32 * scene.face * scene.face;
         // Per surface one ray on, one to the sun, one to a light.
         let rays_per_texel = u64::from(scene.samples) * (1 + 3 * u64::from(scene.bounces));
-        let tile = u32::try_from(SUBMISSION_RAYS / rays_per_texel.max(1)).unwrap_or(texels).max(1);
+        let cost = rays_per_texel * (1 + scene.primitives.len() as u64 / CROWD);
+        let tile = u32::try_from(SUBMISSION_RAYS / cost.max(1)).unwrap_or(texels).max(1);
         let (mut first, mut before) = (0, None);
         while first < texels {
             let range = first..first.saturating_add(tile).min(texels);

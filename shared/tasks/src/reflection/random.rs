@@ -2,6 +2,7 @@
 //! the very same numbers. Integers only, 32 bits, wrapping.
 
 /// One round of the PCG hash (O'Neill's RXS-M-XS as Jarzynski and Olano, 2020, recommend it for GPUs).
+#[inline]
 pub(super) const fn hash(value: u32) -> u32 {
     let state = value.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
     let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
@@ -9,6 +10,7 @@ pub(super) const fn hash(value: u32) -> u32 {
 }
 
 /// 0 up to but not 1, in steps of 2^-24.
+#[inline]
 pub(super) fn unit(bits: u32) -> f32 {
     (bits >> 8) as f32 * (1.0 / 16_777_216.0)
 }
@@ -49,6 +51,7 @@ impl Draws {
     }
 
     /// Number `number` of the path, 0 up to but not 1.
+    #[inline]
     pub fn get(self, number: u32) -> f32 {
         let start = hash(self.texel.wrapping_add(number));
         unit(match STEPS.get(number as usize) {
@@ -58,6 +61,7 @@ impl Draws {
     }
 
     /// Number `number` and the next.
+    #[inline]
     pub fn pair(self, number: u32) -> [f32; 2] {
         [self.get(number), self.get(number + 1)]
     }

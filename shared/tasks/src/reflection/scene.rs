@@ -200,11 +200,12 @@ impl Primitive {
         primitive
     }
 
+    #[inline]
     /// A direction of the world in the rock's frame.
     fn inside(&self, direction: Vec3) -> Vec3 {
-        let [x, y, z] =
-            self.rows.map(|row| row[0] * direction.x + row[1] * direction.y + row[2] * direction.z);
-        Vec3::new(x, y, z)
+        let [x, y, z] = &self.rows;
+        let along = |row: &[f32; 4]| row[0] * direction.x + row[1] * direction.y + row[2] * direction.z;
+        Vec3::new(along(x), along(y), along(z))
     }
 
     /// A direction of the rock's frame in the world, in metres.
@@ -229,6 +230,7 @@ impl Primitive {
     }
 
     /// Where a ray enters it, metres.
+    #[inline]
     pub(super) fn enter(&self, origin: Vec3, direction: Vec3) -> Option<f32> {
         let from = origin - Vec3::from(self.position);
         match self.shape {
@@ -305,6 +307,7 @@ impl Scene {
         self.first(Vec3::from(origin), Vec3::from(direction), skip)
     }
 
+    #[inline]
     pub(super) fn first(&self, origin: Vec3, direction: Vec3, skip: u32) -> Option<Hit> {
         let (mut nearest, ray) = (Hit { distance: FAR, primitive: NONE }, Ray::new(origin, direction));
         traverse(&self.nodes, &ray, FAR, |primitive, end| {
@@ -335,6 +338,13 @@ impl Scene {
         });
         blocked
     }
+}
+
+/// Whether surfaces may ask an object for its light: see [`lights`].
+pub(super) fn is_light(spec: &ReflectionSpec, object: &Object) -> bool {
+    let glows = |surface: &Surface| surface.power > 0 && surface.glow != [0; 3];
+    !matches!(object.form, Form::Rock { .. })
+        && spec.surfaces.get(usize::from(object.surface)).is_some_and(glows)
 }
 
 /// The strongest glowing spheres and capsules; each is told its number.

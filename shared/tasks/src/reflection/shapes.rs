@@ -24,6 +24,7 @@ static FACES: LazyLock<Vec<RockFaces>> = LazyLock::new(|| (0..ROCK_FORMS).map(Ro
 
 impl RockFaces {
     /// The faces of a form of the catalogue, taken modulo [`ROCK_FORMS`].
+    #[inline]
     pub fn of(form: u16) -> &'static Self {
         &FACES[usize::from(form % ROCK_FORMS)]
     }
@@ -44,6 +45,7 @@ impl RockFaces {
     }
 
     /// Where a ray enters, in lengths of `direction`; the ray is in the rock's own frame and size.
+    #[inline]
     pub fn enter(&self, origin: Vec3, direction: Vec3) -> Option<f32> {
         let (mut entry, mut exit) = ([f32::MIN; 8], [f32::MAX; 8]);
         let [nx, ny, nz] = &self.normals;
@@ -82,6 +84,7 @@ impl RockFaces {
 }
 
 /// Where a ray (direction of length 1) enters a sphere; `from_centre` is its origin seen from the centre.
+#[inline]
 pub(super) fn enter_sphere(from_centre: Vec3, direction: Vec3, radius: f32) -> Option<f32> {
     let along = from_centre.dot(direction);
     // The part across keeps its precision however far away the sphere is.
@@ -96,6 +99,7 @@ pub(super) fn enter_sphere(from_centre: Vec3, direction: Vec3, radius: f32) -> O
 
 /// Where a ray (direction of length 1) enters a capsule; `from_start` is its origin seen from the capsule's
 /// first end, `axis` leads from there to the other.
+#[inline]
 pub(super) fn enter_capsule(from_start: Vec3, direction: Vec3, axis: Vec3, radius: f32) -> Option<f32> {
     // From the point of the ray next to the middle, so that numbers stay as small as the capsule.
     let to_middle = (0.5 * axis - from_start).dot(direction);

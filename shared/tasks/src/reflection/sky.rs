@@ -48,6 +48,7 @@ impl Sky {
     }
 
     /// Radiance from the way that `direction`, of length 1, looks.
+    #[inline]
     pub fn radiance(&self, direction: Vec3) -> Vec3 {
         let coarse = noise(direction * 2.5 + OFFSET, self.seed);
         let fine = noise(direction * 6.0 + OFFSET, self.seed ^ 0x9e37_79b9);
@@ -70,19 +71,25 @@ fn above(value: f32) -> f32 {
     if value > 0.0 { value } else { 0.0 }
 }
 
-/// Corner of the lattice below a point, and how far the point is past it.
+/// Keys of the lattice's corner below a point, one per axis, and how far the point is past it.
+#[inline]
 fn lattice(point: Vec3) -> ([u32; 3], Vec3) {
-    let corner = [point.x as i32, point.y as i32, point.z as i32];
-    (corner.map(|part| part as u32), point - Vec3::new(corner[0] as f32, corner[1] as f32, corner[2] as f32))
+    let (x, y, z) = (point.x as i32, point.y as i32, point.z as i32);
+    let keys = [
+        (x as u32).wrapping_mul(STRIDE[0]),
+        (y as u32).wrapping_mul(STRIDE[1]),
+        (z as u32).wrapping_mul(STRIDE[2]),
+    ];
+    (keys, point - Vec3::new(x as f32, y as f32, z as f32))
 }
 
 const STRIDE: [u32; 3] = [0x8da6_b343, 0xd816_3841, 0xcb1a_b31f];
 
 /// Value noise, 0 to 1.
+#[inline]
 fn noise(point: Vec3, seed: u32) -> f32 {
-    let (corner, past) = lattice(point);
+    let ([x, y, z], past) = lattice(point);
     let blend = past * past * (3.0 - 2.0 * past);
-    let [x, y, z] = [0, 1, 2].map(|axis: usize| corner[axis].wrapping_mul(STRIDE[axis]));
     let at = |x: u32, y: u32, z: u32| unit(hash(x.wrapping_add(y).wrapping_add(z) ^ seed));
     let (x1, y1, z1) = (x.wrapping_add(STRIDE[0]), y.wrapping_add(STRIDE[1]), z.wrapping_add(STRIDE[2]));
     let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
@@ -91,9 +98,9 @@ fn noise(point: Vec3, seed: u32) -> f32 {
 }
 
 /// Light of the star in a cell, if it has one.
+#[inline]
 fn star(point: Vec3, seed: u32) -> f32 {
-    let (corner, past) = lattice(point);
-    let [x, y, z] = [0, 1, 2].map(|axis: usize| corner[axis].wrapping_mul(STRIDE[axis]));
+    let ([x, y, z], past) = lattice(point);
     let bits = hash(x.wrapping_add(y).wrapping_add(z) ^ seed ^ 0x5851_f42d);
     if bits & 7 != 0 {
         return 0.0;

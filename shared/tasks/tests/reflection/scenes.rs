@@ -49,7 +49,7 @@ pub fn steps(metres: [f32; 3]) -> [i16; 3] {
 pub fn arena(rocks: usize, others: usize, seed: u64) -> ReflectionSpec {
     let mut seeded = Seeded(seed);
     let mut objects = Vec::new();
-    let mut place = |seeded: &mut Seeded| loop {
+    let place = |seeded: &mut Seeded| loop {
         let [x, z] = [seeded.between(-32.0, 32.0), seeded.between(-32.0, 32.0)];
         if x * x + z * z > 9.0 {
             return steps([x, 0.0, z]);

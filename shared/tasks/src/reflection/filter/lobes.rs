@@ -9,13 +9,19 @@ use super::{dot, middle, unit};
 /// Logarithms of sizes that have weights: 0 to 7.
 const SIZES: usize = FACE_MAX.ilog2() as usize + 1;
 
-/// How wide a cell may be for its distance from the middle of the lobe and the lobe's width: smaller is finer.
-/// With this no level of the tests' cubes is off by more than their tolerance.
-const CELL_PER_SCALE: f32 = 0.3;
+/// How wide a cell may be for its distance from the middle of the lobe and the lobe's width: smaller is finer,
+/// nearer to the true integral and slower. Twice this is twice as far off and takes half the time.
+const CELL_PER_SCALE: f32 = 0.2;
+/// Wider lobes count as this wide, because they end at the horizon, and that is sharp.
+const WIDEST_ALPHA: f32 = 0.2;
 
 /// Radiance times solid angle of every cell, finest level first, each face by face and row by row; the fourth
 /// number is padding, so that a cell is one vector.
 pub(super) type Pyramid = Vec<[f32; 4]>;
+
+/// Three channels of one cell as seen from six faces, and padding to whole vectors.
+pub(super) type Six = [f32; SIX];
+const SIX: usize = 20;
 
 /// Weights of one level's output texels of one face; for other faces the cube is turned.
 struct Rows {
@@ -96,25 +102,34 @@ impl Lobes {
         &pyramid[self.starts[mip]..self.starts[mip + 1]]
     }
 
-    /// The pyramid turned so that `face` is where the weights expect it.
-    pub fn turned(&self, pyramid: &Pyramid, face: usize) -> Pyramid {
-        self.turns[face].iter().map(|&cell| pyramid[cell as usize]).collect()
+    /// The pyramid as it looks from each face in turn, cell by cell: so that a weight is read once for all six.
+    pub fn turned(&self, pyramid: &Pyramid) -> Vec<Six> {
+        let mut cells = vec![[0.0; SIX]; pyramid.len()];
+        for (face, turn) in self.turns.iter().enumerate() {
+            for (six, &cell) in cells.iter_mut().zip(turn) {
+                six[3 * face..3 * face + 3].copy_from_slice(&pyramid[cell as usize][..3]);
+            }
+        }
+        cells
     }
 
-    /// Filters one face of the `level`th filtered level.
-    pub fn apply(&self, level: usize, turned: &Pyramid, out: &mut [[f32; 3]]) {
+    /// Filters the `level`th filtered level.
+    pub fn apply(&self, level: usize, turned: &[Six], out: &mut CubeMap) {
         let rows = &self.levels[level];
+        let area = rows.ends.len();
         let mut start = 0;
-        for (texel, &end) in out.iter_mut().zip(&rows.ends) {
-            let mut sum = [0.0f32; 4];
+        for (place, &end) in rows.ends.iter().enumerate() {
+            let mut sum = [0.0f32; SIX];
             for &(cell, weight) in &rows.weights[start as usize..end as usize] {
-                let flux = turned[cell as usize];
-                for channel in 0..4 {
+                let flux = &turned[cell as usize];
+                for channel in 0..SIX {
                     sum[channel] += weight * flux[channel];
                 }
             }
             start = end;
-            *texel = [sum[0], sum[1], sum[2]];
+            for (face, colour) in sum.chunks_exact(3).take(FACES).enumerate() {
+                out.texels_mut()[face * area + place].copy_from_slice(colour);
+            }
         }
     }
 
@@ -150,7 +165,7 @@ impl Lobes {
         let way = unit(middle(side, face, x, y));
         let apart = [way[0] - normal[0], way[1] - normal[1], way[2] - normal[2]];
         let radius = std::f32::consts::SQRT_2 / face as f32;
-        let scale = CELL_PER_SCALE * (dot(apart, apart).sqrt() + alpha);
+        let scale = CELL_PER_SCALE * (dot(apart, apart).sqrt() + alpha.min(WIDEST_ALPHA));
         if mip > 0 && radius > scale {
             for part in 0..4 {
                 let finer = (mip - 1, side, 2 * x + part % 2, 2 * y + part / 2);
@@ -233,7 +248,7 @@ fn turn(face_log2: usize, face: usize) -> Vec<u32> {
 }
 
 /// The face that a direction looks at, and where: undoes [`direction`].
-fn looked_up(way: [f32; 3]) -> (usize, f32, f32) {
+pub(super) fn looked_up(way: [f32; 3]) -> (usize, f32, f32) {
     let mut best = (0, f32::MIN, 0.0, 0.0);
     for side in 0..FACES {
         let at = direction(side, 0.5, 0.5);

@@ -1,0 +1,67 @@
+//! The kind `reflection`: `cargo bench -p p2c2r_tasks --bench reflection`.
+//!
+//! First the kernel beside what it is paid for. "trace us" is the cube alone, "run us" with its encoding, "deep us" the
+//! mean of deep checks. Then rays a second on one thread, from the probe in the default arena of 150 rocks and from
+//! where those end, beside Embree on the same rays and the same rocks' triangles. For that, `P2C2R_EMBREE_PYTHON` (or
+//! `python3`) must have the packages `embreex` and `numpy`: `python3 -m venv embree && embree/bin/pip install embreex
+//! numpy`. All times are the least of the repeats.
+
+#[path = "../tests/reflection/contest.rs"]
+mod contest;
+#[path = "../tests/reflection/scenes.rs"]
+mod scenes;
+
+use std::process::Command;
+
+use contest::Race;
+use p2c2r_tasks::reflection::ReflectionSpec;
+
+fn main() {
+    // `cargo bench` says so; `cargo test --benches` does not, and wants to be done soon.
+    let whole = std::env::args().any(|word| word == "--bench");
+    let repeats = if whole { 25 } else { 1 };
+    let default = scenes::arena(150, 20, 1);
+    let mut cases = vec![("tiny", ReflectionSpec { face_log2: 4, samples: 1, ..scenes::arena(20, 8, 2) })];
+    if whole {
+        cases.extend([
+            ("default", default.clone()),
+            ("levels", ReflectionSpec { levels: 6, ..default.clone() }),
+            ("sky", scenes::arena(0, 0, 3)),
+            ("few", scenes::arena(20, 8, 2)),
+            ("bolts", scenes::arena(150, 120, 4)),
+            ("crowd", scenes::arena(1_200, 100, 5)),
+            ("full", scenes::arena(1_500, 500, 6)),
+            ("deep", ReflectionSpec { bounces: 8, ..default.clone() }),
+            ("once", ReflectionSpec { bounces: 1, ..default.clone() }),
+            ("fine", ReflectionSpec { samples: 16, ..default.clone() }),
+            ("large", ReflectionSpec { face_log2: 6, ..default.clone() }),
+            ("small", ReflectionSpec { face_log2: 4, ..default.clone() }),
+        ]);
+    }
+    let rows: Vec<_> = cases.iter().map(|(name, spec)| contest::contest(name, spec, repeats)).collect();
+    println!("{}", contest::table(&rows));
+    race(if whole { 64 } else { 8 }, repeats);
+}
+
+fn race(face: u32, repeats: u32) {
+    let race = Race::new(150, face);
+    println!("{} rocks, {} triangles, {} rays each", 150, race.triangles.len(), race.primary.len());
+    let rates = [race.rate(&race.primary, repeats), race.rate(&race.secondary, repeats)];
+    println!("ours    primary {:6.2} Mrays/s  secondary {:6.2} Mrays/s", rates[0], rates[1]);
+    let file = std::env::temp_dir().join(format!("p2c2r-rays-{}.bin", std::process::id()));
+    if let Err(error) = std::fs::write(&file, race.bytes()) {
+        println!("embree  left out: {} cannot be written: {error}", file.display());
+        return;
+    }
+    let python = std::env::var("P2C2R_EMBREE_PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/embree.py");
+    match Command::new(&python).arg(script).arg(&file).arg(repeats.to_string()).output() {
+        Ok(run) if run.status.success() => print!("{}", String::from_utf8_lossy(&run.stdout)),
+        Ok(run) => {
+            let why = String::from_utf8_lossy(&run.stderr);
+            println!("embree  left out: {}", why.lines().last().unwrap_or("it failed without a word"));
+        }
+        Err(error) => println!("embree  left out: {python}: {error}"),
+    }
+    let _ = std::fs::remove_file(&file);
+}

@@ -1,0 +1,132 @@
+//! Specs from strangers: whatever the bytes hold, decoding neither panics nor reserves much, every value has one
+//! encoding, and only what is in range is admitted.
+
+use p2c2r_tasks::physics::{Rotation, ShapeId};
+use p2c2r_tasks::reflection::{
+    BOUNCES_MAX, FACE_LOG2_MAX, FACE_LOG2_MIN, Form, OBJECTS_MAX, Object, POWER_MAX, Reflection,
+    ReflectionOutcome, ReflectionSpec, SAMPLES_MAX, SURFACES_MAX, Scene, Sun, Surface,
+};
+use p2c2r_tasks::{Blobs, SpecError, TaskKind};
+
+use crate::same::{cases, run};
+use crate::scenes::{self, Seeded};
+
+#[test]
+fn specs_survive_and_no_prefix_or_extension_of_one_decodes() {
+    let mut specs: Vec<_> = cases().into_iter().map(|(_, spec)| spec).collect();
+    specs.push(ReflectionSpec { sun: None, surfaces: vec![], ..scenes::arena(0, 0, 1) });
+    for spec in specs {
+        let bytes = Reflection::encode_spec(&spec);
+        assert_eq!(Reflection::decode_spec(&bytes).unwrap(), spec);
+        for cut in (0..bytes.len()).rev().take(300) {
+            assert!(Reflection::decode_spec(&bytes[..cut]).is_err());
+        }
+        assert!(Reflection::decode_spec(&[&bytes[..], &[0]].concat()).is_err());
+    }
+}
+
+#[test]
+fn a_default_scene_is_small() {
+    let bytes = Reflection::encode_spec(&scenes::arena(150, 20, 1)).len();
+    assert!(bytes < 2_500, "{bytes} bytes");
+    let most = Reflection::encode_spec(&scenes::arena(1_200, 800, 1)).len();
+    assert!(most < p2c2r_protocol::limits::SPEC_BYTES_MAX, "{most} bytes");
+}
+
+#[test]
+fn random_and_mutated_specs_are_refused_or_have_just_this_encoding_and_run() {
+    let mut seeded = Seeded(12);
+    let tiny = ReflectionSpec { face_log2: 4, samples: 1, ..scenes::arena(12, 8, 1) };
+    let originals: Vec<_> = [tiny, ReflectionSpec { sun: None, ..scenes::arena(3, 4, 2) }]
+        .iter()
+        .map(Reflection::encode_spec)
+        .collect();
+    let blobs = Blobs::default();
+    let (mut decoded, mut ran) = (0, 0);
+    for round in 0..20_000 {
+        let mut bytes: Vec<u8> = if round % 3 == 0 {
+            (0..seeded.below(120)).map(|_| (seeded.bits() >> seeded.below(60)) as u8).collect()
+        } else {
+            originals[seeded.below(2) as usize].clone()
+        };
+        for _ in 0..=seeded.below(3) {
+            if !bytes.is_empty() {
+                let at = seeded.below(bytes.len() as u64) as usize;
+                bytes[at] = seeded.bits() as u8;
+            }
+        }
+        let Ok(spec) = Reflection::decode_spec(&bytes) else { continue };
+        decoded += 1;
+        assert_eq!(Reflection::encode_spec(&spec), bytes);
+        if Reflection::admit(&spec, &blobs).is_ok() && spec.samples < 3 && spec.face_log2 < 5 && ran < 400 {
+            ran += 1;
+            let outcome = Reflection::run(&spec, &blobs).unwrap();
+            assert_eq!(Reflection::check(&spec, &blobs, &outcome), Ok(()));
+        }
+    }
+    assert!(decoded > 2_000 && ran > 100, "{decoded} decoded, {ran} ran");
+}
+
+#[test]
+fn mutated_outcomes_pass_no_check_and_panic_in_none() {
+    let mut seeded = Seeded(14);
+    let spec = ReflectionSpec { face_log2: 4, samples: 1, levels: 3, ..scenes::arena(30, 8, 1) };
+    let (blobs, honest) = (Blobs::default(), run(&spec));
+    let bytes = Reflection::encode_outcome(&honest);
+    for _ in 0..2_000 {
+        let mut bytes = bytes.clone();
+        let at = seeded.below(bytes.len() as u64) as usize;
+        bytes[at] ^= 1 << seeded.below(8);
+        let Ok(outcome) = Reflection::decode_outcome(&bytes) else { continue };
+        let _ = Reflection::check(&spec, &blobs, &outcome);
+        let _ = Reflection::deep_check(&spec, &blobs, &outcome, seeded.bits());
+    }
+}
+
+#[test]
+fn what_is_out_of_range_is_refused() {
+    let good = scenes::arena(4, 4, 1);
+    let refused = |change: &dyn Fn(&mut ReflectionSpec)| {
+        let mut spec = good.clone();
+        change(&mut spec);
+        let error = Reflection::admit(&spec, &Blobs::default()).unwrap_err();
+        assert!(matches!(error, SpecError::OutOfRange(_) | SpecError::TooMuchWork { .. }), "{error}");
+        assert!(Reflection::run(&spec, &Blobs::default()).is_err());
+        let outcome = ReflectionOutcome::of(1, &Scene::new(&good).trace());
+        let judged = Reflection::check(&spec, &Blobs::default(), &outcome).unwrap_err();
+        assert_eq!(judged.check, "reflection.spec");
+    };
+    refused(&|spec| spec.face_log2 = FACE_LOG2_MIN - 1);
+    refused(&|spec| spec.face_log2 = FACE_LOG2_MAX + 1);
+    refused(&|spec| spec.face_log2 = 255);
+    refused(&|spec| spec.levels = 0);
+    refused(&|spec| spec.levels = 99);
+    refused(&|spec| spec.samples = 0);
+    refused(&|spec| spec.samples = SAMPLES_MAX + 1);
+    refused(&|spec| spec.bounces = 0);
+    refused(&|spec| spec.bounces = BOUNCES_MAX + 1);
+    refused(&|spec| spec.surfaces = vec![Surface::default(); SURFACES_MAX + 1]);
+    refused(&|spec| spec.objects = vec![spec.objects[0]; OBJECTS_MAX + 1]);
+    refused(&|spec| spec.objects[1].surface = 6);
+    refused(&|spec| spec.surfaces[2].power = POWER_MAX + 1);
+    refused(&|spec| spec.sun = Some(Sun { direction: [0; 3], ..Sun::default() }));
+    refused(&|spec| spec.sun = Some(Sun { direction: [1; 3], power: POWER_MAX + 1, ..Sun::default() }));
+    let form = |form: Form| move |spec: &mut ReflectionSpec| spec.objects[0].form = form;
+    refused(&form(Form::Sphere { radius: 0 }));
+    refused(&form(Form::Capsule { to: [1; 3], radius: 0 }));
+    refused(&form(Form::Rock { shape: ShapeId::ball(1.0), rotation: Rotation::IDENTITY }));
+    refused(&form(Form::Rock { shape: ShapeId(u16::MAX), rotation: Rotation::IDENTITY }));
+    let none = Rotation { dropped: 7, rest: [0; 3] };
+    refused(&form(Form::Rock { shape: ShapeId::rock(0, 1.0), rotation: none }));
+}
+
+/// A count over its limit is cut to one that no decoder accepts.
+#[test]
+fn specs_over_their_limits_do_not_travel() {
+    let spec = scenes::arena(4, 4, 1);
+    let object: Object = spec.objects[0];
+    let many = ReflectionSpec { objects: vec![object; OBJECTS_MAX + 5], ..spec.clone() };
+    assert!(Reflection::decode_spec(&Reflection::encode_spec(&many)).is_err());
+    let many = ReflectionSpec { surfaces: vec![Surface::default(); 500], ..spec };
+    assert!(Reflection::decode_spec(&Reflection::encode_spec(&many)).is_err());
+}

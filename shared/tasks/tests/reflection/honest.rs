@@ -1,0 +1,61 @@
+//! Who is honest never fails: neither the kernel itself nor a processor that rounds otherwise.
+
+use p2c2r_tasks::reflection::{CubeMap, Reflection, ReflectionOutcome, ReflectionSpec, Scene};
+use p2c2r_tasks::{Blobs, TaskKind};
+
+use crate::same::cases;
+use crate::scenes::{self, Seeded};
+
+/// What a GPU makes of a cube: every value off by up to a few roundings, and now and then a path that passes an edge on
+/// the other side and goes another way altogether. One texel in a thousand is far more than kernels were seen to
+/// differ in.
+fn rounded_otherwise(spec: &ReflectionSpec, cube: &CubeMap, seeded: &mut Seeded) -> CubeMap {
+    let stray = Scene::new(&ReflectionSpec { samples: 1, seed: seeded.bits() as u32, ..spec.clone() });
+    let mut gpu = cube.clone();
+    let share = 1.0 / f32::from(spec.samples);
+    for (index, texel) in gpu.texels_mut().iter_mut().enumerate() {
+        texel.iter_mut().for_each(|part| *part *= 1.0 + seeded.between(-1e-5, 1e-5));
+        if seeded.below(1_000) == 0 {
+            let other = stray.texel(index as u32);
+            texel.iter_mut().zip(other).for_each(|(part, other)| *part += (other - *part) * share);
+        }
+    }
+    gpu
+}
+
+fn passes(spec: &ReflectionSpec, outcome: &ReflectionOutcome, seeds: std::ops::Range<u64>) {
+    assert_eq!(Reflection::check(spec, &Blobs::default(), outcome), Ok(()));
+    for seed in seeds {
+        let judged = Reflection::deep_check(spec, &Blobs::default(), outcome, seed);
+        assert_eq!(judged, Ok(()), "seed {seed} of {} objects", spec.objects.len());
+    }
+}
+
+fn campaign(rounds: u64, checks: u64) {
+    for round in 0..rounds {
+        let spec = match round % 4 {
+            0 => ReflectionSpec { face_log2: 4, ..scenes::arena(150, 20, round) },
+            1 => ReflectionSpec { samples: 2, ..scenes::arena(20, 10, round) },
+            _ => scenes::arena(150, 20, round),
+        };
+        let cube = Scene::new(&spec).trace();
+        passes(&spec, &ReflectionOutcome::of(spec.levels, &cube), 0..checks / 2);
+        let gpu = rounded_otherwise(&spec, &cube, &mut Seeded(round));
+        passes(&spec, &ReflectionOutcome::of(spec.levels, &gpu), 0..checks / 2);
+    }
+}
+
+#[test]
+fn honest_workers_pass() {
+    for (_, spec) in cases() {
+        passes(&spec, &ReflectionOutcome::of(spec.levels, &Scene::new(&spec).trace()), 0..4);
+    }
+    campaign(8, 40);
+}
+
+/// `cargo test --release -p p2c2r_tasks --test reflection -- --ignored`: some minutes.
+#[test]
+#[ignore = "takes minutes"]
+fn honest_workers_pass_100_000_checks() {
+    campaign(500, 200);
+}

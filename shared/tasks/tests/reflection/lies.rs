@@ -1,0 +1,171 @@
+//! Every lie about light is caught by the check that is named for it, with the chance that is promised.
+
+use p2c2r_tasks::reflection::{CubeMap, FACES, Reflection, ReflectionOutcome, ReflectionSpec, Scene};
+use p2c2r_tasks::{Blobs, TaskKind};
+
+use crate::scenes;
+
+fn scene() -> ReflectionSpec {
+    scenes::arena(150, 20, 21)
+}
+
+/// An answer with this cube.
+fn claim(spec: &ReflectionSpec, cube: &CubeMap) -> ReflectionOutcome {
+    ReflectionOutcome::of(spec.levels, cube)
+}
+
+/// The cube of another spec.
+fn other(spec: &ReflectionSpec, change: impl Fn(&mut ReflectionSpec)) -> CubeMap {
+    let mut lie = spec.clone();
+    change(&mut lie);
+    Scene::new(&lie).trace()
+}
+
+fn verdict(spec: &ReflectionSpec, outcome: &ReflectionOutcome) -> Result<(), &'static str> {
+    Reflection::check(spec, &Blobs::default(), outcome).map_err(|error| error.check)
+}
+
+/// How many of `tries` deep checks fail, and the names of those that do.
+fn caught(spec: &ReflectionSpec, outcome: &ReflectionOutcome, tries: u64) -> (u64, Vec<&'static str>) {
+    assert_eq!(verdict(spec, outcome), Ok(()), "the always-on check has a name for this lie");
+    let mut names: Vec<_> = (0..tries)
+        .filter_map(|seed| Reflection::deep_check(spec, &Blobs::default(), outcome, seed).err())
+        .map(|error| error.check)
+        .collect();
+    let count = names.len() as u64;
+    names.sort_unstable();
+    names.dedup();
+    (count, names)
+}
+
+const DEEP: [&str; 2] = ["reflection.block", "reflection.residual"];
+
+/// That at least `least` of 40 checks catch a cube.
+fn is_caught(name: &str, spec: &ReflectionSpec, cube: &CubeMap, least: u64) {
+    let (count, names) = caught(spec, &claim(spec, cube), 40);
+    assert!(count >= least, "{name}: caught {count} times in 40");
+    assert!(names.iter().all(|check| DEEP.contains(check)), "{name}: {names:?}");
+}
+
+#[test]
+fn another_size() {
+    let spec = scene();
+    for lie in [
+        ReflectionSpec { face_log2: 4, ..spec.clone() },
+        ReflectionSpec { levels: 3, ..spec.clone() },
+        ReflectionSpec { face_log2: 6, samples: 1, ..spec.clone() },
+    ] {
+        let outcome = claim(&lie, &Scene::new(&lie).trace());
+        assert_eq!(verdict(&spec, &outcome), Err("reflection.size"));
+    }
+}
+
+#[test]
+fn brighter_than_anything_is() {
+    let spec = scene();
+    let mut cube = Scene::new(&spec).trace();
+    cube.texels_mut()[1_000] = [2_000.0; 3];
+    assert_eq!(verdict(&spec, &claim(&spec, &cube)), Err("reflection.brightness"));
+    // In the dark, less is too bright already.
+    let dark = scenes::arena(0, 0, 1);
+    let dark = ReflectionSpec { sun: None, surfaces: vec![], ..dark };
+    let mut cube = Scene::new(&dark).trace();
+    cube.texels_mut()[..64].fill([60.0; 3]);
+    assert_eq!(verdict(&dark, &claim(&dark, &cube)), Err("reflection.brightness"));
+}
+
+#[test]
+fn no_work_at_all() {
+    let spec = scene();
+    let honest = Scene::new(&spec).trace();
+    is_caught("black", &spec, &CubeMap::black(32), 40);
+    let mean = [0, 1, 2].map(|channel| {
+        honest.texels().iter().map(|texel| texel[channel]).sum::<f32>() / honest.texels().len() as f32
+    });
+    let mut constant = CubeMap::black(32);
+    constant.texels_mut().fill(mean);
+    is_caught("constant", &spec, &constant, 40);
+}
+
+#[test]
+fn less_work() {
+    let spec = scene();
+    for samples in [1, 2, 3] {
+        is_caught("fewer samples", &spec, &other(&spec, |lie| lie.samples = samples), 40);
+    }
+    is_caught("another seed", &spec, &other(&spec, |lie| lie.seed ^= 1), 40);
+    is_caught("one surface", &spec, &other(&spec, |lie| lie.bounces = 1), 12);
+    // What the third surface adds is little, and mostly below what travels at all.
+    is_caught("two surfaces", &spec, &other(&spec, |lie| lie.bounces = 2), 1);
+
+    // A quarter of the texels, spread out.
+    let small = other(&spec, |lie| lie.face_log2 = 4);
+    let mut blurred = CubeMap::black(32);
+    for face in 0..FACES {
+        for y in 0..32 {
+            for x in 0..32 {
+                let at = blurred.index(face, x, y);
+                blurred.texels_mut()[at] = small.texels()[small.index(face, x / 2, y / 2)];
+            }
+        }
+    }
+    is_caught("half the face", &spec, &blurred, 40);
+
+    let mut copied = Scene::new(&spec).trace();
+    let face = copied.texels()[..1_024].to_vec();
+    (1..FACES).for_each(|other| copied.texels_mut()[other * 1_024..][..1_024].copy_from_slice(&face));
+    is_caught("one face copied", &spec, &copied, 30);
+}
+
+/// "A half-sample lazy worker is caught within 20 checks", whatever there is to see.
+#[test]
+fn half_the_samples_are_caught_at_once() {
+    for spec in [
+        scene(),
+        scenes::arena(10, 4, 2),
+        scenes::arena(0, 0, 3),
+        ReflectionSpec { samples: 16, ..scenes::arena(150, 20, 4) },
+        ReflectionSpec { face_log2: 4, ..scenes::arena(150, 20, 5) },
+        ReflectionSpec { face_log2: 6, samples: 2, ..scenes::arena(150, 20, 6) },
+    ] {
+        let lazy = other(&spec, |lie| lie.samples /= 2);
+        let (count, _) = caught(&spec, &claim(&spec, &lazy), 20);
+        assert!(count >= 14, "caught {count} times in 20, {} samples of face {}", spec.samples, spec.face());
+    }
+}
+
+#[test]
+fn another_scene() {
+    let spec = scene();
+    is_caught("stale", &spec, &other(&spec, |lie| lie.probe[0] += 96), 20);
+    is_caught("sky alone", &spec, &other(&spec, |lie| lie.objects.clear()), 24);
+    is_caught("no bolts", &spec, &other(&spec, |lie| lie.objects.retain(|o| o.surface < 4)), 8);
+    is_caught("no sun", &spec, &other(&spec, |lie| lie.sun = None), 24);
+    is_caught("another sky", &spec, &other(&spec, |lie| lie.sky += 1), 40);
+}
+
+#[test]
+fn darker_and_brighter() {
+    let spec = scene();
+    for by in [0.9, 0.97, 1.03, 1.1, 2.0] {
+        let mut cube = Scene::new(&spec).trace();
+        cube.texels_mut().as_flattened_mut().iter_mut().for_each(|part| *part *= by);
+        is_caught("another brightness", &spec, &cube, 40);
+    }
+}
+
+/// One macroblock of 24 is looked at.
+#[test]
+fn one_false_block_is_caught_by_one_seed_in_24() {
+    let spec = scene();
+    let mut cube = Scene::new(&spec).trace();
+    for y in 0..16 {
+        for x in 16..32 {
+            let at = cube.index(4, x, y);
+            cube.texels_mut()[at] = [0.3; 3];
+        }
+    }
+    let (count, names) = caught(&spec, &claim(&spec, &cube), 960);
+    assert!((20..=60).contains(&count), "caught {count} times in 960");
+    assert_eq!(names, ["reflection.block"]);
+}

@@ -1,0 +1,9 @@
+//! The kind `reflection`: light that is right, bytes that are bounded, answers that are equal, lies that are caught.
+
+mod bytes;
+mod contest;
+mod honest;
+mod lies;
+mod same;
+mod scenes;
+mod truths;
