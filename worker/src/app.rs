@@ -7,7 +7,7 @@ use p2c2r_link::{ClientLinkConfig, ClientLinkPlugin, ClientTransport, WorkerSide
 
 use crate::attempts::{Attempts, Offer, answer_results, follow_link, take_messages};
 use crate::config::WorkerConfig;
-use crate::console::{Console, show_banner, show_farewell, show_link, show_status};
+use crate::console::{Console, show_banner, show_fallbacks, show_farewell, show_link, show_status};
 use crate::drain::{Drain, leave_when_done};
 use crate::earnings::Session;
 use crate::error::WorkerError;
@@ -57,7 +57,7 @@ pub fn build_app(config: WorkerConfig, transport: ClientTransport) -> Result<App
                 (take_messages, follow_link).chain().in_set(WorkerSystems::Take),
                 answer_results.in_set(WorkerSystems::Answer),
                 leave_when_done.in_set(WorkerSystems::Leave),
-                (show_link, show_status, show_farewell).chain().in_set(WorkerSystems::Show),
+                (show_link, show_status, show_fallbacks, show_farewell).chain().in_set(WorkerSystems::Show),
             ),
         );
     headless(&mut app);

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::Parser;
+use p2c2r_tasks::gpu::GpuChoice;
 
 use crate::config::{
     DEFAULT_COORDINATOR, FileConfig, LogFormat, WorkerConfig, cores, impairment, machine_name,
@@ -27,6 +28,10 @@ pub struct Arguments {
     /// Tasks to run at the same time, 1 to 256 [default: this machine's cores]
     #[arg(long, value_name = "N", env = "P2C2R_SLOTS")]
     pub slots: Option<u16>,
+    /// What to compute reflections on: auto (the fastest graphics processor, if there is one), off, or part of a
+    /// name, which takes software such as llvmpipe too [default: auto]
+    #[arg(long, value_name = "auto|off|NAME", env = "P2C2R_GPU")]
+    pub gpu: Option<GpuChoice>,
     /// Make the network worse, for tests: wan-100ms, bad-wifi, ...
     #[arg(long, value_name = "PRESET", env = "P2C2R_IMPAIR")]
     pub impair: Option<String>,
@@ -36,7 +41,7 @@ pub struct Arguments {
     /// How to log [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", env = "P2C2R_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// A TOML file with any of: coordinator, name, slots, impair, log, log_format
+    /// A TOML file with any of: coordinator, name, slots, gpu, impair, log, log_format
     #[arg(long, value_name = "FILE", env = "P2C2R_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -45,6 +50,8 @@ pub struct Arguments {
 pub struct Settings {
     /// The worker.
     pub worker: WorkerConfig,
+    /// What it computes on besides its cores.
+    pub gpu: GpuChoice,
     /// The coordinator's address.
     pub coordinator: SocketAddr,
     /// What to log.
@@ -67,6 +74,7 @@ impl Arguments {
         worker.coordinator = address;
         Ok(Settings {
             worker,
+            gpu: self.gpu.or(file.gpu).unwrap_or_default(),
             coordinator,
             log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
@@ -92,7 +100,11 @@ mod tests {
     #[test]
     fn options_win_over_the_file_and_the_file_over_defaults() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "name = 'from-file'\nslots = 3\ncoordinator = '127.0.0.1:9'\nlog = 'debug'").unwrap();
+        writeln!(
+            file,
+            "name = 'from-file'\nslots = 3\ncoordinator = '127.0.0.1:9'\nlog = 'debug'\ngpu = 'off'"
+        )
+        .unwrap();
         let arguments = Arguments {
             name: Some("from-flag".into()),
             config: Some(file.path().into()),
@@ -101,6 +113,7 @@ mod tests {
         let settings = arguments.settle().unwrap();
         assert_eq!(settings.worker.name, "from-flag");
         assert_eq!(settings.worker.slots, 3);
+        assert_eq!(settings.gpu, GpuChoice::Off);
         assert_eq!(settings.coordinator.port(), 9);
         assert_eq!(settings.log, "debug");
         assert_eq!(settings.log_format, LogFormat::Text);

@@ -9,9 +9,11 @@ use p2c2r_link::{Impairment, Reconnect};
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, NAME_BYTES_MAX, SLOTS_PER_WORKER_MAX};
 use p2c2r_tasks::KindRegistry;
+use p2c2r_tasks::gpu::GpuChoice;
 use serde::Deserialize;
 
 use crate::error::WorkerError;
+use crate::gpu;
 
 /// Attempts that may wait for a slot. The coordinator keeps a pipeline of this many at a worker behind a long
 /// line, so a smaller queue would turn good work away.
@@ -68,6 +70,8 @@ pub struct WorkerConfig {
     pub drain_limit: Duration,
     /// The coordinator, as the console shows it.
     pub coordinator: String,
+    /// What computes, as the console shows it; see [`crate::gpu`].
+    pub computes_on: String,
 }
 
 impl Default for WorkerConfig {
@@ -92,6 +96,7 @@ impl WorkerConfig {
             status_every: Duration::from_secs(10),
             drain_limit: Duration::from_secs(10),
             coordinator: DEFAULT_COORDINATOR.into(),
+            computes_on: gpu::cpu_only("none was looked for"),
         }
     }
 
@@ -170,6 +175,9 @@ pub struct FileConfig {
     pub name: Option<String>,
     /// As `--slots`.
     pub slots: Option<u16>,
+    /// As `--gpu`.
+    #[serde(default, deserialize_with = "gpu::choice")]
+    pub gpu: Option<GpuChoice>,
     /// As `--impair`.
     pub impair: Option<String>,
     /// As `--log`.

@@ -12,7 +12,8 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
 use p2c2r_link::{ClientLink, LinkStatus, NextWake};
-use tracing::{debug, error, info};
+use p2c2r_tasks::KernelUse;
+use tracing::{debug, error, info, warn};
 
 use crate::attempts::Offer;
 use crate::config::WorkerConfig;
@@ -23,10 +24,12 @@ use crate::earnings::Session;
 pub struct Console {
     name: String,
     coordinator: String,
+    computes_on: String,
     every: Duration,
     link: LinkStatus,
     said_connecting: bool,
     refused: Option<String>,
+    said_fallback: bool,
     shown_at: Duration,
     shown: Figures,
 }
@@ -46,10 +49,12 @@ impl Console {
         Self {
             name: config.name.clone(),
             coordinator: config.coordinator.clone(),
+            computes_on: config.computes_on.clone(),
             every: config.status_every,
             link: LinkStatus::Offline,
             said_connecting: false,
             refused: None,
+            said_fallback: false,
             shown_at: Duration::ZERO,
             shown: Figures::default(),
         }
@@ -83,6 +88,40 @@ pub fn show_banner(console: Res<'_, Console>, offer: Res<'_, Offer>) {
         console.name,
         offer.slots
     );
+    info!(event = "computes-on", computes_on = console.computes_on, "{}", console.computes_on);
+}
+
+/// Says once that a graphics processor failed and what computes instead, and at the end how often it did.
+pub fn show_fallbacks(
+    mut console: ResMut<'_, Console>,
+    mut exits: MessageReader<'_, '_, AppExit>,
+    offer: Res<'_, Offer>,
+) {
+    let leaving = exits.read().count() > 0;
+    if console.said_fallback && !leaving {
+        return;
+    }
+    for kind in offer.kinds.iter() {
+        let Some(use_so_far) = kind.kernel_use() else { continue };
+        let (name, KernelUse { runs, fallbacks, first_failure }) = (kind.name(), use_so_far);
+        if leaving {
+            info!(
+                event = "gpu-use",
+                kind = name,
+                runs,
+                fallbacks,
+                "🖥  {name}: {runs} task(s) on the graphics processor, {fallbacks} on the cores after it failed"
+            );
+        } else if let Some(reason) = first_failure {
+            console.said_fallback = true;
+            warn!(
+                event = "gpu-fallback",
+                kind = name,
+                reason,
+                "{name}: {reason}. The cores compute instead."
+            );
+        }
+    }
 }
 
 /// Says how the link stands whenever that changes.

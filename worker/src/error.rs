@@ -49,6 +49,9 @@ pub enum WorkerError {
         /// What the system says.
         source: io::Error,
     },
+    /// The graphics processor that was asked for cannot be had.
+    #[error("{0}; leave --gpu out to use the fastest there is, or say --gpu off")]
+    Gpu(String),
     /// The signal handler could not be installed.
     #[error("cannot watch for Ctrl-C: {0}")]
     Signals(String),

@@ -13,6 +13,7 @@
 //! | [`executor`] | the bounded pool that runs kernels |
 //! | [`earnings`] | what was earned, and the rate it can be earned at |
 //! | [`drain`] | leaving without dropping what runs |
+//! | [`gpu`] | what a graphics processor computes |
 //! | [`console`] | what the helper reads |
 //! | [`logging`] | how log lines look |
 
@@ -25,6 +26,7 @@ pub mod drain;
 pub mod earnings;
 mod error;
 pub mod executor;
+pub mod gpu;
 pub mod logging;
 
 pub use app::{WorkerSystems, build_app};

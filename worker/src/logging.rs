@@ -13,8 +13,9 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::config::LogFormat;
 use crate::error::WorkerError;
 
-/// The link counts what these complain of, and a hostile peer could fill the log through them.
-const QUIET: &str = "renet=off,renetcode=off";
+/// The link counts what the first two complain of, and a hostile peer could fill the log through them; the others
+/// tell what a graphics driver lacks, which we do not use.
+const QUIET: &str = "renet=off,renetcode=off,wgpu_core=error,wgpu_hal=error,naga=error";
 
 /// Sends every log line of this process to standard output.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), WorkerError> {

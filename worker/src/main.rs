@@ -7,7 +7,7 @@ use bevy_app::AppExit;
 use clap::Parser as _;
 use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
 use p2c2r_worker::cli::Arguments;
-use p2c2r_worker::{Drain, WorkerError, build_app, logging};
+use p2c2r_worker::{Drain, WorkerError, build_app, gpu, logging};
 
 /// Exit status of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
@@ -24,8 +24,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<AppExit, WorkerError> {
-    let settings = Arguments::parse().settle()?;
+    let mut settings = Arguments::parse().settle()?;
     logging::init(&settings.log, settings.log_format)?;
+    gpu::equip(&mut settings.worker, &settings.gpu)?;
     let mut app = build_app(settings.worker, ClientTransport::Udp { server: settings.coordinator })?;
     app.add_plugins(EventDrivenPlugin);
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());

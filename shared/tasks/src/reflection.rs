@@ -66,6 +66,8 @@ mod check;
 mod codec;
 mod cube;
 mod filter;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod lights;
 mod outcome;
 mod probe;
@@ -84,6 +86,8 @@ pub use bvh::{DEPTH_MAX, LEAF, NO_CHILD, Node, STACK};
 pub use codec::{LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, LUMINANCE, RADIANCE_FLOOR, TEXEL_MAX};
 pub use cube::{CubeMap, FACES, direction};
 pub use filter::{Irradiance, irradiance_over_pi};
+#[cfg(feature = "gpu")]
+pub use gpu::{GpuTracer, TOLERANCE, Tolerance};
 pub use outcome::{FACE_LOG2_MAX, ProbeError, ReflectionOutcome};
 pub use probe::Probe;
 pub use scene::{

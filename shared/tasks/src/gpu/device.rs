@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Longest wait for one submission. A submission takes some ten milliseconds on hardware and seconds on loaded
 /// software; a device that takes longer than this is taken for hung, never one that is only slow.
-const SUBMISSION_MAX: Duration = Duration::from_secs(20);
+const SUBMISSION_MAX: Duration = Duration::from_secs(30);
 
 /// Largest buffer that a kernel may ask for, and all the memory one binding can reach.
 const BUFFER_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -94,14 +94,15 @@ impl Gpu {
         self.0.retired.get().map(String::as_str)
     }
 
+    /// Closes it, as a driver does that loses its device: whatever is under way on it or asked of it later fails.
+    pub fn close(&self) {
+        self.retire("it was closed");
+        self.0.device.destroy();
+    }
+
     /// Takes it out of use for good; the first reason stays.
     pub(crate) fn retire(&self, reason: impl Into<String>) -> GpuError {
         GpuError::Retired(self.0.retired.get_or_init(|| reason.into()).clone())
-    }
-
-    /// The device, for what only makes things.
-    pub(crate) fn device(&self) -> &Device {
-        &self.0.device
     }
 
     /// Calls what gives the device commands, and turns the errors that come of them into ours. Only being out of

@@ -34,7 +34,7 @@ pub(super) mod draw {
 
 /// Steps from sample to sample of the first eight numbers, in 2^-32: irrational and independent of one another
 /// (Kronecker's sequence), the first two those of Roberts' R2.
-const STEPS: [u32; 8] =
+pub(super) const STEPS: [u32; 8] =
     [0xc13f_a9a9, 0x91e1_0da5, 0x9e37_79b9, 0x6a09_e667, 0xbb67_ae85, 0x3c6e_f373, 0xa54f_f53b, 0x510e_527f];
 
 /// The numbers of one path.

@@ -9,7 +9,7 @@ use super::scene::{NONE, Scene};
 use super::surface::Surface;
 
 /// Paths that carry less than this of any colour end.
-const THROUGHPUT_MIN: f32 = 1.0 / 256.0;
+pub(super) const THROUGHPUT_MIN: f32 = 1.0 / 256.0;
 
 impl Scene {
     /// Traces the whole cube on this thread.

@@ -1,0 +1,191 @@
+//! The kernel on graphics processors: the same paths as `trace.rs` with the same random numbers, in WGSL.
+//!
+//! `Scene`'s arrays are uploaded as they are, each texel is traced by the functions of `gpu/*.wgsl`, which follow
+//! the Rust files line by line, and the cube comes back as floating-point numbers; packing it stays with the
+//! processor's cores. Both kernels may round differently in every operation, so where a path is a hair from
+//! another decision (a silhouette, an edge of a rock, which lobe) they may decide differently: see [`TOLERANCE`].
+//!
+//! What a hostile spec can do to a helper's device: admission bounds the work, every loop in the shaders has a
+//! bound of its own, wgpu checks every index, work is cut into submissions that hardware finishes in some ten
+//! milliseconds (a driver resets a device that is busy for seconds), at most [`lanes::LANES_MAX`] tasks are on
+//! the device, and no wait is without end.
+
+mod lanes;
+mod shader;
+mod upload;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::cube::{CubeMap, FACES};
+use super::outcome::ReflectionOutcome;
+use super::scene::Scene;
+use super::spec::ReflectionSpec;
+use super::{Reflection, admit};
+use crate::blobs::Blobs;
+use crate::gpu::{Gpu, GpuError};
+use crate::kind::{Kernel, KernelError};
+use lanes::{Lane, Lanes};
+use shader::Program;
+
+/// How well both kernels agree on texels of one cube.
+pub struct Tolerance {
+    /// A texel agrees if no colour differs by more than this share of the texel's brightest, or of
+    /// [`Tolerance::floor`] where that is more.
+    pub texel: f32,
+    /// Radiance under which differences are measured as if of this.
+    pub floor: f32,
+    /// Share of texels that need not agree: those with a path that another rounding sends another way.
+    pub strays: f64,
+    /// Largest mean of all differences, with their signs, as a share of the mean radiance.
+    pub mean: f64,
+}
+
+/// See [`Tolerance`]. What the tests hold both kernels to.
+pub const TOLERANCE: Tolerance = Tolerance { texel: 1e-3, floor: 0.01, strays: 0.01, mean: 1e-3 };
+
+/// Rays of one submission, about, in a scene of few objects: some ten milliseconds on a small graphics processor,
+/// up to seconds on software.
+const SUBMISSION_RAYS: u64 = 1 << 20;
+/// Objects that make a ray cost as much again, where they are in its way, as a hostile scene's may be.
+const CROWD: u64 = 128;
+
+/// The kernel, on one device. Its programs are compiled on a thread of their own from the moment it is made.
+pub struct GpuTracer {
+    shared: Arc<Shared>,
+    compiling: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    gpu: Gpu,
+    program: OnceLock<Result<Program, GpuError>>,
+    lanes: Lanes,
+}
+
+impl GpuTracer {
+    /// Starts to compile. An error is that of starting a thread.
+    pub fn new(gpu: &Gpu) -> Result<Self, GpuError> {
+        let shared = Arc::new(Shared { gpu: gpu.clone(), program: OnceLock::new(), lanes: Lanes::default() });
+        let compiled = shared.clone();
+        let compiling = thread::Builder::new()
+            .name("gpu-compile".into())
+            .spawn(move || compiled.prepare())
+            .map_err(|error| gpu.retire(format!("no thread to compile on: {error}")))?;
+        Ok(Self { shared, compiling: Mutex::new(Some(compiling)) })
+    }
+
+    /// Waits until it [is ready](Kernel::is_ready), or has failed.
+    pub fn wait_until_ready(&self) -> Result<(), GpuError> {
+        let thread = self.compiling.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            return Err(self.shared.gpu.retire("its driver panicked while it compiled"));
+        }
+        self.shared.program().map(drop)
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.shared.gpu
+    }
+
+    /// As [`Scene::trace`], on the device. May be called from several threads at once.
+    pub fn trace(&self, scene: &Scene) -> Result<CubeMap, GpuError> {
+        self.shared.trace(scene)
+    }
+}
+
+impl Drop for GpuTracer {
+    /// Waits for the compiler: a program must not end while a driver is in the middle of that.
+    fn drop(&mut self) {
+        let compiling = self.compiling.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // A panic in there has been told by the panic hook, and nobody is left to use the device.
+        let _ = compiling.take().map(JoinHandle::join);
+    }
+}
+
+impl Kernel<Reflection> for GpuTracer {
+    fn is_ready(&self) -> bool {
+        self.shared.program.get().is_some()
+    }
+
+    fn run(&self, spec: &ReflectionSpec, _: &Blobs) -> Result<ReflectionOutcome, KernelError> {
+        admit::in_range(spec)?;
+        let cube = self.trace(&Scene::new(spec))?;
+        Ok(ReflectionOutcome::of(spec.levels, &cube))
+    }
+}
+
+impl Shared {
+    /// Compiles, and traces one small scene: software devices compile most of a program when it first runs.
+    fn prepare(&self) {
+        let program = Program::compile(&self.gpu);
+        let spec = ReflectionSpec {
+            probe: [0; 3],
+            face_log2: super::FACE_LOG2_MIN,
+            levels: 1,
+            samples: 1,
+            bounces: 1,
+            seed: 0,
+            sky: 0,
+            sun: None,
+            surfaces: Vec::new(),
+            objects: Vec::new(),
+        };
+        let warmed =
+            program.and_then(|program| self.trace_with(&program, &Scene::new(&spec)).map(|_| program));
+        // Set once: only this thread does.
+        let _ = self.program.set(warmed);
+    }
+
+    fn program(&self) -> Result<&Program, GpuError> {
+        match self.program.get() {
+            Some(Ok(program)) => Ok(program),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(GpuError::Busy),
+        }
+    }
+
+    fn trace(&self, scene: &Scene) -> Result<CubeMap, GpuError> {
+        self.trace_with(self.program()?, scene)
+    }
+
+    fn trace_with(&self, program: &Program, scene: &Scene) -> Result<CubeMap, GpuError> {
+        self.lanes.with(
+            || self.gpu.guarded(|device, _| program.lane(device)),
+            |lane| {
+                self.submit(program, lane, scene)?;
+                let mut cube = CubeMap::black(scene.face);
+                let bytes = upload::TEXEL_BYTES * cube.texels().len() as u64;
+                self.gpu.read(&lane.back, bytes, |bytes| upload::unpack(bytes, cube.texels_mut()))?;
+                Ok(cube)
+            },
+        )
+    }
+
+    /// Has the scene traced into the lane, tile by tile, and waits until that is done.
+    fn submit(&self, program: &Program, lane: &Lane, scene: &Scene) -> Result<(), GpuError> {
+        let gpu = &self.gpu;
+        gpu.guarded(|_, queue| upload::scene(queue, lane, scene))?;
+        let texels = FACES as u32 * scene.face * scene.face;
+        // Per surface one ray on, one to the sun, one to a light.
+        let rays_per_texel = u64::from(scene.samples) * (1 + 3 * u64::from(scene.bounces));
+        let cost = rays_per_texel * (1 + scene.primitives.len() as u64 / CROWD);
+        let tile = u32::try_from(SUBMISSION_RAYS / cost.max(1)).unwrap_or(texels).max(1);
+        let (mut first, mut before) = (0, None);
+        while first < texels {
+            let range = first..first.saturating_add(tile).min(texels);
+            first = range.end;
+            let submission = gpu.guarded(|device, queue| {
+                queue.write_buffer(&lane.setting, 0, &upload::setting(scene, &range));
+                program.submit(device, queue, lane, scene, &range)
+            })?;
+            // Two of a task's tiles are queued at most, so that no wait is for more than a few.
+            if let Some(before) = before.replace(submission) {
+                gpu.wait(&before)?;
+            }
+        }
+        before.map_or(Ok(()), |last| gpu.wait(&last))
+    }
+}

@@ -1,0 +1,87 @@
+//! Room on the device for a few tasks at once, made when first needed and kept.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wgpu::{BindGroup, Buffer};
+
+use crate::gpu::GpuError;
+
+/// Tasks on the device at once: one is computed while others are uploaded and read back. Each takes some 4 MB.
+pub(super) const LANES_MAX: usize = 4;
+
+/// Longest wait for a lane, after which a task is better computed on the cores.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Buffers of one task, for the largest there is.
+pub(super) struct Lane {
+    pub setting: Buffer,
+    pub primitives: Buffer,
+    pub nodes: Buffer,
+    pub materials: Buffer,
+    pub lights: Buffer,
+    /// What the shader writes.
+    pub texels: Buffer,
+    /// A copy of it that we can read.
+    pub back: Buffer,
+    pub group: BindGroup,
+}
+
+/// The lanes of one device.
+#[derive(Default)]
+pub(super) struct Lanes {
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    free: Vec<Lane>,
+    taken: usize,
+}
+
+/// One of the places for tasks, given back when dropped.
+struct Place<'a>(&'a Lanes);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.locked().taken -= 1;
+        self.0.freed.notify_one();
+    }
+}
+
+impl Lanes {
+    /// Does one task's work on a lane, a free one or one by `make`. A lane that something went wrong on is not
+    /// used again.
+    pub fn with<T>(
+        &self,
+        make: impl FnOnce() -> Result<Lane, GpuError>,
+        work: impl FnOnce(&Lane) -> Result<T, GpuError>,
+    ) -> Result<T, GpuError> {
+        let (_place, free) = self.enter()?;
+        let lane = match free {
+            Some(lane) => lane,
+            None => make()?,
+        };
+        let done = work(&lane)?;
+        self.locked().free.push(lane);
+        Ok(done)
+    }
+
+    fn enter(&self) -> Result<(Place<'_>, Option<Lane>), GpuError> {
+        let full = |state: &mut State| state.taken >= LANES_MAX;
+        let waited = self.freed.wait_timeout_while(self.locked(), WAIT_MAX, full);
+        let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(GpuError::Busy);
+        }
+        state.taken += 1;
+        let free = state.free.pop();
+        drop(state);
+        Ok((Place(self), free))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,194 @@
+//! The shaders' text, and how it becomes a program that can be run.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use wgpu::{
+    BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
+    BindingType, Buffer, BufferBindingType, BufferDescriptor, BufferUsages, CommandEncoderDescriptor,
+    ComputePassDescriptor, ComputePipeline, ComputePipelineDescriptor, Device, PipelineLayoutDescriptor,
+    Queue, ShaderModuleDescriptor, ShaderSource, ShaderStages, SubmissionIndex,
+};
+
+use super::super::bvh::{LEAF, NO_CHILD, STACK};
+use super::super::cube::FACES;
+use super::super::scene::{CAPSULE, FAR, MIRROR_ALPHA, NONE, ROCK, SPHERE, Scene};
+use super::super::shapes::ROCK_FACES;
+use super::super::surface::SHARP_ALPHA;
+use super::super::trace::THROUGHPUT_MIN;
+use super::super::{BOUNCES_MAX, FACE_LOG2_MAX, LIGHTS_MAX, SAMPLES_MAX};
+use super::lanes::Lane;
+use super::upload::{self, TEXEL_BYTES};
+use crate::gpu::{Gpu, GpuError};
+
+/// Threads of a group.
+const GROUP: u32 = 64;
+
+/// Bytes of the largest cube.
+const CUBE_BYTES: u64 = TEXEL_BYTES * (FACES as u64) << (2 * FACE_LOG2_MAX);
+
+/// How many neighbouring threads share a texel's samples, as a power of two: no more than there are samples.
+pub(super) fn lanes_log2(samples: u32) -> u32 {
+    samples.clamp(1, GROUP).ilog2()
+}
+
+/// What the shaders take from the files they follow, so that it stands in one place.
+fn constants() -> String {
+    let mut text = String::new();
+    let ints = [
+        ("GROUP", GROUP),
+        ("LEAF", LEAF),
+        ("NO_CHILD", NO_CHILD),
+        ("STACK", STACK as u32),
+        ("FACES", FACES as u32),
+        ("SPHERE", SPHERE),
+        ("CAPSULE", CAPSULE),
+        ("ROCK", ROCK),
+        ("NONE", NONE),
+        ("ROCK_FACES", ROCK_FACES as u32),
+        ("LIGHTS_MAX", LIGHTS_MAX as u32),
+        ("BOUNCES_MAX", BOUNCES_MAX.into()),
+        ("SAMPLES_MAX", SAMPLES_MAX.into()),
+    ];
+    let floats = [
+        ("FAR_AWAY", FAR),
+        ("MIRROR_ALPHA", MIRROR_ALPHA),
+        ("SHARP_ALPHA", SHARP_ALPHA),
+        ("THROUGHPUT_MIN", THROUGHPUT_MIN),
+    ];
+    for (name, value) in ints {
+        // Writing into a string does not fail.
+        let _ = writeln!(text, "const {name}: u32 = {value}u;");
+    }
+    for (name, value) in floats {
+        let _ = writeln!(text, "const {name}: f32 = {value:?};");
+    }
+    text
+}
+
+fn source() -> String {
+    [
+        constants().as_str(),
+        include_str!("scene.wgsl"),
+        include_str!("draws.wgsl"),
+        include_str!("meet.wgsl"),
+        include_str!("surface.wgsl"),
+        include_str!("trace.wgsl"),
+    ]
+    .join("\n")
+}
+
+/// The compiled shaders, and the rocks that all scenes share.
+pub(super) struct Program {
+    pipeline: ComputePipeline,
+    layout: BindGroupLayout,
+    rocks: Buffer,
+}
+
+impl Program {
+    /// Compiles, which takes a driver from a tenth of a second to some seconds.
+    pub fn compile(gpu: &Gpu) -> Result<Self, GpuError> {
+        gpu.guarded(|device, queue| {
+            let module = device.create_shader_module(ShaderModuleDescriptor {
+                label: Some("reflection"),
+                source: ShaderSource::Wgsl(source().into()),
+            });
+            let entry = |binding: u32, ty: BufferBindingType| BindGroupLayoutEntry {
+                binding,
+                visibility: ShaderStages::COMPUTE,
+                ty: BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+                count: None,
+            };
+            let reads = BufferBindingType::Storage { read_only: true };
+            let layout = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
+                label: Some("reflection"),
+                entries: &[
+                    entry(0, BufferBindingType::Uniform),
+                    entry(1, reads),
+                    entry(2, reads),
+                    entry(3, reads),
+                    entry(4, reads),
+                    entry(5, reads),
+                    entry(6, BufferBindingType::Storage { read_only: false }),
+                ],
+            });
+            let pipeline_layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
+                label: Some("reflection"),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            let pipeline = device.create_compute_pipeline(&ComputePipelineDescriptor {
+                label: Some("reflection"),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("trace"),
+                compilation_options: Default::default(),
+                cache: None,
+            });
+            let planes = upload::rocks();
+            let rocks = buffer(device, "rocks", planes.len() as u64, BufferUsages::STORAGE);
+            queue.write_buffer(&rocks, 0, &planes);
+            Self { pipeline, layout, rocks }
+        })
+    }
+
+    /// Room for one task.
+    pub fn lane(&self, device: &Device) -> Lane {
+        let stored = |label, bytes| buffer(device, label, bytes, BufferUsages::STORAGE);
+        let setting = buffer(device, "setting", upload::SETTING_BYTES, BufferUsages::UNIFORM);
+        let primitives = stored("primitives", upload::PRIMITIVES_BYTES);
+        let nodes = stored("nodes", upload::NODES_BYTES);
+        let materials = stored("materials", upload::MATERIALS_BYTES);
+        let lights = stored("lights", upload::LIGHTS_BYTES);
+        let texels = buffer(device, "texels", CUBE_BYTES, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
+        let back = device.create_buffer(&BufferDescriptor {
+            label: Some("back"),
+            size: CUBE_BYTES,
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let bound = [&setting, &primitives, &nodes, &materials, &lights, &self.rocks, &texels];
+        let entries: Vec<_> = (0..)
+            .zip(bound)
+            .map(|(binding, buffer)| BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let group = device.create_bind_group(&BindGroupDescriptor {
+            label: Some("lane"),
+            layout: &self.layout,
+            entries: &entries,
+        });
+        Lane { setting, primitives, nodes, materials, lights, texels, back, group }
+    }
+
+    /// Has the texels in `range` traced and copied to where we can read them.
+    pub fn submit(
+        &self,
+        device: &Device,
+        queue: &Queue,
+        lane: &Lane,
+        scene: &Scene,
+        range: &Range<u32>,
+    ) -> SubmissionIndex {
+        let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("trace") });
+        let mut pass = encoder
+            .begin_compute_pass(&ComputePassDescriptor { label: Some("trace"), timestamp_writes: None });
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &lane.group, &[]);
+        let texels_of_group = GROUP >> lanes_log2(scene.samples);
+        pass.dispatch_workgroups((range.end - range.start).div_ceil(texels_of_group), 1, 1);
+        drop(pass);
+        let (from, bytes) = (u64::from(range.start), u64::from(range.end - range.start));
+        let (from, bytes) = (from * TEXEL_BYTES, bytes * TEXEL_BYTES);
+        encoder.copy_buffer_to_buffer(&lane.texels, from, &lane.back, from, bytes);
+        queue.submit([encoder.finish()])
+    }
+}
+
+fn buffer(device: &Device, label: &str, size: u64, usage: BufferUsages) -> Buffer {
+    device.create_buffer(&BufferDescriptor {
+        label: Some(label),
+        size,
+        usage: usage | BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
