@@ -48,7 +48,7 @@
 //! | `reflection.stream` | bytes that no encoder writes, steps coarser than the cube needs |
 //! | `reflection.brightness` | a texel more than four times as bright as anything in the scene |
 //! | `reflection.filtered` (deep) | filtered levels or irradiance that are not the sharp level's: any, always |
-//! | `reflection.block` (deep) | a macroblock (16 by 16 texels) of other light, mean size of the residual above 0.2 octaves: one of `n` is caught with a chance of 1/`n` (24 of them at face 32, 6 at 16) |
+//! | `reflection.block` (deep) | a macroblock (16 by 16 texels) of other light, mean size of the residual above 0.2 octaves: one of `n` is caught with a chance of 2/3`n` (24 of them at face 32, 6 at 16), or 1/`n` where nothing glows: every third seed looks where lights are |
 //! | `reflection.residual` (deep) | small lies all over: two of three macroblocks off by more than 0.05 octaves in size or 0.02 in the mean, leaving out the worst square of each, or by 0.08 with it |
 //! | `reflection.spec` | none: the spec itself was never admissible |
 //!
@@ -82,7 +82,7 @@ use p2c2r_protocol::{Digest, KindId, WorkUnits};
 
 pub use bvh::{DEPTH_MAX, LEAF, NO_CHILD, Node, STACK};
 pub use codec::{LUMINANCE, RADIANCE_FLOOR, RADIANCE_MAX};
-pub use cube::{CubeMap, FACES, direction};
+pub use cube::{CubeMap, FACES, direction, locate};
 pub use filter::{Irradiance, irradiance_over_pi};
 pub use outcome::{FACE_LOG2_MAX, ProbeError, ReflectionOutcome};
 pub use probe::Probe;
