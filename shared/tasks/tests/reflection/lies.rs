@@ -43,6 +43,7 @@ const DEEP: [&str; 2] = ["reflection.block", "reflection.residual"];
 /// That at least `least` of 40 checks catch a cube.
 fn is_caught(name: &str, spec: &ReflectionSpec, cube: &CubeMap, least: u64) {
     let (count, names) = caught(spec, &claim(spec, cube), 40);
+    println!("{name}: caught {count} times in 40 by {names:?}");
     assert!(count >= least, "{name}: caught {count} times in 40");
     assert!(names.iter().all(|check| DEEP.contains(check)), "{name}: {names:?}");
 }
@@ -94,9 +95,10 @@ fn less_work() {
         is_caught("fewer samples", &spec, &other(&spec, |lie| lie.samples = samples), 40);
     }
     is_caught("another seed", &spec, &other(&spec, |lie| lie.seed ^= 1), 40);
-    is_caught("one surface", &spec, &other(&spec, |lie| lie.bounces = 1), 12);
-    // What the third surface adds is little, and mostly below what travels at all.
-    is_caught("two surfaces", &spec, &other(&spec, |lie| lie.bounces = 2), 1);
+    is_caught("one surface", &spec, &other(&spec, |lie| lie.bounces = 1), 6);
+    // What the third surface adds is mostly below what travels at all; a scene of mirrors shows it.
+    let mirrors = scenes::mirrors(150, 3);
+    is_caught("two surfaces", &mirrors, &other(&mirrors, |lie| lie.bounces = 2), 3);
 
     // A quarter of the texels, spread out.
     let small = other(&spec, |lie| lie.face_log2 = 4);
@@ -137,10 +139,10 @@ fn half_the_samples_are_caught_at_once() {
 #[test]
 fn another_scene() {
     let spec = scene();
-    is_caught("stale", &spec, &other(&spec, |lie| lie.probe[0] += 96), 20);
-    is_caught("sky alone", &spec, &other(&spec, |lie| lie.objects.clear()), 24);
+    is_caught("stale", &spec, &other(&spec, |lie| lie.probe[0] += 96), 16);
+    is_caught("sky alone", &spec, &other(&spec, |lie| lie.objects.clear()), 16);
     is_caught("no bolts", &spec, &other(&spec, |lie| lie.objects.retain(|o| o.surface < 4)), 8);
-    is_caught("no sun", &spec, &other(&spec, |lie| lie.sun = None), 24);
+    is_caught("no sun", &spec, &other(&spec, |lie| lie.sun = None), 16);
     is_caught("another sky", &spec, &other(&spec, |lie| lie.sky += 1), 40);
 }
 
@@ -154,18 +156,19 @@ fn darker_and_brighter() {
     }
 }
 
-/// One macroblock of 24 is looked at.
+/// One macroblock of 24 is looked at, where bolts are by every third seed.
 #[test]
-fn one_false_block_is_caught_by_one_seed_in_24() {
+fn one_false_block_is_caught_by_one_seed_in_36() {
     let spec = scene();
     let mut cube = Scene::new(&spec).trace();
+    // Above, where no bolt is.
     for y in 0..16 {
         for x in 16..32 {
-            let at = cube.index(4, x, y);
+            let at = cube.index(2, x, y);
             cube.texels_mut()[at] = [0.3; 3];
         }
     }
     let (count, names) = caught(&spec, &claim(&spec, &cube), 960);
-    assert!((20..=60).contains(&count), "caught {count} times in 960");
+    assert!((15..=45).contains(&count), "caught {count} times in 960");
     assert_eq!(names, ["reflection.block"]);
 }

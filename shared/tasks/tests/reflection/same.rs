@@ -95,6 +95,13 @@ fn things_within_things_are_found_all_the_same() {
 fn golden() {
     let found: Vec<_> =
         cases().iter().map(|(name, spec)| (*name, digest(&Scene::new(spec).trace()))).collect();
-    let right = [("default", ""), ("few", ""), ("sky", ""), ("crowd", ""), ("deep", ""), ("levels", "")];
+    let right = [
+        ("default", "4fb4ab084decb205"),
+        ("few", "656ef30af87ef98a"),
+        ("sky", "f826352ffebf5e39"),
+        ("crowd", "c300e7940c527da1"),
+        ("deep", "b129dbff0ebbcf5e"),
+        ("levels", "f3f66228301b7972"),
+    ];
     assert_eq!(found, right.map(|(name, digest)| (name, digest.to_string())));
 }
