@@ -81,7 +81,7 @@ mod units;
 use p2c2r_protocol::{Digest, KindId, WorkUnits};
 
 pub use bvh::{DEPTH_MAX, LEAF, NO_CHILD, Node, STACK};
-pub use codec::{LUMINANCE, RADIANCE_FLOOR, RADIANCE_MAX};
+pub use codec::{LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, LUMINANCE, RADIANCE_FLOOR, TEXEL_MAX};
 pub use cube::{CubeMap, FACES, direction, locate};
 pub use filter::{Irradiance, irradiance_over_pi};
 pub use outcome::{FACE_LOG2_MAX, ProbeError, ReflectionOutcome};

@@ -101,6 +101,7 @@ fn what_is_out_of_range_is_refused() {
     refused(&|spec| spec.face_log2 = 255);
     refused(&|spec| spec.levels = 0);
     refused(&|spec| spec.levels = 99);
+    refused(&|spec| (spec.face_log2, spec.levels) = (6, 3));
     refused(&|spec| spec.samples = 0);
     refused(&|spec| spec.samples = SAMPLES_MAX + 1);
     refused(&|spec| spec.bounces = 0);
