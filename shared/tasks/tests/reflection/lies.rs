@@ -166,6 +166,17 @@ fn darker_and_brighter() {
     }
 }
 
+#[test]
+fn a_false_irradiance() {
+    let spec = scene();
+    let honest = claim(&spec, &Scene::new(&spec).trace());
+    let mut bytes = Reflection::encode_outcome(&honest);
+    // Past size and coarseness, the low byte of the first coefficient.
+    bytes[2] ^= 1;
+    let lie = Reflection::decode_outcome(&bytes).unwrap();
+    assert_eq!(caught(&spec, &lie, 20), (20, vec!["reflection.filtered"]));
+}
+
 /// One macroblock of 24 is looked at, where bolts are by every third seed.
 #[test]
 fn one_false_block_is_caught_by_one_seed_in_36() {
