@@ -2,8 +2,8 @@
 //!
 //! A traced cube of 32 takes some 2.6 KB alone and 3.6 KB with all its levels, at 41 dB of log-luminance. Filtered levels
 //! save whoever uses the probe 0.4 ms of a core ([`Probe::filtered`] gives the same but for their rounding),
-//! and cost 0.9 KB, 7 ms of a link of 1 Mbit/s. The face of 64 takes 6.3 or 8.5 KB, filters in 3 ms; of 16,
-//! 0.85 or 1.2 KB, 0.1 ms. Unfolding takes 0.2 to 0.4 ms at 32. Measured by `benches/probe.rs`.
+//! and cost 0.9 KB, 7 ms of a link of 1 Mbit/s. The face of 64 takes 6.8 or 9.3 KB, filters in 3 ms; of 16,
+//! 0.9 or 1.3 KB, 0.1 ms. Unfolding takes 0.2 to 0.4 ms at 32. Measured by `benches/probe.rs`.
 
 use bincode::de::Decoder;
 use bincode::de::read::Reader;
