@@ -108,7 +108,7 @@ fn next(state: &mut u64) -> u64 {
 /// The macroblocks that a seed picks, none twice, of a cube with `across` of them along an edge. Every third seed
 /// picks those in which lights are, or would be if nothing stood between.
 fn picks(scene: &Scene, across: usize, mut seed: u64) -> Vec<Place> {
-    let is_aimed = next(&mut seed) % 3 == 0 && !scene.lights.is_empty();
+    let is_aimed = next(&mut seed).is_multiple_of(3) && !scene.lights.is_empty();
     let mut places = Vec::with_capacity(SECOND_LOOK);
     // Lights may all be in one place; then chance goes on.
     for attempt in 0..64 {
