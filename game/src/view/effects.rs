@@ -5,8 +5,8 @@ use p2c2r_arena::{ArenaEvent, Shooter};
 
 use super::camera::{DrawQuality, Eye};
 use super::glow::{Lights, Shape, bright};
+use super::lighting::Flashes;
 use super::shapes::Dice;
-use super::solid::Flashes;
 use super::{ViewSystems, place};
 use crate::play::{Battlefield, Happened};
 use crate::preflight::Quality;
