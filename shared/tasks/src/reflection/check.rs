@@ -1,22 +1,27 @@
 //! How an answer from a stranger is judged.
 
-use super::codec::{BLOCK_SIDE, block_texels, dequantise_block, quantise_block};
-use super::cube::{CubeMap, FACES};
+use glam::Vec3;
+
+use super::FACE_LOG2_MIN;
+use super::codec::{BLOCK_SIDE, STEPS, Steps, block_texels, dequantise_block, quantise_block};
+use super::cube::{CubeMap, FACES, locate};
 use super::outcome::{Coefficients, ReflectionOutcome};
-use super::scene::{Scene, radiance_bound};
+use super::scene::{Scene, luminance, radiance_bound};
 use super::spec::ReflectionSpec;
 use crate::kind::CheckError;
 
-/// Octaves by which rounding may lift a texel over what the kernel cuts paths off at.
-const BRIGHT_SLACK: f32 = 2.0;
 /// Octaves that one channel of a texel can be off by at most, as far as means are concerned: what a single path gone
 /// another way on another processor does must not weigh more than a whole region.
 const RESIDUAL_CAP: f32 = 2.0;
 /// Mean size of the residual, octaves, from which on a block is false.
-const FALSE_SIZE: f32 = 0.15;
-/// Mean size of the residual from which on a block is doubtful.
-const DOUBTFUL_SIZE: f32 = 0.03;
-/// Mean of the residual either way from which on a block is doubtful: a whole cube too dark or too bright.
+const FALSE_SIZE: f32 = 0.2;
+/// Mean size of the residual from which on a block is doubtful. One stray path between a bolt and the dark, and
+/// what it does to its square of the transform, makes 0.06.
+const DOUBTFUL_SIZE: f32 = 0.08;
+/// The same for the square that is off second most, since a stray path spoils one: less is doubtful there. One
+/// coefficient rounded the other way makes 0.04.
+const DOUBTFUL_REST: f32 = 0.05;
+/// Mean of the residual of those squares, either way, from which on a block is doubtful: a cube too dark or too bright.
 const DOUBTFUL_MEAN: f32 = 0.02;
 /// Blocks that are looked at where one is doubtful.
 const SECOND_LOOK: usize = 3;
@@ -29,14 +34,28 @@ pub(super) fn check(spec: &ReflectionSpec, outcome: &ReflectionOutcome) -> Resul
         return Err(CheckError::new("reflection.size", what));
     }
     let probe = outcome.unfold().map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
-    let bound = radiance_bound(spec) * BRIGHT_SLACK.exp2();
-    let texels = probe.levels.iter().flat_map(|level| level.texels().as_flattened());
-    let brightest = texels.fold(0.0_f32, |most, part| most.max(*part));
-    if brightest > bound {
-        let what = format!("a texel of {brightest} where nothing is brighter than {bound}");
-        return Err(CheckError::new("reflection.brightness", what));
+    let texels = probe.levels.iter().flat_map(CubeMap::texels);
+    let brightest = texels.fold(0.0_f32, |most, texel| most.max(luminance(Vec3::from(*texel))));
+    // Mostly steps are the finest, so how coarse they are is only asked where it matters.
+    if brightest > radiance_bound(spec) * bright_slack(0) {
+        let given = outcome
+            .coefficients()
+            .map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
+        let coarseness = (0..STEPS).find(|coarseness| Steps::new(*coarseness, false) == given.steps());
+        let bound = radiance_bound(spec) * bright_slack(coarseness.unwrap_or(0));
+        if brightest > bound {
+            let what = format!("a texel of {brightest} where rounding explains up to {bound}");
+            return Err(CheckError::new("reflection.brightness", what));
+        }
     }
     Ok(())
+}
+
+/// By how much rounding lifts a texel at most. With the finest steps, of 0.4 octaves, all 64 coefficients' errors of
+/// 0.65 steps add up to less than two octaves in any texel; with each next, to half as much again.
+fn bright_slack(coarseness: u8) -> f32 {
+    let octaves = 2.0 * (1_u32 << coarseness.div_ceil(2)) as f32;
+    octaves.min(24.0).exp2()
 }
 
 /// The filtered levels again, and one macroblock traced again; two more where that one is doubtful.
@@ -52,7 +71,7 @@ pub(super) fn deep_check(
         .map_err(|error| CheckError::new("reflection.filtered", error.to_string()))?;
     let scene = Scene::new(spec);
     let mut doubtful = 0;
-    for block in picks(given.across(), seed) {
+    for block in picks(&scene, given.across(), seed) {
         let residual = Residual::of(&scene, &given, block);
         if residual.size > FALSE_SIZE {
             return Err(CheckError::new(
@@ -60,9 +79,7 @@ pub(super) fn deep_check(
                 format!("block {block:?} is off by {residual:?}"),
             ));
         }
-        if residual.size > DOUBTFUL_SIZE || residual.mean.abs() > DOUBTFUL_MEAN {
-            doubtful += 1;
-        }
+        doubtful += usize::from(residual.is_doubtful());
         if doubtful == 2 {
             let what = format!("two blocks are off, {block:?} by {residual:?}");
             return Err(CheckError::new("reflection.residual", what));
@@ -74,42 +91,70 @@ pub(super) fn deep_check(
     Ok(())
 }
 
+const _: () = assert!(1 << FACE_LOG2_MIN >= BLOCK_SIDE, "every face has whole macroblocks");
+
 /// Face, column and row of a macroblock.
 type Place = (usize, usize, usize);
 
-/// The macroblocks that a seed picks, none twice, of a cube with `across` of them along an edge.
-fn picks(across: usize, seed: u64) -> impl Iterator<Item = Place> {
-    let count = (FACES * across * across) as u64;
-    // SplitMix64's finaliser: neighbouring seeds must not pick neighbouring blocks.
-    let mut bits = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+/// SplitMix64's next number.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut bits = *state;
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^= bits >> 31;
-    let first = bits % count;
-    let second = (first + 1 + (bits >> 20) % (count - 1)) % count;
-    let rest = (0..count).map(move |step| (second + step) % count).filter(move |place| *place != first);
-    std::iter::once(first).chain(rest).take(SECOND_LOOK).map(move |place| {
-        let place = place as usize;
-        (place / (across * across), place % across, place / across % across)
-    })
+    bits ^ (bits >> 31)
 }
 
-/// By how much a block differs from the one traced again, in octaves: mean over channels and texels.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Residual {
+/// The macroblocks that a seed picks, none twice, of a cube with `across` of them along an edge. Every third seed
+/// picks those in which lights are, or would be if nothing stood between.
+fn picks(scene: &Scene, across: usize, mut seed: u64) -> Vec<Place> {
+    let is_aimed = next(&mut seed).is_multiple_of(3) && !scene.lights.is_empty();
+    let mut places = Vec::with_capacity(SECOND_LOOK);
+    // Lights may all be in one place; then chance goes on.
+    for attempt in 0..64 {
+        let bits = next(&mut seed);
+        let place = if is_aimed && attempt < 8 {
+            let light = &scene.lights[(bits % scene.lights.len() as u64) as usize];
+            let primitive = &scene.primitives[light.primitive as usize];
+            let middle = Vec3::from(primitive.position) + 0.5 * Vec3::from(primitive.axis);
+            let (face, u, v) = locate((middle - Vec3::from(scene.probe)).to_array());
+            let part = |share: f32| ((share * across as f32) as usize).min(across - 1);
+            (face, part(u), part(v))
+        } else {
+            let place = (bits % (FACES * across * across) as u64) as usize;
+            (place / (across * across), place % across, place / across % across)
+        };
+        if !places.contains(&place) {
+            places.push(place);
+        }
+        if places.len() == SECOND_LOOK {
+            break;
+        }
+    }
+    places
+}
+
+/// By how much a macroblock differs from the one traced again, in octaves: means over channels and texels.
+#[derive(Clone, Copy, Debug, Default)]
+struct Residual {
     /// Of the difference's size.
-    pub size: f32,
-    /// Of the difference.
-    pub mean: f32,
+    size: f32,
+    /// Of its size in the second worst of the four squares.
+    rest: f32,
+    /// Of the difference in all squares but the worst.
+    mean: f32,
 }
 
 impl Residual {
-    pub(super) fn of(scene: &Scene, given: &Coefficients, (face, column, row): Place) -> Self {
+    fn is_doubtful(self) -> bool {
+        self.size > DOUBTFUL_SIZE || self.rest > DOUBTFUL_REST || self.mean.abs() > DOUBTFUL_MEAN
+    }
+
+    fn of(scene: &Scene, given: &Coefficients, (face, column, row): Place) -> Self {
         let steps = given.steps();
-        let side = (scene.face as usize).min(BLOCK_SIDE);
         let mut traced = CubeMap::black(scene.face);
-        for y in row * side..(row + 1) * side {
-            for x in column * side..(column + 1) * side {
+        for y in row * BLOCK_SIDE..(row + 1) * BLOCK_SIDE {
+            for x in column * BLOCK_SIDE..(column + 1) * BLOCK_SIDE {
                 let index = traced.index(face, x as u32, y as u32);
                 traced.texels_mut()[index] = scene.texel(index as u32);
             }
@@ -117,17 +162,27 @@ impl Residual {
         let traced = quantise_block(&block_texels(&traced, face, column, row), steps);
         let said = given.block(face, column, row);
         if traced == *said {
-            return Self { size: 0.0, mean: 0.0 };
+            return Self::default();
         }
         let (traced, said) = (dequantise_block(&traced, steps), dequantise_block(said, steps));
-        let (mut size, mut mean) = (0.0, 0.0);
-        for (traced, said) in traced.as_flattened().iter().zip(said.as_flattened()) {
-            let off = (octaves(*said) - octaves(*traced)).clamp(-RESIDUAL_CAP, RESIDUAL_CAP);
-            size += off.abs();
-            mean += off;
+        // Size and sum of each square's differences.
+        let mut squares = [(0.0_f32, 0.0_f32); 4];
+        for (place, (traced, said)) in traced.iter().zip(&said).enumerate() {
+            let half = BLOCK_SIDE / 2;
+            let square = &mut squares[place / BLOCK_SIDE / half * 2 + place % BLOCK_SIDE / half];
+            for (traced, said) in traced.iter().zip(said) {
+                let off = (octaves(*said) - octaves(*traced)).clamp(-RESIDUAL_CAP, RESIDUAL_CAP);
+                square.0 += off.abs();
+                square.1 += off;
+            }
         }
-        let count = (3 * traced.len()) as f32;
-        Self { size: size / count, mean: mean / count }
+        squares.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let count = (3 * BLOCK_SIDE * BLOCK_SIDE / 4) as f32;
+        Self {
+            size: squares.iter().map(|square| square.0).sum::<f32>() / (4.0 * count),
+            rest: squares[1].0 / count,
+            mean: squares[1..].iter().map(|square| square.1).sum::<f32>() / (3.0 * count),
+        }
     }
 }
 

@@ -9,9 +9,17 @@
 //!
 //! # Error
 //!
-//! A coefficient errs by at most 0.65 steps (half a step for large ones in the middle of their dead zone's
-//! shift), so the root of the mean square over a square of 8 by 8, in octaves of luminance above the floor, is
-//! at most [`LEVEL_ERROR_RMS`] times the step's width, and no texel errs by more than [`LEVEL_ERROR_MAX`].
+//! A coefficient errs by at most half a step. So with the finest steps, in octaves of luminance above the floor, the
+//! root of the mean square over a square of 8 by 8 is at most [`LEVEL_ERROR_RMS`] and no texel is off by more
+//! than [`LEVEL_ERROR_MAX`]; typical is a third of the former. Each step of coarseness makes both √2 larger;
+//! filtered levels have half of both.
+//!
+//! # Why this one
+//!
+//! Of the ways measured by `benches/probe.rs` on traced cubes of 32, sharp level: this one takes 2.4 KB at 41 dB.
+//! Shared exponents and deflate take 19 KB. Rounding octaves texel by texel and predicting them from neighbours takes
+//! 2.3 KB at that PSNR, but in smooth skies its steps of 0.35 octaves show as bands (28 dB where this has 37); with steps
+//! of 0.12, which do not, it takes half as much again.
 //!
 //! # Determinism
 //!
@@ -25,9 +33,9 @@ mod stream;
 mod transform;
 
 use super::cube::{CubeMap, FACES};
-pub use block::{BLOCK_SIDE, Block, LUMINANCE, STEPS, Steps};
+pub use block::{BLOCK_SIDE, Block, LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, LUMINANCE, STEPS, Steps};
 use block::{Shape, dequantise, quantise};
-pub use scale::{RADIANCE_FLOOR, RADIANCE_MAX};
+pub use scale::{RADIANCE_FLOOR, TEXEL_MAX};
 pub(super) use scale::{half, of_half};
 pub(super) use stream::{pack, unpack};
 

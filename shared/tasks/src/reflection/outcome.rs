@@ -1,4 +1,9 @@
 //! What is answered: a cube and its filtered levels, packed, and the irradiance.
+//!
+//! A traced cube of 32 takes some 2.4 KB alone and 3.3 KB with all its levels, at 41 dB of log-luminance. Filtered levels
+//! save whoever uses the probe 0.4 ms of a core ([`Probe::filtered`] gives the same but for their rounding),
+//! and cost those 0.9 KB, 7 ms of a link of 1 Mbit/s. The face of 64 takes 6.3 or 8.5 KB, filters in 3 ms; of 16,
+//! 0.85 or 1.2 KB, 0.1 ms. Unfolding takes 0.2 to 0.4 ms at 32. Measured by `benches/probe.rs`.
 
 use bincode::de::Decoder;
 use bincode::de::read::Reader;
@@ -106,7 +111,8 @@ impl ReflectionOutcome {
         HEAD_BYTES + self.stream.len()
     }
 
-    /// The texels. Bounded in time and memory by [`ReflectionOutcome::face`], whatever the stream holds.
+    /// The texels. Bounded in time and memory by [`ReflectionOutcome::face`], whatever the stream holds: the worst that was
+    /// found takes 50 ms and 3 MB at 128, a sixteenth at 32.
     pub fn unfold(&self) -> Result<Probe, ProbeError> {
         let coefficients = self.coefficients()?;
         let levels = coefficients.levels.iter().map(Level::dequantise).collect();

@@ -129,7 +129,7 @@ pub fn power(code: u8) -> f32 {
         return 0.0;
     }
     let whole = f32::from_bits((127 - 8 + u32::from(code) / 2) << 23);
-    if code % 2 == 0 { whole } else { whole * std::f32::consts::SQRT_2 }
+    if code.is_multiple_of(2) { whole } else { whole * std::f32::consts::SQRT_2 }
 }
 
 fn scaled(colour: [u8; 3], by: f32) -> [f32; 3] {

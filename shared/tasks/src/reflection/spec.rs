@@ -110,9 +110,9 @@ impl ReflectionSpec {
 
     fn to_bits(&self) -> Vec<u8> {
         let mut bits = BitWriter::default();
-        [self.face_log2, self.levels, self.samples, self.bounces]
-            .iter()
-            .for_each(|value| bits.put((*value).into(), 8));
+        for value in [self.face_log2, self.levels, self.samples, self.bounces] {
+            bits.put(value.into(), 8);
+        }
         bits.put(self.seed, 32);
         bits.put(self.sky, 32);
         self.probe.iter().for_each(|part| bits.put(zigzag((*part).into()), 16));

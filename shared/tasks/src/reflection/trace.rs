@@ -69,8 +69,9 @@ impl Scene {
                 return light;
             };
             throughput *= onward.weight;
+            let goes_on = throughput.max_element() > THROUGHPUT_MIN;
             // Also where a black surface made the weight no number.
-            if !(throughput.max_element() > THROUGHPUT_MIN) {
+            if !goes_on {
                 return light;
             }
             (origin, direction, skip, sees_lights) = (place, onward.direction, hit.primitive, onward.sharp);

@@ -3,7 +3,7 @@
 
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::wire::{self, WireError};
-use p2c2r_tasks::reflection::ReflectionOutcome;
+use p2c2r_tasks::reflection::{CubeMap, ReflectionOutcome};
 
 use crate::skies::{self, Seeded};
 
@@ -64,7 +64,7 @@ fn random_and_mutated_outcomes_are_refused_or_unfold_to_finite_texels() {
         decoded += 1;
         let Ok(probe) = outcome.unfold() else { continue };
         unfolded += 1;
-        for texel in probe.levels.iter().flat_map(|level| level.texels()).flatten() {
+        for texel in probe.levels.iter().flat_map(CubeMap::texels).flatten() {
             assert!(texel.is_finite() && *texel >= 0.0, "round {round}");
         }
     }
@@ -84,4 +84,22 @@ fn heads_that_no_encoder_writes_are_refused() {
     bytes[1] = 3;
     assert!(decode(&bytes).unwrap().unfold().is_err());
     assert!(decode(&vec![0; OUTCOME_BYTES_MAX + 1]).is_err());
+}
+
+/// The longest stream there may be, of the largest cube, as noise and as one byte again and again: all are read to the
+/// end of the cube and not beyond, whatever they hold.
+#[test]
+fn the_longest_streams_of_noise_are_unfolded_or_refused() {
+    let mut seeded = Seeded(21);
+    let mut refused = 0;
+    for round in 0..6 {
+        let mut bytes = vec![0; 58];
+        bytes[0] = 0x77;
+        bytes[56..58].copy_from_slice(&60_000u16.to_le_bytes());
+        let fill = [0x00, 0xff, 0x55, 0x80][round % 4];
+        bytes.extend((0..60_000).map(|_| if round < 2 { seeded.bits() as u8 } else { fill }));
+        let outcome = decode(&bytes).unwrap();
+        refused += usize::from(outcome.unfold().is_err());
+    }
+    assert_eq!(refused, 6, "bytes after the end of the cube are noticed");
 }

@@ -106,7 +106,7 @@ pub fn battle(face: u32, seed: u64) -> CubeMap {
             (a, to, [[0.1, 1.0, 0.2], [1.0, 0.2, 0.1], [0.2, 0.4, 1.0]][i % 3])
         })
         .collect();
-    let mut noise = Seeded(seed ^ 77);
+    let mut noise = Seeded(seed ^ 0x77);
     cube(face, |way| arena(&mut noise, &things, &bolts, way))
 }
 
@@ -136,6 +136,7 @@ pub fn all(face: u32) -> Vec<(&'static str, CubeMap)> {
         ("wild", wild),
         ("black", CubeMap::black(face)),
         ("brightest", cube(face, |_| [4096.0; 3])),
+        ("exact", exact(face, 1)),
         (
             "bolts",
             cube(face, |way| {
@@ -143,4 +144,23 @@ pub fn all(face: u32) -> Vec<(&'static str, CubeMap)> {
             }),
         ),
     ]
+}
+
+/// A cube made of sums, products and square roots alone, so that it is the same on every machine.
+pub fn exact(face: u32, seed: u64) -> CubeMap {
+    let mut seeded = Seeded(seed);
+    let mut ways = || normalised([0, 1, 2].map(|_| seeded.unit() * 2.0 - 1.0));
+    let lights: Vec<_> = (0..12).map(|_| ways()).collect();
+    let mut noise = Seeded(seed ^ 0x99);
+    cube(face, |way| {
+        let mut texel = [0.02 + 0.01 * way[1], 0.03, 0.05 + 0.02 * way[0]];
+        for (index, light) in lights.iter().enumerate() {
+            let along = dot(*light, way);
+            if along > 0.85 + 0.012 * index as f32 {
+                let bright = (index * index) as f32 * 0.3 + noise.unit();
+                texel = [bright * way[0] * way[0], bright * 0.5, bright * along];
+            }
+        }
+        texel
+    })
 }

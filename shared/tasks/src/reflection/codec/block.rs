@@ -6,14 +6,10 @@ use super::transform::{backward, forward};
 
 /// Texels along the edge of a macroblock; a smaller face is one macroblock.
 pub const BLOCK_SIDE: usize = 16;
-/// Largest magnitude of a coefficient. With the finest step the largest there can be is some 1,600.
-pub(super) const COEFFICIENT_MAX: i16 = 2_047;
+/// Largest magnitude of a coefficient; with the finest steps none is above 2,200.
+pub(super) const COEFFICIENT_MAX: i16 = 4_095;
 /// Steps there are, each √2 of the one before.
 pub const STEPS: u8 = 16;
-/// What is taken off a coefficient's magnitude, in steps, before it is rounded: small ones become 0, which costs
-/// little and is cheap to code.
-const DEAD: f32 = 0.15;
-
 /// Luminance of linear sRGB (Rec. 709), which is what "luminance" means in this codec.
 pub const LUMINANCE: [f32; 3] = [0.2126, 0.7152, 0.0722];
 /// Square roots of grey's red and blue share.
@@ -62,13 +58,20 @@ pub struct Steps {
 }
 
 /// Octaves of the finest step of a luma coefficient.
-const LUMA_STEP: f32 = 0.4;
+const LUMA_STEP: f32 = 0.35;
 /// Finest step of a chroma coefficient.
-const CHROMA_STEP: f32 = 0.12;
+const CHROMA_STEP: f32 = 0.2;
 /// Filtered levels are smooth and seen on rough surfaces only as gradients: they are cheap and need finer steps.
 const FILTERED_SHARE: f32 = 0.5;
 /// Part of the step that a mean has: steps between means show as edges of squares.
 const MEAN_SHARE: f32 = 0.5;
+
+/// What the rounding of the finest steps leaves at most, as the root of the mean square over a square of 8 by 8, in
+/// octaves of luminance above the floor: half a step, since the transform keeps lengths.
+pub const LEVEL_ERROR_RMS: f32 = LUMA_STEP / 2.0;
+/// What it leaves of one texel at most, in octaves: all 64 coefficients off by half a step, the wrong way (the
+/// waves' values at a texel add up to 2.642 each way).
+pub const LEVEL_ERROR_MAX: f32 = 6.98 * LEVEL_ERROR_RMS;
 
 impl Steps {
     /// Steps of the sharp level or of the filtered ones.
@@ -92,7 +95,7 @@ impl Steps {
 fn quantise_square(square: &mut [f32], edge: usize, steps: Steps, luma: bool, out: &mut [i16]) {
     forward(square, edge);
     for (place, (coefficient, out)) in square.iter().zip(out).enumerate() {
-        let magnitude = coefficient.abs() / steps.of(luma, place) + (0.5 - DEAD);
+        let magnitude = coefficient.abs() / steps.of(luma, place) + 0.5;
         let whole = (magnitude as i16).min(COEFFICIENT_MAX);
         *out = if *coefficient < 0.0 { -whole } else { whole };
     }
@@ -134,13 +137,13 @@ pub(super) fn quantise(texels: &[[f32; 3]], shape: Shape, steps: Steps) -> Block
         quantise_square(&mut square[..area], edge, steps, true, &mut block.luma[index * area..][..area]);
     }
     let area = shape.chroma * shape.chroma;
-    for plane in 0..2 {
+    for (plane, (grey, out)) in GREY.iter().zip(&mut block.chroma).enumerate() {
         let mut square = [0.0f32; 64];
-        for (value, [red, blue, all]) in square.iter_mut().zip(&shares[..area]) {
-            let part = if plane == 0 { red } else { blue };
-            *value = if *all > 0.0 { (part / all).sqrt() - GREY[plane] } else { 0.0 };
+        for (value, sample) in square.iter_mut().zip(&shares[..area]) {
+            let (part, all) = (sample[plane], sample[2]);
+            *value = if all > 0.0 { (part / all).sqrt() - grey } else { 0.0 };
         }
-        quantise_square(&mut square[..area], shape.chroma, steps, false, &mut block.chroma[plane][..area]);
+        quantise_square(&mut square[..area], shape.chroma, steps, false, &mut out[..area]);
     }
     block
 }
@@ -151,14 +154,8 @@ pub(super) fn dequantise(block: &Block, steps: Steps, texels: &mut [[f32; 3]; 25
     let side = shape.side;
     let mut chroma = [[0.0f32; 64]; 2];
     let area = shape.chroma * shape.chroma;
-    for plane in 0..2 {
-        dequantise_square(
-            &block.chroma[plane][..area],
-            shape.chroma,
-            steps,
-            false,
-            &mut chroma[plane][..area],
-        );
+    for (coefficients, out) in block.chroma.iter().zip(&mut chroma) {
+        dequantise_square(&coefficients[..area], shape.chroma, steps, false, &mut out[..area]);
     }
     // Per unit of luminance, the three channels.
     let mut colours = [[0.0f32; 3]; 64];

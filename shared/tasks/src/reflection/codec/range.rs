@@ -30,14 +30,14 @@ const PACE: [i32; SLOWEST as usize + 1] = {
 
 impl Default for Odds {
     fn default() -> Self {
-        Self::new(0.5)
+        Self { zero: 1 << 15, seen: 0 }
     }
 }
 
 impl Odds {
-    /// Odds of a one to begin with.
-    pub const fn new(one: f32) -> Self {
-        Self { zero: ((1.0 - one) * 65_535.0) as u16, seen: 0 }
+    /// Odds of a one to begin with, in hundredths, known from other cubes: they count as a few bits seen.
+    pub const fn known(one: u16) -> Self {
+        Self { zero: ((100 - one as u32) * 655) as u16, seen: 3 }
     }
 
     fn learn(&mut self, bit: bool) {
@@ -242,7 +242,7 @@ mod tests {
             let mut bits: Vec<bool> = (0..length)
                 .map(|_| {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
-                    (state >> 33) % skew == 0
+                    (state >> 33).is_multiple_of(skew)
                 })
                 .collect();
             let original = bits.clone();
@@ -259,7 +259,7 @@ mod tests {
             let mut taken = 0;
             for change in 0..=u8::MAX {
                 let mut other = bytes.clone();
-                if change % 2 == 0 {
+                if change.is_multiple_of(2) {
                     other.extend(vec![change; usize::from(change % 5)]);
                 } else if let Some(last) = other.last_mut() {
                     *last ^= change;

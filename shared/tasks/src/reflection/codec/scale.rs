@@ -4,7 +4,7 @@
 /// Radiance of one step above black: what the logarithm starts from.
 pub const RADIANCE_FLOOR: f32 = 1.0 / 4096.0;
 /// Largest radiance of a channel that travels.
-pub const RADIANCE_MAX: f32 = 4096.0;
+pub const TEXEL_MAX: f32 = 4096.0;
 /// The largest [`level_of`]: just above 24.
 pub(super) const LEVEL_MAX: f32 = 24.000_001;
 
@@ -19,7 +19,7 @@ pub(super) fn log2(x: f32) -> f32 {
     // The series of the area tangent, which converges fast so near to one.
     let f = (mantissa - 1.0) / (mantissa + 1.0);
     let s = f * f;
-    exponent as f32 + f * (2.885_390_1 + s * (0.961_796_7 + s * (0.577_078 + s * 0.412_198_6)))
+    exponent as f32 + f * (2.885_39 + s * (0.961_796_7 + s * (0.577_078 + s * 0.412_198_6)))
 }
 
 /// Two to the power of `y`, for `y` from -126 to 126, within a millionth of it.
@@ -44,7 +44,7 @@ pub(super) fn luminance_of(level: f32) -> f32 {
 
 /// What a channel counts as: NaN and what is below zero are 0, what is above the largest is the largest.
 pub(super) fn bounded(radiance: f32) -> f32 {
-    radiance.max(0.0).min(RADIANCE_MAX)
+    if radiance.is_nan() { 0.0 } else { radiance.clamp(0.0, TEXEL_MAX) }
 }
 
 /// The half float nearest to `x`, ties to even; beyond the largest finite one, the largest. NaN is 0.
@@ -92,7 +92,7 @@ mod tests {
         }
         assert_eq!(luminance_of(level_of(0.0)), 0.0);
         assert_eq!(level_of(0.0), 0.0);
-        assert!(level_of(RADIANCE_MAX) < LEVEL_MAX);
+        assert!(level_of(TEXEL_MAX) < LEVEL_MAX);
     }
 
     #[test]
