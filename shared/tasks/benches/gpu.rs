@@ -86,7 +86,10 @@ mod contest {
         println!("Overhead of a task: {:.2} ms", ms(overhead));
 
         println!("arena, 150 rocks and 20 others, 4 samples, 3 bounces:");
-        println!("{:>5} {:>9} {:>9} {:>9} {:>9} {:>9}", "face", "gpu ms", "1 core", "cores", "build ms", "pack ms");
+        println!(
+            "{:>5} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            "face", "gpu ms", "1 core", "cores", "build ms", "pack ms"
+        );
         for &face_log2 in faces {
             let spec = ReflectionSpec { face_log2, levels: LEVELS_MAX, ..arena(150, 20, 3) };
             let (build, scene) = median(repeats, || Scene::new(&spec));

@@ -12,7 +12,7 @@ use super::{Gpu, GpuChoice, GpuError};
 pub enum Found {
     /// A graphics processor, ready for use.
     Gpu(Gpu),
-    /// None, and why: the end of a sentence that begins with "no graphics processor:".
+    /// None, and why, in words that end a sentence.
     None(String),
 }
 
@@ -21,7 +21,7 @@ impl Gpu {
     /// bears, or a named one that cannot be opened.
     pub fn find(choice: &GpuChoice) -> Result<Found, GpuError> {
         match choice {
-            GpuChoice::Off => Ok(Found::None("none is wanted".into())),
+            GpuChoice::Off => Ok(Found::None("a graphics processor is not wanted".into())),
             GpuChoice::Auto => Ok(find_fastest(adapters())),
             GpuChoice::Named(name) => {
                 let all = adapters();

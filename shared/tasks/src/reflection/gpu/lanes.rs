@@ -1,5 +1,6 @@
 //! Room on the device for a few tasks at once, made when first needed and kept.
 
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::gpu::GpuError;
 pub(super) const LANES_MAX: usize = 4;
 
 /// Longest wait for a lane, after which a task is better computed on the cores.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Buffers of one task, for the largest there is.
 pub(super) struct Lane {
@@ -38,6 +39,9 @@ pub(super) struct Lanes {
 struct State {
     free: Vec<Lane>,
     taken: usize,
+    /// Numbers of those who wait, first come first.
+    waiting: VecDeque<u64>,
+    next: u64,
 }
 
 /// One of the places for tasks, given back when dropped.
@@ -46,7 +50,8 @@ struct Place<'a>(&'a Lanes);
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.locked().taken -= 1;
-        self.0.freed.notify_one();
+        // All, because only the first of them may go on.
+        self.0.freed.notify_all();
     }
 }
 
@@ -69,13 +74,22 @@ impl Lanes {
     }
 
     fn enter(&self) -> Result<(Place<'_>, Option<Lane>), GpuError> {
-        let full = |state: &mut State| state.taken >= LANES_MAX;
-        let waited = self.freed.wait_timeout_while(self.locked(), WAIT_MAX, full);
+        let mut state = self.locked();
+        let mine = state.next;
+        state.next += 1;
+        state.waiting.push_back(mine);
+        let behind = |state: &mut State| state.taken >= LANES_MAX || state.waiting.front() != Some(&mine);
+        let waited = self.freed.wait_timeout_while(state, WAIT_MAX, behind);
         let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiting.retain(|waiting| *waiting != mine);
+        if !waited.timed_out() {
+            state.taken += 1;
+        }
+        // Whoever is first now need not wait for the next place to be given back.
+        self.freed.notify_all();
         if waited.timed_out() {
             return Err(GpuError::Busy);
         }
-        state.taken += 1;
         let free = state.free.pop();
         drop(state);
         Ok((Place(self), free))
