@@ -7,6 +7,7 @@
 mod contest;
 #[path = "../tests/reflection_codec/rivals.rs"]
 mod rivals;
+#[allow(dead_code, reason = "not all scenes of the kernel's tests are packed")]
 #[path = "../tests/reflection/scenes.rs"]
 mod scenes;
 #[path = "../tests/reflection_codec/skies.rs"]

@@ -28,7 +28,7 @@
 //! Metres, with positions and radii in 64ths; radiance without unit, 0 to [`LIGHT_RADIANCE_MAX`]; y is up. Faces of
 //! 2^[`FACE_LOG2_MIN`] to 2^[`FACE_LOG2_MAX`] texels' edge, up to [`SAMPLES_MAX`] paths per texel, [`BOUNCES_MAX`] surfaces
 //! per path, [`OBJECTS_MAX`] objects of [`SURFACES_MAX`] surfaces. The game's default, 150 rocks and 20 other things, face 32,
-//! 4 paths of at most 3 surfaces: 1.8 KB of spec, 2.2 KB of outcome (2.9 KB with all six levels), some 6 ms of one core, of
+//! 4 paths of at most 3 surfaces: 1.8 KB of spec, 2.4 KB of outcome (3.2 KB with all six levels), some 6 ms of one core, of
 //! which 0.6 ms are the encoding; filtered levels add 2 ms. Work units are reckoned from the spec alone, see
 //! `reflection/units.rs`.
 //!
@@ -45,20 +45,22 @@
 //! | check | the lie it stops |
 //! |---|---|
 //! | `reflection.size` | another face or another number of levels than was asked for |
-//! | `reflection.stream` | bytes that no encoder writes, steps coarser than the cube needs |
+//! | `decode`, `reflection.stream` | bytes that no encoder writes, steps coarser than the cube needs |
 //! | `reflection.brightness` | a texel more than four times as bright as anything in the scene |
 //! | `reflection.filtered` (deep) | filtered levels or irradiance that are not the sharp level's: any, always |
-//! | `reflection.block` (deep) | a macroblock (16 by 16 texels) of other light, mean size of the residual above 0.2 octaves: one of `n` is caught with a chance of 1/`n` (24 of them at face 32, 6 at 16) |
+//! | `reflection.block` (deep) | a macroblock (16 by 16 texels) of other light, mean size of the residual above 0.2 octaves: one of `n` is caught with a chance of 2/3`n` (24 of them at face 32, 6 at 16), or 1/`n` where nothing glows: every third seed looks where lights are |
 //! | `reflection.residual` (deep) | small lies all over: two of three macroblocks off by more than 0.05 octaves in size or 0.02 in the mean, leaving out the worst square of each, or by 0.08 with it |
 //! | `reflection.spec` | none: the spec itself was never admissible |
 //!
-//! The deep check traces a macroblock again, with the same random numbers, and sends it through the same quantisation, so
-//! an honest CPU's residual is exactly 0 and an honest GPU's nearly; where one macroblock is doubtful, two more are looked
-//! at, since a stray path may spoil one but not two. What tests saw it catch, per check: fewer samples (half of them, three of
-//! four), another seed, another sky, a constant or coarser cube, 3 % darker or brighter: always. Another place of the probe, no objects,
-//! no sun, one face for all: more than half the time. Bolts and explosions left out: one in three. One surface per path where three
-//! were asked for: one in three; two for three: one in forty, for there is little to see. No worker that rounded
-//! otherwise failed in 100,000 checks. The always-on checks take some 0.3 ms at the default size, the deep one 0.8 ms.
+//! The deep check traces a macroblock again, with the same random numbers, and sends it through the same quantisation,
+//! so an honest CPU's residual is exactly 0 and an honest GPU's nearly; where one macroblock is doubtful, two more are
+//! looked at, since a stray path may spoil one but not two. What the tests saw it catch, per check: fewer samples (a
+//! quarter, half or three quarters of them), another seed, another sky, a constant or coarser cube, 3 % darker or
+//! brighter: always. Another place of the probe, no objects, no sun, one face for all: two times in three or more. One
+//! surface per path where three were asked for: every other time. Bolts and explosions left out: one in three. Two surfaces
+//! for three: one in five among mirrors, elsewhere hardly ever, for there is little to see. Nobody who rounds otherwise, and
+//! has one texel in a thousand with a path gone astray, failed in 100,000 checks. The always-on checks take some 0.3 ms
+//! at the default size, the deep one 0.8 ms.
 
 mod admit;
 mod bvh;
@@ -82,7 +84,7 @@ use p2c2r_protocol::{Digest, KindId, WorkUnits};
 
 pub use bvh::{DEPTH_MAX, LEAF, NO_CHILD, Node, STACK};
 pub use codec::{LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, LUMINANCE, RADIANCE_FLOOR, TEXEL_MAX};
-pub use cube::{CubeMap, FACES, direction};
+pub use cube::{CubeMap, FACES, direction, locate};
 pub use filter::{Irradiance, irradiance_over_pi};
 pub use outcome::{FACE_LOG2_MAX, ProbeError, ReflectionOutcome};
 pub use probe::Probe;

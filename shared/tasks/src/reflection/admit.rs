@@ -7,6 +7,10 @@ use super::{
 use crate::kind::SpecError;
 use crate::physics::{ShapeId, ShapeKind};
 
+/// Largest face, as a power of two, of which any number of levels may be asked for. Each number needs weights of its own,
+/// which for the largest face take 40 MB and over a second; up to this size all of them together take 10 MB.
+const ANY_LEVELS_FACE_LOG2: u8 = 5;
+
 fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
     Err(SpecError::OutOfRange(why.into()))
 }
@@ -22,6 +26,9 @@ fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> 
 pub(super) fn in_range(spec: &ReflectionSpec) -> Result<(), SpecError> {
     counted("as the face's logarithm", spec.face_log2.into(), FACE_LOG2_MIN.into()..=FACE_LOG2_MAX.into())?;
     counted("levels", spec.levels.into(), 1..=LEVELS_MAX.into())?;
+    if spec.face_log2 > ANY_LEVELS_FACE_LOG2 && (2..=spec.face_log2).contains(&spec.levels) {
+        return refuse("so large a face has one level or all");
+    }
     counted("samples", spec.samples.into(), 1..=SAMPLES_MAX.into())?;
     counted("bounces", spec.bounces.into(), 1..=BOUNCES_MAX.into())?;
     counted("surfaces", spec.surfaces.len(), 0..=SURFACES_MAX)?;

@@ -4,7 +4,7 @@ use glam::Vec3;
 
 use super::FACE_LOG2_MIN;
 use super::codec::{BLOCK_SIDE, STEPS, Steps, block_texels, dequantise_block, quantise_block};
-use super::cube::{CubeMap, FACES};
+use super::cube::{CubeMap, FACES, locate};
 use super::outcome::{Coefficients, ReflectionOutcome};
 use super::scene::{Scene, luminance, radiance_bound};
 use super::spec::ReflectionSpec;
@@ -71,7 +71,7 @@ pub(super) fn deep_check(
         .map_err(|error| CheckError::new("reflection.filtered", error.to_string()))?;
     let scene = Scene::new(spec);
     let mut doubtful = 0;
-    for block in picks(given.across(), seed) {
+    for block in picks(&scene, given.across(), seed) {
         let residual = Residual::of(&scene, &given, block);
         if residual.size > FALSE_SIZE {
             return Err(CheckError::new(
@@ -96,21 +96,42 @@ const _: () = assert!(1 << FACE_LOG2_MIN >= BLOCK_SIDE, "every face has whole ma
 /// Face, column and row of a macroblock.
 type Place = (usize, usize, usize);
 
-/// The macroblocks that a seed picks, none twice, of a cube with `across` of them along an edge.
-fn picks(across: usize, seed: u64) -> impl Iterator<Item = Place> {
-    let count = (FACES * across * across) as u64;
-    // SplitMix64's finaliser: neighbouring seeds must not pick neighbouring blocks.
-    let mut bits = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+/// SplitMix64's next number.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut bits = *state;
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^= bits >> 31;
-    let first = bits % count;
-    let second = (first + 1 + (bits >> 20) % (count - 1)) % count;
-    let rest = (0..count).map(move |step| (second + step) % count).filter(move |place| *place != first);
-    std::iter::once(first).chain(rest).take(SECOND_LOOK).map(move |place| {
-        let place = place as usize;
-        (place / (across * across), place % across, place / across % across)
-    })
+    bits ^ (bits >> 31)
+}
+
+/// The macroblocks that a seed picks, none twice, of a cube with `across` of them along an edge. Every third seed
+/// picks those in which lights are, or would be if nothing stood between.
+fn picks(scene: &Scene, across: usize, mut seed: u64) -> Vec<Place> {
+    let is_aimed = next(&mut seed).is_multiple_of(3) && !scene.lights.is_empty();
+    let mut places = Vec::with_capacity(SECOND_LOOK);
+    // Lights may all be in one place; then chance goes on.
+    for attempt in 0..64 {
+        let bits = next(&mut seed);
+        let place = if is_aimed && attempt < 8 {
+            let light = &scene.lights[(bits % scene.lights.len() as u64) as usize];
+            let primitive = &scene.primitives[light.primitive as usize];
+            let middle = Vec3::from(primitive.position) + 0.5 * Vec3::from(primitive.axis);
+            let (face, u, v) = locate((middle - Vec3::from(scene.probe)).to_array());
+            let part = |share: f32| ((share * across as f32) as usize).min(across - 1);
+            (face, part(u), part(v))
+        } else {
+            let place = (bits % (FACES * across * across) as u64) as usize;
+            (place / (across * across), place % across, place / across % across)
+        };
+        if !places.contains(&place) {
+            places.push(place);
+        }
+        if places.len() == SECOND_LOOK {
+            break;
+        }
+    }
+    places
 }
 
 /// By how much a macroblock differs from the one traced again, in octaves: means over channels and texels.

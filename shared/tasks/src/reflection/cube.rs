@@ -54,3 +54,34 @@ pub fn direction(face: usize, u: f32, v: f32) -> [f32; 3] {
         _ => [-right, -down, -1.0],
     }
 }
+
+/// Undoes [`direction`]: face, `u` and `v` of the way that a direction of any length but 0 looks.
+pub fn locate([x, y, z]: [f32; 3]) -> (usize, f32, f32) {
+    let (ax, ay, az) = (x.abs(), y.abs(), z.abs());
+    let (face, most, right, down) = if ax >= ay && ax >= az {
+        if x > 0.0 { (0, ax, -z, -y) } else { (1, ax, z, -y) }
+    } else if ay >= az {
+        if y > 0.0 { (2, ay, x, z) } else { (3, ay, x, -z) }
+    } else if z > 0.0 {
+        (4, az, x, -y)
+    } else {
+        (5, az, -x, -y)
+    };
+    (face, 0.5 + 0.5 * right / most, 0.5 + 0.5 * down / most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_direction_is_found_again() {
+        for face in 0..FACES {
+            for step in 0..64 {
+                let (u, v) = (0.01 + step as f32 / 65.0, 0.99 - step as f32 / 80.0);
+                let (found, right, down) = locate(direction(face, u, v).map(|part| part * 7.0));
+                assert!(found == face && (right - u).abs() < 1e-5 && (down - v).abs() < 1e-5);
+            }
+        }
+    }
+}

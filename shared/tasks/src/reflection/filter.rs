@@ -102,6 +102,7 @@ fn unit(way: [f32; 3]) -> [f32; 3] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cube::locate;
     use super::*;
 
     /// The same integral, by brute force: every texel cut into many, all of them for every direction.
@@ -248,7 +249,7 @@ mod tests {
             for place in 0..level.texels().len() {
                 let (side, at) = (place / (size * size), place % (size * size));
                 let way = middle(side, size, at % size, at / size);
-                let (to, u, v) = lobes::looked_up([way[1], way[2], way[0]]);
+                let (to, u, v) = locate([way[1], way[2], way[0]]);
                 let (x, y) = ((u * size as f32) as u32, (v * size as f32) as u32);
                 let (a, b) = (turned.texels()[place], level.texels()[level.index(to, x, y)]);
                 assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.02 * b + 1e-3), "{a:?} and {b:?}");

@@ -14,7 +14,9 @@ fn rounded_otherwise(spec: &ReflectionSpec, cube: &CubeMap, seeded: &mut Seeded)
     let mut gpu = cube.clone();
     let share = 1.0 / f32::from(spec.samples);
     for (index, texel) in gpu.texels_mut().iter_mut().enumerate() {
-        texel.iter_mut().for_each(|part| *part *= 1.0 + seeded.between(-1e-5, 1e-5));
+        for part in texel.iter_mut() {
+            *part *= 1.0 + seeded.between(-1e-5, 1e-5);
+        }
         if seeded.below(1_000) == 0 {
             let other = stray.texel(index as u32);
             texel.iter_mut().zip(other).for_each(|(part, other)| *part += (other - *part) * share);

@@ -4,6 +4,7 @@ mod bytes;
 mod contest;
 mod honest;
 mod lies;
+mod rays;
 mod same;
 mod scenes;
 mod truths;

@@ -1,7 +1,7 @@
 //! Equal specs give equal cubes: on repeat, on many threads, texel by texel, and on every machine.
 
 use p2c2r_protocol::Digest;
-use p2c2r_tasks::physics::ShapeId;
+use p2c2r_tasks::physics::{Rotation, ShapeId};
 use p2c2r_tasks::reflection::{CubeMap, Form, Reflection, ReflectionOutcome, ReflectionSpec, Scene};
 use p2c2r_tasks::{Blobs, TaskKind};
 
@@ -78,7 +78,7 @@ fn things_within_things_are_found_all_the_same() {
     for number in 0..2_048_u16 {
         object.position = [number.leading_zeros() as i16, 64 >> (number % 9), 2_000];
         object.form = match number % 3 {
-            0 => Form::Rock { shape: ShapeId::rock(number % 8, 3.0), rotation: Default::default() },
+            0 => Form::Rock { shape: ShapeId::rock(number % 8, 3.0), rotation: Rotation::IDENTITY },
             _ => Form::Sphere { radius: 1 + number / 2 },
         };
         spec.objects.push(object);

@@ -90,13 +90,3 @@ pub fn arena(rocks: usize, others: usize, seed: u64) -> ReflectionSpec {
         objects,
     }
 }
-
-/// Nothing but mirrors, near one another.
-pub fn mirrors(count: usize, seed: u64) -> ReflectionSpec {
-    let mut spec = arena(count, 20, seed);
-    for object in &mut spec.objects {
-        object.position = object.position.map(|part| part / 2);
-        object.surface = if object.surface > 3 { object.surface } else { 1 };
-    }
-    spec
-}

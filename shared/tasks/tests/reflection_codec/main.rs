@@ -5,6 +5,7 @@ mod contest;
 mod light;
 mod rivals;
 mod same;
+#[allow(dead_code, reason = "not all scenes of the kernel's tests are packed")]
 #[path = "../reflection/scenes.rs"]
 mod scenes;
 mod skies;

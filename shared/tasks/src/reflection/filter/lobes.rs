@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::super::codec::FACE_MAX;
-use super::super::cube::{CubeMap, FACES, direction};
+use super::super::cube::{CubeMap, FACES, direction, locate};
 use super::{dot, middle, unit};
 
 /// Logarithms of sizes that have weights: 0 to 7.
@@ -44,7 +44,8 @@ pub(super) struct Lobes {
 }
 
 impl Lobes {
-    /// The weights for faces of `2^face_log2` texels' edge and so many levels; reckoned on first use.
+    /// The weights for faces of `2^face_log2` texels' edge and so many levels; reckoned on first use and kept. All levels
+    /// of a face of 16 take 20 ms and 0.3 MB, of 32 0.1 s and 1.6 MB, of 64 0.4 s and 8 MB, of 128 1.7 s and 40 MB.
     pub fn of(face_log2: usize, levels: usize) -> &'static Self {
         static TABLES: [OnceLock<Lobes>; SIZES * SIZES] = [const { OnceLock::new() }; SIZES * SIZES];
         let (face_log2, levels) = (face_log2.min(SIZES - 1), levels.clamp(1, SIZES));
@@ -238,26 +239,11 @@ fn turn(face_log2: usize, face: usize) -> Vec<u32> {
         let size = 1usize << (face_log2 - mip);
         for place in 0..FACES * size * size {
             let way = turned(middle(place / (size * size), size, place % size, place / size % size));
-            let (side, u, v) = looked_up(way);
+            let (side, u, v) = locate(way);
             let (x, y) = ((u * size as f32) as usize, (v * size as f32) as usize);
             cells.push((start + (side * size + y.min(size - 1)) * size + x.min(size - 1)) as u32);
         }
         start += FACES * size * size;
     }
     cells
-}
-
-/// The face that a direction looks at, and where: undoes [`direction`].
-pub(super) fn looked_up(way: [f32; 3]) -> (usize, f32, f32) {
-    let mut best = (0, f32::MIN, 0.0, 0.0);
-    for side in 0..FACES {
-        let at = direction(side, 0.5, 0.5);
-        let along = dot(way, at);
-        if along > best.1 {
-            let (right, down) = (direction(side, 1.0, 0.5), direction(side, 0.5, 1.0));
-            best = (side, along, dot(way, right) - along, dot(way, down) - along);
-        }
-    }
-    let (side, along, right, down) = best;
-    (side, 0.5 + 0.5 * right / along, 0.5 + 0.5 * down / along)
 }
