@@ -260,9 +260,12 @@ impl Recorded for Rock {
         record.add(hits_left);
         record.add(motion);
         match flight {
-            Flight::Carried(body) => record.each([&0, &(body + 1)]),
+            Flight::Carried(body) => {
+                record.add(&0u8);
+                record.add(body);
+            }
             Flight::Loose(loose) => {
-                record.each([&1u16, &0]);
+                record.add(&1u8);
                 record.add(loose);
             }
         }

@@ -4,9 +4,9 @@ use super::*;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
-const GOLDEN_WITHOUT_OUTCOMES: &str = "09d3f9d842c746e73304bb40d3a26c85662f5b785642ba8f5cd5027b630ae26f";
-const GOLDEN_WITH_OUTCOMES: &str = "82dc929dceaa9aee656427dcc62b65b062b371979d06485ef68606b62daa374a";
-const GOLDEN_AUTOPILOT: &str = "3d805f58fee23cd87039a783a93790d42078bb214799421f160676b9c09b1e50";
+const GOLDEN_WITHOUT_OUTCOMES: &str = "916cb27a33d05a2c3f4ee97b1aac3aeb508b0aa79bec961de87f63e35bbcb0a8";
+const GOLDEN_WITH_OUTCOMES: &str = "fdaeb8cd71335342fad9e381601769fce50c22453c445774a28125e37f282580";
+const GOLDEN_AUTOPILOT: &str = "b90175cc723db89d77ebab439253a3e1b6443e164c9eff85a49e085d299b48b7";
 
 /// Controls that turn, burn, brake, fire and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {
