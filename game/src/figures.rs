@@ -12,8 +12,6 @@ use p2c2r_tasks::KindRegistry;
 
 /// What an unknown value looks like; never a zero.
 pub const UNKNOWN: &str = "-";
-/// Milliseconds from which on a newest outcome is worth a remark: no kind is asked for less often than every second.
-const OLD_MS: f64 = 1_500.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Figures>()
@@ -105,10 +103,10 @@ impl KindFigures {
         .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// The age of the newest outcome, where an old one has to do again and again or nothing new comes.
+    /// The age of the newest outcome, where it has had to do for tasks without one. (A kind that is not asked for
+    /// just now has an old outcome too, and nothing is wrong.)
     pub fn reused_age_ms(&self) -> Option<f64> {
-        let reused = self.reused_percent.is_some_and(|share| share > 0.0);
-        self.age_ms.filter(|age| reused || *age > OLD_MS)
+        self.age_ms.filter(|_| self.reused_percent.is_some_and(|share| share > 0.0))
     }
 
     /// `remote 97%`, or a dash.
@@ -257,12 +255,12 @@ mod tests {
     }
 
     #[test]
-    fn an_age_is_shown_only_where_something_old_is_shown() {
+    fn an_age_is_shown_only_where_an_outcome_is_reused() {
         let mut figures = KindFigures { age_ms: Some(180.0), ..default() };
         assert_eq!(figures.reused_age_ms(), None);
         figures.reused_percent = Some(4.0);
         assert_eq!(figures.reused_age_ms(), Some(180.0));
-        figures = KindFigures { age_ms: Some(4_000.0), ..default() };
-        assert_eq!(figures.reused_age_ms(), Some(4_000.0), "nothing has come for long");
+        figures = KindFigures { age_ms: Some(4_000.0), reused_percent: Some(0.0), ..default() };
+        assert_eq!(figures.reused_age_ms(), None, "nobody asks between two waves");
     }
 }

@@ -19,7 +19,7 @@ const COLUMNS: [(&str, f32); 7] = [
     ("p50 ms", 62.0),
     ("p95 ms", 62.0),
     ("in time", 70.0),
-    ("reused ms", 84.0),
+    ("reused ms", 92.0),
     ("$/hour", 96.0),
 ];
 /// Milliseconds from which on what is reused is old enough to be seen.

@@ -215,7 +215,8 @@ fn take_light(
     }
 }
 
-fn turn_mirror(time: Res<Time>, mut mirror: ResMut<Mirror>) {
+/// In real time: the switch works in a paused game too.
+fn turn_mirror(time: Res<Time<Real>>, mut mirror: ResMut<Mirror>) {
     mirror.advance(time.delta_secs());
 }
 

@@ -6,7 +6,7 @@ use bevy::mesh::PrimitiveTopology;
 use bevy::prelude::*;
 
 /// How far the normals of a hull's plates lean outwards at their corners, as a share of the normal.
-const BEND: f32 = 0.35;
+const BEND: f32 = 0.6;
 
 /// One faceted piece of a hull, in a space where the hull points along +y of the outline.
 pub(super) struct Part {

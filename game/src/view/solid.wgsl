@@ -31,6 +31,8 @@ const SUN_COLOUR = vec3<f32>(1.70, 1.48, 1.20);
 const FILL = vec3<f32>(0.766, 0.328, 0.553);
 const FILL_COLOUR = vec3<f32>(0.16, 0.38, 0.78);
 const SKY_COLOUR = vec3<f32>(0.075, 0.10, 0.19);
+// At a distance of the root of 1 / this, metres, the traced light around counts half.
+const NEARNESS = 0.03;
 // Squared metres: what is mirrored is taken to be this far from where its light was traced.
 const REACH_SQUARED = 144.0;
 
@@ -45,7 +47,9 @@ fn irradiance(n: vec3<f32>) -> vec3<f32> {
         + lighting.irradiance[6].rgb * (n.z * n.x)
         + lighting.irradiance[7].rgb * (3.0 * n.z * n.z - 1.0)
         + lighting.irradiance[8].rgb * (n.x * n.x - n.y * n.y);
-    return max(around, vec3<f32>(0.0));
+    let light = max(around, vec3<f32>(0.0));
+    // A bolt that starts at the traced point is no second sun.
+    return light / (1.0 + 0.6 * max(light.r, max(light.g, light.b)));
 }
 
 @fragment
@@ -54,9 +58,12 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     let to_eye = normalize(view.world_position - in.world_position.xyz);
     let share = lighting.probe.w;
     let unlit = FILL_COLOUR * max(dot(normal, FILL), 0.0) + SKY_COLOUR * (0.75 + 0.5 * normal.y);
-    // Some of the cool light stays, so that no side of anything is black under a dark sky.
     var light = SUN_COLOUR * max(dot(normal, SUN), 0.0);
-    light += mix(unlit, unlit * 0.45 + irradiance(normal), share);
+    // What lights the traced point lights its neighbours too, but not the whole scene; and some of the cool light
+    // stays, so that no side of anything is black under a dark sky.
+    let offset = in.world_position.xyz - lighting.probe.xyz;
+    let away = dot(offset, offset);
+    light += mix(unlit, unlit * 0.45 + irradiance(normal), share / (1.0 + away * NEARNESS));
     // A flash of strength 0 is added like any other: a shader that branches on a uniform is compiled again by
     // lavapipe (Mesa 22.3) each time it is bound and never freed, which took 4 MB of memory in each frame.
     for (var i = 0u; i < 3u; i++) {
@@ -74,9 +81,8 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
 #ifdef MIRRORS
     // The look goes to where a ball around the traced point is hit, so that two places do not mirror the same.
     let glance = reflect(-to_eye, normal);
-    let offset = in.world_position.xyz - lighting.probe.xyz;
     let along = dot(glance, offset);
-    let near = min(dot(offset, offset), REACH_SQUARED * 0.9);
+    let near = min(away, REACH_SQUARED * 0.9);
     let towards = offset + glance * (sqrt(along * along + REACH_SQUARED - near) - along);
     let traced = textureSampleLevel(mirror, mirror_sampler, towards, surface.finish.z * lighting.range.x).rgb;
     // Brightness is bent towards what the picture can show, all colours alike, so that a bolt keeps its hue.

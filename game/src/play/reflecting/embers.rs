@@ -52,7 +52,7 @@ impl Ember {
             ArenaEvent::Explosion { at, size } => ember(at, size.max(0.6) * 1.5, Hue::Fire, 0.9),
             ArenaEvent::ShipLost { at, .. } => ember(at, 2.6, Hue::Ice, 1.2),
             ArenaEvent::Hit { at } => ember(at, 0.45, Hue::Fire, 0.25),
-            ArenaEvent::Fired { by: Shooter::Ship, at, .. } => ember(at, 0.35, Hue::Ice, 0.14),
+            // Not the ship's own gun: its flash is where the light is traced, and would be all there is.
             ArenaEvent::Fired { by: Shooter::Enemy(_), at, .. } => ember(at, 0.35, Hue::Rose, 0.14),
             _ => None,
         }
@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn what_gives_no_light_leaves_no_ember() {
         assert_eq!(Ember::of(&ArenaEvent::WaveCleared { wave: 1 }), None);
-        let fired = |by| Ember::of(&ArenaEvent::Fired { by, at: Vec2::ZERO, heading: Vec2::FORWARD }).unwrap().hue;
-        assert_eq!(fired(Shooter::Ship), Hue::Ice);
-        assert_eq!(fired(Shooter::Enemy(p2c2r_arena::EnemyId(1))), Hue::Rose);
+        let fired = |by| Ember::of(&ArenaEvent::Fired { by, at: Vec2::ZERO, heading: Vec2::FORWARD });
+        assert_eq!(fired(Shooter::Ship), None);
+        assert_eq!(fired(Shooter::Enemy(p2c2r_arena::EnemyId(1))).unwrap().hue, Hue::Rose);
     }
 }

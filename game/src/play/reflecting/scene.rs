@@ -3,7 +3,9 @@
 use bevy::math::Vec3;
 use p2c2r_arena::{Arena, Bullet, Enemy, Rock, Vec2};
 use p2c2r_tasks::physics::{Rotation, ShapeKind};
-use p2c2r_tasks::reflection::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec};
+use p2c2r_tasks::reflection::{
+    Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sky,
+};
 
 use super::Fineness;
 use super::embers::{Ember, Embers};
@@ -19,6 +21,9 @@ const EMBERS_MAX: usize = 16;
 const LEAD: f32 = 0.12;
 /// Where the paths' randomness starts: always the same, so that what grain there is stands still.
 const SEED: u32 = 0x51A2;
+/// Red of a sky's tint that is still cool; one in five is.
+const COOL_RED_MAX: f32 = 0.3;
+const SKIES_TRIED: u32 = 64;
 /// Half the length of an enemy's hull and its thickness, in its radii; as it is drawn.
 const HULL: (f32, f32) = (0.95, 0.42);
 
@@ -49,13 +54,22 @@ pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness) -> (Refl
         samples: fineness.samples,
         bounces: fineness.bounces,
         seed: SEED,
-        sky: arena.config().seed as u32,
+        sky: sky(arena.config().seed as u32),
         sun: Some(surfaces::SUN),
         surfaces: surfaces::palette(),
         objects,
     };
     let at = spec.probe.map(|steps| f32::from(steps) / POSITION_STEPS_PER_M);
     (spec, Vec3::from_array(at))
+}
+
+/// The first sky from this seed on that is as cool as the drawn nebula, whose tints are blue, violet and teal.
+fn sky(seed: u32) -> u32 {
+    let is_cool = |sky: &u32| {
+        let tint = Sky::new(*sky).tint;
+        tint[0] < COOL_RED_MAX && tint[2] > tint[1]
+    };
+    (0..SKIES_TRIED).map(|step| seed.wrapping_add(step)).find(is_cool).unwrap_or(seed)
 }
 
 /// The nearest `most` of `all` within sight, nearest first. `body` says where something is and how large.
@@ -234,6 +248,13 @@ mod tests {
         };
         let (fresh, dying) = (brightness(0.1), brightness(0.8));
         assert!(fresh > 3.0 * dying, "{fresh} {dying}");
+    }
+
+    #[test]
+    fn every_seed_finds_a_cool_sky() {
+        for seed in (0..2_000).chain([u32::MAX]) {
+            assert!(Sky::new(sky(seed)).tint[0] < COOL_RED_MAX, "seed {seed}");
+        }
     }
 
     #[test]
