@@ -103,7 +103,7 @@ impl Program {
             let layout = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
                 label: Some("reflection"),
                 entries: &[
-                    entry(0, BufferBindingType::Uniform),
+                    entry(0, reads),
                     entry(1, reads),
                     entry(2, reads),
                     entry(3, reads),
@@ -135,7 +135,7 @@ impl Program {
     /// Room for one task.
     pub fn lane(&self, device: &Device) -> Lane {
         let stored = |label, bytes| buffer(device, label, bytes, BufferUsages::STORAGE);
-        let setting = buffer(device, "setting", upload::SETTING_BYTES, BufferUsages::UNIFORM);
+        let setting = stored("setting", upload::SETTING_BYTES);
         let primitives = stored("primitives", upload::PRIMITIVES_BYTES);
         let nodes = stored("nodes", upload::NODES_BYTES);
         let materials = stored("materials", upload::MATERIALS_BYTES);
