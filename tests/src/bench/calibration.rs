@@ -72,7 +72,7 @@ fn figures<K: Varied>(played: &Played<K>, prices: &PriceList, repeats: u32) -> R
     for (spec, blobs) in &played.tasks {
         let worth = K::admit(spec, blobs)?;
         units += worth.0;
-        price = price + prices.price(K::ID, worth).unwrap_or_default();
+        price += prices.price(K::ID, worth).unwrap_or_default();
         let mut least = Duration::MAX;
         for _ in 0..repeats.max(1) {
             let start = Instant::now();
