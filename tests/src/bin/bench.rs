@@ -10,6 +10,10 @@ use p2c2r_tests::bench::{
     self, Load, Rival, Row, nats::Nats, p2c2r::P2c2r, roles, udp_floor, udp_floor::UdpFloor,
 };
 
+/// As in the programs that are measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Dispatch latency and throughput through the real coordinator, beside the raw UDP floor.
 #[derive(Parser)]
 #[command(name = "p2c2r-bench", version)]
