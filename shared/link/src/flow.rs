@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use p2c2r_protocol::Channel;
 use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
-use renetcode::NETCODE_MAX_PAYLOAD_BYTES;
 
 use crate::connection::Connection;
 use crate::copies::Copies;
 use crate::guard::{self, packet_type};
 use crate::limits::{
     ACK_DELAY, ACK_PACKETS, ACK_PACKETS_MAX, BYTES_PER_CALL, CALLS_PER_UPDATE_MAX, OVERHEAD_BYTES,
-    QUEUED_BYTES_MAX, SLICE_BYTES,
+    QUEUED_BYTES_MAX, RIDING_BYTES_MAX, SLICE_BYTES,
 };
 use crate::pace::Bucket;
 
@@ -184,7 +183,7 @@ impl Flow {
     /// is one with room: that costs a few bytes, where a datagram of its own costs a wake-up at the other end.
     fn ride_along(&mut self, queued_before: usize, acknowledgement: &[u8]) -> bool {
         let has_new = self.queue.len() > queued_before;
-        let fits = |packet: &&mut Vec<u8>| packet.len() + acknowledgement.len() <= NETCODE_MAX_PAYLOAD_BYTES;
+        let fits = |packet: &&mut Vec<u8>| packet.len() + acknowledgement.len() <= RIDING_BYTES_MAX;
         let Some(packet) = self.queue.back_mut().filter(|packet| has_new && fits(packet)) else {
             return false;
         };

@@ -76,9 +76,7 @@ fn acknowledgements_ride_along_with_answers() {
     let before = world.hub.counters().packets;
     for number in 0..50 {
         say(&mut world.games[0], cancel(number));
-        world.step();
         to_game(&mut world.server, gamer, ServerToGame::Closing { reason: "soon".into() });
-        world.step();
         world.step();
     }
     let packets = world.hub.counters().packets - before;
