@@ -27,6 +27,7 @@ use crate::ledger::{Ledger, LedgerOptions};
 use crate::matcher::Matcher;
 use crate::registry::Workers;
 use crate::sessions::Gamers;
+use crate::statements::NextStatements;
 use crate::table::TaskTable;
 use crate::trust::Trust;
 use crate::waking::{LateWaker, bind_waker};
@@ -70,6 +71,7 @@ impl Plugin for CoordinatorPlugins {
             .insert_resource(Admissions::default())
             .insert_resource(Refused::default())
             .insert_resource(Drain::default())
+            .insert_resource(NextStatements::default())
             .insert_resource(Matcher::new(config.seed))
             .insert_resource(Judge::new(config.seed, config.deep_check_percent))
             .insert_resource(Settings(config));
@@ -112,8 +114,8 @@ impl Plugin for CoordinatorPlugins {
                     .run_if(matching::is_anything_waiting)
                     .in_set(CoordinatorSystems::Matching),
                 (
-                    drain::drain,
-                    statements::send_statements,
+                    drain::drain.run_if(drain::is_wanted),
+                    statements::send_statements.run_if(statements::are_due),
                     console::summarise,
                     busy::mark_busy_workers,
                     wake_for_inline_results,

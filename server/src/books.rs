@@ -57,6 +57,11 @@ impl Books {
         }
     }
 
+    /// Whether everything appended so far was taken and more can be.
+    pub fn is_recording(&self) -> bool {
+        !self.failed && self.ledger.is_open()
+    }
+
     /// Whether recording has failed: nothing more may be admitted.
     pub fn has_failed(&mut self) -> bool {
         self.failed = self.failed || !self.ledger.is_open();

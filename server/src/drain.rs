@@ -12,6 +12,7 @@ use p2c2r_link::NextWake;
 use p2c2r_protocol::{Micros, Role, TaskFailure, TaskNo};
 use tracing::{error, info};
 
+use crate::books::Books;
 use crate::desk::Desk;
 use crate::waking::LateWaker;
 
@@ -75,6 +76,11 @@ impl Drain {
 
 fn after(now: Micros, wait: Duration) -> Micros {
     Micros(now.0.saturating_add(Micros::from(wait).0))
+}
+
+/// Whether the end has begun or must begin: a condition for the system that moves it along.
+pub fn is_wanted(state: Res<'_, Drain>, shutdown: Res<'_, Shutdown>, books: Res<'_, Books>) -> bool {
+    *state != Drain::Open || shutdown.requests() > 0 || !books.is_recording()
 }
 
 /// Moves the end along, once it was asked for or the ledger has failed.

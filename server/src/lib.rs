@@ -42,7 +42,6 @@ pub mod drain;
 pub mod error;
 pub mod fallback;
 pub mod guard;
-mod hashing;
 pub mod joins;
 pub mod judge;
 mod known_blobs;

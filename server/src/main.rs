@@ -14,6 +14,10 @@ use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, guar
 use p2c2r_tasks::KindRegistry;
 use tracing::info;
 
+/// What one thread allocates another frees, on the path of every task.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {

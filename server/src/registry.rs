@@ -6,10 +6,10 @@ use std::time::Duration;
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::limits::BATCH_MAX;
 use p2c2r_protocol::{
-    Digest, KernelOffer, KindId, Micros, Nanos, PeerId, TaskNo, VerdictNotice, WorkUnits, WorkerOffer,
+    Digest, KernelOffer, KindId, Micros, Nanos, NumberHash, PeerId, TaskNo, VerdictNotice, WorkUnits,
+    WorkerOffer,
 };
 
-use crate::hashing::NumberHash;
 use crate::known_blobs::KnownBlobs;
 use crate::ledger::AccountId;
 use crate::speed::ServiceTimes;

@@ -7,9 +7,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{Digest, GamerStatement, Micros, Nanos, PeerId, Receipt, TaskId, TaskNo};
+use p2c2r_protocol::{Digest, GamerStatement, Micros, Nanos, NumberHash, PeerId, Receipt, TaskId, TaskNo};
 
-use crate::hashing::NumberHash;
 use crate::ledger::AccountId;
 
 /// Finished tasks remembered per account, to answer a repeated submit again.
@@ -213,7 +212,7 @@ impl Account {
 #[derive(Resource, Default)]
 pub struct Gamers {
     sessions: HashMap<PeerId, Session, NumberHash>,
-    accounts: HashMap<AccountId, Account>,
+    accounts: HashMap<AccountId, Account, NumberHash>,
 }
 
 impl Gamers {

@@ -3,34 +3,42 @@
 
 use std::time::Duration;
 
-use bevy_ecs::system::{Local, ResMut};
-use p2c2r_link::NextWake;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use p2c2r_link::{LinkClock, NextWake};
 use p2c2r_protocol::{Micros, PeerId, Role, ServerToGame, ServerToWorker, WorkerStatement};
 use tracing::warn;
 
 use crate::desk::Desk;
+use crate::registry::Workers;
+use crate::sessions::Gamers;
 
 /// Time between statements. Peers hear at most this late what was recorded, never before it was.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// When statements are due again.
+#[derive(Resource, Default)]
+pub struct NextStatements {
+    at: Micros,
+}
+
+/// Whether there is anyone to send statements to and it is time: a condition for the system that does.
+pub fn are_due(
+    next: Res<'_, NextStatements>,
+    clock: Res<'_, LinkClock>,
+    gamers: Res<'_, Gamers>,
+    workers: Res<'_, Workers>,
+) -> bool {
+    clock.now() >= next.at && !(gamers.is_empty() && workers.is_empty())
+}
+
 /// Takes over what was recorded and sends statements to those it concerns.
 pub fn send_statements(
     mut desk: Desk<'_>,
+    mut next: ResMut<'_, NextStatements>,
     mut next_wake: ResMut<'_, NextWake>,
-    mut last: Local<'_, Option<Micros>>,
 ) {
-    if desk.gamers.is_empty() && desk.workers.is_empty() {
-        return;
-    }
-    let now = desk.now();
-    if let Some(last) = *last {
-        let passed = Duration::from_micros(u64::from(now.since(last)));
-        if let Some(left) = EVERY.checked_sub(passed).filter(|left| !left.is_zero()) {
-            next_wake.within(left);
-            return;
-        }
-    }
-    *last = Some(now);
+    next.at = Micros(desk.now().0.saturating_add(Micros::from(EVERY).0));
     next_wake.within(EVERY);
     desk.take_over_recorded();
     desk.tell_gamers();

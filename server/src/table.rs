@@ -11,10 +11,9 @@ use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::limits::TASKS_MAX;
-use p2c2r_protocol::{Attempt, Digest, KindId, Micros, Nanos, PeerId, TaskId, TaskNo, WorkUnits};
+use p2c2r_protocol::{Attempt, Digest, KindId, Micros, Nanos, NumberHash, PeerId, TaskId, TaskNo, WorkUnits};
 use p2c2r_tasks::{Blobs, Job};
 
-use crate::hashing::NumberHash;
 use crate::ledger::AccountId;
 
 /// One task in flight.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use bevy_ecs::resource::Resource;
+use p2c2r_protocol::NumberHash;
 
 use crate::ledger::AccountId;
 
@@ -27,7 +28,7 @@ pub enum Standing {
 /// Failed checks by account.
 #[derive(Resource, Default)]
 pub struct Trust {
-    rejected: HashMap<AccountId, u32>,
+    rejected: HashMap<AccountId, u32, NumberHash>,
 }
 
 impl Trust {

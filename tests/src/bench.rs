@@ -9,6 +9,7 @@
 //! because a shared machine's speed changes from second to second.
 
 pub mod calibration;
+mod cpu;
 pub mod echo;
 pub mod kinds;
 pub mod nats;
@@ -38,6 +39,9 @@ pub struct Row {
     pub p99_us: f64,
     /// Round trips per second, median over the rounds.
     pub rate_per_s: f64,
+    /// Processor time of all programs together for one round trip, in microseconds, median over the rounds;
+    /// where the system does not tell, none. It depends far less on what else the machine does than the others.
+    pub cpu_us: Option<f64>,
 }
 
 /// What one round of one rival measured.
@@ -47,6 +51,8 @@ pub struct Round {
     pub latencies_us: Vec<f64>,
     /// From the first request to the last answer.
     pub elapsed: Duration,
+    /// Processor time that all programs together took for it.
+    pub cpu: Option<Duration>,
 }
 
 /// How much one round sends.
@@ -64,6 +70,8 @@ pub struct Load {
 pub trait Rival {
     /// Name in the report.
     fn name(&self) -> &'static str;
+    /// Its child processes.
+    fn processes(&self) -> Vec<u32>;
     /// Sends `load` and waits for every answer. Every answer's content is compared with its request's.
     fn round(&mut self, load: Load) -> io::Result<Round>;
 }
@@ -73,7 +81,11 @@ pub fn contest(rivals: &mut [Box<dyn Rival>], load: Load, rounds: usize) -> io::
     let mut measured: Vec<Vec<Round>> = vec![Vec::new(); rivals.len()];
     for round in 0..=rounds {
         for (rival, rounds) in rivals.iter_mut().zip(&mut measured) {
-            let result = rival.round(load)?;
+            let processes = rival.processes();
+            let before = cpu::spent(&processes);
+            let mut result = rival.round(load)?;
+            result.cpu =
+                before.zip(cpu::spent(&processes)).map(|(before, after)| after.saturating_sub(before));
             assert_eq!(result.latencies_us.len(), load.requests, "{} lost answers", rival.name());
             if round > 0 {
                 rounds.push(result);
@@ -95,6 +107,8 @@ fn summarise(name: &'static str, load: Load, rounds: &mut [Round]) -> Row {
         });
         median(values.collect())
     };
+    let cpu_us: Option<Vec<f64>> =
+        rounds.iter().map(|round| Some(round.cpu?.as_secs_f64() * 1e6 / load.requests as f64)).collect();
     Row {
         name,
         size_bytes: load.size_bytes,
@@ -102,6 +116,7 @@ fn summarise(name: &'static str, load: Load, rounds: &mut [Round]) -> Row {
         p50_us: per_round(0.5, rounds),
         p99_us: per_round(0.99, rounds),
         rate_per_s: median(rounds.iter().map(|r| load.requests as f64 / r.elapsed.as_secs_f64()).collect()),
+        cpu_us: cpu_us.map(median),
     }
 }
 
@@ -120,15 +135,16 @@ fn median(mut values: Vec<f64>) -> f64 {
 pub fn table(rows: &[Row]) -> String {
     use std::fmt::Write;
     let mut text = format!(
-        "{:<10} {:>6} {:>9} {:>10} {:>10} {:>12}\n",
-        "name", "bytes", "in flight", "p50 us", "p99 us", "per second"
+        "{:<10} {:>6} {:>9} {:>10} {:>10} {:>12} {:>8}\n",
+        "name", "bytes", "in flight", "p50 us", "p99 us", "per second", "cpu us"
     );
     for row in rows {
+        let cpu_us = row.cpu_us.map_or("-".to_owned(), |cpu_us| format!("{cpu_us:.1}"));
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{:<10} {:>6} {:>9} {:>10.1} {:>10.1} {:>12.0}",
-            row.name, row.size_bytes, row.in_flight, row.p50_us, row.p99_us, row.rate_per_s
+            "{:<10} {:>6} {:>9} {:>10.1} {:>10.1} {:>12.0} {:>8}",
+            row.name, row.size_bytes, row.in_flight, row.p50_us, row.p99_us, row.rate_per_s, cpu_us
         );
     }
     text

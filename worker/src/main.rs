@@ -12,6 +12,10 @@ use p2c2r_worker::{Drain, WorkerError, build_app, gpu, logging};
 /// Exit status of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
 
+/// As at the coordinator: what one thread allocates another frees.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run() {
         Ok(AppExit::Success) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, hash_map};
 
 use p2c2r_protocol::limits::REASON_BYTES_MAX;
-use p2c2r_protocol::{Attempt, Nanos, Role, TaskNo};
+use p2c2r_protocol::{Attempt, Nanos, NumberHash, Role, TaskNo};
 
 use super::account::{Account, Anomalies, CONFLICTS_KEPT_MAX, Conflict, Totals};
 use super::chain::Transfer;
@@ -59,8 +59,8 @@ pub(super) struct LateVerdict {
 /// Accounts, open tasks, and what the current group changes.
 #[derive(Default)]
 pub(super) struct Book {
-    pub accounts: HashMap<AccountId, Ledgered>,
-    pub open: HashMap<u64, OpenTask>,
+    pub accounts: HashMap<AccountId, Ledgered, NumberHash>,
+    pub open: HashMap<u64, OpenTask, NumberHash>,
     pub bank: i64,
     pub fee: i64,
     pub totals: Totals,

@@ -3,7 +3,8 @@
 //! renet makes packets whenever it is asked and adds an acknowledgement each time, which the other end
 //! acknowledges in turn: two event-driven programs would wake each other for ever. It also sends again by a
 //! fixed timer, whatever still waits in front of the socket. So it is asked only when there is something to
-//! send, the packets wait in one short queue for the token bucket, and acknowledgements are held back a little.
+//! send, the packets wait in one short queue for the token bucket, and acknowledgements are held back a little, to
+//! ride along behind the next packet: a datagram is one renet packet, and perhaps one acknowledgement after it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::copies::Copies;
 use crate::guard::{self, packet_type};
 use crate::limits::{
     ACK_DELAY, ACK_PACKETS, ACK_PACKETS_MAX, BYTES_PER_CALL, CALLS_PER_UPDATE_MAX, OVERHEAD_BYTES,
-    QUEUED_BYTES_MAX, SLICE_BYTES,
+    QUEUED_BYTES_MAX, RIDING_BYTES_MAX, SLICE_BYTES,
 };
 use crate::pace::Bucket;
 
@@ -133,16 +134,24 @@ impl Flow {
         let ack_is_due = self.ack_at.is_some_and(|at| at <= now);
         let young = self.young_copies();
         let mut data_bytes = 0;
+        let queued_before = self.queue.len();
+        // The acknowledgement, if there is one, comes last.
         for packet in connection.packets() {
             let Some((kind, sequence)) = guard::header(&packet) else { continue };
             self.newest_sent = Some(sequence);
             match kind {
-                // Not due yet: renet repeats what it says until an acknowledgement gets through, so this one
-                // can as well be lost here.
-                packet_type::ACK if !ack_is_due => continue,
                 packet_type::ACK => {
+                    let rides_along = self.ack_at.is_some() && self.ride_along(queued_before, &packet);
+                    if !rides_along && !ack_is_due {
+                        // Not due yet: renet repeats what it says until an acknowledgement gets through, so
+                        // this one can as well be lost here.
+                        continue;
+                    }
                     self.ack_at = None;
                     self.unacknowledged_packets = 0;
+                    if rides_along {
+                        continue;
+                    }
                 }
                 packet_type::SMALL_RELIABLE | packet_type::RELIABLE_SLICE => {
                     data_bytes += packet.len();
@@ -168,6 +177,19 @@ impl Flow {
         }
         // It stops short of its allowance only when it has nothing more, or a slice that no longer fits.
         self.has_data = data_bytes + SLICE_BYTES > BYTES_PER_CALL as usize;
+    }
+
+    /// Puts an acknowledgement behind the newest of the packets queued since there were `queued_before`, if there
+    /// is one with room: that costs a few bytes, where a datagram of its own costs a wake-up at the other end.
+    fn ride_along(&mut self, queued_before: usize, acknowledgement: &[u8]) -> bool {
+        let has_new = self.queue.len() > queued_before;
+        let fits = |packet: &&mut Vec<u8>| packet.len() + acknowledgement.len() <= RIDING_BYTES_MAX;
+        let Some(packet) = self.queue.back_mut().filter(|packet| has_new && fits(packet)) else {
+            return false;
+        };
+        packet.extend_from_slice(acknowledgement);
+        self.queued_bytes += acknowledgement.len();
+        true
     }
 
     /// The age below which copies are held back: only on a line that is short of room, and only if its round

@@ -268,6 +268,20 @@ pub(crate) fn empty_packet(sequence: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&[Channel::Beat as u8, 0, 0]);
 }
 
+/// Takes a datagram apart: one packet, and behind it at most one more, which must be an acknowledgement (see
+/// `flow.rs`). What cannot be taken apart comes out whole, for [`Guard::check`] to refuse.
+pub(crate) fn split(datagram: &[u8]) -> Result<(&[u8], Option<&[u8]>), Violation> {
+    let mut reader = Reader(datagram);
+    if reader.skip_packet().is_err() || reader.0.is_empty() {
+        return Ok((datagram, None));
+    }
+    let (packet, rest) = datagram.split_at(datagram.len() - reader.0.len());
+    if rest[0] != packet_type::ACK {
+        return Err(Violation("something other than an acknowledgement behind a packet"));
+    }
+    Ok((packet, Some(rest)))
+}
+
 /// Type and sequence number of a packet renet has made.
 pub(crate) fn header(packet: &[u8]) -> Option<(u8, u64)> {
     let mut reader = Reader(packet);
@@ -350,6 +364,27 @@ impl<'a> Reader<'a> {
         let value =
             bytes.iter().skip(1).fold(u64::from(first & 0x3F), |value, byte| value << 8 | u64::from(*byte));
         Ok(value)
+    }
+
+    /// Skips a packet of messages; of other packets, everything.
+    fn skip_packet(&mut self) -> Result<(), Violation> {
+        let kind = self.byte()?;
+        self.varint()?;
+        let (messages, numbers) = match kind {
+            packet_type::SMALL_RELIABLE => (None, 1),
+            packet_type::SMALL_UNRELIABLE => (None, 0),
+            packet_type::RELIABLE_SLICE => (Some(1), 3),
+            _ => return self.skip(self.0.len()),
+        };
+        self.byte()?;
+        for _ in 0..messages.map_or_else(|| self.u16(), Ok)? {
+            for _ in 0..numbers {
+                self.varint()?;
+            }
+            let length = self.varint()?;
+            self.skip(usize::try_from(length).map_err(|_| Violation("packet ends early"))?)?;
+        }
+        Ok(())
     }
 
     fn end(&self) -> Result<(), Violation> {

@@ -53,6 +53,17 @@ fn ack(end: u64, size: u64, further: &[(u64, u64)]) -> Vec<u8> {
     })
 }
 
+fn beats(count: u16, bytes: u64, channel: u8) -> Vec<u8> {
+    packet(packet_type::SMALL_UNRELIABLE, 0, |out| {
+        out.push(channel);
+        out.extend_from_slice(&count.to_be_bytes());
+        for _ in 0..count {
+            put_varint(out, bytes);
+            out.extend(std::iter::repeat_n(7, bytes as usize));
+        }
+    })
+}
+
 fn refused(packets: &[Vec<u8>]) -> &'static str {
     let mut guard = Guard::default();
     let (last, first) = packets.split_last().unwrap();
@@ -108,16 +119,6 @@ fn empty_misplaced_and_far_away_messages_are_refused() {
 
 #[test]
 fn beats_are_few_and_small() {
-    let beats = |count: u16, bytes: u64, channel: u8| {
-        packet(packet_type::SMALL_UNRELIABLE, 0, |out| {
-            out.push(channel);
-            out.extend_from_slice(&count.to_be_bytes());
-            for _ in 0..count {
-                put_varint(out, bytes);
-                out.extend(std::iter::repeat_n(7, bytes as usize));
-            }
-        })
-    };
     assert!(Guard::default().check(&beats(2, 20, 2), None).is_ok());
     assert_eq!(refused(&[beats(100, 1, 2)]), "too many heartbeats in one packet");
     assert_eq!(refused(&[beats(1, 0, 2)]), "heartbeat of an impossible length");
@@ -311,5 +312,52 @@ fn reads_integers_as_renet_writes_them() {
         let mut reader = Reader(&bytes);
         assert_eq!(reader.varint(), Ok(value));
         assert!(reader.end().is_ok());
+    }
+}
+
+#[test]
+fn one_acknowledgement_may_ride_behind_a_packet() {
+    for first in [small(7, 1, &[(7, 300), (8, 1)]), beats(2, 20, 2), slice(7, 1, 2, 900)] {
+        let datagram = [first.clone(), ack(100, 3, &[(5, 2)])].concat();
+        let (packet, acknowledgement) = split(&datagram).unwrap();
+        assert_eq!((packet, acknowledgement), (&first[..], Some(&ack(100, 3, &[(5, 2)])[..])));
+        assert_eq!(split(&first).unwrap(), (&first[..], None), "and need not");
+    }
+    let alone = ack(100, 3, &[]);
+    assert_eq!(split(&alone).unwrap(), (&alone[..], None));
+}
+
+#[test]
+fn nothing_else_may_ride_behind_a_packet() {
+    let first = small(7, 1, &[(7, 300)]);
+    for second in [small(8, 1, &[(8, 300)]), beats(1, 20, 2), slice(8, 1, 2, 900), vec![9]] {
+        assert!(split(&[first.clone(), second].concat()).is_err());
+    }
+    let acknowledgements = [first.clone(), ack(100, 3, &[]), ack(100, 3, &[])].concat();
+    let behind = split(&acknowledgements).unwrap().1.unwrap();
+    assert!(Guard::default().check(behind, Some(100)).is_err(), "one, not two");
+}
+
+/// Whatever the bytes, they come apart without a panic into what the guard then reads whole.
+#[test]
+fn junk_is_split_without_losing_a_byte() {
+    let mut random = Pcg32::seed_from_u64(11);
+    let samples =
+        [small(7, 1, &[(7, 30), (8, 1)]), beats(2, 20, 2), slice(7, 1, 2, 90), ack(100, 3, &[(5, 2)])];
+    for _ in 0..20_000 {
+        let mut datagram = samples[random.random_range(0..4)].clone();
+        datagram.extend_from_slice(&samples[random.random_range(0..4)]);
+        for _ in 0..random.random_range(0..4) {
+            let at = random.random_range(0..datagram.len());
+            datagram[at] = random.random();
+        }
+        datagram.truncate(random.random_range(0..=datagram.len()));
+        if let Ok((packet, rest)) = split(&datagram) {
+            assert_eq!([packet, rest.unwrap_or_default()].concat(), datagram);
+            let mut guard = Guard::default();
+            let _ = guard.check(packet, Some(100)).and_then(|_| {
+                rest.map_or(Ok(Pass::Feed { wants_ack: false }), |rest| guard.check(rest, Some(100)))
+            });
+        }
     }
 }

@@ -32,6 +32,7 @@ pub mod memory;
 mod notice;
 pub mod pace;
 mod peer;
+mod pulse;
 pub mod runner;
 pub mod server;
 mod sets;

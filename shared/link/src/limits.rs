@@ -11,6 +11,9 @@ pub const SLICE_BYTES: usize = 1_200;
 pub const SLICES_MAX: u64 = MESSAGE_BYTES_MAX.div_ceil(SLICE_BYTES) as u64;
 /// Bytes of one UDP payload: netcode's constant.
 pub const PACKET_BYTES_MAX: usize = renetcode::NETCODE_MAX_PACKET_BYTES;
+/// Bytes of one datagram's content up to which an acknowledgement rides along: what a slice with its numbers takes,
+/// so that where a slice gets through, everything does.
+pub const RIDING_BYTES_MAX: usize = SLICE_BYTES + 24;
 /// Bytes of UDP, IP and netcode around one renet packet, as pacing counts them.
 pub const OVERHEAD_BYTES: usize = 28 + 17 + 4;
 
@@ -97,6 +100,7 @@ pub const IMPAIRED_PACKETS_MAX: usize = 16_384;
 /// Packets waiting at one port of a memory hub: about a socket's receive buffer.
 pub const PORT_PACKETS_MAX: usize = 4_096;
 
+const _: () = assert!(RIDING_BYTES_MAX <= renetcode::NETCODE_MAX_PAYLOAD_BYTES);
 const _: () = assert!(SLICES_MAX <= 128, "the guard keeps one message's slices in a u128");
 const _: () = assert!(BYTES_PER_CALL >= 2 * SLICE_BYTES as u64, "a slice must fit beside a heartbeat");
 const _: () = assert!(REASSEMBLY_BYTES_MAX >= 2 * MESSAGE_BYTES_MAX);

@@ -11,7 +11,7 @@ use p2c2r_protocol::{Beat, Channel, Micros, Routed};
 use crate::beat::Heart;
 use crate::connection::Connection;
 use crate::flow::Flow;
-use crate::guard::{self, Guard, Pass};
+use crate::guard::{self, Guard, Pass, Violation};
 use crate::limits::{INTAKE_LOCAL, INTAKE_REMOTE, UNDECODABLE_MAX};
 use crate::loss::LossMeter;
 use crate::pace::Bucket;
@@ -119,17 +119,32 @@ impl Session {
         self.is_confirmed
     }
 
-    /// Checks a decrypted payload and gives it to renet.
+    /// Checks a decrypted payload and gives what is in it to renet.
     pub(crate) fn receive(
         &mut self,
         now: Duration,
         payload: &[u8],
         connection: &mut impl Connection,
     ) -> Result<(), Offence> {
-        let pass = self.guard.check(payload, self.flow.newest_sent()).map_err(|violation| {
-            self.stats.garbage += 1;
-            Offence::new(format!("protocol violation: {}", violation.0))
-        })?;
+        let (packet, acknowledgement) =
+            guard::split(payload).map_err(|violation| self.violated(violation))?;
+        self.receive_packet(now, packet, connection)?;
+        acknowledgement.map_or(Ok(()), |packet| self.receive_packet(now, packet, connection))
+    }
+
+    fn violated(&mut self, violation: Violation) -> Offence {
+        self.stats.garbage += 1;
+        Offence::new(format!("protocol violation: {}", violation.0))
+    }
+
+    fn receive_packet(
+        &mut self,
+        now: Duration,
+        payload: &[u8],
+        connection: &mut impl Connection,
+    ) -> Result<(), Offence> {
+        let pass = self.guard.check(payload, self.flow.newest_sent());
+        let pass = pass.map_err(|violation| self.violated(violation))?;
         let packet = match pass {
             Pass::Feed { wants_ack } => {
                 if wants_ack {
@@ -171,7 +186,9 @@ impl Session {
         arrived: Micros,
         connection: &mut impl Connection,
     ) -> Result<(), Offence> {
+        let mut has_any = false;
         while let Some(bytes) = connection.receive(Channel::Beat) {
+            has_any = true;
             match wire::decode_message::<Beat>(&bytes) {
                 Ok(beat) if self.heart.take(beat, arrived) => {}
                 Ok(_) => {
@@ -182,6 +199,9 @@ impl Session {
                 }
                 Err(error) => self.undecodable(&format!("a heartbeat that does not decode: {error}"))?,
             }
+        }
+        if !has_any {
+            return Ok(());
         }
         self.stats.rtt = self.heart.rtt();
         self.stats.jitter = self.heart.jitter();

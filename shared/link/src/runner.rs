@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::pulse::Pulse;
 use bevy_app::{App, AppExit, First, Plugin, PluginsState};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs;
@@ -78,8 +79,10 @@ fn run(mut app: App, mut poll: Poll) -> AppExit {
         app.cleanup();
     }
     let mut events = Events::with_capacity(64);
+    // The first update is Bevy's own: it runs what belongs to the start.
+    app.update();
+    let mut pulse = Pulse::of(&mut app);
     loop {
-        app.update();
         if let Some(exit) = app.should_exit() {
             return exit;
         }
@@ -100,6 +103,7 @@ fn run(mut app: App, mut poll: Poll) -> AppExit {
         {
             sockets.note_news();
         }
+        pulse.run(&mut app);
     }
 }
 

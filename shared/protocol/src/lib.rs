@@ -12,9 +12,11 @@
 //! | [`messages`] | the messages by direction, receipts and stage times |
 //! | [`channels`] | which message travels on which channel, and each channel's byte budget |
 //! | [`wire`] | the only place that names the encoding |
+//! | [`hashing`] | the hash for maps whose keys no stranger chooses |
 //! | [`identity`] | the fingerprint two builds must share before they talk |
 
 pub mod channels;
+pub mod hashing;
 pub mod identity;
 pub mod ids;
 pub mod limits;
@@ -23,6 +25,7 @@ pub mod money;
 pub mod wire;
 
 pub use channels::Channel;
+pub use hashing::NumberHash;
 pub use identity::ProtocolIdentity;
 pub use ids::{Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;

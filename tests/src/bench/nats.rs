@@ -195,6 +195,10 @@ impl Rival for Nats {
         "nats"
     }
 
+    fn processes(&self) -> Vec<u32> {
+        vec![self.server.id()]
+    }
+
     fn round(&mut self, load: Load) -> io::Result<Round> {
         let client = std::cell::RefCell::new(&mut self.client);
         super::drive(

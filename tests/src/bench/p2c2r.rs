@@ -62,6 +62,10 @@ impl Rival for P2c2r {
         "p2c2r"
     }
 
+    fn processes(&self) -> Vec<u32> {
+        self.programs.iter().map(Child::id).collect()
+    }
+
     fn round(&mut self, load: Load) -> io::Result<Round> {
         self.rounds.send(Some(load)).map_err(io::Error::other)?;
         self.waker.wake();
@@ -118,6 +122,7 @@ fn run_client(
     ))
     .insert_resource(Client { rounds: Mutex::new(rounds), report, ready: false, next_task: 1, run: None })
     .add_systems(Update, keep_under_way);
+    p2c2r_link::headless(&mut app);
     if hand_over.send(app.world().resource::<Waker>().clone()).is_ok() {
         app.run();
     }

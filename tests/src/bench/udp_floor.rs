@@ -91,6 +91,10 @@ impl Rival for UdpFloor {
         "udp-floor"
     }
 
+    fn processes(&self) -> Vec<u32> {
+        self.programs.iter().map(Child::id).collect()
+    }
+
     fn round(&mut self, load: Load) -> io::Result<Round> {
         let mut buffer = [0; 2048];
         drive(

@@ -11,6 +11,10 @@ use p2c2r_tests::bench::{
     udp_floor::UdpFloor,
 };
 
+/// As in the programs that are measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Dispatch latency and throughput through the real coordinator, beside the raw UDP floor; every kind end to end;
 /// and what the kinds cost at default play.
 #[derive(Parser)]
@@ -34,6 +38,15 @@ struct Arguments {
     /// A few requests only: shows that the bench works, not how fast anything is.
     #[arg(long)]
     quick: bool,
+    /// Only these rivals, for looking closer at one: udp-floor, p2c2r, nats.
+    #[arg(long, value_delimiter = ',')]
+    rival: Vec<String>,
+    /// Only with so many requests under way at a time.
+    #[arg(long)]
+    in_flight: Option<usize>,
+    /// Requests per round, instead of what suits each number under way.
+    #[arg(long)]
+    requests: Option<usize>,
     #[arg(long, hide = true)]
     role: Option<Role>,
     #[arg(long, hide = true)]
@@ -124,21 +137,29 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
-    let mut rivals: Vec<Box<dyn Rival>> = vec![Box::new(UdpFloor::start()?), Box::new(P2c2r::start()?)];
-    if arguments.peers {
+    let wanted =
+        |name: &str| arguments.rival.is_empty() || arguments.rival.iter().any(|rival| rival == name);
+    let mut rivals: Vec<Box<dyn Rival>> = Vec::new();
+    if wanted("udp-floor") {
+        rivals.push(Box::new(UdpFloor::start()?));
+    }
+    if wanted("p2c2r") {
+        rivals.push(Box::new(P2c2r::start()?));
+    }
+    if arguments.peers && wanted("nats") {
         let nats = Nats::start()?
             .ok_or_else(|| io::Error::other("nats-server is not installed: apt-get install nats-server"))?;
         rivals.push(Box::new(nats));
     }
     let size_bytes = usize::from(arguments.size);
     let (rounds, scale) = if arguments.quick { (1, 100) } else { (arguments.rounds, 1) };
-    let mut rows = Vec::new();
-    for (in_flight, requests) in [(1, 3_000), (8, 20_000), (64, 60_000)] {
-        rows.extend(bench::contest(
-            &mut rivals,
-            Load { size_bytes, in_flight, requests: requests / scale },
-            rounds,
-        )?);
+    let mut rows: Vec<Row> = Vec::new();
+    let loads = [(1, 3_000), (8, 20_000), (64, 60_000)];
+    for (in_flight, requests) in
+        loads.into_iter().filter(|(in_flight, _)| arguments.in_flight.is_none_or(|only| only == *in_flight))
+    {
+        let requests = arguments.requests.unwrap_or(requests / scale).max(1);
+        rows.extend(bench::contest(&mut rivals, Load { size_bytes, in_flight, requests }, rounds)?);
     }
     Ok(rows)
 }

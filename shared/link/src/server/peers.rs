@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{PeerId, Role};
+use p2c2r_protocol::{NumberHash, PeerId, Role};
 
 use crate::PeerStats;
 use crate::envelope::Introduction;
@@ -28,7 +28,7 @@ pub struct LinkTotals {
 #[derive(Resource, Debug, Default)]
 pub struct Peers {
     pub(super) now: Duration,
-    pub(super) entries: HashMap<PeerId, Entry>,
+    pub(super) entries: HashMap<PeerId, Entry, NumberHash>,
     pub(super) by_client: HashMap<u64, PeerId>,
     pub(super) by_address: HashMap<SocketAddr, PeerId>,
     /// Peers with something to send, each once.

@@ -68,6 +68,24 @@ fn acknowledgements_come_back_and_are_not_acknowledged() {
     assert_eq!(from_games(&mut world.server).len(), 50);
 }
 
+#[test]
+fn acknowledgements_ride_along_with_answers() {
+    let mut world = World::connected(Settings::default());
+    world.run(Duration::from_secs(1));
+    let gamer = world.peer(Role::Gamer);
+    let before = world.hub.counters().packets;
+    for number in 0..50 {
+        say(&mut world.games[0], cancel(number));
+        to_game(&mut world.server, gamer, ServerToGame::Closing { reason: "soon".into() });
+        world.step();
+    }
+    let packets = world.hub.counters().packets - before;
+    assert!((100..=110).contains(&packets), "{packets} packets for 50 messages and 50 answers");
+    world.run(Duration::from_millis(20));
+    assert_eq!(link(&world.games[0]).stats().backlog_bytes, 0, "all acknowledged");
+    assert_eq!(at_game(&mut world.games[0]).len(), 50);
+}
+
 /// Nothing but beats and keep-alives may wake a program all of whose messages have been acknowledged.
 #[test]
 fn an_acknowledged_message_leaves_no_timer_behind() {

@@ -25,4 +25,7 @@ impl Hasher for NumberHasher {
     fn write_u32(&mut self, number: u32) {
         self.write_u64(u64::from(number));
     }
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number as u64);
+    }
 }
