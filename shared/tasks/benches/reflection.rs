@@ -19,7 +19,7 @@ use p2c2r_tasks::reflection::ReflectionSpec;
 fn main() {
     // `cargo bench` says so; `cargo test --benches` does not, and wants to be done soon.
     let whole = std::env::args().any(|word| word == "--bench");
-    let repeats = if whole { 25 } else { 1 };
+    let repeats = if whole { 60 } else { 1 };
     let default = scenes::arena(150, 20, 1);
     let mut cases = vec![("tiny", ReflectionSpec { face_log2: 4, samples: 1, ..scenes::arena(20, 8, 2) })];
     if whole {

@@ -214,3 +214,45 @@ pub(super) fn traverse(nodes: &[Node], ray: &Ray, mut end: f32, mut visit: impl 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Boxes ever farther out, each twice as far as the one before: a chain to whoever joins neighbours.
+    fn chain(count: i32) -> Vec<Bounds> {
+        let place = |number: i32| Vec3::X * 2.0_f32.powi(number - count / 2);
+        (0..count).map(|number| (place(number) * 0.9, place(number) * 1.1 + 1e-30)).collect()
+    }
+
+    #[test]
+    fn every_object_is_in_the_tree_once_and_no_tree_is_deeper_than_the_stack() {
+        let mut all = vec![chain(1), chain(2), chain(7), chain(100)];
+        all.push(vec![(Vec3::ZERO, Vec3::ONE); 2_048]);
+        all.push((0..2_048).map(|number| (Vec3::splat(-1e-3 * number as f32), Vec3::ONE)).collect());
+        for boxes in all {
+            let nodes = build(&boxes);
+            assert!(depth(&nodes) <= DEPTH_MAX, "{} boxes, {} deep", boxes.len(), depth(&nodes));
+            let children = nodes.iter().flat_map(|node| node.children).filter(|child| *child != NO_CHILD);
+            let mut objects: Vec<u32> =
+                children.filter(|child| child & LEAF != 0).map(|child| child & !LEAF).collect();
+            objects.sort_unstable();
+            assert_eq!(objects, (0..boxes.len() as u32).collect::<Vec<_>>());
+        }
+        let boxes = chain(100);
+        let boxes: Vec<Aabb> =
+            boxes.iter().map(|(low, high)| Aabb::new((*low).into(), (*high).into())).collect();
+        let indices = (0..100).collect();
+        let tree =
+            PlocBuilder::new().build(PlocSearchDistance::Medium, &boxes, indices, SortPrecision::U64, 0);
+        let mut nodes = Vec::new();
+        collapse(&tree, 0, &mut nodes);
+        assert!(depth(&nodes) > DEPTH_MAX, "{}: the chain is no case for the other way", depth(&nodes));
+    }
+
+    #[test]
+    fn no_box_no_hit() {
+        let ray = Ray::new(Vec3::ZERO, Vec3::X);
+        traverse(&build(&[]), &ray, 1e6, |_, _| unreachable!("nothing is there"));
+    }
+}

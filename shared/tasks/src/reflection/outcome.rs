@@ -1,9 +1,9 @@
 //! What is answered: a cube and its filtered levels, packed, and the irradiance.
 //!
-//! A traced cube of 32 takes some 2.4 KB alone and 3.3 KB with all its levels, at 41 dB of log-luminance. Filtered levels
+//! A traced cube of 32 takes some 2.6 KB alone and 3.6 KB with all its levels, at 41 dB of log-luminance. Filtered levels
 //! save whoever uses the probe 0.4 ms of a core ([`Probe::filtered`] gives the same but for their rounding),
-//! and cost those 0.9 KB, 7 ms of a link of 1 Mbit/s. The face of 64 takes 6.3 or 8.5 KB, filters in 3 ms; of 16,
-//! 0.85 or 1.2 KB, 0.1 ms. Unfolding takes 0.2 to 0.4 ms at 32. Measured by `benches/probe.rs`.
+//! and cost 0.9 KB, 7 ms of a link of 1 Mbit/s. The face of 64 takes 6.8 or 9.3 KB, filters in 3 ms; of 16,
+//! 0.9 or 1.3 KB, 0.1 ms. Unfolding takes 0.2 to 0.4 ms at 32. Measured by `benches/probe.rs`.
 
 use bincode::de::Decoder;
 use bincode::de::read::Reader;
@@ -27,9 +27,10 @@ const STREAM_BYTES_MAX: [usize; FACE_LOG2_MAX as usize + 1] =
     [256, 256, 512, 1_024, 4_096, 12_000, 32_000, 60_000];
 /// Bytes before the stream: size and levels, coarseness, irradiance, length.
 const HEAD_BYTES: usize = 2 + 54 + 2;
-/// Coarser steps than the finest have made a stream at least this part of what is allowed; so that nobody can
-/// make his work vague and say that it had to be.
-const FULL_SHARE: usize = 4;
+/// With coarser steps than the finest a stream has at least this part of what is allowed, so that nobody can make his
+/// work vague and say that it had to be. An honest one has: the next finer steps took more than is allowed, which is over
+/// two bits a coefficient, and steps √2 as wide save half a bit of each.
+const FULL_SHARE: usize = 2;
 
 const _: () = assert!(STREAM_BYTES_MAX[FACE_LOG2_MAX as usize] + HEAD_BYTES <= OUTCOME_BYTES_MAX);
 const _: () = assert!(STREAM_BYTES_MAX[FACE_LOG2_MAX as usize] <= u16::MAX as usize);

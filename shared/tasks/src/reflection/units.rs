@@ -5,8 +5,9 @@
 //! how large the objects look: from the probe for the first ray of a path, and from a few of the objects for all
 //! later ones. `cargo bench -p p2c2r_tasks --bench reflection` prints units and times side by side.
 //!
-//! A spec made to be underpaid hides its crowd from those few objects. At worst each later ray then runs into every
-//! box and pays for none; the constants of this file and the limits of the kind bound that.
+//! On the scenes of the benchmark they agree within a fifth; crowds of overlapping rocks are charged up to 1.9 times
+//! what they take. Of specs made to be underpaid, with two thousand thin things beside the probe and out of sight of
+//! those few objects, the worst that was found takes twice what it pays for.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
@@ -113,7 +114,11 @@ pub(super) fn reckon(spec: &ReflectionSpec) -> Result<WorkUnits, SpecError> {
     let views: Vec<Boxes> =
         (0..balls.len()).step_by(step).map(|number| boxes_from(balls[number].centre, number)).collect();
     let mean = |part: fn(&Boxes) -> f64| views.iter().map(part).sum::<f64>() / views.len().max(1) as f64;
-    let later = Boxes { stout: mean(|boxes| boxes.stout), thin: mean(|boxes| boxes.thin) };
+    // A crowd that hides from those few objects is still paid for as the probe sees it.
+    let later = Boxes {
+        stout: mean(|boxes| boxes.stout).max(first.stout),
+        thin: mean(|boxes| boxes.thin).max(first.thin),
+    };
 
     let lights = spec.objects.iter().filter(|object| is_light(spec, object)).count().min(LIGHTS_MAX);
     let doublings = f64::from((balls.len() as u32 + 1).ilog2());

@@ -80,7 +80,7 @@ fn heads_that_no_encoder_writes_are_refused() {
         assert!(decode(&bytes).is_err(), "{value} at {at}");
     }
     // Coarse steps where the stream is short.
-    let mut bytes = good;
+    let mut bytes = wire::encode(&ReflectionOutcome::of(3, &skies::cube(16, skies::smooth)));
     bytes[1] = 3;
     assert!(decode(&bytes).unwrap().unfold().is_err());
     assert!(decode(&vec![0; OUTCOME_BYTES_MAX + 1]).is_err());
