@@ -40,9 +40,11 @@ impl Gpu {
     pub(super) fn open(adapter: &Adapter) -> Result<Self, GpuError> {
         let info = adapter.get_info();
         let unusable = |reason: String| GpuError::Unusable { name: info.name.clone(), reason };
-        let mut limits = Limits::default();
-        limits.max_buffer_size = BUFFER_BYTES_MAX;
-        limits.max_storage_buffer_binding_size = BUFFER_BYTES_MAX;
+        let limits = Limits {
+            max_buffer_size: BUFFER_BYTES_MAX,
+            max_storage_buffer_binding_size: BUFFER_BYTES_MAX,
+            ..Limits::default()
+        };
         let limits = limits.or_worse_values_from(&adapter.limits());
         let (device, queue) = at_once(adapter.request_device(&DeviceDescriptor {
             label: Some("p2c2r"),

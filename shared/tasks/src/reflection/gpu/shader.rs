@@ -6,8 +6,8 @@ use std::ops::Range;
 use wgpu::{
     BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
     BindingType, Buffer, BufferBindingType, BufferDescriptor, BufferUsages, CommandEncoderDescriptor,
-    ComputePassDescriptor, ComputePipeline, ComputePipelineDescriptor, Device, PipelineLayoutDescriptor,
-    Queue, ShaderModuleDescriptor, ShaderSource, ShaderStages, SubmissionIndex,
+    ComputePassDescriptor, ComputePipeline, ComputePipelineDescriptor, Device, PipelineCompilationOptions,
+    PipelineLayoutDescriptor, Queue, ShaderModuleDescriptor, ShaderSource, ShaderStages, SubmissionIndex,
 };
 
 use super::super::bvh::{LEAF, NO_CHILD, STACK};
@@ -25,7 +25,7 @@ use crate::gpu::{Gpu, GpuError};
 const GROUP: u32 = 64;
 
 /// Bytes of the largest cube.
-const CUBE_BYTES: u64 = TEXEL_BYTES * (FACES as u64) << (2 * FACE_LOG2_MAX);
+const CUBE_BYTES: u64 = TEXEL_BYTES * ((FACES as u64) << (2 * FACE_LOG2_MAX));
 
 /// How many neighbouring threads share a texel's samples, as a power of two: no more than there are samples.
 pub(super) fn lanes_log2(samples: u32) -> u32 {
@@ -122,7 +122,7 @@ impl Program {
                 layout: Some(&pipeline_layout),
                 module: &module,
                 entry_point: Some("trace"),
-                compilation_options: Default::default(),
+                compilation_options: PipelineCompilationOptions::default(),
                 cache: None,
             });
             let planes = upload::rocks();

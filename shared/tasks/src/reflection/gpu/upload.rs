@@ -41,12 +41,12 @@ struct Words(Vec<u8>);
 
 impl Words {
     fn floats(mut self, values: &[f32]) -> Self {
-        values.iter().for_each(|value| self.0.extend(value.to_le_bytes()));
+        self.0.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         self
     }
 
     fn ints(mut self, values: &[u32]) -> Self {
-        values.iter().for_each(|value| self.0.extend(value.to_le_bytes()));
+        self.0.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         self
     }
 }
