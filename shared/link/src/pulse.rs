@@ -45,7 +45,7 @@ impl Pulse {
         }
         world.init_resource::<OldTicks>();
         world.add_observer(|check: On<'_, '_, CheckChangeTicks>, mut old: ResMut<'_, OldTicks>| {
-            old.0 = Some(*check)
+            old.0 = Some(*check);
         });
         let Some(mut all) = world.get_resource_mut::<Schedules>() else {
             return Self { updates: 0, schedules: Vec::new() };
