@@ -2,6 +2,8 @@
 
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::{Nanos, PassedCheck};
+use p2c2r_server::config::default_prices;
+use p2c2r_tasks::KindRegistry;
 use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire, totals};
 use p2c2r_tests::puzzles::PuzzleKind;
 
@@ -58,7 +60,10 @@ fn equal_tasks_are_answered_from_the_cache_for_the_fee_alone_if_that_is_sound(wi
         panic!("{endings:?}");
     };
     assert_eq!((books.kinds[0].by_worker, books.kinds[0].by_cache), (1, 1));
-    assert_eq!(receipt.price + receipt.price, books.kinds[0].fee, "the cache hit costs what the fee is");
+    let Ending::Done { receipt: Some(first), .. } = &endings[0].1 else { panic!("{endings:?}") };
+    assert_eq!(receipt.price, default_prices(&KindRegistry::builtin()).fee(first.price));
+    assert_eq!(books.kinds[0].charged, first.price + receipt.price);
+    assert_eq!(books.kinds[0].earned + books.kinds[0].fee, books.kinds[0].charged);
 }
 
 fn two_gamers_and_four_workers_share_fairly(wire: Wire, kind: PuzzleKind) {

@@ -13,6 +13,7 @@ macro_rules! for_every_kind {
     ($($scenario:ident),* $(,)?) => {
         crate::for_one_kind!(path, PATH, $($scenario),*);
         crate::for_one_kind!(physics, PHYSICS, $($scenario),*);
+        crate::for_one_kind!(reflection, REFLECTION, $($scenario),*);
     };
 }
 pub(crate) use for_every_kind;

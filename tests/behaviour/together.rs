@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use p2c2r_link::Impairment;
 use p2c2r_offload::prelude::*;
-use p2c2r_protocol::Nanos;
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, STEP, Wire, totals};
+use p2c2r_protocol::{Nanos, Receipt};
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, STEP, Wire, totals};
 use p2c2r_tests::puzzles::{KINDS, PuzzleKind};
 
 /// How long the game plays.
@@ -16,12 +16,23 @@ const PLAY: Duration = Duration::from_secs(30);
 fn habits(kind: PuzzleKind) -> (Duration, KindSettings) {
     let every = |per_second: u32| Duration::from_secs(1) / per_second;
     let (pause, deadline_ms, late) = match kind.name {
-        "path" => (every(2), 250, OnLate::ComputeLocally),
-        "physics" => (every(2), 400, OnLate::ComputeLocally),
+        "path" => (every(2), 200, OnLate::ComputeLocally),
+        "physics" => (every(2), 300, OnLate::ComputeLocally),
         "reflection" => (every(6), 400, OnLate::Reuse),
         other => panic!("say how a game asks for `{other}`"),
     };
     (pause, KindSettings { deadline: Duration::from_millis(deadline_ms), late, ..KindSettings::default() })
+}
+
+fn receipt(ending: &Ending) -> Option<&Receipt> {
+    match ending {
+        Ending::Done { receipt, .. } => receipt.as_ref(),
+        Ending::Failed { .. } => None,
+    }
+}
+
+fn total_us(receipt: &Receipt) -> u64 {
+    receipt.stages.total_us()
 }
 
 #[test]
@@ -54,10 +65,18 @@ fn a_hundred_milliseconds_and_three_per_cent_loss_keep_outcomes_flowing() {
         let all = of_kind.clone().count();
         let in_time = of_kind.clone().filter(|(_, ending)| ending.is_in_time()).count();
         let remote = of_kind.filter(|(_, ending)| ending.is_in_time() && ending.is_remote()).count();
-        println!("{kind:?}: {all} tasks, {in_time} in time, {remote} of them from workers");
         assert!(in_time * 100 >= all * 95, "{kind:?}: only {in_time} of {all} in time");
         assert!(remote * 100 >= all * 85, "{kind:?}: only {remote} of {all} in time from workers");
     }
+    let mut took_us: Vec<u64> =
+        endings.iter().filter_map(|(_, ending)| receipt(ending)).map(total_us).collect();
+    took_us.sort_unstable();
+    let (median, most) = (took_us[took_us.len() / 2], took_us[took_us.len() - 1]);
+    assert!(median >= 130_000, "both lines were as slow as promised: {median} us");
+    assert!(
+        most >= median + 50_000,
+        "something was lost and sent again: at most {most} us, median {median} us"
+    );
     cluster.until("nothing is open at the coordinator", |cluster| {
         cluster.game(0).world().resource::<OffloadAccount>().held() == Some(Nanos::ZERO)
     });

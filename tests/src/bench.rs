@@ -1,4 +1,6 @@
-//! The dispatch bench: the same small request through raw UDP, through P2C2R and through NATS, in one run.
+//! The benches: dispatch, every kind end to end, and what the kinds cost.
+//!
+//! Dispatch: the same small request through raw UDP, through P2C2R and through NATS, in one run.
 //!
 //! Every rival answers a request with its own payload, over loopback, through one hub:
 //! client -> hub -> worker -> hub -> client. For P2C2R the hub is the real coordinator with admission,
@@ -6,9 +8,13 @@
 //! dispatch and not a kernel. Rivals take turns in rounds, and the table holds medians over the rounds,
 //! because a shared machine's speed changes from second to second.
 
+pub mod calibration;
 pub mod echo;
+pub mod kinds;
 pub mod nats;
+mod network;
 pub mod p2c2r;
+pub mod play;
 pub mod roles;
 pub mod udp_floor;
 
@@ -20,9 +26,9 @@ use serde::Serialize;
 /// One line of the report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// `udp-floor`, `p2c2r` or `nats`.
+    /// `udp-floor`, `p2c2r` or `nats`, or a kind.
     pub name: &'static str,
-    /// Bytes of a request's payload; the answer has as many.
+    /// Bytes of a request's payload, and the answer has as many; of a kind, mean bytes of an outcome.
     pub size_bytes: usize,
     /// Requests kept under way at a time.
     pub in_flight: usize,

@@ -3,12 +3,13 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `path`, `physics` | small tasks of that kind |
+//! | `path`, `physics`, `reflection` | small tasks of that kind |
 //! | [`newer`] | the same kinds as another build would have them |
 
 pub mod newer;
 mod path;
 mod physics;
+mod reflection;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,7 @@ use p2c2r_protocol::KindId;
 use p2c2r_tasks::KindRegistry;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
+use p2c2r_tasks::reflection::Reflection;
 
 use crate::cluster::endings::record_endings;
 
@@ -52,8 +54,10 @@ pub struct PuzzleKind {
 pub const PATH: PuzzleKind = PuzzleKind::of::<Path>();
 /// The kind `physics`.
 pub const PHYSICS: PuzzleKind = PuzzleKind::of::<Physics>();
+/// The kind `reflection`.
+pub const REFLECTION: PuzzleKind = PuzzleKind::of::<Reflection>();
 /// Every kind that P2C2R ships; a test holds this list and [`KindRegistry::builtin`] together.
-pub const KINDS: &[PuzzleKind] = &[PATH, PHYSICS];
+pub const KINDS: &[PuzzleKind] = &[PATH, PHYSICS, REFLECTION];
 
 impl PuzzleKind {
     /// The kind `K`.

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -18,9 +17,9 @@ use p2c2r_link::{
 };
 use p2c2r_protocol::{GameToServer, Nanos, ServerToGame, Submit, TaskId, wire};
 use p2c2r_tasks::TaskKind;
-use tempfile::TempDir;
 
 use super::echo::{Echo, Payload, kinds};
+use super::network::Network;
 use super::{Load, Rival, Round, number_of, payload};
 
 /// Longest wait for the programs to start or a round to end.
@@ -30,48 +29,24 @@ const LENGTH_PREFIX_BYTES: usize = 3;
 
 /// A coordinator, a worker and a client.
 pub struct P2c2r {
-    programs: Vec<Child>,
     rounds: Sender<Option<Load>>,
     results: Receiver<io::Result<Round>>,
     waker: Waker,
     client: Option<JoinHandle<()>>,
-    _directory: TempDir,
+    _network: Network,
 }
 
 impl P2c2r {
-    /// Starts the programs from this executable (see [`super::roles`]) and waits until the worker has joined.
+    /// Starts the programs and waits until the worker has joined.
     pub fn start() -> io::Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let ready = directory.path().join("ready");
-        let me = std::env::current_exe()?;
-        let mut programs = vec![
-            Command::new(&me)
-                .args(["--role", "coordinator", "--db"])
-                .arg(directory.path().join("bench.db"))
-                .arg("--ready-file")
-                .arg(&ready)
-                .spawn()?,
-        ];
-        let give_up = Instant::now() + PATIENCE;
-        let address: SocketAddr = loop {
-            if let Ok(text) = std::fs::read_to_string(&ready) {
-                break text.trim().parse().map_err(io::Error::other)?;
-            }
-            if Instant::now() > give_up || programs[0].try_wait()?.is_some() {
-                return Err(io::Error::other("the coordinator did not start"));
-            }
-            std::thread::yield_now();
-        };
-        programs.push(
-            Command::new(&me).args(["--role", "worker", "--coordinator", &address.to_string()]).spawn()?,
-        );
-
+        let network = Network::start()?;
+        let address = network.address();
         let (rounds, requested) = channel();
         let (report, results) = channel();
         let (hand_over, waker) = channel();
         let client = std::thread::spawn(move || run_client(address, requested, report, &hand_over));
         let waker = waker.recv().map_err(io::Error::other)?;
-        let this = Self { programs, rounds, results, waker, client: Some(client), _directory: directory };
+        let this = Self { rounds, results, waker, client: Some(client), _network: network };
         // The client answers once for having seen the worker.
         this.result()?;
         Ok(this)
@@ -101,10 +76,6 @@ impl Drop for P2c2r {
         self.waker.wake();
         if let Some(client) = self.client.take() {
             let _ = client.join();
-        }
-        for program in &mut self.programs {
-            let _ = program.kill();
-            let _ = program.wait();
         }
     }
 }

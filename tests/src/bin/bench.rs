@@ -1,4 +1,4 @@
-//! The dispatch bench as a program: `./p2c2r bench` builds it optimised and runs it.
+//! The benches as a program: `./p2c2r bench` builds it optimised and runs it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use p2c2r_tests::bench::{
-    self, Load, Rival, Row, nats::Nats, p2c2r::P2c2r, roles, udp_floor, udp_floor::UdpFloor,
+    self, Load, Rival, Row, calibration, kinds, nats::Nats, p2c2r::P2c2r, play::Play, roles, udp_floor,
+    udp_floor::UdpFloor,
 };
 
-/// Dispatch latency and throughput through the real coordinator, beside the raw UDP floor.
+/// Dispatch latency and throughput through the real coordinator, beside the raw UDP floor; every kind end to end;
+/// and what the kinds cost at default play.
 #[derive(Parser)]
 #[command(name = "p2c2r-bench", version)]
 struct Arguments {
@@ -26,6 +28,9 @@ struct Arguments {
     /// Bytes of each payload; 256 to 1,100.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(256..=1_100))]
     size: u16,
+    /// Runs only this part.
+    #[arg(long)]
+    only: Option<Part>,
     /// A few requests only: shows that the bench works, not how fast anything is.
     #[arg(long)]
     quick: bool,
@@ -37,6 +42,16 @@ struct Arguments {
     ready_file: Option<PathBuf>,
     #[arg(long, hide = true)]
     coordinator: Option<SocketAddr>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The same small request through every rival.
+    Dispatch,
+    /// Every kind's tasks through the real coordinator.
+    Kinds,
+    /// Kernels on one core, work units, prices and what play costs.
+    Calibration,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -72,7 +87,43 @@ fn main() -> ExitCode {
     }
 }
 
+/// Seconds of play from which tasks are taken, and how often each kernel is timed for calibration.
+const PLAY_SECONDS: u32 = 120;
+const REPEATS: u32 = 5;
+/// How much of every kind is measured.
+const KINDS: kinds::Plan = kinds::Plan { in_flight: &[1, 8], requests: 300, rounds: 3 };
+
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let wanted = |part| arguments.only.is_none_or(|only| only == part);
+    let mut rows: Vec<Row> = Vec::new();
+    if wanted(Part::Dispatch) {
+        rows.extend(dispatch(arguments)?);
+        println!("{}", bench::table(&rows));
+        println!("{}\n", verdict(&rows));
+    }
+    if wanted(Part::Kinds) || wanted(Part::Calibration) {
+        let (seconds, repeats, plan) = if arguments.quick {
+            (4, 1, kinds::Plan { requests: 6, rounds: 1, ..KINDS })
+        } else {
+            (PLAY_SECONDS, REPEATS, KINDS)
+        };
+        let play = Play::of(seconds)?;
+        if wanted(Part::Kinds) {
+            let of_kinds = kinds::rows(&play, plan)?;
+            println!("{}", bench::table(&of_kinds));
+            rows.extend(of_kinds);
+        }
+        if wanted(Part::Calibration) {
+            println!("{}", calibration::tables(&calibration::calibrate(&play, repeats)?));
+        }
+    }
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
+    }
+    Ok(())
+}
+
+fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
     let mut rivals: Vec<Box<dyn Rival>> = vec![Box::new(UdpFloor::start()?), Box::new(P2c2r::start()?)];
     if arguments.peers {
         let nats = Nats::start()?
@@ -81,7 +132,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     let size_bytes = usize::from(arguments.size);
     let (rounds, scale) = if arguments.quick { (1, 100) } else { (arguments.rounds, 1) };
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows = Vec::new();
     for (in_flight, requests) in [(1, 3_000), (8, 20_000), (64, 60_000)] {
         rows.extend(bench::contest(
             &mut rivals,
@@ -89,12 +140,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
             rounds,
         )?);
     }
-    println!("{}", bench::table(&rows));
-    println!("{}", verdict(&rows));
-    if let Some(path) = &arguments.report {
-        std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
-    }
-    Ok(())
+    Ok(rows)
 }
 
 /// The two ratios that the project aims at, in words.

@@ -139,14 +139,14 @@ impl Rogue {
                 answer(&right),
             ],
             Trick::Repeated => vec![answer(&right); 3],
-            Trick::Reordered => match self.held.pop_front() {
-                Some((_, earlier)) => vec![answer(&right), earlier],
-                None => {
-                    // For ever, unless another task comes.
-                    self.held.push_back((Duration::MAX, answer(&right)));
-                    Vec::new()
+            Trick::Reordered => {
+                if let Some((_, earlier)) = self.held.pop_front() {
+                    return vec![answer(&right), earlier];
                 }
-            },
+                // For ever, unless another task comes.
+                self.held.push_back((Duration::MAX, answer(&right)));
+                Vec::new()
+            }
             Trick::Late => {
                 self.held.push_back((now + HELD, answer(&right)));
                 Vec::new()

@@ -1,0 +1,166 @@
+//! What the kinds cost: kernels measured on one core of this machine, beside what their specs are worth and what
+//! play at default settings asks for. Nothing in the tables is a constant of this file but the aims.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use p2c2r_protocol::{Nanos, PriceList};
+use p2c2r_server::config::default_prices;
+use p2c2r_tasks::{KernelError, KindRegistry};
+
+use super::median;
+use super::play::{Play, Played, Varied};
+
+/// Gamers that one fully used core of a helper should serve.
+const GAMERS_PER_CORE_AIM: f64 = 16.0;
+/// Dollars an hour that a gamer should pay.
+const GAMER_DOLLARS_AIM: f64 = 0.01;
+/// Dollars an hour that a helper's fully used core should earn.
+const HELPER_DOLLARS_AIM: f64 = 0.15;
+
+/// One kind's figures; means over the tasks of play.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Name of the kind.
+    pub name: &'static str,
+    /// Milliseconds of one kernel: per task the least of the repeats, then the mean, since that is what a core
+    /// has to deliver.
+    pub kernel_ms: f64,
+    /// Milliseconds of the median task.
+    pub kernel_ms_p50: f64,
+    /// Work units of one task.
+    pub units: f64,
+    /// Price of one task in nano-dollars.
+    pub price_nanos: f64,
+    /// Tasks a second.
+    pub per_second: f64,
+    /// Encoded spec and outcome in bytes.
+    pub bytes: (f64, f64),
+}
+
+impl Figures {
+    /// Work units a measured millisecond is priced at; 1,000 where the machine is the reference core and the
+    /// units are right.
+    pub fn units_per_ms(&self) -> f64 {
+        self.units / self.kernel_ms
+    }
+
+    /// Dollars that an hour of play costs.
+    pub fn dollars_per_hour(&self) -> f64 {
+        self.price_nanos * self.per_second * 3_600.0 * 1e-9
+    }
+
+    /// Share of a core that play keeps busy.
+    pub fn core_share(&self) -> f64 {
+        self.kernel_ms * self.per_second / 1_000.0
+    }
+}
+
+/// Measures every kind, each task `repeats` times.
+pub fn calibrate(play: &Play, repeats: u32) -> Result<Vec<Figures>, KernelError> {
+    let prices = default_prices(&KindRegistry::builtin());
+    Ok(vec![
+        figures(&play.path, &prices, repeats)?,
+        figures(&play.physics, &prices, repeats)?,
+        figures(&play.reflection, &prices, repeats)?,
+    ])
+}
+
+fn figures<K: Varied>(played: &Played<K>, prices: &PriceList, repeats: u32) -> Result<Figures, KernelError> {
+    let mut times = Vec::new();
+    let (mut units, mut price, mut up, mut down) = (0, Nanos::ZERO, 0, 0);
+    for (spec, blobs) in &played.tasks {
+        let worth = K::admit(spec, blobs)?;
+        units += worth.0;
+        price += prices.price(K::ID, worth).unwrap_or_default();
+        let mut least = Duration::MAX;
+        for _ in 0..repeats.max(1) {
+            let start = Instant::now();
+            let outcome = K::run(spec, blobs)?;
+            least = least.min(start.elapsed());
+            down += K::encode_outcome(&outcome).len();
+        }
+        up += K::encode_spec(spec).len();
+        times.push(least.as_secs_f64() * 1e3);
+    }
+    let count = played.tasks.len().max(1) as f64;
+    Ok(Figures {
+        name: K::NAME,
+        kernel_ms: times.iter().sum::<f64>() / count,
+        kernel_ms_p50: median(times),
+        units: units as f64 / count,
+        price_nanos: price.0 as f64 / count,
+        per_second: played.per_second,
+        bytes: (up as f64 / count, down as f64 / count / f64::from(repeats.max(1))),
+    })
+}
+
+/// The tables a person reads.
+pub fn tables(figures: &[Figures]) -> String {
+    let mut text = format!(
+        "{:<11} {:>9} {:>9} {:>8} {:>9} {:>10} {:>7} {:>9} {:>11} {:>9}\n",
+        "kind",
+        "kernel ms",
+        "p50 ms",
+        "units",
+        "units/ms",
+        "nano-$",
+        "per s",
+        "$/hour",
+        "core share",
+        "kbit/s"
+    );
+    for kind in figures {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<11} {:>9.3} {:>9.3} {:>8.0} {:>9.0} {:>10.1} {:>7.2} {:>9.5} {:>10.2}% {:>9.1}",
+            kind.name,
+            kind.kernel_ms,
+            kind.kernel_ms_p50,
+            kind.units,
+            kind.units_per_ms(),
+            kind.price_nanos,
+            kind.per_second,
+            kind.dollars_per_hour(),
+            kind.core_share() * 100.0,
+            (kind.bytes.0 + kind.bytes.1) * kind.per_second * 8e-3,
+        );
+    }
+    let dollars: f64 = figures.iter().map(Figures::dollars_per_hour).sum();
+    let share: f64 = figures.iter().map(Figures::core_share).sum();
+    let fee = f64::from(default_prices(&KindRegistry::builtin()).fee_basis_points) / 10_000.0;
+    let gamers = 1.0 / share;
+    let _ = writeln!(
+        text,
+        "a gamer pays ${dollars:.4} an hour (aim: ${GAMER_DOLLARS_AIM}) and keeps {:.1} % of a core busy\n\
+         one core serves {gamers:.1} gamers (aim: {GAMERS_PER_CORE_AIM}) and then earns its helper ${:.3} an hour \
+         (aim: ${HELPER_DOLLARS_AIM})",
+        share * 100.0,
+        gamers * dollars * (1.0 - fee),
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_follow_from_specs_rates_and_the_price_list() {
+        let play = Play::of(5).expect("the kernels take it");
+        let figures = calibrate(&play, 1).expect("and again");
+        let shipped: Vec<_> = KindRegistry::builtin().iter().map(|kind| kind.name()).collect();
+        assert_eq!(figures.iter().map(|kind| kind.name).collect::<Vec<_>>(), shipped);
+        for kind in &figures {
+            assert!(kind.kernel_ms > 0.0 && kind.units >= 1.0 && kind.per_second > 0.0, "{kind:?}");
+            let per_unit =
+                f64::from(u32::try_from(p2c2r_server::config::NANOS_PER_MEGA_UNIT).unwrap()) * 1e-6;
+            // Prices are whole nano-dollars, rounded up.
+            let exact = kind.units * per_unit;
+            assert!(kind.price_nanos >= exact && kind.price_nanos <= exact + 1.0, "{kind:?}");
+        }
+        let text = tables(&figures);
+        assert!(shipped.iter().all(|name| text.contains(name)) && text.contains("gamers"), "{text}");
+    }
+}

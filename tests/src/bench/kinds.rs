@@ -1,0 +1,192 @@
+//! Every kind end to end: tasks of play through the offload plugin, the real coordinator with admission, checks
+//! and ledger, and a worker, in processes of their own. Every answer is checked deeply after its round.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use bevy_app::{App, AppExit, Update};
+use bevy_ecs::entity::Entity;
+use bevy_ecs::message::{MessageReader, MessageWriter};
+use bevy_ecs::prelude::{Commands, Res, ResMut, Resource};
+use p2c2r_link::{EventDrivenPlugin, NextWake};
+use p2c2r_offload::prelude::*;
+use p2c2r_protocol::Nanos;
+
+use super::network::Network;
+use super::play::{Play, Played, Varied};
+use super::{Load, Round, Row, echo, summarise};
+
+/// Longest that one kind may take, start to end.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Requests kept under way at a time, each a row.
+    pub in_flight: &'static [usize],
+    /// Requests per round.
+    pub requests: usize,
+    /// Rounds per row, after one that is not recorded.
+    pub rounds: usize,
+}
+
+/// One row per kind and number of requests under way.
+pub fn rows(play: &Play, plan: Plan) -> io::Result<Vec<Row>> {
+    let network = Network::start()?;
+    let mut rows = measure::<p2c2r_tasks::path::Path>(&play.path, plan, network.address())?;
+    rows.extend(measure::<p2c2r_tasks::physics::Physics>(&play.physics, plan, network.address())?);
+    rows.extend(measure::<p2c2r_tasks::reflection::Reflection>(&play.reflection, plan, network.address())?);
+    Ok(rows)
+}
+
+fn measure<K: Varied>(played: &Played<K>, plan: Plan, server: SocketAddr) -> io::Result<Vec<Row>> {
+    let rounds = plan.in_flight.iter().flat_map(|in_flight| {
+        let load = Load { size_bytes: 0, in_flight: *in_flight, requests: plan.requests };
+        std::iter::repeat_n(load, plan.rounds + 1)
+    });
+    let (report, results) = channel();
+    let mut app = App::new();
+    app.add_plugins((
+        OffloadPlugin {
+            config: OffloadConfig { kinds: echo::kinds(), ..OffloadConfig::remote(server, "bench") },
+        },
+        EventDrivenPlugin,
+    ))
+    .add_offload_kind::<K>(KindSettings {
+        deadline: Duration::from_secs(30),
+        price_cap: Nanos::DOLLAR,
+        late: OnLate::Drop,
+    })
+    .insert_resource(Client::<K> {
+        tasks: played.tasks.clone(),
+        rounds: rounds.collect(),
+        round: 0,
+        asked: 0,
+        asked_before: 0,
+        under_way: HashMap::new(),
+        answers: Vec::new(),
+        measured: Round::default(),
+        start: Instant::now(),
+        report,
+        give_up: Instant::now() + PATIENCE,
+    })
+    .add_systems(Update, keep_under_way::<K>);
+    app.run();
+    let measured: Vec<(Round, Vec<Answer<K>>)> = results.into_iter().collect::<io::Result<_>>()?;
+    let mut rows = Vec::new();
+    for (of_load, in_flight) in measured.chunks(plan.rounds + 1).zip(plan.in_flight) {
+        let mut bytes = 0;
+        for (spec, blobs, outcome) in of_load.iter().flat_map(|(_, answers)| answers) {
+            bytes += K::encode_outcome(outcome).len();
+            K::check(spec, blobs, outcome)
+                .and_then(|()| K::deep_check(spec, blobs, outcome, bytes as u64))
+                .map_err(|error| io::Error::other(format!("a wrong {} outcome: {error}", K::NAME)))?;
+        }
+        let size_bytes = bytes / (plan.requests * (plan.rounds + 1)).max(1);
+        let load = Load { size_bytes, in_flight: *in_flight, requests: plan.requests };
+        let mut recorded: Vec<Round> = of_load[1..].iter().map(|(round, _)| round.clone()).collect();
+        rows.push(summarise(K::NAME, load, &mut recorded));
+    }
+    Ok(rows)
+}
+
+type Answer<K> = (<K as TaskKind>::Spec, Blobs, Arc<<K as TaskKind>::Outcome>);
+
+#[derive(Resource)]
+struct Client<K: Varied> {
+    tasks: Vec<(K::Spec, Blobs)>,
+    rounds: Vec<Load>,
+    round: usize,
+    /// In this round, and before it.
+    asked: usize,
+    asked_before: usize,
+    under_way: HashMap<Entity, (Instant, usize)>,
+    answers: Vec<Answer<K>>,
+    measured: Round,
+    start: Instant,
+    report: Sender<io::Result<(Round, Vec<Answer<K>>)>>,
+    give_up: Instant,
+}
+
+impl<K: Varied> Client<K> {
+    /// Task `number` of this run: no two are equal.
+    fn task(&self, number: usize) -> (K::Spec, Blobs) {
+        let (spec, blobs) = &self.tasks[number % self.tasks.len()];
+        (K::vary(spec, (number / self.tasks.len()) as u32), blobs.clone())
+    }
+
+    fn take(&mut self, done: &Offloaded<K>) -> io::Result<()> {
+        let Some((sent, number)) = self.under_way.remove(&done.entity) else {
+            return Err(io::Error::other("an answer to a task that is not under way"));
+        };
+        self.measured.latencies_us.push(sent.elapsed().as_secs_f64() * 1e6);
+        if !matches!(done.place, Place::Worker { .. }) {
+            return Err(io::Error::other(format!("a task was answered by {}", done.place)));
+        }
+        let (spec, blobs) = self.task(number);
+        self.answers.push((spec, blobs, Arc::clone(&done.outcome)));
+        Ok(())
+    }
+
+    /// Hands the round in if it is over; whether another follows.
+    fn next_round(&mut self, load: Load) -> bool {
+        if self.answers.len() == load.requests {
+            self.measured.elapsed = self.start.elapsed();
+            let round = (std::mem::take(&mut self.measured), std::mem::take(&mut self.answers));
+            // A bench that has gone away needs no answer.
+            let _ = self.report.send(Ok(round));
+            self.round += 1;
+            self.asked_before += std::mem::take(&mut self.asked);
+            self.start = Instant::now();
+        }
+        self.round < self.rounds.len()
+    }
+}
+
+fn keep_under_way<K: Varied>(
+    mut client: ResMut<'_, Client<K>>,
+    mut done: MessageReader<'_, '_, Offloaded<K>>,
+    mut failed: MessageReader<'_, '_, OffloadFailed<K>>,
+    account: Res<'_, OffloadAccount>,
+    mut next_wake: ResMut<'_, NextWake>,
+    mut commands: Commands<'_, '_>,
+    mut exit: MessageWriter<'_, AppExit>,
+) {
+    next_wake.within(Duration::from_secs(1));
+    let mut trouble = done.read().find_map(|done| client.take(done).err());
+    if let Some(failed) = failed.read().next() {
+        trouble = Some(io::Error::other(format!("a {} task failed: {}", K::NAME, failed.reason)));
+    }
+    if Instant::now() > client.give_up {
+        trouble = Some(io::Error::other(format!("{} did not end in time", K::NAME)));
+    }
+    if let Some(trouble) = trouble {
+        let _ = client.report.send(Err(trouble));
+        exit.write(AppExit::error());
+        return;
+    }
+    if client.asked == 0 && client.round == 0 {
+        if account.statement.is_none_or(|statement| statement.workers == 0) {
+            return;
+        }
+        client.start = Instant::now();
+    }
+    let load = client.rounds[client.round];
+    if !client.next_round(load) {
+        exit.write(AppExit::Success);
+        return;
+    }
+    let load = client.rounds[client.round];
+    while client.asked < load.requests && client.under_way.len() < load.in_flight {
+        let number = client.asked_before + client.asked;
+        let (spec, blobs) = client.task(number);
+        let sent = Instant::now();
+        let entity = commands.offload::<K>(spec, blobs).id();
+        client.under_way.insert(entity, (sent, number));
+        client.asked += 1;
+    }
+}

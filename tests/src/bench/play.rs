@@ -1,0 +1,231 @@
+//! What Borrowed Light asks for at its default settings, taken from the arena's own rules while the autopilot
+//! plays: the true specs at their true rates.
+//!
+//! Paths and motions are what the arena wants. The light around the ship is the view's wish and not the rules';
+//! [`LIGHT`] says how the game asks for it, and a test with the real game holds the two together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2c2r_arena::{Arena, ArenaConfig, Autopilot, DueOutcome, OutcomeBody, TICKS_PER_SECOND, WantedSpec};
+use p2c2r_tasks::path::{Path, PathSpec, Query};
+use p2c2r_tasks::physics::{Physics, PhysicsSpec, Rotation, ShapeKind};
+use p2c2r_tasks::reflection::{
+    Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, Reflection, ReflectionSpec, Sun, Surface,
+};
+use p2c2r_tasks::{Blobs, KernelError, TaskKind};
+
+/// Ticks between a request and its outcome.
+const DELAY_TICKS: u64 = 12;
+
+/// How the game asks for the light around its ship.
+pub struct LightHabit {
+    /// From one task to the next.
+    pub interval: Duration,
+    /// See [`ReflectionSpec::face_log2`].
+    pub face_log2: u8,
+    /// See [`ReflectionSpec::levels`].
+    pub levels: u8,
+    /// See [`ReflectionSpec::samples`].
+    pub samples: u8,
+    /// See [`ReflectionSpec::bounces`].
+    pub bounces: u8,
+    /// Rocks that are mirrored at most: the nearest.
+    pub rocks_max: usize,
+}
+
+/// The default of Borrowed Light, `Fineness::of(Quality::Low)`.
+pub const LIGHT: LightHabit = LightHabit {
+    interval: Duration::from_millis(160),
+    face_log2: 5,
+    levels: 5,
+    samples: 2,
+    bounces: 2,
+    rocks_max: 48,
+};
+
+/// Tasks of one kind and how often a game asks for one.
+pub struct Played<K: TaskKind> {
+    /// In the order in which they were asked for.
+    pub tasks: Vec<(K::Spec, Blobs)>,
+    /// Tasks a second.
+    pub per_second: f64,
+}
+
+/// A kind whose tasks of play can be varied, so that equal ones do not come from the coordinator's cache.
+pub trait Varied: TaskKind {
+    /// `spec` in its variation number `number`: another spec of the same work. Number 0 is the spec itself.
+    fn vary(spec: &Self::Spec, number: u32) -> Self::Spec;
+}
+
+/// What a game asks for in `seconds` of play.
+pub struct Play {
+    /// Paths of the enemies.
+    pub path: Played<Path>,
+    /// Motions of the rocks.
+    pub physics: Played<Physics>,
+    /// Light around the ship.
+    pub reflection: Played<Reflection>,
+}
+
+impl Play {
+    /// Plays for so long, at default settings and full speed.
+    pub fn of(seconds: u32) -> Result<Self, KernelError> {
+        let ticks = u64::from(seconds) * u64::from(TICKS_PER_SECOND);
+        let light_ticks = (LIGHT.interval.as_secs_f64() * f64::from(TICKS_PER_SECOND)).round() as u64;
+        let (mut arena, mut autopilot) = (Arena::new(ArenaConfig::default()), Autopilot::default());
+        let (mut path, mut physics, mut reflection) = (Vec::new(), Vec::new(), Vec::new());
+        let mut under_way: Vec<(u64, DueOutcome)> = Vec::new();
+        while arena.tick() < ticks {
+            let (due, later) = under_way.into_iter().partition(|(at, _)| *at <= arena.tick());
+            under_way = later;
+            let due: Vec<DueOutcome> = Vec::into_iter(due).map(|(_, outcome)| outcome).collect();
+            if arena.tick() % light_ticks == 0 {
+                reflection.push((light_around(&arena), Blobs::default()));
+            }
+            let step = arena.step(autopilot.controls(&arena), &due);
+            for wanted in step.wanted {
+                let outcome = match wanted.spec {
+                    WantedSpec::Path { spec, grid } => {
+                        let blobs = Blobs::new(vec![grid]);
+                        let outcome = Path::run(&spec, &blobs)?;
+                        path.push((spec, blobs));
+                        OutcomeBody::Path(Arc::new(outcome))
+                    }
+                    WantedSpec::Physics { spec } => {
+                        let outcome = Physics::run(&spec, &Blobs::default())?;
+                        physics.push((spec, Blobs::default()));
+                        OutcomeBody::Physics(Arc::new(outcome))
+                    }
+                };
+                under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));
+            }
+        }
+        let rate = |count: usize| count as f64 / f64::from(seconds);
+        Ok(Self {
+            path: Played { per_second: rate(path.len()), tasks: path },
+            physics: Played { per_second: rate(physics.len()), tasks: physics },
+            // Unlike the others it goes by the clock and not by what happens.
+            reflection: Played { per_second: 1.0 / LIGHT.interval.as_secs_f64(), tasks: reflection },
+        })
+    }
+}
+
+impl Varied for Path {
+    /// Another order, and some queries the other way round.
+    fn vary(spec: &PathSpec, number: u32) -> PathSpec {
+        let mut queries = spec.queries.clone();
+        let count = queries.len().max(1) as u32;
+        for (place, query) in queries.iter_mut().enumerate().take(31) {
+            if (number / count) >> place & 1 == 1 {
+                *query = Query { from: query.to, to: query.from };
+            }
+        }
+        queries.rotate_left((number % count) as usize);
+        PathSpec { queries, ..spec.clone() }
+    }
+}
+
+impl Varied for Physics {
+    /// Other numbers for the same bodies.
+    fn vary(spec: &PhysicsSpec, number: u32) -> PhysicsSpec {
+        let mut spec = spec.clone();
+        for body in &mut spec.bodies {
+            body.id += number;
+        }
+        spec
+    }
+}
+
+impl Varied for Reflection {
+    /// Other random numbers.
+    fn vary(spec: &ReflectionSpec, number: u32) -> ReflectionSpec {
+        ReflectionSpec { seed: spec.seed.wrapping_add(number), ..spec.clone() }
+    }
+}
+
+/// Stone, ore that mirrors, hulls, flames and bolts.
+const SURFACES: [Surface; 5] = [
+    Surface { colour: [108, 95, 84], metal: 0, roughness: 230, glow: [0; 3], power: 0 },
+    Surface { colour: [204, 214, 230], metal: 255, roughness: 15, glow: [0; 3], power: 0 },
+    Surface { colour: [150, 30, 20], metal: 170, roughness: 60, glow: [0; 3], power: 0 },
+    Surface { colour: [0; 3], metal: 0, roughness: 255, glow: [255, 90, 25], power: 22 },
+    Surface { colour: [0; 3], metal: 0, roughness: 255, glow: [90, 235, 255], power: 25 },
+];
+
+/// The scene around the ship: the nearest rocks, all enemies and bolts.
+fn light_around(arena: &Arena) -> ReflectionSpec {
+    let at = |x: f32, y: f32| [x, 0.0, -y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16);
+    let steps = |metres: f32| ((metres * RADIUS_STEPS_PER_M).round() as u16).max(1);
+    let probe = arena.ship().position;
+    let mut rocks: Vec<_> = arena.rocks().iter().collect();
+    rocks.sort_by(|a, b| a.position.distance(probe).total_cmp(&b.position.distance(probe)));
+    let mut objects = Vec::new();
+    for rock in rocks.into_iter().take(LIGHT.rocks_max) {
+        if matches!(rock.shape.kind(), ShapeKind::Rock(_)) {
+            let rotation = Rotation::of(rock.rotation.map(f64::from));
+            objects.push(Object {
+                position: at(rock.position.x, rock.position.y),
+                form: Form::Rock { shape: rock.shape, rotation },
+                surface: u8::from(rock.id.0 % 5 == 2),
+            });
+        }
+    }
+    let mut capsule = |from: [i16; 3], to: [i16; 3], radius: f32, surface: u8| {
+        let to = std::array::from_fn(|axis| to[axis].saturating_sub(from[axis]));
+        objects.push(Object { position: from, form: Form::Capsule { to, radius: steps(radius) }, surface });
+    };
+    for enemy in arena.enemies() {
+        let along = enemy.heading * enemy.radius;
+        let (tail, tip) = (enemy.position - along, enemy.position + along);
+        let flame = tail - along;
+        capsule(at(tail.x, tail.y), at(tip.x, tip.y), enemy.radius * 0.4, 2);
+        capsule(at(tail.x, tail.y), at(flame.x, flame.y), enemy.radius * 0.3, 3);
+    }
+    for bullet in arena.bullets() {
+        let tail = bullet.position - bullet.velocity * 0.05;
+        capsule(at(bullet.position.x, bullet.position.y), at(tail.x, tail.y), 0.24, 4);
+    }
+    ReflectionSpec {
+        probe: at(probe.x, probe.y),
+        face_log2: LIGHT.face_log2,
+        levels: LIGHT.levels,
+        samples: LIGHT.samples,
+        bounces: LIGHT.bounces,
+        seed: 1,
+        sky: arena.config().seed as u32,
+        sun: Some(Sun { direction: [-71, 94, -47], colour: [240, 209, 170], power: 20 }),
+        surfaces: SURFACES.to_vec(),
+        objects,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<K: Varied>(played: &Played<K>) {
+        assert!(played.per_second > 0.0 && !played.tasks.is_empty(), "{} is asked for", K::NAME);
+        let (spec, blobs) = &played.tasks[played.tasks.len() / 2];
+        let units = K::admit(spec, blobs).expect("what a game asks for is admissible");
+        assert_eq!(&K::vary(spec, 0), spec);
+        let mut seen = vec![K::encode_spec(spec)];
+        for number in 1..20 {
+            let varied = K::vary(spec, number);
+            let price = K::admit(&varied, blobs).expect("so is its variation").0;
+            assert!(price.abs_diff(units.0) * 5 <= units.0, "{}: {price} units, not {units:?}", K::NAME);
+            seen.push(K::encode_spec(&varied));
+        }
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 20, "{}: two variations are equal", K::NAME);
+    }
+
+    #[test]
+    fn a_game_asks_for_every_kind_and_tasks_can_be_varied() {
+        let play = Play::of(10).expect("the kernels take it");
+        check(&play.path);
+        check(&play.physics);
+        check(&play.reflection);
+    }
+}
