@@ -96,7 +96,7 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     let facing_away = edge * edge * edge * edge * edge * (1.0 - 0.7 * surface.finish.z);
     let head_on = mix(vec3<f32>(0.04), min(in.color.rgb * 0.8 + 0.2, vec3<f32>(1.0)), metal);
     let fresnel = head_on + (1.0 - head_on) * facing_away;
-    colour = colour * (1.0 - 0.8 * metal * share) + 1.25 * mix(untraced * metal, bent, share) * fresnel;
+    colour = colour * (1.0 - metal * (0.45 + 0.35 * share)) + 1.25 * mix(untraced * metal, bent, share) * fresnel;
 #endif
     return vec4<f32>(colour, 1.0);
 }

@@ -181,7 +181,7 @@ mod tests {
         let config = ArenaConfig {
             size: 128.0,
             grid_cells: 128,
-            rocks: RockRules { reefs: 40, singles: 1_200, radius_max: 1.4, ..RockRules::default() },
+            rocks: RockRules { count: 1_200, radius_max: 1.4, ..RockRules::default() },
             waves: WaveRules { enemies_first: 200, enemies_max: 200, pause_ticks: 1, ..WaveRules::default() },
             ..ArenaConfig::default()
         };
