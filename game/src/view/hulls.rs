@@ -4,9 +4,9 @@ use bevy::prelude::*;
 use p2c2r_arena::EnemyRole;
 
 use super::camera::DrawQuality;
-use super::shapes::{self, Part};
 use super::lighting::{Lit, MakeLight};
 use super::rocks::{self, RockMeshes};
+use super::shapes::{self, Part};
 use super::solid::{Matter, Solid};
 use crate::preflight::Quality;
 

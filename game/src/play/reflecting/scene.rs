@@ -3,9 +3,7 @@
 use bevy::math::Vec3;
 use p2c2r_arena::{Arena, Bullet, Enemy, Rock, Vec2};
 use p2c2r_tasks::physics::{Rotation, ShapeKind};
-use p2c2r_tasks::reflection::{
-    Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sky,
-};
+use p2c2r_tasks::reflection::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sky};
 
 use super::Fineness;
 use super::embers::{Ember, Embers};
@@ -229,7 +227,8 @@ mod tests {
         // Nothing but what flies and burns is where the ship is.
         let hull = spec.objects.iter().filter(|object| matches!(object.form, Form::Capsule { .. }));
         let ship_like = hull.filter(|object| {
-            object.surface != surfaces::bolt(p2c2r_arena::Shooter::Ship) && place(object).distance(probe) < 0.3
+            object.surface != surfaces::bolt(p2c2r_arena::Shooter::Ship)
+                && place(object).distance(probe) < 0.3
         });
         assert_eq!(ship_like.count(), 0);
     }
