@@ -28,7 +28,7 @@
 //! Metres, with positions and radii in 64ths; radiance without unit, 0 to [`LIGHT_RADIANCE_MAX`]; y is up. Faces of
 //! 2^[`FACE_LOG2_MIN`] to 2^[`FACE_LOG2_MAX`] texels' edge, up to [`SAMPLES_MAX`] paths per texel, [`BOUNCES_MAX`] surfaces
 //! per path, [`OBJECTS_MAX`] objects of [`SURFACES_MAX`] surfaces. The game's default, 150 rocks and 20 other things, face 32,
-//! 4 paths of at most 3 surfaces: 1.8 KB of spec, 2.4 KB of outcome (3.2 KB with all six levels), some 6 ms of one core, of
+//! 4 paths of at most 3 surfaces: 1.8 KB of spec, 2.6 KB of outcome (3.6 KB with all six levels), some 6 ms of one core, of
 //! which 0.6 ms are the encoding; filtered levels add 2 ms. Work units are reckoned from the spec alone, see
 //! `reflection/units.rs`.
 //!

@@ -5,7 +5,7 @@
 //! how large the objects look: from the probe for the first ray of a path, and from a few of the objects for all
 //! later ones. `cargo bench -p p2c2r_tasks --bench reflection` prints units and times side by side.
 //!
-//! On the scenes of the benchmark they agree within a fifth; crowds of overlapping rocks are charged up to 1.9 times
+//! On the scenes of the benchmark they agree within a quarter; crowds of overlapping rocks are charged up to 1.9 times
 //! what they take. Of specs made to be underpaid, with two thousand thin things beside the probe and out of sight of
 //! those few objects, the worst that was found takes twice what it pays for.
 
