@@ -36,10 +36,10 @@ pub struct LightHabit {
 
 /// The default of Borrowed Light, `Fineness::of(Quality::Low)`.
 pub const LIGHT: LightHabit = LightHabit {
-    interval: Duration::from_millis(160),
+    interval: Duration::from_millis(190),
     face_log2: 5,
     levels: 5,
-    samples: 2,
+    samples: 1,
     bounces: 2,
     rocks_max: 48,
 };
