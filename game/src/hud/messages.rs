@@ -62,7 +62,11 @@ fn spawn_messages(mut commands: Commands) {
             ..default()
         },
         children![
-            (Toast { left: Duration::ZERO, about: Thrown::Offload }, bar(), children![text("", 17.0, BRIGHT)]),
+            (
+                Toast { left: Duration::ZERO, about: Thrown::Offload },
+                bar(),
+                children![text("", 17.0, BRIGHT)]
+            ),
             (Banner, bar(), children![text("", 15.0, ORANGE)]),
         ],
     ));

@@ -4,9 +4,9 @@ use bevy::prelude::*;
 use p2c2r_arena::EnemyRole;
 
 use super::camera::DrawQuality;
-use super::shapes::{self, Part};
 use super::lighting::{Lit, MakeLight};
 use super::rocks::{self, RockMeshes};
+use super::shapes::{self, Part};
 use super::solid::{Matter, Solid};
 use crate::preflight::Quality;
 
@@ -54,7 +54,7 @@ fn make_hulls(
     lit: Res<Lit>,
 ) {
     let mut solid = |matter: Matter| materials.add(Solid::new(matter, &lit));
-    let metal = solid(Matter { shine: 0.7, metal: 0.75, roughness: 0.12, ..default() });
+    let metal = solid(Matter { shine: 0.5, metal: 0.9, roughness: 0.06, ..default() });
     let stone = solid(Matter::default());
     let ore = solid(Matter { shine: 0.5, metal: 1.0, roughness: 0.06, ..default() });
     // Beyond 1 there are only brighter whites, unless the picture has room for more.

@@ -33,6 +33,8 @@ const FILL_COLOUR = vec3<f32>(0.16, 0.38, 0.78);
 const SKY_COLOUR = vec3<f32>(0.075, 0.10, 0.19);
 // At a distance of the root of 1 / this, metres, the traced light around counts half.
 const NEARNESS = 0.03;
+// What is left of a look's height when it is bent towards the plane.
+const LOW = 0.4;
 // Squared metres: what is mirrored is taken to be this far from where its light was traced.
 const REACH_SQUARED = 144.0;
 
@@ -80,7 +82,9 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     var colour = in.color.rgb * (light + surface.emission.rgb) + SUN_COLOUR * highlight + rim;
 #ifdef MIRRORS
     // The look goes to where a ball around the traced point is hit, so that two places do not mirror the same.
-    let glance = reflect(-to_eye, normal);
+    // And it is bent towards the plane, on which everything is that flies and burns: seen from above, most of a hull
+    // would mirror nothing but the sky.
+    let glance = normalize(reflect(-to_eye, normal) * vec3<f32>(1.0, LOW, 1.0));
     let along = dot(glance, offset);
     let near = min(away, REACH_SQUARED * 0.9);
     let towards = offset + glance * (sqrt(along * along + REACH_SQUARED - near) - along);
@@ -92,7 +96,7 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     let facing_away = edge * edge * edge * edge * edge * (1.0 - 0.7 * surface.finish.z);
     let head_on = mix(vec3<f32>(0.04), min(in.color.rgb * 0.8 + 0.2, vec3<f32>(1.0)), metal);
     let fresnel = head_on + (1.0 - head_on) * facing_away;
-    colour = colour * (1.0 - 0.75 * metal * share) + mix(untraced * metal, bent, share) * fresnel;
+    colour = colour * (1.0 - metal * (0.45 + 0.35 * share)) + 1.25 * mix(untraced * metal, bent, share) * fresnel;
 #endif
     return vec4<f32>(colour, 1.0);
 }

@@ -106,8 +106,9 @@ fn submit_wants(mut commands: Commands, mut wants: ResMut<Wants>) {
         match task.spec {
             WantedSpec::Path { spec, grid } => commands
                 .spawn((asked, Offloading::<Path>::new(spec, Blobs::new(vec![grid])).deadline(deadline))),
-            WantedSpec::Physics { spec } => commands
-                .spawn((asked, Offloading::<Physics>::new(spec, Blobs::default()).deadline(deadline))),
+            WantedSpec::Physics { spec } => {
+                commands.spawn((asked, Offloading::<Physics>::new(spec, Blobs::default()).deadline(deadline)))
+            }
         };
     }
 }

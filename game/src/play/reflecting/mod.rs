@@ -80,7 +80,7 @@ impl Fineness {
             // Four times the texels: a bolt is a bolt and not a blur.
             Quality::High => Self {
                 face_log2: 6,
-                levels: 6,
+                levels: 7,
                 samples: 1,
                 bounces: 3,
                 interval: Duration::from_millis(160),

@@ -41,8 +41,8 @@ const EMBER: usize = WALL + 1;
 /// [`Surface::power`] for a radiance: half octaves above 2^-8, rounded down.
 const fn power(radiance: f32) -> u8 {
     let mut power = 1;
-    let mut next = 0.004_882_8;
-    // 2^-7.5 is 0.0055; each step is the square root of 2 more.
+    // 2^-7.5; each step is the square root of 2 more.
+    let mut next = 0.005_524_3;
     while next * 1.414_213_6 <= radiance && power < 32 {
         next *= 1.414_213_6;
         power += 1;
