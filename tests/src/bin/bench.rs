@@ -137,8 +137,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
-    let wanted =
-        |name: &str| arguments.rival.is_empty() || arguments.rival.iter().any(|rival| rival == name);
+    let wanted = |name: &str| arguments.rival.is_empty() || arguments.rival.iter().any(|rival| rival == name);
     let mut rivals: Vec<Box<dyn Rival>> = Vec::new();
     if wanted("udp-floor") {
         rivals.push(Box::new(UdpFloor::start()?));
