@@ -175,7 +175,7 @@ impl Mirror {
         let Turn { from, to, shown, share, .. } = turn;
         shown.blend(from, to, *share);
         self.bytes.clear();
-        for texel in shown.levels.iter().flat_map(|level| level.texels()) {
+        for texel in shown.levels.iter().flat_map(CubeMap::texels) {
             let [red, green, blue] = texel.map(half);
             let both = u64::from(red) | u64::from(green) << 16 | u64::from(blue) << 32;
             self.bytes.extend(both.to_le_bytes());
@@ -276,7 +276,9 @@ mod tests {
 
     fn around(light: f32, x: f32) -> Around {
         let mut levels = vec![CubeMap::black(2), CubeMap::black(1)];
-        levels.iter_mut().for_each(|level| level.texels_mut().fill([light; 3]));
+        for level in &mut levels {
+            level.texels_mut().fill([light; 3]);
+        }
         Around { levels, irradiance: [[light; 3]; HARMONICS], position: Vec3::X * x }
     }
 

@@ -142,7 +142,9 @@ impl Solid {
         for (triangle, [a, b, c], _) in self.faces() {
             // Not normalised, so that large faces weigh more.
             let normal = (b - a).cross(c - a);
-            triangle.iter().for_each(|corner| round[*corner as usize] += normal);
+            for corner in triangle {
+                round[corner as usize] += normal;
+            }
         }
         let mut mesh = Facets::default();
         for (triangle, corners, normal) in self.faces() {

@@ -182,7 +182,7 @@ mod tests {
         let interval = reflecting.fineness.interval;
         assert!(reflecting.is_due(Duration::ZERO, |_| true), "the first is due at once");
         reflecting.newest = Some((Entity::PLACEHOLDER, Duration::ZERO));
-        let early = interval - Duration::from_millis(1);
+        let early = interval.saturating_sub(Duration::from_millis(1));
         assert!(!reflecting.is_due(early, |_| false), "never more often than the interval");
         assert!(reflecting.is_due(interval, |_| false));
         assert!(!reflecting.is_due(interval, |_| true), "the last is still out");

@@ -1,5 +1,7 @@
 //! What things are made of in a traced scene; the look of the drawn one, in the spec's units.
 
+use std::f32::consts::SQRT_2;
+
 use p2c2r_arena::{EnemyRole, RockId, Shooter};
 use p2c2r_tasks::reflection::{Sun, Surface};
 
@@ -43,8 +45,8 @@ const fn power(radiance: f32) -> u8 {
     let mut power = 1;
     // 2^-7.5; each step is the square root of 2 more.
     let mut next = 0.005_524_3;
-    while next * 1.414_213_6 <= radiance && power < 32 {
-        next *= 1.414_213_6;
+    while next * SQRT_2 <= radiance && power < 32 {
+        next *= SQRT_2;
         power += 1;
     }
     power
