@@ -51,6 +51,11 @@ impl Network {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// The programs' process numbers.
+    pub fn processes(&self) -> Vec<u32> {
+        self.programs.iter().map(Child::id).collect()
+    }
 }
 
 impl Drop for Network {

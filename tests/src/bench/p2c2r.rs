@@ -33,7 +33,7 @@ pub struct P2c2r {
     results: Receiver<io::Result<Round>>,
     waker: Waker,
     client: Option<JoinHandle<()>>,
-    _network: Network,
+    network: Network,
 }
 
 impl P2c2r {
@@ -46,7 +46,7 @@ impl P2c2r {
         let (hand_over, waker) = channel();
         let client = std::thread::spawn(move || run_client(address, requested, report, &hand_over));
         let waker = waker.recv().map_err(io::Error::other)?;
-        let this = Self { rounds, results, waker, client: Some(client), _network: network };
+        let this = Self { rounds, results, waker, client: Some(client), network };
         // The client answers once for having seen the worker.
         this.result()?;
         Ok(this)
@@ -63,7 +63,7 @@ impl Rival for P2c2r {
     }
 
     fn processes(&self) -> Vec<u32> {
-        self.programs.iter().map(Child::id).collect()
+        self.network.processes()
     }
 
     fn round(&mut self, load: Load) -> io::Result<Round> {
