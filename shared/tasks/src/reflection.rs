@@ -45,8 +45,8 @@
 //! | check | the lie it stops |
 //! |---|---|
 //! | `reflection.size` | another face or another number of levels than was asked for |
-//! | `decode`, `reflection.stream` | bytes that no encoder writes, steps coarser than the cube needs |
-//! | `reflection.brightness` | a texel more than four times as bright as anything in the scene |
+//! | `decode`, `reflection.stream` | bytes that no encoder writes, steps coarser than the wildest cube of its size needs, or in a stream that is not half full |
+//! | `reflection.brightness` | a texel more than four times as bright as anything in the scene; with coarser steps, more than these explain |
 //! | `reflection.filtered` (deep) | filtered levels or irradiance that are not the sharp level's: any, always |
 //! | `reflection.block` (deep) | a macroblock (16 by 16 texels) of other light, mean size of the residual above 0.2 octaves: one of `n` is caught with a chance of 2/3`n` (24 of them at face 32, 6 at 16), or 1/`n` where nothing glows: every third seed looks where lights are |
 //! | `reflection.residual` (deep) | small lies all over: two of three macroblocks off by more than 0.05 octaves in size or 0.02 in the mean, leaving out the worst square of each, or by 0.08 with it |
@@ -54,7 +54,8 @@
 //!
 //! The deep check traces a macroblock again, with the same random numbers, and sends it through the same quantisation,
 //! so an honest CPU's residual is exactly 0 and an honest GPU's nearly; where one macroblock is doubtful, two more are
-//! looked at, since a stray path may spoil one but not two. What the tests saw it catch, per check: fewer samples (a
+//! looked at, since a stray path may spoil one but not two. A macroblock whose light hangs on a hair (two surfaces in one
+//! place, say) is not judged: before one counts it is traced once more from a hair beside the probe. What the tests saw it catch, per check: fewer samples (a
 //! quarter, half or three quarters of them), another seed, another sky, a constant or coarser cube, 3 % darker or
 //! brighter: always. Another place of the probe, no objects, no sun, one face for all: two times in three or more. One
 //! surface per path where three were asked for: every other time. Bolts and explosions left out: one in three. Two surfaces

@@ -1,6 +1,8 @@
 //! Who is honest never fails: neither the kernel itself nor a processor that rounds otherwise.
 
-use p2c2r_tasks::reflection::{CubeMap, Reflection, ReflectionOutcome, ReflectionSpec, Scene};
+use p2c2r_tasks::reflection::{
+    CubeMap, Form, Object, Reflection, ReflectionOutcome, ReflectionSpec, Scene, Surface,
+};
 use p2c2r_tasks::{Blobs, TaskKind};
 
 use crate::same::cases;
@@ -53,6 +55,41 @@ fn honest_workers_pass() {
         passes(&spec, &ReflectionOutcome::of(spec.levels, &Scene::new(&spec).trace()), 0..4);
     }
     campaign(8, 40);
+}
+
+/// A gamer may ask for two surfaces in one place, one dark and one bright: which of them is seen hangs on roundings, and
+/// a worker that rounds otherwise has still been honest.
+#[test]
+fn surfaces_in_one_place_are_no_trap() {
+    let dark = Surface { colour: [0; 3], ..Surface::default() };
+    let bright = Surface { glow: [255; 3], power: 32, ..dark };
+    let capsule = |length, surface| Object {
+        position: [-320, 0, 640],
+        form: Form::Capsule { to: [length, 37, 0], radius: 300 },
+        surface,
+    };
+    let spec = ReflectionSpec {
+        probe: [0; 3],
+        face_log2: 5,
+        levels: 1,
+        samples: 1,
+        bounces: 1,
+        seed: 3,
+        sky: 5,
+        sun: None,
+        surfaces: vec![dark, bright],
+        objects: vec![
+            capsule(700, 0),
+            Object { form: Form::Capsule { to: [1_400, 74, 0], radius: 300 }, ..capsule(0, 1) },
+        ],
+    };
+    let mut rounded = Scene::new(&spec);
+    rounded.probe[1] += 4e-6;
+    let (honest, other) = (Scene::new(&spec).trace(), rounded.trace());
+    let differing =
+        honest.texels().iter().zip(other.texels()).filter(|(a, b)| a[0] > 2.0 * b[0] || b[0] > 2.0 * a[0]);
+    assert!(differing.count() > 50, "the trap is none");
+    passes(&spec, &ReflectionOutcome::of(1, &other), 0..60);
 }
 
 /// `cargo test --release -p p2c2r_tasks --test reflection -- --ignored`: some minutes.
