@@ -32,6 +32,9 @@ const HEAD_BYTES: usize = 2 + 54 + 2;
 /// two bits a coefficient, and steps √2 as wide save half a bit of each.
 const FULL_SHARE: usize = 2;
 
+/// Coarsest steps of a face of `2^n`: what the wildest cube needs that a test packs, and one to spare.
+const COARSENESS_MAX: [u8; FACE_LOG2_MAX as usize + 1] = [0, 0, 0, 0, 1, 1, 3, 9];
+
 const _: () = assert!(STREAM_BYTES_MAX[FACE_LOG2_MAX as usize] + HEAD_BYTES <= OUTCOME_BYTES_MAX);
 const _: () = assert!(STREAM_BYTES_MAX[FACE_LOG2_MAX as usize] <= u16::MAX as usize);
 
@@ -122,8 +125,9 @@ impl ReflectionOutcome {
 
     /// The quantised coefficients, for those who judge.
     pub(crate) fn coefficients(&self) -> Result<Coefficients, ProbeError> {
-        if self.coarseness > 0
-            && self.stream.len() < STREAM_BYTES_MAX[usize::from(self.face_log2)] / FULL_SHARE
+        let face_log2 = usize::from(self.face_log2);
+        if self.coarseness > COARSENESS_MAX[face_log2]
+            || self.coarseness > 0 && self.stream.len() < STREAM_BYTES_MAX[face_log2] / FULL_SHARE
         {
             return Err(ProbeError::Coarse);
         }

@@ -38,6 +38,19 @@ fn the_largest_and_wildest_cube_fits_its_message() {
     }
 }
 
+/// What the encoder writes of the wildest cubes is accepted, however coarse its steps had to be.
+#[test]
+fn the_wildest_cubes_of_every_size_unfold() {
+    for face_log2 in 4..=7_u8 {
+        for (name, cube) in skies::all(1 << face_log2) {
+            for levels in [1, face_log2 + 1] {
+                let unfolded = ReflectionOutcome::of(levels, &cube).unfold();
+                assert!(unfolded.is_ok(), "{name}, face {}, {levels} levels: {unfolded:?}", 1 << face_log2);
+            }
+        }
+    }
+}
+
 #[test]
 fn random_and_mutated_outcomes_are_refused_or_unfold_to_finite_texels() {
     let mut seeded = Seeded(12);
