@@ -162,18 +162,17 @@ impl Gpu {
         bytes: u64,
         take: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, GpuError> {
-        let mapped = Arc::new(OnceLock::new());
-        let told = mapped.clone();
+        let (told, mapped) = std::sync::mpsc::channel();
         self.guarded(|device, _| {
             buffer.map_async(MapMode::Read, 0..bytes, move |result| {
-                // Called once.
-                let _ = told.set(result.is_ok());
+                // Nobody listens any more if the wait below has ended.
+                let _ = told.send(result.is_ok());
             });
-            // The last submission is done, so the first look answers the call above.
             device.poll(PollType::Poll)
         })?
         .map_err(|error| self.retire(error.to_string()))?;
-        if mapped.get() != Some(&true) {
+        // Another thread's look may have found the mapping first; then that thread makes the call, a moment later.
+        if mapped.recv_timeout(SUBMISSION_MAX) != Ok(true) {
             return Err(self.retire("its memory cannot be read"));
         }
         let _retiring = RetireOnPanic(self);

@@ -69,7 +69,15 @@ impl GpuTracer {
         let compiled = shared.clone();
         let compiling = thread::Builder::new()
             .name("gpu-compile".into())
-            .spawn(move || compiled.prepare())
+            .spawn(move || {
+                let prepared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compiled.prepare()));
+                if prepared.is_err() {
+                    // Set once, and a preparation that panicked has not.
+                    let _ = compiled
+                        .program
+                        .set(Err(compiled.gpu.retire("its driver panicked while it compiled")));
+                }
+            })
             .map_err(|error| gpu.retire(format!("no thread to compile on: {error}")))?;
         Ok(Self { shared, compiling: Mutex::new(Some(compiling)) })
     }

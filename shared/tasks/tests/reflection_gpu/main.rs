@@ -189,6 +189,8 @@ fn a_device_that_is_lost_under_way_neither_hangs_nor_panics_and_the_cores_take_o
                     }
                 });
             }
+            // Only the threads' own are left, so that this ends also where all of them fail at once.
+            drop(sender);
             begun.recv().unwrap();
             gpu.close();
         });
