@@ -56,6 +56,7 @@ pub enum OnLate {
     /// or offloading is off or not connected, this computer computes it, but never more than one of the kind at
     /// a time: tasks that find one under way end at once, so a computer too slow for the rate at which the game
     /// asks does what it can and falls no further behind. What is computed here is delivered, if need be late.
+    /// Patient tasks wait their turn instead.
     Reuse,
 }
 

@@ -44,9 +44,11 @@ impl Ladder {
         if self.session.is_some() {
             self.session = Some(Session::down(reason));
         }
+        // Newest first: of a kind set to reuse only one is computed, and it should be that.
         let lost: Vec<TaskId> = self
             .tasks
             .iter()
+            .rev()
             .filter(|(_, task)| !matches!(task.remote, Remote::Over))
             .map(|(id, _)| *id)
             .collect();

@@ -31,7 +31,8 @@ impl Ladder {
             Local::Idle => {}
         }
         let kind = task.kind;
-        if task.late == OnLate::Reuse && self.local_jobs(kind) > 0 {
+        // A patient task is wanted for itself: no other's outcome stands in for it.
+        if task.late == OnLate::Reuse && task.deadline.is_some() && self.local_jobs(kind) > 0 {
             self.fail(desk, id, FailReason::Busy);
             return;
         }

@@ -176,9 +176,11 @@ impl Ladder {
 
     /// Calls home what the switch no longer allows out: the coordinator is told, local compute starts.
     pub fn recall(&mut self, desk: &mut Desk<'_>) {
+        // Newest first, as when the connection is lost.
         let outside: Vec<TaskId> = self
             .tasks
             .iter()
+            .rev()
             .filter(|(_, task)| task.is_open() && !matches!(task.remote, Remote::Over) && !task.recalled)
             .filter(|(_, task)| !desk.switch.allows(desk.kind(task.kind).id))
             .map(|(id, _)| *id)
