@@ -116,6 +116,7 @@ impl Plugin for CoordinatorPlugins {
                 (
                     drain::drain.run_if(drain::is_wanted),
                     statements::send_statements.run_if(statements::are_due),
+                    statements::wake_for_statements,
                     console::summarise,
                     busy::mark_busy_workers,
                     wake_for_inline_results,

@@ -64,7 +64,7 @@ impl Books {
 
     /// Whether recording has failed: nothing more may be admitted.
     pub fn has_failed(&mut self) -> bool {
-        self.failed = self.failed || !self.ledger.is_open();
+        self.failed = !self.is_recording();
         self.failed
     }
 

@@ -33,16 +33,22 @@ pub fn are_due(
 }
 
 /// Takes over what was recorded and sends statements to those it concerns.
-pub fn send_statements(
-    mut desk: Desk<'_>,
-    mut next: ResMut<'_, NextStatements>,
-    mut next_wake: ResMut<'_, NextWake>,
-) {
+pub fn send_statements(mut desk: Desk<'_>, mut next: ResMut<'_, NextStatements>) {
     next.at = Micros(desk.now().0.saturating_add(Micros::from(EVERY).0));
-    next_wake.within(EVERY);
     desk.take_over_recorded();
     desk.tell_gamers();
     desk.tell_workers();
+}
+
+/// Asks in every update for the one in which statements are due: an earlier wish of another system replaces this.
+pub fn wake_for_statements(
+    next: Res<'_, NextStatements>,
+    clock: Res<'_, LinkClock>,
+    mut next_wake: ResMut<'_, NextWake>,
+) {
+    if next.at > clock.now() {
+        next_wake.within(Duration::from_micros(next.at.0 - clock.now().0));
+    }
 }
 
 impl Desk<'_> {

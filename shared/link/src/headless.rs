@@ -9,7 +9,8 @@ use bevy_ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SingleThreadedExe
 
 /// Takes out of an app what stands between receiving and sending without doing anything for it: threads for
 /// systems that take microseconds each, and fixed steps, of which one update after a pause would run up to
-/// sixteen. Messages then live for two updates, not for two fixed steps.
+/// sixteen. Messages then live for two updates, not for two fixed steps; under
+/// [`EventDrivenPlugin`](crate::EventDrivenPlugin) for up to 32.
 ///
 /// Call it when all plugins are in: Bevy's `TimePlugin` ties messages to fixed steps.
 pub fn headless(app: &mut App) {

@@ -18,13 +18,15 @@ use bevy_ecs::system::ResMut;
 #[derive(Resource, Default)]
 struct OldTicks(Option<CheckChangeTicks>);
 
-/// Updates after which messages that nobody has taken are moved on. Bevy looks at every kind of message in every
-/// update; our own are taken out by whoever reads them, so what is left is a few kept a little longer.
+/// Updates after which messages that nobody has taken are moved on. Bevy without fixed steps looks at every kind of
+/// message in every update; our own are taken out by whoever reads them, so what is left is a few kept a little longer.
 const MESSAGES_EVERY: u32 = 16;
 
 /// The schedules of an app's update, in order.
 pub(crate) struct Pulse {
     updates: u32,
+    /// Whether when messages move on is for this to say: in an app with fixed steps they wait for those.
+    thins: bool,
     /// None: the app has an update of its own making, which stays Bevy's to run.
     schedules: Vec<Schedule>,
 }
@@ -40,17 +42,22 @@ impl Pulse {
             _ => Vec::new(),
         };
         let world = app.world_mut();
+        let plain = Self { updates: 0, thins: false, schedules: Vec::new() };
         if labels.is_empty() {
-            return Self { updates: 0, schedules: Vec::new() };
+            return plain;
         }
+        let thins = world
+            .get_resource::<MessageRegistry>()
+            .is_some_and(|messages| messages.should_update == ShouldUpdateMessages::Always);
         world.init_resource::<OldTicks>();
         world.add_observer(|check: On<'_, '_, CheckChangeTicks>, mut old: ResMut<'_, OldTicks>| {
             old.0 = Some(*check);
         });
         let Some(mut all) = world.get_resource_mut::<Schedules>() else {
-            return Self { updates: 0, schedules: Vec::new() };
+            return plain;
         };
-        Self { updates: 0, schedules: labels.into_iter().filter_map(|label| all.remove(label)).collect() }
+        let schedules = labels.into_iter().filter_map(|label| all.remove(label)).collect();
+        Self { thins, schedules, ..plain }
     }
 
     /// Updates the app once.
@@ -61,7 +68,9 @@ impl Pulse {
         }
         let world = app.world_mut();
         self.updates = self.updates.wrapping_add(1);
-        if let Some(mut messages) = world.get_resource_mut::<MessageRegistry>() {
+        if self.thins
+            && let Some(mut messages) = world.get_resource_mut::<MessageRegistry>()
+        {
             messages.should_update = if self.updates.is_multiple_of(MESSAGES_EVERY) {
                 ShouldUpdateMessages::Ready
             } else {

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::pulse::Pulse;
 use bevy_app::{App, AppExit, First, Plugin, PluginsState};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time, TimePlugin, TimeSystems};
 use mio::{Events, Interest, Poll, Registry, Token};
+
+use crate::pulse::Pulse;
 
 /// The token of [`Waker`]; sockets count from one.
 const WAKER: Token = Token(0);
@@ -148,8 +149,8 @@ impl Waker {
     }
 }
 
-/// When the runner must update the app next, at the latest. A wish holds until its time has come, so a system
-/// need not repeat it in every update.
+/// When the runner must update the app next, at the latest. Of several wishes the earliest holds, and the later ones are
+/// forgotten when it has come: whoever wants a later update repeats the wish in every update.
 #[derive(Resource, Debug, Default)]
 pub struct NextWake {
     now: Duration,
