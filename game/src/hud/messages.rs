@@ -124,7 +124,7 @@ fn show_banner(
 
 fn toast_text(mode: &OffloadMode) -> &'static str {
     match mode {
-        OffloadMode::Remote => "Offload ON: other computers find paths, move rocks and trace reflections",
+        OffloadMode::Remote => "Offload ON: other computers do the heavy work",
         OffloadMode::Local(LocalReason::SwitchedOff) => "Offload OFF: this computer does all of it itself",
         OffloadMode::Local(_) => "Offload ON, but alone: this computer does all of it itself",
     }

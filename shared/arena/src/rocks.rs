@@ -207,6 +207,7 @@ impl Arena {
         let sides = [heading.left(), -heading.left(), heading, -heading];
         let sides = &sides[..pieces.min(sides.len())];
         let mean = sides.iter().fold(Vec2::ZERO, |sum, side| sum + *side) * (1.0 / pieces.max(1) as f32);
+        let before = self.rocks.len();
         for side in sides {
             let (lever, out) = (*side * (rock.radius - radius), *side - mean);
             let turned = turning(rock.motion.spin[1] as f32, out * (rock.radius - radius));
@@ -216,7 +217,8 @@ impl Arena {
                 rock.motion.spin,
             );
         }
-        pieces as u32
+        // At the limit of rocks some find no room.
+        (self.rocks.len() - before) as u32
     }
 
     /// Brings new rocks where much has been shot away.
@@ -224,7 +226,9 @@ impl Arena {
         let mut shunned: Vec<Vec2> = self.enemies.iter().map(|enemy| enemy.position).collect();
         shunned.push(self.ship.position);
         for _ in 0..self.config.rocks.count {
-            if area(&self.rocks) >= self.first_rock_area * self.config.rocks.regrow_below {
+            if self.rocks.len() >= ROCKS_MAX
+                || area(&self.rocks) >= self.first_rock_area * self.config.rocks.regrow_below
+            {
                 return;
             }
             let placed: Vec<Site> = self.rocks.iter().map(Site::of).collect();

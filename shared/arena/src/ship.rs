@@ -191,7 +191,7 @@ impl Arena {
                 best = Some((near, point));
             }
         }
-        // With the arena packed full of rocks the wreck's own place is at least not inside one.
+        // With the arena packed full of rocks the wreck's own place must do; a rock there pushes the ship out.
         best.map_or(self.ship.position, |(_, point)| point)
     }
 

@@ -11,7 +11,9 @@
 //! A rock to which something happens leaves the trajectory at that tick and is loose (see `loose`) until a window
 //! begins that was asked for afterwards: at most 2·W ticks, unless more happens to it. Whoever would meet it
 //! later in a trajectory that does not know of that (or a rock that is gone) leaves that trajectory too, at the
-//! tick of the contact. So nothing bounces off what is not there.
+//! tick of the contact. So nothing bounces off what is not there, with one exception: a rock that has already touched
+//! something in the present segment flies evenly to where that segment leaves it (see [`Trajectory::at`]), and takes
+//! what was still to come in the segment along.
 //!
 //! # No jumps
 //!
