@@ -12,7 +12,7 @@ use p2c2r_tests::puzzles::{KINDS, PuzzleKind};
 /// How long the game plays.
 const PLAY: Duration = Duration::from_secs(30);
 
-/// How often a game asks for a kind, and how it treats the tasks: as Borrowed Light does.
+/// How often a game asks for a kind, and how it treats the tasks: about as Borrowed Light does, light a little more often.
 fn habits(kind: PuzzleKind) -> (Duration, KindSettings) {
     let every = |per_second: u32| Duration::from_secs(1) / per_second;
     let (pause, deadline_ms, late) = match kind.name {

@@ -3,7 +3,6 @@
 //! In memory, time is manual: every step moves all clocks by the same amount, so a scenario with a seed runs
 //! the same way every time. Over UDP, the same apps use real loopback sockets and real time, and a step is one
 //! update of each. Scenarios wait for conditions, with a bound on steps, and never sleep.
-
 //!
 //! | module | owns |
 //! |---|---|

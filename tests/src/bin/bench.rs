@@ -160,6 +160,10 @@ fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error
         let requests = arguments.requests.unwrap_or(requests / scale).max(1);
         rows.extend(bench::contest(&mut rivals, Load { size_bytes, in_flight, requests }, rounds)?);
     }
+    if rows.is_empty() {
+        return Err("nothing to measure: --rival takes udp-floor, p2c2r and (with --peers) nats, --in-flight 1, 8 or 64"
+            .into());
+    }
     Ok(rows)
 }
 
