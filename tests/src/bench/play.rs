@@ -56,6 +56,12 @@ pub struct Played<K: TaskKind> {
 pub trait Varied: TaskKind {
     /// `spec` in its variation number `number`: another spec of the same work. Number 0 is the spec itself.
     fn vary(spec: &Self::Spec, number: u32) -> Self::Spec;
+
+    /// How many different tasks [`Varied::vary`] makes of one.
+    fn variants(spec: &Self::Spec) -> u64 {
+        let _ = spec;
+        u64::from(u32::MAX)
+    }
 }
 
 /// What a game asks for in `seconds` of play.
@@ -123,6 +129,10 @@ impl Varied for Path {
         }
         queries.rotate_left((number % count) as usize);
         PathSpec { queries, ..spec.clone() }
+    }
+
+    fn variants(spec: &PathSpec) -> u64 {
+        (spec.queries.len() as u64) << spec.queries.len().min(31)
     }
 }
 
