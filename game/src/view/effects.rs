@@ -160,7 +160,7 @@ fn burst(
                 particles.puff(place(at, 0.25), colour, 0.7);
             }
             ArenaEvent::RocksMet { at, impulse } => {
-                // From a few sparks to a dozen, by how hard they met.
+                // The harder they met, the more sparks.
                 let force = (impulse / RUB_IMPULSE).clamp(0.2, 3.0);
                 let at = place(at, 0.6);
                 particles.puff(at, bright(1.0, 0.85, 0.6, 0.5 * force), 0.35 + 0.15 * force);

@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 
-use bevy::asset::RenderAssetUsages;
-use bevy::mesh::PrimitiveTopology;
 use bevy::prelude::*;
 use p2c2r_tasks::physics::{ROCK_FORMS, ShapeId, ShapeKind};
 
-use super::shapes::noise;
+use super::shapes::{Facets, noise};
 use crate::play::{ORES, ore_of};
 use crate::preflight::Quality;
 
@@ -156,28 +154,6 @@ impl Solid {
             }
         }
         mesh.into_mesh()
-    }
-}
-
-#[derive(Default)]
-struct Facets {
-    positions: Vec<[f32; 3]>,
-    normals: Vec<[f32; 3]>,
-    colours: Vec<[f32; 4]>,
-}
-
-impl Facets {
-    fn add(&mut self, corner: Vec3, normal: Vec3, colour: Vec3) {
-        self.positions.push(corner.to_array());
-        self.normals.push(normal.to_array());
-        self.colours.push(colour.extend(1.0).to_array());
-    }
-
-    fn into_mesh(self) -> Mesh {
-        Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::RENDER_WORLD)
-            .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, self.positions)
-            .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, self.normals)
-            .with_inserted_attribute(Mesh::ATTRIBUTE_COLOR, self.colours)
     }
 }
 

@@ -38,8 +38,9 @@ pub(super) fn hull(parts: &[Part]) -> Mesh {
     facets.into_mesh()
 }
 
+/// Triangles that share no corner, each corner with its own normal and colour.
 #[derive(Default)]
-struct Facets {
+pub(super) struct Facets {
     positions: Vec<[f32; 3]>,
     normals: Vec<[f32; 3]>,
     colours: Vec<[f32; 4]>,
@@ -51,7 +52,7 @@ impl Facets {
         let rim: Vec<Vec3> = part.outline.iter().map(corner).collect();
         let middle = rim.iter().sum::<Vec3>() / rim.len() as f32;
         let face = |at: Vec3, height: f32| middle + (at - middle) * part.inset + Vec3::Y * height;
-        let colour = [part.colour.0, part.colour.1, part.colour.2, 1.0];
+        let colour = Vec3::from(part.colour);
         for (index, &a) in rim.iter().enumerate() {
             let b = rim[(index + 1) % rim.len()];
             for height in [part.top, -part.bottom] {
@@ -64,7 +65,7 @@ impl Facets {
     }
 
     /// Adds a triangle turned so that its front looks away from `inside`.
-    fn add_triangle(&mut self, corners: [Vec3; 3], inside: Vec3, colour: [f32; 4]) {
+    fn add_triangle(&mut self, corners: [Vec3; 3], inside: Vec3, colour: Vec3) {
         let [a, b, c] = corners;
         let normal = (b - a).cross(c - a);
         if normal.length_squared() < 1e-10 {
@@ -76,13 +77,18 @@ impl Facets {
         for corner in corners {
             // Leaning outwards a little, as if the plate were bent: a flat one would mirror but a single spot.
             let bent = (normal + (corner - inside).normalize_or(normal) * BEND).normalize();
-            self.positions.push(corner.to_array());
-            self.normals.push(bent.to_array());
-            self.colours.push(colour);
+            self.add(corner, bent, colour);
         }
     }
 
-    fn into_mesh(self) -> Mesh {
+    /// Adds the next corner of a triangle; three make one.
+    pub(super) fn add(&mut self, corner: Vec3, normal: Vec3, colour: Vec3) {
+        self.positions.push(corner.to_array());
+        self.normals.push(normal.to_array());
+        self.colours.push(colour.extend(1.0).to_array());
+    }
+
+    pub(super) fn into_mesh(self) -> Mesh {
         Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::RENDER_WORLD)
             .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, self.positions)
             .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, self.normals)

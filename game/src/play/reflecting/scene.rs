@@ -63,10 +63,7 @@ pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness) -> (Refl
 
 /// The first sky from this seed on that is as cool as the drawn nebula, whose tints are blue, violet and teal.
 fn sky(seed: u32) -> u32 {
-    let is_cool = |sky: &u32| {
-        let tint = Sky::new(*sky).tint;
-        tint[0] < COOL_RED_MAX && tint[2] > tint[1]
-    };
+    let is_cool = |sky: &u32| Sky::new(*sky).tint[0] < COOL_RED_MAX;
     (0..SKIES_TRIED).map(|step| seed.wrapping_add(step)).find(is_cool).unwrap_or(seed)
 }
 
