@@ -32,7 +32,7 @@ fn run() -> Result<AppExit, WorkerError> {
     logging::init(&settings.log, settings.log_format)?;
     gpu::equip(&mut settings.worker, &settings.gpu)?;
     let mut app = build_app(settings.worker, ClientTransport::Udp { server: settings.coordinator })?;
-    app.add_plugins(EventDrivenPlugin);
+    app.add_plugins(EventDrivenPlugin::default());
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
     let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {

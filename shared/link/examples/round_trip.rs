@@ -107,7 +107,7 @@ fn identity() -> ProtocolIdentity {
 fn server_app(socket: UdpSocket) -> App {
     let mut app = App::new();
     app.add_plugins((
-        EventDrivenPlugin,
+        EventDrivenPlugin::default(),
         ServerLinkPlugin::new(ServerLinkConfig {
             transport: ServerTransport::Udp(socket),
             identity: identity(),
@@ -122,7 +122,7 @@ fn server_app(socket: UdpSocket) -> App {
 fn client_app<S: Side>(server: SocketAddr, name: &str) -> App {
     let mut app = App::new();
     app.add_plugins((
-        EventDrivenPlugin,
+        EventDrivenPlugin::default(),
         ClientLinkPlugin::<S>::new(ClientLinkConfig {
             transport: ClientTransport::Udp { server },
             identity: identity(),

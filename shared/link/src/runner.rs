@@ -2,12 +2,15 @@
 //!
 //! An update follows at once when a packet arrives or a thread calls [`Waker::wake`], and else when the
 //! earliest timer anybody set with [`NextWake`] runs out. Nothing polls but a client that is trying
-//! to connect, so an idle program costs nothing, and no fixed tick stands in the path of a task.
+//! to connect, so an idle program costs nothing, and no fixed tick stands in the path of a task. While things come
+//! in quick succession, the runner looks for the next one some microseconds before it sleeps (`busy_poll.rs`).
+
+mod busy_poll;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bevy_app::{App, AppExit, First, Plugin, PluginsState};
 use bevy_ecs::resource::Resource;
@@ -18,16 +21,31 @@ use mio::{Events, Interest, Poll, Registry, Token};
 
 use crate::pulse::Pulse;
 
+use busy_poll::BusyPoll;
+
 /// The token of [`Waker`]; sockets count from one.
 const WAKER: Token = Token(0);
+/// The default of [`EventDrivenPlugin::busy_poll_max`]: as long as an answer takes to come back from another program
+/// on the same machine. Longer would find little more and burn what is looked in vain.
+pub const BUSY_POLL_MAX: Duration = Duration::from_micros(200);
 /// Pause after the system refused to wait, so that a broken poll cannot spin.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// Sets the app's runner: blocks on the socket, the [`Waker`] and the next timer, then updates the app.
 ///
 /// Adds Bevy's `TimePlugin` if it is absent.
-#[derive(Debug, Default)]
-pub struct EventDrivenPlugin;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventDrivenPlugin {
+    /// How long the runner may look for the next event before it sleeps, while events come that fast: sooner
+    /// answers for up to all of a core's time under load, and none without. Zero: it sleeps at once.
+    pub busy_poll_max: Duration,
+}
+
+impl Default for EventDrivenPlugin {
+    fn default() -> Self {
+        Self { busy_poll_max: BUSY_POLL_MAX }
+    }
+}
 
 impl Plugin for EventDrivenPlugin {
     fn build(&self, app: &mut App) {
@@ -41,7 +59,8 @@ impl Plugin for EventDrivenPlugin {
         };
         app.insert_resource(sockets);
         set_up(app);
-        app.set_runner(move |app| run(app, poll));
+        let busy_poll = BusyPoll::new(self.busy_poll_max);
+        app.set_runner(move |app| run(app, poll, busy_poll));
     }
 }
 
@@ -71,7 +90,7 @@ fn open(waker: Waker) -> io::Result<(Poll, Sockets)> {
     Ok((poll, sockets))
 }
 
-fn run(mut app: App, mut poll: Poll) -> AppExit {
+fn run(mut app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
     if app.plugins_state() != PluginsState::Cleaned {
         while app.plugins_state() == PluginsState::Adding {
             std::thread::yield_now();
@@ -87,8 +106,7 @@ fn run(mut app: App, mut poll: Poll) -> AppExit {
         if let Some(exit) = app.should_exit() {
             return exit;
         }
-        let timeout = sleep_for(&app);
-        if let Err(error) = poll.poll(&mut events, timeout)
+        if let Err(error) = wait(&mut poll, &mut events, sleep_for(&app), &mut busy_poll)
             && error.kind() != io::ErrorKind::Interrupted
         {
             tracing::error!(%error, "waiting for events failed");
@@ -106,6 +124,31 @@ fn run(mut app: App, mut poll: Poll) -> AppExit {
         }
         pulse.run(&mut app);
     }
+}
+
+/// Waits for events, or until `timeout` has passed: first looking, then sleeping.
+fn wait(
+    poll: &mut Poll,
+    events: &mut Events,
+    timeout: Option<Duration>,
+    busy_poll: &mut BusyPoll,
+) -> io::Result<()> {
+    if timeout == Some(Duration::ZERO) {
+        return poll.poll(events, timeout);
+    }
+    let began = Instant::now();
+    let look_for = timeout.map_or(busy_poll.window(), |timeout| busy_poll.window().min(timeout));
+    while began.elapsed() < look_for {
+        poll.poll(events, Some(Duration::ZERO))?;
+        if !events.is_empty() {
+            return Ok(());
+        }
+        // Whoever is to send what is looked for may be waiting for this very processor.
+        std::thread::yield_now();
+    }
+    poll.poll(events, timeout.map(|timeout| timeout.saturating_sub(began.elapsed())))?;
+    busy_poll.waited(began.elapsed());
+    Ok(())
 }
 
 /// How long until the next timer; `None` is until something happens.

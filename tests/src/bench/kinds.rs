@@ -59,7 +59,7 @@ fn measure<K: Varied>(played: &Played<K>, plan: Plan, server: SocketAddr) -> io:
         OffloadPlugin {
             config: OffloadConfig { kinds: echo::kinds(), ..OffloadConfig::remote(server, "bench") },
         },
-        EventDrivenPlugin,
+        EventDrivenPlugin::default(),
     ))
     .add_offload_kind::<K>(KindSettings {
         deadline: Duration::from_secs(30),

@@ -110,7 +110,7 @@ fn run_client(
 ) {
     let mut app = App::new();
     app.add_plugins((
-        EventDrivenPlugin,
+        EventDrivenPlugin::default(),
         ClientLinkPlugin::<GameSide>::new(ClientLinkConfig {
             transport: ClientTransport::Udp { server },
             identity: kinds().identity(),

@@ -30,7 +30,7 @@ pub fn coordinator(db: PathBuf, ready_file: PathBuf) -> Result<AppExit, Box<dyn 
         ..ServerConfig::default()
     };
     let mut app = p2c2r_server::build_app(config, ServerTransport::Udp(socket))?;
-    app.add_plugins(EventDrivenPlugin);
+    app.add_plugins(EventDrivenPlugin::default());
     let partial = ready_file.with_extension("partial");
     std::fs::write(&partial, address.to_string())?;
     std::fs::rename(&partial, &ready_file)?;
@@ -47,6 +47,6 @@ pub fn worker(server: SocketAddr) -> Result<AppExit, Box<dyn std::error::Error>>
         ..WorkerConfig::default()
     };
     let mut app = p2c2r_worker::build_app(config, ClientTransport::Udp { server })?;
-    app.add_plugins(EventDrivenPlugin);
+    app.add_plugins(EventDrivenPlugin::default());
     Ok(app.run())
 }

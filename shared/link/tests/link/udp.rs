@@ -81,20 +81,22 @@ fn the_runner_carries_a_whole_visit() {
     let address = socket.local_addr().unwrap();
     let coordinator = std::thread::spawn(move || {
         let mut app = server(ServerTransport::Udp(socket), &Settings::default());
-        app.insert_resource(TimeUpdateStrategy::Automatic).add_plugins(EventDrivenPlugin).add_systems(
-            Update,
-            |joined: MessageReader<'_, '_, PeerJoined>,
-             left: MessageReader<'_, '_, PeerLeft>,
-             mut exit: MessageWriter<'_, AppExit>| {
-                if !left.is_empty() && !joined.is_empty() {
-                    exit.write(AppExit::Success);
-                }
-            },
-        );
+        app.insert_resource(TimeUpdateStrategy::Automatic)
+            .add_plugins(EventDrivenPlugin::default())
+            .add_systems(
+                Update,
+                |joined: MessageReader<'_, '_, PeerJoined>,
+                 left: MessageReader<'_, '_, PeerLeft>,
+                 mut exit: MessageWriter<'_, AppExit>| {
+                    if !left.is_empty() && !joined.is_empty() {
+                        exit.write(AppExit::Success);
+                    }
+                },
+            );
         app.run()
     });
     let mut app = client::<GameSide>(ClientTransport::Udp { server: address }, "ann", &Settings::default());
-    app.insert_resource(TimeUpdateStrategy::Automatic).add_plugins(EventDrivenPlugin).add_systems(
+    app.insert_resource(TimeUpdateStrategy::Automatic).add_plugins(EventDrivenPlugin::default()).add_systems(
         Update,
         |ups: MessageReader<'_, '_, LinkUp>, mut exit: MessageWriter<'_, AppExit>| {
             if !ups.is_empty() {
@@ -111,7 +113,7 @@ fn ends_at_its_second_update(
     start: impl Fn(Res<'_, Waker>, ResMut<'_, NextWake>) + Send + Sync + 'static,
 ) -> App {
     let mut app = App::new();
-    app.add_plugins(EventDrivenPlugin).add_systems(Startup, start).add_systems(
+    app.add_plugins(EventDrivenPlugin::default()).add_systems(Startup, start).add_systems(
         Update,
         |mut updates: Local<'_, u32>, mut exit: MessageWriter<'_, AppExit>| {
             *updates += 1;
@@ -142,7 +144,7 @@ fn a_timer_wakes_the_runner() {
 fn a_waker_handed_out_before_the_runner_was_added_works() {
     let mut app = App::new();
     let waker = app.world_mut().get_resource_or_init::<Waker>().clone();
-    app.add_plugins(EventDrivenPlugin).add_systems(
+    app.add_plugins(EventDrivenPlugin::default()).add_systems(
         Update,
         move |mut updates: Local<'_, u32>, mut exit: MessageWriter<'_, AppExit>| {
             *updates += 1;
