@@ -4,7 +4,8 @@
 //! acknowledges in turn: two event-driven programs would wake each other for ever. It also sends again by a
 //! fixed timer, whatever still waits in front of the socket. So it is asked only when there is something to
 //! send, the packets wait in one short queue for the token bucket, and acknowledgements are held back a little, to
-//! ride along behind the next packet: a datagram is one renet packet, and perhaps one acknowledgement after it.
+//! ride along behind the next packet: a datagram is one renet packet, perhaps one acknowledgement after it, and perhaps
+//! padding.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -108,11 +109,34 @@ impl Flow {
     ) {
         self.drain(now, everything, &mut transmit);
         for _ in 0..CALLS_PER_UPDATE_MAX {
-            if self.queued_bytes > QUEUED_BYTES_MAX || !self.wants_packets(now, connection) {
+            if self.queued_bytes > self.queued_bytes_max() || !self.wants_packets(now, connection) {
                 break;
             }
             self.fetch(now, connection);
+            if self.bucket.is_some() {
+                self.drain(now, everything, &mut transmit);
+            }
+        }
+        if self.bucket.is_none() {
+            self.pad();
             self.drain(now, everything, &mut transmit);
+        }
+    }
+
+    /// Without a pace nothing waits for the socket, and packets are gathered to leave together.
+    fn queued_bytes_max(&self) -> usize {
+        if self.bucket.is_some() { QUEUED_BYTES_MAX } else { usize::MAX }
+    }
+
+    /// Brings packets that are nearly as long as the longest to its length: a run of one length passes the system's
+    /// network stack as one (see `socket/udp.rs`), for a few bytes that cost nothing on a link without a pace.
+    fn pad(&mut self) {
+        let longest = self.queue.iter().map(Vec::len).max().unwrap_or_default();
+        // Nothing comes behind the last, which may be shorter.
+        let padded = self.queue.len().saturating_sub(1);
+        for packet in self.queue.iter_mut().take(padded).filter(|packet| packet.len() >= longest * 3 / 4) {
+            self.queued_bytes += longest - packet.len();
+            guard::pad(packet, longest);
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) mod packet_type {
     pub(crate) const RELIABLE_SLICE: u8 = 2;
     pub(crate) const UNRELIABLE_SLICE: u8 = 3;
     pub(crate) const ACK: u8 = 4;
+    /// Not renet's, which counts on: what follows, to the end of the datagram, is nothing.
+    pub(crate) const PADDING: u8 = 0xFF;
 }
 
 /// What no honest sender sends: the peer is dropped.
@@ -268,18 +270,39 @@ pub(crate) fn empty_packet(sequence: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&[Channel::Beat as u8, 0, 0]);
 }
 
-/// Takes a datagram apart: one packet, and behind it at most one more, which must be an acknowledgement (see
-/// `flow.rs`). What cannot be taken apart comes out whole, for [`Guard::check`] to refuse.
+/// Takes a datagram apart: one packet, behind it at most one more, which must be an acknowledgement, and behind
+/// both perhaps padding (see `flow.rs`). What cannot be taken apart comes out whole, for [`Guard::check`] to refuse.
 pub(crate) fn split(datagram: &[u8]) -> Result<(&[u8], Option<&[u8]>), Violation> {
+    let (packet, rest) = split_first(datagram);
+    if rest.first() != Some(&packet_type::ACK) {
+        return end_of_datagram(rest).map(|()| (packet, None));
+    }
+    let (acknowledgement, rest) = split_first(rest);
+    end_of_datagram(rest).map(|()| (packet, Some(acknowledgement)))
+}
+
+fn split_first(datagram: &[u8]) -> (&[u8], &[u8]) {
     let mut reader = Reader(datagram);
-    if reader.skip_packet().is_err() || reader.0.is_empty() {
-        return Ok((datagram, None));
+    match reader.skip_packet() {
+        Ok(()) => datagram.split_at(datagram.len() - reader.0.len()),
+        Err(_) => (datagram, &[]),
     }
-    let (packet, rest) = datagram.split_at(datagram.len() - reader.0.len());
-    if rest[0] != packet_type::ACK {
-        return Err(Violation("something other than an acknowledgement behind a packet"));
+}
+
+fn end_of_datagram(rest: &[u8]) -> Result<(), Violation> {
+    match rest {
+        [] => Ok(()),
+        [packet_type::PADDING, zeros @ ..] if zeros.iter().all(|byte| *byte == 0) => Ok(()),
+        _ => Err(Violation("something other than an acknowledgement behind a packet")),
     }
-    Ok((packet, Some(rest)))
+}
+
+/// Brings a datagram to `length` bytes, if it is shorter.
+pub(crate) fn pad(datagram: &mut Vec<u8>, length: usize) {
+    if datagram.len() < length {
+        datagram.push(packet_type::PADDING);
+        datagram.resize(length, 0);
+    }
 }
 
 /// Type and sequence number of a packet renet has made.
@@ -366,7 +389,7 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Skips a packet of messages; of other packets, everything.
+    /// Skips a packet; of one that is unknown, everything.
     fn skip_packet(&mut self) -> Result<(), Violation> {
         let kind = self.byte()?;
         self.varint()?;
@@ -374,6 +397,7 @@ impl<'a> Reader<'a> {
             packet_type::SMALL_RELIABLE => (None, 1),
             packet_type::SMALL_UNRELIABLE => (None, 0),
             packet_type::RELIABLE_SLICE => (Some(1), 3),
+            packet_type::ACK => return self.skip_ranges(),
             _ => return self.skip(self.0.len()),
         };
         self.byte()?;
@@ -383,6 +407,18 @@ impl<'a> Reader<'a> {
             }
             let length = self.varint()?;
             self.skip(usize::try_from(length).map_err(|_| Violation("packet ends early"))?)?;
+        }
+        Ok(())
+    }
+
+    /// Skips what an acknowledgement says behind its number.
+    fn skip_ranges(&mut self) -> Result<(), Violation> {
+        self.varint()?;
+        self.varint()?;
+        // Each takes two bytes at least, so their end comes soon, whatever this claims.
+        for _ in 0..self.varint()? {
+            self.varint()?;
+            self.varint()?;
         }
         Ok(())
     }

@@ -328,17 +328,36 @@ fn one_acknowledgement_may_ride_behind_a_packet() {
 }
 
 #[test]
+fn padding_behind_it_all_is_nothing() {
+    let acknowledgement = ack(100, 3, &[(5, 2)]);
+    for first in [small(7, 1, &[(7, 300), (8, 1)]), beats(2, 20, 2), slice(7, 1, 2, 900), ack(3, 1, &[])] {
+        for length in [0, 1_000, 1_200] {
+            let mut datagram = first.clone();
+            pad(&mut datagram, length);
+            assert_eq!(datagram.len(), first.len().max(length));
+            assert_eq!(split(&datagram).unwrap(), (&first[..], None));
+            let mut datagram = [first.clone(), acknowledgement.clone()].concat();
+            pad(&mut datagram, length);
+            assert_eq!(split(&datagram).unwrap(), (&first[..], Some(&acknowledgement[..])));
+        }
+    }
+    let mut datagram = small(7, 1, &[(7, 300)]);
+    pad(&mut datagram, 1_000);
+    datagram[900] = 1;
+    assert!(split(&datagram).is_err(), "padding says nothing");
+}
+
+#[test]
 fn nothing_else_may_ride_behind_a_packet() {
     let first = small(7, 1, &[(7, 300)]);
     for second in [small(8, 1, &[(8, 300)]), beats(1, 20, 2), slice(8, 1, 2, 900), vec![9]] {
         assert!(split(&[first.clone(), second].concat()).is_err());
     }
     let acknowledgements = [first.clone(), ack(100, 3, &[]), ack(100, 3, &[])].concat();
-    let behind = split(&acknowledgements).unwrap().1.unwrap();
-    assert!(Guard::default().check(behind, Some(100)).is_err(), "one, not two");
+    assert!(split(&acknowledgements).is_err(), "one, not two");
 }
 
-/// Whatever the bytes, they come apart without a panic into what the guard then reads whole.
+/// Whatever the bytes, they come apart without a panic into what the guard then reads whole, and padding.
 #[test]
 fn junk_is_split_without_losing_a_byte() {
     let mut random = Pcg32::seed_from_u64(11);
@@ -353,7 +372,9 @@ fn junk_is_split_without_losing_a_byte() {
         }
         datagram.truncate(random.random_range(0..=datagram.len()));
         if let Ok((packet, rest)) = split(&datagram) {
-            assert_eq!([packet, rest.unwrap_or_default()].concat(), datagram);
+            let mut whole = [packet, rest.unwrap_or_default()].concat();
+            pad(&mut whole, datagram.len());
+            assert_eq!(whole, datagram);
             let mut guard = Guard::default();
             let _ = guard.check(packet, Some(100)).and_then(|_| {
                 rest.map_or(Ok(Pass::Feed { wants_ack: false }), |rest| guard.check(rest, Some(100)))

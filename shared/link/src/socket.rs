@@ -1,5 +1,7 @@
 //! The packets' way in and out: a UDP socket or a memory port, behind the impairment layer.
 
+mod udp;
+
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -9,11 +11,13 @@ use crate::limits::PACKETS_PER_UPDATE_MAX;
 use crate::memory::MemoryPort;
 use crate::runner::Sockets;
 
+use udp::Udp;
+
 /// What packets travel over.
 #[derive(Debug)]
 pub(crate) enum Medium {
-    /// UDP; connected to the one peer on a client, so that the system reports a port where nobody listens.
-    Udp { socket: mio::net::UdpSocket, connected: Option<SocketAddr> },
+    /// UDP.
+    Udp(Box<Udp>),
     /// A port of a memory hub.
     Memory(MemoryPort),
 }
@@ -54,8 +58,8 @@ impl Wire {
     /// The coordinator's socket.
     pub(crate) fn listen(socket: UdpSocket, impair: Option<Impairment>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        let socket = mio::net::UdpSocket::from_std(socket);
-        Ok(Self::new(Medium::Udp { socket, connected: None }, impair))
+        let socket = Udp::new(mio::net::UdpSocket::from_std(socket), None)?;
+        Ok(Self::new(Medium::Udp(Box::new(socket)), impair))
     }
 
     /// A client's socket, on a port of its own: netcode keeps an unfinished handshake under its address, so a
@@ -65,7 +69,7 @@ impl Wire {
             if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
         let socket = mio::net::UdpSocket::bind(any)?;
         socket.connect(server)?;
-        Ok(Self::new(Medium::Udp { socket, connected: Some(server) }, impair))
+        Ok(Self::new(Medium::Udp(Box::new(Udp::new(socket, Some(server))?)), impair))
     }
 
     /// Begins an update's receiving. Under the event-driven runner, which watches the wire from the first time
@@ -79,7 +83,7 @@ impl Wire {
         if !std::mem::replace(&mut self.is_registered, true) {
             self.has_unread = true;
             match &mut self.medium {
-                Medium::Udp { socket, .. } => self.is_watched = sockets.watch(socket),
+                Medium::Udp(udp) => self.is_watched = sockets.watch(udp.socket()),
                 Medium::Memory(port) => port.set_waker(sockets.waker()),
             }
         }
@@ -87,7 +91,8 @@ impl Wire {
         self.has_unread |= !self.is_watched || std::mem::replace(&mut self.news_seen, news) != news;
     }
 
-    /// Sends a packet, through the impairment if there is one.
+    /// Sends a packet, through the impairment if there is one: at the latest when [`flush`](Self::flush) is called,
+    /// as at the end of every update.
     pub(crate) fn send(&mut self, now: Duration, to: SocketAddr, packet: &[u8]) {
         match &mut self.lines {
             Some(lines) => lines.0.enter(now, to, packet),
@@ -95,12 +100,17 @@ impl Wire {
         }
     }
 
-    /// Sends what the impairment has held long enough; on `everything`, what it still holds too.
+    /// Sends what waits for more to go with it, and what the impairment has held long enough; on `everything`, what
+    /// it still holds too.
     pub(crate) fn flush(&mut self, now: Duration, everything: bool) {
-        let Some(lines) = &mut self.lines else { return };
-        let until = if everything { Duration::MAX } else { now };
-        while let Some((to, packet)) = lines.0.leave(until) {
-            self.medium.send(to, &packet, &mut self.was_refused);
+        if let Some(lines) = &mut self.lines {
+            let until = if everything { Duration::MAX } else { now };
+            while let Some((to, packet)) = lines.0.leave(until) {
+                self.medium.send(to, &packet, &mut self.was_refused);
+            }
+        }
+        if let Medium::Udp(udp) = &mut self.medium {
+            udp.flush(&mut self.was_refused);
         }
     }
 
@@ -147,47 +157,22 @@ impl Wire {
 }
 
 impl Medium {
-    /// Errors are losses: UDP promises nothing, and a full socket buffer or an unreachable network is for the
-    /// layers above to notice by silence.
-    fn send(&self, to: SocketAddr, packet: &[u8], was_refused: &mut bool) {
-        let sent = match self {
-            Self::Udp { socket, connected: Some(_) } => socket.send(packet),
-            Self::Udp { socket, connected: None } => socket.send_to(packet, to),
-            Self::Memory(port) => {
-                port.send_to(packet, to);
-                return;
-            }
-        };
-        if let Err(error) = sent {
-            *was_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
-            tracing::trace!(%error, "packet not sent");
+    fn send(&mut self, to: SocketAddr, packet: &[u8], was_refused: &mut bool) {
+        match self {
+            Self::Udp(udp) => udp.send(to, packet, was_refused),
+            Self::Memory(port) => port.send_to(packet, to),
         }
     }
 
-    fn receive(&self, buffer: &mut [u8], was_refused: &mut bool) -> Option<(SocketAddr, usize)> {
+    fn receive(&mut self, buffer: &mut [u8], was_refused: &mut bool) -> Option<(SocketAddr, usize)> {
         match self {
+            Self::Udp(udp) => udp.receive(buffer, was_refused),
             Self::Memory(port) => {
                 let (from, packet) = port.receive()?;
                 let length = packet.len().min(buffer.len());
                 buffer[..length].copy_from_slice(&packet[..length]);
                 Some((from, length))
             }
-            // An error report (nobody listens there, say) takes the place of a packet: look behind it, but
-            // not for ever.
-            Self::Udp { socket, connected } => (0..16).find_map(|_| {
-                let received = match connected {
-                    Some(server) => socket.recv(buffer).map(|length| (*server, length)),
-                    None => socket.recv_from(buffer).map(|(length, from)| (from, length)),
-                };
-                match received {
-                    Ok(packet) => Some(Some(packet)),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(None),
-                    Err(error) => {
-                        *was_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
-                        None
-                    }
-                }
-            })?,
         }
     }
 }

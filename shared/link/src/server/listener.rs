@@ -52,7 +52,7 @@ impl Listener {
     pub(super) fn new(config: &ServerLinkConfig, authentication: Authentication) -> io::Result<Self> {
         let wire = open(&config.transport, config.impair)?;
         let netcode_time = match wire.medium() {
-            Medium::Udp { .. } => wall_clock(),
+            Medium::Udp(_) => wall_clock(),
             Medium::Memory(port) => port.hub().reach(EPOCH),
         };
         let peers_max = config.peers_max.clamp(1, p2c2r_protocol::limits::PEERS_MAX);
@@ -84,11 +84,11 @@ impl Listener {
                 port.hub().reach(self.netcode.current_time() + delta);
             }
             // A monotonic clock stands still while the machine sleeps; tokens are dated by the wall clock.
-            Medium::Udp { .. } if now >= self.wall_clock_due => {
+            Medium::Udp(_) if now >= self.wall_clock_due => {
                 self.wall_clock_due = now + WALL_CLOCK_PAUSE;
                 step = step.max(wall_clock().saturating_sub(self.netcode.current_time()));
             }
-            Medium::Udp { .. } => {}
+            Medium::Udp(_) => {}
         }
         self.netcode.update(step);
         self.door.forget_old(now);

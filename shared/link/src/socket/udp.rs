@@ -1,0 +1,276 @@
+//! A UDP socket that moves many datagrams with one call where the system can.
+//!
+//! On Linux a run of datagrams of one size for one destination leaves as one buffer (generic segmentation offload),
+//! and comes in as one (generic receive offload): the way through the network stack, which costs several times what
+//! encrypting a datagram does, is then gone once for all of them. Elsewhere, and where the system refuses, each
+//! goes by itself.
+
+use std::io::{self, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+
+/// Bytes of one run: what one UDP datagram may hold, which a run is to the system until it takes it apart.
+const RUN_BYTES_MAX: usize = 65_000;
+/// Error reports (nobody listens there, say) that are looked behind at one receiving: each takes a packet's place.
+const REPORTS_MAX: usize = 16;
+
+/// A socket that does not block, and what is on its way out of it and into it.
+#[derive(Debug)]
+pub(crate) struct Udp {
+    socket: mio::net::UdpSocket,
+    /// The one peer of a client, so that the system reports a port where nobody listens.
+    connected: Option<SocketAddr>,
+    offload: UdpSocketState,
+    outbox: Outbox,
+    inbox: Inbox,
+}
+
+/// Datagrams of one size, the last perhaps smaller, for one address.
+#[derive(Debug)]
+struct Outbox {
+    to: SocketAddr,
+    size: usize,
+    bytes: Vec<u8>,
+}
+
+/// The run that was read last, and how much of it has been taken.
+#[derive(Debug)]
+struct Inbox {
+    from: SocketAddr,
+    size: usize,
+    buffer: Box<[u8]>,
+    taken: usize,
+    end: usize,
+}
+
+impl Outbox {
+    /// Whether this packet can be the next of the run; there is none behind one that is smaller.
+    fn takes(&self, to: SocketAddr, packet: &[u8], datagrams_max: usize) -> bool {
+        self.bytes.is_empty()
+            || (self.to == to
+                && packet.len() <= self.size
+                && self.bytes.len().is_multiple_of(self.size)
+                && self.bytes.len() < self.size * datagrams_max
+                && self.bytes.len() + packet.len() <= RUN_BYTES_MAX)
+    }
+
+    fn add(&mut self, to: SocketAddr, packet: &[u8]) {
+        if self.bytes.is_empty() {
+            (self.to, self.size) = (to, packet.len());
+        }
+        self.bytes.extend_from_slice(packet);
+    }
+}
+
+impl Udp {
+    pub(super) fn new(socket: mio::net::UdpSocket, connected: Option<SocketAddr>) -> io::Result<Self> {
+        let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Ok(Self {
+            offload: UdpSocketState::new((&socket).into())?,
+            socket,
+            connected,
+            outbox: Outbox { to: nobody, size: 0, bytes: Vec::new() },
+            inbox: Inbox {
+                from: nobody,
+                size: 0,
+                buffer: vec![0; usize::from(u16::MAX)].into(),
+                taken: 0,
+                end: 0,
+            },
+        })
+    }
+
+    /// The socket, to be watched.
+    pub(super) fn socket(&mut self) -> &mut mio::net::UdpSocket {
+        &mut self.socket
+    }
+
+    /// Has a packet leave with the run it fits into, at the latest when [`flush`](Self::flush) is called.
+    pub(super) fn send(&mut self, to: SocketAddr, packet: &[u8], was_refused: &mut bool) {
+        // Other systems have conditions of their own for a connected socket.
+        let datagrams_max = if cfg!(target_os = "linux") { self.offload.max_gso_segments() } else { 1 };
+        if !self.outbox.takes(to, packet, datagrams_max) {
+            self.flush(was_refused);
+        }
+        self.outbox.add(to, packet);
+    }
+
+    /// Sends what waits for more to go with it.
+    pub(super) fn flush(&mut self, was_refused: &mut bool) {
+        let Outbox { to, size, bytes } = &self.outbox;
+        if bytes.is_empty() {
+            return;
+        }
+        if bytes.len() <= *size || !self.send_run(was_refused) {
+            for packet in bytes.chunks(*size) {
+                let sent = match self.connected {
+                    Some(_) => self.socket.send(packet),
+                    None => self.socket.send_to(packet, *to),
+                };
+                note(sent.map(drop), was_refused);
+            }
+        }
+        self.outbox.bytes.clear();
+    }
+
+    /// Sends the run as one buffer; false if its datagrams must go one by one, because the system cannot take a
+    /// run apart on that way.
+    fn send_run(&self, was_refused: &mut bool) -> bool {
+        let run = Transmit {
+            destination: self.outbox.to,
+            ecn: None,
+            contents: &self.outbox.bytes,
+            segment_size: Some(self.outbox.size),
+            src_ip: None,
+        };
+        let sent = self.offload.try_send((&self.socket).into(), &run);
+        let is_over = sent.as_ref().map_or_else(|error| is_loss(error.kind()), |()| true);
+        if is_over {
+            note(sent, was_refused);
+        }
+        is_over
+    }
+
+    /// The next packet, cut to `buffer`: one that is longer than a packet may be still is when `buffer` has
+    /// room for a byte more.
+    pub(super) fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        was_refused: &mut bool,
+    ) -> Option<(SocketAddr, usize)> {
+        if self.inbox.taken == self.inbox.end {
+            self.receive_run(was_refused)?;
+        }
+        let Inbox { from, size, buffer: run, taken, end } = &mut self.inbox;
+        let packet = &run[*taken..(*taken + *size).min(*end)];
+        *taken += packet.len();
+        let length = packet.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&packet[..length]);
+        Some((*from, length))
+    }
+
+    fn receive_run(&mut self, was_refused: &mut bool) -> Option<()> {
+        let inbox = &mut self.inbox;
+        let mut meta = [RecvMeta::default()];
+        for _ in 0..REPORTS_MAX {
+            let mut buffers = [IoSliceMut::new(&mut inbox.buffer)];
+            match self.offload.recv((&self.socket).into(), &mut buffers, &mut meta) {
+                Ok(_) => {
+                    let [RecvMeta { addr, len, stride, .. }] = meta;
+                    (inbox.from, inbox.size, inbox.taken, inbox.end) = (addr, stride, 0, len);
+                    return Some(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) => *was_refused |= error.kind() == io::ErrorKind::ConnectionRefused,
+            }
+        }
+        None
+    }
+}
+
+/// Whether an error means that what was sent is lost, and sending it otherwise would not help.
+fn is_loss(error: io::ErrorKind) -> bool {
+    matches!(error, io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused)
+}
+
+/// Errors are losses: UDP promises nothing, and a full socket buffer or an unreachable network is for the layers
+/// above to notice by silence.
+fn note(sent: io::Result<()>, was_refused: &mut bool) {
+    if let Err(error) = sent {
+        *was_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
+        tracing::trace!(%error, "packet not sent");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    const SIZE: usize = 100;
+
+    fn pair() -> (Udp, Udp, SocketAddr) {
+        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (near, far) = (bind(), bind());
+        let there = far.local_addr().unwrap();
+        let udp = |socket: UdpSocket| {
+            socket.set_nonblocking(true).unwrap();
+            Udp::new(mio::net::UdpSocket::from_std(socket), None).unwrap()
+        };
+        (udp(near), udp(far), there)
+    }
+
+    fn all_in(socket: &mut Udp) -> Vec<Vec<u8>> {
+        let mut buffer = [0; 2_048];
+        let mut packets = Vec::new();
+        while let Some((_, length)) = socket.receive(&mut buffer, &mut false) {
+            packets.push(buffer[..length].to_vec());
+        }
+        packets
+    }
+
+    /// Sizes that make runs, break them, and end them: every packet arrives whole, by itself and in order.
+    #[test]
+    fn packets_of_any_sizes_come_out_as_they_went_in() {
+        let (mut near, mut far, there) = pair();
+        let sizes = [SIZE, SIZE, SIZE, SIZE - 1, SIZE, 1, SIZE + 1, SIZE + 1, 1_300, 1_300, 7];
+        let packets: Vec<Vec<u8>> =
+            sizes.iter().enumerate().map(|(number, size)| vec![number as u8; *size]).collect();
+        for packet in &packets {
+            near.send(there, packet, &mut false);
+        }
+        near.flush(&mut false);
+        assert_eq!(all_in(&mut far), packets);
+    }
+
+    #[test]
+    fn more_than_one_run_holds_arrives_whole() {
+        let (mut near, mut far, there) = pair();
+        let packets: Vec<Vec<u8>> = (0..150).map(|number| vec![number; 1_200]).collect();
+        let mut arrived = Vec::new();
+        for packet in &packets {
+            near.send(there, packet, &mut false);
+            // A receive buffer need not hold them all.
+            arrived.extend(all_in(&mut far));
+        }
+        near.flush(&mut false);
+        arrived.extend(all_in(&mut far));
+        assert_eq!(arrived, packets);
+    }
+
+    #[test]
+    fn a_run_is_for_one_address() {
+        let (mut near, mut far, there) = pair();
+        let (_, mut other, elsewhere) = pair();
+        for number in 0..6_u8 {
+            near.send(if number % 2 == 0 { there } else { elsewhere }, &[number; SIZE], &mut false);
+        }
+        near.flush(&mut false);
+        assert_eq!(all_in(&mut far), [0, 2, 4].map(|number| vec![number; SIZE]));
+        assert_eq!(all_in(&mut other), [1, 3, 5].map(|number| vec![number; SIZE]));
+    }
+
+    #[test]
+    fn an_empty_datagram_is_a_packet_and_no_end() {
+        let (near, mut far, there) = pair();
+        near.socket.send_to(&[], there).unwrap();
+        near.socket.send_to(&[1], there).unwrap();
+        assert_eq!(all_in(&mut far), [vec![], vec![1]]);
+    }
+
+    #[test]
+    fn what_is_too_long_for_the_buffer_is_cut() {
+        let (mut near, mut far, there) = pair();
+        near.send(there, &[1; 300], &mut false);
+        near.send(there, &[2; 300], &mut false);
+        near.flush(&mut false);
+        let mut buffer = [0; 200];
+        for number in [1, 2] {
+            assert_eq!(far.receive(&mut buffer, &mut false).map(|(_, length)| length), Some(200));
+            assert_eq!(buffer, [number; 200]);
+        }
+        assert_eq!(far.receive(&mut buffer, &mut false), None);
+    }
+}
