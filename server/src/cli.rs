@@ -111,6 +111,10 @@ pub struct SettingsArgs {
     /// Peers at the same time. [default: 1024]
     #[arg(long, env = "P2C2R_PEERS_MAX", value_name = "N")]
     pub peers_max: Option<usize>,
+    /// Microseconds to look for the next packet before sleeping, while packets come that fast: sooner answers for
+    /// more processor time under load; 0 sleeps at once. [default: 200]
+    #[arg(long, env = "P2C2R_BUSY_POLL_US", value_name = "MICROSECONDS")]
+    pub busy_poll_us: Option<u64>,
     /// Seconds between summary lines. [default: 10]
     #[arg(long, env = "P2C2R_SUMMARY_SECONDS", value_name = "SECONDS")]
     pub summary_seconds: Option<u64>,
@@ -160,6 +164,7 @@ impl SettingsArgs {
         take(&mut config.pace, self.bytes_per_second.map(pace_of));
         take(&mut config.peers_max, self.peers_max);
         take(&mut config.summary_every, self.summary_seconds.map(Duration::from_secs));
+        take(&mut config.busy_poll, self.busy_poll_us.map(Duration::from_micros));
         take(&mut config.seed, self.seed);
         take(&mut config.ready_file, self.ready_file.map(Some));
         take(&mut config.log, self.log);
@@ -214,6 +219,7 @@ mod tests {
             ("listn = \"127.0.0.1:1\"", "listn"),
             ("deep_check_percent = 101.0", "deep-check-percent"),
             ("compute_threads = 0", "compute-threads"),
+            ("busy_poll_us = 20000", "busy-poll-us"),
             ("prices.nanos_per_mega_unit.juggling = 1", "juggling"),
         ] {
             let said = refused(text).unwrap_err();

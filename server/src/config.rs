@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use p2c2r_link::runner::{BUSY_POLL_LIMIT, BUSY_POLL_MAX};
 use p2c2r_link::{Impairment, Pace};
 use p2c2r_protocol::limits::{KINDS_MAX, PEERS_MAX};
 use p2c2r_protocol::{Nanos, PriceList};
@@ -93,6 +94,9 @@ pub struct ServerConfig {
     pub pace: Option<Pace>,
     /// Network impairment, for tests and demonstrations.
     pub impair: Option<Impairment>,
+    /// How long the program may look for the next packet before it sleeps; see
+    /// [`EventDrivenPlugin`](p2c2r_link::EventDrivenPlugin).
+    pub busy_poll: Duration,
     /// Seed of the matcher's and the judge's draws.
     pub seed: u64,
     /// How long a drain waits for tasks in flight.
@@ -128,6 +132,7 @@ impl Default for ServerConfig {
             peers_max: PEERS_MAX,
             pace: None,
             impair: None,
+            busy_poll: BUSY_POLL_MAX,
             seed: 0,
             drain_limit: Duration::from_secs(10),
             summary_every: Duration::from_secs(10),
@@ -181,6 +186,10 @@ impl ServerConfig {
         if self.prices.nanos_per_mega_unit.len() > KINDS_MAX {
             return bad(format!("the price list names more than {KINDS_MAX} kinds"));
         }
+        if self.busy_poll > BUSY_POLL_LIMIT {
+            let limit = BUSY_POLL_LIMIT.as_micros();
+            return bad(format!("busy-poll-us is {}, not 0 to {limit}", self.busy_poll.as_micros()));
+        }
         if self.group_commit > Duration::from_millis(50) {
             return bad("group-commit-ms is more than 50".into());
         }
@@ -206,6 +215,7 @@ impl ServerConfig {
         take(&mut self.group_commit, file.group_commit_ms.map(Duration::from_millis));
         take(&mut self.peers_max, file.peers_max);
         take(&mut self.pace, file.bytes_per_second.map(pace_of));
+        take(&mut self.busy_poll, file.busy_poll_us.map(Duration::from_micros));
         take(&mut self.seed, file.seed);
         take(&mut self.drain_limit, file.drain_seconds.map(Duration::from_secs));
         take(&mut self.summary_every, file.summary_seconds.map(Duration::from_secs));
@@ -250,6 +260,7 @@ impl ServerConfig {
             group_commit_ms: Some(self.group_commit.as_millis() as u64),
             peers_max: Some(self.peers_max),
             bytes_per_second: self.pace.as_ref().map(|pace| pace.bytes_per_second),
+            busy_poll_us: Some(self.busy_poll.as_micros() as u64),
             seed: Some(self.seed),
             drain_seconds: Some(self.drain_limit.as_secs()),
             summary_seconds: Some(self.summary_every.as_secs()),
@@ -303,6 +314,8 @@ pub struct FileConfig {
     pub peers_max: Option<usize>,
     /// See [`ServerConfig::pace`]; zero is no limit.
     pub bytes_per_second: Option<u32>,
+    /// See [`ServerConfig::busy_poll`].
+    pub busy_poll_us: Option<u64>,
     /// See [`ServerConfig::seed`].
     pub seed: Option<u64>,
     /// See [`ServerConfig::drain_limit`].

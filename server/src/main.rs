@@ -49,7 +49,7 @@ fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
         socket.local_addr().map_err(|error| ServerError::Address { asked: config.listen, error })?;
     let ready_file = config.ready_file.clone();
     let mut app = build_app(config.clone(), ServerTransport::Udp(socket))?;
-    app.add_plugins(EventDrivenPlugin::default());
+    app.add_plugins(EventDrivenPlugin { busy_poll_max: config.busy_poll });
     let shutdown = app.world().resource::<Shutdown>().clone();
     let ledger = app.world().resource::<Ledger>().clone();
     ctrlc::set_handler(move || shutdown.request())?;

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use p2c2r_tasks::gpu::GpuChoice;
@@ -35,13 +36,17 @@ pub struct Arguments {
     /// Make the network worse, for tests: wan-100ms, bad-wifi, ...
     #[arg(long, value_name = "PRESET", env = "P2C2R_IMPAIR")]
     pub impair: Option<String>,
+    /// Microseconds to look for the next task before sleeping, while tasks come that fast; 0 sleeps at once
+    /// [default: 200]
+    #[arg(long, value_name = "MICROSECONDS", env = "P2C2R_BUSY_POLL_US")]
+    pub busy_poll_us: Option<u64>,
     /// What to log: error, warn, info, debug, trace, or a filter such as p2c2r_worker=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "P2C2R_LOG")]
     pub log: Option<String>,
     /// How to log [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", env = "P2C2R_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// A TOML file with any of: coordinator, name, slots, gpu, impair, log, log_format
+    /// A TOML file with any of: coordinator, name, slots, gpu, impair, busy_poll_us, log, log_format
     #[arg(long, value_name = "FILE", env = "P2C2R_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -69,6 +74,9 @@ impl Arguments {
         worker.slots = self.slots.or(file.slots).unwrap_or_else(cores);
         worker.impair =
             self.impair.or(file.impair).map(|preset| impairment(&preset, &worker.name)).transpose()?;
+        if let Some(micros) = self.busy_poll_us.or(file.busy_poll_us) {
+            worker.busy_poll = Duration::from_micros(micros);
+        }
         worker.validate()?;
         let coordinator = resolve(&address)?;
         worker.coordinator = address;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use p2c2r_link::runner::{BUSY_POLL_LIMIT, BUSY_POLL_MAX};
 use p2c2r_link::{Impairment, Reconnect};
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, NAME_BYTES_MAX, SLOTS_PER_WORKER_MAX};
@@ -62,6 +63,9 @@ pub struct WorkerConfig {
     pub kinds: KindRegistry,
     /// A worse network, for tests and demos.
     pub impair: Option<Impairment>,
+    /// How long the program may look for the next packet before it sleeps; see
+    /// [`EventDrivenPlugin`](p2c2r_link::EventDrivenPlugin).
+    pub busy_poll: Duration,
     /// When a lost coordinator is tried again.
     pub reconnect: Reconnect,
     /// How often a status line is printed when something changed.
@@ -92,6 +96,7 @@ impl WorkerConfig {
             execution: Execution::default(),
             kinds: KindRegistry::builtin(),
             impair: None,
+            busy_poll: BUSY_POLL_MAX,
             reconnect: Reconnect::default(),
             status_every: Duration::from_secs(10),
             drain_limit: Duration::from_secs(10),
@@ -117,6 +122,13 @@ impl WorkerConfig {
         }
         if self.queued_max == 0 {
             return refuse("a worker needs room for at least one waiting attempt".into());
+        }
+        if self.busy_poll > BUSY_POLL_LIMIT {
+            return refuse(format!(
+                "--busy-poll-us must be 0 to {}, not {}",
+                BUSY_POLL_LIMIT.as_micros(),
+                self.busy_poll.as_micros()
+            ));
         }
         if self.status_every.is_zero() {
             return refuse("the time between status lines must not be zero".into());
@@ -180,6 +192,8 @@ pub struct FileConfig {
     pub gpu: Option<GpuChoice>,
     /// As `--impair`.
     pub impair: Option<String>,
+    /// As `--busy-poll-us`.
+    pub busy_poll_us: Option<u64>,
     /// As `--log`.
     pub log: Option<String>,
     /// As `--log-format`.
@@ -217,6 +231,7 @@ mod tests {
         assert!(refused(|config| config.slots = 0));
         assert!(refused(|config| config.slots = 257));
         assert!(refused(|config| config.queued_max = 0));
+        assert!(refused(|config| config.busy_poll = Duration::from_millis(20)));
     }
 
     #[test]

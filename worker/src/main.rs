@@ -31,8 +31,9 @@ fn run() -> Result<AppExit, WorkerError> {
     let mut settings = Arguments::parse().settle()?;
     logging::init(&settings.log, settings.log_format)?;
     gpu::equip(&mut settings.worker, &settings.gpu)?;
+    let runner = EventDrivenPlugin { busy_poll_max: settings.worker.busy_poll };
     let mut app = build_app(settings.worker, ClientTransport::Udp { server: settings.coordinator })?;
-    app.add_plugins(EventDrivenPlugin::default());
+    app.add_plugins(runner);
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
     let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {

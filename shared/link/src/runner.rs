@@ -25,9 +25,12 @@ use busy_poll::BusyPoll;
 
 /// The token of [`Waker`]; sockets count from one.
 const WAKER: Token = Token(0);
-/// The default of [`EventDrivenPlugin::busy_poll_max`]: as long as an answer takes to come back from another program
-/// on the same machine. Longer would find little more and burn what is looked in vain.
+/// The default of [`EventDrivenPlugin::busy_poll_max`], and of the halt polling that it is taken from: as long as an
+/// answer from another program on the same machine takes when both sleep in between. With half of that, programs
+/// that answer each other did not always get out of sleeping, and so stayed slow.
 pub const BUSY_POLL_MAX: Duration = Duration::from_micros(200);
+/// The longest that a setting should allow: beyond it a program would hold a processor for nothing.
+pub const BUSY_POLL_LIMIT: Duration = Duration::from_millis(10);
 /// Pause after the system refused to wait, so that a broken poll cannot spin.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
