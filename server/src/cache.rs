@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{Digest, Micros};
+use p2c2r_protocol::{Digest, Micros, SeededHash};
 
 use crate::ledger::AccountId;
 
@@ -28,7 +28,7 @@ pub struct Kept {
 /// Outcomes by the digest of kind, kernel version and spec.
 #[derive(Resource)]
 pub struct OutcomeCache {
-    kept: HashMap<Digest, Kept>,
+    kept: HashMap<Digest, Kept, SeededHash>,
     /// Keys in the order they were written; each at most once.
     order: VecDeque<Digest>,
     bytes: usize,
@@ -39,7 +39,7 @@ pub struct OutcomeCache {
 impl OutcomeCache {
     /// An empty cache with these bounds.
     pub fn new(entries_max: usize, bytes_max: usize) -> Self {
-        Self { kept: HashMap::new(), order: VecDeque::new(), bytes: 0, entries_max, bytes_max }
+        Self { kept: HashMap::default(), order: VecDeque::new(), bytes: 0, entries_max, bytes_max }
     }
 
     /// Whether anything is ever kept.

@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{Digest, GamerStatement, Micros, Nanos, NumberHash, PeerId, Receipt, TaskId, TaskNo};
+use p2c2r_protocol::{
+    Digest, GamerStatement, Micros, Nanos, NumberHash, PeerId, Receipt, SeededHash, TaskId, TaskNo,
+};
 
 use crate::ledger::AccountId;
 
@@ -86,7 +88,7 @@ pub struct Account {
     /// Tasks in flight.
     pub tasks: HashSet<TaskNo, NumberHash>,
     spent: SpentIds,
-    recent: HashMap<TaskId, Finished>,
+    recent: HashMap<TaskId, Finished, SeededHash>,
     recent_order: VecDeque<TaskId>,
     recent_bytes: usize,
     undelivered: usize,

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::limits::TASKS_MAX;
-use p2c2r_protocol::{Attempt, Digest, KindId, Micros, Nanos, NumberHash, PeerId, TaskId, TaskNo, WorkUnits};
+use p2c2r_protocol::{
+    Attempt, Digest, KindId, Micros, Nanos, NumberHash, PeerId, SeededHash, TaskId, TaskNo, WorkUnits,
+};
 use p2c2r_tasks::{Blobs, Job};
 
 use crate::ledger::AccountId;
@@ -171,8 +173,8 @@ type Waiting = BinaryHeap<Reverse<(Micros, TaskNo)>>;
 #[derive(Resource)]
 pub struct TaskTable {
     tasks: HashMap<TaskNo, Task, NumberHash>,
-    /// In flight, by what their gamers call them. Ids are chosen by strangers, so this map keeps std's hash.
-    ids: HashMap<(AccountId, TaskId), TaskNo>,
+    /// In flight, by what their gamers call them.
+    ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
     /// Waiting tasks by kind, earliest deadline first; entries of tasks that moved on are skipped.
     waiting: Vec<(KindId, Waiting)>,
     next_no: u64,
@@ -183,7 +185,7 @@ impl TaskTable {
     pub fn new(next_no: TaskNo) -> Self {
         Self {
             tasks: HashMap::default(),
-            ids: HashMap::new(),
+            ids: HashMap::default(),
             waiting: Vec::new(),
             next_no: next_no.0.max(1),
         }

@@ -70,9 +70,7 @@ impl Connection for AtServer<'_> {
     }
 
     fn send(&mut self, channel: Channel, message: Vec<u8>) {
-        if self.server.is_connected(self.client) {
-            self.server.send_message(self.client, channel as u8, message);
-        }
+        self.server.send_message(self.client, channel as u8, message);
     }
 
     fn free_bytes(&self, channel: Channel) -> usize {

@@ -210,21 +210,22 @@ impl Session {
         Ok(())
     }
 
-    /// The next message of type `M`, if renet has one; messages that are none are counted and skipped.
-    pub(crate) fn take_message<M: Decode<()> + Bounded + Routed>(
+    /// Hands over every message of type `M` that renet has; messages that are none are counted and skipped.
+    pub(crate) fn take_messages<M: Decode<()> + Bounded + Routed>(
         &mut self,
         connection: &mut impl Connection,
-    ) -> Result<Option<M>, Offence> {
+        mut hand_over: impl FnMut(M),
+    ) -> Result<(), Offence> {
         for channel in [Channel::Control, Channel::Tasks] {
             while let Some(bytes) = connection.receive(channel) {
                 match wire::decode_message::<M>(&bytes) {
-                    Ok(message) if message.channel() == channel => return Ok(Some(message)),
+                    Ok(message) if message.channel() == channel => hand_over(message),
                     Ok(_) => self.undecodable("a message on the wrong channel")?,
                     Err(error) => self.undecodable(&format!("a message that does not decode: {error}"))?,
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     fn undecodable(&mut self, what: &str) -> Result<(), Offence> {

@@ -12,7 +12,7 @@
 //! | [`messages`] | the messages by direction, receipts and stage times |
 //! | [`channels`] | which message travels on which channel, and each channel's byte budget |
 //! | [`wire`] | the only place that names the encoding |
-//! | [`hashing`] | the hash for maps whose keys no stranger chooses |
+//! | [`hashing`] | the hashes of maps on the path of every task |
 //! | [`identity`] | the fingerprint two builds must share before they talk |
 
 pub mod channels;
@@ -25,7 +25,7 @@ pub mod money;
 pub mod wire;
 
 pub use channels::Channel;
-pub use hashing::NumberHash;
+pub use hashing::{NumberHash, SeededHash};
 pub use identity::ProtocolIdentity;
 pub use ids::{Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;

@@ -99,10 +99,9 @@ fn read_mail<S: Side>(
 ) -> Result<(), Offence> {
     let Some(session) = dialer.session() else { return Ok(()) };
     session.take_beats(arrived.into(), renet)?;
-    while let Some(message) = session.take_message::<S::Receives>(renet)? {
+    session.take_messages(renet, |message| {
         messages.write(FromServer { received_at: now.into(), message });
-    }
-    Ok(())
+    })
 }
 
 fn send<S: Side>(

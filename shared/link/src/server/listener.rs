@@ -252,7 +252,6 @@ impl Listener {
         };
         self.timers.insert((now, peer));
         peers.entries.insert(peer, entry);
-        peers.by_client.insert(client, peer);
         peers.by_address.insert(address, peer);
         peers.mark_dirty(peer);
     }
@@ -302,7 +301,6 @@ impl Listener {
     pub(super) fn leave(&mut self, peer: PeerId, reason: &str, renet: &mut RenetServer, peers: &mut Peers) {
         let Some(entry) = peers.entries.remove(&peer) else { return };
         renet.remove_connection(entry.client);
-        peers.by_client.remove(&entry.client);
         peers.by_address.remove(&entry.address);
         self.timers.remove(&(entry.timer, peer));
         let reason = reason.to_owned();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{NumberHash, PeerId, Role};
+use p2c2r_protocol::{NumberHash, PeerId, Role, SeededHash};
 
 use crate::PeerStats;
 use crate::envelope::Introduction;
@@ -29,8 +29,7 @@ pub struct LinkTotals {
 pub struct Peers {
     pub(super) now: Duration,
     pub(super) entries: HashMap<PeerId, Entry, NumberHash>,
-    pub(super) by_client: HashMap<u64, PeerId>,
-    pub(super) by_address: HashMap<SocketAddr, PeerId>,
+    pub(super) by_address: HashMap<SocketAddr, PeerId, SeededHash>,
     /// Peers with something to send, each once.
     pub(super) dirty: Vec<PeerId>,
     /// Peers to disconnect at the end of this update, and why.

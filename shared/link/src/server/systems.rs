@@ -129,10 +129,9 @@ fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     let mut connection = AtServer { server: renet, client: entry.client };
     let garbage = entry.session.stats.garbage;
     let result = entry.session.take_beats(arrived.into(), &mut connection).and_then(|()| {
-        while let Some(message) = entry.session.take_message::<M>(&mut connection)? {
+        entry.session.take_messages(&mut connection, |message| {
             messages.write(FromPeer { peer, received_at: now.into(), message });
-        }
-        Ok(())
+        })
     });
     peers.totals.garbage += entry.session.stats.garbage - garbage;
     result
