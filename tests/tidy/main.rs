@@ -40,7 +40,8 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<(String, String)> {
         .collect()
 }
 
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
+    "shared/aead",
     "shared/protocol",
     "shared/tasks",
     "shared/arena",
@@ -181,6 +182,17 @@ fn libraries_print_nothing() {
 fn one_bevy_ecs_is_in_the_tree() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).expect("a committed Cargo.lock");
     assert_eq!(lock.matches("name = \"bevy_ecs\"\n").count(), 1);
+}
+
+/// A patch whose version nobody asks for any more is passed over with a warning, and programs go on, only slower.
+#[test]
+fn the_cipher_is_the_fast_one() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).expect("a committed Cargo.lock");
+    let ciphers: Vec<_> =
+        lock.split("\n\n").filter(|package| package.contains("name = \"chacha20poly1305\"\n")).collect();
+    assert_eq!(ciphers.len(), 1, "one crate of the name: {ciphers:?}");
+    assert!(ciphers[0].starts_with("[[package]]\n"), "the patch is used: {ciphers:?}");
+    assert!(!ciphers[0].contains("source = "), "it is ours, not the registry's: {ciphers:?}");
 }
 
 #[test]

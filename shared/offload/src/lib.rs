@@ -128,6 +128,17 @@
 //! the same registry, here in [`OffloadConfig::kinds`], and register it with
 //! [`add_offload_kind`](OffloadAppExt::add_offload_kind).
 //!
+//! # In a workspace of your own
+//!
+//! netcode's packets are sealed by `chacha20poly1305`. This repository builds it from its `shared/aead`, which has
+//! `ring` do the work in less than half the time; a patch reaches only the workspace that names it. Without it your
+//! game speaks the same bytes with the same coordinator. To have it, add to the `Cargo.toml` of your workspace:
+//!
+//! ```toml
+//! [patch.crates-io]
+//! chacha20poly1305 = { path = "path/to/p2c2r/shared/aead" }
+//! ```
+//!
 //! # In tests
 //!
 //! Set `TimeUpdateStrategy::ManualDuration` and [`LocalCompute::Simulated`]: then every run is the same.
