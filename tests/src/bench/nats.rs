@@ -1,4 +1,5 @@
-//! NATS as its users would set it up for this: one server, request/reply through a queue group.
+//! NATS as its users would set it up for this: one server, request/reply through a queue group, and the worker in a
+//! process of its own, as P2C2R's is.
 //!
 //! The client speaks the documented text protocol over a blocking `TcpStream` with Nagle's algorithm off. It
 //! writes once per batch and parses in place, so it is leaner than a general client library: what it shows is
@@ -7,7 +8,6 @@
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{Load, Rival, Round, number_of, payload};
@@ -15,8 +15,8 @@ use super::{Load, Rival, Round, number_of, payload};
 /// A NATS server, a worker in its queue group and a client.
 pub struct Nats {
     server: Child,
+    worker: Child,
     client: Connection,
-    worker: Option<JoinHandle<io::Result<()>>>,
 }
 
 /// Most bytes the parser buffers for one message.
@@ -47,6 +47,15 @@ impl Connection {
                 return Ok(connection);
             }
         }
+    }
+
+    /// Subscribes under a number of its own, and waits until the server knows. `what` is a subject, or one and a
+    /// queue group.
+    fn subscribe(&mut self, what: &str, number: u32) -> io::Result<()> {
+        write!(self.out, "SUB {what} {number}\r\nPING\r\n")?;
+        self.flush()?;
+        while self.line()? != "PONG" {}
+        Ok(())
     }
 
     fn publish(&mut self, subject: &str, reply_to: Option<&str>, payload: &[u8]) -> io::Result<()> {
@@ -128,12 +137,15 @@ impl Connection {
     }
 }
 
-fn work(mut connection: Connection) -> io::Result<()> {
+/// Answers every request with its payload, until it is killed. Says that it is there by a message on `ready`.
+pub fn worker(server: SocketAddr) -> io::Result<()> {
+    let mut connection = Connection::open(server)?;
+    connection.stream.set_read_timeout(None)?;
+    connection.subscribe("work workers", 1)?;
+    connection.publish("ready", None, b"")?;
+    connection.flush()?;
     loop {
         let request = connection.message()?;
-        if request.payload.is_empty() {
-            return Ok(());
-        }
         if let Some(reply_to) = request.reply_to {
             connection.publish(&reply_to, None, &request.payload)?;
         }
@@ -164,29 +176,25 @@ impl Nats {
             }
             std::thread::yield_now();
         }
-        let mut worker = Connection::open(address)?;
-        worker.stream.set_read_timeout(None)?;
-        worker.out.extend_from_slice(b"SUB work workers 1\r\nPING\r\n");
-        worker.flush()?;
-        while worker.line()? != "PONG" {}
         let mut client = Connection::open(address)?;
-        client.out.extend_from_slice(b"SUB inbox.* 1\r\nPING\r\n");
-        client.flush()?;
-        while client.line()? != "PONG" {}
-        let worker = Some(std::thread::spawn(move || work(worker)));
-        Ok(Some(Self { server, client, worker }))
+        client.subscribe("inbox.*", 1)?;
+        client.subscribe("ready", 2)?;
+        let worker = Command::new(std::env::current_exe()?)
+            .args(["--role", "nats-worker", "--coordinator", &address.to_string()])
+            .spawn()?;
+        let mut this = Self { server, worker, client };
+        this.client.message()?;
+        Ok(Some(this))
     }
 }
 
 impl Drop for Nats {
     fn drop(&mut self) {
-        // An empty payload tells the worker to stop; a server that is gone stops it as well.
-        let _ = self.client.publish("work", None, b"").and_then(|()| self.client.flush());
-        if let Some(worker) = self.worker.take() {
-            let _ = worker.join();
+        for program in [&mut self.worker, &mut self.server] {
+            // One that has ended already is as good as one that is killed.
+            let _ = program.kill();
+            let _ = program.wait();
         }
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 
@@ -196,7 +204,7 @@ impl Rival for Nats {
     }
 
     fn processes(&self) -> Vec<u32> {
-        vec![self.server.id()]
+        vec![self.server.id(), self.worker.id()]
     }
 
     fn round(&mut self, load: Load) -> io::Result<Round> {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use p2c2r_tests::bench::{
-    self, Load, Rival, Row, calibration, kinds, nats::Nats, p2c2r::P2c2r, play::Play, roles, udp_floor,
+    self, Load, Rival, Row, calibration, kinds, nats, nats::Nats, p2c2r::P2c2r, play::Play, roles, udp_floor,
     udp_floor::UdpFloor,
 };
 
@@ -73,6 +73,7 @@ enum Role {
     Worker,
     UdpHub,
     UdpWorker,
+    NatsWorker,
 }
 
 fn main() -> ExitCode {
@@ -88,6 +89,9 @@ fn main() -> ExitCode {
         }
         (Some(Role::UdpWorker), Arguments { coordinator: Some(hub), .. }) => {
             udp_floor::worker(*hub).map_err(Into::into)
+        }
+        (Some(Role::NatsWorker), Arguments { coordinator: Some(server), .. }) => {
+            nats::worker(*server).map_err(Into::into)
         }
         (Some(_), _) => Err("a role needs its own options".into()),
     };
