@@ -92,6 +92,11 @@ impl Flow {
         self.queued_bytes
     }
 
+    /// Whether renet may hold something on this channel that has not been acknowledged; if not, it holds nothing.
+    pub(crate) fn may_be_unacknowledged(&self, channel: Channel) -> bool {
+        self.has_data || self.resends.iter().any(|timer| timer.channel == channel && !timer.groups.is_empty())
+    }
+
     /// renet holds nothing unacknowledged on this channel, so there is nothing to send again.
     pub(crate) fn all_acknowledged(&mut self, channel: Channel) {
         for timer in self.resends.iter_mut().filter(|timer| timer.channel == channel) {

@@ -35,8 +35,9 @@ pub(crate) struct Violation(pub(crate) &'static str);
 pub(crate) enum Pass {
     /// Give it to renet.
     Feed {
-        /// It carries reliable data and wants an acknowledgement.
-        wants_ack: bool,
+        /// The channel whose messages it carries; none if it is an acknowledgement. All but heartbeats want to be
+        /// acknowledged.
+        channel: Option<Channel>,
     },
     /// Everything in it has been received before: let renet acknowledge it without reading it.
     Repeat {
@@ -80,16 +81,16 @@ impl Guard {
         Ok(pass)
     }
 
-    fn received(&mut self, channel: u8) -> Result<&mut Received, Violation> {
+    fn received(&mut self, channel: u8) -> Result<(Channel, &mut Received), Violation> {
         match channel {
-            c if c == Channel::Control as u8 => Ok(&mut self.control),
-            c if c == Channel::Tasks as u8 => Ok(&mut self.tasks),
+            c if c == Channel::Control as u8 => Ok((Channel::Control, &mut self.control)),
+            c if c == Channel::Tasks as u8 => Ok((Channel::Tasks, &mut self.tasks)),
             _ => Err(Violation("reliable data on a channel that is not reliable")),
         }
     }
 
     fn small_reliable(&mut self, reader: &mut Reader<'_>, late: bool) -> Result<Pass, Violation> {
-        let received = self.received(reader.byte()?)?;
+        let (channel, received) = self.received(reader.byte()?)?;
         let count = reader.u16()?;
         // First look at all of it, then note it: a packet counts as a whole or not at all.
         let mut look = Reader(reader.0);
@@ -116,11 +117,11 @@ impl Guard {
             reader.skip(length as usize)?;
             received.finish(id);
         }
-        Ok(Pass::Feed { wants_ack: true })
+        Ok(Pass::Feed { channel: Some(channel) })
     }
 
     fn slice(&mut self, reader: &mut Reader<'_>, sequence: u64, late: bool) -> Result<Pass, Violation> {
-        let received = self.received(reader.byte()?)?;
+        let (channel, received) = self.received(reader.byte()?)?;
         let (id, index, count) = (reader.varint()?, reader.varint()?, reader.varint()?);
         let length = reader.varint()?;
         reader.skip(usize::try_from(length).map_err(|_| Violation("packet ends early"))?)?;
@@ -141,7 +142,7 @@ impl Guard {
         if late {
             return Ok(Pass::Ignore("older than the replay window"));
         }
-        received.slice(id, index, count, sequence)
+        received.slice(channel, id, index, count, sequence)
     }
 }
 
@@ -161,7 +162,7 @@ fn small_unreliable(reader: &mut Reader<'_>) -> Result<Pass, Violation> {
         reader.skip(length as usize)?;
     }
     reader.end()?;
-    Ok(Pass::Feed { wants_ack: false })
+    Ok(Pass::Feed { channel: Some(Channel::Beat) })
 }
 
 fn acknowledgement(reader: &mut Reader<'_>, newest_sent: Option<u64>) -> Result<Pass, Violation> {
@@ -182,7 +183,7 @@ fn acknowledgement(reader: &mut Reader<'_>, newest_sent: Option<u64>) -> Result<
             .ok_or(Violation("acknowledged range below zero"))?;
     }
     reader.end()?;
-    Ok(Pass::Feed { wants_ack: false })
+    Ok(Pass::Feed { channel: None })
 }
 
 /// What has been received on one reliable channel.
@@ -232,7 +233,14 @@ impl Received {
         }
     }
 
-    fn slice(&mut self, id: u64, index: u64, count: u64, sequence: u64) -> Result<Pass, Violation> {
+    fn slice(
+        &mut self,
+        channel: Channel,
+        id: u64,
+        index: u64,
+        count: u64,
+        sequence: u64,
+    ) -> Result<Pass, Violation> {
         if self.is_finished(id) {
             return Ok(Pass::Repeat { sequence });
         }
@@ -257,7 +265,7 @@ impl Received {
             self.partial_bytes += bytes;
             self.partial.insert(id, Partial { slices: count, seen: 1 << index });
         }
-        Ok(Pass::Feed { wants_ack: true })
+        Ok(Pass::Feed { channel: Some(channel) })
     }
 }
 

@@ -43,6 +43,13 @@ pub struct PeerStats {
     pub last_heard: Micros,
 }
 
+/// Channels there are; their numbers count from zero.
+const CHANNELS: usize = 3;
+const _: () = {
+    assert!((Channel::Beat as usize) < CHANNELS);
+    assert!((Channel::Control as usize) < CHANNELS && (Channel::Tasks as usize) < CHANNELS);
+};
+
 /// Why a peer is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offence(pub(crate) String);
@@ -70,6 +77,9 @@ pub(crate) struct Session {
     bytes: Bucket,
     undecodable: u64,
     is_confirmed: bool,
+    /// By channel: whether renet has been given something on it since its messages were last taken. Asking costs
+    /// look-ups, and most packets carry one channel's messages or none.
+    has_mail: [bool; CHANNELS],
     scratch: Vec<u8>,
 }
 
@@ -86,6 +96,7 @@ impl Session {
             bytes: Bucket::new(bytes, bytes / 2.0),
             undecodable: 0,
             is_confirmed: false,
+            has_mail: [false; CHANNELS],
             scratch: Vec::new(),
         }
     }
@@ -146,9 +157,12 @@ impl Session {
         let pass = self.guard.check(payload, self.flow.newest_sent());
         let pass = pass.map_err(|violation| self.violated(violation))?;
         let packet = match pass {
-            Pass::Feed { wants_ack } => {
-                if wants_ack {
-                    self.flow.ack_wanted(now);
+            Pass::Feed { channel } => {
+                if let Some(channel) = channel {
+                    self.has_mail[channel as usize] = true;
+                    if channel != Channel::Beat {
+                        self.flow.ack_wanted(now);
+                    }
                 }
                 payload
             }
@@ -186,9 +200,10 @@ impl Session {
         arrived: Micros,
         connection: &mut impl Connection,
     ) -> Result<(), Offence> {
-        let mut has_any = false;
+        if !std::mem::take(&mut self.has_mail[Channel::Beat as usize]) {
+            return Ok(());
+        }
         while let Some(bytes) = connection.receive(Channel::Beat) {
-            has_any = true;
             match wire::decode_message::<Beat>(&bytes) {
                 Ok(beat) if self.heart.take(beat, arrived) => {}
                 Ok(_) => {
@@ -199,9 +214,6 @@ impl Session {
                 }
                 Err(error) => self.undecodable(&format!("a heartbeat that does not decode: {error}"))?,
             }
-        }
-        if !has_any {
-            return Ok(());
         }
         self.stats.rtt = self.heart.rtt();
         self.stats.jitter = self.heart.jitter();
@@ -217,6 +229,9 @@ impl Session {
         mut hand_over: impl FnMut(M),
     ) -> Result<(), Offence> {
         for channel in [Channel::Control, Channel::Tasks] {
+            if !std::mem::take(&mut self.has_mail[channel as usize]) {
+                continue;
+            }
             while let Some(bytes) = connection.receive(channel) {
                 match wire::decode_message::<M>(&bytes) {
                     Ok(message) if message.channel() == channel => hand_over(message),
@@ -287,6 +302,9 @@ impl Session {
         });
         self.stats.backlog_bytes = self.flow.queued_bytes();
         for channel in [Channel::Control, Channel::Tasks] {
+            if !self.flow.may_be_unacknowledged(channel) {
+                continue;
+            }
             let unacknowledged = CHANNEL_MEMORY_BYTES_MAX.saturating_sub(connection.free_bytes(channel));
             if unacknowledged == 0 {
                 self.flow.all_acknowledged(channel);
