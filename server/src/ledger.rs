@@ -40,6 +40,7 @@
 //! | `book.rs` | the rules: what an entry does to accounts and tasks |
 //! | `posting.rs` | how a group is written |
 //! | `statements.rs` | the SQL of the writer |
+//! | `rows.rs` | adding many rows with one statement |
 //! | `chain.rs` | the hash chain over transfers |
 //! | `recovery.rs` | what a restart finds: open holds, patient tasks, outcomes |
 //! | `outcomes.rs` | expiry and revocation of kept outcomes |
@@ -61,6 +62,7 @@ mod posting;
 mod queue;
 mod recovery;
 mod report;
+mod rows;
 mod statements;
 mod stories;
 mod writer;

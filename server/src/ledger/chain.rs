@@ -42,7 +42,10 @@ impl GroupHasher {
 
     /// All of the group's transfers, which must be in order of ids.
     pub fn add_all(&mut self, transfers: &[Transfer]) {
-        let bytes: Vec<u8> = transfers.iter().flat_map(encode).collect();
+        let mut bytes = Vec::with_capacity(transfers.len() * ENCODED_BYTES);
+        for transfer in transfers {
+            bytes.extend_from_slice(&encode(transfer));
+        }
         self.0.update(&bytes);
     }
 
@@ -52,8 +55,11 @@ impl GroupHasher {
     }
 }
 
-fn encode(transfer: &Transfer) -> [u8; 34] {
-    let mut bytes = [0; 34];
+/// Bytes of a transfer as it is hashed.
+const ENCODED_BYTES: usize = 34;
+
+fn encode(transfer: &Transfer) -> [u8; ENCODED_BYTES] {
+    let mut bytes = [0; ENCODED_BYTES];
     bytes[0..8].copy_from_slice(&transfer.id.to_le_bytes());
     bytes[8..16].copy_from_slice(&transfer.debit.to_le_bytes());
     bytes[16..24].copy_from_slice(&transfer.credit.to_le_bytes());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use p2c2r_protocol::NumberHash;
 use rusqlite::{Connection, Result};
 
 use super::entry::AccountId;
@@ -15,7 +16,7 @@ pub(super) struct Earnings {
     /// one bucket late, never early.
     bucket_ms: i64,
     due: BTreeMap<i64, BTreeMap<AccountId, i64>>,
-    fresh: HashMap<AccountId, i64>,
+    fresh: HashMap<AccountId, i64, NumberHash>,
 }
 
 impl Earnings {
@@ -26,7 +27,7 @@ impl Earnings {
             window_ms,
             bucket_ms: (window_ms / 60).clamp(1_000, 60_000),
             due: BTreeMap::new(),
-            fresh: HashMap::new(),
+            fresh: HashMap::default(),
         };
         let mut select = connection.prepare("SELECT due_ms, worker, amount FROM earnings")?;
         let mut rows = select.query([])?;

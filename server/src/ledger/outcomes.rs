@@ -75,14 +75,7 @@ impl Shelf {
     ) -> Result<()> {
         let expires_ms = now_ms + self.kept_ms;
         let id = self.next_id;
-        sql.insert_outcome(
-            id,
-            task,
-            worker.map(|worker| worker.0),
-            expires_ms,
-            checksum(&key.0, bytes),
-            bytes,
-        )?;
+        sql.add_outcome(id, task, worker.map(|worker| worker.0), expires_ms, checksum(&key.0, bytes), bytes)?;
         self.next_id += 1;
         self.bytes += bytes.len() as i64;
         self.oldest.get_or_insert((id, expires_ms));

@@ -10,6 +10,7 @@ use super::chain::{RELEASES, Transfer, hold_id};
 use super::earnings::Earnings;
 use super::entry::{AccountId, Settlement, Source, kind, reason, state, verdict};
 use super::outcomes::Shelf;
+use super::rows::ROWS_MAX;
 use super::statements::{Closing, Statements};
 
 /// What a group is written with.
@@ -29,43 +30,63 @@ impl Posting<'_, '_> {
     pub fn tasks(&mut self) -> Result<()> {
         let mut touched = std::mem::take(&mut self.book.touched);
         touched.sort_unstable();
+        let mut together = Vec::with_capacity(ROWS_MAX);
         for number in touched.drain(..) {
             let Some(mut task) = self.book.open.remove(&number) else { continue };
             task.touched = false;
-            if self.task(&mut task)? && task.end.is_none() {
-                self.book.open.insert(number, task);
+            if !task.recorded {
+                let closing = closing_of(task.end.as_ref());
+                self.sql.add_task(self.group, &task.admission, &closing)?;
             }
-            self.wrote = true;
+            together.push(task);
+            if together.len() == ROWS_MAX {
+                self.some_tasks(&mut together)?;
+            }
         }
+        self.some_tasks(&mut together)?;
         // Its memory is kept for the next group.
         self.book.touched = touched;
+        self.sql.write_rows()?;
         for late in std::mem::take(&mut self.book.late) {
             self.late_verdict(&late)?;
         }
         Ok(())
     }
 
-    /// Writes one task; false if it was dropped because its idempotency key was used before.
-    fn task(&mut self, task: &mut OpenTask) -> Result<bool> {
-        let number = task.admission.task.0;
-        let closing = task.end.as_ref().map_or(Closing::OPEN, closing_of);
-        let held = task.recorded;
-        if task.recorded {
-            if task.end.is_some() && !self.sql.close_task(self.group, number, &closing)? {
-                // Memory and file disagree: nothing that follows could be trusted.
-                return Err(rusqlite::Error::StatementChangedRows(0));
+    /// Writes some tasks, of which the new ones have been added, and what follows from them.
+    fn some_tasks(&mut self, tasks: &mut Vec<OpenTask>) -> Result<()> {
+        self.wrote |= !tasks.is_empty();
+        let new = tasks.iter().filter(|task| !task.recorded).count();
+        // Almost always none was, and no task has to be looked up.
+        let any_used_before = self.sql.write_tasks()? < new;
+        for mut task in tasks.drain(..) {
+            let number = task.admission.task.0;
+            if any_used_before && !task.recorded && !self.sql.recorded(self.group, number)? {
+                self.book.drop_conflict(&task);
+                continue;
             }
-        } else {
-            if !self.sql.insert_task(self.group, &task.admission, &closing)? {
-                self.book.drop_conflict(task);
-                return Ok(false);
+            self.task(&mut task)?;
+            if task.end.is_none() {
+                self.book.open.insert(number, task);
             }
-            task.recorded = true;
         }
+        Ok(())
+    }
+
+    /// Writes what follows from one task, whose row is in the file.
+    fn task(&mut self, task: &mut OpenTask) -> Result<()> {
+        let number = task.admission.task.0;
+        let held = std::mem::replace(&mut task.recorded, true);
         match &task.end {
-            None if !held => self.hold(task)?,
-            None => {}
-            Some(end) => self.resolve(task, end, held)?,
+            None if held => {}
+            None => self.hold(task)?,
+            Some(end) => {
+                if held && !self.sql.close_task(self.group, number, &closing_of(Some(end)))? {
+                    // Memory and file disagree: nothing that follows could be trusted.
+                    return Err(rusqlite::Error::StatementChangedRows(0));
+                }
+                self.resolve(task, end, held)?;
+            }
         }
         for made in &mut task.tries {
             self.attempt(task.admission.task, made)?;
@@ -77,7 +98,7 @@ impl Posting<'_, '_> {
             };
             self.outcomes.keep(self.sql, number, &task.admission.key, worker, bytes, self.now_ms)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn hold(&mut self, task: &mut OpenTask) -> Result<()> {
@@ -157,7 +178,7 @@ impl Posting<'_, '_> {
         match made.recorded {
             None => {
                 let worker = made.worker.map(|worker| worker.0);
-                self.sql.insert_attempt(self.group, id, worker, made.verdict, made.reason.as_deref())?;
+                self.sql.add_attempt(self.group, id, worker, made.verdict, made.reason.as_deref())?;
             }
             Some(recorded) if recorded != made.verdict => {
                 self.sql.end_attempt(self.group, id, made.verdict, made.reason.as_deref())?;
@@ -236,9 +257,10 @@ fn attempt_id(task: TaskNo, number: u8) -> i64 {
     (task.0 as i64) << 8 | i64::from(number)
 }
 
-fn closing_of(end: &End) -> Closing {
+fn closing_of(end: Option<&End>) -> Closing {
     match end {
-        End::Settled(settlement) => Closing {
+        None => Closing::OPEN,
+        Some(End::Settled(settlement)) => Closing {
             state: state::SETTLED,
             pay: settlement.pay.0,
             fee: settlement.fee.0,
@@ -254,7 +276,7 @@ fn closing_of(end: &End) -> Closing {
             }),
             void_reason: None,
         },
-        End::Void(reason) => {
+        Some(End::Void(reason)) => {
             Closing { state: state::VOID, void_reason: Some(reason.code()), ..Closing::OPEN }
         }
     }

@@ -1,10 +1,15 @@
 //! The writer's SQL, prepared once.
+//!
+//! What is added for every task waits in [`Rows`] and is in the file after [`Statements::write_tasks`] or
+//! [`Statements::write_rows`]; everything else is in the file at once.
 
+use rusqlite::types::ValueRef::{self, Blob, Integer, Null};
 use rusqlite::{Connection, Result, Statement, params};
 
 use super::account::Account;
 use super::chain::Transfer;
 use super::entry::{Admission, PatientPayload, state};
+use super::rows::Rows;
 
 /// How a task's row ends.
 pub(super) struct Closing {
@@ -33,15 +38,16 @@ impl Closing {
 /// Every statement of the hot path.
 pub(super) struct Statements<'c> {
     pub connection: &'c Connection,
-    insert_task: Statement<'c>,
+    tasks: Rows<'c, 18>,
+    attempts: Rows<'c, 5>,
+    transfers: Rows<'c, 7>,
+    outcomes: Rows<'c, 6>,
+    find_task: Statement<'c>,
     close_task: Statement<'c>,
-    insert_attempt: Statement<'c>,
     end_attempt: Statement<'c>,
-    insert_transfer: Statement<'c>,
     insert_group: Statement<'c>,
     update_account: Statement<'c>,
     update_balance: Statement<'c>,
-    insert_outcome: Statement<'c>,
     insert_patient: Statement<'c>,
     delete_patient: Statement<'c>,
     add_earning: Statement<'c>,
@@ -51,35 +57,63 @@ impl<'c> Statements<'c> {
     pub fn prepare(connection: &'c Connection) -> Result<Self> {
         Ok(Self {
             connection,
-            insert_task: connection.prepare(
-                "INSERT INTO tasks (no, gamer, game_task, kind, kernel_version, key, units, price, price_list,
-                     state, opened_grp, closed_grp, pay, fee, source, attempt, passed, void_reason)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
-                 ON CONFLICT DO NOTHING",
+            tasks: Rows::prepare(
+                connection,
+                "tasks",
+                [
+                    "no",
+                    "gamer",
+                    "game_task",
+                    "kind",
+                    "kernel_version",
+                    "key",
+                    "units",
+                    "price",
+                    "price_list",
+                    "state",
+                    "opened_grp",
+                    "closed_grp",
+                    "pay",
+                    "fee",
+                    "source",
+                    "attempt",
+                    "passed",
+                    "void_reason",
+                ],
+                "ON CONFLICT DO NOTHING",
             )?,
+            attempts: Rows::prepare(
+                connection,
+                "attempts",
+                ["id", "grp", "worker", "verdict", "reason"],
+                "",
+            )?,
+            transfers: Rows::prepare(
+                connection,
+                "transfers",
+                ["id", "grp", "debit", "credit", "amount", "reason", "attempt"],
+                "",
+            )?,
+            outcomes: Rows::prepare(
+                connection,
+                "outcomes",
+                ["id", "task", "worker", "expires_ms", "checksum", "bytes"],
+                "",
+            )?,
+            find_task: connection.prepare("SELECT 1 FROM tasks WHERE no = ?1 AND opened_grp = ?2")?,
             close_task: connection.prepare(
                 "UPDATE tasks SET state = ?2, closed_grp = ?3, pay = ?4, fee = ?5, source = ?6, attempt = ?7,
                      passed = ?8, void_reason = ?9
                  WHERE no = ?1 AND state = 1",
             )?,
-            insert_attempt: connection
-                .prepare("INSERT INTO attempts (id, grp, worker, verdict, reason) VALUES (?1, ?2, ?3, ?4, ?5)")?,
             end_attempt: connection
                 .prepare("UPDATE attempts SET grp = ?2, verdict = ?3, reason = ?4 WHERE id = ?1")?,
-            insert_transfer: connection.prepare(
-                "INSERT INTO transfers (id, grp, debit, credit, amount, reason, attempt)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?,
             insert_group: connection
                 .prepare("INSERT INTO groups (id, at_ms, transfers, hash) VALUES (?1, ?2, ?3, ?4)")?,
             update_account: connection.prepare(
                 "UPDATE accounts SET balance = ?2, turnover = ?3, accepted = ?4, rejected = ?5 WHERE id = ?1",
             )?,
             update_balance: connection.prepare("UPDATE accounts SET balance = ?2 WHERE id = ?1")?,
-            insert_outcome: connection.prepare(
-                "INSERT INTO outcomes (id, task, worker, expires_ms, checksum, bytes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?,
             insert_patient: connection
                 .prepare("INSERT INTO patient (task, spec, blobs) VALUES (?1, ?2, ?3)")?,
             delete_patient: connection.prepare("DELETE FROM patient WHERE task = ?1")?,
@@ -90,30 +124,48 @@ impl<'c> Statements<'c> {
         })
     }
 
-    /// Records a task; false if its number or the gamer's number for it was used before.
-    pub fn insert_task(&mut self, group: i64, task: &Admission, closing: &Closing) -> Result<bool> {
+    /// Adds a task.
+    pub fn add_task(&mut self, group: i64, task: &Admission, closing: &Closing) -> Result<()> {
         let closed = (closing.state != state::OPEN).then_some(group);
-        let changed = self.insert_task.execute(params![
-            task.task.0 as i64,
-            task.gamer.0,
-            task.game_task.0 as i64,
-            task.kind.0,
-            task.kernel_version,
-            task.key.0.as_slice(),
-            task.units.0 as i64,
-            task.price.0,
-            task.price_list,
-            closing.state,
-            group,
-            closed,
-            closing.pay,
-            closing.fee,
-            closing.source,
-            closing.attempt,
-            closing.passed,
-            closing.void_reason,
-        ])?;
-        Ok(changed == 1)
+        self.tasks.push(&[
+            Integer(task.task.0 as i64),
+            Integer(task.gamer.0),
+            Integer(task.game_task.0 as i64),
+            Integer(task.kind.0.into()),
+            Integer(task.kernel_version.into()),
+            Blob(&task.key.0),
+            Integer(task.units.0 as i64),
+            Integer(task.price.0),
+            Integer(task.price_list.into()),
+            Integer(closing.state.into()),
+            Integer(group),
+            optional(closed),
+            Integer(closing.pay),
+            Integer(closing.fee),
+            optional(closing.source),
+            optional(closing.attempt),
+            optional(closing.passed),
+            optional(closing.void_reason),
+        ])
+    }
+
+    /// Writes the tasks added since the last call; says how many were. The others' numbers, or the gamers'
+    /// numbers for them, were used before.
+    pub fn write_tasks(&mut self) -> Result<usize> {
+        self.tasks.write()
+    }
+
+    /// Whether `group`, which is being written, recorded this task.
+    pub fn recorded(&mut self, group: i64, task: u64) -> Result<bool> {
+        self.find_task.exists([task as i64, group])
+    }
+
+    /// Writes the attempts, transfers and outcomes that were added and are not in the file yet.
+    pub fn write_rows(&mut self) -> Result<()> {
+        self.attempts.write()?;
+        self.transfers.write()?;
+        self.outcomes.write()?;
+        Ok(())
     }
 
     /// Closes a recorded open task; false if it is not open.
@@ -132,7 +184,7 @@ impl<'c> Statements<'c> {
         Ok(changed == 1)
     }
 
-    pub fn insert_attempt(
+    pub fn add_attempt(
         &mut self,
         group: i64,
         id: i64,
@@ -140,25 +192,24 @@ impl<'c> Statements<'c> {
         verdict: u8,
         reason: Option<&str>,
     ) -> Result<()> {
-        self.insert_attempt.execute(params![id, group, worker, verdict, reason]).map(|_| ())
+        let reason = reason.map_or(Null, ValueRef::from);
+        self.attempts.push(&[Integer(id), Integer(group), optional(worker), Integer(verdict.into()), reason])
     }
 
     pub fn end_attempt(&mut self, group: i64, id: i64, verdict: u8, reason: Option<&str>) -> Result<()> {
         self.end_attempt.execute(params![id, group, verdict, reason]).map(|_| ())
     }
 
-    pub fn insert_transfer(&mut self, group: i64, transfer: &Transfer) -> Result<()> {
-        self.insert_transfer
-            .execute(params![
-                transfer.id,
-                group,
-                transfer.debit,
-                transfer.credit,
-                transfer.amount,
-                transfer.reason,
-                transfer.attempt,
-            ])
-            .map(|_| ())
+    pub fn add_transfer(&mut self, group: i64, transfer: &Transfer) -> Result<()> {
+        self.transfers.push(&[
+            Integer(transfer.id),
+            Integer(group),
+            Integer(transfer.debit),
+            Integer(transfer.credit),
+            Integer(transfer.amount),
+            Integer(transfer.reason.into()),
+            Integer(transfer.attempt.into()),
+        ])
     }
 
     pub fn insert_group(&mut self, group: i64, at_ms: i64, transfers: usize, hash: &[u8; 32]) -> Result<()> {
@@ -181,7 +232,7 @@ impl<'c> Statements<'c> {
         self.update_balance.execute(params![account, balance]).map(|_| ())
     }
 
-    pub fn insert_outcome(
+    pub fn add_outcome(
         &mut self,
         id: i64,
         task: u64,
@@ -190,7 +241,14 @@ impl<'c> Statements<'c> {
         checksum: i64,
         bytes: &[u8],
     ) -> Result<()> {
-        self.insert_outcome.execute(params![id, task as i64, worker, expires_ms, checksum, bytes]).map(|_| ())
+        self.outcomes.push(&[
+            Integer(id),
+            Integer(task as i64),
+            optional(worker),
+            Integer(expires_ms),
+            Integer(checksum),
+            Blob(bytes),
+        ])
     }
 
     pub fn insert_patient(&mut self, task: u64, payload: &PatientPayload) -> Result<()> {
@@ -209,6 +267,11 @@ impl<'c> Statements<'c> {
     pub fn add_earning(&mut self, due_ms: i64, worker: i64, amount: i64) -> Result<()> {
         self.add_earning.execute(params![due_ms, worker, amount]).map(|_| ())
     }
+}
+
+/// A column that may be empty.
+fn optional(value: Option<impl Into<i64>>) -> ValueRef<'static> {
+    value.map_or(Null, |value| Integer(value.into()))
 }
 
 /// Takes apart what [`Statements::insert_patient`] wrote; `None` if it is damaged.

@@ -150,8 +150,9 @@ impl Books {
         let book = &mut self.book;
         book.transfers.sort_unstable_by_key(|transfer| transfer.id);
         for transfer in &book.transfers {
-            sql.insert_transfer(group, transfer)?;
+            sql.add_transfer(group, transfer)?;
         }
+        sql.write_rows()?;
         let mut hasher = GroupHasher::new(&self.head, group, now_ms);
         hasher.add_all(&book.transfers);
         let hash = hasher.finish();

@@ -84,6 +84,35 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
+fn an_older_ledger_is_brought_up_to_date() {
+    let lab = used();
+    let newest = ledger::check(&lab.path).unwrap();
+    let older = lab.folder.path().join("older.db");
+    let connection = Connection::open(&older).unwrap();
+    connection.execute_batch(include_str!("../../src/ledger/migrations/0001_books.sql")).unwrap();
+    let path = lab.path.to_str().unwrap();
+    connection.execute_batch(&format!("DELETE FROM accounts; ATTACH '{path}' AS newest")).unwrap();
+    let tables = "meta accounts groups tasks transfers attempts outcomes revocations patient earnings";
+    for table in tables.split(' ') {
+        connection.execute_batch(&format!("INSERT INTO main.{table} SELECT * FROM newest.{table}")).unwrap();
+    }
+    connection.execute_batch("PRAGMA application_id = 0x50324332; PRAGMA user_version = 1").unwrap();
+    drop(connection);
+    let error = ledger::check(&older).unwrap_err();
+    assert!(error.to_string().contains("schema 1"), "{error}");
+
+    let opened = Ledger::open(&older, lab.options(), || {}).unwrap();
+    assert_eq!(opened.take_patient_tasks().len(), 1);
+    let (payer, helper) = (gamer(&opened), worker(&opened));
+    assert_eq!(ledger::check(&older).unwrap(), newest);
+    append(&opened, whole(TaskNo(43), payer, helper, 100, 10));
+    opened.close().unwrap();
+    let report = ledger::check(&older).unwrap();
+    assert!(report.ok, "{report}");
+    assert_eq!(report.transfers, newest.transfers + 2);
+}
+
+#[test]
 fn a_damaged_header_or_page_is_refused() {
     let lab = used();
     let bytes = std::fs::read(&lab.path).unwrap();
@@ -124,13 +153,20 @@ fn a_full_disk_at_start_is_said() {
 
 #[test]
 fn a_disk_that_fills_up_breaks_the_ledger_and_loses_nothing_that_was_recorded() {
+    fill_disk(60, 20);
+    // The disk is full in the midst of a statement that writes many rows.
+    fill_disk(150, 200);
+}
+
+/// Records groups of so many tasks until a disk of so many pages is full.
+fn fill_disk(pages: u32, tasks_per_group: usize) {
     let lab = Lab::new();
-    let options = LedgerOptions { pages_max: Some(60), ..lab.options() };
+    let options = LedgerOptions { pages_max: Some(pages), ..lab.options() };
     let ledger = Ledger::open(&lab.path, options, || {}).unwrap();
     let (payer, helper) = (gamer(&ledger), worker(&ledger));
     let mut tasks = (1..).map(TaskNo);
     let error = loop {
-        for task in tasks.by_ref().take(20) {
+        for task in tasks.by_ref().take(tasks_per_group) {
             for entry in whole(task, payer, helper, 100, 10) {
                 assert!(matches!(ledger.append(entry), Ok(()) | Err(LedgerBusy::Broken)));
             }
@@ -145,7 +181,7 @@ fn a_disk_that_fills_up_breaks_the_ledger_and_loses_nothing_that_was_recorded() 
     assert_eq!(ledger.append(admitted(TaskNo(1 << 40), payer, 0, 1)), Err(LedgerBusy::Broken));
     assert!(matches!(ledger.close(), Err(LedgerError::Broken(_))));
     let charged = ledger.totals();
-    assert!(charged.tasks_done >= 20);
+    assert!(charged.tasks_done >= tasks_per_group as u64);
     drop(ledger);
 
     let ledger = lab.open();

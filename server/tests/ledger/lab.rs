@@ -114,13 +114,24 @@ pub fn ended(task: TaskNo, attempt: u32, verdict: Verdict) -> Entry {
 }
 
 pub fn settled(task: TaskNo, attempt: u32, worker: AccountId, pay: i64, fee: i64) -> Entry {
+    settled_with(task, attempt, worker, pay, fee, &task.0.to_le_bytes())
+}
+
+pub fn settled_with(
+    task: TaskNo,
+    attempt: u32,
+    worker: AccountId,
+    pay: i64,
+    fee: i64,
+    outcome: &[u8],
+) -> Entry {
     Entry::TaskSettled(Settlement {
         task,
         source: Source::Worker { worker, attempt: Attempt(attempt) },
         pay: Nanos(pay),
         fee: Nanos(fee),
         check: PassedCheck::Always,
-        outcome: Some(task.0.to_le_bytes().as_slice().into()),
+        outcome: Some(outcome.into()),
     })
 }
 

@@ -1,0 +1,126 @@
+//! Groups around the number of rows that one statement writes, which is 64.
+
+use p2c2r_protocol::{Nanos, Role, TaskNo};
+use p2c2r_server::ledger::{AccountId, Entry, Ledger, Verdict, VoidReason};
+use rusqlite::Connection;
+
+use super::lab::{
+    Lab, account_of, admitted, append, ended, gamer, patient, settled, settled_with, started, whole, worker,
+};
+
+const DOLLAR: i64 = Nanos::DOLLAR.0;
+
+fn rows(lab: &Lab, sql: &str) -> i64 {
+    Connection::open(&lab.path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn every_task_of_a_group_is_recorded_however_many_there_are() {
+    for tasks in [1, 63, 64, 65, 127, 128, 129, 300] {
+        let lab = Lab::new();
+        let ledger = lab.open();
+        let (payer, helper) = (gamer(&ledger), worker(&ledger));
+        // The second group meets statements that the first has left something bound to.
+        for first in [1, 1_001] {
+            append(
+                &ledger,
+                (first..first + tasks).flat_map(|no| whole(TaskNo(no), payer, helper, 10 + no as i64, 10)),
+            );
+            ledger.flush().unwrap();
+        }
+        let pay: i64 = (1..=tasks).chain(1_001..=1_000 + tasks).map(|no| no as i64).sum();
+        let fees = 2 * 10 * tasks as i64;
+        let seen = account_of(&ledger, Role::Gamer, "ada");
+        assert_eq!((seen.available.0, seen.accepted), (DOLLAR - pay - fees, 2 * tasks), "{tasks} tasks");
+        assert_eq!(account_of(&ledger, Role::Worker, "bob").set_aside, Nanos(pay));
+        ledger.close().unwrap();
+        let report = lab.check();
+        assert_eq!((report.tasks, report.attempts, report.transfers), (2 * tasks, 2 * tasks, 1 + 4 * tasks));
+        assert_eq!(rows(&lab, "SELECT count(*) FROM outcomes WHERE bytes IS NOT NULL"), 2 * tasks as i64);
+        assert_eq!(lab.open().take_cached_outcomes().len(), 2 * tasks as usize);
+    }
+}
+
+/// The story of a task, of four kinds.
+fn story(no: u64, game_task: u64, payer: AccountId, helper: AccountId) -> Vec<Entry> {
+    let task = TaskNo(no);
+    let void = Entry::TaskVoided { task, reason: VoidReason::Late };
+    match no % 4 {
+        0 => vec![admitted(task, payer, game_task, 100), started(task, 1, helper), void],
+        1 => vec![patient(task, payer, game_task, 100), started(task, 1, helper)],
+        2 => vec![
+            admitted(task, payer, game_task, 100),
+            started(task, 1, helper),
+            ended(task, 1, Verdict::Rejected { reason: "path.cost".into() }),
+            started(task, 2, helper),
+            settled(task, 2, helper, 60, 5),
+        ],
+        _ => vec![
+            admitted(task, payer, game_task, 100),
+            started(task, 1, helper),
+            settled(task, 1, helper, 90, 10),
+        ],
+    }
+}
+
+#[test]
+fn of_many_tasks_only_those_whose_numbers_were_used_before_are_dropped() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    append(&ledger, (1..=10).flat_map(|no| story(no, no, payer, helper)));
+    ledger.flush().unwrap();
+    // At both ends of a statement, in the middle, all four stories; numbers of an earlier group, of the same
+    // group, and of the same statement.
+    let used_before = |no: u64| match no {
+        11..=14 => Some(no - 10),
+        30 => Some(29),
+        64 | 65 => Some(20),
+        74 => Some(1),
+        75 => Some(73),
+        138 | 139 => Some(75 + 16),
+        150 => Some(149),
+        _ => None,
+    };
+    append(&ledger, (11..=150).flat_map(|no| story(no, used_before(no).unwrap_or(no), payer, helper)));
+    ledger.flush().unwrap();
+    let committed = ledger.drain_committed();
+    let expected: Vec<u64> = (11..=150).filter(|no| used_before(*no).is_some()).collect();
+    let dropped: Vec<u64> = committed.conflicts.iter().map(|conflict| conflict.task.0).collect();
+    assert_eq!(dropped, expected);
+    assert_eq!(committed.anomalies.conflicts, expected.len() as u64);
+
+    let kept = || (1..=150).filter(|no| used_before(*no).is_none());
+    let of = |kind: u64| kept().filter(|no| no % 4 == kind).count() as i64;
+    let seen = account_of(&ledger, Role::Gamer, "ada");
+    let charged = 65 * of(2) + 100 * of(3);
+    assert_eq!(seen.available, Nanos(DOLLAR - charged - 100 * of(1)));
+    assert_eq!(seen.set_aside, Nanos(100 * of(1)), "the patient ones are held");
+    assert_eq!((seen.accepted as i64, seen.rejected as i64), (of(2) + of(3), of(0)));
+    ledger.close().unwrap();
+    let report = lab.check();
+    assert_eq!(report.tasks, kept().count() as u64);
+    assert_eq!(report.open_tasks, of(1) as u64);
+    assert_eq!(report.attempts, report.tasks + of(2) as u64);
+    assert_eq!(lab.open().take_patient_tasks().len(), of(1) as usize);
+}
+
+#[test]
+fn large_outcomes_and_small_ones_come_back_as_they_were() {
+    let outcome = |no: u64| vec![no as u8; if no % 7 == 0 { 60_000 } else { no as usize % 50 }];
+    let lab = Lab::new();
+    let ledger: Ledger = lab.open();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    for no in 1..=150 {
+        let task = TaskNo(no);
+        append(&ledger, [admitted(task, payer, no, 100), started(task, 1, helper)]);
+        append(&ledger, [settled_with(task, 1, helper, 90, 10, &outcome(no))]);
+    }
+    ledger.close().unwrap();
+    lab.check();
+    let found = lab.open().take_cached_outcomes();
+    assert_eq!(found.len(), 150);
+    for (no, found) in (1..=150).rev().zip(&found) {
+        assert!(*found.bytes == outcome(no)[..], "the outcome of task {no} has {} bytes", found.bytes.len());
+    }
+}
