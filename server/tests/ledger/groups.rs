@@ -107,7 +107,7 @@ fn of_many_tasks_only_those_whose_numbers_were_used_before_are_dropped() {
 
 #[test]
 fn large_outcomes_and_small_ones_come_back_as_they_were() {
-    let outcome = |no: u64| vec![no as u8; if no % 7 == 0 { 60_000 } else { no as usize % 50 }];
+    let outcome = |no: u64| vec![no as u8; if no.is_multiple_of(7) { 60_000 } else { no as usize % 50 }];
     let lab = Lab::new();
     let ledger: Ledger = lab.open();
     let (payer, helper) = (gamer(&ledger), worker(&ledger));
