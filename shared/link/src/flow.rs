@@ -7,6 +7,7 @@
 //! ride along behind the next packet: a datagram is one renet packet, perhaps one acknowledgement after it, and perhaps
 //! padding.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ impl Flow {
             }
         }
         if self.bucket.is_none() {
-            self.pad();
+            self.make_runs();
             self.drain(now, everything, &mut transmit);
         }
     }
@@ -133,15 +134,21 @@ impl Flow {
         if self.bucket.is_some() { QUEUED_BYTES_MAX } else { usize::MAX }
     }
 
-    /// Brings packets that are nearly as long as the longest to its length: a run of one length passes the system's
-    /// network stack as one (see `socket/udp.rs`), for a few bytes that cost nothing on a link without a pace.
-    fn pad(&mut self) {
-        let longest = self.queue.iter().map(Vec::len).max().unwrap_or_default();
-        // Nothing comes behind the last, which may be shorter.
-        let padded = self.queue.len().saturating_sub(1);
-        for packet in self.queue.iter_mut().take(padded).filter(|packet| packet.len() >= longest * 3 / 4) {
-            self.queued_bytes += longest - packet.len();
-            guard::pad(packet, longest);
+    /// Makes the packets into runs of one length, each of which passes the system's network stack as one (see
+    /// `socket/udp.rs`): the longest first, and those that are nearly as long brought to its length, for a few bytes that
+    /// cost nothing on a link without a pace. In which order packets leave is nothing to renet.
+    fn make_runs(&mut self) {
+        if self.queue.len() < 2 {
+            return;
+        }
+        self.queue.make_contiguous().sort_by_key(|packet| Reverse(packet.len()));
+        let mut length = 0;
+        for packet in &mut self.queue {
+            if packet.len() < length * 3 / 4 || length == 0 {
+                length = packet.len();
+            }
+            self.queued_bytes += length - packet.len();
+            guard::pad(packet, length);
         }
     }
 
