@@ -201,6 +201,13 @@ mod tests {
     }
 
     #[test]
+    fn the_help_names_the_real_default_of_busy_polling() {
+        let help = Cli::command().render_long_help().to_string();
+        let default = ServerConfig::default().busy_poll.as_micros();
+        assert!(help.contains(&format!("sleeps at once. [default: {default}]")), "{help}");
+    }
+
+    #[test]
     fn what_config_show_prints_reads_back_the_same() {
         let shown = toml::to_string(&ServerConfig::default().to_file()).unwrap();
         let mut config = ServerConfig::default();

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use p2c2r_link::runner::{BUSY_POLL_LIMIT, BUSY_POLL_MAX};
-use p2c2r_link::{Impairment, Pace};
+use p2c2r_link::runner::BUSY_POLL_DEFAULT;
+use p2c2r_link::{BUSY_POLL_MAX, Impairment, Pace};
 use p2c2r_protocol::limits::{KINDS_MAX, PEERS_MAX};
 use p2c2r_protocol::{Nanos, PriceList};
 use p2c2r_tasks::KindRegistry;
@@ -132,7 +132,7 @@ impl Default for ServerConfig {
             peers_max: PEERS_MAX,
             pace: None,
             impair: None,
-            busy_poll: BUSY_POLL_MAX,
+            busy_poll: BUSY_POLL_DEFAULT,
             seed: 0,
             drain_limit: Duration::from_secs(10),
             summary_every: Duration::from_secs(10),
@@ -186,8 +186,8 @@ impl ServerConfig {
         if self.prices.nanos_per_mega_unit.len() > KINDS_MAX {
             return bad(format!("the price list names more than {KINDS_MAX} kinds"));
         }
-        if self.busy_poll > BUSY_POLL_LIMIT {
-            let limit = BUSY_POLL_LIMIT.as_micros();
+        if self.busy_poll > BUSY_POLL_MAX {
+            let limit = BUSY_POLL_MAX.as_micros();
             return bad(format!("busy-poll-us is {}, not 0 to {limit}", self.busy_poll.as_micros()));
         }
         if self.group_commit > Duration::from_millis(50) {

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use p2c2r_link::runner::{BUSY_POLL_LIMIT, BUSY_POLL_MAX};
-use p2c2r_link::{Impairment, Reconnect};
+use p2c2r_link::runner::BUSY_POLL_DEFAULT;
+use p2c2r_link::{BUSY_POLL_MAX, Impairment, Reconnect};
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, NAME_BYTES_MAX, SLOTS_PER_WORKER_MAX};
 use p2c2r_tasks::KindRegistry;
@@ -96,7 +96,7 @@ impl WorkerConfig {
             execution: Execution::default(),
             kinds: KindRegistry::builtin(),
             impair: None,
-            busy_poll: BUSY_POLL_MAX,
+            busy_poll: BUSY_POLL_DEFAULT,
             reconnect: Reconnect::default(),
             status_every: Duration::from_secs(10),
             drain_limit: Duration::from_secs(10),
@@ -123,10 +123,10 @@ impl WorkerConfig {
         if self.queued_max == 0 {
             return refuse("a worker needs room for at least one waiting attempt".into());
         }
-        if self.busy_poll > BUSY_POLL_LIMIT {
+        if self.busy_poll > BUSY_POLL_MAX {
             return refuse(format!(
                 "--busy-poll-us must be 0 to {}, not {}",
-                BUSY_POLL_LIMIT.as_micros(),
+                BUSY_POLL_MAX.as_micros(),
                 self.busy_poll.as_micros()
             ));
         }

@@ -22,7 +22,7 @@ pub(crate) mod packet_type {
     pub(crate) const RELIABLE_SLICE: u8 = 2;
     pub(crate) const UNRELIABLE_SLICE: u8 = 3;
     pub(crate) const ACK: u8 = 4;
-    /// Not renet's, which counts on: what follows, to the end of the datagram, is nothing.
+    /// Ours; renet counts up from zero and will not get here. What follows, to the end of the datagram, is nothing.
     pub(crate) const PADDING: u8 = 0xFF;
 }
 
@@ -35,8 +35,8 @@ pub(crate) struct Violation(pub(crate) &'static str);
 pub(crate) enum Pass {
     /// Give it to renet.
     Feed {
-        /// The channel whose messages it carries; none if it is an acknowledgement. All but heartbeats want to be
-        /// acknowledged.
+        /// The channel whose messages it carries; none if it is an acknowledgement. Those of reliable channels want
+        /// one.
         channel: Option<Channel>,
     },
     /// Everything in it has been received before: let renet acknowledge it without reading it.
@@ -301,7 +301,7 @@ fn end_of_datagram(rest: &[u8]) -> Result<(), Violation> {
     match rest {
         [] => Ok(()),
         [packet_type::PADDING, zeros @ ..] if zeros.iter().all(|byte| *byte == 0) => Ok(()),
-        _ => Err(Violation("something other than an acknowledgement behind a packet")),
+        _ => Err(Violation("something other than one acknowledgement and padding behind a packet")),
     }
 }
 

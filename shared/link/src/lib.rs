@@ -47,6 +47,7 @@ pub use clock::LinkClock;
 pub use error::LinkError;
 pub use headless::headless;
 pub use impair::Impairment;
+pub use limits::BUSY_POLL_MAX;
 pub use memory::MemoryHub;
 pub use pace::Pace;
 pub use peer::PeerStats;

@@ -25,6 +25,14 @@ pub const BYTES_PER_CALL: u64 = 3_600;
 /// Bytes waiting for the token bucket above which renet is not asked for more, so that copies of the same
 /// data do not pile up behind one another.
 pub const QUEUED_BYTES_MAX: usize = 1_300;
+/// Packets that are gathered for a peer without a pace before they are put in order and sent: as many as the system
+/// takes at once.
+pub const RUN_PACKETS: usize = 64;
+/// Bytes of one run of packets: what one UDP datagram may hold, which a run is to the system until it is taken apart.
+pub const RUN_BYTES_MAX: usize = 65_000;
+/// Error reports (nobody listens there, say) that are looked behind at one reading of a socket: each takes a packet's
+/// place.
+pub const REPORTS_MAX: usize = 16;
 /// Calls to renet per peer and update: what a local peer can take at once without starving others.
 pub const CALLS_PER_UPDATE_MAX: usize = 64;
 
@@ -89,6 +97,9 @@ pub const ACK_PACKETS: u32 = 16;
 /// Packets after which an acknowledgement does not even wait for the end of the update. Every packet may be a
 /// range of its own, because the acknowledgements held back leave gaps between packet numbers.
 pub const ACK_PACKETS_MAX: u32 = 48;
+/// How long a headless program may at most look for the next packet before it sleeps; longer would only hold a
+/// processor for nothing.
+pub const BUSY_POLL_MAX: Duration = Duration::from_millis(10);
 /// How often netcode repeats a packet of its handshake.
 pub const NETCODE_RESEND: Duration = Duration::from_millis(250);
 /// How often netcode's own clockwork runs for a connection; each run may send one keep-alive.
@@ -101,6 +112,9 @@ pub const IMPAIRED_PACKETS_MAX: usize = 16_384;
 pub const PORT_PACKETS_MAX: usize = 4_096;
 
 const _: () = assert!(RIDING_BYTES_MAX <= renetcode::NETCODE_MAX_PAYLOAD_BYTES);
+const _: () = assert!(RUN_BYTES_MAX <= 65_507, "what UDP can carry over IPv4");
+const _: () =
+    assert!(3 * RUN_PACKETS as u64 <= PACKETS_LATE_MAX, "a run and its acknowledgements come in time");
 const _: () = assert!(SLICES_MAX <= 128, "the guard keeps one message's slices in a u128");
 const _: () = assert!(BYTES_PER_CALL >= 2 * SLICE_BYTES as u64, "a slice must fit beside a heartbeat");
 const _: () = assert!(REASSEMBLY_BYTES_MAX >= 2 * MESSAGE_BYTES_MAX);

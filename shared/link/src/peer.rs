@@ -43,13 +43,6 @@ pub struct PeerStats {
     pub last_heard: Micros,
 }
 
-/// Channels there are; their numbers count from zero.
-const CHANNELS: usize = 3;
-const _: () = {
-    assert!((Channel::Beat as usize) < CHANNELS);
-    assert!((Channel::Control as usize) < CHANNELS && (Channel::Tasks as usize) < CHANNELS);
-};
-
 /// Why a peer is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offence(pub(crate) String);
@@ -79,7 +72,7 @@ pub(crate) struct Session {
     is_confirmed: bool,
     /// By channel: whether renet has been given something on it since its messages were last taken. Asking costs
     /// look-ups, and most packets carry one channel's messages or none.
-    has_mail: [bool; CHANNELS],
+    has_mail: [bool; Channel::ALL.len()],
     scratch: Vec<u8>,
 }
 
@@ -96,7 +89,7 @@ impl Session {
             bytes: Bucket::new(bytes, bytes / 2.0),
             undecodable: 0,
             is_confirmed: false,
-            has_mail: [false; CHANNELS],
+            has_mail: [false; Channel::ALL.len()],
             scratch: Vec::new(),
         }
     }

@@ -1,8 +1,8 @@
 //! The runner of programs without a window: sleep until there is something to do, then update once.
 //!
 //! An update follows at once when a packet arrives or a thread calls [`Waker::wake`], and else when the
-//! earliest timer anybody set with [`NextWake`] runs out. Nothing polls but a client that is trying
-//! to connect, so an idle program costs nothing, and no fixed tick stands in the path of a task. While things come
+//! earliest timer anybody set with [`NextWake`] runs out. An idle program does not poll, but for a client that is trying
+//! to connect, so it costs nothing, and no fixed tick stands in the path of a task. While things come
 //! in quick succession, the runner looks for the next one some microseconds before it sleeps (`busy_poll.rs`).
 
 mod busy_poll;
@@ -19,6 +19,7 @@ use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time, TimePlugin, TimeSystems};
 use mio::{Events, Interest, Poll, Registry, Token};
 
+use crate::limits::BUSY_POLL_MAX;
 use crate::pulse::Pulse;
 
 use busy_poll::BusyPoll;
@@ -28,9 +29,7 @@ const WAKER: Token = Token(0);
 /// The default of [`EventDrivenPlugin::busy_poll_max`], and of the halt polling that it is taken from: as long as an
 /// answer from another program on the same machine takes when both sleep in between. With half of that, programs
 /// that answer each other did not always get out of sleeping, and so stayed slow.
-pub const BUSY_POLL_MAX: Duration = Duration::from_micros(200);
-/// The longest that a setting should allow: beyond it a program would hold a processor for nothing.
-pub const BUSY_POLL_LIMIT: Duration = Duration::from_millis(10);
+pub const BUSY_POLL_DEFAULT: Duration = Duration::from_micros(200);
 /// Pause after the system refused to wait, so that a broken poll cannot spin.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
@@ -46,7 +45,7 @@ pub struct EventDrivenPlugin {
 
 impl Default for EventDrivenPlugin {
     fn default() -> Self {
-        Self { busy_poll_max: BUSY_POLL_MAX }
+        Self { busy_poll_max: BUSY_POLL_DEFAULT }
     }
 }
 
@@ -62,7 +61,7 @@ impl Plugin for EventDrivenPlugin {
         };
         app.insert_resource(sockets);
         set_up(app);
-        let busy_poll = BusyPoll::new(self.busy_poll_max);
+        let busy_poll = BusyPoll::new(self.busy_poll_max.min(BUSY_POLL_MAX));
         app.set_runner(move |app| run(app, poll, busy_poll));
     }
 }

@@ -32,6 +32,9 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// Every one of them; their ids count from zero.
+    pub const ALL: [Self; 3] = [Self::Control, Self::Tasks, Self::Beat];
+
     /// After how long an unacknowledged message is sent again; `None` for the unreliable channel.
     pub const fn resend_after(self) -> Option<Duration> {
         match self {

@@ -3,9 +3,9 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// For keys that strangers choose: each map draws a secret of its own, without which nobody can make up keys that
-/// collide. Foldhash promises less than the standard library's SipHash against somebody who sees each hash or can time
-/// single look-ups; over a network nobody can.
+/// For keys that strangers choose. Its seeds (of the program, from its memory layout and the clock, and of each map) are
+/// seen by nobody on the network, so nobody there can make up keys that collide; that is no cryptographic promise, as
+/// the standard library's SipHash gives. Every map with this hash is bounded.
 pub type SeededHash = foldhash::quality::RandomState;
 
 /// Builds [`NumberHasher`]s. Only for keys no stranger can choose: it does not resist collisions on purpose.

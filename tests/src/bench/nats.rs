@@ -14,9 +14,21 @@ use super::{Load, Rival, Round, number_of, payload};
 
 /// A NATS server, a worker in its queue group and a client.
 pub struct Nats {
-    server: Child,
-    worker: Child,
+    _server: Program,
+    _worker: Program,
+    processes: Vec<u32>,
     client: Connection,
+}
+
+/// A process that ends with this.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // One that has ended already is as good as one that is killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Most bytes the parser buffers for one message.
@@ -167,7 +179,8 @@ impl Nats {
             .args(["-a", "127.0.0.1", "-p", &port.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn()?;
+            .spawn()
+            .map(Program)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let give_up = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(address).is_err() {
@@ -181,20 +194,11 @@ impl Nats {
         client.subscribe("ready", 2)?;
         let worker = Command::new(std::env::current_exe()?)
             .args(["--role", "nats-worker", "--coordinator", &address.to_string()])
-            .spawn()?;
-        let mut this = Self { server, worker, client };
-        this.client.message()?;
-        Ok(Some(this))
-    }
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        for program in [&mut self.worker, &mut self.server] {
-            // One that has ended already is as good as one that is killed.
-            let _ = program.kill();
-            let _ = program.wait();
-        }
+            .spawn()
+            .map(Program)?;
+        client.message()?;
+        let processes = vec![server.0.id(), worker.0.id()];
+        Ok(Some(Self { _server: server, _worker: worker, processes, client }))
     }
 }
 
@@ -204,7 +208,7 @@ impl Rival for Nats {
     }
 
     fn processes(&self) -> Vec<u32> {
-        vec![self.server.id(), self.worker.id()]
+        self.processes.clone()
     }
 
     fn round(&mut self, load: Load) -> io::Result<Round> {

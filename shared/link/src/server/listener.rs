@@ -170,7 +170,7 @@ impl Listener {
         let mut connection = AtServer { server: renet, client: entry.client };
         let received = entry.session.receive(now, payload, &mut connection);
         let owes_acks = entry.session.flow.owes_acks();
-        if !std::mem::replace(&mut entry.has_mail, true) {
+        if !std::mem::replace(&mut entry.is_in_mail, true) {
             self.news.with_mail.push(peer);
         }
         if let Err(offence) = received {
@@ -246,7 +246,7 @@ impl Listener {
             who,
             session,
             is_dirty: false,
-            has_mail: false,
+            is_in_mail: false,
             timer: now,
             netcode_due: now + NETCODE_TICK_UNCONFIRMED,
         };

@@ -45,7 +45,8 @@ pub(super) struct Entry {
     pub(super) who: Introduction,
     pub(super) session: Session,
     pub(super) is_dirty: bool,
-    pub(super) has_mail: bool,
+    /// Whether its mail is to be read in this update.
+    pub(super) is_in_mail: bool,
     pub(super) timer: Duration,
     pub(super) netcode_due: Duration,
 }

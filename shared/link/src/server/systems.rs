@@ -89,7 +89,7 @@ fn receive(
     let arrived = this_moment(&time, strategy.as_deref());
     for peer in std::mem::take(&mut listener.news.with_mail) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
-        entry.has_mail = false;
+        entry.is_in_mail = false;
         let read = match entry.who.role {
             Role::Gamer => read_mail(peer, (now, arrived), peers, renet, &mut from_games),
             Role::Worker => read_mail(peer, (now, arrived), peers, renet, &mut from_workers),

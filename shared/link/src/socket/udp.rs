@@ -2,18 +2,18 @@
 //!
 //! On Linux a run of datagrams of one size for one destination leaves as one buffer (generic segmentation offload),
 //! and comes in as one (generic receive offload): the way through the network stack, which costs several times what
-//! encrypting a datagram does, is then gone once for all of them. Elsewhere, and where the system refuses, each
+//! sealing a datagram does, is then travelled once for all of them. Elsewhere, and where the system refuses, each
 //! goes by itself.
+//!
+//! The library behind it forbids the system to send a datagram in fragments. Ours take at most 1,277 bytes on an IPv4
+//! path and 1,297 on an IPv6 path; the rare path that carries less carries none of our full slices.
 
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 
-/// Bytes of one run: what one UDP datagram may hold, which a run is to the system until it takes it apart.
-const RUN_BYTES_MAX: usize = 65_000;
-/// Error reports (nobody listens there, say) that are looked behind at one receiving: each takes a packet's place.
-const REPORTS_MAX: usize = 16;
+use crate::limits::{REPORTS_MAX, RUN_BYTES_MAX};
 
 /// A socket that does not block, and what is on its way out of it and into it.
 #[derive(Debug)]
@@ -126,8 +126,9 @@ impl Udp {
         };
         let sent = self.offload.try_send((&self.socket).into(), &run);
         let is_over = sent.as_ref().map_or_else(|error| is_loss(error.kind()), |()| true);
-        if is_over {
-            note(sent, was_refused);
+        match sent {
+            Err(error) if !is_over => tracing::debug!(%error, "a run was refused; its packets go one by one"),
+            sent => note(sent, was_refused),
         }
         is_over
     }
@@ -158,7 +159,9 @@ impl Udp {
             match self.offload.recv((&self.socket).into(), &mut buffers, &mut meta) {
                 Ok(_) => {
                     let [RecvMeta { addr, len, stride, .. }] = meta;
-                    (inbox.from, inbox.size, inbox.taken, inbox.end) = (addr, stride, 0, len);
+                    // The address by which a peer was connected to need not be the one by which it answers.
+                    inbox.from = self.connected.unwrap_or(addr);
+                    (inbox.size, inbox.taken, inbox.end) = (stride, 0, len);
                     return Some(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
@@ -258,6 +261,23 @@ mod tests {
         near.socket.send_to(&[], there).unwrap();
         near.socket.send_to(&[1], there).unwrap();
         assert_eq!(all_in(&mut far), [vec![], vec![1]]);
+    }
+
+    /// A game told to connect to 0.0.0.0 reaches this machine, which answers as 127.0.0.1.
+    #[test]
+    fn a_connected_peer_answers_under_the_address_it_was_connected_by() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let asked = SocketAddr::from((Ipv4Addr::UNSPECIFIED, server.local_addr().unwrap().port()));
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        socket.connect(asked).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut client = Udp::new(mio::net::UdpSocket::from_std(socket), Some(asked)).unwrap();
+        client.send(asked, &[1], &mut false);
+        client.flush(&mut false);
+        let mut buffer = [0; 8];
+        let (_, from) = server.recv_from(&mut buffer).unwrap();
+        server.send_to(&[2, 2], from).unwrap();
+        assert_eq!(client.receive(&mut buffer, &mut false), Some((asked, 2)));
     }
 
     #[test]

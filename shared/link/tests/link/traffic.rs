@@ -128,6 +128,22 @@ fn a_burst_is_acknowledged_whole_and_not_sent_again() {
     assert!(bytes < 960_000, "{bytes} bytes on the wire for 900,000");
 }
 
+/// Each message is a full slice and one of a few bytes: were a burst put in order as a whole, the short slices would come
+/// so long after packets with higher numbers that the other end took them for replayed ones.
+#[test]
+fn a_burst_of_long_and_short_packets_is_read_whole_at_once() {
+    let mut world = World::connected(Settings::default());
+    world.run(Duration::from_secs(1));
+    let gamer = world.peer(Role::Gamer);
+    for number in 0..150 {
+        say(&mut world.games[0], submit(number, 1_195));
+    }
+    // Less than it takes until anything is sent again.
+    world.run(Duration::from_millis(40));
+    assert_eq!(from_games(&mut world.server).len(), 150);
+    assert_eq!(peers(&world.server).get(gamer).unwrap().garbage, 0);
+}
+
 /// Many small packets in one update of the receiver, each of them a range of its own to acknowledge.
 #[test]
 fn a_receiver_that_was_away_acknowledges_all_it_finds() {
