@@ -14,8 +14,9 @@ use super::{Load, Rival, Round, number_of, payload};
 
 /// A NATS server, a worker in its queue group and a client.
 pub struct Nats {
-    _server: Program,
+    // In this order: a worker whose server goes first complains.
     _worker: Program,
+    _server: Program,
     processes: Vec<u32>,
     client: Connection,
 }
@@ -198,7 +199,7 @@ impl Nats {
             .map(Program)?;
         client.message()?;
         let processes = vec![server.0.id(), worker.0.id()];
-        Ok(Some(Self { _server: server, _worker: worker, processes, client }))
+        Ok(Some(Self { _worker: worker, _server: server, processes, client }))
     }
 }
 
