@@ -16,6 +16,7 @@ pub mod nats;
 mod network;
 pub mod p2c2r;
 pub mod play;
+mod program;
 pub mod roles;
 pub mod udp_floor;
 

@@ -7,29 +7,18 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::program::Program;
 use super::{Load, Rival, Round, number_of, payload};
 
 /// A NATS server, a worker in its queue group and a client.
 pub struct Nats {
     // In this order: a worker whose server goes first complains.
-    _worker: Program,
-    _server: Program,
-    processes: Vec<u32>,
+    worker: Program,
+    server: Program,
     client: Connection,
-}
-
-/// A process that ends with this.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // One that has ended already is as good as one that is killed.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Most bytes the parser buffers for one message.
@@ -176,12 +165,12 @@ impl Nats {
             .into_iter()
             .find(|program| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok());
         let Some(program) = program else { return Ok(None) };
-        let server = Command::new(program)
-            .args(["-a", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map(Program)?;
+        let server = Program::start(
+            Command::new(program)
+                .args(["-a", "127.0.0.1", "-p", &port.to_string()])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
+        )?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let give_up = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(address).is_err() {
@@ -193,13 +182,10 @@ impl Nats {
         let mut client = Connection::open(address)?;
         client.subscribe("inbox.*", 1)?;
         client.subscribe("ready", 2)?;
-        let worker = Command::new(std::env::current_exe()?)
-            .args(["--role", "nats-worker", "--coordinator", &address.to_string()])
-            .spawn()
-            .map(Program)?;
+        let worker =
+            Program::in_role("nats-worker", &["--coordinator".as_ref(), address.to_string().as_ref()])?;
         client.message()?;
-        let processes = vec![server.0.id(), worker.0.id()];
-        Ok(Some(Self { _worker: worker, _server: server, processes, client }))
+        Ok(Some(Self { worker, server, client }))
     }
 }
 
@@ -209,7 +195,7 @@ impl Rival for Nats {
     }
 
     fn processes(&self) -> Vec<u32> {
-        self.processes.clone()
+        vec![self.server.id(), self.worker.id()]
     }
 
     fn round(&mut self, load: Load) -> io::Result<Round> {

@@ -2,17 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use super::program::Program;
 
 /// Longest wait for the coordinator to listen.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Both programs; they end with this.
 pub struct Network {
-    programs: Vec<Child>,
+    programs: Vec<Program>,
     address: SocketAddr,
     _directory: TempDir,
 }
@@ -22,13 +23,11 @@ impl Network {
     pub fn start() -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let ready = directory.path().join("ready");
-        let me = std::env::current_exe()?;
-        let coordinator = Command::new(&me)
-            .args(["--role", "coordinator", "--db"])
-            .arg(directory.path().join("bench.db"))
-            .arg("--ready-file")
-            .arg(&ready)
-            .spawn()?;
+        let db = directory.path().join("bench.db");
+        let coordinator = Program::in_role(
+            "coordinator",
+            &["--db".as_ref(), db.as_ref(), "--ready-file".as_ref(), ready.as_ref()],
+        )?;
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut network = Self { programs: vec![coordinator], address, _directory: directory };
         let give_up = Instant::now() + PATIENCE;
@@ -36,14 +35,13 @@ impl Network {
             if let Ok(text) = std::fs::read_to_string(&ready) {
                 break text.trim().parse().map_err(io::Error::other)?;
             }
-            if Instant::now() > give_up || network.programs[0].try_wait()?.is_some() {
+            if Instant::now() > give_up || network.programs[0].has_ended()? {
                 return Err(io::Error::other("the coordinator did not start"));
             }
             std::thread::yield_now();
         };
-        let mut worker = Command::new(&me);
-        worker.args(["--role", "worker", "--coordinator", &network.address.to_string()]);
-        network.programs.push(worker.spawn()?);
+        let coordinator = network.address.to_string();
+        network.programs.push(Program::in_role("worker", &["--coordinator".as_ref(), coordinator.as_ref()])?);
         Ok(network)
     }
 
@@ -54,15 +52,6 @@ impl Network {
 
     /// The programs' process numbers.
     pub fn processes(&self) -> Vec<u32> {
-        self.programs.iter().map(Child::id).collect()
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        for program in &mut self.programs {
-            let _ = program.kill();
-            let _ = program.wait();
-        }
+        self.programs.iter().map(Program::id).collect()
     }
 }

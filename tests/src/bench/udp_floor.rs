@@ -3,16 +3,16 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::{Child, Command};
 use std::time::Duration;
 
+use super::program::Program;
 use super::{Load, Rival, Round, drive, number_of, payload};
 
 /// The client, and hub and worker as child processes.
 pub struct UdpFloor {
     client: UdpSocket,
     hub: SocketAddr,
-    programs: Vec<Child>,
+    programs: Vec<Program>,
 }
 
 /// How long the client waits for a packet.
@@ -58,9 +58,8 @@ impl UdpFloor {
     pub fn start() -> io::Result<Self> {
         let client = bind()?;
         client.set_read_timeout(Some(PATIENCE))?;
-        let me = std::env::current_exe()?;
         let role = |role: &str, peer: SocketAddr| {
-            Command::new(&me).args(["--role", role, "--coordinator", &peer.to_string()]).spawn()
+            Program::in_role(role, &["--coordinator".as_ref(), peer.to_string().as_ref()])
         };
         let mut this = Self {
             programs: vec![role("udp-hub", client.local_addr()?)?],
@@ -76,23 +75,13 @@ impl UdpFloor {
     }
 }
 
-impl Drop for UdpFloor {
-    fn drop(&mut self) {
-        for program in &mut self.programs {
-            // One that has ended already is as good as one that is killed.
-            let _ = program.kill();
-            let _ = program.wait();
-        }
-    }
-}
-
 impl Rival for UdpFloor {
     fn name(&self) -> &'static str {
         "udp-floor"
     }
 
     fn processes(&self) -> Vec<u32> {
-        self.programs.iter().map(Child::id).collect()
+        self.programs.iter().map(Program::id).collect()
     }
 
     fn round(&mut self, load: Load) -> io::Result<Round> {
