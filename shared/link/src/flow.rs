@@ -119,18 +119,11 @@ impl Flow {
                 break;
             }
             self.fetch(now, connection);
-            if self.bucket.is_none() {
-                if self.queue.len() < RUN_PACKETS {
-                    continue;
-                }
-                self.make_runs();
+            if self.bucket.is_some() || self.queue.len() >= RUN_PACKETS {
+                self.drain(now, everything, &mut transmit);
             }
-            self.drain(now, everything, &mut transmit);
         }
-        if self.bucket.is_none() {
-            self.make_runs();
-            self.drain(now, everything, &mut transmit);
-        }
+        self.drain(now, everything, &mut transmit);
     }
 
     /// Without a pace nothing waits for the socket, and packets are gathered to leave together.
@@ -246,6 +239,9 @@ impl Flow {
     }
 
     fn drain(&mut self, now: Duration, everything: bool, transmit: &mut impl FnMut(&[u8])) {
+        if self.bucket.is_none() {
+            self.make_runs();
+        }
         while let Some(packet) = self.queue.front() {
             let may_leave = everything
                 || self.bucket.as_mut().is_none_or(|bucket| bucket.take(now, packet.len() + OVERHEAD_BYTES));

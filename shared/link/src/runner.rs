@@ -39,7 +39,8 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventDrivenPlugin {
     /// How long the runner may look for the next event before it sleeps, while events come that fast: sooner
-    /// answers for up to all of a core's time under load, and none without. Zero: it sleeps at once.
+    /// answers for up to all of a core's time under load, and none without. At most [`BUSY_POLL_MAX`]; zero: it sleeps
+    /// at once.
     pub busy_poll_max: Duration,
 }
 
