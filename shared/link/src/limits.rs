@@ -7,6 +7,9 @@ use p2c2r_protocol::limits::MESSAGE_BYTES_MAX;
 
 /// Bytes of one slice: renet's constant. A message longer than this travels in slices of exactly this size.
 pub const SLICE_BYTES: usize = 1_200;
+/// Bytes of a parcel of several messages: with their numbers around them, what renet puts into one packet. One message
+/// alone may be longer.
+pub const PARCEL_BYTES_MAX: usize = SLICE_BYTES - 10;
 /// Slices of one message: what the largest message needs.
 pub const SLICES_MAX: u64 = MESSAGE_BYTES_MAX.div_ceil(SLICE_BYTES) as u64;
 /// Bytes of one UDP payload: netcode's constant.

@@ -12,7 +12,7 @@ use crate::beat::Heart;
 use crate::connection::Connection;
 use crate::flow::Flow;
 use crate::guard::{self, Guard, Pass, Violation};
-use crate::limits::{INTAKE_LOCAL, INTAKE_REMOTE, UNDECODABLE_MAX};
+use crate::limits::{INTAKE_LOCAL, INTAKE_REMOTE, PARCEL_BYTES_MAX, UNDECODABLE_MAX};
 use crate::loss::LossMeter;
 use crate::pace::Bucket;
 
@@ -73,6 +73,9 @@ pub(crate) struct Session {
     /// By channel: whether renet has been given something on it since its messages were last taken. Asking costs
     /// look-ups, and most packets carry one channel's messages or none.
     has_mail: [bool; Channel::ALL.len()],
+    /// By channel: messages that are to leave at the end of this update, one behind the other. To renet they are one
+    /// message: what it does for each costs more than what is in most of them.
+    parcels: [Vec<u8>; Channel::ALL.len()],
     scratch: Vec<u8>,
 }
 
@@ -90,6 +93,7 @@ impl Session {
             undecodable: 0,
             is_confirmed: false,
             has_mail: [false; Channel::ALL.len()],
+            parcels: Default::default(),
             scratch: Vec::new(),
         }
     }
@@ -225,12 +229,28 @@ impl Session {
             if !std::mem::take(&mut self.has_mail[channel as usize]) {
                 continue;
             }
-            while let Some(bytes) = connection.receive(channel) {
-                match wire::decode_message::<M>(&bytes) {
-                    Ok(message) if message.channel() == channel => hand_over(message),
-                    Ok(_) => self.undecodable("a message on the wrong channel")?,
-                    Err(error) => self.undecodable(&format!("a message that does not decode: {error}"))?,
+            while let Some(parcel) = connection.receive(channel) {
+                self.open_parcel(channel, &parcel, &mut hand_over)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open_parcel<M: Decode<()> + Bounded + Routed>(
+        &mut self,
+        channel: Channel,
+        parcel: &[u8],
+        hand_over: &mut impl FnMut(M),
+    ) -> Result<(), Offence> {
+        let mut rest = parcel;
+        while !rest.is_empty() {
+            match wire::take_message::<M>(&mut rest) {
+                Ok(_) if !rest.is_empty() && parcel.len() > PARCEL_BYTES_MAX => {
+                    return self.undecodable("a long message with something behind it");
                 }
+                Ok(message) if message.channel() == channel => hand_over(message),
+                Ok(_) => self.undecodable("a message on the wrong channel")?,
+                Err(error) => return self.undecodable(&format!("a message that does not decode: {error}")),
             }
         }
         Ok(())
@@ -246,33 +266,57 @@ impl Session {
         Ok(())
     }
 
-    /// Hands a message to renet.
+    /// Puts a message into its channel's parcel.
     pub(crate) fn queue<M: Encode + Routed>(
         &mut self,
         message: &M,
         connection: &mut impl Connection,
     ) -> Result<(), Offence> {
         let channel = message.channel();
-        let bytes = wire::encode(message);
-        if bytes.is_empty() || bytes.len() > MESSAGE_BYTES_MAX {
+        let parcel = &mut self.parcels[channel as usize];
+        let before = parcel.len();
+        wire::encode_onto(message, parcel);
+        let bytes = parcel.len() - before;
+        if bytes == 0 || bytes > MESSAGE_BYTES_MAX {
+            parcel.truncate(before);
             // A mistake of this program, not of the peer: no decoder would take it, so it must not leave.
-            tracing::error!(
-                bytes = bytes.len(),
-                max = MESSAGE_BYTES_MAX,
-                "message too large to send; dropped"
-            );
+            tracing::error!(bytes, max = MESSAGE_BYTES_MAX, "message too large to send; dropped");
             return Ok(());
         }
-        if !connection.can_send(channel, bytes.len()) {
+        if parcel.len() > PARCEL_BYTES_MAX {
+            self.post(channel, before, connection)?;
+        }
+        Ok(())
+    }
+
+    /// Hands the first bytes of a channel's parcel to renet.
+    fn post(
+        &mut self,
+        channel: Channel,
+        bytes: usize,
+        connection: &mut impl Connection,
+    ) -> Result<(), Offence> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        if !connection.can_send(channel, bytes) {
             return Err(Offence::new("too slow: its backlog is full"));
         }
-        connection.send(channel, bytes);
+        let parcel = &mut self.parcels[channel as usize];
+        let message = if bytes == parcel.len() && bytes > PARCEL_BYTES_MAX {
+            std::mem::take(parcel)
+        } else {
+            let message = parcel[..bytes].to_vec();
+            parcel.drain(..bytes);
+            message
+        };
+        connection.send(channel, message);
         self.flow.data_added();
         Ok(())
     }
 
     /// Sends what may leave now through `transmit`, which encrypts a payload, sends it, and returns its size on
-    /// the wire. `stamp` is the clock at this very moment.
+    /// the wire. `stamp` is the clock at this very moment. What renet had room for leaves even if the rest is refused.
     pub(crate) fn send(
         &mut self,
         now: Duration,
@@ -280,7 +324,11 @@ impl Session {
         connection: &mut impl Connection,
         everything: bool,
         mut transmit: impl FnMut(&[u8]) -> usize,
-    ) {
+    ) -> Result<(), Offence> {
+        let mut posted = Ok(());
+        for channel in [Channel::Control, Channel::Tasks] {
+            posted = posted.and(self.post(channel, self.parcels[channel as usize].len(), connection));
+        }
         if self.heart.due_at() <= now {
             let beat = wire::encode(&self.heart.beat(now, stamp));
             if connection.can_send(Channel::Beat, beat.len()) {
@@ -304,6 +352,7 @@ impl Session {
             }
             self.stats.backlog_bytes += unacknowledged;
         }
+        posted
     }
 
     /// When this session next needs attention.

@@ -17,7 +17,8 @@ use crate::wire;
 
 /// Raised by hand when the meaning of a message changes but not its shape, the width of an integer in it, or how the
 /// link packs messages. 2: an acknowledgement may ride behind a packet. 3: padding may, and packets come in any order.
-pub const PROTOCOL_REVISION: u16 = 3;
+/// 4: messages travel several in a parcel.
+pub const PROTOCOL_REVISION: u16 = 4;
 
 /// Which protocol a program speaks: a number to compare and a text to show.
 #[derive(Clone, Debug, PartialEq, Eq)]

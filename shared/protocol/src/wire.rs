@@ -5,6 +5,9 @@
 //! container's length prefix claims against the limit before it allocates.
 
 use bincode::config;
+use bincode::enc::EncoderImpl;
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use thiserror::Error;
 
 use crate::limits::MESSAGE_BYTES_MAX;
@@ -36,12 +39,31 @@ pub enum WireError {
 /// Encodes `value`.
 ///
 /// # Panics
+/// Never for this crate's types, see [`encode_onto`].
+pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_onto(value, &mut bytes);
+    bytes
+}
+
+/// Encodes `value` behind what is in `bytes`.
+///
+/// # Panics
 /// Never for this crate's types: encoding into a growable buffer fails only for types that refuse to encode
 /// (a locked mutex, a poisoned cell), and wire types hold none.
-pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
-    match bincode::encode_to_vec(value, config::standard()) {
-        Ok(bytes) => bytes,
-        Err(error) => unreachable!("plain data encodes: {error}"),
+pub fn encode_onto<T: Encode>(value: &T, bytes: &mut Vec<u8>) {
+    if let Err(error) = value.encode(&mut EncoderImpl::new(End(bytes), config::standard())) {
+        unreachable!("plain data encodes: {error}");
+    }
+}
+
+/// The end of a buffer, as bincode writes to it.
+struct End<'a>(&'a mut Vec<u8>);
+
+impl Writer for End<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
     }
 }
 
@@ -51,22 +73,36 @@ pub fn decode_limited<T: Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result
         return Err(WireError::TooLarge { bytes: bytes.len(), max: LIMIT });
     }
     let (value, used) = bincode::decode_from_slice(bytes, config::standard().with_limit::<LIMIT>())?;
-    if used != bytes.len() {
-        return Err(WireError::Trailing(bytes.len() - used));
-    }
+    nothing_behind(&bytes[used..])?;
     Ok(value)
 }
 
 /// Decodes a message of one of the four directions and checks its ranges.
 pub fn decode_message<T: Decode<()> + Bounded>(bytes: &[u8]) -> Result<T, WireError> {
+    let mut rest = bytes;
+    let message = take_message(&mut rest)?;
+    nothing_behind(rest)?;
+    Ok(message)
+}
+
+/// Decodes the first of the messages in `bytes`, which then begin behind it, and checks its ranges. After an error
+/// nobody can tell where the next one begins.
+pub fn take_message<T: Decode<()> + Bounded>(bytes: &mut &[u8]) -> Result<T, WireError> {
     // Decoded values are larger in memory than on the wire (a varint byte becomes eight), and bincode's
     // limit counts memory for containers: four times the wire limit admits every legal message.
+    const LIMIT: usize = 4 * MESSAGE_BYTES_MAX;
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(WireError::TooLarge { bytes: bytes.len(), max: MESSAGE_BYTES_MAX });
     }
-    let message: T = decode_limited::<T, { 4 * MESSAGE_BYTES_MAX }>(bytes)?;
+    let (message, used): (T, usize) =
+        bincode::decode_from_slice(bytes, config::standard().with_limit::<LIMIT>())?;
     message.check_bounds().map_err(WireError::OutOfRange)?;
+    *bytes = &bytes[used..];
     Ok(message)
+}
+
+fn nothing_behind(rest: &[u8]) -> Result<(), WireError> {
+    if rest.is_empty() { Ok(()) } else { Err(WireError::Trailing(rest.len())) }
 }
 
 /// A decoded value that can tell whether its fields are inside their documented ranges.

@@ -17,7 +17,7 @@ use crate::channels::{End, connection_config};
 use crate::envelope::{self, Envelope, Introduction};
 use crate::limits::{NETCODE_RESEND, NETCODE_TICK, NETCODE_TIMEOUT_SECONDS, TOKEN_SECONDS};
 use crate::memory::EPOCH;
-use crate::peer::Session;
+use crate::peer::{Offence, Session};
 use crate::server::wall_clock;
 use crate::socket::{Medium, Wire};
 use crate::{Authentication, LinkError, Pace, notice};
@@ -329,16 +329,22 @@ impl Dialer {
         link.next_try = None;
     }
 
-    /// Sends what may leave now.
-    pub(super) fn send(&mut self, now: Duration, stamp: Duration, everything: bool, renet: &mut RenetClient) {
+    /// Sends what may leave now; an error if more is waiting than may.
+    pub(super) fn send(
+        &mut self,
+        now: Duration,
+        stamp: Duration,
+        everything: bool,
+        renet: &mut RenetClient,
+    ) -> Result<(), Offence> {
         let State::Connected { attempt, session, .. } = &mut self.state else {
             if let Some(wire) = self.wire() {
                 wire.flush(now, everything);
             }
-            return;
+            return Ok(());
         };
         let Attempt { netcode, wire, .. } = &mut **attempt;
-        session.send(now, stamp.into(), renet, everything, |payload| {
+        let sent = session.send(now, stamp.into(), renet, everything, |payload| {
             match netcode.generate_payload_packet(payload) {
                 Ok((address, packet)) => {
                     wire.send(now, address, packet);
@@ -351,6 +357,7 @@ impl Dialer {
             }
         });
         wire.flush(now, everything);
+        sent
     }
 
     /// When the dialer next has something to do.

@@ -129,8 +129,8 @@ fn send<S: Side>(
         session.heart.mark_busy(link.is_busy, now);
     }
     let stamp = this_moment(&time, strategy.as_deref());
-    dialer.send(now, stamp, link.is_closed, renet);
-    if let Err(Offence(reason)) = queued {
+    let sent = dialer.send(now, stamp, link.is_closed, renet);
+    if let Err(Offence(reason)) = queued.and(sent) {
         dialer.hang_up(now, renet, link, &format!("the line to the coordinator is {reason}"));
     }
     if link.is_closed {
@@ -159,6 +159,7 @@ fn say_goodbye(
         return;
     }
     let now = time.elapsed();
-    dialer.send(now, now, true, &mut renet);
+    // What there was no room for is lost; so is the connection.
+    let _ = dialer.send(now, now, true, &mut renet);
     dialer.close(now, &mut renet, &mut link, "this program closes");
 }

@@ -322,7 +322,7 @@ impl Listener {
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
         let client = entry.client;
         let mut connection = AtServer { server: renet, client };
-        entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
+        let sent = entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
             match netcode.generate_payload_packet(client, payload) {
                 Ok((address, packet)) => {
                     wire.send(now, address, packet);
@@ -339,6 +339,9 @@ impl Listener {
             self.timers.remove(&(entry.timer, peer));
             self.timers.insert((due, peer));
             entry.timer = due;
+        }
+        if let Err(offence) = sent {
+            peers.closing.push((peer, offence.0));
         }
     }
 
