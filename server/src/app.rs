@@ -1,6 +1,6 @@
 //! The coordinator's app: its resources, its systems and their order.
 
-use bevy_app::{App, Plugin, Startup, Update};
+use bevy_app::{App, Last, Plugin, Startup, Update};
 use bevy_ecs::message::{Message, Messages};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
 use bevy_ecs::system::{Res, ResMut};
@@ -11,7 +11,7 @@ use p2c2r_link::{
 use p2c2r_protocol::{GameToServer, WorkerToServer};
 
 use crate::admission::{self, Admissions};
-use crate::books::Books;
+use crate::books::{self, Books};
 use crate::busy::{self, NewlyBusy};
 use crate::cache::OutcomeCache;
 use crate::compute::{self, Pool};
@@ -87,6 +87,7 @@ impl Plugin for CoordinatorPlugins {
             )
                 .chain(),
         );
+        app.add_systems(Last, books::give_way);
         app.add_systems(
             Update,
             (

@@ -1,11 +1,17 @@
 //! The coordinator's end of the ledger: appends entries without waiting, and notices when recording fails.
 
+use std::time::Duration;
+
 use bevy_ecs::resource::Resource;
+use bevy_ecs::system::Res;
 use p2c2r_protocol::Role;
 
 use crate::ledger::{
     Account, AccountId, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, Opening, Totals,
 };
+
+/// Longest wait of one update for a ledger that is far behind: heartbeats are still answered in time.
+const GIVE_WAY_MAX: Duration = Duration::from_millis(1);
 
 /// The ledger, as the app's systems use it.
 #[derive(Resource)]
@@ -79,4 +85,10 @@ impl Books {
     pub fn totals(&self) -> Totals {
         self.ledger.totals()
     }
+}
+
+/// Lets the ledger's writer catch up when it is far behind, after everything decided has been sent: tasks then wait in
+/// front of the coordinator instead of being refused.
+pub fn give_way(books: Res<'_, Books>) {
+    books.ledger.give_way(GIVE_WAY_MAX);
 }

@@ -71,6 +71,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::limits::NAME_BYTES_MAX;
@@ -178,6 +179,12 @@ impl Ledger {
     /// Appends one entry; it is durable when [`Committed::entries`] says so. Never waits.
     pub fn append(&self, entry: Entry) -> Result<(), LedgerBusy> {
         self.keeper.queue.append(entry)
+    }
+
+    /// Waits for the writer while it is far behind (half of the queue is taken), but no longer than `longest`: a
+    /// coordinator that does not would soon have to refuse tasks.
+    pub fn give_way(&self, longest: Duration) {
+        self.keeper.queue.give_way(longest);
     }
 
     /// Deletes the outcomes of a convicted worker, those of entries already appended included, in bounded

@@ -15,6 +15,14 @@ pub const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
 /// bridges a disk that stands still for 1.7 seconds.
 pub const QUEUE_ENTRIES_MAX: usize = 262_144;
 
+/// Share of the queue's entries, one in so many, beyond which [`Ledger::give_way`](super::Ledger::give_way) waits for
+/// the writer.
+pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
+
+/// Entries that are a group by themselves, however little time has passed: more of them in one transaction save nothing
+/// that counts, and a writer that is behind must not wait.
+pub const GROUP_ENTRIES_ENOUGH: usize = 4_096;
+
 /// Bytes of specs and outcomes in the queue beyond which no task is admitted.
 pub const QUEUE_BYTES_MAX: usize = 128 * 1024 * 1024;
 

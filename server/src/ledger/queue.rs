@@ -5,7 +5,7 @@
 //! most once per group instead of once per entry.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use p2c2r_protocol::Role;
 use super::account::{Account, CloseReport, Committed, LedgerState};
 use super::entry::{AccountId, Entry};
 use super::error::{LedgerBusy, LedgerError};
-use super::options::{PATIENT_TASKS_MAX, QUEUE_BYTES_MAX};
+use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_SHARE_GIVING_WAY};
 
 /// Something the writer does at once and answers.
 pub(super) enum Request {
@@ -56,6 +56,9 @@ struct Outbox {
 pub(super) struct Queue {
     inbox: Mutex<Inbox>,
     arrived: Condvar,
+    taken: Condvar,
+    /// Entries in the inbox; to be asked without the lock.
+    waiting: AtomicUsize,
     outbox: Mutex<Outbox>,
     /// The state is [`LedgerState::Open`]; to be asked without the lock.
     open: AtomicBool,
@@ -78,6 +81,8 @@ impl Queue {
                 idle: false,
             }),
             arrived: Condvar::new(),
+            taken: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             outbox: Mutex::new(Outbox { accounts: HashMap::new(), rest: Committed::default() }),
             open: AtomicBool::new(true),
             entries_max,
@@ -105,8 +110,26 @@ impl Queue {
         }
         inbox.payload_bytes += entry.payload_bytes();
         inbox.batch.entries.push(entry);
+        let waiting = inbox.batch.entries.len();
+        self.waiting.store(waiting, Ordering::Relaxed);
+        if waiting == GROUP_ENTRIES_ENOUGH {
+            inbox.idle = false;
+            self.arrived.notify_one();
+        }
         self.wake_if_idle(&mut inbox);
         Ok(())
+    }
+
+    /// Waits for the writer while it is far behind, but no longer than `longest`.
+    pub fn give_way(&self, longest: Duration) {
+        let is_behind = |waiting| waiting > self.entries_max / QUEUE_SHARE_GIVING_WAY;
+        if !is_behind(self.waiting.load(Ordering::Relaxed)) {
+            return;
+        }
+        let is_behind = |inbox: &mut Inbox| {
+            matches!(inbox.state, LedgerState::Open) && is_behind(inbox.batch.entries.len())
+        };
+        drop(self.taken.wait_timeout_while(lock(&self.inbox), longest, is_behind));
     }
 
     /// Asks for a worker's outcomes to be deleted with the next group.
@@ -147,7 +170,7 @@ impl Queue {
     }
 
     /// For the writer: waits until something arrives or `due` is over, then gathers for `gather` unless a
-    /// request comes, and takes everything. At most `gather` late, never early.
+    /// request comes or there is enough for a group, and takes everything. At most `gather` late, never early.
     ///
     /// `batch` comes in empty and its memory serves the next group, so that the app thread seldom allocates.
     pub fn take(&self, batch: &mut Batch, due: Option<Duration>, gather: Duration) {
@@ -166,12 +189,16 @@ impl Queue {
         if !nothing(&mut inbox) {
             inbox = self
                 .arrived
-                .wait_timeout_while(inbox, gather, |inbox| inbox.batch.requests.is_empty())
+                .wait_timeout_while(inbox, gather, |inbox| {
+                    inbox.batch.requests.is_empty() && inbox.batch.entries.len() < GROUP_ENTRIES_ENOUGH
+                })
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
         inbox.payload_bytes = 0;
         std::mem::swap(&mut inbox.batch, batch);
+        self.waiting.store(0, Ordering::Relaxed);
+        self.taken.notify_one();
     }
 
     /// For the writer: a patient task found at open, or one that is open no more.
@@ -186,6 +213,7 @@ impl Queue {
         let mut inbox = lock(&self.inbox);
         self.open.store(matches!(state, LedgerState::Open), Ordering::Release);
         inbox.state = state;
+        self.taken.notify_one();
         std::mem::take(&mut inbox.batch)
     }
 
