@@ -147,7 +147,7 @@ impl Desk<'_> {
         }
         let valid = self.validate(peer, &mut admissions.blobs, &mut submit)?;
         let now = self.now();
-        if let Some(kept) = self.cache.get(key, now).cloned() {
+        if let Some(kept) = self.cache.get(key, now) {
             return self.reuse(peer, account, received_at, &submit, key, (valid.units, valid.price), kept);
         }
         self.can_pay(account, valid.price, submit.price_cap)?;
@@ -244,10 +244,14 @@ impl Desk<'_> {
             return Err(Refusal::NoWorker);
         }
         let Some(deliver_by) = deliver_by else { return Ok(()) };
+        let finish = |within: Duration| Micros(self.now().0.saturating_add(Micros::from(within).0));
+        if by_worker.is_some_and(|within| finish(within) <= deliver_by) {
+            return Ok(());
+        }
         let own =
             (fallback == Fallback::Compute).then(|| self.own.predict(&self.pool, submit.kind, valid.units));
         let Some(soonest) = by_worker.into_iter().chain(own).min() else { return Ok(()) };
-        let finish = Micros(self.now().0.saturating_add(Micros::from(soonest).0));
+        let finish = finish(soonest);
         if finish <= deliver_by {
             return Ok(());
         }
@@ -279,13 +283,13 @@ impl Desk<'_> {
         peer: PeerId,
         account: AccountId,
         received_at: Micros,
-        mut submit: Submit,
+        submit: Submit,
         key: Digest,
         valid: Valid,
         deliver_by: Option<Micros>,
     ) -> Result<(), Refusal> {
         let no = self.tasks.gamers().number();
-        let spec: Arc<[u8]> = std::mem::take(&mut submit.spec).into();
+        let spec = Arc::clone(submit.spec.shared());
         let patient = deliver_by.is_none().then(|| {
             let blobs = valid.blobs.iter().map(|blob| Arc::from(blob.bytes())).collect();
             Box::new(PatientPayload { spec: Arc::clone(&spec), blobs })

@@ -3,6 +3,7 @@
 //! Only an accepted verdict or the coordinator's own kernel writes here, and every entry names the worker it
 //! came from, so a convicted worker's entries go at once. Bounded by entries and bytes, the oldest go first.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,104 +13,186 @@ use p2c2r_protocol::{Digest, Micros, SeededHash};
 
 use crate::ledger::AccountId;
 
-/// How long an outcome may be reused.
+/// How long an outcome is kept: reuse is for a day, then the kernel is asked again.
 pub const KEPT: Duration = Duration::from_hours(24);
 
-/// One kept outcome.
+/// Bytes of one chunk of outcomes; a longer outcome has one of its own.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// A kept outcome.
 #[derive(Clone, Debug)]
 pub struct Kept {
     /// The encoded outcome.
     pub outcome: Arc<[u8]>,
-    /// The worker that computed it; `None` for the coordinator.
+    /// The worker that computed it and its public name; `None` for the coordinator.
     pub worker: Option<(AccountId, Arc<str>)>,
-    until: Micros,
 }
 
-/// Outcomes by the digest of kind, kernel version and spec.
+/// The kept outcomes.
+///
+/// One comes and, when the cache is full, one goes with every task, and nothing of either has been touched for as long
+/// as it was kept. So entries and bytes lie in the order in which they came, and go in that order, which the
+/// processor foresees; only the index is reached at random, and it is small.
 #[derive(Resource)]
 pub struct OutcomeCache {
-    kept: HashMap<Digest, Kept, SeededHash>,
-    /// Keys in the order they were written; each at most once.
-    order: VecDeque<Digest>,
+    /// By the start of its key, the number of the entry that holds.
+    index: HashMap<u64, u64, SeededHash>,
+    /// The oldest first. Those the index does not lead to hold no more, and go in their turn.
+    entries: VecDeque<Entry>,
+    /// Number of the first of `entries`.
+    first_entry: u64,
+    chunks: VecDeque<Vec<u8>>,
+    /// Number of the first of `chunks`.
+    first_chunk: u64,
+    /// The last chunk that was done with, to be used again.
+    spare: Option<Vec<u8>>,
+    /// Bytes of the outcomes of all entries.
     bytes: usize,
     entries_max: usize,
     bytes_max: usize,
 }
 
+struct Entry {
+    key: Digest,
+    worker: Option<(AccountId, Arc<str>)>,
+    until: Micros,
+    chunk: u64,
+    start: usize,
+    length: usize,
+}
+
 impl OutcomeCache {
-    /// An empty cache with these bounds.
+    /// An empty cache that keeps at most `entries_max` outcomes (none if zero) of `bytes_max` bytes together.
     pub fn new(entries_max: usize, bytes_max: usize) -> Self {
-        Self { kept: HashMap::default(), order: VecDeque::new(), bytes: 0, entries_max, bytes_max }
+        Self {
+            index: HashMap::default(),
+            entries: VecDeque::new(),
+            first_entry: 0,
+            chunks: VecDeque::new(),
+            first_chunk: 0,
+            spare: None,
+            bytes: 0,
+            entries_max,
+            bytes_max,
+        }
     }
 
-    /// Whether anything is ever kept.
+    /// Whether nothing is ever kept.
     pub fn is_off(&self) -> bool {
         self.entries_max == 0
     }
 
-    /// The outcome kept under `key`.
-    pub fn get(&self, key: Digest, now: Micros) -> Option<&Kept> {
-        self.kept.get(&key).filter(|kept| kept.until > now)
+    /// The outcome kept under this key.
+    pub fn get(&self, key: Digest, now: Micros) -> Option<Kept> {
+        let entry = self.find(key).filter(|entry| entry.until > now)?;
+        let chunk = self.chunks.get((entry.chunk - self.first_chunk) as usize)?;
+        let outcome = chunk.get(entry.start..entry.start + entry.length)?;
+        Some(Kept { outcome: outcome.into(), worker: entry.worker.clone() })
     }
 
-    /// Keeps an outcome until `now` plus `left`; one that is there already stays, unless it is over.
+    /// Keeps an accepted outcome for `left`, at most [`KEPT`]. The first one stays while it holds: its worker has
+    /// been checked, and a later one can say nothing else.
     pub fn insert(
         &mut self,
         key: Digest,
-        outcome: Arc<[u8]>,
+        outcome: &[u8],
         worker: Option<(AccountId, Arc<str>)>,
         now: Micros,
         left: Duration,
     ) {
-        if self.is_off() || outcome.len() > self.bytes_max {
+        if self.is_off() || outcome.len() > self.bytes_max || self.find(key).is_some_and(|it| it.until > now)
+        {
             return;
         }
-        if let Some(kept) = self.kept.get(&key) {
-            if kept.until > now {
-                return;
-            }
-            self.bytes -= kept.outcome.len();
-        } else {
-            self.order.push_back(key);
-        }
-        self.bytes += outcome.len();
+        let (chunk, start) = self.store(outcome);
         let until = Micros(now.0.saturating_add(Micros::from(left).0));
-        self.kept.insert(key, Kept { outcome, worker, until });
-        while self.kept.len() > self.entries_max || self.bytes > self.bytes_max {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.drop_entry(oldest);
+        let number = self.first_entry + self.entries.len() as u64;
+        self.entries.push_back(Entry { key, worker, until, chunk, start, length: outcome.len() });
+        self.bytes += outcome.len();
+        // Another key may begin like this one, as good as never: then that one's outcome is computed again.
+        self.index.insert(beginning(key), number);
+        while self.entries.len() > self.entries_max || self.bytes > self.bytes_max || self.oldest_is_over(now)
+        {
+            self.drop_oldest();
         }
     }
 
-    /// Forgets everything that came from `worker`; returns how many outcomes that were.
+    /// Forgets every outcome of a worker.
     pub fn forget_worker(&mut self, worker: AccountId) -> usize {
-        let before = self.kept.len();
-        let bytes = &mut self.bytes;
-        self.kept.retain(|_, kept| {
-            let keep = kept.worker.as_ref().is_none_or(|(account, _)| *account != worker);
-            if !keep {
-                *bytes -= kept.outcome.len();
+        let mut forgotten = 0;
+        for (number, entry) in (self.first_entry..).zip(&self.entries) {
+            let is_its = entry.worker.as_ref().is_some_and(|(account, _)| *account == worker);
+            if is_its && self.index.get(&beginning(entry.key)) == Some(&number) {
+                self.index.remove(&beginning(entry.key));
+                forgotten += 1;
             }
-            keep
-        });
-        let kept = &self.kept;
-        self.order.retain(|key| kept.contains_key(key));
-        before - self.kept.len()
+        }
+        forgotten
     }
 
-    fn drop_entry(&mut self, key: Digest) {
-        if let Some(gone) = self.kept.remove(&key) {
-            self.bytes -= gone.outcome.len();
+    fn find(&self, key: Digest) -> Option<&Entry> {
+        let number = self.index.get(&beginning(key))?;
+        self.entries.get((number - self.first_entry) as usize).filter(|entry| entry.key == key)
+    }
+
+    fn oldest_is_over(&self, now: Micros) -> bool {
+        let is_over = |entry: &Entry| {
+            entry.until <= now || self.index.get(&beginning(entry.key)) != Some(&self.first_entry)
+        };
+        self.entries.front().is_some_and(is_over)
+    }
+
+    /// Appends an outcome's bytes: number of the chunk, and where in it they start.
+    fn store(&mut self, outcome: &[u8]) -> (u64, usize) {
+        let has_room = |chunk: &Vec<u8>| chunk.capacity() - chunk.len() >= outcome.len();
+        if !self.chunks.back().is_some_and(has_room) {
+            let chunk = self.spare.take().filter(has_room);
+            self.chunks
+                .push_back(chunk.unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES.max(outcome.len()))));
+        }
+        let number = self.first_chunk + self.chunks.len() as u64 - 1;
+        let Some(chunk) = self.chunks.back_mut() else { unreachable!("there is one with room") };
+        let start = chunk.len();
+        chunk.extend_from_slice(outcome);
+        (number, start)
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(oldest) = self.entries.pop_front() else { return };
+        if let MapEntry::Occupied(holding) = self.index.entry(beginning(oldest.key))
+            && *holding.get() == self.first_entry
+        {
+            holding.remove();
+        }
+        self.bytes -= oldest.length;
+        self.first_entry += 1;
+        // Chunks are filled in the order of the entries.
+        let needed = self.entries.front().map_or(u64::MAX, |entry| entry.chunk);
+        while self.first_chunk < needed
+            && let Some(mut done) = self.chunks.pop_front()
+        {
+            self.first_chunk += 1;
+            if done.capacity() == CHUNK_BYTES {
+                done.clear();
+                self.spare = Some(done);
+            }
         }
     }
+}
+
+/// What the index knows of a key.
+fn beginning(key: Digest) -> u64 {
+    let mut start = [0; 8];
+    start.copy_from_slice(&key.0[..8]);
+    u64::from_le_bytes(start)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn bytes(n: usize) -> Arc<[u8]> {
-        vec![0; n].into()
+    fn bytes(n: usize) -> &'static [u8] {
+        &[0; 200][..n]
     }
 
     fn key(n: u8) -> Digest {
@@ -144,8 +227,60 @@ mod tests {
         cache.insert(key(2), bytes(1), worker(2), Micros(0), KEPT);
         cache.insert(key(3), bytes(1), None, Micros(0), KEPT);
         assert_eq!(cache.forget_worker(AccountId(1)), 1);
+        assert_eq!(cache.forget_worker(AccountId(1)), 0);
         assert!(cache.get(key(1), Micros(0)).is_none());
         assert!(cache.get(key(2), Micros(0)).is_some() && cache.get(key(3), Micros(0)).is_some());
-        assert_eq!(cache.bytes, 2);
+        cache.insert(key(1), &[7], None, Micros(0), KEPT);
+        assert_eq!(&*cache.get(key(1), Micros(0)).unwrap().outcome, &[7], "computed again by another");
+        assert_eq!(cache.bytes, 3);
+    }
+
+    #[test]
+    fn keys_that_begin_alike_are_not_mistaken_for_one_another() {
+        let (mut near, mut far) = ([1; 32], [1; 32]);
+        (near[31], far[31]) = (2, 3);
+        let (near, far) = (Digest(near), Digest(far));
+        let mut cache = OutcomeCache::new(8, 100);
+        cache.insert(near, &[2], None, Micros(0), KEPT);
+        assert!(cache.get(far, Micros(0)).is_none());
+        cache.insert(far, &[3], None, Micros(0), KEPT);
+        assert_eq!(&*cache.get(far, Micros(0)).unwrap().outcome, &[3]);
+        assert!(cache.get(near, Micros(0)).is_none());
+    }
+
+    /// Many keys, of which some come back before and some after they are over, in a cache of a few: what it says is
+    /// what a plain map says, as far as it still has it, and what it has never exceeds its bounds.
+    #[test]
+    fn what_it_gives_back_is_what_it_was_given_last() {
+        const ENTRIES: usize = 50;
+        const BYTES: usize = 2 * CHUNK_BYTES;
+        let mut cache = OutcomeCache::new(ENTRIES, BYTES);
+        let mut model: HashMap<u8, (Vec<u8>, u64)> = HashMap::new();
+        let mut random = 1_u64;
+        let mut hits = 0;
+        for now in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let number = (random >> 40) as u8 % 90;
+            let outcome = vec![now as u8; (random >> 50) as usize % (CHUNK_BYTES / 10)];
+            let left = 1 + (random >> 33) % 300;
+            if model.get(&number).is_none_or(|(_, until)| *until <= now)
+                || cache.get(key(number), Micros(now)).is_none()
+            {
+                model.insert(number, (outcome.clone(), now + left));
+            }
+            cache.insert(key(number), &outcome, None, Micros(now), Duration::from_micros(left));
+            assert!(cache.entries.len() <= ENTRIES && cache.bytes <= BYTES && cache.index.len() <= ENTRIES);
+            assert!(
+                cache.chunks.len() <= 2 + BYTES / (CHUNK_BYTES / 10 * 9),
+                "{} chunks",
+                cache.chunks.len()
+            );
+            for asked in 0..90 {
+                let Some(kept) = cache.get(key(asked), Micros(now)) else { continue };
+                hits += 1;
+                assert_eq!(*kept.outcome, *model[&asked].0, "key {asked} at {now}");
+            }
+        }
+        assert!(hits > 100_000, "{hits}");
     }
 }

@@ -64,12 +64,11 @@ impl Matcher {
             return None;
         }
         let first = self.rng.random_range(0..ready.len());
-        let mut second = first;
-        if ready.len() > 1 {
-            second = self.rng.random_range(0..ready.len() - 1);
-            second += usize::from(second >= first);
-        }
-        match (predict(ready[first], false), predict(ready[second], false)) {
+        let second = (ready.len() > 1).then(|| {
+            let second = self.rng.random_range(0..ready.len() - 1);
+            second + usize::from(second >= first)
+        });
+        match (predict(ready[first], false), second.and_then(|second| predict(ready[second], false))) {
             (Some(a), Some(b)) => Some(sooner(a, b)),
             (Some(one), None) | (None, Some(one)) => Some(one),
             // Both have failed it before, which is rare: look at all of them.

@@ -1,6 +1,7 @@
 //! Hands waiting tasks out: for each kind the earliest deadline first, each to the worker the matcher chooses,
 //! or to the own kernel where nobody else would be in time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_ecs::system::{Res, ResMut};
@@ -113,7 +114,7 @@ impl Desk<'_> {
             attempt,
             kind: task.kind,
             lease_us: until.since(now),
-            spec: task.spec.to_vec(),
+            spec: Arc::clone(&task.spec).into(),
             blobs: blobs.unwrap_or_default(),
         };
         debug!(

@@ -27,7 +27,7 @@ pub fn take_over(world: &mut World, ledger: &Ledger, kinds: &KindRegistry) -> Re
         if !usable {
             continue;
         }
-        cache.insert(outcome.key, outcome.bytes, outcome.worker, Micros(0), outcome.expires_in);
+        cache.insert(outcome.key, &outcome.bytes, outcome.worker, Micros(0), outcome.expires_in);
     }
     let patient = ledger.take_patient_tasks();
     if !patient.is_empty() {

@@ -69,7 +69,7 @@ impl Desk<'_> {
                 }
                 _ => None,
             };
-            self.cache.insert(task.key, Arc::clone(&outcome), worker, now, cache::KEPT);
+            self.cache.insert(task.key, &outcome, worker, now, cache::KEPT);
         }
         if let Some(account) = self.gamers.account_mut(task.account) {
             account.release(task.price);
@@ -145,7 +145,8 @@ impl Desk<'_> {
 
     /// Sends a finished task.
     pub fn send_done(&mut self, peer: PeerId, id: TaskId, finished: &Finished) {
-        let done = Done { task: id, outcome: finished.outcome.to_vec(), receipt: finished.receipt.clone() };
+        let outcome = Arc::clone(&finished.outcome).into();
+        let done = Done { task: id, outcome, receipt: finished.receipt.clone() };
         self.tell_game(peer, ServerToGame::Done(done));
     }
 

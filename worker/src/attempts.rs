@@ -9,8 +9,8 @@ use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
 use p2c2r_link::{ClientLink, FromServer, LinkClock, LinkDown, LinkUp, ToServer, Waker};
 use p2c2r_protocol::{
-    Answer, Assign, Attempt, AttemptFailure, Digest, Micros, ServerToWorker, TaskNo, WorkerOffer,
-    WorkerToServer,
+    Answer, Assign, Attempt, AttemptFailure, Digest, Micros, NumberHash, SeededHash, ServerToWorker, TaskNo,
+    WorkerOffer, WorkerToServer,
 };
 use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, KindRegistry};
 use tracing::{debug, info};
@@ -37,10 +37,10 @@ struct Held {
 /// The attempts this worker holds, queued and running.
 #[derive(Resource)]
 pub struct Attempts {
-    held: HashMap<Key, Held>,
+    held: HashMap<Key, Held, SeededHash>,
     /// Runs that will still give a result, by serial number; an attempt that was let go while it ran has left
     /// `held` but not this.
-    keys: HashMap<u64, Key>,
+    keys: HashMap<u64, Key, NumberHash>,
     held_max: usize,
     next_serial: u64,
     blobs: BlobStore,
@@ -60,8 +60,8 @@ impl Attempts {
     /// None yet.
     pub fn new(config: &WorkerConfig) -> Self {
         Self {
-            held: HashMap::new(),
-            keys: HashMap::new(),
+            held: HashMap::default(),
+            keys: HashMap::default(),
             held_max: config.held_max(),
             next_serial: 0,
             blobs: BlobStore::new(config.blob_bytes_max),
@@ -165,7 +165,7 @@ impl Attempts {
         let answer = Answer {
             task: key.0,
             attempt: key.1,
-            result: result.result,
+            result: result.result.map(Into::into),
             received_at: held.received_at,
             started_at,
             finished_at: result.finished_at.max(started_at),

@@ -185,7 +185,7 @@ impl Pair {
             attempt: Attempt(1),
             kind,
             lease_us: 1_000_000,
-            spec,
+            spec: spec.into(),
             blobs,
         }));
     }

@@ -252,3 +252,75 @@ impl Queue {
         lock(&self.outbox).rest.totals
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use p2c2r_protocol::TaskNo;
+
+    use super::super::entry::VoidReason;
+    use super::*;
+
+    /// Far longer than anything here takes.
+    const LONG: Duration = Duration::from_mins(10);
+
+    fn append(queue: &Queue, entries: usize) {
+        for no in 0..entries {
+            queue.append(Entry::TaskVoided { task: TaskNo(no as u64), reason: VoidReason::Late }).unwrap();
+        }
+    }
+
+    /// Runs on a thread of its own what may wait; the receiver hears what it returned.
+    fn aside<T: Send + 'static>(
+        queue: &Arc<Queue>,
+        work: impl FnOnce(&Queue) -> T + Send + 'static,
+    ) -> std::sync::mpsc::Receiver<T> {
+        let (queue, (say, heard)) = (Arc::clone(queue), channel());
+        thread::spawn(move || say.send(work(&queue)));
+        heard
+    }
+
+    fn taken(queue: &Queue) -> usize {
+        let mut batch = Batch::default();
+        queue.take(&mut batch, None, LONG);
+        batch.entries.len()
+    }
+
+    #[test]
+    fn a_group_that_is_large_enough_is_not_waited_for() {
+        let queue = Arc::new(Queue::new(usize::MAX));
+        let writer = aside(&queue, taken);
+        append(&queue, GROUP_ENTRIES_ENOUGH);
+        assert!(writer.recv_timeout(LONG).unwrap() >= GROUP_ENTRIES_ENOUGH);
+        append(&queue, GROUP_ENTRIES_ENOUGH + 5);
+        assert_eq!(taken(&queue), GROUP_ENTRIES_ENOUGH + 5, "what came while the writer wrote");
+    }
+
+    #[test]
+    fn only_a_writer_that_is_far_behind_is_given_way_to() {
+        let queue = Arc::new(Queue::new(8));
+        queue.give_way(LONG);
+        append(&queue, 4);
+        queue.give_way(LONG);
+        append(&queue, 4096);
+        queue.give_way(Duration::from_millis(1));
+        let app = aside(&queue, |queue| queue.give_way(LONG));
+        assert!(app.recv_timeout(Duration::from_millis(20)).is_err(), "waits");
+        assert_eq!(taken(&queue), 4_100);
+        app.recv_timeout(LONG).unwrap();
+        queue.give_way(LONG);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_writer_that_has_stopped() {
+        let queue = Arc::new(Queue::new(2));
+        append(&queue, 3);
+        let app = aside(&queue, |queue| queue.give_way(LONG));
+        queue.end(LedgerState::Broken("a test".to_owned()));
+        app.recv_timeout(LONG).unwrap();
+        queue.give_way(LONG);
+    }
+}

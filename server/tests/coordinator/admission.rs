@@ -30,16 +30,22 @@ fn refusals_are_typed_and_hold_nothing() {
     let mut with_blob = toy::spec(1);
     with_blob.blob = Some(missing);
     let with_blob = with_blob.encode();
-    is(refused(&|submit| submit.spec = with_blob.clone()), &Refusal::BlobsMissing { missing: vec![missing] });
+    is(
+        refused(&|submit| submit.spec = with_blob.clone().into()),
+        &Refusal::BlobsMissing { missing: vec![missing] },
+    );
     let big = toy::ToySpec { units: 10_000_000, ..toy::spec(1) }.encode();
     is(
-        refused(&|submit| (submit.spec, submit.price_cap) = (big.clone(), Nanos(1))),
+        refused(&|submit| (submit.spec, submit.price_cap) = (big.clone().into(), Nanos(1))),
         &Refusal::PriceAboveCap { price: Nanos(462_960) },
     );
-    is(refused(&|submit| submit.spec = big.clone()), &Refusal::BalanceTooLow { available: Nanos(100) });
+    is(
+        refused(&|submit| submit.spec = big.clone().into()),
+        &Refusal::BalanceTooLow { available: Nanos(100) },
+    );
     for bad in [vec![], vec![0xFF; 40], toy::ToySpec { units: 10_000_001, ..toy::spec(1) }.encode()] {
         assert!(matches!(
-            refused(&|submit| submit.spec = bad.clone()),
+            refused(&|submit| submit.spec = bad.clone().into()),
             Some(Heard::Refused(Refusal::BadSpec { .. }))
         ));
     }

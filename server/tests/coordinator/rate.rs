@@ -15,7 +15,7 @@ fn answer(stage: &mut Stage, worker: PeerId, assign: &Assign) {
     let answer = Answer {
         task: assign.task,
         attempt: assign.attempt,
-        result: Ok(toy::answer(toy::number_in(&assign.spec))),
+        result: Ok(toy::answer(toy::number_in(&assign.spec)).into()),
         received_at: Micros(1),
         started_at: Micros(2),
         finished_at: Micros(3),

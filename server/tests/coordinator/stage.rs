@@ -235,7 +235,7 @@ impl Stage {
             price_cap: Nanos::DOLLAR,
             client_queue_us: 0,
             sent_at,
-            spec: spec.encode(),
+            spec: spec.encode().into(),
             blobs: Vec::new(),
         }
     }
@@ -289,7 +289,7 @@ impl Stage {
         let answer = Answer {
             task: assign.task,
             attempt: assign.attempt,
-            result,
+            result: result.map(Into::into),
             received_at: Micros(1),
             started_at: Micros(2),
             finished_at: Micros(300),

@@ -225,7 +225,7 @@ fn play(
             price_cap: Nanos(0),
             client_queue_us: 0,
             sent_at: Micros(0),
-            spec: vec![7; BYTES],
+            spec: vec![7; BYTES].into(),
             blobs: Vec::new(),
         })));
     }

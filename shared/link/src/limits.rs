@@ -22,10 +22,10 @@ pub const OVERHEAD_BYTES: usize = 28 + 17 + 4;
 
 /// Packets read in one update; the rest wait for the next, which follows at once.
 pub const PACKETS_PER_UPDATE_MAX: usize = 1_024;
-/// The same at the coordinator. Few, because what an update decides leaves at its end: workers compute, and gamers go
-/// on, while it reads what came behind. Read all at once, a burst of tasks would pass from program to program as one
-/// lump, each of them waiting for the one before it.
-pub const SERVER_PACKETS_PER_UPDATE_MAX: usize = 8;
+/// Of those, packets with whole messages in them at the coordinator. Few, because what an update decides leaves at its
+/// end: workers compute, and gamers go on, while it reads what came behind. Read all at once, a burst of small tasks would
+/// pass from program to program as one lump, each of them waiting for the one before it.
+pub const LADEN_PACKETS_PER_UPDATE_MAX: usize = 8;
 /// Bytes renet may put into packets at one call. Small, because what it has put into packets it will send
 /// again 70 ms later unless acknowledged, and at 1 Mbit/s these bytes alone are 29 ms.
 pub const BYTES_PER_CALL: u64 = 3_600;

@@ -11,7 +11,7 @@ use p2c2r_protocol::{Beat, Channel, Micros, Routed};
 use crate::beat::Heart;
 use crate::connection::Connection;
 use crate::flow::Flow;
-use crate::guard::{self, Guard, Pass, Violation};
+use crate::guard::{self, Guard, Pass, Violation, packet_type};
 use crate::limits::{INTAKE_LOCAL, INTAKE_REMOTE, PARCEL_BYTES_MAX, UNDECODABLE_MAX};
 use crate::loss::LossMeter;
 use crate::pace::Bucket;
@@ -127,17 +127,20 @@ impl Session {
         self.is_confirmed
     }
 
-    /// Checks a decrypted payload and gives what is in it to renet.
+    /// Checks a decrypted payload and gives what is in it to renet; says whether there are whole messages in it.
     pub(crate) fn receive(
         &mut self,
         now: Duration,
         payload: &[u8],
         connection: &mut impl Connection,
-    ) -> Result<(), Offence> {
+    ) -> Result<bool, Offence> {
         let (packet, acknowledgement) =
             guard::split(payload).map_err(|violation| self.violated(violation))?;
         self.receive_packet(now, packet, connection)?;
-        acknowledgement.map_or(Ok(()), |packet| self.receive_packet(now, packet, connection))
+        if let Some(acknowledgement) = acknowledgement {
+            self.receive_packet(now, acknowledgement, connection)?;
+        }
+        Ok(packet.first() == Some(&packet_type::SMALL_RELIABLE))
     }
 
     fn violated(&mut self, violation: Violation) -> Offence {

@@ -302,7 +302,11 @@ fn done(task: TaskId, outcome: u64) -> ServerToGame {
 }
 
 fn done_by(task: TaskId, outcome: u64, computed_by: ComputedBy) -> ServerToGame {
-    ServerToGame::Done(Done { task, outcome: Twice::encode_outcome(&outcome), receipt: receipt(computed_by) })
+    ServerToGame::Done(Done {
+        task,
+        outcome: Twice::encode_outcome(&outcome).into(),
+        receipt: receipt(computed_by),
+    })
 }
 
 fn receipt(computed_by: ComputedBy) -> Receipt {

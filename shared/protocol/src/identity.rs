@@ -92,7 +92,7 @@ pub fn samples_of_game_to_server() -> Vec<GameToServer> {
             price_cap: Nanos(4_000),
             client_queue_us: 500,
             sent_at: Micros(70_000),
-            spec: vec![1, 2, 3],
+            spec: vec![1, 2, 3].into(),
             blobs: vec![vec![4], vec![5, 6]],
         }),
         GameToServer::Cancel { task: TaskId(301) },
@@ -146,7 +146,7 @@ pub fn samples_of_server_to_game() -> Vec<ServerToGame> {
     samples.extend(makers.map(|(computed_by, check)| {
         ServerToGame::Done(Done {
             task: TaskId(14),
-            outcome: vec![15, 16],
+            outcome: vec![15, 16].into(),
             receipt: Receipt {
                 price: Nanos(17),
                 units: WorkUnits(18),
@@ -195,7 +195,7 @@ pub fn samples_of_server_to_worker() -> Vec<ServerToWorker> {
             attempt: Attempt(9),
             kind: KindId(1),
             lease_us: 10,
-            spec: vec![11, 12],
+            spec: vec![11, 12].into(),
             blobs: vec![vec![13]],
         }),
         ServerToWorker::Revoke { task: TaskNo(14), attempt: Attempt(15) },
@@ -221,7 +221,7 @@ pub fn samples_of_worker_to_server() -> Vec<WorkerToServer> {
             slots: 2,
             kernels: vec![KernelOffer { kind: KindId(1), version: 1 }],
         }),
-        answer(Ok(vec![6, 7])),
+        answer(Ok(vec![6, 7].into())),
         answer(Err(AttemptFailure::KernelPanicked)),
         answer(Err(AttemptFailure::BadSpec)),
         answer(Err(AttemptFailure::Overloaded)),

@@ -10,6 +10,7 @@
 //! | [`money`] | integer nano-dollars, price lists and the fee |
 //! | [`limits`] | every bound the programs enforce on one another |
 //! | [`messages`] | the messages by direction, receipts and stage times |
+//! | [`payload`] | bytes of specs and outcomes |
 //! | [`channels`] | which message travels on which channel, and each channel's byte budget |
 //! | [`wire`] | the only place that names the encoding |
 //! | [`hashing`] | the hashes of maps on the path of every task |
@@ -22,6 +23,7 @@ pub mod ids;
 pub mod limits;
 pub mod messages;
 pub mod money;
+pub mod payload;
 pub mod wire;
 
 pub use channels::Channel;
@@ -30,3 +32,4 @@ pub use identity::ProtocolIdentity;
 pub use ids::{Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;
 pub use money::{FeeCarry, Nanos, PriceList, WorkUnits};
+pub use payload::Payload;

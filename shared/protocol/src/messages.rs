@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::channels::Channel;
 use crate::ids::{Attempt, Digest, KindId, Micros, TaskId, TaskNo};
 use crate::money::{Nanos, PriceList, WorkUnits};
+use crate::payload::Payload;
 
 mod bounds;
 
@@ -54,7 +55,7 @@ pub struct Submit {
     /// When it was sent, on the game's clock.
     pub sent_at: Micros,
     /// The encoded spec.
-    pub spec: Vec<u8>,
+    pub spec: Payload,
     /// Blobs the spec refers to and the coordinator may lack.
     pub blobs: Vec<Vec<u8>>,
 }
@@ -206,7 +207,7 @@ pub struct Done {
     /// The task.
     pub task: TaskId,
     /// The encoded outcome.
-    pub outcome: Vec<u8>,
+    pub outcome: Payload,
     /// What it cost and where its time went.
     pub receipt: Receipt,
 }
@@ -371,7 +372,7 @@ pub struct Assign {
     /// Microseconds from sending within which the answer must be back at the coordinator.
     pub lease_us: u32,
     /// The encoded spec.
-    pub spec: Vec<u8>,
+    pub spec: Payload,
     /// Blobs the spec refers to that this worker is not known to have.
     pub blobs: Vec<Vec<u8>>,
 }
@@ -453,7 +454,7 @@ pub struct Answer {
     /// The attempt.
     pub attempt: Attempt,
     /// The encoded outcome, or why there is none.
-    pub result: Result<Vec<u8>, AttemptFailure>,
+    pub result: Result<Payload, AttemptFailure>,
     /// When the assignment arrived, on the worker's clock.
     pub received_at: Micros,
     /// When the kernel started, on the worker's clock.

@@ -111,7 +111,7 @@ fn claimed_lengths_do_not_reserve_memory() {
     // A submit whose spec claims 2^60 bytes: refused by the limit before anything of that size is reserved.
     let GameToServer::Submit(submit) = &samples_of_game_to_server()[0] else { unreachable!() };
     let mut bytes =
-        wire::encode(&GameToServer::Submit(Submit { spec: vec![], blobs: vec![], ..submit.clone() }));
+        wire::encode(&GameToServer::Submit(Submit { spec: vec![].into(), blobs: vec![], ..submit.clone() }));
     bytes.truncate(bytes.len() - 2);
     bytes.push(253);
     bytes.extend_from_slice(&(1_u64 << 60).to_le_bytes());
@@ -125,9 +125,9 @@ fn too_long_messages_and_fields_are_refused() {
         Err(WireError::TooLarge { .. })
     ));
     let GameToServer::Submit(submit) = &samples_of_game_to_server()[0] else { unreachable!() };
-    let fits = GameToServer::Submit(Submit { spec: vec![0; SPEC_BYTES_MAX], ..submit.clone() });
+    let fits = GameToServer::Submit(Submit { spec: vec![0; SPEC_BYTES_MAX].into(), ..submit.clone() });
     assert_eq!(wire::decode_message::<GameToServer>(&wire::encode(&fits)).unwrap(), fits);
-    let long = GameToServer::Submit(Submit { spec: vec![0; SPEC_BYTES_MAX + 1], ..submit.clone() });
+    let long = GameToServer::Submit(Submit { spec: vec![0; SPEC_BYTES_MAX + 1].into(), ..submit.clone() });
     assert!(matches!(
         wire::decode_message::<GameToServer>(&wire::encode(&long)),
         Err(WireError::OutOfRange("bytes of the spec"))

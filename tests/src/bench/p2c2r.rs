@@ -215,7 +215,7 @@ impl Client {
             price_cap: Nanos::DOLLAR,
             client_queue_us: 0,
             sent_at: clock.now(),
-            spec: wire::encode(&spec),
+            spec: wire::encode(&spec).into(),
             blobs: Vec::new(),
         })
     }

@@ -169,7 +169,7 @@ fn answer(task: TaskNo, attempt: Attempt, outcome: &[u8]) -> Answer {
     Answer {
         task,
         attempt,
-        result: Ok(outcome.to_vec()),
+        result: Ok(outcome.into()),
         received_at: Micros(1),
         started_at: Micros(2),
         finished_at: Micros(3),

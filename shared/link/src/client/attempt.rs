@@ -75,7 +75,7 @@ pub(super) fn receive_connected(
     match (attempt.decrypt(packet), sequence) {
         (Some(payload), Some(sequence)) => {
             session.heard(now, sequence, bytes);
-            session.receive(now, payload, renet)
+            session.receive(now, payload, renet).map(drop)
         }
         (None, Some(sequence)) if attempt.netcode.time_since_last_received_packet().is_zero() => {
             session.may_have_kept_alive(sequence, bytes);

@@ -94,7 +94,7 @@ impl Listener {
         self.door.forget_old(now);
     }
 
-    /// Handles one packet from the socket.
+    /// Handles one packet from the socket; says whether it brought whole messages.
     pub(super) fn receive(
         &mut self,
         now: Duration,
@@ -102,7 +102,7 @@ impl Listener {
         packet: &mut [u8],
         renet: &mut RenetServer,
         peers: &mut Peers,
-    ) {
+    ) -> bool {
         peers.totals.packets += 1;
         let peer = peers.by_address.get(&from).copied();
         let sequence = match self.admit(now, from, packet, peer, peers) {
@@ -114,7 +114,7 @@ impl Listener {
                     entry.session.stats.garbage += 1;
                 }
                 tracing::debug!(%from, reason, "packet refused");
-                return;
+                return false;
             }
         };
         let bytes = packet.len();
@@ -134,10 +134,10 @@ impl Listener {
                 self.door.answered(now, addr);
             }
             Some(ServerResult::Payload { payload, .. }) => {
-                let Some(peer) = peer else { return };
-                let Some(entry) = peers.entries.get_mut(&peer) else { return };
+                let Some(peer) = peer else { return false };
+                let Some(entry) = peers.entries.get_mut(&peer) else { return false };
                 entry.session.heard(now, sequence.unwrap_or_default(), bytes);
-                self.payload(peer, now, payload, renet, peers);
+                return self.payload(peer, now, payload, renet, peers);
             }
             Some(ServerResult::ClientConnected { client_id, addr, user_data, payload }) => {
                 self.door.came_in(addr);
@@ -155,6 +155,7 @@ impl Listener {
                 self.news.parting.extend(peer);
             }
         }
+        false
     }
 
     /// Handles what netcode has decrypted.
@@ -165,21 +166,26 @@ impl Listener {
         payload: &[u8],
         renet: &mut RenetServer,
         peers: &mut Peers,
-    ) {
-        let Some(entry) = peers.entries.get_mut(&peer) else { return };
+    ) -> bool {
+        let Some(entry) = peers.entries.get_mut(&peer) else { return false };
         let mut connection = AtServer { server: renet, client: entry.client };
         let received = entry.session.receive(now, payload, &mut connection);
         let owes_acks = entry.session.flow.owes_acks();
         if !std::mem::replace(&mut entry.is_in_mail, true) {
             self.news.with_mail.push(peer);
         }
-        if let Err(offence) = received {
-            return self.offend(peer, &offence, now, renet, peers);
-        }
+        let is_laden = match received {
+            Ok(is_laden) => is_laden,
+            Err(offence) => {
+                self.offend(peer, &offence, now, renet, peers);
+                return false;
+            }
+        };
         if owes_acks {
             self.send(peer, now, now, false, renet, peers);
         }
         peers.mark_dirty(peer);
+        is_laden
     }
 
     /// Whether a packet may go to netcode; its sequence number if it has one.
@@ -322,18 +328,19 @@ impl Listener {
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
         let client = entry.client;
         let mut connection = AtServer { server: renet, client };
-        let sent = entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
-            match netcode.generate_payload_packet(client, payload) {
-                Ok((address, packet)) => {
-                    wire.send(now, address, packet);
-                    packet.len()
+        let sent =
+            entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
+                match netcode.generate_payload_packet(client, payload) {
+                    Ok((address, packet)) => {
+                        wire.send(now, address, packet);
+                        packet.len()
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "payload not encrypted");
+                        0
+                    }
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "payload not encrypted");
-                    0
-                }
-            }
-        });
+            });
         let due = entry.session.next_due(now).min(entry.netcode_due);
         if due != entry.timer {
             self.timers.remove(&(entry.timer, peer));

@@ -17,7 +17,7 @@ use crate::authentication::Authentication;
 use crate::channels::{End, connection_config};
 use crate::clock::{LinkClock, read_clock, this_moment};
 use crate::connection::AtServer;
-use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, SERVER_PACKETS_PER_UPDATE_MAX};
+use crate::limits::{ACK_DELAY, LADEN_PACKETS_PER_UPDATE_MAX, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
 use crate::peer::Offence;
 use crate::runner::{self, NextWake, Sockets};
 use crate::sets::LinkSystems;
@@ -79,9 +79,13 @@ fn receive(
     listener.wire.begin(sockets.as_deref());
     listener.advance(now, time.delta());
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
-    for _ in 0..SERVER_PACKETS_PER_UPDATE_MAX {
+    let mut laden = 0;
+    for _ in 0..PACKETS_PER_UPDATE_MAX {
         let Some((from, bytes)) = listener.wire.receive(now, &mut buffer) else { break };
-        listener.receive(now, from, &mut buffer[..bytes], renet, peers);
+        laden += usize::from(listener.receive(now, from, &mut buffer[..bytes], renet, peers));
+        if laden == LADEN_PACKETS_PER_UPDATE_MAX {
+            break;
+        }
     }
     if listener.wire.has_unread() {
         next.within(Duration::ZERO);

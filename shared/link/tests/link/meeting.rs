@@ -23,7 +23,7 @@ fn submit(number: u64, spec: Vec<u8>) -> ToServer<GameToServer> {
         price_cap: Nanos(1),
         client_queue_us: 0,
         sent_at: p2c2r_protocol::Micros(0),
-        spec,
+        spec: spec.into(),
         blobs: Vec::new(),
     }))
 }
@@ -76,7 +76,7 @@ fn large_messages_travel_in_slices_and_arrive_whole() {
     to_game(
         &mut world.server,
         gamer,
-        ServerToGame::Done(Done { task: TaskId(1), outcome: outcome.clone(), receipt }),
+        ServerToGame::Done(Done { task: TaskId(1), outcome: outcome.clone().into(), receipt }),
     );
     world.run_until("the outcome has arrived", Duration::from_secs(2), |world| {
         at_game(&mut world.games[0])

@@ -17,7 +17,7 @@ fn submit(number: u64, bytes: usize) -> ToServer<GameToServer> {
         price_cap: Nanos(1),
         client_queue_us: 0,
         sent_at: Micros(0),
-        spec: vec![7; bytes],
+        spec: vec![7; bytes].into(),
         blobs: Vec::new(),
     }))
 }
@@ -110,6 +110,45 @@ fn an_acknowledged_message_leaves_no_timer_behind() {
     world.run(Duration::from_millis(8));
     assert_eq!(link(&world.games[0]).stats().backlog_bytes, 0);
     assert_eq!(resends(&world), 0);
+}
+
+#[test]
+fn messages_of_any_sizes_arrive_whole_whatever_travels_with_them() {
+    let mut world = World::connected(Settings::default());
+    // Around what a parcel holds (1,190 bytes, of which a submit's other fields take some 14), and far beyond.
+    let sizes =
+        [0, 1, 500, 300, 1_150, 1_174, 1_175, 1_176, 1_177, 1_178, 1_185, 1_186, 1_187, 2_400, 20_000];
+    let size = |number: u64| sizes[(number * number % 31) as usize % sizes.len()];
+    for number in 0..200 {
+        say(&mut world.games[0], submit(number, size(number)));
+    }
+    world.run(Duration::from_millis(200));
+    let mut heard: Vec<(u64, usize)> = from_games(&mut world.server)
+        .into_iter()
+        .map(|heard| match heard.message {
+            GameToServer::Submit(submit) => (submit.task.0, submit.spec.len()),
+            other => panic!("{other:?} was not said"),
+        })
+        .collect();
+    heard.sort_unstable();
+    assert_eq!(heard, (0..200).map(|number| (number, size(number))).collect::<Vec<_>>());
+    assert_eq!(peers(&world.server).totals().garbage, 0);
+}
+
+#[test]
+fn small_messages_of_one_update_share_a_packet() {
+    let mut world = World::connected(Settings::default());
+    world.run(Duration::from_secs(1));
+    let before = world.hub.counters().packets;
+    for number in 0..300 {
+        say(&mut world.games[0], cancel(number));
+    }
+    world.step();
+    let packets = world.hub.counters().packets - before;
+    assert!(packets <= 3, "{packets} packets for 300 messages of three bytes");
+    world.run(Duration::from_millis(20));
+    let heard: Vec<u64> = from_games(&mut world.server).iter().map(|one| number(&one.message)).collect();
+    assert_eq!(heard, (0..300).collect::<Vec<_>>(), "within a parcel, in order");
 }
 
 #[test]

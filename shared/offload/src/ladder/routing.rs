@@ -161,7 +161,7 @@ impl Ladder {
             price_cap: if self.spending.is_capped() { price } else { task.price_cap },
             client_queue_us: now.since(task.submitted_at),
             sent_at: now,
-            spec,
+            spec: spec.into(),
             blobs,
         }));
         task.remote = Remote::Sent { at: now, reserved: price, resends };

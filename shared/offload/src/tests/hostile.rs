@@ -10,7 +10,7 @@ fn a_malformed_outcome_is_computed_locally_and_counted() {
         game.ask_for(21);
         let task = game.submit().task;
         let receipt = receipt(ComputedBy::Coordinator);
-        game.say(ServerToGame::Done(Done { task, outcome, receipt }));
+        game.say(ServerToGame::Done(Done { task, outcome: outcome.into(), receipt }));
         game.frames(3);
         assert_eq!((*game.outcome().outcome, game.outcome().place.clone()), (42, Place::Local));
         assert_eq!((game.totals().malformed, game.totals().rejected), (1, 1));
@@ -50,7 +50,7 @@ fn absurd_prices_neither_overflow_nor_refund() {
         game.ask_for(1);
         let task = game.submit().task;
         let receipt = Receipt { price, ..receipt(ComputedBy::Coordinator) };
-        game.say(ServerToGame::Done(Done { task, outcome: Twice::encode_outcome(&2), receipt }));
+        game.say(ServerToGame::Done(Done { task, outcome: Twice::encode_outcome(&2).into(), receipt }));
         game.frame();
     }
     assert_eq!(game.totals().cost_nanos, Nanos(i64::MAX));
@@ -71,7 +71,7 @@ fn absurd_times_leave_stages_that_tile_the_latency() {
             stages,
             ..receipt(ComputedBy::Coordinator)
         };
-        game.say(ServerToGame::Done(Done { task, outcome: Twice::encode_outcome(&2), receipt }));
+        game.say(ServerToGame::Done(Done { task, outcome: Twice::encode_outcome(&2).into(), receipt }));
         game.frame();
         let done = game.got().done.last().unwrap();
         let total = done.receipt.as_ref().unwrap().stages.total_us();

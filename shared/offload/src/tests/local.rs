@@ -99,7 +99,11 @@ fn local_compute_never_runs_on_the_apps_thread_and_loses_to_a_remote_outcome_onc
     let task = game.submit().task;
     // Silence until local compute has begun; it hangs at the gate, and frames go on.
     frames_until(&mut game, |_| !RAN_ON.lock().unwrap().is_empty());
-    game.say(ServerToGame::Done(Done { task, outcome: vec![7], receipt: receipt(ComputedBy::Coordinator) }));
+    game.say(ServerToGame::Done(Done {
+        task,
+        outcome: vec![7].into(),
+        receipt: receipt(ComputedBy::Coordinator),
+    }));
     game.frame();
     let totals = |game: &Game| game.app.world().resource::<OffloadTotals>().kinds["gated"].clone();
     assert_eq!((totals(&game).coordinator, totals(&game).wasted), (1, 0));
