@@ -70,7 +70,7 @@ impl fmt::Debug for Payload {
 
 impl Encode for Payload {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        (&*self.0).encode(encoder)
+        (*self.0).encode(encoder)
     }
 }
 

@@ -17,7 +17,9 @@ use crate::authentication::Authentication;
 use crate::channels::{End, connection_config};
 use crate::clock::{LinkClock, read_clock, this_moment};
 use crate::connection::AtServer;
-use crate::limits::{ACK_DELAY, LADEN_PACKETS_PER_UPDATE_MAX, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
+use crate::limits::{
+    ACK_DELAY, DEATH_BUSY, LADEN_PACKETS_PER_UPDATE_MAX, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX,
+};
 use crate::peer::Offence;
 use crate::runner::{self, NextWake, Sockets};
 use crate::sets::LinkSystems;
@@ -105,10 +107,12 @@ fn receive(
     for peer in std::mem::take(&mut listener.news.parting) {
         listener.leave(peer, "it closed the connection", renet, peers);
     }
-    // Death comes after reading: what has arrived while this program was away proves that its sender lives.
+    // Death comes after reading: what has arrived while this program was away proves that its sender lives. What is
+    // still unread may do so too, for as long as it could take to get to it.
+    let doubted_at = if listener.wire.has_unread() { now.saturating_sub(DEATH_BUSY) } else { now };
     while let Some(peer) = listener.next_due(now, peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
-        if entry.session.heart.is_dead(now, time.delta()) {
+        if entry.session.heart.is_dead(doubted_at, time.delta()) {
             let silence = now.saturating_sub(entry.session.heart.heard_at());
             let reason = format!("no sign of life for {} ms", silence.as_millis());
             listener.drop_peer(peer, &reason, now, renet, peers);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use p2c2r_link::{LinkStatus, ToServer};
+use bevy_time::TimeUpdateStrategy;
+use p2c2r_link::{LinkStatus, Peers, ToServer};
 use p2c2r_protocol::{
     Attempt, Done, GameToServer, KindId, Nanos, Receipt, Role, ServerToGame, ServerToWorker, Submit, TaskId,
     TaskNo, WorkerToServer,
@@ -222,4 +223,28 @@ fn a_full_coordinator_says_so() {
 fn unsecured_sockets_listen_on_this_machine_only() {
     let error = p2c2r_link::bind_server("0.0.0.0:0".parse().unwrap()).unwrap_err().to_string();
     assert!(error.contains("127.0.0.1") && error.contains("secure"), "{error}");
+}
+
+#[test]
+fn nobody_is_taken_for_dead_whose_sign_of_life_is_still_unread() {
+    let mut world = World::connected(Settings::default());
+    let worker = world.peer(Role::Worker);
+    world.server.world_mut().resource_mut::<Peers>().mark_busy(worker, true);
+    world.run(ms(1_000));
+    // The worker's machine has a hitch, then the coordinator's, with a game's messages in front of the worker's beat.
+    for _ in 0..230 {
+        world.games[0].update();
+        world.server.update();
+    }
+    for number in 0..140 {
+        say(&mut world.games[0], submit(number, vec![7; 1_000]));
+        world.games[0].update();
+    }
+    world.workers[0].update();
+    world.server.insert_resource(TimeUpdateStrategy::ManualDuration(ms(140)));
+    world.server.update();
+    world.run(ms(300));
+    assert_eq!(left(&mut world.server).len(), 0);
+    assert_eq!(from_games(&mut world.server).len(), 140);
+    assert_eq!(peers(&world.server).len(), 2);
 }
