@@ -124,7 +124,7 @@ fn a_disconnected_peer_hears_what_was_queued_for_it() {
     let mut world = World::connected(Settings::default());
     let gamer = world.peer(Role::Gamer);
     to_game(&mut world.server, gamer, ServerToGame::Closing { reason: "enough".into() });
-    world.server.world_mut().resource_mut::<p2c2r_link::Peers>().disconnect(gamer, "enough");
+    world.server.world_mut().resource_mut::<Peers>().disconnect(gamer, "enough");
     world.server.update();
     world.games[0].update();
     assert_eq!(at_game(&mut world.games[0]).len(), 1);
@@ -176,7 +176,7 @@ fn a_busy_link_dies_within_350_ms_and_an_idle_one_within_5_s() {
     for (busy, least, most) in [(true, 240, 360), (false, 3_900, 5_010)] {
         let mut world = World::connected(Settings::default());
         let worker = world.peer(Role::Worker);
-        world.server.world_mut().resource_mut::<p2c2r_link::Peers>().mark_busy(worker, busy);
+        world.server.world_mut().resource_mut::<Peers>().mark_busy(worker, busy);
         world.run(ms(2_500));
         assert_eq!(peers(&world.server).len(), 2, "alive while heard");
         world.hub.cut("wes");
