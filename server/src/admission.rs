@@ -83,6 +83,8 @@ pub fn hear_games(
     drain: Res<'_, Drain>,
     mut messages: ResMut<'_, Messages<FromPeer<GameToServer>>>,
 ) {
+    // A farewell costs a look at everything its gamer has under way, and a parcel holds a thousand of them.
+    let mut left: Vec<PeerId> = Vec::new();
     for FromPeer { peer, received_at, message } in messages.drain() {
         let Some(account) = desk.gamers.session(peer).map(|session| session.account) else { continue };
         match message {
@@ -96,7 +98,11 @@ pub fn hear_games(
                 }
             }
             GameToServer::Cancel { task } => desk.cancel(account, task),
-            GameToServer::Leaving => desk.cancel_all(peer, account),
+            GameToServer::Leaving if left.contains(&peer) => {}
+            GameToServer::Leaving => {
+                desk.cancel_all(peer, account);
+                left.push(peer);
+            }
         }
     }
 }
@@ -251,8 +257,8 @@ impl Desk<'_> {
         let own =
             (fallback == Fallback::Compute).then(|| self.own.predict(&self.pool, submit.kind, valid.units));
         let Some(soonest) = by_worker.into_iter().chain(own).min() else { return Ok(()) };
-        let finish = finish(soonest);
-        if finish <= deliver_by {
+        let predicted = finish(soonest);
+        if predicted <= deliver_by {
             return Ok(());
         }
         admissions.predicted_late = admissions.predicted_late.wrapping_add(1);
@@ -261,7 +267,7 @@ impl Desk<'_> {
         }
         // From submission to delivery: both ways to the game, and what is predicted here.
         let ways = Micros::from(rtt).0 as u32;
-        Err(Refusal::TooLate { predicted_us: finish.since(received_at).saturating_add(ways) })
+        Err(Refusal::TooLate { predicted_us: predicted.since(received_at).saturating_add(ways) })
     }
 
     /// When the best of the workers would be back; `None` if there is none. With nobody free the one that is

@@ -11,7 +11,7 @@ use crate::ledger::{
 };
 
 /// Longest wait of one update for a ledger that is far behind: heartbeats are still answered in time.
-const GIVE_WAY_MAX: Duration = Duration::from_millis(1);
+const GIVE_WAY_MAX: Duration = Duration::from_millis(5);
 
 /// The ledger, as the app's systems use it.
 #[derive(Resource)]
@@ -88,7 +88,7 @@ impl Books {
 }
 
 /// Lets the ledger's writer catch up when it is far behind, after everything decided has been sent: tasks then wait in
-/// front of the coordinator instead of being refused.
+/// front of the coordinator, and fewer have to be refused.
 pub fn give_way(books: Res<'_, Books>) {
     books.ledger.give_way(GIVE_WAY_MAX);
 }

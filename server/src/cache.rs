@@ -16,8 +16,10 @@ use crate::ledger::AccountId;
 /// How long an outcome is kept: reuse is for a day, then the kernel is asked again.
 pub const KEPT: Duration = Duration::from_hours(24);
 
-/// Bytes of one chunk of outcomes; a longer outcome has one of its own.
+/// Bytes of one chunk of outcomes.
 const CHUNK_BYTES: usize = 256 * 1024;
+
+const _: () = assert!(p2c2r_protocol::limits::OUTCOME_BYTES_MAX <= CHUNK_BYTES, "each has room in one");
 
 /// A kept outcome.
 #[derive(Clone, Debug)]
@@ -90,7 +92,7 @@ impl OutcomeCache {
         Some(Kept { outcome: outcome.into(), worker: entry.worker.clone() })
     }
 
-    /// Keeps an accepted outcome for `left`, at most [`KEPT`]. The first one stays while it holds: its worker has
+    /// Keeps an accepted outcome for `left`. The first one stays while it holds: its worker has
     /// been checked, and a later one can say nothing else.
     pub fn insert(
         &mut self,
@@ -100,7 +102,9 @@ impl OutcomeCache {
         now: Micros,
         left: Duration,
     ) {
-        if self.is_off() || outcome.len() > self.bytes_max || self.find(key).is_some_and(|it| it.until > now)
+        if self.is_off()
+            || outcome.len() > self.bytes_max.min(CHUNK_BYTES)
+            || self.find(key).is_some_and(|it| it.until > now)
         {
             return;
         }
@@ -117,7 +121,7 @@ impl OutcomeCache {
         }
     }
 
-    /// Forgets every outcome of a worker.
+    /// Forgets every outcome of a worker; says how many there were. Their places are free again in their turn.
     pub fn forget_worker(&mut self, worker: AccountId) -> usize {
         let mut forgotten = 0;
         for (number, entry) in (self.first_entry..).zip(&self.entries) {
@@ -146,7 +150,7 @@ impl OutcomeCache {
     fn store(&mut self, outcome: &[u8]) -> (u64, usize) {
         let has_room = |chunk: &Vec<u8>| chunk.capacity() - chunk.len() >= outcome.len();
         if !self.chunks.back().is_some_and(has_room) {
-            let chunk = self.spare.take().filter(has_room);
+            let chunk = self.spare.take();
             self.chunks
                 .push_back(chunk.unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES.max(outcome.len()))));
         }
@@ -172,10 +176,8 @@ impl OutcomeCache {
             && let Some(mut done) = self.chunks.pop_front()
         {
             self.first_chunk += 1;
-            if done.capacity() == CHUNK_BYTES {
-                done.clear();
-                self.spare = Some(done);
-            }
+            done.clear();
+            self.spare = Some(done);
         }
     }
 }

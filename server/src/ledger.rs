@@ -3,7 +3,7 @@
 //!
 //! # How it works
 //! [`Ledger`] is a handle to one writer thread, which owns the only connection. The app thread appends
-//! [`Entry`]s to a bounded queue and never waits; the writer gathers them for at most 50 ms and writes each
+//! [`Entry`]s to a bounded queue without waiting; the writer gathers them for at most 50 ms and writes each
 //! group in one transaction with one `fsync`. After each it publishes what is now durable
 //! ([`Ledger::drain_committed`]) and calls `notify`.
 //!
@@ -182,7 +182,7 @@ impl Ledger {
     }
 
     /// Waits for the writer while it is far behind (half of the queue is taken), but no longer than `longest`: a
-    /// coordinator that does not would soon have to refuse tasks.
+    /// coordinator that never does would sooner have to refuse tasks.
     pub fn give_way(&self, longest: Duration) {
         self.keeper.queue.give_way(longest);
     }

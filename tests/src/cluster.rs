@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use bevy_app::{App, AppExit, Update};
 use bevy_ecs::message::Messages;
-use bevy_time::TimeUpdateStrategy;
-use p2c2r_link::{ClientTransport, MemoryHub, ServerTransport, bind_server};
+use bevy_time::{Real, Time, TimeUpdateStrategy};
+use p2c2r_link::{ClientTransport, MemoryHub, NextWake, ServerTransport, bind_server};
 use p2c2r_offload::prelude::*;
 use p2c2r_server::config::{Compute, ServerConfig};
 use p2c2r_server::ledger::{self, Ledger};
@@ -59,6 +59,19 @@ struct Peer {
     name: String,
     app: Option<App>,
     frozen: bool,
+}
+
+/// What an update leaves to the next, the runner does before time goes on.
+fn go_on(app: &mut App) {
+    let wants_to = |app: &App| {
+        let now = app.world().resource::<Time<Real>>().elapsed();
+        app.world().resource::<NextWake>().wanted_at().is_some_and(|at| at <= now)
+    };
+    app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::ZERO));
+    while wants_to(app) {
+        app.update();
+    }
+    app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
 }
 
 impl Cluster {
@@ -214,6 +227,9 @@ impl Cluster {
         }
         if let Some(app) = &mut self.coordinator {
             app.update();
+            if self.config.wire == Wire::Memory {
+                go_on(app);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ pub const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
 /// bridges a disk that stands still for 1.7 seconds.
 pub const QUEUE_ENTRIES_MAX: usize = 262_144;
 
-/// Share of the queue's entries, one in so many, beyond which [`Ledger::give_way`](super::Ledger::give_way) waits for
+/// Share of the queue's entries or bytes, one in so many, beyond which [`Ledger::give_way`](super::Ledger::give_way) waits for
 /// the writer.
 pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
 
@@ -33,6 +33,11 @@ pub const PATIENT_TASKS_MAX: usize = 4_096;
 /// Numbers skipped after a crash, so that no number of a task that was never recorded is given out twice and
 /// a worker's late answer to one meets another task. More than can have been unrecorded.
 pub const TASK_NO_GAP: u64 = 1 << 20;
+
+const _: () = assert!(
+    QUEUE_ENTRIES_MAX / QUEUE_SHARE_GIVING_WAY >= 2 * GROUP_ENTRIES_ENOUGH,
+    "nobody gives way to a writer that is only gathering"
+);
 
 const _: () = assert!(TASK_NO_GAP as usize > QUEUE_ENTRIES_MAX + TASKS_MAX);
 

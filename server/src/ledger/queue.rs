@@ -2,10 +2,10 @@
 //! results on their way back.
 //!
 //! A locked vector that the writer swaps for an empty one: appending is a push, and the writer is woken at
-//! most once per group instead of once per entry.
+//! most twice per group instead of once per entry.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -57,8 +57,8 @@ pub(super) struct Queue {
     inbox: Mutex<Inbox>,
     arrived: Condvar,
     taken: Condvar,
-    /// Entries in the inbox; to be asked without the lock.
-    waiting: AtomicUsize,
+    /// The writer is far behind; to be asked without the lock.
+    behind: AtomicBool,
     outbox: Mutex<Outbox>,
     /// The state is [`LedgerState::Open`]; to be asked without the lock.
     open: AtomicBool,
@@ -82,7 +82,7 @@ impl Queue {
             }),
             arrived: Condvar::new(),
             taken: Condvar::new(),
-            waiting: AtomicUsize::new(0),
+            behind: AtomicBool::new(false),
             outbox: Mutex::new(Outbox { accounts: HashMap::new(), rest: Committed::default() }),
             open: AtomicBool::new(true),
             entries_max,
@@ -110,10 +110,10 @@ impl Queue {
         }
         inbox.payload_bytes += entry.payload_bytes();
         inbox.batch.entries.push(entry);
-        let waiting = inbox.batch.entries.len();
-        self.waiting.store(waiting, Ordering::Relaxed);
-        if waiting == GROUP_ENTRIES_ENOUGH {
-            inbox.idle = false;
+        if self.is_behind(&inbox) {
+            self.behind.store(true, Ordering::Relaxed);
+        }
+        if inbox.batch.entries.len() == GROUP_ENTRIES_ENOUGH {
             self.arrived.notify_one();
         }
         self.wake_if_idle(&mut inbox);
@@ -122,14 +122,17 @@ impl Queue {
 
     /// Waits for the writer while it is far behind, but no longer than `longest`.
     pub fn give_way(&self, longest: Duration) {
-        let is_behind = |waiting| waiting > self.entries_max / QUEUE_SHARE_GIVING_WAY;
-        if !is_behind(self.waiting.load(Ordering::Relaxed)) {
+        if !self.behind.load(Ordering::Relaxed) {
             return;
         }
-        let is_behind = |inbox: &mut Inbox| {
-            matches!(inbox.state, LedgerState::Open) && is_behind(inbox.batch.entries.len())
-        };
+        let is_behind = |inbox: &mut Inbox| self.is_behind(inbox);
         drop(self.taken.wait_timeout_while(lock(&self.inbox), longest, is_behind));
+    }
+
+    fn is_behind(&self, inbox: &Inbox) -> bool {
+        matches!(inbox.state, LedgerState::Open)
+            && (inbox.batch.entries.len() > self.entries_max / QUEUE_SHARE_GIVING_WAY
+                || inbox.payload_bytes > QUEUE_BYTES_MAX / QUEUE_SHARE_GIVING_WAY)
     }
 
     /// Asks for a worker's outcomes to be deleted with the next group.
@@ -197,7 +200,7 @@ impl Queue {
         }
         inbox.payload_bytes = 0;
         std::mem::swap(&mut inbox.batch, batch);
-        self.waiting.store(0, Ordering::Relaxed);
+        self.behind.store(false, Ordering::Relaxed);
         self.taken.notify_one();
     }
 
@@ -213,6 +216,7 @@ impl Queue {
         let mut inbox = lock(&self.inbox);
         self.open.store(matches!(state, LedgerState::Open), Ordering::Release);
         inbox.state = state;
+        self.behind.store(false, Ordering::Relaxed);
         self.taken.notify_one();
         std::mem::take(&mut inbox.batch)
     }
@@ -258,10 +262,11 @@ mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::channel;
     use std::thread;
+    use std::time::Instant;
 
-    use p2c2r_protocol::TaskNo;
+    use p2c2r_protocol::{Nanos, PassedCheck, TaskNo};
 
-    use super::super::entry::VoidReason;
+    use super::super::entry::{Settlement, Source, VoidReason};
     use super::*;
 
     /// Far longer than anything here takes.
@@ -289,12 +294,20 @@ mod tests {
         batch.entries.len()
     }
 
+    /// Until the writer waits for a first entry: it says so while it holds the lock, which it lets go of by waiting.
+    fn until_idle(queue: &Queue) {
+        while !lock(&queue.inbox).idle {
+            thread::yield_now();
+        }
+    }
+
     #[test]
     fn a_group_that_is_large_enough_is_not_waited_for() {
         let queue = Arc::new(Queue::new(usize::MAX));
         let writer = aside(&queue, taken);
+        until_idle(&queue);
         append(&queue, GROUP_ENTRIES_ENOUGH);
-        assert!(writer.recv_timeout(LONG).unwrap() >= GROUP_ENTRIES_ENOUGH);
+        assert_eq!(writer.recv_timeout(LONG), Ok(GROUP_ENTRIES_ENOUGH));
         append(&queue, GROUP_ENTRIES_ENOUGH + 5);
         assert_eq!(taken(&queue), GROUP_ENTRIES_ENOUGH + 5, "what came while the writer wrote");
     }
@@ -305,13 +318,34 @@ mod tests {
         queue.give_way(LONG);
         append(&queue, 4);
         queue.give_way(LONG);
-        append(&queue, 4096);
-        queue.give_way(Duration::from_millis(1));
+        append(&queue, GROUP_ENTRIES_ENOUGH);
+        let (began, longest) = (Instant::now(), Duration::from_millis(5));
+        queue.give_way(longest);
+        assert!(began.elapsed() >= longest, "waits as long as it may");
         let app = aside(&queue, |queue| queue.give_way(LONG));
-        assert!(app.recv_timeout(Duration::from_millis(20)).is_err(), "waits");
-        assert_eq!(taken(&queue), 4_100);
-        app.recv_timeout(LONG).unwrap();
+        assert_eq!(taken(&queue), 4 + GROUP_ENTRIES_ENOUGH);
+        assert_eq!(app.recv_timeout(LONG), Ok(()));
         queue.give_way(LONG);
+    }
+
+    #[test]
+    fn outcomes_that_pile_up_are_a_writer_far_behind_too() {
+        let queue = Queue::new(usize::MAX);
+        let outcome: Arc<[u8]> = vec![0; QUEUE_BYTES_MAX / 4 + 1].into();
+        let settled = || {
+            Entry::TaskSettled(Settlement {
+                task: TaskNo(1),
+                source: Source::Coordinator,
+                pay: Nanos(0),
+                fee: Nanos(1),
+                check: PassedCheck::Own,
+                outcome: Some(Arc::clone(&outcome)),
+            })
+        };
+        queue.append(settled()).unwrap();
+        assert!(!queue.behind.load(Ordering::Relaxed));
+        queue.append(settled()).unwrap();
+        assert!(queue.behind.load(Ordering::Relaxed));
     }
 
     #[test]
@@ -320,7 +354,7 @@ mod tests {
         append(&queue, 3);
         let app = aside(&queue, |queue| queue.give_way(LONG));
         queue.end(LedgerState::Broken("a test".to_owned()));
-        app.recv_timeout(LONG).unwrap();
+        assert_eq!(app.recv_timeout(LONG), Ok(()));
         queue.give_way(LONG);
     }
 }

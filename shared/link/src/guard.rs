@@ -38,6 +38,8 @@ pub(crate) enum Pass {
         /// The channel whose messages it carries; none if it is an acknowledgement. Those of reliable channels want
         /// one.
         channel: Option<Channel>,
+        /// Whether reliable messages are whole with it.
+        completes: bool,
     },
     /// Everything in it has been received before: let renet acknowledge it without reading it.
     Repeat {
@@ -117,7 +119,7 @@ impl Guard {
             reader.skip(length as usize)?;
             received.finish(id);
         }
-        Ok(Pass::Feed { channel: Some(channel) })
+        Ok(Pass::Feed { channel: Some(channel), completes: true })
     }
 
     fn slice(&mut self, reader: &mut Reader<'_>, sequence: u64, late: bool) -> Result<Pass, Violation> {
@@ -162,7 +164,7 @@ fn small_unreliable(reader: &mut Reader<'_>) -> Result<Pass, Violation> {
         reader.skip(length as usize)?;
     }
     reader.end()?;
-    Ok(Pass::Feed { channel: Some(Channel::Beat) })
+    Ok(Pass::Feed { channel: Some(Channel::Beat), completes: false })
 }
 
 fn acknowledgement(reader: &mut Reader<'_>, newest_sent: Option<u64>) -> Result<Pass, Violation> {
@@ -183,7 +185,7 @@ fn acknowledgement(reader: &mut Reader<'_>, newest_sent: Option<u64>) -> Result<
             .ok_or(Violation("acknowledged range below zero"))?;
     }
     reader.end()?;
-    Ok(Pass::Feed { channel: None })
+    Ok(Pass::Feed { channel: None, completes: false })
 }
 
 /// What has been received on one reliable channel.
@@ -245,6 +247,7 @@ impl Received {
             return Ok(Pass::Repeat { sequence });
         }
         let bytes = count as usize * SLICE_BYTES;
+        let mut completes = false;
         if let Some(partial) = self.partial.get_mut(&id) {
             if partial.slices != count {
                 return Err(Violation("number of slices differs within one message"));
@@ -257,6 +260,7 @@ impl Received {
                 self.partial.remove(&id);
                 self.partial_bytes -= bytes;
                 self.finish(id);
+                completes = true;
             }
         } else {
             if self.partial_bytes + bytes > REASSEMBLY_BYTES_MAX {
@@ -265,7 +269,7 @@ impl Received {
             self.partial_bytes += bytes;
             self.partial.insert(id, Partial { slices: count, seen: 1 << index });
         }
-        Ok(Pass::Feed { channel: Some(channel) })
+        Ok(Pass::Feed { channel: Some(channel), completes })
     }
 }
 

@@ -168,7 +168,7 @@ fn copies_of_what_is_complete_are_acknowledged_and_not_read() {
     for index in 0..2 {
         assert_eq!(
             guard.check(&slice(1, index, 2, 1_200), None),
-            Ok(Pass::Feed { channel: Some(Channel::Tasks) })
+            Ok(Pass::Feed { channel: Some(Channel::Tasks), completes: index == 1 })
         );
     }
     assert_eq!(guard.check(&slice(1, 0, 2, 1_200), None), Ok(Pass::Repeat { sequence: 1 }));
@@ -380,7 +380,9 @@ fn junk_is_split_without_losing_a_byte() {
             assert_eq!(whole, datagram);
             let mut guard = Guard::default();
             let _ = guard.check(packet, Some(100)).and_then(|_| {
-                rest.map_or(Ok(Pass::Feed { channel: None }), |rest| guard.check(rest, Some(100)))
+                rest.map_or(Ok(Pass::Feed { channel: None, completes: false }), |rest| {
+                    guard.check(rest, Some(100))
+                })
             });
         }
     }

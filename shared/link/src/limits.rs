@@ -26,6 +26,9 @@ pub const PACKETS_PER_UPDATE_MAX: usize = 1_024;
 /// end: workers compute, and gamers go on, while it reads what came behind. Read all at once, a burst of small tasks would
 /// pass from program to program as one lump, each of them waiting for the one before it.
 pub const LADEN_PACKETS_PER_UPDATE_MAX: usize = 8;
+/// Messages of one peer that an update hands on; parcels beyond wait for the next, which follows at once. An ordered
+/// channel gives out at one moment all that waited for one lost packet.
+pub const MESSAGES_PER_UPDATE_MAX: usize = 4_096;
 /// Bytes renet may put into packets at one call. Small, because what it has put into packets it will send
 /// again 70 ms later unless acknowledged, and at 1 Mbit/s these bytes alone are 29 ms.
 pub const BYTES_PER_CALL: u64 = 3_600;
@@ -92,7 +95,7 @@ pub const NETCODE_TIMEOUT_SECONDS: i32 = 10;
 pub const BEAT_BUSY: Duration = Duration::from_millis(100);
 /// Between heartbeats otherwise.
 pub const BEAT_IDLE: Duration = Duration::from_secs(1);
-/// Silence that is death while this side has tasks out there.
+/// Silence that is death while this side has tasks out there; as long again while packets are unread.
 pub const DEATH_BUSY: Duration = Duration::from_millis(350);
 /// Silence that is death otherwise.
 pub const DEATH_IDLE: Duration = Duration::from_secs(5);
@@ -118,6 +121,8 @@ pub const IMPAIRED_PACKETS_MAX: usize = 16_384;
 /// Packets waiting at one port of a memory hub: about a socket's receive buffer.
 pub const PORT_PACKETS_MAX: usize = 4_096;
 
+const _: () = assert!(PARCEL_BYTES_MAX + 2 + 8 <= SLICE_BYTES, "renet puts a parcel into one packet");
+const _: () = assert!(LADEN_PACKETS_PER_UPDATE_MAX <= PACKETS_PER_UPDATE_MAX);
 const _: () = assert!(RIDING_BYTES_MAX <= renetcode::NETCODE_MAX_PAYLOAD_BYTES);
 const _: () = assert!(RUN_BYTES_MAX <= 65_507, "what UDP can carry over IPv4");
 const _: () =

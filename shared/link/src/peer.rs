@@ -11,8 +11,10 @@ use p2c2r_protocol::{Beat, Channel, Micros, Routed};
 use crate::beat::Heart;
 use crate::connection::Connection;
 use crate::flow::Flow;
-use crate::guard::{self, Guard, Pass, Violation, packet_type};
-use crate::limits::{INTAKE_LOCAL, INTAKE_REMOTE, PARCEL_BYTES_MAX, UNDECODABLE_MAX};
+use crate::guard::{self, Guard, Pass, Violation};
+use crate::limits::{
+    INTAKE_LOCAL, INTAKE_REMOTE, MESSAGES_PER_UPDATE_MAX, PARCEL_BYTES_MAX, UNDECODABLE_MAX,
+};
 use crate::loss::LossMeter;
 use crate::pace::Bucket;
 
@@ -136,11 +138,11 @@ impl Session {
     ) -> Result<bool, Offence> {
         let (packet, acknowledgement) =
             guard::split(payload).map_err(|violation| self.violated(violation))?;
-        self.receive_packet(now, packet, connection)?;
+        let is_laden = self.receive_packet(now, packet, connection)?;
         if let Some(acknowledgement) = acknowledgement {
             self.receive_packet(now, acknowledgement, connection)?;
         }
-        Ok(packet.first() == Some(&packet_type::SMALL_RELIABLE))
+        Ok(is_laden)
     }
 
     fn violated(&mut self, violation: Violation) -> Offence {
@@ -153,11 +155,13 @@ impl Session {
         now: Duration,
         payload: &[u8],
         connection: &mut impl Connection,
-    ) -> Result<(), Offence> {
+    ) -> Result<bool, Offence> {
         let pass = self.guard.check(payload, self.flow.newest_sent());
         let pass = pass.map_err(|violation| self.violated(violation))?;
+        let mut is_laden = false;
         let packet = match pass {
-            Pass::Feed { channel } => {
+            Pass::Feed { channel, completes } => {
+                is_laden = completes;
                 if let Some(channel) = channel {
                     self.has_mail[channel as usize] = true;
                     if channel != Channel::Beat {
@@ -174,7 +178,7 @@ impl Session {
             Pass::Ignore(reason) => {
                 self.stats.garbage += 1;
                 tracing::debug!(reason, "packet ignored");
-                return Ok(());
+                return Ok(false);
             }
         };
         // The guard knows every panic we know of in renet; this is for those we do not know.
@@ -184,7 +188,7 @@ impl Session {
             return Err(Offence::new("processing its packet panicked"));
         }
         match connection.failure() {
-            None => Ok(()),
+            None => Ok(is_laden),
             Some(failure) => {
                 self.stats.garbage += 1;
                 Err(Offence::new(format!("renet gave up: {failure}")))
@@ -222,21 +226,30 @@ impl Session {
         Ok(())
     }
 
-    /// Hands over every message of type `M` that renet has; messages that are none are counted and skipped.
+    /// Hands over the messages of type `M` that renet has, some [`MESSAGES_PER_UPDATE_MAX`] at the most; messages
+    /// that are none are counted and skipped. Says whether some are left for the next update.
     pub(crate) fn take_messages<M: Decode<()> + Bounded + Routed>(
         &mut self,
         connection: &mut impl Connection,
         mut hand_over: impl FnMut(M),
-    ) -> Result<(), Offence> {
+    ) -> Result<bool, Offence> {
+        let mut handed_over = 0;
         for channel in [Channel::Control, Channel::Tasks] {
             if !std::mem::take(&mut self.has_mail[channel as usize]) {
                 continue;
             }
             while let Some(parcel) = connection.receive(channel) {
-                self.open_parcel(channel, &parcel, &mut hand_over)?;
+                self.open_parcel(channel, &parcel, &mut |message| {
+                    handed_over += 1;
+                    hand_over(message);
+                })?;
+                if handed_over >= MESSAGES_PER_UPDATE_MAX {
+                    self.has_mail[channel as usize] = true;
+                    return Ok(true);
+                }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn open_parcel<M: Decode<()> + Bounded + Routed>(
@@ -286,33 +299,38 @@ impl Session {
             tracing::error!(bytes, max = MESSAGE_BYTES_MAX, "message too large to send; dropped");
             return Ok(());
         }
-        if parcel.len() > PARCEL_BYTES_MAX {
-            self.post(channel, before, connection)?;
+        if parcel.len() <= PARCEL_BYTES_MAX {
+            return Ok(());
         }
+        let last = parcel.split_off(before);
+        self.post(channel, connection)?;
+        if bytes > PARCEL_BYTES_MAX {
+            return self.give(channel, last, connection);
+        }
+        self.parcels[channel as usize].extend_from_slice(&last);
         Ok(())
     }
 
-    /// Hands the first bytes of a channel's parcel to renet.
-    fn post(
-        &mut self,
-        channel: Channel,
-        bytes: usize,
-        connection: &mut impl Connection,
-    ) -> Result<(), Offence> {
-        if bytes == 0 {
+    /// Hands a channel's parcel to renet, if there is anything in it.
+    fn post(&mut self, channel: Channel, connection: &mut impl Connection) -> Result<(), Offence> {
+        let parcel = &mut self.parcels[channel as usize];
+        if parcel.is_empty() {
             return Ok(());
         }
-        if !connection.can_send(channel, bytes) {
+        let message = parcel.as_slice().to_vec();
+        parcel.clear();
+        self.give(channel, message, connection)
+    }
+
+    fn give(
+        &mut self,
+        channel: Channel,
+        message: Vec<u8>,
+        connection: &mut impl Connection,
+    ) -> Result<(), Offence> {
+        if !connection.can_send(channel, message.len()) {
             return Err(Offence::new("too slow: its backlog is full"));
         }
-        let parcel = &mut self.parcels[channel as usize];
-        let message = if bytes == parcel.len() && bytes > PARCEL_BYTES_MAX {
-            std::mem::take(parcel)
-        } else {
-            let message = parcel[..bytes].to_vec();
-            parcel.drain(..bytes);
-            message
-        };
         connection.send(channel, message);
         self.flow.data_added();
         Ok(())
@@ -330,7 +348,7 @@ impl Session {
     ) -> Result<(), Offence> {
         let mut posted = Ok(());
         for channel in [Channel::Control, Channel::Tasks] {
-            posted = posted.and(self.post(channel, self.parcels[channel as usize].len(), connection));
+            posted = posted.and(self.post(channel, connection));
         }
         if self.heart.due_at() <= now {
             let beat = wire::encode(&self.heart.beat(now, stamp));

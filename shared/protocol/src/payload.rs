@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_not_there_is_refused_before_memory_is_taken() {
+    fn a_length_that_is_not_there_is_refused() {
         for claimed in [3_u64, LIMIT as u64 - 10, u64::from(u32::MAX), u64::MAX] {
             let mut bytes = wire::encode(&claimed);
             bytes.extend([1, 2]);

@@ -75,9 +75,13 @@ fn receive<S: Side>(
         next.within(Duration::ZERO);
     }
     let arrived = this_moment(&time, strategy.as_deref());
-    if let Err(offence) = read_mail::<S>((now, arrived), dialer, renet, &mut messages) {
-        tracing::error!(reason = offence.0, "the coordinator sends nonsense; hanging up");
-        dialer.hang_up(now, renet, link, &format!("the coordinator sends nonsense: {}", offence.0));
+    match read_mail::<S>((now, arrived), dialer, renet, &mut messages) {
+        Ok(false) => {}
+        Ok(true) => next.within(Duration::ZERO),
+        Err(offence) => {
+            tracing::error!(reason = offence.0, "the coordinator sends nonsense; hanging up");
+            dialer.hang_up(now, renet, link, &format!("the coordinator sends nonsense: {}", offence.0));
+        }
     }
     dialer.check(now, time.delta(), renet, link);
     let news = dialer.take_news();
@@ -96,8 +100,8 @@ fn read_mail<S: Side>(
     dialer: &mut Dialer,
     renet: &mut renet::RenetClient,
     messages: &mut MessageWriter<'_, FromServer<S::Receives>>,
-) -> Result<(), Offence> {
-    let Some(session) = dialer.session() else { return Ok(()) };
+) -> Result<bool, Offence> {
+    let Some(session) = dialer.session() else { return Ok(false) };
     session.take_beats(arrived.into(), renet)?;
     session.take_messages(renet, |message| {
         messages.write(FromServer { received_at: now.into(), message });

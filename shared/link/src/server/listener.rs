@@ -253,6 +253,7 @@ impl Listener {
             session,
             is_dirty: false,
             is_in_mail: false,
+            is_full: false,
             timer: now,
             netcode_due: now + NETCODE_TICK_UNCONFIRMED,
         };

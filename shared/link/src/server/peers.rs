@@ -47,6 +47,8 @@ pub(super) struct Entry {
     pub(super) is_dirty: bool,
     /// Whether its mail is to be read in this update.
     pub(super) is_in_mail: bool,
+    /// Whether a message for it found no room: there are no more for it, and it is dropped at the end of this update.
+    pub(super) is_full: bool,
     pub(super) timer: Duration,
     pub(super) netcode_due: Duration,
 }
@@ -84,7 +86,8 @@ impl Peers {
         }
     }
 
-    /// Says whether this peer has tasks out: then beats go every 100 ms and 350 ms of silence are death.
+    /// Says whether this peer has tasks out: then beats go every 100 ms and 350 ms of silence are death
+    /// (700 ms while packets of anybody are unread).
     ///
     /// For workers. A game's frame may hang for longer than 350 ms without anything being wrong with it.
     pub fn mark_busy(&mut self, peer: PeerId, busy: bool) {

@@ -100,19 +100,25 @@ fn receive(
             Role::Gamer => read_mail(peer, (now, arrived), peers, renet, &mut from_games),
             Role::Worker => read_mail(peer, (now, arrived), peers, renet, &mut from_workers),
         };
-        if let Err(offence) = read {
-            listener.offend(peer, &offence, now, renet, peers);
+        match read {
+            Ok(false) => {}
+            Ok(true) => {
+                keep_in_mail(peer, listener, peers);
+                next.within(Duration::ZERO);
+            }
+            Err(offence) => listener.offend(peer, &offence, now, renet, peers),
         }
     }
     for peer in std::mem::take(&mut listener.news.parting) {
         listener.leave(peer, "it closed the connection", renet, peers);
     }
     // Death comes after reading: what has arrived while this program was away proves that its sender lives. What is
-    // still unread may do so too, for as long as it could take to get to it.
-    let doubted_at = if listener.wire.has_unread() { now.saturating_sub(DEATH_BUSY) } else { now };
+    // still unread may do so too.
+    let unread = listener.wire.has_unread();
     while let Some(peer) = listener.next_due(now, peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
-        if entry.session.heart.is_dead(doubted_at, time.delta()) {
+        let heart = &mut entry.session.heart;
+        if heart.is_dead(now, time.delta()) && !(unread && now < heart.dies_at() + DEATH_BUSY) {
             let silence = now.saturating_sub(entry.session.heart.heard_at());
             let reason = format!("no sign of life for {} ms", silence.as_millis());
             listener.drop_peer(peer, &reason, now, renet, peers);
@@ -125,15 +131,24 @@ fn receive(
     left.write_batch(listener.news.left.drain(..));
 }
 
-/// Reads what renet has put together from one peer's packets.
+/// Has a peer's mail read in the next update.
+fn keep_in_mail(peer: PeerId, listener: &mut Listener, peers: &mut Peers) {
+    if let Some(entry) = peers.entries.get_mut(&peer)
+        && !std::mem::replace(&mut entry.is_in_mail, true)
+    {
+        listener.news.with_mail.push(peer);
+    }
+}
+
+/// Reads what renet has put together from one peer's packets; says whether some of it is left.
 fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     peer: PeerId,
     (now, arrived): (Duration, Duration),
     peers: &mut Peers,
     renet: &mut renet::RenetServer,
     messages: &mut MessageWriter<'_, FromPeer<M>>,
-) -> Result<(), Offence> {
-    let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(()) };
+) -> Result<bool, Offence> {
+    let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(false) };
     let mut connection = AtServer { server: renet, client: entry.client };
     let garbage = entry.session.stats.garbage;
     let result = entry.session.take_beats(arrived.into(), &mut connection).and_then(|()| {
@@ -171,6 +186,8 @@ fn send(
             listener.send(peer, now, stamp, true, renet, peers);
             listener.drop_peer(peer, &reason, now, renet, peers);
         }
+        // Those whose last words found no room: they are gone.
+        peers.closing.clear();
         left.write_batch(listener.news.left.drain(..));
     }
     listener.wire.flush(now, false);
@@ -196,10 +213,16 @@ fn post<M: Encode + Routed + Send + Sync + 'static>(
             tracing::error!(%peer, role = %entry.who.role, "a message for the other role; dropped");
             continue;
         }
+        if entry.is_full {
+            continue;
+        }
         let mut connection = AtServer { server: renet, client: entry.client };
         match entry.session.queue(&message, &mut connection) {
             Ok(()) => peers.mark_dirty(peer),
-            Err(offence) => peers.closing.push((peer, offence.0)),
+            Err(offence) => {
+                entry.is_full = true;
+                peers.closing.push((peer, offence.0));
+            }
         }
     }
 }

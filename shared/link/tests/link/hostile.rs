@@ -373,6 +373,25 @@ fn a_long_parcel_holds_one_message() {
 }
 
 #[test]
+fn what_waited_for_one_lost_packet_is_handed_on_in_bounded_steps() {
+    let mut world = World::connected(Settings::default());
+    let mut mallory = Mallory::join(&mut world, "mallory");
+    let leaving = wire::encode(&GameToServer::Leaving).repeat(1_190);
+    for id in (0..20).rev() {
+        mallory.send(&small(19 - id, 0, &[(id, &leaving)]));
+    }
+    let (mut total, mut updates) = (0, 0);
+    while total < 20 * 1_190 && updates < 100 {
+        world.server.update();
+        let heard = from_games(&mut world.server).len();
+        assert!(heard <= 4_096 + 1_190, "{heard} messages in one update");
+        (total, updates) = (total + heard, updates + 1);
+    }
+    assert_eq!(total, 20 * 1_190, "nothing is lost");
+    goes_on(&mut world);
+}
+
+#[test]
 fn the_other_roles_messages_are_refused() {
     let mut world = World::connected(Settings::default());
     let mut mallory = Mallory::join(&mut world, "mallory");

@@ -227,24 +227,29 @@ fn unsecured_sockets_listen_on_this_machine_only() {
 
 #[test]
 fn nobody_is_taken_for_dead_whose_sign_of_life_is_still_unread() {
-    let mut world = World::connected(Settings::default());
-    let worker = world.peer(Role::Worker);
-    world.server.world_mut().resource_mut::<Peers>().mark_busy(worker, true);
-    world.run(ms(1_000));
-    // The worker's machine has a hitch, then the coordinator's, with a game's messages in front of the worker's beat.
-    for _ in 0..230 {
-        world.games[0].update();
+    // A short pause of the coordinator's with the worker's beat behind many packets, and one so long that the beats were
+    // lost: then the worker has a moment to be heard, however much is unread.
+    for (pause, beats) in [(140, true), (400, false)] {
+        let mut world = World::connected(Settings::default());
+        let worker = world.peer(Role::Worker);
+        world.server.world_mut().resource_mut::<Peers>().mark_busy(worker, true);
+        world.run(ms(1_000));
+        for _ in 0..230 {
+            world.games[0].update();
+            world.server.update();
+        }
+        for number in 0..pause {
+            say(&mut world.games[0], submit(number, vec![7; 1_000]));
+            world.games[0].update();
+        }
+        if beats {
+            world.workers[0].update();
+        }
+        world.server.insert_resource(TimeUpdateStrategy::ManualDuration(ms(pause)));
         world.server.update();
+        world.run(ms(300));
+        assert_eq!(left(&mut world.server).len(), 0, "after {pause} ms");
+        assert_eq!(from_games(&mut world.server).len() as u64, pause);
+        assert_eq!(peers(&world.server).len(), 2);
     }
-    for number in 0..140 {
-        say(&mut world.games[0], submit(number, vec![7; 1_000]));
-        world.games[0].update();
-    }
-    world.workers[0].update();
-    world.server.insert_resource(TimeUpdateStrategy::ManualDuration(ms(140)));
-    world.server.update();
-    world.run(ms(300));
-    assert_eq!(left(&mut world.server).len(), 0);
-    assert_eq!(from_games(&mut world.server).len(), 140);
-    assert_eq!(peers(&world.server).len(), 2);
 }
