@@ -144,7 +144,9 @@ impl Worker {
         let recent = self.speed.recent().max(Duration::from_micros(1));
         let pipeline = (rtt + GROUPING).as_secs_f64() / recent.as_secs_f64() * f64::from(self.slots);
         let pipeline = (pipeline.ceil() as u32).max(self.slots);
-        self.window = self.slots.saturating_add(pipeline).min(WINDOW_MAX);
+        // At most twice as many at once: the first of several workers to answer must not get all that waits.
+        let window = self.slots.saturating_add(pipeline).min(2 * self.window.max(self.slots));
+        self.window = window.min(WINDOW_MAX);
     }
 
     /// A lease of this length ended without an answer: it takes at least as long, if that is more than was
@@ -361,6 +363,20 @@ mod tests {
         assert!((100..=110).contains(&window), "{window} attempts of 1 ms over 100 ms");
         workers.change(PeerId(0), Worker::overloaded);
         assert_eq!(workers.get(PeerId(0)).unwrap().window, 1);
+    }
+
+    #[test]
+    fn the_first_answer_does_not_open_a_window_for_everything_that_waits() {
+        let mut workers = workers(1);
+        let mut windows = Vec::new();
+        for _ in 0..4 {
+            let answered = |worker: &mut Worker| {
+                worker.measured(KIND, WorkUnits(1), Duration::from_micros(2), Duration::ZERO, 1);
+                worker.window
+            };
+            windows.extend(workers.change(PeerId(0), answered));
+        }
+        assert_eq!(windows, [4, 8, 16, 32]);
     }
 
     #[test]
