@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bevy_app::{App, AppExit, Update};
 use bevy_ecs::message::Messages;
-use bevy_time::{Real, Time, TimeUpdateStrategy};
+use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{ClientTransport, MemoryHub, NextWake, ServerTransport, bind_server};
 use p2c2r_offload::prelude::*;
 use p2c2r_server::config::{Compute, ServerConfig};
@@ -63,12 +63,8 @@ struct Peer {
 
 /// What an update leaves to the next, the runner does before time goes on.
 fn go_on(app: &mut App) {
-    let wants_to = |app: &App| {
-        let now = app.world().resource::<Time<Real>>().elapsed();
-        app.world().resource::<NextWake>().wanted_at().is_some_and(|at| at <= now)
-    };
     app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::ZERO));
-    while wants_to(app) {
+    while app.world().resource::<NextWake>().is_due() {
         app.update();
     }
     app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP));

@@ -95,7 +95,8 @@ pub const NETCODE_TIMEOUT_SECONDS: i32 = 10;
 pub const BEAT_BUSY: Duration = Duration::from_millis(100);
 /// Between heartbeats otherwise.
 pub const BEAT_IDLE: Duration = Duration::from_secs(1);
-/// Silence that is death while this side has tasks out there; as long again while packets are unread.
+/// Silence that is death while this side has tasks out there; at the coordinator as long again while packets are
+/// unread.
 pub const DEATH_BUSY: Duration = Duration::from_millis(350);
 /// Silence that is death otherwise.
 pub const DEATH_IDLE: Duration = Duration::from_secs(5);

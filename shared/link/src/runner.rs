@@ -216,6 +216,11 @@ impl NextWake {
         self.link_at = Some(earlier(self.link_at, time));
     }
 
+    /// Whether the next update is wanted at once; whoever steps an app by hand goes on then, as the runner does.
+    pub fn is_due(&self) -> bool {
+        self.wanted_at().is_some_and(|at| at <= self.now)
+    }
+
     /// When the next update is wanted, counted like `Time<Real>::elapsed()`.
     pub fn wanted_at(&self) -> Option<Duration> {
         self.link_at.map_or(self.at, |time| Some(earlier(self.at, time)))

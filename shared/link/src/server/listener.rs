@@ -48,6 +48,15 @@ pub(super) struct News {
     pub(super) parting: Vec<PeerId>,
 }
 
+impl News {
+    /// Has a peer's mail read when mail is next read.
+    pub(super) fn has_mail(&mut self, peer: PeerId, entry: &mut Entry) {
+        if !std::mem::replace(&mut entry.is_in_mail, true) {
+            self.with_mail.push(peer);
+        }
+    }
+}
+
 impl Listener {
     pub(super) fn new(config: &ServerLinkConfig, authentication: Authentication) -> io::Result<Self> {
         let wire = open(&config.transport, config.impair)?;
@@ -171,9 +180,7 @@ impl Listener {
         let mut connection = AtServer { server: renet, client: entry.client };
         let received = entry.session.receive(now, payload, &mut connection);
         let owes_acks = entry.session.flow.owes_acks();
-        if !std::mem::replace(&mut entry.is_in_mail, true) {
-            self.news.with_mail.push(peer);
-        }
+        self.news.has_mail(peer, entry);
         let is_laden = match received {
             Ok(is_laden) => is_laden,
             Err(offence) => {

@@ -45,7 +45,7 @@ pub(super) struct Entry {
     pub(super) who: Introduction,
     pub(super) session: Session,
     pub(super) is_dirty: bool,
-    /// Whether its mail is to be read in this update.
+    /// Whether it is among those whose mail is to be read.
     pub(super) is_in_mail: bool,
     /// Whether a message for it found no room: there are no more for it, and it is dropped at the end of this update.
     pub(super) is_full: bool,

@@ -103,7 +103,9 @@ fn receive(
         match read {
             Ok(false) => {}
             Ok(true) => {
-                keep_in_mail(peer, listener, peers);
+                if let Some(entry) = peers.entries.get_mut(&peer) {
+                    listener.news.has_mail(peer, entry);
+                }
                 next.within(Duration::ZERO);
             }
             Err(offence) => listener.offend(peer, &offence, now, renet, peers),
@@ -129,15 +131,6 @@ fn receive(
     }
     joined.write_batch(listener.news.joined.drain(..));
     left.write_batch(listener.news.left.drain(..));
-}
-
-/// Has a peer's mail read in the next update.
-fn keep_in_mail(peer: PeerId, listener: &mut Listener, peers: &mut Peers) {
-    if let Some(entry) = peers.entries.get_mut(&peer)
-        && !std::mem::replace(&mut entry.is_in_mail, true)
-    {
-        listener.news.with_mail.push(peer);
-    }
 }
 
 /// Reads what renet has put together from one peer's packets; says whether some of it is left.

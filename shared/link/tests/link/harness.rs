@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bevy_app::App;
 use bevy_ecs::message::{Message, Messages};
-use bevy_time::{Fixed, Real, Time, TimeUpdateStrategy};
+use bevy_time::{Fixed, Time, TimeUpdateStrategy};
 use p2c2r_link::{
     ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromPeer, FromServer, GameSide,
     Impairment, LinkDown, LinkStatus, LinkUp, MemoryHub, NextWake, Pace, PeerJoined, PeerLeft, Peers,
@@ -120,7 +120,7 @@ impl World {
         self.server.update();
         // What an update leaves to the next, the runner does before time goes on.
         self.server.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::ZERO));
-        while wants_to_go_on(&self.server) {
+        while self.server.world().resource::<NextWake>().is_due() {
             self.server.update();
         }
         self.server.insert_resource(TimeUpdateStrategy::ManualDuration(self.settings.step));
@@ -153,11 +153,6 @@ impl World {
         found.sort_unstable();
         *found.first().unwrap_or_else(|| panic!("no {role} is connected"))
     }
-}
-
-fn wants_to_go_on(app: &App) -> bool {
-    let now = app.world().resource::<Time<Real>>().elapsed();
-    app.world().resource::<NextWake>().wanted_at().is_some_and(|at| at <= now)
 }
 
 pub fn peers(server: &App) -> &Peers {
