@@ -295,7 +295,7 @@ impl Desk<'_> {
         deliver_by: Option<Micros>,
     ) -> Result<(), Refusal> {
         let no = self.tasks.gamers().number();
-        let spec = Arc::clone(submit.spec.shared());
+        let spec: Arc<[u8]> = submit.spec.clone().into();
         let patient = deliver_by.is_none().then(|| {
             let blobs = valid.blobs.iter().map(|blob| Arc::from(blob.bytes())).collect();
             Box::new(PatientPayload { spec: Arc::clone(&spec), blobs })

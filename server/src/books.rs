@@ -1,4 +1,5 @@
-//! The coordinator's end of the ledger: appends entries without waiting, and notices when recording fails.
+//! The coordinator's end of the ledger: appends entries without waiting, gives way to a writer that is far behind, and
+//! notices when recording fails.
 
 use std::time::Duration;
 

@@ -92,8 +92,8 @@ impl OutcomeCache {
         Some(Kept { outcome: outcome.into(), worker: entry.worker.clone() })
     }
 
-    /// Keeps an accepted outcome for `left`. The first one stays while it holds: its worker has
-    /// been checked, and a later one can say nothing else.
+    /// Keeps an accepted outcome for `left`. The first one stays while it holds: its worker has been checked, and a
+    /// later one can say nothing else.
     pub fn insert(
         &mut self,
         key: Digest,
@@ -150,9 +150,8 @@ impl OutcomeCache {
     fn store(&mut self, outcome: &[u8]) -> (u64, usize) {
         let has_room = |chunk: &Vec<u8>| chunk.capacity() - chunk.len() >= outcome.len();
         if !self.chunks.back().is_some_and(has_room) {
-            let chunk = self.spare.take();
-            self.chunks
-                .push_back(chunk.unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES.max(outcome.len()))));
+            let chunk = self.spare.take().unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES));
+            self.chunks.push_back(chunk);
         }
         let number = self.first_chunk + self.chunks.len() as u64 - 1;
         let Some(chunk) = self.chunks.back_mut() else { unreachable!("there is one with room") };

@@ -15,8 +15,8 @@ pub const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
 /// bridges a disk that stands still for 1.7 seconds.
 pub const QUEUE_ENTRIES_MAX: usize = 262_144;
 
-/// Share of the queue's entries or bytes, one in so many, beyond which [`Ledger::give_way`](super::Ledger::give_way) waits for
-/// the writer.
+/// Share of the queue's entries or bytes, one in so many, beyond which
+/// [`Ledger::give_way`](super::Ledger::give_way) waits for the writer.
 pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
 
 /// Entries that are a group by themselves, however little time has passed: more of them in one transaction save nothing

@@ -42,8 +42,8 @@ impl Posting<'_, '_> {
             if together.len() == ROWS_MAX {
                 self.some_tasks(&mut together)?;
                 // A busy group takes milliseconds. Where every processor is taken, the app's thread may be waiting
-                // for this one, and all games with it; measured on two, with eight tasks
-                // in flight, their 99th percentile falls to a fifth.
+                // for this one, and all games with it; measured on two, with eight tasks in flight, their 99th
+                // percentile falls to a fifth.
                 std::thread::yield_now();
             }
         }

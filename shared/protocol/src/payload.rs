@@ -14,15 +14,8 @@ use bincode::{Decode, Encode};
 /// it has read without copying it each time.
 ///
 /// On the wire it is its length as a variable-length integer, then its bytes: what a `Vec<u8>` is.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Payload(Arc<[u8]>);
-
-impl Payload {
-    /// The bytes, shared.
-    pub fn shared(&self) -> &Arc<[u8]> {
-        &self.0
-    }
-}
 
 impl Deref for Payload {
     type Target = [u8];
