@@ -23,6 +23,11 @@ pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
 /// that counts, and a writer that is behind must not wait.
 pub const GROUP_ENTRIES_ENOUGH: usize = 4_096;
 
+/// Added to the writer's niceness. What it does may wait up to [`GROUP_COMMIT_MAX`], a task may not: where there are more
+/// threads than processors, packets go first. Measured on two of them with 64 tasks in flight, 10 % more tasks a
+/// second. No lower, so that on a machine whose processors are all taken a writer still gets a tenth of one.
+pub const WRITER_NICENESS: i32 = 10;
+
 /// Bytes of specs and outcomes in the queue beyond which no task is admitted.
 pub const QUEUE_BYTES_MAX: usize = 128 * 1024 * 1024;
 

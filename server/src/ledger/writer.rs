@@ -259,8 +259,17 @@ impl Answers {
     }
 }
 
+/// Lowers the priority of this thread, which is the thread's own on Linux alone.
+fn yield_to_packets() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(super::options::WRITER_NICENESS) {
+        tracing::debug!(%error, "the ledger's thread keeps its priority");
+    }
+}
+
 /// Runs until the ledger is closed or writing fails.
 pub(super) fn run(file: LedgerFile, mut books: Books, queue: Arc<Queue>, notify: impl Fn()) {
+    yield_to_packets();
     let broken_by_panic = PanicGuard(Arc::clone(&queue));
     let (mut batch, mut answers) = (Batch::default(), Answers::default());
     match serve(&file, &mut books, &queue, &notify, &mut batch, &mut answers) {

@@ -89,6 +89,7 @@ fn open(waker: Waker) -> io::Result<(Poll, Sockets)> {
         waker,
         watched: AtomicUsize::new(0),
         news: AtomicUsize::new(0),
+        taken_in: AtomicUsize::new(0),
     };
     Ok((poll, sockets))
 }
@@ -126,6 +127,9 @@ fn run(mut app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
             sockets.note_news();
         }
         pulse.run(&mut app);
+        if let Some(sockets) = app.world().get_resource::<Sockets>() {
+            busy_poll.took_in(sockets.reset_taken_in());
+        }
     }
 }
 
@@ -246,6 +250,7 @@ pub(crate) struct Sockets {
     waker: Waker,
     watched: AtomicUsize,
     news: AtomicUsize,
+    taken_in: AtomicUsize,
 }
 
 impl Sockets {
@@ -267,6 +272,16 @@ impl Sockets {
 
     fn note_news(&self) {
         self.news.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts messages that this update has taken in.
+    pub(crate) fn note_taken_in(&self, messages: usize) {
+        self.taken_in.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// How many messages were counted since the last call.
+    fn reset_taken_in(&self) -> usize {
+        self.taken_in.swap(0, Ordering::Relaxed)
     }
 
     pub(crate) fn waker(&self) -> Waker {

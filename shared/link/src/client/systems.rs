@@ -75,13 +75,17 @@ fn receive<S: Side>(
         next.within(Duration::ZERO);
     }
     let arrived = this_moment(&time, strategy.as_deref());
-    match read_mail::<S>((now, arrived), dialer, renet, &mut messages) {
+    let mut taken_in = 0;
+    match read_mail::<S>((now, arrived), dialer, renet, &mut messages, &mut taken_in) {
         Ok(false) => {}
         Ok(true) => next.within(Duration::ZERO),
         Err(offence) => {
             tracing::error!(reason = offence.0, "the coordinator sends nonsense; hanging up");
             dialer.hang_up(now, renet, link, &format!("the coordinator sends nonsense: {}", offence.0));
         }
+    }
+    if let Some(sockets) = sockets {
+        sockets.note_taken_in(taken_in);
     }
     dialer.check(now, time.delta(), renet, link);
     let news = dialer.take_news();
@@ -100,10 +104,12 @@ fn read_mail<S: Side>(
     dialer: &mut Dialer,
     renet: &mut renet::RenetClient,
     messages: &mut MessageWriter<'_, FromServer<S::Receives>>,
+    taken_in: &mut usize,
 ) -> Result<bool, Offence> {
     let Some(session) = dialer.session() else { return Ok(false) };
     session.take_beats(arrived.into(), renet)?;
     session.take_messages(renet, |message| {
+        *taken_in += 1;
         messages.write(FromServer { received_at: now.into(), message });
     })
 }

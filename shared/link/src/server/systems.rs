@@ -93,12 +93,13 @@ fn receive(
         next.within(Duration::ZERO);
     }
     let arrived = this_moment(&time, strategy.as_deref());
+    let mut taken_in = 0;
     for peer in std::mem::take(&mut listener.news.with_mail) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
         entry.is_in_mail = false;
         let read = match entry.who.role {
-            Role::Gamer => read_mail(peer, (now, arrived), peers, renet, &mut from_games),
-            Role::Worker => read_mail(peer, (now, arrived), peers, renet, &mut from_workers),
+            Role::Gamer => read_mail(peer, (now, arrived), peers, renet, &mut from_games, &mut taken_in),
+            Role::Worker => read_mail(peer, (now, arrived), peers, renet, &mut from_workers, &mut taken_in),
         };
         match read {
             Ok(false) => {}
@@ -110,6 +111,9 @@ fn receive(
             }
             Err(offence) => listener.offend(peer, &offence, now, renet, peers),
         }
+    }
+    if let Some(sockets) = sockets {
+        sockets.note_taken_in(taken_in);
     }
     for peer in std::mem::take(&mut listener.news.parting) {
         listener.leave(peer, "it closed the connection", renet, peers);
@@ -140,12 +144,14 @@ fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     peers: &mut Peers,
     renet: &mut renet::RenetServer,
     messages: &mut MessageWriter<'_, FromPeer<M>>,
+    taken_in: &mut usize,
 ) -> Result<bool, Offence> {
     let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(false) };
     let mut connection = AtServer { server: renet, client: entry.client };
     let garbage = entry.session.stats.garbage;
     let result = entry.session.take_beats(arrived.into(), &mut connection).and_then(|()| {
         entry.session.take_messages(&mut connection, |message| {
+            *taken_in += 1;
             messages.write(FromPeer { peer, received_at: now.into(), message });
         })
     });
