@@ -4,6 +4,9 @@
 //! each test says so and why; such a run has proven nothing about the kernel.
 #![cfg(feature = "gpu")]
 
+#[path = "../reflection/scenes.rs"]
+#[allow(dead_code, reason = "these tests take the arena of those")]
+mod arenas;
 mod scenes;
 
 use std::sync::{Arc, LazyLock};
@@ -163,6 +166,32 @@ fn its_outcomes_pass_the_checks_of_the_kind() {
         let counted = kind.kernel_use().unwrap();
         assert_eq!((counted.runs, counted.fallbacks, counted.first_failure), (3, 0, None));
         assert!(tracer.is_ready());
+    });
+}
+
+/// Arenas of 500 rounds, 200 deep checks of each. `cargo test --release -p p2c2r_tasks --features gpu --test reflection_gpu
+/// -- --ignored`: some minutes where there is a real device, far longer on Mesa's software.
+#[test]
+#[ignore = "takes minutes"]
+fn a_devices_honest_answers_pass_100_000_deep_checks() {
+    on_device(|tracer| {
+        let kinds = KindRegistry::builtin().with_kernel::<Reflection>(tracer.clone());
+        let kind = kinds.get(Reflection::ID).unwrap();
+        for round in 0..500 {
+            let spec = match round % 4 {
+                0 => ReflectionSpec { face_log2: 4, ..arenas::arena(150, 20, round) },
+                1 => ReflectionSpec { samples: 2, ..arenas::arena(20, 10, round) },
+                _ => arenas::arena(150, 20, round),
+            };
+            let job = kind.decode(&Reflection::encode_spec(&spec)).unwrap();
+            let outcome = job.run(&Blobs::default()).unwrap();
+            for seed in 0..200 {
+                let judged = job.deep_check(&Blobs::default(), &outcome, seed);
+                assert_eq!(judged, Ok(()), "seed {seed} of round {round}");
+            }
+        }
+        let counted = kind.kernel_use().unwrap();
+        assert_eq!((counted.runs, counted.fallbacks, counted.first_failure), (500, 0, None));
     });
 }
 
