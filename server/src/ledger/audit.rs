@@ -305,14 +305,18 @@ fn pending(connection: &Connection, accounts: &HashMap<i64, Booked>, report: &mu
 
 /// Kept outcomes are what was kept, and patient payloads belong to open tasks.
 fn kept(connection: &Connection, report: &mut CheckReport) -> Result<()> {
-    let mut select = connection
-        .prepare("SELECT o.id, o.checksum, o.bytes, t.key FROM outcomes o JOIN tasks t ON t.no = o.task")?;
+    let mut select = connection.prepare(
+        "SELECT o.id, o.checksum, o.bytes, t.key FROM outcomes o LEFT JOIN tasks t ON t.no = o.task",
+    )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let key: [u8; 32] = row.get(3)?;
-        if checksum(&key, row.get_ref(2)?.as_blob()?) != row.get::<_, i64>(1)? {
-            let id: i64 = row.get(0)?;
-            report.problem(|| format!("kept outcome {id} does not match its checksum"));
+        let id: i64 = row.get(0)?;
+        match row.get::<_, Option<[u8; 32]>>(3)? {
+            None => report.problem(|| format!("kept outcome {id} belongs to no task")),
+            Some(key) if checksum(&key, row.get_ref(2)?.as_blob()?) != row.get::<_, i64>(1)? => {
+                report.problem(|| format!("kept outcome {id} does not match its checksum"));
+            }
+            Some(_) => {}
         }
     }
     let stray: i64 = connection.query_row(

@@ -7,6 +7,7 @@ use std::collections::{HashMap, hash_map};
 
 use p2c2r_protocol::limits::REASON_BYTES_MAX;
 use p2c2r_protocol::{Attempt, Nanos, NumberHash, Role, TaskNo};
+use smallvec::SmallVec;
 
 use super::account::{Account, Anomalies, CONFLICTS_KEPT_MAX, Conflict, Totals};
 use super::chain::Transfer;
@@ -29,7 +30,8 @@ pub(super) struct OpenTask {
     /// Whether the current group has something to write about it.
     pub touched: bool,
     pub patient: bool,
-    pub tries: Vec<Try>,
+    /// Mostly one.
+    pub tries: SmallVec<[Try; 1]>,
     pub end: Option<End>,
 }
 
@@ -122,7 +124,14 @@ impl Book {
         let task = admission.task.0;
         self.open.insert(
             task,
-            OpenTask { admission, recorded: false, touched: true, patient, tries: Vec::new(), end: None },
+            OpenTask {
+                admission,
+                recorded: false,
+                touched: true,
+                patient,
+                tries: SmallVec::new(),
+                end: None,
+            },
         );
         self.touched.push(task);
     }

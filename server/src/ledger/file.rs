@@ -14,8 +14,11 @@ use super::error::LedgerError;
 const APPLICATION_ID: i64 = 0x5032_4332;
 
 /// Schemas in order; the n-th file takes a ledger from schema n to n + 1.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_books.sql"), include_str!("migrations/0002_numbers_say_the_task.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_books.sql"),
+    include_str!("migrations/0002_numbers_say_the_task.sql"),
+    include_str!("migrations/0003_lighter_outcomes.sql"),
+];
 
 /// Bytes up to which the whole file is checked for damage at open; about half a second's work. Larger files
 /// are checked in full by `ledger check`.

@@ -95,7 +95,7 @@ fn read_open_tasks(connection: &Connection, book: &mut Book) -> Result<Vec<Patie
             patient: payload.is_some(),
             recorded: true,
             touched: false,
-            tries,
+            tries: tries.into(),
             end: None,
             admission,
         };

@@ -228,6 +228,9 @@ fn tampering_is_found() {
         "UPDATE earnings SET amount = amount + 1",
         "DELETE FROM earnings",
         "UPDATE outcomes SET checksum = 0 WHERE id = 3",
+        "UPDATE outcomes SET bytes = CAST(bytes || x'00' AS BLOB) WHERE id = 3",
+        "UPDATE outcomes SET task = 19 WHERE id = 3",
+        "UPDATE outcomes SET task = 4711 WHERE id = 3",
         "INSERT INTO patient VALUES (20, x'', x'')",
     ];
     let lab = used();
