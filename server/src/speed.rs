@@ -52,6 +52,12 @@ impl Estimate {
     }
 }
 
+/// To the nanosecond; what is below zero is zero. `Duration::from_secs_f32` takes many times as long, and every task is
+/// predicted several times.
+fn microseconds(us: f32) -> Duration {
+    Duration::from_nanos((us * 1e3) as u64)
+}
+
 fn size(units: WorkUnits) -> usize {
     (64 - units.0.leading_zeros() as usize).min(SIZES - 1)
 }
@@ -77,10 +83,7 @@ impl ServiceTimes {
     pub fn predict(&self, kind: KindId, units: WorkUnits) -> Service {
         let known = self.kinds.iter().find(|(id, _)| *id == kind).map(|(_, sizes)| sizes[size(units)]);
         if let Some(estimate) = known.filter(|estimate| estimate.known) {
-            Service {
-                mean: Duration::from_secs_f32(estimate.mean_us.max(0.0) / 1e6),
-                deviation: Duration::from_secs_f32(estimate.deviation_us.max(0.0) / 1e6),
-            }
+            Service { mean: microseconds(estimate.mean_us), deviation: microseconds(estimate.deviation_us) }
         } else {
             let mean = Duration::from_micros(units.0);
             Service { mean, deviation: mean / 2 }
@@ -89,7 +92,7 @@ impl ServiceTimes {
 
     /// Mean of what was measured of late, all kinds together; zero before the first.
     pub fn recent(&self) -> Duration {
-        Duration::from_secs_f32(self.recent.mean_us.max(0.0) / 1e6)
+        microseconds(self.recent.mean_us)
     }
 }
 
