@@ -111,8 +111,8 @@ pub struct SettingsArgs {
     /// Peers at the same time. [default: 1024]
     #[arg(long, env = "P2C2R_PEERS_MAX", value_name = "N")]
     pub peers_max: Option<usize>,
-    /// Microseconds to look for the next packet before sleeping, while packets come that fast: sooner answers for
-    /// more processor time under load; 0 sleeps at once. [default: 200]
+    /// Microseconds to look for the next packet before sleeping, while packets come that fast with few messages at a
+    /// time: sooner answers for more processor time; 0 sleeps at once. [default: 200]
     #[arg(long, env = "P2C2R_BUSY_POLL_US", value_name = "MICROSECONDS")]
     pub busy_poll_us: Option<u64>,
     /// Seconds between summary lines. [default: 10]

@@ -52,8 +52,8 @@ impl Estimate {
     }
 }
 
-/// To the nanosecond; what is below zero is zero. `Duration::from_secs_f32` takes many times as long, and every task is
-/// predicted several times.
+/// Rounded down to nanoseconds; below zero is zero. Cheaper than `Duration::from_secs_f32`, and every task is predicted
+/// several times.
 fn microseconds(us: f32) -> Duration {
     Duration::from_nanos((us * 1e3) as u64)
 }

@@ -36,8 +36,8 @@ pub struct Arguments {
     /// Make the network worse, for tests: wan-100ms, bad-wifi, ...
     #[arg(long, value_name = "PRESET", env = "P2C2R_IMPAIR")]
     pub impair: Option<String>,
-    /// Microseconds to look for the next task before sleeping, while tasks come that fast; 0 sleeps at once
-    /// [default: 200]
+    /// Microseconds to look for the next task before sleeping, while tasks come that fast and few at a time; 0 sleeps
+    /// at once [default: 200]
     #[arg(long, value_name = "MICROSECONDS", env = "P2C2R_BUSY_POLL_US")]
     pub busy_poll_us: Option<u64>,
     /// What to log: error, warn, info, debug, trace, or a filter such as p2c2r_worker=debug [default: info]

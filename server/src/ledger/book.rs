@@ -30,7 +30,7 @@ pub(super) struct OpenTask {
     /// Whether the current group has something to write about it.
     pub touched: bool,
     pub patient: bool,
-    /// Mostly one.
+    /// One, as a rule: room for it here saves each task an allocation.
     pub tries: SmallVec<[Try; 1]>,
     pub end: Option<End>,
 }

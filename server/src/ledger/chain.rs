@@ -71,8 +71,8 @@ fn encode(transfer: &Transfer) -> [u8; ENCODED_BYTES] {
     bytes
 }
 
-/// What guards a kept outcome against bit rot: XXH3 of its bytes, seeded with XXH3 of its key. No guard against people:
-/// who can write the file can write this too.
+/// What guards a kept outcome against bit rot, because SQLite has no checksums and these bytes are served again: XXH3 of
+/// the bytes, seeded with XXH3 of their key. No guard against people: who can write the file can write this too.
 pub(super) fn checksum(key: &[u8], bytes: &[u8]) -> i64 {
     xxh3_64_with_seed(bytes, xxh3_64(key)) as i64
 }

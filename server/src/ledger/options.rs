@@ -23,9 +23,9 @@ pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
 /// that counts, and a writer that is behind must not wait.
 pub const GROUP_ENTRIES_ENOUGH: usize = 4_096;
 
-/// Added to the writer's niceness. What it does may wait up to [`GROUP_COMMIT_MAX`], a task may not: where there are more
-/// threads than processors, packets go first. Measured on two of them with 64 tasks in flight, 10 % more tasks a
-/// second. No lower, so that on a machine whose processors are all taken a writer still gets a tenth of one.
+/// Added to the writer's niceness. What it does may wait, a task may not: where there are more threads than processors,
+/// packets go first. Moderate, so that beside one busy thread a processor still gives it some tenth of its time.
+#[cfg(target_os = "linux")]
 pub const WRITER_NICENESS: i32 = 10;
 
 /// Bytes of specs and outcomes in the queue beyond which no task is admitted.

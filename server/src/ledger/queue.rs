@@ -59,6 +59,8 @@ pub(super) struct Queue {
     taken: Condvar,
     /// The writer is far behind; to be asked without the lock.
     behind: AtomicBool,
+    /// Requests wait to be taken; to be asked without the lock.
+    requested: AtomicBool,
     outbox: Mutex<Outbox>,
     /// The state is [`LedgerState::Open`]; to be asked without the lock.
     open: AtomicBool,
@@ -83,6 +85,7 @@ impl Queue {
             arrived: Condvar::new(),
             taken: Condvar::new(),
             behind: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
             outbox: Mutex::new(Outbox { accounts: HashMap::new(), rest: Committed::default() }),
             open: AtomicBool::new(true),
             entries_max,
@@ -129,6 +132,11 @@ impl Queue {
         drop(self.taken.wait_timeout_while(lock(&self.inbox), longest, is_behind));
     }
 
+    /// Whether someone waits for the writer to be done with its group: with a request, or because it is far behind.
+    pub fn is_waited_for(&self) -> bool {
+        self.requested.load(Ordering::Relaxed) || self.behind.load(Ordering::Relaxed)
+    }
+
     fn is_behind(&self, inbox: &Inbox) -> bool {
         matches!(inbox.state, LedgerState::Open)
             && (inbox.batch.entries.len() > self.entries_max / QUEUE_SHARE_GIVING_WAY
@@ -160,6 +168,7 @@ impl Queue {
         }
         inbox.batch.requests.push(request);
         inbox.idle = false;
+        self.requested.store(true, Ordering::Relaxed);
         drop(inbox);
         self.arrived.notify_one();
         Ok(())
@@ -200,6 +209,7 @@ impl Queue {
         }
         inbox.payload_bytes = 0;
         std::mem::swap(&mut inbox.batch, batch);
+        self.requested.store(false, Ordering::Relaxed);
         self.behind.store(false, Ordering::Relaxed);
         self.taken.notify_one();
     }
@@ -326,6 +336,24 @@ mod tests {
         assert_eq!(taken(&queue), 4 + GROUP_ENTRIES_ENOUGH);
         assert_eq!(app.recv_timeout(LONG), Ok(()));
         queue.give_way(LONG);
+    }
+
+    #[test]
+    fn a_writer_is_waited_for_until_it_takes_what_is_asked() {
+        let queue = Queue::new(8);
+        append(&queue, 4);
+        assert!(!queue.is_waited_for());
+        append(&queue, 1);
+        assert!(queue.is_waited_for(), "far behind");
+        let (reply, _answer) = std::sync::mpsc::sync_channel(1);
+        queue.request(Request::Flush(reply)).unwrap();
+        taken(&queue);
+        assert!(!queue.is_waited_for());
+        let (reply, _answer) = std::sync::mpsc::sync_channel(1);
+        queue.request(Request::Flush(reply)).unwrap();
+        assert!(queue.is_waited_for(), "for an answer");
+        taken(&queue);
+        assert!(!queue.is_waited_for());
     }
 
     #[test]

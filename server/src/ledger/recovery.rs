@@ -44,7 +44,8 @@ pub(super) fn recover(connection: &Connection, books: &mut Books) -> Result<Reco
         }
     }
     let mut sql = Statements::prepare(connection)?;
-    books.write_group(&mut sql, &mut Batch { entries, ..Batch::default() }, &mut Answers::default())?;
+    let mut batch = Batch { entries, ..Batch::default() };
+    books.write_group(&mut sql, &mut batch, &mut Answers::default(), &|| true)?;
     books.book.patient_closed = 0;
     books.book.take_changed();
     books.entries = 0;

@@ -97,16 +97,19 @@ impl Books {
     }
 
     /// Writes one group in one transaction. Afterwards everything in `batch` is durable; after an error
-    /// nothing of it is, and the books in memory are not to be used again.
+    /// nothing of it is, and the books in memory are not to be used again. While `is_waited_for`, or while the batch
+    /// itself is, no other thread is let in between.
     pub fn write_group(
         &mut self,
         sql: &mut Statements<'_>,
         batch: &mut Batch,
         answers: &mut Answers,
+        is_waited_for: &dyn Fn() -> bool,
     ) -> Result<()> {
         let now_ms = self.now_ms();
         let group = self.group + 1;
         answers.owe(&mut batch.requests);
+        let is_owed = answers.is_owed();
         sql.connection.execute_batch("BEGIN")?;
         self.entries += batch.entries.len() as u64;
         for entry in batch.entries.drain(..) {
@@ -120,6 +123,7 @@ impl Books {
             group,
             now_ms,
             wrote: false,
+            is_waited_for: &|| is_owed || is_waited_for(),
         };
         posting.tasks()?;
         for worker in batch.forget.drain(..) {
@@ -245,6 +249,11 @@ impl Answers {
         }
     }
 
+    /// Whether anyone is owed an answer.
+    fn is_owed(&self) -> bool {
+        !(self.accounts.is_empty() && self.flushed.is_empty() && self.close.is_empty())
+    }
+
     /// Tells everyone but those who wait for the end.
     fn give(&mut self, book: &Book) {
         for asked in self.accounts.drain(..) {
@@ -259,8 +268,8 @@ impl Answers {
     }
 }
 
-/// Lowers the priority of this thread, which is the thread's own on Linux alone.
-fn yield_to_packets() {
+/// Lets other threads go first, where niceness is a thread's own: elsewhere it would be the program's.
+fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(super::options::WRITER_NICENESS) {
         tracing::debug!(%error, "the ledger's thread keeps its priority");
@@ -269,7 +278,7 @@ fn yield_to_packets() {
 
 /// Runs until the ledger is closed or writing fails.
 pub(super) fn run(file: LedgerFile, mut books: Books, queue: Arc<Queue>, notify: impl Fn()) {
-    yield_to_packets();
+    lower_priority();
     let broken_by_panic = PanicGuard(Arc::clone(&queue));
     let (mut batch, mut answers) = (Batch::default(), Answers::default());
     match serve(&file, &mut books, &queue, &notify, &mut batch, &mut answers) {
@@ -307,7 +316,7 @@ fn serve(
     loop {
         batch.entries.shrink_to(SPARE_ENTRIES_MAX);
         queue.take(batch, books.next_due(), gather);
-        books.write_group(&mut sql, batch, answers)?;
+        books.write_group(&mut sql, batch, answers, &|| queue.is_waited_for())?;
         books.publish(queue);
         notify();
         answers.give(&books.book);

@@ -1,6 +1,6 @@
 //! Files that cannot be opened, disks that fill up, and books that were tampered with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use p2c2r_protocol::TaskNo;
 use p2c2r_server::ledger::{self, Ledger, LedgerBusy, LedgerError, LedgerOptions, LedgerState};
@@ -83,33 +83,57 @@ fn a_newer_schema_is_refused() {
     assert!(matches!(ledger::check(&lab.path), Err(LedgerError::NewerSchema { .. })));
 }
 
-#[test]
-fn an_older_ledger_is_brought_up_to_date() {
-    let lab = used();
-    let newest = ledger::check(&lab.path).unwrap();
-    let older = lab.folder.path().join("older.db");
+/// A ledger of schema 1 or 2 with the books of `lab`, outcomes under checksums of that time, and a worker whose outcomes
+/// are still to be deleted.
+fn older(lab: &Lab, schema: usize) -> PathBuf {
+    let older = lab.folder.path().join(format!("schema-{schema}.db"));
     let connection = Connection::open(&older).unwrap();
-    connection.execute_batch(include_str!("../../src/ledger/migrations/0001_books.sql")).unwrap();
+    let migrations = [
+        include_str!("../../src/ledger/migrations/0001_books.sql"),
+        include_str!("../../src/ledger/migrations/0002_numbers_say_the_task.sql"),
+    ];
+    connection.execute_batch(&migrations[..schema].concat()).unwrap();
     let path = lab.path.to_str().unwrap();
     connection.execute_batch(&format!("DELETE FROM accounts; ATTACH '{path}' AS newest")).unwrap();
     let tables = "meta accounts groups tasks transfers attempts outcomes revocations patient earnings";
     for table in tables.split(' ') {
         connection.execute_batch(&format!("INSERT INTO main.{table} SELECT * FROM newest.{table}")).unwrap();
     }
-    connection.execute_batch("PRAGMA application_id = 0x50324332; PRAGMA user_version = 1").unwrap();
-    drop(connection);
-    let error = ledger::check(&older).unwrap_err();
-    assert!(error.to_string().contains("schema 1"), "{error}");
+    let sql = format!(
+        "UPDATE main.outcomes SET checksum = checksum + 1;
+         INSERT INTO main.revocations SELECT id, 30 FROM main.accounts WHERE kind = 5;
+         PRAGMA application_id = 0x50324332; PRAGMA user_version = {schema}"
+    );
+    connection.execute_batch(&sql).unwrap();
+    older
+}
 
-    let opened = Ledger::open(&older, lab.options(), || {}).unwrap();
-    assert_eq!(opened.take_patient_tasks().len(), 1);
-    let (payer, helper) = (gamer(&opened), worker(&opened));
-    assert_eq!(ledger::check(&older).unwrap(), newest);
-    append(&opened, whole(TaskNo(43), payer, helper, 100, 10));
-    opened.close().unwrap();
-    let report = ledger::check(&older).unwrap();
-    assert!(report.ok, "{report}");
-    assert_eq!(report.transfers, newest.transfers + 2);
+#[test]
+fn an_older_ledger_is_brought_up_to_date() {
+    let lab = used();
+    let newest = ledger::check(&lab.path).unwrap();
+    for schema in [1, 2] {
+        let older = older(&lab, schema);
+        let error = ledger::check(&older).unwrap_err();
+        assert!(error.to_string().contains(&format!("schema {schema}")), "{error}");
+
+        let opened = Ledger::open(&older, lab.options(), || {}).unwrap();
+        assert_eq!(opened.take_cached_outcomes(), [], "kept under another checksum");
+        assert_eq!(opened.take_patient_tasks().len(), 1);
+        let (payer, helper) = (gamer(&opened), worker(&opened));
+        let report = ledger::check(&older).unwrap();
+        assert!(report.ok, "{report}");
+        assert_eq!(report.transfers, newest.transfers);
+        append(&opened, whole(TaskNo(43), payer, helper, 100, 10));
+        opened.close().unwrap();
+        let report = ledger::check(&older).unwrap();
+        assert!(report.ok, "{report}");
+        assert_eq!(report.transfers, newest.transfers + 2);
+
+        let again = Ledger::open(&older, lab.options(), || {}).unwrap();
+        assert_eq!(again.take_cached_outcomes().len(), 1, "the old revocation does not reach a new outcome");
+        again.close().unwrap();
+    }
 }
 
 #[test]

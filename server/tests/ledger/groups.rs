@@ -124,3 +124,26 @@ fn large_outcomes_and_small_ones_come_back_as_they_were() {
         assert!(*found.bytes == outcome(no)[..], "the outcome of task {no} has {} bytes", found.bytes.len());
     }
 }
+
+/// Each thread's niceness is in the nineteenth field of its `stat`; the second, its name in brackets, may have spaces.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_writer_lets_other_threads_go_first() {
+    let niceness = |stat: &str| -> i32 {
+        let after_name = stat.rsplit_once(") ").unwrap().1;
+        after_name.split(' ').nth(16).unwrap().parse().unwrap()
+    };
+    let ours = niceness(&std::fs::read_to_string("/proc/thread-self/stat").unwrap());
+    let lab = Lab::new();
+    let ledger = lab.open();
+    ledger.flush().unwrap();
+    let writers: Vec<i32> = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        // Another test's writer may end under our eyes, or only begin.
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok())
+        .filter(|stat| stat.contains("(ledger)"))
+        .map(|stat| niceness(&stat))
+        .collect();
+    assert!(writers.contains(&(ours + 10).min(19)), "{writers:?}, and this thread {ours}");
+    ledger.close().unwrap();
+}

@@ -60,6 +60,14 @@ pub(crate) fn survive<R>(foreign: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(foreign)).ok()
 }
 
+/// What [`Session::take_messages`] handed over.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) messages: usize,
+    /// Some are left for the next update.
+    pub(crate) has_more: bool,
+}
+
 /// One connection from the guard to the sending queue; the same at both ends.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -227,29 +235,30 @@ impl Session {
     }
 
     /// Hands over the messages of type `M` that renet has, some [`MESSAGES_PER_UPDATE_MAX`] at the most; messages
-    /// that are none are counted and skipped. Says whether some are left for the next update.
+    /// that are none are counted and skipped.
     pub(crate) fn take_messages<M: Decode<()> + Bounded + Routed>(
         &mut self,
         connection: &mut impl Connection,
         mut hand_over: impl FnMut(M),
-    ) -> Result<bool, Offence> {
-        let mut handed_over = 0;
+    ) -> Result<Taken, Offence> {
+        let mut taken = Taken::default();
         for channel in [Channel::Control, Channel::Tasks] {
             if !std::mem::take(&mut self.has_mail[channel as usize]) {
                 continue;
             }
             while let Some(parcel) = connection.receive(channel) {
                 self.open_parcel(channel, &parcel, &mut |message| {
-                    handed_over += 1;
+                    taken.messages += 1;
                     hand_over(message);
                 })?;
-                if handed_over >= MESSAGES_PER_UPDATE_MAX {
+                if taken.messages >= MESSAGES_PER_UPDATE_MAX {
                     self.has_mail[channel as usize] = true;
-                    return Ok(true);
+                    taken.has_more = true;
+                    return Ok(taken);
                 }
             }
         }
-        Ok(false)
+        Ok(taken)
     }
 
     fn open_parcel<M: Decode<()> + Bounded + Routed>(

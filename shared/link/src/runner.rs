@@ -3,7 +3,8 @@
 //! An update follows at once when a packet arrives or a thread calls [`Waker::wake`], and else when the
 //! earliest timer anybody set with [`NextWake`] runs out. An idle program does not poll, but for a client that is trying
 //! to connect, so it costs nothing, and no fixed tick stands in the path of a task. While things come
-//! in quick succession, the runner looks for the next one some microseconds before it sleeps (`busy_poll.rs`).
+//! in quick succession and few at a time, the runner looks for the next one some microseconds before it sleeps
+//! (`busy_poll.rs`).
 
 mod busy_poll;
 
@@ -38,8 +39,8 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 /// Adds Bevy's `TimePlugin` if it is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventDrivenPlugin {
-    /// How long the runner may look for the next event before it sleeps, while events come that fast: sooner
-    /// answers for up to all of a core's time under load, and none without. At most [`BUSY_POLL_MAX`]; zero: it sleeps
+    /// How long the runner may look for the next event before it sleeps, while events come that fast with few messages
+    /// at a time: sooner answers for up to all of a core's time then, and none without. At most [`BUSY_POLL_MAX`]; zero: it sleeps
     /// at once.
     pub busy_poll_max: Duration,
 }
@@ -89,7 +90,7 @@ fn open(waker: Waker) -> io::Result<(Poll, Sockets)> {
         waker,
         watched: AtomicUsize::new(0),
         news: AtomicUsize::new(0),
-        taken_in: AtomicUsize::new(0),
+        received: AtomicUsize::new(0),
     };
     Ok((poll, sockets))
 }
@@ -128,7 +129,7 @@ fn run(mut app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
         }
         pulse.run(&mut app);
         if let Some(sockets) = app.world().get_resource::<Sockets>() {
-            busy_poll.took_in(sockets.reset_taken_in());
+            busy_poll.received(sockets.take_received());
         }
     }
 }
@@ -144,7 +145,8 @@ fn wait(
         return poll.poll(events, timeout);
     }
     let began = Instant::now();
-    let look_for = timeout.map_or(busy_poll.window(), |timeout| busy_poll.window().min(timeout));
+    let window = busy_poll.begin_wait();
+    let look_for = timeout.map_or(window, |timeout| window.min(timeout));
     while began.elapsed() < look_for {
         poll.poll(events, Some(Duration::ZERO))?;
         if !events.is_empty() {
@@ -243,14 +245,15 @@ fn start_update(mut next: ResMut<'_, NextWake>, time: Res<'_, Time<Real>>) {
     }
 }
 
-/// Where the link's sockets are watched; there only under [`EventDrivenPlugin`].
+/// Where the link's sockets are watched, and what the link tells the runner of them; there only under
+/// [`EventDrivenPlugin`].
 #[derive(Resource, Debug)]
 pub(crate) struct Sockets {
     registry: Registry,
     waker: Waker,
     watched: AtomicUsize,
     news: AtomicUsize,
-    taken_in: AtomicUsize,
+    received: AtomicUsize,
 }
 
 impl Sockets {
@@ -274,17 +277,91 @@ impl Sockets {
         self.news.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts messages that this update has taken in.
-    pub(crate) fn note_taken_in(&self, messages: usize) {
-        self.taken_in.fetch_add(messages, Ordering::Relaxed);
+    /// Counts messages that this update has received.
+    pub(crate) fn note_received(&self, messages: usize) {
+        self.received.fetch_add(messages, Ordering::Relaxed);
     }
 
     /// How many messages were counted since the last call.
-    fn reset_taken_in(&self) -> usize {
-        self.taken_in.swap(0, Ordering::Relaxed)
+    pub(crate) fn take_received(&self) -> usize {
+        self.received.swap(0, Ordering::Relaxed)
     }
 
     pub(crate) fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bevy_ecs::message::Messages;
+    use bevy_time::TimeUpdateStrategy;
+    use p2c2r_protocol::{Digest, GameToServer, KindId, PeerId, ProtocolIdentity, ServerToGame, TaskId};
+
+    use super::*;
+    use crate::{
+        ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, GameSide, MemoryHub, PeerJoined,
+        Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, ToServer,
+    };
+
+    fn event_driven() -> App {
+        let mut app = App::new();
+        app.add_plugins(EventDrivenPlugin::default())
+            .insert_resource(TimeUpdateStrategy::ManualDuration(Duration::from_millis(1)));
+        app
+    }
+
+    /// Updates both until the app in question has received something, and says how much.
+    fn received(apps: &mut [App; 2], at: usize) -> usize {
+        for _ in 0..1_000 {
+            apps.iter_mut().for_each(App::update);
+            match apps[at].world().resource::<Sockets>().take_received() {
+                0 => {}
+                received => return received,
+            }
+        }
+        panic!("nothing came");
+    }
+
+    /// What the runner judges by whether messages come in bulk.
+    #[test]
+    fn both_ends_tell_the_runner_how_many_messages_an_update_received() {
+        let identity = ProtocolIdentity::new(&[(KindId(1), "path", 1)], Digest([0; 32]));
+        let hub = MemoryHub::new();
+        let mut apps = [event_driven(), event_driven()];
+        apps[0].add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
+            transport: ServerTransport::Memory(hub.clone()),
+            identity: identity.clone(),
+            peers_max: 2,
+            pace: None,
+            impair: None,
+        }));
+        apps[1].add_plugins(ClientLinkPlugin::<GameSide>::new(ClientLinkConfig {
+            transport: ClientTransport::Memory(hub),
+            identity,
+            name: "ann".to_owned(),
+            pace: None,
+            impair: None,
+            reconnect: Reconnect::default(),
+        }));
+        let mut peer = None::<PeerId>;
+        while peer.is_none() || !apps[1].world().resource::<ClientLink>().is_connected() {
+            apps.iter_mut().for_each(App::update);
+            let joined = apps[0].world().resource::<Messages<PeerJoined>>();
+            peer = peer.or(joined.iter_current_update_messages().next().map(|joined| joined.peer));
+        }
+        let Some(peer) = peer else { unreachable!("it has joined") };
+
+        for task in 0..20 {
+            let cancel = GameToServer::Cancel { task: TaskId(task) };
+            apps[1].world_mut().write_message(ToServer(cancel));
+        }
+        assert_eq!(received(&mut apps, 0), 20);
+        for _ in 0..17 {
+            let message = ServerToGame::Closing { reason: "no more".to_owned() };
+            apps[0].world_mut().write_message(ToPeer { peer, message });
+        }
+        assert_eq!(received(&mut apps, 1), 17);
+        assert_eq!(apps[1].world().resource::<Sockets>().take_received(), 0, "counted once");
     }
 }

@@ -1,6 +1,7 @@
 -- Schema 3: a kept outcome costs less to keep. Its checksum is XXH3 (64 bits, of the bytes, seeded with XXH3 of the
 -- task's key) instead of BLAKE3, and its task is not looked up when it is added: `ledger check` says so if there is none.
--- What was kept under the old checksum is forgotten; games ask for it again.
+-- What was kept under the old checksum is forgotten, so equal tasks are computed and charged once more. Takes time with
+-- the bytes that were kept; their pages are used again.
 
 DROP TABLE outcomes;
 

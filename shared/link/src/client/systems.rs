@@ -16,7 +16,7 @@ use crate::authentication::Authentication;
 use crate::channels::{End, connection_config};
 use crate::clock::{LinkClock, read_clock, this_moment};
 use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
-use crate::peer::Offence;
+use crate::peer::{Offence, Taken};
 use crate::runner::{self, NextWake, Sockets};
 use crate::sets::LinkSystems;
 
@@ -75,17 +75,19 @@ fn receive<S: Side>(
         next.within(Duration::ZERO);
     }
     let arrived = this_moment(&time, strategy.as_deref());
-    let mut taken_in = 0;
-    match read_mail::<S>((now, arrived), dialer, renet, &mut messages, &mut taken_in) {
-        Ok(false) => {}
-        Ok(true) => next.within(Duration::ZERO),
+    match read_mail::<S>((now, arrived), dialer, renet, &mut messages) {
+        Ok(taken) => {
+            if let Some(sockets) = sockets {
+                sockets.note_received(taken.messages);
+            }
+            if taken.has_more {
+                next.within(Duration::ZERO);
+            }
+        }
         Err(offence) => {
             tracing::error!(reason = offence.0, "the coordinator sends nonsense; hanging up");
             dialer.hang_up(now, renet, link, &format!("the coordinator sends nonsense: {}", offence.0));
         }
-    }
-    if let Some(sockets) = sockets {
-        sockets.note_taken_in(taken_in);
     }
     dialer.check(now, time.delta(), renet, link);
     let news = dialer.take_news();
@@ -104,12 +106,10 @@ fn read_mail<S: Side>(
     dialer: &mut Dialer,
     renet: &mut renet::RenetClient,
     messages: &mut MessageWriter<'_, FromServer<S::Receives>>,
-    taken_in: &mut usize,
-) -> Result<bool, Offence> {
-    let Some(session) = dialer.session() else { return Ok(false) };
+) -> Result<Taken, Offence> {
+    let Some(session) = dialer.session() else { return Ok(Taken::default()) };
     session.take_beats(arrived.into(), renet)?;
     session.take_messages(renet, |message| {
-        *taken_in += 1;
         messages.write(FromServer { received_at: now.into(), message });
     })
 }

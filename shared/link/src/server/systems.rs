@@ -20,7 +20,7 @@ use crate::connection::AtServer;
 use crate::limits::{
     ACK_DELAY, DEATH_BUSY, LADEN_PACKETS_PER_UPDATE_MAX, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX,
 };
-use crate::peer::Offence;
+use crate::peer::{Offence, Taken};
 use crate::runner::{self, NextWake, Sockets};
 use crate::sets::LinkSystems;
 
@@ -93,27 +93,29 @@ fn receive(
         next.within(Duration::ZERO);
     }
     let arrived = this_moment(&time, strategy.as_deref());
-    let mut taken_in = 0;
+    let mut received = 0;
     for peer in std::mem::take(&mut listener.news.with_mail) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
         entry.is_in_mail = false;
         let read = match entry.who.role {
-            Role::Gamer => read_mail(peer, (now, arrived), peers, renet, &mut from_games, &mut taken_in),
-            Role::Worker => read_mail(peer, (now, arrived), peers, renet, &mut from_workers, &mut taken_in),
+            Role::Gamer => read_mail(peer, (now, arrived), peers, renet, &mut from_games),
+            Role::Worker => read_mail(peer, (now, arrived), peers, renet, &mut from_workers),
         };
         match read {
-            Ok(false) => {}
-            Ok(true) => {
-                if let Some(entry) = peers.entries.get_mut(&peer) {
-                    listener.news.has_mail(peer, entry);
+            Ok(taken) => {
+                received += taken.messages;
+                if taken.has_more {
+                    if let Some(entry) = peers.entries.get_mut(&peer) {
+                        listener.news.has_mail(peer, entry);
+                    }
+                    next.within(Duration::ZERO);
                 }
-                next.within(Duration::ZERO);
             }
             Err(offence) => listener.offend(peer, &offence, now, renet, peers),
         }
     }
     if let Some(sockets) = sockets {
-        sockets.note_taken_in(taken_in);
+        sockets.note_received(received);
     }
     for peer in std::mem::take(&mut listener.news.parting) {
         listener.leave(peer, "it closed the connection", renet, peers);
@@ -137,21 +139,19 @@ fn receive(
     left.write_batch(listener.news.left.drain(..));
 }
 
-/// Reads what renet has put together from one peer's packets; says whether some of it is left.
+/// Reads what renet has put together from one peer's packets.
 fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     peer: PeerId,
     (now, arrived): (Duration, Duration),
     peers: &mut Peers,
     renet: &mut renet::RenetServer,
     messages: &mut MessageWriter<'_, FromPeer<M>>,
-    taken_in: &mut usize,
-) -> Result<bool, Offence> {
-    let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(false) };
+) -> Result<Taken, Offence> {
+    let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(Taken::default()) };
     let mut connection = AtServer { server: renet, client: entry.client };
     let garbage = entry.session.stats.garbage;
     let result = entry.session.take_beats(arrived.into(), &mut connection).and_then(|()| {
         entry.session.take_messages(&mut connection, |message| {
-            *taken_in += 1;
             messages.write(FromPeer { peer, received_at: now.into(), message });
         })
     });
