@@ -34,7 +34,8 @@ fn spawn_words(mut commands: Commands) {
     commands.spawn((
         Node {
             position_type: PositionType::Absolute,
-            top: percent(27),
+            // Below the panel, whose rows would cover it.
+            top: percent(36),
             width: percent(100),
             flex_direction: FlexDirection::Column,
             align_items: AlignItems::Center,
