@@ -39,9 +39,9 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 /// Adds Bevy's `TimePlugin` if it is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventDrivenPlugin {
-    /// How long the runner may look for the next event before it sleeps, while events come that fast with few messages
-    /// at a time: sooner answers for up to all of a core's time then, and none without. At most [`BUSY_POLL_MAX`]; zero: it sleeps
-    /// at once.
+    /// How long the runner may look for the next event before it sleeps, while events come that fast with few
+    /// messages at a time: sooner answers for up to all of a core's time then, and none without. At most
+    /// [`BUSY_POLL_MAX`]; zero: it sleeps at once.
     pub busy_poll_max: Duration,
 }
 

@@ -30,7 +30,7 @@ pub(super) struct BusyPoll {
     longest: Duration,
     /// Messages received since the last wait.
     received: usize,
-    /// Before the last wait before which any came, they came in bulk.
+    /// The newest messages, those between two waits, came in bulk.
     in_bulk: bool,
 }
 
