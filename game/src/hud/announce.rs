@@ -34,7 +34,7 @@ fn spawn_words(mut commands: Commands) {
     commands.spawn((
         Node {
             position_type: PositionType::Absolute,
-            // Below the panel, whose rows would cover it.
+            // Below the panel as the game starts with it, whose rows would cover it.
             top: percent(36),
             width: percent(100),
             flex_direction: FlexDirection::Column,
