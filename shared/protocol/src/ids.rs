@@ -119,6 +119,42 @@ impl Digest {
     }
 }
 
+/// An account: the ed25519 public key whose private half only the account's owner has. Names are labels beside it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+pub struct AccountKey(pub [u8; 32]);
+
+impl AccountKey {
+    /// The key that 64 hexadecimal digits spell; `None` if they spell none.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        let mut key = [0; 32];
+        for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(key))
+    }
+
+    /// The first eight hexadecimal digits: enough for a person to tell two accounts of one name apart.
+    pub fn short(&self) -> String {
+        self.0[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}…", self.short())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -129,5 +165,21 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str("…")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_key_reads_back_what_it_shows_and_nothing_else() {
+        let key = AccountKey(std::array::from_fn(|at| at as u8 * 7));
+        assert_eq!(AccountKey::from_hex(&key.to_string()), Some(key));
+        assert_eq!(AccountKey::from_hex(&key.to_string().to_uppercase()), Some(key));
+        for wrong in ["", "ab", &"0".repeat(63), &"0".repeat(65), &"+1".repeat(32), &"é".repeat(32)] {
+            assert_eq!(AccountKey::from_hex(wrong), None, "{wrong}");
+        }
+        assert!(key.to_string().starts_with(&key.short()));
     }
 }

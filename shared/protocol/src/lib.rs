@@ -29,7 +29,7 @@ pub mod wire;
 pub use channels::Channel;
 pub use hashing::{NumberHash, SeededHash};
 pub use identity::ProtocolIdentity;
-pub use ids::{Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
+pub use ids::{AccountKey, Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;
 pub use money::{FeeCarry, Nanos, PriceList, WorkUnits};
 pub use payload::Payload;
