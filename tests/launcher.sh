@@ -2,13 +2,26 @@
 # The launcher's own promises, held with stand-ins for the three programs: it starts them in order, ends them in
 # order whatever happens, leaves none behind, and its exit status tells the truth.
 set -euo pipefail
+
+# A job that a script starts in the background ignores SIGINT, and no shell can trap what was ignored when it
+# started: so the signals that the cases below send are given their defaults first.
+if [ -z "${LAUNCHER_SIGNALS:-}" ] && env --default-signal=INT true 2>/dev/null; then
+  LAUNCHER_SIGNALS=default exec env --default-signal=INT,HUP,TERM "${BASH_SOURCE[0]}" "$@"
+fi
+unset LAUNCHER_SIGNALS
+
 # Job control gives each launcher a process group, so that a signal can be sent as a terminal's Ctrl-C sends it.
 set -m
 
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-mkdir "$scratch/bin" "$scratch/tmp"
+outside=$(mktemp -d)
+trap 'rm -rf "${outside:?}"' EXIT
+# Every path below has a space in it, the launcher's own too, which is called through a symbolic link.
+scratch="$outside/of all cases"
+mkdir -p "$scratch/check out" "$scratch/bin" "$scratch/tmp"
+cp "$root/p2c2r" "$scratch/check out/"
+p2c2r=$scratch/p2c2r
+ln -s "check out/p2c2r" "$p2c2r"
 
 # A stand-in notes in $NOTES what it does, ends on SIGTERM, and otherwise does what its variable says.
 cat >"$scratch/bin/p2c2r-stand-in" <<'EOF'
@@ -22,6 +35,7 @@ while [ $# -gt 0 ]; do
     --report) report=$2 ;;
     --screenshot) screenshot=$2 ;;
     --name) name=$2 ;;
+    --coordinator) joins=$2 ;;
   esac
   shift
 done
@@ -31,17 +45,18 @@ pause() { read -rt "$1" -u "$idle" _; }
 trap 'note "$name ended"; exit 0' TERM
 trap 'note "$name saw SIGINT"' INT
 note "$name started"
+[ "$me" != game ] || note "game joins $joins"
 echo $$ >>"$PIDS"
 [ -z "${ready:-}" ] || { echo 127.0.0.1:9 >"$ready.part" && mv "$ready.part" "$ready"; }
 doing=${name^^} doing=${doing//-/_}
 case ${!doing:-} in
-  dies) pause 0.3; note "$name died"; exit 7 ;;
+  dies) pause 0.1; note "$name died"; exit 7 ;;
   deaf) trap 'note "$name is deaf"' TERM ;;
   no-window) [ -n "${report:-}" ] || { echo "There is no adapter."; exit 69; } ;;
   waits) while :; do pause 1; done ;;
 esac
 if [ "$me" = game ]; then
-  pause 0.6
+  pause 0.3
   echo "HUD line"
   [ -z "${screenshot:-}" ] || echo picture >"$screenshot"
   [ -z "${report:-}" ] ||
@@ -57,6 +72,8 @@ for program in server worker game; do ln -s p2c2r-stand-in "$scratch/bin/p2c2r-$
 export P2C2R_BIN_DIR=$scratch/bin P2C2R_NO_INSTALL=1 TMPDIR=$scratch/tmp XDG_DATA_HOME=$scratch/data
 unset DISPLAY
 
+# What the launcher is started with, for example `env NAME=VALUE`.
+as=()
 failures=0
 fail() {
   echo "FAILED $case: $*"
@@ -66,20 +83,23 @@ fail() {
 
 # begin NAME: fresh notes for one case.
 begin() {
-  case=$1 && [ -z "${LAUNCHER_TIMES:-}" ] || echo "$SECONDS $1"
+  case=$1 as=() && [ -z "${LAUNCHER_TIMES:-}" ] || echo "$SECONDS $1"
   export NOTES=$scratch/notes.$1 PIDS=$scratch/pids.$1
   : >"$NOTES" && : >"$PIDS"
 }
 
 launch() {
   local status=0
-  "$root/p2c2r" "$@" >"$scratch/out" 2>&1 </dev/null || status=$?
+  "${as[@]}" "$p2c2r" "$@" >"$scratch/out" 2>&1 </dev/null || status=$?
   echo "$status" >"$scratch/status"
 }
 
 status_is() { [ "$(cat "$scratch/status")" = "$1" ] || fail "exit status $(cat "$scratch/status"), not $1"; }
 said() { grep -q -e "$1" "$scratch/out" || fail "did not say: $1"; }
 noted() { grep -q -x -e "$1" "$NOTES" || fail "did not happen: $1"; }
+noted_times() {
+  [ "$(grep -c -x -e "$2" "$NOTES")" = "$1" ] || fail "did not happen $1 times: $2"
+}
 not_noted() { ! grep -q -x -e "$1" "$NOTES" || fail "happened: $1"; }
 # in_order A B: the first A in the notes comes before the first B.
 in_order() {
@@ -100,13 +120,16 @@ none_left() {
 }
 
 # Starts the launcher in the background and returns when its note $1 is there; sets $launcher.
-launch_until() {
-  local note=$1 tries
-  shift
-  "$root/p2c2r" "$@" >"$scratch/out" 2>&1 </dev/null &
+launch_until() { launch_until_times 1 "$@"; }
+
+# The same, when the note is there for the $1st time.
+launch_until_times() {
+  local times=$1 note=$2 tries
+  shift 2
+  "${as[@]}" "$p2c2r" "$@" >"$scratch/out.of-launcher" 2>&1 </dev/null &
   launcher=$!
   for ((tries = 0; tries < 100; tries++)); do
-    ! grep -q -x "$note" "$NOTES" || return 0
+    [ "$(grep -c -x "$note" "$NOTES")" -lt "$times" ] || return 0
     read -rt 0.1 <> <(:) || true
   done
   fail "never happened: $note"
@@ -115,6 +138,7 @@ launch_until() {
 join() {
   local status=0
   wait "$launcher" 2>/dev/null || status=$?
+  cp "$scratch/out.of-launcher" "$scratch/out"
   echo "$status" >"$scratch/status"
 }
 
@@ -158,6 +182,19 @@ GAME=waits launch_until "game started" demo --seconds 60
 kill -INT -- "-$launcher" && join
 status_is 130 && none_left && not_noted "worker-1 saw SIGINT" && in_order "worker-1 ended" "coordinator ended"
 
+begin a_hangup_ends_all
+GAME=waits launch_until "game started" demo --seconds 60
+kill -HUP -- "-$launcher" && join
+status_is 129 && none_left && in_order "game ended" "coordinator ended"
+
+# Had the hang-up ended it, the status would tell.
+begin a_hangup_that_nohup_ignores_ends_nothing
+# shellcheck disable=SC2016 # the inner shell's words
+as=(sh -c 'trap "" HUP && exec "$0" "$@"')
+GAME=waits launch_until "game started" demo --seconds 60
+kill -HUP -- "-$launcher" && kill -TERM "$launcher" && join
+status_is 143 && none_left && in_order "game ended" "coordinator ended"
+
 begin sigterm_ends_all
 GAME=waits launch_until "game started" demo --seconds 60
 kill -TERM "$launcher" && join
@@ -174,8 +211,7 @@ begin play_without_a_display_goes_on_as_demo
 launch play --workers 1
 status_is 0 && said "no X11 display" && said "HUD line" && none_left
 
-# Every library is said to be there, and a software driver: so this case is the same on every machine.
-begin play_with_a_window_ends_well_and_leaves_nothing_behind
+# Every library is said to be there, and a software driver: so these cases are the same on every machine.
 mkdir "$scratch/libraries"
 cat >"$scratch/libraries/ldconfig" <<'EOF'
 #!/bin/sh
@@ -191,21 +227,144 @@ libvulkan.so.1
 NAMES
 EOF
 chmod +x "$scratch/libraries/ldconfig"
-rm -rf "$scratch/tmp"/*
-PATH=$scratch/libraries:$PATH VK_DRIVER_FILES=lvp DISPLAY=elsewhere:0 launch play --port 0
+with_window=(env "PATH=$scratch/libraries:$PATH" VK_DRIVER_FILES=lvp DISPLAY=elsewhere:0)
+
+begin play_with_a_window_ends_well_and_leaves_nothing_behind
+rm -rf "${scratch:?}/tmp" && mkdir "$scratch/tmp"
+as=("${with_window[@]}")
+launch play --port 0
 status_is 0 && said "Keys: " && noted "coordinator ended" && none_left && not_noted "ledger check"
 [ -z "$(ls -A "$scratch/tmp")" ] || fail "left files behind"
 
+if command -v flock >/dev/null; then
+  begin a_second_play_joins_the_first_ones_coordinator
+  as=("${with_window[@]}")
+  GAME=waits launch_until "game started" play --port 0
+  launch play --port 0
+  status_is 0 && said "joining its coordinator on 127.0.0.1:9" && noted_times 2 "game joins 127.0.0.1:9"
+  noted_times 1 "coordinator started" && noted_times 1 "worker-1 started" && not_noted "coordinator ended"
+  launch play --port 0 --workers 1
+  status_is 0 && noted_times 2 "worker-1 started" && noted_times 1 "worker-1 ended"
+  launch play --port 0 --db "$scratch/another ledger"
+  status_is 0 && noted_times 2 "coordinator started" && noted_times 1 "coordinator ended"
+  kill -TERM "$launcher" && join
+  none_left && noted_times 2 "coordinator ended"
+  launch play --port 0
+  status_is 0 && noted_times 3 "coordinator started" && none_left
+
+  begin a_play_that_has_joined_goes_on_when_the_first_ends
+  as=("${with_window[@]}")
+  GAME=waits launch_until "game started" play --port 0
+  first=$launcher
+  GAME=waits launch_until_times 2 "game started" play --port 0
+  kill -TERM "$first"
+  wait "$first" || true
+  noted "coordinator ended"
+  kill -0 "$launcher" || fail "ended with the first"
+  kill -TERM "$launcher" && join
+  status_is 143 && said "joining" && none_left
+fi
+
+begin without_home_the_ledger_is_where_the_system_knows_the_user
+printf '#!/bin/sh\necho "user:x:1:1::%s:/bin/sh"\n' "$scratch/home" >"$scratch/libraries/getent"
+chmod +x "$scratch/libraries/getent"
+for unset in "-u HOME" "HOME=" "HOME=relative"; do
+  rm -rf "${scratch:?}/home"
+  # shellcheck disable=SC2206 # words
+  as=(env -u XDG_DATA_HOME $unset "${with_window[@]}")
+  (cd "$scratch" && launch play --port 0)
+  status_is 0 && said "ledger in $scratch/home/.local/share/p2c2r/results.db"
+done
+as=(env HOME="$scratch/home" "${with_window[@]}" XDG_DATA_HOME=relative)
+(cd "$scratch" && launch play --port 0)
+status_is 0 && said "ledger in $scratch/home/.local/share/p2c2r/results.db" && none_left
+[ ! -e "$scratch/relative" ] || fail "a relative XDG_DATA_HOME was used"
+
+begin without_any_home_it_says_what_to_set
+printf '#!/bin/sh\nexit 2\n' >"$scratch/libraries/getent"
+as=(env -u XDG_DATA_HOME -u HOME "${with_window[@]}")
+launch play --port 0
+status_is 1 && said "set HOME or XDG_DATA_HOME" && not_noted "coordinator started"
+launch play --port 0 --db "$scratch/named.db"
+status_is 0 && said "ledger in $scratch/named.db"
+for verb in "demo --seconds 1" doctor help "game --name x"; do
+  # shellcheck disable=SC2086 # words
+  launch $verb
+  ! grep -q "unbound variable" "$scratch/out" || fail "$verb needs HOME"
+done
+none_left
+rm "$scratch/libraries/getent"
+
+begin a_folder_that_cannot_be_written_is_named
+as=("${with_window[@]}" "XDG_DATA_HOME=$scratch/out")
+launch play --port 0
+status_is 1 && said "cannot make $scratch/out/p2c2r" && said "XDG_DATA_HOME"
+as=(env "TMPDIR=$scratch/out")
+launch demo
+status_is 1 && said "set TMPDIR" && not_noted "coordinator started"
+
+begin a_system_without_nproc_has_one_core_at_least
+for program in nproc getconf; do
+  printf '#!/bin/sh\nexit 127\n' >"$scratch/libraries/$program" && chmod +x "$scratch/libraries/$program"
+done
+as=(env "PATH=$scratch/libraries:$PATH")
+launch demo --seconds 1
+status_is 0 && noted "worker-2 started" && none_left
+rm "$scratch/libraries"/{nproc,getconf}
+
 # A display on another host is believed to be there; without a Vulkan driver the sentence is another.
 begin play_whose_game_finds_no_window_goes_on_as_demo
-DISPLAY=elsewhere:0 GAME=no-window launch play --port 0
+as=(env DISPLAY=elsewhere:0)
+GAME=no-window launch play --port 0
 status_is 0 && said "as .demo." && said "HUD line" && none_left
 
-begin wrong_options_are_usage_errors
-for options in "demo --workers x" "demo --nonsense" "play --port" "dance"; do
+# A stand-in for cargo: it tells its progress as cargo does, and goes on when the launcher has told it.
+mkdir "$scratch/tools"
+cat >"$scratch/tools/cargo" <<'EOF'
+#!/usr/bin/env bash
+echo "cargo $1" >>"$NOTES"
+[ "$1" != metadata ] || { echo "{\"target_directory\":\"$TARGET\"}" && exit; }
+printf '    Building [=>       ] 1/3: one                 \r' >&2
+printf '    Building [==>      ] 2/3: two, three(build)   \rwarning: a complaint of cargo\n' >&2
+for ((tries = 0; tries < 100; tries++)); do
+  grep -q "2 of 3 units" "$OUT" && break
+  read -rt 0.1 <> <(:) || true
+done
+[ -z "${BROKEN:-}" ] || { echo "error: it does not compile" >&2 && exit 101; }
+mkdir -p "$TARGET/debug" && ln -sf "$STAND_IN" "$TARGET/debug/p2c2r-game"
+EOF
+printf '#!/bin/sh\necho "rustc 1.95.0 (of a test)"\n' >"$scratch/tools/rustc"
+printf '#!/bin/sh\ncat >/dev/null\n' >"$scratch/tools/cc"
+chmod +x "$scratch/tools"/*
+building=(env -u P2C2R_BIN_DIR "PATH=$scratch/tools:$PATH" "TARGET=$scratch/target" "OUT=$scratch/out"
+  "STAND_IN=$scratch/bin/p2c2r-stand-in" P2C2R_PROGRESS_SECONDS=1)
+
+begin a_build_that_no_terminal_shows_says_how_far_it_is
+as=("${building[@]}")
+launch game --name x
+status_is 0 && said "idle cores; this machine has [0-9]" && said "Building for 0:[0-9]*: 2 of 3 units done"
+said "^warning: a complaint of cargo" && said "Building took" && noted "game ended" && none_left
+launch bench --rounds 1
+said "Building for 0:[0-9]*: 2 of 3 units done"
+
+begin a_build_that_fails_says_why
+as=("${building[@]}" BROKEN=1)
+launch game --name x
+status_is 1 && said "^error: it does not compile" && said "the build failed" && not_noted "game started"
+
+begin a_checkout_that_cannot_be_written_is_no_riddle
+as=("${building[@]}" "TARGET=$scratch/out/target")
+launch game --name x
+status_is 1 && said "set CARGO_TARGET_DIR" && not_noted "cargo build"
+
+begin wrong_options_are_usage_errors_before_anything_is_built
+as=("${building[@]}" "PATH=$scratch/tools:$scratch/libraries:$PATH" VK_DRIVER_FILES=lvp DISPLAY=elsewhere:0)
+for options in "demo --workers x" "demo --nonsense" "play --port" "dance" "play --port 99999" "play --port 65536" \
+  "play --port -1" "play --workers 65" "demo --workers 4294967298" "demo --seconds 0" "demo --seconds 86401" \
+  "bench --rounds x" "bench --rounds 0" "bench --rounds"; do
   # shellcheck disable=SC2086 # words
   launch $options
-  status_is 2
+  status_is 2 && not_noted "cargo build"
 done
 
 [ "$failures" = 0 ] || { echo "launcher: $failures failed" && exit 1; }

@@ -5,9 +5,8 @@
 //! checked) a sequence number near 2^64. It also logs every undecodable packet as an error. So only packets of
 //! the right shape get there.
 
+use p2c2r_protocol::Role;
 use p2c2r_protocol::limits::NAME_BYTES_MAX;
-use p2c2r_protocol::names::is_fit_name;
-use p2c2r_protocol::{Role, fit_name};
 use renetcode::NETCODE_USER_DATA_BYTES;
 
 use crate::limits::PACKET_BYTES_MAX;
@@ -93,9 +92,17 @@ pub(crate) struct Introduction {
 }
 
 impl Introduction {
-    /// An introduction whose name is fit to travel.
+    /// An introduction whose name is fit to travel: unprintable characters and what is too long are left out.
     pub(crate) fn new(role: Role, name: &str) -> Self {
-        Self { role, name: fit_name(name) }
+        let mut fit = String::new();
+        for character in name.trim().chars().filter(|character| is_printable(*character)) {
+            if fit.len() + character.len_utf8() > NAME_BYTES_MAX {
+                break;
+            }
+            fit.push(character);
+        }
+        let fit = fit.trim();
+        Self { role, name: if fit.is_empty() { "anonymous".to_owned() } else { fit.to_owned() } }
     }
 
     pub(crate) fn to_user_data(&self) -> [u8; NETCODE_USER_DATA_BYTES] {
@@ -124,11 +131,20 @@ impl Introduction {
             return Err("name too long");
         }
         let name = std::str::from_utf8(name).map_err(|_| "name is not UTF-8")?;
-        if !is_fit_name(name) {
+        if name.trim() != name || name.is_empty() || !name.chars().all(is_printable) {
             return Err("name is empty or not printable");
         }
         Ok(Self { role, name: name.to_owned() })
     }
+}
+
+/// Whether a character may stand in a name or a reason: no control characters, and none of the invisible ones
+/// that reorder or hide text on a console.
+pub(crate) fn is_printable(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character,
+            '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]

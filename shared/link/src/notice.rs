@@ -4,8 +4,7 @@
 //! coordinator that is right there. The notice is unauthenticated, so it is only ever shown, and it is smaller
 //! than the request it answers, so it cannot be used to amplify a flood.
 
-use p2c2r_protocol::names::is_printable;
-
+use crate::envelope::is_printable;
 use crate::limits::NOTICE_TEXT_BYTES_MAX;
 
 /// The low half of the first byte is a packet type netcode does not have.

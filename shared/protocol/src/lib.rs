@@ -7,7 +7,6 @@
 //! | module | owns |
 //! |---|---|
 //! | [`ids`] | identifiers and content digests |
-//! | [`names`] | names that people see, and how one is made to fit |
 //! | [`money`] | integer nano-dollars, price lists and the fee |
 //! | [`limits`] | every bound the programs enforce on one another |
 //! | [`messages`] | the messages by direction, receipts and stage times |
@@ -24,7 +23,6 @@ pub mod ids;
 pub mod limits;
 pub mod messages;
 pub mod money;
-pub mod names;
 pub mod payload;
 pub mod wire;
 
@@ -34,5 +32,4 @@ pub use identity::ProtocolIdentity;
 pub use ids::{AccountKey, Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;
 pub use money::{FeeCarry, Nanos, PriceList, WorkUnits};
-pub use names::fit_name;
 pub use payload::Payload;
