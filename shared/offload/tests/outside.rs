@@ -1,0 +1,171 @@
+//! The plugin in somebody else's workspace, which resolves every dependency anew: it has neither this workspace's
+//! lock file nor its profiles or patches.
+//!
+//! Each test writes such a workspace and asks the registry for what it needs. Those that build it take minutes and
+//! run only when asked for: `cargo test -p p2c2r_offload --test outside -- --ignored`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The crates that a game with the plugin builds of this workspace.
+const OURS: [&str; 4] = ["p2c2r_offload", "p2c2r_tasks", "p2c2r_link", "p2c2r_protocol"];
+/// Crates whose types these four hand to one another or to a game: two versions of one would not fit together.
+const SHARED: [&str; 14] = [
+    "bevy_app",
+    "bevy_diagnostic",
+    "bevy_ecs",
+    "bevy_renet",
+    "bevy_time",
+    "bincode",
+    "glamx",
+    "nalgebra",
+    "octets",
+    "parry3d",
+    "rapier3d",
+    "renet",
+    "renetcode",
+    "serde_core",
+];
+
+/// A workspace of its own with one program that embeds the plugin.
+struct Outside {
+    folder: PathBuf,
+    target: PathBuf,
+}
+
+impl Outside {
+    fn new(name: &str, program: &str) -> Self {
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside");
+        let folder = all.join(name);
+        // What an earlier run resolved must not decide what this one does.
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("src")).expect("the target folder can be written");
+        let shared = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in shared/");
+        let manifest = format!(
+            "[package]\nname = \"outside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
+             bevy_app = {{ version = \"0.19\", default-features = false, features = [\"std\"] }}\n\
+             p2c2r_offload = {{ path = {offload:?} }}\np2c2r_tasks = {{ path = {tasks:?} }}\n",
+            offload = shared.join("offload"),
+            tasks = shared.join("tasks"),
+        );
+        fs::write(folder.join("Cargo.toml"), manifest).expect("the target folder can be written");
+        fs::write(folder.join("src/main.rs"), program).expect("the target folder can be written");
+        let outside = Self { folder, target: all.join("target") };
+        outside.cargo(&["generate-lockfile"]);
+        outside
+    }
+
+    /// What cargo, run in the workspace, prints; it must succeed.
+    fn cargo(&self, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO"))
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .output()
+            .expect("cargo starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "cargo {} fails:\n{said}", arguments.join(" "));
+        String::from_utf8(output.stdout).expect("what is printed is UTF-8")
+    }
+
+    /// Every package that was resolved, as `cargo metadata` lists them.
+    fn packages(&self) -> Vec<Value> {
+        let output = self.cargo(&["metadata", "--format-version", "1"]);
+        let metadata: Value = serde_json::from_str(&output).expect("metadata is JSON");
+        metadata["packages"].as_array().expect("metadata lists packages").clone()
+    }
+
+    fn versions(&self) -> BTreeMap<String, Vec<String>> {
+        let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for package in self.packages() {
+            versions.entry(text(&package, "name")).or_default().push(text(&package, "version"));
+        }
+        versions
+    }
+
+    /// Takes every requirement of our crates at its word: the lowest version that it admits.
+    fn lower(&self) {
+        let lowest: BTreeMap<String, String> = self
+            .packages()
+            .iter()
+            .filter(|package| OURS.contains(&text(package, "name").as_str()))
+            .flat_map(|package| package["dependencies"].as_array().expect("a list").clone())
+            .filter(|dependency| dependency["kind"].is_null() && dependency["source"].is_string())
+            .map(|dependency| (text(&dependency, "name"), lowest(&text(&dependency, "req"))))
+            .collect();
+        assert!(lowest.len() > 10, "our crates need more than {lowest:?}");
+        for (name, lowest) in lowest {
+            let resolved = self.versions();
+            let fits = |version: &&String| line(version) == line(&lowest);
+            // Optional ones that nobody asked for are not there.
+            let Some(version) = resolved.get(&name).and_then(|all| all.iter().find(fits)) else { continue };
+            if *version != lowest {
+                self.cargo(&["update", "--package", &format!("{name}@{version}"), "--precise", &lowest]);
+            }
+        }
+    }
+
+    fn run(&self) {
+        let said = self.cargo(&["run"]);
+        assert!(said.starts_with("mode: local"), "{said}");
+    }
+}
+
+fn text(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}")).to_owned()
+}
+
+/// The lowest version that a requirement such as `^1.8` admits.
+fn lowest(requirement: &str) -> String {
+    let version = requirement.trim_start_matches(['^', '=']);
+    let is_plain = version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    assert!(is_plain, "of {requirement} it takes more to say which version is the lowest");
+    format!("{version}{}", ".0".repeat(2 - version.matches('.').count()))
+}
+
+/// What versions that cargo takes for compatible have in common: `1` of `1.8.2`, `0.33` of `0.33.12`.
+fn line(version: &str) -> String {
+    let parts: Vec<&str> = version.split('.').collect();
+    if parts[0] == "0" { parts[..2].join(".") } else { parts[0].to_owned() }
+}
+
+/// The README's snippet as a whole program: its app is updated a few times, then says in which mode it is.
+fn program() -> String {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = fs::read_to_string(readme).expect("the README is there");
+    let snippet = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
+    let snippet = snippet.expect("the README has a snippet in Rust");
+    assert!(snippet.contains("\nApp::new()\n"), "the snippet builds an app");
+    let body = snippet.replace("\nApp::new()\n", "\nlet mut app = App::new(); app\n");
+    format!(
+        "fn main() -> Result<(), Box<dyn std::error::Error>> {{\n{body}\n\
+         for _ in 0..3 {{ app.update(); }}\n\
+         println!(\"mode: {{}}\", app.world().resource::<OffloadState>().mode);\nOk(())\n}}\n"
+    )
+}
+
+#[test]
+fn resolved_afresh_the_crates_whose_types_meet_are_there_once() {
+    let versions = Outside::new("resolved", "fn main() {}").versions();
+    for name in SHARED {
+        assert_eq!(versions.get(name).map(Vec::len), Some(1), "{name}: {:?}", versions.get(name));
+    }
+}
+
+#[test]
+#[ignore = "builds the plugin and its dependencies anew, which takes minutes"]
+fn the_readmes_snippet_builds_and_runs_with_the_newest_versions() {
+    Outside::new("newest", &program()).run();
+}
+
+#[test]
+#[ignore = "builds the plugin and its dependencies anew, which takes minutes"]
+fn the_readmes_snippet_builds_and_runs_with_the_lowest_versions() {
+    let outside = Outside::new("lowest", &program());
+    outside.lower();
+    outside.run();
+}
