@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use p2c2r_protocol::{Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits};
+use p2c2r_protocol::{
+    AccountKey, Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits,
+};
 use p2c2r_server::ledger::{
     self, AccountId, Admission, Entry, Ledger, LedgerBusy, LedgerError, LedgerOptions, Settlement, Source,
 };
@@ -35,11 +37,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn run(load: &Load) -> Result<(), Box<dyn std::error::Error>> {
-    let options =
-        LedgerOptions { opening_credit: Nanos(1_000 * Nanos::DOLLAR.0), ..LedgerOptions::default() };
-    let ledger = Ledger::open(&load.path, options, || {})?;
+    let ledger = Ledger::open(&load.path, LedgerOptions::default(), || {})?;
+    let credit = Nanos(1_000 * Nanos::DOLLAR.0);
     let accounts = |role| -> Result<Vec<AccountId>, LedgerError> {
-        (0..PEERS).map(|n| Ok(ledger.open_account(role, &format!("{role} {n}"))?.id)).collect()
+        let account = |n: u64| {
+            let key = AccountKey(Digest::of(&n.to_le_bytes()).0);
+            Ok(ledger.open_account(role, key, &format!("{role} {n}"), credit)?.id)
+        };
+        (0..PEERS).map(account).collect()
     };
     let (gamers, workers) = (accounts(Role::Gamer)?, accounts(Role::Worker)?);
     let bytes_before = size_of_files(&load.path);

@@ -175,7 +175,6 @@ fn open_ledger(config: &ServerConfig) -> Result<Ledger, ServerError> {
     let options = LedgerOptions {
         group_commit: config.group_commit,
         fraud_window: config.fraud_window,
-        opening_credit: config.opening_credit,
         cache_entries_max: config.cache_entries_max,
         cache_bytes_max: config.cache_bytes_max,
         ..LedgerOptions::default()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
-use p2c2r_protocol::Role;
+use p2c2r_protocol::{AccountKey, Nanos, Role};
 
 use crate::ledger::{
     Account, AccountId, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, Opening, Totals,
@@ -28,9 +28,15 @@ impl Books {
         Self { ledger, appended: 0, failed: false }
     }
 
-    /// Asks for an account, which is created if there is none.
-    pub fn ask_account(&self, role: Role, name: &str) -> Result<Opening, LedgerError> {
-        self.ledger.ask_account(role, name)
+    /// Asks for an account, which is opened, and a gamer credited, if there is none.
+    pub fn ask_account(
+        &self,
+        role: Role,
+        key: AccountKey,
+        name: &str,
+        credit: Nanos,
+    ) -> Result<Opening, LedgerError> {
+        self.ledger.ask_account(role, key, name, credit)
     }
 
     /// Waits for an account that was asked for, and so for the disk: for joining, not for tasks.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use p2c2r_protocol::Nanos;
+use p2c2r_protocol::{AccountKey, Nanos, Role};
 
 use crate::config::{Compute, Fallback, FileConfig, LogFormat, ServerConfig, pace_of};
 use crate::error::ServerError;
@@ -41,6 +41,47 @@ pub enum LedgerCommand {
     Check(LedgerArgs),
     /// Print balances, fees and earnings.
     Report(LedgerArgs),
+    /// Give an account of an older ledger, which was found by its name, to whoever has a key. The coordinator must not run.
+    Claim(ClaimArgs),
+}
+
+/// Which account goes to which key.
+#[derive(Debug, Args)]
+pub struct ClaimArgs {
+    /// The ledger's database file.
+    #[arg(long, env = "P2C2R_DB", default_value = "results.db")]
+    pub db: PathBuf,
+    /// Whether it is a gamer's or a worker's account.
+    #[arg(long, value_enum)]
+    pub role: ClaimRole,
+    /// The account's name, as `ledger report` prints it.
+    #[arg(long, value_name = "OLD")]
+    pub name: String,
+    /// The public key that gets the account, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX", value_parser = account_key)]
+    pub key: AccountKey,
+}
+
+/// On which side an account is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClaimRole {
+    /// A game's.
+    Gamer,
+    /// A helper's.
+    Worker,
+}
+
+impl From<ClaimRole> for Role {
+    fn from(role: ClaimRole) -> Self {
+        match role {
+            ClaimRole::Gamer => Self::Gamer,
+            ClaimRole::Worker => Self::Worker,
+        }
+    }
+}
+
+fn account_key(text: &str) -> Result<AccountKey, String> {
+    AccountKey::from_hex(text).ok_or_else(|| "a key is 64 hexadecimal digits".to_owned())
 }
 
 /// Which ledger, and how to print.

@@ -18,6 +18,7 @@ use p2c2r_tasks::KindRegistry;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ServerError;
+use crate::ledger::CREDIT_MAX;
 
 /// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
 /// then earns $0.15 an hour after the fee.
@@ -177,8 +178,9 @@ impl ServerConfig {
         if !(1..=PEERS_MAX).contains(&self.peers_max) {
             return bad(format!("peers-max is {}, not 1 to {PEERS_MAX}", self.peers_max));
         }
-        if self.opening_credit < Nanos::ZERO {
-            return bad("opening-credit is negative".into());
+        if !(Nanos::ZERO..=CREDIT_MAX).contains(&self.opening_credit) {
+            let (credit, max) = (self.opening_credit.0, CREDIT_MAX.0);
+            return bad(format!("opening-credit-nanos is {credit}, not 0 to {max}"));
         }
         if self.prices.fee_basis_points > 10_000 {
             return bad(format!("fee-basis-points is {}, not 0 to 10000", self.prices.fee_basis_points));

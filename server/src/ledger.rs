@@ -9,10 +9,12 @@
 //!
 //! # The books
 //! Double entry in integer nano-dollars. Accounts come in six kinds: the bank (which alone may be below zero:
-//! it gives opening credits), the fee, and two per peer: gamer and held, worker and pending.
+//! it gives credits), the fee, and two per peer: gamer and held, worker and pending. A peer's account is found by its
+//! owner's public key; its name is a label.
 //!
 //! ```text
 //! bank -> gamer                      opening credit, once
+//! bank -> gamer, bank -> worker      a grant of the operator, once per reference
 //! gamer -> held                      a task is admitted
 //! held -> pending, held -> fee       it is settled; what is left over goes held -> gamer
 //! held -> gamer                      it is voided
@@ -26,12 +28,13 @@
 //! # Charged once
 //! Four locks: the gamer's number for a task is unique per gamer; a task's row leaves the state "open" once;
 //! a transfer's number is its task's number and its place in the task's story, so a second hold or a second
-//! resolution has no number to take; and an opening credit's number is its account's.
+//! resolution has no number to take; and an opening credit's number is its account's. A grant's reference is unique.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `entry.rs` | what the coordinator tells the ledger |
 //! | `account.rs` | what the ledger tells the coordinator |
+//! | `accounts.rs` | finding, opening, claiming and crediting accounts |
 //! | `options.rs` | settings and limits |
 //! | `error.rs` | errors an operator can act on |
 //! | `queue.rs` | the bounded queue between the two threads |
@@ -49,6 +52,7 @@
 //! | `report.rs` | `report`: balances, fees and earnings for people |
 
 mod account;
+mod accounts;
 mod audit;
 mod book;
 mod chain;
@@ -75,7 +79,7 @@ use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::limits::NAME_BYTES_MAX;
-use p2c2r_protocol::{Role, TaskNo};
+use p2c2r_protocol::{AccountKey, Nanos, Role, TaskNo};
 
 pub use account::{
     Account, Anomalies, CONFLICTS_KEPT_MAX, CachedOutcome, CloseReport, Committed, Conflict, LedgerState,
@@ -87,11 +91,12 @@ pub use entry::{
 };
 pub use error::{LedgerBusy, LedgerError};
 pub use options::{
-    GROUP_COMMIT_MAX, LedgerOptions, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, TASK_NO_GAP,
-    TASK_NO_MAX, WallClock,
+    CREDIT_MAX, GROUP_COMMIT_MAX, LedgerOptions, MONEY_MAX, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX,
+    QUEUE_ENTRIES_MAX, TASK_NO_GAP, TASK_NO_MAX, WallClock,
 };
 pub use report::{AccountLine, AttemptCounts, KindLine, Report};
 
+use accounts::Ask;
 use queue::{Queue, Request};
 use writer::Books;
 
@@ -153,21 +158,65 @@ impl Ledger {
         Ok(Self { keeper: Arc::new(keeper) })
     }
 
-    /// Finds the account of the gamer or worker called `name`, or creates it and grants a gamer its opening
-    /// credit. Waits for the disk: for joining, not for tasks.
-    pub fn open_account(&self, role: Role, name: &str) -> Result<Account, LedgerError> {
-        self.opened(self.ask_account(role, name)?)
+    /// Finds or opens an account as [`Ledger::ask_account`] does, and waits for the disk: for joining, not for tasks.
+    pub fn open_account(
+        &self,
+        role: Role,
+        key: AccountKey,
+        name: &str,
+        credit: Nanos,
+    ) -> Result<Account, LedgerError> {
+        self.opened(self.ask_account(role, key, name, credit)?)
     }
 
-    /// Asks for an account as [`Ledger::open_account`] does, without waiting: several are then waited for
-    /// together.
-    pub fn ask_account(&self, role: Role, name: &str) -> Result<Opening, LedgerError> {
+    /// Asks for the account of whoever has `key` on this side, without waiting: several are then waited for together.
+    /// An account that does not exist is opened, and then, and never again, a gamer is credited with `credit` by the
+    /// bank (zero to [`CREDIT_MAX`]; a worker is not). `name` is stored as the account's label.
+    pub fn ask_account(
+        &self,
+        role: Role,
+        key: AccountKey,
+        name: &str,
+        credit: Nanos,
+    ) -> Result<Opening, LedgerError> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(LedgerError::BadName);
         }
-        let name = name.to_owned();
+        if !(Nanos::ZERO..=CREDIT_MAX).contains(&credit) {
+            return Err(LedgerError::BadCredit(credit));
+        }
+        self.ask_for(Ask::Open { role, key, name: name.into(), credit })
+    }
+
+    /// The account with this number.
+    pub fn account(&self, id: AccountId) -> Result<Account, LedgerError> {
+        self.opened(self.ask_for(Ask::Find { id })?)
+    }
+
+    /// Credits an account with more than nothing and at most [`CREDIT_MAX`] from the bank, by the operator's hand. The
+    /// same `reference` is booked once, however often it is granted; for another account or amount it is refused.
+    pub fn grant(
+        &self,
+        role: Role,
+        key: AccountKey,
+        amount: Nanos,
+        reference: [u8; 16],
+    ) -> Result<Account, LedgerError> {
+        if !(Nanos(1)..=CREDIT_MAX).contains(&amount) {
+            return Err(LedgerError::BadCredit(amount));
+        }
+        self.opened(self.ask_for(Ask::Grant { role, key, amount, reference })?)
+    }
+
+    /// Gives the account of an older ledger that is called `name` and has no owner to whoever has `key`: once, by the
+    /// operator's hand. Refused if the key has an account on this side.
+    pub fn claim(&self, role: Role, name: &str, key: AccountKey) -> Result<Account, LedgerError> {
+        self.opened(self.ask_for(Ask::Claim { role, name: name.into(), key })?)
+    }
+
+    fn ask_for(&self, ask: Ask) -> Result<Opening, LedgerError> {
         let (reply, answer) = sync_channel(1);
-        self.keeper.queue.request(Request::OpenAccount { role, name, reply })?;
+        self.keeper.queue.request(Request::Account { ask, reply })?;
         Ok(Opening(answer))
     }
 
@@ -296,4 +345,13 @@ pub fn check(path: &Path) -> Result<CheckReport, LedgerError> {
 /// What the ledger at `path` says. Read-only, and works beside a running coordinator.
 pub fn report(path: &Path) -> Result<Report, LedgerError> {
     report::report(path)
+}
+
+/// Opens the ledger at `path` to change it by the operator's hand while no coordinator runs; unlike [`Ledger::open`] it
+/// creates none.
+pub fn open_existing(path: &Path) -> Result<Ledger, LedgerError> {
+    if !path.exists() {
+        return Err(LedgerError::Missing { path: path.to_owned() });
+    }
+    Ledger::open(path, LedgerOptions::default(), || {})
 }

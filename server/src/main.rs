@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use bevy_app::AppExit;
 use clap::Parser;
 use p2c2r_link::{EventDrivenPlugin, ServerTransport, bind_server};
-use p2c2r_server::cli::{Cli, Command, ConfigCommand, LedgerArgs, LedgerCommand, ReportFormat};
+use p2c2r_server::cli::{ClaimArgs, Cli, Command, ConfigCommand, LedgerArgs, LedgerCommand, ReportFormat};
 use p2c2r_server::ledger::{self, Ledger};
 use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, guard};
 use p2c2r_tasks::KindRegistry;
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Show(settings))) => settings.resolve().and_then(show),
         Some(Command::Ledger(LedgerCommand::Check(args))) => check(&args),
         Some(Command::Ledger(LedgerCommand::Report(args))) => report(&args),
+        Some(Command::Ledger(LedgerCommand::Claim(args))) => claim(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("p2c2r-server: {error}");
@@ -103,6 +104,17 @@ fn report(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
         ReportFormat::Text => say(&report.to_string()),
         ReportFormat::Json => say(&json(&report)?),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn claim(args: ClaimArgs) -> Result<ExitCode, ServerError> {
+    let ledger = ledger::open_existing(&args.db)?;
+    let account = ledger.claim(args.role.into(), &args.name, args.key)?;
+    ledger.close()?;
+    say(&format!(
+        "The {} account {} with {} now belongs to {}.",
+        account.role, args.name, account.available, args.key
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bevy_ecs::world::World;
-use p2c2r_protocol::{Micros, Role};
+use p2c2r_protocol::Micros;
 use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry};
 use tracing::{info, warn};
 
@@ -53,7 +53,7 @@ fn queue_again(
             .append(Entry::TaskVoided { task: no, reason: VoidReason::KernelFailed });
         return Ok(());
     };
-    let account = ledger.open_account(Role::Gamer, &task.gamer_name)?;
+    let account = ledger.account(task.gamer)?;
     let mut gamers = world.resource_mut::<Gamers>();
     let mirror = gamers.open_account(account.id, account.available + account.set_aside, account.turnover);
     mirror.know_spent(&account.newest_tasks);

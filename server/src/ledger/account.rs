@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, Digest, KindId, Nanos, Role, TaskId, TaskNo, WorkUnits};
+use p2c2r_protocol::{AccountKey, Attempt, Digest, KindId, Nanos, Role, TaskId, TaskNo, WorkUnits};
 use serde::Serialize;
 
 use super::entry::{AccountId, PatientPayload};
@@ -15,7 +15,10 @@ pub struct Account {
     pub id: AccountId,
     /// Whose it is.
     pub role: Role,
-    /// Its owner's public name.
+    /// Its owner's public key: who has it is who may use the account. `None` for an account of an older ledger that
+    /// nobody has claimed.
+    pub key: Option<AccountKey>,
+    /// Its owner's public name: a label, which other accounts may have as well.
     pub name: Arc<str>,
     /// What a gamer has left to spend, or what a worker may be paid out.
     pub available: Nanos,
@@ -136,8 +139,6 @@ pub struct PatientTask {
     pub task: TaskNo,
     /// Who pays.
     pub gamer: AccountId,
-    /// The payer's public name.
-    pub gamer_name: Arc<str>,
     /// The gamer's number for it.
     pub game_task: TaskId,
     /// What sort of work.

@@ -11,7 +11,7 @@ use p2c2r_protocol::Nanos;
 use rusqlite::{Connection, Result, Rows};
 use serde::Serialize;
 
-use super::chain::{GENESIS, GroupHasher, RELEASES, Transfer, checksum};
+use super::chain::{GENESIS, GRANTS, GroupHasher, OPENING_CREDITS, RELEASES, Transfer, checksum};
 use super::entry::{kind, reason};
 use super::error::LedgerError;
 use super::file;
@@ -215,7 +215,7 @@ fn count_in(derived: &mut HashMap<i64, i128>, transfer: &Transfer, report: &mut 
     *derived.entry(transfer.credit).or_default() += i128::from(transfer.amount);
 }
 
-/// Opening credits and releases: between the accounts they may be between.
+/// Credits, grants and releases: between the accounts they may be between.
 fn other_transfers(
     connection: &Connection,
     accounts: &HashMap<i64, Booked>,
@@ -225,18 +225,30 @@ fn other_transfers(
         .prepare("SELECT id, debit, credit, amount, reason, attempt FROM transfers WHERE id <= 0")?;
     let mut rows = select.query([])?;
     let is = |account: i64, kind: u8| accounts.get(&account).is_some_and(|booked| booked.kind == kind);
+    let mut granted = read_grants(connection)?;
     while let Some(row) = rows.next()? {
         let transfer = read_transfer(row)?;
         let fits = match transfer.reason {
             reason::OPENING_CREDIT => {
-                transfer.id == -transfer.credit
+                transfer.id > OPENING_CREDITS
+                    && transfer.id == -transfer.credit
                     && transfer.debit == kind::BANK_ACCOUNT
                     && is(transfer.credit, kind::GAMER)
             }
             reason::RELEASE => {
-                transfer.id < RELEASES / 2
+                (RELEASES..GRANTS).contains(&transfer.id)
                     && transfer.debit == transfer.credit + 1
                     && is(transfer.credit, kind::WORKER)
+            }
+            reason::GRANT => {
+                let booked = granted.get_mut(&(transfer.credit, transfer.amount));
+                (GRANTS..OPENING_CREDITS).contains(&transfer.id)
+                    && transfer.debit == kind::BANK_ACCOUNT
+                    && (is(transfer.credit, kind::GAMER) || is(transfer.credit, kind::WORKER))
+                    && booked.is_some_and(|count| {
+                        *count -= 1;
+                        *count >= 0
+                    })
             }
             _ => false,
         };
@@ -244,7 +256,18 @@ fn other_transfers(
             report.problem(|| format!("transfer {} is not one that can be", transfer.id));
         }
     }
+    let missing: i64 = granted.values().filter(|count| **count > 0).sum();
+    if missing > 0 {
+        report.problem(|| format!("{missing} grants have no transfer"));
+    }
     Ok(())
+}
+
+/// How often each account was granted each amount.
+fn read_grants(connection: &Connection) -> Result<HashMap<(i64, i64), i64>> {
+    let mut select =
+        connection.prepare("SELECT account, amount, count(*) FROM grants GROUP BY account, amount")?;
+    select.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?.collect()
 }
 
 fn balances(

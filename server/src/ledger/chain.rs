@@ -16,8 +16,14 @@ pub(super) struct Transfer {
 /// The chain's start: the hash before the first group.
 pub(super) const GENESIS: [u8; 32] = [0; 32];
 
-/// First id of releases; opening credits lie above it, tasks' transfers above zero.
+/// First id of releases; those of grants lie above it, above those opening credits, and tasks' transfers above zero.
 pub(super) const RELEASES: i64 = -(1 << 61);
+
+/// First id of the operator's grants.
+pub(super) const GRANTS: i64 = -(1 << 60);
+
+/// Ids from here to zero are those of opening credits.
+pub(super) const OPENING_CREDITS: i64 = -(1 << 58);
 
 /// Id of the hold of `task`.
 pub(super) const fn hold_id(task: u64) -> i64 {

@@ -273,6 +273,7 @@ pub(super) mod reason {
     pub const FEE: u8 = 4;
     pub const RETURN: u8 = 5;
     pub const RELEASE: u8 = 6;
+    pub const GRANT: u8 = 7;
 }
 
 /// The highest attempt number a task can have in the books: attempts are numbered inside their task's number.

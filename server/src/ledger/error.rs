@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use p2c2r_protocol::{AccountKey, Nanos, Role};
 use thiserror::Error;
 
 /// Why a ledger cannot be opened, read or written. In every case the file is left as it was found.
@@ -97,6 +98,41 @@ pub enum LedgerError {
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,
+    /// A credit that is negative or too large.
+    #[error("{0} cannot be credited at once: an amount is more than nothing and at most {max}", max = super::CREDIT_MAX)]
+    BadCredit(Nanos),
+    /// The bank would have given out more than the books can hold.
+    #[error("the coordinator has given out all the money that its books can hold ({max})", max = super::MONEY_MAX)]
+    TooMuchMoney,
+    /// No such account.
+    #[error("there is no {role} account {account}: `p2c2r-server ledger report` lists them")]
+    NoAccount {
+        /// Whose side it was looked for on.
+        role: Role,
+        /// What it was looked for by.
+        account: String,
+    },
+    /// The account to be claimed has an owner.
+    #[error("the {role} account {name} has been claimed before: an account has one key for ever")]
+    AlreadyClaimed {
+        /// Whose side it is on.
+        role: Role,
+        /// Its label.
+        name: String,
+    },
+    /// The key to claim an account with has an account.
+    #[error(
+        "the key {key} has a {role} account already: claim with the key of somebody who has not joined yet"
+    )]
+    KeyHasAccount {
+        /// Whose side it is on.
+        role: Role,
+        /// The key.
+        key: AccountKey,
+    },
+    /// A grant's reference stands for another grant.
+    #[error("this reference was used for another account or amount: a reference stands for one grant")]
+    ReferenceUsed,
     /// The name cannot be an account's.
     #[error("an account's name has 1 to {max} bytes", max = p2c2r_protocol::limits::NAME_BYTES_MAX)]
     BadName,

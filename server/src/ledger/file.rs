@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_books.sql"),
     include_str!("migrations/0002_numbers_say_the_task.sql"),
     include_str!("migrations/0003_lighter_outcomes.sql"),
+    include_str!("migrations/0004_accounts_by_key.sql"),
 ];
 
 /// Bytes up to which the whole file is checked for damage at open; about half a second's work. Larger files
@@ -206,7 +207,6 @@ fn configure(connection: &Connection, pages_max: Option<u32>) -> rusqlite::Resul
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -223,8 +223,10 @@ fn refuse_damaged(connection: &Connection, path: &Path) -> Result<(), LedgerErro
     if found == "ok" { Ok(()) } else { Err(LedgerError::Corrupt { path: path.to_owned(), reason: found }) }
 }
 
-/// Each migration and its version number are one transaction: a crash leaves one schema or the other.
+/// Each migration and its version number are one transaction: a crash leaves one schema or the other. Foreign keys are
+/// off meanwhile, or a table that others refer to could not be replaced by a copy of itself.
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "foreign_keys", false)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     for (at, migration) in MIGRATIONS.iter().enumerate().skip(version as usize) {
         let transaction = connection.transaction()?;
@@ -233,7 +235,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.pragma_update(None, "user_version", at as i64 + 1)?;
         transaction.commit()?;
     }
-    Ok(())
+    connection.pragma_update(None, "foreign_keys", true)
 }
 
 fn no_access(path: &Path, error: &std::io::Error) -> LedgerError {

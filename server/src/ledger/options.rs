@@ -46,6 +46,16 @@ const _: () = assert!(
 
 const _: () = assert!(TASK_NO_GAP as usize > QUEUE_ENTRIES_MAX + TASKS_MAX);
 
+/// Largest credit that is booked at once, whoever asks for it: a million dollars. With [`MONEY_MAX`] it bounds what a
+/// mistake in a setting or on a command line can do.
+pub const CREDIT_MAX: Nanos = Nanos(1_000_000 * Nanos::DOLLAR.0);
+
+/// Most money the books hold: what the bank has given out. Every balance, and every sum of balances, lies between its
+/// negative and itself, so that no sum in the books can overflow.
+pub const MONEY_MAX: Nanos = Nanos(4_000_000_000 * Nanos::DOLLAR.0);
+
+const _: () = assert!(MONEY_MAX.0 < i64::MAX / 2 && CREDIT_MAX.0 < MONEY_MAX.0);
+
 /// Largest task number: the books number transfers and attempts inside it.
 pub const TASK_NO_MAX: u64 = 1 << 52;
 
@@ -84,8 +94,6 @@ pub struct LedgerOptions {
     pub group_commit: Duration,
     /// How long a worker's pay stays pending.
     pub fraud_window: Duration,
-    /// What a new gamer's account is given, once.
-    pub opening_credit: Nanos,
     /// How long outcomes are kept.
     pub outcomes_kept: Duration,
     /// Bytes of outcomes kept on disk; the oldest go first.
@@ -107,7 +115,6 @@ impl Default for LedgerOptions {
         Self {
             group_commit: GROUP_COMMIT_MAX,
             fraud_window: Duration::from_hours(1),
-            opening_credit: Nanos::DOLLAR,
             outcomes_kept: Duration::from_hours(24),
             outcome_bytes_max: 2 * 1024 * 1024 * 1024,
             cache_entries_max: 65_536,

@@ -5,6 +5,7 @@
 use p2c2r_protocol::{Nanos, PassedCheck, TaskNo};
 use rusqlite::{OptionalExtension as _, Result};
 
+use super::accounts::load_account;
 use super::book::{Book, End, LateVerdict, OpenTask, Try, reason_of};
 use super::chain::{RELEASES, Transfer, hold_id};
 use super::earnings::Earnings;
@@ -232,7 +233,7 @@ impl Posting<'_, '_> {
         self.wrote = true;
         let worker = worker.map(AccountId);
         if let Some(worker) = worker {
-            super::writer::load_account(self.sql.connection, self.book, worker)?;
+            load_account(self.sql.connection, self.book, worker)?;
         }
         self.judge(worker, late.verdict.code());
         Ok(())
@@ -241,7 +242,7 @@ impl Posting<'_, '_> {
     /// Makes pay available whose fraud window has passed.
     pub fn releases(&mut self, next_release: &mut i64) -> Result<()> {
         for (worker, amount) in self.earnings.take_due(self.sql.connection, self.now_ms)? {
-            super::writer::load_account(self.sql.connection, self.book, worker)?;
+            load_account(self.sql.connection, self.book, worker)?;
             let amount = Nanos(amount);
             self.transfer(RELEASES + *next_release, worker.set_aside(), worker.0, amount, reason::RELEASE, 0);
             *next_release += 1;

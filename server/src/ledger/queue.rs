@@ -10,9 +10,8 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use p2c2r_protocol::Role;
-
 use super::account::{Account, CloseReport, Committed, LedgerState};
+use super::accounts::Ask;
 use super::entry::{AccountId, Entry};
 use super::error::{LedgerBusy, LedgerError};
 use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_SHARE_GIVING_WAY};
@@ -21,8 +20,8 @@ use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, Q
 pub(super) enum Request {
     /// Write everything appended so far, and what has fallen due.
     Flush(SyncSender<Result<(), LedgerError>>),
-    /// Find or create an account.
-    OpenAccount { role: Role, name: String, reply: SyncSender<Result<Account, LedgerError>> },
+    /// Find an account, after doing what is asked for it.
+    Account { ask: Ask, reply: SyncSender<Result<Account, LedgerError>> },
     /// Write everything and end.
     Close(SyncSender<Result<CloseReport, LedgerError>>),
 }

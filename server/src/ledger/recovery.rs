@@ -4,12 +4,13 @@ use p2c2r_protocol::{Attempt, Digest, KindId, Nanos, TaskId, TaskNo, WorkUnits};
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use super::account::{CachedOutcome, PatientTask, Recovery};
+use super::accounts::load_account;
 use super::book::{Book, OpenTask, Try};
 use super::entry::{AccountId, Admission, Entry, PatientPayload, Verdict, VoidReason, verdict};
 use super::options::TASK_NO_GAP;
 use super::queue::Batch;
 use super::statements::{Statements, split_blobs};
-use super::writer::{Answers, Books, load_account};
+use super::writer::{Answers, Books};
 
 /// What recovery hands to the coordinator.
 pub(super) struct Recovered {
@@ -25,10 +26,17 @@ pub(super) fn recover(connection: &Connection, books: &mut Books) -> Result<Reco
         .query_row("SELECT value FROM meta WHERE name = 'closed_in_order'", [], |row| row.get::<_, i64>(0))
         .optional()?;
     let newest: Option<i64> = connection.query_row("SELECT max(no) FROM tasks", [], |row| row.get(0))?;
+    // What one crash has skipped stays skipped, however orderly the ledger is closed afterwards.
+    let floor = connection
+        .query_row("SELECT value FROM meta WHERE name = 'task_no_floor'", [], |row| row.get::<_, i64>(0))
+        .optional()?;
     let closed_in_order = closed_in_order.is_none_or(|value| value == 1);
     let gap = if closed_in_order { 0 } else { TASK_NO_GAP };
-    let next_task_no = TaskNo(newest.unwrap_or(0) as u64 + 1 + gap);
-    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('closed_in_order', 0)", [])?;
+    let next_task_no = TaskNo((newest.unwrap_or(0) + 1).max(floor.unwrap_or(1)) as u64 + gap);
+    connection.execute(
+        "INSERT OR REPLACE INTO meta (name, value) VALUES ('closed_in_order', 0), ('task_no_floor', ?1)",
+        [next_task_no.0 as i64],
+    )?;
 
     let patient = read_open_tasks(connection, &mut books.book)?;
     let mut entries = Vec::new();
@@ -90,7 +98,7 @@ fn read_open_tasks(connection: &Connection, book: &mut Book) -> Result<Vec<Patie
         let payload = row.get_ref(9)?.as_blob_or_null()?.zip(blobs);
         if let Some((spec, blobs)) = &payload {
             let payload = PatientPayload { spec: (*spec).into(), blobs: blobs.clone() };
-            patient.push(patient_task(book, &admission, &tries, payload));
+            patient.push(patient_task(&admission, &tries, payload));
         }
         let task = OpenTask {
             patient: payload.is_some(),
@@ -128,12 +136,10 @@ fn read_tries(connection: &Connection, book: &mut Book, task: TaskNo) -> Result<
     Ok(tries)
 }
 
-fn patient_task(book: &Book, admission: &Admission, tries: &[Try], payload: PatientPayload) -> PatientTask {
-    let gamer = book.accounts.get(&admission.gamer);
+fn patient_task(admission: &Admission, tries: &[Try], payload: PatientPayload) -> PatientTask {
     PatientTask {
         task: admission.task,
         gamer: admission.gamer,
-        gamer_name: gamer.map_or_else(|| "".into(), |found| found.account.name.clone()),
         game_task: admission.game_task,
         kind: admission.kind,
         kernel_version: admission.kernel_version,

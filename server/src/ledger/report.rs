@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::Path;
 
-use p2c2r_protocol::{KindId, Nanos};
+use p2c2r_protocol::{AccountKey, KindId, Nanos};
 use rusqlite::{Connection, Result, Row};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::account::Totals;
 use super::entry::{kind, verdict};
@@ -20,7 +20,7 @@ const LINES_MAX: usize = 50;
 pub struct Report {
     /// The whole ledger.
     pub totals: Totals,
-    /// Balance of the bank: minus what it has given as opening credit.
+    /// Balance of the bank: minus what it has given as credit.
     pub bank: Nanos,
     /// Balance of the coordinator's share.
     pub fee: Nanos,
@@ -37,8 +37,12 @@ pub struct Report {
 /// One gamer's or worker's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AccountLine {
-    /// Public name.
+    /// Public name: a label, which other accounts may have as well.
     pub name: String,
+    /// Its owner's public key, which tells it from others; `None` for an account of an older ledger that nobody has
+    /// claimed.
+    #[serde(serialize_with = "write_key")]
+    pub key: Option<AccountKey>,
     /// What a gamer can spend, or a worker can be paid.
     pub available: Nanos,
     /// Held or pending.
@@ -49,6 +53,10 @@ pub struct AccountLine {
     pub accepted: u64,
     /// A gamer's tasks voided, or a worker's attempts rejected.
     pub rejected: u64,
+}
+
+fn write_key<S: Serializer>(key: &Option<AccountKey>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    key.map(|key| key.to_string()).serialize(serializer)
 }
 
 /// What one kind of work brought in.
@@ -135,9 +143,9 @@ fn read(connection: &Connection) -> Result<Report> {
 
 fn read_accounts(connection: &Connection, kind: u8) -> Result<Vec<AccountLine>> {
     let mut select = connection.prepare(
-        "SELECT own.name, own.balance, beside.balance, own.turnover, own.accepted, own.rejected
+        "SELECT own.name, own.balance, beside.balance, own.turnover, own.accepted, own.rejected, own.key
          FROM accounts own JOIN accounts beside ON beside.id = own.id + 1
-         WHERE own.kind = ?1 ORDER BY own.turnover DESC, own.name",
+         WHERE own.kind = ?1 ORDER BY own.turnover DESC, own.name, own.id",
     )?;
     select
         .query_map([kind], |row| {
@@ -148,6 +156,7 @@ fn read_accounts(connection: &Connection, kind: u8) -> Result<Vec<AccountLine>> 
                 turnover: Nanos(row.get(3)?),
                 accepted: row.get::<_, i64>(4)? as u64,
                 rejected: row.get::<_, i64>(5)? as u64,
+                key: row.get::<_, Option<[u8; 32]>>(6)?.map(AccountKey),
             })
         })?
         .collect()
@@ -205,7 +214,7 @@ impl fmt::Display for Report {
         writeln!(f, "revenue    {}", totals.revenue)?;
         writeln!(f, "  workers  {}", totals.earned)?;
         writeln!(f, "  fee      {}", totals.fee)?;
-        writeln!(f, "given as opening credit {}", -self.bank)?;
+        writeln!(f, "given as credit {}", -self.bank)?;
         let attempts = &self.attempts;
         writeln!(
             f,
@@ -246,12 +255,17 @@ impl fmt::Display for Report {
 
 fn lines(f: &mut fmt::Formatter<'_>, head: [&str; 6], accounts: &[AccountLine]) -> fmt::Result {
     let [name, available, set_aside, turnover, accepted, rejected] = head;
-    writeln!(f, "\n{name:<24}{available:>16}{set_aside:>16}{turnover:>16}{accepted:>12}{rejected:>10}")?;
+    writeln!(
+        f,
+        "\n{name:<24} {:<10}{available:>16}{set_aside:>16}{turnover:>16}{accepted:>12}{rejected:>10}",
+        "key"
+    )?;
     for line in accounts.iter().take(LINES_MAX) {
         writeln!(
             f,
-            "{:<24}{:>16}{:>16}{:>16}{:>12}{:>10}",
+            "{:<24} {:<10}{:>16}{:>16}{:>16}{:>12}{:>10}",
             printable(&line.name),
+            line.key.map_or_else(|| "unclaimed".to_owned(), |key| key.short()),
             line.available,
             line.set_aside,
             line.turnover,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use p2c2r_protocol::{Nanos, Role, TaskId};
-use rusqlite::{Connection, OptionalExtension as _, Result, params};
+use p2c2r_protocol::Nanos;
+use rusqlite::{Connection, OptionalExtension as _, Result};
 
-use super::account::{Account, CloseReport, Committed, LedgerState, NEWEST_TASKS_MAX};
+use super::account::{Account, CloseReport, Committed, LedgerState};
+use super::accounts::{Ask, load_account};
 use super::book::Book;
-use super::chain::{GENESIS, GroupHasher, RELEASES};
+use super::chain::{GENESIS, GRANTS, GroupHasher, OPENING_CREDITS, RELEASES};
 use super::earnings::Earnings;
-use super::entry::{AccountId, kind, reason};
+use super::entry::kind;
 use super::error::LedgerError;
 use super::file::{LedgerFile, explain};
 use super::options::{GROUP_COMMIT_MAX, LedgerOptions};
@@ -38,6 +39,7 @@ pub(super) struct Books {
     pub head: [u8; 32],
     pub at_ms: i64,
     pub next_release: i64,
+    pub next_grant: i64,
     pub entries: u64,
     pub groups_written: u64,
 }
@@ -51,9 +53,12 @@ impl Books {
             })
             .optional()?;
         let (group, at_ms, head) = newest.unwrap_or((0, 0, GENESIS));
-        let last_release: Option<i64> =
-            connection
-                .query_row("SELECT max(id) FROM transfers WHERE id < ?1", [RELEASES / 2], |row| row.get(0))?;
+        // Releases and grants are counted from the first id of their range.
+        let next_in = |first: i64, end: i64| -> Result<i64> {
+            let sql = "SELECT max(id) FROM transfers WHERE id >= ?1 AND id < ?2";
+            let last: Option<i64> = connection.query_row(sql, [first, end], |row| row.get(0))?;
+            Ok(last.map_or(0, |id| id - first + 1))
+        };
         let mut books = Self {
             book: Book::default(),
             earnings: Earnings::load(connection, options.fraud_window)?,
@@ -62,7 +67,8 @@ impl Books {
             group,
             head,
             at_ms,
-            next_release: last_release.map_or(0, |id| id - RELEASES + 1),
+            next_release: next_in(RELEASES, GRANTS)?,
+            next_grant: next_in(GRANTS, OPENING_CREDITS)?,
             entries: 0,
             groups_written: 0,
         };
@@ -133,11 +139,7 @@ impl Books {
             }
         }
         for asked in &mut answers.accounts {
-            let id = open_account(&mut posting, asked.role, &asked.name, self.options.opening_credit)?;
-            asked.found = Some(id);
-            if asked.role == Role::Gamer {
-                asked.newest_tasks = newest_tasks(posting.sql.connection, id)?;
-            }
+            asked.found = Some(posting.account(&asked.ask, &mut self.next_grant)?);
         }
         posting.releases(&mut self.next_release)?;
         posting.wrote |= posting.outcomes.expire(posting.sql.connection, now_ms)?;
@@ -223,10 +225,8 @@ pub(super) struct Answers {
 }
 
 struct AskedAccount {
-    role: Role,
-    name: String,
-    found: Option<AccountId>,
-    newest_tasks: Vec<TaskId>,
+    ask: Ask,
+    found: Option<std::result::Result<Account, LedgerError>>,
     reply: Reply<Account>,
 }
 
@@ -234,14 +234,8 @@ impl Answers {
     fn owe(&mut self, requests: &mut Vec<Request>) {
         for request in requests.drain(..) {
             match request {
-                Request::OpenAccount { role, name, reply } => {
-                    self.accounts.push(AskedAccount {
-                        role,
-                        name,
-                        found: None,
-                        newest_tasks: Vec::new(),
-                        reply,
-                    });
+                Request::Account { ask, reply } => {
+                    self.accounts.push(AskedAccount { ask, found: None, reply });
                 }
                 Request::Flush(reply) => self.flushed.push(reply),
                 Request::Close(reply) => self.close.push(reply),
@@ -255,12 +249,9 @@ impl Answers {
     }
 
     /// Tells everyone but those who wait for the end.
-    fn give(&mut self, book: &Book) {
+    fn give(&mut self) {
         for asked in self.accounts.drain(..) {
-            let found = asked.found.and_then(|id| book.accounts.get(&id));
-            let account = found
-                .map(|found| Account { newest_tasks: asked.newest_tasks.into(), ..found.account.clone() });
-            let _ = asked.reply.send(account.ok_or(LedgerError::Closed));
+            let _ = asked.reply.send(asked.found.unwrap_or(Err(LedgerError::Closed)));
         }
         for reply in self.flushed.drain(..) {
             let _ = reply.send(Ok(()));
@@ -319,7 +310,7 @@ fn serve(
         books.write_group(&mut sql, batch, answers, &|| queue.is_waited_for())?;
         books.publish(queue);
         notify();
-        answers.give(&books.book);
+        answers.give();
         if !answers.close.is_empty() {
             return Ok(());
         }
@@ -360,86 +351,6 @@ pub(super) fn balanced(file: &LedgerFile) -> std::result::Result<Nanos, LedgerEr
     }
     let reason = format!("the balances add up to {}, {below} are below zero", Nanos(sum));
     Err(LedgerError::Unbalanced { path: file.path.clone(), reason })
-}
-
-/// Finds or creates an account inside the current group.
-fn open_account(posting: &mut Posting<'_, '_>, role: Role, name: &str, credit: Nanos) -> Result<AccountId> {
-    let connection = posting.sql.connection;
-    let (own, beside) = match role {
-        Role::Gamer => (kind::GAMER, kind::HELD),
-        Role::Worker => (kind::WORKER, kind::PENDING),
-    };
-    let found: Option<i64> = connection
-        .prepare_cached("SELECT id FROM accounts WHERE kind = ?1 AND name = ?2")?
-        .query_row(params![own, name], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = found {
-        load_account(connection, posting.book, AccountId(id))?;
-        return Ok(AccountId(id));
-    }
-    let last: i64 = connection.query_row("SELECT max(id) FROM accounts", [], |row| row.get(0))?;
-    let id = AccountId(last + 1);
-    let mut insert = connection
-        .prepare_cached("INSERT INTO accounts (id, kind, name, opened_ms) VALUES (?1, ?2, ?3, ?4)")?;
-    insert.execute(params![id.0, own, name, posting.now_ms])?;
-    insert.execute(params![id.set_aside(), beside, name, posting.now_ms])?;
-    posting.wrote = true;
-    load_account(connection, posting.book, id)?;
-    if role == Role::Gamer && credit > Nanos::ZERO {
-        posting.transfer(-id.0, kind::BANK_ACCOUNT, id.0, credit, reason::OPENING_CREDIT, 0);
-        posting.book.bank -= credit.0;
-        if let Some(account) = posting.book.change(id) {
-            account.available += credit;
-        }
-    }
-    Ok(id)
-}
-
-/// The newest task of each of a gamer's game sessions: one step in the index of its ids for each.
-fn newest_tasks(connection: &Connection, gamer: AccountId) -> Result<Vec<TaskId>> {
-    let mut select =
-        connection.prepare_cached("SELECT max(game_task) FROM tasks WHERE gamer = ?1 AND game_task <= ?2")?;
-    let (mut newest, mut last) = (Vec::new(), i64::MAX);
-    while newest.len() < NEWEST_TASKS_MAX
-        && let Some(found) = select.query_row([gamer.0, last], |row| row.get::<_, Option<i64>>(0))?
-    {
-        newest.push(TaskId(found as u64));
-        let Some(before) = ((found >> 32) << 32).checked_sub(1) else { break };
-        last = before;
-    }
-    Ok(newest)
-}
-
-/// Brings an account into memory if it is not there; false if there is no such peer's account.
-pub(super) fn load_account(connection: &Connection, book: &mut Book, id: AccountId) -> Result<bool> {
-    if book.accounts.contains_key(&id) {
-        return Ok(true);
-    }
-    let found = connection
-        .prepare_cached(
-            "SELECT own.kind, own.name, own.balance, own.turnover, own.accepted, own.rejected, beside.balance
-             FROM accounts own JOIN accounts beside ON beside.id = own.id + 1
-             WHERE own.id = ?1 AND own.kind IN (3, 5)",
-        )?
-        .query_row([id.0], |row| {
-            Ok(Account {
-                id,
-                role: if row.get::<_, u8>(0)? == kind::GAMER { Role::Gamer } else { Role::Worker },
-                name: row.get::<_, String>(1)?.into(),
-                available: Nanos(row.get(2)?),
-                turnover: Nanos(row.get(3)?),
-                accepted: row.get::<_, i64>(4)? as u64,
-                rejected: row.get::<_, i64>(5)? as u64,
-                set_aside: Nanos(row.get(6)?),
-                newest_tasks: Arc::default(),
-            })
-        })
-        .optional()?;
-    let there = found.is_some();
-    if let Some(account) = found {
-        book.remember(account);
-    }
-    Ok(there)
 }
 
 /// Whoever waits for an answer from a writer that panicked gets one.

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use p2c2r_protocol::TaskNo;
+use p2c2r_protocol::{Nanos, Role, TaskNo};
 use p2c2r_server::ledger::{self, Ledger, LedgerBusy, LedgerError, LedgerOptions, LedgerState};
 use rusqlite::Connection;
 
 use super::lab::{
-    Lab, account_of, admitted, append, change_bytes, ended, gamer, patient, settled, started, whole, worker,
+    Lab, account_of, admitted, append, change_bytes, ended, gamer, key_of, patient, settled, started, whole,
+    worker,
 };
 
 fn open(path: &Path) -> LedgerError {
@@ -24,7 +25,7 @@ fn refused(path: &Path) -> LedgerError {
 }
 
 /// A closed ledger with some history.
-fn used() -> Lab {
+pub fn used() -> Lab {
     let lab = Lab::new();
     let ledger = lab.open();
     let (payer, helper) = (gamer(&ledger), worker(&ledger));
@@ -83,24 +84,29 @@ fn a_newer_schema_is_refused() {
     assert!(matches!(ledger::check(&lab.path), Err(LedgerError::NewerSchema { .. })));
 }
 
-/// A ledger of schema 1 or 2 with the books of `lab`, outcomes under checksums of that time, and a worker whose outcomes
+/// A ledger of schema 1, 2 or 3 with the books of `lab`, outcomes under checksums of that time, and a worker whose outcomes
 /// are still to be deleted.
-fn older(lab: &Lab, schema: usize) -> PathBuf {
+pub fn older(lab: &Lab, schema: usize) -> PathBuf {
     let older = lab.folder.path().join(format!("schema-{schema}.db"));
     let connection = Connection::open(&older).unwrap();
     let migrations = [
         include_str!("../../src/ledger/migrations/0001_books.sql"),
         include_str!("../../src/ledger/migrations/0002_numbers_say_the_task.sql"),
+        include_str!("../../src/ledger/migrations/0003_lighter_outcomes.sql"),
     ];
     connection.execute_batch(&migrations[..schema].concat()).unwrap();
     let path = lab.path.to_str().unwrap();
     connection.execute_batch(&format!("DELETE FROM accounts; ATTACH '{path}' AS newest")).unwrap();
-    let tables = "meta accounts groups tasks transfers attempts outcomes revocations patient earnings";
+    let columns = "id, kind, name, balance, turnover, accepted, rejected, opened_ms";
+    let sql = format!("INSERT INTO main.accounts ({columns}) SELECT {columns} FROM newest.accounts");
+    connection.execute_batch(&sql).unwrap();
+    let tables = "meta groups tasks transfers attempts outcomes revocations patient earnings";
     for table in tables.split(' ') {
         connection.execute_batch(&format!("INSERT INTO main.{table} SELECT * FROM newest.{table}")).unwrap();
     }
+    let rot = if schema < 3 { "checksum + 1" } else { "checksum" };
     let sql = format!(
-        "UPDATE main.outcomes SET checksum = checksum + 1;
+        "UPDATE main.outcomes SET checksum = {rot};
          INSERT INTO main.revocations SELECT id, 30 FROM main.accounts WHERE kind = 5;
          PRAGMA application_id = 0x50324332; PRAGMA user_version = {schema}"
     );
@@ -112,14 +118,18 @@ fn older(lab: &Lab, schema: usize) -> PathBuf {
 fn an_older_ledger_is_brought_up_to_date() {
     let lab = used();
     let newest = ledger::check(&lab.path).unwrap();
-    for schema in [1, 2] {
+    for schema in [1, 2, 3] {
         let older = older(&lab, schema);
         let error = ledger::check(&older).unwrap_err();
         assert!(error.to_string().contains(&format!("schema {schema}")), "{error}");
 
         let opened = Ledger::open(&older, lab.options(), || {}).unwrap();
-        assert_eq!(opened.take_cached_outcomes(), [], "kept under another checksum");
+        if schema < 3 {
+            assert_eq!(opened.take_cached_outcomes(), [], "kept under another checksum");
+        }
         assert_eq!(opened.take_patient_tasks().len(), 1);
+        opened.claim(Role::Gamer, "ada", key_of("ada")).unwrap();
+        opened.claim(Role::Worker, "bob", key_of("bob")).unwrap();
         let (payer, helper) = (gamer(&opened), worker(&opened));
         let report = ledger::check(&older).unwrap();
         assert!(report.ok, "{report}");
@@ -131,7 +141,12 @@ fn an_older_ledger_is_brought_up_to_date() {
         assert_eq!(report.transfers, newest.transfers + 2);
 
         let again = Ledger::open(&older, lab.options(), || {}).unwrap();
-        assert_eq!(again.take_cached_outcomes().len(), 1, "the old revocation does not reach a new outcome");
+        let kept = again.take_cached_outcomes();
+        assert!(
+            kept.iter().any(|kept| *kept.bytes == 43_u64.to_le_bytes()),
+            "the old revocation is not for it"
+        );
+        assert!(schema == 3 || kept.len() == 1);
         again.close().unwrap();
     }
 }
@@ -231,6 +246,9 @@ fn tampering_is_found() {
         "UPDATE transfers SET credit = debit, debit = credit WHERE id = 20 << 2 | 1",
         "UPDATE transfers SET attempt = 2 WHERE id = 20 << 2 | 1",
         "INSERT INTO transfers (id, grp, debit, credit, amount, reason, attempt) VALUES (-9, 1, 1, 3, 5, 1, 0)",
+        "INSERT INTO grants (reference, account, amount) VALUES (randomblob(16), 3, 5)",
+        "UPDATE grants SET amount = amount + 1",
+        "DELETE FROM grants",
         "UPDATE groups SET at_ms = at_ms + 1 WHERE id = 2",
         "UPDATE groups SET hash = randomblob(32) WHERE id = (SELECT max(id) FROM groups)",
         "DELETE FROM groups WHERE id = 2",
@@ -258,6 +276,9 @@ fn tampering_is_found() {
         "INSERT INTO patient VALUES (20, x'', x'')",
     ];
     let lab = used();
+    let ledger = lab.open();
+    ledger.grant(Role::Worker, key_of("bob"), Nanos(11), [7; 16]).unwrap();
+    ledger.close().unwrap();
     let whole = std::fs::read(&lab.path).unwrap();
     for sql in all {
         std::fs::write(&lab.path, &whole).unwrap();
@@ -303,7 +324,7 @@ fn a_rejected_attempts_reason_is_kept() {
     let lab = Lab::new();
     let ledger = lab.open();
     let payer = gamer(&ledger);
-    let liar = account_of(&ledger, p2c2r_protocol::Role::Worker, "eve").id;
+    let liar = account_of(&ledger, Role::Worker, "eve").id;
     append(&ledger, [admitted(TaskNo(1), payer, 1, 5), started(TaskNo(1), 1, liar)]);
     let verdict = ledger::Verdict::Rejected { reason: "path.cost: too low".into() };
     append(&ledger, [ended(TaskNo(1), 1, verdict)]);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits};
+use p2c2r_protocol::{
+    AccountKey, Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits,
+};
 use p2c2r_server::ledger::{
     self, Account, AccountId, Admission, CheckReport, Entry, Ledger, LedgerOptions, PatientPayload,
     Settlement, Source, Verdict, WallClock,
@@ -66,8 +68,13 @@ impl Lab {
     }
 }
 
+/// The key of whoever these tests call by this name.
+pub fn key_of(name: &str) -> AccountKey {
+    AccountKey(Digest::of(name.as_bytes()).0)
+}
+
 pub fn account_of(ledger: &Ledger, role: Role, name: &str) -> Account {
-    ledger.open_account(role, name).unwrap()
+    ledger.open_account(role, key_of(name), name, Nanos::DOLLAR).unwrap()
 }
 
 pub fn gamer(ledger: &Ledger) -> AccountId {

@@ -35,7 +35,8 @@ fn holds_left_open_by_a_crash_are_void_and_patient_tasks_go_on() {
     assert_eq!((ada.available, ada.set_aside), (Nanos(Nanos::DOLLAR.0 - 190), Nanos(90)));
     let waiting = ledger.take_patient_tasks();
     assert_eq!(waiting.len(), 2);
-    assert_eq!((&*waiting[0].gamer_name, waiting[0].price, waiting[0].next_attempt.0), ("ada", Nanos(40), 2));
+    assert_eq!((waiting[0].gamer, waiting[0].price, waiting[0].next_attempt.0), (payer, Nanos(40), 2));
+    assert_eq!(ledger.account(payer).unwrap(), ada);
     assert_eq!(&*waiting[0].payload.spec, &[1, 2, 3]);
     assert_eq!(waiting[0].payload.blobs.iter().map(|blob| blob.len()).collect::<Vec<_>>(), [1, 0]);
     assert!(ledger.take_patient_tasks().is_empty());
@@ -47,7 +48,7 @@ fn holds_left_open_by_a_crash_are_void_and_patient_tasks_go_on() {
     assert_eq!(lab.check().open_tasks, 1);
     let ledger = lab.open();
     assert!(ledger.recovery().closed_in_order);
-    assert_eq!(ledger.next_task_no(), TaskNo(5));
+    assert_eq!(ledger.next_task_no(), TaskNo(5 + TASK_NO_GAP), "and none of those a crash has skipped");
     assert_eq!(ledger.take_patient_tasks().len(), 1);
     append(
         &ledger,

@@ -6,7 +6,9 @@ use p2c2r_server::ledger::{
     VoidReason,
 };
 
-use super::lab::{Lab, account_of, admitted, append, ended, gamer, patient, settled, started, whole, worker};
+use super::lab::{
+    Lab, account_of, admitted, append, ended, gamer, key_of, patient, settled, started, whole, worker,
+};
 
 /// Available, set aside, turnover, accepted, rejected.
 fn books(ledger: &Ledger, role: Role, name: &str) -> (i64, i64, i64, u64, u64) {
@@ -260,8 +262,9 @@ fn the_opening_credit_is_given_once() {
         assert_eq!(account_of(&ledger, Role::Gamer, "ada").available, Nanos::DOLLAR);
         assert_eq!(account_of(&ledger, Role::Gamer, "ada").available, Nanos::DOLLAR);
         assert_eq!(account_of(&ledger, Role::Worker, "ada").available, Nanos::ZERO);
-        assert!(ledger.open_account(Role::Gamer, "").is_err());
-        assert!(ledger.open_account(Role::Gamer, &"x".repeat(65)).is_err());
+        for name in ["", &"x".repeat(65)] {
+            assert!(ledger.open_account(Role::Gamer, key_of(name), name, Nanos::ZERO).is_err());
+        }
         ledger.close().unwrap();
     }
     assert_eq!(lab.check().transfers, 1);
