@@ -15,8 +15,8 @@ use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Local, Res, ResMut};
 use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{
-    ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromPeer, FromServer, GameSide,
-    LinkUp, MemoryHub, NextWake, PeerJoined, Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport,
+    ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromPeer, FromServer, GameSide, Grant,
+    LinkUp, MemoryHub, Mint, NextWake, PeerJoined, Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport,
     Side, ToPeer, ToServer, WorkerSide, bind_server,
 };
 use p2c2r_protocol::{
@@ -104,13 +104,14 @@ fn identity() -> ProtocolIdentity {
     ProtocolIdentity::new(&[(KindId(1), "bench", 1)], Digest([0; 32]))
 }
 
-fn server_app(socket: UdpSocket) -> App {
+fn server_app(socket: UdpSocket, mint: Mint) -> App {
     let mut app = App::new();
     app.add_plugins((
         EventDrivenPlugin::default(),
         ServerLinkPlugin::new(ServerLinkConfig {
             transport: ServerTransport::Udp(socket),
             identity: identity(),
+            mint,
             peers_max: 16,
             pace: None,
             impair: None,
@@ -119,12 +120,13 @@ fn server_app(socket: UdpSocket) -> App {
     app
 }
 
-fn client_app<S: Side>(server: SocketAddr, name: &str) -> App {
+fn client_app<S: Side>(server: SocketAddr, mint: &Mint, name: &str) -> App {
+    let tokens = mint.source(Grant::of_name(S::ROLE, name), server);
     let mut app = App::new();
     app.add_plugins((
         EventDrivenPlugin::default(),
         ClientLinkPlugin::<S>::new(ClientLinkConfig {
-            transport: ClientTransport::Udp { server },
+            transport: ClientTransport::Udp(Arc::new(tokens)),
             identity: identity(),
             name: name.to_owned(),
             pace: None,
@@ -160,19 +162,20 @@ fn through_link(in_flight: usize, time: Duration) -> Vec<Duration> {
     let address = socket.local_addr().expect("bound");
     let until = Until(Instant::now() + time + Duration::from_millis(300));
     let times = Times::default();
+    let mint = Mint::new(&identity());
     let threads = [
         thread::spawn({
-            let until = until.clone();
+            let (until, mint) = (until.clone(), mint.clone());
             move || {
-                let mut app = server_app(socket);
+                let mut app = server_app(socket, mint);
                 app.insert_resource(until).add_systems(Update, (forward, exit_in_time));
                 app.run();
             }
         }),
         thread::spawn({
-            let until = until.clone();
+            let (until, mint) = (until.clone(), mint.clone());
             move || {
-                let mut app = client_app::<WorkerSide>(address, "worker");
+                let mut app = client_app::<WorkerSide>(address, &mint, "worker");
                 app.insert_resource(until).add_systems(Update, (work, exit_in_time));
                 app.run();
             }
@@ -182,7 +185,7 @@ fn through_link(in_flight: usize, time: Duration) -> Vec<Duration> {
             move || {
                 // The worker first, so that nothing is sent to nobody.
                 thread::sleep(Duration::from_millis(300));
-                let mut app = client_app::<GameSide>(address, "game");
+                let mut app = client_app::<GameSide>(address, &mint, "game");
                 app.insert_resource(until)
                     .insert_resource(times)
                     .insert_resource(InFlight { begun: vec![None; in_flight], is_up: false })
@@ -298,6 +301,7 @@ fn updates() {
     apps[0].add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
         transport: ServerTransport::Memory(hub.clone()),
         identity: identity(),
+        mint: Mint::new(&identity()),
         peers_max: 16,
         pace: None,
         impair: None,
@@ -346,11 +350,12 @@ fn idle() {
     let idle_app = |mut app: App, until: Until| {
         app.insert_resource(until).add_systems(Update, (exit_in_time, count).chain()).run()
     };
+    let mint = Mint::new(&identity());
     let server = thread::spawn({
-        let until = until.clone();
-        move || idle_app(server_app(socket), until)
+        let (until, mint) = (until.clone(), mint.clone());
+        move || idle_app(server_app(socket, mint), until)
     });
-    let worker = thread::spawn(move || idle_app(client_app::<WorkerSide>(address, "worker"), until));
+    let worker = thread::spawn(move || idle_app(client_app::<WorkerSide>(address, &mint, "worker"), until));
     thread::sleep(Duration::from_secs(2));
     let before = cpu_ticks();
     thread::sleep(Duration::from_secs(10));

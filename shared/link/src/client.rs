@@ -6,7 +6,7 @@ mod link;
 mod systems;
 
 use std::marker::PhantomData;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_app::{App, Plugin};
@@ -18,7 +18,7 @@ use p2c2r_protocol::{
 
 pub use link::{ClientLink, LinkStatus};
 
-use crate::{Authentication, Impairment, MemoryHub, Pace};
+use crate::{Impairment, MemoryHub, Pace, TokenSource};
 
 /// Which side of the coordinator a client is on, and so what it says and hears.
 pub trait Side: Send + Sync + 'static {
@@ -57,7 +57,7 @@ pub struct ClientLinkConfig {
     pub transport: ClientTransport,
     /// What it speaks; a coordinator that differs refuses it.
     pub identity: ProtocolIdentity,
-    /// The public name it asks for.
+    /// What it is called on a network in memory.
     pub name: String,
     /// Sending rate; `None` is [`Pace::internet`], and no bound to a coordinator on this machine.
     pub pace: Option<Pace>,
@@ -70,11 +70,8 @@ pub struct ClientLinkConfig {
 /// What a client's link runs over.
 #[derive(Clone, Debug)]
 pub enum ClientTransport {
-    /// UDP to the coordinator's address.
-    Udp {
-        /// Where the coordinator listens.
-        server: SocketAddr,
-    },
+    /// UDP, to wherever the connect tokens of this source are good for.
+    Udp(Arc<dyn TokenSource>),
     /// A network in memory.
     Memory(MemoryHub),
 }
@@ -106,26 +103,19 @@ impl Default for Reconnect {
 #[derive(Debug)]
 pub struct ClientLinkPlugin<S: Side> {
     config: ClientLinkConfig,
-    authentication: Authentication,
     side: PhantomData<fn() -> S>,
 }
 
 impl<S: Side> ClientLinkPlugin<S> {
     /// A link with this configuration.
     pub fn new(config: ClientLinkConfig) -> Self {
-        Self { config, authentication: Authentication::default(), side: PhantomData }
-    }
-
-    /// The same with another way to prove who it is.
-    #[must_use]
-    pub fn with_authentication(self, authentication: Authentication) -> Self {
-        Self { authentication, ..self }
+        Self { config, side: PhantomData }
     }
 }
 
 impl<S: Side> Plugin for ClientLinkPlugin<S> {
     fn build(&self, app: &mut App) {
-        systems::set_up::<S>(app, &self.config, self.authentication);
+        systems::set_up::<S>(app, &self.config);
     }
 }
 

@@ -13,7 +13,6 @@
 //! | [`impair`] | worse networks for tests and demos |
 //! | [`pace`] | how fast a peer is sent to |
 
-mod authentication;
 mod beat;
 mod channels;
 pub mod client;
@@ -29,7 +28,6 @@ pub mod impair;
 mod limits;
 mod loss;
 pub mod memory;
-mod notice;
 pub mod pace;
 mod peer;
 mod pulse;
@@ -37,8 +35,8 @@ pub mod runner;
 pub mod server;
 mod sets;
 mod socket;
+mod tokens;
 
-pub use authentication::Authentication;
 pub use client::{
     ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromServer, GameSide, LinkDown,
     LinkStatus, LinkUp, Reconnect, Side, ToServer, WorkerSide,
@@ -53,7 +51,8 @@ pub use pace::Pace;
 pub use peer::PeerStats;
 pub use runner::{EventDrivenPlugin, NextWake, Waker};
 pub use server::{
-    FromPeer, LinkTotals, PeerJoined, PeerLeft, Peers, ServerLinkConfig, ServerLinkPlugin, ServerTransport,
-    ToPeer, bind_server,
+    Family, FromPeer, Grant, LinkTotals, Mint, MintRefusal, MintSource, PeerJoined, PeerLeft, Peers,
+    ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, bind_server,
 };
 pub use sets::LinkSystems;
+pub use tokens::{Access, NoToken, TokenAnswer, TokenSource, fetch};

@@ -75,19 +75,23 @@ pub const INTAKE_LOCAL: (f64, f64) = (400_000.0, 256e6);
 pub const INTAKE_REMOTE: (f64, f64) = (5_000.0, 4e6);
 /// Connection requests per second from all strangers together, decrypted or not.
 pub const REQUESTS_PER_SECOND: f64 = 2_000.0;
-/// Notices to programs of another version per second, to all strangers together.
-pub const NOTICES_PER_SECOND: f64 = 20.0;
 /// Handshakes under way.
 pub const HANDSHAKES_MAX: usize = 4_096;
 /// How long a handshake may take.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
-/// Bytes of the version text in a notice.
-pub const NOTICE_TEXT_BYTES_MAX: usize = 200;
-/// Furthest a connect token's expiry may lie ahead, with room for clocks that differ: one that never expires
-/// would hold a handshake's place.
-pub const TOKEN_SECONDS_MAX: u64 = TOKEN_SECONDS + 30;
-/// How long a token made here lives.
+/// Seconds a connect token lives: long enough for a slow line's handshake, short enough that a stolen one is soon worth
+/// nothing.
 pub const TOKEN_SECONDS: u64 = 60;
+/// Connect tokens of one account made within their lifetime: sixteen programs that try four times each.
+pub const TOKENS_PER_ACCOUNT_MAX: usize = 64;
+/// The same of all accounts together; each is remembered in about 500 bytes.
+pub const TOKENS_MAX: usize = 32_768;
+/// Bytes of a connect token: netcode's constant.
+pub const TOKEN_BYTES_MAX: usize = 2_048;
+/// Challenges that one stranger may have been sent in a handshake. Each is one packet number that its session must skip.
+pub const CHALLENGES_MAX: usize = 32;
+/// How long a client waits for its connect token: a name looked up, and several addresses tried over HTTPS.
+pub const TOKEN_WAIT_MAX: Duration = Duration::from_secs(40);
 /// Netcode's own timeout: the backstop behind our heartbeats.
 pub const NETCODE_TIMEOUT_SECONDS: i32 = 10;
 
@@ -129,8 +133,8 @@ const _: () = assert!(RUN_BYTES_MAX <= 65_507, "what UDP can carry over IPv4");
 const _: () =
     assert!(3 * RUN_PACKETS as u64 <= PACKETS_LATE_MAX, "a run and its acknowledgements come in time");
 const _: () = assert!(SLICES_MAX <= 128, "the guard keeps one message's slices in a u128");
+const _: () = assert!(TOKENS_PER_ACCOUNT_MAX < TOKENS_MAX);
 const _: () = assert!(BYTES_PER_CALL >= 2 * SLICE_BYTES as u64, "a slice must fit beside a heartbeat");
 const _: () = assert!(REASSEMBLY_BYTES_MAX >= 2 * MESSAGE_BYTES_MAX);
 const _: () = assert!(REASSEMBLY_BYTES_MAX + CHANNEL_MEMORY_BYTES_MAX <= RECEIVE_BYTES_MAX);
 const _: () = assert!(ACK_PACKETS <= ACK_PACKETS_MAX && ACK_PACKETS_MAX < 64, "renet keeps 64 ranges");
-const _: () = assert!(NOTICE_TEXT_BYTES_MAX < 255);

@@ -7,16 +7,15 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use p2c2r_protocol::{Nanos, Role};
 
 use crate::limits::PORT_PACKETS_MAX;
 use crate::runner::Waker;
+use crate::server::{Grant, Mint};
+use crate::tokens::{NoToken, TokenAnswer, TokenSource};
 
 /// Where the coordinator of every memory hub listens.
 const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8_765);
-
-/// Where time starts on a hub: any fixed moment does.
-pub(crate) const EPOCH: Duration = Duration::from_secs(1_000_000_000);
 
 /// What a tap decides about one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,10 @@ struct Switch {
     cut: HashSet<String>,
     tap: Option<Tap>,
     counters: HubCounters,
-    latest: Duration,
+    mint: Option<Mint>,
+    tokens: Option<Arc<dyn TokenSource>>,
+    credit: Nanos,
+    programs: u64,
 }
 
 type Tap = Box<dyn FnMut(SocketAddr, SocketAddr, &mut Vec<u8>) -> Fate + Send>;
@@ -138,12 +140,25 @@ impl MemoryHub {
         self.lock().counters
     }
 
-    /// The latest time any program on the hub has reached: a program started later takes it as its own, since
-    /// connect tokens need one notion of time.
-    pub(crate) fn reach(&self, time: Duration) -> Duration {
+    /// What every account of this hub is given when it is enrolled; nothing at first.
+    pub fn set_credit(&self, credit: Nanos) {
+        self.lock().credit = credit;
+    }
+
+    /// Tokens for the client of this role and name, from the coordinator that has the hub's port.
+    pub fn tokens(&self, role: Role, name: &str) -> MemoryTokens {
         let mut switch = self.lock();
-        switch.latest = switch.latest.max(time);
-        switch.latest
+        switch.programs += 1;
+        MemoryTokens { hub: self.clone(), role, name: name.to_owned(), instance: switch.programs }
+    }
+
+    /// From now on every client's tokens come from here: for coordinators that are none.
+    pub fn set_tokens(&self, tokens: Arc<dyn TokenSource>) {
+        self.lock().tokens = Some(tokens);
+    }
+
+    pub(crate) fn set_mint(&self, mint: Mint) {
+        self.lock().mint = Some(mint);
     }
 
     fn lock(&self) -> MutexGuard<'_, Switch> {
@@ -178,6 +193,33 @@ impl Switch {
             }
             _ => self.counters.lost += 1,
         }
+    }
+}
+
+/// Connect tokens on a [`MemoryHub`].
+#[derive(Clone, Debug)]
+pub struct MemoryTokens {
+    hub: MemoryHub,
+    role: Role,
+    name: String,
+    instance: u64,
+}
+
+impl TokenSource for MemoryTokens {
+    fn ask(&self, answer: TokenAnswer) {
+        let (mint, tokens, credit) = {
+            let switch = self.hub.lock();
+            (switch.mint.clone(), switch.tokens.clone(), switch.credit)
+        };
+        if let Some(tokens) = tokens {
+            return tokens.ask(answer);
+        }
+        let Some(mint) = mint else {
+            let reason = "there is no coordinator on this network".to_owned();
+            return answer.give(Err(NoToken::Unreachable { reason }));
+        };
+        let grant = Grant { instance: self.instance, credit, ..Grant::of_name(self.role, &self.name) };
+        mint.source(grant, SERVER).ask(answer);
     }
 }
 

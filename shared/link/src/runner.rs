@@ -300,7 +300,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, GameSide, MemoryHub, PeerJoined,
+        ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, GameSide, MemoryHub, Mint, PeerJoined,
         Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, ToServer,
     };
 
@@ -332,6 +332,7 @@ mod tests {
         apps[0].add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
             transport: ServerTransport::Memory(hub.clone()),
             identity: identity.clone(),
+            mint: Mint::new(&identity),
             peers_max: 2,
             pace: None,
             impair: None,

@@ -2,6 +2,7 @@
 
 mod door;
 mod listener;
+mod mint;
 mod peers;
 mod systems;
 
@@ -9,12 +10,13 @@ use std::net::{SocketAddr, UdpSocket};
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::message::Message;
-use p2c2r_protocol::{Micros, PeerId, ProtocolIdentity, Role};
+use p2c2r_protocol::{AccountKey, Micros, Nanos, PeerId, ProtocolIdentity, Role};
 
-pub(crate) use listener::wall_clock;
+pub(crate) use mint::Seal;
+pub use mint::{Family, Grant, Mint, MintRefusal, MintSource};
 pub use peers::{LinkTotals, Peers};
 
-use crate::{Authentication, Impairment, LinkError, MemoryHub, Pace};
+use crate::{Impairment, LinkError, MemoryHub, Pace};
 
 /// What a coordinator's link needs.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct ServerLinkConfig {
     pub transport: ServerTransport,
     /// What it speaks; others are refused.
     pub identity: ProtocolIdentity,
+    /// Makes the connect tokens that peers come with. In memory, clients of the same hub get theirs from it too.
+    pub mint: Mint,
     /// Connections at one time.
     pub peers_max: usize,
     /// Sending rate per peer; `None` is [`Pace::internet`], and no bound for peers on this machine.
@@ -40,11 +44,8 @@ pub enum ServerTransport {
     Memory(MemoryHub),
 }
 
-/// Binds the coordinator's socket. Only this machine's own addresses are allowed until joining is secure.
+/// Binds the coordinator's socket.
 pub fn bind_server(address: SocketAddr) -> Result<UdpSocket, LinkError> {
-    if !address.ip().is_loopback() {
-        return Err(LinkError::NotLoopback { address });
-    }
     let socket = UdpSocket::bind(address).map_err(|source| LinkError::Bind { address, source })?;
     socket.set_nonblocking(true)?;
     Ok(socket)
@@ -56,25 +57,18 @@ pub fn bind_server(address: SocketAddr) -> Result<UdpSocket, LinkError> {
 #[derive(Debug)]
 pub struct ServerLinkPlugin {
     config: ServerLinkConfig,
-    authentication: Authentication,
 }
 
 impl ServerLinkPlugin {
     /// A link with this configuration.
     pub fn new(config: ServerLinkConfig) -> Self {
-        Self { config, authentication: Authentication::default() }
-    }
-
-    /// The same with another way for peers to prove who they are.
-    #[must_use]
-    pub fn with_authentication(self, authentication: Authentication) -> Self {
-        Self { authentication, ..self }
+        Self { config }
     }
 }
 
 impl Plugin for ServerLinkPlugin {
     fn build(&self, app: &mut App) {
-        systems::set_up(app, &self.config, self.authentication);
+        systems::set_up(app, &self.config);
     }
 }
 
@@ -83,10 +77,16 @@ impl Plugin for ServerLinkPlugin {
 pub struct PeerJoined {
     /// The connection.
     pub peer: PeerId,
-    /// What it says it is.
+    /// As what it has come.
     pub role: Role,
-    /// The public name it asks for.
+    /// Whose it is.
+    pub account: AccountKey,
+    /// Which of the account's programs.
+    pub instance: u64,
+    /// The account's public name: a label, which other accounts may bear too.
     pub name: String,
+    /// What the account was given when it was enrolled.
+    pub credit: Nanos,
     /// Where it connects from.
     pub address: String,
 }
@@ -96,9 +96,11 @@ pub struct PeerJoined {
 pub struct PeerLeft {
     /// The connection.
     pub peer: PeerId,
-    /// What it said it is.
+    /// As what it had come.
     pub role: Role,
-    /// The public name it asked for.
+    /// Whose it was.
+    pub account: AccountKey,
+    /// The account's public name.
     pub name: String,
     /// Why, in words.
     pub reason: String,

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`ids`] | identifiers and content digests |
 //! | [`money`] | integer nano-dollars, price lists and the fee |
+//! | [`names`] | what a public name may look like |
 //! | [`limits`] | every bound the programs enforce on one another |
 //! | [`messages`] | the messages by direction, receipts and stage times |
 //! | [`payload`] | bytes of specs and outcomes |
@@ -23,6 +24,7 @@ pub mod ids;
 pub mod limits;
 pub mod messages;
 pub mod money;
+pub mod names;
 pub mod payload;
 pub mod wire;
 
@@ -32,4 +34,5 @@ pub use identity::ProtocolIdentity;
 pub use ids::{AccountKey, Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;
 pub use money::{FeeCarry, Nanos, PriceList, WorkUnits};
+pub use names::{fit_name, is_printable};
 pub use payload::Payload;

@@ -40,5 +40,4 @@ const _: () = assert!(SPEC_BYTES_MAX + BLOBS_PER_SPEC_MAX * BLOB_BYTES_MAX <= ME
 const _: () =
     assert!(OUTCOME_BYTES_MAX + 4 * 1024 <= MESSAGE_BYTES_MAX, "a receipt needs room beside its outcome");
 const _: () = assert!(TASKS_PER_GAMER_MAX <= TASKS_MAX);
-const _: () = assert!(NAME_BYTES_MAX < 256 - 8, "role and length share the token's user data");
 const _: () = assert!(MESSAGE_BYTES_MAX < crate::channels::CHANNEL_MEMORY_BYTES_MAX);

@@ -8,7 +8,7 @@ use renetcode::NetcodeClient;
 
 use crate::envelope::{self, Envelope};
 use crate::peer::{Offence, Session, survive};
-use crate::socket::{Medium, Wire};
+use crate::socket::Wire;
 
 /// One netcode connection and its socket.
 pub(super) struct Attempt {
@@ -24,11 +24,8 @@ impl Attempt {
     pub(super) fn tick(&mut self, now: Duration) {
         let delta = now.saturating_sub(self.ticked_at);
         self.ticked_at = now;
-        if let Medium::Memory(port) = self.wire.medium() {
-            port.hub().reach(self.netcode.current_time() + delta);
-        }
-        if let Some((packet, address)) = self.netcode.update(delta) {
-            self.wire.send(now, address, packet);
+        if let Some((packet, _)) = self.netcode.update(delta) {
+            self.wire.send(now, self.server, packet);
         }
     }
 
@@ -40,9 +37,9 @@ impl Attempt {
 
     /// netcode's goodbye; three times, since nobody answers.
     pub(super) fn farewell(&mut self, now: Duration) {
-        if let Ok((address, packet)) = self.netcode.disconnect() {
+        if let Ok((_, packet)) = self.netcode.disconnect() {
             for _ in 0..3 {
-                self.wire.send(now, address, packet);
+                self.wire.send(now, self.server, packet);
             }
         }
         self.wire.flush(now, true);

@@ -1,10 +1,11 @@
-//! A client's connection: tries, the handshake, the session, the loss, and the next try.
+//! A client's connection: the token, the handshake, the session, the loss, and the next try.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{ProtocolIdentity, Role};
+use p2c2r_protocol::Role;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
 use renet::RenetClient;
@@ -14,13 +15,13 @@ use super::attempt::{Attempt, receive_connected};
 use super::link::{ClientLink, LinkStatus};
 use super::{ClientLinkConfig, ClientTransport, Reconnect};
 use crate::channels::{End, connection_config};
-use crate::envelope::{self, Envelope, Introduction};
-use crate::limits::{NETCODE_RESEND, NETCODE_TICK, NETCODE_TIMEOUT_SECONDS, TOKEN_SECONDS};
-use crate::memory::EPOCH;
+use crate::envelope::{self, Envelope};
+use crate::limits::{NETCODE_RESEND, NETCODE_TICK, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
 use crate::peer::{Offence, Session};
-use crate::server::wall_clock;
+use crate::runner::Sockets;
 use crate::socket::{Medium, Wire};
-use crate::{Authentication, LinkError, Pace, notice};
+use crate::tokens::{Access, Asked, NoToken, TokenSource};
+use crate::{LinkError, Pace};
 
 /// A connection that lasted this long was a success: the next try after it does not wait longer than the first.
 const LASTED: Duration = Duration::from_secs(2);
@@ -29,12 +30,11 @@ const LASTED: Duration = Duration::from_secs(2);
 #[derive(Resource)]
 pub(super) struct Dialer {
     transport: ClientTransport,
-    identity: ProtocolIdentity,
-    introduction: Introduction,
+    tokens: Arc<dyn TokenSource>,
+    name: String,
     pace: Option<Pace>,
     impair: Option<crate::Impairment>,
     reconnect: Reconnect,
-    authentication: Authentication,
     pub(super) ack_delay: Duration,
     random: Pcg32,
     tries: u64,
@@ -52,29 +52,31 @@ pub(super) struct News {
 
 enum State {
     Waiting { until: Duration },
-    Trying { attempt: Box<Attempt>, give_up_at: Duration, refusal: Option<String> },
+    Fetching { asked: Asked, give_up_at: Duration },
+    Trying { attempt: Box<Attempt>, give_up_at: Duration },
     Connected { attempt: Box<Attempt>, session: Box<Session>, since: Duration },
     Closed,
 }
 
 impl Dialer {
-    pub(super) fn new(config: &ClientLinkConfig, authentication: Authentication, role: Role) -> Self {
-        let introduction = Introduction::new(role, &config.name);
-        let seed = match config.transport {
-            ClientTransport::Udp { .. } => u64::from_le_bytes(renetcode::generate_random_bytes()),
-            // Tests repeat exactly.
-            ClientTransport::Memory(_) => {
-                introduction.name.bytes().fold(7, |seed, byte| seed * 31 % 1_000_003 + u64::from(byte))
+    pub(super) fn new(config: &ClientLinkConfig, role: Role) -> Self {
+        let (tokens, seed): (Arc<dyn TokenSource>, u64) = match &config.transport {
+            ClientTransport::Udp(tokens) => {
+                (Arc::clone(tokens), u64::from_le_bytes(renetcode::generate_random_bytes()))
             }
+            // Tests repeat exactly.
+            ClientTransport::Memory(hub) => (
+                Arc::new(hub.tokens(role, &config.name)),
+                config.name.bytes().fold(7, |seed, byte| seed * 31 % 1_000_003 + u64::from(byte)),
+            ),
         };
         Self {
             transport: config.transport.clone(),
-            identity: config.identity.clone(),
-            introduction,
+            tokens,
+            name: config.name.clone(),
             pace: config.pace,
             impair: config.impair,
             reconnect: config.reconnect,
-            authentication,
             ack_delay: Duration::ZERO,
             random: Pcg32::seed_from_u64(seed),
             tries: 0,
@@ -98,59 +100,86 @@ impl Dialer {
     pub(super) fn wire(&mut self) -> Option<&mut Wire> {
         match &mut self.state {
             State::Trying { attempt, .. } | State::Connected { attempt, .. } => Some(&mut attempt.wire),
-            State::Waiting { .. } | State::Closed => None,
+            State::Waiting { .. } | State::Fetching { .. } | State::Closed => None,
         }
     }
 
-    /// Starts a try if it is time for one.
-    pub(super) fn dial_when_due(&mut self, now: Duration, renet: &mut RenetClient, link: &mut ClientLink) {
-        let State::Waiting { until } = self.state else { return };
-        if now < until {
-            return;
+    /// Asks for a token if it is time for a try, and starts the try once the token is there.
+    pub(super) fn dial_when_due(
+        &mut self,
+        now: Duration,
+        sockets: Option<&Sockets>,
+        renet: &mut RenetClient,
+        link: &mut ClientLink,
+    ) {
+        if let State::Waiting { until } = self.state
+            && now >= until
+        {
+            self.tries += 1;
+            let asked = Asked::of(&*self.tokens, sockets.map(Sockets::waker));
+            self.state = State::Fetching { asked, give_up_at: now + TOKEN_WAIT_MAX };
+            link.next_try = None;
+            // A refusal stays on show until a later try ends otherwise.
+            if !matches!(link.status, LinkStatus::Refused { .. }) {
+                link.status = LinkStatus::Connecting;
+            }
         }
-        self.tries += 1;
-        match self.dial(now) {
+        let State::Fetching { asked, give_up_at } = &self.state else { return };
+        let answer = match asked.take() {
+            Some(answer) => answer,
+            None if now < *give_up_at => return,
+            None => Err(NoToken::Unreachable {
+                reason: "the coordinator took too long to answer over HTTPS".to_owned(),
+            }),
+        };
+        match answer {
+            Ok(access) => self.try_with(now, &access, renet, link),
+            Err(NoToken::Unreachable { reason }) => self.fail(now, link, reason),
+            Err(NoToken::Refused { reason }) => self.wait(now, link, LinkStatus::Refused { reason }),
+        }
+    }
+
+    fn try_with(&mut self, now: Duration, access: &Access, renet: &mut RenetClient, link: &mut ClientLink) {
+        match self.dial(now, access) {
             Ok(attempt) => {
                 *renet = RenetClient::new(connection_config(End::Client));
                 let give_up_at = now + self.reconnect.give_up_after;
-                self.state = State::Trying { attempt: Box::new(attempt), give_up_at, refusal: None };
-                link.next_try = None;
-                // A refusal stays on show until a later try ends otherwise.
-                if !matches!(link.status, LinkStatus::Refused { .. }) {
-                    link.status = LinkStatus::Connecting;
-                }
+                self.state = State::Trying { attempt: Box::new(attempt), give_up_at };
             }
-            Err(error) => {
-                tracing::warn!(%error, "cannot try to connect");
-                self.wait(now, link, LinkStatus::Offline);
-            }
+            Err(error) => self.fail(now, link, error.to_string()),
         }
     }
 
-    fn dial(&self, now: Duration) -> Result<Attempt, LinkError> {
-        let (wire, server, time) = match &self.transport {
-            ClientTransport::Udp { server } => {
-                (Wire::connect(*server, self.impair())?, *server, wall_clock())
-            }
+    fn dial(&self, now: Duration, access: &Access) -> Result<Attempt, LinkError> {
+        let (wire, server) = match &self.transport {
+            ClientTransport::Udp(_) => (Wire::connect(access.server, self.impair())?, access.server),
             ClientTransport::Memory(hub) => {
-                let port = hub.client_port(&self.introduction.name);
-                (Wire::new(Medium::Memory(port), self.impair()), hub.server_address(), hub.reach(EPOCH))
+                let port = hub.client_port(&self.name);
+                (Wire::new(Medium::Memory(port), self.impair()), hub.server_address())
             }
         };
-        let token = ConnectToken::generate(
-            time,
-            self.identity.id,
-            TOKEN_SECONDS,
-            u64::from_le_bytes(renetcode::generate_random_bytes()),
-            NETCODE_TIMEOUT_SECONDS,
-            vec![server],
-            Some(&self.introduction.to_user_data()),
-            &self.authentication.token_key(),
-        )
-        .map_err(|error| LinkError::Token(error.to_string()))?;
-        let netcode = NetcodeClient::new(time, ClientAuthentication::Secure { connect_token: token })
+        if access.token.len() > TOKEN_BYTES_MAX {
+            return Err(LinkError::Token("it is too long".to_owned()));
+        }
+        let connect_token = ConnectToken::read(&mut access.token.as_slice())
+            .map_err(|error| LinkError::Token(error.to_string()))?;
+        // netcode counts on the first of them, and on its times being in order.
+        if connect_token.server_addresses[0].is_none()
+            || connect_token.create_timestamp > connect_token.expire_timestamp
+        {
+            return Err(LinkError::Token("it names no address, or no time".to_owned()));
+        }
+        // Any start will do: netcode's client measures time from here on only.
+        let netcode = NetcodeClient::new(Duration::ZERO, ClientAuthentication::Secure { connect_token })
             .map_err(|error| LinkError::Token(error.to_string()))?;
         Ok(Attempt { wire, netcode, server, ticked_at: now })
+    }
+
+    /// A try has failed: says of what, and plans the next.
+    fn fail(&mut self, now: Duration, link: &mut ClientLink, reason: String) {
+        tracing::debug!(reason, "not connected");
+        link.problem = Some(reason);
+        self.wait(now, link, LinkStatus::Offline);
     }
 
     /// The impairment with another fate for every try.
@@ -170,6 +199,9 @@ impl Dialer {
         let until = now + pause.mul_f64(self.random.random_range(0.75..1.25));
         self.failures = self.failures.saturating_add(1);
         self.state = State::Waiting { until };
+        if let LinkStatus::Refused { reason } = &status {
+            link.problem = Some(reason.clone());
+        }
         link.next_try = Some(until);
         link.status = status;
         link.is_busy = false;
@@ -180,7 +212,7 @@ impl Dialer {
         let (attempt, pause) = match &mut self.state {
             State::Trying { attempt, .. } => (attempt, Duration::ZERO),
             State::Connected { attempt, .. } => (attempt, NETCODE_TICK),
-            State::Waiting { .. } | State::Closed => return,
+            State::Waiting { .. } | State::Fetching { .. } | State::Closed => return,
         };
         if now >= attempt.ticked_at + pause {
             attempt.tick(now);
@@ -197,15 +229,8 @@ impl Dialer {
         link: &mut ClientLink,
     ) {
         match &mut self.state {
-            State::Trying { attempt, refusal, .. } => {
+            State::Trying { attempt, .. } => {
                 if from != attempt.server {
-                    return;
-                }
-                if let Some(theirs) = notice::read(packet) {
-                    *refusal = Some(format!(
-                        "the coordinator speaks {theirs}, this program {}: update the older one",
-                        self.identity
-                    ));
                     return;
                 }
                 let opened = envelope::open(packet);
@@ -232,7 +257,7 @@ impl Dialer {
                     );
                 }
             }
-            State::Waiting { .. } | State::Closed => {}
+            State::Waiting { .. } | State::Fetching { .. } | State::Closed => {}
         }
     }
 
@@ -243,6 +268,7 @@ impl Dialer {
         let session = Session::new(now, attempt.server.ip().is_loopback(), bucket, self.ack_delay);
         link.stats = session.stats.clone();
         link.status = LinkStatus::Connected;
+        link.problem = None;
         self.news.is_up = true;
         self.state = State::Connected { attempt, session: Box::new(session), since: now };
     }
@@ -256,17 +282,19 @@ impl Dialer {
         link: &mut ClientLink,
     ) {
         match &mut self.state {
-            State::Trying { attempt, give_up_at, refusal } => {
+            State::Trying { attempt, give_up_at } => {
                 if attempt.netcode.disconnect_reason() == Some(DisconnectReason::ConnectionDenied) {
-                    let reason = refusal.take().unwrap_or_else(|| "the coordinator is full".to_owned());
+                    let reason = "the coordinator is full".to_owned();
                     self.wait(now, link, LinkStatus::Refused { reason });
                 } else if attempt.netcode.is_disconnected() || attempt.wire.was_refused || now >= *give_up_at
                 {
-                    let status =
-                        refusal.take().map_or(LinkStatus::Offline, |reason| LinkStatus::Refused { reason });
-                    self.wait(now, link, status);
-                } else if let Some(reason) = refusal {
-                    link.status = LinkStatus::Refused { reason: reason.clone() };
+                    let server = attempt.server;
+                    let reason = format!(
+                        "the coordinator answers over TCP at {server}, but not over UDP; does every firewall on the \
+                         way let UDP port {} through?",
+                        server.port()
+                    );
+                    self.fail(now, link, reason);
                 }
             }
             State::Connected { attempt, session, .. } => {
@@ -285,7 +313,7 @@ impl Dialer {
                     self.hang_up(now, renet, link, &reason);
                 }
             }
-            State::Waiting { .. } | State::Closed => {}
+            State::Waiting { .. } | State::Fetching { .. } | State::Closed => {}
         }
     }
 
@@ -311,8 +339,8 @@ impl Dialer {
                 self.failures = 0;
             }
         }
-        self.news.down = Some(reason);
-        self.wait(now, link, LinkStatus::Offline);
+        self.news.down = Some(reason.clone());
+        self.fail(now, link, reason);
     }
 
     /// Closes for good.
@@ -343,11 +371,11 @@ impl Dialer {
             }
             return Ok(());
         };
-        let Attempt { netcode, wire, .. } = &mut **attempt;
+        let Attempt { netcode, wire, server, .. } = &mut **attempt;
         let sent = session.send(now, stamp.into(), renet, everything, |payload| {
             match netcode.generate_payload_packet(payload) {
-                Ok((address, packet)) => {
-                    wire.send(now, address, packet);
+                Ok((_, packet)) => {
+                    wire.send(now, *server, packet);
                     packet.len()
                 }
                 Err(error) => {
@@ -364,7 +392,8 @@ impl Dialer {
     pub(super) fn next_due(&self, now: Duration) -> Option<Duration> {
         let (attempt, due) = match &self.state {
             State::Waiting { until } => return Some(*until),
-            State::Trying { attempt, give_up_at, .. } => {
+            State::Fetching { give_up_at, .. } => return Some(*give_up_at),
+            State::Trying { attempt, give_up_at } => {
                 // netcode repeats its packet so often, and says nothing of when it sent the last.
                 (attempt, (now + NETCODE_RESEND).min(*give_up_at))
             }

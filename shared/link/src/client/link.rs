@@ -31,6 +31,7 @@ pub struct ClientLink {
     pub(super) is_busy: bool,
     pub(super) is_closed: bool,
     pub(super) next_try: Option<Duration>,
+    pub(super) problem: Option<String>,
 }
 
 impl ClientLink {
@@ -42,6 +43,11 @@ impl ClientLink {
     /// Whether it is connected.
     pub fn is_connected(&self) -> bool {
         self.status == LinkStatus::Connected
+    }
+
+    /// What the last try failed of, and what to look at; `None` once connected and before the first failure.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// Measurements of this connection, or of the last one.

@@ -12,7 +12,6 @@ use bevy_time::{Real, Time, TimeSystems, TimeUpdateStrategy};
 use super::dialer::Dialer;
 use super::link::ClientLink;
 use super::{ClientLinkConfig, FromServer, LinkDown, LinkUp, Side, ToServer};
-use crate::authentication::Authentication;
 use crate::channels::{End, connection_config};
 use crate::clock::{LinkClock, read_clock, this_moment};
 use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
@@ -20,11 +19,11 @@ use crate::peer::{Offence, Taken};
 use crate::runner::{self, NextWake, Sockets};
 use crate::sets::LinkSystems;
 
-pub(super) fn set_up<S: Side>(app: &mut App, config: &ClientLinkConfig, authentication: Authentication) {
+pub(super) fn set_up<S: Side>(app: &mut App, config: &ClientLinkConfig) {
     runner::set_up(app);
     app.add_plugins(RenetClientPlugin)
         .insert_resource(RenetClient::new(connection_config(End::Client)))
-        .insert_resource(Dialer::new(config, authentication, S::ROLE))
+        .insert_resource(Dialer::new(config, S::ROLE))
         .init_resource::<ClientLink>()
         .init_resource::<LinkClock>()
         .add_message::<LinkUp>()
@@ -56,7 +55,7 @@ fn receive<S: Side>(
 ) {
     let now = time.elapsed();
     let (dialer, renet, link) = (&mut *dialer, &mut **renet, &mut *link);
-    dialer.dial_when_due(now, renet, link);
+    dialer.dial_when_due(now, sockets.as_deref(), renet, link);
     if sockets.is_some() {
         dialer.ack_delay = ACK_DELAY;
     }

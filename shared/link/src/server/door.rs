@@ -6,43 +6,36 @@ use std::time::Duration;
 
 use p2c2r_protocol::ProtocolIdentity;
 
-use super::LinkTotals;
+use super::mint::{Mint, Seal};
 use crate::envelope::{self, Envelope, Request};
-use crate::limits::{
-    HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, NOTICES_PER_SECOND, REQUESTS_PER_SECOND, TOKEN_SECONDS_MAX,
-};
-use crate::notice;
+use crate::limits::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, REQUESTS_PER_SECOND};
 use crate::pace::Bucket;
-use crate::socket::Wire;
 
 /// The handshakes under way, and the limits on new ones.
 pub(super) struct Door {
     identity: ProtocolIdentity,
+    mint: Mint,
     handshakes: HashMap<SocketAddr, Duration>,
     requests: Bucket,
-    notices: Bucket,
 }
 
 impl Door {
-    pub(super) fn new(identity: ProtocolIdentity) -> Self {
+    pub(super) fn new(identity: ProtocolIdentity, mint: Mint) -> Self {
         Self {
             identity,
+            mint,
             handshakes: HashMap::new(),
             requests: Bucket::new(REQUESTS_PER_SECOND, REQUESTS_PER_SECOND),
-            notices: Bucket::new(NOTICES_PER_SECOND, NOTICES_PER_SECOND),
         }
     }
 
-    /// Whether a stranger's packet may go to netcode. `seconds` is netcode's time, by which tokens are dated.
+    /// Whether a stranger's packet may go to netcode; if it is a connection request, its token's seal.
     pub(super) fn admit(
         &mut self,
         now: Duration,
-        seconds: u64,
         from: SocketAddr,
         packet: &[u8],
-        wire: &mut Wire,
-        totals: &mut LinkTotals,
-    ) -> Result<(), &'static str> {
+    ) -> Result<Option<Seal>, &'static str> {
         // Shape first: what netcode would not look at must not use up what those who join need.
         let envelope = match envelope::open(packet)? {
             envelope @ Envelope::Request(_) => envelope,
@@ -53,27 +46,20 @@ impl Door {
             return Err("too many packets from strangers");
         }
         match envelope {
-            Envelope::Request(request) if request.protocol_id != self.identity.id => {
-                totals.mismatched += 1;
-                if self.notices.take(now, 1) {
-                    tracing::info!(%from, "a program of another version asked to join; told it ours");
-                    wire.send(now, from, &notice::write(&self.identity.text));
-                }
-                Err("another protocol version")
-            }
-            Envelope::Request(request) => self.admit_request(seconds, from, request),
-            _ => Ok(()),
+            Envelope::Request(request) => self.admit_request(from, request).map(Some),
+            _ => Ok(None),
         }
     }
 
-    fn admit_request(&self, seconds: u64, from: SocketAddr, request: Request) -> Result<(), &'static str> {
-        if request.expires_at_seconds <= seconds || request.expires_at_seconds > seconds + TOKEN_SECONDS_MAX {
-            return Err("connect token out of date");
+    fn admit_request(&self, from: SocketAddr, request: Request) -> Result<Seal, &'static str> {
+        // Programs of another version are told so over HTTPS, and get no token to come here with.
+        if request.protocol_id != self.identity.id {
+            return Err("another protocol version");
         }
         if self.handshakes.len() >= HANDSHAKES_MAX && !self.handshakes.contains_key(&from) {
             return Err("too many handshakes");
         }
-        Ok(())
+        self.mint.admits(&request.seal, from).map(|()| request.seal)
     }
 
     /// netcode has answered a stranger.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::PeerId;
@@ -11,18 +11,15 @@ use renet::RenetServer;
 use renetcode::{NetcodeServer, ServerConfig, ServerResult};
 
 use super::door::Door;
+use super::mint::{Grant, Mint, Redeemed, Seal};
 use super::peers::{Entry, Peers};
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
 use crate::connection::AtServer;
-use crate::envelope::{self, Envelope, Introduction};
+use crate::envelope::{self, Envelope};
 use crate::limits::{NETCODE_TICK, NETCODE_TICK_UNCONFIRMED};
-use crate::memory::EPOCH;
 use crate::peer::{Offence, Session, survive};
 use crate::socket::{Medium, Wire};
-use crate::{Authentication, Impairment, Pace};
-
-/// How often a UDP coordinator looks whether the wall clock has run ahead, after the machine slept.
-const WALL_CLOCK_PAUSE: Duration = Duration::from_secs(5);
+use crate::{Impairment, Pace};
 
 /// Everything of the coordinator's link that no other system may touch.
 #[derive(Resource)]
@@ -32,10 +29,12 @@ pub(super) struct Listener {
     pub(super) ack_delay: Duration,
     pub(super) news: News,
     netcode: Box<NetcodeServer>,
+    /// Packets that netcode has sent to strangers; it numbers them so.
+    answers: u64,
     door: Door,
+    mint: Mint,
     pace: Option<Pace>,
     numbered: u64,
-    wall_clock_due: Duration,
 }
 
 /// What the update's receiving has found, to be written as messages.
@@ -57,49 +56,52 @@ impl News {
     }
 }
 
+/// What [`Listener::admit`] has read on the outside of a packet.
+#[derive(Default)]
+struct Outside {
+    /// The packet's number, if it is a peer's.
+    sequence: Option<u64>,
+    /// The seal of the connect token in it, if it is a connection request.
+    seal: Option<Seal>,
+}
+
 impl Listener {
-    pub(super) fn new(config: &ServerLinkConfig, authentication: Authentication) -> io::Result<Self> {
+    pub(super) fn new(config: &ServerLinkConfig) -> io::Result<Self> {
         let wire = open(&config.transport, config.impair)?;
-        let netcode_time = match wire.medium() {
-            Medium::Udp(_) => wall_clock(),
-            Medium::Memory(port) => port.hub().reach(EPOCH),
-        };
+        let mint = config.mint.clone();
+        if let Medium::Memory(port) = wire.medium() {
+            mint.set_time(mint.now());
+            port.hub().set_mint(mint.clone());
+        }
         let peers_max = config.peers_max.clamp(1, p2c2r_protocol::limits::PEERS_MAX);
-        let netcode = NetcodeServer::new(ServerConfig {
-            current_time: netcode_time,
+        let mut netcode = NetcodeServer::new(ServerConfig {
+            current_time: mint.now(),
             max_clients: peers_max,
             protocol_id: config.identity.id,
-            public_addresses: Vec::new(),
-            authentication: authentication.for_netcode(),
+            public_addresses: Mint::addresses(),
+            authentication: mint.authentication(),
         });
+        spend_first_number(&mut netcode, &mint);
         Ok(Self {
             wire,
             timers: BTreeSet::new(),
             ack_delay: Duration::ZERO,
             news: News::default(),
             netcode: Box::new(netcode),
-            door: Door::new(config.identity.clone()),
+            answers: 1,
+            door: Door::new(config.identity.clone(), mint.clone()),
+            mint,
             pace: config.pace,
             numbered: 0,
-            wall_clock_due: Duration::ZERO,
         })
     }
 
-    /// Moves netcode's clock on.
+    /// Moves netcode's clock to the mint's, which dates tokens; a network in memory moves the mint's first.
     pub(super) fn advance(&mut self, now: Duration, delta: Duration) {
-        let mut step = delta;
-        match self.wire.medium() {
-            Medium::Memory(port) => {
-                port.hub().reach(self.netcode.current_time() + delta);
-            }
-            // A monotonic clock stands still while the machine sleeps; tokens are dated by the wall clock.
-            Medium::Udp(_) if now >= self.wall_clock_due => {
-                self.wall_clock_due = now + WALL_CLOCK_PAUSE;
-                step = step.max(wall_clock().saturating_sub(self.netcode.current_time()));
-            }
-            Medium::Udp(_) => {}
+        if let Medium::Memory(_) = self.wire.medium() {
+            self.mint.set_time(self.netcode.current_time() + delta);
         }
-        self.netcode.update(step);
+        self.netcode.update(self.mint.now().saturating_sub(self.netcode.current_time()));
         self.door.forget_old(now);
     }
 
@@ -114,8 +116,8 @@ impl Listener {
     ) -> bool {
         peers.totals.packets += 1;
         let peer = peers.by_address.get(&from).copied();
-        let sequence = match self.admit(now, from, packet, peer, peers) {
-            Ok(sequence) => sequence,
+        let Outside { sequence, seal } = match self.admit(now, from, packet, peer, peers) {
+            Ok(outside) => outside,
             Err(reason) => {
                 // Not the peer's offence: anyone can write its address on a packet.
                 peers.totals.garbage += 1;
@@ -141,6 +143,10 @@ impl Listener {
             Some(ServerResult::PacketToSend { addr, payload }) => {
                 self.wire.send(now, addr, payload);
                 self.door.answered(now, addr);
+                if let Some(seal) = seal {
+                    self.mint.note_challenge(&seal, self.answers);
+                }
+                self.answers += 1;
             }
             Some(ServerResult::Payload { payload, .. }) => {
                 let Some(peer) = peer else { return false };
@@ -151,11 +157,11 @@ impl Listener {
             Some(ServerResult::ClientConnected { client_id, addr, user_data, payload }) => {
                 self.door.came_in(addr);
                 self.wire.send(now, addr, payload);
-                match Introduction::from_user_data(&user_data) {
-                    Ok(who) => self.join(now, client_id, addr, who, renet, peers),
+                match self.mint.redeem(client_id, &user_data, addr) {
+                    Ok(token) => self.join(now, client_id, addr, token, renet, peers),
                     Err(reason) => {
                         peers.totals.garbage += 1;
-                        tracing::debug!(%addr, reason, "introduction refused");
+                        tracing::debug!(%addr, reason, "refused at the end of its handshake");
                         self.hang_up(now, client_id);
                     }
                 }
@@ -203,20 +209,21 @@ impl Listener {
         packet: &[u8],
         peer: Option<PeerId>,
         peers: &mut Peers,
-    ) -> Result<Option<u64>, &'static str> {
+    ) -> Result<Outside, &'static str> {
         if let Some(entry) = peer.and_then(|peer| peers.entries.get_mut(&peer)) {
             if !entry.session.admits(now, packet.len()) {
                 return Err("more than a peer may send");
             }
             return match envelope::open(packet)? {
-                Envelope::Payload { sequence } | Envelope::KeepAlive { sequence } => Ok(Some(sequence)),
+                Envelope::Payload { sequence } | Envelope::KeepAlive { sequence } => {
+                    Ok(Outside { sequence: Some(sequence), seal: None })
+                }
                 // The answer to a handshake that is over may have been lost; netcode says nothing to it.
-                Envelope::Disconnect | Envelope::Response => Ok(None),
+                Envelope::Disconnect | Envelope::Response => Ok(Outside::default()),
                 _ => Err("not a connected peer's packet"),
             };
         }
-        let seconds = self.netcode.current_time().as_secs();
-        self.door.admit(now, seconds, from, packet, &mut self.wire, &mut peers.totals).map(|()| None)
+        self.door.admit(now, from, packet).map(|seal| Outside { sequence: None, seal })
     }
 
     /// netcode had nothing to say: a keep-alive, or something it could not decrypt.
@@ -237,24 +244,37 @@ impl Listener {
         now: Duration,
         client: u64,
         address: SocketAddr,
-        who: Introduction,
+        Redeemed { grant: who, challenges }: Redeemed,
         renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
+        // A program that comes back, perhaps from another address, is not kept waiting until its old connection times out.
+        let same = |entry: &Entry| (entry.who.account, entry.who.instance) == (who.account, who.instance);
+        let older: Vec<PeerId> =
+            peers.entries.iter().filter(|(_, entry)| same(entry)).map(|(peer, _)| *peer).collect();
+        for older in older {
+            self.drop_peer(older, "it came back over another connection", now, renet, peers);
+        }
         self.numbered += 1;
         let peer = PeerId(self.numbered);
         renet.add_connection(client);
-        let bucket = Pace::bucket(self.pace, address.ip());
-        let session = Session::new(now, address.ip().is_loopback(), bucket, self.ack_delay);
+        let bucket = Pace::bucket(self.pace, address.ip().to_canonical());
+        let session = Session::new(now, address.ip().to_canonical().is_loopback(), bucket, self.ack_delay);
         tracing::debug!(%peer, %address, role = %who.role, name = who.name, "peer connected");
         self.news.joined.push(PeerJoined {
             peer,
             role: who.role,
+            account: who.account,
+            instance: who.instance,
             name: who.name.clone(),
-            address: address.to_string(),
+            credit: who.credit,
+            address: SocketAddr::new(address.ip().to_canonical(), address.port()).to_string(),
         });
         let entry = Entry {
             client,
+            // netcode's answer to the handshake was number 0.
+            sequence: 1,
+            spent_numbers: challenges,
             address,
             who,
             session,
@@ -294,8 +314,10 @@ impl Listener {
         renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
-        if let Some(entry) = peers.entries.get(&peer) {
-            self.hang_up(now, entry.client);
+        if let Some(entry) = peers.entries.get_mut(&peer) {
+            step_over_spent(&mut self.netcode, entry);
+            let client = entry.client;
+            self.hang_up(now, client);
             self.leave(peer, reason, renet, peers);
         }
     }
@@ -318,7 +340,8 @@ impl Listener {
         peers.by_address.remove(&entry.address);
         self.timers.remove(&(entry.timer, peer));
         let reason = reason.to_owned();
-        self.news.left.push(PeerLeft { peer, role: entry.who.role, name: entry.who.name, reason });
+        let Grant { role, account, name, .. } = entry.who;
+        self.news.left.push(PeerLeft { peer, role, account, name, reason });
     }
 
     /// Sends what may leave for one peer, and sets its next timer.
@@ -336,10 +359,13 @@ impl Listener {
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
         let client = entry.client;
         let mut connection = AtServer { server: renet, client };
+        let (sequence, spent) = (&mut entry.sequence, &entry.spent_numbers);
         let sent =
             entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
+                step_over(netcode, client, sequence, spent);
                 match netcode.generate_payload_packet(client, payload) {
                     Ok((address, packet)) => {
+                        *sequence += 1;
                         wire.send(now, address, packet);
                         packet.len()
                     }
@@ -384,8 +410,12 @@ impl Listener {
         }
         entry.netcode_due =
             now + if entry.session.is_confirmed() { NETCODE_TICK } else { NETCODE_TICK_UNCONFIRMED };
+        step_over_spent(&mut self.netcode, entry);
         match self.netcode.update_client(entry.client) {
-            ServerResult::PacketToSend { addr, payload } => self.wire.send(now, addr, payload),
+            ServerResult::PacketToSend { addr, payload } => {
+                entry.sequence += 1;
+                self.wire.send(now, addr, payload);
+            }
             ServerResult::ClientDisconnected { addr, payload, .. } => {
                 if let Some(payload) = payload {
                     self.wire.send(now, addr, payload);
@@ -404,7 +434,28 @@ fn open(transport: &ServerTransport, impair: Option<Impairment>) -> io::Result<W
     }
 }
 
-/// Seconds and more since 1970; zero on a clock set before it.
-pub(crate) fn wall_clock() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+/// Has netcode use up the first number of what it sends to strangers: the first packet of every session has number 0, and
+/// netcode sends it before anybody can have it skip a number.
+fn spend_first_number(netcode: &mut NetcodeServer, mint: &Mint) {
+    let Some(mut request) = mint.request_of_nobody() else { return };
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let _ = netcode.process_packet(nowhere, &mut request);
+}
+
+/// Has netcode skip the packet numbers that a peer's challenges were sealed with.
+fn step_over_spent(netcode: &mut NetcodeServer, entry: &mut Entry) {
+    step_over(netcode, entry.client, &mut entry.sequence, &entry.spent_numbers);
+}
+
+/// Has netcode skip packet numbers that were used under a client's key before.
+///
+/// renetcode 2.0.0 numbers what it sends to strangers by a counter of its own and seals it under the key of the session
+/// to come, whose packets are numbered from 0: the same key and number would seal two texts, which shows either to
+/// whoever knows the other. A packet that is made and thrown away takes the number.
+fn step_over(netcode: &mut NetcodeServer, client: u64, sequence: &mut u64, spent: &[u64]) {
+    while spent.contains(sequence) {
+        // The client was connected a moment ago, and a payload of one byte is within netcode's limit.
+        let _ = netcode.generate_payload_packet(client, &[0]);
+        *sequence += 1;
+    }
 }

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{NumberHash, PeerId, Role, SeededHash};
+use p2c2r_protocol::{AccountKey, NumberHash, PeerId, Role, SeededHash};
+use smallvec::SmallVec;
 
+use super::mint::Grant;
 use crate::PeerStats;
-use crate::envelope::Introduction;
 use crate::peer::Session;
 
 /// What the link has refused since it started, all peers and strangers together.
@@ -20,8 +21,6 @@ pub struct LinkTotals {
     pub garbage: u64,
     /// Peers dropped for an offence.
     pub offenders: u64,
-    /// Connection requests of programs of another protocol version.
-    pub mismatched: u64,
 }
 
 /// The connected peers.
@@ -41,8 +40,12 @@ pub struct Peers {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) client: u64,
+    /// netcode's number of the next packet to it.
+    pub(super) sequence: u64,
+    /// Packet numbers that its handshake's challenges were sealed with, under the key of its packets: they are skipped.
+    pub(super) spent_numbers: SmallVec<[u64; 2]>,
     pub(super) address: SocketAddr,
-    pub(super) who: Introduction,
+    pub(super) who: Grant,
     pub(super) session: Session,
     pub(super) is_dirty: bool,
     /// Whether it is among those whose mail is to be read.
@@ -64,7 +67,12 @@ impl Peers {
         self.entries.iter().map(|(peer, entry)| (*peer, &entry.session.stats))
     }
 
-    /// What a peer says it is, and its public name.
+    /// The connections of an account, in no particular order.
+    pub fn of_account(&self, account: AccountKey) -> impl Iterator<Item = PeerId> {
+        self.entries.iter().filter(move |(_, entry)| entry.who.account == account).map(|(peer, _)| *peer)
+    }
+
+    /// What a peer is, and its public name.
     pub fn introduction(&self, peer: PeerId) -> Option<(Role, &str)> {
         self.entries.get(&peer).map(|entry| (entry.who.role, entry.who.name.as_str()))
     }

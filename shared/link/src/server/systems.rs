@@ -13,7 +13,6 @@ use std::time::Duration;
 use super::listener::Listener;
 use super::peers::Peers;
 use super::{FromPeer, PeerJoined, PeerLeft, ServerLinkConfig, ToPeer};
-use crate::authentication::Authentication;
 use crate::channels::{End, connection_config};
 use crate::clock::{LinkClock, read_clock, this_moment};
 use crate::connection::AtServer;
@@ -24,15 +23,12 @@ use crate::peer::{Offence, Taken};
 use crate::runner::{self, NextWake, Sockets};
 use crate::sets::LinkSystems;
 
-pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig, authentication: Authentication) {
-    let listener = match Listener::new(config, authentication) {
+pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig) {
+    let listener = match Listener::new(config) {
         Ok(listener) => listener,
         // Start-up, with a socket that is already bound: only a system out of file handles gets here.
         Err(error) => panic!("cannot set up the coordinator's socket: {error}"),
     };
-    tracing::warn!(
-        "connections are NOT secured: anyone on this machine may join under any name (all-zero key, loopback only)"
-    );
     runner::set_up(app);
     app.add_plugins(RenetServerPlugin)
         .insert_resource(RenetServer::new(connection_config(End::Server)))

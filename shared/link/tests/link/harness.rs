@@ -1,5 +1,7 @@
 //! A coordinator and its clients as Bevy apps with nothing but a link, stepped by hand.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_app::App;
@@ -7,8 +9,8 @@ use bevy_ecs::message::{Message, Messages};
 use bevy_time::{Fixed, Time, TimeUpdateStrategy};
 use p2c2r_link::{
     ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromPeer, FromServer, GameSide,
-    Impairment, LinkDown, LinkStatus, LinkUp, MemoryHub, NextWake, Pace, PeerJoined, PeerLeft, Peers,
-    Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Side, ToPeer, ToServer, WorkerSide,
+    Grant, Impairment, LinkDown, LinkStatus, LinkUp, MemoryHub, Mint, NextWake, Pace, PeerJoined, PeerLeft, Peers,
+    Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Side, ToPeer, ToServer, TokenSource, WorkerSide,
 };
 use p2c2r_protocol::{
     Digest, GameToServer, KindId, PeerId, ProtocolIdentity, Role, ServerToGame, ServerToWorker, TaskId,
@@ -41,12 +43,28 @@ fn keep_messages() -> Time<Fixed> {
     Time::<Fixed>::from_seconds(86_400.0)
 }
 
+/// A client's transport over UDP: its tokens come straight from the coordinator's mint.
+pub fn udp(mint: &Mint, address: SocketAddr, name: &str) -> ClientTransport {
+    ClientTransport::Udp(tokens(mint, address, name))
+}
+
+/// A game's tokens, straight from a mint.
+pub fn tokens(mint: &Mint, address: SocketAddr, name: &str) -> Arc<dyn TokenSource> {
+    Arc::new(mint.source(Grant::of_name(Role::Gamer, name), address))
+}
+
 /// A coordinator that does nothing but link.
 pub fn server(transport: ServerTransport, settings: &Settings) -> App {
+    server_with(transport, settings, Mint::new(&settings.identity))
+}
+
+/// The same with this mint.
+pub fn server_with(transport: ServerTransport, settings: &Settings, mint: Mint) -> App {
     let mut app = App::new();
     app.add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
         transport,
         identity: settings.identity.clone(),
+        mint,
         peers_max: settings.peers_max,
         pace: settings.pace,
         impair: None,

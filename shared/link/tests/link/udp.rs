@@ -7,7 +7,7 @@ use bevy_ecs::message::{MessageReader, MessageWriter};
 use bevy_ecs::system::{Local, Res, ResMut};
 use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{
-    ClientTransport, EventDrivenPlugin, GameSide, LinkStatus, LinkUp, NextWake, PeerJoined, PeerLeft,
+    EventDrivenPlugin, GameSide, LinkStatus, LinkUp, Mint, NextWake, PeerJoined, PeerLeft,
     ServerTransport, Waker, bind_server,
 };
 
@@ -27,8 +27,9 @@ fn a_game_joins_talks_and_leaves() {
     let settings = Settings::default();
     let socket = bind_server("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
-    let mut server = server(ServerTransport::Udp(socket), &settings);
-    let mut game = client::<GameSide>(ClientTransport::Udp { server: address }, "ann", &settings);
+    let mint = Mint::new(&settings.identity);
+    let mut server = server_with(ServerTransport::Udp(socket), &settings, mint.clone());
+    let mut game = client::<GameSide>(udp(&mint, address, "ann"), "ann", &settings);
     for step in 0.. {
         game.update();
         server.update();
@@ -62,13 +63,16 @@ fn a_port_where_nobody_listens_is_not_there_yet() {
     let socket = bind_server("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
     drop(socket);
-    let mut game = client::<GameSide>(ClientTransport::Udp { server: address }, "ann", &settings);
+    let mint = Mint::new(&settings.identity);
+    let mut game = client::<GameSide>(udp(&mint, address, "ann"), "ann", &settings);
     for _ in 0..50 {
         game.update();
     }
     assert_eq!(status(&game), LinkStatus::Offline, "refused by the system, so it waits for the next try");
     assert_eq!(ups(&mut game), 0);
-    let mut server = server(ServerTransport::Udp(bind_server(address).unwrap()), &settings);
+    let problem = link(&game).problem().unwrap_or_default().to_owned();
+    assert!(problem.contains("not over UDP") && problem.contains(&address.port().to_string()), "{problem}");
+    let mut server = server_with(ServerTransport::Udp(bind_server(address).unwrap()), &settings, mint);
     let is_up = step_until(&mut server, &mut game, || false) || link(&game).is_connected();
     assert!(is_up, "{:?}", status(&game));
 }
@@ -79,8 +83,10 @@ fn a_port_where_nobody_listens_is_not_there_yet() {
 fn the_runner_carries_a_whole_visit() {
     let socket = bind_server("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
+    let mint = Mint::new(&identity());
+    let transport = udp(&mint, address, "ann");
     let coordinator = std::thread::spawn(move || {
-        let mut app = server(ServerTransport::Udp(socket), &Settings::default());
+        let mut app = server_with(ServerTransport::Udp(socket), &Settings::default(), mint);
         app.insert_resource(TimeUpdateStrategy::Automatic)
             .add_plugins(EventDrivenPlugin::default())
             .add_systems(
@@ -95,7 +101,7 @@ fn the_runner_carries_a_whole_visit() {
             );
         app.run()
     });
-    let mut app = client::<GameSide>(ClientTransport::Udp { server: address }, "ann", &Settings::default());
+    let mut app = client::<GameSide>(transport, "ann", &Settings::default());
     app.insert_resource(TimeUpdateStrategy::Automatic).add_plugins(EventDrivenPlugin::default()).add_systems(
         Update,
         |ups: MessageReader<'_, '_, LinkUp>, mut exit: MessageWriter<'_, AppExit>| {

@@ -1,0 +1,438 @@
+//! Connect tokens: made for one account each, good once, and known to the coordinator until they are used or over.
+//!
+//! The coordinator that makes a token is the one that admits it, so it keeps what it has given out. That closes, from
+//! outside, what renetcode 2.0.0 leaves open: its challenge is bound to neither address nor client id and never expires,
+//! so the user data of one token could be brought in under another; its table of used tokens forgets the oldest; and
+//! whoever connects from the same address may use a token twice. Here a request whose seal is not of an outstanding
+//! token never reaches netcode, a token is tied to the first address it comes from, and when a client connects, its id
+//! and its user data must be of one and the same token, which is then used up.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use p2c2r_protocol::{AccountKey, Digest, Nanos, ProtocolIdentity, Role, SeededHash, fit_name};
+use renetcode::{
+    ClientAuthentication, ConnectToken, NETCODE_KEY_BYTES, NETCODE_USER_DATA_BYTES, NetcodeClient,
+    ServerAuthentication,
+};
+use smallvec::SmallVec;
+use thiserror::Error;
+
+use crate::limits::{
+    CHALLENGES_MAX, NETCODE_RESEND, NETCODE_TIMEOUT_SECONDS, TOKEN_BYTES_MAX, TOKEN_SECONDS, TOKENS_MAX, TOKENS_PER_ACCOUNT_MAX,
+};
+use crate::tokens::{Access, NoToken, TokenAnswer, TokenSource};
+
+/// What every token names as the coordinator's address. Clients do not look at it: they go to the address that answered
+/// them over HTTPS, which the coordinator itself, behind a router, need not know.
+const ANY_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 1);
+/// Bytes of the seal at the end of a token's private part.
+const SEAL_BYTES: usize = 16;
+/// Where netcode's time starts: any moment does, since all that is dated by it is made and read here.
+const EPOCH: Duration = Duration::from_secs(1_000_000_000);
+
+/// The seal of a token, which no two tokens share.
+pub(crate) type Seal = [u8; SEAL_BYTES];
+
+/// IP version 4 or 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4, mapped into IPv6 or not.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The address's.
+    pub fn of(address: SocketAddr) -> Self {
+        if address.ip().to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+/// Who may connect with a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// As what.
+    pub role: Role,
+    /// The account.
+    pub account: AccountKey,
+    /// Which of the account's programs: one that comes back takes the place of its own older connection.
+    pub instance: u64,
+    /// The account's public name: a label, made fit to be shown when the token is made.
+    pub name: String,
+    /// What the account was given when it was enrolled; booked once, when the ledger first hears of it.
+    pub credit: Nanos,
+    /// From where: tokens are good over the IP version they were fetched over. `None` is any.
+    pub family: Option<Family>,
+}
+
+impl Grant {
+    /// A grant where nobody is a stranger, in tests and benches: the account's key is made of role and name.
+    pub fn of_name(role: Role, name: &str) -> Self {
+        let key = Digest::of_parts(&[b"no stranger", role.to_string().as_bytes(), name.as_bytes()]);
+        Self {
+            role,
+            account: AccountKey(key.0),
+            instance: 0,
+            name: name.to_owned(),
+            credit: Nanos::ZERO,
+            family: None,
+        }
+    }
+}
+
+/// Why there is no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum MintRefusal {
+    /// As many tokens were made in the last minute as may be, for everybody.
+    #[error("too many programs connect to the coordinator at this moment; try again in a minute")]
+    Full,
+    /// The same for this account.
+    #[error("this account connects too often; try again in a minute")]
+    AccountFull,
+    /// netcode failed to seal it.
+    #[error("the coordinator could not make a connect token")]
+    Sealing,
+}
+
+/// Makes a coordinator's connect tokens, and knows those that are out. Clones share it; any thread may use it.
+#[derive(Clone)]
+pub struct Mint {
+    protocol_id: u64,
+    key: [u8; NETCODE_KEY_BYTES],
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    clock: Clock,
+    by_seal: HashMap<Seal, Outstanding, SeededHash>,
+    by_client: HashMap<u64, Seal, SeededHash>,
+    /// Those made within the last [`TOKEN_SECONDS`], used or not, oldest first.
+    made: VecDeque<(Duration, Seal, AccountKey)>,
+    /// How many of them are each account's.
+    by_account: HashMap<AccountKey, usize, SeededHash>,
+}
+
+/// netcode's time, by which tokens are dated: it never looks at a wall clock, so one that steps locks nobody out.
+enum Clock {
+    Monotonic(Instant),
+    /// In memory, as far as the coordinator's updates have come.
+    Manual(Duration),
+}
+
+struct Outstanding {
+    client: u64,
+    user_data: [u8; NETCODE_USER_DATA_BYTES],
+    grant: Grant,
+    expires_at: Duration,
+    from: Option<SocketAddr>,
+    challenges: SmallVec<[u64; 2]>,
+}
+
+/// A token that was used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Redeemed {
+    /// Who has connected.
+    pub(crate) grant: Grant,
+    /// The packet numbers of the challenges that were sealed with its key.
+    pub(crate) challenges: SmallVec<[u64; 2]>,
+}
+
+impl std::fmt::Debug for Mint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mint").field("outstanding", &self.outstanding()).finish_non_exhaustive()
+    }
+}
+
+impl Mint {
+    /// A mint with a key of its own, which no other start of a coordinator has.
+    pub fn new(identity: &ProtocolIdentity) -> Self {
+        let state = State {
+            clock: Clock::Monotonic(Instant::now()),
+            by_seal: HashMap::default(),
+            by_client: HashMap::default(),
+            made: VecDeque::new(),
+            by_account: HashMap::default(),
+        };
+        Self {
+            protocol_id: identity.id,
+            key: renetcode::generate_random_bytes(),
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// A token for this account, as netcode writes it: 2,048 bytes at most, good once and for 60 seconds.
+    pub fn issue(&self, grant: Grant) -> Result<Vec<u8>, MintRefusal> {
+        let mut state = self.lock();
+        let now = state.clock.now();
+        state.forget_old(now);
+        let account = grant.account;
+        if state.by_account.get(&account).is_some_and(|made| *made >= TOKENS_PER_ACCOUNT_MAX) {
+            return Err(MintRefusal::AccountFull);
+        }
+        if state.made.len() >= TOKENS_MAX {
+            return Err(MintRefusal::Full);
+        }
+        let mut client = u64::from_le_bytes(renetcode::generate_random_bytes());
+        while state.by_client.contains_key(&client) {
+            client = client.wrapping_add(1);
+        }
+        let user_data = renetcode::generate_random_bytes();
+        let token = ConnectToken::generate(
+            now,
+            self.protocol_id,
+            TOKEN_SECONDS,
+            client,
+            NETCODE_TIMEOUT_SECONDS,
+            vec![ANY_ADDRESS],
+            Some(&user_data),
+            &self.key,
+        )
+        .map_err(|_| MintRefusal::Sealing)?;
+        let mut bytes = Vec::with_capacity(TOKEN_BYTES_MAX);
+        token.write(&mut bytes).map_err(|_| MintRefusal::Sealing)?;
+        let seal = seal_of(&token.private_data).ok_or(MintRefusal::Sealing)?;
+        let expires_at = Duration::from_secs(token.expire_timestamp);
+        let grant = Grant { name: fit_name(&grant.name), ..grant };
+        state.by_client.insert(client, seal);
+        *state.by_account.entry(account).or_default() += 1;
+        state.made.push_back((expires_at, seal, account));
+        let challenges = SmallVec::new();
+        let token = Outstanding { client, user_data, grant, expires_at, from: None, challenges };
+        state.by_seal.insert(seal, token);
+        Ok(bytes)
+    }
+
+    /// Tokens that are neither used nor over.
+    pub fn outstanding(&self) -> usize {
+        self.lock().by_seal.len()
+    }
+
+    /// A source of tokens for programs of the same process: tests, benches, and a game that is its own coordinator.
+    pub fn source(&self, grant: Grant, server: SocketAddr) -> MintSource {
+        MintSource { mint: self.clone(), grant, server }
+    }
+
+    /// Whether a connection request with this seal may go to netcode: it is of an outstanding token and comes from
+    /// where that came from before. One look into a table, so that forged requests cost next to nothing.
+    pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<(), &'static str> {
+        let mut state = self.lock();
+        let now = state.clock.now();
+        let token = state.by_seal.get_mut(seal).ok_or("not of a connect token that is out")?;
+        if now >= token.expires_at {
+            return Err("connect token out of date");
+        }
+        if token.grant.family.is_some_and(|family| family != Family::of(from)) {
+            return Err("connect token of another IP version");
+        }
+        if *token.from.get_or_insert(from) != from {
+            return Err("connect token tied to another address");
+        }
+        if token.challenges.len() >= CHALLENGES_MAX {
+            return Err("too many challenges for one connect token");
+        }
+        Ok(())
+    }
+
+    /// A challenge with this packet number was sealed with the token's key.
+    pub(crate) fn note_challenge(&self, seal: &Seal, number: u64) {
+        if let Some(token) = self.lock().by_seal.get_mut(seal) {
+            token.challenges.push(number);
+        }
+    }
+
+    /// A connection request that nobody sent and nobody goes on with.
+    pub(crate) fn request_of_nobody(&self) -> Option<Vec<u8>> {
+        let token = self.issue(Grant::of_name(Role::Gamer, "nobody")).ok()?;
+        let connect_token = ConnectToken::read(&mut token.as_slice()).ok()?;
+        let authentication = ClientAuthentication::Secure { connect_token };
+        let mut client = NetcodeClient::new(Duration::ZERO, authentication).ok()?;
+        client.update(NETCODE_RESEND).map(|(packet, _)| packet.to_vec())
+    }
+
+    /// Who has connected under this client id with this user data, if both are of one token; that is used up.
+    pub(crate) fn redeem(
+        &self,
+        client: u64,
+        user_data: &[u8; NETCODE_USER_DATA_BYTES],
+        from: SocketAddr,
+    ) -> Result<Redeemed, &'static str> {
+        let mut state = self.lock();
+        let now = state.clock.now();
+        let seal = *state.by_client.get(&client).ok_or("its token is used, or not ours")?;
+        let token = state.remove(&seal).ok_or("its token is used, or not ours")?;
+        if token.user_data != *user_data {
+            return Err("its challenge was another token's");
+        }
+        if token.from != Some(from) || now >= token.expires_at {
+            return Err("its token is out of date, or tied to another address");
+        }
+        Ok(Redeemed { grant: token.grant, challenges: token.challenges })
+    }
+
+    /// What netcode checks tokens with.
+    pub(crate) fn authentication(&self) -> ServerAuthentication {
+        ServerAuthentication::Secure { private_key: self.key }
+    }
+
+    /// The addresses that every token names.
+    pub(crate) fn addresses() -> Vec<SocketAddr> {
+        vec![ANY_ADDRESS]
+    }
+
+    /// netcode's time.
+    pub(crate) fn now(&self) -> Duration {
+        self.lock().clock.now()
+    }
+
+    /// From now on time stands still but for these calls: for a network in memory, which runs on manual time.
+    pub(crate) fn set_time(&self, time: Duration) {
+        self.lock().clock = Clock::Manual(time);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        match self {
+            Self::Monotonic(started) => EPOCH + started.elapsed(),
+            Self::Manual(time) => *time,
+        }
+    }
+}
+
+impl State {
+    fn forget_old(&mut self, now: Duration) {
+        while let Some((_, seal, account)) = self.made.pop_front_if(|(expires_at, ..)| *expires_at <= now) {
+            self.remove(&seal);
+            if let Some(made) = self.by_account.get_mut(&account) {
+                *made -= 1;
+                if *made == 0 {
+                    self.by_account.remove(&account);
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, seal: &Seal) -> Option<Outstanding> {
+        let gone = self.by_seal.remove(seal)?;
+        self.by_client.remove(&gone.client);
+        Some(gone)
+    }
+}
+
+fn seal_of(private_part: &[u8]) -> Option<Seal> {
+    private_part.last_chunk::<SEAL_BYTES>().copied()
+}
+
+/// Tokens straight from a mint of the same process.
+#[derive(Clone, Debug)]
+pub struct MintSource {
+    mint: Mint,
+    grant: Grant,
+    server: SocketAddr,
+}
+
+impl TokenSource for MintSource {
+    fn ask(&self, answer: TokenAnswer) {
+        let token = self.mint.issue(self.grant.clone());
+        answer.give(match token {
+            Ok(token) => Ok(Access { token, server: self.server }),
+            Err(refusal) => Err(NoToken::Refused { reason: refusal.to_string() }),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FROM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
+
+    fn grant(account: u8) -> Grant {
+        Grant { account: AccountKey([account; 32]), ..Grant::of_name(Role::Gamer, "ann") }
+    }
+
+    fn mint() -> Mint {
+        let mint = Mint::new(&ProtocolIdentity { id: 7, text: String::new() });
+        mint.set_time(EPOCH);
+        mint
+    }
+
+    /// A token's id, user data and seal.
+    fn issued(mint: &Mint, account: u8) -> (u64, [u8; NETCODE_USER_DATA_BYTES], Seal) {
+        let token = ConnectToken::read(&mut mint.issue(grant(account)).unwrap().as_slice()).unwrap();
+        let seal = seal_of(&token.private_data).unwrap();
+        let user_data = mint.lock().by_seal[&seal].user_data;
+        (token.client_id, user_data, seal)
+    }
+
+    #[test]
+    fn a_token_is_good_once_and_from_the_address_it_first_came_from() {
+        let mint = mint();
+        let (client, user_data, seal) = issued(&mint, 1);
+        let elsewhere = SocketAddr::new(FROM.ip(), 10);
+        assert_eq!(mint.admits(&seal, FROM), Ok(()));
+        assert_eq!(mint.admits(&seal, FROM), Ok(()), "a request may be repeated");
+        assert!(mint.admits(&seal, elsewhere).is_err());
+        assert_eq!(mint.redeem(client, &user_data, FROM).unwrap().grant.account, AccountKey([1; 32]));
+        assert!(mint.admits(&seal, FROM).is_err() && mint.redeem(client, &user_data, FROM).is_err());
+        assert!(mint.outstanding() == 0 && mint.lock().by_client.is_empty());
+    }
+
+    #[test]
+    fn a_challenge_of_one_token_does_not_let_another_in() {
+        let mint = mint();
+        let (client, _, seal) = issued(&mint, 1);
+        let (_, held, _) = issued(&mint, 2);
+        mint.admits(&seal, FROM).unwrap();
+        assert!(mint.redeem(client, &held, FROM).is_err());
+        assert!(mint.redeem(client, &held, FROM).is_err(), "and its own token is used up");
+    }
+
+    #[test]
+    fn a_token_is_over_after_its_seconds_and_bound_to_its_ip_version() {
+        let mint = mint();
+        let (client, user_data, seal) = issued(&mint, 1);
+        mint.admits(&seal, FROM).unwrap();
+        mint.set_time(EPOCH + Duration::from_secs(TOKEN_SECONDS));
+        assert!(mint.admits(&seal, FROM).is_err() && mint.redeem(client, &user_data, FROM).is_err());
+        let family = Some(Family::V6);
+        let token = mint.issue(Grant { family, ..grant(1) }).unwrap();
+        let seal = seal_of(&ConnectToken::read(&mut token.as_slice()).unwrap().private_data).unwrap();
+        assert!(mint.admits(&seal, FROM).is_err());
+        assert!(mint.admits(&seal, "[2001:db8::1]:1".parse().unwrap()).is_ok());
+        assert_eq!(Family::of("[::ffff:1.2.3.4]:1".parse().unwrap()), Family::V4);
+    }
+
+    #[test]
+    fn tokens_are_bounded_per_account_and_in_sum_and_forgotten_in_time() {
+        let mint = mint();
+        for _ in 0..TOKENS_PER_ACCOUNT_MAX {
+            issued(&mint, 1);
+        }
+        assert_eq!(mint.issue(grant(1)), Err(MintRefusal::AccountFull));
+        let account = |number: usize| AccountKey(std::array::from_fn(|at| (number >> (8 * (at % 4))) as u8));
+        let mut number = 1 << 20;
+        while mint.issue(Grant { account: account(number), ..grant(0) }).is_ok() {
+            number += 1;
+        }
+        assert_eq!(mint.issue(grant(2)), Err(MintRefusal::Full));
+        assert_eq!(mint.outstanding(), TOKENS_MAX);
+        mint.set_time(EPOCH + Duration::from_secs(TOKEN_SECONDS));
+        issued(&mint, 1);
+        let state = mint.lock();
+        assert_eq!((state.by_seal.len(), state.made.len(), state.by_account.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn two_mints_have_two_keys() {
+        assert_ne!(mint().key, mint().key);
+    }
+}

@@ -1,0 +1,126 @@
+//! Where a client's connect tokens come from.
+//!
+//! Every try to connect takes a fresh token. Getting one may mean looking a name up and a few round trips over HTTPS, so
+//! it never happens on the app's thread: the dialer asks, goes on updating, and finds the answer later.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+
+use crate::Waker;
+
+/// Gets connect tokens for one account.
+pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
+    /// Starts getting one and returns at once; `answer` is given whenever it is there, from any thread. An answer that
+    /// is dropped counts as a failure.
+    fn ask(&self, answer: TokenAnswer);
+}
+
+/// A connect token and where it is good for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Access {
+    /// The token, as netcode writes it; whoever has it can connect once.
+    pub token: Vec<u8>,
+    /// The coordinator's address: the one that just answered over HTTPS.
+    pub server: SocketAddr,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Access({})", self.server)
+    }
+}
+
+/// Why there is no token; a sentence a person can act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoToken {
+    /// Nobody answered, or not sensibly: the dialer tries again after its pause, which grows.
+    Unreachable {
+        /// What was tried, and what to look at.
+        reason: String,
+    },
+    /// The coordinator answered and will not have this client: the dialer tries again after its longest pause.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The place a [`TokenSource`] puts its answer.
+#[derive(Debug)]
+pub struct TokenAnswer {
+    sender: Sender<Result<Access, NoToken>>,
+    waker: Option<Waker>,
+}
+
+impl TokenAnswer {
+    /// Hands the answer over and wakes the app; nothing happens if nobody waits for it any more.
+    pub fn give(self, answer: Result<Access, NoToken>) {
+        let _ = self.sender.send(answer);
+        // Dropping `self` wakes the app.
+    }
+}
+
+impl Drop for TokenAnswer {
+    fn drop(&mut self) {
+        if let Some(waker) = &self.waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Gets a token and waits for it, at most so long: for whoever has no app to go on with.
+pub fn fetch(source: &dyn TokenSource, longest: Duration) -> Result<Access, NoToken> {
+    let asked = Asked::of(source, None);
+    asked.0.recv_timeout(longest).unwrap_or_else(|_| {
+        let reason = "no connect token came in time".to_owned();
+        Err(NoToken::Unreachable { reason })
+    })
+}
+
+/// A token that was asked for.
+#[derive(Debug)]
+pub(crate) struct Asked(Receiver<Result<Access, NoToken>>);
+
+impl Asked {
+    /// Asks `source` for a token.
+    pub(crate) fn of(source: &dyn TokenSource, waker: Option<Waker>) -> Self {
+        let (sender, receiver) = bounded(1);
+        source.ask(TokenAnswer { sender, waker });
+        Self(receiver)
+    }
+
+    /// The answer, once it is there.
+    pub(crate) fn take(&self) -> Option<Result<Access, NoToken>> {
+        match self.0.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                let reason = "the program's own search for a connect token broke off".to_owned();
+                Some(Err(NoToken::Unreachable { reason }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Never;
+
+    impl TokenSource for Never {
+        fn ask(&self, answer: TokenAnswer) {
+            drop(answer);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_dropped_is_a_failure() {
+        let asked = Asked::of(&Never, None);
+        assert!(matches!(asked.take(), Some(Err(NoToken::Unreachable { .. }))));
+    }
+}
