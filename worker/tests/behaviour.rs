@@ -8,7 +8,7 @@ use bevy_app::{App, AppExit};
 use bevy_ecs::message::Messages;
 use bevy_time::{TimePlugin, TimeUpdateStrategy};
 use p2c2r_link::{
-    ClientLink, ClientTransport, FromPeer, LinkStatus, MemoryHub, PeerJoined, PeerLeft, ServerLinkConfig,
+    ClientLink, ClientTransport, FromPeer, LinkStatus, MemoryHub, Mint, PeerJoined, PeerLeft, ServerLinkConfig,
     ServerLinkPlugin, ServerTransport, ToPeer,
 };
 use p2c2r_protocol::{
@@ -120,6 +120,7 @@ impl Pair {
         coordinator.add_plugins(TimePlugin).add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
             transport: ServerTransport::Memory(hub.clone()),
             identity: kinds().identity(),
+            mint: Mint::new(&kinds().identity()),
             peers_max: 8,
             pace: None,
             impair: None,

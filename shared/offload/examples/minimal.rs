@@ -1,8 +1,8 @@
 //! Offloads shortest paths without a window. As it stands everything is computed on this computer; start a
-//! coordinator and a worker (`./p2c2r server`, `./p2c2r worker`) and name the coordinator to borrow theirs:
+//! coordinator and a worker (`./p2c2r server`, `./p2c2r worker`) and join the coordinator to borrow theirs:
 //!
 //! ```sh
-//! cargo run -p p2c2r_offload --example minimal -- --coordinator 127.0.0.1:8765
+//! cargo run -p p2c2r_offload --example minimal -- --join 'p2c2r://…'
 //! ```
 
 use std::time::Duration;
@@ -15,9 +15,9 @@ use p2c2r_tasks::path::{Answer, Cell, Grid, Path, PathSpec, Query};
 const TASKS: u64 = 10;
 
 fn main() -> AppExit {
-    let coordinator = std::env::args().skip_while(|argument| argument != "--coordinator").nth(1);
-    let config = coordinator.map_or_else(OffloadConfig::default, |address| {
-        OffloadConfig::remote(address.parse().expect("an address such as 127.0.0.1:8765"), "minimal")
+    let link = std::env::args().skip_while(|argument| argument != "--join").nth(1);
+    let config = link.map_or_else(OffloadConfig::default, |link| {
+        OffloadConfig::default().join(&link, "minimal").expect("a join link, as the coordinator prints it")
     });
     App::new()
         .add_plugins(ScheduleRunnerPlugin::run_loop(Duration::from_millis(16)))

@@ -1,11 +1,12 @@
 //! Everything a game sets up once.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use p2c2r_join::{MembershipError, Memberships, read_link};
 use p2c2r_link::{ClientTransport, Impairment, Pace, Reconnect};
-use p2c2r_protocol::Nanos;
+use p2c2r_protocol::{Nanos, Role};
 use p2c2r_tasks::KindRegistry;
 
 /// How the plugin is set up. [`OffloadConfig::default`] has no coordinator: everything is computed locally.
@@ -13,13 +14,13 @@ use p2c2r_tasks::KindRegistry;
 pub struct OffloadConfig {
     /// How to reach the coordinator; `None` for local compute only.
     pub link: Option<ClientTransport>,
-    /// The gamer's public name.
+    /// The gamer's name.
     pub name: String,
     /// The kinds that game, coordinator and workers share, to the version: programs whose lists differ
     /// refuse each other at connect. A game may register fewer with
     /// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind).
     pub kinds: KindRegistry,
-    /// Bytes a second the game sends at most; `None` for no limit, which suits loopback.
+    /// How fast the game sends at most; `None` is [`Pace::internet`], and no bound to a coordinator on this computer.
     pub pace: Option<Pace>,
     /// A worse network than there is, for tests and demonstrations.
     pub impair: Option<Impairment>,
@@ -72,14 +73,13 @@ impl Default for OffloadConfig {
 }
 
 impl OffloadConfig {
-    /// A game called `name` that offloads to the coordinator at `server`, at internet pace unless it is on
-    /// this computer.
-    pub fn remote(server: SocketAddr, name: impl Into<String>) -> Self {
-        Self {
-            link: Some(ClientTransport::Udp { server }),
-            name: name.into(),
-            pace: (!server.ip().is_loopback()).then(Pace::internet),
-            ..Self::default()
-        }
+    /// The same for a game whose player, called `name`, joins by this link: `p2c2r://…`, `@FILE` or `-` for standard
+    /// input. The player's account is made at the first start, kept in the user's folder, and found there again.
+    ///
+    /// Set [`kinds`](Self::kinds) before, since the coordinator is told of them.
+    pub fn join(self, link: &str, name: &str) -> Result<Self, MembershipError> {
+        let membership = Memberships::of_user()?.join(read_link(link)?, Role::Gamer, name)?;
+        let client = membership.client(self.kinds.identity());
+        Ok(Self { link: Some(ClientTransport::Udp(Arc::new(client))), name: membership.name, ..self })
     }
 }

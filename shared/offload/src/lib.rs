@@ -35,7 +35,7 @@
 //!
 //! let exit = App::new()
 //!     .add_plugins(ScheduleRunnerPlugin::run_loop(Duration::from_millis(5)))
-//!     // Local compute only; OffloadConfig::remote(address, name) goes to a coordinator.
+//!     // Local compute only; OffloadConfig::default().join(link, name)? goes to a coordinator.
 //!     .add_plugins(OffloadPlugin { config: OffloadConfig::default() })
 //!     .add_offload_kind::<Path>(KindSettings { deadline: Duration::from_millis(100), ..Default::default() })
 //!     .add_systems(Startup, ask)
@@ -44,7 +44,7 @@
 //! assert_eq!(exit, AppExit::Success);
 //! ```
 //!
-//! The example `minimal` does the same with a coordinator's address on its command line.
+//! The example `minimal` does the same with a coordinator's join link on its command line.
 //!
 //! # Asking and receiving
 //!

@@ -1,7 +1,7 @@
 //! The same plugin over a real link in memory: handshake, heartbeats, loss of the line, a wrong build.
 
 use bevy_time::TimePlugin;
-use p2c2r_link::{FromPeer, PeerJoined, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer};
+use p2c2r_link::{FromPeer, Mint, PeerJoined, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer};
 use p2c2r_protocol::{PeerId, ProtocolIdentity};
 use p2c2r_tasks::KindRegistry;
 
@@ -28,6 +28,7 @@ impl Pair {
             .add_plugins(TimePlugin)
             .add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
                 transport: ServerTransport::Memory(hub.clone()),
+                mint: Mint::new(&identity),
                 identity,
                 peers_max: 4,
                 pace: None,

@@ -1,0 +1,221 @@
+//! HTTPS to one address of a coordinator, over rustls with a pinned key.
+//!
+//! `ureq` speaks HTTP; its own TLS takes no certificate check but the usual ones, so the connection below it is made here.
+
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, ClientConnection, StreamOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+};
+use ureq::{Agent, http};
+
+use crate::api::ANSWER_BYTES_MAX;
+use crate::join_link::Host;
+
+/// How long a TCP connection may take to come about. Two round trips of half a second, and one packet lost.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long one request may take, handshake included.
+const REQUEST_MAX: Duration = Duration::from_secs(12);
+/// Bytes of ureq's buffers in each direction: a whole answer and its headers fit.
+const BUFFER_BYTES: usize = 2 * ANSWER_BYTES_MAX;
+
+/// Why an address gave no answer.
+#[derive(Debug, Error)]
+pub(crate) enum HttpsError {
+    /// No connection.
+    #[error("{0}")]
+    Io(io::Error),
+    /// The certificate is not the pinned key's.
+    #[error("it shows another key than the join link names")]
+    OtherKey,
+    /// No public authority vouches for the certificate.
+    #[error("its certificate is not valid for this name ({0})")]
+    Certificate(String),
+    /// Something answers, but not HTTPS, or not with what was asked for.
+    #[error("something else answers there ({0})")]
+    NotOurs(String),
+}
+
+/// A connection to one address; requests go over it one after the other.
+pub(crate) struct Https {
+    agent: Agent,
+    base: String,
+}
+
+impl Https {
+    /// For requests to `host` at this address of it.
+    pub(crate) fn new(host: &Host, address: SocketAddr, config: Arc<ClientConfig>) -> Self {
+        let settings = Agent::config_builder()
+            .timeout_global(Some(REQUEST_MAX))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .user_agent(concat!("p2c2r/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let name = host.name.clone();
+        let agent = Agent::with_parts(settings, Tls { address, name, config }, At(address));
+        Self { agent, base: format!("https://{host}") }
+    }
+
+    /// Posts `body` and reads the answer: `Ok(Ok)` with a status of 200, `Ok(Err)` with any other.
+    pub(crate) fn post<B: Serialize, T: DeserializeOwned, E: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<Result<T, E>, HttpsError> {
+        let not_ours = |what: &dyn fmt::Display| HttpsError::NotOurs(shorten(&what.to_string()));
+        let body = serde_json::to_vec(body).map_err(|error| HttpsError::Io(error.into()))?;
+        let request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
+        let mut answer = request.send(&body).map_err(explain)?;
+        let status = answer.status();
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX as u64)
+            .read_to_vec()
+            .map_err(explain)?;
+        if status == http::StatusCode::OK {
+            serde_json::from_slice(&body).map(Ok).map_err(|error| not_ours(&error))
+        } else {
+            serde_json::from_slice(&body).map(Err).map_err(|_| not_ours(&format!("HTTP status {status}")))
+        }
+    }
+}
+
+/// The beginning of what somebody else's program said, without what a terminal would obey.
+fn shorten(text: &str) -> String {
+    text.chars().filter(|character| p2c2r_protocol::is_printable(*character)).take(120).collect()
+}
+
+fn explain(error: ureq::Error) -> HttpsError {
+    match error {
+        ureq::Error::Io(error) => {
+            match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+                    HttpsError::OtherKey
+                }
+                Some(rustls::Error::InvalidCertificate(error)) => {
+                    HttpsError::Certificate(shorten(&format!("{error:?}")))
+                }
+                Some(error) => HttpsError::NotOurs(shorten(&error.to_string())),
+                None => HttpsError::Io(error),
+            }
+        }
+        ureq::Error::Timeout(_) => HttpsError::Io(io::ErrorKind::TimedOut.into()),
+        other => HttpsError::NotOurs(shorten(&other.to_string())),
+    }
+}
+
+/// Knows the one address that is meant.
+#[derive(Debug)]
+struct At(SocketAddr);
+
+impl Resolver for At {
+    fn resolve(
+        &self,
+        _: &http::Uri,
+        _: &ureq::config::Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut addresses = self.empty();
+        addresses.push(self.0);
+        Ok(addresses)
+    }
+}
+
+/// Connects to one address and wraps the connection in TLS.
+struct Tls {
+    address: SocketAddr,
+    name: String,
+    config: Arc<ClientConfig>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tls({} at {})", self.name, self.address)
+    }
+}
+
+impl Connector for Tls {
+    type Out = Secured;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Secured>, ureq::Error> {
+        let name = ServerName::try_from(self.name.clone())
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a name that TLS takes"))?;
+        let socket = TcpStream::connect_timeout(&self.address, CONNECT_MAX)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(CONNECT_MAX))?;
+        socket.set_write_timeout(Some(CONNECT_MAX))?;
+        let connection = ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(connection, socket);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Some(Secured { stream, buffers: LazyBuffers::new(BUFFER_BYTES, BUFFER_BYTES), is_open: true }))
+    }
+}
+
+/// A TLS connection, as ureq uses one.
+struct Secured {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+    buffers: LazyBuffers,
+    is_open: bool,
+}
+
+impl fmt::Debug for Secured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secured")
+    }
+}
+
+/// What is left of a time limit, as a socket takes it: never zero, which would be none.
+fn left(timeout: NextTimeout) -> Option<Duration> {
+    let step = if timeout.after.is_not_happening() { REQUEST_MAX } else { *timeout.after };
+    Some(step.clamp(Duration::from_millis(1), REQUEST_MAX))
+}
+
+impl Transport for Secured {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.sock.set_write_timeout(left(timeout))?;
+        let output = &self.buffers.output()[..amount];
+        self.stream.write_all(output)?;
+        self.stream.flush()?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.sock.set_read_timeout(left(timeout))?;
+        let input = self.buffers.input_append_buf();
+        let amount = match self.stream.read(input) {
+            Ok(amount) => amount,
+            // The other side closed without TLS's farewell; ureq knows whether an answer was cut short.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            Err(error) => return Err(error.into()),
+        };
+        self.buffers.input_appended(amount);
+        self.is_open = amount > 0;
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.is_open
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}

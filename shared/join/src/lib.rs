@@ -1,0 +1,32 @@
+//! The way in: how a stranger with a join link becomes an account, and an account gets onto the network.
+//!
+//! # How it works
+//! A coordinator's operator hands out a [`JoinLink`]: where the coordinator is, an invite, and the fingerprint of its
+//! certificate's public key. A client makes an ed25519 key pair of its own ([`AccountSecret`]) and keeps it in a file
+//! that only its user can read ([`Memberships`]). For every connection it asks the coordinator for a challenge over
+//! HTTPS, signs it, and gets a connect token for the UDP link ([`JoinClient`]); with the first such request goes the invite,
+//! and the public key becomes an account. The coordinator keeps public keys only: who steals its database cannot join.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`join_link`] | join links, read and written |
+//! | [`api`] | what client and coordinator say over HTTPS, with the limits of each field |
+//! | [`key`] | account keys: made, kept, and what is signed with them |
+//! | [`pin`] | fingerprints of public keys, and the certificate check that pins one |
+//! | [`membership`] | what a client keeps per coordinator |
+//! | [`client`] | the client's side: every address of a name, challenge, signature, token |
+
+pub mod api;
+pub mod client;
+mod https;
+pub mod join_link;
+pub mod key;
+pub mod membership;
+pub mod pin;
+
+pub use api::{RefusalCode, TokenGrant, TokenRefusal, TokenRequest};
+pub use client::JoinClient;
+pub use join_link::{Host, JoinLink, JoinLinkError};
+pub use key::AccountSecret;
+pub use membership::{Membership, MembershipError, Memberships, read_link};
+pub use pin::Fingerprint;

@@ -1,0 +1,317 @@
+//! What a client keeps per coordinator: where it is, and the account's secret.
+//!
+//! One file each, in a folder that only the user can read: `ROLE-NAME-XXXXXXXX.toml`, where the last part stands for the
+//! coordinator. The file that was used last is the one that a start without a join link uses.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use p2c2r_protocol::{AccountKey, Digest, ProtocolIdentity, Role, fit_name};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::client::JoinClient;
+use crate::join_link::{JoinLink, JoinLinkError, LINK_CHARS_MAX};
+use crate::key::{AccountSecret, NoRandomness};
+
+/// Bytes of a membership's file: a link, a name and a key fit many times.
+const FILE_BYTES_MAX: u64 = 16 * 1024;
+
+/// Why there is no membership.
+#[derive(Debug, Error)]
+pub enum MembershipError {
+    /// The link is none.
+    #[error(transparent)]
+    Link(#[from] JoinLinkError),
+    /// The join link could not be read from where it was said to be.
+    #[error("cannot read the join link from {from}: {source}")]
+    LinkSource {
+        /// The file, or standard input.
+        from: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// No key can be made.
+    #[error(transparent)]
+    Key(#[from] NoRandomness),
+    /// The system names no folder for a user's data.
+    #[error("this user has no home folder; set XDG_DATA_HOME, or P2C2R_KEYS to a folder for the account's key")]
+    NoHome,
+    /// A file or folder cannot be read or written.
+    #[error("cannot use {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file is damaged. It is left as it is, since the account's key is in it.
+    #[error("{} is damaged ({what}); move it away to join anew, with a new account", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// What is kept of one coordinator.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// Where the coordinator is; with the invite only when it was just joined.
+    pub link: JoinLink,
+    /// As what.
+    pub role: Role,
+    /// The name asked for.
+    pub name: String,
+    /// The account.
+    pub secret: AccountSecret,
+}
+
+impl Membership {
+    /// The program's way to the coordinator.
+    pub fn client(&self, identity: ProtocolIdentity) -> JoinClient {
+        JoinClient::new(self.link.clone(), self.secret.clone(), (self.role, &self.name), identity)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    link: String,
+    role: Role,
+    name: String,
+    secret: String,
+}
+
+/// A user's memberships.
+#[derive(Clone, Debug)]
+pub struct Memberships {
+    folder: PathBuf,
+}
+
+/// Reads a join link as a person gives it: the link itself, `-` for standard input, `@FILE` for a file. So it need not
+/// stand in a process list.
+pub fn read_link(text: &str) -> Result<JoinLink, MembershipError> {
+    let limited = |source: &mut dyn io::Read| {
+        let mut text = String::new();
+        source.take(LINK_CHARS_MAX as u64 + 2).read_to_string(&mut text).map(|_| text)
+    };
+    let read = match (text, text.strip_prefix('@')) {
+        ("-", _) => {
+            let mut line = String::new();
+            io::stdin()
+                .read_line(&mut line)
+                .map_err(|source| MembershipError::LinkSource { from: "standard input".to_owned(), source })?;
+            line
+        }
+        (_, Some(path)) => fs::File::open(path)
+            .and_then(|mut file| limited(&mut file))
+            .map_err(|source| MembershipError::LinkSource { from: path.to_owned(), source })?,
+        _ => text.to_owned(),
+    };
+    Ok(read.parse()?)
+}
+
+impl Memberships {
+    /// Those in this folder, which is made when something is kept.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// This user's, in the folder for a user's data.
+    pub fn of_user() -> Result<Self, MembershipError> {
+        let folder = dirs::data_dir().ok_or(MembershipError::NoHome)?;
+        Ok(Self { folder: folder.join("p2c2r").join("memberships") })
+    }
+
+    /// The membership of `name` at the coordinator of `link`, made if there is none. One that exists keeps its account
+    /// and learns where the coordinator now is.
+    pub fn join(&self, link: JoinLink, role: Role, name: &str) -> Result<Membership, MembershipError> {
+        let name = fit_name(name);
+        let path = self.path(&link, role, &name);
+        if let Some(kept) = read(&path)? {
+            let membership = Membership { link, ..kept };
+            self.keep(&path, &membership, true)?;
+            return Ok(membership);
+        }
+        let membership = Membership { link, role, name, secret: AccountSecret::generate()? };
+        if self.keep(&path, &membership, false)? {
+            return Ok(membership);
+        }
+        // Another program of this user's was quicker; its key is the account's.
+        let link = membership.link.clone();
+        match read(&path)? {
+            Some(kept) => Ok(Membership { link, ..kept }),
+            None => Err(MembershipError::Damaged { path, what: "it came and went".to_owned() }),
+        }
+    }
+
+    /// The membership that was used last, of this name if one is given; from now on it is the one used last.
+    pub fn latest(&self, role: Role, name: Option<&str>) -> Result<Option<Membership>, MembershipError> {
+        let name = name.map(fit_name);
+        let mut files = self.files()?;
+        files.sort_by_key(|(used_at, _)| std::cmp::Reverse(*used_at));
+        for (_, path) in files {
+            let Some(kept) = read(&path)? else { continue };
+            if kept.role == role && name.as_ref().is_none_or(|name| *name == kept.name) {
+                self.keep(&path, &kept, true)?;
+                return Ok(Some(kept));
+            }
+        }
+        Ok(None)
+    }
+
+    fn files(&self) -> Result<Vec<(SystemTime, PathBuf)>, MembershipError> {
+        let failed = |source| MembershipError::File { path: self.folder.clone(), source };
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                let used_at = fs::metadata(&path).and_then(|file| file.modified()).map_err(failed)?;
+                files.push((used_at, path));
+            }
+        }
+        Ok(files)
+    }
+
+    /// One coordinator is told from another by its key, or by its name where a public authority vouches for that.
+    fn path(&self, link: &JoinLink, role: Role, name: &str) -> PathBuf {
+        let place = match &link.fingerprint {
+            Some(fingerprint) => fingerprint.to_string(),
+            None => link.hosts.first().map(ToString::to_string).unwrap_or_default(),
+        };
+        let digest = Digest::of_parts(&[place.as_bytes(), name.as_bytes()]).to_string();
+        let plain: String = name
+            .chars()
+            .map(|character| if character.is_ascii_alphanumeric() { character } else { '_' })
+            .take(32)
+            .collect();
+        self.folder.join(format!("{role}-{plain}-{}.toml", &digest[..8]))
+    }
+
+    /// Writes a membership; false if there is one already and it may not be replaced.
+    fn keep(&self, path: &Path, membership: &Membership, replace: bool) -> Result<bool, MembershipError> {
+        let failed = |source| MembershipError::File { path: path.to_owned(), source };
+        make_private_folder(&self.folder).map_err(failed)?;
+        let kept = Kept {
+            link: membership.link.without_invite().to_string(),
+            role: membership.role,
+            name: membership.name.clone(),
+            secret: AccountKey(membership.secret.seed()).to_string(),
+        };
+        let text = toml::to_string(&kept).map_err(|error| failed(io::Error::other(error)))?;
+        // `tempfile` makes files that only the user can read.
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder).map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+        let persisted = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+        match persisted {
+            Ok(_) => Ok(true),
+            Err(error) if !replace && error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(failed(error.error)),
+        }
+    }
+}
+
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn read(path: &Path) -> Result<Option<Membership>, MembershipError> {
+    let failed = |source| MembershipError::File { path: path.to_owned(), source };
+    let damaged = |what: &str| MembershipError::Damaged { path: path.to_owned(), what: what.to_owned() };
+    let mut text = String::new();
+    match fs::File::open(path) {
+        Ok(file) => file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    // The parser quotes what it read, and that is a secret.
+    let kept: Kept = toml::from_str(&text).map_err(|_| damaged("it is not a membership"))?;
+    let seed = AccountKey::from_hex(&kept.secret).ok_or_else(|| damaged("its key is cut short"))?;
+    let secret = AccountSecret::from_seed(seed.0).ok_or_else(|| damaged("its key is none"))?;
+    let link = kept.link.parse().map_err(|_| damaged("its link is none"))?;
+    Ok(Some(Membership { link, role: kept.role, name: kept.name, secret }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(port: u16) -> JoinLink {
+        format!("p2c2r://127.0.0.1:{port}/sesame#{}", crate::Fingerprint([port as u8; 32])).parse().unwrap()
+    }
+
+    #[test]
+    fn a_membership_keeps_its_account_and_the_last_one_used_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Memberships::in_folder(folder.path().join("deep/er"));
+        assert!(kept.latest(Role::Worker, None).unwrap().is_none());
+        let first = kept.join(link(1), Role::Worker, "ada").unwrap();
+        assert_eq!(first.link.invite.as_deref(), Some("sesame"));
+        let again = kept.join(link(1), Role::Worker, " ada ").unwrap();
+        assert_eq!(again.secret.public(), first.secret.public());
+        for other in [
+            kept.join(link(2), Role::Worker, "ada").unwrap(),
+            kept.join(link(1), Role::Worker, "bob").unwrap(),
+            kept.join(link(1), Role::Gamer, "ada").unwrap(),
+        ] {
+            assert_ne!(other.secret.public(), first.secret.public());
+        }
+        let found = kept.latest(Role::Worker, Some("ada")).unwrap().unwrap();
+        assert!(found.link.invite.is_none() && found.name == "ada");
+        assert_eq!(kept.latest(Role::Worker, Some("eve")).unwrap().map(|found| found.name), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_user_can_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Memberships::in_folder(folder.path().join("keys"));
+        kept.join(link(1), Role::Gamer, "ada").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (_, file) = kept.files().unwrap().remove(0);
+        assert_eq!((mode(&folder.path().join("keys")), mode(&file)), (0o700, 0o600));
+        assert!(!fs::read_to_string(&file).unwrap().contains("sesame"), "the invite is not kept");
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Memberships::in_folder(folder.path().to_owned());
+        let secret = kept.join(link(1), Role::Gamer, "ada").unwrap().secret;
+        let (_, file) = kept.files().unwrap().remove(0);
+        let whole = fs::read_to_string(&file).unwrap();
+        for damage in [&whole[..whole.len() / 2], "", &whole.replace("secret", "sacred"), &whole.replace("p2c2r:", "x:")] {
+            fs::write(&file, damage).unwrap();
+            let error = kept.join(link(1), Role::Gamer, "ada").unwrap_err();
+            assert!(matches!(error, MembershipError::Damaged { .. }), "{error}");
+            let seed = AccountKey(secret.seed()).to_string();
+            assert!(!error.to_string().contains(&seed), "the key is not shown");
+            assert_eq!(fs::read_to_string(&file).unwrap(), damage);
+        }
+    }
+
+    #[test]
+    fn a_link_may_come_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("link");
+        fs::write(&file, format!("{}\n", link(3))).unwrap();
+        assert_eq!(read_link(&format!("@{}", file.display())).unwrap(), link(3));
+        assert_eq!(read_link(&link(3).to_string()).unwrap(), link(3));
+        assert!(matches!(read_link("@/nowhere/at/all"), Err(MembershipError::LinkSource { .. })));
+        assert!(matches!(read_link("play.example.org"), Err(MembershipError::Link(_))));
+    }
+}
