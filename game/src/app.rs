@@ -1,6 +1,5 @@
 //! Puts the app together: the same game with a window, off-screen, or without any drawing.
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use bevy::app::{AppExit, ScheduleRunnerPlugin, TerminalCtrlCHandlerPlugin};
@@ -9,11 +8,13 @@ use bevy::prelude::*;
 use bevy::window::{ExitCondition, WindowResolution};
 use bevy::winit::WinitPlugin;
 use p2c2r_arena::{Arena, TICKS_PER_SECOND};
+use p2c2r_join::JoinChoice;
 use p2c2r_link::Impairment;
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
+use p2c2r_protocol::Role;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Cli, Reflections, Screen};
+use crate::cli::{Cli, NAME_DEFAULT, Reflections, Screen};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::preflight::{self, Quality};
 use crate::view::Picture;
@@ -123,27 +124,24 @@ fn add_engine(app: &mut App, cli: &Cli) {
     }
 }
 
-/// The offload plugin's configuration that the command line asks for.
+/// The offload plugin's configuration that the command line asks for. A player who has joined no coordinator plays on this
+/// machine alone.
 pub fn offload_config(cli: &Cli) -> Result<OffloadConfig, GameError> {
     let impair = cli.impair.as_deref().map(impairment).transpose()?;
-    let base = if cli.local {
-        OffloadConfig { name: cli.name.clone(), ..default() }
-    } else {
-        OffloadConfig::remote(address(&cli.coordinator)?, cli.name.clone())
-    };
-    Ok(OffloadConfig { impair, local: LocalCompute::Auto, ..base })
+    let base = OffloadConfig { impair, local: LocalCompute::Auto, ..default() };
+    if cli.local {
+        return Ok(base);
+    }
+    let choice = JoinChoice { link: cli.join.clone(), name: cli.name.clone(), folder: cli.keys.clone() };
+    Ok(match choice.settle(Role::Gamer, NAME_DEFAULT)? {
+        Some(membership) => base.with_membership(&membership),
+        None => base,
+    })
 }
 
 fn impairment(name: &str) -> Result<Impairment, GameError> {
     Impairment::preset(name)
         .ok_or_else(|| GameError::Impairment { name: name.into(), known: Impairment::PRESETS.join(", ") })
-}
-
-fn address(text: &str) -> Result<SocketAddr, GameError> {
-    text.to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| GameError::Address(text.into()))
 }
 
 /// Logs go to standard error; standard output is for the HUD's lines.

@@ -7,22 +7,26 @@ use p2c2r_arena::ArenaConfig;
 
 use crate::GameError;
 
-/// Where a coordinator listens unless told otherwise.
-pub const COORDINATOR_DEFAULT: &str = "127.0.0.1:8765";
+/// What a gamer is called who gives no name.
+pub const NAME_DEFAULT: &str = "gamer";
 
 /// Borrowed Light: a space shooter whose heavy work other people's computers do.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "p2c2r-game", version, about, long_about = None)]
 pub struct Cli {
-    /// Where the coordinator listens.
-    #[arg(long, value_name = "HOST:PORT", default_value = COORDINATOR_DEFAULT, env = "P2C2R_COORDINATOR")]
-    pub coordinator: String,
+    /// The join link of the coordinator to borrow from; needed once. `-` reads it from standard input, `@FILE` from a
+    /// file [default: the coordinator borrowed from last; none yet: play on this machine alone]
+    #[arg(long, value_name = "LINK", env = "P2C2R_JOIN", hide_env_values = true)]
+    pub join: Option<String>,
+    /// The folder that keeps this user's accounts [default: p2c2r/memberships in the folder for user data]
+    #[arg(long, value_name = "DIR", env = "P2C2R_KEYS")]
+    pub keys: Option<PathBuf>,
     /// Never connect: compute everything on this machine.
     #[arg(long)]
     pub local: bool,
-    /// The name this gamer's account goes by.
-    #[arg(long, default_value = "gamer", env = "P2C2R_NAME")]
-    pub name: String,
+    /// The name this gamer's account goes by [default: gamer]
+    #[arg(long, env = "P2C2R_NAME")]
+    pub name: Option<String>,
     /// Worsen the connection on purpose, for example `wan-100ms` or `bad-wifi`.
     #[arg(long, value_name = "PRESET", conflicts_with = "local")]
     pub impair: Option<String>,
@@ -135,7 +139,8 @@ impl Cli {
         if self.screenshot.is_some() && self.seconds.is_none() {
             return Err(GameError::Usage("--screenshot needs --seconds, to know when the end is near"));
         }
-        if self.name.is_empty() || self.name.len() > p2c2r_protocol::limits::NAME_BYTES_MAX {
+        let name = self.name.as_deref().unwrap_or(NAME_DEFAULT);
+        if name.is_empty() || name.len() > p2c2r_protocol::limits::NAME_BYTES_MAX {
             return Err(GameError::Usage("--name must have between 1 and 64 bytes"));
         }
         Ok(())
@@ -182,11 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn defaults_open_a_window_and_look_for_a_coordinator_here() {
+    fn defaults_open_a_window_and_borrow_where_this_user_did_last() {
         let cli = parse(&[]).unwrap();
         assert_eq!(cli.screen(), Screen::Window);
         assert_eq!(cli.size(), WindowSize { width: 1280, height: 720 });
-        assert!(!cli.steers_itself() && !cli.local);
+        assert!(!cli.steers_itself() && !cli.local && cli.join.is_none());
         assert_eq!(cli.reflections, Reflections::On);
         assert_eq!(cli.arena(), ArenaConfig { seed: 1, ..ArenaConfig::default() });
         cli.check().unwrap();

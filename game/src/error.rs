@@ -6,9 +6,9 @@ pub enum GameError {
     /// Options that do not go together.
     #[error("{0}")]
     Usage(&'static str),
-    /// The coordinator's address cannot be resolved.
-    #[error("`{0}` is not an address such as 127.0.0.1:8765")]
-    Address(String),
+    /// The account at the coordinator cannot be used.
+    #[error(transparent)]
+    Membership(#[from] p2c2r_join::MembershipError),
     /// An impairment preset that does not exist.
     #[error("there is no impairment preset `{name}`; there are: {known}")]
     Impairment {
@@ -49,7 +49,7 @@ impl GameError {
     /// lacks what drawing needs (the launcher then plays without a window), 73 for a file, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Address(_) | Self::Impairment { .. } => 2,
+            Self::Usage(_) | Self::Membership(_) | Self::Impairment { .. } => 2,
             Self::NoDisplay | Self::NoAdapter => 69,
             Self::Write { .. } | Self::NoPicture(_) => 73,
             Self::NothingWorked { .. } => 1,

@@ -157,6 +157,7 @@ fn what_does_not_exist_is_refused_by_name() {
     let cli = Cli::try_parse_from(["p2c2r-game", "--impair", "moon"]).unwrap();
     let error = app::offload_config(&cli).err().unwrap();
     assert!(error.to_string().contains("moon") && error.to_string().contains("wan-100ms"), "{error}");
-    let cli = Cli::try_parse_from(["p2c2r-game", "--coordinator", "nowhere"]).unwrap();
-    assert!(app::offload_config(&cli).err().unwrap().to_string().contains("nowhere"));
+    let cli = Cli::try_parse_from(["p2c2r-game", "--join", "nowhere"]).unwrap();
+    let error = app::offload_config(&cli).err().unwrap();
+    assert!(error.to_string().contains("p2c2r://") && error.exit_code() == 2, "{error}");
 }

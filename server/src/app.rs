@@ -6,7 +6,7 @@ use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::TimePlugin;
 use p2c2r_link::{
-    FromPeer, NextWake, PeerJoined, PeerLeft, ServerLinkConfig, ServerLinkPlugin, ServerTransport,
+    FromPeer, Mint, NextWake, PeerJoined, PeerLeft, ServerLinkConfig, ServerLinkPlugin, ServerTransport,
 };
 use p2c2r_protocol::{GameToServer, WorkerToServer};
 
@@ -141,7 +141,7 @@ fn wake_for_inline_results(pool: Res<'_, Pool>, mut next_wake: ResMut<'_, NextWa
     }
 }
 
-/// Builds the coordinator over the given transport. Tests build the very same app with a
+/// Builds the coordinator over the given transport; its [`Mint`] is a resource of the app. Tests build the very same app with a
 /// [`MemoryHub`](p2c2r_link::MemoryHub) and manual time; the program adds
 /// [`EventDrivenPlugin`](p2c2r_link::EventDrivenPlugin) and runs it.
 pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App, ServerError> {
@@ -151,9 +151,13 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
     app.insert_resource(waker.clone());
     app.add_plugins(TimePlugin);
     app.add_systems(Startup, bind_waker);
+    let identity = config.kinds.identity();
+    let mint = Mint::new(&identity);
+    app.insert_resource(mint.clone());
     app.add_plugins(ServerLinkPlugin::new(ServerLinkConfig {
         transport,
-        identity: config.kinds.identity(),
+        identity,
+        mint,
         peers_max: config.peers_max,
         pace: config.pace,
         impair: config.impair,

@@ -35,7 +35,7 @@ pub fn welcome_peers(
         let opening = desk.books.ask_account(joined.role, key, &joined.name, credit);
         asked.push((joined, opening));
     }
-    for (PeerJoined { peer, role, name, address }, opening) in asked {
+    for (PeerJoined { peer, role, name, address, .. }, opening) in asked {
         match opening.and_then(|opening| desk.books.opened(opening)) {
             Ok(account) => {
                 match role {
@@ -82,7 +82,7 @@ pub fn note_leaving(mut gamers: ResMut<'_, Gamers>, left: Res<'_, Messages<PeerL
 
 /// Clears up after those who left, once their last words are heard: a gamer's tasks are taken back, a worker's go to others.
 pub fn part_from_peers(mut desk: Desk<'_>, mut left: ResMut<'_, Messages<PeerLeft>>) {
-    for PeerLeft { peer, role, name, reason } in left.drain() {
+    for PeerLeft { peer, role, name, reason, .. } in left.drain() {
         match role {
             Role::Gamer => {
                 let Some(session) = desk.gamers.leave(peer) else { continue };

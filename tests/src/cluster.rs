@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 use bevy_app::{App, AppExit, Update};
 use bevy_ecs::message::Messages;
 use bevy_time::TimeUpdateStrategy;
-use p2c2r_link::{ClientTransport, MemoryHub, NextWake, ServerTransport, bind_server};
+use p2c2r_link::{ClientTransport, Grant, MemoryHub, Mint, NextWake, ServerTransport, bind_server};
 use p2c2r_offload::prelude::*;
+use p2c2r_protocol::Role;
 use p2c2r_server::config::{Compute, ServerConfig};
 use p2c2r_server::ledger::{self, Ledger};
 use p2c2r_worker::{Execution, WorkerConfig};
@@ -32,6 +33,7 @@ use tempfile::TempDir;
 pub use config::{ClusterConfig, Wire};
 pub use endings::{Bytes, Ending};
 
+use crate::joining::CurrentMint;
 use crate::puzzles::{KINDS, Puzzle, PuzzleKind, Tag};
 use endings::{Endings, Wanted, ask_for_wanted};
 use rogue::Trick;
@@ -48,6 +50,7 @@ pub struct Cluster {
     config: ClusterConfig,
     hub: MemoryHub,
     address: SocketAddr,
+    mint: CurrentMint,
     directory: TempDir,
     coordinator: Option<App>,
     workers: Vec<Peer>,
@@ -77,6 +80,7 @@ impl Cluster {
         let mut cluster = Self {
             hub: MemoryHub::new(),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            mint: CurrentMint::default(),
             directory,
             coordinator: None,
             workers: Vec::new(),
@@ -123,6 +127,7 @@ impl Cluster {
             ..ServerConfig::default()
         };
         let app = p2c2r_server::build_app(config, transport).expect("a coordinator");
+        self.mint.set(app.world().resource::<Mint>().clone(), self.address);
         self.coordinator = Some(self.ready(app));
     }
 
@@ -154,7 +159,8 @@ impl Cluster {
             impair: self.config.impair_workers,
             ..WorkerConfig::default()
         };
-        let app = p2c2r_worker::build_app(config, self.client_transport()).expect("a worker");
+        let transport = self.client_transport(Role::Worker, &config.name);
+        let app = p2c2r_worker::build_app(config, transport).expect("a worker");
         self.workers[index].app = Some(self.ready(app));
         self.workers[index].frozen = false;
     }
@@ -163,7 +169,7 @@ impl Cluster {
     pub fn add_rogue(&mut self, trick: Trick) -> usize {
         let index = self.workers.len();
         let name = format!("rogue-{index}");
-        let app = rogue::build_app(&name, trick, self.client_transport());
+        let app = rogue::build_app(&name, trick, self.client_transport(Role::Worker, &name));
         let app = Some(self.ready(app));
         self.workers.push(Peer { name, app, frozen: false });
         index
@@ -176,7 +182,7 @@ impl Cluster {
         let mut app = App::new();
         app.add_plugins(OffloadPlugin {
             config: OffloadConfig {
-                link: Some(self.client_transport()),
+                link: Some(self.client_transport(Role::Gamer, &name)),
                 name: name.clone(),
                 impair: self.config.impair_games,
                 local: match self.config.wire {
@@ -198,10 +204,10 @@ impl Cluster {
         index
     }
 
-    fn client_transport(&self) -> ClientTransport {
+    fn client_transport(&self, role: Role, name: &str) -> ClientTransport {
         match self.config.wire {
             Wire::Memory => ClientTransport::Memory(self.hub.clone()),
-            Wire::Udp => ClientTransport::Udp { server: self.address },
+            Wire::Udp => self.mint.transport(Grant::of_name(role, name)),
         }
     }
 

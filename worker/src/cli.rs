@@ -1,15 +1,14 @@
 //! The command line and environment of `p2c2r-worker`.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use p2c2r_join::{JoinChoice, Membership};
+use p2c2r_protocol::Role;
 use p2c2r_tasks::gpu::GpuChoice;
 
-use crate::config::{
-    DEFAULT_COORDINATOR, FileConfig, LogFormat, WorkerConfig, cores, impairment, machine_name,
-};
+use crate::config::{FileConfig, LogFormat, WorkerConfig, cores, impairment, machine_name};
 use crate::error::WorkerError;
 
 /// Lends this computer to P2C2R games and earns for every task its coordinator accepts.
@@ -20,9 +19,13 @@ use crate::error::WorkerError;
 #[derive(Parser, Clone, Debug, Default)]
 #[command(name = "p2c2r-worker", version)]
 pub struct Arguments {
-    /// The coordinator to work for [default: 127.0.0.1:8765]
-    #[arg(long, value_name = "HOST:PORT", env = "P2C2R_COORDINATOR")]
-    pub coordinator: Option<String>,
+    /// The join link of the coordinator to work for; needed once. `-` reads it from standard input, `@FILE` from a file
+    /// [default: the coordinator worked for last]
+    #[arg(long, value_name = "LINK", env = "P2C2R_JOIN", hide_env_values = true)]
+    pub join: Option<String>,
+    /// The folder that keeps this user's accounts [default: p2c2r/memberships in the folder for user data]
+    #[arg(long, value_name = "DIR", env = "P2C2R_KEYS")]
+    pub keys: Option<PathBuf>,
     /// Public name of this worker [default: this machine's name]
     #[arg(long, env = "P2C2R_NAME")]
     pub name: Option<String>,
@@ -46,7 +49,7 @@ pub struct Arguments {
     /// How to log [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", env = "P2C2R_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// A TOML file with any of: coordinator, name, slots, gpu, impair, busy_poll_us, log, log_format
+    /// A TOML file with any of: join, keys, name, slots, gpu, impair, busy_poll_us, log, log_format
     #[arg(long, value_name = "FILE", env = "P2C2R_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -57,8 +60,8 @@ pub struct Settings {
     pub worker: WorkerConfig,
     /// What it computes on besides its cores.
     pub gpu: GpuChoice,
-    /// The coordinator's address.
-    pub coordinator: SocketAddr,
+    /// The account at the coordinator, and where that is.
+    pub membership: Membership,
     /// What to log.
     pub log: String,
     /// How.
@@ -69,8 +72,8 @@ impl Arguments {
     /// Settles every setting: these arguments (flags, then environment), then the file, then defaults.
     pub fn settle(self) -> Result<Settings, WorkerError> {
         let file = self.config.as_deref().map(FileConfig::read).transpose()?.unwrap_or_default();
-        let address = self.coordinator.or(file.coordinator).unwrap_or_else(|| DEFAULT_COORDINATOR.into());
-        let mut worker = WorkerConfig::named(self.name.or(file.name).unwrap_or_else(machine_name));
+        let name = self.name.or(file.name);
+        let mut worker = WorkerConfig::named(name.clone().unwrap_or_else(machine_name));
         worker.slots = self.slots.or(file.slots).unwrap_or_else(cores);
         worker.impair =
             self.impair.or(file.impair).map(|preset| impairment(&preset, &worker.name)).transpose()?;
@@ -78,25 +81,18 @@ impl Arguments {
             worker.busy_poll = Duration::from_micros(micros);
         }
         worker.validate()?;
-        let coordinator = resolve(&address)?;
-        worker.coordinator = address;
+        let choice = JoinChoice { link: self.join.or(file.join), name, folder: self.keys.or(file.keys) };
+        let membership = choice.settle(Role::Worker, &worker.name)?.ok_or(WorkerError::NotJoined)?;
+        worker.name.clone_from(&membership.name);
+        worker.coordinator = membership.link.hosts.first().map(ToString::to_string).unwrap_or_default();
         Ok(Settings {
             worker,
             gpu: self.gpu.or(file.gpu).unwrap_or_default(),
-            coordinator,
+            membership,
             log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
         })
     }
-}
-
-/// The address behind a name; IPv4 first, because a coordinator listens there unless told otherwise.
-fn resolve(address: &str) -> Result<SocketAddr, WorkerError> {
-    let refuse = |reason: String| WorkerError::Coordinator { address: address.to_owned(), reason };
-    let mut found: Vec<SocketAddr> =
-        address.to_socket_addrs().map_err(|error| refuse(error.to_string()))?.collect();
-    found.sort_by_key(SocketAddr::is_ipv6);
-    found.first().copied().ok_or_else(|| refuse("the name has no address".into()))
 }
 
 #[cfg(test)]
@@ -107,31 +103,38 @@ mod tests {
 
     #[test]
     fn options_win_over_the_file_and_the_file_over_defaults() {
+        let folder = tempfile::tempdir().unwrap();
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(
             file,
-            "name = 'from-file'\nslots = 3\ncoordinator = '127.0.0.1:9'\nlog = 'debug'\ngpu = 'off'"
+            "name = 'from-file'\nslots = 3\njoin = 'p2c2r://127.0.0.1:9'\nlog = 'debug'\ngpu = 'off'"
         )
         .unwrap();
         let arguments = Arguments {
             name: Some("from-flag".into()),
             config: Some(file.path().into()),
+            keys: Some(folder.path().into()),
             ..Arguments::default()
         };
         let settings = arguments.settle().unwrap();
         assert_eq!(settings.worker.name, "from-flag");
         assert_eq!(settings.worker.slots, 3);
         assert_eq!(settings.gpu, GpuChoice::Off);
-        assert_eq!(settings.coordinator.port(), 9);
+        assert_eq!(settings.membership.link.hosts[0].port, 9);
         assert_eq!(settings.log, "debug");
         assert_eq!(settings.log_format, LogFormat::Text);
     }
 
     #[test]
-    fn an_address_that_is_none_is_refused_with_an_example() {
-        let arguments = Arguments { coordinator: Some("nonsense".into()), ..Arguments::default() };
+    fn a_link_that_is_none_is_refused_and_so_is_a_worker_that_never_joined() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Some(folder.path().to_owned());
+        let arguments =
+            Arguments { join: Some("nonsense".into()), keys: keys.clone(), ..Arguments::default() };
         let error = arguments.settle().err().unwrap().to_string();
-        assert!(error.contains("HOST:PORT"), "{error}");
+        assert!(error.contains("p2c2r://"), "{error}");
+        let error = Arguments { keys, ..Arguments::default() }.settle().err().unwrap().to_string();
+        assert!(error.contains("--join"), "{error}");
     }
 
     #[test]

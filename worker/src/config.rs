@@ -1,7 +1,7 @@
 //! The worker's settings: where they come from, their defaults and their ranges.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -100,7 +100,7 @@ impl WorkerConfig {
             reconnect: Reconnect::default(),
             status_every: Duration::from_secs(10),
             drain_limit: Duration::from_secs(10),
-            coordinator: DEFAULT_COORDINATOR.into(),
+            coordinator: "nowhere yet".into(),
             computes_on: gpu::cpu_only("none was looked for"),
         }
     }
@@ -142,9 +142,6 @@ impl WorkerConfig {
     }
 }
 
-/// Where a coordinator is looked for unless a setting says otherwise.
-pub const DEFAULT_COORDINATOR: &str = "127.0.0.1:8765";
-
 /// Cores this program may use, as a number of slots.
 pub fn cores() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -181,8 +178,10 @@ pub fn impairment(preset: &str, name: &str) -> Result<Impairment, WorkerError> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
-    /// As `--coordinator`.
-    pub coordinator: Option<String>,
+    /// As `--join`.
+    pub join: Option<String>,
+    /// As `--keys`.
+    pub keys: Option<PathBuf>,
     /// As `--name`.
     pub name: Option<String>,
     /// As `--slots`.

@@ -19,6 +19,9 @@ use crate::attempts::Offer;
 use crate::config::WorkerConfig;
 use crate::earnings::Session;
 
+/// Between two lines about one and the same reason for having no connection.
+const PROBLEM_AGAIN: Duration = Duration::from_secs(300);
+
 /// What has been shown.
 #[derive(Resource)]
 pub struct Console {
@@ -29,6 +32,8 @@ pub struct Console {
     link: LinkStatus,
     said_connecting: bool,
     refused: Option<String>,
+    /// What the last failed try was said to have failed of, and when.
+    problem: Option<(String, Duration)>,
     said_fallback: bool,
     shown_at: Duration,
     shown: Figures,
@@ -54,6 +59,7 @@ impl Console {
             link: LinkStatus::Offline,
             said_connecting: false,
             refused: None,
+            problem: None,
             said_fallback: false,
             shown_at: Duration::ZERO,
             shown: Figures::default(),
@@ -125,7 +131,7 @@ pub fn show_fallbacks(
 }
 
 /// Says how the link stands whenever that changes.
-pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>) {
+pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>, time: Res<'_, Time<Real>>) {
     if !link.is_changed() || *link.status() == console.link {
         return;
     }
@@ -139,7 +145,7 @@ pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>) {
             info!(event = "connecting", coordinator, "🔌 Connecting to coordinator at {coordinator}...");
         }
         LinkStatus::Connected => {
-            (console.said_connecting, console.refused) = (false, None);
+            (console.said_connecting, console.refused, console.problem) = (false, None, None);
             info!(event = "connected", coordinator, "✅ Connected! Ready to contribute compute.");
         }
         LinkStatus::Refused { reason } if console.refused.as_ref() == Some(reason) => {}
@@ -150,7 +156,17 @@ pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>) {
                 coordinator, "⛔ The coordinator at {coordinator} refuses this worker: {reason}"
             );
         }
-        LinkStatus::Offline => {}
+        LinkStatus::Offline => {
+            let (Some(problem), now) = (link.problem(), time.elapsed()) else { return };
+            let is_news = console
+                .problem
+                .as_ref()
+                .is_none_or(|(said, at)| said != problem || now >= *at + PROBLEM_AGAIN);
+            if is_news {
+                console.problem = Some((problem.to_owned(), now));
+                warn!(event = "offline", coordinator, problem, "🔌 Not connected: {problem}. Tries go on.");
+            }
+        }
     }
 }
 

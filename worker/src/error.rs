@@ -12,16 +12,15 @@ pub enum WorkerError {
     /// A setting is out of its range.
     #[error("{0}")]
     Setting(String),
-    /// The coordinator's address does not resolve.
+    /// The account at the coordinator cannot be used.
+    #[error(transparent)]
+    Membership(#[from] p2c2r_join::MembershipError),
+    /// This user has no account at any coordinator, or none of this name.
     #[error(
-        "cannot find the coordinator `{address}`: {reason}; give it as HOST:PORT, for example 127.0.0.1:8765"
+        "this computer has joined no coordinator yet: start once with --join LINK; the link comes from the \
+         coordinator's operator"
     )]
-    Coordinator {
-        /// The address as given.
-        address: String,
-        /// What went wrong.
-        reason: String,
-    },
+    NotJoined,
     /// The configuration file cannot be read.
     #[error("cannot read the configuration file {path}: {source}")]
     ConfigFile {

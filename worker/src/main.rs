@@ -1,6 +1,7 @@
 //! `p2c2r-worker`: reads the command line, builds the worker's app and runs it.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bevy_app::AppExit;
@@ -32,7 +33,9 @@ fn run() -> Result<AppExit, WorkerError> {
     logging::init(&settings.log, settings.log_format)?;
     gpu::equip(&mut settings.worker, &settings.gpu)?;
     let runner = EventDrivenPlugin { busy_poll_max: settings.worker.busy_poll };
-    let mut app = build_app(settings.worker, ClientTransport::Udp { server: settings.coordinator })?;
+    let client = settings.membership.client(settings.worker.kinds.identity());
+    let transport = ClientTransport::Udp(Arc::new(client));
+    let mut app = build_app(settings.worker, transport)?;
     app.add_plugins(runner);
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
     let asked = AtomicBool::new(false);

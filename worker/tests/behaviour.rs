@@ -8,8 +8,8 @@ use bevy_app::{App, AppExit};
 use bevy_ecs::message::Messages;
 use bevy_time::{TimePlugin, TimeUpdateStrategy};
 use p2c2r_link::{
-    ClientLink, ClientTransport, FromPeer, LinkStatus, MemoryHub, Mint, PeerJoined, PeerLeft, ServerLinkConfig,
-    ServerLinkPlugin, ServerTransport, ToPeer,
+    ClientLink, ClientTransport, FromPeer, LinkStatus, MemoryHub, Mint, PeerJoined, PeerLeft,
+    ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer,
 };
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, KindId, Nanos, PeerId, PriceList, Role, ServerToWorker,

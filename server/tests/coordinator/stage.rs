@@ -7,7 +7,7 @@ use bevy_app::{App, AppExit, Update};
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::{IntoScheduleConfigs, ResMut, Resource};
 use bevy_time::TimeUpdateStrategy;
-use p2c2r_link::{FromPeer, LinkClock, MemoryHub, PeerJoined, PeerLeft, ServerTransport, ToPeer};
+use p2c2r_link::{FromPeer, Grant, LinkClock, MemoryHub, PeerJoined, PeerLeft, ServerTransport, ToPeer};
 use p2c2r_protocol::{
     Answer, Assign, AttemptFailure, Done, GameToServer, GamerStatement, KernelOffer, KindId, Micros, Nanos,
     PeerId, Refusal, Role, ServerToGame, ServerToWorker, Submit, TaskFailure, TaskId, TaskNo, WorkerOffer,
@@ -183,7 +183,9 @@ impl Stage {
         let peer = PeerId(self.next_peer);
         self.next_peer += 1;
         self.names.insert(peer, (role, name.to_owned()));
-        let joined = PeerJoined { peer, role, name: name.to_owned(), address: "memory".into() };
+        let Grant { account, instance, credit, .. } = Grant::of_name(role, name);
+        let (name, address) = (name.to_owned(), "memory".to_owned());
+        let joined = PeerJoined { peer, role, account, instance, name, credit, address };
         self.app().world_mut().write_message(joined);
         self.step();
         peer
@@ -206,7 +208,8 @@ impl Stage {
     /// A peer's connection ends.
     pub fn leave(&mut self, peer: PeerId) {
         let (role, name) = self.names.remove(&peer).unwrap();
-        let left = PeerLeft { peer, role, name, reason: "as the test says".into() };
+        let account = Grant::of_name(role, &name).account;
+        let left = PeerLeft { peer, role, account, name, reason: "as the test says".into() };
         self.app().world_mut().write_message(left);
         self.step();
     }

@@ -267,6 +267,8 @@ mod tests {
     fn neither_requests_nor_grants_show_their_secrets_in_a_log() {
         let (_, request) = request();
         assert!(!format!("{request:?}").contains("invite\""));
-        assert!(!format!("{:?}", TokenGrant::new(b"secret", "ada")).contains(&URL_SAFE_NO_PAD.encode(b"secret")));
+        assert!(
+            !format!("{:?}", TokenGrant::new(b"secret", "ada")).contains(&URL_SAFE_NO_PAD.encode(b"secret"))
+        );
     }
 }

@@ -8,8 +8,8 @@ use p2c2r_protocol::{AccountKey, ProtocolIdentity, Role};
 use rustls::ClientConfig;
 
 use crate::api::{
-    CHALLENGE_CHARS_MAX, CHALLENGE_PATH, Challenge, Instance, RefusalCode, TOKEN_PATH, TokenGrant, TokenRefusal,
-    TokenRequest,
+    CHALLENGE_CHARS_MAX, CHALLENGE_PATH, Challenge, Instance, RefusalCode, TOKEN_PATH, TokenGrant,
+    TokenRefusal, TokenRequest,
 };
 use crate::https::{Https, HttpsError};
 use crate::join_link::{Host, JoinLink};
@@ -146,7 +146,8 @@ impl Inner {
         let mut tries = 0;
         loop {
             tries += 1;
-            let challenge = https.post::<_, Challenge, TokenRefusal>(CHALLENGE_PATH, &serde_json::json!({}))?;
+            let challenge =
+                https.post::<_, Challenge, TokenRefusal>(CHALLENGE_PATH, &serde_json::json!({}))?;
             let Challenge { challenge } = challenge.map_err(Failure::refused)?;
             if challenge.len() > CHALLENGE_CHARS_MAX {
                 return Err(HttpsError::NotOurs("its challenge is too long".to_owned()).into());

@@ -78,12 +78,8 @@ impl Https {
         let request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
         let mut answer = request.send(&body).map_err(explain)?;
         let status = answer.status();
-        let body = answer
-            .body_mut()
-            .with_config()
-            .limit(ANSWER_BYTES_MAX as u64)
-            .read_to_vec()
-            .map_err(explain)?;
+        let body =
+            answer.body_mut().with_config().limit(ANSWER_BYTES_MAX as u64).read_to_vec().map_err(explain)?;
         if status == http::StatusCode::OK {
             serde_json::from_slice(&body).map(Ok).map_err(|error| not_ours(&error))
         } else {

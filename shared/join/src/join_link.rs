@@ -63,7 +63,9 @@ impl FromStr for Host {
         let port = match port {
             "" => PORT_DEFAULT,
             // `parse` takes a sign, which no port has.
-            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| bad())?,
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().map_err(|_| bad())?
+            }
             _ => return Err(bad()),
         };
         if port == 0 {
@@ -136,7 +138,8 @@ impl FromStr for JoinLink {
             return Err(JoinLinkError::TooLong);
         }
         let rest = text.strip_prefix(SCHEME).ok_or_else(|| JoinLinkError::Scheme(shorten(text)))?;
-        let (rest, fingerprint) = rest.split_once('#').map_or((rest, None), |(rest, print)| (rest, Some(print)));
+        let (rest, fingerprint) =
+            rest.split_once('#').map_or((rest, None), |(rest, print)| (rest, Some(print)));
         let (hosts, invite) = rest.split_once('/').unwrap_or((rest, ""));
         let hosts: Vec<Host> = hosts.split(',').map(Host::from_str).collect::<Result<_, _>>()?;
         if hosts.len() > HOSTS_MAX {
@@ -222,11 +225,17 @@ mod tests {
     fn what_is_no_link_is_named() {
         let parse = |text: &str| text.parse::<JoinLink>().unwrap_err();
         assert!(matches!(parse("https://example.org"), JoinLinkError::Scheme(_)));
-        for host in ["", ":1", "a:", "a:0", "a:65536", "a:+1", "a b:1", "::1:8765", "[::1:1", "[a]:1", "1.2.3:4", "a,,b"] {
+        for host in [
+            "", ":1", "a:", "a:0", "a:65536", "a:+1", "a b:1", "::1:8765", "[::1:1", "[a]:1", "1.2.3:4",
+            "a,,b",
+        ] {
             assert!(matches!(parse(&format!("p2c2r://{host}/x")), JoinLinkError::Host(_)), "{host}");
         }
         assert_eq!(parse("p2c2r://a:1/x/y"), JoinLinkError::Invite);
-        assert_eq!(parse(&format!("p2c2r://a:1/{}", "x".repeat(INVITE_CHARS_MAX + 1))), JoinLinkError::Invite);
+        assert_eq!(
+            parse(&format!("p2c2r://a:1/{}", "x".repeat(INVITE_CHARS_MAX + 1))),
+            JoinLinkError::Invite
+        );
         assert_eq!(parse("p2c2r://a:1/x#short"), JoinLinkError::Fingerprint);
         assert_eq!(parse(&format!("p2c2r://{}", "a,".repeat(2_000))), JoinLinkError::TooLong);
         assert_eq!(parse(&format!("p2c2r://{}b", "a,".repeat(HOSTS_MAX))), JoinLinkError::TooLong);

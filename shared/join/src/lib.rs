@@ -28,5 +28,5 @@ pub use api::{RefusalCode, TokenGrant, TokenRefusal, TokenRequest};
 pub use client::JoinClient;
 pub use join_link::{Host, JoinLink, JoinLinkError};
 pub use key::AccountSecret;
-pub use membership::{Membership, MembershipError, Memberships, read_link};
+pub use membership::{JoinChoice, Membership, MembershipError, Memberships, read_link};
 pub use pin::Fingerprint;

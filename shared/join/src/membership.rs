@@ -37,7 +37,9 @@ pub enum MembershipError {
     #[error(transparent)]
     Key(#[from] NoRandomness),
     /// The system names no folder for a user's data.
-    #[error("this user has no home folder; set XDG_DATA_HOME, or P2C2R_KEYS to a folder for the account's key")]
+    #[error(
+        "this user has no home folder; set XDG_DATA_HOME, or P2C2R_KEYS to a folder for the account's key"
+    )]
     NoHome,
     /// A file or folder cannot be read or written.
     #[error("cannot use {}: {source}", path.display())]
@@ -102,9 +104,10 @@ pub fn read_link(text: &str) -> Result<JoinLink, MembershipError> {
     let read = match (text, text.strip_prefix('@')) {
         ("-", _) => {
             let mut line = String::new();
-            io::stdin()
-                .read_line(&mut line)
-                .map_err(|source| MembershipError::LinkSource { from: "standard input".to_owned(), source })?;
+            io::stdin().read_line(&mut line).map_err(|source| MembershipError::LinkSource {
+                from: "standard input".to_owned(),
+                source,
+            })?;
             line
         }
         (_, Some(path)) => fs::File::open(path)
@@ -113,6 +116,35 @@ pub fn read_link(text: &str) -> Result<JoinLink, MembershipError> {
         _ => text.to_owned(),
     };
     Ok(read.parse()?)
+}
+
+/// What a program's command line says of joining.
+#[derive(Clone, Debug, Default)]
+pub struct JoinChoice {
+    /// The join link, as [`read_link`] takes it; needed once.
+    pub link: Option<String>,
+    /// The name asked for.
+    pub name: Option<String>,
+    /// The folder of the memberships; the user's if there is none.
+    pub folder: Option<PathBuf>,
+}
+
+impl JoinChoice {
+    /// The membership that is meant: of the link, or the one used last. `None` if this user has not joined any
+    /// coordinator in this role (and under this name).
+    pub fn settle(&self, role: Role, name_default: &str) -> Result<Option<Membership>, MembershipError> {
+        let memberships = match &self.folder {
+            Some(folder) => Memberships::in_folder(folder.clone()),
+            None => Memberships::of_user()?,
+        };
+        match &self.link {
+            Some(link) => {
+                let name = self.name.as_deref().unwrap_or(name_default);
+                memberships.join(read_link(link)?, role, name).map(Some)
+            }
+            None => memberships.latest(role, self.name.as_deref()),
+        }
+    }
 }
 
 impl Memberships {
@@ -294,7 +326,12 @@ mod tests {
         let secret = kept.join(link(1), Role::Gamer, "ada").unwrap().secret;
         let (_, file) = kept.files().unwrap().remove(0);
         let whole = fs::read_to_string(&file).unwrap();
-        for damage in [&whole[..whole.len() / 2], "", &whole.replace("secret", "sacred"), &whole.replace("p2c2r:", "x:")] {
+        for damage in [
+            &whole[..whole.len() / 2],
+            "",
+            &whole.replace("secret", "sacred"),
+            &whole.replace("p2c2r:", "x:"),
+        ] {
             fs::write(&file, damage).unwrap();
             let error = kept.join(link(1), Role::Gamer, "ada").unwrap_err();
             assert!(matches!(error, MembershipError::Damaged { .. }), "{error}");

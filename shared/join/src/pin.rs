@@ -137,6 +137,9 @@ mod tests {
 
     #[test]
     fn what_is_no_certificate_has_no_fingerprint() {
-        assert_eq!(Fingerprint::of_certificate(&CertificateDer::from(vec![0x30, 3, 1, 2])), Err(BadCertificate));
+        assert_eq!(
+            Fingerprint::of_certificate(&CertificateDer::from(vec![0x30, 3, 1, 2])),
+            Err(BadCertificate)
+        );
     }
 }

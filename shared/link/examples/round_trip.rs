@@ -15,9 +15,9 @@ use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::{Local, Res, ResMut};
 use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{
-    ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromPeer, FromServer, GameSide, Grant,
-    LinkUp, MemoryHub, Mint, NextWake, PeerJoined, Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport,
-    Side, ToPeer, ToServer, WorkerSide, bind_server,
+    ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromPeer, FromServer, GameSide,
+    Grant, LinkUp, MemoryHub, Mint, NextWake, PeerJoined, Reconnect, ServerLinkConfig, ServerLinkPlugin,
+    ServerTransport, Side, ToPeer, ToServer, WorkerSide, bind_server,
 };
 use p2c2r_protocol::{
     Answer, Assign, Attempt, Digest, Done, GameToServer, KindId, Micros, Nanos, PeerId, ProtocolIdentity,

@@ -3,11 +3,11 @@
 //! It carries the very same packets UDP would, between made-up addresses, so netcode, the guards and the
 //! impairment layer run unchanged. Delivery is instant; delay comes from [`Impairment`](crate::Impairment).
 
+use p2c2r_protocol::{Nanos, Role};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use p2c2r_protocol::{Nanos, Role};
 
 use crate::limits::PORT_PACKETS_MAX;
 use crate::runner::Waker;

@@ -300,8 +300,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, GameSide, MemoryHub, Mint, PeerJoined,
-        Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, ToServer,
+        ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, GameSide, MemoryHub, Mint,
+        PeerJoined, Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, ToServer,
     };
 
     fn event_driven() -> App {

@@ -1,10 +1,10 @@
 //! Everything a game sets up once.
 
-use std::sync::Arc;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_join::{MembershipError, Memberships, read_link};
+use p2c2r_join::{Membership, MembershipError, Memberships, read_link};
 use p2c2r_link::{ClientTransport, Impairment, Pace, Reconnect};
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_tasks::KindRegistry;
@@ -79,7 +79,14 @@ impl OffloadConfig {
     /// Set [`kinds`](Self::kinds) before, since the coordinator is told of them.
     pub fn join(self, link: &str, name: &str) -> Result<Self, MembershipError> {
         let membership = Memberships::of_user()?.join(read_link(link)?, Role::Gamer, name)?;
+        Ok(self.with_membership(&membership))
+    }
+
+    /// The same for a player who has joined.
+    #[must_use]
+    pub fn with_membership(self, membership: &Membership) -> Self {
         let client = membership.client(self.kinds.identity());
-        Ok(Self { link: Some(ClientTransport::Udp(Arc::new(client))), name: membership.name, ..self })
+        let link = Some(ClientTransport::Udp(Arc::new(client)));
+        Self { link, name: membership.name.clone(), ..self }
     }
 }

@@ -188,8 +188,14 @@ fn dispatch(
         link.mark_busy(ladder.is_busy());
         match link.status() {
             LinkStatus::Refused { reason } => ladder.note_link(reason),
-            LinkStatus::Connecting => ladder.note_link(CONNECTING),
-            LinkStatus::Offline | LinkStatus::Connected => {}
+            // What the last try failed of stays on show while the next is made.
+            LinkStatus::Connecting => ladder.note_link(link.problem().unwrap_or(CONNECTING)),
+            LinkStatus::Offline => {
+                if let Some(problem) = link.problem() {
+                    ladder.note_link(problem);
+                }
+            }
+            LinkStatus::Connected => {}
         }
     }
     desk.account.reserved = ladder.reserved();

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
@@ -14,11 +13,12 @@ use bevy_ecs::message::{MessageReader, MessageWriter};
 use bevy_ecs::prelude::{Commands, Res, ResMut, Resource};
 use p2c2r_link::{EventDrivenPlugin, NextWake};
 use p2c2r_offload::prelude::*;
-use p2c2r_protocol::Nanos;
+use p2c2r_protocol::{Nanos, Role};
 
 use super::network::Network;
 use super::play::{Play, Played, Varied};
 use super::{Load, Round, Row, echo, summarise};
+use crate::joining;
 
 /// Longest that one kind may take, start to end.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -41,23 +41,24 @@ pub struct Plan {
 /// One row per kind and number of requests under way.
 pub fn rows(play: &Play, plan: Plan) -> io::Result<Vec<Row>> {
     let network = Network::start()?;
-    let mut rows = measure::<p2c2r_tasks::path::Path>(&play.path, plan, network.address())?;
-    rows.extend(measure::<p2c2r_tasks::physics::Physics>(&play.physics, plan, network.address())?);
-    rows.extend(measure::<p2c2r_tasks::reflection::Reflection>(&play.reflection, plan, network.address())?);
+    let mut rows = measure::<p2c2r_tasks::path::Path>(&play.path, plan, network.game_link())?;
+    rows.extend(measure::<p2c2r_tasks::physics::Physics>(&play.physics, plan, network.game_link())?);
+    rows.extend(measure::<p2c2r_tasks::reflection::Reflection>(&play.reflection, plan, network.game_link())?);
     Ok(rows)
 }
 
-fn measure<K: Varied>(played: &Played<K>, plan: Plan, server: SocketAddr) -> io::Result<Vec<Row>> {
+fn measure<K: Varied>(played: &Played<K>, plan: Plan, link: &str) -> io::Result<Vec<Row>> {
     let rounds = plan.in_flight.iter().flat_map(|in_flight| {
         let load = Load { size_bytes: 0, in_flight: *in_flight, requests: plan.requests };
         std::iter::repeat_n(load, plan.rounds + 1)
     });
     let requests = plan.requests * (plan.rounds + 1) * plan.in_flight.len();
     let (report, results) = channel();
+    let transport = joining::by_link(link, Role::Gamer, "bench", echo::kinds().identity())?;
     let mut app = App::new();
     app.add_plugins((
         OffloadPlugin {
-            config: OffloadConfig { kinds: echo::kinds(), ..OffloadConfig::remote(server, "bench") },
+            config: OffloadConfig { kinds: echo::kinds(), link: Some(transport), ..OffloadConfig::default() },
         },
         EventDrivenPlugin::default(),
     ))

@@ -1,7 +1,6 @@
 //! A coordinator and a worker in processes of their own, started from this executable (see [`super::roles`]).
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -14,7 +13,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Both programs; they end with this.
 pub struct Network {
     programs: Vec<Program>,
-    address: SocketAddr,
+    game_link: String,
     _directory: TempDir,
 }
 
@@ -28,26 +27,30 @@ impl Network {
             "coordinator",
             &["--db".as_ref(), db.as_ref(), "--ready-file".as_ref(), ready.as_ref()],
         )?;
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut network = Self { programs: vec![coordinator], address, _directory: directory };
+        let mut network =
+            Self { programs: vec![coordinator], game_link: String::new(), _directory: directory };
         let give_up = Instant::now() + PATIENCE;
-        network.address = loop {
+        let links = loop {
             if let Ok(text) = std::fs::read_to_string(&ready) {
-                break text.trim().parse().map_err(io::Error::other)?;
+                break text;
             }
             if Instant::now() > give_up || network.programs[0].has_ended()? {
                 return Err(io::Error::other("the coordinator did not start"));
             }
             std::thread::yield_now();
         };
-        let coordinator = network.address.to_string();
-        network.programs.push(Program::in_role("worker", &["--coordinator".as_ref(), coordinator.as_ref()])?);
+        let (game, worker) = links
+            .trim()
+            .split_once('\n')
+            .ok_or_else(|| io::Error::other("the coordinator wrote no join links"))?;
+        network.game_link = game.to_owned();
+        network.programs.push(Program::in_role("worker", &["--join".as_ref(), worker.as_ref()])?);
         Ok(network)
     }
 
-    /// Where the coordinator listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The join link for games.
+    pub fn game_link(&self) -> &str {
+        &self.game_link
     }
 
     /// The programs' process numbers.

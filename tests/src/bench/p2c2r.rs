@@ -2,7 +2,6 @@
 //! a number of tasks under way.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,11 +14,13 @@ use p2c2r_link::{
     ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromServer, GameSide, LinkClock,
     Reconnect, ToServer, Waker,
 };
-use p2c2r_protocol::{GameToServer, Nanos, ServerToGame, Submit, TaskId, wire};
+use p2c2r_protocol::{GameToServer, Nanos, Role, ServerToGame, Submit, TaskId, wire};
 use p2c2r_tasks::TaskKind;
 
 use super::echo::{Echo, Payload, kinds};
 use super::network::Network;
+use crate::joining;
+
 use super::{Load, Rival, Round, number_of, payload};
 
 /// Longest wait for the programs to start or a round to end.
@@ -40,11 +41,11 @@ impl P2c2r {
     /// Starts the programs and waits until the worker has joined.
     pub fn start() -> io::Result<Self> {
         let network = Network::start()?;
-        let address = network.address();
+        let transport = joining::by_link(network.game_link(), Role::Gamer, "bench", kinds().identity())?;
         let (rounds, requested) = channel();
         let (report, results) = channel();
         let (hand_over, waker) = channel();
-        let client = std::thread::spawn(move || run_client(address, requested, report, &hand_over));
+        let client = std::thread::spawn(move || run_client(transport, requested, report, &hand_over));
         let waker = waker.recv().map_err(io::Error::other)?;
         let this = Self { rounds, results, waker, client: Some(client), network };
         // The client answers once for having seen the worker.
@@ -103,7 +104,7 @@ struct Run {
 }
 
 fn run_client(
-    server: SocketAddr,
+    transport: ClientTransport,
     rounds: Receiver<Option<Load>>,
     report: Sender<io::Result<Round>>,
     hand_over: &Sender<Waker>,
@@ -112,7 +113,7 @@ fn run_client(
     app.add_plugins((
         EventDrivenPlugin::default(),
         ClientLinkPlugin::<GameSide>::new(ClientLinkConfig {
-            transport: ClientTransport::Udp { server },
+            transport,
             identity: kinds().identity(),
             name: "bench".into(),
             pace: None,

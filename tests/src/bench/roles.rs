@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use bevy_app::AppExit;
-use p2c2r_link::{ClientTransport, EventDrivenPlugin, ServerTransport, bind_server};
-use p2c2r_protocol::Nanos;
+use p2c2r_link::{EventDrivenPlugin, ServerTransport, bind_server};
+use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::config::{Compute, ServerConfig, default_prices};
 use p2c2r_worker::{Execution, WorkerConfig};
 
 use super::echo;
+use crate::joining;
 
 /// Credit that no bench run uses up.
 const CREDIT: Nanos = Nanos(1_000_000 * Nanos::DOLLAR.0);
@@ -37,8 +38,8 @@ pub fn coordinator(db: PathBuf, ready_file: PathBuf) -> Result<AppExit, Box<dyn 
     Ok(app.run())
 }
 
-/// Runs a worker for the coordinator at `server` until it is killed.
-pub fn worker(server: SocketAddr) -> Result<AppExit, Box<dyn std::error::Error>> {
+/// Runs a worker for the coordinator of this join link until it is killed.
+pub fn worker(link: &str) -> Result<AppExit, Box<dyn std::error::Error>> {
     let config = WorkerConfig {
         name: "bench-worker".into(),
         slots: 1,
@@ -46,7 +47,8 @@ pub fn worker(server: SocketAddr) -> Result<AppExit, Box<dyn std::error::Error>>
         kinds: echo::kinds(),
         ..WorkerConfig::default()
     };
-    let mut app = p2c2r_worker::build_app(config, ClientTransport::Udp { server })?;
+    let transport = joining::by_link(link, Role::Worker, &config.name, config.kinds.identity())?;
+    let mut app = p2c2r_worker::build_app(config, transport)?;
     app.add_plugins(EventDrivenPlugin::default());
     Ok(app.run())
 }

@@ -55,6 +55,8 @@ struct Arguments {
     ready_file: Option<PathBuf>,
     #[arg(long, hide = true)]
     coordinator: Option<SocketAddr>,
+    #[arg(long, hide = true)]
+    join: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -83,7 +85,7 @@ fn main() -> ExitCode {
         (Some(Role::Coordinator), Arguments { db: Some(db), ready_file: Some(ready_file), .. }) => {
             roles::coordinator(db.clone(), ready_file.clone()).map(drop)
         }
-        (Some(Role::Worker), Arguments { coordinator: Some(server), .. }) => roles::worker(*server).map(drop),
+        (Some(Role::Worker), Arguments { join: Some(link), .. }) => roles::worker(link).map(drop),
         (Some(Role::UdpHub), Arguments { coordinator: Some(client), .. }) => {
             udp_floor::hub(*client).map_err(Into::into)
         }

@@ -360,21 +360,20 @@ impl Listener {
         let client = entry.client;
         let mut connection = AtServer { server: renet, client };
         let (sequence, spent) = (&mut entry.sequence, &entry.spent_numbers);
-        let sent =
-            entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
-                step_over(netcode, client, sequence, spent);
-                match netcode.generate_payload_packet(client, payload) {
-                    Ok((address, packet)) => {
-                        *sequence += 1;
-                        wire.send(now, address, packet);
-                        packet.len()
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, "payload not encrypted");
-                        0
-                    }
+        let sent = entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
+            step_over(netcode, client, sequence, spent);
+            match netcode.generate_payload_packet(client, payload) {
+                Ok((address, packet)) => {
+                    *sequence += 1;
+                    wire.send(now, address, packet);
+                    packet.len()
                 }
-            });
+                Err(error) => {
+                    tracing::debug!(%error, "payload not encrypted");
+                    0
+                }
+            }
+        });
         let due = entry.session.next_due(now).min(entry.netcode_due);
         if due != entry.timer {
             self.timers.remove(&(entry.timer, peer));

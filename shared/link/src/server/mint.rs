@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{AccountKey, Digest, Nanos, ProtocolIdentity, Role, SeededHash, fit_name};
 use renetcode::{
     ClientAuthentication, ConnectToken, NETCODE_KEY_BYTES, NETCODE_USER_DATA_BYTES, NetcodeClient,
@@ -21,7 +22,8 @@ use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::limits::{
-    CHALLENGES_MAX, NETCODE_RESEND, NETCODE_TIMEOUT_SECONDS, TOKEN_BYTES_MAX, TOKEN_SECONDS, TOKENS_MAX, TOKENS_PER_ACCOUNT_MAX,
+    CHALLENGES_MAX, NETCODE_RESEND, NETCODE_TIMEOUT_SECONDS, TOKEN_BYTES_MAX, TOKEN_SECONDS, TOKENS_MAX,
+    TOKENS_PER_ACCOUNT_MAX,
 };
 use crate::tokens::{Access, NoToken, TokenAnswer, TokenSource};
 
@@ -99,7 +101,7 @@ pub enum MintRefusal {
 }
 
 /// Makes a coordinator's connect tokens, and knows those that are out. Clones share it; any thread may use it.
-#[derive(Clone)]
+#[derive(Clone, Resource)]
 pub struct Mint {
     protocol_id: u64,
     key: [u8; NETCODE_KEY_BYTES],

@@ -8,9 +8,10 @@ use bevy_app::App;
 use bevy_ecs::message::{Message, Messages};
 use bevy_time::{Fixed, Time, TimeUpdateStrategy};
 use p2c2r_link::{
-    ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromPeer, FromServer, GameSide,
-    Grant, Impairment, LinkDown, LinkStatus, LinkUp, MemoryHub, Mint, NextWake, Pace, PeerJoined, PeerLeft, Peers,
-    Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Side, ToPeer, ToServer, TokenSource, WorkerSide,
+    ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromPeer, FromServer, GameSide, Grant,
+    Impairment, LinkDown, LinkStatus, LinkUp, MemoryHub, Mint, NextWake, Pace, PeerJoined, PeerLeft, Peers,
+    Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Side, ToPeer, ToServer, TokenSource,
+    WorkerSide,
 };
 use p2c2r_protocol::{
     Digest, GameToServer, KindId, PeerId, ProtocolIdentity, Role, ServerToGame, ServerToWorker, TaskId,

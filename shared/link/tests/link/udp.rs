@@ -7,8 +7,8 @@ use bevy_ecs::message::{MessageReader, MessageWriter};
 use bevy_ecs::system::{Local, Res, ResMut};
 use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{
-    EventDrivenPlugin, GameSide, LinkStatus, LinkUp, Mint, NextWake, PeerJoined, PeerLeft,
-    ServerTransport, Waker, bind_server,
+    EventDrivenPlugin, GameSide, LinkStatus, LinkUp, Mint, NextWake, PeerJoined, PeerLeft, ServerTransport,
+    Waker, bind_server,
 };
 
 use crate::harness::*;

@@ -1,0 +1,57 @@
+//! How programs of the harness and of the bench come by connect tokens.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use p2c2r_join::{AccountSecret, JoinClient};
+use p2c2r_link::{ClientTransport, Grant, Mint, NoToken, TokenAnswer, TokenSource};
+use p2c2r_protocol::{ProtocolIdentity, Role};
+
+/// The way of a new account through a join link, as everybody goes; its key is not kept.
+pub fn by_link(
+    link: &str,
+    role: Role,
+    name: &str,
+    identity: ProtocolIdentity,
+) -> io::Result<ClientTransport> {
+    let link = link.parse().map_err(io::Error::other)?;
+    let secret = AccountSecret::generate().map_err(io::Error::other)?;
+    let client = JoinClient::new(link, secret, (role, name), identity);
+    Ok(ClientTransport::Udp(Arc::new(client)))
+}
+
+/// The mint of a coordinator in the same process, which changes when that is started again, and its address.
+#[derive(Clone, Debug, Default)]
+pub struct CurrentMint(Arc<Mutex<Option<(Mint, SocketAddr)>>>);
+
+impl CurrentMint {
+    /// There is a new coordinator.
+    pub fn set(&self, mint: Mint, address: SocketAddr) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((mint, address));
+    }
+
+    /// The transport of a client whose tokens come straight from it.
+    pub fn transport(&self, grant: Grant) -> ClientTransport {
+        ClientTransport::Udp(Arc::new(Straight { mint: self.clone(), grant }))
+    }
+}
+
+#[derive(Debug)]
+struct Straight {
+    mint: CurrentMint,
+    grant: Grant,
+}
+
+impl TokenSource for Straight {
+    fn ask(&self, answer: TokenAnswer) {
+        let current = self.mint.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match current {
+            Some((mint, address)) => mint.source(self.grant.clone(), address).ask(answer),
+            None => {
+                answer
+                    .give(Err(NoToken::Unreachable { reason: "no coordinator was started yet".to_owned() }));
+            }
+        }
+    }
+}
