@@ -5,8 +5,7 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use p2c2r_link::{PeerJoined, PeerLeft, Peers};
 use p2c2r_protocol::{
-    AccountKey, Digest, GamerWelcome, PeerId, Role, ServerToGame, ServerToWorker, TaskNo, WorkerStatement,
-    WorkerWelcome,
+    GamerWelcome, PeerId, Role, ServerToGame, ServerToWorker, TaskNo, WorkerStatement, WorkerWelcome,
 };
 use tracing::{debug, error, info};
 
@@ -30,9 +29,7 @@ pub fn welcome_peers(
             desk.tell_closing(joined.peer, joined.role);
             continue;
         }
-        let key = key_of_label(&joined.name);
-        let credit = desk.settings.0.opening_credit;
-        let opening = desk.books.ask_account(joined.role, key, &joined.name, credit);
+        let opening = desk.books.ask_account(joined.role, joined.account, &joined.name, joined.credit);
         asked.push((joined, opening));
     }
     for (PeerJoined { peer, role, name, address, .. }, opening) in asked {
@@ -54,12 +51,6 @@ pub fn welcome_peers(
             }
         }
     }
-}
-
-/// The account key of a peer that proves nothing but that it can reach this address: whoever has the label has the
-/// account. Good enough for loopback and for nothing else.
-fn key_of_label(label: &str) -> AccountKey {
-    AccountKey(Digest::of_parts(&[b"p2c2r account of a label", label.as_bytes()]).0)
 }
 
 /// Peers that could not be welcomed.

@@ -24,7 +24,7 @@ use bevy_ecs::message::Messages;
 use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{ClientTransport, Grant, MemoryHub, Mint, NextWake, ServerTransport, bind_server};
 use p2c2r_offload::prelude::*;
-use p2c2r_protocol::Role;
+use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::config::{Compute, ServerConfig};
 use p2c2r_server::ledger::{self, Ledger};
 use p2c2r_worker::{Execution, WorkerConfig};
@@ -40,6 +40,8 @@ use rogue::Trick;
 
 /// How far one step moves manual time.
 pub const STEP: Duration = Duration::from_millis(5);
+/// What every account is given when it is enrolled.
+const CREDIT: Nanos = Nanos::DOLLAR;
 /// Longest a scenario may wait for a condition over real sockets before it counts as failed.
 const UDP_PATIENCE: Duration = Duration::from_mins(1);
 /// Longest a scenario may wait in memory, in steps: five minutes of manual time.
@@ -88,6 +90,7 @@ impl Cluster {
             asked: Vec::new(),
             config,
         };
+        cluster.hub.set_credit(CREDIT);
         cluster.start_coordinator();
         for _ in 0..cluster.config.workers {
             cluster.add_worker();
@@ -207,7 +210,7 @@ impl Cluster {
     fn client_transport(&self, role: Role, name: &str) -> ClientTransport {
         match self.config.wire {
             Wire::Memory => ClientTransport::Memory(self.hub.clone()),
-            Wire::Udp => self.mint.transport(Grant::of_name(role, name)),
+            Wire::Udp => self.mint.transport(Grant { credit: CREDIT, ..Grant::of_name(role, name) }),
         }
     }
 

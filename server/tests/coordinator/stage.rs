@@ -183,7 +183,8 @@ impl Stage {
         let peer = PeerId(self.next_peer);
         self.next_peer += 1;
         self.names.insert(peer, (role, name.to_owned()));
-        let Grant { account, instance, credit, .. } = Grant::of_name(role, name);
+        let Grant { account, instance, .. } = Grant::of_name(role, name);
+        let credit = self.config.opening_credit;
         let (name, address) = (name.to_owned(), "memory".to_owned());
         let joined = PeerJoined { peer, role, account, instance, name, credit, address };
         self.app().world_mut().write_message(joined);
