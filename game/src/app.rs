@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use bevy::app::{AppExit, ScheduleRunnerPlugin, TerminalCtrlCHandlerPlugin};
+use bevy::app::{AppExit, PluginGroupBuilder, ScheduleRunnerPlugin, TerminalCtrlCHandlerPlugin};
 use bevy::diagnostic::{DiagnosticsPlugin, FrameTimeDiagnosticsPlugin};
 use bevy::prelude::*;
+use bevy::render::RenderPlugin;
 use bevy::window::{ExitCondition, WindowResolution};
 use bevy::winit::WinitPlugin;
 use p2c2r_arena::{Arena, TICKS_PER_SECOND};
@@ -16,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, NAME_DEFAULT, Reflections, Screen};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
-use crate::preflight::{self, Quality};
+use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::view::Picture;
 use crate::{GameError, console, figures, hud, play, report, view};
 
@@ -27,18 +28,20 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
     if let Some(path) = &cli.report {
         report::check_writable(path)?;
     }
-    let quality = preflight::check(cli)?;
+    if cli.screen() == Screen::Window && !graphics::has_display() {
+        return Err(GameError::NoDisplay);
+    }
     start_logging();
     // The engine's own handler steps back where a launcher's shell has SIGINT ignored, and then SIGTERM would
     // kill the game before it has written its report.
     if let Err(error) = ctrlc::set_handler(TerminalCtrlCHandlerPlugin::gracefully_exit) {
         tracing::warn!(%error, "signals will end the game without a report");
     }
+    let mut app = build(cli, offload)?;
     if let Some(path) = &cli.screenshot {
         // What is there at the end is then certainly this run's picture.
         let _ = std::fs::remove_file(path);
     }
-    let mut app = build(cli, offload, quality);
     if cli.headless || cli.hud_log {
         app.add_plugins(console::plugin);
     }
@@ -65,9 +68,9 @@ fn finish(cli: &Cli, results: &report::Results, exit: &AppExit) -> Result<(), Ga
 }
 
 /// Builds the app, ready to run or to be updated by hand.
-pub fn build(cli: &Cli, offload: OffloadConfig, quality: Quality) -> App {
+pub fn build(cli: &Cli, offload: OffloadConfig) -> Result<App, GameError> {
     let mut app = App::new();
-    add_engine(&mut app, cli);
+    let quality = add_engine(&mut app, cli)?;
     let mut switch = OffloadSwitch::default();
     switch.enabled = !cli.offload_off;
     app.insert_resource(Battlefield { arena: Arena::new(cli.arena()) })
@@ -92,10 +95,11 @@ pub fn build(cli: &Cli, offload: OffloadConfig, quality: Quality) -> App {
     if cli.screen() == Screen::Window {
         app.add_plugins(play::keyboard_plugin);
     }
-    app
+    Ok(app)
 }
 
-fn add_engine(app: &mut App, cli: &Cli) {
+/// Adds the engine and tells how well it draws.
+fn add_engine(app: &mut App, cli: &Cli) -> Result<Quality, GameError> {
     let frame = Duration::from_secs(1) / TICKS_PER_SECOND;
     match cli.screen() {
         Screen::None => {
@@ -104,11 +108,12 @@ fn add_engine(app: &mut App, cli: &Cli) {
                 DiagnosticsPlugin,
                 TerminalCtrlCHandlerPlugin,
             ));
+            return Ok(Quality::Low);
         }
         Screen::Offscreen => {
             let no_window =
                 WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() };
-            app.add_plugins(DefaultPlugins.set(no_window).disable::<WinitPlugin>())
+            app.add_plugins(drawn_engine(no_window).disable::<WinitPlugin>())
                 .add_plugins(ScheduleRunnerPlugin::run_loop(frame));
         }
         Screen::Window => {
@@ -119,9 +124,15 @@ fn add_engine(app: &mut App, cli: &Cli) {
                 resolution: WindowResolution::new(size.width, size.height),
                 ..default()
             };
-            app.add_plugins(DefaultPlugins.set(WindowPlugin { primary_window: Some(window), ..default() }));
+            app.add_plugins(drawn_engine(WindowPlugin { primary_window: Some(window), ..default() }));
         }
     }
+    graphics::quality(app, cli.quality)
+}
+
+/// The engine with everything that draws, on graphics that the game has opened itself.
+fn drawn_engine(window: WindowPlugin) -> PluginGroupBuilder {
+    DefaultPlugins.set(window).disable::<RenderPlugin>().add_before::<RenderPlugin>(GraphicsPlugin)
 }
 
 /// The offload plugin's configuration that the command line asks for. A player who has joined no coordinator plays on this

@@ -25,6 +25,17 @@ pub enum GameError {
         "nothing to draw with: no Vulkan driver was found (on Debian and Ubuntu: apt install mesa-vulkan-drivers)"
     )]
     NoAdapter,
+    /// Nothing to draw with among what the environment allows.
+    #[error("nothing to draw with: WGPU_BACKEND allows only {0:?}, and no driver for that was found (unset it)")]
+    NotAllowed(wgpu::Backends),
+    /// An adapter that does not work.
+    #[error("{adapter} was found to draw with, but its driver fails: {reason}")]
+    NoDevice {
+        /// What was found.
+        adapter: String,
+        /// What its driver says.
+        reason: String,
+    },
     /// A file cannot be written.
     #[error("cannot write {path}: {source}")]
     Write {
@@ -50,7 +61,7 @@ impl GameError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Membership(_) | Self::Impairment { .. } => 2,
-            Self::NoDisplay | Self::NoAdapter => 69,
+            Self::NoDisplay | Self::NoAdapter | Self::NotAllowed(_) | Self::NoDevice { .. } => 69,
             Self::Write { .. } | Self::NoPicture(_) => 73,
             Self::NothingWorked { .. } => 1,
         }

@@ -5,7 +5,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`cli`] | the command line |
-//! | `preflight` | looking for a display and an adapter before the engine panics over them |
+//! | `graphics` | opening what is drawn with, before the engine would panic for want of it |
 //! | [`app`] | putting the app together |
 //! | `play` | stepping the arena, controls, the bridge to the offload plugin, the end of the run |
 //! | [`figures`] | the numbers people see, read from diagnostics, and how they are written |
@@ -21,13 +21,13 @@ pub mod cli;
 pub mod console;
 mod error;
 pub mod figures;
+mod graphics;
 mod hud;
 mod play;
-mod preflight;
 pub mod report;
 mod view;
 
 pub use app::{build, run};
 pub use error::GameError;
+pub use graphics::Quality;
 pub use play::{Battlefield, Happened};
-pub use preflight::Quality;

@@ -7,7 +7,7 @@ use bevy::time::TimeUpdateStrategy;
 use clap::Parser as _;
 use p2c2r_game::cli::Cli;
 use p2c2r_game::report::Results;
-use p2c2r_game::{Battlefield, Quality, app};
+use p2c2r_game::{Battlefield, app};
 use p2c2r_link::ToServer;
 use p2c2r_offload::{LocalCompute, LocalReason, OffloadMode, OffloadState, OffloadSwitch, OffloadTotals};
 use p2c2r_protocol::GameToServer;
@@ -19,7 +19,7 @@ fn local_game(arguments: &[&str]) -> (App, Results, Cli) {
     let cli = Cli::try_parse_from([&["p2c2r-game", "--headless", "--local"], arguments].concat()).unwrap();
     let mut offload = app::offload_config(&cli).unwrap();
     offload.local = LocalCompute::Simulated { takes: Duration::from_millis(3) };
-    let mut app = app::build(&cli, offload, Quality::Low);
+    let mut app = app::build(&cli, offload).unwrap();
     app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));
     let results = Results::keep(&mut app);
     app.finish();

@@ -8,7 +8,7 @@ use p2c2r_arena::ArenaEvent;
 
 use super::{ViewSystems, between, place};
 use crate::play::{Battlefield, Happened, TickShare};
-use crate::preflight::Quality;
+use crate::graphics::Quality;
 
 /// Metres above the plane.
 const HEIGHT: f32 = 24.0;

@@ -9,7 +9,7 @@ use super::lighting::Flashes;
 use super::shapes::Dice;
 use super::{ViewSystems, place};
 use crate::play::{Battlefield, Happened};
-use crate::preflight::Quality;
+use crate::graphics::Quality;
 
 /// Particles alive at most; new ones are left out above it.
 const PARTICLES_MAX: usize = 900;

@@ -8,7 +8,7 @@ use super::lighting::{Lit, MakeLight};
 use super::rocks::{self, RockMeshes};
 use super::shapes::{self, Part};
 use super::solid::{Matter, Solid};
-use crate::preflight::Quality;
+use crate::graphics::Quality;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreStartup, make_hulls.after(MakeLight));

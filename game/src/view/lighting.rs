@@ -10,7 +10,7 @@ use super::ViewSystems;
 use super::camera::DrawQuality;
 use super::mirror::{self, Mirror};
 use crate::play::Reflecting;
-use crate::preflight::Quality;
+use crate::graphics::Quality;
 
 /// Explosions that can light the scene at the same time; the shader has as many.
 const FLASHES: usize = 3;

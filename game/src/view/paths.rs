@@ -7,7 +7,7 @@ use super::camera::{DrawQuality, Eye};
 use super::glow::{Lights, Shape};
 use super::{ViewSystems, between, place};
 use crate::play::{Battlefield, Computer, Origin, TickShare};
-use crate::preflight::Quality;
+use crate::graphics::Quality;
 
 /// Metres between two of the lights that run along a path, and how fast they run.
 const RUNNER_SPACING: f32 = 5.0;

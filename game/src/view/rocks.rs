@@ -7,7 +7,7 @@ use p2c2r_tasks::physics::{ROCK_FORMS, ShapeId, ShapeKind};
 
 use super::shapes::{Facets, noise};
 use crate::play::{ORES, ore_of};
-use crate::preflight::Quality;
+use crate::graphics::Quality;
 
 /// One mesh per form, each of outer radius 1.
 pub(super) struct RockMeshes {

@@ -19,7 +19,7 @@ use p2c2r_protocol::Nanos;
 use p2c2r_tasks::reflection::Reflection;
 
 use super::Battlefield;
-use crate::preflight::Quality;
+use crate::graphics::Quality;
 use embers::Embers;
 pub(crate) use surfaces::{ORES, is_ore, ore_of};
 

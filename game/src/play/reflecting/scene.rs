@@ -154,7 +154,7 @@ mod tests {
 
     use super::*;
     use crate::play::reflecting::embers::Hue;
-    use crate::preflight::Quality;
+    use crate::graphics::Quality;
 
     /// An arena of this many enemies some seconds into a fight, and what burns in it.
     fn fight(config: ArenaConfig, ticks: u32) -> (Arena, Embers) {
