@@ -215,7 +215,7 @@ status_is 0 && said "no X11 display" && said "HUD line" && none_left
 mkdir "$scratch/libraries"
 cat >"$scratch/libraries/ldconfig" <<'EOF'
 #!/bin/sh
-sed 's/.*/\t& (libc6)/' <<'NAMES'
+grep -v "${LACKS:-^$}" <<'NAMES' | sed 's/.*/\t& (libc6)/'
 libX11.so.6
 libX11-xcb.so.1
 libXcursor.so.1
@@ -224,6 +224,7 @@ libXrandr.so.2
 libxkbcommon.so.0
 libxkbcommon-x11.so.0
 libvulkan.so.1
+libEGL.so.1
 NAMES
 EOF
 chmod +x "$scratch/libraries/ldconfig"
@@ -235,6 +236,14 @@ as=("${with_window[@]}")
 launch play --port 0
 status_is 0 && said "Keys: " && noted "coordinator ended" && none_left && not_noted "ledger check"
 [ -z "$(ls -A "$scratch/tmp")" ] || fail "left files behind"
+
+begin play_without_vulkan_draws_with_opengl_and_with_neither_goes_on_as_demo
+as=("${with_window[@]}" LACKS=libvulkan)
+launch play --port 0
+status_is 0 && said "drawing with OpenGL" && said "Keys: " && none_left
+as=("${with_window[@]}" 'LACKS=libvulkan\|libEGL')
+launch play --workers 1
+status_is 0 && said "no graphics driver here: going on as .demo." && said "HUD line" && none_left
 
 if command -v flock >/dev/null; then
   begin a_second_play_joins_the_first_ones_coordinator

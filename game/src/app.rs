@@ -15,9 +15,14 @@ use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
 use p2c2r_protocol::Role;
 use tracing_subscriber::EnvFilter;
 
+<<<<<<< HEAD
 use crate::cli::{Cli, NAME_DEFAULT, Reflections, Screen};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
+=======
+use crate::cli::{Cli, Reflections, Screen};
+>>>>>>> 845e598 (Launcher: plays with OpenGL where there is no Vulkan driver; a test that drawing fails in one sentence)
 use crate::graphics::{self, GraphicsPlugin, Quality};
+use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::view::Picture;
 use crate::{GameError, console, figures, hud, play, report, view};
 
@@ -158,9 +163,11 @@ fn impairment(name: &str) -> Result<Impairment, GameError> {
 /// Logs go to standard error; standard output is for the HUD's lines.
 fn start_logging() {
     // The link counts peers' garbage itself; the libraries below it would log every bit of it as an error.
-    // The engine's remarks about software rendering and unused features are no news to a player.
+    // The engine's remarks about software rendering and unused features are no news to a player. What its drivers say
+    // (`wgpu_hal`) comes back to the game as an error where it matters.
     let quiet = "warn,p2c2r_game=info,p2c2r_offload=info,renet=off,renetcode=off,\
-                 bevy_render::renderer=error,wgpu=error,naga=error";
+                 bevy_render::extract_resource=off,bevy_core_pipeline=error,bevy_pbr=error,winit=error,\
+                 wgpu=error,wgpu_hal=off,naga=error";
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
     // A test may have installed a subscriber already; then that one stays.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();

@@ -22,12 +22,14 @@ pub enum GameError {
     NoDisplay,
     /// Nothing to draw with.
     #[error(
-        "nothing to draw with: no Vulkan driver was found (on Debian and Ubuntu: apt install mesa-vulkan-drivers)"
+        "nothing to draw with: no driver was found (on Debian and Ubuntu: apt install mesa-vulkan-drivers)"
     )]
     NoAdapter,
     /// Nothing to draw with among what the environment allows.
-    #[error("nothing to draw with: WGPU_BACKEND allows only {0:?}, and no driver for that was found (unset it)")]
-    NotAllowed(wgpu::Backends),
+    #[error(
+        "nothing to draw with: no driver was found for what WGPU_BACKEND allows (unset it to allow every one)"
+    )]
+    NotAllowed,
     /// An adapter that does not work.
     #[error("{adapter} was found to draw with, but its driver fails: {reason}")]
     NoDevice {
@@ -61,7 +63,7 @@ impl GameError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Membership(_) | Self::Impairment { .. } => 2,
-            Self::NoDisplay | Self::NoAdapter | Self::NotAllowed(_) | Self::NoDevice { .. } => 69,
+            Self::NoDisplay | Self::NoAdapter | Self::NotAllowed | Self::NoDevice { .. } => 69,
             Self::Write { .. } | Self::NoPicture(_) => 73,
             Self::NothingWorked { .. } => 1,
         }

@@ -22,8 +22,8 @@ use bevy::tasks::block_on;
 use bevy::winit::DisplayHandleWrapper;
 use wgpu::wgt::WgpuHasDisplayHandle;
 use wgpu::{
-    Adapter, AdapterInfo, Backend, BackendOptions, Backends, DeviceDescriptor, DeviceType, Features, Instance,
-    InstanceDescriptor, Limits, RequestAdapterOptions,
+    Adapter, AdapterInfo, Backend, BackendOptions, Backends, DeviceDescriptor, DeviceType, Features,
+    Instance, InstanceDescriptor, Limits, RequestAdapterOptions,
 };
 
 use crate::GameError;
@@ -107,7 +107,7 @@ fn open(
         display,
     });
     let adapter = find(&instance, allowed, settings).ok_or_else(|| {
-        if allowed.contains(Backends::VULKAN) { GameError::NoAdapter } else { GameError::NotAllowed(allowed) }
+        if allowed.contains(Backends::VULKAN) { GameError::NoAdapter } else { GameError::NotAllowed }
     })?;
     let info = adapter.get_info();
     let (features, limits) = match settings.priority {
@@ -174,7 +174,10 @@ mod tests {
     #[test]
     fn who_asks_for_a_quality_gets_it() {
         let quality = |choice| Quality::of(choice, DeviceType::Cpu, Backend::Gl);
-        assert_eq!((quality(QualityChoice::High), quality(QualityChoice::Low)), (Quality::High, Quality::Low));
+        assert_eq!(
+            (quality(QualityChoice::High), quality(QualityChoice::Low)),
+            (Quality::High, Quality::Low)
+        );
     }
 
     #[test]

@@ -150,6 +150,31 @@ fn mistakes_at_start_are_one_clear_sentence() {
     refused(&["--listen", "127.0.0.1:0", "--db", db], "results.db");
 }
 
+/// No machine has a driver for Direct3D 12 but under Windows; OpenGL's may be missing or fail, but not panic.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_game_draws_with_what_the_environment_allows_or_says_in_a_sentence_that_it_cannot() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let picture = folder.path().join("picture.png");
+    let drawn_with = |backend: &str| {
+        let mut command = command("p2c2r-game");
+        command.env("WGPU_BACKEND", backend).args(["--headless", "--local", "--seconds", "2"]);
+        command.arg("--screenshot").arg(&picture);
+        let mut game = Program::start("game", command);
+        let status = game.ended().code();
+        let said = game.seen();
+        assert!(!said.contains("panicked"), "{backend}:\n{said}");
+        if status != Some(0) {
+            assert_eq!(status, Some(69), "{backend}:\n{said}");
+            assert!(said.contains("p2c2r-game: ") && said.contains("to draw with"), "{backend}:\n{said}");
+        }
+        assert_eq!(picture.exists(), status == Some(0), "{backend}:\n{said}");
+        status == Some(0)
+    };
+    assert!(!drawn_with("dx12"));
+    drawn_with("gl");
+}
+
 #[test]
 fn the_bench_runs() {
     let folder_of_report = tempfile::tempdir().expect("a temporary folder");

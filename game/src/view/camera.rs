@@ -7,8 +7,8 @@ use bevy::prelude::*;
 use p2c2r_arena::ArenaEvent;
 
 use super::{ViewSystems, between, place};
-use crate::play::{Battlefield, Happened, TickShare};
 use crate::graphics::Quality;
+use crate::play::{Battlefield, Happened, TickShare};
 
 /// Metres above the plane.
 const HEIGHT: f32 = 24.0;

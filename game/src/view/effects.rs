@@ -8,8 +8,8 @@ use super::glow::{Lights, Shape, bright};
 use super::lighting::Flashes;
 use super::shapes::Dice;
 use super::{ViewSystems, place};
-use crate::play::{Battlefield, Happened};
 use crate::graphics::Quality;
+use crate::play::{Battlefield, Happened};
 
 /// Particles alive at most; new ones are left out above it.
 const PARTICLES_MAX: usize = 900;

@@ -9,8 +9,8 @@ use bevy::render::storage::ShaderBuffer;
 use super::ViewSystems;
 use super::camera::DrawQuality;
 use super::mirror::{self, Mirror};
-use crate::play::Reflecting;
 use crate::graphics::Quality;
+use crate::play::Reflecting;
 
 /// Explosions that can light the scene at the same time; the shader has as many.
 const FLASHES: usize = 3;

@@ -6,8 +6,8 @@ use p2c2r_tasks::path::Path;
 use super::camera::{DrawQuality, Eye};
 use super::glow::{Lights, Shape};
 use super::{ViewSystems, between, place};
-use crate::play::{Battlefield, Computer, Origin, TickShare};
 use crate::graphics::Quality;
+use crate::play::{Battlefield, Computer, Origin, TickShare};
 
 /// Metres between two of the lights that run along a path, and how fast they run.
 const RUNNER_SPACING: f32 = 5.0;

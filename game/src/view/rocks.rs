@@ -6,8 +6,8 @@ use bevy::prelude::*;
 use p2c2r_tasks::physics::{ROCK_FORMS, ShapeId, ShapeKind};
 
 use super::shapes::{Facets, noise};
-use crate::play::{ORES, ore_of};
 use crate::graphics::Quality;
+use crate::play::{ORES, ore_of};
 
 /// One mesh per form, each of outer radius 1.
 pub(super) struct RockMeshes {

@@ -153,8 +153,8 @@ mod tests {
     use p2c2r_tasks::{Blobs, TaskKind as _};
 
     use super::*;
-    use crate::play::reflecting::embers::Hue;
     use crate::graphics::Quality;
+    use crate::play::reflecting::embers::Hue;
 
     /// An arena of this many enemies some seconds into a fight, and what burns in it.
     fn fight(config: ArenaConfig, ticks: u32) -> (Arena, Embers) {
