@@ -15,12 +15,7 @@ use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
 use p2c2r_protocol::Role;
 use tracing_subscriber::EnvFilter;
 
-<<<<<<< HEAD
 use crate::cli::{Cli, NAME_DEFAULT, Reflections, Screen};
-use crate::play::{Battlefield, Ending, Pilot, Reflecting};
-=======
-use crate::cli::{Cli, Reflections, Screen};
->>>>>>> 845e598 (Launcher: plays with OpenGL where there is no Vulkan driver; a test that drawing fails in one sentence)
 use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::view::Picture;
