@@ -1,6 +1,8 @@
 //! What games say, and which tasks are let in. Every refusal is immediate and typed, so that a game can
 //! compute for itself at once; a message that comes twice does nothing twice.
 
+mod rations;
+
 use std::time::Duration;
 
 use bevy_ecs::message::Messages;
@@ -18,14 +20,18 @@ use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, SpecError};
 use std::sync::Arc;
 use tracing::debug;
 
+use crate::budgets::Over;
 use crate::config::Fallback;
 use crate::desk::Desk;
 use crate::drain::Drain;
 use crate::guard::guarded;
 use crate::ledger::{AccountId, Admission, PatientPayload};
 use crate::matcher::rtt;
-use crate::sessions::{Account, Session};
+use crate::sessions::Account;
 use crate::table::NewTask;
+
+pub use rations::AccountRations;
+use rations::Rations;
 
 /// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
 /// new measurements a worker that has become faster would never be found out.
@@ -34,13 +40,14 @@ const TRIED_ANYWAY: u32 = 16;
 /// What admission keeps from task to task.
 #[derive(Resource)]
 pub struct Admissions {
+    rations: Rations,
     blobs: BlobStore,
     predicted_late: u32,
 }
 
 impl Default for Admissions {
     fn default() -> Self {
-        Self { blobs: BlobStore::new(BLOB_STORE_BYTES_MAX), predicted_late: 0 }
+        Self { rations: Rations::default(), blobs: BlobStore::new(BLOB_STORE_BYTES_MAX), predicted_late: 0 }
     }
 }
 
@@ -83,6 +90,7 @@ pub fn hear_games(
     drain: Res<'_, Drain>,
     mut messages: ResMut<'_, Messages<FromPeer<GameToServer>>>,
 ) {
+    admissions.rations.begin_update();
     // A farewell costs a look at everything its gamer has under way, and a parcel holds a thousand of them.
     let mut left: Vec<PeerId> = Vec::new();
     for FromPeer { peer, received_at, message } in messages.drain() {
@@ -136,6 +144,11 @@ impl Desk<'_> {
         received_at: Micros,
         mut submit: Submit,
     ) -> Result<(), Refusal> {
+        let now = self.now();
+        let mirror = self.gamers.account_mut(account).ok_or(Refusal::Full)?;
+        if !admissions.rations.may_look_at(&mut mirror.rations, &submit, now) {
+            return Err(Refusal::Full);
+        }
         let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
         if self.is_repeated(peer, account, submit.task, key)? {
             return Ok(());
@@ -148,11 +161,12 @@ impl Desk<'_> {
         if in_flight >= TASKS_PER_GAMER_MAX {
             return Err(Refusal::TooManyInFlight { max: TASKS_PER_GAMER_MAX as u32 });
         }
-        if self.tasks.gamers().is_full() {
-            return Err(Refusal::Full);
-        }
-        let valid = self.validate(peer, &mut admissions.blobs, &mut submit)?;
-        let now = self.now();
+        let room = self.tasks.gamers().has_room(account, submit.budget_us.is_none(), submit.spec.len());
+        room.map_err(|over| match over {
+            Over::Account { max } => Refusal::TooManyInFlight { max: max as u32 },
+            Over::Sum => Refusal::Full,
+        })?;
+        let valid = self.validate(account, admissions, &mut submit)?;
         if let Some(kept) = self.cache.get(key, now) {
             return self.reuse(peer, account, received_at, &submit, key, (valid.units, valid.price), kept);
         }
@@ -191,11 +205,12 @@ impl Desk<'_> {
 
     fn validate(
         &mut self,
-        peer: PeerId,
-        store: &mut BlobStore,
+        account: AccountId,
+        admissions: &mut Admissions,
         submit: &mut Submit,
     ) -> Result<Valid, Refusal> {
         let now = self.now();
+        let Admissions { rations, blobs: store, .. } = admissions;
         let kind = self.settings.0.kinds.get(submit.kind).ok_or(Refusal::UnknownKind)?;
         if kind.kernel_version() != submit.kernel_version {
             return Err(Refusal::KernelVersion { ours: kind.kernel_version() });
@@ -207,9 +222,9 @@ impl Desk<'_> {
             if !job.blob_refs().contains(&blob.digest()) {
                 continue;
             }
-            // The first look at a blob prepares it, which can cost far more than its bytes.
-            let may = |session: &mut Session| session.may_bring_blob(now);
-            if store.get(blob.digest()).is_none() && !self.gamers.session_mut(peer).is_some_and(may) {
+            // The first look at a blob can cost far more than its bytes.
+            let may = |mirror: &mut Account| rations.may_look_at_blob(&mut mirror.rations, now);
+            if store.get(blob.digest()).is_none() && !self.gamers.account_mut(account).is_some_and(may) {
                 return Err(Refusal::Full);
             }
             store.insert_blob(blob);

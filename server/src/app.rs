@@ -5,9 +5,7 @@ use bevy_ecs::message::{Message, Messages};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::TimePlugin;
-use p2c2r_link::{
-    FromPeer, Mint, NextWake, PeerJoined, PeerLeft, ServerLinkConfig, ServerLinkPlugin, ServerTransport,
-};
+use p2c2r_link::{FromPeer, Mint, NextWake, PeerLeft, ServerLinkConfig, ServerLinkPlugin, ServerTransport};
 use p2c2r_protocol::{GameToServer, WorkerToServer};
 
 use crate::admission::{self, Admissions};
@@ -20,7 +18,7 @@ use crate::desk::{Settings, Tally};
 use crate::drain::{self, Drain, Shutdown};
 use crate::error::ServerError;
 use crate::fallback::OwnKernel;
-use crate::joins::{self, Refused};
+use crate::joins::{self, Joining, Refused};
 use crate::judge::{self, Judge};
 use crate::leases::{self, Leases};
 use crate::ledger::{Ledger, LedgerOptions};
@@ -69,6 +67,7 @@ impl Plugin for CoordinatorPlugins {
             .insert_resource(Tally::default())
             .insert_resource(NewlyBusy::default())
             .insert_resource(Admissions::default())
+            .insert_resource(Joining::default())
             .insert_resource(Refused::default())
             .insert_resource(Drain::default())
             .insert_resource(NextStatements::default())
@@ -92,7 +91,7 @@ impl Plugin for CoordinatorPlugins {
             Update,
             (
                 (
-                    joins::welcome_peers.run_if(any::<PeerJoined>),
+                    joins::welcome_peers.run_if(joins::is_anybody_joining),
                     joins::note_leaving.run_if(any::<PeerLeft>),
                     joins::refuse_peers,
                 )
@@ -122,6 +121,7 @@ impl Plugin for CoordinatorPlugins {
                     busy::mark_busy_workers,
                     wake_for_inline_results,
                     leases::wake_for_leases,
+                    matching::wake_for_rests,
                 )
                     .chain()
                     .in_set(CoordinatorSystems::Housekeeping),
@@ -165,7 +165,7 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
     let ledger = open_ledger(&config)?;
     app.insert_resource(Pool::new(config.compute, config.compute_queue_max, &waker)?);
     app.insert_resource(TaskTable::new(ledger.next_task_no()));
-    app.insert_resource(Books::new(ledger.clone()));
+    app.insert_resource(Books::new(ledger.clone(), waker.clone()));
     app.insert_resource(Shutdown::new(waker));
     let kinds = config.kinds.clone();
     app.add_plugins(CoordinatorPlugins { config });

@@ -10,6 +10,7 @@ use p2c2r_protocol::{AccountKey, Nanos, Role};
 use crate::ledger::{
     Account, AccountId, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, Opening, Totals,
 };
+use crate::waking::LateWaker;
 
 /// Longest wait of one update for a ledger that is far behind: heartbeats are still answered in time.
 const GIVE_WAY_MAX: Duration = Duration::from_millis(5);
@@ -20,15 +21,17 @@ pub struct Books {
     ledger: Ledger,
     appended: u64,
     failed: bool,
+    waker: LateWaker,
 }
 
 impl Books {
-    /// The app's end of `ledger`.
-    pub fn new(ledger: Ledger) -> Self {
-        Self { ledger, appended: 0, failed: false }
+    /// The app's end of `ledger`, whose answers wake the app by `waker`.
+    pub fn new(ledger: Ledger, waker: LateWaker) -> Self {
+        Self { ledger, appended: 0, failed: false, waker }
     }
 
-    /// Asks for an account, which is opened, and a gamer credited, if there is none.
+    /// Asks for an account, which is opened, and a gamer credited, if there is none. The app is woken once
+    /// [`Books::opened`] has it.
     pub fn ask_account(
         &self,
         role: Role,
@@ -36,11 +39,12 @@ impl Books {
         name: &str,
         credit: Nanos,
     ) -> Result<Opening, LedgerError> {
-        self.ledger.ask_account(role, key, name, credit)
+        let waker = self.waker.clone();
+        self.ledger.ask_account(role, key, name, credit, move || waker.wake())
     }
 
-    /// Waits for an account that was asked for, and so for the disk: for joining, not for tasks.
-    pub fn opened(&self, opening: Opening) -> Result<Account, LedgerError> {
+    /// An account that was asked for, if the ledger has answered.
+    pub fn opened(&self, opening: &Opening) -> Option<Result<Account, LedgerError>> {
         self.ledger.opened(opening)
     }
 

@@ -21,9 +21,15 @@ use crate::table::{Phase, Task};
 const MARGIN: Duration = Duration::from_millis(2);
 
 /// How fast the own kernel is.
-#[derive(Resource, Default)]
+#[derive(Resource)]
 pub struct OwnKernel {
     speed: ServiceTimes,
+}
+
+impl Default for OwnKernel {
+    fn default() -> Self {
+        Self { speed: ServiceTimes::of_reference_core() }
+    }
 }
 
 impl OwnKernel {

@@ -1,54 +1,86 @@
 //! Peers coming and going.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use p2c2r_link::{PeerJoined, PeerLeft, Peers};
 use p2c2r_protocol::{
-    GamerWelcome, PeerId, Role, ServerToGame, ServerToWorker, TaskNo, WorkerStatement, WorkerWelcome,
+    GamerWelcome, PeerId, Role, ServerToGame, ServerToWorker, TaskNo, WorkerOffer, WorkerStatement,
+    WorkerWelcome,
 };
 use tracing::{debug, error, info};
 
 use crate::desk::Desk;
 use crate::drain::{CLOSING, Drain};
-use crate::ledger::{Account, LedgerError, Verdict};
-use crate::sessions::{Account as Mirror, Gamers};
+use crate::leases::Fruitless;
+use crate::ledger::{Account, LedgerError, Opening};
+use crate::sessions::Gamers;
 use crate::table::Task;
 
-/// Welcomes those who joined. Opening accounts waits for the disk; they are all asked for first, so that
-/// many peers joining at once wait for one or two group commits and not for one each.
+/// Peers whose accounts the ledger looks up: connected, and not yet welcomed. Bounded by the link's connections; whoever
+/// leaves is let go.
+#[derive(Resource, Default)]
+pub struct Joining(Vec<Waiting>);
+
+struct Waiting {
+    joined: PeerJoined,
+    opening: Opening,
+    /// What a worker has said that it offers; workers speak as soon as they are connected.
+    offer: Option<WorkerOffer>,
+}
+
+impl Joining {
+    /// Whether nobody waits for the ledger.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Keeps what a worker offers until it is welcomed; false if it does not wait for that.
+    pub fn keep_offer(&mut self, peer: PeerId, offer: WorkerOffer) -> bool {
+        let Some(waiting) = self.0.iter_mut().find(|waiting| waiting.joined.peer == peer) else {
+            return false;
+        };
+        waiting.offer = Some(offer);
+        true
+    }
+
+    fn forget(&mut self, peer: PeerId) {
+        self.0.retain(|waiting| waiting.joined.peer != peer);
+    }
+}
+
+/// Whether anybody has joined or waits to be welcomed: a condition for the system that does.
+pub fn is_anybody_joining(joined: Res<'_, Messages<PeerJoined>>, joining: Res<'_, Joining>) -> bool {
+    !(joined.is_empty() && joining.is_empty())
+}
+
+/// Asks the ledger for the accounts of those who joined, and welcomes those for whom it has answered. Tasks never wait
+/// for that: the ledger answers after its next group commit, and wakes the app.
 pub fn welcome_peers(
     mut desk: Desk<'_>,
     drain: Res<'_, Drain>,
     mut joined: ResMut<'_, Messages<PeerJoined>>,
+    mut joining: ResMut<'_, Joining>,
     mut refused: ResMut<'_, Refused>,
 ) {
-    let mut asked = Vec::with_capacity(joined.len());
     for joined in joined.drain() {
         if drain.is_closing() {
             desk.tell_closing(joined.peer, joined.role);
             continue;
         }
-        let opening = desk.books.ask_account(joined.role, joined.account, &joined.name, joined.credit);
-        asked.push((joined, opening));
+        match desk.books.ask_account(joined.role, joined.account, &joined.name, joined.credit) {
+            Ok(opening) => joining.0.push(Waiting { joined, opening, offer: None }),
+            Err(error) => refused.refuse(joined.peer, &error),
+        }
     }
-    for (PeerJoined { peer, role, name, address, .. }, opening) in asked {
-        match opening.and_then(|opening| desk.books.opened(opening)) {
-            Ok(account) => {
-                match role {
-                    Role::Gamer => desk.welcome_gamer(peer, &name, &account),
-                    Role::Worker => desk.welcome_worker(peer, &name, &account),
-                }
-                let role = if role == Role::Gamer { "Gamer" } else { "Worker" };
-                info!(target: "p2c2r_server::console", event = "joined", role, name, address, "Connected");
-            }
-            Err(error) => {
-                debug!(%error, peer = peer.0, "no account");
-                if !matches!(error, LedgerError::BadName) {
-                    error!(%error, "cannot open an account");
-                }
-                refused.0.push((peer, error.to_string()));
-            }
+    for waiting in std::mem::take(&mut joining.0) {
+        match desk.books.opened(&waiting.opening) {
+            None => joining.0.push(waiting),
+            Some(_) if drain.is_closing() => desk.tell_closing(waiting.joined.peer, waiting.joined.role),
+            Some(Ok(account)) => desk.welcome(waiting, &account),
+            Some(Err(error)) => refused.refuse(waiting.joined.peer, &error),
         }
     }
 }
@@ -56,6 +88,16 @@ pub fn welcome_peers(
 /// Peers that could not be welcomed.
 #[derive(Resource, Default)]
 pub struct Refused(Vec<(PeerId, String)>);
+
+impl Refused {
+    fn refuse(&mut self, peer: PeerId, error: &LedgerError) {
+        debug!(%error, peer = peer.0, "no account");
+        if !matches!(error, LedgerError::BadName) {
+            error!(%error, "cannot open an account");
+        }
+        self.0.push((peer, error.to_string()));
+    }
+}
 
 /// Ends the connections of those who could not be welcomed.
 pub fn refuse_peers(mut refused: ResMut<'_, Refused>, mut peers: ResMut<'_, Peers>) {
@@ -72,20 +114,26 @@ pub fn note_leaving(mut gamers: ResMut<'_, Gamers>, left: Res<'_, Messages<PeerL
 }
 
 /// Clears up after those who left, once their last words are heard: a gamer's tasks are taken back, a worker's go to others.
-pub fn part_from_peers(mut desk: Desk<'_>, mut left: ResMut<'_, Messages<PeerLeft>>) {
+pub fn part_from_peers(
+    mut desk: Desk<'_>,
+    mut left: ResMut<'_, Messages<PeerLeft>>,
+    mut joining: ResMut<'_, Joining>,
+) {
     for PeerLeft { peer, role, name, reason, .. } in left.drain() {
+        joining.forget(peer);
         match role {
             Role::Gamer => {
                 let Some(session) = desk.gamers.leave(peer) else { continue };
                 desk.cancel_all(peer, session.account);
             }
             Role::Worker => {
-                let Some(worker) = desk.workers.leave(peer) else { continue };
+                let now = desk.now();
+                let Some(worker) = desk.workers.leave(peer, now) else { continue };
                 let mut tasks: Vec<TaskNo> = worker.tasks.into_iter().collect();
                 tasks.sort_unstable();
                 for no in tasks {
                     if let Some(attempt) = desk.tasks.get(no).map(Task::attempt) {
-                        desk.attempt_over(no, attempt, peer, Verdict::Lost, true);
+                        desk.attempt_over(no, attempt, peer, Fruitless::Lost);
                     }
                 }
             }
@@ -96,20 +144,32 @@ pub fn part_from_peers(mut desk: Desk<'_>, mut left: ResMut<'_, Messages<PeerLef
 }
 
 impl Desk<'_> {
+    fn welcome(&mut self, waiting: Waiting, account: &Account) {
+        let Waiting { joined: PeerJoined { peer, role, name, address, .. }, offer, .. } = waiting;
+        match role {
+            Role::Gamer => self.welcome_gamer(peer, &name, account),
+            Role::Worker => {
+                self.welcome_worker(peer, &name, account);
+                if let Some(offer) = offer {
+                    self.take_offer(peer, offer);
+                }
+            }
+        }
+        let role = if role == Role::Gamer { "Gamer" } else { "Worker" };
+        info!(target: "p2c2r_server::console", event = "joined", role, name, address, "Connected");
+    }
+
     fn welcome_gamer(&mut self, peer: PeerId, name: &str, account: &Account) {
-        self.gamers
-            .open_account(account.id, account.available + account.set_aside, account.turnover)
-            .know_spent(&account.newest_tasks);
+        let session = self.gamers.open_account(account).give_session(seconds_since_1970());
         self.gamers.join(peer, name.to_owned(), account.id);
         let statement = self.gamers.statement(account.id, self.workers.len());
         if let Some(session) = self.gamers.session_mut(peer) {
             session.told = statement;
         }
         let prices = self.settings.0.prices.clone();
-        let welcome = GamerWelcome { name: name.to_owned(), prices, statement };
+        let welcome = GamerWelcome { name: name.to_owned(), prices, statement, session };
         self.tell_game(peer, ServerToGame::Welcome(welcome));
-        let waiting = self.gamers.account_mut(account.id).map(Mirror::take_undelivered);
-        for (id, finished) in waiting.unwrap_or_default() {
+        for (id, finished) in self.gamers.take_undelivered(account.id) {
             self.send_done(peer, id, &finished);
         }
     }
@@ -145,4 +205,11 @@ impl Desk<'_> {
             Role::Worker => self.tell_worker(peer, ServerToWorker::Closing { reason }),
         }
     }
+}
+
+/// The least session number a connection is given. The ledger forgets single tasks after a day, and with them which
+/// number an account had last: this one has grown by then, unless the clock was set back by more than that.
+fn seconds_since_1970() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u32::try_from(now.as_secs()).unwrap_or(u32::MAX / 2)
 }

@@ -14,7 +14,7 @@ use p2c2r_link::FromPeer;
 use p2c2r_protocol::limits::REASON_BYTES_MAX;
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, Micros, PassedCheck, PeerId, ServerToWorker, TaskNo,
-    VerdictNotice, WorkUnits, WorkerToServer,
+    VerdictNotice, WorkUnits, WorkerOffer, WorkerToServer,
 };
 use p2c2r_tasks::CheckError;
 use rand::rngs::SmallRng;
@@ -23,7 +23,8 @@ use tracing::{debug, warn};
 
 use crate::compute::{self, Check, Checked, Finished};
 use crate::desk::Desk;
-use crate::ledger::Verdict;
+use crate::joins::Joining;
+use crate::leases::Fruitless;
 use crate::matcher::rtt;
 use crate::receipts::{Moments, WorkerTimes, worker_stages};
 use crate::registry::Worker;
@@ -63,20 +64,18 @@ pub fn hear_workers(
     mut desk: Desk<'_>,
     mut judge: ResMut<'_, Judge>,
     mut messages: ResMut<'_, Messages<FromPeer<WorkerToServer>>>,
+    mut joining: ResMut<'_, Joining>,
 ) {
     for FromPeer { peer, received_at, message } in messages.drain() {
         if desk.workers.get(peer).is_none() {
+            if let WorkerToServer::Ready(offer) = message {
+                joining.keep_offer(peer, offer);
+            }
             continue;
         }
         match message {
             WorkerToServer::Answer(answer) => desk.take_answer(&mut judge, peer, received_at, answer),
-            WorkerToServer::Ready(offer) => {
-                let kinds = desk.settings.0.kinds.clone();
-                debug!(worker = peer.0, slots = offer.slots, kernels = offer.kernels.len(), "worker ready");
-                desk.workers.offer(peer, offer, |kernel| {
-                    kinds.get(kernel.kind).is_some_and(|kind| kind.kernel_version() == kernel.version)
-                });
-            }
+            WorkerToServer::Ready(offer) => desk.take_offer(peer, offer),
             WorkerToServer::BlobsMissing { task, attempt, missing } => {
                 desk.send_blobs_again(peer, task, attempt, &missing);
             }
@@ -99,6 +98,15 @@ pub fn collect_finished(mut desk: Desk<'_>) {
 }
 
 impl Desk<'_> {
+    /// A worker says what it can do.
+    pub fn take_offer(&mut self, peer: PeerId, offer: WorkerOffer) {
+        debug!(worker = peer.0, slots = offer.slots, kernels = offer.kernels.len(), "worker ready");
+        let kinds = &self.settings.0.kinds;
+        self.workers.offer(peer, offer, |kernel| {
+            kinds.get(kernel.kind).is_some_and(|kind| kind.kernel_version() == kernel.version)
+        });
+    }
+
     fn take_answer(&mut self, judge: &mut Judge, worker: PeerId, received_at: Micros, answer: Answer) {
         let (no, attempt) = (answer.task, answer.attempt);
         let times = WorkerTimes::from(&answer);
@@ -119,8 +127,13 @@ impl Desk<'_> {
                 if failure == AttemptFailure::Overloaded {
                     self.workers.change(worker, Worker::overloaded);
                 }
-                let may_try_again = failure == AttemptFailure::Overloaded;
-                self.attempt_over(no, attempt, worker, Verdict::Failed, may_try_again);
+                let why = match failure {
+                    AttemptFailure::Overloaded => Fruitless::Overloaded,
+                    AttemptFailure::KernelPanicked
+                    | AttemptFailure::BadSpec
+                    | AttemptFailure::UnknownKind => Fruitless::Failed,
+                };
+                self.attempt_over(no, attempt, worker, why);
                 return;
             }
         };
@@ -199,7 +212,7 @@ impl Desk<'_> {
         if self.trust.rejected(check.account) == Standing::Quarantined {
             self.quarantine(check);
         }
-        self.attempt_over(no, attempt, worker, Verdict::Rejected { reason }, false);
+        self.attempt_over(no, attempt, worker, Fruitless::Rejected { reason });
     }
 
     /// The account gets no more work, and what it computed is not handed out again.
@@ -226,7 +239,7 @@ impl Desk<'_> {
         }
         self.workers.change(peer, |worker| worker.lacks_blobs(missing));
         if !self.tasks.workers().may_resend_blobs(no) {
-            self.attempt_over(no, attempt, peer, Verdict::Failed, false);
+            self.attempt_over(no, attempt, peer, Fruitless::Failed);
             return;
         }
         let now = self.now();

@@ -16,7 +16,7 @@ use tracing::debug;
 
 use crate::config::Fallback;
 use crate::desk::Desk;
-use crate::ledger::{Entry, Verdict};
+use crate::ledger::{ATTEMPT_MAX, Entry, Verdict};
 use crate::registry::Prediction;
 use crate::table::{Phase, Task, TaskTable};
 
@@ -26,6 +26,9 @@ const LEASE_MIN: Duration = Duration::from_millis(100);
 const PATIENT_LEASE_MIN: Duration = Duration::from_secs(10);
 /// A lease is this many times the worst predicted finish.
 const LEASE_FACTOR: u32 = 2;
+/// Attempts at one task of whatever end, after which it is given up: the books number no more than
+/// [`ATTEMPT_MAX`], and one is kept for the own kernel.
+const ATTEMPTS_IN_ALL_MAX: u32 = ATTEMPT_MAX - 1;
 /// Entries that no longer count which the heap may hold before it is swept.
 const SLACK: usize = 4_096;
 
@@ -98,7 +101,7 @@ pub fn expire_leases(mut desk: Desk<'_>) {
                 let held = Duration::from_micros(now.0.saturating_sub(since.0));
                 desk.workers.change(worker, |worker| worker.expired(kind, units, held, rounds));
                 debug!(task = no.0, attempt = attempt.0, "lease over");
-                desk.attempt_over(no, attempt, worker, Verdict::Expired, false);
+                desk.attempt_over(no, attempt, worker, Fruitless::Expired);
             }
             Phase::Waiting if task.deliver_by.is_some_and(|deadline| deadline <= now) => {
                 desk.fail(no, TaskFailure::Late);
@@ -121,34 +124,79 @@ pub fn wake_for_leases(
     }
 }
 
+/// Why an attempt came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fruitless {
+    /// The worker said it has no free slot.
+    Overloaded,
+    /// The worker said it cannot do it.
+    Failed,
+    /// The lease ended without an answer.
+    Expired,
+    /// The worker's connection ended.
+    Lost,
+    /// The answer failed a check.
+    Rejected {
+        /// Which, and how.
+        reason: String,
+    },
+}
+
+impl Fruitless {
+    /// Whether a worker of the same account may be given the task again.
+    fn may_try_again(&self) -> bool {
+        matches!(self, Self::Overloaded | Self::Lost)
+    }
+
+    /// Whether it counts towards the attempts a task gets. Having no slot says nothing of the task. Nor does silence,
+    /// and a patient task has the time to wait for somebody else: workers that take tasks and keep silent must not
+    /// be able to end it.
+    fn counts(&self, is_patient: bool) -> bool {
+        match self {
+            Self::Overloaded => false,
+            Self::Expired | Self::Lost => !is_patient,
+            Self::Failed | Self::Rejected { .. } => true,
+        }
+    }
+
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Overloaded | Self::Failed => Verdict::Failed,
+            Self::Expired => Verdict::Expired,
+            Self::Lost => Verdict::Lost,
+            Self::Rejected { reason } => Verdict::Rejected { reason },
+        }
+    }
+}
+
 impl Desk<'_> {
     /// An attempt came to nothing: the worker is free of it, the books say why, and the task waits for another
     /// worker, or has had its attempts.
-    pub fn attempt_over(
-        &mut self,
-        no: TaskNo,
-        attempt: Attempt,
-        worker: PeerId,
-        verdict: Verdict,
-        may_try_again: bool,
-    ) {
-        let kernel_failed = verdict == Verdict::Failed;
-        let revoke = verdict == Verdict::Expired;
-        let Some(task) = self.tasks.workers().failed(no, attempt, may_try_again) else {
+    pub fn attempt_over(&mut self, no: TaskNo, attempt: Attempt, worker: PeerId, why: Fruitless) {
+        let now = self.now();
+        let is_patient = self.tasks.get(no).is_some_and(|task| task.deliver_by.is_none());
+        let (may_try_again, counts) = (why.may_try_again(), why.counts(is_patient));
+        let kernel_failed = why == Fruitless::Failed;
+        let revoke = why == Fruitless::Expired;
+        let verdict = why.verdict();
+        let Some((task, since)) = self.tasks.workers().failed(no, attempt, may_try_again, counts) else {
             // Given up while the answer was judged: what the worker did goes into its books all the same.
             if matches!(verdict, Verdict::Rejected { .. }) {
                 self.books.append(Entry::AttemptEnded { task: no, attempt, verdict });
             }
             return;
         };
-        let (attempts, may_compute) = (task.attempts(), task.deliver_by.is_some());
+        let (attempts, failures, may_compute) = (task.attempts(), task.failures(), task.deliver_by.is_some());
         self.books.append(Entry::AttemptEnded { task: no, attempt, verdict });
-        self.workers.change(worker, |worker| worker.tasks.remove(&no));
+        self.workers.change(worker, |worker| {
+            worker.tasks.remove(&no);
+            worker.failed(since, now);
+        });
         if revoke {
             self.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
         }
         self.tally.repeated += 1;
-        if attempts < ATTEMPTS_PER_TASK_MAX {
+        if failures < ATTEMPTS_PER_TASK_MAX && attempts < ATTEMPTS_IN_ALL_MAX {
             self.wait(no);
         } else if may_compute && self.settings.0.fallback == Fallback::Compute {
             self.compute(no);

@@ -78,12 +78,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
+use crossbeam_channel::TryRecvError;
 use p2c2r_protocol::limits::NAME_BYTES_MAX;
 use p2c2r_protocol::{AccountKey, Nanos, Role, TaskNo};
 
 pub use account::{
     Account, Anomalies, CONFLICTS_KEPT_MAX, CachedOutcome, CloseReport, Committed, Conflict, LedgerState,
-    NEWEST_TASKS_MAX, PatientTask, Recovery, Totals,
+    PatientTask, Recovery, Totals,
 };
 pub use audit::{CheckReport, PROBLEMS_NAMED_MAX};
 pub use entry::{
@@ -97,7 +98,7 @@ pub use options::{
 pub use report::{AccountLine, AttemptCounts, KindLine, Report};
 
 use accounts::Ask;
-use queue::{Queue, Request};
+use queue::{Queue, Reply, Request};
 use writer::Books;
 
 /// A handle to the ledger's writer thread. Clones share it; dropping the last one closes the ledger, as
@@ -116,7 +117,7 @@ struct Keeper {
 }
 
 /// An account that has been asked for.
-pub struct Opening(Receiver<Result<Account, LedgerError>>);
+pub struct Opening(crossbeam_channel::Receiver<Result<Account, LedgerError>>);
 
 /// What was found at open and waits to be fetched.
 #[derive(Default)]
@@ -166,10 +167,11 @@ impl Ledger {
         name: &str,
         credit: Nanos,
     ) -> Result<Account, LedgerError> {
-        self.opened(self.ask_account(role, key, name, credit)?)
+        self.wait_for(&self.ask_account(role, key, name, credit, || {})?)
     }
 
-    /// Asks for the account of whoever has `key` on this side, without waiting: several are then waited for together.
+    /// Asks for the account of whoever has `key` on this side, without waiting. `notify` is called from the writer's
+    /// thread once [`Ledger::opened`] has an answer, be it that there will be none.
     /// An account that does not exist is opened, and then, and never again, a gamer is credited with `credit` by the
     /// bank (zero to [`CREDIT_MAX`]; a worker is not). `name` is stored as the account's label.
     pub fn ask_account(
@@ -178,6 +180,7 @@ impl Ledger {
         key: AccountKey,
         name: &str,
         credit: Nanos,
+        notify: impl Fn() + Send + 'static,
     ) -> Result<Opening, LedgerError> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(LedgerError::BadName);
@@ -185,12 +188,12 @@ impl Ledger {
         if !(Nanos::ZERO..=CREDIT_MAX).contains(&credit) {
             return Err(LedgerError::BadCredit(credit));
         }
-        self.ask_for(Ask::Open { role, key, name: name.into(), credit })
+        self.ask_for(Ask::Open { role, key, name: name.into(), credit }, notify)
     }
 
     /// The account with this number.
     pub fn account(&self, id: AccountId) -> Result<Account, LedgerError> {
-        self.opened(self.ask_for(Ask::Find { id })?)
+        self.wait_for(&self.ask_for(Ask::Find { id }, || {})?)
     }
 
     /// Credits an account with more than nothing and at most [`CREDIT_MAX`] from the bank, by the operator's hand. The
@@ -205,24 +208,33 @@ impl Ledger {
         if !(Nanos(1)..=CREDIT_MAX).contains(&amount) {
             return Err(LedgerError::BadCredit(amount));
         }
-        self.opened(self.ask_for(Ask::Grant { role, key, amount, reference })?)
+        self.wait_for(&self.ask_for(Ask::Grant { role, key, amount, reference }, || {})?)
     }
 
     /// Gives the account of an older ledger that is called `name` and has no owner to whoever has `key`: once, by the
     /// operator's hand. Refused if the key has an account on this side.
     pub fn claim(&self, role: Role, name: &str, key: AccountKey) -> Result<Account, LedgerError> {
-        self.opened(self.ask_for(Ask::Claim { role, name: name.into(), key })?)
+        self.wait_for(&self.ask_for(Ask::Claim { role, name: name.into(), key }, || {})?)
     }
 
-    fn ask_for(&self, ask: Ask) -> Result<Opening, LedgerError> {
-        let (reply, answer) = sync_channel(1);
+    fn ask_for(&self, ask: Ask, notify: impl Fn() + Send + 'static) -> Result<Opening, LedgerError> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        let reply = Reply::new(reply, notify);
         self.keeper.queue.request(Request::Account { ask, reply })?;
         Ok(Opening(answer))
     }
 
-    /// Waits for an account that was asked for.
-    pub fn opened(&self, opening: Opening) -> Result<Account, LedgerError> {
-        self.answer(&opening.0)?
+    /// The account that was asked for, if the answer is there; never waits.
+    pub fn opened(&self, opening: &Opening) -> Option<Result<Account, LedgerError>> {
+        match opening.0.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(self.why_no_answer())),
+        }
+    }
+
+    fn wait_for(&self, opening: &Opening) -> Result<Account, LedgerError> {
+        opening.0.recv().map_err(|_| self.why_no_answer())?
     }
 
     /// Appends one entry; it is durable when [`Committed::entries`] says so. Never waits.
@@ -306,10 +318,14 @@ impl Ledger {
     }
 
     fn answer<T>(&self, answer: &Receiver<T>) -> Result<T, LedgerError> {
-        answer.recv().map_err(|_| match self.state() {
+        answer.recv().map_err(|_| self.why_no_answer())
+    }
+
+    fn why_no_answer(&self) -> LedgerError {
+        match self.state() {
             LedgerState::Broken(reason) => LedgerError::Broken(reason),
             _ => LedgerError::Closed,
-        })
+        }
     }
 
     fn found(&self) -> std::sync::MutexGuard<'_, Found> {

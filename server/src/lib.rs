@@ -13,6 +13,7 @@
 //! | [`sessions`] | gamers: who is connected, what they may spend, which task ids are spent |
 //! | [`registry`], [`speed`], [`trust`] | workers: offers and room, how long they take, who may work |
 //! | [`admission`] | games' messages: which tasks are let in |
+//! | [`budgets`] | what open tasks may take, per account and in sum |
 //! | [`cache`], [`reuse`] | outcomes to reuse, and answering from them |
 //! | [`table`] | tasks in flight and their phases |
 //! | [`matcher`], [`matching`] | who gets which task, and handing it out |
@@ -31,6 +32,7 @@
 pub mod admission;
 pub mod app;
 pub mod books;
+pub mod budgets;
 pub mod busy;
 pub mod cache;
 pub mod cli;

@@ -54,12 +54,12 @@ impl Matcher {
         let ready = workers.ready(task.kind);
         let predict = |peer: PeerId, again: bool| {
             let worker = workers.get(peer)?;
-            (again || !task.was_tried_by(peer)).then(|| Choice {
+            (again || !task.was_tried_by(worker.account)).then(|| Choice {
                 worker: peer,
                 prediction: worker.predict(task.kind, task.units, rtt(peer)),
             })
         };
-        let sooner = |a: Choice, b: Choice| if b.prediction.finish < a.prediction.finish { b } else { a };
+        let sooner = |a: Choice, b: Choice| if b.prediction.rank < a.prediction.rank { b } else { a };
         if ready.is_empty() {
             return None;
         }
@@ -75,7 +75,7 @@ impl Matcher {
             (None, None) => {
                 ready.iter().filter_map(|peer| predict(*peer, false)).reduce(sooner).or_else(|| {
                     let everyone_failed = task.deliver_by.is_none()
-                        && workers.offering(task.kind).all(|(peer, _)| task.was_tried_by(peer));
+                        && workers.offering(task.kind).all(|(_, worker)| task.was_tried_by(worker.account));
                     everyone_failed.then(|| predict(ready[first], true)).flatten()
                 })
             }

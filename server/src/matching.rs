@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_ecs::system::{Res, ResMut};
+use p2c2r_link::{LinkClock, NextWake};
 use p2c2r_protocol::{Assign, Micros, ServerToWorker, TaskFailure, TaskNo};
 use tracing::debug;
 
@@ -13,6 +14,7 @@ use crate::desk::Desk;
 use crate::leases::lease_until;
 use crate::ledger::Entry;
 use crate::matcher::{Choice, Matcher, rtt};
+use crate::registry::Workers;
 use crate::table::TaskTable;
 
 /// Tasks of one kind that are looked at in one update without anyone to give them to. A task that every worker
@@ -34,8 +36,22 @@ pub fn is_anything_waiting(tasks: Res<'_, TaskTable>) -> bool {
     tasks.may_have_waiting()
 }
 
+/// Asks for an update when a worker's rest is over, if anything may be waiting for it.
+pub fn wake_for_rests(
+    tasks: Res<'_, TaskTable>,
+    workers: Res<'_, Workers>,
+    clock: Res<'_, LinkClock>,
+    mut next_wake: ResMut<'_, NextWake>,
+) {
+    if let Some(until) = workers.next_end_of_rest().filter(|_| tasks.may_have_waiting()) {
+        next_wake.within(Duration::from_micros(until.0.saturating_sub(clock.now().0)));
+    }
+}
+
 /// Hands out what waits.
 pub fn match_tasks(mut desk: Desk<'_>, mut matcher: ResMut<'_, Matcher>) {
+    let now = desk.now();
+    desk.workers.end_rests(now);
     for at in 0..desk.tasks.matcher().kinds() {
         let mut passed_over = Vec::new();
         while passed_over.len() < PASSED_OVER_MAX
@@ -77,7 +93,8 @@ fn decide(desk: &Desk<'_>, matcher: &mut Matcher, no: TaskNo) -> Move {
     if nobody || has_room {
         // Whoever has room has failed it. Others may be worth waiting for: a moment is set for when they are
         // not any more.
-        if desk.may_compute(task) && desk.workers.offering(task.kind).all(|(peer, _)| task.was_tried_by(peer))
+        if desk.may_compute(task)
+            && desk.workers.offering(task.kind).all(|(_, worker)| task.was_tried_by(worker.account))
         {
             return Move::Compute;
         }

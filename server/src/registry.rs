@@ -1,6 +1,8 @@
 //! The workers who are connected: what they offer, what they have, how fast they are, and which have room.
 
-use std::collections::{HashMap, HashSet};
+mod conduct;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
@@ -13,9 +15,12 @@ use p2c2r_protocol::{
 use crate::known_blobs::KnownBlobs;
 use crate::ledger::AccountId;
 use crate::speed::ServiceTimes;
+use conduct::Conduct;
 
-/// Attempts one worker may have at the same time, however fast and far away it is.
-pub const WINDOW_MAX: u32 = 1_024;
+pub use conduct::WINDOW_MAX;
+
+/// Accounts of workers that have left whose record is kept, so that coming back, under whatever name, changes nothing.
+const RECORDS_MAX: usize = 4_096;
 /// Added to a worker's round trip when its window is reckoned: messages leave in groups.
 const GROUPING: Duration = Duration::from_millis(2);
 
@@ -44,7 +49,7 @@ pub struct Worker {
     /// What its account says.
     pub books: WorkerBooks,
     blobs: KnownBlobs,
-    window: u32,
+    conduct: Conduct,
     /// Its places in the lists of workers with room, one per kind; empty if it has none.
     places: Vec<(KindId, usize)>,
 }
@@ -88,10 +93,12 @@ pub struct Prediction {
     pub finish: Duration,
     /// The same, as late as it gets with a healthy worker (mean and four deviations, TCP's rule).
     pub finish_at_worst: Duration,
+    /// By what it is compared with others: the same as `finish` for a worker in good standing.
+    pub rank: Duration,
 }
 
 impl Worker {
-    fn new(name: String, account: AccountId, now: Micros) -> Self {
+    fn new(name: String, account: AccountId, now: Micros, record: Record) -> Self {
         Self {
             name,
             account,
@@ -100,24 +107,26 @@ impl Worker {
             draining: false,
             quarantined: false,
             tasks: HashSet::default(),
-            speed: ServiceTimes::default(),
+            speed: record.speed,
             active_at: now,
             busy: false,
             books: WorkerBooks::default(),
             blobs: KnownBlobs::default(),
-            window: 0,
+            conduct: record.conduct,
             places: Vec::new(),
         }
     }
 
     /// Whether one more attempt may be sent to it.
     pub fn has_room(&self) -> bool {
-        !self.draining && !self.quarantined && (self.tasks.len() as u32) < self.window
+        !self.draining && !self.quarantined && (self.tasks.len() as u32) < self.conduct.window()
     }
 
-    /// Rounds of its slots until it would come to one more task, that task's own included.
+    /// Rounds of its slots until it would come to one more task, that task's own included. Slots count as far as it
+    /// has shown use for them.
     pub fn rounds(&self) -> u32 {
-        self.tasks.len() as u32 / self.slots.max(1) + 1
+        let slots = self.slots.min(self.conduct.window()).max(1);
+        self.tasks.len() as u32 / slots + 1
     }
 
     /// When an attempt sent now would be back.
@@ -125,12 +134,16 @@ impl Worker {
         let service = self.speed.predict(kind, units);
         let rounds = self.rounds();
         let finish = rtt + service.mean * rounds;
-        Prediction { finish, finish_at_worst: finish + rtt + service.deviation * (4 * rounds) }
+        Prediction {
+            finish,
+            finish_at_worst: finish + rtt + service.deviation * (4 * rounds),
+            rank: finish * self.conduct.handicap(),
+        }
     }
 
     /// Takes a measurement, the time from sending an attempt to having its answer with so many rounds before
-    /// it, and adapts the window, so that a worker a long way off is kept busy while answers and attempts
-    /// travel.
+    /// it, and adapts how many attempts at once are of use, so that a worker a long way off is kept busy while answers
+    /// and attempts travel.
     pub fn measured(
         &mut self,
         kind: KindId,
@@ -144,9 +157,18 @@ impl Worker {
         let recent = self.speed.recent().max(Duration::from_micros(1));
         let pipeline = (rtt + GROUPING).as_secs_f64() / recent.as_secs_f64() * f64::from(self.slots);
         let pipeline = (pipeline.ceil() as u32).max(self.slots);
-        // At most twice as many at once: the first of several workers to answer must not get all that waits.
-        let window = self.slots.saturating_add(pipeline).min(2 * self.window.max(self.slots));
-        self.window = window.min(WINDOW_MAX);
+        self.conduct.has_use_for(self.slots.saturating_add(pipeline));
+    }
+
+    /// An answer of it was accepted: it gets at most twice as many attempts at once. The first of several workers to
+    /// answer does not get all that waits.
+    pub fn accepted(&mut self) {
+        self.conduct.accepted();
+    }
+
+    /// An attempt that it had since then came to nothing.
+    pub fn failed(&mut self, since: Micros, now: Micros) {
+        self.conduct.failed(since, now);
     }
 
     /// A lease of this length ended without an answer: it takes at least as long, if that is more than was
@@ -159,7 +181,7 @@ impl Worker {
 
     /// It said it has no free slot: from now on only as many as it said it runs, until it is measured again.
     pub fn overloaded(&mut self) {
-        self.window = self.slots;
+        self.conduct.has_use_for(self.slots);
     }
 
     /// Whether it is known to have the blob; if not, it is about to be sent it.
@@ -181,6 +203,24 @@ pub struct Workers {
     workers: HashMap<PeerId, Worker, NumberHash>,
     /// Per kind, those that offer it in the coordinator's version and have room.
     ready: Vec<(KindId, Vec<PeerId>)>,
+    /// Those that rest.
+    resting: Vec<PeerId>,
+    /// How those did that have left, and in which order they are forgotten.
+    records: HashMap<AccountId, Record, NumberHash>,
+    record_order: VecDeque<AccountId>,
+}
+
+/// What is known of a worker's account beyond its connection.
+#[derive(Clone)]
+struct Record {
+    conduct: Conduct,
+    speed: ServiceTimes,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self { conduct: Conduct::default(), speed: ServiceTimes::of_newcomer() }
+    }
 }
 
 impl Workers {
@@ -196,13 +236,58 @@ impl Workers {
 
     /// A worker joined; it gets nothing until it says what it offers.
     pub fn join(&mut self, peer: PeerId, name: String, account: AccountId, now: Micros) -> &mut Worker {
-        self.workers.entry(peer).or_insert_with(|| Worker::new(name, account, now))
+        let mut record = self.records.get(&account).cloned().unwrap_or_default();
+        for other in self.workers.values().filter(|other| other.account == account) {
+            record.conduct = record.conduct.worse(&other.conduct);
+        }
+        if record.conduct.rests_until().is_some() {
+            self.resting.push(peer);
+        }
+        self.workers.entry(peer).or_insert_with(|| Worker::new(name, account, now, record))
     }
 
-    /// A worker left; it comes out with the attempts it had.
-    pub fn leave(&mut self, peer: PeerId) -> Option<Worker> {
+    /// A worker left; it comes out with the attempts it had, which came to nothing.
+    pub fn leave(&mut self, peer: PeerId, now: Micros) -> Option<Worker> {
         self.clear_places(peer);
-        self.workers.remove(&peer)
+        self.resting.retain(|other| *other != peer);
+        let mut worker = self.workers.remove(&peer)?;
+        if !worker.tasks.is_empty() {
+            worker.conduct.failed(now, now);
+        }
+        let mut record = Record { conduct: worker.conduct.clone(), speed: worker.speed.clone() };
+        if let Some(known) = self.records.get(&worker.account) {
+            if self.workers.values().any(|other| other.account == worker.account) {
+                record.conduct = record.conduct.worse(&known.conduct);
+            }
+        } else {
+            self.record_order.push_back(worker.account);
+            if self.record_order.len() > RECORDS_MAX
+                && let Some(oldest) = self.record_order.pop_front()
+            {
+                self.records.remove(&oldest);
+            }
+        }
+        self.records.insert(worker.account, record);
+        debug_assert_eq!(self.records.len(), self.record_order.len());
+        Some(worker)
+    }
+
+    /// Those whose rest is over get work again.
+    pub fn end_rests(&mut self, now: Micros) {
+        for peer in std::mem::take(&mut self.resting) {
+            let rests = |worker: &mut Worker| {
+                worker.conduct.end_rest(now);
+                worker.conduct.rests_until().is_some()
+            };
+            if self.change(peer, rests) == Some(true) && !self.resting.contains(&peer) {
+                self.resting.push(peer);
+            }
+        }
+    }
+
+    /// When the next rest is over.
+    pub fn next_end_of_rest(&self) -> Option<Micros> {
+        self.resting.iter().filter_map(|peer| self.get(*peer)?.conduct.rests_until()).min()
     }
 
     /// One worker.
@@ -214,6 +299,9 @@ impl Workers {
     pub fn change<T>(&mut self, peer: PeerId, change: impl FnOnce(&mut Worker) -> T) -> Option<T> {
         let worker = self.workers.get_mut(&peer)?;
         let result = change(worker);
+        if worker.conduct.rests_until().is_some() && !self.resting.contains(&peer) {
+            self.resting.push(peer);
+        }
         let has_room = worker.has_room();
         if has_room == worker.places.is_empty() {
             if has_room {
@@ -234,7 +322,7 @@ impl Workers {
             worker.kernels.sort_unstable_by_key(|kernel| kernel.kind);
             worker.kernels.dedup();
             worker.slots = u32::from(offer.slots);
-            worker.window = worker.window.max(2 * worker.slots).min(WINDOW_MAX);
+            worker.conduct.has_use_for(2 * worker.slots);
         });
     }
 
@@ -341,10 +429,10 @@ mod tests {
         assert_eq!(workers.ready(KIND), [PeerId(1)]);
         workers.change(PeerId(0), |worker| worker.tasks.clear());
         assert_eq!(workers.ready(KIND), [PeerId(1), PeerId(0)]);
-        workers.leave(PeerId(1));
+        workers.leave(PeerId(1), Micros(0));
         assert_eq!(workers.ready(KIND), [PeerId(0)]);
         assert!(workers.offers(OTHER));
-        workers.leave(PeerId(0));
+        workers.leave(PeerId(0), Micros(0));
         assert!(!workers.offers(KIND) && !workers.offers(OTHER), "the quarantined one does not count");
     }
 
@@ -356,13 +444,14 @@ mod tests {
                 for _ in 0..50 {
                     let turnaround = Duration::from_millis(101);
                     worker.measured(KIND, WorkUnits(1_000), turnaround, Duration::from_millis(100), 1);
+                    worker.accepted();
                 }
-                worker.window
+                worker.conduct.window()
             })
             .unwrap();
         assert!((100..=110).contains(&window), "{window} attempts of 1 ms over 100 ms");
         workers.change(PeerId(0), Worker::overloaded);
-        assert_eq!(workers.get(PeerId(0)).unwrap().window, 1);
+        assert_eq!(workers.get(PeerId(0)).unwrap().conduct.window(), 1);
     }
 
     #[test]
@@ -372,11 +461,60 @@ mod tests {
         for _ in 0..4 {
             let answered = |worker: &mut Worker| {
                 worker.measured(KIND, WorkUnits(1), Duration::from_micros(2), Duration::ZERO, 1);
-                worker.window
+                worker.accepted();
+                worker.conduct.window()
             };
             windows.extend(workers.change(PeerId(0), answered));
         }
         assert_eq!(windows, [4, 8, 16, 32]);
+    }
+
+    #[test]
+    fn slots_that_a_newcomer_announces_open_no_window() {
+        let mut workers = workers(1);
+        let kernels = vec![KernelOffer { kind: KIND, version: 1 }];
+        workers.offer(PeerId(0), WorkerOffer { slots: 256, kernels }, |_| true);
+        for task in 0..2 {
+            assert!(workers.get(PeerId(0)).unwrap().has_room());
+            workers.change(PeerId(0), |worker| worker.tasks.insert(TaskNo(task)));
+        }
+        let worker = workers.get(PeerId(0)).unwrap();
+        assert!(!worker.has_room() && worker.rounds() == 2, "slots count as far as they are proven");
+    }
+
+    #[test]
+    fn whoever_comes_back_under_another_name_has_the_record_of_its_account() {
+        let mut workers = workers(2);
+        for incident in 1..=3 {
+            workers.change(PeerId(0), |worker| worker.failed(Micros(incident * 10), Micros(incident * 10)));
+        }
+        let until = workers.next_end_of_rest().unwrap();
+        workers.leave(PeerId(0), Micros(30));
+        assert_eq!(workers.next_end_of_rest(), None);
+        workers.join(PeerId(7), "renamed".into(), AccountId(0), Micros(31));
+        let kernels = vec![KernelOffer { kind: KIND, version: 1 }];
+        workers.offer(PeerId(7), WorkerOffer { slots: 1, kernels }, |_| true);
+        assert_eq!(workers.ready(KIND), [PeerId(1)], "it rests");
+        let predict = |workers: &Workers, peer| {
+            workers.get(PeerId(peer)).unwrap().predict(KIND, WorkUnits(100), Duration::ZERO)
+        };
+        assert_eq!(predict(&workers, 7).finish, predict(&workers, 1).finish);
+        assert_eq!(predict(&workers, 7).rank, 8 * predict(&workers, 1).rank, "behind others");
+        workers.end_rests(Micros(until.0 - 1));
+        assert_eq!(workers.ready(KIND), [PeerId(1)]);
+        workers.end_rests(until);
+        assert_eq!(workers.ready(KIND), [PeerId(1), PeerId(7)]);
+    }
+
+    #[test]
+    fn records_are_bounded_and_the_oldest_goes_first() {
+        let mut workers = Workers::default();
+        for account in 0..2 * RECORDS_MAX as i64 {
+            workers.join(PeerId(1), "w".into(), AccountId(account), Micros(0));
+            workers.leave(PeerId(1), Micros(0));
+        }
+        assert_eq!((workers.records.len(), workers.record_order.len()), (RECORDS_MAX, RECORDS_MAX));
+        assert!(workers.records.contains_key(&AccountId(2 * RECORDS_MAX as i64 - 1)));
     }
 
     #[test]

@@ -55,10 +55,8 @@ fn queue_again(
     };
     let account = ledger.account(task.gamer)?;
     let mut gamers = world.resource_mut::<Gamers>();
-    let mirror = gamers.open_account(account.id, account.available + account.set_aside, account.turnover);
-    mirror.know_spent(&account.newest_tasks);
+    let mirror = gamers.open_account(&account);
     mirror.hold(task.price);
-    mirror.spend(task.game_task);
     mirror.tasks.insert(no);
     world.resource_mut::<TaskTable>().gamers().admit(no, new);
     Ok(())

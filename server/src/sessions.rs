@@ -3,35 +3,36 @@
 //! Money here is a mirror of the ledger: durable balances plus what this process has held and charged since.
 //! The ledger is the truth; the mirror only decides what may be started.
 
+mod remembered;
+mod spent;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{
-    Digest, GamerStatement, Micros, Nanos, NumberHash, PeerId, Receipt, SeededHash, TaskId, TaskNo,
-};
+use p2c2r_protocol::{Digest, GamerStatement, Micros, Nanos, NumberHash, PeerId, Receipt, TaskId, TaskNo};
 
-use crate::ledger::AccountId;
+use crate::admission::AccountRations;
+use crate::ledger::{self, AccountId};
+use remembered::{Load, Remembered};
+use spent::SpentIds;
 
-/// Finished tasks remembered per account, to answer a repeated submit again.
-const RECENT_MAX: usize = 256;
-/// Bytes of outcomes remembered per account for the same purpose.
-const RECENT_BYTES_MAX: usize = 1024 * 1024;
-/// Task ids remembered behind the newest one of a game session. More than one gamer may have in flight, so
-/// that ids arriving out of order are still told from spent ones.
-const SPENT_WINDOW: u32 = 8_192;
-/// Game sessions of one account whose spent ids are remembered one by one.
-const SPENT_SESSIONS_MAX: usize = 8;
-/// Game sessions of one account of which the newest id is remembered; no further ones are let in.
-const SPENT_FLOORS_MAX: usize = crate::ledger::NEWEST_TASKS_MAX;
-/// Blobs not seen before that one connection may bring at once.
-const FRESH_BLOBS_AT_ONCE: u64 = 16;
-/// After that one in so many microseconds.
-const FRESH_BLOB_EVERY_US: u64 = 125_000;
-/// Accounts remembered after their gamers left.
-const ACCOUNTS_MAX: usize = 4_096;
-
-const _: () = assert!(SPENT_WINDOW as usize > 2 * p2c2r_protocol::limits::TASKS_PER_GAMER_MAX);
+/// Bytes of finished tasks remembered of all accounts together. Beyond it accounts whose gamers are away are forgotten,
+/// those away longest first, and then a gamer's own oldest tasks; a repeated submit of one of them is then refused, not
+/// answered again.
+pub const REMEMBERED_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Of them, bytes of outcomes whose gamers are away, of all accounts together; the oldest go first.
+pub const UNDELIVERED_BYTES_IN_SUM_MAX: usize = 32 * 1024 * 1024;
+/// How long an outcome waits for its gamer: as long as outcomes are kept anywhere.
+const UNDELIVERED_KEPT: Duration = crate::cache::KEPT;
+/// Outcomes that wait no more, which the order of those that wait may hold beside them before it is swept.
+const ORDER_SLACK: usize = 1_024;
+/// Accounts that are looked at for one that can be forgotten. More would cost more than what is remembered is worth.
+const AWAY_LOOKED_AT_MAX: usize = 64;
+/// Accounts remembered, be their gamers there or not. More only while so many are connected, have tasks in flight or
+/// outcomes waiting for them.
+pub const ACCOUNTS_MAX: usize = 4_096;
 
 /// One connected gamer.
 pub struct Session {
@@ -43,20 +44,6 @@ pub struct Session {
     pub told: GamerStatement,
     /// The connection is gone; only what came before it went is still heard.
     pub leaving: bool,
-    /// Until when the blobs it brought use up its share.
-    fresh_blobs_until: Micros,
-}
-
-impl Session {
-    /// Whether it may bring a blob that was not seen before; if so, that is counted.
-    pub fn may_bring_blob(&mut self, now: Micros) -> bool {
-        let used_until = self.fresh_blobs_until.0.max(now.0);
-        let may = used_until - now.0 <= (FRESH_BLOBS_AT_ONCE - 1) * FRESH_BLOB_EVERY_US;
-        if may {
-            self.fresh_blobs_until = Micros(used_until + FRESH_BLOB_EVERY_US);
-        }
-        may
-    }
 }
 
 /// A finished task, remembered.
@@ -85,14 +72,15 @@ pub struct Account {
     charged_durable: Nanos,
     /// Charged before this process opened the account.
     charged_before: Nanos,
+    /// What it has used up of what looking at its submits may take.
+    pub rations: AccountRations,
     /// Tasks in flight.
     pub tasks: HashSet<TaskNo, NumberHash>,
     spent: SpentIds,
-    recent: HashMap<TaskId, Finished, SeededHash>,
-    recent_order: VecDeque<TaskId>,
-    recent_bytes: usize,
-    undelivered: usize,
+    remembered: Remembered,
     sessions: Vec<PeerId>,
+    /// Its place among those whose gamers are away.
+    away: Option<u64>,
 }
 
 impl Account {
@@ -133,16 +121,15 @@ impl Account {
         self.charged_durable = charged;
     }
 
-    /// Whether `id` was admitted before.
+    /// Whether `id` was admitted before, or is of no session that was given to this account of late.
     pub fn is_spent(&self, id: TaskId) -> bool {
         self.spent.contains(id)
     }
 
-    /// These are the newest ids of game sessions from before, and everything up to them is spent.
-    pub fn know_spent(&mut self, newest: &[TaskId]) {
-        for id in newest {
-            self.spent.know(*id);
-        }
+    /// Gives a connection the session number for the ids of its tasks: at least `at_least`, and larger than all that
+    /// were given before.
+    pub fn give_session(&mut self, at_least: u32) -> u32 {
+        self.spent.give_session(at_least)
     }
 
     /// `id` has been admitted.
@@ -152,45 +139,12 @@ impl Account {
 
     /// The finished task called `id`, if it is still remembered.
     pub fn finished(&self, id: TaskId) -> Option<&Finished> {
-        self.recent.get(&id)
+        self.remembered.get(id)
     }
 
     /// Finished tasks that no one has been sent yet.
     pub fn undelivered(&self) -> usize {
-        self.undelivered
-    }
-
-    /// Remembers a finished task; the oldest delivered ones go. Those charged and not delivered stay: no more
-    /// of them than tasks may be in flight.
-    pub fn remember(&mut self, id: TaskId, finished: Finished) {
-        self.recent_bytes += finished.outcome.len();
-        self.undelivered += usize::from(!finished.delivered);
-        self.recent.insert(id, finished);
-        self.recent_order.push_back(id);
-        while self.recent_order.len() > RECENT_MAX || self.recent_bytes > RECENT_BYTES_MAX {
-            let delivered = |id: &TaskId| self.recent.get(id).is_none_or(|finished| finished.delivered);
-            let Some(at) = self.recent_order.iter().position(delivered) else { break };
-            let Some(oldest) = self.recent_order.remove(at) else { break };
-            if let Some(gone) = self.recent.remove(&oldest) {
-                self.recent_bytes -= gone.outcome.len();
-            }
-        }
-    }
-
-    /// Finished tasks no one has been sent yet; from now on they count as sent.
-    pub fn take_undelivered(&mut self) -> Vec<(TaskId, Finished)> {
-        let mut taken: Vec<_> = self
-            .recent
-            .iter_mut()
-            .filter(|(_, finished)| !finished.delivered)
-            .map(|(id, finished)| {
-                finished.delivered = true;
-                (*id, finished.clone())
-            })
-            .collect();
-        self.undelivered = 0;
-        taken.sort_unstable_by_key(|(id, _)| *id);
-        taken
+        self.remembered.undelivered().count
     }
 
     /// A connection of this account, if there is one.
@@ -215,6 +169,15 @@ impl Account {
 pub struct Gamers {
     sessions: HashMap<PeerId, Session, NumberHash>,
     accounts: HashMap<AccountId, Account, NumberHash>,
+    /// Accounts whose gamers are away, those away longest first; an entry counts while it is its account's place.
+    away: VecDeque<(u64, AccountId)>,
+    next_away: u64,
+    /// Finished tasks remembered of all accounts.
+    remembered: Load,
+    /// Of them, those nobody was sent yet.
+    undelivered: Load,
+    /// Those nobody was sent yet, the oldest first, with the moment each was finished; entries of others are skipped.
+    waiting: VecDeque<(Micros, AccountId, TaskId)>,
 }
 
 impl Gamers {
@@ -228,34 +191,41 @@ impl Gamers {
         self.sessions.is_empty()
     }
 
-    /// Opens the mirror of an account, as the ledger knows it: what it may spend and what it was charged. An
-    /// account that is open already keeps what it has.
-    pub fn open_account(&mut self, account: AccountId, balance: Nanos, charged: Nanos) -> &mut Account {
-        if self.accounts.len() >= ACCOUNTS_MAX {
-            self.accounts.retain(|_, account| {
-                !account.sessions.is_empty() || !account.tasks.is_empty() || account.undelivered > 0
-            });
+    /// Bytes of finished tasks remembered of all accounts; at most [`REMEMBERED_BYTES_MAX`].
+    pub fn remembered_bytes(&self) -> usize {
+        self.remembered.bytes
+    }
+
+    /// Of them, bytes of those nobody was sent yet; at most [`UNDELIVERED_BYTES_IN_SUM_MAX`].
+    pub fn undelivered_bytes(&self) -> usize {
+        self.undelivered.bytes
+    }
+
+    /// Opens the mirror of an account, as the ledger knows it: what it may spend, what it was charged, and which ids it
+    /// has used. An account that is open already keeps what it has.
+    pub fn open_account(&mut self, account: &ledger::Account) -> &mut Account {
+        if !self.accounts.contains_key(&account.id) {
+            let mirror = Account {
+                balance: account.available + account.set_aside,
+                charged_before: account.turnover,
+                charged_durable: account.turnover,
+                spent: SpentIds::after(account.largest_task),
+                ..Account::default()
+            };
+            self.accounts.insert(account.id, mirror);
+            self.note_away(account.id);
+            while self.accounts.len() > ACCOUNTS_MAX && self.forget_away_longest(account.id) {}
         }
-        self.accounts.entry(account).or_insert_with(|| Account {
-            balance,
-            charged_before: charged,
-            charged_durable: charged,
-            ..Account::default()
-        })
+        self.accounts.entry(account.id).or_default()
     }
 
     /// A gamer joined.
     pub fn join(&mut self, peer: PeerId, name: String, account: AccountId) {
         if let Some(mirror) = self.accounts.get_mut(&account) {
             mirror.sessions.push(peer);
+            mirror.away = None;
         }
-        let session = Session {
-            name,
-            account,
-            told: GamerStatement::default(),
-            leaving: false,
-            fresh_blobs_until: Micros(0),
-        };
+        let session = Session { name, account, told: GamerStatement::default(), leaving: false };
         self.sessions.insert(peer, session);
     }
 
@@ -263,18 +233,126 @@ impl Gamers {
     pub fn begin_leaving(&mut self, peer: PeerId) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.leaving = true;
-        if let Some(mirror) = self.accounts.get_mut(&session.account) {
-            mirror.sessions.retain(|other| *other != peer);
-        }
+        let account = session.account;
+        self.disconnect(peer, account);
     }
 
     /// A gamer left.
     pub fn leave(&mut self, peer: PeerId) -> Option<Session> {
         let session = self.sessions.remove(&peer)?;
-        if let Some(mirror) = self.accounts.get_mut(&session.account) {
-            mirror.sessions.retain(|other| *other != peer);
-        }
+        self.disconnect(peer, session.account);
         Some(session)
+    }
+
+    fn disconnect(&mut self, peer: PeerId, account: AccountId) {
+        let Some(mirror) = self.accounts.get_mut(&account) else { return };
+        mirror.sessions.retain(|other| *other != peer);
+        if mirror.sessions.is_empty() && mirror.away.is_none() {
+            self.note_away(account);
+        }
+    }
+
+    /// Puts the account behind all others whose gamers are away.
+    fn note_away(&mut self, account: AccountId) {
+        let Some(mirror) = self.accounts.get_mut(&account) else { return };
+        mirror.away = Some(self.next_away);
+        if self.away.len() > 2 * self.accounts.len() + ORDER_SLACK {
+            let accounts = &self.accounts;
+            self.away.retain(|(place, account)| {
+                accounts.get(account).is_some_and(|mirror| mirror.away == Some(*place))
+            });
+        }
+        self.away.push_back((self.next_away, account));
+        self.next_away += 1;
+    }
+
+    /// Forgets the account that nobody has been connected to for longest, or, if it has tasks in flight or outcomes
+    /// that wait, only what its gamer has been sent. False if there was nothing to forget. `but` is spared.
+    fn forget_away_longest(&mut self, but: AccountId) -> bool {
+        for _ in 0..self.away.len().min(AWAY_LOOKED_AT_MAX) {
+            let Some((place, account)) = self.away.pop_front() else { return false };
+            let Some(mirror) = self.accounts.get_mut(&account) else { continue };
+            if mirror.away != Some(place) {
+                continue;
+            }
+            let before = mirror.remembered.load();
+            while mirror.remembered.drop_oldest_delivered() {}
+            let after = mirror.remembered.load();
+            let is_needed = account == but || !mirror.tasks.is_empty() || after.count > 0;
+            self.remembered.count -= before.count - after.count;
+            self.remembered.bytes -= before.bytes - after.bytes;
+            if is_needed {
+                self.note_away(account);
+            } else {
+                self.accounts.remove(&account);
+            }
+            if !is_needed || before != after {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Remembers a finished task, and forgets older ones for it: see [`REMEMBERED_BYTES_MAX`] and
+    /// [`UNDELIVERED_BYTES_IN_SUM_MAX`].
+    pub fn remember(&mut self, account: AccountId, id: TaskId, finished: Finished) {
+        let (at, delivered) = (finished.receipt.sent_at, finished.delivered);
+        self.change_remembered(account, |remembered| remembered.add(id, finished));
+        if !delivered {
+            self.waiting.push_back((at, account, id));
+            if self.waiting.len() > 2 * self.undelivered.count + ORDER_SLACK {
+                let accounts = &self.accounts;
+                self.waiting.retain(|(_, account, id)| {
+                    accounts.get(account).is_some_and(|mirror| mirror.remembered.is_undelivered(*id))
+                });
+            }
+            while self.undelivered.bytes > UNDELIVERED_BYTES_IN_SUM_MAX && self.drop_longest_waiting() {}
+        }
+        while self.remembered.bytes > REMEMBERED_BYTES_MAX {
+            if !self.forget_away_longest(account)
+                && self.change_remembered(account, Remembered::drop_oldest_delivered) != Some(true)
+            {
+                break;
+            }
+        }
+    }
+
+    /// Finished tasks of an account that nobody was sent, to be sent now.
+    pub fn take_undelivered(&mut self, account: AccountId) -> Vec<(TaskId, Finished)> {
+        self.change_remembered(account, Remembered::take_undelivered).unwrap_or_default()
+    }
+
+    /// Drops outcomes that have waited for their gamers for a day. They stay charged.
+    pub fn expire_undelivered(&mut self, now: Micros) {
+        let too_old = |at: Micros| now.0.saturating_sub(at.0) >= Micros::from(UNDELIVERED_KEPT).0;
+        while self.waiting.front().is_some_and(|(at, ..)| too_old(*at)) && self.drop_longest_waiting() {}
+    }
+
+    /// Drops the outcome that has waited longest for its gamer, or an entry of one that does not wait any more; false
+    /// if there is none.
+    fn drop_longest_waiting(&mut self) -> bool {
+        let Some((_, account, id)) = self.waiting.pop_front() else { return false };
+        self.change_remembered(account, |remembered| remembered.drop_undelivered(id));
+        true
+    }
+
+    /// Changes what is remembered of an account, and the sums with it.
+    fn change_remembered<T>(
+        &mut self,
+        account: AccountId,
+        change: impl FnOnce(&mut Remembered) -> T,
+    ) -> Option<T> {
+        let remembered = &mut self.accounts.get_mut(&account)?.remembered;
+        let before = (remembered.load(), remembered.undelivered());
+        let result = change(remembered);
+        let after = (remembered.load(), remembered.undelivered());
+        for (sum, before, after) in
+            [(&mut self.remembered, before.0, after.0), (&mut self.undelivered, before.1, after.1)]
+        {
+            sum.count = sum.count + after.count - before.count;
+            sum.bytes = sum.bytes + after.bytes - before.bytes;
+        }
+        Some(result)
     }
 
     /// One connected gamer.
@@ -314,134 +392,30 @@ impl Gamers {
     }
 }
 
-/// Which task ids were admitted before: per game session (the upper 32 bits) a window behind the newest one.
-/// Ids before the window count as spent, so a replay is never charged twice, however late it comes.
-#[derive(Default)]
-struct SpentIds {
-    sessions: Vec<(u32, SpentWindow)>,
-    /// Newest ids of sessions without a window: everything up to them counts as spent.
-    floors: HashMap<u32, u32>,
-}
-
-struct SpentWindow {
-    newest: u32,
-    bits: Box<[u64]>,
-}
-
-fn halves(id: TaskId) -> (u32, u32) {
-    ((id.0 >> 32) as u32, id.0 as u32)
-}
-
-impl SpentWindow {
-    fn bit(number: u32) -> (usize, u64) {
-        let at = number % SPENT_WINDOW;
-        ((at / 64) as usize, 1 << (at % 64))
-    }
-    fn contains(&self, number: u32) -> bool {
-        if number > self.newest {
-            return false;
-        }
-        let (word, bit) = Self::bit(number);
-        self.newest - number >= SPENT_WINDOW || self.bits[word] & bit != 0
-    }
-    fn insert(&mut self, number: u32) {
-        if number > self.newest {
-            if number - self.newest >= SPENT_WINDOW {
-                self.bits.fill(0);
-            } else {
-                for forgotten in self.newest + 1..=number {
-                    let (word, bit) = Self::bit(forgotten);
-                    self.bits[word] &= !bit;
-                }
-            }
-            self.newest = number;
-        }
-        let (word, bit) = Self::bit(number);
-        self.bits[word] |= bit;
-    }
-}
-
-impl SpentIds {
-    fn contains(&self, id: TaskId) -> bool {
-        let (session, number) = halves(id);
-        if let Some((_, window)) = self.sessions.iter().find(|(key, _)| *key == session) {
-            return window.contains(number);
-        }
-        match self.floors.get(&session) {
-            Some(floor) => number <= *floor,
-            None => self.floors.len() + self.sessions.len() >= SPENT_FLOORS_MAX,
-        }
-    }
-    fn know(&mut self, id: TaskId) {
-        let (session, number) = halves(id);
-        if self.sessions.iter().all(|(key, _)| *key != session) {
-            let floor = self.floors.entry(session).or_insert(number);
-            *floor = number.max(*floor);
-        }
-    }
-    fn insert(&mut self, id: TaskId) {
-        let (session, number) = halves(id);
-        let at = self.sessions.iter().position(|(key, _)| *key == session).unwrap_or_else(|| {
-            if self.sessions.len() >= SPENT_SESSIONS_MAX {
-                let (gone, window) = self.sessions.remove(0);
-                self.floors.insert(gone, window.newest);
-            }
-            // The first id seen opens the window; earlier ones of the same session may still be on the way,
-            // unless the session was known before.
-            let floor = self.floors.remove(&session);
-            let bits = vec![floor.map_or(0, |_| u64::MAX); (SPENT_WINDOW / 64) as usize].into();
-            self.sessions.push((session, SpentWindow { newest: floor.unwrap_or(number), bits }));
-            self.sessions.len() - 1
-        });
-        self.sessions[at].1.insert(number);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_id_is_spent_once_in_any_order_and_for_ever() {
-        let mut spent = SpentIds::default();
-        let id = |session: u64, number: u64| TaskId(session << 32 | number);
-        for number in [5, 3, 9, 8_000, 4] {
-            assert!(!spent.contains(id(1, number)), "{number}");
-            spent.insert(id(1, number));
-            assert!(spent.contains(id(1, number)), "{number}");
+    fn in_ledger(id: AccountId) -> ledger::Account {
+        ledger::Account {
+            id,
+            role: p2c2r_protocol::Role::Gamer,
+            key: None,
+            name: "g".into(),
+            available: Nanos(1_000),
+            set_aside: Nanos(0),
+            turnover: Nanos(50),
+            accepted: 0,
+            rejected: 0,
+            largest_task: None,
         }
-        assert!(!spent.contains(id(1, 6)) && !spent.contains(id(2, 5)));
-        spent.insert(id(1, 8_195 + 6));
-        assert!(spent.contains(id(1, 6)), "fell out of the window unseen: counts as spent");
-        assert!(spent.contains(id(1, 8_000)) && !spent.contains(id(1, 8_001)));
-        spent.insert(id(1, 1_000_000));
-        assert!(spent.contains(id(1, 8_001)) && !spent.contains(id(1, 999_999)));
-    }
-
-    #[test]
-    fn a_session_is_never_forgotten_however_many_come_after_it() {
-        let mut spent = SpentIds::default();
-        let id = |session: u64, number: u64| TaskId(session << 32 | number);
-        for session in 0..40 {
-            spent.insert(id(session, 3));
-            spent.insert(id(session, 7));
-        }
-        for session in 0..32 {
-            assert!(spent.contains(id(session, 3)) && spent.contains(id(session, 7)), "{session}");
-            assert!(spent.contains(id(session, 5)), "not told apart any more: counts as spent");
-            assert!(!spent.contains(id(session, 8)), "what is new is still let in");
-        }
-        spent.insert(id(1, 9));
-        assert!(spent.contains(id(1, 7)) && !spent.contains(id(1, 8)) && spent.contains(id(1, 9)));
-        spent.know(id(50, 4));
-        assert!(spent.contains(id(50, 4)) && !spent.contains(id(50, 5)) && !spent.contains(id(51, 1)));
     }
 
     #[test]
     fn statements_show_a_charge_as_held_until_it_is_recorded() {
         let mut gamers = Gamers::default();
         let account = AccountId(7);
-        gamers.open_account(account, Nanos(1_000), Nanos(50)).hold(Nanos(30));
+        gamers.open_account(&in_ledger(account)).hold(Nanos(30));
         let mirror = gamers.account_mut(account).unwrap();
         mirror.release(Nanos(30));
         mirror.charge(Nanos(30));

@@ -109,6 +109,7 @@ impl Desk<'_> {
                 let notice = VerdictNotice { task: no, attempt, earned: split.worker, rejected: None };
                 let name = self.workers.change(worker, |worker| {
                     worker.books.note(notice);
+                    worker.accepted();
                     worker.name.clone()
                 });
                 self.tally.by_workers += 1;
@@ -138,9 +139,7 @@ impl Desk<'_> {
             finished.delivered = true;
             self.send_done(peer, id, &finished);
         }
-        if let Some(account) = self.gamers.account_mut(account) {
-            account.remember(id, finished);
-        }
+        self.gamers.remember(account, id, finished);
     }
 
     /// Sends a finished task.

@@ -27,10 +27,12 @@ pub struct Service {
 }
 
 /// Service times by kind and size.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ServiceTimes {
     kinds: Vec<(KindId, [Estimate; SIZES])>,
     recent: Estimate,
+    /// Microseconds a unit as long as nothing was measured.
+    prior: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +65,17 @@ fn size(units: WorkUnits) -> usize {
 }
 
 impl ServiceTimes {
+    /// Nothing measured yet: as on the reference core, on which a unit is a microsecond.
+    pub fn of_reference_core() -> Self {
+        Self { kinds: Vec::new(), recent: Estimate::default(), prior: 1 }
+    }
+
+    /// Nothing measured yet, of somebody who has not proven anything: twice as long as on the reference core. Then
+    /// whoever is known to be as fast as that is asked first, and a newcomer when there is more to do.
+    pub fn of_newcomer() -> Self {
+        Self { prior: 2, ..Self::of_reference_core() }
+    }
+
     /// Takes one measurement.
     pub fn measured(&mut self, kind: KindId, units: WorkUnits, service: Duration) {
         let us = service.as_secs_f32() * 1e6;
@@ -78,14 +91,15 @@ impl ServiceTimes {
         self.kinds[at].1[size(units)].measured(us);
     }
 
-    /// What to expect of a task of this kind and size. Without a measurement of this size: one microsecond a
-    /// unit, which is what a unit means on the reference core.
+    /// What to expect of a task of this kind and size. Without a measurement of this size: a microsecond a unit, which
+    /// is what a unit means on the reference core; without any, what was assumed at first.
     pub fn predict(&self, kind: KindId, units: WorkUnits) -> Service {
         let known = self.kinds.iter().find(|(id, _)| *id == kind).map(|(_, sizes)| sizes[size(units)]);
         if let Some(estimate) = known.filter(|estimate| estimate.known) {
             Service { mean: microseconds(estimate.mean_us), deviation: microseconds(estimate.deviation_us) }
         } else {
-            let mean = Duration::from_micros(units.0);
+            let us_per_unit = if self.recent.known { 1 } else { u64::from(self.prior) };
+            let mean = Duration::from_micros(units.0.saturating_mul(us_per_unit));
             Service { mean, deviation: mean / 2 }
         }
     }
@@ -102,7 +116,7 @@ mod tests {
 
     #[test]
     fn learns_per_size_and_never_scales_a_small_tasks_overhead_up() {
-        let mut times = ServiceTimes::default();
+        let mut times = ServiceTimes::of_reference_core();
         let (kind, ms) = (KindId(1), Duration::from_millis);
         assert_eq!(times.predict(kind, WorkUnits(3_000)).mean, ms(3));
         for _ in 0..60 {
@@ -112,6 +126,10 @@ mod tests {
         assert!(small > Duration::from_micros(990) && small < Duration::from_micros(1_010), "{small:?}");
         assert_eq!(times.predict(kind, WorkUnits(3_000)).mean, ms(3));
         assert_eq!(times.predict(KindId(2), WorkUnits(1)).mean, Duration::from_micros(1));
+        let mut newcomer = ServiceTimes::of_newcomer();
+        assert_eq!(newcomer.predict(kind, WorkUnits(3_000)).mean, ms(6));
+        newcomer.measured(kind, WorkUnits(1), ms(1));
+        assert_eq!(newcomer.predict(kind, WorkUnits(3_000)).mean, ms(3), "no newcomer any more");
         times.measured(kind, WorkUnits(u64::MAX), ms(1));
     }
 }

@@ -36,6 +36,8 @@ pub fn are_due(
 pub fn send_statements(mut desk: Desk<'_>, mut next: ResMut<'_, NextStatements>) {
     next.at = Micros(desk.now().0.saturating_add(Micros::from(EVERY).0));
     desk.take_over_recorded();
+    let now = desk.now();
+    desk.gamers.expire_undelivered(now);
     desk.tell_gamers();
     desk.tell_workers();
 }

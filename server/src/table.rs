@@ -10,12 +10,12 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::limits::TASKS_MAX;
 use p2c2r_protocol::{
     Attempt, Digest, KindId, Micros, Nanos, NumberHash, PeerId, SeededHash, TaskId, TaskNo, WorkUnits,
 };
 use p2c2r_tasks::{Blobs, Job};
 
+use crate::budgets::{OpenLoad, Over, Weighed};
 use crate::ledger::AccountId;
 
 /// One task in flight.
@@ -48,8 +48,10 @@ pub struct Task {
     phase: Phase,
     /// Attempts handed out so far; the newest one's number.
     attempts: u32,
-    /// Workers whose attempt did not succeed; one that reconnects counts as another.
-    tried: Vec<PeerId>,
+    /// Accounts of workers whose attempt did not succeed.
+    tried: Vec<AccountId>,
+    /// Attempts that count towards [`ATTEMPTS_PER_TASK_MAX`](p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX).
+    failures: u32,
     /// The one moment at which its lease or its wait is over.
     timer: Option<Micros>,
     /// The attempt for which blobs were sent a second time.
@@ -101,14 +103,29 @@ impl Task {
         self.attempts
     }
 
+    /// The task as it counts in its account's budget.
+    fn weighed(&self) -> Weighed<'_> {
+        Weighed {
+            account: self.account,
+            patient: self.deliver_by.is_none(),
+            spec_bytes: self.spec.len(),
+            blobs: &self.blobs,
+        }
+    }
+
     /// Number of the newest attempt.
     pub fn attempt(&self) -> Attempt {
         Attempt(self.attempts)
     }
 
-    /// Whether this worker has failed it before.
-    pub fn was_tried_by(&self, worker: PeerId) -> bool {
-        self.tried.contains(&worker)
+    /// Whether a worker of this account has failed it before.
+    pub fn was_tried_by(&self, account: AccountId) -> bool {
+        self.tried.contains(&account)
+    }
+
+    /// Attempts that came to nothing and count.
+    pub fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// The moment at which its lease or its wait is over.
@@ -177,6 +194,8 @@ pub struct TaskTable {
     ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
     /// Waiting tasks by kind, earliest deadline first; entries of tasks that moved on are skipped.
     waiting: Vec<(KindId, Waiting)>,
+    /// What those in `tasks` take, by account.
+    load: OpenLoad,
     next_no: u64,
 }
 
@@ -187,6 +206,7 @@ impl TaskTable {
             tasks: HashMap::default(),
             ids: HashMap::default(),
             waiting: Vec::new(),
+            load: OpenLoad::default(),
             next_no: next_no.0.max(1),
         }
     }
@@ -264,6 +284,8 @@ impl TaskTable {
     fn remove(&mut self, no: TaskNo) -> Option<Task> {
         let task = self.tasks.remove(&no)?;
         self.ids.remove(&(task.account, task.id));
+        self.load.remove(task.weighed());
+        debug_assert!(self.ids.len() == self.tasks.len() && self.load.sum().tasks == self.tasks.len());
         Some(task)
     }
 }
@@ -272,9 +294,9 @@ impl TaskTable {
 pub struct GamerPort<'a>(&'a mut TaskTable);
 
 impl GamerPort<'_> {
-    /// Whether the table has no room for one more.
-    pub fn is_full(&self) -> bool {
-        self.0.tasks.len() >= TASKS_MAX
+    /// Whether there is room for one more task of this account, patient or not, of so many encoded bytes.
+    pub fn has_room(&self, account: AccountId, patient: bool, spec_bytes: usize) -> Result<(), Over> {
+        self.0.load.may_add(account, patient, spec_bytes)
     }
 
     /// The task in flight that `account` calls `id`.
@@ -305,9 +327,11 @@ impl GamerPort<'_> {
             phase: Phase::Waiting,
             attempts: new.attempts,
             tried: Vec::new(),
+            failures: 0,
             timer: None,
             blobs_resent_for: None,
         };
+        self.0.load.add(task.weighed());
         self.0.tasks.insert(no, task);
         self.0.wait(no);
     }
@@ -362,18 +386,29 @@ impl<'a> WorkerPort<'a> {
     }
 
     /// The attempt under way is over without success, be it leased or judged: the task waits again. The
-    /// worker is remembered unless it may try again, as after being overloaded.
-    pub fn failed(self, no: TaskNo, attempt: Attempt, may_try_again: bool) -> Option<&'a Task> {
+    /// worker's account is remembered unless it may try again, as after being overloaded. Comes with the moment since
+    /// which the worker had it.
+    pub fn failed(
+        self,
+        no: TaskNo,
+        attempt: Attempt,
+        may_try_again: bool,
+        counts: bool,
+    ) -> Option<(&'a Task, Micros)> {
         let task = self.0.tasks.get_mut(&no)?;
-        let (Phase::Leased { worker, .. } | Phase::Judging { worker, .. }) = task.phase else { return None };
+        let (Phase::Leased { account, since, .. } | Phase::Judging { account, since, .. }) = task.phase
+        else {
+            return None;
+        };
         if task.attempt() != attempt {
             return None;
         }
-        if !may_try_again {
-            task.tried.push(worker);
+        if !may_try_again && !task.tried.contains(&account) {
+            task.tried.push(account);
         }
+        task.failures += u32::from(counts);
         self.0.wait(no);
-        self.0.tasks.get(&no)
+        Some((self.0.tasks.get(&no)?, since))
     }
 
     /// Whether blobs may be sent a second time for the attempt under way: once.

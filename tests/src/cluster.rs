@@ -26,6 +26,7 @@ use p2c2r_link::{ClientTransport, Grant, MemoryHub, Mint, NextWake, ServerTransp
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::config::{Compute, ServerConfig};
+use p2c2r_server::joins::Joining;
 use p2c2r_server::ledger::{self, Ledger};
 use p2c2r_worker::{Execution, WorkerConfig};
 use tempfile::TempDir;
@@ -231,6 +232,10 @@ impl Cluster {
             }
         }
         if let Some(app) = &mut self.coordinator {
+            // The ledger answers in its own time; here within the step, so that a scenario runs the same way every time.
+            if self.config.wire == Wire::Memory && !app.world().resource::<Joining>().is_empty() {
+                app.world().resource::<Ledger>().flush().expect("a ledger that records");
+            }
             app.update();
             if self.config.wire == Wire::Memory {
                 go_on(app);

@@ -30,13 +30,10 @@ pub struct Account {
     pub accepted: u64,
     /// A gamer's tasks voided, or a worker's attempts rejected.
     pub rejected: u64,
-    /// A gamer's newest task id of each of its game sessions (the upper 32 bits), at most
-    /// [`NEWEST_TASKS_MAX`]. Only in the answer to [`Ledger::open_account`](super::Ledger::open_account).
-    pub newest_tasks: Arc<[TaskId]>,
+    /// The largest of a gamer's own task ids, of those still recorded one by one. Only in the answer to
+    /// [`Ledger::open_account`](super::Ledger::open_account).
+    pub largest_task: Option<TaskId>,
 }
-
-/// Game sessions of one gamer that opening its account looks up.
-pub const NEWEST_TASKS_MAX: usize = 16_384;
 
 /// The whole ledger in a few numbers, as durably recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -3,12 +3,10 @@
 //! A peer's account is found by its side and its owner's public key. An account of an older ledger, which was found by its
 //! name, has no key until the operator claims it for one.
 
-use std::sync::Arc;
-
 use p2c2r_protocol::{AccountKey, Nanos, Role, TaskId};
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
-use super::account::{Account, NEWEST_TASKS_MAX};
+use super::account::Account;
 use super::book::Book;
 use super::chain::GRANTS;
 use super::entry::{AccountId, kind, reason};
@@ -54,7 +52,7 @@ impl Posting<'_, '_> {
         };
         let mut account = found.account.clone();
         if account.role == Role::Gamer && matches!(ask, Ask::Open { .. } | Ask::Find { .. }) {
-            account.newest_tasks = newest_tasks(connection, id)?.into();
+            account.largest_task = largest_task(connection, id)?;
         }
         Ok(Ok(account))
     }
@@ -201,19 +199,17 @@ fn find(connection: &Connection, role: Role, key: AccountKey) -> Result<Option<A
         .optional()
 }
 
-/// The newest task of each of a gamer's game sessions: one step in the index of its ids for each.
-fn newest_tasks(connection: &Connection, gamer: AccountId) -> Result<Vec<TaskId>> {
+/// The largest of a gamer's task ids: one or two steps in the index of its ids, where those above `i64::MAX` are below
+/// zero.
+fn largest_task(connection: &Connection, gamer: AccountId) -> Result<Option<TaskId>> {
     let mut select =
         connection.prepare_cached("SELECT max(game_task) FROM tasks WHERE gamer = ?1 AND game_task <= ?2")?;
-    let (mut newest, mut last) = (Vec::new(), i64::MAX);
-    while newest.len() < NEWEST_TASKS_MAX
-        && let Some(found) = select.query_row([gamer.0, last], |row| row.get::<_, Option<i64>>(0))?
-    {
-        newest.push(TaskId(found as u64));
-        let Some(before) = ((found >> 32) << 32).checked_sub(1) else { break };
-        last = before;
+    for last in [-1, i64::MAX] {
+        if let Some(found) = select.query_row([gamer.0, last], |row| row.get::<_, Option<i64>>(0))? {
+            return Ok(Some(TaskId(found as u64)));
+        }
     }
-    Ok(newest)
+    Ok(None)
 }
 
 /// Brings an account into memory if it is not there; false if there is no such peer's account.
@@ -248,6 +244,6 @@ fn read_account(id: AccountId, row: &Row<'_>) -> Result<Account> {
         accepted: row.get::<_, i64>(5)? as u64,
         rejected: row.get::<_, i64>(6)? as u64,
         set_aside: Nanos(row.get(7)?),
-        newest_tasks: Arc::default(),
+        largest_task: None,
     })
 }

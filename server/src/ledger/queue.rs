@@ -10,6 +10,8 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crossbeam_channel::Sender;
+
 use super::account::{Account, CloseReport, Committed, LedgerState};
 use super::accounts::Ask;
 use super::entry::{AccountId, Entry};
@@ -21,9 +23,36 @@ pub(super) enum Request {
     /// Write everything appended so far, and what has fallen due.
     Flush(SyncSender<Result<(), LedgerError>>),
     /// Find an account, after doing what is asked for it.
-    Account { ask: Ask, reply: SyncSender<Result<Account, LedgerError>> },
+    Account { ask: Ask, reply: Reply<Account> },
     /// Write everything and end.
     Close(SyncSender<Result<CloseReport, LedgerError>>),
+}
+
+/// Where an answer goes, and who is told that it has: also when none will come, because the reply was dropped.
+pub(super) struct Reply<T> {
+    sender: Option<Sender<Result<T, LedgerError>>>,
+    notify: Box<dyn Fn() + Send>,
+}
+
+impl<T> Reply<T> {
+    pub fn new(sender: Sender<Result<T, LedgerError>>, notify: impl Fn() + Send + 'static) -> Self {
+        Self { sender: Some(sender), notify: Box::new(notify) }
+    }
+
+    pub fn send(&self, answer: Result<T, LedgerError>) {
+        if let Some(sender) = &self.sender {
+            // Whoever asked may have gone.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        // First the channel: whoever is told must find it answered or closed.
+        self.sender = None;
+        (self.notify)();
+    }
 }
 
 /// What the writer takes at one go.

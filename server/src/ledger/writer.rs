@@ -19,7 +19,7 @@ use super::file::{LedgerFile, explain};
 use super::options::{GROUP_COMMIT_MAX, LedgerOptions};
 use super::outcomes::Shelf;
 use super::posting::Posting;
-use super::queue::{Batch, Queue, Request};
+use super::queue::{self, Batch, Queue, Request};
 use super::statements::Statements;
 
 /// Longest time the writer sleeps with something due: bounds what a jump of the wall clock can delay.
@@ -227,7 +227,7 @@ pub(super) struct Answers {
 struct AskedAccount {
     ask: Ask,
     found: Option<std::result::Result<Account, LedgerError>>,
-    reply: Reply<Account>,
+    reply: queue::Reply<Account>,
 }
 
 impl Answers {
@@ -251,7 +251,7 @@ impl Answers {
     /// Tells everyone but those who wait for the end.
     fn give(&mut self) {
         for asked in self.accounts.drain(..) {
-            let _ = asked.reply.send(asked.found.unwrap_or(Err(LedgerError::Closed)));
+            asked.reply.send(asked.found.unwrap_or(Err(LedgerError::Closed)));
         }
         for reply in self.flushed.drain(..) {
             let _ = reply.send(Ok(()));

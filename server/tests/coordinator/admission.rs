@@ -1,6 +1,6 @@
 //! What is let in, and what is refused, and that saying it twice does nothing twice.
 
-use p2c2r_protocol::{ComputedBy, Digest, GameToServer, KindId, Nanos, Refusal, Submit, TaskFailure};
+use p2c2r_protocol::{ComputedBy, Digest, GameToServer, KindId, Nanos, Refusal, Submit, TaskFailure, TaskId};
 use p2c2r_server::Fallback;
 
 use crate::stage::{Heard, Stage};
@@ -109,7 +109,7 @@ fn an_id_in_flight_is_not_taken_for_another_task() {
     assert_eq!(stage.in_flight(), 1);
     let namesake = stage.gamer("another");
     let mut same_id = stage.submit_of(&toy::spec(14));
-    same_id.task = task;
+    same_id.task = TaskId(u64::from(stage.session_of(namesake)) << 32 | task.0 & u64::from(u32::MAX));
     stage.submit(namesake, same_id);
     assert_eq!(stage.in_flight(), 2, "ids are unique per gamer, not among gamers");
 }
@@ -168,7 +168,7 @@ fn strangers_and_parted_gamers_are_not_heard() {
 }
 
 #[test]
-fn blobs_not_seen_before_are_rationed_per_connection() {
+fn blobs_not_seen_before_are_rationed_per_account() {
     let mut stage = Stage::new();
     let (gamer, other) = (stage.gamer("g"), stage.gamer("other"));
     let bring = |stage: &mut Stage, gamer, number: u64| {
@@ -184,7 +184,9 @@ fn blobs_not_seen_before_are_rationed_per_connection() {
     }
     assert!(!bring(&mut stage, gamer, 16));
     assert!(bring(&mut stage, gamer, 3), "seen before");
-    assert!(bring(&mut stage, other, 17), "another connection");
+    assert!(bring(&mut stage, other, 17), "another account");
+    let again = stage.gamer("g");
+    assert!(!bring(&mut stage, again, 18), "another connection of the same account");
     stage.pass(std::time::Duration::from_millis(200));
-    assert!(bring(&mut stage, gamer, 16) && !bring(&mut stage, gamer, 18));
+    assert!(bring(&mut stage, gamer, 16) && !bring(&mut stage, again, 18));
 }

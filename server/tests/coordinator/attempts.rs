@@ -251,6 +251,10 @@ fn a_draining_worker_finishes_what_it_has_and_gets_nothing_more() {
 fn what_a_convicted_worker_still_had_out_is_not_accepted() {
     let mut stage = Stage::new();
     let (gamer, liar) = (stage.gamer("g"), stage.worker("liar", 4));
+    stage.ask(gamer, 89);
+    let (_, assign) = stage.assignment();
+    stage.answer_rightly(liar, &assign);
+    let before = stage.worker_statement(liar);
     let last = (90..93).map(|number| stage.ask(gamer, number)).last().unwrap();
     let assigned = stage.take_assigned();
     assert_eq!(assigned.len(), 3);
@@ -261,7 +265,7 @@ fn what_a_convicted_worker_still_had_out_is_not_accepted() {
     stage.step();
     assert_eq!(stage.done(last).receipt.computed_by, ComputedBy::Coordinator);
     let told = stage.worker_statement(liar);
-    assert_eq!((told.accepted, told.rejected, told.earned.0), (0, 3, 0));
+    assert_eq!((told.accepted, told.rejected, told.earned), (1, 3, before.earned));
 }
 
 #[test]

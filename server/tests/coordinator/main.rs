@@ -3,7 +3,9 @@
 
 mod admission;
 mod attempts;
+mod conformance;
 mod fallback;
+mod hostile;
 mod lifetime;
 mod money;
 mod rate;

@@ -58,6 +58,8 @@ pub struct Stage {
     pub folder: TempDir,
     config: ServerConfig,
     next_peer: u64,
+    /// The session number of each gamer's welcome.
+    sessions: HashMap<PeerId, u32>,
     next_task: u64,
     names: HashMap<PeerId, (Role, String)>,
     heard: HashMap<TaskId, Vec<Heard>>,
@@ -93,7 +95,8 @@ impl Stage {
             folder,
             config,
             next_peer: 1_000,
-            next_task: 7 << 32,
+            sessions: HashMap::new(),
+            next_task: 0,
             names: HashMap::new(),
             heard: HashMap::new(),
             assigned: Vec::new(),
@@ -149,6 +152,7 @@ impl Stage {
                     self.heard.entry(task).or_default().push(Heard::Refused(refusal));
                 }
                 ServerToGame::Welcome(welcome) => {
+                    self.sessions.insert(peer, welcome.session);
                     self.gamer_statements.insert(peer, welcome.statement);
                 }
                 ServerToGame::Statement(statement) => {
@@ -179,7 +183,24 @@ impl Stage {
         }
     }
 
-    fn join(&mut self, role: Role, name: &str) -> PeerId {
+    /// One update after `time` in which nothing happened.
+    pub fn jump(&mut self, time: Duration) {
+        self.app().insert_resource(TimeUpdateStrategy::ManualDuration(time));
+        self.step();
+        self.app().insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
+    }
+
+    /// A worker joins that says something before it is welcomed.
+    pub fn early_worker(&mut self, name: &str, message: WorkerToServer) -> PeerId {
+        let peer = self.connect(Role::Worker, name);
+        self.worker_says(peer, message);
+        self.step();
+        self.let_ledger_answer();
+        peer
+    }
+
+    /// A peer is connected; nothing has been said yet.
+    pub fn connect(&mut self, role: Role, name: &str) -> PeerId {
         let peer = PeerId(self.next_peer);
         self.next_peer += 1;
         self.names.insert(peer, (role, name.to_owned()));
@@ -188,7 +209,19 @@ impl Stage {
         let (name, address) = (name.to_owned(), "memory".to_owned());
         let joined = PeerJoined { peer, role, account, instance, name, credit, address };
         self.app().world_mut().write_message(joined);
+        peer
+    }
+
+    /// The ledger answers what it was asked, in its own time; the coordinator hears of it in the next update.
+    pub fn let_ledger_answer(&mut self) {
+        self.app().world().resource::<Ledger>().flush().unwrap();
         self.step();
+    }
+
+    fn join(&mut self, role: Role, name: &str) -> PeerId {
+        let peer = self.connect(role, name);
+        self.step();
+        self.let_ledger_answer();
         peer
     }
 
@@ -215,8 +248,21 @@ impl Stage {
         self.step();
     }
 
+    /// The session number that a gamer was given.
+    pub fn session_of(&self, gamer: PeerId) -> u32 {
+        self.sessions.get(&gamer).copied().unwrap_or(u32::MAX)
+    }
+
+    /// The id as this gamer says it: one without a session number gets that of its connection.
+    pub fn id_of(&self, gamer: PeerId, task: TaskId) -> TaskId {
+        if task.0 >> 32 == 0 { TaskId(u64::from(self.session_of(gamer)) << 32 | task.0) } else { task }
+    }
+
     /// A game says something.
-    pub fn game_says(&mut self, peer: PeerId, message: GameToServer) {
+    pub fn game_says(&mut self, peer: PeerId, mut message: GameToServer) {
+        if let GameToServer::Submit(submit) = &mut message {
+            submit.task = self.id_of(peer, submit.task);
+        }
         let received_at = self.now();
         self.app().world_mut().write_message(FromPeer { peer, received_at, message });
     }
@@ -227,7 +273,7 @@ impl Stage {
         self.app().world_mut().write_message(FromPeer { peer, received_at, message });
     }
 
-    /// A submit of `spec` that no test has made before.
+    /// A submit of `spec` that no test has made before; its id gets the session number of whoever says it.
     pub fn submit_of(&mut self, spec: &ToySpec) -> Submit {
         self.next_task += 1;
         let sent_at = self.now();
@@ -258,7 +304,7 @@ impl Stage {
 
     /// A gamer submits; one step passes.
     pub fn submit(&mut self, gamer: PeerId, submit: Submit) -> TaskId {
-        let task = submit.task;
+        let task = self.id_of(gamer, submit.task);
         self.game_says(gamer, GameToServer::Submit(submit));
         self.step();
         task

@@ -1,5 +1,9 @@
 //! A kind of work small enough to lie about: what is asked is a number, what is answered is its square.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
+
 use p2c2r_protocol::{Digest, KindId, WorkUnits, wire};
 use p2c2r_tasks::kind::TaskKind;
 use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError};
@@ -33,6 +37,24 @@ pub fn number_in(spec: &[u8]) -> u64 {
     Toy::decode_spec(spec).unwrap().0
 }
 
+/// Numbers whose checks wait until they are let go.
+static HELD: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+static LET_GO: Condvar = Condvar::new();
+
+/// A number that no other test has, whose checks wait for [`let_go`].
+pub fn hold_next() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1_000_000);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    HELD.lock().unwrap().insert(number);
+    number
+}
+
+/// Lets the checks of a number go on.
+pub fn let_go(number: u64) {
+    HELD.lock().unwrap().remove(&number);
+    LET_GO.notify_all();
+}
+
 /// The number whose check panics.
 pub const PANICS: u64 = 13;
 /// The number whose kernel fails.
@@ -59,6 +81,7 @@ impl TaskKind for Toy {
     }
     fn check(spec: &Asked, _: &Blobs, outcome: &u64) -> Result<(), CheckError> {
         assert_ne!(spec.0, PANICS, "the check panics as asked");
+        drop(LET_GO.wait_while(HELD.lock().unwrap(), |held| held.contains(&spec.0)).unwrap());
         if *outcome == spec.0 * spec.0 {
             Ok(())
         } else {
@@ -70,9 +93,37 @@ impl TaskKind for Toy {
     }
 }
 
+/// The kind `bulky`: what is asked is a number and a size, what is answered is so many bytes.
+pub struct Bulky;
+
+impl TaskKind for Bulky {
+    const ID: KindId = KindId(201);
+    const NAME: &'static str = "bulky";
+    const KERNEL_VERSION: u16 = 1;
+    type Spec = (u64, u32);
+    type Outcome = Vec<u8>;
+
+    fn admit(_: &(u64, u32), _: &Blobs) -> Result<WorkUnits, SpecError> {
+        Ok(WorkUnits(1_000))
+    }
+    fn run(spec: &(u64, u32), _: &Blobs) -> Result<Vec<u8>, KernelError> {
+        Ok(vec![spec.0 as u8; spec.1 as usize])
+    }
+    fn check(spec: &(u64, u32), blobs: &Blobs, outcome: &Vec<u8>) -> Result<(), CheckError> {
+        if Self::run(spec, blobs).as_ref() == Ok(outcome) {
+            Ok(())
+        } else {
+            Err(CheckError::new("bulky.bytes", "other bytes"))
+        }
+    }
+    fn deep_check(spec: &(u64, u32), blobs: &Blobs, outcome: &Vec<u8>, _: u64) -> Result<(), CheckError> {
+        Self::check(spec, blobs, outcome)
+    }
+}
+
 /// The kinds of these tests.
 pub fn kinds() -> KindRegistry {
-    KindRegistry::empty().with::<Toy>()
+    KindRegistry::empty().with::<Toy>().with::<Bulky>()
 }
 
 /// The spec that asks for the square of `number`.

@@ -1,6 +1,5 @@
 //! What component hooks leave for the next dispatch: tasks asked for and tasks taken back, in order.
 
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use bevy_ecs::entity::Entity;
@@ -32,16 +31,14 @@ pub(crate) struct Inbox {
     /// Ids of the registered kinds, in the order of the table of kinds.
     pub kinds: Vec<KindId>,
     intents: Vec<Intent>,
-    /// Upper half random per session, lower half counted: two sessions of one gamer never share an id.
+    /// Counted from 1: zero marks a component without a task. What goes to a coordinator is numbered within the
+    /// connection's session (`ladder/numbering.rs`).
     next: u64,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
-        // The standard library seeds every hasher from the operating system. Never zero, which marks a
-        // component without a task.
-        let session = (std::hash::RandomState::new().build_hasher().finish() >> 32).max(1);
-        Self { kinds: Vec::new(), intents: Vec::new(), next: session << 32 }
+        Self { kinds: Vec::new(), intents: Vec::new(), next: 1 }
     }
 }
 
@@ -49,8 +46,7 @@ impl Inbox {
     /// Takes a task in and gives it its id.
     pub fn submit(&mut self, submission: Submission) -> TaskId {
         let task = TaskId(self.next);
-        // After 2^32 tasks in one session the count moves on to the next session number.
-        self.next = self.next.wrapping_add(1).max(1);
+        self.next += 1;
         self.intents.push(Intent::Submit(task, submission));
         task
     }

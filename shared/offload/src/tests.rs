@@ -74,6 +74,8 @@ impl TaskKind for Twice {
     }
 }
 
+/// The session number of the scripted coordinator's welcome.
+const SESSION: u32 = 9;
 const FRAME: Duration = Duration::from_millis(10);
 /// What local compute takes.
 const TAKES: Duration = Duration::from_millis(20);
@@ -290,10 +292,14 @@ fn statement() -> GamerStatement {
 }
 
 fn welcome() -> ServerToGame {
+    welcome_under(SESSION)
+}
+
+fn welcome_under(session: u32) -> ServerToGame {
     // A task of 20,000 units costs 200.
     let prices =
         PriceList { version: 1, nanos_per_mega_unit: vec![(Twice::ID, 10_000)], fee_basis_points: 0 };
-    ServerToGame::Welcome(GamerWelcome { name: "g".into(), prices, statement: statement() })
+    ServerToGame::Welcome(GamerWelcome { name: "g".into(), prices, statement: statement(), session })
 }
 
 /// A worker's answer to a task.

@@ -137,7 +137,12 @@ pub fn samples_of_server_to_game() -> Vec<ServerToGame> {
         (ComputedBy::Cache(None), PassedCheck::Own),
     ];
     let mut samples = vec![
-        ServerToGame::Welcome(GamerWelcome { name: "g".into(), prices: sample_prices(), statement }),
+        ServerToGame::Welcome(GamerWelcome {
+            name: "g".into(),
+            prices: sample_prices(),
+            statement,
+            session: 6,
+        }),
         ServerToGame::Statement(statement),
         ServerToGame::Closing { reason: "bye".into() },
     ];

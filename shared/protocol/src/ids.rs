@@ -30,7 +30,8 @@ number!(
     /// A task, as the game that asked for it numbers it: unique among the tasks of one gamer, and the
     /// idempotency key under which the coordinator charges at most once.
     ///
-    /// Games draw the upper 32 bits at random once per session and count in the lower 32.
+    /// The upper 32 bits are the session number that the coordinator gave the game's connection in its welcome
+    /// ([`GamerWelcome::session`](crate::GamerWelcome::session)); the game counts in the lower 32.
     TaskId(u64),
     "task-"
 );

@@ -102,6 +102,10 @@ pub struct GamerWelcome {
     pub prices: PriceList,
     /// The account at this moment.
     pub statement: GamerStatement,
+    /// The upper 32 bits of the ids under which this connection asks for new tasks. Larger than that of every
+    /// earlier connection of the account: ids of numbers that were never given, or were given long ago, count as
+    /// used, so the coordinator remembers a few numbers and not every id there ever was.
+    pub session: u32,
 }
 
 /// A gamer's account and the network around it.
@@ -173,8 +177,9 @@ pub enum Refusal {
     /// The coordinator as a whole is full.
     #[error("the coordinator is full")]
     Full,
-    /// The id was used before for a different task.
-    #[error("the task id was used before for another task")]
+    /// The id was used before for a different task, or begins with a session number that the coordinator has not
+    /// given to this account of late (see [`GamerWelcome::session`]).
+    #[error("the task id was used before for another task, or is not of this session")]
     IdReused,
     /// The coordinator is draining.
     #[error("the coordinator is closing")]

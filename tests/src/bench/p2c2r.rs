@@ -90,6 +90,8 @@ struct Client {
     rounds: Mutex<Receiver<Option<Load>>>,
     report: Sender<io::Result<Round>>,
     ready: bool,
+    /// The upper half of this connection's task ids.
+    session: u64,
     next_task: u64,
     run: Option<Run>,
 }
@@ -121,7 +123,14 @@ fn run_client(
             reconnect: Reconnect::default(),
         }),
     ))
-    .insert_resource(Client { rounds: Mutex::new(rounds), report, ready: false, next_task: 1, run: None })
+    .insert_resource(Client {
+        rounds: Mutex::new(rounds),
+        report,
+        ready: false,
+        session: 0,
+        next_task: 1,
+        run: None,
+    })
     .add_systems(Update, keep_under_way);
     p2c2r_link::headless(&mut app);
     if hand_over.send(app.world().resource::<Waker>().clone()).is_ok() {
@@ -139,7 +148,10 @@ fn keep_under_way(
     let client = &mut *client;
     for received in received.drain() {
         let failure = match received.message {
-            ServerToGame::Welcome(welcome) => client.meet(welcome.statement.workers),
+            ServerToGame::Welcome(welcome) => {
+                client.session = u64::from(welcome.session) << 32;
+                client.meet(welcome.statement.workers)
+            }
             ServerToGame::Statement(statement) => client.meet(statement.workers),
             ServerToGame::Done(done) => client.take(done.task, &done.outcome).err(),
             ServerToGame::Refused { task, refusal } => {
@@ -209,7 +221,7 @@ impl Client {
         // The payload is the task's own number, so that no answer can come from the cache.
         let spec = Payload(payload(task as usize, run.load.size_bytes - LENGTH_PREFIX_BYTES));
         Some(Submit {
-            task: TaskId(task),
+            task: TaskId(self.session | task),
             kind: Echo::ID,
             kernel_version: Echo::KERNEL_VERSION,
             budget_us: Some(30_000_000),
@@ -225,6 +237,7 @@ impl Client {
         let Some(run) = &mut self.run else {
             return Err(io::Error::other(format!("{task} after its round")));
         };
+        let task = TaskId(task.0 ^ self.session);
         let payload = Echo::decode_outcome(outcome).map_err(io::Error::other)?.0;
         let answered = number_of(&payload, run.load.size_bytes - LENGTH_PREFIX_BYTES)? as u64;
         let number = usize::try_from(task.0.wrapping_sub(run.first_task)).unwrap_or(usize::MAX);

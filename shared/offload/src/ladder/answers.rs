@@ -41,7 +41,8 @@ impl Ladder {
 
     /// The connection is gone: everything it carried is computed here, starting in this frame.
     pub fn lose_link(&mut self, desk: &mut Desk<'_>, reason: String) {
-        if self.session.is_some() {
+        let before = self.session.take();
+        if before.is_some() {
             self.session = Some(Session::down(reason));
         }
         // Newest first: of a kind set to reuse only one is computed, and it should be that.
@@ -54,7 +55,7 @@ impl Ladder {
             .collect();
         for id in lost {
             if self.tasks.get(&id).is_some_and(|task| task.deadline.is_none() && task.is_sent()) {
-                self.orphans.push(id);
+                self.orphans.extend(before.as_ref().and_then(|session| session.id_there(id)));
             }
             if self.close_remote(id) {
                 self.rescue(desk, id, FailReason::Disconnected);
@@ -71,6 +72,7 @@ impl Ladder {
         if let Some(session) = &mut self.session {
             *session = Session::down(String::new());
             session.prices = Some(welcome.prices);
+            session.number = welcome.session;
             session.known_blobs.clear();
         }
         self.outgoing.extend(self.orphans.drain(..).map(|task| GameToServer::Cancel { task }));
@@ -93,8 +95,8 @@ impl Ladder {
     }
 
     fn done(&mut self, desk: &mut Desk<'_>, done: Done, clock_offset_us: Option<i64>) {
-        let Done { task: id, outcome, mut receipt } = done;
-        let Some(task) = self.tasks.get(&id) else { return desk.totals.stray += 1 };
+        let Done { task: id_there, outcome, mut receipt } = done;
+        let Some((id, task)) = self.find_by_id_there(id_there) else { return desk.totals.stray += 1 };
         let Remote::Sent { at, .. } = task.remote else { return desk.totals.stray += 1 };
         let (kind, open, price_cap) = (task.kind, task.is_open(), task.price_cap);
         let gave_way = task.gave_way;
@@ -149,8 +151,8 @@ impl Ladder {
         desk.account.session_estimate = self.spending.spent();
     }
 
-    fn refused(&mut self, desk: &mut Desk<'_>, id: TaskId, refusal: Refusal) {
-        let Some(task) = self.tasks.get(&id) else { return desk.totals.stray += 1 };
+    fn refused(&mut self, desk: &mut Desk<'_>, id_there: TaskId, refusal: Refusal) {
+        let Some((id, task)) = self.find_by_id_there(id_there) else { return desk.totals.stray += 1 };
         let Remote::Sent { resends, .. } = task.remote else { return desk.totals.stray += 1 };
         let (kind, open, recalled) = (task.kind, task.is_open(), task.recalled);
         self.close_remote(id);
@@ -202,8 +204,8 @@ impl Ladder {
         }
     }
 
-    fn failed(&mut self, desk: &mut Desk<'_>, id: TaskId, failure: TaskFailure) {
-        let Some(task) = self.tasks.get(&id) else { return desk.totals.stray += 1 };
+    fn failed(&mut self, desk: &mut Desk<'_>, id_there: TaskId, failure: TaskFailure) {
+        let Some((id, task)) = self.find_by_id_there(id_there) else { return desk.totals.stray += 1 };
         let (kind, open, recalled) = (task.kind, task.is_open(), task.recalled);
         if !self.close_remote(id) {
             return desk.totals.stray += 1;

@@ -11,10 +11,12 @@
 //! | `answers` | what the coordinator says |
 //! | `compute` | local compute, and the moment it starts |
 //! | `ending` | the one place where tasks end |
+//! | `numbering` | the ids by which a task goes to the coordinator |
 
 mod answers;
 mod compute;
 mod ending;
+mod numbering;
 mod routing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +108,8 @@ struct Session {
     /// Workers at the last statement.
     workers: u32,
     known_blobs: KnownBlobs,
+    /// The number that the coordinator gave this connection: the upper half of the ids of its tasks.
+    number: u32,
 }
 
 /// Whether the coordinator is worth asking for one kind.
@@ -125,8 +129,9 @@ pub(crate) struct Ladder {
     unsent: BTreeSet<Turn>,
     sent: usize,
     sent_patient: usize,
-    /// Patient tasks that were out when the connection was lost: the coordinator keeps those for a gamer who
-    /// comes back, so it is told then that they are not wanted any more. It takes back all others itself.
+    /// Patient tasks that were out when the connection was lost, by the ids they had there: the coordinator keeps
+    /// those for a gamer who comes back, so it is told then that they are not wanted any more. It takes back all
+    /// others itself.
     orphans: Vec<TaskId>,
     pool: LocalPool,
     /// `None` without a coordinator.
@@ -312,6 +317,7 @@ impl Session {
             balance: None,
             workers: 0,
             known_blobs: KnownBlobs::default(),
+            number: 0,
         }
     }
 }

@@ -124,11 +124,12 @@ impl Ladder {
         }
     }
 
-    /// Sends one task; false if it is too big to travel.
+    /// Sends one task; false if it is too big to travel or has no number there.
     fn send(&mut self, desk: &mut Desk<'_>, id: TaskId, price: Nanos) -> bool {
         let now = desk.this_moment();
         let Some(task) = self.tasks.get_mut(&id) else { return false };
         let Some(session) = self.session.as_mut() else { return false };
+        let Some(id_there) = session.id_there(id) else { return false };
         let Remote::Waiting { resends } = task.remote else { return false };
         let kind = desk.kind(task.kind);
         let spec = task.work.encode();
@@ -153,7 +154,7 @@ impl Ladder {
             .collect();
         let bytes = spec.len() + blobs.iter().map(Vec::len).sum::<usize>();
         self.outgoing.push(GameToServer::Submit(Submit {
-            task: id,
+            task: id_there,
             kind: kind.id,
             kernel_version: kind.kernel_version,
             budget_us: task.deadline.map(|deadline| deadline.since(now)),
@@ -194,12 +195,14 @@ impl Ladder {
 
     /// Tells the coordinator, once, that a task it has is no longer wanted.
     pub(super) fn tell_unwanted(&mut self, id: TaskId) {
+        let id_there = self.id_there(id);
         if let Some(task) = self.tasks.get_mut(&id)
             && task.is_sent()
             && !task.recalled
+            && let Some(id_there) = id_there
         {
             task.recalled = true;
-            self.outgoing.push(GameToServer::Cancel { task: id });
+            self.outgoing.push(GameToServer::Cancel { task: id_there });
         }
     }
 

@@ -20,7 +20,7 @@ fn a_malformed_outcome_is_computed_locally_and_counted() {
 #[test]
 fn words_about_unknown_tasks_are_counted_and_ignored() {
     let mut game = Game::new();
-    let task = TaskId(77);
+    let task = TaskId(u64::from(SESSION) << 32 | 77);
     game.say(done(task, 1));
     game.refuse(task, Refusal::NoWorker);
     game.refuse(task, Refusal::BlobsMissing { missing: vec![Digest([1; 32])] });
@@ -37,6 +37,7 @@ fn words_about_a_task_that_never_left_are_counted_and_ignored() {
     game.switch().enabled = false;
     let entity = game.ask_for(21);
     let task = game.app.world().get::<Offloading<Twice>>(entity).unwrap().task().unwrap();
+    let task = TaskId(u64::from(SESSION) << 32 | task.0);
     game.say(done(task, 1_000));
     game.say(ServerToGame::Failed { task, failure: TaskFailure::Late });
     game.frames(3);

@@ -53,6 +53,29 @@ fn a_patient_task_lost_with_the_connection_is_taken_back_once_it_is_made_again()
 }
 
 #[test]
+fn each_connection_asks_under_the_number_it_was_given_and_an_older_ones_answers_are_nobodys() {
+    let mut game = Game::new();
+    game.ask(Offloading::new(spec(21), Blobs::default()).patient());
+    let before = game.submit().task;
+    assert_eq!(before.0 >> 32, u64::from(SESSION));
+    game.lose_link();
+    game.frames(6);
+    game.say(welcome_under(SESSION + 4));
+    game.frame();
+    assert_eq!(game.cancels(), [before], "by the id it had there");
+    game.ask_for(1);
+    let after = game.submit().task;
+    assert_eq!(after.0 >> 32, u64::from(SESSION + 4));
+    let of_the_older_one = TaskId(u64::from(SESSION) << 32 | after.0 & u64::from(u32::MAX));
+    game.say(done(of_the_older_one, 2));
+    game.frame();
+    assert_eq!((game.stray(), game.totals().delivered()), (1, 1), "only what was computed here");
+    game.say(done(after, 2));
+    game.frame();
+    assert_eq!((game.stray(), game.totals().delivered()), (1, 2));
+}
+
+#[test]
 fn what_arrived_with_the_loss_still_counts() {
     let mut game = Game::new();
     game.ask_for(21);

@@ -91,6 +91,7 @@ fn local_compute_never_runs_on_the_apps_thread_and_loses_to_a_remote_outcome_onc
         name: "g".into(),
         prices: PriceList { version: 1, nanos_per_mega_unit: vec![(Gated::ID, 1)], fee_basis_points: 0 },
         statement: statement(),
+        session: SESSION,
     }));
     game.frame();
     game.during_update(|world| {

@@ -1,0 +1,99 @@
+//! How much of the app's thread looking at submits may take: per account, in sum, and in one update.
+//!
+//! What a submit costs is reckoned from its sizes before it is done. Reckoning errs on the high side; for specs by a
+//! few times, since copying most of them is faster.
+
+use p2c2r_protocol::{Micros, Submit};
+
+use crate::budgets::{Allowance, WorkBudget};
+
+/// Nanoseconds that any submit takes.
+const SUBMIT_NS: u64 = 500;
+/// Nanoseconds for each byte of a spec or blob: hashed, decoded, its ranges checked.
+const BYTE_NS: u64 = 2;
+/// Nanoseconds that the first look at a blob takes, however small it is: ten bytes can be a grid of a million cells.
+const FRESH_BLOB_NS: u64 = 1_000_000;
+/// What specs of one account may take: a third of a processor, and a fair burst at once.
+const SPECS_OF_ACCOUNT: Allowance = Allowance { every: 3, at_once_ns: 50_000_000 };
+/// What blobs not seen before may take of one account: sixteen at once, then one in 128 ms. A game brings two a second.
+const BLOBS_OF_ACCOUNT: Allowance = Allowance { every: 128, at_once_ns: 15 * FRESH_BLOB_NS };
+/// What submits of all accounts together may take: half a processor. The rest is for what is let in.
+const ALL: Allowance = Allowance { every: 2, at_once_ns: 100_000_000 };
+/// Nanoseconds that submits may take in one update, so that workers' answers and heartbeats are not kept waiting.
+const UPDATE_NS_MAX: u64 = 20_000_000;
+
+/// What one account has used up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AccountRations {
+    specs: WorkBudget,
+    blobs: WorkBudget,
+}
+
+/// What all accounts have used up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rations {
+    all: WorkBudget,
+    this_update_ns: u64,
+}
+
+impl Rations {
+    /// Another update begins.
+    pub fn begin_update(&mut self) {
+        self.this_update_ns = 0;
+    }
+
+    /// Whether the submit may be looked at; if so, that is counted.
+    pub fn may_look_at(&mut self, account: &mut AccountRations, submit: &Submit, now: Micros) -> bool {
+        let bytes = submit.spec.len() + submit.blobs.iter().map(Vec::len).sum::<usize>();
+        let work_ns = SUBMIT_NS + BYTE_NS * bytes as u64;
+        self.take(&mut account.specs, SPECS_OF_ACCOUNT, work_ns, now)
+    }
+
+    /// Whether a blob may be looked at for the first time; if so, that is counted.
+    pub fn may_look_at_blob(&mut self, account: &mut AccountRations, now: Micros) -> bool {
+        self.take(&mut account.blobs, BLOBS_OF_ACCOUNT, FRESH_BLOB_NS, now)
+    }
+
+    fn take(&mut self, own: &mut WorkBudget, allowance: Allowance, work_ns: u64, now: Micros) -> bool {
+        let may = own.may_begin(now, allowance)
+            && self.all.may_begin(now, ALL)
+            && self.this_update_ns + work_ns <= UPDATE_NS_MAX;
+        if may {
+            own.spend(now, work_ns, allowance);
+            self.all.spend(now, work_ns, ALL);
+            self.this_update_ns += work_ns;
+        }
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blobs that so many accounts get in, each of which tries to bring eight every 10 ms for a minute.
+    fn blobs_of(accounts: usize) -> u64 {
+        let mut rations = Rations::default();
+        let mut accounts = vec![AccountRations::default(); accounts];
+        let mut blobs = 0;
+        for update in 0..6_000 {
+            let now = Micros(update * 10_000);
+            rations.begin_update();
+            let mut in_update = 0;
+            for account in &mut accounts {
+                in_update += (0..8).filter(|_| rations.may_look_at_blob(account, now)).count() as u64;
+            }
+            assert!(in_update * FRESH_BLOB_NS <= UPDATE_NS_MAX);
+            blobs += in_update;
+        }
+        blobs
+    }
+
+    #[test]
+    fn blobs_are_rationed_per_account_and_in_sum() {
+        assert_eq!(blobs_of(1), 15 + 60_000 / 128 + 1);
+        let (many, more) = (blobs_of(120), blobs_of(1_000));
+        assert_eq!(many, more, "however many they are");
+        assert!(many * FRESH_BLOB_NS <= 30_100_000_000, "half of a minute and a burst: {many}");
+    }
+}

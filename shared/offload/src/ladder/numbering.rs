@@ -1,0 +1,35 @@
+//! The ids by which tasks go to the coordinator: the session number it gave this connection, then the task's own
+//! number here.
+//!
+//! Ids of one connection mean nothing on the next, so an answer to a task of an earlier connection is nobody's.
+
+use p2c2r_protocol::TaskId;
+
+use super::{Ladder, Session, Task};
+
+impl Session {
+    /// The id by which the coordinator knows the task called `id` here; `None` for a task whose number does not fit
+    /// into the lower half, the 2^32nd of this program and those after it: they stay here.
+    pub(super) fn id_there(&self, id: TaskId) -> Option<TaskId> {
+        let number = u32::try_from(id.0).ok()?;
+        Some(TaskId(u64::from(self.number) << 32 | u64::from(number)))
+    }
+
+    /// The task that the coordinator calls `id`, if it is one of this connection.
+    fn id_here(&self, id: TaskId) -> Option<TaskId> {
+        (id.0 >> 32 == u64::from(self.number)).then_some(TaskId(id.0 & u64::from(u32::MAX)))
+    }
+}
+
+impl Ladder {
+    /// The id by which the coordinator knows a task that was sent on this connection.
+    pub(super) fn id_there(&self, id: TaskId) -> Option<TaskId> {
+        self.session.as_ref()?.id_there(id)
+    }
+
+    /// The task that the coordinator calls `id_there`, and what it is called here.
+    pub(super) fn find_by_id_there(&self, id_there: TaskId) -> Option<(TaskId, &Task)> {
+        let id = self.session.as_ref()?.id_here(id_there)?;
+        Some((id, self.tasks.get(&id)?))
+    }
+}
