@@ -165,16 +165,16 @@ impl OpenLoad {
             }
         }
         let Entry::Occupied(mut own) = self.accounts.entry(task.account) else {
-            debug_assert!(false, "what is removed was added");
-            return;
+            unreachable!("what is removed was added");
         };
         for load in [own.get_mut(), &mut self.sum] {
+            assert!(load.tasks > 0 && load.bytes >= bytes, "what is removed was added");
             load.tasks -= 1;
             load.patient -= usize::from(task.patient);
             load.bytes -= bytes;
         }
         if own.get().tasks == 0 {
-            debug_assert_eq!(*own.get(), Load::default(), "nothing is left of no task");
+            assert_eq!(*own.get(), Load::default(), "nothing is left of no task");
             own.remove();
         }
     }

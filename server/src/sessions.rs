@@ -3,26 +3,26 @@
 //! Money here is a mirror of the ledger: durable balances plus what this process has held and charged since.
 //! The ledger is the truth; the mirror only decides what may be started.
 
+mod account;
 mod remembered;
 mod spent;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{Digest, GamerStatement, Micros, Nanos, NumberHash, PeerId, Receipt, TaskId, TaskNo};
+use p2c2r_protocol::{Digest, GamerStatement, Micros, NumberHash, PeerId, Receipt, TaskId};
 
-use crate::admission::AccountRations;
 use crate::ledger::{self, AccountId};
+pub use account::Account;
 use remembered::{Load, Remembered};
-use spent::SpentIds;
 
-/// Bytes of finished tasks remembered of all accounts together. Beyond it accounts whose gamers are away are forgotten,
-/// those away longest first, and then a gamer's own oldest tasks; a repeated submit of one of them is then refused, not
-/// answered again.
-pub const REMEMBERED_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Of them, bytes of outcomes whose gamers are away, of all accounts together; the oldest go first.
+/// Bytes of finished tasks that gamers were sent, of all accounts together. Beyond it accounts whose gamers are away are
+/// forgotten, those away longest first, and then a gamer's own oldest tasks; a repeated submit of one of them is then
+/// refused, not answered again.
+pub const DELIVERED_BYTES_IN_SUM_MAX: usize = 96 * 1024 * 1024;
+/// Bytes of outcomes whose gamers are away, of all accounts together; the oldest go first.
 pub const UNDELIVERED_BYTES_IN_SUM_MAX: usize = 32 * 1024 * 1024;
 /// How long an outcome waits for its gamer: as long as outcomes are kept anywhere.
 const UNDELIVERED_KEPT: Duration = crate::cache::KEPT;
@@ -59,111 +59,6 @@ pub struct Finished {
     pub delivered: bool,
 }
 
-/// One account's mirror.
-#[derive(Default)]
-pub struct Account {
-    /// What the account may spend, holds not yet taken off.
-    balance: Nanos,
-    /// Held for tasks in flight.
-    held: Nanos,
-    /// Charged since this process opened the account, durable or not.
-    charged: Nanos,
-    /// Charged as the ledger has durably recorded it.
-    charged_durable: Nanos,
-    /// Charged before this process opened the account.
-    charged_before: Nanos,
-    /// What it has used up of what looking at its submits may take.
-    pub rations: AccountRations,
-    /// Tasks in flight.
-    pub tasks: HashSet<TaskNo, NumberHash>,
-    spent: SpentIds,
-    remembered: Remembered,
-    sessions: Vec<PeerId>,
-    /// Its place among those whose gamers are away.
-    away: Option<u64>,
-}
-
-impl Account {
-    /// What may still be spent.
-    pub fn available(&self) -> Nanos {
-        self.balance - self.held
-    }
-
-    /// Holds `price` for a task.
-    pub fn hold(&mut self, price: Nanos) {
-        self.held += price;
-    }
-
-    /// Gives a hold back.
-    pub fn release(&mut self, price: Nanos) {
-        debug_assert!(self.held >= price, "a hold is given back once");
-        self.held -= price;
-    }
-
-    /// Charges `price`, which the caller has released if it was held.
-    pub fn charge(&mut self, price: Nanos) {
-        self.balance -= price;
-        self.charged += price;
-    }
-
-    /// The ledger has durably recorded `charged` in all.
-    pub fn recorded(&mut self, charged: Nanos) {
-        self.charged_durable = charged;
-    }
-
-    /// The ledger has recorded everything there is, with this much left to spend and this much charged in
-    /// all: what the mirror took for charged and the ledger dropped (an id used before a restart) is put
-    /// right.
-    pub fn rebase(&mut self, available: Nanos, charged: Nanos) {
-        self.balance = available + self.held;
-        self.charged_before = charged;
-        self.charged = Nanos::ZERO;
-        self.charged_durable = charged;
-    }
-
-    /// Whether `id` was admitted before, or is of no session that was given to this account of late.
-    pub fn is_spent(&self, id: TaskId) -> bool {
-        self.spent.contains(id)
-    }
-
-    /// Gives a connection the session number for the ids of its tasks: at least `at_least`, and larger than all that
-    /// were given before.
-    pub fn give_session(&mut self, at_least: u32) -> u32 {
-        self.spent.give_session(at_least)
-    }
-
-    /// `id` has been admitted.
-    pub fn spend(&mut self, id: TaskId) {
-        self.spent.insert(id);
-    }
-
-    /// The finished task called `id`, if it is still remembered.
-    pub fn finished(&self, id: TaskId) -> Option<&Finished> {
-        self.remembered.get(id)
-    }
-
-    /// Finished tasks that no one has been sent yet.
-    pub fn undelivered(&self) -> usize {
-        self.remembered.undelivered().count
-    }
-
-    /// A connection of this account, if there is one.
-    pub fn any_session(&self) -> Option<PeerId> {
-        self.sessions.first().copied()
-    }
-
-    fn statement(&self) -> GamerStatement {
-        let not_recorded = self.charged_before + self.charged - self.charged_durable;
-        GamerStatement {
-            charged: self.charged_durable,
-            held: self.held + not_recorded.max(Nanos::ZERO),
-            available: self.available(),
-            workers: 0,
-            gamers: 0,
-        }
-    }
-}
-
 /// Everyone who plays.
 #[derive(Resource, Default)]
 pub struct Gamers {
@@ -191,12 +86,12 @@ impl Gamers {
         self.sessions.is_empty()
     }
 
-    /// Bytes of finished tasks remembered of all accounts; at most [`REMEMBERED_BYTES_MAX`].
-    pub fn remembered_bytes(&self) -> usize {
-        self.remembered.bytes
+    /// Bytes of finished tasks that gamers were sent; at most [`DELIVERED_BYTES_IN_SUM_MAX`].
+    pub fn delivered_bytes(&self) -> usize {
+        self.remembered.bytes - self.undelivered.bytes
     }
 
-    /// Of them, bytes of those nobody was sent yet; at most [`UNDELIVERED_BYTES_IN_SUM_MAX`].
+    /// Bytes of those nobody was sent yet; at most [`UNDELIVERED_BYTES_IN_SUM_MAX`].
     pub fn undelivered_bytes(&self) -> usize {
         self.undelivered.bytes
     }
@@ -205,14 +100,7 @@ impl Gamers {
     /// has used. An account that is open already keeps what it has.
     pub fn open_account(&mut self, account: &ledger::Account) -> &mut Account {
         if !self.accounts.contains_key(&account.id) {
-            let mirror = Account {
-                balance: account.available + account.set_aside,
-                charged_before: account.turnover,
-                charged_durable: account.turnover,
-                spent: SpentIds::after(account.largest_task),
-                ..Account::default()
-            };
-            self.accounts.insert(account.id, mirror);
+            self.accounts.insert(account.id, Account::new(account));
             self.note_away(account.id);
             while self.accounts.len() > ACCOUNTS_MAX && self.forget_away_longest(account.id) {}
         }
@@ -293,11 +181,13 @@ impl Gamers {
         false
     }
 
-    /// Remembers a finished task, and forgets older ones for it: see [`REMEMBERED_BYTES_MAX`] and
+    /// Remembers a finished task, and forgets older ones for it: see [`DELIVERED_BYTES_IN_SUM_MAX`] and
     /// [`UNDELIVERED_BYTES_IN_SUM_MAX`].
     pub fn remember(&mut self, account: AccountId, id: TaskId, finished: Finished) {
         let (at, delivered) = (finished.receipt.sent_at, finished.delivered);
-        self.change_remembered(account, |remembered| remembered.add(id, finished));
+        if self.change_remembered(account, |remembered| remembered.add(id, finished)).is_none() {
+            return;
+        }
         if !delivered {
             self.waiting.push_back((at, account, id));
             if self.waiting.len() > 2 * self.undelivered.count + ORDER_SLACK {
@@ -308,7 +198,12 @@ impl Gamers {
             }
             while self.undelivered.bytes > UNDELIVERED_BYTES_IN_SUM_MAX && self.drop_longest_waiting() {}
         }
-        while self.remembered.bytes > REMEMBERED_BYTES_MAX {
+        self.keep_delivered_within_bounds(account);
+    }
+
+    /// Forgets what was delivered beyond what is remembered in sum, in the end of this account, which has just got more.
+    fn keep_delivered_within_bounds(&mut self, account: AccountId) {
+        while self.delivered_bytes() > DELIVERED_BYTES_IN_SUM_MAX {
             if !self.forget_away_longest(account)
                 && self.change_remembered(account, Remembered::drop_oldest_delivered) != Some(true)
             {
@@ -319,7 +214,9 @@ impl Gamers {
 
     /// Finished tasks of an account that nobody was sent, to be sent now.
     pub fn take_undelivered(&mut self, account: AccountId) -> Vec<(TaskId, Finished)> {
-        self.change_remembered(account, Remembered::take_undelivered).unwrap_or_default()
+        let taken = self.change_remembered(account, Remembered::take_undelivered).unwrap_or_default();
+        self.keep_delivered_within_bounds(account);
+        taken
     }
 
     /// Drops outcomes that have waited for their gamers for a day. They stay charged.
@@ -393,36 +290,4 @@ impl Gamers {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn in_ledger(id: AccountId) -> ledger::Account {
-        ledger::Account {
-            id,
-            role: p2c2r_protocol::Role::Gamer,
-            key: None,
-            name: "g".into(),
-            available: Nanos(1_000),
-            set_aside: Nanos(0),
-            turnover: Nanos(50),
-            accepted: 0,
-            rejected: 0,
-            largest_task: None,
-        }
-    }
-
-    #[test]
-    fn statements_show_a_charge_as_held_until_it_is_recorded() {
-        let mut gamers = Gamers::default();
-        let account = AccountId(7);
-        gamers.open_account(&in_ledger(account)).hold(Nanos(30));
-        let mirror = gamers.account_mut(account).unwrap();
-        mirror.release(Nanos(30));
-        mirror.charge(Nanos(30));
-        let told = gamers.statement(account, 2);
-        assert_eq!((told.charged, told.held, told.available), (Nanos(50), Nanos(30), Nanos(970)));
-        gamers.account_mut(account).unwrap().recorded(Nanos(80));
-        let told = gamers.statement(account, 2);
-        assert_eq!((told.charged, told.held, told.available), (Nanos(80), Nanos(0), Nanos(970)));
-    }
-}
+mod tests;

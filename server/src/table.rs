@@ -285,7 +285,10 @@ impl TaskTable {
         let task = self.tasks.remove(&no)?;
         self.ids.remove(&(task.account, task.id));
         self.load.remove(task.weighed());
-        debug_assert!(self.ids.len() == self.tasks.len() && self.load.sum().tasks == self.tasks.len());
+        assert!(
+            self.ids.len() == self.tasks.len() && self.load.sum().tasks == self.tasks.len(),
+            "every open task has one id and counts once"
+        );
         Some(task)
     }
 }

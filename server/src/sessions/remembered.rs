@@ -63,7 +63,7 @@ impl Load {
     }
 
     pub fn take(&mut self, bytes: usize) {
-        debug_assert!(self.count > 0 && self.bytes >= bytes, "what is taken was added");
+        assert!(self.count > 0 && self.bytes >= bytes, "what is taken was added");
         self.count -= 1;
         self.bytes -= bytes;
     }

@@ -8,7 +8,7 @@ use p2c2r_protocol::{
 use p2c2r_server::Fallback;
 use p2c2r_server::budgets::PATIENT_TASKS_PER_ACCOUNT_MAX;
 use p2c2r_server::registry::Workers;
-use p2c2r_server::sessions::{Gamers, UNDELIVERED_BYTES_IN_SUM_MAX};
+use p2c2r_server::sessions::{DELIVERED_BYTES_IN_SUM_MAX, Gamers, UNDELIVERED_BYTES_IN_SUM_MAX};
 use p2c2r_tasks::TaskKind;
 
 use crate::stage::{Heard, Stage};
@@ -48,7 +48,7 @@ fn outcomes_that_nobody_fetches_are_bounded_in_sum_and_stay_charged() {
         stage.leave(gamer);
         let gamers = stage.app().world().resource::<Gamers>();
         assert!(gamers.undelivered_bytes() <= UNDELIVERED_BYTES_IN_SUM_MAX);
-        assert!(gamers.remembered_bytes() <= 2 * UNDELIVERED_BYTES_IN_SUM_MAX);
+        assert!(gamers.delivered_bytes() <= DELIVERED_BYTES_IN_SUM_MAX);
     }
     let bytes = NAMES * SUBMITS * OUTCOME_BYTES as usize;
     assert!(bytes > UNDELIVERED_BYTES_IN_SUM_MAX * 5 / 4, "they would not fit");

@@ -1,0 +1,128 @@
+//! One account's mirror: money, which ids are used up, and what is remembered of it.
+
+use std::collections::HashSet;
+
+use p2c2r_protocol::{GamerStatement, Nanos, NumberHash, PeerId, TaskId, TaskNo};
+
+use super::Finished;
+use super::remembered::Remembered;
+use super::spent::SpentIds;
+use crate::admission::AccountRations;
+use crate::ledger;
+
+/// One account's mirror.
+#[derive(Default)]
+pub struct Account {
+    /// What the account may spend, holds not yet taken off.
+    balance: Nanos,
+    /// Held for tasks in flight.
+    held: Nanos,
+    /// Charged since this process opened the account, durable or not.
+    charged: Nanos,
+    /// Charged as the ledger has durably recorded it.
+    charged_durable: Nanos,
+    /// Charged before this process opened the account.
+    charged_before: Nanos,
+    /// What it has used up of what looking at its submits may take.
+    pub rations: AccountRations,
+    /// Tasks in flight.
+    pub tasks: HashSet<TaskNo, NumberHash>,
+    spent: SpentIds,
+    pub(super) remembered: Remembered,
+    pub(super) sessions: Vec<PeerId>,
+    /// Its place among those whose gamers are away.
+    pub(super) away: Option<u64>,
+}
+
+impl Account {
+    /// The mirror of an account as the ledger knows it.
+    pub(super) fn new(account: &ledger::Account) -> Self {
+        Self {
+            balance: account.available + account.set_aside,
+            charged_before: account.turnover,
+            charged_durable: account.turnover,
+            spent: SpentIds::after(account.largest_task),
+            ..Self::default()
+        }
+    }
+
+    /// What may still be spent.
+    pub fn available(&self) -> Nanos {
+        self.balance - self.held
+    }
+
+    /// Holds `price` for a task.
+    pub fn hold(&mut self, price: Nanos) {
+        self.held += price;
+    }
+
+    /// Gives a hold back.
+    pub fn release(&mut self, price: Nanos) {
+        assert!(self.held >= price, "a hold is given back once");
+        self.held -= price;
+    }
+
+    /// Charges `price`, which the caller has released if it was held.
+    pub fn charge(&mut self, price: Nanos) {
+        self.balance -= price;
+        self.charged += price;
+    }
+
+    /// The ledger has durably recorded `charged` in all.
+    pub fn recorded(&mut self, charged: Nanos) {
+        self.charged_durable = charged;
+    }
+
+    /// The ledger has recorded everything there is, with this much left to spend and this much charged in
+    /// all: what the mirror took for charged and the ledger dropped (an id used before a restart) is put
+    /// right.
+    pub fn rebase(&mut self, available: Nanos, charged: Nanos) {
+        self.balance = available + self.held;
+        self.charged_before = charged;
+        self.charged = Nanos::ZERO;
+        self.charged_durable = charged;
+    }
+
+    /// Whether `id` was admitted before, or is of no session that was given to this account of late.
+    pub fn is_spent(&self, id: TaskId) -> bool {
+        self.spent.contains(id)
+    }
+
+    /// Gives a connection the session number for the ids of its tasks: at least `at_least`, and larger than all that
+    /// were given before.
+    pub fn give_session(&mut self, at_least: u32) -> u32 {
+        self.spent.give_session(at_least)
+    }
+
+    /// `id` has been admitted.
+    pub fn spend(&mut self, id: TaskId) {
+        self.spent.insert(id);
+    }
+
+    /// The finished task called `id`, if it is still remembered.
+    pub fn finished(&self, id: TaskId) -> Option<&Finished> {
+        self.remembered.get(id)
+    }
+
+    /// Finished tasks that no one has been sent yet.
+    pub fn undelivered(&self) -> usize {
+        self.remembered.undelivered().count
+    }
+
+    /// A connection of this account, if there is one.
+    pub fn any_session(&self) -> Option<PeerId> {
+        self.sessions.first().copied()
+    }
+
+    /// What its gamer is told of it.
+    pub(super) fn statement(&self) -> GamerStatement {
+        let not_recorded = self.charged_before + self.charged - self.charged_durable;
+        GamerStatement {
+            charged: self.charged_durable,
+            held: self.held + not_recorded.max(Nanos::ZERO),
+            available: self.available(),
+            workers: 0,
+            gamers: 0,
+        }
+    }
+}
