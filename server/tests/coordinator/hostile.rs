@@ -300,6 +300,25 @@ fn joining_peers_hold_nobody_up() {
     stage.done(task);
 }
 
+#[test]
+fn no_kept_outcome_is_free_however_small_its_task() {
+    const TIMES: i64 = 200;
+    let mut stage = Stage::new();
+    let gamer = stage.gamer("g");
+    let one_unit = toy::ToySpec { units: 1, ..toy::spec(9) };
+    let submit = stage.submit_of(&one_unit);
+    let first = stage.submit(gamer, submit);
+    stage.step();
+    let price = stage.done(first).receipt.price;
+    assert_eq!(price, Nanos(1), "a tenth of it is less than a nano-dollar");
+    for _ in 0..TIMES {
+        let submit = stage.submit_of(&one_unit);
+        let again = stage.submit(gamer, submit);
+        assert_eq!(stage.done(again).receipt.price, Nanos(1));
+    }
+    assert_eq!(stage.gamer_statement(gamer).charged, Nanos(1 + TIMES));
+}
+
 fn by(name: &str) -> ComputedBy {
     ComputedBy::Worker(name.into())
 }
