@@ -10,9 +10,6 @@ use crate::desk::Desk;
 use crate::ledger::{AccountId, Entry, Settlement, Source};
 use crate::sessions::Finished;
 
-/// The least that an answer from the cache costs. Nothing would let a gamer ask for ever.
-const LEAST_FEE: Nanos = Nanos(1);
-
 impl Desk<'_> {
     /// An equal task was done before: its outcome for the fee alone.
     pub fn reuse(
@@ -25,8 +22,7 @@ impl Desk<'_> {
         (units, full_price): (WorkUnits, Nanos),
         kept: Kept,
     ) -> Result<(), Refusal> {
-        // Never nothing, however small the task: each answer is a row in the books.
-        let fee = self.settings.0.prices.fee(full_price).max(LEAST_FEE.min(full_price));
+        let fee = self.settings.0.prices.reuse(full_price);
         self.can_pay(account, fee, submit.price_cap)?;
         let no = self.tasks.gamers().number();
         self.record_admission(no, account, submit, key, units, fee, None)?;

@@ -61,7 +61,7 @@ fn equal_tasks_are_answered_from_the_cache_for_the_fee_alone_if_that_is_sound(wi
     };
     assert_eq!((books.kinds[0].by_worker, books.kinds[0].by_cache), (1, 1));
     let Ending::Done { receipt: Some(first), .. } = &endings[0].1 else { panic!("{endings:?}") };
-    assert_eq!(receipt.price, default_prices(&KindRegistry::builtin()).fee(first.price));
+    assert_eq!(receipt.price, default_prices(&KindRegistry::builtin()).reuse(first.price));
     assert_eq!(books.kinds[0].charged, first.price + receipt.price);
     assert_eq!(books.kinds[0].earned + books.kinds[0].fee, books.kinds[0].charged);
 }

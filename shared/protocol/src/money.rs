@@ -121,6 +121,12 @@ impl PriceList {
         Nanos(self.fee_parts(price, 5_000).div_euclid(10_000) as i64)
     }
 
+    /// What an answer that was computed before costs instead of `price`: the fee, but never nothing unless `price` is.
+    /// Answers for nothing could be asked for without end, and each is a row in the books.
+    pub fn reuse(&self, price: Nanos) -> Nanos {
+        self.fee(price).max(Nanos(1).min(price))
+    }
+
     /// Shares `price` between worker and coordinator; the parts add up exactly. What a single price is too
     /// small to give the coordinator stays in `carry` for the next, so that over many tasks its part is the
     /// fee to within one nano-dollar.
