@@ -28,6 +28,7 @@ cat >"$scratch/bin/p2c2r-stand-in" <<'EOF'
 #!/usr/bin/env bash
 me=${0##*/p2c2r-} name=coordinator
 note() { echo "$*" >>"$NOTES"; }
+if [ "$me $1" = "server invite" ]; then note "invite $2"; echo "p2c2r://127.0.0.1:9/for-a-$2#key"; exit 0; fi
 if [ "$me $1" = "server ledger" ]; then note "ledger $2"; [ "$2" != check ] || exit "${LEDGER_STATUS:-0}"; exit 0; fi
 while [ $# -gt 0 ]; do
   case $1 in
@@ -35,7 +36,6 @@ while [ $# -gt 0 ]; do
     --report) report=$2 ;;
     --screenshot) screenshot=$2 ;;
     --name) name=$2 ;;
-    --coordinator) joins=$2 ;;
   esac
   shift
 done
@@ -45,7 +45,8 @@ pause() { read -rt "$1" -u "$idle" _; }
 trap 'note "$name ended"; exit 0' TERM
 trap 'note "$name saw SIGINT"' INT
 note "$name started"
-[ "$me" != game ] || note "game joins $joins"
+[ "$me" != game ] || note "game joins $P2C2R_JOIN"
+[ "$me" != worker ] || note "$name joins $P2C2R_JOIN"
 echo $$ >>"$PIDS"
 [ -z "${ready:-}" ] || { echo 127.0.0.1:9 >"$ready.part" && mv "$ready.part" "$ready"; }
 doing=${name^^} doing=${doing//-/_}
@@ -250,7 +251,7 @@ if command -v flock >/dev/null; then
   as=("${with_window[@]}")
   GAME=waits launch_until "game started" play --port 0
   launch play --port 0
-  status_is 0 && said "joining its coordinator on 127.0.0.1:9" && noted_times 2 "game joins 127.0.0.1:9"
+  status_is 0 && said "joining its coordinator on 127.0.0.1:9" && noted_times 2 "game joins p2c2r://127.0.0.1:9/for-a-gamer#key"
   noted_times 1 "coordinator started" && noted_times 1 "worker-1 started" && not_noted "coordinator ended"
   launch play --port 0 --workers 1
   status_is 0 && noted_times 2 "worker-1 started" && noted_times 1 "worker-1 ended"
