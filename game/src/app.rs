@@ -12,8 +12,9 @@ use p2c2r_arena::{Arena, TICKS_PER_SECOND};
 use p2c2r_join::JoinChoice;
 use p2c2r_link::Impairment;
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
+use p2c2r_program::log::Story;
+use p2c2r_program::{Log, Output, signals};
 use p2c2r_protocol::Role;
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, NAME_DEFAULT, Reflections, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
@@ -31,10 +32,10 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
     if cli.screen() == Screen::Window && !graphics::has_display() {
         return Err(GameError::NoDisplay);
     }
-    start_logging();
+    start_logging(cli)?;
     // The engine's own handler steps back where a launcher's shell has SIGINT ignored, and then SIGTERM would
     // kill the game before it has written its report.
-    if let Err(error) = ctrlc::set_handler(TerminalCtrlCHandlerPlugin::gracefully_exit) {
+    if let Err(error) = signals::on_stop(TerminalCtrlCHandlerPlugin::gracefully_exit) {
         tracing::warn!(%error, "signals will end the game without a report");
     }
     let mut app = build(cli, offload)?;
@@ -156,14 +157,15 @@ fn impairment(name: &str) -> Result<Impairment, GameError> {
 }
 
 /// Logs go to standard error; standard output is for the HUD's lines.
-fn start_logging() {
+fn start_logging(cli: &Cli) -> Result<(), GameError> {
     // The link counts peers' garbage itself; the libraries below it would log every bit of it as an error.
     // The engine's remarks about software rendering and unused features are no news to a player. What its drivers say
     // (`wgpu_hal`) comes back to the game as an error where it matters.
-    let quiet = "warn,p2c2r_game=info,p2c2r_offload=info,renet=off,renetcode=off,\
-                 bevy_render::extract_resource=off,bevy_core_pipeline=error,bevy_pbr=error,winit=error,\
-                 wgpu=error,wgpu_hal=off,naga=error";
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
-    // A test may have installed a subscriber already; then that one stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let defaults = "warn,p2c2r_game=info,p2c2r_offload=info,renet=off,renetcode=off,\
+                    bevy_render::extract_resource=off,bevy_core_pipeline=error,bevy_pbr=error,winit=error,\
+                    wgpu=error,wgpu_hal=off,naga=error";
+    let story = Story::messages_of(env!("CARGO_CRATE_NAME"));
+    let filter = cli.log.as_deref().unwrap_or_default();
+    Log { filter, defaults, format: cli.log_format, to: Output::Error, story }.start()?;
+    Ok(())
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use p2c2r_arena::ArenaConfig;
+use p2c2r_program::settings::within;
+use p2c2r_program::{LogFormat, log};
+use p2c2r_protocol::limits::NAME_BYTES_MAX;
 
 use crate::GameError;
 
@@ -66,6 +69,12 @@ pub struct Cli {
     /// Whether hulls and ore mirror what happens around them.
     #[arg(long, value_enum, default_value_t = Reflections::On)]
     pub reflections: Reflections,
+    /// What to log to standard error: off, error, warn, info, debug, trace, or a filter such as p2c2r_offload=debug.
+    #[arg(long, value_name = "FILTER", env = "P2C2R_LOG")]
+    pub log: Option<String>,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "P2C2R_LOG_FORMAT")]
+    pub log_format: LogFormat,
 }
 
 /// Whether reflections are traced and drawn.
@@ -140,9 +149,11 @@ impl Cli {
             return Err(GameError::Usage("--screenshot needs --seconds, to know when the end is near"));
         }
         let name = self.name.as_deref().unwrap_or(NAME_DEFAULT);
-        if name.is_empty() || name.len() > p2c2r_protocol::limits::NAME_BYTES_MAX {
-            return Err(GameError::Usage("--name must have between 1 and 64 bytes"));
+        within("the length of the name in bytes", name.len(), 1..=NAME_BYTES_MAX)?;
+        if name.chars().any(char::is_control) {
+            return Err(GameError::Usage("--name must not contain control characters"));
         }
+        log::check_filter(self.log.as_deref().unwrap_or_default())?;
         Ok(())
     }
 

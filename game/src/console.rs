@@ -1,11 +1,12 @@
 //! The HUD without a screen: one line a second on standard output, and a summary at the end.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::time::common_conditions::on_real_timer;
+
+use p2c2r_program::say;
 
 use crate::figures::{self, Figures};
 use crate::play::Battlefield;
@@ -17,9 +18,7 @@ pub(super) fn plugin(app: &mut App) {
 
 fn print_line(time: Res<Time<Real>>, figures: Res<Figures>, battlefield: Res<Battlefield>) {
     let arena = &battlefield.arena;
-    let text = line(time.elapsed(), &figures, (arena.score(), arena.lives(), arena.wave()));
-    // Whoever reads the other end may have gone; the game goes on.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    say(line(time.elapsed(), &figures, (arena.score(), arena.lives(), arena.wave())));
 }
 
 /// One line: time; kinds with who does them, median and 95th-percentile latency and cost, and what is not as it should
@@ -56,8 +55,7 @@ pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u3
 
 /// Says at the end what a gamer wants to know.
 pub(super) fn print_summary(report: &Report) {
-    // Whoever reads the other end may have gone, as `head` does; a report and an exit status are due all the same.
-    let _ = std::io::stdout().write_all(summary(report).as_bytes());
+    say(summary(report).trim_end_matches('\n'));
 }
 
 /// What a gamer wants to know at the end.

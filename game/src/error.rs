@@ -3,6 +3,12 @@
 /// Why the game did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum GameError {
+    /// An option is outside its range.
+    #[error(transparent)]
+    OutOfRange(#[from] p2c2r_program::settings::OutOfRange),
+    /// The log cannot be as it was asked for.
+    #[error(transparent)]
+    Log(#[from] p2c2r_program::LogError),
     /// Options that do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -62,7 +68,11 @@ impl GameError {
     /// lacks what drawing needs (the launcher then plays without a window), 73 for a file, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Membership(_) | Self::Impairment { .. } => 2,
+            Self::OutOfRange(_)
+            | Self::Log(_)
+            | Self::Usage(_)
+            | Self::Membership(_)
+            | Self::Impairment { .. } => 2,
             Self::NoDisplay | Self::NoAdapter | Self::NotAllowed | Self::NoDevice { .. } => 69,
             Self::Write { .. } | Self::NoPicture(_) => 73,
             Self::NothingWorked { .. } => 1,

@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use p2c2r_game::cli::Cli;
+use p2c2r_program::{command_line, complain};
 
 fn main() -> ExitCode {
-    match p2c2r_game::run(&Cli::parse()) {
+    let cli: Cli = command_line::parse();
+    match p2c2r_game::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("p2c2r-game: {error}");
+            complain(format_args!("p2c2r-game: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

@@ -9,6 +9,7 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use p2c2r_link::FromPeer;
+use p2c2r_program::guard::guarded;
 use p2c2r_protocol::limits::{
     BLOB_STORE_BYTES_MAX, REASON_BYTES_MAX, TASKS_PER_GAMER_MAX, WORK_UNITS_PER_TASK_MAX,
 };
@@ -24,7 +25,6 @@ use crate::budgets::Over;
 use crate::config::Fallback;
 use crate::desk::Desk;
 use crate::drain::Drain;
-use crate::guard::guarded;
 use crate::ledger::{AccountId, Admission, PatientPayload};
 use crate::matcher::rtt;
 use crate::sessions::Account;

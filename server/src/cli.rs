@@ -1,14 +1,14 @@
 //! The command line: flags, their environment variables, and the subcommands.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use p2c2r_program::{LogFormat, settings};
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
-use crate::config::{Compute, Fallback, FileConfig, LogFormat, ServerConfig, pace_of};
+use crate::config::{Compute, Fallback, ServerConfig, pace_of};
 use crate::error::ServerError;
 
 /// The P2C2R coordinator: hands games' work to workers, checks every answer, keeps the money.
@@ -159,7 +159,8 @@ pub struct SettingsArgs {
     /// Seconds between summary lines. [default: 10]
     #[arg(long, env = "P2C2R_SUMMARY_SECONDS", value_name = "SECONDS")]
     pub summary_seconds: Option<u64>,
-    /// Seed of the random draws that choose workers and checks. [default: from the clock]
+    /// Seed of the random draws that choose workers and checks, for tests: whoever knows it knows which answers are
+    /// checked deeply. [default: drawn from the system at every start]
     #[arg(long, env = "P2C2R_SEED", value_name = "N")]
     pub seed: Option<u64>,
     /// Write the real address to this file once the coordinator listens.
@@ -176,11 +177,9 @@ pub struct SettingsArgs {
 impl SettingsArgs {
     /// The settings, all four sources taken together and checked.
     pub fn resolve(self) -> Result<ServerConfig, ServerError> {
-        // A worker that knew the draws would know which of its answers are checked deeply.
-        let mut config =
-            ServerConfig { seed: RandomState::new().build_hasher().finish(), ..ServerConfig::default() };
+        let mut config = ServerConfig::default();
         if let Some(path) = &self.config {
-            config.apply_file(FileConfig::read(path)?)?;
+            config.apply_file(settings::read_file(path)?)?;
         }
         self.apply(&mut config);
         config.validate()?;
@@ -206,7 +205,7 @@ impl SettingsArgs {
         take(&mut config.peers_max, self.peers_max);
         take(&mut config.summary_every, self.summary_seconds.map(Duration::from_secs));
         take(&mut config.busy_poll, self.busy_poll_us.map(Duration::from_micros));
-        take(&mut config.seed, self.seed);
+        take(&mut config.seed, self.seed.map(Some));
         take(&mut config.ready_file, self.ready_file.map(Some));
         take(&mut config.log, self.log);
         take(&mut config.log_format, self.log_format);
@@ -218,6 +217,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::config::FileConfig;
 
     #[test]
     fn the_command_line_is_consistent() {

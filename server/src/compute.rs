@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
+use p2c2r_program::guard::guarded;
 use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo};
 use p2c2r_tasks::{Blobs, CheckError, Job};
 
 use crate::config::Compute;
 use crate::error::ServerError;
-use crate::guard::guarded;
 use crate::ledger::AccountId;
 use crate::receipts::WorkerTimes;
 use crate::waking::LateWaker;

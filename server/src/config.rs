@@ -6,27 +6,48 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment, Pace};
+use p2c2r_program::settings::within;
+use p2c2r_program::{LogFormat, log};
 use p2c2r_protocol::limits::{KINDS_MAX, PEERS_MAX};
 use p2c2r_protocol::{Nanos, PriceList};
 use p2c2r_tasks::KindRegistry;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ServerError;
-use crate::ledger::CREDIT_MAX;
+use crate::ledger::{CREDIT_MAX, GROUP_COMMIT_MAX};
 
 /// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
 /// then earns $0.15 an hour after the fee.
 pub const NANOS_PER_MEGA_UNIT: u64 = 46_296;
 /// The coordinator's share, in hundredths of a per cent.
 pub const FEE_BASIS_POINTS: u32 = 1_000;
+/// Nano-dollars for a million work units at the most: a dollar for a second of one core. Above that, the price of one
+/// long task would outgrow what an account may hold.
+const NANOS_PER_MEGA_UNIT_MAX: u64 = Nanos::DOLLAR.0 as u64;
 /// More compute threads than any machine this is meant for has cores.
 const COMPUTE_THREADS_MAX: usize = 1_024;
+/// Own kernels that may wait: places are set aside at start, some hundred bytes each, and whatever waits behind as
+/// many is too late for a deadline.
+const COMPUTE_QUEUE_MAX: usize = 65_536;
+/// Outcomes kept for reuse: about a hundred bytes of index each, beside their own.
+const CACHE_ENTRIES_MAX: usize = 1 << 20;
+/// Bytes of outcomes kept for reuse: the ledger reads as much back at start.
+const CACHE_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
+/// Time for which earnings stay pending: a year. A worker that is paid later than that is not paid.
+const FRAUD_WINDOW_MAX: Duration = Duration::from_hours(365 * 24);
+/// Bytes a second to a peer, at least, where there is a limit: below it, heartbeats alone fill the link.
+const BYTES_PER_SECOND_MIN: u32 = 1_000;
+/// Time for which a drain waits: service managers kill what takes longer than some minutes.
+const DRAIN_MAX: Duration = Duration::from_hours(1);
+/// Time between summary lines: at least a second, or they would crowd out everything else; at most a day.
+const SUMMARY_EVERY: RangeInclusive<u64> = 1..=24 * 60 * 60;
 
 /// What happens to a timely task when no worker can do it in time. Patient tasks always wait for a worker,
 /// except that `refuse` does not admit them while there is none.
@@ -40,17 +61,6 @@ pub enum Fallback {
     Queue,
     /// It is refused at once.
     Refuse,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// Where kernels and checks run.
@@ -98,8 +108,9 @@ pub struct ServerConfig {
     /// How long the program may look for the next packet before it sleeps; see
     /// [`EventDrivenPlugin`](p2c2r_link::EventDrivenPlugin).
     pub busy_poll: Duration,
-    /// Seed of the matcher's and the judge's draws.
-    pub seed: u64,
+    /// Seed of the draws that choose workers and checks, for tests that must repeat. `None`, the default, draws from
+    /// the system at every start: whoever knows the seed knows which answers are checked deeply, and where.
+    pub seed: Option<u64>,
     /// How long a drain waits for tasks in flight.
     pub drain_limit: Duration,
     /// How often the summary line is written, if something changed.
@@ -134,7 +145,7 @@ impl Default for ServerConfig {
             pace: None,
             impair: None,
             busy_poll: BUSY_POLL_DEFAULT,
-            seed: 0,
+            seed: None,
             drain_limit: Duration::from_secs(10),
             summary_every: Duration::from_secs(10),
             ready_file: None,
@@ -161,40 +172,44 @@ pub fn default_prices(kinds: &KindRegistry) -> PriceList {
 }
 
 impl ServerConfig {
-    /// Checks every range.
+    /// Checks every range. What passes here runs: no setting makes the coordinator panic or run out of memory.
     pub fn validate(&self) -> Result<(), ServerError> {
-        let bad = |sentence: String| Err(ServerError::Config(sentence));
-        if !(0.0..=100.0).contains(&self.deep_check_percent) {
-            return bad(format!("deep-check-percent is {}, not 0 to 100", self.deep_check_percent));
+        within("deep-check-percent", self.deep_check_percent, 0.0..=100.0)?;
+        if let Compute::Threads(threads) = self.compute {
+            within("compute-threads", threads, 1..=COMPUTE_THREADS_MAX)?;
         }
-        if let Compute::Threads(threads) = self.compute
-            && !(1..=COMPUTE_THREADS_MAX).contains(&threads)
-        {
-            return bad(format!("compute-threads is {threads}, not 1 to {COMPUTE_THREADS_MAX}"));
+        within("compute-queue", self.compute_queue_max, 1..=COMPUTE_QUEUE_MAX)?;
+        within("cache-entries", self.cache_entries_max, 0..=CACHE_ENTRIES_MAX)?;
+        within("cache-bytes", self.cache_bytes_max, 0..=CACHE_BYTES_MAX)?;
+        within("peers-max", self.peers_max, 1..=PEERS_MAX)?;
+        if let Some(pace) = self.pace {
+            within("bytes-per-second", pace.bytes_per_second, BYTES_PER_SECOND_MIN..=u32::MAX)?;
         }
-        if self.compute_queue_max == 0 {
-            return bad("compute-queue is 0, and must be at least 1".into());
+        self.validate_money()?;
+        self.validate_times()?;
+        if self.db.as_os_str().is_empty() {
+            return Err(ServerError::Config("db is empty, not the path of a file".into()));
         }
-        if !(1..=PEERS_MAX).contains(&self.peers_max) {
-            return bad(format!("peers-max is {}, not 1 to {PEERS_MAX}", self.peers_max));
+        log::check_filter(&self.log)?;
+        Ok(())
+    }
+
+    fn validate_money(&self) -> Result<(), ServerError> {
+        within("opening-credit-nanos", self.opening_credit.0, 0..=CREDIT_MAX.0)?;
+        within("prices.fee_basis_points", self.prices.fee_basis_points, 0..=10_000)?;
+        within("the number of kinds in prices", self.prices.nanos_per_mega_unit.len(), 0..=KINDS_MAX)?;
+        for (_, nanos) in &self.prices.nanos_per_mega_unit {
+            within("prices.nanos_per_mega_unit", *nanos, 0..=NANOS_PER_MEGA_UNIT_MAX)?;
         }
-        if !(Nanos::ZERO..=CREDIT_MAX).contains(&self.opening_credit) {
-            let (credit, max) = (self.opening_credit.0, CREDIT_MAX.0);
-            return bad(format!("opening-credit-nanos is {credit}, not 0 to {max}"));
-        }
-        if self.prices.fee_basis_points > 10_000 {
-            return bad(format!("fee-basis-points is {}, not 0 to 10000", self.prices.fee_basis_points));
-        }
-        if self.prices.nanos_per_mega_unit.len() > KINDS_MAX {
-            return bad(format!("the price list names more than {KINDS_MAX} kinds"));
-        }
-        if self.busy_poll > BUSY_POLL_MAX {
-            let limit = BUSY_POLL_MAX.as_micros();
-            return bad(format!("busy-poll-us is {}, not 0 to {limit}", self.busy_poll.as_micros()));
-        }
-        if self.group_commit > Duration::from_millis(50) {
-            return bad("group-commit-ms is more than 50".into());
-        }
+        Ok(())
+    }
+
+    fn validate_times(&self) -> Result<(), ServerError> {
+        within("fraud-window-seconds", self.fraud_window.as_secs(), 0..=FRAUD_WINDOW_MAX.as_secs())?;
+        within("group_commit_ms", self.group_commit.as_millis(), 0..=GROUP_COMMIT_MAX.as_millis())?;
+        within("drain_seconds", self.drain_limit.as_secs(), 0..=DRAIN_MAX.as_secs())?;
+        within("summary-seconds", self.summary_every.as_secs(), SUMMARY_EVERY)?;
+        within("busy-poll-us", self.busy_poll.as_micros(), 0..=BUSY_POLL_MAX.as_micros())?;
         Ok(())
     }
 
@@ -218,7 +233,7 @@ impl ServerConfig {
         take(&mut self.peers_max, file.peers_max);
         take(&mut self.pace, file.bytes_per_second.map(pace_of));
         take(&mut self.busy_poll, file.busy_poll_us.map(Duration::from_micros));
-        take(&mut self.seed, file.seed);
+        take(&mut self.seed, file.seed.map(Some));
         take(&mut self.drain_limit, file.drain_seconds.map(Duration::from_secs));
         take(&mut self.summary_every, file.summary_seconds.map(Duration::from_secs));
         take(&mut self.log, file.log);
@@ -263,7 +278,7 @@ impl ServerConfig {
             peers_max: Some(self.peers_max),
             bytes_per_second: self.pace.as_ref().map(|pace| pace.bytes_per_second),
             busy_poll_us: Some(self.busy_poll.as_micros() as u64),
-            seed: Some(self.seed),
+            seed: self.seed,
             drain_seconds: Some(self.drain_limit.as_secs()),
             summary_seconds: Some(self.summary_every.as_secs()),
             log: Some(self.log.clone()),
@@ -343,16 +358,4 @@ pub struct FilePrices {
     /// Nano-dollars for a million work units, by the kind's name.
     #[serde(default)]
     pub nanos_per_mega_unit: BTreeMap<String, u64>,
-}
-
-impl FileConfig {
-    /// Reads the file at `path`.
-    pub fn read(path: &Path) -> Result<Self, ServerError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ServerError::ConfigFile { path: path.into(), error })?;
-        toml::from_str(&text).map_err(|error| ServerError::ConfigSyntax {
-            path: path.into(),
-            message: error.to_string().trim_end().replace('\n', " "),
-        })
-    }
 }

@@ -4,23 +4,17 @@
 //! print as sentences; JSON has the same events with their fields. One line per task appears only at debug, so
 //! that ten thousand tasks a second stay readable.
 
-use std::fmt::{self, Write as _};
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use bevy_ecs::system::{Local, Res, ResMut};
 use p2c2r_link::{LinkClock, NextWake};
+use p2c2r_program::log::{Fields, Story};
+use p2c2r_program::{Log, LogError, Output};
 use p2c2r_protocol::Micros;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber, info};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::FmtContext;
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::info;
 
-use crate::config::{LogFormat, ServerConfig};
+use crate::config::ServerConfig;
 use crate::desk::{Settings, Tally};
-use crate::error::ServerError;
 use crate::registry::Workers;
 use crate::sessions::Gamers;
 
@@ -32,20 +26,10 @@ pub const TARGET: &str = "p2c2r_server::console";
 const QUIET: &str = "renet=off,renetcode=off,bevy_app=info,bevy_time=info";
 
 /// Starts logging to standard output.
-pub fn start_logging(config: &ServerConfig) -> Result<(), ServerError> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log))
-        .map_err(|error| ServerError::Config(format!("log is `{}`: {error}", config.log)))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout);
-    let started = match config.log_format {
-        LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
-        LogFormat::Text => builder.with_ansi(use_colour()).event_format(Sentences).try_init(),
-    };
-    started.map_err(|error| ServerError::Config(format!("logging did not start: {error}")))
-}
-
-/// Whether escapes may be written: to a terminal, unless the person asked for none (no-color.org).
-fn use_colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+pub fn start_logging(config: &ServerConfig) -> Result<(), LogError> {
+    let story = Story { target: TARGET, sentence };
+    Log { filter: &config.log, defaults: QUIET, format: config.log_format, to: Output::Standard, story }
+        .start()
 }
 
 /// Says that the coordinator listens.
@@ -57,94 +41,29 @@ pub fn greet(address: std::net::SocketAddr, config: &ServerConfig) {
     );
 }
 
-/// The fields of an event, as text.
-#[derive(Default)]
-struct Fields(Vec<(&'static str, String)>);
-
-impl Fields {
-    fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
-    }
-}
-
-impl Visit for Fields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.push((field.name(), value.to_owned()));
-    }
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push((field.name(), format!("{value:?}")));
-    }
-}
-
-/// Prints the coordinator's story as sentences and everything else as `LEVEL module: message field=value`.
-/// Control characters from peers never reach the terminal.
-struct Sentences;
-
-impl<S, N> FormatEvent<S, N> for Sentences
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let mut line = String::new();
-        if event.metadata().target() == TARGET {
-            sentence(&fields, &mut line)?;
-        } else {
-            plain(event, &fields, writer.has_ansi_escapes(), &mut line)?;
-            return writeln!(writer, "{line}");
-        }
-        line.retain(|c| c == '\n' || !c.is_control());
-        writeln!(writer, "{line}")
-    }
-}
-
-fn sentence(fields: &Fields, line: &mut String) -> fmt::Result {
+fn sentence(fields: &Fields) -> String {
     let get = |name| fields.get(name);
     match get("event") {
-        "banner" => write!(line, "☁️  P2C2R COORDINATOR {}\n============================", get("version")),
-        "listening" => {
-            writeln!(line, "🌐 Server started, {}", get("message"))?;
-            writeln!(line, "💾 Database: {} (storing all computations)", get("db"))?;
-            write!(line, "🧩 Kinds: {}; without workers: {}", get("kinds"), get("fallback").to_lowercase())
-        }
+        "banner" => format!("☁️  P2C2R COORDINATOR {}\n============================", get("version")),
+        "listening" => format!(
+            "🌐 Server started, {}\n💾 Database: {} (storing all computations)\n🧩 Kinds: {}; without workers: {}",
+            get("message"),
+            get("db"),
+            get("kinds"),
+            get("fallback").to_lowercase()
+        ),
         "joined" => {
             let icon = if get("role") == "Gamer" { "🎮" } else { "📡" };
-            write!(line, "{icon} {} connected: {} ({})", get("role"), get("name"), get("address"))
+            format!("{icon} {} connected: {} ({})", get("role"), get("name"), get("address"))
         }
-        "left" => write!(line, "👋 {} disconnected: {} ({})", get("role"), get("name"), get("reason")),
-        "task" => write!(line, "📥 Task received: {} from {} (#{})", get("kind"), get("gamer"), get("task")),
+        "left" => format!("👋 {} disconnected: {} ({})", get("role"), get("name"), get("reason")),
+        "task" => format!("📥 Task received: {} from {} (#{})", get("kind"), get("gamer"), get("task")),
         "routed" => {
-            write!(line, "   → Routing to {} (#{}, attempt {})", get("worker"), get("task"), get("attempt"))
+            format!("   → Routing to {} (#{}, attempt {})", get("worker"), get("task"), get("attempt"))
         }
-        "result" => write!(line, "📤 Result ready: {} ({} ms) (#{})", get("kind"), get("ms"), get("task")),
-        _ => line.write_str(get("message")),
+        "result" => format!("📤 Result ready: {} ({} ms) (#{})", get("kind"), get("ms"), get("task")),
+        _ => get("message").to_owned(),
     }
-}
-
-fn plain(event: &Event<'_>, fields: &Fields, colour: bool, line: &mut String) -> fmt::Result {
-    let level = *event.metadata().level();
-    let (on, off) = match level {
-        _ if !colour => ("", ""),
-        Level::ERROR => ("\x1b[31m", "\x1b[0m"),
-        Level::WARN => ("\x1b[33m", "\x1b[0m"),
-        _ => ("\x1b[2m", "\x1b[0m"),
-    };
-    let mut text = String::new();
-    // What comes through the `log` crate names its origin in a field.
-    let target = Some(fields.get("log.target")).filter(|target| !target.is_empty());
-    write!(text, "{}: {}", target.unwrap_or(event.metadata().target()), fields.get("message"))?;
-    for (name, value) in fields.0.iter().filter(|(name, _)| *name != "message" && !name.starts_with("log.")) {
-        write!(text, " {name}={value}")?;
-    }
-    text.retain(|c| !c.is_control());
-    write!(line, "{on}{level:5}{off} {text}")
 }
 
 fn count(n: u64, what: &str) -> String {
@@ -207,19 +126,5 @@ mod tests {
             summary(1, 2, &tally),
             "Network: 1 worker, 2 gamers, 47 tasks completed | Revenue: $0.50 (coordinator fee: $0.05)"
         );
-    }
-
-    #[test]
-    fn peers_cannot_write_escapes_to_the_terminal() {
-        let mut line = String::new();
-        let fields = Fields(vec![
-            ("event", "joined".into()),
-            ("role", "Worker".into()),
-            ("name", "evil\x1b[2J\u{7}".into()),
-            ("address", "127.0.0.1:1".into()),
-        ]);
-        sentence(&fields, &mut line).unwrap();
-        line.retain(|c| c == '\n' || !c.is_control());
-        assert_eq!(line, "📡 Worker connected: evil[2J (127.0.0.1:1)");
     }
 }

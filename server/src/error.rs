@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use p2c2r_link::LinkError;
+use p2c2r_program::LogError;
+use p2c2r_program::settings::{FileError, OutOfRange};
 use thiserror::Error;
 
 use crate::ledger::LedgerError;
@@ -17,25 +19,18 @@ pub enum ServerError {
     /// The ledger could not be opened, or failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A setting is outside its range, or two contradict each other.
+    /// A setting is wrong, or two contradict each other.
     #[error("{0}")]
     Config(String),
-    /// The configuration file could not be read.
-    #[error("cannot read the configuration file {}: {error}", path.display())]
-    ConfigFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// The configuration file is not valid.
-    #[error("the configuration file {} is not valid: {message}", path.display())]
-    ConfigSyntax {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        message: String,
-    },
+    /// A setting is outside its range.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+    /// The log cannot be as it was asked for.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The configuration file could not be read, or is not valid.
+    #[error(transparent)]
+    ConfigFile(#[from] FileError),
     /// The ready file could not be written.
     #[error("cannot write the ready file {}: {error}", path.display())]
     ReadyFile {
@@ -45,8 +40,8 @@ pub enum ServerError {
         error: std::io::Error,
     },
     /// The signal handler could not be installed.
-    #[error("cannot listen for SIGINT and SIGTERM: {0}")]
-    Signals(#[from] ctrlc::Error),
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
     /// A compute thread could not be started.
     #[error("cannot start compute threads: {0}")]
     Threads(std::io::Error),
@@ -65,7 +60,7 @@ impl ServerError {
     /// changed, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::ConfigFile { .. } | Self::ConfigSyntax { .. } => 2,
+            Self::Config(_) | Self::OutOfRange(_) | Self::Log(_) | Self::ConfigFile(_) => 2,
             _ => 1,
         }
     }

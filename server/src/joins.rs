@@ -181,13 +181,10 @@ impl Desk<'_> {
         worker.quarantined = quarantined;
         worker.books.earned = account.turnover;
         worker.books.pending = account.set_aside;
-        worker.books.accepted = account.accepted;
-        worker.books.rejected = account.rejected;
         let statement = WorkerStatement {
             earned: account.turnover,
             pending: account.set_aside,
-            accepted: account.accepted,
-            rejected: account.rejected,
+            session: worker.books.session,
             verdicts: Vec::new(),
         };
         let prices = self.settings.0.prices.clone();

@@ -17,7 +17,7 @@ use p2c2r_protocol::{
     VerdictNotice, WorkUnits, WorkerOffer, WorkerToServer,
 };
 use p2c2r_tasks::CheckError;
-use rand::rngs::SmallRng;
+use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tracing::{debug, warn};
 
@@ -40,18 +40,21 @@ pub const INLINE_DEEP_UNITS_MAX: WorkUnits = WorkUnits(50);
 /// Bytes of an outcome up to which either does: what a hostile worker makes us decode is bounded by this.
 pub const INLINE_OUTCOME_BYTES_MAX: usize = 4 * 1024;
 
-/// Draws which answers are checked deeply, and where.
+/// Draws which answers are checked deeply, and where. The generator is a cryptographic one, so that a worker that sees
+/// which of its answers were checked learns nothing of the next draw.
 #[derive(Resource)]
 pub struct Judge {
-    rng: SmallRng,
+    rng: StdRng,
     deep_share: f64,
 }
 
 impl Judge {
-    /// A judge that checks this many per cent of the answers deeply.
-    pub fn new(seed: u64, deep_check_percent: f64) -> Self {
-        // Another stream than the matcher's, which starts from the same seed.
-        Self { rng: SmallRng::seed_from_u64(seed ^ 0x6A75_6467_6521), deep_share: deep_check_percent / 100.0 }
+    /// A judge that checks this many per cent of the answers deeply. Without a seed its draws come from the system.
+    pub fn new(seed: Option<u64>, deep_check_percent: f64) -> Self {
+        // With a seed: another stream than the matcher's, which starts from the same one.
+        let rng =
+            seed.map_or_else(StdRng::from_os_rng, |seed| StdRng::seed_from_u64(seed ^ 0x6A75_6467_6521));
+        Self { rng, deep_share: deep_check_percent / 100.0 }
     }
 
     fn draw(&mut self) -> Option<u64> {

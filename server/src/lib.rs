@@ -20,7 +20,7 @@
 //! | [`leases`] | when an attempt or a wait is over, and what then |
 //! | [`fallback`] | the coordinator's own kernel |
 //! | [`judge`] | workers' messages and the verdict on every outcome |
-//! | [`compute`], [`guard`] | threads for kernels and checks, and panics in them |
+//! | [`compute`] | threads for kernels and checks |
 //! | [`settle`], [`receipts`] | the end of a task: money, receipt, delivery |
 //! | [`statements`] | what was recorded, told to those it concerns |
 //! | [`books`], [`ledger`] | the app's end of the ledger, and the durable books |
@@ -43,7 +43,6 @@ pub mod desk;
 pub mod drain;
 pub mod error;
 pub mod fallback;
-pub mod guard;
 pub mod joins;
 pub mod judge;
 mod known_blobs;
@@ -64,6 +63,6 @@ pub mod trust;
 pub mod waking;
 
 pub use app::{CoordinatorPlugins, build_app};
-pub use config::{Compute, Fallback, LogFormat, ServerConfig};
+pub use config::{Compute, Fallback, ServerConfig};
 pub use drain::Shutdown;
 pub use error::ServerError;

@@ -1,16 +1,15 @@
 //! The program `p2c2r-server`: reads the command line, builds the coordinator, runs it.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
 use bevy_app::AppExit;
-use clap::Parser;
 use p2c2r_link::{EventDrivenPlugin, ServerTransport, bind_server};
+use p2c2r_program::{command_line, complain, guard, say, signals};
 use p2c2r_server::cli::{ClaimArgs, Cli, Command, ConfigCommand, LedgerArgs, LedgerCommand, ReportFormat};
 use p2c2r_server::ledger::{self, Ledger};
-use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, guard};
+use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console};
 use p2c2r_tasks::KindRegistry;
 use tracing::info;
 
@@ -19,11 +18,11 @@ use tracing::info;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = command_line::parse();
     let result = match cli.command {
         None => cli.settings.resolve().and_then(run),
         Some(Command::Config(ConfigCommand::Check(settings))) => settings.resolve().map(|config| {
-            say(&format!("the settings are valid: {config:?}"));
+            say(format_args!("the settings are valid: {config:?}"));
             ExitCode::SUCCESS
         }),
         Some(Command::Config(ConfigCommand::Show(settings))) => settings.resolve().and_then(show),
@@ -32,14 +31,9 @@ fn main() -> ExitCode {
         Some(Command::Ledger(LedgerCommand::Claim(args))) => claim(args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("p2c2r-server: {error}");
+        complain(format_args!("p2c2r-server: {error}"));
         ExitCode::from(error.exit_code())
     })
-}
-
-/// Prints a line; a reader that has gone is no reason to fail.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
@@ -53,7 +47,7 @@ fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
     app.add_plugins(EventDrivenPlugin { busy_poll_max: config.busy_poll });
     let shutdown = app.world().resource::<Shutdown>().clone();
     let ledger = app.world().resource::<Ledger>().clone();
-    ctrlc::set_handler(move || shutdown.request())?;
+    signals::on_stop(move || shutdown.request()).map_err(ServerError::Signals)?;
     console::greet(address, &config);
     if let Some(path) = &ready_file {
         write_ready_file(path, address)
@@ -90,8 +84,8 @@ fn show(config: ServerConfig) -> Result<ExitCode, ServerError> {
 fn check(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
     let report = ledger::check(&args.db)?;
     match args.format {
-        ReportFormat::Text => say(&report.to_string()),
-        ReportFormat::Json => say(&json(&report)?),
+        ReportFormat::Text => say(&report),
+        ReportFormat::Json => say(json(&report)?),
     }
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -101,8 +95,8 @@ fn report(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
     let kinds = KindRegistry::builtin();
     report.name_kinds(|kind| kinds.get(kind).map(|kind| kind.name().to_owned()));
     match args.format {
-        ReportFormat::Text => say(&report.to_string()),
-        ReportFormat::Json => say(&json(&report)?),
+        ReportFormat::Text => say(&report),
+        ReportFormat::Json => say(json(&report)?),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -111,7 +105,7 @@ fn claim(args: ClaimArgs) -> Result<ExitCode, ServerError> {
     let ledger = ledger::open_existing(&args.db)?;
     let account = ledger.claim(args.role.into(), &args.name, args.key)?;
     ledger.close()?;
-    say(&format!(
+    say(format_args!(
         "The {} account {} with {} now belongs to {}.",
         account.role, args.name, account.available, args.key
     ));

@@ -37,9 +37,9 @@ pub fn rtt(peers: &Peers, peer: PeerId) -> Duration {
 }
 
 impl Matcher {
-    /// A matcher that draws from `seed`.
-    pub fn new(seed: u64) -> Self {
-        Self { rng: SmallRng::seed_from_u64(seed) }
+    /// A matcher that draws from `seed`, or without one from the system.
+    pub fn new(seed: Option<u64>) -> Self {
+        Self { rng: seed.map_or_else(SmallRng::from_os_rng, SmallRng::seed_from_u64) }
     }
 
     /// Chooses a worker with room for `task`, not one that has failed it before; `None` if there is none. A

@@ -9,7 +9,7 @@ use bevy_ecs::resource::Resource;
 use p2c2r_protocol::limits::BATCH_MAX;
 use p2c2r_protocol::{
     Digest, KernelOffer, KindId, Micros, Nanos, NumberHash, PeerId, TaskNo, VerdictNotice, WorkUnits,
-    WorkerOffer,
+    WorkerOffer, WorkerSession,
 };
 
 use crate::known_blobs::KnownBlobs;
@@ -61,10 +61,8 @@ pub struct WorkerBooks {
     pub earned: Nanos,
     /// Of it, pending.
     pub pending: Nanos,
-    /// Attempts accepted.
-    pub accepted: u64,
-    /// Attempts rejected.
-    pub rejected: u64,
+    /// What it has done since it connected; other workers of the same account have theirs.
+    pub session: WorkerSession,
     /// Verdicts not told yet.
     pub verdicts: Vec<VerdictNotice>,
     /// Something above changed since it was told.
@@ -72,12 +70,13 @@ pub struct WorkerBooks {
 }
 
 impl WorkerBooks {
-    /// Notes a verdict for the next statement; beyond [`BATCH_MAX`] only the counts tell of it.
+    /// Notes a verdict for the next statement; beyond [`BATCH_MAX`] only the sums tell of it.
     pub fn note(&mut self, notice: VerdictNotice) {
+        self.session.earned = Nanos(self.session.earned.0.saturating_add(notice.earned.0));
         if notice.rejected.is_none() {
-            self.accepted += 1;
+            self.session.accepted += 1;
         } else {
-            self.rejected += 1;
+            self.session.rejected += 1;
         }
         self.changed = true;
         if self.verdicts.len() < BATCH_MAX {

@@ -113,8 +113,7 @@ impl Desk<'_> {
                 let statement = WorkerStatement {
                     earned: books.earned,
                     pending: books.pending,
-                    accepted: books.accepted,
-                    rejected: books.rejected,
+                    session: books.session,
                     verdicts: std::mem::take(&mut books.verdicts),
                 };
                 (peer, statement)

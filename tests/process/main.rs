@@ -1,5 +1,9 @@
 //! The three real programs, started as a person starts them.
 
+mod lost_output;
+mod surroundings;
+mod wrong_settings;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -38,13 +42,13 @@ fn every_program_explains_itself() {
 #[test]
 fn a_game_plays_with_two_workers_and_the_ledger_balances() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0");
-    let mut workers = [worker(&address, "ada"), worker(&address, "grace")];
+    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut workers = ["ada", "grace"].map(|name| worker(&address, name, Program::start));
     for worker in &mut workers {
         worker.line("onnected");
     }
     let path = folder.path().join("report.json");
-    game(&address, 5, &path).ended_well();
+    game(&address, 5, &path, Program::start).ended_well();
     let report = report(&path);
     assert!(count(&report, "remote") > 0, "{report:#}");
     assert!(report["cost_nanos"].as_i64().is_some_and(|cost| cost > 0), "{report:#}");
@@ -93,11 +97,11 @@ fn asks_for_light_as_the_bench_says(report: &Value) {
 #[test]
 fn a_coordinator_killed_and_restarted_gets_its_game_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (mut first, address) = coordinator(folder.path(), "127.0.0.1:0");
-    let mut worker = worker(&address, "ada");
+    let (mut first, address) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut worker = worker(&address, "ada", Program::start);
     worker.line("onnected");
     let path = folder.path().join("report.json");
-    let mut game = game(&address, 14, &path);
+    let mut game = game(&address, 14, &path, Program::start);
     // Three lines of the display are three seconds of play.
     for _ in 0..3 {
         game.line("path");
@@ -106,7 +110,7 @@ fn a_coordinator_killed_and_restarted_gets_its_game_back() {
     first.ended();
     ledger_balances(folder.path());
     game.line("path");
-    let (mut second, _) = coordinator(folder.path(), &address);
+    let (mut second, _) = coordinator(folder.path(), &address, Program::start);
     game.ended_well();
     let report = report(&path);
     assert!(count(&report, "local") > 0 && count(&report, "remote") > 0, "{report:#}");

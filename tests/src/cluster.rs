@@ -126,6 +126,7 @@ impl Cluster {
                 Wire::Udp => Compute::Threads(1),
             },
             deep_check_percent: self.config.deep_check_percent,
+            seed: Some(0),
             kinds: self.config.coordinator_kinds.clone(),
             prices: p2c2r_server::config::default_prices(&self.config.coordinator_kinds),
             ..ServerConfig::default()

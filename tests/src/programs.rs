@@ -42,11 +42,17 @@ pub struct Program {
 impl Program {
     /// Starts `command`; its standard output and error are kept for [`Program::line`] and failure messages.
     pub fn start(name: &str, mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a program");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_unheard(name, command)
+    }
+
+    /// Starts `command`, whose outputs go where it says; of those, pipes are read.
+    pub fn start_unheard(name: &str, mut command: Command) -> Self {
+        let mut child = command.spawn().expect("a program");
         let (sender, lines) = channel();
-        let outputs: [Box<dyn std::io::Read + Send>; 2] =
-            [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
-        for output in outputs {
+        let out = child.stdout.take().map(|output| Box::new(output) as Box<dyn std::io::Read + Send>);
+        let error = child.stderr.take().map(|output| Box::new(output) as Box<dyn std::io::Read + Send>);
+        for output in [out, error].into_iter().flatten() {
             let sender = sender.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -143,16 +149,20 @@ impl Drop for Program {
     }
 }
 
-/// Starts a coordinator on `listen` with its ledger in `folder`, waits until it listens, and returns it with
+/// Has `start` start a coordinator on `listen` with its ledger in `folder`, waits until it listens, and returns it with
 /// its address.
-pub fn coordinator(folder: &Path, listen: &str) -> (Program, String) {
+pub fn coordinator(
+    folder: &Path,
+    listen: &str,
+    start: impl FnOnce(&str, Command) -> Program,
+) -> (Program, String) {
     let ready = folder.join("ready");
     // A stale file from an earlier start would be taken for this one's.
     let _ = std::fs::remove_file(&ready);
     let mut command = command("p2c2r-server");
     command.args(["--listen", listen, "--log", "debug", "--db"]).arg(folder.join("results.db"));
     command.arg("--ready-file").arg(&ready);
-    let mut program = Program::start("coordinator", command);
+    let mut program = start("coordinator", command);
     let give_up = Instant::now() + PATIENCE;
     loop {
         if let Ok(address) = std::fs::read_to_string(&ready) {
@@ -166,19 +176,24 @@ pub fn coordinator(folder: &Path, listen: &str) -> (Program, String) {
     }
 }
 
-/// Starts a worker with one slot.
-pub fn worker(address: &str, name: &str) -> Program {
+/// Has `start` start a worker with one slot.
+pub fn worker(address: &str, name: &str, start: impl FnOnce(&str, Command) -> Program) -> Program {
     let mut command = command("p2c2r-worker");
     command.args(["--coordinator", address, "--name", name, "--slots", "1"]);
-    Program::start(name, command)
+    start(name, command)
 }
 
-/// Starts a game that plays itself without a window for `seconds`.
-pub fn game(address: &str, seconds: u32, report: &Path) -> Program {
+/// Has `start` start a game that plays itself without a window for `seconds`.
+pub fn game(
+    address: &str,
+    seconds: u32,
+    report: &Path,
+    start: impl FnOnce(&str, Command) -> Program,
+) -> Program {
     let mut command = command("p2c2r-game");
     command.args(["--coordinator", address, "--name", "gamer", "--headless", "--autopilot"]);
     command.args(["--seconds", &seconds.to_string(), "--report"]).arg(report);
-    Program::start("game", command)
+    start("game", command)
 }
 
 /// Runs the ledger's own check, which must pass.

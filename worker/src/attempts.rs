@@ -8,6 +8,7 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
 use p2c2r_link::{ClientLink, FromServer, LinkClock, LinkDown, LinkUp, ToServer, Waker};
+use p2c2r_program::guard::guarded;
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, Micros, NumberHash, SeededHash, ServerToWorker, TaskNo,
     WorkerOffer, WorkerToServer,
@@ -18,7 +19,7 @@ use tracing::{debug, info};
 use crate::config::{INLINE_UNITS_MAX, WorkerConfig};
 use crate::drain::Drain;
 use crate::earnings::Session;
-use crate::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage, caught};
+use crate::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage};
 
 /// Work units run on the app's thread in one update, after which even tiny tasks go to the slots: the link
 /// must not wait longer than this for its turn, and a second core should share a burst of tiny tasks.
@@ -90,7 +91,7 @@ impl Attempts {
         if self.held.len() >= self.held_max {
             return refuse(AttemptFailure::Overloaded);
         }
-        let Some(Ok(job)) = caught(|| kind.decode(&assign.spec)) else {
+        let Ok(Ok(job)) = guarded(|| kind.decode(&assign.spec)) else {
             return refuse(AttemptFailure::BadSpec);
         };
         let blobs = match self.resolve(&*job, assign.blobs) {
@@ -276,7 +277,7 @@ fn start(mut run: Run, may_be_inline: bool, inline_units_left: &mut u64, executo
     if may_be_inline
         && !run.job.waits()
         && *inline_units_left > 0
-        && let Some(Ok(units)) = caught(|| run.job.admit(&run.blobs))
+        && let Ok(Ok(units)) = guarded(|| run.job.admit(&run.blobs))
     {
         run.admitted = true;
         if units.0 <= INLINE_UNITS_MAX.min(*inline_units_left) {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use p2c2r_join::{JoinChoice, Membership};
+use p2c2r_program::{LogFormat, log, settings};
 use p2c2r_protocol::Role;
 use p2c2r_tasks::gpu::GpuChoice;
 
-use crate::config::{FileConfig, LogFormat, WorkerConfig, cores, impairment, machine_name};
+use crate::config::{FileConfig, WorkerConfig, cores, impairment, machine_name};
 use crate::error::WorkerError;
 
 /// Lends this computer to P2C2R games and earns for every task its coordinator accepts.
@@ -71,7 +72,8 @@ pub struct Settings {
 impl Arguments {
     /// Settles every setting: these arguments (flags, then environment), then the file, then defaults.
     pub fn settle(self) -> Result<Settings, WorkerError> {
-        let file = self.config.as_deref().map(FileConfig::read).transpose()?.unwrap_or_default();
+        let file: FileConfig =
+            self.config.as_deref().map(settings::read_file).transpose()?.unwrap_or_default();
         let name = self.name.or(file.name);
         let mut worker = WorkerConfig::named(name.clone().unwrap_or_else(machine_name));
         worker.slots = self.slots.or(file.slots).unwrap_or_else(cores);
@@ -81,6 +83,8 @@ impl Arguments {
             worker.busy_poll = Duration::from_micros(micros);
         }
         worker.validate()?;
+        let filter = self.log.or(file.log).unwrap_or_else(|| "info".into());
+        log::check_filter(&filter)?;
         let choice = JoinChoice { link: self.join.or(file.join), name, folder: self.keys.or(file.keys) };
         let membership = choice.settle(Role::Worker, &worker.name)?.ok_or(WorkerError::NotJoined)?;
         worker.name.clone_from(&membership.name);
@@ -89,7 +93,7 @@ impl Arguments {
             worker,
             gpu: self.gpu.or(file.gpu).unwrap_or_default(),
             membership,
-            log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
+            log: filter,
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
         })
     }

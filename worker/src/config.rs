@@ -1,12 +1,14 @@
 //! The worker's settings: where they come from, their defaults and their ranges.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment, Reconnect};
+use p2c2r_program::LogFormat;
+use p2c2r_program::settings::within;
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, NAME_BYTES_MAX, SLOTS_PER_WORKER_MAX};
 use p2c2r_tasks::KindRegistry;
@@ -19,6 +21,14 @@ use crate::gpu;
 /// Attempts that may wait for a slot. The coordinator keeps a pipeline of this many at a worker behind a long
 /// line, so a smaller queue would turn good work away.
 pub const QUEUED_MAX_DEFAULT: usize = 1_024;
+
+/// Attempts that may be asked to wait for a slot: places are set aside at start, and a lease is over long before so many
+/// have had their turn.
+const QUEUED_MAX: usize = 65_536;
+/// Milliseconds between status lines: faster ones cannot be read, and a day apart they say nothing.
+const STATUS_EVERY_MS: RangeInclusive<u128> = 1..=24 * 60 * 60 * 1_000;
+/// Time for finishing what runs at the end: service managers kill what takes longer than some minutes.
+const DRAIN_MAX: Duration = Duration::from_hours(1);
 
 /// Tasks of at most this many work units (microseconds of a reference core) are computed on the app's own
 /// thread when nothing waits before them: handing one to another thread and back costs 20 to 60 us, which is
@@ -33,17 +43,6 @@ pub enum Execution {
     Threads,
     /// On the app's thread, at most one per slot and update: no thread, no clock, so tests repeat exactly.
     Inline,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
 }
 
 /// What a worker app is built from.
@@ -105,34 +104,18 @@ impl WorkerConfig {
         }
     }
 
-    /// Checks every range.
+    /// Checks every range. What passes here runs: no setting makes the worker panic or run out of memory.
     pub fn validate(&self) -> Result<(), WorkerError> {
-        let refuse = |sentence: String| Err(WorkerError::Setting(sentence));
-        if self.name.is_empty() || self.name.len() > NAME_BYTES_MAX {
-            return refuse(format!(
-                "the name must have 1 to {NAME_BYTES_MAX} bytes, not {}",
-                self.name.len()
-            ));
-        }
+        within("the length of the name in bytes", self.name.len(), 1..=NAME_BYTES_MAX)?;
         if self.name.chars().any(char::is_control) {
-            return refuse("the name must not contain control characters".into());
+            return Err(WorkerError::Setting("the name must not contain control characters".into()));
         }
-        if self.slots == 0 || self.slots > SLOTS_PER_WORKER_MAX {
-            return refuse(format!("--slots must be 1 to {SLOTS_PER_WORKER_MAX}, not {}", self.slots));
-        }
-        if self.queued_max == 0 {
-            return refuse("a worker needs room for at least one waiting attempt".into());
-        }
-        if self.busy_poll > BUSY_POLL_MAX {
-            return refuse(format!(
-                "--busy-poll-us must be 0 to {}, not {}",
-                BUSY_POLL_MAX.as_micros(),
-                self.busy_poll.as_micros()
-            ));
-        }
-        if self.status_every.is_zero() {
-            return refuse("the time between status lines must not be zero".into());
-        }
+        within("slots", self.slots, 1..=SLOTS_PER_WORKER_MAX)?;
+        within("attempts that may wait", self.queued_max, 1..=QUEUED_MAX)?;
+        within("bytes of blobs", self.blob_bytes_max, 0..=BLOB_STORE_BYTES_MAX)?;
+        within("busy-poll-us", self.busy_poll.as_micros(), 0..=BUSY_POLL_MAX.as_micros())?;
+        within("milliseconds between status lines", self.status_every.as_millis(), STATUS_EVERY_MS)?;
+        within("seconds to finish what runs", self.drain_limit.as_secs(), 0..=DRAIN_MAX.as_secs())?;
         Ok(())
     }
 
@@ -197,18 +180,6 @@ pub struct FileConfig {
     pub log: Option<String>,
     /// As `--log-format`.
     pub log_format: Option<LogFormat>,
-}
-
-impl FileConfig {
-    /// Reads a file.
-    pub fn read(path: &Path) -> Result<Self, WorkerError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| WorkerError::ConfigFile { path: path.into(), source })?;
-        toml::from_str(&text).map_err(|error| WorkerError::ConfigSyntax {
-            path: path.into(),
-            reason: error.to_string().trim_end().to_owned(),
-        })
-    }
 }
 
 #[cfg(test)]

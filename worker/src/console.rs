@@ -1,7 +1,6 @@
 //! What the helper reads: who we are, whether we are connected, what came in and what it earned.
 //!
-//! Lines are `tracing` events, so that a log collector gets the same facts as JSON; [`crate::logging`] shows a
-//! person only the sentences.
+//! Lines are `tracing` events, so that a log collector gets the same facts as JSON; a person sees only the sentences.
 
 use std::time::Duration;
 
@@ -12,6 +11,8 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
 use p2c2r_link::{ClientLink, LinkStatus, NextWake};
+use p2c2r_program::log::Story;
+use p2c2r_program::{Log, LogError, LogFormat, Output};
 use p2c2r_tasks::KernelUse;
 use tracing::{debug, error, info, warn};
 
@@ -21,6 +22,17 @@ use crate::earnings::Session;
 
 /// Between two lines about one and the same reason for having no connection.
 const PROBLEM_AGAIN: Duration = Duration::from_secs(300);
+
+/// The link counts what the first two complain of, and a hostile peer could fill the log through them; the others
+/// tell what a graphics driver lacks, which we do not use.
+const QUIET: &str = "renet=off,renetcode=off,wgpu_core=error,wgpu_hal=error,naga=error";
+
+/// Starts logging to standard output: this crate's lines as sentences without their fields, so that a helper reads them
+/// at ease.
+pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), LogError> {
+    let story = Story::messages_of(env!("CARGO_CRATE_NAME"));
+    Log { filter, defaults: QUIET, format, to: Output::Standard, story }.start()
+}
 
 /// What has been shown.
 #[derive(Resource)]
@@ -190,6 +202,7 @@ pub fn show_status(
     let per_second = tasks as f64 / since.as_secs_f64();
     let median_ms = session.median().unwrap_or_default().as_secs_f64() * 1e3;
     let (accepted, rejected) = figures.verdicts;
+    let account = session.account().unwrap_or_default();
     info!(
         event = "status",
         tasks = figures.computed,
@@ -199,6 +212,8 @@ pub fn show_status(
         accepted,
         rejected,
         earned_nanos = figures.earned,
+        account_earned_nanos = account.earned.0,
+        account_pending_nanos = account.pending.0,
         "📊 {} task(s), {per_second:.1}/s, p50 {median_ms:.2} ms, {accepted} accepted, {rejected} rejected. {}",
         figures.computed,
         total_earned(&session, time.elapsed())
@@ -216,6 +231,7 @@ pub fn show_farewell(
         return;
     }
     let (accepted, rejected) = session.verdicts();
+    let account = session.account().unwrap_or_default();
     info!(
         event = "farewell",
         tasks = session.computed_count(),
@@ -223,6 +239,8 @@ pub fn show_farewell(
         accepted,
         rejected,
         earned_nanos = session.earned().0,
+        account_earned_nanos = account.earned.0,
+        account_pending_nanos = account.pending.0,
         "👋 {} task(s) computed, {} failed, {accepted} accepted, {rejected} rejected",
         session.computed_count(),
         session.failed_count()
@@ -230,14 +248,16 @@ pub fn show_farewell(
     info!("{}", total_earned(&session, time.elapsed()));
 }
 
-/// `Total earned: $0.083 (33 minutes uptime)`, and the account where that is more.
+/// `Total earned by this worker: $0.083 (33 minutes uptime). Its account: $1.25, of which $0.20 is pending`.
 fn total_earned(session: &Session, uptime: Duration) -> String {
-    let total = format!("Total earned: {} ({} uptime)", session.earned(), spoken(uptime));
-    match session.account_earned() {
-        Some(account) if account != session.earned() => {
-            format!("{total}, {account} since the account was opened")
+    let own = format!("Total earned by this worker: {} ({} uptime)", session.earned(), spoken(uptime));
+    match session.account() {
+        Some(account) if account.pending.0 > 0 => {
+            format!("{own}. Its account: {}, of which {} is pending", account.earned, account.pending)
         }
-        _ => total,
+        Some(account) => format!("{own}. Its account: {}", account.earned),
+        // It was never welcomed, so it knows of no account.
+        None => own,
     }
 }
 
@@ -253,7 +273,25 @@ fn spoken(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use p2c2r_protocol::{Nanos, WorkerSession, WorkerStatement};
+
     use super::*;
+
+    #[test]
+    fn what_the_worker_earned_and_what_its_account_has_are_two_figures() {
+        let mut session = Session::default();
+        let said = |session: &Session| total_earned(session, Duration::from_secs(60));
+        assert_eq!(said(&session), "Total earned by this worker: $0.00 (1 minute uptime)");
+        let own = WorkerSession { earned: Nanos(83_000_000), accepted: 1, rejected: 0 };
+        let mut statement =
+            WorkerStatement { earned: Nanos(1_250_000_000), session: own, ..WorkerStatement::default() };
+        session.record(&statement);
+        let text = "Total earned by this worker: $0.083 (1 minute uptime). Its account: $1.25";
+        assert_eq!(said(&session), text);
+        statement.pending = Nanos(200_000_000);
+        session.record(&statement);
+        assert_eq!(said(&session), format!("{text}, of which $0.20 is pending"));
+    }
 
     #[test]
     fn uptime_is_spoken() {

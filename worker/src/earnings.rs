@@ -1,10 +1,12 @@
 //! What was earned and how quickly it can be: the coordinator's statements, followed over a session that may
 //! span many connections. Nothing here is believed by anyone else; it is for the helper's eyes.
+//!
+//! Two figures, because several workers can share an account: what this program earned, and what the account holds.
 
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
-use p2c2r_protocol::{Nanos, PriceList, WorkUnits, WorkerStatement, WorkerWelcome};
+use p2c2r_protocol::{Nanos, PriceList, WorkUnits, WorkerSession, WorkerStatement, WorkerWelcome};
 use tracing::{debug, info, warn};
 
 use crate::attempts::Offer;
@@ -14,21 +16,23 @@ const CORE_HOUR: WorkUnits = WorkUnits(3_600_000_000);
 /// Response times kept for the median; enough for a steady figure, few enough to sort at leisure.
 const RECENT_MAX: usize = 512;
 
-/// The part of a statement that is followed.
+/// What the account of this worker holds, together with what other workers of the same account earned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Account {
-    earned: i64,
-    accepted: u64,
-    rejected: u64,
+pub struct Account {
+    /// Earned since the account was opened.
+    pub earned: Nanos,
+    /// Of it, pending until the fraud window is over.
+    pub pending: Nanos,
 }
 
 /// What this program has done and earned since it was started.
 #[derive(Resource, Debug, Default)]
 pub struct Session {
     account: Option<Account>,
-    earned: i64,
-    accepted: u64,
-    rejected: u64,
+    /// Of all connections together.
+    whole: WorkerSession,
+    /// Of the present connection, as last heard.
+    connection: WorkerSession,
     computed: u64,
     failed: u64,
     recent: Vec<Duration>,
@@ -38,15 +42,9 @@ pub struct Session {
 impl Session {
     /// Takes over the account at joining and says what can be earned.
     pub fn welcome(&mut self, welcome: WorkerWelcome, offer: &Offer) {
-        let account = Account::of(&welcome.statement);
-        match self.account {
-            // After a lost connection the account has what was judged meanwhile. A smaller one is another
-            // ledger's: following starts again from there.
-            Some(before) if account.earned >= before.earned && account.accepted >= before.accepted => {
-                self.follow(account);
-            }
-            _ => self.account = Some(account),
-        }
+        // A new connection counts from zero. What was judged after the last one broke is in the account alone.
+        self.connection = WorkerSession::default();
+        self.follow(&welcome.statement);
         let hourly = hourly_max(&welcome.prices, offer).as_dollars();
         info!(event = "welcome", name = %welcome.name, slots = offer.slots, dollars_per_hour_max = hourly,
             "💰 Earning rate: up to ${hourly:.2}/hour ({} slot(s) fully used)", offer.slots);
@@ -54,7 +52,7 @@ impl Session {
 
     /// Follows the account and says what became of attempts.
     pub fn record(&mut self, statement: &WorkerStatement) {
-        self.follow(Account::of(statement));
+        self.follow(statement);
         for notice in statement.verdicts.iter().filter(|notice| notice.rejected.is_none()) {
             debug!(task = %notice.task, attempt = %notice.attempt, nanos = notice.earned.0,
                 "💰 {}: earned {}", notice.task, notice.earned);
@@ -66,12 +64,16 @@ impl Session {
         }
     }
 
-    fn follow(&mut self, account: Account) {
-        let before = self.account.replace(account).unwrap_or(account);
-        // Signed: a coordinator may take pending pay back. Saturating: its numbers are not to be trusted.
-        self.earned = self.earned.saturating_add(account.earned.saturating_sub(before.earned));
-        self.accepted = self.accepted.saturating_add(account.accepted.saturating_sub(before.accepted));
-        self.rejected = self.rejected.saturating_add(account.rejected.saturating_sub(before.rejected));
+    fn follow(&mut self, statement: &WorkerStatement) {
+        self.account = Some(Account { earned: statement.earned, pending: statement.pending });
+        let before = std::mem::replace(&mut self.connection, statement.session);
+        let now = self.connection;
+        // Saturating: the coordinator's numbers are not to be trusted. Signed: it may take pay back.
+        let earned = now.earned.0.saturating_sub(before.earned.0);
+        self.whole.earned = Nanos(self.whole.earned.0.saturating_add(earned));
+        let add = |whole: u64, now: u64, before: u64| whole.saturating_add(now.saturating_sub(before));
+        self.whole.accepted = add(self.whole.accepted, now.accepted, before.accepted);
+        self.whole.rejected = add(self.whole.rejected, now.rejected, before.rejected);
     }
 
     /// Counts an attempt that gave an outcome `took` after it arrived.
@@ -100,19 +102,19 @@ impl Session {
         self.failed
     }
 
-    /// Earned since this program was started, as durably recorded.
+    /// Earned by this program since it was started.
     pub fn earned(&self) -> Nanos {
-        Nanos(self.earned)
+        self.whole.earned
     }
 
-    /// Earned since the account was opened; `None` before the first statement.
-    pub fn account_earned(&self) -> Option<Nanos> {
-        self.account.map(|account| Nanos(account.earned))
+    /// The account, which may have other workers too; `None` before the first statement.
+    pub fn account(&self) -> Option<Account> {
+        self.account
     }
 
-    /// Attempts accepted and rejected since this program was started.
+    /// This program's attempts that were accepted and rejected since it was started.
     pub fn verdicts(&self) -> (u64, u64) {
-        (self.accepted, self.rejected)
+        (self.whole.accepted, self.whole.rejected)
     }
 
     /// Median time from arrival to outcome over the latest attempts.
@@ -120,12 +122,6 @@ impl Session {
         let mut sorted = self.recent.clone();
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied()
-    }
-}
-
-impl Account {
-    fn of(statement: &WorkerStatement) -> Self {
-        Self { earned: statement.earned.0, accepted: statement.accepted, rejected: statement.rejected }
     }
 }
 
@@ -152,56 +148,72 @@ mod tests {
         Offer { kinds: KindRegistry::builtin(), slots: 2 }
     }
 
-    fn statement(earned: i64, accepted: u64, rejected: u64) -> WorkerStatement {
-        WorkerStatement { earned: Nanos(earned), accepted, rejected, ..WorkerStatement::default() }
+    /// An account that has earned `account`, of which this connection `own` with so many verdicts.
+    fn statement(account: i64, own: i64, accepted: u64, rejected: u64) -> WorkerStatement {
+        WorkerStatement {
+            earned: Nanos(account),
+            session: WorkerSession { earned: Nanos(own), accepted, rejected },
+            ..WorkerStatement::default()
+        }
     }
 
-    fn welcome(earned: i64, accepted: u64) -> WorkerWelcome {
+    fn welcome(account: i64) -> WorkerWelcome {
         let prices =
             PriceList { version: 1, nanos_per_mega_unit: vec![(KindId(1), 46_296)], fee_basis_points: 1_000 };
-        WorkerWelcome { name: "w".into(), prices, statement: statement(earned, accepted, 0) }
+        WorkerWelcome { name: "w".into(), prices, statement: statement(account, 0, 0, 0) }
+    }
+
+    fn account_earned(session: &Session) -> Option<Nanos> {
+        session.account().map(|account| account.earned)
     }
 
     #[test]
-    fn session_counts_from_joining_and_over_reconnects() {
+    fn the_session_counts_its_own_over_reconnects_and_the_account_everyones() {
         let mut session = Session::default();
-        session.welcome(welcome(1_000, 10), &offer());
-        assert_eq!(session.earned(), Nanos(0));
-        session.record(&statement(1_500, 12, 1));
+        assert_eq!(account_earned(&session), None);
+        session.welcome(welcome(1_000), &offer());
+        assert_eq!((session.earned(), account_earned(&session)), (Nanos(0), Some(Nanos(1_000))));
+        // 500 of its own; another worker of the account earned 300 meanwhile.
+        session.record(&statement(1_800, 500, 2, 1));
         assert_eq!((session.earned(), session.verdicts()), (Nanos(500), (2, 1)));
-        session.welcome(welcome(1_600, 13), &offer());
-        assert_eq!((session.earned(), session.account_earned()), (Nanos(600), Some(Nanos(1_600))));
+        assert_eq!(account_earned(&session), Some(Nanos(1_800)));
+        // The other goes on while this one is away.
+        session.welcome(welcome(2_500), &offer());
+        assert_eq!((session.earned(), account_earned(&session)), (Nanos(500), Some(Nanos(2_500))));
+        session.record(&statement(2_600, 100, 1, 0));
+        assert_eq!((session.earned(), session.verdicts()), (Nanos(600), (3, 1)));
     }
 
     #[test]
     fn pay_taken_back_lowers_the_session_and_another_ledger_does_not() {
         let mut session = Session::default();
-        session.welcome(welcome(0, 0), &offer());
-        session.record(&statement(900, 3, 0));
-        session.record(&statement(300, 3, 1));
+        session.welcome(welcome(0), &offer());
+        session.record(&statement(900, 900, 3, 0));
+        session.record(&statement(300, 300, 3, 1));
         assert_eq!(session.earned(), Nanos(300));
-        session.welcome(welcome(0, 0), &offer());
-        session.record(&statement(50, 1, 0));
+        session.welcome(welcome(0), &offer());
+        session.record(&statement(50, 50, 1, 0));
         assert_eq!(session.earned(), Nanos(350));
     }
 
     #[test]
     fn absurd_statements_do_not_overflow() {
         let mut session = Session::default();
-        session.welcome(welcome(i64::MIN, 0), &offer());
-        session.record(&statement(i64::MAX, u64::MAX, u64::MAX));
-        session.record(&statement(i64::MIN, 0, 0));
-        let mut dear = welcome(0, 0);
+        session.welcome(welcome(i64::MIN), &offer());
+        session.record(&statement(i64::MAX, i64::MAX, u64::MAX, u64::MAX));
+        session.record(&statement(i64::MIN, i64::MIN, 0, 0));
+        session.record(&statement(i64::MAX, i64::MAX, u64::MAX, u64::MAX));
+        let mut dear = welcome(0);
         dear.prices.nanos_per_mega_unit[0].1 = u64::MAX;
         session.welcome(dear, &offer());
-        dear = welcome(0, 0);
+        dear = welcome(0);
         dear.prices.nanos_per_mega_unit[0].1 = 2_000_000_000_000_000;
         assert_eq!(hourly_max(&dear.prices, &offer()), Nanos(i64::MAX));
     }
 
     #[test]
     fn two_slots_earn_up_to_thirty_cents_an_hour() {
-        let hourly = hourly_max(&welcome(0, 0).prices, &offer()).as_dollars();
+        let hourly = hourly_max(&welcome(0).prices, &offer()).as_dollars();
         assert!((hourly - 0.30).abs() < 1e-4, "{hourly}");
     }
 

@@ -1,17 +1,21 @@
 //! What can go wrong before a worker runs.
 
 use std::io;
-use std::path::PathBuf;
 
 use p2c2r_link::LinkError;
+use p2c2r_program::LogError;
+use p2c2r_program::settings::{FileError, OutOfRange};
 use thiserror::Error;
 
 /// Why the worker cannot start; each one a sentence the helper can act on.
 #[derive(Debug, Error)]
 pub enum WorkerError {
-    /// A setting is out of its range.
+    /// A setting is wrong.
     #[error("{0}")]
     Setting(String),
+    /// A setting is outside its range.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// The account at the coordinator cannot be used.
     #[error(transparent)]
     Membership(#[from] p2c2r_join::MembershipError),
@@ -21,25 +25,12 @@ pub enum WorkerError {
          coordinator's operator"
     )]
     NotJoined,
-    /// The configuration file cannot be read.
-    #[error("cannot read the configuration file {path}: {source}")]
-    ConfigFile {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The configuration file is not valid.
-    #[error("the configuration file {path} is not valid: {reason}")]
-    ConfigSyntax {
-        /// Which file.
-        path: PathBuf,
-        /// What and where.
-        reason: String,
-    },
-    /// The log filter does not parse.
-    #[error("the log filter is not valid: {0}; for example `info` or `p2c2r_worker=debug`")]
-    LogFilter(String),
+    /// The configuration file cannot be read, or is not valid.
+    #[error(transparent)]
+    ConfigFile(#[from] FileError),
+    /// The log cannot be as it was asked for.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// A thread for kernels could not be started.
     #[error("cannot start a thread for slot {slot}: {source}; ask for fewer with --slots")]
     Thread {
@@ -52,9 +43,26 @@ pub enum WorkerError {
     #[error("{0}; leave --gpu out to use the fastest there is, or say --gpu off")]
     Gpu(String),
     /// The signal handler could not be installed.
-    #[error("cannot watch for Ctrl-C: {0}")]
-    Signals(String),
+    #[error("cannot listen for signals: {0}")]
+    Signals(io::Error),
     /// The link could not be set up.
     #[error(transparent)]
     Link(#[from] LinkError),
+}
+
+impl WorkerError {
+    /// The exit status of the program: 2 where the command line, the environment or the configuration must be
+    /// changed, 1 for everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Setting(_)
+            | Self::OutOfRange(_)
+            | Self::Membership(_)
+            | Self::NotJoined
+            | Self::ConfigFile(_)
+            | Self::Log(_)
+            | Self::Gpu(_) => 2,
+            _ => 1,
+        }
+    }
 }

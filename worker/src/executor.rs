@@ -6,7 +6,6 @@
 //! by a guard's drop.
 
 use std::collections::VecDeque;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
@@ -15,6 +14,7 @@ use std::time::Instant;
 use bevy_ecs::resource::Resource;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use p2c2r_link::Waker;
+use p2c2r_program::guard::guarded;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{AttemptFailure, Micros};
 use p2c2r_tasks::{Blobs, Job};
@@ -224,14 +224,6 @@ impl Drop for ResultGuard<'_> {
     }
 }
 
-/// Calls what works on a stranger's bytes; `None` if it panicked.
-///
-/// Nothing is left broken behind a panic, because neither decoding, admission nor a kernel owns anything outside
-/// its call: a blob's prepared form is set once, and only when it is complete.
-pub fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
-    panic::catch_unwind(AssertUnwindSafe(call)).ok()
-}
-
 fn finish(run: &Run, results: &Sender<RunResult>) {
     let mut guard = ResultGuard {
         results,
@@ -239,13 +231,15 @@ fn finish(run: &Run, results: &Sender<RunResult>) {
         started_at: run.clock.now(),
         result: Err(AttemptFailure::KernelPanicked),
     };
-    let outcome = caught(|| {
+    // Nothing is left broken behind a panic, because neither decoding, admission nor a kernel owns anything outside its
+    // call: a blob's prepared form is set once, and only when it is complete.
+    let outcome = guarded(|| {
         if !run.admitted {
             run.job.admit(&run.blobs).map_err(|_| AttemptFailure::BadSpec)?;
         }
         run.job.run(&run.blobs).map_err(|_| AttemptFailure::BadSpec)
     });
-    if let Some(result) = outcome {
+    if let Ok(result) = outcome {
         // The link would not carry a larger one; the coordinator must not wait for it until the lease ends.
         guard.result = result.and_then(|outcome| {
             if outcome.len() <= OUTCOME_BYTES_MAX { Ok(outcome) } else { Err(AttemptFailure::BadSpec) }

@@ -11,6 +11,40 @@ pub fn cpu_only(reason: &str) -> String {
     format!("🖥  CPU only: {reason}")
 }
 
+/// Starts this program anew with Mesa's device selection off, if there is no desktop session. To be called first of all:
+/// what was done before is done again, and what was read from standard input is gone.
+///
+/// The drivers' loader puts Mesa's layer `VK_LAYER_MESA_device_select` before every Vulkan instance that can show
+/// windows, as wgpu's always can. At each look at the devices it asks the desktop which one that uses, and where no
+/// session runs, libwayland writes an error to standard error. Only the environment switches the layer off, and changing
+/// one's own takes unsafe code; a program started anew is the same process with another environment.
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+pub fn look_without_desktop() {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
+    /// Switches the layer off, as its manifest says.
+    const OFF: &str = "NODEVICE_SELECT";
+    /// Where a desktop session keeps its sockets.
+    const SESSION: &str = "XDG_RUNTIME_DIR";
+    /// A choice of device that only the layer knows how to make.
+    const CHOICE: &str = "MESA_VK_DEVICE_SELECT";
+
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set(OFF) || is_set(SESSION) || is_set(CHOICE) {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| program.clone().into());
+    // Comes back only if it failed, and then the line in question is printed: a blemish, no fault.
+    let _failed = Command::new(program).arg0(name).args(arguments).env(OFF, "1").exec();
+}
+
+/// Elsewhere, or without kernels for graphics processors, nothing asks a desktop.
+#[cfg(not(all(feature = "gpu", target_os = "linux")))]
+pub fn look_without_desktop() {}
+
 /// Looks for the graphics processor that is wanted and lets it compute what it can.
 #[cfg(feature = "gpu")]
 pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice) -> Result<(), WorkerError> {

@@ -15,7 +15,6 @@
 //! | [`drain`] | leaving without dropping what runs |
 //! | [`gpu`] | what a graphics processor computes |
 //! | [`console`] | what the helper reads |
-//! | [`logging`] | how log lines look |
 
 pub mod app;
 pub mod attempts;
@@ -27,9 +26,8 @@ pub mod earnings;
 mod error;
 pub mod executor;
 pub mod gpu;
-pub mod logging;
 
 pub use app::{WorkerSystems, build_app};
-pub use config::{Execution, LogFormat, WorkerConfig};
+pub use config::{Execution, WorkerConfig};
 pub use drain::Drain;
 pub use error::WorkerError;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bevy_app::AppExit;
-use clap::Parser as _;
 use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
+use p2c2r_program::{command_line, complain, guard, signals};
 use p2c2r_worker::cli::Arguments;
-use p2c2r_worker::{Drain, WorkerError, build_app, gpu, logging};
+use p2c2r_worker::{Drain, WorkerError, build_app, console, gpu};
 
 /// Exit status of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
@@ -22,15 +22,17 @@ fn main() -> ExitCode {
         Ok(AppExit::Success) => ExitCode::SUCCESS,
         Ok(AppExit::Error(code)) => ExitCode::from(code.get()),
         Err(error) => {
-            eprintln!("p2c2r-worker: {error}");
-            ExitCode::FAILURE
+            complain(format_args!("p2c2r-worker: {error}"));
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
 fn run() -> Result<AppExit, WorkerError> {
-    let mut settings = Arguments::parse().settle()?;
-    logging::init(&settings.log, settings.log_format)?;
+    gpu::look_without_desktop();
+    let mut settings = command_line::parse::<Arguments>().settle()?;
+    console::start_logging(&settings.log, settings.log_format)?;
+    guard::quieten_guarded_panics();
     gpu::equip(&mut settings.worker, &settings.gpu)?;
     let runner = EventDrivenPlugin { busy_poll_max: settings.worker.busy_poll };
     let client = settings.membership.client(settings.worker.kinds.identity());
@@ -39,13 +41,13 @@ fn run() -> Result<AppExit, WorkerError> {
     app.add_plugins(runner);
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
     let asked = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
+    signals::on_stop(move || {
         if asked.swap(true, Ordering::AcqRel) {
             std::process::exit(INTERRUPTED);
         }
         drain.ask();
         waker.wake();
     })
-    .map_err(|error| WorkerError::Signals(error.to_string()))?;
+    .map_err(WorkerError::Signals)?;
     Ok(app.run())
 }

@@ -13,7 +13,7 @@ use p2c2r_link::{
 };
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, KindId, Nanos, PeerId, PriceList, Role, ServerToWorker,
-    TaskNo, WorkUnits, WorkerOffer, WorkerStatement, WorkerToServer, WorkerWelcome,
+    TaskNo, WorkUnits, WorkerOffer, WorkerSession, WorkerStatement, WorkerToServer, WorkerWelcome,
 };
 use p2c2r_tasks::{Blobs, CheckError, Kernel, KernelError, KernelUse, KindRegistry, SpecError, TaskKind};
 use p2c2r_worker::{Drain, Execution, WorkerConfig, build_app};
@@ -457,11 +457,14 @@ fn statements_of_any_size_are_survived() {
     let smallest = WorkerStatement {
         earned: Nanos(i64::MIN),
         pending: Nanos(i64::MAX),
-        accepted: u64::MAX,
-        rejected: u64::MAX,
+        session: WorkerSession { earned: Nanos(i64::MIN), accepted: u64::MAX, rejected: u64::MAX },
         verdicts: Vec::new(),
     };
-    let largest = WorkerStatement { earned: Nanos(i64::MAX), ..smallest.clone() };
+    let largest = WorkerStatement {
+        earned: Nanos(i64::MAX),
+        session: WorkerSession { earned: Nanos(i64::MAX), accepted: 0, rejected: 0 },
+        ..smallest.clone()
+    };
     let prices = PriceList {
         version: 1,
         nanos_per_mega_unit: vec![(Scripted::ID, u64::MAX)],

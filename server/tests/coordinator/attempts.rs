@@ -28,7 +28,7 @@ fn a_round_trip_is_checked_charged_and_its_stages_tile() {
     let told = stage.gamer_statement(gamer);
     assert_eq!((told.charged, told.held.0), (receipt.price, 0));
     let earned = stage.worker_statement(worker);
-    assert_eq!((earned.accepted, earned.rejected), (1, 0));
+    assert_eq!((earned.session.accepted, earned.session.rejected), (1, 0));
     assert!(earned.earned.0 > 0 && earned.earned < receipt.price);
     let books = stage.books();
     assert_eq!(books.totals.revenue, receipt.price);
@@ -68,7 +68,7 @@ fn when_the_lease_is_over_another_worker_gets_it_and_the_late_answer_is_not_one(
     stage.answer_rightly(quick, &assign);
     assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Worker("quick".into()));
     assert_eq!(stage.tally().stray, 1);
-    assert_eq!(stage.worker_statement(slow).accepted, 0);
+    assert_eq!(stage.worker_statement(slow).session.accepted, 0);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn repeated_forged_and_foreign_answers_change_nothing() {
     stage.answer_rightly(worker, &assign);
     stage.done(task);
     assert_eq!(stage.tally().stray, 4);
-    assert_eq!(stage.worker_statement(thief).accepted, 0);
+    assert_eq!(stage.worker_statement(thief).session.accepted, 0);
     assert_eq!(stage.books().totals.revenue, stage.price(1_000));
 }
 
@@ -106,7 +106,7 @@ fn a_wrong_outcome_is_not_delivered_nor_paid_and_the_task_is_recomputed() {
     assert_eq!(done.outcome, toy::answer(9));
     assert_eq!((done.receipt.computed_by, done.receipt.check), (ComputedBy::Coordinator, PassedCheck::Own));
     let told = stage.worker_statement(liar);
-    assert_eq!((told.accepted, told.rejected, told.earned.0), (0, 1, 0));
+    assert_eq!((told.session.accepted, told.session.rejected, told.earned.0), (0, 1, 0));
     let reason = told.verdicts[0].rejected.clone().unwrap();
     assert!(reason.contains("toy.square"), "{reason}");
 }
@@ -265,7 +265,7 @@ fn what_a_convicted_worker_still_had_out_is_not_accepted() {
     stage.step();
     assert_eq!(stage.done(last).receipt.computed_by, ComputedBy::Coordinator);
     let told = stage.worker_statement(liar);
-    assert_eq!((told.accepted, told.rejected, told.earned), (1, 3, before.earned));
+    assert_eq!((told.session.accepted, told.session.rejected, told.earned), (1, 3, before.earned));
 }
 
 #[test]

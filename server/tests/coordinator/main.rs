@@ -9,5 +9,6 @@ mod hostile;
 mod lifetime;
 mod money;
 mod rate;
+mod settings;
 mod stage;
 mod toy;

@@ -1,6 +1,6 @@
 //! The mirror of the accounts never shows what the ledger has not recorded, and never loses a nano.
 
-use p2c2r_protocol::Nanos;
+use p2c2r_protocol::{Nanos, WorkerSession};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -18,7 +18,7 @@ fn whatever_happens_every_task_ends_once_and_the_books_agree() {
 
 fn play(seed: u64) {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let mut stage = Stage::with(|config| config.seed = seed);
+    let mut stage = Stage::with(|config| config.seed = Some(seed));
     let gamer = stage.gamer("g");
     let mut workers: Vec<_> = (0..3).map(|n| stage.worker(&format!("w{n}"), 2)).collect();
     let mut joined = workers.len();
@@ -68,4 +68,33 @@ fn play(seed: u64) {
     assert_eq!(told.available, Nanos::DOLLAR - charged, "seed {seed}");
     assert_eq!(stage.books().totals.revenue, charged, "seed {seed}");
     assert!(charged > Nanos::ZERO);
+}
+
+/// A helper runs two workers under one account: each must be told its own part, and both the same account.
+#[test]
+fn workers_of_one_account_are_told_what_each_of_them_earned() {
+    let mut stage = Stage::new();
+    let gamer = stage.gamer("g");
+    let (one, other) = (stage.worker("w", 1), stage.worker("w", 1));
+    let mut answered = [0, 0];
+    for pair in 0..6 {
+        // Two at once: while one worker has the first, the other is sooner done with the second.
+        let tasks = [stage.ask(gamer, 2 * pair), stage.ask(gamer, 2 * pair + 1)];
+        for (to, assign) in stage.take_assigned() {
+            stage.answer_rightly(to, &assign);
+            answered[usize::from(to == other)] += 1;
+        }
+        for task in tasks {
+            stage.done(task);
+        }
+    }
+    assert!(answered.iter().all(|count| *count > 0), "both had work: {answered:?}");
+    let told = [one, other].map(|worker| stage.worker_statement(worker));
+    assert_eq!(told.each_ref().map(|told| told.session.accepted), answered);
+    assert_eq!(told[0].earned, told[1].earned, "they have one account");
+    assert_eq!(told[0].session.earned + told[1].session.earned, told[0].earned);
+    // Whoever joins later has earned nothing yet, whatever the account holds.
+    let late = stage.worker("w", 1);
+    let late = stage.worker_statement(late);
+    assert_eq!((late.session, late.earned), (WorkerSession::default(), told[0].earned));
 }

@@ -87,6 +87,7 @@ impl Stage {
             kinds: toy::kinds(),
             prices: default_prices(&toy::kinds()),
             group_commit: Duration::from_millis(1),
+            seed: Some(0),
             ..ServerConfig::default()
         };
         change(&mut config);

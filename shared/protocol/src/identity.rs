@@ -10,7 +10,7 @@ use crate::ids::{Attempt, Digest, KindId, Micros, TaskId, TaskNo};
 use crate::messages::{
     Answer, Assign, AttemptFailure, Beat, BeatEcho, ComputedBy, Done, GameToServer, GamerStatement,
     GamerWelcome, KernelOffer, PassedCheck, Receipt, Refusal, ServerToGame, ServerToWorker, Stages, Submit,
-    TaskFailure, VerdictNotice, WorkerOffer, WorkerStatement, WorkerToServer, WorkerWelcome,
+    TaskFailure, VerdictNotice, WorkerOffer, WorkerSession, WorkerStatement, WorkerToServer, WorkerWelcome,
 };
 use crate::money::{Nanos, PriceList, WorkUnits};
 use crate::wire;
@@ -185,8 +185,7 @@ pub fn samples_of_server_to_worker() -> Vec<ServerToWorker> {
     let statement = WorkerStatement {
         earned: Nanos(4),
         pending: Nanos(5),
-        accepted: 6,
-        rejected: 7,
+        session: WorkerSession { earned: Nanos(3), accepted: 6, rejected: 7 },
         verdicts: vec![verdict(None), verdict(Some("wrong".into()))],
     };
     vec![

@@ -382,17 +382,27 @@ pub struct Assign {
     pub blobs: Vec<Vec<u8>>,
 }
 
-/// A worker's account and its latest verdicts.
+/// What a worker has done on this connection. The account is more than that: it has what was done before, and what
+/// other workers of the same account do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct WorkerSession {
+    /// Earned by its accepted attempts; recorded durably some moments later.
+    pub earned: Nanos,
+    /// Its attempts that were accepted.
+    pub accepted: u64,
+    /// Its attempts that were rejected.
+    pub rejected: u64,
+}
+
+/// A worker's account, its own part of it, and its latest verdicts.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct WorkerStatement {
     /// Earned since the account was opened; durably recorded.
     pub earned: Nanos,
     /// Of it, not yet available because the fraud window is open.
     pub pending: Nanos,
-    /// Attempts accepted since the account was opened.
-    pub accepted: u64,
-    /// Attempts rejected since the account was opened.
-    pub rejected: u64,
+    /// What this worker has done since it connected.
+    pub session: WorkerSession,
     /// Attempts judged since the last statement, newest last, at most [`BATCH_MAX`](crate::limits::BATCH_MAX).
     pub verdicts: Vec<VerdictNotice>,
 }

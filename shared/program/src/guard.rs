@@ -20,9 +20,9 @@ pub struct Panicked;
 /// Runs `work`; a panic inside comes out as [`Panicked`]. What `work` could have left half done is dropped
 /// with it: callers hand in owned data only.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
-    GUARDED.set(true);
+    let outer = GUARDED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
-    GUARDED.set(false);
+    GUARDED.set(outer);
     result.map_err(|_| Panicked)
 }
 
@@ -47,6 +47,10 @@ mod tests {
     fn a_panic_becomes_a_value() {
         assert_eq!(guarded(|| 1), Ok(1));
         assert_eq!(guarded(|| -> u8 { std::panic::panic_any(7) }), Err(Panicked));
+        assert_eq!(
+            guarded(|| (guarded(|| -> u8 { panic!("inner") }), GUARDED.get())),
+            Ok((Err(Panicked), true))
+        );
         assert!(!GUARDED.get());
     }
 }

@@ -1,0 +1,143 @@
+//! Settings: whatever is accepted runs, and whatever is not is refused with its name, its value and its range.
+
+use std::ops::RangeInclusive;
+
+use p2c2r_link::{MemoryHub, ServerTransport};
+use p2c2r_program::settings::FileError;
+use p2c2r_server::config::FileConfig;
+use p2c2r_server::{ServerConfig, ServerError, build_app};
+use proptest::prelude::*;
+
+/// Every number in the configuration file, with the range it may have.
+const NUMBERS: [(&str, RangeInclusive<u64>); 13] = [
+    ("compute_threads", 1..=1_024),
+    ("compute_queue", 1..=65_536),
+    ("cache_entries", 0..=1_048_576),
+    ("opening_credit_nanos", 0..=1_000_000_000_000_000),
+    ("fraud_window_seconds", 0..=31_536_000),
+    ("group_commit_ms", 0..=50),
+    ("peers_max", 1..=1_024),
+    ("busy_poll_us", 0..=10_000),
+    ("drain_seconds", 0..=3_600),
+    ("summary_seconds", 1..=86_400),
+    ("prices.fee_basis_points", 0..=10_000),
+    ("prices.nanos_per_mega_unit.path", 0..=1_000_000_000),
+    ("deep_check_percent", 0..=100),
+];
+
+fn settle(text: &str) -> Result<ServerConfig, ServerError> {
+    let mut config = ServerConfig::default();
+    let file: FileConfig = toml::from_str(text)
+        .map_err(|error| FileError::Invalid { path: "test".into(), reason: error.to_string() })?;
+    config.apply_file(file)?;
+    config.validate()?;
+    Ok(config)
+}
+
+/// Builds a coordinator of these settings and has it update once.
+fn runs(mut config: ServerConfig) {
+    let folder = tempfile::tempdir().unwrap();
+    config.db = folder.path().join("results.db");
+    let mut app = build_app(config, ServerTransport::Memory(MemoryHub::default())).unwrap();
+    app.update();
+}
+
+/// As TOML writes it: the share of checks is the one number with a fraction.
+fn written(name: &str, value: u64) -> String {
+    let fraction = if name == "deep_check_percent" { ".0" } else { "" };
+    format!("{name} = {value}{fraction}\n")
+}
+
+#[test]
+fn the_ends_of_every_range_run() {
+    for ends in [RangeInclusive::start, RangeInclusive::end] {
+        runs(settle(&NUMBERS.map(|(name, range)| written(name, *ends(&range))).concat()).unwrap());
+    }
+}
+
+#[test]
+fn what_lies_outside_a_range_is_refused_with_name_value_and_range() {
+    for (name, range) in &NUMBERS {
+        let (least, most) = (range.start(), range.end());
+        let last = name.rsplit('.').next().unwrap();
+        for outside in [least.checked_sub(1), Some(most + 1)].into_iter().flatten() {
+            let error = settle(&written(name, outside)).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let said = error.to_string();
+            let named = said.replace('-', "_").contains(last) || name.contains("nanos_per_mega_unit");
+            assert!(named && said.contains(&format!("not {least} to {most}")), "{name} = {outside}: {said}");
+        }
+        // Some of these do not even fit the setting's type, and the parser says so.
+        for absurd in ["-1", "9223372036854775807", "1e300", "\"many\""] {
+            let error = settle(&format!("{name} = {absurd}\n")).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{error}");
+        }
+    }
+    for text in [
+        "deep_check_percent = nan",
+        "deep_check_percent = inf",
+        "db = \"\"",
+        "log = \"p2c2r_server=loud\"",
+        "bytes_per_second = 1",
+        "listen = \"nonsense\"",
+        "seed = 18446744073709551616",
+    ] {
+        assert_eq!(settle(text).unwrap_err().exit_code(), 2, "{text}");
+    }
+}
+
+/// A number as people and mistakes give it: small, at the ends of the range, or far outside.
+fn number(range: &RangeInclusive<u64>) -> impl Strategy<Value = u64> + use<> {
+    let (least, most) = (*range.start(), *range.end());
+    prop_oneof![
+        4 => least..=most.min(least + 8),
+        2 => Just(most),
+        1 => Just(most + 1),
+        1 => any::<u64>(),
+    ]
+}
+
+fn file() -> impl Strategy<Value = String> {
+    let numbers: Vec<_> = NUMBERS
+        .iter()
+        .map(|(name, range)| {
+            // A thousand threads once, above, are enough.
+            let range = if *name == "compute_threads" { 1..=4 } else { range.clone() };
+            proptest::option::weighted(0.4, number(&range).prop_map(|value| written(name, value)))
+        })
+        .collect();
+    let others = proptest::option::weighted(
+        0.3,
+        prop_oneof![
+            Just("bytes_per_second = 0\n".to_owned()),
+            Just("bytes_per_second = 4294967295\n".to_owned()),
+            any::<u64>().prop_map(|seed| format!("seed = {seed}\n")),
+            any::<f64>().prop_map(|share| format!("deep_check_percent = {share:?}\n")),
+            "[a-z0-9=,\\[\\]{}]{0,20}".prop_map(|filter| format!("log = \"{filter}\"\n")),
+            Just("fallback = \"refuse\"\n".to_owned()),
+        ],
+    );
+    // A key that stands twice is one more mistake to survive.
+    (others, numbers)
+        .prop_map(|(first, rest)| first.into_iter().chain(rest.into_iter().flatten()).collect::<String>())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn a_file_is_refused_or_runs(text in file()) {
+        match settle(&text) {
+            Ok(config) => runs(config),
+            Err(error) => prop_assert_eq!(error.exit_code(), 2),
+        }
+    }
+}
+
+#[test]
+fn the_seed_of_checks_is_shown_only_if_it_was_set() {
+    let shown = |config: &ServerConfig| toml::to_string(&config.to_file()).unwrap();
+    let text = shown(&ServerConfig::default());
+    assert!(!text.contains("seed"), "{text}");
+    let text = shown(&settle("seed = 7").unwrap());
+    assert!(text.contains("seed = 7\n"), "{text}");
+}

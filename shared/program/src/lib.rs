@@ -1,0 +1,21 @@
+//! What coordinator, worker and game have in common as programs of an operating system, so that all three do the same
+//! with their terminal, their log, signals, environment variables and settings.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`output`] | standard output and error, whose loss ends nothing |
+//! | [`log`] | what a log line looks like, and where it goes |
+//! | [`signals`] | being asked to stop |
+//! | [`command_line`] | flags and environment variables |
+//! | [`settings`] | ranges of settings, and reading a configuration file |
+//! | [`guard`] | panics in code that computes on strangers' data |
+
+pub mod command_line;
+pub mod guard;
+pub mod log;
+pub mod output;
+pub mod settings;
+pub mod signals;
+
+pub use log::{Log, LogError, LogFormat};
+pub use output::{Output, complain, say};

@@ -1,0 +1,128 @@
+//! The log: lines for people or JSON objects for programs, written where a lost reader does no harm.
+//!
+//! Everything goes through `tracing`. A program's own story prints as sentences, everything else as
+//! `LEVEL module: message field=value`. A line starts with the time where nobody else notes it: a terminal's reader
+//! sees it come and the journal of a service manager stamps it, while a file or a pipe does neither.
+
+mod lines;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+
+pub use lines::{Fields, Lines, Story};
+
+use crate::output::Output;
+
+/// Longest filter in bytes: some hundred directives. Every log statement is matched against all of them.
+pub const FILTER_BYTES_MAX: usize = 4_096;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The log cannot be as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LogError {
+    /// The filter is not one.
+    #[error(
+        "the log filter `{filter}` is not valid: {reason}; good ones are `info` and `info,p2c2r_link=debug`"
+    )]
+    Filter {
+        /// What was asked for.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The filter is too long.
+    #[error("the log filter has {bytes} bytes, not 0 to {FILTER_BYTES_MAX}")]
+    FilterTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+/// What is logged, how, and where to.
+#[derive(Clone, Copy, Debug)]
+pub struct Log<'a> {
+    /// What the person asked for: a level or a `tracing` filter; see [`check_filter`].
+    pub filter: &'a str,
+    /// Directives that hold unless `filter` says otherwise, such as the silence of a noisy library.
+    pub defaults: &'static str,
+    /// How lines look.
+    pub format: LogFormat,
+    /// Where they go.
+    pub to: Output,
+    /// Which events print as sentences.
+    pub story: Story,
+}
+
+impl Log<'_> {
+    /// Starts logging in this process. An earlier subscriber stays, as a program that embeds this one wants it.
+    pub fn start(&self) -> Result<(), LogError> {
+        check_filter(self.filter)?;
+        let filter = parse(&format!("{},{}", self.defaults, self.filter))?;
+        let to = self.to;
+        // An event that cannot be formatted is dropped; the library would print that, and panic if it could not.
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(move || to)
+            .log_internal_errors(false);
+        let _earlier = match self.format {
+            LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
+            LogFormat::Text => {
+                let lines = Lines::new(self.story, !to.is_terminal() && !to.is_journal());
+                builder.with_ansi(to.takes_colour()).event_format(lines).try_init()
+            }
+        };
+        Ok(())
+    }
+}
+
+/// Whether `filter` can be a log's, without starting one.
+pub fn check_filter(filter: &str) -> Result<(), LogError> {
+    if filter.len() > FILTER_BYTES_MAX {
+        return Err(LogError::FilterTooLong { bytes: filter.len() });
+    }
+    parse(filter).map(drop)
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    // Values of fields are compared as text: a pattern of a few bytes can need gigabytes.
+    EnvFilter::builder()
+        .with_regex(false)
+        .parse(filter)
+        .map_err(|error| LogError::Filter { filter: filter.to_owned(), reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn filters_are_levels_or_directives() {
+        for good in ["", "off", "info", "debug,p2c2r_link=trace", "[span{field=value}]=warn"] {
+            assert_eq!(check_filter(good), Ok(()), "{good}");
+        }
+        let said = check_filter("p2c2r_link=loud").unwrap_err().to_string();
+        assert!(said.contains("p2c2r_link=loud"), "{said}");
+        assert!(check_filter(&"a,".repeat(FILTER_BYTES_MAX)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_filter_panics(filter in r"[\[\]{}=,a-z/\\(*+?0-9|^$. ]{0,60}|\PC{0,60}") {
+            let _ = check_filter(&filter);
+        }
+    }
+}

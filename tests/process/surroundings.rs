@@ -1,0 +1,129 @@
+//! What surrounds a program: signals it was started to ignore, variables that are set to nothing, who notes the time.
+
+use std::process::Command;
+
+use p2c2r_tests::programs::{Program, command, coordinator, game, worker};
+
+use crate::report;
+
+/// The command that starts `command` with these signals ignored, as `nohup` does and a shell for its background jobs.
+fn ignoring(signals: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("trap '' {signals}; exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
+#[test]
+fn signals_that_are_ignored_at_the_start_stay_ignored() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let start = |name: &str, command: Command| Program::start(name, ignoring("HUP INT", &command));
+    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0", start);
+    let mut worker = worker(&address, "ada", start);
+    worker.line("onnected");
+    let path = folder.path().join("report.json");
+    let mut game = game(&address, 60, &path, start);
+    game.line("path");
+    for signal in ["HUP", "INT"] {
+        for program in [&coordinator, &worker, &game] {
+            program.signal(signal);
+        }
+    }
+    // Whoever had taken one of them for the end would be on the way out by now, and done before the next line.
+    game.line("path");
+    game.line("path");
+    let said = [coordinator.seen(), worker.seen()].concat();
+    assert!(!said.contains("closing") && !said.contains("Leaving"), "{said}");
+    game.stop();
+    assert!(report(&path)["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+    worker.stop();
+    coordinator.stop();
+}
+
+#[test]
+fn a_hangup_that_is_not_ignored_ends_a_program_in_order() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut worker = worker(&address, "ada", Program::start);
+    worker.line("onnected");
+    let path = folder.path().join("report.json");
+    let mut game = game(&address, 60, &path, Program::start);
+    game.line("path");
+    for program in [&mut game, &mut worker, &mut coordinator] {
+        program.signal("HUP");
+        program.ended_well();
+    }
+    assert!(report(&path)["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+}
+
+/// Every variable that a program reads, as its own help names them.
+fn variables(name: &str) -> Vec<String> {
+    let mut command = command(name);
+    command.arg("--help");
+    let help = Program::start(name, command).ended_well();
+    let found: Vec<String> = help
+        .split("[env: ")
+        .skip(1)
+        .filter_map(|rest| rest.split(['=', ']']).next())
+        .map(str::to_owned)
+        .collect();
+    assert!(!found.is_empty(), "{help}");
+    found
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let start = |name: &str, mut command: Command| {
+        let program = command.get_program().to_string_lossy().rsplit('/').next().expect("a name").to_owned();
+        command.envs(variables(&program).into_iter().map(|variable| (variable, "")));
+        Program::start(name, command)
+    };
+    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0", start);
+    let mut worker = worker(&address, "ada", start);
+    worker.line("onnected");
+    let path = folder.path().join("report.json");
+    game(&address, 1, &path, start).ended_well();
+    worker.stop();
+    coordinator.stop();
+
+    let defaults = |set_to_nothing: bool| {
+        let mut command = command("p2c2r-server");
+        command.args(["config", "show"]);
+        if set_to_nothing {
+            command.envs(variables("p2c2r-server").into_iter().map(|variable| (variable, "")));
+        }
+        Program::start("config show", command).ended_well()
+    };
+    assert_eq!(defaults(true), defaults(false));
+}
+
+#[test]
+fn lines_carry_the_time_where_nobody_else_notes_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let said = coordinator.stop();
+    for line in said.lines() {
+        let time = line.split(' ').next().unwrap_or_default();
+        // RFC 3339 in UTC, such as 2026-11-28T19:11:47.123456Z.
+        let is_time = time.len() == 27 && time.ends_with('Z') && time.as_bytes()[10] == b'T';
+        assert!(is_time, "no time: {line}\nin {said}");
+    }
+}
+
+/// Mesa asks the desktop which device it uses, and libwayland complains where there is none.
+#[test]
+fn a_worker_without_a_desktop_prints_no_complaint_about_one() {
+    let mut command = command("p2c2r-worker");
+    command.args(["--coordinator", "127.0.0.1:9"]).env_remove("XDG_RUNTIME_DIR").env_remove("DISPLAY");
+    let mut worker = Program::start("worker", command);
+    worker.line("Connecting");
+    let said = worker.stop();
+    assert!(!said.contains("XDG_RUNTIME_DIR"), "{said}");
+}
