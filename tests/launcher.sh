@@ -143,6 +143,13 @@ join() {
   echo "$status" >"$scratch/status"
 }
 
+# This one waits ten seconds for a deaf worker, meanwhile the others run; it is looked at in the end.
+begin demo_ends_a_child_that_does_not_end_itself
+mkdir "$scratch/tmp of deaf"
+TMPDIR="$scratch/tmp of deaf" WORKER_2=deaf \
+  "$p2c2r" demo --seconds 1 --workers 2 >"$scratch/out of deaf" 2>&1 </dev/null &
+deaf=$!
+
 begin demo_ends_well
 launch demo --seconds 1 --report "$scratch/report.json"
 status_is 0 && said "HUD line" && said "Everything worked" && none_left
@@ -173,10 +180,6 @@ echo '{"of": "an earlier run"}' >"$scratch/report.json"
 GAME=dies launch demo --seconds 1 --report "$scratch/report.json"
 status_is 1 && said "game ended with status 7" && noted "coordinator ended" && none_left
 [ ! -e "$scratch/report.json" ] || fail "left an earlier run's report"
-
-begin demo_ends_a_child_that_does_not_end_itself
-WORKER_2=deaf launch demo --seconds 1 --workers 2
-status_is 1 && said "worker-2 did not end when asked" && none_left
 
 begin ctrl_c_reaches_the_launcher_only_and_ends_all
 GAME=waits launch_until "game started" demo --seconds 60
@@ -376,6 +379,10 @@ for options in "demo --workers x" "demo --nonsense" "play --port" "dance" "play 
   launch $options
   status_is 2 && not_noted "cargo build"
 done
+
+case=demo_ends_a_child_that_does_not_end_itself NOTES=$scratch/notes.$case PIDS=$scratch/pids.$case
+launcher=$deaf && mv "$scratch/out of deaf" "$scratch/out.of-launcher" && join
+status_is 1 && said "worker-2 did not end when asked" && none_left
 
 [ "$failures" = 0 ] || { echo "launcher: $failures failed" && exit 1; }
 echo "launcher: every promise held"
