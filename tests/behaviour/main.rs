@@ -3,6 +3,7 @@
 
 mod dispatch;
 mod failover;
+mod fuzz_corpus;
 mod hostile_network;
 mod hostile_workers;
 mod together;

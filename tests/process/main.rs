@@ -201,3 +201,13 @@ fn the_bench_runs() {
         assert!(row["size_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{row}");
     }
 }
+
+#[test]
+fn the_bench_of_floods_runs() {
+    let mut bench = Command::new(folder().join("p2c2r-bench"));
+    bench.args(["--quick", "--only", "flood"]);
+    let said = Program::start("bench", bench).ended_well();
+    for attack in ["requests, many addresses", "responses", "junk"] {
+        assert!(said.contains(attack), "{said}");
+    }
+}

@@ -11,6 +11,7 @@
 pub mod calibration;
 mod cpu;
 pub mod echo;
+pub mod flood;
 pub mod kinds;
 pub mod nats;
 mod network;

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | [`cluster`] | n games, one coordinator and m workers in one thread, in memory or over UDP |
 //! | [`joining`] | how harness and bench come by connect tokens |
+//! | [`fuzzing`] | the fuzz targets, shared with the folder `fuzz` |
 //! | [`programs`] | the real programs as child processes |
 //! | [`puzzles`] | seeded tasks and their right answers |
 //! | [`bench`](mod@bench) | the dispatch bench and its rivals |
 
 pub mod bench;
 pub mod cluster;
+pub mod fuzzing;
 pub mod joining;
 pub mod programs;
 pub mod puzzles;

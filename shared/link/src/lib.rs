@@ -22,6 +22,8 @@ mod copies;
 mod envelope;
 mod error;
 mod flow;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod headless;
 pub mod impair;
@@ -32,6 +34,7 @@ pub mod pace;
 mod peer;
 mod pulse;
 pub mod runner;
+mod seal;
 pub mod server;
 mod sets;
 mod socket;
@@ -52,7 +55,7 @@ pub use peer::PeerStats;
 pub use runner::{EventDrivenPlugin, NextWake, Waker};
 pub use server::{
     Family, FromPeer, Grant, LinkTotals, Mint, MintRefusal, MintSource, PeerJoined, PeerLeft, Peers,
-    ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, bind_server,
+    Refusals, ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer, bind_server,
 };
 pub use sets::LinkSystems;
 pub use tokens::{Access, NoToken, TokenAnswer, TokenSource, fetch};

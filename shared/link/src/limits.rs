@@ -20,6 +20,10 @@ pub const RIDING_BYTES_MAX: usize = SLICE_BYTES + 24;
 /// Bytes of UDP, IP and netcode around one renet packet, as pacing counts them.
 pub const OVERHEAD_BYTES: usize = 28 + 17 + 4;
 
+/// Bytes that the system is asked to hold for the coordinator's socket in each direction. Linux counts a small datagram
+/// as 768 bytes and doubles what it is asked for, so a heartbeat of each of 1,024 peers at one moment fits twice; far
+/// larger, and what waits in it under a flood would wait for milliseconds.
+pub const SOCKET_BUFFER_BYTES: usize = 1 << 20;
 /// Packets read in one update; the rest wait for the next, which follows at once.
 pub const PACKETS_PER_UPDATE_MAX: usize = 1_024;
 /// Of those, packets with whole messages in them at the coordinator. Few, because what an update decides leaves at its
@@ -73,12 +77,33 @@ pub const UNDECODABLE_MAX: u64 = 3;
 pub const INTAKE_LOCAL: (f64, f64) = (400_000.0, 256e6);
 /// Well above what 1 Mbit/s can carry, well below what hurts.
 pub const INTAKE_REMOTE: (f64, f64) = (5_000.0, 4e6);
-/// Connection requests per second from all strangers together, decrypted or not.
-pub const REQUESTS_PER_SECOND: f64 = 2_000.0;
-/// Handshakes under way.
+/// Forged packets in one peer's name per second before the peer counts as plagued; half of a second's worth at once. An
+/// honest network makes none but copies.
+pub const FORGED_PER_SECOND: f64 = 1_000.0;
+/// Packets opened per second in the names of all plagued peers together. More would take more of a processor than the
+/// tenth it is; less would cost a plagued peer its own packets under a smaller flood.
+pub const PLAGUED_CHECKS_PER_SECOND: f64 = 100_000.0;
+/// Packets of strangers looked at in one update; the rest waits for the next, which follows at once. What peers have
+/// sent waits behind them for as long as they take, some 0.3 ms.
+pub const STRANGERS_PER_UPDATE_MAX: usize = 256;
+/// Between two answers to one handshake: less than between two of netcode's requests, and nothing to gain by asking
+/// more often.
+pub const CHALLENGE_PAUSE: Duration = Duration::from_millis(100);
+/// Handshakes under way; each takes 1.6 KB.
 pub const HANDSHAKES_MAX: usize = 4_096;
+/// The same with one address and port: each is a key more that a response from there is tried with.
+pub const HANDSHAKES_PORT_MAX: usize = 4;
+/// The same with one IPv4 address or one IPv6 /64.
+pub const HANDSHAKES_NARROW_MAX: usize = 32;
+/// The same with one IPv4 /24 or one IPv6 /48.
+pub const HANDSHAKES_WIDE_MAX: usize = 256;
 /// How long a handshake may take.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Connections that one IPv4 address or IPv6 /64 may hold where an eighth of all places would be fewer: a family or an
+/// office behind one address.
+pub const PLACES_NARROW_LEAST: u32 = 16;
+/// Connections that one IPv4 /24 or IPv6 /48 may hold where a quarter of all places would be fewer.
+pub const PLACES_WIDE_LEAST: u32 = 64;
 /// Seconds a connect token lives: long enough for a slow line's handshake, short enough that a stolen one is soon worth
 /// nothing.
 pub const TOKEN_SECONDS: u64 = 60;
@@ -88,8 +113,6 @@ pub const TOKENS_PER_ACCOUNT_MAX: usize = 64;
 pub const TOKENS_MAX: usize = 32_768;
 /// Bytes of a connect token: netcode's constant.
 pub const TOKEN_BYTES_MAX: usize = 2_048;
-/// Challenges that one stranger may have been sent in a handshake. Each is one packet number that its session must skip.
-pub const CHALLENGES_MAX: usize = 32;
 /// How long a client waits for its connect token: a name looked up, and several addresses tried over HTTPS.
 pub const TOKEN_WAIT_MAX: Duration = Duration::from_secs(40);
 /// Netcode's own timeout: the backstop behind our heartbeats.
@@ -134,6 +157,9 @@ const _: () =
     assert!(3 * RUN_PACKETS as u64 <= PACKETS_LATE_MAX, "a run and its acknowledgements come in time");
 const _: () = assert!(SLICES_MAX <= 128, "the guard keeps one message's slices in a u128");
 const _: () = assert!(TOKENS_PER_ACCOUNT_MAX < TOKENS_MAX);
+const _: () = assert!(STRANGERS_PER_UPDATE_MAX < PACKETS_PER_UPDATE_MAX);
+const _: () = assert!(HANDSHAKES_NARROW_MAX < HANDSHAKES_WIDE_MAX && HANDSHAKES_WIDE_MAX < HANDSHAKES_MAX);
+const _: () = assert!(CHALLENGE_PAUSE.as_millis() < NETCODE_RESEND.as_millis());
 const _: () = assert!(BYTES_PER_CALL >= 2 * SLICE_BYTES as u64, "a slice must fit beside a heartbeat");
 const _: () = assert!(REASSEMBLY_BYTES_MAX >= 2 * MESSAGE_BYTES_MAX);
 const _: () = assert!(REASSEMBLY_BYTES_MAX + CHANNEL_MEMORY_BYTES_MAX <= RECEIVE_BYTES_MAX);

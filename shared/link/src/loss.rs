@@ -69,6 +69,11 @@ impl LossMeter {
         }
     }
 
+    /// The highest number that an authenticated packet had.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.newest
+    }
+
     /// The share lost, 0 to 1.
     pub(crate) fn share(&self) -> f32 {
         let (expected, received) = self

@@ -94,6 +94,12 @@ impl MemoryHub {
         self.open(address, name)
     }
 
+    /// Opens a port at an address of the caller's choice, instead of whatever was there: what a test speaks through as
+    /// if from far away, or from many ports of one address.
+    pub fn port_at(&self, address: SocketAddr, name: &str) -> MemoryPort {
+        self.open(address, name)
+    }
+
     fn open(&self, address: SocketAddr, name: &str) -> MemoryPort {
         let port = Port { name: name.to_owned(), ..Port::default() };
         self.lock().ports.insert(address, port);

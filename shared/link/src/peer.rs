@@ -13,7 +13,8 @@ use crate::connection::Connection;
 use crate::flow::Flow;
 use crate::guard::{self, Guard, Pass, Violation};
 use crate::limits::{
-    INTAKE_LOCAL, INTAKE_REMOTE, MESSAGES_PER_UPDATE_MAX, PARCEL_BYTES_MAX, UNDECODABLE_MAX,
+    FORGED_PER_SECOND, INTAKE_LOCAL, INTAKE_REMOTE, MESSAGES_PER_UPDATE_MAX, PACKETS_EARLY_MAX,
+    PACKETS_LATE_MAX, PARCEL_BYTES_MAX, UNDECODABLE_MAX,
 };
 use crate::loss::LossMeter;
 use crate::pace::Bucket;
@@ -78,6 +79,7 @@ pub(crate) struct Session {
     loss: LossMeter,
     packets: Bucket,
     bytes: Bucket,
+    forged: Bucket,
     undecodable: u64,
     is_confirmed: bool,
     /// By channel: whether renet has been given something on it since its messages were last taken. Asking costs
@@ -100,6 +102,7 @@ impl Session {
             loss: LossMeter::default(),
             packets: Bucket::new(packets, packets / 2.0),
             bytes: Bucket::new(bytes, bytes / 2.0),
+            forged: Bucket::new(FORGED_PER_SECOND, FORGED_PER_SECOND / 2.0),
             undecodable: 0,
             is_confirmed: false,
             has_mail: [false; Channel::ALL.len()],
@@ -108,9 +111,27 @@ impl Session {
         }
     }
 
-    /// Whether the peer may be listened to at all just now; asked before anything is decrypted.
-    pub(crate) fn admits(&mut self, now: Duration, bytes: usize) -> bool {
-        self.packets.take(now, 1) && self.bytes.take(now, bytes)
+    /// Whether the peer may be listened to at all just now; asked before anything is decrypted. Only what turns out to be
+    /// the peer's own uses up what it may send: anyone can write its address on a packet.
+    pub(crate) fn admits(&mut self, now: Duration) -> bool {
+        self.packets.take(now, 0) && self.bytes.take(now, 0)
+    }
+
+    /// Whether a packet of this number can be a new one of the peer's: neither older than the replay window, as
+    /// netcode would find too, nor further ahead than packets can have been lost.
+    pub(crate) fn may_be_new(&self, sequence: u64) -> bool {
+        let newest = self.loss.newest().unwrap_or_default();
+        sequence + PACKETS_LATE_MAX > newest && sequence <= newest + PACKETS_EARLY_MAX
+    }
+
+    /// A packet in the peer's name was not the peer's, or a copy.
+    pub(crate) fn forged(&mut self, now: Duration) {
+        self.forged.take(now, 1);
+    }
+
+    /// Whether there are so many of those that they must not cost the others more.
+    pub(crate) fn is_plagued(&mut self, now: Duration) -> bool {
+        !self.forged.take(now, 0)
     }
 
     /// netcode had nothing to hand on from a packet, but has heard from the peer in this update: a keep-alive, or
@@ -124,6 +145,8 @@ impl Session {
     /// A packet of this peer has been authenticated.
     pub(crate) fn heard(&mut self, now: Duration, sequence: u64, bytes: usize) {
         self.is_confirmed = true;
+        self.packets.take(now, 1);
+        self.bytes.take(now, bytes);
         self.heart.heard(now);
         self.loss.received(now, sequence);
         self.stats.loss = self.loss.share();
@@ -391,3 +414,7 @@ impl Session {
         self.flow.next_due(now).map_or(due, |flow| flow.min(due))
     }
 }
+
+#[cfg(test)]
+#[path = "peer_tests.rs"]
+mod tests;

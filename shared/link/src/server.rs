@@ -4,6 +4,7 @@ mod door;
 mod listener;
 mod mint;
 mod peers;
+mod refusal;
 mod systems;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -15,6 +16,7 @@ use p2c2r_protocol::{AccountKey, Micros, Nanos, PeerId, ProtocolIdentity, Role};
 pub(crate) use mint::Seal;
 pub use mint::{Family, Grant, Mint, MintRefusal, MintSource};
 pub use peers::{LinkTotals, Peers};
+pub use refusal::Refusals;
 
 use crate::{Impairment, LinkError, MemoryHub, Pace};
 

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::impair::{Impairment, Line};
-use crate::limits::PACKETS_PER_UPDATE_MAX;
+use crate::limits::{PACKETS_PER_UPDATE_MAX, SOCKET_BUFFER_BYTES};
 use crate::memory::MemoryPort;
 use crate::runner::Sockets;
 
@@ -59,6 +59,7 @@ impl Wire {
     pub(crate) fn listen(socket: UdpSocket, impair: Option<Impairment>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let socket = Udp::new(mio::net::UdpSocket::from_std(socket), None)?;
+        socket.widen(SOCKET_BUFFER_BYTES);
         Ok(Self::new(Medium::Udp(Box::new(socket)), impair))
     }
 

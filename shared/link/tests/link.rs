@@ -8,6 +8,10 @@ mod headless;
 mod hostile;
 #[path = "link/meeting.rs"]
 mod meeting;
+#[path = "link/raw.rs"]
+mod raw;
+#[path = "link/strangers.rs"]
+mod strangers;
 #[path = "link/traffic.rs"]
 mod traffic;
 #[path = "link/udp.rs"]

@@ -11,8 +11,8 @@ use bevy_app::{App, AppExit, Update};
 use bevy_ecs::message::{MessageWriter, Messages};
 use bevy_ecs::prelude::{Res, ResMut, Resource};
 use p2c2r_link::{
-    ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromServer, GameSide, LinkClock,
-    Reconnect, ToServer, Waker,
+    ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, EventDrivenPlugin, FromServer, GameSide,
+    LinkClock, NextWake, Reconnect, ToServer, Waker,
 };
 use p2c2r_protocol::{GameToServer, Nanos, Role, ServerToGame, Submit, TaskId, wire};
 use p2c2r_tasks::TaskKind;
@@ -51,6 +51,11 @@ impl P2c2r {
         // The client answers once for having seen the worker.
         this.result()?;
         Ok(this)
+    }
+
+    /// The join link for games.
+    pub fn game_link(&self) -> &str {
+        self.network.game_link()
     }
 
     fn result(&self) -> io::Result<Round> {
@@ -111,19 +116,8 @@ fn run_client(
     report: Sender<io::Result<Round>>,
     hand_over: &Sender<Waker>,
 ) {
-    let mut app = App::new();
-    app.add_plugins((
-        EventDrivenPlugin::default(),
-        ClientLinkPlugin::<GameSide>::new(ClientLinkConfig {
-            transport,
-            identity: kinds().identity(),
-            name: "bench".into(),
-            pace: None,
-            impair: None,
-            reconnect: Reconnect::default(),
-        }),
-    ))
-    .insert_resource(Client {
+    let mut app = linked(transport, "bench");
+    app.insert_resource(Client {
         rounds: Mutex::new(rounds),
         report,
         ready: false,
@@ -136,6 +130,44 @@ fn run_client(
     if hand_over.send(app.world().resource::<Waker>().clone()).is_ok() {
         app.run();
     }
+}
+
+/// An app with nothing but a link to the coordinator, and what moves it.
+fn linked(transport: ClientTransport, name: &str) -> App {
+    let mut app = App::new();
+    app.add_plugins((
+        EventDrivenPlugin::default(),
+        ClientLinkPlugin::<GameSide>::new(ClientLinkConfig {
+            transport,
+            identity: kinds().identity(),
+            name: name.into(),
+            pace: None,
+            impair: None,
+            reconnect: Reconnect::default(),
+        }),
+    ));
+    app
+}
+
+/// Whether a newcomer gets in within `patience`; it leaves at once.
+pub(super) fn joins_within(transport: ClientTransport, patience: Duration) -> bool {
+    let give_up = Instant::now() + patience;
+    let mut app = linked(transport, "newcomer");
+    app.add_systems(
+        Update,
+        move |link: Res<'_, ClientLink>,
+              mut next: ResMut<'_, NextWake>,
+              mut exit: MessageWriter<'_, AppExit>| {
+            if link.is_connected() {
+                exit.write(AppExit::Success);
+            } else if Instant::now() >= give_up {
+                exit.write(AppExit::error());
+            }
+            next.within(Duration::from_millis(20));
+        },
+    );
+    p2c2r_link::headless(&mut app);
+    app.run() == AppExit::Success
 }
 
 fn keep_under_way(

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use p2c2r_tests::bench::{
-    self, Load, Rival, Row, calibration, kinds, nats, nats::Nats, p2c2r::P2c2r, play::Play, roles, udp_floor,
-    udp_floor::UdpFloor,
+    self, Load, Rival, Row, calibration, flood, kinds, nats, nats::Nats, p2c2r::P2c2r, play::Play, roles,
+    udp_floor, udp_floor::UdpFloor,
 };
 
 /// As in the programs that are measured.
@@ -67,6 +67,8 @@ enum Part {
     Kinds,
     /// Kernels on one core, work units, prices and what play costs.
     Calibration,
+    /// What floods of strangers' packets cost; only when asked for.
+    Flood,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -135,6 +137,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         if wanted(Part::Calibration) {
             println!("{}", calibration::tables(&calibration::calibrate(&play, repeats)?));
         }
+    }
+    if arguments.only == Some(Part::Flood) {
+        let plan = if arguments.quick { flood::QUICK } else { flood::FULL };
+        println!("{}", flood::table(&flood::rows(plan)?));
     }
     if let Some(path) = &arguments.report {
         std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;

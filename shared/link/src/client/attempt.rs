@@ -55,7 +55,7 @@ pub(super) fn receive_connected(
     renet: &mut RenetClient,
 ) -> Result<(), Offence> {
     let bytes = packet.len();
-    if !session.admits(now, bytes) {
+    if !session.admits(now) {
         session.stats.garbage += 1;
         return Ok(());
     }

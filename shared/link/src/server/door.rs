@@ -1,81 +1,196 @@
-//! Which strangers may speak to netcode at all.
+//! Which strangers get in: everything between a packet of an unknown address and a proven newcomer.
+//!
+//! The coordinator holds netcode's handshake itself, and renetcode sees a stranger only when the stranger has answered:
+//! renetcode 2.0.0 keeps a half-open handshake under its address for as long as the token lives, whoever wrote that
+//! address on the packet, takes the user data from a challenge that never expires and is bound to nothing, and seals the
+//! challenge under numbers that the session uses again. Here a challenge is bound to its token, its address and
+//! seconds, and has numbers of its own.
+//!
+//! Nothing that strangers share can be used up, so nobody can be shut out with packets. Whether a request is of a token
+//! that is out shows at its seal, which nobody can guess, in one look into the mint's table; that costs less than to keep
+//! account of who asks how often, which would shut out those whose addresses others write on their packets. Only what
+//! has such a token takes room: handshakes and places, of which each address and each prefix has its share.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+mod handshakes;
+mod places;
+mod source;
+
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use p2c2r_protocol::ProtocolIdentity;
+use super::mint::Mint;
+use super::peers::LinkTotals;
+use super::refusal::Refusal;
+use crate::envelope::{self, Envelope, REQUEST_BYTES, Request};
+use crate::limits::{CHALLENGE_PAUSE, STRANGERS_PER_UPDATE_MAX};
+use crate::seal::{self, SealKey};
 
-use super::mint::{Mint, Seal};
-use crate::envelope::{self, Envelope, Request};
-use crate::limits::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, REQUESTS_PER_SECOND};
-use crate::pace::Bucket;
+pub(super) use handshakes::Handshake;
+use handshakes::Handshakes;
+use places::Places;
+use source::Source;
 
-/// The handshakes under way, and the limits on new ones.
+/// Packet types of netcode's that the door writes.
+const DENIED: u8 = 1;
+const CHALLENGE: u8 = 2;
+/// The first number under which challenges and denials are sealed: a session, which begins at zero under the same key,
+/// does not live to reach it, so no number seals two packets.
+const FIRST_NUMBER: u64 = 1 << 61;
+
+/// What is to be done about a stranger's packet.
+pub(super) enum Step {
+    /// Send the stranger [`Door::answer`].
+    Answer,
+    /// It has proven its address: let it in.
+    Admit(Box<Handshake>),
+}
+
+/// The way in.
 pub(super) struct Door {
-    identity: ProtocolIdentity,
+    protocol_id: u64,
     mint: Mint,
-    handshakes: HashMap<SocketAddr, Duration>,
-    requests: Bucket,
+    handshakes: Handshakes,
+    places: Places,
+    /// Packets of strangers that may still be looked at in this update.
+    left: usize,
+    number: u64,
+    /// The packet to answer with.
+    answer: Vec<u8>,
+    candidates: Vec<u64>,
 }
 
 impl Door {
-    pub(super) fn new(identity: ProtocolIdentity, mint: Mint) -> Self {
+    /// A door for this mint's tokens, and for so many peers.
+    pub(super) fn new(protocol_id: u64, mint: Mint, peers_max: usize) -> Self {
         Self {
-            identity,
+            protocol_id,
             mint,
-            handshakes: HashMap::new(),
-            requests: Bucket::new(REQUESTS_PER_SECOND, REQUESTS_PER_SECOND),
+            handshakes: Handshakes::default(),
+            places: Places::new(peers_max),
+            left: STRANGERS_PER_UPDATE_MAX,
+            number: FIRST_NUMBER,
+            answer: Vec::new(),
+            candidates: Vec::new(),
         }
     }
 
-    /// Whether a stranger's packet may go to netcode; if it is a connection request, its token's seal.
-    pub(super) fn admit(
+    /// Begins an update.
+    pub(super) fn begin(&mut self) {
+        self.left = STRANGERS_PER_UPDATE_MAX;
+    }
+
+    /// Whether this update has done enough for strangers: what peers are waiting for comes first.
+    pub(super) fn has_had_enough(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The packet that goes with [`Step::Answer`].
+    pub(super) fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+
+    /// Looks at a stranger's packet.
+    pub(super) fn look_at(
         &mut self,
         now: Duration,
         from: SocketAddr,
         packet: &[u8],
-    ) -> Result<Option<Seal>, &'static str> {
-        // Shape first: what netcode would not look at must not use up what those who join need.
-        let envelope = match envelope::open(packet)? {
-            envelope @ Envelope::Request(_) => envelope,
-            envelope @ Envelope::Response if self.handshakes.contains_key(&from) => envelope,
-            _ => return Err("not a stranger's packet"),
-        };
-        if !self.requests.take(now, 1) {
-            return Err("too many packets from strangers");
-        }
-        match envelope {
-            Envelope::Request(request) => self.admit_request(from, request).map(Some),
-            _ => Ok(None),
+        totals: &mut LinkTotals,
+    ) -> Result<Step, Refusal> {
+        self.left = self.left.saturating_sub(1);
+        match (envelope::open(packet)?, packet.first_chunk()) {
+            (Envelope::Request(says), Some(request)) => self.request(now, from, says, request, totals),
+            (Envelope::Response, _) => self.response(from, packet, totals),
+            _ => Err(Refusal::Shape("not a stranger's packet")),
         }
     }
 
-    fn admit_request(&self, from: SocketAddr, request: Request) -> Result<Seal, &'static str> {
+    fn request(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        says: Request,
+        packet: &[u8; REQUEST_BYTES],
+        totals: &mut LinkTotals,
+    ) -> Result<Step, Refusal> {
         // Programs of another version are told so over HTTPS, and get no token to come here with.
-        if request.protocol_id != self.identity.id {
-            return Err("another protocol version");
+        if says.protocol_id != self.protocol_id {
+            return Err(Refusal::OtherVersion);
         }
-        if self.handshakes.len() >= HANDSHAKES_MAX && !self.handshakes.contains_key(&from) {
-            return Err("too many handshakes");
+        self.mint.admits(&says.seal, from)?;
+        if let Some(handshake) = self.handshakes.of_token(&says.seal) {
+            if now < handshake.answered_at + CHALLENGE_PAUSE {
+                return Err(Refusal::TooSoon);
+            }
+            handshake.answered_at = now;
+            let (key, challenge) = (handshake.token.to_client, handshake.challenge);
+            return Ok(self.seal(CHALLENGE, &key, &challenge));
         }
-        self.mint.admits(&request.seal, from).map(|()| request.seal)
+        // Who has seen the seal on its way may have sent it with something else around it.
+        let token = seal::open_token(packet, self.mint.key()).ok_or(Refusal::UnknownToken)?;
+        if !self.places.has_one_for(Source::of(from.ip())) {
+            return Ok(self.deny(&token.to_client, totals));
+        }
+        let key = token.to_client;
+        let handshake = Handshake::new(now, from, token, says.seal, packet);
+        let challenge = handshake.challenge;
+        totals.refused.evicted += u64::from(self.handshakes.begin(handshake));
+        Ok(self.seal(CHALLENGE, &key, &challenge))
     }
 
-    /// netcode has answered a stranger.
-    pub(super) fn answered(&mut self, now: Duration, stranger: SocketAddr) {
-        self.handshakes.entry(stranger).or_insert(now);
+    fn response(
+        &mut self,
+        from: SocketAddr,
+        packet: &[u8],
+        totals: &mut LinkTotals,
+    ) -> Result<Step, Refusal> {
+        self.handshakes.with(from, &mut self.candidates);
+        if self.candidates.is_empty() {
+            return Err(Refusal::Shape("a response without a request"));
+        }
+        let answers = |number: &&u64| {
+            self.handshakes.get(**number).is_some_and(|handshake| {
+                let answer = seal::open_packet(packet, self.protocol_id, &handshake.token.from_client);
+                answer == Some(handshake.challenge)
+            })
+        };
+        let number = self.candidates.iter().find(answers).copied();
+        let handshake = number.and_then(|number| self.handshakes.end(number));
+        let handshake = handshake.ok_or(Refusal::ForgedResponse)?;
+        if !self.places.has_one_for(Source::of(from.ip())) {
+            return Ok(self.deny(&handshake.token.to_client, totals));
+        }
+        Ok(Step::Admit(Box::new(handshake)))
     }
 
-    /// A stranger has become a peer.
-    pub(super) fn came_in(&mut self, stranger: SocketAddr) {
-        self.handshakes.remove(&stranger);
+    fn deny(&mut self, key: &SealKey, totals: &mut LinkTotals) -> Step {
+        totals.refused.count(Refusal::NoPlace);
+        self.seal(DENIED, key, &[])
+    }
+
+    fn seal(&mut self, kind: u8, key: &SealKey, body: &[u8]) -> Step {
+        self.number += 1;
+        seal::seal_packet(&mut self.answer, kind, self.number, self.protocol_id, key, body);
+        Step::Answer
+    }
+
+    /// Handshakes under way.
+    pub(super) fn handshakes(&self) -> usize {
+        self.handshakes.len()
+    }
+
+    /// A peer at this address has a place.
+    pub(super) fn came_in(&mut self, address: IpAddr) {
+        self.places.take(Source::of(address));
+    }
+
+    /// A peer at this address has left its place.
+    pub(super) fn went_out(&mut self, address: IpAddr) {
+        self.places.give_back(Source::of(address));
     }
 
     /// Forgets handshakes that were never finished.
     pub(super) fn forget_old(&mut self, now: Duration) {
-        if !self.handshakes.is_empty() {
-            self.handshakes.retain(|_, since| now < *since + HANDSHAKE_TIME_MAX);
-        }
+        self.handshakes.forget_old(now);
     }
 }

@@ -10,16 +10,22 @@ use p2c2r_protocol::PeerId;
 use renet::RenetServer;
 use renetcode::{NetcodeServer, ServerConfig, ServerResult};
 
-use super::door::Door;
-use super::mint::{Grant, Mint, Redeemed, Seal};
+use super::door::{Door, Handshake, Step};
+use super::mint::{Grant, Mint};
 use super::peers::{Entry, Peers};
+use super::refusal::Refusal;
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
 use crate::connection::AtServer;
 use crate::envelope::{self, Envelope};
-use crate::limits::{NETCODE_TICK, NETCODE_TICK_UNCONFIRMED};
+use crate::limits::{NETCODE_TICK, NETCODE_TICK_UNCONFIRMED, PLAGUED_CHECKS_PER_SECOND};
+use crate::pace::Bucket;
 use crate::peer::{Offence, Session, survive};
+use crate::seal;
 use crate::socket::{Medium, Wire};
 use crate::{Impairment, Pace};
+
+/// netcode's packet type of a response.
+const RESPONSE: u8 = 3;
 
 /// Everything of the coordinator's link that no other system may touch.
 #[derive(Resource)]
@@ -29,11 +35,12 @@ pub(super) struct Listener {
     pub(super) ack_delay: Duration,
     pub(super) news: News,
     netcode: Box<NetcodeServer>,
-    /// Packets that netcode has sent to strangers; it numbers them so.
-    answers: u64,
-    door: Door,
+    pub(super) door: Door,
     mint: Mint,
+    /// Packets opened in the names of peers that are plagued by forged ones.
+    plagued: Bucket,
     pace: Option<Pace>,
+    protocol_id: u64,
     numbered: u64,
 }
 
@@ -56,15 +63,6 @@ impl News {
     }
 }
 
-/// What [`Listener::admit`] has read on the outside of a packet.
-#[derive(Default)]
-struct Outside {
-    /// The packet's number, if it is a peer's.
-    sequence: Option<u64>,
-    /// The seal of the connect token in it, if it is a connection request.
-    seal: Option<Seal>,
-}
-
 impl Listener {
     pub(super) fn new(config: &ServerLinkConfig) -> io::Result<Self> {
         let wire = open(&config.transport, config.impair)?;
@@ -74,24 +72,24 @@ impl Listener {
             port.hub().set_mint(mint.clone());
         }
         let peers_max = config.peers_max.clamp(1, p2c2r_protocol::limits::PEERS_MAX);
-        let mut netcode = NetcodeServer::new(ServerConfig {
+        let netcode = NetcodeServer::new(ServerConfig {
             current_time: mint.now(),
             max_clients: peers_max,
             protocol_id: config.identity.id,
             public_addresses: Mint::addresses(),
             authentication: mint.authentication(),
         });
-        spend_first_number(&mut netcode, &mint);
         Ok(Self {
             wire,
             timers: BTreeSet::new(),
             ack_delay: Duration::ZERO,
             news: News::default(),
             netcode: Box::new(netcode),
-            answers: 1,
-            door: Door::new(config.identity.clone(), mint.clone()),
+            door: Door::new(config.identity.id, mint.clone(), peers_max),
             mint,
+            plagued: Bucket::new(PLAGUED_CHECKS_PER_SECOND, PLAGUED_CHECKS_PER_SECOND / 20.0),
             pace: config.pace,
+            protocol_id: config.identity.id,
             numbered: 0,
         })
     }
@@ -115,16 +113,18 @@ impl Listener {
         peers: &mut Peers,
     ) -> bool {
         peers.totals.packets += 1;
-        let peer = peers.by_address.get(&from).copied();
-        let Outside { sequence, seal } = match self.admit(now, from, packet, peer, peers) {
-            Ok(outside) => outside,
-            Err(reason) => {
+        let Some(peer) = peers.by_address.get(&from).copied() else {
+            self.receive_from_stranger(now, from, packet, renet, peers);
+            return false;
+        };
+        let envelope = match self.admit(now, packet, peer, peers) {
+            Ok(envelope) => envelope,
+            Err(refusal) => {
                 // Not the peer's offence: anyone can write its address on a packet.
-                peers.totals.garbage += 1;
-                if let Some(entry) = peer.and_then(|peer| peers.entries.get_mut(&peer)) {
+                refuse(from, refusal, peers);
+                if let Some(entry) = peers.entries.get_mut(&peer) {
                     entry.session.stats.garbage += 1;
                 }
-                tracing::debug!(%from, reason, "packet refused");
                 return false;
             }
         };
@@ -132,45 +132,73 @@ impl Listener {
         let netcode = &mut *self.netcode;
         // The envelope check knows every panic we know of in renetcode; this is for those we do not know.
         let result = survive(move || netcode.process_packet(from, packet));
-        match result {
-            None => {
+        match (result, envelope) {
+            (None, _) => {
                 peers.totals.garbage += 1;
-                if let Some(peer) = peer {
-                    self.offend(peer, &Offence::new("decrypting its packet panicked"), now, renet, peers);
-                }
+                self.offend(peer, &Offence::new("decrypting its packet panicked"), now, renet, peers);
             }
-            Some(ServerResult::None) => self.kept_alive(peer, sequence, bytes, peers),
-            Some(ServerResult::PacketToSend { addr, payload }) => {
-                self.wire.send(now, addr, payload);
-                self.door.answered(now, addr);
-                if let Some(seal) = seal {
-                    self.mint.note_challenge(&seal, self.answers);
-                }
-                self.answers += 1;
-            }
-            Some(ServerResult::Payload { payload, .. }) => {
-                let Some(peer) = peer else { return false };
+            (Some(ServerResult::Payload { payload, .. }), Envelope::Payload { sequence }) => {
                 let Some(entry) = peers.entries.get_mut(&peer) else { return false };
-                entry.session.heard(now, sequence.unwrap_or_default(), bytes);
+                entry.session.heard(now, sequence, bytes);
                 return self.payload(peer, now, payload, renet, peers);
             }
-            Some(ServerResult::ClientConnected { client_id, addr, user_data, payload }) => {
-                self.door.came_in(addr);
-                self.wire.send(now, addr, payload);
-                match self.mint.redeem(client_id, &user_data, addr) {
-                    Ok(token) => self.join(now, client_id, addr, token, renet, peers),
-                    Err(reason) => {
-                        peers.totals.garbage += 1;
-                        tracing::debug!(%addr, reason, "refused at the end of its handshake");
-                        self.hang_up(now, client_id);
-                    }
-                }
-            }
-            Some(ServerResult::ClientDisconnected { .. }) => {
-                self.news.parting.extend(peer);
-            }
+            (Some(ServerResult::ClientDisconnected { .. }), _) => self.news.parting.push(peer),
+            (Some(_), envelope) => self.unheard(now, peer, envelope, bytes, peers),
         }
         false
+    }
+
+    /// Handles a packet of an address that is no peer's.
+    fn receive_from_stranger(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        packet: &[u8],
+        renet: &mut RenetServer,
+        peers: &mut Peers,
+    ) {
+        match self.door.look_at(now, from, packet, &mut peers.totals) {
+            Ok(Step::Answer) => self.wire.send(now, from, self.door.answer()),
+            Ok(Step::Admit(handshake)) => self.let_in(now, *handshake, renet, peers),
+            Err(refusal) => refuse(from, refusal, peers),
+        }
+    }
+
+    /// Takes renetcode through the handshake that a newcomer has been through with the door: it asks for a challenge and
+    /// answers it in one go, with the keys of the newcomer's token.
+    fn let_in(&mut self, now: Duration, handshake: Handshake, renet: &mut RenetServer, peers: &mut Peers) {
+        let Handshake { address, token, mut request, .. } = handshake;
+        let protocol_id = self.protocol_id;
+        let netcode = &mut *self.netcode;
+        let result = survive(move || {
+            let ServerResult::PacketToSend { payload, .. } = netcode.process_packet(address, &mut *request)
+            else {
+                return None;
+            };
+            let challenge: [u8; seal::CHALLENGE_BYTES] =
+                seal::open_packet(payload, protocol_id, &token.to_client)?;
+            let mut response = Vec::new();
+            seal::seal_packet(&mut response, RESPONSE, 0, protocol_id, &token.from_client, &challenge);
+            match netcode.process_packet(address, &mut response) {
+                ServerResult::ClientConnected { client_id, user_data, payload, .. } => {
+                    Some((client_id, user_data, payload.to_vec()))
+                }
+                _ => None,
+            }
+        });
+        let Some((client_id, user_data, answer)) = result.flatten() else {
+            refuse(address, Refusal::Shape("a token that netcode does not take"), peers);
+            return;
+        };
+        self.wire.send(now, address, &answer);
+        match self.mint.redeem(client_id, &user_data, address) {
+            Ok(grant) => self.join(now, client_id, address, grant, renet, peers),
+            Err(reason) => {
+                peers.totals.garbage += 1;
+                tracing::debug!(%address, reason, "refused at the end of its handshake");
+                self.hang_up(now, client_id);
+            }
+        }
     }
 
     /// Handles what netcode has decrypted.
@@ -201,41 +229,47 @@ impl Listener {
         is_laden
     }
 
-    /// Whether a packet may go to netcode; its sequence number if it has one.
+    /// Whether a packet in a peer's name may go to netcode.
     fn admit(
         &mut self,
         now: Duration,
-        from: SocketAddr,
         packet: &[u8],
-        peer: Option<PeerId>,
+        peer: PeerId,
         peers: &mut Peers,
-    ) -> Result<Outside, &'static str> {
-        if let Some(entry) = peer.and_then(|peer| peers.entries.get_mut(&peer)) {
-            if !entry.session.admits(now, packet.len()) {
-                return Err("more than a peer may send");
-            }
-            return match envelope::open(packet)? {
-                Envelope::Payload { sequence } | Envelope::KeepAlive { sequence } => {
-                    Ok(Outside { sequence: Some(sequence), seal: None })
+    ) -> Result<Envelope, Refusal> {
+        let Some(entry) = peers.entries.get_mut(&peer) else { return Err("a peer that has left".into()) };
+        let envelope = envelope::open(packet)?;
+        match envelope {
+            Envelope::Payload { sequence } | Envelope::KeepAlive { sequence } => {
+                if !entry.session.may_be_new(sequence) {
+                    return Err(Refusal::ForgedPacket);
                 }
-                // The answer to a handshake that is over may have been lost; netcode says nothing to it.
-                Envelope::Disconnect | Envelope::Response => Ok(Outside::default()),
-                _ => Err("not a connected peer's packet"),
-            };
+            }
+            Envelope::Disconnect => {}
+            // A late answer to the handshake, which is over. If what it was told was lost, it is told again by and by.
+            _ => return Err("not a connected peer's packet".into()),
         }
-        self.door.admit(now, from, packet).map(|seal| Outside { sequence: None, seal })
+        if !entry.session.admits(now) {
+            return Err(Refusal::OverRate);
+        }
+        if entry.session.is_plagued(now) && !self.plagued.take(now, 1) {
+            return Err(Refusal::Unopened);
+        }
+        Ok(envelope)
     }
 
-    /// netcode had nothing to say: a keep-alive, or something it could not decrypt.
-    fn kept_alive(&mut self, peer: Option<PeerId>, sequence: Option<u64>, bytes: usize, peers: &mut Peers) {
-        let (Some(peer), Some(sequence)) = (peer, sequence) else { return };
+    /// netcode had nothing to say: a keep-alive, or something that the peer has not sealed or had sent before.
+    fn unheard(&mut self, now: Duration, peer: PeerId, envelope: Envelope, bytes: usize, peers: &mut Peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
+        entry.session.forged(now);
         let heard = self.netcode.time_since_last_received_packet(entry.client) == Some(Duration::ZERO);
-        if heard {
-            entry.session.may_have_kept_alive(sequence, bytes);
-        } else {
-            entry.session.stats.garbage += 1;
-            peers.totals.garbage += 1;
+        match envelope {
+            Envelope::KeepAlive { sequence } if heard => entry.session.may_have_kept_alive(sequence, bytes),
+            _ => {
+                entry.session.stats.garbage += 1;
+                peers.totals.garbage += 1;
+                peers.totals.refused.count(Refusal::ForgedPacket);
+            }
         }
     }
 
@@ -244,7 +278,7 @@ impl Listener {
         now: Duration,
         client: u64,
         address: SocketAddr,
-        Redeemed { grant: who, challenges }: Redeemed,
+        who: Grant,
         renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
@@ -270,11 +304,9 @@ impl Listener {
             credit: who.credit,
             address: SocketAddr::new(address.ip().to_canonical(), address.port()).to_string(),
         });
+        self.door.came_in(address.ip());
         let entry = Entry {
             client,
-            // netcode's answer to the handshake was number 0.
-            sequence: 1,
-            spent_numbers: challenges,
             address,
             who,
             session,
@@ -314,10 +346,8 @@ impl Listener {
         renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
-        if let Some(entry) = peers.entries.get_mut(&peer) {
-            step_over_spent(&mut self.netcode, entry);
-            let client = entry.client;
-            self.hang_up(now, client);
+        if let Some(entry) = peers.entries.get(&peer) {
+            self.hang_up(now, entry.client);
             self.leave(peer, reason, renet, peers);
         }
     }
@@ -338,6 +368,7 @@ impl Listener {
         let Some(entry) = peers.entries.remove(&peer) else { return };
         renet.remove_connection(entry.client);
         peers.by_address.remove(&entry.address);
+        self.door.went_out(entry.address.ip());
         self.timers.remove(&(entry.timer, peer));
         let reason = reason.to_owned();
         let Grant { role, account, name, .. } = entry.who;
@@ -359,21 +390,19 @@ impl Listener {
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
         let client = entry.client;
         let mut connection = AtServer { server: renet, client };
-        let (sequence, spent) = (&mut entry.sequence, &entry.spent_numbers);
-        let sent = entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
-            step_over(netcode, client, sequence, spent);
-            match netcode.generate_payload_packet(client, payload) {
-                Ok((address, packet)) => {
-                    *sequence += 1;
-                    wire.send(now, address, packet);
-                    packet.len()
+        let sent =
+            entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
+                match netcode.generate_payload_packet(client, payload) {
+                    Ok((address, packet)) => {
+                        wire.send(now, address, packet);
+                        packet.len()
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "payload not encrypted");
+                        0
+                    }
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "payload not encrypted");
-                    0
-                }
-            }
-        });
+            });
         let due = entry.session.next_due(now).min(entry.netcode_due);
         if due != entry.timer {
             self.timers.remove(&(entry.timer, peer));
@@ -409,12 +438,8 @@ impl Listener {
         }
         entry.netcode_due =
             now + if entry.session.is_confirmed() { NETCODE_TICK } else { NETCODE_TICK_UNCONFIRMED };
-        step_over_spent(&mut self.netcode, entry);
         match self.netcode.update_client(entry.client) {
-            ServerResult::PacketToSend { addr, payload } => {
-                entry.sequence += 1;
-                self.wire.send(now, addr, payload);
-            }
+            ServerResult::PacketToSend { addr, payload } => self.wire.send(now, addr, payload),
             ServerResult::ClientDisconnected { addr, payload, .. } => {
                 if let Some(payload) = payload {
                     self.wire.send(now, addr, payload);
@@ -426,35 +451,16 @@ impl Listener {
     }
 }
 
+/// Counts a packet that goes no further.
+fn refuse(from: SocketAddr, refusal: Refusal, peers: &mut Peers) {
+    peers.totals.garbage += 1;
+    peers.totals.refused.count(refusal);
+    tracing::debug!(%from, reason = %refusal, "packet refused");
+}
+
 fn open(transport: &ServerTransport, impair: Option<Impairment>) -> io::Result<Wire> {
     match transport {
         ServerTransport::Udp(socket) => Wire::listen(socket.try_clone()?, impair),
         ServerTransport::Memory(hub) => Ok(Wire::new(Medium::Memory(hub.server_port()), impair)),
-    }
-}
-
-/// Has netcode use up the first number of what it sends to strangers: the first packet of every session has number 0, and
-/// netcode sends it before anybody can have it skip a number.
-fn spend_first_number(netcode: &mut NetcodeServer, mint: &Mint) {
-    let Some(mut request) = mint.request_of_nobody() else { return };
-    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    let _ = netcode.process_packet(nowhere, &mut request);
-}
-
-/// Has netcode skip the packet numbers that a peer's challenges were sealed with.
-fn step_over_spent(netcode: &mut NetcodeServer, entry: &mut Entry) {
-    step_over(netcode, entry.client, &mut entry.sequence, &entry.spent_numbers);
-}
-
-/// Has netcode skip packet numbers that were used under a client's key before.
-///
-/// renetcode 2.0.0 numbers what it sends to strangers by a counter of its own and seals it under the key of the session
-/// to come, whose packets are numbered from 0: the same key and number would seal two texts, which shows either to
-/// whoever knows the other. A packet that is made and thrown away takes the number.
-fn step_over(netcode: &mut NetcodeServer, client: u64, sequence: &mut u64, spent: &[u64]) {
-    while spent.contains(sequence) {
-        // The client was connected a moment ago, and a payload of one byte is within netcode's limit.
-        let _ = netcode.generate_payload_packet(client, &[0]);
-        *sequence += 1;
     }
 }

@@ -14,17 +14,14 @@ use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{AccountKey, Digest, Nanos, ProtocolIdentity, Role, SeededHash, fit_name};
-use renetcode::{
-    ClientAuthentication, ConnectToken, NETCODE_KEY_BYTES, NETCODE_USER_DATA_BYTES, NetcodeClient,
-    ServerAuthentication,
-};
-use smallvec::SmallVec;
+use renetcode::{ConnectToken, NETCODE_USER_DATA_BYTES, ServerAuthentication};
 use thiserror::Error;
 
+use super::refusal::Refusal;
 use crate::limits::{
-    CHALLENGES_MAX, NETCODE_RESEND, NETCODE_TIMEOUT_SECONDS, TOKEN_BYTES_MAX, TOKEN_SECONDS, TOKENS_MAX,
-    TOKENS_PER_ACCOUNT_MAX,
+    NETCODE_TIMEOUT_SECONDS, TOKEN_BYTES_MAX, TOKEN_SECONDS, TOKENS_MAX, TOKENS_PER_ACCOUNT_MAX,
 };
+use crate::seal::SealKey;
 use crate::tokens::{Access, NoToken, TokenAnswer, TokenSource};
 
 /// What every token names as the coordinator's address. Clients do not look at it: they go to the address that answered
@@ -104,7 +101,7 @@ pub enum MintRefusal {
 #[derive(Clone, Resource)]
 pub struct Mint {
     protocol_id: u64,
-    key: [u8; NETCODE_KEY_BYTES],
+    key: SealKey,
     state: Arc<Mutex<State>>,
 }
 
@@ -131,16 +128,6 @@ struct Outstanding {
     grant: Grant,
     expires_at: Duration,
     from: Option<SocketAddr>,
-    challenges: SmallVec<[u64; 2]>,
-}
-
-/// A token that was used.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Redeemed {
-    /// Who has connected.
-    pub(crate) grant: Grant,
-    /// The packet numbers of the challenges that were sealed with its key.
-    pub(crate) challenges: SmallVec<[u64; 2]>,
 }
 
 impl std::fmt::Debug for Mint {
@@ -202,8 +189,7 @@ impl Mint {
         state.by_client.insert(client, seal);
         *state.by_account.entry(account).or_default() += 1;
         state.made.push_back((expires_at, seal, account));
-        let challenges = SmallVec::new();
-        let token = Outstanding { client, user_data, grant, expires_at, from: None, challenges };
+        let token = Outstanding { client, user_data, grant, expires_at, from: None };
         state.by_seal.insert(seal, token);
         Ok(bytes)
     }
@@ -218,41 +204,22 @@ impl Mint {
         MintSource { mint: self.clone(), grant, server }
     }
 
-    /// Whether a connection request with this seal may go to netcode: it is of an outstanding token and comes from
+    /// Whether a connection request with this seal may be answered: it is of an outstanding token and comes from
     /// where that came from before. One look into a table, so that forged requests cost next to nothing.
-    pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<(), &'static str> {
+    pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<(), Refusal> {
         let mut state = self.lock();
         let now = state.clock.now();
-        let token = state.by_seal.get_mut(seal).ok_or("not of a connect token that is out")?;
+        let token = state.by_seal.get_mut(seal).ok_or(Refusal::UnknownToken)?;
         if now >= token.expires_at {
-            return Err("connect token out of date");
+            return Err(Refusal::OutOfDate);
         }
         if token.grant.family.is_some_and(|family| family != Family::of(from)) {
-            return Err("connect token of another IP version");
+            return Err(Refusal::MisusedToken);
         }
         if *token.from.get_or_insert(from) != from {
-            return Err("connect token tied to another address");
-        }
-        if token.challenges.len() >= CHALLENGES_MAX {
-            return Err("too many challenges for one connect token");
+            return Err(Refusal::MisusedToken);
         }
         Ok(())
-    }
-
-    /// A challenge with this packet number was sealed with the token's key.
-    pub(crate) fn note_challenge(&self, seal: &Seal, number: u64) {
-        if let Some(token) = self.lock().by_seal.get_mut(seal) {
-            token.challenges.push(number);
-        }
-    }
-
-    /// A connection request that nobody sent and nobody goes on with.
-    pub(crate) fn request_of_nobody(&self) -> Option<Vec<u8>> {
-        let token = self.issue(Grant::of_name(Role::Gamer, "nobody")).ok()?;
-        let connect_token = ConnectToken::read(&mut token.as_slice()).ok()?;
-        let authentication = ClientAuthentication::Secure { connect_token };
-        let mut client = NetcodeClient::new(Duration::ZERO, authentication).ok()?;
-        client.update(NETCODE_RESEND).map(|(packet, _)| packet.to_vec())
     }
 
     /// Who has connected under this client id with this user data, if both are of one token; that is used up.
@@ -261,7 +228,7 @@ impl Mint {
         client: u64,
         user_data: &[u8; NETCODE_USER_DATA_BYTES],
         from: SocketAddr,
-    ) -> Result<Redeemed, &'static str> {
+    ) -> Result<Grant, &'static str> {
         let mut state = self.lock();
         let now = state.clock.now();
         let seal = *state.by_client.get(&client).ok_or("its token is used, or not ours")?;
@@ -272,7 +239,12 @@ impl Mint {
         if token.from != Some(from) || now >= token.expires_at {
             return Err("its token is out of date, or tied to another address");
         }
-        Ok(Redeemed { grant: token.grant, challenges: token.challenges })
+        Ok(token.grant)
+    }
+
+    /// The key that seals tokens.
+    pub(crate) fn key(&self) -> &SealKey {
+        &self.key
     }
 
     /// What netcode checks tokens with.
@@ -383,7 +355,7 @@ mod tests {
         assert_eq!(mint.admits(&seal, FROM), Ok(()));
         assert_eq!(mint.admits(&seal, FROM), Ok(()), "a request may be repeated");
         assert!(mint.admits(&seal, elsewhere).is_err());
-        assert_eq!(mint.redeem(client, &user_data, FROM).unwrap().grant.account, AccountKey([1; 32]));
+        assert_eq!(mint.redeem(client, &user_data, FROM).unwrap().account, AccountKey([1; 32]));
         assert!(mint.admits(&seal, FROM).is_err() && mint.redeem(client, &user_data, FROM).is_err());
         assert!(mint.outstanding() == 0 && mint.lock().by_client.is_empty());
     }

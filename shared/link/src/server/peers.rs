@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{AccountKey, NumberHash, PeerId, Role, SeededHash};
-use smallvec::SmallVec;
 
 use super::mint::Grant;
+use super::refusal::Refusals;
 use crate::PeerStats;
 use crate::peer::Session;
 
@@ -19,6 +19,10 @@ pub struct LinkTotals {
     pub packets: u64,
     /// Packets and messages refused, of peers and of strangers.
     pub garbage: u64,
+    /// Of those, packets refused on their way in, by cause.
+    pub refused: Refusals,
+    /// Handshakes under way just now.
+    pub handshakes: usize,
     /// Peers dropped for an offence.
     pub offenders: u64,
 }
@@ -40,10 +44,6 @@ pub struct Peers {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) client: u64,
-    /// netcode's number of the next packet to it.
-    pub(super) sequence: u64,
-    /// Packet numbers that its handshake's challenges were sealed with, under the key of its packets: they are skipped.
-    pub(super) spent_numbers: SmallVec<[u64; 2]>,
     pub(super) address: SocketAddr,
     pub(super) who: Grant,
     pub(super) session: Session,

@@ -75,16 +75,18 @@ fn receive(
         listener.ack_delay = ACK_DELAY;
     }
     listener.wire.begin(sockets.as_deref());
+    listener.door.begin();
     listener.advance(now, time.delta());
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
     let mut laden = 0;
     for _ in 0..PACKETS_PER_UPDATE_MAX {
         let Some((from, bytes)) = listener.wire.receive(now, &mut buffer) else { break };
         laden += usize::from(listener.receive(now, from, &mut buffer[..bytes], renet, peers));
-        if laden == LADEN_PACKETS_PER_UPDATE_MAX {
+        if laden == LADEN_PACKETS_PER_UPDATE_MAX || listener.door.has_had_enough() {
             break;
         }
     }
+    peers.totals.handshakes = listener.door.handshakes();
     if listener.wire.has_unread() {
         next.within(Duration::ZERO);
     }

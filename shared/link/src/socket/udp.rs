@@ -81,6 +81,22 @@ impl Udp {
         })
     }
 
+    /// Asks the system to hold up to so many bytes in each direction, and says how many it does; some systems give less
+    /// than they are asked for (on Linux at most twice `net.core.rmem_max` and `net.core.wmem_max`).
+    pub(super) fn widen(&self, bytes: usize) -> (usize, usize) {
+        let receives = || self.offload.recv_buffer_size((&self.socket).into()).unwrap_or_default();
+        let sends = || self.offload.send_buffer_size((&self.socket).into()).unwrap_or_default();
+        if receives() < bytes {
+            note_option(self.offload.set_recv_buffer_size((&self.socket).into(), bytes));
+        }
+        if sends() < bytes {
+            note_option(self.offload.set_send_buffer_size((&self.socket).into(), bytes));
+        }
+        let granted = (receives(), sends());
+        tracing::debug!(asked = bytes, receives = granted.0, sends = granted.1, "socket buffers, in bytes");
+        granted
+    }
+
     /// The socket, to be watched.
     pub(super) fn socket(&mut self) -> &mut mio::net::UdpSocket {
         &mut self.socket
@@ -172,6 +188,13 @@ impl Udp {
     }
 }
 
+/// A buffer that stays as it was loses more packets in a burst, and nothing else.
+fn note_option(set: io::Result<()>) {
+    if let Err(error) = set {
+        tracing::debug!(%error, "the system keeps its own buffer size");
+    }
+}
+
 /// Whether an error means that what was sent is lost, and sending it otherwise would not help.
 fn is_loss(error: io::ErrorKind) -> bool {
     matches!(error, io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused)
@@ -253,6 +276,23 @@ mod tests {
         near.flush(&mut false);
         assert_eq!(all_in(&mut far), [0, 2, 4].map(|number| vec![number; SIZE]));
         assert_eq!(all_in(&mut other), [1, 3, 5].map(|number| vec![number; SIZE]));
+    }
+
+    /// What 1,024 peers send at one moment, each a heartbeat, waits until it is read. The system's own default of
+    /// 208 KiB holds 277 of them.
+    #[test]
+    fn a_heartbeat_of_every_peer_at_one_moment_fits() {
+        const PEERS: usize = p2c2r_protocol::limits::PEERS_MAX;
+        let (_, mut far, there) = pair();
+        let (receives, _) = far.widen(crate::limits::SOCKET_BUFFER_BYTES);
+        // No system counts more for a small datagram; one that holds less says so in its settings.
+        let fits = (receives / 1_280).min(PEERS);
+        let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for _ in 0..PEERS {
+            near.send_to(&[1; 60], there).unwrap();
+        }
+        let came = all_in(&mut far).len();
+        assert!(came >= fits, "{came} of {PEERS} came; the system holds {receives} bytes");
     }
 
     #[test]

@@ -1,0 +1,148 @@
+//! One entry for each decoder of the link, for the fuzz targets: strangers' packets, connect tokens and decrypted
+//! payloads. Each takes any bytes, says whether an honest program could have sent them, and panics if what the decoder
+//! promises does not hold.
+
+use std::time::Duration;
+
+use p2c2r_protocol::Channel;
+use renet::RenetServer;
+
+use crate::channels::{End, connection_config};
+use crate::envelope::{self, Envelope, REQUEST_BYTES};
+use crate::guard::{self, Guard, Pass};
+use crate::limits::{BYTES_PER_CALL, SLICE_BYTES};
+use crate::seal;
+
+const CLIENT: u64 = 1;
+/// Packets of one run of [`payloads`]: more would only make a run slower.
+const PAYLOADS_MAX: usize = 64;
+
+/// A packet as it comes from the socket, with everything that is done before renetcode sees it.
+pub fn packet(bytes: &[u8]) -> bool {
+    let key = [0; renetcode::NETCODE_KEY_BYTES];
+    match envelope::open(bytes) {
+        Ok(Envelope::Request(_)) => {
+            let request = bytes.first_chunk::<REQUEST_BYTES>().expect("a request has one length");
+            let _ = seal::open_token(request, &key);
+            true
+        }
+        Ok(_) => {
+            let _ = seal::open_packet::<{ seal::CHALLENGE_BYTES }>(bytes, 7, &key);
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+/// The private part of a connect token; the bytes stand for what a key has opened.
+pub fn token(bytes: &[u8]) -> bool {
+    seal::read_token(bytes).is_some()
+}
+
+/// The decrypted payloads of one connected peer, each behind its length in two bytes, low byte first: what the guard
+/// lets through goes to a renet server, which must neither panic nor drop its own peer.
+pub fn payloads(mut bytes: &[u8]) -> bool {
+    let (mut server, under_way) = busy_server();
+    let newest_sent = under_way.iter().filter_map(|packet| Some(guard::header(packet)?.1)).max();
+    let mut guard = Guard::default();
+    for _ in 0..PAYLOADS_MAX {
+        let Some((length, rest)) = bytes.split_first_chunk() else { break };
+        let (payload, rest) = rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()));
+        bytes = rest;
+        let Ok((packet, acknowledgement)) = guard::split(payload) else { return false };
+        for packet in [Some(packet), acknowledgement].into_iter().flatten() {
+            match guard.check(packet, newest_sent) {
+                // The peer is dropped.
+                Err(_) => return false,
+                Ok(Pass::Feed { .. }) => {
+                    let _ = server.process_packet_from(packet, CLIENT);
+                }
+                Ok(Pass::Repeat { sequence }) => {
+                    let mut empty = Vec::new();
+                    guard::empty_packet(sequence, &mut empty);
+                    let _ = server.process_packet_from(&empty, CLIENT);
+                }
+                Ok(Pass::Ignore(_)) => {}
+            }
+            for channel in Channel::ALL {
+                while server.receive_message(CLIENT, channel as u8).is_some() {}
+            }
+        }
+    }
+    let _ = server.get_packets_to_send(CLIENT);
+    assert_eq!(
+        server.disconnect_reason(CLIENT),
+        None,
+        "what the guard lets through is within renet's limits"
+    );
+    true
+}
+
+/// A server, and what it has under way to its client, so that there is something to acknowledge.
+fn busy_server() -> (RenetServer, Vec<Vec<u8>>) {
+    let mut server = RenetServer::new(connection_config(End::Server));
+    server.add_connection(CLIENT);
+    let mut under_way = Vec::new();
+    for number in 0..8_u8 {
+        server.send_message(CLIENT, Channel::Tasks as u8, vec![number; 2 * SLICE_BYTES]);
+        server.send_message(CLIENT, Channel::Control as u8, vec![number; 3]);
+        server.update(Duration::from_millis(100));
+        under_way.extend(server.get_packets_to_send(CLIENT).unwrap_or_default());
+    }
+    (server, under_way)
+}
+
+const _: () = assert!(BYTES_PER_CALL >= SLICE_BYTES as u64, "each round above sends something");
+
+/// Inputs from which to begin, for each entry by its name: something that an honest program would send.
+pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
+    match entry {
+        "packet" => sealed_packets(),
+        "token" => vec![private_part(&[1; 7], &[]), private_part(&[1; 7], &[2; 19])],
+        "payloads" => vec![honest_payloads(false), honest_payloads(true)],
+        _ => Vec::new(),
+    }
+}
+
+/// A packet of each type, sealed with the key of zeros.
+fn sealed_packets() -> Vec<Vec<u8>> {
+    let mut request = vec![0; REQUEST_BYTES];
+    request[1..14].copy_from_slice(envelope::VERSION);
+    let mut packets = vec![request];
+    for (kind, body) in [(1, 0), (2, 308), (3, 308), (4, 8), (5, 30), (6, 0)] {
+        let mut packet = Vec::new();
+        seal::seal_packet(&mut packet, kind, 300, 7, &[0; renetcode::NETCODE_KEY_BYTES], &vec![1; body]);
+        packets.push(packet);
+    }
+    packets
+}
+
+/// A token's private part with these two addresses, each behind its type: 1 for IPv4, 2 for IPv6.
+fn private_part(first: &[u8], second: &[u8]) -> Vec<u8> {
+    let mut private = vec![0; 8 + 4];
+    private.extend_from_slice(&(1 + u32::from(!second.is_empty())).to_le_bytes());
+    private.extend_from_slice(first);
+    private.extend_from_slice(second);
+    private.resize(1_024 - envelope::TAG_BYTES, 3);
+    private
+}
+
+/// What a renet client says that has small messages and slices to send, and perhaps packets to acknowledge.
+fn honest_payloads(acknowledges: bool) -> Vec<u8> {
+    let mut client = renet::RenetClient::new(connection_config(End::Client));
+    client.set_connected();
+    if acknowledges {
+        for packet in busy_server().1 {
+            client.process_packet(&packet);
+        }
+    }
+    client.send_message(Channel::Control as u8, vec![1; 40]);
+    client.send_message(Channel::Tasks as u8, vec![2; 2_000]);
+    client.send_message(Channel::Beat as u8, vec![3; 20]);
+    let mut all = Vec::new();
+    for payload in client.get_packets_to_send() {
+        all.extend_from_slice(&(payload.len() as u16).to_le_bytes());
+        all.extend_from_slice(&payload);
+    }
+    all
+}

@@ -1,0 +1,91 @@
+//! Why a packet was refused, as people read it and as it is counted.
+
+use std::fmt;
+
+/// Packets refused since the start, by cause. Refused messages inside of genuine packets are not among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// Not of any shape that this link speaks, or not from this sender at this moment.
+    pub shape: u64,
+    /// Connection requests of programs of another protocol version.
+    pub other_version: u64,
+    /// Connection requests with a token that is not out: forged, or used before.
+    pub unknown_token: u64,
+    /// Connection requests whose token has expired.
+    pub out_of_date: u64,
+    /// Connection requests with a token that came from another address before, or is for another IP version.
+    pub misused_token: u64,
+    /// Handshakes of an address, a prefix or a coordinator that has no place left.
+    pub no_place: u64,
+    /// Responses that are not the answer to what their address was asked.
+    pub forged_response: u64,
+    /// Repeated connection requests that came before their next answer was due.
+    pub too_soon: u64,
+    /// Handshakes forgotten because a newer one needed the room. Not packets.
+    pub evicted: u64,
+    /// Packets in a peer's name that the peer has not sealed, or had sent before.
+    pub forged_packet: u64,
+    /// Packets in the name of a peer so plagued by forged ones that not even all of its own are opened.
+    pub unopened: u64,
+    /// Genuine packets of a peer beyond what a peer may send.
+    pub over_rate: u64,
+}
+
+/// Why one packet is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Shape(&'static str),
+    OtherVersion,
+    UnknownToken,
+    OutOfDate,
+    MisusedToken,
+    NoPlace,
+    ForgedResponse,
+    TooSoon,
+    ForgedPacket,
+    Unopened,
+    OverRate,
+}
+
+impl Refusals {
+    pub(super) fn count(&mut self, refusal: Refusal) {
+        let counter = match refusal {
+            Refusal::Shape(_) => &mut self.shape,
+            Refusal::OtherVersion => &mut self.other_version,
+            Refusal::UnknownToken => &mut self.unknown_token,
+            Refusal::OutOfDate => &mut self.out_of_date,
+            Refusal::MisusedToken => &mut self.misused_token,
+            Refusal::NoPlace => &mut self.no_place,
+            Refusal::ForgedResponse => &mut self.forged_response,
+            Refusal::TooSoon => &mut self.too_soon,
+            Refusal::ForgedPacket => &mut self.forged_packet,
+            Refusal::Unopened => &mut self.unopened,
+            Refusal::OverRate => &mut self.over_rate,
+        };
+        *counter += 1;
+    }
+}
+
+impl From<&'static str> for Refusal {
+    fn from(what_is_wrong: &'static str) -> Self {
+        Self::Shape(what_is_wrong)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shape(what_is_wrong) => what_is_wrong,
+            Self::OtherVersion => "another protocol version",
+            Self::UnknownToken => "connect token that is not out",
+            Self::OutOfDate => "connect token out of date",
+            Self::MisusedToken => "connect token of another address",
+            Self::NoPlace => "no place left for this address",
+            Self::ForgedResponse => "not the answer to the challenge",
+            Self::TooSoon => "repeated too soon",
+            Self::ForgedPacket => "not sealed by this peer, or a copy",
+            Self::Unopened => "too many forged packets in this peer's name",
+            Self::OverRate => "more than a peer may send",
+        })
+    }
+}

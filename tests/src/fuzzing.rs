@@ -1,0 +1,88 @@
+//! The fuzz targets: one for each decoder of bytes that strangers and peers send.
+//!
+//! `cargo fuzz` runs them from the folder `fuzz`, which takes in this file by its path; the stable tests run the same
+//! functions over the kept inputs and over mutations of them. A target takes any bytes, says whether an honest program
+//! could have sent them, and panics if what the decoder promises does not hold.
+
+use p2c2r_link::fuzzing as link;
+use p2c2r_protocol::wire::{self, Bounded, Decode, Encode};
+use p2c2r_protocol::{Beat, GameToServer, ServerToGame, ServerToWorker, WorkerToServer};
+use p2c2r_tasks::kind::AnyKind;
+use p2c2r_tasks::{Blob, Blobs, KindRegistry};
+
+/// Work units above which a task is not checked: one unit is a microsecond, and checks of larger ones differ in nothing
+/// but their size.
+const CHECKED_UNITS_MAX: u64 = 20_000;
+
+/// A target: its name, which its folder of inputs has too, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]) -> bool);
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("packet", link::packet),
+    ("token", link::token),
+    ("payloads", link::payloads),
+    ("beat", message::<Beat>),
+    ("game_to_server", message::<GameToServer>),
+    ("server_to_game", message::<ServerToGame>),
+    ("server_to_worker", message::<ServerToWorker>),
+    ("worker_to_server", message::<WorkerToServer>),
+    ("path_task", |input| task("path", input)),
+    ("physics_task", |input| task("physics", input)),
+    ("reflection_task", |input| task("reflection", input)),
+];
+
+/// Runs one input through the target of this name.
+pub fn run(name: &str, input: &[u8]) {
+    let (_, target) = TARGETS.iter().find(|(target, _)| *target == name).expect("a target of this name");
+    let _ = target(input);
+}
+
+/// A message: what decodes is written again as what decodes to the same.
+fn message<M: Decode<()> + Encode + Bounded>(input: &[u8]) -> bool {
+    let Ok(message) = wire::decode_message::<M>(input) else { return false };
+    let written = wire::encode(&message);
+    let again = wire::decode_message::<M>(&written).expect("what this program writes can be read");
+    assert!(wire::encode(&again) == written, "one message, one form");
+    true
+}
+
+/// A task of a kind and an answer to it, as [`write_task`] puts them together: decoded, admitted and checked.
+fn task(kind: &str, input: &[u8]) -> bool {
+    judge(kind, input).is_some()
+}
+
+fn judge(kind: &str, input: &[u8]) -> Option<()> {
+    let (mut spec, blob, outcome) = read_task(input)?;
+    let kinds = KindRegistry::builtin();
+    let kind: &dyn AnyKind = kinds.by_name(kind)?.as_ref();
+    let job = kind.decode(&spec).ok()?;
+    let blob = Blob::new(blob);
+    // The blob stands in for the first that the spec names, so that mutations of it get past its digest.
+    if let Some(named) = job.blob_refs().first() {
+        let place = spec.windows(32).position(|bytes| bytes == named.0)?;
+        spec[place..place + 32].copy_from_slice(&blob.digest().0);
+    }
+    let job = kind.decode(&spec).ok()?;
+    let blobs = Blobs::new(vec![blob]);
+    let units = job.admit(&blobs).ok()?;
+    // Either verdict will do for a stranger's outcome; the point is that there is one.
+    (units.0 <= CHECKED_UNITS_MAX).then(|| job.check(&blobs, &outcome).ok())?
+}
+
+/// One input of a task's target: the lengths of spec and blob in four bytes, low byte first, and all three in a row.
+pub fn write_task(spec: &[u8], blob: &[u8], outcome: &[u8]) -> Vec<u8> {
+    let mut input = (spec.len() as u16).to_le_bytes().to_vec();
+    input.extend_from_slice(&(blob.len() as u16).to_le_bytes());
+    for part in [spec, blob, outcome] {
+        input.extend_from_slice(part);
+    }
+    input
+}
+
+fn read_task(input: &[u8]) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+    let ([spec_low, spec_high, blob_low, blob_high], rest) = input.split_first_chunk()?;
+    let (spec, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([*spec_low, *spec_high])))?;
+    let (blob, outcome) = rest.split_at_checked(usize::from(u16::from_le_bytes([*blob_low, *blob_high])))?;
+    Some((spec.to_vec(), blob.to_vec(), outcome.to_vec()))
+}
