@@ -336,6 +336,7 @@ mkdir "$scratch/tools"
 cat >"$scratch/tools/cargo" <<'EOF'
 #!/usr/bin/env bash
 echo "cargo $1" >>"$NOTES"
+echo "building in ${CARGO_TARGET_DIR:-}" >>"$NOTES"
 [ "$1" != metadata ] || { echo "{\"target_directory\":\"$TARGET\"}" && exit; }
 printf '    Building [=>       ] 1/3: one                 \r' >&2
 printf '    Building [==>      ] 2/3: two, three(build)   \rwarning: a complaint of cargo\n' >&2
@@ -359,6 +360,12 @@ status_is 0 && said "idle cores; this machine has [0-9]" && said "Building for 0
 said "^warning: a complaint of cargo" && said "Building took" && noted "game ended" && none_left
 launch bench --rounds 1
 said "Building for 0:[0-9]*: 2 of 3 units done"
+
+# Cargo is run in the checkout, wherever the launcher is.
+begin a_relative_target_folder_is_the_callers
+as=("${building[@]}" CARGO_TARGET_DIR=relative)
+(cd "$scratch/tmp" && launch game --name x)
+status_is 0 && noted "building in $scratch/tmp/relative" && not_noted "building in relative"
 
 begin a_build_that_fails_says_why
 as=("${building[@]}" BROKEN=1)
