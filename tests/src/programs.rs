@@ -18,15 +18,27 @@ pub fn folder() -> PathBuf {
     me.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_path_buf()
 }
 
-/// The command that runs program `name`.
-pub fn command(name: &str) -> Command {
+fn program(name: &str) -> PathBuf {
     let program = folder().join(name);
     assert!(
         program.exists(),
         "{} is not there: `cargo build --workspace --bins` makes it (`./p2c2r test` does)",
         program.display()
     );
-    let mut command = Command::new(program);
+    program
+}
+
+/// The command that runs program `name`.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(program(name));
+    command.env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// The command that runs program `name` in a network namespace. `ip` becomes the program, so signals reach it.
+pub fn command_in(namespace: &str, name: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program(name));
     command.env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }

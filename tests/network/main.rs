@@ -1,0 +1,174 @@
+//! The real programs on machines of their own: network namespaces behind routers that translate addresses. Needs root
+//! (or CAP_NET_ADMIN and CAP_SYS_ADMIN), `ip` and `nft`; without them every test says so and passes.
+
+mod internet;
+mod parties;
+
+use parties::Parties;
+
+#[test]
+fn everybody_joins_by_links_from_behind_translated_addresses() {
+    let Some(parties) = Parties::new() else { return };
+    let mut coordinator = parties.start_coordinator();
+    let mut workers = parties.start_workers();
+    let mut game = parties.start_game();
+    coordinator.line(&format!("Gamer connected: linus ({}:2", parties.gamer().public_address()));
+    for name in ["ada", "grace"] {
+        coordinator.line(&format!("Routing to {name}"));
+    }
+    game.line("path remote");
+    let report = parties.stop_game(game);
+    assert!(report.count("remote") > 0 && report.cost() > 0, "{report:#?}");
+    for worker in &mut workers {
+        let said = worker.stop();
+        assert!(said.contains("Total earned: $"), "{said}");
+    }
+    let said = coordinator.stop();
+    for (name, home) in [("ada", parties.ada()), ("grace", parties.grace())] {
+        let expected = format!("Worker connected: {name} ({}:2", home.public_address());
+        assert!(said.contains(&expected), "`{expected}` is missing in:\n{said}");
+    }
+    // A task that was settled while the game left is in the books, and its receipt is not in the report.
+    let ledger = parties.ledger();
+    assert!(ledger["totals"]["revenue"].as_i64() >= Some(report.cost()), "{ledger:#}");
+    assert!(ledger["totals"]["earned"].as_i64() > Some(0), "{ledger:#}");
+}
+
+#[test]
+fn tasks_go_on_when_workers_drop_out_and_come_back() {
+    let Some(parties) = Parties::new() else { return };
+    let mut coordinator = parties.start_coordinator();
+    let [mut ada, _grace] = parties.start_workers();
+    let mut game = parties.start_game();
+    coordinator.line("Routing to grace");
+    coordinator.line("Routing to ada");
+    game.line("path remote");
+
+    parties.ada().cut();
+    coordinator.line("Worker disconnected: ada");
+    coordinator.line("Routing to grace");
+    coordinator.line("Result ready: path");
+
+    parties.grace().cut();
+    coordinator.line("Worker disconnected: grace");
+    game.line("path coord");
+
+    parties.ada().restore();
+    ada.line("Connected!");
+    coordinator.line("Worker connected: ada");
+    coordinator.line("Routing to ada");
+    game.line("path remote");
+
+    let report = parties.stop_game(game);
+    assert!(report.count("remote") > 0 && report.count("coordinator") > 0, "{report:#?}");
+    assert_eq!(report.count("failed"), 0, "{report:#?}");
+    coordinator.stop();
+    assert!(parties.ledger()["totals"]["tasks_done"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_game_whose_link_is_cut_plays_on_alone_and_comes_back() {
+    let Some(parties) = Parties::new() else { return };
+    let mut coordinator = parties.start_coordinator();
+    let _workers = parties.start_workers();
+    let mut game = parties.start_game();
+    game.line("path remote");
+
+    parties.gamer().cut();
+    game.line("offload ON (alone)");
+    game.line("path local");
+    coordinator.line("Gamer disconnected: linus");
+
+    parties.gamer().restore();
+    coordinator.line("Gamer connected: linus");
+    game.line("tasks go to the coordinator");
+    game.line("path remote");
+
+    let report = parties.stop_game(game);
+    assert!(report.count("remote") > 0 && report.count("local") > 0, "{report:#?}");
+    assert_eq!(report.count("failed"), 0, "{report:#?}");
+    coordinator.stop();
+    assert!(parties.ledger()["totals"]["revenue"].as_i64() >= Some(report.cost()));
+}
+
+#[test]
+fn a_worker_whose_router_gives_it_another_port_comes_back_as_itself() {
+    let Some(parties) = Parties::new() else { return };
+    let mut coordinator = parties.start_coordinator();
+    let mut workers = parties.start_workers();
+    let game = parties.start_game();
+    coordinator.line("Routing to ada");
+    let accounts = parties.accounts();
+
+    parties.ada().restart_router();
+    workers[0].line("Connected!");
+    coordinator.line(&format!("Worker connected: ada ({}:5", parties.ada().public_address()));
+    coordinator.line("Routing to ada");
+
+    assert_eq!(parties.accounts(), accounts);
+    parties.stop_game(game);
+    coordinator.stop();
+    let ledger = parties.ledger();
+    let names = ledger["workers"].as_array().expect("workers").iter().map(|worker| &worker["name"]);
+    assert_eq!(names.filter(|name| *name == "ada").count(), 1, "{ledger:#}");
+}
+
+#[test]
+fn everybody_comes_back_to_a_coordinator_that_was_killed_and_pays_once() {
+    let Some(parties) = Parties::new() else { return };
+    let mut first = parties.start_coordinator();
+    let mut workers = parties.start_workers();
+    let mut game = parties.start_game();
+    game.line("path remote");
+
+    first.signal("KILL");
+    first.ended();
+    let before = parties.ledger();
+    game.line("offload ON (alone)");
+
+    let mut second = parties.start_coordinator();
+    for worker in &mut workers {
+        worker.line("Connected!");
+    }
+    game.line("tasks go to the coordinator");
+    second.line("Routing to");
+    second.line("Result ready");
+    game.line("path remote");
+
+    let report = parties.stop_game(game);
+    assert_eq!(report.count("failed"), 0, "{report:#?}");
+    second.stop();
+    let after = parties.ledger();
+    let revenue = |ledger: &serde_json::Value| ledger["totals"]["revenue"].as_i64().expect("revenue");
+    assert!(revenue(&after) > revenue(&before), "{after:#}");
+    // A receipt is shown only once it is in the books; what was booked last may not have been shown any more.
+    assert!(report.cost() <= revenue(&after), "{report:#?} {after:#}");
+    assert_eq!(parties.accounts(), 3);
+}
+
+#[test]
+fn whoever_cannot_use_udp_says_so_and_joins_once_it_is_let_through() {
+    let Some(parties) = Parties::new() else { return };
+    let mut coordinator = parties.start_coordinator();
+    for home in [parties.ada(), parties.gamer()] {
+        home.block_udp();
+    }
+    let mut ada = parties.start_worker(parties.ada(), "ada");
+    let mut game = parties.start_game();
+    let sentence = "answers over TCP at 203.0.113.10:8765, but not over UDP";
+    ada.line(sentence);
+    game.line(sentence);
+
+    for home in [parties.ada(), parties.gamer()] {
+        home.let_udp_through();
+    }
+    ada.line("Connected!");
+    game.line("tasks go to the coordinator");
+    coordinator.line("Routing to ada");
+    game.line("path remote");
+
+    let report = parties.stop_game(game);
+    assert!(report.count("local") > 0 && report.count("remote") > 0, "{report:#?}");
+    coordinator.stop();
+    parties.ledger();
+}

@@ -1,0 +1,145 @@
+//! The real programs, each on its own machine of a small [`Internet`].
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use p2c2r_tests::programs::{Program, command, command_in, ledger_balances};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::internet::{COORDINATOR, Home, Internet};
+
+/// How long a game plays at most: a test that fails does not leave it playing.
+const SECONDS_MAX: &str = "300";
+
+/// An internet and what its programs keep on disk.
+pub struct Parties {
+    /// The machines.
+    pub internet: Internet,
+    folder: TempDir,
+}
+
+impl Parties {
+    /// `None` where the machine does not allow it.
+    pub fn new() -> Option<Self> {
+        let internet = Internet::build()?;
+        Some(Self { internet, folder: tempfile::tempdir().expect("a temporary folder") })
+    }
+
+    /// The home of the first worker, ada.
+    pub fn ada(&self) -> &Home {
+        &self.internet.homes[0]
+    }
+
+    /// The home of the second worker, grace.
+    pub fn grace(&self) -> &Home {
+        &self.internet.homes[1]
+    }
+
+    /// The gamer's home.
+    pub fn gamer(&self) -> &Home {
+        &self.internet.homes[2]
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("coordinator")
+    }
+
+    /// Starts the coordinator, and waits until it listens.
+    pub fn start_coordinator(&self) -> Program {
+        let mut command = command_in(self.internet.coordinator.name(), "p2c2r-server");
+        command.args(["--listen", "0.0.0.0:8765", "--public-address", COORDINATOR, "--log", "debug"]);
+        command.arg("--data-dir").arg(self.data_dir());
+        let mut program = Program::start("coordinator", command);
+        program.line("Server started");
+        program
+    }
+
+    /// A link by which one program may join.
+    pub fn invite(&self, role: &str) -> String {
+        let said = self.operator(&["invite", role]);
+        assert!(said.starts_with("p2c2r://"), "{said}");
+        said
+    }
+
+    /// What the operator's command prints.
+    fn operator(&self, arguments: &[&str]) -> String {
+        let mut command = command("p2c2r-server");
+        command.args(arguments).arg("--data-dir").arg(self.data_dir());
+        Program::start("operator's command", command).ended_well()
+    }
+
+    /// How many accounts there are.
+    pub fn accounts(&self) -> usize {
+        let said = self.operator(&["accounts", "list", "--format", "json"]);
+        serde_json::from_str::<Value>(&said).expect("JSON").as_array().expect("a list").len()
+    }
+
+    /// What the ledger says.
+    pub fn ledger(&self) -> Value {
+        ledger_balances(&self.data_dir());
+        serde_json::from_str(&self.operator(&["ledger", "report", "--format", "json"])).expect("JSON")
+    }
+
+    fn start(&self, home: &Home, program: &str, name: &str, more: impl FnOnce(&mut Command)) -> Program {
+        let mut command = command_in(home.machine(), program);
+        command.args(["--name", name, "--keys"]).arg(self.folder.path().join(name));
+        more(&mut command);
+        Program::start(name, command)
+    }
+
+    /// Starts a worker in `home` that joins by a link of its own.
+    pub fn start_worker(&self, home: &Home, name: &str) -> Program {
+        let link = self.invite("worker");
+        self.start(home, "p2c2r-worker", name, |command| {
+            command.args(["--slots", "1", "--join", &link]);
+        })
+    }
+
+    /// Starts both workers, and waits until they are connected.
+    pub fn start_workers(&self) -> [Program; 2] {
+        let mut workers = [self.start_worker(self.ada(), "ada"), self.start_worker(self.grace(), "grace")];
+        for worker in &mut workers {
+            worker.line("Connected!");
+        }
+        workers
+    }
+
+    /// Starts a game that plays itself without a window until it is stopped.
+    pub fn start_game(&self) -> Program {
+        let link = self.invite("gamer");
+        let report = self.report_path();
+        self.start(self.gamer(), "p2c2r-game", "linus", |command| {
+            command.args(["--join", &link, "--headless", "--autopilot", "--seconds", SECONDS_MAX]);
+            command.arg("--report").arg(report);
+        })
+    }
+
+    fn report_path(&self) -> PathBuf {
+        self.folder.path().join("report.json")
+    }
+
+    /// Stops the game and reads its report.
+    pub fn stop_game(&self, mut game: Program) -> Report {
+        game.stop();
+        let text = std::fs::read_to_string(self.report_path()).expect("the game wrote its report");
+        Report(serde_json::from_str(&text).expect("the report is JSON"))
+    }
+}
+
+/// A game's report.
+#[derive(Debug)]
+pub struct Report(Value);
+
+impl Report {
+    /// How many tasks of all kinds ended so.
+    pub fn count(&self, how: &str) -> u64 {
+        let kinds = self.0["kinds"].as_object().expect("kinds");
+        kinds.values().map(|kind| kind[how].as_u64().unwrap_or_else(|| panic!("{how} in {kind:#}"))).sum()
+    }
+
+    /// What the receipts add up to, nano-dollars.
+    pub fn cost(&self) -> i64 {
+        self.0["cost_nanos"].as_i64().expect("cost_nanos")
+    }
+}
