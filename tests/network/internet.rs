@@ -163,7 +163,10 @@ impl Internet {
         let between = unique("internet")?;
         between.forward()?;
         let coordinator = unique("coordinator")?;
-        between.ip(&format!("link add name coordinator type veth peer name eth0 netns {}", coordinator.name()))?;
+        between.ip(&format!(
+            "link add name coordinator type veth peer name eth0 netns {}",
+            coordinator.name()
+        ))?;
         between.ip("addr add 203.0.113.1/24 dev coordinator\nlink set coordinator up")?;
         coordinator.ip(&format!(
             "addr add {COORDINATOR}/24 dev eth0\nlink set eth0 up\nroute add default via 203.0.113.1"
@@ -246,7 +249,8 @@ impl Home {
     pub fn restart_router(&self) {
         self.set_rules(OTHER_PORTS, false);
         // What is masqueraded through a link is forgotten when the link goes down, and so are its routes.
-        let lines = format!("link set wan down\nlink set wan up\nroute replace default via {}", self.gateway());
+        let lines =
+            format!("link set wan down\nlink set wan up\nroute replace default via {}", self.gateway());
         self.router.ip(&lines).expect("a cable");
     }
 }

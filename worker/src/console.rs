@@ -79,6 +79,19 @@ impl Console {
     }
 }
 
+impl Console {
+    /// Whether the helper is to be told of the problem: not again for a while, and not of a lost connection, which has a
+    /// line of its own.
+    fn is_news(&mut self, problem: &str, is_loss: bool, now: Duration) -> bool {
+        let is_known =
+            self.problem.as_ref().is_some_and(|(said, at)| said == problem && now < *at + PROBLEM_AGAIN);
+        if !is_known {
+            self.problem = Some((problem.to_owned(), now));
+        }
+        !is_known && !is_loss
+    }
+}
+
 impl Figures {
     fn of(session: &Session) -> Self {
         Self {
@@ -142,12 +155,17 @@ pub fn show_fallbacks(
     }
 }
 
+/// Last comes the problem, which may end in a question.
+fn not_connected(problem: &str) -> String {
+    format!("🔌 Not connected, tries go on: {problem}")
+}
+
 /// Says how the link stands whenever that changes.
 pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>, time: Res<'_, Time<Real>>) {
     if !link.is_changed() || *link.status() == console.link {
         return;
     }
-    console.link = link.status().clone();
+    let was = std::mem::replace(&mut console.link, link.status().clone());
     let coordinator = console.coordinator.clone();
     match link.status() {
         // Tries go on for ever; the helper is told of the first one after each loss.
@@ -170,13 +188,8 @@ pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>, ti
         }
         LinkStatus::Offline => {
             let (Some(problem), now) = (link.problem(), time.elapsed()) else { return };
-            let is_news = console
-                .problem
-                .as_ref()
-                .is_none_or(|(said, at)| said != problem || now >= *at + PROBLEM_AGAIN);
-            if is_news {
-                console.problem = Some((problem.to_owned(), now));
-                warn!(event = "offline", coordinator, problem, "🔌 Not connected: {problem}. Tries go on.");
+            if console.is_news(problem, was == LinkStatus::Connected, now) {
+                warn!(event = "offline", coordinator, problem, "{}", not_connected(problem));
             }
         }
     }
@@ -276,6 +289,23 @@ mod tests {
     use p2c2r_protocol::{Nanos, WorkerSession, WorkerStatement};
 
     use super::*;
+
+    #[test]
+    fn a_problem_is_told_once_and_a_loss_not_twice() {
+        let mut console = Console::new(&WorkerConfig::named("ada"));
+        let at = Duration::from_secs;
+        assert!(!console.is_news("no sign of life", true, at(10)));
+        assert!(!console.is_news("no sign of life", false, at(11)));
+        assert!(console.is_news("nobody answers", false, at(12)));
+        assert!(!console.is_news("nobody answers", false, at(13)));
+        assert!(console.is_news("nobody answers", false, at(12) + PROBLEM_AGAIN));
+    }
+
+    #[test]
+    fn a_problem_that_ends_in_a_question_ends_the_sentence() {
+        let said = not_connected("nobody answers; does its firewall let it through?");
+        assert!(said.contains("tries go on") && said.ends_with("let it through?"), "{said}");
+    }
 
     #[test]
     fn what_the_worker_earned_and_what_its_account_has_are_two_figures() {
