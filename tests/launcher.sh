@@ -42,6 +42,7 @@ done
 [ "$me" != game ] || name=game
 exec {idle}<> <(:)
 pause() { read -rt "$1" -u "$idle" _; }
+until_noted() { until grep -q -x "$1" "$NOTES"; do pause 0.05; done; }
 trap 'note "$name ended"; exit 0' TERM
 trap 'note "$name saw SIGINT"' INT
 note "$name started"
@@ -51,13 +52,14 @@ echo $$ >>"$PIDS"
 [ -z "${ready:-}" ] || { echo 127.0.0.1:9 >"$ready.part" && mv "$ready.part" "$ready"; }
 doing=${name^^} doing=${doing//-/_}
 case ${!doing:-} in
-  dies) pause 0.1; note "$name died"; exit 7 ;;
+  dies) until_noted "game started"; note "$name died"; exit 7 ;;
   deaf) trap 'note "$name is deaf"' TERM ;;
   no-window) [ -n "${report:-}" ] || { echo "There is no adapter."; exit 69; } ;;
   waits) while :; do pause 1; done ;;
 esac
 if [ "$me" = game ]; then
   pause 0.3
+  [ "${WORKER_1:-}" != dies ] || until_noted "worker-1 died"
   echo "HUD line"
   [ -z "${screenshot:-}" ] || echo picture >"$screenshot"
   [ -z "${report:-}" ] ||
