@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use p2c2r_program::{LogFormat, settings};
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
-use crate::config::{Compute, Fallback, ServerConfig, pace_of};
+use crate::config::{Compute, Fallback, FileConfig, LEDGER_FILE, ServerConfig, pace_of};
 use crate::error::ServerError;
+use crate::join::commands::{AccountsCommand, DataDirArgs, InviteArgs};
+use crate::join::settings::JoinArgs;
 
 /// The P2C2R coordinator: hands games' work to workers, checks every answer, keeps the money.
 #[derive(Debug, Parser)]
@@ -26,6 +28,11 @@ pub struct Cli {
 /// What to do instead of running the coordinator.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a join link, good for one account unless --uses says otherwise; prints the link and nothing else.
+    Invite(InviteArgs),
+    /// Look at the accounts, close, rename or credit one.
+    #[command(subcommand)]
+    Accounts(AccountsCommand),
     /// Look into the ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -48,12 +55,15 @@ pub enum LedgerCommand {
 /// Which account goes to which key.
 #[derive(Debug, Args)]
 pub struct ClaimArgs {
-    /// The ledger's database file.
-    #[arg(long, env = "P2C2R_DB", default_value = "results.db")]
-    pub db: PathBuf,
+    /// The ledger's database file. [default: results.db in the data folder]
+    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
+    pub db: Option<PathBuf>,
+    /// Which coordinator's.
+    #[command(flatten)]
+    pub data_dir: DataDirArgs,
     /// Whether it is a gamer's or a worker's account.
     #[arg(long, value_enum)]
-    pub role: ClaimRole,
+    pub role: RoleArg,
     /// The account's name, as `ledger report` prints it.
     #[arg(long, value_name = "OLD")]
     pub name: String,
@@ -64,18 +74,18 @@ pub struct ClaimArgs {
 
 /// On which side an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ClaimRole {
+pub enum RoleArg {
     /// A game's.
     Gamer,
     /// A helper's.
     Worker,
 }
 
-impl From<ClaimRole> for Role {
-    fn from(role: ClaimRole) -> Self {
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
         match role {
-            ClaimRole::Gamer => Self::Gamer,
-            ClaimRole::Worker => Self::Worker,
+            RoleArg::Gamer => Self::Gamer,
+            RoleArg::Worker => Self::Worker,
         }
     }
 }
@@ -87,12 +97,33 @@ fn account_key(text: &str) -> Result<AccountKey, String> {
 /// Which ledger, and how to print.
 #[derive(Debug, Args)]
 pub struct LedgerArgs {
-    /// The ledger's database file.
-    #[arg(long, env = "P2C2R_DB", default_value = "results.db")]
-    pub db: PathBuf,
+    /// The ledger's database file. [default: results.db in the data folder]
+    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
+    pub db: Option<PathBuf>,
+    /// Which coordinator's.
+    #[command(flatten)]
+    pub data_dir: DataDirArgs,
     /// For people, or for programs.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
+}
+
+impl LedgerArgs {
+    /// The ledger's file.
+    pub fn path(&self) -> PathBuf {
+        ledger_path(self.db.as_ref(), &self.data_dir)
+    }
+}
+
+impl ClaimArgs {
+    /// The ledger's file.
+    pub fn path(&self) -> PathBuf {
+        ledger_path(self.db.as_ref(), &self.data_dir)
+    }
+}
+
+fn ledger_path(db: Option<&PathBuf>, data_dir: &DataDirArgs) -> PathBuf {
+    db.cloned().unwrap_or_else(|| data_dir.folder().join(LEDGER_FILE))
 }
 
 /// How a report is printed.
@@ -122,9 +153,15 @@ pub struct SettingsArgs {
     /// UDP address to listen on; port 0 lets the system choose. [default: 127.0.0.1:8765]
     #[arg(long, env = "P2C2R_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
-    /// The ledger's database file. [default: results.db]
+    /// The ledger's database file. [default: results.db in the data folder]
     #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
     pub db: Option<PathBuf>,
+    /// The data folder.
+    #[command(flatten)]
+    pub data_dir: DataDirArgs,
+    /// How people join.
+    #[command(flatten)]
+    pub join: JoinArgs,
     /// What happens to a timely task that no worker can do in time. [default: compute]
     #[arg(long, env = "P2C2R_FALLBACK", value_enum)]
     pub fallback: Option<Fallback>,
@@ -140,7 +177,7 @@ pub struct SettingsArgs {
     /// Outcomes kept for reuse; 0 keeps none. [default: 16384]
     #[arg(long, env = "P2C2R_CACHE_ENTRIES", value_name = "N")]
     pub cache_entries: Option<usize>,
-    /// Nano-dollars granted once to every new gamer. [default: 1000000000]
+    /// Nano-dollars that an invite gives a gamer, once, unless it says otherwise. [default: 1000000000]
     #[arg(long, env = "P2C2R_OPENING_CREDIT_NANOS", value_name = "NANOS")]
     pub opening_credit_nanos: Option<i64>,
     /// Seconds for which a worker's earnings stay pending. [default: 3600]
@@ -178,10 +215,16 @@ impl SettingsArgs {
     /// The settings, all four sources taken together and checked.
     pub fn resolve(self) -> Result<ServerConfig, ServerError> {
         let mut config = ServerConfig::default();
+        let mut names_ledger = self.db.is_some();
         if let Some(path) = &self.config {
-            config.apply_file(settings::read_file(path)?)?;
+            let file: FileConfig = settings::read_file(path)?;
+            names_ledger |= file.db.is_some();
+            config.apply_file(file)?;
         }
         self.apply(&mut config);
+        if !names_ledger {
+            config.db = config.data_dir.join(LEDGER_FILE);
+        }
         config.validate()?;
         Ok(config)
     }
@@ -194,6 +237,8 @@ impl SettingsArgs {
         }
         take(&mut config.listen, self.listen);
         take(&mut config.db, self.db);
+        take(&mut config.data_dir, self.data_dir.data_dir);
+        config.join.apply_args(self.join);
         take(&mut config.fallback, self.fallback);
         take(&mut config.deep_check_percent, self.deep_check_percent);
         take(&mut config.compute, self.compute_threads.map(Compute::Threads));
@@ -239,6 +284,16 @@ mod tests {
         assert_eq!(config.prices.version, 7);
         assert_eq!(config.prices.nanos_per_mega_unit[0].1, 5);
         assert_eq!(config.listen.port(), 8765);
+    }
+
+    #[test]
+    fn the_ledger_lies_in_the_data_folder_unless_it_is_named() {
+        let db = |arguments: &[&str]| {
+            let cli = Cli::try_parse_from([&["p2c2r-server"], arguments].concat()).unwrap();
+            cli.settings.resolve().unwrap().db
+        };
+        assert_eq!(db(&["--data-dir", "here"]), PathBuf::from("here/results.db"));
+        assert_eq!(db(&["--data-dir", "here", "--db", "there.db"]), PathBuf::from("there.db"));
     }
 
     #[test]

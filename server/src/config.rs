@@ -21,6 +21,8 @@ use p2c2r_tasks::KindRegistry;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ServerError;
+use crate::join::JoinSettings;
+use crate::join::settings::{JoinFile, default_data_dir};
 use crate::ledger::{CREDIT_MAX, GROUP_COMMIT_MAX};
 
 /// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
@@ -48,6 +50,9 @@ const BYTES_PER_SECOND_MIN: u32 = 1_000;
 const DRAIN_MAX: Duration = Duration::from_hours(1);
 /// Time between summary lines: at least a second, or they would crowd out everything else; at most a day.
 const SUMMARY_EVERY: RangeInclusive<u64> = 1..=24 * 60 * 60;
+
+/// Name of the ledger in the data folder.
+pub const LEDGER_FILE: &str = "results.db";
 
 /// What happens to a timely task when no worker can do it in time. Patient tasks always wait for a worker,
 /// except that `refuse` does not admit them while there is none.
@@ -79,6 +84,10 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// The ledger's database file.
     pub db: PathBuf,
+    /// The folder of accounts, certificate and, unless `db` says otherwise, ledger.
+    pub data_dir: PathBuf,
+    /// How people join.
+    pub join: JoinSettings,
     /// What happens to timely tasks that no worker can do in time.
     pub fallback: Fallback,
     /// Share of the answers that get the deep check as well, in per cent.
@@ -91,7 +100,7 @@ pub struct ServerConfig {
     pub cache_entries_max: usize,
     /// Bytes of outcomes kept for reuse.
     pub cache_bytes_max: usize,
-    /// Granted once to every new gamer.
+    /// What an invite gives a gamer, once, unless it says otherwise.
     pub opening_credit: Nanos,
     /// How long a worker's earnings stay pending.
     pub fraud_window: Duration,
@@ -130,7 +139,9 @@ impl Default for ServerConfig {
         let kinds = KindRegistry::builtin();
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8765)),
-            db: PathBuf::from("results.db"),
+            db: default_data_dir().join(LEDGER_FILE),
+            data_dir: default_data_dir(),
+            join: JoinSettings::default(),
             fallback: Fallback::default(),
             deep_check_percent: 5.0,
             compute: Compute::Threads(std::thread::available_parallelism().map_or(1, usize::from)),
@@ -174,6 +185,7 @@ pub fn default_prices(kinds: &KindRegistry) -> PriceList {
 impl ServerConfig {
     /// Checks every range. What passes here runs: no setting makes the coordinator panic or run out of memory.
     pub fn validate(&self) -> Result<(), ServerError> {
+        self.join.validate()?;
         within("deep-check-percent", self.deep_check_percent, 0.0..=100.0)?;
         if let Compute::Threads(threads) = self.compute {
             within("compute-threads", threads, 1..=COMPUTE_THREADS_MAX)?;
@@ -221,7 +233,11 @@ impl ServerConfig {
             }
         }
         take(&mut self.listen, file.listen);
+        take(&mut self.data_dir, file.data_dir);
         take(&mut self.db, file.db);
+        if let Some(join) = file.join {
+            self.join.apply_file(join)?;
+        }
         take(&mut self.fallback, file.fallback);
         take(&mut self.deep_check_percent, file.deep_check_percent);
         take(&mut self.compute, file.compute_threads.map(Compute::Threads));
@@ -264,6 +280,8 @@ impl ServerConfig {
         FileConfig {
             listen: Some(self.listen),
             db: Some(self.db.clone()),
+            data_dir: Some(self.data_dir.clone()),
+            join: Some(self.join.to_file()),
             fallback: Some(self.fallback),
             deep_check_percent: Some(self.deep_check_percent),
             compute_threads: match self.compute {
@@ -311,6 +329,8 @@ pub struct FileConfig {
     pub listen: Option<SocketAddr>,
     /// See [`ServerConfig::db`].
     pub db: Option<PathBuf>,
+    /// See [`ServerConfig::data_dir`].
+    pub data_dir: Option<PathBuf>,
     /// See [`ServerConfig::fallback`].
     pub fallback: Option<Fallback>,
     /// See [`ServerConfig::deep_check_percent`].
@@ -345,6 +365,8 @@ pub struct FileConfig {
     pub log_format: Option<LogFormat>,
     /// See [`ServerConfig::prices`].
     pub prices: Option<FilePrices>,
+    /// See [`ServerConfig::join`].
+    pub join: Option<JoinFile>,
 }
 
 /// The price list in the configuration file.

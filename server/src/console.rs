@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use bevy_ecs::system::{Local, Res, ResMut};
+use p2c2r_join::JoinLink;
 use p2c2r_link::{LinkClock, NextWake};
 use p2c2r_program::log::{Fields, Story};
 use p2c2r_program::{Log, LogError, Output};
-use p2c2r_protocol::Micros;
+use p2c2r_protocol::{Micros, Role};
 use tracing::info;
 
 use crate::config::ServerConfig;
@@ -41,6 +42,16 @@ pub fn greet(address: std::net::SocketAddr, config: &ServerConfig) {
     );
 }
 
+/// Shows the join links of the first start, or how to make some. A link lets people in: whoever reads the log can use it.
+pub fn show_links(links: &[(Role, JoinLink)]) {
+    for (role, link) in links {
+        info!(target: TARGET, event = "join_link", role = %role, link = %link, "{role}s join with {link}");
+    }
+    if links.is_empty() {
+        info!(target: TARGET, event = "invite", "🔑 Join links: p2c2r-server invite gamer|worker");
+    }
+}
+
 fn sentence(fields: &Fields) -> String {
     let get = |name| fields.get(name);
     match get("event") {
@@ -52,6 +63,7 @@ fn sentence(fields: &Fields) -> String {
             get("kinds"),
             get("fallback").to_lowercase()
         ),
+        "join_link" => format!("🔑 {}s join with: {}", get("role"), get("link")),
         "joined" => {
             let icon = if get("role") == "Gamer" { "🎮" } else { "📡" };
             format!("{icon} {} connected: {} ({})", get("role"), get("name"), get("address"))

@@ -8,6 +8,7 @@ use p2c2r_program::LogError;
 use p2c2r_program::settings::{FileError, OutOfRange};
 use thiserror::Error;
 
+use crate::join::JoinError;
 use crate::ledger::LedgerError;
 
 /// Why the coordinator does not start, or stopped.
@@ -19,6 +20,9 @@ pub enum ServerError {
     /// The ledger could not be opened, or failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Joining could not be set up.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// A setting is wrong, or two contradict each other.
     #[error("{0}")]
     Config(String),

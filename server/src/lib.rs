@@ -9,6 +9,7 @@
 //! | [`cli`], [`config`] | settings: flags, environment, file, defaults |
 //! | [`app`] | the app: plugins, systems and their order |
 //! | [`desk`] | what the systems that move tasks along have in common |
+//! | [`join`] | who may connect: HTTPS, invites, accounts, connect tokens |
 //! | [`joins`] | peers coming and going |
 //! | [`sessions`] | gamers: who is connected, what they may spend, which task ids are spent |
 //! | [`registry`], [`speed`], [`trust`] | workers: offers and room, how long they take, who may work |
@@ -43,6 +44,7 @@ pub mod desk;
 pub mod drain;
 pub mod error;
 pub mod fallback;
+pub mod join;
 pub mod joins;
 pub mod judge;
 mod known_blobs;

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use bevy_app::AppExit;
-use p2c2r_link::{EventDrivenPlugin, ServerTransport, bind_server};
+use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_program::{command_line, complain, guard, say, signals};
 use p2c2r_server::cli::{ClaimArgs, Cli, Command, ConfigCommand, LedgerArgs, LedgerCommand, ReportFormat};
 use p2c2r_server::ledger::{self, Ledger};
-use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console};
+use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, join};
 use p2c2r_tasks::KindRegistry;
 use tracing::info;
 
@@ -26,6 +26,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }),
         Some(Command::Config(ConfigCommand::Show(settings))) => settings.resolve().and_then(show),
+        Some(Command::Invite(args)) => join::commands::invite(&args).map_err(ServerError::from).map(answer),
+        Some(Command::Accounts(command)) => {
+            join::commands::accounts(&command).map_err(ServerError::from).map(answer)
+        }
         Some(Command::Ledger(LedgerCommand::Check(args))) => check(&args),
         Some(Command::Ledger(LedgerCommand::Report(args))) => report(&args),
         Some(Command::Ledger(LedgerCommand::Claim(args))) => claim(args),
@@ -36,24 +40,36 @@ fn main() -> ExitCode {
     })
 }
 
+/// Prints what a command has to say.
+fn answer(text: String) -> ExitCode {
+    say(text);
+    ExitCode::SUCCESS
+}
+
 fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
     console::start_logging(&config)?;
     guard::quieten_guarded_panics();
-    let socket = bind_server(config.listen)?;
+    // Before the ledger, which lies in it unless the operator says otherwise.
+    join::make_data_folder(&config.data_dir)?;
+    let (socket, listener) = join::bind_both(config.listen)?;
     let address =
         socket.local_addr().map_err(|error| ServerError::Address { asked: config.listen, error })?;
     let ready_file = config.ready_file.clone();
     let mut app = build_app(config.clone(), ServerTransport::Udp(socket))?;
     app.add_plugins(EventDrivenPlugin { busy_poll_max: config.busy_poll });
+    let way_in = join::let_people_in(&mut app, &config, listener)?;
     let shutdown = app.world().resource::<Shutdown>().clone();
     let ledger = app.world().resource::<Ledger>().clone();
     signals::on_stop(move || shutdown.request()).map_err(ServerError::Signals)?;
     console::greet(address, &config);
+    let links = join::commands::first_links(&config.data_dir, way_in.link(), config.opening_credit)?;
+    console::show_links(&links);
     if let Some(path) = &ready_file {
         write_ready_file(path, address)
             .map_err(|error| ServerError::ReadyFile { path: path.clone(), error })?;
     }
     let exit = app.run();
+    drop(way_in);
     let closed = ledger.close()?;
     info!(
         target: console::TARGET, event = "closed", tasks = closed.totals.tasks_done,
@@ -82,7 +98,7 @@ fn show(config: ServerConfig) -> Result<ExitCode, ServerError> {
 }
 
 fn check(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
-    let report = ledger::check(&args.db)?;
+    let report = ledger::check(&args.path())?;
     match args.format {
         ReportFormat::Text => say(&report),
         ReportFormat::Json => say(json(&report)?),
@@ -91,7 +107,7 @@ fn check(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
 }
 
 fn report(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
-    let mut report = ledger::report(&args.db)?;
+    let mut report = ledger::report(&args.path())?;
     let kinds = KindRegistry::builtin();
     report.name_kinds(|kind| kinds.get(kind).map(|kind| kind.name().to_owned()));
     match args.format {
@@ -102,7 +118,7 @@ fn report(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
 }
 
 fn claim(args: ClaimArgs) -> Result<ExitCode, ServerError> {
-    let ledger = ledger::open_existing(&args.db)?;
+    let ledger = ledger::open_existing(&args.path())?;
     let account = ledger.claim(args.role.into(), &args.name, args.key)?;
     ledger.close()?;
     say(format_args!(

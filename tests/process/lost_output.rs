@@ -43,11 +43,11 @@ fn full() -> File {
 fn programs_whose_output_is_lost_work_on() {
     for lost in [Lost::Pipe, Lost::Full] {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (mut coordinator, address) =
+        let (mut coordinator, _) =
             coordinator(folder.path(), "127.0.0.1:0", |name, command| lost.start(name, command));
-        let mut worker = worker(&address, "ada", |name, command| lost.start(name, command));
+        let mut worker = worker(folder.path(), "ada", |name, command| lost.start(name, command));
         let path = folder.path().join("report.json");
-        game(&address, 5, &path, |name, command| lost.start(name, command)).ended_well();
+        game(folder.path(), 5, &path, |name, command| lost.start(name, command)).ended_well();
         let report = report(&path);
         assert!(count(&report, "remote") > 0, "{lost:?}: {report:#}");
         worker.stop();

@@ -42,13 +42,13 @@ fn every_program_explains_itself() {
 #[test]
 fn a_game_plays_with_two_workers_and_the_ledger_balances() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
-    let mut workers = ["ada", "grace"].map(|name| worker(&address, name, Program::start));
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut workers = ["ada", "grace"].map(|name| worker(folder.path(), name, Program::start));
     for worker in &mut workers {
         worker.line("onnected");
     }
     let path = folder.path().join("report.json");
-    game(&address, 5, &path, Program::start).ended_well();
+    game(folder.path(), 5, &path, Program::start).ended_well();
     let report = report(&path);
     assert!(count(&report, "remote") > 0, "{report:#}");
     assert!(report["cost_nanos"].as_i64().is_some_and(|cost| cost > 0), "{report:#}");
@@ -98,10 +98,10 @@ fn asks_for_light_as_the_bench_says(report: &Value) {
 fn a_coordinator_killed_and_restarted_gets_its_game_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (mut first, address) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
-    let mut worker = worker(&address, "ada", Program::start);
+    let mut worker = worker(folder.path(), "ada", Program::start);
     worker.line("onnected");
     let path = folder.path().join("report.json");
-    let mut game = game(&address, 14, &path, Program::start);
+    let mut game = game(folder.path(), 14, &path, Program::start);
     // Three lines of the display are three seconds of play.
     for _ in 0..3 {
         game.line("path");
@@ -135,23 +135,26 @@ fn a_game_without_a_coordinator_plays_locally() {
 #[test]
 fn mistakes_at_start_are_one_clear_sentence() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let db = folder.path().join("results.db");
+    let data = folder.path().join("data");
     let refused = |arguments: &[&str], expected: &str| {
         let mut command = command("p2c2r-server");
-        command.args(arguments);
+        command.env("P2C2R_DATA_DIR", &data).args(arguments);
         let mut program = Program::start("coordinator", command);
         assert!(!program.ended().success(), "{arguments:?} was accepted");
         let said = program.seen();
         assert!(said.contains(expected), "{arguments:?} should say `{expected}`:\n{said}");
         assert!(!said.contains("panicked"), "{said}");
     };
-    let db = db.to_str().expect("a UTF-8 path");
-    refused(&["--listen", "0.0.0.0:0", "--db", db], "127.0.0.1");
-    refused(&["--listen", "nonsense", "--db", db], "nonsense");
-    let missing = format!("{db}/no/such/folder.db");
-    refused(&["--listen", "127.0.0.1:0", "--db", &missing], "folder.db");
-    std::fs::write(db, b"this is no database, it is a letter of complaint to the operator").expect("a file");
-    refused(&["--listen", "127.0.0.1:0", "--db", db], "results.db");
+    refused(&["--listen", "nonsense"], "nonsense");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("its address").to_string();
+    let _udp = std::net::UdpSocket::bind(&taken).expect("the same port");
+    refused(&["--listen", &taken], &taken);
+    refused(&["--listen", "127.0.0.1:0", "--db", "no/such/folder.db"], "folder.db");
+    refused(&["--listen", "127.0.0.1:0", "--public-address", "a b"], "public-address");
+    let db = data.join("results.db");
+    std::fs::write(&db, b"this is no database, it is a letter of complaint to the operator").expect("a file");
+    refused(&["--listen", "127.0.0.1:0"], "results.db");
 }
 
 /// No machine has a driver for Direct3D 12 but under Windows; OpenGL's may be missing or fail, but not panic.

@@ -24,11 +24,11 @@ fn ignoring(signals: &str, command: &Command) -> Command {
 fn signals_that_are_ignored_at_the_start_stay_ignored() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let start = |name: &str, command: Command| Program::start(name, ignoring("HUP INT", &command));
-    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0", start);
-    let mut worker = worker(&address, "ada", start);
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", start);
+    let mut worker = worker(folder.path(), "ada", start);
     worker.line("onnected");
     let path = folder.path().join("report.json");
-    let mut game = game(&address, 60, &path, start);
+    let mut game = game(folder.path(), 60, &path, start);
     game.line("path");
     for signal in ["HUP", "INT"] {
         for program in [&coordinator, &worker, &game] {
@@ -49,11 +49,11 @@ fn signals_that_are_ignored_at_the_start_stay_ignored() {
 #[test]
 fn a_hangup_that_is_not_ignored_ends_a_program_in_order() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
-    let mut worker = worker(&address, "ada", Program::start);
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut worker = worker(folder.path(), "ada", Program::start);
     worker.line("onnected");
     let path = folder.path().join("report.json");
-    let mut game = game(&address, 60, &path, Program::start);
+    let mut game = game(folder.path(), 60, &path, Program::start);
     game.line("path");
     for program in [&mut game, &mut worker, &mut coordinator] {
         program.signal("HUP");
@@ -85,11 +85,11 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
         command.envs(variables(&program).into_iter().map(|variable| (variable, "")));
         Program::start(name, command)
     };
-    let (mut coordinator, address) = coordinator(folder.path(), "127.0.0.1:0", start);
-    let mut worker = worker(&address, "ada", start);
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", start);
+    let mut worker = worker(folder.path(), "ada", start);
     worker.line("onnected");
     let path = folder.path().join("report.json");
-    game(&address, 1, &path, start).ended_well();
+    game(folder.path(), 1, &path, start).ended_well();
     worker.stop();
     coordinator.stop();
 

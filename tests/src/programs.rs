@@ -161,7 +161,12 @@ impl Drop for Program {
     }
 }
 
-/// Has `start` start a coordinator on `listen` with its ledger in `folder`, waits until it listens, and returns it with
+/// The data folder of the coordinator in `folder`.
+fn data(folder: &Path) -> PathBuf {
+    folder.join("coordinator")
+}
+
+/// Has `start` start a coordinator on `listen` with its data in `folder`, waits until it listens, and returns it with
 /// its address.
 pub fn coordinator(
     folder: &Path,
@@ -172,7 +177,7 @@ pub fn coordinator(
     // A stale file from an earlier start would be taken for this one's.
     let _ = std::fs::remove_file(&ready);
     let mut command = command("p2c2r-server");
-    command.args(["--listen", listen, "--log", "debug", "--db"]).arg(folder.join("results.db"));
+    command.args(["--listen", listen, "--log", "debug", "--data-dir"]).arg(data(folder));
     command.arg("--ready-file").arg(&ready);
     let mut program = start("coordinator", command);
     let give_up = Instant::now() + PATIENCE;
@@ -188,22 +193,32 @@ pub fn coordinator(
     }
 }
 
-/// Has `start` start a worker with one slot.
-pub fn worker(address: &str, name: &str, start: impl FnOnce(&str, Command) -> Program) -> Program {
+/// A join link for one account at the coordinator in `folder`, as its operator makes it.
+pub fn invite(folder: &Path, role: &str) -> String {
+    let mut command = command("p2c2r-server");
+    command.args(["invite", role, "--data-dir"]).arg(data(folder));
+    Program::start("invite", command).ended_well().trim().to_owned()
+}
+
+/// Has `start` start a worker with one slot, which joins the coordinator in `folder` by a link.
+pub fn worker(folder: &Path, name: &str, start: impl FnOnce(&str, Command) -> Program) -> Program {
     let mut command = command("p2c2r-worker");
-    command.args(["--coordinator", address, "--name", name, "--slots", "1"]);
+    command.args(["--name", name, "--slots", "1", "--keys"]).arg(folder.join("keys"));
+    command.args(["--join", &invite(folder, "worker")]);
     start(name, command)
 }
 
-/// Has `start` start a game that plays itself without a window for `seconds`.
+/// Has `start` start a game that plays itself without a window for `seconds` and joins the coordinator in `folder` by a
+/// link.
 pub fn game(
-    address: &str,
+    folder: &Path,
     seconds: u32,
     report: &Path,
     start: impl FnOnce(&str, Command) -> Program,
 ) -> Program {
     let mut command = command("p2c2r-game");
-    command.args(["--coordinator", address, "--name", "gamer", "--headless", "--autopilot"]);
+    command.args(["--name", "gamer", "--headless", "--autopilot", "--keys"]).arg(folder.join("keys"));
+    command.args(["--join", &invite(folder, "gamer")]);
     command.args(["--seconds", &seconds.to_string(), "--report"]).arg(report);
     start("game", command)
 }
@@ -212,6 +227,6 @@ pub fn game(
 #[track_caller]
 pub fn ledger_balances(folder: &Path) {
     let mut command = command("p2c2r-server");
-    command.args(["ledger", "check", "--db"]).arg(folder.join("results.db"));
+    command.args(["ledger", "check", "--data-dir"]).arg(data(folder));
     Program::start("ledger check", command).ended_well();
 }

@@ -1,0 +1,50 @@
+//! The coordinator's side of joining: who may come in, and how a stranger with a join link becomes an account.
+//!
+//! # How it works
+//! The operator makes invites; each is a secret in a join link, of which the store keeps the hash. A client shows an
+//! invite and its own public key over HTTPS once and is then an account. For every connection it signs a fresh challenge
+//! and gets a connect token for the UDP port of the same number. The store holds no secret of anybody's, so whoever
+//! steals it gets in nowhere.
+//!
+//! HTTPS is answered on a thread of its own, which never waits for the app or the disk; what strangers may cost there is
+//! bounded before it is known who they are. A second thread waits for the account store, a third watches it for what the
+//! operator's commands have changed.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`store`] | accounts, invites and credits, on disk |
+//! | [`enrol`] | who is let in |
+//! | [`challenge`] | what clients sign, made without keeping it and good once |
+//! | [`certificate`] | the coordinator's key and certificate, or the operator's |
+//! | [`limits`] | what strangers may cost, per address prefix and in sum |
+//! | [`ports`] | one port number for UDP and TCP |
+//! | `https`, `routes`, [`refusals`] | connections, requests, and why not |
+//! | [`service`], [`watch`] | the threads, and what they tell the app |
+//! | [`apply`] | the app's end: closed accounts are disconnected |
+//! | [`settings`], [`commands`] | the operator's settings and commands |
+
+pub mod apply;
+pub mod certificate;
+pub mod challenge;
+pub mod commands;
+pub mod enrol;
+pub mod error;
+mod https;
+pub mod limits;
+pub mod ports;
+pub mod refusals;
+mod routes;
+pub mod service;
+pub mod settings;
+pub mod store;
+pub mod watch;
+
+pub use apply::let_people_in;
+pub use certificate::{Certificate, CertificateChoice, make_data_folder};
+pub use error::JoinError;
+pub use limits::{JoinLimits, OpenRegistration};
+pub use ports::bind_both;
+pub use service::{JoinOptions, JoinService};
+pub use settings::JoinSettings;
+pub use store::{AccountChange, AccountRecord, AccountStore, Credit, NewInvite, WallSeconds};
+pub use watch::AccountNews;

@@ -1,0 +1,145 @@
+//! What the operator changes in accounts, carried out on those who are connected.
+
+use std::collections::VecDeque;
+use std::net::TcpListener;
+
+use bevy_app::{App, Plugin, Update};
+use bevy_ecs::message::Messages;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::schedule::IntoScheduleConfigs;
+use bevy_ecs::system::{Res, ResMut};
+use p2c2r_link::{LinkClock, Mint, PeerJoined, Peers};
+use p2c2r_protocol::{AccountKey, Micros};
+use tracing::info;
+
+use super::service::{JoinOptions, JoinService};
+use super::store::{AccountChange, Credit};
+use super::watch::AccountNews;
+use crate::app::CoordinatorSystems;
+use crate::config::ServerConfig;
+use crate::drain::Drain;
+use crate::error::ServerError;
+use crate::ledger::Ledger;
+use crate::registry::Workers;
+use crate::sessions::Gamers;
+use crate::waking::LateWaker;
+
+/// What a revoked account's programs are told.
+const REVOKED: &str = "the coordinator's operator has closed this account";
+/// How long a token that was made just before the account was closed may still come: twice its life of 60 seconds.
+const REMEMBERED: Micros = Micros(120_000_000);
+
+/// Lets people in to the coordinator `app`, which [`build_app`](crate::build_app) has built with `config`: answers HTTPS
+/// on `listener` until the returned service is dropped, which has to be before the ledger is closed.
+pub fn let_people_in(
+    app: &mut App,
+    config: &ServerConfig,
+    listener: TcpListener,
+) -> Result<JoinService, ServerError> {
+    let asked = config.listen;
+    let address = listener.local_addr().map_err(|error| ServerError::Address { asked, error })?;
+    let join = &config.join;
+    let hosts = join.hosts(address).map_err(|error| ServerError::Config(error.to_string()))?;
+    let options = JoinOptions {
+        data_dir: config.data_dir.clone(),
+        certificate: join.certificate.clone(),
+        hosts,
+        open: join.open.clone(),
+        open_credit: join.open_credit,
+        opening_credit: config.opening_credit,
+        limits: join.limits.clone(),
+        identity: config.kinds.identity(),
+    };
+    let world = app.world();
+    let (mint, ledger) = (world.resource::<Mint>().clone(), world.resource::<Ledger>().clone());
+    let waker = world.resource::<LateWaker>().clone();
+    let bank = move |credit: &Credit| {
+        let booked = ledger.grant(credit.role, credit.key, credit.nanos, credit.reference.0);
+        booked.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let (service, news) = JoinService::start(options, listener, mint, Box::new(bank), move || waker.wake())?;
+    app.insert_resource(news);
+    app.add_plugins(JoinPlugin);
+    Ok(service)
+}
+
+/// Adds the systems; [`let_people_in`] inserts the [`AccountNews`] they read.
+struct JoinPlugin;
+
+impl Plugin for JoinPlugin {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<RecentlyRevoked>();
+        app.add_systems(
+            Update,
+            (
+                apply_account_changes.run_if(|news: Res<'_, AccountNews>| !news.is_empty()),
+                turn_revoked_away.run_if(|revoked: Res<'_, RecentlyRevoked>| !revoked.0.is_empty()),
+                close_with_the_coordinator,
+            )
+                .chain()
+                .before(CoordinatorSystems::Peers),
+        );
+    }
+}
+
+/// Accounts that were closed while the coordinator ran, and when; tokens that were made before may still come. An account
+/// closed longer ago gets no token, so it need not be remembered here.
+#[derive(Resource, Debug, Default)]
+pub struct RecentlyRevoked(VecDeque<(AccountKey, Micros)>);
+
+/// Disconnects the programs of closed accounts, and shows new names.
+pub fn apply_account_changes(
+    news: Res<'_, AccountNews>,
+    clock: Res<'_, LinkClock>,
+    mut revoked: ResMut<'_, RecentlyRevoked>,
+    mut peers: ResMut<'_, Peers>,
+    mut gamers: ResMut<'_, Gamers>,
+    mut workers: ResMut<'_, Workers>,
+) {
+    while let Some(change) = news.take() {
+        match change {
+            AccountChange::Revoked(key) => {
+                revoked.0.push_back((key, clock.now()));
+                let connected: Vec<_> = peers.of_account(key).collect();
+                info!(
+                    target: crate::console::TARGET, event = "revoked", account = key.short(),
+                    programs = connected.len(), "Account {} closed by the operator", key.short()
+                );
+                for peer in connected {
+                    peers.disconnect(peer, REVOKED);
+                }
+            }
+            AccountChange::Renamed(key, name) => {
+                for peer in peers.of_account(key) {
+                    if let Some(session) = gamers.session_mut(peer) {
+                        session.name.clone_from(&name);
+                    }
+                    workers.change(peer, |worker| worker.name.clone_from(&name));
+                }
+            }
+        }
+    }
+}
+
+/// Disconnects programs of closed accounts that come with a token made before.
+pub fn turn_revoked_away(
+    clock: Res<'_, LinkClock>,
+    joined: Res<'_, Messages<PeerJoined>>,
+    mut revoked: ResMut<'_, RecentlyRevoked>,
+    mut peers: ResMut<'_, Peers>,
+) {
+    let now = clock.now();
+    while revoked.0.pop_front_if(|(_, at)| now.0.saturating_sub(at.0) > REMEMBERED.0).is_some() {}
+    for joined in joined.get_cursor().read(&joined) {
+        if revoked.0.iter().any(|(key, _)| *key == joined.account) {
+            peers.disconnect(joined.peer, REVOKED);
+        }
+    }
+}
+
+/// Nobody is let in to a coordinator that is about to end.
+fn close_with_the_coordinator(drain: Res<'_, Drain>, news: Res<'_, AccountNews>) {
+    if drain.is_closing() {
+        news.close();
+    }
+}

@@ -1,0 +1,294 @@
+//! The operator's commands: `invite` and `accounts`. They open the account store of a data folder beside the running
+//! coordinator, which notices what they change within a second.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use p2c2r_join::JoinLink;
+use p2c2r_protocol::{Nanos, Role};
+use serde::Serialize;
+
+use super::error::JoinError;
+use super::settings::default_data_dir;
+use super::store::{ACCOUNTS_FILE, AccountRecord, AccountStore, INVITE_USES_MAX, NewInvite, WallSeconds};
+use crate::cli::{ReportFormat, RoleArg};
+use crate::ledger::CREDIT_MAX;
+
+/// Uses of an invite that does not say how many.
+const USES_DEFAULT: u32 = 1;
+/// How long an invite is good for that does not say.
+const EXPIRES_DEFAULT: &str = "24h";
+/// The longest that an invite may be good for: ten years.
+const EXPIRES_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+/// How many may come with each of the links printed at first start, and for how long.
+const FIRST_USES: u32 = 8;
+const FIRST_EXPIRES: Duration = Duration::from_hours(7 * 24);
+
+/// Which data folder.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DataDirArgs {
+    /// The coordinator's data folder: ledger, accounts, certificate. [default: p2c2r/server among the user's data]
+    #[arg(long, env = "P2C2R_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl DataDirArgs {
+    /// The folder.
+    pub fn folder(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(default_data_dir)
+    }
+}
+
+/// An invite to be made.
+#[derive(Debug, Args)]
+pub struct InviteArgs {
+    /// As what.
+    #[arg(value_enum)]
+    pub role: RoleArg,
+    /// Name of the accounts it opens. [default: as their owners like]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Accounts it may open.
+    #[arg(long, value_name = "K", default_value_t = USES_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=i64::from(INVITE_USES_MAX)))]
+    pub uses: u32,
+    /// How long it is good for, such as 30m, 24h or 7d.
+    #[arg(long, value_name = "TIME", default_value = EXPIRES_DEFAULT, value_parser = expiry)]
+    pub expires: Duration,
+    /// Dollars that each account it opens is given, once. [default: the coordinator's opening credit for gamers, 0 for
+    /// workers]
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+    pub credit: Option<Nanos>,
+    /// Which coordinator's.
+    #[command(flatten)]
+    pub data_dir: DataDirArgs,
+}
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountsCommand {
+    /// Print all accounts.
+    List {
+        /// For people, or for programs.
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+        /// Which coordinator's.
+        #[command(flatten)]
+        data_dir: DataDirArgs,
+    },
+    /// Close an account for good: its programs are disconnected within a second.
+    Revoke {
+        /// Its name, or how its key begins (at least 8 digits).
+        account: String,
+        /// Which coordinator's.
+        #[command(flatten)]
+        data_dir: DataDirArgs,
+    },
+    /// Give an account a name that its owner cannot change.
+    Rename {
+        /// Its name, or how its key begins (at least 8 digits).
+        account: String,
+        /// The new name.
+        name: String,
+        /// Which coordinator's.
+        #[command(flatten)]
+        data_dir: DataDirArgs,
+    },
+    /// Give an account money, which the running coordinator books.
+    Credit {
+        /// Its name, or how its key begins (at least 8 digits).
+        account: String,
+        /// How many dollars, such as 0.50.
+        #[arg(value_parser = some_dollars)]
+        dollars: Nanos,
+        /// Which coordinator's.
+        #[command(flatten)]
+        data_dir: DataDirArgs,
+    },
+}
+
+/// Makes an invite; the answer is its join link and nothing else.
+pub fn invite(args: &InviteArgs) -> Result<String, JoinError> {
+    let folder = args.data_dir.folder();
+    let mut store = open_existing(&folder)?;
+    let (link, opening_credit) =
+        store.published()?.ok_or_else(|| JoinError::NeverStarted { path: folder.clone() })?;
+    let role = Role::from(args.role);
+    let credit = args.credit.unwrap_or(if role == Role::Gamer { opening_credit } else { Nanos::ZERO });
+    let label = args.name.clone();
+    let invite = NewInvite { role, label, uses: args.uses, expires_in: args.expires, credit };
+    let secret = store.invite(&invite, WallSeconds::now())?;
+    Ok(JoinLink { invite: Some(secret), ..link }.to_string())
+}
+
+/// One link per role for a coordinator that has never made an invite; nothing for others.
+pub fn first_links(
+    folder: &Path,
+    link: &JoinLink,
+    opening_credit: Nanos,
+) -> Result<Vec<(Role, JoinLink)>, JoinError> {
+    let mut store = AccountStore::open(folder)?;
+    if store.has_invites()? {
+        return Ok(Vec::new());
+    }
+    let mut links = Vec::new();
+    for (role, credit) in [(Role::Gamer, opening_credit), (Role::Worker, Nanos::ZERO)] {
+        let invite = NewInvite { role, label: None, uses: FIRST_USES, expires_in: FIRST_EXPIRES, credit };
+        let invite = Some(store.invite(&invite, WallSeconds::now())?);
+        links.push((role, JoinLink { invite, ..link.clone() }));
+    }
+    Ok(links)
+}
+
+/// Does something with accounts; the answer is what to print.
+pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
+    match command {
+        AccountsCommand::List { format, data_dir } => {
+            let accounts = open_existing(&data_dir.folder())?.accounts()?;
+            Ok(match format {
+                ReportFormat::Text => table(&accounts),
+                ReportFormat::Json => json(&accounts),
+            })
+        }
+        AccountsCommand::Revoke { account, data_dir } => {
+            let mut store = open_existing(&data_dir.folder())?;
+            let account = store.account_called(account)?;
+            store.revoke(account.key, WallSeconds::now())?;
+            Ok(format!("{} ({}) is closed and will be disconnected", account.name, account.key.short()))
+        }
+        AccountsCommand::Rename { account, name, data_dir } => {
+            let mut store = open_existing(&data_dir.folder())?;
+            let account = store.account_called(account)?;
+            let name = store.rename(account.key, name)?;
+            Ok(format!("{} ({}) is now called {name}", account.name, account.key.short()))
+        }
+        AccountsCommand::Credit { account, dollars, data_dir } => {
+            let mut store = open_existing(&data_dir.folder())?;
+            let account = store.account_called(account)?;
+            store.credit(account.key, *dollars, WallSeconds::now())?;
+            let (name, key) = (&account.name, account.key.short());
+            Ok(format!(
+                "{name} ({key}) gets {dollars}, booked once the coordinator runs and knows the account"
+            ))
+        }
+    }
+}
+
+/// The store of a folder where a coordinator has run; a mistyped folder is not made.
+fn open_existing(folder: &Path) -> Result<AccountStore, JoinError> {
+    if !folder.join(ACCOUNTS_FILE).exists() {
+        return Err(JoinError::NeverStarted { path: folder.to_owned() });
+    }
+    AccountStore::open(folder)
+}
+
+fn table(accounts: &[AccountRecord]) -> String {
+    let mut text =
+        format!("{:<16}  {:<6}  {:<20}  {:<7}  {:>8}  name", "key", "role", "since", "state", "credit");
+    for account in accounts {
+        let key = account.key.to_string();
+        let state = if account.revoked_at.is_some() { "closed" } else { "open" };
+        let (role, since, credit) = (account.role, date(account.enrolled_at), account.credit);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "\n{:<16}  {:<6}  {since:<20}  {state:<7}  {credit:>8}  {}",
+            &key[..16],
+            role.to_string(),
+            account.name
+        );
+    }
+    text
+}
+
+fn json(accounts: &[AccountRecord]) -> String {
+    #[derive(Serialize)]
+    struct Shown {
+        key: String,
+        role: Role,
+        name: String,
+        since: String,
+        closed: Option<String>,
+        by_invite: bool,
+        credit_nanos: i64,
+    }
+    let shown: Vec<_> = accounts
+        .iter()
+        .map(|account| Shown {
+            key: account.key.to_string(),
+            role: account.role,
+            name: account.name.clone(),
+            since: date(account.enrolled_at),
+            closed: account.revoked_at.map(date),
+            by_invite: account.by_invite,
+            credit_nanos: account.credit.0,
+        })
+        .collect();
+    // Plain strings and numbers always have a JSON form.
+    serde_json::to_string_pretty(&shown).unwrap_or_default()
+}
+
+fn date(at: WallSeconds) -> String {
+    let since = Duration::from_secs(u64::try_from(at.0).unwrap_or_default());
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
+}
+
+fn expiry(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|_| "not a time such as 30m, 24h or 7d".to_owned())?;
+    if time.as_secs() == 0 || time > EXPIRES_MAX {
+        return Err("an invite is good for a second to ten years".to_owned());
+    }
+    Ok(time)
+}
+
+/// Dollars with at most nine decimals, exactly.
+fn dollars(text: &str) -> Result<Nanos, String> {
+    let wrong = || format!("`{text}` is not an amount in dollars such as 0.50");
+    let amount = text.strip_prefix('$').unwrap_or(text);
+    let (whole, part) = amount.split_once('.').unwrap_or((amount, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 9 || part.len() > 9 || !is_number(whole) || !is_number(part) {
+        return Err(wrong());
+    }
+    let whole: i64 = whole.parse().map_err(|_| wrong())?;
+    let part: i64 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
+    let nanos = Nanos(whole * Nanos::DOLLAR.0 + part);
+    if nanos > CREDIT_MAX { Err(format!("at most {CREDIT_MAX} at once")) } else { Ok(nanos) }
+}
+
+fn some_dollars(text: &str) -> Result<Nanos, String> {
+    dollars(text).and_then(|nanos| {
+        if nanos > Nanos::ZERO { Ok(nanos) } else { Err("a credit is more than nothing".to_owned()) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_exact() {
+        assert_eq!(dollars("0.50"), Ok(Nanos(500_000_000)));
+        assert_eq!(dollars("$3"), Ok(Nanos(3_000_000_000)));
+        assert_eq!(dollars("0.000000001"), Ok(Nanos(1)));
+        assert_eq!(dollars("1000000"), Ok(CREDIT_MAX));
+        for wrong in ["", ".5", "-1", "+1", "1e3", "1,50", "0.0000000001", "1000000.1", "$$1", "9999999999"] {
+            assert!(dollars(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_short_and_bounded() {
+        assert_eq!(expiry("24h"), Ok(Duration::from_hours(24)));
+        assert_eq!(expiry("7d"), Ok(Duration::from_hours(7 * 24)));
+        for wrong in ["", "24", "0s", "-1h", "100years"] {
+            assert!(expiry(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn dates_are_of_the_calendar() {
+        assert_eq!(date(WallSeconds(1_800_000_000)), "2027-01-15T08:00:00Z");
+    }
+}

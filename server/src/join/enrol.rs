@@ -1,0 +1,68 @@
+//! Who is let in: the account of a known key, a new account by invite, or one by open registration.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use p2c2r_join::RefusalCode;
+use p2c2r_protocol::{Nanos, Role};
+
+use super::error::JoinError;
+use super::limits::{Bucket, Buckets, OpenRegistration, Prefix, Rate};
+use super::store::{AccountRecord, AccountStore, Newcomer, WallSeconds};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Lets people in.
+#[derive(Debug)]
+pub struct Registrar {
+    store: AccountStore,
+    open: OpenRegistration,
+    open_credit: Nanos,
+    /// By time that no wall clock steps; they start full with the program.
+    opened: Bucket,
+    opened_by_prefix: Buckets,
+}
+
+impl Registrar {
+    /// Lets people in to `store`. Gamers who register openly are given `open_credit`, once.
+    pub fn new(store: AccountStore, open: OpenRegistration, open_credit: Nanos) -> Self {
+        let rate = Rate { burst: open.accounts_per_prefix_hour, per: HOUR };
+        Self { store, open, open_credit, opened: Bucket::default(), opened_by_prefix: Buckets::new(rate) }
+    }
+
+    /// The account of the newcomer's key, which is opened if it has none and may have one. `now` is the wall clock's
+    /// time, for rows and the end of invites, and the time since some moment, for rates.
+    pub fn enrol_or_find(
+        &mut self,
+        newcomer: &Newcomer<'_>,
+        from: IpAddr,
+        now: (WallSeconds, Duration),
+    ) -> Result<Result<AccountRecord, RefusalCode>, JoinError> {
+        match self.store.find(newcomer)? {
+            Ok(Some(account)) => return Ok(Ok(account)),
+            Ok(None) => {}
+            Err(code) => return Ok(Err(code)),
+        }
+        if let Some(secret) = newcomer.invite {
+            return self.store.enrol_by_invite(newcomer, secret, now.0);
+        }
+        let (is_open, credit) = match newcomer.role {
+            Role::Gamer => (self.open.gamers, self.open_credit),
+            Role::Worker => (self.open.workers, Nanos::ZERO),
+        };
+        if !is_open {
+            return Ok(Err(RefusalCode::NoAccount));
+        }
+        let all = Rate { burst: self.open.accounts_per_hour, per: HOUR };
+        // The address's own bucket first: who has emptied it takes nothing from everybody's.
+        if !self.opened_by_prefix.take(Prefix::of(from), now.1) || !self.opened.take(all, now.1) {
+            return Ok(Err(RefusalCode::TooMany));
+        }
+        self.store.enrol_openly(newcomer, (credit, self.open.accounts_max), now.0)
+    }
+
+    /// The store.
+    pub fn store(&mut self) -> &mut AccountStore {
+        &mut self.store
+    }
+}

@@ -1,0 +1,78 @@
+//! Why joining cannot be set up, in sentences an operator can act on.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why joining cannot be set up, or an operator's command cannot be carried out.
+#[derive(Debug, Error)]
+pub enum JoinError {
+    /// The data folder could not be made or used.
+    #[error("cannot use the data folder {}: {error}; name another with --data-dir", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A file in the data folder could not be read or written.
+    #[error("cannot use {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A key or certificate file cannot be used. It was left as it was.
+    #[error("{} cannot be used as it is ({reason}); it was left untouched: {advice}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The account store could not be opened, read or written.
+    #[error("the account store {}: {reason}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said, or what the file is instead.
+        reason: String,
+    },
+    /// Nobody has such a key or name.
+    #[error("no account is called `{0}` or has a key that begins so; `accounts list` shows them all")]
+    NoSuchAccount(String),
+    /// Several accounts fit.
+    #[error("`{0}` fits more than one account; give more digits of the key that `accounts list` shows")]
+    SeveralAccounts(String),
+    /// No coordinator has run on this data folder yet.
+    #[error(
+        "no coordinator has run on the data folder {} yet, so its address and key are not known: start it once first",
+        path.display()
+    )]
+    NeverStarted {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// UDP and TCP could not both be bound.
+    #[error(
+        "cannot listen on {protocol} {address}: {error}; the coordinator needs UDP and TCP port of the same number, --listen names another"
+    )]
+    Listen {
+        /// `UDP` or `TCP`.
+        protocol: &'static str,
+        /// What was to be bound.
+        address: SocketAddr,
+        /// What the system said.
+        error: String,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the operating system gives no random bytes, so no secret can be made")]
+    Randomness,
+    /// The thread that answers HTTPS could not be started.
+    #[error("cannot start answering HTTPS: {0}")]
+    Start(std::io::Error),
+}

@@ -1,0 +1,261 @@
+//! What strangers may cost before it is known who they are: counted per address prefix, bounded in sum.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use p2c2r_protocol::SeededHash;
+
+/// Prefixes that are counted apart; more of them at one time share one count.
+const PREFIXES_MAX: usize = 16_384;
+/// Time between two sweeps of a full table: a sweep looks at every entry.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// What a stranger may use, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinLimits {
+    /// Connections at one time.
+    pub connections_max: u32,
+    /// The same from one address prefix.
+    pub connections_per_prefix_max: u32,
+    /// New connections a minute from one address prefix, and how many of them may come at once.
+    pub connects_per_minute: u32,
+    /// Challenges a minute for one address prefix, and as many tokens.
+    pub requests_per_minute: u32,
+    /// Requests over one connection, which is then closed.
+    pub requests_per_connection_max: u32,
+    /// From the connection to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From the end of the handshake, or of the last answer, to the end of a request's headers.
+    pub headers: Duration,
+    /// From the headers to the end of the body.
+    pub body: Duration,
+    /// From the handshake to the end of the connection.
+    pub connection: Duration,
+    /// Requests that may wait for the account store.
+    pub store_queue_max: u32,
+}
+
+impl Default for JoinLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 512,
+            connections_per_prefix_max: 64,
+            connects_per_minute: 600,
+            requests_per_minute: 600,
+            requests_per_connection_max: 100,
+            handshake: Duration::from_secs(5),
+            headers: Duration::from_secs(5),
+            body: Duration::from_secs(5),
+            connection: Duration::from_secs(60),
+            store_queue_max: 256,
+        }
+    }
+}
+
+/// Who may come without an invite, and how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRegistration {
+    /// Whether workers may.
+    pub workers: bool,
+    /// Whether gamers may.
+    pub gamers: bool,
+    /// Accounts that may be opened so in all.
+    pub accounts_max: u32,
+    /// The same in an hour.
+    pub accounts_per_hour: u32,
+    /// The same in an hour from one address prefix.
+    pub accounts_per_prefix_hour: u32,
+}
+
+impl Default for OpenRegistration {
+    fn default() -> Self {
+        Self {
+            workers: false,
+            gamers: false,
+            accounts_max: 10_000,
+            accounts_per_hour: 200,
+            accounts_per_prefix_hour: 10,
+        }
+    }
+}
+
+/// The part of an address that costs money to change: an IPv4 address, or the 64 bits that an IPv6 customer is given
+/// at the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Prefix {
+    /// An IPv4 address, mapped into IPv6 or not.
+    V4(Ipv4Addr),
+    /// The upper half of an IPv6 address.
+    V6(u64),
+}
+
+impl Prefix {
+    /// The address's.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+/// How often something may happen: `burst` times at once, and as often again in every `per`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Times at once, at least 1.
+    pub burst: u32,
+    /// Until all of them are there again.
+    pub per: Duration,
+}
+
+/// A token bucket, kept as the moment at which it is full again (the generic cell rate algorithm of ATM networks).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bucket(Duration);
+
+impl Bucket {
+    /// Takes one at `now`, if there is one.
+    pub fn take(&mut self, rate: Rate, now: Duration) -> bool {
+        let full_at = self.0.max(now) + rate.per / rate.burst;
+        let there = full_at <= now + rate.per;
+        if there {
+            self.0 = full_at;
+        }
+        there
+    }
+}
+
+/// A bucket for each address prefix. When [`PREFIXES_MAX`] of them are in use, those that come then share one more.
+#[derive(Debug)]
+pub struct Buckets {
+    rate: Rate,
+    of_prefix: HashMap<Prefix, Bucket, SeededHash>,
+    of_others: Bucket,
+    sweep_at: Duration,
+}
+
+impl Buckets {
+    /// Full buckets.
+    pub fn new(rate: Rate) -> Self {
+        let of_prefix = HashMap::default();
+        Self { rate, of_prefix, of_others: Bucket::default(), sweep_at: Duration::ZERO }
+    }
+
+    /// Takes one for `prefix` at `now`, if there is one.
+    pub fn take(&mut self, prefix: Prefix, now: Duration) -> bool {
+        if self.of_prefix.len() >= PREFIXES_MAX && now >= self.sweep_at {
+            // A full bucket is as good as none.
+            self.of_prefix.retain(|_, bucket| bucket.0 > now);
+            self.sweep_at = now + SWEEP_EVERY;
+        }
+        let is_known = self.of_prefix.len() < PREFIXES_MAX || self.of_prefix.contains_key(&prefix);
+        let bucket = if is_known { self.of_prefix.entry(prefix).or_default() } else { &mut self.of_others };
+        bucket.take(self.rate, now)
+    }
+}
+
+/// The connections at this moment. Clones share the count.
+#[derive(Clone, Debug, Default)]
+pub struct Connections(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: u32,
+    /// Has at most as many entries as there are connections.
+    of_prefix: HashMap<Prefix, u32, SeededHash>,
+}
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub struct Connected {
+    connections: Connections,
+    prefix: Prefix,
+}
+
+impl Connections {
+    /// Counts one more, unless there are too many.
+    pub fn enter(&self, prefix: Prefix, limits: &JoinLimits) -> Option<Connected> {
+        let mut counts = self.lock();
+        let here = counts.of_prefix.get(&prefix).copied().unwrap_or_default();
+        if counts.all >= limits.connections_max || here >= limits.connections_per_prefix_max {
+            return None;
+        }
+        counts.all += 1;
+        counts.of_prefix.insert(prefix, here + 1);
+        Some(Connected { connections: self.clone(), prefix })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let mut counts = self.connections.lock();
+        counts.all -= 1;
+        match counts.of_prefix.get_mut(&self.prefix) {
+            Some(here) if *here > 1 => *here -= 1,
+            _ => {
+                counts.of_prefix.remove(&self.prefix);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn prefix(number: u32) -> Prefix {
+        Prefix::V4(Ipv4Addr::from_bits(number))
+    }
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let mut buckets = Buckets::new(Rate { burst: 3, per: MINUTE });
+        let mut taken =
+            |seconds| (0..9).filter(|_| buckets.take(prefix(1), Duration::from_secs(seconds))).count();
+        assert_eq!((taken(0), taken(19), taken(20), taken(60), taken(600)), (3, 0, 1, 2, 3));
+        assert!(buckets.take(prefix(2), Duration::from_secs(600)), "another prefix is counted apart");
+    }
+
+    #[test]
+    fn many_prefixes_neither_fill_the_memory_nor_lock_those_before_them_out() {
+        let mut buckets = Buckets::new(Rate { burst: 2, per: MINUTE });
+        let now = Duration::from_secs(5);
+        let let_in = (0..4 * PREFIXES_MAX as u32).filter(|number| buckets.take(prefix(*number), now)).count();
+        assert_eq!((let_in, buckets.of_prefix.len()), (PREFIXES_MAX + 2, PREFIXES_MAX));
+        assert!(buckets.take(prefix(0), now));
+        assert!(buckets.take(prefix(u32::MAX), now + MINUTE), "idle ones make room");
+        assert_eq!(buckets.of_prefix.len(), 1);
+    }
+
+    #[test]
+    fn addresses_of_one_customer_are_one_prefix() {
+        let of = |text: &str| Prefix::of(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.2"), of("192.0.2.1"));
+    }
+
+    #[test]
+    fn connections_are_counted_in_all_and_per_prefix_until_they_end() {
+        let limits =
+            JoinLimits { connections_max: 3, connections_per_prefix_max: 2, ..JoinLimits::default() };
+        let connections = Connections::default();
+        let enter = |number| connections.enter(prefix(number), &limits);
+        let (one, two) = (enter(1).unwrap(), enter(1).unwrap());
+        assert!(enter(1).is_none());
+        let three = enter(2).unwrap();
+        assert!(enter(3).is_none());
+        drop((one, three));
+        assert!(enter(1).is_some() && enter(3).is_some());
+        drop(two);
+        assert!(connections.lock().of_prefix.is_empty());
+    }
+}

@@ -1,0 +1,90 @@
+//! Refusals over HTTPS: a status for machines between, a code for the client's program, a sentence for its person.
+
+use axum::Json;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use p2c2r_join::{RefusalCode, TokenRefusal};
+
+/// Seconds after which whoever asked too often may try again.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
+
+/// A refusal on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    status: StatusCode,
+    code: RefusalCode,
+    message: String,
+}
+
+impl Refusal {
+    /// A refusal with the sentence of its code.
+    pub fn of(code: RefusalCode) -> Self {
+        Self::saying(code, sentence(code))
+    }
+
+    /// A refusal with a sentence of its own.
+    pub fn saying(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { status: status(code), code, message: message.into() }
+    }
+
+    /// A request that is none, with a status of its own.
+    pub fn malformed(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, code: RefusalCode::Malformed, message: message.into() }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = Json(TokenRefusal { code: self.code, message: self.message });
+        let mut response = (self.status, body).into_response();
+        if self.code.is_passing() {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+}
+
+fn status(code: RefusalCode) -> StatusCode {
+    match code {
+        RefusalCode::Malformed | RefusalCode::Unknown => StatusCode::BAD_REQUEST,
+        RefusalCode::BadSignature | RefusalCode::StaleChallenge => StatusCode::UNAUTHORIZED,
+        RefusalCode::NoAccount
+        | RefusalCode::InviteUnknown
+        | RefusalCode::WrongRole
+        | RefusalCode::Revoked => StatusCode::FORBIDDEN,
+        RefusalCode::Incompatible => StatusCode::CONFLICT,
+        RefusalCode::InviteUsedUp | RefusalCode::InviteExpired => StatusCode::GONE,
+        RefusalCode::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        RefusalCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn sentence(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::Malformed | RefusalCode::Unknown => "the coordinator does not understand this request",
+        RefusalCode::BadSignature => {
+            "the request is not signed by the account's key; delete the account's file and join again"
+        }
+        RefusalCode::StaleChallenge => "the challenge is too old or was used before; ask for another",
+        RefusalCode::Incompatible => "this program and the coordinator speak different protocols",
+        RefusalCode::NoAccount => {
+            "this coordinator does not know you and lets people in by invite; ask its operator for a join link"
+        }
+        RefusalCode::InviteUnknown => {
+            "this coordinator does not know the invite in the join link; ask its operator for a new link"
+        }
+        RefusalCode::InviteUsedUp => {
+            "the invite in the join link was used as often as it may be; ask the operator for a new link"
+        }
+        RefusalCode::InviteExpired => {
+            "the invite in the join link is too old; ask the coordinator's operator for a new link"
+        }
+        RefusalCode::WrongRole => {
+            "the join link or the account is for the other role; gamers and workers need a link each"
+        }
+        RefusalCode::Revoked => "the coordinator's operator has closed this account; ask them why",
+        RefusalCode::TooMany => "too many requests from this address or account; try again in a minute",
+        RefusalCode::Unavailable => "the coordinator is full, busy or closing; try again in a minute",
+    }
+}

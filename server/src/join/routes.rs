@@ -1,0 +1,231 @@
+//! What is answered over HTTPS: challenges, tokens, and who this is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use p2c2r_join::api::{CHALLENGE_PATH, Challenge, REQUEST_BYTES_MAX, TOKEN_PATH};
+use p2c2r_join::{RefusalCode, TokenGrant, TokenRequest};
+use p2c2r_link::{Family, Grant, Mint, MintRefusal};
+use p2c2r_protocol::{AccountKey, ProtocolIdentity};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::{debug, error};
+
+use super::challenge::Challenges;
+use super::enrol::Registrar;
+use super::error::JoinError;
+use super::limits::{Buckets, JoinLimits, Prefix, Rate};
+use super::refusals::Refusal;
+use super::store::{AccountRecord, Newcomer, WallSeconds};
+
+const MINUTE: Duration = Duration::from_mins(1);
+/// Characters of what is wrong with a request, as it is told to whoever sent it.
+const FAULT_CHARS_MAX: usize = 120;
+
+/// What all requests share.
+pub(super) struct Front {
+    pub limits: JoinLimits,
+    pub registrar: Mutex<Registrar>,
+    pub mint: Mint,
+    pub identity: ProtocolIdentity,
+    /// Set when the coordinator begins to stop.
+    pub closing: Arc<AtomicBool>,
+    started: Instant,
+    challenges: Mutex<Challenges>,
+    challenge_rates: Mutex<Buckets>,
+    token_rates: Mutex<Buckets>,
+    /// Requests that may wait for the account store's thread.
+    store_room: Semaphore,
+}
+
+impl Front {
+    pub fn new(
+        limits: JoinLimits,
+        registrar: Registrar,
+        mint: Mint,
+        identity: ProtocolIdentity,
+        closing: Arc<AtomicBool>,
+    ) -> Result<Self, JoinError> {
+        let rate = Rate { burst: limits.requests_per_minute, per: MINUTE };
+        Ok(Self {
+            store_room: Semaphore::new(limits.store_queue_max as usize),
+            limits,
+            registrar: Mutex::new(registrar),
+            mint,
+            identity,
+            closing,
+            started: Instant::now(),
+            challenges: Mutex::new(Challenges::new()?),
+            challenge_rates: Mutex::new(Buckets::new(rate)),
+            token_rates: Mutex::new(Buckets::new(rate)),
+        })
+    }
+
+    /// Time since the start, which no wall clock steps.
+    pub fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Runs `act` on the one thread that may wait for the disk, unless too many wait for it already.
+    pub async fn with_registrar<T: Send + 'static>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut Registrar) -> T + Send + 'static,
+    ) -> Option<T> {
+        let front = Arc::clone(self);
+        let _room = self.store_room.try_acquire().ok()?;
+        tokio::task::spawn_blocking(move || act(&mut lock(&front.registrar))).await.ok()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender(pub SocketAddr);
+
+/// Everything that is answered.
+pub(super) fn router(front: Arc<Front>) -> Router {
+    Router::new()
+        .route("/", get(say_who_this_is))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route(CHALLENGE_PATH, post(give_challenge))
+        .route(TOKEN_PATH, post(give_token))
+        .fallback(|| async {
+            Refusal::malformed(StatusCode::NOT_FOUND, "there is nothing here by this name")
+        })
+        .method_not_allowed_fallback(|| async {
+            Refusal::malformed(StatusCode::METHOD_NOT_ALLOWED, "this is asked for by another method")
+        })
+        .with_state(front)
+}
+
+async fn say_who_this_is(State(front): State<Arc<Front>>) -> String {
+    format!("P2C2R coordinator, {}; join it with a join link from its operator\n", front.identity.text)
+}
+
+async fn give_challenge(
+    State(front): State<Arc<Front>>,
+    Extension(sender): Extension<Sender>,
+    body: Body,
+) -> Result<Json<Challenge>, Refusal> {
+    let now = front.now();
+    if !lock(&front.challenge_rates).take(Prefix::of(sender.0.ip()), now) {
+        return Err(Refusal::of(RefusalCode::TooMany));
+    }
+    refuse_while_closing(&front)?;
+    // What is in it does not matter, but the next request begins behind it.
+    read(&front, body).await?;
+    match lock(&front.challenges).issue(now) {
+        Ok(challenge) => Ok(Json(Challenge { challenge })),
+        Err(cause) => Err(trouble(&cause)),
+    }
+}
+
+async fn give_token(
+    State(front): State<Arc<Front>>,
+    Extension(sender): Extension<Sender>,
+    body: Body,
+) -> Result<Json<TokenGrant>, Refusal> {
+    if !lock(&front.token_rates).take(Prefix::of(sender.0.ip()), front.now()) {
+        return Err(Refusal::of(RefusalCode::TooMany));
+    }
+    refuse_while_closing(&front)?;
+    let bytes = read(&front, body).await?;
+    let request: TokenRequest = serde_json::from_slice(&bytes).map_err(|fault| {
+        let fault: String = fault.to_string().chars().take(FAULT_CHARS_MAX).collect();
+        Refusal::malformed(StatusCode::BAD_REQUEST, format!("this is not a token request: {fault}"))
+    })?;
+    let key = check(&front, &request)?;
+    let instance = request.instance.0;
+    let account = enrol_or_find(&front, key, request, sender.0.ip()).await?;
+    let name = account.name.clone();
+    let grant = Grant {
+        role: account.role,
+        account: account.key,
+        instance,
+        name: account.name,
+        credit: account.credit,
+        family: Some(Family::of(sender.0)),
+    };
+    match front.mint.issue(grant) {
+        Ok(token) => Ok(Json(TokenGrant::new(&token, &name))),
+        Err(full @ MintRefusal::AccountFull) => Err(Refusal::saying(RefusalCode::TooMany, full.to_string())),
+        Err(other) => Err(Refusal::saying(RefusalCode::Unavailable, other.to_string())),
+    }
+}
+
+/// The account that has signed the request, if it speaks our protocol and answers a challenge of ours that was not
+/// answered before. The cheap checks come first.
+fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey, Refusal> {
+    if AccountKey::from_hex(&request.account).is_none() {
+        return Err(Refusal::malformed(StatusCode::BAD_REQUEST, "the account is not 64 hexadecimal digits"));
+    }
+    if request.protocol != front.identity.id {
+        let theirs = p2c2r_protocol::fit_name(&request.protocol_text);
+        let message = format!(
+            "this program speaks {theirs} and the coordinator {}; use the same version on both sides",
+            front.identity.text
+        );
+        return Err(Refusal::saying(RefusalCode::Incompatible, message));
+    }
+    let stale = || Refusal::of(RefusalCode::StaleChallenge);
+    let live = lock(&front.challenges).check(&request.challenge, front.now()).ok_or_else(stale)?;
+    let key = request.verified().ok_or_else(|| Refusal::of(RefusalCode::BadSignature))?;
+    if lock(&front.challenges).spend(live, front.now()) { Ok(key) } else { Err(stale()) }
+}
+
+async fn enrol_or_find(
+    front: &Arc<Front>,
+    key: AccountKey,
+    request: TokenRequest,
+    from: IpAddr,
+) -> Result<AccountRecord, Refusal> {
+    let now = (WallSeconds::now(), front.now());
+    let found = front
+        .with_registrar(move |registrar| {
+            let newcomer =
+                Newcomer { key, role: request.role, name: &request.name, invite: request.invite.as_deref() };
+            registrar.enrol_or_find(&newcomer, from, now)
+        })
+        .await;
+    match found {
+        None => Err(Refusal::of(RefusalCode::Unavailable)),
+        Some(Err(cause)) => Err(trouble(&cause)),
+        Some(Ok(Err(code))) => {
+            debug!(?key, ?code, "not let in");
+            Err(Refusal::of(code))
+        }
+        Some(Ok(Ok(account))) => Ok(account),
+    }
+}
+
+fn refuse_while_closing(front: &Front) -> Result<(), Refusal> {
+    if front.closing.load(Ordering::Relaxed) { Err(Refusal::of(RefusalCode::Unavailable)) } else { Ok(()) }
+}
+
+/// Our own trouble, of which strangers hear only that there is some.
+fn trouble(cause: &JoinError) -> Refusal {
+    error!(%cause, "nobody can join");
+    Refusal::saying(RefusalCode::Unavailable, "the coordinator has trouble of its own; try again in a minute")
+}
+
+/// The body of a request, in time and within its limit.
+async fn read(front: &Front, body: Body) -> Result<axum::body::Bytes, Refusal> {
+    match timeout(front.limits.body, to_bytes(body, REQUEST_BYTES_MAX)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(Refusal::malformed(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the request breaks off or is over {REQUEST_BYTES_MAX} bytes"),
+        )),
+        Err(_) => Err(Refusal::malformed(StatusCode::REQUEST_TIMEOUT, "the request came too slowly")),
+    }
+}

@@ -1,0 +1,134 @@
+//! The threads that let people in: one for HTTPS, with one for the account store, and one that watches the store.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use p2c2r_join::{Fingerprint, Host, JoinLink};
+use p2c2r_link::Mint;
+use p2c2r_protocol::{Nanos, ProtocolIdentity};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tracing::error;
+
+use super::certificate::{Certificate, CertificateChoice, make_data_folder};
+use super::enrol::Registrar;
+use super::error::JoinError;
+use super::https;
+use super::limits::{JoinLimits, OpenRegistration};
+use super::routes::Front;
+use super::store::AccountStore;
+use super::watch::{AccountNews, Bank, Watch};
+
+/// How long the end waits for a request at the account store.
+const STOP_MAX: Duration = Duration::from_secs(1);
+
+/// What the service needs.
+#[derive(Clone, Debug)]
+pub struct JoinOptions {
+    /// The data folder; made if it is missing.
+    pub data_dir: PathBuf,
+    /// Whose certificate is used.
+    pub certificate: CertificateChoice,
+    /// Where join links say that the coordinator is.
+    pub hosts: Vec<Host>,
+    /// Who may come without an invite.
+    pub open: OpenRegistration,
+    /// What gamers who come without an invite are given, once.
+    pub open_credit: Nanos,
+    /// What an invite gives a gamer unless it says otherwise.
+    pub opening_credit: Nanos,
+    /// What strangers may use.
+    pub limits: JoinLimits,
+    /// What the coordinator speaks.
+    pub identity: ProtocolIdentity,
+}
+
+/// The running service; dropping it stops it.
+#[derive(Debug)]
+pub struct JoinService {
+    /// Dropped to stop the two threads.
+    stop: Option<(oneshot::Sender<()>, crossbeam_channel::Sender<()>)>,
+    threads: Vec<JoinHandle<()>>,
+    link: JoinLink,
+}
+
+impl JoinService {
+    /// Opens the account store and the certificate and begins to answer on `listener`. `bank` books the operator's
+    /// credits; `wake` is called when there is news for the app.
+    pub fn start(
+        options: JoinOptions,
+        listener: TcpListener,
+        mint: Mint,
+        bank: Bank,
+        wake: impl Fn() + Send + 'static,
+    ) -> Result<(Self, AccountNews), JoinError> {
+        make_data_folder(&options.data_dir)?;
+        let certificate = Certificate::load(&options.certificate, &options.data_dir)?;
+        let mut store = AccountStore::open(&options.data_dir)?;
+        let link = JoinLink { hosts: options.hosts, invite: None, fingerprint: certificate.fingerprint };
+        store.publish(&link, options.opening_credit)?;
+        let (watch, news, stop_watch) = Watch::new(AccountStore::open(&options.data_dir)?, bank)?;
+        let registrar = Registrar::new(store, options.open, options.open_credit);
+        let front = Arc::new(Front::new(options.limits, registrar, mint, options.identity, news.closing())?);
+        // One thread more, for the account store: it is the only one that waits for the disk.
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .map_err(JoinError::Start)?;
+        let tls = TlsAcceptor::from(certificate.tls);
+        let (stop_serving, stopped) = oneshot::channel();
+        let threads = vec![
+            start("p2c2r-join", move || serve(runtime, (listener, tls, front), stopped))?,
+            start("p2c2r-accounts", move || watch.run(wake))?,
+        ];
+        let stop = Some((stop_serving, stop_watch));
+        Ok((Self { stop, threads, link }, news))
+    }
+
+    /// A join link without invite: where the coordinator is, and its fingerprint.
+    pub fn link(&self) -> &JoinLink {
+        &self.link
+    }
+
+    /// The fingerprint that join links carry.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.link.fingerprint
+    }
+}
+
+impl Drop for JoinService {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        for thread in self.threads.drain(..) {
+            // A panic there was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, JoinError> {
+    thread::Builder::new().name(name.into()).spawn(run).map_err(JoinError::Start)
+}
+
+/// Answers until `stopped` is dropped.
+fn serve(
+    runtime: Runtime,
+    (listener, tls, front): (TcpListener, TlsAcceptor, Arc<Front>),
+    stopped: oneshot::Receiver<()>,
+) {
+    runtime.block_on(async move {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => tokio::select! {
+                never = https::serve(listener, tls, front) => match never {},
+                _ = stopped => {}
+            },
+            Err(error) => error!(%error, "nobody can join: HTTPS cannot be answered"),
+        }
+    });
+    runtime.shutdown_timeout(STOP_MAX);
+}

@@ -1,0 +1,250 @@
+//! Accounts: enrolled once, found by their public key, and what the operator does with them.
+
+use p2c2r_join::RefusalCode;
+use p2c2r_protocol::{AccountKey, Nanos, Role, fit_name};
+use ring::rand::{SecureRandom, SystemRandom};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::{AccountStore, CreditReference, JoinError, WallSeconds, invites, key_of, role_number, role_of};
+
+const COLUMNS: &str = "key, role, name, named_by_operator, enrolled_at, invite, credit_nanos, revoked_at";
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// Its public key, which is what it is known by.
+    pub key: AccountKey,
+    /// One key is one role.
+    pub role: Role,
+    /// Its public name; a label.
+    pub name: String,
+    /// Whether the operator chose the name, so that its owner cannot change it.
+    pub named_by_operator: bool,
+    /// When it was enrolled.
+    pub enrolled_at: WallSeconds,
+    /// Whether an invite let it in; otherwise open registration did.
+    pub by_invite: bool,
+    /// What it was given when it was enrolled.
+    pub credit: Nanos,
+    /// When the operator closed it, if so.
+    pub revoked_at: Option<WallSeconds>,
+}
+
+/// Someone who asks to be let in.
+#[derive(Clone, Copy, Debug)]
+pub struct Newcomer<'a> {
+    /// Its key, which has signed the request.
+    pub key: AccountKey,
+    /// As what it comes.
+    pub role: Role,
+    /// The name it would like.
+    pub name: &'a str,
+    /// Its invite.
+    pub invite: Option<&'a str>,
+}
+
+impl AccountStore {
+    /// The account of the newcomer's key, if it has one; its name follows the owner's wish unless the operator chose it.
+    /// `Ok(None)`: the key has none yet.
+    pub fn find(
+        &mut self,
+        newcomer: &Newcomer<'_>,
+    ) -> Result<Result<Option<AccountRecord>, RefusalCode>, JoinError> {
+        let found = self.account(newcomer.key)?;
+        let Some(mut account) = found else { return Ok(Ok(None)) };
+        if let Err(code) = check_known(&account, newcomer.role) {
+            return Ok(Err(code));
+        }
+        let name = fit_name(newcomer.name);
+        if !account.named_by_operator && account.name != name {
+            let key = newcomer.key.0;
+            self.write(|transaction| {
+                let sql = "UPDATE accounts SET name = ?2 WHERE key = ?1 AND named_by_operator = 0";
+                transaction.execute(sql, params![key, name])
+            })?;
+            account.name = name;
+        }
+        Ok(Ok(Some(account)))
+    }
+
+    /// Opens an account by invite. A use is counted in the same transaction that opens it, so a key that asks again
+    /// because the answer was lost uses nothing up.
+    pub fn enrol_by_invite(
+        &mut self,
+        newcomer: &Newcomer<'_>,
+        secret: &str,
+        now: WallSeconds,
+    ) -> Result<Result<AccountRecord, RefusalCode>, JoinError> {
+        self.write(|transaction| {
+            // Another process may have enrolled the key since it was looked for.
+            if let Some(account) = account(transaction, newcomer.key)? {
+                return Ok(check_known(&account, newcomer.role).map(|()| account));
+            }
+            let Some(invite) = invites::find(transaction, secret)? else {
+                return Ok(Err(RefusalCode::InviteUnknown));
+            };
+            let refusal = if invite.role != newcomer.role {
+                Some(RefusalCode::WrongRole)
+            } else if invite.uses_left == 0 {
+                Some(RefusalCode::InviteUsedUp)
+            } else if now >= invite.expires_at {
+                Some(RefusalCode::InviteExpired)
+            } else {
+                None
+            };
+            if let Some(code) = refusal {
+                return Ok(Err(code));
+            }
+            invites::use_up(transaction, invite.id)?;
+            let named_by_operator = invite.label.is_some();
+            let name = invite.label.unwrap_or_else(|| fit_name(newcomer.name));
+            let (by, credit) = (Some(invite.id), invite.credit);
+            insert(transaction, newcomer, &name, named_by_operator, (by, credit, now)).map(Ok)
+        })
+    }
+
+    /// Opens an account without invite, unless `accounts_max` were opened so.
+    pub fn enrol_openly(
+        &mut self,
+        newcomer: &Newcomer<'_>,
+        (credit, accounts_max): (Nanos, u32),
+        now: WallSeconds,
+    ) -> Result<Result<AccountRecord, RefusalCode>, JoinError> {
+        self.write(|transaction| {
+            if let Some(account) = account(transaction, newcomer.key)? {
+                return Ok(check_known(&account, newcomer.role).map(|()| account));
+            }
+            let sql = "SELECT count(*) FROM accounts WHERE invite IS NULL";
+            let open: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
+            if open >= i64::from(accounts_max) {
+                return Ok(Err(RefusalCode::Unavailable));
+            }
+            let name = fit_name(newcomer.name);
+            insert(transaction, newcomer, &name, false, (None, credit, now)).map(Ok)
+        })
+    }
+
+    /// The account with this key.
+    pub fn account(&self, key: AccountKey) -> Result<Option<AccountRecord>, JoinError> {
+        account(&self.connection, key).map_err(|error| self.explain(&error))
+    }
+
+    /// All accounts, in the order in which they were enrolled.
+    pub fn accounts(&self) -> Result<Vec<AccountRecord>, JoinError> {
+        let read = || -> rusqlite::Result<Vec<_>> {
+            let sql = format!("SELECT {COLUMNS} FROM accounts ORDER BY enrolled_at, key");
+            self.connection.prepare(&sql)?.query_map([], record)?.collect()
+        };
+        read().map_err(|error| self.explain(&error))
+    }
+
+    /// The account whose key begins with `text`, or whose name it is.
+    pub fn account_called(&self, text: &str) -> Result<AccountRecord, JoinError> {
+        let accounts = self.accounts()?;
+        let digits = text.to_ascii_lowercase();
+        let is_key = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let of_key = |account: &&AccountRecord| is_key && account.key.to_string().starts_with(&digits);
+        let of_name = |account: &&AccountRecord| account.name == text;
+        let mut found: Vec<_> = accounts.iter().filter(of_key).collect();
+        if found.is_empty() {
+            found = accounts.iter().filter(of_name).collect();
+        }
+        match found.as_slice() {
+            [] => Err(JoinError::NoSuchAccount(text.to_owned())),
+            [account] => Ok((*account).clone()),
+            _ => Err(JoinError::SeveralAccounts(text.to_owned())),
+        }
+    }
+
+    /// Closes an account; it stays known, so that its key cannot be enrolled again.
+    pub fn revoke(&mut self, key: AccountKey, now: WallSeconds) -> Result<(), JoinError> {
+        self.write(|transaction| {
+            let sql = "UPDATE accounts SET revoked_at = ?2, epoch = (SELECT max(epoch) + 1 FROM accounts)
+                       WHERE key = ?1 AND revoked_at IS NULL";
+            transaction.execute(sql, params![key.0, now.0]).map(|_| ())
+        })
+    }
+
+    /// Gives an account a name that its owner cannot change; made fit to be shown, and returned so.
+    pub fn rename(&mut self, key: AccountKey, name: &str) -> Result<String, JoinError> {
+        let name = fit_name(name);
+        self.write(|transaction| {
+            let sql = "UPDATE accounts SET name = ?2, named_by_operator = 1,
+                           epoch = (SELECT max(epoch) + 1 FROM accounts)
+                       WHERE key = ?1";
+            transaction.execute(sql, params![key.0, name]).map(|_| ())
+        })?;
+        Ok(name)
+    }
+
+    /// Notes a credit, more than zero, which the running coordinator books.
+    pub fn credit(
+        &mut self,
+        key: AccountKey,
+        nanos: Nanos,
+        now: WallSeconds,
+    ) -> Result<CreditReference, JoinError> {
+        let mut reference = [0; 16];
+        SystemRandom::new().fill(&mut reference).map_err(|_| JoinError::Randomness)?;
+        self.write(|transaction| {
+            let sql = "INSERT INTO credits (reference, account, nanos, made_at) VALUES (?1, ?2, ?3, ?4)";
+            transaction.execute(sql, params![reference, key.0, nanos.0, now.0]).map(|_| ())
+        })?;
+        Ok(CreditReference(reference))
+    }
+}
+
+fn check_known(account: &AccountRecord, role: Role) -> Result<(), RefusalCode> {
+    if account.revoked_at.is_some() {
+        Err(RefusalCode::Revoked)
+    } else if account.role != role {
+        Err(RefusalCode::WrongRole)
+    } else {
+        Ok(())
+    }
+}
+
+fn account(connection: &Connection, key: AccountKey) -> rusqlite::Result<Option<AccountRecord>> {
+    let sql = format!("SELECT {COLUMNS} FROM accounts WHERE key = ?1");
+    connection.prepare_cached(&sql)?.query_row([key.0], record).optional()
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<AccountRecord> {
+    Ok(AccountRecord {
+        key: key_of(row, 0)?,
+        role: role_of(row.get(1)?),
+        name: row.get(2)?,
+        named_by_operator: row.get(3)?,
+        enrolled_at: WallSeconds(row.get(4)?),
+        by_invite: row.get::<_, Option<i64>>(5)?.is_some(),
+        credit: Nanos(row.get(6)?),
+        revoked_at: row.get::<_, Option<i64>>(7)?.map(WallSeconds),
+    })
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    newcomer: &Newcomer<'_>,
+    name: &str,
+    named_by_operator: bool,
+    (invite, credit, now): (Option<i64>, Nanos, WallSeconds),
+) -> rusqlite::Result<AccountRecord> {
+    let sql = "INSERT INTO accounts
+                   (key, role, name, named_by_operator, enrolled_at, invite, credit_nanos, epoch)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)";
+    let key = newcomer.key;
+    transaction.execute(
+        sql,
+        params![key.0, role_number(newcomer.role), name, named_by_operator, now.0, invite, credit.0],
+    )?;
+    Ok(AccountRecord {
+        key,
+        role: newcomer.role,
+        name: name.to_owned(),
+        named_by_operator,
+        enrolled_at: now,
+        by_invite: invite.is_some(),
+        credit,
+        revoked_at: None,
+    })
+}

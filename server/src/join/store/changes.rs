@@ -1,0 +1,105 @@
+//! What the operator's commands, which are other processes, have changed, for the running coordinator.
+
+use std::fmt;
+
+use p2c2r_protocol::{AccountKey, Nanos, Role};
+
+use super::{AccountStore, JoinError, key_of, role_of};
+
+/// Names a credit, so that it is booked at most once.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CreditReference(pub [u8; 16]);
+
+impl fmt::Debug for CreditReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Money that the operator gave an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credit {
+    /// Whose books.
+    pub role: Role,
+    /// The account.
+    pub key: AccountKey,
+    /// How much, more than zero.
+    pub nanos: Nanos,
+    /// Under which it is booked at most once.
+    pub reference: CreditReference,
+}
+
+/// What the operator did with an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountChange {
+    /// It was closed: its programs are to be disconnected.
+    Revoked(AccountKey),
+    /// It has a new name.
+    Renamed(AccountKey, String),
+}
+
+impl AccountStore {
+    /// A number that changes whenever another process has changed the store. Asking costs microseconds.
+    pub fn version(&self) -> Result<i64, JoinError> {
+        let read = self.connection.pragma_query_value(None, "data_version", |row| row.get(0));
+        read.map_err(|error| self.explain(&error))
+    }
+
+    /// Number of the operator's last act on any account.
+    pub fn epoch(&self) -> Result<i64, JoinError> {
+        let sql = "SELECT coalesce(max(epoch), 0) FROM accounts";
+        self.connection.query_row(sql, [], |row| row.get(0)).map_err(|error| self.explain(&error))
+    }
+
+    /// Accounts that the operator has closed or renamed since `epoch`, in order, and the epoch they lead to.
+    pub fn changes_since(&self, epoch: i64) -> Result<(Vec<AccountChange>, i64), JoinError> {
+        let read = || -> rusqlite::Result<Vec<(AccountChange, i64)>> {
+            let sql = "SELECT key, name, revoked_at IS NOT NULL, epoch FROM accounts WHERE epoch > ?1
+                       ORDER BY epoch";
+            self.connection
+                .prepare_cached(sql)?
+                .query_map([epoch], |row| {
+                    let key = key_of(row, 0)?;
+                    let change = if row.get(2)? {
+                        AccountChange::Revoked(key)
+                    } else {
+                        AccountChange::Renamed(key, row.get(1)?)
+                    };
+                    Ok((change, row.get(3)?))
+                })?
+                .collect()
+        };
+        let changes = read().map_err(|error| self.explain(&error))?;
+        let reached = changes.last().map_or(epoch, |(_, epoch)| *epoch);
+        Ok((changes.into_iter().map(|(change, _)| change).collect(), reached))
+    }
+
+    /// Credits that are not booked yet, oldest first.
+    pub fn credits_to_book(&self) -> Result<Vec<Credit>, JoinError> {
+        let read = || -> rusqlite::Result<Vec<Credit>> {
+            let sql = "SELECT role, account, nanos, reference
+                       FROM credits JOIN accounts ON accounts.key = credits.account
+                       WHERE booked = 0 ORDER BY made_at, reference";
+            self.connection
+                .prepare_cached(sql)?
+                .query_map([], |row| {
+                    Ok(Credit {
+                        role: role_of(row.get(0)?),
+                        key: key_of(row, 1)?,
+                        nanos: Nanos(row.get(2)?),
+                        reference: CreditReference(row.get(3)?),
+                    })
+                })?
+                .collect()
+        };
+        read().map_err(|error| self.explain(&error))
+    }
+
+    /// Notes that a credit stands in the ledger.
+    pub fn mark_booked(&mut self, reference: CreditReference) -> Result<(), JoinError> {
+        self.write(|transaction| {
+            let sql = "UPDATE credits SET booked = 1 WHERE reference = ?1";
+            transaction.execute(sql, [reference.0]).map(|_| ())
+        })
+    }
+}

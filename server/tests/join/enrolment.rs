@@ -1,0 +1,171 @@
+//! Who gets an account, and what the store of accounts is worth to a thief.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use p2c2r_join::{AccountSecret, RefusalCode};
+use p2c2r_protocol::{AccountKey, Nanos, Role};
+use p2c2r_server::join::enrol::Registrar;
+use p2c2r_server::join::store::Newcomer;
+use p2c2r_server::join::{AccountStore, NewInvite, OpenRegistration, WallSeconds};
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use super::lab::{DAY, Folder, key, secret};
+
+const NOW: WallSeconds = WallSeconds(1_800_000_000);
+
+fn address(last: u8) -> IpAddr {
+    Ipv4Addr::new(203, 0, 113, last).into()
+}
+
+struct Town {
+    registrar: Registrar,
+    _folder: Folder,
+}
+
+impl Town {
+    fn open(open: OpenRegistration) -> Self {
+        let folder = Folder::new();
+        std::fs::create_dir(folder.path()).unwrap();
+        Self { registrar: Registrar::new(folder.store(), open, Nanos(5)), _folder: folder }
+    }
+
+    fn ask(&mut self, number: u32, from: u8, seconds: u64) -> Result<Nanos, RefusalCode> {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(&number.to_le_bytes());
+        let newcomer = Newcomer { key: AccountKey(key), role: Role::Gamer, name: "x", invite: None };
+        let now = (NOW, Duration::from_secs(seconds));
+        self.registrar.enrol_or_find(&newcomer, address(from), now).unwrap().map(|account| account.credit)
+    }
+}
+
+#[test]
+fn open_registration_is_for_the_roles_it_names() {
+    let mut town = Town::open(OpenRegistration { gamers: true, ..OpenRegistration::default() });
+    assert_eq!(town.ask(1, 1, 0), Ok(Nanos(5)));
+    let newcomer = Newcomer { key: key(9), role: Role::Worker, name: "x", invite: None };
+    let now = (NOW, Duration::ZERO);
+    let refused = town.registrar.enrol_or_find(&newcomer, address(1), now).unwrap();
+    assert_eq!(refused, Err(RefusalCode::NoAccount));
+}
+
+#[test]
+fn open_registration_is_bounded_per_address_per_hour_and_in_all() {
+    let open = OpenRegistration {
+        gamers: true,
+        accounts_max: 6,
+        accounts_per_hour: 4,
+        accounts_per_prefix_hour: 2,
+        ..OpenRegistration::default()
+    };
+    let mut town = Town::open(open);
+    assert_eq!([town.ask(1, 1, 0), town.ask(2, 1, 0)], [Ok(Nanos(5)); 2]);
+    assert_eq!(town.ask(3, 1, 0), Err(RefusalCode::TooMany), "this address has had its two");
+    assert_eq!([town.ask(4, 2, 0), town.ask(5, 2, 0)], [Ok(Nanos(5)); 2]);
+    assert_eq!(town.ask(6, 3, 0), Err(RefusalCode::TooMany), "four an hour");
+    assert_eq!(town.ask(1, 1, 0), Ok(Nanos(5)), "who is known is not counted");
+    assert_eq!([town.ask(6, 3, 3_600), town.ask(7, 3, 3_600)], [Ok(Nanos(5)); 2]);
+    assert_eq!(town.ask(8, 4, 3_600), Err(RefusalCode::Unavailable), "six in all");
+}
+
+#[test]
+fn an_invites_name_is_the_operators_word() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path()).unwrap();
+    let mut store = folder.store();
+    let label = Some("Kitchen \u{1b}[2JPC".to_owned());
+    let invite = NewInvite { role: Role::Worker, label, uses: 1, expires_in: DAY, credit: Nanos(0) };
+    let invite = store.invite(&invite, NOW).unwrap();
+    let mut newcomer = Newcomer { key: key(1), role: Role::Worker, name: "boss", invite: Some(&invite) };
+    let account = store.enrol_by_invite(&newcomer, &invite, NOW).unwrap().unwrap();
+    assert_eq!(account.name, "Kitchen [2JPC");
+    newcomer.name = "root";
+    assert_eq!(store.find(&newcomer).unwrap().unwrap().unwrap().name, "Kitchen [2JPC");
+}
+
+#[test]
+fn a_stolen_store_lets_nobody_in() {
+    let folder = Folder::new();
+    let invite = {
+        let lab = folder.start();
+        let invite = folder.invite(Role::Worker, 9);
+        lab.ask(&secret(1), Role::Worker, Some(&invite)).unwrap();
+        invite
+    };
+    let path = folder.path().join("accounts.db");
+    let raw: Vec<u8> = [path.clone(), path.with_extension("db-wal")]
+        .iter()
+        .flat_map(|path| std::fs::read(path).unwrap_or_default())
+        .collect();
+    let stored = |wanted: &[u8]| raw.windows(wanted.len()).any(|window| window == wanted);
+    assert!(stored(&key(1).0), "the search finds what is there");
+    assert!(!stored(invite.as_bytes()) && !stored(&secret(1).seed()));
+
+    let lab = folder.start();
+    let stolen = everything_in(&path);
+    assert!(stolen.len() > 10);
+    for value in &stolen {
+        for guess in spellings(value) {
+            let answer = lab.ask(&secret(7), Role::Worker, Some(&guess));
+            assert_eq!(answer.unwrap_err(), RefusalCode::InviteUnknown, "{guess}");
+        }
+        if let Value::Blob(bytes) = value
+            && let Ok(seed) = <[u8; 32]>::try_from(bytes.as_slice())
+            && let Some(forged) = AccountSecret::from_seed(seed)
+        {
+            assert_eq!(lab.ask(&forged, Role::Worker, None), Err(RefusalCode::NoAccount));
+        }
+    }
+}
+
+/// All values of all tables.
+fn everything_in(path: &std::path::Path) -> Vec<Value> {
+    let connection = Connection::open(path).unwrap();
+    let tables: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let mut values = Vec::new();
+    for table in tables {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            values.extend((0..columns).map(|at| row.get::<_, Value>(at).unwrap()));
+        }
+    }
+    values
+}
+
+/// How a thief might write a value as an invite.
+fn spellings(value: &Value) -> Vec<String> {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    match value {
+        Value::Blob(bytes) => {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            vec![hex, URL_SAFE_NO_PAD.encode(bytes)]
+        }
+        Value::Text(text) if text.len() <= 64 => vec![text.clone()],
+        Value::Integer(number) => vec![number.to_string()],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn a_file_that_is_no_store_is_left_as_it_is() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path()).unwrap();
+    let path = folder.path().join("accounts.db");
+    std::fs::write(&path, "my diary, which is much longer than any header that is looked at").unwrap();
+    let said = AccountStore::open(&folder.path()).unwrap_err().to_string();
+    assert!(said.contains("accounts.db") && said.contains("untouched"), "{said}");
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("my diary"));
+    std::fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    assert!(AccountStore::open(&folder.path()).unwrap_err().to_string().contains("another program"));
+}

@@ -1,0 +1,150 @@
+//! The operator's commands, which are processes of their own beside the running coordinator.
+
+use std::process::Output;
+
+use p2c2r_join::{JoinLink, RefusalCode};
+use p2c2r_protocol::{Nanos, Role};
+use p2c2r_server::join::{AccountChange, WallSeconds, commands};
+
+use super::lab::{Folder, key, secret};
+
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn refused(output: &Output) -> String {
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn an_invite_is_a_link_and_nothing_else_and_lets_in() {
+    let folder = Folder::new();
+    assert!(refused(&folder.program(&["invite", "gamer"])).contains("start it once"));
+    assert!(!folder.path().exists(), "a mistyped folder is not made");
+    let lab = folder.start();
+    let printed =
+        said(&folder.program(&["invite", "gamer", "--name", "Ann", "--uses", "2", "--credit", "0.25"]));
+    assert_eq!(printed.lines().count(), 1);
+    let link: JoinLink = printed.parse().unwrap();
+    assert_eq!(link.without_invite(), lab.service.link().clone());
+    let grant = lab.ask_as(&secret(1), Role::Gamer, "x", link.invite.as_deref()).unwrap();
+    assert_eq!(grant.name, "Ann");
+    assert_eq!(folder.store().account(key(1)).unwrap().unwrap().credit, Nanos(250_000_000));
+    let link: JoinLink = said(&folder.program(&["invite", "gamer"])).parse().unwrap();
+    lab.ask(&secret(2), Role::Gamer, link.invite.as_deref()).unwrap();
+    assert_eq!(folder.store().account(key(2)).unwrap().unwrap().credit, Nanos::DOLLAR);
+    assert_eq!(lab.ask(&secret(3), Role::Gamer, link.invite.as_deref()), Err(RefusalCode::InviteUsedUp));
+}
+
+#[test]
+fn slips_of_the_hand_are_named() {
+    let folder = Folder::new();
+    let _lab = folder.start();
+    for (arguments, expected) in [
+        (&["invite", "gamer", "--uses", "0"][..], "--uses"),
+        (&["invite", "gamer", "--expires", "soon"], "30m, 24h or 7d"),
+        (&["invite", "gamer", "--credit", "a lot"], "0.50"),
+        (&["invite", "boss"], "gamer"),
+        (&["accounts", "revoke", "nobody"], "nobody"),
+        (&["accounts", "credit", "nobody", "0"], "more than nothing"),
+    ] {
+        let said = refused(&folder.program(arguments));
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn the_running_coordinator_hears_of_revoked_and_renamed_accounts() {
+    let folder = Folder::new();
+    let lab = folder.start();
+    let invite = folder.invite(Role::Worker, 9);
+    for seed in 1..=3 {
+        lab.ask_as(&secret(seed), Role::Worker, "twin", Some(&invite)).unwrap();
+    }
+    let digits = |seed| key(seed).to_string()[..10].to_owned();
+    assert!(refused(&folder.program(&["accounts", "revoke", "twin"])).contains("more than one"));
+    said(&folder.program(&["accounts", "rename", &digits(2), "Attic"]));
+    assert_eq!(lab.next_change(), AccountChange::Renamed(key(2), "Attic".to_owned()));
+    said(&folder.program(&["accounts", "revoke", &digits(1)]));
+    assert_eq!(lab.next_change(), AccountChange::Revoked(key(1)));
+    assert_eq!(lab.ask(&secret(1), Role::Worker, Some(&invite)), Err(RefusalCode::Revoked));
+    let name = lab.ask_as(&secret(2), Role::Worker, "mine", None).unwrap().name;
+    assert_eq!(name, "Attic", "the operator's name stays");
+    let list = said(&folder.program(&["accounts", "list"]));
+    assert_eq!(list.lines().count(), 4, "{list}");
+    assert!(
+        list.contains("closed") && list.contains("Attic") && list.contains(&key(3).to_string()[..16]),
+        "{list}"
+    );
+    let list = said(&folder.program(&["accounts", "list", "--format", "json"]));
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_credit_is_handed_to_the_books_once_even_over_a_restart() {
+    let folder = Folder::new();
+    {
+        let lab = folder.start();
+        let invite = folder.invite(Role::Gamer, 1);
+        lab.ask(&secret(1), Role::Gamer, Some(&invite)).unwrap();
+    }
+    said(&folder.program(&["accounts", "credit", "ann", "0.50"]));
+    let first = {
+        let lab = folder.start();
+        lab.wait_for_booked(1)
+    };
+    assert_eq!((first.len(), first[0].nanos, first[0].key), (1, Nanos(500_000_000), key(1)));
+    let lab = folder.start();
+    said(&folder.program(&["accounts", "credit", "ann", "2"]));
+    let second = lab.wait_for_booked(1);
+    assert_eq!((second.len(), second[0].nanos), (1, Nanos(2 * Nanos::DOLLAR.0)));
+    drop(lab);
+    assert!(folder.store().credits_to_book().unwrap().is_empty());
+}
+
+#[test]
+fn many_processes_write_at_once_and_nothing_is_lost() {
+    let folder = Folder::new();
+    let lab = folder.start();
+    let invite = folder.invite(Role::Worker, 64);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| said(&folder.program(&["invite", "worker"])));
+        }
+        for part in 0..4_u8 {
+            let (folder, invite, lab) = (&folder, &invite, &lab);
+            scope.spawn(move || {
+                let mut store = folder.store();
+                for seed in (part * 8)..(part * 8 + 8) {
+                    lab.ask(&secret(seed), Role::Worker, Some(invite)).unwrap();
+                    store.revoke(key(seed), WallSeconds::now()).unwrap();
+                }
+            });
+        }
+    });
+    let accounts = folder.store().accounts().unwrap();
+    assert_eq!(accounts.len(), 32);
+    assert!(accounts.iter().all(|account| account.revoked_at.is_some()));
+    let heard: std::collections::HashSet<_> = (0..32)
+        .map(|_| match lab.next_change() {
+            AccountChange::Revoked(key) => key,
+            AccountChange::Renamed(..) => panic!("nobody was renamed"),
+        })
+        .collect();
+    assert_eq!(heard.len(), 32);
+}
+
+#[test]
+fn the_first_start_makes_a_link_for_each_role_and_the_second_none() {
+    let folder = Folder::new();
+    let lab = folder.start();
+    let links = commands::first_links(&folder.path(), lab.service.link(), Nanos(3)).unwrap();
+    assert_eq!(links.iter().map(|(role, _)| *role).collect::<Vec<_>>(), [Role::Gamer, Role::Worker]);
+    for (seed, (role, link)) in links.iter().enumerate() {
+        lab.ask(&secret(seed as u8), *role, link.invite.as_deref()).unwrap();
+    }
+    assert!(commands::first_links(&folder.path(), lab.service.link(), Nanos(3)).unwrap().is_empty());
+}
