@@ -66,9 +66,13 @@ fn sentence(fields: &Fields) -> String {
         "join_link" => format!("🔑 {}s join with: {}", get("role"), get("link")),
         "joined" => {
             let icon = if get("role") == "Gamer" { "🎮" } else { "📡" };
-            format!("{icon} {} connected: {} ({})", get("role"), get("name"), get("address"))
+            let (role, name) = (get("role"), get("name"));
+            format!("{icon} {role} connected: {name} ({}, key {})", get("address"), get("account"))
         }
-        "left" => format!("👋 {} disconnected: {} ({})", get("role"), get("name"), get("reason")),
+        "left" => {
+            let (role, name) = (get("role"), get("name"));
+            format!("👋 {role} disconnected: {name} (key {}): {}", get("account"), get("reason"))
+        }
         "task" => format!("📥 Task received: {} from {} (#{})", get("kind"), get("gamer"), get("task")),
         "routed" => {
             format!("   → Routing to {} (#{}, attempt {})", get("worker"), get("task"), get("attempt"))

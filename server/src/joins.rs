@@ -19,6 +19,19 @@ use crate::ledger::{Account, LedgerError, Opening};
 use crate::sessions::Gamers;
 use crate::table::Task;
 
+/// What a program is told whose account runs as many as it may. Those that run go on: whoever copied a key cannot push
+/// its owner out.
+const TOO_MANY_PROGRAMS: &str =
+    "this account already runs as many programs as it may; end one, or join with another name";
+
+/// Programs that one account may run at the same time: a player's family at one coordinator, a helper's machines.
+const fn programs_max(role: Role) -> usize {
+    match role {
+        Role::Gamer => 4,
+        Role::Worker => 16,
+    }
+}
+
 /// Peers whose accounts the ledger looks up: connected, and not yet welcomed. Bounded by the link's connections; whoever
 /// leaves is let go.
 #[derive(Resource, Default)]
@@ -70,6 +83,12 @@ pub fn welcome_peers(
             desk.tell_closing(joined.peer, joined.role);
             continue;
         }
+        let programs = desk.peers.of_account(joined.account).count();
+        if programs > programs_max(joined.role) {
+            desk.say_goodbye(joined.peer, joined.role, TOO_MANY_PROGRAMS);
+            refused.0.push((joined.peer, TOO_MANY_PROGRAMS.to_owned()));
+            continue;
+        }
         match desk.books.ask_account(joined.role, joined.account, &joined.name, joined.credit) {
             Ok(opening) => joining.0.push(Waiting { joined, opening, offer: None }),
             Err(error) => refused.refuse(joined.peer, &error),
@@ -119,7 +138,7 @@ pub fn part_from_peers(
     mut left: ResMut<'_, Messages<PeerLeft>>,
     mut joining: ResMut<'_, Joining>,
 ) {
-    for PeerLeft { peer, role, name, reason, .. } in left.drain() {
+    for PeerLeft { peer, role, account: key, name, reason } in left.drain() {
         joining.forget(peer);
         match role {
             Role::Gamer => {
@@ -139,13 +158,15 @@ pub fn part_from_peers(
             }
         }
         let role = if role == Role::Gamer { "Gamer" } else { "Worker" };
-        info!(target: "p2c2r_server::console", event = "left", role, name, reason, "Disconnected");
+        let key = key.short();
+        info!(target: "p2c2r_server::console", event = "left", role, name, account = key, reason, "Disconnected");
     }
 }
 
 impl Desk<'_> {
     fn welcome(&mut self, waiting: Waiting, account: &Account) {
-        let Waiting { joined: PeerJoined { peer, role, name, address, .. }, offer, .. } = waiting;
+        let Waiting { joined: PeerJoined { peer, role, account: key, name, address, .. }, offer, .. } =
+            waiting;
         match role {
             Role::Gamer => self.welcome_gamer(peer, &name, account),
             Role::Worker => {
@@ -156,7 +177,8 @@ impl Desk<'_> {
             }
         }
         let role = if role == Role::Gamer { "Gamer" } else { "Worker" };
-        info!(target: "p2c2r_server::console", event = "joined", role, name, address, "Connected");
+        let key = key.short();
+        info!(target: "p2c2r_server::console", event = "joined", role, name, account = key, address, "Connected");
     }
 
     fn welcome_gamer(&mut self, peer: PeerId, name: &str, account: &Account) {
@@ -196,7 +218,11 @@ impl Desk<'_> {
 
     /// Tells a peer that the coordinator closes.
     pub fn tell_closing(&mut self, peer: PeerId, role: Role) {
-        let reason = CLOSING.to_owned();
+        self.say_goodbye(peer, role, CLOSING);
+    }
+
+    fn say_goodbye(&mut self, peer: PeerId, role: Role, reason: &str) {
+        let reason = reason.to_owned();
         match role {
             Role::Gamer => self.tell_game(peer, ServerToGame::Closing { reason }),
             Role::Worker => self.tell_worker(peer, ServerToWorker::Closing { reason }),

@@ -1,6 +1,7 @@
 //! Behaviour of the whole: games, coordinator and workers in one cluster, each scenario for every kind, in memory
 //! with manual time and again over real sockets.
 
+mod accounts;
 mod dispatch;
 mod failover;
 mod fuzz_corpus;

@@ -182,8 +182,12 @@ impl Cluster {
 
     /// Starts another game; returns its index.
     pub fn add_game(&mut self) -> usize {
-        let index = self.games.len();
-        let name = format!("gamer-{index}");
+        self.add_game_of(&format!("gamer-{}", self.games.len()))
+    }
+
+    /// Starts another game of this gamer's account; returns its index.
+    pub fn add_game_of(&mut self, name: &str) -> usize {
+        let (index, name) = (self.games.len(), name.to_owned());
         let mut app = App::new();
         app.add_plugins(OffloadPlugin {
             config: OffloadConfig {
@@ -396,6 +400,15 @@ impl Cluster {
         }
         self.steps(2);
         self.workers[index].app = None;
+    }
+
+    /// Ends game `index`, which says goodbye.
+    pub fn stop_game(&mut self, index: usize) {
+        if let Some(app) = &mut self.games[index].app {
+            app.world_mut().resource_mut::<Messages<AppExit>>().write(AppExit::Success);
+        }
+        self.steps(2);
+        self.games[index].app = None;
     }
 
     /// Cuts the network of worker `index`; in memory only.

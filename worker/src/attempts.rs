@@ -244,7 +244,7 @@ pub fn take_messages(
                 attempts.let_go((task, attempt));
             }
             ServerToWorker::Closing { reason } => {
-                info!(event = "closing", "👋 The coordinator is closing: {reason}");
+                info!(event = "closing", "👋 The coordinator says goodbye: {reason}");
             }
             ServerToWorker::Assign(assign) if drain.is_asked() => {
                 let key = (assign.task, assign.attempt);

@@ -28,6 +28,9 @@ pub trait Side: Send + Sync + 'static {
     type Receives: Routed + Decode<()> + Bounded + Send + Sync + 'static;
     /// What it tells the coordinator it is.
     const ROLE: Role;
+
+    /// Why the coordinator is about to end the connection, if this message says so.
+    fn goodbye(message: &Self::Receives) -> Option<&str>;
 }
 
 /// A game's side.
@@ -38,6 +41,10 @@ impl Side for GameSide {
     type Sends = GameToServer;
     type Receives = ServerToGame;
     const ROLE: Role = Role::Gamer;
+
+    fn goodbye(message: &ServerToGame) -> Option<&str> {
+        if let ServerToGame::Closing { reason } = message { Some(reason) } else { None }
+    }
 }
 
 /// A worker's side.
@@ -48,6 +55,10 @@ impl Side for WorkerSide {
     type Sends = WorkerToServer;
     type Receives = ServerToWorker;
     const ROLE: Role = Role::Worker;
+
+    fn goodbye(message: &ServerToWorker) -> Option<&str> {
+        if let ServerToWorker::Closing { reason } = message { Some(reason) } else { None }
+    }
 }
 
 /// What a client's link needs.

@@ -106,7 +106,7 @@ impl fmt::Display for LocalReason {
             Self::NoCoordinator => f.write_str("no coordinator is set"),
             Self::SwitchedOff => f.write_str("switched off"),
             Self::NotConnected { reason } => write!(f, "not connected: {reason}"),
-            Self::Closing { reason } => write!(f, "the coordinator is closing: {reason}"),
+            Self::Closing { reason } => write!(f, "the coordinator says goodbye: {reason}"),
             Self::SessionCap { cap } => write!(f, "the session's cap of {cap} is reached"),
             Self::HourCap { cap } => write!(f, "the cap of {cap} an hour is reached"),
             Self::BalanceTooLow { available } => write!(f, "the account has only {available} left"),

@@ -39,6 +39,8 @@ pub(super) struct Dialer {
     random: Pcg32,
     tries: u64,
     failures: u32,
+    /// Why the coordinator said that it would end the connection.
+    goodbye: Option<String>,
     state: State,
     news: News,
 }
@@ -81,9 +83,15 @@ impl Dialer {
             random: Pcg32::seed_from_u64(seed),
             tries: 0,
             failures: 0,
+            goodbye: None,
             state: State::Waiting { until: Duration::ZERO },
             news: News::default(),
         }
+    }
+
+    /// The coordinator has said why it will end the connection.
+    pub(super) fn note_goodbye(&mut self, reason: String) {
+        self.goodbye = Some(reason);
     }
 
     pub(super) fn take_news(&mut self) -> News {
@@ -263,6 +271,7 @@ impl Dialer {
 
     fn connected(&mut self, now: Duration, renet: &mut RenetClient, link: &mut ClientLink) {
         let State::Trying { attempt, .. } = std::mem::replace(&mut self.state, State::Closed) else { return };
+        self.goodbye = None;
         renet.set_connected();
         let bucket = Pace::bucket(self.pace, attempt.server.ip());
         let session = Session::new(now, attempt.server.ip().is_loopback(), bucket, self.ack_delay);
@@ -300,9 +309,10 @@ impl Dialer {
             State::Connected { attempt, session, .. } => {
                 if let Some(reason) = attempt.netcode.disconnect_reason() {
                     let reason = match reason {
-                        DisconnectReason::DisconnectedByServer => {
-                            "the coordinator closed the connection".to_owned()
-                        }
+                        DisconnectReason::DisconnectedByServer => self
+                            .goodbye
+                            .take()
+                            .unwrap_or_else(|| "the coordinator closed the connection".to_owned()),
                         other => other.to_string(),
                     };
                     self.lose(now, link, reason);

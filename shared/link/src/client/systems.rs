@@ -108,9 +108,17 @@ fn read_mail<S: Side>(
 ) -> Result<Taken, Offence> {
     let Some(session) = dialer.session() else { return Ok(Taken::default()) };
     session.take_beats(arrived.into(), renet)?;
-    session.take_messages(renet, |message| {
+    let mut goodbye = None;
+    let taken = session.take_messages(renet, |message| {
+        if let Some(reason) = S::goodbye(&message) {
+            goodbye = Some(reason.to_owned());
+        }
         messages.write(FromServer { received_at: now.into(), message });
-    })
+    });
+    if let Some(reason) = goodbye {
+        dialer.note_goodbye(reason);
+    }
+    taken
 }
 
 fn send<S: Side>(

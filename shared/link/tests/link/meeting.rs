@@ -128,7 +128,7 @@ fn a_disconnected_peer_hears_what_was_queued_for_it() {
     world.server.update();
     world.games[0].update();
     assert_eq!(at_game(&mut world.games[0]).len(), 1);
-    assert_eq!(downs(&mut world.games[0]).len(), 1);
+    assert_eq!(downs(&mut world.games[0]), ["enough"], "it says what the coordinator said");
     let left = left(&mut world.server);
     assert_eq!((left.len(), left[0].reason.as_str()), (1, "enough"));
 }

@@ -31,7 +31,7 @@ impl Ladder {
             ServerToGame::Welcome(welcome) => self.welcome(desk, welcome),
             ServerToGame::Statement(statement) => self.statement(desk, statement),
             ServerToGame::Closing { reason } => {
-                info!(reason, "the coordinator is closing");
+                info!(reason, "the coordinator says goodbye");
                 if let Some(session) = &mut self.session {
                     session.closing = Some(reason);
                 }
