@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use p2c2r_protocol::{Beat, BeatEcho, Micros, identity, wire};
-use p2c2r_tasks::{KindRegistry, TaskKind, path, physics, reflection};
+use p2c2r_tasks::{KindRegistry, path, physics, reflection};
 use p2c2r_tests::fuzzing::{TARGETS, write_task};
 use p2c2r_tests::puzzles::Puzzling;
 use rand::{Rng, SeedableRng};

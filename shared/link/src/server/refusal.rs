@@ -33,7 +33,7 @@ pub struct Refusals {
 
 /// Why one packet is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     Shape(&'static str),
     OtherVersion,
     UnknownToken,
