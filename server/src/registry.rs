@@ -199,7 +199,7 @@ impl Worker {
 /// Everyone who helps.
 #[derive(Resource, Default)]
 pub struct Workers {
-    workers: HashMap<PeerId, Worker, NumberHash>,
+    by_peer: HashMap<PeerId, Worker, NumberHash>,
     /// Per kind, those that offer it in the coordinator's version and have room.
     ready: Vec<(KindId, Vec<PeerId>)>,
     /// Those that rest.
@@ -225,37 +225,37 @@ impl Default for Record {
 impl Workers {
     /// Connected workers.
     pub fn len(&self) -> usize {
-        self.workers.len()
+        self.by_peer.len()
     }
 
     /// Whether nobody is connected.
     pub fn is_empty(&self) -> bool {
-        self.workers.is_empty()
+        self.by_peer.is_empty()
     }
 
     /// A worker joined; it gets nothing until it says what it offers.
     pub fn join(&mut self, peer: PeerId, name: String, account: AccountId, now: Micros) -> &mut Worker {
         let mut record = self.records.get(&account).cloned().unwrap_or_default();
-        for other in self.workers.values().filter(|other| other.account == account) {
+        for other in self.by_peer.values().filter(|other| other.account == account) {
             record.conduct = record.conduct.worse(&other.conduct);
         }
         if record.conduct.rests_until().is_some() {
             self.resting.push(peer);
         }
-        self.workers.entry(peer).or_insert_with(|| Worker::new(name, account, now, record))
+        self.by_peer.entry(peer).or_insert_with(|| Worker::new(name, account, now, record))
     }
 
     /// A worker left; it comes out with the attempts it had, which came to nothing.
     pub fn leave(&mut self, peer: PeerId, now: Micros) -> Option<Worker> {
         self.clear_places(peer);
         self.resting.retain(|other| *other != peer);
-        let mut worker = self.workers.remove(&peer)?;
+        let mut worker = self.by_peer.remove(&peer)?;
         if !worker.tasks.is_empty() {
             worker.conduct.failed(now, now);
         }
         let mut record = Record { conduct: worker.conduct.clone(), speed: worker.speed.clone() };
         if let Some(known) = self.records.get(&worker.account) {
-            if self.workers.values().any(|other| other.account == worker.account) {
+            if self.by_peer.values().any(|other| other.account == worker.account) {
                 record.conduct = record.conduct.worse(&known.conduct);
             }
         } else {
@@ -291,12 +291,12 @@ impl Workers {
 
     /// One worker.
     pub fn get(&self, peer: PeerId) -> Option<&Worker> {
-        self.workers.get(&peer)
+        self.by_peer.get(&peer)
     }
 
     /// Changes one worker, then finds out again whether it has room.
     pub fn change<T>(&mut self, peer: PeerId, change: impl FnOnce(&mut Worker) -> T) -> Option<T> {
-        let worker = self.workers.get_mut(&peer)?;
+        let worker = self.by_peer.get_mut(&peer)?;
         let result = change(worker);
         if worker.conduct.rests_until().is_some() && !self.resting.contains(&peer) {
             self.resting.push(peer);
@@ -333,7 +333,7 @@ impl Workers {
     /// Whether anyone at work offers `kind`, with room or without.
     pub fn offers(&self, kind: KindId) -> bool {
         !self.ready(kind).is_empty()
-            || self.workers.values().any(|worker| {
+            || self.by_peer.values().any(|worker| {
                 !worker.draining
                     && !worker.quarantined
                     && worker.kernels.iter().any(|kernel| kernel.kind == kind)
@@ -342,7 +342,7 @@ impl Workers {
 
     /// Those at work that offer `kind`, with room or without.
     pub fn offering(&self, kind: KindId) -> impl Iterator<Item = (PeerId, &Worker)> {
-        self.workers
+        self.by_peer
             .iter()
             .filter(move |(_, worker)| {
                 !worker.draining
@@ -354,21 +354,21 @@ impl Workers {
 
     /// Connected workers, to change what does not concern room.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (PeerId, &mut Worker)> {
-        self.workers.iter_mut().map(|(peer, worker)| (*peer, worker))
+        self.by_peer.iter_mut().map(|(peer, worker)| (*peer, worker))
     }
 
     /// Their connections.
     pub fn peers(&self) -> impl Iterator<Item = PeerId> {
-        self.workers.keys().copied()
+        self.by_peer.keys().copied()
     }
 
     /// Connections of one account.
     pub fn peers_of(&self, account: AccountId) -> Vec<PeerId> {
-        self.workers.iter().filter(|(_, worker)| worker.account == account).map(|(peer, _)| *peer).collect()
+        self.by_peer.iter().filter(|(_, worker)| worker.account == account).map(|(peer, _)| *peer).collect()
     }
 
     fn give_places(&mut self, peer: PeerId) {
-        let Some(worker) = self.workers.get_mut(&peer) else { return };
+        let Some(worker) = self.by_peer.get_mut(&peer) else { return };
         for kernel in &worker.kernels {
             let at = self.ready.iter().position(|(id, _)| *id == kernel.kind).unwrap_or_else(|| {
                 self.ready.push((kernel.kind, Vec::new()));
@@ -380,12 +380,12 @@ impl Workers {
     }
 
     fn clear_places(&mut self, peer: PeerId) {
-        let Some(worker) = self.workers.get_mut(&peer) else { return };
+        let Some(worker) = self.by_peer.get_mut(&peer) else { return };
         for (kind, place) in std::mem::take(&mut worker.places) {
             let Some((_, peers)) = self.ready.iter_mut().find(|(id, _)| *id == kind) else { continue };
             peers.swap_remove(place);
             if let Some(moved) = peers.get(place)
-                && let Some(moved) = self.workers.get_mut(moved)
+                && let Some(moved) = self.by_peer.get_mut(moved)
                 && let Some((_, at)) = moved.places.iter_mut().find(|(id, _)| *id == kind)
             {
                 *at = place;

@@ -99,12 +99,16 @@ impl Gamers {
     /// Opens the mirror of an account, as the ledger knows it: what it may spend, what it was charged, and which ids it
     /// has used. An account that is open already keeps what it has.
     pub fn open_account(&mut self, account: &ledger::Account) -> &mut Account {
-        if !self.accounts.contains_key(&account.id) {
-            self.accounts.insert(account.id, Account::new(account));
-            self.note_away(account.id);
-            while self.accounts.len() > ACCOUNTS_MAX && self.forget_away_longest(account.id) {}
+        if self.account(account.id).is_none() {
+            self.add(account);
         }
         self.accounts.entry(account.id).or_default()
+    }
+
+    fn add(&mut self, account: &ledger::Account) {
+        self.accounts.insert(account.id, Account::new(account));
+        self.note_away(account.id);
+        while self.accounts.len() > ACCOUNTS_MAX && self.forget_away_longest(account.id) {}
     }
 
     /// A gamer joined.

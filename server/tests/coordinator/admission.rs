@@ -190,3 +190,30 @@ fn blobs_not_seen_before_are_rationed_per_account() {
     stage.pass(std::time::Duration::from_millis(200));
     assert!(bring(&mut stage, gamer, 16) && !bring(&mut stage, again, 18));
 }
+
+#[test]
+fn looking_at_submits_takes_a_bounded_part_of_an_update_and_of_time_however_many_bring_them() {
+    const GAMERS: u64 = 60;
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let gamers: Vec<_> = (0..GAMERS).map(|name| stage.gamer(&name.to_string())).collect();
+    let bring = |stage: &mut Stage, round: u64| {
+        let tasks: Vec<_> = gamers
+            .iter()
+            .zip(0..)
+            .map(|(gamer, number)| {
+                let blob = (round * GAMERS + number).to_le_bytes().to_vec();
+                let spec = toy::ToySpec { blob: Some(Digest::of(&blob)), ..toy::spec(500 + number) };
+                let submit = Submit { blobs: vec![blob], ..stage.submit_of(&spec) };
+                let task = stage.id_of(*gamer, submit.task);
+                stage.game_says(*gamer, GameToServer::Submit(submit));
+                task
+            })
+            .collect();
+        stage.step();
+        let refused = |task: &&TaskId| matches!(stage.heard(**task), [Heard::Refused(Refusal::Full)]);
+        GAMERS - tasks.iter().filter(refused).count() as u64
+    };
+    assert_eq!(bring(&mut stage, 0), 19, "20 ms of looking, the specs included");
+    let admitted: u64 = (1..200).map(|round| bring(&mut stage, round)).sum();
+    assert!((165..=185).contains(&admitted), "half of 200 ms, and a burst of 100 ms: {admitted}");
+}

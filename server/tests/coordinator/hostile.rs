@@ -229,7 +229,9 @@ fn workers_without_a_slot_do_not_end_patient_tasks_nor_are_they_asked_again_and_
     stage.leave(full);
     let worker = stage.worker("w", 4);
     answer_all(&mut stage, worker);
-    tasks.iter().for_each(|task| assert_eq!(stage.done(*task).receipt.computed_by, by("w")));
+    for task in &tasks {
+        assert_eq!(stage.done(*task).receipt.computed_by, by("w"));
+    }
 }
 
 #[test]

@@ -140,7 +140,9 @@ impl AccountKey {
 
     /// The first eight hexadecimal digits: enough for a person to tell two accounts of one name apart.
     pub fn short(&self) -> String {
-        self.0[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut digits = self.to_string();
+        digits.truncate(8);
+        digits
     }
 }
 

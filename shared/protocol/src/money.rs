@@ -190,6 +190,12 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_computed_before_costs_the_fee_and_never_nothing() {
+        let reused = [0, 1, 4, 5, 100].map(|price| list().reuse(Nanos(price)).0);
+        assert_eq!(reused, [0, 1, 1, 1, 10]);
+    }
+
+    #[test]
     fn a_core_fully_used_for_an_hour_earns_its_helper_fifteen_cents() {
         let price = list().price(KindId(1), WorkUnits(3_600_000_000)).unwrap();
         let earned = list().split(price, &mut FeeCarry::default()).worker.as_dollars();

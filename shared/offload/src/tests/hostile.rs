@@ -20,7 +20,7 @@ fn a_malformed_outcome_is_computed_locally_and_counted() {
 #[test]
 fn words_about_unknown_tasks_are_counted_and_ignored() {
     let mut game = Game::new();
-    let task = TaskId(u64::from(SESSION) << 32 | 77);
+    let task = TaskId(u64::from(SESSION) << 32 | 0x4D);
     game.say(done(task, 1));
     game.refuse(task, Refusal::NoWorker);
     game.refuse(task, Refusal::BlobsMissing { missing: vec![Digest([1; 32])] });
