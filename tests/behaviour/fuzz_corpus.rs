@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use p2c2r_protocol::{Beat, BeatEcho, Micros, identity, wire};
-use p2c2r_tasks::{KindRegistry, path, physics, reflection};
-use p2c2r_tests::fuzzing::{TARGETS, write_task};
+use p2c2r_tasks::{KindRegistry, TaskKind, path, physics, reflection};
+use p2c2r_tests::fuzzing::TARGETS;
 use p2c2r_tests::puzzles::Puzzling;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
@@ -83,6 +83,16 @@ fn every_kind_and_every_folder_has_its_target_and_the_inputs_stay_few() {
         }
     }
     assert!(bytes <= CORPUS_BYTES_MAX, "{bytes} bytes of inputs");
+}
+
+/// One input of a task's target: see `fuzzing::read_task`.
+fn write_task(spec: &[u8], blob: &[u8], outcome: &[u8]) -> Vec<u8> {
+    let mut input = (spec.len() as u16).to_le_bytes().to_vec();
+    input.extend_from_slice(&(blob.len() as u16).to_le_bytes());
+    for part in [spec, blob, outcome] {
+        input.extend_from_slice(part);
+    }
+    input
 }
 
 fn task<K: Puzzling>() -> Vec<Vec<u8>> {

@@ -47,7 +47,7 @@ fn message<M: Decode<()> + Encode + Bounded>(input: &[u8]) -> bool {
     true
 }
 
-/// A task of a kind and an answer to it, as [`write_task`] puts them together: decoded, admitted and checked.
+/// A task of a kind and an answer to it, as [`read_task`] takes them apart: decoded, admitted and checked.
 fn task(kind: &str, input: &[u8]) -> bool {
     judge(kind, input).is_some()
 }
@@ -70,16 +70,8 @@ fn judge(kind: &str, input: &[u8]) -> Option<()> {
     (units.0 <= CHECKED_UNITS_MAX).then(|| job.check(&blobs, &outcome).ok())?
 }
 
-/// One input of a task's target: the lengths of spec and blob in four bytes, low byte first, and all three in a row.
-pub fn write_task(spec: &[u8], blob: &[u8], outcome: &[u8]) -> Vec<u8> {
-    let mut input = (spec.len() as u16).to_le_bytes().to_vec();
-    input.extend_from_slice(&(blob.len() as u16).to_le_bytes());
-    for part in [spec, blob, outcome] {
-        input.extend_from_slice(part);
-    }
-    input
-}
-
+/// The parts of one input of a task's target: the lengths of spec and blob in four bytes, low byte first, then spec, blob
+/// and outcome.
 fn read_task(input: &[u8]) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
     let ([spec_low, spec_high, blob_low, blob_high], rest) = input.split_first_chunk()?;
     let (spec, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([*spec_low, *spec_high])))?;
