@@ -1,6 +1,6 @@
 //! What a client keeps per coordinator: where it is, and the account's secret.
 //!
-//! One file each, in a folder that only the user can read: `ROLE-NAME-XXXXXXXX.toml`, where the last part stands for the
+//! One file each, in a folder that only the user can read: `ROLE-NAME-DIGITS.toml`, where the last part stands for the
 //! coordinator. The file that was used last is the one that a start without a join link uses.
 
 use std::fs;
