@@ -1,5 +1,5 @@
-//! Answers a task from the cache: an equal one was done before, so the gamer pays the fee alone and no worker is
-//! asked.
+//! Answers a task from the cache: an equal one was done before, so the gamer pays the fee alone (or the least that any task
+//! costs) and no worker is asked.
 
 use p2c2r_protocol::{
     ComputedBy, Digest, Micros, Nanos, PassedCheck, PeerId, Receipt, Refusal, Stages, Submit, WorkUnits,
@@ -11,7 +11,7 @@ use crate::ledger::{AccountId, Entry, Settlement, Source};
 use crate::sessions::Finished;
 
 impl Desk<'_> {
-    /// An equal task was done before: its outcome for the fee alone.
+    /// An equal task was done before: its outcome for the coordinator's share.
     pub fn reuse(
         &mut self,
         peer: PeerId,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    AttemptFailure, ComputedBy, GameToServer, Nanos, PeerId, Refusal, Role, Submit, TaskId,
+    AttemptFailure, ComputedBy, GameToServer, Nanos, PeerId, Refusal, Role, Submit, TASK_PRICE_MIN, TaskId,
 };
 use p2c2r_server::Fallback;
 use p2c2r_server::budgets::PATIENT_TASKS_PER_ACCOUNT_MAX;
@@ -312,13 +312,13 @@ fn no_kept_outcome_is_free_however_small_its_task() {
     let first = stage.submit(gamer, submit);
     stage.step();
     let price = stage.done(first).receipt.price;
-    assert_eq!(price, Nanos(1), "a tenth of it is less than a nano-dollar");
+    assert_eq!(price, TASK_PRICE_MIN, "a unit is worth less");
     for _ in 0..TIMES {
         let submit = stage.submit_of(&one_unit);
         let again = stage.submit(gamer, submit);
-        assert_eq!(stage.done(again).receipt.price, Nanos(1));
+        assert_eq!(stage.done(again).receipt.price, TASK_PRICE_MIN);
     }
-    assert_eq!(stage.gamer_statement(gamer).charged, Nanos(1 + TIMES));
+    assert_eq!(stage.gamer_statement(gamer).charged, Nanos((1 + TIMES) * TASK_PRICE_MIN.0));
 }
 
 fn by(name: &str) -> ComputedBy {

@@ -80,6 +80,11 @@ impl fmt::Display for Nanos {
     }
 }
 
+/// The least a task costs, of a kind that is not given away. Recording a task and keeping its rows for a day costs an operator
+/// about 1 nano-dollar (of processor and disk, at the default prices); below this, asking again and again for what costs
+/// nothing would fill disks.
+pub const TASK_PRICE_MIN: Nanos = Nanos(5);
+
 /// What a task is worth, computed from its spec by the coordinator. One unit is calibrated to one
 /// microsecond of a reference CPU core; no one's measured time enters it.
 #[derive(
@@ -108,23 +113,24 @@ pub struct Split {
 }
 
 impl PriceList {
-    /// What the gamer pays for `units` of `kind`, rounded up to a whole nano-dollar; `None` if the kind is
-    /// not sold or the price leaves the range of [`Nanos`].
+    /// What the gamer pays for `units` of `kind`, rounded up to a whole nano-dollar, and [`TASK_PRICE_MIN`] at the least
+    /// unless the kind's rate is zero; `None` if the kind is not sold or the price leaves the range of [`Nanos`].
     pub fn price(&self, kind: KindId, units: WorkUnits) -> Option<Nanos> {
         let (_, rate) = self.nanos_per_mega_unit.iter().find(|(id, _)| *id == kind)?;
         let price = (u128::from(units.0) * u128::from(*rate)).div_ceil(1_000_000);
-        i64::try_from(price).ok().map(Nanos)
+        let least = if *rate == 0 { Nanos::ZERO } else { TASK_PRICE_MIN };
+        i64::try_from(price).ok().map(|price| Nanos(price).max(least))
+    }
+
+    /// What an answer that was computed before costs instead of `price`: the fee, but [`TASK_PRICE_MIN`] at the least,
+    /// unless the task itself costs less. Answers for nothing could be asked for without end, and each is a row in the books.
+    pub fn reuse(&self, price: Nanos) -> Nanos {
+        self.fee(price).max(TASK_PRICE_MIN.min(price))
     }
 
     /// The coordinator's share of `price`, rounded half up.
     pub fn fee(&self, price: Nanos) -> Nanos {
         Nanos(self.fee_parts(price, 5_000).div_euclid(10_000) as i64)
-    }
-
-    /// What an answer that was computed before costs instead of `price`: the fee, but never nothing unless `price` is.
-    /// Answers for nothing could be asked for without end, and each is a row in the books.
-    pub fn reuse(&self, price: Nanos) -> Nanos {
-        self.fee(price).max(Nanos(1).min(price))
     }
 
     /// Shares `price` between worker and coordinator; the parts add up exactly. What a single price is too
@@ -166,7 +172,7 @@ mod tests {
 
     #[test]
     fn prices_round_up_and_splits_add_up() {
-        assert_eq!(list().price(KindId(1), WorkUnits(1)), Some(Nanos(1)));
+        assert_eq!(list().price(KindId(1), WorkUnits(120)), Some(Nanos(6)));
         assert_eq!(list().price(KindId(1), WorkUnits(1_000_000)), Some(Nanos(46_296)));
         assert_eq!(list().price(KindId(2), WorkUnits(1)), None);
         assert_eq!(list().price(KindId(1), WorkUnits(u64::MAX)), Some(Nanos(854_010_463_636_457_402)));
@@ -176,6 +182,28 @@ mod tests {
             assert_eq!(split.worker + split.fee, Nanos(price));
             assert!(split.fee.0 >= 0 && split.worker.0 >= 0);
         }
+    }
+
+    #[test]
+    fn nothing_that_is_sold_is_free_to_ask_for_even_again_and_again() {
+        let free = PriceList { nanos_per_mega_unit: vec![(KindId(1), 0)], ..list() };
+        for units in [0, 1, 10, 1_000, u64::MAX] {
+            let price = list().price(KindId(1), WorkUnits(units)).unwrap();
+            let again = list().reuse(price);
+            assert!(
+                price >= TASK_PRICE_MIN && again >= TASK_PRICE_MIN && again <= price,
+                "{units}: {price}, {again}"
+            );
+            let price = free.price(KindId(1), WorkUnits(units)).unwrap();
+            assert_eq!(
+                (price, free.reuse(price)),
+                (Nanos::ZERO, Nanos::ZERO),
+                "an operator may give work away"
+            );
+        }
+        let no_fee = PriceList { fee_basis_points: 0, ..list() };
+        assert_eq!(no_fee.reuse(Nanos(1_000)), TASK_PRICE_MIN);
+        assert_eq!(list().reuse(Nanos(1_000)), Nanos(100));
     }
 
     #[test]
