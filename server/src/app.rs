@@ -21,7 +21,7 @@ use crate::fallback::OwnKernel;
 use crate::joins::{self, Joining, Refused};
 use crate::judge::{self, Judge};
 use crate::leases::{self, Leases};
-use crate::ledger::{Ledger, LedgerOptions};
+use crate::ledger::{Ledger, LedgerOptions, OnFailure};
 use crate::matcher::Matcher;
 use crate::registry::Workers;
 use crate::sessions::Gamers;
@@ -162,7 +162,7 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
         pace: config.pace,
         impair: config.impair,
     }));
-    let ledger = open_ledger(&config)?;
+    let ledger = open_ledger(&config, waker.clone())?;
     app.insert_resource(Pool::new(config.compute, config.compute_queue_max, &waker)?);
     app.insert_resource(TaskTable::new(ledger.next_task_no()));
     app.insert_resource(Books::new(ledger.clone(), waker.clone()));
@@ -175,12 +175,13 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
     Ok(app)
 }
 
-fn open_ledger(config: &ServerConfig) -> Result<Ledger, ServerError> {
+fn open_ledger(config: &ServerConfig, waker: LateWaker) -> Result<Ledger, ServerError> {
     let options = LedgerOptions {
         group_commit: config.group_commit,
         fraud_window: config.fraud_window,
         cache_entries_max: config.cache_entries_max,
         cache_bytes_max: config.cache_bytes_max,
+        on_failure: OnFailure::new(move || waker.wake()),
         ..LedgerOptions::default()
     };
     // Commits are taken over once a second and every append notices a failure, so a commit wakes nobody.

@@ -7,9 +7,7 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
-use crate::ledger::{
-    Account, AccountId, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, Opening, Totals,
-};
+use crate::ledger::{Account, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, Opening, Totals};
 use crate::waking::LateWaker;
 
 /// Longest wait of one update for a ledger that is far behind: heartbeats are still answered in time.
@@ -67,13 +65,6 @@ impl Books {
         }
     }
 
-    /// Deletes the kept outcomes of a convicted worker.
-    pub fn forget_worker(&mut self, worker: AccountId) {
-        if self.ledger.forget_worker(worker).is_err() {
-            self.failed = true;
-        }
-    }
-
     /// Whether everything appended so far was taken and more can be.
     pub fn is_recording(&self) -> bool {
         !self.failed && self.ledger.is_open()
@@ -83,6 +74,11 @@ impl Books {
     pub fn has_failed(&mut self) -> bool {
         self.failed = !self.is_recording();
         self.failed
+    }
+
+    /// What peers may be told of why recording has failed, if it has.
+    pub fn failure_for_peers(&self) -> Option<&'static str> {
+        self.ledger.failure_for_peers()
     }
 
     /// What was recorded since the last call, and whether that is everything appended so far.

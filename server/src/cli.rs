@@ -48,8 +48,20 @@ pub enum LedgerCommand {
     Check(LedgerArgs),
     /// Print balances, fees and earnings.
     Report(LedgerArgs),
+    /// Make a whole copy and verify it, also while the coordinator runs.
+    Backup(BackupArgs),
     /// Give an account of an older ledger, which was found by its name, to whoever has a key. The coordinator must not run.
     Claim(ClaimArgs),
+}
+
+/// Which ledger is copied, and where to.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The ledger's database file.
+    #[arg(long, env = "P2C2R_DB", default_value = "results.db")]
+    pub db: PathBuf,
+    /// Where the copy goes; nothing is replaced.
+    pub path: PathBuf,
 }
 
 /// Which account goes to which key.

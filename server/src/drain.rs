@@ -16,7 +16,7 @@ use crate::books::Books;
 use crate::desk::Desk;
 use crate::waking::LateWaker;
 
-/// What peers are told.
+/// What peers are told when nothing is wrong.
 pub const CLOSING: &str = "its operator has asked it to stop";
 /// How long farewells may take to be acknowledged: a few resends on a slow link.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);

@@ -85,7 +85,7 @@ pub fn welcome_peers(
         }
         let programs = desk.peers.of_account(joined.account).count();
         if programs > programs_max(joined.role) {
-            desk.say_goodbye(joined.peer, joined.role, TOO_MANY_PROGRAMS);
+            desk.say_goodbye(joined.peer, joined.role, TOO_MANY_PROGRAMS.to_owned());
             refused.0.push((joined.peer, TOO_MANY_PROGRAMS.to_owned()));
             continue;
         }
@@ -216,13 +216,13 @@ impl Desk<'_> {
         );
     }
 
-    /// Tells a peer that the coordinator closes.
+    /// Tells a peer that the coordinator closes, and why.
     pub fn tell_closing(&mut self, peer: PeerId, role: Role) {
-        self.say_goodbye(peer, role, CLOSING);
+        let reason = self.books.failure_for_peers().unwrap_or(CLOSING).to_owned();
+        self.say_goodbye(peer, role, reason);
     }
 
-    fn say_goodbye(&mut self, peer: PeerId, role: Role, reason: &str) {
-        let reason = reason.to_owned();
+    fn say_goodbye(&mut self, peer: PeerId, role: Role, reason: String) {
         match role {
             Role::Gamer => self.tell_game(peer, ServerToGame::Closing { reason }),
             Role::Worker => self.tell_worker(peer, ServerToWorker::Closing { reason }),

@@ -25,6 +25,7 @@ use crate::compute::{self, Check, Checked, Finished};
 use crate::desk::Desk;
 use crate::joins::Joining;
 use crate::leases::Fruitless;
+use crate::ledger::Entry;
 use crate::matcher::rtt;
 use crate::receipts::{Moments, WorkerTimes, worker_stages};
 use crate::registry::Worker;
@@ -218,10 +219,10 @@ impl Desk<'_> {
         self.attempt_over(no, attempt, worker, Fruitless::Rejected { reason });
     }
 
-    /// The account gets no more work, and what it computed is not handed out again.
+    /// The account gets no more work, what it computed is not handed out again, and what it has pending goes back.
     fn quarantine(&mut self, check: &Check) {
         let forgotten = self.cache.forget_worker(check.account);
-        self.books.forget_worker(check.account);
+        self.books.append(Entry::WorkerConvicted { worker: check.account });
         for peer in self.workers.peers_of(check.account) {
             self.workers.change(peer, |worker| worker.quarantined = true);
             if let Some(worker) = self.workers.get(peer) {

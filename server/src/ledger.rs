@@ -19,7 +19,12 @@
 //! held -> pending, held -> fee       it is settled; what is left over goes held -> gamer
 //! held -> gamer                      it is voided
 //! pending -> worker                  the fraud window has passed
+//! pending -> gamer, pending -> fee   the worker was convicted before that: back to who paid, if that can be told
 //! ```
+//!
+//! Rows of what is over are kept for a day (longer if the fraud window is) and then folded into sums per account, kind and
+//! verdict, so that the file stays as large as a day's work; the hash chain goes on (`ledger/folding.rs`). A gamer's number
+//! for a task is remembered as long as the task's row.
 //!
 //! A task admitted and settled inside one group is written once, in its final state: `gamer -> pending` and
 //! `gamer -> fee`, with the same balances. Transfers are never changed or deleted (triggers refuse it), and
@@ -38,7 +43,10 @@
 //! | `options.rs` | settings and limits |
 //! | `error.rs` | errors an operator can act on |
 //! | `queue.rs` | the bounded queue between the two threads |
-//! | `file.rs` | opening the file: lock, pragmas, migrations, refusals |
+//! | `file.rs` | opening the file: pragmas, migrations, refusals |
+//! | `lock.rs` | one coordinator for one file, and whether it is still there |
+//! | `reading.rs` | opening the file to read it, without a right to write |
+//! | `backup.rs` | `backup`: a whole copy of a ledger that is in use |
 //! | `writer.rs` | the thread: group commits, requests, failure |
 //! | `book.rs` | the rules: what an entry does to accounts and tasks |
 //! | `posting.rs` | how a group is written |
@@ -47,25 +55,32 @@
 //! | `chain.rs` | the hash chain over transfers |
 //! | `recovery.rs` | what a restart finds: open holds, patient tasks, outcomes |
 //! | `outcomes.rs` | expiry and revocation of kept outcomes |
+//! | `folding.rs` | what was over a day ago, as sums instead of rows |
 //! | `earnings.rs` | pay on its way from pending to available |
+//! | `reversals.rs` | pending pay of a convicted worker on its way back |
 //! | `audit.rs`, `stories.rs` | `check`: derives everything again from the transfers |
 //! | `report.rs` | `report`: balances, fees and earnings for people |
 
 mod account;
 mod accounts;
 mod audit;
+mod backup;
 mod book;
 mod chain;
 mod earnings;
 mod entry;
 mod error;
 mod file;
+mod folding;
+mod lock;
 mod options;
 mod outcomes;
 mod posting;
 mod queue;
+mod reading;
 mod recovery;
 mod report;
+mod reversals;
 mod rows;
 mod statements;
 mod stories;
@@ -87,13 +102,14 @@ pub use account::{
     PatientTask, Recovery, Totals,
 };
 pub use audit::{CheckReport, PROBLEMS_NAMED_MAX};
+pub use backup::BackupReport;
 pub use entry::{
     ATTEMPT_MAX, AccountId, Admission, Entry, PatientPayload, Settlement, Source, Verdict, VoidReason,
 };
-pub use error::{LedgerBusy, LedgerError};
+pub use error::{Breakdown, LedgerBusy, LedgerError};
 pub use options::{
-    CREDIT_MAX, GROUP_COMMIT_MAX, LedgerOptions, MONEY_MAX, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX,
-    QUEUE_ENTRIES_MAX, TASK_NO_GAP, TASK_NO_MAX, WallClock,
+    CREDIT_MAX, GROUP_COMMIT_MAX, LedgerClock, LedgerOptions, MONEY_MAX, OnFailure, PATIENT_TASKS_MAX,
+    QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, TASK_NO_GAP, TASK_NO_MAX,
 };
 pub use report::{AccountLine, AttemptCounts, KindLine, Report};
 
@@ -248,12 +264,6 @@ impl Ledger {
         self.keeper.queue.give_way(longest);
     }
 
-    /// Deletes the outcomes of a convicted worker, those of entries already appended included, in bounded
-    /// steps that a restart goes on with. They are not handed out for the cache again.
-    pub fn forget_worker(&self, worker: AccountId) -> Result<(), LedgerBusy> {
-        self.keeper.queue.forget(worker)
-    }
-
     /// What was durably recorded since the last call.
     pub fn drain_committed(&self) -> Committed {
         self.keeper.queue.drain()
@@ -267,6 +277,14 @@ impl Ledger {
     /// Whether the ledger records. Once it does not, admit no paid task.
     pub fn state(&self) -> LedgerState {
         self.keeper.queue.state()
+    }
+
+    /// What peers may be told of why the ledger does not record; `None` while it does, or if it was closed.
+    pub fn failure_for_peers(&self) -> Option<&'static str> {
+        match self.state() {
+            LedgerState::Broken(breakdown) => Some(breakdown.for_peers),
+            LedgerState::Open | LedgerState::Closed => None,
+        }
     }
 
     /// Whether the ledger records; cheap enough to be asked at every task.
@@ -356,6 +374,12 @@ impl Drop for Keeper {
 /// every task's story, pending pay. Read-only, and works beside a running coordinator.
 pub fn check(path: &Path) -> Result<CheckReport, LedgerError> {
     audit::check(path)
+}
+
+/// Copies the ledger at `source` to `path`, where there must be nothing, and verifies the copy as [`check`] does. Works
+/// beside a running coordinator: the copy is one state of the books.
+pub fn backup(source: &Path, path: &Path) -> Result<BackupReport, LedgerError> {
+    backup::backup(source, path)
 }
 
 /// What the ledger at `path` says. Read-only, and works beside a running coordinator.

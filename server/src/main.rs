@@ -32,6 +32,12 @@ fn main() -> ExitCode {
         }
         Some(Command::Ledger(LedgerCommand::Check(args))) => check(&args),
         Some(Command::Ledger(LedgerCommand::Report(args))) => report(&args),
+        Some(Command::Ledger(LedgerCommand::Backup(args))) => {
+            ledger::backup(&args.db, &args.path).map_err(ServerError::from).map(|made| {
+                say(&made.to_string());
+                ExitCode::SUCCESS
+            })
+        }
         Some(Command::Ledger(LedgerCommand::Claim(args))) => claim(args),
     };
     result.unwrap_or_else(|error| {

@@ -7,6 +7,7 @@ use p2c2r_protocol::{AccountKey, Attempt, Digest, KindId, Nanos, Role, TaskId, T
 use serde::Serialize;
 
 use super::entry::{AccountId, PatientPayload};
+use super::error::Breakdown;
 
 /// One gamer's or worker's account as durably recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,8 @@ pub struct Account {
     pub available: Nanos,
     /// Held for a gamer's open tasks, or pending for a worker until the fraud window has passed.
     pub set_aside: Nanos,
-    /// Charged to a gamer for finished tasks, or earned by a worker, since the account was opened.
+    /// Charged to a gamer for finished tasks, or earned by a worker, since the account was opened, less what was taken back
+    /// when a worker was convicted.
     pub turnover: Nanos,
     /// A gamer's tasks settled, or a worker's attempts accepted.
     pub accepted: u64,
@@ -190,7 +192,7 @@ pub enum LedgerState {
     /// It does.
     Open,
     /// Writing failed, for the reason given: admit no paid task, restart once the cause is mended.
-    Broken(String),
+    Broken(Breakdown),
     /// It was closed.
     Closed,
 }

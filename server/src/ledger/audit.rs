@@ -11,10 +11,12 @@ use p2c2r_protocol::Nanos;
 use rusqlite::{Connection, Result, Rows};
 use serde::Serialize;
 
-use super::chain::{GENESIS, GRANTS, GroupHasher, OPENING_CREDITS, RELEASES, Transfer, checksum};
+use super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, RELEASES, REVERSALS, Transfer, checksum};
 use super::entry::{kind, reason};
 use super::error::LedgerError;
 use super::file;
+use super::folding::{self, Checkpoint, Sums};
+use super::reading::Reading;
 use super::stories::{self, Tally};
 
 /// Problems named in a report; beyond it they are only counted.
@@ -25,6 +27,8 @@ pub const PROBLEMS_NAMED_MAX: usize = 50;
 pub struct CheckReport {
     /// Whether nothing is wrong.
     pub ok: bool,
+    /// What was read, where that is not simply the ledger as it stands; a sentence each.
+    pub notes: Vec<String>,
     /// Accounts in the books.
     pub accounts: u64,
     /// Transfers in the books.
@@ -35,6 +39,10 @@ pub struct CheckReport {
     pub tasks: u64,
     /// Of them, open.
     pub open_tasks: u64,
+    /// Group commits, and tasks, of which the books keep only the sums.
+    pub folded_groups: u64,
+    /// See [`CheckReport::folded_groups`].
+    pub folded_tasks: u64,
     /// Attempts in the books.
     pub attempts: u64,
     /// Sum of all balances; zero when all is well.
@@ -49,9 +57,13 @@ pub struct CheckReport {
 
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         writeln!(f, "accounts   {:>12}", self.accounts)?;
         writeln!(f, "transfers  {:>12}  in {} groups", self.transfers, self.groups)?;
         writeln!(f, "tasks      {:>12}  {} open, {} attempts", self.tasks, self.open_tasks, self.attempts)?;
+        if self.folded_groups > 0 {
+            writeln!(f, "folded     {:>12}  tasks in {} groups", self.folded_tasks, self.folded_groups)?;
+        }
         writeln!(f, "sum        {:>12}", self.sum)?;
         writeln!(f, "chain head {}", self.head)?;
         if self.ok {
@@ -87,8 +99,11 @@ pub(super) struct Booked {
 }
 
 pub(super) fn check(path: &Path) -> std::result::Result<CheckReport, LedgerError> {
-    let connection = file::open_to_read(path)?;
-    audit(&connection).map_err(|error| file::explain(path, &error))
+    let reading = Reading::open(path)?;
+    let mut report = audit(&reading.connection).map_err(|error| file::explain(path, &error))?;
+    reading.is_whole()?;
+    report.notes = reading.notes;
+    Ok(report)
 }
 
 fn audit(connection: &Connection) -> Result<CheckReport> {
@@ -98,9 +113,13 @@ fn audit(connection: &Connection) -> Result<CheckReport> {
     integrity(&snapshot, &mut report)?;
     let accounts = read_accounts(&snapshot)?;
     report.accounts = accounts.len() as u64;
-    let derived = chain(&snapshot, &mut report)?;
-    let tally = stories::check(&snapshot, &accounts, &mut report)?;
-    other_transfers(&snapshot, &accounts, &mut report)?;
+    let checkpoint = Checkpoint::read(&snapshot)?;
+    (report.folded_groups, report.folded_tasks) = (checkpoint.group as u64, checkpoint.tasks as u64);
+    let folded = folding::read_sums(&snapshot)?;
+    let derived = chain(&snapshot, &checkpoint, &folded, &mut report)?;
+    let mut tally = Tally::of_folded(&folded);
+    stories::check(&snapshot, &accounts, checkpoint.group, &mut tally, &mut report)?;
+    other_transfers(&snapshot, &accounts, checkpoint.grants, &mut tally, &mut report)?;
     balances(&accounts, &derived, &tally, &mut report);
     pending(&snapshot, &accounts, &mut report)?;
     kept(&snapshot, &mut report)?;
@@ -144,16 +163,25 @@ fn read_accounts(connection: &Connection) -> Result<HashMap<i64, Booked>> {
         .collect()
 }
 
-/// Hashes every group again and returns the balances that its transfers add up to.
-fn chain(connection: &Connection, report: &mut CheckReport) -> Result<HashMap<i64, i128>> {
-    let mut groups = connection.prepare("SELECT id, at_ms, transfers, hash FROM groups ORDER BY id")?;
+/// Hashes every group again, from the newest folded one on, and returns the balances that folded sums and transfers add up
+/// to.
+fn chain(
+    connection: &Connection,
+    checkpoint: &Checkpoint,
+    folded: &HashMap<i64, Sums>,
+    report: &mut CheckReport,
+) -> Result<HashMap<i64, i128>> {
+    let mut groups =
+        connection.prepare("SELECT id, at_ms, transfers, hash, folded FROM groups ORDER BY id")?;
     let mut groups = groups.query([])?;
     let mut transfers = connection
         .prepare("SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers ORDER BY grp, id")?;
     let mut transfers = transfers.query([])?;
     let mut next = next_transfer(&mut transfers)?;
-    let mut derived: HashMap<i64, i128> = HashMap::new();
-    let (mut previous, mut expected) = (GENESIS, 1);
+    let mut derived: HashMap<i64, i128> =
+        folded.iter().map(|(account, sums)| (*account, i128::from(sums.balance))).collect();
+    let (mut previous, mut expected) = (checkpoint.hash, checkpoint.group + 1);
+    let mut digest: Option<[u8; 32]> = None;
     while let Some(row) = groups.next()? {
         let (group, at_ms, count): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let hash: [u8; 32] = row.get(3)?;
@@ -174,6 +202,10 @@ fn chain(connection: &Connection, report: &mut CheckReport) -> Result<HashMap<i6
             count_in(&mut derived, &transfer, report);
             next = next_transfer(&mut transfers)?;
         }
+        if let Some(folded) = row.get::<_, Option<[u8; 32]>>(4)? {
+            hasher.add_folded(&folded);
+            digest = Some(folded);
+        }
         if found != count {
             report.problem(|| format!("group {group} has {found} transfers where it recorded {count}"));
         }
@@ -188,6 +220,14 @@ fn chain(connection: &Connection, report: &mut CheckReport) -> Result<HashMap<i6
         report.problem(|| format!("transfer {} names group {of}, which is not there", transfer.id));
         count_in(&mut derived, &transfer, report);
         next = next_transfer(&mut transfers)?;
+    }
+    if digest.is_some() || checkpoint.group > 0 || !folded.is_empty() {
+        let found = folding::digest(connection)?;
+        if digest != Some(found) {
+            report.problem(|| {
+                "the folded sums do not match the digest of the group that folded last".to_owned()
+            });
+        }
     }
     report.head = p2c2r_protocol::Digest(previous).to_string();
     Ok(derived)
@@ -215,10 +255,12 @@ fn count_in(derived: &mut HashMap<i64, i128>, transfer: &Transfer, report: &mut 
     *derived.entry(transfer.credit).or_default() += i128::from(transfer.amount);
 }
 
-/// Credits, grants and releases: between the accounts they may be between.
+/// Credits, grants, releases and reversals: between the accounts they may be between.
 fn other_transfers(
     connection: &Connection,
     accounts: &HashMap<i64, Booked>,
+    folded_grants: i64,
+    tally: &mut Tally,
     report: &mut CheckReport,
 ) -> Result<()> {
     let mut select = connection
@@ -242,13 +284,23 @@ fn other_transfers(
             }
             reason::GRANT => {
                 let booked = granted.get_mut(&(transfer.credit, transfer.amount));
-                (GRANTS..OPENING_CREDITS).contains(&transfer.id)
+                (GRANTS..REVERSALS).contains(&transfer.id)
                     && transfer.debit == kind::BANK_ACCOUNT
                     && (is(transfer.credit, kind::GAMER) || is(transfer.credit, kind::WORKER))
                     && booked.is_some_and(|count| {
                         *count -= 1;
                         *count >= 0
                     })
+            }
+            reason::REVERSAL => {
+                let to_gamer = is(transfer.credit, kind::GAMER);
+                tally.took_back(transfer.debit - 1, transfer.amount);
+                if to_gamer {
+                    tally.took_back(transfer.credit, transfer.amount);
+                }
+                (REVERSALS..OPENING_CREDITS).contains(&transfer.id)
+                    && is(transfer.debit, kind::PENDING)
+                    && (to_gamer || transfer.credit == kind::FEE_ACCOUNT)
             }
             _ => false,
         };
@@ -257,8 +309,8 @@ fn other_transfers(
         }
     }
     let missing: i64 = granted.values().filter(|count| **count > 0).sum();
-    if missing > 0 {
-        report.problem(|| format!("{missing} grants have no transfer"));
+    if missing != folded_grants {
+        report.problem(|| format!("{missing} grants have no transfer, and {folded_grants} were folded"));
     }
     Ok(())
 }
@@ -310,9 +362,13 @@ fn balances(
     report.sum = Nanos(i64::try_from(sum).unwrap_or(i64::MAX));
 }
 
-/// What is pending by due time adds up to the pending accounts.
+/// What is pending by due time, and what is being given back, adds up to the pending accounts.
 fn pending(connection: &Connection, accounts: &HashMap<i64, Booked>, report: &mut CheckReport) -> Result<()> {
-    let mut select = connection.prepare("SELECT worker, sum(amount) FROM earnings GROUP BY worker")?;
+    let mut select = connection.prepare(
+        "SELECT worker, sum(amount) FROM
+             (SELECT worker, amount FROM earnings UNION ALL SELECT worker, rest FROM reversals)
+         GROUP BY worker",
+    )?;
     let due: HashMap<i64, i64> =
         select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_>>()?;
     for (id, booked) in accounts.iter().filter(|(_, booked)| booked.kind == kind::PENDING) {

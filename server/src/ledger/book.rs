@@ -3,7 +3,7 @@
 //! Nothing here touches the file: [`Book::apply`] changes memory and notes which tasks were touched, and
 //! `posting.rs` writes those at the end of the group in their newest state.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::{HashMap, HashSet, hash_map};
 
 use p2c2r_protocol::limits::REASON_BYTES_MAX;
 use p2c2r_protocol::{Attempt, Nanos, NumberHash, Role, TaskNo};
@@ -20,6 +20,8 @@ use super::options::TASK_NO_MAX;
 pub(super) struct Ledgered {
     pub account: Account,
     pub changed: bool,
+    /// The group that used it last.
+    used: i64,
 }
 
 /// A task that is not over, or was over within the current group.
@@ -63,6 +65,14 @@ pub(super) struct LateVerdict {
 pub(super) struct Book {
     pub accounts: HashMap<AccountId, Ledgered, NumberHash>,
     pub open: HashMap<u64, OpenTask, NumberHash>,
+    /// The group that is being written.
+    pub group: i64,
+    /// Accounts in memory beyond which idle ones are let go of.
+    pub accounts_max: usize,
+    /// Accounts of open tasks when idle ones were last let go of: no other look until there are twice as many.
+    pub busy_when_let_go: usize,
+    /// The largest number of a task whose rows have been folded.
+    pub folded_to: u64,
     pub bank: i64,
     pub fee: i64,
     pub totals: Totals,
@@ -76,6 +86,8 @@ pub(super) struct Book {
     pub transfers: Vec<Transfer>,
     /// Verdicts of the current group on attempts at tasks that are over.
     pub late: Vec<LateVerdict>,
+    /// Workers that the current group convicts.
+    pub convicted: Vec<AccountId>,
     /// Patient tasks that the current group closed or dropped.
     pub patient_closed: usize,
 }
@@ -89,12 +101,14 @@ impl Book {
             Entry::AttemptEnded { task, attempt, verdict } => self.end_attempt(task, attempt, verdict),
             Entry::TaskSettled(settlement) => self.settle(settlement),
             Entry::TaskVoided { task, reason } => self.void(task, reason),
+            Entry::WorkerConvicted { worker } => self.convict(worker),
         }
     }
 
     /// The account, noted as changed; `None` if it is not in memory.
     pub fn change(&mut self, id: AccountId) -> Option<&mut Account> {
         let ledgered = self.accounts.get_mut(&id)?;
+        ledgered.used = self.group;
         if !ledgered.changed {
             ledgered.changed = true;
             self.changed.push(id);
@@ -104,7 +118,43 @@ impl Book {
 
     /// Puts an account into memory.
     pub fn remember(&mut self, account: Account) {
-        self.accounts.insert(account.id, Ledgered { account, changed: false });
+        self.accounts.insert(account.id, Ledgered { account, changed: false, used: self.group });
+    }
+
+    /// The account that `entry` is about and that is not in memory.
+    pub fn missing(&self, entry: &Entry) -> Option<AccountId> {
+        let needed = match entry {
+            Entry::TaskAdmitted(admission) => admission.gamer,
+            Entry::AttemptStarted { worker: Some(worker), .. } | Entry::WorkerConvicted { worker } => *worker,
+            // Whoever has an open task or an attempt at one is in memory.
+            _ => return None,
+        };
+        (!self.accounts.contains_key(&needed)).then_some(needed)
+    }
+
+    /// Lets go of the accounts idle longest, half of what there may be, when there are more than `accounts_max`; they come
+    /// back when they are needed. Accounts of open tasks stay. To be called between groups, when the file has everything.
+    pub fn let_go_of_idle(&mut self) {
+        if self.accounts.len() <= self.accounts_max.max(2 * self.busy_when_let_go) {
+            return;
+        }
+        let of_task = |task: &OpenTask| {
+            let workers = task.tries.iter().filter_map(|made| made.worker);
+            workers.chain([task.admission.gamer]).collect::<SmallVec<[_; 2]>>()
+        };
+        let busy: HashSet<AccountId, NumberHash> = self.open.values().flat_map(of_task).collect();
+        let mut idle: Vec<(i64, AccountId)> = self
+            .accounts
+            .iter()
+            .filter(|(id, found)| !busy.contains(id) && !found.changed)
+            .map(|(id, found)| (found.used, *id))
+            .collect();
+        idle.sort_unstable();
+        let over = self.accounts.len() - self.accounts_max / 2;
+        for (_, id) in idle.into_iter().take(over) {
+            self.accounts.remove(&id);
+        }
+        self.busy_when_let_go = busy.len();
     }
 
     fn is(&self, id: AccountId, role: Role) -> bool {
@@ -141,7 +191,7 @@ impl Book {
             return Err(|anomalies| &mut anomalies.wrong_account);
         }
         let task = admission.task.0;
-        if task == 0 || task > TASK_NO_MAX || self.open.contains_key(&task) {
+        if task <= self.folded_to || task == 0 || task > TASK_NO_MAX || self.open.contains_key(&task) {
             return Err(|anomalies| &mut anomalies.conflicts);
         }
         let available =
@@ -236,6 +286,14 @@ impl Book {
         found.end = Some(End::Void(reason));
         let (gamer, price) = (found.admission.gamer, found.admission.price);
         self.let_go(gamer, price, Nanos::ZERO);
+    }
+
+    fn convict(&mut self, worker: AccountId) {
+        if !self.is(worker, Role::Worker) {
+            self.anomalies.wrong_account += 1;
+        } else if !self.convicted.contains(&worker) {
+            self.convicted.push(worker);
+        }
     }
 
     /// Ends a hold: what is not charged can be spent again, also by later entries of the same group.

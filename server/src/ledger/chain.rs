@@ -13,14 +13,15 @@ pub(super) struct Transfer {
     pub attempt: u8,
 }
 
-/// The chain's start: the hash before the first group.
-pub(super) const GENESIS: [u8; 32] = [0; 32];
-
-/// First id of releases; those of grants lie above it, above those opening credits, and tasks' transfers above zero.
+/// First id of releases; those of grants lie above it, above those reversals, then opening credits, and tasks' transfers
+/// above zero.
 pub(super) const RELEASES: i64 = -(1 << 61);
 
 /// First id of the operator's grants.
 pub(super) const GRANTS: i64 = -(1 << 60);
+
+/// First id of reversals of pending pay.
+pub(super) const REVERSALS: i64 = -(1 << 59);
 
 /// Ids from here to zero are those of opening credits.
 pub(super) const OPENING_CREDITS: i64 = -(1 << 58);
@@ -55,6 +56,11 @@ impl GroupHasher {
             bytes.extend_from_slice(&encode(transfer));
         }
         self.0.update(&bytes);
+    }
+
+    /// What the group folded, after its transfers.
+    pub fn add_folded(&mut self, digest: &[u8; 32]) {
+        self.0.update(digest);
     }
 
     /// The group's hash.

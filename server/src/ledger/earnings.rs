@@ -19,6 +19,14 @@ pub(super) struct Earnings {
     fresh: HashMap<AccountId, i64, NumberHash>,
 }
 
+/// What a worker had pending.
+pub(super) struct Taken {
+    /// How much.
+    pub amount: i64,
+    /// No group before this time has paid any of it; `i64::MAX` if all of it is the current group's.
+    pub earned_from_ms: i64,
+}
+
 impl Earnings {
     /// What is pending in the file.
     pub fn load(connection: &Connection, window: Duration) -> Result<Self> {
@@ -68,6 +76,28 @@ impl Earnings {
             }
         }
         Ok(released)
+    }
+
+    /// How long after it was earned pay can be pending.
+    pub fn pending_ms(&self) -> i64 {
+        self.window_ms + 2 * self.bucket_ms
+    }
+
+    /// Takes everything that one worker has pending out of the file and out of memory; `None` if that is nothing.
+    pub fn take(&mut self, connection: &Connection, worker: AccountId) -> Result<Option<Taken>> {
+        let mut amount = self.fresh.remove(&worker).unwrap_or(0);
+        let mut first_due = None;
+        for (due_ms, bucket) in &mut self.due {
+            if let Some(found) = bucket.remove(&worker) {
+                amount += found;
+                first_due.get_or_insert(*due_ms);
+            }
+        }
+        self.due.retain(|_, bucket| !bucket.is_empty());
+        connection.execute("DELETE FROM earnings WHERE worker = ?1", [worker.0])?;
+        // What falls due in a bucket was earned a window before it began at the earliest.
+        let earned_from_ms = first_due.map_or(i64::MAX, |due_ms| due_ms - self.bucket_ms - self.window_ms);
+        Ok((amount > 0).then_some(Taken { amount, earned_from_ms }))
     }
 
     /// When the next pay falls due.

@@ -65,6 +65,13 @@ pub enum Entry {
         /// Why.
         reason: VoidReason,
     },
+    /// A worker is convicted: what it has pending goes back to the gamers who paid it, or to the coordinator where they
+    /// cannot be told, and its kept outcomes are deleted, those of entries before this one included. Both in bounded
+    /// steps that a restart goes on with; none of it is paid out or handed out meanwhile.
+    WorkerConvicted {
+        /// Whose.
+        worker: AccountId,
+    },
 }
 
 impl Entry {
@@ -274,6 +281,7 @@ pub(super) mod reason {
     pub const RETURN: u8 = 5;
     pub const RELEASE: u8 = 6;
     pub const GRANT: u8 = 7;
+    pub const REVERSAL: u8 = 8;
 }
 
 /// The highest attempt number a task can have in the books: attempts are numbered inside their task's number.

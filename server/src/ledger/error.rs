@@ -40,6 +40,46 @@ pub enum LedgerError {
         /// What the system said.
         reason: String,
     },
+    /// The file that keeps a second coordinator out cannot be used.
+    #[error(
+        "the lock file {path} cannot be used ({reason}): make it readable and writable for this user, or remove it if no coordinator runs"
+    )]
+    LockFile {
+        /// Path of the lock file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The file, or its write-ahead log, was deleted or replaced under a running coordinator.
+    #[error(
+        "{path} was deleted or replaced while the coordinator ran, so that what it records would be lost: put the file back or restore a backup, then start again"
+    )]
+    Gone {
+        /// Path of the file.
+        path: PathBuf,
+    },
+    /// The file is being written, and could only be read as one that is not.
+    #[error(
+        "the ledger {path} was written while it was read: try again, or as a user who may write to its folder"
+    )]
+    Changing {
+        /// Path of the ledger.
+        path: PathBuf,
+    },
+    /// There is something where a copy should go.
+    #[error("{path} exists: a backup replaces nothing, name another path")]
+    Exists {
+        /// Path of the copy.
+        path: PathBuf,
+    },
+    /// A copy was made, but the books in it do not balance.
+    #[error("the books in {path} do not balance, so that no copy was kept:\n{check}")]
+    Unsound {
+        /// Path of the ledger.
+        path: PathBuf,
+        /// What was found.
+        check: Box<super::CheckReport>,
+    },
     /// Another coordinator has the ledger open.
     #[error("another coordinator{} has the ledger {path} open: stop it first, or give this one its own --db", holder.map_or_else(String::new, |pid| format!(" (process {pid})")))]
     Locked {
@@ -94,7 +134,7 @@ pub enum LedgerError {
     },
     /// Writing failed while the coordinator ran; nothing after the failure was recorded.
     #[error("the ledger stopped recording ({0}): mend the cause and restart the coordinator")]
-    Broken(String),
+    Broken(Breakdown),
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,
@@ -147,6 +187,35 @@ pub enum LedgerError {
     /// The writer thread could not be started.
     #[error("the ledger's thread did not start ({0}): raise this user's limit of threads")]
     Thread(String),
+}
+
+/// Why recording has failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{reason}")]
+pub struct Breakdown {
+    /// For the operator.
+    pub reason: String,
+    /// For peers, who are told neither paths nor what a system said.
+    pub for_peers: &'static str,
+}
+
+impl Breakdown {
+    /// The ledger's thread panicked.
+    pub(super) fn panicked() -> Self {
+        Self { reason: "its thread failed".to_owned(), for_peers: "its ledger has failed" }
+    }
+}
+
+impl From<&LedgerError> for Breakdown {
+    fn from(error: &LedgerError) -> Self {
+        let for_peers = match error {
+            LedgerError::DiskFull { .. } => "the disk that its ledger is on is full",
+            LedgerError::Gone { .. } => "the file of its ledger was deleted or replaced",
+            LedgerError::ReadOnly { .. } => "its ledger can no longer be written",
+            _ => "its ledger has failed",
+        };
+        Self { reason: error.to_string(), for_peers }
+    }
 }
 
 /// Why an entry was not taken.

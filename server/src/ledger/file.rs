@@ -1,14 +1,13 @@
 //! Opening the file: one coordinator at a time, the right kind of file, the right schema, safe settings; and
 //! a refusal that leaves the file as it was when anything is amiss.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::LedgerError;
+use super::lock::{LockedFile, with_ending};
 
 /// "P2C2" in the file's header.
 const APPLICATION_ID: i64 = 0x5032_4332;
@@ -19,7 +18,12 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_numbers_say_the_task.sql"),
     include_str!("migrations/0003_lighter_outcomes.sql"),
     include_str!("migrations/0004_accounts_by_key.sql"),
+    include_str!("migrations/0005_reversals.sql"),
+    include_str!("migrations/0006_folding.sql"),
 ];
+
+/// The schema this program writes.
+pub(super) const NEWEST_SCHEMA: i64 = MIGRATIONS.len() as i64;
 
 /// Bytes up to which the whole file is checked for damage at open; about half a second's work. Larger files
 /// are checked in full by `ledger check`.
@@ -34,80 +38,56 @@ const CACHE_KIB: i32 = 16 * 1024;
 
 /// How long a statement waits for a lock. Only `ledger check` can hold one, and in WAL mode it blocks no
 /// writer: errs on the long side.
-const BUSY: Duration = Duration::from_secs(5);
-
-/// Tries at the lock before another coordinator is believed to hold it, half a second in all.
-const LOCK_TRIES: u32 = 20;
-const LOCK_PAUSE: Duration = Duration::from_millis(25);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// An open ledger file.
 pub(super) struct LedgerFile {
+    // Closed before the lock is let go of.
     pub connection: Connection,
     pub path: PathBuf,
-    /// Held while the ledger is open; the system lets go of it when the process dies.
-    _lock: FileLock,
-}
-
-/// The lock that keeps a second coordinator out: a file beside the ledger, locked and never deleted (deleting
-/// it would let two coordinators lock two different files). The ledger's own file is not locked this way,
-/// because closing a second handle to it would drop SQLite's locks.
-pub(super) struct FileLock {
-    _file: File,
+    pub lock: LockedFile,
 }
 
 /// Opens or creates the ledger at `path` for writing.
 pub(super) fn open(path: &Path, pages_max: Option<u32>) -> Result<LedgerFile, LedgerError> {
     let exists = refuse_by_looking(path)?;
-    let lock = lock_beside(path)?;
+    let lock = LockedFile::lock(path)?;
+    let has_log = with_ending(&lock.path, "-wal").metadata().is_ok_and(|data| data.len() > 0);
     if exists {
-        refuse_foreign(path)?;
+        refuse_foreign(path, has_log)?;
     }
+    let exists = lock.path.metadata().is_ok_and(|data| data.len() > 0);
     let explain = |error| explain(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(explain)?;
+    let mut connection = Connection::open_with_flags(&lock.path, flags).map_err(explain)?;
     configure(&connection, pages_max).map_err(explain)?;
     if connection.is_readonly("main").map_err(explain)? {
         return Err(LedgerError::ReadOnly { path: path.to_owned() });
     }
+    if exists && path.metadata().is_ok_and(|data| data.len() <= QUICK_CHECK_BYTES_MAX) {
+        refuse_damaged(&connection, path)?;
+    }
+    // A new file has its tables before it has a log: whoever copies the file alone then copies a ledger that says what it is.
+    migrate(&mut connection, !exists).map_err(explain)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(explain)?;
     if connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0)).map_err(explain)?
         != "wal"
     {
         let reason = "its file system has no write-ahead logging".to_owned();
         return Err(LedgerError::Database { path: path.to_owned(), reason });
     }
-    if exists && path.metadata().is_ok_and(|data| data.len() <= QUICK_CHECK_BYTES_MAX) {
-        refuse_damaged(&connection, path)?;
+    let closed = closing::read(&connection).map_err(explain)?;
+    if exists && !has_log && matches!(closed, Some(closing::OPEN)) {
+        tracing::warn!(
+            path = %path.display(),
+            "the ledger was not closed in order and its write-ahead log is not there: if this is a copy that was made \
+             while a coordinator ran, what was recorded last is missing; restore a copy made by `ledger backup`"
+        );
     }
-    migrate(&mut connection).map_err(explain)?;
-    Ok(LedgerFile { connection, path: path.to_owned(), _lock: lock })
-}
-
-/// Opens the ledger at `path` for reading only; a coordinator may be writing it.
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, LedgerError> {
-    match path.metadata() {
-        Ok(data) if !data.is_file() => return Err(LedgerError::NotAFile { path: path.to_owned() }),
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(LedgerError::Missing { path: path.to_owned() });
-        }
-        Err(error) => return Err(no_access(path, &error)),
-    }
-    let connection = connect_read_only(path)?;
-    match schema(&connection, path)? {
-        Schema::Ours(version) if version == MIGRATIONS.len() as i64 => Ok(connection),
-        Schema::Ours(version) => Err(LedgerError::Database {
-            path: path.to_owned(),
-            reason: format!(
-                "it has schema {version}: let the coordinator open it once to bring it up to date"
-            ),
-        }),
-        Schema::Empty => {
-            Err(LedgerError::NotALedger { path: path.to_owned(), found: "an empty file".to_owned() })
-        }
-    }
+    Ok(LedgerFile { connection, path: path.to_owned(), lock })
 }
 
 /// What can be refused without touching anything; says whether there is a file with something in it.
@@ -126,62 +106,52 @@ fn refuse_by_looking(path: &Path) -> Result<bool, LedgerError> {
     }
 }
 
-fn lock_beside(path: &Path) -> Result<FileLock, LedgerError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&name)
-        .map_err(|error| no_access(path, &error))?;
-    match try_lock_patiently(&file) {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let _ = file.take(32).read_to_string(&mut text);
-            return Err(LedgerError::Locked { path: path.to_owned(), holder: text.trim().parse().ok() });
-        }
-        Err(TryLockError::Error(error)) => return Err(no_access(path, &error)),
-    }
-    // Only for the message a second coordinator prints: failing to write it is no reason to stop.
-    let _ =
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(FileLock { _file: file })
-}
-
-/// A coordinator that is just ending, or a program it is just starting (which has a copy of the lock until it
-/// runs), lets go within moments.
-fn try_lock_patiently(file: &File) -> Result<(), TryLockError> {
-    for _ in 0..LOCK_TRIES {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            other => return other,
-        }
-    }
-    file.try_lock()
-}
-
 /// Refuses a file that is not a ledger of a known schema, before anything could write to it.
-fn refuse_foreign(path: &Path) -> Result<(), LedgerError> {
-    let connection = connect_read_only(path)?;
-    schema(&connection, path).map(|_| ())
+fn refuse_foreign(path: &Path, has_log: bool) -> Result<(), LedgerError> {
+    // What a crash left half written while the file was made, only a writer can take back.
+    let half_made = with_ending(path, "-journal").exists();
+    let connection =
+        if half_made { connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)? } else { connect_read_only(path)? };
+    match schema(&connection, path)? {
+        Schema::Empty if !has_log && path.metadata().is_ok_and(|data| data.len() > 0) => {
+            Err(LedgerError::NotALedger { path: path.to_owned(), found: empty(path, has_log) })
+        }
+        _ => Ok(()),
+    }
 }
 
-fn connect_read_only(path: &Path) -> Result<Connection, LedgerError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+/// What a file is that is a database without anything in it.
+pub(super) fn empty(path: &Path, has_log: bool) -> String {
+    match path.metadata() {
+        Ok(data) if data.len() > 0 && !has_log => format!(
+            "a database with nothing in it: most likely a copy that was made while a coordinator ran, when everything was \
+             still in {}; `p2c2r-server ledger backup` makes whole copies",
+            with_ending(path, "-wal").display()
+        ),
+        _ => "an empty file".to_owned(),
+    }
+}
+
+pub(super) fn connect_read_only(path: &Path) -> Result<Connection, LedgerError> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, LedgerError> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| explain(path, &error))?;
     connection.busy_timeout(BUSY).map_err(|error| explain(path, &error))?;
     Ok(connection)
 }
 
-enum Schema {
+/// What a file holds.
+pub(super) enum Schema {
+    /// Nothing.
     Empty,
+    /// A ledger of this schema.
     Ours(i64),
 }
 
-fn schema(connection: &Connection, path: &Path) -> Result<Schema, LedgerError> {
+pub(super) fn schema(connection: &Connection, path: &Path) -> Result<Schema, LedgerError> {
     let read = || -> rusqlite::Result<(i64, i64, i64)> {
         Ok((
             connection.pragma_query_value(None, "application_id", |row| row.get(0))?,
@@ -189,7 +159,7 @@ fn schema(connection: &Connection, path: &Path) -> Result<Schema, LedgerError> {
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?,
         ))
     };
-    let known = MIGRATIONS.len() as i64;
+    let known = NEWEST_SCHEMA;
     match read().map_err(|error| explain(path, &error))? {
         (APPLICATION_ID, found, _) if found > known => {
             Err(LedgerError::NewerSchema { path: path.to_owned(), found, known })
@@ -205,7 +175,6 @@ fn schema(connection: &Connection, path: &Path) -> Result<Schema, LedgerError> {
 
 fn configure(connection: &Connection, pages_max: Option<u32>) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -225,7 +194,7 @@ fn refuse_damaged(connection: &Connection, path: &Path) -> Result<(), LedgerErro
 
 /// Each migration and its version number are one transaction: a crash leaves one schema or the other. Foreign keys are
 /// off meanwhile, or a table that others refer to could not be replaced by a copy of itself.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection, new: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", false)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     for (at, migration) in MIGRATIONS.iter().enumerate().skip(version as usize) {
@@ -233,12 +202,15 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", at as i64 + 1)?;
+        if new {
+            closing::mark_new(&transaction)?;
+        }
         transaction.commit()?;
     }
     connection.pragma_update(None, "foreign_keys", true)
 }
 
-fn no_access(path: &Path, error: &std::io::Error) -> LedgerError {
+pub(super) fn no_access(path: &Path, error: &std::io::Error) -> LedgerError {
     match error.kind() {
         std::io::ErrorKind::ReadOnlyFilesystem => LedgerError::ReadOnly { path: path.to_owned() },
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
@@ -262,5 +234,40 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> LedgerError {
             LedgerError::Locked { path, holder: None }
         }
         _ => LedgerError::Database { path, reason },
+    }
+}
+
+/// What a ledger says of how it was last left; in its table `meta` under `closed_in_order`.
+pub(super) mod closing {
+    use rusqlite::{Connection, OptionalExtension as _, Result};
+
+    /// A coordinator has it open, or had when it died.
+    pub const OPEN: i64 = 0;
+    /// It was closed, and everything is in the database itself.
+    pub const IN_ORDER: i64 = 1;
+    /// It is a whole copy of one that was open.
+    pub const COPY: i64 = 2;
+    /// Nothing was ever recorded in it.
+    pub const NEW: i64 = 3;
+
+    pub fn read(connection: &Connection) -> Result<Option<i64>> {
+        let sql = "SELECT value FROM meta WHERE name = 'closed_in_order'";
+        connection.query_row(sql, [], |row| row.get(0)).optional()
+    }
+
+    pub fn write(connection: &Connection, value: i64) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('closed_in_order', ?1)";
+        connection.execute(sql, [value]).map(|_| ())
+    }
+
+    /// For a ledger that has just been made; a migration of one that is used says nothing.
+    pub fn mark_new(connection: &Connection) -> Result<()> {
+        write(connection, NEW)
+    }
+
+    /// For a whole copy: one of a ledger that was closed in order is that as well.
+    pub fn mark_copy(connection: &Connection) -> Result<()> {
+        let sql = "UPDATE meta SET value = ?1 WHERE name = 'closed_in_order' AND value <> ?2";
+        connection.execute(sql, [COPY, IN_ORDER]).map(|_| ())
     }
 }

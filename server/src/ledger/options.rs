@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use p2c2r_protocol::Nanos;
 use p2c2r_protocol::limits::TASKS_MAX;
@@ -59,31 +59,78 @@ const _: () = assert!(MONEY_MAX.0 < i64::MAX / 2 && CREDIT_MAX.0 < MONEY_MAX.0);
 /// Largest task number: the books number transfers and attempts inside it.
 pub const TASK_NO_MAX: u64 = 1 << 52;
 
-/// Wall-clock time, which tests replace.
+/// Wall-clock and running time, which tests replace.
+///
+/// While a ledger is open its time is that of a monotonic clock, so that a wall clock that steps, either way, neither
+/// releases pay early nor keeps it back. The wall clock says only how much time has passed while the ledger was closed: one
+/// that is behind then counts as no time, and one that is ahead as so much more.
 #[derive(Clone)]
-pub struct WallClock(Arc<dyn Fn() -> Duration + Send + Sync>);
+pub struct LedgerClock {
+    wall: Arc<dyn Fn() -> Duration + Send + Sync>,
+    running: Arc<dyn Fn() -> Duration + Send + Sync>,
+}
 
-impl WallClock {
-    /// A clock that reads `now`, the time since 1970.
-    pub fn new(now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+impl LedgerClock {
+    /// A clock that reads `wall`, the time since 1970, and `running`, the time since any one moment, which never goes back.
+    pub fn new(
+        wall: impl Fn() -> Duration + Send + Sync + 'static,
+        running: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        Self { wall: Arc::new(wall), running: Arc::new(running) }
     }
 
     /// Milliseconds since 1970.
-    pub(super) fn now_ms(&self) -> i64 {
-        i64::try_from((self.0)().as_millis()).unwrap_or(i64::MAX)
+    pub(super) fn wall_ms(&self) -> i64 {
+        i64::try_from((self.wall)().as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
+    }
+
+    /// Milliseconds since any one moment.
+    pub(super) fn running_ms(&self) -> i64 {
+        i64::try_from((self.running)().as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
     }
 }
 
-impl Default for WallClock {
+impl Default for LedgerClock {
     fn default() -> Self {
-        Self::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+        let began = Instant::now();
+        Self::new(
+            || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            move || began.elapsed(),
+        )
     }
 }
 
-impl fmt::Debug for WallClock {
+impl fmt::Debug for LedgerClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WallClock({} ms)", self.now_ms())
+        write!(f, "LedgerClock({} ms, running {} ms)", self.wall_ms(), self.running_ms())
+    }
+}
+
+/// What is done on the ledger's thread when recording fails: an app that sleeps is to be woken.
+#[derive(Clone)]
+pub struct OnFailure(Arc<dyn Fn() + Send + Sync>);
+
+impl OnFailure {
+    /// Does this.
+    pub fn new(this: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(this))
+    }
+
+    /// Recording has failed, and the ledger's state says so.
+    pub(super) fn tell(&self) {
+        (self.0)();
+    }
+}
+
+impl Default for OnFailure {
+    fn default() -> Self {
+        Self::new(|| ())
+    }
+}
+
+impl fmt::Debug for OnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnFailure")
     }
 }
 
@@ -104,8 +151,12 @@ pub struct LedgerOptions {
     pub cache_bytes_max: usize,
     /// Entries in the queue beyond which no task is admitted.
     pub queue_entries_max: usize,
-    /// Wall clock.
-    pub clock: WallClock,
+    /// What is done when recording fails.
+    pub on_failure: OnFailure,
+    /// What time it is.
+    pub clock: LedgerClock,
+    /// Accounts kept in memory; beyond it those idle longest are read again when they are needed.
+    pub accounts_max: usize,
     /// Pages the file may have; `None` for as many as the disk has. Tests fill a small "disk" with it.
     pub pages_max: Option<u32>,
 }
@@ -120,7 +171,9 @@ impl Default for LedgerOptions {
             cache_entries_max: 65_536,
             cache_bytes_max: 64 * 1024 * 1024,
             queue_entries_max: QUEUE_ENTRIES_MAX,
-            clock: WallClock::default(),
+            on_failure: OnFailure::default(),
+            clock: LedgerClock::default(),
+            accounts_max: 4_096,
             pages_max: None,
         }
     }

@@ -146,6 +146,16 @@ impl Shelf {
         Ok(true)
     }
 
+    /// How long outcomes are kept.
+    pub fn kept_ms(&self) -> i64 {
+        self.kept_ms
+    }
+
+    /// When the oldest outcome was kept, whose task is still needed; far in the future if there is none.
+    pub fn kept_from_ms(&self) -> i64 {
+        self.oldest.map_or(i64::MAX, |(_, expires_ms)| expires_ms - self.kept_ms)
+    }
+
     /// When there is next something to delete; `None` if never.
     pub fn next_due_ms(&self) -> Option<i64> {
         if !self.revoked.is_empty() || self.bytes > self.bytes_max && self.oldest.is_some() {

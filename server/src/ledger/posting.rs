@@ -11,6 +11,7 @@ use super::chain::{RELEASES, Transfer, hold_id};
 use super::earnings::Earnings;
 use super::entry::{AccountId, Settlement, Source, kind, reason, state, verdict};
 use super::outcomes::Shelf;
+use super::reversals::Reversals;
 use super::rows::ROWS_MAX;
 use super::statements::{Closing, Statements};
 
@@ -20,8 +21,11 @@ pub(super) struct Posting<'a, 'c> {
     pub book: &'a mut Book,
     pub earnings: &'a mut Earnings,
     pub outcomes: &'a mut Shelf,
+    pub reversals: &'a mut Reversals,
     pub group: i64,
     pub now_ms: i64,
+    /// Reversals made in this group.
+    pub reversed: i64,
     /// Whether anything was written.
     pub wrote: bool,
     /// Whether someone waits for this group, or for what comes after it.

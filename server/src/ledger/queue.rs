@@ -60,10 +60,15 @@ impl<T> Drop for Reply<T> {
 pub(super) struct Batch {
     /// Entries in the order they were appended.
     pub entries: Vec<Entry>,
-    /// Workers whose outcomes go.
-    pub forget: Vec<AccountId>,
     /// To be answered once the entries before them are written.
     pub requests: Vec<Request>,
+}
+
+impl Batch {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.requests.is_empty()
+    }
 }
 
 struct Inbox {
@@ -171,21 +176,6 @@ impl Queue {
                 || inbox.payload_bytes > QUEUE_BYTES_MAX / QUEUE_SHARE_GIVING_WAY)
     }
 
-    /// Asks for a worker's outcomes to be deleted with the next group.
-    pub fn forget(&self, worker: AccountId) -> Result<(), LedgerBusy> {
-        let mut inbox = lock(&self.inbox);
-        match inbox.state {
-            LedgerState::Open => {}
-            LedgerState::Broken(_) => return Err(LedgerBusy::Broken),
-            LedgerState::Closed => return Err(LedgerBusy::Closed),
-        }
-        if !inbox.batch.forget.contains(&worker) {
-            inbox.batch.forget.push(worker);
-        }
-        self.wake_if_idle(&mut inbox);
-        Ok(())
-    }
-
     /// Hands the writer a request; it ends the gathering of the current group.
     pub fn request(&self, request: Request) -> Result<(), LedgerError> {
         let mut inbox = lock(&self.inbox);
@@ -216,9 +206,7 @@ impl Queue {
     pub fn take(&self, batch: &mut Batch, due: Option<Duration>, gather: Duration) {
         let mut inbox = lock(&self.inbox);
         inbox.idle = true;
-        let nothing = |inbox: &mut Inbox| {
-            inbox.batch.entries.is_empty() && inbox.batch.forget.is_empty() && inbox.batch.requests.is_empty()
-        };
+        let nothing = |inbox: &mut Inbox| inbox.batch.is_empty();
         inbox = match due {
             None => self.arrived.wait_while(inbox, nothing).unwrap_or_else(PoisonError::into_inner),
             Some(due) => {
@@ -305,6 +293,7 @@ mod tests {
     use p2c2r_protocol::{Nanos, PassedCheck, TaskNo};
 
     use super::super::entry::{Settlement, Source, VoidReason};
+    use super::super::error::Breakdown;
     use super::*;
 
     /// Far longer than anything here takes.
@@ -409,7 +398,7 @@ mod tests {
         let queue = Arc::new(Queue::new(2));
         append(&queue, 3);
         let app = aside(&queue, |queue| queue.give_way(LONG));
-        queue.end(LedgerState::Broken("a test".to_owned()));
+        queue.end(LedgerState::Broken(Breakdown::panicked()));
         assert_eq!(app.recv_timeout(LONG), Ok(()));
         queue.give_way(LONG);
     }

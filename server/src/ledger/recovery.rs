@@ -7,6 +7,7 @@ use super::account::{CachedOutcome, PatientTask, Recovery};
 use super::accounts::load_account;
 use super::book::{Book, OpenTask, Try};
 use super::entry::{AccountId, Admission, Entry, PatientPayload, Verdict, VoidReason, verdict};
+use super::file::closing;
 use super::options::TASK_NO_GAP;
 use super::queue::Batch;
 use super::statements::{Statements, split_blobs};
@@ -22,19 +23,18 @@ pub(super) struct Recovered {
 
 /// Voids open holds of timely tasks, ends attempts that were running, and collects what goes on.
 pub(super) fn recover(connection: &Connection, books: &mut Books) -> Result<Recovered> {
-    let closed_in_order = connection
-        .query_row("SELECT value FROM meta WHERE name = 'closed_in_order'", [], |row| row.get::<_, i64>(0))
-        .optional()?;
+    let closed_in_order = matches!(closing::read(connection)?, None | Some(closing::IN_ORDER | closing::NEW));
     let newest: Option<i64> = connection.query_row("SELECT max(no) FROM tasks", [], |row| row.get(0))?;
     // What one crash has skipped stays skipped, however orderly the ledger is closed afterwards.
     let floor = connection
         .query_row("SELECT value FROM meta WHERE name = 'task_no_floor'", [], |row| row.get::<_, i64>(0))
         .optional()?;
-    let closed_in_order = closed_in_order.is_none_or(|value| value == 1);
     let gap = if closed_in_order { 0 } else { TASK_NO_GAP };
-    let next_task_no = TaskNo((newest.unwrap_or(0) + 1).max(floor.unwrap_or(1)) as u64 + gap);
+    let newest = newest.unwrap_or(0).max(books.folding.checkpoint().task);
+    let next_task_no = TaskNo((newest + 1).max(floor.unwrap_or(1)) as u64 + gap);
+    closing::write(connection, closing::OPEN)?;
     connection.execute(
-        "INSERT OR REPLACE INTO meta (name, value) VALUES ('closed_in_order', 0), ('task_no_floor', ?1)",
+        "INSERT OR REPLACE INTO meta (name, value) VALUES ('task_no_floor', ?1)",
         [next_task_no.0 as i64],
     )?;
 

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use p2c2r_protocol::{AccountKey, KindId, Nanos};
 use rusqlite::{Connection, Result, Row};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::account::Totals;
 use super::entry::{kind, verdict};
 use super::error::LedgerError;
 use super::file;
+use super::reading::Reading;
 
 /// Accounts printed in a table.
 const LINES_MAX: usize = 50;
@@ -18,6 +19,8 @@ const LINES_MAX: usize = 50;
 /// `p2c2r-server ledger report`: printable as a table, serialisable as JSON (amounts in nano-dollars).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
+    /// What was read, where that is not simply the ledger as it stands; a sentence each.
+    pub notes: Vec<String>,
     /// The whole ledger.
     pub totals: Totals,
     /// Balance of the bank: minus what it has given as credit.
@@ -39,10 +42,9 @@ pub struct Report {
 pub struct AccountLine {
     /// Public name: a label, which other accounts may have as well.
     pub name: String,
-    /// Its owner's public key, which tells it from others; `None` for an account of an older ledger that nobody has
-    /// claimed.
-    #[serde(serialize_with = "write_key")]
-    pub key: Option<AccountKey>,
+    /// Its owner's public key in hexadecimal digits, which tells it from others; `None` for an account of an older ledger
+    /// that nobody has claimed.
+    pub key: Option<String>,
     /// What a gamer can spend, or a worker can be paid.
     pub available: Nanos,
     /// Held or pending.
@@ -53,10 +55,6 @@ pub struct AccountLine {
     pub accepted: u64,
     /// A gamer's tasks voided, or a worker's attempts rejected.
     pub rejected: u64,
-}
-
-fn write_key<S: Serializer>(key: &Option<AccountKey>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    key.map(|key| key.to_string()).serialize(serializer)
 }
 
 /// What one kind of work brought in.
@@ -113,8 +111,11 @@ impl Report {
 }
 
 pub(super) fn report(path: &Path) -> std::result::Result<Report, LedgerError> {
-    let connection = file::open_to_read(path)?;
-    read(&connection).map_err(|error| file::explain(path, &error))
+    let reading = Reading::open(path)?;
+    let mut report = read(&reading.connection).map_err(|error| file::explain(path, &error))?;
+    reading.is_whole()?;
+    report.notes = reading.notes;
+    Ok(report)
 }
 
 fn read(connection: &Connection) -> Result<Report> {
@@ -129,7 +130,7 @@ fn read(connection: &Connection) -> Result<Report> {
         workers: read_accounts(&snapshot, kind::WORKER)?,
         kinds: read_kinds(&snapshot)?,
         attempts: read_attempts(&snapshot)?,
-        totals: Totals::default(),
+        ..Report::default()
     };
     report.totals = Totals {
         tasks_done: report.gamers.iter().map(|line| line.accepted).sum(),
@@ -156,17 +157,22 @@ fn read_accounts(connection: &Connection, kind: u8) -> Result<Vec<AccountLine>> 
                 turnover: Nanos(row.get(3)?),
                 accepted: row.get::<_, i64>(4)? as u64,
                 rejected: row.get::<_, i64>(5)? as u64,
-                key: row.get::<_, Option<[u8; 32]>>(6)?.map(AccountKey),
+                key: row.get::<_, Option<[u8; 32]>>(6)?.map(|key| AccountKey(key).to_string()),
             })
         })?
         .collect()
 }
 
 fn read_kinds(connection: &Connection) -> Result<Vec<KindLine>> {
+    // What is in rows, and what was folded.
     let mut select = connection.prepare(
-        "SELECT kind, count(*), count(*) FILTER (WHERE source = 1), count(*) FILTER (WHERE source = 2),
-             count(*) FILTER (WHERE source = 3), count(*) FILTER (WHERE state = 3), sum(pay), sum(fee)
-         FROM tasks GROUP BY kind ORDER BY kind",
+        "SELECT kind, sum(tasks), sum(by_worker), sum(by_coordinator), sum(by_cache), sum(void), sum(earned), sum(fee)
+         FROM (
+             SELECT kind, 1 AS tasks, source IS 1 AS by_worker, source IS 2 AS by_coordinator, source IS 3 AS by_cache,
+                 state = 3 AS void, pay AS earned, fee FROM tasks
+             UNION ALL
+             SELECT kind, tasks, by_worker, by_coordinator, by_cache, void, earned, fee FROM folded_kinds
+         ) GROUP BY kind ORDER BY kind",
     )?;
     let count = |row: &Row<'_>, at| row.get::<_, i64>(at).map(|count| count as u64);
     select
@@ -189,7 +195,11 @@ fn read_kinds(connection: &Connection) -> Result<Vec<KindLine>> {
 }
 
 fn read_attempts(connection: &Connection) -> Result<AttemptCounts> {
-    let mut select = connection.prepare("SELECT verdict, count(*) FROM attempts GROUP BY verdict")?;
+    let mut select = connection.prepare(
+        "SELECT verdict, sum(attempts) FROM (
+             SELECT verdict, 1 AS attempts FROM attempts UNION ALL SELECT verdict, attempts FROM folded_attempts
+         ) GROUP BY verdict",
+    )?;
     let mut rows = select.query([])?;
     let mut counts = AttemptCounts::default();
     while let Some(row) = rows.next()? {
@@ -209,6 +219,7 @@ fn read_attempts(connection: &Connection) -> Result<AttemptCounts> {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         let totals = &self.totals;
         writeln!(f, "tasks done {}, void {}", totals.tasks_done, totals.tasks_void)?;
         writeln!(f, "revenue    {}", totals.revenue)?;
@@ -265,7 +276,7 @@ fn lines(f: &mut fmt::Formatter<'_>, head: [&str; 6], accounts: &[AccountLine]) 
             f,
             "{:<24} {:<10}{:>16}{:>16}{:>16}{:>12}{:>10}",
             printable(&line.name),
-            line.key.map_or_else(|| "unclaimed".to_owned(), |key| key.short()),
+            line.key.as_deref().and_then(|key| key.get(..8)).unwrap_or("unclaimed"),
             line.available,
             line.set_aside,
             line.turnover,

@@ -108,8 +108,9 @@ impl<'c> Statements<'c> {
             )?,
             end_attempt: connection
                 .prepare("UPDATE attempts SET grp = ?2, verdict = ?3, reason = ?4 WHERE id = ?1")?,
-            insert_group: connection
-                .prepare("INSERT INTO groups (id, at_ms, transfers, hash) VALUES (?1, ?2, ?3, ?4)")?,
+            insert_group: connection.prepare(
+                "INSERT INTO groups (id, at_ms, transfers, hash, folded) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?,
             update_account: connection.prepare(
                 "UPDATE accounts SET balance = ?2, turnover = ?3, accepted = ?4, rejected = ?5 WHERE id = ?1",
             )?,
@@ -212,8 +213,17 @@ impl<'c> Statements<'c> {
         ])
     }
 
-    pub fn insert_group(&mut self, group: i64, at_ms: i64, transfers: usize, hash: &[u8; 32]) -> Result<()> {
-        self.insert_group.execute(params![group, at_ms, transfers as i64, hash.as_slice()]).map(|_| ())
+    pub fn insert_group(
+        &mut self,
+        group: i64,
+        at_ms: i64,
+        transfers: usize,
+        hash: &[u8; 32],
+        folded: Option<[u8; 32]>,
+    ) -> Result<()> {
+        self.insert_group
+            .execute(params![group, at_ms, transfers as i64, hash.as_slice(), folded])
+            .map(|_| ())
     }
 
     /// Writes both of a peer's accounts.

@@ -8,9 +8,9 @@ use rusqlite::{Connection, Result, Row, Rows};
 use super::audit::{Booked, CheckReport, read_transfer};
 use super::chain::Transfer;
 use super::entry::{kind, reason, state, verdict};
+use super::folding::Sums;
 
 /// What tasks and attempts say of accounts.
-#[derive(Default)]
 pub(super) struct Tally(HashMap<i64, Counted>);
 
 /// One account's part of it.
@@ -22,9 +22,25 @@ pub(super) struct Counted {
 }
 
 impl Tally {
+    /// What folded tasks and attempts counted.
+    pub fn of_folded(folded: &HashMap<i64, Sums>) -> Self {
+        let counted = |sums: &Sums| Counted {
+            turnover: sums.turnover,
+            accepted: sums.accepted,
+            rejected: sums.rejected,
+        };
+        Self(folded.iter().map(|(account, sums)| (*account, counted(sums))).collect())
+    }
+
     /// What was counted for an account.
     pub fn of(&self, account: i64) -> Counted {
         self.0.get(&account).copied().unwrap_or_default()
+    }
+
+    /// So much of what was earned or charged was taken back.
+    pub fn took_back(&mut self, account: i64, amount: i64) {
+        let counted = self.at(account);
+        counted.turnover = counted.turnover.saturating_sub(amount);
     }
 
     fn at(&mut self, account: i64) -> &mut Counted {
@@ -76,12 +92,14 @@ impl<'s, T> Ahead<'s, T> {
     }
 }
 
-/// Walks tasks, their transfers and their attempts side by side, all in order of task numbers.
+/// Walks tasks, their transfers since the newest folded group and their attempts side by side, all in order of task numbers.
 pub(super) fn check(
     connection: &Connection,
     accounts: &HashMap<i64, Booked>,
+    folded_to: i64,
+    tally: &mut Tally,
     report: &mut CheckReport,
-) -> Result<Tally> {
+) -> Result<()> {
     let mut tasks = connection.prepare(
         "SELECT no, gamer, price, state, opened_grp, closed_grp, pay, fee, source, attempt
          FROM tasks ORDER BY no",
@@ -94,7 +112,6 @@ pub(super) fn check(
     let mut transfers =
         Ahead::new(transfers.query([])?, |row| Ok((read_transfer(row)?, row.get::<_, i64>(6)?)))?;
     let mut attempts = Ahead::new(attempts.query([])?, read_attempt)?;
-    let mut tally = Tally::default();
     let (mut moved, mut tries) = (Vec::new(), Vec::new());
     while let Some(task) = tasks.step()? {
         while let Some((stray, _)) = transfers.take_if(|(transfer, _)| transfer.id >> 2 < task.no)? {
@@ -113,8 +130,8 @@ pub(super) fn check(
         }
         report.tasks += 1;
         report.open_tasks += u64::from(task.state == state::OPEN);
-        story(&task, &moved, &tries, accounts, report);
-        count(&task, &tries, &mut tally, report);
+        story(&task, &moved, &tries, accounts, folded_to, report);
+        count(&task, &tries, tally, report);
     }
     while let Some((stray, _)) = transfers.step()? {
         report.problem(|| format!("transfer {} belongs to no task", stray.id));
@@ -122,7 +139,7 @@ pub(super) fn check(
     while let Some(stray) = attempts.step()? {
         report.problem(|| format!("attempt {} belongs to no task", stray.id));
     }
-    Ok(tally)
+    Ok(())
 }
 
 fn read_task(row: &Row<'_>) -> Result<Task> {
@@ -150,6 +167,7 @@ fn story(
     moved: &[(Transfer, i64)],
     tries: &[Attempt],
     accounts: &HashMap<i64, Booked>,
+    folded_to: i64,
     report: &mut CheckReport,
 ) {
     let no = task.no;
@@ -171,7 +189,8 @@ fn story(
     if task.state != state::OPEN && tries.iter().any(|made| made.verdict == verdict::RUNNING) {
         report.problem(|| format!("task #{no} is over and an attempt at it still runs"));
     }
-    let expected = transfers_of(task, payee);
+    let mut expected = transfers_of(task, payee);
+    expected.retain(|(_, group)| *group > folded_to);
     if moved != expected {
         report.problem(|| {
             format!("task #{no} has {} transfers that do not tell its story: {}", moved.len(), told(moved))

@@ -11,19 +11,22 @@ use rusqlite::{Connection, OptionalExtension as _, Result};
 use super::account::{Account, CloseReport, Committed, LedgerState};
 use super::accounts::{Ask, load_account};
 use super::book::Book;
-use super::chain::{GENESIS, GRANTS, GroupHasher, OPENING_CREDITS, RELEASES};
+use super::chain::{GRANTS, GroupHasher, RELEASES, REVERSALS};
 use super::earnings::Earnings;
 use super::entry::kind;
-use super::error::LedgerError;
-use super::file::{LedgerFile, explain};
-use super::options::{GROUP_COMMIT_MAX, LedgerOptions};
+use super::error::{Breakdown, LedgerError};
+use super::file::{LedgerFile, closing, explain};
+use super::folding::Folding;
+use super::options::{GROUP_COMMIT_MAX, LedgerOptions, OnFailure};
 use super::outcomes::Shelf;
 use super::posting::Posting;
 use super::queue::{self, Batch, Queue, Request};
+use super::reversals::Reversals;
 use super::statements::Statements;
 
-/// Longest time the writer sleeps with something due: bounds what a jump of the wall clock can delay.
-const DUE_CHECK_MAX: Duration = Duration::from_mins(1);
+/// Longest time between two looks at whether the file is still there: an idle coordinator hears at most this late that it
+/// is not.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Entries for which memory is kept between groups; 50 ms of 400,000 tasks a second.
 const SPARE_ENTRIES_MAX: usize = 65_536;
@@ -33,11 +36,15 @@ pub(super) struct Books {
     pub book: Book,
     pub earnings: Earnings,
     pub outcomes: Shelf,
+    pub reversals: Reversals,
+    pub folding: Folding,
     pub options: LedgerOptions,
     /// The newest group and its hash.
     pub group: i64,
     pub head: [u8; 32],
     pub at_ms: i64,
+    /// The ledger's time when the running clock was at zero.
+    opened_ms: i64,
     pub next_release: i64,
     pub next_grant: i64,
     pub entries: u64,
@@ -52,7 +59,11 @@ impl Books {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
             .optional()?;
-        let (group, at_ms, head) = newest.unwrap_or((0, 0, GENESIS));
+        let earnings = Earnings::load(connection, options.fraud_window)?;
+        let outcomes = Shelf::load(connection, &options)?;
+        let folding = Folding::load(connection, outcomes.kept_ms().max(earnings.pending_ms()))?;
+        let checkpoint = folding.checkpoint();
+        let (group, at_ms, head) = newest.unwrap_or((checkpoint.group, 0, checkpoint.hash));
         // Releases and grants are counted from the first id of their range.
         let next_in = |first: i64, end: i64| -> Result<i64> {
             let sql = "SELECT max(id) FROM transfers WHERE id >= ?1 AND id < ?2";
@@ -60,15 +71,22 @@ impl Books {
             Ok(last.map_or(0, |id| id - first + 1))
         };
         let mut books = Self {
-            book: Book::default(),
-            earnings: Earnings::load(connection, options.fraud_window)?,
-            outcomes: Shelf::load(connection, &options)?,
+            book: Book {
+                folded_to: checkpoint.task as u64,
+                accounts_max: options.accounts_max,
+                ..Book::default()
+            },
+            earnings,
+            outcomes,
+            reversals: Reversals::load(connection)?,
+            folding,
+            opened_ms: options.clock.wall_ms().max(at_ms) - options.clock.running_ms(),
             options,
             group,
             head,
             at_ms,
             next_release: next_in(RELEASES, GRANTS)?,
-            next_grant: next_in(GRANTS, OPENING_CREDITS)?,
+            next_grant: next_in(GRANTS, REVERSALS)?,
             entries: 0,
             groups_written: 0,
         };
@@ -97,9 +115,10 @@ impl Books {
         Ok(books)
     }
 
-    /// Wall-clock time that never goes back within the ledger.
+    /// The ledger's time in milliseconds, which starts from the wall clock's and never goes back, also not from one run to
+    /// the next.
     pub fn now_ms(&self) -> i64 {
-        self.options.clock.now_ms().max(self.at_ms)
+        (self.opened_ms + self.options.clock.running_ms()).max(self.at_ms)
     }
 
     /// Writes one group in one transaction. Afterwards everything in `batch` is durable; after an error
@@ -118,7 +137,11 @@ impl Books {
         let is_owed = answers.is_owed();
         sql.connection.execute_batch("BEGIN")?;
         self.entries += batch.entries.len() as u64;
+        self.book.group = group;
         for entry in batch.entries.drain(..) {
+            if let Some(account) = self.book.missing(&entry) {
+                load_account(sql.connection, &mut self.book, account)?;
+            }
             self.book.apply(entry);
         }
         let mut posting = Posting {
@@ -126,18 +149,17 @@ impl Books {
             book: &mut self.book,
             earnings: &mut self.earnings,
             outcomes: &mut self.outcomes,
+            reversals: &mut self.reversals,
+            reversed: 0,
             group,
             now_ms,
             wrote: false,
             is_waited_for: &|| is_owed || is_waited_for(),
         };
         posting.tasks()?;
-        for worker in batch.forget.drain(..) {
-            if load_account(posting.sql.connection, posting.book, worker)? {
-                posting.outcomes.revoke(posting.sql.connection, worker)?;
-                posting.wrote = true;
-            }
-        }
+        // First the step, then the convictions: what this group has paid is not in the file yet.
+        posting.reverse()?;
+        posting.convict()?;
         for asked in &mut answers.accounts {
             asked.found = Some(posting.account(&asked.ask, &mut self.next_grant)?);
         }
@@ -145,14 +167,39 @@ impl Books {
         posting.wrote |= posting.outcomes.expire(posting.sql.connection, now_ms)?;
         posting.wrote |= posting.outcomes.revoke_step(posting.sql.connection)?;
         posting.earnings.write(posting.sql, now_ms)?;
-        if posting.wrote {
-            self.write_chain(sql, group, now_ms)?;
+        let mut wrote = posting.wrote;
+        let folded = self.fold(sql, now_ms, is_waited_for)?;
+        wrote |= folded.is_some();
+        if wrote {
+            self.write_chain(sql, group, now_ms, folded)?;
         }
         sql.connection.execute_batch("COMMIT")
     }
 
+    /// Folds some of what is old enough, unless someone waits for this group.
+    fn fold(
+        &mut self,
+        sql: &Statements<'_>,
+        now_ms: i64,
+        is_waited_for: &dyn Fn() -> bool,
+    ) -> Result<Option<[u8; 32]>> {
+        // A reversal still looks for who has paid.
+        if is_waited_for() || !self.reversals.is_empty() {
+            return Ok(None);
+        }
+        let folded = self.folding.step(sql.connection, now_ms, self.outcomes.kept_from_ms())?;
+        self.book.folded_to = self.folding.checkpoint().task as u64;
+        Ok(folded)
+    }
+
     /// Writes the group's transfers, its link in the chain, and the balances that follow.
-    fn write_chain(&mut self, sql: &mut Statements<'_>, group: i64, now_ms: i64) -> Result<()> {
+    fn write_chain(
+        &mut self,
+        sql: &mut Statements<'_>,
+        group: i64,
+        now_ms: i64,
+        folded: Option<[u8; 32]>,
+    ) -> Result<()> {
         let book = &mut self.book;
         book.transfers.sort_unstable_by_key(|transfer| transfer.id);
         for transfer in &book.transfers {
@@ -161,8 +208,12 @@ impl Books {
         sql.write_rows()?;
         let mut hasher = GroupHasher::new(&self.head, group, now_ms);
         hasher.add_all(&book.transfers);
+        if let Some(folded) = &folded {
+            hasher.add_folded(folded);
+        }
         let hash = hasher.finish();
-        sql.insert_group(group, now_ms, book.transfers.len(), &hash)?;
+        sql.insert_group(group, now_ms, book.transfers.len(), &hash, folded)?;
+        self.folding.wrote(now_ms);
         if !book.transfers.is_empty() {
             sql.update_balance(kind::BANK_ACCOUNT, book.bank)?;
             sql.update_balance(kind::FEE_ACCOUNT, book.fee)?;
@@ -185,10 +236,17 @@ impl Books {
 
     /// How long the writer may sleep when nothing arrives.
     fn next_due(&self) -> Option<Duration> {
-        let due_ms =
-            [self.earnings.next_due_ms(), self.outcomes.next_due_ms()].into_iter().flatten().min()?;
+        let due_ms = [
+            self.earnings.next_due_ms(),
+            self.outcomes.next_due_ms(),
+            self.reversals.next_due_ms(),
+            self.folding.next_due_ms(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()?;
         let wait = u64::try_from(due_ms.saturating_sub(self.now_ms())).unwrap_or(0);
-        Some(Duration::from_millis(wait).min(DUE_CHECK_MAX))
+        Some(Duration::from_millis(wait))
     }
 
     /// Makes the newest group's results known.
@@ -198,6 +256,7 @@ impl Books {
             queue.patient_open_changed(0, closed);
         }
         let changed = self.book.take_changed();
+        self.book.let_go_of_idle();
         queue.publish(changed.into_iter(), self.committed());
     }
 
@@ -268,13 +327,13 @@ fn lower_priority() {
 }
 
 /// Runs until the ledger is closed or writing fails.
-pub(super) fn run(file: LedgerFile, mut books: Books, queue: Arc<Queue>, notify: impl Fn()) {
+pub(super) fn run(mut file: LedgerFile, mut books: Books, queue: Arc<Queue>, notify: impl Fn()) {
     lower_priority();
-    let broken_by_panic = PanicGuard(Arc::clone(&queue));
+    let broken_by_panic = PanicGuard(Arc::clone(&queue), books.options.on_failure.clone());
     let (mut batch, mut answers) = (Batch::default(), Answers::default());
-    match serve(&file, &mut books, &queue, &notify, &mut batch, &mut answers) {
+    match serve(&mut file, &mut books, &queue, &notify, &mut batch, &mut answers) {
         Ok(()) => {
-            let mut report = Some(finish(&file, &books));
+            let mut report = Some(finish(&mut file, &books));
             let rest = queue.end(LedgerState::Closed);
             // The file and its lock are free before anyone hears that the ledger is closed.
             drop(file);
@@ -284,10 +343,11 @@ pub(super) fn run(file: LedgerFile, mut books: Books, queue: Arc<Queue>, notify:
             drop(rest);
         }
         Err(error) => {
-            let reason = explain(&file.path, &error).to_string();
-            tracing::error!(reason, "the ledger has stopped recording");
-            drop(queue.end(LedgerState::Broken(reason)));
+            let breakdown = Breakdown::from(&error);
+            tracing::error!(reason = breakdown.reason, "the ledger has stopped recording");
+            drop(queue.end(LedgerState::Broken(breakdown)));
             drop((batch, answers));
+            books.options.on_failure.tell();
         }
     }
     notify();
@@ -295,19 +355,30 @@ pub(super) fn run(file: LedgerFile, mut books: Books, queue: Arc<Queue>, notify:
 }
 
 fn serve(
-    file: &LedgerFile,
+    file: &mut LedgerFile,
     books: &mut Books,
     queue: &Queue,
     notify: &impl Fn(),
     batch: &mut Batch,
     answers: &mut Answers,
-) -> Result<()> {
-    let mut sql = Statements::prepare(&file.connection)?;
+) -> std::result::Result<(), LedgerError> {
+    let LedgerFile { connection, path, lock } = file;
+    let explain = |error| explain(path, &error);
+    let mut sql = Statements::prepare(connection).map_err(explain)?;
     let gather = books.options.group_commit.min(GROUP_COMMIT_MAX);
     loop {
         batch.entries.shrink_to(SPARE_ENTRIES_MAX);
-        queue.take(batch, books.next_due(), gather);
-        books.write_group(&mut sql, batch, answers, &|| queue.is_waited_for())?;
+        let due = books.next_due();
+        queue.take(batch, Some(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY))), gather);
+        let idle = batch.is_empty() && books.next_due().is_none_or(|due| !due.is_zero());
+        if !idle {
+            books.write_group(&mut sql, batch, answers, &|| queue.is_waited_for()).map_err(explain)?;
+        }
+        // Before anyone hears that the group is durable.
+        lock.is_in_place()?;
+        if idle {
+            continue;
+        }
         books.publish(queue);
         notify();
         answers.give();
@@ -318,12 +389,11 @@ fn serve(
 }
 
 /// Folds the log into the file and looks at the books once more.
-fn finish(file: &LedgerFile, books: &Books) -> std::result::Result<CloseReport, LedgerError> {
+fn finish(file: &mut LedgerFile, books: &Books) -> std::result::Result<CloseReport, LedgerError> {
+    file.lock.is_in_place()?;
     let explain = |error| explain(&file.path, &error);
     let connection = &file.connection;
-    connection
-        .execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('closed_in_order', 1)", [])
-        .map_err(explain)?;
+    closing::write(connection, closing::IN_ORDER).map_err(explain)?;
     // A reader (`ledger check`) can keep the log from being emptied: then the next open does it.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(explain)?;
     let sum = balanced(file)?;
@@ -354,12 +424,13 @@ pub(super) fn balanced(file: &LedgerFile) -> std::result::Result<Nanos, LedgerEr
 }
 
 /// Whoever waits for an answer from a writer that panicked gets one.
-struct PanicGuard(Arc<Queue>);
+struct PanicGuard(Arc<Queue>, OnFailure);
 
 impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            drop(self.0.end(LedgerState::Broken("its thread failed".to_owned())));
+            drop(self.0.end(LedgerState::Broken(Breakdown::panicked())));
+            self.1.tell();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, AttemptFailure, ComputedBy, PassedCheck, TaskFailure, WorkerToServer};
+use p2c2r_protocol::{Attempt, AttemptFailure, ComputedBy, Nanos, PassedCheck, TaskFailure, WorkerToServer};
 use p2c2r_server::Fallback;
 
 use crate::stage::Stage;
@@ -255,6 +255,7 @@ fn what_a_convicted_worker_still_had_out_is_not_accepted() {
     let (_, assign) = stage.assignment();
     stage.answer_rightly(liar, &assign);
     let before = stage.worker_statement(liar);
+    assert!(before.earned > Nanos::ZERO && before.pending == before.earned);
     let last = (90..93).map(|number| stage.ask(gamer, number)).last().unwrap();
     let assigned = stage.take_assigned();
     assert_eq!(assigned.len(), 3);
@@ -265,7 +266,10 @@ fn what_a_convicted_worker_still_had_out_is_not_accepted() {
     stage.step();
     assert_eq!(stage.done(last).receipt.computed_by, ComputedBy::Coordinator);
     let told = stage.worker_statement(liar);
-    assert_eq!((told.session.accepted, told.session.rejected, told.earned), (1, 3, before.earned));
+    assert_eq!((told.session.accepted, told.session.rejected), (1, 3));
+    assert_eq!((told.earned, told.pending), (Nanos::ZERO, Nanos::ZERO), "what was pending went back");
+    let (charged, price) = (stage.gamer_statement(gamer).charged, stage.price(1_000));
+    assert_eq!(charged, Nanos(4 * price.0) - before.earned, "to who paid it");
 }
 
 #[test]

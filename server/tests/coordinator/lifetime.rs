@@ -5,6 +5,7 @@ use std::time::Duration;
 use bevy_app::AppExit;
 use p2c2r_protocol::{ComputedBy, Nanos, Refusal, Submit, TaskFailure};
 use p2c2r_server::Fallback;
+use p2c2r_server::ledger::Ledger;
 
 use crate::stage::{Heard, Stage};
 use crate::toy;
@@ -17,7 +18,8 @@ fn a_drain_finishes_what_is_in_flight_and_admits_nothing_more() {
     let (_, assign) = stage.assignment();
     stage.shut_down();
     stage.step();
-    assert_eq!(stage.closing(), 2, "gamer and worker hear of it");
+    assert_eq!(stage.farewells().len(), 2, "gamer and worker hear of it");
+    assert!(stage.farewells().iter().all(|reason| reason.contains("operator")), "{:?}", stage.farewells());
     let late = stage.ask(gamer, 2);
     assert_eq!(stage.refusal(late), &Refusal::Closing);
     assert_eq!(stage.exit(), None);
@@ -130,4 +132,17 @@ fn outcomes_nobody_was_there_to_hear_are_all_kept_for_their_gamer() {
     for task in tasks {
         stage.done(task);
     }
+}
+
+#[test]
+fn a_ledger_that_fails_ends_the_coordinator_and_everyone_hears_the_true_reason() {
+    let mut stage = Stage::new();
+    let (gamer, _) = (stage.gamer("g"), stage.worker("w", 1));
+    std::fs::remove_file(stage.folder.path().join("results.db")).unwrap();
+    let task = stage.ask(gamer, 1);
+    assert!(stage.app().world().resource::<Ledger>().flush().is_err());
+    stage.pass(Duration::from_secs(11));
+    assert_eq!(stage.exit(), Some(AppExit::error()));
+    assert_eq!(stage.farewells(), ["the file of its ledger was deleted or replaced"; 2]);
+    assert_eq!(stage.heard(task).len(), 1, "what was in flight ends once");
 }

@@ -3,6 +3,7 @@
 use p2c2r_protocol::{Nanos, WorkerSession};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use rusqlite::Connection;
 
 use crate::stage::{Heard, Stage};
 use crate::toy;
@@ -14,6 +15,18 @@ fn whatever_happens_every_task_ends_once_and_the_books_agree() {
     for seed in 0..6 {
         play(seed);
     }
+}
+
+/// What went back to gamers from workers that were convicted.
+fn taken_back(stage: &mut Stage) -> Nanos {
+    let connection = Connection::open(stage.folder.path().join("results.db")).unwrap();
+    let sum = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+    stage.books();
+    // Each group gives back a step's worth.
+    while sum("SELECT count(*) FROM reversals") > 0 {
+        stage.books();
+    }
+    Nanos(sum("SELECT coalesce(sum(amount), 0) FROM transfers WHERE reason = 8"))
 }
 
 fn play(seed: u64) {
@@ -63,6 +76,9 @@ fn play(seed: u64) {
         }
     }
     assert_eq!(stage.in_flight(), 0, "seed {seed}");
+    let taken_back = taken_back(&mut stage);
+    assert!(taken_back < charged, "seed {seed}");
+    let charged = charged - taken_back;
     let told = stage.gamer_statement(gamer);
     assert_eq!((told.charged, told.held), (charged, Nanos::ZERO), "seed {seed}");
     assert_eq!(told.available, Nanos::DOLLAR - charged, "seed {seed}");

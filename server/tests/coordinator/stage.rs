@@ -67,7 +67,7 @@ pub struct Stage {
     revoked: Vec<(PeerId, TaskNo)>,
     gamer_statements: HashMap<PeerId, GamerStatement>,
     worker_statements: HashMap<PeerId, WorkerStatement>,
-    closing: usize,
+    farewells: Vec<String>,
     exit: Option<AppExit>,
 }
 
@@ -104,7 +104,7 @@ impl Stage {
             revoked: Vec::new(),
             gamer_statements: HashMap::new(),
             worker_statements: HashMap::new(),
-            closing: 0,
+            farewells: Vec::new(),
             exit: None,
         };
         stage.start();
@@ -159,7 +159,7 @@ impl Stage {
                 ServerToGame::Statement(statement) => {
                     self.gamer_statements.insert(peer, statement);
                 }
-                ServerToGame::Closing { .. } => self.closing += 1,
+                ServerToGame::Closing { reason } => self.farewells.push(reason),
             }
         }
         for (peer, message) in said.workers {
@@ -172,7 +172,7 @@ impl Stage {
                 ServerToWorker::Statement(statement) => {
                     self.worker_statements.insert(peer, statement);
                 }
-                ServerToWorker::Closing { .. } => self.closing += 1,
+                ServerToWorker::Closing { reason } => self.farewells.push(reason),
             }
         }
     }
@@ -434,9 +434,9 @@ impl Stage {
         self.exit.clone()
     }
 
-    /// Farewells heard.
-    pub fn closing(&self) -> usize {
-        self.closing
+    /// Farewells heard, with the reasons given.
+    pub fn farewells(&self) -> &[String] {
+        &self.farewells
     }
 
     /// What a task of this many units costs.

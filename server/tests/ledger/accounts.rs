@@ -125,7 +125,7 @@ fn an_account_of_an_older_ledger_is_claimed_once_and_by_whoever_has_none() {
     let ledger = Ledger::open(&older, lab.options(), || {}).unwrap();
     let before = ledger::report(&older).unwrap();
     assert_eq!(
-        before.gamers.iter().map(|line| (line.name.as_str(), line.key)).collect::<Vec<_>>(),
+        before.gamers.iter().map(|line| (line.name.as_str(), line.key.as_deref())).collect::<Vec<_>>(),
         [("ada", None)]
     );
     assert!(before.to_string().contains("unclaimed"), "{before}");

@@ -100,7 +100,10 @@ pub fn older(lab: &Lab, schema: usize) -> PathBuf {
     let columns = "id, kind, name, balance, turnover, accepted, rejected, opened_ms";
     let sql = format!("INSERT INTO main.accounts ({columns}) SELECT {columns} FROM newest.accounts");
     connection.execute_batch(&sql).unwrap();
-    let tables = "meta groups tasks transfers attempts outcomes revocations patient earnings";
+    let columns = "id, at_ms, transfers, hash";
+    let sql = format!("INSERT INTO main.groups ({columns}) SELECT {columns} FROM newest.groups");
+    connection.execute_batch(&sql).unwrap();
+    let tables = "meta tasks transfers attempts outcomes revocations patient earnings";
     for table in tables.split(' ') {
         connection.execute_batch(&format!("INSERT INTO main.{table} SELECT * FROM newest.{table}")).unwrap();
     }
@@ -217,6 +220,7 @@ fn fill_disk(pages: u32, tasks_per_group: usize) {
     assert!(matches!(error, LedgerError::Broken(_)), "{error}");
     assert!(error.to_string().contains("full"), "{error}");
     assert!(matches!(ledger.state(), LedgerState::Broken(_)));
+    assert_eq!(ledger.failure_for_peers(), Some("the disk that its ledger is on is full"));
     assert_eq!(ledger.append(admitted(TaskNo(1 << 40), payer, 0, 1)), Err(LedgerBusy::Broken));
     assert!(matches!(ledger.close(), Err(LedgerError::Broken(_))));
     let charged = ledger.totals();

@@ -9,8 +9,8 @@ use p2c2r_protocol::{
     AccountKey, Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits,
 };
 use p2c2r_server::ledger::{
-    self, Account, AccountId, Admission, CheckReport, Entry, Ledger, LedgerOptions, PatientPayload,
-    Settlement, Source, Verdict, WallClock,
+    self, Account, AccountId, Admission, CheckReport, Entry, Ledger, LedgerClock, LedgerOptions,
+    PatientPayload, Settlement, Source, Verdict,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -19,19 +19,23 @@ use tempfile::TempDir;
 pub struct Lab {
     pub folder: TempDir,
     pub path: PathBuf,
-    now_s: Arc<AtomicU64>,
+    wall_s: Arc<AtomicU64>,
+    running_s: Arc<AtomicU64>,
 }
 
 impl Lab {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.db");
-        Self { folder, path, now_s: Arc::new(AtomicU64::new(1_800_000_000)) }
+        Self { folder, path, wall_s: Arc::new(AtomicU64::new(1_800_000_000)), running_s: Arc::default() }
     }
 
     pub fn options(&self) -> LedgerOptions {
-        let now_s = Arc::clone(&self.now_s);
-        let clock = WallClock::new(move || Duration::from_secs(now_s.load(Ordering::Relaxed)));
+        let [wall, running] = [&self.wall_s, &self.running_s].map(|clock| {
+            let clock = Arc::clone(clock);
+            move || Duration::from_secs(clock.load(Ordering::Relaxed))
+        });
+        let clock = LedgerClock::new(wall, running);
         LedgerOptions { clock, ..LedgerOptions::default() }
     }
 
@@ -40,7 +44,13 @@ impl Lab {
     }
 
     pub fn pass(&self, seconds: u64) {
-        self.now_s.fetch_add(seconds, Ordering::Relaxed);
+        self.step_wall_clock(seconds as i64);
+        self.running_s.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// The wall clock is set to another time; none passes.
+    pub fn step_wall_clock(&self, seconds: i64) {
+        self.wall_s.fetch_add(seconds as u64, Ordering::Relaxed);
     }
 
     /// The books must balance.

@@ -1,8 +1,13 @@
 //! The books from outside: what a coordinator may rely on, in order, after a crash, and with a damaged file.
 
 mod accounts;
+mod clocks;
+mod convictions;
 mod crash;
 mod damage;
+#[cfg(target_os = "linux")]
+mod file;
+mod folding;
 mod groups;
 mod lab;
 mod outcomes;

@@ -1,7 +1,7 @@
 //! Outcomes kept for the cache.
 
 use p2c2r_protocol::TaskNo;
-use p2c2r_server::ledger::{self, Ledger, LedgerOptions};
+use p2c2r_server::ledger::{self, Entry, Ledger, LedgerOptions};
 
 use super::lab::{Lab, account_of, append, gamer, whole, worker};
 
@@ -65,7 +65,7 @@ fn a_convicted_workers_outcomes_go_at_once() {
         &ledger,
         (1..=9).flat_map(|no| whole(TaskNo(no), payer, if no % 3 == 0 { honest } else { liar }, 10, 1)),
     );
-    ledger.forget_worker(liar).unwrap();
+    append(&ledger, [Entry::WorkerConvicted { worker: liar }]);
     ledger.flush().unwrap();
     append(&ledger, whole(TaskNo(10), payer, liar, 10, 1));
     ledger.close().unwrap();

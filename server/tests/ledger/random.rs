@@ -4,7 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use p2c2r_protocol::{Attempt, Nanos, PassedCheck, Role, TaskNo};
-use p2c2r_server::ledger::{AccountId, Entry, Ledger, Settlement, Source, Verdict, VoidReason};
+use p2c2r_server::ledger::{
+    AccountId, Entry, Ledger, LedgerOptions, Settlement, Source, Verdict, VoidReason,
+};
 use proptest::prelude::*;
 
 use super::lab::{Lab, account_of, admitted, append, patient, started};
@@ -112,6 +114,7 @@ impl Auditor {
             Entry::AttemptEnded { task, attempt, verdict } => self.ended(task.0, attempt.0, verdict),
             Entry::TaskSettled(settlement) => self.settled(settlement),
             Entry::TaskVoided { task, .. } => self.void(task.0),
+            Entry::WorkerConvicted { .. } => unreachable!("no operation here convicts"),
         }
     }
 
@@ -275,6 +278,11 @@ fn entry_of(op: &Op, next: u64, gamers: [AccountId; 2], workers: [AccountId; 2])
     })
 }
 
+/// With next to no room for accounts, so that they come and go all the time.
+fn open(lab: &Lab) -> Ledger {
+    Ledger::open(&lab.path, LedgerOptions { accounts_max: 1, ..lab.options() }, || {}).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -282,7 +290,7 @@ proptest! {
     fn the_auditor_agrees_after_every_group(ops in ops()) {
         let lab = Lab::new();
         let mut auditor = Auditor::default();
-        let mut ledger = lab.open();
+        let mut ledger = open(&lab);
         let (gamers, workers) = join(&ledger, &mut auditor);
         let mut history: Vec<Entry> = Vec::new();
         let mut next = 1;
@@ -304,7 +312,7 @@ proptest! {
                 }
                 Op::Restart => {
                     ledger.close().unwrap();
-                    ledger = lab.open();
+                    ledger = open(&lab);
                     join(&ledger, &mut auditor);
                     auditor.restarted();
                     auditor.agrees(&ledger);

@@ -1,0 +1,173 @@
+//! Opening a ledger to read it: beside a running coordinator, and for an auditor who may write neither to the file nor to
+//! its folder.
+//!
+//! SQLite reads a database with a write-ahead log through an index that lies beside it. Where there is none and none can be
+//! made, there are two other ways. Without a log the file alone is the ledger, and is read as one that does not change;
+//! with a log both are copied to where the index can be made. What was read is said in the notes.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+
+use super::error::LedgerError;
+use super::file::{self, Schema, closing, explain, no_access};
+use super::lock::with_ending;
+
+/// Tries at a copy during which nobody wrote.
+const COPIES_MAX: u32 = 5;
+
+/// A ledger that is open for reading.
+pub(super) struct Reading {
+    pub connection: Connection,
+    /// What was read, where that is not simply the ledger as it stands; a sentence each.
+    pub notes: Vec<String>,
+    path: PathBuf,
+    /// What the files looked like, if reading rests on their not changing.
+    unchanging: Option<Look>,
+    _copy: Option<TempDir>,
+}
+
+/// Lengths and times of a ledger's two files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Look([Option<(u64, Option<SystemTime>)>; 2]);
+
+impl Look {
+    fn at(path: &Path) -> Self {
+        let of = |path: &Path| path.metadata().ok().map(|data| (data.len(), data.modified().ok()));
+        Self([of(path), of(&with_ending(path, "-wal"))])
+    }
+
+    fn has_log(&self) -> bool {
+        self.0[1].is_some_and(|(bytes, _)| bytes > 0)
+    }
+}
+
+impl Reading {
+    /// Opens the ledger at `path`; a coordinator may be writing it.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        match path.metadata() {
+            Ok(data) if !data.is_file() => return Err(LedgerError::NotAFile { path: path.to_owned() }),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(LedgerError::Missing { path: path.to_owned() });
+            }
+            Err(error) => return Err(no_access(path, &error)),
+        }
+        let before = Look::at(path);
+        let (mut reading, schema) = match Self::in_place(path) {
+            Err(LedgerError::NoAccess { .. } | LedgerError::ReadOnly { .. }) if before.has_log() => {
+                Self::of_a_copy(path)?
+            }
+            Err(LedgerError::NoAccess { .. } | LedgerError::ReadOnly { .. }) => Self::alone(path, before)?,
+            found => found?,
+        };
+        refuse_other_schemas(path, &schema, before.has_log())?;
+        reading.note_what_is_missing(before.has_log())?;
+        Ok(reading)
+    }
+
+    /// As a reader beside whoever writes.
+    fn in_place(path: &Path) -> Result<(Self, Schema), LedgerError> {
+        let connection = file::connect_read_only(path)?;
+        let schema = file::schema(&connection, path)?;
+        let path = path.to_owned();
+        Ok((Self { connection, notes: Vec::new(), path, unchanging: None, _copy: None }, schema))
+    }
+
+    /// The database alone, which nobody has open for writing as long as it has no log.
+    fn alone(path: &Path, before: Look) -> Result<(Self, Schema), LedgerError> {
+        let real = path.canonicalize().map_err(|error| no_access(path, &error))?;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let uri = format!("file:{}?immutable=1", escaped(&real));
+        let connection = Connection::open_with_flags(uri, flags).map_err(|error| explain(path, &error))?;
+        let schema = file::schema(&connection, path)?;
+        let notes = vec![
+            "Read without writing anything: the database alone, which has no write-ahead log.".to_owned(),
+        ];
+        Ok((Self { connection, notes, path: path.to_owned(), unchanging: Some(before), _copy: None }, schema))
+    }
+
+    /// A copy of the database and its log.
+    fn of_a_copy(path: &Path) -> Result<(Self, Schema), LedgerError> {
+        for _ in 0..COPIES_MAX {
+            let folder = TempDir::new().map_err(|error| no_access(&std::env::temp_dir(), &error))?;
+            let copy = folder.path().join("ledger.db");
+            let before = Look::at(path);
+            for ending in ["", "-wal"] {
+                std::fs::copy(with_ending(path, ending), with_ending(&copy, ending))
+                    .map_err(|error| no_access(path, &error))?;
+            }
+            if Look::at(path) != before {
+                continue;
+            }
+            let connection = Connection::open(&copy).map_err(|error| explain(path, &error))?;
+            let schema = file::schema(&connection, path)?;
+            let notes = vec![format!(
+                "Read from a copy of the database and its write-ahead log, made now in {}: this user may write nothing \
+                 beside the ledger, and no coordinator has it open.",
+                std::env::temp_dir().display()
+            )];
+            let path = path.to_owned();
+            return Ok((Self { connection, notes, path, unchanging: None, _copy: Some(folder) }, schema));
+        }
+        Err(LedgerError::Changing { path: path.to_owned() })
+    }
+
+    /// A database that was not closed in order has a log beside it, unless it was copied or moved without.
+    fn note_what_is_missing(&mut self, has_log: bool) -> Result<(), LedgerError> {
+        let closed = closing::read(&self.connection).map_err(|error| explain(&self.path, &error))?;
+        if !has_log && matches!(closed, Some(closing::OPEN | closing::NEW)) {
+            self.notes.push(format!(
+                "This ledger was not closed in order and has no write-ahead log ({}): a copy of the database alone, made \
+                 while a coordinator ran, lacks what was recorded last. `p2c2r-server ledger backup` makes whole copies.",
+                with_ending(&self.path, "-wal").display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// To be asked when everything has been read: fails if it was not one state of the ledger.
+    pub fn is_whole(&self) -> Result<(), LedgerError> {
+        match self.unchanging {
+            Some(before) if Look::at(&self.path) != before => {
+                Err(LedgerError::Changing { path: self.path.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn refuse_other_schemas(path: &Path, schema: &Schema, has_log: bool) -> Result<(), LedgerError> {
+    match schema {
+        Schema::Ours(version) if *version == file::NEWEST_SCHEMA => Ok(()),
+        Schema::Ours(version) => Err(LedgerError::Database {
+            path: path.to_owned(),
+            reason: format!(
+                "it has schema {version}: let the coordinator open it once to bring it up to date"
+            ),
+        }),
+        Schema::Empty => {
+            Err(LedgerError::NotALedger { path: path.to_owned(), found: file::empty(path, has_log) })
+        }
+    }
+}
+
+/// A path inside a URI: whatever could mean something else there is written by its number.
+fn escaped(path: &Path) -> String {
+    let mut text = String::new();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                text.push(char::from(*byte))
+            }
+            other => {
+                let _ = write!(text, "%{other:02X}");
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,184 @@
+//! Pay that is pending when its worker is convicted: it goes back to the gamers who paid it, by transfers of its own.
+//!
+//! Who paid is found in the transfers themselves, the newest first, in steps that keep a group short; meanwhile the money
+//! lies in the worker's pending account, where it never falls due. What nobody can be found to have paid goes to the fee.
+
+use std::collections::BTreeMap;
+
+use p2c2r_protocol::Nanos;
+use rusqlite::{Connection, OptionalExtension as _, Result, params};
+
+use super::accounts::load_account;
+use super::chain::REVERSALS;
+use super::entry::{AccountId, kind, reason};
+use super::posting::Posting;
+
+/// Transfers looked at in one group; about 10 ms.
+const LOOKED_AT_PER_GROUP: i64 = 8_192;
+
+/// Reversals that have begun, by worker.
+pub(super) struct Reversals(BTreeMap<AccountId, Reversal>);
+
+#[derive(Clone, Copy)]
+struct Reversal {
+    first_group: i64,
+    last_group: i64,
+    below: i64,
+    rest: i64,
+}
+
+impl Reversals {
+    /// Those that are not over.
+    pub fn load(connection: &Connection) -> Result<Self> {
+        let mut select =
+            connection.prepare("SELECT worker, first_grp, last_grp, below, rest FROM reversals")?;
+        let found = select.query_map([], |row| {
+            let reversal = Reversal {
+                first_group: row.get(1)?,
+                last_group: row.get(2)?,
+                below: row.get(3)?,
+                rest: row.get(4)?,
+            };
+            Ok((AccountId(row.get(0)?), reversal))
+        })?;
+        Ok(Self(found.collect::<Result<_>>()?))
+    }
+
+    /// Whether none is under way.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// When there is next something to do; `None` if never.
+    pub fn next_due_ms(&self) -> Option<i64> {
+        (!self.0.is_empty()).then_some(0)
+    }
+}
+
+impl Posting<'_, '_> {
+    /// Takes back what the workers convicted in this group have pending, and what they computed.
+    pub fn convict(&mut self) -> Result<()> {
+        let connection = self.sql.connection;
+        for worker in std::mem::take(&mut self.book.convicted) {
+            self.outcomes.revoke(connection, worker)?;
+            self.wrote = true;
+            // One reversal a worker at a time: the next one must not find the same pay.
+            while self.reversals.0.contains_key(&worker) {
+                self.reverse()?;
+            }
+            let Some(taken) = self.earnings.take(connection, worker)? else { continue };
+            // Times of groups only grow, so the first group is found from the newest backwards.
+            let before: Option<i64> = connection
+                .query_row(
+                    "SELECT id FROM groups WHERE at_ms < ?1 ORDER BY id DESC LIMIT 1",
+                    [taken.earned_from_ms],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let reversal = Reversal {
+                first_group: before.map_or(0, |group| group + 1),
+                last_group: self.group,
+                below: i64::MAX,
+                rest: taken.amount,
+            };
+            connection.execute(
+                "INSERT INTO reversals (worker, first_grp, last_grp, below, rest) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![worker.0, reversal.first_group, reversal.last_group, reversal.below, reversal.rest],
+            )?;
+            self.reversals.0.insert(worker, reversal);
+        }
+        Ok(())
+    }
+
+    /// Gives back a step's worth of one reversal.
+    pub fn reverse(&mut self) -> Result<()> {
+        let Some((&worker, &reversal)) = self.reversals.0.iter().next() else { return Ok(()) };
+        let connection = self.sql.connection;
+        let from: i64 = connection
+            .prepare_cached(
+                "SELECT id FROM transfers WHERE id > 0 AND id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2",
+            )?
+            .query_row([reversal.below, LOOKED_AT_PER_GROUP], |row| row.get(0))
+            .optional()?
+            .unwrap_or(0);
+        let mut rest = reversal.rest;
+        let mut paid: BTreeMap<AccountId, i64> = BTreeMap::new();
+        {
+            let mut select = connection.prepare_cached(
+                "SELECT k.gamer, t.amount FROM transfers t JOIN tasks k ON k.no = t.id >> 2
+                 WHERE t.id >= ?1 AND t.id < ?2 AND t.id > 0 AND t.credit = ?3 AND t.reason = ?4
+                     AND t.grp BETWEEN ?5 AND ?6
+                 ORDER BY t.id DESC",
+            )?;
+            let mut rows = select.query(params![
+                from,
+                reversal.below,
+                worker.set_aside(),
+                reason::PAY,
+                reversal.first_group,
+                reversal.last_group
+            ])?;
+            while let Some(row) = rows.next()? {
+                let amount = row.get::<_, i64>(1)?.min(rest);
+                *paid.entry(AccountId(row.get(0)?)).or_default() += amount;
+                rest -= amount;
+            }
+        }
+        for (gamer, amount) in paid {
+            self.give_back(worker, Some(gamer), amount)?;
+        }
+        if from == 0 && rest > 0 {
+            self.give_back(worker, None, rest)?;
+            rest = 0;
+        }
+        self.wrote = true;
+        if rest == 0 {
+            self.reversals.0.remove(&worker);
+            connection.execute("DELETE FROM reversals WHERE worker = ?1", [worker.0]).map(|_| ())
+        } else {
+            self.reversals.0.insert(worker, Reversal { below: from, rest, ..reversal });
+            connection
+                .execute(
+                    "UPDATE reversals SET below = ?2, rest = ?3 WHERE worker = ?1",
+                    params![worker.0, from, rest],
+                )
+                .map(|_| ())
+        }
+    }
+
+    /// One transfer of pending pay, to a gamer or to the fee. It then counts as neither earned nor charged.
+    fn give_back(&mut self, worker: AccountId, gamer: Option<AccountId>, amount: i64) -> Result<()> {
+        if amount == 0 {
+            return Ok(());
+        }
+        let connection = self.sql.connection;
+        load_account(connection, self.book, worker)?;
+        let amount = Nanos(amount);
+        if let Some(account) = self.book.change(worker) {
+            account.set_aside -= amount;
+            account.turnover -= amount;
+        }
+        let totals = &mut self.book.totals;
+        totals.earned -= amount;
+        let to = match gamer {
+            Some(gamer) => {
+                totals.revenue -= amount;
+                load_account(connection, self.book, gamer)?;
+                if let Some(account) = self.book.change(gamer) {
+                    account.available += amount;
+                    account.turnover -= amount;
+                }
+                gamer.0
+            }
+            None => {
+                totals.fee += amount;
+                self.book.fee += amount.0;
+                kind::FEE_ACCOUNT
+            }
+        };
+        let id = REVERSALS + (self.group << 20) + self.reversed;
+        self.reversed += 1;
+        self.transfer(id, worker.set_aside(), to, amount, reason::REVERSAL, 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! A wall clock that steps, either way, while the ledger is open or closed.
+
+use p2c2r_protocol::{Nanos, Role, TaskNo};
+use p2c2r_server::ledger::Ledger;
+use rusqlite::Connection;
+
+use super::lab::{Lab, account_of, append, gamer, whole, worker};
+
+const HOUR: u64 = 3_600;
+const YEAR: i64 = 365 * 24 * 3_600;
+
+/// Available and pending of the worker, after what is due is done.
+fn pay(ledger: &Ledger) -> (Nanos, Nanos) {
+    ledger.flush().unwrap();
+    let bob = account_of(ledger, Role::Worker, "bob");
+    (bob.available, bob.set_aside)
+}
+
+/// One task of 90 for the worker, pending.
+fn earn(ledger: &Ledger, no: u64) {
+    append(ledger, whole(TaskNo(no), gamer(ledger), worker(ledger), 100, 10));
+    ledger.flush().unwrap();
+}
+
+fn assert_times_only_grow(lab: &Lab) {
+    let connection = Connection::open(&lab.path).unwrap();
+    let mut select = connection.prepare("SELECT at_ms FROM groups ORDER BY id").unwrap();
+    let times: Vec<i64> = select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert!(times.is_sorted(), "{times:?}");
+}
+
+#[test]
+fn a_wall_clock_that_steps_while_the_ledger_is_open_moves_no_pay() {
+    for step in [YEAR, -YEAR] {
+        let lab = Lab::new();
+        let ledger = lab.open();
+        earn(&ledger, 1);
+        lab.step_wall_clock(step);
+        assert_eq!(pay(&ledger), (Nanos(0), Nanos(90)), "{step}: not early");
+        lab.pass(HOUR / 2);
+        earn(&ledger, 2);
+        lab.pass(HOUR / 2 + 61);
+        assert_eq!(pay(&ledger), (Nanos(90), Nanos(90)), "{step}: in time");
+        lab.step_wall_clock(-2 * step);
+        lab.pass(HOUR / 2);
+        assert_eq!(pay(&ledger), (Nanos(180), Nanos(0)), "{step}: in time");
+        ledger.close().unwrap();
+        lab.check();
+        assert_times_only_grow(&lab);
+    }
+}
+
+#[test]
+fn a_wall_clock_that_was_ahead_at_one_start_keeps_no_pay_back_after_the_next() {
+    let lab = Lab::new();
+    lab.step_wall_clock(YEAR);
+    let ledger = lab.open();
+    earn(&ledger, 1);
+    ledger.close().unwrap();
+    lab.step_wall_clock(-YEAR);
+    let ledger = lab.open();
+    earn(&ledger, 2);
+    assert_eq!(pay(&ledger), (Nanos(0), Nanos(180)));
+    lab.pass(HOUR + 61);
+    assert_eq!(pay(&ledger), (Nanos(180), Nanos(0)), "an hour later, whatever the clock said");
+    ledger.close().unwrap();
+    lab.check();
+    assert_times_only_grow(&lab);
+}
