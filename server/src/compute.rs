@@ -12,7 +12,7 @@ use bevy_ecs::system::Res;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
 use p2c2r_program::guard::guarded;
 use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo};
-use p2c2r_tasks::{Blobs, CheckError, Job};
+use p2c2r_tasks::{Blobs, CheckError, Job, Stop};
 
 use crate::config::Compute;
 use crate::error::ServerError;
@@ -64,13 +64,15 @@ pub struct Kernel {
     pub job: Weak<dyn Job>,
     /// Its blobs.
     pub blobs: Blobs,
+    /// Ends the kernel early: the task keeps a [`StopOnDrop`](p2c2r_tasks::StopOnDrop) of it.
+    pub stop: Stop,
 }
 
 /// What a kernel gave.
 pub struct Computed {
     /// The task.
     pub task: TaskNo,
-    /// The encoded outcome; `None` if the kernel failed or panicked.
+    /// The encoded outcome; `None` if the kernel failed, panicked or was stopped.
     pub outcome: Option<Arc<[u8]>>,
     /// How long the kernel ran; zero in the inline pool, which has no clock.
     pub took: Duration,
@@ -96,7 +98,8 @@ pub fn judge(check: Check) -> Checked {
 
 /// Runs a kernel; one that panics gives nothing, and nor does one whose task has ended while it waited.
 fn run(kernel: Kernel) -> Computed {
-    let outcome = kernel.job.upgrade().and_then(|job| guarded(|| job.run(&kernel.blobs)).ok()?.ok());
+    let outcome =
+        kernel.job.upgrade().and_then(|job| guarded(|| job.run(&kernel.blobs, &kernel.stop)).ok()?.ok());
     let outcome = outcome.map(Arc::from);
     Computed { task: kernel.task, outcome, took: Duration::ZERO }
 }
@@ -225,7 +228,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use p2c2r_protocol::{Digest, WorkUnits};
-    use p2c2r_tasks::{KernelError, SpecError};
+    use p2c2r_tasks::{KernelError, SpecError, StopOnDrop};
 
     use super::*;
 
@@ -241,7 +244,7 @@ mod tests {
         fn admit(&self, _: &Blobs) -> Result<WorkUnits, SpecError> {
             Ok(WorkUnits(1))
         }
-        fn run(&self, _: &Blobs) -> Result<Vec<u8>, KernelError> {
+        fn run(&self, _: &Blobs, _: &Stop) -> Result<Vec<u8>, KernelError> {
             self.started.fetch_add(1, Ordering::Relaxed);
             panic!("kernel")
         }
@@ -254,7 +257,7 @@ mod tests {
     }
 
     fn kernel(job: &Arc<dyn Job>) -> Kernel {
-        Kernel { task: TaskNo(1), job: Arc::downgrade(job), blobs: Blobs::default() }
+        Kernel { task: TaskNo(1), job: Arc::downgrade(job), blobs: Blobs::default(), stop: Stop::new() }
     }
 
     #[test]
@@ -266,6 +269,44 @@ mod tests {
         drop(job);
         assert!(run(waiting).outcome.is_none());
         assert_eq!(started.load(Ordering::Relaxed), 1);
+    }
+
+    /// A kind whose kernel goes on until it is stopped.
+    struct UntilStopped;
+    impl Job for UntilStopped {
+        fn blob_refs(&self) -> &[Digest] {
+            &[]
+        }
+        fn admit(&self, _: &Blobs) -> Result<WorkUnits, SpecError> {
+            Ok(WorkUnits(1))
+        }
+        fn run(&self, _: &Blobs, stop: &Stop) -> Result<Vec<u8>, KernelError> {
+            while !stop.is_stopped() {
+                std::thread::yield_now();
+            }
+            Err(KernelError::Stopped)
+        }
+        fn check(&self, _: &Blobs, _: &[u8]) -> Result<(), CheckError> {
+            Ok(())
+        }
+        fn deep_check(&self, _: &Blobs, _: &[u8], _: u64) -> Result<(), CheckError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_kernel_of_a_task_that_ends_is_stopped_and_its_thread_free() {
+        let mut pool = Pool::new(Compute::Threads(1), 4, &LateWaker::default()).unwrap();
+        let job: Arc<dyn Job> = Arc::new(UntilStopped);
+        for no in 1..=3 {
+            let kernel = Kernel { task: TaskNo(no), ..kernel(&job) };
+            let task = StopOnDrop(kernel.stop.clone());
+            pool.run(kernel).ok().unwrap();
+            drop(task);
+            let finished = std::iter::repeat_with(|| pool.next_finished()).flatten().next();
+            let Some(Finished::Kernel(computed)) = finished else { panic!("a kernel was run") };
+            assert_eq!((computed.task, computed.outcome), (TaskNo(no), None));
+        }
     }
 
     #[test]

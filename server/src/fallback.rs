@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{KindId, Micros, TaskFailure, TaskNo, WorkUnits};
+use p2c2r_tasks::{Stop, StopOnDrop};
 use tracing::debug;
 
 use crate::compute::{Computed, Kernel, Pool};
@@ -66,13 +67,10 @@ impl Desk<'_> {
 
     /// Starts the own kernel on a waiting task, or ends the task if the pool is full.
     pub fn compute(&mut self, no: TaskNo) {
-        let now = self.now();
-        let Some(task) = self.tasks.matcher().compute(no, now).map(|task| {
-            (
-                task.attempt(),
-                task.deliver_by,
-                Kernel { task: no, job: Arc::downgrade(&task.job), blobs: task.blobs.clone() },
-            )
+        let (now, stop) = (self.now(), Stop::new());
+        let Some(task) = self.tasks.matcher().compute(no, now, StopOnDrop(stop.clone())).map(|task| {
+            let (job, blobs) = (Arc::downgrade(&task.job), task.blobs.clone());
+            (task.attempt(), task.deliver_by, Kernel { task: no, job, blobs, stop })
         }) else {
             return;
         };

@@ -16,7 +16,7 @@ use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, Micros, PassedCheck, PeerId, ServerToWorker, TaskNo,
     VerdictNotice, WorkUnits, WorkerOffer, WorkerToServer,
 };
-use p2c2r_tasks::CheckError;
+use p2c2r_tasks::{CheckError, is_out_of_fuel};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tracing::{debug, warn};
@@ -142,12 +142,8 @@ impl Desk<'_> {
             }
         };
         let (job, blobs) = (task.job.clone(), task.blobs.clone());
-        // The blobs of a patient task are yet to be prepared, which is no small check's work.
-        let small_units = if blobs.iter().next().is_some() && task.deliver_by.is_none() {
-            WorkUnits(0)
-        } else {
-            INLINE_UNITS_MAX
-        };
+        // Preparing a blob is no small check's work.
+        let small_units = if blobs.are_prepared() { INLINE_UNITS_MAX } else { WorkUnits(0) };
         let rtt = rtt(&self.peers, worker);
         self.workers.change(worker, |worker| {
             let turnaround = Micros(received_at.0.saturating_sub(since.0)).into();
@@ -158,8 +154,11 @@ impl Desk<'_> {
         if self.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
             return;
         }
-        let deep = judge.draw();
-        let inline = outcome.len() <= INLINE_OUTCOME_BYTES_MAX
+        // "Out of fuel" takes no work to say and all of it to check, so it is always checked deeply, and off this thread.
+        let gave_up = is_out_of_fuel(&outcome);
+        let deep = if gave_up { Some(0) } else { judge.draw() };
+        let inline = !gave_up
+            && outcome.len() <= INLINE_OUTCOME_BYTES_MAX
             && units <= if deep.is_some() { INLINE_DEEP_UNITS_MAX.min(small_units) } else { small_units };
         let outcome = outcome.into();
         let check = Check { task: no, attempt, worker, account, times, kind, job, blobs, outcome, deep };

@@ -13,7 +13,7 @@ use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{
     Attempt, Digest, KindId, Micros, Nanos, NumberHash, PeerId, SeededHash, TaskId, TaskNo, WorkUnits,
 };
-use p2c2r_tasks::{Blobs, Job};
+use p2c2r_tasks::{Blobs, Job, StopOnDrop};
 
 use crate::budgets::{OpenLoad, Over, Weighed};
 use crate::ledger::AccountId;
@@ -56,6 +56,8 @@ pub struct Task {
     timer: Option<Micros>,
     /// The attempt for which blobs were sent a second time.
     blobs_resent_for: Option<Attempt>,
+    /// Ends the own kernel as soon as the task has ended, however it did.
+    own_kernel: Option<StopOnDrop>,
 }
 
 /// Where a task stands.
@@ -333,6 +335,7 @@ impl GamerPort<'_> {
             failures: 0,
             timer: None,
             blobs_resent_for: None,
+            own_kernel: None,
         };
         self.0.load.add(task.weighed());
         self.0.tasks.insert(no, task);
@@ -473,11 +476,12 @@ impl MatcherPort<'_> {
         Some(task.attempt())
     }
 
-    /// Gives the task to the own kernel.
-    pub fn compute(&mut self, no: TaskNo, now: Micros) -> Option<&Task> {
+    /// Gives the task to the own kernel, which `stop` ends with the task.
+    pub fn compute(&mut self, no: TaskNo, now: Micros, stop: StopOnDrop) -> Option<&Task> {
         let task = self.0.tasks.get_mut(&no).filter(|task| task.phase == Phase::Waiting)?;
         task.attempts += 1;
         task.phase = Phase::Computing { since: now };
+        task.own_kernel = Some(stop);
         Some(task)
     }
 }

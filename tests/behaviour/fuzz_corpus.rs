@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use p2c2r_protocol::{Beat, BeatEcho, Micros, identity, wire};
-use p2c2r_tasks::{KindRegistry, TaskKind, path, physics, reflection};
+use p2c2r_tasks::{KindRegistry, Stop, TaskKind, path, physics, reflection};
 use p2c2r_tests::fuzzing::TARGETS;
 use p2c2r_tests::puzzles::Puzzling;
 use rand::{Rng, SeedableRng};
@@ -98,7 +98,7 @@ fn write_task(spec: &[u8], blob: &[u8], outcome: &[u8]) -> Vec<u8> {
 fn task<K: Puzzling>() -> Vec<Vec<u8>> {
     let of_seed = |seed| {
         let (spec, blobs) = K::small_task(seed);
-        let outcome = K::run(&spec, &blobs).expect("a puzzle can be solved");
+        let outcome = K::run(&spec, &blobs, &Stop::never()).expect("a puzzle can be solved");
         let blob = blobs.iter().next().map(|blob| blob.bytes().to_vec()).unwrap_or_default();
         write_task(&K::encode_spec(&spec), &blob, &K::encode_outcome(&outcome))
     };

@@ -18,10 +18,10 @@ use bevy_app::{App, Update};
 use bevy_ecs::prelude::{Commands, Component};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::KindId;
-use p2c2r_tasks::KindRegistry;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 use p2c2r_tasks::reflection::Reflection;
+use p2c2r_tasks::{KindRegistry, Stop};
 
 use crate::cluster::endings::record_endings;
 
@@ -130,7 +130,8 @@ fn register<K: Puzzling>(app: &mut App, settings: KindSettings) {
 impl<K: Puzzling> Typed<K> {
     fn own_answer(&self) -> &[u8] {
         self.answer.get_or_init(|| {
-            let outcome = K::run(&self.spec, &self.blobs).expect("the kernel takes every puzzle");
+            let outcome =
+                K::run(&self.spec, &self.blobs, &Stop::never()).expect("the kernel takes every puzzle");
             K::encode_outcome(&outcome)
         })
     }

@@ -13,7 +13,7 @@ use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, Micros, NumberHash, SeededHash, ServerToWorker, TaskNo,
     WorkerOffer, WorkerToServer,
 };
-use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, KindRegistry};
+use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, KindRegistry, Stop, StopOnDrop};
 use tracing::{debug, info};
 
 use crate::config::{INLINE_UNITS_MAX, WorkerConfig};
@@ -33,6 +33,9 @@ struct Held {
     kind: &'static str,
     received_at: Micros,
     stage: SharedStage,
+    /// Dropped with the attempt, which ends its kernel.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    stop: StopOnDrop,
 }
 
 /// The attempts this worker holds, queued and running.
@@ -103,10 +106,17 @@ impl Attempts {
         };
         let serial = self.next_serial;
         self.next_serial += 1;
-        let stage = SharedStage::default();
-        self.held.insert(key, Held { serial, kind: kind.name(), received_at, stage: stage.clone() });
+        let (stage, stop) = (SharedStage::default(), Stop::new());
+        let held = Held {
+            serial,
+            kind: kind.name(),
+            received_at,
+            stage: stage.clone(),
+            stop: StopOnDrop(stop.clone()),
+        };
+        self.held.insert(key, held);
         self.keys.insert(serial, key);
-        Taken::Run(Run { serial, job, blobs, admitted: false, stage, clock, waker: waker.clone() })
+        Taken::Run(Run { serial, job, blobs, admitted: false, stage, stop, clock, waker: waker.clone() })
     }
 
     /// The blobs of a job, those that came with it kept for later jobs; blobs it does not refer to are not.
@@ -120,7 +130,7 @@ impl Attempts {
         self.blobs.resolve(job.blob_refs())
     }
 
-    /// Lets an attempt go: it is not begun if it waits, and its result is dropped if it runs.
+    /// Lets an attempt go: it is not begun if it waits; if it runs its kernel is stopped and its result dropped.
     fn let_go(&mut self, key: Key) {
         if let Some(held) = self.held.remove(&key)
             && held.stage.take_back()
@@ -258,8 +268,9 @@ pub fn take_messages(
                         said.write(ToServer(message));
                     }
                     Taken::Run(run) => {
-                        // A blob that just came is prepared on first use, and a slot must do that.
-                        let may_be_inline = !new_blobs && executor.nothing_waits();
+                        // A blob without its prepared form is prepared on first use, and a slot must do that.
+                        let may_be_inline =
+                            !new_blobs && run.blobs.are_prepared() && executor.nothing_waits();
                         if !start(run, may_be_inline, &mut inline_units_left, &mut executor) {
                             attempts.let_go(key);
                             said.write(ToServer(refusal(key, received_at, AttemptFailure::Overloaded)));

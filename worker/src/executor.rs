@@ -17,7 +17,7 @@ use p2c2r_link::Waker;
 use p2c2r_program::guard::guarded;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{AttemptFailure, Micros};
-use p2c2r_tasks::{Blobs, Job};
+use p2c2r_tasks::{Blobs, Job, KernelError, Stop};
 
 use crate::config::{Execution, WorkerConfig};
 use crate::error::WorkerError;
@@ -46,7 +46,7 @@ impl ClockAnchor {
 pub enum Stage {
     /// Waiting; may be taken back.
     Queued = 0,
-    /// In the kernel, which nothing interrupts.
+    /// In the kernel, which looks now and then whether its answer is still wanted.
     Running = 1,
     /// Taken back before it began.
     TakenBack = 2,
@@ -80,6 +80,8 @@ pub struct Run {
     pub admitted: bool,
     /// Its stage.
     pub stage: SharedStage,
+    /// Ends the kernel early once nobody wants its answer.
+    pub stop: Stop,
     /// The app's clock.
     pub clock: ClockAnchor,
     /// Wakes the app when the result is there.
@@ -237,7 +239,11 @@ fn finish(run: &Run, results: &Sender<RunResult>) {
         if !run.admitted {
             run.job.admit(&run.blobs).map_err(|_| AttemptFailure::BadSpec)?;
         }
-        run.job.run(&run.blobs).map_err(|_| AttemptFailure::BadSpec)
+        run.job.run(&run.blobs, &run.stop).map_err(|error| match error {
+            // Nobody hears of it: an attempt is stopped after it was let go.
+            KernelError::Stopped => AttemptFailure::Overloaded,
+            _ => AttemptFailure::BadSpec,
+        })
     });
     if let Ok(result) = outcome {
         // The link would not carry a larger one; the coordinator must not wait for it until the lease ends.

@@ -15,7 +15,9 @@ use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, KindId, Nanos, PeerId, PriceList, Role, ServerToWorker,
     TaskNo, WorkUnits, WorkerOffer, WorkerSession, WorkerStatement, WorkerToServer, WorkerWelcome,
 };
-use p2c2r_tasks::{Blobs, CheckError, Kernel, KernelError, KernelUse, KindRegistry, SpecError, TaskKind};
+use p2c2r_tasks::{
+    Blobs, CheckError, Kernel, KernelError, KernelUse, KindRegistry, SpecError, Stop, TaskKind,
+};
 use p2c2r_worker::{Drain, Execution, WorkerConfig, build_app};
 
 /// A kind whose spec says what its kernel does.
@@ -30,6 +32,9 @@ const GROW: u8 = 2;
 const PANIC: u8 = 3;
 const PANIC_IN_ADMISSION: u8 = 4;
 const REFUSE: u8 = 5;
+const UNTIL_STOPPED: u8 = 6;
+const OUT_OF_FUEL: u8 = 7;
+const ON_A_SLOT: u8 = 8;
 
 fn script(what: u8, number: u32) -> Script {
     (what, number, Vec::new())
@@ -53,11 +58,21 @@ impl TaskKind for Scripted {
         match *what {
             REFUSE => Err(SpecError::OutOfRange("scripted".into())),
             PANIC_IN_ADMISSION => panic!("scripted panic in admission"),
+            // Too much for the app's thread.
+            UNTIL_STOPPED | ON_A_SLOT => Ok(WorkUnits(1_000_000)),
             _ => Ok(WorkUnits(10)),
         }
     }
-    fn run((what, number, digests): &Script, blobs: &Blobs) -> Result<Vec<u32>, KernelError> {
+    fn run((what, number, digests): &Script, blobs: &Blobs, stop: &Stop) -> Result<Vec<u32>, KernelError> {
         match *what {
+            UNTIL_STOPPED => {
+                while !stop.is_stopped() {
+                    std::thread::yield_now();
+                }
+                Err(KernelError::Stopped)
+            }
+            OUT_OF_FUEL => Err(KernelError::OutOfFuel),
+            ON_A_SLOT => Ok(vec![*number]),
             DOUBLE => Ok(vec![number * 2]),
             SUM_OF_BLOB => Ok(vec![blobs.get(digests[0])?.bytes().iter().map(|byte| u32::from(*byte)).sum()]),
             GROW => Ok(vec![u32::MAX; *number as usize]),
@@ -89,7 +104,7 @@ impl Kernel<Scripted> for Device {
     fn is_ready(&self) -> bool {
         self.ready
     }
-    fn run(&self, (_, number, _): &Script, _: &Blobs) -> Result<Vec<u32>, KernelError> {
+    fn run(&self, (_, number, _): &Script, _: &Blobs, _: &Stop) -> Result<Vec<u32>, KernelError> {
         match number {
             13 => panic!("scripted panic in a driver"),
             number if number % 2 == 1 => Err(KernelError::Failed("the device was lost".into())),
@@ -329,6 +344,30 @@ fn a_revoked_attempt_that_waits_is_not_begun() {
     assert_eq!(tasks, vec![1, 2]);
     pair.settle();
     assert_eq!(pair.heard, vec![]);
+}
+
+#[test]
+fn a_revoked_attempt_that_runs_is_stopped_and_its_slot_free() {
+    let mut pair = Pair::joined(|config| config.execution = Execution::Threads);
+    // Its kernel goes on until it is stopped: unless that happens, the only slot never gets to the second.
+    pair.assign(1, &script(UNTIL_STOPPED, 0));
+    pair.settle();
+    pair.say(ServerToWorker::Revoke { task: TaskNo(1), attempt: Attempt(1) });
+    pair.assign(2, &script(ON_A_SLOT, 5));
+    // Threads are not on simulated time; they end all the same.
+    while pair.heard.is_empty() {
+        pair.step();
+        std::thread::yield_now();
+    }
+    assert_eq!(outcome(&pair.answers(1)[0]), Ok(vec![5]));
+}
+
+#[test]
+fn running_out_of_fuel_is_an_answer_and_not_a_failure() {
+    let mut pair = Pair::joined(|_| ());
+    pair.assign(1, &script(OUT_OF_FUEL, 0));
+    let answers = pair.answers(1);
+    assert_eq!(answers[0].result, Ok(p2c2r_tasks::OUT_OF_FUEL.to_vec().into()));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{Attempt, AttemptFailure, ComputedBy, Nanos, PassedCheck, TaskFailure, WorkerToServer};
 use p2c2r_server::Fallback;
+use p2c2r_tasks::OUT_OF_FUEL;
 
 use crate::stage::Stage;
 use crate::toy;
@@ -316,4 +317,45 @@ fn a_worker_whose_lease_ran_out_is_taken_for_slow() {
         assert_eq!(to, quick);
         stage.answer_rightly(quick, &assign);
     }
+}
+
+#[test]
+fn out_of_fuel_is_an_answer_that_is_computed_again_charged_and_paid() {
+    let mut stage = Stage::new();
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    let task = stage.ask(gamer, toy::ENDLESS);
+    let (_, assign) = stage.assignment();
+    stage.answer(worker, &assign, Ok(OUT_OF_FUEL.to_vec()));
+    let done = stage.done(task).clone();
+    assert_eq!(done.outcome, OUT_OF_FUEL.to_vec());
+    // Deep checks are off, but saying so takes no work, so it is always looked into.
+    assert_eq!(done.receipt.check, PassedCheck::Deep);
+    assert_eq!(stage.gamer_statement(gamer).charged, stage.price(1_000));
+    assert!(stage.worker_statement(worker).earned.0 > 0);
+    // The same again comes from the cache: nobody spends that fuel twice.
+    let again = stage.ask(gamer, toy::ENDLESS);
+    assert!(matches!(stage.done(again).receipt.computed_by, ComputedBy::Cache(_)));
+}
+
+#[test]
+fn who_says_out_of_fuel_where_there_is_some_left_is_rejected() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let (gamer, liar) = (stage.gamer("g"), stage.worker("liar", 1));
+    let task = stage.ask(gamer, 5);
+    let (_, assign) = stage.assignment();
+    stage.answer(liar, &assign, Ok(OUT_OF_FUEL.to_vec()));
+    assert!(stage.heard(task).is_empty());
+    assert_eq!(stage.worker_statement(liar).session.rejected, 1);
+    assert_eq!(stage.tally().rejected, 1);
+}
+
+#[test]
+fn the_own_kernel_that_runs_out_of_fuel_is_charged_as_well() {
+    let mut stage = Stage::new();
+    let gamer = stage.gamer("g");
+    let task = stage.ask(gamer, toy::ENDLESS);
+    stage.pass(Duration::from_secs(1));
+    let done = stage.done(task).clone();
+    assert_eq!((done.outcome.len(), &done.receipt.computed_by), (0, &ComputedBy::Coordinator));
+    assert_eq!(stage.gamer_statement(gamer).charged, stage.price(1_000));
 }

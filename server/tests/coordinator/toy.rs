@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex};
 
 use p2c2r_protocol::{Digest, KindId, WorkUnits, wire};
 use p2c2r_tasks::kind::TaskKind;
-use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError};
+use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, Stop};
 
 /// The kind `toy`.
 pub struct Toy;
@@ -60,6 +60,9 @@ pub const PANICS: u64 = 13;
 /// The number whose kernel fails.
 pub const FAILS: u64 = 17;
 
+/// The number whose kernel runs out of fuel.
+pub const ENDLESS: u64 = 19;
+
 impl TaskKind for Toy {
     const ID: KindId = KindId(200);
     const NAME: &'static str = "toy";
@@ -73,9 +76,12 @@ impl TaskKind for Toy {
     fn admit(spec: &Asked, _: &Blobs) -> Result<WorkUnits, SpecError> {
         Ok(WorkUnits(spec.1))
     }
-    fn run(spec: &Asked, _: &Blobs) -> Result<u64, KernelError> {
+    fn run(spec: &Asked, _: &Blobs, _: &Stop) -> Result<u64, KernelError> {
         if spec.0 == FAILS {
             return Err(KernelError::Failed("as asked".into()));
+        }
+        if spec.0 == ENDLESS {
+            return Err(KernelError::OutOfFuel);
         }
         Ok(spec.0 * spec.0)
     }
@@ -106,11 +112,11 @@ impl TaskKind for Bulky {
     fn admit(_: &(u64, u32), _: &Blobs) -> Result<WorkUnits, SpecError> {
         Ok(WorkUnits(1_000))
     }
-    fn run(spec: &(u64, u32), _: &Blobs) -> Result<Vec<u8>, KernelError> {
+    fn run(spec: &(u64, u32), _: &Blobs, _: &Stop) -> Result<Vec<u8>, KernelError> {
         Ok(vec![spec.0 as u8; spec.1 as usize])
     }
     fn check(spec: &(u64, u32), blobs: &Blobs, outcome: &Vec<u8>) -> Result<(), CheckError> {
-        if Self::run(spec, blobs).as_ref() == Ok(outcome) {
+        if Self::run(spec, blobs, &Stop::never()).as_ref() == Ok(outcome) {
             Ok(())
         } else {
             Err(CheckError::new("bulky.bytes", "other bytes"))

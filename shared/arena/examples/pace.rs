@@ -12,7 +12,7 @@ use p2c2r_arena::{
 };
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
-use p2c2r_tasks::{Blobs, TaskKind};
+use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
 /// Ticks between a request and its outcome.
 const DELAY_TICKS: u64 = 12;
@@ -64,7 +64,7 @@ impl Kind {
         blobs: &Blobs,
     ) -> Result<K::Outcome, Box<dyn std::error::Error>> {
         self.units += K::admit(spec, blobs)?.0;
-        let outcome = timed(&mut self.kernels, || K::run(spec, blobs))?;
+        let outcome = timed(&mut self.kernels, || K::run(spec, blobs, &Stop::never()))?;
         let (asked, answered) = (K::encode_spec(spec).len(), K::encode_outcome(&outcome).len());
         self.spec_bytes += asked;
         self.spec_bytes_max = self.spec_bytes_max.max(asked);

@@ -32,7 +32,7 @@ use p2c2r_tasks::physics::{
     Body, Contact, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome, PhysicsSpec, State, Trajectory,
     WALL, Walls,
 };
-use p2c2r_tasks::{Blobs, TaskKind};
+use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
 use crate::arena::Arena;
 use crate::config::PhysicsRules;
@@ -316,7 +316,7 @@ impl Windows {
         let Pending { request, starts_at, spec, answer, .. } = pending;
         let inline = answer.is_none();
         let computed = || {
-            let outcome = Physics::run(&spec, &Blobs::default()).ok()?;
+            let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never()).ok()?;
             Trajectory::new(&spec, &outcome).ok().map(|trajectory| Shared(Arc::new(trajectory)))
         };
         let trajectory = answer.or_else(computed);

@@ -179,6 +179,10 @@ pub enum FailReason {
     /// The kernel failed or panicked on this spec.
     #[error("the kernel fails on this spec: {0}")]
     Kernel(String),
+    /// The task needs more than its work units pay for, on whichever machine: ask for less at once. The coordinator
+    /// charges for it, since whoever tried has done the work.
+    #[error("the task needs more than its work units pay for")]
+    OutOfFuel,
     /// More tasks wait for local compute than [`OffloadConfig::local_queue_max`](crate::OffloadConfig).
     #[error("too many tasks wait for local compute")]
     Overloaded,
@@ -192,7 +196,12 @@ impl FailReason {
     /// Whether an outcome merely did not come, rather than that there can be none.
     pub(crate) fn is_gap(&self) -> bool {
         match self {
-            Self::Late | Self::Refused(_) | Self::Disconnected | Self::Overloaded | Self::Busy => true,
+            Self::Late
+            | Self::Refused(_)
+            | Self::Disconnected
+            | Self::OutOfFuel
+            | Self::Overloaded
+            | Self::Busy => true,
             Self::BadSpec(_) | Self::Kernel(_) => false,
         }
     }

@@ -1,7 +1,7 @@
 //! The game's own compute: kernels on a few threads, nearest deadline first, never on the app's thread.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use p2c2r_protocol::{Micros, TaskId, WorkUnits};
+use p2c2r_tasks::{KernelError, Stop};
 
 use crate::config::LocalCompute;
+use crate::outcome::FailReason;
 use crate::work::{AnyOutcome, AnyWork};
 
 /// More threads than this would slow the game down more than they bring it forward.
@@ -32,7 +34,7 @@ pub(crate) struct Finished {
     pub task: TaskId,
     pub kind: usize,
     pub units: WorkUnits,
-    pub result: Result<AnyOutcome, String>,
+    pub result: Result<AnyOutcome, FailReason>,
     pub took: Duration,
 }
 
@@ -42,6 +44,8 @@ pub(crate) type Turn = (Micros, TaskId);
 #[derive(Default)]
 struct Queue {
     jobs: BTreeMap<Turn, Job>,
+    /// What ends the kernels that run.
+    running: HashMap<TaskId, Stop>,
     /// How long everything that waits and everything that is being computed will take.
     expected: Duration,
     closed: bool,
@@ -126,10 +130,17 @@ impl LocalPool {
         self.shared.wake.notify_one();
     }
 
-    /// Takes a job back and says whether that was in time. One that is being computed already is not
-    /// stopped: its outcome still comes.
+    /// Takes a job back and says whether that was in time. One that is being computed already goes on, and its
+    /// outcome still comes.
     pub fn cancel(&self, turn: Turn) -> bool {
         self.shared.lock().remove(turn).is_some()
+    }
+
+    /// Stops a kernel whose outcome nobody wants any more. Its job still comes out as finished, soon.
+    pub fn stop(&self, task: TaskId) {
+        if let Some(stop) = self.shared.lock().running.get(&task) {
+            stop.stop();
+        }
     }
 
     /// Jobs that wait.
@@ -157,9 +168,12 @@ impl LocalPool {
 }
 
 impl Drop for LocalPool {
-    /// Threads end after the kernel they are in; nobody waits for them, so that quitting is immediate.
+    /// Threads end as soon as the kernel they are in notices; nobody waits for them, so that quitting is immediate.
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.running.values().for_each(Stop::stop);
+        drop(queue);
         self.shared.wake.notify_all();
     }
 }
@@ -176,7 +190,7 @@ impl Simulated {
             let turn = *turn;
             let Some(job) = queue.remove(turn) else { break };
             self.free_at = due;
-            finished.push(Finished { took: self.takes, ..compute(job) });
+            finished.push(Finished { took: self.takes, ..compute(job, &Stop::never()) });
         }
         finished
     }
@@ -184,21 +198,28 @@ impl Simulated {
 
 fn work_off(shared: &Shared, finished: &Sender<Finished>) {
     loop {
-        let job = {
+        let (job, stop) = {
             let mut queue = shared.lock();
             loop {
                 if queue.closed {
                     return;
                 }
                 match queue.jobs.pop_first() {
-                    Some((_, job)) => break job,
+                    Some((_, job)) => {
+                        let stop = Stop::new();
+                        queue.running.insert(job.task, stop.clone());
+                        break (job, stop);
+                    }
                     None => queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
                 }
             }
         };
         let expected = job.expected;
-        let computed = compute(job);
-        shared.lock().done(expected);
+        let computed = compute(job, &stop);
+        let mut queue = shared.lock();
+        queue.done(expected);
+        queue.running.remove(&computed.task);
+        drop(queue);
         if finished.send(computed).is_err() {
             return;
         }
@@ -206,12 +227,13 @@ fn work_off(shared: &Shared, finished: &Sender<Finished>) {
 }
 
 /// Runs the kernel; a panic in it fails the task and nothing else.
-fn compute(job: Job) -> Finished {
+fn compute(job: Job, stop: &Stop) -> Finished {
     let started = Instant::now();
-    let result = match catch_unwind(AssertUnwindSafe(|| job.work.run())) {
+    let result = match catch_unwind(AssertUnwindSafe(|| job.work.run(stop))) {
         Ok(Ok(outcome)) => Ok(outcome),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(panic) => Err(format!("it panicked: {}", panic_text(panic.as_ref()))),
+        Ok(Err(KernelError::OutOfFuel)) => Err(FailReason::OutOfFuel),
+        Ok(Err(error)) => Err(FailReason::Kernel(error.to_string())),
+        Err(panic) => Err(FailReason::Kernel(format!("it panicked: {}", panic_text(panic.as_ref())))),
     };
     Finished { task: job.task, kind: job.kind, units: job.units, result, took: started.elapsed() }
 }

@@ -24,7 +24,7 @@ use p2c2r_protocol::{
     ComputedBy, Digest, Done, GameToServer, GamerStatement, GamerWelcome, KindId, Micros, Nanos, PassedCheck,
     PriceList, Receipt, Refusal, ServerToGame, Stages, Submit, TaskId, WorkUnits,
 };
-use p2c2r_tasks::{Blob, Blobs, CheckError, KernelError, SpecError, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, CheckError, KernelError, SpecError, Stop, TaskKind};
 
 use crate::KindTotals;
 use crate::ladder::Ladder;
@@ -41,6 +41,9 @@ struct TwiceSpec {
     blob: Option<[u8; 32]>,
     panics: bool,
 }
+
+/// The number that takes more than any work units pay for.
+const OUT_OF_FUEL_NUMBER: u64 = 99;
 
 fn spec(number: u64) -> TwiceSpec {
     TwiceSpec { number, units: 20_000, blob: None, panics: false }
@@ -62,8 +65,11 @@ impl TaskKind for Twice {
         }
         Ok(WorkUnits(spec.units))
     }
-    fn run(spec: &TwiceSpec, _: &Blobs) -> Result<u64, KernelError> {
+    fn run(spec: &TwiceSpec, _: &Blobs, _: &Stop) -> Result<u64, KernelError> {
         assert!(!spec.panics, "as told");
+        if spec.number == OUT_OF_FUEL_NUMBER {
+            return Err(KernelError::OutOfFuel);
+        }
         Ok(2 * spec.number)
     }
     fn check(_: &TwiceSpec, _: &Blobs, _: &u64) -> Result<(), CheckError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use p2c2r_protocol::wire::WireError;
 use p2c2r_protocol::{Digest, WorkUnits};
-use p2c2r_tasks::{Blobs, KernelError, SpecError, TaskKind};
+use p2c2r_tasks::{Blobs, KernelError, SpecError, Stop, TaskKind};
 
 /// An `Arc<K::Outcome>` of a kind known by its place in the table of kinds.
 pub(crate) type AnyOutcome = Arc<dyn Any + Send + Sync>;
@@ -20,8 +20,8 @@ pub(crate) struct Work<K: TaskKind> {
 pub(crate) trait AnyWork: Send + Sync {
     /// What it is worth; refuses an invalid spec.
     fn admit(&self) -> Result<WorkUnits, SpecError>;
-    /// Computes it.
-    fn run(&self) -> Result<AnyOutcome, KernelError>;
+    /// Computes it, until `stop` says that nobody wants it any more.
+    fn run(&self, stop: &Stop) -> Result<AnyOutcome, KernelError>;
     /// The spec on the wire.
     fn encode(&self) -> Vec<u8>;
     /// Digests of the blobs the spec refers to.
@@ -34,8 +34,8 @@ impl<K: TaskKind> AnyWork for Work<K> {
     fn admit(&self) -> Result<WorkUnits, SpecError> {
         K::admit(&self.spec, &self.blobs)
     }
-    fn run(&self) -> Result<AnyOutcome, KernelError> {
-        K::run(&self.spec, &self.blobs).map(|outcome| Arc::new(outcome) as AnyOutcome)
+    fn run(&self, stop: &Stop) -> Result<AnyOutcome, KernelError> {
+        K::run(&self.spec, &self.blobs, stop).map(|outcome| Arc::new(outcome) as AnyOutcome)
     }
     fn encode(&self) -> Vec<u8> {
         K::encode_spec(&self.spec)

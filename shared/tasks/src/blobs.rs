@@ -1,27 +1,62 @@
 //! Content-addressed inputs that many specs share, such as an occupancy grid.
 //!
 //! A spec names a blob by digest; whoever has it already is not sent it again. A blob can carry a prepared
-//! form (a decoded, indexed grid) that the first kernel to need it attaches and later ones reuse.
+//! form (a decoded, indexed grid) that the first kernel to need it attaches and later ones reuse. The form can be
+//! far larger than the bytes it is made from, so a [`BlobStore`] counts both and lets go of what was used least
+//! recently.
+
+mod store;
 
 use std::any::Any;
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use p2c2r_protocol::Digest;
 
 use crate::kind::SpecError;
+pub use store::BlobStore;
+use store::Home;
+
+/// A form of a blob that kernels work on.
+pub trait Prepared: Any + Send + Sync {
+    /// Bytes that it takes in memory, what it owns on the heap included.
+    fn bytes(&self) -> usize;
+}
+
+/// A prepared form and what it weighs, or why the bytes have none.
+type Form = Result<(Arc<dyn Any + Send + Sync>, usize), Arc<str>>;
+
+/// What is known of a blob's form.
+#[derive(Default)]
+struct Slot {
+    form: Option<Form>,
+    /// Set once no store keeps the blob: whoever prepares it from then on prepares it for one use.
+    let_go: bool,
+}
 
 /// One content-addressed input.
 pub struct Blob {
     digest: Digest,
     bytes: Box<[u8]>,
-    prepared: OnceLock<Result<Arc<dyn Any + Send + Sync>, String>>,
+    survey: OnceLock<Result<Box<dyn Any + Send + Sync>, Arc<str>>>,
+    slot: Mutex<Slot>,
+    /// What the form weighs that is kept; beside the slot so that it can be read while someone prepares.
+    prepared_bytes: AtomicUsize,
+    /// The store that keeps the blob.
+    home: OnceLock<Home>,
 }
 
 impl Blob {
     /// Names `bytes` by their digest.
     pub fn new(bytes: Vec<u8>) -> Arc<Self> {
-        Arc::new(Self { digest: Digest::of(&bytes), bytes: bytes.into(), prepared: OnceLock::new() })
+        Arc::new(Self {
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+            survey: OnceLock::new(),
+            slot: Mutex::default(),
+            prepared_bytes: AtomicUsize::new(0),
+            home: OnceLock::new(),
+        })
     }
 
     /// The blob's name.
@@ -34,19 +69,84 @@ impl Blob {
         &self.bytes
     }
 
-    /// The form a kernel works on, made from the bytes by `prepare` on first use and kept. `prepare` must be
-    /// pure: a refusal is kept as well. A blob is prepared for one kind only; asking for a second type is an
-    /// error.
-    pub fn prepared<T: Any + Send + Sync>(
+    /// Bytes of the prepared form that is kept with the blob; 0 as long as there is none.
+    pub fn prepared_bytes(&self) -> usize {
+        self.prepared_bytes.load(Ordering::Acquire)
+    }
+
+    /// Whether a prepared form is at hand.
+    pub fn is_prepared(&self) -> bool {
+        self.prepared_bytes() > 0
+    }
+
+    /// A few facts about the bytes, made by `survey` on first use and kept: what admission needs to know, for less
+    /// time and memory than the prepared form takes. `survey` must be pure; a refusal is kept as well. A blob is
+    /// surveyed for one kind only.
+    pub fn surveyed<T: Any + Send + Sync + Copy>(
+        &self,
+        survey: impl FnOnce(&[u8]) -> Result<T, String>,
+    ) -> Result<T, SpecError> {
+        let slot = self.survey.get_or_init(|| match survey(&self.bytes) {
+            Ok(facts) => Ok(Box::new(facts)),
+            Err(reason) => Err(reason.into()),
+        });
+        let facts = slot.as_ref().map_err(|reason| self.bad(reason))?;
+        facts.downcast_ref::<T>().copied().ok_or_else(|| self.bad("surveyed for another kind"))
+    }
+
+    /// The form a kernel works on, made from the bytes by `prepare` on first use and kept as long as the store keeps
+    /// the blob. `prepare` must be pure: a refusal is kept as well. A blob is prepared for one kind only; asking for a
+    /// second type is an error. While one thread prepares, others that want the form wait for it.
+    pub fn prepared<T: Prepared>(
         &self,
         prepare: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Result<Arc<T>, SpecError> {
-        let bad = |reason: String| SpecError::BadBlob { digest: self.digest, reason };
-        let slot = self
-            .prepared
-            .get_or_init(|| prepare(&self.bytes).map(|made| Arc::new(made) as Arc<dyn Any + Send + Sync>));
-        let made = slot.as_ref().map_err(|reason| bad(reason.clone()))?;
-        Arc::clone(made).downcast::<T>().map_err(|_| bad("prepared for another kind".into()))
+        let mut slot = self.slot();
+        let (form, is_new) = if let Some(form) = &slot.form {
+            (form.clone(), false)
+        } else {
+            let form: Form = match prepare(&self.bytes) {
+                // At least a byte, so that a form is told from none.
+                Ok(made) => {
+                    let bytes = made.bytes().max(1);
+                    Ok((Arc::new(made), bytes))
+                }
+                Err(reason) => Err(reason.into()),
+            };
+            if !slot.let_go {
+                slot.form = Some(form.clone());
+                self.prepared_bytes.store(form.as_ref().map_or(0, |(_, bytes)| *bytes), Ordering::Release);
+            }
+            (form, !slot.let_go)
+        };
+        drop(slot);
+        if is_new && let Some(home) = self.home.get() {
+            home.weigh_again(self.digest);
+        }
+        let (made, _) = form.map_err(|reason| self.bad(&reason))?;
+        made.downcast::<T>().map_err(|_| self.bad("prepared for another kind"))
+    }
+
+    /// What the blob takes in memory as it is now.
+    fn weight(&self) -> usize {
+        store::BLOB_OVERHEAD_BYTES + self.bytes.len() + self.prepared_bytes()
+    }
+
+    /// Drops the prepared form for good; who works on it now keeps it until the end of that.
+    fn let_go(&self) {
+        let mut slot = self.slot();
+        slot.let_go = true;
+        slot.form = None;
+        self.prepared_bytes.store(0, Ordering::Release);
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        // A panic in `prepare` leaves the slot as it was: without a form.
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bad(&self, reason: &str) -> SpecError {
+        SpecError::BadBlob { digest: self.digest, reason: reason.to_owned() }
     }
 }
 
@@ -75,103 +175,64 @@ impl Blobs {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Blob>> {
         self.0.iter()
     }
-}
 
-/// What one kept blob counts as at least, in bytes: a small blob can have a large prepared form (a grid of one
-/// run is eight bytes, and a megabyte once indexed), so the bound on bytes also bounds how many are kept.
-const BLOB_BYTES_COUNTED_MIN: usize = 64 * 1024;
-
-/// Blobs a program keeps, bounded by bytes; the least recently used goes first.
-#[derive(Debug)]
-pub struct BlobStore {
-    blobs: HashMap<Digest, (Arc<Blob>, u64)>,
-    bytes: usize,
-    bytes_max: usize,
-    clock: u64,
-}
-
-impl BlobStore {
-    /// An empty store that keeps at most `bytes_max` bytes, each blob counted as 64 KiB or more.
-    pub fn new(bytes_max: usize) -> Self {
-        Self { blobs: HashMap::new(), bytes: 0, bytes_max, clock: 0 }
+    /// Whether each has its prepared form at hand, so that a kernel or a check begins at once.
+    pub fn are_prepared(&self) -> bool {
+        self.0.iter().all(|blob| blob.is_prepared())
     }
-
-    /// Keeps `bytes` under their digest and returns the blob, the one already there if there is one.
-    pub fn insert(&mut self, bytes: Vec<u8>) -> Arc<Blob> {
-        self.insert_blob(Blob::new(bytes))
-    }
-
-    /// Keeps a blob and returns it, the one already there if there is one.
-    pub fn insert_blob(&mut self, blob: Arc<Blob>) -> Arc<Blob> {
-        self.clock += 1;
-        if let Some((kept, used)) = self.blobs.get_mut(&blob.digest) {
-            *used = self.clock;
-            return Arc::clone(kept);
-        }
-        self.bytes += counted(&blob);
-        self.blobs.insert(blob.digest, (Arc::clone(&blob), self.clock));
-        while self.bytes > self.bytes_max && self.blobs.len() > 1 {
-            let Some(oldest) =
-                self.blobs.iter().min_by_key(|(_, (_, used))| *used).map(|(digest, _)| *digest)
-            else {
-                break;
-            };
-            if let Some((gone, _)) = self.blobs.remove(&oldest) {
-                self.bytes -= counted(&gone);
-            }
-        }
-        blob
-    }
-
-    /// The blob named `digest`, if it is kept.
-    pub fn get(&mut self, digest: Digest) -> Option<Arc<Blob>> {
-        self.clock += 1;
-        let (blob, used) = self.blobs.get_mut(&digest)?;
-        *used = self.clock;
-        Some(Arc::clone(blob))
-    }
-
-    /// All blobs named in `digests`, or the digests that are not kept.
-    pub fn resolve(&mut self, digests: &[Digest]) -> Result<Blobs, Vec<Digest>> {
-        let found: Vec<_> = digests.iter().map(|digest| (*digest, self.get(*digest))).collect();
-        let missing: Vec<Digest> =
-            found.iter().filter(|(_, blob)| blob.is_none()).map(|(digest, _)| *digest).collect();
-        if missing.is_empty() {
-            Ok(Blobs(found.into_iter().filter_map(|(_, blob)| blob).collect()))
-        } else {
-            Err(missing)
-        }
-    }
-}
-
-fn counted(blob: &Blob) -> usize {
-    blob.bytes.len().max(BLOB_BYTES_COUNTED_MIN)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn least_recently_used_goes_first() {
-        let mut store = BlobStore::new(2 * BLOB_BYTES_COUNTED_MIN);
-        let (a, b) = (store.insert(vec![1; 10]).digest(), store.insert(vec![2; 10]).digest());
-        assert!(store.get(a).is_some());
-        let c = store.insert(vec![3; 10]).digest();
-        assert!(store.get(a).is_some() && store.get(b).is_none() && store.get(c).is_some());
-        assert_eq!(store.resolve(&[a, b]).unwrap_err(), vec![b]);
-        assert_eq!(store.bytes, 2 * BLOB_BYTES_COUNTED_MIN);
+    #[derive(Debug, PartialEq)]
+    pub(super) struct Weighty(pub usize);
+
+    impl Prepared for Weighty {
+        fn bytes(&self) -> usize {
+            self.0
+        }
+    }
+
+    struct Other;
+
+    impl Prepared for Other {
+        fn bytes(&self) -> usize {
+            1
+        }
     }
 
     #[test]
     fn prepared_form_is_made_once_and_refusals_are_kept() {
         let blob = Blob::new(vec![7]);
-        let first = blob.prepared(|bytes| Ok(bytes[0])).unwrap();
-        let second = blob.prepared::<u8>(|_| panic!("made twice")).unwrap();
+        assert!(!blob.is_prepared());
+        let first = blob.prepared(|bytes| Ok(Weighty(bytes[0].into()))).unwrap();
+        let second = blob.prepared::<Weighty>(|_| panic!("made twice")).unwrap();
         assert!(Arc::ptr_eq(&first, &second));
-        assert!(matches!(blob.prepared::<u16>(|_| Ok(1)), Err(SpecError::BadBlob { .. })));
+        assert_eq!(blob.prepared_bytes(), 7);
+        assert!(matches!(blob.prepared(|_| Ok(Other)), Err(SpecError::BadBlob { .. })));
         let bad = Blob::new(vec![8]);
-        assert!(bad.prepared::<u8>(|_| Err("no".into())).is_err());
-        assert!(bad.prepared::<u8>(|_| Ok(1)).is_err());
+        assert!(bad.prepared::<Weighty>(|_| Err("no".into())).is_err());
+        assert!(bad.prepared(|_| Ok(Weighty(1))).is_err());
+    }
+
+    #[test]
+    fn a_survey_is_made_once_and_refusals_are_kept() {
+        let blob = Blob::new(vec![7]);
+        assert_eq!(blob.surveyed(|bytes| Ok(bytes.len())), Ok(1));
+        assert_eq!(blob.surveyed::<usize>(|_| panic!("made twice")), Ok(1));
+        assert!(matches!(blob.surveyed(|_| Ok(1u8)), Err(SpecError::BadBlob { .. })));
+        let bad = Blob::new(vec![8]);
+        assert!(bad.surveyed::<usize>(|_| Err("no".into())).is_err());
+        assert!(bad.surveyed(|_| Ok(1usize)).is_err());
+    }
+
+    #[test]
+    fn a_panic_while_preparing_leaves_the_blob_usable() {
+        let blob = Blob::new(vec![7]);
+        let panicking = || blob.prepared::<Weighty>(|_| panic!("once"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panicking)).is_err());
+        assert_eq!(*blob.prepared(|_| Ok(Weighty(3))).unwrap(), Weighty(3));
     }
 }

@@ -12,6 +12,7 @@ use p2c2r_protocol::{Digest, KindId, WorkUnits};
 use thiserror::Error;
 
 use crate::blobs::Blobs;
+use crate::fuel::{self, Stop};
 
 /// Why a spec is not admitted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -49,9 +50,16 @@ pub enum KernelError {
     /// The spec is not valid; admission would have refused it.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The kernel could not go on.
+    /// The kernel could not go on, here and now: another machine may.
     #[error("{0}")]
     Failed(String),
+    /// The task needs more than its work units pay for: more steps than its [`Fuel`](crate::fuel::Fuel), or an outcome
+    /// larger than any may be. The same on every machine.
+    #[error("the task needs more than its work units pay for")]
+    OutOfFuel,
+    /// Nobody wants the answer any more.
+    #[error("the task was taken back")]
+    Stopped,
 }
 
 /// Which check an outcome failed, and how. The name is stable: tests and statistics use it.
@@ -106,7 +114,18 @@ pub trait TaskKind: Send + Sync + 'static {
     fn admit(spec: &Self::Spec, blobs: &Blobs) -> Result<WorkUnits, SpecError>;
 
     /// Computes the outcome. Never panics on a spec that [`TaskKind::admit`] accepts.
-    fn run(spec: &Self::Spec, blobs: &Blobs) -> Result<Self::Outcome, KernelError>;
+    ///
+    /// A kernel whose time its work units do not bound counts its steps in a [`Fuel`](crate::fuel::Fuel) of those units
+    /// and passes on its errors. One that takes longer than a millisecond looks at `stop` in between and ends with
+    /// [`KernelError::Stopped`] if that has been stopped; a `Fuel` does.
+    fn run(spec: &Self::Spec, blobs: &Blobs, stop: &Stop) -> Result<Self::Outcome, KernelError>;
+
+    /// Whether the kernel may run out of fuel on this spec, as far as can be told without running it. An answer that
+    /// says so where it cannot be is rejected at once; where it can, the whole task is run again to see.
+    fn may_run_out(spec: &Self::Spec, blobs: &Blobs) -> bool {
+        let _ = (spec, blobs);
+        true
+    }
 
     /// The always-on check of an answer from a stranger: cheap beside the kernel, and sound, that is, it never
     /// fails the kernel's own outcome. `outcome` may hold anything its type can hold.
@@ -165,8 +184,8 @@ pub trait Kernel<K: TaskKind>: Send + Sync {
 
     /// Computes the outcome, or says why it cannot; then the kind's own kernel does. Called by several threads
     /// at once, with any spec that [`TaskKind::admit`] accepts, and comes back within bounded time whatever the
-    /// device does.
-    fn run(&self, spec: &K::Spec, blobs: &Blobs) -> Result<K::Outcome, KernelError>;
+    /// device does. It ends early with [`KernelError::Stopped`] where `stop` says so and it can.
+    fn run(&self, spec: &K::Spec, blobs: &Blobs, stop: &Stop) -> Result<K::Outcome, KernelError>;
 }
 
 /// How often a [`Kernel`] that was put in a kind's place has been used, and how often it could not be.
@@ -208,11 +227,14 @@ pub trait Job: Send + Sync {
     fn waits(&self) -> bool {
         false
     }
-    /// See [`TaskKind::run`] and [`Kernel::run`]; the outcome comes encoded.
-    fn run(&self, blobs: &Blobs) -> Result<Vec<u8>, KernelError>;
-    /// See [`TaskKind::check`]; an outcome that does not decode fails the check `decode`.
+    /// See [`TaskKind::run`] and [`Kernel::run`]; the outcome comes encoded, as [`fuel::OUT_OF_FUEL`] if the kernel ran
+    /// out of fuel.
+    fn run(&self, blobs: &Blobs, stop: &Stop) -> Result<Vec<u8>, KernelError>;
+    /// See [`TaskKind::check`]; an outcome that does not decode fails the check `decode`, and one that says the kernel
+    /// ran out of fuel fails `fuel` where [`TaskKind::may_run_out`] says that it cannot have.
     fn check(&self, blobs: &Blobs, outcome: &[u8]) -> Result<(), CheckError>;
-    /// [`TaskKind::check`], then [`TaskKind::deep_check`].
+    /// [`TaskKind::check`], then [`TaskKind::deep_check`]. An outcome that says the kernel ran out of fuel is checked by
+    /// running it: it fails `fuel` if that gives an outcome.
     fn deep_check(&self, blobs: &Blobs, outcome: &[u8], seed: u64) -> Result<(), CheckError>;
 }
 
@@ -251,15 +273,17 @@ struct Substitute<K> {
 impl<K: TaskKind> Substitute<K> {
     /// The outcome, unless the kernel cannot be used. A panic in it, say in a driver's library, is one failure
     /// more: nothing of ours is left half done behind it, for the spec is only read.
-    fn run(&self, spec: &K::Spec, blobs: &Blobs) -> Option<K::Outcome> {
+    fn run(&self, spec: &K::Spec, blobs: &Blobs, stop: &Stop) -> Option<Result<K::Outcome, KernelError>> {
         if !self.kernel.is_ready() {
             return None;
         }
-        let failure = match panic::catch_unwind(AssertUnwindSafe(|| self.kernel.run(spec, blobs))) {
+        let failure = match panic::catch_unwind(AssertUnwindSafe(|| self.kernel.run(spec, blobs, stop))) {
             Ok(Ok(outcome)) => {
                 self.runs.fetch_add(1, Ordering::Relaxed);
-                return Some(outcome);
+                return Some(Ok(outcome));
             }
+            // Nobody waits for the kind's own kernel either.
+            Ok(Err(KernelError::Stopped)) => return Some(Err(KernelError::Stopped)),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the kernel panicked".to_owned(),
         };
@@ -321,15 +345,36 @@ impl<K: TaskKind> Job for TypedJob<K> {
     fn waits(&self) -> bool {
         self.substitute.is_some()
     }
-    fn run(&self, blobs: &Blobs) -> Result<Vec<u8>, KernelError> {
-        let substituted = self.substitute.as_ref().and_then(|substitute| substitute.run(&self.spec, blobs));
-        let outcome = substituted.map_or_else(|| K::run(&self.spec, blobs), Ok)?;
-        Ok(K::encode_outcome(&outcome))
+    fn run(&self, blobs: &Blobs, stop: &Stop) -> Result<Vec<u8>, KernelError> {
+        let substituted = self.substitute.as_ref().and_then(|kernel| kernel.run(&self.spec, blobs, stop));
+        let outcome = match substituted.unwrap_or_else(|| K::run(&self.spec, blobs, stop)) {
+            Ok(outcome) => K::encode_outcome(&outcome),
+            Err(KernelError::OutOfFuel) => return Ok(fuel::OUT_OF_FUEL.to_vec()),
+            Err(error) => return Err(error),
+        };
+        if fuel::is_out_of_fuel(&outcome) {
+            return Err(KernelError::Failed("its outcome has no bytes, which stands for out of fuel".into()));
+        }
+        Ok(outcome)
     }
     fn check(&self, blobs: &Blobs, outcome: &[u8]) -> Result<(), CheckError> {
-        K::check(&self.spec, blobs, &Self::decode_outcome(outcome)?)
+        if !fuel::is_out_of_fuel(outcome) {
+            return K::check(&self.spec, blobs, &Self::decode_outcome(outcome)?);
+        }
+        if K::may_run_out(&self.spec, blobs) {
+            return Ok(());
+        }
+        Err(CheckError::new("fuel", "a task that cannot run out of fuel is said to have"))
     }
     fn deep_check(&self, blobs: &Blobs, outcome: &[u8], seed: u64) -> Result<(), CheckError> {
+        if fuel::is_out_of_fuel(outcome) {
+            self.check(blobs, outcome)?;
+            return match K::run(&self.spec, blobs, &Stop::never()) {
+                Err(KernelError::OutOfFuel) => Ok(()),
+                Ok(_) => Err(CheckError::new("fuel", "the kernel has an outcome and fuel left")),
+                Err(error) => Err(CheckError::new("fuel", error.to_string())),
+            };
+        }
         let outcome = Self::decode_outcome(outcome)?;
         K::check(&self.spec, blobs, &outcome)?;
         K::deep_check(&self.spec, blobs, &outcome, seed)

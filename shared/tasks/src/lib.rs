@@ -7,6 +7,7 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | [`fuel`] | how long a kernel may run |
 //! | [`kind`] | the traits a kind implements, typed and erased |
 //! | [`registry`] | which kinds a program has |
 //! | [`gpu`] | which graphics processor a program computes on |
@@ -16,6 +17,7 @@
 //! | [`reflection`] | light around a point, ray traced |
 
 pub mod blobs;
+pub mod fuel;
 pub mod gpu;
 pub mod kind;
 pub mod path;
@@ -23,6 +25,7 @@ pub mod physics;
 pub mod reflection;
 pub mod registry;
 
-pub use blobs::{Blob, BlobStore, Blobs};
+pub use blobs::{Blob, BlobStore, Blobs, Prepared};
+pub use fuel::{Fuel, Fueled, OUT_OF_FUEL, Stop, StopOnDrop, is_out_of_fuel};
 pub use kind::{CheckError, Job, Kernel, KernelError, KernelUse, SpecError, TaskKind};
 pub use registry::KindRegistry;

@@ -65,8 +65,9 @@ pub use outcome::{Answer, PathOutcome};
 pub use spec::{Cell, PathSpec, Query};
 
 use crate::blobs::Blobs;
+use crate::fuel::{Fuel, Fueled, Stop};
 use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
-use kernel::Prepared;
+use kernel::{Prepared, Survey};
 
 /// Queries of one spec.
 pub const QUERIES_MAX: usize = 256;
@@ -77,7 +78,7 @@ pub struct Path;
 impl TaskKind for Path {
     const ID: KindId = KindId(1);
     const NAME: &'static str = "path";
-    const KERNEL_VERSION: u16 = 1;
+    const KERNEL_VERSION: u16 = 2;
     type Spec = PathSpec;
     type Outcome = PathOutcome;
 
@@ -86,24 +87,21 @@ impl TaskKind for Path {
     }
 
     fn admit(spec: &PathSpec, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
-        let grid = prepared(spec, blobs)?;
+        let grid = surveyed(spec, blobs)?;
         in_range(spec, &grid)?;
         units::reckon(spec, &grid)
     }
 
-    fn run(spec: &PathSpec, blobs: &Blobs) -> Result<PathOutcome, KernelError> {
-        let grid = prepared(spec, blobs)?;
-        in_range(spec, &grid)?;
-        let outcome = PathOutcome { answers: spec.queries.iter().map(|query| grid.solve(*query)).collect() };
-        if outcome.encoded_bytes_max() > OUTCOME_BYTES_MAX {
-            let bytes = Self::encode_outcome(&outcome).len();
-            if bytes > OUTCOME_BYTES_MAX {
-                return Err(KernelError::Failed(format!(
-                    "the paths take {bytes} bytes where an outcome may have {OUTCOME_BYTES_MAX}; ask fewer at once"
-                )));
-            }
-        }
-        Ok(outcome)
+    fn run(spec: &PathSpec, blobs: &Blobs, stop: &Stop) -> Result<PathOutcome, KernelError> {
+        Self::run_on(spec, blobs, &mut Self::fuel(spec, blobs, stop)?)
+    }
+
+    fn may_run_out(spec: &PathSpec, blobs: &Blobs) -> bool {
+        // Where no path joins any two cells nothing is searched.
+        prepared(spec, blobs).is_ok_and(|grid| {
+            in_range(spec, &grid.survey).is_ok()
+                && spec.queries.iter().any(|query| query.from != query.to && grid.joined(*query))
+        })
     }
 
     fn check(spec: &PathSpec, blobs: &Blobs, outcome: &PathOutcome) -> Result<(), CheckError> {
@@ -116,8 +114,53 @@ impl TaskKind for Path {
         outcome: &PathOutcome,
         seed: u64,
     ) -> Result<(), CheckError> {
-        check::deep_check(&*judged(spec, blobs)?, spec, outcome, seed)
+        let (grid, stop) = (judged(spec, blobs)?, Stop::never());
+        let mut fuel = Self::fuel(spec, blobs, &stop)
+            .map_err(|error| CheckError::new("path.spec", error.to_string()))?;
+        check::deep_check(&grid, spec, outcome, seed, &mut fuel)
     }
+}
+
+impl Fueled for Path {
+    fn fuel<'a>(spec: &PathSpec, blobs: &Blobs, stop: &'a Stop) -> Result<Fuel<'a>, SpecError> {
+        let grid = prepared(spec, blobs)?.survey;
+        in_range(spec, &grid)?;
+        Ok(Fuel::new(units::reckon(spec, &grid)?, stop))
+    }
+
+    fn run_on(spec: &PathSpec, blobs: &Blobs, fuel: &mut Fuel<'_>) -> Result<PathOutcome, KernelError> {
+        let grid = prepared(spec, blobs)?;
+        fuel.spend(units::prepare_steps(&grid.survey))?;
+        let mut outcome = PathOutcome::default();
+        let mut bytes_min = 0;
+        for query in &spec.queries {
+            let answer = grid.solve(*query, fuel)?;
+            // A waypoint takes at least a byte, so far too many are noticed before they fill the memory.
+            bytes_min += if let Answer::Found { waypoints, .. } = &answer { waypoints.len() } else { 1 };
+            if bytes_min > OUTCOME_BYTES_MAX {
+                return Err(KernelError::OutOfFuel);
+            }
+            outcome.answers.push(answer);
+        }
+        if outcome.encoded_bytes_max() > OUTCOME_BYTES_MAX
+            && Self::encode_outcome(&outcome).len() > OUTCOME_BYTES_MAX
+        {
+            return Err(KernelError::OutOfFuel);
+        }
+        Ok(outcome)
+    }
+}
+
+/// Cells of the largest grid that admission prepares at once, because its first check soon will: some 30 microseconds
+/// of whoever admits. Of larger grids admission looks only at what it needs to know.
+const PREPARED_CELLS_MAX: usize = 128 * 128;
+
+fn surveyed(spec: &PathSpec, blobs: &Blobs) -> Result<Survey, SpecError> {
+    let blob = blobs.get(spec.grid)?;
+    if blob.is_prepared() || Grid::claimed_cells(blob.bytes()) <= PREPARED_CELLS_MAX {
+        return Ok(prepared(spec, blobs)?.survey);
+    }
+    blob.surveyed(|bytes| Survey::from_blob(bytes).map_err(|error| error.to_string()))
 }
 
 fn prepared(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<Prepared>, SpecError> {
@@ -125,12 +168,12 @@ fn prepared(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<Prepared>, SpecError> 
 }
 
 /// Refuses what is outside the documented ranges.
-fn in_range(spec: &PathSpec, grid: &Prepared) -> Result<(), SpecError> {
+fn in_range(spec: &PathSpec, grid: &Survey) -> Result<(), SpecError> {
     let count = spec.queries.len();
     if !(1..=QUERIES_MAX).contains(&count) {
         return Err(SpecError::OutOfRange(format!("{count} queries where 1 to {QUERIES_MAX} are allowed")));
     }
-    let outside = |cell| !grid.planes.contains(cell);
+    let outside = |cell| !grid.contains(cell);
     match spec.queries.iter().position(|query| outside(query.from) || outside(query.to)) {
         Some(number) => Err(SpecError::OutOfRange(format!("query {number} leaves the grid"))),
         None => Ok(()),
@@ -142,6 +185,6 @@ fn in_range(spec: &PathSpec, grid: &Prepared) -> Result<(), SpecError> {
 fn judged(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<Prepared>, CheckError> {
     let bad_spec = |error: SpecError| CheckError::new("path.spec", error.to_string());
     let grid = prepared(spec, blobs).map_err(bad_spec)?;
-    in_range(spec, &grid).map_err(bad_spec)?;
+    in_range(spec, &grid.survey).map_err(bad_spec)?;
     Ok(grid)
 }

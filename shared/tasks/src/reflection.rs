@@ -103,6 +103,7 @@ pub use spec::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, Reflectio
 pub use surface::SHARP_ALPHA;
 
 use crate::blobs::Blobs;
+use crate::fuel::{Fuel, Fueled, Stop};
 use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
 
 /// Smallest face, as a power of two.
@@ -131,7 +132,7 @@ pub struct Reflection;
 impl TaskKind for Reflection {
     const ID: KindId = KindId(3);
     const NAME: &'static str = "reflection";
-    const KERNEL_VERSION: u16 = 1;
+    const KERNEL_VERSION: u16 = 2;
     const DETERMINISTIC: bool = false;
     type Spec = ReflectionSpec;
     type Outcome = ReflectionOutcome;
@@ -145,9 +146,8 @@ impl TaskKind for Reflection {
         units::reckon(spec)
     }
 
-    fn run(spec: &ReflectionSpec, _: &Blobs) -> Result<ReflectionOutcome, KernelError> {
-        admit::in_range(spec)?;
-        Ok(ReflectionOutcome::of(spec.levels, &Scene::new(spec).trace()))
+    fn run(spec: &ReflectionSpec, _: &Blobs, stop: &Stop) -> Result<ReflectionOutcome, KernelError> {
+        Self::run_on(spec, &Blobs::default(), &mut Self::fuel(spec, &Blobs::default(), stop)?)
     }
 
     fn check(spec: &ReflectionSpec, _: &Blobs, outcome: &ReflectionOutcome) -> Result<(), CheckError> {
@@ -163,6 +163,23 @@ impl TaskKind for Reflection {
     ) -> Result<(), CheckError> {
         judged(spec)?;
         check::deep_check(spec, outcome, seed)
+    }
+}
+
+impl Fueled for Reflection {
+    fn fuel<'a>(spec: &ReflectionSpec, _: &Blobs, stop: &'a Stop) -> Result<Fuel<'a>, SpecError> {
+        admit::in_range(spec)?;
+        Ok(Fuel::new(units::reckon(spec)?, stop))
+    }
+
+    fn run_on(
+        spec: &ReflectionSpec,
+        _: &Blobs,
+        fuel: &mut Fuel<'_>,
+    ) -> Result<ReflectionOutcome, KernelError> {
+        fuel.spend(units::scene_steps(spec))?;
+        let cube = Scene::new(spec).trace_within(fuel)?;
+        ReflectionOutcome::within(spec.levels, &cube, fuel)
     }
 }
 

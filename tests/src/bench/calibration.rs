@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use p2c2r_protocol::{Nanos, PriceList};
 use p2c2r_server::config::default_prices;
-use p2c2r_tasks::{KernelError, KindRegistry};
+use p2c2r_tasks::{KernelError, KindRegistry, Stop};
 
 use super::median;
 use super::play::{Play, Played, Varied};
@@ -76,7 +76,7 @@ fn figures<K: Varied>(played: &Played<K>, prices: &PriceList, repeats: u32) -> R
         let mut least = Duration::MAX;
         for _ in 0..repeats.max(1) {
             let start = Instant::now();
-            let outcome = K::run(spec, blobs)?;
+            let outcome = K::run(spec, blobs, &Stop::never())?;
             least = least.min(start.elapsed());
             down += K::encode_outcome(&outcome).len();
         }

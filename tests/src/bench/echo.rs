@@ -3,7 +3,7 @@
 
 use bincode::{Decode, Encode};
 use p2c2r_protocol::{KindId, WorkUnits};
-use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, TaskKind};
+use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, Stop, TaskKind};
 
 /// Answers with what it was asked.
 pub struct Echo;
@@ -23,7 +23,7 @@ impl TaskKind for Echo {
         Ok(WorkUnits(1))
     }
 
-    fn run(spec: &Payload, _blobs: &Blobs) -> Result<Payload, KernelError> {
+    fn run(spec: &Payload, _blobs: &Blobs, _stop: &Stop) -> Result<Payload, KernelError> {
         Ok(spec.clone())
     }
 

@@ -13,7 +13,7 @@ use p2c2r_tasks::physics::{Physics, PhysicsSpec, Rotation, ShapeKind};
 use p2c2r_tasks::reflection::{
     Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, Reflection, ReflectionSpec, Sun, Surface,
 };
-use p2c2r_tasks::{Blobs, KernelError, TaskKind};
+use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind};
 
 /// Ticks between a request and its outcome.
 const DELAY_TICKS: u64 = 12;
@@ -94,12 +94,12 @@ impl Play {
                 let outcome = match wanted.spec {
                     WantedSpec::Path { spec, grid } => {
                         let blobs = Blobs::new(vec![grid]);
-                        let outcome = Path::run(&spec, &blobs)?;
+                        let outcome = Path::run(&spec, &blobs, &Stop::never())?;
                         path.push((spec, blobs));
                         OutcomeBody::Path(Arc::new(outcome))
                     }
                     WantedSpec::Physics { spec } => {
-                        let outcome = Physics::run(&spec, &Blobs::default())?;
+                        let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
                         physics.push((spec, Blobs::default()));
                         OutcomeBody::Physics(Arc::new(outcome))
                     }

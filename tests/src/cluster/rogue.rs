@@ -12,7 +12,7 @@ use p2c2r_link::{
 };
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{Answer, Assign, Attempt, Micros, ServerToWorker, TaskNo, WorkerOffer, WorkerToServer};
-use p2c2r_tasks::{Blob, BlobStore, KindRegistry};
+use p2c2r_tasks::{Blob, BlobStore, KindRegistry, Stop};
 use rand::{RngCore, SeedableRng};
 use rand_pcg::Pcg32;
 
@@ -161,7 +161,7 @@ impl Rogue {
         let kind = self.kinds.get(assign.kind).expect("a shipped kind");
         let job = kind.decode(&assign.spec).expect("the coordinator admits specs");
         let blobs = self.blobs.resolve(job.blob_refs()).expect("the coordinator sends blobs once");
-        job.run(&blobs).expect("the kernel takes every puzzle")
+        job.run(&blobs, &Stop::never()).expect("the kernel takes every puzzle")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use p2c2r_protocol::{Digest, KindId, WorkUnits};
-use p2c2r_tasks::{Blobs, CheckError, KernelError, SpecError, TaskKind};
+use p2c2r_tasks::{Blobs, CheckError, KernelError, SpecError, Stop, TaskKind};
 
 /// `K` with the next kernel version.
 pub struct Newer<K>(PhantomData<fn() -> K>);
@@ -25,8 +25,11 @@ impl<K: TaskKind> TaskKind for Newer<K> {
     fn admit(spec: &K::Spec, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
         K::admit(spec, blobs)
     }
-    fn run(spec: &K::Spec, blobs: &Blobs) -> Result<K::Outcome, KernelError> {
-        K::run(spec, blobs)
+    fn run(spec: &K::Spec, blobs: &Blobs, stop: &Stop) -> Result<K::Outcome, KernelError> {
+        K::run(spec, blobs, stop)
+    }
+    fn may_run_out(spec: &K::Spec, blobs: &Blobs) -> bool {
+        K::may_run_out(spec, blobs)
     }
     fn check(spec: &K::Spec, blobs: &Blobs, outcome: &K::Outcome) -> Result<(), CheckError> {
         K::check(spec, blobs, outcome)

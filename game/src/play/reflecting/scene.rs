@@ -150,7 +150,7 @@ mod tests {
     use p2c2r_arena::{ArenaConfig, ArenaEvent, Controls, RockRules, WaveRules};
     use p2c2r_protocol::wire;
     use p2c2r_tasks::reflection::Reflection;
-    use p2c2r_tasks::{Blobs, TaskKind as _};
+    use p2c2r_tasks::{Blobs, Stop, TaskKind as _};
 
     use super::*;
     use crate::graphics::Quality;
@@ -238,7 +238,12 @@ mod tests {
         let brightness = |age: f32| {
             let embers = Embers(vec![Ember { at, size: 2.0, hue: Hue::Fire, age, life: 1.0 }]);
             let (spec, _) = spec(&arena, &embers, &Fineness::of(Quality::Low));
-            let cube = Reflection::run(&spec, &Blobs::default()).unwrap().unfold().unwrap().levels.remove(0);
+            let cube = Reflection::run(&spec, &Blobs::default(), &Stop::never())
+                .unwrap()
+                .unfold()
+                .unwrap()
+                .levels
+                .remove(0);
             // The face that looks along x.
             let face = &cube.texels()[..(cube.face() * cube.face()) as usize];
             face.iter().map(|texel| texel[0]).sum::<f32>() / face.len() as f32

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use p2c2r_tasks::path::{Path, PathOutcome, PathSpec};
 use p2c2r_tasks::physics::{Physics, PhysicsOutcome, PhysicsSpec};
-use p2c2r_tasks::{Blob, Blobs, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
 
 use crate::layout::Site;
 use crate::*;
@@ -62,13 +62,13 @@ fn solve(wanted: &WantedTask) -> PathOutcome {
     let (spec, grid) = wanted.path().expect("a wanted path");
     let blobs = Blobs::new(vec![Arc::clone(grid)]);
     Path::admit(spec, &blobs).expect("a wanted task must be admitted");
-    Path::run(spec, &blobs).expect("an admitted task must run")
+    Path::run(spec, &blobs, &Stop::never()).expect("an admitted task must run")
 }
 
 /// What the kernel of physics answers, after its own admission.
 fn fly(spec: &PhysicsSpec) -> PhysicsOutcome {
     Physics::admit(spec, &Blobs::default()).expect("a wanted task must be admitted");
-    Physics::run(spec, &Blobs::default()).expect("an admitted task must run")
+    Physics::run(spec, &Blobs::default(), &Stop::never()).expect("an admitted task must run")
 }
 
 fn answered(wanted: &WantedTask) -> DueOutcome {

@@ -6,6 +6,7 @@ use p2c2r_protocol::{
     Done, GameToServer, GamerStatement, GamerWelcome, Micros, Nanos, Refusal, ServerToGame, TaskFailure,
     TaskId,
 };
+use p2c2r_tasks::is_out_of_fuel;
 use tracing::{debug, error, info, warn};
 
 use super::{Gate, Ladder, Remote, Session};
@@ -109,6 +110,7 @@ impl Ladder {
         let late = task.deadline.is_some_and(|deadline| desk.now() > deadline);
         self.close_remote(id);
         self.book(desk, kind, receipt.price, price_cap);
+        let gave_up = is_out_of_fuel(&outcome);
         let decoded = (desk.kind(kind).decode)(&outcome);
         let totals = desk.totals_of(kind);
         totals.bytes_down += outcome.len() as u64;
@@ -119,6 +121,10 @@ impl Ladder {
                 });
             totals.wasted += u64::from(!news);
             return;
+        }
+        if gave_up {
+            // The kernel here would end the same way.
+            return self.fail(desk, id, FailReason::OutOfFuel);
         }
         match decoded {
             Ok(outcome) => {

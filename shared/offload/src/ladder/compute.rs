@@ -23,7 +23,7 @@ impl Ladder {
             Local::Running => return,
             Local::Failed(reason) => {
                 if matches!(task.remote, Remote::Over) {
-                    let reason = FailReason::Kernel(reason.clone());
+                    let reason = reason.clone();
                     self.fail(desk, id, reason);
                 }
                 return;
@@ -70,7 +70,7 @@ impl Ladder {
         }
     }
 
-    /// Takes a job back from local compute and says whether that was in time.
+    /// Takes a job back from local compute and says whether that was in time: what is being computed goes on.
     pub(super) fn call_off(&mut self, kind: usize, turn: Turn) -> bool {
         let in_time = self.pool.cancel(turn);
         if in_time {
@@ -112,7 +112,7 @@ impl Ladder {
                     error!(kind = desk.kind(kind).name, task = id.0, %reason, "a kernel failed locally");
                     task.local = Local::Failed(reason.clone());
                     if matches!(task.remote, Remote::Over) {
-                        self.fail(desk, id, FailReason::Kernel(reason));
+                        self.fail(desk, id, reason);
                     }
                 }
             }
@@ -155,7 +155,7 @@ impl Ladder {
         let Some(task) = self.tasks.get(&id) else { return };
         let kind = task.kind;
         let reason = match (&task.local, task.late) {
-            (Local::Failed(reason), _) => FailReason::Kernel(reason.clone()),
+            (Local::Failed(reason), _) => reason.clone(),
             (Local::Idle, OnLate::Drop | OnLate::Reuse) => FailReason::Late,
             // What waits in the queue is dropped, so that a slow computer does not work off ever older
             // tasks; what is being computed is delivered late, and so is the one task that

@@ -108,8 +108,8 @@ impl Ladder {
         } else {
             self.tell_unwanted(id);
         }
-        if running {
-            self.call_off(kind, turn);
+        if running && !self.call_off(kind, turn) {
+            self.pool.stop(id);
         }
     }
 }

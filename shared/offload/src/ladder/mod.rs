@@ -92,7 +92,7 @@ enum Remote {
 enum Local {
     Idle,
     Running,
-    Failed(String),
+    Failed(FailReason),
 }
 
 /// What is known of the connection and whoever is at its other end.

@@ -5,7 +5,7 @@ use p2c2r_protocol::TaskFailure;
 
 #[test]
 fn a_malformed_outcome_is_computed_locally_and_counted() {
-    for outcome in [vec![], vec![255; 3], vec![1, 2, 3]] {
+    for outcome in [vec![255], vec![255; 3], vec![1, 2, 3]] {
         let mut game = Game::new();
         game.ask_for(21);
         let task = game.submit().task;

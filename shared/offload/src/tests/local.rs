@@ -1,7 +1,7 @@
 //! The game's own compute: kernels that panic, real threads, and both outcomes of one task.
 
 use std::num::NonZeroUsize;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
@@ -39,16 +39,39 @@ fn a_kernel_that_panics_here_leaves_the_task_to_the_coordinator_until_the_deadli
     assert!(matches!(game.failure().reason, FailReason::Kernel(_)));
 }
 
-/// Says on which thread it ran, after the test has opened the gate.
-struct Gated;
+#[test]
+fn a_task_that_is_out_of_fuel_here_has_failed_and_the_last_outcome_goes_on() {
+    let mut game = Game::new();
+    game.switch().enabled = false;
+    game.ask_for(OUT_OF_FUEL_NUMBER);
+    game.frames(3);
+    assert_eq!(game.failure().reason, FailReason::OutOfFuel);
+}
 
-static GATE: Mutex<bool> = Mutex::new(false);
-static OPENED: Condvar = Condvar::new();
+#[test]
+fn a_task_that_is_out_of_fuel_elsewhere_is_paid_for_and_not_computed_here() {
+    let mut game = Game::new();
+    game.ask_for(1);
+    let task = game.submit().task;
+    let receipt = receipt(ComputedBy::Worker("w1".into()));
+    game.say(ServerToGame::Done(Done { task, outcome: p2c2r_tasks::OUT_OF_FUEL.to_vec().into(), receipt }));
+    game.frames(3);
+    assert_eq!(game.failure().reason, FailReason::OutOfFuel);
+    let totals = game.app.world().resource::<OffloadTotals>();
+    assert_eq!(
+        (totals.cost_nanos, totals.kinds["twice"].local, totals.kinds["twice"].malformed),
+        (PRICE, 0, 0)
+    );
+}
+
+/// Says on which thread it runs, and runs until it is stopped.
+struct Endless;
+
 static RAN_ON: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
 
-impl TaskKind for Gated {
+impl TaskKind for Endless {
     const ID: KindId = KindId(202);
-    const NAME: &'static str = "gated";
+    const NAME: &'static str = "endless";
     const KERNEL_VERSION: u16 = 1;
     type Spec = u8;
     type Outcome = u8;
@@ -56,13 +79,12 @@ impl TaskKind for Gated {
     fn admit(_: &u8, _: &Blobs) -> Result<WorkUnits, SpecError> {
         Ok(WorkUnits(1))
     }
-    fn run(spec: &u8, _: &Blobs) -> Result<u8, KernelError> {
+    fn run(_: &u8, _: &Blobs, stop: &Stop) -> Result<u8, KernelError> {
         RAN_ON.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current().id());
-        let mut open = GATE.lock().unwrap();
-        while !*open {
-            open = OPENED.wait(open).unwrap();
+        while !stop.is_stopped() {
+            thread::yield_now();
         }
-        Ok(*spec)
+        Err(KernelError::Stopped)
     }
     fn check(_: &u8, _: &Blobs, _: &u8) -> Result<(), CheckError> {
         Ok(())
@@ -83,22 +105,22 @@ fn frames_until(game: &mut Game, what: impl Fn(&Game) -> bool) {
 }
 
 #[test]
-fn local_compute_never_runs_on_the_apps_thread_and_loses_to_a_remote_outcome_once() {
+fn local_compute_never_runs_on_the_apps_thread_and_is_stopped_by_a_remote_outcome() {
     let one = LocalCompute::Threads(NonZeroUsize::MIN);
     let mut game = Game::unconnected(settings(), OffloadConfig { local: one, ..config() });
-    game.app.add_offload_kind::<Gated>(settings());
+    game.app.add_offload_kind::<Endless>(settings());
     game.say(ServerToGame::Welcome(GamerWelcome {
         name: "g".into(),
-        prices: PriceList { version: 1, nanos_per_mega_unit: vec![(Gated::ID, 1)], fee_basis_points: 0 },
+        prices: PriceList { version: 1, nanos_per_mega_unit: vec![(Endless::ID, 1)], fee_basis_points: 0 },
         statement: statement(),
         session: SESSION,
     }));
     game.frame();
     game.during_update(|world| {
-        world.spawn(Offloading::<Gated>::new(7, Blobs::default()));
+        world.spawn(Offloading::<Endless>::new(7, Blobs::default()));
     });
     let task = game.submit().task;
-    // Silence until local compute has begun; it hangs at the gate, and frames go on.
+    // Silence until local compute has begun; it goes on without end, and so do frames.
     frames_until(&mut game, |_| !RAN_ON.lock().unwrap().is_empty());
     game.say(ServerToGame::Done(Done {
         task,
@@ -106,10 +128,8 @@ fn local_compute_never_runs_on_the_apps_thread_and_loses_to_a_remote_outcome_onc
         receipt: receipt(ComputedBy::Coordinator),
     }));
     game.frame();
-    let totals = |game: &Game| game.app.world().resource::<OffloadTotals>().kinds["gated"].clone();
-    assert_eq!((totals(&game).coordinator, totals(&game).wasted), (1, 0));
-    *GATE.lock().unwrap() = true;
-    OPENED.notify_all();
+    let totals = |game: &Game| game.app.world().resource::<OffloadTotals>().kinds["endless"].clone();
+    assert_eq!(totals(&game).coordinator, 1);
     frames_until(&mut game, |game| totals(game).wasted == 1);
     assert_eq!((totals(&game).delivered(), totals(&game).local), (1, 0));
     assert!(!RAN_ON.lock().unwrap().contains(&thread::current().id()));

@@ -5,6 +5,7 @@ use super::kernel::Prepared;
 use super::outcome::{Answer, PathOutcome, straight_or_diagonal};
 use super::planes::Diagonal;
 use super::spec::{Cell, PathSpec, Query};
+use crate::fuel::Fuel;
 use crate::kind::CheckError;
 
 /// The always-on check of every answer: walks every path, a word of the grid at a time.
@@ -84,12 +85,13 @@ fn legal_leg(prepared: &Prepared, from: Cell, to: Cell) -> Option<((i32, i32), u
 }
 
 /// Solves the query that `seed` picks again; a path that is not a shortest one is caught here, with a chance
-/// of one in the number of queries.
+/// of one in the number of queries. `fuel` is the whole task's: an honest answer took less.
 pub(super) fn deep_check(
     prepared: &Prepared,
     spec: &PathSpec,
     outcome: &PathOutcome,
     seed: u64,
+    fuel: &mut Fuel<'_>,
 ) -> Result<(), CheckError> {
     // Neighbouring seeds shall pick unrelated queries: the golden ratio's multiples spread them.
     let spread = u128::from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -101,7 +103,10 @@ pub(super) fn deep_check(
         Answer::Unreachable => None,
         Answer::Found { cost, .. } => Some(*cost),
     };
-    let (claimed, right) = (cost(answer), cost(&prepared.solve(*query)));
+    let solved = prepared.solve(*query, fuel);
+    let solved =
+        solved.map_err(|error| CheckError::new("path.optimal", format!("query {number}: {error}")))?;
+    let (claimed, right) = (cost(answer), cost(&solved));
     if claimed != right {
         let what = format!("query {number}: {claimed:?} is claimed, {right:?} is the least");
         return Err(CheckError::new("path.optimal", what));

@@ -41,6 +41,11 @@ impl Components {
         made
     }
 
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.starts) + size_of_val(&*self.first_run) + size_of_val(&*self.label)
+    }
+
     /// Whether a path joins two free cells, given as (line, position) with lines counted from 1.
     pub(super) fn joined(&self, a: (usize, usize), b: (usize, usize)) -> bool {
         let label = |(line, at): (usize, usize)| {

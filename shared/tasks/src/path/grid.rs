@@ -179,6 +179,14 @@ impl Grid {
         runs
     }
 
+    /// Cells of the grid that a blob claims to be; 0 if it has no header.
+    pub(super) fn claimed_cells(bytes: &[u8]) -> usize {
+        let side = |at: usize| {
+            bytes.get(at..at + 2).map_or(0, |pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])))
+        };
+        side(1) * side(3)
+    }
+
     /// Reads what [`Grid::to_blob`] wrote; hostile bytes give an error and never a large allocation.
     pub fn from_blob(bytes: &[u8]) -> Result<Self, GridError> {
         if bytes.len() > BLOB_BYTES_MAX {

@@ -5,32 +5,68 @@ use std::cell::RefCell;
 use super::components::Components;
 use super::grid::{Grid, GridError};
 use super::outcome::Answer;
-use super::planes::Planes;
+use super::planes::{Lines, Planes};
 use super::search::{self, Scratch};
 use super::spec::{Cell, Query};
+use crate::blobs;
+use crate::fuel::Fuel;
+use crate::kind::KernelError;
 
-/// A grid's blob in the form that kernel, checks and admission work on.
-pub(super) struct Prepared {
-    pub(super) planes: Planes,
-    components: Components,
-    /// See [`Planes::corners`].
+/// What admission needs to know of a grid: a fifth of the work that preparing it is, and a few bytes to keep.
+#[derive(Clone, Copy)]
+pub(super) struct Survey {
+    width: u16,
+    height: u16,
+    /// See [`Lines::corners`], rows and columns together.
     pub(super) corners: u64,
     /// Free cells.
     pub(super) free: u64,
 }
 
-impl Prepared {
+impl Survey {
     pub(super) fn from_blob(bytes: &[u8]) -> Result<Self, GridError> {
-        Ok(Self::new(&Grid::from_blob(bytes)?))
+        let grid = Grid::from_blob(bytes)?;
+        let (rows, columns) = Lines::of(&grid);
+        Ok(Self::of(&grid, &rows, &columns))
     }
 
-    fn new(grid: &Grid) -> Self {
-        let planes = Planes::new(grid);
+    fn of(grid: &Grid, rows: &Lines, columns: &Lines) -> Self {
+        let corners = rows.corners() + columns.corners();
+        Self { width: grid.width(), height: grid.height(), corners, free: rows.free_cells() }
+    }
+
+    /// Whether the grid has this cell.
+    pub(super) fn contains(&self, cell: Cell) -> bool {
+        cell.x < self.width && cell.y < self.height
+    }
+
+    /// Cells of the grid.
+    pub(super) fn cells(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
+/// A grid's blob in the form that kernel and checks work on.
+pub(super) struct Prepared {
+    pub(super) planes: Planes,
+    components: Components,
+    pub(super) survey: Survey,
+}
+
+impl blobs::Prepared for Prepared {
+    fn bytes(&self) -> usize {
+        self.planes.bytes() + self.components.bytes()
+    }
+}
+
+impl Prepared {
+    pub(super) fn from_blob(bytes: &[u8]) -> Result<Self, GridError> {
+        let grid = Grid::from_blob(bytes)?;
+        let planes = Planes::new(&grid);
         let (free, words) = planes.row_words();
         let components = Components::new(free, words);
-        let free = free.iter().map(|word| u64::from(word.count_ones())).sum();
-        let corners = planes.corners();
-        Self { planes, components, corners, free }
+        let survey = Survey::of(&grid, &planes.rows, &planes.columns);
+        Ok(Self { planes, components, survey })
     }
 
     /// Whether any path joins the two cells, which are inside the grid.
@@ -42,13 +78,13 @@ impl Prepared {
     }
 
     /// Answers one query, whose cells are inside the grid.
-    pub(super) fn solve(&self, query: Query) -> Answer {
+    pub(super) fn solve(&self, query: Query, fuel: &mut Fuel<'_>) -> Result<Answer, KernelError> {
         thread_local! {
             static SCRATCH: RefCell<Scratch> = RefCell::default();
         }
         if !self.joined(query) {
-            return Answer::Unreachable;
+            return Ok(Answer::Unreachable);
         }
-        SCRATCH.with_borrow_mut(|scratch| search::solve(&self.planes, query, scratch))
+        SCRATCH.with_borrow_mut(|scratch| search::solve(&self.planes, query, scratch, fuel))
     }
 }

@@ -21,6 +21,39 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// The rows and the columns of a grid.
+    pub(super) fn of(grid: &Grid) -> (Self, Self) {
+        let (width, height) = (usize::from(grid.width()), usize::from(grid.height()));
+        let words = width.div_ceil(64);
+        let mut free = vec![0; words * (height + 2)];
+        for (y, line) in (0..grid.height()).zip(free.chunks_exact_mut(words).skip(1)) {
+            for ((word, blocked), start) in line.iter_mut().zip(grid.row(y)).zip((0..).step_by(64)) {
+                *word = !blocked & u64::MAX >> (64 - (width - start).min(64));
+            }
+        }
+        let columns = Self::new(height.div_ceil(64), transpose(&free, width, height));
+        (Self::new(words, free), columns)
+    }
+
+    /// Free cells.
+    pub(super) fn free_cells(&self) -> u64 {
+        self.free.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    /// Places along these lines where a path may have to turn, over both directions of a scan: what the work of a
+    /// search grows with.
+    pub(super) fn corners(&self) -> u64 {
+        let all = self.free.iter().zip(&self.ahead).zip(&self.behind);
+        all.map(|((free, ahead), behind)| {
+            u64::from((free & ahead).count_ones()) + u64::from((free & behind).count_ones())
+        })
+        .sum()
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.free) + size_of_val(&*self.ahead) + size_of_val(&*self.behind)
+    }
+
     fn new(words: usize, free: Vec<u64>) -> Self {
         let (mut ahead, mut behind) = (vec![u64::MAX; free.len()], vec![u64::MAX; free.len()]);
         for at in words..free.len() - words {
@@ -150,18 +183,15 @@ pub(super) struct Planes {
 impl Planes {
     pub(super) fn new(grid: &Grid) -> Self {
         let (width, height) = (usize::from(grid.width()), usize::from(grid.height()));
-        let words = width.div_ceil(64);
-        let mut free = vec![0; words * (height + 2)];
-        for (y, line) in (0..grid.height()).zip(free.chunks_exact_mut(words).skip(1)) {
-            for ((word, blocked), start) in line.iter_mut().zip(grid.row(y)).zip((0..).step_by(64)) {
-                *word = !blocked & u64::MAX >> (64 - (width - start).min(64));
-            }
-        }
-        let columns = Lines::new(height.div_ceil(64), transpose(&free, width, height));
-        let mut planes =
-            Self { width, height, rows: Lines::new(words, free), columns, diagonals: Vec::new() };
+        let (rows, columns) = Lines::of(grid);
+        let mut planes = Self { width, height, rows, columns, diagonals: Vec::new() };
         planes.diagonals = planes.diagonal_planes();
         planes
+    }
+
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.rows.bytes() + self.columns.bytes() + size_of_val(&*self.diagonals)
     }
 
     fn diagonal_planes(&self) -> Vec<[[u64; 2]; 4]> {
@@ -236,19 +266,6 @@ impl Planes {
     pub(super) fn diagonal(&self, x: usize, y: usize, diagonal: Diagonal) -> (bool, bool) {
         let [legal, sight] = self.diagonals[(y + 1) * self.rows.words + x / 64][diagonal.index()];
         (legal >> (x % 64) & 1 != 0, sight >> (x % 64) & 1 != 0)
-    }
-
-    /// How many places there are where a path may have to turn, over the four directions of a scan: what the
-    /// work of a search grows with.
-    pub(super) fn corners(&self) -> u64 {
-        let count = |lines: &Lines| -> u64 {
-            let all = lines.free.iter().zip(&lines.ahead).zip(&lines.behind);
-            all.map(|((free, ahead), behind)| {
-                u64::from((free & ahead).count_ones()) + u64::from((free & behind).count_ones())
-            })
-            .sum()
-        };
-        count(&self.rows) + count(&self.columns)
     }
 
     /// Words of the rows, with the blocked rows around, and how many make a row.

@@ -27,6 +27,8 @@ use super::grid::GRID_SIDE_MAX;
 use super::outcome::Answer;
 use super::planes::{Diagonal, Planes};
 use super::spec::{Cell, Query};
+use crate::fuel::Fuel;
+use crate::kind::KernelError;
 
 /// What a straight and a diagonal step weigh.
 ///
@@ -46,6 +48,29 @@ const _: () = assert!((CELLS_MAX + 2 * GRID_SIDE_MAX as u64) * DIAGONAL < 1 << (
 /// Directions of a straight jump, as bits: whether along a column, and whether towards higher positions.
 const VERTICAL: u8 = 2;
 const FORWARD: u8 = 1;
+
+/// Steps of a query, in nanoseconds.
+const QUERY_STEPS: u64 = 200;
+
+/// Steps of the parts of a search, in nanoseconds that they take at most.
+struct Weights {
+    /// A place taken from the queue and gone on from.
+    expand: u64,
+    /// A place put into the queue.
+    reach: u64,
+    /// A jump along a row or column.
+    straight: u64,
+    /// A cell of a jump along a diagonal.
+    diagonal: u64,
+    /// A place on the way found.
+    hop: u64,
+}
+
+/// Cells up to which what is known of them stays in a core's caches, at 16 bytes each.
+pub(super) const CACHED_CELLS_MAX: usize = 1 << 16;
+const CACHED: Weights = Weights { expand: 40, reach: 20, straight: 8, diagonal: 3, hop: 12 };
+/// Of larger grids, every place that is looked at comes from memory.
+const VAST: Weights = Weights { expand: 120, reach: 60, straight: 15, diagonal: 4, hop: 30 };
 
 /// What is known of a cell.
 #[derive(Clone, Copy, Default)]
@@ -69,7 +94,7 @@ pub(super) struct Scratch {
 }
 
 /// One query being answered.
-struct Search<'a> {
+struct Search<'a, 'b> {
     planes: &'a Planes,
     scratch: &'a mut Scratch,
     /// An index is row and column, the column in this many low bits.
@@ -77,6 +102,10 @@ struct Search<'a> {
     goal: (usize, usize),
     /// Weight below which a way is still of interest.
     below: u64,
+    weights: &'static Weights,
+    /// Steps taken that the fuel does not know of yet.
+    steps: u64,
+    fuel: &'a mut Fuel<'b>,
 }
 
 /// Weight of the way between two cells of an empty grid.
@@ -86,16 +115,23 @@ fn weight_between(a: (usize, usize), b: (usize, usize)) -> u64 {
 }
 
 /// Solves one query between free cells of a grid.
-pub(super) fn solve(planes: &Planes, query: Query, scratch: &mut Scratch) -> Answer {
+pub(super) fn solve(
+    planes: &Planes,
+    query: Query,
+    scratch: &mut Scratch,
+    fuel: &mut Fuel<'_>,
+) -> Result<Answer, KernelError> {
+    fuel.spend(QUERY_STEPS)?;
     if query.from == query.to {
-        return Answer::Found { cost: Cost::ZERO, waypoints: vec![query.from] };
+        return Ok(Answer::Found { cost: Cost::ZERO, waypoints: vec![query.from] });
     }
     let column_bits = planes.width.next_power_of_two().trailing_zeros();
     scratch.begin(planes.height << column_bits);
     let start = (usize::from(query.from.x), usize::from(query.from.y));
     let goal = (usize::from(query.to.x), usize::from(query.to.y));
-    let mut search = Search { planes, scratch, column_bits, goal, below: u64::MAX };
-    if search.run(start) { search.trace(start) } else { Answer::Unreachable }
+    let weights = if planes.width * planes.height <= CACHED_CELLS_MAX { &CACHED } else { &VAST };
+    let mut search = Search { planes, scratch, column_bits, goal, below: u64::MAX, weights, steps: 0, fuel };
+    if search.run(start)? { search.trace(start) } else { Ok(Answer::Unreachable) }
 }
 
 impl Scratch {
@@ -113,7 +149,7 @@ impl Scratch {
     }
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     fn index(&self, (x, y): (usize, usize)) -> usize {
         y << self.column_bits | x
     }
@@ -123,24 +159,26 @@ impl Search<'_> {
     }
 
     /// Whether there is a way; if so, the nodes hold it.
-    fn run(&mut self, start: (usize, usize)) -> bool {
+    fn run(&mut self, start: (usize, usize)) -> Result<bool, KernelError> {
         let at = self.index(start);
         self.scratch.nodes[at] = Node { weight: 0, parent: at as u32, stamp: self.scratch.query << 2 };
         if self.leave(start, at) {
-            return true;
+            return Ok(true);
         }
         while let Some(Reverse(entry)) = self.scratch.open.pop() {
+            // What one place leads to takes at most some ten microseconds, so it may be counted afterwards.
+            self.fuel.spend(std::mem::take(&mut self.steps) + self.weights.expand)?;
             let (estimate, at) = (entry >> INDEX_BITS, entry as usize & ((1 << INDEX_BITS) - 1));
             let (cell, node) = (self.cell(at), self.scratch.nodes[at]);
             if cell == self.goal {
-                return true;
+                return Ok(true);
             }
             // An entry whose cell has since been reached by a better way is stale.
             if estimate == node.weight + weight_between(cell, self.goal) {
                 self.expand(cell, at, node.weight, node.stamp as u8 & 3);
             }
         }
-        false
+        Ok(false)
     }
 
     /// Jumps from the start into all directions, those towards the goal first; true if one of them gets
@@ -187,6 +225,7 @@ impl Search<'_> {
 
     /// Jumps along a row or column.
     fn straight(&mut self, cell: (usize, usize), weight: u64, parent: usize, direction: u8) {
+        self.steps += self.weights.straight;
         let forward = direction & FORWARD != 0;
         let landed = if direction & VERTICAL == 0 {
             let goal = (cell.1 == self.goal.1).then_some(self.goal.0);
@@ -210,7 +249,8 @@ impl Search<'_> {
             y = if diagonal.down { y + 1 } else { y - 1 };
             weight += DIAGONAL;
             if (x, y) == self.goal {
-                return self.reach((x, y), weight, parent, 0);
+                self.reach((x, y), weight, parent, 0);
+                break;
             }
             let sight;
             (legal, sight) = self.planes.diagonal(x, y, diagonal);
@@ -219,6 +259,7 @@ impl Search<'_> {
                 self.straight((x, y), weight, parent, VERTICAL | u8::from(diagonal.down));
             }
         }
+        self.steps += self.weights.diagonal * x.abs_diff(cell.0) as u64;
     }
 
     /// Queues a cell that was reached, unless it is known to be reached as cheaply.
@@ -236,15 +277,18 @@ impl Search<'_> {
         if cell == self.goal {
             self.below = estimate + 1;
         }
+        self.steps += self.weights.reach;
         self.scratch.open.push(Reverse(estimate << INDEX_BITS | at as u64));
     }
 
     /// The way found, as its turning points. Each jump is a diagonal, then a straight line, of perhaps no
     /// steps.
-    fn trace(&mut self, start: (usize, usize)) -> Answer {
+    fn trace(&mut self, start: (usize, usize)) -> Result<Answer, KernelError> {
         let (start, mut at) = (self.index(start), self.index(self.goal));
         self.scratch.hops.clear();
+        self.fuel.spend(std::mem::take(&mut self.steps))?;
         while at != start {
+            self.fuel.spend(self.weights.hop)?;
             self.scratch.hops.push(at as u32);
             at = self.scratch.nodes[at].parent as usize;
         }
@@ -273,6 +317,6 @@ impl Search<'_> {
             }
         }
         waypoints.shrink_to_fit();
-        Answer::Found { cost, waypoints }
+        Ok(Answer::Found { cost, waypoints })
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::flight::Paths;
 use super::kernel::starts;
-use super::meet::{Near, near_pairs, wall_near};
+use super::meet::{Nearby, near_pairs, wall_near};
 use super::quanta::{POSITION_STEPS_PER_M, SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
 use super::scene::Scene;
 use super::spec::{Attractor, Material, PhysicsSpec};
@@ -65,7 +65,7 @@ pub(super) fn in_range(spec: &PhysicsSpec) -> Result<Scene<'_>, SpecError> {
 }
 
 /// The pairs of bodies that meet in the first segment, and how many bodies come near a wall; a crowd is refused.
-pub(super) fn not_crowded(scene: &Scene<'_>) -> Result<(Vec<Near>, usize), SpecError> {
+pub(super) fn not_crowded(scene: &Scene<'_>) -> Result<(Nearby, usize), SpecError> {
     let paths = Paths::of(scene, &starts(scene));
     let near = near_pairs(scene, &paths)
         .or_else(|crowded| refuse(format!("more than {} pairs of bodies meet at once", crowded.max)))?;

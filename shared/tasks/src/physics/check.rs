@@ -9,6 +9,7 @@ use super::scene::Scene;
 use super::settle::{Books, at_cap, groups, rounding};
 use super::vector::{length, sub};
 use super::{DISPLACEMENT_SLACK_M, POSITION_MAX_M, STEP_S};
+use crate::fuel::Fuel;
 use crate::kind::CheckError;
 
 type Found = Result<(), (&'static str, String)>;
@@ -100,7 +101,7 @@ fn state(scene: &Scene<'_>, body: u16, state: &State) -> Found {
 fn contacts(scene: &Scene<'_>, segment: &Segment, start: &[State], ends: &[State]) -> Found {
     let paths = Paths::of(scene, start);
     let crowded = || ("physics.crowded", "more pairs meet than the kernel computes".to_owned());
-    let near = near_pairs(scene, &paths).map_err(|_| crowded())?;
+    let near = near_pairs(scene, &paths).map_err(|_| crowded())?.pairs;
     let met = Met::of(scene, &segment.contacts);
     if let Some((tick, a, b)) = missing(scene, &paths, &near, &met).first() {
         let what = format!("bodies {a} and {b} overlap at tick {tick} and no contact says so");
@@ -156,8 +157,13 @@ fn books(scene: &Scene<'_>, segment: &Segment, start: &[State], ends: &[State]) 
 }
 
 /// Runs the segment that `seed` picks again from the claimed state at its start; whatever is false in that
-/// segment is caught.
-pub(super) fn deep_check(scene: &Scene<'_>, outcome: &PhysicsOutcome, seed: u64) -> Result<(), CheckError> {
+/// segment is caught. `fuel` is the whole task's: an honest segment took less.
+pub(super) fn deep_check(
+    scene: &Scene<'_>,
+    outcome: &PhysicsOutcome,
+    seed: u64,
+    fuel: &mut Fuel<'_>,
+) -> Result<(), CheckError> {
     count(scene, outcome)?;
     // Neighbouring seeds shall pick unrelated segments: the golden ratio's multiples spread them.
     let spread = u128::from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -166,7 +172,7 @@ pub(super) fn deep_check(scene: &Scene<'_>, outcome: &PhysicsOutcome, seed: u64)
     for segment in &outcome.segments[..number] {
         states = advance(scene, &states, segment);
     }
-    let right = run_segment(scene, &states)
+    let right = run_segment(scene, &states, fuel)
         .map_err(|error| CheckError::new("physics.rerun", format!("segment {number}: {error}")))?;
     if outcome.segments[number] == right {
         return Ok(());

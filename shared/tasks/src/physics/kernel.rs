@@ -6,15 +6,17 @@ use super::outcome::{Contact, Impulse, PhysicsOutcome, Segment, Touched};
 use super::quanta::State;
 use super::scene::Scene;
 use super::settle::{groups, settle};
+use super::units::segment_steps;
 use super::world;
+use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
 /// All segments.
-pub(super) fn run(scene: &Scene<'_>) -> Result<PhysicsOutcome, KernelError> {
+pub(super) fn run(scene: &Scene<'_>, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, KernelError> {
     let mut states = starts(scene);
     let mut segments = Vec::with_capacity(scene.spec.segments.into());
     for _ in 0..scene.spec.segments {
-        let segment = run_segment(scene, &states)?;
+        let segment = run_segment(scene, &states, fuel)?;
         states = advance(scene, &states, &segment);
         segments.push(segment);
     }
@@ -39,16 +41,22 @@ pub(super) fn advance(scene: &Scene<'_>, start: &[State], segment: &Segment) -> 
 }
 
 /// One segment from `start`.
-pub(super) fn run_segment(scene: &Scene<'_>, start: &[State]) -> Result<Segment, KernelError> {
+pub(super) fn run_segment(
+    scene: &Scene<'_>,
+    start: &[State],
+    fuel: &mut Fuel<'_>,
+) -> Result<Segment, KernelError> {
+    fuel.spend(segment_steps(scene))?;
     let paths = Paths::of(scene, start);
-    let near = near_pairs(scene, &paths).map_err(|crowded| {
-        KernelError::Failed(format!("more than {} pairs of bodies meet at once", crowded.max))
-    })?;
+    // A crowd that nobody could foresee takes more than was paid for, so it ends as what has taken it does.
+    let nearby = near_pairs(scene, &paths).map_err(|_| KernelError::OutOfFuel)?;
+    let near = nearby.pairs;
+    fuel.spend(nearby.steps)?;
     if near.is_empty() && !(0..start.len()).any(|body| wall_near(scene, &paths, body)) {
         // Nobody can touch anything, so nobody needs the engine.
         return Ok(Segment::default());
     }
-    let mut run = world::run(scene, start, &paths, &near)?;
+    let mut run = world::run(scene, start, &paths, &near, fuel)?;
     let mut met = Met::new(scene);
     run.met.iter().for_each(|((a, b), (tick, _))| met.add(*tick, *a, *b));
     // The engine may find no contact where two centres coincide. The check insists on one.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::flight::Paths;
 use super::outcome::{Contact, WALL};
 use super::scene::Scene;
+use super::units::{LOOK_STEPS, SWEEP_STEPS};
 use super::vector::{Vec3, dot, length, sub};
-use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
+use super::{LOOKS_PER_BODY_MAX, PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
 
 /// How far the engine's flight may be from the formula's, two bodies together, metres: `f32` roundings of up to
 /// 30 steps of four, 1,000 m from the origin; more where a pull spreads them.
@@ -22,14 +23,22 @@ pub(super) struct Near {
     closest: f64,
 }
 
+/// The pairs that may touch in a segment, and what finding them took.
+pub(super) struct Nearby {
+    pub pairs: Vec<Near>,
+    /// Steps of fuel.
+    pub steps: u64,
+}
+
 /// Why a segment is not computed.
 #[derive(Debug)]
 pub(super) struct Crowded {
     pub max: usize,
 }
 
-/// All pairs whose outer balls come within reach of a contact, unless too many do.
-pub(super) fn near_pairs(scene: &Scene<'_>, paths: &Paths) -> Result<Vec<Near>, Crowded> {
+/// All pairs whose outer balls come within reach of a contact, unless too many do, or so many paths cross that
+/// looking at them would take too long.
+pub(super) fn near_pairs(scene: &Scene<'_>, paths: &Paths) -> Result<Nearby, Crowded> {
     let slack = 0.5 * (PREDICTION_M + drift_m(scene));
     let reach = |body: usize| scene.facts[body].outer + slack;
     let boxes: Vec<(Vec3, Vec3)> = (0..scene.facts.len())
@@ -41,10 +50,12 @@ pub(super) fn near_pairs(scene: &Scene<'_>, paths: &Paths) -> Result<Vec<Near>, 
     let mut order: Vec<usize> = (0..boxes.len()).collect();
     order.sort_by(|a, b| boxes[*a].0[0].total_cmp(&boxes[*b].0[0]));
     let max = PAIRS_PER_BODY_MAX * (boxes.len() + 4);
-    let mut near = Vec::new();
+    let looks_max = LOOKS_PER_BODY_MAX * (boxes.len() + 4);
+    let (mut near, mut swept, mut looks) = (Vec::new(), 0u64, 0);
     for (rank, &a) in order.iter().enumerate() {
         let (low, high) = boxes[a];
         for &b in &order[rank + 1..] {
+            swept += 1;
             let (other_low, other_high) = boxes[b];
             if other_low[0] > high[0] {
                 break;
@@ -52,6 +63,10 @@ pub(super) fn near_pairs(scene: &Scene<'_>, paths: &Paths) -> Result<Vec<Near>, 
             let apart = |axis: usize| other_low[axis] > high[axis] || low[axis] > other_high[axis];
             if apart(1) || apart(2) {
                 continue;
+            }
+            looks += 1;
+            if looks > looks_max {
+                return Err(Crowded { max });
             }
             let closest = closest(scene, paths, a, b);
             if closest <= reach(a) + reach(b) {
@@ -62,7 +77,8 @@ pub(super) fn near_pairs(scene: &Scene<'_>, paths: &Paths) -> Result<Vec<Near>, 
             }
         }
     }
-    Ok(near)
+    let ticks = if paths.is_straight() { 1 } else { u64::from(scene.steps) + 1 };
+    Ok(Nearby { pairs: near, steps: swept * SWEEP_STEPS + looks as u64 * ticks * LOOK_STEPS })
 }
 
 fn closest(scene: &Scene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {

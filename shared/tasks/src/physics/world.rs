@@ -17,13 +17,19 @@ use super::meet::{Near, drift_m, wall_near};
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
 use super::scene::Scene;
+use super::units::{BALLS_STEPS, ENTER_STEPS, LOOK_STEPS, MEET_STEPS, MOVE_STEPS, SWEEP_STEPS};
 use super::vector::{Vec3, add, dot, scale, sub};
-use super::{PREDICTION_M, STEP_S};
+use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S, ShapeKind};
+use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
 /// Half the thickness of a wall and half its height, metres; nothing in range crosses it in a step.
 const WALL_HALF_M: f32 = 4.0;
 const WALL_HALF_HEIGHT_M: f32 = 16.0;
+
+/// Bodies in the engine up to which all of them may be near all others: some two thousand pairs, a tick of a few
+/// milliseconds. With more of them every tick counts its pairs beforehand.
+const CROWD_MIN: usize = 64;
 
 /// What the engine makes of a segment.
 pub(super) struct Run {
@@ -79,7 +85,8 @@ impl Lone {
         lone
     }
 
-    /// Takes out the bodies whose outer balls are within `reach` of `position` at `tick`, in order of id.
+    /// Takes out the bodies whose outer balls are within `reach` of `position` at `tick`, in order of id; also says
+    /// how many it looked at.
     fn take_near(
         &mut self,
         scene: &Scene<'_>,
@@ -87,7 +94,7 @@ impl Lone {
         tick: u32,
         position: Vec3,
         reach: f64,
-    ) -> Vec<usize> {
+    ) -> (Vec<usize>, usize) {
         let far = reach + self.outer_max;
         let from = self.by_x.partition_point(|(x, _)| *x < position[0] - far - self.width);
         let to = self.by_x.partition_point(|(x, _)| *x <= position[0] + far);
@@ -102,7 +109,7 @@ impl Lone {
             self.by_x.retain(|(_, body)| !near.contains(body));
             near.sort_unstable();
         }
-        near
+        (near, to.saturating_sub(from))
     }
 }
 
@@ -232,12 +239,19 @@ impl World {
         lone: &mut Lone,
         tick: u32,
         touched: usize,
-    ) {
-        let Some(body) = self.handles[touched].and_then(|handle| self.bodies.get(handle)) else { return };
+        fuel: &mut Fuel<'_>,
+    ) -> Result<(), KernelError> {
+        let Some(body) = self.handles[touched].and_then(|handle| self.bodies.get(handle)) else {
+            return Ok(());
+        };
         let reach = scene.facts[touched].outer + PREDICTION_M + drift_m(scene);
-        for index in lone.take_near(scene, paths, tick, widened(body.translation()), reach) {
+        let (near, looks) = lone.take_near(scene, paths, tick, widened(body.translation()), reach);
+        fuel.spend((1 + looks as u64) * LOOK_STEPS)?;
+        for index in near {
+            fuel.spend(ENTER_STEPS)?;
             self.add_body(scene, index, &fly(scene, index, &start[index], tick.into()));
         }
+        Ok(())
     }
 
     fn motion(&self, handle: Option<RigidBodyHandle>) -> Motion {
@@ -250,13 +264,62 @@ impl World {
         }
     }
 
-    fn note_contacts(&self, tick: u8, met: &mut BTreeMap<(u16, u16), (u8, f32)>) {
+    /// Notes who is in contact; returns the steps that the tick took for all who were near one another.
+    fn note_contacts(&self, scene: &Scene<'_>, tick: u8, met: &mut BTreeMap<(u16, u16), (u8, f32)>) -> u64 {
         let name = |handle| self.colliders.get(handle).map_or(WALL, |collider| collider.user_data as u16);
-        for pair in self.narrow.contact_pairs().filter(|pair| pair.has_any_active_contact()) {
+        let is_ball = |body: u16| {
+            scene.spec.bodies.get(usize::from(body)).is_some_and(|body| body.shape.kind() == ShapeKind::Ball)
+        };
+        let mut steps = 0;
+        for pair in self.narrow.contact_pairs() {
             let (a, b) = (name(pair.collider1), name(pair.collider2));
+            steps += if is_ball(a) && is_ball(b) { BALLS_STEPS } else { MEET_STEPS };
+            if !pair.has_any_active_contact() {
+                continue;
+            }
             let (_, impulse) = met.entry((a.min(b), a.max(b))).or_insert((tick, 0.0));
             *impulse += pair.total_impulse_magnitude();
         }
+        steps
+    }
+
+    /// Spends what a tick takes but for the bodies near one another, and ends the kernel where more are than one tick may
+    /// have: that one would take far longer than the fuel that is left. Of few bodies there are never that many pairs.
+    fn enter_tick(
+        &self,
+        scene: &Scene<'_>,
+        order: &mut Vec<(f32, Vector, f32)>,
+        fuel: &mut Fuel<'_>,
+    ) -> Result<(), KernelError> {
+        let count = self.bodies.len();
+        fuel.spend(count as u64 * MOVE_STEPS)?;
+        let max = PAIRS_PER_BODY_MAX * (count + 4);
+        if count <= CROWD_MIN {
+            return Ok(());
+        }
+        order.clear();
+        for (handle, facts) in self.handles.iter().zip(&scene.facts) {
+            if let Some(body) = handle.and_then(|handle| self.bodies.get(handle)) {
+                let (at, reach) = (body.translation(), (facts.outer + PREDICTION_M) as f32);
+                order.push((at.x - reach, at, reach));
+            }
+        }
+        order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let (mut pairs, mut swept) = (0, 0);
+        for (rank, (_, at, reach)) in order.iter().enumerate() {
+            for (low, other, other_reach) in &order[rank + 1..] {
+                swept += 1;
+                if *low > at.x + reach {
+                    break;
+                }
+                let near = reach + other_reach;
+                pairs += usize::from((at.y - other.y).abs() <= near && (at.z - other.z).abs() <= near);
+            }
+            if pairs > max {
+                return Err(KernelError::OutOfFuel);
+            }
+        }
+        fuel.spend(swept * SWEEP_STEPS)
     }
 }
 
@@ -266,15 +329,19 @@ pub(super) fn run(
     start: &[State],
     paths: &Paths,
     near: &[Near],
+    fuel: &mut Fuel<'_>,
 ) -> Result<Run, KernelError> {
     let mut lone = Lone::new(scene, paths, near);
+    fuel.spend((start.len() - lone.by_x.len()) as u64 * ENTER_STEPS)?;
     let mut world = World::new(scene, start, &lone);
+    let mut order = Vec::new();
     let (mut pulled, mut met) = (vec![[0.0; 3]; start.len()], BTreeMap::new());
     let mut touched = Vec::new();
     for tick in 0..scene.spec.steps {
         for body in &touched {
-            world.let_in(scene, start, paths, &mut lone, tick.into(), *body);
+            world.let_in(scene, start, paths, &mut lone, tick.into(), *body, fuel)?;
         }
+        world.enter_tick(scene, &mut order, fuel)?;
         if scene.is_pulled() {
             world.pull(scene, &mut pulled);
         }
@@ -283,7 +350,7 @@ pub(super) fn run(
             return Err(KernelError::Failed("a body's motion is not finite".into()));
         }
         let pairs = met.len();
-        world.note_contacts(tick, &mut met);
+        fuel.spend(world.note_contacts(scene, tick, &mut met))?;
         if met.len() > pairs && !lone.by_x.is_empty() {
             touched = met
                 .keys()

@@ -180,12 +180,21 @@ impl Ray {
     }
 }
 
+/// Steps of the four boxes of a node, and of the object in a box that is entered, in nanoseconds that they take at most.
+const NODE_STEPS: u64 = 14;
+const OBJECT_STEPS: u64 = 35;
+
 /// Visits the objects whose boxes the ray meets before `end`, nearest boxes first. `visit` says where the ray is
-/// cut off from now on; below 0 ends the visit.
+/// cut off from now on; below 0 ends the visit. Returns the steps it took.
 #[inline]
-pub(super) fn traverse(nodes: &[Node], ray: &Ray, mut end: f32, mut visit: impl FnMut(u32, f32) -> f32) {
+pub(super) fn traverse(
+    nodes: &[Node],
+    ray: &Ray,
+    mut end: f32,
+    mut visit: impl FnMut(u32, f32) -> f32,
+) -> u64 {
     let mut stack = [(0_u32, 0.0_f32); STACK];
-    let mut height = 1;
+    let (mut height, mut steps) = (1, 0);
     while height > 0 {
         height -= 1;
         let (reference, entry) = stack[height];
@@ -193,12 +202,14 @@ pub(super) fn traverse(nodes: &[Node], ray: &Ray, mut end: f32, mut visit: impl 
             continue;
         }
         if reference & LEAF != 0 {
+            steps += OBJECT_STEPS;
             end = visit(reference & !LEAF, end);
             if end < 0.0 {
-                return;
+                return steps;
             }
             continue;
         }
+        steps += NODE_STEPS;
         let node = &nodes[reference as usize];
         let (entries, exits) = ray.meets(node, end);
         let bottom = height;
@@ -217,6 +228,7 @@ pub(super) fn traverse(nodes: &[Node], ray: &Ray, mut end: f32, mut visit: impl 
             height += 1;
         }
     }
+    steps
 }
 
 #[cfg(test)]

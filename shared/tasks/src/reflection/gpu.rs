@@ -17,12 +17,13 @@ mod upload;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use super::Reflection;
 use super::cube::{CubeMap, FACES};
 use super::outcome::ReflectionOutcome;
 use super::scene::Scene;
 use super::spec::ReflectionSpec;
-use super::{Reflection, admit};
 use crate::blobs::Blobs;
+use crate::fuel::{Fueled as _, Stop};
 use crate::gpu::{Gpu, GpuError};
 use crate::kind::{Kernel, KernelError};
 use lanes::{Lane, Lanes};
@@ -100,7 +101,7 @@ impl GpuTracer {
 
     /// As [`Scene::trace`], on the device. May be called from several threads at once.
     pub fn trace(&self, scene: &Scene) -> Result<CubeMap, GpuError> {
-        self.shared.trace(scene)
+        self.shared.trace(scene, &Stop::never())
     }
 }
 
@@ -118,10 +119,21 @@ impl Kernel<Reflection> for GpuTracer {
         self.shared.program.get().is_some()
     }
 
-    fn run(&self, spec: &ReflectionSpec, _: &Blobs) -> Result<ReflectionOutcome, KernelError> {
-        admit::in_range(spec)?;
-        let cube = self.trace(&Scene::new(spec))?;
-        Ok(ReflectionOutcome::of(spec.levels, &cube))
+    fn run(
+        &self,
+        spec: &ReflectionSpec,
+        blobs: &Blobs,
+        stop: &Stop,
+    ) -> Result<ReflectionOutcome, KernelError> {
+        // The device's own time is bounded by the shaders' loops; the fuel is for what the cores do.
+        let mut fuel = Reflection::fuel(spec, blobs, stop)?;
+        fuel.spend(super::units::scene_steps(spec))?;
+        let cube = self.shared.trace(&Scene::new(spec), stop);
+        // A cube that was stopped half way is no device's failure.
+        if stop.is_stopped() {
+            return Err(KernelError::Stopped);
+        }
+        ReflectionOutcome::within(spec.levels, &cube?, &mut fuel)
     }
 }
 
@@ -141,8 +153,9 @@ impl Shared {
             surfaces: Vec::new(),
             objects: Vec::new(),
         };
-        let warmed =
-            program.and_then(|program| self.trace_with(&program, &Scene::new(&spec)).map(|_| program));
+        let warmed = program.and_then(|program| {
+            self.trace_with(&program, &Scene::new(&spec), &Stop::never()).map(|_| program)
+        });
         // Set once: only this thread does.
         let _ = self.program.set(warmed);
     }
@@ -155,15 +168,15 @@ impl Shared {
         }
     }
 
-    fn trace(&self, scene: &Scene) -> Result<CubeMap, GpuError> {
-        self.trace_with(self.program()?, scene)
+    fn trace(&self, scene: &Scene, stop: &Stop) -> Result<CubeMap, GpuError> {
+        self.trace_with(self.program()?, scene, stop)
     }
 
-    fn trace_with(&self, program: &Program, scene: &Scene) -> Result<CubeMap, GpuError> {
+    fn trace_with(&self, program: &Program, scene: &Scene, stop: &Stop) -> Result<CubeMap, GpuError> {
         self.lanes.with(
             || self.gpu.guarded(|device, _| program.lane(device)),
             |lane| {
-                self.submit(program, lane, scene)?;
+                self.submit(program, lane, scene, stop)?;
                 let mut cube = CubeMap::black(scene.face);
                 let bytes = upload::TEXEL_BYTES * cube.texels().len() as u64;
                 self.gpu.read(&lane.back, bytes, |bytes| upload::unpack(bytes, cube.texels_mut()))?;
@@ -172,8 +185,8 @@ impl Shared {
         )
     }
 
-    /// Has the scene traced into the lane, tile by tile, and waits until that is done.
-    fn submit(&self, program: &Program, lane: &Lane, scene: &Scene) -> Result<(), GpuError> {
+    /// Has the scene traced into the lane, tile by tile, and waits until that is done. Once stopped it submits no more.
+    fn submit(&self, program: &Program, lane: &Lane, scene: &Scene, stop: &Stop) -> Result<(), GpuError> {
         let gpu = &self.gpu;
         gpu.guarded(|_, queue| upload::scene(queue, lane, scene))?;
         let texels = FACES as u32 * scene.face * scene.face;
@@ -182,7 +195,7 @@ impl Shared {
         let cost = rays_per_texel * (1 + scene.primitives.len() as u64 / CROWD);
         let tile = u32::try_from(SUBMISSION_RAYS / cost.max(1)).unwrap_or(texels).max(1);
         let (mut first, mut before) = (0, None);
-        while first < texels {
+        while first < texels && !stop.is_stopped() {
             let range = first..first.saturating_add(tile).min(texels);
             first = range.end;
             let submission = gpu.guarded(|device, queue| {

@@ -10,6 +10,7 @@ use bincode::de::read::Reader;
 use bincode::enc::{Encoder, write::Writer};
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
+use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use thiserror::Error;
 
@@ -17,6 +18,9 @@ use super::codec::{self, Block, FACE_MAX, Level, STEPS, Steps};
 use super::cube::CubeMap;
 use super::filter::{Irradiance, filter};
 use super::probe::Probe;
+use super::units::{FILTER_STEPS, PACK_STEPS};
+use crate::fuel::{Fuel, Stop};
+use crate::kind::KernelError;
 
 /// Logarithm of the largest face that travels.
 pub const FACE_LOG2_MAX: u8 = FACE_MAX.ilog2() as u8;
@@ -78,23 +82,28 @@ impl ReflectionOutcome {
     /// # Panics
     /// If the face is larger or no power of two: specs that ask for such are not admitted.
     pub fn of(levels: u8, cube: &CubeMap) -> Self {
+        let never = Stop::never();
+        let packed = Self::within(levels, cube, &mut Fuel::new(WorkUnits(u64::MAX), &never));
+        packed.unwrap_or_else(|_| unreachable!("fuel without end that nobody stops"))
+    }
+
+    /// [`ReflectionOutcome::of`], unless the fuel ends or somebody stops it.
+    pub(super) fn within(levels: u8, cube: &CubeMap, fuel: &mut Fuel<'_>) -> Result<Self, KernelError> {
         let face = cube.face();
         assert!(face.is_power_of_two() && face <= FACE_MAX, "a face of {face} texels' edge does not travel");
         let face_log2 = face.ilog2() as u8;
         let levels = levels.clamp(1, face_log2 + 1);
         let max = STREAM_BYTES_MAX[usize::from(face_log2)];
+        let texels = cube.texels().len() as u64;
         let mut coarseness = 0;
         loop {
+            // Each time anew: a cube of noise is packed up to ten times before it fits.
+            fuel.spend(texels * (PACK_STEPS + if levels > 1 { FILTER_STEPS } else { 0 }))?;
             let (mut coefficients, irradiance) = Coefficients::of(levels, cube, coarseness);
             let stream = codec::pack(&mut coefficients.levels);
             if stream.len() <= max || coarseness + 1 == STEPS {
-                return Self {
-                    face_log2,
-                    levels,
-                    coarseness,
-                    irradiance: irradiance.map(|c| c.map(codec::half)),
-                    stream,
-                };
+                let irradiance = irradiance.map(|c| c.map(codec::half));
+                return Ok(Self { face_log2, levels, coarseness, irradiance, stream });
             }
             coarseness += 1;
         }

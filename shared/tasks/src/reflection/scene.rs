@@ -304,13 +304,14 @@ impl Scene {
 
     /// The first object that a ray (direction of length 1) enters, but for object `skip`.
     pub fn closest(&self, origin: [f32; 3], direction: [f32; 3], skip: u32) -> Option<Hit> {
-        self.first(Vec3::from(origin), Vec3::from(direction), skip)
+        self.first(Vec3::from(origin), Vec3::from(direction), skip, &mut 0)
     }
 
+    /// [`Scene::closest`]; adds the steps it takes to `steps`.
     #[inline]
-    pub(super) fn first(&self, origin: Vec3, direction: Vec3, skip: u32) -> Option<Hit> {
+    pub(super) fn first(&self, origin: Vec3, direction: Vec3, skip: u32, steps: &mut u64) -> Option<Hit> {
         let (mut nearest, ray) = (Hit { distance: FAR, primitive: NONE }, Ray::new(origin, direction));
-        traverse(&self.nodes, &ray, FAR, |primitive, end| {
+        *steps += traverse(&self.nodes, &ray, FAR, |primitive, end| {
             if primitive == skip {
                 return end;
             }
@@ -325,10 +326,17 @@ impl Scene {
         (nearest.primitive != NONE).then_some(nearest)
     }
 
-    /// Whether a ray (direction of length 1) enters any object before `end`, but for two.
-    pub(super) fn is_blocked(&self, origin: Vec3, direction: Vec3, end: f32, skip: [u32; 2]) -> bool {
+    /// Whether a ray (direction of length 1) enters any object before `end`, but for two. Adds its steps to `steps`.
+    pub(super) fn is_blocked(
+        &self,
+        origin: Vec3,
+        direction: Vec3,
+        end: f32,
+        skip: [u32; 2],
+        steps: &mut u64,
+    ) -> bool {
         let (mut blocked, ray) = (false, Ray::new(origin, direction));
-        traverse(&self.nodes, &ray, end, |primitive, end| {
+        *steps += traverse(&self.nodes, &ray, end, |primitive, end| {
             if skip.contains(&primitive) {
                 return end;
             }

@@ -7,16 +7,39 @@ use super::cube::{CubeMap, FACES, direction};
 use super::random::{Draws, draw};
 use super::scene::{NONE, Scene};
 use super::surface::Surface;
+use crate::fuel::{Fuel, Stop};
+use crate::kind::KernelError;
+use p2c2r_protocol::WorkUnits;
 
 /// Paths that carry less than this of any colour end.
 pub(super) const THROUGHPUT_MIN: f32 = 1.0 / 256.0;
 
+/// Steps of the parts of a path, in nanoseconds that they take at most, but for the boxes its rays enter: its
+/// randomness, its first ray and its sky; a surface; each light that a surface may ask.
+const PATH_STEPS: u64 = 130;
+const SURFACE_STEPS: u64 = 150;
+const LIGHT_STEPS: u64 = 8;
+
+static NEVER: Stop = Stop::never();
+
+/// Fuel without end, for those who trace what no kernel asked for.
+fn endless() -> Fuel<'static> {
+    Fuel::new(WorkUnits(u64::MAX), &NEVER)
+}
+
 impl Scene {
     /// Traces the whole cube on this thread.
     pub fn trace(&self) -> CubeMap {
+        self.trace_within(&mut endless()).unwrap_or_else(|_| CubeMap::black(self.face))
+    }
+
+    /// [`Scene::trace`], unless the fuel ends or somebody stops it.
+    pub(super) fn trace_within(&self, fuel: &mut Fuel<'_>) -> Result<CubeMap, KernelError> {
         let mut cube = CubeMap::black(self.face);
-        cube.texels_mut().iter_mut().enumerate().for_each(|(index, texel)| *texel = self.texel(index as u32));
-        cube
+        for (index, texel) in cube.texels_mut().iter_mut().enumerate() {
+            *texel = self.texel_within(index as u32, fuel)?;
+        }
+        Ok(cube)
     }
 
     /// [`Scene::trace`] on rayon's threads, a row at a time; the same cube, bit for bit.
@@ -32,6 +55,11 @@ impl Scene {
 
     /// Radiance of the texel at `index` of [`CubeMap::texels`]: the mean of its paths.
     pub fn texel(&self, index: u32) -> [f32; 3] {
+        self.texel_within(index, &mut endless()).unwrap_or_default()
+    }
+
+    /// [`Scene::texel`], unless the fuel ends or somebody stops it.
+    pub(super) fn texel_within(&self, index: u32, fuel: &mut Fuel<'_>) -> Result<[f32; 3], KernelError> {
         let area = self.face * self.face;
         let (face, place) = ((index / area) as usize % FACES, index % area);
         let (x, y) = ((place % self.face) as f32, (place / self.face) as f32);
@@ -41,20 +69,24 @@ impl Scene {
             let [right, down] = draws.pair(draw::JITTER);
             let size = self.face as f32;
             let towards = direction(face, (x + right) / size, (y + down) / size);
-            let light = self.path(Vec3::from(towards).normalize_or(Vec3::Y), draws);
+            let light = self.path(Vec3::from(towards).normalize_or(Vec3::Y), draws, fuel)?;
             sum += cut(light, self.radiance_max);
         }
-        (sum / self.samples as f32).to_array()
+        Ok((sum / self.samples as f32).to_array())
     }
 
     /// What arrives at the probe from `direction` along one path.
-    fn path(&self, mut direction: Vec3, draws: Draws) -> Vec3 {
+    fn path(&self, mut direction: Vec3, draws: Draws, fuel: &mut Fuel<'_>) -> Result<Vec3, KernelError> {
+        let surface_steps = SURFACE_STEPS + LIGHT_STEPS * self.lights.len() as u64;
+        let mut steps = PATH_STEPS;
         let mut origin = Vec3::from(self.probe);
         let (mut light, mut throughput) = (Vec3::ZERO, Vec3::ONE);
         // Object that the path leaves, and whether lights count where it meets them.
         let (mut skip, mut sees_lights) = (NONE, true);
         for surface in 0..self.bounces {
-            let Some(hit) = self.first(origin, direction, skip) else { break };
+            let Some(hit) = self.first(origin, direction, skip, &mut steps) else { break };
+            // Here and not after the path, whose every ray may enter thousands of boxes.
+            fuel.spend(std::mem::take(&mut steps) + surface_steps)?;
             let primitive = &self.primitives[hit.primitive as usize];
             let material = &self.materials[primitive.material as usize];
             let place = origin + hit.distance * direction;
@@ -63,30 +95,41 @@ impl Scene {
             }
             let met = Surface::new(material, primitive.normal(place), -direction);
             let first = surface * draw::PER_SURFACE;
-            light += throughput * self.direct(place, hit.primitive, &met, draws, first);
+            light += throughput * self.direct(place, hit.primitive, &met, draws, first, &mut steps);
             let Some(onward) = met.onward(draws.get(first + draw::CHOICE), draws.pair(first + draw::LOBE))
             else {
-                return light;
+                fuel.spend(steps)?;
+                return Ok(light);
             };
             throughput *= onward.weight;
             let goes_on = throughput.max_element() > THROUGHPUT_MIN;
             // Also where a black surface made the weight no number.
             if !goes_on {
-                return light;
+                fuel.spend(steps)?;
+                return Ok(light);
             }
             (origin, direction, skip, sees_lights) = (place, onward.direction, hit.primitive, onward.sharp);
         }
         // Past its last surface a path sees the sky, whatever stands between.
-        light + throughput * self.sky.radiance(direction)
+        fuel.spend(steps)?;
+        Ok(light + throughput * self.sky.radiance(direction))
     }
 
     /// Light of the sun and of one of the lights that the surface sends on.
-    fn direct(&self, place: Vec3, object: u32, met: &Surface<'_>, draws: Draws, first: u32) -> Vec3 {
+    fn direct(
+        &self,
+        place: Vec3,
+        object: u32,
+        met: &Surface<'_>,
+        draws: Draws,
+        first: u32,
+        steps: &mut u64,
+    ) -> Vec3 {
         let mut light = Vec3::ZERO;
         let (sun, irradiance) = (Vec3::from(self.sun.direction), Vec3::from(self.sun.irradiance));
         let shine = met.reflect(sun, true) * irradiance;
         if shine.max_element() > THROUGHPUT_MIN
-            && !self.is_blocked(place, sun, super::scene::FAR, [object, NONE])
+            && !self.is_blocked(place, sun, super::scene::FAR, [object, NONE], steps)
         {
             light += shine;
         }
@@ -103,7 +146,7 @@ impl Scene {
             let material = &self.materials[self.primitives[asked.primitive as usize].material as usize];
             let shine = met.reflect(asked.direction, false) * Vec3::from(material.glow) * asked.weight;
             if shine.max_element() > 0.0
-                && !self.is_blocked(place, asked.direction, asked.distance, [object, asked.primitive])
+                && !self.is_blocked(place, asked.direction, asked.distance, [object, asked.primitive], steps)
             {
                 light += shine;
             }

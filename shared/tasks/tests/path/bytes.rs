@@ -5,7 +5,7 @@ use p2c2r_protocol::limits::{BLOB_BYTES_MAX, OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
 use p2c2r_tasks::path::{
     Answer, Cell, Cost, GRID_SIDE_MAX, Grid, GridError, Path, PathOutcome, PathSpec, Query,
 };
-use p2c2r_tasks::{Blob, Blobs, KernelError, SpecError, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, KernelError, SpecError, Stop, TaskKind};
 
 use crate::maps::{self, Seeded};
 
@@ -92,7 +92,7 @@ fn random_and_mutated_blobs_are_refused_or_usable() {
         let spec = PathSpec { grid: blob.digest(), queries: (0..3).map(|_| query()).collect() };
         let blobs = Blobs::new(vec![blob]);
         Path::admit(&spec, &blobs).unwrap();
-        let outcome = Path::run(&spec, &blobs).unwrap();
+        let outcome = Path::run(&spec, &blobs, &Stop::never()).unwrap();
         Path::check(&spec, &blobs, &outcome).unwrap();
     }
 }
@@ -105,7 +105,10 @@ fn a_blob_that_is_no_grid_or_not_at_hand_is_a_typed_refusal() {
     assert!(matches!(Path::admit(&spec, &Blobs::default()), Err(SpecError::BlobMissing(_))));
     let blobs = Blobs::new(vec![blob]);
     assert!(matches!(Path::admit(&spec, &blobs), Err(SpecError::BadBlob { .. })));
-    assert!(matches!(Path::run(&spec, &blobs), Err(KernelError::Spec(SpecError::BadBlob { .. }))));
+    assert!(matches!(
+        Path::run(&spec, &blobs, &Stop::never()),
+        Err(KernelError::Spec(SpecError::BadBlob { .. }))
+    ));
 }
 
 /// Outcomes true and false: the type can hold more than any kernel gives.
@@ -135,7 +138,7 @@ fn outcomes() -> Vec<PathOutcome> {
         [maps::rocks(64, 30, 4, 20, 1), maps::maze(63, 20, 2), maps::moving_ai("rmtst01").shortened(200)]
     {
         let (spec, blobs) = case.spec(&case.queries);
-        outcomes.push(Path::run(&spec, &blobs).unwrap());
+        outcomes.push(Path::run(&spec, &blobs, &Stop::never()).unwrap());
     }
     outcomes
 }
@@ -211,7 +214,7 @@ fn specs_survive_and_random_ones_are_refused_or_judged() {
             bytes[at] = seeded.bits() as u8;
         }
         if let Ok(spec) = Path::decode_spec(&bytes) {
-            assert_eq!(Path::admit(&spec, &blobs).is_ok(), Path::run(&spec, &blobs).is_ok());
+            assert_eq!(Path::admit(&spec, &blobs).is_ok(), Path::run(&spec, &blobs, &Stop::never()).is_ok());
         }
     }
 }
@@ -221,9 +224,9 @@ fn paths_too_long_for_an_outcome_fail_alike_everywhere() {
     let case = maps::maze(401, 256, 3);
     let (spec, blobs) = case.spec(&case.queries);
     Path::admit(&spec, &blobs).unwrap();
-    let failed = Path::run(&spec, &blobs).unwrap_err();
-    assert!(matches!(&failed, KernelError::Failed(why) if why.contains("ask fewer at once")), "{failed}");
+    let failed = Path::run(&spec, &blobs, &Stop::never()).unwrap_err();
+    assert_eq!(failed, KernelError::OutOfFuel);
     let (spec, blobs) = case.spec(&case.queries[..20]);
-    let bytes = Path::encode_outcome(&Path::run(&spec, &blobs).unwrap());
+    let bytes = Path::encode_outcome(&Path::run(&spec, &blobs, &Stop::never()).unwrap());
     Path::check(&spec, &blobs, &Path::decode_outcome(&bytes).unwrap()).unwrap();
 }

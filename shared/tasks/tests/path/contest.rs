@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use p2c2r_protocol::wire;
 use p2c2r_tasks::path::{Answer, Cell, Cost, Grid, Path, PathSpec, Query};
-use p2c2r_tasks::{Blob, Blobs, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
 
 use crate::maps::{Case, assert_published};
 
@@ -108,7 +108,7 @@ pub fn contest(case: &Case, repeats: usize) -> Row {
     let (mut rival_us, mut kernel_us) = (Vec::new(), Vec::new());
     for (number, query) in case.queries.iter().enumerate() {
         let (spec, blobs) = case.spec(&[*query]);
-        let answers = Path::run(&spec, &blobs).unwrap().answers;
+        let answers = Path::run(&spec, &blobs, &Stop::never()).unwrap().answers;
         let expected = rival.solve(*query).map(|(_, cost)| cost);
         match &answers[..] {
             [Answer::Found { cost, .. }] => assert_eq!(Some(weight(*cost)), expected, "{query:?}"),
@@ -119,16 +119,18 @@ pub fn contest(case: &Case, repeats: usize) -> Row {
             assert_published(*query, *published, &answers[0]);
         }
         rival_us.push(median_us(repeats, || rival.solve(*query)));
-        kernel_us.push(median_us(repeats, || Path::run(&spec, &blobs)));
+        kernel_us.push(median_us(repeats, || Path::run(&spec, &blobs, &Stop::never())));
     }
     let tasks: Vec<(PathSpec, Blobs)> = case.queries.chunks(20).map(|some| case.spec(some)).collect();
-    let outcomes: Vec<_> = tasks.iter().map(|(spec, blobs)| Path::run(spec, blobs).unwrap()).collect();
+    let outcomes: Vec<_> =
+        tasks.iter().map(|(spec, blobs)| Path::run(spec, blobs, &Stop::never()).unwrap()).collect();
     let checks = || {
         for ((spec, blobs), outcome) in tasks.iter().zip(&outcomes) {
             Path::check(spec, blobs, outcome).unwrap();
         }
     };
-    let runs = || tasks.iter().map(|(spec, blobs)| Path::run(spec, blobs)).collect::<Vec<_>>();
+    let runs =
+        || tasks.iter().map(|(spec, blobs)| Path::run(spec, blobs, &Stop::never())).collect::<Vec<_>>();
     // Admission of one query on a fresh blob is the decoding and preparing of the grid, and little else.
     let bytes = case.grid.to_blob();
     let prepare = || {

@@ -1,7 +1,7 @@
 //! Every lie about a path is caught, by the check that is named for it.
 
 use p2c2r_tasks::path::{Answer, Cell, Cost, Grid, Path, PathOutcome, PathSpec, Query};
-use p2c2r_tasks::{Blob, Blobs, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
 
 /// A room with a wall: `#` is blocked.
 ///
@@ -51,7 +51,7 @@ fn the_truth_passes() {
     let around = [FROM, (2, 3), (4, 3), TO];
     assert_eq!(verdict(FROM, TO, found(4, 0, &around)), Ok(()));
     let (spec, blobs) = spec(FROM, TO);
-    let outcome = Path::run(&spec, &blobs).unwrap();
+    let outcome = Path::run(&spec, &blobs, &Stop::never()).unwrap();
     assert_eq!(outcome.answers, [found(4, 0, &around)]);
     for seed in 0..100 {
         Path::deep_check(&spec, &blobs, &outcome, seed).unwrap();
@@ -152,7 +152,7 @@ fn a_missing_or_an_extra_answer() {
 fn a_legal_path_that_is_not_a_shortest_one_is_caught_by_the_deep_check_as_often_as_promised() {
     let (mut spec, blobs) = spec(FROM, TO);
     spec.queries = vec![spec.queries[0]; 10];
-    let mut outcome = Path::run(&spec, &blobs).unwrap();
+    let mut outcome = Path::run(&spec, &blobs, &Stop::never()).unwrap();
     // One of ten goes around the upper end, which is two steps longer.
     outcome.answers[6] = found(6, 0, &[FROM, (2, 0), (4, 0), TO]);
     Path::check(&spec, &blobs, &outcome).unwrap();

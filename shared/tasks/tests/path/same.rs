@@ -2,7 +2,7 @@
 
 use p2c2r_protocol::Digest;
 use p2c2r_tasks::path::{Path, PathOutcome};
-use p2c2r_tasks::{KindRegistry, TaskKind};
+use p2c2r_tasks::{KindRegistry, Stop, TaskKind};
 
 use crate::maps::{self, Case};
 
@@ -19,7 +19,7 @@ fn cases() -> Vec<Case> {
 
 fn digest(case: &Case) -> Digest {
     let (spec, blobs) = case.spec(&case.queries);
-    Digest::of(&Path::encode_outcome(&Path::run(&spec, &blobs).unwrap()))
+    Digest::of(&Path::encode_outcome(&Path::run(&spec, &blobs, &Stop::never()).unwrap()))
 }
 
 /// Gamers, workers and the cache rely on these: if one changes, raise `Path::KERNEL_VERSION`, then put the
@@ -61,10 +61,13 @@ fn digests_are_equal_on_repeat_and_over_threads() {
 fn an_answer_does_not_depend_on_the_batch_it_is_in() {
     for case in cases() {
         let (spec, blobs) = case.spec(&case.queries);
-        let together = Path::run(&spec, &blobs).unwrap();
+        let together = Path::run(&spec, &blobs, &Stop::never()).unwrap();
         for (query, answer) in case.queries.iter().zip(&together.answers) {
             let (spec, blobs) = case.spec(&[*query]);
-            assert_eq!(&Path::run(&spec, &blobs).unwrap().answers, std::slice::from_ref(answer));
+            assert_eq!(
+                &Path::run(&spec, &blobs, &Stop::never()).unwrap().answers,
+                std::slice::from_ref(answer)
+            );
         }
     }
 }
@@ -77,8 +80,8 @@ fn the_erased_kind_gives_the_same_bytes() {
     let job = kinds.by_name("path").unwrap().decode(&Path::encode_spec(&spec)).unwrap();
     assert_eq!(job.blob_refs(), [spec.grid]);
     assert_eq!(job.admit(&blobs), Path::admit(&spec, &blobs));
-    let bytes = job.run(&blobs).unwrap();
+    let bytes = job.run(&blobs, &Stop::never()).unwrap();
     let outcome: PathOutcome = Path::decode_outcome(&bytes).unwrap();
-    assert_eq!(outcome, Path::run(&spec, &blobs).unwrap());
+    assert_eq!(outcome, Path::run(&spec, &blobs, &Stop::never()).unwrap());
     job.deep_check(&blobs, &bytes, 7).unwrap();
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use p2c2r_tasks::physics::{Physics, PhysicsSpec};
-use p2c2r_tasks::{Blobs, TaskKind};
+use p2c2r_tasks::{Blobs, Stop, TaskKind};
 use rapier3d::prelude::*;
 
 /// A scene's figures.
@@ -94,13 +94,14 @@ fn on_core() -> Option<Duration> {
 /// Takes the least of `repeats` times of everything; every outcome is checked.
 pub fn contest(name: &'static str, spec: &PhysicsSpec, repeats: usize) -> Row {
     let blobs = Blobs::default();
-    let outcome = Physics::run(spec, &blobs).unwrap();
+    let outcome = Physics::run(spec, &blobs, &Stop::never()).unwrap();
     Physics::check(spec, &blobs, &outcome).unwrap();
     let shapes: Vec<SharedShape> = (0..spec.bodies.len()).map(|body| shape(spec, body)).collect();
     // The rivals take turns, so that a busy neighbour meets both.
     let (mut kernel, mut plain) = (Duration::MAX, Duration::MAX);
     for _ in 0..repeats {
-        kernel = kernel.min(timed(|| Physics::encode_outcome(&Physics::run(spec, &blobs).unwrap())));
+        kernel = kernel
+            .min(timed(|| Physics::encode_outcome(&Physics::run(spec, &blobs, &Stop::never()).unwrap())));
         let mut world = plain_world(spec, &shapes);
         plain = plain.min(timed(|| (0..spec.ticks()).for_each(|_| world.step())));
     }

@@ -2,7 +2,7 @@
 
 use p2c2r_protocol::Digest;
 use p2c2r_tasks::physics::{Body, Physics, PhysicsOutcome, PhysicsSpec, Trajectory};
-use p2c2r_tasks::{Blobs, KindRegistry, TaskKind};
+use p2c2r_tasks::{Blobs, KindRegistry, Stop, TaskKind};
 
 use crate::scenes;
 
@@ -20,7 +20,7 @@ pub fn cases() -> Vec<(&'static str, PhysicsSpec)> {
 }
 
 pub fn run(spec: &PhysicsSpec) -> PhysicsOutcome {
-    Physics::run(spec, &Blobs::default()).unwrap()
+    Physics::run(spec, &Blobs::default(), &Stop::never()).unwrap()
 }
 
 fn digest(spec: &PhysicsSpec) -> Digest {
@@ -80,7 +80,7 @@ fn a_segment_depends_on_the_state_at_its_start_alone() {
                 ..spec.clone()
             };
             // Long flights end outside of what a spec may start from.
-            let Ok(rest) = Physics::run(&rest, &Blobs::default()) else {
+            let Ok(rest) = Physics::run(&rest, &Blobs::default(), &Stop::never()) else {
                 assert_eq!(name, "long");
                 continue;
             };
@@ -105,7 +105,7 @@ fn the_erased_kind_gives_the_same_bytes() {
     let blobs = Blobs::default();
     assert!(job.blob_refs().is_empty());
     assert_eq!(job.admit(&blobs), Physics::admit(&spec, &blobs));
-    let bytes = job.run(&blobs).unwrap();
+    let bytes = job.run(&blobs, &Stop::never()).unwrap();
     assert_eq!(Physics::decode_outcome(&bytes).unwrap(), run(&spec));
     job.deep_check(&blobs, &bytes, 7).unwrap();
 }

@@ -4,7 +4,7 @@ use p2c2r_tasks::physics::{
     Attractor, BODIES_MAX, Body, Material, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome,
     PhysicsSpec, Rotation, SEGMENTS_MAX, STEPS_MAX, ShapeId, State, Walls,
 };
-use p2c2r_tasks::{Blobs, KernelError, SpecError, TaskKind};
+use p2c2r_tasks::{Blobs, KernelError, SpecError, Stop, TaskKind};
 
 use crate::same::{cases, run};
 use crate::scenes::{self, Seeded};
@@ -103,7 +103,7 @@ fn wild_scenes_are_computed_and_honest_answers_to_them_pass() {
         let spec = wild(seed);
         assert_eq!(Physics::decode_spec(&Physics::encode_spec(&spec)).unwrap(), spec);
         match Physics::admit(&spec, &blobs) {
-            Err(SpecError::OutOfRange(_)) => assert!(Physics::run(&spec, &blobs).is_err()),
+            Err(SpecError::OutOfRange(_)) => assert!(Physics::run(&spec, &blobs, &Stop::never()).is_err()),
             Err(error) => panic!("seed {seed}: {error}"),
             Ok(_) => {
                 computed += 1;
@@ -140,7 +140,7 @@ fn a_crowd_is_refused_before_it_costs_anything() {
     spec.bodies = (0..BODIES_MAX as u32).map(|id| Body { id, ..body }).collect();
     let refused = Physics::admit(&spec, &Blobs::default()).unwrap_err();
     assert!(matches!(&refused, SpecError::OutOfRange(why) if why.contains("meet at once")), "{refused}");
-    assert_eq!(Physics::run(&spec, &Blobs::default()), Err(KernelError::Spec(refused)));
+    assert_eq!(Physics::run(&spec, &Blobs::default(), &Stop::never()), Err(KernelError::Spec(refused)));
 }
 
 /// Apart at first, all in one place in the second segment.
@@ -168,8 +168,8 @@ fn a_crowd_that_forms_later_fails_alike_everywhere() {
         bodies,
     };
     Physics::admit(&spec, &Blobs::default()).unwrap();
-    let failed = Physics::run(&spec, &Blobs::default()).unwrap_err();
-    assert!(matches!(&failed, KernelError::Failed(why) if why.contains("meet at once")), "{failed}");
+    let failed = Physics::run(&spec, &Blobs::default(), &Stop::never()).unwrap_err();
+    assert_eq!(failed, KernelError::OutOfFuel);
 }
 
 #[test]
@@ -229,13 +229,13 @@ fn specs_out_of_range_are_typed_refusals() {
         ),
     ];
     let blobs = Blobs::default();
-    let outcome = Physics::run(&right, &blobs).unwrap();
+    let outcome = Physics::run(&right, &blobs, &Stop::never()).unwrap();
     for (name, make_wrong) in cases {
         let mut spec = right.clone();
         make_wrong(&mut spec);
         let refused = Physics::admit(&spec, &blobs);
         assert!(matches!(refused, Err(SpecError::OutOfRange(_))), "{name}: {refused:?}");
-        assert!(Physics::run(&spec, &blobs).is_err(), "{name}");
+        assert!(Physics::run(&spec, &blobs, &Stop::never()).is_err(), "{name}");
         assert_eq!(Physics::check(&spec, &blobs, &outcome).unwrap_err().check, "physics.spec", "{name}");
         // Either no other side ever sees it, or it sees the same.
         if let Ok(decoded) = Physics::decode_spec(&Physics::encode_spec(&spec)) {

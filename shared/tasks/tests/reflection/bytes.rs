@@ -6,7 +6,7 @@ use p2c2r_tasks::reflection::{
     BOUNCES_MAX, FACE_LOG2_MAX, FACE_LOG2_MIN, Form, OBJECTS_MAX, Object, POWER_MAX, Reflection,
     ReflectionOutcome, ReflectionSpec, SAMPLES_MAX, SURFACES_MAX, Scene, Sun, Surface,
 };
-use p2c2r_tasks::{Blobs, SpecError, TaskKind};
+use p2c2r_tasks::{Blobs, SpecError, Stop, TaskKind};
 
 use crate::same::{cases, run};
 use crate::scenes::{self, Seeded};
@@ -60,7 +60,7 @@ fn random_and_mutated_specs_are_refused_or_have_just_this_encoding_and_run() {
         assert_eq!(Reflection::encode_spec(&spec), bytes);
         if Reflection::admit(&spec, &blobs).is_ok() && spec.samples < 3 && spec.face_log2 < 5 && ran < 400 {
             ran += 1;
-            let outcome = Reflection::run(&spec, &blobs).unwrap();
+            let outcome = Reflection::run(&spec, &blobs, &Stop::never()).unwrap();
             assert_eq!(Reflection::check(&spec, &blobs, &outcome), Ok(()));
         }
     }
@@ -98,7 +98,7 @@ fn what_is_out_of_range_is_refused() {
         change(&mut spec);
         let error = Reflection::admit(&spec, &Blobs::default()).unwrap_err();
         assert!(matches!(error, SpecError::OutOfRange(_) | SpecError::TooMuchWork { .. }), "{error}");
-        assert!(Reflection::run(&spec, &Blobs::default()).is_err());
+        assert!(Reflection::run(&spec, &Blobs::default(), &Stop::never()).is_err());
         let outcome = ReflectionOutcome::of(1, &Scene::new(&good).trace());
         let judged = Reflection::check(&spec, &Blobs::default(), &outcome).unwrap_err();
         assert_eq!(judged.check, "reflection.spec");

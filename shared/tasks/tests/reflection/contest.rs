@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use p2c2r_tasks::reflection::{FACES, Form, NONE, Reflection, ReflectionSpec, Scene, direction};
-use p2c2r_tasks::{Blobs, TaskKind};
+use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
 use crate::scenes::{self, Seeded};
 
@@ -34,14 +34,14 @@ pub struct Row {
 
 pub fn contest(name: &'static str, spec: &ReflectionSpec, repeats: u32) -> Row {
     let blobs = Blobs::default();
-    let outcome = Reflection::run(spec, &blobs).unwrap();
+    let outcome = Reflection::run(spec, &blobs, &Stop::never()).unwrap();
     assert_eq!(Reflection::check(spec, &blobs, &outcome), Ok(()));
     assert_eq!(Reflection::deep_check(spec, &blobs, &outcome, 1), Ok(()));
     let mut seed = 0;
     Row {
         name,
         trace: least(repeats, || Scene::new(spec).trace()),
-        run: least(repeats, || Reflection::run(spec, &blobs)),
+        run: least(repeats, || Reflection::run(spec, &blobs, &Stop::never())),
         check: least(repeats, || Reflection::check(spec, &blobs, &outcome)),
         // The mean: blocks differ.
         deep: least(repeats / 2, || {

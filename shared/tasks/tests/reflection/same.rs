@@ -3,13 +3,13 @@
 use p2c2r_protocol::Digest;
 use p2c2r_tasks::physics::{Rotation, ShapeId};
 use p2c2r_tasks::reflection::{CubeMap, Form, Reflection, ReflectionOutcome, ReflectionSpec, Scene};
-use p2c2r_tasks::{Blobs, TaskKind};
+use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
 use crate::scenes::{self, Seeded};
 
 pub fn run(spec: &ReflectionSpec) -> ReflectionOutcome {
     Reflection::admit(spec, &Blobs::default()).unwrap();
-    Reflection::run(spec, &Blobs::default()).unwrap()
+    Reflection::run(spec, &Blobs::default(), &Stop::never()).unwrap()
 }
 
 /// One of each sort.

@@ -14,7 +14,7 @@ use std::thread;
 
 use p2c2r_tasks::gpu::{Found, Gpu, GpuChoice, GpuError};
 use p2c2r_tasks::reflection::{CubeMap, GpuTracer, Reflection, ReflectionSpec, Scene, TOLERANCE};
-use p2c2r_tasks::{Blobs, Kernel as _, KindRegistry, TaskKind as _};
+use p2c2r_tasks::{Blobs, Kernel as _, KindRegistry, Stop, TaskKind as _};
 
 /// The device's kernel, ready, or why there is none.
 static TRACER: LazyLock<Result<Arc<GpuTracer>, String>> = LazyLock::new(|| {
@@ -158,7 +158,7 @@ fn its_outcomes_pass_the_checks_of_the_kind() {
             [scenes::rocks(60), scenes::rough_metal(), ReflectionSpec { levels: 6, ..scenes::bolts() }]
         {
             let job = kind.decode(&Reflection::encode_spec(&spec)).unwrap();
-            let outcome = job.run(&Blobs::default()).unwrap();
+            let outcome = job.run(&Blobs::default(), &Stop::never()).unwrap();
             for seed in 0..20 {
                 job.deep_check(&Blobs::default(), &outcome, seed).unwrap();
             }
@@ -184,7 +184,7 @@ fn a_devices_honest_answers_pass_100_000_deep_checks() {
                 _ => arenas::arena(150, 20, round),
             };
             let job = kind.decode(&Reflection::encode_spec(&spec)).unwrap();
-            let outcome = job.run(&Blobs::default()).unwrap();
+            let outcome = job.run(&Blobs::default(), &Stop::never()).unwrap();
             for seed in 0..200 {
                 let judged = job.deep_check(&Blobs::default(), &outcome, seed);
                 assert_eq!(judged, Ok(()), "seed {seed} of round {round}");
@@ -229,8 +229,9 @@ fn a_device_that_is_lost_under_way_neither_hangs_nor_panics_and_the_cores_take_o
         let kind = kinds.get(Reflection::ID).unwrap();
         let spec = scenes::mirror_ball();
         let job = kind.decode(&Reflection::encode_spec(&spec)).unwrap();
-        let cores = Reflection::encode_outcome(&Reflection::run(&spec, &Blobs::default()).unwrap());
-        assert_eq!(job.run(&Blobs::default()), Ok(cores));
+        let cores =
+            Reflection::encode_outcome(&Reflection::run(&spec, &Blobs::default(), &Stop::never()).unwrap());
+        assert_eq!(job.run(&Blobs::default(), &Stop::never()), Ok(cores));
         let counted = kind.kernel_use().unwrap();
         assert_eq!((counted.runs, counted.fallbacks), (0, 1));
         assert!(counted.first_failure.unwrap().contains("out of use"));

@@ -1,0 +1,251 @@
+//! Which blobs a program keeps: bounded in what they weigh together, prepared forms included.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use p2c2r_protocol::Digest;
+
+use super::{Blob, Blobs};
+
+/// What a blob takes beside its bytes: its own fields and its places in the store. Without it, millions of blobs of a
+/// byte would count as nothing.
+pub(super) const BLOB_OVERHEAD_BYTES: usize = 512;
+
+/// Blobs a program keeps; the least recently used goes first.
+///
+/// What is counted is what lies in memory: a blob's bytes, its prepared form from the moment at which it is made, and
+/// half a kilobyte beside. The sum never stays above the bound, whichever thread prepares a form: who makes one that
+/// does not fit sends others away. A blob that was sent away while a task still refers to it can be used, but is
+/// prepared anew for each use.
+#[derive(Debug)]
+pub struct BlobStore {
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    blobs: HashMap<Digest, Kept>,
+    /// The blobs by the moment of their last use.
+    by_use: BTreeMap<u64, Digest>,
+    bytes: usize,
+    bytes_max: usize,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    blob: Arc<Blob>,
+    used: u64,
+    /// What it is counted as.
+    bytes: usize,
+}
+
+/// Where a blob is kept.
+pub(super) struct Home(Weak<Mutex<Shelf>>);
+
+impl Home {
+    /// Counts a blob anew, whose form has just been made, and makes room for it.
+    pub(super) fn weigh_again(&self, digest: Digest) {
+        let Some(shelf) = self.0.upgrade() else { return };
+        let gone = locked(&shelf).weigh_again(digest);
+        gone.iter().for_each(|blob| blob.let_go());
+    }
+}
+
+fn locked(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+    // Nothing panics under the lock; if it did, the worst would be a blob too many or too few.
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl BlobStore {
+    /// An empty store whose blobs may weigh `bytes_max` together. One blob is kept even if it alone weighs more.
+    pub fn new(bytes_max: usize) -> Self {
+        let shelf = Shelf { blobs: HashMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, clock: 0 };
+        Self { shelf: Arc::new(Mutex::new(shelf)) }
+    }
+
+    /// Keeps `bytes` under their digest and returns the blob, the one already there if there is one.
+    pub fn insert(&mut self, bytes: Vec<u8>) -> Arc<Blob> {
+        self.insert_blob(Blob::new(bytes))
+    }
+
+    /// Keeps a blob and returns it, the one already there if there is one. A blob has one store, the first that keeps
+    /// it.
+    pub fn insert_blob(&mut self, blob: Arc<Blob>) -> Arc<Blob> {
+        blob.home.get_or_init(|| Home(Arc::downgrade(&self.shelf)));
+        let (blob, gone) = locked(&self.shelf).insert(blob);
+        // Outside the lock: whoever prepares one of these holds that blob until it is done, and may want the shelf.
+        gone.iter().for_each(|blob| blob.let_go());
+        blob
+    }
+
+    /// The blob named `digest`, if it is kept.
+    pub fn get(&mut self, digest: Digest) -> Option<Arc<Blob>> {
+        locked(&self.shelf).get(digest)
+    }
+
+    /// What all blobs weigh together, in bytes, as they lie in memory.
+    pub fn bytes(&self) -> usize {
+        locked(&self.shelf).bytes
+    }
+
+    /// How many blobs are kept.
+    pub fn len(&self) -> usize {
+        locked(&self.shelf).blobs.len()
+    }
+
+    /// Whether no blob is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All blobs named in `digests`, or the digests that are not kept.
+    pub fn resolve(&mut self, digests: &[Digest]) -> Result<Blobs, Vec<Digest>> {
+        let mut shelf = locked(&self.shelf);
+        let found: Vec<_> = digests.iter().map(|digest| (*digest, shelf.get(*digest))).collect();
+        let missing: Vec<Digest> =
+            found.iter().filter(|(_, blob)| blob.is_none()).map(|(digest, _)| *digest).collect();
+        if missing.is_empty() {
+            Ok(Blobs::new(found.into_iter().filter_map(|(_, blob)| blob).collect()))
+        } else {
+            Err(missing)
+        }
+    }
+}
+
+impl Drop for BlobStore {
+    /// Blobs that outlive the store are counted by nobody, so they keep no prepared form.
+    fn drop(&mut self) {
+        let kept = std::mem::take(&mut locked(&self.shelf).blobs);
+        kept.into_values().for_each(|kept| kept.blob.let_go());
+    }
+}
+
+impl Shelf {
+    fn insert(&mut self, blob: Arc<Blob>) -> (Arc<Blob>, Vec<Arc<Blob>>) {
+        if let Some(kept) = self.get(blob.digest()) {
+            return (kept, Vec::new());
+        }
+        let bytes = blob.weight();
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.by_use.insert(self.clock, blob.digest());
+        self.blobs.insert(blob.digest(), Kept { blob: Arc::clone(&blob), used: self.clock, bytes });
+        (blob, self.make_room())
+    }
+
+    /// Finds a blob and notes that it was used.
+    fn get(&mut self, digest: Digest) -> Option<Arc<Blob>> {
+        self.clock += 1;
+        let kept = self.blobs.get_mut(&digest)?;
+        self.by_use.remove(&kept.used);
+        kept.used = self.clock;
+        self.by_use.insert(self.clock, digest);
+        Some(Arc::clone(&kept.blob))
+    }
+
+    fn weigh_again(&mut self, digest: Digest) -> Vec<Arc<Blob>> {
+        // What was sent away meanwhile is no longer counted, and keeps no form.
+        let Some(kept) = self.blobs.get_mut(&digest) else { return Vec::new() };
+        let bytes = kept.blob.weight();
+        self.bytes = self.bytes.saturating_sub(kept.bytes).saturating_add(bytes);
+        kept.bytes = bytes;
+        // It is in use right now, whatever came in while it was prepared.
+        self.get(digest);
+        self.make_room()
+    }
+
+    /// Takes out the least recently used until the rest fits; the newest stays.
+    fn make_room(&mut self) -> Vec<Arc<Blob>> {
+        let mut gone = Vec::new();
+        while self.bytes > self.bytes_max
+            && self.blobs.len() > 1
+            && let Some((_, oldest)) = self.by_use.pop_first()
+            && let Some(kept) = self.blobs.remove(&oldest)
+        {
+            self.bytes = self.bytes.saturating_sub(kept.bytes);
+            gone.push(kept.blob);
+        }
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Weighty;
+    use super::*;
+
+    const LIGHT: usize = BLOB_OVERHEAD_BYTES + 10;
+
+    fn prepare(blob: &Blob, bytes: usize) {
+        blob.prepared(|_| Ok(Weighty(bytes))).unwrap();
+    }
+
+    #[test]
+    fn least_recently_used_goes_first() {
+        let mut store = BlobStore::new(2 * LIGHT);
+        let (a, b) = (store.insert(vec![1; 10]).digest(), store.insert(vec![2; 10]).digest());
+        assert!(store.get(a).is_some());
+        let c = store.insert(vec![3; 10]).digest();
+        assert!(store.get(a).is_some() && store.get(b).is_none() && store.get(c).is_some());
+        assert_eq!(store.resolve(&[a, b]).unwrap_err(), vec![b]);
+        assert_eq!(store.bytes(), 2 * LIGHT);
+    }
+
+    #[test]
+    fn prepared_forms_are_counted_when_they_are_made_and_send_others_away() {
+        let mut store = BlobStore::new(3 * LIGHT + 1_000);
+        let blobs: Vec<_> = (0..3).map(|number| store.insert(vec![number; 10])).collect();
+        prepare(&blobs[0], 900);
+        assert_eq!((store.len(), store.bytes()), (3, 3 * LIGHT + 900));
+        // The second goes first, as the least recently used; the third's form does not fit beside the first's either.
+        prepare(&blobs[2], 1_600);
+        assert!(store.get(blobs[1].digest()).is_none() && store.get(blobs[2].digest()).is_some());
+        assert!(store.bytes() <= 3 * LIGHT + 1_000);
+        assert_eq!(blobs[0].prepared_bytes(), 0, "what was sent away keeps no form");
+    }
+
+    #[test]
+    fn a_blob_that_was_sent_away_is_prepared_for_each_use() {
+        let mut store = BlobStore::new(LIGHT);
+        let first = store.insert(vec![1; 10]);
+        store.insert(vec![2; 10]);
+        for bytes in [5, 6] {
+            assert_eq!(*first.prepared(|_| Ok(Weighty(bytes))).unwrap(), Weighty(bytes));
+        }
+        assert!(!first.is_prepared());
+        assert_eq!(store.bytes(), LIGHT);
+    }
+
+    #[test]
+    fn blobs_that_outlive_their_store_keep_no_form() {
+        let mut store = BlobStore::new(usize::MAX);
+        let blob = store.insert(vec![1; 10]);
+        prepare(&blob, 100);
+        drop(store);
+        assert!(!blob.is_prepared());
+        prepare(&blob, 100);
+        assert!(!blob.is_prepared());
+    }
+
+    #[test]
+    fn the_bound_holds_whichever_threads_prepare() {
+        const BYTES_MAX: usize = 100_000;
+        let store = Mutex::new(BlobStore::new(BYTES_MAX));
+        std::thread::scope(|scope| {
+            for thread in 0..4u8 {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..100u8 {
+                        let blob = store.lock().unwrap().insert(vec![thread % 2, number % 50]);
+                        prepare(&blob, 3_000 + usize::from(number));
+                        assert!(store.lock().unwrap().bytes() <= BYTES_MAX);
+                    }
+                });
+            }
+        });
+        let store = store.into_inner().unwrap();
+        let kept: usize = locked(&store.shelf).blobs.values().map(|kept| kept.blob.weight()).sum();
+        assert_eq!(store.bytes(), kept);
+        assert!(kept <= BYTES_MAX && store.len() > 10);
+    }
+}

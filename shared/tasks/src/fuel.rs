@@ -1,0 +1,170 @@
+//! How long a kernel may run: it counts its own steps and ends where its task's fuel does, and it stops when nobody
+//! wants its answer any more.
+//!
+//! What a task is worth ([`WorkUnits`]) is an estimate made before anything runs, so somebody can always make a spec
+//! that takes longer than it pays for. Fuel bounds by how much: a task gets [`STEPS_PER_UNIT`] times [`FUEL_FACTOR`]
+//! steps per work unit, and a kernel that needs more gives up. Steps are counted, not timed, so it gives up at the same
+//! place on every machine, and whoever doubts it can run the task again and must find the same.
+//!
+//! A step is about a nanosecond: each kind weighs what its kernel does (a cell of a search, two bodies that meet, a box
+//! that a ray enters) by what that takes at most on the machine on which it was measured. `docs/PERFORMANCE.md` has
+//! the measurements.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use p2c2r_protocol::WorkUnits;
+
+use crate::blobs::Blobs;
+use crate::kind::{KernelError, SpecError, TaskKind};
+
+/// Steps that a kernel may take per work unit, at the pace that its units are reckoned with: a unit is a microsecond, a
+/// step about a nanosecond.
+pub const STEPS_PER_UNIT: u64 = 1_000;
+
+/// How many times what its units pay for a task may use. Lower, and honest tasks whose units are reckoned too low give
+/// up; higher, and a spec made to be underpaid costs whoever computes it more.
+pub const FUEL_FACTOR: u64 = 4;
+
+/// Steps after which a kernel looks whether it is still wanted: some 200 microseconds.
+const STEPS_PER_LOOK: u64 = 200_000;
+
+/// The bytes that stand for "out of fuel" where an encoded outcome is expected. Every outcome has at least one byte,
+/// so none is mistaken for it.
+pub const OUT_OF_FUEL: &[u8] = &[];
+
+/// Whether an encoded outcome says that the kernel ran out of fuel.
+pub fn is_out_of_fuel(outcome: &[u8]) -> bool {
+    outcome == OUT_OF_FUEL
+}
+
+/// Tells a kernel that nobody wants its answer any more. Clones belong together.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Option<Arc<AtomicBool>>);
+
+impl Stop {
+    /// One that can be stopped.
+    pub fn new() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// One that never is.
+    pub const fn never() -> Self {
+        Self(None)
+    }
+
+    /// Stops every kernel that has a clone of this. They notice within a millisecond, but for what cannot be
+    /// interrupted: a kind says what that is.
+    pub fn stop(&self) {
+        if let Some(flag) = &self.0 {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it has been stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.0.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+}
+
+/// Stops a kernel when it is dropped: whoever keeps this wants the answer.
+#[derive(Debug)]
+pub struct StopOnDrop(pub Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// A kind whose kernel counts its steps, for those who want to know how many a task takes.
+pub trait Fueled: TaskKind {
+    /// The fuel of an admissible spec.
+    fn fuel<'a>(spec: &Self::Spec, blobs: &Blobs, stop: &'a Stop) -> Result<Fuel<'a>, SpecError>;
+
+    /// [`TaskKind::run`] on this fuel.
+    fn run_on(spec: &Self::Spec, blobs: &Blobs, fuel: &mut Fuel<'_>) -> Result<Self::Outcome, KernelError>;
+}
+
+/// The fuel of one run of a kernel.
+#[derive(Debug)]
+pub struct Fuel<'a> {
+    spent: u64,
+    /// Steps from which on [`Fuel::look`] has something to do.
+    look_at: u64,
+    limit: u64,
+    stop: &'a Stop,
+}
+
+impl<'a> Fuel<'a> {
+    /// What a task of so many units gets, stopped by `stop`.
+    pub fn new(units: WorkUnits, stop: &'a Stop) -> Self {
+        let limit = units.0.saturating_mul(STEPS_PER_UNIT).saturating_mul(FUEL_FACTOR);
+        // The first look is at once: a task that was revoked before it began is not begun.
+        Self { spent: 0, look_at: 0, limit, stop }
+    }
+
+    /// Takes `steps` steps. An error is final: the kernel passes it on.
+    ///
+    /// - [`KernelError::OutOfFuel`]: there were not that many left.
+    /// - [`KernelError::Stopped`]: nobody wants the answer.
+    #[inline]
+    pub fn spend(&mut self, steps: u64) -> Result<(), KernelError> {
+        self.spent = self.spent.saturating_add(steps);
+        if self.spent < self.look_at { Ok(()) } else { self.look() }
+    }
+
+    /// Steps taken so far.
+    pub fn spent(&self) -> u64 {
+        self.spent
+    }
+
+    /// Steps there are altogether.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    #[cold]
+    fn look(&mut self) -> Result<(), KernelError> {
+        if self.stop.is_stopped() {
+            return Err(KernelError::Stopped);
+        }
+        if self.spent > self.limit {
+            return Err(KernelError::OutOfFuel);
+        }
+        self.look_at = self.spent.saturating_add(STEPS_PER_LOOK).min(self.limit.saturating_add(1));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_may_take_so_many_steps_and_not_one_more() {
+        let stop = Stop::never();
+        let steps = 3 * STEPS_PER_UNIT * FUEL_FACTOR;
+        let mut fuel = Fuel::new(WorkUnits(3), &stop);
+        assert_eq!(fuel.spend(steps), Ok(()));
+        assert_eq!(fuel.spend(1), Err(KernelError::OutOfFuel));
+        let mut one_by_one = Fuel::new(WorkUnits(3), &stop);
+        assert_eq!((0..steps).find(|_| one_by_one.spend(1).is_err()), None);
+        assert_eq!(one_by_one.spend(1), Err(KernelError::OutOfFuel));
+        assert_eq!(Fuel::new(WorkUnits(3), &stop).spend(u64::MAX), Err(KernelError::OutOfFuel));
+        assert_eq!(Fuel::new(WorkUnits(u64::MAX), &stop).spend(u64::MAX), Ok(()));
+    }
+
+    #[test]
+    fn a_stop_is_noticed_at_the_next_look_and_before_the_first_step() {
+        let stop = Stop::new();
+        let mut fuel = Fuel::new(WorkUnits(1_000), &stop);
+        fuel.spend(1).unwrap();
+        drop(StopOnDrop(stop.clone()));
+        let noticed = (0..=STEPS_PER_LOOK).position(|_| fuel.spend(1) == Err(KernelError::Stopped));
+        assert!(noticed.is_some_and(|steps| steps as u64 <= STEPS_PER_LOOK));
+        assert_eq!(Fuel::new(WorkUnits(1), &stop).spend(1), Err(KernelError::Stopped));
+        Stop::never().stop();
+        assert!(!Stop::never().is_stopped());
+    }
+}

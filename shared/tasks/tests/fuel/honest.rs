@@ -1,0 +1,66 @@
+//! What games ask for stays far from the end of its fuel.
+
+use p2c2r_protocol::WorkUnits;
+use p2c2r_tasks::fuel::{FUEL_FACTOR, STEPS_PER_UNIT};
+use p2c2r_tasks::path::Path;
+use p2c2r_tasks::physics::{Physics, PhysicsSpec};
+use p2c2r_tasks::{Blobs, Fueled, Stop};
+
+use crate::{maps, scenes};
+
+/// Steps by those its units stand for: at 4 the fuel ends.
+fn by_units<K: Fueled>(name: &str, spec: &K::Spec, blobs: &Blobs) -> f64 {
+    let stop = Stop::never();
+    let WorkUnits(units) = K::admit(spec, blobs).unwrap();
+    let mut fuel = K::fuel(spec, blobs, &stop).unwrap();
+    let ended = K::run_on(spec, blobs, &mut fuel);
+    let share = fuel.spent() as f64 / (units * STEPS_PER_UNIT) as f64;
+    println!("{name}: {units} units, {share:.2}{}", if ended.is_err() { " and out of fuel" } else { "" });
+    share
+}
+
+#[test]
+fn paths_on_the_grids_of_games_and_benchmarks() {
+    let mut most = 0.0_f64;
+    let mut cases = vec![
+        maps::moving_ai("arena"),
+        maps::moving_ai("rmtst01").shortened(400),
+        maps::noise(64, 20, 40, 5),
+        maps::noise(128, 35, 40, 6),
+        maps::rocks(512, 400, 12, 40, 4),
+        maps::maze(63, 40, 7),
+        maps::maze(127, 40, 9),
+        maps::maze(255, 40, 8),
+        maps::maze(401, 60, 3),
+        maps::maze(21, 40, 4),
+    ];
+    cases.extend((0..20).map(|seed| maps::rocks(64, 10 + 3 * seed, 4, 20, seed)));
+    for case in &cases {
+        for queries in [1, 20] {
+            for some in case.queries.chunks(queries) {
+                let (spec, blobs) = case.spec(some);
+                most = most.max(by_units::<Path>(&format!("{} {queries}", case.name), &spec, &blobs));
+            }
+        }
+    }
+    assert!(most < 3.0, "{most} of {FUEL_FACTOR}");
+}
+
+#[test]
+fn bodies_in_arenas_and_clouds() {
+    let mut most = 0.0_f64;
+    for seed in 0..12 {
+        let specs = [
+            ("arena 1 s", PhysicsSpec { segments: 3, steps: 20, ..scenes::arena(150, seed) }),
+            ("arena 4 s", PhysicsSpec { segments: 12, steps: 20, ..scenes::arena(150, seed) }),
+            ("sparse arena", PhysicsSpec { segments: 16, steps: 30, ..scenes::arena(3, seed) }),
+            ("cloud", PhysicsSpec { segments: 4, steps: 20, ..scenes::cloud(100, seed) }),
+            ("fast", PhysicsSpec { segments: 4, steps: 20, ..scenes::fast(60, seed) }),
+            ("pulled", PhysicsSpec { segments: 8, steps: 20, ..scenes::pulled(60, seed, seed % 2 == 0) }),
+        ];
+        for (name, spec) in specs {
+            most = most.max(by_units::<Physics>(name, &spec, &Blobs::default()));
+        }
+    }
+    assert!(most < 3.0, "{most} of {FUEL_FACTOR}");
+}

@@ -1,0 +1,19 @@
+//! No admissible spec makes a kernel take more steps than its work units pay for, and who stops one waits for no more
+//! than a look.
+//!
+//! Random specs and specs that a climb makes ever worse, per kind. The normal test is short; the long one
+//! (`cargo test -p p2c2r_tasks --test fuel -- --ignored --nocapture`) tries 100,000 and 1,000 of each and prints what it
+//! found, times included.
+
+mod attack;
+mod honest;
+#[expect(dead_code, reason = "published costs are for the tests of paths")]
+#[path = "../path/maps.rs"]
+mod maps;
+mod path;
+mod physics;
+mod reflection;
+#[path = "../physics/scenes.rs"]
+mod scenes;
+mod stops;
+mod worst;

@@ -1,0 +1,153 @@
+//! The search for the worst spec of a kind.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use p2c2r_tasks::fuel::{FUEL_FACTOR, STEPS_PER_UNIT};
+use p2c2r_tasks::{Blobs, Fueled, KernelError, Stop, TaskKind};
+
+use crate::maps::Seeded;
+
+/// Work units that a random spec may be worth: a few milliseconds, of which a hundred thousand take minutes.
+const RANDOM_UNITS_MAX: u64 = 3_000;
+/// What a system says of a thread's time may be a few milliseconds old.
+const TIMED_MIN: Duration = Duration::from_millis(20);
+/// Specs that are run before any is measured.
+const WARMING: u64 = 100;
+
+/// What specs of a kind are made of, so that they can be varied.
+pub trait Genome: Clone + std::fmt::Debug {
+    type Kind: Fueled;
+    /// Any, small ones more often than large ones.
+    fn random(seeded: &mut Seeded) -> Self;
+    /// One like this but for a part.
+    fn varied(&self, seeded: &mut Seeded) -> Self;
+    /// The spec; it need not be admissible.
+    fn spec(&self) -> (<Self::Kind as TaskKind>::Spec, Blobs);
+    /// Steps that may be taken beyond the limit, because they are counted behind the work or because the work they are
+    /// counted before is then not begun.
+    fn slack(&self) -> u64;
+}
+
+/// A number of up to so many bits, small ones more often than large ones.
+pub fn skewed(seeded: &mut Seeded, bits: u64) -> u64 {
+    let end = 1 << seeded.below(bits + 1);
+    seeded.below(end)
+}
+
+/// How long this thread has had a processor, on Linux; elsewhere how long the tests have been running.
+fn processor_time() -> Duration {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let nanos = std::fs::read_to_string("/proc/thread-self/schedstat")
+        .ok()
+        .and_then(|line| line.split(' ').next()?.parse().ok());
+    nanos.map_or_else(|| BEGUN.elapsed(), Duration::from_nanos)
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found {
+    pub units: u64,
+    pub steps: u64,
+    pub took: Duration,
+    pub ran_out: bool,
+}
+
+impl Found {
+    /// Steps by those its units stand for; at [`FUEL_FACTOR`] the fuel ends.
+    fn by_units(&self) -> f64 {
+        self.steps as f64 / (self.units * STEPS_PER_UNIT) as f64
+    }
+
+    fn ns_per_step(&self) -> f64 {
+        self.took.as_nanos() as f64 / self.steps.max(1) as f64
+    }
+}
+
+/// The worst of many, and how many ended how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    pub admitted: u64,
+    pub refused: u64,
+    pub ran_out: u64,
+    pub most_by_units: f64,
+    /// Of runs long enough to be timed.
+    pub most_ns_per_step: f64,
+    pub most_time_by_units: f64,
+    pub longest: Duration,
+}
+
+impl Tally {
+    fn add(&mut self, found: Option<Found>) {
+        let Some(found) = found else {
+            self.refused += 1;
+            return;
+        };
+        self.admitted += 1;
+        self.ran_out += u64::from(found.ran_out);
+        self.most_by_units = self.most_by_units.max(found.by_units());
+        self.longest = self.longest.max(found.took);
+        if found.took > TIMED_MIN {
+            self.most_ns_per_step = self.most_ns_per_step.max(found.ns_per_step());
+            let by_units = found.took.as_secs_f64() * 1e6 / found.units as f64;
+            self.most_time_by_units = self.most_time_by_units.max(by_units);
+        }
+    }
+}
+
+/// Runs a spec and holds it to its fuel; `None` if it is not admitted, or worth more than `units_max`.
+pub fn measured<G: Genome>(genome: &G, units_max: u64) -> Option<Found> {
+    let ((spec, blobs), stop) = (genome.spec(), Stop::never());
+    let units = G::Kind::admit(&spec, &blobs).ok()?.0;
+    if units > units_max {
+        return None;
+    }
+    let mut fuel = G::Kind::fuel(&spec, &blobs, &stop).unwrap_or_else(|error| panic!("{genome:?}: {error}"));
+    assert_eq!(fuel.limit(), units * STEPS_PER_UNIT * FUEL_FACTOR);
+    let begun = processor_time();
+    let ended = G::Kind::run_on(&spec, &blobs, &mut fuel);
+    let took = processor_time().saturating_sub(begun);
+    let ran_out = match ended {
+        Ok(_) => false,
+        Err(KernelError::OutOfFuel) => true,
+        Err(error) => panic!("{genome:?}: {error}"),
+    };
+    assert!(fuel.spent() <= fuel.limit() + genome.slack(), "{genome:?} takes {fuel:?}");
+    assert!(ran_out || fuel.spent() <= fuel.limit(), "{genome:?} takes {fuel:?} and has an outcome");
+    Some(Found { units, steps: fuel.spent(), took, ran_out })
+}
+
+/// So many random specs, then climbs from the worst of a few to ever worse ones; none worth more than `units_max`, the
+/// random ones no more than [`RANDOM_UNITS_MAX`] either, so that it comes to an end.
+pub fn search<G: Genome>(random: u64, climbed: u64, units_max: u64, seed: u64) -> Tally {
+    // What is made once per thread or program is made now, so that it is not taken for steps.
+    let mut warming = Seeded(!seed);
+    for _ in 0..WARMING {
+        measured(&G::random(&mut warming), RANDOM_UNITS_MAX);
+    }
+    const CLIMB: u64 = 100;
+    let (mut seeded, mut tally) = (Seeded(seed), Tally::default());
+    for _ in 0..random {
+        tally.add(measured(&G::random(&mut seeded), units_max.min(RANDOM_UNITS_MAX)));
+    }
+    for _ in 0..climbed.div_ceil(CLIMB) {
+        let mut worst = (f64::MIN, G::random(&mut seeded));
+        for round in 0..CLIMB.min(climbed) {
+            let genome = if round < CLIMB / 5 { G::random(&mut seeded) } else { worst.1.varied(&mut seeded) };
+            let found = measured(&genome, units_max);
+            tally.add(found);
+            let score = found.map_or(f64::MIN, |found| found.by_units());
+            if score >= worst.0 {
+                worst = (score, genome);
+            }
+        }
+    }
+    tally
+}
+
+/// What a search must have found to mean anything: most specs run, and it came somewhere near the limit.
+pub fn means_something(tally: &Tally) {
+    println!("{tally:.2?}");
+    assert!(tally.admitted > tally.refused, "{tally:?}");
+    assert!(tally.most_by_units > 0.5, "{tally:?}");
+}
