@@ -28,6 +28,7 @@ use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::config::{Compute, ServerConfig};
 use p2c2r_server::joins::Joining;
 use p2c2r_server::ledger::{self, Ledger};
+use p2c2r_tasks::KindRegistry;
 use p2c2r_worker::{Execution, WorkerConfig};
 use tempfile::TempDir;
 
@@ -216,7 +217,10 @@ impl Cluster {
     fn client_transport(&self, role: Role, name: &str) -> ClientTransport {
         match self.config.wire {
             Wire::Memory => ClientTransport::Memory(self.hub.clone()),
-            Wire::Udp => self.mint.transport(Grant { credit: CREDIT, ..Grant::of_name(role, name) }),
+            Wire::Udp => {
+                let grant = Grant { credit: CREDIT, ..Grant::of_name(role, name) };
+                self.mint.transport(grant, KindRegistry::builtin().identity())
+            }
         }
     }
 

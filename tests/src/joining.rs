@@ -32,8 +32,8 @@ impl CurrentMint {
     }
 
     /// The transport of a client whose tokens come straight from it.
-    pub fn transport(&self, grant: Grant) -> ClientTransport {
-        ClientTransport::Udp(Arc::new(Straight { mint: self.clone(), grant }))
+    pub fn transport(&self, grant: Grant, identity: ProtocolIdentity) -> ClientTransport {
+        ClientTransport::Udp(Arc::new(Straight { mint: self.clone(), grant, identity }))
     }
 }
 
@@ -41,13 +41,14 @@ impl CurrentMint {
 struct Straight {
     mint: CurrentMint,
     grant: Grant,
+    identity: ProtocolIdentity,
 }
 
 impl TokenSource for Straight {
     fn ask(&self, answer: TokenAnswer) {
         let current = self.mint.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match current {
-            Some((mint, address)) => mint.source(self.grant.clone(), address).ask(answer),
+            Some((mint, address)) => mint.source(self.grant.clone(), &self.identity, address).ask(answer),
             None => {
                 answer
                     .give(Err(NoToken::Unreachable { reason: "no coordinator was started yet".to_owned() }));

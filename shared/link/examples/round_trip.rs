@@ -121,7 +121,7 @@ fn server_app(socket: UdpSocket, mint: Mint) -> App {
 }
 
 fn client_app<S: Side>(server: SocketAddr, mint: &Mint, name: &str) -> App {
-    let tokens = mint.source(Grant::of_name(S::ROLE, name), server);
+    let tokens = mint.source(Grant::of_name(S::ROLE, name), &identity(), server);
     let mut app = App::new();
     app.add_plugins((
         EventDrivenPlugin::default(),

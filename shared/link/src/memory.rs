@@ -3,7 +3,7 @@
 //! It carries the very same packets UDP would, between made-up addresses, so netcode, the guards and the
 //! impairment layer run unchanged. Delivery is instant; delay comes from [`Impairment`](crate::Impairment).
 
-use p2c2r_protocol::{Nanos, Role};
+use p2c2r_protocol::{Nanos, ProtocolIdentity, Role};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
@@ -152,10 +152,16 @@ impl MemoryHub {
     }
 
     /// Tokens for the client of this role and name, from the coordinator that has the hub's port.
-    pub fn tokens(&self, role: Role, name: &str) -> MemoryTokens {
+    pub fn tokens(&self, role: Role, name: &str, identity: &ProtocolIdentity) -> MemoryTokens {
         let mut switch = self.lock();
         switch.programs += 1;
-        MemoryTokens { hub: self.clone(), role, name: name.to_owned(), instance: switch.programs }
+        MemoryTokens {
+            hub: self.clone(),
+            role,
+            name: name.to_owned(),
+            identity: identity.clone(),
+            instance: switch.programs,
+        }
     }
 
     /// From now on every client's tokens come from here: for coordinators that are none.
@@ -208,6 +214,7 @@ pub struct MemoryTokens {
     hub: MemoryHub,
     role: Role,
     name: String,
+    identity: ProtocolIdentity,
     instance: u64,
 }
 
@@ -225,7 +232,7 @@ impl TokenSource for MemoryTokens {
             return answer.give(Err(NoToken::Unreachable { reason }));
         };
         let grant = Grant { instance: self.instance, credit, ..Grant::of_name(self.role, &self.name) };
-        mint.source(grant, SERVER).ask(answer);
+        mint.source(grant, &self.identity, SERVER).ask(answer);
     }
 }
 

@@ -68,7 +68,7 @@ impl Dialer {
             }
             // Tests repeat exactly.
             ClientTransport::Memory(hub) => (
-                Arc::new(hub.tokens(role, &config.name)),
+                Arc::new(hub.tokens(role, &config.name, &config.identity)),
                 config.name.bytes().fold(7, |seed, byte| seed * 31 % 1_000_003 + u64::from(byte)),
             ),
         };

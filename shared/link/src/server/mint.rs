@@ -100,7 +100,7 @@ pub enum MintRefusal {
 /// Makes a coordinator's connect tokens, and knows those that are out. Clones share it; any thread may use it.
 #[derive(Clone, Resource)]
 pub struct Mint {
-    protocol_id: u64,
+    identity: Arc<ProtocolIdentity>,
     key: SealKey,
     state: Arc<Mutex<State>>,
 }
@@ -147,7 +147,7 @@ impl Mint {
             by_account: HashMap::default(),
         };
         Self {
-            protocol_id: identity.id,
+            identity: Arc::new(identity.clone()),
             key: renetcode::generate_random_bytes(),
             state: Arc::new(Mutex::new(state)),
         }
@@ -172,7 +172,7 @@ impl Mint {
         let user_data = renetcode::generate_random_bytes();
         let token = ConnectToken::generate(
             now,
-            self.protocol_id,
+            self.identity.id,
             TOKEN_SECONDS,
             client,
             NETCODE_TIMEOUT_SECONDS,
@@ -199,9 +199,10 @@ impl Mint {
         self.lock().by_seal.len()
     }
 
-    /// A source of tokens for programs of the same process: tests, benches, and a game that is its own coordinator.
-    pub fn source(&self, grant: Grant, server: SocketAddr) -> MintSource {
-        MintSource { mint: self.clone(), grant, server }
+    /// A source of tokens for a program of the same process that speaks `identity`, in tests and benches. Like the
+    /// coordinator over HTTPS, it gives none to a program that speaks otherwise.
+    pub fn source(&self, grant: Grant, identity: &ProtocolIdentity, server: SocketAddr) -> MintSource {
+        MintSource { mint: self.clone(), grant, identity: identity.clone(), server }
     }
 
     /// Whether a connection request with this seal may be answered: it is of an outstanding token and comes from
@@ -310,11 +311,18 @@ fn seal_of(private_part: &[u8]) -> Option<Seal> {
 pub struct MintSource {
     mint: Mint,
     grant: Grant,
+    identity: ProtocolIdentity,
     server: SocketAddr,
 }
 
 impl TokenSource for MintSource {
     fn ask(&self, answer: TokenAnswer) {
+        let (ours, theirs) = (&self.mint.identity, &self.identity);
+        if ours.id != theirs.id {
+            let reason =
+                format!("the coordinator speaks {ours}, this program {theirs}: update the older one");
+            return answer.give(Err(NoToken::Refused { reason }));
+        }
         let token = self.mint.issue(self.grant.clone());
         answer.give(match token {
             Ok(token) => Ok(Access { token, server: self.server }),

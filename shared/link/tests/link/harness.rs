@@ -51,7 +51,7 @@ pub fn udp(mint: &Mint, address: SocketAddr, name: &str) -> ClientTransport {
 
 /// A game's tokens, straight from a mint.
 pub fn tokens(mint: &Mint, address: SocketAddr, name: &str) -> Arc<dyn TokenSource> {
-    Arc::new(mint.source(Grant::of_name(Role::Gamer, name), address))
+    Arc::new(mint.source(Grant::of_name(Role::Gamer, name), &identity(), address))
 }
 
 /// A coordinator that does nothing but link.

@@ -84,7 +84,7 @@ fn netcode(token: &[u8]) -> NetcodeClient {
 }
 
 fn token_of(hub: &p2c2r_link::MemoryHub, name: &str) -> Vec<u8> {
-    p2c2r_link::fetch(&hub.tokens(Role::Gamer, name), Duration::ZERO).unwrap().token
+    p2c2r_link::fetch(&hub.tokens(Role::Gamer, name, &identity()), Duration::ZERO).unwrap().token
 }
 
 /// Connect tokens of a coordinator that is none.

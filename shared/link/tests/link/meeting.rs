@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bevy_time::TimeUpdateStrategy;
-use p2c2r_link::{LinkStatus, Mint, Peers, ToServer};
+use p2c2r_link::{Grant, LinkStatus, Mint, Peers, ToServer};
 use p2c2r_protocol::{
     Attempt, Done, GameToServer, KindId, Nanos, Receipt, Role, ServerToGame, ServerToWorker, Submit, TaskId,
     TaskNo, WorkerToServer,
@@ -196,8 +196,9 @@ fn another_protocol_version_is_not_let_in_even_with_a_token() {
     let older =
         p2c2r_protocol::ProtocolIdentity::new(&[(KindId(1), "path", 2)], p2c2r_protocol::Digest([0; 32]));
     // The token of a coordinator that speaks otherwise.
-    let tokens = tokens(&Mint::new(&older), world.hub.server_address(), "ann");
-    world.hub.set_tokens(tokens);
+    let address = world.hub.server_address();
+    let tokens = Mint::new(&older).source(Grant::of_name(Role::Gamer, "ann"), &older, address);
+    world.hub.set_tokens(std::sync::Arc::new(tokens));
     world.add_game("ann");
     world.run(ms(3_000));
     let game = link(&world.games[0]);
