@@ -21,7 +21,7 @@ fn everybody_joins_by_links_from_behind_translated_addresses() {
     assert!(report.count("remote") > 0 && report.cost() > 0, "{report:#?}");
     for worker in &mut workers {
         let said = worker.stop();
-        assert!(said.contains("Total earned: $"), "{said}");
+        assert!(said.contains("Total earned by this worker: $"), "{said}");
     }
     let said = coordinator.stop();
     for (name, home) in [("ada", parties.ada()), ("grace", parties.grace())] {

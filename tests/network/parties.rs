@@ -77,7 +77,7 @@ impl Parties {
 
     /// What the ledger says.
     pub fn ledger(&self) -> Value {
-        ledger_balances(&self.data_dir());
+        ledger_balances(self.folder.path());
         serde_json::from_str(&self.operator(&["ledger", "report", "--format", "json"])).expect("JSON")
     }
 
