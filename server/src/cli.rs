@@ -57,10 +57,14 @@ pub enum LedgerCommand {
 /// Which ledger is copied, and where to.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The ledger's database file.
-    #[arg(long, env = "P2C2R_DB", default_value = "results.db")]
-    pub db: PathBuf,
+    /// The ledger's database file. [default: results.db in the data folder]
+    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
+    pub db: Option<PathBuf>,
+    /// Which coordinator's.
+    #[command(flatten)]
+    pub data_dir: DataDirArgs,
     /// Where the copy goes; nothing is replaced.
+    #[arg(value_name = "COPY")]
     pub path: PathBuf,
 }
 
@@ -123,6 +127,13 @@ pub struct LedgerArgs {
 impl LedgerArgs {
     /// The ledger's file.
     pub fn path(&self) -> PathBuf {
+        ledger_path(self.db.as_ref(), &self.data_dir)
+    }
+}
+
+impl BackupArgs {
+    /// The ledger's file.
+    pub fn ledger(&self) -> PathBuf {
         ledger_path(self.db.as_ref(), &self.data_dir)
     }
 }

@@ -33,8 +33,8 @@ fn main() -> ExitCode {
         Some(Command::Ledger(LedgerCommand::Check(args))) => check(&args),
         Some(Command::Ledger(LedgerCommand::Report(args))) => report(&args),
         Some(Command::Ledger(LedgerCommand::Backup(args))) => {
-            ledger::backup(&args.db, &args.path).map_err(ServerError::from).map(|made| {
-                say(&made.to_string());
+            ledger::backup(&args.ledger(), &args.path).map_err(ServerError::from).map(|made| {
+                say(&made);
                 ExitCode::SUCCESS
             })
         }

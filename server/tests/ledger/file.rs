@@ -148,7 +148,9 @@ fn an_idle_coordinator_notices_that_its_file_is_gone() {
 fn a_coordinator_whose_file_is_deleted_ends_with_status_1_and_says_why() {
     let lab = Lab::new();
     let mut child = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
-        .args(["--listen", "127.0.0.1:0", "--db"])
+        .args(["--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(lab.folder.path().join("data"))
+        .arg("--db")
         .arg(&lab.path)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
