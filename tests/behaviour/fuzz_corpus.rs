@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use p2c2r_protocol::{Beat, BeatEcho, Micros, identity, wire};
-use p2c2r_tasks::{KindRegistry, Stop, TaskKind, path, physics, reflection};
+use p2c2r_tasks::{KindRegistry, Stop, path, physics, reflection};
 use p2c2r_tests::fuzzing::TARGETS;
 use p2c2r_tests::puzzles::Puzzling;
 use rand::{Rng, SeedableRng};
