@@ -12,7 +12,9 @@ use crate::harness::{World, peers};
 
 /// A fresh connect token for a game of this name.
 pub fn token(hub: &MemoryHub, name: &str) -> ConnectToken {
-    let access = p2c2r_link::fetch(&hub.tokens(Role::Gamer, name, &identity()), Duration::ZERO).unwrap();
+    let access =
+        p2c2r_link::fetch(&hub.tokens(Role::Gamer, name, &crate::harness::identity()), Duration::ZERO)
+            .unwrap();
     ConnectToken::read(&mut access.token.as_slice()).unwrap()
 }
 
