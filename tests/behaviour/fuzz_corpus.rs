@@ -36,7 +36,7 @@ fn mutate(random: &mut Pcg32, input: &mut Vec<u8>) {
             1 => input.insert(at, random.random()),
             2 if at < input.len() => input[at] ^= 1 << random.random_range(0..8),
             3 if at < input.len() => {
-                input[at] = [0, 1, 0x7F, 0x80, 0xFB, 0xFC, 0xFD, 0xFF][random.random_range(0..8)]
+                input[at] = [0, 1, 0x7F, 0x80, 0xFB, 0xFC, 0xFD, 0xFF][random.random_range(0..8)];
             }
             _ => {
                 let end = (at + random.random_range(1..40)).min(input.len());

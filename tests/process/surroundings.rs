@@ -8,16 +8,24 @@ use crate::report;
 
 /// The command that starts `command` with these signals ignored, as `nohup` does and a shell for its background jobs.
 fn ignoring(signals: &str, command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("trap '' {signals}; exec \"$0\" \"$@\"")]);
-    shell.arg(command.get_program()).args(command.get_args());
+    started_by("sh", &["-c", &format!("trap '' {signals}; exec \"$0\" \"$@\"")], command)
+}
+
+/// The command that starts `command` with no signal ignored, however the tests were started.
+fn heeding_all(command: &Command) -> Command {
+    started_by("env", &["--default-signal"], command)
+}
+
+fn started_by(starter: &str, options: &[&str], command: &Command) -> Command {
+    let mut starts = Command::new(starter);
+    starts.args(options).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
+            Some(value) => starts.env(name, value),
+            None => starts.env_remove(name),
         };
     }
-    shell
+    starts
 }
 
 #[test]
@@ -49,11 +57,12 @@ fn signals_that_are_ignored_at_the_start_stay_ignored() {
 #[test]
 fn a_hangup_that_is_not_ignored_ends_a_program_in_order() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
-    let mut worker = worker(folder.path(), "ada", Program::start);
+    let start = |name: &str, command: Command| Program::start(name, heeding_all(&command));
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", start);
+    let mut worker = worker(folder.path(), "ada", start);
     worker.line("onnected");
     let path = folder.path().join("report.json");
-    let mut game = game(folder.path(), 60, &path, Program::start);
+    let mut game = game(folder.path(), 60, &path, start);
     game.line("path");
     for program in [&mut game, &mut worker, &mut coordinator] {
         program.signal("HUP");

@@ -21,7 +21,7 @@ use crate::config::WorkerConfig;
 use crate::earnings::Session;
 
 /// Between two lines about one and the same reason for having no connection.
-const PROBLEM_AGAIN: Duration = Duration::from_secs(300);
+const PROBLEM_AGAIN: Duration = Duration::from_mins(5);
 
 /// The link counts what the first two complain of, and a hostile peer could fill the log through them; the others
 /// tell what a graphics driver lacks, which we do not use.
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn what_the_worker_earned_and_what_its_account_has_are_two_figures() {
         let mut session = Session::default();
-        let said = |session: &Session| total_earned(session, Duration::from_secs(60));
+        let said = |session: &Session| total_earned(session, Duration::from_mins(1));
         assert_eq!(said(&session), "Total earned by this worker: $0.00 (1 minute uptime)");
         let own = WorkerSession { earned: Nanos(83_000_000), accepted: 1, rejected: 0 };
         let mut statement =

@@ -120,12 +120,13 @@ mod tests {
     fn a_challenge_is_good_once_for_its_life_and_here_alone() {
         let mut ours = Challenges::new().unwrap();
         let text = ours.issue(START).unwrap();
-        let live = ours.check(&text, START + CHALLENGE_LIFE - Duration::from_millis(1)).unwrap();
+        let last = START + CHALLENGE_LIFE.checked_sub(Duration::from_millis(1)).unwrap();
+        let live = ours.check(&text, last).unwrap();
         assert_eq!(ours.check(&text, START + CHALLENGE_LIFE), None);
         assert_eq!(Challenges::new().unwrap().check(&text, START), None);
         assert!(ours.spend(live, START));
         assert!(!ours.spend(live, START));
-        assert!(!ours.spend(live, START + CHALLENGE_LIFE - Duration::from_millis(1)));
+        assert!(!ours.spend(live, last));
     }
 
     #[test]

@@ -21,7 +21,7 @@ const USES_DEFAULT: u32 = 1;
 /// How long an invite is good for that does not say.
 const EXPIRES_DEFAULT: &str = "24h";
 /// The longest that an invite may be good for: ten years.
-const EXPIRES_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+const EXPIRES_MAX: Duration = Duration::from_hours(3_650 * 24);
 /// How many may come with each of the links printed at first start, and for how long.
 const FIRST_USES: u32 = 8;
 const FIRST_EXPIRES: Duration = Duration::from_hours(7 * 24);

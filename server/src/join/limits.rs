@@ -48,7 +48,7 @@ impl Default for JoinLimits {
             handshake: Duration::from_secs(5),
             headers: Duration::from_secs(5),
             body: Duration::from_secs(5),
-            connection: Duration::from_secs(60),
+            connection: Duration::from_mins(1),
             store_queue_max: 256,
         }
     }
@@ -220,7 +220,7 @@ mod tests {
         let mut taken =
             |seconds| (0..9).filter(|_| buckets.take(prefix(1), Duration::from_secs(seconds))).count();
         assert_eq!((taken(0), taken(19), taken(20), taken(60), taken(600)), (3, 0, 1, 2, 3));
-        assert!(buckets.take(prefix(2), Duration::from_secs(600)), "another prefix is counted apart");
+        assert!(buckets.take(prefix(2), Duration::from_mins(10)), "another prefix is counted apart");
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Folding {
         if self.due_ms.is_none_or(|due_ms| due_ms > now_ms) {
             return Ok(None);
         }
-        let groups = self.groups(connection, (now_ms - self.kept_ms).min(needed_from_ms))?;
+        let groups = oldest_groups(connection, (now_ms - self.kept_ms).min(needed_from_ms))?;
         let Some(last) = groups.last() else {
             self.due_ms = Some(now_ms + SLACK_MS);
             return Ok(None);
@@ -171,23 +171,23 @@ impl Folding {
         fold.write(connection, last.id)?;
         digest(connection).map(Some)
     }
+}
 
-    /// The oldest groups that may be folded, as many as a step takes.
-    fn groups(&self, connection: &Connection, before_ms: i64) -> Result<Vec<Group>> {
-        let mut select = connection
-            .prepare_cached("SELECT id, at_ms, transfers, hash, folded FROM groups ORDER BY id LIMIT ?1")?;
-        let mut rows = select.query([GROUPS_PER_GROUP])?;
-        let (mut groups, mut transfers) = (Vec::new(), 0);
-        while let Some(row) = rows.next()? {
-            let group = read_group(row)?;
-            transfers += group.transfers;
-            if group.at_ms >= before_ms || transfers > TRANSFERS_PER_GROUP && !groups.is_empty() {
-                break;
-            }
-            groups.push(group);
+/// The oldest groups that may be folded, as many as a step takes.
+fn oldest_groups(connection: &Connection, before_ms: i64) -> Result<Vec<Group>> {
+    let mut select = connection
+        .prepare_cached("SELECT id, at_ms, transfers, hash, folded FROM groups ORDER BY id LIMIT ?1")?;
+    let mut rows = select.query([GROUPS_PER_GROUP])?;
+    let (mut groups, mut transfers) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let group = read_group(row)?;
+        transfers += group.transfers;
+        if group.at_ms >= before_ms || transfers > TRANSFERS_PER_GROUP && !groups.is_empty() {
+            break;
         }
-        Ok(groups)
+        groups.push(group);
     }
+    Ok(groups)
 }
 
 impl Fold {
@@ -314,7 +314,9 @@ impl Fold {
             let (own, after) = rest.split_at(many);
             rest = after;
             let mut hasher = GroupHasher::new(&previous, group.id, group.at_ms);
-            own.iter().for_each(|(_, transfer)| hasher.add(transfer));
+            for (_, transfer) in own {
+                hasher.add(transfer);
+            }
             if let Some(folded) = &group.folded {
                 hasher.add_folded(folded);
             }

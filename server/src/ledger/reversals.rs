@@ -160,21 +160,18 @@ impl Posting<'_, '_> {
         }
         let totals = &mut self.book.totals;
         totals.earned -= amount;
-        let to = match gamer {
-            Some(gamer) => {
-                totals.revenue -= amount;
-                load_account(connection, self.book, gamer)?;
-                if let Some(account) = self.book.change(gamer) {
-                    account.available += amount;
-                    account.turnover -= amount;
-                }
-                gamer.0
+        let to = if let Some(gamer) = gamer {
+            totals.revenue -= amount;
+            load_account(connection, self.book, gamer)?;
+            if let Some(account) = self.book.change(gamer) {
+                account.available += amount;
+                account.turnover -= amount;
             }
-            None => {
-                totals.fee += amount;
-                self.book.fee += amount.0;
-                kind::FEE_ACCOUNT
-            }
+            gamer.0
+        } else {
+            totals.fee += amount;
+            self.book.fee += amount.0;
+            kind::FEE_ACCOUNT
         };
         let id = REVERSALS + (self.group << 20) + self.reversed;
         self.reversed += 1;

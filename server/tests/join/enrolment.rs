@@ -147,7 +147,7 @@ fn spellings(value: &Value) -> Vec<String> {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     match value {
         Value::Blob(bytes) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             vec![hex, URL_SAFE_NO_PAD.encode(bytes)]
         }
         Value::Text(text) if text.len() <= 64 => vec![text.clone()],

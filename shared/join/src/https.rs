@@ -175,9 +175,9 @@ impl fmt::Debug for Secured {
 }
 
 /// What is left of a time limit, as a socket takes it: never zero, which would be none.
-fn left(timeout: NextTimeout) -> Option<Duration> {
+fn left(timeout: NextTimeout) -> Duration {
     let step = if timeout.after.is_not_happening() { REQUEST_MAX } else { *timeout.after };
-    Some(step.clamp(Duration::from_millis(1), REQUEST_MAX))
+    step.clamp(Duration::from_millis(1), REQUEST_MAX)
 }
 
 impl Transport for Secured {
@@ -186,7 +186,7 @@ impl Transport for Secured {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.stream.sock.set_write_timeout(left(timeout))?;
+        self.stream.sock.set_write_timeout(Some(left(timeout)))?;
         let output = &self.buffers.output()[..amount];
         self.stream.write_all(output)?;
         self.stream.flush()?;
@@ -194,7 +194,7 @@ impl Transport for Secured {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.stream.sock.set_read_timeout(left(timeout))?;
+        self.stream.sock.set_read_timeout(Some(left(timeout)))?;
         let input = self.buffers.input_append_buf();
         let amount = match self.stream.read(input) {
             Ok(amount) => amount,

@@ -48,9 +48,9 @@ impl Outside {
         let manifest = format!(
             "[package]\nname = \"outside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
              bevy_app = {{ version = \"0.19\", default-features = false, features = [\"std\"] }}\n\
-             p2c2r_offload = {{ path = {offload:?} }}\np2c2r_tasks = {{ path = {tasks:?} }}\n",
-            offload = shared.join("offload"),
-            tasks = shared.join("tasks"),
+             p2c2r_offload = {{ path = '{offload}' }}\np2c2r_tasks = {{ path = '{tasks}' }}\n",
+            offload = shared.join("offload").display(),
+            tasks = shared.join("tasks").display(),
         );
         fs::write(folder.join("Cargo.toml"), manifest).expect("the target folder can be written");
         fs::write(folder.join("src/main.rs"), program).expect("the target folder can be written");

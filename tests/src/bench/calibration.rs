@@ -144,6 +144,8 @@ pub fn tables(figures: &[Figures]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use p2c2r_protocol::money::TASK_PRICE_MIN;
+
     use super::*;
 
     #[test]
@@ -156,9 +158,10 @@ mod tests {
             assert!(kind.kernel_ms > 0.0 && kind.units >= 1.0 && kind.per_second > 0.0, "{kind:?}");
             let per_unit =
                 f64::from(u32::try_from(p2c2r_server::config::NANOS_PER_MEGA_UNIT).unwrap()) * 1e-6;
-            // Prices are whole nano-dollars, rounded up.
-            let exact = kind.units * per_unit;
-            assert!(kind.price_nanos >= exact && kind.price_nanos <= exact + 1.0, "{kind:?}");
+            // Prices are whole nano-dollars, rounded up, and none is below the least; these are means of several.
+            let (exact, least) = (kind.units * per_unit, TASK_PRICE_MIN.0 as f64);
+            assert!(kind.price_nanos >= exact.max(least), "{kind:?}");
+            assert!(kind.price_nanos <= exact + 1.0 + least, "{kind:?}");
         }
         let text = tables(&figures);
         assert!(shipped.iter().all(|name| text.contains(name)) && text.contains("gamers"), "{text}");

@@ -43,7 +43,7 @@ impl Network {
             .trim()
             .split_once('\n')
             .ok_or_else(|| io::Error::other("the coordinator wrote no join links"))?;
-        network.game_link = game.to_owned();
+        game.clone_into(&mut network.game_link);
         network.programs.push(Program::in_role("worker", &["--join".as_ref(), worker.as_ref()])?);
         Ok(network)
     }

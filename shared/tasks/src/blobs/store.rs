@@ -48,7 +48,9 @@ impl Home {
     pub(super) fn weigh_again(&self, digest: Digest) {
         let Some(shelf) = self.0.upgrade() else { return };
         let gone = locked(&shelf).weigh_again(digest);
-        gone.iter().for_each(|blob| blob.let_go());
+        for blob in &gone {
+            blob.let_go();
+        }
     }
 }
 
@@ -75,7 +77,9 @@ impl BlobStore {
         blob.home.get_or_init(|| Home(Arc::downgrade(&self.shelf)));
         let (blob, gone) = locked(&self.shelf).insert(blob);
         // Outside the lock: whoever prepares one of these holds that blob until it is done, and may want the shelf.
-        gone.iter().for_each(|blob| blob.let_go());
+        for blob in &gone {
+            blob.let_go();
+        }
         blob
     }
 
@@ -117,7 +121,9 @@ impl Drop for BlobStore {
     /// Blobs that outlive the store are counted by nobody, so they keep no prepared form.
     fn drop(&mut self) {
         let kept = std::mem::take(&mut locked(&self.shelf).blobs);
-        kept.into_values().for_each(|kept| kept.blob.let_go());
+        for kept in kept.into_values() {
+            kept.blob.let_go();
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::worst::{self, Genome};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Bodies {
-    bodies: u64,
+    count: u64,
     segments: u64,
     steps: u64,
     /// Metres from the middle that they start within, and that they fly to.
@@ -34,7 +34,7 @@ impl Genome for Bodies {
     fn random(seeded: &mut Seeded) -> Self {
         let share = |seeded: &mut Seeded| seeded.below(1_001) as f64 / 1_000.0;
         Self {
-            bodies: 1 + worst::skewed(seeded, 7),
+            count: 1 + worst::skewed(seeded, 7),
             segments: 1 + seeded.below(16).min(seeded.below(16)),
             steps: 1 + seeded.below(30),
             spread: 40.0 * share(seeded) * share(seeded),
@@ -53,7 +53,7 @@ impl Genome for Bodies {
     fn varied(&self, seeded: &mut Seeded) -> Self {
         let (mut varied, other) = (*self, Self::random(seeded));
         match seeded.below(12) {
-            0 => varied.bodies = other.bodies,
+            0 => varied.count = other.count,
             1 => varied.segments = other.segments,
             2 => varied.steps = other.steps,
             3 => varied.spread = other.spread,
@@ -81,7 +81,7 @@ impl Genome for Bodies {
         };
         let material = Material { restitution: self.restitution as u8, speed_cap: 256, ..Material::ROCK };
         let spread = self.walls.map_or(self.spread, |half| self.spread.min(half as f64));
-        let bodies = (0..self.bodies)
+        let bodies = (0..self.count)
             .map(|number| {
                 let size = (1 + seeded.below(self.size)) as f64 / 8.0;
                 let shape = if seeded.below(100) < self.balls {
@@ -119,7 +119,7 @@ impl Genome for Bodies {
     fn slack(&self) -> u64 {
         // A tick's pairs are counted behind it: those of all bodies with each other and with four walls.
         let pairs =
-            (self.bodies * (self.bodies + 7) / 2).min(16 * (self.bodies + 4) + 4 * self.bodies).max(2_500);
+            (self.count * (self.count + 7) / 2).min(16 * (self.count + 4) + 4 * self.count).max(2_500);
         pairs * 2_500
     }
 }

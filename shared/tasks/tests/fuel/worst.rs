@@ -117,6 +117,9 @@ pub fn measured<G: Genome>(genome: &G, units_max: u64) -> Option<Found> {
     Some(Found { units, steps: fuel.spent(), took, ran_out })
 }
 
+/// Steps of one climb.
+const CLIMB: u64 = 100;
+
 /// So many random specs, then climbs from the worst of a few to ever worse ones; none worth more than `units_max`, the
 /// random ones no more than [`RANDOM_UNITS_MAX`] either, so that it comes to an end.
 pub fn search<G: Genome>(random: u64, climbed: u64, units_max: u64, seed: u64) -> Tally {
@@ -125,7 +128,6 @@ pub fn search<G: Genome>(random: u64, climbed: u64, units_max: u64, seed: u64) -
     for _ in 0..WARMING {
         measured(&G::random(&mut warming), RANDOM_UNITS_MAX);
     }
-    const CLIMB: u64 = 100;
     let (mut seeded, mut tally) = (Seeded(seed), Tally::default());
     for _ in 0..random {
         tally.add(measured(&G::random(&mut seeded), units_max.min(RANDOM_UNITS_MAX)));
