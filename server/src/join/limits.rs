@@ -126,7 +126,7 @@ impl Bucket {
     }
 }
 
-/// A bucket for each address prefix. When [`PREFIXES_MAX`] of them are in use, those that come then share one more.
+/// A bucket for each address prefix. When `PREFIXES_MAX` of them are in use, those that come then share one more.
 #[derive(Debug)]
 pub struct Buckets {
     rate: Rate,
