@@ -3,6 +3,7 @@
 mod certificates;
 mod client;
 mod enrolment;
+mod finding;
 mod floods;
 mod lab;
 mod operator;
