@@ -89,6 +89,20 @@ fn nothing_unfinished_is_left() {
     report(faults, "unfinished marks");
 }
 
+/// Tokens, handshakes and heartbeats are dated by running time: a wall clock that steps, or another machine's that is off,
+/// keeps nobody out.
+#[test]
+fn the_link_never_reads_the_wall_clock() {
+    let faults = sources()
+        .into_iter()
+        .filter(|(name, text)| name.contains("shared/link/src") && text.contains("SystemTime"))
+        .map(|(name, _)| name)
+        .collect();
+    let is_looked_at = sources().iter().any(|(name, _)| name.contains("shared/link/src"));
+    assert!(is_looked_at, "the test finds the link's sources");
+    report(faults, "files of the link that read the wall clock");
+}
+
 #[test]
 fn no_file_knows_one_machine() {
     let mut faults = Vec::new();
