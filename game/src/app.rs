@@ -20,13 +20,13 @@ use crate::cli::{Cli, NAME_DEFAULT, Reflections, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::view::Picture;
-use crate::{GameError, console, figures, hud, play, report, view};
+use crate::{GameError, console, figures, frames, hud, play, report, view};
 
 /// Plays as the command line says and tells how it ended.
 pub fn run(cli: &Cli) -> Result<(), GameError> {
     cli.check()?;
     let offload = offload_config(cli)?;
-    if let Some(path) = &cli.report {
+    for path in [&cli.report, &cli.frames].into_iter().flatten() {
         report::check_writable(path)?;
     }
     if cli.screen() == Screen::Window && !graphics::has_display() {
@@ -47,7 +47,11 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
         app.add_plugins(console::plugin);
     }
     let results = report::Results::keep(&mut app);
+    let frames = cli.frames.as_ref().map(|path| (path, frames::Frames::keep(&mut app)));
     let exit = app.run();
+    if let Some((path, frames)) = frames {
+        frames.write(path)?;
+    }
     finish(cli, &results, &exit)
 }
 
@@ -76,7 +80,7 @@ pub fn build(cli: &Cli, offload: OffloadConfig) -> Result<App, GameError> {
     switch.enabled = !cli.offload_off;
     app.insert_resource(Battlefield { arena: Arena::new(cli.arena()) })
         .insert_resource(switch)
-        .insert_resource(if cli.steers_itself() { Pilot::Itself(default()) } else { Pilot::Gamer })
+        .insert_resource(pilot(cli)?)
         .insert_resource(Reflecting::new(cli.reflections == Reflections::On, quality))
         .insert_resource(Ending::after(cli.seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))))
         .add_plugins((
@@ -96,7 +100,18 @@ pub fn build(cli: &Cli, offload: OffloadConfig) -> Result<App, GameError> {
     if cli.screen() == Screen::Window {
         app.add_plugins(play::keyboard_plugin);
     }
+    if let Some(seconds) = cli.flip_every {
+        app.add_plugins(play::flip_plugin(Duration::from_secs(u64::from(seconds))));
+    }
     Ok(app)
+}
+
+fn pilot(cli: &Cli) -> Result<Pilot, GameError> {
+    Ok(match &cli.flight {
+        Some(path) => Pilot::Recorded(play::read_flight(path)?),
+        None if cli.steers_itself() => Pilot::Itself(default()),
+        None => Pilot::Gamer,
+    })
 }
 
 /// Adds the engine and tells how well it draws.

@@ -39,12 +39,21 @@ pub struct Cli {
     /// Let the game steer itself.
     #[arg(long)]
     pub autopilot: bool,
+    /// Give the ship the inputs recorded in this file, tick by tick.
+    #[arg(long, value_name = "FILE", conflicts_with = "autopilot")]
+    pub flight: Option<PathBuf>,
+    /// Press T every so many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub flip_every: Option<u32>,
     /// Stop after this many seconds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: Option<u32>,
     /// Write a JSON report here at the end.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Write one line per frame (CSV) here at the end.
+    #[arg(long, value_name = "FILE")]
+    pub frames: Option<PathBuf>,
     /// Write a picture (PNG) here near the end; needs `--seconds`. With `--headless` it is drawn off-screen.
     #[arg(long, value_name = "FILE")]
     pub screenshot: Option<PathBuf>,
@@ -176,7 +185,7 @@ impl Cli {
 
     /// Whether the game steers itself; nobody else could without a window.
     pub fn steers_itself(&self) -> bool {
-        self.autopilot || self.headless
+        self.autopilot || (self.headless && self.flight.is_none())
     }
 
     /// The arena to play in.

@@ -52,6 +52,14 @@ pub enum GameError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A recorded flight cannot be read.
+    #[error("cannot read the flight {path}: {reason}")]
+    Flight {
+        /// Which file.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
     /// No task was finished at all.
     #[error("nothing worked: of {submitted} tasks none was finished, neither remotely nor here")]
     NothingWorked {
@@ -72,7 +80,8 @@ impl GameError {
             | Self::Log(_)
             | Self::Usage(_)
             | Self::Membership(_)
-            | Self::Impairment { .. } => 2,
+            | Self::Impairment { .. }
+            | Self::Flight { .. } => 2,
             Self::NoDisplay | Self::NoAdapter | Self::NotAllowed | Self::NoDevice { .. } => 69,
             Self::Write { .. } | Self::NoPicture(_) => 73,
             Self::NothingWorked { .. } => 1,

@@ -10,7 +10,7 @@
 //! | `play` | stepping the arena, controls, the bridge to the offload plugin, the end of the run |
 //! | [`figures`] | the numbers people see, read from diagnostics, and how they are written |
 //! | [`console`] | one line a second and the summary |
-//! | [`report`] | the JSON report |
+//! | [`report`], `frames` | the JSON report; one line per frame for benches |
 //! | `view` | drawing the arena; reads it, never writes it |
 //! | `hud` | the numbers on the screen |
 
@@ -21,6 +21,7 @@ pub mod cli;
 pub mod console;
 mod error;
 pub mod figures;
+mod frames;
 mod graphics;
 mod hud;
 mod play;

@@ -63,7 +63,7 @@ impl Report {
     }
 }
 
-fn write_error(path: &Path, source: std::io::Error) -> GameError {
+pub(crate) fn write_error(path: &Path, source: std::io::Error) -> GameError {
     GameError::Write { path: path.display().to_string(), source }
 }
 

@@ -152,6 +152,63 @@ fn a_switch_thrown_in_mid_game_loses_no_task() {
     }
 }
 
+/// A file for one test, in the folder that cargo keeps for them.
+fn file(name: &str, text: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_recorded_flight_is_flown_and_a_round_that_ends_begins_again() {
+    let turning = file("turning.flight", "p2c2r-flight 1\n60 1 0\n60 1 1 fire\n");
+    let (mut app, _, _) = local_game(&["--flight", &turning]);
+    play(&mut app, 30);
+    let heading = |app: &App| app.world().resource::<Battlefield>().arena.ship().heading;
+    let before = heading(&app);
+    play(&mut app, 1);
+    assert!(before.cross(heading(&app)) > 0.0, "it turns left, as the flight says");
+    // Straight on into whatever comes: sooner or later the last ship is lost.
+    let reckless = file("reckless.flight", "p2c2r-flight 1\n1 0 1\n");
+    let (mut app, _, _) = local_game(&["--flight", &reckless, "--preset", "normal"]);
+    let mut was_over = false;
+    for _ in 0..60 * 240 {
+        app.update();
+        let is_over = app.world().resource::<Battlefield>().arena.is_over();
+        if was_over && !is_over {
+            return;
+        }
+        was_over = is_over;
+    }
+    panic!("no round ended and began again");
+}
+
+#[test]
+fn t_can_be_pressed_by_the_clock() {
+    let (mut app, _, _) = local_game(&["--flip-every", "2"]);
+    let mut switched = Vec::new();
+    for second in 0..7 {
+        play(&mut app, 60);
+        switched.push((second, app.world().resource::<OffloadSwitch>().enabled));
+    }
+    let off: Vec<_> = switched.iter().filter(|(_, enabled)| !enabled).map(|(second, _)| *second).collect();
+    assert_eq!(off, [2, 3, 6], "{switched:?}");
+}
+
+#[test]
+fn a_flight_that_cannot_be_flown_is_refused_with_the_reason() {
+    for (flight, reason) in [
+        (file("empty.flight", "p2c2r-flight 1\n"), "no ticks"),
+        (file("wrong.flight", "p2c2r-flight 1\n1 0 7\n"), "line 2"),
+        ("no-such.flight".to_owned(), "no-such.flight"),
+    ] {
+        let cli = Cli::try_parse_from(["p2c2r-game", "--headless", "--local", "--flight", &flight]).unwrap();
+        let error = app::build(&cli, app::offload_config(&cli).unwrap()).err().unwrap();
+        assert!(error.to_string().contains(reason) && error.exit_code() == 2, "{error}");
+    }
+    assert!(Cli::try_parse_from(["p2c2r-game", "--flight", "a", "--autopilot"]).is_err());
+}
+
 #[test]
 fn what_does_not_exist_is_refused_by_name() {
     let cli = Cli::try_parse_from(["p2c2r-game", "--impair", "moon"]).unwrap();

@@ -1,7 +1,7 @@
 //! What the gamer or the autopilot wants the ship to do.
 
 use bevy::prelude::*;
-use p2c2r_arena::{Arena, Autopilot, Controls};
+use p2c2r_arena::{Arena, Autopilot, Controls, Flight};
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Intent>();
@@ -19,6 +19,8 @@ pub(crate) enum Pilot {
     Gamer,
     /// The game itself.
     Itself(Autopilot),
+    /// Whoever flew this.
+    Recorded(Flight),
 }
 
 impl Pilot {
@@ -27,6 +29,9 @@ impl Pilot {
         match self {
             Self::Gamer => intent,
             Self::Itself(autopilot) => autopilot.controls(arena),
+            // Outcomes come at other ticks than when it was flown, so a round may end where that one did not: the next
+            // begins at once, and what there is to compute stays the same.
+            Self::Recorded(flight) => Controls { restart: arena.is_over(), ..flight.controls(arena.tick()) },
         }
     }
 }

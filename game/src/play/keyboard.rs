@@ -46,7 +46,7 @@ fn read_program_keys(
     if keys.just_pressed(KeyCode::F5) {
         *pilot = match *pilot {
             Pilot::Gamer => Pilot::Itself(default()),
-            Pilot::Itself(_) => Pilot::Gamer,
+            Pilot::Itself(_) | Pilot::Recorded(_) => Pilot::Gamer,
         };
     }
     if keys.just_pressed(KeyCode::Escape) {

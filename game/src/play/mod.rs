@@ -4,6 +4,7 @@ mod borrowing;
 mod controls;
 mod ending;
 mod keyboard;
+mod recorded;
 mod reflecting;
 mod stepping;
 
@@ -15,6 +16,7 @@ pub(crate) use borrowing::{Computer, Origin};
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, Finished};
 pub(crate) use keyboard::plugin as keyboard_plugin;
+pub(crate) use recorded::{flip_plugin, read_flight};
 pub(crate) use reflecting::{ORES, Reflecting, is_ore, ore_of};
 pub(crate) use stepping::Slips;
 

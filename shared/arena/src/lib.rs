@@ -19,7 +19,7 @@
 //! | `waves`, `rounds` | when enemies come; score, lives, beginning and end |
 //! | `layout`, `field`, `plane` | where rocks start; where the plane meets the path grid, and the space of physics |
 //! | `vec2`, `dice`, `record` | exactly rounded geometry, chance, and the bytes under the digest |
-//! | `autopilot` | a player for demos and tests |
+//! | `autopilot`, `flight` | a player for demos and tests; what a player did, written down to be done again |
 
 mod arena;
 mod autopilot;
@@ -30,6 +30,7 @@ mod dice;
 mod enemies;
 mod events;
 mod field;
+mod flight;
 mod layout;
 mod loose;
 mod pathing;
@@ -53,6 +54,7 @@ pub use config::{ArenaConfig, EnemyRules, PathRules, PhysicsRules, RockRules, Sh
 pub use controls::Controls;
 pub use enemies::{Enemy, EnemyId, EnemyRole, Steering};
 pub use events::ArenaEvent;
+pub use flight::{Flight, FlightError};
 pub use rocks::{Rock, RockId};
 pub use ship::Ship;
 pub use vec2::Vec2;

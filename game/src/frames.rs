@@ -1,0 +1,116 @@
+//! One line per frame, for benches and for whoever wants to plot them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bevy::diagnostic::{DiagnosticPath, DiagnosticsStore};
+use bevy::prelude::*;
+use p2c2r_offload::diagnostics::{RECEIVED_BYTES_PER_SECOND, SENT_BYTES_PER_SECOND};
+use p2c2r_offload::{LastOutcome, OffloadSwitch};
+use p2c2r_tasks::reflection::Reflection;
+
+use crate::GameError;
+use crate::play::Battlefield;
+use crate::report::write_error;
+
+/// Names of the columns. The offload plugin renews the two rates twice a second.
+const COLUMNS: &str = "seconds,frame_ms,ticks,offloading,light_asked_s,sent_bytes_per_s,received_bytes_per_s";
+
+/// One frame.
+#[derive(Clone, Copy)]
+struct Frame {
+    /// Real time from the first frame on.
+    at: Duration,
+    /// Since the frame before this one.
+    took: Duration,
+    /// Steps of the arena so far.
+    ticks: u64,
+    offloading: bool,
+    /// When the light that is shown was asked for, on the clock of `at`.
+    light_asked_at: Option<Duration>,
+    sent_bytes_per_second: Option<f64>,
+    received_bytes_per_second: Option<f64>,
+}
+
+/// All frames of a run. The engine keeps the app when it runs with a window, so they are shared with it.
+#[derive(Resource, Clone, Default)]
+pub(crate) struct Frames(Arc<Mutex<Vec<Frame>>>);
+
+impl Frames {
+    /// Has the app note every frame.
+    pub(crate) fn keep(app: &mut App) -> Self {
+        let frames = Self::default();
+        app.insert_resource(frames.clone()).add_systems(Last, note);
+        frames
+    }
+
+    /// Writes them as comma-separated values; what is not known is empty.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), GameError> {
+        let frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::fs::write(path, text(&frames)).map_err(|error| write_error(path, error))
+    }
+}
+
+fn text(frames: &[Frame]) -> String {
+    let mut text = format!("{COLUMNS}\n");
+    let or_empty = |value: Option<String>| value.unwrap_or_default();
+    for frame in frames {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:.6},{:.3},{},{},{},{},{}",
+            frame.at.as_secs_f64(),
+            frame.took.as_secs_f64() * 1e3,
+            frame.ticks,
+            u8::from(frame.offloading),
+            or_empty(frame.light_asked_at.map(|at| format!("{:.6}", at.as_secs_f64()))),
+            or_empty(frame.sent_bytes_per_second.map(|rate| format!("{rate:.0}"))),
+            or_empty(frame.received_bytes_per_second.map(|rate| format!("{rate:.0}"))),
+        );
+    }
+    text
+}
+
+fn note(
+    frames: Res<Frames>,
+    time: Res<Time<Real>>,
+    battlefield: Res<Battlefield>,
+    switch: Res<OffloadSwitch>,
+    light: Res<LastOutcome<Reflection>>,
+    diagnostics: Res<DiagnosticsStore>,
+) {
+    let rate = |path: &DiagnosticPath| diagnostics.get(path)?.value().filter(|value| value.is_finite());
+    frames.0.lock().unwrap_or_else(PoisonError::into_inner).push(Frame {
+        at: time.elapsed(),
+        took: time.delta(),
+        ticks: battlefield.arena.tick(),
+        offloading: switch.enabled,
+        light_asked_at: light.asked_at(),
+        sent_bytes_per_second: rate(&SENT_BYTES_PER_SECOND),
+        received_bytes_per_second: rate(&RECEIVED_BYTES_PER_SECOND),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_a_value_or_nothing_in_every_column() {
+        let frame = Frame {
+            at: Duration::from_millis(1_500),
+            took: Duration::from_micros(16_667),
+            ticks: 90,
+            offloading: true,
+            light_asked_at: None,
+            sent_bytes_per_second: Some(1_234.4),
+            received_bytes_per_second: None,
+        };
+        let text = text(&[frame]);
+        let (columns, line) = text.trim_end().split_once('\n').expect("names and a frame");
+        assert_eq!(line, "1.500000,16.667,90,1,,1234,");
+        assert_eq!(line.split(',').count(), columns.split(',').count());
+    }
+}

@@ -1,0 +1,29 @@
+//! Inputs that nobody gives now: a flight from a file, and T pressed by the clock. Benches compare runs with them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::time::common_conditions::on_real_timer;
+use p2c2r_arena::Flight;
+use p2c2r_offload::OffloadSwitch;
+
+use crate::GameError;
+
+/// The flight in this file.
+pub(crate) fn read_flight(path: &Path) -> Result<Flight, GameError> {
+    let wrong = |reason: String| GameError::Flight { path: path.display().to_string(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    text.parse().map_err(|error: p2c2r_arena::FlightError| wrong(error.to_string()))
+}
+
+/// Switches offloading off and on, by real time.
+pub(crate) fn flip_plugin(every: Duration) -> impl Plugin {
+    move |app: &mut App| {
+        app.add_systems(PreUpdate, flip.run_if(on_real_timer(every)));
+    }
+}
+
+fn flip(mut switch: ResMut<OffloadSwitch>) {
+    switch.toggle();
+}
