@@ -363,6 +363,18 @@ said "^warning: a complaint of cargo" && said "Building took" && noted "game end
 launch bench --rounds 1
 said "Building for 0:[0-9]*: 2 of 3 units done"
 
+begin the_potato_bench_is_run_with_its_options_and_its_status
+launch bench potato --preset stress --seconds 6
+status_is 1 && said "P2C2R_BIN_DIR has no program p2c2r-bench"
+cat >"$scratch/bin/p2c2r-bench" <<'END'
+#!/usr/bin/env bash
+echo "bench $* with $P2C2R_BIN_DIR" >>"$NOTES"
+exit 69
+END
+chmod +x "$scratch/bin/p2c2r-bench"
+launch bench potato --preset stress --seconds 6
+status_is 69 && noted "bench potato --preset stress --seconds 6 with $scratch/bin"
+
 # Cargo is run in the checkout, wherever the launcher is.
 begin a_relative_target_folder_is_the_callers
 as=("${building[@]}" CARGO_TARGET_DIR=relative)
@@ -383,7 +395,7 @@ begin wrong_options_are_usage_errors_before_anything_is_built
 as=("${building[@]}" "PATH=$scratch/tools:$scratch/libraries:$PATH" VK_DRIVER_FILES=lvp DISPLAY=elsewhere:0)
 for options in "demo --workers x" "demo --nonsense" "play --port" "dance" "play --port 99999" "play --port 65536" \
   "play --port -1" "play --workers 65" "demo --workers 4294967298" "demo --seconds 0" "demo --seconds 86401" \
-  "bench --rounds x" "bench --rounds 0" "bench --rounds"; do
+  "bench --rounds x" "bench --rounds 0" "bench --rounds" "bench potato --seconds 5" "bench potato --repeats x"; do
   # shellcheck disable=SC2086 # words
   launch $options
   status_is 2 && not_noted "cargo build"

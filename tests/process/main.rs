@@ -1,6 +1,7 @@
 //! The three real programs, started as a person starts them.
 
 mod lost_output;
+mod potato;
 mod surroundings;
 mod wrong_settings;
 

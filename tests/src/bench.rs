@@ -1,4 +1,4 @@
-//! The benches: dispatch, every kind end to end, and what the kinds cost.
+//! The benches: dispatch, every kind end to end, what the kinds cost, and what borrowing is worth on a weak machine.
 //!
 //! Dispatch: the same small request through raw UDP, through P2C2R and through NATS, in one run.
 //!
@@ -17,6 +17,7 @@ pub mod nats;
 mod network;
 pub mod p2c2r;
 pub mod play;
+pub mod potato;
 mod program;
 pub mod roles;
 pub mod udp_floor;

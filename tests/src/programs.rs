@@ -43,6 +43,20 @@ pub fn command_in(namespace: &str, name: &str) -> Command {
     command
 }
 
+/// The command that runs `command` on the processors in `list`, such as `0,2-3`. `taskset` becomes the program, so
+/// signals reach it.
+pub fn on_processors(list: &str, command: &Command) -> Command {
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", list]).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => pinned.env(name, value),
+            None => pinned.env_remove(name),
+        };
+    }
+    pinned
+}
+
 /// A running program.
 pub struct Program {
     name: String,
@@ -93,6 +107,23 @@ impl Program {
                 Err(RecvTimeoutError::Disconnected) => self.fail(&format!("ended without saying `{text}`")),
             }
         }
+    }
+
+    /// Listens until `moment`, or until it has closed its outputs.
+    pub fn hear_until(&mut self, moment: Instant) {
+        while let Ok(line) = self.lines.recv_timeout(moment.saturating_duration_since(Instant::now())) {
+            self.seen.push(line);
+        }
+    }
+
+    /// Its process number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child of ours")
     }
 
     /// Everything it has said so far.
@@ -177,8 +208,8 @@ pub fn coordinator(
     // A stale file from an earlier start would be taken for this one's.
     let _ = std::fs::remove_file(&ready);
     let mut command = command("p2c2r-server");
-    command.args(["--listen", listen, "--log", "debug", "--data-dir"]).arg(data(folder));
-    command.arg("--ready-file").arg(&ready);
+    command.args(["--listen", listen, "--data-dir"]).arg(data(folder)).arg("--ready-file").arg(&ready);
+    command.env("P2C2R_LOG", "debug");
     let mut program = start("coordinator", command);
     let give_up = Instant::now() + PATIENCE;
     loop {
@@ -203,7 +234,7 @@ pub fn invite(folder: &Path, role: &str) -> String {
 /// Has `start` start a worker with one slot, which joins the coordinator in `folder` by a link.
 pub fn worker(folder: &Path, name: &str, start: impl FnOnce(&str, Command) -> Program) -> Program {
     let mut command = command("p2c2r-worker");
-    command.args(["--name", name, "--slots", "1", "--keys"]).arg(folder.join("keys"));
+    command.env("P2C2R_SLOTS", "1").args(["--name", name, "--keys"]).arg(folder.join("keys"));
     command.args(["--join", &invite(folder, "worker")]);
     start(name, command)
 }

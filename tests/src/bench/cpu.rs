@@ -8,9 +8,14 @@ use std::time::Duration;
 pub(super) fn spent(children: &[u32]) -> Option<Duration> {
     let mut total = of_process(Path::new("/proc/self"))?;
     for child in children {
-        total += of_process(&Path::new("/proc").join(child.to_string()))?;
+        total += of(*child)?;
     }
     Some(total)
+}
+
+/// The same of process `id` alone.
+pub(super) fn of(id: u32) -> Option<Duration> {
+    of_process(&Path::new("/proc").join(id.to_string()))
 }
 
 fn of_process(process: &Path) -> Option<Duration> {

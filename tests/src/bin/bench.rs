@@ -1,14 +1,15 @@
 //! The benches as a program: `./p2c2r bench` builds it optimised and runs it.
 
+use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use p2c2r_tests::bench::{
-    self, Load, Rival, Row, calibration, flood, kinds, nats, nats::Nats, p2c2r::P2c2r, play::Play, roles,
-    udp_floor, udp_floor::UdpFloor,
+    self, Load, Rival, Row, calibration, flood, kinds, nats, nats::Nats, p2c2r::P2c2r, play::Play, potato,
+    roles, udp_floor, udp_floor::UdpFloor,
 };
 
 /// As in the programs that are measured.
@@ -18,8 +19,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Dispatch latency and throughput through the real coordinator, beside the raw UDP floor; every kind end to end;
 /// and what the kinds cost at default play.
 #[derive(Parser)]
-#[command(name = "p2c2r-bench", version)]
+#[command(name = "p2c2r-bench", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Writes the table as a JSON list.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -59,6 +62,22 @@ struct Arguments {
     join: Option<String>,
 }
 
+#[derive(Subcommand)]
+enum Verb {
+    /// What borrowing is worth on a weak machine: the game in a control group, off beside on.
+    Potato(potato::Options),
+    /// Enters control groups and becomes a program.
+    #[command(hide = true)]
+    Confined {
+        #[arg(long)]
+        group: Vec<PathBuf>,
+        #[arg(long)]
+        cpu: u32,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// The same small request through every rival.
@@ -80,10 +99,31 @@ enum Role {
     NatsWorker,
 }
 
+/// The exit status where the machine lacks what a bench needs (`EX_UNAVAILABLE` of `sysexits.h`).
+const EXIT_UNAVAILABLE: u8 = 69;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match (arguments.role, &arguments) {
-        (None, _) => run(&arguments),
+    let mut arguments = Arguments::parse();
+    let result = match (arguments.verb.take(), &arguments) {
+        (Some(Verb::Potato(options)), _) => potato::bench(options),
+        (Some(Verb::Confined { group, cpu, command }), _) => {
+            Err(potato::group::enter(&group, cpu, &command).into())
+        }
+        (None, arguments) => without_verb(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("p2c2r-bench: {error}");
+            let lacks = error.is::<potato::group::Missing>();
+            if lacks { ExitCode::from(EXIT_UNAVAILABLE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn without_verb(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    match (arguments.role, arguments) {
+        (None, _) => run(arguments),
         (Some(Role::Coordinator), Arguments { db: Some(db), ready_file: Some(ready_file), .. }) => {
             roles::coordinator(db.clone(), ready_file.clone()).map(drop)
         }
@@ -98,13 +138,6 @@ fn main() -> ExitCode {
             nats::worker(*server).map_err(Into::into)
         }
         (Some(_), _) => Err("a role needs its own options".into()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("p2c2r-bench: {error}");
-            ExitCode::FAILURE
-        }
     }
 }
 

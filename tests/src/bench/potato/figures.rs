@@ -1,0 +1,272 @@
+//! What one run measured, from the game's own report, its line per frame, and its control group's account.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::super::{at_quantile, median};
+
+/// Play before this is left out of what is taken from single frames: joining, and the first tasks of new workers.
+pub const WARM_UP: Duration = Duration::from_secs(3);
+/// A frame that takes longer than this many milliseconds is a stall: three frames of a display's, which is seen.
+const STALL_MS: f64 = 50.0;
+
+/// One line of the game's `--frames`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Frame {
+    /// Seconds from the game's first frame on.
+    pub at: f64,
+    /// Milliseconds since the frame before.
+    pub took_ms: f64,
+    /// When the light that is shown was asked for, in seconds like `at`.
+    pub light_asked_at: Option<f64>,
+    /// Bytes a second on the wire to the coordinator.
+    pub sent: Option<f64>,
+    /// Bytes a second on the wire from the coordinator.
+    pub received: Option<f64>,
+}
+
+/// The frames in the text of `--frames`, those of the warm-up left out.
+pub fn frames(text: &str) -> Result<Vec<Frame>, String> {
+    let mut lines = text.lines();
+    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let place = |name: &str| {
+        columns.iter().position(|column| *column == name).ok_or(format!("the frames have no column {name}"))
+    };
+    let (at, took, light) = (place("seconds")?, place("frame_ms")?, place("light_asked_s")?);
+    let (sent, received) = (place("sent_bytes_per_s")?, place("received_bytes_per_s")?);
+    let mut frames = Vec::new();
+    for line in lines {
+        let values: Vec<Option<f64>> = line.split(',').map(|value| value.parse().ok()).collect();
+        let value = |place: usize| values.get(place).copied().flatten();
+        let frame = Frame {
+            at: value(at).ok_or(format!("a frame without a time: {line}"))?,
+            took_ms: value(took).ok_or(format!("a frame without a duration: {line}"))?,
+            light_asked_at: value(light),
+            sent: value(sent),
+            received: value(received),
+        };
+        if frame.at >= WARM_UP.as_secs_f64() {
+            frames.push(frame);
+        }
+    }
+    if frames.is_empty() { Err("no frame after the warm-up".into()) } else { Ok(frames) }
+}
+
+macro_rules! figures {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        /// Figures of a run, or their medians. What cannot be known is `None`.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+        pub struct Figures {
+            $($(#[$doc])* pub $name: Option<f64>,)*
+        }
+
+        impl Figures {
+            /// The median of each figure over the runs that know it.
+            pub fn median(runs: &[&Self]) -> Self {
+                Self { $($name: middle(runs.iter().filter_map(|run| run.$name).collect()),)* }
+            }
+        }
+    };
+}
+
+figures! {
+    /// Frames a second.
+    fps;
+    /// Frames a second of the slowest hundredth of all frames: the reciprocal of their mean duration.
+    low_fps;
+    /// Median frame time in milliseconds.
+    frame_ms_p50;
+    /// 95 of 100 frames took at most so many milliseconds.
+    frame_ms_p95;
+    /// 99 of 100 frames took at most so many milliseconds.
+    frame_ms_p99;
+    /// Frames over 50 ms, per minute.
+    stalls_per_minute;
+    /// Processor time of the game for one frame in milliseconds, by its control group, over the whole run.
+    cpu_ms_per_frame;
+    /// Processor time of the game as a share of one core, per cent, over the whole run.
+    cpu_percent;
+    /// Play that was given up because frames took longer than the game catches up on, per cent of the run.
+    slipped_percent;
+    /// Share of delivered outcomes that workers computed, per cent.
+    worker_percent;
+    /// Share of ended tasks with an outcome at their deadline, per cent.
+    in_time_percent;
+    /// Outcomes that were computed a second time, per cent of those delivered.
+    twice_percent;
+    /// Kilobits a second on the wire to the coordinator.
+    up_kbit_per_s;
+    /// Kilobits a second on the wire from the coordinator.
+    down_kbit_per_s;
+    /// Dollars an hour, by the receipts.
+    dollars_per_hour;
+    /// New light shown, times a second.
+    light_per_s;
+    /// Median age of the light that is shown, in milliseconds since it was asked for.
+    light_age_ms_p50;
+    /// 95 of 100 frames showed light of at most this age in milliseconds.
+    light_age_ms_p95;
+    /// Processor time of all workers together in milliseconds a second, while they ran.
+    worker_cpu_ms_per_s;
+    /// Processor time of the coordinator in milliseconds a second, while it ran.
+    coordinator_cpu_ms_per_s;
+}
+
+fn middle(values: Vec<f64>) -> Option<f64> {
+    (!values.is_empty()).then(|| median(values))
+}
+
+impl Figures {
+    /// The figures of a run with these frames, the game's `report` and the processor time it `spent`.
+    pub fn of(frames: &[Frame], report: &Value, spent: Duration) -> Self {
+        let mut figures = Self::default();
+        figures.take_frames(frames);
+        figures.take_light(frames);
+        figures.take_report(report, spent);
+        figures.up_kbit_per_s = kbit_per_s(frames, |frame| frame.sent);
+        figures.down_kbit_per_s = kbit_per_s(frames, |frame| frame.received);
+        figures
+    }
+
+    fn take_frames(&mut self, frames: &[Frame]) {
+        let mut times: Vec<f64> = frames.iter().map(|frame| frame.took_ms).collect();
+        times.sort_unstable_by(f64::total_cmp);
+        let total_ms: f64 = times.iter().sum();
+        if times.is_empty() || total_ms <= 0.0 {
+            return;
+        }
+        let slowest = &times[times.len() - times.len().div_ceil(100)..];
+        self.fps = Some(times.len() as f64 / total_ms * 1e3);
+        self.low_fps = Some(slowest.len() as f64 / slowest.iter().sum::<f64>() * 1e3);
+        self.frame_ms_p50 = Some(at_quantile(&times, 0.5));
+        self.frame_ms_p95 = Some(at_quantile(&times, 0.95));
+        self.frame_ms_p99 = Some(at_quantile(&times, 0.99));
+        let stalls = times.iter().filter(|time| **time > STALL_MS).count();
+        self.stalls_per_minute = Some(stalls as f64 / total_ms * 60e3);
+    }
+
+    fn take_light(&mut self, frames: &[Frame]) {
+        let mut ages: Vec<f64> =
+            frames.iter().filter_map(|frame| Some((frame.at - frame.light_asked_at?) * 1e3)).collect();
+        let [.., last] = frames else { return };
+        if ages.is_empty() {
+            return;
+        }
+        let changes = frames.windows(2).filter(|pair| pair[0].light_asked_at != pair[1].light_asked_at);
+        let seconds = last.at - frames[0].at;
+        self.light_per_s = (seconds > 0.0).then(|| changes.count() as f64 / seconds);
+        ages.sort_unstable_by(f64::total_cmp);
+        self.light_age_ms_p50 = Some(at_quantile(&ages, 0.5));
+        self.light_age_ms_p95 = Some(at_quantile(&ages, 0.95));
+    }
+
+    fn take_report(&mut self, report: &Value, spent: Duration) {
+        let number = |value: &Value| value.as_f64().unwrap_or(0.0);
+        let sum = |name: &str| -> f64 {
+            let kinds = report["kinds"].as_object().into_iter().flatten();
+            kinds.map(|(_, kind)| number(&kind[name])).sum()
+        };
+        let percent = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole * 100.0);
+        let (frames, seconds) = (number(&report["frames"]), number(&report["seconds"]));
+        let delivered = sum("remote") + sum("coordinator") + sum("cache") + sum("local");
+        let ended = sum("submitted") - sum("open") - sum("cancelled");
+        self.cpu_ms_per_frame = (frames > 0.0).then(|| spent.as_secs_f64() * 1e3 / frames);
+        self.cpu_percent = percent(spent.as_secs_f64(), seconds);
+        self.slipped_percent = percent(number(&report["slipped_seconds"]), seconds);
+        self.worker_percent = percent(sum("remote"), delivered);
+        self.in_time_percent = percent((ended - sum("late")).max(0.0), ended);
+        self.twice_percent = percent(sum("wasted"), delivered);
+        self.dollars_per_hour =
+            (seconds > 0.0).then(|| number(&report["cost_nanos"]) * 1e-9 * 3_600.0 / seconds);
+    }
+}
+
+/// The mean of a rate of bytes over time: a long frame counts as many times as it is longer than another.
+fn kbit_per_s(frames: &[Frame], of: fn(&Frame) -> Option<f64>) -> Option<f64> {
+    let (mut bits, mut ms) = (0.0, 0.0);
+    for frame in frames {
+        if let Some(bytes_per_s) = of(frame) {
+            bits += bytes_per_s * frame.took_ms * 8e-3;
+            ms += frame.took_ms;
+        }
+    }
+    (ms > 0.0).then(|| bits / ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: &str =
+        "seconds,frame_ms,ticks,offloading,light_asked_s,sent_bytes_per_s,received_bytes_per_s";
+
+    #[test]
+    fn frames_of_the_warm_up_are_left_out_and_empty_columns_are_unknown() {
+        let text = format!("{COLUMNS}\n1.0,16.0,60,1,0.5,100,200\n3.5,20.5,200,1,,1000,\n");
+        let expected = Frame { at: 3.5, took_ms: 20.5, sent: Some(1_000.0), ..Frame::default() };
+        assert_eq!(frames(&text), Ok(vec![expected]));
+        assert!(frames(&format!("{COLUMNS}\n1.0,16.0,60,1,,,\n")).is_err());
+        assert!(frames("seconds\n4\n").is_err() && frames(&format!("{COLUMNS}\n,1,1,1,,,\n")).is_err());
+    }
+
+    #[test]
+    fn the_slowest_hundredth_makes_the_low() {
+        // 198 frames of 10 ms and two of 60 ms: 2.1 s.
+        let frame = |number: u32| Frame {
+            at: 3.0 + f64::from(number) * 0.01,
+            took_ms: if number < 198 { 10.0 } else { 60.0 },
+            light_asked_at: Some(2.9 + f64::from(number / 20) * 0.2),
+            ..Frame::default()
+        };
+        let frames: Vec<Frame> = (0..200).map(frame).collect();
+        let figures = Figures::of(&frames, &Value::Null, Duration::ZERO);
+        let near = |value: Option<f64>, expected: f64| {
+            assert!(value.is_some_and(|value| (value - expected).abs() < 1e-6), "{value:?}, not {expected}");
+        };
+        near(figures.fps, 200.0 / 2.1);
+        near(figures.low_fps, 1_000.0 / 60.0);
+        near(figures.frame_ms_p50, 10.0);
+        near(figures.frame_ms_p99, 10.0);
+        near(figures.stalls_per_minute, 2.0 / 2.1 * 60.0);
+        near(figures.light_per_s, 9.0 / 1.99);
+        near(figures.light_age_ms_p95, 280.0);
+    }
+
+    #[test]
+    fn rates_are_means_over_time_and_not_over_frames() {
+        let frame = |took_ms, sent| Frame { at: 4.0, took_ms, sent, ..Frame::default() };
+        let frames = [frame(30.0, Some(1_000.0)), frame(10.0, Some(5_000.0)), frame(500.0, None)];
+        let figures = Figures::of(&frames, &Value::Null, Duration::ZERO);
+        assert_eq!((figures.up_kbit_per_s, figures.down_kbit_per_s), (Some(16.0), None));
+    }
+
+    #[test]
+    fn shares_are_taken_over_all_kinds() {
+        let report = serde_json::json!({
+            "frames": 100, "seconds": 10.0, "slipped_seconds": 1.0, "cost_nanos": 20_000,
+            "kinds": {
+                "path": {"submitted": 30, "open": 1, "cancelled": 1, "remote": 20, "local": 8, "late": 7, "wasted": 4},
+                "physics": {"submitted": 12, "open": 0, "cancelled": 0, "remote": 10, "local": 2, "late": 0},
+            },
+        });
+        let figures = Figures::of(&[], &report, Duration::from_millis(500));
+        assert_eq!(figures.cpu_ms_per_frame, Some(5.0));
+        assert_eq!(figures.cpu_percent, Some(5.0));
+        assert_eq!(figures.slipped_percent, Some(10.0));
+        assert_eq!(figures.worker_percent, Some(75.0));
+        assert_eq!(figures.in_time_percent, Some(33.0 / 40.0 * 100.0));
+        assert_eq!(figures.twice_percent, Some(10.0));
+        assert!(figures.dollars_per_hour.is_some_and(|dollars| (dollars - 0.0072).abs() < 1e-9));
+        assert_eq!(figures.fps, None, "no frames");
+    }
+
+    #[test]
+    fn a_median_is_over_the_runs_that_know_the_figure() {
+        let of = |fps, up_kbit_per_s| Figures { fps, up_kbit_per_s, ..Figures::default() };
+        let runs = [of(Some(3.0), None), of(Some(1.0), Some(7.0)), of(Some(2.0), None)];
+        let median = Figures::median(&runs.iter().collect::<Vec<_>>());
+        assert_eq!((median.fps, median.up_kbit_per_s, median.low_fps), (Some(2.0), Some(7.0), None));
+    }
+}

@@ -1,0 +1,65 @@
+//! The inputs of every run: what the autopilot flies where outcomes come after a fixed time.
+//!
+//! The autopilot looks at enemies and rocks, and those depend on when outcomes come. So it flies once, here, with every
+//! outcome a fifth of a second after it was asked for, and the runs that are compared are given what it did.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2c2r_arena::{
+    Arena, ArenaConfig, Autopilot, DueOutcome, Flight, OutcomeBody, TICKS_PER_SECOND, WantedSpec,
+};
+use p2c2r_tasks::path::Path;
+use p2c2r_tasks::physics::Physics;
+use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind as _};
+
+/// Ticks between a request and its outcome.
+const DELAY_TICKS: u64 = 12;
+
+/// The arena that the game plays in with this preset.
+fn arena(preset: &str) -> ArenaConfig {
+    if preset == "stress" { ArenaConfig::stress() } else { ArenaConfig::default() }
+}
+
+/// The autopilot's flight of this length.
+pub fn record(preset: &str, length: Duration) -> Result<Flight, KernelError> {
+    let (mut arena, mut autopilot) = (Arena::new(arena(preset)), Autopilot::default());
+    let mut flight = Flight::default();
+    let mut under_way: Vec<(u64, DueOutcome)> = Vec::new();
+    while arena.tick() < length.as_secs() * u64::from(TICKS_PER_SECOND) {
+        let (due, later): (Vec<_>, Vec<_>) = under_way.into_iter().partition(|(at, _)| *at <= arena.tick());
+        under_way = later;
+        let due: Vec<DueOutcome> = due.into_iter().map(|(_, outcome)| outcome).collect();
+        let controls = autopilot.controls(&arena);
+        flight.push(controls);
+        for wanted in arena.step(controls, &due).wanted {
+            let outcome = match wanted.spec {
+                WantedSpec::Path { spec, grid } => {
+                    OutcomeBody::Path(Arc::new(Path::run(&spec, &Blobs::new(vec![grid]), &Stop::never())?))
+                }
+                WantedSpec::Physics { spec } => {
+                    OutcomeBody::Physics(Arc::new(Physics::run(&spec, &Blobs::default(), &Stop::never())?))
+                }
+            };
+            under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));
+        }
+    }
+    Ok(flight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flight_is_as_long_as_asked_and_always_the_same() {
+        let length = Duration::from_secs(4);
+        let flight = record("normal", length).expect("the kernels take it");
+        assert_eq!(flight.ticks(), 4 * TICKS_PER_SECOND);
+        assert_eq!(flight, record("normal", length).expect("and again"));
+        let does = |what: fn(&p2c2r_arena::Controls) -> bool| {
+            (0..u64::from(flight.ticks())).any(|tick| what(&flight.controls(tick)))
+        };
+        assert!(does(|controls| controls.turn != 0) && does(|controls| controls.thrust != 0));
+    }
+}

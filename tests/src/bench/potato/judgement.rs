@@ -1,0 +1,213 @@
+//! The table a person reads, and which goals the medians reach.
+
+use std::fmt::Write;
+
+use super::figures::Figures;
+use super::run::Run;
+use super::{Arm, Row};
+
+/// What borrowing may cost at most in any arm: two frames of a hundred.
+const WORSE_MAX: f64 = 0.02;
+/// Frames a second, slowest hundredth and 99th percentile that a player does not notice as anything but smooth.
+const FPS_MIN: f64 = 58.0;
+const LOW_FPS_MIN: f64 = 45.0;
+const FRAME_MS_P99_MAX: f64 = 33.0;
+/// Outcomes computed a second time, per cent.
+const TWICE_PERCENT_MAX: f64 = 5.0;
+/// Kilobits a second on the wire, each way.
+const WIRE_KBIT_MAX: f64 = 1_000.0;
+
+/// A figure's column: heading, width, decimals and value.
+type Column = (&'static str, usize, usize, fn(&Figures) -> Option<f64>);
+
+const COLUMNS: [Column; 18] = [
+    ("fps", 6, 1, |figures| figures.fps),
+    ("1% low", 7, 1, |figures| figures.low_fps),
+    ("p50 ms", 7, 1, |figures| figures.frame_ms_p50),
+    ("p95", 6, 1, |figures| figures.frame_ms_p95),
+    ("p99", 6, 1, |figures| figures.frame_ms_p99),
+    (">50ms/min", 10, 0, |figures| figures.stalls_per_minute),
+    ("cpu ms/fr", 10, 2, |figures| figures.cpu_ms_per_frame),
+    ("core%", 6, 1, |figures| figures.cpu_percent),
+    ("slip%", 6, 1, |figures| figures.slipped_percent),
+    ("workers%", 9, 1, |figures| figures.worker_percent),
+    ("in time%", 9, 1, |figures| figures.in_time_percent),
+    ("twice%", 7, 1, |figures| figures.twice_percent),
+    ("kbit/s up", 10, 0, |figures| figures.up_kbit_per_s),
+    ("down", 6, 0, |figures| figures.down_kbit_per_s),
+    ("$/h", 8, 4, |figures| figures.dollars_per_hour),
+    ("light/s", 8, 1, |figures| figures.light_per_s),
+    ("age ms", 7, 0, |figures| figures.light_age_ms_p50),
+    ("p95", 6, 0, |figures| figures.light_age_ms_p95),
+];
+
+/// What a run says of itself when it has ended.
+pub fn line(run: &Run) -> String {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
+    format!(
+        "{} at {} % of a core, {}: {} fps, slowest 1 % {}, {} % of outcomes by workers",
+        run.setting.preset,
+        run.setting.share,
+        run.setting.arm.name(),
+        number(run.figures.fps),
+        number(run.figures.low_fps),
+        number(run.figures.worker_percent),
+    )
+}
+
+/// Medians of all settings.
+pub fn table(rows: &[Row]) -> String {
+    let mut text = format!("{:<9} {:>5} {:<9}", "preset", "core", "arm");
+    for (heading, width, ..) in COLUMNS {
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(text, "{heading:>width$}");
+    }
+    text.push('\n');
+    for row in rows {
+        let setting = &row.setting;
+        let _ = write!(text, "{:<9} {:>4}% {:<9}", setting.preset, setting.share, setting.arm.name());
+        for (_, width, decimals, figure) in COLUMNS {
+            let _ = match figure(&row.figures) {
+                Some(value) => write!(text, "{value:>width$.decimals$}"),
+                None => write!(text, "{:>width$}", "-"),
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// One line for each goal that the rows can tell about.
+pub fn goals(rows: &[Row]) -> String {
+    let mut text = String::new();
+    let mut seen: Vec<(&str, u32)> = Vec::new();
+    for row in rows {
+        let group = (row.setting.preset.as_str(), row.setting.share);
+        if !seen.contains(&group) {
+            seen.push(group);
+            goals_of(&mut text, rows, group);
+        }
+    }
+    text
+}
+
+fn goals_of(text: &mut String, rows: &[Row], (preset, share): (&str, u32)) {
+    let of = |arm| {
+        rows.iter()
+            .find(|row| row.setting.preset == preset && row.setting.share == share && row.setting.arm == arm)
+            .map(|row| &row.figures)
+    };
+    let _ = writeln!(text, "{preset} at {share} % of a core:");
+    if let (Some(off), Some(on)) = (of(Arm::Off), of(Arm::On)) {
+        compare(text, "off at equal quality", off, on);
+    }
+    if let (Some(dark), Some(on)) = (of(Arm::Dark), of(Arm::On)) {
+        compare(text, "off without any light", dark, on);
+    }
+    for row in rows
+        .iter()
+        .filter(|row| row.setting.preset == preset && row.setting.share == share && row.setting.arm.borrows())
+    {
+        let name = row.setting.arm.name();
+        if let (Some(on), Some(off)) = (row.figures.fps, of(Arm::Off).and_then(|off| off.fps)) {
+            judge(
+                text,
+                on >= off * (1.0 - WORSE_MAX),
+                &format!("{name}: at most 2 % worse than off: {on:.1} against {off:.1} fps"),
+            );
+        }
+        let smooth = (row.figures.fps, row.figures.low_fps, row.figures.frame_ms_p99);
+        if let (Some(fps), Some(low), Some(p99)) = smooth {
+            judge(
+                text,
+                fps >= FPS_MIN && low >= LOW_FPS_MIN && p99 <= FRAME_MS_P99_MAX,
+                &format!(
+                    "{name}: {FPS_MIN:.0} fps, slowest 1 % {LOW_FPS_MIN:.0}, 99 of 100 frames within \
+                     {FRAME_MS_P99_MAX:.0} ms: {fps:.1}, {low:.1}, {p99:.1} ms"
+                ),
+            );
+        }
+        if let Some(twice) = row.figures.twice_percent {
+            judge(
+                text,
+                twice <= TWICE_PERCENT_MAX,
+                &format!("{name}: at most {TWICE_PERCENT_MAX:.0} % computed twice: {twice:.1} %"),
+            );
+        }
+        if let (Some(up), Some(down)) = (row.figures.up_kbit_per_s, row.figures.down_kbit_per_s) {
+            judge(
+                text,
+                up.max(down) <= WIRE_KBIT_MAX,
+                &format!("{name}: at most 1 Mbit/s each way: {up:.0} up, {down:.0} down kbit/s"),
+            );
+        }
+    }
+}
+
+/// Frame rates, and what one frame takes of the game's processor.
+fn compare(text: &mut String, how: &str, off: &Figures, on: &Figures) {
+    let times = |on: Option<f64>, off: Option<f64>| match (on, off) {
+        (Some(on), Some(off)) if off > 0.0 => format!("{:.2} x", on / off),
+        _ => "-".to_owned(),
+    };
+    let _ = writeln!(
+        text,
+        "  on against {how}: {} the frame rate, {} in the slowest 1 %, {} the processor time a frame, {} the light",
+        times(on.fps, off.fps),
+        times(on.low_fps, off.low_fps),
+        times(on.cpu_ms_per_frame, off.cpu_ms_per_frame),
+        times(on.light_per_s, off.light_per_s),
+    );
+}
+
+fn judge(text: &mut String, reached: bool, goal: &str) {
+    let _ = writeln!(text, "  {} {goal}", if reached { "reached" } else { "missed " });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Setting;
+    use super::*;
+
+    fn row(arm: Arm, fps: f64, twice_percent: Option<f64>) -> Row {
+        Row {
+            setting: Setting { preset: "normal".into(), share: 30, arm },
+            figures: Figures {
+                fps: Some(fps),
+                low_fps: Some(fps / 2.0),
+                frame_ms_p99: Some(20.0),
+                twice_percent,
+                ..Figures::default()
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_dash() {
+        let text = table(&[row(Arm::Off, 31.25, None)]);
+        let cells: Vec<&str> = text.lines().nth(1).expect("a row").split_whitespace().collect();
+        assert_eq!(cells[..5], ["normal", "30%", "off", "31.2", "15.6"]);
+        assert_eq!(cells.len(), 3 + COLUMNS.len());
+        assert_eq!(cells[14], "-");
+    }
+
+    #[test]
+    fn goals_are_reached_or_missed_by_the_medians() {
+        let text = goals(&[
+            row(Arm::Off, 50.0, None),
+            row(Arm::On, 100.0, Some(1.0)),
+            row(Arm::Awful, 48.0, Some(7.0)),
+        ]);
+        for line in [
+            "on against off at equal quality: 2.00 x the frame rate, 2.00 x in the slowest 1 %",
+            "reached on: at most 2 % worse than off: 100.0 against 50.0 fps",
+            "missed  awful: at most 2 % worse than off: 48.0 against 50.0 fps",
+            "reached on: at most 5 % computed twice: 1.0 %",
+            "missed  awful: at most 5 % computed twice: 7.0 %",
+            "reached on: 58 fps, slowest 1 % 45, 99 of 100 frames within 33 ms: 100.0, 50.0, 20.0 ms",
+        ] {
+            assert!(text.contains(line), "`{line}` is missing in:\n{text}");
+        }
+        assert!(!text.contains("Mbit"), "nothing is said of what is not known:\n{text}");
+    }
+}
