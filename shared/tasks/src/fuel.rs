@@ -22,8 +22,7 @@ use crate::kind::{KernelError, SpecError, TaskKind};
 /// step about a nanosecond.
 pub const STEPS_PER_UNIT: u64 = 1_000;
 
-/// How many times what its units pay for a task may use. Lower, and honest tasks whose units are reckoned too low give
-/// up; higher, and a spec made to be underpaid costs whoever computes it more.
+/// [`TaskKind::FUEL_FACTOR`] of most kinds.
 pub const FUEL_FACTOR: u64 = 4;
 
 /// Steps after which a kernel looks whether it is still wanted: some 200 microseconds.
@@ -97,9 +96,14 @@ pub struct Fuel<'a> {
 }
 
 impl<'a> Fuel<'a> {
-    /// What a task of so many units gets, stopped by `stop`.
+    /// [`FUEL_FACTOR`] times what a task of so many units pays for, stopped by `stop`.
     pub fn new(units: WorkUnits, stop: &'a Stop) -> Self {
-        let limit = units.0.saturating_mul(STEPS_PER_UNIT).saturating_mul(FUEL_FACTOR);
+        Self::with_factor(units, FUEL_FACTOR, stop)
+    }
+
+    /// `factor` times what a task of so many units pays for, stopped by `stop`.
+    pub fn with_factor(units: WorkUnits, factor: u64, stop: &'a Stop) -> Self {
+        let limit = units.0.saturating_mul(STEPS_PER_UNIT).saturating_mul(factor);
         // The first look is at once: a task that was revoked before it began is not begun.
         Self { spent: 0, look_at: 0, limit, stop }
     }

@@ -94,6 +94,10 @@ pub trait TaskKind: Send + Sync + 'static {
     /// Whether equal specs give bit-identical outcomes everywhere; only then may outcomes be cached.
     const DETERMINISTIC: bool = true;
 
+    /// How many times what its units pay for a task may use before its kernel gives up. Lower, and honest tasks whose
+    /// units are reckoned too low give up; higher, and a spec made to be underpaid costs whoever computes it more.
+    const FUEL_FACTOR: u64 = fuel::FUEL_FACTOR;
+
     /// What is asked.
     type Spec: Encode + Decode<()> + Clone + Debug + PartialEq + Send + Sync + 'static;
     /// What is answered.

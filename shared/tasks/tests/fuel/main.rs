@@ -7,6 +7,9 @@
 
 mod attack;
 mod honest;
+#[allow(dead_code, reason = "not all of them are for fuel")]
+#[path = "../reflection/scenes.rs"]
+mod lit;
 #[expect(dead_code, reason = "published costs are for the tests of paths")]
 #[path = "../path/maps.rs"]
 mod maps;

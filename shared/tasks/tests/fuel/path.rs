@@ -104,6 +104,11 @@ impl Genome for Paths {
         varied
     }
 
+    fn typical() -> (PathSpec, Blobs) {
+        let case = maps::rocks(64, 30, 4, 20, 1);
+        case.spec(&case.queries)
+    }
+
     fn spec(&self) -> (PathSpec, Blobs) {
         let (grid, mut seeded) = (self.grid(), Seeded(self.seed ^ 1));
         let mut cell = |[x0, y0, x1, y1]: [u64; 4]| {

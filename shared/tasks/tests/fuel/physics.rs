@@ -6,6 +6,7 @@ use p2c2r_tasks::physics::{
 };
 
 use crate::maps::Seeded;
+use crate::scenes;
 use crate::worst::{self, Genome};
 
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,10 @@ impl Genome for Bodies {
             _ => varied.seed = other.seed,
         }
         varied
+    }
+
+    fn typical() -> (PhysicsSpec, Blobs) {
+        (PhysicsSpec { segments: 3, steps: 20, ..scenes::arena(100, 1) }, Blobs::default())
     }
 
     fn spec(&self) -> (PhysicsSpec, Blobs) {

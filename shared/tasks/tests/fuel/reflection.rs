@@ -5,6 +5,7 @@ use p2c2r_tasks::physics::{Rotation, ShapeId};
 use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface};
 
 use crate::maps::Seeded;
+use crate::lit;
 use crate::worst::{self, Genome};
 
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,10 @@ impl Genome for Things {
             _ => varied.seed = other.seed,
         }
         varied
+    }
+
+    fn typical() -> (ReflectionSpec, Blobs) {
+        (ReflectionSpec { samples: 1, bounces: 2, levels: 5, ..lit::arena(48, 12, 1) }, Blobs::default())
     }
 
     fn spec(&self) -> (ReflectionSpec, Blobs) {
