@@ -26,8 +26,8 @@ use crate::join::settings::{JoinFile, default_data_dir};
 use crate::ledger::{CREDIT_MAX, GROUP_COMMIT_MAX};
 
 /// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
-/// then earns $0.15 an hour after the fee.
-pub const NANOS_PER_MEGA_UNIT: u64 = 46_296;
+/// then earns $0.32 an hour after the fee, whatever the kind.
+pub const NANOS_PER_MEGA_UNIT: u64 = 98_765;
 /// The coordinator's share, in hundredths of a per cent.
 pub const FEE_BASIS_POINTS: u32 = 1_000;
 /// Nano-dollars for a million work units at the most: a dollar for a second of one core. Above that, the price of one
@@ -176,7 +176,7 @@ impl fmt::Debug for ServerConfig {
 /// The default price list for `kinds`: every kind at [`NANOS_PER_MEGA_UNIT`].
 pub fn default_prices(kinds: &KindRegistry) -> PriceList {
     PriceList {
-        version: 1,
+        version: 2,
         nanos_per_mega_unit: kinds.iter().map(|kind| (kind.id(), NANOS_PER_MEGA_UNIT)).collect(),
         fee_basis_points: FEE_BASIS_POINTS,
     }

@@ -78,7 +78,7 @@ pub struct Path;
 impl TaskKind for Path {
     const ID: KindId = KindId(1);
     const NAME: &'static str = "path";
-    const KERNEL_VERSION: u16 = 2;
+    const KERNEL_VERSION: u16 = 3;
     type Spec = PathSpec;
     type Outcome = PathOutcome;
 

@@ -173,7 +173,7 @@ pub struct Physics;
 impl TaskKind for Physics {
     const ID: KindId = KindId(2);
     const NAME: &'static str = "physics";
-    const KERNEL_VERSION: u16 = 2;
+    const KERNEL_VERSION: u16 = 3;
     type Spec = PhysicsSpec;
     type Outcome = PhysicsOutcome;
 

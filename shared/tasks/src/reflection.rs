@@ -132,7 +132,7 @@ pub struct Reflection;
 impl TaskKind for Reflection {
     const ID: KindId = KindId(3);
     const NAME: &'static str = "reflection";
-    const KERNEL_VERSION: u16 = 2;
+    const KERNEL_VERSION: u16 = 3;
     const DETERMINISTIC: bool = false;
     type Spec = ReflectionSpec;
     type Outcome = ReflectionOutcome;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use p2c2r_protocol::{Nanos, PriceList};
 use p2c2r_server::config::default_prices;
-use p2c2r_tasks::{KernelError, KindRegistry, Stop};
+use p2c2r_tasks::{Blob, Blobs, KernelError, KindRegistry, Stop};
 
 use super::median;
 use super::play::{Play, Played, Varied};
@@ -17,6 +17,11 @@ const GAMERS_PER_CORE_AIM: f64 = 16.0;
 const GAMER_DOLLARS_AIM: f64 = 0.01;
 /// Dollars an hour that a helper's fully used core should earn.
 const HELPER_DOLLARS_AIM: f64 = 0.15;
+/// Work units of a measured millisecond: a unit is a microsecond of the reference core. The machine that measures may be
+/// somewhat slower or faster than that one.
+const UNITS_PER_MS_AIM: std::ops::RangeInclusive<f64> = 667.0..=1_500.0;
+/// By how much two kinds may differ in units a millisecond: which one is worth more is no matter of the machine.
+const KINDS_APART_AIM: f64 = 1.5;
 
 /// One kind's figures; means over the tasks of play.
 #[derive(Clone, Debug)]
@@ -75,8 +80,10 @@ fn figures<K: Varied>(played: &Played<K>, prices: &PriceList, repeats: u32) -> R
         price += prices.price(K::ID, worth).unwrap_or_default();
         let mut least = Duration::MAX;
         for _ in 0..repeats.max(1) {
+            // A worker prepares most blobs itself, so what that takes belongs to the kernel.
+            let fresh = Blobs::new(blobs.iter().map(|blob| Blob::new(blob.bytes().to_vec())).collect());
             let start = Instant::now();
-            let outcome = K::run(spec, blobs, &Stop::never())?;
+            let outcome = K::run(spec, &fresh, &Stop::never())?;
             least = least.min(start.elapsed());
             down += K::encode_outcome(&outcome).len();
         }
@@ -93,6 +100,46 @@ fn figures<K: Varied>(played: &Played<K>, prices: &PriceList, repeats: u32) -> R
         per_second: played.per_second,
         bytes: (up as f64 / count, down as f64 / count / f64::from(repeats.max(1))),
     })
+}
+
+/// What a gamer pays in an hour, and how many of them one core serves.
+fn sums(figures: &[Figures]) -> (f64, f64) {
+    let share: f64 = figures.iter().map(Figures::core_share).sum();
+    (figures.iter().map(Figures::dollars_per_hour).sum(), 1.0 / share)
+}
+
+/// What a fully used core earns its helper in an hour.
+fn helper_dollars(figures: &[Figures]) -> f64 {
+    let (dollars, gamers) = sums(figures);
+    let fee = f64::from(default_prices(&KindRegistry::builtin()).fee_basis_points) / 10_000.0;
+    gamers * dollars * (1.0 - fee)
+}
+
+/// The aims that are missed, in words.
+pub fn missed(figures: &[Figures]) -> Vec<String> {
+    let mut missed = Vec::new();
+    for kind in figures.iter().filter(|kind| !UNITS_PER_MS_AIM.contains(&kind.units_per_ms())) {
+        let (name, pace) = (kind.name, kind.units_per_ms());
+        missed.push(format!("{name} has {pace:.0} units a millisecond (aim: {UNITS_PER_MS_AIM:?})"));
+    }
+    let paces = || figures.iter().map(Figures::units_per_ms);
+    let (least, most) = (paces().fold(f64::MAX, f64::min), paces().fold(0.0, f64::max));
+    if most > KINDS_APART_AIM * least {
+        let apart = most / least;
+        missed.push(format!("kinds differ {apart:.2} times in units a millisecond (aim: {KINDS_APART_AIM})"));
+    }
+    let (dollars, gamers) = sums(figures);
+    if dollars > GAMER_DOLLARS_AIM {
+        missed.push(format!("a gamer pays ${dollars:.4} an hour (aim: {GAMER_DOLLARS_AIM})"));
+    }
+    if gamers < GAMERS_PER_CORE_AIM {
+        missed.push(format!("one core serves {gamers:.1} gamers (aim: {GAMERS_PER_CORE_AIM})"));
+    }
+    let earned = helper_dollars(figures);
+    if earned < HELPER_DOLLARS_AIM {
+        missed.push(format!("a helper's core earns ${earned:.3} an hour (aim: {HELPER_DOLLARS_AIM})"));
+    }
+    missed
 }
 
 /// The tables a person reads.
@@ -127,17 +174,14 @@ pub fn tables(figures: &[Figures]) -> String {
             (kind.bytes.0 + kind.bytes.1) * kind.per_second * 8e-3,
         );
     }
-    let dollars: f64 = figures.iter().map(Figures::dollars_per_hour).sum();
-    let share: f64 = figures.iter().map(Figures::core_share).sum();
-    let fee = f64::from(default_prices(&KindRegistry::builtin()).fee_basis_points) / 10_000.0;
-    let gamers = 1.0 / share;
+    let (dollars, gamers) = sums(figures);
     let _ = writeln!(
         text,
-        "a gamer pays ${dollars:.4} an hour (aim: ${GAMER_DOLLARS_AIM}) and keeps {:.1} % of a core busy\n\
-         one core serves {gamers:.1} gamers (aim: {GAMERS_PER_CORE_AIM}) and then earns its helper ${:.3} an hour \
-         (aim: ${HELPER_DOLLARS_AIM})",
-        share * 100.0,
-        gamers * dollars * (1.0 - fee),
+        "a gamer pays ${dollars:.4} an hour (aim: at most ${GAMER_DOLLARS_AIM}) and keeps {:.1} % of a core busy\n\
+         one core serves {gamers:.1} gamers (aim: at least {GAMERS_PER_CORE_AIM}) and then earns its helper ${:.3} an \
+         hour (aim: at least ${HELPER_DOLLARS_AIM})",
+        100.0 / gamers,
+        helper_dollars(figures),
     );
     text
 }
@@ -163,6 +207,15 @@ mod tests {
             assert!(kind.price_nanos >= exact.max(least), "{kind:?}");
             assert!(kind.price_nanos <= exact + 1.0 + least, "{kind:?}");
         }
+        let known = |figures: &[Figures]| missed(figures).len();
+        let right = |kind: &Figures| Figures { kernel_ms: kind.units / 1_000.0, ..kind.clone() };
+        let right: Vec<_> = figures.iter().map(right).collect();
+        assert_eq!(missed(&right), Vec::<String>::new());
+        let mut slow = right.clone();
+        slow[0].kernel_ms *= 2.0;
+        assert_eq!(known(&slow), 2, "one kind is slow, and the kinds are apart: {:?}", missed(&slow));
+        let dear = |kind: &Figures| Figures { price_nanos: 10.0 * kind.price_nanos, ..kind.clone() };
+        assert_eq!(known(&right.iter().map(dear).collect::<Vec<_>>()), 1);
         let text = tables(&figures);
         assert!(shipped.iter().all(|name| text.contains(name)) && text.contains("gamers"), "{text}");
     }

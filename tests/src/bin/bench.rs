@@ -168,7 +168,13 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
             rows.extend(of_kinds);
         }
         if wanted(Part::Calibration) {
-            println!("{}", calibration::tables(&calibration::calibrate(&play, repeats)?));
+            let figures = calibration::calibrate(&play, repeats)?;
+            println!("{}", calibration::tables(&figures));
+            let missed = calibration::missed(&figures);
+            // A quick run is for seeing that the bench works, on a machine with other things to do.
+            if !missed.is_empty() && !arguments.quick {
+                return Err(format!("aims are missed: {}", missed.join("; ")).into());
+            }
         }
     }
     if arguments.only == Some(Part::Flood) {

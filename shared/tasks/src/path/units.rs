@@ -1,10 +1,9 @@
 //! What a task of the kind `path` is worth, from its spec and grid alone.
 //!
 //! One work unit is a microsecond of a reference core (one core of a 2023 server, 2.5 to 3.5 GHz, release
-//! profile). The figures below were fitted to the kernel's times on rocks, noise and mazes of 33 to 1,000
-//! cells a side and on the two Moving AI maps; `cargo bench -p p2c2r_tasks --bench path` prints both side by
-//! side. They agree within a factor of three; where paths are near straight lines too much is charged, on
-//! large mazes too little.
+//! profile). The figures below were fitted to the kernel's times on the grids of the game, on rocks, noise and
+//! mazes of 33 to 1,000 cells a side and on the two Moving AI maps; `cargo bench -p p2c2r_tasks --bench path` prints
+//! both side by side. Where paths are near straight lines too much is charged, on large mazes too little.
 //!
 //! A search can take longer than its distance tells: through a maze to the other side of a wall. Every query
 //! therefore pays for a share of a search of the whole grid on top: the more its free cells are broken up by corners, the
@@ -23,18 +22,18 @@ use crate::kind::SpecError;
 
 /// Nanoseconds of any task, of any query.
 const TASK_NS: u64 = 3_000;
-const QUERY_NS: u64 = 300;
+const QUERY_NS: u64 = 80;
 /// Preparing a grid, in picoseconds per cell and per corner.
-const CELL_PS: u64 = 1_800;
-const CORNER_PS: u64 = 1_000;
+const CELL_PS: u64 = 1_500;
+const CORNER_PS: u64 = 1_500;
 /// A search meets the corners in an area that grows with the square of the distance. Picoseconds per corner
 /// met, and what each further corner per free cell adds to that, since the searched area widens.
-const MET_PS: u128 = 2_500;
-const MET_DENSE_PS: u128 = 1_500;
+const MET_PS: u128 = 650;
+const MET_DENSE_PS: u128 = 400;
 /// Nanoseconds per corner of the grid for a search that meets them all, while a core's caches hold what is known of its
 /// cells, and where they do not.
-const WHOLE_GRID_NS: u64 = 16;
-const WHOLE_VAST_GRID_NS: u64 = 48;
+const WHOLE_GRID_NS: u64 = 6;
+const WHOLE_VAST_GRID_NS: u64 = 20;
 /// One in how many such searches every query pays for: in a maze, which has three corners and more to four free cells;
 /// and on open ground, which has none.
 const MAZE_SHARE: u64 = FUEL_FACTOR;

@@ -17,7 +17,10 @@ use super::meet::{Near, drift_m, wall_near};
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
 use super::scene::Scene;
-use super::units::{BALLS_STEPS, ENTER_STEPS, LOOK_STEPS, MEET_STEPS, MOVE_STEPS, SWEEP_STEPS};
+use super::units::{
+    BALLS_STEPS, ENTER_STEPS, FIRST_INSIDE, FIRST_NEAR, LOOK_STEPS, MEET_STEPS, MOVE_STEPS, SWEEP_STEPS,
+    TICK_STEPS,
+};
 use super::vector::{Vec3, add, dot, scale, sub};
 use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S, ShapeKind};
 use crate::fuel::Fuel;
@@ -273,8 +276,16 @@ impl World {
         let mut steps = 0;
         for pair in self.narrow.contact_pairs() {
             let (a, b) = (name(pair.collider1), name(pair.collider2));
-            steps += if is_ball(a) && is_ball(b) { BALLS_STEPS } else { MEET_STEPS };
-            if !pair.has_any_active_contact() {
+            let (in_contact, each) = (
+                pair.has_any_active_contact(),
+                if is_ball(a) && is_ball(b) { BALLS_STEPS } else { MEET_STEPS },
+            );
+            steps += match (tick, in_contact) {
+                (0, true) => each * FIRST_INSIDE,
+                (0, false) => each * FIRST_NEAR,
+                _ => each,
+            };
+            if !in_contact {
                 continue;
             }
             let (_, impulse) = met.entry((a.min(b), a.max(b))).or_insert((tick, 0.0));
@@ -292,7 +303,7 @@ impl World {
         fuel: &mut Fuel<'_>,
     ) -> Result<(), KernelError> {
         let count = self.bodies.len();
-        fuel.spend(count as u64 * MOVE_STEPS)?;
+        fuel.spend(TICK_STEPS + count as u64 * MOVE_STEPS)?;
         let max = PAIRS_PER_BODY_MAX * (count + 4);
         if count <= CROWD_MIN {
             return Ok(());

@@ -16,8 +16,8 @@ pub(super) const THROUGHPUT_MIN: f32 = 1.0 / 256.0;
 
 /// Steps of the parts of a path, in nanoseconds that they take at most, but for the boxes its rays enter: its
 /// randomness, its first ray and its sky; a surface; each light that a surface may ask.
-const PATH_STEPS: u64 = 130;
-const SURFACE_STEPS: u64 = 150;
+const PATH_STEPS: u64 = 100;
+const SURFACE_STEPS: u64 = 220;
 const LIGHT_STEPS: u64 = 8;
 
 static NEVER: Stop = Stop::never();

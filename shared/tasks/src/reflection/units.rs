@@ -6,8 +6,7 @@
 //! later ones. `cargo bench -p p2c2r_tasks --bench reflection` prints units and times side by side.
 //!
 //! On the scenes of the benchmark they agree within a quarter; crowds of overlapping rocks are charged up to 1.9 times
-//! what they take. Of specs made to be underpaid, with two thousand thin things beside the probe and out of sight of
-//! those few objects, the worst that was found takes twice what it pays for.
+//! what they take. Specs made to be underpaid, with many thin things in one place, end by their fuel.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
@@ -19,21 +18,21 @@ use crate::kind::SpecError;
 
 /// Nanoseconds of a task, and of an object in it: records, boxes and their tree.
 const TASK_NS: f64 = 20_000.0;
-const OBJECT_NS: f64 = 1_000.0;
+const OBJECT_NS: f64 = 900.0;
 /// Nanoseconds of a texel's way into the outcome.
-const TEXEL_NS: f64 = 100.0;
+const TEXEL_NS: f64 = 85.0;
 /// Nanoseconds of a texel where there are filtered levels.
-const FILTER_NS: f64 = 380.0;
+const FILTER_NS: f64 = 90.0;
 /// Nanoseconds of a path that meets nothing: its randomness, its ray among few boxes, its sky.
-const PATH_NS: f64 = 102.0;
+const PATH_NS: f64 = 85.0;
 /// Nanoseconds of a ray in the tree, per doubling of the objects, and of each box with an object in it: a rock
 /// or a ball, or anything that is passed.
-const DESCENT_NS: f64 = 7.0;
-const STOUT_NS: f64 = 28.0;
-const THIN_NS: f64 = 15.0;
+const DESCENT_NS: f64 = 6.0;
+const STOUT_NS: f64 = 24.0;
+const THIN_NS: f64 = 13.0;
 /// Nanoseconds of a surface that is met, but for its rays, and of each light it may ask.
 const SURFACE_NS: f64 = 100.0;
-const LIGHT_NS: f64 = 1.5;
+const LIGHT_NS: f64 = 4.0;
 /// Rays that leave a surface: to the sun, to a light, and the path's own.
 const RAYS: f64 = 2.0;
 /// Objects from which the others' looks are reckoned.
@@ -42,9 +41,9 @@ const VIEWPOINTS: usize = 8;
 /// Steps of the parts of a kernel's work but for its paths, in nanoseconds that they take at most: a task; an object in
 /// it; a texel packed once, and filtered.
 const TASK_STEPS: u64 = 20_000;
-const OBJECT_STEPS: u64 = 1_000;
-pub(super) const PACK_STEPS: u64 = 150;
-pub(super) const FILTER_STEPS: u64 = 450;
+const OBJECT_STEPS: u64 = 1_500;
+pub(super) const PACK_STEPS: u64 = 110;
+pub(super) const FILTER_STEPS: u64 = 120;
 
 /// Steps before the first path: records, boxes and their tree.
 pub(super) fn scene_steps(spec: &ReflectionSpec) -> u64 {

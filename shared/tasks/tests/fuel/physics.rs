@@ -71,7 +71,7 @@ impl Genome for Bodies {
     }
 
     fn typical() -> (PhysicsSpec, Blobs) {
-        (PhysicsSpec { segments: 3, steps: 20, ..scenes::arena(100, 1) }, Blobs::default())
+        (PhysicsSpec { segments: 3, steps: 20, ..scenes::arena(60, 1) }, Blobs::default())
     }
 
     fn spec(&self) -> (PhysicsSpec, Blobs) {

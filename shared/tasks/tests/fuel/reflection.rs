@@ -4,8 +4,8 @@ use p2c2r_tasks::Blobs;
 use p2c2r_tasks::physics::{Rotation, ShapeId};
 use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface};
 
-use crate::maps::Seeded;
 use crate::lit;
+use crate::maps::Seeded;
 use crate::worst::{self, Genome};
 
 #[derive(Clone, Copy, Debug)]

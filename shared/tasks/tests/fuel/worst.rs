@@ -94,13 +94,13 @@ impl Tally {
             self.its_ns_per_step = found.took.as_nanos() as f64 / pace / found.steps.max(1) as f64;
             println!("{time_by_units:.2} at a pace of {pace:.2} us/unit, {found:?}: {genome:?}");
         }
-
-        /// The quickest of some runs of a spec, each with its blobs unprepared.
-        fn quickest<K: Fueled>(spec: impl Fn() -> (K::Spec, Blobs)) -> Found {
-            let runs = (0..REPEATS).filter_map(|_| run::<K>(&spec()));
-            runs.min_by_key(|found| found.took).unwrap_or_default()
-        }
     }
+}
+
+/// The quickest of some runs of a spec, each with its blobs unprepared.
+pub fn quickest<K: Fueled>(spec: impl Fn() -> (K::Spec, Blobs)) -> Found {
+    let runs = (0..REPEATS).filter_map(|_| run::<K>(&spec()));
+    runs.min_by_key(|found| found.took).unwrap_or_default()
 }
 
 /// Runs an admissible spec.
@@ -177,4 +177,18 @@ pub fn means_something(tally: &Tally) {
     println!("{tally:.2?}");
     assert!(tally.admitted > tally.refused, "{tally:?}");
     assert!(tally.most_by_units > 0.5, "{tally:?}");
+}
+
+/// Prints what a task like those of games takes: `docs/PERFORMANCE.md` says how to learn from it what counting steps costs.
+fn pace<G: Genome>() {
+    let most = (0..50).map(|_| quickest::<G::Kind>(G::typical).took).min();
+    println!("{} typical task: {:.1?}", <G::Kind as TaskKind>::NAME, most.unwrap_or_default());
+}
+
+#[test]
+#[ignore = "measures time, and asserts nothing of it"]
+fn what_typical_tasks_take() {
+    pace::<crate::path::Paths>();
+    pace::<crate::physics::Bodies>();
+    pace::<crate::reflection::Things>();
 }
