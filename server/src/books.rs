@@ -88,6 +88,12 @@ impl Books {
         (committed, everything)
     }
 
+    /// The least session number that a connection is given now. The ledger forgets single tasks after a day of its time, and
+    /// with them which number an account had last: this one has grown by then, whatever the wall clock says.
+    pub fn session_at_least(&self) -> u32 {
+        u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX / 2)
+    }
+
     /// The whole ledger in a few numbers.
     pub fn totals(&self) -> Totals {
         self.ledger.totals()

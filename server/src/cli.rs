@@ -173,7 +173,8 @@ pub struct SettingsArgs {
     /// Configuration file (TOML); `config show` prints one.
     #[arg(long, env = "P2C2R_CONFIG", value_name = "PATH")]
     pub config: Option<PathBuf>,
-    /// UDP address to listen on; port 0 lets the system choose. [default: 127.0.0.1:8765]
+    /// Address to listen on, UDP and TCP; port 0 lets the system choose, `[::]` is every address of this machine, of both
+    /// IP versions. 127.0.0.1:8765 keeps everybody else out. [default: [::]:8765]
     #[arg(long, env = "P2C2R_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
     /// The ledger's database file. [default: results.db in the data folder]
@@ -306,7 +307,7 @@ mod tests {
         assert_eq!(config.fallback, Fallback::Refuse);
         assert_eq!(config.prices.version, 7);
         assert_eq!(config.prices.nanos_per_mega_unit[0].1, 5);
-        assert_eq!(config.listen.port(), 8765);
+        assert_eq!(config.listen, "[::]:8765".parse().unwrap(), "everybody with a link may come");
     }
 
     #[test]

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use p2c2r_join::join_link::PORT_DEFAULT;
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment, Pace};
 use p2c2r_program::settings::within;
@@ -80,7 +81,8 @@ pub enum Compute {
 /// The coordinator's settings.
 #[derive(Clone)]
 pub struct ServerConfig {
-    /// UDP address to listen on; port 0 lets the system choose.
+    /// Address to listen on, UDP and TCP; port 0 lets the system choose. `[::]` is every address of both IP versions, and
+    /// every IPv4 address on a machine without IPv6.
     pub listen: SocketAddr,
     /// The ledger's database file.
     pub db: PathBuf,
@@ -138,7 +140,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         let kinds = KindRegistry::builtin();
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8765)),
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT_DEFAULT)),
             db: default_data_dir().join(LEDGER_FILE),
             data_dir: default_data_dir(),
             join: JoinSettings::default(),

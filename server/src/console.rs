@@ -42,13 +42,17 @@ pub fn greet(address: std::net::SocketAddr, config: &ServerConfig) {
     );
 }
 
-/// Shows the join links of the first start, or how to make some. A link lets people in: whoever reads the log can use it.
-pub fn show_links(links: &[(Role, JoinLink)]) {
+/// Shows the join links of the first start, or how to make some, and how far they reach if that is not the operator's word.
+/// A link lets people in: whoever reads the log can use it.
+pub fn show_links(links: &[(Role, JoinLink)], advice: Option<&str>) {
     for (role, link) in links {
         info!(target: TARGET, event = "join_link", role = %role, link = %link, "{role}s join with {link}");
     }
     if links.is_empty() {
         info!(target: TARGET, event = "invite", "🔑 Join links: p2c2r-server invite gamer|worker");
+    }
+    if let Some(advice) = advice {
+        info!(target: TARGET, event = "reach", "📍 {advice}");
     }
 }
 

@@ -1,7 +1,5 @@
 //! Peers coming and going.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
@@ -182,7 +180,8 @@ impl Desk<'_> {
     }
 
     fn welcome_gamer(&mut self, peer: PeerId, name: &str, account: &Account) {
-        let session = self.gamers.open_account(account).give_session(seconds_since_1970());
+        let at_least = self.books.session_at_least();
+        let session = self.gamers.open_account(account).give_session(at_least);
         self.gamers.join(peer, name.to_owned(), account.id);
         let statement = self.gamers.statement(account.id, self.workers.len());
         if let Some(session) = self.gamers.session_mut(peer) {
@@ -228,11 +227,4 @@ impl Desk<'_> {
             Role::Worker => self.tell_worker(peer, ServerToWorker::Closing { reason }),
         }
     }
-}
-
-/// The least session number a connection is given. The ledger forgets single tasks after a day, and with them which
-/// number an account had last: this one has grown by then, unless the clock was set back by more than that.
-fn seconds_since_1970() -> u32 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u32::try_from(now.as_secs()).unwrap_or(u32::MAX / 2)
 }

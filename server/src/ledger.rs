@@ -130,6 +130,9 @@ struct Keeper {
     found: Mutex<Found>,
     recovery: Recovery,
     next_task_no: TaskNo,
+    clock: LedgerClock,
+    /// The ledger's time when the clock's running time was zero, in milliseconds.
+    opened_ms: i64,
 }
 
 /// An account that has been asked for.
@@ -155,7 +158,9 @@ impl Ledger {
         let file = file::open(path, options.pages_max)?;
         writer::balanced(&file)?;
         let explain = |error| file::explain(path, &error);
+        let clock = options.clock.clone();
         let mut books = Books::load(&file.connection, options).map_err(explain)?;
+        let opened_ms = books.opened_ms;
         let recovered = recovery::recover(&file.connection, &mut books).map_err(explain)?;
         queue.patient_open_changed(recovered.patient.len(), 0);
         queue.publish(std::iter::empty(), books.committed());
@@ -171,6 +176,8 @@ impl Ledger {
             found: Mutex::new(found),
             recovery: recovered.recovery,
             next_task_no: recovered.next_task_no,
+            clock,
+            opened_ms,
         };
         Ok(Self { keeper: Arc::new(keeper) })
     }
@@ -295,6 +302,12 @@ impl Ledger {
     /// What opening found to do.
     pub fn recovery(&self) -> Recovery {
         self.keeper.recovery
+    }
+
+    /// The ledger's time in seconds, which only grows, also from one run to the next: see [`LedgerClock`].
+    pub fn seconds(&self) -> u64 {
+        let Keeper { clock, opened_ms, .. } = &*self.keeper;
+        u64::try_from((opened_ms + clock.running_ms()) / 1_000).unwrap_or_default()
     }
 
     /// The first task number not used in this ledger when it was opened: count on from it.

@@ -48,7 +48,7 @@ impl Parties {
     /// Starts the coordinator, and waits until it listens.
     pub fn start_coordinator(&self) -> Program {
         let mut command = command_in(self.internet.coordinator.name(), "p2c2r-server");
-        command.args(["--listen", "0.0.0.0:8765", "--public-address", COORDINATOR, "--log", "debug"]);
+        command.args(["--public-address", COORDINATOR, "--log", "debug"]);
         command.arg("--data-dir").arg(self.data_dir());
         let mut program = Program::start("coordinator", command);
         program.line("Server started");

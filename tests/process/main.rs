@@ -41,6 +41,19 @@ fn every_program_explains_itself() {
 }
 
 #[test]
+fn a_coordinator_that_listens_everywhere_says_what_its_links_name_and_is_joined_there() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "[::]:0", Program::start);
+    let advice = coordinator.line("Join links name ");
+    assert!(advice.contains("--public-address"), "{advice}");
+    let mut worker = worker(folder.path(), "ada", Program::start);
+    worker.line("Connected!");
+    coordinator.line("Worker connected: ada");
+    worker.stop();
+    coordinator.stop();
+}
+
+#[test]
 fn a_game_plays_with_two_workers_and_the_ledger_balances() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::net::TcpListener;
 
 use bevy_app::{App, Plugin, Update};
-use bevy_ecs::message::Messages;
+use bevy_ecs::message::{MessageWriter, Messages};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs;
-use bevy_ecs::system::{Res, ResMut};
-use p2c2r_link::{LinkClock, Mint, PeerJoined, Peers};
-use p2c2r_protocol::{AccountKey, Micros};
+use bevy_ecs::system::{Res, ResMut, SystemParam};
+use p2c2r_link::{LinkClock, Mint, PeerJoined, Peers, ToPeer};
+use p2c2r_protocol::{AccountKey, Micros, PeerId, Role, ServerToGame, ServerToWorker};
 use tracing::info;
 
 use super::service::{JoinOptions, JoinService};
@@ -87,12 +87,36 @@ impl Plugin for JoinPlugin {
 #[derive(Resource, Debug, Default)]
 pub struct RecentlyRevoked(VecDeque<(AccountKey, Micros)>);
 
+/// Disconnects peers and tells them why.
+#[derive(SystemParam)]
+pub struct Exit<'w> {
+    peers: ResMut<'w, Peers>,
+    games: MessageWriter<'w, ToPeer<ServerToGame>>,
+    workers: MessageWriter<'w, ToPeer<ServerToWorker>>,
+}
+
+impl Exit<'_> {
+    fn show(&mut self, peer: PeerId) {
+        let reason = REVOKED.to_owned();
+        match self.peers.introduction(peer) {
+            Some((Role::Gamer, _)) => {
+                self.games.write(ToPeer { peer, message: ServerToGame::Closing { reason } });
+            }
+            Some((Role::Worker, _)) => {
+                self.workers.write(ToPeer { peer, message: ServerToWorker::Closing { reason } });
+            }
+            None => {}
+        }
+        self.peers.disconnect(peer, REVOKED);
+    }
+}
+
 /// Disconnects the programs of closed accounts, and shows new names.
 pub fn apply_account_changes(
     news: Res<'_, AccountNews>,
     clock: Res<'_, LinkClock>,
     mut revoked: ResMut<'_, RecentlyRevoked>,
-    mut peers: ResMut<'_, Peers>,
+    mut exit: Exit<'_>,
     mut gamers: ResMut<'_, Gamers>,
     mut workers: ResMut<'_, Workers>,
 ) {
@@ -100,17 +124,17 @@ pub fn apply_account_changes(
         match change {
             AccountChange::Revoked(key) => {
                 revoked.0.push_back((key, clock.now()));
-                let connected: Vec<_> = peers.of_account(key).collect();
+                let connected: Vec<_> = exit.peers.of_account(key).collect();
                 info!(
                     target: crate::console::TARGET, event = "revoked", account = key.short(),
                     programs = connected.len(), "Account {} closed by the operator", key.short()
                 );
                 for peer in connected {
-                    peers.disconnect(peer, REVOKED);
+                    exit.show(peer);
                 }
             }
             AccountChange::Renamed(key, name) => {
-                for peer in peers.of_account(key) {
+                for peer in exit.peers.of_account(key) {
                     if let Some(session) = gamers.session_mut(peer) {
                         session.name.clone_from(&name);
                     }
@@ -126,13 +150,13 @@ pub fn turn_revoked_away(
     clock: Res<'_, LinkClock>,
     joined: Res<'_, Messages<PeerJoined>>,
     mut revoked: ResMut<'_, RecentlyRevoked>,
-    mut peers: ResMut<'_, Peers>,
+    mut exit: Exit<'_>,
 ) {
     let now = clock.now();
     while revoked.0.pop_front_if(|(_, at)| now.0.saturating_sub(at.0) > REMEMBERED.0).is_some() {}
     for joined in joined.get_cursor().read(&joined) {
         if revoked.0.iter().any(|(key, _)| *key == joined.account) {
-            peers.disconnect(joined.peer, REVOKED);
+            exit.show(joined.peer);
         }
     }
 }

@@ -225,6 +225,29 @@ impl JoinSettings {
         self.open.gamers = to.contains(&OpenTo::Gamers);
     }
 
+    /// What the operator should know of join links that name `host` because no public address was given.
+    pub fn advice(&self, host: &Host) -> Option<String> {
+        if !self.public_addresses.is_empty() {
+            return None;
+        }
+        let Host { name, port } = host;
+        let ports = format!("let UDP and TCP port {port} through to it");
+        Some(match Reach::of(name.parse().ok()?) {
+            Reach::Machine => format!(
+                "Join links name {name}: they work on this machine only. For others, listen on [::]:{port} and say where \
+                 they find it: --public-address NAME"
+            ),
+            Reach::Network => format!(
+                "Join links name {name}: they work in this machine's own network only. For the internet, {ports} and \
+                 say how it is called there: --public-address NAME"
+            ),
+            Reach::Everywhere => format!(
+                "Join links name {name}, this machine's own address: {ports}. If it has a name, or another address, say \
+                 so: --public-address NAME"
+            ),
+        })
+    }
+
     /// Where join links say that a coordinator is that listens on `listening`.
     pub fn hosts(&self, listening: SocketAddr) -> Result<Vec<Host>, JoinLinkError> {
         if !self.public_addresses.is_empty() {
@@ -232,6 +255,34 @@ impl JoinSettings {
         }
         let address = if listening.ip().is_unspecified() { outward(listening.ip()) } else { listening.ip() };
         Ok(vec![Host { name: address.to_string(), port: listening.port() }])
+    }
+}
+
+/// From where a join link without public address works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// From this machine alone.
+    Machine,
+    /// From the network that this machine is in.
+    Network,
+    /// From everywhere, unless something on the way keeps packets out.
+    Everywhere,
+}
+
+impl Reach {
+    /// Of an address of this machine.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            address if address.is_loopback() => Self::Machine,
+            // 100.64.0.0/10 is a provider's own network (RFC 6598).
+            IpAddr::V4(v4)
+                if v4.is_private() || v4.is_link_local() || v4.to_bits() >> 22 == 0x64_40_00_00 >> 22 =>
+            {
+                Self::Network
+            }
+            IpAddr::V6(v6) if v6.is_unique_local() || v6.is_unicast_link_local() => Self::Network,
+            _ => Self::Everywhere,
+        }
     }
 }
 
@@ -285,6 +336,31 @@ mod tests {
         assert_eq!(hosts(&[], "127.0.0.1:9"), ["127.0.0.1:9"]);
         assert_eq!(hosts(&[], "[::1]:9"), ["[::1]:9"]);
         assert!(!hosts(&[], "0.0.0.0:9")[0].starts_with("0.0.0.0"));
+    }
+
+    #[test]
+    fn who_gives_no_public_address_is_told_how_far_the_links_reach() {
+        let advice = |name: &str, public: &[&str]| {
+            let public_addresses = public.iter().map(|text| (*text).to_owned()).collect();
+            let settings = JoinSettings { public_addresses, ..JoinSettings::default() };
+            settings.advice(&Host { name: name.to_owned(), port: 9 })
+        };
+        for (names, expected) in [
+            (&["127.0.0.1", "::1"][..], "on this machine only"),
+            (
+                &["192.168.1.5", "10.0.0.1", "100.64.3.2", "100.127.0.1", "fd00::1", "fe80::1"],
+                "own network only",
+            ),
+            (&["203.0.113.7", "100.63.0.1", "100.128.0.1", "2a00::1"], "this machine's own address"),
+        ] {
+            for name in names {
+                let said = advice(name, &[]).unwrap();
+                for part in [expected, name, "--public-address", "9"] {
+                    assert!(said.contains(part), "{part} in: {said}");
+                }
+            }
+        }
+        assert_eq!(advice("play.example.org", &["play.example.org"]), None);
     }
 
     #[test]

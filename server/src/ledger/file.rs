@@ -271,3 +271,47 @@ pub(super) mod closing {
         connection.execute(sql, [COPY, IN_ORDER]).map(|_| ())
     }
 }
+
+/// How a ledger's time goes on from one start to the next; in its table `meta`.
+pub(super) mod timing {
+    use rusqlite::{Connection, OptionalExtension as _, Result};
+
+    /// What the last start and the last end have left.
+    pub struct Timing {
+        /// The ledger's time when the running time of `boot` was zero.
+        pub opened_ms: Option<i64>,
+        /// From when running time counted.
+        pub boot: Option<i64>,
+        /// The ledger's time when it was closed in order.
+        pub closed_ms: Option<i64>,
+    }
+
+    pub fn read(connection: &Connection) -> Result<Timing> {
+        let value = |name: &str| {
+            let sql = "SELECT value FROM meta WHERE name = ?1";
+            connection.query_row(sql, [name], |row| row.get(0)).optional()
+        };
+        Ok(Timing {
+            opened_ms: value("time_at_boot_ms")?,
+            boot: value("boot")?,
+            closed_ms: value("closed_at_ms")?,
+        })
+    }
+
+    fn write(connection: &Connection, name: &str, value: i64) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+        connection.execute(sql, rusqlite::params![name, value]).map(|_| ())
+    }
+
+    pub fn write_opened(connection: &Connection, opened_ms: i64, boot: Option<i64>) -> Result<()> {
+        write(connection, "time_at_boot_ms", opened_ms)?;
+        match boot {
+            Some(boot) => write(connection, "boot", boot),
+            None => connection.execute("DELETE FROM meta WHERE name = 'boot'", []).map(|_| ()),
+        }
+    }
+
+    pub fn write_closed(connection: &Connection, at_ms: i64) -> Result<()> {
+        write(connection, "closed_at_ms", at_ms)
+    }
+}

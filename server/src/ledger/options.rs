@@ -61,22 +61,26 @@ pub const TASK_NO_MAX: u64 = 1 << 52;
 
 /// Wall-clock and running time, which tests replace.
 ///
-/// While a ledger is open its time is that of a monotonic clock, so that a wall clock that steps, either way, neither
-/// releases pay early nor keeps it back. The wall clock says only how much time has passed while the ledger was closed: one
-/// that is behind then counts as no time, and one that is ahead as so much more.
+/// A ledger's time is that of a clock that never steps and runs from one start of the machine to the next, also while the
+/// ledger is closed. After the next start of the machine it goes on where it stood. So no wall clock, whenever it is wrong
+/// and whenever it is put right, releases pay early, keeps it back or folds away what is not old: how long a machine was
+/// off nobody can tell from a clock that may be wrong. The wall clock says only where the time of a new ledger begins.
 #[derive(Clone)]
 pub struct LedgerClock {
     wall: Arc<dyn Fn() -> Duration + Send + Sync>,
     running: Arc<dyn Fn() -> Duration + Send + Sync>,
+    boot: Option<i64>,
 }
 
 impl LedgerClock {
     /// A clock that reads `wall`, the time since 1970, and `running`, the time since any one moment, which never goes back.
+    /// `boot` names that moment, if later programs can count from it too.
     pub fn new(
         wall: impl Fn() -> Duration + Send + Sync + 'static,
         running: impl Fn() -> Duration + Send + Sync + 'static,
+        boot: Option<i64>,
     ) -> Self {
-        Self { wall: Arc::new(wall), running: Arc::new(running) }
+        Self { wall: Arc::new(wall), running: Arc::new(running), boot }
     }
 
     /// Milliseconds since 1970.
@@ -84,20 +88,44 @@ impl LedgerClock {
         i64::try_from((self.wall)().as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
     }
 
-    /// Milliseconds since any one moment.
+    /// Milliseconds since the moment that [`boot`](Self::boot) names.
     pub(super) fn running_ms(&self) -> i64 {
         i64::try_from((self.running)().as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
+    }
+
+    /// From when running time counts; `None` if from a moment of this process's.
+    pub(super) fn boot(&self) -> Option<i64> {
+        self.boot
     }
 }
 
 impl Default for LedgerClock {
     fn default() -> Self {
+        let wall = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        #[cfg(target_os = "linux")]
+        if let Some(boot) = this_boot() {
+            return Self::new(wall, since_boot, Some(boot));
+        }
         let began = Instant::now();
-        Self::new(
-            || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            move || began.elapsed(),
-        )
+        Self::new(wall, move || began.elapsed(), None)
     }
+}
+
+/// Which start of the machine this is, if the system tells.
+#[cfg(target_os = "linux")]
+fn this_boot() -> Option<i64> {
+    let name = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+    blake3::hash(name.trim_ascii()).as_bytes().first_chunk().copied().map(i64::from_le_bytes)
+}
+
+/// Time since the machine was started, sleep included.
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
 }
 
 impl fmt::Debug for LedgerClock {

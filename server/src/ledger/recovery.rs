@@ -7,7 +7,7 @@ use super::account::{CachedOutcome, PatientTask, Recovery};
 use super::accounts::load_account;
 use super::book::{Book, OpenTask, Try};
 use super::entry::{AccountId, Admission, Entry, PatientPayload, Verdict, VoidReason, verdict};
-use super::file::closing;
+use super::file::{closing, timing};
 use super::options::TASK_NO_GAP;
 use super::queue::Batch;
 use super::statements::{Statements, split_blobs};
@@ -33,6 +33,7 @@ pub(super) fn recover(connection: &Connection, books: &mut Books) -> Result<Reco
     let newest = newest.unwrap_or(0).max(books.folding.checkpoint().task);
     let next_task_no = TaskNo((newest + 1).max(floor.unwrap_or(1)) as u64 + gap);
     closing::write(connection, closing::OPEN)?;
+    timing::write_opened(connection, books.opened_ms, books.options.clock.boot())?;
     connection.execute(
         "INSERT OR REPLACE INTO meta (name, value) VALUES ('task_no_floor', ?1)",
         [next_task_no.0 as i64],

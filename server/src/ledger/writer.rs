@@ -15,9 +15,10 @@ use super::chain::{GRANTS, GroupHasher, RELEASES, REVERSALS};
 use super::earnings::Earnings;
 use super::entry::kind;
 use super::error::{Breakdown, LedgerError};
+use super::file::timing::{self, Timing};
 use super::file::{LedgerFile, closing, explain};
 use super::folding::Folding;
-use super::options::{GROUP_COMMIT_MAX, LedgerOptions, OnFailure};
+use super::options::{GROUP_COMMIT_MAX, LedgerClock, LedgerOptions, OnFailure};
 use super::outcomes::Shelf;
 use super::posting::Posting;
 use super::queue::{self, Batch, Queue, Request};
@@ -44,7 +45,7 @@ pub(super) struct Books {
     pub head: [u8; 32],
     pub at_ms: i64,
     /// The ledger's time when the running clock was at zero.
-    opened_ms: i64,
+    pub opened_ms: i64,
     pub next_release: i64,
     pub next_grant: i64,
     pub entries: u64,
@@ -70,6 +71,7 @@ impl Books {
             let last: Option<i64> = connection.query_row(sql, [first, end], |row| row.get(0))?;
             Ok(last.map_or(0, |id| id - first + 1))
         };
+        let opened_ms = opened_ms(&timing::read(connection)?, at_ms, &options.clock);
         let mut books = Self {
             book: Book {
                 folded_to: checkpoint.task as u64,
@@ -80,7 +82,7 @@ impl Books {
             outcomes,
             reversals: Reversals::load(connection)?,
             folding,
-            opened_ms: options.clock.wall_ms().max(at_ms) - options.clock.running_ms(),
+            opened_ms,
             options,
             group,
             head,
@@ -115,8 +117,8 @@ impl Books {
         Ok(books)
     }
 
-    /// The ledger's time in milliseconds, which starts from the wall clock's and never goes back, also not from one run to
-    /// the next.
+    /// The ledger's time in milliseconds: see [`LedgerClock`]. It never goes back, also not from one run
+    /// to the next.
     pub fn now_ms(&self) -> i64 {
         (self.opened_ms + self.options.clock.running_ms()).max(self.at_ms)
     }
@@ -272,6 +274,19 @@ impl Books {
     }
 }
 
+/// The ledger's time, in milliseconds, when the clock's running time is zero.
+fn opened_ms(last: &Timing, newest_group_ms: i64, clock: &LedgerClock) -> i64 {
+    if let (Some(opened_ms), Some(boot)) = (last.opened_ms, last.boot)
+        && clock.boot() == Some(boot)
+    {
+        return opened_ms;
+    }
+    // A ledger that was killed goes on from its newest group, and a new one from the wall clock.
+    let stood_at_ms = last.closed_ms.unwrap_or(0).max(newest_group_ms);
+    let begins_ms = if stood_at_ms > 0 { stood_at_ms } else { clock.wall_ms() };
+    begins_ms - clock.running_ms()
+}
+
 type Reply<T> = SyncSender<std::result::Result<T, LedgerError>>;
 
 /// What is owed an answer once a group is durable. It outlives a group that failed, so that whoever waits
@@ -393,6 +408,7 @@ fn finish(file: &mut LedgerFile, books: &Books) -> std::result::Result<CloseRepo
     file.lock.is_in_place()?;
     let explain = |error| explain(&file.path, &error);
     let connection = &file.connection;
+    timing::write_closed(connection, books.now_ms()).map_err(explain)?;
     closing::write(connection, closing::IN_ORDER).map_err(explain)?;
     // A reader (`ledger check`) can keep the log from being emptied: then the next open does it.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(explain)?;

@@ -7,4 +7,5 @@ mod finding;
 mod floods;
 mod lab;
 mod operator;
+mod revoking;
 mod tokens;

@@ -2,6 +2,7 @@
 
 use p2c2r_join::api::{CHALLENGE_PATH, Instance, REQUEST_BYTES_MAX, TOKEN_PATH};
 use p2c2r_join::{RefusalCode, TokenRefusal, TokenRequest};
+use p2c2r_link::{Grant, MintRefusal};
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::join::{NewInvite, WallSeconds};
 
@@ -157,4 +158,54 @@ fn an_account_that_asks_for_token_after_token_is_told_to_wait() {
     let refused = (0..1_000).find_map(|_| lab.ask(&secret(1), Role::Worker, Some(&invite)).err());
     assert_eq!(refused, Some(RefusalCode::TooMany));
     assert!(lab.mint.outstanding() > 0);
+}
+
+#[test]
+fn a_coordinator_that_has_given_out_all_its_tokens_says_so_and_no_account_is_to_blame() {
+    let folder = Folder::new();
+    let lab = folder.start();
+    let invite = folder.invite(Role::Worker, 1);
+    lab.ask(&secret(1), Role::Worker, Some(&invite)).unwrap();
+    for crowd in 0.. {
+        let grant = Grant::of_name(Role::Gamer, &format!("crowd {}", crowd / 32));
+        if let Err(refusal) = lab.mint.issue(grant) {
+            assert_eq!(refusal, MintRefusal::Full);
+            break;
+        }
+    }
+    let (status, answer) = lab.send(&signed(&lab, 1, None));
+    assert_eq!((status, answer), (503, Err(RefusalCode::Unavailable)));
+}
+
+#[test]
+fn requests_that_too_many_others_wait_in_front_of_are_refused_at_once() {
+    let folder = Folder::new();
+    let lab = folder.start_with(|options| options.limits.store_queue_max = 1);
+    let invite = folder.invite(Role::Worker, 2);
+    lab.ask(&secret(1), Role::Worker, Some(&invite)).unwrap();
+    // Somebody else writes to the store all the time, so that whoever opens an account waits.
+    let other = rusqlite::Connection::open(folder.path().join("accounts.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        // It is refused itself if it comes while another is being answered.
+        let waits = scope.spawn(|| {
+            (0..100).map(|_| lab.send(&signed(&lab, 2, Some(&invite))).0).find(|status| *status == 200)
+        });
+        let refused = (0..1_000).map(|_| lab.send(&signed(&lab, 1, None))).find(|(status, _)| *status != 200);
+        assert_eq!(refused, Some((503, Err(RefusalCode::Unavailable))));
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(waits.join().unwrap(), Some(200));
+    });
+}
+
+#[test]
+fn trouble_with_the_store_is_said_without_its_cause() {
+    let folder = Folder::new();
+    let lab = folder.start();
+    let other = rusqlite::Connection::open(folder.path().join("accounts.db")).unwrap();
+    other.execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE accounts").unwrap();
+    let body = serde_json::to_string(&signed(&lab, 1, None)).unwrap();
+    let (status, answer) = lab.connect().post(TOKEN_PATH, &body);
+    assert_eq!((status, read_answer(status, &answer)), (503, Err(RefusalCode::Unavailable)));
+    assert!(!answer.contains("accounts") && !answer.contains("SQL"), "{answer}");
 }

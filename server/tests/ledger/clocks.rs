@@ -1,4 +1,4 @@
-//! A wall clock that steps, either way, while the ledger is open or closed.
+//! A wall clock that steps, either way, while the ledger is open or closed, or is wrong when it is opened.
 
 use p2c2r_protocol::{Nanos, Role, TaskNo};
 use p2c2r_server::ledger::Ledger;
@@ -66,4 +66,54 @@ fn a_wall_clock_that_was_ahead_at_one_start_keeps_no_pay_back_after_the_next() {
     ledger.close().unwrap();
     lab.check();
     assert_times_only_grow(&lab);
+}
+
+#[test]
+fn a_wall_clock_that_is_wrong_at_a_start_counts_as_no_time_neither_before_nor_after_it_is_put_right() {
+    for reboots in [false, true] {
+        let lab = Lab::new();
+        let ledger = lab.open();
+        earn(&ledger, 1);
+        let began = ledger.seconds();
+        ledger.close().unwrap();
+        for step in [YEAR, -YEAR, -YEAR] {
+            lab.step_wall_clock(step);
+            if reboots {
+                lab.reboot();
+            }
+            let ledger = lab.open();
+            assert_eq!(pay(&ledger), (Nanos(0), Nanos(90)), "{step}: not early");
+            assert_eq!(ledger.seconds(), began, "{step}");
+            ledger.close().unwrap();
+        }
+        let ledger = lab.open();
+        lab.pass(HOUR + 61);
+        assert_eq!(pay(&ledger), (Nanos(90), Nanos(0)), "in time, though the clock is a year behind");
+        ledger.close().unwrap();
+        lab.check();
+        assert_times_only_grow(&lab);
+    }
+}
+
+#[test]
+fn time_in_which_only_the_ledger_was_closed_counts_and_time_in_which_the_machine_was_off_does_not() {
+    for reboots in [false, true] {
+        let lab = Lab::new();
+        let ledger = lab.open();
+        earn(&ledger, 1);
+        lab.pass(HOUR / 2);
+        ledger.close().unwrap();
+        lab.pass(HOUR / 2 + 61);
+        if reboots {
+            lab.reboot();
+        }
+        let ledger = lab.open();
+        let (available, _) = pay(&ledger);
+        assert_eq!(available, if reboots { Nanos(0) } else { Nanos(90) });
+        lab.pass(HOUR / 2 + 61);
+        assert!(pay(&ledger).0 >= Nanos(90), "the half hour before the machine was off counts");
+        ledger.close().unwrap();
+        lab.check();
+        assert_times_only_grow(&lab);
+    }
 }

@@ -21,13 +21,20 @@ pub struct Lab {
     pub path: PathBuf,
     wall_s: Arc<AtomicU64>,
     running_s: Arc<AtomicU64>,
+    boot: AtomicU64,
 }
 
 impl Lab {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.db");
-        Self { folder, path, wall_s: Arc::new(AtomicU64::new(1_800_000_000)), running_s: Arc::default() }
+        Self {
+            folder,
+            path,
+            wall_s: Arc::new(AtomicU64::new(1_800_000_000)),
+            running_s: Arc::default(),
+            boot: AtomicU64::new(1),
+        }
     }
 
     pub fn options(&self) -> LedgerOptions {
@@ -35,7 +42,8 @@ impl Lab {
             let clock = Arc::clone(clock);
             move || Duration::from_secs(clock.load(Ordering::Relaxed))
         });
-        let clock = LedgerClock::new(wall, running);
+        let boot = self.boot.load(Ordering::Relaxed) as i64;
+        let clock = LedgerClock::new(wall, running, Some(boot));
         LedgerOptions { clock, ..LedgerOptions::default() }
     }
 
@@ -51,6 +59,12 @@ impl Lab {
     /// The wall clock is set to another time; none passes.
     pub fn step_wall_clock(&self, seconds: i64) {
         self.wall_s.fetch_add(seconds as u64, Ordering::Relaxed);
+    }
+
+    /// The machine is started anew, and its running time with it.
+    pub fn reboot(&self) {
+        self.boot.fetch_add(1, Ordering::Relaxed);
+        self.running_s.store(0, Ordering::Relaxed);
     }
 
     /// The books must balance.

@@ -1,14 +1,22 @@
 //! Heartbeats: is the other end alive, how far away is it, and what does its clock say.
 //!
 //! Each side beats by its own timer and every beat names the newest one received, so four time stamps come
-//! together at each end (RFC 5905 section 8) without a beat ever being answered by a beat. A side with tasks
+//! together at each end (RFC 5905 section 8) without a beat having to be answered by a beat. A side with tasks
 //! out says so in its beats, and the other then beats at the fast rate as well.
+//!
+//! A client is the one that can come back, so it is the one that has to notice soon that it was cut off: an idle one
+//! hears from the coordinator four times a second, and asks for a sign of life as soon as one is missing. The coordinator
+//! loses nothing by an idle client that is gone, and takes five seconds to notice.
 
 use std::time::Duration;
 
 use p2c2r_protocol::{Beat, BeatEcho, Micros};
 
-use crate::limits::{BEAT_BUSY, BEAT_IDLE, DEATH_BUSY, DEATH_IDLE};
+use crate::channels::End;
+use crate::limits::{
+    BEAT_BUSY, BEAT_GRID, BEAT_IDLE, BEAT_IDLE_TO_CLIENT, DEATH_BUSY, DEATH_IDLE, DEATH_IDLE_AT_CLIENT,
+    DOUBT_IDLE,
+};
 
 /// Round trips remembered; the clock offset is taken from the shortest of them, whose packets waited least.
 const SAMPLES: usize = 16;
@@ -18,6 +26,7 @@ const ECHO_AGE_US_MAX: i128 = 20_000_000;
 /// One peer's heartbeats.
 #[derive(Debug)]
 pub(crate) struct Heart {
+    end: End,
     busy: bool,
     busy_since: Duration,
     peer_busy: bool,
@@ -41,8 +50,9 @@ struct Sample {
 }
 
 impl Heart {
-    pub(crate) fn new(now: Duration) -> Self {
+    pub(crate) fn new(now: Duration, end: End) -> Self {
         Self {
+            end,
             busy: false,
             busy_since: now,
             peer_busy: false,
@@ -81,11 +91,24 @@ impl Heart {
 
     /// When the next beat is due.
     pub(crate) fn due_at(&self) -> Duration {
-        let pause = if self.busy || self.peer_busy { BEAT_BUSY } else { BEAT_IDLE };
-        match self.sent_at {
-            Some(sent_at) if !self.reply_now => sent_at + pause,
-            _ => Duration::ZERO,
+        let Some(sent_at) = self.sent_at.filter(|_| !self.reply_now) else { return Duration::ZERO };
+        if self.busy || self.peer_busy {
+            return sent_at + BEAT_BUSY;
         }
+        match self.end {
+            End::Server => on_the_grid(sent_at + BEAT_IDLE_TO_CLIENT),
+            End::Client => (sent_at + BEAT_IDLE).min((sent_at + BEAT_BUSY).max(self.doubts_at())),
+        }
+    }
+
+    /// From when on silence makes an idle client ask for a sign of life.
+    fn doubts_at(&self) -> Duration {
+        self.heard_at + DOUBT_IDLE
+    }
+
+    /// Whether to ask for an answer at once.
+    fn doubts(&self, now: Duration) -> bool {
+        matches!(self.end, End::Client) && !self.busy && now >= self.doubts_at()
     }
 
     /// The beat to send now. `stamp` is the clock at this very moment, not the update's.
@@ -97,7 +120,8 @@ impl Heart {
             sequence: self.sequence,
             sent_at: stamp,
             busy: self.busy,
-            echo: self.newest.as_ref().map(|(_, echo)| *echo),
+            // A beat without an echo is answered at once.
+            echo: self.newest.as_ref().map(|(_, echo)| *echo).filter(|_| !self.doubts(now)),
         }
     }
 
@@ -166,7 +190,11 @@ impl Heart {
         let (silence, since) = if self.busy {
             (DEATH_BUSY, self.heard_at.max(self.busy_since + self.rtt.unwrap_or_default()))
         } else {
-            (DEATH_IDLE, self.heard_at.max(self.busy_since))
+            let silence = match (self.end, self.rtt) {
+                (End::Client, Some(rtt)) => DEATH_IDLE_AT_CLIENT + rtt,
+                _ => DEATH_IDLE,
+            };
+            (silence, self.heard_at.max(self.busy_since))
         };
         (since + silence).max(self.grace_until)
     }
@@ -185,6 +213,11 @@ impl Heart {
     }
 }
 
+/// The first moment of the grid from `at` on.
+fn on_the_grid(at: Duration) -> Duration {
+    BEAT_GRID * at.as_millis().div_ceil(BEAT_GRID.as_millis()) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,13 +228,14 @@ mod tests {
 
     /// Two hearts whose clocks differ by `shift` milliseconds exchange beats over a line of `there` and `back`.
     fn exchange(shift: u64, there: u64, back: u64) -> (Heart, Heart) {
-        let (mut a, mut b) = (Heart::new(ms(0)), Heart::new(ms(0)));
+        let (mut a, mut b) = (Heart::new(ms(0), End::Client), Heart::new(ms(0), End::Server));
         for round in 0..4 {
-            let start = round * 1_000;
+            let start = round * 250;
             let beat = a.beat(ms(start), Micros::from(ms(start)));
             assert!(b.take(beat, Micros::from(ms(start + there + shift))));
             let sent = start + there + 7;
             let beat = b.beat(ms(sent), Micros::from(ms(sent + shift)));
+            a.heard(ms(sent + back));
             assert!(a.take(beat, Micros::from(ms(sent + back))));
         }
         (a, b)
@@ -218,7 +252,7 @@ mod tests {
 
     #[test]
     fn answer_the_first_exchange_at_once_and_then_never() {
-        let (mut a, mut b) = (Heart::new(ms(0)), Heart::new(ms(0)));
+        let (mut a, mut b) = (Heart::new(ms(0), End::Client), Heart::new(ms(0), End::Server));
         let mut beats = 0;
         for _ in 0..20 {
             for from in [true, false] {
@@ -247,7 +281,7 @@ mod tests {
 
     #[test]
     fn silence_is_death_sooner_while_busy() {
-        let mut heart = Heart::new(ms(0));
+        let mut heart = Heart::new(ms(0), End::Server);
         heart.heard(ms(1_000));
         assert!(!heart.is_dead(ms(5_900), ms(10)));
         assert!(heart.is_dead(ms(6_000), ms(10)));
@@ -258,8 +292,43 @@ mod tests {
     }
 
     #[test]
+    fn an_idle_client_asks_when_a_beat_is_missing_and_gives_up_half_a_second_and_a_round_trip_later() {
+        let (mut client, mut server) = exchange(0, 20, 20);
+        let heard = ms(10_000);
+        client.heard(heard);
+        client.beat(heard, heard.into());
+        assert!(client.newest.is_some());
+        assert_eq!(client.due_at(), heard + ms(300));
+        let question = client.beat(client.due_at(), client.due_at().into());
+        assert_eq!((question.echo, client.due_at()), (None, heard + ms(400)));
+        server.beat(heard + ms(310), (heard + ms(310)).into());
+        server.take(question, (heard + ms(320)).into());
+        assert_eq!(server.due_at(), Duration::ZERO, "it is answered at once");
+        assert!(!client.is_dead(heard + ms(539), ms(10)));
+        assert!(client.is_dead(heard + ms(540), ms(10)));
+        client.heard(heard + ms(540));
+        assert!(client.beat(heard + ms(541), (heard + ms(541)).into()).echo.is_some(), "it asks no more");
+        assert!(!client.is_dead(heard + ms(1_000), ms(10)));
+    }
+
+    #[test]
+    fn idle_beats_to_clients_share_few_moments() {
+        let mut moments = std::collections::BTreeSet::new();
+        for join in 0..1_000_u64 {
+            let mut heart = Heart::new(ms(join), End::Server);
+            heart.beat(ms(join), Micros::from(ms(join)));
+            while heart.due_at() < ms(2_000) {
+                let due = heart.due_at();
+                heart.beat(due, due.into());
+            }
+            moments.insert(heart.due_at());
+        }
+        assert_eq!(moments.len(), 10, "those of a quarter of a second");
+    }
+
+    #[test]
     fn a_pause_of_our_own_is_not_the_peers_death() {
-        let mut heart = Heart::new(ms(0));
+        let mut heart = Heart::new(ms(0), End::Server);
         heart.mark_busy(true, ms(0));
         heart.heard(ms(1_000));
         assert!(!heart.is_dead(ms(4_000), ms(3_000)), "we were away, not the peer");
@@ -268,7 +337,7 @@ mod tests {
 
     #[test]
     fn refuse_echoes_that_cannot_be_true() {
-        let mut heart = Heart::new(ms(0));
+        let mut heart = Heart::new(ms(0), End::Server);
         heart.beat(ms(10), Micros(10_000));
         let echo = |sent_at, received_at| {
             Some(BeatEcho { sent_at: Micros(sent_at), received_at: Micros(received_at) })

@@ -9,6 +9,7 @@ use p2c2r_protocol::wire::{self, Bounded, Decode, Encode};
 use p2c2r_protocol::{Beat, Channel, Micros, Routed};
 
 use crate::beat::Heart;
+use crate::channels::End;
 use crate::connection::Connection;
 use crate::flow::Flow;
 use crate::guard::{self, Guard, Pass, Violation};
@@ -92,11 +93,17 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(now: Duration, is_local: bool, bucket: Option<Bucket>, ack_delay: Duration) -> Self {
+    pub(crate) fn new(
+        now: Duration,
+        end: End,
+        is_local: bool,
+        bucket: Option<Bucket>,
+        ack_delay: Duration,
+    ) -> Self {
         let (packets, bytes) = if is_local { INTAKE_LOCAL } else { INTAKE_REMOTE };
         Self {
             stats: PeerStats { last_heard: now.into(), ..PeerStats::default() },
-            heart: Heart::new(now),
+            heart: Heart::new(now, end),
             flow: Flow::new(bucket, ack_delay),
             guard: Guard::default(),
             loss: LossMeter::default(),

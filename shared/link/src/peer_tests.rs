@@ -30,7 +30,7 @@ impl Connection for Panics {
 }
 
 fn session() -> Session {
-    Session::new(Duration::ZERO, false, None, Duration::ZERO)
+    Session::new(Duration::ZERO, End::Server, false, None, Duration::ZERO)
 }
 
 #[test]

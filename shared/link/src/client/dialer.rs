@@ -16,14 +16,14 @@ use super::link::{ClientLink, LinkStatus};
 use super::{ClientLinkConfig, ClientTransport, Reconnect};
 use crate::channels::{End, connection_config};
 use crate::envelope::{self, Envelope};
-use crate::limits::{NETCODE_RESEND, NETCODE_TICK, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
+use crate::limits::{NETCODE_RESEND, NETCODE_TICK, REDIAL_WITHIN, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
 use crate::peer::{Offence, Session};
 use crate::runner::Sockets;
 use crate::socket::{Medium, Wire};
 use crate::tokens::{Access, Asked, NoToken, TokenSource};
 use crate::{LinkError, Pace};
 
-/// A connection that lasted this long was a success: the next try after it does not wait longer than the first.
+/// A connection that lasted this long was a success: the next try after it comes at once.
 const LASTED: Duration = Duration::from_secs(2);
 
 /// A client's connection and its plans.
@@ -39,6 +39,8 @@ pub(super) struct Dialer {
     random: Pcg32,
     tries: u64,
     failures: u32,
+    /// Whether the next try comes at once: a connection that had lasted was lost.
+    is_prompt: bool,
     /// Why the coordinator said that it would end the connection.
     goodbye: Option<String>,
     state: State,
@@ -83,6 +85,7 @@ impl Dialer {
             random: Pcg32::seed_from_u64(seed),
             tries: 0,
             failures: 0,
+            is_prompt: false,
             goodbye: None,
             state: State::Waiting { until: Duration::ZERO },
             news: News::default(),
@@ -198,14 +201,15 @@ impl Dialer {
     /// Plans the next try.
     fn wait(&mut self, now: Duration, link: &mut ClientLink, status: LinkStatus) {
         let Reconnect { first_pause, longest_pause, .. } = self.reconnect;
-        let pause = if matches!(status, LinkStatus::Refused { .. }) {
-            longest_pause
-        } else {
-            first_pause.saturating_mul(1 << self.failures.min(16)).min(longest_pause)
-        };
+        let is_refused = matches!(status, LinkStatus::Refused { .. });
         // Jitter keeps a crowd that lost its coordinator together from coming back together.
-        let until = now + pause.mul_f64(self.random.random_range(0.75..1.25));
-        self.failures = self.failures.saturating_add(1);
+        let until = if std::mem::take(&mut self.is_prompt) && !is_refused {
+            now + REDIAL_WITHIN.mul_f64(self.random.random_range(0.0..1.0))
+        } else {
+            let pause = first_pause.saturating_mul(1 << self.failures.min(16)).min(longest_pause);
+            self.failures = self.failures.saturating_add(1);
+            now + if is_refused { longest_pause } else { pause }.mul_f64(self.random.random_range(0.75..1.25))
+        };
         self.state = State::Waiting { until };
         if let LinkStatus::Refused { reason } = &status {
             link.problem = Some(reason.clone());
@@ -274,7 +278,8 @@ impl Dialer {
         self.goodbye = None;
         renet.set_connected();
         let bucket = Pace::bucket(self.pace, attempt.server.ip());
-        let session = Session::new(now, attempt.server.ip().is_loopback(), bucket, self.ack_delay);
+        let is_local = attempt.server.ip().is_loopback();
+        let session = Session::new(now, End::Client, is_local, bucket, self.ack_delay);
         link.stats = session.stats.clone();
         link.status = LinkStatus::Connected;
         link.problem = None;
@@ -347,6 +352,7 @@ impl Dialer {
             link.stats = session.stats.clone();
             if now >= *since + LASTED {
                 self.failures = 0;
+                self.is_prompt = true;
             }
         }
         self.news.down = Some(reason.clone());

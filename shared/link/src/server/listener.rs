@@ -15,6 +15,7 @@ use super::mint::{Grant, Mint};
 use super::peers::{Entry, Peers};
 use super::refusal::Refusal;
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
+use crate::channels::End;
 use crate::connection::AtServer;
 use crate::envelope::{self, Envelope};
 use crate::limits::{NETCODE_TICK, NETCODE_TICK_UNCONFIRMED, PLAGUED_CHECKS_PER_SECOND};
@@ -293,7 +294,8 @@ impl Listener {
         let peer = PeerId(self.numbered);
         renet.add_connection(client);
         let bucket = Pace::bucket(self.pace, address.ip().to_canonical());
-        let session = Session::new(now, address.ip().to_canonical().is_loopback(), bucket, self.ack_delay);
+        let is_local = address.ip().to_canonical().is_loopback();
+        let session = Session::new(now, End::Server, is_local, bucket, self.ack_delay);
         tracing::debug!(%peer, %address, role = %who.role, name = who.name, "peer connected");
         self.news.joined.push(PeerJoined {
             peer,

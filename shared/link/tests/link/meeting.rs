@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bevy_time::TimeUpdateStrategy;
-use p2c2r_link::{Grant, LinkStatus, Mint, Peers, ToServer};
+use p2c2r_link::{Grant, Impairment, LinkStatus, Mint, Peers, ToServer};
 use p2c2r_protocol::{
     Attempt, Done, GameToServer, KindId, Nanos, Receipt, Role, ServerToGame, ServerToWorker, Submit, TaskId,
     TaskNo, WorkerToServer,
@@ -190,6 +190,33 @@ fn a_busy_link_dies_within_350_ms_and_an_idle_one_within_5_s() {
     }
 }
 
+/// In a client's own time, so that no machine is too slow for it.
+#[test]
+fn an_idle_client_that_is_cut_off_is_back_within_a_second_also_from_a_new_address() {
+    for latency in [0, 50] {
+        let impair = Some(Impairment { latency: ms(latency), ..Impairment::NONE });
+        let mut world = World::connected(Settings { impair, ..Settings::default() });
+        world.run(ms(5_000));
+        assert_eq!(downs(&mut world.workers[0]), Vec::<String>::new(), "nothing is missing");
+        let (before, address) = (world.peer(Role::Worker), joined(&mut world.server)[1].address.clone());
+        // What is cut is the old address: a client in memory dials from a new one each time.
+        world.hub.cut("wes");
+        let mut time = 0;
+        world.run_until("the worker has noticed", ms(1_000), |world| {
+            time += 1;
+            !link(&world.workers[0]).is_connected()
+        });
+        world.hub.heal("wes");
+        world.run_until("the worker is back", ms(1_000 - time), |world| {
+            link(&world.workers[0]).is_connected() && peers(&world.server).len() == 2
+        });
+        assert_ne!(world.peer(Role::Worker), before);
+        let came_back = joined(&mut world.server);
+        assert!(came_back.len() == 1 && came_back[0].address != address, "{came_back:?}");
+        assert!(left(&mut world.server).iter().any(|left| left.reason.contains("came back")));
+    }
+}
+
 #[test]
 fn another_protocol_version_is_not_let_in_even_with_a_token() {
     let mut world = World::new(Settings::default());
@@ -222,7 +249,7 @@ fn a_full_coordinator_says_so() {
 fn nobody_is_taken_for_dead_whose_sign_of_life_is_still_unread() {
     // A short pause of the coordinator's with the worker's beat behind many packets, and one so long that the beats were
     // lost: then the worker has a moment to be heard, however much is unread.
-    for (pause, beats) in [(140, true), (400, false)] {
+    for (pause, beats) in [(140, true), (200, false)] {
         let mut world = World::connected(Settings::default());
         let worker = world.peer(Role::Worker);
         world.server.world_mut().resource_mut::<Peers>().mark_busy(worker, true);

@@ -1,0 +1,135 @@
+//! What closing an account does to its programs: the coordinator's app and the programs' links, over real HTTPS and UDP.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bevy_app::App;
+use bevy_ecs::message::Messages;
+use p2c2r_join::{JoinClient, JoinLink};
+use p2c2r_link::{
+    Access, ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromServer, LinkDown,
+    LinkStatus, Peers, Reconnect, ServerTransport, TokenAnswer, TokenSource, WorkerSide, fetch,
+};
+use p2c2r_protocol::{ProtocolIdentity, Role, ServerToWorker};
+use p2c2r_server::config::LEDGER_FILE;
+use p2c2r_server::join::{JoinService, WallSeconds, bind_both, let_people_in};
+use p2c2r_server::{ServerConfig, build_app};
+
+use crate::lab::{Folder, PATIENCE, key, secret};
+
+/// What a closed account's programs are told.
+const CLOSED: &str = "closed this account";
+
+/// A coordinator's app that lets people in, stepped by hand.
+struct Town {
+    app: App,
+    service: JoinService,
+    identity: ProtocolIdentity,
+}
+
+impl Town {
+    fn open(folder: &Folder) -> Self {
+        let config = ServerConfig {
+            db: folder.path().join(LEDGER_FILE),
+            data_dir: folder.path(),
+            ..ServerConfig::default()
+        };
+        p2c2r_server::join::make_data_folder(&config.data_dir).unwrap();
+        let (udp, tcp) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut app = build_app(config.clone(), ServerTransport::Udp(udp)).unwrap();
+        let service = let_people_in(&mut app, &config, tcp).unwrap();
+        Self { app, service, identity: config.kinds.identity() }
+    }
+
+    /// The way in for the account of the first key.
+    fn client(&self, invite: Option<String>) -> JoinClient {
+        let link = JoinLink { invite, ..self.service.link().clone() };
+        JoinClient::new(link, secret(1), (Role::Worker, "ada"), self.identity.clone())
+    }
+
+    /// A worker's link.
+    fn worker(&self, tokens: Arc<dyn TokenSource>) -> App {
+        let mut app = App::new();
+        app.add_plugins(ClientLinkPlugin::<WorkerSide>::new(ClientLinkConfig {
+            transport: ClientTransport::Udp(tokens),
+            identity: self.identity.clone(),
+            name: "ada".to_owned(),
+            pace: None,
+            impair: None,
+            reconnect: Reconnect::default(),
+        }));
+        app
+    }
+
+    /// Steps both until it is so.
+    #[track_caller]
+    fn until(&mut self, what: &str, worker: &mut App, mut is_so: impl FnMut(&mut App, &mut App) -> bool) {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            worker.update();
+            self.app.update();
+            if is_so(&mut self.app, worker) {
+                return;
+            }
+            assert!(Instant::now() < give_up, "{what}: {:?}", worker.world().resource::<ClientLink>());
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A token that was fetched before.
+#[derive(Debug)]
+struct Before(Access);
+
+impl TokenSource for Before {
+    fn ask(&self, answer: TokenAnswer) {
+        answer.give(Ok(self.0.clone()));
+    }
+}
+
+fn peers(app: &App) -> usize {
+    app.world().resource::<Peers>().len()
+}
+
+/// Why the link has gone down, if it has.
+fn loss(worker: &mut App) -> Option<String> {
+    worker.world_mut().resource_mut::<Messages<LinkDown>>().drain().next().map(|down| down.reason)
+}
+
+#[test]
+fn a_closed_accounts_programs_are_disconnected_told_why_and_kept_out_also_with_a_token_from_before() {
+    let folder = Folder::new();
+    let mut town = Town::open(&folder);
+    let client = town.client(Some(folder.invite(Role::Worker, 1)));
+    let mut worker = town.worker(Arc::new(client.clone()));
+    town.until("it is welcomed", &mut worker, |_, worker| {
+        let heard = worker.world().resource::<Messages<FromServer<ServerToWorker>>>();
+        heard.iter_current_update_messages().any(|heard| matches!(heard.message, ServerToWorker::Welcome(_)))
+    });
+    let before = fetch(&client, PATIENCE).unwrap();
+
+    folder.store().revoke(key(1), WallSeconds::now()).unwrap();
+    let mut said = None;
+    town.until("it is put out", &mut worker, |coordinator, worker| {
+        said = said.take().or_else(|| loss(worker));
+        said.is_some() && peers(coordinator) == 0
+    });
+    assert!(said.as_ref().is_some_and(|said| said.contains(CLOSED)), "{said:?}");
+    town.until("it gets no token any more", &mut worker, |_, worker| {
+        let status = worker.world().resource::<ClientLink>().status();
+        matches!(status, LinkStatus::Refused { reason } if reason.contains(CLOSED))
+    });
+
+    let mut late = town.worker(Arc::new(Before(before)));
+    let (mut said, mut is_welcome) = (None, false);
+    town.until("the old token is no way in", &mut late, |_, late| {
+        let heard = late.world().resource::<Messages<FromServer<ServerToWorker>>>();
+        is_welcome |= heard
+            .iter_current_update_messages()
+            .any(|heard| matches!(heard.message, ServerToWorker::Welcome(_)));
+        said = said.take().or_else(|| loss(late));
+        said.is_some()
+    });
+    assert!(said.as_ref().is_some_and(|said| said.contains(CLOSED)) && !is_welcome, "{said:?}");
+    assert_eq!(peers(&town.app), 0);
+}
