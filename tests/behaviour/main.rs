@@ -3,6 +3,7 @@
 
 mod accounts;
 mod dispatch;
+mod distance;
 mod failover;
 mod fuzz_corpus;
 mod hostile_network;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use p2c2r_arena::TICKS_PER_SECOND;
+use p2c2r_offload::OffloadHorizon;
 
-use super::borrowing::{Due, Wants};
+use super::borrowing::{Due, Wants, horizon};
 use super::{Battlefield, Happened, Intent, Pilot};
 
 /// The most game time one frame may catch up on. A slower machine plays slower instead of stalling in ever
@@ -38,13 +39,15 @@ fn step_arena(
     mut battlefield: ResMut<Battlefield>,
     mut pilot: ResMut<Pilot>,
     intent: Res<Intent>,
+    measured: Res<OffloadHorizon>,
     mut due: ResMut<Due>,
     mut wants: ResMut<Wants>,
     mut happened: MessageWriter<Happened>,
 ) {
     let arena = &mut battlefield.arena;
     let controls = pilot.controls(arena, intent.0);
-    let step = arena.step(controls, &due.take());
+    arena.look_ahead(horizon(&measured));
+    let step = arena.step(controls, &due.take(arena.tick() + 1));
     happened.write_batch(step.events.into_iter().map(Happened));
     wants.0.extend(step.wanted);
 }

@@ -10,7 +10,7 @@ use super::ViewSystems;
 use super::camera::DrawQuality;
 use super::mirror::{self, Mirror};
 use crate::graphics::Quality;
-use crate::play::Reflecting;
+use crate::play::{Battlefield, Reflecting};
 
 /// Explosions that can light the scene at the same time; the shader has as many.
 const FLASHES: usize = 3;
@@ -47,8 +47,8 @@ pub(super) struct Lighting {
     irradiance: [Vec4; mirror::HARMONICS],
     /// Where the mirror's light was traced, and the share of reflections in the picture.
     probe: Vec4,
-    /// Highest level of the mirror's cube map, and how much of a reflection's brightness the picture has no
-    /// room for.
+    /// Highest level of the mirror's cube map, how much of a reflection's brightness the picture has no room for, and
+    /// the ship's x and z.
     range: Vec4,
 }
 
@@ -94,10 +94,12 @@ fn write_lighting(
     flashes: Res<Flashes>,
     mirror: Res<Mirror>,
     quality: Res<DrawQuality>,
+    battlefield: Res<Battlefield>,
     lit: Res<Lit>,
     mut buffers: ResMut<Assets<ShaderBuffer>>,
     mut written: Local<Lighting>,
 ) {
+    let ship = battlefield.arena.ship().position;
     let lighting = Lighting {
         flashes: flashes.burning.map(|(at, left)| {
             let share = left / FLASH_SECONDS;
@@ -106,7 +108,12 @@ fn write_lighting(
         irradiance: mirror.irradiance(),
         probe: mirror.position().extend(mirror.strength()),
         // A picture without glow and tone mapping ends at 1, and a bright bolt would be a white one.
-        range: Vec4::new(mirror.level_max(), if quality.0 == Quality::High { 0.06 } else { 0.55 }, 0.0, 0.0),
+        range: Vec4::new(
+            mirror.level_max(),
+            if quality.0 == Quality::High { 0.06 } else { 0.55 },
+            ship.x,
+            -ship.y,
+        ),
     };
     if lighting != *written {
         *written = lighting.clone();

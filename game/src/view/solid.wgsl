@@ -17,7 +17,8 @@ struct Lighting {
     irradiance: array<vec4<f32>, 9>,
     // xyz: where the light around was traced, w: its share in the picture.
     probe: vec4<f32>,
-    // x: highest level of the mirror, y: how much of a reflection's brightness the picture has no room for.
+    // x: highest level of the mirror, y: how much of a reflection's brightness the picture has no room for,
+    // zw: x and z of the ship.
     range: vec4<f32>,
 }
 
@@ -61,11 +62,15 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     let share = lighting.probe.w;
     let unlit = FILL_COLOUR * max(dot(normal, FILL), 0.0) + SKY_COLOUR * (0.75 + 0.5 * normal.y);
     var light = SUN_COLOUR * max(dot(normal, SUN), 0.0);
-    // What lights the traced point lights its neighbours too, but not the whole scene; and some of the cool light
-    // stays, so that no side of anything is black under a dark sky.
+    // What lights the ship lights its neighbours too, but not the whole scene; and some of the cool light stays, so
+    // that no side of anything is black under a dark sky. Nearness is counted from where the ship is now, not from
+    // where its light was traced: an answer that took long must not leave the ship in the dark.
+    let beside = in.world_position.xz - lighting.range.zw;
+    let height = in.world_position.y;
+    let near_ship = 1.0 + (dot(beside, beside) + height * height) * NEARNESS;
+    light += mix(unlit, unlit * 0.45 + irradiance(normal), share / near_ship);
     let offset = in.world_position.xyz - lighting.probe.xyz;
     let away = dot(offset, offset);
-    light += mix(unlit, unlit * 0.45 + irradiance(normal), share / (1.0 + away * NEARNESS));
     // A flash of strength 0 is added like any other: a shader that branches on a uniform is compiled again by
     // lavapipe (Mesa 22.3) each time it is bound and never freed, which took 4 MB of memory in each frame.
     for (var i = 0u; i < 3u; i++) {

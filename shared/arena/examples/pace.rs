@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use p2c2r_arena::{
-    Arena, ArenaConfig, Autopilot, DueOutcome, OutcomeBody, PhysicsRules, TICKS_PER_SECOND, WantedSpec,
-    WantedTask,
+    Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, PhysicsRules, TICKS_PER_SECOND,
+    WantedSpec, WantedTask,
 };
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
@@ -36,6 +36,8 @@ struct Figures {
     taking_steps: Vec<Duration>,
     beginning_steps: Vec<Duration>,
     looks: Vec<Duration>,
+    /// Making motions ready, which a game does on another thread.
+    preparing: Vec<Duration>,
     path: Kind,
     physics: Kind,
     loose_share: f64,
@@ -102,7 +104,8 @@ impl Figures {
                 OutcomeBody::Path(Arc::new(self.path.note::<Path>(&spec, &Blobs::new(vec![grid]))?))
             }
             WantedSpec::Physics { spec } => {
-                OutcomeBody::Physics(Arc::new(self.physics.note::<Physics>(&spec, &Blobs::default())?))
+                let outcome = self.physics.note::<Physics>(&spec, &Blobs::default())?;
+                OutcomeBody::Physics(timed(&mut self.preparing, || Motions::prepare(&spec, &outcome))?)
             }
         };
         Ok(DueOutcome { request: wanted.request, outcome })
@@ -162,6 +165,7 @@ fn report(
     line("step", &mut figures.plain_steps);
     line("step, motions due", &mut figures.taking_steps);
     line("step, window begins", &mut figures.beginning_steps);
+    line("motions made ready", &mut figures.preparing);
     line("autopilot", &mut figures.looks);
     figures.path.print("path", ticks);
     figures.physics.print("physics", ticks);

@@ -9,6 +9,8 @@ use crate::dice::Dice;
 use crate::enemies::Enemy;
 use crate::events::ArenaEvent;
 use crate::field::Field;
+use crate::horizon::Horizon;
+use crate::nearby::RockGrid;
 use crate::pathing::Pathing;
 use crate::record::{Record, Recorded};
 use crate::rocks::Rock;
@@ -27,6 +29,7 @@ pub struct Arena {
     pub(crate) field: Field,
     pub(crate) dice: Dice,
     pub(crate) tick: u64,
+    pub(crate) horizon: Horizon,
     pub(crate) ship: Ship,
     pub(crate) enemies: Vec<Enemy>,
     pub(crate) bullets: Vec<Bullet>,
@@ -64,6 +67,7 @@ impl Arena {
             field: Field::new(config.size, config.grid_cells),
             dice: Dice::new(config.seed),
             tick: 0,
+            horizon: Horizon::default(),
             ship: Ship::new(&config.ship, Vec2::ZERO),
             enemies: Vec::new(),
             bullets: Vec::new(),
@@ -99,8 +103,9 @@ impl Arena {
         self.take_outcomes(due, &mut events);
         self.move_rocks(&mut events);
         self.move_ship(controls, &mut events);
-        self.move_enemies();
-        self.fire_enemies(&mut events);
+        let near = RockGrid::new(&self.rocks, self.field.half);
+        self.move_enemies(&near);
+        self.fire_enemies(&near, &mut events);
         self.fly_bullets(&mut events);
         self.ram(&mut events);
         let wave_started = self.run_waves(&mut events);
@@ -196,6 +201,7 @@ impl Recorded for Arena {
             field: _, // Made from the configuration.
             dice,
             tick,
+            horizon,
             ship,
             enemies,
             bullets,
@@ -217,6 +223,7 @@ impl Recorded for Arena {
         record.add(config);
         record.add(dice);
         record.each([tick, score, next_life_at]);
+        record.add(horizon);
         record.add(ship);
         record.list(enemies);
         record.list(bullets);

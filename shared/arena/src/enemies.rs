@@ -4,6 +4,7 @@ use crate::arena::Arena;
 use crate::bullets::Shooter;
 use crate::config::EnemyRules;
 use crate::events::ArenaEvent;
+use crate::nearby::RockGrid;
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 
@@ -107,8 +108,9 @@ impl Enemy {
 
 impl Arena {
     /// Lets gunners shoot that see the ship.
-    pub(crate) fn fire_enemies(&mut self, events: &mut Vec<ArenaEvent>) {
+    pub(crate) fn fire_enemies(&mut self, near: &RockGrid, events: &mut Vec<ArenaEvent>) {
         let sight = self.config.enemies.sight;
+        let mut found = Vec::new();
         for index in 0..self.enemies.len() {
             let enemy = &mut self.enemies[index];
             enemy.cooldown_ticks = enemy.cooldown_ticks.saturating_sub(1);
@@ -118,7 +120,8 @@ impl Arena {
             if !ready || !self.ship.alive || from.distance_squared(target) > sight * sight {
                 continue;
             }
-            if self.rocks.iter().any(|rock| rock.blocks(from, target, 0.2)) {
+            near.near(from, target, 0.2, &mut found);
+            if found.iter().any(|index| self.rocks[*index as usize].blocks(from, target, 0.2)) {
                 continue;
             }
             let rules = &self.config.enemies;

@@ -123,6 +123,12 @@ pub enum ArenaEvent {
         /// Whether the kernel gave up too, as it does everywhere then: the rocks fly by the local rule.
         failed: bool,
     },
+    /// The arena was told that the motions in the next window will not have come when it begins: the rocks fly through
+    /// it by the local rule.
+    PhysicsMissed {
+        /// The request that nobody answered in time.
+        request: RequestId,
+    },
     /// An outcome was not used: nobody waits for it, it is older than one already taken, or it makes no sense
     /// or fails its check.
     OutcomeIgnored {

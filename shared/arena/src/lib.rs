@@ -13,9 +13,10 @@
 //! | `arena` | the state, the order of a step, the read-only face |
 //! | `config` | all numbers with their ranges; `assets/arena.toml` holds the same |
 //! | `ship`, `bullets`, `rocks` | one thing each: how it moves, what it hits, how it ends |
-//! | `enemies`, `steering` | what enemies are and do; how they move |
+//! | `enemies`, `steering`, `nearby` | what enemies are and do; how they move; which rocks are near them |
 //! | `windows`, `loose` | rocks along trajectories of the kind `physics`; rocks that something knocked out of one |
 //! | `pathing`, `wanted` | asking for paths, and believing answers as far as they make sense |
+//! | `horizon` | how far ahead is asked |
 //! | `waves`, `rounds` | when enemies come; score, lives, beginning and end |
 //! | `layout`, `field`, `plane` | where rocks start; where the plane meets the path grid, and the space of physics |
 //! | `vec2`, `dice`, `record` | exactly rounded geometry, chance, and the bytes under the digest |
@@ -31,8 +32,10 @@ mod enemies;
 mod events;
 mod field;
 mod flight;
+mod horizon;
 mod layout;
 mod loose;
+mod nearby;
 mod pathing;
 mod plane;
 mod record;
@@ -55,10 +58,11 @@ pub use controls::Controls;
 pub use enemies::{Enemy, EnemyId, EnemyRole, Steering};
 pub use events::ArenaEvent;
 pub use flight::{Flight, FlightError};
+pub use horizon::{HORIZON_TICKS_MAX, Horizon};
 pub use rocks::{Rock, RockId};
 pub use ship::Ship;
 pub use vec2::Vec2;
-pub use wanted::{DueOutcome, OutcomeBody, RequestId, WantedSpec, WantedTask};
+pub use wanted::{DueOutcome, Motions, OutcomeBody, RequestId, WantedSpec, WantedTask};
 pub use windows::PhysicsInUse;
 
 /// Steps per second; every rate in the configuration is converted with it.

@@ -1,4 +1,9 @@
 //! Asking for paths and believing the answers, as far as they make sense.
+//!
+//! A request is about the tick at which its answer is to be there, [`WantedTask::due_at`]: it starts from where the
+//! enemies will be then, ends where the ship will be, and goes round where the rocks will be. So an answer that took
+//! a second leads as well as one that took a frame, but for what nobody could know: how the gamer has steered since.
+//! A path ends within the way of the ship's flight in that time, from where it was expected.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,12 +11,14 @@ use std::sync::Arc;
 use p2c2r_tasks::Blob;
 use p2c2r_tasks::path::{Answer, Cell, Grid, PathOutcome, PathSpec, Query};
 
-use crate::arena::Arena;
+use crate::arena::{Arena, TICK};
 use crate::enemies::{Enemy, EnemyId};
 use crate::events::ArenaEvent;
 use crate::field::Field;
 use crate::layout;
+use crate::plane::flattened;
 use crate::record::{Record, Recorded};
+use crate::rocks::Rock;
 use crate::vec2::{Vec2, segment_distance_squared};
 use crate::wanted::{DueOutcome, OutcomeBody, RequestId, WantedSpec, WantedTask};
 
@@ -19,9 +26,11 @@ use crate::wanted::{DueOutcome, OutcomeBody, RequestId, WantedSpec, WantedTask};
 const ANSWER_CELLS_MAX: usize = 4_096;
 /// Waypoints an enemy keeps: more than it can fly before its path is stale.
 const WAY_POINTS_MAX: usize = 128;
-/// Seconds of the rocks' flight by which the grid is ahead of them: about the middle of the time for which enemies
-/// follow what is found on it.
-const ROCK_LEAD: f32 = 0.45;
+/// Seconds of the rocks' flight by which the grid is ahead of them when the paths come: a part of the time for which
+/// enemies follow what is found on it.
+const ROCK_LEAD: f32 = 0.15;
+/// Longest time for which the ship is taken to fly straight on, seconds: in less than a second it can turn round.
+const SHIP_LEAD_MAX: f32 = 0.8;
 /// Distance below which two paths count as leading to the same place, metres.
 const SAME_END: f32 = 10.0;
 /// Share of the present path's length below which turning back is worth it.
@@ -32,6 +41,8 @@ const MUCH_SHORTER: f32 = 0.75;
 struct Pending {
     request: u32,
     asked_at: u64,
+    /// Until when an answer is still taken.
+    until: u64,
     /// Who asked, in the order of the queries.
     enemies: Vec<EnemyId>,
 }
@@ -65,14 +76,14 @@ impl Pathing {
 impl Arena {
     /// Takes the outcomes that are due.
     pub(crate) fn take_outcomes(&mut self, due: &[DueOutcome], events: &mut Vec<ArenaEvent>) {
-        let oldest = self.tick.saturating_sub(u64::from(self.config.paths.patience_ticks));
-        self.pathing.pending.retain(|pending| pending.asked_at >= oldest);
+        self.pathing.pending.retain(|pending| pending.until >= self.tick);
         for DueOutcome { request, outcome } in due {
             let taken = match outcome {
                 OutcomeBody::Path(outcome) => {
                     self.pathing.take_pending(*request).and_then(|pending| self.take_paths(&pending, outcome))
                 }
-                OutcomeBody::Physics(outcome) => self.windows.take(*request, outcome),
+                OutcomeBody::Physics(motions) => self.windows.take(*request, motions),
+                OutcomeBody::Missed => self.windows.miss(*request),
                 OutcomeBody::None => {
                     self.pathing.take_pending(*request);
                     None
@@ -115,19 +126,28 @@ impl Arena {
         if self.over || self.enemies.is_empty() || (self.pathing.wait_ticks > 0 && !now) {
             return None;
         }
-        self.pathing.wait_ticks = self.config.paths.period_ticks;
+        let rules = &self.config.paths;
+        let ahead_ticks = rules.deadline_ticks.max(self.horizon.paths);
+        let seconds = f32::from(ahead_ticks) * TICK;
+        self.pathing.wait_ticks = rules.period_ticks;
         let grid = self.field.occupancy(
-            self.rocks.iter().map(|rock| (rock.position + rock.velocity * ROCK_LEAD, rock.radius)),
+            self.rocks.iter().map(|rock| (self.rock_in_future(rock, seconds + ROCK_LEAD), rock.radius)),
             layout::clearance(&self.config),
         );
         let before = self.pathing.occupancy.take().filter(|before| before.grid == grid);
         let occupancy = before.unwrap_or_else(|| Occupancy { blob: Blob::new(grid.to_blob()), grid });
-        let ahead = self.ship.position + self.ship.velocity * self.config.paths.lead;
+        let lead = (rules.lead + f32::from(ahead_ticks - rules.deadline_ticks) * TICK)
+            .min(SHIP_LEAD_MAX.max(rules.lead));
+        let patience = rules.patience_ticks + (ahead_ticks - rules.deadline_ticks);
+        let until = self.tick + u64::from(patience);
+        let ahead = self.ship.position + self.ship.velocity * lead;
+        let haste = self.haste();
         let free = |point: Vec2| self.field.nearest_free(&occupancy.grid, point);
         let (mut queries, mut enemies) = (Vec::new(), Vec::new());
         if let Some(to) = free(ahead).or_else(|| free(self.ship.position)) {
             for enemy in &self.enemies {
-                if let Some(from) = free(enemy.position) {
+                let start = enemy.in_future(&self.config.enemies, haste, seconds);
+                if let Some(from) = free(start).or_else(|| free(enemy.position)) {
                     queries.push(Query { from, to });
                     enemies.push(enemy.id);
                 }
@@ -139,12 +159,27 @@ impl Arena {
             return None;
         }
         let RequestId(request) = self.next_request();
-        self.pathing.pending.push_back(Pending { request, asked_at: self.tick, enemies });
+        self.pathing.pending.push_back(Pending { request, asked_at: self.tick, until, enemies });
         Some(WantedTask {
             request: RequestId(request),
             spec: WantedSpec::Path { spec: PathSpec { grid: grid.digest(), queries }, grid },
-            deadline_ticks: self.config.paths.deadline_ticks,
+            deadline_ticks: ahead_ticks,
+            due_at: self.tick + u64::from(ahead_ticks),
         })
+    }
+
+    /// Where the rock will be in `seconds` if nothing happens to it: along its trajectory as far as that is known, and
+    /// straight on from there.
+    fn rock_in_future(&self, rock: &Rock, seconds: f32) -> Vec2 {
+        let at = self.tick + u64::from((seconds / TICK) as u16);
+        let Some(known_until) = self.windows.known_until().filter(|_| rock.is_carried()) else {
+            return self.loose_motion(rock, at).map_or(rock.position, |motion| flattened(motion.position));
+        };
+        let Some(motion) = self.carried_motion(rock, at.min(known_until)) else { return rock.position };
+        let beyond = at.saturating_sub(known_until) as f32 * TICK;
+        let limit = self.field.half - rock.radius;
+        let place = flattened(motion.position) + flattened(motion.velocity) * beyond;
+        Vec2::new(place.x.clamp(-limit, limit), place.y.clamp(-limit, limit))
     }
 }
 
@@ -202,9 +237,9 @@ impl Recorded for Pathing {
         record.add(last_taken);
         record.add(wait_ticks);
         record.add(&(pending.len() as u64));
-        for Pending { request, asked_at, enemies } in pending {
+        for Pending { request, asked_at, until, enemies } in pending {
             record.add(request);
-            record.add(asked_at);
+            record.each([asked_at, until]);
             record.list(enemies);
         }
     }

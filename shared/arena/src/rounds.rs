@@ -16,7 +16,7 @@ impl Arena {
         self.bullets.clear();
         self.rocks.clear();
         self.pathing.begin_round();
-        self.windows.begin_round();
+        self.windows.begin_round(self.tick, self.config.physics.window_ticks(self.horizon.motions));
         for site in layout::first_rocks(&self.config, &self.field, &mut self.dice) {
             self.add_tumbling_rock(site, [0.0; 3]);
         }

@@ -4,6 +4,7 @@ use crate::arena::{Arena, TICK};
 use crate::config::EnemyRules;
 use crate::dice::Dice;
 use crate::enemies::{Enemy, EnemyRole, Steering};
+use crate::nearby::RockGrid;
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
 
@@ -17,6 +18,8 @@ const SIGHT_DISTANCE: f32 = 7.0;
 const AVOIDANCE: f32 = 0.9;
 /// Share of its speed below which an enemy that follows its nose is caught.
 const STUCK_SPEED: f32 = 0.3;
+/// Seconds for which an enemy without a path is taken to go on as it does; beyond, it has met something or turned.
+const UNGUIDED_SECONDS: f32 = 0.5;
 /// Ticks for which it may be caught before it wanders, and the shortest and longest time it then wanders.
 const STUCK_TICKS: u16 = 40;
 const WANDER_TICKS: (u16, u16) = (45, 150);
@@ -27,6 +30,7 @@ const SEPARATION: f32 = 0.8;
 struct Surroundings<'a> {
     rules: &'a EnemyRules,
     rocks: &'a [Rock],
+    near: &'a RockGrid,
     others: &'a [Vec2],
     target: Vec2,
     /// Whether there is a ship at the target.
@@ -40,40 +44,46 @@ struct Surroundings<'a> {
 
 impl Arena {
     /// Moves all enemies by one tick.
-    pub(crate) fn move_enemies(&mut self) {
+    pub(crate) fn move_enemies(&mut self, near: &RockGrid) {
         let others: Vec<Vec2> = self.enemies.iter().map(|enemy| enemy.position).collect();
+        let haste = self.haste();
         let rules = &self.config.enemies;
-        let waves = self.wave.saturating_sub(1) as f32;
         let around = Surroundings {
             rules,
             rocks: &self.rocks,
+            near,
             others: &others,
             target: self.ship.position,
             hunted: self.ship.alive,
             half: self.field.half,
             pass: (self.field.cell_size() * 0.75).max(0.5),
-            haste: 1.0 + (rules.speed_per_wave * waves).min(rules.speed_gain_max),
+            haste,
         };
+        let mut found = Vec::new();
         for (index, enemy) in self.enemies.iter_mut().enumerate() {
-            enemy.advance(index, &around, &mut self.dice);
+            enemy.advance(index, &around, &mut found, &mut self.dice);
         }
+    }
+
+    /// Factor on the enemies' speeds of the first wave.
+    pub(crate) fn haste(&self) -> f32 {
+        let rules = &self.config.enemies;
+        let waves = self.wave.saturating_sub(1) as f32;
+        1.0 + (rules.speed_per_wave * waves).min(rules.speed_gain_max)
     }
 }
 
 impl Enemy {
-    fn advance(&mut self, index: usize, around: &Surroundings<'_>, dice: &mut Dice) {
+    fn advance(&mut self, index: usize, around: &Surroundings<'_>, found: &mut Vec<u32>, dice: &mut Dice) {
         let rules = around.rules;
-        let wish = self.wish(around);
+        let wish = self.wish(around, found);
         let feeler = if self.steering == Steering::Path { PATH_FEELER } else { NOSE_FEELER };
-        let aside = self.avoid(wish, feeler, around) + self.separate(index, around);
-        let top_speed = match self.role {
-            EnemyRole::Rammer => rules.rammer_speed,
-            EnemyRole::Gunner => rules.gunner_speed,
-        } * around.haste;
+        let aside = self.avoid(wish, feeler, around, found) + self.separate(index, around);
+        let top_speed = self.top_speed(rules, around.haste);
         let wanted = aside.at_most(1.0) * top_speed;
         self.velocity += (wanted - self.velocity) * (rules.agility * TICK).min(1.0);
         self.position += self.velocity * TICK;
-        self.stay_out(around);
+        self.stay_out(around, found);
         self.notice_hollow(top_speed, dice);
         let looks = match self.steering {
             Steering::Sight => around.target - self.position,
@@ -83,9 +93,37 @@ impl Enemy {
         self.heading = self.heading.turned_towards(looks.unit_or(self.heading), turn);
     }
 
+    /// How fast it flies where nothing is in its way, metres per second.
+    fn top_speed(&self, rules: &EnemyRules, haste: f32) -> f32 {
+        haste
+            * match self.role {
+                EnemyRole::Rammer => rules.rammer_speed,
+                EnemyRole::Gunner => rules.gunner_speed,
+            }
+    }
+
+    /// Where it will be in `seconds`, as far as its present path leads it; without one it goes on as it does for no
+    /// longer than [`UNGUIDED_SECONDS`].
+    pub(crate) fn in_future(&self, rules: &EnemyRules, haste: f32, seconds: f32) -> Vec2 {
+        if self.way.is_empty() {
+            return self.position + self.velocity * seconds.min(UNGUIDED_SECONDS);
+        }
+        let mut left = self.top_speed(rules, haste) * seconds;
+        let mut at = self.position;
+        for point in &self.way {
+            let leg = point.distance(at);
+            if leg > left {
+                return at + (*point - at) * (left / leg);
+            }
+            left -= leg;
+            at = *point;
+        }
+        at
+    }
+
     /// Where it wants to go: a vector of at most length 1. Also decides what it steers by, and passes
     /// waypoints.
-    fn wish(&mut self, around: &Surroundings<'_>) -> Vec2 {
+    fn wish(&mut self, around: &Surroundings<'_>, found: &mut Vec<u32>) -> Vec2 {
         self.fresh_ticks = self.fresh_ticks.saturating_sub(1);
         if self.fresh_ticks == 0 {
             self.way.clear();
@@ -98,8 +136,12 @@ impl Enemy {
         let distance = ahead.length();
         let gunner = self.role == EnemyRole::Gunner;
         let near = if gunner { around.rules.standoff.max(SIGHT_DISTANCE) } else { SIGHT_DISTANCE };
-        let clear = |rock: &Rock| !rock.blocks(self.position, around.target, self.radius);
-        if around.hunted && distance < near && around.rocks.iter().all(clear) {
+        let mut is_clear = || {
+            around.near.near(self.position, around.target, self.radius, found);
+            let blocks = |rock: &Rock| rock.blocks(self.position, around.target, self.radius);
+            !found.iter().any(|index| blocks(&around.rocks[*index as usize]))
+        };
+        if around.hunted && distance < near && is_clear() {
             self.steering = Steering::Sight;
             return if gunner { straight.left() * self.side() * 0.8 } else { straight };
         }
@@ -130,7 +172,7 @@ impl Enemy {
     }
 
     /// `wish` without what leads into rocks and walls within `feeler` metres, plus a push away from them.
-    fn avoid(&self, wish: Vec2, feeler: f32, around: &Surroundings<'_>) -> Vec2 {
+    fn avoid(&self, wish: Vec2, feeler: f32, around: &Surroundings<'_>, found: &mut Vec<u32>) -> Vec2 {
         let mut wish = wish;
         let mut feel = |out: Vec2, gap: f32| {
             let weight = (1.0 - gap / feeler).clamp(0.0, 1.0);
@@ -139,7 +181,8 @@ impl Enemy {
                 wish += (out + out.left() * (0.2 * self.side())) * (into * weight * AVOIDANCE);
             }
         };
-        for rock in around.rocks {
+        around.near.near(self.position, self.position, self.radius + feeler, found);
+        for rock in found.iter().map(|index| &around.rocks[*index as usize]) {
             let apart = self.position - rock.position;
             let reach = rock.radius + self.radius + feeler;
             if apart.length_squared() < reach * reach {
@@ -176,8 +219,10 @@ impl Enemy {
     }
 
     /// Moves it out of rocks and walls, and takes the speed that led there.
-    fn stay_out(&mut self, around: &Surroundings<'_>) {
-        for rock in around.rocks {
+    fn stay_out(&mut self, around: &Surroundings<'_>, found: &mut Vec<u32>) {
+        // What pushes it out of one rock pushes it towards others, by no more than its own size.
+        around.near.near(self.position, self.position, self.radius * 3.0, found);
+        for rock in found.iter().map(|index| &around.rocks[*index as usize]) {
             let apart = self.position - rock.position;
             let reach = rock.radius + self.radius;
             if apart.length_squared() < reach * reach {

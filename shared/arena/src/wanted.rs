@@ -1,10 +1,12 @@
 //! The seam between the rules and whoever computes for them: what the arena wants, and how answers come in.
 
+use std::fmt;
 use std::sync::Arc;
 
 use p2c2r_tasks::Blob;
+use p2c2r_tasks::CheckError;
 use p2c2r_tasks::path::{PathOutcome, PathSpec};
-use p2c2r_tasks::physics::{PhysicsOutcome, PhysicsSpec};
+use p2c2r_tasks::physics::{PhysicsOutcome, PhysicsSpec, Trajectory};
 
 /// Number of a request, counted up over the life of one arena, also over restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,9 +20,12 @@ pub struct WantedTask {
     pub request: RequestId,
     /// What is to be computed.
     pub spec: WantedSpec,
-    /// In how many ticks of 1/60 s the outcome should be due. The arena still takes paths somewhat later, and
-    /// motions two ticks later.
+    /// In how many ticks of 1/60 s the outcome should be there, to be in time for [`WantedTask::due_at`].
     pub deadline_ticks: u16,
+    /// [`Arena::tick`](crate::Arena::tick) after the step that the outcome is meant for: everything in the spec was
+    /// predicted for it. The arena takes an outcome earlier and paths somewhat later too; a game that gives every
+    /// outcome to exactly this step plays the same whatever time outcomes took.
+    pub due_at: u64,
 }
 
 /// What is to be computed, by kind.
@@ -56,10 +61,32 @@ pub enum OutcomeBody {
     /// Answer to a [`WantedSpec::Path`]. Believed only as far as it makes sense: wrong counts and cells
     /// outside the grid are ignored.
     Path(Arc<PathOutcome>),
-    /// Answer to a [`WantedSpec::Physics`]. Believed only if it passes the kind's always-on check; that it is the
-    /// kernel's to the last bit is for whoever deeply checks strangers to see to. When it comes, or whether, makes
-    /// no difference to the game then: the arena has the same from its own kernel.
-    Physics(Arc<PhysicsOutcome>),
+    /// Answer to a [`WantedSpec::Physics`], ready to be flown. Believed only if it was made from the very spec; that it
+    /// is the kernel's to the last bit is for whoever deeply checks strangers to see to. When it comes makes no
+    /// difference to the game then, nor whether: where neither it nor [`OutcomeBody::Missed`] is given, the arena
+    /// computes the same with its own kernel, inside the step.
+    Physics(Motions),
+    /// Answer to a [`WantedSpec::Physics`] for whoever would rather go on without than wait: the rocks fly by the local
+    /// rule through the window. An input like any other, and one that does make a difference.
+    Missed,
     /// The task failed: go on without.
     None,
+}
+
+/// Rocks' motions made ready: decoded, checked and unfolded, which takes milliseconds for a thousand rocks and so
+/// is done on another thread than the arena's.
+#[derive(Clone)]
+pub struct Motions(pub(crate) Arc<Trajectory>);
+
+impl Motions {
+    /// Makes the outcome of `spec` ready. Fails if it does not pass the kind's always-on check.
+    pub fn prepare(spec: &PhysicsSpec, outcome: &PhysicsOutcome) -> Result<Self, CheckError> {
+        Trajectory::new(spec, outcome).map(|trajectory| Self(Arc::new(trajectory)))
+    }
+}
+
+impl fmt::Debug for Motions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Motions").field(&self.0.spec().bodies.len()).finish()
+    }
 }

@@ -1,18 +1,21 @@
 //! The windows in which rocks fly along trajectories of the kind `physics`: asking for them, taking outcomes,
 //! handing rocks over.
 //!
-//! Time is cut into windows of [`PhysicsRules`] ticks. At the start of each, at tick `k·W`, the arena asks for the
-//! one after it. The spec starts from where all rocks will be at `(k + 1)·W`: carried ones where the running
-//! trajectory ends, loose ones where the local rule leads. At `(k + 1)·W`, and never earlier or later, that
-//! trajectory begins to run. If no outcome that passes the kind's own check has come until then, the arena runs
+//! Time is cut into windows of as many segments as [`PhysicsRules`] has, or more where the [`Horizon`](crate::Horizon) is longer. At
+//! the start of each the arena asks for the one after it. The spec starts from where all rocks will be when the
+//! present one ends: carried ones where the running trajectory ends, loose ones where the local rule leads. At that
+//! tick, and never earlier or later, that trajectory begins to run. If nothing has come until then, the arena runs
 //! the kernel itself, which gives the very same outcome: who computed a window, and when its outcome came, leaves
-//! no trace in the state.
+//! no trace in the state. Only if it was told that the outcome is [missed](crate::OutcomeBody::Missed) do all rocks
+//! fly by the local rule until the next window.
 //!
-//! A rock to which something happens leaves the trajectory at that tick and is loose (see `loose`) until a window
-//! begins that was asked for afterwards: at most 2·W ticks, unless more happens to it. Whoever would meet it
+//! A window lasts as long as an answer takes, so that one request is enough: what is asked for later would have to
+//! start from what is not known yet. A longer horizon makes windows longer and fewer. Its price is paid by rocks to
+//! which something happens: such a rock leaves the trajectory at that tick and is loose (see `loose`) until a window
+//! begins that was asked for afterwards: at most two windows, unless more happens to it. Whoever would meet it
 //! later in a trajectory that does not know of that (or a rock that is gone) leaves that trajectory too, at the
 //! tick of the contact. So nothing bounces off what is not there, with one exception: a rock that has already touched
-//! something in the present segment flies evenly to where that segment leaves it (see [`Trajectory::at`]), and takes
+//! something in the present segment flies evenly to where that segment leaves it (see [`at`](p2c2r_tasks::physics::Trajectory::at)), and takes
 //! what was still to come in the segment along.
 //!
 //! # No jumps
@@ -25,12 +28,10 @@
 //! [`VELOCITY_ERROR_M_S`](p2c2r_tasks::physics::VELOCITY_ERROR_M_S) along and
 //! [`SPIN_ERROR_RAD_S`](p2c2r_tasks::physics::SPIN_ERROR_RAD_S) about each axis.
 
-use std::fmt;
 use std::sync::Arc;
 
 use p2c2r_tasks::physics::{
-    Body, Contact, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome, PhysicsSpec, State, Trajectory,
-    WALL, Walls,
+    Body, Contact, Motion, POSITION_STEPS_PER_M, Physics, PhysicsSpec, SEGMENTS_MAX, State, WALL, Walls,
 };
 use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
@@ -41,7 +42,7 @@ use crate::loose::Met;
 use crate::record::{Record, Recorded};
 use crate::rocks::{Flight, Rock};
 use crate::vec2::Vec2;
-use crate::wanted::{RequestId, WantedSpec, WantedTask};
+use crate::wanted::{Motions, RequestId, WantedSpec, WantedTask};
 
 /// Ticks before a window begins by which its motions are due: an outcome waits for the next frame and the next step.
 const SLACK_TICKS: u64 = 2;
@@ -65,16 +66,8 @@ pub struct PhysicsInUse {
     pub windows: u64,
     /// See [`PhysicsInUse::windows`].
     pub inline_windows: u64,
-}
-
-/// A trajectory that any number of arenas share.
-#[derive(Clone)]
-struct Shared(Arc<Trajectory>);
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Trajectory").field(&self.0.spec().bodies.len()).finish()
-    }
+    /// Windows through which the rocks flew by the local rule because nothing came in time.
+    pub missed_windows: u64,
 }
 
 /// The window that was asked for.
@@ -83,9 +76,10 @@ struct Pending {
     request: u32,
     starts_at: u64,
     spec: PhysicsSpec,
-    /// What came, unfolded as soon as it came so that the tick at which it begins to run has less to do. Follows
-    /// from the spec; not part of the digest.
-    answer: Option<Shared>,
+    /// What came. Follows from the spec; not part of the digest.
+    answer: Option<Motions>,
+    /// Nothing will come in time.
+    missed: bool,
 }
 
 /// The window that runs.
@@ -93,7 +87,7 @@ struct Pending {
 struct Running {
     request: u32,
     starts_at: u64,
-    trajectory: Shared,
+    trajectory: Motions,
     /// Not part of the digest.
     inline: bool,
 }
@@ -103,15 +97,25 @@ struct Running {
 pub(crate) struct Windows {
     pending: Option<Pending>,
     running: Option<Running>,
+    /// When the present window began, and when the next does.
+    began_at: u64,
+    next_at: u64,
     /// Statistics; not part of the digest.
     begun: u64,
     begun_inline: u64,
+    missed: u64,
 }
 
 impl PhysicsRules {
-    /// Ticks of a window.
-    pub(crate) fn window_ticks(&self) -> u64 {
-        u64::from(self.segments) * u64::from(self.segment_ticks)
+    /// Segments of a window in which an answer that takes `horizon` ticks comes in time.
+    fn window_segments(&self, horizon: u16) -> u8 {
+        let needed = (u64::from(horizon) + SLACK_TICKS).div_ceil(self.segment_ticks.into());
+        needed.clamp(self.segments.into(), SEGMENTS_MAX as u64) as u8
+    }
+
+    /// Ticks of such a window.
+    pub(crate) fn window_ticks(&self, horizon: u16) -> u64 {
+        u64::from(self.window_segments(horizon)) * u64::from(self.segment_ticks)
     }
 }
 
@@ -122,22 +126,38 @@ impl Running {
 }
 
 impl Windows {
-    /// Forgets the last round's rocks.
-    pub(crate) fn begin_round(&mut self) {
+    /// Forgets the last round's rocks; the first window of `ticks` begins at the next multiple of them.
+    pub(crate) fn begin_round(&mut self, tick: u64, ticks: u64) {
         self.pending = None;
         self.running = None;
+        self.next_at = tick.max(1).next_multiple_of(ticks);
     }
 
-    /// Takes an outcome for the window to come. An outcome that fails its check is not taken; another one may
-    /// still come.
-    pub(crate) fn take(&mut self, request: RequestId, outcome: &PhysicsOutcome) -> Option<ArenaEvent> {
-        let pending = self.pending.as_mut()?;
-        if pending.request != request.0 || pending.answer.is_some() {
+    /// Takes an outcome for the window to come. An outcome of another spec is not taken; the right one may still come.
+    pub(crate) fn take(&mut self, request: RequestId, motions: &Motions) -> Option<ArenaEvent> {
+        let pending = self.open(request)?;
+        if *motions.0.spec() != pending.spec {
             return None;
         }
-        let trajectory = Trajectory::new(&pending.spec, outcome).ok()?;
-        pending.answer = Some(Shared(Arc::new(trajectory)));
+        pending.answer = Some(motions.clone());
         Some(ArenaEvent::PhysicsTaken { request })
+    }
+
+    /// Goes on without an outcome for the window to come.
+    pub(crate) fn miss(&mut self, request: RequestId) -> Option<ArenaEvent> {
+        self.open(request)?.missed = true;
+        Some(ArenaEvent::PhysicsMissed { request })
+    }
+
+    /// The tick until which the running trajectory says where rocks are, if one runs.
+    pub(crate) fn known_until(&self) -> Option<u64> {
+        self.running.as_ref().map(|running| running.starts_at + u64::from(running.trajectory.0.ticks()))
+    }
+
+    fn open(&mut self, request: RequestId) -> Option<&mut Pending> {
+        self.pending
+            .as_mut()
+            .filter(|pending| pending.request == request.0 && pending.answer.is_none() && !pending.missed)
     }
 }
 
@@ -154,13 +174,14 @@ impl Arena {
             loose: self.rocks.len() as u32 - carried,
             windows: self.windows.begun,
             inline_windows: self.windows.begun_inline,
+            missed_windows: self.windows.missed,
         }
     }
 
     /// Moves all rocks by one tick.
     pub(crate) fn move_rocks(&mut self, events: &mut Vec<ArenaEvent>) {
         self.follow_flights();
-        if self.tick.is_multiple_of(self.config.physics.window_ticks()) {
+        if self.tick >= self.windows.next_at {
             self.begin_window(events);
         }
         let mut met = Vec::new();
@@ -198,6 +219,13 @@ impl Arena {
         if let Some(pending) = pending {
             self.windows.running = self.windows.start(pending, events);
         }
+        let rules = &self.config.physics;
+        let ticks = match &self.windows.running {
+            Some(running) => running.trajectory.0.ticks().into(),
+            None => rules.window_ticks(self.horizon.motions),
+        };
+        self.windows.began_at = self.tick;
+        self.windows.next_at = self.tick + ticks;
         let running = self.windows.running.as_ref();
         let bodies = running.map_or(&[][..], |running| &running.trajectory.0.spec().bodies);
         let mut bodies = bodies.iter().enumerate().peekable();
@@ -263,11 +291,10 @@ impl Arena {
 
     /// At the start of a window, asks for the next.
     pub(crate) fn want_physics(&mut self) -> Option<WantedTask> {
-        let window_ticks = self.config.physics.window_ticks();
-        if self.over || self.rocks.is_empty() || !self.tick.is_multiple_of(window_ticks) {
+        if self.over || self.rocks.is_empty() || self.windows.began_at != self.tick {
             return None;
         }
-        let starts_at = self.tick + window_ticks;
+        let starts_at = self.windows.next_at;
         let spec = self.physics_spec(starts_at);
         for rock in &mut self.rocks {
             if let Flight::Loose(loose) = &mut rock.flight {
@@ -275,10 +302,11 @@ impl Arena {
             }
         }
         let request = self.next_request();
-        self.windows.pending =
-            Some(Pending { request: request.0, starts_at, spec: spec.clone(), answer: None });
-        let deadline_ticks = (window_ticks - SLACK_TICKS) as u16;
-        Some(WantedTask { request, spec: WantedSpec::Physics { spec }, deadline_ticks })
+        let pending =
+            Pending { request: request.0, starts_at, spec: spec.clone(), answer: None, missed: false };
+        self.windows.pending = Some(pending);
+        let deadline_ticks = (starts_at - self.tick - SLACK_TICKS) as u16;
+        Some(WantedTask { request, spec: WantedSpec::Physics { spec }, deadline_ticks, due_at: starts_at })
     }
 
     /// All rocks as they will be at `starts_at`, where the running window ends, if nothing happens until then.
@@ -298,7 +326,7 @@ impl Arena {
             Body { id: rock.id.0, shape: rock.shape, material: 0, state: carried_to.unwrap_or_else(flown_to) }
         };
         PhysicsSpec {
-            segments: rules.segments,
+            segments: rules.window_segments(self.horizon.motions),
             steps: rules.segment_ticks,
             planar: true,
             walls: Some(Walls { half_x: half, half_z: half }),
@@ -313,11 +341,15 @@ impl Windows {
     /// The window that was asked for begins, computed here and now if nobody else has. A spec that the kernel
     /// gives up on (it has limits on crowds) makes no window on any machine: all rocks are loose then.
     fn start(&mut self, pending: Pending, events: &mut Vec<ArenaEvent>) -> Option<Running> {
-        let Pending { request, starts_at, spec, answer, .. } = pending;
+        let Pending { request, starts_at, spec, answer, missed } = pending;
+        if missed {
+            self.missed += 1;
+            return None;
+        }
         let inline = answer.is_none();
         let computed = || {
             let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never()).ok()?;
-            Trajectory::new(&spec, &outcome).ok().map(|trajectory| Shared(Arc::new(trajectory)))
+            Motions::prepare(&spec, &outcome).ok()
         };
         let trajectory = answer.or_else(computed);
         self.begun += 1;
@@ -339,9 +371,11 @@ impl Recorded for PhysicsSpec {
 
 impl Recorded for Windows {
     fn record(&self, record: &mut Record) {
-        let Self { pending, running, begun: _, begun_inline: _ } = self;
+        let Self { pending, running, began_at, next_at, begun: _, begun_inline: _, missed: _ } = self;
+        record.each([began_at, next_at]);
         record.add(&pending.is_some());
-        if let Some(Pending { request, starts_at, spec, answer: _ }) = pending {
+        if let Some(Pending { request, starts_at, spec, answer: _, missed }) = pending {
+            record.add(missed);
             record.add(request);
             record.add(starts_at);
             record.add(spec);

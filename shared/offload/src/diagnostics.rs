@@ -78,6 +78,8 @@ kind_paths! {
     cost_dollars_per_hour, " $/h";
     /// Tasks asked for, per second.
     tasks_per_second, " /s";
+    /// How far ahead of its use this kind should be asked for; see [`OffloadHorizon`](crate::OffloadHorizon).
+    horizon_ms, " ms";
     /// What this computer takes for a task of the latest size, as the deadline ladder reckons.
     local_compute_ms, " ms";
 }

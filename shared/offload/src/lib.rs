@@ -80,6 +80,17 @@
 //!
 //! [Patient](Offloading::patient) tasks have no deadline and so only the first rung.
 //!
+//! What is out is computed here too only while the mean frame takes at most 25 ms, and for about one task in 25: a
+//! computer that is behind with its frames must not fall further behind by doing everything twice. A task beyond that
+//! is awaited past its deadline and delivered late.
+//!
+//! # The horizon
+//!
+//! Someone else may be 400 ms away before any kernel runs. A game that knows what it will need asks that far ahead:
+//! [`OffloadHorizon`] says how far, by what answers took in the last ten seconds, and widens where they come late.
+//! Several tasks of a kind may be under way at once. A game that gives the horizon to a deterministic simulation
+//! records it as an input.
+//!
 //! # The last outcome
 //!
 //! [`LastOutcome<K>`](LastOutcome) holds the newest outcome of each kind with its place and age, so that a
@@ -149,6 +160,7 @@ mod desk;
 pub mod diagnostics;
 mod estimate;
 mod histogram;
+mod horizon;
 mod inbox;
 mod kind;
 mod known_blobs;
@@ -169,6 +181,7 @@ mod work;
 pub use account::OffloadAccount;
 pub use config::{LocalCompute, OffloadConfig};
 pub use histogram::{Histogram, Percentiles};
+pub use horizon::{HORIZON_MAX, OffloadHorizon};
 pub use kind::{KindSettings, OffloadAppExt, OnLate};
 pub use last::LastOutcome;
 pub use offloading::{OffloadCommandsExt, Offloading};
@@ -181,6 +194,7 @@ pub use totals::{KindTotals, OffloadTotals};
 pub mod prelude {
     pub use crate::account::OffloadAccount;
     pub use crate::config::{LocalCompute, OffloadConfig};
+    pub use crate::horizon::OffloadHorizon;
     pub use crate::kind::{KindSettings, OffloadAppExt, OnLate};
     pub use crate::last::LastOutcome;
     pub use crate::offloading::{OffloadCommandsExt, Offloading};

@@ -18,6 +18,7 @@ use crate::account::OffloadAccount;
 use crate::config::OffloadConfig;
 use crate::desk::Desk;
 use crate::diagnostics;
+use crate::horizon::OffloadHorizon;
 use crate::inbox::Inbox;
 use crate::kind::{KindTable, Spent};
 use crate::ladder::{CONNECTING, Ladder};
@@ -78,6 +79,7 @@ impl Plugin for OffloadPlugin {
             .init_resource::<Windows>()
             .init_resource::<OffloadSwitch>()
             .init_resource::<OffloadAccount>()
+            .init_resource::<OffloadHorizon>()
             .init_resource::<OffloadTotals>()
             .insert_resource(OffloadState { mode: OffloadMode::Local(LocalReason::NoCoordinator) })
             .insert_resource(Ladder::new(&self.config));
@@ -155,10 +157,19 @@ fn receive(
 }
 
 /// Takes in what local compute has finished, and starts it where time is running out.
-fn fall_back(mut ladder: ResMut<'_, Ladder>, mut desk: Desk<'_>, mut commands: Commands<'_, '_>) {
+fn fall_back(
+    mut ladder: ResMut<'_, Ladder>,
+    mut desk: Desk<'_>,
+    mut horizon: ResMut<'_, OffloadHorizon>,
+    link: Option<Res<'_, ClientLink>>,
+    mut commands: Commands<'_, '_>,
+) {
     ladder.note_frame(desk.time.delta());
     ladder.collect(&mut desk);
     ladder.climb(&mut desk);
+    let rtt = link.and_then(|link| link.stats().rtt);
+    let kinds = 0..desk.kinds();
+    horizon.set(kinds.map(|kind| (desk.kind(kind).id, ladder.ahead(&desk, kind, rtt))));
     deliver(&mut ladder, &desk, &mut commands);
 }
 

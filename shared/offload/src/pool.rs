@@ -18,6 +18,10 @@ use crate::work::{AnyOutcome, AnyWork};
 /// More threads than this would slow the game down more than they bring it forward.
 const THREADS_MAX: usize = 8;
 
+/// Niceness of the threads that compute: the lowest there is. A frame that waits for a kernel is a frame lost.
+#[cfg(target_os = "linux")]
+const LOWEST_PRIORITY: i32 = 19;
+
 /// A task to compute.
 pub(crate) struct Job {
     pub task: TaskId,
@@ -196,7 +200,16 @@ impl Simulated {
     }
 }
 
+/// Lets the game's own threads go first, where niceness is a thread's own: elsewhere it would be the program's.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(LOWEST_PRIORITY) {
+        tracing::debug!(%error, "local compute keeps the game's priority");
+    }
+}
+
 fn work_off(shared: &Shared, finished: &Sender<Finished>) {
+    lower_priority();
     loop {
         let (job, stop) = {
             let mut queue = shared.lock();

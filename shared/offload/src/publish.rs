@@ -38,7 +38,8 @@ pub(crate) fn publish(
         return;
     }
     let passed = previous.at.replace(now).map(|at| now.saturating_sub(at));
-    let dollars_per_hour = publish_kinds(&mut store, &mut desk, &ladder, &mut previous.paths);
+    let rtt = link.as_ref().and_then(|link| link.stats().rtt);
+    let dollars_per_hour = publish_kinds(&mut store, &mut desk, &ladder, rtt, &mut previous.paths);
     let mut write = |path: &DiagnosticPath, value: Option<f64>| write(&mut store, path, value);
     write(&diagnostics::COST_DOLLARS_TOTAL, Some(desk.totals.cost_nanos.as_dollars()));
     write(&diagnostics::COST_DOLLARS_PER_HOUR, dollars_per_hour);
@@ -68,6 +69,7 @@ fn publish_kinds(
     store: &mut DiagnosticsStore,
     desk: &mut Desk<'_>,
     ladder: &Ladder,
+    rtt: Option<Duration>,
     paths: &mut Vec<KindPaths>,
 ) -> Option<f64> {
     let now = desk.now();
@@ -77,6 +79,7 @@ fn publish_kinds(
             paths.push(KindPaths::new(desk.kind(kind).name));
         }
         let paths = &paths[kind];
+        let horizon = ladder.ahead(desk, kind, rtt);
         let window = desk.windows.of(kind);
         window.expire(now);
         let percentiles = window.percentiles_ms();
@@ -97,6 +100,7 @@ fn publish_kinds(
             (&paths.age_ms, ladder.age(kind, now).map(|age| age.as_secs_f64() * 1e3)),
             (&paths.cost_dollars_per_hour, dollars),
             (&paths.tasks_per_second, window.tasks_per_second(now)),
+            (&paths.horizon_ms, Some(horizon.horizon.as_secs_f64() * 1e3).filter(|ms| *ms > 0.0)),
             (&paths.local_compute_ms, ladder.local_compute(kind).map(|took| took.as_secs_f64() * 1e3)),
         ] {
             write(store, path, value);

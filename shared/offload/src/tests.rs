@@ -11,6 +11,7 @@ mod money;
 mod numbers;
 mod over_link;
 mod reuse;
+mod sparing;
 mod switching;
 
 use std::time::Duration;

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_arena::{Arena, ArenaConfig, Autopilot, DueOutcome, OutcomeBody, TICKS_PER_SECOND, WantedSpec};
+use p2c2r_arena::{
+    Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, TICKS_PER_SECOND, WantedSpec,
+};
 use p2c2r_tasks::path::{Path, PathSpec, Query};
 use p2c2r_tasks::physics::{Physics, PhysicsSpec, Rotation, ShapeKind};
 use p2c2r_tasks::reflection::{
@@ -100,8 +102,10 @@ impl Play {
                     }
                     WantedSpec::Physics { spec } => {
                         let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
+                        let motions = Motions::prepare(&spec, &outcome);
                         physics.push((spec, Blobs::default()));
-                        OutcomeBody::Physics(Arc::new(outcome))
+                        // Motions that did not pass their check the arena would compute itself.
+                        motions.map_or(OutcomeBody::None, OutcomeBody::Physics)
                     }
                 };
                 under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));

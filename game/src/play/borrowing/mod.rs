@@ -1,6 +1,7 @@
 //! Hands the arena's wishes to the offload plugin and its outcomes back to the arena: what all kinds share. One
-//! file beside it for each kind.
+//! file beside it for each kind, and `due` for when outcomes are handed back.
 
+mod due;
 mod path;
 mod physics;
 
@@ -10,11 +11,14 @@ use std::time::Duration;
 
 use bevy::app::RunFixedMainLoopSystems;
 use bevy::prelude::*;
-use p2c2r_arena::{DueOutcome, OutcomeBody, RequestId, TICKS_PER_SECOND, WantedSpec, WantedTask};
+use p2c2r_arena::{Horizon, RequestId, TICKS_PER_SECOND, WantedSpec, WantedTask};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
+
+pub(super) use due::Due;
+use due::{Answer, Expected};
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Wants>()
@@ -29,8 +33,8 @@ trait Wanted: TaskKind {
     /// The most one task may cost: several times what the largest one costs.
     const PRICE_CAP: Nanos;
 
-    /// The outcome as the arena takes it.
-    fn body(outcome: &Arc<Self::Outcome>) -> OutcomeBody;
+    /// The outcome on its way to what the arena takes.
+    fn answer(outcome: &Arc<Self::Outcome>, expected: &Expected) -> Answer;
 }
 
 fn borrow<K: Wanted>(app: &mut App) {
@@ -49,15 +53,10 @@ fn borrow<K: Wanted>(app: &mut App) {
 #[derive(Resource, Default)]
 pub(super) struct Wants(pub(super) Vec<WantedTask>);
 
-/// Outcomes that wait for the next step. Which step that is depends on when they came: it is part of the
-/// run's input.
-#[derive(Resource, Default)]
-pub(super) struct Due(Vec<DueOutcome>);
-
-impl Due {
-    pub(super) fn take(&mut self) -> Vec<DueOutcome> {
-        std::mem::take(&mut self.0)
-    }
+/// How far ahead the arena is to ask, by how long answers take: part of the run's input.
+pub(super) fn horizon(measured: &OffloadHorizon) -> Horizon {
+    let ticks = |ahead: Duration| (ahead.as_secs_f64() * f64::from(TICKS_PER_SECOND)).ceil() as u16;
+    Horizon { paths: ticks(measured.of::<Path>()), motions: ticks(measured.of::<Physics>()) }
 }
 
 /// Who computed the newest outcome of kind `K`.
@@ -99,8 +98,9 @@ impl From<&Place> for Computer {
 #[derive(Component, Clone, Copy, Debug)]
 struct Asked(RequestId);
 
-fn submit_wants(mut commands: Commands, mut wants: ResMut<Wants>) {
+fn submit_wants(mut commands: Commands, mut wants: ResMut<Wants>, mut due: ResMut<Due>) {
     for task in wants.0.drain(..) {
+        due.expect(&task);
         let asked = Asked(task.request);
         let deadline = Duration::from_secs(1) * u32::from(task.deadline_ticks) / TICKS_PER_SECOND;
         match task.spec {
@@ -121,7 +121,7 @@ fn take_outcome<K: Wanted>(
     mut commands: Commands,
 ) {
     if let Ok(Asked(request)) = asked.get(done.entity) {
-        due.0.push(DueOutcome { request: *request, outcome: K::body(&done.outcome) });
+        due.came(*request, |expected| K::answer(&done.outcome, expected));
         origin.whose = Some(Computer::from(&done.place));
         commands.entity(done.entity).try_despawn();
     }
@@ -134,7 +134,7 @@ fn note_failure<K: Wanted>(
     mut commands: Commands,
 ) {
     if let Ok(Asked(request)) = asked.get(failed.entity) {
-        due.0.push(DueOutcome { request: *request, outcome: OutcomeBody::None });
+        due.failed(*request);
         commands.entity(failed.entity).try_despawn();
     }
 }

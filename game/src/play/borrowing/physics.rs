@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use p2c2r_arena::OutcomeBody;
 use p2c2r_protocol::Nanos;
 use p2c2r_tasks::physics::{Physics, PhysicsOutcome};
 
-use super::Wanted;
+use super::{Answer, Expected, Wanted};
 
 impl Wanted for Physics {
     const PRICE_CAP: Nanos = Nanos(100_000);
 
-    fn body(outcome: &Arc<PhysicsOutcome>) -> OutcomeBody {
-        OutcomeBody::Physics(Arc::clone(outcome))
+    fn answer(outcome: &Arc<PhysicsOutcome>, expected: &Expected) -> Answer {
+        expected.prepare(outcome)
     }
 }

@@ -1,5 +1,9 @@
 //! Asks, several times a second, for the light around the ship, so that hulls can mirror what happens.
 //!
+//! However long answers take, they come as often as they are asked for: several are under way at once. What is traced is
+//! moved on by what they usually take (at most [`LEAD_MAX`]), and what is drawn of it is corrected for the ship's way
+//! since: see `view/solid.wgsl`.
+//!
 //! | file | owns |
 //! |---|---|
 //! | `scene` | the spec: what of the arena is near enough to be mirrored |
@@ -25,6 +29,16 @@ pub(crate) use surfaces::{ORES, is_ore, ore_of};
 
 /// The most that one task may cost: several times what the finest probe costs.
 const PRICE_CAP: Nanos = Nanos(100_000);
+/// The shortest deadline: an answer that took this long still looks right where answers usually take less.
+const DEADLINE_MIN: Duration = Duration::from_millis(400);
+/// Tasks under way at once: as many as there are in two seconds, which is as long as anyone waits.
+const UNDER_WAY_MAX: usize = 12;
+/// How long after the start no light is asked for while the coordinator has not answered yet.
+const CONNECTING_MAX: Duration = Duration::from_secs(3);
+/// The farthest by which what is traced is moved on: beyond it bolts have met something and ships have turned.
+const LEAD_MAX: Duration = Duration::from_millis(400);
+/// What passes from an outcome's coming until half of it is blended in.
+const BLENDING: Duration = Duration::from_millis(60);
 /// Specs whose outcome may still come; an outcome of an older one finds no place and is not shown.
 const REMEMBERED: usize = 64;
 
@@ -32,7 +46,7 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Reflecting>()
         .init_resource::<Embers>()
         .add_offload_kind::<Reflection>(KindSettings {
-            deadline: Duration::from_millis(400),
+            deadline: DEADLINE_MIN,
             price_cap: PRICE_CAP,
             // What was seen a moment ago still looks right; a second kernel here would cost the frames it is to save.
             late: OnLate::Reuse,
@@ -96,7 +110,6 @@ pub(crate) struct Reflecting {
     /// Whether they are on. Off, nothing is asked and nothing is drawn of them.
     pub(crate) enabled: bool,
     fineness: Fineness,
-    newest: Option<(Entity, Duration)>,
     /// When specs were asked, and where their probes are.
     asked: VecDeque<(Duration, Vec3)>,
 }
@@ -110,7 +123,7 @@ impl Default for Reflecting {
 impl Reflecting {
     /// Reflections that go with a quality of drawing.
     pub(crate) fn new(enabled: bool, quality: Quality) -> Self {
-        Self { enabled, fineness: Fineness::of(quality), newest: None, asked: VecDeque::new() }
+        Self { enabled, fineness: Fineness::of(quality), asked: VecDeque::new() }
     }
 
     /// How fine they are; for the whole run.
@@ -125,12 +138,9 @@ impl Reflecting {
         self.asked.iter().rev().find(|(asked, _)| is_it(*asked)).map(|(_, probe)| *probe)
     }
 
-    fn is_due(&self, now: Duration, is_open: impl Fn(Entity) -> bool) -> bool {
-        self.newest.is_none_or(|(entity, asked)| {
-            let since = now.saturating_sub(asked);
-            // Two intervals without an answer, and the next spec is asked all the same.
-            since >= self.fineness.interval && (!is_open(entity) || since >= self.fineness.interval * 2)
-        })
+    fn is_due(&self, now: Duration, under_way: usize) -> bool {
+        let is_time = |asked: &Duration| now.saturating_sub(*asked) >= self.fineness.interval;
+        under_way < UNDER_WAY_MAX && self.asked.back().is_none_or(|(asked, _)| is_time(asked))
     }
 }
 
@@ -140,6 +150,8 @@ fn ask_for_light(
     embers: Res<Embers>,
     real: Res<Time<Real>>,
     clock: Res<Time<Virtual>>,
+    horizon: Res<OffloadHorizon>,
+    state: Res<OffloadState>,
     open: Query<Entity, With<Offloading<Reflection>>>,
     mut reflecting: ResMut<Reflecting>,
 ) {
@@ -149,16 +161,25 @@ fn ask_for_light(
         open.iter().for_each(|entity| commands.entity(entity).despawn());
         return;
     }
-    if clock.is_paused() || !reflecting.is_due(now, |entity| open.contains(entity)) {
+    let nobody_plays = clock.is_paused() || battlefield.arena.is_over();
+    // What is computed here in the meantime would cost the frames that it is to save.
+    let may_soon_borrow = now < CONNECTING_MAX && is_connecting(&state);
+    if nobody_plays || may_soon_borrow || !reflecting.is_due(now, open.iter().count()) {
         return;
     }
-    let (spec, probe) = scene::spec(&battlefield.arena, &embers, &reflecting.fineness);
-    let entity = commands.spawn(Offloading::<Reflection>::new(spec, Blobs::default())).id();
-    reflecting.newest = Some((entity, now));
+    let lead = (horizon.typical::<Reflection>() + BLENDING).min(LEAD_MAX);
+    let (spec, probe) = scene::spec(&battlefield.arena, &embers, &reflecting.fineness, lead.as_secs_f32());
+    let deadline = DEADLINE_MIN.max(horizon.of::<Reflection>());
+    commands.spawn(Offloading::<Reflection>::new(spec, Blobs::default()).deadline(deadline));
     if reflecting.asked.len() == REMEMBERED {
         reflecting.asked.pop_front();
     }
     reflecting.asked.push_back((now, probe));
+}
+
+/// Whether there is a coordinator that may answer yet.
+fn is_connecting(state: &OffloadState) -> bool {
+    matches!(state.mode, OffloadMode::Local(LocalReason::NotConnected { .. }))
 }
 
 fn clear_up(done: On<OffloadDone<Reflection>>, mut commands: Commands) {
@@ -177,16 +198,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_is_asked_when_the_last_is_answered_or_overdue() {
+    fn the_next_is_asked_after_an_interval_whether_or_not_the_last_is_answered() {
         let mut reflecting = Reflecting::new(true, Quality::Low);
         let interval = reflecting.fineness.interval;
-        assert!(reflecting.is_due(Duration::ZERO, |_| true), "the first is due at once");
-        reflecting.newest = Some((Entity::PLACEHOLDER, Duration::ZERO));
+        assert!(reflecting.is_due(Duration::ZERO, 0), "the first is due at once");
+        reflecting.asked.push_back((Duration::ZERO, Vec3::ZERO));
         let early = interval.saturating_sub(Duration::from_millis(1));
-        assert!(!reflecting.is_due(early, |_| false), "never more often than the interval");
-        assert!(reflecting.is_due(interval, |_| false));
-        assert!(!reflecting.is_due(interval, |_| true), "the last is still out");
-        assert!(reflecting.is_due(interval * 2, |_| true), "but not for ever");
+        assert!(!reflecting.is_due(early, 0), "never more often than the interval");
+        assert!(reflecting.is_due(interval, 0) && reflecting.is_due(interval, UNDER_WAY_MAX - 1));
+        assert!(!reflecting.is_due(interval, UNDER_WAY_MAX), "but not without end");
     }
 
     #[test]

@@ -15,8 +15,6 @@ const SIGHT: f32 = 42.0;
 const ENEMIES_MAX: usize = 20;
 const BOLTS_MAX: usize = 32;
 const EMBERS_MAX: usize = 16;
-/// Seconds by which everything is moved on: about what passes until the light is there and half blended in.
-const LEAD: f32 = 0.12;
 /// Where the paths' randomness starts: always the same, so that what grain there is stands still.
 const SEED: u32 = 0x51A2;
 /// Red of a sky's tint that is still cool; one in five is.
@@ -27,19 +25,20 @@ const HULL: (f32, f32) = (0.95, 0.42);
 
 /// The spec for the light around the ship, and where its probe is. The ship itself is left out: it must not stand in
 /// its own light. All coordinates are the view's: y up, the arena's plane at y = 0.
-pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness) -> (ReflectionSpec, Vec3) {
+/// Everything is moved on by `lead` seconds: about what passes until the light is there and half blended in.
+pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness, lead: f32) -> (ReflectionSpec, Vec3) {
     let ship = arena.ship();
-    let drift = if ship.alive { ship.velocity * LEAD } else { Vec2::ZERO };
+    let drift = if ship.alive { ship.velocity * lead } else { Vec2::ZERO };
     let probe = ship.position + drift;
     let mut objects = Vec::with_capacity(fineness.rocks_max + 2 * ENEMIES_MAX + BOLTS_MAX + EMBERS_MAX + 4);
     for rock in nearest(arena.rocks(), probe, fineness.rocks_max, |rock| (rock.position, rock.radius)) {
-        objects.extend(rock_object(rock));
+        objects.extend(rock_object(rock, lead));
     }
     for enemy in nearest(arena.enemies(), probe, ENEMIES_MAX, |enemy| (enemy.position, enemy.radius)) {
-        objects.extend(enemy_objects(enemy));
+        objects.extend(enemy_objects(enemy, lead));
     }
     for bullet in nearest(arena.bullets(), probe, BOLTS_MAX, |bullet| (bullet.position, 0.0)) {
-        objects.push(bolt_object(bullet));
+        objects.push(bolt_object(bullet, lead));
     }
     for ember in nearest(&embers.0, probe, EMBERS_MAX, |ember| (ember.at, ember.size)) {
         objects.push(ember_object(ember));
@@ -79,18 +78,18 @@ fn nearest<T>(all: &[T], probe: Vec2, most: usize, body: impl Fn(&T) -> (Vec2, f
     near.into_iter().take(most).map(|(_, thing)| thing).collect()
 }
 
-fn rock_object(rock: &Rock) -> Option<Object> {
+fn rock_object(rock: &Rock, lead: f32) -> Option<Object> {
     let ShapeKind::Rock(form) = rock.shape.kind() else { return None };
     Some(Object {
-        position: position(rock.position + rock.velocity * LEAD, 0.0),
+        position: position(rock.position + rock.velocity * lead, 0.0),
         form: Form::Rock { shape: rock.shape, rotation: Rotation::of(rock.rotation.map(f64::from)) },
         surface: surfaces::rock(rock.id, form),
     })
 }
 
 /// Hull and engine.
-fn enemy_objects(enemy: &Enemy) -> [Object; 2] {
-    let at = enemy.position + enemy.velocity * LEAD;
+fn enemy_objects(enemy: &Enemy, lead: f32) -> [Object; 2] {
+    let at = enemy.position + enemy.velocity * lead;
     let half = enemy.heading * (enemy.radius * HULL.0);
     let tail = at - half;
     let hull = capsule(tail, at + half, enemy.radius * HULL.1, surfaces::hull(enemy.role));
@@ -100,8 +99,8 @@ fn enemy_objects(enemy: &Enemy) -> [Object; 2] {
     [hull, flame]
 }
 
-fn bolt_object(bullet: &Bullet) -> Object {
-    let tip = bullet.position + bullet.velocity * LEAD;
+fn bolt_object(bullet: &Bullet, lead: f32) -> Object {
+    let tip = bullet.position + bullet.velocity * lead;
     let length = if bullet.shooter == p2c2r_arena::Shooter::Ship { 1.5 } else { 1.0 };
     let tail = tip - bullet.velocity.unit_or(Vec2::FORWARD) * length;
     // As thick as its halo is bright; the core alone would fall between the texels.
@@ -156,6 +155,8 @@ mod tests {
     use crate::graphics::Quality;
     use crate::play::reflecting::embers::Hue;
 
+    const LEAD: f32 = 0.12;
+
     /// An arena of this many enemies some seconds into a fight, and what burns in it.
     fn fight(config: ArenaConfig, ticks: u32) -> (Arena, Embers) {
         let mut arena = Arena::new(config);
@@ -193,7 +194,7 @@ mod tests {
         assert!(rocks >= 1_000 && enemies >= 190, "{rocks} rocks, {enemies} enemies");
         for quality in [Quality::Low, Quality::High] {
             let fineness = Fineness::of(quality);
-            let (spec, _) = spec(&arena, &embers, &fineness);
+            let (spec, _) = spec(&arena, &embers, &fineness, LEAD);
             Reflection::admit(&spec, &Blobs::default()).unwrap();
             let rocks = spec.objects.iter().filter(|object| matches!(object.form, Form::Rock { .. })).count();
             assert_eq!(rocks, fineness.rocks_max, "as many rocks as there may be");
@@ -207,7 +208,7 @@ mod tests {
     fn the_nearest_rocks_are_mirrored_and_the_ship_is_not() {
         let (arena, _) = busy();
         let fineness = Fineness { rocks_max: 10, ..Fineness::of(Quality::Low) };
-        let (spec, probe) = spec(&arena, &Embers::default(), &fineness);
+        let (spec, probe) = spec(&arena, &Embers::default(), &fineness, LEAD);
         let place = |object: &Object| Vec3::from_array(object.position.map(f32::from)) / POSITION_STEPS_PER_M;
         let shown: Vec<f32> = spec
             .objects
@@ -237,7 +238,7 @@ mod tests {
         let at = arena.ship().position + Vec2::new(5.0, 0.0);
         let brightness = |age: f32| {
             let embers = Embers(vec![Ember { at, size: 2.0, hue: Hue::Fire, age, life: 1.0 }]);
-            let (spec, _) = spec(&arena, &embers, &Fineness::of(Quality::Low));
+            let (spec, _) = spec(&arena, &embers, &Fineness::of(Quality::Low), LEAD);
             let cube = Reflection::run(&spec, &Blobs::default(), &Stop::never())
                 .unwrap()
                 .unfold()

@@ -4,9 +4,9 @@ use super::*;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
-const GOLDEN_WITHOUT_OUTCOMES: &str = "916cb27a33d05a2c3f4ee97b1aac3aeb508b0aa79bec961de87f63e35bbcb0a8";
-const GOLDEN_WITH_OUTCOMES: &str = "fdaeb8cd71335342fad9e381601769fce50c22453c445774a28125e37f282580";
-const GOLDEN_AUTOPILOT: &str = "b90175cc723db89d77ebab439253a3e1b6443e164c9eff85a49e085d299b48b7";
+const GOLDEN_WITHOUT_OUTCOMES: &str = "52c7b6a7041faabd5a260eee785c6916e58b41fa4e32beeffc31ca8fa695b8fb";
+const GOLDEN_WITH_OUTCOMES: &str = "9e868dd8c2e9776049bf303e73c82000c752731bbae5144daf4484a5acc56e09";
+const GOLDEN_AUTOPILOT: &str = "801da199003c71936ba68e16deca966bb8192252e6dbe32318a8c896ac9241b9";
 
 /// Controls that turn, burn, brake, fire and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {
@@ -89,7 +89,7 @@ fn the_digest_sees_every_part_of_the_state() {
         played.arena
     };
     let nudge = |at: &mut f32| *at += 1e-3;
-    let changes: [fn(&mut Arena, fn(&mut f32)); 25] = [
+    let changes: [fn(&mut Arena, fn(&mut f32)); 26] = [
         |arena, _| arena.config.seed += 1,
         |arena, nudge| nudge(&mut arena.config.paths.lead),
         |arena, _| _ = arena.dice.below(2),
@@ -106,7 +106,8 @@ fn the_digest_sees_every_part_of_the_state() {
         |arena, nudge| nudge(&mut arena.rocks[3].radius),
         |arena, _| arena.rocks[3].motion.velocity[0] += 1e-3,
         |arena, _| arena.rocks[3].loosen(7),
-        |arena, _| arena.windows.begin_round(),
+        |arena, _| arena.windows.begin_round(arena.tick, 30),
+        |arena, _| arena.look_ahead(Horizon { paths: 20, motions: 0 }),
         |arena, _| arena.rocks[3].hits_left += 1,
         |arena, _| arena.pathing.begin_round(),
         |arena, _| arena.score += 1,

@@ -3,6 +3,7 @@
 mod autopilot;
 mod balance;
 mod determinism;
+mod horizon;
 mod knocks;
 mod outcomes;
 mod paths;
@@ -73,7 +74,7 @@ fn fly(spec: &PhysicsSpec) -> PhysicsOutcome {
 
 fn answered(wanted: &WantedTask) -> DueOutcome {
     match wanted.physics() {
-        Some(spec) => flown(wanted.request, fly(spec)),
+        Some(spec) => flown(wanted.request, spec, &fly(spec)),
         None => due(wanted.request, solve(wanted)),
     }
 }
@@ -82,8 +83,10 @@ fn due(request: RequestId, outcome: PathOutcome) -> DueOutcome {
     DueOutcome { request, outcome: OutcomeBody::Path(Arc::new(outcome)) }
 }
 
-fn flown(request: RequestId, outcome: PhysicsOutcome) -> DueOutcome {
-    DueOutcome { request, outcome: OutcomeBody::Physics(Arc::new(outcome)) }
+/// An outcome made ready, or the news that there is none if it does not pass its check.
+fn flown(request: RequestId, spec: &PhysicsSpec, outcome: &PhysicsOutcome) -> DueOutcome {
+    let outcome = Motions::prepare(spec, outcome).map_or(OutcomeBody::None, OutcomeBody::Physics);
+    DueOutcome { request, outcome }
 }
 
 /// An arena whose requests are answered some ticks after they were made.

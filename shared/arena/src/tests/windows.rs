@@ -81,15 +81,16 @@ fn who_computes_the_motions_and_when_they_come_leaves_no_trace() {
 
     let mut dice = Dice::new(3);
     let (mixed, seen, events) = minute(|wanted, now, mail| {
-        let outcome = fly(wanted.physics().unwrap());
+        let spec = wanted.physics().unwrap();
+        let outcome = fly(spec);
         for _ in 0..dice.below(4) {
             let late = u64::from(dice.below(45));
             let sent = match dice.below(5) {
-                0 => flown(wanted.request, garbled(outcome.clone(), &mut dice)),
-                1 => flown(RequestId(wanted.request.0.wrapping_sub(dice.below(9))), outcome.clone()),
+                0 => flown(wanted.request, spec, &garbled(outcome.clone(), &mut dice)),
+                1 => flown(RequestId(wanted.request.0.wrapping_sub(dice.below(9))), spec, &outcome),
                 2 => failed(wanted),
                 3 => due(wanted.request, PathOutcome { answers: Vec::new() }),
-                _ => flown(wanted.request, outcome.clone()),
+                _ => flown(wanted.request, spec, &outcome),
             };
             mail.push((now + 1 + late, sent));
         }
@@ -127,7 +128,8 @@ fn an_outcome_is_taken_once_and_only_until_its_window_begins() {
         assert_ne!(taken, events.contains(&ArenaEvent::OutcomeIgnored { request: due.request }));
         (taken, events.iter().any(|event| matches!(event, ArenaEvent::PhysicsInline { .. })))
     };
-    let bad = flown(request, garbled(fly(wanted.physics().unwrap()), &mut Dice::new(1)));
+    let spec = wanted.physics().unwrap();
+    let bad = flown(request, spec, &garbled(fly(spec), &mut Dice::new(1)));
     assert!(!told(&mut arena, &bad).0, "garbage is not taken");
     let mut late = arena.clone();
     assert!(told(&mut arena, &good).0, "but the right one after it");
@@ -200,11 +202,25 @@ fn shoot(arena: &mut Arena, dice: &mut Dice) {
 
 #[test]
 fn no_hand_over_jumps_by_more_than_the_lattice_rounds() {
+    look_for_jumps(0, 2 * MINUTE, (1_000, 10_000));
+}
+
+#[test]
+fn nor_does_one_that_was_asked_for_long_ahead() {
+    look_for_jumps(42, MINUTE, (500, 1_000));
+    look_for_jumps(HORIZON_TICKS_MAX, MINUTE, (150, 200));
+}
+
+/// Plays for `ticks` and has rocks shot at, with every tenth window missed; at least so many rocks must
+/// have been handed over from the local rule, and between trajectories.
+fn look_for_jumps(horizon: u16, ticks: u64, least: (usize, usize)) {
     let mut arena = Arena::new(ArenaConfig { seed: 11, ..ArenaConfig::default() });
+    arena.look_ahead(Horizon { paths: 0, motions: horizon });
+    let mut missed: Vec<DueOutcome> = Vec::new();
     let (mut dice, mut hand_overs, mut kept) = (Dice::new(5), 0, 0);
     let mut worst = Jump::default();
     let speed_cap = arena.config().rocks.speed_cap;
-    while arena.tick() < 2 * MINUTE {
+    while arena.tick() < ticks {
         if arena.tick().is_multiple_of(4) {
             shoot(&mut arena, &mut dice);
         }
@@ -213,9 +229,14 @@ fn no_hand_over_jumps_by_more_than_the_lattice_rounds() {
         }
         let expected = arena.expected();
         let before: Vec<Vec2> = arena.rocks().iter().map(|rock| rock.position).collect();
-        arena.step(scripted(arena.tick()), &[]);
+        let step = arena.step(scripted(arena.tick()), &missed);
+        let requests = step.wanted.iter().filter(|wanted| wanted.physics().is_some());
+        missed = requests
+            .filter(|_| horizon > 0 && dice.below(10) == 0)
+            .map(|wanted| DueOutcome { request: wanted.request, outcome: OutcomeBody::Missed })
+            .collect();
         arena.ship.invulnerable_ticks = 100;
-        let begins = arena.tick().is_multiple_of(WINDOW);
+        let begins = step.wanted.iter().any(|wanted| wanted.physics().is_some());
         for ((id, was_carried, motion), before) in expected.iter().zip(before) {
             let Ok(index) = arena.rocks.binary_search_by_key(id, |rock| rock.id) else { continue };
             let rock = &arena.rocks[index];
@@ -239,7 +260,7 @@ fn no_hand_over_jumps_by_more_than_the_lattice_rounds() {
         }
     }
     assert!(
-        hand_overs > 1_000 && kept > 10_000,
+        hand_overs > least.0 && kept > least.1,
         "{hand_overs} from the local rule, {kept} between trajectories"
     );
     // Sums of many roundings differ in the last bits.
@@ -286,7 +307,7 @@ fn as_many_rocks_as_a_task_may_have_are_flown() {
     let answered = Physics::encode_outcome(&outcome).len();
     assert!(asked <= SPEC_BYTES_MAX && answered <= OUTCOME_BYTES_MAX / 8, "{asked} and {answered} bytes");
     let mut inline = arena.clone();
-    arena.step(Controls::default(), &[flown(wanted.request, outcome)]);
+    arena.step(Controls::default(), &[flown(wanted.request, spec, &outcome)]);
     inline.step(Controls::default(), &[]);
     wait(&mut arena, WINDOW + 5);
     wait(&mut inline, WINDOW + 5);

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    Done, GameToServer, GamerStatement, GamerWelcome, Micros, Nanos, Refusal, ServerToGame, TaskFailure,
-    TaskId,
+    ComputedBy, Done, GameToServer, GamerStatement, GamerWelcome, Micros, Nanos, Refusal, ServerToGame,
+    TaskFailure, TaskId,
 };
 use p2c2r_tasks::is_out_of_fuel;
 use tracing::{debug, error, info, warn};
 
+use super::sparing::Answer;
 use super::{Gate, Ladder, Remote, Session};
 use crate::desk::Desk;
 use crate::kind::End;
@@ -108,6 +109,14 @@ impl Ladder {
             clock_offset_us,
         };
         let late = task.deadline.is_some_and(|deadline| desk.now() > deadline);
+        match receipt.computed_by {
+            ComputedBy::Worker(_) => self.note_answer(desk, id, Answer::Came),
+            // It computes for itself what no worker would have done in time.
+            ComputedBy::Coordinator if self.workers().is_some_and(|workers| workers > 0) => {
+                self.note_answer(desk, id, Answer::Lacking);
+            }
+            ComputedBy::Coordinator | ComputedBy::Cache(_) => {}
+        }
         self.close_remote(id);
         self.book(desk, kind, receipt.price, price_cap);
         let gave_up = is_out_of_fuel(&outcome);
@@ -161,6 +170,9 @@ impl Ladder {
         let Some((id, task)) = self.find_by_id_there(id_there) else { return desk.totals.stray += 1 };
         let Remote::Sent { resends, .. } = task.remote else { return desk.totals.stray += 1 };
         let (kind, open, recalled) = (task.kind, task.is_open(), task.recalled);
+        if let Refusal::TooLate { predicted_us } = refusal {
+            self.note_answer(desk, id, Answer::TooLate(Duration::from_micros(predicted_us.into())));
+        }
         self.close_remote(id);
         debug!(kind = desk.kind(kind).name, task = id.0, %refusal, "refused");
         if let Refusal::BlobsMissing { missing } = &refusal {
@@ -213,6 +225,9 @@ impl Ladder {
     fn failed(&mut self, desk: &mut Desk<'_>, id_there: TaskId, failure: TaskFailure) {
         let Some((id, task)) = self.find_by_id_there(id_there) else { return desk.totals.stray += 1 };
         let (kind, open, recalled) = (task.kind, task.is_open(), task.recalled);
+        if matches!(failure, TaskFailure::Late | TaskFailure::Cancelled) && task.is_sent() {
+            self.note_answer(desk, id, Answer::Lacking);
+        }
         if !self.close_remote(id) {
             return desk.totals.stray += 1;
         }

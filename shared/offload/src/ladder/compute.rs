@@ -5,6 +5,7 @@ use std::time::Duration;
 use p2c2r_protocol::{Micros, TaskId};
 use tracing::error;
 
+use super::sparing::Answer;
 use super::{Ladder, Local, Remote, Task};
 use crate::desk::Desk;
 use crate::estimate::ComputeEstimate;
@@ -128,6 +129,7 @@ impl Ladder {
             if let Some(until) = task.ended {
                 if now >= until {
                     // The coordinator never said its last word; what it says now is counted as stray.
+                    self.note_answer(desk, id, Answer::Lacking);
                     self.close_remote(id);
                 }
                 continue;
@@ -135,19 +137,26 @@ impl Ladder {
             if task.deadline.is_some_and(|deadline| now > deadline) && !task.overdue {
                 task.overdue = true;
                 desk.totals_of(task.kind).late += 1;
+                if task.is_sent() {
+                    self.note_answer(desk, id, Answer::Lacking);
+                }
             }
-            if task.overdue {
+            if self.tasks.get(&id).is_some_and(|task| task.overdue) {
                 self.pass_deadline(desk, id);
             }
         }
+        self.answers.expire(now);
         for id in self.due(now) {
-            self.start_local(desk, id);
+            if self.may_spare(id, now) {
+                self.start_local(desk, id);
+            }
         }
     }
 
     /// Keeps the frame length that the ladder reckons with: the longest of the recent ones.
     pub fn note_frame(&mut self, delta: Duration) {
         self.frame = delta.min(FRAME_MAX).max(self.frame * 15 / 16);
+        self.sparing.note_frame(delta);
     }
 
     fn pass_deadline(&mut self, desk: &mut Desk<'_>, id: TaskId) {

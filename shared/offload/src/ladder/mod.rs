@@ -11,6 +11,7 @@
 //! | `answers` | what the coordinator says |
 //! | `compute` | local compute, and the moment it starts |
 //! | `ending` | the one place where tasks end |
+//! | `sparing` | when what is out is computed here too, and what the horizon learns |
 //! | `numbering` | the ids by which a task goes to the coordinator |
 
 mod answers;
@@ -18,6 +19,7 @@ mod compute;
 mod ending;
 mod numbering;
 mod routing;
+mod sparing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use p2c2r_protocol::{GameToServer, Micros, Nanos, PriceList, TaskId, WorkUnits};
 use crate::config::OffloadConfig;
 use crate::desk::Desk;
 use crate::estimate::ComputeEstimate;
+use crate::horizon::Answers;
 use crate::inbox::{Intent, Submission};
 use crate::kind::{Delivery, OnLate};
 use crate::known_blobs::KnownBlobs;
@@ -41,6 +44,7 @@ use crate::pool::{LocalPool, Turn};
 use crate::spending::Spending;
 use crate::switch::{LocalReason, OffloadMode};
 use crate::work::AnyWork;
+use sparing::Sparing;
 
 /// What is said of a connection that is being made.
 pub(crate) const CONNECTING: &str = "connecting";
@@ -60,6 +64,8 @@ struct Task {
     local: Local,
     /// The coordinator has been told that the outcome is no longer wanted.
     recalled: bool,
+    /// The game or its player took it back: what becomes of it says nothing of how long answers take.
+    withdrawn: bool,
     /// The deadline passed without an outcome, and that has been counted.
     overdue: bool,
     /// It ended without an outcome because the last one steps in; a newer one is still welcome.
@@ -146,6 +152,8 @@ pub(crate) struct Ladder {
     /// Jobs of each kind that the pool has, also those that nobody waits for any more.
     local_jobs: Vec<usize>,
     gates: Vec<Gate>,
+    answers: Answers,
+    sparing: Sparing,
     in_flight_max: usize,
     local_queue_max: usize,
     /// The longest of the recent frames: outcomes are seen only once per frame.
@@ -176,6 +184,8 @@ impl Ladder {
             freshest: Vec::new(),
             local_jobs: Vec::new(),
             gates: Vec::new(),
+            answers: Answers::default(),
+            sparing: Sparing::default(),
             in_flight_max: config.in_flight_max.max(1),
             local_queue_max: config.local_queue_max.max(1),
             frame: Duration::ZERO,
@@ -223,6 +233,7 @@ impl Ladder {
             remote: Remote::Over,
             local: Local::Idle,
             recalled: false,
+            withdrawn: false,
             overdue: false,
             gave_way: false,
             ended: None,
@@ -241,7 +252,8 @@ impl Ladder {
     }
 
     fn cancel(&mut self, desk: &mut Desk<'_>, id: TaskId) {
-        let Some(task) = self.tasks.get(&id).filter(|task| task.is_open()) else { return };
+        let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else { return };
+        task.withdrawn = true;
         let totals = desk.totals_of(task.kind);
         totals.cancelled += 1;
         totals.open -= 1;

@@ -169,6 +169,7 @@ impl Ladder {
         let patient = task.deadline.is_none();
         desk.totals_of(task.kind).bytes_up += bytes as u64;
         self.spending.reserve(price);
+        self.sparing.sent();
         self.sent += 1;
         self.sent_patient += usize::from(patient);
         self.unsent.remove(&self.turn(id));
@@ -187,6 +188,9 @@ impl Ladder {
             .map(|(id, _)| *id)
             .collect();
         for id in outside {
+            if let Some(task) = self.tasks.get_mut(&id) {
+                task.withdrawn = true;
+            }
             self.unqueue(id);
             self.tell_unwanted(id);
             self.start_local(desk, id);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_arena::{
-    Arena, ArenaConfig, Autopilot, DueOutcome, Flight, OutcomeBody, TICKS_PER_SECOND, WantedSpec,
+    Arena, ArenaConfig, Autopilot, DueOutcome, Flight, Motions, OutcomeBody, TICKS_PER_SECOND, WantedSpec,
 };
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
@@ -38,7 +38,9 @@ pub fn record(preset: &str, length: Duration) -> Result<Flight, KernelError> {
                     OutcomeBody::Path(Arc::new(Path::run(&spec, &Blobs::new(vec![grid]), &Stop::never())?))
                 }
                 WantedSpec::Physics { spec } => {
-                    OutcomeBody::Physics(Arc::new(Physics::run(&spec, &Blobs::default(), &Stop::never())?))
+                    let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
+                    // Motions that did not pass their check the arena would compute itself.
+                    Motions::prepare(&spec, &outcome).map_or(OutcomeBody::None, OutcomeBody::Physics)
                 }
             };
             under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));

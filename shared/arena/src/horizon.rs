@@ -1,0 +1,41 @@
+//! How far ahead the arena asks: an input, because it is measured outside and changes what is asked for.
+
+use crate::arena::Arena;
+use crate::record::{Record, Recorded};
+
+/// The farthest that anything is asked for ahead of its use, in ticks: two seconds. Farther ahead nothing that is
+/// predicted still holds; whoever answers later than that is of no use to a game.
+pub const HORIZON_TICKS_MAX: u16 = 120;
+
+/// How long answers take to come, in ticks of 1/60 s, 0 to [`HORIZON_TICKS_MAX`]; more counts as that. The arena
+/// asks at least as far ahead as its configuration says, whatever stands here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Horizon {
+    /// Answers to [`WantedSpec::Path`](crate::WantedSpec::Path).
+    pub paths: u16,
+    /// Answers to [`WantedSpec::Physics`](crate::WantedSpec::Physics).
+    pub motions: u16,
+}
+
+impl Arena {
+    /// Sets how far ahead the steps from now on ask. It is an input as the controls are: replaying a run needs it
+    /// before the step of the same tick. What has been asked for already is not touched by it.
+    pub fn look_ahead(&mut self, horizon: Horizon) {
+        let Horizon { paths, motions } = horizon;
+        self.horizon =
+            Horizon { paths: paths.min(HORIZON_TICKS_MAX), motions: motions.min(HORIZON_TICKS_MAX) };
+    }
+
+    /// How far ahead it asks.
+    pub fn horizon(&self) -> Horizon {
+        self.horizon
+    }
+}
+
+impl Recorded for Horizon {
+    fn record(&self, record: &mut Record) {
+        let Self { paths, motions } = self;
+        record.add(paths);
+        record.add(motions);
+    }
+}

@@ -1,0 +1,124 @@
+//! When this computer computes what somebody else is computing too: seldom, and only while it has room for it.
+//!
+//! An outcome is seen once a frame. Where frames are few, outcomes look late; where every late one were computed
+//! here as well, frames would be fewer still, until nothing is borrowed and everything is slow. So a task that is out
+//! is computed here too only while frames take no longer than they should, and only in so many of a hundred cases. A
+//! kind that is late all the same asks farther ahead (see [`crate::OffloadHorizon`]); one that is late as far ahead as
+//! anyone asks stays here for a while, if there is room.
+
+use std::time::Duration;
+
+use p2c2r_protocol::{Micros, TaskId};
+
+use super::Ladder;
+use crate::desk::Desk;
+use crate::horizon::{Ahead, HORIZON_MAX};
+
+/// Longest mean frame with which this computer counts as having room: below 40 frames a second it has other worries.
+const FRAME_ROOMY: Duration = Duration::from_millis(25);
+/// Weight of the newest frame in the mean: about the last second counts.
+const FRAME_GAIN: u32 = 32;
+/// Tasks computed here of those that are out, per task sent, and how many may be saved up for a coordinator that falls
+/// silent all at once. More computes more twice; fewer leaves more late.
+const SPARES_PER_TASK: f32 = 0.04;
+const SPARES_MAX: f32 = 10.0;
+/// Weight of the newest task in a kind's share of late ones: about the last sixteen count.
+const LATE_GAIN: f32 = 1.0 / 16.0;
+/// How long a kind stays here that is late however far ahead it asks. Errs towards trying again.
+const STAY: Duration = Duration::from_secs(5);
+
+/// How long after its deadline a task that is out is awaited. Then nothing comes any more, and nothing is done twice.
+const GIVE_UP: Duration = Duration::from_secs(1);
+
+/// What decides on spares.
+pub(super) struct Sparing {
+    /// Mean length of the frames.
+    frame_mean: Duration,
+    saved_up: f32,
+    /// For each kind, the share of tasks to which no worker's answer came in time.
+    late: Vec<f32>,
+}
+
+impl Default for Sparing {
+    fn default() -> Self {
+        Self { frame_mean: Duration::ZERO, saved_up: SPARES_MAX, late: Vec::new() }
+    }
+}
+
+impl Sparing {
+    /// Takes in the length of a frame.
+    pub fn note_frame(&mut self, delta: Duration) {
+        self.frame_mean =
+            (self.frame_mean * (FRAME_GAIN - 1) + delta.min(Duration::from_secs(1))) / FRAME_GAIN;
+    }
+
+    /// A task was sent.
+    pub fn sent(&mut self) {
+        self.saved_up = (self.saved_up + SPARES_PER_TASK).min(SPARES_MAX);
+    }
+
+    /// Whether frames leave room for more work.
+    pub fn has_room(&self) -> bool {
+        self.frame_mean <= FRAME_ROOMY
+    }
+
+    fn late_share(&mut self, kind: usize) -> &mut f32 {
+        self.late.resize(self.late.len().max(kind + 1), 0.0);
+        &mut self.late[kind]
+    }
+}
+
+/// What became of a task that was out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A worker's answer came.
+    Came,
+    /// Nobody could answer in time, or the coordinator did because no worker could.
+    Lacking,
+    /// Somebody would have answered after so long.
+    TooLate(Duration),
+}
+
+impl Ladder {
+    /// Whether a task that is out may be computed here as well; counts it if so.
+    pub(super) fn may_spare(&mut self, id: TaskId, now: Micros) -> bool {
+        let Some(task) = self.tasks.get(&id).filter(|task| task.is_sent()) else { return true };
+        let given_up = |deadline: Micros| now.0 > deadline.0 + Micros::from(GIVE_UP).0;
+        if task.deadline.is_some_and(given_up) {
+            return true;
+        }
+        let may = self.sparing.has_room() && self.sparing.saved_up >= 1.0;
+        if may {
+            self.sparing.saved_up -= 1.0;
+        }
+        may
+    }
+
+    /// Notes for the horizon what became of a task that was out, unless the game took it back.
+    pub(super) fn note_answer(&mut self, desk: &Desk<'_>, id: TaskId, answer: Answer) {
+        let now = desk.now();
+        let Some(task) = self.tasks.get(&id).filter(|task| !task.withdrawn) else { return };
+        let Some(deadline) = task.deadline else { return };
+        let kind = task.kind;
+        let budget = Duration::from_micros(deadline.since(task.submitted_at).into());
+        match answer {
+            Answer::Came => self.answers.took(now, kind, now.since(task.submitted_at)),
+            Answer::Lacking => self.answers.lacked(now, kind, budget),
+            Answer::TooLate(predicted) => self.answers.lacked(now, kind, predicted.max(budget) * 2 / 3),
+        }
+        let late = answer != Answer::Came || now > deadline;
+        let has_room = self.sparing.has_room();
+        let share = self.sparing.late_share(kind);
+        *share += LATE_GAIN * (f32::from(u8::from(late)) - *share);
+        if *share > 0.5 && budget >= HORIZON_MAX && has_room {
+            *share = 0.0;
+            self.gate(kind).paused_until = Micros(now.0 + Micros::from(STAY).0);
+        }
+    }
+
+    /// How far ahead to ask for this kind.
+    pub fn ahead(&self, desk: &Desk<'_>, kind: usize, rtt: Option<Duration>) -> Ahead {
+        let goes_out = self.connection(desk).is_ok() && desk.switch.allows(desk.kind(kind).id);
+        if goes_out { self.answers.ahead(kind, rtt) } else { Ahead::default() }
+    }
+}
