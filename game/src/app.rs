@@ -13,17 +13,22 @@ use p2c2r_join::JoinChoice;
 use p2c2r_link::Impairment;
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
 use p2c2r_program::log::Story;
-use p2c2r_program::{Log, Output, signals};
+use p2c2r_program::{Log, Output, say, signals};
 use p2c2r_protocol::Role;
 
 use crate::cli::{Cli, NAME_DEFAULT, Reflections, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
+use crate::presets::Chosen;
 use crate::view::Picture;
-use crate::{GameError, console, figures, frames, hud, play, report, view};
+use crate::{GameError, console, figures, frames, hud, play, presets, report, view};
 
 /// Plays as the command line says and tells how it ended.
 pub fn run(cli: &Cli) -> Result<(), GameError> {
+    if cli.presets {
+        say(presets::table());
+        return Ok(());
+    }
     cli.check()?;
     let offload = offload_config(cli)?;
     for path in [&cli.report, &cli.frames].into_iter().flatten() {
@@ -82,11 +87,13 @@ pub fn build(cli: &Cli, offload: OffloadConfig) -> Result<App, GameError> {
         .insert_resource(switch)
         .insert_resource(pilot(cli)?)
         .insert_resource(Reflecting::new(cli.reflections == Reflections::On, quality))
+        .insert_resource(Chosen { preset: cli.preset, quality })
         .insert_resource(Ending::after(cli.seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))))
         .add_plugins((
             OffloadPlugin { config: offload },
             FrameTimeDiagnosticsPlugin::default(),
             play::plugin,
+            presets::plugin,
             figures::plugin,
         ));
     if cli.screen() != Screen::None {

@@ -9,6 +9,7 @@ use p2c2r_program::{LogFormat, log};
 use p2c2r_protocol::limits::NAME_BYTES_MAX;
 
 use crate::GameError;
+use crate::presets::Preset;
 
 /// What a gamer is called who gives no name.
 pub const NAME_DEFAULT: &str = "gamer";
@@ -63,9 +64,12 @@ pub struct Cli {
     /// Size of the window, or of the off-screen picture.
     #[arg(long, value_name = "WxH")]
     pub window: Option<WindowSize>,
-    /// How much there is to compute.
-    #[arg(long, value_enum, default_value_t = Preset::Normal)]
+    /// How much is bought from other computers; `--presets` says what each costs. `stress` is for benches.
+    #[arg(long, value_enum, default_value_t = Preset::Default)]
     pub preset: Preset,
+    /// List the presets, what they cost an hour and what they look like, and end.
+    #[arg(long)]
+    pub presets: bool,
     /// Print one line a second, as `--headless` does.
     #[arg(long)]
     pub hud_log: bool,
@@ -93,15 +97,6 @@ pub enum Reflections {
     On,
     /// Not until R switches them on.
     Off,
-}
-
-/// How much there is to compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Preset {
-    /// A game anyone can play.
-    Normal,
-    /// Many enemies on a fine grid: a weak machine feels the difference.
-    Stress,
 }
 
 /// What was asked about drawing quality.
@@ -191,8 +186,8 @@ impl Cli {
     /// The arena to play in.
     pub fn arena(&self) -> ArenaConfig {
         let preset = match self.preset {
-            Preset::Normal => ArenaConfig::default(),
             Preset::Stress => ArenaConfig::stress(),
+            _ => ArenaConfig::default(),
         };
         ArenaConfig { seed: self.seed, ..preset }
     }

@@ -7,6 +7,7 @@
 //! | [`cli`] | the command line |
 //! | `graphics` | opening what is drawn with, before the engine would panic for want of it |
 //! | [`app`] | putting the app together |
+//! | [`presets`] | how much is bought from other computers, and what that costs |
 //! | `play` | stepping the arena, controls, the bridge to the offload plugin, the end of the run |
 //! | [`figures`] | the numbers people see, read from diagnostics, and how they are written |
 //! | [`console`] | one line a second and the summary |
@@ -25,6 +26,7 @@ mod frames;
 mod graphics;
 mod hud;
 mod play;
+pub mod presets;
 pub mod report;
 mod view;
 

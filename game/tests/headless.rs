@@ -170,7 +170,7 @@ fn a_recorded_flight_is_flown_and_a_round_that_ends_begins_again() {
     assert!(before.cross(heading(&app)) > 0.0, "it turns left, as the flight says");
     // Straight on into whatever comes: sooner or later the last ship is lost.
     let reckless = file("reckless.flight", "p2c2r-flight 1\n1 0 1\n");
-    let (mut app, _, _) = local_game(&["--flight", &reckless, "--preset", "normal"]);
+    let (mut app, _, _) = local_game(&["--flight", &reckless, "--preset", "default"]);
     let mut was_over = false;
     for _ in 0..60 * 240 {
         app.update();
@@ -181,6 +181,17 @@ fn a_recorded_flight_is_flown_and_a_round_that_ends_begins_again() {
         was_over = is_over;
     }
     panic!("no round ended and began again");
+}
+
+#[test]
+fn a_dearer_preset_asks_for_more_light_than_a_cheaper_one() {
+    let asked = |preset: &str| {
+        let (mut app, _, _) = local_game(&["--preset", preset]);
+        play(&mut app, 300);
+        app.world().resource::<OffloadTotals>().kinds["reflection"].submitted
+    };
+    let (saver, default, max) = (asked("saver"), asked("default"), asked("max"));
+    assert!(saver * 2 < default && default * 4 < max * 3, "{saver}, {default}, {max}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod lost_output;
 mod potato;
+mod presets;
 mod surroundings;
 mod wrong_settings;
 

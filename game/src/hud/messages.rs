@@ -8,6 +8,7 @@ use p2c2r_offload::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
 use super::palette::{BRIGHT, EDGE, ORANGE, PANEL};
 use super::{text, write};
 use crate::play::Reflecting;
+use crate::presets::Chosen;
 
 /// How long a toast stays.
 const TOAST: Duration = Duration::from_millis(2_600);
@@ -31,6 +32,7 @@ enum Thrown {
     #[default]
     Offload,
     Reflections,
+    Preset,
 }
 
 /// Says why the game plays alone.
@@ -77,6 +79,7 @@ fn show_toast(
     switch: Res<OffloadSwitch>,
     state: Res<OffloadState>,
     reflecting: Res<Reflecting>,
+    chosen: Res<Chosen>,
     mut reflected: Local<Option<bool>>,
     toast: Single<(&mut Toast, &mut Node, &Children)>,
     mut texts: Query<&mut Text>,
@@ -89,16 +92,20 @@ fn show_toast(
     if reflected.replace(reflecting.enabled).is_some_and(|before| before != reflecting.enabled) {
         (toast.left, toast.about) = (TOAST, Thrown::Reflections);
     }
+    if chosen.is_changed() && !chosen.is_added() {
+        (toast.left, toast.about) = (TOAST, Thrown::Preset);
+    }
     // The mode follows the switch at the end of a frame; only then is it known who helps.
     let settled = switch.enabled != matches!(state.mode, OffloadMode::Local(LocalReason::SwitchedOff));
     if settled && !toast.left.is_zero() {
         let words = match toast.about {
-            Thrown::Offload => toast_text(&state.mode),
-            Thrown::Reflections => reflections_text(reflecting.enabled, &state.mode),
+            Thrown::Offload => toast_text(&state.mode).to_owned(),
+            Thrown::Reflections => reflections_text(reflecting.enabled, &state.mode).to_owned(),
+            Thrown::Preset => format!("Preset {}", chosen.preset.sentence(chosen.quality)),
         };
         for child in children {
             if let Ok(mut text) = texts.get_mut(*child) {
-                write(&mut text, words);
+                write(&mut text, &words);
             }
         }
     }

@@ -8,6 +8,7 @@ use super::level::{Level, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
 use super::{text, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace};
+use crate::presets::Chosen;
 
 /// Size of the table's text, pixels at a window height of 720.
 const TEXT: f32 = 15.0;
@@ -27,7 +28,8 @@ const SEEN_OLD_MS: f64 = 500.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_panel)
-        .add_systems(Update, (fill_cells, fill_total, fill_lines).run_if(resource_changed::<Figures>));
+        .add_systems(Update, (fill_cells, fill_total, fill_lines).run_if(resource_changed::<Figures>))
+        .add_systems(Update, name_preset.run_if(resource_changed::<Chosen>));
 }
 
 /// A cell of the table.
@@ -40,6 +42,10 @@ struct Cell {
 /// A cell of the row that adds the kinds up, by column.
 #[derive(Component, Clone, Copy)]
 struct Total(usize);
+
+/// The line that names the preset and what it costs.
+#[derive(Component)]
+struct PresetLine;
 
 /// A line below the table.
 #[derive(Component, Clone, Copy)]
@@ -88,11 +94,12 @@ fn spawn_panel(mut commands: Commands, diagnostics: Res<DiagnosticsStore>) {
             });
             panel.spawn((Line::Session, text("", TEXT, BRIGHT)));
             panel.spawn((Line::Network, text("", TEXT, DIM)));
+            panel.spawn((PresetLine, text("", TEXT, DIM)));
             panel.spawn((ShownFrom(Level::Full), Line::Shares, text("", TEXT, DIM)));
             panel.spawn((
                 ShownFrom(Level::Full),
                 text(
-                    "WASD fly  Space fire  T offload  R reflections  P pause\nF3 this display  F5 autopilot  Enter again  Esc quit",
+                    "WASD fly  Space fire  T offload  R reflections  P pause\nF3 this display  F5 autopilot  F6 preset  Enter again  Esc quit",
                     13.0,
                     DIM,
                 ),
@@ -163,6 +170,20 @@ fn fill_lines(figures: Res<Figures>, mut lines: Query<(&Line, &mut Text)>) {
     for (line, mut text) in &mut lines {
         write(&mut text, &line_text(&figures, *line));
     }
+}
+
+fn name_preset(chosen: Res<Chosen>, mut line: Single<&mut Text, With<PresetLine>>) {
+    write(&mut line, &preset_text(*chosen));
+}
+
+fn preset_text(Chosen { preset, quality }: Chosen) -> String {
+    let cost = preset.cost(quality);
+    format!(
+        "preset {:>13}  about {}/h, {:.2} Mbit/s",
+        preset.name(),
+        figures::dollars(Some(cost.dollars_per_hour)),
+        cost.kbit_per_s / 1e3,
+    )
 }
 
 fn line_text(figures: &Figures, line: Line) -> String {

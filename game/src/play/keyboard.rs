@@ -1,4 +1,4 @@
-//! Turns keys into intent: WASD or arrows, Space, T, R, P, Enter, Esc; and the window's close button into an end.
+//! Turns keys into intent: WASD or arrows, Space, T, R, P, F5, F6, Enter, Esc; and the window's close button into an end.
 
 use bevy::prelude::*;
 use bevy::window::WindowCloseRequested;
@@ -6,6 +6,7 @@ use p2c2r_arena::Controls;
 use p2c2r_offload::OffloadSwitch;
 
 use super::{Battlefield, Ending, Intent, Pilot, Reflecting};
+use crate::presets::Chosen;
 
 pub(crate) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, (read_flight_keys, read_program_keys).after(bevy::input::InputSystems))
@@ -33,6 +34,7 @@ fn read_program_keys(
     mut time: ResMut<Time<Virtual>>,
     mut ending: ResMut<Ending>,
     mut pilot: ResMut<Pilot>,
+    mut chosen: ResMut<Chosen>,
 ) {
     if keys.just_pressed(KeyCode::KeyT) {
         switch.toggle();
@@ -48,6 +50,9 @@ fn read_program_keys(
             Pilot::Gamer => Pilot::Itself(default()),
             Pilot::Itself(_) | Pilot::Recorded(_) => Pilot::Gamer,
         };
+    }
+    if keys.just_pressed(KeyCode::F6) {
+        chosen.preset = chosen.preset.next();
     }
     if keys.just_pressed(KeyCode::Escape) {
         ending.end_now();

@@ -21,6 +21,7 @@ use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind};
 const DELAY_TICKS: u64 = 12;
 
 /// How the game asks for the light around its ship.
+#[derive(Clone, Debug)]
 pub struct LightHabit {
     /// From one task to the next.
     pub interval: Duration,
@@ -79,6 +80,11 @@ pub struct Play {
 impl Play {
     /// Plays for so long, at default settings and full speed.
     pub fn of(seconds: u32) -> Result<Self, KernelError> {
+        Self::watched(seconds, |_| ())
+    }
+
+    /// The same; `watch` sees the arena before every step.
+    pub fn watched(seconds: u32, mut watch: impl FnMut(&Arena)) -> Result<Self, KernelError> {
         let ticks = u64::from(seconds) * u64::from(TICKS_PER_SECOND);
         let light_ticks = (LIGHT.interval.as_secs_f64() * f64::from(TICKS_PER_SECOND)).round() as u64;
         let (mut arena, mut autopilot) = (Arena::new(ArenaConfig::default()), Autopilot::default());
@@ -88,8 +94,9 @@ impl Play {
             let (due, later) = under_way.into_iter().partition(|(at, _)| *at <= arena.tick());
             under_way = later;
             let due: Vec<DueOutcome> = Vec::into_iter(due).map(|(_, outcome)| outcome).collect();
+            watch(&arena);
             if arena.tick() % light_ticks == 0 {
-                reflection.push((light_around(&arena), Blobs::default()));
+                reflection.push((light_around(&arena, &LIGHT), Blobs::default()));
             }
             let step = arena.step(autopilot.controls(&arena), &due);
             for wanted in step.wanted {
@@ -168,14 +175,14 @@ const SURFACES: [Surface; 5] = [
 ];
 
 /// The scene around the ship: the nearest rocks, all enemies and bolts.
-fn light_around(arena: &Arena) -> ReflectionSpec {
+pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
     let at = |x: f32, y: f32| [x, 0.0, -y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16);
     let steps = |metres: f32| ((metres * RADIUS_STEPS_PER_M).round() as u16).max(1);
     let probe = arena.ship().position;
     let mut rocks: Vec<_> = arena.rocks().iter().collect();
     rocks.sort_by(|a, b| a.position.distance(probe).total_cmp(&b.position.distance(probe)));
     let mut objects = Vec::new();
-    for rock in rocks.into_iter().take(LIGHT.rocks_max) {
+    for rock in rocks.into_iter().take(habit.rocks_max) {
         if matches!(rock.shape.kind(), ShapeKind::Rock(_)) {
             let rotation = Rotation::of(rock.rotation.map(f64::from));
             objects.push(Object {
@@ -202,10 +209,10 @@ fn light_around(arena: &Arena) -> ReflectionSpec {
     }
     ReflectionSpec {
         probe: at(probe.x, probe.y),
-        face_log2: LIGHT.face_log2,
-        levels: LIGHT.levels,
-        samples: LIGHT.samples,
-        bounces: LIGHT.bounces,
+        face_log2: habit.face_log2,
+        levels: habit.levels,
+        samples: habit.samples,
+        bounces: habit.bounces,
         seed: 1,
         sky: arena.config().seed as u32,
         sun: Some(Sun { direction: [-71, 94, -47], colour: [240, 209, 170], power: 20 }),

@@ -47,7 +47,7 @@ const BUSY_LOAD: f64 = 0.5;
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     /// Presets of the game to measure.
-    #[arg(long, value_name = "PRESET", value_delimiter = ',', default_value = "normal,stress")]
+    #[arg(long, value_name = "PRESET", value_delimiter = ',', default_value = "default,rich,stress")]
     pub preset: Vec<String>,
     /// Shares of one core that the game gets, in per cent.
     #[arg(long, value_name = "PERCENT", value_delimiter = ',', default_value = "30",
@@ -89,7 +89,7 @@ impl Options {
             return self;
         }
         let arm = vec![Arm::Off, Arm::On, Arm::Killed];
-        Self { preset: vec!["normal".into()], share: vec![100], arm, seconds: 6, repeats: 1, ..self }
+        Self { preset: vec!["default".into()], share: vec![100], arm, seconds: 6, repeats: 1, ..self }
     }
 }
 
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn every_repeat_runs_every_setting_once_in_another_order() {
-        let options = options(&["--repeats", "4", "--share", "20,30", "--preset", "normal,stress"]);
+        let options = options(&["--repeats", "4", "--share", "20,30", "--preset", "default,stress"]);
         let order = order(&options);
         assert_eq!(order.len(), 4 * 2 * 2 * options.arm.len());
         let mut repeats: Vec<Vec<Setting>> = Vec::new();

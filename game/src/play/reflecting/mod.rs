@@ -6,11 +6,13 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `fineness` | how fine and how often it is traced, by what is bought |
 //! | `scene` | the spec: what of the arena is near enough to be mirrored |
 //! | `surfaces` | what things are made of, in the spec's units |
 //! | `embers` | explosions and other light that stays for a moment after its event |
 
 mod embers;
+mod fineness;
 mod scene;
 mod surfaces;
 
@@ -25,6 +27,7 @@ use p2c2r_tasks::reflection::Reflection;
 use super::Battlefield;
 use crate::graphics::Quality;
 use embers::Embers;
+pub(crate) use fineness::Fineness;
 pub(crate) use surfaces::{ORES, is_ore, ore_of};
 
 /// The most that one task may cost: several times what the finest probe costs.
@@ -56,54 +59,6 @@ pub(super) fn plugin(app: &mut App) {
         .add_observer(clear_up_failure);
 }
 
-/// How fine and how often the light around is traced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fineness {
-    /// Texels along the edge of a face, as a power of two.
-    face_log2: u8,
-    /// Levels, from sharp to rough.
-    levels: u8,
-    /// Paths per texel.
-    samples: u8,
-    /// Surfaces a path may meet.
-    bounces: u8,
-    /// From one task to the next.
-    interval: Duration,
-    /// Rocks that are mirrored at most: the nearest.
-    rocks_max: usize,
-}
-
-impl Fineness {
-    /// Texels along the edge of a face, and levels.
-    pub(crate) fn size(&self) -> (u32, u32) {
-        (1 << self.face_log2, u32::from(self.levels.clamp(1, self.face_log2 + 1)))
-    }
-
-    /// What goes with a quality of drawing.
-    pub(crate) fn of(quality: Quality) -> Self {
-        match quality {
-            // About 10 ms of a core five times a second, and 0.3 Mbit/s.
-            Quality::Low => Self {
-                face_log2: 5,
-                levels: 5,
-                samples: 1,
-                bounces: 2,
-                interval: Duration::from_millis(190),
-                rocks_max: 48,
-            },
-            // Four times the texels: a bolt is a bolt and not a blur.
-            Quality::High => Self {
-                face_log2: 6,
-                levels: 7,
-                samples: 1,
-                bounces: 3,
-                interval: Duration::from_millis(160),
-                rocks_max: 96,
-            },
-        }
-    }
-}
-
 /// Whether reflections are on, and what has been asked.
 #[derive(Resource)]
 pub(crate) struct Reflecting {
@@ -126,9 +81,14 @@ impl Reflecting {
         Self { enabled, fineness: Fineness::of(quality), asked: VecDeque::new() }
     }
 
-    /// How fine they are; for the whole run.
+    /// How fine they are.
     pub(crate) fn fineness(&self) -> &Fineness {
         &self.fineness
+    }
+
+    /// Goes over to another fineness of the same size, from the next task on.
+    pub(crate) fn refine(&mut self, fineness: Fineness) {
+        self.fineness = fineness;
     }
 
     /// Where the probe is of the spec that was asked at `when`.

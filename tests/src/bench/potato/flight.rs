@@ -56,9 +56,9 @@ mod tests {
     #[test]
     fn a_flight_is_as_long_as_asked_and_always_the_same() {
         let length = Duration::from_secs(4);
-        let flight = record("normal", length).expect("the kernels take it");
+        let flight = record("default", length).expect("the kernels take it");
         assert_eq!(flight.ticks(), 4 * TICKS_PER_SECOND);
-        assert_eq!(flight, record("normal", length).expect("and again"));
+        assert_eq!(flight, record("default", length).expect("and again"));
         let does = |what: fn(&p2c2r_arena::Controls) -> bool| {
             (0..u64::from(flight.ticks())).any(|tick| what(&flight.controls(tick)))
         };

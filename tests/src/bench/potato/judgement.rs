@@ -17,6 +17,13 @@ const TWICE_PERCENT_MAX: f64 = 5.0;
 /// Kilobits a second on the wire, each way.
 const WIRE_KBIT_MAX: f64 = 1_000.0;
 
+/// Share of the game's own processor time for a frame that is left where all light is bought.
+const CPU_SHARE_MAX: f64 = 0.25;
+/// Dollars an hour that these presets may cost.
+const DOLLARS_MAX: [(&str, f64); 2] = [("default", 0.010), ("rich", 0.041)];
+/// Presets by how much light they have, the least first.
+const BY_LIGHT: [&str; 4] = ["saver", "default", "rich", "max"];
+
 /// A figure's column: heading, width, decimals and value.
 type Column = (&'static str, usize, usize, fn(&Figures) -> Option<f64>);
 
@@ -104,6 +111,10 @@ fn goals_of(text: &mut String, rows: &[Row], (preset, share): (&str, u32)) {
     if let (Some(dark), Some(on)) = (of(Arm::Dark), of(Arm::On)) {
         compare(text, "off without any light", dark, on);
     }
+    if let Some(on) = of(Arm::On) {
+        equal_frame_rate(text, rows, (preset, share), on);
+        afford(text, preset, of(Arm::Off), on);
+    }
     for row in rows
         .iter()
         .filter(|row| row.setting.preset == preset && row.setting.share == share && row.setting.arm.borrows())
@@ -144,6 +155,45 @@ fn goals_of(text: &mut String, rows: &[Row], (preset, share): (&str, u32)) {
     }
 }
 
+/// The most light with which off has the frame rate that on has.
+fn equal_frame_rate(text: &mut String, rows: &[Row], (preset, share): (&str, u32), on: &Figures) {
+    let Some(goal) = on.fps.map(|fps| fps * (1.0 - WORSE_MAX)) else { return };
+    let light = |preset: &str| BY_LIGHT.iter().position(|name| *name == preset);
+    let may = |row: &&Row| {
+        let name = row.setting.preset.as_str();
+        row.setting.share == share
+            && (name == preset || light(name).zip(light(preset)).is_some_and(|(less, this)| less < this))
+            && row.figures.fps.is_some_and(|fps| fps >= goal)
+    };
+    let mut fast: Vec<&Row> = rows.iter().filter(may).filter(|row| row.setting.arm == Arm::Off).collect();
+    fast.sort_by_key(|row| light(&row.setting.preset));
+    let dark = rows.iter().filter(may).find(|row| row.setting.arm == Arm::Dark);
+    let _ = match (fast.last(), dark) {
+        (Some(row), _) => writeln!(
+            text,
+            "  at the frame rate of on, off affords the light of {}: {:.1} times a second against {:.1}",
+            row.setting.preset,
+            row.figures.light_per_s.unwrap_or(0.0),
+            on.light_per_s.unwrap_or(0.0),
+        ),
+        (None, Some(_)) => writeln!(text, "  at the frame rate of on, off affords no light"),
+        (None, None) => writeln!(text, "  off reaches the frame rate of on with nothing that was run"),
+    };
+}
+
+/// What the presets promise of money and of the game's own processor.
+fn afford(text: &mut String, preset: &str, off: Option<&Figures>, on: &Figures) {
+    let most = DOLLARS_MAX.iter().find(|(name, _)| *name == preset);
+    if let (Some((_, most)), Some(dollars)) = (most, on.dollars_per_hour) {
+        judge(text, dollars <= *most, &format!("on: at most ${most:.3} an hour: ${dollars:.4}"));
+    }
+    let cpu = |figures: &Figures| figures.cpu_ms_per_frame;
+    if let ("rich", Some(on), Some(off)) = (preset, cpu(on), off.and_then(cpu)) {
+        let goal = format!("on: a quarter of off's processor time a frame: {on:.2} against {off:.2} ms");
+        judge(text, on <= off * CPU_SHARE_MAX, &goal);
+    }
+}
+
 /// Frame rates, and what one frame takes of the game's processor.
 fn compare(text: &mut String, how: &str, off: &Figures, on: &Figures) {
     let times = |on: Option<f64>, off: Option<f64>| match (on, off) {
@@ -171,7 +221,7 @@ mod tests {
 
     fn row(arm: Arm, fps: f64, twice_percent: Option<f64>) -> Row {
         Row {
-            setting: Setting { preset: "normal".into(), share: 30, arm },
+            setting: Setting { preset: "default".into(), share: 30, arm },
             figures: Figures {
                 fps: Some(fps),
                 low_fps: Some(fps / 2.0),
@@ -186,7 +236,7 @@ mod tests {
     fn what_is_not_known_is_a_dash() {
         let text = table(&[row(Arm::Off, 31.25, None)]);
         let cells: Vec<&str> = text.lines().nth(1).expect("a row").split_whitespace().collect();
-        assert_eq!(cells[..5], ["normal", "30%", "off", "31.2", "15.6"]);
+        assert_eq!(cells[..5], ["default", "30%", "off", "31.2", "15.6"]);
         assert_eq!(cells.len(), 3 + COLUMNS.len());
         assert_eq!(cells[14], "-");
     }
@@ -208,6 +258,34 @@ mod tests {
         ] {
             assert!(text.contains(line), "`{line}` is missing in:\n{text}");
         }
+        assert!(text.contains("off reaches the frame rate of on with nothing"), "{text}");
         assert!(!text.contains("Mbit"), "nothing is said of what is not known:\n{text}");
+    }
+
+    #[test]
+    fn off_at_the_frame_rate_of_on_has_the_most_light_it_can() {
+        let of = |preset: &str, arm, fps| {
+            let mut row = row(arm, fps, None);
+            row.setting.preset = preset.into();
+            row
+        };
+        let mut rows = vec![
+            of("rich", Arm::On, 59.0),
+            of("rich", Arm::Off, 46.0),
+            of("max", Arm::Off, 60.0),
+            of("default", Arm::Off, 58.5),
+            of("saver", Arm::Off, 59.5),
+            of("rich", Arm::Dark, 60.0),
+        ];
+        let says = |rows: &[Row], words: &str| {
+            let text = goals(rows);
+            let rich = text.split("rich at 30 %").nth(1).unwrap_or_default();
+            assert!(rich.contains(words), "`{words}` is missing in:\n{text}");
+        };
+        says(&rows, "off affords the light of default:");
+        rows[3].figures.fps = Some(50.0);
+        says(&rows, "off affords the light of saver:");
+        rows.remove(4);
+        says(&rows, "off affords no light");
     }
 }

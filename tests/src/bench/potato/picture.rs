@@ -122,7 +122,7 @@ mod tests {
 
     fn run(arm: Arm, repeat: u32, fps: f64, took_ms: f64) -> Run {
         Run {
-            setting: Setting { preset: "normal".into(), share: 30, arm },
+            setting: Setting { preset: "default".into(), share: 30, arm },
             repeat,
             figures: Figures { fps: Some(fps), ..Figures::default() },
             arena_digest: String::new(),
@@ -135,9 +135,9 @@ mod tests {
     #[test]
     fn the_run_in_the_middle_is_drawn() {
         let runs = [5.0, 9.0, 7.0].map(|fps| run(Arm::Off, fps as u32, fps, 10.0));
-        assert_eq!(middle(&runs, "normal", 30, Arm::Off).map(|run| run.repeat), Some(7));
-        assert!(middle(&runs, "normal", 30, Arm::On).is_none());
-        assert!(middle(&runs, "normal", 20, Arm::Off).is_none());
+        assert_eq!(middle(&runs, "default", 30, Arm::Off).map(|run| run.repeat), Some(7));
+        assert!(middle(&runs, "default", 30, Arm::On).is_none());
+        assert!(middle(&runs, "default", 20, Arm::Off).is_none());
     }
 
     #[test]

@@ -1,0 +1,67 @@
+//! How fine and how often the light around is traced, by what is bought and by what can be drawn.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::graphics::Quality;
+use crate::presets::Preset;
+
+/// How fine and how often the light around is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fineness {
+    /// Texels along the edge of a face, as a power of two.
+    pub(super) face_log2: u8,
+    /// Levels, from sharp to rough.
+    pub(super) levels: u8,
+    /// Paths per texel.
+    pub(super) samples: u8,
+    /// Surfaces a path may meet.
+    pub(super) bounces: u8,
+    /// From one task to the next.
+    pub(super) interval: Duration,
+    /// Rocks that are mirrored at most: the nearest.
+    pub(super) rocks_max: usize,
+}
+
+impl Fineness {
+    /// Texels along the edge of a face, and levels.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        (1 << self.face_log2, u32::from(self.levels.clamp(1, self.face_log2 + 1)))
+    }
+
+    /// What goes with a quality of drawing where the default is bought.
+    pub(crate) fn of(quality: Quality) -> Self {
+        Self::bought(Preset::Default, quality)
+    }
+
+    /// What is traced for a preset. Faces follow the quality alone, because their texture is made once; paths cost no
+    /// bytes on the wire, so they are what a dearer preset buys.
+    pub(crate) fn bought(preset: Preset, quality: Quality) -> Self {
+        let (samples, bounces, interval_ms, rocks_max) = match (preset, quality) {
+            (Preset::Saver, Quality::Low) => (1, 2, 500, 24),
+            (Preset::Saver, Quality::High) => (1, 2, 640, 48),
+            // About 10 ms of a core five times a second.
+            (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 190, 48),
+            // Four times the texels, in which a bolt is a bolt and not a blur, so half as often.
+            (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 380, 48),
+            (Preset::Rich, Quality::Low) => (16, 4, 190, 96),
+            (Preset::Rich, Quality::High) => (4, 4, 190, 96),
+            (Preset::Max, Quality::Low) => (32, 4, 120, 96),
+            (Preset::Max, Quality::High) => (16, 4, 160, 96),
+        };
+        let (face_log2, levels) = match quality {
+            Quality::Low => (5, 5),
+            Quality::High => (6, 7),
+        };
+        let interval = Duration::from_millis(interval_ms);
+        Self { face_log2, levels, samples, bounces, interval, rocks_max }
+    }
+}
+
+/// Cells of a table: texels of an edge, paths, bounces, milliseconds, rocks.
+impl fmt::Display for Fineness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { samples, bounces, interval, rocks_max, .. } = self;
+        write!(f, "{:>7} {samples:>6} {bounces:>8} {:>9} {rocks_max:>6}", self.size().0, interval.as_millis())
+    }
+}

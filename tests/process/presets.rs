@@ -1,0 +1,106 @@
+//! What the game says that its presets cost, beside what a minute of play costs at those settings.
+
+use std::time::Duration;
+
+use p2c2r_protocol::PriceList;
+use p2c2r_server::config::default_prices;
+use p2c2r_tasks::reflection::Reflection;
+use p2c2r_tasks::{Blobs, KindRegistry, Stop};
+use p2c2r_tests::bench::play::{LightHabit, Play, Played, Varied, light_around};
+use p2c2r_tests::programs::{Program, command};
+
+/// Seconds of play, and how far it may be from what the game says: play differs by more from one minute to the next.
+const SECONDS: u32 = 60;
+const APART_MAX: f64 = 1.0 / 3.0;
+/// Outcomes of each kind whose bytes are counted: their kernels take most of this test's time.
+const OUTCOMES: usize = 4;
+
+/// A line of `--presets`.
+struct Told {
+    name: String,
+    dollars_per_hour: f64,
+    kbit_per_s: f64,
+    habit: LightHabit,
+    light: Played<Reflection>,
+}
+
+fn told(line: &str) -> Told {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let number = |place: usize| words[place].parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
+    let (face_log2, interval) = ((number(4) as u32).ilog2() as u8, Duration::from_millis(number(7) as u64));
+    let habit = LightHabit {
+        interval,
+        face_log2,
+        // As the game has them for its two sizes of face.
+        levels: if face_log2 == 5 { 5 } else { 7 },
+        samples: number(5) as u8,
+        bounces: number(6) as u8,
+        rocks_max: number(8) as usize,
+    };
+    Told {
+        name: format!("{} {}", words[0], words[1]),
+        dollars_per_hour: number(2),
+        kbit_per_s: number(3),
+        light: Played { tasks: Vec::new(), per_second: 1.0 / interval.as_secs_f64() },
+        habit,
+    }
+}
+
+/// Dollars an hour and kilobits a second of tasks that come at their rate.
+fn cost<K: Varied>(played: &Played<K>, prices: &PriceList) -> (f64, f64) {
+    let count = played.tasks.len().max(1) as f64;
+    let price: i64 = played
+        .tasks
+        .iter()
+        .map(|(spec, blobs)| {
+            let units = K::admit(spec, blobs).expect("what a game asks for is admissible");
+            prices.price(K::ID, units).expect("it is sold").0
+        })
+        .sum();
+    let some = played.tasks.iter().step_by((played.tasks.len() / OUTCOMES).max(1));
+    let (mut bytes, mut looked_at) = (0, 0.0_f64);
+    for (spec, blobs) in some {
+        let outcome = K::run(spec, blobs, &Stop::never()).expect("the kernels take it");
+        bytes += K::encode_spec(spec).len() + K::encode_outcome(&outcome).len();
+        looked_at += 1.0;
+    }
+    let per_second = price as f64 / count * played.per_second;
+    (per_second * 3_600.0 * 1e-9, bytes as f64 / looked_at.max(1.0) * played.per_second * 8e-3)
+}
+
+#[test]
+fn the_presets_cost_what_the_game_says() {
+    let mut game = command("p2c2r-game");
+    game.arg("--presets");
+    let said = Program::start("game", game).ended_well();
+    let is_row =
+        |line: &&str| line.split_whitespace().nth(1).is_some_and(|word| word == "low" || word == "high");
+    let mut presets: Vec<Told> = said.lines().filter(is_row).map(told).collect();
+    assert_eq!(presets.len(), 8, "{said}");
+    let play = Play::watched(SECONDS, |arena| {
+        for preset in &mut presets {
+            let ticks = (preset.habit.interval.as_secs_f64() * 60.0).round() as u64;
+            if arena.tick() % ticks == 0 {
+                preset.light.tasks.push((light_around(arena, &preset.habit), Blobs::default()));
+            }
+        }
+    });
+    let play = play.expect("the kernels take it");
+    let prices = default_prices(&KindRegistry::builtin());
+    let (path, physics) = (cost(&play.path, &prices), cost(&play.physics, &prices));
+    let mut faults = Vec::new();
+    for preset in &presets {
+        let light = cost(&preset.light, &prices);
+        let dollars = light.0 + path.0 + physics.0;
+        let kbit = light.1 + path.1 + physics.1;
+        println!("{}: ${dollars:.4} an hour, {kbit:.0} kbit/s", preset.name);
+        for (what, told, is) in
+            [("dollars an hour", preset.dollars_per_hour, dollars), ("kbit/s", preset.kbit_per_s, kbit)]
+        {
+            if (told - is).abs() > is * APART_MAX {
+                faults.push(format!("{}: {told} {what}, play says {is:.4}", preset.name));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
