@@ -29,6 +29,8 @@ pub mod challenge;
 pub mod commands;
 pub mod enrol;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod https;
 pub mod limits;
 pub mod ports;

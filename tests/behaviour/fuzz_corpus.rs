@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use p2c2r_protocol::{Beat, BeatEcho, Micros, identity, wire};
 use p2c2r_tasks::{KindRegistry, Stop, path, physics, reflection};
-use p2c2r_tests::fuzzing::TARGETS;
+use p2c2r_tests::fuzzing::{self, PROGRAMS, TARGETS};
 use p2c2r_tests::puzzles::Puzzling;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
@@ -14,6 +14,8 @@ use rand_pcg::Pcg32;
 const CORPUS_BYTES_MAX: u64 = 200 * 1024;
 /// Mutations of each input.
 const MUTATIONS: u32 = 200;
+/// The same where an input is a script for a whole program.
+const MUTATIONS_OF_SCRIPTS: u32 = 12;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").join("fuzz/corpus")
@@ -56,7 +58,7 @@ fn every_target_takes_its_kept_inputs_and_mutations_of_them() {
         for (name, input) in &kept {
             let is_honest = run(input);
             assert!(is_honest || !name.starts_with("seed"), "{target} refuses {name}: see `plant_the_seeds`");
-            for _ in 0..MUTATIONS {
+            for _ in 0..if PROGRAMS.contains(target) { MUTATIONS_OF_SCRIPTS } else { MUTATIONS } {
                 let mut mutated = input.clone();
                 mutate(&mut random, &mut mutated);
                 run(&mutated);
@@ -122,7 +124,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "path_task" => task::<path::Path>(),
         "physics_task" => task::<physics::Physics>(),
         "reflection_task" => task::<reflection::Reflection>(),
-        of_the_link => p2c2r_link::fuzzing::seeds(of_the_link),
+        other => fuzzing::seeds(other),
     }
 }
 

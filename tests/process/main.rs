@@ -225,7 +225,9 @@ fn the_bench_of_floods_runs() {
     let mut bench = Command::new(folder().join("p2c2r-bench"));
     bench.args(["--quick", "--only", "flood"]);
     let said = Program::start("bench", bench).ended_well();
-    for attack in ["requests, many addresses", "responses", "junk"] {
+    for attack in
+        ["requests, many addresses", "responses", "junk", "silent", "half-open", "idle TLS", "token requests"]
+    {
         assert!(said.contains(attack), "{said}");
     }
 }

@@ -1,12 +1,19 @@
-//! The fuzz targets: one for each decoder of bytes that strangers and peers send.
+//! The fuzz targets: one for each decoder of bytes that strangers and peers send, and one for each program that a
+//! connected peer speaks to.
 //!
-//! `cargo fuzz` runs them from the folder `fuzz`, which takes in this file by its path; the stable tests run the same
-//! functions over the kept inputs and over mutations of them. A target takes any bytes, says whether an honest program
+//! `cargo fuzz` runs them from the folder `fuzz`; the stable tests run the same functions over the kept inputs and over
+//! mutations of them. A target takes any bytes, says whether an honest program
 //! could have sent them, and panics if what the decoder promises does not hold.
 
+mod clients;
+mod coordinator;
+mod script;
+
+use p2c2r_join::fuzzing as join;
 use p2c2r_link::fuzzing as link;
 use p2c2r_protocol::wire::{self, Bounded, Decode, Encode};
 use p2c2r_protocol::{Beat, GameToServer, ServerToGame, ServerToWorker, WorkerToServer};
+use p2c2r_server::join::fuzzing as https;
 use p2c2r_tasks::kind::AnyKind;
 use p2c2r_tasks::{Blob, Blobs, KindRegistry};
 
@@ -30,7 +37,29 @@ pub const TARGETS: &[Target] = &[
     ("path_task", |input| task("path", input)),
     ("physics_task", |input| task("physics", input)),
     ("reflection_task", |input| task("reflection", input)),
+    ("join_link", join::join_link),
+    ("https_body", https::token_body),
+    ("https_answer", join::https_answer),
+    ("connect_token", link::connect_token),
+    ("coordinator_from_peers", coordinator::run),
+    ("worker_from_coordinator", clients::worker),
+    ("game_from_coordinator", clients::game),
 ];
+
+/// Targets that run whole programs, which take a thousand times as long as decoders do.
+pub const PROGRAMS: &[&str] = &["coordinator_from_peers", "worker_from_coordinator", "game_from_coordinator"];
+
+/// Inputs from which to begin, for the targets that make their own.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "join_link" | "https_answer" => join::seeds(target),
+        "https_body" => https::seeds(),
+        "coordinator_from_peers" => coordinator::seeds(),
+        "worker_from_coordinator" => clients::worker_seeds(),
+        "game_from_coordinator" => clients::game_seeds(),
+        of_the_link => link::seeds(of_the_link),
+    }
+}
 
 /// Runs one input through the target of this name.
 pub fn run(name: &str, input: &[u8]) {

@@ -145,19 +145,20 @@ pub fn apply_account_changes(
     }
 }
 
-/// Disconnects programs of closed accounts that come with a token made before.
+/// Disconnects programs of closed accounts that come with a token made before, and lets nobody hear that they have come.
 pub fn turn_revoked_away(
     clock: Res<'_, LinkClock>,
-    joined: Res<'_, Messages<PeerJoined>>,
+    mut joined: ResMut<'_, Messages<PeerJoined>>,
     mut revoked: ResMut<'_, RecentlyRevoked>,
     mut exit: Exit<'_>,
 ) {
     let now = clock.now();
     while revoked.0.pop_front_if(|(_, at)| now.0.saturating_sub(at.0) > REMEMBERED.0).is_some() {}
-    for joined in joined.get_cursor().read(&joined) {
-        if revoked.0.iter().any(|(key, _)| *key == joined.account) {
-            exit.show(joined.peer);
-        }
+    let (away, welcome): (Vec<_>, Vec<_>) =
+        joined.drain().partition(|joined| revoked.0.iter().any(|(key, _)| *key == joined.account));
+    joined.write_batch(welcome);
+    for joined in away {
+        exit.show(joined.peer);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Connections: counted, encrypted and timed before a request is looked at.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
@@ -31,12 +33,15 @@ const HEADER_BYTES_MAX: usize = 8_192;
 const HEADERS_MAX: usize = 32;
 /// Pause after the system could not accept a connection, for example because all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Visits that are over and still remembered, beside as many as are under way.
+const VISITS_SPARE: usize = 64;
 /// What is read of a request without TLS before it is answered.
 const PLAIN_BYTES_MAX: usize = 4_096;
 
 /// Accepts connections for ever.
 pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, front: Arc<Front>) -> Infallible {
     let connections = Connections::default();
+    let mut visits = Visits::default();
     let rate = Rate { burst: front.limits.connects_per_minute, per: Duration::from_mins(1) };
     let mut rates = Buckets::new(rate);
     let router = router(Arc::clone(&front));
@@ -56,7 +61,38 @@ pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, front: Arc<Fr
         }
         let Some(connected) = connections.enter(prefix, &front.limits) else { continue };
         let visit = Visit { tls: tls.clone(), router: router.clone(), limits: front.limits.clone(), address };
-        tokio::spawn(visit.run(stream, connected));
+        visits.begin(tokio::spawn(visit.run(stream, connected)).abort_handle());
+        if connections.len() > front.limits.connections_max {
+            visits.end_oldest();
+        }
+    }
+}
+
+/// The visits under way, oldest first, and some that are over.
+#[derive(Default)]
+struct Visits {
+    all: VecDeque<AbortHandle>,
+    /// Length at which those that are over are forgotten.
+    sweep_at: usize,
+}
+
+impl Visits {
+    fn begin(&mut self, visit: AbortHandle) {
+        if self.all.len() >= self.sweep_at {
+            self.all.retain(|visit| !visit.is_finished());
+            self.sweep_at = 2 * self.all.len() + VISITS_SPARE;
+        }
+        self.all.push_back(visit);
+    }
+
+    /// Ends the oldest visit, which takes effect as soon as the thread turns to it.
+    fn end_oldest(&mut self) {
+        while let Some(visit) = self.all.pop_front() {
+            if !visit.is_finished() {
+                visit.abort();
+                return;
+            }
+        }
     }
 }
 

@@ -15,9 +15,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// What a stranger may use, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinLimits {
-    /// Connections at one time.
+    /// Connections at one time. One more ends the oldest: nobody can take all of them and keep them, and whoever joins is
+    /// done within some round trips.
     pub connections_max: u32,
-    /// The same from one address prefix.
+    /// The same from one address prefix, where one more is refused.
     pub connections_per_prefix_max: u32,
     /// New connections a minute from one address prefix, and how many of them may come at once.
     pub connects_per_minute: u32,
@@ -174,16 +175,26 @@ pub struct Connected {
 }
 
 impl Connections {
-    /// Counts one more, unless there are too many.
+    /// Counts one more, unless there are too many from this prefix.
     pub fn enter(&self, prefix: Prefix, limits: &JoinLimits) -> Option<Connected> {
         let mut counts = self.lock();
         let here = counts.of_prefix.get(&prefix).copied().unwrap_or_default();
-        if counts.all >= limits.connections_max || here >= limits.connections_per_prefix_max {
+        if here >= limits.connections_per_prefix_max {
             return None;
         }
         counts.all += 1;
         counts.of_prefix.insert(prefix, here + 1);
         Some(Connected { connections: self.clone(), prefix })
+    }
+
+    /// How many there are in all.
+    pub fn len(&self) -> u32 {
+        self.lock().all
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -245,17 +256,17 @@ mod tests {
 
     #[test]
     fn connections_are_counted_in_all_and_per_prefix_until_they_end() {
-        let limits =
-            JoinLimits { connections_max: 3, connections_per_prefix_max: 2, ..JoinLimits::default() };
+        let limits = JoinLimits { connections_per_prefix_max: 2, ..JoinLimits::default() };
         let connections = Connections::default();
         let enter = |number| connections.enter(prefix(number), &limits);
         let (one, two) = (enter(1).unwrap(), enter(1).unwrap());
         assert!(enter(1).is_none());
         let three = enter(2).unwrap();
-        assert!(enter(3).is_none());
+        assert_eq!(connections.len(), 3);
         drop((one, three));
+        assert_eq!(connections.len(), 1);
         assert!(enter(1).is_some() && enter(3).is_some());
         drop(two);
-        assert!(connections.lock().of_prefix.is_empty());
+        assert!(connections.is_empty() && connections.lock().of_prefix.is_empty());
     }
 }

@@ -68,6 +68,11 @@ impl Front {
         })
     }
 
+    /// A new challenge.
+    pub fn challenge(&self) -> Result<String, JoinError> {
+        lock(&self.challenges).issue(self.now())
+    }
+
     /// Time since the start, which no wall clock steps.
     pub fn now(&self) -> Duration {
         self.started.elapsed()
@@ -124,7 +129,7 @@ async fn give_challenge(
     refuse_while_closing(&front)?;
     // What is in it does not matter, but the next request begins behind it.
     read(&front, body).await?;
-    match lock(&front.challenges).issue(now) {
+    match front.challenge() {
         Ok(challenge) => Ok(Json(Challenge { challenge })),
         Err(cause) => Err(trouble(&cause)),
     }
@@ -140,10 +145,7 @@ async fn give_token(
     }
     refuse_while_closing(&front)?;
     let bytes = read(&front, body).await?;
-    let request: TokenRequest = serde_json::from_slice(&bytes).map_err(|fault| {
-        let fault: String = fault.to_string().chars().take(FAULT_CHARS_MAX).collect();
-        Refusal::malformed(StatusCode::BAD_REQUEST, format!("this is not a token request: {fault}"))
-    })?;
+    let request = parse(&bytes)?;
     let key = check(&front, &request)?;
     let instance = request.instance.0;
     let account = enrol_or_find(&front, key, request, sender.0.ip()).await?;
@@ -163,9 +165,17 @@ async fn give_token(
     }
 }
 
+/// The request in a body.
+pub(super) fn parse(body: &[u8]) -> Result<TokenRequest, Refusal> {
+    serde_json::from_slice(body).map_err(|fault| {
+        let fault: String = fault.to_string().chars().take(FAULT_CHARS_MAX).collect();
+        Refusal::malformed(StatusCode::BAD_REQUEST, format!("this is not a token request: {fault}"))
+    })
+}
+
 /// The account that has signed the request, if it speaks our protocol and answers a challenge of ours that was not
 /// answered before. The cheap checks come first.
-fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey, Refusal> {
+pub(super) fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey, Refusal> {
     if AccountKey::from_hex(&request.account).is_none() {
         return Err(Refusal::malformed(StatusCode::BAD_REQUEST, "the account is not 64 hexadecimal digits"));
     }

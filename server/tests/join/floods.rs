@@ -141,3 +141,18 @@ fn one_address_has_so_many_requests_a_minute() {
     assert_eq!(status, 429);
     assert!(folder.store().account(secret(1).public()).unwrap().is_none());
 }
+
+#[test]
+fn who_takes_all_connections_loses_the_oldest_to_whoever_comes() {
+    let folder = Folder::new();
+    let long = Duration::from_mins(1);
+    let lab = folder.start_with(|options| {
+        options.limits.connections_max = 3;
+        (options.limits.handshake, options.limits.headers) = (long, long);
+    });
+    let mut silent: Vec<_> = (0..3).map(|_| plain(lab.address).unwrap()).collect();
+    for number in 0..3 {
+        assert_eq!(lab.connect().get("/healthz").0, 200, "newcomer {number}");
+    }
+    wait_for_the_end(&mut silent[0]);
+}

@@ -11,7 +11,7 @@ use crate::api::{
     CHALLENGE_CHARS_MAX, CHALLENGE_PATH, Challenge, Instance, RefusalCode, TOKEN_PATH, TokenGrant,
     TokenRefusal, TokenRequest,
 };
-use crate::https::{Https, HttpsError};
+use crate::https::{CONNECT_MAX, Https, HttpsError, RECONNECT_MAX};
 use crate::join_link::{Host, JoinLink};
 use crate::key::AccountSecret;
 use crate::pin::client_config;
@@ -20,6 +20,8 @@ use crate::pin::client_config;
 const ADDRESSES_MAX: usize = 8;
 /// Failed addresses that are named to the person.
 const NAMED_MAX: usize = 3;
+/// Characters of a coordinator's sentence that are shown to a person.
+pub(crate) const CLIENT_SENTENCE_CHARS_MAX: usize = 400;
 /// Times that a challenge which has become stale on the way is asked for anew.
 const CHALLENGES_MAX: usize = 2;
 
@@ -142,7 +144,9 @@ impl Inner {
     }
 
     fn ask_at(&self, host: &Host, address: SocketAddr, tls: &Arc<ClientConfig>) -> Result<Access, Failure> {
-        let https = Https::new(host, address, Arc::clone(tls));
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let connect_max = if answered == Some(address) { RECONNECT_MAX } else { CONNECT_MAX };
+        let https = Https::new(host, address, Arc::clone(tls), connect_max);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -179,8 +183,7 @@ enum Failure {
 
 impl Failure {
     fn refused(refusal: TokenRefusal) -> Self {
-        let message = refusal.message.chars().filter(|character| p2c2r_protocol::is_printable(*character));
-        Self::Refused(message.take(400).collect())
+        Self::Refused(sentence(&refusal))
     }
 }
 
@@ -195,6 +198,12 @@ impl From<HttpsError> for Failure {
             other => Self::Https(other),
         }
     }
+}
+
+/// What a refusal says, as it may be shown.
+pub(crate) fn sentence(refusal: &TokenRefusal) -> String {
+    let shown = refusal.message.chars().filter(|character| p2c2r_protocol::is_printable(*character));
+    shown.take(CLIENT_SENTENCE_CHARS_MAX).collect()
 }
 
 /// What all addresses failed of, in one sentence.

@@ -23,7 +23,12 @@ use crate::api::ANSWER_BYTES_MAX;
 use crate::join_link::Host;
 
 /// How long a TCP connection may take to come about. Two round trips of half a second, and one packet lost.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// The same to an address that has answered before: a system sends its first packet again only after a second, so whoever
+/// was cut off and comes back is sooner connected by trying again.
+pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
+/// How long one read or write of a connection may take.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long one request may take, handshake included.
 const REQUEST_MAX: Duration = Duration::from_secs(12);
 /// Bytes of ureq's buffers in each direction: a whole answer and its headers fit.
@@ -53,8 +58,13 @@ pub(crate) struct Https {
 }
 
 impl Https {
-    /// For requests to `host` at this address of it.
-    pub(crate) fn new(host: &Host, address: SocketAddr, config: Arc<ClientConfig>) -> Self {
+    /// For requests to `host` at this address of it, to which a TCP connection may take `connect_max`.
+    pub(crate) fn new(
+        host: &Host,
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+        connect_max: Duration,
+    ) -> Self {
         let settings = Agent::config_builder()
             .timeout_global(Some(REQUEST_MAX))
             .http_status_as_error(false)
@@ -63,7 +73,7 @@ impl Https {
             .user_agent(concat!("p2c2r/", env!("CARGO_PKG_VERSION")))
             .build();
         let name = host.name.clone();
-        let agent = Agent::with_parts(settings, Tls { address, name, config }, At(address));
+        let agent = Agent::with_parts(settings, Tls { address, name, config, connect_max }, At(address));
         Self { agent, base: format!("https://{host}") }
     }
 
@@ -134,6 +144,7 @@ struct Tls {
     address: SocketAddr,
     name: String,
     config: Arc<ClientConfig>,
+    connect_max: Duration,
 }
 
 impl fmt::Debug for Tls {
@@ -148,10 +159,10 @@ impl Connector for Tls {
     fn connect(&self, _: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Secured>, ureq::Error> {
         let name = ServerName::try_from(self.name.clone())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not a name that TLS takes"))?;
-        let socket = TcpStream::connect_timeout(&self.address, CONNECT_MAX)?;
+        let socket = TcpStream::connect_timeout(&self.address, self.connect_max)?;
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(CONNECT_MAX))?;
-        socket.set_write_timeout(Some(CONNECT_MAX))?;
+        socket.set_read_timeout(Some(ANSWER_MAX))?;
+        socket.set_write_timeout(Some(ANSWER_MAX))?;
         let connection = ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, socket);
         while stream.conn.is_handshaking() {

@@ -18,6 +18,8 @@
 
 pub mod api;
 pub mod client;
+#[doc(hidden)]
+pub mod fuzzing;
 mod https;
 pub mod join_link;
 pub mod key;

@@ -60,7 +60,7 @@ impl FromStr for Fingerprint {
 
 /// TLS settings of a client that trusts the key with this fingerprint and no other; without one, those whose
 /// certificate a public authority signed for the name.
-pub(crate) fn client_config(pinned: Option<Fingerprint>) -> Result<ClientConfig, rustls::Error> {
+pub fn client_config(pinned: Option<Fingerprint>) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?;

@@ -16,6 +16,7 @@ use p2c2r_protocol::{
     GameToServer, Micros, ProtocolIdentity, Role, Routed, ServerToGame, ServerToWorker, WorkerToServer,
 };
 
+pub(crate) use dialer::read_token;
 pub use link::{ClientLink, LinkStatus};
 
 use crate::{Impairment, MemoryHub, Pace, TokenSource};

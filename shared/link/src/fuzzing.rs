@@ -39,6 +39,16 @@ pub fn token(bytes: &[u8]) -> bool {
     seal::read_token(bytes).is_some()
 }
 
+/// A connect token as a client takes it from whoever answered over HTTPS.
+pub fn connect_token(bytes: &[u8]) -> bool {
+    let Ok(connect_token) = crate::client::read_token(bytes) else { return false };
+    let authentication = renetcode::ClientAuthentication::Secure { connect_token };
+    let Ok(mut netcode) = renetcode::NetcodeClient::new(Duration::ZERO, authentication) else { return false };
+    let (request, _) = netcode.update(Duration::from_millis(1)).expect("a new client asks to be let in");
+    assert!(matches!(envelope::open(request), Ok(Envelope::Request(_))), "what it asks is a request");
+    true
+}
+
 /// The decrypted payloads of one connected peer, each behind its length in two bytes, low byte first: what the guard
 /// lets through goes to a renet server, which must neither panic nor drop its own peer.
 pub fn payloads(mut bytes: &[u8]) -> bool {
@@ -99,6 +109,7 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
     match entry {
         "packet" => sealed_packets(),
         "token" => vec![private_part(&[1; 7], &[]), private_part(&[1; 7], &[2; 19])],
+        "connect_token" => vec![minted()],
         "payloads" => vec![honest_payloads(false), honest_payloads(true)],
         _ => Vec::new(),
     }
@@ -115,6 +126,13 @@ fn sealed_packets() -> Vec<Vec<u8>> {
         packets.push(packet);
     }
     packets
+}
+
+/// A token as a mint makes it.
+fn minted() -> Vec<u8> {
+    let identity = p2c2r_protocol::ProtocolIdentity::new(&[], p2c2r_protocol::Digest([0; 32]));
+    let grant = crate::Grant::of_name(p2c2r_protocol::Role::Gamer, "ann");
+    crate::Mint::new(&identity).issue(grant).expect("an empty mint has room")
 }
 
 /// A token's private part with these two addresses, each behind its type: 1 for IPv4, 2 for IPv6.

@@ -136,6 +136,11 @@ impl Session {
         self.forged.take(now, 1);
     }
 
+    /// Whether there are some hundreds of those a second.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.forged.is_low()
+    }
+
     /// Whether there are so many of those that they must not cost the others more.
     pub(crate) fn is_plagued(&mut self, now: Duration) -> bool {
         !self.forged.take(now, 0)

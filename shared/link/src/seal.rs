@@ -6,6 +6,7 @@
 use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, Key, KeyInit, Nonce, Tag, XChaCha20Poly1305, XNonce};
 
 use crate::envelope::{REQUEST_BYTES, TAG_BYTES, VERSION};
+use crate::limits::PACKET_BYTES_MAX;
 
 /// A key of netcode's.
 pub(crate) type SealKey = [u8; renetcode::NETCODE_KEY_BYTES];
@@ -98,20 +99,27 @@ pub(crate) fn open_packet<const BODY: usize>(
     protocol_id: u64,
     key: &SealKey,
 ) -> Option<[u8; BODY]> {
+    let mut body = [0; BODY];
+    (open_into(&mut body, packet, protocol_id, key)? == BODY).then_some(body)
+}
+
+/// Whether this key has sealed such a packet, whatever is in it.
+pub(crate) fn is_sealed(packet: &[u8], protocol_id: u64, key: &SealKey) -> bool {
+    open_into(&mut [0; PACKET_BYTES_MAX], packet, protocol_id, key).is_some()
+}
+
+/// Opens a packet into the beginning of `body`; how long it is.
+fn open_into(body: &mut [u8], packet: &[u8], protocol_id: u64, key: &SealKey) -> Option<usize> {
     let (prefix, rest) = packet.split_first()?;
     let (number, rest) = rest.split_at_checked(usize::from(prefix >> 4))?;
-    let (body, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
+    let (sealed, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
     let sequence = number.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
-    let mut body: [u8; BODY] = body.try_into().ok()?;
+    let body = body.get_mut(..sealed.len())?;
+    body.copy_from_slice(sealed);
     ChaCha20Poly1305::new(Key::from_slice(key))
-        .decrypt_in_place_detached(
-            &nonce(sequence),
-            &known(*prefix, protocol_id),
-            &mut body,
-            Tag::from_slice(tag),
-        )
+        .decrypt_in_place_detached(&nonce(sequence), &known(*prefix, protocol_id), body, Tag::from_slice(tag))
         .ok()?;
-    Some(body)
+    Some(sealed.len())
 }
 
 fn nonce(sequence: u64) -> Nonce {
@@ -183,5 +191,10 @@ mod tests {
         assert_eq!(open_packet::<CHALLENGE_BYTES>(&answer, PROTOCOL + 1, &from_client), None);
         assert_eq!(open_packet::<8>(&answer, PROTOCOL, &from_client), None);
         assert_eq!(open_packet::<8>(&[0xF3, 1, 2], PROTOCOL, &from_client), None);
+        assert!(is_sealed(&answer, PROTOCOL, &from_client));
+        assert!(
+            !is_sealed(&answer, PROTOCOL, &to_client) && !is_sealed(&answer[..99], PROTOCOL, &from_client)
+        );
+        assert!(!is_sealed(&[0x15; 3_000], PROTOCOL, &from_client));
     }
 }

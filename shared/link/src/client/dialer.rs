@@ -169,17 +169,7 @@ impl Dialer {
                 (Wire::new(Medium::Memory(port), self.impair()), hub.server_address())
             }
         };
-        if access.token.len() > TOKEN_BYTES_MAX {
-            return Err(LinkError::Token("it is too long".to_owned()));
-        }
-        let connect_token = ConnectToken::read(&mut access.token.as_slice())
-            .map_err(|error| LinkError::Token(error.to_string()))?;
-        // netcode counts on the first of them, and on its times being in order.
-        if connect_token.server_addresses[0].is_none()
-            || connect_token.create_timestamp > connect_token.expire_timestamp
-        {
-            return Err(LinkError::Token("it names no address, or no time".to_owned()));
-        }
+        let connect_token = read_token(&access.token)?;
         // Any start will do: netcode's client measures time from here on only.
         let netcode = NetcodeClient::new(Duration::ZERO, ClientAuthentication::Secure { connect_token })
             .map_err(|error| LinkError::Token(error.to_string()))?;
@@ -420,4 +410,17 @@ impl Dialer {
         };
         Some(attempt.wire.next_due().map_or(due, |wire| wire.min(due)))
     }
+}
+
+/// Reads a connect token and checks what netcode takes for granted of one.
+pub(crate) fn read_token(mut token: &[u8]) -> Result<ConnectToken, LinkError> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(LinkError::Token("it is too long".to_owned()));
+    }
+    let token = ConnectToken::read(&mut token).map_err(|error| LinkError::Token(error.to_string()))?;
+    // netcode counts on the first address, and on the times being in order.
+    if token.server_addresses[0].is_none() || token.create_timestamp > token.expire_timestamp {
+        return Err(LinkError::Token("it names no address, or no time".to_owned()));
+    }
+    Ok(token)
 }

@@ -12,7 +12,7 @@ use renetcode::{NetcodeServer, ServerConfig, ServerResult};
 
 use super::door::{Door, Handshake, Step};
 use super::mint::{Grant, Mint};
-use super::peers::{Entry, Peers};
+use super::peers::{Entry, HiddenKey, Peers};
 use super::refusal::Refusal;
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
 use crate::channels::End;
@@ -21,7 +21,7 @@ use crate::envelope::{self, Envelope};
 use crate::limits::{NETCODE_TICK, NETCODE_TICK_UNCONFIRMED, PLAGUED_CHECKS_PER_SECOND};
 use crate::pace::Bucket;
 use crate::peer::{Offence, Session, survive};
-use crate::seal;
+use crate::seal::{self, SealKey};
 use crate::socket::{Medium, Wire};
 use crate::{Impairment, Pace};
 
@@ -129,6 +129,10 @@ impl Listener {
                 return false;
             }
         };
+        if self.is_forged(packet, peer, peers) {
+            note_forged(now, peer, peers);
+            return false;
+        }
         let bytes = packet.len();
         let netcode = &mut *self.netcode;
         // The envelope check knows every panic we know of in renetcode; this is for those we do not know.
@@ -169,6 +173,7 @@ impl Listener {
     /// answers it in one go, with the keys of the newcomer's token.
     fn let_in(&mut self, now: Duration, handshake: Handshake, renet: &mut RenetServer, peers: &mut Peers) {
         let Handshake { address, token, mut request, .. } = handshake;
+        let key = token.from_client;
         let protocol_id = self.protocol_id;
         let netcode = &mut *self.netcode;
         let result = survive(move || {
@@ -193,7 +198,7 @@ impl Listener {
         };
         self.wire.send(now, address, &answer);
         match self.mint.redeem(client_id, &user_data, address) {
-            Ok(grant) => self.join(now, client_id, address, grant, renet, peers),
+            Ok(grant) => self.join(now, client_id, (address, key), grant, renet, peers),
             Err(reason) => {
                 peers.totals.garbage += 1;
                 tracing::debug!(%address, reason, "refused at the end of its handshake");
@@ -259,18 +264,24 @@ impl Listener {
         Ok(envelope)
     }
 
+    /// Whether a packet in a peer's name is another's, looked at only while there are many of those: renetcode looks for
+    /// the address among all its places before it finds that out, and for as long as that takes it serves nobody.
+    fn is_forged(&self, packet: &[u8], peer: PeerId, peers: &Peers) -> bool {
+        peers.entries.get(&peer).is_some_and(|entry| {
+            entry.session.is_suspect() && !seal::is_sealed(packet, self.protocol_id, &entry.key.0)
+        })
+    }
+
     /// netcode had nothing to say: a keep-alive, or something that the peer has not sealed or had sent before.
     fn unheard(&mut self, now: Duration, peer: PeerId, envelope: Envelope, bytes: usize, peers: &mut Peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
-        entry.session.forged(now);
         let heard = self.netcode.time_since_last_received_packet(entry.client) == Some(Duration::ZERO);
         match envelope {
-            Envelope::KeepAlive { sequence } if heard => entry.session.may_have_kept_alive(sequence, bytes),
-            _ => {
-                entry.session.stats.garbage += 1;
-                peers.totals.garbage += 1;
-                peers.totals.refused.count(Refusal::ForgedPacket);
+            Envelope::KeepAlive { sequence } if heard => {
+                entry.session.forged(now);
+                entry.session.may_have_kept_alive(sequence, bytes);
             }
+            _ => note_forged(now, peer, peers),
         }
     }
 
@@ -278,7 +289,7 @@ impl Listener {
         &mut self,
         now: Duration,
         client: u64,
-        address: SocketAddr,
+        (address, key): (SocketAddr, SealKey),
         who: Grant,
         renet: &mut RenetServer,
         peers: &mut Peers,
@@ -310,6 +321,7 @@ impl Listener {
         let entry = Entry {
             client,
             address,
+            key: HiddenKey(key),
             who,
             session,
             is_dirty: false,
@@ -451,6 +463,16 @@ impl Listener {
             _ => {}
         }
     }
+}
+
+/// Counts a packet in a peer's name that was not the peer's, or a copy.
+fn note_forged(now: Duration, peer: PeerId, peers: &mut Peers) {
+    if let Some(entry) = peers.entries.get_mut(&peer) {
+        entry.session.forged(now);
+        entry.session.stats.garbage += 1;
+    }
+    peers.totals.garbage += 1;
+    peers.totals.refused.count(Refusal::ForgedPacket);
 }
 
 /// Counts a packet that goes no further.

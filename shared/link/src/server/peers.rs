@@ -1,6 +1,7 @@
 //! The connected peers, as the coordinator sees them.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::mint::Grant;
 use super::refusal::Refusals;
 use crate::PeerStats;
 use crate::peer::Session;
+use crate::seal::SealKey;
 
 /// What the link has refused since it started, all peers and strangers together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,11 +42,22 @@ pub struct Peers {
     pub(super) totals: LinkTotals,
 }
 
+/// A key that no log shows.
+pub(super) struct HiddenKey(pub(super) SealKey);
+
+impl fmt::Debug for HiddenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HiddenKey")
+    }
+}
+
 /// One connected peer.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) client: u64,
     pub(super) address: SocketAddr,
+    /// Seals what the peer sends.
+    pub(super) key: HiddenKey,
     pub(super) who: Grant,
     pub(super) session: Session,
     pub(super) is_dirty: bool,

@@ -1,0 +1,5 @@
+//! Fuzzes the target `connect_token` of `tests/src/fuzzing.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| p2c2r_tests::fuzzing::run("connect_token", input));

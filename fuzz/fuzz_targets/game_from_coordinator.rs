@@ -1,0 +1,5 @@
+//! Fuzzes the target `game_from_coordinator` of `tests/src/fuzzing.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| p2c2r_tests::fuzzing::run("game_from_coordinator", input));
