@@ -32,10 +32,12 @@ struct Keys;
 
 fn spawn_words(mut commands: Commands) {
     commands.spawn((
+        // In a picture so low that they meet all the same, in front of it.
+        GlobalZIndex(1),
         Node {
             position_type: PositionType::Absolute,
-            // Below the panel as the game starts with it, whose rows would cover it.
-            top: percent(36),
+            // Below the panel at its fullest, and above the toast.
+            bottom: px(74),
             width: percent(100),
             flex_direction: FlexDirection::Column,
             align_items: AlignItems::Center,

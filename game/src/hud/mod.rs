@@ -1,13 +1,16 @@
 //! The numbers on the screen: read from [`Figures`](crate::figures::Figures), never from the work itself.
 
 mod announce;
+mod charts;
 mod chip;
+mod ghost;
 mod level;
 mod messages;
 mod palette;
 mod panel;
 mod scale;
 mod score;
+mod stages;
 
 use bevy::prelude::*;
 
@@ -19,6 +22,9 @@ pub(super) fn plugin(app: &mut App) {
         level::plugin,
         chip::plugin,
         panel::plugin,
+        charts::plugin,
+        stages::plugin,
+        ghost::plugin,
         messages::plugin,
         score::plugin,
         announce::plugin,

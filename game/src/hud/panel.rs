@@ -6,7 +6,7 @@ use bevy::text::LineBreak;
 
 use super::level::{Level, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
-use super::{text, write};
+use super::{charts, stages, text, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace};
 use crate::presets::Chosen;
 
@@ -55,8 +55,13 @@ enum Line {
     Shares,
 }
 
-fn spawn_panel(mut commands: Commands, diagnostics: Res<DiagnosticsStore>) {
-    let kinds = Figures::read(&diagnostics).kinds.len();
+fn spawn_panel(
+    mut commands: Commands,
+    diagnostics: Res<DiagnosticsStore>,
+    mut images: ResMut<Assets<Image>>,
+) {
+    let names: Vec<&'static str> = Figures::read(&diagnostics).kinds.iter().map(|kind| kind.name).collect();
+    let kinds = names.len();
     let panel = Node {
         position_type: PositionType::Absolute,
         top: px(54),
@@ -95,7 +100,9 @@ fn spawn_panel(mut commands: Commands, diagnostics: Res<DiagnosticsStore>) {
             panel.spawn((Line::Session, text("", TEXT, BRIGHT)));
             panel.spawn((Line::Network, text("", TEXT, DIM)));
             panel.spawn((PresetLine, text("", TEXT, DIM)));
-            panel.spawn((ShownFrom(Level::Full), Line::Shares, text("", TEXT, DIM)));
+            panel.spawn((ShownFrom(Level::Full), Line::Shares, text("", 13.0, DIM)));
+            stages::spawn_bars(panel, &names);
+            charts::spawn_charts(panel, &mut images);
             panel.spawn((
                 ShownFrom(Level::Full),
                 text(

@@ -1,0 +1,245 @@
+//! Two strip charts of the last ten seconds: how long frames take against what they may, and how long answers take
+//! against how far ahead they are asked for.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bevy::asset::RenderAssetUsages;
+use bevy::prelude::*;
+use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
+use p2c2r_offload::{OffloadHorizon, Offloaded};
+use p2c2r_tasks::path::Path;
+use p2c2r_tasks::physics::Physics;
+use p2c2r_tasks::reflection::Reflection;
+
+use super::level::{Level, ShownFrom};
+use super::palette::{DIM, ORANGE, SKY_BLUE};
+use super::{text, write};
+
+/// Columns of a chart and the time that each is for: ten seconds.
+const COLUMNS: usize = 100;
+const COLUMN: Duration = Duration::from_millis(100);
+/// Pixels of a chart's picture and of what is drawn for a column.
+const HEIGHT: usize = 32;
+const COLUMN_WIDTH: usize = 3;
+const WIDTH: usize = COLUMNS * COLUMN_WIDTH;
+/// Width on the screen, pixels at a window height of 720: that of the table above.
+const SHOWN_WIDTH: f32 = 594.0;
+/// What a frame may take at 60 a second.
+const FRAME_BUDGET_MS: f32 = 1_000.0 / 60.0;
+/// The limit stands at this share of a chart's height, so that what is above it shows by how much.
+const LIMIT_AT: f32 = 0.5;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, (note_frames, note_answers, draw_charts).chain());
+}
+
+/// One column: the worst of its time, and what it may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Sample {
+    worst: Option<f32>,
+    limit: f32,
+}
+
+/// A chart on the screen.
+#[derive(Component)]
+pub(super) struct Chart {
+    shows: Shows,
+    samples: VecDeque<Sample>,
+    open: Sample,
+    opened_at: Duration,
+}
+
+/// What a chart shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shows {
+    Frames,
+    Answers,
+}
+
+/// The words above a chart.
+#[derive(Component)]
+pub(super) struct Caption(Shows);
+
+/// Adds both charts to a panel.
+pub(super) fn spawn_charts(panel: &mut ChildSpawnerCommands, images: &mut Assets<Image>) {
+    for shows in [Shows::Frames, Shows::Answers] {
+        let image = images.add(picture());
+        panel.spawn((ShownFrom(Level::Full), Caption(shows), text("", 13.0, DIM)));
+        panel.spawn((
+            ShownFrom(Level::Full),
+            Chart {
+                shows,
+                samples: VecDeque::with_capacity(COLUMNS),
+                open: Sample::default(),
+                opened_at: Duration::ZERO,
+            },
+            ImageNode { image_mode: NodeImageMode::Stretch, ..ImageNode::new(image) },
+            Node { width: px(SHOWN_WIDTH), height: px(HEIGHT as f32), ..default() },
+        ));
+    }
+}
+
+fn picture() -> Image {
+    Image::new_fill(
+        Extent3d { width: WIDTH as u32, height: HEIGHT as u32, depth_or_array_layers: 1 },
+        TextureDimension::D2,
+        &[0; 4],
+        TextureFormat::Rgba8UnormSrgb,
+        RenderAssetUsages::default(),
+    )
+}
+
+impl Chart {
+    /// Takes in one value; the worst of a column counts.
+    fn note(&mut self, value: f32) {
+        self.open.worst = Some(self.open.worst.map_or(value, |worst| worst.max(value)));
+    }
+
+    /// Ends the column if its time is over; says whether it did.
+    fn turn(&mut self, now: Duration, limit: f32) -> bool {
+        self.open.limit = self.open.limit.max(limit);
+        if now.saturating_sub(self.opened_at) < COLUMN {
+            return false;
+        }
+        self.opened_at = now;
+        if self.samples.len() == COLUMNS {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(std::mem::take(&mut self.open));
+        true
+    }
+
+    fn caption(&self) -> String {
+        let worst = self.samples.iter().filter_map(|sample| sample.worst).reduce(f32::max);
+        let worst = worst.map_or_else(|| crate::figures::UNKNOWN.into(), |worst| format!("{worst:.0}"));
+        let limit = self.samples.back().map_or(0.0, |sample| sample.limit);
+        match self.shows {
+            Shows::Frames => format!("frames, at most {worst} ms of {limit:.0}"),
+            Shows::Answers => format!("answers, at most {worst} ms, asked for {limit:.0} ms ahead"),
+        }
+    }
+}
+
+/// Draws columns into the picture, the newest at the right: bars up to the worst, and a line at the limit.
+fn draw(samples: &VecDeque<Sample>, pixels: &mut [u8]) {
+    pixels.fill(0);
+    let limit_row = HEIGHT - 1 - (LIMIT_AT * (HEIGHT - 1) as f32) as usize;
+    let first = COLUMNS - samples.len();
+    for (column, sample) in samples.iter().enumerate() {
+        let share = match sample.worst {
+            Some(worst) if sample.limit > 0.0 => worst / sample.limit * LIMIT_AT,
+            Some(_) | None => 0.0,
+        };
+        let colour = if share > LIMIT_AT { ORANGE } else { SKY_BLUE };
+        let tall = ((share * HEIGHT as f32).ceil() as usize).min(HEIGHT);
+        for x in (first + column) * COLUMN_WIDTH..(first + column + 1) * COLUMN_WIDTH {
+            for row in HEIGHT - tall..HEIGHT {
+                put(pixels, x, row, colour, 0.85);
+            }
+            if sample.limit > 0.0 {
+                put(pixels, x, limit_row, DIM, 1.0);
+            }
+        }
+    }
+}
+
+fn put(pixels: &mut [u8], x: usize, row: usize, colour: Srgba, alpha: f32) {
+    let at = (row * WIDTH + x) * 4;
+    if let Some(pixel) = pixels.get_mut(at..at + 4) {
+        pixel.copy_from_slice(&colour.with_alpha(alpha).to_u8_array());
+    }
+}
+
+fn note_frames(time: Res<Time<Real>>, mut charts: Query<&mut Chart>) {
+    for mut chart in charts.iter_mut().filter(|chart| chart.shows == Shows::Frames) {
+        chart.note(time.delta_secs() * 1e3);
+    }
+}
+
+fn note_answers(
+    mut paths: MessageReader<Offloaded<Path>>,
+    mut motions: MessageReader<Offloaded<Physics>>,
+    mut lights: MessageReader<Offloaded<Reflection>>,
+    mut charts: Query<&mut Chart>,
+) {
+    let latencies = paths.read().map(|done| done.latency);
+    let latencies = latencies.chain(motions.read().map(|done| done.latency));
+    let latencies = latencies.chain(lights.read().map(|done| done.latency));
+    let Some(mut chart) = charts.iter_mut().find(|chart| chart.shows == Shows::Answers) else { return };
+    for latency in latencies {
+        chart.note(latency.as_secs_f32() * 1e3);
+    }
+}
+
+fn draw_charts(
+    time: Res<Time<Real>>,
+    horizon: Res<OffloadHorizon>,
+    level: Res<Level>,
+    mut charts: Query<(&mut Chart, &ImageNode)>,
+    mut captions: Query<(&Caption, &mut Text)>,
+    mut images: ResMut<Assets<Image>>,
+) {
+    let ahead = horizon.of::<Path>().max(horizon.of::<Physics>()).max(horizon.of::<Reflection>());
+    for (mut chart, image) in &mut charts {
+        let limit = match chart.shows {
+            Shows::Frames => FRAME_BUDGET_MS,
+            Shows::Answers => ahead.as_secs_f32() * 1e3,
+        };
+        if !chart.turn(time.elapsed(), limit) || *level < Level::Full {
+            continue;
+        }
+        if let Some(mut picture) = images.get_mut(&image.image)
+            && let Some(pixels) = &mut picture.data
+        {
+            draw(&chart.samples, pixels);
+        }
+        let words = chart.caption();
+        for (_, mut text) in captions.iter_mut().filter(|(caption, _)| caption.0 == chart.shows) {
+            write(&mut text, &words);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_lit(pixels: &[u8], x: usize, row: usize) -> bool {
+        pixels[(row * WIDTH + x) * 4 + 3] > 0
+    }
+
+    #[test]
+    fn the_newest_column_is_at_the_right_and_the_limit_stands_half_way_up() {
+        let mut pixels = vec![0; WIDTH * HEIGHT * 4];
+        let sample = |worst| Sample { worst: Some(worst), limit: 100.0 };
+        draw(&VecDeque::from([sample(50.0), sample(100.0), sample(1_000.0)]), &mut pixels);
+        let tall = |column: usize| {
+            let x = (COLUMNS - 3 + column) * COLUMN_WIDTH;
+            // The line of the limit is not part of a bar.
+            (0..HEIGHT).rev().take_while(|row| is_lit(&pixels, x, *row)).count()
+        };
+        assert_eq!((tall(0), tall(1), tall(2)), (HEIGHT / 4, HEIGHT / 2, HEIGHT));
+        assert!(!is_lit(&pixels, 0, HEIGHT - 1), "there was nothing ten seconds ago");
+    }
+
+    #[test]
+    fn the_worst_of_a_column_counts_and_a_hundred_are_kept() {
+        let mut chart = Chart {
+            shows: Shows::Frames,
+            samples: VecDeque::new(),
+            open: Sample::default(),
+            opened_at: Duration::ZERO,
+        };
+        for column in 1..=120_u32 {
+            for value in [3.0, 40.0, 7.0] {
+                chart.note(value);
+            }
+            assert!(!chart.turn((COLUMN * column).saturating_sub(Duration::from_millis(1)), 16.0));
+            assert!(chart.turn(COLUMN * column, 16.0));
+        }
+        assert_eq!(chart.samples.len(), COLUMNS);
+        assert!(chart.samples.iter().all(|sample| *sample == Sample { worst: Some(40.0), limit: 16.0 }));
+        assert_eq!(chart.caption(), "frames, at most 40 ms of 16");
+    }
+}

@@ -1,0 +1,270 @@
+//! The ghost column: after T, the last ten seconds of the other mode beside the present one, so that whoever pays can
+//! compare what both are like.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::text::LineBreak;
+use bevy::time::common_conditions::on_real_timer;
+use p2c2r_offload::{LastOutcome, OffloadSwitch};
+use p2c2r_tasks::reflection::Reflection;
+
+use super::level::{Level, ShownFrom};
+use super::palette::{BRIGHT, DIM, EDGE, PANEL};
+use super::write;
+use crate::figures::{self, Figures};
+
+/// How far back a column looks.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Frames kept at most: ten seconds of 480 a second.
+const FRAMES_MAX: usize = 4_800;
+const TEXT: f32 = 14.0;
+/// Widths of the columns in pixels.
+const WIDTHS: [f32; 3] = [126.0, 84.0, 84.0];
+const ROWS: [&str; 7] =
+    ["fps", "1 % low fps", "frame p95 ms", "CPU ms a frame", "light a second", "light's age ms", "$/hour"];
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Recent>().add_systems(Startup, spawn_columns).add_systems(
+        Update,
+        (note_frame, show_columns.run_if(on_real_timer(Duration::from_millis(500)))).chain(),
+    );
+}
+
+/// One frame.
+#[derive(Clone, Copy)]
+struct Frame {
+    at: Duration,
+    took: Duration,
+    /// Processor time of the whole program, where the system tells.
+    processor: Option<Duration>,
+    /// New light came in it.
+    light: bool,
+}
+
+/// What is known of one mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Column {
+    offloading: bool,
+    /// Values in the order of [`ROWS`]; `None` is not known.
+    values: [Option<f64>; ROWS.len()],
+}
+
+/// The frames of the present mode, and how the other one was last.
+#[derive(Resource, Default)]
+struct Recent {
+    frames: VecDeque<Frame>,
+    offloading: Option<bool>,
+    before: Option<Column>,
+    processor_at: Option<Duration>,
+}
+
+impl Recent {
+    fn push(&mut self, frame: Frame) {
+        if self.frames.len() == FRAMES_MAX {
+            self.frames.pop_front();
+        }
+        self.frames.push_back(frame);
+        while self.frames.front().is_some_and(|first| frame.at.saturating_sub(first.at) > WINDOW) {
+            self.frames.pop_front();
+        }
+    }
+
+    /// The present mode in numbers.
+    fn column(&self, offloading: bool, figures: &Figures) -> Column {
+        let mut took: Vec<Duration> = self.frames.iter().map(|frame| frame.took).collect();
+        took.sort_unstable();
+        let sum: Duration = took.iter().sum();
+        let count = took.len();
+        // The nearest rank, counted from the longest frame.
+        let longest =
+            |share: f64| count.checked_sub(((count as f64 * share) as usize).max(1)).map(|at| took[at]);
+        let per_second = |frames: Duration| (!frames.is_zero()).then(|| 1.0 / frames.as_secs_f64());
+        let processor: Option<Duration> = self.frames.iter().map(|frame| frame.processor).sum();
+        let lights = self.frames.iter().filter(|frame| frame.light).count();
+        let mean = |sum: Duration| (count > 0).then(|| sum.as_secs_f64() * 1e3 / count as f64);
+        let light_age =
+            figures.kinds.iter().find(|kind| kind.name == "reflection").and_then(|kind| kind.p50_ms);
+        Column {
+            offloading,
+            values: [
+                mean(sum).map(|ms| 1e3 / ms),
+                longest(0.01).and_then(per_second),
+                longest(0.05).map(|took| took.as_secs_f64() * 1e3),
+                processor.and_then(mean),
+                (!sum.is_zero()).then(|| lights as f64 / sum.as_secs_f64()),
+                light_age,
+                figures.cost_dollars_per_hour,
+            ],
+        }
+    }
+}
+
+/// Processor time that this program has used so far.
+fn processor_time() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Some(Duration::new(used.tv_sec.try_into().ok()?, used.tv_nsec.try_into().ok()?))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+fn note_frame(
+    time: Res<Time<Real>>,
+    switch: Res<OffloadSwitch>,
+    light: Res<LastOutcome<Reflection>>,
+    figures: Res<Figures>,
+    mut recent: ResMut<Recent>,
+) {
+    let before = recent.offloading.replace(switch.enabled);
+    if let Some(before) = before.filter(|before| *before != switch.enabled) {
+        recent.before = Some(recent.column(before, &figures));
+        recent.frames.clear();
+    }
+    let now = processor_time();
+    let then = std::mem::replace(&mut recent.processor_at, now);
+    let processor = now.zip(then).map(|(now, then)| now.saturating_sub(then));
+    let frame = Frame { at: time.elapsed(), took: time.delta(), processor, light: light.is_changed() };
+    if processor.is_some() || now.is_none() {
+        recent.push(frame);
+    }
+}
+
+/// The whole table; there once T was pressed.
+#[derive(Component)]
+struct Columns;
+
+/// A value: which row, and whether of the mode before.
+#[derive(Component, Clone, Copy)]
+struct Value(usize, bool);
+
+/// The name of a mode: whether of the one before.
+#[derive(Component, Clone, Copy)]
+struct Head(bool);
+
+fn spawn_columns(mut commands: Commands) {
+    let table = Node {
+        position_type: PositionType::Absolute,
+        top: px(108),
+        left: px(16),
+        flex_direction: FlexDirection::Column,
+        row_gap: px(2),
+        padding: UiRect::axes(px(12), px(8)),
+        border: UiRect::all(px(1)),
+        border_radius: BorderRadius::all(px(8)),
+        ..default()
+    };
+    commands
+        .spawn((ShownFrom(Level::Compact), table, BackgroundColor(PANEL.into()), BorderColor::all(EDGE)))
+        .insert((Columns, Visibility::Hidden))
+        .with_children(|table| {
+            table.spawn(Node::default()).with_children(|row| {
+                row.spawn(cell("last 10 s", 0, DIM));
+                row.spawn((Head(false), cell("", 1, BRIGHT)));
+                row.spawn((Head(true), cell("", 2, DIM)));
+            });
+            for (number, name) in ROWS.iter().enumerate() {
+                table.spawn(Node::default()).with_children(|row| {
+                    row.spawn(cell(name, 0, DIM));
+                    row.spawn((Value(number, false), cell(figures::UNKNOWN, 1, BRIGHT)));
+                    row.spawn((Value(number, true), cell(figures::UNKNOWN, 2, DIM)));
+                });
+            }
+        });
+}
+
+fn cell(content: &str, column: usize, colour: Srgba) -> impl Bundle {
+    let justify = if column == 0 { Justify::Left } else { Justify::Right };
+    (
+        Text::new(content),
+        Node { width: px(WIDTHS[column]), height: px(18), ..default() },
+        TextFont::from_font_size(TEXT),
+        TextColor(colour.into()),
+        // Only text that may wrap is aligned within its column.
+        TextLayout::new(justify, LineBreak::WordBoundary),
+    )
+}
+
+fn mode_name(offloading: bool) -> &'static str {
+    if offloading { "borrowing" } else { "alone" }
+}
+
+fn value_text(row: usize, value: Option<f64>) -> String {
+    match row {
+        6 => figures::dollars(value),
+        0 | 1 => figures::count(value),
+        _ => figures::milliseconds(value),
+    }
+}
+
+fn show_columns(
+    recent: Res<Recent>,
+    figures: Res<Figures>,
+    mut table: Single<&mut Visibility, With<Columns>>,
+    mut heads: Query<(&Head, &mut Text), Without<Value>>,
+    mut values: Query<(&Value, &mut Text), Without<Head>>,
+) {
+    let (Some(before), Some(offloading)) = (recent.before, recent.offloading) else { return };
+    table.set_if_neq(Visibility::Inherited);
+    let now = recent.column(offloading, &figures);
+    for (Head(ghost), mut text) in &mut heads {
+        write(&mut text, mode_name(if *ghost { before.offloading } else { now.offloading }));
+    }
+    for (Value(row, ghost), mut text) in &mut values {
+        let column = if *ghost { &before } else { &now };
+        write(&mut text, &value_text(*row, column.values[*row]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(at_ms: u64, took_ms: u64, light: bool) -> Frame {
+        let (at, took) = (Duration::from_millis(at_ms), Duration::from_millis(took_ms));
+        Frame { at, took, processor: Some(took / 2), light }
+    }
+
+    #[test]
+    fn a_column_tells_the_mean_from_the_worst() {
+        let mut recent = Recent::default();
+        let mut at = 0;
+        for number in 0..200 {
+            let took = if number % 50 == 0 { 100 } else { 10 };
+            at += took;
+            recent.push(frame(at, took, number % 10 == 0));
+        }
+        let column = recent.column(true, &Figures::default());
+        let value = |row: usize| column.values[row].unwrap();
+        // 200 frames in 2.36 s; the two longest of a hundred take a tenth of a second.
+        assert!((value(0) - 200.0 / 2.36).abs() < 0.1, "{column:?}");
+        assert!((value(1) - 10.0).abs() < 1e-9 && (value(2) - 10.0).abs() < 1e-9, "{column:?}");
+        assert!((value(3) - 5.9).abs() < 1e-9 && (value(4) - 20.0 / 2.36).abs() < 0.01, "{column:?}");
+        assert_eq!((column.values[5], column.values[6]), (None, None), "what is not known is no zero");
+    }
+
+    #[test]
+    fn only_the_last_ten_seconds_count() {
+        let mut recent = Recent::default();
+        for number in 0..100 {
+            recent.push(frame(number * 500, 500, false));
+        }
+        for number in 0..1_001 {
+            recent.push(frame(50_000 + number * 10, 10, false));
+        }
+        let column = recent.column(false, &Figures::default());
+        assert!((column.values[0].unwrap() - 100.0).abs() < 1e-9, "{column:?}");
+        assert_eq!(recent.frames.len(), 1_001);
+    }
+
+    #[test]
+    fn an_empty_column_is_all_dashes() {
+        let column = Recent::default().column(true, &Figures::default());
+        for (row, value) in column.values.iter().enumerate() {
+            assert_eq!(value_text(row, *value), figures::UNKNOWN, "{}", ROWS[row]);
+        }
+    }
+}
