@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! machine 192.168.N.2 ── router 198.51.100.4N+2 ── internet ── coordinator 203.0.113.10
+//! machine 2001:db8:a:N::2 ── router (translates nothing) ── internet ── coordinator 2001:db8:c::10
 //! ```
 //! Every line is a pair of virtual cables, every word a namespace. Nothing leads from them to the machine's own network.
 
@@ -14,6 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Where the coordinator is.
 pub const COORDINATOR: &str = "203.0.113.10";
+/// The same over IPv6.
+pub const COORDINATOR_V6: &str = "2001:db8:c::10";
 /// How namespaces of these tests are called, before the process that made them.
 const MARK: &str = "p2c2r-";
 /// Ports that a router gives to what it translates at first, and other ones.
@@ -62,6 +65,10 @@ impl Namespace {
 
     fn forward(&self) -> Result<(), String> {
         self.exec(&["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"], "")
+    }
+
+    fn forward_v6(&self) -> Result<(), String> {
+        self.exec(&["sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"], "")
     }
 
     fn exec(&self, command: &[&str], input: &str) -> Result<(), String> {
@@ -119,6 +126,28 @@ fn try_out() -> &'static Result<(), String> {
     })
 }
 
+/// Whether this machine can do it over IPv6, too; else why not.
+fn try_out_v6() -> &'static Result<(), String> {
+    static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
+    TRIED.get_or_init(|| {
+        try_out().clone()?;
+        let namespace = unique("trial6")?;
+        namespace
+            .ip("link add name here type veth peer name there\naddr add 2001:db8:c::1/64 dev here nodad")?;
+        namespace.forward_v6()?;
+        namespace.exec(&["nft", "-f", "-"], RULES_V6)
+    })
+}
+
+/// The rules of a home's router for IPv6: nobody is let in who was not asked for.
+const RULES_V6: &str = "table ip6 home {
+    chain gate {
+        type filter hook forward priority filter;
+        iifname \"wan\" ct state new drop;
+    }
+}
+";
+
 /// The rules of a home's router: it translates what goes out, and lets nobody in who was not asked for.
 fn rules(ports: &str, udp_is_blocked: bool) -> String {
     let block = if udp_is_blocked { "meta l4proto udp drop;" } else { "" };
@@ -145,18 +174,55 @@ pub struct Internet {
     pub coordinator: Namespace,
     /// Three homes.
     pub homes: [Home; 3],
-    _between: Namespace,
+    between: Namespace,
 }
 
 impl Internet {
     /// Builds it; `None`, and a line on standard error that says why, where the machine does not allow it.
     pub fn build() -> Option<Self> {
-        if let Err(reason) = try_out() {
+        Self::build_if(try_out())
+    }
+
+    /// The same with IPv6 beside IPv4.
+    pub fn build_with_v6() -> Option<Self> {
+        let internet = Self::build_if(try_out_v6())?;
+        internet.add_v6().expect("IPv6, as in the trial");
+        Some(internet)
+    }
+
+    fn build_if(tried: &Result<(), String>) -> Option<Self> {
+        if let Err(reason) = tried {
             // The test harness would keep what `eprintln!` prints of a test that passes.
             let _ = writeln!(std::io::stderr(), "SKIPPED, for this needs network namespaces: {reason}");
             return None;
         }
         Some(Self::try_build().expect("namespaces, as in the trial"))
+    }
+
+    /// Gives everybody an IPv6 address, and the homes' routers rules for it.
+    fn add_v6(&self) -> Result<(), String> {
+        let between = &self.between;
+        between.forward_v6()?;
+        between.ip("addr add 2001:db8:c::1/64 dev coordinator nodad")?;
+        self.coordinator.ip(&format!(
+            "addr add {COORDINATOR_V6}/64 dev eth0 nodad\nroute add 2000::/3 via 2001:db8:c::1"
+        ))?;
+        for Home { number, machine, router } in &self.homes {
+            between.ip(&format!(
+                "addr add 2001:db8:b:{number}::1/64 dev home{number} nodad\n\
+                 route add 2001:db8:a:{number}::/64 via 2001:db8:b:{number}::2"
+            ))?;
+            router.forward_v6()?;
+            router.ip(&format!(
+                "addr add 2001:db8:b:{number}::2/64 dev wan nodad\naddr add 2001:db8:a:{number}::1/64 dev lan nodad\n\
+                 route add 2000::/3 via 2001:db8:b:{number}::1"
+            ))?;
+            machine.ip(&format!(
+                "addr add 2001:db8:a:{number}::2/64 dev eth0 nodad\nroute add 2000::/3 via 2001:db8:a:{number}::1"
+            ))?;
+            router.exec(&["nft", "-f", "-"], RULES_V6)?;
+        }
+        Ok(())
     }
 
     fn try_build() -> Result<Self, String> {
@@ -172,7 +238,7 @@ impl Internet {
             "addr add {COORDINATOR}/24 dev eth0\nlink set eth0 up\nroute add default via 203.0.113.1"
         ))?;
         let homes = [Home::build(&between, 0)?, Home::build(&between, 1)?, Home::build(&between, 2)?];
-        Ok(Self { coordinator, homes, _between: between })
+        Ok(Self { coordinator, homes, between })
     }
 }
 

@@ -113,6 +113,44 @@ fn a_worker_whose_router_gives_it_another_port_comes_back_as_itself() {
     assert_eq!(names.filter(|name| *name == "ada").count(), 1, "{ledger:#}");
 }
 
+/// The coordinator takes five seconds to notice by itself that an idle worker is gone: this one is back before.
+#[test]
+fn an_idle_worker_whose_router_gives_it_another_port_is_back_before_it_is_missed() {
+    let Some(parties) = Parties::new() else { return };
+    let mut coordinator = parties.start_coordinator();
+    let mut workers = parties.start_workers();
+    parties.ada().restart_router();
+    let said = coordinator.line("Worker disconnected: ada");
+    assert!(said.contains("it came back over another connection"), "{said}");
+    coordinator.line(&format!("Worker connected: ada ({}:5", parties.ada().public_address()));
+    workers[0].line("Connected!");
+    for worker in &mut workers {
+        worker.stop();
+    }
+    coordinator.stop();
+}
+
+#[test]
+fn everybody_joins_over_ipv6() {
+    let Some(parties) = Parties::over_v6() else { return };
+    let mut coordinator = parties.start_coordinator();
+    let mut workers = parties.start_workers();
+    let mut game = parties.start_game();
+    coordinator.line("Gamer connected: linus ([2001:db8:a:2::2]:");
+    coordinator.line("Routing to");
+    game.line("path remote");
+    let report = parties.stop_game(game);
+    assert!(report.count("remote") > 0 && report.cost() > 0, "{report:#?}");
+    for worker in &mut workers {
+        worker.stop();
+    }
+    let said = coordinator.stop();
+    for (name, address) in [("ada", "[2001:db8:a::2]"), ("grace", "[2001:db8:a:1::2]")] {
+        assert!(said.contains(&format!("Worker connected: {name} ({address}:")), "{said}");
+    }
+    parties.ledger();
+}
+
 #[test]
 fn everybody_comes_back_to_a_coordinator_that_was_killed_and_pays_once() {
     let Some(parties) = Parties::new() else { return };

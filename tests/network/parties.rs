@@ -7,7 +7,7 @@ use p2c2r_tests::programs::{Program, command, command_in, ledger_balances};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::internet::{COORDINATOR, Home, Internet};
+use crate::internet::{COORDINATOR, COORDINATOR_V6, Home, Internet};
 
 /// How long a game plays at most: a test that fails does not leave it playing.
 const SECONDS_MAX: &str = "300";
@@ -17,13 +17,23 @@ pub struct Parties {
     /// The machines.
     pub internet: Internet,
     folder: TempDir,
+    /// Where join links say that the coordinator is.
+    public_address: &'static str,
 }
 
 impl Parties {
     /// `None` where the machine does not allow it.
     pub fn new() -> Option<Self> {
-        let internet = Internet::build()?;
-        Some(Self { internet, folder: tempfile::tempdir().expect("a temporary folder") })
+        Some(Self::of(Internet::build()?, COORDINATOR))
+    }
+
+    /// The same, with a coordinator whose links name its IPv6 address alone.
+    pub fn over_v6() -> Option<Self> {
+        Some(Self::of(Internet::build_with_v6()?, COORDINATOR_V6))
+    }
+
+    fn of(internet: Internet, public_address: &'static str) -> Self {
+        Self { internet, folder: tempfile::tempdir().expect("a temporary folder"), public_address }
     }
 
     /// The home of the first worker, ada.
@@ -48,7 +58,7 @@ impl Parties {
     /// Starts the coordinator, and waits until it listens.
     pub fn start_coordinator(&self) -> Program {
         let mut command = command_in(self.internet.coordinator.name(), "p2c2r-server");
-        command.args(["--public-address", COORDINATOR, "--log", "debug"]);
+        command.args(["--public-address", self.public_address, "--log", "debug"]);
         command.arg("--data-dir").arg(self.data_dir());
         let mut program = Program::start("coordinator", command);
         program.line("Server started");
