@@ -71,7 +71,8 @@ pub struct ClientLinkConfig {
     pub identity: ProtocolIdentity,
     /// What it is called on a network in memory.
     pub name: String,
-    /// Sending rate; `None` is [`Pace::internet`], and no bound to a coordinator on this machine.
+    /// Sending rate; `None` is [`Pace::internet`], and no bound to a coordinator on this machine whose
+    /// network is not impaired.
     pub pace: Option<Pace>,
     /// A worse network, for tests and demos.
     pub impair: Option<Impairment>,

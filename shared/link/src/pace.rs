@@ -24,11 +24,11 @@ impl Pace {
     }
 
     /// The bucket for a peer at `address`: the configured pace, else none on this machine and
-    /// [`internet`](Self::internet) elsewhere.
-    pub(crate) fn bucket(configured: Option<Self>, address: IpAddr) -> Option<Bucket> {
+    /// [`internet`](Self::internet) elsewhere. A line that is impaired stands for one to elsewhere.
+    pub(crate) fn bucket(configured: Option<Self>, address: IpAddr, is_impaired: bool) -> Option<Bucket> {
         let pace = match configured {
             Some(pace) => pace,
-            None if address.is_loopback() => Self::unlimited(),
+            None if address.is_loopback() && !is_impaired => Self::unlimited(),
             None => Self::internet(),
         };
         (pace != Self::unlimited())
@@ -112,8 +112,11 @@ mod tests {
 
     #[test]
     fn paces_strangers_and_not_this_machine() {
-        assert!(Pace::bucket(None, [127, 0, 0, 1].into()).is_none());
-        assert!(Pace::bucket(None, [192, 0, 2, 1].into()).is_some());
-        assert!(Pace::bucket(Some(Pace::internet()), [127, 0, 0, 1].into()).is_some());
+        let here = [127, 0, 0, 1].into();
+        assert!(Pace::bucket(None, here, false).is_none());
+        assert!(Pace::bucket(None, here, true).is_some(), "an impaired line is one to elsewhere");
+        assert!(Pace::bucket(None, [192, 0, 2, 1].into(), false).is_some());
+        assert!(Pace::bucket(Some(Pace::internet()), here, false).is_some());
+        assert!(Pace::bucket(Some(Pace::unlimited()), here, true).is_none());
     }
 }

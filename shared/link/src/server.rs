@@ -31,7 +31,8 @@ pub struct ServerLinkConfig {
     pub mint: Mint,
     /// Connections at one time.
     pub peers_max: usize,
-    /// Sending rate per peer; `None` is [`Pace::internet`], and no bound for peers on this machine.
+    /// Sending rate per peer; `None` is [`Pace::internet`], and no bound for peers on this machine whose
+    /// network is not impaired.
     pub pace: Option<Pace>,
     /// A worse network, for tests and demos.
     pub impair: Option<Impairment>,

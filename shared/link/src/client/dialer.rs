@@ -267,7 +267,7 @@ impl Dialer {
         let State::Trying { attempt, .. } = std::mem::replace(&mut self.state, State::Closed) else { return };
         self.goodbye = None;
         renet.set_connected();
-        let bucket = Pace::bucket(self.pace, attempt.server.ip());
+        let bucket = Pace::bucket(self.pace, attempt.server.ip(), self.impair.is_some());
         let is_local = attempt.server.ip().is_loopback();
         let session = Session::new(now, End::Client, is_local, bucket, self.ack_delay);
         link.stats = session.stats.clone();

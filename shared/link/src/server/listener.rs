@@ -41,6 +41,7 @@ pub(super) struct Listener {
     /// Packets opened in the names of peers that are plagued by forged ones.
     plagued: Bucket,
     pace: Option<Pace>,
+    is_impaired: bool,
     protocol_id: u64,
     numbered: u64,
 }
@@ -90,6 +91,7 @@ impl Listener {
             mint,
             plagued: Bucket::new(PLAGUED_CHECKS_PER_SECOND, PLAGUED_CHECKS_PER_SECOND / 20.0),
             pace: config.pace,
+            is_impaired: config.impair.is_some(),
             protocol_id: config.identity.id,
             numbered: 0,
         })
@@ -304,7 +306,7 @@ impl Listener {
         self.numbered += 1;
         let peer = PeerId(self.numbered);
         renet.add_connection(client);
-        let bucket = Pace::bucket(self.pace, address.ip().to_canonical());
+        let bucket = Pace::bucket(self.pace, address.ip().to_canonical(), self.is_impaired);
         let is_local = address.ip().to_canonical().is_loopback();
         let session = Session::new(now, End::Server, is_local, bucket, self.ack_delay);
         tracing::debug!(%peer, %address, role = %who.role, name = who.name, "peer connected");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use p2c2r_link::Pace;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -137,15 +138,23 @@ impl Bench {
             command.env("P2C2R_LOG", "info");
             Program::start(name, on_processors(&self.processors.1, &command))
         };
+        let is_far = matches!(arm, Arm::Far | Arm::Awful);
+        let start_coordinator = |name: &str, mut command: Command| {
+            if is_far {
+                // As it sends to peers elsewhere; those on its own machine it sends to without a bound.
+                command.env("P2C2R_BYTES_PER_SECOND", Pace::internet().bytes_per_second.to_string());
+            }
+            start(name, command)
+        };
         let start_worker = |name: &str, mut command: Command| {
             command.env("P2C2R_SLOTS", self.slots.to_string()).env("P2C2R_GPU", "off");
-            if matches!(arm, Arm::Far | Arm::Awful) {
+            if is_far {
                 command.env("P2C2R_IMPAIR", arm.name());
             }
             start(name, command)
         };
         let since = Instant::now();
-        let (coordinator, _) = programs::coordinator(folder, "127.0.0.1:0", start);
+        let (coordinator, _) = programs::coordinator(folder, "127.0.0.1:0", start_coordinator);
         let mut workers: Vec<Program> = (0..self.workers)
             .map(|number| programs::worker(folder, &format!("worker-{number}"), start_worker))
             .collect();
