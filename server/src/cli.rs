@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use p2c2r_program::{LogFormat, settings};
-use p2c2r_protocol::{AccountKey, Nanos, Role};
+use p2c2r_protocol::{Nanos, Role};
 
 use crate::config::{Compute, Fallback, FileConfig, LEDGER_FILE, ServerConfig, pace_of};
 use crate::error::ServerError;
 use crate::join::commands::{AccountsCommand, DataDirArgs, InviteArgs};
 use crate::join::settings::JoinArgs;
+use crate::ledger_commands::LedgerCommand;
 
 /// The P2C2R coordinator: hands games' work to workers, checks every answer, keeps the money.
 #[derive(Debug, Parser)]
@@ -33,59 +34,12 @@ pub enum Command {
     /// Look at the accounts, close, rename or credit one.
     #[command(subcommand)]
     Accounts(AccountsCommand),
-    /// Look into the ledger.
+    /// Look into the ledger, verify, export or copy it, and book what workers were paid.
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
-}
-
-/// What to do with the ledger.
-#[derive(Debug, Subcommand)]
-pub enum LedgerCommand {
-    /// Verify that the books balance and that nothing was changed; exit status 1 if not.
-    Check(LedgerArgs),
-    /// Print balances, fees and earnings.
-    Report(LedgerArgs),
-    /// Make a whole copy and verify it, also while the coordinator runs.
-    Backup(BackupArgs),
-    /// Give an account of an older ledger, which was found by its name, to whoever has a key. The coordinator must not run.
-    Claim(ClaimArgs),
-}
-
-/// Which ledger is copied, and where to.
-#[derive(Debug, Args)]
-pub struct BackupArgs {
-    /// The ledger's database file. [default: results.db in the data folder]
-    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
-    pub db: Option<PathBuf>,
-    /// Which coordinator's.
-    #[command(flatten)]
-    pub data_dir: DataDirArgs,
-    /// Where the copy goes; nothing is replaced.
-    #[arg(value_name = "COPY")]
-    pub path: PathBuf,
-}
-
-/// Which account goes to which key.
-#[derive(Debug, Args)]
-pub struct ClaimArgs {
-    /// The ledger's database file. [default: results.db in the data folder]
-    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
-    pub db: Option<PathBuf>,
-    /// Which coordinator's.
-    #[command(flatten)]
-    pub data_dir: DataDirArgs,
-    /// Whether it is a gamer's or a worker's account.
-    #[arg(long, value_enum)]
-    pub role: RoleArg,
-    /// The account's name, as `ledger report` prints it.
-    #[arg(long, value_name = "OLD")]
-    pub name: String,
-    /// The public key that gets the account, 64 hexadecimal digits.
-    #[arg(long, value_name = "HEX", value_parser = account_key)]
-    pub key: AccountKey,
 }
 
 /// On which side an account is.
@@ -104,49 +58,6 @@ impl From<RoleArg> for Role {
             RoleArg::Worker => Self::Worker,
         }
     }
-}
-
-fn account_key(text: &str) -> Result<AccountKey, String> {
-    AccountKey::from_hex(text).ok_or_else(|| "a key is 64 hexadecimal digits".to_owned())
-}
-
-/// Which ledger, and how to print.
-#[derive(Debug, Args)]
-pub struct LedgerArgs {
-    /// The ledger's database file. [default: results.db in the data folder]
-    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
-    pub db: Option<PathBuf>,
-    /// Which coordinator's.
-    #[command(flatten)]
-    pub data_dir: DataDirArgs,
-    /// For people, or for programs.
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub format: ReportFormat,
-}
-
-impl LedgerArgs {
-    /// The ledger's file.
-    pub fn path(&self) -> PathBuf {
-        ledger_path(self.db.as_ref(), &self.data_dir)
-    }
-}
-
-impl BackupArgs {
-    /// The ledger's file.
-    pub fn ledger(&self) -> PathBuf {
-        ledger_path(self.db.as_ref(), &self.data_dir)
-    }
-}
-
-impl ClaimArgs {
-    /// The ledger's file.
-    pub fn path(&self) -> PathBuf {
-        ledger_path(self.db.as_ref(), &self.data_dir)
-    }
-}
-
-fn ledger_path(db: Option<&PathBuf>, data_dir: &DataDirArgs) -> PathBuf {
-    db.cloned().unwrap_or_else(|| data_dir.folder().join(LEDGER_FILE))
 }
 
 /// How a report is printed.
@@ -207,6 +118,13 @@ pub struct SettingsArgs {
     /// Seconds for which a worker's earnings stay pending. [default: 3600]
     #[arg(long, env = "P2C2R_FRAUD_WINDOW_SECONDS", value_name = "SECONDS")]
     pub fraud_window_seconds: Option<u64>,
+    /// Add a signed head of the ledger's chain to the end of this file at start, every --head-hours, and at the end: kept
+    /// elsewhere, it shows later whether the ledger was rewritten. [default: none]
+    #[arg(long, env = "P2C2R_HEAD_FILE", value_name = "PATH")]
+    pub head_file: Option<PathBuf>,
+    /// Hours between heads. [default: 1]
+    #[arg(long, env = "P2C2R_HEAD_HOURS", value_name = "HOURS")]
+    pub head_hours: Option<u64>,
     /// Bytes a second to each peer; 0 is no limit. [default: 0 on this machine]
     #[arg(long, env = "P2C2R_BYTES_PER_SECOND", value_name = "BYTES")]
     pub bytes_per_second: Option<u32>,
@@ -270,6 +188,8 @@ impl SettingsArgs {
         take(&mut config.cache_entries_max, self.cache_entries);
         take(&mut config.opening_credit, self.opening_credit_nanos.map(Nanos));
         take(&mut config.fraud_window, self.fraud_window_seconds.map(Duration::from_secs));
+        take(&mut config.head_file, self.head_file.map(Some));
+        take(&mut config.head_every, self.head_hours.map(Duration::from_hours));
         take(&mut config.pace, self.bytes_per_second.map(pace_of));
         take(&mut config.peers_max, self.peers_max);
         take(&mut config.summary_every, self.summary_seconds.map(Duration::from_secs));

@@ -52,6 +52,9 @@ const DRAIN_MAX: Duration = Duration::from_hours(1);
 /// Time between summary lines: at least a second, or they would crowd out everything else; at most a day.
 const SUMMARY_EVERY: RangeInclusive<u64> = 1..=24 * 60 * 60;
 
+/// Hours between heads of the ledger: at least one, of which folding keeps one hash; at most a year.
+const HEAD_HOURS: RangeInclusive<u64> = 1..=365 * 24;
+
 /// Name of the ledger in the data folder.
 pub const LEDGER_FILE: &str = "results.db";
 
@@ -106,6 +109,10 @@ pub struct ServerConfig {
     pub opening_credit: Nanos,
     /// How long a worker's earnings stay pending.
     pub fraud_window: Duration,
+    /// File that signed heads of the ledger are added to; `None` for no file.
+    pub head_file: Option<PathBuf>,
+    /// How often a head is added.
+    pub head_every: Duration,
     /// How long the ledger may gather entries before it commits them.
     pub group_commit: Duration,
     /// What work costs.
@@ -152,6 +159,8 @@ impl Default for ServerConfig {
             cache_bytes_max: 64 * 1024 * 1024,
             opening_credit: Nanos::DOLLAR,
             fraud_window: Duration::from_hours(1),
+            head_file: None,
+            head_every: Duration::from_hours(1),
             group_commit: Duration::from_millis(20),
             prices: default_prices(&kinds),
             peers_max: PEERS_MAX,
@@ -220,6 +229,7 @@ impl ServerConfig {
 
     fn validate_times(&self) -> Result<(), ServerError> {
         within("fraud-window-seconds", self.fraud_window.as_secs(), 0..=FRAUD_WINDOW_MAX.as_secs())?;
+        within("head-hours", self.head_every.as_secs() / (60 * 60), HEAD_HOURS)?;
         within("group_commit_ms", self.group_commit.as_millis(), 0..=GROUP_COMMIT_MAX.as_millis())?;
         within("drain_seconds", self.drain_limit.as_secs(), 0..=DRAIN_MAX.as_secs())?;
         within("summary-seconds", self.summary_every.as_secs(), SUMMARY_EVERY)?;
@@ -247,6 +257,8 @@ impl ServerConfig {
         take(&mut self.cache_entries_max, file.cache_entries);
         take(&mut self.opening_credit, file.opening_credit_nanos.map(Nanos));
         take(&mut self.fraud_window, file.fraud_window_seconds.map(Duration::from_secs));
+        take(&mut self.head_file, file.head_file.map(Some));
+        take(&mut self.head_every, file.head_hours.map(Duration::from_hours));
         take(&mut self.group_commit, file.group_commit_ms.map(Duration::from_millis));
         take(&mut self.peers_max, file.peers_max);
         take(&mut self.pace, file.bytes_per_second.map(pace_of));
@@ -294,6 +306,8 @@ impl ServerConfig {
             cache_entries: Some(self.cache_entries_max),
             opening_credit_nanos: Some(self.opening_credit.0),
             fraud_window_seconds: Some(self.fraud_window.as_secs()),
+            head_file: self.head_file.clone(),
+            head_hours: Some(self.head_every.as_secs() / (60 * 60)),
             group_commit_ms: Some(self.group_commit.as_millis() as u64),
             peers_max: Some(self.peers_max),
             bytes_per_second: self.pace.as_ref().map(|pace| pace.bytes_per_second),
@@ -347,6 +361,10 @@ pub struct FileConfig {
     pub opening_credit_nanos: Option<i64>,
     /// See [`ServerConfig::fraud_window`].
     pub fraud_window_seconds: Option<u64>,
+    /// See [`ServerConfig::head_file`].
+    pub head_file: Option<PathBuf>,
+    /// See [`ServerConfig::head_every`].
+    pub head_hours: Option<u64>,
     /// See [`ServerConfig::group_commit`].
     pub group_commit_ms: Option<u64>,
     /// See [`ServerConfig::peers_max`].

@@ -8,8 +8,8 @@
 //! ([`Ledger::drain_committed`]) and calls `notify`.
 //!
 //! # The books
-//! Double entry in integer nano-dollars. Accounts come in six kinds: the bank (which alone may be below zero:
-//! it gives credits), the fee, and two per peer: gamer and held, worker and pending. A peer's account is found by its
+//! Double entry in integer nano-dollars. Accounts come in seven kinds: the bank (which alone may be below zero:
+//! it gives credits), the fee, what was paid out, and two per peer: gamer and held, worker and pending. A peer's account is found by its
 //! owner's public key; its name is a label.
 //!
 //! ```text
@@ -19,6 +19,7 @@
 //! held -> pending, held -> fee       it is settled; what is left over goes held -> gamer
 //! held -> gamer                      it is voided
 //! pending -> worker                  the fraud window has passed
+//! worker -> payout                   its owner was paid outside, once per reference; payout -> worker takes it back
 //! pending -> gamer, pending -> fee   the worker was convicted before that: back to who paid, if that can be told
 //! ```
 //!
@@ -28,7 +29,7 @@
 //!
 //! A task admitted and settled inside one group is written once, in its final state: `gamer -> pending` and
 //! `gamer -> fee`, with the same balances. Transfers are never changed or deleted (triggers refuse it), and
-//! each group's transfers are hashed into a chain (`ledger/chain.rs`).
+//! each group's transfers, and what it does to accounts, are hashed into a chain (`ledger/chain.rs`).
 //!
 //! # Charged once
 //! Four locks: the gamer's number for a task is unique per gamer; a task's row leaves the state "open" once;
@@ -52,16 +53,21 @@
 //! | `posting.rs` | how a group is written |
 //! | `statements.rs` | the SQL of the writer |
 //! | `rows.rs` | adding many rows with one statement |
-//! | `chain.rs` | the hash chain over transfers |
+//! | `chain.rs` | the hash chain over transfers and accounts |
+//! | `account_log.rs` | what happens to accounts, as the chain covers it |
+//! | `heads.rs`, `head_key.rs` | signed heads of the chain, and whether a book still contains one |
+//! | `publishing.rs` | heads put into a file while the coordinator runs |
 //! | `recovery.rs` | what a restart finds: open holds, patient tasks, outcomes |
 //! | `outcomes.rs` | expiry and revocation of kept outcomes |
 //! | `folding.rs` | what was over a day ago, as sums instead of rows |
 //! | `earnings.rs` | pay on its way from pending to available |
+//! | `payouts.rs` | what workers were paid outside |
 //! | `reversals.rs` | pending pay of a convicted worker on its way back |
 //! | `audit.rs`, `stories.rs` | `check`: derives everything again from the transfers |
 //! | `report.rs` | `report`: balances, fees and earnings for people |
 
 mod account;
+mod account_log;
 mod accounts;
 mod audit;
 mod backup;
@@ -72,10 +78,14 @@ mod entry;
 mod error;
 mod file;
 mod folding;
+mod head_key;
+mod heads;
 mod lock;
 mod options;
 mod outcomes;
+mod payouts;
 mod posting;
+mod publishing;
 mod queue;
 mod reading;
 mod recovery;
@@ -94,6 +104,7 @@ use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use crossbeam_channel::TryRecvError;
+use p2c2r_join::AccountSecret;
 use p2c2r_protocol::limits::NAME_BYTES_MAX;
 use p2c2r_protocol::{AccountKey, Nanos, Role, TaskNo};
 
@@ -107,10 +118,14 @@ pub use entry::{
     ATTEMPT_MAX, AccountId, Admission, Entry, PatientPayload, Settlement, Source, Verdict, VoidReason,
 };
 pub use error::{Breakdown, LedgerBusy, LedgerError};
+pub use head_key::{HEAD_KEY_FILE, existing_head_key, head_key};
+pub use heads::{BadHead, Head, Link, SignedHead, read_heads};
 pub use options::{
     CREDIT_MAX, GROUP_COMMIT_MAX, LedgerClock, LedgerOptions, MONEY_MAX, OnFailure, PATIENT_TASKS_MAX,
     QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, TASK_NO_GAP, TASK_NO_MAX,
 };
+pub use payouts::{PAYOUT_REFERENCE_CHARS_MAX, Payable, Payables};
+pub use publishing::HeadPublisher;
 pub use report::{AccountLine, AttemptCounts, KindLine, Report};
 
 use accounts::Ask;
@@ -238,6 +253,29 @@ impl Ledger {
     /// operator's hand. Refused if the key has an account on this side.
     pub fn claim(&self, role: Role, name: &str, key: AccountKey) -> Result<Account, LedgerError> {
         self.wait_for(&self.ask_for(Ask::Claim { role, name: name.into(), key }, || {})?)
+    }
+
+    /// Books that a worker was paid `amount` outside: more than nothing, and no more than is available. The same `reference`
+    /// is booked once, however often it is said; for another account or amount it is refused.
+    pub fn pay_out(
+        &self,
+        account: AccountId,
+        amount: Nanos,
+        reference: &str,
+    ) -> Result<Account, LedgerError> {
+        if amount <= Nanos::ZERO {
+            return Err(LedgerError::BadPayout(amount));
+        }
+        if !payouts::is_reference(reference) {
+            return Err(LedgerError::BadReference);
+        }
+        self.wait_for(&self.ask_for(Ask::PayOut { account, amount, reference: reference.into() }, || {})?)
+    }
+
+    /// Books that the payout of this `reference` came back, once, by an entry of its own: the worker can be paid it again,
+    /// under another reference.
+    pub fn take_back_payout(&self, reference: &str) -> Result<Account, LedgerError> {
+        self.wait_for(&self.ask_for(Ask::TakeBack { reference: reference.into() }, || {})?)
     }
 
     fn ask_for(&self, ask: Ask, notify: impl Fn() + Send + 'static) -> Result<Opening, LedgerError> {
@@ -384,9 +422,25 @@ impl Drop for Keeper {
 }
 
 /// Derives everything in the ledger at `path` again from its transfers and compares: hash chain, balances,
-/// every task's story, pending pay. Read-only, and works beside a running coordinator.
+/// accounts, every task's story, pending pay. Read-only, and works beside a running coordinator.
 pub fn check(path: &Path) -> Result<CheckReport, LedgerError> {
-    audit::check(path)
+    audit::check(path, &[])
+}
+
+/// Checks as [`check`] does, and whether the ledger still contains `heads`, which were signed earlier and kept elsewhere:
+/// whether what it says of the time before them is what it said then.
+pub fn check_with_heads(path: &Path, heads: &[SignedHead]) -> Result<CheckReport, LedgerError> {
+    audit::check(path, heads)
+}
+
+/// The head of the ledger at `path` as it stands, signed with `secret`. Read-only, and works beside a running coordinator.
+pub fn head(path: &Path, secret: &AccountSecret) -> Result<SignedHead, LedgerError> {
+    heads::head(path, secret)
+}
+
+/// What workers can be paid, and were. Read-only, and works beside a running coordinator.
+pub fn payables(path: &Path) -> Result<Payables, LedgerError> {
+    payouts::payables(path)
 }
 
 /// Copies the ledger at `source` to `path`, where there must be nothing, and verifies the copy as [`check`] does. Works

@@ -25,6 +25,7 @@
 //! | [`settle`], [`receipts`] | the end of a task: money, receipt, delivery |
 //! | [`statements`] | what was recorded, told to those it concerns |
 //! | [`books`], [`ledger`] | the app's end of the ledger, and the durable books |
+//! | [`ledger_commands`] | what the operator does with the ledger |
 //! | [`restart`] | what is taken over from the coordinator before |
 //! | [`busy`], [`waking`] | which workers the link must watch closely, and waking the app |
 //! | [`drain`] | the orderly end |
@@ -50,6 +51,7 @@ pub mod judge;
 mod known_blobs;
 pub mod leases;
 pub mod ledger;
+pub mod ledger_commands;
 pub mod matcher;
 pub mod matching;
 pub mod receipts;

@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use bevy_app::AppExit;
 use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_program::{command_line, complain, guard, say, signals};
-use p2c2r_server::cli::{ClaimArgs, Cli, Command, ConfigCommand, LedgerArgs, LedgerCommand, ReportFormat};
-use p2c2r_server::ledger::{self, Ledger};
-use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, join};
-use p2c2r_tasks::KindRegistry;
+use p2c2r_server::cli::{Cli, Command, ConfigCommand};
+use p2c2r_server::ledger::{self, HeadPublisher, Ledger};
+use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, join, ledger_commands};
 use tracing::info;
 
 /// What one thread allocates another frees, on the path of every task.
@@ -30,15 +29,7 @@ fn main() -> ExitCode {
         Some(Command::Accounts(command)) => {
             join::commands::accounts(&command).map_err(ServerError::from).map(answer)
         }
-        Some(Command::Ledger(LedgerCommand::Check(args))) => check(&args),
-        Some(Command::Ledger(LedgerCommand::Report(args))) => report(&args),
-        Some(Command::Ledger(LedgerCommand::Backup(args))) => {
-            ledger::backup(&args.ledger(), &args.path).map_err(ServerError::from).map(|made| {
-                say(&made);
-                ExitCode::SUCCESS
-            })
-        }
-        Some(Command::Ledger(LedgerCommand::Claim(args))) => claim(args),
+        Some(Command::Ledger(command)) => ledger_commands::run(command),
     };
     result.unwrap_or_else(|error| {
         complain(format_args!("p2c2r-server: {error}"));
@@ -75,9 +66,12 @@ fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
         write_ready_file(path, address)
             .map_err(|error| ServerError::ReadyFile { path: path.clone(), error })?;
     }
+    let heads = publish_heads(&config)?;
     let exit = app.run();
     drop(way_in);
     let closed = ledger.close()?;
+    // The last head is that of the closed books.
+    drop(heads);
     info!(
         target: console::TARGET, event = "closed", tasks = closed.totals.tasks_done,
         revenue_nanos = closed.totals.revenue.0, fee_nanos = closed.totals.fee.0,
@@ -88,6 +82,14 @@ fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
         AppExit::Success => ExitCode::SUCCESS,
         AppExit::Error(code) => ExitCode::from(code.get()),
     })
+}
+
+/// Starts adding heads of the ledger to the file that the operator wants them in, if any. The key they are signed with is made
+/// in any case: whoever copies the data folder then has it.
+fn publish_heads(config: &ServerConfig) -> Result<Option<HeadPublisher>, ServerError> {
+    let secret = ledger::head_key(&config.data_dir)?;
+    let Some(file) = config.head_file.clone() else { return Ok(None) };
+    Ok(Some(HeadPublisher::start(config.db.clone(), file, config.head_every, secret)?))
 }
 
 /// Written under another name and moved, so that whoever waits for the file never reads half of it.
@@ -102,40 +104,4 @@ fn show(config: ServerConfig) -> Result<ExitCode, ServerError> {
         .map_err(|error| ServerError::Config(format!("the settings cannot be written as TOML: {error}")))?;
     say(text.trim_end());
     Ok(ExitCode::SUCCESS)
-}
-
-fn check(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
-    let report = ledger::check(&args.path())?;
-    match args.format {
-        ReportFormat::Text => say(&report),
-        ReportFormat::Json => say(json(&report)?),
-    }
-    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn report(args: &LedgerArgs) -> Result<ExitCode, ServerError> {
-    let mut report = ledger::report(&args.path())?;
-    let kinds = KindRegistry::builtin();
-    report.name_kinds(|kind| kinds.get(kind).map(|kind| kind.name().to_owned()));
-    match args.format {
-        ReportFormat::Text => say(&report),
-        ReportFormat::Json => say(json(&report)?),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn claim(args: ClaimArgs) -> Result<ExitCode, ServerError> {
-    let ledger = ledger::open_existing(&args.path())?;
-    let account = ledger.claim(args.role.into(), &args.name, args.key)?;
-    ledger.close()?;
-    say(format_args!(
-        "The {} account {} with {} now belongs to {}.",
-        account.role, args.name, account.available, args.key
-    ));
-    Ok(ExitCode::SUCCESS)
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<String, ServerError> {
-    serde_json::to_string_pretty(value)
-        .map_err(|error| ServerError::Config(format!("the report cannot be written as JSON: {error}")))
 }

@@ -257,7 +257,8 @@ fn dollars(text: &str) -> Result<Nanos, String> {
     if nanos > CREDIT_MAX { Err(format!("at most {CREDIT_MAX} at once")) } else { Ok(nanos) }
 }
 
-fn some_dollars(text: &str) -> Result<Nanos, String> {
+/// Reads an amount in dollars that is more than nothing.
+pub(crate) fn some_dollars(text: &str) -> Result<Nanos, String> {
     dollars(text).and_then(|nanos| {
         if nanos > Nanos::ZERO { Ok(nanos) } else { Err("a credit is more than nothing".to_owned()) }
     })

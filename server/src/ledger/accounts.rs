@@ -7,6 +7,7 @@ use p2c2r_protocol::{AccountKey, Nanos, Role, TaskId};
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
 use super::account::Account;
+use super::account_log::AccountChange;
 use super::book::Book;
 use super::chain::GRANTS;
 use super::entry::{AccountId, kind, reason};
@@ -24,15 +25,24 @@ pub(super) enum Ask {
     Grant { role: Role, key: AccountKey, amount: Nanos, reference: [u8; 16] },
     /// Give one that has no key to whoever has this one.
     Claim { role: Role, name: Box<str>, key: AccountKey },
+    /// Book what a worker was paid outside, once per reference.
+    PayOut { account: AccountId, amount: Nanos, reference: Box<str> },
+    /// Book that what was paid under this reference came back.
+    TakeBack { reference: Box<str> },
 }
 
 /// Why an account is not answered: the books are as they were.
-type Refused<T> = std::result::Result<T, LedgerError>;
+pub(super) type Refused<T> = std::result::Result<T, LedgerError>;
 
 impl Posting<'_, '_> {
     /// Does what is asked, and answers with the account as it then is. The outer error ends the ledger, the inner one
     /// refuses this request alone.
-    pub fn account(&mut self, ask: &Ask, next_grant: &mut i64) -> Result<Refused<Account>> {
+    pub fn account(
+        &mut self,
+        ask: &Ask,
+        next_grant: &mut i64,
+        next_payout: &mut i64,
+    ) -> Result<Refused<Account>> {
         let id = match ask {
             Ask::Open { role, key, name, credit } => self.open(*role, *key, name, *credit)?,
             Ask::Find { id } => Ok(*id),
@@ -40,6 +50,10 @@ impl Posting<'_, '_> {
                 self.grant(*role, *key, *amount, *reference, next_grant)?
             }
             Ask::Claim { role, name, key } => self.claim(*role, name, *key)?,
+            Ask::PayOut { account, amount, reference } => {
+                self.pay_out(*account, *amount, reference, next_payout)?
+            }
+            Ask::TakeBack { reference } => self.take_back(reference, next_payout)?,
         };
         let id = match id {
             Ok(id) => id,
@@ -75,7 +89,7 @@ impl Posting<'_, '_> {
         )?;
         insert.execute(params![id.0, own, key.0, name, self.now_ms])?;
         insert.execute(params![id.set_aside(), beside, None::<[u8; 32]>, name, self.now_ms])?;
-        self.wrote = true;
+        self.log(AccountChange::opened(role, id.0, Some(key.0), name, self.now_ms));
         load_account(connection, self.book, id)?;
         self.give(-id.0, id, credit, reason::OPENING_CREDIT);
         Ok(Ok(id))
@@ -91,7 +105,7 @@ impl Posting<'_, '_> {
             connection
                 .prepare_cached("UPDATE accounts SET name = ?2 WHERE id IN (?1, ?1 + 1)")?
                 .execute(params![id.0, name])?;
-            self.wrote = true;
+            self.log(AccountChange::renamed(id.0, name));
         }
         Ok(())
     }
@@ -124,6 +138,7 @@ impl Posting<'_, '_> {
             .prepare_cached("INSERT INTO grants (reference, account, amount) VALUES (?1, ?2, ?3)")?
             .execute(params![reference, id.0, amount.0])?;
         load_account(connection, self.book, id)?;
+        self.log(AccountChange::granted(id.0, amount.0, reference));
         self.give(GRANTS + *next_grant, id, amount, reason::GRANT);
         *next_grant += 1;
         Ok(Ok(id))
@@ -157,7 +172,7 @@ impl Posting<'_, '_> {
             }));
         };
         connection.execute("UPDATE accounts SET key = ?2 WHERE id = ?1", params![id.0, key.0])?;
-        self.wrote = true;
+        self.log(AccountChange::claimed(id.0, key.0));
         if let Some(found) = self.book.accounts.get_mut(&id) {
             found.account.key = Some(key);
         }

@@ -11,11 +11,14 @@ use p2c2r_protocol::Nanos;
 use rusqlite::{Connection, Result, Rows};
 use serde::Serialize;
 
+use super::account_log::{self, AccountChange};
 use super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, RELEASES, REVERSALS, Transfer, checksum};
 use super::entry::{kind, reason};
 use super::error::LedgerError;
 use super::file;
 use super::folding::{self, Checkpoint, Sums};
+use super::heads::{self, SignedHead};
+use super::payouts::PayoutsBooked;
 use super::reading::Reading;
 use super::stories::{self, Tally};
 
@@ -49,6 +52,8 @@ pub struct CheckReport {
     pub sum: Nanos,
     /// Hash of the newest group: whoever keeps it can later prove that no history before it was replaced.
     pub head: String,
+    /// What is to be said of heads that were kept elsewhere, a sentence each.
+    pub heads: Vec<String>,
     /// Problems found.
     pub problems_total: u64,
     /// The first [`PROBLEMS_NAMED_MAX`] of them, a sentence each.
@@ -66,6 +71,7 @@ impl fmt::Display for CheckReport {
         }
         writeln!(f, "sum        {:>12}", self.sum)?;
         writeln!(f, "chain head {}", self.head)?;
+        self.heads.iter().try_for_each(|head| writeln!(f, "head       {head}"))?;
         if self.ok {
             return write!(f, "The books balance.");
         }
@@ -80,6 +86,12 @@ impl fmt::Display for CheckReport {
 }
 
 impl CheckReport {
+    /// Adds a problem that was found beside the books.
+    pub fn add_problem(&mut self, sentence: String) {
+        self.problem(|| sentence);
+        self.ok = false;
+    }
+
     /// Notes a problem.
     pub(super) fn problem(&mut self, sentence: impl FnOnce() -> String) {
         self.problems_total += 1;
@@ -98,15 +110,15 @@ pub(super) struct Booked {
     pub rejected: i64,
 }
 
-pub(super) fn check(path: &Path) -> std::result::Result<CheckReport, LedgerError> {
+pub(super) fn check(path: &Path, heads: &[SignedHead]) -> std::result::Result<CheckReport, LedgerError> {
     let reading = Reading::open(path)?;
-    let mut report = audit(&reading.connection).map_err(|error| file::explain(path, &error))?;
+    let mut report = audit(&reading.connection, heads).map_err(|error| file::explain(path, &error))?;
     reading.is_whole()?;
     report.notes = reading.notes;
     Ok(report)
 }
 
-fn audit(connection: &Connection) -> Result<CheckReport> {
+fn audit(connection: &Connection, heads: &[SignedHead]) -> Result<CheckReport> {
     // One snapshot for everything: a coordinator may be writing.
     let snapshot = connection.unchecked_transaction()?;
     let mut report = CheckReport::default();
@@ -123,6 +135,8 @@ fn audit(connection: &Connection) -> Result<CheckReport> {
     balances(&accounts, &derived, &tally, &mut report);
     pending(&snapshot, &accounts, &mut report)?;
     kept(&snapshot, &mut report)?;
+    account_log::check(&snapshot, &checkpoint, &mut report)?;
+    heads::compare(&snapshot, heads, &mut report)?;
     report.ok = report.problems_total == 0;
     Ok(report)
 }
@@ -178,6 +192,10 @@ fn chain(
         .prepare("SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers ORDER BY grp, id")?;
     let mut transfers = transfers.query([])?;
     let mut next = next_transfer(&mut transfers)?;
+    let mut changes = connection
+        .prepare("SELECT grp, account, what, number, bytes, text FROM account_log ORDER BY grp, id")?;
+    let mut changes = changes.query([])?;
+    let mut next_change_row = next_change(&mut changes)?;
     let mut derived: HashMap<i64, i128> =
         folded.iter().map(|(account, sums)| (*account, i128::from(sums.balance))).collect();
     let (mut previous, mut expected) = (checkpoint.hash, checkpoint.group + 1);
@@ -202,6 +220,14 @@ fn chain(
             count_in(&mut derived, &transfer, report);
             next = next_transfer(&mut transfers)?;
         }
+        let mut done = Vec::new();
+        while let Some((_, change)) = next_change_row.take_if(|(of, _)| *of <= group) {
+            done.push(change);
+            next_change_row = next_change(&mut changes)?;
+        }
+        if let Some(digest) = account_log::digest(&done) {
+            hasher.add_accounts(&digest);
+        }
         if let Some(folded) = row.get::<_, Option<[u8; 32]>>(4)? {
             hasher.add_folded(&folded);
             digest = Some(folded);
@@ -210,7 +236,11 @@ fn chain(
             report.problem(|| format!("group {group} has {found} transfers where it recorded {count}"));
         }
         if hasher.finish() != hash {
-            report.problem(|| format!("group {group} does not match its hash: a transfer was changed"));
+            report.problem(|| {
+                format!(
+                    "group {group} does not match its hash: a transfer, or the log of accounts, was changed"
+                )
+            });
         }
         previous = hash;
         expected = group + 1;
@@ -220,6 +250,9 @@ fn chain(
         report.problem(|| format!("transfer {} names group {of}, which is not there", transfer.id));
         count_in(&mut derived, &transfer, report);
         next = next_transfer(&mut transfers)?;
+    }
+    if let Some((group, _)) = next_change_row {
+        report.problem(|| format!("the log of accounts names group {group}, which is not there"));
     }
     if digest.is_some() || checkpoint.group > 0 || !folded.is_empty() {
         let found = folding::digest(connection)?;
@@ -235,6 +268,10 @@ fn chain(
 
 fn next_transfer(rows: &mut Rows<'_>) -> Result<Option<(Transfer, i64)>> {
     rows.next()?.map(|row| Ok((read_transfer(row)?, row.get(6)?))).transpose()
+}
+
+fn next_change(rows: &mut Rows<'_>) -> Result<Option<(i64, AccountChange)>> {
+    rows.next()?.map(|row| Ok((row.get(0)?, AccountChange::read(row, 1)?))).transpose()
 }
 
 /// Reads a transfer from the first six columns of a row.
@@ -255,7 +292,7 @@ fn count_in(derived: &mut HashMap<i64, i128>, transfer: &Transfer, report: &mut 
     *derived.entry(transfer.credit).or_default() += i128::from(transfer.amount);
 }
 
-/// Credits, grants, releases and reversals: between the accounts they may be between.
+/// Credits, grants, releases, reversals and payouts: between the accounts they may be between.
 fn other_transfers(
     connection: &Connection,
     accounts: &HashMap<i64, Booked>,
@@ -268,6 +305,7 @@ fn other_transfers(
     let mut rows = select.query([])?;
     let is = |account: i64, kind: u8| accounts.get(&account).is_some_and(|booked| booked.kind == kind);
     let mut granted = read_grants(connection)?;
+    let mut payouts = PayoutsBooked::read(connection)?;
     while let Some(row) = rows.next()? {
         let transfer = read_transfer(row)?;
         let fits = match transfer.reason {
@@ -302,12 +340,14 @@ fn other_transfers(
                     && is(transfer.debit, kind::PENDING)
                     && (to_gamer || transfer.credit == kind::FEE_ACCOUNT)
             }
+            reason::PAYOUT | reason::PAYOUT_TAKEN_BACK => payouts.take(&transfer, accounts),
             _ => false,
         };
         if !fits || transfer.attempt != 0 {
             report.problem(|| format!("transfer {} is not one that can be", transfer.id));
         }
     }
+    payouts.are_all_found(report);
     let missing: i64 = granted.values().filter(|count| **count > 0).sum();
     if missing != folded_grants {
         report.problem(|| format!("{missing} grants have no transfer, and {folded_grants} were folded"));

@@ -10,6 +10,7 @@ use p2c2r_protocol::{Attempt, Nanos, NumberHash, Role, TaskNo};
 use smallvec::SmallVec;
 
 use super::account::{Account, Anomalies, CONFLICTS_KEPT_MAX, Conflict, Totals};
+use super::account_log::AccountChange;
 use super::chain::Transfer;
 use super::entry::{
     ATTEMPT_MAX, AccountId, Admission, Entry, Settlement, Source, Verdict, VoidReason, verdict,
@@ -75,6 +76,8 @@ pub(super) struct Book {
     pub folded_to: u64,
     pub bank: i64,
     pub fee: i64,
+    /// What workers were paid outside.
+    pub paid_out: i64,
     pub totals: Totals,
     pub anomalies: Anomalies,
     pub conflicts: Vec<Conflict>,
@@ -84,6 +87,8 @@ pub(super) struct Book {
     pub changed: Vec<AccountId>,
     /// Transfers of the current group.
     pub transfers: Vec<Transfer>,
+    /// What the current group did to accounts.
+    pub account_changes: Vec<AccountChange>,
     /// Verdicts of the current group on attempts at tasks that are over.
     pub late: Vec<LateVerdict>,
     /// Workers that the current group convicts.

@@ -1,4 +1,5 @@
-//! The hash chain over transfers: changing, dropping or moving any of them changes every hash after it.
+//! The hash chain over transfers and what happens to accounts: changing, dropping or moving any of it changes every hash
+//! after it.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -13,8 +14,11 @@ pub(super) struct Transfer {
     pub attempt: u8,
 }
 
-/// First id of releases; those of grants lie above it, above those reversals, then opening credits, and tasks' transfers
+/// First id of payouts; those of releases lie above it, then grants, reversals and opening credits, and tasks' transfers
 /// above zero.
+pub(super) const PAYOUTS: i64 = -(1 << 62);
+
+/// First id of releases.
 pub(super) const RELEASES: i64 = -(1 << 61);
 
 /// First id of the operator's grants.
@@ -58,7 +62,14 @@ impl GroupHasher {
         self.0.update(&bytes);
     }
 
-    /// What the group folded, after its transfers.
+    /// The digest of what the group did to accounts, after its transfers. With it or without, and with what was folded or
+    /// without, what is hashed has a length of its own (modulo [`ENCODED_BYTES`]): none can pass for another.
+    pub fn add_accounts(&mut self, digest: &[u8; 32]) {
+        self.0.update(b"a");
+        self.0.update(digest);
+    }
+
+    /// What the group folded, after everything else.
     pub fn add_folded(&mut self, digest: &[u8; 32]) {
         self.0.update(digest);
     }

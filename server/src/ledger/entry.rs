@@ -257,7 +257,7 @@ pub(super) mod state {
     pub const VOID: u8 = 3;
 }
 
-/// Codes of account kinds in the books, and the two accounts that are always there.
+/// Codes of account kinds in the books, and the three accounts that are always there.
 pub(super) mod kind {
     pub const BANK: u8 = 1;
     pub const FEE: u8 = 2;
@@ -265,7 +265,10 @@ pub(super) mod kind {
     pub const HELD: u8 = 4;
     pub const WORKER: u8 = 5;
     pub const PENDING: u8 = 6;
+    pub const PAYOUT: u8 = 7;
 
+    /// Number of the account that holds what workers were paid outside.
+    pub const PAYOUT_ACCOUNT: i64 = 0;
     /// Number of the bank's account.
     pub const BANK_ACCOUNT: i64 = 1;
     /// Number of the coordinator's own account.
@@ -282,6 +285,8 @@ pub(super) mod reason {
     pub const RELEASE: u8 = 6;
     pub const GRANT: u8 = 7;
     pub const REVERSAL: u8 = 8;
+    pub const PAYOUT: u8 = 9;
+    pub const PAYOUT_TAKEN_BACK: u8 = 10;
 }
 
 /// The highest attempt number a task can have in the books: attempts are numbered inside their task's number.

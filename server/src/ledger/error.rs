@@ -173,6 +173,64 @@ pub enum LedgerError {
     /// A grant's reference stands for another grant.
     #[error("this reference was used for another account or amount: a reference stands for one grant")]
     ReferenceUsed,
+    /// The command line's account stands for more than one.
+    #[error("{account} is the name of more than one account: say how its key begins")]
+    SeveralAccounts {
+        /// What was given.
+        account: String,
+    },
+    /// A payout of nothing, or below.
+    #[error("a payout is more than nothing, and {0} is not")]
+    BadPayout(Nanos),
+    /// The reference of a payout cannot be one.
+    #[error("the reference of a payout has 1 to {max} printable characters", max = super::PAYOUT_REFERENCE_CHARS_MAX)]
+    BadReference,
+    /// A payout's reference stands for another payout.
+    #[error(
+        "the reference {reference} was used for another payout, or for one that was taken back: give each payout its own"
+    )]
+    PayoutReferenceUsed {
+        /// The reference.
+        reference: String,
+    },
+    /// More was to be paid than is there.
+    #[error("{amount} is more than the worker has available, which is {available}")]
+    NotAvailable {
+        /// What was to be paid.
+        amount: Nanos,
+        /// What could be.
+        available: Nanos,
+    },
+    /// No payout has this reference.
+    #[error("there is no payout with the reference {reference}")]
+    NoPayout {
+        /// The reference.
+        reference: String,
+    },
+    /// There is nothing to sign.
+    #[error("nothing was ever recorded in the ledger {path}, so that it has no head")]
+    NothingRecorded {
+        /// Path of the ledger.
+        path: PathBuf,
+    },
+    /// The key that heads are signed with cannot be used.
+    #[error(
+        "the key {path} that the ledger's heads are signed with cannot be used ({reason}): restore it from a copy, or move it away to get a new one"
+    )]
+    HeadKey {
+        /// Path of the key.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file of heads cannot be used.
+    #[error("the file {path} has no heads that can be compared: {reason}")]
+    BadHeads {
+        /// Path of the file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The name cannot be an account's.
     #[error("an account's name has 1 to {max} bytes", max = p2c2r_protocol::limits::NAME_BYTES_MAX)]
     BadName,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::account_log;
 use super::error::LedgerError;
 use super::lock::{LockedFile, with_ending};
 
@@ -20,7 +21,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_accounts_by_key.sql"),
     include_str!("migrations/0005_reversals.sql"),
     include_str!("migrations/0006_folding.sql"),
+    include_str!("migrations/0007_accounts_in_the_chain.sql"),
 ];
+
+/// The schema from which on the chain covers accounts.
+const ACCOUNTS_IN_THE_CHAIN: usize = 7;
 
 /// The schema this program writes.
 pub(super) const NEWEST_SCHEMA: i64 = MIGRATIONS.len() as i64;
@@ -200,6 +205,9 @@ fn migrate(connection: &mut Connection, new: bool) -> rusqlite::Result<()> {
     for (at, migration) in MIGRATIONS.iter().enumerate().skip(version as usize) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(migration)?;
+        if at + 1 == ACCOUNTS_IN_THE_CHAIN {
+            account_log::take_over(&transaction)?;
+        }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", at as i64 + 1)?;
         if new {

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Result, Row, params};
 
+use super::account_log::{self, AccountChange};
 use super::audit::read_transfer;
-use super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, RELEASES, REVERSALS, Transfer};
+use super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, PAYOUTS, RELEASES, REVERSALS, Transfer};
 use super::entry::{kind, reason, state, verdict};
+use super::heads;
 
 /// Transfers folded in one group, unless one group alone has more; some 10 ms.
 const TRANSFERS_PER_GROUP: i64 = 2_048;
@@ -43,11 +45,16 @@ pub(super) struct Checkpoint {
     pub tasks: i64,
     pub transfers: i64,
     pub grants: i64,
+    /// Digest of folded accounts, grants and payouts; `None` as long as there are none.
+    pub accounts: Option<[u8; 32]>,
+    /// Digest of the landmarks; `None` as long as there are none.
+    pub landmarks: Option<[u8; 32]>,
 }
 
 impl Checkpoint {
     pub fn read(connection: &Connection) -> Result<Self> {
-        connection.query_row("SELECT grp, hash, task, tasks, transfers, grants FROM checkpoint", [], |row| {
+        let sql = "SELECT grp, hash, task, tasks, transfers, grants, accounts, landmarks FROM checkpoint";
+        connection.query_row(sql, [], |row| {
             Ok(Self {
                 group: row.get(0)?,
                 hash: row.get(1)?,
@@ -55,14 +62,18 @@ impl Checkpoint {
                 tasks: row.get(3)?,
                 transfers: row.get(4)?,
                 grants: row.get(5)?,
+                accounts: row.get(6)?,
+                landmarks: row.get(7)?,
             })
         })
     }
 
     fn write(&self, connection: &Connection) -> Result<()> {
         let sql =
-            "UPDATE checkpoint SET grp = ?1, hash = ?2, task = ?3, tasks = ?4, transfers = ?5, grants = ?6";
-        let values = params![self.group, self.hash, self.task, self.tasks, self.transfers, self.grants];
+            "UPDATE checkpoint SET grp = ?1, hash = ?2, task = ?3, tasks = ?4, transfers = ?5, grants = ?6,
+                 accounts = ?7, landmarks = ?8";
+        let Self { group, hash, task, tasks, transfers, grants, accounts, landmarks } = self;
+        let values = params![group, hash, task, tasks, transfers, grants, accounts, landmarks];
         connection.execute(sql, values).map(|_| ())
     }
 }
@@ -83,6 +94,8 @@ type KindSums = [i64; 7];
 #[derive(Default)]
 struct Fold {
     transfers: Vec<(i64, Transfer)>,
+    /// What the groups did to accounts, in order.
+    changes: Vec<(i64, AccountChange)>,
     /// Tasks all of whose rows go.
     tasks: Vec<i64>,
     accounts: BTreeMap<i64, Sums>,
@@ -166,9 +179,19 @@ impl Folding {
             tasks: self.checkpoint.tasks + fold.tasks.len() as i64,
             transfers: self.checkpoint.transfers + fold.transfers.len() as i64,
             grants: self.checkpoint.grants + grants as i64,
+            ..self.checkpoint
         };
+        // The triggers that keep rows from being deleted look at it.
         self.checkpoint.write(connection)?;
         fold.write(connection, last.id)?;
+        if !fold.changes.is_empty() {
+            self.checkpoint.accounts = Some(account_log::folded_digest(connection)?);
+        }
+        if heads::keep_landmarks(connection, groups.iter().map(|group| (group.id, group.at_ms, &group.hash)))?
+        {
+            self.checkpoint.landmarks = Some(account_log::landmarks_digest(connection)?);
+        }
+        self.checkpoint.write(connection)?;
         digest(connection).map(Some)
     }
 }
@@ -193,7 +216,9 @@ fn oldest_groups(connection: &Connection, before_ms: i64) -> Result<Vec<Group>> 
 impl Fold {
     /// Finds everything of the groups up to `last`.
     fn collect(&mut self, connection: &Connection, last: i64) -> Result<()> {
-        for (first, end) in [(RELEASES, GRANTS), (GRANTS, REVERSALS), (REVERSALS, OPENING_CREDITS)] {
+        for (first, end) in
+            [(PAYOUTS, RELEASES), (RELEASES, GRANTS), (GRANTS, REVERSALS), (REVERSALS, OPENING_CREDITS)]
+        {
             let sql = "SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers
                  WHERE id >= ?1 AND id < ?2 ORDER BY id";
             self.others(connection, sql, [first, end], last)?;
@@ -202,6 +227,12 @@ impl Fold {
         let sql = "SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers
              WHERE id >= ?1 AND id < ?2 ORDER BY id DESC";
         self.others(connection, sql, [OPENING_CREDITS, 0], last)?;
+        let sql = "SELECT grp, account, what, number, bytes, text FROM account_log WHERE grp <= ?1 ORDER BY grp, id";
+        let mut select = connection.prepare_cached(sql)?;
+        let mut rows = select.query([last])?;
+        while let Some(row) = rows.next()? {
+            self.changes.push((row.get(0)?, AccountChange::read(row, 1)?));
+        }
         self.tasks(connection, last)
     }
 
@@ -308,7 +339,7 @@ impl Fold {
     /// Whether what was found is what the groups were hashed with.
     fn fits(&mut self, groups: &[Group], mut previous: [u8; 32]) -> bool {
         self.transfers.sort_unstable_by_key(|(group, transfer)| (*group, transfer.id));
-        let mut rest = &self.transfers[..];
+        let (mut rest, mut changes) = (&self.transfers[..], &self.changes[..]);
         for group in groups {
             let many = rest.iter().take_while(|(of, _)| *of == group.id).count();
             let (own, after) = rest.split_at(many);
@@ -316,6 +347,12 @@ impl Fold {
             let mut hasher = GroupHasher::new(&previous, group.id, group.at_ms);
             for (_, transfer) in own {
                 hasher.add(transfer);
+            }
+            let many = changes.iter().take_while(|(of, _)| *of == group.id).count();
+            let (done, after) = changes.split_at(many);
+            changes = after;
+            if let Some(digest) = account_log::digest(done.iter().map(|(_, change)| change)) {
+                hasher.add_accounts(&digest);
             }
             if let Some(folded) = &group.folded {
                 hasher.add_folded(folded);
@@ -325,7 +362,7 @@ impl Fold {
             }
             previous = group.hash;
         }
-        rest.is_empty()
+        rest.is_empty() && changes.is_empty()
     }
 
     /// Adds to the sums and deletes the rows.
@@ -355,6 +392,10 @@ impl Fold {
         for (verdict, attempts) in &self.verdicts {
             add.execute(params![verdict, attempts])?;
         }
+        for (_, change) in &self.changes {
+            account_log::fold(connection, change)?;
+        }
+        connection.prepare_cached("DELETE FROM account_log WHERE grp <= ?1")?.execute([last])?;
         let mut delete = connection.prepare_cached("DELETE FROM transfers WHERE id = ?1")?;
         for (_, transfer) in &self.transfers {
             delete.execute([transfer.id])?;
@@ -389,7 +430,14 @@ pub(super) fn read_sums(connection: &Connection) -> Result<HashMap<i64, Sums>> {
 /// Digest of the checkpoint and of all sums.
 pub(super) fn digest(connection: &Connection) -> Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&Checkpoint::read(connection)?.hash);
+    let checkpoint = Checkpoint::read(connection)?;
+    hasher.update(&checkpoint.hash);
+    // A ledger that has folded nothing since its chain covers accounts has neither.
+    for (tag, digest) in [(b"a", checkpoint.accounts), (b"l", checkpoint.landmarks)] {
+        if let Some(digest) = digest {
+            hasher.update(tag).update(&digest);
+        }
+    }
     for sql in [
         "SELECT grp, task, tasks, transfers, grants FROM checkpoint",
         "SELECT account, balance, turnover, accepted, rejected FROM folded ORDER BY account",

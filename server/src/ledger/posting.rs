@@ -5,6 +5,7 @@
 use p2c2r_protocol::{Nanos, PassedCheck, TaskNo};
 use rusqlite::{OptionalExtension as _, Result};
 
+use super::account_log::AccountChange;
 use super::accounts::load_account;
 use super::book::{Book, End, LateVerdict, OpenTask, Try, reason_of};
 use super::chain::{RELEASES, Transfer, hold_id};
@@ -256,6 +257,12 @@ impl Posting<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes what happens to an account for the end of the group.
+    pub fn log(&mut self, change: AccountChange) {
+        self.book.account_changes.push(change);
+        self.wrote = true;
     }
 
     /// Notes a transfer for the end of the group; nothing moves for nothing.

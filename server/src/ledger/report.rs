@@ -27,6 +27,8 @@ pub struct Report {
     pub bank: Nanos,
     /// Balance of the coordinator's share.
     pub fee: Nanos,
+    /// What workers were paid outside.
+    pub paid_out: Nanos,
     /// Gamers by what they were charged, highest first.
     pub gamers: Vec<AccountLine>,
     /// Workers by what they earned, highest first.
@@ -126,6 +128,7 @@ fn read(connection: &Connection) -> Result<Report> {
     let mut report = Report {
         bank: Nanos(balance(kind::BANK_ACCOUNT)?),
         fee: Nanos(balance(kind::FEE_ACCOUNT)?),
+        paid_out: Nanos(balance(kind::PAYOUT_ACCOUNT)?),
         gamers: read_accounts(&snapshot, kind::GAMER)?,
         workers: read_accounts(&snapshot, kind::WORKER)?,
         kinds: read_kinds(&snapshot)?,
@@ -225,6 +228,7 @@ impl fmt::Display for Report {
         writeln!(f, "revenue    {}", totals.revenue)?;
         writeln!(f, "  workers  {}", totals.earned)?;
         writeln!(f, "  fee      {}", totals.fee)?;
+        writeln!(f, "paid out   {}", self.paid_out)?;
         writeln!(f, "given as credit {}", -self.bank)?;
         let attempts = &self.attempts;
         writeln!(
@@ -291,6 +295,6 @@ fn lines(f: &mut fmt::Formatter<'_>, head: [&str; 6], accounts: &[AccountLine]) 
 }
 
 /// Names come from peers: nothing in them may steer the terminal.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

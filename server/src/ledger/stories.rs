@@ -198,6 +198,9 @@ fn story(
     }
 }
 
+/// Number of no account: what is paid to nobody matches no transfer.
+const NO_ACCOUNT: i64 = -1;
+
 /// The transfers a task calls for, with the groups they belong to.
 fn transfers_of(task: &Task, payee: Option<i64>) -> Vec<(Transfer, i64)> {
     let (gamer, held) = (task.gamer, task.gamer + 1);
@@ -218,7 +221,7 @@ fn transfers_of(task: &Task, payee: Option<i64>) -> Vec<(Transfer, i64)> {
         let from = if was_held { held } else { gamer };
         let rest = if was_held { task.price.saturating_sub(task.pay).saturating_sub(task.fee) } else { 0 };
         let parts = [
-            (payee.map_or(0, |worker| worker + 1), task.pay, reason::PAY, task.attempt.unwrap_or(0)),
+            (payee.map_or(NO_ACCOUNT, |worker| worker + 1), task.pay, reason::PAY, task.attempt.unwrap_or(0)),
             (kind::FEE_ACCOUNT, task.fee, reason::FEE, 0),
             (gamer, rest, reason::RETURN, 0),
         ];

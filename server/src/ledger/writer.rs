@@ -9,9 +9,10 @@ use p2c2r_protocol::Nanos;
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use super::account::{Account, CloseReport, Committed, LedgerState};
+use super::account_log;
 use super::accounts::{Ask, load_account};
 use super::book::Book;
-use super::chain::{GRANTS, GroupHasher, RELEASES, REVERSALS};
+use super::chain::{GRANTS, GroupHasher, PAYOUTS, RELEASES, REVERSALS};
 use super::earnings::Earnings;
 use super::entry::kind;
 use super::error::{Breakdown, LedgerError};
@@ -48,6 +49,7 @@ pub(super) struct Books {
     pub opened_ms: i64,
     pub next_release: i64,
     pub next_grant: i64,
+    pub next_payout: i64,
     pub entries: u64,
     pub groups_written: u64,
 }
@@ -89,6 +91,11 @@ impl Books {
             at_ms,
             next_release: next_in(RELEASES, GRANTS)?,
             next_grant: next_in(GRANTS, REVERSALS)?,
+            next_payout: connection.query_row(
+                "SELECT ifnull(max(id) + 1, ?1) - ?1 FROM payouts",
+                [PAYOUTS],
+                |row| row.get(0),
+            )?,
             entries: 0,
             groups_written: 0,
         };
@@ -101,6 +108,7 @@ impl Books {
             let (balance, turnover): (i64, i64) = (row.get(1)?, row.get(2)?);
             match row.get::<_, u8>(0)? {
                 kind::BANK => book.bank = balance,
+                kind::PAYOUT => book.paid_out = balance,
                 kind::FEE => {
                     book.fee = balance;
                     book.totals.fee = Nanos(balance);
@@ -163,7 +171,7 @@ impl Books {
         posting.reverse()?;
         posting.convict()?;
         for asked in &mut answers.accounts {
-            asked.found = Some(posting.account(&asked.ask, &mut self.next_grant)?);
+            asked.found = Some(posting.account(&asked.ask, &mut self.next_grant, &mut self.next_payout)?);
         }
         posting.releases(&mut self.next_release)?;
         posting.wrote |= posting.outcomes.expire(posting.sql.connection, now_ms)?;
@@ -210,6 +218,11 @@ impl Books {
         sql.write_rows()?;
         let mut hasher = GroupHasher::new(&self.head, group, now_ms);
         hasher.add_all(&book.transfers);
+        account_log::insert(sql.connection, group, &book.account_changes)?;
+        if let Some(digest) = account_log::digest(&book.account_changes) {
+            hasher.add_accounts(&digest);
+        }
+        book.account_changes.clear();
         if let Some(folded) = &folded {
             hasher.add_folded(folded);
         }
@@ -219,6 +232,7 @@ impl Books {
         if !book.transfers.is_empty() {
             sql.update_balance(kind::BANK_ACCOUNT, book.bank)?;
             sql.update_balance(kind::FEE_ACCOUNT, book.fee)?;
+            sql.update_balance(kind::PAYOUT_ACCOUNT, book.paid_out)?;
         }
         book.transfers.clear();
         for id in &book.changed {

@@ -187,3 +187,82 @@ pub fn change_bytes(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     change(&mut bytes);
     std::fs::write(path, bytes).unwrap();
 }
+
+/// Hashes the whole chain again, as whoever can write the file can: by hand, without the ledger's own code. In a ledger
+/// from before schema 7, which has no log of accounts, without one.
+pub fn rechain(connection: &Connection, with_accounts: bool) {
+    connection.execute_batch("DROP TRIGGER IF EXISTS groups_are_not_changed").unwrap();
+    let (mut previous, mut groups): ([u8; 32], Vec<(i64, i64, Option<Vec<u8>>)>) = ([0; 32], Vec::new());
+    let folded = if with_accounts { "folded" } else { "NULL" };
+    let mut select =
+        connection.prepare(&format!("SELECT id, at_ms, {folded} FROM groups ORDER BY id")).unwrap();
+    let mut rows = select.query([]).unwrap();
+    while let Some(row) = rows.next().unwrap() {
+        groups.push((row.get(0).unwrap(), row.get(1).unwrap(), row.get(2).unwrap()));
+    }
+    for (group, at_ms, folded) in groups {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&previous).update(&group.to_le_bytes()).update(&at_ms.to_le_bytes());
+        let sql =
+            "SELECT id, debit, credit, amount, reason, attempt FROM transfers WHERE grp = ?1 ORDER BY id";
+        let mut select = connection.prepare_cached(sql).unwrap();
+        let mut rows = select.query([group]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            for column in 0..4 {
+                hasher.update(&row.get::<_, i64>(column).unwrap().to_le_bytes());
+            }
+            hasher.update(&[row.get(4).unwrap(), row.get(5).unwrap()]);
+        }
+        if with_accounts && let Some(digest) = digest_of_log(connection, group) {
+            hasher.update(b"a").update(&digest);
+        }
+        hasher.update(&folded.unwrap_or_default());
+        previous = *hasher.finalize().as_bytes();
+        let sql = "UPDATE groups SET hash = ?2 WHERE id = ?1";
+        connection.execute(sql, rusqlite::params![group, previous]).unwrap();
+    }
+}
+
+fn digest_of_log(connection: &Connection, group: i64) -> Option<[u8; 32]> {
+    let sql = "SELECT account, what, number, bytes, text FROM account_log WHERE grp = ?1 ORDER BY id";
+    let mut select = connection.prepare_cached(sql).unwrap();
+    let mut rows = select.query([group]).unwrap();
+    let (mut hasher, mut any) = (blake3::Hasher::new(), false);
+    while let Some(row) = rows.next().unwrap() {
+        any = true;
+        hasher.update(&row.get::<_, i64>(0).unwrap().to_le_bytes());
+        hasher.update(&[row.get(1).unwrap()]);
+        hasher.update(&row.get::<_, i64>(2).unwrap().to_le_bytes());
+        let text = row.get::<_, Option<String>>(4).unwrap().map(String::into_bytes);
+        for part in [row.get::<_, Option<Vec<u8>>>(3).unwrap(), text] {
+            hasher.update(&part.as_ref().map_or(0, |part| part.len() as u64 + 1).to_le_bytes());
+            hasher.update(&part.unwrap_or_default());
+        }
+    }
+    any.then(|| *hasher.finalize().as_bytes())
+}
+
+/// The program, with these words about the ledger of `lab` and a data folder beside it.
+pub fn program(lab: &Lab, words: &[&str]) -> std::process::Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
+        .args(words)
+        .arg("--db")
+        .arg(&lab.path)
+        .arg("--data-dir")
+        .arg(lab.folder.path())
+        .output()
+        .unwrap()
+}
+
+/// What a command printed that did what it was asked.
+pub fn said(output: &std::process::Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What a command complained of that did not.
+pub fn refused(output: &std::process::Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}

@@ -1,0 +1,264 @@
+//! The operator's commands about the ledger: `ledger check`, `head`, `report`, `payout`, `backup`, `claim`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use p2c2r_program::say;
+use p2c2r_protocol::{AccountKey, Nanos};
+use p2c2r_tasks::KindRegistry;
+use serde::Serialize;
+
+use crate::cli::{ReportFormat, RoleArg};
+use crate::config::LEDGER_FILE;
+use crate::error::ServerError;
+use crate::join::commands::{DataDirArgs, some_dollars};
+use crate::ledger::{self, CheckReport, LedgerError, SignedHead};
+
+/// What to do with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Verify that the books balance and that nothing was changed; exit status 1 if not.
+    Check(CheckArgs),
+    /// Print a signed head of the hash chain. Kept elsewhere, `ledger check --head` finds out with it whether the ledger was
+    /// rewritten.
+    Head(WhichLedger),
+    /// Print balances, fees and earnings.
+    Report(ReportArgs),
+    /// Record what workers were paid outside, and list what they can be paid.
+    #[command(subcommand)]
+    Payout(PayoutCommand),
+    /// Make a whole copy and verify it, also while the coordinator runs.
+    Backup(BackupArgs),
+    /// Give an account of an older ledger, which was found by its name, to whoever has a key. The coordinator must not run.
+    Claim(ClaimArgs),
+}
+
+/// Which ledger.
+#[derive(Debug, Args)]
+pub struct WhichLedger {
+    /// The ledger's database file. [default: results.db in the data folder]
+    #[arg(long, env = "P2C2R_DB", value_name = "PATH")]
+    pub db: Option<PathBuf>,
+    /// Which coordinator's.
+    #[command(flatten)]
+    pub data_dir: DataDirArgs,
+}
+
+impl WhichLedger {
+    /// The ledger's file.
+    pub fn path(&self) -> PathBuf {
+        self.db.clone().unwrap_or_else(|| self.data_dir.folder().join(LEDGER_FILE))
+    }
+}
+
+/// Which ledger is verified, and against what.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Which ledger.
+    #[command(flatten)]
+    pub ledger: WhichLedger,
+    /// A file of heads that were signed earlier: the ledger must still contain them. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub head: Vec<PathBuf>,
+    /// The public key that heads must be signed with. [default: that of the key in the data folder, if it is there]
+    #[arg(long, value_name = "HEX", value_parser = account_key)]
+    pub key: Option<AccountKey>,
+    /// For people, or for programs.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+}
+
+/// Which ledger, and how to print.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Which ledger.
+    #[command(flatten)]
+    pub ledger: WhichLedger,
+    /// For people, or for programs.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+}
+
+/// What to do with payouts.
+#[derive(Debug, Subcommand)]
+pub enum PayoutCommand {
+    /// Print what workers can be paid, and were.
+    List(ReportArgs),
+    /// Record that a worker was paid outside. The coordinator must not run.
+    Record {
+        /// Its name, or how its key begins (at least 8 digits).
+        account: String,
+        /// How many dollars, such as 0.50; no more than it has available.
+        #[arg(value_parser = some_dollars)]
+        dollars: Nanos,
+        /// What the payment is called where it was made: each is recorded once.
+        reference: String,
+        /// Which ledger.
+        #[command(flatten)]
+        ledger: WhichLedger,
+    },
+    /// Record that a payment came back, by an entry of its own. The coordinator must not run.
+    Undo {
+        /// The reference that it was recorded under.
+        reference: String,
+        /// Which ledger.
+        #[command(flatten)]
+        ledger: WhichLedger,
+    },
+}
+
+/// Which ledger is copied, and where to.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Which ledger.
+    #[command(flatten)]
+    pub ledger: WhichLedger,
+    /// Where the copy goes; nothing is replaced.
+    #[arg(value_name = "COPY")]
+    pub path: PathBuf,
+}
+
+/// Which account goes to which key.
+#[derive(Debug, Args)]
+pub struct ClaimArgs {
+    /// Which ledger.
+    #[command(flatten)]
+    pub ledger: WhichLedger,
+    /// Whether it is a gamer's or a worker's account.
+    #[arg(long, value_enum)]
+    pub role: RoleArg,
+    /// The account's name, as `ledger report` prints it.
+    #[arg(long, value_name = "OLD")]
+    pub name: String,
+    /// The public key that gets the account, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX", value_parser = account_key)]
+    pub key: AccountKey,
+}
+
+fn account_key(text: &str) -> Result<AccountKey, String> {
+    AccountKey::from_hex(text).ok_or_else(|| "a key is 64 hexadecimal digits".to_owned())
+}
+
+/// Does what is asked and prints what there is to say.
+pub fn run(command: LedgerCommand) -> Result<ExitCode, ServerError> {
+    match command {
+        LedgerCommand::Check(args) => {
+            let report = check(&args)?;
+            print(&report, args.format)?;
+            return Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        LedgerCommand::Head(which) => {
+            say(ledger::head(&which.path(), &ledger::head_key(&which.data_dir.folder())?)?);
+        }
+        LedgerCommand::Report(args) => {
+            let mut report = ledger::report(&args.ledger.path())?;
+            let kinds = KindRegistry::builtin();
+            report.name_kinds(|kind| kinds.get(kind).map(|kind| kind.name().to_owned()));
+            print(&report, args.format)?;
+        }
+        LedgerCommand::Payout(command) => payout(command)?,
+        LedgerCommand::Backup(args) => say(ledger::backup(&args.ledger.path(), &args.path)?),
+        LedgerCommand::Claim(args) => claim(args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print<T: std::fmt::Display + Serialize>(report: &T, format: ReportFormat) -> Result<(), ServerError> {
+    match format {
+        ReportFormat::Text => say(report),
+        ReportFormat::Json => say(serde_json::to_string_pretty(report).map_err(|error| {
+            ServerError::Config(format!("the report cannot be written as JSON: {error}"))
+        })?),
+    }
+    Ok(())
+}
+
+fn check(args: &CheckArgs) -> Result<CheckReport, ServerError> {
+    let mut heads = Vec::new();
+    for path in &args.head {
+        heads.extend(read_heads(path)?);
+    }
+    let mut report = ledger::check_with_heads(&args.ledger.path(), &heads)?;
+    if !heads.is_empty() {
+        let own = || -> Result<_, LedgerError> {
+            let found = ledger::existing_head_key(&args.ledger.data_dir.folder())?;
+            Ok(found.map(|secret| secret.public()))
+        };
+        // An auditor may not read the key.
+        let expected = args.key.or_else(|| own().ok().flatten());
+        judge_signers(&heads, expected, &mut report);
+    }
+    Ok(report)
+}
+
+/// Says by whom heads were signed. Anybody can sign a head: it counts for something only if the key is the coordinator's.
+fn judge_signers(heads: &[SignedHead], expected: Option<AccountKey>, report: &mut CheckReport) {
+    let mut keys: Vec<AccountKey> = heads.iter().map(|head| head.key).collect();
+    keys.dedup();
+    for key in keys {
+        match expected {
+            None => report.heads.push(format!(
+                "signed with the key {key}: whether that is the coordinator's is for you to compare (or give --key)"
+            )),
+            Some(expected) if expected != key => report.add_problem(format!(
+                "a head was signed with the key {key}, which is not this coordinator's ({expected})"
+            )),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Bytes of a file of heads: one an hour for a century.
+const HEADS_BYTES_MAX: u64 = 1 << 30;
+
+fn read_heads(path: &Path) -> Result<Vec<SignedHead>, LedgerError> {
+    let bad = |reason: String| LedgerError::BadHeads { path: path.to_owned(), reason };
+    let bytes = path.metadata().map_err(|error| bad(error.to_string()))?.len();
+    if bytes > HEADS_BYTES_MAX {
+        return Err(bad("it is larger than any file of heads".to_owned()));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+    ledger::read_heads(&text).map_err(|error| bad(error.to_string()))
+}
+
+fn payout(command: PayoutCommand) -> Result<(), ServerError> {
+    match command {
+        PayoutCommand::List(args) => print(&ledger::payables(&args.ledger.path())?, args.format),
+        PayoutCommand::Record { account, dollars, reference, ledger } => {
+            let path = ledger.path();
+            let worker = ledger::payables(&path)?.find(&account)?.account;
+            let ledger = ledger::open_existing(&path)?;
+            let paid = ledger.pay_out(worker, dollars, &reference);
+            ledger.close()?;
+            let paid = paid?;
+            say(format_args!(
+                "{} was paid {dollars} ({reference}); {} can still be paid.",
+                paid.name, paid.available
+            ));
+            Ok(())
+        }
+        PayoutCommand::Undo { reference, ledger } => {
+            let ledger = ledger::open_existing(&ledger.path())?;
+            let undone = ledger.take_back_payout(&reference);
+            ledger.close()?;
+            let undone = undone?;
+            say(format_args!(
+                "The payout {reference} to {} is taken back; {} can be paid.",
+                undone.name, undone.available
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn claim(args: ClaimArgs) -> Result<(), ServerError> {
+    let ledger = ledger::open_existing(&args.ledger.path())?;
+    let account = ledger.claim(args.role.into(), &args.name, args.key)?;
+    ledger.close()?;
+    say(format_args!(
+        "The {} account {} with {} now belongs to {}.",
+        account.role, args.name, account.available, args.key
+    ));
+    Ok(())
+}
