@@ -64,6 +64,7 @@
 //! | `payouts.rs` | what workers were paid outside |
 //! | `reversals.rs` | pending pay of a convicted worker on its way back |
 //! | `audit.rs`, `stories.rs` | `check`: derives everything again from the transfers |
+//! | `export.rs` | `export`: the transfers as comma-separated values |
 //! | `report.rs` | `report`: balances, fees and earnings for people |
 
 mod account;
@@ -76,6 +77,7 @@ mod chain;
 mod earnings;
 mod entry;
 mod error;
+mod export;
 mod file;
 mod folding;
 mod head_key;
@@ -96,6 +98,7 @@ mod statements;
 mod stories;
 mod writer;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -436,6 +439,12 @@ pub fn check_with_heads(path: &Path, heads: &[SignedHead]) -> Result<CheckReport
 /// The head of the ledger at `path` as it stands, signed with `secret`. Read-only, and works beside a running coordinator.
 pub fn head(path: &Path, secret: &AccountSecret) -> Result<SignedHead, LedgerError> {
     heads::head(path, secret)
+}
+
+/// Writes all transfers of the ledger at `path` to `out` as comma-separated values, with what was folded as a sum for each
+/// account; returns how many rows. Read-only, in little memory, and works beside a running coordinator.
+pub fn export(path: &Path, out: &mut impl Write) -> Result<u64, LedgerError> {
+    export::export(path, out)
 }
 
 /// What workers can be paid, and were. Read-only, and works beside a running coordinator.

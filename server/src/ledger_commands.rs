@@ -1,9 +1,12 @@
-//! The operator's commands about the ledger: `ledger check`, `head`, `report`, `payout`, `backup`, `claim`.
+//! The operator's commands about the ledger: `ledger check`, `head`, `report`, `export`, `payout`, `backup`, `claim`.
 
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use p2c2r_program::output::Output;
 use p2c2r_program::say;
 use p2c2r_protocol::{AccountKey, Nanos};
 use p2c2r_tasks::KindRegistry;
@@ -25,6 +28,8 @@ pub enum LedgerCommand {
     Head(WhichLedger),
     /// Print balances, fees and earnings.
     Report(ReportArgs),
+    /// Write all transfers as comma-separated values, and what was folded as a sum for each account.
+    Export(ExportArgs),
     /// Record what workers were paid outside, and list what they can be paid.
     #[command(subcommand)]
     Payout(PayoutCommand),
@@ -78,6 +83,20 @@ pub struct ReportArgs {
     /// For people, or for programs.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
+}
+
+/// Which ledger is exported, how and where to.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Which ledger.
+    #[command(flatten)]
+    pub ledger: WhichLedger,
+    /// Comma-separated values with exact dollars: the only form there is.
+    #[arg(long, required = true)]
+    pub csv: bool,
+    /// Where the rows go; nothing is replaced. [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
 }
 
 /// What to do with payouts.
@@ -157,6 +176,7 @@ pub fn run(command: LedgerCommand) -> Result<ExitCode, ServerError> {
             report.name_kinds(|kind| kinds.get(kind).map(|kind| kind.name().to_owned()));
             print(&report, args.format)?;
         }
+        LedgerCommand::Export(args) => export(&args)?,
         LedgerCommand::Payout(command) => payout(command)?,
         LedgerCommand::Backup(args) => say(ledger::backup(&args.ledger.path(), &args.path)?),
         LedgerCommand::Claim(args) => claim(args)?,
@@ -220,6 +240,29 @@ fn read_heads(path: &Path) -> Result<Vec<SignedHead>, LedgerError> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
     ledger::read_heads(&text).map_err(|error| bad(error.to_string()))
+}
+
+/// To a file, errors are errors; whoever reads standard output may leave when it likes.
+fn export(args: &ExportArgs) -> Result<(), LedgerError> {
+    let ledger = args.ledger.path();
+    let Some(path) = &args.to else {
+        let mut out = BufWriter::new(Output::Standard);
+        ledger::export(&ledger, &mut out)?;
+        return out.flush().map_err(|error| LedgerError::Output(error.to_string()));
+    };
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => LedgerError::Exists { path: path.clone() },
+        _ => LedgerError::Output(format!("{}: {error}", path.display())),
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut out = BufWriter::new(options.open(path).map_err(failed)?);
+    let rows = ledger::export(&ledger, &mut out)?;
+    out.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
+    say(format_args!("{rows} rows written to {}.", path.display()));
+    Ok(())
 }
 
 fn payout(command: PayoutCommand) -> Result<(), ServerError> {

@@ -67,7 +67,7 @@ pub enum LedgerError {
         path: PathBuf,
     },
     /// There is something where a copy should go.
-    #[error("{path} exists: a backup replaces nothing, name another path")]
+    #[error("{path} exists: nothing is replaced, name another path")]
     Exists {
         /// Path of the copy.
         path: PathBuf,
@@ -223,6 +223,9 @@ pub enum LedgerError {
         /// What is wrong.
         reason: String,
     },
+    /// What was to be exported could not be written.
+    #[error("the rows cannot be written ({0}): name another file with --to")]
+    Output(String),
     /// A file of heads cannot be used.
     #[error("the file {path} has no heads that can be compared: {reason}")]
     BadHeads {

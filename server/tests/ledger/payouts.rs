@@ -37,11 +37,12 @@ fn a_payout_is_booked_once_for_each_reference_and_never_above_what_is_available(
     let ledger = earned(&lab);
     let bob = bob(&ledger);
     assert_eq!((bob.available, bob.set_aside), (Nanos(90), Nanos(90)));
+    let long = "x".repeat(65);
     let refused = |amount, reference| ledger.pay_out(bob.id, Nanos(amount), reference).unwrap_err();
     assert!(matches!(refused(91, "a"), LedgerError::NotAvailable { available: Nanos(90), .. }));
     assert!(matches!(refused(0, "a"), LedgerError::BadPayout(_)));
     assert!(matches!(refused(-5, "a"), LedgerError::BadPayout(_)));
-    for reference in ["", "two\nlines", &"x".repeat(65)] {
+    for reference in ["", "two\nlines", &long] {
         assert!(matches!(refused(1, reference), LedgerError::BadReference), "{reference:?}");
     }
     for _ in 0..3 {
