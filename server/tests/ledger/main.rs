@@ -5,6 +5,7 @@ mod clocks;
 mod convictions;
 mod crash;
 mod damage;
+mod export;
 #[cfg(target_os = "linux")]
 mod file;
 mod folding;
@@ -16,3 +17,4 @@ mod payouts;
 mod random;
 mod restart;
 mod settling;
+mod splitting;
