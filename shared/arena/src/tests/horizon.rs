@@ -63,8 +63,10 @@ fn a_longer_horizon_makes_windows_longer_and_fewer_and_all_its_answers_come_in_t
     let mut before = u64::MAX;
     for horizon in [0, 42, HORIZON_TICKS_MAX] {
         let mut far = Far::new(Arena::new(ArenaConfig::default()), horizon, horizon.into(), answered);
+        let mut autopilot = Autopilot::default();
         while far.arena.tick() < 1_800 {
-            far.step(scripted(far.arena.tick()));
+            let controls = autopilot.controls(&far.arena);
+            far.step(controls);
         }
         let physics = far.arena.physics();
         assert!(
