@@ -1,7 +1,7 @@
 //! Measures the link itself: game -> coordinator -> worker -> coordinator -> game with 256 bytes, each program
 //! a Bevy app on its own thread under the event-driven runner, beside four plain UDP hops in the same run.
 //!
-//! `cargo run --release -p p2c2r_link --example round_trip [-- --seconds 3]`
+//! `cargo run --release -p p2c2r_link --example round_trip [-- --seconds 3 | --idle | --crowd | --updates]`
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -34,6 +34,8 @@ fn main() {
             seconds = arguments.next().and_then(|value| value.parse().ok()).unwrap_or(seconds);
         } else if argument == "--idle" {
             return idle();
+        } else if argument == "--crowd" {
+            return crowd();
         } else if argument == "--updates" {
             return updates();
         }
@@ -112,7 +114,7 @@ fn server_app(socket: UdpSocket, mint: Mint) -> App {
             transport: ServerTransport::Udp(socket),
             identity: identity(),
             mint,
-            peers_max: 16,
+            peers_max: 1_024,
             pace: None,
             impair: None,
         }),
@@ -365,6 +367,52 @@ fn idle() {
         ticks as f64 / 10.0
     );
     let _ = (server.join(), worker.join());
+}
+
+/// A coordinator and as many idle workers as one address may bring, for ten seconds; prints what the coordinator's thread
+/// used of one core for each of them.
+fn crowd() {
+    const WORKERS: usize = 128;
+    let socket = bind_server(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback");
+    let address = socket.local_addr().expect("bound");
+    let until = Until(Instant::now() + Duration::from_secs(17));
+    let mint = Mint::new(&identity());
+    let (tell, told) = std::sync::mpsc::channel();
+    let server = thread::spawn({
+        let (until, mint) = (until.clone(), mint.clone());
+        move || {
+            let thread = std::fs::read_link("/proc/thread-self").expect("Linux");
+            tell.send(std::path::Path::new("/proc").join(thread).join("schedstat")).expect("a listener");
+            let mut app = server_app(socket, mint);
+            app.insert_resource(until).add_systems(Update, (exit_in_time, count).chain());
+            p2c2r_link::headless(&mut app);
+            app.run();
+        }
+    });
+    let statistics = told.recv().expect("a thread");
+    let spent = || {
+        let text = std::fs::read_to_string(&statistics).unwrap_or_default();
+        text.split_ascii_whitespace().next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let mut workers: Vec<App> = (0..WORKERS)
+        .map(|number| client_app::<WorkerSide>(address, &mint, &format!("worker {number}")))
+        .collect();
+    let (start, mut before) = (Instant::now(), None);
+    while start.elapsed() < Duration::from_secs(15) {
+        workers.iter_mut().for_each(App::update);
+        if before.is_none() && start.elapsed() >= Duration::from_secs(5) {
+            before = Some(spent());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let nanos = spent() - before.unwrap_or_default();
+    let share = nanos as f64 / 10e9;
+    println!(
+        "{WORKERS} idle workers: {:.2} % of a core, {:.4} % for each",
+        share * 100.0,
+        share * 100.0 / WORKERS as f64
+    );
+    let _ = server.join();
 }
 
 fn count(mut updates: Local<'_, u64>, exit: MessageReader<'_, '_, AppExit>) {

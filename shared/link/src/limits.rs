@@ -123,7 +123,8 @@ pub const BEAT_BUSY: Duration = Duration::from_millis(100);
 /// Between a client's heartbeats otherwise.
 pub const BEAT_IDLE: Duration = Duration::from_secs(1);
 /// Between the coordinator's heartbeats to a client otherwise: by their absence a client notices that it was cut off. A
-/// thousand idle clients cost the coordinator 3 % of a core and 0.3 MB/s that way; twice as often would cost twice that.
+/// thousand idle clients are sent 0.3 MB/s that way; half the pause would double that and what it takes of a processor
+/// (`docs/PERFORMANCE.md`), twice the pause would make a cut last more than a second.
 pub const BEAT_IDLE_TO_CLIENT: Duration = Duration::from_millis(250);
 /// Idle heartbeats of the coordinator leave at multiples of this, so that a thousand clients wake it 40 times a second
 /// instead of 4,000 times.
