@@ -7,29 +7,21 @@ use bevy_ecs::system::{Res, ResMut};
 use bevy_time::TimePlugin;
 use p2c2r_link::{FromPeer, Mint, NextWake, PeerLeft, ServerLinkConfig, ServerLinkPlugin, ServerTransport};
 use p2c2r_protocol::{GameToServer, WorkerToServer};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
-use crate::admission::{self, Admissions};
 use crate::books::{self, Books};
-use crate::busy::{self, NewlyBusy};
-use crate::cache::OutcomeCache;
 use crate::compute::{self, Pool};
-use crate::config::ServerConfig;
-use crate::desk::{Settings, Tally};
+use crate::config::{ServerConfig, Settings};
+use crate::core::Core;
 use crate::drain::{self, Drain, Shutdown};
 use crate::error::ServerError;
-use crate::fallback::OwnKernel;
-use crate::joins::{self, Joining, Refused};
-use crate::judge::{self, Judge};
-use crate::leases::{self, Leases};
 use crate::ledger::{Ledger, LedgerOptions, OnFailure};
-use crate::matcher::Matcher;
-use crate::registry::Workers;
-use crate::sessions::Gamers;
-use crate::statements::NextStatements;
-use crate::table::TaskTable;
-use crate::trust::Trust;
+use crate::peers::joins::{self, Joining, Refused};
+use crate::peers::statements::{self, NextStatements};
+use crate::peers::{self, Scheduler, hearing};
 use crate::waking::{LateWaker, bind_waker};
-use crate::{console, matching, restart, statements};
+use crate::{console, restart};
 
 /// The coordinator's moments in an update, in this order, all in `Update` between the link's two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
@@ -41,10 +33,8 @@ pub enum CoordinatorSystems {
     /// Games' messages are taken; tasks are admitted or refused. Whoever has gone is parted from: last words
     /// count.
     Admission,
-    /// Leases and waits that are over end.
-    Leases,
-    /// Waiting tasks are handed out, with the room that answers have just made.
-    Matching,
+    /// Leases and waits that are over end; waiting tasks are handed out, with the room that answers have just made.
+    Time,
     /// Statements, the summary line, the orderly end, and when to update next.
     Housekeeping,
 }
@@ -58,21 +48,10 @@ pub struct CoordinatorPlugins {
 impl Plugin for CoordinatorPlugins {
     fn build(&self, app: &mut App) {
         let config = self.config.clone();
-        app.insert_resource(Gamers::default())
-            .insert_resource(Workers::default())
-            .insert_resource(Leases::default())
-            .insert_resource(OutcomeCache::new(config.cache_entries_max, config.cache_bytes_max))
-            .insert_resource(OwnKernel::default())
-            .insert_resource(Trust::default())
-            .insert_resource(Tally::default())
-            .insert_resource(NewlyBusy::default())
-            .insert_resource(Admissions::default())
-            .insert_resource(Joining::default())
+        app.insert_resource(Joining::default())
             .insert_resource(Refused::default())
             .insert_resource(Drain::default())
             .insert_resource(NextStatements::default())
-            .insert_resource(Matcher::new(config.seed))
-            .insert_resource(Judge::new(config.seed, config.deep_check_percent))
             .insert_resource(Settings(config));
         app.configure_sets(
             Update,
@@ -80,8 +59,7 @@ impl Plugin for CoordinatorPlugins {
                 CoordinatorSystems::Peers,
                 CoordinatorSystems::Answers,
                 CoordinatorSystems::Admission,
-                CoordinatorSystems::Leases,
-                CoordinatorSystems::Matching,
+                CoordinatorSystems::Time,
                 CoordinatorSystems::Housekeeping,
             )
                 .chain(),
@@ -91,6 +69,7 @@ impl Plugin for CoordinatorPlugins {
             Update,
             (
                 (
+                    hearing::note_measured.run_if(hearing::is_time_to_measure),
                     joins::welcome_peers.run_if(joins::is_anybody_joining),
                     joins::note_leaving.run_if(any::<PeerLeft>),
                     joins::refuse_peers,
@@ -98,30 +77,25 @@ impl Plugin for CoordinatorPlugins {
                     .chain()
                     .in_set(CoordinatorSystems::Peers),
                 (
-                    judge::collect_finished.run_if(compute::has_finished),
-                    judge::hear_workers.run_if(any::<FromPeer<WorkerToServer>>),
+                    hearing::collect_finished.run_if(compute::has_finished),
+                    hearing::hear_workers.run_if(any::<FromPeer<WorkerToServer>>),
                 )
                     .chain()
                     .in_set(CoordinatorSystems::Answers),
                 (
-                    admission::hear_games.run_if(any::<FromPeer<GameToServer>>),
+                    hearing::hear_games.run_if(any::<FromPeer<GameToServer>>),
                     joins::part_from_peers.run_if(any::<PeerLeft>),
                 )
                     .chain()
                     .in_set(CoordinatorSystems::Admission),
-                leases::expire_leases.run_if(leases::is_due).in_set(CoordinatorSystems::Leases),
-                matching::match_tasks
-                    .run_if(matching::is_anything_waiting)
-                    .in_set(CoordinatorSystems::Matching),
+                peers::let_time_pass.run_if(peers::is_anything_due).in_set(CoordinatorSystems::Time),
                 (
                     drain::drain.run_if(drain::is_wanted),
                     statements::send_statements.run_if(statements::are_due),
                     statements::wake_for_statements,
                     console::summarise,
-                    busy::mark_busy_workers,
                     wake_for_inline_results,
-                    leases::wake_for_leases,
-                    matching::wake_for_rests,
+                    peers::wake_when_due,
                 )
                     .chain()
                     .in_set(CoordinatorSystems::Housekeeping),
@@ -164,15 +138,27 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
     }));
     let ledger = open_ledger(&config, waker.clone())?;
     app.insert_resource(Pool::new(config.compute, config.compute_queue_max, &waker)?);
-    app.insert_resource(TaskTable::new(ledger.next_task_no()));
-    app.insert_resource(Books::new(ledger.clone(), waker.clone()));
+    let mut books = Books::new(ledger.clone(), waker.clone());
+    let core = Core::new(config.policy(), ledger.next_task_no(), seed(&config));
+    let mut scheduler = Scheduler::new(core);
+    scheduler.take_over(restart::found(&ledger)?, &mut books);
+    app.insert_resource(scheduler);
+    app.insert_resource(books);
     app.insert_resource(Shutdown::new(waker));
-    let kinds = config.kinds.clone();
     app.add_plugins(CoordinatorPlugins { config });
-    restart::take_over(app.world_mut(), &ledger, &kinds)?;
     app.insert_resource(ledger);
     p2c2r_link::headless(&mut app);
     Ok(app)
+}
+
+/// The seed of the core's draws: from the settings, or from the system.
+fn seed(config: &ServerConfig) -> [u8; 32] {
+    let Some(chosen) = config.seed else {
+        return StdRng::from_os_rng().random();
+    };
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&chosen.to_le_bytes());
+    seed
 }
 
 fn open_ledger(config: &ServerConfig, waker: LateWaker) -> Result<Ledger, ServerError> {

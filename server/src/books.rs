@@ -7,7 +7,8 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
-use crate::ledger::{Account, Admission, Committed, Entry, Ledger, LedgerBusy, LedgerError, Opening, Totals};
+use crate::core::LedgerRoom;
+use crate::ledger::{Account, Committed, Entry, Ledger, LedgerBusy, LedgerError, Opening, Totals};
 use crate::waking::LateWaker;
 
 /// Longest wait of one update for a ledger that is far behind: heartbeats are still answered in time.
@@ -46,18 +47,17 @@ impl Books {
         self.ledger.opened(opening)
     }
 
-    /// Records that a task was admitted, if the ledger keeps up.
-    pub fn admit(&mut self, admission: Admission) -> Result<(), LedgerBusy> {
-        let result = self.ledger.append(Entry::TaskAdmitted(admission));
-        match result {
-            Ok(()) => self.appended += 1,
-            Err(LedgerBusy::Full) => {}
-            Err(LedgerBusy::Broken | LedgerBusy::Closed) => self.failed = true,
+    /// Whether the ledger would record one more admission, of a patient task or another: nobody else appends, so it will
+    /// until the next one is.
+    pub fn room(&mut self, patient: bool) -> LedgerRoom {
+        match self.ledger.may_admit(patient) {
+            Ok(()) if !self.has_failed() => LedgerRoom::Free,
+            Err(LedgerBusy::Full) => LedgerRoom::Full,
+            _ => LedgerRoom::Broken,
         }
-        result
     }
 
-    /// Records what becomes of an admitted task; for that there is always room.
+    /// Records what happened to a task; for what becomes of an admitted one there is always room.
     pub fn append(&mut self, entry: Entry) {
         match self.ledger.append(entry) {
             Ok(()) => self.appended += 1,

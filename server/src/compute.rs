@@ -4,79 +4,23 @@
 //! more than one that has yet to be computed. Results wake the app.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
 use p2c2r_program::guard::guarded;
-use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo};
-use p2c2r_tasks::{Blobs, CheckError, Job, Stop};
+use p2c2r_tasks::CheckError;
 
 use crate::config::Compute;
+use crate::core::work::{Check, Checked, Computed, Kernel};
 use crate::error::ServerError;
-use crate::ledger::AccountId;
-use crate::receipts::WorkerTimes;
 use crate::waking::LateWaker;
 
 /// Checks that may wait for a thread. When as many wait, the app judges the next one itself: that slows the
 /// intake of answers, which is the point.
 const CHECKS_WAITING_MAX: usize = 4_096;
-
-/// An outcome to be judged.
-pub struct Check {
-    /// The task.
-    pub task: TaskNo,
-    /// The attempt it answers.
-    pub attempt: Attempt,
-    /// Whose answer it is.
-    pub worker: PeerId,
-    /// The worker's account.
-    pub account: AccountId,
-    /// What the worker says of its times.
-    pub times: WorkerTimes,
-    /// What sort of work.
-    pub kind: KindId,
-    /// The decoded spec.
-    pub job: Arc<dyn Job>,
-    /// Its blobs.
-    pub blobs: Blobs,
-    /// The encoded outcome.
-    pub outcome: Arc<[u8]>,
-    /// The seed of the deep check, if it gets one.
-    pub deep: Option<u64>,
-}
-
-/// A verdict.
-pub struct Checked {
-    /// What was judged.
-    pub check: Check,
-    /// Whether it passed.
-    pub verdict: Result<(), CheckError>,
-}
-
-/// A kernel to be run.
-pub struct Kernel {
-    /// The task.
-    pub task: TaskNo,
-    /// The decoded spec, as long as its task is in flight.
-    pub job: Weak<dyn Job>,
-    /// Its blobs.
-    pub blobs: Blobs,
-    /// Ends the kernel early: the task keeps a [`StopOnDrop`](p2c2r_tasks::StopOnDrop) of it.
-    pub stop: Stop,
-}
-
-/// What a kernel gave.
-pub struct Computed {
-    /// The task.
-    pub task: TaskNo,
-    /// The encoded outcome; `None` if the kernel failed, panicked or was stopped.
-    pub outcome: Option<Arc<[u8]>>,
-    /// How long the kernel ran; zero in the inline pool, which has no clock.
-    pub took: Duration,
-}
 
 /// Something the pool has finished.
 pub enum Finished {
@@ -110,7 +54,7 @@ pub struct Pool(Inner);
 
 enum Inner {
     Inline { finished: VecDeque<Finished> },
-    Threads { checks: Sender<Check>, kernels: Sender<Kernel>, finished: Receiver<Finished>, threads: usize },
+    Threads { checks: Sender<Check>, kernels: Sender<Kernel>, finished: Receiver<Finished> },
 }
 
 impl Pool {
@@ -131,23 +75,7 @@ impl Pool {
                 .spawn(move || work(&checks, &kernels, &finished, &waker))
                 .map_err(ServerError::Threads)?;
         }
-        Ok(Self(Inner::Threads { checks, kernels, finished, threads }))
-    }
-
-    /// Threads that compute.
-    pub fn threads(&self) -> usize {
-        match &self.0 {
-            Inner::Inline { .. } => 1,
-            Inner::Threads { threads, .. } => *threads,
-        }
-    }
-
-    /// Kernels waiting for a thread.
-    pub fn kernels_waiting(&self) -> usize {
-        match &self.0 {
-            Inner::Inline { .. } => 0,
-            Inner::Threads { kernels, .. } => kernels.len(),
-        }
+        Ok(Self(Inner::Threads { checks, kernels, finished }))
     }
 
     /// Judges an outcome, here if the queue is full.
@@ -227,8 +155,11 @@ fn work(
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use p2c2r_protocol::{Digest, WorkUnits};
-    use p2c2r_tasks::{KernelError, SpecError, StopOnDrop};
+    use p2c2r_protocol::{Attempt, Digest, KindId, PeerId, TaskNo, WorkUnits};
+    use p2c2r_tasks::{Blobs, Job, KernelError, SpecError, Stop, StopOnDrop};
+
+    use crate::core::receipts::WorkerTimes;
+    use crate::ledger::AccountId;
 
     use super::*;
 

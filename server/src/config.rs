@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bevy_ecs::resource::Resource;
 use clap::ValueEnum;
 use p2c2r_join::join_link::PORT_DEFAULT;
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
@@ -21,6 +22,7 @@ use p2c2r_protocol::{Nanos, PriceList};
 use p2c2r_tasks::KindRegistry;
 use serde::{Deserialize, Serialize};
 
+use crate::core::Policy;
 use crate::error::ServerError;
 use crate::join::JoinSettings;
 use crate::join::settings::{JoinFile, default_data_dir};
@@ -80,6 +82,10 @@ pub enum Compute {
     /// On this many threads.
     Threads(usize),
 }
+
+/// The settings, as systems read them.
+#[derive(Resource)]
+pub struct Settings(pub ServerConfig);
 
 /// The coordinator's settings.
 #[derive(Clone)]
@@ -235,6 +241,25 @@ impl ServerConfig {
         within("summary-seconds", self.summary_every.as_secs(), SUMMARY_EVERY)?;
         within("busy-poll-us", self.busy_poll.as_micros(), 0..=BUSY_POLL_MAX.as_micros())?;
         Ok(())
+    }
+
+    /// What the scheduler has to know of the settings.
+    pub fn policy(&self) -> Policy {
+        let (compute_threads, compute_waiting_max) = match self.compute {
+            // Done when it is begun: nothing ever waits.
+            Compute::Inline => (usize::MAX, usize::MAX),
+            Compute::Threads(threads) => (threads, self.compute_queue_max),
+        };
+        Policy {
+            kinds: self.kinds.clone(),
+            prices: self.prices.clone(),
+            fallback: self.fallback,
+            deep_check_percent: self.deep_check_percent,
+            cache_entries_max: self.cache_entries_max,
+            cache_bytes_max: self.cache_bytes_max,
+            compute_threads,
+            compute_waiting_max,
+        }
     }
 
     /// Takes every setting that `file` names.

@@ -15,9 +15,9 @@ use p2c2r_protocol::{Micros, Role};
 use tracing::info;
 
 use crate::config::ServerConfig;
-use crate::desk::{Settings, Tally};
-use crate::registry::Workers;
-use crate::sessions::Gamers;
+use crate::config::Settings;
+use crate::core::state::tally::Tally;
+use crate::peers::Scheduler;
 
 /// Target of the events that print as sentences.
 pub const TARGET: &str = "p2c2r_server::console";
@@ -104,15 +104,15 @@ pub fn summary(workers: usize, gamers: usize, tally: &Tally) -> String {
 
 /// Writes the summary line now and then, if something changed.
 pub fn summarise(
-    tally: Res<'_, Tally>,
-    workers: Res<'_, Workers>,
-    gamers: Res<'_, Gamers>,
+    scheduler: Res<'_, Scheduler>,
     settings: Res<'_, Settings>,
     clock: Res<'_, LinkClock>,
     mut next_wake: ResMut<'_, NextWake>,
     mut last: Local<'_, (Micros, Option<(Tally, usize, usize)>)>,
 ) {
     let now = clock.now();
+    let core = scheduler.core();
+    let (tally, workers, gamers) = (core.tally(), core.workers(), core.gamers());
     let state = (*tally, workers.len(), gamers.len());
     if last.1 == Some(state) || (last.1.is_none() && workers.is_empty() && gamers.is_empty()) {
         return;
@@ -128,7 +128,7 @@ pub fn summarise(
         target: TARGET, event = "summary", workers = workers.len(), gamers = gamers.len(),
         completed = tally.completed(), by_workers, by_coordinator, from_cache, refused, failed, rejected,
         stray, revenue_nanos = tally.revenue.0, fee_nanos = tally.fee.0,
-        "{}", summary(workers.len(), gamers.len(), &tally)
+        "{}", summary(workers.len(), gamers.len(), tally)
     );
 }
 

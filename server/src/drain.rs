@@ -9,11 +9,13 @@ use bevy_ecs::message::MessageWriter;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use p2c2r_link::NextWake;
-use p2c2r_protocol::{Micros, Role, TaskFailure, TaskNo};
+use p2c2r_protocol::Micros;
 use tracing::{error, info};
 
 use crate::books::Books;
-use crate::desk::Desk;
+use crate::config::Settings;
+use crate::core::Event;
+use crate::peers::{Exchange, joins};
 use crate::waking::LateWaker;
 
 /// What peers are told when nothing is wrong.
@@ -85,64 +87,47 @@ pub fn is_wanted(state: Res<'_, Drain>, shutdown: Res<'_, Shutdown>, books: Res<
 
 /// Moves the end along, once it was asked for or the ledger has failed.
 pub fn drain(
-    mut desk: Desk<'_>,
+    mut exchange: Exchange<'_>,
+    settings: Res<'_, Settings>,
     mut state: ResMut<'_, Drain>,
     shutdown: Res<'_, Shutdown>,
     mut next_wake: ResMut<'_, NextWake>,
     mut exit: MessageWriter<'_, AppExit>,
 ) {
-    let now = desk.now();
+    let now = exchange.now();
     let requests = shutdown.requests();
     if *state == Drain::Open {
-        let broken = desk.books.has_failed();
+        let broken = exchange.books.has_failed();
         if requests == 0 && !broken {
             return;
         }
         if broken {
             error!("the ledger has stopped recording: closing");
         } else {
-            info!(tasks = desk.tasks.len(), "closing: finishing what is in flight");
+            info!(tasks = exchange.core().tasks().len(), "closing: finishing what is in flight");
         }
-        desk.tell_everyone_closing();
-        *state = Drain::Finishing { until: after(now, desk.settings.0.drain_limit) };
+        let reason = joins::closing_reason(&exchange);
+        exchange.handle(Event::Closing { reason });
+        *state = Drain::Finishing { until: after(now, settings.0.drain_limit) };
     }
     if let Drain::Finishing { until } = *state {
-        let finished = desk.tasks.timely_tasks().next().is_none();
+        let finished = exchange.core().tasks().timely_tasks().next().is_none();
         if finished || now >= until || requests > 1 {
-            desk.give_up_timely();
+            exchange.handle(Event::GivingUp);
             *state = Drain::Parting { until: after(now, FAREWELL_MAX) };
             next_wake.within(LOOK_EVERY);
             return;
         }
     }
     if let Drain::Parting { until } = *state {
-        let unsent = desk.peers.iter().any(|(_, stats)| stats.backlog_bytes > 0);
+        let unsent = exchange.peers.iter().any(|(_, stats)| stats.backlog_bytes > 0);
         if !unsent || now >= until || requests > 1 {
             *state = Drain::Over;
-            exit.write(if desk.books.has_failed() { AppExit::error() } else { AppExit::Success });
+            exit.write(if exchange.books.has_failed() { AppExit::error() } else { AppExit::Success });
             return;
         }
     }
     if *state != Drain::Over {
         next_wake.within(LOOK_EVERY);
-    }
-}
-
-impl Desk<'_> {
-    fn tell_everyone_closing(&mut self) {
-        let gamers: Vec<_> = self.gamers.peers().map(|peer| (peer, Role::Gamer)).collect();
-        let workers: Vec<_> = self.workers.peers().map(|peer| (peer, Role::Worker)).collect();
-        for (peer, role) in gamers.into_iter().chain(workers) {
-            self.tell_closing(peer, role);
-        }
-    }
-
-    /// Patient tasks stay open in the ledger, for the next start.
-    fn give_up_timely(&mut self) {
-        let mut left: Vec<TaskNo> = self.tasks.timely_tasks().collect();
-        left.sort_unstable();
-        for no in left {
-            self.fail(no, TaskFailure::Closing);
-        }
     }
 }

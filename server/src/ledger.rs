@@ -301,6 +301,11 @@ impl Ledger {
         opening.0.recv().map_err(|_| self.why_no_answer())?
     }
 
+    /// Whether the admission of a task, patient or not, would be taken now. Never waits.
+    pub fn may_admit(&self, patient: bool) -> Result<(), LedgerBusy> {
+        self.keeper.queue.may_admit(patient)
+    }
+
     /// Appends one entry; it is durable when [`Committed::entries`] says so. Never waits.
     pub fn append(&self, entry: Entry) -> Result<(), LedgerBusy> {
         self.keeper.queue.append(entry)

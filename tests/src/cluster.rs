@@ -26,8 +26,8 @@ use p2c2r_link::{ClientTransport, Grant, MemoryHub, Mint, NextWake, ServerTransp
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::config::{Compute, ServerConfig};
-use p2c2r_server::joins::Joining;
 use p2c2r_server::ledger::{self, Ledger};
+use p2c2r_server::peers::joins::Joining;
 use p2c2r_tasks::KindRegistry;
 use p2c2r_worker::{Execution, WorkerConfig};
 use tempfile::TempDir;

@@ -104,6 +104,22 @@ fn the_link_never_reads_the_wall_clock() {
 }
 
 #[test]
+fn the_scheduler_knows_nothing_of_the_world() {
+    let worldly =
+        ["bevy", "p2c2r_link", "Instant", "SystemTime", "std::thread", "std::fs", "std::net", "from_os_rng"];
+    let faults = files("server/src/core", &["rs"])
+        .iter()
+        .flat_map(|(name, text)| {
+            worldly
+                .iter()
+                .filter(|word| text.contains(**word))
+                .map(move |word| format!("{name} names `{word}`"))
+        })
+        .collect();
+    report(faults, "a state machine that is told everything: see DESIGN, the coordinator's house");
+}
+
+#[test]
 fn no_file_knows_one_machine() {
     let mut faults = Vec::new();
     let all = ["rs", "toml", "md", "sql", "ron", "yml"];

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::net::TcpListener;
 
 use bevy_app::{App, Plugin, Update};
-use bevy_ecs::message::{MessageWriter, Messages};
+use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::IntoScheduleConfigs;
-use bevy_ecs::system::{Res, ResMut, SystemParam};
-use p2c2r_link::{LinkClock, Mint, PeerJoined, Peers, ToPeer};
-use p2c2r_protocol::{AccountKey, Micros, PeerId, Role, ServerToGame, ServerToWorker};
+use bevy_ecs::system::{Res, ResMut};
+use p2c2r_link::{Mint, PeerJoined};
+use p2c2r_protocol::{AccountKey, Micros};
 use tracing::info;
 
 use super::service::{JoinOptions, JoinService};
@@ -17,11 +17,11 @@ use super::store::{AccountChange, Credit};
 use super::watch::AccountNews;
 use crate::app::CoordinatorSystems;
 use crate::config::ServerConfig;
+use crate::core::Event;
 use crate::drain::Drain;
 use crate::error::ServerError;
 use crate::ledger::Ledger;
-use crate::registry::Workers;
-use crate::sessions::Gamers;
+use crate::peers::Exchange;
 use crate::waking::LateWaker;
 
 /// What a revoked account's programs are told.
@@ -87,58 +87,29 @@ impl Plugin for JoinPlugin {
 #[derive(Resource, Debug, Default)]
 pub struct RecentlyRevoked(VecDeque<(AccountKey, Micros)>);
 
-/// Disconnects peers and tells them why.
-#[derive(SystemParam)]
-pub struct Exit<'w> {
-    peers: ResMut<'w, Peers>,
-    games: MessageWriter<'w, ToPeer<ServerToGame>>,
-    workers: MessageWriter<'w, ToPeer<ServerToWorker>>,
-}
-
-impl Exit<'_> {
-    fn show(&mut self, peer: PeerId) {
-        let reason = REVOKED.to_owned();
-        match self.peers.introduction(peer) {
-            Some((Role::Gamer, _)) => {
-                self.games.write(ToPeer { peer, message: ServerToGame::Closing { reason } });
-            }
-            Some((Role::Worker, _)) => {
-                self.workers.write(ToPeer { peer, message: ServerToWorker::Closing { reason } });
-            }
-            None => {}
-        }
-        self.peers.disconnect(peer, REVOKED);
-    }
-}
-
 /// Disconnects the programs of closed accounts, and shows new names.
 pub fn apply_account_changes(
     news: Res<'_, AccountNews>,
-    clock: Res<'_, LinkClock>,
     mut revoked: ResMut<'_, RecentlyRevoked>,
-    mut exit: Exit<'_>,
-    mut gamers: ResMut<'_, Gamers>,
-    mut workers: ResMut<'_, Workers>,
+    mut exchange: Exchange<'_>,
 ) {
     while let Some(change) = news.take() {
         match change {
             AccountChange::Revoked(key) => {
-                revoked.0.push_back((key, clock.now()));
-                let connected: Vec<_> = exit.peers.of_account(key).collect();
+                revoked.0.push_back((key, exchange.now()));
+                let connected: Vec<_> = exchange.peers.of_account(key).collect();
                 info!(
                     target: crate::console::TARGET, event = "revoked", account = key.short(),
                     programs = connected.len(), "Account {} closed by the operator", key.short()
                 );
                 for peer in connected {
-                    exit.show(peer);
+                    exchange.show_out(peer, REVOKED);
                 }
             }
             AccountChange::Renamed(key, name) => {
-                for peer in exit.peers.of_account(key) {
-                    if let Some(session) = gamers.session_mut(peer) {
-                        session.name.clone_from(&name);
-                    }
-                    workers.change(peer, |worker| worker.name.clone_from(&name));
+                let connected: Vec<_> = exchange.peers.of_account(key).collect();
+                for peer in connected {
+                    exchange.handle(Event::Renamed { peer, name: name.clone() });
                 }
             }
         }
@@ -147,18 +118,17 @@ pub fn apply_account_changes(
 
 /// Disconnects programs of closed accounts that come with a token made before, and lets nobody hear that they have come.
 pub fn turn_revoked_away(
-    clock: Res<'_, LinkClock>,
     mut joined: ResMut<'_, Messages<PeerJoined>>,
     mut revoked: ResMut<'_, RecentlyRevoked>,
-    mut exit: Exit<'_>,
+    mut exchange: Exchange<'_>,
 ) {
-    let now = clock.now();
+    let now = exchange.now();
     while revoked.0.pop_front_if(|(_, at)| now.0.saturating_sub(at.0) > REMEMBERED.0).is_some() {}
     let (away, welcome): (Vec<_>, Vec<_>) =
         joined.drain().partition(|joined| revoked.0.iter().any(|(key, _)| *key == joined.account));
     joined.write_batch(welcome);
     for joined in away {
-        exit.show(joined.peer);
+        exchange.show_out(joined.peer, REVOKED);
     }
 }
 

@@ -134,15 +134,9 @@ impl Queue {
             LedgerState::Closed => return Err(LedgerBusy::Closed),
         }
         if let Entry::TaskAdmitted(admission) = &entry {
-            if inbox.batch.entries.len() >= self.entries_max || inbox.payload_bytes >= QUEUE_BYTES_MAX {
-                return Err(LedgerBusy::Full);
-            }
-            if admission.patient.is_some() {
-                if inbox.patient_open >= PATIENT_TASKS_MAX {
-                    return Err(LedgerBusy::Full);
-                }
-                inbox.patient_open += 1;
-            }
+            let patient = admission.patient.is_some();
+            self.has_room(&inbox, patient)?;
+            inbox.patient_open += usize::from(patient);
         }
         inbox.payload_bytes += entry.payload_bytes();
         inbox.batch.entries.push(entry);
@@ -154,6 +148,23 @@ impl Queue {
         }
         self.wake_if_idle(&mut inbox);
         Ok(())
+    }
+
+    /// Whether an admission would be appended.
+    pub fn may_admit(&self, patient: bool) -> Result<(), LedgerBusy> {
+        let inbox = lock(&self.inbox);
+        match inbox.state {
+            LedgerState::Open => self.has_room(&inbox, patient),
+            LedgerState::Broken(_) => Err(LedgerBusy::Broken),
+            LedgerState::Closed => Err(LedgerBusy::Closed),
+        }
+    }
+
+    fn has_room(&self, inbox: &Inbox, patient: bool) -> Result<(), LedgerBusy> {
+        let is_full = inbox.batch.entries.len() >= self.entries_max
+            || inbox.payload_bytes >= QUEUE_BYTES_MAX
+            || patient && inbox.patient_open >= PATIENT_TASKS_MAX;
+        if is_full { Err(LedgerBusy::Full) } else { Ok(()) }
     }
 
     /// Waits for the writer while it is far behind, but no longer than `longest`.

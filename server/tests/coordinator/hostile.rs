@@ -6,9 +6,9 @@ use p2c2r_protocol::{
     AttemptFailure, ComputedBy, GameToServer, Nanos, PeerId, Refusal, Role, Submit, TASK_PRICE_MIN, TaskId,
 };
 use p2c2r_server::Fallback;
-use p2c2r_server::budgets::PATIENT_TASKS_PER_ACCOUNT_MAX;
-use p2c2r_server::registry::Workers;
-use p2c2r_server::sessions::{DELIVERED_BYTES_IN_SUM_MAX, Gamers, UNDELIVERED_BYTES_IN_SUM_MAX};
+use p2c2r_server::core::state::budgets::PATIENT_TASKS_PER_ACCOUNT_MAX;
+use p2c2r_server::core::state::gamers::{DELIVERED_BYTES_IN_SUM_MAX, UNDELIVERED_BYTES_IN_SUM_MAX};
+use p2c2r_server::peers::Scheduler;
 use p2c2r_tasks::TaskKind;
 
 use crate::stage::{Heard, Stage};
@@ -46,7 +46,7 @@ fn outcomes_that_nobody_fetches_are_bounded_in_sum_and_stay_charged() {
             stage.game_says(gamer, GameToServer::Submit(submit));
         }
         stage.leave(gamer);
-        let gamers = stage.app().world().resource::<Gamers>();
+        let gamers = stage.app().world().resource::<Scheduler>().core().gamers();
         assert!(gamers.undelivered_bytes() <= UNDELIVERED_BYTES_IN_SUM_MAX);
         assert!(gamers.delivered_bytes() <= DELIVERED_BYTES_IN_SUM_MAX);
     }
@@ -87,7 +87,7 @@ fn an_outcome_waits_for_its_gamer_a_day() {
     let gamer = stage.gamer("g");
     assert!(stage.heard(late).is_empty());
     assert_eq!(stage.gamer_statement(gamer).charged.0, 2 * stage.price(1_000).0);
-    assert_eq!(stage.app().world().resource::<Gamers>().undelivered_bytes(), 0);
+    assert_eq!(stage.app().world().resource::<Scheduler>().core().gamers().undelivered_bytes(), 0);
 }
 
 #[test]
@@ -292,12 +292,16 @@ fn joining_peers_hold_nobody_up() {
     stage.leave(gone);
     let early = stage.ask(joining[0], 2);
     assert!(stage.heard(early).is_empty(), "nobody is heard before the welcome");
-    assert_eq!(stage.app().world().resource::<Gamers>().len(), 1);
+    assert_eq!(stage.app().world().resource::<Scheduler>().core().gamers().len(), 1);
     disk.execute_batch("ROLLBACK").unwrap();
     stage.let_ledger_answer();
-    let gamers = stage.app().world().resource::<Gamers>();
+    let gamers = stage.app().world().resource::<Scheduler>().core().gamers();
     assert!(gamers.len() == 61 && joining.iter().all(|peer| gamers.session(*peer).is_some()));
-    assert_eq!(stage.app().world().resource::<Workers>().len(), 1, "who has gone is not welcomed");
+    assert_eq!(
+        stage.app().world().resource::<Scheduler>().core().workers().len(),
+        1,
+        "who has gone is not welcomed"
+    );
     let task = stage.ask(joining[59], 1);
     stage.done(task);
 }

@@ -15,9 +15,9 @@ use p2c2r_protocol::{
 };
 use p2c2r_server::app::CoordinatorSystems;
 use p2c2r_server::config::default_prices;
-use p2c2r_server::desk::Tally;
+use p2c2r_server::core::state::tally::Tally;
 use p2c2r_server::ledger::{self, Ledger};
-use p2c2r_server::table::TaskTable;
+use p2c2r_server::peers::Scheduler;
 use p2c2r_server::{Compute, ServerConfig, Shutdown, build_app};
 use p2c2r_tasks::kind::TaskKind;
 use tempfile::TempDir;
@@ -416,12 +416,12 @@ impl Stage {
 
     /// Tasks in flight.
     pub fn in_flight(&mut self) -> usize {
-        self.app().world().resource::<TaskTable>().len()
+        self.app().world().resource::<Scheduler>().core().tasks().len()
     }
 
     /// Counts.
     pub fn tally(&mut self) -> Tally {
-        *self.app().world().resource::<Tally>()
+        *self.app().world().resource::<Scheduler>().core().tally()
     }
 
     /// Asks for a drain, or a stop.

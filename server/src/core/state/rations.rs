@@ -5,7 +5,7 @@
 
 use p2c2r_protocol::{Micros, Submit};
 
-use crate::budgets::{Allowance, WorkBudget};
+use crate::core::state::budgets::{Allowance, WorkBudget};
 
 /// Nanoseconds that any submit takes.
 const SUBMIT_NS: u64 = 500;

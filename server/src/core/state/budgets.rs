@@ -12,8 +12,8 @@ use p2c2r_protocol::limits::{TASKS_MAX, TASKS_PER_GAMER_MAX};
 use p2c2r_protocol::{Digest, Micros, NumberHash, SeededHash};
 use p2c2r_tasks::{Blob, Blobs};
 
+use crate::core::state::tasks::Task;
 use crate::ledger::{AccountId, PATIENT_TASKS_MAX};
-use crate::table::Task;
 
 /// Patient tasks one account may have open; their specs and blobs lie in memory until a worker comes.
 pub const PATIENT_TASKS_PER_ACCOUNT_MAX: usize = PATIENT_TASKS_MAX / PATIENT_SHARE;

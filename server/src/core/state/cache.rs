@@ -8,7 +8,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{Digest, Micros, SeededHash};
 
 use crate::ledger::AccountId;
@@ -35,7 +34,6 @@ pub struct Kept {
 /// One comes and, when the cache is full, one goes with every task, and nothing of either has been touched for as long
 /// as it was kept. So entries and bytes lie in the order in which they came, and go in that order, which the
 /// processor foresees; only the index is reached at random, and it is small.
-#[derive(Resource)]
 pub struct OutcomeCache {
     /// By the start of its key, the number of the entry that holds.
     index: HashMap<u64, u64, SeededHash>,

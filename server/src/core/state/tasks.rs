@@ -9,13 +9,12 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{
     Attempt, Digest, KindId, Micros, Nanos, NumberHash, PeerId, SeededHash, TaskId, TaskNo, WorkUnits,
 };
 use p2c2r_tasks::{Blobs, Job, StopOnDrop};
 
-use crate::budgets::{OpenLoad, Over, Weighed};
+use crate::core::state::budgets::{OpenLoad, Over, Weighed};
 use crate::ledger::AccountId;
 
 /// One task in flight.
@@ -189,7 +188,6 @@ const ORDER_SLACK: usize = 1_024;
 type Waiting = BinaryHeap<Reverse<(Micros, TaskNo)>>;
 
 /// Every task in flight.
-#[derive(Resource)]
 pub struct TaskTable {
     tasks: HashMap<TaskNo, Task, NumberHash>,
     /// In flight, by what their gamers call them.
@@ -233,12 +231,17 @@ impl TaskTable {
         self.tasks.iter().filter(|(_, task)| task.deliver_by.is_some()).map(|(no, _)| *no)
     }
 
+    /// All of them, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (TaskNo, &Task)> {
+        self.tasks.iter().map(|(no, task)| (*no, task))
+    }
+
     /// One task, to read.
     pub fn get(&self, no: TaskNo) -> Option<&Task> {
         self.tasks.get(&no)
     }
 
-    /// Sets the one moment at which the task's lease or wait is over. For [`crate::leases`] only.
+    /// Sets the one moment at which the task's lease or wait is over. For [`Timers`](super::timers::Timers) only.
     pub(crate) fn set_timer(&mut self, no: TaskNo, at: Option<Micros>) {
         if let Some(task) = self.tasks.get_mut(&no) {
             task.timer = at;

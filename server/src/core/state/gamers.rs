@@ -11,7 +11,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bevy_ecs::resource::Resource;
 use p2c2r_protocol::{Digest, GamerStatement, Micros, NumberHash, PeerId, Receipt, TaskId};
 
 use crate::ledger::{self, AccountId};
@@ -25,7 +24,7 @@ pub const DELIVERED_BYTES_IN_SUM_MAX: usize = 96 * 1024 * 1024;
 /// Bytes of outcomes whose gamers are away, of all accounts together; the oldest go first.
 pub const UNDELIVERED_BYTES_IN_SUM_MAX: usize = 32 * 1024 * 1024;
 /// How long an outcome waits for its gamer: as long as outcomes are kept anywhere.
-const UNDELIVERED_KEPT: Duration = crate::cache::KEPT;
+const UNDELIVERED_KEPT: Duration = crate::core::state::cache::KEPT;
 /// Outcomes that wait no more, which the order of those that wait may hold beside them before it is swept.
 const ORDER_SLACK: usize = 1_024;
 /// Accounts that are looked at for one that can be forgotten. More would cost more than what is remembered is worth.
@@ -60,7 +59,7 @@ pub struct Finished {
 }
 
 /// Everyone who plays.
-#[derive(Resource, Default)]
+#[derive(Default)]
 pub struct Gamers {
     sessions: HashMap<PeerId, Session, NumberHash>,
     accounts: HashMap<AccountId, Account, NumberHash>,
@@ -274,6 +273,11 @@ impl Gamers {
     /// Their connections.
     pub fn peers(&self) -> impl Iterator<Item = PeerId> {
         self.sessions.keys().copied()
+    }
+
+    /// All mirrors, in no particular order.
+    pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
+        self.accounts.iter().map(|(account, mirror)| (*account, mirror))
     }
 
     /// One account's mirror.

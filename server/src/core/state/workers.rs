@@ -5,16 +5,15 @@ mod conduct;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use bevy_ecs::resource::Resource;
 use p2c2r_protocol::limits::BATCH_MAX;
 use p2c2r_protocol::{
     Digest, KernelOffer, KindId, Micros, Nanos, NumberHash, PeerId, TaskNo, VerdictNotice, WorkUnits,
     WorkerOffer, WorkerSession,
 };
 
-use crate::known_blobs::KnownBlobs;
+use crate::core::state::known_blobs::KnownBlobs;
+use crate::core::state::speed::ServiceTimes;
 use crate::ledger::AccountId;
-use crate::speed::ServiceTimes;
 use conduct::Conduct;
 
 pub use conduct::WINDOW_MAX;
@@ -197,7 +196,7 @@ impl Worker {
 }
 
 /// Everyone who helps.
-#[derive(Resource, Default)]
+#[derive(Default)]
 pub struct Workers {
     by_peer: HashMap<PeerId, Worker, NumberHash>,
     /// Per kind, those that offer it in the coordinator's version and have room.
@@ -350,6 +349,11 @@ impl Workers {
                     && worker.kernels.iter().any(|kernel| kernel.kind == kind)
             })
             .map(|(peer, worker)| (*peer, worker))
+    }
+
+    /// Connected workers, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &Worker)> {
+        self.by_peer.iter().map(|(peer, worker)| (*peer, worker))
     }
 
     /// Connected workers, to change what does not concern room.

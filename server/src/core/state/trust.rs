@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use bevy_ecs::resource::Resource;
 use p2c2r_protocol::NumberHash;
 
 use crate::ledger::AccountId;
@@ -26,7 +25,7 @@ pub enum Standing {
 }
 
 /// Failed checks by account.
-#[derive(Resource, Default)]
+#[derive(Default)]
 pub struct Trust {
     rejected: HashMap<AccountId, u32, NumberHash>,
 }

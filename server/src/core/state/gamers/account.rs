@@ -7,7 +7,7 @@ use p2c2r_protocol::{GamerStatement, Nanos, NumberHash, PeerId, TaskId, TaskNo};
 use super::Finished;
 use super::remembered::Remembered;
 use super::spent::SpentIds;
-use crate::admission::AccountRations;
+use crate::core::state::submits::AccountRations;
 use crate::ledger;
 
 /// One account's mirror.
@@ -49,6 +49,11 @@ impl Account {
     /// What may still be spent.
     pub fn available(&self) -> Nanos {
         self.balance - self.held
+    }
+
+    /// Held for tasks in flight.
+    pub fn held(&self) -> Nanos {
+        self.held
     }
 
     /// Holds `price` for a task.

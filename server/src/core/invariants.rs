@@ -1,0 +1,67 @@
+//! What must hold between two events. Cheap sums are asserted in every build; the rest is derived again from scratch in
+//! debug builds, every so many events, because it looks at every task.
+
+use std::collections::HashMap;
+
+use p2c2r_protocol::{Nanos, PeerId, TaskNo};
+
+use super::Core;
+use super::state::tasks::Phase;
+
+impl Core {
+    pub(super) fn check_invariants(&mut self) {
+        #[cfg(debug_assertions)]
+        {
+            // Looking at every task after every event would make a flood of them quadratic.
+            const EVERY_TASKS: usize = 64;
+            self.events += 1;
+            if self.tasks.len() < EVERY_TASKS || self.events.is_multiple_of(self.tasks.len() as u64) {
+                self.assert_whole_state();
+            }
+        }
+    }
+
+    /// Derives again from the tasks in flight what the other parts of the state must say of them.
+    ///
+    /// # Panics
+    /// If they do not: the state is then wrong, and going on would book it.
+    pub fn assert_whole_state(&self) {
+        let mut held: HashMap<_, (Nanos, usize)> = HashMap::new();
+        let mut out: HashMap<PeerId, usize> = HashMap::new();
+        for (no, task) in self.tasks.iter() {
+            let sums = held.entry(task.account).or_default();
+            *sums = (sums.0 + task.price, sums.1 + 1);
+            self.assert_task(no, task.phase(), &mut out);
+        }
+        for (account, mirror) in self.gamers.accounts() {
+            let (price, tasks) = held.remove(&account).unwrap_or_default();
+            assert_eq!(mirror.held(), price, "{account} holds the prices of its open tasks");
+            assert_eq!(mirror.tasks.len(), tasks, "{account} knows its open tasks");
+        }
+        assert!(held.is_empty(), "every open task has an account that pays: {held:?}");
+        for (peer, worker) in self.workers.iter() {
+            let tasks = out.remove(&peer).unwrap_or_default();
+            assert_eq!(worker.tasks.len(), tasks, "{peer:?} has the tasks it was leased");
+        }
+        assert!(out.is_empty(), "every lease has a worker: {out:?}");
+    }
+
+    fn assert_task(&self, no: TaskNo, phase: Phase, out: &mut HashMap<PeerId, usize>) {
+        let Some(task) = self.tasks.get(no) else { unreachable!("it was found by its number") };
+        match phase {
+            Phase::Leased { worker, .. } => {
+                assert!(task.timer().is_some(), "a lease has an end: task {}", no.0);
+                assert!(
+                    self.workers.get(worker).is_some_and(|worker| worker.tasks.contains(&no)),
+                    "a lease is known to its worker: task {}",
+                    no.0
+                );
+                *out.entry(worker).or_default() += 1;
+            }
+            Phase::Waiting | Phase::Judging { .. } | Phase::Computing { .. } => {
+                let is_timely = task.deliver_by.is_some();
+                assert!(!is_timely || task.timer().is_some(), "a deadline has a timer: task {}", no.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The scheduler: a state machine without a clock, a thread or anything to read from and write to.
+//!
+//! [`Core::handle`] takes one [`Event`] and the moment at which it is handled, changes its [`state`], and pushes
+//! [`Effect`]s; [`Core::next_due`] says when it wants to be told that time has passed. The same events with the same seed give
+//! the same effects, in the coordinator, in tests and in a simulation. What it logs is for people and changes nothing.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`event`], [`effect`] | what comes in, what goes out |
+//! | [`state`] | the data, each with its own invariants |
+//! | [`steps`] | what is done to it: one verb a file, each a function of the core |
+//! | [`work`] | checks and kernels on their way to threads and back |
+//! | [`receipts`] | where a task's time went |
+
+mod effect;
+mod event;
+mod invariants;
+pub mod receipts;
+pub mod state;
+pub(crate) mod steps;
+pub mod work;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use p2c2r_protocol::{Micros, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, TaskNo};
+use p2c2r_tasks::KindRegistry;
+
+pub use effect::Effect;
+pub use event::{Event, LedgerRoom, LinkState};
+pub use steps::admit::task_key;
+
+use crate::config::Fallback;
+use crate::ledger::Entry;
+use state::cache::OutcomeCache;
+use state::draws::{CheckDraws, Matcher};
+use state::gamers::Gamers;
+use state::own_kernel::OwnKernel;
+use state::submits::Submits;
+use state::tally::Tally;
+use state::tasks::TaskTable;
+use state::timers::Timers;
+use state::trust::Trust;
+use state::workers::Workers;
+use steps::{admit, fall_back, hand_out, join, judge, lease, part, settle, state_accounts, take_over};
+
+/// What the operator decides of the scheduler.
+#[derive(Clone)]
+pub struct Policy {
+    /// The kinds of work on offer.
+    pub kinds: KindRegistry,
+    /// What work costs.
+    pub prices: PriceList,
+    /// What happens to timely tasks that no worker can do in time.
+    pub fallback: Fallback,
+    /// Share of the answers that get the deep check as well, in per cent.
+    pub deep_check_percent: f64,
+    /// Outcomes kept for reuse; zero keeps none.
+    pub cache_entries_max: usize,
+    /// Bytes of outcomes kept for reuse.
+    pub cache_bytes_max: usize,
+    /// Threads that run the own kernel.
+    pub compute_threads: usize,
+    /// Runs of the own kernel that may wait for a thread.
+    pub compute_waiting_max: usize,
+}
+
+/// The scheduler.
+pub struct Core {
+    policy: Policy,
+    /// The moment of the event that is being handled, on the coordinator's clock.
+    now: Micros,
+    tasks: TaskTable,
+    gamers: Gamers,
+    workers: Workers,
+    links: HashMap<PeerId, LinkState, NumberHash>,
+    timers: Timers,
+    cache: OutcomeCache,
+    own: OwnKernel,
+    trust: Trust,
+    tally: Tally,
+    submits: Submits,
+    matcher: Matcher,
+    checks: CheckDraws,
+    closing: bool,
+    /// Events handled, to know when the whole state is looked at.
+    #[cfg(debug_assertions)]
+    events: u64,
+    /// Effects of the event that is being handled: the caller's buffer, which is empty between events.
+    effects: Vec<Effect>,
+}
+
+impl Core {
+    /// A scheduler that numbers its tasks from `next_task` on. Its draws come from `seed`: whoever knows it knows which
+    /// answers are checked deeply, and where.
+    pub fn new(policy: Policy, next_task: TaskNo, seed: [u8; 32]) -> Self {
+        Self {
+            now: Micros(0),
+            tasks: TaskTable::new(next_task),
+            gamers: Gamers::default(),
+            workers: Workers::default(),
+            links: HashMap::default(),
+            timers: Timers::default(),
+            cache: OutcomeCache::new(policy.cache_entries_max, policy.cache_bytes_max),
+            own: OwnKernel::new(policy.compute_threads, policy.compute_waiting_max),
+            trust: Trust::default(),
+            tally: Tally::default(),
+            submits: Submits::default(),
+            matcher: Matcher::new(seed),
+            checks: CheckDraws::new(seed, policy.deep_check_percent),
+            closing: false,
+            #[cfg(debug_assertions)]
+            events: 0,
+            effects: Vec::new(),
+            policy,
+        }
+    }
+
+    /// Handles what happened, at `now` on the coordinator's clock, and pushes what is to be done about it. A `now` before
+    /// that of an earlier event counts as that one.
+    pub fn handle(&mut self, now: Micros, event: Event, effects: &mut Vec<Effect>) {
+        self.now = self.now.max(now);
+        std::mem::swap(&mut self.effects, effects);
+        self.dispatch(event);
+        std::mem::swap(&mut self.effects, effects);
+        self.check_invariants();
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::Kept(outcome) => take_over::keep(self, outcome),
+            Event::Requeued { task, account } => take_over::queue_again(self, &task, &account),
+            Event::Measured { peer, link } => {
+                self.links.insert(peer, link);
+            }
+            Event::GamerJoined { peer, name, account, session_min } => {
+                join::welcome_gamer(self, peer, &name, &account, session_min);
+            }
+            Event::WorkerJoined { peer, name, account, offer } => {
+                join::welcome_worker(self, peer, &name, &account, offer);
+            }
+            Event::Renamed { peer, name } => join::rename(self, peer, &name),
+            Event::Leaving { peer } => self.gamers.begin_leaving(peer),
+            Event::Left { peer, role } => part::part(self, peer, role),
+            Event::UpdateBegins => self.submits.rations.begin_update(),
+            Event::Submitted { peer, received_at, submit, room } => {
+                admit::hear(self, peer, received_at, submit, room);
+            }
+            Event::Cancelled { peer, task } => admit::cancel(self, peer, task),
+            Event::Quit { peer } => admit::cancel_all(self, peer),
+            Event::FromWorker { peer, received_at, message } => judge::hear(self, peer, received_at, message),
+            Event::Checked(checked) => judge::verdict(self, checked),
+            Event::Computed(computed) => fall_back::computed(self, computed),
+            Event::TimePassed => {
+                lease::expire(self);
+                hand_out::hand_out(self);
+            }
+            Event::StatementsDue { committed, everything } => {
+                state_accounts::tell(self, *committed, everything);
+            }
+            Event::Closing { reason } => part::close(self, &reason),
+            Event::GivingUp => settle::give_up_timely(self),
+        }
+    }
+
+    /// When [`Event::TimePassed`] is due: at that moment at the latest, if nothing happens before.
+    pub fn next_due(&mut self) -> Option<Micros> {
+        let timer = self.timers.next(&self.tasks);
+        let rest = self.workers.next_end_of_rest().filter(|_| self.tasks.may_have_waiting());
+        timer.into_iter().chain(rest).min()
+    }
+
+    /// Whether [`Event::TimePassed`] would do anything at `now`; it may say so when it would not.
+    pub fn has_work(&self, now: Micros) -> bool {
+        self.tasks.may_have_waiting() || self.timers.is_due(now)
+    }
+
+    /// Tasks in flight.
+    pub fn tasks(&self) -> &TaskTable {
+        &self.tasks
+    }
+
+    /// Gamers.
+    pub fn gamers(&self) -> &Gamers {
+        &self.gamers
+    }
+
+    /// Workers.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// Counts.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What is known of a connection.
+    pub fn link(&self, peer: PeerId) -> Option<LinkState> {
+        self.links.get(&peer).copied()
+    }
+
+    /// Smoothed round trip to a peer; zero until one is measured.
+    fn rtt(&self, peer: PeerId) -> Duration {
+        self.links.get(&peer).map_or(Duration::ZERO, |link| link.rtt)
+    }
+
+    fn tell_game(&mut self, peer: PeerId, message: ServerToGame) {
+        self.effects.push(Effect::ToGame { peer, message });
+    }
+
+    fn tell_worker(&mut self, peer: PeerId, message: ServerToWorker) {
+        self.effects.push(Effect::ToWorker { peer, message });
+    }
+
+    fn book(&mut self, entry: Entry) {
+        self.effects.push(Effect::Book(entry));
+    }
+}

@@ -1,0 +1,27 @@
+//! What the scheduler knows. Each module keeps its own invariants, behind private fields and narrow verbs.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`tasks`], [`timers`] | tasks in flight and their phases; when something is due for them |
+//! | [`gamers`] | who plays, what they may spend, which task ids are spent |
+//! | [`workers`], [`speed`], [`trust`] | offers and room, how long work takes, who may work |
+//! | [`budgets`], [`submits`] | what open tasks and looking at submits may take |
+//! | [`cache`] | outcomes to reuse |
+//! | [`own_kernel`] | how fast and how busy the own kernel is |
+//! | [`draws`] | random draws: who is asked, what is checked |
+//! | [`tally`] | counts |
+
+pub mod budgets;
+pub mod cache;
+pub mod draws;
+pub mod gamers;
+mod known_blobs;
+pub mod own_kernel;
+mod rations;
+pub mod speed;
+pub mod submits;
+pub mod tally;
+pub mod tasks;
+pub mod timers;
+pub mod trust;
+pub mod workers;

@@ -1,0 +1,58 @@
+//! How fast the coordinator's own kernel is, and how many of its runs are under way.
+
+use std::time::Duration;
+
+use p2c2r_protocol::{KindId, WorkUnits};
+
+use super::speed::ServiceTimes;
+
+/// Kept free before a deadline beside the predicted time, because the result still has to be collected and
+/// sent. Errs on the early side: the own kernel starts a little sooner than it must.
+const MARGIN: Duration = Duration::from_millis(2);
+
+/// How fast the own kernel is, and how busy.
+pub struct OwnKernel {
+    speed: ServiceTimes,
+    /// Threads that compute.
+    threads: usize,
+    /// Runs that may wait for a thread.
+    waiting_max: usize,
+    /// Runs that were started and have not come back, those waiting for a thread included.
+    under_way: usize,
+}
+
+impl OwnKernel {
+    /// A kernel nothing is known of yet, run by so many threads, for which so many runs may wait.
+    pub fn new(threads: usize, waiting_max: usize) -> Self {
+        Self { speed: ServiceTimes::of_reference_core(), threads: threads.max(1), waiting_max, under_way: 0 }
+    }
+
+    /// How long a task would take from now on, those waiting for a thread included.
+    pub fn predict(&self, kind: KindId, units: WorkUnits) -> Duration {
+        let service = self.speed.predict(kind, units);
+        let queue = service.mean * (self.waiting() / self.threads) as u32;
+        queue + service.mean + service.deviation * 2 + MARGIN
+    }
+
+    /// A run begins, if there is room for one more to wait.
+    pub fn begin(&mut self) -> bool {
+        let has_room = self.waiting() < self.waiting_max;
+        self.under_way += usize::from(has_room);
+        has_room
+    }
+
+    /// A run has come back, whatever it gave.
+    pub fn end(&mut self) {
+        assert!(self.under_way > 0, "a run that comes back was begun");
+        self.under_way -= 1;
+    }
+
+    /// A run that gave an outcome took so long.
+    pub fn measured(&mut self, kind: KindId, units: WorkUnits, took: Duration) {
+        self.speed.measured(kind, units, took);
+    }
+
+    fn waiting(&self) -> usize {
+        self.under_way.saturating_sub(self.threads)
+    }
+}

@@ -1,0 +1,39 @@
+//! What has happened since the start, in counts.
+
+use p2c2r_protocol::{FeeCarry, Nanos};
+
+/// What has happened since the start, in counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// What of the fee is too little to be charged yet; lost, less than a nano-dollar, with a restart.
+    pub fee_carry: FeeCarry,
+    /// Tasks admitted.
+    pub admitted: u64,
+    /// Tasks refused.
+    pub refused: u64,
+    /// Tasks done by workers.
+    pub by_workers: u64,
+    /// Tasks done by the coordinator's own kernel.
+    pub by_coordinator: u64,
+    /// Tasks answered from the cache.
+    pub from_cache: u64,
+    /// Admitted tasks without an outcome.
+    pub failed: u64,
+    /// Answers that failed a check.
+    pub rejected: u64,
+    /// Answers to attempts their sender did not hold: late, repeated or forged.
+    pub stray: u64,
+    /// Attempts handed out again after one that came to nothing.
+    pub repeated: u64,
+    /// Charged for finished tasks.
+    pub revenue: Nanos,
+    /// The coordinator's share of it.
+    pub fee: Nanos,
+}
+
+impl Tally {
+    /// Tasks done.
+    pub fn completed(&self) -> u64 {
+        self.by_workers + self.by_coordinator + self.from_cache
+    }
+}

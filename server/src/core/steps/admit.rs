@@ -1,0 +1,378 @@
+//! What games say, and which tasks are let in. Every refusal is immediate and typed, so that a game can
+//! compute for itself at once; a message that comes twice does nothing twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2c2r_program::guard::guarded;
+use p2c2r_protocol::limits::{REASON_BYTES_MAX, TASKS_PER_GAMER_MAX, WORK_UNITS_PER_TASK_MAX};
+use p2c2r_protocol::{
+    Digest, KindId, Micros, Nanos, PeerId, Refusal, ServerToGame, Submit, TaskFailure, TaskId, TaskNo,
+    WorkUnits,
+};
+use p2c2r_tasks::{Blob, Blobs, Job, SpecError};
+use tracing::debug;
+
+use super::{deliver, lease, reuse, settle};
+use crate::config::Fallback;
+use crate::core::state::budgets::Over;
+use crate::core::state::gamers::Account;
+use crate::core::state::submits::Submits;
+use crate::core::state::tasks::NewTask;
+use crate::core::{Core, LedgerRoom};
+use crate::ledger::{AccountId, Admission, Entry, PatientPayload};
+
+/// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
+/// new measurements a worker that has become faster would never be found out.
+const TRIED_ANYWAY: u32 = 16;
+
+/// The key under which equal tasks are equal: kind, kernel version, spec.
+pub fn task_key(kind: KindId, kernel_version: u16, spec: &[u8]) -> Digest {
+    Digest::of_parts(&[&[kind.0], &kernel_version.to_le_bytes(), spec])
+}
+
+/// When the outcome must leave to be in time, on the coordinator's clock. The game says when it sent and for
+/// how long the outcome is worth having; what it says of its clock is believed only within its own budget, so
+/// a wrong clock harms nobody else. Errs early by the variation of the way back.
+pub fn deliver_by(
+    received_at: Micros,
+    sent_at: Micros,
+    budget_us: u32,
+    clock_offset_us: Option<i64>,
+    rtt: Duration,
+) -> Micros {
+    let one_way = Micros::from(rtt / 2).0;
+    let earliest = received_at.0.saturating_sub(u64::from(budget_us));
+    let sent = match clock_offset_us {
+        Some(offset) => sent_at.0.saturating_add_signed(offset).clamp(earliest, received_at.0),
+        None => received_at.0.saturating_sub(one_way).max(earliest),
+    };
+    Micros((sent + u64::from(budget_us)).saturating_sub(one_way))
+}
+
+/// A submit that is valid as far as it goes.
+struct Valid {
+    job: Arc<dyn Job>,
+    blobs: Blobs,
+    units: WorkUnits,
+    price: Nanos,
+}
+
+/// A game asks for a task: it is let in, or hears at once why not.
+pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, submit: Submit, room: LedgerRoom) {
+    let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
+    let task = submit.task;
+    if let Err(refusal) = try_to_admit(core, peer, account, received_at, submit, room) {
+        debug!(gamer = peer.0, %task, %refusal, "refused");
+        core.tally.refused += 1;
+        core.tell_game(peer, ServerToGame::Refused { task, refusal });
+    }
+}
+
+/// A game takes a task back.
+pub fn cancel(core: &mut Core, peer: PeerId, id: TaskId) {
+    let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
+    if let Some((no, _)) = core.tasks.gamers().find(account, id) {
+        settle::fail(core, no, TaskFailure::Cancelled);
+    }
+}
+
+/// Takes back every timely task that came by this connection. Patient ones stay: their gamer may return.
+pub fn cancel_all(core: &mut Core, peer: PeerId) {
+    let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
+    cancel_all_of(core, peer, account);
+}
+
+/// The same for a connection whose session is over.
+pub fn cancel_all_of(core: &mut Core, peer: PeerId, account: AccountId) {
+    let Some(mirror) = core.gamers.account(account) else { return };
+    let of_peer = |no: &TaskNo| {
+        core.tasks.get(*no).is_some_and(|task| task.gamer == Some(peer) && task.deliver_by.is_some())
+    };
+    let mut tasks: Vec<TaskNo> = mirror.tasks.iter().copied().filter(of_peer).collect();
+    tasks.sort_unstable();
+    for no in tasks {
+        settle::fail(core, no, TaskFailure::Cancelled);
+    }
+}
+
+fn try_to_admit(
+    core: &mut Core,
+    peer: PeerId,
+    account: AccountId,
+    received_at: Micros,
+    mut submit: Submit,
+    ledger: LedgerRoom,
+) -> Result<(), Refusal> {
+    let now = core.now;
+    let mirror = core.gamers.account_mut(account).ok_or(Refusal::Full)?;
+    if !core.submits.rations.may_look_at(&mut mirror.rations, &submit, now) {
+        return Err(Refusal::Full);
+    }
+    let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
+    if is_repeated(core, peer, account, submit.task, key)? {
+        return Ok(());
+    }
+    if core.closing || ledger == LedgerRoom::Broken {
+        return Err(Refusal::Closing);
+    }
+    let in_flight =
+        core.gamers.account(account).map_or(0, |mirror| mirror.tasks.len() + mirror.undelivered());
+    if in_flight >= TASKS_PER_GAMER_MAX {
+        return Err(Refusal::TooManyInFlight { max: TASKS_PER_GAMER_MAX as u32 });
+    }
+    let room = core.tasks.gamers().has_room(account, submit.budget_us.is_none(), submit.spec.len());
+    room.map_err(|over| match over {
+        Over::Account { max } => Refusal::TooManyInFlight { max: max as u32 },
+        Over::Sum => Refusal::Full,
+    })?;
+    let valid = validate(core, account, &mut submit)?;
+    if let Some(kept) = core.cache.get(key, now) {
+        let worth = (valid.units, valid.price);
+        return reuse::reuse(core, peer, account, received_at, &submit, key, worth, kept, ledger);
+    }
+    can_pay(core, account, valid.price, submit.price_cap)?;
+    let link = core.link(peer).unwrap_or_default();
+    let (offset, rtt) = (link.clock_offset_us, link.rtt);
+    let deliver_by =
+        submit.budget_us.map(|budget| deliver_by(received_at, submit.sent_at, budget, offset, rtt));
+    can_do(core, &submit, &valid, received_at, deliver_by, rtt)?;
+    admit(core, peer, account, received_at, submit, key, valid, deliver_by, ledger)
+}
+
+/// Whether the id was used before: `Ok(true)` if for the same task, which is then in flight, or answered
+/// again.
+fn is_repeated(
+    core: &mut Core,
+    peer: PeerId,
+    account: AccountId,
+    id: TaskId,
+    key: Digest,
+) -> Result<bool, Refusal> {
+    if let Some((_, task)) = core.tasks.gamers().find(account, id) {
+        return if task.key == key { Ok(true) } else { Err(Refusal::IdReused) };
+    }
+    let Some(mirror) = core.gamers.account(account) else { return Ok(false) };
+    if let Some(finished) = mirror.finished(id) {
+        if finished.key != key {
+            return Err(Refusal::IdReused);
+        }
+        let finished = finished.clone();
+        deliver::send_done(core, peer, id, &finished);
+        return Ok(true);
+    }
+    if mirror.is_spent(id) { Err(Refusal::IdReused) } else { Ok(false) }
+}
+
+fn validate(core: &mut Core, account: AccountId, submit: &mut Submit) -> Result<Valid, Refusal> {
+    let now = core.now;
+    let Submits { rations, blobs: store, .. } = &mut core.submits;
+    let kind = core.policy.kinds.get(submit.kind).ok_or(Refusal::UnknownKind)?;
+    if kind.kernel_version() != submit.kernel_version {
+        return Err(Refusal::KernelVersion { ours: kind.kernel_version() });
+    }
+    let job = guarded(|| kind.decode(&submit.spec)).map_err(bad_spec)?.map_err(bad_spec)?;
+    for blob in std::mem::take(&mut submit.blobs) {
+        let blob = Blob::new(blob);
+        // Only what the spec asks for is kept: nobody fills the store with what no task refers to.
+        if !job.blob_refs().contains(&blob.digest()) {
+            continue;
+        }
+        // The first look at a blob can cost far more than its bytes.
+        let may = |mirror: &mut Account| rations.may_look_at_blob(&mut mirror.rations, now);
+        if store.get(blob.digest()).is_none() && !core.gamers.account_mut(account).is_some_and(may) {
+            return Err(Refusal::Full);
+        }
+        store.insert_blob(blob);
+    }
+    let blobs = store.resolve(job.blob_refs()).map_err(|missing| Refusal::BlobsMissing { missing })?;
+    let units = guarded(|| job.admit(&blobs)).map_err(bad_spec)?.map_err(bad_spec)?;
+    if units.0 > WORK_UNITS_PER_TASK_MAX {
+        return Err(bad_spec(SpecError::TooMuchWork { units: units.0, max: WORK_UNITS_PER_TASK_MAX }));
+    }
+    let price = core.policy.prices.price(submit.kind, units).ok_or(Refusal::UnknownKind)?;
+    Ok(Valid { job, blobs, units, price })
+}
+
+pub(crate) fn can_pay(core: &Core, account: AccountId, price: Nanos, cap: Nanos) -> Result<(), Refusal> {
+    if price > cap {
+        return Err(Refusal::PriceAboveCap { price });
+    }
+    let available = core.gamers.account(account).map_or(Nanos::ZERO, Account::available);
+    if price > available {
+        return Err(Refusal::BalanceTooLow { available });
+    }
+    Ok(())
+}
+
+/// Whether someone is predicted to do it in time.
+fn can_do(
+    core: &mut Core,
+    submit: &Submit,
+    valid: &Valid,
+    received_at: Micros,
+    deliver_by: Option<Micros>,
+    rtt: Duration,
+) -> Result<(), Refusal> {
+    let fallback = core.policy.fallback;
+    let by_worker = predict_worker(core, submit.kind, valid.units);
+    if by_worker.is_none() && fallback == Fallback::Refuse {
+        return Err(Refusal::NoWorker);
+    }
+    let Some(deliver_by) = deliver_by else { return Ok(()) };
+    let now = core.now;
+    let finish = |within: Duration| Micros(now.0.saturating_add(Micros::from(within).0));
+    if by_worker.is_some_and(|within| finish(within) <= deliver_by) {
+        return Ok(());
+    }
+    let own = (fallback == Fallback::Compute).then(|| core.own.predict(submit.kind, valid.units));
+    let Some(soonest) = by_worker.into_iter().chain(own).min() else { return Ok(()) };
+    let predicted = finish(soonest);
+    if predicted <= deliver_by {
+        return Ok(());
+    }
+    core.submits.predicted_late = core.submits.predicted_late.wrapping_add(1);
+    if core.submits.predicted_late.is_multiple_of(TRIED_ANYWAY) && core.now < deliver_by {
+        return Ok(());
+    }
+    // From submission to delivery: both ways to the game, and what is predicted here.
+    let ways = Micros::from(rtt).0 as u32;
+    Err(Refusal::TooLate { predicted_us: predicted.since(received_at).saturating_add(ways) })
+}
+
+/// When the best of the workers would be back; `None` if there is none. With nobody free the one that is
+/// soonest done with what it has, which is too bright a view by what waits here already; the wait for a
+/// lease is bounded by the deadline either way.
+fn predict_worker(core: &Core, kind: KindId, units: WorkUnits) -> Option<Duration> {
+    let predict = |peer: PeerId| Some(core.workers.get(peer)?.predict(kind, units, core.rtt(peer)).finish);
+    let ready = core.workers.ready(kind);
+    if !ready.is_empty() {
+        // A handful in any order: the matcher will draw from them all.
+        return ready.iter().take(8).filter_map(|peer| predict(*peer)).min();
+    }
+    core.workers.offering(kind).take(8).filter_map(|(peer, _)| predict(peer)).min()
+}
+
+fn admit(
+    core: &mut Core,
+    peer: PeerId,
+    account: AccountId,
+    received_at: Micros,
+    submit: Submit,
+    key: Digest,
+    valid: Valid,
+    deliver_by: Option<Micros>,
+    ledger: LedgerRoom,
+) -> Result<(), Refusal> {
+    let no = core.tasks.gamers().number();
+    let spec: Arc<[u8]> = submit.spec.clone().into();
+    let patient = deliver_by.is_none().then(|| {
+        let blobs = valid.blobs.iter().map(|blob| Arc::from(blob.bytes())).collect();
+        Box::new(PatientPayload { spec: Arc::clone(&spec), blobs })
+    });
+    record_admission(core, no, account, &submit, key, valid.units, valid.price, patient, ledger)?;
+    debug!(
+        target: "p2c2r_server::console", event = "task", task = no.0,
+        kind = core.policy.kinds.name(submit.kind),
+        gamer = core.gamers.session(peer).map_or("", |session| session.name.as_str()), "Task received"
+    );
+    core.tally.admitted += 1;
+    if let Some(mirror) = core.gamers.account_mut(account) {
+        mirror.hold(valid.price);
+        mirror.spend(submit.task);
+        mirror.tasks.insert(no);
+    }
+    let new = NewTask {
+        id: submit.task,
+        account,
+        gamer: Some(peer),
+        kind: submit.kind,
+        job: valid.job,
+        spec,
+        blobs: if deliver_by.is_none() { unprepared(&valid.blobs) } else { valid.blobs },
+        key,
+        units: valid.units,
+        price: valid.price,
+        received_at,
+        deliver_by,
+        attempts: 0,
+    };
+    core.tasks.gamers().admit(no, new);
+    lease::wait_for_matcher(core, no);
+    Ok(())
+}
+
+/// Has the ledger hold the price.
+pub(crate) fn record_admission(
+    core: &mut Core,
+    no: TaskNo,
+    account: AccountId,
+    submit: &Submit,
+    key: Digest,
+    units: WorkUnits,
+    price: Nanos,
+    patient: Option<Box<PatientPayload>>,
+    ledger: LedgerRoom,
+) -> Result<(), Refusal> {
+    if ledger != LedgerRoom::Free {
+        return Err(Refusal::Full);
+    }
+    let admission = Admission {
+        task: no,
+        gamer: account,
+        game_task: submit.task,
+        kind: submit.kind,
+        kernel_version: submit.kernel_version,
+        key,
+        units,
+        price,
+        price_list: core.policy.prices.version,
+        patient,
+    };
+    core.book(Entry::TaskAdmitted(admission));
+    Ok(())
+}
+
+/// The same blobs without their prepared forms: a task that may wait for days does not hold on to those.
+pub(crate) fn unprepared(blobs: &Blobs) -> Blobs {
+    Blobs::new(blobs.iter().map(|blob| Blob::new(blob.bytes().to_vec())).collect())
+}
+
+fn bad_spec(error: impl std::fmt::Display) -> Refusal {
+    let mut reason = error.to_string();
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+    Refusal::BadSpec { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_games_clock_is_believed_within_its_own_budget() {
+        let by = |sent, offset| deliver_by(Micros(10_000), Micros(sent), 5_000, offset, Duration::ZERO).0;
+        assert_eq!(by(1_000, Some(8_000)), 14_000, "sent at 9,000 on our clock");
+        assert_eq!(by(u64::MAX, Some(0)), 15_000, "from the future: as if it took no time");
+        assert_eq!(by(0, Some(0)), 10_000, "from long ago: no time is left");
+        assert_eq!(by(0, None), 15_000);
+        let far = deliver_by(Micros(10_000), Micros(0), 5_000, None, Duration::from_millis(2));
+        assert_eq!(far.0, 13_000, "a millisecond on either way is not ours to spend");
+    }
+
+    #[test]
+    fn reasons_are_cut_at_a_character() {
+        let Refusal::BadSpec { reason } = bad_spec("é".repeat(500)) else { panic!() };
+        assert_eq!(reason.len(), REASON_BYTES_MAX);
+        let Refusal::BadSpec { reason } = bad_spec(format!("a{}", "é".repeat(500))) else { panic!() };
+        assert_eq!(reason.len(), REASON_BYTES_MAX - 1);
+    }
+
+    #[test]
+    fn keys_differ_in_kind_version_and_spec() {
+        let base = task_key(KindId(1), 1, b"spec");
+        assert_eq!(base, task_key(KindId(1), 1, b"spec"));
+        for other in [(2, 1, &b"spec"[..]), (1, 2, b"spec"), (1, 1, b"spe")] {
+            assert_ne!(base, task_key(KindId(other.0), other.1, other.2));
+        }
+    }
+}

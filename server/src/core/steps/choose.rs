@@ -1,0 +1,58 @@
+//! Who gets which task: of two workers with room, drawn at random, the one that would be back first.
+//!
+//! Two choices are nearly as good as all (Mitzenmacher, "The power of two choices in randomized load
+//! balancing"), cost the same for two workers as for a thousand, and do not send everything to the one worker
+//! that looks best for a moment. [`super::hand_out`] acts on the choice.
+
+use std::time::Duration;
+
+use p2c2r_protocol::PeerId;
+
+use crate::core::state::draws::Matcher;
+use crate::core::state::tasks::Task;
+use crate::core::state::workers::{Prediction, Workers};
+
+/// The worker chosen for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Who.
+    pub worker: PeerId,
+    /// When it would be back.
+    pub prediction: Prediction,
+}
+
+/// Chooses a worker with room for `task`, not one that has failed it before; `None` if there is none. A
+/// patient task that everyone at work has failed goes to one of them again, until it has had its attempts:
+/// nothing else would end it.
+pub fn choose(
+    matcher: &mut Matcher,
+    task: &Task,
+    workers: &Workers,
+    rtt: impl Fn(PeerId) -> Duration,
+) -> Option<Choice> {
+    let ready = workers.ready(task.kind);
+    let predict = |peer: PeerId, again: bool| {
+        let worker = workers.get(peer)?;
+        (again || !task.was_tried_by(worker.account))
+            .then(|| Choice { worker: peer, prediction: worker.predict(task.kind, task.units, rtt(peer)) })
+    };
+    let sooner = |a: Choice, b: Choice| if b.prediction.rank < a.prediction.rank { b } else { a };
+    if ready.is_empty() {
+        return None;
+    }
+    let first = matcher.draw(ready.len());
+    let second = (ready.len() > 1).then(|| {
+        let second = matcher.draw(ready.len() - 1);
+        second + usize::from(second >= first)
+    });
+    match (predict(ready[first], false), second.and_then(|second| predict(ready[second], false))) {
+        (Some(a), Some(b)) => Some(sooner(a, b)),
+        (Some(one), None) | (None, Some(one)) => Some(one),
+        // Both have failed it before, which is rare: look at all of them.
+        (None, None) => ready.iter().filter_map(|peer| predict(*peer, false)).reduce(sooner).or_else(|| {
+            let everyone_failed = task.deliver_by.is_none()
+                && workers.offering(task.kind).all(|(_, worker)| task.was_tried_by(worker.account));
+            everyone_failed.then(|| predict(ready[first], true)).flatten()
+        }),
+    }
+}

@@ -1,0 +1,38 @@
+//! Outcomes go to their gamers, and are remembered, so that a repeated submit is answered again.
+
+use std::sync::Arc;
+
+use p2c2r_protocol::{Done, PeerId, ServerToGame, TaskId};
+
+use crate::core::Core;
+use crate::core::state::gamers::Finished;
+use crate::ledger::AccountId;
+
+/// The connection to tell of a task: the one it came by, or another of the account if that has gone.
+pub fn listener(core: &Core, account: AccountId, gamer: Option<PeerId>) -> Option<PeerId> {
+    let connected = gamer.filter(|peer| core.gamers.session(*peer).is_some_and(|it| !it.leaving));
+    connected.or_else(|| core.gamers.account(account)?.any_session())
+}
+
+/// Sends a finished task to the gamer, by another connection of the account if the one it came by has
+/// gone, and remembers it, so that a repeated submit is answered again.
+pub fn deliver(
+    core: &mut Core,
+    account: AccountId,
+    gamer: Option<PeerId>,
+    id: TaskId,
+    mut finished: Finished,
+) {
+    if let Some(peer) = listener(core, account, gamer) {
+        finished.delivered = true;
+        send_done(core, peer, id, &finished);
+    }
+    core.gamers.remember(account, id, finished);
+}
+
+/// Sends a finished task.
+pub fn send_done(core: &mut Core, peer: PeerId, id: TaskId, finished: &Finished) {
+    let outcome = Arc::clone(&finished.outcome).into();
+    let done = Done { task: id, outcome, receipt: finished.receipt.clone() };
+    core.tell_game(peer, ServerToGame::Done(done));
+}

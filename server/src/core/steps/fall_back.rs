@@ -1,0 +1,69 @@
+//! The coordinator's own kernel: what it does when nobody else can.
+
+use std::sync::Arc;
+
+use p2c2r_protocol::{Micros, TaskFailure, TaskNo};
+use p2c2r_tasks::{Stop, StopOnDrop};
+use tracing::debug;
+
+use super::settle::{self, Made};
+use crate::config::Fallback;
+use crate::core::receipts::own_stages;
+use crate::core::state::tasks::{Phase, Task};
+use crate::core::work::{Computed, Kernel};
+use crate::core::{Core, Effect};
+use crate::ledger::Entry;
+
+/// Whether the own kernel may do this task: a timely one, and the operator said so. Patient tasks wait for
+/// a worker, which is what they are patient for.
+pub fn may_compute(core: &Core, task: &Task) -> bool {
+    core.policy.fallback == Fallback::Compute && task.deliver_by.is_some()
+}
+
+/// The latest moment at which the own kernel must start to be in time; the deadline itself if it may not
+/// be used, `None` for a patient task.
+pub fn wait_until(core: &Core, task: &Task) -> Option<Micros> {
+    let deliver_by = task.deliver_by?;
+    if !may_compute(core, task) {
+        return Some(deliver_by);
+    }
+    let own = core.own.predict(task.kind, task.units);
+    Some(Micros(deliver_by.0.saturating_sub(Micros::from(own).0)))
+}
+
+/// Starts the own kernel on a waiting task, or ends the task if the pool is full.
+pub fn compute(core: &mut Core, no: TaskNo) {
+    let (now, stop) = (core.now, Stop::new());
+    let Some(task) = core.tasks.matcher().compute(no, now, StopOnDrop(stop.clone())).map(|task| {
+        let (job, blobs) = (Arc::downgrade(&task.job), task.blobs.clone());
+        (task.attempt(), task.deliver_by, Kernel { task: no, job, blobs, stop })
+    }) else {
+        return;
+    };
+    let (attempt, deliver_by, kernel) = task;
+    core.book(Entry::AttemptStarted { task: no, attempt, worker: None });
+    core.timers.schedule(&mut core.tasks, no, deliver_by);
+    debug!(task = no.0, "→ computing here");
+    if core.own.begin() {
+        core.effects.push(Effect::Compute(kernel));
+    } else {
+        settle::fail(core, no, TaskFailure::NoWorker);
+    }
+}
+
+/// The own kernel has finished.
+pub fn computed(core: &mut Core, computed: Computed) {
+    core.own.end();
+    let no = computed.task;
+    let Some(outcome) = computed.outcome else {
+        settle::fail(core, no, TaskFailure::KernelFailed);
+        return;
+    };
+    let now = core.now;
+    let Some(task) = core.tasks.workers().computed(no) else { return };
+    core.own.measured(task.kind, task.units, computed.took);
+    let Phase::Computing { since } = task.phase() else { return };
+    let took = Micros::from(computed.took).since(Micros(0));
+    let stages = own_stages(task.received_at, since, took, now);
+    settle::finish(core, no, task, outcome, Made::Here { stages });
+}

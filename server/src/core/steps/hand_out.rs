@@ -1,0 +1,126 @@
+//! Hands waiting tasks out: for each kind the earliest deadline first, each to the worker the matcher chooses,
+//! or to the own kernel where nobody else would be in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2c2r_protocol::{Assign, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo};
+use tracing::debug;
+
+use super::choose::{Choice, choose};
+use super::lease::lease_until;
+use super::{fall_back, settle};
+use crate::config::Fallback;
+use crate::core::{Core, Effect};
+use crate::ledger::Entry;
+
+/// Tasks of one kind that are looked at in one update without anyone to give them to. A task that every worker
+/// with room has failed before must not hold up those behind it, nor cost a search of them all.
+const PASSED_OVER_MAX: usize = 64;
+
+/// What to do with a waiting task.
+enum Move {
+    Lease(Choice),
+    Compute,
+    Fail,
+    PassOver,
+    /// Nobody has room: the kind's other tasks wait as well.
+    Stop,
+}
+
+/// Hands out what waits.
+pub fn hand_out(core: &mut Core) {
+    let now = core.now;
+    core.workers.end_rests(now);
+    for at in 0..core.tasks.matcher().kinds() {
+        let mut passed_over = Vec::new();
+        while passed_over.len() < PASSED_OVER_MAX
+            && let Some(no) = core.tasks.matcher().next(at)
+        {
+            match decide(core, no) {
+                Move::Lease(choice) => lease(core, no, choice),
+                Move::Compute => fall_back::compute(core, no),
+                Move::Fail => settle::fail(core, no, TaskFailure::NoWorker),
+                Move::PassOver => passed_over.push(no),
+                Move::Stop => {
+                    passed_over.push(no);
+                    break;
+                }
+            }
+        }
+        for no in passed_over {
+            core.tasks.matcher().put_back(no);
+        }
+    }
+}
+
+fn decide(core: &mut Core, no: TaskNo) -> Move {
+    let Some(task) = core.tasks.get(no) else { return Move::PassOver };
+    let now = core.now;
+    let links = &core.links;
+    let rtt = |peer: PeerId| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt);
+    if let Some(choice) = choose(&mut core.matcher, task, &core.workers, rtt) {
+        let Some(deliver_by) = task.deliver_by.filter(|_| fall_back::may_compute(core, task)) else {
+            return Move::Lease(choice);
+        };
+        let left = Duration::from_micros(deliver_by.0.saturating_sub(now.0));
+        let own = core.own.predict(task.kind, task.units);
+        if choice.prediction.finish > left && own < choice.prediction.finish {
+            return Move::Compute;
+        }
+        return Move::Lease(choice);
+    }
+    let nobody = !core.workers.offers(task.kind);
+    let has_room = !core.workers.ready(task.kind).is_empty();
+    if nobody || has_room {
+        // Whoever has room has failed it. Others may be worth waiting for: a moment is set for when they are
+        // not any more.
+        if fall_back::may_compute(core, task)
+            && core.workers.offering(task.kind).all(|(_, worker)| task.was_tried_by(worker.account))
+        {
+            return Move::Compute;
+        }
+        if nobody && core.policy.fallback == Fallback::Refuse && task.deliver_by.is_some() {
+            return Move::Fail;
+        }
+    }
+    if has_room { Move::PassOver } else { Move::Stop }
+}
+
+fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
+    let now = core.now;
+    let Some(worker) = core.workers.get(choice.worker) else { return };
+    let (account, rounds) = (worker.account, worker.rounds());
+    let leased = core.tasks.matcher().lease(no, choice.worker, account, now, rounds);
+    let Some(attempt) = leased else { return };
+    let Some(task) = core.tasks.get(no) else { return };
+    // A worker chosen although the own kernel would be too late by now has until the deadline.
+    let back = Micros(now.0.saturating_add(Micros::from(choice.prediction.finish).0));
+    let latest = fall_back::wait_until(core, task).filter(|latest| *latest >= back).or(task.deliver_by);
+    let until = lease_until(task, choice.prediction, latest, now);
+    let effects = &mut core.effects;
+    let blobs = core.workers.change(choice.worker, |worker| {
+        worker.tasks.insert(no);
+        worker.active_at = now;
+        if !std::mem::replace(&mut worker.busy, true) {
+            effects.push(Effect::Watch { peer: choice.worker, busy: true });
+        }
+        let unknown = task.blobs.iter().filter(|blob| worker.sends_blob(blob.digest(), blob.bytes().len()));
+        unknown.map(|blob| blob.bytes().to_vec()).collect()
+    });
+    let assign = Assign {
+        task: no,
+        attempt,
+        kind: task.kind,
+        lease_us: until.since(now),
+        spec: Arc::clone(&task.spec).into(),
+        blobs: blobs.unwrap_or_default(),
+    };
+    debug!(
+        target: "p2c2r_server::console", event = "routed", task = no.0, attempt = attempt.0,
+        worker = core.workers.get(choice.worker).map_or("", |worker| worker.name.as_str()), "Routing"
+    );
+    core.book(Entry::AttemptStarted { task: no, attempt, worker: Some(account) });
+    core.timers.schedule(&mut core.tasks, no, Some(until));
+    core.tell_worker(choice.worker, ServerToWorker::Assign(assign));
+}

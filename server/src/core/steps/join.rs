@@ -1,0 +1,60 @@
+//! Who has joined is welcomed.
+
+use p2c2r_protocol::{
+    GamerWelcome, PeerId, ServerToGame, ServerToWorker, WorkerOffer, WorkerStatement, WorkerWelcome,
+};
+
+use super::{deliver, judge};
+use crate::core::Core;
+use crate::ledger::Account;
+
+/// A gamer hears what its account says, and is sent what was finished while it was away.
+pub fn welcome_gamer(core: &mut Core, peer: PeerId, name: &str, account: &Account, session_min: u32) {
+    let session = core.gamers.open_account(account).give_session(session_min);
+    core.gamers.join(peer, name.to_owned(), account.id);
+    let statement = core.gamers.statement(account.id, core.workers.len());
+    if let Some(session) = core.gamers.session_mut(peer) {
+        session.told = statement;
+    }
+    let prices = core.policy.prices.clone();
+    let welcome = GamerWelcome { name: name.to_owned(), prices, statement, session };
+    core.tell_game(peer, ServerToGame::Welcome(welcome));
+    for (id, finished) in core.gamers.take_undelivered(account.id) {
+        deliver::send_done(core, peer, id, &finished);
+    }
+}
+
+/// A worker hears what its account says, and is taken at its offer.
+pub fn welcome_worker(
+    core: &mut Core,
+    peer: PeerId,
+    name: &str,
+    account: &Account,
+    offer: Option<WorkerOffer>,
+) {
+    let quarantined = core.trust.is_quarantined(account.id);
+    let worker = core.workers.join(peer, name.to_owned(), account.id, core.now);
+    worker.quarantined = quarantined;
+    worker.books.earned = account.turnover;
+    worker.books.pending = account.set_aside;
+    let statement = WorkerStatement {
+        earned: account.turnover,
+        pending: account.set_aside,
+        session: worker.books.session,
+        verdicts: Vec::new(),
+    };
+    let prices = core.policy.prices.clone();
+    let welcome = WorkerWelcome { name: name.to_owned(), prices, statement };
+    core.tell_worker(peer, ServerToWorker::Welcome(welcome));
+    if let Some(offer) = offer {
+        judge::take_offer(core, peer, offer);
+    }
+}
+
+/// A program's account has another public name.
+pub fn rename(core: &mut Core, peer: PeerId, name: &str) {
+    if let Some(session) = core.gamers.session_mut(peer) {
+        name.clone_into(&mut session.name);
+    }
+    core.workers.change(peer, |worker| name.clone_into(&mut worker.name));
+}

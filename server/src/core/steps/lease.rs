@@ -1,0 +1,149 @@
+//! When a lease, or a wait for one, is over, and what then. Only this module expires leases.
+
+use std::time::Duration;
+
+use p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX;
+use p2c2r_protocol::{Attempt, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo};
+use tracing::debug;
+
+use super::{fall_back, settle};
+use crate::config::Fallback;
+use crate::core::Core;
+use crate::core::state::tasks::{Phase, Task};
+use crate::core::state::workers::Prediction;
+use crate::ledger::{ATTEMPT_MAX, Entry, Verdict};
+
+/// The shortest lease. Shorter ones would be lost to a single packet sent again, which takes 70 ms.
+const LEASE_MIN: Duration = Duration::from_millis(100);
+/// The shortest lease of a patient task: nothing is gained by taking it away soon.
+const PATIENT_LEASE_MIN: Duration = Duration::from_secs(10);
+/// A lease is this many times the worst predicted finish.
+const LEASE_FACTOR: u32 = 2;
+/// Attempts at one task of whatever end, after which it is given up: the books number no more than
+/// [`ATTEMPT_MAX`], and one is kept for the own kernel.
+const ATTEMPTS_IN_ALL_MAX: u32 = ATTEMPT_MAX - 1;
+
+/// When the lease of an attempt started `now` ends: when a healthy worker would be back at the latest, and in
+/// any case when the own kernel must start, or at the deadline.
+pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micros>, now: Micros) -> Micros {
+    let shortest = if task.deliver_by.is_some() { LEASE_MIN } else { PATIENT_LEASE_MIN };
+    let length = (prediction.finish_at_worst * LEASE_FACTOR).max(shortest);
+    let until = Micros(now.0.saturating_add(Micros::from(length).0));
+    wait_until.map_or(until, |latest| until.min(latest))
+}
+
+/// Ends leases and waits whose time has come.
+pub fn expire(core: &mut Core) {
+    let now = core.now;
+    while let Some(no) = core.timers.due(&core.tasks, now) {
+        let Some(task) = core.tasks.get(no) else { continue };
+        match task.phase() {
+            Phase::Leased { worker, since, rounds, .. } => {
+                let (attempt, kind, units) = (task.attempt(), task.kind, task.units);
+                let held = Duration::from_micros(now.0.saturating_sub(since.0));
+                core.workers.change(worker, |worker| worker.expired(kind, units, held, rounds));
+                debug!(task = no.0, attempt = attempt.0, "lease over");
+                attempt_over(core, no, attempt, worker, Fruitless::Expired);
+            }
+            Phase::Waiting if task.deliver_by.is_some_and(|deadline| deadline <= now) => {
+                settle::fail(core, no, TaskFailure::Late);
+            }
+            Phase::Waiting => fall_back::compute(core, no),
+            Phase::Judging { .. } | Phase::Computing { .. } => settle::fail(core, no, TaskFailure::Late),
+        }
+    }
+}
+
+/// Why an attempt came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fruitless {
+    /// The worker said it has no free slot.
+    Overloaded,
+    /// The worker said it cannot do it.
+    Failed,
+    /// The lease ended without an answer.
+    Expired,
+    /// The worker's connection ended.
+    Lost,
+    /// The answer failed a check.
+    Rejected {
+        /// Which, and how.
+        reason: String,
+    },
+}
+
+impl Fruitless {
+    /// Whether a worker of the same account may be given the task again.
+    fn may_try_again(&self) -> bool {
+        matches!(self, Self::Overloaded | Self::Lost)
+    }
+
+    /// Whether it counts towards the attempts a task gets. Having no slot says nothing of the task. Nor does silence,
+    /// and a patient task has the time to wait for somebody else: workers that take tasks and keep silent must not
+    /// be able to end it.
+    fn counts(&self, is_patient: bool) -> bool {
+        match self {
+            Self::Overloaded => false,
+            Self::Expired | Self::Lost => !is_patient,
+            Self::Failed | Self::Rejected { .. } => true,
+        }
+    }
+
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Overloaded | Self::Failed => Verdict::Failed,
+            Self::Expired => Verdict::Expired,
+            Self::Lost => Verdict::Lost,
+            Self::Rejected { reason } => Verdict::Rejected { reason },
+        }
+    }
+}
+
+/// An attempt came to nothing: the worker is free of it, the books say why, and the task waits for another
+/// worker, or has had its attempts.
+pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, why: Fruitless) {
+    let now = core.now;
+    let is_patient = core.tasks.get(no).is_some_and(|task| task.deliver_by.is_none());
+    let (may_try_again, counts) = (why.may_try_again(), why.counts(is_patient));
+    let kernel_failed = why == Fruitless::Failed;
+    let revoke = why == Fruitless::Expired;
+    let verdict = why.verdict();
+    let Some((task, since)) = core.tasks.workers().failed(no, attempt, may_try_again, counts) else {
+        // Given up while the answer was judged: what the worker did goes into its books all the same.
+        if matches!(verdict, Verdict::Rejected { .. }) {
+            core.book(Entry::AttemptEnded { task: no, attempt, verdict });
+        }
+        return;
+    };
+    let (attempts, failures, may_compute) = (task.attempts(), task.failures(), task.deliver_by.is_some());
+    core.book(Entry::AttemptEnded { task: no, attempt, verdict });
+    core.workers.change(worker, |worker| {
+        worker.tasks.remove(&no);
+        worker.failed(since, now);
+    });
+    if revoke {
+        core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
+    }
+    core.tally.repeated += 1;
+    if failures < ATTEMPTS_PER_TASK_MAX && attempts < ATTEMPTS_IN_ALL_MAX {
+        wait(core, no);
+    } else if may_compute && core.policy.fallback == Fallback::Compute {
+        fall_back::compute(core, no);
+    } else {
+        settle::fail(core, no, if kernel_failed { TaskFailure::KernelFailed } else { TaskFailure::NoWorker });
+    }
+}
+
+/// The task waits for the first time: the matcher looks at it before the own kernel does, also if that
+/// would have to start already.
+pub fn wait_for_matcher(core: &mut Core, no: TaskNo) {
+    let Some(until) = core.tasks.get(no).map(|task| fall_back::wait_until(core, task)) else { return };
+    let after_matching = Micros(core.now.0.saturating_add(1));
+    core.timers.schedule(&mut core.tasks, no, until.map(|until| until.max(after_matching)));
+}
+
+/// The task waits from now on, until the own kernel must start or its deadline.
+pub fn wait(core: &mut Core, no: TaskNo) {
+    let Some(until) = core.tasks.get(no).map(|task| fall_back::wait_until(core, task)) else { return };
+    core.timers.schedule(&mut core.tasks, no, until);
+}

@@ -1,0 +1,15 @@
+//! What is done to the state: one verb a file.
+
+pub mod admit;
+pub mod choose;
+pub mod deliver;
+pub mod fall_back;
+pub mod hand_out;
+pub mod join;
+pub mod judge;
+pub mod lease;
+pub mod part;
+pub mod reuse;
+pub mod settle;
+pub mod state_accounts;
+pub mod take_over;

@@ -1,0 +1,42 @@
+//! Who has left is parted from; and everyone, when the coordinator closes.
+
+use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker, TaskNo};
+
+use super::admit;
+use super::lease::{self, Fruitless};
+use crate::core::Core;
+use crate::core::state::tasks::Task;
+
+/// A connection is gone: a gamer's timely tasks are taken back, a worker's go to others.
+pub fn part(core: &mut Core, peer: PeerId, role: Role) {
+    core.links.remove(&peer);
+    match role {
+        Role::Gamer => {
+            let Some(session) = core.gamers.leave(peer) else { return };
+            admit::cancel_all_of(core, peer, session.account);
+        }
+        Role::Worker => {
+            let Some(worker) = core.workers.leave(peer, core.now) else { return };
+            let mut tasks: Vec<TaskNo> = worker.tasks.into_iter().collect();
+            tasks.sort_unstable();
+            for no in tasks {
+                if let Some(attempt) = core.tasks.get(no).map(Task::attempt) {
+                    lease::attempt_over(core, no, attempt, peer, Fruitless::Lost);
+                }
+            }
+        }
+    }
+}
+
+/// Nothing new is admitted from now on, and everyone hears why.
+pub fn close(core: &mut Core, reason: &str) {
+    core.closing = true;
+    let gamers: Vec<PeerId> = core.gamers.peers().collect();
+    for peer in gamers {
+        core.tell_game(peer, ServerToGame::Closing { reason: reason.to_owned() });
+    }
+    let workers: Vec<PeerId> = core.workers.peers().collect();
+    for peer in workers {
+        core.tell_worker(peer, ServerToWorker::Closing { reason: reason.to_owned() });
+    }
+}

@@ -1,0 +1,63 @@
+//! Answers a task from the cache: an equal one was done before, so the gamer pays the fee alone (or the least that any task
+//! costs) and no worker is asked.
+
+use p2c2r_protocol::{
+    ComputedBy, Digest, Micros, Nanos, PassedCheck, PeerId, Receipt, Refusal, Stages, Submit, WorkUnits,
+};
+
+use super::{admit, deliver};
+use crate::core::state::cache::Kept;
+use crate::core::state::gamers::Finished;
+use crate::core::{Core, LedgerRoom};
+use crate::ledger::{AccountId, Entry, Settlement, Source};
+
+/// An equal task was done before: its outcome for the coordinator's share.
+pub fn reuse(
+    core: &mut Core,
+    peer: PeerId,
+    account: AccountId,
+    received_at: Micros,
+    submit: &Submit,
+    key: Digest,
+    (units, full_price): (WorkUnits, Nanos),
+    kept: Kept,
+    ledger: LedgerRoom,
+) -> Result<(), Refusal> {
+    let fee = core.policy.prices.reuse(full_price);
+    admit::can_pay(core, account, fee, submit.price_cap)?;
+    let no = core.tasks.gamers().number();
+    admit::record_admission(core, no, account, submit, key, units, fee, None, ledger)?;
+    // Which of its checks a worker's outcome passed is not kept: the lesser one is claimed.
+    let check = if kept.worker.is_some() { PassedCheck::Always } else { PassedCheck::Own };
+    core.book(Entry::TaskSettled(Settlement {
+        task: no,
+        source: Source::Cache,
+        pay: Nanos::ZERO,
+        fee,
+        check,
+        outcome: None,
+    }));
+    if let Some(mirror) = core.gamers.account_mut(account) {
+        mirror.spend(submit.task);
+        mirror.charge(fee);
+    }
+    core.tally.admitted += 1;
+    core.tally.from_cache += 1;
+    core.tally.revenue += fee;
+    core.tally.fee += fee;
+    let sent_at = core.now;
+    let receipt = Receipt {
+        price: fee,
+        units,
+        price_list: core.policy.prices.version,
+        computed_by: ComputedBy::Cache(kept.worker.map(|(_, name)| name.to_string())),
+        check,
+        attempts: 0,
+        received_at,
+        sent_at,
+        stages: Stages { coordinator_queue_us: sent_at.since(received_at), ..Stages::default() },
+    };
+    let finished = Finished { key, outcome: kept.outcome, receipt, delivered: false };
+    deliver::deliver(core, account, Some(peer), submit.task, finished);
+    Ok(())
+}

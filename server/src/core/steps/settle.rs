@@ -1,0 +1,161 @@
+//! The end of a task: the money moves, the receipt is written, the outcome is kept and delivered. Or none of it.
+
+use std::sync::Arc;
+
+use p2c2r_protocol::{
+    Attempt, ComputedBy, Nanos, PassedCheck, PeerId, Receipt, ServerToGame, ServerToWorker, Stages,
+    TaskFailure, TaskNo, VerdictNotice,
+};
+use tracing::debug;
+
+use super::deliver;
+use crate::core::Core;
+use crate::core::state::cache;
+use crate::core::state::gamers::Finished;
+use crate::core::state::tasks::{Phase, Task};
+use crate::ledger::{AccountId, Entry, Settlement, Source, VoidReason};
+
+/// Who made an outcome, and how.
+pub enum Made {
+    /// A worker; its answer passed.
+    ByWorker {
+        /// Its connection, which may be gone by now.
+        worker: PeerId,
+        /// Its account.
+        account: AccountId,
+        /// Its attempt.
+        attempt: Attempt,
+        /// The check the answer passed.
+        check: PassedCheck,
+        /// Where the time went.
+        stages: Stages,
+    },
+    /// The coordinator's own kernel.
+    Here {
+        /// Where the time went.
+        stages: Stages,
+    },
+}
+
+fn void_reason(failure: TaskFailure) -> VoidReason {
+    match failure {
+        TaskFailure::Late => VoidReason::Late,
+        TaskFailure::KernelFailed => VoidReason::KernelFailed,
+        TaskFailure::NoWorker => VoidReason::NoWorker,
+        TaskFailure::Cancelled => VoidReason::Cancelled,
+        TaskFailure::Closing => VoidReason::Closing,
+    }
+}
+
+/// Charges, pays, keeps and delivers. The task has left the table.
+pub fn finish(core: &mut Core, no: TaskNo, task: Task, outcome: Arc<[u8]>, made: Made) {
+    let now = core.now;
+    if task.deliver_by.is_some_and(|deadline| deadline < now) {
+        end_without_outcome(core, no, &task, TaskFailure::Late);
+        return;
+    }
+    let (computed_by, source, pay, fee, check, stages) = share_out(core, no, &task, made);
+    let settlement = Settlement { task: no, source, pay, fee, check, outcome: Some(Arc::clone(&outcome)) };
+    core.book(Entry::TaskSettled(settlement));
+    core.tally.revenue += task.price;
+    core.tally.fee += fee;
+    if core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic()) && !core.cache.is_off() {
+        let worker = match (&computed_by, source) {
+            (ComputedBy::Worker(name), Source::Worker { worker, .. }) => {
+                Some((worker, Arc::from(name.as_str())))
+            }
+            _ => None,
+        };
+        core.cache.insert(task.key, &outcome, worker, now, cache::KEPT);
+    }
+    if let Some(account) = core.gamers.account_mut(task.account) {
+        account.release(task.price);
+        account.charge(task.price);
+        account.tasks.remove(&no);
+    }
+    let receipt = Receipt {
+        price: task.price,
+        units: task.units,
+        price_list: core.policy.prices.version,
+        computed_by,
+        check,
+        attempts: task.attempts(),
+        received_at: task.received_at,
+        sent_at: now,
+        stages,
+    };
+    debug!(
+        target: "p2c2r_server::console", event = "result", task = no.0,
+        ms = now.since(task.received_at) / 1_000, kind = core.policy.kinds.name(task.kind),
+        "Result ready"
+    );
+    let finished = Finished { key: task.key, outcome, receipt, delivered: false };
+    deliver::deliver(core, task.account, task.gamer, task.id, finished);
+}
+
+/// What worker and coordinator get, and what counts of it.
+fn share_out(
+    core: &mut Core,
+    no: TaskNo,
+    task: &Task,
+    made: Made,
+) -> (ComputedBy, Source, Nanos, Nanos, PassedCheck, Stages) {
+    match made {
+        Made::ByWorker { worker, account, attempt, check, stages } => {
+            let split = core.policy.prices.split(task.price, &mut core.tally.fee_carry);
+            let notice = VerdictNotice { task: no, attempt, earned: split.worker, rejected: None };
+            let name = core.workers.change(worker, |worker| {
+                worker.books.note(notice);
+                worker.accepted();
+                worker.name.clone()
+            });
+            core.tally.by_workers += 1;
+            // A worker that left while its answer was judged is paid all the same.
+            let name = name.unwrap_or_else(|| "a worker that has left".into());
+            let source = Source::Worker { worker: account, attempt };
+            (ComputedBy::Worker(name), source, split.worker, split.fee, check, stages)
+        }
+        Made::Here { stages } => {
+            core.tally.by_coordinator += 1;
+            let (pay, fee) = (Nanos::ZERO, task.price);
+            (ComputedBy::Coordinator, Source::Coordinator, pay, fee, PassedCheck::Own, stages)
+        }
+    }
+}
+
+/// Ends a task in flight without an outcome: nothing is charged, whoever works on it is told to stop.
+pub fn fail(core: &mut Core, no: TaskNo, failure: TaskFailure) {
+    if let Some(task) = core.tasks.give_up(no) {
+        end_without_outcome(core, no, &task, failure);
+    }
+}
+
+fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: TaskFailure) {
+    debug!(task = no.0, %failure, "no outcome");
+    core.book(Entry::TaskVoided { task: no, reason: void_reason(failure) });
+    core.tally.failed += 1;
+    if let Phase::Leased { worker, .. } = task.phase() {
+        core.workers.change(worker, |worker| worker.tasks.remove(&no));
+        core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt: task.attempt() });
+    }
+    if let Some(account) = core.gamers.account_mut(task.account) {
+        account.release(task.price);
+        account.tasks.remove(&no);
+    }
+    let came_by = task.gamer.filter(|peer| core.gamers.session(*peer).is_some());
+    // A patient task outlives the connection it came by, a timely one is cancelled with it.
+    let patient = task.deliver_by.is_none();
+    let listener = if patient { deliver::listener(core, task.account, task.gamer) } else { came_by };
+    if let Some(peer) = listener {
+        core.tell_game(peer, ServerToGame::Failed { task: task.id, failure });
+    }
+}
+
+/// Gives up every timely task. Patient ones stay open in the ledger, for the next start.
+pub fn give_up_timely(core: &mut Core) {
+    let mut left: Vec<TaskNo> = core.tasks.timely_tasks().collect();
+    left.sort_unstable();
+    for no in left {
+        fail(core, no, TaskFailure::Closing);
+    }
+}

@@ -1,0 +1,98 @@
+//! What the ledger has recorded reaches the mirrors, and everyone whose account changed hears of it.
+
+use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker, WorkerStatement};
+use tracing::warn;
+
+use crate::core::{Core, Effect};
+use crate::ledger::Committed;
+
+/// How long a worker counts as busy after its last task, so that the link is not told with every task.
+const LINGER_US: u32 = 1_000_000;
+
+/// Takes over what was recorded, and tells those it concerns.
+pub fn tell(core: &mut Core, committed: Committed, everything: bool) {
+    take_over_recorded(core, committed, everything);
+    core.gamers.expire_undelivered(core.now);
+    tell_gamers(core);
+    tell_workers(core);
+    stop_watching_idle_workers(core);
+}
+
+/// The link need not watch workers closely that have had nothing for a while.
+fn stop_watching_idle_workers(core: &mut Core) {
+    for (peer, worker) in core.workers.iter_mut() {
+        if worker.busy && worker.tasks.is_empty() && core.now.since(worker.active_at) >= LINGER_US {
+            worker.busy = false;
+            core.effects.push(Effect::Watch { peer, busy: false });
+        }
+    }
+}
+
+fn take_over_recorded(core: &mut Core, committed: Committed, everything: bool) {
+    if !committed.conflicts.is_empty() {
+        warn!(
+            tasks = committed.conflicts.len(),
+            "task ids used before a restart: nothing was charged for them"
+        );
+    }
+    for account in committed.accounts {
+        match account.role {
+            Role::Gamer => {
+                let Some(mirror) = core.gamers.account_mut(account.id) else { continue };
+                if everything {
+                    mirror.rebase(account.available, account.turnover);
+                } else {
+                    mirror.recorded(account.turnover);
+                }
+            }
+            Role::Worker => {
+                for peer in core.workers.peers_of(account.id) {
+                    core.workers.change(peer, |worker| {
+                        worker.books.earned = account.turnover;
+                        worker.books.pending = account.set_aside;
+                        worker.books.changed = true;
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn tell_gamers(core: &mut Core) {
+    let workers = core.workers.len();
+    let news: Vec<_> = core
+        .gamers
+        .iter()
+        .map(|(peer, session)| (peer, core.gamers.statement(session.account, workers), session.told))
+        .filter(|(_, statement, told)| statement != told)
+        .map(|(peer, statement, _)| (peer, statement))
+        .collect();
+    for (peer, statement) in news {
+        if let Some(session) = core.gamers.session_mut(peer) {
+            session.told = statement;
+        }
+        core.tell_game(peer, ServerToGame::Statement(statement));
+    }
+}
+
+fn tell_workers(core: &mut Core) {
+    let news: Vec<(PeerId, WorkerStatement)> = core
+        .workers
+        .iter_mut()
+        .filter(|(_, worker)| worker.books.changed)
+        .map(|(peer, worker)| {
+            let books = &mut worker.books;
+            books.changed = false;
+            let statement = WorkerStatement {
+                earned: books.earned,
+                pending: books.pending,
+                session: books.session,
+                verdicts: std::mem::take(&mut books.verdicts),
+            };
+            (peer, statement)
+        })
+        .collect();
+    for (peer, statement) in news {
+        core.tell_worker(peer, ServerToWorker::Statement(statement));
+    }
+}

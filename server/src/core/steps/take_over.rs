@@ -1,0 +1,64 @@
+//! What is taken over from the coordinator before: outcomes to reuse, and patient tasks to queue again.
+
+use std::sync::Arc;
+
+use p2c2r_protocol::Micros;
+use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry};
+use tracing::warn;
+
+use super::admit::unprepared;
+use crate::core::Core;
+use crate::core::state::tasks::NewTask;
+use crate::ledger::{Account, CachedOutcome, Entry, PatientTask, VoidReason};
+
+/// Keeps an outcome for reuse, if this build's kernel would give the same.
+pub fn keep(core: &mut Core, outcome: CachedOutcome) {
+    let is_usable = core
+        .policy
+        .kinds
+        .get(outcome.kind)
+        .is_some_and(|kind| kind.deterministic() && kind.kernel_version() == outcome.kernel_version);
+    if is_usable {
+        core.cache.insert(outcome.key, &outcome.bytes, outcome.worker, core.now, outcome.expires_in);
+    }
+}
+
+/// Queues a patient task again, or gives it up if this build cannot do it.
+pub fn queue_again(core: &mut Core, task: &PatientTask, account: &Account) {
+    let no = task.task;
+    let Some(new) = revive(&core.policy.kinds, task) else {
+        warn!(task = no.0, "this build cannot do a patient task from before: given up, nothing is charged");
+        core.book(Entry::TaskVoided { task: no, reason: VoidReason::KernelFailed });
+        return;
+    };
+    let mirror = core.gamers.open_account(account);
+    mirror.hold(task.price);
+    mirror.tasks.insert(no);
+    core.tasks.gamers().admit(no, new);
+}
+
+fn revive(kinds: &KindRegistry, task: &PatientTask) -> Option<NewTask> {
+    let kind = kinds.get(task.kind).filter(|kind| kind.kernel_version() == task.kernel_version)?;
+    let job = kind.decode(&task.payload.spec).ok()?;
+    let mut store = BlobStore::new(usize::MAX);
+    for blob in &task.payload.blobs {
+        store.insert_blob(Blob::new(blob.to_vec()));
+    }
+    let blobs: Blobs = store.resolve(job.blob_refs()).ok()?;
+    job.admit(&blobs).ok()?;
+    Some(NewTask {
+        id: task.game_task,
+        account: task.gamer,
+        gamer: None,
+        kind: task.kind,
+        job,
+        spec: Arc::clone(&task.payload.spec),
+        blobs: unprepared(&blobs),
+        key: task.key,
+        units: task.units,
+        price: task.price,
+        received_at: Micros(0),
+        deliver_by: None,
+        attempts: task.next_attempt.0.saturating_sub(1),
+    })
+}

@@ -1,0 +1,86 @@
+//! What games and workers say, what the pool has finished and what the link has measured, as events.
+
+use bevy_ecs::message::Messages;
+use bevy_ecs::system::{Local, Res, ResMut};
+use p2c2r_link::{FromPeer, LinkClock, PeerJoined, Peers};
+use p2c2r_protocol::{GameToServer, Micros, PeerId, WorkerToServer};
+
+use super::joins::Joining;
+use super::{Exchange, Scheduler};
+use crate::compute::Finished;
+use crate::core::{Event, LinkState};
+
+/// Microseconds between looks at what the link has measured. Round trips are smoothed over seconds, and looking costs
+/// something for every peer.
+const MEASURED_EVERY_US: u32 = 50_000;
+
+/// Takes what games say.
+pub fn hear_games(mut exchange: Exchange<'_>, mut messages: ResMut<'_, Messages<FromPeer<GameToServer>>>) {
+    exchange.handle(Event::UpdateBegins);
+    // A farewell costs a look at everything its gamer has under way, and a parcel holds a thousand of them.
+    let mut quit: Vec<PeerId> = Vec::new();
+    for FromPeer { peer, received_at, message } in messages.drain() {
+        match message {
+            GameToServer::Submit(submit) => {
+                let room = exchange.books.room(submit.budget_us.is_none());
+                exchange.handle(Event::Submitted { peer, received_at, submit, room });
+            }
+            GameToServer::Cancel { task } => exchange.handle(Event::Cancelled { peer, task }),
+            GameToServer::Leaving if quit.contains(&peer) => {}
+            GameToServer::Leaving => {
+                exchange.handle(Event::Quit { peer });
+                quit.push(peer);
+            }
+        }
+    }
+}
+
+/// Takes what workers say. Those that are not welcomed yet are heard then.
+pub fn hear_workers(
+    mut exchange: Exchange<'_>,
+    mut messages: ResMut<'_, Messages<FromPeer<WorkerToServer>>>,
+    mut joining: ResMut<'_, Joining>,
+) {
+    for FromPeer { peer, received_at, message } in messages.drain() {
+        if exchange.core().workers().get(peer).is_some() {
+            exchange.handle(Event::FromWorker { peer, received_at, message });
+        } else if let WorkerToServer::Ready(offer) = message {
+            joining.keep_offer(peer, offer);
+        }
+    }
+}
+
+/// Takes what the compute pool has finished.
+pub fn collect_finished(mut exchange: Exchange<'_>) {
+    while let Some(finished) = exchange.pool.next_finished() {
+        exchange.handle(match finished {
+            Finished::Check(checked) => Event::Checked(checked),
+            Finished::Kernel(computed) => Event::Computed(computed),
+        });
+    }
+}
+
+/// Whether it is time to look at what the link has measured: a condition for [`note_measured`].
+pub fn is_time_to_measure(
+    clock: Res<'_, LinkClock>,
+    joined: Res<'_, Messages<PeerJoined>>,
+    mut last: Local<'_, Micros>,
+) -> bool {
+    let is_time = clock.now().since(*last) >= MEASURED_EVERY_US || !joined.is_empty();
+    if is_time {
+        *last = clock.now();
+    }
+    is_time
+}
+
+/// Tells the core what the link has measured of those for whom that has changed.
+pub fn note_measured(mut scheduler: ResMut<'_, Scheduler>, peers: Res<'_, Peers>, clock: Res<'_, LinkClock>) {
+    let Scheduler { core, effects, .. } = &mut *scheduler;
+    for (peer, stats) in peers.iter() {
+        let link = LinkState { rtt: stats.rtt.unwrap_or_default(), clock_offset_us: stats.clock_offset_us };
+        if core.link(peer) != Some(link) {
+            core.handle(clock.now(), Event::Measured { peer, link }, effects);
+        }
+    }
+    assert!(effects.is_empty(), "a measurement alone changes nothing that anybody would be told of");
+}

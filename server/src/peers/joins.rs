@@ -1,0 +1,171 @@
+//! Peers coming and going.
+
+use bevy_ecs::message::Messages;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use p2c2r_link::{PeerJoined, PeerLeft, Peers};
+use p2c2r_protocol::{PeerId, Role, WorkerOffer};
+use tracing::{debug, error, info};
+
+use super::Exchange;
+use crate::core::Event;
+use crate::drain::{CLOSING, Drain};
+use crate::ledger::{Account, LedgerError, Opening};
+
+/// What a program is told whose account runs as many as it may. Those that run go on: whoever copied a key cannot push
+/// its owner out.
+const TOO_MANY_PROGRAMS: &str =
+    "this account already runs as many programs as it may; end one, or join with another name";
+
+/// Programs that one account may run at the same time: a player's family at one coordinator, a helper's machines.
+const fn programs_max(role: Role) -> usize {
+    match role {
+        Role::Gamer => 4,
+        Role::Worker => 16,
+    }
+}
+
+/// Peers whose accounts the ledger looks up: connected, and not yet welcomed. Bounded by the link's connections; whoever
+/// leaves is let go.
+#[derive(Resource, Default)]
+pub struct Joining(Vec<Waiting>);
+
+struct Waiting {
+    joined: PeerJoined,
+    opening: Opening,
+    /// What a worker has said that it offers; workers speak as soon as they are connected.
+    offer: Option<WorkerOffer>,
+}
+
+impl Joining {
+    /// Whether nobody waits for the ledger.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Keeps what a worker offers until it is welcomed; false if it does not wait for that.
+    pub fn keep_offer(&mut self, peer: PeerId, offer: WorkerOffer) -> bool {
+        let Some(waiting) = self.0.iter_mut().find(|waiting| waiting.joined.peer == peer) else {
+            return false;
+        };
+        waiting.offer = Some(offer);
+        true
+    }
+
+    fn forget(&mut self, peer: PeerId) {
+        self.0.retain(|waiting| waiting.joined.peer != peer);
+    }
+}
+
+/// Whether anybody has joined or waits to be welcomed: a condition for the system that does.
+pub fn is_anybody_joining(joined: Res<'_, Messages<PeerJoined>>, joining: Res<'_, Joining>) -> bool {
+    !(joined.is_empty() && joining.is_empty())
+}
+
+/// Asks the ledger for the accounts of those who joined, and welcomes those for whom it has answered. Tasks never wait
+/// for that: the ledger answers after its next group commit, and wakes the app.
+pub fn welcome_peers(
+    mut exchange: Exchange<'_>,
+    drain: Res<'_, Drain>,
+    mut joined: ResMut<'_, Messages<PeerJoined>>,
+    mut joining: ResMut<'_, Joining>,
+    mut refused: ResMut<'_, Refused>,
+) {
+    for joined in joined.drain() {
+        if drain.is_closing() {
+            tell_closing(&mut exchange, joined.peer, joined.role);
+            continue;
+        }
+        let programs = exchange.peers.of_account(joined.account).count();
+        if programs > programs_max(joined.role) {
+            exchange.say_goodbye(joined.peer, joined.role, TOO_MANY_PROGRAMS.to_owned());
+            refused.0.push((joined.peer, TOO_MANY_PROGRAMS.to_owned()));
+            continue;
+        }
+        match exchange.books.ask_account(joined.role, joined.account, &joined.name, joined.credit) {
+            Ok(opening) => joining.0.push(Waiting { joined, opening, offer: None }),
+            Err(error) => refused.refuse(joined.peer, &error),
+        }
+    }
+    for waiting in std::mem::take(&mut joining.0) {
+        match exchange.books.opened(&waiting.opening) {
+            None => joining.0.push(waiting),
+            Some(_) if drain.is_closing() => {
+                tell_closing(&mut exchange, waiting.joined.peer, waiting.joined.role);
+            }
+            Some(Ok(account)) => welcome(&mut exchange, waiting, account),
+            Some(Err(error)) => refused.refuse(waiting.joined.peer, &error),
+        }
+    }
+}
+
+/// Peers that could not be welcomed.
+#[derive(Resource, Default)]
+pub struct Refused(Vec<(PeerId, String)>);
+
+impl Refused {
+    fn refuse(&mut self, peer: PeerId, error: &LedgerError) {
+        debug!(%error, peer = peer.0, "no account");
+        if !matches!(error, LedgerError::BadName) {
+            error!(%error, "cannot open an account");
+        }
+        self.0.push((peer, error.to_string()));
+    }
+}
+
+/// Ends the connections of those who could not be welcomed.
+pub fn refuse_peers(mut refused: ResMut<'_, Refused>, mut peers: ResMut<'_, Peers>) {
+    for (peer, reason) in refused.0.drain(..) {
+        peers.disconnect(peer, &reason);
+    }
+}
+
+/// Notes which connections are gone, so that nothing is sent after them while their last words are heard.
+pub fn note_leaving(mut exchange: Exchange<'_>, left: Res<'_, Messages<PeerLeft>>) {
+    for gone in left.get_cursor().read(&left) {
+        exchange.handle(Event::Leaving { peer: gone.peer });
+    }
+}
+
+/// Clears up after those who left, once their last words are heard.
+pub fn part_from_peers(
+    mut exchange: Exchange<'_>,
+    mut left: ResMut<'_, Messages<PeerLeft>>,
+    mut joining: ResMut<'_, Joining>,
+) {
+    for PeerLeft { peer, role, account: key, name, reason } in left.drain() {
+        joining.forget(peer);
+        let core = exchange.core();
+        let was_welcome = core.gamers().session(peer).is_some() || core.workers().get(peer).is_some();
+        exchange.handle(Event::Left { peer, role });
+        if was_welcome {
+            let (role, key) = (said(role), key.short());
+            info!(target: "p2c2r_server::console", event = "left", role, name, account = key, reason, "Disconnected");
+        }
+    }
+}
+
+fn welcome(exchange: &mut Exchange<'_>, waiting: Waiting, account: Account) {
+    let Waiting { joined: PeerJoined { peer, role, account: key, name, address, .. }, offer, .. } = waiting;
+    let (said, key, account) = (said(role), key.short(), Box::new(account));
+    info!(target: "p2c2r_server::console", event = "joined", role = said, name, account = key, address, "Connected");
+    let session_min = exchange.books.session_at_least();
+    exchange.handle(match role {
+        Role::Gamer => Event::GamerJoined { peer, name, account, session_min },
+        Role::Worker => Event::WorkerJoined { peer, name, account, offer },
+    });
+}
+
+fn said(role: Role) -> &'static str {
+    if role == Role::Gamer { "Gamer" } else { "Worker" }
+}
+
+/// What peers are told of why the coordinator closes.
+pub fn closing_reason(exchange: &Exchange<'_>) -> String {
+    exchange.books.failure_for_peers().unwrap_or(CLOSING).to_owned()
+}
+
+fn tell_closing(exchange: &mut Exchange<'_>, peer: PeerId, role: Role) {
+    let reason = closing_reason(exchange);
+    exchange.say_goodbye(peer, role, reason);
+}

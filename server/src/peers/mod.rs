@@ -1,0 +1,161 @@
+//! Between the app and the core: what the link, the pool and the ledger bring becomes events, and effects become messages,
+//! jobs and entries. Nothing is decided here.
+
+pub mod hearing;
+pub mod joins;
+pub mod statements;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bevy_ecs::message::Messages;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut, SystemParam};
+use p2c2r_link::{LinkClock, NextWake, Peers, ToPeer};
+use p2c2r_protocol::{Micros, PeerId, Role, ServerToGame, ServerToWorker};
+
+use crate::books::Books;
+use crate::compute::{self, Pool};
+use crate::core::work::Computed;
+use crate::core::{Core, Effect, Event};
+
+/// The core and the buffers that its effects go through; their memory is used again for every event.
+#[derive(Resource)]
+pub struct Scheduler {
+    core: Core,
+    effects: Vec<Effect>,
+    /// Events that effects have led to at once, to be handled before anything else.
+    follow_ups: VecDeque<Event>,
+}
+
+impl Scheduler {
+    /// Around this core.
+    pub fn new(core: Core) -> Self {
+        Self { core, effects: Vec::new(), follow_ups: VecDeque::new() }
+    }
+
+    /// The core, to read.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Has the core take over what was found at the start. What it wants done about that is recorded in `books`; there is
+    /// nobody yet to be told.
+    pub fn take_over(&mut self, found: Vec<(Micros, Event)>, books: &mut Books) {
+        for (at, event) in found {
+            self.core.handle(at, event, &mut self.effects);
+            for effect in self.effects.drain(..) {
+                let Effect::Book(entry) = effect else { unreachable!("before the start, nobody is there") };
+                books.append(entry);
+            }
+        }
+    }
+}
+
+/// Everything the core's effects reach.
+#[derive(SystemParam)]
+pub struct Exchange<'w> {
+    scheduler: ResMut<'w, Scheduler>,
+    /// The ledger.
+    pub books: ResMut<'w, Books>,
+    /// The compute pool.
+    pub pool: ResMut<'w, Pool>,
+    /// Connections.
+    pub peers: ResMut<'w, Peers>,
+    clock: Res<'w, LinkClock>,
+    to_games: ResMut<'w, Messages<ToPeer<ServerToGame>>>,
+    to_workers: ResMut<'w, Messages<ToPeer<ServerToWorker>>>,
+}
+
+impl Exchange<'_> {
+    /// The core, to read.
+    pub fn core(&self) -> &Core {
+        &self.scheduler.core
+    }
+
+    /// The coordinator's clock.
+    pub fn now(&self) -> Micros {
+        self.clock.now()
+    }
+
+    /// Has the core handle an event, and does what it wants done.
+    pub fn handle(&mut self, event: Event) {
+        let now = self.clock.now();
+        let mut next = Some(event);
+        while let Some(event) = next {
+            let scheduler = &mut *self.scheduler;
+            scheduler.core.handle(now, event, &mut scheduler.effects);
+            let mut effects = std::mem::take(&mut scheduler.effects);
+            for effect in effects.drain(..) {
+                self.perform(effect);
+            }
+            self.scheduler.effects = effects;
+            next = self.scheduler.follow_ups.pop_front();
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::ToGame { peer, message } => {
+                self.to_games.write(ToPeer { peer, message });
+            }
+            Effect::ToWorker { peer, message } => {
+                self.to_workers.write(ToPeer { peer, message });
+            }
+            Effect::Book(entry) => self.books.append(entry),
+            Effect::Check { check, here } => {
+                let checked = if here { Some(compute::judge(check)) } else { self.pool.check(check) };
+                self.scheduler.follow_ups.extend(checked.map(Event::Checked));
+            }
+            Effect::Compute(kernel) => {
+                if let Err(kernel) = self.pool.run(kernel) {
+                    // The core counts what waits, so this is a matter of a thread that has not taken its job yet.
+                    let refused = Computed { task: kernel.task, outcome: None, took: Duration::ZERO };
+                    self.scheduler.follow_ups.push_back(Event::Computed(refused));
+                }
+            }
+            Effect::Watch { peer, busy } => self.peers.mark_busy(peer, busy),
+        }
+    }
+
+    /// Tells a peer why it may not stay, and ends its connection.
+    pub fn show_out(&mut self, peer: PeerId, reason: &str) {
+        if let Some(role) = self.peers.introduction(peer).map(|(role, _)| role) {
+            self.say_goodbye(peer, role, reason.to_owned());
+        }
+        self.peers.disconnect(peer, reason);
+    }
+
+    /// Says goodbye to a peer, whether the core knows it or not.
+    pub fn say_goodbye(&mut self, peer: PeerId, role: Role, reason: String) {
+        match role {
+            Role::Gamer => {
+                self.to_games.write(ToPeer { peer, message: ServerToGame::Closing { reason } });
+            }
+            Role::Worker => {
+                self.to_workers.write(ToPeer { peer, message: ServerToWorker::Closing { reason } });
+            }
+        }
+    }
+}
+
+/// Whether anything may be due, or may wait to be handed out: a condition for [`let_time_pass`].
+pub fn is_anything_due(scheduler: Res<'_, Scheduler>, clock: Res<'_, LinkClock>) -> bool {
+    scheduler.core.has_work(clock.now())
+}
+
+/// Has the core do what is due, and hand out what waits.
+pub fn let_time_pass(mut exchange: Exchange<'_>) {
+    exchange.handle(Event::TimePassed);
+}
+
+/// Asks for an update when the core wants one.
+pub fn wake_when_due(
+    mut scheduler: ResMut<'_, Scheduler>,
+    clock: Res<'_, LinkClock>,
+    mut next_wake: ResMut<'_, NextWake>,
+) {
+    if let Some(next) = scheduler.core.next_due() {
+        next_wake.within(Duration::from_micros(next.0.saturating_sub(clock.now().0)));
+    }
+}
