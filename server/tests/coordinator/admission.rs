@@ -37,7 +37,7 @@ fn refusals_are_typed_and_hold_nothing() {
     let big = toy::ToySpec { units: 10_000_000, ..toy::spec(1) }.encode();
     is(
         refused(&|submit| (submit.spec, submit.price_cap) = (big.clone().into(), Nanos(1))),
-        &Refusal::PriceAboveCap { price: Nanos(462_960) },
+        &Refusal::PriceAboveCap { price: Nanos(987_650) },
     );
     is(
         refused(&|submit| submit.spec = big.clone().into()),
@@ -61,7 +61,7 @@ fn refusals_are_typed_and_hold_nothing() {
 #[test]
 fn holds_count_against_the_balance() {
     let mut stage = Stage::with(|config| {
-        config.opening_credit = Nanos(100);
+        config.opening_credit = Nanos(2 * 99 + 6);
         config.fallback = Fallback::Queue;
     });
     let gamer = stage.gamer("poor");
@@ -126,7 +126,7 @@ fn an_equal_task_is_answered_from_the_cache_for_the_fee() {
     let done = stage.done(again).clone();
     assert_eq!(done.outcome, toy::answer(15));
     assert_eq!(done.receipt.computed_by, ComputedBy::Cache(Some("w".into())));
-    let fee = Nanos(5);
+    let fee = Nanos(10);
     assert_eq!(done.receipt.price, fee);
     assert!(stage.take_assigned().is_empty());
     assert_eq!(stage.gamer_statement(other).charged, fee);

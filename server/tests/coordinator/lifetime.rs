@@ -81,7 +81,7 @@ fn patient_tasks_and_outcomes_survive_a_restart() {
     stage.answer_rightly(worker, &assign);
     assert_eq!(stage.done(patient).outcome, toy::answer(2));
     assert!(stage.heard(timely).is_empty());
-    let charged = 2 * stage.price(1_000).0 + 5;
+    let charged = 2 * stage.price(1_000).0 + 10;
     assert_eq!(stage.gamer_statement(gamer).charged.0, charged);
     let told = stage.gamer_statement(gamer);
     assert_eq!((told.held, told.available), (Nanos::ZERO, Nanos(Nanos::DOLLAR.0 - charged)));

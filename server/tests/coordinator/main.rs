@@ -9,6 +9,7 @@ mod hostile;
 mod lifetime;
 mod money;
 mod rate;
+mod scheduler;
 mod settings;
 mod stage;
 mod toy;

@@ -1,0 +1,330 @@
+//! The scheduler alone, without an app: random events from a seed, and an auditor that reads only what comes out.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use p2c2r_protocol::{
+    Answer, Assign, Attempt, AttemptFailure, KernelOffer, Micros, Nanos, PeerId, Role, ServerToGame,
+    ServerToWorker, Submit, TaskId, TaskNo, WorkerOffer, WorkerToServer,
+};
+use p2c2r_server::ServerConfig;
+use p2c2r_server::compute::judge;
+use p2c2r_server::config::default_prices;
+use p2c2r_server::core::work::{Check, Computed, Kernel};
+use p2c2r_server::core::{Core, Effect, Event, LedgerRoom};
+use p2c2r_server::ledger::{Account, AccountId, Entry, Source};
+use p2c2r_tasks::kind::TaskKind;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use crate::toy::{self, Toy};
+
+const GAMERS: u64 = 3;
+const WORKERS: u64 = 4;
+const STEPS: usize = 1_500;
+/// So little that gamers run out of it.
+const CREDIT: Nanos = Nanos(6_000);
+
+/// What must hold of the money and the tasks, derived from effects and verdicts alone.
+#[derive(Default)]
+struct Auditor {
+    open: HashMap<TaskNo, (AccountId, Nanos)>,
+    newest: HashMap<TaskNo, Attempt>,
+    passed: HashSet<(TaskNo, Attempt)>,
+    held: HashMap<AccountId, Nanos>,
+    charged: HashMap<AccountId, Nanos>,
+    ended: HashSet<TaskId>,
+    admitted: usize,
+    by_workers: usize,
+}
+
+impl Auditor {
+    fn book(&mut self, entry: &Entry) {
+        match entry {
+            Entry::TaskAdmitted(admission) => {
+                let before = self.open.insert(admission.task, (admission.gamer, admission.price));
+                assert!(before.is_none(), "a number is given to one task");
+                self.admitted += 1;
+                let held = self.held.entry(admission.gamer).or_default();
+                *held += admission.price;
+                let spent = *held + self.charged.get(&admission.gamer).copied().unwrap_or_default();
+                assert!(spent <= CREDIT, "nobody spends what he does not have: {spent}");
+            }
+            Entry::AttemptStarted { task, attempt, .. } => {
+                assert!(self.open.contains_key(task), "only open tasks are attempted");
+                let before = self.newest.insert(*task, *attempt);
+                assert!(before.is_none_or(|before| before < *attempt), "attempts are numbered upwards");
+            }
+            Entry::TaskSettled(settlement) => {
+                let (gamer, price) = self.open.remove(&settlement.task).expect("a task ends once");
+                assert_eq!(settlement.pay + settlement.fee, price, "what was held is shared out whole");
+                if let Source::Worker { attempt, .. } = settlement.source {
+                    assert!(
+                        self.passed.contains(&(settlement.task, attempt)),
+                        "only accepted answers are paid"
+                    );
+                    self.by_workers += 1;
+                } else {
+                    assert_eq!(settlement.pay, Nanos::ZERO);
+                }
+                *self.held.entry(gamer).or_default() -= price;
+                *self.charged.entry(gamer).or_default() += price;
+            }
+            Entry::TaskVoided { task, .. } => {
+                let (gamer, price) = self.open.remove(task).expect("a task ends once");
+                *self.held.entry(gamer).or_default() -= price;
+            }
+            Entry::AttemptEnded { .. } | Entry::WorkerConvicted { .. } => {}
+        }
+    }
+}
+
+struct World {
+    core: Core,
+    effects: Vec<Effect>,
+    now: Micros,
+    draws: SmallRng,
+    auditor: Auditor,
+    sessions: HashMap<PeerId, u32>,
+    asked: Vec<(PeerId, TaskId)>,
+    workers: HashSet<PeerId>,
+    assigned: Vec<(PeerId, Assign)>,
+    checks: Vec<Check>,
+    kernels: Vec<Kernel>,
+    /// Every effect, in words.
+    log: String,
+}
+
+fn account(role: Role, id: u64) -> Box<Account> {
+    Box::new(Account {
+        id: AccountId(id as i64 * 2),
+        role,
+        key: None,
+        name: "a".into(),
+        available: if role == Role::Gamer { CREDIT } else { Nanos::ZERO },
+        set_aside: Nanos::ZERO,
+        turnover: Nanos::ZERO,
+        accepted: 0,
+        rejected: 0,
+        largest_task: None,
+    })
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let config = ServerConfig {
+            kinds: toy::kinds(),
+            prices: default_prices(&toy::kinds()),
+            ..ServerConfig::default()
+        };
+        let mut world = Self {
+            core: Core::new(config.policy(), TaskNo(1), [seed as u8; 32]),
+            effects: Vec::new(),
+            now: Micros(1),
+            draws: SmallRng::seed_from_u64(seed),
+            auditor: Auditor::default(),
+            sessions: HashMap::new(),
+            asked: Vec::new(),
+            workers: HashSet::new(),
+            assigned: Vec::new(),
+            checks: Vec::new(),
+            kernels: Vec::new(),
+            log: String::new(),
+        };
+        for id in 1..=GAMERS {
+            let (peer, account) = (PeerId(id), account(Role::Gamer, id));
+            world.handle(Event::GamerJoined { peer, name: "g".into(), account, session_min: 1 });
+        }
+        world
+    }
+
+    fn handle(&mut self, event: Event) {
+        self.core.handle(self.now, event, &mut self.effects);
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::ToGame { peer, message } => {
+                    let _ = writeln!(self.log, "{peer:?} {message:?}");
+                    match message {
+                        ServerToGame::Welcome(welcome) => {
+                            self.sessions.insert(peer, welcome.session);
+                        }
+                        ServerToGame::Failed { task, .. } => {
+                            assert!(self.auditor.ended.insert(task), "{task} ends once");
+                        }
+                        ServerToGame::Done(done) => {
+                            assert!(self.auditor.ended.insert(done.task), "{} ends once", done.task);
+                        }
+                        _ => {}
+                    }
+                }
+                Effect::ToWorker { peer, message } => {
+                    let _ = writeln!(self.log, "{peer:?} {message:?}");
+                    if let ServerToWorker::Assign(assign) = message {
+                        self.assigned.push((peer, assign));
+                    }
+                }
+                Effect::Book(entry) => {
+                    let _ = writeln!(self.log, "{entry:?}");
+                    self.auditor.book(&entry);
+                }
+                Effect::Check { check, here } => {
+                    let _ = writeln!(self.log, "check {:?} {:?} {here}", check.task, check.deep);
+                    self.checks.push(check);
+                }
+                Effect::Compute(kernel) => {
+                    let _ = writeln!(self.log, "compute {:?}", kernel.task);
+                    self.kernels.push(kernel);
+                }
+                Effect::Watch { peer, busy } => {
+                    let _ = writeln!(self.log, "watch {peer:?} {busy}");
+                }
+            }
+        }
+    }
+
+    fn submit(&mut self) {
+        let peer = PeerId(self.draws.random_range(1..=GAMERS));
+        let number = self.draws.random_range(20..400);
+        let task = TaskId(u64::from(self.sessions[&peer]) << 32 | self.asked.len() as u64);
+        let submit = Submit {
+            task,
+            kind: Toy::ID,
+            kernel_version: Toy::KERNEL_VERSION,
+            budget_us: self.draws.random_bool(0.9).then(|| self.draws.random_range(5_000..400_000)),
+            price_cap: Nanos::DOLLAR,
+            client_queue_us: 0,
+            sent_at: self.now,
+            spec: toy::spec(number).encode().into(),
+            blobs: Vec::new(),
+        };
+        self.asked.push((peer, task));
+        self.handle(Event::Submitted { peer, received_at: self.now, submit, room: LedgerRoom::Free });
+    }
+
+    /// A worker joins, or one that is there leaves.
+    fn come_or_go(&mut self) {
+        let id = self.draws.random_range(1..=WORKERS);
+        let peer = PeerId(100 + id);
+        if self.workers.remove(&peer) {
+            self.handle(Event::Left { peer, role: Role::Worker });
+        } else {
+            self.workers.insert(peer);
+            let kernels = vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION }];
+            let offer = Some(WorkerOffer { slots: 2, kernels });
+            let account = account(Role::Worker, 100 + id);
+            self.handle(Event::WorkerJoined { peer, name: "w".into(), account, offer });
+        }
+    }
+
+    /// Someone answers an attempt: rightly as a rule, sometimes twice, sometimes wrongly or not at all.
+    fn answer(&mut self) {
+        if self.assigned.is_empty() {
+            return;
+        }
+        let at = self.draws.random_range(0..self.assigned.len());
+        let (peer, assign) = self.assigned[at].clone();
+        if self.draws.random_bool(0.9) {
+            self.assigned.swap_remove(at);
+        }
+        let number = toy::number_in(&assign.spec);
+        let result = match self.draws.random_range(0..20) {
+            0 => Err(AttemptFailure::KernelPanicked),
+            1 => Err(AttemptFailure::Overloaded),
+            2 => Ok(toy::answer(number + 1).into()),
+            _ => Ok(toy::answer(number).into()),
+        };
+        let (task, attempt) = (assign.task, assign.attempt);
+        let at = Micros(1);
+        let answer = Answer { task, attempt, result, received_at: at, started_at: at, finished_at: at };
+        self.handle(Event::FromWorker {
+            peer,
+            received_at: self.now,
+            message: WorkerToServer::Answer(answer),
+        });
+    }
+
+    fn check(&mut self) {
+        if self.checks.is_empty() {
+            return;
+        }
+        let at = self.draws.random_range(0..self.checks.len());
+        let checked = judge(self.checks.swap_remove(at));
+        if checked.verdict.is_ok() {
+            self.auditor.passed.insert((checked.check.task, checked.check.attempt));
+        }
+        self.handle(Event::Checked(checked));
+    }
+
+    fn compute(&mut self) {
+        let Some(kernel) = self.kernels.pop() else { return };
+        let run = kernel.job.upgrade().map(|job| job.run(&kernel.blobs, &kernel.stop));
+        let outcome = run.and_then(Result::ok).map(Into::into);
+        let took = Duration::from_millis(1);
+        self.handle(Event::Computed(Computed { task: kernel.task, outcome, took }));
+    }
+
+    fn step(&mut self) {
+        match self.draws.random_range(0..100) {
+            0..25 => self.submit(),
+            25..28 => self.come_or_go(),
+            28..55 => self.answer(),
+            55..70 => self.check(),
+            70..78 => self.compute(),
+            78..80 if !self.asked.is_empty() => {
+                let at = self.draws.random_range(0..self.asked.len());
+                let (peer, task) = self.asked[at];
+                self.handle(Event::Cancelled { peer, task });
+            }
+            _ => {
+                self.now.0 += self.draws.random_range(0..20_000);
+                self.handle(Event::TimePassed);
+            }
+        }
+    }
+
+    /// Everything that is under way comes to its end, and what is left is given up.
+    fn end(&mut self) {
+        while !(self.checks.is_empty() && self.kernels.is_empty()) {
+            self.check();
+            self.compute();
+        }
+        self.handle(Event::GivingUp);
+        while !self.kernels.is_empty() {
+            self.compute();
+        }
+    }
+}
+
+fn played(seed: u64) -> World {
+    println!("seed {seed}");
+    let mut world = World::new(seed);
+    for _ in 0..STEPS {
+        world.step();
+    }
+    world.end();
+    world
+}
+
+#[test]
+fn whatever_happens_every_task_ends_once_and_only_accepted_answers_are_paid() {
+    let (mut admitted, mut by_workers) = (0, 0);
+    for seed in 0..12 {
+        let world = played(seed);
+        world.core.assert_whole_state();
+        assert_eq!(world.auditor.open.len(), world.core.tasks().len(), "what is open is in flight");
+        let is_patient =
+            |no: &TaskNo| world.core.tasks().get(*no).is_some_and(|task| task.deliver_by.is_none());
+        assert!(world.auditor.open.keys().all(is_patient), "only patient tasks outlive the end");
+        admitted += world.auditor.admitted;
+        by_workers += world.auditor.by_workers;
+    }
+    assert!(admitted > 1_000 && by_workers > 200, "{admitted} tasks, {by_workers} done by workers");
+}
+
+#[test]
+fn the_same_events_and_seed_give_the_same_effects() {
+    let (first, second) = (played(77), played(77));
+    assert!(first.log.len() > 10_000, "something happened");
+    assert!(first.log == second.log, "two runs differ");
+}
