@@ -8,14 +8,18 @@ use p2c2r_protocol::{Nanos, PeerId, TaskNo};
 use super::Core;
 use super::state::tasks::Phase;
 
+/// Tasks, accounts and workers that are looked at for each event, on average; more would let debug builds crawl.
+#[cfg(debug_assertions)]
+const LOOKED_AT_PER_EVENT: usize = 64;
+
 impl Core {
     pub(super) fn check_invariants(&mut self) {
         #[cfg(debug_assertions)]
         {
-            // Looking at every task after every event would make a flood of them quadratic.
-            const EVERY_TASKS: usize = 64;
+            // Looking at everything after every event would make a flood of them quadratic.
+            let looked_at = self.tasks.len() + self.gamers.accounts().len() + self.workers.len();
             self.events += 1;
-            if self.tasks.len() < EVERY_TASKS || self.events.is_multiple_of(self.tasks.len() as u64) {
+            if self.events.is_multiple_of((looked_at / LOOKED_AT_PER_EVENT) as u64 + 1) {
                 self.assert_whole_state();
             }
         }

@@ -96,8 +96,8 @@ struct World {
     log: String,
 }
 
-fn account(role: Role, id: u64) -> Box<Account> {
-    Box::new(Account {
+fn account(role: Role, id: u64) -> Account {
+    Account {
         id: AccountId(id as i64 * 2),
         role,
         key: None,
@@ -108,7 +108,7 @@ fn account(role: Role, id: u64) -> Box<Account> {
         accepted: 0,
         rejected: 0,
         largest_task: None,
-    })
+    }
 }
 
 impl World {
@@ -133,7 +133,7 @@ impl World {
             log: String::new(),
         };
         for id in 1..=GAMERS {
-            let (peer, account) = (PeerId(id), account(Role::Gamer, id));
+            let (peer, account) = (PeerId(id), Box::new(account(Role::Gamer, id)));
             world.handle(Event::GamerJoined { peer, name: "g".into(), account, session_min: 1 });
         }
         world
@@ -212,7 +212,7 @@ impl World {
             self.workers.insert(peer);
             let kernels = vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION }];
             let offer = Some(WorkerOffer { slots: 2, kernels });
-            let account = account(Role::Worker, 100 + id);
+            let account = Box::new(account(Role::Worker, 100 + id));
             self.handle(Event::WorkerJoined { peer, name: "w".into(), account, offer });
         }
     }

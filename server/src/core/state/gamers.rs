@@ -276,7 +276,7 @@ impl Gamers {
     }
 
     /// All mirrors, in no particular order.
-    pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
+    pub fn accounts(&self) -> impl ExactSizeIterator<Item = (AccountId, &Account)> {
         self.accounts.iter().map(|(account, mirror)| (*account, mirror))
     }
 
