@@ -17,6 +17,7 @@ macro_rules! for_every_kind {
         crate::for_one_kind!(path, PATH, $($scenario),*);
         crate::for_one_kind!(physics, PHYSICS, $($scenario),*);
         crate::for_one_kind!(reflection, REFLECTION, $($scenario),*);
+        crate::for_one_kind!(lightfield, LIGHTFIELD, $($scenario),*);
     };
 }
 pub(crate) use for_every_kind;

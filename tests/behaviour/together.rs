@@ -19,6 +19,7 @@ fn habits(kind: PuzzleKind) -> (Duration, KindSettings) {
         "path" => (every(2), 200, OnLate::ComputeLocally),
         "physics" => (every(2), 300, OnLate::ComputeLocally),
         "reflection" => (every(6), 400, OnLate::Reuse),
+        "lightfield" => (every(2), 500, OnLate::Reuse),
         other => panic!("say how a game asks for `{other}`"),
     };
     (pause, KindSettings { deadline: Duration::from_millis(deadline_ms), late, ..KindSettings::default() })

@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("path_task", |input| task("path", input)),
     ("physics_task", |input| task("physics", input)),
     ("reflection_task", |input| task("reflection", input)),
+    ("lightfield_task", |input| task("lightfield", input)),
     ("join_link", join::join_link),
     ("https_body", https::token_body),
     ("https_answer", join::https_answer),

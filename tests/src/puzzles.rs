@@ -3,9 +3,10 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `path`, `physics`, `reflection` | small tasks of that kind |
+//! | `path`, `physics`, `reflection`, `lightfield` | small tasks of that kind |
 //! | [`newer`] | the same kinds as another build would have them |
 
+mod lightfield;
 pub mod newer;
 mod path;
 mod physics;
@@ -18,6 +19,7 @@ use bevy_app::{App, Update};
 use bevy_ecs::prelude::{Commands, Component};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::KindId;
+use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 use p2c2r_tasks::reflection::Reflection;
@@ -56,8 +58,10 @@ pub const PATH: PuzzleKind = PuzzleKind::of::<Path>();
 pub const PHYSICS: PuzzleKind = PuzzleKind::of::<Physics>();
 /// The kind `reflection`.
 pub const REFLECTION: PuzzleKind = PuzzleKind::of::<Reflection>();
+/// The kind `lightfield`.
+pub const LIGHTFIELD: PuzzleKind = PuzzleKind::of::<Lightfield>();
 /// Every kind that P2C2R ships; a test holds this list and [`KindRegistry::builtin`] together.
-pub const KINDS: &[PuzzleKind] = &[PATH, PHYSICS, REFLECTION];
+pub const KINDS: &[PuzzleKind] = &[PATH, PHYSICS, REFLECTION, LIGHTFIELD];
 
 impl PuzzleKind {
     /// The kind `K`.

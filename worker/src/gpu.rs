@@ -51,6 +51,7 @@ pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice) -> Result<(), Worker
     use std::sync::Arc;
 
     use p2c2r_tasks::gpu::{Found, Gpu};
+    use p2c2r_tasks::lightfield::Lightfield;
     use p2c2r_tasks::reflection::{GpuTracer, Reflection};
 
     let kinds = worker.kinds.clone();
@@ -58,7 +59,9 @@ pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice) -> Result<(), Worker
         Found::None(reason) => cpu_only(&reason),
         Found::Gpu(gpu) => match GpuTracer::new(&gpu) {
             Ok(tracer) => {
-                worker.kinds = kinds.with_kernel::<Reflection>(Arc::new(tracer));
+                let tracer = Arc::new(tracer);
+                worker.kinds =
+                    kinds.with_kernel::<Reflection>(tracer.clone()).with_kernel::<Lightfield>(tracer);
                 let software = if gpu.is_software() { ", software" } else { "" };
                 format!("🖥  GPU: {} ({}{software})", gpu.name(), gpu.driver())
             }

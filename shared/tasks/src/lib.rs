@@ -15,11 +15,13 @@
 //! | [`path`] | many shortest paths on one occupancy grid |
 //! | [`physics`] | rigid bodies that fly and collide |
 //! | [`reflection`] | light around a point, ray traced |
+//! | [`lightfield`] | light around many points of one scene, ray traced |
 
 pub mod blobs;
 pub mod fuel;
 pub mod gpu;
 pub mod kind;
+pub mod lightfield;
 pub mod path;
 pub mod physics;
 pub mod reflection;

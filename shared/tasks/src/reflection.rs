@@ -83,6 +83,12 @@ mod surface;
 mod trace;
 mod units;
 
+pub(crate) use admit::in_range;
+pub(crate) use codec::{Coder, Decoder, Encoder, Odds, level_of, luminance_of};
+pub(crate) use spec::{put_surroundings, take_surroundings};
+pub(crate) use trace::Moments;
+pub(crate) use units::{Crowd, scene_steps};
+
 use p2c2r_protocol::{Digest, KindId, WorkUnits};
 
 pub use bvh::{DEPTH_MAX, LEAF, NO_CHILD, Node, STACK};
@@ -142,7 +148,7 @@ impl TaskKind for Reflection {
     }
 
     fn admit(spec: &ReflectionSpec, _: &Blobs) -> Result<WorkUnits, SpecError> {
-        admit::in_range(spec)?;
+        in_range(spec)?;
         units::reckon(spec)
     }
 
@@ -168,7 +174,7 @@ impl TaskKind for Reflection {
 
 impl Fueled for Reflection {
     fn fuel<'a>(spec: &ReflectionSpec, _: &Blobs, stop: &'a Stop) -> Result<Fuel<'a>, SpecError> {
-        admit::in_range(spec)?;
+        in_range(spec)?;
         Ok(Fuel::new(units::reckon(spec)?, stop))
     }
 
@@ -177,7 +183,7 @@ impl Fueled for Reflection {
         _: &Blobs,
         fuel: &mut Fuel<'_>,
     ) -> Result<ReflectionOutcome, KernelError> {
-        fuel.spend(units::scene_steps(spec))?;
+        fuel.spend(scene_steps(spec))?;
         let cube = Scene::new(spec).trace_within(fuel)?;
         ReflectionOutcome::within(spec.levels, &cube, fuel)
     }
@@ -185,5 +191,5 @@ impl Fueled for Reflection {
 
 /// That a spec being judged was admitted is the caller's duty; if it was not, no outcome passes.
 fn judged(spec: &ReflectionSpec) -> Result<(), CheckError> {
-    admit::in_range(spec).map_err(|error| CheckError::new("reflection.spec", error.to_string()))
+    in_range(spec).map_err(|error| CheckError::new("reflection.spec", error.to_string()))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use p2c2r_protocol::{Digest, KernelOffer, KindId, ProtocolIdentity};
 
 use crate::kind::{AnyKind, Erased, Kernel, TaskKind};
+use crate::lightfield::Lightfield;
 use crate::path::Path;
 use crate::physics::Physics;
 use crate::reflection::Reflection;
@@ -23,7 +24,7 @@ impl KindRegistry {
 
     /// The kinds P2C2R ships.
     pub fn builtin() -> Self {
-        Self::empty().with::<Path>().with::<Physics>().with::<Reflection>()
+        Self::empty().with::<Path>().with::<Physics>().with::<Reflection>().with::<Lightfield>()
     }
 
     /// Adds a kind.

@@ -44,6 +44,7 @@ pub fn rows(play: &Play, plan: Plan) -> io::Result<Vec<Row>> {
     let mut rows = measure::<p2c2r_tasks::path::Path>(&play.path, plan, network.game_link())?;
     rows.extend(measure::<p2c2r_tasks::physics::Physics>(&play.physics, plan, network.game_link())?);
     rows.extend(measure::<p2c2r_tasks::reflection::Reflection>(&play.reflection, plan, network.game_link())?);
+    rows.extend(measure::<p2c2r_tasks::lightfield::Lightfield>(&play.lightfield, plan, network.game_link())?);
     Ok(rows)
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use p2c2r_arena::{
     Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, TICKS_PER_SECOND, WantedSpec,
 };
+use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, Probes};
 use p2c2r_tasks::path::{Path, PathSpec, Query};
 use p2c2r_tasks::physics::{Physics, PhysicsSpec, Rotation, ShapeKind};
 use p2c2r_tasks::reflection::{
@@ -75,6 +76,8 @@ pub struct Play {
     pub physics: Played<Physics>,
     /// Light around the ship.
     pub reflection: Played<Reflection>,
+    /// Light everywhere around it. The game does not ask for it yet, so its rate is 0.
+    pub lightfield: Played<Lightfield>,
 }
 
 impl Play {
@@ -118,12 +121,19 @@ impl Play {
                 under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));
             }
         }
+        let blobs = Blobs::default();
+        let lightfield = reflection
+            .iter()
+            .step_by(FIELD_EVERY)
+            .map(|(spec, _)| (field_around(spec), blobs.clone()))
+            .collect();
         let rate = |count: usize| count as f64 / f64::from(seconds);
         Ok(Self {
             path: Played { per_second: rate(path.len()), tasks: path },
             physics: Played { per_second: rate(physics.len()), tasks: physics },
             // Unlike the others it goes by the clock and not by what happens.
             reflection: Played { per_second: 1.0 / LIGHT.interval.as_secs_f64(), tasks: reflection },
+            lightfield: Played { per_second: 0.0, tasks: lightfield },
         })
     }
 }
@@ -162,6 +172,37 @@ impl Varied for Reflection {
     /// Other random numbers.
     fn vary(spec: &ReflectionSpec, number: u32) -> ReflectionSpec {
         ReflectionSpec { seed: spec.seed.wrapping_add(number), ..spec.clone() }
+    }
+}
+
+impl Varied for Lightfield {
+    /// Other random numbers.
+    fn vary(spec: &LightfieldSpec, number: u32) -> LightfieldSpec {
+        LightfieldSpec { seed: spec.seed.wrapping_add(number), ..spec.clone() }
+    }
+}
+
+/// One scene of the light around the ship in how many is lit everywhere: a field takes some ten times as long.
+const FIELD_EVERY: usize = 10;
+
+/// The field of the scene around the ship: 256 probes, 4 m apart, of 192 paths.
+fn field_around(scene: &ReflectionSpec) -> LightfieldSpec {
+    let spacing = (4.0 * POSITION_STEPS_PER_M) as i16;
+    let corner = scene.probe.map(|part| part.saturating_sub(8 * spacing));
+    LightfieldSpec {
+        base: None,
+        probes: Probes::Grid {
+            origin: [corner[0], 64, corner[2]],
+            spacing: spacing as u16,
+            counts: [16, 1, 16],
+        },
+        paths: 192,
+        bounces: 3,
+        seed: scene.seed,
+        sky: scene.sky,
+        sun: scene.sun,
+        surfaces: scene.surfaces.clone(),
+        objects: scene.objects.clone(),
     }
 }
 
@@ -226,7 +267,7 @@ mod tests {
     use super::*;
 
     fn check<K: Varied>(played: &Played<K>) {
-        assert!(played.per_second > 0.0 && !played.tasks.is_empty(), "{} is asked for", K::NAME);
+        assert!(!played.tasks.is_empty(), "{} is asked for", K::NAME);
         let (spec, blobs) = &played.tasks[played.tasks.len() / 2];
         let units = K::admit(spec, blobs).expect("what a game asks for is admissible");
         assert_eq!(&K::vary(spec, 0), spec);
@@ -248,5 +289,9 @@ mod tests {
         check(&play.path);
         check(&play.physics);
         check(&play.reflection);
+        check(&play.lightfield);
+        assert!(
+            play.path.per_second > 0.0 && play.physics.per_second > 0.0 && play.reflection.per_second > 0.0
+        );
     }
 }

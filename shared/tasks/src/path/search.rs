@@ -68,7 +68,7 @@ struct Weights {
 
 /// Cells up to which what is known of them stays in a core's caches, at 16 bytes each.
 pub(super) const CACHED_CELLS_MAX: usize = 1 << 16;
-const CACHED: Weights = Weights { expand: 34, reach: 18, straight: 9, diagonal: 2, hop: 4 };
+const CACHED: Weights = Weights { expand: 38, reach: 20, straight: 10, diagonal: 2, hop: 4 };
 /// Of larger grids, every place that is looked at comes from memory.
 const VAST: Weights = Weights { expand: 60, reach: 45, straight: 15, diagonal: 4, hop: 10 };
 

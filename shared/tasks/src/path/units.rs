@@ -28,11 +28,11 @@ const CELL_PS: u64 = 1_500;
 const CORNER_PS: u64 = 1_500;
 /// A search meets the corners in an area that grows with the square of the distance. Picoseconds per corner
 /// met, and what each further corner per free cell adds to that, since the searched area widens.
-const MET_PS: u128 = 650;
-const MET_DENSE_PS: u128 = 400;
+const MET_PS: u128 = 720;
+const MET_DENSE_PS: u128 = 450;
 /// Nanoseconds per corner of the grid for a search that meets them all, while a core's caches hold what is known of its
 /// cells, and where they do not.
-const WHOLE_GRID_NS: u64 = 6;
+const WHOLE_GRID_NS: u64 = 7;
 const WHOLE_VAST_GRID_NS: u64 = 20;
 /// One in how many such searches every query pays for: in a maze, which has three corners and more to four free cells;
 /// and on open ground, which has none.

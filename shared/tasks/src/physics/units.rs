@@ -48,7 +48,7 @@ pub(super) const MOVE_STEPS: u64 = 900;
 pub(super) const BALLS_STEPS: u64 = 500;
 pub(super) const MEET_STEPS: u64 = 1_800;
 /// How many times as much the engine's first tick takes of those who are near one another in it, since nothing is known
-/// of them yet, and of those who are in one another: how far out is searched for.
+/// of them yet, and how many times as much on top the first tick in contact: the way out of one another is searched for.
 pub(super) const FIRST_NEAR: u64 = 3;
 pub(super) const FIRST_INSIDE: u64 = 12;
 

@@ -276,20 +276,17 @@ impl World {
         let mut steps = 0;
         for pair in self.narrow.contact_pairs() {
             let (a, b) = (name(pair.collider1), name(pair.collider2));
-            let (in_contact, each) = (
-                pair.has_any_active_contact(),
-                if is_ball(a) && is_ball(b) { BALLS_STEPS } else { MEET_STEPS },
-            );
-            steps += match (tick, in_contact) {
-                (0, true) => each * FIRST_INSIDE,
-                (0, false) => each * FIRST_NEAR,
-                _ => each,
-            };
-            if !in_contact {
+            let each = if is_ball(a) && is_ball(b) { BALLS_STEPS } else { MEET_STEPS };
+            steps += if tick == 0 { each * FIRST_NEAR } else { each };
+            if !pair.has_any_active_contact() {
                 continue;
             }
+            let known = met.len();
             let (_, impulse) = met.entry((a.min(b), a.max(b))).or_insert((tick, 0.0));
             *impulse += pair.total_impulse_magnitude();
+            if met.len() > known {
+                steps += each * FIRST_INSIDE;
+            }
         }
         steps
     }

@@ -23,7 +23,7 @@ fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> 
 }
 
 /// Checks every documented range.
-pub(super) fn in_range(spec: &ReflectionSpec) -> Result<(), SpecError> {
+pub(crate) fn in_range(spec: &ReflectionSpec) -> Result<(), SpecError> {
     counted("as the face's logarithm", spec.face_log2.into(), FACE_LOG2_MIN.into()..=FACE_LOG2_MAX.into())?;
     counted("levels", spec.levels.into(), 1..=LEVELS_MAX.into())?;
     if spec.face_log2 > ANY_LEVELS_FACE_LOG2 && (2..=spec.face_log2).contains(&spec.levels) {

@@ -181,7 +181,7 @@ impl Ray {
 }
 
 /// Steps of the four boxes of a node, in nanoseconds that they take at most.
-const NODE_STEPS: u64 = 12;
+const NODE_STEPS: u64 = 14;
 
 /// Visits the objects whose boxes the ray meets before `end`, nearest boxes first. `visit` says where the ray is
 /// cut off from now on, below 0 to end the visit, and how many steps it took. Returns the steps of all.

@@ -36,8 +36,10 @@ mod transform;
 use super::cube::{CubeMap, FACES};
 pub use block::{BLOCK_SIDE, Block, LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, LUMINANCE, STEPS, Steps};
 use block::{Shape, dequantise, quantise};
+pub(crate) use range::{Coder, Decoder, Encoder, Odds};
 pub use scale::{RADIANCE_FLOOR, TEXEL_MAX};
 pub(super) use scale::{half, of_half};
+pub(crate) use scale::{level_of, luminance_of};
 pub(super) use stream::{pack, unpack};
 
 /// Texels along the edge of the largest face that travels.

@@ -18,16 +18,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::Reflection;
-use super::cube::{CubeMap, FACES};
+use super::cube::CubeMap;
 use super::outcome::ReflectionOutcome;
 use super::scene::Scene;
 use super::spec::ReflectionSpec;
+use super::trace::Moments;
 use crate::blobs::Blobs;
 use crate::fuel::{Fueled as _, Stop};
 use crate::gpu::{Gpu, GpuError};
 use crate::kind::{Kernel, KernelError};
 use lanes::{Lane, Lanes};
-use shader::Program;
+use shader::{Program, Work};
 
 /// How well both kernels agree on texels of one cube.
 pub struct Tolerance {
@@ -105,6 +106,20 @@ impl GpuTracer {
     }
 }
 
+impl GpuTracer {
+    /// The light around places, each from so many paths, as [`Scene::moments_within`] has it. Like
+    /// [`GpuTracer::trace`] otherwise.
+    pub(crate) fn moments(
+        &self,
+        scene: &Scene,
+        places: &[[f32; 3]],
+        paths: u32,
+        stop: &Stop,
+    ) -> Result<Vec<Moments>, GpuError> {
+        self.shared.moments(self.shared.program()?, scene, places, paths, stop)
+    }
+}
+
 impl Drop for GpuTracer {
     /// Waits for the compiler: a program must not end while a driver is in the middle of that.
     fn drop(&mut self) {
@@ -153,8 +168,10 @@ impl Shared {
             surfaces: Vec::new(),
             objects: Vec::new(),
         };
+        let (scene, stop) = (Scene::new(&spec), Stop::never());
         let warmed = program.and_then(|program| {
-            self.trace_with(&program, &Scene::new(&spec), &Stop::never()).map(|_| program)
+            self.trace_with(&program, &scene, &stop)?;
+            self.moments(&program, &scene, &[[0.0; 3]], 1, &stop).map(|_| program)
         });
         // Set once: only this thread does.
         let _ = self.program.set(warmed);
@@ -176,31 +193,58 @@ impl Shared {
         self.lanes.with(
             || self.gpu.guarded(|device, _| program.lane(device)),
             |lane| {
-                self.submit(program, lane, scene, stop)?;
                 let mut cube = CubeMap::black(scene.face);
-                let bytes = upload::TEXEL_BYTES * cube.texels().len() as u64;
+                let count = cube.texels().len() as u32;
+                self.submit(program, lane, scene, (Work::Cube, count), stop)?;
+                let bytes = Work::Cube.bytes() * u64::from(count);
                 self.gpu.read(&lane.back, bytes, |bytes| upload::unpack(bytes, cube.texels_mut()))?;
                 Ok(cube)
             },
         )
     }
 
-    /// Has the scene traced into the lane, tile by tile, and waits until that is done. Once stopped it submits no more.
-    fn submit(&self, program: &Program, lane: &Lane, scene: &Scene, stop: &Stop) -> Result<(), GpuError> {
+    fn moments(
+        &self,
+        program: &Program,
+        scene: &Scene,
+        places: &[[f32; 3]],
+        paths: u32,
+        stop: &Stop,
+    ) -> Result<Vec<Moments>, GpuError> {
+        let (scene, count) = (Scene { samples: paths, ..scene.clone() }, places.len() as u32);
+        self.lanes.with(
+            || self.gpu.guarded(|device, _| program.lane(device)),
+            |lane| {
+                self.gpu.guarded(|_, queue| upload::places(queue, lane, places))?;
+                self.submit(program, lane, &scene, (Work::Field, count), stop)?;
+                self.gpu.read(&lane.back, Work::Field.bytes() * u64::from(count), upload::moments)
+            },
+        )
+    }
+
+    /// Has so many answers computed into the lane, tile by tile, and waits until that is done. Once stopped it submits no
+    /// more.
+    fn submit(
+        &self,
+        program: &Program,
+        lane: &Lane,
+        scene: &Scene,
+        (work, count): (Work, u32),
+        stop: &Stop,
+    ) -> Result<(), GpuError> {
         let gpu = &self.gpu;
         gpu.guarded(|_, queue| upload::scene(queue, lane, scene))?;
-        let texels = FACES as u32 * scene.face * scene.face;
         // Per surface one ray on, one to the sun, one to a light.
-        let rays_per_texel = u64::from(scene.samples) * (1 + 3 * u64::from(scene.bounces));
-        let cost = rays_per_texel * (1 + scene.primitives.len() as u64 / CROWD);
-        let tile = u32::try_from(SUBMISSION_RAYS / cost.max(1)).unwrap_or(texels).max(1);
+        let rays_each = u64::from(scene.samples) * (1 + 3 * u64::from(scene.bounces));
+        let cost = rays_each * (1 + scene.primitives.len() as u64 / CROWD);
+        let tile = u32::try_from(SUBMISSION_RAYS / cost.max(1)).unwrap_or(count).max(1);
         let (mut first, mut before) = (0, None);
-        while first < texels && !stop.is_stopped() {
-            let range = first..first.saturating_add(tile).min(texels);
+        while first < count && !stop.is_stopped() {
+            let range = first..first.saturating_add(tile).min(count);
             first = range.end;
             let submission = gpu.guarded(|device, queue| {
                 queue.write_buffer(&lane.setting, 0, &upload::setting(scene, &range));
-                program.submit(device, queue, lane, scene, &range)
+                program.submit(device, queue, lane, scene, work, &range)
             })?;
             // Two of a task's tiles are queued at most, so that no wait is for more than a few.
             if let Some(before) = before.replace(submission) {

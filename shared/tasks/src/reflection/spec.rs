@@ -116,24 +116,62 @@ impl ReflectionSpec {
         bits.put(self.seed, 32);
         bits.put(self.sky, 32);
         self.probe.iter().for_each(|part| bits.put(zigzag((*part).into()), 16));
-        bits.put(self.sun.is_some().into(), 1);
-        if let Some(sun) = self.sun {
-            sun.direction.iter().for_each(|part| bits.put(zigzag((*part).into()), 8));
-            sun.colour.iter().for_each(|part| bits.put((*part).into(), 8));
-            bits.put(sun.power.into(), 8);
-        }
-        // Lists over their limits are cut to a count that no decoder accepts, so that a spec which is not
-        // admissible is not admitted on the other side either.
-        let surfaces = &self.surfaces[..self.surfaces.len().min(SURFACES_MAX + 1)];
-        bits.put(surfaces.len() as u32, SURFACE_COUNT_BITS);
-        for part in 0..SURFACE_PARTS {
-            bits.column(surfaces.iter().map(|surface| surface.parts()[part].into()));
-        }
-        let objects = &self.objects[..self.objects.len().min(OBJECTS_MAX + 1)];
-        bits.put(objects.len() as u32, OBJECT_COUNT_BITS);
-        put_objects(&mut bits, objects);
+        put_surroundings(&mut bits, self.sun, &self.surfaces, &self.objects);
         bits.finish()
     }
+}
+
+/// Appends what stands and shines around.
+pub(crate) fn put_surroundings(
+    bits: &mut BitWriter,
+    sun: Option<Sun>,
+    surfaces: &[Surface],
+    objects: &[Object],
+) {
+    bits.put(sun.is_some().into(), 1);
+    if let Some(sun) = sun {
+        sun.direction.iter().for_each(|part| bits.put(zigzag((*part).into()), 8));
+        sun.colour.iter().for_each(|part| bits.put((*part).into(), 8));
+        bits.put(sun.power.into(), 8);
+    }
+    // Lists over their limits are cut to a count that no decoder accepts, so that a spec which is not
+    // admissible is not admitted on the other side either.
+    let surfaces = &surfaces[..surfaces.len().min(SURFACES_MAX + 1)];
+    bits.put(surfaces.len() as u32, SURFACE_COUNT_BITS);
+    for part in 0..SURFACE_PARTS {
+        bits.column(surfaces.iter().map(|surface| surface.parts()[part].into()));
+    }
+    let objects = &objects[..objects.len().min(OBJECTS_MAX + 1)];
+    bits.put(objects.len() as u32, OBJECT_COUNT_BITS);
+    put_objects(bits, objects);
+}
+
+/// What stands and shines around.
+pub(crate) type Surroundings = (Option<Sun>, Vec<Surface>, Vec<Object>);
+
+/// Reads what [`put_surroundings`] wrote.
+pub(crate) fn take_surroundings<D: Decoder>(
+    bits: &mut BitReader<'_, D>,
+) -> Result<Surroundings, DecodeError> {
+    let byte = |bits: &mut BitReader<'_, D>| bits.take(8).map(|value| value as u8);
+    let sun = if bits.take(1)? == 1 {
+        let mut part = || bits.take(8).map(|value| unzigzag(value) as i8);
+        let direction = [part()?, part()?, part()?];
+        let colour = [byte(bits)?, byte(bits)?, byte(bits)?];
+        Some(Sun { direction, colour, power: byte(bits)? })
+    } else {
+        None
+    };
+    let count = bits.take(SURFACE_COUNT_BITS)? as usize;
+    if count > SURFACES_MAX {
+        return Err(DecodeError::Other("too many surfaces"));
+    }
+    let mut parts = vec![[0; SURFACE_PARTS]; count];
+    for part in 0..SURFACE_PARTS {
+        let column = bits.column(count, u8::MAX.into())?;
+        parts.iter_mut().zip(column).for_each(|(parts, value)| parts[part] = value as u8);
+    }
+    Ok((sun, parts.into_iter().map(Surface::of).collect(), take_objects(bits)?))
 }
 
 const SURFACE_COUNT_BITS: u32 = 7;
@@ -248,25 +286,7 @@ impl<Context> Decode<Context> for ReflectionSpec {
         let (seed, sky) = (bits.take(32)?, bits.take(32)?);
         let mut part = || bits.take(16).map(|value| unzigzag(value) as i16);
         let probe = [part()?, part()?, part()?];
-        let sun = if bits.take(1)? == 1 {
-            let mut part = || bits.take(8).map(|value| unzigzag(value) as i8);
-            let direction = [part()?, part()?, part()?];
-            let colour = [byte(&mut bits)?, byte(&mut bits)?, byte(&mut bits)?];
-            Some(Sun { direction, colour, power: byte(&mut bits)? })
-        } else {
-            None
-        };
-        let count = bits.take(SURFACE_COUNT_BITS)? as usize;
-        if count > SURFACES_MAX {
-            return Err(DecodeError::Other("too many surfaces"));
-        }
-        let mut parts = vec![[0; SURFACE_PARTS]; count];
-        for part in 0..SURFACE_PARTS {
-            let column = bits.column(count, u8::MAX.into())?;
-            parts.iter_mut().zip(column).for_each(|(parts, value)| parts[part] = value as u8);
-        }
-        let surfaces = parts.into_iter().map(Surface::of).collect();
-        let objects = take_objects(&mut bits)?;
+        let (sun, surfaces, objects) = take_surroundings(&mut bits)?;
         bits.finish()?;
         Ok(Self { probe, face_log2, levels, samples, bounces, seed, sky, sun, surfaces, objects })
     }

@@ -4,7 +4,7 @@ use glam::Vec3;
 use rayon::prelude::*;
 
 use super::cube::{CubeMap, FACES, direction};
-use super::random::{Draws, draw};
+use super::random::{Draws, draw, sin_cos_turns};
 use super::scene::{NONE, Scene};
 use super::surface::Surface;
 use crate::fuel::{Fuel, Stop};
@@ -17,8 +17,12 @@ pub(super) const THROUGHPUT_MIN: f32 = 1.0 / 256.0;
 /// Steps of the parts of a path, in nanoseconds that they take at most, but for the boxes its rays enter: its
 /// randomness, its first ray and its sky; a surface; each light that a surface may ask.
 const PATH_STEPS: u64 = 100;
-const SURFACE_STEPS: u64 = 220;
+const SURFACE_STEPS: u64 = 245;
 const LIGHT_STEPS: u64 = 8;
+
+/// Radiance around a place, the mean over all directions: as it is, then times the direction's x, y and z. Each red, green
+/// and blue.
+pub(crate) type Moments = [[f32; 3]; 4];
 
 static NEVER: Stop = Stop::never();
 
@@ -69,17 +73,50 @@ impl Scene {
             let [right, down] = draws.pair(draw::JITTER);
             let size = self.face as f32;
             let towards = direction(face, (x + right) / size, (y + down) / size);
-            let light = self.path(Vec3::from(towards).normalize_or(Vec3::Y), draws, fuel)?;
+            let towards = Vec3::from(towards).normalize_or(Vec3::Y);
+            let light = self.path(Vec3::from(self.probe), towards, draws, fuel)?;
             sum += cut(light, self.radiance_max);
         }
         Ok((sum / self.samples as f32).to_array())
     }
 
-    /// What arrives at the probe from `direction` along one path.
-    fn path(&self, mut direction: Vec3, draws: Draws, fuel: &mut Fuel<'_>) -> Result<Vec3, KernelError> {
+    /// The light around a place, from so many paths in all directions alike. `index` tells its random numbers from those
+    /// of other places.
+    pub(crate) fn moments_within(
+        &self,
+        place: [f32; 3],
+        index: u32,
+        paths: u32,
+        fuel: &mut Fuel<'_>,
+    ) -> Result<Moments, KernelError> {
+        let mut sums = [Vec3::ZERO; 4];
+        for sample in 0..paths {
+            let draws = Draws::new(self.seed, index, sample);
+            let [height, turns] = draws.pair(draw::JITTER);
+            let up = 1.0 - 2.0 * height;
+            let left = 1.0 - up * up;
+            let across = if left > 0.0 { left.sqrt() } else { 0.0 };
+            let (sin, cos) = sin_cos_turns(turns);
+            let towards = Vec3::new(across * cos, up, across * sin);
+            let light = cut(self.path(Vec3::from(place), towards, draws, fuel)?, self.radiance_max);
+            sums[0] += light;
+            sums[1] += light * towards.x;
+            sums[2] += light * towards.y;
+            sums[3] += light * towards.z;
+        }
+        Ok(sums.map(|sum| (sum / paths as f32).to_array()))
+    }
+
+    /// What arrives at `origin` from `direction` along one path.
+    fn path(
+        &self,
+        mut origin: Vec3,
+        mut direction: Vec3,
+        draws: Draws,
+        fuel: &mut Fuel<'_>,
+    ) -> Result<Vec3, KernelError> {
         let surface_steps = SURFACE_STEPS + LIGHT_STEPS * self.lights.len() as u64;
         let mut steps = PATH_STEPS;
-        let mut origin = Vec3::from(self.probe);
         let (mut light, mut throughput) = (Vec3::ZERO, Vec3::ONE);
         // Object that the path leaves, and whether lights count where it meets them.
         let (mut skip, mut sees_lights) = (NONE, true);

@@ -46,7 +46,7 @@ pub(super) const PACK_STEPS: u64 = 110;
 pub(super) const FILTER_STEPS: u64 = 120;
 
 /// Steps before the first path: records, boxes and their tree.
-pub(super) fn scene_steps(spec: &ReflectionSpec) -> u64 {
+pub(crate) fn scene_steps(spec: &ReflectionSpec) -> u64 {
     TASK_STEPS + OBJECT_STEPS * spec.objects.len() as u64
 }
 
@@ -111,37 +111,70 @@ impl Boxes {
     }
 }
 
-/// Work units of an admissible spec.
-pub(super) fn reckon(spec: &ReflectionSpec) -> Result<WorkUnits, SpecError> {
-    let balls: Vec<Ball> = spec.objects.iter().map(Ball::of).collect();
-    let boxes_from = |place: [f64; 3], but: usize| {
-        let (mut boxes, others) = (Boxes::default(), balls.iter().enumerate());
+/// What paths meet among the objects of a scene.
+pub(crate) struct Crowd {
+    balls: Vec<Ball>,
+    /// As the objects see one another.
+    among: Boxes,
+    lights: usize,
+    bounces: u8,
+}
+
+impl Crowd {
+    /// The objects of an admissible spec.
+    pub fn of(spec: &ReflectionSpec) -> Self {
+        let mut crowd = Self {
+            balls: spec.objects.iter().map(Ball::of).collect(),
+            among: Boxes::default(),
+            lights: spec.objects.iter().filter(|object| is_light(spec, object)).count().min(LIGHTS_MAX),
+            bounces: spec.bounces,
+        };
+        let count = crowd.balls.len();
+        let views: Vec<Boxes> = (0..count)
+            .step_by(count.div_ceil(VIEWPOINTS).max(1))
+            .map(|number| crowd.seen_from(crowd.balls[number].centre, number))
+            .collect();
+        let mean = |part: fn(&Boxes) -> f64| views.iter().map(part).sum::<f64>() / views.len().max(1) as f64;
+        crowd.among = Boxes { stout: mean(|boxes| boxes.stout), thin: mean(|boxes| boxes.thin) };
+        crowd
+    }
+
+    /// What is seen of all objects but one.
+    fn seen_from(&self, place: [f64; 3], but: usize) -> Boxes {
+        let (mut boxes, others) = (Boxes::default(), self.balls.iter().enumerate());
         others.filter(|(number, _)| *number != but).for_each(|(_, ball)| ball.seen(place, &mut boxes));
         boxes
-    };
-    let probe = spec.probe.map(|steps| f64::from(steps) / f64::from(POSITION_STEPS_PER_M));
-    let first = boxes_from(probe, usize::MAX);
-    let step = balls.len().div_ceil(VIEWPOINTS).max(1);
-    let views: Vec<Boxes> =
-        (0..balls.len()).step_by(step).map(|number| boxes_from(balls[number].centre, number)).collect();
-    let mean = |part: fn(&Boxes) -> f64| views.iter().map(part).sum::<f64>() / views.len().max(1) as f64;
-    // A crowd that hides from those few objects is still paid for as the probe sees it.
-    let later = Boxes {
-        stout: mean(|boxes| boxes.stout).max(first.stout),
-        thin: mean(|boxes| boxes.thin).max(first.thin),
-    };
-
-    let lights = spec.objects.iter().filter(|object| is_light(spec, object)).count().min(LIGHTS_MAX);
-    let doublings = f64::from((balls.len() as u32 + 1).ilog2());
-    let surface = SURFACE_NS + LIGHT_NS * lights as f64 + RAYS * later.ray_ns(doublings);
-    let (mut path, mut reached) = (PATH_NS + first.ray_ns(doublings), first.met());
-    for _ in 0..spec.bounces {
-        path += reached * surface;
-        reached *= later.met();
     }
+
+    /// Nanoseconds of a path from a place, in [`POSITION_STEPS_PER_M`].
+    pub fn path_ns(&self, place: [i16; 3]) -> f64 {
+        let place = place.map(|steps| f64::from(steps) / f64::from(POSITION_STEPS_PER_M));
+        let first = self.seen_from(place, usize::MAX);
+        // A crowd that hides from those few objects is still paid for as the place sees it.
+        let later = Boxes { stout: self.among.stout.max(first.stout), thin: self.among.thin.max(first.thin) };
+        let doublings = f64::from((self.balls.len() as u32 + 1).ilog2());
+        let surface = SURFACE_NS + LIGHT_NS * self.lights as f64 + RAYS * later.ray_ns(doublings);
+        let (mut path, mut reached) = (PATH_NS + first.ray_ns(doublings), first.met());
+        for _ in 0..self.bounces {
+            path += reached * surface;
+            reached *= later.met();
+        }
+        path
+    }
+
+    /// Nanoseconds before the first path.
+    pub fn scene_ns(&self) -> f64 {
+        TASK_NS + OBJECT_NS * self.balls.len() as f64
+    }
+}
+
+/// Work units of an admissible spec.
+pub(super) fn reckon(spec: &ReflectionSpec) -> Result<WorkUnits, SpecError> {
+    let crowd = Crowd::of(spec);
     let texels = 6.0 * f64::from(spec.face()) * f64::from(spec.face());
-    let texel = TEXEL_NS + f64::from(spec.samples) * path + if spec.levels > 1 { FILTER_NS } else { 0.0 };
-    let ns = TASK_NS + OBJECT_NS * balls.len() as f64 + texels * texel;
+    let filtered = if spec.levels > 1 { FILTER_NS } else { 0.0 };
+    let texel = TEXEL_NS + f64::from(spec.samples) * crowd.path_ns(spec.probe) + filtered;
+    let ns = crowd.scene_ns() + texels * texel;
     let units = (ns / 1_000.0).ceil() as u64;
     if units > WORK_UNITS_PER_TASK_MAX {
         return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });

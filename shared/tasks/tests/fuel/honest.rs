@@ -9,7 +9,7 @@ use p2c2r_tasks::{Blobs, Fueled, Stop};
 use crate::{maps, scenes};
 
 /// Steps by those its units stand for: at 4 the fuel ends.
-fn by_units<K: Fueled>(name: &str, spec: &K::Spec, blobs: &Blobs) -> f64 {
+pub fn by_units<K: Fueled>(name: &str, spec: &K::Spec, blobs: &Blobs) -> f64 {
     let stop = Stop::never();
     let WorkUnits(units) = K::admit(spec, blobs).unwrap();
     let mut fuel = K::fuel(spec, blobs, &stop).unwrap();

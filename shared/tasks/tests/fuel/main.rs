@@ -7,6 +7,7 @@
 
 mod attack;
 mod honest;
+mod lightfield;
 #[allow(dead_code, reason = "not all of them are for fuel")]
 #[path = "../reflection/scenes.rs"]
 mod lit;

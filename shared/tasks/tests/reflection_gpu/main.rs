@@ -7,6 +7,7 @@
 #[path = "../reflection/scenes.rs"]
 #[allow(dead_code, reason = "these tests take the arena of those")]
 mod arenas;
+mod fields;
 mod scenes;
 
 use std::sync::{Arc, LazyLock};
@@ -14,7 +15,7 @@ use std::thread;
 
 use p2c2r_tasks::gpu::{Found, Gpu, GpuChoice, GpuError};
 use p2c2r_tasks::reflection::{CubeMap, GpuTracer, Reflection, ReflectionSpec, Scene, TOLERANCE};
-use p2c2r_tasks::{Blobs, Kernel as _, KindRegistry, Stop, TaskKind as _};
+use p2c2r_tasks::{Blobs, Kernel, KindRegistry, Stop, TaskKind as _};
 
 /// The device's kernel, ready, or why there is none.
 static TRACER: LazyLock<Result<Arc<GpuTracer>, String>> = LazyLock::new(|| {
@@ -165,7 +166,7 @@ fn its_outcomes_pass_the_checks_of_the_kind() {
         }
         let counted = kind.kernel_use().unwrap();
         assert_eq!((counted.runs, counted.fallbacks, counted.first_failure), (3, 0, None));
-        assert!(tracer.is_ready());
+        assert!(Kernel::<Reflection>::is_ready(&**tracer));
     });
 }
 

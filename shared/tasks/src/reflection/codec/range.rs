@@ -5,7 +5,7 @@
 
 /// Odds of a bit, learnt from those before it.
 #[derive(Clone, Copy)]
-pub(super) struct Odds {
+pub(crate) struct Odds {
     /// Odds of a zero, in 65,536ths.
     zero: u16,
     /// Bits seen, up to [`SLOWEST`].
@@ -51,7 +51,7 @@ impl Odds {
 
 /// Either end of a stream. The encoder writes the bit it is given and returns it; the decoder returns the bit it
 /// reads, whatever it is given.
-pub(super) trait Coder {
+pub(crate) trait Coder {
     /// A bit with learnt odds.
     fn bit(&mut self, odds: &mut Odds, bit: bool) -> bool;
     /// `width` bits with even odds.
@@ -70,7 +70,7 @@ fn end(low: u32, range: u32) -> u32 {
 const TOP: u32 = 1 << 24;
 
 /// Writes.
-pub(super) struct Encoder {
+pub(crate) struct Encoder {
     low: u64,
     range: u32,
     /// The last byte and how many 0xff follow it: they wait for a carry.
@@ -144,7 +144,7 @@ impl Coder for Encoder {
 }
 
 /// Reads; past the end of the stream it reads zeros, so any bytes are some stream.
-pub(super) struct Decoder<'b> {
+pub(crate) struct Decoder<'b> {
     bytes: &'b [u8],
     at: usize,
     /// What the encoder had, but for its carry.

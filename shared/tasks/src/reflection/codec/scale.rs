@@ -33,12 +33,12 @@ pub(super) fn exp2(y: f32) -> f32 {
 }
 
 /// Octaves of a luminance above the floor: 0 for black, 24 for the largest that travels.
-pub(super) fn level_of(luminance: f32) -> f32 {
+pub(crate) fn level_of(luminance: f32) -> f32 {
     log2(luminance + RADIANCE_FLOOR) + 12.0
 }
 
 /// Undoes [`level_of`]; 0 is exactly black.
-pub(super) fn luminance_of(level: f32) -> f32 {
+pub(crate) fn luminance_of(level: f32) -> f32 {
     (exp2(level.clamp(0.0, LEVEL_MAX) - 12.0) - RADIANCE_FLOOR).max(0.0)
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Lane {
     pub nodes: Buffer,
     pub materials: Buffer,
     pub lights: Buffer,
+    /// Where light is wanted, of fields.
+    pub places: Buffer,
     /// What the shader writes.
     pub texels: Buffer,
     /// A copy of it that we can read.

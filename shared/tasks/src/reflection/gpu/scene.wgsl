@@ -86,3 +86,5 @@ struct Light {
 // Faces of rocks, outward normal and distance from the centre, ROCK_FACES for each form.
 @group(0) @binding(5) var<storage, read> rocks: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> texels: array<vec4f>;
+// Where light is wanted, of fields.
+@group(0) @binding(7) var<storage, read> places: array<vec4f>;

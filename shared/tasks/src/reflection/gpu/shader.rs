@@ -20,6 +20,7 @@ use super::super::{BOUNCES_MAX, FACE_LOG2_MAX, LIGHTS_MAX, SAMPLES_MAX};
 use super::lanes::Lane;
 use super::upload::{self, TEXEL_BYTES};
 use crate::gpu::{Gpu, GpuError};
+use crate::lightfield::PATHS_MAX;
 
 /// Threads of a group.
 const GROUP: u32 = 64;
@@ -49,6 +50,7 @@ fn constants() -> String {
         ("LIGHTS_MAX", LIGHTS_MAX as u32),
         ("BOUNCES_MAX", BOUNCES_MAX.into()),
         ("SAMPLES_MAX", SAMPLES_MAX.into()),
+        ("PATHS_MAX", PATHS_MAX.into()),
     ];
     let floats = [
         ("FAR_AWAY", FAR),
@@ -78,9 +80,37 @@ fn source() -> String {
     .join("\n")
 }
 
+/// What a submission computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Texels of a cube.
+    Cube,
+    /// The light around places.
+    Field,
+}
+
+impl Work {
+    /// Bytes of one answer.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::Cube => TEXEL_BYTES,
+            Self::Field => 4 * TEXEL_BYTES,
+        }
+    }
+
+    /// Answers of one group.
+    fn of_group(self, scene: &Scene) -> u32 {
+        match self {
+            Self::Cube => GROUP >> lanes_log2(scene.samples),
+            Self::Field => 1,
+        }
+    }
+}
+
 /// The compiled shaders, and the rocks that all scenes share.
 pub(super) struct Program {
-    pipeline: ComputePipeline,
+    cube: ComputePipeline,
+    field: ComputePipeline,
     layout: BindGroupLayout,
     rocks: Buffer,
 }
@@ -110,6 +140,7 @@ impl Program {
                     entry(4, reads),
                     entry(5, reads),
                     entry(6, BufferBindingType::Storage { read_only: false }),
+                    entry(7, reads),
                 ],
             });
             let pipeline_layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
@@ -117,18 +148,21 @@ impl Program {
                 bind_group_layouts: &[Some(&layout)],
                 immediate_size: 0,
             });
-            let pipeline = device.create_compute_pipeline(&ComputePipelineDescriptor {
-                label: Some("reflection"),
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some("trace"),
-                compilation_options: PipelineCompilationOptions::default(),
-                cache: None,
-            });
+            let pipeline = |entry| {
+                device.create_compute_pipeline(&ComputePipelineDescriptor {
+                    label: Some(entry),
+                    layout: Some(&pipeline_layout),
+                    module: &module,
+                    entry_point: Some(entry),
+                    compilation_options: PipelineCompilationOptions::default(),
+                    cache: None,
+                })
+            };
+            let (cube, field) = (pipeline("trace"), pipeline("field"));
             let planes = upload::rocks();
             let rocks = buffer(device, "rocks", planes.len() as u64, BufferUsages::STORAGE);
             queue.write_buffer(&rocks, 0, &planes);
-            Self { pipeline, layout, rocks }
+            Self { cube, field, layout, rocks }
         })
     }
 
@@ -140,6 +174,7 @@ impl Program {
         let nodes = stored("nodes", upload::NODES_BYTES);
         let materials = stored("materials", upload::MATERIALS_BYTES);
         let lights = stored("lights", upload::LIGHTS_BYTES);
+        let places = stored("places", upload::PLACES_BYTES);
         let texels = buffer(device, "texels", CUBE_BYTES, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
         let back = device.create_buffer(&BufferDescriptor {
             label: Some("back"),
@@ -147,7 +182,7 @@ impl Program {
             usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let bound = [&setting, &primitives, &nodes, &materials, &lights, &self.rocks, &texels];
+        let bound = [&setting, &primitives, &nodes, &materials, &lights, &self.rocks, &texels, &places];
         let entries: Vec<_> = (0..)
             .zip(bound)
             .map(|(binding, buffer)| BindGroupEntry { binding, resource: buffer.as_entire_binding() })
@@ -157,28 +192,31 @@ impl Program {
             layout: &self.layout,
             entries: &entries,
         });
-        Lane { setting, primitives, nodes, materials, lights, texels, back, group }
+        Lane { setting, primitives, nodes, materials, lights, places, texels, back, group }
     }
 
-    /// Has the texels in `range` traced and copied to where we can read them.
+    /// Has the answers in `range` computed and copied to where we can read them.
     pub fn submit(
         &self,
         device: &Device,
         queue: &Queue,
         lane: &Lane,
         scene: &Scene,
+        work: Work,
         range: &Range<u32>,
     ) -> SubmissionIndex {
         let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("trace") });
         let mut pass = encoder
             .begin_compute_pass(&ComputePassDescriptor { label: Some("trace"), timestamp_writes: None });
-        pass.set_pipeline(&self.pipeline);
+        pass.set_pipeline(match work {
+            Work::Cube => &self.cube,
+            Work::Field => &self.field,
+        });
         pass.set_bind_group(0, &lane.group, &[]);
-        let texels_of_group = GROUP >> lanes_log2(scene.samples);
-        pass.dispatch_workgroups((range.end - range.start).div_ceil(texels_of_group), 1, 1);
+        pass.dispatch_workgroups((range.end - range.start).div_ceil(work.of_group(scene)), 1, 1);
         drop(pass);
         let (from, bytes) = (u64::from(range.start), u64::from(range.end - range.start));
-        let (from, bytes) = (from * TEXEL_BYTES, bytes * TEXEL_BYTES);
+        let (from, bytes) = (from * work.bytes(), bytes * work.bytes());
         encoder.copy_buffer_to_buffer(&lane.texels, from, &lane.back, from, bytes);
         queue.submit([encoder.finish()])
     }

@@ -48,9 +48,9 @@ fn direct(place: vec3f, object: u32, met: Surface, numbers: Draws, first: u32) -
     return light;
 }
 
-// What arrives at the probe from `towards` along one path.
-fn path(towards: vec3f, numbers: Draws) -> vec3f {
-    var origin = setting.params.probe;
+// What arrives at `place` from `towards` along one path.
+fn path(place: vec3f, towards: vec3f, numbers: Draws) -> vec3f {
+    var origin = place;
     var direction = towards;
     var light = vec3f(0.0);
     var throughput = vec3f(1.0);
@@ -62,13 +62,13 @@ fn path(towards: vec3f, numbers: Draws) -> vec3f {
             break;
         }
         let material = materials[primitives[hit.primitive].material];
-        let place = origin + hit.distance * direction;
+        let met_at = origin + hit.distance * direction;
         if sees_lights || primitives[hit.primitive].light == NONE {
             light += throughput * material.glow;
         }
-        let met = surface(material, normal_at(hit.primitive, place), -direction);
+        let met = surface(material, normal_at(hit.primitive, met_at), -direction);
         let first = met_before * PER_SURFACE;
-        light += throughput * direct(place, hit.primitive, met, numbers, first);
+        light += throughput * direct(met_at, hit.primitive, met, numbers, first);
         let next = onward(met, draw(numbers, first + CHOICE), draw_pair(numbers, first + LOBE));
         if !next.goes_on {
             return light;
@@ -77,7 +77,7 @@ fn path(towards: vec3f, numbers: Draws) -> vec3f {
         if !(largest(throughput) > THROUGHPUT_MIN) {
             return light;
         }
-        origin = place;
+        origin = met_at;
         direction = next.direction;
         skip = hit.primitive;
         sees_lights = next.sharp;
@@ -96,7 +96,7 @@ fn share_of_texel(index: u32, lane: u32, lanes: u32) -> vec3f {
         let numbers = draws(setting.params.seed, index, sample);
         let at = (corner + draw_pair(numbers, JITTER)) / f32(edge);
         let towards = normalize_or_up(texel_direction((index / area) % FACES, at.x, at.y));
-        sum += cut(path(towards, numbers), setting.params.radiance_max);
+        sum += cut(path(setting.params.probe, towards, numbers), setting.params.radiance_max);
     }
     return sum;
 }
@@ -119,5 +119,42 @@ fn trace(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t
             sum += sums[thread + other];
         }
         texels[index] = vec4f(sum / f32(setting.params.samples), 1.0);
+    }
+}
+
+var<workgroup> moments: array<array<vec3f, 4>, GROUP>;
+
+// The light around places, as `moments_within`: a group for each, whose threads share its paths.
+@compute @workgroup_size(GROUP)
+fn field(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+    let index = setting.params.first_texel + group.x;
+    let is_wanted = index < setting.params.end_texel;
+    var mean = vec3f(0.0);
+    var along_x = vec3f(0.0);
+    var along_y = vec3f(0.0);
+    var along_z = vec3f(0.0);
+    if is_wanted {
+        for (var sample = thread; sample < min(setting.params.samples, PATHS_MAX); sample += GROUP) {
+            let numbers = draws(setting.params.seed, index, sample);
+            let at = draw_pair(numbers, JITTER);
+            let up = 1.0 - 2.0 * at.x;
+            let turn = sin_cos_turns(at.y);
+            let across = sqrt(max(1.0 - up * up, 0.0));
+            let towards = vec3f(across * turn.y, up, across * turn.x);
+            let light = cut(path(places[index].xyz, towards, numbers), setting.params.radiance_max);
+            mean += light;
+            along_x += light * towards.x;
+            along_y += light * towards.y;
+            along_z += light * towards.z;
+        }
+    }
+    moments[thread] = array<vec3f, 4>(mean, along_x, along_y, along_z);
+    workgroupBarrier();
+    if is_wanted && thread < 4u {
+        var sum = vec3f(0.0);
+        for (var other = 0u; other < GROUP; other++) {
+            sum += moments[other][thread];
+        }
+        texels[4u * index + thread] = vec4f(sum / f32(setting.params.samples), 1.0);
     }
 }

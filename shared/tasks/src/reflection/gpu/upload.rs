@@ -9,15 +9,19 @@ use super::super::bvh::Node;
 use super::super::random::STEPS;
 use super::super::scene::{Light, Material, Primitive, Scene};
 use super::super::shapes::{ROCK_FACES, RockFaces};
+use super::super::trace::Moments;
 use super::super::{LIGHTS_MAX, OBJECTS_MAX, SURFACES_MAX};
 use super::lanes::Lane;
 use super::shader;
+use crate::lightfield::PROBES_MAX;
 use crate::physics::ROCK_FORMS;
 
 /// Bytes of a texel: red, green, blue and one to spare.
 pub(super) const TEXEL_BYTES: u64 = 16;
 /// Bytes of `Setting`.
 pub(super) const SETTING_BYTES: u64 = 176;
+/// Bytes of the most places of a field.
+pub(super) const PLACES_BYTES: u64 = 16 * PROBES_MAX as u64;
 /// Bytes of the largest scene's objects.
 pub(super) const PRIMITIVES_BYTES: u64 = (OBJECTS_MAX * size_of::<Primitive>()) as u64;
 /// Bytes of the largest scene's tree: a node has two children at least, but for the root of one object.
@@ -102,6 +106,12 @@ pub(super) fn scene(queue: &Queue, lane: &Lane, scene: &Scene) {
     write(queue, &lane.lights, words);
 }
 
+/// Queues the upload of where light is wanted.
+pub(super) fn places(queue: &Queue, lane: &Lane, places: &[[f32; 3]]) {
+    let words = places.iter().fold(Words::default(), |words, place| words.floats(place).floats(&[0.0]));
+    write(queue, &lane.places, words);
+}
+
 fn write(queue: &Queue, buffer: &Buffer, Words(bytes): Words) {
     if !bytes.is_empty() {
         queue.write_buffer(buffer, 0, &bytes);
@@ -119,6 +129,19 @@ pub(super) fn rocks() -> Vec<u8> {
         }
     }
     words.0
+}
+
+/// The light around places from the bytes that came back. A device that gives anything but numbers gives darkness.
+pub(super) fn moments(bytes: &[u8]) -> Vec<Moments> {
+    let (parts, _) = bytes.as_chunks::<4>();
+    let number = |part: [u8; 4]| f32::from_le_bytes(part);
+    let (places, _) = parts.as_chunks::<16>();
+    let moments = places.iter().map(|place| {
+        let moments: Moments =
+            std::array::from_fn(|moment| std::array::from_fn(|colour| number(place[4 * moment + colour])));
+        if moments.as_flattened().iter().all(|part| part.is_finite()) { moments } else { [[0.0; 3]; 4] }
+    });
+    moments.collect()
 }
 
 /// Texels from the bytes that came back. A device that gives anything but a number gives black.

@@ -1,0 +1,143 @@
+//! The kind `lightfield`: light around many points of one scene, for whatever stands or flies between them.
+//!
+//! A task is a scene as the kind [`reflection`](crate::reflection) has it, and 256 to 4,096 probes. For each, paths in all
+//! directions alike are traced by that kind's tracer, and the outcome says how bright it is there in red, green and blue
+//! and from where: the mean radiance, and its means weighted by the direction (L1 spherical harmonics). Whoever draws
+//! interpolates probes and asks [`LightProbe::irradiance_over_pi`] for what a surface sees, per object, at no cost per
+//! pixel. The work is large for its bytes, which is what makes it worth lending.
+//!
+//! # Units and limits
+//!
+//! Positions in 64ths of a metre, as a list or as a grid along the axes; up to [`PATHS_MAX`] paths a probe of up to
+//! [`BOUNCES_MAX`](crate::reflection::BOUNCES_MAX) surfaces, [`OBJECTS_MAX`] objects. Brightness travels in 16ths of an
+//! octave (4 % apart) above 2^-12, direction in 16ths of the brightness; work units are reckoned in `lightfield/admit.rs`
+//! from the spec alone, and the kernel's fuel ends at twice what they pay for.
+//!
+//! # Changes
+//!
+//! A spec may name a field as its base, by the digest of [`Field::to_blob`]; the outcome is then sent as changes of that.
+//! With the same seed nothing but what moved changes, and a probe that does not change takes a small part of a bit. The
+//! base travels like any blob: to a coordinator or worker that does not have it. Nobody needs to have it: a spec without a
+//! base is answered whole. A base is no evidence: what is judged is the field that comes out.
+//!
+//! # Determinism
+//!
+//! That of the tracer: the same spec gives the same bits on every core, and a graphics processor's numbers differ by
+//! roundings, so the kind is not [`TaskKind::DETERMINISTIC`] and is judged by tolerance.
+//!
+//! # Checks
+//!
+//! | check | the lie it stops |
+//! |---|---|
+//! | `decode`, `lightfield.stream` | bytes that no encoder writes: another number of probes, black with a direction, changes that are none |
+//! | `lightfield.brightness` | a probe brighter than anything in the scene |
+//! | `lightfield.direction` | a probe whose light comes more from one side than there is of it |
+//! | `lightfield.probes` (deep) | probes of other light: 16 are traced again, and two that differ by more than a rounding suffice. A share of 10 % of them is caught with a chance of 0.49, 25 % with 0.94, 50 % with 0.9997; another sky or sun, seed, place or number of paths changes nearly all. One surface per path where three were asked for: one in eight, for there is little to see |
+//! | `lightfield.mean` (deep) | small lies all over: 1 % brighter or darker and more |
+//! | `lightfield.spec` | none: the spec itself was never admissible |
+//!
+//! The lies above were tried with 40 seeds each, see `shared/tasks/tests/lightfield`; graphics processors agree within
+//! a stated tolerance (`lightfield/gpu.rs`).
+//!
+//! A liar who changes one probe in 256 is caught once in 500 times, and has changed what one probe shows. A probe whose
+//! light hangs on a hair is traced once more from a hair beside it before it counts.
+
+mod admit;
+mod check;
+mod field;
+#[cfg(feature = "gpu")]
+mod gpu;
+mod kernel;
+mod outcome;
+mod spec;
+mod stream;
+
+use p2c2r_protocol::{Digest, KindId, WorkUnits};
+
+pub use check::PROBES_CHECKED;
+pub use field::{Field, LEVEL_STEPS, LightProbe, SHARE_STEPS};
+#[cfg(feature = "gpu")]
+pub use gpu::{FIELD_TOLERANCE, FieldTolerance};
+pub use outcome::{FieldError, LightfieldOutcome};
+pub use spec::{LightfieldSpec, Probes};
+
+use crate::blobs::Blobs;
+use crate::fuel::{Fuel, Fueled, Stop};
+use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
+use crate::reflection::{self, ReflectionSpec, Scene};
+
+/// Fewest probes of one spec: with fewer the scene takes more bytes than its light.
+pub const PROBES_MIN: usize = 256;
+/// Most probes of one spec.
+pub const PROBES_MAX: usize = 4_096;
+/// Most paths of a probe.
+pub const PATHS_MAX: u16 = 2_048;
+/// Most objects of one spec; more take more bytes up than the light is worth.
+pub const OBJECTS_MAX: usize = 512;
+
+/// The kind `lightfield`.
+pub struct Lightfield;
+
+impl TaskKind for Lightfield {
+    const ID: KindId = KindId(4);
+    const NAME: &'static str = "lightfield";
+    const KERNEL_VERSION: u16 = 1;
+    const DETERMINISTIC: bool = false;
+    const FUEL_FACTOR: u64 = 2;
+    type Spec = LightfieldSpec;
+    type Outcome = LightfieldOutcome;
+
+    fn catalogue() -> Option<Digest> {
+        Some(crate::physics::catalogue_digest())
+    }
+
+    fn blob_refs(spec: &LightfieldSpec) -> Vec<Digest> {
+        spec.base.into_iter().collect()
+    }
+
+    fn admit(spec: &LightfieldSpec, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
+        let scene = admit::in_range(spec, blobs)?;
+        admit::reckon(spec, &scene)
+    }
+
+    fn run(spec: &LightfieldSpec, blobs: &Blobs, stop: &Stop) -> Result<LightfieldOutcome, KernelError> {
+        Self::run_on(spec, blobs, &mut Self::fuel(spec, blobs, stop)?)
+    }
+
+    fn check(spec: &LightfieldSpec, blobs: &Blobs, outcome: &LightfieldOutcome) -> Result<(), CheckError> {
+        check::check(spec, &judged(spec, blobs)?, blobs, outcome)
+    }
+
+    fn deep_check(
+        spec: &LightfieldSpec,
+        blobs: &Blobs,
+        outcome: &LightfieldOutcome,
+        seed: u64,
+    ) -> Result<(), CheckError> {
+        check::deep_check(spec, &judged(spec, blobs)?, blobs, outcome, seed)
+    }
+}
+
+impl Fueled for Lightfield {
+    fn fuel<'a>(spec: &LightfieldSpec, blobs: &Blobs, stop: &'a Stop) -> Result<Fuel<'a>, SpecError> {
+        let scene = admit::in_range(spec, blobs)?;
+        Ok(Fuel::with_factor(admit::reckon(spec, &scene)?, Self::FUEL_FACTOR, stop))
+    }
+
+    fn run_on(
+        spec: &LightfieldSpec,
+        blobs: &Blobs,
+        fuel: &mut Fuel<'_>,
+    ) -> Result<LightfieldOutcome, KernelError> {
+        let base = outcome::base(spec, blobs)?;
+        let scene = spec.scene();
+        fuel.spend(reflection::scene_steps(&scene))?;
+        let field = kernel::trace(spec, &Scene::new(&scene), fuel)?;
+        Ok(LightfieldOutcome::of(&field, base.as_deref()))
+    }
+}
+
+/// That a spec being judged was admitted is the caller's duty; if it was not, no outcome passes.
+fn judged(spec: &LightfieldSpec, blobs: &Blobs) -> Result<ReflectionSpec, CheckError> {
+    admit::in_range(spec, blobs).map_err(|error| CheckError::new("lightfield.spec", error.to_string()))
+}

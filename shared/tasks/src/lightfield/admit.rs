@@ -1,0 +1,69 @@
+//! Which specs are computed at all, and what they are worth.
+//!
+//! One work unit is a microsecond of the reference core. Paths are reckoned as the kind `reflection` reckons them, from
+//! as many places as [`VIEWS`] of the probes.
+
+use p2c2r_protocol::WorkUnits;
+use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
+
+use super::outcome::base;
+use super::spec::{LightfieldSpec, Probes};
+use super::{OBJECTS_MAX, PATHS_MAX, PROBES_MAX, PROBES_MIN};
+use crate::blobs::Blobs;
+use crate::kind::SpecError;
+use crate::reflection::{self, Crowd, ReflectionSpec};
+
+/// Probes from which the others' surroundings are reckoned, spread evenly.
+const VIEWS: usize = 32;
+/// Nanoseconds of a probe but for its paths, and the steps that it takes at most: its numbers, coded.
+const PROBE_NS: f64 = 500.0;
+pub(super) const PROBE_STEPS: u64 = 900;
+/// By how much more is charged than is reckoned, because the fuel ends at twice what is paid for: crowds that few of the
+/// probes see are still computed.
+const MARGIN: f64 = 1.1;
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
+    Err(SpecError::OutOfRange(why.into()))
+}
+
+/// Checks every documented range, and that the base is one; gives the scene.
+pub(super) fn in_range(spec: &LightfieldSpec, blobs: &Blobs) -> Result<ReflectionSpec, SpecError> {
+    let count = spec.probes.count();
+    if !(PROBES_MIN..=PROBES_MAX).contains(&count) {
+        return refuse(format!("{count} probes where {PROBES_MIN} to {PROBES_MAX} are allowed"));
+    }
+    if let Probes::Grid { origin, spacing, counts } = &spec.probes {
+        let last =
+            |axis: usize| i64::from(origin[axis]) + i64::from(*spacing) * (i64::from(counts[axis]) - 1);
+        if *spacing == 0 || (0..3).any(|axis| last(axis) > i16::MAX.into()) {
+            return refuse("a grid without spacing, or that leaves the numbers' range");
+        }
+    }
+    if !(1..=PATHS_MAX).contains(&spec.paths) {
+        return refuse(format!("{} paths where 1 to {PATHS_MAX} are allowed", spec.paths));
+    }
+    let objects = spec.objects.len();
+    if objects > OBJECTS_MAX {
+        return refuse(format!("{objects} objects where 0 to {OBJECTS_MAX} are allowed"));
+    }
+    let scene = spec.scene();
+    reflection::in_range(&scene)?;
+    base(spec, blobs)?;
+    Ok(scene)
+}
+
+/// Work units of an admissible spec and its scene.
+pub(super) fn reckon(spec: &LightfieldSpec, scene: &ReflectionSpec) -> Result<WorkUnits, SpecError> {
+    let (crowd, count) = (Crowd::of(scene), spec.probes.count());
+    let step = count.div_ceil(VIEWS).max(1);
+    // Odd, so that it does not fall into step with the rows of a grid.
+    let views: Vec<f64> =
+        (0..count).step_by(step | 1).map(|number| crowd.path_ns(spec.probes.place(number))).collect();
+    let path = views.iter().sum::<f64>() / views.len().max(1) as f64;
+    let probe = PROBE_NS + f64::from(spec.paths) * path * MARGIN;
+    let units = ((crowd.scene_ns() + count as f64 * probe) / 1_000.0).ceil() as u64;
+    if units > WORK_UNITS_PER_TASK_MAX {
+        return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });
+    }
+    Ok(WorkUnits(units))
+}
