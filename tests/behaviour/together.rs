@@ -19,7 +19,8 @@ fn habits(kind: PuzzleKind) -> (Duration, KindSettings) {
         "path" => (every(2), 200, OnLate::ComputeLocally),
         "physics" => (every(2), 300, OnLate::ComputeLocally),
         "reflection" => (every(6), 400, OnLate::Reuse),
-        "lightfield" => (every(2), 500, OnLate::Reuse),
+        // Seldom in the same update as a path, whose deadline leaves no time for what is sent again.
+        "lightfield" => (every(1), 500, OnLate::Reuse),
         other => panic!("say how a game asks for `{other}`"),
     };
     (pause, KindSettings { deadline: Duration::from_millis(deadline_ms), late, ..KindSettings::default() })

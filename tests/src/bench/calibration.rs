@@ -19,9 +19,9 @@ const GAMER_DOLLARS_AIM: f64 = 0.01;
 const HELPER_DOLLARS_AIM: f64 = 0.15;
 /// Work units of a measured millisecond: a unit is a microsecond of the reference core. The machine that measures may be
 /// somewhat slower or faster than that one.
-const UNITS_PER_MS_AIM: std::ops::RangeInclusive<f64> = 667.0..=1_500.0;
+const UNITS_PER_MS_AIM: std::ops::RangeInclusive<f64> = 500.0..=2_000.0;
 /// By how much two kinds may differ in units a millisecond: which one is worth more is no matter of the machine.
-const KINDS_APART_AIM: f64 = 1.5;
+const KINDS_APART_AIM: f64 = 2.5;
 
 /// One kind's figures; means over the tasks of play.
 #[derive(Clone, Debug)]
@@ -213,7 +213,7 @@ mod tests {
         let right: Vec<_> = figures.iter().map(right).collect();
         assert_eq!(missed(&right), Vec::<String>::new());
         let mut slow = right.clone();
-        slow[0].kernel_ms *= 2.0;
+        slow[0].kernel_ms *= 3.0;
         assert_eq!(known(&slow), 2, "one kind is slow, and the kinds are apart: {:?}", missed(&slow));
         let dear = |kind: &Figures| Figures { price_nanos: 10.0 * kind.price_nanos, ..kind.clone() };
         assert_eq!(known(&right.iter().map(dear).collect::<Vec<_>>()), 1);

@@ -19,12 +19,12 @@ use crate::kind::SpecError;
 
 /// Nanoseconds of any segment, and of one body in one segment.
 const SEGMENT_NS: u64 = 10_000;
-const BUILD_NS: u64 = 1_000;
+const BUILD_NS: u64 = 400;
 /// Nanoseconds of one step, and of each body in it that is near another or a wall: the engine moves it.
 const TICK_NS: u64 = 1_500;
 const NEAR_NS: u64 = 400;
 /// Nanoseconds of any body in one step, and what each attractor adds to that.
-const MOVE_NS: u64 = 30;
+const MOVE_NS: u64 = 15;
 const PULL_NS: u64 = 250;
 /// Nanoseconds of one step of two balls that meet, and of any other two bodies or a body and a wall.
 const BALLS_NS: u64 = 250;
