@@ -2,7 +2,4 @@
 
 #![no_main]
 
-#[path = "../../tests/src/fuzzing.rs"]
-mod fuzzing;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzzing::run("lightfield_task", input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| p2c2r_tests::fuzzing::run("lightfield_task", input));
