@@ -85,7 +85,7 @@ pub struct SettingsArgs {
     #[arg(long, env = "P2C2R_CONFIG", value_name = "PATH")]
     pub config: Option<PathBuf>,
     /// Address to listen on, UDP and TCP; port 0 lets the system choose, `[::]` is every address of this machine, of both
-    /// IP versions. 127.0.0.1:8765 keeps everybody else out. [default: [::]:8765]
+    /// IP versions. 127.0.0.1:8765 keeps everybody else out. [default: `[::]:8765`]
     #[arg(long, env = "P2C2R_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
     /// The ledger's database file. [default: results.db in the data folder]

@@ -6,9 +6,9 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`event`], [`effect`] | what comes in, what goes out |
+//! | `event`, `effect` | what comes in, what goes out |
 //! | [`state`] | the data, each with its own invariants |
-//! | [`steps`] | what is done to it: one verb a file, each a function of the core |
+//! | `steps` | what is done to it: one verb a file, each a function of the core |
 //! | [`work`] | checks and kernels on their way to threads and back |
 //! | [`receipts`] | where a task's time went |
 

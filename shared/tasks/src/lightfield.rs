@@ -1,6 +1,6 @@
 //! The kind `lightfield`: light around many points of one scene, for whatever stands or flies between them.
 //!
-//! A task is a scene as the kind [`reflection`](crate::reflection) has it, and 256 to 4,096 probes. For each, paths in all
+//! A task is a scene as the kind [`reflection`] has it, and 256 to 4,096 probes. For each, paths in all
 //! directions alike are traced by that kind's tracer, and the outcome says how bright it is there in red, green and blue
 //! and from where: the mean radiance, and its means weighted by the direction (L1 spherical harmonics). Whoever draws
 //! interpolates probes and asks [`LightProbe::irradiance_over_pi`] for what a surface sees, per object, at no cost per

@@ -1,8 +1,7 @@
 //! Whom the coordinator still gives work: a worker whose answers failed their checks twice gets no more.
 //!
-//! One failure is not fraud, since consumer hardware flips bits; two independent ones end it. The full rule
-//! (DESIGN section 7: per kind and kernel version, with time, persisted) goes in here, behind the same two
-//! questions: what does this verdict do, and may this account work.
+//! One failure is not fraud, since consumer hardware flips bits; two independent ones end it. Two questions are asked
+//! here: what does this verdict do, and may this account work.
 
 use std::collections::HashMap;
 

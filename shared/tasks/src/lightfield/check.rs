@@ -90,7 +90,7 @@ pub(super) fn deep_check(
     looked_at(spec, &Scene::new(scene), &field, seed, &mut fuel).unwrap_or(Ok(()))
 }
 
-/// A hair in 64ths of a metre: what looks otherwise from there hangs on roundings, and other processors round otherwise.
+/// A hair's breadth in metres: what looks otherwise from there hangs on roundings, and other processors round otherwise.
 const HAIR_M: f32 = 1.0 / 65_536.0;
 
 fn looked_at(

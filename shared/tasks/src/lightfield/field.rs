@@ -8,11 +8,11 @@ use super::stream;
 use crate::blobs;
 use crate::reflection::{Moments, level_of, luminance_of};
 
-/// Steps of a [`Coded`] level per octave of radiance.
+/// Steps of a coded level per octave of radiance.
 pub const LEVEL_STEPS: f32 = 16.0;
 /// Largest level: 24 octaves above the floor.
 pub(super) const LEVEL_MAX: i16 = 24 * LEVEL_STEPS as i16;
-/// Steps of a [`Coded`] share from none to all.
+/// Steps of a coded share from none to all.
 pub const SHARE_STEPS: f32 = 16.0;
 /// Largest share, either way.
 pub(super) const SHARE_MAX: i16 = SHARE_STEPS as i16;
@@ -147,12 +147,12 @@ mod tests {
     fn light_survives_within_its_steps_and_black_is_black() {
         let moments = [[0.5, 0.02, 3.0], [0.25, -0.01, 0.0], [-0.3, 0.0, 1.5], [0.1, 0.015, -2.0]];
         let probe = LightProbe::of(&coded(&moments));
-        for colour in 0..3 {
-            let octaves = (probe.mean[colour] / moments[0][colour]).log2().abs();
+        for (colour, mean) in moments[0].into_iter().enumerate() {
+            let octaves = (probe.mean[colour] / mean).log2().abs();
             assert!(octaves <= 0.55 / LEVEL_STEPS, "{octaves} octaves");
             for axis in 0..3 {
                 let share = probe.towards[axis][colour] / probe.mean[colour];
-                let right = moments[1 + axis][colour] / moments[0][colour];
+                let right = moments[1 + axis][colour] / mean;
                 assert!((share - right).abs() <= 0.51 / SHARE_STEPS, "{share} for {right}");
             }
         }

@@ -106,14 +106,18 @@ impl LightfieldSpec {
     fn to_bits(&self) -> Vec<u8> {
         let mut bits = BitWriter::default();
         let place = |bits: &mut BitWriter, place: &[i16; 3]| {
-            place.iter().for_each(|part| bits.put(zigzag((*part).into()), 16));
+            for part in place {
+                bits.put(zigzag((*part).into()), 16);
+            }
         };
         match &self.probes {
             Probes::Grid { origin, spacing, counts } => {
                 bits.put(0, 1);
                 place(&mut bits, origin);
                 bits.put((*spacing).into(), 16);
-                counts.iter().for_each(|count| bits.put((*count).into(), 8));
+                for count in counts {
+                    bits.put((*count).into(), 8);
+                }
             }
             Probes::List(places) => {
                 bits.put(1, 1);

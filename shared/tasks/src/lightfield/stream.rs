@@ -89,8 +89,8 @@ fn pass<C: Coder>(coder: &mut C, probes: &mut [Coded], across: usize, base: Opti
     // Differences of the probe before, and of the row before.
     let mut differences = vec![[0_i16; NUMBERS]; probes.len()];
     for number in 0..probes.len() {
-        let left = (number > 0).then(|| differences[number - 1]).unwrap_or_default();
-        let up = (number >= across).then(|| differences[number - across]).unwrap_or_default();
+        let before = |back: usize| number.checked_sub(back).map(|at| differences[at]).unwrap_or_default();
+        let (left, up) = (before(1), before(across));
         if let Some(base) = base {
             let moved = usize::from(left != [0; NUMBERS]) + usize::from(up != [0; NUMBERS]);
             if coder.bit(&mut models.still[moved], probes[number] == base[number]) {
@@ -154,9 +154,8 @@ mod tests {
         let probes = (0..count)
             .map(|number| {
                 let mut numbers = [0; NUMBERS];
-                for part in 0..LEVELS {
-                    numbers[part] =
-                        if wild { next(LEVEL_MAX + 1) } else { 100 + (number / 9) as i16 + next(3) };
+                for level in &mut numbers[..LEVELS] {
+                    *level = if wild { next(LEVEL_MAX + 1) } else { 100 + (number / 9) as i16 + next(3) };
                 }
                 for part in LEVELS..NUMBERS {
                     let share = if wild { next(2 * SHARE_MAX + 1) - SHARE_MAX } else { next(3) };
