@@ -281,18 +281,18 @@ if command -v flock >/dev/null; then
 fi
 
 begin without_home_the_ledger_is_where_the_system_knows_the_user
-printf '#!/bin/sh\necho "user:x:1:1::%s:/bin/sh"\n' "$scratch/home" >"$scratch/libraries/getent"
+printf '#!/bin/sh\necho "user:x:1:1::%s:/bin/sh"\n' "$scratch/someone" >"$scratch/libraries/getent"
 chmod +x "$scratch/libraries/getent"
 for unset in "-u HOME" "HOME=" "HOME=relative"; do
-  rm -rf "${scratch:?}/home"
+  rm -rf "${scratch:?}/someone"
   # shellcheck disable=SC2206 # words
   as=(env -u XDG_DATA_HOME $unset "${with_window[@]}")
   (cd "$scratch" && launch play --port 0)
-  status_is 0 && said "ledger in $scratch/home/.local/share/p2c2r/results.db"
+  status_is 0 && said "ledger in $scratch/someone/.local/share/p2c2r/results.db"
 done
-as=(env HOME="$scratch/home" "${with_window[@]}" XDG_DATA_HOME=relative)
+as=(env HOME="$scratch/someone" "${with_window[@]}" XDG_DATA_HOME=relative)
 (cd "$scratch" && launch play --port 0)
-status_is 0 && said "ledger in $scratch/home/.local/share/p2c2r/results.db" && none_left
+status_is 0 && said "ledger in $scratch/someone/.local/share/p2c2r/results.db" && none_left
 [ ! -e "$scratch/relative" ] || fail "a relative XDG_DATA_HOME was used"
 
 begin without_any_home_it_says_what_to_set
