@@ -236,6 +236,16 @@ fn victim_in(shell: &str, path: &Path, prepare: &str) -> Option<(Vec<u64>, Strin
     Some((durable, said))
 }
 
+/// Something was durable, and all of it is in the ledger that is opened again.
+#[cfg(target_os = "linux")]
+fn opens_again_with(lab: &Lab, durable: &[u64]) {
+    assert!(!durable.is_empty(), "nothing was durable before it broke");
+    let ledger = Ledger::open(&lab.path, LedgerOptions::default(), || {}).unwrap();
+    ledger.close().unwrap();
+    lab.check();
+    holds(&lab.path, durable);
+}
+
 /// A shell that may mount file systems of its own, which end with it.
 #[cfg(target_os = "linux")]
 const OWN_MOUNTS: &str = "unshare --user --map-root-user --mount";
@@ -252,11 +262,7 @@ fn a_disk_that_is_really_full_loses_nothing_that_was_durable() {
     );
     let Some((durable, said)) = victim_in(OWN_MOUNTS, &disk.join("results.db"), &prepare) else { return };
     assert!(said.contains("broken") && said.contains("full"), "{said}");
-    assert!(!durable.is_empty(), "{said}");
-    let ledger = Ledger::open(&lab.path, LedgerOptions::default(), || {}).unwrap();
-    ledger.close().unwrap();
-    lab.check();
-    holds(&lab.path, &durable);
+    opens_again_with(&lab, &durable);
 }
 
 #[cfg(target_os = "linux")]
@@ -267,11 +273,7 @@ fn a_write_that_fails_breaks_the_ledger_and_loses_nothing_that_was_durable() {
     let prepare = "trap '' XFSZ; ulimit -f 600; echo prepared; exec \"$@\"";
     let Some((durable, said)) = victim_in("env", &lab.path, prepare) else { return };
     assert!(said.contains("broken"), "{said}");
-    assert!(!durable.is_empty(), "{said}");
-    let ledger = Ledger::open(&lab.path, LedgerOptions::default(), || {}).unwrap();
-    ledger.close().unwrap();
-    lab.check();
-    holds(&lab.path, &durable);
+    opens_again_with(&lab, &durable);
 }
 
 #[cfg(target_os = "linux")]

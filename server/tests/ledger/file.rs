@@ -2,10 +2,9 @@
 //! whole.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -147,17 +146,7 @@ fn an_idle_coordinator_notices_that_its_file_is_gone() {
 #[test]
 fn a_coordinator_whose_file_is_deleted_ends_with_status_1_and_says_why() {
     let lab = Lab::new();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
-        .args(["--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(lab.folder.path().join("data"))
-        .arg("--db")
-        .arg(&lab.path)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    lines.find(|line| line.as_ref().unwrap().contains("127.0.0.1:")).unwrap().unwrap();
+    let (child, lines) = lab.coordinator(&lab.folder.path().join("data"), &[]);
     fs::remove_file(&lab.path).unwrap();
     let rest: String = lines.map(Result::unwrap).collect();
     let output = child.wait_with_output().unwrap();

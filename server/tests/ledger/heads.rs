@@ -1,9 +1,7 @@
 //! Books that were rewritten: accounts under the chain, and signed heads that are kept elsewhere.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use p2c2r_join::AccountSecret;
 use p2c2r_protocol::{Nanos, Role, TaskNo};
@@ -235,19 +233,8 @@ fn a_running_coordinator_adds_heads_to_a_file_that_its_ledger_then_contains() {
     let lab = used();
     let file = lab.folder.path().join("heads.txt");
     for run in 1..=2 {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
-            .args(["--listen", "127.0.0.1:0", "--head-hours", "1", "--head-file"])
-            .arg(&file)
-            .arg("--data-dir")
-            .arg(lab.folder.path())
-            .arg("--db")
-            .arg(&lab.path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        lines.find(|line| line.as_ref().unwrap().contains("127.0.0.1:")).unwrap().unwrap();
+        let options = ["--head-hours", "1", "--head-file", file.to_str().unwrap()];
+        let (mut child, lines) = lab.coordinator(lab.folder.path(), &options);
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         lines.for_each(|line| drop(line.unwrap()));

@@ -1,6 +1,8 @@
 //! A ledger in a folder of its own, with a wall clock that the test moves.
 
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -49,6 +51,24 @@ impl Lab {
 
     pub fn open(&self) -> Ledger {
         Ledger::open(&self.path, self.options(), || {}).unwrap()
+    }
+
+    /// A coordinator with this ledger as a process, once it listens, and what it says from then on.
+    pub fn coordinator(&self, data: &Path, options: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(options)
+            .arg("--data-dir")
+            .arg(data)
+            .arg("--db")
+            .arg(&self.path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.find(|line| line.as_ref().unwrap().contains("127.0.0.1:")).unwrap().unwrap();
+        (child, lines)
     }
 
     pub fn pass(&self, seconds: u64) {
@@ -244,7 +264,7 @@ fn digest_of_log(connection: &Connection, group: i64) -> Option<[u8; 32]> {
 
 /// The program, with these words about the ledger of `lab` and a data folder beside it.
 pub fn program(lab: &Lab, words: &[&str]) -> std::process::Output {
-    std::process::Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
+    Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
         .args(words)
         .arg("--db")
         .arg(&lab.path)
