@@ -34,6 +34,27 @@ fn everybody_joins_by_links_from_behind_translated_addresses() {
     assert!(ledger["totals"]["earned"].as_i64() > Some(0), "{ledger:#}");
 }
 
+/// What `./p2c2r demo` runs and asks for, on machines of their own.
+#[test]
+fn the_demo_passes_between_machines() {
+    let Some(parties) = Parties::new() else { return };
+    let mut coordinator = parties.start_coordinator();
+    let mut workers = parties.start_workers();
+    let mut game = parties.start_game_for("20");
+    game.ended_well();
+    for worker in &mut workers {
+        worker.stop();
+    }
+    coordinator.stop();
+    parties.ledger();
+    let report = parties.report();
+    let by_workers = report.by_workers();
+    for kind in ["path", "physics", "reflection"] {
+        assert!(by_workers.iter().any(|&(name, count)| name == kind && count > 0), "{by_workers:?}");
+    }
+    assert_eq!(report.count("failed"), 0, "{report:#?}");
+}
+
 #[test]
 fn tasks_go_on_when_workers_drop_out_and_come_back() {
     let Some(parties) = Parties::new() else { return };

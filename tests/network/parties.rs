@@ -117,10 +117,15 @@ impl Parties {
 
     /// Starts a game that plays itself without a window until it is stopped.
     pub fn start_game(&self) -> Program {
+        self.start_game_for(SECONDS_MAX)
+    }
+
+    /// Starts a game that plays itself without a window for `seconds`.
+    pub fn start_game_for(&self, seconds: &str) -> Program {
         let link = self.invite("gamer");
         let report = self.report_path();
         self.start(self.gamer(), "p2c2r-game", "linus", |command| {
-            command.args(["--join", &link, "--headless", "--autopilot", "--seconds", SECONDS_MAX]);
+            command.args(["--join", &link, "--headless", "--autopilot", "--seconds", seconds]);
             command.arg("--report").arg(report);
         })
     }
@@ -132,6 +137,11 @@ impl Parties {
     /// Stops the game and reads its report.
     pub fn stop_game(&self, mut game: Program) -> Report {
         game.stop();
+        self.report()
+    }
+
+    /// The report of the game that has ended.
+    pub fn report(&self) -> Report {
         let text = std::fs::read_to_string(self.report_path()).expect("the game wrote its report");
         Report(serde_json::from_str(&text).expect("the report is JSON"))
     }
@@ -146,6 +156,12 @@ impl Report {
     pub fn count(&self, how: &str) -> u64 {
         let kinds = self.0["kinds"].as_object().expect("kinds");
         kinds.values().map(|kind| kind[how].as_u64().unwrap_or_else(|| panic!("{how} in {kind:#}"))).sum()
+    }
+
+    /// The kinds of work, each with how many of its tasks workers did.
+    pub fn by_workers(&self) -> Vec<(&str, u64)> {
+        let kinds = self.0["kinds"].as_object().expect("kinds");
+        kinds.iter().map(|(name, kind)| (name.as_str(), kind["remote"].as_u64().expect("remote"))).collect()
     }
 
     /// What the receipts add up to, nano-dollars.
