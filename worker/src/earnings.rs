@@ -158,8 +158,12 @@ mod tests {
     }
 
     fn welcome(account: i64) -> WorkerWelcome {
-        let prices =
-            PriceList { version: 1, nanos_per_mega_unit: vec![(KindId(1), 46_296)], fee_basis_points: 1_000 };
+        let prices = PriceList {
+            version: 1,
+            nanos_per_mega_unit: vec![(KindId(1), 46_296)],
+            graphics_nanos_per_mega_unit: Vec::new(),
+            fee_basis_points: 1_000,
+        };
         WorkerWelcome { name: "w".into(), prices, statement: statement(account, 0, 0, 0) }
     }
 

@@ -507,6 +507,7 @@ fn statements_of_any_size_are_survived() {
     let prices = PriceList {
         version: 1,
         nanos_per_mega_unit: vec![(Scripted::ID, u64::MAX)],
+        graphics_nanos_per_mega_unit: vec![(Scripted::ID, u64::MAX)],
         fee_basis_points: 10_000,
     };
     pair.say(ServerToWorker::Welcome(WorkerWelcome { name: "w".into(), prices, statement: smallest }));

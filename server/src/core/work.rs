@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo};
+use p2c2r_protocol::{Attempt, Device, KindId, PeerId, TaskNo};
 use p2c2r_tasks::{Blobs, CheckError, Job, Stop};
 
 use super::receipts::WorkerTimes;
@@ -19,6 +19,8 @@ pub struct Check {
     pub worker: PeerId,
     /// The worker's account.
     pub account: AccountId,
+    /// What its kernel runs on, by its own word.
+    pub device: Device,
     /// What the worker says of its times.
     pub times: WorkerTimes,
     /// What sort of work.

@@ -1,12 +1,13 @@
 //! The mirror of the accounts never shows what the ledger has not recorded, and never loses a nano.
 
-use p2c2r_protocol::{Nanos, WorkerSession};
+use p2c2r_protocol::{Device, Nanos, WorkerSession};
+use p2c2r_tasks::kind::TaskKind;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rusqlite::Connection;
 
 use crate::stage::{Heard, Stage};
-use crate::toy;
+use crate::toy::{self, Toy};
 
 /// A seeded mix of honest, wrong, late and repeated answers, leaving workers and cancelled tasks. Afterwards
 /// every task has ended once, what the gamer was told adds up, and the books agree with the receipts.
@@ -113,4 +114,32 @@ fn workers_of_one_account_are_told_what_each_of_them_earned() {
     let late = stage.worker("w", 1);
     let late = stage.worker_statement(late);
     assert_eq!((late.session, late.earned), (WorkerSession::default(), told[0].earned));
+}
+
+/// What is held is the price on cores, since nobody knows yet who will compute it; what is charged is the price of who did.
+#[test]
+fn work_done_on_a_graphics_processor_is_charged_and_paid_at_its_own_price() {
+    let mut stage = Stage::with(|config| {
+        config.prices.nanos_per_mega_unit = vec![(Toy::ID, 1_000_000_000)];
+        config.prices.graphics_nanos_per_mega_unit = vec![(Toy::ID, 250_000_000)];
+    });
+    let gamer = stage.gamer("g");
+    let (mut paid, mut charged) = (Vec::new(), Nanos::ZERO);
+    for (device, name) in [(Device::Cores, "cores"), (Device::Graphics, "card")] {
+        let worker = stage.worker_on(device, name, 1);
+        let task = stage.ask(gamer, paid.len() as u64);
+        let (to, assign) = stage.assignment();
+        assert_eq!(to, worker);
+        stage.answer_rightly(worker, &assign);
+        let receipt = stage.done(task).receipt.clone();
+        let price = stage.price(receipt.units.0);
+        let earned = stage.worker_statement(worker).session.earned;
+        charged += receipt.price;
+        paid.push((receipt.price.0 * 1_000 / price.0, earned.0 * 1_000 / receipt.price.0));
+        stage.leave(worker);
+    }
+    assert_eq!(paid, [(1_000, 900), (250, 900)], "thousandths of the price charged, and of that earned");
+    let statement = stage.gamer_statement(gamer);
+    assert_eq!((statement.charged, statement.held), (charged, Nanos::ZERO), "the rest went back");
+    assert_eq!(stage.books().totals.revenue, charged);
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    Answer, Assign, Attempt, AttemptFailure, KernelOffer, Micros, Nanos, PeerId, Role, ServerToGame,
+    Answer, Assign, Attempt, AttemptFailure, Device, KernelOffer, Micros, Nanos, PeerId, Role, ServerToGame,
     ServerToWorker, Submit, TaskId, TaskNo, WorkerOffer, WorkerToServer,
 };
 use p2c2r_server::ServerConfig;
@@ -210,7 +210,8 @@ impl World {
             self.handle(Event::Left { peer, role: Role::Worker });
         } else {
             self.workers.insert(peer);
-            let kernels = vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION }];
+            let kernels =
+                vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device: Device::Cores }];
             let offer = Some(WorkerOffer { slots: 2, kernels });
             let account = Box::new(account(Role::Worker, 100 + id));
             self.handle(Event::WorkerJoined { peer, name: "w".into(), account, offer });

@@ -9,7 +9,7 @@ use p2c2r_server::{ServerConfig, ServerError, build_app};
 use proptest::prelude::*;
 
 /// Every number in the configuration file, with the range it may have.
-const NUMBERS: [(&str, RangeInclusive<u64>); 13] = [
+const NUMBERS: [(&str, RangeInclusive<u64>); 14] = [
     ("compute_threads", 1..=1_024),
     ("compute_queue", 1..=65_536),
     ("cache_entries", 0..=1_048_576),
@@ -22,6 +22,7 @@ const NUMBERS: [(&str, RangeInclusive<u64>); 13] = [
     ("summary_seconds", 1..=86_400),
     ("prices.fee_basis_points", 0..=10_000),
     ("prices.nanos_per_mega_unit.path", 0..=1_000_000_000),
+    ("prices.graphics_nanos_per_mega_unit.reflection", 0..=1_000_000_000),
     ("deep_check_percent", 0..=100),
 ];
 

@@ -9,9 +9,9 @@ use bevy_ecs::prelude::{IntoScheduleConfigs, ResMut, Resource};
 use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{FromPeer, Grant, LinkClock, MemoryHub, PeerJoined, PeerLeft, ServerTransport, ToPeer};
 use p2c2r_protocol::{
-    Answer, Assign, AttemptFailure, Done, GameToServer, GamerStatement, KernelOffer, KindId, Micros, Nanos,
-    PeerId, Refusal, Role, ServerToGame, ServerToWorker, Submit, TaskFailure, TaskId, TaskNo, WorkerOffer,
-    WorkerStatement, WorkerToServer,
+    Answer, Assign, AttemptFailure, Device, Done, GameToServer, GamerStatement, KernelOffer, KindId, Micros,
+    Nanos, PeerId, Refusal, Role, ServerToGame, ServerToWorker, Submit, TaskFailure, TaskId, TaskNo,
+    WorkerOffer, WorkerStatement, WorkerToServer,
 };
 use p2c2r_server::app::CoordinatorSystems;
 use p2c2r_server::config::default_prices;
@@ -233,8 +233,13 @@ impl Stage {
 
     /// A worker with this many slots joins and offers the toy kernel.
     pub fn worker(&mut self, name: &str, slots: u16) -> PeerId {
+        self.worker_on(Device::Cores, name, slots)
+    }
+
+    /// The same, with a kernel that runs on `device`.
+    pub fn worker_on(&mut self, device: Device, name: &str, slots: u16) -> PeerId {
         let peer = self.join(Role::Worker, name);
-        let kernels = vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION }];
+        let kernels = vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device }];
         self.worker_says(peer, WorkerToServer::Ready(WorkerOffer { slots, kernels }));
         self.step();
         peer

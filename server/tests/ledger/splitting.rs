@@ -7,7 +7,12 @@ use proptest::prelude::*;
 use super::lab::{Lab, admission, append, gamer, key_of, settled, started, worker};
 
 fn prices(fee_basis_points: u32) -> PriceList {
-    PriceList { version: 1, nanos_per_mega_unit: vec![(KindId(1), 1)], fee_basis_points }
+    PriceList {
+        version: 1,
+        nanos_per_mega_unit: vec![(KindId(1), 1)],
+        graphics_nanos_per_mega_unit: Vec::new(),
+        fee_basis_points,
+    }
 }
 
 proptest! {

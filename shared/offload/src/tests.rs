@@ -304,8 +304,12 @@ fn welcome() -> ServerToGame {
 
 fn welcome_under(session: u32) -> ServerToGame {
     // A task of 20,000 units costs 200.
-    let prices =
-        PriceList { version: 1, nanos_per_mega_unit: vec![(Twice::ID, 10_000)], fee_basis_points: 0 };
+    let prices = PriceList {
+        version: 1,
+        nanos_per_mega_unit: vec![(Twice::ID, 10_000)],
+        graphics_nanos_per_mega_unit: Vec::new(),
+        fee_basis_points: 0,
+    };
     ServerToGame::Welcome(GamerWelcome { name: "g".into(), prices, statement: statement(), session })
 }
 

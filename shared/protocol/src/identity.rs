@@ -12,7 +12,7 @@ use crate::messages::{
     GamerWelcome, KernelOffer, PassedCheck, Receipt, Refusal, ServerToGame, ServerToWorker, Stages, Submit,
     TaskFailure, VerdictNotice, WorkerOffer, WorkerSession, WorkerStatement, WorkerToServer, WorkerWelcome,
 };
-use crate::money::{Nanos, PriceList, WorkUnits};
+use crate::money::{Device, Nanos, PriceList, WorkUnits};
 use crate::wire;
 
 /// Raised by hand when the meaning of a message changes but not its shape, the width of an integer in it, or how the
@@ -223,7 +223,7 @@ pub fn samples_of_worker_to_server() -> Vec<WorkerToServer> {
     vec![
         WorkerToServer::Ready(WorkerOffer {
             slots: 2,
-            kernels: vec![KernelOffer { kind: KindId(1), version: 1 }],
+            kernels: vec![KernelOffer { kind: KindId(1), version: 1, device: Device::Graphics }],
         }),
         answer(Ok(vec![6, 7].into())),
         answer(Err(AttemptFailure::KernelPanicked)),
@@ -249,7 +249,12 @@ fn sample_beat() -> Beat {
 }
 
 fn sample_prices() -> PriceList {
-    PriceList { version: 3, nanos_per_mega_unit: vec![(KindId(1), 46_296)], fee_basis_points: 1_000 }
+    PriceList {
+        version: 3,
+        nanos_per_mega_unit: vec![(KindId(1), 46_296)],
+        graphics_nanos_per_mega_unit: vec![(KindId(1), 11_574)],
+        fee_basis_points: 1_000,
+    }
 }
 
 #[cfg(test)]

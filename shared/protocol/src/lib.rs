@@ -33,6 +33,6 @@ pub use hashing::{NumberHash, SeededHash};
 pub use identity::ProtocolIdentity;
 pub use ids::{AccountKey, Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;
-pub use money::{FeeCarry, Nanos, PriceList, TASK_PRICE_MIN, WorkUnits};
+pub use money::{Device, FeeCarry, Nanos, PriceList, TASK_PRICE_MIN, WorkUnits};
 pub use names::{fit_name, is_printable};
 pub use payload::Payload;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channels::Channel;
 use crate::ids::{Attempt, Digest, KindId, Micros, TaskId, TaskNo};
-use crate::money::{Nanos, PriceList, WorkUnits};
+use crate::money::{Device, Nanos, PriceList, WorkUnits};
 use crate::payload::Payload;
 
 mod bounds;
@@ -459,6 +459,8 @@ pub struct KernelOffer {
     pub kind: KindId,
     /// The kernel's version.
     pub version: u16,
+    /// What it runs on, which decides what its outcomes cost.
+    pub device: Device,
 }
 
 /// A worker's answer to one attempt. Its times are telemetry: no money depends on them.

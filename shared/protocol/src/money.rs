@@ -92,6 +92,22 @@ pub const TASK_PRICE_MIN: Nanos = Nanos(5);
 )]
 pub struct WorkUnits(pub u64);
 
+/// What computes an outcome, as far as the price asks.
+///
+/// Whoever computes says so itself. Work on a graphics processor costs less, so who says it earns less for the same
+/// task, and nobody gains by saying it untruly.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// Processor cores.
+    #[default]
+    Cores,
+    /// A graphics processor.
+    Graphics,
+}
+
 /// What work costs, set by the operator and versioned so that a receipt can name the list it was priced by.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct PriceList {
@@ -99,6 +115,9 @@ pub struct PriceList {
     pub version: u32,
     /// Nano-dollars for a million work units (one core-second), per kind. A kind that is absent is not sold.
     pub nanos_per_mega_unit: Vec<(KindId, u64)>,
+    /// The same for units done on graphics processors, which do many cores' work at a time. A kind that is absent costs
+    /// the same everywhere, and no kind costs more there than on cores.
+    pub graphics_nanos_per_mega_unit: Vec<(KindId, u64)>,
     /// The coordinator's share of what the gamer pays, in hundredths of a per cent (1,000 is 10 %).
     pub fee_basis_points: u32,
 }
@@ -113,13 +132,21 @@ pub struct Split {
 }
 
 impl PriceList {
-    /// What the gamer pays for `units` of `kind`, rounded up to a whole nano-dollar, and [`TASK_PRICE_MIN`] at the least
-    /// unless the kind's rate is zero; `None` if the kind is not sold or the price leaves the range of [`Nanos`].
+    /// What the gamer pays for `units` of `kind` done on cores, and at the most wherever they are done: rounded up to a whole
+    /// nano-dollar, and [`TASK_PRICE_MIN`] at the least unless the kind's rate is zero; `None` if the kind is not sold or
+    /// the price leaves the range of [`Nanos`].
     pub fn price(&self, kind: KindId, units: WorkUnits) -> Option<Nanos> {
-        let (_, rate) = self.nanos_per_mega_unit.iter().find(|(id, _)| *id == kind)?;
-        let price = (u128::from(units.0) * u128::from(*rate)).div_ceil(1_000_000);
-        let least = if *rate == 0 { Nanos::ZERO } else { TASK_PRICE_MIN };
-        i64::try_from(price).ok().map(|price| Nanos(price).max(least))
+        priced(&self.nanos_per_mega_unit, kind, units)
+    }
+
+    /// What the gamer pays for `units` of `kind` done on `device`.
+    pub fn price_on(&self, device: Device, kind: KindId, units: WorkUnits) -> Option<Nanos> {
+        let most = self.price(kind, units)?;
+        let there = match device {
+            Device::Cores => None,
+            Device::Graphics => priced(&self.graphics_nanos_per_mega_unit, kind, units),
+        };
+        Some(there.map_or(most, |price| price.min(most)))
     }
 
     /// What an answer that was computed before costs instead of `price`: the fee, but [`TASK_PRICE_MIN`] at the least,
@@ -149,6 +176,14 @@ impl PriceList {
     }
 }
 
+/// The price of `units` at the rate that `rates` has for `kind`.
+fn priced(rates: &[(KindId, u64)], kind: KindId, units: WorkUnits) -> Option<Nanos> {
+    let (_, rate) = rates.iter().find(|(id, _)| *id == kind)?;
+    let price = (u128::from(units.0) * u128::from(*rate)).div_ceil(1_000_000);
+    let least = if *rate == 0 { Nanos::ZERO } else { TASK_PRICE_MIN };
+    i64::try_from(price).ok().map(|price| Nanos(price).max(least))
+}
+
 /// The part of the fee that is less than a nano-dollar and waits to be charged with later tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeeCarry(i64);
@@ -158,7 +193,28 @@ mod tests {
     use super::*;
 
     fn list() -> PriceList {
-        PriceList { version: 1, nanos_per_mega_unit: vec![(KindId(1), 46_296)], fee_basis_points: 1_000 }
+        PriceList {
+            version: 1,
+            nanos_per_mega_unit: vec![(KindId(1), 46_296)],
+            graphics_nanos_per_mega_unit: Vec::new(),
+            fee_basis_points: 1_000,
+        }
+    }
+
+    #[test]
+    fn work_on_a_graphics_processor_costs_what_the_list_says_and_never_more_than_on_cores() {
+        let units = WorkUnits(1_000_000);
+        let on = |rates: &[u64]| {
+            let graphics_nanos_per_mega_unit = rates.iter().map(|rate| (KindId(1), *rate)).collect();
+            let list = PriceList { graphics_nanos_per_mega_unit, ..list() };
+            let price = |device| list.price_on(device, KindId(1), units).unwrap();
+            (price(Device::Cores).0, price(Device::Graphics).0)
+        };
+        assert_eq!(on(&[11_574]), (46_296, 11_574));
+        assert_eq!(on(&[]), (46_296, 46_296), "no price of its own");
+        assert_eq!(on(&[90_000]), (46_296, 46_296), "a list that says more");
+        assert_eq!(on(&[0]), (46_296, 0), "given away");
+        assert_eq!(list().price_on(Device::Graphics, KindId(2), units), None, "not sold");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bincode::{Decode, Encode};
 use p2c2r_protocol::limits::{OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
 use p2c2r_protocol::wire::{self, WireError};
-use p2c2r_protocol::{Digest, KindId, WorkUnits};
+use p2c2r_protocol::{Device, Digest, KindId, WorkUnits};
 use thiserror::Error;
 
 use crate::blobs::Blobs;
@@ -93,6 +93,9 @@ pub trait TaskKind: Send + Sync + 'static {
     const KERNEL_VERSION: u16;
     /// Whether equal specs give bit-identical outcomes everywhere; only then may outcomes be cached.
     const DETERMINISTIC: bool = true;
+
+    /// Whether there is a kernel for graphics processors, so that units done there have a price of their own.
+    const RUNS_ON_GRAPHICS: bool = false;
 
     /// How many times what its units pay for a task may use before its kernel gives up. Lower, and honest tasks whose
     /// units are reckoned too low give up; higher, and a spec made to be underpaid costs whoever computes it more.
@@ -186,6 +189,11 @@ pub trait Kernel<K: TaskKind>: Send + Sync {
         true
     }
 
+    /// What it runs on, which decides what its outcomes cost.
+    fn device(&self) -> Device {
+        Device::Graphics
+    }
+
     /// Computes the outcome, or says why it cannot; then the kind's own kernel does. Called by several threads
     /// at once, with any spec that [`TaskKind::admit`] accepts, and comes back within bounded time whatever the
     /// device does. It ends early with [`KernelError::Stopped`] where `stop` says so and it can.
@@ -213,6 +221,10 @@ pub trait AnyKind: Send + Sync {
     fn kernel_version(&self) -> u16;
     /// Whether equal specs give bit-identical outcomes everywhere.
     fn deterministic(&self) -> bool;
+    /// See [`TaskKind::RUNS_ON_GRAPHICS`].
+    fn runs_on_graphics(&self) -> bool;
+    /// What the kernel runs on that is in use here.
+    fn device(&self) -> Device;
     /// See [`TaskKind::catalogue`].
     fn catalogue(&self) -> Option<Digest>;
     /// How the kernel in the kind's place has done; none if the kind has only its own.
@@ -315,6 +327,12 @@ impl<K: TaskKind> AnyKind for Erased<K> {
     }
     fn deterministic(&self) -> bool {
         K::DETERMINISTIC
+    }
+    fn runs_on_graphics(&self) -> bool {
+        K::RUNS_ON_GRAPHICS
+    }
+    fn device(&self) -> Device {
+        self.substitute.as_ref().map_or(Device::Cores, |substitute| substitute.kernel.device())
     }
     fn catalogue(&self) -> Option<Digest> {
         K::catalogue()

@@ -83,6 +83,7 @@ impl TaskKind for Lightfield {
     const NAME: &'static str = "lightfield";
     const KERNEL_VERSION: u16 = 1;
     const DETERMINISTIC: bool = false;
+    const RUNS_ON_GRAPHICS: bool = true;
     const FUEL_FACTOR: u64 = 2;
     type Spec = LightfieldSpec;
     type Outcome = LightfieldOutcome;

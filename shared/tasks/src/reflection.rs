@@ -140,6 +140,7 @@ impl TaskKind for Reflection {
     const NAME: &'static str = "reflection";
     const KERNEL_VERSION: u16 = 3;
     const DETERMINISTIC: bool = false;
+    const RUNS_ON_GRAPHICS: bool = true;
     type Spec = ReflectionSpec;
     type Outcome = ReflectionOutcome;
 

@@ -79,7 +79,11 @@ impl KindRegistry {
     pub fn offers(&self) -> Vec<KernelOffer> {
         self.kinds
             .iter()
-            .map(|kind| KernelOffer { kind: kind.id(), version: kind.kernel_version() })
+            .map(|kind| KernelOffer {
+                kind: kind.id(),
+                version: kind.kernel_version(),
+                device: kind.device(),
+            })
             .collect()
     }
 

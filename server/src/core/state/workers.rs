@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::limits::BATCH_MAX;
 use p2c2r_protocol::{
-    Digest, KernelOffer, KindId, Micros, Nanos, NumberHash, PeerId, TaskNo, VerdictNotice, WorkUnits,
+    Device, Digest, KernelOffer, KindId, Micros, Nanos, NumberHash, PeerId, TaskNo, VerdictNotice, WorkUnits,
     WorkerOffer, WorkerSession,
 };
 
@@ -118,6 +118,12 @@ impl Worker {
     /// Whether one more attempt may be sent to it.
     pub fn has_room(&self) -> bool {
         !self.draining && !self.quarantined && (self.tasks.len() as u32) < self.conduct.window()
+    }
+
+    /// What its kernel of `kind` runs on, by its own word.
+    pub fn device(&self, kind: KindId) -> Device {
+        let kernel = self.kernels.iter().find(|kernel| kernel.kind == kind);
+        kernel.map_or(Device::Cores, |kernel| kernel.device)
     }
 
     /// Rounds of its slots until it would come to one more task, that task's own included. Slots count as far as it

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use p2c2r_protocol::limits::REASON_BYTES_MAX;
 use p2c2r_protocol::{
-    Answer, Assign, Attempt, AttemptFailure, Digest, Micros, Nanos, PassedCheck, PeerId, ServerToWorker,
-    TaskNo, VerdictNotice, WorkUnits, WorkerOffer, WorkerToServer,
+    Answer, Assign, Attempt, AttemptFailure, Device, Digest, Micros, Nanos, PassedCheck, PeerId,
+    ServerToWorker, TaskNo, VerdictNotice, WorkUnits, WorkerOffer, WorkerToServer,
 };
 use p2c2r_tasks::{CheckError, is_out_of_fuel};
 use tracing::{debug, warn};
@@ -94,6 +94,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     // Preparing a blob is no small check's work.
     let small_units = if blobs.are_prepared() { INLINE_UNITS_MAX } else { WorkUnits(0) };
     let rtt = core.rtt(worker);
+    let device = core.workers.get(worker).map_or(Device::Cores, |worker| worker.device(kind));
     core.workers.change(worker, |worker| {
         let turnaround = Micros(received_at.0.saturating_sub(since.0)).into();
         worker.measured(kind, units, turnaround, rtt, rounds);
@@ -110,7 +111,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
         && outcome.len() <= INLINE_OUTCOME_BYTES_MAX
         && units <= if deep.is_some() { INLINE_DEEP_UNITS_MAX.min(small_units) } else { small_units };
     let outcome = outcome.into();
-    let check = Check { task: no, attempt, worker, account, times, kind, job, blobs, outcome, deep };
+    let check = Check { task: no, attempt, worker, account, device, times, kind, job, blobs, outcome, deep };
     core.effects.push(Effect::Check { check, here });
     let deadline = core.tasks.get(no).and_then(|task| task.deliver_by);
     // A check that is done here has its verdict before time passes, and its lease's timer does no harm until then.
@@ -140,13 +141,8 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     let offset = core.link(worker).and_then(|link| link.clock_offset_us);
     let stages = worker_stages(moments, check.times, offset);
     let passed = if check.deep.is_some() { PassedCheck::Deep } else { PassedCheck::Always };
-    settle::finish(
-        core,
-        no,
-        task,
-        check.outcome,
-        Made::ByWorker { worker, account, attempt, check: passed, stages },
-    );
+    let made = Made::ByWorker { worker, account, device: check.device, attempt, check: passed, stages };
+    settle::finish(core, no, task, check.outcome, made);
 }
 
 fn rejected(core: &mut Core, check: &Check, mut reason: String) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use p2c2r_protocol::{
-    Attempt, ComputedBy, Nanos, PassedCheck, PeerId, Receipt, ServerToGame, ServerToWorker, Stages,
+    Attempt, ComputedBy, Device, Nanos, PassedCheck, PeerId, Receipt, ServerToGame, ServerToWorker, Stages,
     TaskFailure, TaskNo, VerdictNotice,
 };
 use tracing::debug;
@@ -23,6 +23,8 @@ pub enum Made {
         worker: PeerId,
         /// Its account.
         account: AccountId,
+        /// What computed it.
+        device: Device,
         /// Its attempt.
         attempt: Attempt,
         /// The check the answer passed.
@@ -54,10 +56,11 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Task, outcome: Arc<[u8]>, made:
         end_without_outcome(core, no, &task, TaskFailure::Late);
         return;
     }
-    let (computed_by, source, pay, fee, check, stages) = share_out(core, no, &task, made);
+    let price = charged(core, &task, &made);
+    let (computed_by, source, pay, fee, check, stages) = share_out(core, no, price, made);
     let settlement = Settlement { task: no, source, pay, fee, check, outcome: Some(Arc::clone(&outcome)) };
     core.book(Entry::TaskSettled(settlement));
-    core.tally.revenue += task.price;
+    core.tally.revenue += price;
     core.tally.fee += fee;
     if core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic()) && !core.cache.is_off() {
         let worker = match (&computed_by, source) {
@@ -70,11 +73,11 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Task, outcome: Arc<[u8]>, made:
     }
     if let Some(account) = core.gamers.account_mut(task.account) {
         account.release(task.price);
-        account.charge(task.price);
+        account.charge(price);
         account.tasks.remove(&no);
     }
     let receipt = Receipt {
-        price: task.price,
+        price,
         units: task.units,
         price_list: core.policy.prices.version,
         computed_by,
@@ -93,16 +96,24 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Task, outcome: Arc<[u8]>, made:
     deliver::deliver(core, task.account, task.gamer, task.id, finished);
 }
 
-/// What worker and coordinator get, and what counts of it.
+/// What the gamer pays, by who computed: at most what is held.
+fn charged(core: &Core, task: &Task, made: &Made) -> Nanos {
+    let Made::ByWorker { device, .. } = made else { return task.price };
+    // A task that outlived a restart was priced by the list of that time.
+    let price = core.policy.prices.price_on(*device, task.kind, task.units);
+    price.map_or(task.price, |price| price.min(task.price))
+}
+
+/// What worker and coordinator get of `price`, and what counts of it.
 fn share_out(
     core: &mut Core,
     no: TaskNo,
-    task: &Task,
+    price: Nanos,
     made: Made,
 ) -> (ComputedBy, Source, Nanos, Nanos, PassedCheck, Stages) {
     match made {
-        Made::ByWorker { worker, account, attempt, check, stages } => {
-            let split = core.policy.prices.split(task.price, &mut core.tally.fee_carry);
+        Made::ByWorker { worker, account, attempt, check, stages, .. } => {
+            let split = core.policy.prices.split(price, &mut core.tally.fee_carry);
             let notice = VerdictNotice { task: no, attempt, earned: split.worker, rejected: None };
             let name = core.workers.change(worker, |worker| {
                 worker.books.note(notice);
@@ -117,7 +128,7 @@ fn share_out(
         }
         Made::Here { stages } => {
             core.tally.by_coordinator += 1;
-            let (pay, fee) = (Nanos::ZERO, task.price);
+            let (pay, fee) = (Nanos::ZERO, price);
             (ComputedBy::Coordinator, Source::Coordinator, pay, fee, PassedCheck::Own, stages)
         }
     }

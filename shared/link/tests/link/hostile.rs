@@ -446,7 +446,11 @@ fn the_other_roles_messages_are_refused() {
     // A worker's words from a gamer.
     let message = wire::encode(&p2c2r_protocol::WorkerToServer::Ready(p2c2r_protocol::WorkerOffer {
         slots: 1,
-        kernels: vec![p2c2r_protocol::KernelOffer { kind: KindId(1), version: 1 }],
+        kernels: vec![p2c2r_protocol::KernelOffer {
+            kind: KindId(1),
+            version: 1,
+            device: p2c2r_protocol::Device::Cores,
+        }],
     }));
     mallory.send(&small(0, 0, &[(0, &message)]));
     world.run(Duration::from_millis(10));

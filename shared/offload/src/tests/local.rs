@@ -111,7 +111,12 @@ fn local_compute_never_runs_on_the_apps_thread_and_is_stopped_by_a_remote_outcom
     game.app.add_offload_kind::<Endless>(settings());
     game.say(ServerToGame::Welcome(GamerWelcome {
         name: "g".into(),
-        prices: PriceList { version: 1, nanos_per_mega_unit: vec![(Endless::ID, 1)], fee_basis_points: 0 },
+        prices: PriceList {
+            version: 1,
+            nanos_per_mega_unit: vec![(Endless::ID, 1)],
+            graphics_nanos_per_mega_unit: Vec::new(),
+            fee_basis_points: 0,
+        },
         statement: statement(),
         session: SESSION,
     }));

@@ -60,6 +60,11 @@ fn blobs_within(blobs: &[Vec<u8>]) -> Result<(), &'static str> {
 
 fn prices_within(prices: &PriceList) -> Result<(), &'static str> {
     within(prices.nanos_per_mega_unit.len(), KINDS_MAX, "kinds in the price list")?;
+    within(
+        prices.graphics_nanos_per_mega_unit.len(),
+        KINDS_MAX,
+        "kinds with a price on graphics processors",
+    )?;
     within(prices.fee_basis_points as usize, 10_000, "fee")
 }
 

@@ -1,5 +1,7 @@
 //! The kernel on graphics processors: the paths of `gpu/trace.wgsl`, a group of threads for each probe.
 
+use p2c2r_protocol::Device;
+
 use super::field::{Field, coded};
 use super::spec::LightfieldSpec;
 use super::{Lightfield, LightfieldOutcome, kernel, outcome};
@@ -25,6 +27,10 @@ pub const FIELD_TOLERANCE: FieldTolerance = FieldTolerance { probe: 0.13, strays
 impl Kernel<Lightfield> for GpuTracer {
     fn is_ready(&self) -> bool {
         Kernel::<reflection::Reflection>::is_ready(self)
+    }
+
+    fn device(&self) -> Device {
+        Kernel::<reflection::Reflection>::device(self)
     }
 
     fn run(

@@ -17,6 +17,8 @@ mod upload;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use p2c2r_protocol::Device;
+
 use super::Reflection;
 use super::cube::CubeMap;
 use super::outcome::ReflectionOutcome;
@@ -132,6 +134,12 @@ impl Drop for GpuTracer {
 impl Kernel<Reflection> for GpuTracer {
     fn is_ready(&self) -> bool {
         self.shared.program.get().is_some()
+    }
+
+    /// A device that is software is cores, and one that failed is not used again.
+    fn device(&self) -> Device {
+        let failed = matches!(self.shared.program.get(), Some(Err(_)));
+        if failed || self.gpu().is_software() { Device::Cores } else { Device::Graphics }
     }
 
     fn run(

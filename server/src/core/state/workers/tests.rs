@@ -1,5 +1,7 @@
 //! Who has room, who comes back, and what is remembered of whom.
 
+use p2c2r_protocol::Device;
+
 use super::*;
 
 const KIND: KindId = KindId(1);
@@ -10,8 +12,8 @@ fn workers(n: u64) -> Workers {
     for peer in 0..n {
         workers.join(PeerId(peer), format!("w{peer}"), AccountId(peer as i64), Micros(0));
         let kernels = vec![
-            KernelOffer { kind: KIND, version: 1 },
-            KernelOffer { kind: OTHER, version: 1 + peer as u16 },
+            KernelOffer { kind: KIND, version: 1, device: Device::Cores },
+            KernelOffer { kind: OTHER, version: 1 + peer as u16, device: Device::Cores },
         ];
         workers.offer(PeerId(peer), WorkerOffer { slots: 1, kernels }, |kernel| kernel.version == 1);
     }
@@ -75,7 +77,7 @@ fn the_first_answer_does_not_open_a_window_for_everything_that_waits() {
 #[test]
 fn slots_that_a_newcomer_announces_open_no_window() {
     let mut workers = workers(1);
-    let kernels = vec![KernelOffer { kind: KIND, version: 1 }];
+    let kernels = vec![KernelOffer { kind: KIND, version: 1, device: Device::Cores }];
     workers.offer(PeerId(0), WorkerOffer { slots: 256, kernels }, |_| true);
     for task in 0..2 {
         assert!(workers.get(PeerId(0)).unwrap().has_room());
@@ -95,7 +97,7 @@ fn whoever_comes_back_under_another_name_has_the_record_of_its_account() {
     workers.leave(PeerId(0), Micros(30));
     assert_eq!(workers.next_end_of_rest(), None);
     workers.join(PeerId(7), "renamed".into(), AccountId(0), Micros(31));
-    let kernels = vec![KernelOffer { kind: KIND, version: 1 }];
+    let kernels = vec![KernelOffer { kind: KIND, version: 1, device: Device::Cores }];
     workers.offer(PeerId(7), WorkerOffer { slots: 1, kernels }, |_| true);
     assert_eq!(workers.ready(KIND), [PeerId(1)], "it rests");
     let predict = |workers: &Workers, peer| {
