@@ -231,3 +231,13 @@ fn the_bench_of_floods_runs() {
         assert!(said.contains(attack), "{said}");
     }
 }
+
+#[test]
+fn the_bench_of_load_runs() {
+    let mut bench = Command::new(folder().join("p2c2r-bench"));
+    bench.args(["--quick", "--only", "load"]);
+    let said = Program::start("bench", bench).ended_well();
+    for line in ["KB per peer", "one core to itself would do", "4 idle peers: "] {
+        assert!(said.contains(line), "{said}");
+    }
+}

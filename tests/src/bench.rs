@@ -13,6 +13,7 @@ mod cpu;
 pub mod echo;
 pub mod flood;
 pub mod kinds;
+pub mod load;
 pub mod nats;
 mod network;
 pub mod p2c2r;
@@ -67,6 +68,9 @@ pub struct Load {
     pub in_flight: usize,
     /// Requests per round.
     pub requests: usize,
+    /// At most so many requests a second, evenly spaced, of which each is timed from when it was due; `None` is as fast as
+    /// answers come.
+    pub per_s: Option<f64>,
 }
 
 /// One system under test.

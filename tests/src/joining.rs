@@ -1,7 +1,7 @@
 //! How programs of the harness and of the bench come by connect tokens.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use p2c2r_join::{AccountSecret, JoinClient};
@@ -19,6 +19,37 @@ pub fn by_link(
     let secret = AccountSecret::generate().map_err(io::Error::other)?;
     let client = JoinClient::new(link, secret, (role, name), identity);
     Ok(ClientTransport::Udp(Arc::new(client)))
+}
+
+/// The same, for connections that leave from `address` of this machine.
+pub fn by_link_from(
+    address: IpAddr,
+    link: &str,
+    role: Role,
+    name: &str,
+    identity: ProtocolIdentity,
+) -> io::Result<ClientTransport> {
+    let ClientTransport::Udp(source) = by_link(link, role, name, identity)? else {
+        unreachable!("join links lead to UDP")
+    };
+    Ok(ClientTransport::Udp(Arc::new(From { address, source })))
+}
+
+/// A source whose tokens are used from another address.
+#[derive(Debug)]
+struct From {
+    address: IpAddr,
+    source: Arc<dyn TokenSource>,
+}
+
+impl TokenSource for From {
+    fn ask(&self, answer: TokenAnswer) {
+        self.source.ask(answer);
+    }
+
+    fn leaves_from(&self) -> Option<IpAddr> {
+        Some(self.address)
+    }
 }
 
 /// The mint of a coordinator in the same process, which changes when that is started again, and its address.

@@ -3,7 +3,7 @@
 mod udp;
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::impair::{Impairment, Line};
@@ -65,10 +65,13 @@ impl Wire {
 
     /// A client's socket, on a port of its own: netcode keeps an unfinished handshake under its address, so a
     /// second try from the same port would be refused until the first one expires.
-    pub(crate) fn connect(server: SocketAddr, impair: Option<Impairment>) -> io::Result<Self> {
-        let any: SocketAddr =
-            if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-        let socket = mio::net::UdpSocket::bind(any)?;
+    pub(crate) fn connect(
+        server: SocketAddr,
+        from: Option<IpAddr>,
+        impair: Option<Impairment>,
+    ) -> io::Result<Self> {
+        let any = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = mio::net::UdpSocket::bind(SocketAddr::new(from.unwrap_or(any), 0))?;
         socket.connect(server)?;
         Ok(Self::new(Medium::Udp(Box::new(Udp::new(socket, Some(server))?)), impair))
     }

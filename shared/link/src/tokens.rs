@@ -4,7 +4,7 @@
 //! it never happens on the app's thread: the dialer asks, goes on updating, and finds the answer later.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
@@ -16,6 +16,11 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     /// Starts getting one and returns at once; `answer` is given whenever it is there, from any thread. An answer that
     /// is dropped counts as a failure.
     fn ask(&self, answer: TokenAnswer);
+
+    /// The address of this machine that connections leave from; `None` lets the system choose.
+    fn leaves_from(&self) -> Option<IpAddr> {
+        None
+    }
 }
 
 /// A connect token and where it is good for.

@@ -1,4 +1,4 @@
-//! Processor time of this process and its children, to a nanosecond, from Linux's scheduler statistics.
+//! Processor time of this process and its children, to a nanosecond, from Linux's scheduler statistics; and memory.
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,4 +26,11 @@ fn of_process(process: &Path) -> Option<Duration> {
         nanos += text.split_ascii_whitespace().next()?.parse::<u64>().ok()?;
     }
     Some(Duration::from_nanos(nanos))
+}
+
+/// The memory that a process has resident, in bytes.
+pub(super) fn resident(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1_024)
 }

@@ -19,13 +19,13 @@ use p2c2r_protocol::Role;
 use self::connections::Visit;
 use self::packets::{Packets, foreign_request, forged_request, forged_response, junk};
 use super::p2c2r::{P2c2r, joins_within};
-use super::{Load, Rival, at_quantile, echo};
+use super::{Load, Rival, at_quantile, cpu, echo};
 use crate::joining;
 
 /// Longest that a newcomer may take.
 const NEWCOMER_PATIENCE: Duration = Duration::from_secs(2);
 /// What keeps going all the time: one small task after the other, in rounds.
-const LOAD: Load = Load { size_bytes: 256, in_flight: 1, requests: 500 };
+const LOAD: Load = Load { size_bytes: 256, in_flight: 1, requests: 500, per_s: None };
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +139,7 @@ fn measure(
     // One account for all, whose tokens of a minute are enough for them.
     let newcomer = joining::by_link(inside.game_link(), Role::Gamer, "newcomer", echo::kinds().identity())?;
     let coordinator = inside.processes()[0];
-    let memory_before = resident(coordinator);
+    let memory_before = cpu::resident(coordinator);
     let before = p99_ms(inside, load, plan.seconds / 2.0, &AtomicBool::new(true))?;
     let flood = match Flood::start(&link, server, means) {
         Ok(flood) => flood,
@@ -172,7 +172,7 @@ fn measure(
         sent_per_s,
         joined: joined as f64 / f64::from(plan.newcomers),
         p99_ms: (before, during),
-        memory: memory_before.zip(resident(coordinator)),
+        memory: memory_before.zip(cpu::resident(coordinator)),
         answered,
     }))
 }
@@ -193,13 +193,6 @@ fn p99_ms(inside: &mut P2c2r, load: Load, seconds: f64, is_over: &AtomicBool) ->
     }
     latencies.sort_unstable_by(f64::total_cmp);
     Ok(at_quantile(&latencies, 0.99) / 1_000.0)
-}
-
-/// The memory that a process has resident, in bytes.
-fn resident(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1_024)
 }
 
 /// The table a person reads.

@@ -50,7 +50,7 @@ pub fn rows(play: &Play, plan: Plan) -> io::Result<Vec<Row>> {
 
 fn measure<K: Varied>(played: &Played<K>, plan: Plan, link: &str) -> io::Result<Vec<Row>> {
     let rounds = plan.in_flight.iter().flat_map(|in_flight| {
-        let load = Load { size_bytes: 0, in_flight: *in_flight, requests: plan.requests };
+        let load = Load { size_bytes: 0, in_flight: *in_flight, requests: plan.requests, per_s: None };
         std::iter::repeat_n(load, plan.rounds + 1)
     });
     let requests = plan.requests * (plan.rounds + 1) * plan.in_flight.len();
@@ -94,7 +94,7 @@ fn measure<K: Varied>(played: &Played<K>, plan: Plan, link: &str) -> io::Result<
                 .map_err(|error| io::Error::other(format!("a wrong {} outcome: {error}", K::NAME)))?;
         }
         let size_bytes = bytes / (plan.requests * (plan.rounds + 1)).max(1);
-        let load = Load { size_bytes, in_flight: *in_flight, requests: plan.requests };
+        let load = Load { size_bytes, in_flight: *in_flight, requests: plan.requests, per_s: None };
         let mut recorded: Vec<Round> = of_load[1..].iter().map(|(round, _)| round.clone()).collect();
         rows.push(summarise(K::NAME, load, &mut recorded));
     }

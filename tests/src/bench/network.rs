@@ -14,12 +14,20 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct Network {
     programs: Vec<Program>,
     game_link: String,
+    worker_link: String,
     _directory: TempDir,
 }
 
 impl Network {
     /// Starts both, with a ledger in a folder of their own; the worker may still be joining when this returns.
     pub fn start() -> io::Result<Self> {
+        let mut network = Self::without_workers()?;
+        network.add_workers(1)?;
+        Ok(network)
+    }
+
+    /// Starts the coordinator alone.
+    pub fn without_workers() -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let ready = directory.path().join("ready");
         let db = directory.path().join("bench.db");
@@ -27,8 +35,12 @@ impl Network {
             "coordinator",
             &["--db".as_ref(), db.as_ref(), "--ready-file".as_ref(), ready.as_ref()],
         )?;
-        let mut network =
-            Self { programs: vec![coordinator], game_link: String::new(), _directory: directory };
+        let mut network = Self {
+            programs: vec![coordinator],
+            game_link: String::new(),
+            worker_link: String::new(),
+            _directory: directory,
+        };
         let give_up = Instant::now() + PATIENCE;
         let links = loop {
             if let Ok(text) = std::fs::read_to_string(&ready) {
@@ -44,8 +56,16 @@ impl Network {
             .split_once('\n')
             .ok_or_else(|| io::Error::other("the coordinator wrote no join links"))?;
         game.clone_into(&mut network.game_link);
-        network.programs.push(Program::in_role("worker", &["--join".as_ref(), worker.as_ref()])?);
+        worker.clone_into(&mut network.worker_link);
         Ok(network)
+    }
+
+    /// Starts a process with as many workers, each an account of its own; they may still be joining when this returns.
+    pub fn add_workers(&mut self, count: usize) -> io::Result<()> {
+        let count = count.to_string();
+        let options = ["--join", &self.worker_link, "--count", &count].map(AsRef::as_ref);
+        self.programs.push(Program::in_role("worker", &options)?);
+        Ok(())
     }
 
     /// The join link for games.

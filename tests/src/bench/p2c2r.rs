@@ -2,8 +2,9 @@
 //! a number of tasks under way.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -25,15 +26,15 @@ use super::{Load, Rival, Round, number_of, payload};
 
 /// Longest wait for the programs to start or a round to end.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// Number of a client's first task.
+const FIRST_TASK: u64 = 1;
 /// Bytes that the wire codec puts before a payload of the bench's sizes.
 const LENGTH_PREFIX_BYTES: usize = 3;
 
 /// A coordinator, a worker and a client.
 pub struct P2c2r {
-    rounds: Sender<Option<Load>>,
-    results: Receiver<io::Result<Round>>,
-    waker: Waker,
-    client: Option<JoinHandle<()>>,
+    // Before the network: a client that outlives its coordinator would look for it again.
+    client: BenchClient,
     network: Network,
 }
 
@@ -42,23 +43,54 @@ impl P2c2r {
     pub fn start() -> io::Result<Self> {
         let network = Network::start()?;
         let transport = joining::by_link(network.game_link(), Role::Gamer, "bench", kinds().identity())?;
-        let (rounds, requested) = channel();
-        let (report, results) = channel();
-        let (hand_over, waker) = channel();
-        let client = std::thread::spawn(move || run_client(transport, requested, report, &hand_over));
-        let waker = waker.recv().map_err(io::Error::other)?;
-        let this = Self { rounds, results, waker, client: Some(client), network };
-        // The client answers once for having seen the worker.
-        this.result()?;
-        Ok(this)
+        Ok(Self { client: BenchClient::start(transport)?, network })
     }
 
     /// The join link for games.
     pub fn game_link(&self) -> &str {
         self.network.game_link()
     }
+}
 
-    fn result(&self) -> io::Result<Round> {
+/// A gamer's app of the bench, on a thread of its own, which keeps a number of tasks under way.
+pub(super) struct BenchClient {
+    rounds: Sender<Option<Load>>,
+    results: Receiver<io::Result<Round>>,
+    waker: Waker,
+    workers: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl BenchClient {
+    /// Starts one and waits until it has joined a coordinator that has a worker.
+    pub fn start(transport: ClientTransport) -> io::Result<Self> {
+        let (rounds, requested) = channel();
+        let (report, results) = channel();
+        let (hand_over, waker) = channel();
+        let workers = Arc::new(AtomicUsize::new(0));
+        let told = Arc::clone(&workers);
+        let thread = std::thread::spawn(move || run_client(transport, requested, report, told, &hand_over));
+        let waker = waker.recv().map_err(io::Error::other)?;
+        let this = Self { rounds, results, waker, workers, thread: Some(thread) };
+        // The client answers once for having seen a worker.
+        this.result()?;
+        Ok(this)
+    }
+
+    /// Has it begin a round.
+    pub fn begin(&self, load: Load) -> io::Result<()> {
+        self.rounds.send(Some(load)).map_err(io::Error::other)?;
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Workers that it was last told of.
+    pub fn workers(&self) -> usize {
+        self.workers.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the end of a round.
+    pub fn result(&self) -> io::Result<Round> {
         self.results.recv_timeout(PATIENCE).map_err(|_| io::Error::other("the round did not end in time"))?
     }
 }
@@ -73,19 +105,18 @@ impl Rival for P2c2r {
     }
 
     fn round(&mut self, load: Load) -> io::Result<Round> {
-        self.rounds.send(Some(load)).map_err(io::Error::other)?;
-        self.waker.wake();
-        self.result()
+        self.client.begin(load)?;
+        self.client.result()
     }
 }
 
-impl Drop for P2c2r {
+impl Drop for BenchClient {
     fn drop(&mut self) {
         // A client that has gone already needs no request to end.
         let _ = self.rounds.send(None);
         self.waker.wake();
-        if let Some(client) = self.client.take() {
-            let _ = client.join();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }
@@ -94,7 +125,7 @@ impl Drop for P2c2r {
 struct Client {
     rounds: Mutex<Receiver<Option<Load>>>,
     report: Sender<io::Result<Round>>,
-    ready: bool,
+    workers: Arc<AtomicUsize>,
     /// The upper half of this connection's task ids.
     session: u64,
     next_task: u64,
@@ -114,15 +145,16 @@ fn run_client(
     transport: ClientTransport,
     rounds: Receiver<Option<Load>>,
     report: Sender<io::Result<Round>>,
+    workers: Arc<AtomicUsize>,
     hand_over: &Sender<Waker>,
 ) {
     let mut app = linked(transport, "bench");
     app.insert_resource(Client {
         rounds: Mutex::new(rounds),
         report,
-        ready: false,
+        workers,
         session: 0,
-        next_task: 1,
+        next_task: FIRST_TASK,
         run: None,
     })
     .add_systems(Update, keep_under_way);
@@ -133,7 +165,7 @@ fn run_client(
 }
 
 /// An app with nothing but a link to the coordinator, and what moves it.
-fn linked(transport: ClientTransport, name: &str) -> App {
+pub(super) fn linked(transport: ClientTransport, name: &str) -> App {
     let mut app = App::new();
     app.add_plugins((
         EventDrivenPlugin::default(),
@@ -175,6 +207,7 @@ fn keep_under_way(
     mut received: ResMut<'_, Messages<FromServer<ServerToGame>>>,
     mut to_server: MessageWriter<'_, ToServer<GameToServer>>,
     mut exit: MessageWriter<'_, AppExit>,
+    mut next_wake: ResMut<'_, NextWake>,
     clock: Res<'_, LinkClock>,
 ) {
     let client = &mut *client;
@@ -212,6 +245,17 @@ fn keep_under_way(
     while let Some(submit) = client.next_submit(*clock) {
         to_server.write(ToServer(GameToServer::Submit(submit)));
     }
+    let waiting = client.run.as_ref().filter(|run| run.next < run.load.requests);
+    if let Some(due) = waiting.and_then(Run::due) {
+        next_wake.within(due.saturating_duration_since(Instant::now()));
+    }
+}
+
+impl Run {
+    /// When the next request is due, if it has to wait for a moment.
+    fn due(&self) -> Option<Instant> {
+        Some(self.start + Duration::from_secs_f64(self.next as f64 / self.load.per_s?))
+    }
 }
 
 impl Client {
@@ -221,8 +265,8 @@ impl Client {
     }
 
     fn meet(&mut self, workers: u32) -> Option<io::Error> {
-        if workers > 0 && !self.ready {
-            self.ready = true;
+        let before = self.workers.swap(workers as usize, Ordering::Relaxed);
+        if workers > 0 && before == 0 && self.next_task == FIRST_TASK {
             self.answer(Ok(Round::default()));
         }
         None
@@ -246,8 +290,14 @@ impl Client {
             return None;
         }
         let number = run.next;
+        let mut sent_at = Instant::now();
+        if let Some(due) = run.due() {
+            if due > sent_at {
+                return None;
+            }
+            sent_at = due;
+        }
         run.next += 1;
-        let sent_at = Instant::now();
         run.sent_at[number] = Some(sent_at);
         let task = run.first_task + number as u64;
         // The payload is the task's own number, so that no answer can come from the cache.

@@ -2,7 +2,7 @@
 //! its own, as in real use.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,11 +12,24 @@ use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::config::{Compute, ServerConfig, default_prices};
 use p2c2r_server::join::store::INVITE_USES_MAX;
-use p2c2r_server::join::{self, AccountStore, NewInvite, WallSeconds};
+use p2c2r_server::join::{self, AccountStore, JoinLimits, JoinSettings, NewInvite, WallSeconds};
 use p2c2r_worker::{Execution, WorkerConfig};
 
 use super::echo;
 use crate::joining;
+
+/// Peers that one address of this machine may bring: a coordinator lets an address have an eighth of its places.
+const PEERS_PER_ADDRESS: usize = 64;
+
+/// The loopback address that peer `number` of a process comes from, so that many of them look like many machines.
+pub(super) fn local_address(number: usize) -> IpAddr {
+    Ipv4Addr::new(127, (number / PEERS_PER_ADDRESS) as u8, 0, 1).into()
+}
+
+/// Limits for hundreds of accounts that all join from one machine within a minute, which is nobody's limit in use.
+fn everybody_from_here() -> JoinLimits {
+    JoinLimits { connects_per_minute: 10_000, requests_per_minute: 10_000, ..JoinLimits::default() }
+}
 
 /// Credit that no bench run uses up.
 const CREDIT: Nanos = Nanos(1_000_000 * Nanos::DOLLAR.0);
@@ -33,6 +46,7 @@ pub fn coordinator(db: PathBuf, ready_file: PathBuf) -> Result<AppExit, Box<dyn 
         prices: default_prices(&kinds),
         kinds,
         compute: Compute::Threads(1),
+        join: JoinSettings { limits: everybody_from_here(), ..JoinSettings::default() },
         ..ServerConfig::default()
     };
     let mut app = p2c2r_server::build_app(config.clone(), ServerTransport::Udp(socket))?;
@@ -54,8 +68,18 @@ pub fn coordinator(db: PathBuf, ready_file: PathBuf) -> Result<AppExit, Box<dyn 
     Ok(exit)
 }
 
-/// Runs a worker for the coordinator of this join link until it is killed.
-pub fn worker(link: &str) -> Result<AppExit, Box<dyn std::error::Error>> {
+/// Runs as many workers, each on a thread and with an account of its own, for the coordinator of this join link until they
+/// are killed.
+pub fn workers(link: &str, count: usize) -> Result<(), Box<dyn std::error::Error>> {
+    std::thread::scope(|scope| {
+        for number in 1..count {
+            scope.spawn(move || worker(link, number).map(drop).map_err(|error| error.to_string()));
+        }
+        worker(link, 0).map(drop)
+    })
+}
+
+fn worker(link: &str, number: usize) -> Result<AppExit, Box<dyn std::error::Error>> {
     let config = WorkerConfig {
         name: "bench-worker".into(),
         slots: 1,
@@ -63,7 +87,8 @@ pub fn worker(link: &str) -> Result<AppExit, Box<dyn std::error::Error>> {
         kinds: echo::kinds(),
         ..WorkerConfig::default()
     };
-    let transport = joining::by_link(link, Role::Worker, &config.name, config.kinds.identity())?;
+    let identity = config.kinds.identity();
+    let transport = joining::by_link_from(local_address(number), link, Role::Worker, &config.name, identity)?;
     let mut app = p2c2r_worker::build_app(config, transport)?;
     app.add_plugins(EventDrivenPlugin::default());
     Ok(app.run())

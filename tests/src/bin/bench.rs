@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use p2c2r_tests::bench::{
-    self, Load, Rival, Row, calibration, flood, kinds, nats, nats::Nats, p2c2r::P2c2r, play::Play, potato,
-    roles, udp_floor, udp_floor::UdpFloor,
+    self, Load, Rival, Row, calibration, flood, kinds, load, nats, nats::Nats, p2c2r::P2c2r, play::Play,
+    potato, roles, udp_floor, udp_floor::UdpFloor,
 };
 
 /// As in the programs that are measured.
@@ -60,6 +60,8 @@ struct Arguments {
     coordinator: Option<SocketAddr>,
     #[arg(long, hide = true)]
     join: Option<String>,
+    #[arg(long, hide = true, default_value_t = 1)]
+    count: usize,
 }
 
 #[derive(Subcommand)]
@@ -88,6 +90,8 @@ enum Part {
     Calibration,
     /// What floods of strangers' packets cost; only when asked for.
     Flood,
+    /// Many gamers and workers at one coordinator, and a thousand that are idle; only when asked for.
+    Load,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -127,7 +131,7 @@ fn without_verb(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>>
         (Some(Role::Coordinator), Arguments { db: Some(db), ready_file: Some(ready_file), .. }) => {
             roles::coordinator(db.clone(), ready_file.clone()).map(drop)
         }
-        (Some(Role::Worker), Arguments { join: Some(link), .. }) => roles::worker(link).map(drop),
+        (Some(Role::Worker), Arguments { join: Some(link), count, .. }) => roles::workers(link, *count),
         (Some(Role::UdpHub), Arguments { coordinator: Some(client), .. }) => {
             udp_floor::hub(*client).map_err(Into::into)
         }
@@ -181,6 +185,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         let plan = if arguments.quick { flood::QUICK } else { flood::FULL };
         println!("{}", flood::table(&flood::rows(plan)?));
     }
+    if arguments.only == Some(Part::Load) {
+        let plan = if arguments.quick { load::QUICK } else { load::FULL };
+        println!("{}", load::report(plan)?);
+    }
     if let Some(path) = &arguments.report {
         std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;
     }
@@ -209,7 +217,11 @@ fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error
         loads.into_iter().filter(|(in_flight, _)| arguments.in_flight.is_none_or(|only| only == *in_flight))
     {
         let requests = arguments.requests.unwrap_or(requests / scale).max(1);
-        rows.extend(bench::contest(&mut rivals, Load { size_bytes, in_flight, requests }, rounds)?);
+        rows.extend(bench::contest(
+            &mut rivals,
+            Load { size_bytes, in_flight, requests, per_s: None },
+            rounds,
+        )?);
     }
     if rows.is_empty() {
         return Err("nothing to measure: --rival takes udp-floor, p2c2r and (with --peers) nats, --in-flight 1, 8 or 64"

@@ -163,7 +163,9 @@ impl Dialer {
 
     fn dial(&self, now: Duration, access: &Access) -> Result<Attempt, LinkError> {
         let (wire, server) = match &self.transport {
-            ClientTransport::Udp(_) => (Wire::connect(access.server, self.impair())?, access.server),
+            ClientTransport::Udp(source) => {
+                (Wire::connect(access.server, source.leaves_from(), self.impair())?, access.server)
+            }
             ClientTransport::Memory(hub) => {
                 let port = hub.client_port(&self.name);
                 (Wire::new(Medium::Memory(port), self.impair()), hub.server_address())

@@ -1,0 +1,282 @@
+//! Many gamers and many workers at one coordinator, over UDP, each with an account of its own that joined by a link; then a
+//! thousand peers that want nothing.
+//!
+//! Gamers are threads of this process, workers threads of another, so on a small machine they take the processor from the
+//! coordinator: the rate is the machine's, and the coordinator's own share of it is its processor time per task.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bevy_app::{AppExit, Update};
+use bevy_ecs::message::MessageWriter;
+use bevy_ecs::prelude::{Res, ResMut};
+use p2c2r_link::{ClientLink, ClientTransport, NextWake};
+use p2c2r_protocol::Role;
+
+use super::network::Network;
+use super::p2c2r::{BenchClient, linked};
+use super::roles::local_address;
+use super::{Load, at_quantile, cpu, echo, median};
+use crate::joining;
+
+/// Games come from other addresses than workers do.
+const FIRST_GAMER: usize = 2_048;
+/// Longest wait for everybody to be there.
+const PATIENCE: Duration = Duration::from_mins(3);
+/// Longest sleep of an idle peer between looks at whether the bench is over.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadPlan {
+    /// Gamers, and as many workers, each a row; and how many tasks each gamer keeps under way.
+    crowds: &'static [(usize, usize)],
+    /// Tasks of a round, of all gamers together.
+    requests: usize,
+    /// Rounds per row, after one that is not recorded.
+    rounds: usize,
+    /// Peers that want nothing, half gamers and half workers.
+    idle_peers: usize,
+    /// How long they are watched.
+    idle: Duration,
+}
+
+/// The bench as a person runs it, and to see that it works.
+pub const FULL: LoadPlan = LoadPlan {
+    crowds: &[(1, 64), (10, 16), (100, 4)],
+    requests: 40_000,
+    rounds: 3,
+    idle_peers: 1_000,
+    idle: Duration::from_secs(10),
+};
+/// See [`FULL`].
+pub const QUICK: LoadPlan = LoadPlan {
+    crowds: &[(1, 8), (3, 2)],
+    requests: 120,
+    rounds: 1,
+    idle_peers: 4,
+    idle: Duration::from_millis(200),
+};
+
+/// What is measured of one crowd, the medians of its rounds.
+struct Crowd {
+    gamers: usize,
+    /// Everybody as fast as answers come.
+    full: Pace,
+    /// At half that rate, whether answers come or not.
+    half: Pace,
+    /// What each peer adds to the coordinator's resident memory once all have joined and nothing is under way, bytes.
+    bytes_per_peer: Option<f64>,
+}
+
+/// What rounds at one pace gave.
+#[derive(Clone, Copy)]
+struct Pace {
+    rate_per_s: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    /// The coordinator's processor time for a task, microseconds.
+    cpu_us: Option<f64>,
+}
+
+/// Measures all of it, and says what was found in tables that a person reads.
+pub fn report(plan: LoadPlan) -> io::Result<String> {
+    let mut crowds = Vec::new();
+    for &(gamers, in_flight) in plan.crowds {
+        crowds.push(measure(gamers, in_flight, plan)?);
+    }
+    Ok(format!("{}\n{}", table(&crowds), idle(plan)?))
+}
+
+fn measure(gamers: usize, in_flight: usize, plan: LoadPlan) -> io::Result<Crowd> {
+    let mut network = Network::without_workers()?;
+    let coordinator = network.processes()[0];
+    let before = cpu::resident(coordinator);
+    network.add_workers(gamers)?;
+    let clients: Vec<BenchClient> = (0..gamers)
+        .map(|number| BenchClient::start(gamer(&network, FIRST_GAMER + number, "gamer")?))
+        .collect::<io::Result<_>>()?;
+    let bytes_per_peer = before
+        .zip(cpu::resident(coordinator))
+        .map(|(before, after)| after.saturating_sub(before) as f64 / (2 * gamers) as f64);
+    let load = Load { size_bytes: 256, in_flight, requests: plan.requests / gamers, per_s: None };
+    let full = rounds(&clients, load, coordinator, plan.rounds)?;
+    let per_s = full.rate_per_s / 2.0 / gamers as f64;
+    // A pace of its own, so what is under way has no other limit.
+    let load = Load { in_flight: load.requests, per_s: Some(per_s), ..load };
+    let half = rounds(&clients, load, coordinator, plan.rounds)?;
+    Ok(Crowd { gamers, full, half, bytes_per_peer })
+}
+
+/// The way of gamer `number` to the coordinator.
+fn gamer(network: &Network, number: usize, name: &str) -> io::Result<ClientTransport> {
+    let address: IpAddr = local_address(number);
+    joining::by_link_from(address, network.game_link(), Role::Gamer, name, echo::kinds().identity())
+}
+
+fn rounds(clients: &[BenchClient], load: Load, coordinator: u32, count: usize) -> io::Result<Pace> {
+    let mut paces = Vec::new();
+    for round in 0..=count {
+        let (start, cpu_before) = (Instant::now(), cpu::of(coordinator));
+        for client in clients {
+            client.begin(load)?;
+        }
+        let mut latencies = Vec::with_capacity(load.requests * clients.len());
+        for client in clients {
+            latencies.extend(client.result()?.latencies_us);
+        }
+        let (elapsed, tasks) = (start.elapsed().as_secs_f64(), latencies.len() as f64);
+        latencies.sort_unstable_by(f64::total_cmp);
+        let cpu = cpu_before.zip(cpu::of(coordinator)).map(|(before, after)| after.saturating_sub(before));
+        if round > 0 {
+            paces.push(Pace {
+                rate_per_s: tasks / elapsed,
+                p50_ms: at_quantile(&latencies, 0.5) / 1e3,
+                p99_ms: at_quantile(&latencies, 0.99) / 1e3,
+                cpu_us: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / tasks),
+            });
+        }
+    }
+    let of = |value: fn(&Pace) -> f64| median(paces.iter().map(value).collect());
+    let cpu_us: Option<Vec<f64>> = paces.iter().map(|pace| pace.cpu_us).collect();
+    Ok(Pace {
+        rate_per_s: of(|pace| pace.rate_per_s),
+        p50_ms: of(|pace| pace.p50_ms),
+        p99_ms: of(|pace| pace.p99_ms),
+        cpu_us: cpu_us.map(median),
+    })
+}
+
+fn table(crowds: &[Crowd]) -> String {
+    use std::fmt::Write;
+    let mut text = format!(
+        "{:>7} {:>8} {:>10} {:>10} {:>10} {:>10} {:>14} {:>12}\n",
+        "gamers", "workers", "pace", "per second", "p50 ms", "p99 ms", "coord. cpu us", "KB per peer"
+    );
+    for crowd in crowds {
+        for (name, pace) in [("full", &crowd.full), ("half", &crowd.half)] {
+            let cpu_us = pace.cpu_us.map_or("-".to_owned(), |cpu_us| format!("{cpu_us:.1}"));
+            let kilobytes =
+                crowd.bytes_per_peer.map_or("-".to_owned(), |bytes| format!("{:.1}", bytes / 1e3));
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{:>7} {:>8} {:>10} {:>10.0} {:>10.2} {:>10.2} {:>14} {:>12}",
+                crowd.gamers,
+                crowd.gamers,
+                name,
+                pace.rate_per_s,
+                pace.p50_ms,
+                pace.p99_ms,
+                cpu_us,
+                kilobytes
+            );
+        }
+    }
+    let cheapest = crowds.iter().filter_map(|crowd| crowd.full.cpu_us).min_by(f64::total_cmp);
+    if let Some(cpu_us) = cheapest {
+        let _ =
+            writeln!(text, "one core to itself would do {:.0} tasks a second (aim: 20,000)", 1e6 / cpu_us);
+    }
+    text
+}
+
+/// Peers that are connected and want nothing: what they cost the coordinator.
+fn idle(plan: LoadPlan) -> io::Result<String> {
+    let mut network = Network::without_workers()?;
+    let coordinator = network.processes()[0];
+    let before = cpu::resident(coordinator);
+    let workers = plan.idle_peers / 2;
+    network.add_workers(workers)?;
+    let gamers = IdleGamers::join(&network, plan.idle_peers - workers, workers)?;
+    let memory = before.zip(cpu::resident(coordinator));
+    let spent = cpu::of(coordinator);
+    std::thread::sleep(plan.idle);
+    let spent = spent.zip(cpu::of(coordinator)).map(|(before, after)| after.saturating_sub(before));
+    drop(gamers);
+    let share = spent.map_or("-".to_owned(), |spent| {
+        format!("{:.1} %", spent.as_secs_f64() / plan.idle.as_secs_f64() * 100.0)
+    });
+    let kilobytes = memory.map_or("-".to_owned(), |(before, after)| {
+        format!("{:.1} KB", after.saturating_sub(before) as f64 / plan.idle_peers as f64 / 1e3)
+    });
+    Ok(format!(
+        "{} idle peers: {share} of a core (aim: 5 %), {kilobytes} for each (aim: 64 KB)",
+        plan.idle_peers
+    ))
+}
+
+/// Gamers that have joined and stay, each on a thread of its own.
+struct IdleGamers {
+    is_over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl IdleGamers {
+    /// Has `count` gamers join one after the other, and waits until as many workers are there as well.
+    fn join(network: &Network, count: usize, workers: usize) -> io::Result<Self> {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let mut gamers = Self { is_over: Arc::clone(&is_over), threads: Vec::new() };
+        for number in 0..count {
+            let transport = gamer(network, FIRST_GAMER + number, "idle")?;
+            let is_in = Arc::new(AtomicBool::new(false));
+            gamers.threads.push(std::thread::spawn({
+                let (is_in, is_over) = (Arc::clone(&is_in), Arc::clone(&is_over));
+                move || stay(transport, &is_in, &is_over)
+            }));
+            wait_until(|| is_in.load(Ordering::Relaxed))?;
+        }
+        wait_for_workers(network, count, workers)?;
+        Ok(gamers)
+    }
+}
+
+impl Drop for IdleGamers {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn wait_until(mut is_so: impl FnMut() -> bool) -> io::Result<()> {
+    let give_up = Instant::now() + PATIENCE;
+    while !is_so() {
+        if Instant::now() > give_up {
+            return Err(io::Error::other("not everybody was in in time"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Waits until a gamer that comes last is told of `workers` workers.
+fn wait_for_workers(network: &Network, gamers: usize, workers: usize) -> io::Result<()> {
+    let last = BenchClient::start(gamer(network, FIRST_GAMER + gamers, "last")?)?;
+    wait_until(|| last.workers() >= workers)
+}
+
+/// Connects and stays until the bench is over.
+fn stay(transport: ClientTransport, is_in: &Arc<AtomicBool>, is_over: &Arc<AtomicBool>) {
+    let (is_in, is_over) = (Arc::clone(is_in), Arc::clone(is_over));
+    let mut app = linked(transport, "idle");
+    app.add_systems(
+        Update,
+        move |link: Res<'_, ClientLink>,
+              mut next: ResMut<'_, NextWake>,
+              mut exit: MessageWriter<'_, AppExit>| {
+            is_in.store(link.is_connected(), Ordering::Relaxed);
+            if is_over.load(Ordering::Relaxed) {
+                exit.write(AppExit::Success);
+            }
+            next.within(LOOK_EVERY);
+        },
+    );
+    p2c2r_link::headless(&mut app);
+    app.run();
+}
