@@ -7,8 +7,7 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
-use crate::core::LedgerRoom;
-use crate::ledger::{Account, Committed, Entry, Ledger, LedgerBusy, LedgerError, Opening, Totals};
+use crate::ledger::{Account, Committed, Entry, Ledger, LedgerError, Opening, Room, Totals};
 use crate::waking::LateWaker;
 
 /// Longest wait of one update for a ledger that is far behind: heartbeats are still answered in time.
@@ -47,21 +46,23 @@ impl Books {
         self.ledger.opened(opening)
     }
 
-    /// Whether the ledger would record one more admission, of a patient task or another: nobody else appends, so it will
-    /// until the next one is.
-    pub fn room(&mut self, patient: bool) -> LedgerRoom {
-        match self.ledger.may_admit(patient) {
-            Ok(()) if !self.has_failed() => LedgerRoom::Free,
-            Err(LedgerBusy::Full) => LedgerRoom::Full,
-            _ => LedgerRoom::Broken,
-        }
+    /// How many admissions the ledger would record; `None` if it has stopped recording.
+    pub fn room(&mut self) -> Option<Room> {
+        if self.has_failed() { None } else { self.ledger.room().ok() }
     }
 
-    /// Records what happened to a task; for what becomes of an admitted one there is always room.
-    pub fn append(&mut self, entry: Entry) {
-        match self.ledger.append(entry) {
-            Ok(()) => self.appended += 1,
-            Err(_) => self.failed = true,
+    /// Records what happened to tasks, and leaves `entries` empty. Admissions must have had [room](Self::room); for what
+    /// becomes of admitted tasks there is always some.
+    pub fn record(&mut self, entries: &mut Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let appended = entries.len() as u64;
+        if self.ledger.append_all(entries).is_ok() {
+            self.appended += appended;
+        } else {
+            self.failed = true;
+            entries.clear();
         }
     }
 

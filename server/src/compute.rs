@@ -11,7 +11,6 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
 use p2c2r_program::guard::guarded;
-use p2c2r_tasks::CheckError;
 
 use crate::config::Compute;
 use crate::core::work::{Check, Checked, Computed, Kernel};
@@ -28,16 +27,6 @@ pub enum Finished {
     Check(Checked),
     /// A kernel.
     Kernel(Computed),
-}
-
-/// Judges an outcome; a check that panics counts as failed.
-pub fn judge(check: Check) -> Checked {
-    let verdict = guarded(|| match check.deep {
-        Some(seed) => check.job.deep_check(&check.blobs, &check.outcome, seed),
-        None => check.job.check(&check.blobs, &check.outcome),
-    })
-    .unwrap_or_else(|panicked| Err(CheckError::new("panic", panicked.to_string())));
-    Checked { check, verdict }
 }
 
 /// Runs a kernel; one that panics gives nothing, and nor does one whose task has ended while it waited.
@@ -81,10 +70,10 @@ impl Pool {
     /// Judges an outcome, here if the queue is full.
     pub fn check(&mut self, check: Check) -> Option<Checked> {
         match &mut self.0 {
-            Inner::Inline { .. } => Some(judge(check)),
+            Inner::Inline { .. } => Some(check.judge()),
             Inner::Threads { checks, .. } => match checks.try_send(check) {
                 Ok(()) => None,
-                Err(TrySendError::Full(check) | TrySendError::Disconnected(check)) => Some(judge(check)),
+                Err(TrySendError::Full(check) | TrySendError::Disconnected(check)) => Some(check.judge()),
             },
         }
     }
@@ -132,7 +121,7 @@ fn work(
     loop {
         let result = select_biased! {
             recv(checks) -> check => match check {
-                Ok(check) => Finished::Check(judge(check)),
+                Ok(check) => Finished::Check(check.judge()),
                 Err(_) => return,
             },
             recv(kernels) -> kernel => match kernel {
@@ -156,7 +145,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use p2c2r_protocol::{Attempt, Device, Digest, KindId, PeerId, TaskNo, WorkUnits};
-    use p2c2r_tasks::{Blobs, Job, KernelError, SpecError, Stop, StopOnDrop};
+    use p2c2r_tasks::{Blobs, CheckError, Job, KernelError, SpecError, Stop, StopOnDrop};
 
     use crate::core::receipts::WorkerTimes;
     use crate::ledger::AccountId;
@@ -255,7 +244,7 @@ mod tests {
             outcome: Arc::from([]),
             deep: None,
         };
-        assert_eq!(judge(check).verdict.unwrap_err().check, "panic");
+        assert_eq!(check.judge().verdict.unwrap_err().check, "panic");
         for compute in [Compute::Inline, Compute::Threads(1)] {
             let mut pool = Pool::new(compute, 4, &LateWaker::default()).unwrap();
             let job: Arc<dyn Job> = Arc::new(Panicking::default());

@@ -93,6 +93,7 @@ mod reading;
 mod recovery;
 mod report;
 mod reversals;
+mod room;
 mod rows;
 mod statements;
 mod stories;
@@ -130,6 +131,7 @@ pub use options::{
 pub use payouts::{PAYOUT_REFERENCE_CHARS_MAX, Payable, Payables};
 pub use publishing::HeadPublisher;
 pub use report::{AccountLine, AttemptCounts, KindLine, Report};
+pub use room::Room;
 
 use accounts::Ask;
 use queue::{Queue, Reply, Request};
@@ -301,9 +303,15 @@ impl Ledger {
         opening.0.recv().map_err(|_| self.why_no_answer())?
     }
 
-    /// Whether the admission of a task, patient or not, would be taken now. Never waits.
-    pub fn may_admit(&self, patient: bool) -> Result<(), LedgerBusy> {
-        self.keeper.queue.may_admit(patient)
+    /// How many admissions would be taken now. Never waits.
+    pub fn room(&self) -> Result<Room, LedgerBusy> {
+        self.keeper.queue.room()
+    }
+
+    /// Appends all entries, and leaves `entries` empty with its memory; they are durable when [`Committed::entries`] says
+    /// so. Admissions among them are not refused for want of room: ask for [`Ledger::room`] before. Never waits.
+    pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerBusy> {
+        self.keeper.queue.append_all(entries)
     }
 
     /// Appends one entry; it is durable when [`Committed::entries`] says so. Never waits.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use p2c2r_protocol::{Micros, PeerId, Role, Submit, TaskId, WorkerOffer, WorkerToServer};
 
 use super::work::{Checked, Computed};
-use crate::ledger::{self, CachedOutcome, Committed, PatientTask};
+use crate::ledger::{self, CachedOutcome, Committed, PatientTask, Room};
 
 /// Something that happened.
 pub enum Event {
@@ -67,7 +67,10 @@ pub enum Event {
         role: Role,
     },
     /// Messages of another update follow: what looking at them may take is counted anew.
-    UpdateBegins,
+    UpdateBegins {
+        /// Admissions that the ledger would record in this update; `None` if it has stopped recording.
+        room: Option<Room>,
+    },
     /// A game asks for a task.
     Submitted {
         /// Its connection.
@@ -76,8 +79,6 @@ pub enum Event {
         received_at: Micros,
         /// What it asks for.
         submit: Submit,
-        /// Whether the ledger would record its admission.
-        room: LedgerRoom,
     },
     /// A game takes a task back.
     Cancelled {
@@ -129,15 +130,4 @@ pub struct LinkState {
     pub rtt: Duration,
     /// The coordinator's clock less the peer's, in microseconds, once it is known.
     pub clock_offset_us: Option<i64>,
-}
-
-/// Whether the ledger takes one more admission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LedgerRoom {
-    /// It does.
-    Free,
-    /// Its queue is full for now.
-    Full,
-    /// It has stopped recording.
-    Broken,
 }

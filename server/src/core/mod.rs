@@ -1,7 +1,7 @@
 //! The scheduler: a state machine without a clock, a thread or anything to read from and write to.
 //!
 //! [`Core::handle`] takes one [`Event`] and the moment at which it is handled, changes its [`state`], and pushes
-//! [`Effect`]s; [`Core::next_due`] says when it wants to be told that time has passed. The same events with the same seed give
+//! [`Effects`]; [`Core::next_due`] says when it wants to be told that time has passed. The same events with the same seed give
 //! the same effects, in the coordinator, in tests and in a simulation. What it logs is for people and changes nothing.
 //!
 //! | module | owns |
@@ -26,9 +26,10 @@ use std::time::Duration;
 use p2c2r_protocol::{Micros, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, TaskNo};
 use p2c2r_tasks::KindRegistry;
 
-pub use effect::Effect;
-pub use event::{Event, LedgerRoom, LinkState};
+pub use effect::{Effect, Effects};
+pub use event::{Event, LinkState};
 pub use steps::admit::task_key;
+pub use steps::judge::INLINE_UNITS_MAX;
 
 use crate::config::Fallback;
 use crate::ledger::Entry;
@@ -86,8 +87,8 @@ pub struct Core {
     /// Events handled, to know when the whole state is looked at.
     #[cfg(debug_assertions)]
     events: u64,
-    /// Effects of the event that is being handled: the caller's buffer, which is empty between events.
-    effects: Vec<Effect>,
+    /// Effects of the event that is being handled: the caller's buffers, which are empty between events.
+    effects: Effects,
 }
 
 impl Core {
@@ -111,14 +112,14 @@ impl Core {
             closing: false,
             #[cfg(debug_assertions)]
             events: 0,
-            effects: Vec::new(),
+            effects: Effects::default(),
             policy,
         }
     }
 
     /// Handles what happened, at `now` on the coordinator's clock, and pushes what is to be done about it. A `now` before
     /// that of an earlier event counts as that one.
-    pub fn handle(&mut self, now: Micros, event: Event, effects: &mut Vec<Effect>) {
+    pub fn handle(&mut self, now: Micros, event: Event, effects: &mut Effects) {
         self.now = self.now.max(now);
         std::mem::swap(&mut self.effects, effects);
         self.dispatch(event);
@@ -142,10 +143,8 @@ impl Core {
             Event::Renamed { peer, name } => join::rename(self, peer, &name),
             Event::Leaving { peer } => self.gamers.begin_leaving(peer),
             Event::Left { peer, role } => part::part(self, peer, role),
-            Event::UpdateBegins => self.submits.rations.begin_update(),
-            Event::Submitted { peer, received_at, submit, room } => {
-                admit::hear(self, peer, received_at, submit, room);
-            }
+            Event::UpdateBegins { room } => self.submits.begin_update(room),
+            Event::Submitted { peer, received_at, submit } => admit::hear(self, peer, received_at, submit),
             Event::Cancelled { peer, task } => admit::cancel(self, peer, task),
             Event::Quit { peer } => admit::cancel_all(self, peer),
             Event::FromWorker { peer, received_at, message } => judge::hear(self, peer, received_at, message),
@@ -206,14 +205,14 @@ impl Core {
     }
 
     fn tell_game(&mut self, peer: PeerId, message: ServerToGame) {
-        self.effects.push(Effect::ToGame { peer, message });
+        self.effects.to_games.push((peer, message));
     }
 
     fn tell_worker(&mut self, peer: PeerId, message: ServerToWorker) {
-        self.effects.push(Effect::ToWorker { peer, message });
+        self.effects.to_workers.push((peer, message));
     }
 
     fn book(&mut self, entry: Entry) {
-        self.effects.push(Effect::Book(entry));
+        self.effects.entries.push(entry);
     }
 }

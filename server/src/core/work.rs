@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use p2c2r_program::guard::guarded;
 use p2c2r_protocol::{Attempt, Device, KindId, PeerId, TaskNo};
 use p2c2r_tasks::{Blobs, CheckError, Job, Stop};
 
@@ -33,6 +34,18 @@ pub struct Check {
     pub outcome: Arc<[u8]>,
     /// The seed of the deep check, if it gets one.
     pub deep: Option<u64>,
+}
+
+impl Check {
+    /// Judges the outcome; a check that panics counts as failed.
+    pub fn judge(self) -> Checked {
+        let verdict = guarded(|| match self.deep {
+            Some(seed) => self.job.deep_check(&self.blobs, &self.outcome, seed),
+            None => self.job.check(&self.blobs, &self.outcome),
+        })
+        .unwrap_or_else(|panicked| Err(CheckError::new("panic", panicked.to_string())));
+        Checked { check: self, verdict }
+    }
 }
 
 /// A verdict.

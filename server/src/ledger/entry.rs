@@ -78,9 +78,7 @@ impl Entry {
     /// Bytes of payload the entry carries beside its own size, for the queue's limit.
     pub(super) fn payload_bytes(&self) -> usize {
         match self {
-            Self::TaskAdmitted(admission) => admission.patient.as_ref().map_or(0, |patient| {
-                patient.spec.len() + patient.blobs.iter().map(|blob| blob.len()).sum::<usize>()
-            }),
+            Self::TaskAdmitted(admission) => admission.patient.as_ref().map_or(0, |patient| patient.bytes()),
             Self::TaskSettled(settlement) => settlement.outcome.as_ref().map_or(0, |bytes| bytes.len()),
             _ => 0,
         }
@@ -120,6 +118,13 @@ pub struct PatientPayload {
     pub spec: Arc<[u8]>,
     /// The blobs the spec refers to.
     pub blobs: Vec<Arc<[u8]>>,
+}
+
+impl PatientPayload {
+    /// How many bytes it is.
+    pub fn bytes(&self) -> usize {
+        self.spec.len() + self.blobs.iter().map(|blob| blob.len()).sum::<usize>()
+    }
 }
 
 /// A task as it was settled.

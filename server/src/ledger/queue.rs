@@ -17,6 +17,7 @@ use super::accounts::Ask;
 use super::entry::{AccountId, Entry};
 use super::error::{LedgerBusy, LedgerError};
 use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_SHARE_GIVING_WAY};
+use super::room::Room;
 
 /// Something the writer does at once and answers.
 pub(super) enum Request {
@@ -150,11 +151,41 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether an admission would be appended.
-    pub fn may_admit(&self, patient: bool) -> Result<(), LedgerBusy> {
+    /// Appends all entries for the next group, and leaves `entries` empty with its memory. Admissions among them are not
+    /// refused for want of room: whoever decided on them has asked for [`Queue::room`].
+    pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerBusy> {
+        let mut inbox = lock(&self.inbox);
+        match inbox.state {
+            LedgerState::Open => {}
+            LedgerState::Broken(_) => return Err(LedgerBusy::Broken),
+            LedgerState::Closed => return Err(LedgerBusy::Closed),
+        }
+        for entry in &*entries {
+            inbox.payload_bytes += entry.payload_bytes();
+            let is_patient = matches!(entry, Entry::TaskAdmitted(admission) if admission.patient.is_some());
+            inbox.patient_open += usize::from(is_patient);
+        }
+        let before = inbox.batch.entries.len();
+        inbox.batch.entries.append(entries);
+        if self.is_behind(&inbox) {
+            self.behind.store(true, Ordering::Relaxed);
+        }
+        if before < GROUP_ENTRIES_ENOUGH && inbox.batch.entries.len() >= GROUP_ENTRIES_ENOUGH {
+            self.arrived.notify_one();
+        }
+        self.wake_if_idle(&mut inbox);
+        Ok(())
+    }
+
+    /// How many admissions would be appended now.
+    pub fn room(&self) -> Result<Room, LedgerBusy> {
         let inbox = lock(&self.inbox);
         match inbox.state {
-            LedgerState::Open => self.has_room(&inbox, patient),
+            LedgerState::Open => Ok(Room {
+                admissions: self.entries_max.saturating_sub(inbox.batch.entries.len()),
+                patient: PATIENT_TASKS_MAX.saturating_sub(inbox.patient_open),
+                bytes: QUEUE_BYTES_MAX.saturating_sub(inbox.payload_bytes),
+            }),
             LedgerState::Broken(_) => Err(LedgerBusy::Broken),
             LedgerState::Closed => Err(LedgerBusy::Closed),
         }
@@ -348,6 +379,23 @@ mod tests {
         assert_eq!(writer.recv_timeout(LONG), Ok(GROUP_ENTRIES_ENOUGH));
         append(&queue, GROUP_ENTRIES_ENOUGH + 5);
         assert_eq!(taken(&queue), GROUP_ENTRIES_ENOUGH + 5, "what came while the writer wrote");
+    }
+
+    #[test]
+    fn what_is_appended_together_takes_room_and_what_becomes_of_tasks_always_has_some() {
+        let queue = Queue::new(4);
+        let voided = || Entry::TaskVoided { task: TaskNo(1), reason: VoidReason::Late };
+        let mut entries = vec![voided(), voided(), voided()];
+        queue.append_all(&mut entries).unwrap();
+        assert!(entries.is_empty());
+        let mut room = queue.room().unwrap();
+        assert_eq!((room.admissions, room.patient, room.bytes), (1, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX));
+        assert!(room.take(None) && !room.take(None), "one more, and no second");
+        queue.append_all(&mut vec![voided(); 5]).unwrap();
+        assert_eq!((queue.room().unwrap().admissions, taken(&queue)), (0, 8));
+        queue.end(LedgerState::Closed);
+        assert_eq!(queue.append_all(&mut vec![voided()]), Err(LedgerBusy::Closed));
+        assert!(queue.room().is_err());
     }
 
     #[test]

@@ -16,23 +16,24 @@ const MEASURED_EVERY_US: u32 = 50_000;
 
 /// Takes what games say.
 pub fn hear_games(mut exchange: Exchange<'_>, mut messages: ResMut<'_, Messages<FromPeer<GameToServer>>>) {
-    exchange.handle(Event::UpdateBegins);
+    let room = exchange.books.room();
+    exchange.tell(Event::UpdateBegins { room });
     // A farewell costs a look at everything its gamer has under way, and a parcel holds a thousand of them.
     let mut quit: Vec<PeerId> = Vec::new();
     for FromPeer { peer, received_at, message } in messages.drain() {
         match message {
             GameToServer::Submit(submit) => {
-                let room = exchange.books.room(submit.budget_us.is_none());
-                exchange.handle(Event::Submitted { peer, received_at, submit, room });
+                exchange.tell(Event::Submitted { peer, received_at, submit });
             }
-            GameToServer::Cancel { task } => exchange.handle(Event::Cancelled { peer, task }),
+            GameToServer::Cancel { task } => exchange.tell(Event::Cancelled { peer, task }),
             GameToServer::Leaving if quit.contains(&peer) => {}
             GameToServer::Leaving => {
-                exchange.handle(Event::Quit { peer });
+                exchange.tell(Event::Quit { peer });
                 quit.push(peer);
             }
         }
     }
+    exchange.perform();
 }
 
 /// Takes what workers say. Those that are not welcomed yet are heard then.
@@ -43,21 +44,23 @@ pub fn hear_workers(
 ) {
     for FromPeer { peer, received_at, message } in messages.drain() {
         if exchange.core().workers().get(peer).is_some() {
-            exchange.handle(Event::FromWorker { peer, received_at, message });
+            exchange.tell(Event::FromWorker { peer, received_at, message });
         } else if let WorkerToServer::Ready(offer) = message {
             joining.keep_offer(peer, offer);
         }
     }
+    exchange.perform();
 }
 
 /// Takes what the compute pool has finished.
 pub fn collect_finished(mut exchange: Exchange<'_>) {
     while let Some(finished) = exchange.pool.next_finished() {
-        exchange.handle(match finished {
+        exchange.tell(match finished {
             Finished::Check(checked) => Event::Checked(checked),
             Finished::Kernel(computed) => Event::Computed(computed),
         });
     }
+    exchange.perform();
 }
 
 /// Whether it is time to look at what the link has measured: a condition for [`note_measured`].

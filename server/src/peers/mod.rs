@@ -5,7 +5,6 @@ pub mod hearing;
 pub mod joins;
 pub mod statements;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bevy_ecs::message::Messages;
@@ -15,23 +14,21 @@ use p2c2r_link::{LinkClock, NextWake, Peers, ToPeer};
 use p2c2r_protocol::{Micros, PeerId, Role, ServerToGame, ServerToWorker};
 
 use crate::books::Books;
-use crate::compute::{self, Pool};
+use crate::compute::Pool;
 use crate::core::work::Computed;
-use crate::core::{Core, Effect, Event};
+use crate::core::{Core, Effect, Effects, Event};
 
 /// The core and the buffers that its effects go through; their memory is used again for every event.
 #[derive(Resource)]
 pub struct Scheduler {
     core: Core,
-    effects: Vec<Effect>,
-    /// Events that effects have led to at once, to be handled before anything else.
-    follow_ups: VecDeque<Event>,
+    effects: Effects,
 }
 
 impl Scheduler {
     /// Around this core.
     pub fn new(core: Core) -> Self {
-        Self { core, effects: Vec::new(), follow_ups: VecDeque::new() }
+        Self { core, effects: Effects::default() }
     }
 
     /// The core, to read.
@@ -44,11 +41,9 @@ impl Scheduler {
     pub fn take_over(&mut self, found: Vec<(Micros, Event)>, books: &mut Books) {
         for (at, event) in found {
             self.core.handle(at, event, &mut self.effects);
-            for effect in self.effects.drain(..) {
-                let Effect::Book(entry) = effect else { unreachable!("before the start, nobody is there") };
-                books.append(entry);
-            }
         }
+        books.record(&mut self.effects.entries);
+        assert!(self.effects.is_empty(), "before the start, nobody is there to be told");
     }
 }
 
@@ -80,38 +75,52 @@ impl Exchange<'_> {
 
     /// Has the core handle an event, and does what it wants done.
     pub fn handle(&mut self, event: Event) {
-        let now = self.clock.now();
-        let mut next = Some(event);
-        while let Some(event) = next {
-            let scheduler = &mut *self.scheduler;
-            scheduler.core.handle(now, event, &mut scheduler.effects);
-            let mut effects = std::mem::take(&mut scheduler.effects);
-            for effect in effects.drain(..) {
-                self.perform(effect);
+        self.tell(event);
+        self.perform();
+    }
+
+    /// Has the core handle one of several events. [`Exchange::perform`] must follow the last one.
+    pub fn tell(&mut self, event: Event) {
+        let Scheduler { core, effects } = &mut *self.scheduler;
+        core.handle(self.clock.now(), event, effects);
+    }
+
+    /// Does what the core wants done.
+    pub fn perform(&mut self) {
+        loop {
+            let effects = &mut self.scheduler.effects;
+            let to_peer = |(peer, message)| ToPeer { peer, message };
+            self.to_games.write_batch(effects.to_games.drain(..).map(to_peer));
+            let to_peer = |(peer, message)| ToPeer { peer, message };
+            self.to_workers.write_batch(effects.to_workers.drain(..).map(to_peer));
+            self.books.record(&mut effects.entries);
+            if effects.others.is_empty() {
+                return;
             }
-            self.scheduler.effects = effects;
-            next = self.scheduler.follow_ups.pop_front();
+            let mut others = std::mem::take(&mut effects.others);
+            for effect in others.drain(..) {
+                self.do_other(effect);
+            }
+            // What has come back at once may have led to more.
+            if self.scheduler.effects.is_empty() {
+                self.scheduler.effects.others = others;
+                return;
+            }
         }
     }
 
-    fn perform(&mut self, effect: Effect) {
+    fn do_other(&mut self, effect: Effect) {
         match effect {
-            Effect::ToGame { peer, message } => {
-                self.to_games.write(ToPeer { peer, message });
-            }
-            Effect::ToWorker { peer, message } => {
-                self.to_workers.write(ToPeer { peer, message });
-            }
-            Effect::Book(entry) => self.books.append(entry),
-            Effect::Check { check, here } => {
-                let checked = if here { Some(compute::judge(check)) } else { self.pool.check(check) };
-                self.scheduler.follow_ups.extend(checked.map(Event::Checked));
+            Effect::Check(check) => {
+                if let Some(checked) = self.pool.check(check) {
+                    self.tell(Event::Checked(checked));
+                }
             }
             Effect::Compute(kernel) => {
                 if let Err(kernel) = self.pool.run(kernel) {
                     // The core counts what waits, so this is a matter of a thread that has not taken its job yet.
                     let refused = Computed { task: kernel.task, outcome: None, took: Duration::ZERO };
-                    self.scheduler.follow_ups.push_back(Event::Computed(refused));
+                    self.tell(Event::Computed(refused));
                 }
             }
             Effect::Watch { peer, busy } => self.peers.mark_busy(peer, busy),

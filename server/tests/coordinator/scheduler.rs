@@ -9,20 +9,23 @@ use p2c2r_protocol::{
     ServerToWorker, Submit, TaskId, TaskNo, WorkerOffer, WorkerToServer,
 };
 use p2c2r_server::ServerConfig;
-use p2c2r_server::compute::judge;
 use p2c2r_server::config::default_prices;
+use p2c2r_server::core::INLINE_UNITS_MAX;
 use p2c2r_server::core::work::{Check, Computed, Kernel};
-use p2c2r_server::core::{Core, Effect, Event, LedgerRoom};
-use p2c2r_server::ledger::{Account, AccountId, Entry, Source};
+use p2c2r_server::core::{Core, Effect, Effects, Event};
+use p2c2r_server::ledger::{Account, AccountId, Entry, Room, Source};
 use p2c2r_tasks::kind::TaskKind;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::toy::{self, Toy};
+use crate::toy::{self, Toy, ToySpec};
 
 const GAMERS: u64 = 3;
 const WORKERS: u64 = 4;
 const STEPS: usize = 1_500;
+const ROOM: Room = Room { admissions: 1_000, patient: 1_000, bytes: 1 << 20 };
+/// What a task is worth whose outcome the core does not check itself but gives away to be checked.
+const UNITS_CHECKED_ELSEWHERE: u64 = INLINE_UNITS_MAX.0 + 1;
 /// So little that gamers run out of it.
 const CREDIT: Nanos = Nanos(6_000);
 
@@ -82,7 +85,7 @@ impl Auditor {
 
 struct World {
     core: Core,
-    effects: Vec<Effect>,
+    effects: Effects,
     now: Micros,
     draws: SmallRng,
     auditor: Auditor,
@@ -120,7 +123,7 @@ impl World {
         };
         let mut world = Self {
             core: Core::new(config.policy(), TaskNo(1), [seed as u8; 32]),
-            effects: Vec::new(),
+            effects: Effects::default(),
             now: Micros(1),
             draws: SmallRng::seed_from_u64(seed),
             auditor: Auditor::default(),
@@ -141,35 +144,36 @@ impl World {
 
     fn handle(&mut self, event: Event) {
         self.core.handle(self.now, event, &mut self.effects);
-        for effect in std::mem::take(&mut self.effects) {
+        let effects = std::mem::take(&mut self.effects);
+        for entry in effects.entries {
+            let _ = writeln!(self.log, "{entry:?}");
+            self.auditor.book(&entry);
+        }
+        for (peer, message) in effects.to_games {
+            let _ = writeln!(self.log, "{peer:?} {message:?}");
+            match message {
+                ServerToGame::Welcome(welcome) => {
+                    self.sessions.insert(peer, welcome.session);
+                }
+                ServerToGame::Failed { task, .. } => {
+                    assert!(self.auditor.ended.insert(task), "{task} ends once");
+                }
+                ServerToGame::Done(done) => {
+                    assert!(self.auditor.ended.insert(done.task), "{} ends once", done.task);
+                }
+                _ => {}
+            }
+        }
+        for (peer, message) in effects.to_workers {
+            let _ = writeln!(self.log, "{peer:?} {message:?}");
+            if let ServerToWorker::Assign(assign) = message {
+                self.assigned.push((peer, assign));
+            }
+        }
+        for effect in effects.others {
             match effect {
-                Effect::ToGame { peer, message } => {
-                    let _ = writeln!(self.log, "{peer:?} {message:?}");
-                    match message {
-                        ServerToGame::Welcome(welcome) => {
-                            self.sessions.insert(peer, welcome.session);
-                        }
-                        ServerToGame::Failed { task, .. } => {
-                            assert!(self.auditor.ended.insert(task), "{task} ends once");
-                        }
-                        ServerToGame::Done(done) => {
-                            assert!(self.auditor.ended.insert(done.task), "{} ends once", done.task);
-                        }
-                        _ => {}
-                    }
-                }
-                Effect::ToWorker { peer, message } => {
-                    let _ = writeln!(self.log, "{peer:?} {message:?}");
-                    if let ServerToWorker::Assign(assign) = message {
-                        self.assigned.push((peer, assign));
-                    }
-                }
-                Effect::Book(entry) => {
-                    let _ = writeln!(self.log, "{entry:?}");
-                    self.auditor.book(&entry);
-                }
-                Effect::Check { check, here } => {
-                    let _ = writeln!(self.log, "check {:?} {:?} {here}", check.task, check.deep);
+                Effect::Check(check) => {
+                    let _ = writeln!(self.log, "check {:?} {:?}", check.task, check.deep);
                     self.checks.push(check);
                 }
                 Effect::Compute(kernel) => {
@@ -186,6 +190,7 @@ impl World {
     fn submit(&mut self) {
         let peer = PeerId(self.draws.random_range(1..=GAMERS));
         let number = self.draws.random_range(20..400);
+        let units = if self.draws.random_bool(0.5) { 1_000 } else { UNITS_CHECKED_ELSEWHERE };
         let task = TaskId(u64::from(self.sessions[&peer]) << 32 | self.asked.len() as u64);
         let submit = Submit {
             task,
@@ -195,11 +200,12 @@ impl World {
             price_cap: Nanos::DOLLAR,
             client_queue_us: 0,
             sent_at: self.now,
-            spec: toy::spec(number).encode().into(),
+            spec: ToySpec { units, ..toy::spec(number) }.encode().into(),
             blobs: Vec::new(),
         };
         self.asked.push((peer, task));
-        self.handle(Event::Submitted { peer, received_at: self.now, submit, room: LedgerRoom::Free });
+        self.handle(Event::UpdateBegins { room: Some(ROOM) });
+        self.handle(Event::Submitted { peer, received_at: self.now, submit });
     }
 
     /// A worker joins, or one that is there leaves.
@@ -236,6 +242,10 @@ impl World {
             _ => Ok(toy::answer(number).into()),
         };
         let (task, attempt) = (assign.task, assign.attempt);
+        let is_checked_here = toy::units_in(&assign.spec) < UNITS_CHECKED_ELSEWHERE;
+        if is_checked_here && result == Ok(toy::answer(number).into()) {
+            self.auditor.passed.insert((task, attempt));
+        }
         let at = Micros(1);
         let answer = Answer { task, attempt, result, received_at: at, started_at: at, finished_at: at };
         self.handle(Event::FromWorker {
@@ -250,7 +260,7 @@ impl World {
             return;
         }
         let at = self.draws.random_range(0..self.checks.len());
-        let checked = judge(self.checks.swap_remove(at));
+        let checked = self.checks.swap_remove(at).judge();
         if checked.verdict.is_ok() {
             self.auditor.passed.insert((checked.check.task, checked.check.attempt));
         }

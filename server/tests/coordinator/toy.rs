@@ -37,6 +37,11 @@ pub fn number_in(spec: &[u8]) -> u64 {
     Toy::decode_spec(spec).unwrap().0
 }
 
+/// What a task with this encoded spec is worth.
+pub fn units_in(spec: &[u8]) -> u64 {
+    Toy::decode_spec(spec).unwrap().1
+}
+
 /// Numbers whose checks wait until they are let go.
 static HELD: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
 static LET_GO: Condvar = Condvar::new();

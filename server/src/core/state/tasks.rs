@@ -189,7 +189,8 @@ type Waiting = BinaryHeap<Reverse<(Micros, TaskNo)>>;
 
 /// Every task in flight.
 pub struct TaskTable {
-    tasks: HashMap<TaskNo, Task, NumberHash>,
+    /// Each lies still from its admission to its end: it is some hundred bytes.
+    tasks: HashMap<TaskNo, Box<Task>, NumberHash>,
     /// In flight, by what their gamers call them.
     ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
     /// Waiting tasks by kind, earliest deadline first; entries of tasks that moved on are skipped.
@@ -233,12 +234,12 @@ impl TaskTable {
 
     /// All of them, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (TaskNo, &Task)> {
-        self.tasks.iter().map(|(no, task)| (*no, task))
+        self.tasks.iter().map(|(no, task)| (*no, &**task))
     }
 
     /// One task, to read.
     pub fn get(&self, no: TaskNo) -> Option<&Task> {
-        self.tasks.get(&no)
+        self.tasks.get(&no).map(|task| &**task)
     }
 
     /// Sets the one moment at which the task's lease or wait is over. For [`Timers`](super::timers::Timers) only.
@@ -264,7 +265,7 @@ impl TaskTable {
     }
 
     /// Ends a task without an outcome, whatever its phase; it comes out as it stood.
-    pub(crate) fn give_up(&mut self, no: TaskNo) -> Option<Task> {
+    pub(crate) fn give_up(&mut self, no: TaskNo) -> Option<Box<Task>> {
         self.remove(no)
     }
 
@@ -286,7 +287,7 @@ impl TaskTable {
         order.push(Reverse((due, no)));
     }
 
-    fn remove(&mut self, no: TaskNo) -> Option<Task> {
+    fn remove(&mut self, no: TaskNo) -> Option<Box<Task>> {
         let task = self.tasks.remove(&no)?;
         self.ids.remove(&(task.account, task.id));
         self.load.remove(task.weighed());
@@ -319,7 +320,7 @@ impl GamerPort<'_> {
         debug_assert!(no.0 < self.0.next_no, "numbers are given out by the table or lie before its first");
         debug_assert!(!self.0.ids.contains_key(&(new.account, new.id)), "an id is in flight once");
         self.0.ids.insert((new.account, new.id), no);
-        let task = Task {
+        let task = Box::new(Task {
             id: new.id,
             account: new.account,
             gamer: new.gamer,
@@ -339,7 +340,7 @@ impl GamerPort<'_> {
             timer: None,
             blobs_resent_for: None,
             own_kernel: None,
-        };
+        });
         self.0.load.add(task.weighed());
         self.0.tasks.insert(no, task);
         self.0.wait(no);
@@ -381,7 +382,7 @@ impl<'a> WorkerPort<'a> {
     }
 
     /// The verdict on this attempt is to accept: the task ends and comes out.
-    pub fn accepted(self, no: TaskNo, attempt: Attempt) -> Option<Task> {
+    pub fn accepted(self, no: TaskNo, attempt: Attempt) -> Option<Box<Task>> {
         let task = self.0.tasks.get(&no)?;
         if !matches!(task.phase, Phase::Judging { .. }) || task.attempt() != attempt {
             return None;
@@ -390,7 +391,7 @@ impl<'a> WorkerPort<'a> {
     }
 
     /// The own kernel gave an outcome: the task ends and comes out.
-    pub fn computed(self, no: TaskNo) -> Option<Task> {
+    pub fn computed(self, no: TaskNo) -> Option<Box<Task>> {
         matches!(self.0.tasks.get(&no)?.phase, Phase::Computing { .. }).then(|| self.0.remove(no)).flatten()
     }
 
@@ -432,11 +433,6 @@ impl<'a> WorkerPort<'a> {
 pub struct MatcherPort<'a>(&'a mut TaskTable);
 
 impl MatcherPort<'_> {
-    /// One task, to read.
-    pub fn get(&self, no: TaskNo) -> Option<&Task> {
-        self.0.tasks.get(&no)
-    }
-
     /// Kinds that have ever had a task waiting.
     pub fn kinds(&self) -> usize {
         self.0.waiting.len()

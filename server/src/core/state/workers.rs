@@ -3,6 +3,7 @@
 mod conduct;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_protocol::limits::BATCH_MAX;
@@ -26,7 +27,7 @@ const GROUPING: Duration = Duration::from_millis(2);
 /// One connected worker.
 pub struct Worker {
     /// Public name.
-    pub name: String,
+    pub name: Arc<str>,
     /// The account that earns.
     pub account: AccountId,
     /// Kernels it offers; empty until it says.
@@ -98,7 +99,7 @@ pub struct Prediction {
 impl Worker {
     fn new(name: String, account: AccountId, now: Micros, record: Record) -> Self {
         Self {
-            name,
+            name: name.into(),
             account,
             kernels: Vec::new(),
             slots: 0,

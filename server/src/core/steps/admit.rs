@@ -15,11 +15,11 @@ use tracing::debug;
 
 use super::{deliver, lease, reuse, settle};
 use crate::config::Fallback;
+use crate::core::Core;
 use crate::core::state::budgets::Over;
 use crate::core::state::gamers::Account;
 use crate::core::state::submits::Submits;
 use crate::core::state::tasks::NewTask;
-use crate::core::{Core, LedgerRoom};
 use crate::ledger::{AccountId, Admission, Entry, PatientPayload};
 
 /// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
@@ -59,10 +59,10 @@ struct Valid {
 }
 
 /// A game asks for a task: it is let in, or hears at once why not.
-pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, submit: Submit, room: LedgerRoom) {
+pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, submit: Submit) {
     let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
     let task = submit.task;
-    if let Err(refusal) = try_to_admit(core, peer, account, received_at, submit, room) {
+    if let Err(refusal) = try_to_admit(core, peer, account, received_at, submit) {
         debug!(gamer = peer.0, %task, %refusal, "refused");
         core.tally.refused += 1;
         core.tell_game(peer, ServerToGame::Refused { task, refusal });
@@ -102,7 +102,6 @@ fn try_to_admit(
     account: AccountId,
     received_at: Micros,
     mut submit: Submit,
-    ledger: LedgerRoom,
 ) -> Result<(), Refusal> {
     let now = core.now;
     let mirror = core.gamers.account_mut(account).ok_or(Refusal::Full)?;
@@ -113,7 +112,7 @@ fn try_to_admit(
     if is_repeated(core, peer, account, submit.task, key)? {
         return Ok(());
     }
-    if core.closing || ledger == LedgerRoom::Broken {
+    if core.closing || core.submits.room.is_none() {
         return Err(Refusal::Closing);
     }
     let in_flight =
@@ -129,7 +128,7 @@ fn try_to_admit(
     let valid = validate(core, account, &mut submit)?;
     if let Some(kept) = core.cache.get(key, now) {
         let worth = (valid.units, valid.price);
-        return reuse::reuse(core, peer, account, received_at, &submit, key, worth, kept, ledger);
+        return reuse::reuse(core, peer, account, received_at, &submit, key, worth, kept);
     }
     can_pay(core, account, valid.price, submit.price_cap)?;
     let link = core.link(peer).unwrap_or_default();
@@ -137,7 +136,7 @@ fn try_to_admit(
     let deliver_by =
         submit.budget_us.map(|budget| deliver_by(received_at, submit.sent_at, budget, offset, rtt));
     can_do(core, &submit, &valid, received_at, deliver_by, rtt)?;
-    admit(core, peer, account, received_at, submit, key, valid, deliver_by, ledger)
+    admit(core, peer, account, received_at, submit, key, valid, deliver_by)
 }
 
 /// Whether the id was used before: `Ok(true)` if for the same task, which is then in flight, or answered
@@ -262,7 +261,6 @@ fn admit(
     key: Digest,
     valid: Valid,
     deliver_by: Option<Micros>,
-    ledger: LedgerRoom,
 ) -> Result<(), Refusal> {
     let no = core.tasks.gamers().number();
     let spec: Arc<[u8]> = submit.spec.clone().into();
@@ -270,7 +268,7 @@ fn admit(
         let blobs = valid.blobs.iter().map(|blob| Arc::from(blob.bytes())).collect();
         Box::new(PatientPayload { spec: Arc::clone(&spec), blobs })
     });
-    record_admission(core, no, account, &submit, key, valid.units, valid.price, patient, ledger)?;
+    record_admission(core, no, account, &submit, key, valid.units, valid.price, patient)?;
     debug!(
         target: "p2c2r_server::console", event = "task", task = no.0,
         kind = core.policy.kinds.name(submit.kind),
@@ -312,9 +310,9 @@ pub(crate) fn record_admission(
     units: WorkUnits,
     price: Nanos,
     patient: Option<Box<PatientPayload>>,
-    ledger: LedgerRoom,
 ) -> Result<(), Refusal> {
-    if ledger != LedgerRoom::Free {
+    let patient_bytes = patient.as_ref().map(|patient| patient.bytes());
+    if !core.submits.room.as_mut().is_some_and(|room| room.take(patient_bytes)) {
         return Err(Refusal::Full);
     }
     let admission = Admission {

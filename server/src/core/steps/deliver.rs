@@ -21,7 +21,7 @@ pub fn deliver(
     account: AccountId,
     gamer: Option<PeerId>,
     id: TaskId,
-    mut finished: Finished,
+    mut finished: Box<Finished>,
 ) {
     if let Some(peer) = listener(core, account, gamer) {
         finished.delivered = true;

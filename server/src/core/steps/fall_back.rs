@@ -45,7 +45,7 @@ pub fn compute(core: &mut Core, no: TaskNo) {
     core.timers.schedule(&mut core.tasks, no, deliver_by);
     debug!(task = no.0, "→ computing here");
     if core.own.begin() {
-        core.effects.push(Effect::Compute(kernel));
+        core.effects.others.push(Effect::Compute(kernel));
     } else {
         settle::fail(core, no, TaskFailure::NoWorker);
     }

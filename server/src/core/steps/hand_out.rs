@@ -103,7 +103,7 @@ fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
         worker.tasks.insert(no);
         worker.active_at = now;
         if !std::mem::replace(&mut worker.busy, true) {
-            effects.push(Effect::Watch { peer: choice.worker, busy: true });
+            effects.others.push(Effect::Watch { peer: choice.worker, busy: true });
         }
         let unknown = task.blobs.iter().filter(|blob| worker.sends_blob(blob.digest(), blob.bytes().len()));
         unknown.map(|blob| blob.bytes().to_vec()).collect()
@@ -118,7 +118,7 @@ fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     };
     debug!(
         target: "p2c2r_server::console", event = "routed", task = no.0, attempt = attempt.0,
-        worker = core.workers.get(choice.worker).map_or("", |worker| worker.name.as_str()), "Routing"
+        worker = core.workers.get(choice.worker).map_or("", |worker| &*worker.name), "Routing"
     );
     core.book(Entry::AttemptStarted { task: no, attempt, worker: Some(account) });
     core.timers.schedule(&mut core.tasks, no, Some(until));

@@ -56,5 +56,5 @@ pub fn rename(core: &mut Core, peer: PeerId, name: &str) {
     if let Some(session) = core.gamers.session_mut(peer) {
         name.clone_into(&mut session.name);
     }
-    core.workers.change(peer, |worker| name.clone_into(&mut worker.name));
+    core.workers.change(peer, |worker| worker.name = name.into());
 }

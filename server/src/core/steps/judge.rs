@@ -112,12 +112,13 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
         && units <= if deep.is_some() { INLINE_DEEP_UNITS_MAX.min(small_units) } else { small_units };
     let outcome = outcome.into();
     let check = Check { task: no, attempt, worker, account, device, times, kind, job, blobs, outcome, deep };
-    core.effects.push(Effect::Check { check, here });
-    let deadline = core.tasks.get(no).and_then(|task| task.deliver_by);
-    // A check that is done here has its verdict before time passes, and its lease's timer does no harm until then.
-    if !here {
-        core.timers.schedule(&mut core.tasks, no, deadline);
+    if here {
+        verdict(core, check.judge());
+        return;
     }
+    core.effects.others.push(Effect::Check(check));
+    let deadline = core.tasks.get(no).and_then(|task| task.deliver_by);
+    core.timers.schedule(&mut core.tasks, no, deadline);
 }
 
 /// The verdict is in. The evidence counts against the worker even if the task is over by now.
@@ -165,7 +166,10 @@ fn quarantine(core: &mut Core, check: &Check) {
     for peer in core.workers.peers_of(check.account) {
         core.workers.change(peer, |worker| worker.quarantined = true);
         if let Some(worker) = core.workers.get(peer) {
-            warn!(worker = worker.name, forgotten, "answers failed their checks again: no more work for it");
+            warn!(
+                worker = &*worker.name,
+                forgotten, "answers failed their checks again: no more work for it"
+            );
         }
     }
 }

@@ -6,9 +6,9 @@ use p2c2r_protocol::{
 };
 
 use super::{admit, deliver};
+use crate::core::Core;
 use crate::core::state::cache::Kept;
 use crate::core::state::gamers::Finished;
-use crate::core::{Core, LedgerRoom};
 use crate::ledger::{AccountId, Entry, Settlement, Source};
 
 /// An equal task was done before: its outcome for the coordinator's share.
@@ -21,12 +21,11 @@ pub fn reuse(
     key: Digest,
     (units, full_price): (WorkUnits, Nanos),
     kept: Kept,
-    ledger: LedgerRoom,
 ) -> Result<(), Refusal> {
     let fee = core.policy.prices.reuse(full_price);
     admit::can_pay(core, account, fee, submit.price_cap)?;
     let no = core.tasks.gamers().number();
-    admit::record_admission(core, no, account, submit, key, units, fee, None, ledger)?;
+    admit::record_admission(core, no, account, submit, key, units, fee, None)?;
     // Which of its checks a worker's outcome passed is not kept: the lesser one is claimed.
     let check = if kept.worker.is_some() { PassedCheck::Always } else { PassedCheck::Own };
     core.book(Entry::TaskSettled(Settlement {
@@ -57,7 +56,7 @@ pub fn reuse(
         sent_at,
         stages: Stages { coordinator_queue_us: sent_at.since(received_at), ..Stages::default() },
     };
-    let finished = Finished { key, outcome: kept.outcome, receipt, delivered: false };
+    let finished = Box::new(Finished { key, outcome: kept.outcome, receipt, delivered: false });
     deliver::deliver(core, account, Some(peer), submit.task, finished);
     Ok(())
 }

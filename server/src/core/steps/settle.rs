@@ -50,23 +50,21 @@ fn void_reason(failure: TaskFailure) -> VoidReason {
 }
 
 /// Charges, pays, keeps and delivers. The task has left the table.
-pub fn finish(core: &mut Core, no: TaskNo, task: Task, outcome: Arc<[u8]>, made: Made) {
+pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, made: Made) {
     let now = core.now;
     if task.deliver_by.is_some_and(|deadline| deadline < now) {
         end_without_outcome(core, no, &task, TaskFailure::Late);
         return;
     }
     let price = charged(core, &task, &made);
-    let (computed_by, source, pay, fee, check, stages) = share_out(core, no, price, made);
+    let (worker_name, source, pay, fee, check, stages) = share_out(core, no, price, made);
     let settlement = Settlement { task: no, source, pay, fee, check, outcome: Some(Arc::clone(&outcome)) };
     core.book(Entry::TaskSettled(settlement));
     core.tally.revenue += price;
     core.tally.fee += fee;
     if core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic()) && !core.cache.is_off() {
-        let worker = match (&computed_by, source) {
-            (ComputedBy::Worker(name), Source::Worker { worker, .. }) => {
-                Some((worker, Arc::from(name.as_str())))
-            }
+        let worker = match (&worker_name, source) {
+            (Some(name), Source::Worker { worker, .. }) => Some((worker, Arc::clone(name))),
             _ => None,
         };
         core.cache.insert(task.key, &outcome, worker, now, cache::KEPT);
@@ -80,7 +78,7 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Task, outcome: Arc<[u8]>, made:
         price,
         units: task.units,
         price_list: core.policy.prices.version,
-        computed_by,
+        computed_by: worker_name.map_or(ComputedBy::Coordinator, |name| ComputedBy::Worker(name.to_string())),
         check,
         attempts: task.attempts(),
         received_at: task.received_at,
@@ -92,7 +90,7 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Task, outcome: Arc<[u8]>, made:
         ms = now.since(task.received_at) / 1_000, kind = core.policy.kinds.name(task.kind),
         "Result ready"
     );
-    let finished = Finished { key: task.key, outcome, receipt, delivered: false };
+    let finished = Box::new(Finished { key: task.key, outcome, receipt, delivered: false });
     deliver::deliver(core, task.account, task.gamer, task.id, finished);
 }
 
@@ -104,13 +102,13 @@ fn charged(core: &Core, task: &Task, made: &Made) -> Nanos {
     price.map_or(task.price, |price| price.min(task.price))
 }
 
-/// What worker and coordinator get of `price`, and what counts of it.
+/// What worker and coordinator get of `price`, and what counts of it. Comes with the worker's public name, if it was one.
 fn share_out(
     core: &mut Core,
     no: TaskNo,
     price: Nanos,
     made: Made,
-) -> (ComputedBy, Source, Nanos, Nanos, PassedCheck, Stages) {
+) -> (Option<Arc<str>>, Source, Nanos, Nanos, PassedCheck, Stages) {
     match made {
         Made::ByWorker { worker, account, attempt, check, stages, .. } => {
             let split = core.policy.prices.split(price, &mut core.tally.fee_carry);
@@ -118,18 +116,18 @@ fn share_out(
             let name = core.workers.change(worker, |worker| {
                 worker.books.note(notice);
                 worker.accepted();
-                worker.name.clone()
+                Arc::clone(&worker.name)
             });
             core.tally.by_workers += 1;
             // A worker that left while its answer was judged is paid all the same.
             let name = name.unwrap_or_else(|| "a worker that has left".into());
             let source = Source::Worker { worker: account, attempt };
-            (ComputedBy::Worker(name), source, split.worker, split.fee, check, stages)
+            (Some(name), source, split.worker, split.fee, check, stages)
         }
         Made::Here { stages } => {
             core.tally.by_coordinator += 1;
             let (pay, fee) = (Nanos::ZERO, price);
-            (ComputedBy::Coordinator, Source::Coordinator, pay, fee, PassedCheck::Own, stages)
+            (None, Source::Coordinator, pay, fee, PassedCheck::Own, stages)
         }
     }
 }

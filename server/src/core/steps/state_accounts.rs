@@ -23,7 +23,7 @@ fn stop_watching_idle_workers(core: &mut Core) {
     for (peer, worker) in core.workers.iter_mut() {
         if worker.busy && worker.tasks.is_empty() && core.now.since(worker.active_at) >= LINGER_US {
             worker.busy = false;
-            core.effects.push(Effect::Watch { peer, busy: false });
+            core.effects.others.push(Effect::Watch { peer, busy: false });
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Each is weighed as it lies in memory. An account has a bound on both, and all accounts together have one
 //! ([`super::Gamers::remember`]). What is dropped stays charged: it was computed, and its id stays used up.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::mem::size_of;
 
@@ -40,9 +41,12 @@ pub(super) fn weight(finished: &Finished) -> usize {
 /// The finished tasks of one account.
 #[derive(Default)]
 pub(super) struct Remembered {
-    tasks: HashMap<TaskId, Finished, SeededHash>,
-    /// The oldest first; exactly those in `tasks`.
-    order: VecDeque<TaskId>,
+    /// Each lies still while it is remembered: one comes and one goes with every task.
+    tasks: HashMap<TaskId, Box<Finished>, SeededHash>,
+    /// Those that were sent, the oldest first.
+    sent: VecDeque<TaskId>,
+    /// Those nobody was sent yet, the oldest first.
+    unsent: VecDeque<TaskId>,
     /// Of all of them.
     load: Load,
     /// Of those nobody was sent yet.
@@ -71,7 +75,7 @@ impl Load {
 
 impl Remembered {
     pub fn get(&self, id: TaskId) -> Option<&Finished> {
-        self.tasks.get(&id)
+        self.tasks.get(&id).map(|finished| &**finished)
     }
 
     /// All of them.
@@ -86,39 +90,45 @@ impl Remembered {
 
     /// Adds one; the oldest go that are too many, or too heavy, together with it: of those nobody was sent if it is
     /// such a one, else of those that were sent.
-    pub fn add(&mut self, id: TaskId, finished: Finished) {
+    pub fn add(&mut self, id: TaskId, finished: Box<Finished>) {
         let (bytes, delivered) = (weight(&finished), finished.delivered);
-        if self.tasks.contains_key(&id) {
+        let Entry::Vacant(place) = self.tasks.entry(id) else {
             debug_assert!(false, "a task ends once");
             return;
-        }
-        self.tasks.insert(id, finished);
-        self.order.push_back(id);
+        };
+        place.insert(finished);
         self.load.add(bytes);
         if delivered {
+            self.sent.push_back(id);
             while self.load.count > RECENT_MAX || self.load.bytes > RECENT_BYTES_MAX {
                 if !self.drop_oldest_delivered() {
                     break;
                 }
             }
         } else {
+            self.unsent.push_back(id);
             self.undelivered.add(bytes);
             while self.undelivered.count > UNDELIVERED_MAX || self.undelivered.bytes > UNDELIVERED_BYTES_MAX {
-                let oldest = self.order.iter().copied().find(|id| !self.tasks[id].delivered);
-                oldest.map(|id| self.remove(id));
+                let Some(oldest) = self.unsent.pop_front() else { break };
+                self.forget(oldest);
             }
         }
     }
 
     /// Drops the oldest one that its gamer was sent; false if there is none.
     pub fn drop_oldest_delivered(&mut self) -> bool {
-        let oldest = self.order.iter().copied().find(|id| self.tasks[id].delivered);
-        oldest.is_some_and(|id| self.remove(id))
+        let Some(oldest) = self.sent.pop_front() else { return false };
+        self.forget(oldest);
+        true
     }
 
     /// Drops one that nobody was sent; false if it is not such a one any more.
     pub fn drop_undelivered(&mut self, id: TaskId) -> bool {
-        self.tasks.get(&id).is_some_and(|finished| !finished.delivered) && self.remove(id)
+        // The oldest, as a rule: found at once.
+        let Some(at) = self.unsent.iter().position(|other| *other == id) else { return false };
+        self.unsent.remove(at);
+        self.forget(id);
+        true
     }
 
     /// Whether this one is here and nobody was sent it.
@@ -128,30 +138,28 @@ impl Remembered {
 
     /// Those nobody was sent, in the order of their ids; from now on they count as sent.
     pub fn take_undelivered(&mut self) -> Vec<(TaskId, Finished)> {
-        let waiting = self.tasks.iter_mut().filter(|(_, finished)| !finished.delivered);
-        let mut taken: Vec<_> = waiting
-            .map(|(id, finished)| {
-                finished.delivered = true;
-                (*id, finished.clone())
-            })
-            .collect();
+        let mut taken = Vec::new();
+        for id in self.unsent.drain(..) {
+            let Some(finished) = self.tasks.get_mut(&id) else { continue };
+            finished.delivered = true;
+            self.sent.push_back(id);
+            taken.push((id, (**finished).clone()));
+        }
         self.undelivered = Load::default();
         taken.sort_unstable_by_key(|(id, _)| *id);
         taken
     }
 
-    fn remove(&mut self, id: TaskId) -> bool {
-        let Some(finished) = self.tasks.remove(&id) else { return false };
-        // The oldest, as a rule: found at once.
-        if let Some(at) = self.order.iter().position(|other| *other == id) {
-            self.order.remove(at);
-        }
+    /// Forgets one that is in neither order any more.
+    fn forget(&mut self, id: TaskId) {
+        let Some(finished) = self.tasks.remove(&id) else {
+            unreachable!("what is in an order is remembered")
+        };
         let bytes = weight(&finished);
         self.load.take(bytes);
         if !finished.delivered {
             self.undelivered.take(bytes);
         }
-        debug_assert_eq!(self.order.len(), self.tasks.len());
-        true
+        debug_assert_eq!(self.sent.len() + self.unsent.len(), self.tasks.len());
     }
 }

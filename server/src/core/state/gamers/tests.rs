@@ -34,8 +34,8 @@ fn statements_show_a_charge_as_held_until_it_is_recorded() {
     assert_eq!((told.charged, told.held, told.available), (Nanos(80), Nanos(0), Nanos(970)));
 }
 
-fn finished(bytes: usize, delivered: bool, at: Micros) -> Finished {
-    Finished {
+fn finished(bytes: usize, delivered: bool, at: Micros) -> Box<Finished> {
+    Box::new(Finished {
         key: Digest([0; 32]),
         outcome: vec![0; bytes].into(),
         receipt: Receipt {
@@ -50,7 +50,7 @@ fn finished(bytes: usize, delivered: bool, at: Micros) -> Finished {
             stages: Stages::default(),
         },
         delivered,
-    }
+    })
 }
 
 /// The sums are what the accounts add up to.

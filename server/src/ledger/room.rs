@@ -1,0 +1,42 @@
+//! How many admissions the ledger would take, so that whoever decides on many asks once.
+
+/// How many admissions the ledger would take now. Nobody but the coordinator appends, so it has that room until it does;
+/// what becomes of admitted tasks is taken in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Tasks.
+    pub admissions: usize,
+    /// Patient ones among them.
+    pub patient: usize,
+    /// Bytes of payload; the last task that finds any left may exceed them.
+    pub bytes: usize,
+}
+
+impl Room {
+    /// Takes the room of one task, of a patient one with so many bytes of payload; false if there is none.
+    pub fn take(&mut self, patient_bytes: Option<usize>) -> bool {
+        if self.admissions == 0 || self.bytes == 0 || patient_bytes.is_some() && self.patient == 0 {
+            return false;
+        }
+        self.admissions -= 1;
+        if let Some(bytes) = patient_bytes {
+            self.patient -= 1;
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_taken_until_tasks_patient_ones_or_bytes_have_none_left() {
+        let mut room = Room { admissions: 9, patient: 1, bytes: 10 };
+        assert!(room.take(Some(4)) && !room.take(Some(0)), "one patient task");
+        assert!(room.take(None), "and others beside it");
+        let mut room = Room { patient: 9, ..room };
+        assert!(room.take(Some(100)) && !room.take(None), "no bytes are left");
+    }
+}
