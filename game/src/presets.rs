@@ -10,7 +10,7 @@ use bevy::prelude::*;
 use clap::ValueEnum;
 
 use crate::graphics::Quality;
-use crate::play::{Fineness, Reflecting};
+use crate::play::{FieldFineness, Fineness, LightAround, Reflecting};
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, refine.run_if(resource_changed::<Chosen>));
@@ -66,7 +66,9 @@ impl Preset {
     pub fn looks(self) -> &'static str {
         match self {
             Self::Saver => "hulls mirror the nearest rocks, renewed about twice a second",
-            Self::Default | Self::Stress => "hulls mirror rocks, bolts and explosions as they move",
+            Self::Default | Self::Stress => {
+                "bolts and explosions light rocks and ships, and hulls mirror them"
+            }
             Self::Rich => "mirrors without grain, and light that bounces from rock to rock",
             Self::Max => "the cleanest and quickest mirrors that there are",
         }
@@ -78,12 +80,12 @@ impl Preset {
         let (dollars_per_hour, kbit_per_s) = match (self.light(), quality) {
             (Self::Saver, Quality::Low) => (0.003, 106.0),
             (Self::Saver, Quality::High) => (0.006, 171.0),
-            (Self::Rich, Quality::Low) => (0.033, 221.0),
-            (Self::Rich, Quality::High) => (0.039, 439.0),
-            (Self::Max, Quality::Low) => (0.096, 323.0),
-            (Self::Max, Quality::High) => (0.15, 504.0),
-            (_, Quality::Low) => (0.0055, 212.0),
-            (_, Quality::High) => (0.009, 259.0),
+            (Self::Rich, Quality::Low) => (0.040, 310.0),
+            (Self::Rich, Quality::High) => (0.040, 450.0),
+            (Self::Max, Quality::Low) => (0.125, 400.0),
+            (Self::Max, Quality::High) => (0.178, 590.0),
+            (_, Quality::Low) => (0.0096, 285.0),
+            (_, Quality::High) => (0.0098, 265.0),
         };
         Cost { dollars_per_hour, kbit_per_s }
     }
@@ -104,15 +106,20 @@ impl Preset {
 /// The presets as a person reads them.
 pub fn table() -> String {
     let mut text = String::from(
-        "preset   drawn  $/hour  kbit/s  texels  paths  bounces  every ms  rocks  what it looks like\n",
+        "                                mirrors                                 field\n\
+         preset   drawn  $/hour  kbit/s  texels  paths  bounces  every ms  rocks   paths  bounces  every ms  rocks  \
+         what it looks like\n",
     );
     for preset in Preset::CHOICES {
         for (drawn, quality) in [("low", Quality::Low), ("high", Quality::High)] {
             let (cost, fineness) = (preset.cost(quality), Fineness::bought(preset, quality));
+            let field = FieldFineness::bought(preset, quality);
+            let field = field
+                .map_or_else(|| format!("{:>6} {:>8} {:>9} {:>6}", "-", "-", "-", "-"), |it| it.to_string());
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "{:<8} {drawn:<5} {:>7.4} {:>7.0} {fineness}  {}",
+                "{:<8} {drawn:<5} {:>7.4} {:>7.0} {fineness}  {field}  {}",
                 preset.name(),
                 cost.dollars_per_hour,
                 cost.kbit_per_s,
@@ -121,8 +128,9 @@ pub fn table() -> String {
         }
     }
     text.push_str(
-        "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. Light is\n\
-         traced in six faces of so many texels' edge, with so many paths each; `drawn` is --quality. F6 goes on to the\n\
+        "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. What\n\
+         hulls mirror is traced in six faces of so many texels' edge, with so many paths each; the light of the field that\n\
+         falls on rocks and ships at 260 points, with so many paths each. `drawn` is --quality. F6 goes on to the\n\
          next preset while playing. `stress` is for benches: many more enemies and rocks in the light of `default`.",
     );
     text
@@ -137,8 +145,9 @@ pub(crate) struct Chosen {
     pub(crate) quality: Quality,
 }
 
-fn refine(chosen: Res<Chosen>, mut reflecting: ResMut<Reflecting>) {
+fn refine(chosen: Res<Chosen>, mut reflecting: ResMut<Reflecting>, mut light: ResMut<LightAround>) {
     reflecting.refine(Fineness::bought(chosen.preset, chosen.quality));
+    light.refine(FieldFineness::bought(chosen.preset, chosen.quality));
 }
 
 #[cfg(test)]

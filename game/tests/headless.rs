@@ -5,6 +5,7 @@ use std::time::Duration;
 use bevy::prelude::*;
 use bevy::time::TimeUpdateStrategy;
 use clap::Parser as _;
+use p2c2r_arena::{Arena, ArenaConfig, Controls};
 use p2c2r_game::cli::Cli;
 use p2c2r_game::report::Results;
 use p2c2r_game::{Battlefield, app};
@@ -49,17 +50,17 @@ fn the_game_plays_itself_and_enemies_follow_locally_computed_paths() {
 }
 
 #[test]
-fn all_three_kinds_run_on_this_computer_when_it_is_alone() {
+fn all_four_kinds_run_on_this_computer_when_it_is_alone() {
     let (mut app, _, _) = local_game(&[]);
     play(&mut app, 600);
     let totals = app.world().resource::<OffloadTotals>();
-    for (name, least) in [("path", 3), ("physics", 15), ("reflection", 30)] {
+    for (name, least) in [("path", 3), ("physics", 15), ("reflection", 30), ("lightfield", 30)] {
         let kind = &totals.kinds[name];
         assert!(kind.local >= least, "{name}: {kind:?}");
         assert_eq!((kind.failed, kind.remote), (0, 0), "{name}: {kind:?}");
         assert_eq!(kind.local + kind.reused + kind.open, kind.submitted, "{name}: {kind:?}");
     }
-    assert_eq!(totals.kinds.len(), 3, "kinds that the game does not use");
+    assert_eq!(totals.kinds.len(), 4, "kinds that the game does not use");
     let arena = &app.world().resource::<Battlefield>().arena;
     assert!(arena.rocks().len() > 100);
     assert!(arena.rocks().iter().any(|rock| rock.position != rock.previous), "no rock flies");
@@ -74,17 +75,88 @@ fn without_reflections_none_is_asked_for_and_the_report_says_so() {
     let report = serde_json::to_value(results.report(&cli)).unwrap();
     assert_eq!(report["reflections"], false);
     assert_eq!(report["kinds"]["reflection"]["submitted"], 0);
+    assert_eq!(report["kinds"]["lightfield"]["submitted"], 0);
     assert!(report["kinds"]["physics"]["submitted"].as_u64().unwrap() > 3);
 }
 
 #[test]
-fn reflections_change_nothing_in_the_arena() {
-    let digest = |reflections: &str| {
-        let (mut app, _, _) = local_game(&["--reflections", reflections]);
+fn light_changes_nothing_in_the_arena() {
+    let digest = |arguments: &[&str]| {
+        let (mut app, _, _) = local_game(arguments);
         play(&mut app, 240);
         app.world().resource::<Battlefield>().arena.digest()
     };
-    assert_eq!(digest("on"), digest("off"));
+    assert_eq!(digest(&["--reflections", "on"]), digest(&["--reflections", "off"]));
+    assert_eq!(digest(&["--preset", "rich"]), digest(&["--preset", "saver"]));
+}
+
+#[test]
+fn the_field_is_asked_for_five_times_a_second_and_not_at_all_where_it_is_not_bought() {
+    let asked = |preset: &str| {
+        let (mut app, _, _) = local_game(&["--preset", preset]);
+        play(&mut app, 600);
+        app.world().resource::<OffloadTotals>().kinds["lightfield"].submitted
+    };
+    let default = asked("default");
+    assert!((46..=50).contains(&default), "{default} in ten seconds");
+    assert_eq!(asked("saver"), 0);
+}
+
+/// Tasks of each kind that were asked for so far.
+fn submitted(app: &App) -> Vec<(&'static str, u64)> {
+    let kinds = &app.world().resource::<OffloadTotals>().kinds;
+    kinds.iter().map(|(name, kind)| (*name, kind.submitted)).collect()
+}
+
+#[test]
+fn nothing_is_asked_for_while_the_game_is_paused() {
+    let (mut app, _, _) = local_game(&[]);
+    play(&mut app, 300);
+    app.world_mut().resource_mut::<Time<Virtual>>().pause();
+    // What the last step before the pause wished for leaves in the frame of that step.
+    play(&mut app, 1);
+    let before = submitted(&app);
+    assert!(before.iter().all(|(_, count)| *count > 0), "{before:?}");
+    play(&mut app, 300);
+    assert_eq!(submitted(&app), before);
+    for (name, kind) in &app.world().resource::<OffloadTotals>().kinds {
+        assert_eq!(kind.open, 0, "{name} is still waited for: {kind:?}");
+    }
+    app.world_mut().resource_mut::<Time<Virtual>>().unpause();
+    play(&mut app, 120);
+    let after = submitted(&app);
+    assert!(after.iter().zip(&before).all(|(after, before)| after.1 > before.1), "{before:?}, {after:?}");
+}
+
+#[test]
+fn nothing_is_asked_for_after_the_game_is_over() {
+    let (mut app, _, _) = local_game(&[]);
+    play(&mut app, 300);
+    let mut arena = Arena::new(ArenaConfig::default());
+    while !arena.is_over() {
+        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
+        assert!(arena.tick() < 60 * 240, "no round ended");
+    }
+    app.world_mut().resource_mut::<Battlefield>().arena = arena;
+    play(&mut app, 1);
+    let (before, mut frames) = (submitted(&app), 0);
+    loop {
+        play(&mut app, 1);
+        // The autopilot begins the next round after a while, as a gamer does with Enter.
+        if !app.world().resource::<Battlefield>().arena.is_over() {
+            break;
+        }
+        assert_eq!(submitted(&app), before, "{frames} frames after the end");
+        frames += 1;
+        if frames > 60 {
+            let kinds = &app.world().resource::<OffloadTotals>().kinds;
+            assert!(kinds.values().all(|kind| kind.open == 0), "somebody still computes: {kinds:?}");
+        }
+    }
+    assert!(frames > 100, "the next round began after {frames} frames");
+    play(&mut app, 600);
+    let after = submitted(&app);
+    assert!(after.iter().zip(&before).all(|(after, before)| after.1 > before.1), "{before:?}, {after:?}");
 }
 
 #[test]

@@ -10,9 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 use p2c2r_server::config::default_prices;
-use p2c2r_tasks::reflection::Reflection;
-use p2c2r_tasks::{KindRegistry, TaskKind as _};
-use p2c2r_tests::bench::play::Play;
+use p2c2r_tasks::KindRegistry;
+use p2c2r_tests::bench::play::{Play, Played, Varied};
 use p2c2r_tests::programs::{Program, command, coordinator, folder, game, ledger_balances, worker};
 use serde_json::Value;
 
@@ -77,22 +76,28 @@ fn a_game_plays_with_two_workers_and_the_ledger_balances() {
     ledger_balances(folder.path());
 }
 
-/// The bench's `play::LIGHT` is a second copy of how the game asks for the light around its ship: what a task costs
-/// and how often one is asked for at most must agree.
+/// The bench's `play::LIGHT` and `play::FIELD` are second copies of how the game asks for light: what a task costs and how
+/// often one is asked for at most must agree.
 #[track_caller]
 fn asks_for_light_as_the_bench_says(report: &Value) {
-    let light = Play::of(5).expect("the kernels take it").reflection;
+    let play = Play::of(5).expect("the kernels take it");
+    agrees(&play.reflection, report);
+    agrees(&play.lightfield, report);
+}
+
+#[track_caller]
+fn agrees<K: Varied>(light: &Played<K>, report: &Value) {
     let prices = default_prices(&KindRegistry::builtin());
     let price: f64 = light
         .tasks
         .iter()
         .map(|(spec, blobs)| {
-            let units = Reflection::admit(spec, blobs).expect("what a game asks for is admissible");
-            prices.price(Reflection::ID, units).expect("it is sold").0 as f64
+            let units = K::admit(spec, blobs).expect("what a game asks for is admissible");
+            prices.price(K::ID, units).expect("it is sold").0 as f64
         })
         .sum::<f64>()
         / light.tasks.len() as f64;
-    let asked = &report["kinds"]["reflection"];
+    let asked = &report["kinds"][K::NAME];
     let number = |name: &str| asked[name].as_f64().unwrap_or_else(|| panic!("{name} in {report:#}"));
     let paid = number("remote") + number("coordinator");
     assert!(paid > 0.0, "{report:#}");
@@ -101,7 +106,8 @@ fn asks_for_light_as_the_bench_says(report: &Value) {
     let (least, most) = (number("cost_nanos") / paid_max, number("cost_nanos") / paid);
     assert!(
         least <= price * 1.1 && most >= price * 0.9,
-        "the game pays {least} to {most} for a task, the bench says {price}"
+        "the game pays {least} to {most} for a task of {}, the bench says {price}",
+        K::NAME
     );
     let seconds = report["seconds"].as_f64().expect("how long it played");
     let asked_max = light.per_second * seconds * 1.1 + 2.0;

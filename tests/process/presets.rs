@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use p2c2r_protocol::PriceList;
 use p2c2r_server::config::default_prices;
+use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::reflection::Reflection;
 use p2c2r_tasks::{Blobs, KindRegistry, Stop};
-use p2c2r_tests::bench::play::{LightHabit, Play, Played, Varied, light_around};
+use p2c2r_tests::bench::play::{FieldHabit, LightHabit, Play, Played, Varied, field_around, light_around};
 use p2c2r_tests::programs::{Program, command};
 
 /// Seconds of play, and how far it may be from what the game says: play differs by more from one minute to the next.
@@ -22,6 +23,8 @@ struct Told {
     kbit_per_s: f64,
     habit: LightHabit,
     light: Played<Reflection>,
+    /// None where nothing of the field is bought.
+    field: Option<(FieldHabit, Played<Lightfield>)>,
 }
 
 fn told(line: &str) -> Told {
@@ -37,12 +40,18 @@ fn told(line: &str) -> Told {
         bounces: number(6) as u8,
         rocks_max: number(8) as usize,
     };
+    let field = words[9].parse().ok().map(|paths| {
+        let interval = Duration::from_millis(number(11) as u64);
+        let habit = FieldHabit { interval, paths, bounces: number(10) as u8, rocks_max: number(12) as usize };
+        (habit, Played { tasks: Vec::new(), per_second: 1.0 / interval.as_secs_f64() })
+    });
     Told {
         name: format!("{} {}", words[0], words[1]),
         dollars_per_hour: number(2),
         kbit_per_s: number(3),
         light: Played { tasks: Vec::new(), per_second: 1.0 / interval.as_secs_f64() },
         habit,
+        field,
     }
 }
 
@@ -79,9 +88,16 @@ fn the_presets_cost_what_the_game_says() {
     assert_eq!(presets.len(), 8, "{said}");
     let play = Play::watched(SECONDS, |arena| {
         for preset in &mut presets {
-            let ticks = (preset.habit.interval.as_secs_f64() * 60.0).round() as u64;
-            if arena.tick() % ticks == 0 {
+            let is_time = |interval: Duration| {
+                arena.tick().is_multiple_of((interval.as_secs_f64() * 60.0).round() as u64)
+            };
+            if is_time(preset.habit.interval) {
                 preset.light.tasks.push((light_around(arena, &preset.habit), Blobs::default()));
+            }
+            if let Some((habit, field)) = &mut preset.field
+                && is_time(habit.interval)
+            {
+                field.tasks.push((field_around(arena, habit), Blobs::default()));
             }
         }
     });
@@ -91,8 +107,10 @@ fn the_presets_cost_what_the_game_says() {
     let mut faults = Vec::new();
     for preset in &presets {
         let light = cost(&preset.light, &prices);
-        let dollars = light.0 + path.0 + physics.0;
-        let kbit = light.1 + path.1 + physics.1;
+        let field = preset.field.as_ref().map_or((0.0, 0.0), |(_, field)| cost(field, &prices));
+        let dollars = light.0 + field.0 + path.0 + physics.0;
+        let kbit = light.1 + field.1 + path.1 + physics.1;
+        println!("  of that for the field: ${:.4} an hour, {:.0} kbit/s", field.0, field.1);
         println!("{}: ${dollars:.4} an hour, {kbit:.0} kbit/s", preset.name);
         for (what, told, is) in
             [("dollars an hour", preset.dollars_per_hour, dollars), ("kbit/s", preset.kbit_per_s, kbit)]

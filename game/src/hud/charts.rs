@@ -8,6 +8,7 @@ use bevy::asset::RenderAssetUsages;
 use bevy::prelude::*;
 use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
 use p2c2r_offload::{OffloadHorizon, Offloaded};
+use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 use p2c2r_tasks::reflection::Reflection;
@@ -161,11 +162,13 @@ fn note_answers(
     mut paths: MessageReader<Offloaded<Path>>,
     mut motions: MessageReader<Offloaded<Physics>>,
     mut lights: MessageReader<Offloaded<Reflection>>,
+    mut fields: MessageReader<Offloaded<Lightfield>>,
     mut charts: Query<&mut Chart>,
 ) {
     let latencies = paths.read().map(|done| done.latency);
     let latencies = latencies.chain(motions.read().map(|done| done.latency));
     let latencies = latencies.chain(lights.read().map(|done| done.latency));
+    let latencies = latencies.chain(fields.read().map(|done| done.latency));
     let Some(mut chart) = charts.iter_mut().find(|chart| chart.shows == Shows::Answers) else { return };
     for latency in latencies {
         chart.note(latency.as_secs_f32() * 1e3);
@@ -180,7 +183,8 @@ fn draw_charts(
     mut captions: Query<(&Caption, &mut Text)>,
     mut images: ResMut<Assets<Image>>,
 ) {
-    let ahead = horizon.of::<Path>().max(horizon.of::<Physics>()).max(horizon.of::<Reflection>());
+    let rules = horizon.of::<Path>().max(horizon.of::<Physics>());
+    let ahead = rules.max(horizon.of::<Reflection>()).max(horizon.of::<Lightfield>());
     for (mut chart, image) in &mut charts {
         let limit = match chart.shows {
             Shows::Frames => FRAME_BUDGET_MS,

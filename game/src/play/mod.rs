@@ -4,6 +4,7 @@ mod borrowing;
 mod controls;
 mod ending;
 mod keyboard;
+mod lightfield;
 mod recorded;
 mod reflecting;
 mod stepping;
@@ -16,6 +17,7 @@ pub(crate) use borrowing::{Computer, Origin};
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, Finished};
 pub(crate) use keyboard::plugin as keyboard_plugin;
+pub(crate) use lightfield::{FieldFineness, LightAround};
 pub(crate) use recorded::{flip_plugin, read_flight};
 pub(crate) use reflecting::{Fineness, ORES, Reflecting, is_ore, ore_of};
 pub(crate) use stepping::Slips;
@@ -26,6 +28,7 @@ pub(super) fn plugin(app: &mut App) {
         stepping::plugin,
         borrowing::plugin,
         reflecting::plugin,
+        lightfield::plugin,
         ending::plugin,
     ));
 }
@@ -35,6 +38,11 @@ pub(super) fn plugin(app: &mut App) {
 pub struct Battlefield {
     /// The rules and their state.
     pub arena: Arena,
+}
+
+/// Whether nobody plays just now, so that nothing new is to be asked for or paid.
+fn nobody_plays(battlefield: &Battlefield, clock: &Time<Virtual>) -> bool {
+    clock.is_paused() || battlefield.arena.is_over()
 }
 
 /// Something that happened in the arena, for sound and effects.

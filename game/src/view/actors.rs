@@ -6,6 +6,7 @@ use std::hash::Hash;
 use bevy::prelude::*;
 use p2c2r_arena::{Enemy, EnemyId, Rock, RockId};
 
+use super::field::Receiver;
 use super::hulls::{Hull, Hulls};
 use super::{ViewSystems, between, facing, place};
 use crate::play::{Battlefield, TickShare, is_ore};
@@ -85,6 +86,7 @@ fn spawn_ship(mut commands: Commands, hulls: Res<Hulls>) {
     commands.spawn((
         Name::new("ship"),
         ShipActor { roll: 0.0 },
+        Receiver::default(),
         Mesh3d(hulls.ship.body.clone()),
         MeshMaterial3d(hulls.metal.clone()),
         children![lamps(&hulls.ship)],
@@ -142,6 +144,7 @@ fn follow_enemies(
         commands
             .spawn((
                 Actor,
+                Receiver::default(),
                 Mesh3d(hull.body.clone()),
                 MeshMaterial3d(hulls.metal.clone()),
                 transform,
@@ -179,6 +182,6 @@ fn follow_rocks(
         } else {
             (hulls.rocks.stone(shape), hulls.stone.clone())
         };
-        commands.spawn((Actor, Mesh3d(mesh), MeshMaterial3d(material), transform)).id()
+        commands.spawn((Actor, Receiver::default(), Mesh3d(mesh), MeshMaterial3d(material), transform)).id()
     });
 }

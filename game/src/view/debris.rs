@@ -3,6 +3,7 @@
 use bevy::prelude::*;
 use p2c2r_arena::ArenaEvent;
 
+use super::field::Receiver;
 use super::hulls::Hulls;
 use super::shapes::Dice;
 use super::{ViewSystems, place};
@@ -52,6 +53,7 @@ fn throw_pieces(
                     age: 0.0,
                     life: dice.within(0.7, 1.5),
                 },
+                Receiver::default(),
                 Mesh3d(hulls.rocks.splinter((dice.unit() * 64.0) as usize)),
                 MeshMaterial3d(material.clone()),
                 Transform::from_translation(place(at, 0.2) + direction * size).with_scale(Vec3::splat(size)),

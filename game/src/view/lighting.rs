@@ -1,4 +1,5 @@
-//! The light that falls on everything: the flashes of explosions, and the light that reflections know of. One small
+//! The light that falls on everything: the flashes of explosions, and the light that reflections know of (what the field
+//! throws on each object is in `field`). One small
 //! buffer that all materials share, written once a frame.
 
 use bevy::asset::RenderAssetUsages;
@@ -8,6 +9,7 @@ use bevy::render::storage::ShaderBuffer;
 
 use super::ViewSystems;
 use super::camera::DrawQuality;
+use super::field::ObjectLights;
 use super::mirror::{self, Mirror};
 use crate::graphics::Quality;
 use crate::play::{Battlefield, Reflecting};
@@ -34,6 +36,8 @@ pub(super) struct MakeLight;
 pub(super) struct Lit {
     /// A [`Lighting`].
     pub(super) lighting: Handle<ShaderBuffer>,
+    /// The light of the field on each object: [`ObjectLights`].
+    pub(super) objects: Handle<ShaderBuffer>,
     /// The cube map that polished surfaces look into.
     pub(super) mirror: Handle<Image>,
 }
@@ -59,12 +63,15 @@ fn make_light(
     reflecting: Res<Reflecting>,
 ) {
     let (face, levels) = reflecting.fineness().size();
-    let mut buffer = ShaderBuffer::from(Lighting::default());
-    buffer.buffer_description.label = Some("lighting");
-    buffer.buffer_description.usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
-    buffer.asset_usage = RenderAssetUsages::RENDER_WORLD | RenderAssetUsages::MAIN_WORLD;
+    let mut uniform = |mut buffer: ShaderBuffer, label| {
+        buffer.buffer_description.label = Some(label);
+        buffer.buffer_description.usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+        buffer.asset_usage = RenderAssetUsages::RENDER_WORLD | RenderAssetUsages::MAIN_WORLD;
+        buffers.add(buffer)
+    };
     commands.insert_resource(Lit {
-        lighting: buffers.add(buffer),
+        lighting: uniform(Lighting::default().into(), "lighting"),
+        objects: uniform(ObjectLights::default().into(), "light on objects"),
         mirror: images.add(mirror::black_cube_map(face, levels)),
     });
 }

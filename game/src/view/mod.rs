@@ -6,6 +6,7 @@ mod bolts;
 mod camera;
 mod debris;
 mod effects;
+mod field;
 mod glow;
 mod hulls;
 mod lighting;
@@ -44,6 +45,7 @@ pub(super) fn plugin(app: &mut App) {
         glow::plugin,
         solid::plugin,
         lighting::plugin,
+        field::plugin,
         mirror::plugin,
         backdrop::plugin,
         hulls::plugin,

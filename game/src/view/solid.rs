@@ -1,5 +1,5 @@
-//! The material of everything that is lit: its own colours, the shared [`Lighting`](super::lighting), and for what
-//! is polished also what the light of its surroundings mirrors in it.
+//! The material of everything that is lit: its own colours, the shared [`Lighting`](super::lighting), what the
+//! [field](super::field) throws on the object, and for what is polished also what the light of its surroundings mirrors in it.
 
 use bevy::asset::embedded_asset;
 use bevy::ecs::system::SystemParamItem;
@@ -21,6 +21,7 @@ use bevy::render::storage::{GpuShaderBuffer, ShaderBuffer};
 use bevy::render::texture::GpuImage;
 use bevy::shader::ShaderRef;
 
+use super::field::ObjectLights;
 use super::lighting::{Lighting, Lit};
 
 pub(super) fn plugin(app: &mut App) {
@@ -47,6 +48,7 @@ pub(super) struct Matter {
 pub(super) struct Solid {
     surface: Surface,
     lighting: Handle<ShaderBuffer>,
+    objects: Handle<ShaderBuffer>,
     mirror: Handle<Image>,
 }
 
@@ -64,7 +66,12 @@ impl Solid {
             emission: matter.emission.extend(0.0),
             finish: Vec4::new(matter.shine, matter.metal, matter.roughness, 0.0),
         };
-        Self { surface, lighting: lit.lighting.clone(), mirror: lit.mirror.clone() }
+        Self {
+            surface,
+            lighting: lit.lighting.clone(),
+            objects: lit.objects.clone(),
+            mirror: lit.mirror.clone(),
+        }
     }
 }
 
@@ -91,6 +98,7 @@ impl AsBindGroup for Solid {
         _: bool,
     ) -> Result<UnpreparedBindGroup, AsBindGroupError> {
         let lighting = buffers.get(&self.lighting).ok_or(AsBindGroupError::RetryNextUpdate)?;
+        let objects = buffers.get(&self.objects).ok_or(AsBindGroupError::RetryNextUpdate)?;
         let mirror = images.get(&self.mirror).ok_or(AsBindGroupError::RetryNextUpdate)?;
         let mut bytes = UniformBuffer::new(Vec::new());
         bytes.write(&self.surface).map_err(|_| AsBindGroupError::RetryNextUpdate)?;
@@ -111,6 +119,7 @@ impl AsBindGroup for Solid {
                     ),
                 ),
                 (3, OwnedBindingResource::Sampler(SamplerBindingType::Filtering, mirror.sampler.clone())),
+                (4, OwnedBindingResource::Buffer(objects.buffer.clone())),
             ]),
         })
     }
@@ -123,6 +132,7 @@ impl AsBindGroup for Solid {
                 uniform_buffer_sized(false, Some(Lighting::min_size())),
                 texture_cube(TextureSampleType::Float { filterable: true }),
                 sampler(SamplerBindingType::Filtering),
+                uniform_buffer_sized(false, Some(ObjectLights::min_size())).visibility(ShaderStages::VERTEX),
             ),
         )
         .to_vec()
@@ -130,6 +140,9 @@ impl AsBindGroup for Solid {
 }
 
 impl Material for Solid {
+    fn vertex_shader() -> ShaderRef {
+        "embedded://p2c2r_game/view/solid.wgsl".into()
+    }
     fn fragment_shader() -> ShaderRef {
         "embedded://p2c2r_game/view/solid.wgsl".into()
     }

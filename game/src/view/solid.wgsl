@@ -1,7 +1,9 @@
-// Lit surfaces, cheap enough for software renderers: a warm sun, the light around (as traced, or a cool light from
+// Lit surfaces, cheap enough for software renderers: a warm sun, the light around (as traced, in the field or at the ship, or a cool light from
 // the other side and a sky), a highlight, a rim, the flashes of three explosions, and what polished ones mirror.
-#import bevy_pbr::forward_io::VertexOutput
+#import bevy_pbr::forward_io::Vertex
+#import bevy_pbr::mesh_functions
 #import bevy_pbr::mesh_view_bindings::view
+#import bevy_pbr::view_transformations::position_world_to_clip
 
 struct Surface {
     // Light of its own; vertex colours scale it.
@@ -26,6 +28,9 @@ struct Lighting {
 @group(#{MATERIAL_BIND_GROUP}) @binding(1) var<uniform> lighting: Lighting;
 @group(#{MATERIAL_BIND_GROUP}) @binding(2) var mirror: texture_cube<f32>;
 @group(#{MATERIAL_BIND_GROUP}) @binding(3) var mirror_sampler: sampler;
+// The field's light on each object, four for each tag: of red, green and blue what falls on all sides alike and what
+// more along x, y and z; then how much of it counts.
+@group(#{MATERIAL_BIND_GROUP}) @binding(4) var<uniform> objects: array<vec4<f32>, 1024>;
 
 const SUN = vec3<f32>(-0.557, 0.743, -0.371);
 const SUN_COLOUR = vec3<f32>(1.70, 1.48, 1.20);
@@ -55,8 +60,33 @@ fn irradiance(n: vec3<f32>) -> vec3<f32> {
     return light / (1.0 + 0.6 * max(light.r, max(light.g, light.b)));
 }
 
+struct Corner {
+    @builtin(position) position: vec4<f32>,
+    @location(0) world_position: vec4<f32>,
+    @location(1) world_normal: vec3<f32>,
+    @location(2) color: vec4<f32>,
+    // rgb: what the field throws on it, over pi. w: how much of it counts.
+    @location(3) field: vec4<f32>,
+}
+
+@vertex
+fn vertex(in: Vertex) -> Corner {
+    var out: Corner;
+    let world_from_local = mesh_functions::get_world_from_local(in.instance_index);
+    out.world_position = mesh_functions::mesh_position_local_to_world(world_from_local, vec4<f32>(in.position, 1.0));
+    out.position = position_world_to_clip(out.world_position.xyz);
+    out.world_normal = mesh_functions::mesh_normal_local_to_world(in.normal, in.instance_index);
+    out.color = in.color;
+    // Here and not in the fragments: it is linear in the normal, and so costs no pixel anything.
+    let first = 4u * mesh_functions::get_tag(in.instance_index);
+    let along = vec4<f32>(1.0, normalize(out.world_normal));
+    let light = vec3<f32>(dot(objects[first], along), dot(objects[first + 1u], along), dot(objects[first + 2u], along));
+    out.field = vec4<f32>(max(light, vec3<f32>(0.0)), objects[first + 3u].x);
+    return out;
+}
+
 @fragment
-fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
+fn fragment(in: Corner) -> @location(0) vec4<f32> {
     let normal = normalize(in.world_normal);
     let to_eye = normalize(view.world_position - in.world_position.xyz);
     let share = lighting.probe.w;
@@ -68,7 +98,9 @@ fn fragment(in: VertexOutput) -> @location(0) vec4<f32> {
     let beside = in.world_position.xz - lighting.range.zw;
     let height = in.world_position.y;
     let near_ship = 1.0 + (dot(beside, beside) + height * height) * NEARNESS;
-    light += mix(unlit, unlit * 0.45 + irradiance(normal), share / near_ship);
+    let around = mix(unlit, unlit * 0.45 + irradiance(normal), share / near_ship);
+    // Where the field is known, it is the light around.
+    light += mix(around, unlit * 0.45 + in.field.rgb, in.field.w);
     let offset = in.world_position.xyz - lighting.probe.xyz;
     let away = dot(offset, offset);
     // A flash of strength 0 is added like any other: a shader that branches on a uniform is compiled again by

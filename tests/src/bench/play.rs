@@ -48,6 +48,23 @@ pub const LIGHT: LightHabit = LightHabit {
     rocks_max: 48,
 };
 
+/// How the game asks for the light of the field around its ship.
+#[derive(Clone, Debug)]
+pub struct FieldHabit {
+    /// From one task to the next.
+    pub interval: Duration,
+    /// See [`LightfieldSpec::paths`].
+    pub paths: u16,
+    /// See [`LightfieldSpec::bounces`].
+    pub bounces: u8,
+    /// Rocks that are in the scene at most: the nearest.
+    pub rocks_max: usize,
+}
+
+/// The default of Borrowed Light, `FieldFineness::bought(Preset::Default, Quality::Low)`.
+pub const FIELD: FieldHabit =
+    FieldHabit { interval: Duration::from_millis(200), paths: 48, bounces: 2, rocks_max: 48 };
+
 /// Tasks of one kind and how often a game asks for one.
 pub struct Played<K: TaskKind> {
     /// In the order in which they were asked for.
@@ -76,7 +93,7 @@ pub struct Play {
     pub physics: Played<Physics>,
     /// Light around the ship.
     pub reflection: Played<Reflection>,
-    /// Light everywhere around it. The game does not ask for it yet, so its rate is 0.
+    /// Light on everything around it, each answer whole: the game asks for changes where it can.
     pub lightfield: Played<Lightfield>,
 }
 
@@ -91,7 +108,9 @@ impl Play {
         let ticks = u64::from(seconds) * u64::from(TICKS_PER_SECOND);
         let light_ticks = (LIGHT.interval.as_secs_f64() * f64::from(TICKS_PER_SECOND)).round() as u64;
         let (mut arena, mut autopilot) = (Arena::new(ArenaConfig::default()), Autopilot::default());
-        let (mut path, mut physics, mut reflection) = (Vec::new(), Vec::new(), Vec::new());
+        let field_ticks = (FIELD.interval.as_secs_f64() * f64::from(TICKS_PER_SECOND)).round() as u64;
+        let (mut path, mut physics) = (Vec::new(), Vec::new());
+        let (mut reflection, mut lightfield) = (Vec::new(), Vec::new());
         let mut under_way: Vec<(u64, DueOutcome)> = Vec::new();
         while arena.tick() < ticks {
             let (due, later) = under_way.into_iter().partition(|(at, _)| *at <= arena.tick());
@@ -100,6 +119,9 @@ impl Play {
             watch(&arena);
             if arena.tick() % light_ticks == 0 {
                 reflection.push((light_around(&arena, &LIGHT), Blobs::default()));
+            }
+            if arena.tick() % field_ticks == 0 {
+                lightfield.push((field_around(&arena, &FIELD), Blobs::default()));
             }
             let step = arena.step(autopilot.controls(&arena), &due);
             for wanted in step.wanted {
@@ -121,19 +143,13 @@ impl Play {
                 under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));
             }
         }
-        let blobs = Blobs::default();
-        let lightfield = reflection
-            .iter()
-            .step_by(FIELD_EVERY)
-            .map(|(spec, _)| (field_around(spec), blobs.clone()))
-            .collect();
         let rate = |count: usize| count as f64 / f64::from(seconds);
         Ok(Self {
             path: Played { per_second: rate(path.len()), tasks: path },
             physics: Played { per_second: rate(physics.len()), tasks: physics },
-            // Unlike the others it goes by the clock and not by what happens.
+            // Unlike the others, light goes by the clock and not by what happens.
             reflection: Played { per_second: 1.0 / LIGHT.interval.as_secs_f64(), tasks: reflection },
-            lightfield: Played { per_second: 0.0, tasks: lightfield },
+            lightfield: Played { per_second: 1.0 / FIELD.interval.as_secs_f64(), tasks: lightfield },
         })
     }
 }
@@ -182,29 +198,68 @@ impl Varied for Lightfield {
     }
 }
 
-/// One scene of the light around the ship in how many is lit everywhere: a field takes some ten times as long.
-const FIELD_EVERY: usize = 10;
+/// Probes of a field along x and z, and metres between them.
+const FIELD_COUNTS: [u8; 2] = [20, 13];
+const FIELD_SPACING_M: f32 = 3.0;
 
-/// The field of the scene around the ship: 256 probes, 4 m apart, of 192 paths.
-fn field_around(scene: &ReflectionSpec) -> LightfieldSpec {
-    let spacing = (4.0 * POSITION_STEPS_PER_M) as i16;
-    let corner = scene.probe.map(|part| part.saturating_sub(8 * spacing));
+/// The field around the ship: the scene of the light around it, with a ball for every bolt and flame.
+pub fn field_around(arena: &Arena, habit: &FieldHabit) -> LightfieldSpec {
+    let scene = light_around(arena, &LightHabit { rocks_max: habit.rocks_max, ..LIGHT });
+    let mut surfaces = scene.surfaces;
+    (surfaces[FLAME].power, surfaces[BOLT].power) = (22, 23);
+    let balls = scene.objects.into_iter().filter(|object| usize::from(object.surface) != HULL);
+    let balls = balls.map(|object| match object.form {
+        Form::Capsule { .. } => {
+            let radius = if usize::from(object.surface) == BOLT { 0.75 } else { 0.525 };
+            Object { form: Form::Sphere { radius: (radius * RADIUS_STEPS_PER_M) as u16 }, ..object }
+        }
+        _ => object,
+    });
+    let mut objects: Vec<Object> = balls.collect();
+    surfaces.push(Surface { glow: [50, 140, 255], power: 17, ..surfaces[BOLT] });
+    objects.extend(walls(arena.config().size * 0.5));
+    let spacing = FIELD_SPACING_M * POSITION_STEPS_PER_M;
+    // As in the game, the grid ends at the wall.
+    let half = arena.config().size * POSITION_STEPS_PER_M * 0.5;
+    let corner = |axis: usize, count: u8| {
+        let reach = f32::from(count - 1) * spacing;
+        let most = (half - reach * 0.5).max(0.0);
+        (f32::from(scene.probe[axis]).clamp(-most, most) - reach * 0.5) as i16
+    };
     LightfieldSpec {
         base: None,
         probes: Probes::Grid {
-            origin: [corner[0], 64, corner[2]],
+            origin: [corner(0, FIELD_COUNTS[0]), 0, corner(2, FIELD_COUNTS[1])],
             spacing: spacing as u16,
-            counts: [16, 1, 16],
+            counts: [FIELD_COUNTS[0], 1, FIELD_COUNTS[1]],
         },
-        paths: 192,
-        bounces: 3,
+        paths: habit.paths,
+        bounces: habit.bounces,
         seed: scene.seed,
         sky: scene.sky,
         sun: scene.sun,
-        surfaces: scene.surfaces.clone(),
-        objects: scene.objects.clone(),
+        surfaces,
+        objects,
     }
 }
+
+/// The four sides of the arena as they shine.
+fn walls(half: f32) -> [Object; 4] {
+    let half = (half * POSITION_STEPS_PER_M) as i16;
+    let corners = [[half, half], [half, -half], [-half, -half], [-half, half]];
+    std::array::from_fn(|side| {
+        let ([x, z], next) = (corners[side], corners[(side + 1) % 4]);
+        let to = [next[0].saturating_sub(x), 0, next[1].saturating_sub(z)];
+        let radius = (0.5 * RADIUS_STEPS_PER_M) as u16;
+        Object { position: [x, 6, z], form: Form::Capsule { to, radius }, surface: WALL as u8 }
+    })
+}
+
+/// Places in [`SURFACES`], and after them that of the walls of a field.
+const HULL: usize = 2;
+const FLAME: usize = 3;
+const BOLT: usize = 4;
+const WALL: usize = SURFACES.len();
 
 /// Stone, ore that mirrors, hulls, flames and bolts.
 const SURFACES: [Surface; 5] = [

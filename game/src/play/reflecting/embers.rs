@@ -79,7 +79,11 @@ impl Embers {
     }
 }
 
-pub(super) fn kindle(time: Res<Time>, mut happened: MessageReader<Happened>, mut embers: ResMut<Embers>) {
+pub(in crate::play) fn kindle(
+    time: Res<Time>,
+    mut happened: MessageReader<Happened>,
+    mut embers: ResMut<Embers>,
+) {
     embers.burn(time.delta_secs());
     for Happened(event) in happened.read() {
         if let Some(ember) = Ember::of(event) {

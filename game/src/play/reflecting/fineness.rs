@@ -42,10 +42,10 @@ impl Fineness {
             (Preset::Saver, Quality::High) => (1, 2, 640, 48),
             // About 10 ms of a core five times a second.
             (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 190, 48),
-            // Four times the texels, in which a bolt is a bolt and not a blur, so half as often.
-            (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 380, 48),
-            (Preset::Rich, Quality::Low) => (16, 4, 190, 96),
-            (Preset::Rich, Quality::High) => (4, 4, 190, 96),
+            // Four times the texels, in which a bolt is a bolt and not a blur, so less than half as often.
+            (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 560, 48),
+            (Preset::Rich, Quality::Low) => (16, 4, 200, 96),
+            (Preset::Rich, Quality::High) => (4, 4, 240, 96),
             (Preset::Max, Quality::Low) => (32, 4, 120, 96),
             (Preset::Max, Quality::High) => (16, 4, 160, 96),
         };

@@ -11,10 +11,10 @@
 //! | `surfaces` | what things are made of, in the spec's units |
 //! | `embers` | explosions and other light that stays for a moment after its event |
 
-mod embers;
+pub(in crate::play) mod embers;
 mod fineness;
-mod scene;
-mod surfaces;
+pub(in crate::play) mod scene;
+pub(in crate::play) mod surfaces;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
 use p2c2r_tasks::reflection::Reflection;
 
-use super::Battlefield;
+use super::{Battlefield, nobody_plays};
 use crate::graphics::Quality;
 use embers::Embers;
 pub(crate) use fineness::Fineness;
@@ -33,17 +33,17 @@ pub(crate) use surfaces::{ORES, is_ore, ore_of};
 /// The most that one task may cost: several times what the finest probe costs.
 const PRICE_CAP: Nanos = Nanos(100_000);
 /// The shortest deadline: an answer that took this long still looks right where answers usually take less.
-const DEADLINE_MIN: Duration = Duration::from_millis(400);
+pub(in crate::play) const DEADLINE_MIN: Duration = Duration::from_millis(400);
 /// Tasks under way at once: as many as there are in two seconds, which is as long as anyone waits.
-const UNDER_WAY_MAX: usize = 12;
+pub(in crate::play) const UNDER_WAY_MAX: usize = 12;
 /// How long after the start no light is asked for while the coordinator has not answered yet.
-const CONNECTING_MAX: Duration = Duration::from_secs(3);
+pub(in crate::play) const CONNECTING_MAX: Duration = Duration::from_secs(3);
 /// The farthest by which what is traced is moved on: beyond it bolts have met something and ships have turned.
-const LEAD_MAX: Duration = Duration::from_millis(400);
+pub(in crate::play) const LEAD_MAX: Duration = Duration::from_millis(400);
 /// What passes from an outcome's coming until half of it is blended in.
 const BLENDING: Duration = Duration::from_millis(60);
 /// Specs whose outcome may still come; an outcome of an older one finds no place and is not shown.
-const REMEMBERED: usize = 64;
+pub(in crate::play) const REMEMBERED: usize = 64;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Reflecting>()
@@ -116,15 +116,14 @@ fn ask_for_light(
     mut reflecting: ResMut<Reflecting>,
 ) {
     let now = real.elapsed();
-    if !reflecting.enabled {
+    if !reflecting.enabled || nobody_plays(&battlefield, &clock) {
         // What is out is of no use any more; taking it back is free if nobody has begun it.
         open.iter().for_each(|entity| commands.entity(entity).despawn());
         return;
     }
-    let nobody_plays = clock.is_paused() || battlefield.arena.is_over();
     // What is computed here in the meantime would cost the frames that it is to save.
     let may_soon_borrow = now < CONNECTING_MAX && is_connecting(&state);
-    if nobody_plays || may_soon_borrow || !reflecting.is_due(now, open.iter().count()) {
+    if may_soon_borrow || !reflecting.is_due(now, open.iter().count()) {
         return;
     }
     let lead = (horizon.typical::<Reflection>() + BLENDING).min(LEAD_MAX);
@@ -138,7 +137,7 @@ fn ask_for_light(
 }
 
 /// Whether there is a coordinator that may answer yet.
-fn is_connecting(state: &OffloadState) -> bool {
+pub(in crate::play) fn is_connecting(state: &OffloadState) -> bool {
     matches!(state.mode, OffloadMode::Local(LocalReason::NotConnected { .. }))
 }
 

@@ -16,7 +16,7 @@ const ENEMIES_MAX: usize = 20;
 const BOLTS_MAX: usize = 32;
 const EMBERS_MAX: usize = 16;
 /// Where the paths' randomness starts: always the same, so that what grain there is stands still.
-const SEED: u32 = 0x51A2;
+pub(in crate::play) const SEED: u32 = 0x51A2;
 /// Red of a sky's tint that is still cool; one in five is.
 const COOL_RED_MAX: f32 = 0.3;
 const SKIES_TRIED: u32 = 64;
@@ -61,13 +61,18 @@ pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness, lead: f3
 }
 
 /// The first sky from this seed on that is as cool as the drawn nebula, whose tints are blue, violet and teal.
-fn sky(seed: u32) -> u32 {
+pub(in crate::play) fn sky(seed: u32) -> u32 {
     let is_cool = |sky: &u32| Sky::new(*sky).tint[0] < COOL_RED_MAX;
     (0..SKIES_TRIED).map(|step| seed.wrapping_add(step)).find(is_cool).unwrap_or(seed)
 }
 
 /// The nearest `most` of `all` within sight, nearest first. `body` says where something is and how large.
-fn nearest<T>(all: &[T], probe: Vec2, most: usize, body: impl Fn(&T) -> (Vec2, f32)) -> Vec<&T> {
+pub(in crate::play) fn nearest<T>(
+    all: &[T],
+    probe: Vec2,
+    most: usize,
+    body: impl Fn(&T) -> (Vec2, f32),
+) -> Vec<&T> {
     let distance = |thing: &T| {
         let (at, radius) = body(thing);
         at.distance(probe) - radius
@@ -78,7 +83,7 @@ fn nearest<T>(all: &[T], probe: Vec2, most: usize, body: impl Fn(&T) -> (Vec2, f
     near.into_iter().take(most).map(|(_, thing)| thing).collect()
 }
 
-fn rock_object(rock: &Rock, lead: f32) -> Option<Object> {
+pub(in crate::play) fn rock_object(rock: &Rock, lead: f32) -> Option<Object> {
     let ShapeKind::Rock(form) = rock.shape.kind() else { return None };
     Some(Object {
         position: position(rock.position + rock.velocity * lead, 0.0),
@@ -107,7 +112,7 @@ fn bolt_object(bullet: &Bullet, lead: f32) -> Object {
     capsule(tail, tip, 0.24, surfaces::bolt(bullet.shooter))
 }
 
-fn ember_object(ember: &Ember) -> Object {
+pub(in crate::play) fn ember_object(ember: &Ember) -> Object {
     Object {
         position: position(ember.at, 0.25),
         form: Form::Sphere { radius: radius(ember.radius()) },
@@ -116,7 +121,7 @@ fn ember_object(ember: &Ember) -> Object {
 }
 
 /// The four sides of the arena as they shine.
-fn walls(half: f32) -> [Object; 4] {
+pub(in crate::play) fn walls(half: f32) -> [Object; 4] {
     let corners = [(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)];
     std::array::from_fn(|side| {
         let corner = |(x, y): (f32, f32)| Vec2::new(x * half, y * half);
@@ -135,12 +140,12 @@ fn capsule(from: Vec2, to: Vec2, thickness: f32, surface: u8) -> Object {
 }
 
 /// A point of the plane, this high above it; what lies too far out is held at the edge of the coordinates.
-fn position(at: Vec2, height: f32) -> [i16; 3] {
+pub(in crate::play) fn position(at: Vec2, height: f32) -> [i16; 3] {
     // `as` saturates, and makes 0 of what is no number.
     [at.x, height, -at.y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16)
 }
 
-fn radius(metres: f32) -> u16 {
+pub(in crate::play) fn radius(metres: f32) -> u16 {
     ((metres * RADIUS_STEPS_PER_M).round() as u16).max(1)
 }
 

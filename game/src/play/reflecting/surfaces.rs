@@ -27,7 +27,8 @@ pub(crate) fn ore_of(form: u16) -> usize {
 
 /// The drawn scene's sun; its irradiance is π times the colour in `solid.wgsl`, which a white surface that faces it
 /// has there.
-pub(super) const SUN: Sun = Sun { direction: [-71, 94, -47], colour: [240, 209, 170], power: power(5.66) };
+pub(in crate::play) const SUN: Sun =
+    Sun { direction: [-71, 94, -47], colour: [240, 209, 170], power: power(5.66) };
 
 const STONE: usize = 0;
 const ORE: usize = 1;
@@ -61,7 +62,7 @@ const fn light(glow: [u8; 3], radiance: f32) -> Surface {
 }
 
 /// The palette of every spec; objects name its places.
-pub(super) fn palette() -> Vec<Surface> {
+pub(in crate::play) fn palette() -> Vec<Surface> {
     let ore = |colour: [f32; 3]| matter(colour.map(|share| (share * 255.0) as u8), 255, 15);
     let mut surfaces = vec![matter([108, 95, 84], 0, 230)];
     surfaces.extend(ORES.map(ore));
@@ -80,6 +81,19 @@ pub(super) fn palette() -> Vec<Surface> {
     surfaces
 }
 
+/// The same palette for balls in place of bolts and flames, as wide as the glow that is drawn around them: few paths of
+/// a probe would meet the thin things themselves, and their light would flicker from probe to probe. A ball of a bolt gives
+/// about as much light as the bolt.
+pub(in crate::play) fn glowing_palette() -> Vec<Surface> {
+    let mut surfaces = palette();
+    for (places, radiance) in [([RAMMER_FLAME, GUNNER_FLAME], 8.0), ([SHIP_BOLT, ENEMY_BOLT], 14.0)] {
+        for place in places {
+            surfaces[place].power = power(radiance);
+        }
+    }
+    surfaces
+}
+
 /// Of a rock with this number and form.
 pub(super) fn rock(id: RockId, form: u16) -> u8 {
     (if is_ore(id) { ORE + ore_of(form) } else { STONE }) as u8
@@ -94,7 +108,7 @@ pub(super) fn hull(role: EnemyRole) -> u8 {
 }
 
 /// Of an enemy's engine.
-pub(super) fn flame(role: EnemyRole) -> u8 {
+pub(in crate::play) fn flame(role: EnemyRole) -> u8 {
     (match role {
         EnemyRole::Rammer => RAMMER_FLAME,
         EnemyRole::Gunner => GUNNER_FLAME,
@@ -102,7 +116,7 @@ pub(super) fn flame(role: EnemyRole) -> u8 {
 }
 
 /// Of a bullet.
-pub(super) fn bolt(shooter: Shooter) -> u8 {
+pub(in crate::play) fn bolt(shooter: Shooter) -> u8 {
     (match shooter {
         Shooter::Ship => SHIP_BOLT,
         Shooter::Enemy(_) => ENEMY_BOLT,

@@ -1,0 +1,189 @@
+//! Where probes stand: a grid in the arena's plane that goes with the ship, in steps, so that the light of one answer
+//! can be said as changes of the last.
+
+use bevy::math::Vec3;
+use p2c2r_arena::{Arena, Vec2};
+use p2c2r_tasks::lightfield::{LightProbe, Probes};
+use p2c2r_tasks::reflection::POSITION_STEPS_PER_M;
+
+/// From one probe to the next, metres: about a rock's diameter. Twice as far, and the light of a bolt falls between them.
+const SPACING_M: f32 = 3.0;
+/// Probes along x and z. The picture is 42 m wide and 24 m deep at the plane; with the slack below, all of it is within.
+/// Fewer than 256 in all are not admitted.
+const COUNTS: [u8; 2] = [20, 13];
+/// How far the ship may be from the middle of the grid before it is laid anew, metres along each axis. Less, and most
+/// answers are sent whole.
+const SLACK_M: f32 = 7.5;
+/// Spacings from the edge over which the field fades into the light that the picture has without it.
+const FADE_CELLS: f32 = 1.5;
+/// Weight of the probes around a place below which it counts as walled in.
+const WEIGHT_MIN: f32 = 1e-3;
+
+const _: () = assert!(COUNTS[0] as usize * COUNTS[1] as usize >= p2c2r_tasks::lightfield::PROBES_MIN);
+
+/// A grid of probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    /// The probe with the lowest coordinates, in the spec's steps.
+    origin: [i16; 3],
+}
+
+impl Grid {
+    /// The grid for where the ship is: `before`, as long as the ship has not left its middle.
+    pub(super) fn around(arena: &Arena, before: Option<Self>) -> Self {
+        let ship = arena.ship().position;
+        let half = arena.config().size * 0.5;
+        // Beyond the wall there is nothing to be lit: near it the grid stays inside.
+        let wanted = Vec3::new(ship.x, 0.0, -ship.y);
+        let [x, z] = extents();
+        let held = |at: f32, reach: f32| {
+            let most = (half - reach * 0.5).max(0.0);
+            at.clamp(-most, most)
+        };
+        let middle = Vec3::new(held(wanted.x, x), 0.0, held(wanted.z, z));
+        before.filter(|grid| (grid.middle() - middle).abs().max_element() <= SLACK_M).unwrap_or_else(|| {
+            let corner = middle - Vec3::new(x, 0.0, z) * 0.5;
+            // On whole metres: a grid that is laid anew in the same place is the same.
+            Self { origin: corner.to_array().map(|metres| (metres.round() * POSITION_STEPS_PER_M) as i16) }
+        })
+    }
+
+    /// Its middle, metres.
+    fn middle(self) -> Vec3 {
+        let [x, z] = extents();
+        self.corner() + Vec3::new(x, 0.0, z) * 0.5
+    }
+
+    /// The point of the arena's plane in its middle.
+    pub(super) fn middle_of_plane(self) -> Vec2 {
+        let middle = self.middle();
+        Vec2::new(middle.x, -middle.z)
+    }
+
+    fn corner(self) -> Vec3 {
+        Vec3::from_array(self.origin.map(|steps| f32::from(steps) / POSITION_STEPS_PER_M))
+    }
+
+    /// As a spec has it.
+    pub(super) fn probes(self) -> Probes {
+        let spacing = (SPACING_M * POSITION_STEPS_PER_M) as u16;
+        Probes::Grid { origin: self.origin, spacing, counts: [COUNTS[0], 1, COUNTS[1]] }
+    }
+}
+
+/// From the first probe to the last along x and z, metres.
+fn extents() -> [f32; 2] {
+    COUNTS.map(|count| f32::from(count - 1) * SPACING_M)
+}
+
+/// Light as it was traced.
+#[derive(Clone, Debug)]
+pub(crate) struct TracedField {
+    pub(super) grid: Grid,
+    /// In the spec's order; none where a probe is inside something, where it is black.
+    probes: Vec<Option<LightProbe>>,
+}
+
+impl TracedField {
+    /// The light at the probes of `grid`.
+    pub(super) fn new(grid: Grid, probes: impl Iterator<Item = LightProbe>) -> Self {
+        let lit = |probe: LightProbe| (probe.mean != [0.0; 3]).then_some(probe);
+        Self { grid, probes: probes.map(lit).collect() }
+    }
+
+    /// The light at a place, between the probes around it, and how much of it counts there, 0 to 1. None outside the
+    /// grid and where all probes around are inside something.
+    pub(crate) fn at(&self, place: Vec3) -> Option<(LightProbe, f32)> {
+        let cell = (place - self.grid.corner()) / SPACING_M;
+        let last = COUNTS.map(|count| f32::from(count - 1));
+        let edge = cell.x.min(last[0] - cell.x).min(cell.z).min(last[1] - cell.z);
+        if edge.is_nan() || edge < 0.0 {
+            return None;
+        }
+        let (x, z) = (cell.x.min(last[0] - 1.0).floor(), cell.z.min(last[1] - 1.0).floor());
+        let (right, near) = (cell.x - x, cell.z - z);
+        let (mut light, mut weights) = (LightProbe::default(), 0.0);
+        for (step_x, step_z, weight) in [
+            (0.0, 0.0, (1.0 - right) * (1.0 - near)),
+            (1.0, 0.0, right * (1.0 - near)),
+            (0.0, 1.0, (1.0 - right) * near),
+            (1.0, 1.0, right * near),
+        ] {
+            let number = (z + step_z) as usize * usize::from(COUNTS[0]) + (x + step_x) as usize;
+            if let Some(Some(probe)) = self.probes.get(number)
+                && weight > WEIGHT_MIN
+            {
+                weights += weight;
+                light = light.mixed(probe, 1.0 - weight / weights);
+            }
+        }
+        (weights > WEIGHT_MIN).then(|| (light, (edge / FADE_CELLS).min(1.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_arena::ArenaConfig;
+
+    use super::*;
+
+    fn grid() -> Grid {
+        Grid::around(&Arena::new(ArenaConfig::default()), None)
+    }
+
+    /// A field that is brighter by 1 with every metre along x, and black at one probe.
+    fn slope(black: Option<usize>) -> TracedField {
+        let (grid, count) = (grid(), usize::from(COUNTS[0]) * usize::from(COUNTS[1]));
+        let probe = |number: usize| {
+            let x = grid.corner().x + (number % usize::from(COUNTS[0])) as f32 * SPACING_M;
+            let mean = if Some(number) == black { 0.0 } else { 100.0 + x };
+            LightProbe { mean: [mean; 3], ..LightProbe::default() }
+        };
+        TracedField::new(grid, (0..count).map(probe))
+    }
+
+    #[test]
+    fn between_probes_light_changes_evenly_and_at_the_edge_it_fades() {
+        let field = slope(None);
+        for (x, z) in [(0.0, 0.0), (1.3, 2.2), (-7.9, 4.6), (11.0, -9.0)] {
+            let (light, share) = field.at(Vec3::new(x, 0.4, z)).unwrap();
+            assert!((light.mean[0] - (100.0 + x)).abs() < 0.02, "{x}: {light:?}");
+            assert_eq!(share, 1.0);
+        }
+        let middle = field.grid.middle();
+        let edge = extents()[0] * 0.5;
+        let (_, share) = field.at(middle + Vec3::X * (edge - 0.3)).unwrap();
+        assert!(share < 0.2 && share > 0.0, "{share}");
+        assert!(field.at(middle + Vec3::X * (edge + 0.1)).is_none());
+        assert!(field.at(Vec3::NAN).is_none());
+    }
+
+    #[test]
+    fn a_probe_inside_a_rock_does_not_darken_what_is_around_it() {
+        let black = 5 * usize::from(COUNTS[0]) + 7;
+        let field = slope(Some(black));
+        let at = field.grid.corner() + Vec3::new(7.0, 0.0, 5.0) * SPACING_M;
+        let (light, _) = field.at(at + Vec3::new(0.4, 0.0, 0.4)).unwrap();
+        assert!(light.mean[0] > 90.0, "{light:?}");
+        assert!(field.at(at).is_none(), "the probe alone would count there");
+    }
+
+    #[test]
+    fn the_grid_stays_while_the_ship_is_near_its_middle_and_never_leaves_the_arena_far() {
+        let mut arena = Arena::new(ArenaConfig::default());
+        let mut pilot = p2c2r_arena::Autopilot::default();
+        let (mut grid, mut laid) = (grid(), 0);
+        for _ in 0..1_200 {
+            let controls = pilot.controls(&arena);
+            arena.step(controls, &[]);
+            let next = Grid::around(&arena, Some(grid));
+            laid += u32::from(next != grid);
+            grid = next;
+            let ship = arena.ship().position;
+            let off = grid.middle_of_plane() - ship;
+            let [x, z] = extents();
+            assert!(off.x.abs() < x * 0.5 && off.y.abs() < z * 0.5, "the ship is in it: {off:?}");
+        }
+        assert!(laid < 30, "laid anew {laid} times in 20 s");
+    }
+}

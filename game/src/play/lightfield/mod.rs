@@ -1,0 +1,282 @@
+//! Asks, about five times a second, for the light of the field around the ship: what bolts, explosions, engines and the
+//! star throw on rocks, ships and debris. It is for the eye alone; the rules know nothing of it.
+//!
+//! As with reflections, several tasks may be under way, what is traced is moved on by what answers usually take, and an
+//! answer that does not come leaves the last light in use. Answers are changes of a field that came before, as long as
+//! the grid stays: see [`Base`].
+//!
+//! | file | owns |
+//! |---|---|
+//! | `fineness` | how well the field is traced, by what is bought |
+//! | `grid` | where the probes stand, and the light between them |
+//! | `scene` | the spec: what lights and shades |
+
+mod fineness;
+mod grid;
+mod scene;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::tasks::{AsyncComputeTaskPool, Task, block_on};
+use p2c2r_offload::prelude::*;
+use p2c2r_protocol::Nanos;
+use p2c2r_tasks::lightfield::{Field, Lightfield, LightfieldOutcome, LightfieldSpec};
+
+use super::reflecting::embers::{self, Embers};
+use super::reflecting::{
+    self, CONNECTING_MAX, DEADLINE_MIN, LEAD_MAX, REMEMBERED, Reflecting, UNDER_WAY_MAX,
+};
+use super::{Battlefield, nobody_plays};
+pub(crate) use fineness::FieldFineness;
+use grid::Grid;
+pub(crate) use grid::TracedField;
+
+/// The most that one task may cost: several times what the finest field costs.
+const PRICE_CAP: Nanos = Nanos(20_000_000);
+/// What passes from an outcome's coming until half of it is blended in.
+const BLENDING: Duration = Duration::from_millis(70);
+/// Answers that are sent as changes of one base. A base travels to the coordinator once, whole; the older it is, the more
+/// has changed since. About as many bytes go for both at this number.
+const BASE_USES: u32 = 8;
+/// How long light is shown that nothing newer has followed, in seconds of play.
+const STALE_AFTER: f32 = 3.0;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<LightAround>()
+        .add_offload_kind::<Lightfield>(KindSettings {
+            deadline: DEADLINE_MIN,
+            price_cap: PRICE_CAP,
+            // Light of a moment ago still looks right; a second kernel here would cost the frames that it is to save.
+            late: OnLate::Reuse,
+        })
+        .add_systems(Update, (take_field, ask_for_field.after(embers::kindle), count_age).chain())
+        .add_observer(clear_up)
+        .add_observer(clear_up_failure);
+}
+
+/// What was asked for.
+struct Asked {
+    at: Duration,
+    grid: Grid,
+    spec: Arc<LightfieldSpec>,
+    blobs: Blobs,
+}
+
+/// The field that answers are sent as changes of.
+struct Base {
+    grid: Grid,
+    blob: Arc<Blob>,
+    uses: u32,
+}
+
+/// A field unfolded, and the blob that it is named by as a base.
+struct Unfolded {
+    traced: TracedField,
+    blob: Option<Arc<Blob>>,
+}
+
+/// The light around the ship, and what has been asked.
+#[derive(Resource, Default)]
+pub(crate) struct LightAround {
+    /// How well it is traced; none: not at all.
+    fineness: Option<FieldFineness>,
+    asked: VecDeque<Asked>,
+    grid: Option<Grid>,
+    base: Option<Base>,
+    unfolding: Option<Task<Option<Unfolded>>>,
+    newest: Option<TracedField>,
+    /// Seconds of play since the newest came.
+    age: f32,
+}
+
+impl LightAround {
+    /// Goes over to another fineness from the next task on.
+    pub(crate) fn refine(&mut self, fineness: Option<FieldFineness>) {
+        self.fineness = fineness;
+    }
+
+    /// The newest field, unless it is too old to be shown or none is wanted any more.
+    pub(crate) fn shown(&self) -> Option<&TracedField> {
+        self.newest.as_ref().filter(|_| self.fineness.is_some() && self.age < STALE_AFTER)
+    }
+
+    fn is_due(&self, now: Duration, interval: Duration, under_way: usize) -> bool {
+        let is_time = |asked: &Asked| now.saturating_sub(asked.at) >= interval;
+        under_way < UNDER_WAY_MAX && self.asked.back().is_none_or(is_time)
+    }
+
+    /// The base for a spec on `grid`, if there is one.
+    fn base_on(&mut self, grid: Grid) -> Option<Arc<Blob>> {
+        let base = self.base.as_mut().filter(|base| base.grid == grid)?;
+        base.uses += 1;
+        Some(Arc::clone(&base.blob))
+    }
+
+    fn take(&mut self, unfolded: Unfolded) {
+        let Unfolded { traced, blob } = unfolded;
+        let is_of_use = |base: &Base| base.grid == traced.grid && base.uses < BASE_USES;
+        if !self.base.as_ref().is_some_and(is_of_use) {
+            self.base = blob.map(|blob| Base { grid: traced.grid, blob, uses: 0 });
+        }
+        self.newest = Some(traced);
+        self.age = 0.0;
+    }
+}
+
+fn ask_for_field(
+    mut commands: Commands,
+    battlefield: Res<Battlefield>,
+    embers: Res<Embers>,
+    reflecting: Res<Reflecting>,
+    real: Res<Time<Real>>,
+    clock: Res<Time<Virtual>>,
+    horizon: Res<OffloadHorizon>,
+    state: Res<OffloadState>,
+    open: Query<Entity, With<Offloading<Lightfield>>>,
+    mut light: ResMut<LightAround>,
+) {
+    let now = real.elapsed();
+    let fineness = light.fineness.filter(|_| reflecting.enabled);
+    let (Some(fineness), false) = (fineness, nobody_plays(&battlefield, &clock)) else {
+        // What is out is of no use any more; taking it back is free if nobody has begun it.
+        open.iter().for_each(|entity| commands.entity(entity).despawn());
+        return;
+    };
+    let may_soon_borrow = now < CONNECTING_MAX && reflecting::is_connecting(&state);
+    if may_soon_borrow || !light.is_due(now, fineness.interval, open.iter().count()) {
+        return;
+    }
+    let lead = (horizon.typical::<Lightfield>() + BLENDING).min(LEAD_MAX).as_secs_f32();
+    let grid = Grid::around(&battlefield.arena, light.grid);
+    light.grid = Some(grid);
+    let base = light.base_on(grid);
+    let name = base.as_ref().map(|blob| blob.digest());
+    let spec = scene::spec(&battlefield.arena, &embers, &fineness, grid, lead, name);
+    let blobs = Blobs::new(base.into_iter().collect());
+    let deadline = DEADLINE_MIN.max(horizon.of::<Lightfield>());
+    commands.spawn(Offloading::<Lightfield>::new(spec.clone(), blobs.clone()).deadline(deadline));
+    if light.asked.len() == REMEMBERED {
+        light.asked.pop_front();
+    }
+    light.asked.push_back(Asked { at: now, grid, spec: Arc::new(spec), blobs });
+}
+
+/// Unfolds each newest outcome on another thread, and shows it from the frame on in which that is done.
+fn take_field(last: Res<LastOutcome<Lightfield>>, mut light: ResMut<LightAround>) {
+    let light = &mut *light;
+    if last.is_changed()
+        && let (Some(outcome), Some(at)) = (last.outcome().cloned(), last.asked_at())
+        // The plugin keeps microseconds.
+        && let Some(asked) = light.asked.iter().rev().find(|asked| asked.at.abs_diff(at) < Duration::from_micros(2))
+    {
+        let (grid, spec, blobs) = (asked.grid, Arc::clone(&asked.spec), asked.blobs.clone());
+        // One that is still being unfolded is older: it is dropped.
+        light.unfolding =
+            Some(AsyncComputeTaskPool::get().spawn(async move { unfold(grid, &spec, &blobs, &outcome) }));
+    }
+    if let Some(unfolded) = light.unfolding.take_if(|task| task.is_finished()).and_then(block_on) {
+        light.take(unfolded);
+    }
+}
+
+fn unfold(grid: Grid, spec: &LightfieldSpec, blobs: &Blobs, outcome: &LightfieldOutcome) -> Option<Unfolded> {
+    let field =
+        outcome.unfold(spec, blobs).inspect_err(|error| tracing::error!(%error, "no field of light")).ok()?;
+    let traced = TracedField::new(grid, (0..field.count()).map(|number| field.probe(number)));
+    Some(Unfolded { traced, blob: Field::to_blob(&field).map(Blob::new) })
+}
+
+/// Light ages only while somebody plays: in a paused game nothing newer is asked for.
+fn count_age(battlefield: Res<Battlefield>, clock: Res<Time<Virtual>>, mut light: ResMut<LightAround>) {
+    if !nobody_plays(&battlefield, &clock) {
+        light.age += clock.delta_secs();
+    }
+}
+
+fn clear_up(done: On<OffloadDone<Lightfield>>, mut commands: Commands) {
+    commands.entity(done.entity).try_despawn();
+}
+
+fn clear_up_failure(failed: On<OffloadFailed<Lightfield>>, mut commands: Commands) {
+    if failed.reused.is_none() {
+        tracing::debug!(reason = %failed.reason, "no field of light");
+    }
+    commands.entity(failed.entity).try_despawn();
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_arena::{Arena, ArenaConfig};
+    use p2c2r_tasks::{Stop, TaskKind as _};
+
+    use super::*;
+    use crate::graphics::Quality;
+    use crate::presets::Preset;
+
+    /// What comes of asking once in `arena`, and how many bytes it took both ways.
+    fn ask(light: &mut LightAround, arena: &Arena) -> (usize, usize) {
+        let fineness = light.fineness.unwrap();
+        let grid = Grid::around(arena, light.grid);
+        light.grid = Some(grid);
+        let base = light.base_on(grid);
+        let name = base.as_ref().map(|blob| blob.digest());
+        let spec = scene::spec(arena, &Embers::default(), &fineness, grid, 0.1, name);
+        let blobs = Blobs::new(base.into_iter().collect());
+        let outcome = Lightfield::run(&spec, &blobs, &Stop::never()).unwrap();
+        light.take(unfold(grid, &spec, &blobs, &outcome).unwrap());
+        (Lightfield::encode_spec(&spec).len(), outcome.bytes())
+    }
+
+    #[test]
+    fn answers_are_changes_of_a_base_that_is_renewed_and_take_less_than_whole_ones() {
+        let fineness = FieldFineness::bought(Preset::Default, Quality::Low);
+        let (mut light, mut whole) = (LightAround::default(), LightAround::default());
+        light.refine(fineness);
+        whole.refine(fineness);
+        let mut arena = Arena::new(ArenaConfig::default());
+        let mut pilot = p2c2r_arena::Autopilot::default();
+        let (mut changes_bytes, mut whole_bytes, mut up, mut blob_bytes) = (0, 0, 0, 0);
+        let mut bases = std::collections::BTreeSet::new();
+        let mut uses_max = 0;
+        for _ in 0..40 {
+            for _ in 0..12 {
+                let controls = pilot.controls(&arena);
+                arena.step(controls, &[]);
+            }
+            let (spec, changes) = ask(&mut light, &arena);
+            whole.base = None;
+            whole_bytes += ask(&mut whole, &arena).1;
+            changes_bytes += changes;
+            up += spec;
+            let base = light.base.as_ref().unwrap();
+            uses_max = uses_max.max(base.uses);
+            if bases.insert(base.blob.digest()) {
+                blob_bytes += base.blob.bytes().len();
+            }
+        }
+        println!(
+            "40 answers: {changes_bytes} bytes as changes and {blob_bytes} of {} bases, {whole_bytes} whole; {up} up",
+            bases.len()
+        );
+        assert!(uses_max <= BASE_USES);
+        assert!(bases.len() < 20, "{} bases for 40 answers", bases.len());
+        assert!(changes_bytes + blob_bytes < whole_bytes, "{changes_bytes} + {blob_bytes}, {whole_bytes}");
+    }
+
+    #[test]
+    fn light_that_nothing_follows_and_light_that_is_not_wanted_is_not_shown() {
+        let mut light = LightAround::default();
+        light.refine(FieldFineness::bought(Preset::Default, Quality::Low));
+        assert!(light.shown().is_none());
+        ask(&mut light, &Arena::new(ArenaConfig::default()));
+        assert!(light.shown().is_some());
+        light.age = STALE_AFTER;
+        assert!(light.shown().is_none());
+        light.age = 0.0;
+        light.refine(FieldFineness::bought(Preset::Saver, Quality::Low));
+        assert!(light.shown().is_none());
+    }
+}
