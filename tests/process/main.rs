@@ -214,8 +214,8 @@ fn the_bench_runs() {
     let rows = report(&path);
     let names: Vec<&str> =
         rows.as_array().into_iter().flatten().filter_map(|row| row["name"].as_str()).collect();
-    let (dispatch, kinds) = names.split_at(6);
-    assert_eq!(dispatch, ["udp-floor", "p2c2r"].repeat(3));
+    let (dispatch, kinds) = names.split_at(18);
+    assert_eq!(dispatch, ["udp-floor", "p2c2r"].repeat(9), "three conditions with 1, 8 and 64 in flight");
     let shipped = KindRegistry::builtin();
     assert_eq!(kinds, shipped.iter().flat_map(|kind| [kind.name(); 2]).collect::<Vec<_>>());
     for row in rows.as_array().into_iter().flatten() {

@@ -9,6 +9,7 @@
 //! because a shared machine's speed changes from second to second.
 
 pub mod calibration;
+pub mod condition;
 mod cpu;
 pub mod echo;
 pub mod flood;
@@ -28,11 +29,15 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use self::condition::Condition;
+
 /// One line of the report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// `udp-floor`, `p2c2r` or `nats`, or a kind.
     pub name: &'static str,
+    /// What else the machine does meanwhile.
+    pub condition: Condition,
     /// Bytes of a request's payload, and the answer has as many; of a kind, mean bytes of an outcome.
     pub size_bytes: usize,
     /// Requests kept under way at a time.
@@ -46,6 +51,9 @@ pub struct Row {
     /// Processor time of all programs together for one round trip, in microseconds, median over the rounds;
     /// where the system does not tell, none. It depends far less on what else the machine does than the others.
     pub cpu_us: Option<f64>,
+    /// UDP packets that this machine received for one round trip, median over the rounds; where the system does not tell,
+    /// none. Of whoever uses the network meanwhile as well.
+    pub packets: Option<f64>,
 }
 
 /// What one round of one rival measured.
@@ -57,6 +65,8 @@ pub struct Round {
     pub elapsed: Duration,
     /// Processor time that all programs together took for it.
     pub cpu: Option<Duration>,
+    /// UDP packets that this machine received meanwhile.
+    pub packets: Option<u64>,
 }
 
 /// How much one round sends.
@@ -83,14 +93,24 @@ pub trait Rival {
     fn round(&mut self, load: Load) -> io::Result<Round>;
 }
 
-/// Runs all rivals in turn, `rounds` times each after one unrecorded round, and returns one row for each.
-pub fn contest(rivals: &mut [Box<dyn Rival>], load: Load, rounds: usize) -> io::Result<Vec<Row>> {
+/// Runs all rivals in turn, `rounds` times each after one unrecorded round, and returns one row for each. It is the caller
+/// that has seen to the `condition`.
+pub fn contest(
+    rivals: &mut [Box<dyn Rival>],
+    condition: Condition,
+    load: Load,
+    rounds: usize,
+) -> io::Result<Vec<Row>> {
     let mut measured: Vec<Vec<Round>> = vec![Vec::new(); rivals.len()];
     for round in 0..=rounds {
         for (rival, rounds) in rivals.iter_mut().zip(&mut measured) {
             let processes = rival.processes();
             let before = cpu::spent(&processes);
+            let packets_before = cpu::packets_received();
             let mut result = rival.round(load)?;
+            result.packets = packets_before
+                .zip(cpu::packets_received())
+                .map(|(before, after)| after.saturating_sub(before));
             result.cpu =
                 before.zip(cpu::spent(&processes)).map(|(before, after)| after.saturating_sub(before));
             assert_eq!(result.latencies_us.len(), load.requests, "{} lost answers", rival.name());
@@ -102,11 +122,11 @@ pub fn contest(rivals: &mut [Box<dyn Rival>], load: Load, rounds: usize) -> io::
     Ok(rivals
         .iter()
         .zip(&mut measured)
-        .map(|(rival, rounds)| summarise(rival.name(), load, rounds))
+        .map(|(rival, rounds)| summarise(rival.name(), condition, load, rounds))
         .collect())
 }
 
-fn summarise(name: &'static str, load: Load, rounds: &mut [Round]) -> Row {
+fn summarise(name: &'static str, condition: Condition, load: Load, rounds: &mut [Round]) -> Row {
     let per_round = |quantile: f64, rounds: &mut [Round]| {
         let values = rounds.iter_mut().map(|round| {
             round.latencies_us.sort_unstable_by(f64::total_cmp);
@@ -116,14 +136,18 @@ fn summarise(name: &'static str, load: Load, rounds: &mut [Round]) -> Row {
     };
     let cpu_us: Option<Vec<f64>> =
         rounds.iter().map(|round| Some(round.cpu?.as_secs_f64() * 1e6 / load.requests as f64)).collect();
+    let packets: Option<Vec<f64>> =
+        rounds.iter().map(|round| Some(round.packets? as f64 / load.requests as f64)).collect();
     Row {
         name,
+        condition,
         size_bytes: load.size_bytes,
         in_flight: load.in_flight,
         p50_us: per_round(0.5, rounds),
         p99_us: per_round(0.99, rounds),
         rate_per_s: median(rounds.iter().map(|r| load.requests as f64 / r.elapsed.as_secs_f64()).collect()),
         cpu_us: cpu_us.map(median),
+        packets: packets.map(median),
     }
 }
 
@@ -142,16 +166,24 @@ fn median(mut values: Vec<f64>) -> f64 {
 pub fn table(rows: &[Row]) -> String {
     use std::fmt::Write;
     let mut text = format!(
-        "{:<10} {:>6} {:>9} {:>10} {:>10} {:>12} {:>8}\n",
-        "name", "bytes", "in flight", "p50 us", "p99 us", "per second", "cpu us"
+        "{:<10} {:<9} {:>6} {:>9} {:>10} {:>10} {:>12} {:>8} {:>8}\n",
+        "name", "machine", "bytes", "in flight", "p50 us", "p99 us", "per second", "cpu us", "packets"
     );
     for row in rows {
-        let cpu_us = row.cpu_us.map_or("-".to_owned(), |cpu_us| format!("{cpu_us:.1}"));
+        let known = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{:<10} {:>6} {:>9} {:>10.1} {:>10.1} {:>12.0} {:>8}",
-            row.name, row.size_bytes, row.in_flight, row.p50_us, row.p99_us, row.rate_per_s, cpu_us
+            "{:<10} {:<9} {:>6} {:>9} {:>10.1} {:>10.1} {:>12.0} {:>8} {:>8}",
+            row.name,
+            row.condition.to_string(),
+            row.size_bytes,
+            row.in_flight,
+            row.p50_us,
+            row.p99_us,
+            row.rate_per_s,
+            known(row.cpu_us),
+            known(row.packets)
         );
     }
     text

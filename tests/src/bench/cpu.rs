@@ -34,3 +34,17 @@ pub(super) fn resident(process: u32) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1_024)
 }
+
+/// UDP packets that this machine has received, over IPv4 and IPv6.
+pub(super) fn packets_received() -> Option<u64> {
+    let v4 = std::fs::read_to_string("/proc/net/snmp").ok()?;
+    // The first of two lines that begin with the protocol names the columns of the second; the first column is `InDatagrams`.
+    let values = v4.lines().filter(|line| line.starts_with("Udp:")).nth(1)?;
+    let v4: u64 = values.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    let v6 = std::fs::read_to_string("/proc/net/snmp6").unwrap_or_default();
+    let v6 = v6
+        .lines()
+        .find_map(|line| line.strip_prefix("Udp6InDatagrams"))
+        .map_or(Some(0), |value| value.trim().parse().ok());
+    Some(v4 + v6?)
+}

@@ -15,6 +15,7 @@ use p2c2r_link::{EventDrivenPlugin, NextWake};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::{Nanos, Role};
 
+use super::condition::Condition;
 use super::network::Network;
 use super::play::{Play, Played, Varied};
 use super::{Load, Round, Row, echo, summarise};
@@ -96,7 +97,7 @@ fn measure<K: Varied>(played: &Played<K>, plan: Plan, link: &str) -> io::Result<
         let size_bytes = bytes / (plan.requests * (plan.rounds + 1)).max(1);
         let load = Load { size_bytes, in_flight: *in_flight, requests: plan.requests, per_s: None };
         let mut recorded: Vec<Round> = of_load[1..].iter().map(|(round, _)| round.clone()).collect();
-        rows.push(summarise(K::NAME, load, &mut recorded));
+        rows.push(summarise(K::NAME, Condition::Quiet, load, &mut recorded));
     }
     Ok(rows)
 }

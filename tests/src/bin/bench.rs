@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use p2c2r_tests::bench::{
-    self, Load, Rival, Row, calibration, flood, kinds, load, nats, nats::Nats, p2c2r::P2c2r, play::Play,
-    potato, roles, udp_floor, udp_floor::UdpFloor,
+    self, Load, Rival, Row, calibration, condition, condition::Condition, flood, kinds, load, nats,
+    nats::Nats, p2c2r::P2c2r, play::Play, potato, roles, udp_floor, udp_floor::UdpFloor,
 };
 
 /// As in the programs that are measured.
@@ -44,6 +44,9 @@ struct Arguments {
     /// Only these rivals, for looking closer at one: udp-floor, p2c2r, nats.
     #[arg(long, value_delimiter = ',')]
     rival: Vec<String>,
+    /// What else the machine does while dispatch is measured.
+    #[arg(long, value_delimiter = ',', default_values = ["quiet", "busy", "one-core"])]
+    condition: Vec<Condition>,
     /// Only with so many requests under way at a time.
     #[arg(long)]
     in_flight: Option<usize>,
@@ -101,6 +104,7 @@ enum Role {
     UdpHub,
     UdpWorker,
     NatsWorker,
+    Burner,
 }
 
 /// The exit status where the machine lacks what a bench needs (`EX_UNAVAILABLE` of `sysexits.h`).
@@ -138,6 +142,7 @@ fn without_verb(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>>
         (Some(Role::UdpWorker), Arguments { coordinator: Some(hub), .. }) => {
             udp_floor::worker(*hub).map_err(Into::into)
         }
+        (Some(Role::Burner), _) => condition::burn(),
         (Some(Role::NatsWorker), Arguments { coordinator: Some(server), .. }) => {
             nats::worker(*server).map_err(Into::into)
         }
@@ -213,15 +218,17 @@ fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error
     let (rounds, scale) = if arguments.quick { (1, 100) } else { (arguments.rounds, 1) };
     let mut rows: Vec<Row> = Vec::new();
     let loads = [(1, 3_000), (8, 20_000), (64, 60_000)];
-    for (in_flight, requests) in
-        loads.into_iter().filter(|(in_flight, _)| arguments.in_flight.is_none_or(|only| only == *in_flight))
-    {
-        let requests = arguments.requests.unwrap_or(requests / scale).max(1);
-        rows.extend(bench::contest(
-            &mut rivals,
-            Load { size_bytes, in_flight, requests, per_s: None },
-            rounds,
-        )?);
+    let children: Vec<u32> = rivals.iter().flat_map(|rival| rival.processes()).collect();
+    for condition in &arguments.condition {
+        let _held = condition.hold(&children).map_err(|error| format!("{condition}: {error}"))?;
+        for (in_flight, requests) in loads
+            .into_iter()
+            .filter(|(in_flight, _)| arguments.in_flight.is_none_or(|only| only == *in_flight))
+        {
+            let requests = arguments.requests.unwrap_or(requests / scale).max(1);
+            let load = Load { size_bytes, in_flight, requests, per_s: None };
+            rows.extend(bench::contest(&mut rivals, *condition, load, rounds)?);
+        }
     }
     if rows.is_empty() {
         return Err("nothing to measure: --rival takes udp-floor, p2c2r and (with --peers) nats, --in-flight 1, 8 or 64"
@@ -230,28 +237,29 @@ fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error
     Ok(rows)
 }
 
-/// The two ratios that the project aims at, in words.
+/// The ratios that the project aims at, in words.
 fn verdict(rows: &[Row]) -> String {
-    let row =
-        |name: &str, in_flight: usize| rows.iter().find(|row| row.name == name && row.in_flight == in_flight);
     let mut lines = Vec::new();
-    if let (Some(ours), Some(floor)) = (row("p2c2r", 1), row("udp-floor", 1)) {
-        lines.push(format!(
-            "p50 with one task in flight: {:.2} x the raw UDP floor (aim: at most 1.6)",
-            ours.p50_us / floor.p50_us
-        ));
-    }
-    if let (Some(ours), Some(nats)) = (row("p2c2r", 1), row("nats", 1)) {
-        lines.push(format!(
-            "p50 with one task in flight: {:.2} x NATS (aim: below 1)",
-            ours.p50_us / nats.p50_us
-        ));
-    }
-    if let (Some(ours), Some(nats)) = (row("p2c2r", 64), row("nats", 64)) {
-        lines.push(format!(
-            "rate with 64 in flight: {:.2} x NATS (aim: at least 1)",
-            ours.rate_per_s / nats.rate_per_s
-        ));
+    for condition in [Condition::Quiet, Condition::Busy, Condition::OneCore] {
+        let row = |name: &str, in_flight: usize| {
+            let mut rows = rows.iter().filter(|row| row.condition == condition);
+            rows.find(|row| row.name == name && row.in_flight == in_flight)
+        };
+        let mut compare = |what: &str, rival: &str, in_flight: usize, of: fn(&Row) -> f64, aim: &str| {
+            if let (Some(ours), Some(theirs)) = (row("p2c2r", in_flight), row(rival, in_flight)) {
+                let ratio = of(ours) / of(theirs);
+                lines.push(format!(
+                    "{condition}, {in_flight} in flight: {what} {ratio:.2} x {rival} (aim: {aim})"
+                ));
+            }
+        };
+        compare("p50", "udp-floor", 1, |row| row.p50_us, "at most 1.6");
+        compare("p50", "nats", 1, |row| row.p50_us, "at most 1");
+        if condition == Condition::Quiet {
+            compare("p99", "udp-floor", 1, |row| row.p99_us, "at most 2");
+        }
+        compare("rate", "nats", 64, |row| row.rate_per_s, "at least 1");
+        compare("processor time", "nats", 64, |row| row.cpu_us.unwrap_or(f64::NAN), "at most 1");
     }
     lines.join("\n")
 }
