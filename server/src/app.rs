@@ -1,12 +1,14 @@
 //! The coordinator's app: its resources, its systems and their order.
 
+use std::path::Path;
+
 use bevy_app::{App, Last, Plugin, Startup, Update};
 use bevy_ecs::message::{Message, Messages};
 use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::TimePlugin;
 use p2c2r_link::{FromPeer, Mint, NextWake, PeerLeft, ServerLinkConfig, ServerLinkPlugin, ServerTransport};
-use p2c2r_protocol::{GameToServer, WorkerToServer};
+use p2c2r_protocol::{GameToServer, TaskNo, WorkerToServer};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -20,6 +22,7 @@ use crate::ledger::{Ledger, LedgerOptions, OnFailure};
 use crate::peers::joins::{self, Joining, Refused};
 use crate::peers::statements::{self, NextStatements};
 use crate::peers::{self, Scheduler, hearing};
+use crate::recording::{Header, Recorder};
 use crate::waking::{LateWaker, bind_waker};
 use crate::{console, restart};
 
@@ -139,8 +142,10 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
     let ledger = open_ledger(&config, waker.clone())?;
     app.insert_resource(Pool::new(config.compute, config.compute_queue_max, &waker)?);
     let mut books = Books::new(ledger.clone(), waker.clone());
-    let core = Core::new(config.policy(), ledger.next_task_no(), seed(&config));
-    let mut scheduler = Scheduler::new(core);
+    let (next_task, seed) = (ledger.next_task_no(), seed(&config));
+    let recorder = config.record.as_deref().map(|path| record(path, &config, next_task, seed)).transpose()?;
+    let core = Core::new(config.policy(), next_task, seed);
+    let mut scheduler = Scheduler::new(core, recorder);
     scheduler.take_over(restart::found(&ledger)?, &mut books);
     app.insert_resource(scheduler);
     app.insert_resource(books);
@@ -149,6 +154,21 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
     app.insert_resource(ledger);
     p2c2r_link::headless(&mut app);
     Ok(app)
+}
+
+/// Begins the recording of a scheduler with these settings.
+fn record(
+    path: &Path,
+    config: &ServerConfig,
+    next_task: TaskNo,
+    seed: [u8; 32],
+) -> Result<Recorder, ServerError> {
+    let policy = config.policy();
+    let settings = toml::to_string(&config.to_file())
+        .map_err(|error| ServerError::Config(format!("the settings cannot be recorded: {error}")))?;
+    let compute = (policy.compute_threads as u64, policy.compute_waiting_max as u64);
+    let header = Header { settings, prices: policy.prices, compute, seed, next_task: next_task.0 };
+    Ok(Recorder::begin(path, &config.kinds.identity(), &header)?)
 }
 
 /// The seed of the core's draws: from the settings, or from the system.

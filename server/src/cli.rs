@@ -37,6 +37,11 @@ pub enum Command {
     /// Look into the ledger, verify, export or copy it, and book what workers were paid.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Run again what --record has written, and say where it differs; exit status 1 if it does.
+    Replay {
+        /// The recording.
+        file: PathBuf,
+    },
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -142,6 +147,10 @@ pub struct SettingsArgs {
     /// checked deeply. [default: drawn from the system at every start]
     #[arg(long, env = "P2C2R_SEED", value_name = "N")]
     pub seed: Option<u64>,
+    /// Record all that the scheduler is told and does in this new file, for `p2c2r-server replay`. It grows by about what
+    /// peers send, and holds accounts' names, specs and the seed of the checks. [default: none]
+    #[arg(long, env = "P2C2R_RECORD", value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Write the real address to this file once the coordinator listens.
     #[arg(long, env = "P2C2R_READY_FILE", value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
@@ -195,6 +204,7 @@ impl SettingsArgs {
         take(&mut config.summary_every, self.summary_seconds.map(Duration::from_secs));
         take(&mut config.busy_poll, self.busy_poll_us.map(Duration::from_micros));
         take(&mut config.seed, self.seed.map(Some));
+        take(&mut config.record, self.record.map(Some));
         take(&mut config.ready_file, self.ready_file.map(Some));
         take(&mut config.log, self.log);
         take(&mut config.log_format, self.log_format);

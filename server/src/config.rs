@@ -143,6 +143,8 @@ pub struct ServerConfig {
     pub drain_limit: Duration,
     /// How often the summary line is written, if something changed.
     pub summary_every: Duration,
+    /// File that the scheduler's run is recorded in; `None` records nothing.
+    pub record: Option<PathBuf>,
     /// File that is written with the real address once the coordinator listens.
     pub ready_file: Option<PathBuf>,
     /// `tracing` filter, for example `info` or `p2c2r_server=debug`.
@@ -180,6 +182,7 @@ impl Default for ServerConfig {
             seed: None,
             drain_limit: Duration::from_secs(10),
             summary_every: Duration::from_secs(10),
+            record: None,
             ready_file: None,
             log: "info".into(),
             log_format: LogFormat::default(),
@@ -303,6 +306,7 @@ impl ServerConfig {
         take(&mut self.seed, file.seed.map(Some));
         take(&mut self.drain_limit, file.drain_seconds.map(Duration::from_secs));
         take(&mut self.summary_every, file.summary_seconds.map(Duration::from_secs));
+        take(&mut self.record, file.record.map(Some));
         take(&mut self.log, file.log);
         take(&mut self.log_format, file.log_format);
         if let Some(prices) = file.prices {
@@ -345,6 +349,7 @@ impl ServerConfig {
             seed: self.seed,
             drain_seconds: Some(self.drain_limit.as_secs()),
             summary_seconds: Some(self.summary_every.as_secs()),
+            record: self.record.clone(),
             log: Some(self.log.clone()),
             log_format: Some(self.log_format),
             prices: Some(FilePrices {
@@ -431,6 +436,8 @@ pub struct FileConfig {
     pub drain_seconds: Option<u64>,
     /// See [`ServerConfig::summary_every`].
     pub summary_seconds: Option<u64>,
+    /// See [`ServerConfig::record`].
+    pub record: Option<PathBuf>,
     /// See [`ServerConfig::log`].
     pub log: Option<String>,
     /// See [`ServerConfig::log_format`].

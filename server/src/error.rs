@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::join::JoinError;
 use crate::ledger::LedgerError;
+use crate::recording::RecordingError;
 
 /// Why the coordinator does not start, or stopped.
 #[derive(Debug, Error)]
@@ -32,6 +33,9 @@ pub enum ServerError {
     /// The log cannot be as it was asked for.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The run cannot be recorded, or a recording not be replayed.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// The configuration file could not be read, or is not valid.
     #[error(transparent)]
     ConfigFile(#[from] FileError),

@@ -14,6 +14,7 @@
 //! | [`books`], [`ledger`] | the app's end of the ledger, and the durable books |
 //! | [`ledger_commands`] | what the operator does with the ledger |
 //! | [`join`] | who may connect: HTTPS, invites, accounts, connect tokens |
+//! | [`recording`] | a run of the scheduler on disk, and run again |
 //! | [`restart`] | what is taken over from the coordinator before |
 //! | [`waking`] | waking the app |
 //! | [`drain`] | the orderly end |
@@ -32,6 +33,7 @@ pub mod join;
 pub mod ledger;
 pub mod ledger_commands;
 pub mod peers;
+pub mod recording;
 pub mod restart;
 pub mod waking;
 

@@ -9,6 +9,7 @@ use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_program::{command_line, complain, guard, say, signals};
 use p2c2r_server::cli::{Cli, Command, ConfigCommand};
 use p2c2r_server::ledger::{self, HeadPublisher, Ledger};
+use p2c2r_server::recording::{self, Replayed};
 use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, join, ledger_commands};
 use tracing::info;
 
@@ -29,12 +30,19 @@ fn main() -> ExitCode {
         Some(Command::Accounts(command)) => {
             join::commands::accounts(&command).map_err(ServerError::from).map(answer)
         }
+        Some(Command::Replay { file }) => replay(&file),
         Some(Command::Ledger(command)) => ledger_commands::run(command),
     };
     result.unwrap_or_else(|error| {
         complain(format_args!("p2c2r-server: {error}"));
         ExitCode::from(error.exit_code())
     })
+}
+
+fn replay(file: &Path) -> Result<ExitCode, ServerError> {
+    let replayed = recording::replay(file, &ServerConfig::default().kinds)?;
+    say(&replayed);
+    Ok(if matches!(replayed, Replayed::Same { .. }) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints what a command has to say.

@@ -54,9 +54,13 @@ fn a_coordinator_that_listens_everywhere_says_what_its_links_name_and_is_joined_
 }
 
 #[test]
-fn a_game_plays_with_two_workers_and_the_ledger_balances() {
+fn a_game_plays_with_two_workers_the_ledger_balances_and_the_run_can_be_replayed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let recording = folder.path().join("run");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", |name, mut command| {
+        command.arg("--record").arg(&recording);
+        Program::start(name, command)
+    });
     let mut workers = ["ada", "grace"].map(|name| worker(folder.path(), name, Program::start));
     for worker in &mut workers {
         worker.line("onnected");
@@ -74,6 +78,10 @@ fn a_game_plays_with_two_workers_and_the_ledger_balances() {
     }
     coordinator.stop();
     ledger_balances(folder.path());
+    let mut replay = command("p2c2r-server");
+    replay.arg("replay").arg(&recording);
+    let said = Program::start("replay", replay).ended_well();
+    assert!(said.contains("the same"), "{said}");
 }
 
 /// The bench's `play::LIGHT` and `play::FIELD` are second copies of how the game asks for light: what a task costs and how

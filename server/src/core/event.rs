@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bincode::{Decode, Encode};
 use p2c2r_protocol::{Micros, PeerId, Role, Submit, TaskId, WorkerOffer, WorkerToServer};
 
 use super::work::{Checked, Computed};
@@ -124,7 +125,7 @@ pub enum Event {
 }
 
 /// What is known of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct LinkState {
     /// Smoothed round trip; zero until one is measured.
     pub rtt: Duration,

@@ -10,6 +10,7 @@
 //! | [`state`] | the data, each with its own invariants |
 //! | `steps` | what is done to it: one verb a file, each a function of the core |
 //! | [`work`] | checks and kernels on their way to threads and back |
+//! | [`transcript`] | events and effects as plain data, to be written down and run again |
 //! | [`receipts`] | where a task's time went |
 
 mod effect;
@@ -18,6 +19,7 @@ mod invariants;
 pub mod receipts;
 pub mod state;
 pub(crate) mod steps;
+pub mod transcript;
 pub mod work;
 
 use std::collections::HashMap;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bincode::{Decode, Encode};
 use p2c2r_protocol::{AccountKey, Attempt, Digest, KindId, Nanos, Role, TaskId, TaskNo, WorkUnits};
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use super::entry::{AccountId, PatientPayload};
 use super::error::Breakdown;
 
 /// One gamer's or worker's account as durably recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Account {
     /// Its number.
     pub id: AccountId,
@@ -38,7 +39,7 @@ pub struct Account {
 }
 
 /// The whole ledger in a few numbers, as durably recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Encode, Decode)]
 pub struct Totals {
     /// Tasks settled.
     pub tasks_done: u64,
@@ -53,7 +54,7 @@ pub struct Totals {
 }
 
 /// What was recorded since it was last asked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Committed {
     /// Accounts that changed, as they now are. Each at most once.
     pub accounts: Vec<Account>,
@@ -73,7 +74,7 @@ pub struct Committed {
 pub const CONFLICTS_KEPT_MAX: usize = 1_024;
 
 /// A task whose idempotency key was used before: not charged, not paid, not recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Conflict {
     /// The coordinator's number for the task that was dropped.
     pub task: TaskNo,
@@ -84,7 +85,7 @@ pub struct Conflict {
 }
 
 /// Entries that changed nothing in the books, counted by cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Encode, Decode)]
 pub struct Anomalies {
     /// Tasks whose idempotency key, or whose number, was used before.
     pub conflicts: u64,
@@ -114,7 +115,7 @@ impl Anomalies {
 }
 
 /// An outcome kept for the cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct CachedOutcome {
     /// Digest of kind, kernel version and spec.
     pub key: Digest,
@@ -132,7 +133,7 @@ pub struct CachedOutcome {
 
 /// A patient task that was not finished when the coordinator stopped. Its price is still held: settle it or
 /// void it under the same number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PatientTask {
     /// The coordinator's number for it.
     pub task: TaskNo,

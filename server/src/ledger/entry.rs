@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bincode::{Decode, Encode};
 use p2c2r_protocol::{Attempt, Digest, KindId, Nanos, PassedCheck, TaskId, TaskNo, WorkUnits};
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 ///
 /// Every such account is a pair in the books: what its owner can dispose of, under this number, and what is
 /// set aside (held for a gamer's open tasks, pending for a worker), under the next one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Encode, Decode)]
 pub struct AccountId(pub i64);
 
 impl AccountId {
@@ -32,7 +33,7 @@ impl fmt::Display for AccountId {
 /// `TaskVoided`. Attempts may still end after that (a hedged answer that comes second and is found wrong).
 /// What breaks this order, or repeats an entry, changes nothing in the books and is counted in
 /// [`Anomalies`](super::Anomalies).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Encode)]
 pub enum Entry {
     /// The task was admitted: its price is held.
     TaskAdmitted(Admission),
@@ -86,7 +87,7 @@ impl Entry {
 }
 
 /// A task as it was admitted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Encode)]
 pub struct Admission {
     /// The coordinator's number for it; never used before in this ledger.
     pub task: TaskNo,
@@ -112,7 +113,7 @@ pub struct Admission {
 }
 
 /// What a patient task needs to survive a restart of the coordinator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PatientPayload {
     /// The encoded spec.
     pub spec: Arc<[u8]>,
@@ -130,7 +131,7 @@ impl PatientPayload {
 /// A task as it was settled.
 ///
 /// `pay` and `fee` together are what the gamer is charged, at most the price held; the rest goes back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Encode)]
 pub struct Settlement {
     /// The task.
     pub task: TaskNo,
@@ -147,7 +148,7 @@ pub struct Settlement {
 }
 
 /// Who computed an outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
 pub enum Source {
     /// A worker, in the attempt named. The attempt was started with an `AttemptStarted` that names the same
     /// worker.
@@ -164,7 +165,7 @@ pub enum Source {
 }
 
 /// What became of an attempt that did not settle its task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode)]
 pub enum Verdict {
     /// The answer passed its checks (also said by `TaskSettled` itself).
     Accepted,
@@ -185,7 +186,7 @@ pub enum Verdict {
 }
 
 /// Why a task was voided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Encode)]
 #[serde(rename_all = "snake_case")]
 pub enum VoidReason {
     /// The deadline passed.

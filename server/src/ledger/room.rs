@@ -1,8 +1,10 @@
 //! How many admissions the ledger would take, so that whoever decides on many asks once.
 
+use bincode::{Decode, Encode};
+
 /// How many admissions the ledger would take now. Nobody but the coordinator appends, so it has that room until it does;
 /// what becomes of admitted tasks is taken in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Room {
     /// Tasks.
     pub admissions: usize,

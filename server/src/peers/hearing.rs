@@ -78,12 +78,14 @@ pub fn is_time_to_measure(
 
 /// Tells the core what the link has measured of those for whom that has changed.
 pub fn note_measured(mut scheduler: ResMut<'_, Scheduler>, peers: Res<'_, Peers>, clock: Res<'_, LinkClock>) {
-    let Scheduler { core, effects, .. } = &mut *scheduler;
     for (peer, stats) in peers.iter() {
         let link = LinkState { rtt: stats.rtt.unwrap_or_default(), clock_offset_us: stats.clock_offset_us };
-        if core.link(peer) != Some(link) {
-            core.handle(clock.now(), Event::Measured { peer, link }, effects);
+        if scheduler.core.link(peer) != Some(link) {
+            scheduler.tell(clock.now(), Event::Measured { peer, link });
         }
     }
-    assert!(effects.is_empty(), "a measurement alone changes nothing that anybody would be told of");
+    assert!(
+        scheduler.effects.is_empty(),
+        "a measurement alone changes nothing that anybody would be told of"
+    );
 }

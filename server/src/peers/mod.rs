@@ -15,20 +15,35 @@ use p2c2r_protocol::{Micros, PeerId, Role, ServerToGame, ServerToWorker};
 
 use crate::books::Books;
 use crate::compute::Pool;
+use crate::core::transcript::{Mark, RecordedEvent};
 use crate::core::work::Computed;
 use crate::core::{Core, Effect, Effects, Event};
+use crate::recording::Recorder;
 
 /// The core and the buffers that its effects go through; their memory is used again for every event.
 #[derive(Resource)]
 pub struct Scheduler {
     core: Core,
     effects: Effects,
+    recorder: Option<Recorder>,
 }
 
 impl Scheduler {
-    /// Around this core.
-    pub fn new(core: Core) -> Self {
-        Self { core, effects: Effects::default() }
+    /// Around this core, whose run is written down if there is a recorder.
+    pub fn new(core: Core, recorder: Option<Recorder>) -> Self {
+        Self { core, effects: Effects::default(), recorder }
+    }
+
+    /// Has the core handle an event; what it wants done is added to what it wanted before.
+    fn tell(&mut self, now: Micros, event: Event) {
+        let Self { core, effects, recorder } = self;
+        let Some(recorder) = recorder.as_mut().filter(|recorder| recorder.is_open()) else {
+            core.handle(now, event, effects);
+            return;
+        };
+        let (noted, mark) = (RecordedEvent::of(&event), Mark::of(effects));
+        core.handle(now, event, effects);
+        recorder.note(now, noted, effects, mark);
     }
 
     /// The core, to read.
@@ -40,7 +55,7 @@ impl Scheduler {
     /// nobody yet to be told.
     pub fn take_over(&mut self, found: Vec<(Micros, Event)>, books: &mut Books) {
         for (at, event) in found {
-            self.core.handle(at, event, &mut self.effects);
+            self.tell(at, event);
         }
         books.record(&mut self.effects.entries);
         assert!(self.effects.is_empty(), "before the start, nobody is there to be told");
@@ -81,8 +96,7 @@ impl Exchange<'_> {
 
     /// Has the core handle one of several events. [`Exchange::perform`] must follow the last one.
     pub fn tell(&mut self, event: Event) {
-        let Scheduler { core, effects } = &mut *self.scheduler;
-        core.handle(self.clock.now(), event, effects);
+        self.scheduler.tell(self.clock.now(), event);
     }
 
     /// Does what the core wants done.

@@ -9,6 +9,7 @@ mod hostile;
 mod lifetime;
 mod money;
 mod rate;
+mod recording;
 mod scheduler;
 mod settings;
 mod stage;

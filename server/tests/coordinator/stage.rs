@@ -1,6 +1,7 @@
 //! A coordinator on a stage: the test plays every peer, message by message.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bevy_app::{App, AppExit, Update};
@@ -18,6 +19,7 @@ use p2c2r_server::config::default_prices;
 use p2c2r_server::core::state::tally::Tally;
 use p2c2r_server::ledger::{self, Ledger};
 use p2c2r_server::peers::Scheduler;
+use p2c2r_server::recording::{Replayed, replay};
 use p2c2r_server::{Compute, ServerConfig, Shutdown, build_app};
 use p2c2r_tasks::kind::TaskKind;
 use tempfile::TempDir;
@@ -69,6 +71,15 @@ pub struct Stage {
     worker_statements: HashMap<PeerId, WorkerStatement>,
     farewells: Vec<String>,
     exit: Option<AppExit>,
+    recordings: Vec<PathBuf>,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if self.app.is_some() && !std::thread::panicking() {
+            self.stop();
+        }
+    }
 }
 
 impl Stage {
@@ -106,13 +117,17 @@ impl Stage {
             worker_statements: HashMap::new(),
             farewells: Vec::new(),
             exit: None,
+            recordings: Vec::new(),
         };
         stage.start();
         stage
     }
 
-    /// Starts the coordinator, again if it was stopped.
+    /// Starts the coordinator, again if it was stopped. Its run is recorded.
     pub fn start(&mut self) {
+        let recording = self.folder.path().join(format!("run-{}", self.recordings.len()));
+        self.config.record = Some(recording.clone());
+        self.recordings.push(recording);
         let mut app = build_app(self.config.clone(), ServerTransport::Memory(MemoryHub::new())).unwrap();
         app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP))
             .init_resource::<Said>()
@@ -124,9 +139,15 @@ impl Stage {
         self.step();
     }
 
-    /// Ends the coordinator without a drain.
-    pub fn stop(&mut self) {
+    /// Ends the coordinator without a drain, and returns the recording of its run, which leads to the same when it is run
+    /// again.
+    #[track_caller]
+    pub fn stop(&mut self) -> &Path {
         self.app = None;
+        let recording = self.recordings.last().unwrap();
+        let replayed = replay(recording, &self.config.kinds).unwrap();
+        assert!(matches!(replayed, Replayed::Same { .. }), "{replayed}");
+        recording
     }
 
     pub fn app(&mut self) -> &mut App {

@@ -1,0 +1,214 @@
+//! Events and effects as plain data, so that a run can be written down and run again.
+//!
+//! An event is kept whole, but for what the core itself asked to be judged or computed: that comes back from the run. Of
+//! effects a fingerprint is kept each: enough to say which one differs.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bincode::{Decode, Encode};
+use p2c2r_protocol::{
+    Attempt, Micros, PeerId, Role, Submit, TaskId, TaskNo, WorkerOffer, WorkerToServer, wire,
+};
+use p2c2r_tasks::CheckError;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::work::{Check, Checked, Computed};
+use super::{Effect, Effects, Event, LinkState};
+use crate::ledger::{Account, CachedOutcome, Committed, PatientTask, Room};
+
+/// An event as it is written down.
+#[derive(Clone, Debug, Encode, Decode)]
+pub enum RecordedEvent {
+    /// See [`Event::Kept`].
+    Kept(CachedOutcome),
+    /// See [`Event::Requeued`].
+    Requeued(PatientTask, Account),
+    /// See [`Event::Measured`].
+    Measured(PeerId, LinkState),
+    /// See [`Event::GamerJoined`].
+    GamerJoined(PeerId, String, Account, u32),
+    /// See [`Event::WorkerJoined`].
+    WorkerJoined(PeerId, String, Account, Option<WorkerOffer>),
+    /// See [`Event::Renamed`].
+    Renamed(PeerId, String),
+    /// See [`Event::Leaving`].
+    Leaving(PeerId),
+    /// See [`Event::Left`].
+    Left(PeerId, Role),
+    /// See [`Event::UpdateBegins`].
+    UpdateBegins(Option<Room>),
+    /// See [`Event::Submitted`].
+    Submitted(PeerId, Micros, Submit),
+    /// See [`Event::Cancelled`].
+    Cancelled(PeerId, TaskId),
+    /// See [`Event::Quit`].
+    Quit(PeerId),
+    /// See [`Event::FromWorker`].
+    FromWorker(PeerId, Micros, WorkerToServer),
+    /// See [`Event::Checked`]: the task and the attempt, and of a failed check its name and what was found.
+    Checked(TaskNo, Attempt, Option<(String, String)>),
+    /// See [`Event::Computed`].
+    Computed(TaskNo, Option<Vec<u8>>, Duration),
+    /// See [`Event::TimePassed`].
+    TimePassed,
+    /// See [`Event::StatementsDue`].
+    StatementsDue(Committed, bool),
+    /// See [`Event::Closing`].
+    Closing(String),
+    /// See [`Event::GivingUp`].
+    GivingUp,
+}
+
+impl RecordedEvent {
+    /// The event, written down.
+    pub fn of(event: &Event) -> Self {
+        match event {
+            Event::Kept(outcome) => Self::Kept(outcome.clone()),
+            Event::Requeued { task, account } => Self::Requeued((**task).clone(), (**account).clone()),
+            Event::Measured { peer, link } => Self::Measured(*peer, *link),
+            Event::GamerJoined { peer, name, account, session_min } => {
+                Self::GamerJoined(*peer, name.clone(), (**account).clone(), *session_min)
+            }
+            Event::WorkerJoined { peer, name, account, offer } => {
+                Self::WorkerJoined(*peer, name.clone(), (**account).clone(), offer.clone())
+            }
+            Event::Renamed { peer, name } => Self::Renamed(*peer, name.clone()),
+            Event::Leaving { peer } => Self::Leaving(*peer),
+            Event::Left { peer, role } => Self::Left(*peer, *role),
+            Event::UpdateBegins { room } => Self::UpdateBegins(*room),
+            Event::Submitted { peer, received_at, submit } => {
+                Self::Submitted(*peer, *received_at, submit.clone())
+            }
+            Event::Cancelled { peer, task } => Self::Cancelled(*peer, *task),
+            Event::Quit { peer } => Self::Quit(*peer),
+            Event::FromWorker { peer, received_at, message } => {
+                Self::FromWorker(*peer, *received_at, message.clone())
+            }
+            Event::Checked(Checked { check, verdict }) => {
+                let failed =
+                    verdict.as_ref().err().map(|error| (error.check.to_owned(), error.detail.clone()));
+                Self::Checked(check.task, check.attempt, failed)
+            }
+            Event::Computed(computed) => {
+                Self::Computed(computed.task, computed.outcome.as_deref().map(<[u8]>::to_vec), computed.took)
+            }
+            Event::TimePassed => Self::TimePassed,
+            Event::StatementsDue { committed, everything } => {
+                Self::StatementsDue((**committed).clone(), *everything)
+            }
+            Event::Closing { reason } => Self::Closing(reason.clone()),
+            Event::GivingUp => Self::GivingUp,
+        }
+    }
+
+    /// The event itself. `None` for a verdict on something that was never asked to be judged.
+    pub fn into_event(self, asked: &mut Asked) -> Option<Event> {
+        Some(match self {
+            Self::Kept(outcome) => Event::Kept(outcome),
+            Self::Requeued(task, account) => {
+                Event::Requeued { task: Box::new(task), account: Box::new(account) }
+            }
+            Self::Measured(peer, link) => Event::Measured { peer, link },
+            Self::GamerJoined(peer, name, account, session_min) => {
+                Event::GamerJoined { peer, name, account: Box::new(account), session_min }
+            }
+            Self::WorkerJoined(peer, name, account, offer) => {
+                Event::WorkerJoined { peer, name, account: Box::new(account), offer }
+            }
+            Self::Renamed(peer, name) => Event::Renamed { peer, name },
+            Self::Leaving(peer) => Event::Leaving { peer },
+            Self::Left(peer, role) => Event::Left { peer, role },
+            Self::UpdateBegins(room) => Event::UpdateBegins { room },
+            Self::Submitted(peer, received_at, submit) => Event::Submitted { peer, received_at, submit },
+            Self::Cancelled(peer, task) => Event::Cancelled { peer, task },
+            Self::Quit(peer) => Event::Quit { peer },
+            Self::FromWorker(peer, received_at, message) => Event::FromWorker { peer, received_at, message },
+            Self::Checked(task, attempt, failed) => {
+                let check = asked.checks.remove(&(task, attempt))?;
+                let failed = failed.map(|(name, detail)| CheckError::new(asked.name(name), detail));
+                Event::Checked(Checked { check, verdict: failed.map_or(Ok(()), Err) })
+            }
+            Self::Computed(task, outcome, took) => {
+                Event::Computed(Computed { task, outcome: outcome.map(Into::into), took })
+            }
+            Self::TimePassed => Event::TimePassed,
+            Self::StatementsDue(committed, everything) => {
+                Event::StatementsDue { committed: Box::new(committed), everything }
+            }
+            Self::Closing(reason) => Event::Closing { reason },
+            Self::GivingUp => Event::GivingUp,
+        })
+    }
+}
+
+/// What a replayed core has asked to be judged, until its verdict comes.
+#[derive(Default)]
+pub struct Asked {
+    checks: HashMap<(TaskNo, Attempt), Check>,
+    names: HashMap<String, &'static str>,
+}
+
+impl Asked {
+    /// Takes over what the core wants done: of it, only checks come back.
+    pub fn take(&mut self, effects: Effects) {
+        for effect in effects.others {
+            if let Effect::Check(check) = effect {
+                self.checks.insert((check.task, check.attempt), check);
+            }
+        }
+    }
+
+    /// The name of a check. There are some dozens of them, so what they leak is bounded.
+    fn name(&mut self, name: String) -> &'static str {
+        self.names.entry(name).or_insert_with_key(|name| Box::leak(name.clone().into_boxed_str()))
+    }
+}
+
+/// How many effects of each sort there are, to know later which ones are new.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark([usize; 4]);
+
+impl Mark {
+    /// As many as there are now.
+    pub fn of(effects: &Effects) -> Self {
+        let Effects { to_games, to_workers, entries, others } = effects;
+        Self([to_games.len(), to_workers.len(), entries.len(), others.len()])
+    }
+}
+
+/// A fingerprint of each effect since `mark`: messages to games, messages to workers, entries, and the others.
+pub fn fingerprints(effects: &Effects, mark: Mark) -> Vec<u64> {
+    let [games, workers, entries, others] = mark.0;
+    let to_games = effects.to_games[games..].iter().map(of_encoded);
+    let to_workers = effects.to_workers[workers..].iter().map(of_encoded);
+    let entries = effects.entries[entries..].iter().map(of_encoded);
+    let others = effects.others[others..].iter().map(|effect| match effect {
+        Effect::Check(check) => of_encoded(&(0_u8, check.task, check.attempt, check.deep)),
+        Effect::Compute(kernel) => of_encoded(&(1_u8, kernel.task)),
+        Effect::Watch { peer, busy } => of_encoded(&(2_u8, peer, busy)),
+    });
+    to_games.chain(to_workers).chain(entries).chain(others).collect()
+}
+
+/// Effect number `number` since `mark`, in the order of [`fingerprints`], in words.
+pub fn describe(effects: &Effects, mark: Mark, number: usize) -> Option<String> {
+    let [games, workers, entries, others] = mark.0;
+    let to_games =
+        effects.to_games[games..].iter().map(|(peer, message)| format!("to game {peer}: {message:?}"));
+    let to_workers =
+        effects.to_workers[workers..].iter().map(|(peer, message)| format!("to worker {peer}: {message:?}"));
+    let entries = effects.entries[entries..].iter().map(|entry| format!("to the ledger: {entry:?}"));
+    let others = effects.others[others..].iter().map(|effect| match effect {
+        Effect::Check(check) => format!("check {} of {}, deep {:?}", check.attempt, check.task, check.deep),
+        Effect::Compute(kernel) => format!("compute {}", kernel.task),
+        Effect::Watch { peer, busy } => format!("watch {peer}: {busy}"),
+    });
+    to_games.chain(to_workers).chain(entries).chain(others).nth(number)
+}
+
+fn of_encoded<T: Encode>(value: &T) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(&wire::encode(value));
+    hash.digest()
+}

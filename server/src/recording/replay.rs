@@ -1,0 +1,115 @@
+//! Runs a recording again.
+
+use std::fmt;
+use std::path::Path;
+
+use p2c2r_protocol::{Micros, TaskNo};
+use p2c2r_tasks::KindRegistry;
+
+use super::file::{Frame, Header, Reader, RecordingError};
+use crate::config::{FileConfig, ServerConfig};
+use crate::core::transcript::{Asked, Mark, RecordedEvent, describe, fingerprints};
+use crate::core::{Core, Effects};
+
+/// Characters of an event or effect that are shown.
+const SHOWN_MAX: usize = 1_000;
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// The same effects throughout.
+    Same {
+        /// Events.
+        events: u64,
+        /// What was to be done about them.
+        effects: u64,
+        /// From the first event to the last.
+        span: Micros,
+    },
+    /// Something else was to be done.
+    Differs {
+        /// The number of the event, counted from 1.
+        event: u64,
+        /// When it was handled.
+        now: Micros,
+        /// The event.
+        what: String,
+        /// The number of the first effect that differs, counted from 1 within the event: messages to games, messages to
+        /// workers, entries for the ledger, then the others.
+        effect: usize,
+        /// What is to be done instead; `None` if nothing is.
+        instead: Option<String>,
+    },
+}
+
+impl fmt::Display for Replayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Same { events, effects, span } => write!(
+                f,
+                "Replayed {events} events of {:.1} s: the same {effects} effects.",
+                span.0 as f64 / 1e6
+            ),
+            Self::Differs { event, now, what, effect, instead } => {
+                writeln!(f, "Event {event} at {:.6} s leads to something else.", now.0 as f64 / 1e6)?;
+                writeln!(f, "  event: {what}")?;
+                let instead = instead.as_deref().unwrap_or("nothing");
+                write!(f, "  effect {effect} differs from the recorded one; now it is: {instead}")
+            }
+        }
+    }
+}
+
+/// Runs the recording at `path` on a core with these kinds, up to the first difference.
+pub fn replay(path: &Path, kinds: &KindRegistry) -> Result<Replayed, RecordingError> {
+    let (mut reader, header) = Reader::open(path, &kinds.identity())?;
+    let mut core = core(&header, kinds)?;
+    let (mut effects, mut asked) = (Effects::default(), Asked::default());
+    let (mut events, mut count, mut first, mut last) = (0, 0, None, Micros(0));
+    while let Some(Frame { now, event, effects: recorded }) = reader.next::<Frame>()? {
+        events += 1;
+        first.get_or_insert(now);
+        last = now;
+        let what = shown(&event);
+        let differs =
+            |effect: usize, instead| Replayed::Differs { event: events, now, what, effect, instead };
+        let Some(event) = event.into_event(&mut asked) else {
+            return Ok(differs(0, Some("no check that this verdict is on".to_owned())));
+        };
+        core.handle(now, event, &mut effects);
+        let replayed = fingerprints(&effects, Mark::default());
+        if replayed != recorded {
+            let same = replayed.iter().zip(&recorded).take_while(|(now, then)| now == then).count();
+            let instead = describe(&effects, Mark::default(), same);
+            return Ok(differs(same + 1, instead.map(|instead| cut(&instead))));
+        }
+        count += recorded.len() as u64;
+        asked.take(std::mem::take(&mut effects));
+    }
+    let span = Micros(last.0 - first.unwrap_or(last).0);
+    Ok(Replayed::Same { events, effects: count, span })
+}
+
+fn core(header: &Header, kinds: &KindRegistry) -> Result<Core, RecordingError> {
+    let wrong = |error: &dyn fmt::Display| RecordingError::Settings(error.to_string());
+    let file: FileConfig = toml::from_str(&header.settings).map_err(|error| wrong(&error))?;
+    let mut config = ServerConfig { kinds: kinds.clone(), ..ServerConfig::default() };
+    config.apply_file(file).map_err(|error| wrong(&error))?;
+    let mut policy = config.policy();
+    policy.prices = header.prices.clone();
+    // A setting that no file can have, since only tests compute at once: as many threads as there are tasks.
+    policy.compute_threads = usize::try_from(header.compute.0).unwrap_or(usize::MAX);
+    policy.compute_waiting_max = usize::try_from(header.compute.1).unwrap_or(usize::MAX);
+    Ok(Core::new(policy, TaskNo(header.next_task), header.seed))
+}
+
+fn shown(event: &RecordedEvent) -> String {
+    cut(&format!("{event:?}"))
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= SHOWN_MAX {
+        return text.to_owned();
+    }
+    format!("{}…", text.chars().take(SHOWN_MAX).collect::<String>())
+}
