@@ -13,6 +13,7 @@ use crate::error::ServerError;
 use crate::join::commands::{AccountsCommand, DataDirArgs, InviteArgs};
 use crate::join::settings::JoinArgs;
 use crate::ledger_commands::LedgerCommand;
+use crate::worker_commands::WorkersCommand;
 
 /// The P2C2R coordinator: hands games' work to workers, checks every answer, keeps the money.
 #[derive(Debug, Parser)]
@@ -34,6 +35,9 @@ pub enum Command {
     /// Look at the accounts, close, rename or credit one.
     #[command(subcommand)]
     Accounts(AccountsCommand),
+    /// Look at what is known of workers, take one's work away or let it work again.
+    #[command(subcommand)]
+    Workers(WorkersCommand),
     /// Look into the ledger, verify, export or copy it, and book what workers were paid.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -105,9 +109,10 @@ pub struct SettingsArgs {
     /// What happens to a timely task that no worker can do in time. [default: compute]
     #[arg(long, env = "P2C2R_FALLBACK", value_enum)]
     pub fallback: Option<Fallback>,
-    /// Share of the answers that get the deep check as well, in per cent. [default: 5]
-    #[arg(long, env = "P2C2R_DEEP_CHECK_PERCENT", value_name = "PERCENT")]
-    pub deep_check_percent: Option<f64>,
+    /// Time that deep checks of workers' answers may take, in per cent of one core. How often whose answers are checked
+    /// stands in the configuration file's table `[trust]`. [default: 10]
+    #[arg(long, env = "P2C2R_CHECK_BUDGET_PERCENT", value_name = "PERCENT")]
+    pub check_budget_percent: Option<f64>,
     /// Threads for own kernels and costly checks. [default: one per core]
     #[arg(long, env = "P2C2R_COMPUTE_THREADS", value_name = "N")]
     pub compute_threads: Option<usize>,
@@ -191,7 +196,7 @@ impl SettingsArgs {
         take(&mut config.data_dir, self.data_dir.data_dir);
         config.join.apply_args(self.join);
         take(&mut config.fallback, self.fallback);
-        take(&mut config.deep_check_percent, self.deep_check_percent);
+        take(&mut config.trust.budget_percent, self.check_budget_percent);
         take(&mut config.compute, self.compute_threads.map(Compute::Threads));
         take(&mut config.compute_queue_max, self.compute_queue);
         take(&mut config.cache_entries_max, self.cache_entries);
@@ -274,7 +279,7 @@ mod tests {
         };
         for (text, expected) in [
             ("listn = \"127.0.0.1:1\"", "listn"),
-            ("deep_check_percent = 101.0", "deep-check-percent"),
+            ("trust.settled_percent = 101.0", "trust.settled_percent"),
             ("compute_threads = 0", "compute-threads"),
             ("busy_poll_us = 20000", "busy-poll-us"),
             ("prices.nanos_per_mega_unit.juggling = 1", "juggling"),

@@ -121,7 +121,11 @@ fn work(
     loop {
         let result = select_biased! {
             recv(checks) -> check => match check {
-                Ok(check) => Finished::Check(check.judge()),
+                Ok(check) => {
+                    let started = Instant::now();
+                    let checked = check.judge();
+                    Finished::Check(Checked { took: started.elapsed(), ..checked })
+                }
                 Err(_) => return,
             },
             recv(kernels) -> kernel => match kernel {
@@ -148,6 +152,7 @@ mod tests {
     use p2c2r_tasks::{Blobs, CheckError, Job, KernelError, SpecError, Stop, StopOnDrop};
 
     use crate::core::receipts::WorkerTimes;
+    use crate::core::work::Depth;
     use crate::ledger::AccountId;
 
     use super::*;
@@ -241,8 +246,10 @@ mod tests {
             kind: KindId(1),
             job: Arc::new(Panicking::default()),
             blobs: Blobs::default(),
+            units: WorkUnits(1),
             outcome: Arc::from([]),
-            deep: None,
+            depth: Depth::Always,
+            reserved: Duration::ZERO,
         };
         assert_eq!(check.judge().verdict.unwrap_err().check, "panic");
         for compute in [Compute::Inline, Compute::Threads(1)] {

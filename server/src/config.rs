@@ -3,6 +3,8 @@
 //! Settings come from flags, then `P2C2R_*` environment variables, then a TOML file, then the defaults here;
 //! [`crate::cli`] reads the first two, [`FileConfig`] the third.
 
+mod trust_settings;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -23,10 +25,12 @@ use p2c2r_tasks::KindRegistry;
 use serde::{Deserialize, Serialize};
 
 use crate::core::Policy;
+pub use crate::core::state::trust::TrustRules;
 use crate::error::ServerError;
 use crate::join::JoinSettings;
 use crate::join::settings::{JoinFile, default_data_dir};
 use crate::ledger::{CREDIT_MAX, GROUP_COMMIT_MAX};
+pub use trust_settings::TrustFile;
 
 /// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
 /// then earns $0.32 an hour after the fee, whatever the kind.
@@ -105,8 +109,8 @@ pub struct ServerConfig {
     pub join: JoinSettings,
     /// What happens to timely tasks that no worker can do in time.
     pub fallback: Fallback,
-    /// Share of the answers that get the deep check as well, in per cent.
-    pub deep_check_percent: f64,
+    /// How workers' answers are checked, and how trust is earned and lost.
+    pub trust: TrustRules,
     /// Where kernels and checks run.
     pub compute: Compute,
     /// Own kernels that may wait for a compute thread.
@@ -164,7 +168,7 @@ impl Default for ServerConfig {
             data_dir: default_data_dir(),
             join: JoinSettings::default(),
             fallback: Fallback::default(),
-            deep_check_percent: 5.0,
+            trust: TrustRules::default(),
             compute: Compute::Threads(std::thread::available_parallelism().map_or(1, usize::from)),
             compute_queue_max: 256,
             cache_entries_max: 16_384,
@@ -215,7 +219,7 @@ impl ServerConfig {
     /// Checks every range. What passes here runs: no setting makes the coordinator panic or run out of memory.
     pub fn validate(&self) -> Result<(), ServerError> {
         self.join.validate()?;
-        within("deep-check-percent", self.deep_check_percent, 0.0..=100.0)?;
+        trust_settings::validate(&self.trust)?;
         if let Compute::Threads(threads) = self.compute {
             within("compute-threads", threads, 1..=COMPUTE_THREADS_MAX)?;
         }
@@ -269,7 +273,7 @@ impl ServerConfig {
             kinds: self.kinds.clone(),
             prices: self.prices.clone(),
             fallback: self.fallback,
-            deep_check_percent: self.deep_check_percent,
+            trust: self.trust,
             cache_entries_max: self.cache_entries_max,
             cache_bytes_max: self.cache_bytes_max,
             compute_threads,
@@ -279,11 +283,6 @@ impl ServerConfig {
 
     /// Takes every setting that `file` names.
     pub fn apply_file(&mut self, file: FileConfig) -> Result<(), ServerError> {
-        fn take<T>(slot: &mut T, value: Option<T>) {
-            if let Some(value) = value {
-                *slot = value;
-            }
-        }
         take(&mut self.listen, file.listen);
         take(&mut self.data_dir, file.data_dir);
         take(&mut self.db, file.db);
@@ -291,7 +290,9 @@ impl ServerConfig {
             self.join.apply_file(join)?;
         }
         take(&mut self.fallback, file.fallback);
-        take(&mut self.deep_check_percent, file.deep_check_percent);
+        if let Some(trust) = file.trust {
+            trust.apply(&mut self.trust);
+        }
         take(&mut self.compute, file.compute_threads.map(Compute::Threads));
         take(&mut self.compute_queue_max, file.compute_queue);
         take(&mut self.cache_entries_max, file.cache_entries);
@@ -331,7 +332,6 @@ impl ServerConfig {
             data_dir: Some(self.data_dir.clone()),
             join: Some(self.join.to_file()),
             fallback: Some(self.fallback),
-            deep_check_percent: Some(self.deep_check_percent),
             compute_threads: match self.compute {
                 Compute::Inline => None,
                 Compute::Threads(threads) => Some(threads),
@@ -352,6 +352,7 @@ impl ServerConfig {
             record: self.record.clone(),
             log: Some(self.log.clone()),
             log_format: Some(self.log_format),
+            trust: Some(TrustFile::from(&self.trust)),
             prices: Some(FilePrices {
                 version: Some(self.prices.version),
                 fee_basis_points: Some(self.prices.fee_basis_points),
@@ -388,6 +389,13 @@ fn named_rates(kinds: &KindRegistry, rates: &[(KindId, u64)]) -> BTreeMap<String
     rates.iter().map(|(kind, nanos)| (kinds.name(*kind).to_owned(), *nanos)).collect()
 }
 
+/// Takes a setting that is named.
+fn take<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
 /// A pace of `bytes_per_second` with a burst of a tenth of a second; zero is no limit.
 pub(crate) fn pace_of(bytes_per_second: u32) -> Option<Pace> {
     (bytes_per_second > 0).then(|| Pace { bytes_per_second, burst_bytes: (bytes_per_second / 10).max(4_096) })
@@ -406,8 +414,6 @@ pub struct FileConfig {
     pub data_dir: Option<PathBuf>,
     /// See [`ServerConfig::fallback`].
     pub fallback: Option<Fallback>,
-    /// See [`ServerConfig::deep_check_percent`].
-    pub deep_check_percent: Option<f64>,
     /// See [`ServerConfig::compute`].
     pub compute_threads: Option<usize>,
     /// See [`ServerConfig::compute_queue_max`].
@@ -442,6 +448,8 @@ pub struct FileConfig {
     pub log: Option<String>,
     /// See [`ServerConfig::log_format`].
     pub log_format: Option<LogFormat>,
+    /// See [`ServerConfig::trust`].
+    pub trust: Option<TrustFile>,
     /// See [`ServerConfig::prices`].
     pub prices: Option<FilePrices>,
     /// See [`ServerConfig::join`].

@@ -63,6 +63,7 @@
 //! | `earnings.rs` | pay on its way from pending to available |
 //! | `payouts.rs` | what workers were paid outside |
 //! | `reversals.rs` | pending pay of a convicted worker on its way back |
+//! | `trust.rs` | what is known of workers |
 //! | `audit.rs`, `stories.rs` | `check`: derives everything again from the transfers |
 //! | `export.rs` | `export`: the transfers as comma-separated values |
 //! | `report.rs` | `report`: balances, fees and earnings for people |
@@ -97,6 +98,7 @@ mod room;
 mod rows;
 mod statements;
 mod stories;
+mod trust;
 mod writer;
 
 use std::io::Write;
@@ -132,6 +134,7 @@ pub use payouts::{PAYOUT_REFERENCE_CHARS_MAX, Payable, Payables};
 pub use publishing::HeadPublisher;
 pub use report::{AccountLine, AttemptCounts, KindLine, Report};
 pub use room::Room;
+pub use trust::{KindTrust, WorkerLine, WorkerLines, WorkerTrust, workers};
 
 use accounts::Ask;
 use queue::{Queue, Reply, Request};
@@ -275,6 +278,11 @@ impl Ledger {
             return Err(LedgerError::BadReference);
         }
         self.wait_for(&self.ask_for(Ask::PayOut { account, amount, reference: reference.into() }, || {})?)
+    }
+
+    /// Convicts a worker by the operator's hand, as [`Entry::WorkerConvicted`] does, or lets it work again as a newcomer.
+    pub fn judge(&self, key: AccountKey, quarantined: bool) -> Result<Account, LedgerError> {
+        self.wait_for(&self.ask_for(Ask::Judge { key, quarantined }, || {})?)
     }
 
     /// Books that the payout of this `reference` came back, once, by an entry of its own: the worker can be paid it again,

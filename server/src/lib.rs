@@ -36,6 +36,7 @@ pub mod peers;
 pub mod recording;
 pub mod restart;
 pub mod waking;
+pub mod worker_commands;
 
 pub use app::{CoordinatorPlugins, build_app};
 pub use config::{Compute, Fallback, ServerConfig};

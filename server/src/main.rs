@@ -10,7 +10,9 @@ use p2c2r_program::{command_line, complain, guard, say, signals};
 use p2c2r_server::cli::{Cli, Command, ConfigCommand};
 use p2c2r_server::ledger::{self, HeadPublisher, Ledger};
 use p2c2r_server::recording::{self, Replayed};
-use p2c2r_server::{ServerConfig, ServerError, Shutdown, build_app, console, join, ledger_commands};
+use p2c2r_server::{
+    ServerConfig, ServerError, Shutdown, build_app, console, join, ledger_commands, worker_commands,
+};
 use tracing::info;
 
 /// What one thread allocates another frees, on the path of every task.
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
             join::commands::accounts(&command).map_err(ServerError::from).map(answer)
         }
         Some(Command::Replay { file }) => replay(&file),
+        Some(Command::Workers(command)) => worker_commands::run(command).map(answer),
         Some(Command::Ledger(command)) => ledger_commands::run(command),
     };
     result.unwrap_or_else(|error| {

@@ -65,8 +65,7 @@ fn an_answer_after_its_lease_is_none(wire: Wire, kind: PuzzleKind) {
 /// Two tasks meet a rogue, and an honest worker comes later.
 fn play(wire: Wire, kind: PuzzleKind, trick: Trick, allowed: Allowed) {
     let mut config = ClusterConfig::new(wire, kind).unhurried();
-    // What the always-on checks let pass is for the deep ones, which are made now and then; here always.
-    (config.workers, config.deep_check_percent) = (0, 100.0);
+    config.workers = 0;
     let mut cluster = Cluster::start(config);
     let rogue = cluster.add_rogue(trick);
     cluster.until_connected(1);

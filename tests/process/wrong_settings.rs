@@ -28,7 +28,7 @@ fn running_refuses_what_config_check_refuses() {
         ("--opening-credit-nanos", "9223372036854775807", "0 to 1000000000000000"),
         ("--fraud-window-seconds", "18446744073709551615", "0 to 31536000"),
         ("--summary-seconds", "18446744073709551615", "1 to 86400"),
-        ("--deep-check-percent", "NaN", "0 to 100"),
+        ("--check-budget-percent", "NaN", "0.1 to 10000"),
         ("--peers-max", "0", "1 to 1024"),
         ("--bytes-per-second", "1", "1000 to"),
         ("--log", "p2c2r_server=loud", "not valid"),

@@ -126,7 +126,7 @@ impl Cluster {
                 Wire::Memory => Compute::Inline,
                 Wire::Udp => Compute::Threads(1),
             },
-            deep_check_percent: self.config.deep_check_percent,
+            trust: self.config.trust,
             seed: Some(0),
             kinds: self.config.coordinator_kinds.clone(),
             prices: p2c2r_server::config::default_prices(&self.config.coordinator_kinds),

@@ -6,7 +6,7 @@ use bincode::{Decode, Encode};
 use p2c2r_protocol::{Micros, PeerId, Role, Submit, TaskId, WorkerOffer, WorkerToServer};
 
 use super::work::{Checked, Computed};
-use crate::ledger::{self, CachedOutcome, Committed, PatientTask, Room};
+use crate::ledger::{self, AccountId, CachedOutcome, Committed, PatientTask, Room};
 
 /// Something that happened.
 pub enum Event {
@@ -54,6 +54,13 @@ pub enum Event {
         peer: PeerId,
         /// The name.
         name: String,
+    },
+    /// The operator has said that a worker's account gets no more work, or again some; the ledger has it so.
+    Judged {
+        /// The account.
+        account: AccountId,
+        /// Which of both.
+        quarantined: bool,
     },
     /// A connection is gone; what came before it went is still to be heard.
     Leaving {

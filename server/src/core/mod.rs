@@ -36,6 +36,7 @@ pub use steps::judge::INLINE_UNITS_MAX;
 use crate::config::Fallback;
 use crate::ledger::Entry;
 use state::cache::OutcomeCache;
+use state::checking::Checking;
 use state::draws::{CheckDraws, Matcher};
 use state::gamers::Gamers;
 use state::own_kernel::OwnKernel;
@@ -43,7 +44,7 @@ use state::submits::Submits;
 use state::tally::Tally;
 use state::tasks::TaskTable;
 use state::timers::Timers;
-use state::trust::Trust;
+use state::trust::{Trust, TrustRules};
 use state::workers::Workers;
 use steps::{admit, fall_back, hand_out, join, judge, lease, part, settle, state_accounts, take_over};
 
@@ -56,8 +57,8 @@ pub struct Policy {
     pub prices: PriceList,
     /// What happens to timely tasks that no worker can do in time.
     pub fallback: Fallback,
-    /// Share of the answers that get the deep check as well, in per cent.
-    pub deep_check_percent: f64,
+    /// How trust is earned and lost.
+    pub trust: TrustRules,
     /// Outcomes kept for reuse; zero keeps none.
     pub cache_entries_max: usize,
     /// Bytes of outcomes kept for reuse.
@@ -81,6 +82,7 @@ pub struct Core {
     cache: OutcomeCache,
     own: OwnKernel,
     trust: Trust,
+    checking: Checking,
     tally: Tally,
     submits: Submits,
     matcher: Matcher,
@@ -106,11 +108,12 @@ impl Core {
             timers: Timers::default(),
             cache: OutcomeCache::new(policy.cache_entries_max, policy.cache_bytes_max),
             own: OwnKernel::new(policy.compute_threads, policy.compute_waiting_max),
-            trust: Trust::default(),
+            trust: Trust::new(policy.trust),
+            checking: Checking::new(policy.trust.budget_percent),
             tally: Tally::default(),
             submits: Submits::default(),
             matcher: Matcher::new(seed),
-            checks: CheckDraws::new(seed, policy.deep_check_percent),
+            checks: CheckDraws::new(seed),
             closing: false,
             #[cfg(debug_assertions)]
             events: 0,
@@ -143,6 +146,7 @@ impl Core {
                 join::welcome_worker(self, peer, &name, &account, offer);
             }
             Event::Renamed { peer, name } => join::rename(self, peer, &name),
+            Event::Judged { account, quarantined } => judge::order(self, account, quarantined),
             Event::Leaving { peer } => self.gamers.begin_leaving(peer),
             Event::Left { peer, role } => part::part(self, peer, role),
             Event::UpdateBegins { room } => self.submits.begin_update(room),
@@ -154,13 +158,20 @@ impl Core {
             Event::Computed(computed) => fall_back::computed(self, computed),
             Event::TimePassed => {
                 lease::expire(self);
+                judge::begin_what_waits(self);
                 hand_out::hand_out(self);
             }
             Event::StatementsDue { committed, everything } => {
                 state_accounts::tell(self, *committed, everything);
             }
-            Event::Closing { reason } => part::close(self, &reason),
-            Event::GivingUp => settle::give_up_timely(self),
+            Event::Closing { reason } => {
+                judge::record_everything(self);
+                part::close(self, &reason);
+            }
+            Event::GivingUp => {
+                settle::give_up_timely(self);
+                judge::record_everything(self);
+            }
         }
     }
 
@@ -168,12 +179,14 @@ impl Core {
     pub fn next_due(&mut self) -> Option<Micros> {
         let timer = self.timers.next(&self.tasks);
         let rest = self.workers.next_end_of_rest().filter(|_| self.tasks.may_have_waiting());
-        timer.into_iter().chain(rest).min()
+        timer.into_iter().chain(rest).chain(self.checking.due()).min()
     }
 
     /// Whether [`Event::TimePassed`] would do anything at `now`; it may say so when it would not.
     pub fn has_work(&self, now: Micros) -> bool {
-        self.tasks.may_have_waiting() || self.timers.is_due(now)
+        self.tasks.may_have_waiting()
+            || self.timers.is_due(now)
+            || self.checking.due().is_some_and(|due| due <= now)
     }
 
     /// Tasks in flight.
@@ -189,6 +202,16 @@ impl Core {
     /// Workers.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// What is known of workers.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The time that deep checks take, and the answers that wait for it.
+    pub fn checking(&self) -> &Checking {
+        &self.checking
     }
 
     /// Counts.

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::work::{Check, Checked, Computed};
 use super::{Effect, Effects, Event, LinkState};
-use crate::ledger::{Account, CachedOutcome, Committed, PatientTask, Room};
+use crate::ledger::{Account, AccountId, CachedOutcome, Committed, PatientTask, Room};
 
 /// An event as it is written down.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -32,6 +32,8 @@ pub enum RecordedEvent {
     WorkerJoined(PeerId, String, Account, Option<WorkerOffer>),
     /// See [`Event::Renamed`].
     Renamed(PeerId, String),
+    /// See [`Event::Judged`].
+    Judged(AccountId, bool),
     /// See [`Event::Leaving`].
     Leaving(PeerId),
     /// See [`Event::Left`].
@@ -46,8 +48,8 @@ pub enum RecordedEvent {
     Quit(PeerId),
     /// See [`Event::FromWorker`].
     FromWorker(PeerId, Micros, WorkerToServer),
-    /// See [`Event::Checked`]: the task and the attempt, and of a failed check its name and what was found.
-    Checked(TaskNo, Attempt, Option<(String, String)>),
+    /// See [`Event::Checked`]: the task and the attempt, of a failed check its name and what was found, and how long it took.
+    Checked(TaskNo, Attempt, Option<(String, String)>, Duration),
     /// See [`Event::Computed`].
     Computed(TaskNo, Option<Vec<u8>>, Duration),
     /// See [`Event::TimePassed`].
@@ -74,6 +76,7 @@ impl RecordedEvent {
                 Self::WorkerJoined(*peer, name.clone(), (**account).clone(), offer.clone())
             }
             Event::Renamed { peer, name } => Self::Renamed(*peer, name.clone()),
+            Event::Judged { account, quarantined } => Self::Judged(*account, *quarantined),
             Event::Leaving { peer } => Self::Leaving(*peer),
             Event::Left { peer, role } => Self::Left(*peer, *role),
             Event::UpdateBegins { room } => Self::UpdateBegins(*room),
@@ -85,10 +88,10 @@ impl RecordedEvent {
             Event::FromWorker { peer, received_at, message } => {
                 Self::FromWorker(*peer, *received_at, message.clone())
             }
-            Event::Checked(Checked { check, verdict }) => {
+            Event::Checked(Checked { check, verdict, took }) => {
                 let failed =
                     verdict.as_ref().err().map(|error| (error.check.to_owned(), error.detail.clone()));
-                Self::Checked(check.task, check.attempt, failed)
+                Self::Checked(check.task, check.attempt, failed, *took)
             }
             Event::Computed(computed) => {
                 Self::Computed(computed.task, computed.outcome.as_deref().map(<[u8]>::to_vec), computed.took)
@@ -117,6 +120,7 @@ impl RecordedEvent {
                 Event::WorkerJoined { peer, name, account: Box::new(account), offer }
             }
             Self::Renamed(peer, name) => Event::Renamed { peer, name },
+            Self::Judged(account, quarantined) => Event::Judged { account, quarantined },
             Self::Leaving(peer) => Event::Leaving { peer },
             Self::Left(peer, role) => Event::Left { peer, role },
             Self::UpdateBegins(room) => Event::UpdateBegins { room },
@@ -124,10 +128,10 @@ impl RecordedEvent {
             Self::Cancelled(peer, task) => Event::Cancelled { peer, task },
             Self::Quit(peer) => Event::Quit { peer },
             Self::FromWorker(peer, received_at, message) => Event::FromWorker { peer, received_at, message },
-            Self::Checked(task, attempt, failed) => {
+            Self::Checked(task, attempt, failed, took) => {
                 let check = asked.checks.remove(&(task, attempt))?;
                 let failed = failed.map(|(name, detail)| CheckError::new(asked.name(name), detail));
-                Event::Checked(Checked { check, verdict: failed.map_or(Ok(()), Err) })
+                Event::Checked(Checked { check, verdict: failed.map_or(Ok(()), Err), took })
             }
             Self::Computed(task, outcome, took) => {
                 Event::Computed(Computed { task, outcome: outcome.map(Into::into), took })
@@ -184,7 +188,7 @@ pub fn fingerprints(effects: &Effects, mark: Mark) -> Vec<u64> {
     let to_workers = effects.to_workers[workers..].iter().map(of_encoded);
     let entries = effects.entries[entries..].iter().map(of_encoded);
     let others = effects.others[others..].iter().map(|effect| match effect {
-        Effect::Check(check) => of_encoded(&(0_u8, check.task, check.attempt, check.deep)),
+        Effect::Check(check) => of_encoded(&(0_u8, check.task, check.attempt, check.depth)),
         Effect::Compute(kernel) => of_encoded(&(1_u8, kernel.task)),
         Effect::Watch { peer, busy } => of_encoded(&(2_u8, peer, busy)),
     });
@@ -200,7 +204,7 @@ pub fn describe(effects: &Effects, mark: Mark, number: usize) -> Option<String> 
         effects.to_workers[workers..].iter().map(|(peer, message)| format!("to worker {peer}: {message:?}"));
     let entries = effects.entries[entries..].iter().map(|entry| format!("to the ledger: {entry:?}"));
     let others = effects.others[others..].iter().map(|effect| match effect {
-        Effect::Check(check) => format!("check {} of {}, deep {:?}", check.attempt, check.task, check.deep),
+        Effect::Check(check) => format!("check {} of {}, {:?}", check.attempt, check.task, check.depth),
         Effect::Compute(kernel) => format!("compute {}", kernel.task),
         Effect::Watch { peer, busy } => format!("watch {peer}: {busy}"),
     });

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bincode::Encode;
 use p2c2r_program::guard::guarded;
-use p2c2r_protocol::{Attempt, Device, KindId, PeerId, TaskNo};
+use p2c2r_protocol::{Attempt, Device, KindId, PassedCheck, PeerId, TaskNo, WorkUnits};
 use p2c2r_tasks::{Blobs, CheckError, Job, Stop};
 
 use super::receipts::WorkerTimes;
@@ -30,21 +31,58 @@ pub struct Check {
     pub job: Arc<dyn Job>,
     /// Its blobs.
     pub blobs: Blobs,
+    /// What it is worth.
+    pub units: WorkUnits,
     /// The encoded outcome.
     pub outcome: Arc<[u8]>,
-    /// The seed of the deep check, if it gets one.
-    pub deep: Option<u64>,
+    /// How closely it is looked at.
+    pub depth: Depth,
+    /// Time set aside for it in the budget of checking.
+    pub reserved: Duration,
+}
+
+/// How closely an outcome is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
+pub enum Depth {
+    /// The check that every outcome gets.
+    Always,
+    /// The deep check as well, at the place that this seed picks.
+    Deep(u64),
+    /// It is computed again and must be the same to the bit; a deep check with this seed where that gives nothing.
+    Again(u64),
+}
+
+impl Depth {
+    /// What a receipt says of an outcome that passed.
+    pub fn passed(self) -> PassedCheck {
+        match self {
+            Self::Always => PassedCheck::Always,
+            Self::Deep(_) | Self::Again(_) => PassedCheck::Deep,
+        }
+    }
 }
 
 impl Check {
     /// Judges the outcome; a check that panics counts as failed.
     pub fn judge(self) -> Checked {
-        let verdict = guarded(|| match self.deep {
-            Some(seed) => self.job.deep_check(&self.blobs, &self.outcome, seed),
-            None => self.job.check(&self.blobs, &self.outcome),
+        let verdict = guarded(|| match self.depth {
+            Depth::Always => self.job.check(&self.blobs, &self.outcome),
+            Depth::Deep(seed) => self.job.deep_check(&self.blobs, &self.outcome, seed),
+            Depth::Again(seed) => self.compute_again(seed),
         })
         .unwrap_or_else(|panicked| Err(CheckError::new("panic", panicked.to_string())));
-        Checked { check: self, verdict }
+        Checked { check: self, verdict, took: Duration::ZERO }
+    }
+
+    /// Whether the kernel gives this outcome here as well. A kernel that fails here says nothing against a worker on whose
+    /// machine it did not: then the deep check decides.
+    fn compute_again(&self, seed: u64) -> Result<(), CheckError> {
+        self.job.check(&self.blobs, &self.outcome)?;
+        match self.job.run(&self.blobs, &Stop::never()) {
+            Ok(outcome) if outcome == *self.outcome => Ok(()),
+            Ok(_) => Err(CheckError::new("again", "computed again, it is another outcome")),
+            Err(_) => self.job.deep_check(&self.blobs, &self.outcome, seed),
+        }
     }
 }
 
@@ -54,6 +92,8 @@ pub struct Checked {
     pub check: Check,
     /// Whether it passed.
     pub verdict: Result<(), CheckError>,
+    /// How long the check took; zero where it was done at once, by what has no clock.
+    pub took: Duration,
 }
 
 /// A kernel to be run.

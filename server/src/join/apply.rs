@@ -13,7 +13,7 @@ use p2c2r_protocol::{AccountKey, Micros};
 use tracing::info;
 
 use super::service::{JoinOptions, JoinService};
-use super::store::{AccountChange, Credit};
+use super::store::{AccountChange, Order};
 use super::watch::AccountNews;
 use crate::app::CoordinatorSystems;
 use crate::config::ServerConfig;
@@ -53,11 +53,14 @@ pub fn let_people_in(
     let world = app.world();
     let (mint, ledger) = (world.resource::<Mint>().clone(), world.resource::<Ledger>().clone());
     let waker = world.resource::<LateWaker>().clone();
-    let bank = move |credit: &Credit| {
-        let booked = ledger.grant(credit.role, credit.key, credit.nanos, credit.reference.0);
-        booked.map(|_| ()).map_err(|error| error.to_string())
+    let clerk = move |order: &Order| {
+        let done = match order {
+            Order::Credit(credit) => ledger.grant(credit.role, credit.key, credit.nanos, credit.reference.0),
+            Order::Judge(judgement) => ledger.judge(judgement.key, judgement.quarantined),
+        };
+        done.map(|account| account.id).map_err(|error| error.to_string())
     };
-    let (service, news) = JoinService::start(options, listener, mint, Box::new(bank), move || waker.wake())?;
+    let (service, news) = JoinService::start(options, listener, mint, Box::new(clerk), move || waker.wake())?;
     app.insert_resource(news);
     app.add_plugins(JoinPlugin);
     Ok(service)
@@ -87,7 +90,7 @@ impl Plugin for JoinPlugin {
 #[derive(Resource, Debug, Default)]
 pub struct RecentlyRevoked(VecDeque<(AccountKey, Micros)>);
 
-/// Disconnects the programs of closed accounts, and shows new names.
+/// Disconnects the programs of closed accounts, shows new names, and has workers judged.
 pub fn apply_account_changes(
     news: Res<'_, AccountNews>,
     mut revoked: ResMut<'_, RecentlyRevoked>,
@@ -105,6 +108,9 @@ pub fn apply_account_changes(
                 for peer in connected {
                     exchange.show_out(peer, REVOKED);
                 }
+            }
+            AccountChange::Judged(account, quarantined) => {
+                exchange.handle(Event::Judged { account, quarantined });
             }
             AccountChange::Renamed(key, name) => {
                 let connected: Vec<_> = exchange.peers.of_account(key).collect();

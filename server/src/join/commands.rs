@@ -175,6 +175,19 @@ pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
     }
 }
 
+/// Has a worker judged; the answer is what to print.
+pub fn judge(account: &str, quarantined: bool, data_dir: &DataDirArgs) -> Result<String, JoinError> {
+    let mut store = open_existing(&data_dir.folder())?;
+    let found = store.account_called(account)?;
+    if found.role != Role::Worker {
+        return Err(JoinError::NotAWorker(account.to_owned()));
+    }
+    store.judge(found.key, quarantined, WallSeconds::now())?;
+    let (name, key) = (&found.name, found.key.short());
+    let said = if quarantined { "gets no more work" } else { "may work again, as a newcomer" };
+    Ok(format!("{name} ({key}) {said}: at once if the coordinator runs, or else when it starts"))
+}
+
 /// The store of a folder where a coordinator has run; a mistyped folder is not made.
 fn open_existing(folder: &Path) -> Result<AccountStore, JoinError> {
     if !folder.join(ACCOUNTS_FILE).exists() {

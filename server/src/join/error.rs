@@ -8,6 +8,9 @@ use thiserror::Error;
 /// Why joining cannot be set up, or an operator's command cannot be carried out.
 #[derive(Debug, Error)]
 pub enum JoinError {
+    /// The account is a gamer's.
+    #[error("`{0}` is a gamer's account, and only workers are quarantined: `workers list` shows them")]
+    NotAWorker(String),
     /// The data folder could not be made or used.
     #[error("cannot use the data folder {}: {error}; name another with --data-dir", path.display())]
     Folder {

@@ -21,7 +21,7 @@ use super::https;
 use super::limits::{JoinLimits, OpenRegistration};
 use super::routes::Front;
 use super::store::AccountStore;
-use super::watch::{AccountNews, Bank, Watch};
+use super::watch::{AccountNews, Clerk, Watch};
 
 /// How long the end waits for a request at the account store.
 const STOP_MAX: Duration = Duration::from_secs(1);
@@ -57,13 +57,13 @@ pub struct JoinService {
 }
 
 impl JoinService {
-    /// Opens the account store and the certificate and begins to answer on `listener`. `bank` books the operator's
-    /// credits; `wake` is called when there is news for the app.
+    /// Opens the account store and the certificate and begins to answer on `listener`. `clerk` carries out in
+    /// the ledger what the operator orders; `wake` is called when there is news for the app.
     pub fn start(
         options: JoinOptions,
         listener: TcpListener,
         mint: Mint,
-        bank: Bank,
+        clerk: Clerk,
         wake: impl Fn() + Send + 'static,
     ) -> Result<(Self, AccountNews), JoinError> {
         make_data_folder(&options.data_dir)?;
@@ -71,7 +71,7 @@ impl JoinService {
         let mut store = AccountStore::open(&options.data_dir)?;
         let link = JoinLink { hosts: options.hosts, invite: None, fingerprint: certificate.fingerprint };
         store.publish(&link, options.opening_credit)?;
-        let (watch, news, stop_watch) = Watch::new(AccountStore::open(&options.data_dir)?, bank)?;
+        let (watch, news, stop_watch) = Watch::new(AccountStore::open(&options.data_dir)?, clerk)?;
         let registrar = Registrar::new(store, options.open, options.open_credit);
         let front = Arc::new(Front::new(options.limits, registrar, mint, options.identity, news.closing())?);
         // One thread more, for the account store: it is the only one that waits for the disk.

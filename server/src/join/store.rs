@@ -17,7 +17,7 @@ use p2c2r_protocol::{AccountKey, Nanos, Role};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 pub use accounts::{AccountRecord, Newcomer};
-pub use changes::{AccountChange, Credit, CreditReference};
+pub use changes::{AccountChange, Credit, CreditReference, Judgement, Order};
 pub use invites::{INVITE_USES_MAX, NewInvite};
 
 use super::error::JoinError;
@@ -28,7 +28,8 @@ pub const ACCOUNTS_FILE: &str = "accounts.db";
 /// "P2CA" in the file's header.
 const APPLICATION_ID: i64 = 0x5032_4341;
 /// Schemas in order; the n-th file takes a store from schema n to n + 1.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_accounts.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_accounts.sql"), include_str!("migrations/0002_judgements.sql")];
 /// How long a statement waits for another process's transaction, each of which takes milliseconds: errs on the long
 /// side.
 const BUSY: Duration = Duration::from_secs(5);

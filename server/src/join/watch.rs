@@ -1,5 +1,5 @@
 //! Notices what the operator's commands, which are other processes, have changed in the account store: tells the app who
-//! was closed or renamed, and books credits.
+//! was closed, renamed or judged, and has the ledger book credits and judgements.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,15 +10,17 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use tracing::{debug, error};
 
 use super::error::JoinError;
-use super::store::{AccountChange, AccountStore, Credit};
+use super::store::{AccountChange, AccountStore, Order};
+use crate::ledger::AccountId;
 
 /// How often the store is asked whether it has changed: a revoked account is out within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Looks between two tries to book what could not be booked: the ledger knows an account only once it has connected.
 const LOOKS_UNTIL_NEXT_TRY: u32 = 20;
 
-/// Books a credit, durably and at most once for each reference, and waits for it; an error says why it is not booked yet.
-pub type Bank = Box<dyn Fn(&Credit) -> Result<(), String> + Send>;
+/// Carries an order out in the ledger, durably and so that doing it again changes nothing, and waits for it. Answers with the
+/// account's number; an error says why it is not done yet.
+pub type Clerk = Box<dyn Fn(&Order) -> Result<AccountId, String> + Send>;
 
 /// The app's end: what the operator has changed comes in, and nobody is let in any more once the app closes.
 #[derive(Resource, Debug)]
@@ -53,32 +55,32 @@ impl AccountNews {
 /// wait.
 pub(super) struct Watch {
     store: AccountStore,
-    bank: Bank,
+    clerk: Clerk,
     changes: Sender<AccountChange>,
     stop: Receiver<()>,
     /// State of the store when it was last read.
     version: Option<i64>,
     /// The operator's last act that the app knows of.
     epoch: i64,
-    to_book: Vec<Credit>,
+    to_do: Vec<Order>,
     looks_until_next_try: u32,
 }
 
 impl Watch {
-    /// A watch that tells what the operator does from now on, and books what was credited while no coordinator ran. It
+    /// A watch that tells what the operator does from now on, and carries out what was ordered while no coordinator ran. It
     /// ends when the returned sender is dropped.
-    pub fn new(store: AccountStore, bank: Bank) -> Result<(Self, AccountNews, Sender<()>), JoinError> {
+    pub fn new(store: AccountStore, clerk: Clerk) -> Result<(Self, AccountNews, Sender<()>), JoinError> {
         let epoch = store.epoch()?;
         let (changes_in, changes) = unbounded();
         let (stop_in, stop) = crossbeam_channel::bounded(0);
         let watch = Self {
             store,
-            bank,
+            clerk,
             changes: changes_in,
             stop,
             version: None,
             epoch,
-            to_book: Vec::new(),
+            to_do: Vec::new(),
             looks_until_next_try: 0,
         };
         Ok((watch, AccountNews { changes, closing: Arc::default() }, stop_in))
@@ -92,7 +94,9 @@ impl Watch {
                 Ok(false) => {}
                 Err(cause) => error!(%cause, "the operator's changes to accounts cannot be read"),
             }
-            self.book();
+            if self.carry_out() {
+                wake();
+            }
             if self.stop.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -106,7 +110,8 @@ impl Watch {
             return Ok(false);
         }
         let (news, epoch) = self.store.changes_since(self.epoch)?;
-        self.to_book = self.store.credits_to_book()?;
+        let credits = self.store.credits_to_book()?.into_iter().map(Order::Credit);
+        self.to_do = credits.chain(self.store.judgements_to_do()?.into_iter().map(Order::Judge)).collect();
         self.looks_until_next_try = 0;
         (self.version, self.epoch) = (Some(version), epoch);
         let is_news = !news.is_empty();
@@ -117,23 +122,33 @@ impl Watch {
         Ok(is_news)
     }
 
-    fn book(&mut self) {
-        if self.to_book.is_empty() {
-            return;
+    /// Does what is to be done; says whether there is news for the app.
+    fn carry_out(&mut self) -> bool {
+        if self.to_do.is_empty() {
+            return false;
         }
         if self.looks_until_next_try > 0 {
             self.looks_until_next_try -= 1;
-            return;
+            return false;
         }
         self.looks_until_next_try = LOOKS_UNTIL_NEXT_TRY;
-        let (bank, store) = (&self.bank, &mut self.store);
-        self.to_book.retain(|credit| {
-            let booked = bank(credit)
-                .and_then(|()| store.mark_booked(credit.reference).map_err(|error| error.to_string()));
-            if let Err(reason) = &booked {
-                debug!(%reason, account = ?credit.key, "a credit is not booked yet");
+        let Self { clerk, store, changes, .. } = self;
+        let mut is_news = false;
+        self.to_do.retain(|order| {
+            let done = clerk(order).and_then(|account| {
+                store.mark_done(order).map_err(|error| error.to_string())?;
+                if let Order::Judge(judgement) = order {
+                    // The app has ended, and with it this thread in a moment.
+                    let _ = changes.send(AccountChange::Judged(account, judgement.quarantined));
+                    is_news = true;
+                }
+                Ok(())
+            });
+            if let Err(reason) = &done {
+                debug!(%reason, ?order, "an order is not carried out yet");
             }
-            booked.is_err()
+            done.is_err()
         });
+        is_news
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::entry::{AccountId, PatientPayload};
 use super::error::Breakdown;
+use super::trust::WorkerTrust;
 
 /// One gamer's or worker's account as durably recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -36,6 +37,8 @@ pub struct Account {
     /// The largest of a gamer's own task ids, of those still recorded one by one. Only in the answer to
     /// [`Ledger::open_account`](super::Ledger::open_account).
     pub largest_task: Option<TaskId>,
+    /// What is known of a worker. Only in the answer to [`Ledger::open_account`](super::Ledger::open_account).
+    pub trust: WorkerTrust,
 }
 
 /// The whole ledger in a few numbers, as durably recorded.

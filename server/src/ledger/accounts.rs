@@ -14,6 +14,7 @@ use super::entry::{AccountId, kind, reason};
 use super::error::LedgerError;
 use super::options::MONEY_MAX;
 use super::posting::Posting;
+use super::trust::{self, WorkerTrust};
 
 /// What is asked for an account, which is then answered as it is.
 pub(super) enum Ask {
@@ -27,6 +28,8 @@ pub(super) enum Ask {
     Claim { role: Role, name: Box<str>, key: AccountKey },
     /// Book what a worker was paid outside, once per reference.
     PayOut { account: AccountId, amount: Nanos, reference: Box<str> },
+    /// Convict a worker by the operator's hand, or let it work again.
+    Judge { key: AccountKey, quarantined: bool },
     /// Book that what was paid under this reference came back.
     TakeBack { reference: Box<str> },
 }
@@ -53,6 +56,7 @@ impl Posting<'_, '_> {
             Ask::PayOut { account, amount, reference } => {
                 self.pay_out(*account, *amount, reference, next_payout)?
             }
+            Ask::Judge { key, quarantined } => self.judge_worker(*key, *quarantined)?,
             Ask::TakeBack { reference } => self.take_back(reference, next_payout)?,
         };
         let id = match id {
@@ -67,6 +71,9 @@ impl Posting<'_, '_> {
         let mut account = found.account.clone();
         if account.role == Role::Gamer && matches!(ask, Ask::Open { .. } | Ask::Find { .. }) {
             account.largest_task = largest_task(connection, id)?;
+        }
+        if account.role == Role::Worker && matches!(ask, Ask::Open { .. }) {
+            account.trust = trust::load(connection, id, self.now_ms)?;
         }
         Ok(Ok(account))
     }
@@ -141,6 +148,20 @@ impl Posting<'_, '_> {
         self.log(AccountChange::granted(id.0, amount.0, reference));
         self.give(GRANTS + *next_grant, id, amount, reason::GRANT);
         *next_grant += 1;
+        Ok(Ok(id))
+    }
+
+    fn judge_worker(&mut self, key: AccountKey, quarantined: bool) -> Result<Refused<AccountId>> {
+        let role = Role::Worker;
+        let Some(id) = find(self.sql.connection, role, key)? else {
+            return Ok(Err(LedgerError::NoAccount { role, account: key.to_string() }));
+        };
+        if quarantined {
+            self.book.convicted.push(id);
+            self.convict()?;
+        } else {
+            self.forgive(id)?;
+        }
         Ok(Ok(id))
     }
 
@@ -260,5 +281,6 @@ fn read_account(id: AccountId, row: &Row<'_>) -> Result<Account> {
         rejected: row.get::<_, i64>(6)? as u64,
         set_aside: Nanos(row.get(7)?),
         largest_task: None,
+        trust: WorkerTrust::default(),
     })
 }

@@ -3,7 +3,7 @@
 //! Nothing here touches the file: [`Book::apply`] changes memory and notes which tasks were touched, and
 //! `posting.rs` writes those at the end of the group in their newest state.
 
-use std::collections::{HashMap, HashSet, hash_map};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 
 use p2c2r_protocol::limits::REASON_BYTES_MAX;
 use p2c2r_protocol::{Attempt, Nanos, NumberHash, Role, TaskNo};
@@ -16,6 +16,7 @@ use super::entry::{
     ATTEMPT_MAX, AccountId, Admission, Entry, Settlement, Source, Verdict, VoidReason, verdict,
 };
 use super::options::TASK_NO_MAX;
+use super::trust::{KindTrust, WorkerTrust};
 
 /// An account in memory, with whether the current group changed it.
 pub(super) struct Ledgered {
@@ -91,6 +92,8 @@ pub(super) struct Book {
     pub account_changes: Vec<AccountChange>,
     /// Verdicts of the current group on attempts at tasks that are over.
     pub late: Vec<LateVerdict>,
+    /// What the current group has learned of workers.
+    pub trust: BTreeMap<AccountId, WorkerTrust>,
     /// Workers that the current group convicts.
     pub convicted: Vec<AccountId>,
     /// Patient tasks that the current group closed or dropped.
@@ -106,6 +109,7 @@ impl Book {
             Entry::AttemptEnded { task, attempt, verdict } => self.end_attempt(task, attempt, verdict),
             Entry::TaskSettled(settlement) => self.settle(settlement),
             Entry::TaskVoided { task, reason } => self.void(task, reason),
+            Entry::TrustChanged { worker, trust } => self.learn(worker, *trust),
             Entry::WorkerConvicted { worker } => self.convict(worker),
         }
     }
@@ -130,7 +134,9 @@ impl Book {
     pub fn missing(&self, entry: &Entry) -> Option<AccountId> {
         let needed = match entry {
             Entry::TaskAdmitted(admission) => admission.gamer,
-            Entry::AttemptStarted { worker: Some(worker), .. } | Entry::WorkerConvicted { worker } => *worker,
+            Entry::AttemptStarted { worker: Some(worker), .. }
+            | Entry::TrustChanged { worker, .. }
+            | Entry::WorkerConvicted { worker } => *worker,
             // Whoever has an open task or an attempt at one is in memory.
             _ => return None,
         };
@@ -293,7 +299,26 @@ impl Book {
         self.let_go(gamer, price, Nanos::ZERO);
     }
 
+    fn learn(&mut self, worker: AccountId, mut trust: WorkerTrust) {
+        if !self.is(worker, Role::Worker) {
+            self.anomalies.wrong_account += 1;
+            return;
+        }
+        // Kinds that are not named stay as they were said to be earlier in the group.
+        if let Some(earlier) = self.trust.remove(&worker) {
+            let is_named = |of: &KindTrust| {
+                trust.kinds.iter().any(|new| (new.kind, new.kernel_version) == (of.kind, of.kernel_version))
+            };
+            let rest: Vec<KindTrust> = earlier.kinds.into_iter().filter(|of| !is_named(of)).collect();
+            trust.kinds.extend(rest);
+        }
+        self.trust.insert(worker, trust);
+    }
+
     fn convict(&mut self, worker: AccountId) {
+        if let Some(trust) = self.trust.get_mut(&worker) {
+            trust.quarantined = true;
+        }
         if !self.is(worker, Role::Worker) {
             self.anomalies.wrong_account += 1;
         } else if !self.convicted.contains(&worker) {

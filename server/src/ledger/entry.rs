@@ -7,6 +7,8 @@ use bincode::{Decode, Encode};
 use p2c2r_protocol::{Attempt, Digest, KindId, Nanos, PassedCheck, TaskId, TaskNo, WorkUnits};
 use serde::Serialize;
 
+use super::trust::WorkerTrust;
+
 /// The account of a gamer or of a worker, by its number in one ledger.
 ///
 /// Every such account is a pair in the books: what its owner can dispose of, under this number, and what is
@@ -66,7 +68,14 @@ pub enum Entry {
         /// Why.
         reason: VoidReason,
     },
-    /// A worker is convicted: what it has pending goes back to the gamers who paid it, or to the coordinator where they
+    /// What is known of a worker now; replaces what was known of the kinds it names.
+    TrustChanged {
+        /// Whose.
+        worker: AccountId,
+        /// What is known.
+        trust: Box<WorkerTrust>,
+    },
+    /// A worker is convicted: it gets no more work, what it has pending goes back to the gamers who paid it, or to the coordinator where they
     /// cannot be told, and its kept outcomes are deleted, those of entries before this one included. Both in bounded
     /// steps that a restart goes on with; none of it is paid out or handed out meanwhile.
     WorkerConvicted {

@@ -164,7 +164,7 @@ impl Shelf {
         self.oldest.map(|(_, expires_ms)| expires_ms)
     }
 
-    /// The newest outcomes that may still be used, within the options' bounds, newest first.
+    /// The newest outcomes that may still be used, which are those that were checked deeply or computed here, within the options' bounds, newest first.
     pub fn newest(
         &self,
         connection: &Connection,
@@ -174,7 +174,7 @@ impl Shelf {
         let mut select = connection.prepare(
             "SELECT o.id, o.worker, o.expires_ms, o.checksum, o.bytes, t.key, t.kind, t.kernel_version, a.name
              FROM outcomes o JOIN tasks t ON t.no = o.task LEFT JOIN accounts a ON a.id = o.worker
-             ORDER BY o.id DESC",
+             WHERE t.passed <> 1 ORDER BY o.id DESC",
         )?;
         let mut rows = select.query([])?;
         let (mut found, mut keys, mut bytes_total) = (Vec::new(), HashSet::new(), 0);

@@ -60,6 +60,7 @@ impl Posting<'_, '_> {
     pub fn convict(&mut self) -> Result<()> {
         let connection = self.sql.connection;
         for worker in std::mem::take(&mut self.book.convicted) {
+            self.quarantine(worker)?;
             self.outcomes.revoke(connection, worker)?;
             self.wrote = true;
             // One reversal a worker at a time: the next one must not find the same pay.

@@ -170,6 +170,7 @@ impl Books {
         // First the step, then the convictions: what this group has paid is not in the file yet.
         posting.reverse()?;
         posting.convict()?;
+        posting.trust()?;
         for asked in &mut answers.accounts {
             asked.found = Some(posting.account(&asked.ask, &mut self.next_grant, &mut self.next_payout)?);
         }

@@ -2,6 +2,7 @@
 
 use p2c2r_protocol::{ComputedBy, Digest, GameToServer, KindId, Nanos, Refusal, Submit, TaskFailure, TaskId};
 use p2c2r_server::Fallback;
+use p2c2r_server::config::TrustRules;
 
 use crate::stage::{Heard, Stage};
 use crate::toy;
@@ -116,7 +117,7 @@ fn an_id_in_flight_is_not_taken_for_another_task() {
 
 #[test]
 fn an_equal_task_is_answered_from_the_cache_for_the_fee() {
-    let mut stage = Stage::new();
+    let mut stage = Stage::with(|config| config.trust = TrustRules::default());
     let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
     stage.ask(gamer, 15);
     let (_, assign) = stage.assignment();

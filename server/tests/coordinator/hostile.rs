@@ -6,6 +6,7 @@ use p2c2r_protocol::{
     AttemptFailure, ComputedBy, GameToServer, Nanos, PeerId, Refusal, Role, Submit, TASK_PRICE_MIN, TaskId,
 };
 use p2c2r_server::Fallback;
+use p2c2r_server::config::TrustRules;
 use p2c2r_server::core::state::budgets::PATIENT_TASKS_PER_ACCOUNT_MAX;
 use p2c2r_server::core::state::gamers::{DELIVERED_BYTES_IN_SUM_MAX, UNDELIVERED_BYTES_IN_SUM_MAX};
 use p2c2r_server::peers::Scheduler;
@@ -278,7 +279,7 @@ fn one_worker_cannot_use_up_a_tasks_attempts_by_reconnecting() {
 /// Sixty peers join while the disk stands still: nobody waits for them, and they are welcomed once it goes on.
 #[test]
 fn joining_peers_hold_nobody_up() {
-    let mut stage = Stage::new();
+    let mut stage = Stage::with(|config| config.trust = TrustRules::default());
     let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
     let task = stage.ask(gamer, 1);
     let (_, assign) = stage.assignment();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bevy_app::AppExit;
 use p2c2r_protocol::{ComputedBy, Nanos, Refusal, Submit, TaskFailure};
 use p2c2r_server::Fallback;
+use p2c2r_server::config::TrustRules;
 use p2c2r_server::ledger::Ledger;
 
 use crate::stage::{Heard, Stage};
@@ -61,7 +62,9 @@ fn a_second_request_stops_at_once() {
 
 #[test]
 fn patient_tasks_and_outcomes_survive_a_restart() {
-    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let mut stage = Stage::with(|config| {
+        (config.trust, config.fallback) = (TrustRules::default(), Fallback::Queue);
+    });
     let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
     stage.ask(gamer, 1);
     let (_, assign) = stage.assignment();

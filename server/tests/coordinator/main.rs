@@ -14,3 +14,4 @@ mod scheduler;
 mod settings;
 mod stage;
 mod toy;
+mod trust;

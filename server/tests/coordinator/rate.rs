@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use p2c2r_protocol::{Answer, Assign, GameToServer, Micros, PeerId, WorkerToServer};
 
+use p2c2r_server::config::TrustRules;
+
 use crate::stage::Stage;
 use crate::toy;
 
@@ -28,7 +30,7 @@ fn every_task_of_a_flood_is_done() {
     let total: u64 =
         std::env::var("P2C2R_RATE_TASKS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000);
     for in_flight in [1, 64] {
-        let mut stage = Stage::with(|config| config.deep_check_percent = 5.0);
+        let mut stage = Stage::with(|config| config.trust = TrustRules::default());
         let gamer = stage.gamer("g");
         let worker = stage.worker("w", 64);
         let start = Instant::now();

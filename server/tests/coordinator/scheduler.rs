@@ -13,7 +13,7 @@ use p2c2r_server::config::default_prices;
 use p2c2r_server::core::INLINE_UNITS_MAX;
 use p2c2r_server::core::work::{Check, Computed, Kernel};
 use p2c2r_server::core::{Core, Effect, Effects, Event};
-use p2c2r_server::ledger::{Account, AccountId, Entry, Room, Source};
+use p2c2r_server::ledger::{Account, AccountId, Entry, Room, Source, WorkerTrust};
 use p2c2r_tasks::kind::TaskKind;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -78,7 +78,7 @@ impl Auditor {
                 let (gamer, price) = self.open.remove(task).expect("a task ends once");
                 *self.held.entry(gamer).or_default() -= price;
             }
-            Entry::AttemptEnded { .. } | Entry::WorkerConvicted { .. } => {}
+            Entry::AttemptEnded { .. } | Entry::TrustChanged { .. } | Entry::WorkerConvicted { .. } => {}
         }
     }
 }
@@ -111,6 +111,7 @@ fn account(role: Role, id: u64) -> Account {
         accepted: 0,
         rejected: 0,
         largest_task: None,
+        trust: WorkerTrust::default(),
     }
 }
 
@@ -173,7 +174,7 @@ impl World {
         for effect in effects.others {
             match effect {
                 Effect::Check(check) => {
-                    let _ = writeln!(self.log, "check {:?} {:?}", check.task, check.deep);
+                    let _ = writeln!(self.log, "check {:?} {:?}", check.task, check.depth);
                     self.checks.push(check);
                 }
                 Effect::Compute(kernel) => {

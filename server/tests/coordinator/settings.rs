@@ -9,7 +9,7 @@ use p2c2r_server::{ServerConfig, ServerError, build_app};
 use proptest::prelude::*;
 
 /// Every number in the configuration file, with the range it may have.
-const NUMBERS: [(&str, RangeInclusive<u64>); 14] = [
+const NUMBERS: [(&str, RangeInclusive<u64>); 21] = [
     ("compute_threads", 1..=1_024),
     ("compute_queue", 1..=65_536),
     ("cache_entries", 0..=1_048_576),
@@ -23,7 +23,14 @@ const NUMBERS: [(&str, RangeInclusive<u64>); 14] = [
     ("prices.fee_basis_points", 0..=10_000),
     ("prices.nanos_per_mega_unit.path", 0..=1_000_000_000),
     ("prices.graphics_nanos_per_mega_unit.reflection", 0..=1_000_000_000),
-    ("deep_check_percent", 0..=100),
+    ("trust.probation_answers", 0..=1_000_000),
+    ("trust.proving_answers", 0..=1_000_000),
+    ("trust.proving_percent", 0..=100),
+    ("trust.settled_percent", 0..=100),
+    ("trust.percent_min", 0..=100),
+    ("trust.settling_seconds", 0..=2_592_000),
+    ("trust.failures_max", 1..=100),
+    ("trust.recomputed_units", 0..=1_000_000),
 ];
 
 fn settle(text: &str) -> Result<ServerConfig, ServerError> {
@@ -43,9 +50,9 @@ fn runs(mut config: ServerConfig) {
     app.update();
 }
 
-/// As TOML writes it: the share of checks is the one number with a fraction.
+/// As TOML writes it: shares of checks are the numbers with a fraction.
 fn written(name: &str, value: u64) -> String {
-    let fraction = if name == "deep_check_percent" { ".0" } else { "" };
+    let fraction = if name.contains("percent") { ".0" } else { "" };
     format!("{name} = {value}{fraction}\n")
 }
 
@@ -75,8 +82,11 @@ fn what_lies_outside_a_range_is_refused_with_name_value_and_range() {
         }
     }
     for text in [
-        "deep_check_percent = nan",
-        "deep_check_percent = inf",
+        "trust.settled_percent = nan",
+        "trust.budget_percent = inf",
+        "trust.budget_percent = 0.0",
+        "trust.forgotten_after_checks = 9",
+        "trust.lenience = 1",
         "db = \"\"",
         "log = \"p2c2r_server=loud\"",
         "bytes_per_second = 1",
@@ -113,7 +123,7 @@ fn file() -> impl Strategy<Value = String> {
             Just("bytes_per_second = 0\n".to_owned()),
             Just("bytes_per_second = 4294967295\n".to_owned()),
             any::<u64>().prop_map(|seed| format!("seed = {seed}\n")),
-            any::<f64>().prop_map(|share| format!("deep_check_percent = {share:?}\n")),
+            any::<f64>().prop_map(|share| format!("trust.budget_percent = {share:?}\n")),
             "[a-z0-9=,\\[\\]{}]{0,20}".prop_map(|filter| format!("log = \"{filter}\"\n")),
             Just("fallback = \"refuse\"\n".to_owned()),
         ],

@@ -15,7 +15,7 @@ use p2c2r_protocol::{
     WorkerOffer, WorkerStatement, WorkerToServer,
 };
 use p2c2r_server::app::CoordinatorSystems;
-use p2c2r_server::config::default_prices;
+use p2c2r_server::config::{TrustRules, default_prices};
 use p2c2r_server::core::state::tally::Tally;
 use p2c2r_server::ledger::{self, Ledger};
 use p2c2r_server::peers::Scheduler;
@@ -94,7 +94,7 @@ impl Stage {
         let mut config = ServerConfig {
             db: folder.path().join("results.db"),
             compute: Compute::Inline,
-            deep_check_percent: 0.0,
+            trust: TrustRules::default().never(),
             kinds: toy::kinds(),
             prices: default_prices(&toy::kinds()),
             group_commit: Duration::from_millis(1),
@@ -426,6 +426,8 @@ impl Stage {
     }
 
     fn settle(&mut self) {
+        // Pay goes back in the group after the one that convicts.
+        self.app().world().resource::<Ledger>().flush().unwrap();
         self.app().world().resource::<Ledger>().flush().unwrap();
         self.pass(Duration::from_millis(1_100));
     }

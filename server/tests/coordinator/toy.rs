@@ -60,6 +60,10 @@ pub fn let_go(number: u64) {
     LET_GO.notify_all();
 }
 
+/// Numbers of which any answer looks right: only a deep check tells.
+pub const SLY: u64 = 2_000_000;
+const SLY_END: u64 = 3_000_000;
+
 /// The number whose check panics.
 pub const PANICS: u64 = 13;
 /// The number whose kernel fails.
@@ -93,14 +97,18 @@ impl TaskKind for Toy {
     fn check(spec: &Asked, _: &Blobs, outcome: &u64) -> Result<(), CheckError> {
         assert_ne!(spec.0, PANICS, "the check panics as asked");
         drop(LET_GO.wait_while(HELD.lock().unwrap(), |held| held.contains(&spec.0)).unwrap());
-        if *outcome == spec.0 * spec.0 {
-            Ok(())
-        } else {
-            Err(CheckError::new("toy.square", format!("{outcome} is not {}²", spec.0)))
-        }
+        if (SLY..SLY_END).contains(&spec.0) { Ok(()) } else { squares(spec.0, *outcome) }
     }
-    fn deep_check(spec: &Asked, blobs: &Blobs, outcome: &u64, _: u64) -> Result<(), CheckError> {
-        Self::check(spec, blobs, outcome)
+    fn deep_check(spec: &Asked, _: &Blobs, outcome: &u64, _: u64) -> Result<(), CheckError> {
+        squares(spec.0, *outcome)
+    }
+}
+
+fn squares(number: u64, outcome: u64) -> Result<(), CheckError> {
+    if outcome == number * number {
+        Ok(())
+    } else {
+        Err(CheckError::new("toy.square", format!("{outcome} is not {number}²")))
     }
 }
 

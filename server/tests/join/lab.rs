@@ -11,11 +11,12 @@ use p2c2r_join::api::{CHALLENGE_PATH, Challenge, Instance, TOKEN_PATH};
 use p2c2r_join::{AccountSecret, Host, RefusalCode, TokenGrant, TokenRefusal, TokenRequest};
 use p2c2r_link::Mint;
 use p2c2r_protocol::{AccountKey, Nanos, ProtocolIdentity, Role};
-use p2c2r_server::join::store::Credit;
+use p2c2r_server::join::store::{Credit, Order};
 use p2c2r_server::join::{
     AccountChange, AccountNews, AccountStore, CertificateChoice, JoinLimits, JoinOptions, JoinService,
     NewInvite, OpenRegistration, WallSeconds, bind_both,
 };
+use p2c2r_server::ledger::AccountId;
 use tempfile::TempDir;
 
 use super::client::Client;
@@ -93,16 +94,20 @@ impl Folder {
         assert_eq!(udp.local_addr().unwrap(), address);
         let booked: Arc<Mutex<Vec<Credit>>> = Arc::default();
         let books = Arc::clone(&booked);
-        let bank = Box::new(move |credit: &Credit| {
-            books.lock().unwrap().push(*credit);
-            Ok(())
+        // Of the ledger's accounts, one that is judged has the number of its key's first byte.
+        let clerk = Box::new(move |order: &Order| match order {
+            Order::Credit(credit) => {
+                books.lock().unwrap().push(*credit);
+                Ok(AccountId(1))
+            }
+            Order::Judge(judgement) => Ok(AccountId(i64::from(judgement.key.0[0]))),
         });
         let (wake, woken) = unbounded();
         let mint = Mint::new(&options.identity);
         let wake = move || {
             let _ = wake.send(());
         };
-        let (service, news) = JoinService::start(options, tcp, mint.clone(), bank, wake).unwrap();
+        let (service, news) = JoinService::start(options, tcp, mint.clone(), clerk, wake).unwrap();
         Lab { folder: self, address, service, news, mint, booked, woken }
     }
 }

@@ -5,6 +5,7 @@ use std::process::Output;
 use p2c2r_join::{JoinLink, RefusalCode};
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::join::{AccountChange, WallSeconds, commands};
+use p2c2r_server::ledger::AccountId;
 
 use super::lab::{Folder, key, secret};
 
@@ -84,6 +85,35 @@ fn the_running_coordinator_hears_of_revoked_and_renamed_accounts() {
 }
 
 #[test]
+fn the_running_coordinator_hears_of_judged_workers_once_and_the_next_one_of_those_before_it() {
+    let folder = Folder::new();
+    let digits = |seed| key(seed).to_string()[..10].to_owned();
+    let judged =
+        |seed: u8, quarantined| AccountChange::Judged(AccountId(i64::from(key(seed).0[0])), quarantined);
+    {
+        let lab = folder.start();
+        let (workers, gamers) = (folder.invite(Role::Worker, 9), folder.invite(Role::Gamer, 1));
+        for seed in 1..=2 {
+            lab.ask(&secret(seed), Role::Worker, Some(&workers)).unwrap();
+        }
+        lab.ask_as(&secret(3), Role::Gamer, "player", Some(&gamers)).unwrap();
+        let refusal = refused(&folder.program(&["workers", "quarantine", "player"]));
+        assert!(refusal.contains("gamer's account"), "{refusal}");
+        assert!(refused(&folder.program(&["workers", "forgive", "nobody"])).contains("nobody"));
+        let answer = said(&folder.program(&["workers", "quarantine", &digits(1)]));
+        assert!(answer.contains("no more work"), "{answer}");
+        assert_eq!(lab.next_change(), judged(1, true));
+        said(&folder.program(&["workers", "forgive", &digits(1)]));
+        assert_eq!(lab.next_change(), judged(1, false));
+    }
+    said(&folder.program(&["workers", "quarantine", &digits(2)]));
+    let lab = folder.start();
+    assert_eq!(lab.next_change(), judged(2, true), "what was done before is not done again");
+    drop(lab);
+    assert!(folder.store().judgements_to_do().unwrap().is_empty());
+}
+
+#[test]
 fn a_credit_is_handed_to_the_books_once_even_over_a_restart() {
     let folder = Folder::new();
     {
@@ -131,7 +161,7 @@ fn many_processes_write_at_once_and_nothing_is_lost() {
     let heard: std::collections::HashSet<_> = (0..32)
         .map(|_| match lab.next_change() {
             AccountChange::Revoked(key) => key,
-            AccountChange::Renamed(..) => panic!("nobody was renamed"),
+            other => panic!("nobody was renamed or judged: {other:?}"),
         })
         .collect();
     assert_eq!(heard.len(), 32);

@@ -181,7 +181,7 @@ pub fn settled_with(
         source: Source::Worker { worker, attempt: Attempt(attempt) },
         pay: Nanos(pay),
         fee: Nanos(fee),
-        check: PassedCheck::Always,
+        check: PassedCheck::Deep,
         outcome: Some(outcome.into()),
     })
 }

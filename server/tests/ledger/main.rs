@@ -18,3 +18,4 @@ mod random;
 mod restart;
 mod settling;
 mod splitting;
+mod trust;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use p2c2r_link::Impairment;
 use p2c2r_offload::prelude::*;
-use p2c2r_server::config::{Fallback, ServerConfig};
+use p2c2r_server::config::{Fallback, TrustRules};
 use p2c2r_tasks::KindRegistry;
 
 use crate::puzzles::PuzzleKind;
@@ -31,8 +31,8 @@ pub struct ClusterConfig {
     pub workers: usize,
     /// What the coordinator does without workers.
     pub fallback: Fallback,
-    /// Share of the answers that the coordinator checks deeply.
-    pub deep_check_percent: f64,
+    /// How the coordinator checks answers.
+    pub trust: TrustRules,
     /// The network of every game.
     pub impair_games: Option<Impairment>,
     /// The network of every worker.
@@ -52,7 +52,7 @@ impl ClusterConfig {
             games: 1,
             workers: 1,
             fallback: Fallback::Compute,
-            deep_check_percent: ServerConfig::default().deep_check_percent,
+            trust: TrustRules::default(),
             impair_games: None,
             impair_workers: None,
             coordinator_kinds: KindRegistry::builtin(),

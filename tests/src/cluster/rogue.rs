@@ -42,6 +42,11 @@ pub enum Trick {
     Reordered,
     /// Answers rightly, but long after its lease is over.
     Late,
+    /// Answers every so many tasks with an outcome of which the last byte is another.
+    Lies {
+        /// One in how many.
+        every: usize,
+    },
 }
 
 /// What the rogue knows.
@@ -75,7 +80,7 @@ pub(super) fn build_app(name: &str, trick: Trick, transport: ClientTransport) ->
             trick,
             kinds,
             blobs: BlobStore::new(BLOB_BYTES_MAX),
-            random: Pcg32::seed_from_u64(trick as u64),
+            random: Pcg32::seed_from_u64(1),
             first: None,
             seen: 0,
             held: VecDeque::new(),
@@ -146,6 +151,15 @@ impl Rogue {
                 // For ever, unless another task comes.
                 self.held.push_back((Duration::MAX, answer(&right)));
                 Vec::new()
+            }
+            Trick::Lies { every } => {
+                let mut outcome = right;
+                if self.seen.is_multiple_of(every)
+                    && let Some(last) = outcome.last_mut()
+                {
+                    *last ^= 1;
+                }
+                vec![answer(&outcome)]
             }
             Trick::Late => {
                 self.held.push_back((now + HELD, answer(&right)));

@@ -21,24 +21,25 @@ impl Matcher {
 }
 
 /// Draws which answers are checked deeply, and where. The generator is a cryptographic one, so that a worker that sees
-/// which of its answers were checked learns nothing of the next draw.
+/// which of its answers were checked learns nothing of the next draw. Neither whether nor where depends on the answer.
 pub struct CheckDraws {
     rng: StdRng,
-    deep_share: f64,
 }
 
 impl CheckDraws {
-    /// Draws by which this many per cent of the answers are checked deeply.
-    pub fn new(seed: [u8; 32], deep_check_percent: f64) -> Self {
+    /// Draws from `seed`.
+    pub fn new(seed: [u8; 32]) -> Self {
         // Another stream than the matcher's: which worker was asked must say nothing of what is checked.
         let mut seed = seed;
         seed.rotate_left(8);
-        Self { rng: StdRng::from_seed(seed), deep_share: deep_check_percent / 100.0 }
+        Self { rng: StdRng::from_seed(seed) }
     }
 
-    /// The seed of a deep check, if the next answer gets one.
-    pub fn draw(&mut self) -> Option<u64> {
-        (self.deep_share > 0.0 && self.rng.random_bool(self.deep_share.min(1.0))).then(|| self.rng.random())
+    /// The seed of a deep check, if an answer of which this share is checked, 0 to 1, gets one.
+    pub fn draw(&mut self, share: f64) -> Option<u64> {
+        // Both are drawn in any case: how often one worker is checked must not move what is drawn for another.
+        let (lot, place): (f64, u64) = (self.rng.random(), self.rng.random());
+        (lot < share).then_some(place)
     }
 }
 

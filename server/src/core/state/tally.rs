@@ -21,6 +21,14 @@ pub struct Tally {
     pub failed: u64,
     /// Answers that failed a check.
     pub rejected: u64,
+    /// Answers that passed a deep check, or were computed again and are the same.
+    pub checked_deeply: u64,
+    /// Answers that had to wait until there was time to check them.
+    pub waited_for_checks: u64,
+    /// Answers that came to nothing because there was no time to check them.
+    pub unchecked: u64,
+    /// Workers' accounts convicted.
+    pub convicted: u64,
     /// Answers to attempts their sender did not hold: late, repeated or forged.
     pub stray: u64,
     /// Attempts handed out again after one that came to nothing.

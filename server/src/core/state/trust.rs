@@ -1,48 +1,323 @@
-//! Whom the coordinator still gives work: a worker whose answers failed their checks twice gets no more.
+//! What is known of workers: how often each one's answers are checked deeply, and who gets no more work.
 //!
-//! One failure is not fraud, since consumer hardware flips bits; two independent ones end it. Two questions are asked
-//! here: what does this verdict do, and may this account work.
+//! Trust is of an account in one kind and kernel version: a machine that computes paths rightly may have a broken graphics
+//! processor. It grows with accepted answers *and* with time, since at ten answers a second a count alone is reached in
+//! minutes. A failed check is the account's: the first puts it back to the beginning, since consumer hardware flips bits,
+//! and a second one convicts it. A failure is forgotten after many clean deep checks.
+//!
+//! Nothing here reads the ledger: what was known comes in when a worker joins, and what has become known goes out in
+//! records, often enough that a crash forgets little and never a failure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
-use p2c2r_protocol::NumberHash;
+use p2c2r_protocol::{KindId, Micros, NumberHash};
 
-use crate::ledger::AccountId;
+use crate::ledger::{AccountId, KindTrust, WorkerTrust};
 
-/// Failed checks after which a worker is quarantined.
-pub const REJECTED_MAX: u32 = 2;
-/// Accounts with failures that are remembered.
-const ACCOUNTS_MAX: usize = 65_536;
+/// Accounts of workers that have left which are kept in memory, so that a check that was under way still counts. The ledger
+/// has the rest.
+const GONE_MAX: usize = 4_096;
+/// Answers after which what is known is handed to the ledger, at least, and as a share of all: a crash forgets as many.
+const ANSWERS_PER_RECORD: u64 = 16;
+const RECORDED_SHARE: u64 = 16;
 
-/// What a verdict does to a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It works on.
-    Working,
-    /// It has just been quarantined.
-    Quarantined,
+/// How trust is earned and lost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrustRules {
+    /// Answers of a kind that are all checked deeply before anything is believed.
+    pub probation_answers: u64,
+    /// Answers of a kind up to which many are checked.
+    pub proving_answers: u64,
+    /// How many of those, in per cent.
+    pub proving_percent: f64,
+    /// How many are checked of a worker that has just proven itself, in per cent; falls from there on.
+    pub settled_percent: f64,
+    /// How many are checked of any worker at the least, in per cent.
+    pub percent_min: f64,
+    /// Time since the first answer before a worker has proven itself, however many answers it gave.
+    pub settling: Duration,
+    /// Failed checks that convict.
+    pub failures_max: u32,
+    /// Clean deep checks after which a failure is forgotten.
+    pub forgotten_after_checks: u64,
+    /// Time that deep checks may take, in per cent of one core; those on the way to a packet, which are smaller than their
+    /// own handling, are not counted.
+    pub budget_percent: f64,
+    /// Work units up to which every answer is computed again, because that takes less than everything else about it.
+    pub recomputed_units: u64,
 }
 
-/// Failed checks by account.
-#[derive(Default)]
+impl Default for TrustRules {
+    fn default() -> Self {
+        Self {
+            probation_answers: 50,
+            proving_answers: 500,
+            proving_percent: 20.0,
+            settled_percent: 5.0,
+            percent_min: 2.0,
+            settling: Duration::from_mins(10),
+            failures_max: 2,
+            forgotten_after_checks: 1_000,
+            budget_percent: 10.0,
+            recomputed_units: 50,
+        }
+    }
+}
+
+impl TrustRules {
+    /// Every answer is checked deeply, whoever gives it.
+    #[must_use]
+    pub fn always(self) -> Self {
+        Self { proving_percent: 100.0, settled_percent: 100.0, percent_min: 100.0, ..self }
+    }
+
+    /// No answer is checked deeply because of who gives it: for a coordinator among friends.
+    #[must_use]
+    pub fn never(self) -> Self {
+        Self {
+            probation_answers: 0,
+            proving_percent: 0.0,
+            settled_percent: 0.0,
+            percent_min: 0.0,
+            recomputed_units: 0,
+            ..self
+        }
+    }
+
+    /// The share of answers that are checked deeply, 0 to 1, of a worker that gave so many of the kind in this time.
+    ///
+    /// Once it is proven, the share falls as the inverse of answers and of time, whichever has grown less.
+    pub fn check_share(&self, answers: u64, known_for: Duration) -> f64 {
+        if answers < self.probation_answers {
+            return 1.0;
+        }
+        if answers < self.proving_answers || known_for < self.settling {
+            return self.proving_percent / 100.0;
+        }
+        let ratio = |from: f64, now: f64| if now > 0.0 { (from / now).min(1.0) } else { 1.0 };
+        let by_count = ratio(self.proving_answers as f64, answers as f64);
+        let by_time = ratio(self.settling.as_secs_f64(), known_for.as_secs_f64());
+        let (first, last) = (self.settled_percent, self.percent_min.min(self.settled_percent));
+        (last + (first - last) * by_count.max(by_time)) / 100.0
+    }
+}
+
+/// What a failed check does to a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It works on, and begins again to earn trust.
+    Working,
+    /// It has just been convicted.
+    Convicted,
+}
+
+/// What is known of workers.
 pub struct Trust {
-    rejected: HashMap<AccountId, u32, NumberHash>,
+    rules: TrustRules,
+    accounts: HashMap<AccountId, Known, NumberHash>,
+    /// Accounts without a connection, those that left first in front.
+    gone: VecDeque<AccountId>,
+}
+
+#[derive(Default)]
+struct Known {
+    failures: u32,
+    clean_checks: u64,
+    quarantined: bool,
+    kinds: Vec<OfKind>,
+    /// Connections of the account.
+    connections: usize,
+    /// Something changed since it was handed to the ledger.
+    changed: bool,
+}
+
+struct OfKind {
+    kind: KindId,
+    version: u16,
+    answers: u64,
+    checked: u64,
+    /// When the first answer was accepted: on the coordinator's clock, below zero if before the start, in microseconds.
+    since: i64,
+    /// Answers that the ledger knows of.
+    recorded: u64,
+}
+
+impl OfKind {
+    fn known_for(&self, now: Micros) -> Duration {
+        Duration::from_micros(u64::try_from(clock(now).saturating_sub(self.since)).unwrap_or(0))
+    }
+}
+
+fn clock(now: Micros) -> i64 {
+    i64::try_from(now.0).unwrap_or(i64::MAX)
 }
 
 impl Trust {
-    /// An answer of this account failed a check.
-    pub fn rejected(&mut self, account: AccountId) -> Standing {
-        // Forgetting a single failure is the harmless direction: quarantines are never forgotten.
-        if self.rejected.len() >= ACCOUNTS_MAX {
-            self.rejected.retain(|_, count| *count >= REJECTED_MAX);
+    /// Nobody is known yet.
+    pub fn new(rules: TrustRules) -> Self {
+        Self { rules, accounts: HashMap::default(), gone: VecDeque::new() }
+    }
+
+    /// A worker of this account has joined, of which the ledger knows so much; what is in memory is newer.
+    pub fn joined(&mut self, account: AccountId, recorded: &WorkerTrust, now: Micros) {
+        let known = self.accounts.entry(account).or_insert_with(|| Known {
+            failures: recorded.failures,
+            clean_checks: recorded.clean_checks,
+            quarantined: recorded.quarantined,
+            kinds: recorded.kinds.iter().map(|of| remembered(of, now)).collect(),
+            ..Known::default()
+        });
+        if known.connections == 0 {
+            self.gone.retain(|other| *other != account);
         }
-        let count = self.rejected.entry(account).or_default();
-        *count = count.saturating_add(1);
-        if *count == REJECTED_MAX { Standing::Quarantined } else { Standing::Working }
+        known.connections += 1;
+    }
+
+    /// One of the account's connections is over; gives what the ledger is to keep of it.
+    pub fn left(&mut self, account: AccountId, now: Micros) -> Option<WorkerTrust> {
+        let known = self.accounts.get_mut(&account)?;
+        known.connections = known.connections.saturating_sub(1);
+        let record = known.take_record(now);
+        if known.connections == 0 {
+            self.gone.push_back(account);
+            if self.gone.len() > GONE_MAX
+                && let Some(longest) = self.gone.pop_front()
+            {
+                self.accounts.remove(&longest);
+            }
+        }
+        record
+    }
+
+    /// The share of this account's answers that are checked deeply, 0 to 1.
+    pub fn check_share(&self, account: AccountId, kind: KindId, version: u16, now: Micros) -> f64 {
+        let (answers, known_for) = self
+            .accounts
+            .get(&account)
+            .and_then(|known| known.kinds.iter().find(|of| of.kind == kind && of.version == version))
+            .map_or((0, Duration::ZERO), |of| (of.answers, of.known_for(now)));
+        self.rules.check_share(answers, known_for)
+    }
+
+    /// Whether everything this account answers in the kind is checked deeply.
+    pub fn is_on_probation(&self, account: AccountId, kind: KindId, version: u16, now: Micros) -> bool {
+        self.check_share(account, kind, version, now) >= 1.0
+    }
+
+    /// An answer was accepted, after a deep check or without; gives what the ledger is to keep, if it is time.
+    pub fn accepted(
+        &mut self,
+        account: AccountId,
+        kind: KindId,
+        version: u16,
+        deeply: bool,
+        now: Micros,
+    ) -> Option<WorkerTrust> {
+        let known = self.accounts.get_mut(&account)?;
+        let at = known.kinds.iter().position(|of| of.kind == kind && of.version == version);
+        let at = at.unwrap_or_else(|| {
+            let since = clock(now);
+            known.kinds.push(OfKind { kind, version, answers: 0, checked: 0, since, recorded: 0 });
+            known.kinds.len() - 1
+        });
+        let of = &mut known.kinds[at];
+        of.answers += 1;
+        of.checked += u64::from(deeply);
+        let is_time = of.answers - of.recorded >= ANSWERS_PER_RECORD.max(of.answers / RECORDED_SHARE);
+        known.changed = true;
+        if deeply && known.failures > 0 {
+            known.clean_checks += 1;
+            if known.clean_checks >= self.rules.forgotten_after_checks {
+                (known.failures, known.clean_checks) = (known.failures - 1, 0);
+            }
+        }
+        if is_time { known.take_record(now) } else { None }
+    }
+
+    /// An answer failed a check. The account's trust is gone, in every kind; gives what the ledger is to keep.
+    pub fn failed(&mut self, account: AccountId, now: Micros) -> (Standing, Option<WorkerTrust>) {
+        let failures_max = self.rules.failures_max;
+        let Some(known) = self.accounts.get_mut(&account) else { return (Standing::Working, None) };
+        known.failures = known.failures.saturating_add(1);
+        known.begin_again(now);
+        let convicted = !known.quarantined && known.failures >= failures_max;
+        known.quarantined |= convicted;
+        let standing = if convicted { Standing::Convicted } else { Standing::Working };
+        (standing, known.take_record(now))
+    }
+
+    /// The operator convicts an account, or takes a conviction back: then it begins as a newcomer.
+    pub fn order(&mut self, account: AccountId, quarantined: bool, now: Micros) -> Option<WorkerTrust> {
+        let known = self.accounts.get_mut(&account)?;
+        known.quarantined = quarantined;
+        if !quarantined {
+            known.failures = 0;
+        }
+        known.begin_again(now);
+        known.take_record(now)
     }
 
     /// Whether this account gets no work.
     pub fn is_quarantined(&self, account: AccountId) -> bool {
-        self.rejected.get(&account).is_some_and(|count| *count >= REJECTED_MAX)
+        self.accounts.get(&account).is_some_and(|known| known.quarantined)
+    }
+
+    /// Everything that the ledger does not know yet, for the end of the program.
+    pub fn take_records(&mut self, now: Micros) -> Vec<(AccountId, WorkerTrust)> {
+        let mut records: Vec<_> = self
+            .accounts
+            .iter_mut()
+            .filter_map(|(account, known)| Some((*account, known.take_record(now)?)))
+            .collect();
+        records.sort_unstable_by_key(|(account, _)| *account);
+        records
     }
 }
+
+impl Known {
+    fn begin_again(&mut self, now: Micros) {
+        self.clean_checks = 0;
+        for of in &mut self.kinds {
+            (of.answers, of.recorded, of.since) = (0, 0, clock(now));
+        }
+        self.changed = true;
+    }
+
+    fn take_record(&mut self, now: Micros) -> Option<WorkerTrust> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let kinds = self.kinds.iter_mut().map(|of| {
+            of.recorded = of.answers;
+            KindTrust {
+                kind: of.kind,
+                kernel_version: of.version,
+                answers: of.answers,
+                checked: of.checked,
+                known_for: of.known_for(now),
+            }
+        });
+        Some(WorkerTrust {
+            kinds: kinds.collect(),
+            failures: self.failures,
+            clean_checks: self.clean_checks,
+            quarantined: self.quarantined,
+        })
+    }
+}
+
+fn remembered(of: &KindTrust, now: Micros) -> OfKind {
+    let known_for = i64::try_from(of.known_for.as_micros()).unwrap_or(i64::MAX);
+    OfKind {
+        kind: of.kind,
+        version: of.kernel_version,
+        answers: of.answers,
+        checked: of.checked,
+        since: clock(now).saturating_sub(known_for),
+        recorded: of.answers,
+    }
+}
+
+#[cfg(test)]
+mod tests;

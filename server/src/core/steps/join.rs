@@ -32,6 +32,7 @@ pub fn welcome_worker(
     account: &Account,
     offer: Option<WorkerOffer>,
 ) {
+    core.trust.joined(account.id, &account.trust, core.now);
     let quarantined = core.trust.is_quarantined(account.id);
     let worker = core.workers.join(peer, name.to_owned(), account.id, core.now);
     worker.quarantined = quarantined;

@@ -1,29 +1,34 @@
 //! What comes back from workers, and the verdict on it. Workers are strangers: every message may be late,
 //! repeated, forged or wrong, and none of that costs more than its own handling.
 //!
-//! Every outcome gets its kind's always-on check, and a random share the deep check as well. Small checks run
-//! at once: a hop to another thread and back costs 20 to 60 microseconds, more than such a check itself.
-//! Everything else runs on the compute pool.
+//! Every outcome gets its kind's always-on check, and a share that falls with trust the deep check as well; one that takes
+//! less to compute than to handle is computed again. Whether and where is drawn when the answer is there, so nothing about
+//! an attempt says whether it will be checked. Small checks run at once: a hop to another thread and back costs 20 to 60
+//! microseconds, more than such a check itself. Everything else runs on the compute pool, and deep checks only as far as
+//! their budget goes: until then an answer waits, or its task goes to the own kernel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use p2c2r_protocol::limits::REASON_BYTES_MAX;
 use p2c2r_protocol::{
-    Answer, Assign, Attempt, AttemptFailure, Device, Digest, Micros, Nanos, PassedCheck, PeerId,
-    ServerToWorker, TaskNo, VerdictNotice, WorkUnits, WorkerOffer, WorkerToServer,
+    Answer, Assign, Attempt, AttemptFailure, Device, Digest, KindId, Micros, Nanos, PeerId, ServerToWorker,
+    TaskNo, VerdictNotice, WorkUnits, WorkerOffer, WorkerToServer,
 };
 use p2c2r_tasks::{CheckError, is_out_of_fuel};
 use tracing::{debug, warn};
 
+use super::fall_back;
 use super::lease::{self, Fruitless};
 use super::settle::{self, Made};
 use crate::core::receipts::{Moments, WorkerTimes, worker_stages};
-use crate::core::state::tasks::Phase;
+use crate::core::state::checking::Asked;
+use crate::core::state::tasks::{Phase, Task};
 use crate::core::state::trust::Standing;
 use crate::core::state::workers::Worker;
-use crate::core::work::{Check, Checked};
+use crate::core::work::{Check, Checked, Depth};
 use crate::core::{Core, Effect};
-use crate::ledger::Entry;
+use crate::ledger::{AccountId, Entry, WorkerTrust};
 
 /// Work units up to which the always-on check runs on the app's thread. The check is at most a few per cent of
 /// the kernel, so this is some 50 microseconds of checking at the most.
@@ -104,72 +109,209 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     if core.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
         return;
     }
-    // "Out of fuel" takes no work to say and all of it to check, so it is always checked deeply, and off this thread.
-    let gave_up = is_out_of_fuel(&outcome);
-    let deep = if gave_up { Some(0) } else { core.checks.draw() };
-    let here = !gave_up
+    let depth = depth_of(core, account, kind, units, &outcome);
+    let here = !is_out_of_fuel(&outcome)
         && outcome.len() <= INLINE_OUTCOME_BYTES_MAX
-        && units <= if deep.is_some() { INLINE_DEEP_UNITS_MAX.min(small_units) } else { small_units };
+        && units <= if depth == Depth::Always { small_units } else { INLINE_DEEP_UNITS_MAX.min(small_units) };
     let outcome = outcome.into();
-    let check = Check { task: no, attempt, worker, account, device, times, kind, job, blobs, outcome, deep };
+    let reserved = Duration::ZERO;
+    let check = Check {
+        task: no,
+        attempt,
+        worker,
+        account,
+        device,
+        times,
+        kind,
+        job,
+        blobs,
+        units,
+        outcome,
+        depth,
+        reserved,
+    };
     if here {
         verdict(core, check.judge());
-        return;
+    } else {
+        begin(core, check);
     }
-    core.effects.others.push(Effect::Check(check));
-    let deadline = core.tasks.get(no).and_then(|task| task.deliver_by);
-    core.timers.schedule(&mut core.tasks, no, deadline);
 }
 
-/// The verdict is in. The evidence counts against the worker even if the task is over by now.
-pub fn verdict(core: &mut Core, checked: Checked) {
-    let Checked { check, verdict } = checked;
-    let (no, attempt) = (check.task, check.attempt);
-    // What a convicted worker still had out is worth no more than what it is convicted for.
-    let verdict = if core.trust.is_quarantined(check.account) {
-        verdict.and(Err(CheckError::new("trust.quarantined", "its worker gave wrong answers before")))
+/// How closely an answer is looked at.
+fn depth_of(core: &mut Core, account: AccountId, kind: KindId, units: WorkUnits, outcome: &[u8]) -> Depth {
+    let Some(of_kind) = core.policy.kinds.get(kind) else { return Depth::Always };
+    let (version, is_exact) = (of_kind.kernel_version(), of_kind.deterministic());
+    let is_cheap = units.0 <= core.policy.trust.recomputed_units;
+    // "Out of fuel" takes no work to say and all of it to check.
+    let share = if is_cheap || is_out_of_fuel(outcome) {
+        1.0
     } else {
-        verdict
+        core.trust.check_share(account, kind, version, core.now)
     };
-    if let Err(error) = verdict {
-        rejected(core, &check, error.to_string());
+    match core.checks.draw(share) {
+        Some(seed) if is_cheap && is_exact => Depth::Again(seed),
+        Some(seed) => Depth::Deep(seed),
+        None => Depth::Always,
+    }
+}
+
+/// Has an answer checked on the pool, now or when there is time for it.
+fn begin(core: &mut Core, check: Check) {
+    let (no, attempt, worker) = (check.task, check.attempt, check.worker);
+    let task = core.tasks.get(no);
+    let deadline = task.and_then(|task| task.deliver_by);
+    let latest = task.and_then(|task| fall_back::wait_until(core, task));
+    if check.depth == Depth::Always {
+        core.effects.others.push(Effect::Check(check));
+        core.timers.schedule(&mut core.tasks, no, deadline);
         return;
     }
+    let version = core.policy.kinds.get(check.kind).map_or(0, |kind| kind.kernel_version());
+    let is_proven = !core.trust.is_on_probation(check.account, check.kind, version, core.now);
+    match core.checking.ask(check, is_proven, core.now) {
+        Asked::Begins(check) => {
+            core.effects.others.push(Effect::Check(check));
+            core.timers.schedule(&mut core.tasks, no, deadline);
+        }
+        Asked::Waits => {
+            core.tally.waited_for_checks += 1;
+            core.timers.schedule(&mut core.tasks, no, latest);
+        }
+        Asked::NoRoom(_) => {
+            core.tally.unchecked += 1;
+            lease::attempt_over(core, no, attempt, worker, Fruitless::Unchecked);
+        }
+    }
+}
+
+/// Begins the checks that wait, as far as there is time for them. Those whose tasks have ended are dropped.
+pub fn begin_what_waits(core: &mut Core) {
+    while let Some(mut check) = core.checking.next(core.now) {
+        let no = check.task;
+        let task = core
+            .tasks
+            .get(no)
+            .filter(|task| matches!(task.phase(), Phase::Judging { .. }) && task.attempt() == check.attempt);
+        let Some(deadline) = task.map(|task| task.deliver_by) else {
+            core.checking.give_back(&mut check);
+            continue;
+        };
+        core.timers.schedule(&mut core.tasks, no, deadline);
+        core.effects.others.push(Effect::Check(check));
+    }
+}
+
+/// There will be no time to check an answer before the own kernel would have to start: the task goes on without it.
+pub fn give_up_waiting(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId) {
+    drop(core.checking.give_up(no));
+    core.tally.unchecked += 1;
+    debug!(task = no.0, worker = worker.0, "no time to check the answer");
+    lease::attempt_over(core, no, attempt, worker, Fruitless::Unchecked);
+}
+
+/// The verdict is in. The evidence counts for or against the worker even if the task is over by now.
+pub fn verdict(core: &mut Core, checked: Checked) {
+    core.checking.ended(&checked);
+    let Checked { check, verdict, .. } = checked;
+    let (no, attempt) = (check.task, check.attempt);
+    if core.trust.is_quarantined(check.account) {
+        // What a convicted worker still had out is worth no more than what it is convicted for.
+        let error = verdict.err().unwrap_or_else(convicted_before);
+        refuse(core, no, attempt, check.worker, error.to_string());
+        return;
+    }
+    if let Err(error) = verdict {
+        refuse(core, no, attempt, check.worker, error.to_string());
+        let (standing, record) = core.trust.failed(check.account, core.now);
+        record_then_convict(core, check.account, record, standing == Standing::Convicted);
+        return;
+    }
+    let version = core.policy.kinds.get(check.kind).map_or(0, |kind| kind.kernel_version());
+    let deeply = check.depth != Depth::Always;
+    core.tally.checked_deeply += u64::from(deeply);
+    let known = core.trust.accepted(check.account, check.kind, version, deeply, core.now);
+    record(core, check.account, known);
     let Some(task) = core.tasks.workers().accepted(no, attempt) else { return };
     let Phase::Judging { worker, account, since, answered_at } = task.phase() else { return };
     let moments =
         Moments { received_at: task.received_at, assigned_at: since, answered_at, sent_at: core.now };
     let offset = core.link(worker).and_then(|link| link.clock_offset_us);
     let stages = worker_stages(moments, check.times, offset);
-    let passed = if check.deep.is_some() { PassedCheck::Deep } else { PassedCheck::Always };
-    let made = Made::ByWorker { worker, account, device: check.device, attempt, check: passed, stages };
+    let made = Made::ByWorker {
+        worker,
+        account,
+        device: check.device,
+        attempt,
+        check: check.depth.passed(),
+        stages,
+    };
     settle::finish(core, no, task, check.outcome, made);
 }
 
-fn rejected(core: &mut Core, check: &Check, mut reason: String) {
-    let (no, attempt, worker) = (check.task, check.attempt, check.worker);
+fn convicted_before() -> CheckError {
+    CheckError::new("trust.quarantined", "its worker gave wrong answers before")
+}
+
+/// An attempt is not accepted: its worker hears why, and its task goes on without it.
+fn refuse(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, mut reason: String) {
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     debug!(task = no.0, worker = worker.0, reason, "answer rejected");
     core.tally.rejected += 1;
     let notice = VerdictNotice { task: no, attempt, earned: Nanos::ZERO, rejected: Some(reason.clone()) };
     core.workers.change(worker, |worker| worker.books.note(notice));
-    if core.trust.rejected(check.account) == Standing::Quarantined {
-        quarantine(core, check);
-    }
     lease::attempt_over(core, no, attempt, worker, Fruitless::Rejected { reason });
 }
 
-/// The account gets no more work, what it computed is not handed out again, and what it has pending goes back.
-fn quarantine(core: &mut Core, check: &Check) {
-    let forgotten = core.cache.forget_worker(check.account);
-    core.book(Entry::WorkerConvicted { worker: check.account });
-    for peer in core.workers.peers_of(check.account) {
+/// Has the ledger keep what is known of a worker, if anything is to be kept.
+pub fn record(core: &mut Core, worker: AccountId, known: Option<WorkerTrust>) {
+    if let Some(trust) = known {
+        core.book(Entry::TrustChanged { worker, trust: Box::new(trust) });
+    }
+}
+
+/// Has the ledger keep everything that it does not know yet.
+pub fn record_everything(core: &mut Core) {
+    for (worker, known) in core.trust.take_records(core.now) {
+        record(core, worker, Some(known));
+    }
+}
+
+fn record_then_convict(core: &mut Core, worker: AccountId, known: Option<WorkerTrust>, convict: bool) {
+    record(core, worker, known);
+    if convict {
+        quarantine(core, worker);
+    }
+}
+
+/// The operator's word on a worker's account. The ledger has it already; what is booked here says the same.
+pub fn order(core: &mut Core, account: AccountId, quarantined: bool) {
+    let known = core.trust.order(account, quarantined, core.now);
+    record(core, account, known);
+    if quarantined {
+        quarantine(core, account);
+        return;
+    }
+    for peer in core.workers.peers_of(account) {
+        core.workers.change(peer, |worker| worker.quarantined = false);
+    }
+}
+
+/// The account gets no more work and what it has is taken from it, what it computed is not handed out again, and what it
+/// has pending goes back.
+fn quarantine(core: &mut Core, account: AccountId) {
+    let forgotten = core.cache.forget_worker(account);
+    core.tally.convicted += 1;
+    core.book(Entry::WorkerConvicted { worker: account });
+    for peer in core.workers.peers_of(account) {
         core.workers.change(peer, |worker| worker.quarantined = true);
-        if let Some(worker) = core.workers.get(peer) {
-            warn!(
-                worker = &*worker.name,
-                forgotten, "answers failed their checks again: no more work for it"
-            );
+        let Some(worker) = core.workers.get(peer) else { continue };
+        warn!(worker = &*worker.name, forgotten, "convicted: no more work for it");
+        let mut out: Vec<TaskNo> = worker.tasks.iter().copied().collect();
+        out.sort_unstable();
+        for no in out {
+            let Some(attempt) = core.tasks.get(no).map(Task::attempt) else { continue };
+            core.tell_worker(peer, ServerToWorker::Revoke { task: no, attempt });
+            refuse(core, no, attempt, peer, convicted_before().to_string());
         }
     }
 }

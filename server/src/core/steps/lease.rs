@@ -6,7 +6,7 @@ use p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX;
 use p2c2r_protocol::{Attempt, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo};
 use tracing::debug;
 
-use super::{fall_back, settle};
+use super::{fall_back, judge, settle};
 use crate::config::Fallback;
 use crate::core::Core;
 use crate::core::state::tasks::{Phase, Task};
@@ -49,6 +49,10 @@ pub fn expire(core: &mut Core) {
                 settle::fail(core, no, TaskFailure::Late);
             }
             Phase::Waiting => fall_back::compute(core, no),
+            Phase::Judging { worker, .. } if task.deliver_by.is_some_and(|deadline| deadline > now) => {
+                let attempt = task.attempt();
+                judge::give_up_waiting(core, no, attempt, worker);
+            }
             Phase::Judging { .. } | Phase::Computing { .. } => settle::fail(core, no, TaskFailure::Late),
         }
     }
@@ -65,6 +69,8 @@ pub enum Fruitless {
     Expired,
     /// The worker's connection ended.
     Lost,
+    /// There was no time to check the answer, which is nobody's fault but the coordinator's.
+    Unchecked,
     /// The answer failed a check.
     Rejected {
         /// Which, and how.
@@ -83,7 +89,7 @@ impl Fruitless {
     /// be able to end it.
     fn counts(&self, is_patient: bool) -> bool {
         match self {
-            Self::Overloaded => false,
+            Self::Overloaded | Self::Unchecked => false,
             Self::Expired | Self::Lost => !is_patient,
             Self::Failed | Self::Rejected { .. } => true,
         }
@@ -94,6 +100,7 @@ impl Fruitless {
             Self::Overloaded | Self::Failed => Verdict::Failed,
             Self::Expired => Verdict::Expired,
             Self::Lost => Verdict::Lost,
+            Self::Unchecked => Verdict::Unneeded,
             Self::Rejected { reason } => Verdict::Rejected { reason },
         }
     }
@@ -107,6 +114,7 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
     let (may_try_again, counts) = (why.may_try_again(), why.counts(is_patient));
     let kernel_failed = why == Fruitless::Failed;
     let revoke = why == Fruitless::Expired;
+    let is_workers_doing = why != Fruitless::Unchecked;
     let verdict = why.verdict();
     let Some((task, since)) = core.tasks.workers().failed(no, attempt, may_try_again, counts) else {
         // Given up while the answer was judged: what the worker did goes into its books all the same.
@@ -119,7 +127,9 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
     core.book(Entry::AttemptEnded { task: no, attempt, verdict });
     core.workers.change(worker, |worker| {
         worker.tasks.remove(&no);
-        worker.failed(since, now);
+        if is_workers_doing {
+            worker.failed(since, now);
+        }
     });
     if revoke {
         core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });

@@ -2,8 +2,8 @@
 
 use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker, TaskNo};
 
-use super::admit;
 use super::lease::{self, Fruitless};
+use super::{admit, judge};
 use crate::core::Core;
 use crate::core::state::tasks::Task;
 
@@ -17,6 +17,8 @@ pub fn part(core: &mut Core, peer: PeerId, role: Role) {
         }
         Role::Worker => {
             let Some(worker) = core.workers.leave(peer, core.now) else { return };
+            let record = core.trust.left(worker.account, core.now);
+            judge::record(core, worker.account, record);
             let mut tasks: Vec<TaskNo> = worker.tasks.into_iter().collect();
             tasks.sort_unstable();
             for no in tasks {

@@ -26,8 +26,8 @@ pub fn reuse(
     admit::can_pay(core, account, fee, submit.price_cap)?;
     let no = core.tasks.gamers().number();
     admit::record_admission(core, no, account, submit, key, units, fee, None)?;
-    // Which of its checks a worker's outcome passed is not kept: the lesser one is claimed.
-    let check = if kept.worker.is_some() { PassedCheck::Always } else { PassedCheck::Own };
+    // Only what was checked deeply is kept.
+    let check = if kept.worker.is_some() { PassedCheck::Deep } else { PassedCheck::Own };
     core.book(Entry::TaskSettled(Settlement {
         task: no,
         source: Source::Cache,

@@ -62,7 +62,10 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, 
     core.book(Entry::TaskSettled(settlement));
     core.tally.revenue += price;
     core.tally.fee += fee;
-    if core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic()) && !core.cache.is_off() {
+    // What only looks right is for the gamer who asked, and for nobody else.
+    let is_kept = check != PassedCheck::Always
+        && core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic());
+    if is_kept && !core.cache.is_off() {
         let worker = match (&worker_name, source) {
             (Some(name), Source::Worker { worker, .. }) => Some((worker, Arc::clone(name))),
             _ => None,

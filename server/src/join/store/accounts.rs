@@ -194,6 +194,16 @@ impl AccountStore {
     }
 }
 
+impl AccountStore {
+    /// Notes what the operator says of a worker, which the running coordinator carries out.
+    pub fn judge(&mut self, key: AccountKey, quarantined: bool, now: WallSeconds) -> Result<(), JoinError> {
+        self.write(|transaction| {
+            let sql = "INSERT INTO judgements (account, quarantined, made_at) VALUES (?1, ?2, ?3)";
+            transaction.execute(sql, params![key.0, quarantined, now.0]).map(|_| ())
+        })
+    }
+}
+
 fn check_known(account: &AccountRecord, role: Role) -> Result<(), RefusalCode> {
     if account.revoked_at.is_some() {
         Err(RefusalCode::Revoked)

@@ -5,6 +5,7 @@ use std::fmt;
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
 use super::{AccountStore, JoinError, key_of, role_of};
+use crate::ledger::AccountId;
 
 /// Names a credit, so that it is booked at most once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +30,26 @@ pub struct Credit {
     pub reference: CreditReference,
 }
 
+/// What the operator says of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Its number: later ones are larger.
+    pub id: i64,
+    /// The account.
+    pub key: AccountKey,
+    /// Whether it is to get no more work, or may work again.
+    pub quarantined: bool,
+}
+
+/// What the operator wants done in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// An account gets money.
+    Credit(Credit),
+    /// A worker gets no more work, or again some.
+    Judge(Judgement),
+}
+
 /// What the operator did with an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountChange {
@@ -36,6 +57,8 @@ pub enum AccountChange {
     Revoked(AccountKey),
     /// It has a new name.
     Renamed(AccountKey, String),
+    /// As a worker it gets no more work, or again some; the ledger has it so.
+    Judged(AccountId, bool),
 }
 
 impl AccountStore {
@@ -93,6 +116,31 @@ impl AccountStore {
                 .collect()
         };
         read().map_err(|error| self.explain(&error))
+    }
+
+    /// Judgements that are not carried out yet, in order.
+    pub fn judgements_to_do(&self) -> Result<Vec<Judgement>, JoinError> {
+        let read = || -> rusqlite::Result<Vec<Judgement>> {
+            let sql = "SELECT id, account, quarantined FROM judgements WHERE done = 0 ORDER BY id";
+            self.connection
+                .prepare_cached(sql)?
+                .query_map([], |row| {
+                    Ok(Judgement { id: row.get(0)?, key: key_of(row, 1)?, quarantined: row.get(2)? })
+                })?
+                .collect()
+        };
+        read().map_err(|error| self.explain(&error))
+    }
+
+    /// Notes that an order stands in the ledger.
+    pub fn mark_done(&mut self, order: &Order) -> Result<(), JoinError> {
+        match order {
+            Order::Credit(credit) => self.mark_booked(credit.reference),
+            Order::Judge(judgement) => self.write(|transaction| {
+                let sql = "UPDATE judgements SET done = 1 WHERE id = ?1";
+                transaction.execute(sql, [judgement.id]).map(|_| ())
+            }),
+        }
     }
 
     /// Notes that a credit stands in the ledger.

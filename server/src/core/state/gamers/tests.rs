@@ -3,6 +3,7 @@
 use p2c2r_protocol::{ComputedBy, Nanos, PassedCheck, Stages, WorkUnits};
 
 use super::*;
+use crate::ledger::WorkerTrust;
 
 fn in_ledger(id: AccountId) -> ledger::Account {
     ledger::Account {
@@ -16,6 +17,7 @@ fn in_ledger(id: AccountId) -> ledger::Account {
         accepted: 0,
         rejected: 0,
         largest_task: None,
+        trust: WorkerTrust::default(),
     }
 }
 

@@ -1,0 +1,129 @@
+//! What the budget of checking lets begin, and in which order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2c2r_protocol::{Attempt, Device, Digest, KindId, Micros, PeerId, TaskNo, WorkUnits};
+use p2c2r_tasks::{Blobs, CheckError, Job, KernelError, SpecError, Stop};
+
+use super::{Asked, Checking, WAITING_MAX};
+use crate::core::receipts::WorkerTimes;
+use crate::core::work::{Check, Checked, Depth};
+use crate::ledger::AccountId;
+
+struct Nothing;
+impl Job for Nothing {
+    fn blob_refs(&self) -> &[Digest] {
+        &[]
+    }
+    fn admit(&self, _: &Blobs) -> Result<WorkUnits, SpecError> {
+        Ok(WorkUnits(1))
+    }
+    fn run(&self, _: &Blobs, _: &Stop) -> Result<Vec<u8>, KernelError> {
+        Ok(Vec::new())
+    }
+    fn check(&self, _: &Blobs, _: &[u8]) -> Result<(), CheckError> {
+        Ok(())
+    }
+    fn deep_check(&self, _: &Blobs, _: &[u8], _: u64) -> Result<(), CheckError> {
+        Ok(())
+    }
+}
+
+fn check(task: u64, units: u64) -> Check {
+    Check {
+        task: TaskNo(task),
+        attempt: Attempt(1),
+        worker: PeerId(1),
+        account: AccountId(1),
+        device: Device::Cores,
+        times: WorkerTimes::default(),
+        kind: KindId(1),
+        job: Arc::new(Nothing),
+        blobs: Blobs::default(),
+        units: WorkUnits(units),
+        outcome: Arc::from([7]),
+        depth: Depth::Deep(0),
+        reserved: Duration::ZERO,
+    }
+}
+
+fn ended(checking: &mut Checking, check: Check, took: Duration) {
+    checking.ended(&Checked { check, verdict: Ok(()), took });
+}
+
+#[test]
+fn checks_take_no_more_than_their_share_of_time() {
+    let mut checking = Checking::new(10.0);
+    let (mut done, mut now) = (0, Micros(0));
+    for task in 1..=3_000 {
+        match checking.ask(check(task, 1_000), true, now) {
+            Asked::Begins(begun) => {
+                ended(&mut checking, begun, Duration::from_millis(1));
+                done += 1;
+            }
+            Asked::Waits => {}
+            Asked::NoRoom(_) => panic!("there is room"),
+        }
+    }
+    assert_eq!(done, 100, "what an idle second saves up");
+    while let Some(due) = checking.due() {
+        assert!(due > now);
+        now = due;
+        let Some(begun) = checking.next(now) else { continue };
+        ended(&mut checking, begun, Duration::from_millis(1));
+        done += 1;
+    }
+    assert_eq!((done, checking.waiting()), (3_000, 0));
+    let seconds = now.0 as f64 / 1e6;
+    assert!((28.9..29.2).contains(&seconds), "{seconds}");
+    assert_eq!(checking.taken(), Duration::from_secs(3));
+}
+
+#[test]
+fn one_costly_check_is_paid_for_before_the_next_begins() {
+    let mut checking = Checking::new(10.0);
+    let Asked::Begins(costly) = checking.ask(check(1, 10), true, Micros(0)) else {
+        panic!("nothing was used")
+    };
+    ended(&mut checking, costly, Duration::from_secs(2));
+    assert!(matches!(checking.ask(check(2, 10), true, Micros(10)), Asked::Waits));
+    let due = checking.due().unwrap();
+    assert!((18_900_000..19_100_000).contains(&due.0), "{due:?}");
+    assert!(checking.next(Micros(due.0 - 100)).is_none());
+    assert!(checking.next(due).is_some());
+}
+
+#[test]
+fn proven_workers_come_before_newcomers_and_each_in_turn() {
+    let mut checking = Checking::new(10.0);
+    let Asked::Begins(first) = checking.ask(check(1, 10), false, Micros(0)) else {
+        panic!("nothing was used")
+    };
+    ended(&mut checking, first, Duration::from_secs(1));
+    for (task, is_proven) in [(2, false), (3, false), (4, true), (5, true)] {
+        assert!(matches!(checking.ask(check(task, 10), is_proven, Micros(0)), Asked::Waits));
+    }
+    assert_eq!(checking.give_up(TaskNo(2)).map(|given_up| given_up.task), Some(TaskNo(2)));
+    assert!(checking.give_up(TaskNo(2)).is_none());
+    let mut order = Vec::new();
+    while let Some(begun) = checking.next(Micros(100_000_000)) {
+        order.push(begun.task.0);
+        ended(&mut checking, begun, Duration::from_nanos(1));
+    }
+    assert_eq!(order, [4, 5, 3]);
+    assert_eq!((checking.due(), checking.bytes), (None, 0));
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let mut checking = Checking::new(10.0);
+    let Asked::Begins(first) = checking.ask(check(1, 10), true, Micros(0)) else {
+        panic!("nothing was used")
+    };
+    ended(&mut checking, first, Duration::from_secs(1));
+    for task in 0..WAITING_MAX as u64 {
+        assert!(matches!(checking.ask(check(2 + task, 10), false, Micros(0)), Asked::Waits));
+    }
+    assert!(matches!(checking.ask(check(9_999, 10), true, Micros(0)), Asked::NoRoom(_)));
+}

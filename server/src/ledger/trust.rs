@@ -1,0 +1,265 @@
+//! What is known of workers: kept for the next start, read when one joins, listed for the operator.
+//!
+//! The newest word counts: nothing is added up here. A conviction's row is written in the group that takes back its pay and
+//! its outcomes, so after a crash either all of it stands or nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use bincode::{Decode, Encode};
+use p2c2r_protocol::{AccountKey, KindId, Nanos};
+use rusqlite::{Connection, OptionalExtension as _, Result, params};
+use serde::Serialize;
+
+use super::entry::{AccountId, kind};
+use super::error::LedgerError;
+use super::file;
+use super::posting::Posting;
+use super::reading::Reading;
+use super::report::printable;
+
+/// What is known of a worker's account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct WorkerTrust {
+    /// Per kind and kernel version.
+    pub kinds: Vec<KindTrust>,
+    /// Failed checks that are not forgotten.
+    pub failures: u32,
+    /// Deep checks passed since the last of them.
+    pub clean_checks: u64,
+    /// It gets no work.
+    pub quarantined: bool,
+}
+
+/// What is known of a worker's answers of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct KindTrust {
+    /// What sort of work.
+    pub kind: KindId,
+    /// Version of the kernel.
+    pub kernel_version: u16,
+    /// Answers accepted since it began, or began again after a failed check.
+    pub answers: u64,
+    /// Answers that passed a deep check, of all time.
+    pub checked: u64,
+    /// For how long, by the ledger's time.
+    pub known_for: Duration,
+}
+
+impl Posting<'_, '_> {
+    /// Writes what the group has learned of workers.
+    pub fn trust(&mut self) -> Result<()> {
+        for (worker, trust) in std::mem::take(&mut self.book.trust) {
+            self.write_trust(worker, &trust)?;
+        }
+        Ok(())
+    }
+
+    fn write_trust(&mut self, worker: AccountId, trust: &WorkerTrust) -> Result<()> {
+        let connection = self.sql.connection;
+        let mut keep = connection.prepare_cached(
+            "INSERT INTO trust (worker, kind, kernel_version, since_ms, answers, checked)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms, answers = excluded.answers,
+                 checked = excluded.checked",
+        )?;
+        for of in &trust.kinds {
+            let known_ms = i64::try_from(of.known_for.as_millis()).unwrap_or(i64::MAX);
+            let since_ms = self.now_ms.saturating_sub(known_ms);
+            keep.execute(params![
+                worker.0,
+                of.kind.0,
+                of.kernel_version,
+                since_ms,
+                of.answers as i64,
+                of.checked as i64
+            ])?;
+        }
+        let is_remarkable = trust.failures > 0 || trust.quarantined;
+        let sql = if is_remarkable {
+            "INSERT INTO standings (worker, failures, clean_checks, quarantined_ms) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET failures = ?2, clean_checks = ?3,
+                 quarantined_ms = CASE WHEN ?4 IS NULL THEN NULL ELSE ifnull(quarantined_ms, ?4) END"
+        } else {
+            // Few workers ever fail: most have no row to change.
+            "UPDATE standings SET failures = ?2, clean_checks = ?3, quarantined_ms = ?4 WHERE worker = ?1"
+        };
+        let quarantined_ms = trust.quarantined.then_some(self.now_ms);
+        connection.prepare_cached(sql)?.execute(params![
+            worker.0,
+            trust.failures,
+            trust.clean_checks as i64,
+            quarantined_ms
+        ])?;
+        self.wrote = true;
+        Ok(())
+    }
+
+    /// Notes that a worker gets no more work.
+    pub fn quarantine(&mut self, worker: AccountId) -> Result<()> {
+        let sql =
+            "INSERT INTO standings (worker, failures, clean_checks, quarantined_ms) VALUES (?1, 0, 0, ?2)
+                   ON CONFLICT DO UPDATE SET quarantined_ms = ifnull(quarantined_ms, ?2)";
+        self.sql.connection.prepare_cached(sql)?.execute([worker.0, self.now_ms]).map(|_| ())
+    }
+}
+
+impl Posting<'_, '_> {
+    /// Lets a worker work again, as a newcomer.
+    pub fn forgive(&mut self, worker: AccountId) -> Result<()> {
+        let connection = self.sql.connection;
+        let sql =
+            "UPDATE standings SET failures = 0, clean_checks = 0, quarantined_ms = NULL WHERE worker = ?1";
+        connection.execute(sql, [worker.0])?;
+        connection.execute(
+            "UPDATE trust SET answers = 0, since_ms = ?2 WHERE worker = ?1",
+            [worker.0, self.now_ms],
+        )?;
+        self.wrote = true;
+        Ok(())
+    }
+}
+
+/// What the file knows of a worker.
+pub(super) fn load(connection: &Connection, worker: AccountId, now_ms: i64) -> Result<WorkerTrust> {
+    let standing = connection
+        .prepare_cached(
+            "SELECT failures, clean_checks, quarantined_ms IS NOT NULL FROM standings WHERE worker = ?1",
+        )?
+        .query_row([worker.0], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?)))
+        .optional()?;
+    let (failures, clean_checks, quarantined) = standing.unwrap_or_default();
+    let mut select = connection.prepare_cached(
+        "SELECT kind, kernel_version, since_ms, answers, checked FROM trust WHERE worker = ?1",
+    )?;
+    let kinds = select.query_map([worker.0], |row| {
+        let known_ms = now_ms.saturating_sub(row.get(2)?);
+        Ok(KindTrust {
+            kind: KindId(row.get(0)?),
+            kernel_version: row.get(1)?,
+            answers: row.get::<_, i64>(3)? as u64,
+            checked: row.get::<_, i64>(4)? as u64,
+            known_for: Duration::from_millis(u64::try_from(known_ms).unwrap_or(0)),
+        })
+    })?;
+    Ok(WorkerTrust {
+        kinds: kinds.collect::<Result<_>>()?,
+        failures,
+        clean_checks: clean_checks as u64,
+        quarantined,
+    })
+}
+
+/// A worker's account as `workers list` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkerLine {
+    /// Its number in the ledger.
+    pub account: AccountId,
+    /// Its name, which other accounts may have as well.
+    pub name: String,
+    /// Its owner's public key, if it has an owner.
+    pub key: Option<String>,
+    /// Whether it gets no work.
+    pub quarantined: bool,
+    /// Failed checks that are not forgotten.
+    pub failures: u32,
+    /// Deep checks that its answers passed, all kinds together.
+    pub checked: u64,
+    /// Its answers that were accepted, of all time.
+    pub accepted: u64,
+    /// Its answers that were not.
+    pub rejected: u64,
+    /// What is pending.
+    pub pending: Nanos,
+    /// Answers since it began, or began again after a failed check, by kind.
+    pub answers: BTreeMap<String, u64>,
+}
+
+/// All workers, as the ledger knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WorkerLines {
+    /// What was read, where that is not simply the ledger as it stands; a sentence each.
+    pub notes: Vec<String>,
+    /// Those in quarantine first, then those with failures, then by answers.
+    pub workers: Vec<WorkerLine>,
+}
+
+/// Reads what is known of all workers; `name_of` gives a kind's name. Needs no right to write, also beside a coordinator
+/// that runs.
+pub fn workers(
+    path: &Path,
+    name_of: impl Fn(KindId) -> Option<String>,
+) -> std::result::Result<WorkerLines, LedgerError> {
+    let reading = Reading::open(path)?;
+    let workers = read(&reading.connection, name_of).map_err(|error| file::explain(path, &error))?;
+    reading.is_whole()?;
+    Ok(WorkerLines { notes: reading.notes, workers })
+}
+
+fn read(connection: &Connection, name_of: impl Fn(KindId) -> Option<String>) -> Result<Vec<WorkerLine>> {
+    let mut by_kind = connection.prepare("SELECT kind, answers FROM trust WHERE worker = ?1")?;
+    let mut select = connection.prepare(
+        "SELECT own.id, own.name, own.key, own.accepted, own.rejected, beside.balance,
+             s.quarantined_ms IS NOT NULL, ifnull(s.failures, 0),
+             (SELECT ifnull(sum(checked), 0) FROM trust WHERE worker = own.id)
+         FROM accounts own JOIN accounts beside ON beside.id = own.id + 1
+             LEFT JOIN standings s ON s.worker = own.id
+         WHERE own.kind = ?1 ORDER BY 7 DESC, 8 DESC, own.accepted DESC, own.id",
+    )?;
+    let mut rows = select.query([kind::WORKER])?;
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next()? {
+        let account: i64 = row.get(0)?;
+        let mut answers = BTreeMap::new();
+        let mut of_kinds = by_kind.query([account])?;
+        while let Some(of) = of_kinds.next()? {
+            let kind = KindId(of.get(0)?);
+            let name = name_of(kind).unwrap_or_else(|| format!("kind {}", kind.0));
+            *answers.entry(name).or_default() += of.get::<_, i64>(1)? as u64;
+        }
+        lines.push(WorkerLine {
+            account: AccountId(account),
+            name: row.get(1)?,
+            key: row.get::<_, Option<[u8; 32]>>(2)?.map(|key| AccountKey(key).to_string()),
+            accepted: row.get::<_, i64>(3)? as u64,
+            rejected: row.get::<_, i64>(4)? as u64,
+            pending: Nanos(row.get(5)?),
+            quarantined: row.get(6)?,
+            failures: row.get(7)?,
+            checked: row.get::<_, i64>(8)? as u64,
+            answers,
+        });
+    }
+    Ok(lines)
+}
+
+impl fmt::Display for WorkerLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
+        write!(
+            f,
+            "{:<24} {:<10}{:<12}{:>8}{:>10}{:>10}{:>10}{:>16}  trusted answers",
+            "worker", "key", "state", "failures", "accepted", "rejected", "checked", "pending"
+        )?;
+        for worker in &self.workers {
+            let kinds: Vec<String> =
+                worker.answers.iter().map(|(kind, answers)| format!("{kind} {answers}")).collect();
+            write!(
+                f,
+                "\n{:<24} {:<10}{:<12}{:>8}{:>10}{:>10}{:>10}{:>16}  {}",
+                printable(&worker.name),
+                worker.key.as_deref().and_then(|key| key.get(..8)).unwrap_or("unclaimed"),
+                if worker.quarantined { "quarantine" } else { "works" },
+                worker.failures,
+                worker.accepted,
+                worker.rejected,
+                worker.checked,
+                worker.pending,
+                kinds.join(", ")
+            )?;
+        }
+        Ok(())
+    }
+}

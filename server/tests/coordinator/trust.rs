@@ -1,0 +1,254 @@
+//! How closely answers are looked at, what a failed check does, and that both outlast a restart.
+
+use std::time::Duration;
+
+use p2c2r_protocol::{ComputedBy, Nanos, PassedCheck, PeerId, TaskFailure, TaskId};
+use p2c2r_server::config::TrustRules;
+use p2c2r_server::{Compute, Fallback};
+
+use crate::stage::{Heard, Stage};
+use crate::toy::{self, SLY, ToySpec};
+
+/// Newcomers' first three answers are checked, and nobody else's.
+fn three_then_none() -> TrustRules {
+    TrustRules { probation_answers: 3, ..TrustRules::default().never() }
+}
+
+fn ask_and_answer(stage: &mut Stage, gamer: PeerId, worker: PeerId, number: u64) -> TaskId {
+    let task = stage.ask(gamer, number);
+    let (to, assign) = stage.assignment();
+    assert_eq!(to, worker);
+    stage.answer_rightly(worker, &assign);
+    task
+}
+
+/// A wrong answer that looks right.
+fn lie(stage: &mut Stage, gamer: PeerId, worker: PeerId, number: u64) -> TaskId {
+    let task = stage.ask(gamer, number);
+    let (_, assign) = stage.assignment();
+    stage.answer(worker, &assign, Ok(toy::answer(1)));
+    // What is computed here instead comes with the next update.
+    stage.step();
+    task
+}
+
+#[test]
+fn a_newcomers_answers_are_checked_deeply_until_enough_of_them_were_clean() {
+    let mut stage = Stage::with(|config| config.trust = three_then_none());
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    let checks: Vec<PassedCheck> = (0..5)
+        .map(|n| {
+            let task = ask_and_answer(&mut stage, gamer, worker, SLY + n);
+            stage.done(task).receipt.check
+        })
+        .collect();
+    use PassedCheck::{Always, Deep};
+    assert_eq!(checks, [Deep, Deep, Deep, Always, Always]);
+    // A second program of the same account is the same worker; another account is a newcomer.
+    stage.worker("w", 1);
+    stage.worker("other", 1);
+    stage.leave(worker);
+    let task = stage.ask(gamer, SLY + 10);
+    let again = stage.ask(gamer, SLY + 11);
+    for (to, assign) in stage.take_assigned() {
+        stage.answer_rightly(to, &assign);
+    }
+    for task in [task, again] {
+        let receipt = &stage.done(task).receipt;
+        let expected = if receipt.computed_by == ComputedBy::Worker("w".into()) { Always } else { Deep };
+        assert_eq!(receipt.check, expected);
+    }
+}
+
+#[test]
+fn a_failed_deep_check_is_made_good_unpaid_and_begins_again_and_a_second_convicts() {
+    let mut stage = Stage::with(|config| config.trust = three_then_none());
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    for n in 0..2 {
+        ask_and_answer(&mut stage, gamer, worker, SLY + n);
+    }
+    let lied = lie(&mut stage, gamer, worker, SLY + 20);
+    let done = stage.done(lied);
+    assert_eq!(done.outcome, toy::answer(SLY + 20), "computed here");
+    assert_eq!(done.receipt.computed_by, ComputedBy::Coordinator);
+    let told = stage.worker_statement(worker);
+    assert_eq!((told.session.accepted, told.session.rejected), (2, 1));
+    assert!(told.pending > Nanos::ZERO, "one wrong answer is not fraud");
+    for n in 0..3 {
+        let task = ask_and_answer(&mut stage, gamer, worker, SLY + 30 + n);
+        assert_eq!(stage.done(task).receipt.check, PassedCheck::Deep, "from the beginning");
+    }
+    // Behind three clean answers it would not be looked at; one that does not even look right always is.
+    let task = lie(&mut stage, gamer, worker, 42);
+    assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Coordinator);
+    let told = stage.worker_statement(worker);
+    assert_eq!((told.earned, told.pending), (Nanos::ZERO, Nanos::ZERO), "what was pending went back");
+    let after = stage.ask(gamer, 50);
+    stage.step();
+    assert!(stage.take_assigned().is_empty(), "no more work");
+    assert_eq!(stage.done(after).receipt.computed_by, ComputedBy::Coordinator);
+    assert_eq!(stage.tally().convicted, 1);
+}
+
+#[test]
+fn a_conviction_takes_what_the_worker_has_from_it_at_once() {
+    let mut stage = Stage::with(|config| {
+        (config.trust, config.fallback) = (TrustRules::default(), Fallback::Queue);
+    });
+    let (gamer, liar) = (stage.gamer("g"), stage.worker("liar", 8));
+    for n in 0..4 {
+        let task = stage.ask(gamer, n + 20);
+        let (_, assign) = stage.assignment();
+        stage.answer_rightly(liar, &assign);
+        stage.done(task);
+    }
+    let tasks: Vec<TaskId> = (0..4).map(|n| stage.ask(gamer, SLY + n)).collect();
+    let assigned = stage.take_assigned();
+    assert_eq!(assigned.len(), 4);
+    let honest = stage.worker("honest", 8);
+    for (_, assign) in &assigned[..2] {
+        stage.answer(liar, assign, Ok(toy::answer(1)));
+    }
+    let revoked = stage.take_revoked();
+    assert_eq!(revoked, [(liar, assigned[2].1.task), (liar, assigned[3].1.task)]);
+    // Long before their leases would have been over, they are with somebody else.
+    let mut open = 4;
+    while open > 0 {
+        let assigned = stage.take_assigned();
+        assert!(!assigned.is_empty(), "{open} are still open");
+        open -= assigned.len();
+        for (to, assign) in assigned {
+            assert_eq!(to, honest);
+            stage.answer_rightly(honest, &assign);
+        }
+    }
+    for (n, task) in (0..).zip(tasks) {
+        assert_eq!(stage.done(task).outcome, toy::answer(SLY + n));
+    }
+    stage.books();
+}
+
+#[test]
+fn only_what_was_checked_deeply_is_given_to_a_second_gamer_also_after_a_restart() {
+    let mut stage = Stage::with(|config| {
+        config.trust = TrustRules { probation_answers: 1, ..TrustRules::default().never() };
+    });
+    let (first, second, worker) = (stage.gamer("first"), stage.gamer("second"), stage.worker("w", 1));
+    let checked = ask_and_answer(&mut stage, first, worker, SLY + 1);
+    assert_eq!(stage.done(checked).receipt.check, PassedCheck::Deep);
+    let unchecked = lie(&mut stage, first, worker, SLY + 2);
+    assert_eq!(stage.done(unchecked).receipt.check, PassedCheck::Always, "it looks right");
+    let again = stage.ask(second, SLY + 1);
+    let receipt = &stage.done(again).receipt;
+    assert_eq!(
+        (&receipt.computed_by, receipt.check),
+        (&ComputedBy::Cache(Some("w".into())), PassedCheck::Deep)
+    );
+    let asked = stage.ask(second, SLY + 2);
+    assert_eq!(stage.take_assigned().len(), 1, "the wrong answer is not handed on");
+    stage.books();
+    stage.leave(worker);
+    stage.step();
+    stage.done(asked);
+    stage.stop();
+    stage.start();
+    let gamer = stage.gamer("third");
+    let kept = stage.ask(gamer, SLY + 1);
+    assert!(matches!(stage.done(kept).receipt.computed_by, ComputedBy::Cache(_)));
+    // The coordinator itself has computed the other one in the meantime.
+    let right = stage.ask(gamer, SLY + 2);
+    let done = stage.done(right);
+    assert_eq!(
+        (&done.outcome, &done.receipt.computed_by),
+        (&toy::answer(SLY + 2).into(), &ComputedBy::Cache(None))
+    );
+}
+
+#[test]
+fn trust_and_convictions_outlast_a_restart() {
+    let mut stage = Stage::with(|config| {
+        config.trust = TrustRules { probation_answers: 16, ..TrustRules::default().never() };
+    });
+    let gamer = stage.gamer("g");
+    let honest = stage.worker("honest", 1);
+    for n in 0..16 {
+        ask_and_answer(&mut stage, gamer, honest, SLY + n);
+    }
+    stage.leave(honest);
+    let liar = stage.worker("liar", 1);
+    for n in 0..2 {
+        lie(&mut stage, gamer, liar, SLY + 100 + n);
+    }
+    stage.leave(liar);
+    let flipped = stage.worker("flipped", 1);
+    lie(&mut stage, gamer, flipped, SLY + 110);
+    stage.books();
+    stage.stop();
+    stage.start();
+    let gamer = stage.gamer("g");
+    stage.worker("liar", 1);
+    let task = stage.ask(gamer, SLY + 200);
+    stage.step();
+    assert!(stage.take_assigned().is_empty(), "it was convicted before the restart");
+    assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Coordinator);
+    let honest = stage.worker("honest", 1);
+    let task = ask_and_answer(&mut stage, gamer, honest, SLY + 201);
+    assert_eq!(stage.done(task).receipt.check, PassedCheck::Always, "it has proven itself before");
+    stage.leave(honest);
+    let flipped = stage.worker("flipped", 1);
+    lie(&mut stage, gamer, flipped, SLY + 202);
+    assert_eq!(stage.tally().convicted, 1, "the failure from before the restart counts");
+}
+
+#[test]
+fn what_takes_less_to_compute_than_to_handle_is_always_computed_again() {
+    let mut stage = Stage::with(|config| {
+        config.trust = TrustRules { recomputed_units: 50, ..TrustRules::default().never() };
+    });
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    for (number, units, passes) in [(SLY + 1, 50, false), (SLY + 2, 51, true)] {
+        let submit = stage.submit_of(&ToySpec { units, ..toy::spec(number) });
+        let task = stage.submit(gamer, submit);
+        let (_, assign) = stage.assignment();
+        stage.answer(worker, &assign, Ok(toy::answer(1)));
+        stage.step();
+        let done = stage.done(task);
+        assert_eq!(done.receipt.computed_by == ComputedBy::Worker("w".into()), passes, "{units} units");
+    }
+}
+
+#[test]
+fn an_answer_that_there_is_no_time_to_check_waits_and_is_never_let_through() {
+    let mut stage = Stage::with(|config| {
+        // Five milliseconds under way use up five seconds of it.
+        config.trust = TrustRules { budget_percent: 0.1, ..TrustRules::default() };
+        (config.compute, config.fallback) = (Compute::Threads(1), Fallback::Queue);
+    });
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 2));
+    let number = toy::hold_next();
+    let mut submit = stage.submit_of(&ToySpec { units: 5_000, ..toy::spec(number) });
+    submit.budget_us = Some(60_000_000);
+    let held = stage.submit(gamer, submit);
+    let hurried = stage.ask(gamer, SLY + 1);
+    let patient = stage.ask_patiently(gamer, SLY + 2);
+    let mut answered = 0;
+    while answered < 3 {
+        for (_, assign) in stage.take_assigned() {
+            let number = toy::number_in(&assign.spec);
+            stage.answer(worker, &assign, Ok(toy::answer(number)));
+            answered += 1;
+        }
+        stage.step();
+    }
+    stage.pass(Duration::from_millis(600));
+    assert_eq!(stage.failure(hurried), TaskFailure::Late, "rather no answer than one that was not checked");
+    assert!(stage.heard(patient).is_empty() && stage.heard(held).is_empty());
+    assert_eq!(stage.tally().waited_for_checks, 2);
+    toy::let_go(number);
+    while !matches!((stage.heard(held), stage.heard(patient)), ([Heard::Done(_)], [Heard::Done(_)])) {
+        stage.step();
+        std::thread::yield_now();
+    }
+    assert_eq!(stage.done(patient).receipt.check, PassedCheck::Deep);
+    stage.books();
+}
