@@ -8,6 +8,7 @@ mod failover;
 mod fuzz_corpus;
 mod hostile_network;
 mod hostile_workers;
+mod redteam;
 mod together;
 
 /// Declares each scenario as tests of its own for every kind and wire. Of the kinds here and those in

@@ -247,6 +247,16 @@ fn the_bench_of_floods_runs() {
 }
 
 #[test]
+fn the_bench_of_trust_runs() {
+    let mut bench = Command::new(folder().join("p2c2r-bench"));
+    bench.args(["--quick", "--only", "trust"]);
+    let said = Program::start("bench", bench).ended_well();
+    for row in ["honest, newcomers", "liar 10 %, proven", "identity farm", "honest workers convicted: 0"] {
+        assert!(said.contains(row), "{said}");
+    }
+}
+
+#[test]
 fn the_bench_of_load_runs() {
     let mut bench = Command::new(folder().join("p2c2r-bench"));
     bench.args(["--quick", "--only", "load"]);

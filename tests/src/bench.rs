@@ -22,6 +22,7 @@ pub mod play;
 pub mod potato;
 mod program;
 pub mod roles;
+pub mod trust;
 pub mod udp_floor;
 
 use std::io;

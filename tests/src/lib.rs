@@ -8,6 +8,7 @@
 //! | [`fuzzing`] | the fuzz targets, shared with the folder `fuzz` |
 //! | [`programs`] | the real programs as child processes |
 //! | [`puzzles`] | seeded tasks and their right answers |
+//! | [`redteam`] | workers that cheat, against the scheduler alone |
 //! | [`bench`](mod@bench) | the dispatch bench and its rivals |
 
 pub mod bench;
@@ -16,3 +17,4 @@ pub mod fuzzing;
 pub mod joining;
 pub mod programs;
 pub mod puzzles;
+pub mod redteam;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use p2c2r_tests::bench::{
     self, Load, Rival, Row, calibration, condition, condition::Condition, flood, kinds, load, nats,
-    nats::Nats, p2c2r::P2c2r, play::Play, potato, roles, udp_floor, udp_floor::UdpFloor,
+    nats::Nats, p2c2r::P2c2r, play::Play, potato, roles, trust, udp_floor, udp_floor::UdpFloor,
 };
 
 /// As in the programs that are measured.
@@ -95,6 +95,8 @@ enum Part {
     Flood,
     /// Many gamers and workers at one coordinator, and a thousand that are idle; only when asked for.
     Load,
+    /// Workers that cheat: how soon they are found, and what checking costs; only when asked for.
+    Trust,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -184,6 +186,15 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
             if !missed.is_empty() && !arguments.quick {
                 return Err(format!("aims are missed: {}", missed.join("; ")).into());
             }
+        }
+    }
+    if arguments.only == Some(Part::Trust) {
+        let rows = trust::rows(if arguments.quick { trust::QUICK } else { trust::FULL });
+        println!("{}", trust::table(&rows));
+        let missed = trust::missed(&rows);
+        // A quick run is too short for shares of one in ten thousand.
+        if !missed.is_empty() && !arguments.quick {
+            return Err(format!("aims are missed: {}", missed.join("; ")).into());
         }
     }
     if arguments.only == Some(Part::Flood) {

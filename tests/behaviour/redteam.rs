@@ -1,0 +1,144 @@
+//! Workers that cheat: found within as many answers as the arithmetic of spot checks says, and never at an honest worker's cost.
+
+use std::time::Duration;
+
+use p2c2r_server::config::TrustRules;
+use p2c2r_server::ledger;
+use p2c2r_tests::cluster::rogue::Trick as Rogue;
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire};
+use p2c2r_tests::puzzles::PATH;
+use p2c2r_tests::redteam::{Game, Trick};
+
+/// When five per cent of a worker's answers are checked.
+const SETTLED: (u64, Duration) = (500, Duration::from_mins(10));
+
+#[test]
+fn newcomers_that_lie_are_found_with_their_first_lie_and_convicted_with_the_second() {
+    for trick in [Trick::Lazy, Trick::Liar(1.0), Trick::Replayer, Trick::Liar(0.1)] {
+        for seed in 0..6 {
+            let figures = Game::of(trick, 600, seed).play();
+            assert_eq!((figures.found_after, figures.wrong), (Some(1), 0), "{trick:?}, seed {seed}");
+            // Among others that work rightly it is asked last from then on; alone it shows soon that it was no accident.
+            let alone = Game { workers: 1, ..Game::of(trick, 600, seed) }.play();
+            let convicted = alone.convicted_after;
+            assert!(convicted.is_some_and(|answers| answers <= 100), "{trick:?}, seed {seed}: {convicted:?}");
+            assert_eq!(alone.wrong, 0, "{trick:?}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_proven_worker_that_begins_to_lie_is_found_as_soon_as_one_check_in_twenty_finds_it() {
+    let mut found: Vec<u64> = (0..60)
+        .map(|seed| {
+            let game = Game::of(Trick::Liar(1.0), 3_000, seed).trusted(SETTLED.0, SETTLED.1);
+            let figures = game.play();
+            assert_eq!(figures.honest_convicted, 0, "seed {seed}");
+            // What it lied about until it was found has reached the game, and nothing after that.
+            let after = figures.found_after.unwrap_or_else(|| panic!("seed {seed}: not found"));
+            assert!(figures.wrong < after, "seed {seed}: {} wrong, found after {after}", figures.wrong);
+            after
+        })
+        .collect();
+    found.sort_unstable();
+    // Of sixty games, one in a hundred may take longer than 90 answers, and the median is 14.
+    assert!(found[57] <= 90, "{found:?}");
+    assert!((5..30).contains(&found[30]), "checks are neither seldom nor always: {found:?}");
+}
+
+#[test]
+fn a_tenth_of_workers_that_lie_spoils_next_to_nothing() {
+    for trick in [Trick::Liar(1.0), Trick::Liar(0.1), Trick::Colluding, Trick::Lazy] {
+        let figures = Game::of(trick, 12_000, 3).play();
+        assert!(figures.accepted > 10_000, "{figures:?}");
+        assert!(figures.wrong * 10_000 <= figures.accepted, "{trick:?}: {figures:?}");
+        assert_eq!(figures.honest_convicted, 0);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_figures() {
+    let play = || {
+        let mut figures = Game::of(Trick::Liar(0.01), 2_000, 9).play();
+        figures.checking = Duration::ZERO;
+        figures
+    };
+    let figures = play();
+    assert!(figures.accepted > 1_900);
+    assert_eq!(figures, play());
+}
+
+#[test]
+fn a_crowd_of_newcomers_is_checked_within_the_budget_or_not_believed() {
+    let game = Game::of(Trick::Liar(0.5), 1_000, 1);
+    let plenty = game.play();
+    // Less than one check a second.
+    let scarce = Game { rules: TrustRules { budget_percent: 0.000_5, ..game.rules }, ..game }.play();
+    assert_eq!((scarce.wrong, scarce.failed), (0, 0), "{scarce:?}");
+    assert!(scarce.by_coordinator > 500, "the rest is done here: {scarce:?}");
+    assert!(scarce.checked_units < plenty.checked_units / 2.0, "{scarce:?} {plenty:?}");
+    assert!(scarce.accepted > 0 && plenty.by_coordinator < 50, "{scarce:?} {plenty:?}");
+}
+
+/// No honest worker is ever convicted, and known ones cost little to check.
+#[test]
+#[ignore = "a million tasks take minutes"]
+fn no_honest_worker_is_convicted_in_a_million_tasks() {
+    let figures = Game::of(Trick::Honest, 1_000_000, 1).play();
+    assert_eq!((figures.honest_convicted, figures.wrong, figures.failed), (0, 0, 0), "{figures:?}");
+    assert_eq!(figures.accepted, 1_000_000);
+    assert!(figures.checked_units < 0.05 * figures.paid_units as f64, "{figures:?}");
+}
+
+#[test]
+#[ignore = "a million tasks take minutes"]
+fn flipping_bits_seldom_convict_and_spoil_next_to_nothing() {
+    let (mut accepted, mut wrong) = (0, 0);
+    for seed in 0..10 {
+        let figures = Game::of(Trick::Flipping(1e-4), 100_000, seed).play();
+        (accepted, wrong) = (accepted + figures.accepted, wrong + figures.wrong);
+        assert_eq!(figures.honest_convicted, 0);
+    }
+    assert!(wrong * 10_000 < accepted, "{wrong} of {accepted}");
+}
+
+#[test]
+fn an_always_liar_and_a_tenth_liar_are_put_into_quarantine_over_udp() {
+    // A lie anywhere in a path is found by any check of it.
+    let mut config = ClusterConfig::new(Wire::Udp, PATH).unhurried();
+    config.workers = 0;
+    let mut cluster = Cluster::start(config);
+    let (always, tenth) =
+        (cluster.add_rogue(Rogue::Lies { every: 1 }), cluster.add_rogue(Rogue::Lies { every: 10 }));
+    cluster.until_connected(2);
+    let quarantined = |cluster: &Cluster| {
+        let known = ledger::workers(&cluster.db(), |_| None).expect("a ledger that can be read");
+        known.workers.iter().filter(|worker| worker.quarantined).count()
+    };
+    let mut asked = 0;
+    while quarantined(&cluster) < 2 {
+        assert!(asked < 1_000, "both lie, and are given work until they are found out");
+        for _ in 0..10 {
+            cluster.ask(0, 1_000 + asked);
+            asked += 1;
+        }
+        let before = asked as usize;
+        // A wrong outcome would fail here.
+        let endings = cluster.until_endings(0, before);
+        assert!(
+            endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { late: false, .. })),
+            "{endings:?}"
+        );
+    }
+    assert!(cluster.rogue_has_seen(always) < cluster.rogue_has_seen(tenth));
+    cluster.add_worker();
+    cluster.until_connected(3);
+    cluster.ask(0, 7);
+    cluster.until_endings(0, asked as usize + 1);
+    let books = cluster.books();
+    let honest = books.workers.iter().find(|line| line.name.starts_with("worker")).expect("it joined");
+    assert_eq!(honest.rejected, 0);
+    for rogue in books.workers.iter().filter(|line| line.name.starts_with("rogue")) {
+        assert_eq!(rogue.set_aside.0, 0, "what was pending went back: {rogue:?}");
+    }
+}

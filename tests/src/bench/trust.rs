@@ -1,0 +1,214 @@
+//! How soon workers that cheat are found out, what of theirs reaches a game until then, and what checking costs: the red team
+//! of [`crate::redteam`] in numbers.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::redteam::{Figures, Game, Trick};
+
+/// How much is played.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustPlan {
+    /// Tasks of each game.
+    pub tasks: u64,
+    /// Games of each row, each with a seed of its own.
+    pub games: u64,
+}
+
+/// The bench as a person runs it, and to see that it works.
+pub const FULL: TrustPlan = TrustPlan { tasks: 30_000, games: 40 };
+/// See [`FULL`].
+pub const QUICK: TrustPlan = TrustPlan { tasks: 1_200, games: 2 };
+
+/// When the share of checks has fallen to five per cent, and when to the floor.
+const SETTLED: (u64, Duration) = (500, Duration::from_mins(10));
+const LONG_KNOWN: (u64, Duration) = (1_000_000, Duration::from_hours(30 * 24));
+
+/// The aims: answers within which a worker is found with 99 %, wrong ones among accepted, checking in paid units.
+const ALWAYS_LIAR_FOUND_MAX: u64 = 90;
+const TENTH_LIAR_FOUND_MAX: u64 = 920;
+const WRONG_SHARE_MAX: f64 = 1e-4;
+const CHECKING_SHARE_MAX: f64 = 0.05;
+
+/// A row: who cheats, what everybody has done before, and the chance that one check of one answer finds it.
+struct Case {
+    name: &'static str,
+    trick: Trick,
+    trusted: (u64, Duration),
+    /// Share of answers that are checked when the first lie comes, and of lies that one check finds; `None` where neither
+    /// says how soon it is found.
+    chance: Option<f64>,
+}
+
+const NEW: (u64, Duration) = (0, Duration::ZERO);
+
+fn cases() -> Vec<Case> {
+    let case = |name, trick, trusted, chance| Case { name, trick, trusted, chance };
+    vec![
+        case("honest, newcomers", Trick::Honest, NEW, None),
+        case("honest, known for a month", Trick::Honest, LONG_KNOWN, None),
+        case("lazy", Trick::Lazy, NEW, Some(1.0)),
+        case("liar 100 %", Trick::Liar(1.0), NEW, Some(1.0)),
+        case("liar 10 %", Trick::Liar(0.1), NEW, Some(0.1)),
+        case("liar 1 %", Trick::Liar(0.01), NEW, None),
+        case("liar 100 %, proven", Trick::Liar(1.0), SETTLED, Some(0.05)),
+        case("liar 10 %, proven", Trick::Liar(0.1), SETTLED, Some(0.05 * 0.1)),
+        case("liar 100 %, known for a month", Trick::Liar(1.0), LONG_KNOWN, Some(0.02)),
+        case("sleeper, 1,000 honest", Trick::Sleeper(1_000), NEW, Some(0.2)),
+        case("two that collude, 10 %", Trick::Colluding, NEW, Some(0.1)),
+        case("tolerance hugger", Trick::Hugger, NEW, Some(1.0 / 16.0)),
+        case("slow-loris", Trick::SlowLoris, NEW, None),
+        case("replayer", Trick::Replayer, NEW, Some(1.0)),
+        case("bits flip, 1e-4", Trick::Flipping(1e-4), NEW, None),
+        case("identity farm", Trick::Farm, NEW, Some(0.2)),
+    ]
+}
+
+/// What all games of a row gave.
+pub struct TrustRow {
+    name: &'static str,
+    games: u64,
+    found: Vec<u64>,
+    convicted: Vec<u64>,
+    expected_99: Option<f64>,
+    sum: Figures,
+}
+
+impl TrustRow {
+    fn play(case: &Case, plan: TrustPlan) -> Self {
+        let (answers, known_for) = case.trusted;
+        let mut row = Self {
+            name: case.name,
+            games: plan.games,
+            found: Vec::new(),
+            convicted: Vec::new(),
+            // Certainty needs one answer.
+            expected_99: case
+                .chance
+                .map(|chance| if chance < 1.0 { 0.01_f64.ln() / (1.0 - chance).ln() } else { 1.0 }),
+            sum: Figures::default(),
+        };
+        for seed in 0..plan.games {
+            let game = Game::of(case.trick, plan.tasks, seed).trusted(answers, known_for);
+            let figures = game.play();
+            row.found.extend(figures.found_after);
+            row.convicted.extend(figures.convicted_after);
+            add(&mut row.sum, &figures);
+        }
+        row.found.sort_unstable();
+        row.convicted.sort_unstable();
+        row
+    }
+
+    /// Wrong answers among those that were accepted.
+    fn wrong_share(&self) -> f64 {
+        self.sum.wrong as f64 / self.sum.accepted.max(1) as f64
+    }
+
+    /// What deep checks took of what was paid for.
+    fn checking_share(&self) -> f64 {
+        self.sum.checked_units / self.sum.paid_units.max(1) as f64
+    }
+}
+
+fn add(sum: &mut Figures, figures: &Figures) {
+    sum.accepted += figures.accepted;
+    sum.wrong += figures.wrong;
+    sum.paid_units += figures.paid_units;
+    sum.checked_units += figures.checked_units;
+    sum.honest_convicted += figures.honest_convicted;
+    sum.by_coordinator += figures.by_coordinator;
+    sum.failed += figures.failed;
+    sum.identities += figures.identities;
+    sum.checking += figures.checking;
+}
+
+/// Plays every row.
+pub fn rows(plan: TrustPlan) -> Vec<TrustRow> {
+    cases().iter().map(|case| TrustRow::play(case, plan)).collect()
+}
+
+/// Answers after which this share of those found was found.
+fn quantile(sorted: &[u64], share: f64) -> Option<u64> {
+    let last = sorted.len().checked_sub(1)?;
+    sorted.get((last as f64 * share).round() as usize).copied()
+}
+
+/// The table, for people.
+pub fn table(rows: &[TrustRow]) -> String {
+    let mut text = format!(
+        "Ten workers, one of them (two that collude) as the row says; answers from its first lie on.\n\
+         {:<30}{:>9}{:>8}{:>8}{:>10}{:>12}{:>10}{:>12}{:>10}{:>9}\n",
+        "worker",
+        "found in",
+        "median",
+        "99 %",
+        "expected",
+        "convicted",
+        "tasks",
+        "wrong",
+        "checking",
+        "accounts"
+    );
+    let shown = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    for row in rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<30}{:>9}{:>8}{:>8}{:>10}{:>12}{:>10}{:>12}{:>10}{:>9}",
+            row.name,
+            format!("{}/{}", row.found.len(), row.games),
+            shown(quantile(&row.found, 0.5)),
+            shown(quantile(&row.found, 0.99)),
+            row.expected_99.map_or("-".to_owned(), |expected| format!("{:.0}", expected.ceil())),
+            format!("{}/{}", row.convicted.len(), row.games),
+            row.sum.accepted,
+            format!("{:.1e}", row.wrong_share()),
+            format!("{:.2} %", 100.0 * row.checking_share()),
+            row.sum.identities
+        );
+    }
+    let (tasks, checking): (u64, Duration) = rows
+        .iter()
+        .map(|row| (row.sum.accepted, row.sum.checking))
+        .fold((0, Duration::ZERO), |(a, b), (c, d)| (a + c, b + d));
+    let _ = write!(
+        text,
+        "{tasks} answers accepted; checks on the pool took {:.1} us for each of them; honest workers convicted: {}",
+        checking.as_secs_f64() * 1e6 / tasks.max(1) as f64,
+        rows.iter().map(|row| row.sum.honest_convicted).sum::<u64>()
+    );
+    text
+}
+
+/// Which aims are missed.
+pub fn missed(rows: &[TrustRow]) -> Vec<String> {
+    let mut missed = Vec::new();
+    let mut aim = |holds: bool, what: String| {
+        if !holds {
+            missed.push(what);
+        }
+    };
+    for row in rows {
+        let found = quantile(&row.found, 0.99).filter(|_| row.found.len() as u64 == row.games);
+        let within = match row.name {
+            "lazy" | "liar 100 %" | "liar 100 %, proven" | "replayer" => Some(ALWAYS_LIAR_FOUND_MAX),
+            "liar 10 %" | "liar 10 %, proven" => Some(TENTH_LIAR_FOUND_MAX),
+            _ => None,
+        };
+        if let Some(within) = within {
+            let found = found.unwrap_or(u64::MAX);
+            aim(found <= within, format!("{}: found after {found} answers, not {within}", row.name));
+        }
+        if matches!(row.name, "liar 100 %" | "liar 10 %" | "lazy" | "replayer") {
+            let wrong = row.wrong_share();
+            aim(wrong < WRONG_SHARE_MAX, format!("{}: {wrong:.1e} of accepted answers are wrong", row.name));
+        }
+        if row.name == "honest, known for a month" {
+            let share = row.checking_share();
+            aim(share < CHECKING_SHARE_MAX, format!("checking takes {:.1} % of paid work", 100.0 * share));
+        }
+        aim(row.sum.honest_convicted == 0, format!("{}: an honest worker was convicted", row.name));
+    }
+    missed
+}
