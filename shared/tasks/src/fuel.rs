@@ -2,8 +2,8 @@
 //! wants its answer any more.
 //!
 //! What a task is worth ([`WorkUnits`]) is an estimate made before anything runs, so somebody can always make a spec
-//! that takes longer than it pays for. Fuel bounds by how much: a task gets [`STEPS_PER_UNIT`] times [`FUEL_FACTOR`]
-//! steps per work unit, and a kernel that needs more gives up. Steps are counted, not timed, so it gives up at the same
+//! that takes longer than it pays for. Fuel bounds by how much: a task gets [`STEPS_PER_UNIT`] steps per work unit, times
+//! its kind's multiple ([`TaskKind::FUEL_PERCENT`]), and a kernel that needs more gives up. Steps are counted, not timed, so it gives up at the same
 //! place on every machine, and whoever doubts it can run the task again and must find the same.
 //!
 //! A step is about a nanosecond: each kind weighs what its kernel does (a cell of a search, two bodies that meet, a box
@@ -22,8 +22,8 @@ use crate::kind::{KernelError, SpecError, TaskKind};
 /// step about a nanosecond.
 pub const STEPS_PER_UNIT: u64 = 1_000;
 
-/// [`TaskKind::FUEL_FACTOR`] of most kinds.
-pub const FUEL_FACTOR: u64 = 4;
+/// [`TaskKind::FUEL_PERCENT`] of kinds that do not say otherwise.
+pub const FUEL_PERCENT: u64 = 400;
 
 /// Steps after which a kernel looks whether it is still wanted: some 200 microseconds.
 const STEPS_PER_LOOK: u64 = 200_000;
@@ -96,14 +96,19 @@ pub struct Fuel<'a> {
 }
 
 impl<'a> Fuel<'a> {
-    /// [`FUEL_FACTOR`] times what a task of so many units pays for, stopped by `stop`.
-    pub fn new(units: WorkUnits, stop: &'a Stop) -> Self {
-        Self::with_factor(units, FUEL_FACTOR, stop)
+    /// What a task of the kind `K` and of so many units may use, stopped by `stop`.
+    pub fn of<K: TaskKind>(units: WorkUnits, stop: &'a Stop) -> Self {
+        Self::new(units, K::FUEL_PERCENT, stop)
     }
 
-    /// `factor` times what a task of so many units pays for, stopped by `stop`.
-    pub fn with_factor(units: WorkUnits, factor: u64, stop: &'a Stop) -> Self {
-        let limit = units.0.saturating_mul(STEPS_PER_UNIT).saturating_mul(factor);
+    /// For those who compute what no task asked for.
+    pub(crate) fn endless(stop: &'a Stop) -> Self {
+        Self::new(WorkUnits(u64::MAX), FUEL_PERCENT, stop)
+    }
+
+    /// So many hundredths of what `units` pay for, stopped by `stop`.
+    pub fn new(units: WorkUnits, percent: u64, stop: &'a Stop) -> Self {
+        let limit = units.0.saturating_mul(STEPS_PER_UNIT * percent / 100);
         // The first look is at once: a task that was revoked before it began is not begun.
         Self { spent: 0, look_at: 0, limit, stop }
     }
@@ -116,6 +121,12 @@ impl<'a> Fuel<'a> {
     pub fn spend(&mut self, steps: u64) -> Result<(), KernelError> {
         self.spent = self.spent.saturating_add(steps);
         if self.spent < self.look_at { Ok(()) } else { self.look() }
+    }
+
+    /// Ends the kernel now if fewer than `steps` steps are left: for work that is counted once it is done and may take that
+    /// many. What is left stays as it is.
+    pub fn require(&self, steps: u64) -> Result<(), KernelError> {
+        if self.spent.saturating_add(steps) > self.limit { Err(KernelError::OutOfFuel) } else { Ok(()) }
     }
 
     /// Steps taken so far.
@@ -148,26 +159,28 @@ mod tests {
     #[test]
     fn a_task_may_take_so_many_steps_and_not_one_more() {
         let stop = Stop::never();
-        let steps = 3 * STEPS_PER_UNIT * FUEL_FACTOR;
-        let mut fuel = Fuel::new(WorkUnits(3), &stop);
+        let steps = 3 * 3_200;
+        let mut fuel = Fuel::new(WorkUnits(3), 320, &stop);
         assert_eq!(fuel.spend(steps), Ok(()));
         assert_eq!(fuel.spend(1), Err(KernelError::OutOfFuel));
-        let mut one_by_one = Fuel::new(WorkUnits(3), &stop);
+        let mut one_by_one = Fuel::new(WorkUnits(3), 320, &stop);
+        assert_eq!(one_by_one.require(steps), Ok(()));
+        assert_eq!(one_by_one.require(steps + 1), Err(KernelError::OutOfFuel));
         assert_eq!((0..steps).find(|_| one_by_one.spend(1).is_err()), None);
         assert_eq!(one_by_one.spend(1), Err(KernelError::OutOfFuel));
-        assert_eq!(Fuel::new(WorkUnits(3), &stop).spend(u64::MAX), Err(KernelError::OutOfFuel));
-        assert_eq!(Fuel::new(WorkUnits(u64::MAX), &stop).spend(u64::MAX), Ok(()));
+        assert_eq!(Fuel::new(WorkUnits(3), 320, &stop).spend(u64::MAX), Err(KernelError::OutOfFuel));
+        assert_eq!(Fuel::endless(&stop).spend(u64::MAX), Ok(()));
     }
 
     #[test]
     fn a_stop_is_noticed_at_the_next_look_and_before_the_first_step() {
         let stop = Stop::new();
-        let mut fuel = Fuel::new(WorkUnits(1_000), &stop);
+        let mut fuel = Fuel::new(WorkUnits(1_000), 400, &stop);
         fuel.spend(1).unwrap();
         drop(StopOnDrop(stop.clone()));
         let noticed = (0..=STEPS_PER_LOOK).position(|_| fuel.spend(1) == Err(KernelError::Stopped));
         assert!(noticed.is_some_and(|steps| steps as u64 <= STEPS_PER_LOOK));
-        assert_eq!(Fuel::new(WorkUnits(1), &stop).spend(1), Err(KernelError::Stopped));
+        assert_eq!(Fuel::new(WorkUnits(1), 400, &stop).spend(1), Err(KernelError::Stopped));
         Stop::never().stop();
         assert!(!Stop::never().is_stopped());
     }

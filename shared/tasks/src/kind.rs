@@ -97,9 +97,9 @@ pub trait TaskKind: Send + Sync + 'static {
     /// Whether there is a kernel for graphics processors, so that units done there have a price of their own.
     const RUNS_ON_GRAPHICS: bool = false;
 
-    /// How many times what its units pay for a task may use before its kernel gives up. Lower, and honest tasks whose
+    /// Hundredths of what its units pay for that a task may use before its kernel gives up. Lower, and honest tasks whose
     /// units are reckoned too low give up; higher, and a spec made to be underpaid costs whoever computes it more.
-    const FUEL_FACTOR: u64 = fuel::FUEL_FACTOR;
+    const FUEL_PERCENT: u64 = fuel::FUEL_PERCENT;
 
     /// What is asked.
     type Spec: Encode + Decode<()> + Clone + Debug + PartialEq + Send + Sync + 'static;

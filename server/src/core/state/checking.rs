@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use p2c2r_protocol::{Micros, TaskNo, WorkUnits};
-use p2c2r_tasks::fuel::FUEL_FACTOR;
+use p2c2r_tasks::fuel::FUEL_PERCENT;
 use p2c2r_tasks::is_out_of_fuel;
 
 use super::speed::ServiceTimes;
@@ -157,7 +157,7 @@ impl Checking {
 
 /// What a check is taken to cost by: who says that the fuel was not enough makes all of it be used again.
 fn units(check: &Check) -> WorkUnits {
-    let factor = if is_out_of_fuel(&check.outcome) { FUEL_FACTOR } else { 1 };
+    let factor = if is_out_of_fuel(&check.outcome) { FUEL_PERCENT / 100 } else { 1 };
     WorkUnits(check.units.0.saturating_mul(factor))
 }
 

@@ -78,6 +78,36 @@ fn a_longer_horizon_makes_windows_longer_and_fewer_and_all_its_answers_come_in_t
     }
 }
 
+/// The largest share of its fuel that the kernel takes for a window of motions while the autopilot plays.
+fn fuel_share(config: ArenaConfig, horizon: u16, ticks: u64) -> f64 {
+    let mut far = Far::new(Arena::new(config), horizon, horizon.into(), answered);
+    let (mut autopilot, mut most, mut windows) = (Autopilot::default(), 0.0_f64, 0);
+    while far.arena.tick() < ticks {
+        let controls = autopilot.controls(&far.arena);
+        for wanted in far.step(controls).wanted {
+            let Some(spec) = wanted.physics() else { continue };
+            let (blobs, stop) = (Blobs::default(), Stop::never());
+            let mut fuel = Physics::fuel(spec, &blobs, &stop).expect("what the arena wants is admitted");
+            Physics::run_on(spec, &blobs, &mut fuel).expect("a window of play never runs out of fuel");
+            most = most.max(fuel.spent() as f64 / fuel.limit() as f64);
+            windows += 1;
+        }
+    }
+    assert!(windows > 2, "{windows} windows");
+    most
+}
+
+#[test]
+fn windows_of_any_horizon_stay_away_from_the_end_of_their_fuel() {
+    for horizon in [0, 42, HORIZON_TICKS_MAX] {
+        for (config, ticks) in [(ArenaConfig::default(), 3_600), (ArenaConfig::stress(), 600)] {
+            let most = fuel_share(config, horizon, ticks);
+            println!("horizon {horizon}: {most:.2} of the fuel at most");
+            assert!(most < 0.85, "horizon {horizon}: {most}");
+        }
+    }
+}
+
 #[test]
 fn a_horizon_that_grows_misses_one_window_and_no_more() {
     let mut far = Far::new(Arena::new(ArenaConfig::default()), 0, 40, |wanted| match wanted.physics() {

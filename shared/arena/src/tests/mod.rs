@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use p2c2r_tasks::path::{Path, PathOutcome, PathSpec};
 use p2c2r_tasks::physics::{Physics, PhysicsOutcome, PhysicsSpec};
-use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, Fueled, Stop, TaskKind};
 
 use crate::layout::Site;
 use crate::*;

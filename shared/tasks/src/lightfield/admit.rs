@@ -16,9 +16,9 @@ use crate::reflection::{self, Crowd, ReflectionSpec};
 /// Probes from which the others' surroundings are reckoned, spread evenly.
 const VIEWS: usize = 32;
 /// Nanoseconds of a probe but for its paths, and the steps that it takes at most: its numbers, coded.
-const PROBE_NS: f64 = 500.0;
-pub(super) const PROBE_STEPS: u64 = 900;
-/// By how much more is charged than is reckoned, because the fuel ends at twice what is paid for: crowds that few of the
+const PROBE_NS: f64 = 900.0;
+pub(super) const PROBE_STEPS: u64 = 1_300;
+/// By how much more is charged than is reckoned, because the fuel ends at less than twice what is paid for: crowds that few of the
 /// probes see are still computed.
 const MARGIN: f64 = 1.1;
 

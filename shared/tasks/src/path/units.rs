@@ -7,8 +7,8 @@
 //!
 //! A search can take longer than its distance tells: through a maze to the other side of a wall. Every query
 //! therefore pays for a share of a search of the whole grid on top: the more its free cells are broken up by corners, the
-//! likelier a detour and the larger the share. In a maze it is one in [`MAZE_SHARE`], which the task's fuel stretches to
-//! the whole; on open ground, where ways are nearly straight, one in [`OPEN_SHARE`]. What takes longer all the same ends
+//! likelier a detour and the larger the share. In a maze it is one in [`MAZE_SHARE`], which with the task's fuel covers
+//! most of the whole; on open ground, where ways are nearly straight, one in [`OPEN_SHARE`]. What takes longer all the same ends
 //! by its fuel.
 
 use p2c2r_protocol::WorkUnits;
@@ -17,7 +17,6 @@ use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 use super::kernel::Survey;
 use super::search::CACHED_CELLS_MAX;
 use super::spec::{PathSpec, Query};
-use crate::fuel::FUEL_FACTOR;
 use crate::kind::SpecError;
 
 /// Nanoseconds of any task, of any query.
@@ -36,7 +35,7 @@ const WHOLE_GRID_NS: u64 = 7;
 const WHOLE_VAST_GRID_NS: u64 = 20;
 /// One in how many such searches every query pays for: in a maze, which has three corners and more to four free cells;
 /// and on open ground, which has none.
-const MAZE_SHARE: u64 = FUEL_FACTOR;
+const MAZE_SHARE: u64 = 4;
 const OPEN_SHARE: u64 = 32;
 
 /// What every query pays for a detour, nanoseconds: a share between those two, by how many corners a free cell has.

@@ -15,6 +15,7 @@ use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 use super::catalogue::ShapeKind;
 use super::meet::{Near, Nearby};
 use super::scene::Scene;
+use super::vector::{length, sub};
 use crate::kind::SpecError;
 
 /// Nanoseconds of any segment, and of one body in one segment.
@@ -22,35 +23,92 @@ const SEGMENT_NS: u64 = 10_000;
 const BUILD_NS: u64 = 400;
 /// Nanoseconds of one step, and of each body in it that is near another or a wall: the engine moves it.
 const TICK_NS: u64 = 1_500;
-const NEAR_NS: u64 = 400;
+const NEAR_NS: u64 = 450;
 /// Nanoseconds of any body in one step, and what each attractor adds to that.
 const MOVE_NS: u64 = 15;
 const PULL_NS: u64 = 250;
-/// Nanoseconds of one step of two balls that meet, and of any other two bodies or a body and a wall.
-const BALLS_NS: u64 = 250;
-const MEET_NS: u64 = 1_300;
-/// Of how many such steps the first of a segment is worth, since the engine knows nothing of them yet.
-const FIRST: u64 = 5;
+/// Nanoseconds of one step of two balls that meet, of any other two bodies, and of a body and a wall: they are near each
+/// other for a part of a segment, and in contact for a part of that.
+const BALLS_NS: u64 = 200;
+const MEET_NS: u64 = 500;
+const WALL_NS: u64 = 1_000;
+/// The same of those that begin deep in each other: the engine looks for the way out step after step.
+const DEEP_BALLS_NS: u64 = 500;
+const DEEP_NS: u64 = 6_000;
+/// How many such steps a meeting costs on top. With fewer, the fuel of a task of one step would not last for it.
+const FIRST: u64 = 8;
 
 /// Steps of the parts of a kernel's work, in nanoseconds that they take at most: a segment; a body in it; a body's
 /// tick of it by the formula, for each attractor.
 const SEGMENT_STEPS: u64 = 10_000;
-const BODY_STEPS: u64 = 150;
-const PULL_STEPS: u64 = 40;
+const BODY_STEPS: u64 = 200;
+pub(super) const PULL_STEPS: u64 = 40;
 /// Two bodies that are compared along one axis, and two whose paths are, per tick where these are curved.
 pub(super) const SWEEP_STEPS: u64 = 2;
 pub(super) const LOOK_STEPS: u64 = 8;
 /// A tick of the engine, letting a body into it, and each of that one's ticks there.
-pub(super) const TICK_STEPS: u64 = 1_700;
-pub(super) const ENTER_STEPS: u64 = 2_400;
-pub(super) const MOVE_STEPS: u64 = 900;
-/// A tick of two balls that meet in the engine, and of any other two, or of one and a wall.
-pub(super) const BALLS_STEPS: u64 = 500;
-pub(super) const MEET_STEPS: u64 = 1_800;
-/// How many times as much the engine's first tick takes of those who are near one another in it, since nothing is known
-/// of them yet, and how many times as much on top the first tick in contact: the way out of one another is searched for.
-pub(super) const FIRST_NEAR: u64 = 3;
-pub(super) const FIRST_INSIDE: u64 = 12;
+pub(super) const TICK_STEPS: u64 = 2_800;
+pub(super) const ENTER_STEPS: u64 = 2_600;
+pub(super) const MOVE_STEPS: u64 = 550;
+/// A tick of two balls that are near each other in the engine, and of two in contact; the same of a body and a wall.
+const BALLS_NEAR_STEPS: u64 = 200;
+const BALLS_TOUCH_STEPS: u64 = 1_100;
+const WALL_NEAR_STEPS: u64 = 1_500;
+const WALL_TOUCH_STEPS: u64 = 3_200;
+/// The same of any other two bodies. The deeper they are in each other, the longer the engine looks for the way out.
+const NEAR_STEPS: u64 = 1_300;
+const TOUCH_STEPS: u64 = 2_600;
+const PRESSED_STEPS: u64 = 3_800;
+const DEEP_STEPS: u64 = 12_500;
+/// Metres in each other from which on two are pressed together, and deep in each other.
+const PRESSED_M: f32 = 0.03;
+const DEEP_M: f32 = 0.1;
+/// What the first tick in contact takes on top.
+const FIRST_TOUCH_STEPS: u64 = 3_000;
+
+/// What meets what.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pair {
+    Balls,
+    Wall,
+    Other,
+}
+
+/// Two bodies near each other in a tick of the engine, or one and a wall.
+#[derive(Clone, Copy)]
+pub(super) struct Meeting {
+    pub pair: Pair,
+    /// How deep they are in each other, metres; none where they are apart.
+    pub depth: Option<f32>,
+    /// Whether this is their first contact in the segment.
+    pub first: bool,
+}
+
+impl Meeting {
+    /// The steps it takes.
+    pub fn steps(self) -> u64 {
+        let Some(depth) = self.depth else {
+            return match self.pair {
+                Pair::Balls => BALLS_NEAR_STEPS,
+                Pair::Wall => WALL_NEAR_STEPS,
+                Pair::Other => NEAR_STEPS,
+            };
+        };
+        let touch = match self.pair {
+            Pair::Balls => BALLS_TOUCH_STEPS,
+            Pair::Wall => WALL_TOUCH_STEPS,
+            Pair::Other if depth < PRESSED_M => TOUCH_STEPS,
+            Pair::Other if depth < DEEP_M => PRESSED_STEPS,
+            Pair::Other => DEEP_STEPS,
+        };
+        touch + if self.first { FIRST_TOUCH_STEPS } else { 0 }
+    }
+
+    /// The most that any takes.
+    pub fn steps_max(pair: Pair) -> u64 {
+        Self { pair, depth: Some(f32::MAX), first: true }.steps()
+    }
+}
 
 /// Steps of a segment but for whom it makes meet.
 pub(super) fn segment_steps(scene: &Scene<'_>) -> u64 {
@@ -58,12 +116,25 @@ pub(super) fn segment_steps(scene: &Scene<'_>) -> u64 {
     SEGMENT_STEPS + bodies * (BODY_STEPS + attractors * u64::from(scene.steps) * PULL_STEPS)
 }
 
+/// Whether two bodies begin deep in each other, taken for balls between their inner and outer ones.
+fn is_deep(scene: &Scene<'_>, pair: &Near) -> bool {
+    let body = |body: u16| (&scene.spec.bodies[usize::from(body)].state, &scene.facts[usize::from(body)]);
+    let ((a, a_facts), (b, b_facts)) = (body(pair.a), body(pair.b));
+    let reach = (a_facts.inner + a_facts.outer + b_facts.inner + b_facts.outer) / 2.0;
+    length(sub(a.position_m(), b.position_m())) + f64::from(DEEP_M) < reach
+}
+
 /// Work units of an admissible spec in whose first segment the pairs `near` and `walled` bodies and walls meet.
 pub(super) fn reckon(scene: &Scene<'_>, near: &Nearby, walled: usize) -> Result<WorkUnits, SpecError> {
     let is_ball = |body: u16| scene.spec.bodies[usize::from(body)].shape.kind() == ShapeKind::Ball;
-    let meet = |pair: &Near| if is_ball(pair.a) && is_ball(pair.b) { BALLS_NS } else { MEET_NS };
+    let meet = |pair: &Near| match (is_ball(pair.a) && is_ball(pair.b), is_deep(scene, pair)) {
+        (true, false) => BALLS_NS,
+        (false, false) => MEET_NS,
+        (true, true) => DEEP_BALLS_NS,
+        (false, true) => DEEP_NS,
+    };
     let (bodies, attractors) = (scene.facts.len() as u64, scene.spec.attractors.len() as u64);
-    let meetings = near.pairs.iter().map(meet).sum::<u64>() + walled as u64 * MEET_NS;
+    let meetings = near.pairs.iter().map(meet).sum::<u64>() + walled as u64 * WALL_NS;
     let mut is_near = vec![false; scene.facts.len()];
     near.pairs.iter().flat_map(|pair| [pair.a, pair.b]).for_each(|body| is_near[usize::from(body)] = true);
     let engine = (is_near.iter().filter(|near| **near).count() + walled) as u64;

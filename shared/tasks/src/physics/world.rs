@@ -16,13 +16,11 @@ use super::flight::{Paths, fly, pulled};
 use super::meet::{Near, drift_m, wall_near};
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
+use super::reach::{Reach, is_ball};
 use super::scene::Scene;
-use super::units::{
-    BALLS_STEPS, ENTER_STEPS, FIRST_INSIDE, FIRST_NEAR, LOOK_STEPS, MEET_STEPS, MOVE_STEPS, SWEEP_STEPS,
-    TICK_STEPS,
-};
+use super::units::{ENTER_STEPS, LOOK_STEPS, MOVE_STEPS, Meeting, PULL_STEPS, Pair, SWEEP_STEPS, TICK_STEPS};
 use super::vector::{Vec3, add, dot, scale, sub};
-use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S, ShapeKind};
+use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
@@ -30,8 +28,8 @@ use crate::kind::KernelError;
 const WALL_HALF_M: f32 = 4.0;
 const WALL_HALF_HEIGHT_M: f32 = 16.0;
 
-/// Bodies in the engine up to which all of them may be near all others: some two thousand pairs, a tick of a few
-/// milliseconds. With more of them every tick counts its pairs beforehand.
+/// Bodies in the engine up to which all of them may be near all others, some two thousand pairs, where there is fuel for it.
+/// Of more, a tick may have as many pairs as a segment.
 const CROWD_MIN: usize = 64;
 
 /// What the engine makes of a segment.
@@ -270,64 +268,73 @@ impl World {
     /// Notes who is in contact; returns the steps that the tick took for all who were near one another.
     fn note_contacts(&self, scene: &Scene<'_>, tick: u8, met: &mut BTreeMap<(u16, u16), (u8, f32)>) -> u64 {
         let name = |handle| self.colliders.get(handle).map_or(WALL, |collider| collider.user_data as u16);
-        let is_ball = |body: u16| {
-            scene.spec.bodies.get(usize::from(body)).is_some_and(|body| body.shape.kind() == ShapeKind::Ball)
-        };
         let mut steps = 0;
         for pair in self.narrow.contact_pairs() {
             let (a, b) = (name(pair.collider1), name(pair.collider2));
-            let each = if is_ball(a) && is_ball(b) { BALLS_STEPS } else { MEET_STEPS };
-            steps += if tick == 0 { each * FIRST_NEAR } else { each };
-            if !pair.has_any_active_contact() {
-                continue;
+            let kind = match (a == WALL || b == WALL, is_ball(scene, a) && is_ball(scene, b)) {
+                (true, _) => Pair::Wall,
+                (false, true) => Pair::Balls,
+                (false, false) => Pair::Other,
+            };
+            let mut meeting = Meeting { pair: kind, depth: None, first: false };
+            if pair.has_any_active_contact() {
+                let known = met.len();
+                let (_, impulse) = met.entry((a.min(b), a.max(b))).or_insert((tick, 0.0));
+                *impulse += pair.total_impulse_magnitude();
+                meeting.first = met.len() > known;
+                let points = pair.manifolds().iter().flat_map(|manifold| &manifold.points);
+                meeting.depth = Some(points.map(|point| -point.dist).fold(0.0, f32::max));
             }
-            let known = met.len();
-            let (_, impulse) = met.entry((a.min(b), a.max(b))).or_insert((tick, 0.0));
-            *impulse += pair.total_impulse_magnitude();
-            if met.len() > known {
-                steps += each * FIRST_INSIDE;
-            }
+            steps += meeting.steps();
         }
         steps
     }
 
-    /// Spends what a tick takes but for the bodies near one another, and ends the kernel where more are than one tick may
-    /// have: that one would take far longer than the fuel that is left. Of few bodies there are never that many pairs.
+    /// Spends what a tick takes but for the bodies near one another, and ends the kernel where these may take more than what
+    /// is left, or are more than one tick may have.
     fn enter_tick(
         &self,
         scene: &Scene<'_>,
-        order: &mut Vec<(f32, Vector, f32)>,
+        order: &mut Vec<Reach>,
         fuel: &mut Fuel<'_>,
     ) -> Result<(), KernelError> {
         let count = self.bodies.len();
-        fuel.spend(TICK_STEPS + count as u64 * MOVE_STEPS)?;
-        let max = PAIRS_PER_BODY_MAX * (count + 4);
-        if count <= CROWD_MIN {
+        let pulls = scene.spec.attractors.len() as u64 * PULL_STEPS;
+        fuel.spend(TICK_STEPS + count as u64 * (MOVE_STEPS + pulls))?;
+        // Each with all others and two walls.
+        let all = (count * (count + 3) / 2) as u64;
+        if count <= CROWD_MIN && fuel.require(all * Meeting::steps_max(Pair::Other)).is_ok() {
             return Ok(());
         }
         order.clear();
-        for (handle, facts) in self.handles.iter().zip(&scene.facts) {
+        for (index, (handle, facts)) in self.handles.iter().zip(&scene.facts).enumerate() {
             if let Some(body) = handle.and_then(|handle| self.bodies.get(handle)) {
-                let (at, reach) = (body.translation(), (facts.outer + PREDICTION_M) as f32);
-                order.push((at.x - reach, at, reach));
+                let reach = (facts.outer + PREDICTION_M) as f32;
+                order.push(Reach { at: body.translation(), reach, is_ball: is_ball(scene, index as u16) });
             }
         }
-        order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let (mut pairs, mut swept) = (0, 0);
-        for (rank, (_, at, reach)) in order.iter().enumerate() {
-            for (low, other, other_reach) in &order[rank + 1..] {
+        order.sort_unstable_by(|a, b| a.low().total_cmp(&b.low()));
+        let max = if count > CROWD_MIN { PAIRS_PER_BODY_MAX * (count + 4) } else { usize::MAX };
+        let (mut pairs, mut swept, mut steps) = (0, 0, 0);
+        for (rank, one) in order.iter().enumerate() {
+            steps += one.walls(scene.walls) * Meeting::steps_max(Pair::Wall);
+            for other in &order[rank + 1..] {
                 swept += 1;
-                if *low > at.x + reach {
+                if other.low() > one.at.x + one.reach {
                     break;
                 }
-                let near = reach + other_reach;
-                pairs += usize::from((at.y - other.y).abs() <= near && (at.z - other.z).abs() <= near);
+                if one.is_near(other) {
+                    pairs += 1;
+                    let balls = one.is_ball && other.is_ball;
+                    steps += Meeting::steps_max(if balls { Pair::Balls } else { Pair::Other });
+                }
             }
             if pairs > max {
                 return Err(KernelError::OutOfFuel);
             }
         }
-        fuel.spend(swept * SWEEP_STEPS)
+        fuel.spend(swept * SWEEP_STEPS)?;
+        fuel.require(steps)
     }
 }
 

@@ -19,6 +19,9 @@ pub const NO_CHILD: u32 = u32::MAX;
 pub const DEPTH_MAX: usize = 10;
 /// Entries of a traversal's stack at most: a node pushes three more than it takes.
 pub const STACK: usize = 3 * DEPTH_MAX + 2;
+/// Boxes of the largest tree that is improved once it is built. Looking for a better place for a box takes time in
+/// proportion to all boxes where they lie in one another, so of thousands it would take longer than a task pays for.
+const IMPROVED_MAX: usize = 256;
 /// Where the boxes of missing children are.
 const NOWHERE: f32 = 1e30;
 
@@ -61,7 +64,9 @@ pub(super) fn build(boxes: &[Bounds]) -> Vec<Node> {
     let indices = (0..boxes.len() as u32).collect();
     let mut tree =
         PlocBuilder::new().build(PlocSearchDistance::Medium, &boxes, indices, SortPrecision::U64, 0);
-    ReinsertionOptimizer::default().run(&mut tree, 0.25, Some(vec![1.0, 0.5]));
+    if boxes.len() <= IMPROVED_MAX {
+        ReinsertionOptimizer::default().run(&mut tree, 0.25, Some(vec![1.0, 0.5]));
+    }
     let mut nodes = Vec::with_capacity(boxes.len() / 2 + 1);
     collapse(&tree, 0, &mut nodes);
     if depth(&nodes) > DEPTH_MAX {

@@ -34,6 +34,7 @@ mod stream;
 mod transform;
 
 use super::cube::{CubeMap, FACES};
+use super::threads::Threads;
 pub use block::{BLOCK_SIDE, Block, LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, LUMINANCE, STEPS, Steps};
 use block::{Shape, dequantise, quantise};
 pub(crate) use range::{Coder, Decoder, Encoder, Odds};
@@ -64,29 +65,31 @@ impl Level {
     }
 
     /// Quantises a whole cube, whose face is a power of two of at most [`FACE_MAX`].
-    pub fn quantise(cube: &CubeMap, steps: Steps) -> Self {
+    pub fn quantise(cube: &CubeMap, steps: Steps, threads: Threads) -> Self {
         let mut level = Self::zero(cube.face(), steps);
         let across = level.across();
-        for index in 0..level.blocks.len() {
-            let (face, bx, by) = (index / (across * across), index % across, index / across % across);
-            level.blocks[index] = quantise_block(&block_texels(cube, face, bx, by), steps);
-        }
+        threads.fill(&mut level.blocks, across, |row, blocks| {
+            for (bx, block) in blocks.iter_mut().enumerate() {
+                *block = quantise_block(&block_texels(cube, row / across, bx, row % across), steps);
+            }
+        });
         level
     }
 
     /// The texels.
-    pub fn dequantise(&self) -> CubeMap {
+    pub fn dequantise(&self, threads: Threads) -> CubeMap {
         let mut cube = CubeMap::black(self.face as u32);
-        let (side, across) = (self.shape.side, self.across());
-        let mut texels = [[0.0; 3]; BLOCK_SIDE * BLOCK_SIDE];
-        for (index, block) in self.blocks.iter().enumerate() {
-            let (face, bx, by) = (index / (across * across), index % across, index / across % across);
-            dequantise(block, self.steps, &mut texels);
-            for (row, values) in texels[..side * side].chunks_exact(side).enumerate() {
-                let at = cube.index(face, (bx * side) as u32, (by * side + row) as u32);
-                cube.texels_mut()[at..at + side].copy_from_slice(values);
+        let (face, side, across) = (self.face, self.shape.side, self.across());
+        // A row of blocks is some rows of texels, which follow one another.
+        threads.fill(cube.texels_mut(), side * face, |row, rows| {
+            let mut texels = [[0.0; 3]; BLOCK_SIDE * BLOCK_SIDE];
+            for (bx, block) in self.blocks[row * across..][..across].iter().enumerate() {
+                dequantise(block, self.steps, &mut texels);
+                for (values, texels) in rows.chunks_exact_mut(face).zip(texels.chunks_exact(side)) {
+                    values[bx * side..][..side].copy_from_slice(texels);
+                }
             }
-        }
+        });
         cube
     }
 

@@ -18,12 +18,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use p2c2r_protocol::Device;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::Reflection;
 use super::cube::CubeMap;
 use super::outcome::ReflectionOutcome;
 use super::scene::Scene;
 use super::spec::ReflectionSpec;
+use super::threads::Threads;
 use super::trace::Moments;
 use crate::blobs::Blobs;
 use crate::fuel::{Fueled as _, Stop};
@@ -58,6 +60,9 @@ const CROWD: u64 = 128;
 pub struct GpuTracer {
     shared: Arc<Shared>,
     compiling: Mutex<Option<JoinHandle<()>>>,
+    /// Packs cubes: on one core that takes longer than a device takes to trace the next. Where there are no threads to be had,
+    /// whoever calls packs alone.
+    packing: Option<ThreadPool>,
 }
 
 struct Shared {
@@ -83,7 +88,8 @@ impl GpuTracer {
                 }
             })
             .map_err(|error| gpu.retire(format!("no thread to compile on: {error}")))?;
-        Ok(Self { shared, compiling: Mutex::new(Some(compiling)) })
+        let packing = ThreadPoolBuilder::new().thread_name(|number| format!("gpu-pack-{number}"));
+        Ok(Self { shared, compiling: Mutex::new(Some(compiling)), packing: packing.build().ok() })
     }
 
     /// Waits until it [is ready](Kernel::is_ready), or has failed.
@@ -156,7 +162,12 @@ impl Kernel<Reflection> for GpuTracer {
         if stop.is_stopped() {
             return Err(KernelError::Stopped);
         }
-        ReflectionOutcome::within(spec.levels, &cube?, &mut fuel)
+        let cube = cube?;
+        let mut pack = |threads| ReflectionOutcome::within(spec.levels, &cube, &mut fuel, threads);
+        match &self.packing {
+            Some(pool) => pool.install(|| pack(Threads::All)),
+            None => pack(Threads::This),
+        }
     }
 }
 

@@ -10,7 +10,6 @@ use bincode::de::read::Reader;
 use bincode::enc::{Encoder, write::Writer};
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
-use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use thiserror::Error;
 
@@ -18,6 +17,7 @@ use super::codec::{self, Block, FACE_MAX, Level, STEPS, Steps};
 use super::cube::CubeMap;
 use super::filter::{Irradiance, filter};
 use super::probe::Probe;
+use super::threads::Threads;
 use super::units::{FILTER_STEPS, PACK_STEPS};
 use crate::fuel::{Fuel, Stop};
 use crate::kind::KernelError;
@@ -82,13 +82,30 @@ impl ReflectionOutcome {
     /// # Panics
     /// If the face is larger or no power of two: specs that ask for such are not admitted.
     pub fn of(levels: u8, cube: &CubeMap) -> Self {
+        Self::endlessly(levels, cube, Threads::This)
+    }
+
+    /// [`ReflectionOutcome::of`] on rayon's threads; the same outcome, bit for bit.
+    ///
+    /// # Panics
+    /// As [`ReflectionOutcome::of`].
+    pub fn of_parallel(levels: u8, cube: &CubeMap) -> Self {
+        Self::endlessly(levels, cube, Threads::All)
+    }
+
+    fn endlessly(levels: u8, cube: &CubeMap, threads: Threads) -> Self {
         let never = Stop::never();
-        let packed = Self::within(levels, cube, &mut Fuel::new(WorkUnits(u64::MAX), &never));
+        let packed = Self::within(levels, cube, &mut Fuel::endless(&never), threads);
         packed.unwrap_or_else(|_| unreachable!("fuel without end that nobody stops"))
     }
 
     /// [`ReflectionOutcome::of`], unless the fuel ends or somebody stops it.
-    pub(super) fn within(levels: u8, cube: &CubeMap, fuel: &mut Fuel<'_>) -> Result<Self, KernelError> {
+    pub(super) fn within(
+        levels: u8,
+        cube: &CubeMap,
+        fuel: &mut Fuel<'_>,
+        threads: Threads,
+    ) -> Result<Self, KernelError> {
         let face = cube.face();
         assert!(face.is_power_of_two() && face <= FACE_MAX, "a face of {face} texels' edge does not travel");
         let face_log2 = face.ilog2() as u8;
@@ -99,7 +116,7 @@ impl ReflectionOutcome {
         loop {
             // Each time anew: a cube of noise is packed up to ten times before it fits.
             fuel.spend(texels * (PACK_STEPS + if levels > 1 { FILTER_STEPS } else { 0 }))?;
-            let (mut coefficients, irradiance) = Coefficients::of(levels, cube, coarseness);
+            let (mut coefficients, irradiance) = Coefficients::of(levels, cube, coarseness, threads);
             let stream = codec::pack(&mut coefficients.levels);
             if stream.len() <= max || coarseness + 1 == STEPS {
                 let irradiance = irradiance.map(|c| c.map(codec::half));
@@ -128,7 +145,7 @@ impl ReflectionOutcome {
     /// found takes 50 ms and 3 MB at 128, a sixteenth at 32.
     pub fn unfold(&self) -> Result<Probe, ProbeError> {
         let coefficients = self.coefficients()?;
-        let levels = coefficients.levels.iter().map(Level::dequantise).collect();
+        let levels = coefficients.levels.iter().map(|level| level.dequantise(Threads::This)).collect();
         Ok(Probe { levels, irradiance: self.irradiance() })
     }
 
@@ -147,9 +164,10 @@ impl ReflectionOutcome {
     /// Whether filtered levels and irradiance are just what the sharp level gives. Takes `coefficients`, which are this
     /// outcome's, so that they need not be unpacked twice.
     pub(crate) fn levels_agree(&self, coefficients: &Coefficients) -> Result<(), ProbeError> {
-        let (filtered, irradiance) = filter(&coefficients.levels[0].dequantise(), self.levels);
+        let (filtered, irradiance) =
+            filter(&coefficients.levels[0].dequantise(Threads::This), self.levels, Threads::This);
         for (index, (level, cube)) in coefficients.levels[1..].iter().zip(&filtered).enumerate() {
-            if *level != Level::quantise(cube, level.steps()) {
+            if *level != Level::quantise(cube, level.steps(), Threads::This) {
                 return Err(ProbeError::Filtered(index as u8 + 1));
             }
         }
@@ -172,11 +190,11 @@ pub(crate) struct Coefficients {
 }
 
 impl Coefficients {
-    fn of(levels: u8, cube: &CubeMap, coarseness: u8) -> (Self, Irradiance) {
-        let sharp = Level::quantise(cube, Steps::new(coarseness, false));
-        let (filtered, irradiance) = filter(&sharp.dequantise(), levels);
+    fn of(levels: u8, cube: &CubeMap, coarseness: u8, threads: Threads) -> (Self, Irradiance) {
+        let sharp = Level::quantise(cube, Steps::new(coarseness, false), threads);
+        let (filtered, irradiance) = filter(&sharp.dequantise(threads), levels, threads);
         let steps = Steps::new(coarseness, true);
-        let filtered = filtered.iter().map(|cube| Level::quantise(cube, steps));
+        let filtered = filtered.iter().map(|cube| Level::quantise(cube, steps, threads));
         (Self { levels: std::iter::once(sharp).chain(filtered).collect() }, irradiance)
     }
 
@@ -280,7 +298,7 @@ mod tests {
         honest.levels_agree(&coefficients).unwrap();
         for index in 1..6 {
             let mut lie = coefficients.clone();
-            lie.levels[index] = Level::quantise(&cube(32 >> index), lie.levels[index].steps());
+            lie.levels[index] = Level::quantise(&cube(32 >> index), lie.levels[index].steps(), Threads::This);
             assert_eq!(honest.levels_agree(&lie), Err(ProbeError::Filtered(index as u8)));
         }
         let mut lie = honest.clone();

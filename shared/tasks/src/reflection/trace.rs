@@ -9,7 +9,6 @@ use super::scene::{NONE, Scene};
 use super::surface::Surface;
 use crate::fuel::{Fuel, Stop};
 use crate::kind::KernelError;
-use p2c2r_protocol::WorkUnits;
 
 /// Paths that carry less than this of any colour end.
 pub(super) const THROUGHPUT_MIN: f32 = 1.0 / 256.0;
@@ -28,7 +27,7 @@ static NEVER: Stop = Stop::never();
 
 /// Fuel without end, for those who trace what no kernel asked for.
 fn endless() -> Fuel<'static> {
-    Fuel::new(WorkUnits(u64::MAX), &NEVER)
+    Fuel::endless(&NEVER)
 }
 
 impl Scene {

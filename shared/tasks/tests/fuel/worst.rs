@@ -61,7 +61,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Steps by those its units stand for; at [`FUEL_FACTOR`] the fuel ends.
+    /// Steps by those its units stand for; at a hundredth of [`TaskKind::FUEL_PERCENT`] the fuel ends.
     fn by_units(&self) -> f64 {
         self.steps as f64 / (self.units * STEPS_PER_UNIT) as f64
     }
@@ -139,7 +139,7 @@ pub fn measured<G: Genome>(genome: &G, units_max: u64) -> Option<Found> {
         return None;
     }
     let mut fuel = G::Kind::fuel(&spec, &blobs, &stop).unwrap_or_else(|error| panic!("{genome:?}: {error}"));
-    assert_eq!(fuel.limit(), units * STEPS_PER_UNIT * <G::Kind as TaskKind>::FUEL_FACTOR);
+    assert_eq!(fuel.limit(), units * STEPS_PER_UNIT * <G::Kind as TaskKind>::FUEL_PERCENT / 100);
     let begun = processor_time();
     let ended = G::Kind::run_on(&spec, &blobs, &mut fuel);
     let took = processor_time().saturating_sub(begun);

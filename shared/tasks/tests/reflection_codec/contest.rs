@@ -51,6 +51,7 @@ pub struct Row {
     pub psnr: f64,
     pub filter_us: f64,
     pub of_us: f64,
+    pub parallel_us: f64,
     pub unfold_us: f64,
     pub base_unfold_us: f64,
 }
@@ -59,6 +60,8 @@ pub fn contest(name: &str, cube: &CubeMap, repeats: u32) -> Row {
     let levels = cube.face().ilog2() as u8 + 1;
     let (filter_us, original) = timed(repeats, || Probe::filtered(cube.clone(), levels));
     let (of_us, outcome) = timed(repeats, || ReflectionOutcome::of(levels, cube));
+    let (parallel_us, parallel) = timed(repeats, || ReflectionOutcome::of_parallel(levels, cube));
+    assert!(parallel == outcome, "{name}: threads make no difference");
     let base = ReflectionOutcome::of(1, cube);
     let (unfold_us, probe) = timed(repeats, || outcome.unfold().unwrap());
     let (base_unfold_us, sharp) = timed(repeats, || base.unfold().unwrap());
@@ -73,6 +76,7 @@ pub fn contest(name: &str, cube: &CubeMap, repeats: u32) -> Row {
         psnr: psnr(&original.levels, &probe.levels),
         filter_us,
         of_us,
+        parallel_us,
         unfold_us,
         base_unfold_us,
     }
@@ -80,12 +84,12 @@ pub fn contest(name: &str, cube: &CubeMap, repeats: u32) -> Row {
 
 pub fn table(rows: &[Row]) -> String {
     let mut table = String::from(
-        "| cube | face | bytes | sharp alone | dB | filter us | filter and pack us | unfold us | unfold sharp us |\n|---|---|---|---|---|---|---|---|---|\n",
+        "| cube | face | bytes | sharp alone | dB | filter us | filter and pack us | the same, all cores | unfold us | unfold sharp us |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let _ = writeln!(
             table,
-            "| {} | {} | {} | {} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            "| {} | {} | {} | {} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
             row.name,
             row.face,
             row.bytes,
@@ -93,6 +97,7 @@ pub fn table(rows: &[Row]) -> String {
             row.psnr,
             row.filter_us,
             row.of_us,
+            row.parallel_us,
             row.unfold_us,
             row.base_unfold_us
         );

@@ -36,6 +36,22 @@ fn outcomes_and_what_they_unfold_to_are_bit_identical_everywhere() {
 }
 
 #[test]
+fn many_threads_pack_what_one_does() {
+    for face_log2 in 0..=6u8 {
+        for cube in [skies::exact(1 << face_log2, 3), skies::exact(1 << face_log2, 4)] {
+            for levels in [1, face_log2 + 1] {
+                let one = ReflectionOutcome::of(levels, &cube);
+                assert_eq!(
+                    ReflectionOutcome::of_parallel(levels, &cube),
+                    one,
+                    "2^{face_log2}, {levels} levels"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn whoever_filters_what_was_unfolded_gets_the_levels_that_travelled_within_their_rounding() {
     let outcome = ReflectionOutcome::of(6, &skies::exact(32, 1));
     let probe = outcome.unfold().unwrap();

@@ -85,26 +85,32 @@ impl Steps {
         octaves * half * if self.filtered { FILTERED_SHARE } else { 1.0 }
     }
 
-    /// Step of each coefficient of a square.
-    fn of(self, luma: bool, place: usize) -> f32 {
-        let share = if place == 0 { MEAN_SHARE } else { 1.0 };
-        self.scale() * share * if luma { LUMA_STEP } else { CHROMA_STEP }
+    /// Steps of the coefficients of a square: of the mean, and of all others.
+    fn of(self, luma: bool) -> [f32; 2] {
+        [MEAN_SHARE, 1.0].map(|share| self.scale() * share * if luma { LUMA_STEP } else { CHROMA_STEP })
     }
 }
 
 fn quantise_square(square: &mut [f32], edge: usize, steps: Steps, luma: bool, out: &mut [i16]) {
     forward(square, edge);
-    for (place, (coefficient, out)) in square.iter().zip(out).enumerate() {
-        let magnitude = coefficient.abs() / steps.of(luma, place) + 0.5;
+    let [mean, wave] = steps.of(luma);
+    let round = |coefficient: f32, step: f32| {
+        let magnitude = coefficient.abs() / step + 0.5;
         let whole = (magnitude as i16).min(COEFFICIENT_MAX);
-        *out = if *coefficient < 0.0 { -whole } else { whole };
+        if coefficient < 0.0 { -whole } else { whole }
+    };
+    for (coefficient, out) in square.iter().zip(&mut *out) {
+        *out = round(*coefficient, wave);
     }
+    out[0] = round(square[0], mean);
 }
 
 fn dequantise_square(coefficients: &[i16], edge: usize, steps: Steps, luma: bool, square: &mut [f32]) {
-    for (place, (coefficient, out)) in coefficients.iter().zip(&mut *square).enumerate() {
-        *out = f32::from(*coefficient) * steps.of(luma, place);
+    let [mean, wave] = steps.of(luma);
+    for (coefficient, out) in coefficients.iter().zip(&mut *square) {
+        *out = f32::from(*coefficient) * wave;
     }
+    square[0] = f32::from(coefficients[0]) * mean;
     backward(square, edge);
 }
 

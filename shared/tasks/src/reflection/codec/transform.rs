@@ -45,16 +45,19 @@ const fn waves<const N: usize>() -> [[f32; N]; N] {
     waves
 }
 
-/// `out[row][column] = Σ in[row][i] · waves[column][i]`, transposed, twice: rows, then columns.
+/// `out[row][column] = Σ in[row][i] · waves[i][column]`, transposed, twice: rows, then columns. Each sum from the first `i`
+/// to the last; all columns of a row at once, which are a vector.
 fn both_ways<const N: usize>(square: &mut [f32], waves: &[[f32; N]; N]) {
     for _ in 0..2 {
         let mut out = [[0.0f32; N]; N];
         for (row, values) in square.chunks_exact(N).enumerate() {
-            for (column, wave) in waves.iter().enumerate() {
-                let mut sum = 0.0;
-                for place in 0..N {
-                    sum += values[place] * wave[place];
+            let mut sums = [0.0f32; N];
+            for (value, wave) in values.iter().zip(waves) {
+                for (sum, wave) in sums.iter_mut().zip(wave) {
+                    *sum += value * wave;
                 }
+            }
+            for (column, sum) in sums.into_iter().enumerate() {
                 out[column][row] = sum;
             }
         }
@@ -83,9 +86,9 @@ const TWO: [[f32; 2]; 2] = waves();
 /// From values to coefficients, in place: `square` is row-major, `size` (1, 2, 4 or 8) its edge.
 pub(super) fn forward(square: &mut [f32], size: usize) {
     match size {
-        8 => both_ways(square, &EIGHT),
-        4 => both_ways(square, &FOUR),
-        2 => both_ways(square, &TWO),
+        8 => both_ways(square, &const { transposed(EIGHT) }),
+        4 => both_ways(square, &const { transposed(FOUR) }),
+        2 => both_ways(square, &const { transposed(TWO) }),
         _ => {}
     }
 }
@@ -93,9 +96,9 @@ pub(super) fn forward(square: &mut [f32], size: usize) {
 /// Undoes [`forward`].
 pub(super) fn backward(square: &mut [f32], size: usize) {
     match size {
-        8 => both_ways(square, &const { transposed(EIGHT) }),
-        4 => both_ways(square, &const { transposed(FOUR) }),
-        2 => both_ways(square, &const { transposed(TWO) }),
+        8 => both_ways(square, &EIGHT),
+        4 => both_ways(square, &FOUR),
+        2 => both_ways(square, &TWO),
         _ => {}
     }
 }

@@ -1,0 +1,40 @@
+//! How far bodies in the engine may touch anything, so that what a tick may take is known before it is begun.
+
+use rapier3d::prelude::Vector;
+
+use super::ShapeKind;
+use super::scene::Scene;
+
+/// Whether a body, or what is none, is a ball.
+pub(super) fn is_ball(scene: &Scene<'_>, body: u16) -> bool {
+    let body = scene.spec.bodies.get(usize::from(body));
+    body.is_some_and(|body| body.shape.kind() == ShapeKind::Ball)
+}
+
+/// A body in the engine, and how far it may touch anything.
+pub(super) struct Reach {
+    pub at: Vector,
+    /// Metres from its centre.
+    pub reach: f32,
+    pub is_ball: bool,
+}
+
+impl Reach {
+    /// Where it begins along x.
+    pub fn low(&self) -> f32 {
+        self.at.x - self.reach
+    }
+
+    /// Whether two that are near along x are so along the other axes.
+    pub fn is_near(&self, other: &Self) -> bool {
+        let near = self.reach + other.reach;
+        (self.at.y - other.at.y).abs() <= near && (self.at.z - other.at.z).abs() <= near
+    }
+
+    /// Walls within reach.
+    pub fn walls(&self, halves: Option<[f64; 2]>) -> u64 {
+        let Some([x, z]) = halves else { return 0 };
+        u64::from(self.at.x.abs() + self.reach > x as f32)
+            + u64::from(self.at.z.abs() + self.reach > z as f32)
+    }
+}
