@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use crate::books::{self, Books};
 use crate::compute::{self, Pool};
 use crate::config::{ServerConfig, Settings};
-use crate::core::Core;
+use crate::core::{Core, Event};
 use crate::drain::{self, Drain, Shutdown};
 use crate::error::ServerError;
 use crate::ledger::{Ledger, LedgerOptions, OnFailure};
@@ -23,6 +23,7 @@ use crate::peers::joins::{self, Joining, Refused};
 use crate::peers::statements::{self, NextStatements};
 use crate::peers::{self, Scheduler, hearing};
 use crate::recording::{Header, Recorder};
+use crate::status::{self, Meter};
 use crate::waking::{LateWaker, bind_waker};
 use crate::{console, restart};
 
@@ -146,7 +147,14 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
     let recorder = config.record.as_deref().map(|path| record(path, &config, next_task, seed)).transpose()?;
     let core = Core::new(config.policy(), next_task, seed);
     let mut scheduler = Scheduler::new(core, recorder);
-    scheduler.take_over(restart::found(&ledger)?, &mut books);
+    status::add_to(&mut app, &config, waker.clone());
+    let found = restart::found(&ledger)?;
+    for (_, event) in &found {
+        if let Event::Requeued { task, .. } = event {
+            app.world_mut().resource_mut::<Meter>().goes_on(task);
+        }
+    }
+    scheduler.take_over(found, &mut books);
     app.insert_resource(scheduler);
     app.insert_resource(books);
     app.insert_resource(Shutdown::new(waker));

@@ -7,7 +7,9 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
-use crate::ledger::{Account, Committed, Entry, Ledger, LedgerError, Opening, Room, Totals};
+use crate::ledger::{
+    Account, Committed, Entry, Ledger, LedgerError, LedgerState, Opening, Progress, Room, Totals,
+};
 use crate::waking::LateWaker;
 
 /// Longest wait of one update for a ledger that is far behind: heartbeats are still answered in time.
@@ -98,6 +100,20 @@ impl Books {
     /// The whole ledger in a few numbers.
     pub fn totals(&self) -> Totals {
         self.ledger.totals()
+    }
+
+    /// How far the ledger is.
+    pub fn progress(&self) -> Progress {
+        self.ledger.progress()
+    }
+
+    /// Why nothing is recorded, in a sentence for the operator, if nothing is.
+    pub fn trouble(&self) -> Option<String> {
+        match self.ledger.state() {
+            LedgerState::Broken(breakdown) => Some(breakdown.to_string()),
+            LedgerState::Closed => Some("it is closed".to_owned()),
+            LedgerState::Open => self.failed.then(|| "an entry was not taken".to_owned()),
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use p2c2r_program::{LogFormat, settings};
 use p2c2r_protocol::{Nanos, Role};
 
-use crate::config::{Compute, Fallback, FileConfig, LEDGER_FILE, ServerConfig, pace_of};
+use crate::config::{Compute, Fallback, FileConfig, LEDGER_FILE, MetricsFor, ServerConfig, pace_of};
 use crate::error::ServerError;
 use crate::join::commands::{AccountsCommand, DataDirArgs, InviteArgs};
 use crate::join::settings::JoinArgs;
 use crate::ledger_commands::LedgerCommand;
+use crate::status::commands::{PageArgs, ReadyArgs};
 use crate::worker_commands::WorkersCommand;
 
 /// The P2C2R coordinator: hands games' work to workers, checks every answer, keeps the money.
@@ -32,6 +33,10 @@ pub struct Cli {
 pub enum Command {
     /// Make a join link, good for one account unless --uses says otherwise; prints the link and nothing else.
     Invite(InviteArgs),
+    /// Print a link that logs a browser in to the status page, once, or a token for /metrics.
+    Page(PageArgs),
+    /// Say whether the coordinator on this machine takes tasks; exit status 1 if not.
+    Ready(ReadyArgs),
     /// Look at the accounts, close, rename or credit one.
     #[command(subcommand)]
     Accounts(AccountsCommand),
@@ -159,6 +164,12 @@ pub struct SettingsArgs {
     /// Write the real address to this file once the coordinator listens.
     #[arg(long, env = "P2C2R_READY_FILE", value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
+    /// Who may read the figures at /metrics. [default: operator]
+    #[arg(long, env = "P2C2R_METRICS", value_enum)]
+    pub metrics: Option<MetricsFor>,
+    /// What the status page calls this coordinator, to tell it from others. [default: nothing]
+    #[arg(long, env = "P2C2R_LABEL", value_name = "TEXT")]
+    pub label: Option<String>,
     /// What to log: off, error, warn, info, debug, trace, or a tracing filter. [default: info]
     #[arg(long, env = "P2C2R_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -211,6 +222,8 @@ impl SettingsArgs {
         take(&mut config.seed, self.seed.map(Some));
         take(&mut config.record, self.record.map(Some));
         take(&mut config.ready_file, self.ready_file.map(Some));
+        take(&mut config.metrics, self.metrics);
+        take(&mut config.label, self.label.map(Some));
         take(&mut config.log, self.log);
         take(&mut config.log_format, self.log_format);
     }

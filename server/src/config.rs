@@ -82,6 +82,17 @@ pub enum Fallback {
     Refuse,
 }
 
+/// Who may read the figures at `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsFor {
+    /// Who is logged in, or shows the token that `p2c2r-server page --metrics-token` prints.
+    #[default]
+    Operator,
+    /// Everybody who reaches the port. The figures name no account, but tell what the coordinator takes.
+    Everybody,
+}
+
 /// Where kernels and checks run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compute {
@@ -151,6 +162,10 @@ pub struct ServerConfig {
     pub record: Option<PathBuf>,
     /// File that is written with the real address once the coordinator listens.
     pub ready_file: Option<PathBuf>,
+    /// Who may read the figures at `/metrics`.
+    pub metrics: MetricsFor,
+    /// What the status page calls this coordinator.
+    pub label: Option<String>,
     /// `tracing` filter, for example `info` or `p2c2r_server=debug`.
     pub log: String,
     /// How log lines look.
@@ -188,6 +203,8 @@ impl Default for ServerConfig {
             summary_every: Duration::from_secs(10),
             record: None,
             ready_file: None,
+            metrics: MetricsFor::default(),
+            label: None,
             log: "info".into(),
             log_format: LogFormat::default(),
             kinds,
@@ -308,6 +325,8 @@ impl ServerConfig {
         take(&mut self.drain_limit, file.drain_seconds.map(Duration::from_secs));
         take(&mut self.summary_every, file.summary_seconds.map(Duration::from_secs));
         take(&mut self.record, file.record.map(Some));
+        take(&mut self.metrics, file.metrics);
+        take(&mut self.label, file.label.map(Some));
         take(&mut self.log, file.log);
         take(&mut self.log_format, file.log_format);
         if let Some(prices) = file.prices {
@@ -350,6 +369,8 @@ impl ServerConfig {
             drain_seconds: Some(self.drain_limit.as_secs()),
             summary_seconds: Some(self.summary_every.as_secs()),
             record: self.record.clone(),
+            metrics: Some(self.metrics),
+            label: self.label.clone(),
             log: Some(self.log.clone()),
             log_format: Some(self.log_format),
             trust: Some(TrustFile::from(&self.trust)),
@@ -444,6 +465,10 @@ pub struct FileConfig {
     pub summary_seconds: Option<u64>,
     /// See [`ServerConfig::record`].
     pub record: Option<PathBuf>,
+    /// See [`ServerConfig::metrics`].
+    pub metrics: Option<MetricsFor>,
+    /// See [`ServerConfig::label`].
+    pub label: Option<String>,
     /// See [`ServerConfig::log`].
     pub log: Option<String>,
     /// See [`ServerConfig::log_format`].

@@ -47,6 +47,9 @@ pub enum ServerError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The coordinator on this machine takes no tasks.
+    #[error("{0}")]
+    NotReady(String),
     /// The signal handler could not be installed.
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),

@@ -46,6 +46,7 @@ pub use certificate::{Certificate, CertificateChoice, make_data_folder};
 pub use error::JoinError;
 pub use limits::{JoinLimits, OpenRegistration};
 pub use ports::bind_both;
+pub(crate) use routes::Sender;
 pub use service::{JoinOptions, JoinService};
 pub use settings::JoinSettings;
 pub use store::{AccountChange, AccountRecord, AccountStore, Credit, NewInvite, WallSeconds};

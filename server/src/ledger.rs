@@ -116,7 +116,7 @@ use p2c2r_protocol::{AccountKey, Nanos, Role, TaskNo};
 
 pub use account::{
     Account, Anomalies, CONFLICTS_KEPT_MAX, CachedOutcome, CloseReport, Committed, Conflict, LedgerState,
-    PatientTask, Recovery, Totals,
+    PatientTask, Progress, Recovery, Totals,
 };
 pub use audit::{CheckReport, PROBLEMS_NAMED_MAX};
 pub use backup::BackupReport;
@@ -341,6 +341,11 @@ impl Ledger {
     /// The whole ledger as durably recorded.
     pub fn totals(&self) -> Totals {
         self.keeper.queue.totals()
+    }
+
+    /// How far the ledger is. Never waits for the disk.
+    pub fn progress(&self) -> Progress {
+        self.keeper.queue.progress()
     }
 
     /// Whether the ledger records. Once it does not, admit no paid task.

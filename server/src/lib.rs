@@ -15,6 +15,7 @@
 //! | [`ledger_commands`] | what the operator does with the ledger |
 //! | [`join`] | who may connect: HTTPS, invites, accounts, connect tokens |
 //! | [`recording`] | a run of the scheduler on disk, and run again |
+//! | [`status`] | what the coordinator shows of itself: health, figures, the status page |
 //! | [`restart`] | what is taken over from the coordinator before |
 //! | [`waking`] | waking the app |
 //! | [`drain`] | the orderly end |
@@ -35,6 +36,7 @@ pub mod ledger_commands;
 pub mod peers;
 pub mod recording;
 pub mod restart;
+pub mod status;
 pub mod waking;
 pub mod worker_commands;
 

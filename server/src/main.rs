@@ -11,7 +11,7 @@ use p2c2r_server::cli::{Cli, Command, ConfigCommand};
 use p2c2r_server::ledger::{self, HeadPublisher, Ledger};
 use p2c2r_server::recording::{self, Replayed};
 use p2c2r_server::{
-    ServerConfig, ServerError, Shutdown, build_app, console, join, ledger_commands, worker_commands,
+    ServerConfig, ServerError, Shutdown, build_app, console, join, ledger_commands, status, worker_commands,
 };
 use tracing::info;
 
@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         }),
         Some(Command::Config(ConfigCommand::Show(settings))) => settings.resolve().and_then(show),
         Some(Command::Invite(args)) => join::commands::invite(&args).map_err(ServerError::from).map(answer),
+        Some(Command::Page(args)) => status::commands::page(&args).map_err(ServerError::from).map(answer),
+        Some(Command::Ready(args)) => {
+            status::commands::ready(&args).map_err(ServerError::NotReady).map(answer)
+        }
         Some(Command::Accounts(command)) => {
             join::commands::accounts(&command).map_err(ServerError::from).map(answer)
         }
@@ -78,7 +82,9 @@ fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
             .map_err(|error| ServerError::ReadyFile { path: path.clone(), error })?;
     }
     let heads = publish_heads(&config)?;
+    status::service::say_ready(address);
     let exit = app.run();
+    status::service::say_stopping();
     drop(way_in);
     let closed = ledger.close()?;
     // The last head is that of the closed books.

@@ -40,7 +40,7 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<(String, String)> {
         .collect()
 }
 
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "shared/aead",
     "shared/protocol",
     "shared/tasks",
@@ -49,6 +49,7 @@ const CRATES: [&str; 12] = [
     "shared/join",
     "shared/offload",
     "shared/program",
+    "shared/doctor",
     "server",
     "worker",
     "game",

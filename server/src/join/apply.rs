@@ -12,6 +12,7 @@ use p2c2r_link::{Mint, PeerJoined};
 use p2c2r_protocol::{AccountKey, Micros};
 use tracing::info;
 
+use super::certificate::make_data_folder;
 use super::service::{JoinOptions, JoinService};
 use super::store::{AccountChange, Order};
 use super::watch::AccountNews;
@@ -22,6 +23,9 @@ use crate::drain::Drain;
 use crate::error::ServerError;
 use crate::ledger::Ledger;
 use crate::peers::Exchange;
+use crate::status::page::About;
+use crate::status::routes::Status;
+use crate::status::{self, Access, Board, Figures};
 use crate::waking::LateWaker;
 
 /// What a revoked account's programs are told.
@@ -60,7 +64,18 @@ pub fn let_people_in(
         };
         done.map(|account| account.id).map_err(|error| error.to_string())
     };
-    let (service, news) = JoinService::start(options, listener, mint, Box::new(clerk), move || waker.wake())?;
+    make_data_folder(&config.data_dir)?;
+    let status = Status {
+        board: world.resource::<Board>().clone(),
+        registry: world.resource::<Figures>().0.clone(),
+        access: Access::open(&config.data_dir)?,
+        about: About { protocol: options.identity.text.clone(), label: config.label.clone() },
+        metrics: config.metrics,
+        requests_per_minute: join.limits.requests_per_minute,
+    };
+    let pages = status::routes::router(status);
+    let wake = move || waker.wake();
+    let (service, news) = JoinService::start(options, listener, mint, Box::new(clerk), wake, pages)?;
     app.insert_resource(news);
     app.add_plugins(JoinPlugin);
     Ok(service)

@@ -189,7 +189,7 @@ pub fn judge(account: &str, quarantined: bool, data_dir: &DataDirArgs) -> Result
 }
 
 /// The store of a folder where a coordinator has run; a mistyped folder is not made.
-fn open_existing(folder: &Path) -> Result<AccountStore, JoinError> {
+pub(crate) fn open_existing(folder: &Path) -> Result<AccountStore, JoinError> {
     if !folder.join(ACCOUNTS_FILE).exists() {
         return Err(JoinError::NeverStarted { path: folder.to_owned() });
     }

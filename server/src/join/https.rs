@@ -39,12 +39,17 @@ const VISITS_SPARE: usize = 64;
 const PLAIN_BYTES_MAX: usize = 4_096;
 
 /// Accepts connections for ever.
-pub(super) async fn serve(listener: TcpListener, tls: TlsAcceptor, front: Arc<Front>) -> Infallible {
+pub(super) async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    front: Arc<Front>,
+    pages: Router,
+) -> Infallible {
     let connections = Connections::default();
     let mut visits = Visits::default();
     let rate = Rate { burst: front.limits.connects_per_minute, per: Duration::from_mins(1) };
     let mut rates = Buckets::new(rate);
-    let router = router(Arc::clone(&front));
+    let router = router(Arc::clone(&front), pages);
     loop {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,

@@ -10,7 +10,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use p2c2r_join::api::{CHALLENGE_PATH, Challenge, REQUEST_BYTES_MAX, TOKEN_PATH};
+use p2c2r_join::api::{CHALLENGE_PATH, Challenge, REQUEST_BYTES_MAX, SPEED_BYTES, SPEED_PATH, TOKEN_PATH};
 use p2c2r_join::{RefusalCode, TokenGrant, TokenRequest};
 use p2c2r_link::{Family, Grant, Mint, MintRefusal};
 use p2c2r_protocol::{AccountKey, ProtocolIdentity};
@@ -21,11 +21,15 @@ use tracing::{debug, error};
 use super::challenge::Challenges;
 use super::enrol::Registrar;
 use super::error::JoinError;
-use super::limits::{Buckets, JoinLimits, Prefix, Rate};
+use super::limits::{Bucket, Buckets, JoinLimits, Prefix, Rate};
 use super::refusals::Refusal;
 use super::store::{AccountRecord, Newcomer, WallSeconds};
 
 const MINUTE: Duration = Duration::from_mins(1);
+/// Measurements of the line's speed a minute for one address prefix: whoever measures does so once or twice.
+const SPEED_PER_MINUTE: u32 = 6;
+/// The same for all together: some 2 Mbit/s at the most go into them.
+const SPEED_PER_MINUTE_IN_ALL: u32 = 60;
 /// Characters of what is wrong with a request, as it is told to whoever sent it.
 const FAULT_CHARS_MAX: usize = 120;
 
@@ -41,6 +45,7 @@ pub(super) struct Front {
     challenges: Mutex<Challenges>,
     challenge_rates: Mutex<Buckets>,
     token_rates: Mutex<Buckets>,
+    speed_rates: Mutex<(Buckets, Bucket)>,
     /// Requests that may wait for the account store's thread.
     store_room: Semaphore,
 }
@@ -65,6 +70,10 @@ impl Front {
             challenges: Mutex::new(Challenges::new()?),
             challenge_rates: Mutex::new(Buckets::new(rate)),
             token_rates: Mutex::new(Buckets::new(rate)),
+            speed_rates: Mutex::new((
+                Buckets::new(Rate { burst: SPEED_PER_MINUTE, per: MINUTE }),
+                Bucket::default(),
+            )),
         })
     }
 
@@ -95,13 +104,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sender(pub SocketAddr);
+pub(crate) struct Sender(pub SocketAddr);
 
-/// Everything that is answered.
-pub(super) fn router(front: Arc<Front>) -> Router {
+/// Everything that is answered: joining, and `pages` of what the coordinator shows of itself.
+pub(super) fn router(front: Arc<Front>, pages: Router) -> Router {
     Router::new()
-        .route("/", get(say_who_this_is))
         .route("/healthz", get(|| async { "ok\n" }))
+        .route(SPEED_PATH, get(give_bytes))
         .route(CHALLENGE_PATH, post(give_challenge))
         .route(TOKEN_PATH, post(give_token))
         .fallback(|| async {
@@ -111,10 +120,7 @@ pub(super) fn router(front: Arc<Front>) -> Router {
             Refusal::malformed(StatusCode::METHOD_NOT_ALLOWED, "this is asked for by another method")
         })
         .with_state(front)
-}
-
-async fn say_who_this_is(State(front): State<Arc<Front>>) -> String {
-    format!("P2C2R coordinator, {}; join it with a join link from its operator\n", front.identity.text)
+        .merge(pages)
 }
 
 async fn give_challenge(
@@ -133,6 +139,20 @@ async fn give_challenge(
         Ok(challenge) => Ok(Json(Challenge { challenge })),
         Err(cause) => Err(trouble(&cause)),
     }
+}
+
+/// A body of known length: how long it takes says how fast the line is. It is only text, so that nobody need decode it.
+async fn give_bytes(
+    State(front): State<Arc<Front>>,
+    Extension(sender): Extension<Sender>,
+) -> Result<Vec<u8>, Refusal> {
+    let all = Rate { burst: SPEED_PER_MINUTE_IN_ALL, per: MINUTE };
+    let (of_prefix, of_all) = &mut *lock(&front.speed_rates);
+    // The address's own bucket first: who has emptied it takes nothing from everybody's.
+    if !of_prefix.take(Prefix::of(sender.0.ip()), front.now()) || !of_all.take(all, front.now()) {
+        return Err(Refusal::of(RefusalCode::TooMany));
+    }
+    Ok(vec![b'.'; SPEED_BYTES])
 }
 
 async fn give_token(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use axum::Router;
 use p2c2r_join::{Fingerprint, Host, JoinLink};
 use p2c2r_link::Mint;
 use p2c2r_protocol::{Nanos, ProtocolIdentity};
@@ -58,13 +59,14 @@ pub struct JoinService {
 
 impl JoinService {
     /// Opens the account store and the certificate and begins to answer on `listener`. `clerk` carries out in
-    /// the ledger what the operator orders; `wake` is called when there is news for the app.
+    /// the ledger what the operator orders; `wake` is called when there is news for the app. `pages` are answered too.
     pub fn start(
         options: JoinOptions,
         listener: TcpListener,
         mint: Mint,
         clerk: Clerk,
         wake: impl Fn() + Send + 'static,
+        pages: Router,
     ) -> Result<(Self, AccountNews), JoinError> {
         make_data_folder(&options.data_dir)?;
         let certificate = Certificate::load(&options.certificate, &options.data_dir)?;
@@ -83,7 +85,7 @@ impl JoinService {
         let tls = TlsAcceptor::from(certificate.tls);
         let (stop_serving, stopped) = oneshot::channel();
         let threads = vec![
-            start("p2c2r-join", move || serve(runtime, (listener, tls, front), stopped))?,
+            start("p2c2r-join", move || serve(runtime, (listener, tls, front, pages), stopped))?,
             start("p2c2r-accounts", move || watch.run(wake))?,
         ];
         let stop = Some((stop_serving, stop_watch));
@@ -118,13 +120,13 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 /// Answers until `stopped` is dropped.
 fn serve(
     runtime: Runtime,
-    (listener, tls, front): (TcpListener, TlsAcceptor, Arc<Front>),
+    (listener, tls, front, pages): (TcpListener, TlsAcceptor, Arc<Front>, Router),
     stopped: oneshot::Receiver<()>,
 ) {
     runtime.block_on(async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => tokio::select! {
-                never = https::serve(listener, tls, front) => match never {},
+                never = https::serve(listener, tls, front, pages) => match never {},
                 _ = stopped => {}
             },
             Err(error) => error!(%error, "nobody can join: HTTPS cannot be answered"),

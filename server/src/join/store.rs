@@ -7,6 +7,7 @@
 mod accounts;
 mod changes;
 mod invites;
+mod logins;
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,11 @@ pub const ACCOUNTS_FILE: &str = "accounts.db";
 const APPLICATION_ID: i64 = 0x5032_4341;
 /// Schemas in order; the n-th file takes a store from schema n to n + 1.
 const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_accounts.sql"), include_str!("migrations/0002_judgements.sql")];
+    &[
+        include_str!("migrations/0001_accounts.sql"),
+        include_str!("migrations/0002_judgements.sql"),
+        include_str!("migrations/0003_logins.sql"),
+    ];
 /// How long a statement waits for another process's transaction, each of which takes milliseconds: errs on the long
 /// side.
 const BUSY: Duration = Duration::from_secs(5);

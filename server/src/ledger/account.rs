@@ -65,11 +65,28 @@ pub struct Committed {
     pub totals: Totals,
     /// Entries recorded since the ledger was opened, in the order they were appended; those dropped count.
     pub entries: u64,
+    /// Group commits since the ledger was opened.
+    pub groups: u64,
     /// Tasks dropped since last asked because the gamer's number for them was used before. Nobody was
     /// charged or paid for them. At most [`CONFLICTS_KEPT_MAX`] are kept between two calls; all are counted
     /// in `anomalies`.
     pub conflicts: Vec<Conflict>,
     /// Entries that changed nothing, since the ledger was opened.
+    pub anomalies: Anomalies,
+}
+
+/// How far the ledger is, since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The whole ledger, as durably recorded.
+    pub totals: Totals,
+    /// Group commits.
+    pub groups: u64,
+    /// Entries recorded.
+    pub entries: u64,
+    /// Entries that wait for the writer to take them.
+    pub waiting: usize,
+    /// Entries that changed nothing.
     pub anomalies: Anomalies,
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use super::account::{Account, CloseReport, Committed, LedgerState};
+use super::account::{Account, CloseReport, Committed, LedgerState, Progress};
 use super::accounts::Ask;
 use super::entry::{AccountId, Entry};
 use super::error::{LedgerBusy, LedgerError};
@@ -317,6 +317,14 @@ impl Queue {
         let accounts = outbox.accounts.drain().map(|(_, account)| account).collect();
         let conflicts = std::mem::take(&mut outbox.rest.conflicts);
         Committed { accounts, conflicts, ..outbox.rest.clone() }
+    }
+
+    /// How far the writer is.
+    pub fn progress(&self) -> Progress {
+        let waiting = lock(&self.inbox).batch.entries.len();
+        let outbox = lock(&self.outbox);
+        let Committed { totals, entries, groups, anomalies, .. } = outbox.rest;
+        Progress { totals, groups, entries, waiting, anomalies }
     }
 
     /// The newest totals.

@@ -283,6 +283,7 @@ impl Books {
             accounts: Vec::new(),
             totals: self.book.totals,
             entries: self.entries,
+            groups: self.groups_written,
             conflicts: std::mem::take(&mut self.book.conflicts),
             anomalies: self.book.anomalies,
         }

@@ -19,6 +19,7 @@ use crate::core::transcript::{Mark, RecordedEvent};
 use crate::core::work::Computed;
 use crate::core::{Core, Effect, Effects, Event};
 use crate::recording::Recorder;
+use crate::status::Meter;
 
 /// The core and the buffers that its effects go through; their memory is used again for every event.
 #[derive(Resource)]
@@ -72,6 +73,7 @@ pub struct Exchange<'w> {
     pub pool: ResMut<'w, Pool>,
     /// Connections.
     pub peers: ResMut<'w, Peers>,
+    meter: ResMut<'w, Meter>,
     clock: Res<'w, LinkClock>,
     to_games: ResMut<'w, Messages<ToPeer<ServerToGame>>>,
     to_workers: ResMut<'w, Messages<ToPeer<ServerToWorker>>>,
@@ -102,7 +104,8 @@ impl Exchange<'_> {
     /// Does what the core wants done.
     pub fn perform(&mut self) {
         loop {
-            let effects = &mut self.scheduler.effects;
+            let Scheduler { core, effects, .. } = &mut *self.scheduler;
+            self.meter.note(self.clock.now(), effects, core.gamers());
             let to_peer = |(peer, message)| ToPeer { peer, message };
             self.to_games.write_batch(effects.to_games.drain(..).map(to_peer));
             let to_peer = |(peer, message)| ToPeer { peer, message };

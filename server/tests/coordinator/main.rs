@@ -5,6 +5,7 @@ mod admission;
 mod attempts;
 mod conformance;
 mod fallback;
+mod figures;
 mod hostile;
 mod lifetime;
 mod money;

@@ -11,12 +11,16 @@ use p2c2r_join::api::{CHALLENGE_PATH, Challenge, Instance, TOKEN_PATH};
 use p2c2r_join::{AccountSecret, Host, RefusalCode, TokenGrant, TokenRefusal, TokenRequest};
 use p2c2r_link::Mint;
 use p2c2r_protocol::{AccountKey, Nanos, ProtocolIdentity, Role};
+use p2c2r_server::config::MetricsFor;
 use p2c2r_server::join::store::{Credit, Order};
 use p2c2r_server::join::{
     AccountChange, AccountNews, AccountStore, CertificateChoice, JoinLimits, JoinOptions, JoinService,
-    NewInvite, OpenRegistration, WallSeconds, bind_both,
+    NewInvite, OpenRegistration, WallSeconds, bind_both, make_data_folder,
 };
 use p2c2r_server::ledger::AccountId;
+use p2c2r_server::status::page::About;
+use p2c2r_server::status::routes::{Status, router};
+use p2c2r_server::status::{Access, Board};
 use tempfile::TempDir;
 
 use super::client::Client;
@@ -82,6 +86,19 @@ impl Folder {
             .unwrap()
     }
 
+    /// The pages of a coordinator whose app never answers.
+    fn pages(&self, options: &JoinOptions) -> axum::Router {
+        make_data_folder(&options.data_dir).unwrap();
+        router(Status {
+            board: Board::new(|| ()),
+            registry: Arc::default(),
+            access: Access::open(&options.data_dir).unwrap(),
+            about: About { protocol: options.identity.text.clone(), label: None },
+            metrics: MetricsFor::Operator,
+            requests_per_minute: options.limits.requests_per_minute,
+        })
+    }
+
     pub fn start(&self) -> Lab<'_> {
         self.start_with(|_| {})
     }
@@ -107,7 +124,9 @@ impl Folder {
         let wake = move || {
             let _ = wake.send(());
         };
-        let (service, news) = JoinService::start(options, tcp, mint.clone(), clerk, wake).unwrap();
+        let pages = self.pages(&options);
+        let (service, news) =
+            JoinService::start(options, tcp, mint.clone(), clerk, wake, pages).unwrap();
         Lab { folder: self, address, service, news, mint, booked, woken }
     }
 }

@@ -7,5 +7,7 @@ mod finding;
 mod floods;
 mod lab;
 mod operator;
+mod page;
 mod revoking;
 mod tokens;
+mod town;

@@ -5,62 +5,19 @@ use std::time::Instant;
 
 use bevy_app::App;
 use bevy_ecs::message::Messages;
-use p2c2r_join::{JoinClient, JoinLink};
 use p2c2r_link::{
-    Access, ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromServer, LinkDown,
-    LinkStatus, Peers, Reconnect, ServerTransport, TokenAnswer, TokenSource, WorkerSide, fetch,
+    Access, ClientLink, FromServer, LinkDown, LinkStatus, Peers, TokenAnswer, TokenSource, fetch,
 };
-use p2c2r_protocol::{ProtocolIdentity, Role, ServerToWorker};
-use p2c2r_server::config::LEDGER_FILE;
-use p2c2r_server::join::{JoinService, WallSeconds, bind_both, let_people_in};
-use p2c2r_server::{ServerConfig, build_app};
+use p2c2r_protocol::{Role, ServerToWorker};
+use p2c2r_server::join::WallSeconds;
 
-use crate::lab::{Folder, PATIENCE, key, secret};
+use crate::lab::{Folder, PATIENCE, key};
+use crate::town::Town;
 
 /// What a closed account's programs are told.
 const CLOSED: &str = "closed this account";
 
-/// A coordinator's app that lets people in, stepped by hand.
-struct Town {
-    app: App,
-    service: JoinService,
-    identity: ProtocolIdentity,
-}
-
 impl Town {
-    fn open(folder: &Folder) -> Self {
-        let config = ServerConfig {
-            db: folder.path().join(LEDGER_FILE),
-            data_dir: folder.path(),
-            ..ServerConfig::default()
-        };
-        p2c2r_server::join::make_data_folder(&config.data_dir).unwrap();
-        let (udp, tcp) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
-        let mut app = build_app(config.clone(), ServerTransport::Udp(udp)).unwrap();
-        let service = let_people_in(&mut app, &config, tcp).unwrap();
-        Self { app, service, identity: config.kinds.identity() }
-    }
-
-    /// The way in for the account of the first key.
-    fn client(&self, invite: Option<String>) -> JoinClient {
-        let link = JoinLink { invite, ..self.service.link().clone() };
-        JoinClient::new(link, secret(1), (Role::Worker, "ada"), self.identity.clone())
-    }
-
-    /// A worker's link.
-    fn worker(&self, tokens: Arc<dyn TokenSource>) -> App {
-        let mut app = App::new();
-        app.add_plugins(ClientLinkPlugin::<WorkerSide>::new(ClientLinkConfig {
-            transport: ClientTransport::Udp(tokens),
-            identity: self.identity.clone(),
-            name: "ada".to_owned(),
-            pace: None,
-            impair: None,
-            reconnect: Reconnect::default(),
-        }));
-        app
-    }
-
     /// Steps both until it is so.
     #[track_caller]
     fn until(&mut self, what: &str, worker: &mut App, mut is_so: impl FnMut(&mut App, &mut App) -> bool) {
@@ -100,7 +57,7 @@ fn loss(worker: &mut App) -> Option<String> {
 fn a_closed_accounts_programs_are_disconnected_told_why_and_kept_out_also_with_a_token_from_before() {
     let folder = Folder::new();
     let mut town = Town::open(&folder);
-    let client = town.client(Some(folder.invite(Role::Worker, 1)));
+    let client = town.client("ada", Some(folder.invite(Role::Worker, 1)));
     let mut worker = town.worker(Arc::new(client.clone()));
     town.until("it is welcomed", &mut worker, |_, worker| {
         let heard = worker.world().resource::<Messages<FromServer<ServerToWorker>>>();

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! POST /v1/challenge  {}            -> 200 Challenge
+//! GET  /v1/speed                    -> 200 a body of known length
 //! POST /v1/token      TokenRequest  -> 200 TokenGrant, or 4xx/503 TokenRefusal
 //! ```
 //!
@@ -21,6 +22,10 @@ use crate::key::{AccountSecret, is_signed_by};
 pub const CHALLENGE_PATH: &str = "/v1/challenge";
 /// Where a token is asked for.
 pub const TOKEN_PATH: &str = "/v1/token";
+/// Where a body of [`SPEED_BYTES`] is had, to measure how fast it comes.
+pub const SPEED_PATH: &str = "/v1/speed";
+/// Bytes of that body: two seconds at 1 Mbit/s, long enough to mean something and short enough to be given to strangers.
+pub const SPEED_BYTES: usize = 256 * 1024;
 /// Bytes of a request's body: a token request with every field at its limit fits.
 pub const REQUEST_BYTES_MAX: usize = 4_096;
 /// Bytes of an answer's body: a token of 2,048 bytes in base64 and some words fit.

@@ -98,6 +98,28 @@ impl Https {
     }
 }
 
+impl Https {
+    /// Asks for `path`: status, headers with names in lower case, and at most `bytes_max` of body as text.
+    pub(crate) fn get(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        bytes_max: u64,
+    ) -> Result<(u16, Vec<(String, String)>, String), HttpsError> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut answer = request.call().map_err(explain)?;
+        let status = answer.status().as_u16();
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+        let headers = headers.collect();
+        let body = answer.body_mut().with_config().limit(bytes_max).read_to_vec().map_err(explain)?;
+        Ok((status, headers, String::from_utf8_lossy(&body).into_owned()))
+    }
+}
+
 /// The beginning of what somebody else's program said, without what a terminal would obey.
 fn shorten(text: &str) -> String {
     text.chars().filter(|character| p2c2r_protocol::is_printable(*character)).take(120).collect()

@@ -14,6 +14,7 @@
 //! | [`key`] | account keys: made, kept, and what is signed with them |
 //! | [`pin`] | fingerprints of public keys, and the certificate check that pins one |
 //! | [`membership`] | what a client keeps per coordinator |
+//! | [`probe`] | single questions, for programs that find out what works |
 //! | [`client`] | the client's side: every address of a name, challenge, signature, token |
 
 pub mod api;
@@ -25,6 +26,7 @@ pub mod join_link;
 pub mod key;
 pub mod membership;
 pub mod pin;
+pub mod probe;
 
 pub use api::{RefusalCode, TokenGrant, TokenRefusal, TokenRequest};
 pub use client::JoinClient;

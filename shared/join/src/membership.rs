@@ -73,6 +73,11 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// A new one, with a key of its own, which is kept nowhere yet.
+    pub fn new(link: JoinLink, role: Role, name: &str) -> Result<Self, MembershipError> {
+        Ok(Self { link, role, name: fit_name(name), secret: AccountSecret::generate()? })
+    }
+
     /// The program's way to the coordinator.
     pub fn client(&self, identity: ProtocolIdentity) -> JoinClient {
         JoinClient::new(self.link.clone(), self.secret.clone(), (self.role, &self.name), identity)
@@ -169,7 +174,7 @@ impl Memberships {
             self.keep(&path, &membership, true)?;
             return Ok(membership);
         }
-        let membership = Membership { link, role, name, secret: AccountSecret::generate()? };
+        let membership = Membership::new(link, role, &name)?;
         if self.keep(&path, &membership, false)? {
             return Ok(membership);
         }
@@ -179,6 +184,22 @@ impl Memberships {
             Some(kept) => Ok(Membership { link, ..kept }),
             None => Err(MembershipError::Damaged { path, what: "it came and went".to_owned() }),
         }
+    }
+
+    /// The membership of `name` at the coordinator of `link`, if there is one; its link is now this one.
+    pub fn known(
+        &self,
+        link: &JoinLink,
+        role: Role,
+        name: &str,
+    ) -> Result<Option<Membership>, MembershipError> {
+        let kept = read(&self.path(link, role, &fit_name(name)))?;
+        Ok(kept.map(|kept| Membership { link: link.clone(), ..kept }))
+    }
+
+    /// Keeps a new membership, unless there is one of this name at this coordinator; says whether it did.
+    pub fn adopt(&self, membership: &Membership) -> Result<bool, MembershipError> {
+        self.keep(&self.path(&membership.link, membership.role, &membership.name), membership, false)
     }
 
     /// The membership that was used last, of this name if one is given; from now on it is the one used last.

@@ -44,9 +44,7 @@ pub(super) struct InviteRecord {
 impl AccountStore {
     /// Makes an invite and returns its secret, which is not kept.
     pub fn invite(&mut self, invite: &NewInvite, now: WallSeconds) -> Result<String, JoinError> {
-        let mut secret = [0; SECRET_BYTES];
-        SystemRandom::new().fill(&mut secret).map_err(|_| JoinError::Randomness)?;
-        let secret = URL_SAFE_NO_PAD.encode(secret);
+        let secret = new_secret()?;
         let seconds = i64::try_from(invite.expires_in.as_secs()).unwrap_or(i64::MAX);
         self.write(|transaction| {
             let sql = "INSERT INTO invites
@@ -98,7 +96,14 @@ pub(super) fn use_up(transaction: &Transaction<'_>, invite: i64) -> rusqlite::Re
     transaction.execute("UPDATE invites SET uses_left = uses_left - 1 WHERE id = ?1", [invite]).map(|_| ())
 }
 
+/// A new secret, in URL-safe base64.
+pub(super) fn new_secret() -> Result<String, JoinError> {
+    let mut secret = [0; SECRET_BYTES];
+    SystemRandom::new().fill(&mut secret).map_err(|_| JoinError::Randomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(secret))
+}
+
 /// A secret of 24 random bytes needs no slow hash: nobody can try them all.
-fn hash_of(secret: &str) -> [u8; 32] {
+pub(super) fn hash_of(secret: &str) -> [u8; 32] {
     *blake3::hash(secret.as_bytes()).as_bytes()
 }

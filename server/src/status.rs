@@ -1,0 +1,71 @@
+//! What the coordinator shows of itself over HTTPS: whether it is up, figures for Prometheus, and a page for people.
+//!
+//! # How it works
+//! The app's [`Meter`] reads every effect of the scheduler as it is carried out, and counts. Nothing here is called by the
+//! scheduler, and nothing reaches into it from another thread: who is connected and what waits is copied into a
+//! [`Snapshot`] by a system of the app, at most some times a second and only while somebody looks, so that an idle
+//! coordinator goes on sleeping. HTTPS answers from the newest copy.
+//!
+//! Everybody may see whether the coordinator is up and how busy it is. Names, money and figures are the operator's: who
+//! has a login link from `p2c2r-server page`, or the token that Prometheus is given. Of both the coordinator keeps hashes.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`meter`], [`figures`] | counting, and the names under which Prometheus finds it |
+//! | [`history`] | the last hour by the minute |
+//! | [`snapshot`], [`board`] | the copy of what is, and handing it over |
+//! | [`troubles`] | what is wrong and what to do about it |
+//! | [`access`] | who is the operator |
+//! | [`page`], [`chart`] | what people see |
+//! | [`routes`] | what is answered to which request |
+//! | [`commands`] | `p2c2r-server page` and `p2c2r-server ready` |
+//! | [`service`] | what a service manager is told |
+
+pub mod access;
+pub mod board;
+pub mod chart;
+pub mod commands;
+pub mod figures;
+pub mod history;
+pub mod page;
+pub mod meter;
+pub mod routes;
+pub mod service;
+pub mod snapshot;
+pub mod troubles;
+
+use std::sync::Arc;
+
+use bevy_app::{App, Update};
+use bevy_ecs::resource::Resource;
+use bevy_ecs::schedule::IntoScheduleConfigs;
+use bevy_ecs::system::Res;
+use prometheus_client::registry::Registry;
+
+pub use access::Access;
+pub use board::Board;
+pub use meter::Meter;
+pub use snapshot::Snapshot;
+
+use crate::app::CoordinatorSystems;
+use crate::config::ServerConfig;
+use crate::waking::LateWaker;
+
+/// The figures that HTTPS writes out; the app counts in them.
+#[derive(Resource, Clone)]
+pub struct Figures(pub Arc<Registry>);
+
+/// Adds the meter, the board and the system that copies what is for whoever looks.
+pub fn add_to(app: &mut App, config: &ServerConfig, waker: LateWaker) {
+    let (meter, registry) = Meter::new(&config.kinds);
+    app.insert_resource(meter)
+        .insert_resource(Figures(Arc::new(registry)))
+        .insert_resource(Board::new(move || waker.wake()))
+        .add_systems(
+            Update,
+            snapshot::publish
+                .run_if(|board: Res<'_, Board>| board.is_wanted())
+                .after(CoordinatorSystems::Housekeeping),
+        );
+    service::add_to(app);
+}

@@ -1,0 +1,85 @@
+//! Where the app leaves a copy of what is, for those who look over HTTPS.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bevy_ecs::resource::Resource;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Snapshot;
+
+/// A copy this young is shown again, so that any number of people who look cost the app no more than two copies a second.
+const FRESH: Duration = Duration::from_millis(500);
+/// How long the app may take to make a copy before those who look are told that it does not answer. An update waits some
+/// milliseconds for a ledger that is far behind; a second is far beyond that.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
+
+/// The board. Clones share it.
+#[derive(Resource, Clone)]
+pub struct Board {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wanted: AtomicBool,
+    newest: watch::Sender<Option<Arc<Snapshot>>>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+/// What somebody who looks sees.
+#[derive(Clone)]
+pub struct Look {
+    /// The newest copy, if there is one.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Whether the app has made it when it was asked to.
+    pub answers: bool,
+}
+
+impl Board {
+    /// An empty board. `wake` wakes the app when a copy is wanted.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let (newest, _) = watch::channel(None);
+        Self { inner: Arc::new(Inner { wanted: AtomicBool::new(false), newest, wake: Box::new(wake) }) }
+    }
+
+    /// Whether somebody waits for a copy.
+    pub fn is_wanted(&self) -> bool {
+        self.inner.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Hands a copy to everybody who waits for one.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.inner.wanted.store(false, Ordering::Relaxed);
+        self.inner.newest.send_replace(Some(Arc::new(snapshot)));
+    }
+
+    /// Asks the app for a copy.
+    pub fn want(&self) {
+        self.inner.wanted.store(true, Ordering::Relaxed);
+        (self.inner.wake)();
+    }
+
+    /// The newest copy there is.
+    pub fn newest(&self) -> Option<Arc<Snapshot>> {
+        self.inner.newest.borrow().clone()
+    }
+
+    /// The newest copy, made now unless there is a fresh one.
+    pub async fn look(&self) -> Look {
+        let mut newest = self.inner.newest.subscribe();
+        let is_fresh = |snapshot: &Option<Arc<Snapshot>>| {
+            snapshot.as_ref().is_some_and(|snapshot| snapshot.taken.elapsed() < FRESH)
+        };
+        let mut answers = is_fresh(&newest.borrow_and_update());
+        if !answers {
+            let asked = Instant::now();
+            self.want();
+            let made =
+                newest.wait_for(|snapshot| snapshot.as_ref().is_some_and(|snapshot| snapshot.taken >= asked));
+            answers = matches!(timeout(ANSWER_MAX, made).await, Ok(Ok(_)));
+        }
+        Look { snapshot: self.newest(), answers }
+    }
+}

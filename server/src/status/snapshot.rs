@@ -1,0 +1,319 @@
+//! A copy of what is, made by the app for those who look.
+
+use std::time::{Duration, Instant};
+
+use bevy_ecs::system::{Res, ResMut};
+use p2c2r_link::{LinkClock, LinkTotals, PeerStats, Peers};
+use p2c2r_protocol::{Micros, Nanos};
+
+use super::figures::{Gauges, set};
+use super::history::History;
+use super::{Board, Meter};
+use crate::books::Books;
+use crate::config::Settings;
+use crate::core::Core;
+use crate::core::state::tally::Tally;
+use crate::core::state::tasks::Phase;
+use crate::drain::Drain;
+use crate::ledger::Progress;
+use crate::peers::Scheduler;
+
+/// What is.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When it was taken.
+    pub taken: Instant,
+    /// Time since the start.
+    pub up_for: Duration,
+    /// Whether the coordinator is about to end.
+    pub closing: bool,
+    /// Why the ledger records nothing, if it does not.
+    pub ledger_trouble: Option<String>,
+    /// How far the ledger is.
+    pub ledger: Progress,
+    /// Held for tasks in flight.
+    pub held: Nanos,
+    /// Counts since the start.
+    pub tally: Tally,
+    /// Kinds, in the order of the registry and of the history.
+    pub kinds: Vec<KindNow>,
+    /// Connected workers, by name.
+    pub workers: Vec<WorkerNow>,
+    /// Connected gamers, by name.
+    pub gamers: Vec<GamerNow>,
+    /// What the link has refused.
+    pub link: LinkTotals,
+    /// The last hour.
+    pub history: History,
+}
+
+/// One kind at this moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KindNow {
+    /// Its name.
+    pub name: &'static str,
+    /// Tasks nobody works on.
+    pub waiting: u64,
+    /// Tasks a worker has.
+    pub leased: u64,
+    /// Tasks whose answer is checked.
+    pub judging: u64,
+    /// Tasks the coordinator computes itself.
+    pub computing: u64,
+    /// For how long the task has been here that waits longest; patient ones are not counted, for they may wait.
+    pub oldest: Duration,
+}
+
+/// What was measured of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LinkNow {
+    /// Round trip, once it is known.
+    pub round_trip: Option<Duration>,
+    /// Share of packets lost, 0 to 1.
+    pub loss: f32,
+}
+
+/// One connected worker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerNow {
+    /// Its public name.
+    pub name: String,
+    /// Its connection.
+    pub link: LinkNow,
+    /// Attempts it runs at once.
+    pub slots: u32,
+    /// Attempts it has.
+    pub in_hand: usize,
+    /// Kinds it offers that the coordinator can use.
+    pub kinds: Vec<&'static str>,
+    /// What it may do.
+    pub state: WorkerState,
+    /// Its attempts accepted since it connected.
+    pub accepted: u64,
+    /// Its attempts rejected since it connected.
+    pub rejected: u64,
+    /// Earned since it connected.
+    pub earned: Nanos,
+}
+
+/// What a worker may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerState {
+    /// It gets work.
+    Working,
+    /// It offers nothing that is of use here.
+    Useless,
+    /// It finishes what it has.
+    Draining,
+    /// It was found to answer wrongly, and gets nothing more.
+    Quarantined,
+}
+
+impl WorkerState {
+    /// In one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Useless => "useless",
+            Self::Draining => "draining",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// One connected gamer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GamerNow {
+    /// Its public name.
+    pub name: String,
+    /// Its connection.
+    pub link: LinkNow,
+    /// Tasks its account has in flight.
+    pub in_flight: usize,
+    /// Left to spend.
+    pub available: Nanos,
+    /// Held for what is in flight.
+    pub held: Nanos,
+}
+
+/// Copies what is to the board, and into the figures that are set rather than counted. Looks at every task in flight,
+/// which the board allows twice a second.
+pub fn publish(
+    board: Res<'_, Board>,
+    scheduler: Res<'_, Scheduler>,
+    books: Res<'_, Books>,
+    peers: Res<'_, Peers>,
+    drain: Res<'_, Drain>,
+    settings: Res<'_, Settings>,
+    clock: Res<'_, LinkClock>,
+    mut meter: ResMut<'_, Meter>,
+) {
+    let (core, now) = (scheduler.core(), clock.now());
+    let names: Vec<_> = settings.0.kinds.iter().map(|kind| (kind.id(), kind.name())).collect();
+    let snapshot = Snapshot {
+        taken: Instant::now(),
+        up_for: now.into(),
+        closing: drain.is_closing(),
+        ledger_trouble: books.trouble(),
+        ledger: books.progress(),
+        held: meter.held(),
+        tally: *core.tally(),
+        kinds: kinds_now(core, &names, now),
+        workers: workers_now(core, &peers, &names),
+        gamers: gamers_now(core, &peers),
+        link: peers.totals(),
+        history: meter.history(now).clone(),
+    };
+    fill(&meter.sums().gauges, &snapshot);
+    board.publish(snapshot);
+}
+
+type Names = [(p2c2r_protocol::KindId, &'static str)];
+
+fn kinds_now(core: &Core, names: &Names, now: Micros) -> Vec<KindNow> {
+    let mut kinds: Vec<_> = names.iter().map(|(_, name)| KindNow { name, ..KindNow::default() }).collect();
+    for (_, task) in core.tasks().iter() {
+        let Some(place) = names.iter().position(|(id, _)| *id == task.kind) else { continue };
+        let kind = &mut kinds[place];
+        match task.phase() {
+            Phase::Waiting => {
+                kind.waiting += 1;
+                if task.deliver_by.is_some() {
+                    let here = Duration::from_micros(now.0.saturating_sub(task.received_at.0));
+                    kind.oldest = kind.oldest.max(here);
+                }
+            }
+            Phase::Leased { .. } => kind.leased += 1,
+            Phase::Judging { .. } => kind.judging += 1,
+            Phase::Computing { .. } => kind.computing += 1,
+        }
+    }
+    kinds
+}
+
+fn link_now(stats: Option<&PeerStats>) -> LinkNow {
+    stats.map_or_else(LinkNow::default, |stats| LinkNow { round_trip: stats.rtt, loss: stats.loss })
+}
+
+fn workers_now(core: &Core, peers: &Peers, names: &Names) -> Vec<WorkerNow> {
+    let mut workers: Vec<_> = core
+        .workers()
+        .iter()
+        .map(|(peer, worker)| WorkerNow {
+            name: worker.name.clone(),
+            link: link_now(peers.get(peer)),
+            slots: worker.slots,
+            in_hand: worker.tasks.len(),
+            kinds: worker
+                .kernels
+                .iter()
+                .filter_map(|kernel| names.iter().find(|(id, _)| *id == kernel.kind).map(|(_, name)| *name))
+                .collect(),
+            state: match worker {
+                worker if worker.quarantined => WorkerState::Quarantined,
+                worker if worker.draining => WorkerState::Draining,
+                worker if worker.kernels.is_empty() => WorkerState::Useless,
+                _ => WorkerState::Working,
+            },
+            accepted: worker.books.session.accepted,
+            rejected: worker.books.session.rejected,
+            earned: worker.books.session.earned,
+        })
+        .collect();
+    workers.sort_by(|one, other| one.name.cmp(&other.name));
+    workers
+}
+
+fn gamers_now(core: &Core, peers: &Peers) -> Vec<GamerNow> {
+    let mut gamers: Vec<_> = core
+        .gamers()
+        .iter()
+        .map(|(peer, session)| {
+            let account = core.gamers().account(session.account);
+            let (available, held) =
+                account.map_or_else(Default::default, |account| (account.available(), account.held()));
+            GamerNow {
+                name: session.name.clone(),
+                link: link_now(peers.get(peer)),
+                in_flight: account.map_or(0, |account| account.tasks.len()),
+                available,
+                held,
+            }
+        })
+        .collect();
+    gamers.sort_by(|one, other| one.name.cmp(&other.name));
+    gamers
+}
+
+fn fill(gauges: &Gauges, snapshot: &Snapshot) {
+    let Snapshot { ledger, link, workers, gamers, .. } = snapshot;
+    gauges.uptime.set(snapshot.up_for.as_secs_f64());
+    gauges.ready.set(i64::from(!snapshot.closing && snapshot.ledger_trouble.is_none()));
+    gauges.held.set(snapshot.held.0);
+    for kind in &snapshot.kinds {
+        for (phase, count) in [
+            ("waiting", kind.waiting),
+            ("leased", kind.leased),
+            ("judging", kind.judging),
+            ("computing", kind.computing),
+        ] {
+            gauges.tasks.get_or_create(&vec![("kind", kind.name), ("phase", phase)]).set(count as i64);
+        }
+        gauges.oldest.get_or_create(&vec![("kind", kind.name)]).set(kind.oldest.as_secs_f64());
+    }
+    for state in [WorkerState::Working, WorkerState::Useless, WorkerState::Draining, WorkerState::Quarantined]
+    {
+        let count = workers.iter().filter(|worker| worker.state == state).count();
+        gauges.workers.get_or_create(&vec![("state", state.word())]).set(count as i64);
+    }
+    fill_links(gauges, "worker", workers.iter().map(|worker| worker.link).collect());
+    fill_links(gauges, "gamer", gamers.iter().map(|gamer| gamer.link).collect());
+    set(&gauges.packets, link.packets);
+    set(&gauges.garbage, link.garbage);
+    set(&gauges.offenders, link.offenders);
+    gauges.handshakes.set(link.handshakes as i64);
+    for (cause, count) in refused_packets(link) {
+        set(&gauges.refused_packets.get_or_create(&vec![("cause", cause)]), count);
+    }
+    gauges.recording.set(i64::from(snapshot.ledger_trouble.is_none()));
+    set(&gauges.groups, ledger.groups);
+    set(&gauges.entries, ledger.entries);
+    gauges.entries_waiting.set(ledger.waiting as i64);
+    set(&gauges.anomalies, ledger.anomalies.total());
+}
+
+fn fill_links(gauges: &Gauges, role: &'static str, links: Vec<LinkNow>) {
+    gauges.peers.get_or_create(&vec![("role", role)]).set(links.len() as i64);
+    let trips = links.iter().filter_map(|link| link.round_trip).map(|trip| trip.as_secs_f64()).collect();
+    let losses = links.iter().map(|link| f64::from(link.loss)).collect();
+    for (family, values) in [(&gauges.round_trip, trips), (&gauges.loss, losses)] {
+        let (middle, worst) = middle_and_worst(values);
+        family.get_or_create(&vec![("role", role), ("rank", "middle")]).set(middle);
+        family.get_or_create(&vec![("role", role), ("rank", "worst")]).set(worst);
+    }
+}
+
+fn middle_and_worst(mut values: Vec<f64>) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let at = |index: usize| values.get(index).copied().unwrap_or_default();
+    (at(values.len() / 2), at(values.len().saturating_sub(1)))
+}
+
+/// Packets refused, by a word for each cause.
+pub fn refused_packets(link: &LinkTotals) -> [(&'static str, u64); 12] {
+    let refused = &link.refused;
+    [
+        ("shape", refused.shape),
+        ("other_version", refused.other_version),
+        ("unknown_token", refused.unknown_token),
+        ("out_of_date", refused.out_of_date),
+        ("misused_token", refused.misused_token),
+        ("no_place", refused.no_place),
+        ("forged_response", refused.forged_response),
+        ("too_soon", refused.too_soon),
+        ("evicted", refused.evicted),
+        ("forged_packet", refused.forged_packet),
+        ("unopened", refused.unopened),
+        ("over_rate", refused.over_rate),
+    ]
+}

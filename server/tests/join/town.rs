@@ -1,0 +1,78 @@
+//! A coordinator's app that lets people in over real HTTPS and UDP, stepped by hand.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bevy_app::App;
+use p2c2r_join::{JoinClient, JoinLink};
+use p2c2r_link::{
+    ClientLinkConfig, ClientLinkPlugin, ClientTransport, Reconnect, ServerTransport, TokenSource, WorkerSide,
+};
+use p2c2r_protocol::{ProtocolIdentity, Role};
+use p2c2r_server::config::LEDGER_FILE;
+use p2c2r_server::join::{JoinService, bind_both, let_people_in};
+use p2c2r_server::{ServerConfig, build_app};
+
+use crate::lab::{Folder, PATIENCE, secret};
+
+/// A coordinator's app that lets people in, stepped by hand.
+pub struct Town {
+    pub app: App,
+    pub service: JoinService,
+    pub identity: ProtocolIdentity,
+}
+
+impl Town {
+    pub fn open(folder: &Folder) -> Self {
+        Self::open_with(folder, |_| ())
+    }
+
+    pub fn open_with(folder: &Folder, change: impl FnOnce(&mut ServerConfig)) -> Self {
+        let mut config = ServerConfig {
+            db: folder.path().join(LEDGER_FILE),
+            data_dir: folder.path(),
+            ..ServerConfig::default()
+        };
+        change(&mut config);
+        p2c2r_server::join::make_data_folder(&config.data_dir).unwrap();
+        let (udp, tcp) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut app = build_app(config.clone(), ServerTransport::Udp(udp)).unwrap();
+        let service = let_people_in(&mut app, &config, tcp).unwrap();
+        Self { app, service, identity: config.kinds.identity() }
+    }
+
+    /// The way in for the account of the first key.
+    pub fn client(&self, name: &str, invite: Option<String>) -> JoinClient {
+        let link = JoinLink { invite, ..self.service.link().clone() };
+        JoinClient::new(link, secret(1), (Role::Worker, name), self.identity.clone())
+    }
+
+    /// A worker's link.
+    pub fn worker(&self, tokens: Arc<dyn TokenSource>) -> App {
+        let mut app = App::new();
+        app.add_plugins(ClientLinkPlugin::<WorkerSide>::new(ClientLinkConfig {
+            transport: ClientTransport::Udp(tokens),
+            identity: self.identity.clone(),
+            name: "ada".to_owned(),
+            pace: None,
+            impair: None,
+            reconnect: Reconnect::default(),
+        }));
+        app
+    }
+
+    /// Steps the coordinator until `ask`, on a thread of its own, has returned.
+    #[track_caller]
+    pub fn while_it_runs<T: Send>(&mut self, ask: impl FnOnce() -> T + Send) -> T {
+        let give_up = Instant::now() + PATIENCE;
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(ask);
+            while !asking.is_finished() {
+                self.app.update();
+                assert!(Instant::now() < give_up, "there is no answer");
+                std::thread::yield_now();
+            }
+            asking.join().unwrap()
+        })
+    }
+}

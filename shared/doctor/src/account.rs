@@ -1,0 +1,63 @@
+//! Joining for the examination: under the account that game or worker have, or will have.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use p2c2r_join::{JoinClient, JoinLink, Membership, MembershipError, Memberships};
+use p2c2r_link::{NoToken, fetch};
+use p2c2r_protocol::{ProtocolIdentity, Role};
+
+/// How long getting one connect token may take: a name with several dead addresses takes some seconds for each.
+const TOKEN_MAX: Duration = Duration::from_secs(30);
+/// The name of an account that nobody has named.
+const NAME_DEFAULT: &str = "doctor";
+
+/// Why there is no way in.
+#[derive(Debug)]
+pub enum NoWayIn {
+    /// The coordinator answered, and will not have us.
+    Refused(String),
+    /// No answer.
+    Unreachable(String),
+    /// This machine cannot keep the account's key.
+    Keys(MembershipError),
+}
+
+/// Joins in one of these roles: first where there is an account already, then by the link's invite. A new account's key is
+/// kept only once the coordinator has taken it, so that a link for the other role leaves nothing behind.
+pub fn join(
+    link: &JoinLink,
+    roles: &[Role],
+    name: Option<&str>,
+    keys: Option<PathBuf>,
+    identity: &ProtocolIdentity,
+) -> Result<(Role, JoinClient), NoWayIn> {
+    let memberships = match keys {
+        Some(folder) => Memberships::in_folder(folder),
+        None => Memberships::of_user().map_err(NoWayIn::Keys)?,
+    };
+    let name = name.unwrap_or(NAME_DEFAULT);
+    let mut refused = None;
+    for role in roles {
+        let known = memberships.known(link, *role, name).map_err(NoWayIn::Keys)?;
+        let is_new = known.is_none();
+        let membership = match known {
+            Some(membership) => membership,
+            None => Membership::new(link.clone(), *role, name).map_err(NoWayIn::Keys)?,
+        };
+        let client = membership.client(identity.clone());
+        match fetch(&client, TOKEN_MAX) {
+            Ok(_) => {
+                if is_new {
+                    memberships.adopt(&membership).map_err(NoWayIn::Keys)?;
+                }
+                return Ok((*role, client));
+            }
+            Err(NoToken::Refused { reason }) => {
+                refused.get_or_insert(reason);
+            }
+            Err(NoToken::Unreachable { reason }) => return Err(NoWayIn::Unreachable(reason)),
+        }
+    }
+    Err(NoWayIn::Refused(refused.unwrap_or_else(|| "no role was asked for".to_owned())))
+}

@@ -1,0 +1,210 @@
+//! Examinations of real coordinators on this machine: one that works, and ones with something in the way.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use p2c2r_doctor::checks::Examination;
+use p2c2r_doctor::{Grade, Report, examine};
+use p2c2r_join::{Fingerprint, JoinLink, Memberships};
+use p2c2r_link::{EventDrivenPlugin, ServerTransport};
+use p2c2r_protocol::Role;
+use p2c2r_server::config::LEDGER_FILE;
+use p2c2r_server::join::{AccountStore, NewInvite, WallSeconds, bind_both, let_people_in, make_data_folder};
+use p2c2r_server::{ServerConfig, Shutdown, build_app};
+use tempfile::TempDir;
+
+/// A coordinator that runs on a thread of its own until it is dropped.
+struct Coordinator {
+    folder: TempDir,
+    link: JoinLink,
+    shutdown: Shutdown,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Coordinator {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
+        let config = ServerConfig { db: data_dir.join(LEDGER_FILE), data_dir, ..ServerConfig::default() };
+        make_data_folder(&config.data_dir).unwrap();
+        let (udp, tcp) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let mut app = build_app(config.clone(), ServerTransport::Udp(udp)).unwrap();
+            app.add_plugins(EventDrivenPlugin::default());
+            let way_in = let_people_in(&mut app, &config, tcp).unwrap();
+            tell.send((way_in.link().clone(), app.world().resource::<Shutdown>().clone())).unwrap();
+            app.run();
+            drop(way_in);
+        });
+        let (link, shutdown) = told.recv().unwrap();
+        Self { folder, link, shutdown, thread: Some(thread) }
+    }
+
+    /// A join link for one account.
+    fn invite(&self, role: Role) -> JoinLink {
+        let mut store = AccountStore::open(&self.folder.path().join("data")).unwrap();
+        let expires_in = Duration::from_hours(1);
+        let invite =
+            NewInvite { role, label: None, uses: 1, expires_in, credit: p2c2r_protocol::Nanos::ZERO };
+        JoinLink { invite: Some(store.invite(&invite, WallSeconds::now()).unwrap()), ..self.link.clone() }
+    }
+
+    fn keys(&self) -> std::path::PathBuf {
+        self.folder.path().join("keys")
+    }
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        self.shutdown.request();
+        self.shutdown.request();
+        let ended = self.thread.take().unwrap().join();
+        assert!(ended.is_ok() || std::thread::panicking());
+    }
+}
+
+fn examination(keys: &Path) -> Examination {
+    Examination {
+        roles: vec![Role::Gamer, Role::Worker],
+        name: Some("ada".to_owned()),
+        keys: Some(keys.to_owned()),
+        measure: Duration::from_secs(1),
+    }
+}
+
+#[track_caller]
+fn grade(report: &Report, what: &str) -> Grade {
+    report.about(what).unwrap_or_else(|| panic!("{what} in {report:#?}")).grade
+}
+
+#[track_caller]
+fn is_bad(report: &Report, what: &str, advice: &str) {
+    let finding = report.about(what).unwrap_or_else(|| panic!("{what} in {report:#?}"));
+    assert_eq!(finding.grade, Grade::Bad, "{finding}");
+    assert!(finding.to_string().contains(advice), "{advice} in {finding}");
+    assert!(!report.is_good() && report.verdict().contains("does not work"), "{}", report.verdict());
+}
+
+#[test]
+fn a_coordinator_that_can_be_reached_is_found_good_in_every_respect_and_the_account_is_kept() {
+    let coordinator = Coordinator::start();
+    let link = coordinator.invite(Role::Worker);
+    let mut told = 0;
+    let report = examine(&link, &examination(&coordinator.keys()), |_| told += 1);
+    for what in [
+        "name",
+        "tcp",
+        "tls",
+        "clock",
+        "bandwidth",
+        "versions",
+        "account",
+        "udp",
+        "rebinding",
+        "round trip",
+        "loss",
+    ] {
+        assert_eq!(grade(&report, what), Grade::Good, "{report:#?}");
+    }
+    assert!(report.is_good() && told == report.findings.len());
+    let kept = Memberships::in_folder(coordinator.keys());
+    assert!(kept.latest(Role::Gamer, None).unwrap().is_none(), "the other role leaves nothing behind");
+    assert_eq!(kept.latest(Role::Worker, None).unwrap().map(|kept| kept.name), Some("ada".to_owned()));
+    // The invite is used up, and the account it made is still good.
+    let again = examine(&link, &examination(&coordinator.keys()), |_| ());
+    assert!(again.is_good(), "{again:#?}");
+}
+
+#[test]
+fn a_used_invite_is_named() {
+    let coordinator = Coordinator::start();
+    let report = examine(&coordinator.link, &examination(&coordinator.keys()), |_| ());
+    is_bad(&report, "account", "new join link");
+    assert_eq!(grade(&report, "udp"), Grade::Skipped);
+}
+
+#[test]
+fn another_key_than_the_links_is_named() {
+    let coordinator = Coordinator::start();
+    let link = JoinLink { fingerprint: Some(Fingerprint([7; 32])), ..coordinator.link.clone() };
+    let report = examine(&link, &examination(&coordinator.keys()), |_| ());
+    is_bad(&report, "tls", "Somebody stands between");
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let link = format!("p2c2r://{free}/x#{}", Fingerprint([7; 32])).parse().unwrap();
+    let report = examine(&link, &examination(folder.path()), |_| ());
+    is_bad(&report, "tcp", "let TCP through");
+    assert_eq!(grade(&report, "tls"), Grade::Skipped);
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = format!("p2c2r://no-such-name.invalid:9/x#{}", Fingerprint([7; 32])).parse().unwrap();
+    let report = examine(&link, &examination(folder.path()), |_| ());
+    is_bad(&report, "name", "spelled");
+}
+
+/// A relay for TCP alone, as a firewall that lets UDP go nowhere.
+struct TcpOnly {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    /// Holds the UDP port, so that packets arrive and nobody answers.
+    _silent: UdpSocket,
+}
+
+impl TcpOnly {
+    fn before(to: SocketAddr) -> Self {
+        let (silent, listener) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            listener.set_nonblocking(false).unwrap();
+            while let Ok((from, _)) = listener.accept() {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Ok(there) = std::net::TcpStream::connect(to) else { return };
+                for (mut one, mut other) in [
+                    (from.try_clone().unwrap(), there.try_clone().unwrap()),
+                    (there.try_clone().unwrap(), from.try_clone().unwrap()),
+                ] {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut one, &mut other);
+                        let _ = other.shutdown(std::net::Shutdown::Both);
+                    });
+                }
+            }
+        });
+        Self { address, stop, _silent: silent }
+    }
+}
+
+impl Drop for TcpOnly {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = std::net::TcpStream::connect(self.address);
+    }
+}
+
+#[test]
+fn a_firewall_that_lets_tcp_through_and_not_udp_is_named() {
+    let coordinator = Coordinator::start();
+    let link = coordinator.invite(Role::Gamer);
+    let there = link.hosts[0].to_string().parse().unwrap();
+    let firewall = TcpOnly::before(there);
+    let hosts = vec![p2c2r_join::Host { port: firewall.address.port(), ..link.hosts[0].clone() }];
+    let report = examine(&JoinLink { hosts, ..link }, &examination(&coordinator.keys()), |_| ());
+    assert_eq!(grade(&report, "account"), Grade::Good, "{report:#?}");
+    is_bad(&report, "udp", "open the port for UDP too");
+}

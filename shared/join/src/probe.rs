@@ -1,0 +1,97 @@
+//! Single questions to a coordinator, for programs that find out what works: addresses of a name, TCP, TLS and its key, one
+//! request over HTTPS.
+
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::https::{CONNECT_MAX, Https, HttpsError};
+use crate::join_link::Host;
+use crate::pin::{Fingerprint, client_config};
+
+/// Bytes of an answer that are read: a page of figures of all kinds is some 100 KB.
+const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Why a question has no answer.
+#[derive(Debug, Error)]
+pub enum ProbeError {
+    /// No connection, or it broke off.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The certificate is not that of the key in the join link.
+    #[error("it shows another key than the join link names")]
+    OtherKey,
+    /// No public authority vouches for the certificate.
+    #[error("its certificate is not valid for this name ({0})")]
+    Certificate(String),
+    /// Something else answers.
+    #[error("something else answers there ({0})")]
+    NotOurs(String),
+}
+
+impl From<HttpsError> for ProbeError {
+    fn from(error: HttpsError) -> Self {
+        match error {
+            HttpsError::Io(error) => Self::Unreachable(error.to_string()),
+            HttpsError::OtherKey => Self::OtherKey,
+            HttpsError::Certificate(why) => Self::Certificate(why),
+            HttpsError::NotOurs(what) => Self::NotOurs(what),
+        }
+    }
+}
+
+/// An answer over HTTPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, as text.
+    pub body: String,
+    /// From the request to the end of the answer.
+    pub took: Duration,
+}
+
+impl Answer {
+    /// The first header of this name, which is in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// All addresses of the name now; an error is the system's words.
+pub fn look_up(host: &Host) -> Result<Vec<SocketAddr>, String> {
+    let found = (host.name.as_str(), host.port).to_socket_addrs().map_err(|error| error.to_string())?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}
+
+/// Makes a TCP connection and says how long it took: one round trip.
+pub fn connect(address: SocketAddr) -> Result<Duration, String> {
+    let began = Instant::now();
+    TcpStream::connect_timeout(&address, CONNECT_MAX).map_err(|error| error.to_string())?;
+    Ok(began.elapsed())
+}
+
+/// Asks for `path` at this address of `host`, whose key must be the pinned one, or a public authority's word without a pin.
+pub fn get(
+    host: &Host,
+    address: SocketAddr,
+    pinned: Option<Fingerprint>,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<Answer, ProbeError> {
+    let config = client_config(pinned).map_err(|error| ProbeError::Unreachable(error.to_string()))?;
+    let https = Https::new(host, address, Arc::new(config), CONNECT_MAX);
+    let began = Instant::now();
+    let (status, headers, body) = https.get(path, headers, ANSWER_BYTES_MAX)?;
+    Ok(Answer { status, headers, body, took: began.elapsed() })
+}
