@@ -200,7 +200,7 @@ fn workers_now(core: &Core, peers: &Peers, names: &Names) -> Vec<WorkerNow> {
         .workers()
         .iter()
         .map(|(peer, worker)| WorkerNow {
-            name: worker.name.clone(),
+            name: worker.name.to_string(),
             link: link_now(peers.get(peer)),
             slots: worker.slots,
             in_hand: worker.tasks.len(),

@@ -86,19 +86,6 @@ impl Folder {
             .unwrap()
     }
 
-    /// The pages of a coordinator whose app never answers.
-    fn pages(&self, options: &JoinOptions) -> axum::Router {
-        make_data_folder(&options.data_dir).unwrap();
-        router(Status {
-            board: Board::new(|| ()),
-            registry: Arc::default(),
-            access: Access::open(&options.data_dir).unwrap(),
-            about: About { protocol: options.identity.text.clone(), label: None },
-            metrics: MetricsFor::Operator,
-            requests_per_minute: options.limits.requests_per_minute,
-        })
-    }
-
     pub fn start(&self) -> Lab<'_> {
         self.start_with(|_| {})
     }
@@ -124,11 +111,23 @@ impl Folder {
         let wake = move || {
             let _ = wake.send(());
         };
-        let pages = self.pages(&options);
-        let (service, news) =
-            JoinService::start(options, tcp, mint.clone(), clerk, wake, pages).unwrap();
+        let pages = pages(&options);
+        let (service, news) = JoinService::start(options, tcp, mint.clone(), clerk, wake, pages).unwrap();
         Lab { folder: self, address, service, news, mint, booked, woken }
     }
+}
+
+/// The pages of a coordinator whose app never answers.
+fn pages(options: &JoinOptions) -> axum::Router {
+    make_data_folder(&options.data_dir).unwrap();
+    router(Status {
+        board: Board::new(|| ()),
+        registry: Arc::default(),
+        access: Access::open(&options.data_dir).unwrap(),
+        about: About { protocol: options.identity.text.clone(), label: None },
+        metrics: MetricsFor::Operator,
+        requests_per_minute: options.limits.requests_per_minute,
+    })
 }
 
 /// A running one.
