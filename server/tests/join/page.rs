@@ -62,7 +62,7 @@ fn printed(folder: &Folder, arguments: &[&str]) -> String {
 }
 
 /// The secret in the login link that the operator's command prints.
-fn login(folder: &Folder, arguments: &[&str]) -> String {
+pub fn login(folder: &Folder, arguments: &[&str]) -> String {
     let link = printed(folder, &[&["page"], arguments].concat());
     let (place, secret) = link.split_once("/login/").unwrap_or_else(|| panic!("{link}"));
     assert!(place.starts_with("https://127.0.0.1:"), "{link}");

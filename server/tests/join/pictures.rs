@@ -1,0 +1,67 @@
+//! The status page in a real browser, at the width of a desk and of a telephone. Skipped, with the reason, where there is no
+//! Chromium.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::lab::Folder;
+use crate::page::login;
+use crate::town::Town;
+
+/// What Chromium is called.
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+/// Widths in pixels.
+const WIDTHS: [u32; 2] = [1280, 390];
+const HEIGHT: u32 = 2_000;
+/// A page without anything on it takes some 10 KB as a picture.
+const BYTES_OF_A_PAGE: usize = 20_000;
+
+fn chromium() -> Option<&'static str> {
+    NAMES.into_iter().find(|name| {
+        let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    })
+}
+
+/// Takes a picture; what the browser complained of.
+fn picture(browser: &str, width: u32, address: &str, to: &Path, profile: &Path) -> String {
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"])
+        // The coordinator has made its certificate itself; whoever drives a browser from a test cannot pin its key.
+        .arg("--ignore-certificate-errors")
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("--window-size={width},{HEIGHT}"))
+        .arg(format!("--screenshot={}", to.display()))
+        .arg(address)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Width and height of a PNG, from its header.
+fn size(png: &[u8]) -> (u32, u32) {
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"), "a PNG");
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    (number(16), number(20))
+}
+
+#[test]
+fn the_page_is_drawn_at_desk_and_telephone_width_by_a_real_browser() {
+    let Some(browser) = chromium() else {
+        println!("skipped: none of {NAMES:?} is installed");
+        return;
+    };
+    let folder = Folder::new();
+    let mut town = Town::open(&folder);
+    let place = town.service.link().hosts[0].clone();
+    for width in WIDTHS {
+        let (secret, to) = (login(&folder, &[]), folder.root.path().join(format!("{width}.png")));
+        let profile = folder.root.path().join(format!("profile-{width}"));
+        let address = format!("https://{place}/login/{secret}");
+        let said = town.while_it_runs(|| picture(browser, width, &address, &to, &profile));
+        let png = std::fs::read(&to).unwrap_or_else(|error| panic!("{error}: {said}"));
+        assert_eq!(size(&png), (width, HEIGHT));
+        assert!(png.len() > BYTES_OF_A_PAGE, "{} bytes at {width}: {said}", png.len());
+        assert!(!said.contains("Content Security Policy"), "the page keeps its own policy: {said}");
+    }
+}
