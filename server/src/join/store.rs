@@ -29,12 +29,11 @@ pub const ACCOUNTS_FILE: &str = "accounts.db";
 /// "P2CA" in the file's header.
 const APPLICATION_ID: i64 = 0x5032_4341;
 /// Schemas in order; the n-th file takes a store from schema n to n + 1.
-const MIGRATIONS: &[&str] =
-    &[
-        include_str!("migrations/0001_accounts.sql"),
-        include_str!("migrations/0002_judgements.sql"),
-        include_str!("migrations/0003_logins.sql"),
-    ];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_accounts.sql"),
+    include_str!("migrations/0002_judgements.sql"),
+    include_str!("migrations/0003_logins.sql"),
+];
 /// How long a statement waits for another process's transaction, each of which takes milliseconds: errs on the long
 /// side.
 const BUSY: Duration = Duration::from_secs(5);
