@@ -3,6 +3,8 @@
 mod lost_output;
 mod potato;
 mod presets;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod surroundings;
 mod wrong_settings;
 

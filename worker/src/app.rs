@@ -4,6 +4,7 @@ use bevy_app::{App, Startup, Update};
 use bevy_ecs::schedule::{IntoScheduleConfigs as _, SystemSet};
 use bevy_time::TimePlugin;
 use p2c2r_link::{ClientLinkConfig, ClientLinkPlugin, ClientTransport, WorkerSide, headless};
+use p2c2r_protocol::WorkerOffer;
 
 use crate::attempts::{Attempts, Offer, answer_results, follow_link, take_messages};
 use crate::config::WorkerConfig;
@@ -29,8 +30,15 @@ pub enum WorkerSystems {
 
 /// Builds a worker's app. Nothing in it makes it run: `main.rs` adds the event-driven runner, tests update it by
 /// hand with a [`ClientTransport::Memory`].
-pub fn build_app(config: WorkerConfig, transport: ClientTransport) -> Result<App, WorkerError> {
+///
+/// With [`Execution::Processes`](crate::Execution) the kernel processes are started here, and have shown that they are
+/// restricted when this returns.
+pub fn build_app(mut config: WorkerConfig, transport: ClientTransport) -> Result<App, WorkerError> {
     config.validate()?;
+    let executor = Executor::new(&config)?;
+    if let Some(computes_on) = executor.computes_on() {
+        computes_on.clone_into(&mut config.computes_on);
+    }
     let mut app = App::new();
     app.add_plugins(TimePlugin).add_plugins(ClientLinkPlugin::<WorkerSide>::new(ClientLinkConfig {
         transport,
@@ -40,11 +48,12 @@ pub fn build_app(config: WorkerConfig, transport: ClientTransport) -> Result<App
         impair: config.impair,
         reconnect: config.reconnect,
     }));
-    app.insert_resource(Executor::new(&config)?)
+    let offered = WorkerOffer { slots: config.slots, kernels: executor.offers(&config.kinds) };
+    app.insert_resource(executor)
         .insert_resource(Drain::new(config.drain_limit))
         .insert_resource(Attempts::new(&config))
         .insert_resource(Console::new(&config))
-        .insert_resource(Offer { kinds: config.kinds, slots: config.slots })
+        .insert_resource(Offer { kinds: config.kinds, offered })
         .init_resource::<Session>()
         .configure_sets(
             Update,

@@ -1,7 +1,7 @@
 //! The attempts this worker holds: the only module that takes one on, lets one go, or answers one.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bevy_ecs::message::{MessageReader, MessageWriter, Messages};
 use bevy_ecs::resource::Resource;
@@ -13,9 +13,10 @@ use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, Micros, NumberHash, SeededHash, ServerToWorker, TaskNo,
     WorkerOffer, WorkerToServer,
 };
-use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, KindRegistry, Stop, StopOnDrop};
+use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, KindRegistry};
 use tracing::{debug, info};
 
+use crate::cancel::{Cancel, CancelOnDrop};
 use crate::config::{INLINE_UNITS_MAX, WorkerConfig};
 use crate::drain::Drain;
 use crate::earnings::Session;
@@ -35,7 +36,7 @@ struct Held {
     stage: SharedStage,
     /// Dropped with the attempt, which ends its kernel.
     #[expect(dead_code, reason = "it is there to be dropped")]
-    stop: StopOnDrop,
+    cancel: CancelOnDrop,
 }
 
 /// The attempts this worker holds, queued and running.
@@ -106,17 +107,29 @@ impl Attempts {
         };
         let serial = self.next_serial;
         self.next_serial += 1;
-        let (stage, stop) = (SharedStage::default(), Stop::new());
+        let (stage, cancel) = (SharedStage::default(), Cancel::default());
         let held = Held {
             serial,
             kind: kind.name(),
             received_at,
             stage: stage.clone(),
-            stop: StopOnDrop(stop.clone()),
+            cancel: CancelOnDrop(cancel.clone()),
         };
         self.held.insert(key, held);
         self.keys.insert(serial, key);
-        Taken::Run(Run { serial, job, blobs, admitted: false, stage, stop, clock, waker: waker.clone() })
+        Taken::Run(Run {
+            serial,
+            kind: assign.kind,
+            spec: assign.spec,
+            job,
+            blobs,
+            admitted: false,
+            stage,
+            cancel,
+            over_at: Instant::now() + Duration::from_micros(assign.lease_us.into()),
+            clock,
+            waker: waker.clone(),
+        })
     }
 
     /// The blobs of a job, those that came with it kept for later jobs; blobs it does not refer to are not.
@@ -176,7 +189,7 @@ impl Attempts {
         let answer = Answer {
             task: key.0,
             attempt: key.1,
-            result: result.result.map(Into::into),
+            result: result.result,
             received_at: held.received_at,
             started_at,
             finished_at: result.finished_at.max(started_at),
@@ -196,13 +209,13 @@ fn refusal((task, attempt): Key, at: Micros, failure: AttemptFailure) -> WorkerT
     })
 }
 
-/// What this worker offers, read once from its configuration.
+/// What this worker offers.
 #[derive(Resource)]
 pub struct Offer {
     /// The kinds it computes.
     pub kinds: KindRegistry,
-    /// Attempts at the same time.
-    pub slots: u16,
+    /// As the coordinator is told.
+    pub offered: WorkerOffer,
 }
 
 /// Announces the worker whenever the link comes up, and lets everything go when it goes down.
@@ -222,10 +235,7 @@ pub fn follow_link(
     if up.read().count() > 0 && !drain.is_asked() {
         // The versions are the same on a graphics processor, whose outcomes pass the same checks. Its work costs less, so
         // saying that there is one needs no proof.
-        said.write(ToServer(WorkerToServer::Ready(WorkerOffer {
-            slots: offer.slots,
-            kernels: offer.kinds.offers(),
-        })));
+        said.write(ToServer(WorkerToServer::Ready(offer.offered.clone())));
     }
 }
 
@@ -267,10 +277,9 @@ pub fn take_messages(
                         said.write(ToServer(message));
                     }
                     Taken::Run(run) => {
-                        // A blob without its prepared form is prepared on first use, and a slot must do that.
-                        let may_be_inline =
-                            !new_blobs && run.blobs.are_prepared() && executor.nothing_waits();
-                        if !start(run, may_be_inline, &mut inline_units_left, &mut executor) {
+                        // Of a new blob admission surveys all bytes, and a slot must do that.
+                        let may_be_tiny = !new_blobs && executor.takes_tiny(&run);
+                        if !start(run, may_be_tiny, &mut inline_units_left, &mut executor) {
                             attempts.let_go(key);
                             said.write(ToServer(refusal(key, received_at, AttemptFailure::Overloaded)));
                         }
@@ -283,16 +292,15 @@ pub fn take_messages(
 }
 
 /// Runs a tiny task at once or queues the run; false if the queue is full. See [`INLINE_UNITS_MAX`].
-fn start(mut run: Run, may_be_inline: bool, inline_units_left: &mut u64, executor: &mut Executor) -> bool {
-    if may_be_inline
-        && !run.job.waits()
+fn start(mut run: Run, may_be_tiny: bool, inline_units_left: &mut u64, executor: &mut Executor) -> bool {
+    if may_be_tiny
         && *inline_units_left > 0
         && let Ok(Ok(units)) = guarded(|| run.job.admit(&run.blobs))
     {
         run.admitted = true;
         if units.0 <= INLINE_UNITS_MAX.min(*inline_units_left) {
             *inline_units_left -= units.0.max(1);
-            executor.run_here(&run);
+            executor.run_tiny(run);
             return true;
         }
     }

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::BoolishValueParser;
 use p2c2r_join::{JoinChoice, Membership};
 use p2c2r_program::{LogFormat, log, settings};
 use p2c2r_protocol::Role;
 use p2c2r_tasks::gpu::GpuChoice;
 
-use crate::config::{FileConfig, WorkerConfig, cores, impairment, machine_name};
-use crate::error::WorkerError;
+use crate::config::{Execution, FileConfig, WorkerConfig, cores, impairment, machine_name};
+use crate::error::{KernelsError, WorkerError};
+use crate::kernels::{MEMORY_MB_DEFAULT, Sandbox};
 
 /// Lends this computer to P2C2R games and earns for every task its coordinator accepts.
 ///
@@ -33,6 +35,14 @@ pub struct Arguments {
     /// Tasks to run at the same time, 1 to 256 [default: this machine's cores]
     #[arg(long, value_name = "N", env = "P2C2R_SLOTS")]
     pub slots: Option<u16>,
+    /// Megabytes that each kernel process may use, 64 to 1000000; there is one for each slot and one for tiny tasks
+    /// [default: 1024]
+    #[arg(long, value_name = "MB", env = "P2C2R_MEMORY_MB")]
+    pub memory_mb: Option<u64>,
+    /// Run kernels in this process, where a fault in one could reach this computer's files and network. Needed where the
+    /// system has no Landlock and seccomp
+    #[arg(long, env = "P2C2R_UNSANDBOXED", value_parser = BoolishValueParser::new())]
+    pub unsandboxed: bool,
     /// What to compute reflections on: auto (the fastest graphics processor, if there is one), off, or part of a
     /// name, which takes software such as llvmpipe too [default: auto]
     #[arg(long, value_name = "auto|off|NAME", env = "P2C2R_GPU")]
@@ -50,7 +60,7 @@ pub struct Arguments {
     /// How to log [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", env = "P2C2R_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// A TOML file with any of: join, keys, name, slots, gpu, impair, busy_poll_us, log, log_format
+    /// A TOML file with any of: join, keys, name, slots, memory_mb, unsandboxed, gpu, impair, busy_poll_us, log, log_format
     #[arg(long, value_name = "FILE", env = "P2C2R_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -82,16 +92,26 @@ impl Arguments {
         if let Some(micros) = self.busy_poll_us.or(file.busy_poll_us) {
             worker.busy_poll = Duration::from_micros(micros);
         }
+        let gpu = self.gpu.or(file.gpu).unwrap_or_default();
+        let choice = JoinChoice { link: self.join.or(file.join), name, folder: self.keys.or(file.keys) };
+        if !self.unsandboxed && !file.unsandboxed.unwrap_or(false) {
+            let private = choice.folder()?;
+            let mut sandbox = Sandbox::of_this_program(private).map_err(KernelsError::Start)?;
+            let megabytes = self.memory_mb.or(file.memory_mb).unwrap_or(MEMORY_MB_DEFAULT);
+            sandbox.memory_bytes = megabytes.saturating_mul(1_000_000);
+            sandbox.gpu = gpu.clone();
+            sandbox.look = worker.busy_poll;
+            worker.execution = Execution::Processes(sandbox);
+        }
         worker.validate()?;
         let filter = self.log.or(file.log).unwrap_or_else(|| "info".into());
         log::check_filter(&filter)?;
-        let choice = JoinChoice { link: self.join.or(file.join), name, folder: self.keys.or(file.keys) };
         let membership = choice.settle(Role::Worker, &worker.name)?.ok_or(WorkerError::NotJoined)?;
         worker.name.clone_from(&membership.name);
         worker.coordinator = membership.link.hosts.first().map(ToString::to_string).unwrap_or_default();
         Ok(Settings {
             worker,
-            gpu: self.gpu.or(file.gpu).unwrap_or_default(),
+            gpu,
             membership,
             log: filter,
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),

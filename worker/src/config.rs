@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::error::WorkerError;
 use crate::gpu;
+use crate::kernels::Sandbox;
 
 /// Attempts that may wait for a slot. The coordinator keeps a pipeline of this many at a worker behind a long
 /// line, so a smaller queue would turn good work away.
@@ -25,20 +26,26 @@ pub const QUEUED_MAX_DEFAULT: usize = 1_024;
 /// Attempts that may be asked to wait for a slot: places are set aside at start, and a lease is over long before so many
 /// have had their turn.
 const QUEUED_MAX: usize = 65_536;
+/// Megabytes that a kernel process may be given: with less it cannot start its threads, and no kernel needs more.
+const MEMORY_MB: RangeInclusive<u64> = 64..=1_000_000;
 /// Milliseconds between status lines: faster ones cannot be read, and a day apart they say nothing.
 const STATUS_EVERY_MS: RangeInclusive<u128> = 1..=24 * 60 * 60 * 1_000;
 /// Time for finishing what runs at the end: service managers kill what takes longer than some minutes.
 const DRAIN_MAX: Duration = Duration::from_hours(1);
 
 /// Tasks of at most this many work units (microseconds of a reference core) are computed on the app's own
-/// thread when nothing waits before them: handing one to another thread and back costs 20 to 60 us, which is
-/// more than the task, while 50 us of delay to the link is less than one such hand-over.
+/// thread, or in a process for whose answer that thread waits, when nothing waits before them: handing one to another
+/// thread and back costs 20 to 60 us, which is more than the task, while 50 us of delay to the link is less than one such
+/// hand-over.
 pub const INLINE_UNITS_MAX: u64 = 50;
 
 /// Where kernels run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Execution {
-    /// On threads of their own, one per slot; tiny tasks on the app's thread.
+    /// In processes of their own, one per slot and one for tiny tasks, which have no network, files or other programs
+    /// within reach.
+    Processes(Sandbox),
+    /// On threads of this process, one per slot; tiny tasks on the app's thread.
     #[default]
     Threads,
     /// On the app's thread, at most one per slot and update: no thread, no clock, so tests repeat exactly.
@@ -113,6 +120,9 @@ impl WorkerConfig {
         within("slots", self.slots, 1..=SLOTS_PER_WORKER_MAX)?;
         within("attempts that may wait", self.queued_max, 1..=QUEUED_MAX)?;
         within("bytes of blobs", self.blob_bytes_max, 0..=BLOB_STORE_BYTES_MAX)?;
+        if let Execution::Processes(sandbox) = &self.execution {
+            within("memory-mb", sandbox.memory_bytes / 1_000_000, MEMORY_MB)?;
+        }
         within("busy-poll-us", self.busy_poll.as_micros(), 0..=BUSY_POLL_MAX.as_micros())?;
         within("milliseconds between status lines", self.status_every.as_millis(), STATUS_EVERY_MS)?;
         within("seconds to finish what runs", self.drain_limit.as_secs(), 0..=DRAIN_MAX.as_secs())?;
@@ -169,6 +179,10 @@ pub struct FileConfig {
     pub name: Option<String>,
     /// As `--slots`.
     pub slots: Option<u16>,
+    /// As `--unsandboxed`.
+    pub unsandboxed: Option<bool>,
+    /// As `--memory-mb`.
+    pub memory_mb: Option<u64>,
     /// As `--gpu`.
     #[serde(default, deserialize_with = "gpu::choice")]
     pub gpu: Option<GpuChoice>,

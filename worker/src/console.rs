@@ -17,8 +17,9 @@ use p2c2r_tasks::KernelUse;
 use tracing::{debug, error, info, warn};
 
 use crate::attempts::Offer;
-use crate::config::WorkerConfig;
+use crate::config::{Execution, WorkerConfig};
 use crate::earnings::Session;
+use crate::executor::{Denied, Executor};
 
 /// Between two lines about one and the same reason for having no connection.
 const PROBLEM_AGAIN: Duration = Duration::from_mins(5);
@@ -40,6 +41,7 @@ pub struct Console {
     name: String,
     coordinator: String,
     computes_on: String,
+    is_sandbox_off: bool,
     every: Duration,
     link: LinkStatus,
     said_connecting: bool,
@@ -67,6 +69,7 @@ impl Console {
             name: config.name.clone(),
             coordinator: config.coordinator.clone(),
             computes_on: config.computes_on.clone(),
+            is_sandbox_off: matches!(config.execution, Execution::Threads),
             every: config.status_every,
             link: LinkStatus::Offline,
             said_connecting: false,
@@ -104,7 +107,7 @@ impl Figures {
 }
 
 /// Says who we are.
-pub fn show_banner(console: Res<'_, Console>, offer: Res<'_, Offer>) {
+pub fn show_banner(console: Res<'_, Console>, offer: Res<'_, Offer>, executor: Res<'_, Executor>) {
     let kinds: Vec<String> =
         offer.kinds.iter().map(|kind| format!("{}.v{}", kind.name(), kind.kernel_version())).collect();
     let kinds = kinds.join(", ");
@@ -113,13 +116,29 @@ pub fn show_banner(console: Res<'_, Console>, offer: Res<'_, Offer>) {
     info!(
         event = "start",
         name = console.name,
-        slots = offer.slots,
+        slots = offer.offered.slots,
         kinds,
         "{}: {} slot(s), {kinds}",
         console.name,
-        offer.slots
+        offer.offered.slots
     );
     info!(event = "computes-on", computes_on = console.computes_on, "{}", console.computes_on);
+    match executor.denied() {
+        Some(Denied { processes, tried }) => {
+            let tried = tried.join("; ");
+            info!(
+                event = "sandbox",
+                processes,
+                tried,
+                "🔒 Kernels run in {processes} processes of their own. Each tried to: {tried}. All of it was denied."
+            );
+        }
+        None if console.is_sandbox_off => warn!(
+            event = "unsandboxed",
+            "🔓 Kernels run unsandboxed, as was asked for: a fault in one could reach this computer's files and network."
+        ),
+        None => {}
+    }
 }
 
 /// Says once that a graphics processor failed and what computes instead, and at the end how often it did.
@@ -127,13 +146,15 @@ pub fn show_fallbacks(
     mut console: ResMut<'_, Console>,
     mut exits: MessageReader<'_, '_, AppExit>,
     offer: Res<'_, Offer>,
+    executor: Res<'_, Executor>,
 ) {
     let leaving = exits.read().count() > 0;
     if console.said_fallback && !leaving {
         return;
     }
     for kind in offer.kinds.iter() {
-        let Some(use_so_far) = kind.kernel_use() else { continue };
+        let used = kind.kernel_use().or_else(|| executor.device_use(kind.id()));
+        let Some(use_so_far) = used else { continue };
         let (name, KernelUse { runs, fallbacks, first_failure }) = (kind.name(), use_so_far);
         if leaving {
             info!(

@@ -46,8 +46,8 @@ impl Session {
         self.connection = WorkerSession::default();
         self.follow(&welcome.statement);
         let hourly = hourly_max(&welcome.prices, offer).as_dollars();
-        info!(event = "welcome", name = %welcome.name, slots = offer.slots, dollars_per_hour_max = hourly,
-            "💰 Earning rate: up to ${hourly:.2}/hour ({} slot(s) fully used)", offer.slots);
+        info!(event = "welcome", name = %welcome.name, slots = offer.offered.slots, dollars_per_hour_max = hourly,
+            "💰 Earning rate: up to ${hourly:.2}/hour ({} slot(s) fully used)", offer.offered.slots);
     }
 
     /// Follows the account and says what became of attempts.
@@ -134,18 +134,19 @@ pub fn hourly_max(prices: &PriceList, offer: &Offer) -> Nanos {
         .map(|price| price.0 - prices.fee(price).0)
         .max()
         .unwrap_or(0);
-    Nanos(best.saturating_mul(i64::from(offer.slots)))
+    Nanos(best.saturating_mul(i64::from(offer.offered.slots)))
 }
 
 #[cfg(test)]
 mod tests {
-    use p2c2r_protocol::KindId;
+    use p2c2r_protocol::{KindId, WorkerOffer};
     use p2c2r_tasks::KindRegistry;
 
     use super::*;
 
     fn offer() -> Offer {
-        Offer { kinds: KindRegistry::builtin(), slots: 2 }
+        let kinds = KindRegistry::builtin();
+        Offer { offered: WorkerOffer { slots: 2, kernels: kinds.offers() }, kinds }
     }
 
     /// An account that has earned `account`, of which this connection `own` with so many verdicts.

@@ -42,6 +42,9 @@ pub enum WorkerError {
     /// The graphics processor that was asked for cannot be had.
     #[error("{0}; leave --gpu out to use the fastest there is, or say --gpu off")]
     Gpu(String),
+    /// Kernels cannot run in processes of their own.
+    #[error(transparent)]
+    Kernels(#[from] KernelsError),
     /// The signal handler could not be installed.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
@@ -61,8 +64,40 @@ impl WorkerError {
             | Self::NotJoined
             | Self::ConfigFile(_)
             | Self::Log(_)
-            | Self::Gpu(_) => 2,
+            | Self::Gpu(_)
+            | Self::Kernels(KernelsError::Unsupported(_) | KernelsError::Device(_)) => 2,
             _ => 1,
         }
     }
+}
+
+/// Why a kernel process gets no work.
+#[derive(Debug, Error)]
+pub enum KernelsError {
+    /// The system lacks the means to restrict it.
+    #[error(
+        "kernels cannot be kept from this computer's files and network: {0}; to run them without that protection, start \
+         with --unsandboxed"
+    )]
+    Unsupported(String),
+    /// It tried something that it should not be able to do, and was not denied it.
+    #[error(
+        "a kernel process that should not be able to tried to {what}, and that {came_of_it}; the worker takes no work like \
+         this: please report it, and start with --unsandboxed if you do not mind"
+    )]
+    NotRestricted {
+        /// What it tried, in words that follow "tried to".
+        what: String,
+        /// What came of it.
+        came_of_it: String,
+    },
+    /// It has not shown that it is restricted.
+    #[error("a kernel process {0} before it had shown that it is kept from files and network")]
+    NoReceipt(String),
+    /// It could not be started.
+    #[error("cannot start a kernel process: {0}; ask for fewer with --slots")]
+    Start(io::Error),
+    /// The graphics processor that was asked for cannot be had.
+    #[error("{0}; leave --gpu out to use the fastest there is, or say --gpu off")]
+    Device(String),
 }

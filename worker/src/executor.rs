@@ -1,7 +1,8 @@
-//! Runs kernels, never more than `slots` at a time, and gives exactly one result for each that was started.
+//! Runs kernels, never more than `slots` at a time, and gives exactly one result for each that was started: in kernel
+//! processes ([`crate::kernels`]), or in this one.
 //!
-//! Three things must hold whatever a kernel does. A panic ends that attempt and nothing else: it is caught, and
-//! the thread goes on. An attempt that was taken back before it began is never begun: whoever moves it out of
+//! Three things must hold whatever a kernel does. A panic, or the end of a kernel process, ends that attempt and nothing
+//! else: the slot's thread goes on. An attempt that was taken back before it began is never begun: whoever moves it out of
 //! [`Stage::Queued`] first decides. And the count of running attempts cannot drift, because the result is sent
 //! by a guard's drop.
 
@@ -9,18 +10,25 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use p2c2r_link::Waker;
 use p2c2r_program::guard::guarded;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
-use p2c2r_protocol::{AttemptFailure, Micros};
-use p2c2r_tasks::{Blobs, Job, KernelError, Stop};
+use p2c2r_protocol::{AttemptFailure, KernelOffer, KindId, Micros, Payload};
+use p2c2r_tasks::{Blobs, Job, KernelError, KernelUse, KindRegistry};
 
+use crate::cancel::Cancel;
 use crate::config::{Execution, WorkerConfig};
 use crate::error::WorkerError;
+
+#[cfg(target_os = "linux")]
+mod processes;
+
+#[cfg(target_os = "linux")]
+use processes::Processes;
 
 /// One instant on both the app's clock and the machine's, so that other threads can stamp times that compare
 /// with the app's.
@@ -72,6 +80,10 @@ impl SharedStage {
 pub struct Run {
     /// Told apart from every other run of this program.
     pub serial: u64,
+    /// What sort of work.
+    pub kind: KindId,
+    /// The encoded spec.
+    pub spec: Payload,
     /// The decoded spec.
     pub job: Arc<dyn Job>,
     /// Its blobs.
@@ -81,11 +93,20 @@ pub struct Run {
     /// Its stage.
     pub stage: SharedStage,
     /// Ends the kernel early once nobody wants its answer.
-    pub stop: Stop,
+    pub cancel: Cancel,
+    /// When its lease is over: until then it may take.
+    pub over_at: Instant,
     /// The app's clock.
     pub clock: ClockAnchor,
     /// Wakes the app when the result is there.
     pub waker: Waker,
+}
+
+impl Run {
+    /// How long it may still take.
+    pub fn time_left(&self) -> Duration {
+        self.over_at.saturating_duration_since(Instant::now())
+    }
 }
 
 /// What came of a run.
@@ -94,7 +115,7 @@ pub struct RunResult {
     /// Which run.
     pub serial: u64,
     /// The encoded outcome, or why there is none.
-    pub result: Result<Vec<u8>, AttemptFailure>,
+    pub result: Result<Payload, AttemptFailure>,
     /// When the kernel started, on the app's clock.
     pub started_at: Micros,
     /// When it ended.
@@ -110,15 +131,23 @@ pub struct Executor {
 }
 
 enum Lane {
-    Inline { waiting: VecDeque<Run>, per_update: usize, waiting_max: usize },
-    Threads { queue: Sender<Run> },
+    Inline {
+        waiting: VecDeque<Run>,
+        per_update: usize,
+        waiting_max: usize,
+    },
+    Threads {
+        queue: Sender<Run>,
+    },
+    #[cfg(target_os = "linux")]
+    Processes(Processes),
 }
 
 impl Executor {
-    /// An executor with one thread per slot, or with none if the configuration says so.
+    /// An executor with one thread per slot, and a process for each where the configuration says so; or with neither.
     pub fn new(config: &WorkerConfig) -> Result<Self, WorkerError> {
         let (results_in, results) = crossbeam_channel::unbounded();
-        let lane = match config.execution {
+        let lane = match &config.execution {
             Execution::Inline => Lane::Inline {
                 waiting: VecDeque::new(),
                 per_update: usize::from(config.slots),
@@ -128,20 +157,24 @@ impl Executor {
                 let (queue, runs) = crossbeam_channel::bounded::<Run>(config.held_max());
                 for slot in 1..=config.slots {
                     let (runs, results_in) = (runs.clone(), results_in.clone());
-                    thread::Builder::new()
-                        .name(format!("slot-{slot}"))
-                        .spawn(move || {
-                            // Ends when the executor, and with it the queue's other end, is gone.
-                            for run in runs {
-                                if run.stage.leave_queue(Stage::Running) {
-                                    finish(&run, &results_in);
-                                    run.waker.wake();
-                                }
+                    on_slot(slot, move || {
+                        // Ends when the executor, and with it the queue's other end, is gone.
+                        for run in runs {
+                            if run.stage.leave_queue(Stage::Running) {
+                                finish(&run, &results_in);
+                                run.waker.wake();
                             }
-                        })
-                        .map_err(|source| WorkerError::Thread { slot, source })?;
+                        }
+                    })?;
                 }
                 Lane::Threads { queue }
+            }
+            #[cfg(target_os = "linux")]
+            Execution::Processes(sandbox) => Lane::Processes(Processes::start(sandbox, config, &results_in)?),
+            #[cfg(not(target_os = "linux"))]
+            Execution::Processes(_) => {
+                let reason = "this program knows no way to on this operating system".to_owned();
+                return Err(crate::error::KernelsError::Unsupported(reason).into());
             }
         };
         Ok(Self { lane, results, results_in })
@@ -149,39 +182,93 @@ impl Executor {
 
     /// Queues a run; false if the queue is full, of runs that were taken back as well.
     pub fn queue(&mut self, run: Run) -> bool {
-        match &mut self.lane {
+        let queue = match &mut self.lane {
             Lane::Inline { waiting, waiting_max, .. } => {
                 waiting.retain(|run| run.stage.0.load(Ordering::Acquire) == Stage::Queued as u8);
                 let fits = waiting.len() < *waiting_max;
                 if fits {
                     waiting.push_back(run);
                 }
-                fits
+                return fits;
             }
-            Lane::Threads { queue } => match queue.try_send(run) {
-                Ok(()) => true,
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-            },
+            Lane::Threads { queue } => queue,
+            #[cfg(target_os = "linux")]
+            Lane::Processes(processes) => processes.queue(),
+        };
+        match queue.try_send(run) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         }
     }
 
-    /// Runs at once on this thread, whatever waits.
-    pub fn run_here(&self, run: &Run) {
-        if run.stage.leave_queue(Stage::Running) {
-            finish(run, &self.results_in);
+    /// Runs a tiny task, whatever waits: at once on this thread, or in the process of tiny tasks, for whose answer this
+    /// thread waits as long as it would compute. To be called if [`Executor::takes_tiny`] says so.
+    pub fn run_tiny(&mut self, run: Run) {
+        match &mut self.lane {
+            #[cfg(target_os = "linux")]
+            Lane::Processes(processes) => processes.run_tiny(run, &self.results_in),
+            Lane::Inline { .. } | Lane::Threads { .. } => {
+                if run.stage.leave_queue(Stage::Running) {
+                    finish(&run, &self.results_in);
+                }
+            }
         }
     }
 
-    /// Whether there are threads, and so whether some tasks may be run on the app's thread instead.
+    /// Whether there are threads, and so whether tiny tasks need not wait for one.
     pub fn has_threads(&self) -> bool {
-        matches!(self.lane, Lane::Threads { .. })
+        !matches!(self.lane, Lane::Inline { .. })
     }
 
-    /// Whether no run waits for a slot.
-    pub fn nothing_waits(&self) -> bool {
+    /// Whether a tiny task may be run at once: no run waits for a slot, and what it needs is at hand.
+    pub fn takes_tiny(&mut self, run: &Run) -> bool {
+        match &mut self.lane {
+            Lane::Inline { .. } => false,
+            Lane::Threads { queue } => queue.is_empty() && run.blobs.are_prepared() && !run.job.waits(),
+            #[cfg(target_os = "linux")]
+            Lane::Processes(processes) => processes.takes_tiny(),
+        }
+    }
+
+    /// What computes, as the helper reads it; `None` where the configuration says it.
+    pub fn computes_on(&self) -> Option<&str> {
         match &self.lane {
-            Lane::Inline { waiting, .. } => waiting.is_empty(),
-            Lane::Threads { queue } => queue.is_empty(),
+            #[cfg(target_os = "linux")]
+            Lane::Processes(processes) => Some(processes.computes_on()),
+            Lane::Inline { .. } | Lane::Threads { .. } => None,
+        }
+    }
+
+    /// What the kernel processes tried to do and could not; none where kernels run in this process.
+    pub fn denied(&self) -> Option<Denied> {
+        match &self.lane {
+            #[cfg(target_os = "linux")]
+            Lane::Processes(processes) => Some(processes.denied()),
+            Lane::Inline { .. } | Lane::Threads { .. } => None,
+        }
+    }
+
+    /// What this worker offers of these kinds.
+    pub fn offers(&self, kinds: &KindRegistry) -> Vec<KernelOffer> {
+        let mut offers = kinds.offers();
+        #[cfg(target_os = "linux")]
+        if let Lane::Processes(processes) = &self.lane {
+            for offer in &mut offers {
+                offer.device = processes.device(offer.kind).unwrap_or(offer.device);
+            }
+        }
+        offers
+    }
+
+    /// How the process of the graphics processor has done with runs of this kind, if there is one.
+    pub fn device_use(&self, kind: KindId) -> Option<KernelUse> {
+        match &self.lane {
+            #[cfg(target_os = "linux")]
+            Lane::Processes(processes) => processes.device_use(kind),
+            Lane::Inline { .. } | Lane::Threads { .. } => {
+                let _ = kind;
+                None
+            }
         }
     }
 
@@ -205,12 +292,27 @@ impl Executor {
     }
 }
 
+/// What every kernel process tried to do and could not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// How many processes there are.
+    pub processes: usize,
+    /// What each tried, in words that end "tried to".
+    pub tried: Vec<String>,
+}
+
+/// Starts a slot's thread.
+fn on_slot(slot: u16, work: impl FnOnce() + Send + 'static) -> Result<(), WorkerError> {
+    let spawned = thread::Builder::new().name(format!("slot-{slot}")).spawn(work);
+    spawned.map(drop).map_err(|source| WorkerError::Thread { slot, source })
+}
+
 /// Sends a result when it is dropped, so that no way out of a kernel can lose one.
 struct ResultGuard<'a> {
     results: &'a Sender<RunResult>,
     run: &'a Run,
     started_at: Micros,
-    result: Result<Vec<u8>, AttemptFailure>,
+    result: Result<Payload, AttemptFailure>,
 }
 
 impl Drop for ResultGuard<'_> {
@@ -239,7 +341,7 @@ fn finish(run: &Run, results: &Sender<RunResult>) {
         if !run.admitted {
             run.job.admit(&run.blobs).map_err(|_| AttemptFailure::BadSpec)?;
         }
-        run.job.run(&run.blobs, &run.stop).map_err(|error| match error {
+        run.job.run(&run.blobs, run.cancel.stop()).map_err(|error| match error {
             // Nobody hears of it: an attempt is stopped after it was let go.
             KernelError::Stopped => AttemptFailure::Overloaded,
             _ => AttemptFailure::BadSpec,
@@ -248,7 +350,7 @@ fn finish(run: &Run, results: &Sender<RunResult>) {
     if let Ok(result) = outcome {
         // The link would not carry a larger one; the coordinator must not wait for it until the lease ends.
         guard.result = result.and_then(|outcome| {
-            if outcome.len() <= OUTCOME_BYTES_MAX { Ok(outcome) } else { Err(AttemptFailure::BadSpec) }
+            if outcome.len() <= OUTCOME_BYTES_MAX { Ok(outcome.into()) } else { Err(AttemptFailure::BadSpec) }
         });
     }
 }

@@ -11,6 +11,18 @@ pub fn cpu_only(reason: &str) -> String {
     format!("🖥  CPU only: {reason}")
 }
 
+/// The console's line for a worker that computes on a graphics processor as well.
+pub(crate) fn on_device(description: &str) -> String {
+    format!("🖥  GPU: {description}")
+}
+
+/// A graphics processor's name and driver.
+#[cfg(feature = "gpu")]
+pub(crate) fn described(gpu: &p2c2r_tasks::gpu::Gpu) -> String {
+    let software = if gpu.is_software() { ", software" } else { "" };
+    format!("{} ({}{software})", gpu.name(), gpu.driver())
+}
+
 /// Starts this program anew with Mesa's device selection off, if there is no desktop session. To be called first of all:
 /// what was done before is done again, and what was read from standard input is gone.
 ///
@@ -62,8 +74,7 @@ pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice) -> Result<(), Worker
                 let tracer = Arc::new(tracer);
                 worker.kinds =
                     kinds.with_kernel::<Reflection>(tracer.clone()).with_kernel::<Lightfield>(tracer);
-                let software = if gpu.is_software() { ", software" } else { "" };
-                format!("🖥  GPU: {} ({}{software})", gpu.name(), gpu.driver())
+                on_device(&described(&gpu))
             }
             Err(error) => cpu_only(&error.to_string()),
         },

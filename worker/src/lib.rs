@@ -11,6 +11,8 @@
 //! | [`app`] | which systems run in which order |
 //! | [`attempts`] | the attempts this worker holds: taken, revoked, answered |
 //! | [`executor`] | the bounded pool that runs kernels |
+//! | [`kernels`] | the processes that kernels run in |
+//! | [`cancel`] | ending a run that nobody wants any more |
 //! | [`earnings`] | what was earned, and the rate it can be earned at |
 //! | [`drain`] | leaving without dropping what runs |
 //! | [`gpu`] | what a graphics processor computes |
@@ -18,6 +20,7 @@
 
 pub mod app;
 pub mod attempts;
+pub mod cancel;
 pub mod cli;
 pub mod config;
 pub mod console;
@@ -26,8 +29,9 @@ pub mod earnings;
 mod error;
 pub mod executor;
 pub mod gpu;
+pub mod kernels;
 
 pub use app::{WorkerSystems, build_app};
 pub use config::{Execution, WorkerConfig};
 pub use drain::Drain;
-pub use error::WorkerError;
+pub use error::{KernelsError, WorkerError};

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bevy_app::AppExit;
 use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
 use p2c2r_program::{command_line, complain, guard, signals};
+use p2c2r_tasks::KindRegistry;
 use p2c2r_worker::cli::Arguments;
-use p2c2r_worker::{Drain, WorkerError, build_app, console, gpu};
+use p2c2r_worker::{Drain, Execution, WorkerError, build_app, console, gpu, kernels};
 
 /// Exit status of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
@@ -18,6 +19,9 @@ const INTERRUPTED: i32 = 130;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|role| role == kernels::ROLE) {
+        return kernels::serve(&KindRegistry::builtin());
+    }
     match run() {
         Ok(AppExit::Success) => ExitCode::SUCCESS,
         Ok(AppExit::Error(code)) => ExitCode::from(code.get()),
@@ -33,7 +37,9 @@ fn run() -> Result<AppExit, WorkerError> {
     let mut settings = command_line::parse::<Arguments>().settle()?;
     console::start_logging(&settings.log, settings.log_format)?;
     guard::quieten_guarded_panics();
-    gpu::equip(&mut settings.worker, &settings.gpu)?;
+    if let Execution::Threads = settings.worker.execution {
+        gpu::equip(&mut settings.worker, &settings.gpu)?;
+    }
     let runner = EventDrivenPlugin { busy_poll_max: settings.worker.busy_poll };
     let client = settings.membership.client(settings.worker.kinds.identity());
     let transport = ClientTransport::Udp(Arc::new(client));

@@ -20,6 +20,10 @@ use p2c2r_tasks::{
 };
 use p2c2r_worker::{Drain, Execution, WorkerConfig, build_app};
 
+#[cfg(target_os = "linux")]
+#[path = "behaviour/kernel_processes.rs"]
+mod kernel_processes;
+
 /// A kind whose spec says what its kernel does.
 struct Scripted;
 
@@ -35,6 +39,26 @@ const REFUSE: u8 = 5;
 const UNTIL_STOPPED: u8 = 6;
 const OUT_OF_FUEL: u8 = 7;
 const ON_A_SLOT: u8 = 8;
+const REACH_NETWORK: u8 = 9;
+const REACH_FILE: u8 = 10;
+const REACH_PROGRAM: u8 = 11;
+const REACH_THREAD: u8 = 12;
+const ABORT: u8 = 13;
+const EAT_MEMORY: u8 = 14;
+const NEVER_ENDS: u8 = 15;
+
+/// What a kernel that reaches for something answers.
+const DENIED: u32 = 0;
+const WITHIN_REACH: u32 = 1;
+
+fn reach(what: u8) -> std::io::Result<()> {
+    match what {
+        REACH_NETWORK => std::net::UdpSocket::bind("127.0.0.1:0").map(drop),
+        REACH_FILE => std::fs::File::open("/proc/self/status").map(drop),
+        REACH_PROGRAM => std::process::Command::new("/bin/true").status().map(drop),
+        _ => std::thread::Builder::new().spawn(|| ()).map(drop),
+    }
+}
 
 fn script(what: u8, number: u32) -> Script {
     (what, number, Vec::new())
@@ -59,7 +83,7 @@ impl TaskKind for Scripted {
             REFUSE => Err(SpecError::OutOfRange("scripted".into())),
             PANIC_IN_ADMISSION => panic!("scripted panic in admission"),
             // Too much for the app's thread.
-            UNTIL_STOPPED | ON_A_SLOT => Ok(WorkUnits(1_000_000)),
+            UNTIL_STOPPED | ON_A_SLOT | ABORT.. => Ok(WorkUnits(1_000_000)),
             _ => Ok(WorkUnits(10)),
         }
     }
@@ -73,6 +97,22 @@ impl TaskKind for Scripted {
             }
             OUT_OF_FUEL => Err(KernelError::OutOfFuel),
             ON_A_SLOT => Ok(vec![*number]),
+            REACH_NETWORK..=REACH_THREAD => match reach(*what) {
+                Ok(()) => Ok(vec![WITHIN_REACH]),
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(vec![DENIED]),
+                Err(error) => Err(KernelError::Failed(error.to_string())),
+            },
+            ABORT => std::process::abort(),
+            EAT_MEMORY => {
+                let mut eaten = Vec::new();
+                loop {
+                    eaten.push(vec![1_u8; 1_000_000]);
+                    std::hint::black_box(&eaten);
+                }
+            }
+            NEVER_ENDS => loop {
+                std::hint::spin_loop();
+            },
             DOUBLE => Ok(vec![number * 2]),
             SUM_OF_BLOB => Ok(vec![blobs.get(digests[0])?.bytes().iter().map(|byte| u32::from(*byte)).sum()]),
             GROW => Ok(vec![u32::MAX; *number as usize]),

@@ -135,6 +135,14 @@ pub struct JoinChoice {
 }
 
 impl JoinChoice {
+    /// The folder of the memberships, whether or not it exists yet.
+    pub fn folder(&self) -> Result<PathBuf, MembershipError> {
+        match &self.folder {
+            Some(folder) => Ok(folder.clone()),
+            None => Memberships::of_user().map(|memberships| memberships.folder),
+        }
+    }
+
     /// The membership that is meant: of the link, or the one used last. `None` if this user has not joined any
     /// coordinator in this role (and under this name).
     pub fn settle(&self, role: Role, name_default: &str) -> Result<Option<Membership>, MembershipError> {

@@ -13,6 +13,7 @@ use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::config::{Compute, ServerConfig, default_prices};
 use p2c2r_server::join::store::INVITE_USES_MAX;
 use p2c2r_server::join::{self, AccountStore, JoinLimits, JoinSettings, NewInvite, WallSeconds};
+use p2c2r_worker::kernels::{self, Sandbox};
 use p2c2r_worker::{Execution, WorkerConfig};
 
 use super::echo;
@@ -68,6 +69,15 @@ pub fn coordinator(db: PathBuf, ready_file: PathBuf) -> Result<AppExit, Box<dyn 
     Ok(exit)
 }
 
+/// Runs a kernel process of a worker's until that is gone.
+pub fn kernel() {
+    // Nobody waits for how it ended.
+    let _ = kernels::serve(&echo::kinds());
+}
+
+/// Set to anything, workers' kernels run in their own process, to measure what kernel processes cost.
+const UNSANDBOXED: &str = "P2C2R_UNSANDBOXED";
+
 /// Runs as many workers, each on a thread and with an account of its own, for the coordinator of this join link until they
 /// are killed.
 pub fn workers(link: &str, count: usize) -> Result<(), Box<dyn std::error::Error>> {
@@ -80,10 +90,16 @@ pub fn workers(link: &str, count: usize) -> Result<(), Box<dyn std::error::Error
 }
 
 fn worker(link: &str, number: usize) -> Result<AppExit, Box<dyn std::error::Error>> {
+    let execution = if std::env::var_os(UNSANDBOXED).is_some_and(|value| !value.is_empty()) {
+        Execution::Threads
+    } else {
+        let arguments = vec!["--role".into(), "kernel".into()];
+        Execution::Processes(Sandbox { arguments, ..Sandbox::of_this_program(std::env::temp_dir())? })
+    };
     let config = WorkerConfig {
         name: "bench-worker".into(),
         slots: 1,
-        execution: Execution::Threads,
+        execution,
         kinds: echo::kinds(),
         ..WorkerConfig::default()
     };

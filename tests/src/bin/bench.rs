@@ -103,6 +103,8 @@ enum Part {
 enum Role {
     Coordinator,
     Worker,
+    /// A kernel process of the worker's.
+    Kernel,
     UdpHub,
     UdpWorker,
     NatsWorker,
@@ -138,6 +140,10 @@ fn without_verb(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>>
             roles::coordinator(db.clone(), ready_file.clone()).map(drop)
         }
         (Some(Role::Worker), Arguments { join: Some(link), count, .. }) => roles::workers(link, *count),
+        (Some(Role::Kernel), _) => {
+            roles::kernel();
+            Ok(())
+        }
         (Some(Role::UdpHub), Arguments { coordinator: Some(client), .. }) => {
             udp_floor::hub(*client).map_err(Into::into)
         }

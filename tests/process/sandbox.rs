@@ -1,0 +1,123 @@
+//! The worker's kernel processes as the operating system sees them, and what becomes of them when they are killed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use p2c2r_tests::programs::{Program, coordinator, game, worker};
+
+use crate::{count, report};
+
+/// The processes that this one started.
+fn children(process: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").expect("Linux").flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // It may end while it is looked at.
+        let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        if field(&status, "PPid") == process.to_string() {
+            found.push(child);
+        }
+    }
+    found
+}
+
+fn field<'a>(status: &'a str, name: &str) -> &'a str {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.map_or("", str::trim)
+}
+
+fn proc(process: u32) -> PathBuf {
+    Path::new("/proc").join(process.to_string())
+}
+
+fn signal(process: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "could not signal {process}");
+}
+
+#[test]
+fn a_worker_shows_its_owner_that_kernels_reach_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut worker = worker(folder.path(), "ada", Program::start);
+    let receipt = worker.line("Kernels run in 2 processes of their own");
+    for tried in ["network socket", "read ", "write ", "signal ", "second process", "another program"] {
+        assert!(receipt.contains(tried), "{receipt}");
+    }
+    assert!(receipt.contains("All of it was denied"), "{receipt}");
+    worker.line("onnected");
+    let children = children(worker.id());
+    assert_eq!(children.len(), 2, "one for the slot, one for tiny tasks");
+    for child in children {
+        for thread in fs::read_dir(proc(child).join("task")).expect("its threads").flatten() {
+            let status = fs::read_to_string(thread.path().join("status")).expect("its status");
+            let name = field(&status, "Name");
+            assert_eq!((field(&status, "NoNewPrivs"), field(&status, "Seccomp")), ("1", "2"), "{name}");
+        }
+        let environment = fs::read(proc(child).join("environ")).expect("its environment");
+        let environment = String::from_utf8_lossy(&environment);
+        assert!(!environment.contains("HOME") && !environment.contains("P2C2R"), "{environment}");
+        let limits = fs::read_to_string(proc(child).join("limits")).expect("its limits");
+        let data = limits.lines().find(|line| line.starts_with("Max data size")).expect("a limit");
+        assert!(data.contains("1024000000"), "{data}");
+        for file in fs::read_dir(proc(child).join("fd")).expect("its files").flatten() {
+            let leads_to = fs::read_link(file.path()).expect("where it leads");
+            let leads_to = leads_to.to_string_lossy();
+            assert!(leads_to.starts_with("socket:") || leads_to == "/dev/null", "{leads_to}");
+        }
+    }
+    worker.stop();
+    coordinator.stop();
+}
+
+#[test]
+fn kernel_processes_that_are_killed_or_stopped_cost_their_tasks_and_the_worker_goes_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut worker = worker(folder.path(), "ada", |name, mut command| {
+        command.env("P2C2R_LOG", "debug");
+        Program::start(name, command)
+    });
+    worker.line("onnected");
+    let path = folder.path().join("report.json");
+    let mut game = game(folder.path(), 60, &path, Program::start);
+    worker.line("completed in");
+    let first = children(worker.id());
+    first.iter().for_each(|child| signal(*child, "KILL"));
+    worker.line("was ended by signal 9");
+    worker.line("completed in");
+    // A process that neither answers nor heeds a stop is ended when the time of its task is over.
+    let second = children(worker.id());
+    assert!(second.iter().all(|child| !first.contains(child)), "{first:?} and {second:?}");
+    second.iter().for_each(|child| signal(*child, "STOP"));
+    worker.line("did not end a task whose time was over, and was killed");
+    worker.line("completed in");
+    game.stop();
+    assert!(count(&report(&path), "remote") > 0);
+    worker.stop();
+    coordinator.stop();
+}
+
+#[test]
+fn kernel_processes_end_with_their_worker_however_it_ends() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut worker = worker(folder.path(), "ada", Program::start);
+    worker.line("onnected");
+    let children = children(worker.id());
+    assert_eq!(children.len(), 2);
+    worker.signal("KILL");
+    worker.ended();
+    // What is left of a process that has ended is a zombie until whoever inherited it has looked.
+    let lives = |child: &u32| {
+        let status = fs::read_to_string(proc(*child).join("status")).unwrap_or_default();
+        field(&status, "Name").starts_with("p2c2r-worker") && !field(&status, "State").starts_with('Z')
+    };
+    let give_up = std::time::Instant::now() + p2c2r_tests::programs::PATIENCE;
+    while children.iter().any(lives) {
+        assert!(std::time::Instant::now() < give_up, "{children:?} outlive their worker");
+        std::thread::yield_now();
+    }
+    coordinator.stop();
+}

@@ -1,0 +1,102 @@
+//! Kernels in processes of their own, which have no network, no files and no other programs within reach.
+//!
+//! A kernel computes on strangers' data. Ours are safe Rust, drivers of graphics processors are not, and both have faults
+//! that nobody knows yet. So the worker computes nothing itself: it starts this same program again for each slot, for
+//! tiny tasks, and for the graphics processor, and tells it by a socket what to compute. Such a process gives up its rights
+//! before it has a second thread, tries whether they are gone, and reports what came of it; the worker hands out no work
+//! to one that could do anything it should not ([`launch`]).
+//!
+//! | module | owns |
+//! |---|---|
+//! | `frame` | what both sides say to each other |
+//! | `process` | what a kernel process does |
+//! | `restrict`, `system_calls` | how it gives up its rights |
+//! | `tries` | how it shows that they are gone |
+//! | `device` | what computes in it |
+//! | `launch` | starting one, and believing it or not |
+//! | `lane` | runs, one after the other, in a process: their time, their end |
+//! | `station` | a slot's process, started again when it has died |
+//! | `graphics` | the process of the graphics processor |
+//!
+//! All of it needs Linux. Elsewhere a worker says so and asks for `--unsandboxed`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use p2c2r_tasks::gpu::GpuChoice;
+
+#[cfg(target_os = "linux")]
+mod device;
+#[cfg(target_os = "linux")]
+mod frame;
+#[cfg(target_os = "linux")]
+pub(crate) mod graphics;
+#[cfg(target_os = "linux")]
+mod lane;
+#[cfg(target_os = "linux")]
+mod launch;
+#[cfg(target_os = "linux")]
+mod process;
+#[cfg(target_os = "linux")]
+mod restrict;
+#[cfg(target_os = "linux")]
+pub(crate) mod station;
+#[cfg(target_os = "linux")]
+mod system_calls;
+#[cfg(target_os = "linux")]
+mod tries;
+
+#[cfg(target_os = "linux")]
+pub use process::serve;
+
+/// The argument with which `p2c2r-worker` becomes a kernel process.
+pub const ROLE: &str = "kernel-process";
+
+/// Lanes of a process at most: those of a graphics processor, which computes one task while others are uploaded and read
+/// back.
+#[cfg(target_os = "linux")]
+const LANES_MAX: usize = 4;
+
+/// Megabytes that each kernel process may allocate unless told otherwise. The largest tasks of the built-in kinds take
+/// some hundred.
+pub const MEMORY_MB_DEFAULT: u64 = 1_024;
+
+/// How kernel processes are started, and what they may use.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    /// The program that becomes one: it calls [`serve`] when it is given `arguments`.
+    pub program: PathBuf,
+    /// What it is given.
+    pub arguments: Vec<OsString>,
+    /// Bytes that each process may allocate; on a graphics processor the driver's needs are not known, and there is no
+    /// limit.
+    pub memory_bytes: u64,
+    /// The graphics processor to compute on.
+    pub gpu: GpuChoice,
+    /// A folder of the helper's, such as the one of the accounts, that no kernel process may read or write.
+    pub private: PathBuf,
+    /// Longest look for the next tiny task before the process of tiny tasks sleeps.
+    pub look: Duration,
+}
+
+impl Sandbox {
+    /// Kernel processes of this very program, which calls [`serve`] when it is given [`ROLE`].
+    pub fn of_this_program(private: PathBuf) -> std::io::Result<Self> {
+        Ok(Self {
+            program: std::env::current_exe()?,
+            arguments: vec![ROLE.into()],
+            memory_bytes: MEMORY_MB_DEFAULT * 1_000_000,
+            gpu: GpuChoice::Off,
+            private,
+            look: p2c2r_link::runner::BUSY_POLL_DEFAULT,
+        })
+    }
+}
+
+/// Elsewhere nothing starts kernel processes.
+#[cfg(not(target_os = "linux"))]
+pub fn serve(_kinds: &p2c2r_tasks::KindRegistry) -> std::process::ExitCode {
+    p2c2r_program::complain("kernel processes need Linux");
+    std::process::ExitCode::FAILURE
+}

@@ -1,0 +1,159 @@
+//! Runs in a kernel process, one after the other: sending one, waiting for what comes of it, and giving a process up that
+//! does not end one in time.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
+use p2c2r_protocol::{AttemptFailure, Digest, Payload};
+use p2c2r_tasks::Blobs;
+
+use super::frame::{Done, Failure, Line, Task, Wait};
+use super::launch::Process;
+use crate::executor::Run;
+
+/// How long a kernel may take to end after it was told to: kernels notice within milliseconds, but what cannot be
+/// interrupted, such as preparing a blob on a loaded machine, takes longer.
+const STOP_MAX: Duration = Duration::from_secs(1);
+/// Longest wait between two looks at the clock while a run is under way.
+const TICK: Duration = Duration::from_millis(100);
+/// Blobs that a process is taken to have kept. A guess that is wrong costs one exchange more.
+const KNOWN_MAX: usize = 4_096;
+
+/// A lane of a process.
+pub(crate) struct Lane {
+    line: Line,
+    number: u16,
+    process: Arc<Process>,
+    known: HashSet<Digest>,
+    next_serial: u64,
+}
+
+/// A run that is under way.
+pub(crate) struct Sent {
+    serial: u64,
+    all_blobs: bool,
+    /// Told to stop because its time is over.
+    stopped_at: Option<Instant>,
+}
+
+/// What came of a run.
+pub(super) enum Came {
+    /// An outcome, or why there is none.
+    Result(Result<Payload, Failure>),
+    /// Nothing: its time was over.
+    TimeOver,
+    /// Nothing, and the process is of no use any more; why, in words that follow "it".
+    Lost(String),
+}
+
+impl Lane {
+    /// A lane of this process.
+    pub fn new(line: Line, number: u16, process: Arc<Process>) -> Self {
+        Self { line, number, process, known: HashSet::new(), next_serial: 0 }
+    }
+
+    /// The process.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    /// Whether the process has all of these already.
+    pub fn knows(&self, blobs: &Blobs) -> bool {
+        blobs.iter().all(|blob| self.known.contains(&blob.digest()))
+    }
+
+    /// Sends a run, with the blobs that the process is not known to have. An error is the process's end.
+    pub fn send(&mut self, run: &Run) -> io::Result<Sent> {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let all_blobs = !run.blobs.iter().any(|blob| self.known.contains(&blob.digest()));
+        self.send_task(run, serial, false)?;
+        let (process, lane) = (self.process.clone(), self.number);
+        run.cancel.tell_by(move || process.stop_run(lane, serial));
+        Ok(Sent { serial, all_blobs, stopped_at: None })
+    }
+
+    fn send_task(&mut self, run: &Run, serial: u64, all_blobs: bool) -> io::Result<()> {
+        let mut blobs = Vec::new();
+        for blob in run.blobs.iter() {
+            if all_blobs || !self.known.contains(&blob.digest()) {
+                blobs.push(blob.bytes().to_vec());
+            }
+            if self.known.len() >= KNOWN_MAX {
+                self.known.clear();
+            }
+            self.known.insert(blob.digest());
+        }
+        self.line.send(&Task { serial, kind: run.kind, spec: run.spec.clone(), blobs })
+    }
+
+    /// What has come of the run so far.
+    pub fn look(&mut self, sent: &mut Sent, run: &Run) -> Option<Came> {
+        self.receive(sent, run, Wait::Not)
+    }
+
+    /// Waits for what comes of the run, no longer than it may take.
+    pub fn wait(&mut self, sent: &mut Sent, run: &Run) -> Came {
+        let over_at = Instant::now() + run.time_left();
+        loop {
+            let now = Instant::now();
+            if now >= over_at && sent.stopped_at.is_none() {
+                self.process.stop_run(self.number, sent.serial);
+                sent.stopped_at = Some(now);
+            }
+            let until_over = over_at.saturating_duration_since(now);
+            let tick = if until_over.is_zero() { TICK } else { TICK.min(until_over) };
+            if let Some(came) = self.receive(sent, run, Wait::AtMost(tick)) {
+                return came;
+            }
+            let told_for = sent.stopped_at.map(|at| at.elapsed()).max(run.cancel.cancelled_for());
+            if told_for.is_some_and(|time| time > STOP_MAX) {
+                run.cancel.is_over();
+                self.process.kill();
+                return Came::Lost("did not end a task whose time was over, and was killed".to_owned());
+            }
+        }
+    }
+
+    fn receive(&mut self, sent: &mut Sent, run: &Run, wait: Wait) -> Option<Came> {
+        let result = match self.line.receive::<Done>(wait) {
+            Ok(None) => return None,
+            Ok(Some(done)) if done.serial == sent.serial => done.result,
+            // One that answers what it was not asked is broken, or not ours any more.
+            Ok(Some(_)) | Err(_) => {
+                run.cancel.is_over();
+                return Some(Came::Lost(self.process.end()));
+            }
+        };
+        if matches!(result, Err(Failure::BlobsMissing(_))) && !sent.all_blobs {
+            sent.all_blobs = true;
+            return match self.send_task(run, sent.serial, true) {
+                Ok(()) => None,
+                Err(_) => Some(Came::Lost(self.process.end())),
+            };
+        }
+        run.cancel.is_over();
+        Some(match result {
+            Err(Failure::Stopped) if sent.stopped_at.is_some() => Came::TimeOver,
+            Ok(outcome) if outcome.len() > OUTCOME_BYTES_MAX => Came::Result(Err(Failure::BadSpec)),
+            result => Came::Result(result),
+        })
+    }
+}
+
+impl Failure {
+    /// What the coordinator is told of a run on a core.
+    pub(super) fn told(&self) -> AttemptFailure {
+        match self {
+            Self::BadSpec => AttemptFailure::BadSpec,
+            // Nobody hears of it: an attempt is stopped after it was let go.
+            Self::Stopped => AttemptFailure::Overloaded,
+            Self::Panicked | Self::BlobsMissing(_) | Self::NotReady | Self::Device(_) => {
+                AttemptFailure::KernelPanicked
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Starting a kernel process, and believing that it is restricted only once it has shown it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use p2c2r_protocol::wire;
+use p2c2r_tasks::gpu::GpuChoice;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::frame::{Found, Hello, Line, Setup, StopRun, Tried, Tries, Wait};
+use super::lane::Lane;
+use super::{LANES_MAX, Sandbox};
+use crate::error::KernelsError;
+
+/// Longest wait for a new process to show that it is restricted: on loaded machines a driver takes seconds to open.
+const HELLO_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for a process that closed its lines to be gone by itself, so that it can be said how it ended.
+const GONE_MAX: Duration = Duration::from_millis(100);
+/// How many tries a receipt must have.
+const TRIES: usize = 6;
+
+/// Variables that say where drivers and loaders find what they need. A process that computes on a core gets none.
+const DRIVER_VARIABLES: &[&str] = &[
+    "DRI_",
+    "GALLIUM_",
+    "LD_LIBRARY_PATH",
+    "LIBGL_",
+    "LP_",
+    "MESA_",
+    "NODEVICE_SELECT",
+    "NVIDIA_",
+    "RADV_",
+    "VK_",
+    "WGPU_",
+    "XDG_DATA_DIRS",
+    "__EGL",
+    "__GL",
+    "__NV",
+];
+
+/// Which process to start.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// How.
+    pub sandbox: Arc<Sandbox>,
+    /// For which graphics processor, if for one.
+    pub device: Option<GpuChoice>,
+    /// Runs it takes at the same time, 1 to [`LANES_MAX`].
+    pub lanes: usize,
+}
+
+/// A process that was started and has not yet shown anything.
+pub(super) struct Launched {
+    process: Process,
+    lanes: Vec<Line>,
+    writable: PathBuf,
+}
+
+/// A process that has shown that it is restricted.
+pub(super) struct Admitted {
+    /// Its lanes, which hold on to it.
+    pub lanes: Vec<Lane>,
+    /// What it tried to do and could not.
+    pub denied: Vec<String>,
+    /// Its graphics processor, or why there is none.
+    pub device: Option<Result<Found, String>>,
+}
+
+impl Plan {
+    /// Starts the process and tells it what to become.
+    pub fn launch(&self) -> Result<Launched, KernelsError> {
+        let (control, theirs) = Line::pair().map_err(KernelsError::Start)?;
+        let mut command = Command::new(&self.sandbox.program);
+        command.args(&self.sandbox.arguments).env_clear().envs(self.environment());
+        // A group of its own, because a terminal's Ctrl-C goes to the whole group and the worker lets kernels finish.
+        command.process_group(0).current_dir("/");
+        command.stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().map_err(KernelsError::Start)?;
+        // The command still holds the other end of the line, and a process that dies must be noticed.
+        drop(command);
+        let process = Process { id: child.id(), child: Mutex::new(child), control: Mutex::new(control) };
+        let lines = (0..self.lanes).map(|_| Line::pair()).collect::<Result<Vec<_>, _>>();
+        let (lanes, sockets): (Vec<Line>, Vec<OwnedFd>) =
+            lines.map_err(KernelsError::Start)?.into_iter().unzip();
+        let tries = self.tries();
+        let writable = PathBuf::from(std::ffi::OsStr::from_bytes(&tries.writable));
+        let setup = Setup {
+            device: self.device.as_ref().map(ToString::to_string),
+            memory_bytes: self.device.is_none().then_some(self.sandbox.memory_bytes),
+            look_us: u32::try_from(self.sandbox.look.as_micros()).unwrap_or(u32::MAX),
+            tries,
+        };
+        if process.set_up(&setup, &sockets).is_err() {
+            return Err(KernelsError::NoReceipt(process.end()));
+        }
+        Ok(Launched { process, lanes, writable })
+    }
+
+    fn environment(&self) -> Vec<(OsString, OsString)> {
+        // A reservation of addresses that is not written to counts for nothing.
+        let allocator =
+            [("MIMALLOC_ARENA_EAGER_COMMIT", "0")].map(|(name, value)| (name.into(), value.into()));
+        let for_drivers = std::env::vars_os().filter(|(name, _)| {
+            self.device.is_some()
+                && DRIVER_VARIABLES.iter().any(|start| name.as_bytes().starts_with(start.as_bytes()))
+        });
+        allocator.into_iter().chain(for_drivers).collect()
+    }
+
+    fn tries(&self) -> Tries {
+        let Sandbox { program, private, .. } = &*self.sandbox;
+        let own = fs::read_dir(private).ok().into_iter().flatten().flatten().map(|entry| entry.path());
+        let readable = own.filter(|path| path.is_file()).find(|path| fs::File::open(path).is_ok());
+        let writable = private.join(format!("kernel-process-wrote-this-{}", std::process::id()));
+        let bytes = |path: &std::path::Path| path.as_os_str().as_bytes().to_vec();
+        Tries {
+            readable: bytes(readable.as_ref().unwrap_or(program)),
+            writable: bytes(&writable),
+            program: bytes(program),
+            worker: std::process::id(),
+        }
+    }
+}
+
+impl Launched {
+    /// Waits for what the process shows. It gets no work unless everything it tried was denied.
+    pub fn admit(self) -> Result<Admitted, KernelsError> {
+        let hello = locked(&self.process.control).receive(Wait::AtMost(HELLO_MAX));
+        let receipt = match hello {
+            Ok(Some(Hello::Restricted(receipt))) => receipt,
+            Ok(Some(Hello::Unsupported(reason))) => return Err(KernelsError::Unsupported(reason)),
+            Ok(Some(Hello::NoDevice(reason))) => return Err(KernelsError::Device(reason)),
+            Ok(None) => return Err(KernelsError::NoReceipt(format!("said nothing for {HELLO_MAX:?}"))),
+            Err(_) => return Err(KernelsError::NoReceipt(self.process.end())),
+        };
+        let undenied = receipt.tried.iter().find(|(_, came_of_it)| *came_of_it != Tried::Denied);
+        if let Some((what, came_of_it)) = undenied {
+            // What a process wrote where it should not have.
+            let _ = fs::remove_file(&self.writable);
+            let came_of_it = match came_of_it {
+                Tried::Unclear(reason) => format!("failed of something else: {reason}"),
+                _ => "succeeded".to_owned(),
+            };
+            return Err(KernelsError::NotRestricted { what: what.clone(), came_of_it });
+        }
+        if receipt.tried.len() != TRIES {
+            return Err(KernelsError::NoReceipt(format!("tried {} things of {TRIES}", receipt.tried.len())));
+        }
+        let process = Arc::new(self.process);
+        let lanes =
+            self.lanes.into_iter().zip(0..).map(|(line, number)| Lane::new(line, number, process.clone()));
+        Ok(Admitted {
+            lanes: lanes.collect(),
+            denied: receipt.tried.into_iter().map(|(what, _)| what).collect(),
+            device: receipt.device,
+        })
+    }
+}
+
+/// A running process; it ends when this is dropped.
+pub(super) struct Process {
+    id: u32,
+    child: Mutex<Child>,
+    control: Mutex<Line>,
+}
+
+impl Process {
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    fn set_up(&self, setup: &Setup, sockets: &[OwnedFd]) -> io::Result<()> {
+        let sockets: Vec<_> = sockets.iter().map(|socket| socket.as_fd()).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LANES_MAX))];
+        let mut beside = SendAncillaryBuffer::new(&mut space);
+        if !beside.push(SendAncillaryMessage::ScmRights(&sockets)) {
+            return Err(io::Error::other("more lanes than a process has"));
+        }
+        let bytes = wire::encode(setup);
+        sendmsg(locked(&self.control).socket(), &[IoSlice::new(&bytes)], &mut beside, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// Tells it that nobody wants the answer to a run any more. Never waits: a process that does not read this does not
+    /// end the run either, and is killed for that.
+    pub fn stop_run(&self, lane: u16, serial: u64) {
+        let _ = locked(&self.control).send_at_once(&StopRun { lane, serial });
+    }
+
+    /// Ends it, and says how it ended.
+    pub fn end(&self) -> String {
+        let mut child = locked(&self.child);
+        for _ in 0..GONE_MAX.as_millis() {
+            match child.try_wait() {
+                Ok(Some(status)) => return described(status),
+                Ok(None) => thread::sleep(Duration::from_millis(1)),
+                Err(_) => break,
+            }
+        }
+        self.kill_held(&mut child);
+        "was killed".to_owned()
+    }
+
+    /// Ends it at once.
+    pub fn kill(&self) {
+        self.kill_held(&mut locked(&self.child));
+    }
+
+    fn kill_held(&self, child: &mut Child) {
+        // One that has ended already is as good as one that is killed.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn described(status: ExitStatus) -> String {
+    const ABORTED: i32 = 6;
+    match status.signal() {
+        Some(ABORTED) => "aborted, as it does when it needs more memory than it may have".to_owned(),
+        Some(signal) => format!("was ended by signal {signal}"),
+        None => format!("ended with {status}"),
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it is held; if it did, what it guards would be whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,213 @@
+//! What a kernel process does: it takes its setup, gives up its rights, shows that they are gone, and then computes what
+//! comes on its lanes, until its worker is gone.
+
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use p2c2r_program::complain;
+use p2c2r_program::guard::{guarded, quieten_guarded_panics};
+use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, OUTCOME_BYTES_MAX};
+use p2c2r_tasks::{Blob, BlobStore, KernelError, KindRegistry, Stop};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+use super::device::{self, Compute};
+use super::frame::{Done, Failure, Hello, Line, Receipt, Setup, StopRun, Task, Wait, decode};
+use super::restrict::{Purpose, restrict};
+use super::{LANES_MAX, tries};
+
+/// Largest [`Setup`] in bytes: four paths and some numbers.
+const SETUP_BYTES_MAX: usize = 32 * 1024;
+
+/// Becomes a kernel process that computes these kinds. The worker that starts it is at the other end of standard input.
+pub fn serve(kinds: &KindRegistry) -> ExitCode {
+    match run(kinds) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(format_args!("a worker starts its kernel processes itself: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(kinds: &KindRegistry) -> io::Result<()> {
+    quieten_guarded_panics();
+    outlive_signals()?;
+    let control = io::stdin().as_fd().try_clone_to_owned()?;
+    let (setup, lanes) = receive_setup(&control)?;
+    let mut control = Line::new(control);
+    let restricted = {
+        let lanes = lanes.iter().map(|lane| lane.as_fd());
+        let lines: Vec<_> = std::iter::once(control.socket()).chain(lanes).collect();
+        restrict(&match setup.device {
+            None => Purpose::Core { lines: &lines, memory_bytes: setup.memory_bytes },
+            Some(_) => Purpose::Device,
+        })
+    };
+    if let Err(reason) = restricted {
+        return control.send(&Hello::Unsupported(reason));
+    }
+    let tried = tries::all(&setup.tries);
+    let (compute, found) = match &setup.device {
+        None => (Compute::on_core(kinds), None),
+        Some(choice) => match device::open(choice) {
+            Ok((compute, found)) => (compute, Some(found)),
+            Err(reason) => return control.send(&Hello::NoDevice(reason)),
+        },
+    };
+    let shared = Arc::new(Shared { compute, blobs: Mutex::new(BlobStore::new(BLOB_STORE_BYTES_MAX)) });
+    let look = Duration::from_micros(setup.look_us.into());
+    let mut running = Vec::new();
+    for (number, lane) in lanes.into_iter().enumerate() {
+        let now = Arc::new(Mutex::new(Running::default()));
+        running.push(now.clone());
+        let lane = Lane {
+            line: Line::new(lane),
+            shared: shared.clone(),
+            running: now,
+            look,
+            window: Duration::ZERO,
+        };
+        thread::Builder::new().name(format!("lane-{number}")).spawn(move || lane.serve())?;
+    }
+    control.send(&Hello::Restricted(Receipt { tried, device: found }))?;
+    // Ends with the worker, and this process with it, whatever its lanes do.
+    while let Some(StopRun { lane, serial }) = control.receive(Wait::Forever)? {
+        if let Some(running) = running.get(usize::from(lane)) {
+            locked(running).stop(serial);
+        }
+    }
+    Ok(())
+}
+
+/// A worker that is asked to leave lets its kernels finish. Service managers and terminals ask all processes at once;
+/// this one ends when its worker is gone.
+fn outlive_signals() -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+    let unheard = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, unheard.clone())?;
+    }
+    Ok(())
+}
+
+fn receive_setup(control: &OwnedFd) -> io::Result<(Setup, Vec<OwnedFd>)> {
+    let mut bytes = vec![0; SETUP_BYTES_MAX];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LANES_MAX))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let mut into = [IoSliceMut::new(&mut bytes)];
+    let received = recvmsg(control, &mut into, &mut beside, RecvFlags::CMSG_CLOEXEC)?;
+    let lanes = beside
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let setup = bytes.get(..received.bytes).ok_or(ErrorKind::InvalidData)?;
+    Ok((decode(setup)?, lanes))
+}
+
+/// What the lanes of a process share.
+struct Shared {
+    compute: Compute,
+    blobs: Mutex<BlobStore>,
+}
+
+/// What a lane runs, and what it was told to stop.
+#[derive(Default)]
+struct Running {
+    serial: Option<u64>,
+    stop: Stop,
+    stopped: Option<u64>,
+}
+
+impl Running {
+    /// Begins a run. The word to stop it may have come before the run itself, on another line.
+    fn begin(&mut self, serial: u64) -> Stop {
+        (self.serial, self.stop) = (Some(serial), Stop::new());
+        if self.stopped == self.serial {
+            self.stop.stop();
+        }
+        self.stop.clone()
+    }
+
+    fn stop(&mut self, serial: u64) {
+        self.stopped = Some(serial);
+        if self.serial == self.stopped {
+            self.stop.stop();
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it is held; if it did, what it guards would be whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One line on which runs come one after the other.
+struct Lane {
+    line: Line,
+    shared: Arc<Shared>,
+    running: Arc<Mutex<Running>>,
+    /// Longest look for the next run before sleeping.
+    look: Duration,
+    /// How long the next look is.
+    window: Duration,
+}
+
+impl Lane {
+    fn serve(mut self) {
+        // A line that fails has no worker at its other end; the control line ends the process.
+        while let Ok(task) = self.next() {
+            let stop = locked(&self.running).begin(task.serial);
+            let done = Done { serial: task.serial, result: self.shared.run(task, &stop) };
+            if self.line.send(&done).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The next run. To be woken takes a thread longer than a tiny task does, so while runs come in quick succession, the
+    /// lane looks for the next one before it sleeps, as the worker itself does for packets.
+    fn next(&mut self) -> io::Result<Task> {
+        let began = Instant::now();
+        while began.elapsed() < self.window {
+            if let Some(task) = self.line.receive(Wait::Not)? {
+                return Ok(task);
+            }
+            thread::yield_now();
+        }
+        let task = self.line.receive(Wait::Forever)?.ok_or(ErrorKind::UnexpectedEof)?;
+        self.window = if began.elapsed() <= self.look { self.look } else { Duration::ZERO };
+        Ok(task)
+    }
+}
+
+impl Shared {
+    fn run(&self, task: Task, stop: &Stop) -> Result<p2c2r_protocol::Payload, Failure> {
+        let sent: Vec<_> = task.blobs.into_iter().map(Blob::new).collect();
+        let outcome = guarded(|| self.compute.run(task.kind, &task.spec, &self.blobs, sent, stop));
+        let outcome = outcome.unwrap_or(Err(Failure::Panicked))?;
+        // The link would not carry a larger one.
+        if outcome.len() > OUTCOME_BYTES_MAX {
+            return Err(Failure::BadSpec);
+        }
+        Ok(outcome.into())
+    }
+}
+
+/// What a kernel's error is to the worker.
+pub(super) fn failure(error: &KernelError) -> Failure {
+    match error {
+        KernelError::Stopped => Failure::Stopped,
+        _ => Failure::BadSpec,
+    }
+}

@@ -1,0 +1,135 @@
+//! What takes a kernel process its rights: limits on what it uses (rlimits), no way back to more rights
+//! (`no_new_privs`), no files and no network (Landlock), and only the system calls it needs (seccomp).
+//!
+//! All four hold for the calling thread and for those it starts afterwards, and nothing undoes them. So the process
+//! restricts itself before it has a second thread.
+
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus,
+    Scope, path_beneath_rules,
+};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::system_calls;
+
+/// What the ruleset speaks of: files, devices' `ioctl`, TCP, signals. A kernel that knows less enforces what it knows,
+/// and the tries show whether that is enough.
+const KNOWN: ABI = ABI::V6;
+
+/// Files a process may have open besides the ones it has. Its lanes' are open before.
+const FILES_MAX: u64 = 64;
+
+/// Where drivers of graphics processors and what they load lie, to be read and loaded.
+/// Of `/proc` only what tells of the machine and of the process itself: the rest tells of its owner's programs.
+const DRIVERS: &[&str] = &[
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/nix/store",
+    "/run/opengl-driver",
+    "/etc/ld.so.cache",
+    "/etc/vulkan",
+    "/etc/glvnd",
+    "/etc/drirc",
+    "/etc/nvidia",
+    "/sys",
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/driver",
+    "/proc/modules",
+    "/proc/devices",
+    "/proc/version",
+    "/proc/stat",
+    "/proc/sys/vm",
+    "/proc/sys/kernel",
+];
+/// The devices themselves, and those that hold nobody's data.
+const DEVICES: &[&str] = &[
+    "/dev/dri",
+    "/dev/kfd",
+    "/dev/dxg",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/urandom",
+    "/dev/nvidiactl",
+    "/dev/nvidia-modeset",
+    "/dev/nvidia-uvm",
+    "/dev/nvidia-uvm-tools",
+    "/dev/nvidia-caps",
+    "/dev/nvidia0",
+    "/dev/nvidia1",
+    "/dev/nvidia2",
+    "/dev/nvidia3",
+    "/dev/nvidia4",
+    "/dev/nvidia5",
+    "/dev/nvidia6",
+    "/dev/nvidia7",
+];
+
+/// What a process is for, and so what it keeps.
+pub(super) enum Purpose<'a> {
+    /// Computes on a core: it keeps these lines, and memory up to a limit.
+    Core { lines: &'a [BorrowedFd<'a>], memory_bytes: Option<u64> },
+    /// Computes on a graphics processor: it keeps what drivers need.
+    Device,
+}
+
+/// Takes this process every right that its purpose does not need. The reason of an error ends a sentence.
+pub(super) fn restrict(purpose: &Purpose<'_>) -> Result<(), String> {
+    limit(purpose)?;
+    forbid_files(purpose)?;
+    match purpose {
+        Purpose::Core { lines, .. } => {
+            let lines: Vec<u64> = lines.iter().map(|line| line.as_raw_fd() as u64).collect();
+            system_calls::allow_computing(&lines)
+        }
+        Purpose::Device => system_calls::forbid_reaching_out(),
+    }
+}
+
+fn limit(purpose: &Purpose<'_>) -> Result<(), String> {
+    let set = |resource, most| {
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+            .map_err(|error| format!("the system does not take a limit on resources ({error})"))
+    };
+    // A dump would put strangers' data into the owner's folder.
+    set(Resource::Core, 0)?;
+    if let Purpose::Core { memory_bytes, .. } = purpose {
+        set(Resource::Nofile, FILES_MAX)?;
+        set(Resource::Fsize, 0)?;
+        if let Some(bytes) = memory_bytes {
+            // Counts what is allocated, and not the addresses that an allocator sets aside.
+            set(Resource::Data, *bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn forbid_files(purpose: &Purpose<'_>) -> Result<(), String> {
+    let failed = |error: landlock::RulesetError| format!("Landlock refuses ({error})");
+    let (drivers, devices): (&[&str], &[&str]) = match purpose {
+        Purpose::Core { .. } => (&[], &[]),
+        Purpose::Device => (DRIVERS, DEVICES),
+    };
+    let to_devices = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::WriteFile | AccessFs::IoctlDev;
+    let status = Ruleset::default()
+        .handle_access(AccessFs::from_all(KNOWN))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(KNOWN)))
+        .and_then(|rules| rules.scope(Scope::from_all(KNOWN)))
+        .and_then(Ruleset::create)
+        .and_then(|rules| rules.add_rules(path_beneath_rules(drivers, AccessFs::from_read(KNOWN))))
+        .and_then(|rules| rules.add_rules(path_beneath_rules(devices, to_devices)))
+        .and_then(|rules| rules.restrict_self())
+        .map_err(failed)?;
+    if status.ruleset == RulesetStatus::NotEnforced {
+        return Err("this system's kernel has no Landlock (Linux 5.13 or newer, switched on)".into());
+    }
+    if !status.no_new_privs {
+        return Err("this system's kernel does not take `no_new_privs`".into());
+    }
+    Ok(())
+}

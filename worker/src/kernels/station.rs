@@ -1,0 +1,185 @@
+//! A process that computes on a core, one run at a time, and is started again when it has died.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use p2c2r_protocol::{AttemptFailure, Payload};
+use p2c2r_tasks::Blobs;
+use tracing::{debug, warn};
+
+use super::Sandbox;
+pub(crate) use super::lane::Sent as Begun;
+use super::lane::{Came, Lane};
+use super::launch::{Launched, Plan};
+use crate::error::KernelsError;
+use crate::executor::Run;
+
+/// Pause before the second start in a row; doubles with every further one. The first one after a run that ended well is
+/// at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause: a process that dies at once every time costs next to nothing, and comes back soon after the reason
+/// for it is gone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// When a process that died is started again.
+#[derive(Debug, Default)]
+pub(super) struct BackOff {
+    deaths: u32,
+    not_before: Option<Instant>,
+}
+
+impl BackOff {
+    /// It has died, or could not be started.
+    pub fn died(&mut self, now: Instant) {
+        self.deaths += 1;
+        let doublings = self.deaths.saturating_sub(2).min(16);
+        let pause = if self.deaths < 2 { Duration::ZERO } else { FIRST_PAUSE * 2_u32.pow(doublings) };
+        self.not_before = Some(now + pause.min(LONGEST_PAUSE));
+    }
+
+    /// It works.
+    pub fn works(&mut self) {
+        *self = Self::default();
+    }
+
+    /// How long to wait for the next start.
+    pub fn pause(&self, now: Instant) -> Duration {
+        self.not_before.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
+    }
+}
+
+/// A place where one run at a time is computed.
+pub(crate) struct Station {
+    plan: Plan,
+    lane: Option<Lane>,
+    back_off: BackOff,
+}
+
+/// A station whose process is starting.
+pub(crate) struct Opening {
+    plan: Plan,
+    launched: Launched,
+}
+
+impl Opening {
+    /// Starts the process of a station.
+    pub fn new(sandbox: &Arc<Sandbox>) -> Result<Self, KernelsError> {
+        let plan = Plan { sandbox: sandbox.clone(), device: None, lanes: 1 };
+        Ok(Self { launched: plan.launch()?, plan })
+    }
+
+    /// The station, and what its process could not do.
+    pub fn open(self) -> Result<(Station, Vec<String>), KernelsError> {
+        let admitted = self.launched.admit()?;
+        let lane = admitted.lanes.into_iter().next();
+        Ok((Station { plan: self.plan, lane, back_off: BackOff::default() }, admitted.denied))
+    }
+}
+
+impl Station {
+    /// Whether a run with these blobs begins at once.
+    pub fn knows(&self, blobs: &Blobs) -> bool {
+        self.lane.as_ref().is_some_and(|lane| lane.knows(blobs))
+    }
+
+    /// Sends a run; `None` if the process has died.
+    pub fn begin(&mut self, run: &Run) -> Option<Begun> {
+        let sent = self.lane.as_mut()?.send(run);
+        if sent.is_err() {
+            self.lost(None);
+        }
+        sent.ok()
+    }
+
+    /// What has come of a run so far.
+    pub fn look(&mut self, sent: &mut Begun, run: &Run) -> Option<Result<Payload, AttemptFailure>> {
+        let came = self.lane.as_mut()?.look(sent, run)?;
+        Some(self.told(came))
+    }
+
+    /// Waits for what comes of a run that was begun.
+    pub fn finish(&mut self, sent: &mut Begun, run: &Run) -> Result<Payload, AttemptFailure> {
+        let Some(lane) = &mut self.lane else { return Err(AttemptFailure::KernelPanicked) };
+        let came = lane.wait(sent, run);
+        self.told(came)
+    }
+
+    /// Computes a run. A process that died in between two runs is started again for it; one that dies in it takes the run
+    /// with it, because the run may be why.
+    pub fn compute(&mut self, run: &Run) -> Result<Payload, AttemptFailure> {
+        loop {
+            if let Some(mut sent) = self.begin(run) {
+                return self.finish(&mut sent, run);
+            }
+            let pause = self.back_off.pause(Instant::now());
+            if run.cancel.cancelled_for().is_some() || pause >= run.time_left() {
+                return Err(AttemptFailure::Overloaded);
+            }
+            thread::sleep(pause);
+            self.start_again();
+        }
+    }
+
+    fn start_again(&mut self) {
+        match self.plan.launch().and_then(Launched::admit) {
+            Ok(admitted) => {
+                self.lane = admitted.lanes.into_iter().next();
+                debug!("a kernel process was started again");
+            }
+            Err(error) => {
+                self.back_off.died(Instant::now());
+                warn!(event = "kernel-process-failed", %error, "A kernel process cannot be started again: {error}");
+            }
+        }
+    }
+
+    fn told(&mut self, came: Came) -> Result<Payload, AttemptFailure> {
+        match came {
+            Came::Result(result) => {
+                self.back_off.works();
+                result.map_err(|failure| failure.told())
+            }
+            Came::TimeOver => Err(AttemptFailure::KernelPanicked),
+            Came::Lost(how) => {
+                self.lost(Some(&how));
+                Err(AttemptFailure::KernelPanicked)
+            }
+        }
+    }
+
+    fn lost(&mut self, in_a_run: Option<&str>) {
+        let Some(lane) = self.lane.take() else { return };
+        self.back_off.died(Instant::now());
+        let how = in_a_run.map_or_else(|| lane.process().end(), str::to_owned);
+        let and = if in_a_run.is_some() { "Its task is reported as failed; a" } else { "A" };
+        warn!(
+            event = "kernel-process-lost",
+            process = lane.process().id(),
+            how,
+            "A kernel process {how}. {and} new one is started."
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_keeps_dying_is_started_ever_more_seldom_and_one_that_worked_at_once() {
+        let now = Instant::now();
+        let mut back_off = BackOff::default();
+        let mut pauses = Vec::new();
+        for _ in 0..40 {
+            back_off.died(now);
+            pauses.push(back_off.pause(now));
+        }
+        assert_eq!(pauses[..3], [Duration::ZERO, FIRST_PAUSE, 2 * FIRST_PAUSE]);
+        assert!(pauses.is_sorted());
+        assert_eq!(pauses[39], LONGEST_PAUSE);
+        back_off.works();
+        back_off.died(now);
+        assert_eq!(back_off.pause(now), Duration::ZERO);
+    }
+}

@@ -1,0 +1,55 @@
+//! What a restricted kernel process tries, to show its owner that it cannot.
+//!
+//! Each is a call that works in the worker itself, on files and programs of which the worker says that they are there. So
+//! a refusal is the restriction's, and any other failure proves nothing.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use rustix::process::{Pid, test_kill_process};
+
+use super::frame::{Tried, Tries};
+
+/// Makes every try, in an order in which the one that would replace this process, if it worked, is the last.
+pub(super) fn all(tries: &Tries) -> Vec<(String, Tried)> {
+    let program = || {
+        let mut command = Command::new(path(&tries.program));
+        // What it does if it can be started: say its version, and end.
+        command.arg("--version");
+        command
+    };
+    let readable = path(&tries.readable).to_string_lossy().into_owned();
+    vec![
+        tried("open a network socket", || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(drop)),
+        tried(&format!("read {readable}"), || File::open(path(&tries.readable)).map(drop)),
+        tried("write a file beside it", || {
+            OpenOptions::new().write(true).create_new(true).open(path(&tries.writable)).map(drop)
+        }),
+        tried("signal this program", || signal(tries.worker)),
+        tried("start a second process", || program().spawn().and_then(|mut child| child.wait()).map(drop)),
+        tried("become another program", || Err(program().exec())),
+    ]
+}
+
+fn path(bytes: &[u8]) -> &OsStr {
+    OsStr::from_bytes(bytes)
+}
+
+fn signal(process: u32) -> io::Result<()> {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw).ok_or(ErrorKind::InvalidInput)?;
+    Ok(test_kill_process(process)?)
+}
+
+fn tried(what: &str, attempt: impl FnOnce() -> io::Result<()>) -> (String, Tried) {
+    let came_of_it = match attempt() {
+        Ok(()) => Tried::Possible,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Tried::Denied,
+        Err(error) => Tried::Unclear(error.to_string()),
+    };
+    (what.to_owned(), came_of_it)
+}

@@ -1,0 +1,195 @@
+//! Kernels in processes of their own, with kernels that do what ours never should: reach for files and network, abort,
+//! take all memory, never end.
+//!
+//! This test program is also the kernel process: started with [`ROLE`], it runs nothing but [`kernel_process`], on its
+//! first thread.
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use p2c2r_protocol::limits::BLOB_BYTES_MAX;
+use p2c2r_tasks::gpu::GpuChoice;
+use p2c2r_worker::kernels::{self, Sandbox};
+use p2c2r_worker::{KernelsError, WorkerError};
+use tempfile::TempDir;
+
+use super::*;
+
+const ROLE: [&str; 4] = ["--exact", "kernel_processes::kernel_process", "--ignored", "--test-threads=1"];
+
+#[test]
+#[ignore = "is what kernel processes run, not a test"]
+fn kernel_process() {
+    let _ended_with_its_worker = kernels::serve(&kinds());
+}
+
+fn sandbox(private: &TempDir) -> Sandbox {
+    fs::write(private.path().join("key.toml"), "a secret").unwrap();
+    Sandbox {
+        program: std::env::current_exe().unwrap(),
+        arguments: ROLE.map(Into::into).to_vec(),
+        memory_bytes: 256_000_000,
+        gpu: GpuChoice::Off,
+        private: private.path().into(),
+        look: Duration::from_micros(200),
+    }
+}
+
+/// A worker whose kernels run in processes, and the folder that they must not read.
+fn sandboxed() -> (Pair, TempDir) {
+    let private = tempfile::tempdir().unwrap();
+    let execution = Execution::Processes(sandbox(&private));
+    (Pair::joined(|config| config.execution = execution), private)
+}
+
+/// Processes are not on simulated time; they answer all the same.
+fn heard(pair: &mut Pair, count: usize) -> Vec<Answer> {
+    while pair.heard.len() < count {
+        pair.step();
+        std::thread::yield_now();
+    }
+    pair.answers(count)
+}
+
+#[test]
+fn kernels_compute_there_as_they_do_here() {
+    let (mut pair, _private) = sandboxed();
+    pair.assign(1, &script(DOUBLE, 21));
+    pair.assign(2, &script(ON_A_SLOT, 5));
+    pair.assign(3, &script(PANIC, 0));
+    pair.assign(4, &script(GROW, 40_000));
+    pair.assign(5, &script(OUT_OF_FUEL, 0));
+    pair.assign(6, &script(REFUSE, 0));
+    let answers = heard(&mut pair, 6);
+    let outcomes: Vec<_> = answers[..4].iter().map(outcome).collect();
+    let (panicked, bad) = (Err(AttemptFailure::KernelPanicked), Err(AttemptFailure::BadSpec));
+    assert_eq!(outcomes, [Ok(vec![42]), Ok(vec![5]), panicked, bad.clone()]);
+    assert_eq!(answers[4].result, Ok(p2c2r_tasks::OUT_OF_FUEL.to_vec().into()));
+    assert_eq!(outcome(&answers[5]), bad);
+    // One after the other, so that the app's thread waits for each itself.
+    for number in 0..200 {
+        pair.assign(10 + u64::from(number), &script(DOUBLE, number));
+        assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![2 * number]));
+    }
+}
+
+#[test]
+fn blobs_go_there_once_and_again_where_they_are_no_longer_kept() {
+    let (mut pair, _private) = sandboxed();
+    // More than a process keeps, with the first one used again at the end.
+    let blobs_max = p2c2r_protocol::limits::BLOB_STORE_BYTES_MAX / BLOB_BYTES_MAX;
+    let blob = |number: usize| {
+        let mut bytes = vec![0; BLOB_BYTES_MAX];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        bytes
+    };
+    for (task, number) in (0..=blobs_max).chain([0]).enumerate() {
+        let (task, bytes) = (task as u64, blob(number));
+        let sum: u32 = bytes.iter().map(|byte| u32::from(*byte)).sum();
+        let spec = Scripted::encode_spec(&sum_of_blob(Digest::of(&bytes)));
+        pair.assign_to(task, Scripted::ID, spec.clone(), vec![bytes]);
+        assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![sum]));
+        // Now it is there, and in the process of tiny tasks from here on.
+        pair.assign_to(1_000_000 + task, Scripted::ID, spec, Vec::new());
+        assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![sum]));
+    }
+}
+
+#[test]
+fn nothing_is_within_reach_of_a_kernel() {
+    let (mut pair, _private) = sandboxed();
+    for (task, what) in [REACH_NETWORK, REACH_FILE, REACH_PROGRAM, REACH_THREAD].into_iter().enumerate() {
+        pair.assign(task as u64, &script(what, 0));
+    }
+    let outcomes: Vec<_> = heard(&mut pair, 4).iter().map(|answer| outcome(answer).unwrap()).collect();
+    // Threads are what kernels are made of; everything else is denied.
+    assert_eq!(outcomes, [[DENIED], [DENIED], [DENIED], [WITHIN_REACH]]);
+}
+
+#[test]
+fn a_process_that_dies_costs_its_task_and_is_started_again() {
+    let (mut pair, _private) = sandboxed();
+    let failed = Err(AttemptFailure::KernelPanicked);
+    for (task, what) in [(1, ABORT), (3, EAT_MEMORY), (5, ABORT)] {
+        pair.assign(task, &script(what, 0));
+        assert_eq!(outcome(&heard(&mut pair, 1)[0]), failed);
+        pair.assign(task + 1, &script(ON_A_SLOT, 7));
+        assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![7]));
+    }
+}
+
+#[test]
+fn a_task_that_does_not_end_in_its_time_is_killed_and_reported() {
+    let (mut pair, _private) = sandboxed();
+    pair.assign(1, &script(NEVER_ENDS, 0));
+    assert_eq!(outcome(&heard(&mut pair, 1)[0]), Err(AttemptFailure::KernelPanicked));
+    pair.assign(2, &script(ON_A_SLOT, 7));
+    assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![7]));
+}
+
+#[test]
+fn a_revoked_attempt_is_stopped_there_and_its_slot_free() {
+    let (mut pair, _private) = sandboxed();
+    pair.assign(1, &script(UNTIL_STOPPED, 0));
+    pair.settle();
+    pair.say(ServerToWorker::Revoke { task: TaskNo(1), attempt: Attempt(1) });
+    pair.assign(2, &script(ON_A_SLOT, 5));
+    assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![5]));
+}
+
+#[test]
+fn a_process_that_does_not_show_that_it_is_restricted_gets_no_work() {
+    let private = tempfile::tempdir().unwrap();
+    let mut config = WorkerConfig::named("w");
+    config.execution = Execution::Processes(Sandbox { program: "/bin/true".into(), ..sandbox(&private) });
+    let started = build_app(config, ClientTransport::Memory(MemoryHub::new()));
+    let Err(WorkerError::Kernels(KernelsError::NoReceipt(how))) = started else { panic!("it was started") };
+    assert!(how.contains("ended"), "{how}");
+}
+
+/// Becomes the worker, on a system without Landlock.
+#[test]
+#[ignore = "is run by the test below, in a process of its own"]
+fn without_landlock() {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+
+    let absent = SeccompAction::Errno(libc::ENOSYS as u32);
+    let machine = TargetArch::try_from(std::env::consts::ARCH).unwrap();
+    let calls = [(libc::SYS_landlock_create_ruleset, Vec::new())].into();
+    let filter = SeccompFilter::new(calls, SeccompAction::Allow, absent, machine).unwrap();
+    seccompiler::apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
+    let keys = std::env::var_os("KEYS").expect("the folder of the accounts");
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_p2c2r-worker"));
+    worker.args(["--join", "p2c2r://127.0.0.1:9", "--gpu", "off", "--keys"]).arg(keys);
+    panic!("{}", worker.exec());
+}
+
+#[test]
+fn where_the_system_cannot_restrict_a_worker_says_so_and_asks_for_consent() {
+    let keys = tempfile::tempdir().unwrap();
+    let start = |unsandboxed: &str| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "kernel_processes::without_landlock", "--ignored", "--test-threads=1"]);
+        command.args(["--nocapture"]).env("KEYS", keys.path()).env("P2C2R_UNSANDBOXED", unsandboxed);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let Output { status, stderr, .. } = start("").wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&stderr);
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(said.contains("Landlock") && said.contains("--unsandboxed"), "{said}");
+    // With consent it works, and says what that means.
+    let mut child = start("yes");
+    let said = said_until(&mut child, "unsandboxed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said.is_some(), "it did not say so");
+}
+
+fn said_until(child: &mut std::process::Child, text: &str) -> Option<String> {
+    use std::io::{BufRead as _, BufReader};
+
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.map_while(Result::ok).find(|line| line.contains(text))
+}
