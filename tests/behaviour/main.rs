@@ -8,6 +8,7 @@ mod failover;
 mod fuzz_corpus;
 mod hostile_network;
 mod hostile_workers;
+mod privacy;
 mod redteam;
 mod together;
 

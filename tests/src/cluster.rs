@@ -363,6 +363,12 @@ impl Cluster {
         self.games[index].app.as_mut().expect("a game that runs")
     }
 
+    /// The app of worker `index`.
+    #[track_caller]
+    pub fn worker(&mut self, index: usize) -> &mut App {
+        self.workers[index].app.as_mut().expect("a worker that runs")
+    }
+
     /// The coordinator's app.
     #[track_caller]
     pub fn coordinator(&mut self) -> &mut App {

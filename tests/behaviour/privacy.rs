@@ -1,0 +1,130 @@
+//! What a worker learns: specs, and nothing of whose they are.
+
+use bevy_app::RunFixedMainLoop;
+use bevy_ecs::message::MessageReader;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::ResMut;
+use p2c2r_link::{FromServer, PeerJoined};
+use p2c2r_protocol::{
+    AccountKey, Assign, Attempt, Digest, KernelOffer, KindId, Nanos, PriceList, Role, ServerToWorker, TaskNo,
+    VerdictNotice, WorkerSession, WorkerStatement, WorkerWelcome, wire,
+};
+use p2c2r_tasks::KindRegistry;
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, Wire};
+use p2c2r_tests::puzzles::{KINDS, PATH};
+
+const GAMERS: [&str; 2] = ["wilhelmina-of-nowhere", "bartholomew-the-third"];
+const TASKS_EACH: u64 = 3;
+
+/// What a worker was told.
+#[derive(Resource, Default)]
+struct Heard(Vec<ServerToWorker>);
+
+fn hear(mut messages: MessageReader<'_, '_, FromServer<ServerToWorker>>, mut heard: ResMut<'_, Heard>) {
+    heard.0.extend(messages.read().map(|from| from.message.clone()));
+}
+
+/// What the coordinator knows of the gamers that a worker must not.
+#[derive(Resource, Default)]
+struct Gamers(Vec<(AccountKey, String)>);
+
+fn note_gamers(mut joined: MessageReader<'_, '_, PeerJoined>, mut gamers: ResMut<'_, Gamers>) {
+    let new = joined.read().filter(|joined| joined.role == Role::Gamer);
+    gamers.0.extend(new.map(|joined| (joined.account, joined.address.clone())));
+}
+
+fn holds(bytes: &[u8], secret: &[u8]) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret)
+}
+
+/// Every field of every message a worker can be sent, so that a new one does not compile until somebody has looked at what
+/// it tells: numbers of the coordinator's own, the worker's own name and account, prices, and bytes that are looked into
+/// by the caller.
+fn spec_in(message: &ServerToWorker) -> Option<(KindId, &[u8], &[Vec<u8>])> {
+    match message {
+        ServerToWorker::Welcome(WorkerWelcome { name, prices, statement }) => {
+            assert_eq!(name, "worker-0", "its own name");
+            let PriceList {
+                version: _,
+                nanos_per_mega_unit: _,
+                graphics_nanos_per_mega_unit: _,
+                fee_basis_points: _,
+            } = prices;
+            look_at(statement);
+            None
+        }
+        ServerToWorker::Assign(Assign { task, attempt, kind, lease_us: _, spec, blobs }) => {
+            let (TaskNo(_), Attempt(_)) = (task, attempt);
+            Some((*kind, spec, blobs))
+        }
+        ServerToWorker::Revoke { task: TaskNo(_), attempt: Attempt(_) } => None,
+        ServerToWorker::Statement(statement) => {
+            look_at(statement);
+            None
+        }
+        ServerToWorker::Closing { reason: _ } => None,
+    }
+}
+
+fn look_at(statement: &WorkerStatement) {
+    let WorkerStatement { earned: Nanos(_), pending: Nanos(_), session, verdicts } = statement;
+    let WorkerSession { earned: Nanos(_), accepted: _, rejected: _ } = session;
+    for VerdictNotice { task: TaskNo(_), attempt: Attempt(_), earned: Nanos(_), rejected: _ } in verdicts {}
+}
+
+fn a_worker_learns_specs_and_nothing_of_whose_they_are(wire: Wire) {
+    let mut cluster = Cluster::start(ClusterConfig { games: 0, workers: 0, ..ClusterConfig::new(wire, PATH) });
+    cluster.coordinator().init_resource::<Gamers>().add_systems(RunFixedMainLoop, note_gamers);
+    let worker = cluster.add_worker();
+    cluster.worker(worker).init_resource::<Heard>().add_systems(RunFixedMainLoop, hear);
+    let games = GAMERS.map(|name| cluster.add_game_of(name));
+    cluster.until_connected(1);
+    for game in games {
+        for kind in KINDS {
+            (0..TASKS_EACH).for_each(|seed| {
+                cluster.ask_for(game, *kind, seed + 100 * game as u64, false);
+            });
+        }
+    }
+    for game in games {
+        cluster.until_endings(game, KINDS.len() * TASKS_EACH as usize);
+    }
+    let gamers = cluster.coordinator().world().resource::<Gamers>().0.clone();
+    assert_eq!(gamers.len(), GAMERS.len());
+    let mut secrets: Vec<Vec<u8>> = GAMERS.iter().map(|name| name.as_bytes().to_vec()).collect();
+    for (account, address) in gamers {
+        secrets.extend([account.0.to_vec(), account.to_string().into_bytes(), account.short().into_bytes()]);
+        secrets.push(address.into_bytes());
+    }
+    let heard = std::mem::take(&mut cluster.worker(worker).world_mut().resource_mut::<Heard>().0);
+    let kinds = KindRegistry::builtin();
+    let mut kinds_seen: Vec<KindId> = Vec::new();
+    for message in &heard {
+        let bytes = wire::encode(message);
+        for secret in &secrets {
+            assert!(!holds(&bytes, secret), "{} in {message:?}", String::from_utf8_lossy(secret));
+        }
+        let Some((id, spec, blobs)) = spec_in(message) else { continue };
+        // The bytes are a spec of the kind and nothing besides, the blobs those it names.
+        let kind = kinds.get(id).expect("a kind of ours");
+        let job = kind.decode(spec).expect("a spec and nothing behind it");
+        for blob in blobs {
+            assert!(job.blob_refs().contains(&Digest::of(blob)), "a blob that the spec does not name");
+        }
+        kinds_seen.push(id);
+    }
+    let offered: Vec<KindId> = kinds.offers().iter().map(|KernelOffer { kind, .. }| *kind).collect();
+    for kind in offered {
+        assert!(kinds_seen.contains(&kind), "no task of kind {kind:?} among {} messages", heard.len());
+    }
+}
+
+#[test]
+fn a_worker_learns_specs_and_nothing_of_whose_they_are_in_memory() {
+    a_worker_learns_specs_and_nothing_of_whose_they_are(Wire::Memory);
+}
+
+#[test]
+fn a_worker_learns_specs_and_nothing_of_whose_they_are_over_udp() {
+    a_worker_learns_specs_and_nothing_of_whose_they_are(Wire::Udp);
+}
