@@ -1,10 +1,11 @@
 //! What a worker learns: specs, and nothing of whose they are.
 
-use bevy_app::RunFixedMainLoop;
+use bevy_app::PreUpdate;
 use bevy_ecs::message::MessageReader;
 use bevy_ecs::resource::Resource;
+use bevy_ecs::schedule::IntoScheduleConfigs as _;
 use bevy_ecs::system::ResMut;
-use p2c2r_link::{FromServer, PeerJoined};
+use p2c2r_link::{FromServer, LinkSystems, PeerJoined};
 use p2c2r_protocol::{
     AccountKey, Assign, Attempt, Digest, KernelOffer, KindId, Nanos, PriceList, Role, ServerToWorker, TaskNo,
     VerdictNotice, WorkerSession, WorkerStatement, WorkerWelcome, wire,
@@ -73,10 +74,14 @@ fn look_at(statement: &WorkerStatement) {
 }
 
 fn a_worker_learns_specs_and_nothing_of_whose_they_are(wire: Wire) {
-    let mut cluster = Cluster::start(ClusterConfig { games: 0, workers: 0, ..ClusterConfig::new(wire, PATH) });
-    cluster.coordinator().init_resource::<Gamers>().add_systems(RunFixedMainLoop, note_gamers);
+    let mut cluster =
+        Cluster::start(ClusterConfig { games: 0, workers: 0, ..ClusterConfig::new(wire, PATH) });
+    cluster
+        .coordinator()
+        .init_resource::<Gamers>()
+        .add_systems(PreUpdate, note_gamers.after(LinkSystems::Receive));
     let worker = cluster.add_worker();
-    cluster.worker(worker).init_resource::<Heard>().add_systems(RunFixedMainLoop, hear);
+    cluster.worker(worker).init_resource::<Heard>().add_systems(PreUpdate, hear.after(LinkSystems::Receive));
     let games = GAMERS.map(|name| cluster.add_game_of(name));
     cluster.until_connected(1);
     for game in games {

@@ -12,8 +12,9 @@ use p2c2r_link::{
     ServerLinkConfig, ServerLinkPlugin, ServerTransport, ToPeer,
 };
 use p2c2r_protocol::{
-    Answer, Assign, Attempt, AttemptFailure, Digest, KindId, Nanos, PeerId, PriceList, Role, ServerToWorker,
-    TaskNo, WorkUnits, WorkerOffer, WorkerSession, WorkerStatement, WorkerToServer, WorkerWelcome,
+    Answer, Assign, Attempt, AttemptFailure, Device, Digest, KindId, Nanos, PeerId, PriceList, Role,
+    ServerToWorker, TaskNo, WorkUnits, WorkerOffer, WorkerSession, WorkerStatement, WorkerToServer,
+    WorkerWelcome,
 };
 use p2c2r_tasks::{
     Blobs, CheckError, Kernel, KernelError, KernelUse, KindRegistry, SpecError, Stop, TaskKind,
@@ -136,11 +137,11 @@ fn kinds() -> KindRegistry {
 }
 
 /// A device that doubles what is even, loses odd numbers and crashes on 13.
-struct Device {
+struct Doubler {
     ready: bool,
 }
 
-impl Kernel<Scripted> for Device {
+impl Kernel<Scripted> for Doubler {
     fn is_ready(&self) -> bool {
         self.ready
     }
@@ -155,7 +156,7 @@ impl Kernel<Scripted> for Device {
 }
 
 fn with_device(ready: bool) -> KindRegistry {
-    kinds().with_kernel::<Scripted>(Arc::new(Device { ready }))
+    kinds().with_kernel::<Scripted>(Arc::new(Doubler { ready }))
 }
 
 /// A coordinator that does only what the test says, and one worker.
@@ -355,10 +356,12 @@ fn a_device_that_is_not_ready_yet_is_not_waited_for() {
 }
 
 #[test]
-fn a_device_changes_nothing_that_is_announced() {
+fn a_device_is_announced_and_nothing_else_changes() {
     let mut pair = Pair::new(|config| config.kinds = with_device(true));
     pair.until("the worker announces itself", |pair| !pair.heard.is_empty());
-    assert_eq!(pair.heard, vec![WorkerToServer::Ready(WorkerOffer { slots: 1, kernels: kinds().offers() })]);
+    let mut kernels = kinds().offers();
+    kernels[0].device = Device::Graphics;
+    assert_eq!(pair.heard, vec![WorkerToServer::Ready(WorkerOffer { slots: 1, kernels })]);
 }
 
 #[test]

@@ -119,7 +119,9 @@ impl Plan {
 
     fn tries(&self) -> Tries {
         let Sandbox { program, private, .. } = &*self.sandbox;
-        let own = fs::read_dir(private).ok().into_iter().flatten().flatten().map(|entry| entry.path());
+        // A kernel process has another working folder.
+        let private = std::path::absolute(private).unwrap_or_else(|_| private.clone());
+        let own = fs::read_dir(&private).ok().into_iter().flatten().flatten().map(|entry| entry.path());
         let readable = own.filter(|path| path.is_file()).find(|path| fs::File::open(path).is_ok());
         let writable = private.join(format!("kernel-process-wrote-this-{}", std::process::id()));
         let bytes = |path: &std::path::Path| path.as_os_str().as_bytes().to_vec();
