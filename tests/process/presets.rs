@@ -1,13 +1,12 @@
 //! What the game says that its presets cost, beside what a minute of play costs at those settings.
 
-use std::time::Duration;
-
 use p2c2r_protocol::PriceList;
 use p2c2r_server::config::default_prices;
 use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::reflection::Reflection;
 use p2c2r_tasks::{Blobs, KindRegistry, Stop};
 use p2c2r_tests::bench::play::{FieldHabit, LightHabit, Play, Played, Varied, field_around, light_around};
+use p2c2r_tests::bench::presets::{PRESETS, field, is_time, mirrors};
 use p2c2r_tests::programs::{Program, command};
 
 /// Seconds of play, and how far it may be from what the game says: play differs by more from one minute to the next.
@@ -30,26 +29,19 @@ struct Told {
 fn told(line: &str) -> Told {
     let words: Vec<&str> = line.split_whitespace().collect();
     let number = |place: usize| words[place].parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
-    let (face_log2, interval) = ((number(4) as u32).ilog2() as u8, Duration::from_millis(number(7) as u64));
-    let habit = LightHabit {
-        interval,
-        face_log2,
-        // As the game has them for its two sizes of face.
-        levels: if face_log2 == 5 { 5 } else { 7 },
-        samples: number(5) as u8,
-        bounces: number(6) as u8,
-        rocks_max: number(8) as usize,
-    };
+    let whole = |place: usize| number(place) as u64;
+    let face_log2 = number(4).log2() as u8;
+    let habit = mirrors(face_log2, whole(5) as u8, whole(6) as u8, whole(7), whole(8) as usize);
     let field = words[9].parse().ok().map(|paths| {
-        let interval = Duration::from_millis(number(11) as u64);
-        let habit = FieldHabit { interval, paths, bounces: number(10) as u8, rocks_max: number(12) as usize };
-        (habit, Played { tasks: Vec::new(), per_second: 1.0 / interval.as_secs_f64() })
+        let habit = field(paths, whole(10) as u8, whole(11), whole(12) as usize);
+        let per_second = 1.0 / habit.interval.as_secs_f64();
+        (habit, Played { tasks: Vec::new(), per_second })
     });
     Told {
         name: format!("{} {}", words[0], words[1]),
         dollars_per_hour: number(2),
         kbit_per_s: number(3),
-        light: Played { tasks: Vec::new(), per_second: 1.0 / interval.as_secs_f64() },
+        light: Played { tasks: Vec::new(), per_second: 1.0 / habit.interval.as_secs_f64() },
         habit,
         field,
     }
@@ -85,17 +77,20 @@ fn the_presets_cost_what_the_game_says() {
     let is_row =
         |line: &&str| line.split_whitespace().nth(1).is_some_and(|word| word == "low" || word == "high");
     let mut presets: Vec<Told> = said.lines().filter(is_row).map(told).collect();
-    assert_eq!(presets.len(), 8, "{said}");
+    assert_eq!(presets.len(), PRESETS.len(), "{said}");
+    for (told, copy) in presets.iter().zip(&PRESETS) {
+        assert_eq!(told.name, format!("{} {}", copy.name, copy.drawn));
+        assert_eq!(told.habit, copy.light, "{}: the bench's copy is another", told.name);
+        let field = told.field.as_ref().map(|(habit, _)| habit);
+        assert_eq!(field, copy.field.as_ref(), "{}: the bench's copy is another", told.name);
+    }
     let play = Play::watched(SECONDS, |arena| {
         for preset in &mut presets {
-            let is_time = |interval: Duration| {
-                arena.tick().is_multiple_of((interval.as_secs_f64() * 60.0).round() as u64)
-            };
-            if is_time(preset.habit.interval) {
+            if is_time(arena.tick(), preset.habit.interval) {
                 preset.light.tasks.push((light_around(arena, &preset.habit), Blobs::default()));
             }
             if let Some((habit, field)) = &mut preset.field
-                && is_time(habit.interval)
+                && is_time(arena.tick(), habit.interval)
             {
                 field.tasks.push((field_around(arena, habit), Blobs::default()));
             }

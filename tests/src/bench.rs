@@ -20,6 +20,7 @@ mod network;
 pub mod p2c2r;
 pub mod play;
 pub mod potato;
+pub mod presets;
 mod program;
 pub mod roles;
 pub mod trust;

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use p2c2r_protocol::{Nanos, PriceList};
+use p2c2r_protocol::{Device, Nanos, PriceList};
 use p2c2r_server::config::default_prices;
 use p2c2r_tasks::{Blob, Blobs, KernelError, KindRegistry, Stop};
 
@@ -19,7 +19,7 @@ const GAMER_DOLLARS_AIM: f64 = 0.01;
 const HELPER_DOLLARS_AIM: f64 = 0.15;
 /// Work units of a measured millisecond: a unit is a microsecond of the reference core. The machine that measures may be
 /// somewhat slower or faster than that one.
-const UNITS_PER_MS_AIM: std::ops::RangeInclusive<f64> = 500.0..=2_000.0;
+pub const UNITS_PER_MS_AIM: std::ops::RangeInclusive<f64> = 500.0..=2_000.0;
 /// By how much two kinds may differ in units a millisecond: which one is worth more is no matter of the machine.
 const KINDS_APART_AIM: f64 = 2.5;
 
@@ -35,8 +35,10 @@ pub struct Figures {
     pub kernel_ms_p50: f64,
     /// Work units of one task.
     pub units: f64,
-    /// Price of one task in nano-dollars.
+    /// Price of one task in nano-dollars, done on cores.
     pub price_nanos: f64,
+    /// The same, done on a graphics processor where there is a kernel for those.
+    pub graphics_nanos: f64,
     /// Tasks a second.
     pub per_second: f64,
     /// Encoded spec and outcome in bytes.
@@ -53,6 +55,11 @@ impl Figures {
     /// Dollars that an hour of play costs.
     pub fn dollars_per_hour(&self) -> f64 {
         self.price_nanos * self.per_second * 3_600.0 * 1e-9
+    }
+
+    /// The same where graphics processors do it.
+    pub fn dollars_per_hour_on_graphics(&self) -> f64 {
+        self.graphics_nanos * self.per_second * 3_600.0 * 1e-9
     }
 
     /// Share of a core that play keeps busy.
@@ -72,13 +79,20 @@ pub fn calibrate(play: &Play, repeats: u32) -> Result<Vec<Figures>, KernelError>
     ])
 }
 
-fn figures<K: Varied>(played: &Played<K>, prices: &PriceList, repeats: u32) -> Result<Figures, KernelError> {
+/// Measures tasks of one kind, each `repeats` times.
+pub fn figures<K: Varied>(
+    played: &Played<K>,
+    prices: &PriceList,
+    repeats: u32,
+) -> Result<Figures, KernelError> {
     let mut times = Vec::new();
-    let (mut units, mut price, mut up, mut down) = (0, Nanos::ZERO, 0, 0);
+    let (mut units, mut up, mut down) = (0, 0, 0);
+    let (mut price, mut on_graphics) = (Nanos::ZERO, Nanos::ZERO);
     for (spec, blobs) in &played.tasks {
         let worth = K::admit(spec, blobs)?;
         units += worth.0;
         price += prices.price(K::ID, worth).unwrap_or_default();
+        on_graphics += prices.price_on(Device::Graphics, K::ID, worth).unwrap_or_default();
         let mut least = Duration::MAX;
         for _ in 0..repeats.max(1) {
             // A worker prepares most blobs itself, so what that takes belongs to the kernel.
@@ -98,6 +112,7 @@ fn figures<K: Varied>(played: &Played<K>, prices: &PriceList, repeats: u32) -> R
         kernel_ms_p50: median(times),
         units: units as f64 / count,
         price_nanos: price.0 as f64 / count,
+        graphics_nanos: on_graphics.0 as f64 / count,
         per_second: played.per_second,
         bytes: (up as f64 / count, down as f64 / count / f64::from(repeats.max(1))),
     })

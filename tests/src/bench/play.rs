@@ -22,7 +22,7 @@ use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind};
 const DELAY_TICKS: u64 = 12;
 
 /// How the game asks for the light around its ship.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LightHabit {
     /// From one task to the next.
     pub interval: Duration,
@@ -49,7 +49,7 @@ pub const LIGHT: LightHabit = LightHabit {
 };
 
 /// How the game asks for the light of the field around its ship.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FieldHabit {
     /// From one task to the next.
     pub interval: Duration,

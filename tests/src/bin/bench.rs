@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use p2c2r_tests::bench::{
     self, Load, Rival, Row, calibration, condition, condition::Condition, flood, kinds, load, nats,
-    nats::Nats, p2c2r::P2c2r, play::Play, potato, roles, trust, udp_floor, udp_floor::UdpFloor,
+    nats::Nats, p2c2r::P2c2r, play::Play, potato, presets, roles, trust, udp_floor, udp_floor::UdpFloor,
 };
 
 /// As in the programs that are measured.
@@ -187,7 +187,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         if wanted(Part::Calibration) {
             let figures = calibration::calibrate(&play, repeats)?;
             println!("{}", calibration::tables(&figures));
-            let missed = calibration::missed(&figures);
+            let bought = presets::measure(seconds, repeats, &figures)?;
+            println!("{}", presets::table(&bought));
+            let missed = [calibration::missed(&figures), presets::missed(&bought)].concat();
             // A quick run is for seeing that the bench works, on a machine with other things to do.
             if !missed.is_empty() && !arguments.quick {
                 return Err(format!("aims are missed: {}", missed.join("; ")).into());

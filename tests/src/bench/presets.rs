@@ -1,0 +1,249 @@
+//! The presets of Borrowed Light as it asks for light, and what they cost: on cores, and where graphics processors do it.
+//!
+//! [`PRESETS`] is a second copy of what the game has, because the bench does not build the game;
+//! `tests/process/presets.rs` holds the two together.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use p2c2r_protocol::PriceList;
+use p2c2r_server::config::default_prices;
+use p2c2r_tasks::lightfield::Lightfield;
+use p2c2r_tasks::reflection::Reflection;
+use p2c2r_tasks::{Blobs, KernelError, KindRegistry, TaskKind};
+
+use super::calibration::{Figures, UNITS_PER_MS_AIM, figures};
+use super::play::{FieldHabit, LightHabit, Play, Played, Varied, field_around, light_around};
+
+/// Dollars an hour that the default preset may cost a gamer, wherever its work is done.
+const DEFAULT_DOLLARS_AIM: f64 = 0.01;
+/// The same for `rich` where graphics processors do it: about a cent.
+const RICH_DOLLARS_AIM: f64 = 0.0125;
+/// Of so many tasks that a preset asks for one is taken: neighbours are alike.
+const TAKEN_EVERY: u32 = 8;
+/// Tasks of a preset whose kernels are timed: the dearest take a fifth of a second each.
+const TIMED: usize = 4;
+
+/// A preset at a quality of drawing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preset {
+    /// As the game spells it.
+    pub name: &'static str,
+    /// The quality of drawing, which decides how fine mirrors are.
+    pub drawn: &'static str,
+    /// What is mirrored.
+    pub light: LightHabit,
+    /// The field of light, where one is bought.
+    pub field: Option<FieldHabit>,
+}
+
+/// Mirrors with faces of `2^face_log2` texels' edge and all levels that the game uses of them.
+pub const fn mirrors(
+    face_log2: u8,
+    samples: u8,
+    bounces: u8,
+    interval_ms: u64,
+    rocks_max: usize,
+) -> LightHabit {
+    let levels = if face_log2 == 5 { 5 } else { 7 };
+    let interval = Duration::from_millis(interval_ms);
+    LightHabit { interval, face_log2, levels, samples, bounces, rocks_max }
+}
+
+/// A field of so many paths a probe.
+pub const fn field(paths: u16, bounces: u8, interval_ms: u64, rocks_max: usize) -> FieldHabit {
+    FieldHabit { interval: Duration::from_millis(interval_ms), paths, bounces, rocks_max }
+}
+
+const fn preset(
+    name: &'static str,
+    drawn: &'static str,
+    light: LightHabit,
+    field: Option<FieldHabit>,
+) -> Preset {
+    Preset { name, drawn, light, field }
+}
+
+/// What a player chooses from, as `p2c2r-game --presets` prints it.
+pub const PRESETS: [Preset; 8] = [
+    preset("saver", "low", mirrors(5, 1, 2, 500, 24), None),
+    preset("saver", "high", mirrors(6, 1, 2, 640, 48), None),
+    preset("default", "low", mirrors(5, 1, 2, 190, 48), Some(field(48, 2, 200, 48))),
+    preset("default", "high", mirrors(6, 1, 2, 560, 48), Some(field(36, 2, 200, 48))),
+    preset("rich", "low", mirrors(5, 16, 4, 200, 96), Some(field(80, 3, 200, 96))),
+    preset("rich", "high", mirrors(6, 4, 4, 240, 96), Some(field(80, 3, 200, 96))),
+    preset("max", "low", mirrors(5, 32, 4, 120, 96), Some(field(256, 4, 200, 96))),
+    preset("max", "high", mirrors(6, 16, 4, 160, 96), Some(field(256, 4, 200, 96))),
+];
+
+/// What a preset costs.
+#[derive(Clone, Debug)]
+pub struct Bought {
+    /// Which.
+    pub preset: Preset,
+    /// Its mirrors.
+    pub light: Figures,
+    /// Its field.
+    pub field: Option<Figures>,
+    /// What the rules ask for beside the light, whatever is bought: paths and motions.
+    rules: f64,
+}
+
+impl Bought {
+    fn kinds(&self) -> impl Iterator<Item = &Figures> {
+        std::iter::once(&self.light).chain(&self.field)
+    }
+
+    /// Dollars an hour where cores do everything.
+    pub fn on_cores(&self) -> f64 {
+        self.rules + self.kinds().map(Figures::dollars_per_hour).sum::<f64>()
+    }
+
+    /// The same where graphics processors do what they can.
+    pub fn on_graphics(&self) -> f64 {
+        self.rules + self.kinds().map(Figures::dollars_per_hour_on_graphics).sum::<f64>()
+    }
+}
+
+/// Whether something that is done every `interval` is due at this tick.
+pub fn is_time(tick: u64, interval: Duration) -> bool {
+    tick.is_multiple_of((interval.as_secs_f64() * 60.0).round() as u64)
+}
+
+/// What a preset asks for while somebody plays.
+struct Asked {
+    preset: Preset,
+    light: Played<Reflection>,
+    field: Option<Played<Lightfield>>,
+}
+
+fn played<K: TaskKind>(interval: Duration) -> Played<K> {
+    Played { tasks: Vec::new(), per_second: 1.0 / interval.as_secs_f64() }
+}
+
+/// Plays so long and measures what every preset asks for, each kernel `repeats` times. `rules` is what else is asked for.
+pub fn measure(seconds: u32, repeats: u32, rules: &[Figures]) -> Result<Vec<Bought>, KernelError> {
+    let asked = |preset: &Preset| Asked {
+        preset: preset.clone(),
+        light: played(preset.light.interval),
+        field: preset.field.as_ref().map(|habit| played(habit.interval)),
+    };
+    let mut presets: Vec<Asked> = PRESETS.iter().map(asked).collect();
+    Play::watched(seconds, |arena| {
+        for Asked { preset, light, field } in &mut presets {
+            if is_time(arena.tick(), preset.light.interval * TAKEN_EVERY) {
+                light.tasks.push((light_around(arena, &preset.light), Blobs::default()));
+            }
+            if let (Some(habit), Some(field)) = (&preset.field, field)
+                && is_time(arena.tick(), habit.interval * TAKEN_EVERY)
+            {
+                field.tasks.push((field_around(arena, habit), Blobs::default()));
+            }
+        }
+    })?;
+    let prices = default_prices(&KindRegistry::builtin());
+    let of_rules = rules.iter().filter(|kind| ["path", "physics"].contains(&kind.name));
+    let rules: f64 = of_rules.map(Figures::dollars_per_hour).sum();
+    let bought = presets.into_iter().map(|Asked { preset, light, field }| {
+        let light = sampled(light, &prices, repeats)?;
+        let field = field.map(|field| sampled(field, &prices, repeats)).transpose()?;
+        Ok(Bought { preset, light, field, rules })
+    });
+    bought.collect()
+}
+
+/// Figures of a few tasks from all over the play.
+fn sampled<K: Varied>(
+    mut played: Played<K>,
+    prices: &PriceList,
+    repeats: u32,
+) -> Result<Figures, KernelError> {
+    let stride = played.tasks.len().div_ceil(TIMED).max(1);
+    played.tasks = played.tasks.into_iter().step_by(stride).collect();
+    figures(&played, prices, repeats)
+}
+
+/// The aims that are missed, in words.
+pub fn missed(bought: &[Bought]) -> Vec<String> {
+    let mut missed = Vec::new();
+    for one in bought {
+        let name = format!("{} drawn {}", one.preset.name, one.preset.drawn);
+        for kind in one.kinds().filter(|kind| !UNITS_PER_MS_AIM.contains(&kind.units_per_ms())) {
+            let (kind, pace) = (kind.name, kind.units_per_ms());
+            missed.push(format!(
+                "{name}: {kind} has {pace:.0} units a millisecond (aim: {UNITS_PER_MS_AIM:?})"
+            ));
+        }
+        let (dollars, aim) = match one.preset.name {
+            "saver" | "default" => (one.on_cores(), DEFAULT_DOLLARS_AIM),
+            "rich" => (one.on_graphics(), RICH_DOLLARS_AIM),
+            _ => continue,
+        };
+        if dollars > aim {
+            missed.push(format!("{name} costs ${dollars:.4} an hour (aim: {aim})"));
+        }
+    }
+    missed
+}
+
+/// The table a person reads.
+pub fn table(bought: &[Bought]) -> String {
+    let mut text = format!(
+        "{:<8} {:<5} {:>10} {:>9} {:>9} {:>9} {:>12} {:>12}\n",
+        "preset", "drawn", "mirrors ms", "units/ms", "field ms", "units/ms", "$/h on cores", "on graphics"
+    );
+    for one in bought {
+        let of_field = |show: fn(&Figures) -> String| one.field.as_ref().map_or_else(|| "-".into(), show);
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<8} {:<5} {:>10.2} {:>9.0} {:>9} {:>9} {:>12.4} {:>12.4}",
+            one.preset.name,
+            one.preset.drawn,
+            one.light.kernel_ms,
+            one.light.units_per_ms(),
+            of_field(|field| format!("{:.2}", field.kernel_ms)),
+            of_field(|field| format!("{:.0}", field.units_per_ms())),
+            one.on_cores(),
+            one.on_graphics(),
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::calibration::calibrate;
+    use super::*;
+
+    #[test]
+    fn dearer_presets_cost_more_and_graphics_processors_make_light_cheaper() {
+        let play = Play::of(3).expect("the kernels take it");
+        let rules = calibrate(&play, 1).expect("and again");
+        let mut bought = measure(3, 1, &rules).expect("and what presets ask for");
+        assert_eq!(bought.iter().map(|one| one.preset.clone()).collect::<Vec<_>>(), PRESETS);
+        for drawn in ["low", "high"] {
+            let of_drawn = bought.iter().filter(|one| one.preset.drawn == drawn);
+            let dollars: Vec<f64> = of_drawn.map(Bought::on_cores).collect();
+            assert!(dollars.is_sorted_by(|a, b| a < b), "{drawn}: {dollars:?}");
+        }
+        for one in &bought {
+            assert!(one.rules > 0.0 && one.on_graphics() < one.on_cores(), "{one:?}");
+            assert!(one.on_graphics() > one.rules, "{one:?}");
+        }
+        let text = table(&bought);
+        assert!(PRESETS.iter().all(|preset| text.contains(preset.name)), "{text}");
+        // How fast this machine is decides the pace, and what these seconds show the price, so both are put right first.
+        for one in &mut bought {
+            for kind in std::iter::once(&mut one.light).chain(&mut one.field) {
+                kind.kernel_ms = kind.units / 1_000.0;
+                (kind.price_nanos, kind.graphics_nanos) =
+                    (kind.price_nanos / 10.0, kind.graphics_nanos / 10.0);
+            }
+        }
+        assert_eq!(missed(&bought), Vec::<String>::new());
+        bought[2].light.kernel_ms *= 3.0;
+        bought[5].light.graphics_nanos *= 100.0;
+        assert_eq!(missed(&bought).len(), 2, "one kind is slow, one preset is dear: {:?}", missed(&bought));
+    }
+}
