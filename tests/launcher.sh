@@ -310,6 +310,21 @@ done
 none_left
 rm "$scratch/libraries/getent"
 
+begin the_way_to_a_coordinator_is_examined_by_the_doctors_program
+as=()
+launch doctor --join p2c2r://127.0.0.1:9/x --seconds 1
+status_is 1 && said "P2C2R_BIN_DIR has no program p2c2r-doctor"
+printf '#!/bin/sh\necho "examined: $*"\nexit 3\n' >"$scratch/bin/p2c2r-doctor" && chmod +x "$scratch/bin/p2c2r-doctor"
+launch doctor --join p2c2r://127.0.0.1:9/x --seconds 1
+status_is 3 && said "examined: --join p2c2r://127.0.0.1:9/x --seconds 1"
+rm "$scratch/bin/p2c2r-doctor"
+
+begin packages_are_not_made_of_programs_that_are_not_there
+launch package --out "$scratch/packages"
+status_is 1 && said "P2C2R_BIN_DIR has no program p2c2r-doctor"
+launch package --in "$scratch"
+status_is 2 && said "package has no option"
+
 begin a_folder_that_cannot_be_written_is_named
 as=("${with_window[@]}" "XDG_DATA_HOME=$scratch/out")
 launch play --port 0

@@ -133,7 +133,7 @@ impl Meter {
             Entry::WorkerConvicted { .. } => {
                 self.sums.convicted.inc();
             }
-            // How far a worker is trusted now: the ledger\'s own matter, and no event of a task.
+            // How far a worker is trusted now: the ledger's own matter, and no event of a task.
             Entry::TrustChanged { .. } => {}
         }
     }

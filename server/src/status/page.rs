@@ -187,6 +187,9 @@ fn workers(workers: &[WorkerNow]) -> Markup {
             html! { span class=(state) { (worker.state.word()) } },
             html! { (worker.kinds.join(", ")) },
             html! { (worker.in_hand) " of " (worker.slots) " slots" },
+            html! {
+                @if worker.kinds.is_empty() { "–" } @else { (format!("{:.0} %", worker.checked * 100.0)) }
+            },
             html! { (worker.accepted) },
             html! { (worker.rejected) },
             html! { (money(worker.earned)) },
@@ -194,8 +197,18 @@ fn workers(workers: &[WorkerNow]) -> Markup {
             loss(worker.link),
         ]
     };
-    let heads =
-        ["Worker", "State", "Kinds", "In hand", "Accepted", "Rejected", "Earned", "Round trip", "Loss"];
+    let heads = [
+        "Worker",
+        "State",
+        "Kinds",
+        "In hand",
+        "Checked",
+        "Accepted",
+        "Rejected",
+        "Earned",
+        "Round trip",
+        "Loss",
+    ];
     let rows = workers.iter().take(ROWS_MAX).map(row).collect();
     html! {
         section {
@@ -203,7 +216,8 @@ fn workers(workers: &[WorkerNow]) -> Markup {
             @if workers.is_empty() { p.faint { "Nobody helps at the moment." } }
             @else { (table(&heads, rows, workers.len().saturating_sub(ROWS_MAX))) }
             p.hint {
-                "Counts are since each connected. One more: " code { "p2c2r-server invite worker" }
+                "Checked is the share of its answers that is computed again: the less, the more it is trusted. Counts are "
+                "since each connected. All that are known: " code { "p2c2r-server workers list" } "; one more: " code { "p2c2r-server invite worker" }
                 "; to close an account: " code { "p2c2r-server accounts revoke NAME" }
             }
         }

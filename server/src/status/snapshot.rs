@@ -88,6 +88,8 @@ pub struct WorkerNow {
     pub kinds: Vec<&'static str>,
     /// What it may do.
     pub state: WorkerState,
+    /// How far it is trusted: the share of its answers that get the deep check, 0 to 1, of the kind where it is largest.
+    pub checked: f64,
     /// Its attempts accepted since it connected.
     pub accepted: u64,
     /// Its attempts rejected since it connected.
@@ -159,7 +161,7 @@ pub fn publish(
         held: meter.held(),
         tally: *core.tally(),
         kinds: kinds_now(core, &names, now),
-        workers: workers_now(core, &peers, &names),
+        workers: workers_now(core, &peers, &names, now),
         gamers: gamers_now(core, &peers),
         link: peers.totals(),
         history: meter.history(now).clone(),
@@ -195,7 +197,7 @@ fn link_now(stats: Option<&PeerStats>) -> LinkNow {
     stats.map_or_else(LinkNow::default, |stats| LinkNow { round_trip: stats.rtt, loss: stats.loss })
 }
 
-fn workers_now(core: &Core, peers: &Peers, names: &Names) -> Vec<WorkerNow> {
+fn workers_now(core: &Core, peers: &Peers, names: &Names, now: Micros) -> Vec<WorkerNow> {
     let mut workers: Vec<_> = core
         .workers()
         .iter()
@@ -215,6 +217,11 @@ fn workers_now(core: &Core, peers: &Peers, names: &Names) -> Vec<WorkerNow> {
                 worker if worker.kernels.is_empty() => WorkerState::Useless,
                 _ => WorkerState::Working,
             },
+            checked: worker
+                .kernels
+                .iter()
+                .map(|kernel| core.trust().check_share(worker.account, kernel.kind, kernel.version, now))
+                .fold(0.0, f64::max),
             accepted: worker.books.session.accepted,
             rejected: worker.books.session.rejected,
             earned: worker.books.session.earned,

@@ -97,8 +97,8 @@ fn add_workers(snapshot: &Snapshot, troubles: &mut Vec<Trouble>) {
     if quarantined > 0 {
         troubles.push(slight(
             format!("{quarantined} connected worker(s) gave wrong answers and get no more work."),
-            "Ask their owners to check memory and overclocking, or close the account: \
-             p2c2r-server accounts revoke NAME",
+            "Ask their owners to check memory and overclocking, then p2c2r-server workers forgive NAME; or close the \
+             account: p2c2r-server accounts revoke NAME",
         ));
     }
     let useless = count(WorkerState::Useless);

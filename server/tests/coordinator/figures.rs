@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{AttemptFailure, GameToServer, Nanos};
 use p2c2r_server::Fallback;
+use p2c2r_server::core::state::trust::TrustRules;
 use p2c2r_server::status::{Board, Figures};
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_parse::{Scrape, Value};
@@ -93,7 +94,8 @@ fn every_figure_says_what_it_is_and_its_name_its_unit() {
 
 #[test]
 fn tasks_money_and_stages_are_counted_as_they_happened() {
-    let mut stage = Stage::new();
+    // Only what has passed the deep check is given again.
+    let mut stage = Stage::with(|config| config.trust = TrustRules::default());
     let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
     let task = stage.ask(gamer, 5);
     let (_, assign) = stage.assignment();
@@ -103,6 +105,8 @@ fn tasks_money_and_stages_are_counted_as_they_happened() {
     stage.pass(Duration::from_millis(20));
     stage.answer_rightly(worker, &assign);
     let price = stage.done(task).receipt.price;
+    let seen = stage.app().world().resource::<Board>().newest().unwrap();
+    assert_eq!(seen.workers[0].checked, 1.0, "all that a newcomer answers is checked deeply");
     stage.ask(gamer, 5);
     let again = stage.submit_of(&toy::spec(6));
     stage.submit(gamer, p2c2r_protocol::Submit { price_cap: Nanos(1), ..again });
@@ -115,6 +119,7 @@ fn tasks_money_and_stages_are_counted_as_they_happened() {
     read.is("p2c2r_task_latency_seconds{kind=toy}", 2.0);
     read.is("p2c2r_task_stage_seconds{kind=toy,stage=kernel}", 1.0);
     read.is("p2c2r_verdicts_total{verdict=accepted}", 1.0);
+    read.is("p2c2r_checks_passed_total{check=deep}", 2.0);
     read.is("p2c2r_leases_total{}", 1.0);
     read.is("p2c2r_held_nanodollars{}", 0.0);
     read.is("p2c2r_peers{role=worker}", 1.0);

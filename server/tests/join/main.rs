@@ -10,5 +10,6 @@ mod operator;
 mod page;
 mod pictures;
 mod revoking;
+mod service;
 mod tokens;
 mod town;
