@@ -9,6 +9,8 @@ use p2c2r_server::{Compute, Fallback};
 use crate::stage::{Heard, Stage};
 use crate::toy::{self, SLY, ToySpec};
 
+use PassedCheck::{Always, Deep};
+
 /// Newcomers' first three answers are checked, and nobody else's.
 fn three_then_none() -> TrustRules {
     TrustRules { probation_answers: 3, ..TrustRules::default().never() }
@@ -42,7 +44,6 @@ fn a_newcomers_answers_are_checked_deeply_until_enough_of_them_were_clean() {
             stage.done(task).receipt.check
         })
         .collect();
-    use PassedCheck::{Always, Deep};
     assert_eq!(checks, [Deep, Deep, Deep, Always, Always]);
     // A second program of the same account is the same worker; another account is a newcomer.
     stage.worker("w", 1);
