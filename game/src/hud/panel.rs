@@ -8,6 +8,7 @@ use super::level::{Level, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
 use super::{charts, stages, text, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace};
+use crate::play::{LightAround, SECTOR_PARTS};
 use crate::presets::Chosen;
 
 /// Size of the table's text, pixels at a window height of 720.
@@ -29,7 +30,8 @@ const SEEN_OLD_MS: f64 = 500.0;
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_panel)
         .add_systems(Update, (fill_cells, fill_total, fill_lines).run_if(resource_changed::<Figures>))
-        .add_systems(Update, name_preset.run_if(resource_changed::<Chosen>));
+        .add_systems(Update, name_preset.run_if(resource_changed::<Chosen>))
+        .add_systems(Update, tell_sector);
 }
 
 /// A cell of the table.
@@ -47,12 +49,15 @@ struct Total(usize);
 #[derive(Component)]
 struct PresetLine;
 
+/// The line that says how much of the sector's light is baked.
+#[derive(Component)]
+struct SectorLine;
+
 /// A line below the table.
 #[derive(Component, Clone, Copy)]
 enum Line {
     Session,
     Network,
-    Shares,
 }
 
 fn spawn_panel(
@@ -100,7 +105,7 @@ fn spawn_panel(
             panel.spawn((Line::Session, text("", TEXT, BRIGHT)));
             panel.spawn((Line::Network, text("", TEXT, DIM)));
             panel.spawn((PresetLine, text("", TEXT, DIM)));
-            panel.spawn((ShownFrom(Level::Full), Line::Shares, text("", 13.0, DIM)));
+            panel.spawn((SectorLine, text("", TEXT, DIM)));
             stages::spawn_bars(panel, &names);
             charts::spawn_charts(panel, &mut images);
             panel.spawn((
@@ -183,6 +188,22 @@ fn name_preset(chosen: Res<Chosen>, mut line: Single<&mut Text, With<PresetLine>
     write(&mut line, &preset_text(*chosen));
 }
 
+fn tell_sector(light: Res<LightAround>, line: Single<(&mut Text, &mut Node), With<SectorLine>>) {
+    let (mut text, mut node) = line.into_inner();
+    let words = light.sector_baked().and_then(sector_text);
+    let display = if words.is_some() { Display::Flex } else { Display::None };
+    if node.display != display {
+        node.display = display;
+    }
+    write(&mut text, &words.unwrap_or_default());
+}
+
+/// How much of the sector is baked, while it is.
+fn sector_text(baked: usize) -> Option<String> {
+    let bar = format!("{}{}", "|".repeat(baked), ".".repeat(SECTOR_PARTS.saturating_sub(baked)));
+    (baked < SECTOR_PARTS).then(|| format!("sector light {baked:>5}/{SECTOR_PARTS}  {bar} baked"))
+}
+
 fn preset_text(Chosen { preset, quality }: Chosen) -> String {
     let cost = preset.cost(quality);
     format!(
@@ -206,23 +227,6 @@ fn line_text(figures: &Figures, line: Line) -> String {
             figures::count(figures.workers),
             figures::milliseconds(figures.rtt_ms),
         ),
-        Line::Shares => {
-            let share = |value: Option<f64>| figures::percent(value);
-            figures
-                .kinds
-                .iter()
-                .map(|kind| {
-                    format!(
-                        "{} workers {} coordinator {} here {}",
-                        kind.name,
-                        share(kind.remote_percent),
-                        share(kind.coordinator_percent),
-                        share(kind.local_percent)
-                    )
-                })
-                .collect::<Vec<_>>()
-                .join("\n")
-        }
     }
 }
 
@@ -239,6 +243,14 @@ mod tests {
         }
         assert!(line_text(&Figures::default(), Line::Network).contains(" - ms"));
         assert_eq!(total_text(&Figures::default(), 6), figures::UNKNOWN);
+    }
+
+    #[test]
+    fn the_progress_of_the_sector_is_a_number_and_a_bar() {
+        let text = sector_text(3).unwrap();
+        assert!(text.contains("3/16") && text.matches('|').count() == 3, "{text}");
+        assert_eq!(text.len(), sector_text(15).unwrap().len());
+        assert_eq!(sector_text(SECTOR_PARTS), None, "nothing is left to tell");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The stage bars: for each kind, where the time of what came from elsewhere went. The parts of a bar add up to the
-//! total beside it.
+//! total beside it; then how much of it was done where.
 
 use bevy::prelude::*;
 use p2c2r_offload::OffloadTotals;
@@ -7,13 +7,13 @@ use p2c2r_offload::OffloadTotals;
 use super::level::{Level, ShownFrom};
 use super::palette::{BLUISH_GREEN, DIM, ORANGE, SKY_BLUE};
 use super::{text, write};
-use crate::figures::{self, Figures};
+use crate::figures::{self, Figures, KindFigures};
 
 const TEXT: f32 = 13.0;
-/// Pixels of a kind's name, of a bar and of the total.
-const WIDTHS: (f32, f32, f32) = (100.0, 380.0, 80.0);
-/// What the colours mean, in words.
-const LEGEND: &str = "where answers spend their time: waiting, on the way, kernel, check";
+/// Pixels of a kind's name, of a bar, of the total and of the shares.
+const WIDTHS: (f32, f32, f32, f32) = (100.0, 270.0, 70.0, 130.0);
+/// What the colours and the numbers mean, in words.
+const LEGEND: &str = "time of answers: waiting, way, kernel, check; % by workers/coordinator/here";
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, fill_bars.run_if(resource_changed::<Figures>));
@@ -26,6 +26,10 @@ pub(super) struct Part(usize, usize);
 /// The total beside a kind's bar.
 #[derive(Component, Clone, Copy)]
 pub(super) struct Whole(usize);
+
+/// The shares of those who computed a kind.
+#[derive(Component, Clone, Copy)]
+pub(super) struct ByWhom(usize);
 
 /// Waiting is dim, the way to the coordinator and back blue, and that to the worker a paler blue.
 fn colour(stage: usize) -> Srgba {
@@ -57,6 +61,11 @@ pub(super) fn spawn_bars(panel: &mut ChildSpawnerCommands, kinds: &[&'static str
                 text(figures::UNKNOWN, TEXT, DIM),
                 Node { width: px(WIDTHS.2), margin: UiRect::left(px(8)), ..default() },
             ));
+            line.spawn((
+                ByWhom(row),
+                text(figures::UNKNOWN, TEXT, DIM),
+                Node { width: px(WIDTHS.3), ..default() },
+            ));
         });
     }
 }
@@ -75,7 +84,8 @@ fn fill_bars(
     figures: Res<Figures>,
     totals: Res<OffloadTotals>,
     mut parts: Query<(&Part, &mut Node)>,
-    mut wholes: Query<(&Whole, &mut Text)>,
+    mut wholes: Query<(&Whole, &mut Text), Without<ByWhom>>,
+    mut shares_of: Query<(&ByWhom, &mut Text), Without<Whole>>,
 ) {
     let of_row = |row: usize| totals.kinds.get(figures.kinds.get(row)?.name)?.stages_ms().map(shares);
     for (Part(row, stage), mut node) in &mut parts {
@@ -88,6 +98,20 @@ fn fill_bars(
         let total = of_row(*row).map(|(_, total)| total);
         write(&mut text, &format!("{} ms", figures::milliseconds(total)));
     }
+    for (ByWhom(row), mut text) in &mut shares_of {
+        write(&mut text, &figures.kinds.get(*row).map(by_whom).unwrap_or_default());
+    }
+}
+
+/// `97/2/1%`, by workers, the coordinator and here; dashes for what is not known.
+fn by_whom(kind: &KindFigures) -> String {
+    let share = |value: Option<f64>| figures::count(value);
+    format!(
+        "{}/{}/{}%",
+        share(kind.remote_percent),
+        share(kind.coordinator_percent),
+        share(kind.local_percent)
+    )
 }
 
 #[cfg(test)]
@@ -100,5 +124,11 @@ mod tests {
         assert!((total - 80.0).abs() < 1e-9 && (parts.iter().sum::<f32>() - 100.0).abs() < 1e-3, "{parts:?}");
         assert!((parts[1] - 25.0).abs() < 1e-3);
         assert_eq!(shares([0.0; STAGES]), ([0.0; STAGES], 0.0), "nothing came yet");
+    }
+
+    #[test]
+    fn who_computed_a_kind_stands_beside_its_bar() {
+        let kind = KindFigures { remote_percent: Some(97.4), local_percent: Some(2.6), ..default() };
+        assert_eq!(by_whom(&kind), "97/-/3%");
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use borrowing::{Computer, Origin};
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, Finished};
 pub(crate) use keyboard::plugin as keyboard_plugin;
-pub(crate) use lightfield::{FieldFineness, LightAround};
+pub(crate) use lightfield::{FieldFineness, LightAround, PARTS as SECTOR_PARTS};
 pub(crate) use recorded::{flip_plugin, read_flight};
 pub(crate) use reflecting::{Fineness, ORES, Reflecting, is_ore, ore_of};
 pub(crate) use stepping::Slips;

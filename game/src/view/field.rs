@@ -7,9 +7,9 @@ use bevy::render::render_resource::ShaderType;
 use bevy::render::storage::ShaderBuffer;
 use p2c2r_tasks::lightfield::LightProbe;
 
-use super::ViewSystems;
 use super::lighting::Lit;
-use crate::play::{LightAround, Reflecting};
+use super::{ViewSystems, place};
+use crate::play::{Battlefield, LightAround, Reflecting};
 
 /// Objects that the field can light at once, and one that stands for those it does not. Larger, and the buffer does not fit
 /// into the 16 KB that every graphics interface allows a uniform one; the shader has as many.
@@ -21,6 +21,9 @@ const VECTORS: usize = 4;
 const BLEND_SECONDS: f32 = 0.1;
 /// Radiance at which light counts by half: the picture ends at 1, and a bolt beside a rock is no second sun.
 const BENT_AT: f32 = 1.7;
+/// Metres from the ship beyond which nothing is lit by the field: past the picture's edge. Farther, and the slots do not last
+/// where a thousand rocks fly.
+const REACH_M: f32 = 40.0;
 /// Share of the field's light below which an object has none.
 const SHARE_MIN: f32 = 1.0 / 256.0;
 
@@ -78,19 +81,22 @@ fn light_receivers(
     time: Res<Time<Real>>,
     around: Res<LightAround>,
     reflecting: Res<Reflecting>,
+    battlefield: Res<Battlefield>,
     lit: Res<Lit>,
     mut receivers: Query<(&Transform, &mut Receiver, &mut MeshTag)>,
     mut buffers: ResMut<Assets<ShaderBuffer>>,
     mut shown: Local<ObjectLights>,
 ) {
-    let field = around.shown().filter(|_| reflecting.enabled);
+    let ship = place(battlefield.arena.ship().position, 0.0);
     let step = 1.0 - (-time.delta_secs() / BLEND_SECONDS).exp();
     let mut taken = [false; SLOTS];
     // Slot 0 is for all that have no light of the field, and stays black.
     taken[0] = true;
     let mut lights = ObjectLights::default();
     for (transform, mut receiver, mut tag) in &mut receivers {
-        receiver.follow(field.and_then(|field| field.at(transform.translation)), step);
+        let is_lit = reflecting.enabled && transform.translation.distance(ship) < REACH_M;
+        let newest = is_lit.then(|| around.at(transform.translation)).flatten();
+        receiver.follow(newest, step);
         let slot = tag.0 as usize;
         if receiver.share < SHARE_MIN {
             tag.set_if_neq(MeshTag(0));

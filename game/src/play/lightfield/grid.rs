@@ -21,36 +21,66 @@ const WEIGHT_MIN: f32 = 1e-3;
 
 const _: () = assert!(COUNTS[0] as usize * COUNTS[1] as usize >= p2c2r_tasks::lightfield::PROBES_MIN);
 
-/// A grid of probes.
+/// A grid of probes in the arena's plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grid {
-    /// The probe with the lowest coordinates, in the spec's steps.
+    /// The probe with the lowest x and z, in the spec's steps.
     origin: [i16; 3],
+    /// From one probe to the next, in the spec's steps.
+    spacing: u16,
+    /// Probes along x and z.
+    counts: [u8; 2],
 }
 
 impl Grid {
+    /// The grid whose first probe stands at `first`, with so many metres from one to the next.
+    pub(super) fn new(first: Vec2, spacing_m: f32, counts: [u8; 2]) -> Self {
+        let steps = |metres: f32| (metres * POSITION_STEPS_PER_M).round() as i16;
+        let spacing = (spacing_m * POSITION_STEPS_PER_M).round() as u16;
+        Self { origin: [steps(first.x), 0, steps(-first.y)], spacing, counts }
+    }
+
     /// The grid for where the ship is: `before`, as long as the ship has not left its middle.
     pub(super) fn around(arena: &Arena, before: Option<Self>) -> Self {
         let ship = arena.ship().position;
         let half = arena.config().size * 0.5;
+        let [x, z] = COUNTS.map(|count| f32::from(count - 1) * SPACING_M);
         // Beyond the wall there is nothing to be lit: near it the grid stays inside.
-        let wanted = Vec3::new(ship.x, 0.0, -ship.y);
-        let [x, z] = extents();
         let held = |at: f32, reach: f32| {
             let most = (half - reach * 0.5).max(0.0);
             at.clamp(-most, most)
         };
-        let middle = Vec3::new(held(wanted.x, x), 0.0, held(wanted.z, z));
-        before.filter(|grid| (grid.middle() - middle).abs().max_element() <= SLACK_M).unwrap_or_else(|| {
-            let corner = middle - Vec3::new(x, 0.0, z) * 0.5;
+        let middle = Vec2::new(held(ship.x, x), held(ship.y, z));
+        let is_near = |grid: &Self| {
+            let off = grid.middle_of_plane() - middle;
+            off.x.abs().max(off.y.abs()) <= SLACK_M
+        };
+        before.filter(is_near).unwrap_or_else(|| {
             // On whole metres: a grid that is laid anew in the same place is the same.
-            Self { origin: corner.to_array().map(|metres| (metres.round() * POSITION_STEPS_PER_M) as i16) }
+            let first = Vec2::new((middle.x - x * 0.5).round(), (middle.y + z * 0.5).round());
+            Self::new(first, SPACING_M, COUNTS)
         })
+    }
+
+    /// The part of this grid that is `edge` probes wide and deep, in this column and row of such parts.
+    pub(super) fn part(self, [column, row]: [usize; 2], edge: u8) -> Self {
+        let along = |parts: usize| (parts * usize::from(edge) * usize::from(self.spacing)) as i16;
+        let [x, y, z] = self.origin;
+        Self { origin: [x + along(column), y, z + along(row)], counts: [edge, edge], ..self }
+    }
+
+    fn spacing_m(self) -> f32 {
+        f32::from(self.spacing) / POSITION_STEPS_PER_M
+    }
+
+    /// From the first probe to the last along x and z, metres.
+    fn extents(self) -> [f32; 2] {
+        self.counts.map(|count| f32::from(count - 1) * self.spacing_m())
     }
 
     /// Its middle, metres.
     fn middle(self) -> Vec3 {
-        let [x, z] = extents();
+        let [x, z] = self.extents();
         self.corner() + Vec3::new(x, 0.0, z) * 0.5
     }
 
@@ -64,38 +94,45 @@ impl Grid {
         Vec3::from_array(self.origin.map(|steps| f32::from(steps) / POSITION_STEPS_PER_M))
     }
 
+    fn count(self) -> usize {
+        usize::from(self.counts[0]) * usize::from(self.counts[1])
+    }
+
     /// As a spec has it.
     pub(super) fn probes(self) -> Probes {
-        let spacing = (SPACING_M * POSITION_STEPS_PER_M) as u16;
-        Probes::Grid { origin: self.origin, spacing, counts: [COUNTS[0], 1, COUNTS[1]] }
+        let [x, z] = self.counts;
+        Probes::Grid { origin: self.origin, spacing: self.spacing, counts: [x, 1, z] }
     }
-}
-
-/// From the first probe to the last along x and z, metres.
-fn extents() -> [f32; 2] {
-    COUNTS.map(|count| f32::from(count - 1) * SPACING_M)
 }
 
 /// Light as it was traced.
 #[derive(Clone, Debug)]
 pub(crate) struct TracedField {
     pub(super) grid: Grid,
-    /// In the spec's order; none where a probe is inside something, where it is black.
+    /// In the spec's order; none where a probe is inside something, where it is black, and where none is known.
     probes: Vec<Option<LightProbe>>,
 }
 
 impl TracedField {
-    /// The light at the probes of `grid`.
+    /// The light at the probes of `grid`, from the first on; those that are not given are not known.
     pub(super) fn new(grid: Grid, probes: impl Iterator<Item = LightProbe>) -> Self {
-        let lit = |probe: LightProbe| (probe.mean != [0.0; 3]).then_some(probe);
-        Self { grid, probes: probes.map(lit).collect() }
+        let mut field = Self { grid, probes: vec![None; grid.count()] };
+        probes.enumerate().for_each(|(number, probe)| field.put(number, probe));
+        field
+    }
+
+    /// Sets the light at a probe.
+    pub(super) fn put(&mut self, number: usize, probe: LightProbe) {
+        if let Some(place) = self.probes.get_mut(number) {
+            *place = (probe.mean != [0.0; 3]).then_some(probe);
+        }
     }
 
     /// The light at a place, between the probes around it, and how much of it counts there, 0 to 1. None outside the
     /// grid and where all probes around are inside something.
     pub(crate) fn at(&self, place: Vec3) -> Option<(LightProbe, f32)> {
-        let cell = (place - self.grid.corner()) / SPACING_M;
-        let last = COUNTS.map(|count| f32::from(count - 1));
+        let cell = (place - self.grid.corner()) / self.grid.spacing_m();
+        let last = self.grid.counts.map(|count| f32::from(count - 1));
         let edge = cell.x.min(last[0] - cell.x).min(cell.z).min(last[1] - cell.z);
         if edge.is_nan() || edge < 0.0 {
             return None;
@@ -109,7 +146,7 @@ impl TracedField {
             (0.0, 1.0, (1.0 - right) * near),
             (1.0, 1.0, right * near),
         ] {
-            let number = (z + step_z) as usize * usize::from(COUNTS[0]) + (x + step_x) as usize;
+            let number = (z + step_z) as usize * usize::from(self.grid.counts[0]) + (x + step_x) as usize;
             if let Some(Some(probe)) = self.probes.get(number)
                 && weight > WEIGHT_MIN
             {
@@ -151,7 +188,7 @@ mod tests {
             assert_eq!(share, 1.0);
         }
         let middle = field.grid.middle();
-        let edge = extents()[0] * 0.5;
+        let edge = field.grid.extents()[0] * 0.5;
         let (_, share) = field.at(middle + Vec3::X * (edge - 0.3)).unwrap();
         assert!(share < 0.2 && share > 0.0, "{share}");
         assert!(field.at(middle + Vec3::X * (edge + 0.1)).is_none());
@@ -181,7 +218,7 @@ mod tests {
             grid = next;
             let ship = arena.ship().position;
             let off = grid.middle_of_plane() - ship;
-            let [x, z] = extents();
+            let [x, z] = grid.extents();
             assert!(off.x.abs() < x * 0.5 && off.y.abs() < z * 0.5, "the ship is in it: {off:?}");
         }
         assert!(laid < 30, "laid anew {laid} times in 20 s");

@@ -10,10 +10,12 @@
 //! | `fineness` | how well the field is traced, by what is bought |
 //! | `grid` | where the probes stand, and the light between them |
 //! | `scene` | the spec: what lights and shades |
+//! | `sector` | the light of the whole sector, baked once by many workers |
 
 mod fineness;
 mod grid;
 mod scene;
+mod sector;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use bevy::prelude::*;
 use bevy::tasks::{AsyncComputeTaskPool, Task, block_on};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
-use p2c2r_tasks::lightfield::{Field, Lightfield, LightfieldOutcome, LightfieldSpec};
+use p2c2r_tasks::lightfield::{Field, LightProbe, Lightfield, LightfieldOutcome, LightfieldSpec};
 
 use super::reflecting::embers::{self, Embers};
 use super::reflecting::{
@@ -33,9 +35,11 @@ use super::{Battlefield, nobody_plays};
 pub(crate) use fineness::FieldFineness;
 use grid::Grid;
 pub(crate) use grid::TracedField;
+pub(crate) use sector::PARTS;
+use sector::{PartAsked, Sector};
 
 /// The most that one task may cost: several times what the finest field costs.
-const PRICE_CAP: Nanos = Nanos(20_000_000);
+const PRICE_CAP: Nanos = Nanos(100_000);
 /// What passes from an outcome's coming until half of it is blended in.
 const BLENDING: Duration = Duration::from_millis(70);
 /// Answers that are sent as changes of one base. A base travels to the coordinator once, whole; the older it is, the more
@@ -52,7 +56,12 @@ pub(super) fn plugin(app: &mut App) {
             // Light of a moment ago still looks right; a second kernel here would cost the frames that it is to save.
             late: OnLate::Reuse,
         })
-        .add_systems(Update, (take_field, ask_for_field.after(embers::kindle), count_age).chain())
+        .add_systems(
+            Update,
+            (take_field, ask_for_field.after(embers::kindle), sector::bake_sector, count_age).chain(),
+        )
+        .add_observer(sector::take_part)
+        .add_observer(sector::lack_part)
         .add_observer(clear_up)
         .add_observer(clear_up_failure);
 }
@@ -90,6 +99,8 @@ pub(crate) struct LightAround {
     newest: Option<TracedField>,
     /// Seconds of play since the newest came.
     age: f32,
+    /// What was baked of the sector, for where and while there is no newer light.
+    sector: Sector,
 }
 
 impl LightAround {
@@ -98,9 +109,23 @@ impl LightAround {
         self.fineness = fineness;
     }
 
-    /// The newest field, unless it is too old to be shown or none is wanted any more.
-    pub(crate) fn shown(&self) -> Option<&TracedField> {
-        self.newest.as_ref().filter(|_| self.fineness.is_some() && self.age < STALE_AFTER)
+    /// The newest light at a place and how much of it counts, 0 to 1: the field around the ship, and the sector's beyond
+    /// it. None where nothing is known, and where none is wanted any more.
+    pub(crate) fn at(&self, place: Vec3) -> Option<(LightProbe, f32)> {
+        self.fineness?;
+        let near = self.newest.as_ref().filter(|_| self.age < STALE_AFTER).and_then(|field| field.at(place));
+        let far = self.sector.field().and_then(|field| field.at(place));
+        match (near, far) {
+            (Some((near, share)), Some((far, far_share))) => {
+                Some((near.mixed(&far, share), share.max(far_share)))
+            }
+            (near, far) => near.or(far),
+        }
+    }
+
+    /// Parts of the sector that are baked, of [`PARTS`]; none before it was asked for.
+    pub(crate) fn sector_baked(&self) -> Option<usize> {
+        self.sector.baked()
     }
 
     fn is_due(&self, now: Duration, interval: Duration, under_way: usize) -> bool {
@@ -135,7 +160,7 @@ fn ask_for_field(
     clock: Res<Time<Virtual>>,
     horizon: Res<OffloadHorizon>,
     state: Res<OffloadState>,
-    open: Query<Entity, With<Offloading<Lightfield>>>,
+    open: Query<Entity, (With<Offloading<Lightfield>>, Without<PartAsked>)>,
     mut light: ResMut<LightAround>,
 ) {
     let now = real.elapsed();
@@ -257,26 +282,25 @@ mod tests {
                 blob_bytes += base.blob.bytes().len();
             }
         }
-        println!(
-            "40 answers: {changes_bytes} bytes as changes and {blob_bytes} of {} bases, {whole_bytes} whole; {up} up",
-            bases.len()
-        );
         assert!(uses_max <= BASE_USES);
         assert!(bases.len() < 20, "{} bases for 40 answers", bases.len());
         assert!(changes_bytes + blob_bytes < whole_bytes, "{changes_bytes} + {blob_bytes}, {whole_bytes}");
+        // At five a second, a seventh of the megabit that all kinds have together.
+        let bits_per_s = (changes_bytes + blob_bytes + up) * 8 * 5 / 40;
+        assert!(bits_per_s < 140_000, "{bits_per_s} bit/s");
     }
 
     #[test]
     fn light_that_nothing_follows_and_light_that_is_not_wanted_is_not_shown() {
         let mut light = LightAround::default();
         light.refine(FieldFineness::bought(Preset::Default, Quality::Low));
-        assert!(light.shown().is_none());
+        assert!(light.at(Vec3::ZERO).is_none());
         ask(&mut light, &Arena::new(ArenaConfig::default()));
-        assert!(light.shown().is_some());
+        assert!(light.at(Vec3::ZERO).is_some());
         light.age = STALE_AFTER;
-        assert!(light.shown().is_none());
+        assert!(light.at(Vec3::ZERO).is_none());
         light.age = 0.0;
         light.refine(FieldFineness::bought(Preset::Saver, Quality::Low));
-        assert!(light.shown().is_none());
+        assert!(light.at(Vec3::ZERO).is_none());
     }
 }

@@ -1,0 +1,271 @@
+//! The light of a whole sector: baked once, from the sector's seed alone, by everybody who is there to help. It is the same
+//! for every gamer in the sector, and the coordinator keeps it for them.
+//!
+//! A sector is an arena as its configuration makes it. It is asked for when the first wave starts, in [`PARTS`] tasks
+//! that wait for workers as long as it takes (the patient class), and each part is shown from the frame on in which it
+//! comes. It knows the sky, the star, the walls and the rocks as they lie at the start; what moves and glows is the live
+//! field's part, which stands before it around the ship.
+
+use std::sync::Arc;
+
+use bevy::prelude::*;
+use p2c2r_arena::{Arena, ArenaConfig, ArenaEvent, Rock, Vec2};
+use p2c2r_offload::prelude::*;
+use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec};
+
+use super::LightAround;
+use super::grid::{Grid, TracedField};
+use crate::play::reflecting::{self, CONNECTING_MAX, Reflecting, scene, surfaces};
+use crate::play::{Battlefield, Happened, nobody_plays};
+
+/// Probes along an edge of a part, and parts along an edge of the sector: 4,096 probes in 16 tasks. A part has as few probes
+/// as a spec may have, so that many workers share one sector.
+const PART_EDGE: u8 = 16;
+const PARTS_EDGE: u8 = 4;
+/// Tasks of a sector.
+pub(crate) const PARTS: usize = PARTS_EDGE as usize * PARTS_EDGE as usize;
+/// Paths of a probe and surfaces that a path may meet: half a second of one core for the whole sector.
+const PATHS: u16 = 384;
+const BOUNCES: u8 = 3;
+/// Rocks of a part at most: the nearest to its middle. More take more bytes up than they are seen.
+const ROCKS_MAX: usize = 64;
+
+const _: () = assert!(PART_EDGE as usize * PART_EDGE as usize >= p2c2r_tasks::lightfield::PROBES_MIN);
+
+/// How far a part is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    /// It is to be asked for.
+    Wanted,
+    /// It is under way.
+    Asked,
+    /// It is there.
+    Baked,
+    /// Nobody computed it; it is asked for again with the next wave.
+    #[default]
+    Lacking,
+}
+
+/// The sector's light as far as it is baked.
+#[derive(Default)]
+pub(crate) struct Sector {
+    /// Which sector.
+    config: Option<ArenaConfig>,
+    rocks: Vec<Rock>,
+    parts: [Part; PARTS],
+    field: Option<TracedField>,
+}
+
+/// A part that is under way: its number, and what was asked.
+#[derive(Component)]
+pub(super) struct PartAsked {
+    number: usize,
+    spec: Arc<LightfieldSpec>,
+}
+
+impl Sector {
+    /// What is baked of it.
+    pub(super) fn field(&self) -> Option<&TracedField> {
+        self.field.as_ref()
+    }
+
+    /// Parts that are there, of [`PARTS`]; none before the sector was asked for.
+    pub(crate) fn baked(&self) -> Option<usize> {
+        self.config.as_ref()?;
+        Some(self.parts.iter().filter(|part| **part == Part::Baked).count())
+    }
+
+    /// Wants all of the sector that is not there yet.
+    fn want(&mut self, config: &ArenaConfig) {
+        if self.config.as_ref() != Some(config) {
+            // Every round of an arena begins otherwise; the sector is what its seed alone makes.
+            let rocks = Arena::new(config.clone()).rocks().to_vec();
+            let field = TracedField::new(whole(config), std::iter::empty());
+            *self = Self { config: Some(config.clone()), rocks, field: Some(field), ..Self::default() };
+        }
+        self.parts.iter_mut().filter(|part| **part == Part::Lacking).for_each(|part| *part = Part::Wanted);
+    }
+
+    /// The spec of a part.
+    fn spec(&self, number: usize) -> Option<LightfieldSpec> {
+        let config = self.config.as_ref()?;
+        let grid = part(config, number);
+        let body = |rock: &Rock| (rock.position, rock.radius);
+        let near = scene::nearest(&self.rocks, grid.middle_of_plane(), ROCKS_MAX, body);
+        let mut objects: Vec<_> = near.into_iter().filter_map(|rock| scene::rock_object(rock, 0.0)).collect();
+        objects.extend(scene::walls(config.size * 0.5));
+        Some(LightfieldSpec {
+            base: None,
+            probes: grid.probes(),
+            paths: PATHS,
+            bounces: BOUNCES,
+            seed: scene::SEED,
+            sky: scene::sky(config.seed as u32),
+            sun: Some(surfaces::SUN),
+            surfaces: surfaces::glowing_palette(),
+            objects,
+        })
+    }
+
+    fn take(
+        &mut self,
+        number: usize,
+        spec: &LightfieldSpec,
+        outcome: &p2c2r_tasks::lightfield::LightfieldOutcome,
+    ) {
+        let edge = usize::from(PART_EDGE);
+        let first = (number / usize::from(PARTS_EDGE) * edge, number % usize::from(PARTS_EDGE) * edge);
+        match (outcome.unfold(spec, &Blobs::default()), &mut self.field) {
+            (Ok(light), Some(field)) => {
+                for probe in 0..light.count() {
+                    let place =
+                        (first.0 + probe / edge) * edge * usize::from(PARTS_EDGE) + first.1 + probe % edge;
+                    field.put(place, light.probe(probe));
+                }
+                self.parts[number] = Part::Baked;
+            }
+            (Ok(_), None) => self.parts[number] = Part::Lacking,
+            (Err(error), _) => {
+                tracing::error!(%error, "no light of a part of the sector");
+                self.parts[number] = Part::Lacking;
+            }
+        }
+    }
+}
+
+/// The grid of a whole sector: its first and last probes stand half a spacing from the walls.
+fn whole(config: &ArenaConfig) -> Grid {
+    let edge = PART_EDGE * PARTS_EDGE;
+    let spacing = config.size / f32::from(edge);
+    let first = Vec2::new((spacing - config.size) * 0.5, (config.size - spacing) * 0.5);
+    Grid::new(first, spacing, [edge, edge])
+}
+
+/// The grid of a part; they lie in rows from the whole grid's first probe on.
+fn part(config: &ArenaConfig, number: usize) -> Grid {
+    let edge = usize::from(PARTS_EDGE);
+    whole(config).part([number % edge, number / edge], PART_EDGE)
+}
+
+pub(super) fn bake_sector(
+    mut commands: Commands,
+    battlefield: Res<Battlefield>,
+    mut happened: MessageReader<Happened>,
+    reflecting: Res<Reflecting>,
+    real: Res<Time<Real>>,
+    clock: Res<Time<Virtual>>,
+    state: Res<OffloadState>,
+    open: Query<(Entity, &PartAsked)>,
+    mut light: ResMut<LightAround>,
+) {
+    let light = &mut *light;
+    let wave_starts = |Happened(event): &Happened| matches!(event, ArenaEvent::WaveStarted { .. });
+    let starts = happened.read().filter(|event| wave_starts(event)).count() > 0;
+    if light.fineness.is_none() || !reflecting.enabled || nobody_plays(&battlefield, &clock) {
+        // Taken back like all light; what is lacking then is asked for when play goes on.
+        for (entity, asked) in &open {
+            light.sector.parts[asked.number] = Part::Wanted;
+            commands.entity(entity).despawn();
+        }
+        return;
+    }
+    if starts {
+        light.sector.want(battlefield.arena.config());
+    }
+    // Outcomes of the live field are told apart by when they were asked for: no part is asked for in the same frame.
+    let beside_live = light.asked.back().is_some_and(|asked| asked.at == real.elapsed());
+    let may_soon_borrow = real.elapsed() < CONNECTING_MAX && reflecting::is_connecting(&state);
+    if beside_live || may_soon_borrow {
+        return;
+    }
+    // One a frame: to make a spec and what it is worth takes a part of a millisecond.
+    if let Some(number) = light.sector.parts.iter().position(|part| *part == Part::Wanted)
+        && let Some(spec) = light.sector.spec(number)
+    {
+        light.sector.parts[number] = Part::Asked;
+        let task = Offloading::<Lightfield>::new(spec.clone(), Blobs::default()).patient();
+        commands.spawn((PartAsked { number, spec: Arc::new(spec) }, task));
+    }
+}
+
+/// Unfolds a part at once: with 256 probes that takes a tenth of a millisecond, and parts seldom come together.
+pub(super) fn take_part(
+    done: On<OffloadDone<Lightfield>>,
+    parts: Query<&PartAsked>,
+    mut light: ResMut<LightAround>,
+) {
+    if let Ok(asked) = parts.get(done.entity) {
+        light.sector.take(asked.number, &asked.spec, &done.outcome);
+    }
+}
+
+pub(super) fn lack_part(
+    failed: On<OffloadFailed<Lightfield>>,
+    parts: Query<&PartAsked>,
+    mut light: ResMut<LightAround>,
+) {
+    if let Ok(asked) = parts.get(failed.entity) {
+        light.sector.parts[asked.number] = Part::Lacking;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_protocol::wire;
+    use p2c2r_tasks::{Stop, TaskKind as _};
+
+    use super::*;
+
+    #[test]
+    fn a_sector_follows_from_its_seed_and_its_parts_fill_it() {
+        let config = ArenaConfig::default();
+        let mut sector = Sector::default();
+        assert_eq!(sector.baked(), None);
+        sector.want(&config);
+        let mut again = Sector::default();
+        again.want(&config);
+        let mut other = Sector::default();
+        other.want(&ArenaConfig { seed: 2, ..config.clone() });
+        for number in 0..PARTS {
+            let spec = sector.spec(number).unwrap();
+            assert_eq!(Some(&spec), again.spec(number).as_ref());
+            assert_ne!(Some(&spec), other.spec(number).as_ref());
+            let bytes = wire::encode(&spec).len();
+            assert!(bytes < 2_000, "{bytes} bytes of part {number}");
+            let units = Lightfield::admit(&spec, &Blobs::default()).unwrap();
+            // `tests/process` reckons with as many at most.
+            assert!(units.0 < 60_000, "{units:?} for part {number}");
+        }
+        // Parts come in any order; each lights its own place.
+        for number in (0..PARTS).rev().filter(|number| number % 5 == 0) {
+            let spec = sector.spec(number).unwrap();
+            let middle = part(&config, number).middle_of_plane();
+            let place = Vec3::new(middle.x, 0.0, -middle.y);
+            assert!(sector.field().unwrap().at(place).is_none(), "part {number} is not there yet");
+            let outcome = Lightfield::run(&spec, &Blobs::default(), &Stop::never()).unwrap();
+            sector.take(number, &spec, &outcome);
+            let field = sector.field().unwrap();
+            let lit = [(-6.0, -6.0), (6.0, 6.0), (-6.0, 6.0), (6.0, -6.0)]
+                .iter()
+                .filter(|(x, z)| field.at(place + Vec3::new(*x, 0.0, *z)).is_some())
+                .count();
+            assert!(lit >= 3, "part {number}: lit at {lit} of 4 places, the others may be inside rocks");
+        }
+        assert_eq!(sector.baked(), Some(4));
+    }
+
+    #[test]
+    fn what_nobody_baked_is_wanted_again_with_the_next_wave_and_what_is_baked_is_not() {
+        let mut sector = Sector::default();
+        let config = ArenaConfig::default();
+        sector.want(&config);
+        assert!(sector.parts.iter().all(|part| *part == Part::Wanted));
+        sector.parts = [Part::Baked; PARTS];
+        sector.parts[3] = Part::Lacking;
+        sector.want(&config);
+        assert_eq!(sector.parts[3], Part::Wanted);
+        assert_eq!(sector.baked(), Some(PARTS - 1));
+        sector.want(&ArenaConfig { seed: 9, ..config });
+        assert_eq!(sector.baked(), Some(0), "another sector");
+    }
+}
