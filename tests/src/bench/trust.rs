@@ -9,16 +9,19 @@ use crate::redteam::{Figures, Game, Trick};
 /// How much is played.
 #[derive(Clone, Copy, Debug)]
 pub struct TrustPlan {
-    /// Tasks of each game.
+    /// Tasks of each game; of those in which something seldom happens, [`LONGER`] times as many.
     pub tasks: u64,
     /// Games of each row, each with a seed of its own.
     pub games: u64,
 }
 
 /// The bench as a person runs it, and to see that it works.
-pub const FULL: TrustPlan = TrustPlan { tasks: 30_000, games: 40 };
+pub const FULL: TrustPlan = TrustPlan { tasks: 6_000, games: 40 };
 /// See [`FULL`].
-pub const QUICK: TrustPlan = TrustPlan { tasks: 1_200, games: 2 };
+pub const QUICK: TrustPlan = TrustPlan { tasks: 300, games: 2 };
+
+/// See [`TrustPlan::tasks`].
+const LONGER: u64 = 5;
 
 /// When the share of checks has fallen to five per cent, and when to the floor.
 const SETTLED: (u64, Duration) = (500, Duration::from_mins(10));
@@ -35,6 +38,8 @@ struct Case {
     name: &'static str,
     trick: Trick,
     trusted: (u64, Duration),
+    /// See [`LONGER`].
+    is_long: bool,
     /// Share of answers that are checked when the first lie comes, and of lies that one check finds; `None` where neither
     /// says how soon it is found.
     chance: Option<f64>,
@@ -43,23 +48,24 @@ struct Case {
 const NEW: (u64, Duration) = (0, Duration::ZERO);
 
 fn cases() -> Vec<Case> {
-    let case = |name, trick, trusted, chance| Case { name, trick, trusted, chance };
+    let case = |name, trick, trusted, chance| Case { name, trick, trusted, is_long: false, chance };
+    let long = |name, trick, trusted, chance| Case { name, trick, trusted, is_long: true, chance };
     vec![
-        case("honest, newcomers", Trick::Honest, NEW, None),
+        long("honest, newcomers", Trick::Honest, NEW, None),
         case("honest, known for a month", Trick::Honest, LONG_KNOWN, None),
         case("lazy", Trick::Lazy, NEW, Some(1.0)),
         case("liar 100 %", Trick::Liar(1.0), NEW, Some(1.0)),
         case("liar 10 %", Trick::Liar(0.1), NEW, Some(0.1)),
-        case("liar 1 %", Trick::Liar(0.01), NEW, None),
+        long("liar 1 %", Trick::Liar(0.01), NEW, None),
         case("liar 100 %, proven", Trick::Liar(1.0), SETTLED, Some(0.05)),
-        case("liar 10 %, proven", Trick::Liar(0.1), SETTLED, Some(0.05 * 0.1)),
-        case("liar 100 %, known for a month", Trick::Liar(1.0), LONG_KNOWN, Some(0.02)),
-        case("sleeper, 1,000 honest", Trick::Sleeper(1_000), NEW, Some(0.2)),
+        long("liar 10 %, proven", Trick::Liar(0.1), SETTLED, Some(0.05 * 0.1)),
+        long("liar 100 %, known for a month", Trick::Liar(1.0), LONG_KNOWN, Some(0.02)),
+        long("sleeper, 1,000 honest", Trick::Sleeper(1_000), NEW, Some(0.2)),
         case("two that collude, 10 %", Trick::Colluding, NEW, Some(0.1)),
         case("tolerance hugger", Trick::Hugger, NEW, Some(1.0 / 16.0)),
         case("slow-loris", Trick::SlowLoris, NEW, None),
         case("replayer", Trick::Replayer, NEW, Some(1.0)),
-        case("bits flip, 1e-4", Trick::Flipping(1e-4), NEW, None),
+        long("bits flip, 1e-4", Trick::Flipping(1e-4), NEW, None),
         case("identity farm", Trick::Farm, NEW, Some(0.2)),
     ]
 }
@@ -88,8 +94,9 @@ impl TrustRow {
                 .map(|chance| if chance < 1.0 { 0.01_f64.ln() / (1.0 - chance).ln() } else { 1.0 }),
             sum: Figures::default(),
         };
+        let tasks = if case.is_long { plan.tasks * LONGER } else { plan.tasks };
         for seed in 0..plan.games {
-            let game = Game::of(case.trick, plan.tasks, seed).trusted(answers, known_for);
+            let game = Game::of(case.trick, tasks, seed).trusted(answers, known_for);
             let figures = game.play();
             row.found.extend(figures.found_after);
             row.convicted.extend(figures.convicted_after);

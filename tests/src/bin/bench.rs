@@ -197,7 +197,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     if arguments.only == Some(Part::Trust) {
-        let rows = trust::rows(if arguments.quick { trust::QUICK } else { trust::FULL });
+        let plan = if arguments.quick { trust::QUICK } else { trust::FULL };
+        let tasks = arguments.requests.map_or(plan.tasks, |tasks| tasks.max(1) as u64);
+        let rows = trust::rows(trust::TrustPlan { tasks, ..plan });
         println!("{}", trust::table(&rows));
         let missed = trust::missed(&rows);
         // A quick run is too short for shares of one in ten thousand.
