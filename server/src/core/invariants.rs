@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use p2c2r_protocol::{Nanos, PeerId, TaskNo};
 
 use super::Core;
-use super::state::tasks::Phase;
+use super::state::hedging::HEDGE_SHARE;
+use super::state::tasks::{LIVE_MAX, Task};
 
 /// Tasks, accounts and workers that are looked at for each event, on average; more would let debug builds crawl.
 #[cfg(debug_assertions)]
@@ -14,6 +15,11 @@ const LOOKED_AT_PER_EVENT: usize = 64;
 
 impl Core {
     pub(super) fn check_invariants(&mut self) {
+        let (first, second) = self.hedging.units();
+        assert!(
+            second <= first / HEDGE_SHARE,
+            "second attempts are within their budget: {second} of {first}"
+        );
         #[cfg(debug_assertions)]
         {
             // Looking at everything after every event would make a flood of them quadratic.
@@ -35,7 +41,7 @@ impl Core {
         for (no, task) in self.tasks.iter() {
             let sums = held.entry(task.account).or_default();
             *sums = (sums.0 + task.price, sums.1 + 1);
-            self.assert_task(no, task.phase(), &mut out);
+            self.assert_task(no, task, &mut out);
         }
         for (account, mirror) in self.gamers.accounts() {
             let (price, tasks) = held.remove(&account).unwrap_or_default();
@@ -50,22 +56,30 @@ impl Core {
         assert!(out.is_empty(), "every lease has a worker: {out:?}");
     }
 
-    fn assert_task(&self, no: TaskNo, phase: Phase, out: &mut HashMap<PeerId, usize>) {
-        let Some(task) = self.tasks.get(no) else { unreachable!("it was found by its number") };
-        match phase {
-            Phase::Leased { worker, .. } => {
-                assert!(task.timer().is_some(), "a lease has an end: task {}", no.0);
-                assert!(
-                    self.workers.get(worker).is_some_and(|worker| worker.tasks.contains(&no)),
-                    "a lease is known to its worker: task {}",
-                    no.0
-                );
-                *out.entry(worker).or_default() += 1;
+    fn assert_task(&self, no: TaskNo, task: &Task, out: &mut HashMap<PeerId, usize>) {
+        let live = task.live();
+        assert!(live.len() <= LIVE_MAX, "task {} has {} attempts", no.0, live.len());
+        assert!(live.is_empty() || task.computing_since().is_none(), "task {} is done twice", no.0);
+        for (at, one) in live.iter().enumerate() {
+            let mut before = live[..at].iter();
+            assert!(
+                before.all(|other| other.account != one.account && other.attempt < one.attempt),
+                "attempts at one task are of different accounts and numbered upwards: task {}",
+                no.0
+            );
+            if one.answered_at.is_some() {
+                continue;
             }
-            Phase::Waiting | Phase::Judging { .. } | Phase::Computing { .. } => {
-                let is_timely = task.deliver_by.is_some();
-                assert!(!is_timely || task.timer().is_some(), "a deadline has a timer: task {}", no.0);
-            }
+            assert!(task.timer().is_some_and(|at| at <= one.until), "a lease has an end: task {}", no.0);
+            let worker = self.workers.get(one.worker);
+            assert!(
+                worker.is_some_and(|worker| worker.tasks.contains(&no) && worker.busy),
+                "a lease is known to its worker, who is watched: task {}",
+                no.0
+            );
+            *out.entry(one.worker).or_default() += 1;
         }
+        let deadline = task.deliver_by.is_none_or(|deadline| task.timer().is_some_and(|at| at <= deadline));
+        assert!(deadline, "a deadline has a timer: task {}", no.0);
     }
 }

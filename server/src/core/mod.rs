@@ -39,6 +39,7 @@ use state::cache::OutcomeCache;
 use state::checking::Checking;
 use state::draws::{CheckDraws, Matcher};
 use state::gamers::Gamers;
+use state::hedging::Hedging;
 use state::own_kernel::OwnKernel;
 use state::submits::Submits;
 use state::tally::Tally;
@@ -83,6 +84,7 @@ pub struct Core {
     own: OwnKernel,
     trust: Trust,
     checking: Checking,
+    hedging: Hedging,
     tally: Tally,
     submits: Submits,
     matcher: Matcher,
@@ -110,6 +112,7 @@ impl Core {
             own: OwnKernel::new(policy.compute_threads, policy.compute_waiting_max),
             trust: Trust::new(policy.trust),
             checking: Checking::new(policy.trust.budget_percent),
+            hedging: Hedging::default(),
             tally: Tally::default(),
             submits: Submits::default(),
             matcher: Matcher::new(seed),

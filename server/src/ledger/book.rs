@@ -275,7 +275,7 @@ impl Book {
         }
         let paid = match settlement.source {
             Source::Worker { attempt, .. } => Some(attempt.0 as u8),
-            Source::Coordinator | Source::Cache => None,
+            Source::Coordinator | Source::Cache | Source::Begun => None,
         };
         for made in found.tries.iter_mut().filter(|made| made.verdict == verdict::RUNNING) {
             // The coordinator's own attempts, which name no worker, are accepted by its settling the task.
@@ -396,6 +396,7 @@ fn settles(task: &OpenTask, settlement: &Settlement) -> bool {
                 && matches!(made.verdict, verdict::RUNNING | verdict::ACCEPTED)
         }),
         Source::Coordinator | Source::Cache => pay == Nanos::ZERO,
+        Source::Begun => pay == Nanos::ZERO && settlement.outcome.is_none(),
     };
     shares && payee
 }

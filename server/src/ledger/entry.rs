@@ -171,6 +171,9 @@ pub enum Source {
     Coordinator,
     /// The coordinator's cache.
     Cache,
+    /// Nobody: there is no outcome. Its gamer took the task back, or let it be late by its own doing, after it was begun,
+    /// and is charged for that part.
+    Begun,
 }
 
 /// What became of an attempt that did not settle its task.
@@ -250,6 +253,7 @@ impl Source {
             Self::Worker { .. } => 1,
             Self::Coordinator => 2,
             Self::Cache => 3,
+            Self::Begun => 4,
         }
     }
 }

@@ -109,7 +109,7 @@ impl Posting<'_, '_> {
         if let Some(End::Settled(Settlement { outcome: Some(bytes), source, .. })) = &task.end {
             let worker = match source {
                 Source::Worker { worker, .. } => Some(*worker),
-                Source::Coordinator | Source::Cache => None,
+                Source::Coordinator | Source::Cache | Source::Begun => None,
             };
             self.outcomes.keep(self.sql, number, &task.admission.key, worker, bytes, self.now_ms)?;
         }
@@ -288,9 +288,9 @@ fn closing_of(end: Option<&End>) -> Closing {
             source: Some(settlement.source.code()),
             attempt: match settlement.source {
                 Source::Worker { attempt, .. } => Some(attempt.0 as u8),
-                Source::Coordinator | Source::Cache => None,
+                Source::Coordinator | Source::Cache | Source::Begun => None,
             },
-            passed: Some(match settlement.check {
+            passed: (settlement.source != Source::Begun).then_some(match settlement.check {
                 PassedCheck::Always => 1,
                 PassedCheck::Deep => 2,
                 PassedCheck::Own => 3,

@@ -104,6 +104,12 @@ impl Meter {
                 let minute = self.history.at(now);
                 minute.revenue = Nanos(minute.revenue.0.saturating_add(charged.0));
                 minute.fee = Nanos(minute.fee.0.saturating_add(settlement.fee.0));
+                if settlement.source == Source::Begun {
+                    let Some(Open { place, .. }) = self.release(settlement.task) else { return };
+                    self.sums.failed(self.kinds[place].1.name, "begun");
+                    self.history.at(now).kinds[place].failed += 1;
+                    return;
+                }
                 if let Source::Worker { .. } = settlement.source {
                     self.sums.accepted.inc();
                 }
@@ -120,6 +126,7 @@ impl Meter {
                         Source::Worker { .. } => 0,
                         Source::Coordinator => 1,
                         Source::Cache => 2,
+                        Source::Begun => unreachable!("it has no outcome"),
                     }]
                     .inc();
                     self.history.at(now).kinds[place].done += 1;

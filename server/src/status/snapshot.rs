@@ -13,7 +13,6 @@ use crate::books::Books;
 use crate::config::Settings;
 use crate::core::Core;
 use crate::core::state::tally::Tally;
-use crate::core::state::tasks::Phase;
 use crate::drain::Drain;
 use crate::ledger::Progress;
 use crate::peers::Scheduler;
@@ -177,17 +176,18 @@ fn kinds_now(core: &Core, names: &Names, now: Micros) -> Vec<KindNow> {
     for (_, task) in core.tasks().iter() {
         let Some(place) = names.iter().position(|(id, _)| *id == task.kind) else { continue };
         let kind = &mut kinds[place];
-        match task.phase() {
-            Phase::Waiting => {
-                kind.waiting += 1;
-                if task.deliver_by.is_some() {
-                    let here = Duration::from_micros(now.0.saturating_sub(task.received_at.0));
-                    kind.oldest = kind.oldest.max(here);
-                }
+        if task.is_waiting() {
+            kind.waiting += 1;
+            if task.deliver_by.is_some() {
+                let here = Duration::from_micros(now.0.saturating_sub(task.received_at.0));
+                kind.oldest = kind.oldest.max(here);
             }
-            Phase::Leased { .. } => kind.leased += 1,
-            Phase::Judging { .. } => kind.judging += 1,
-            Phase::Computing { .. } => kind.computing += 1,
+        } else if task.is_judged() {
+            kind.judging += 1;
+        } else if task.computing_since().is_some() {
+            kind.computing += 1;
+        } else {
+            kind.leased += 1;
         }
     }
     kinds

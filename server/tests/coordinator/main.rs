@@ -3,9 +3,12 @@
 
 mod admission;
 mod attempts;
+mod charging;
 mod conformance;
+mod fairness;
 mod fallback;
 mod figures;
+mod hedging;
 mod hostile;
 mod lifetime;
 mod money;

@@ -13,7 +13,7 @@ use p2c2r_server::config::default_prices;
 use p2c2r_server::core::INLINE_UNITS_MAX;
 use p2c2r_server::core::work::{Check, Computed, Kernel};
 use p2c2r_server::core::{Core, Effect, Effects, Event};
-use p2c2r_server::ledger::{Account, AccountId, Entry, Room, Source, WorkerTrust};
+use p2c2r_server::ledger::{Account, AccountId, Admission, Entry, Room, Settlement, Source, WorkerTrust};
 use p2c2r_tasks::kind::TaskKind;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -27,26 +27,32 @@ const ROOM: Room = Room { admissions: 1_000, patient: 1_000, bytes: 1 << 20 };
 /// What a task is worth whose outcome the core does not check itself but gives away to be checked.
 const UNITS_CHECKED_ELSEWHERE: u64 = INLINE_UNITS_MAX.0 + 1;
 /// So little that gamers run out of it.
-const CREDIT: Nanos = Nanos(6_000);
+const CREDIT: Nanos = Nanos(40_000);
 
 /// What must hold of the money and the tasks, derived from effects and verdicts alone.
 #[derive(Default)]
 struct Auditor {
-    open: HashMap<TaskNo, (AccountId, Nanos)>,
+    open: HashMap<TaskNo, Admission>,
     newest: HashMap<TaskNo, Attempt>,
+    /// Attempts of workers that have not ended.
+    running: HashMap<TaskNo, Vec<(Attempt, AccountId)>>,
     passed: HashSet<(TaskNo, Attempt)>,
     held: HashMap<AccountId, Nanos>,
     charged: HashMap<AccountId, Nanos>,
     ended: HashSet<TaskId>,
     admitted: usize,
     by_workers: usize,
+    begun: usize,
+    /// Units of attempts handed out while nobody had the task, and while somebody had.
+    first_units: u64,
+    second_units: u64,
 }
 
 impl Auditor {
     fn book(&mut self, entry: &Entry) {
         match entry {
             Entry::TaskAdmitted(admission) => {
-                let before = self.open.insert(admission.task, (admission.gamer, admission.price));
+                let before = self.open.insert(admission.task, admission.clone());
                 assert!(before.is_none(), "a number is given to one task");
                 self.admitted += 1;
                 let held = self.held.entry(admission.gamer).or_default();
@@ -54,32 +60,58 @@ impl Auditor {
                 let spent = *held + self.charged.get(&admission.gamer).copied().unwrap_or_default();
                 assert!(spent <= CREDIT, "nobody spends what he does not have: {spent}");
             }
-            Entry::AttemptStarted { task, attempt, .. } => {
-                assert!(self.open.contains_key(task), "only open tasks are attempted");
-                let before = self.newest.insert(*task, *attempt);
-                assert!(before.is_none_or(|before| before < *attempt), "attempts are numbered upwards");
+            Entry::AttemptStarted { task, attempt, worker } => self.start(*task, *attempt, *worker),
+            Entry::AttemptEnded { task, attempt, .. } => {
+                self.running.entry(*task).or_default().retain(|(other, _)| other != attempt);
             }
-            Entry::TaskSettled(settlement) => {
-                let (gamer, price) = self.open.remove(&settlement.task).expect("a task ends once");
-                assert_eq!(settlement.pay + settlement.fee, price, "what was held is shared out whole");
-                if let Source::Worker { attempt, .. } = settlement.source {
-                    assert!(
-                        self.passed.contains(&(settlement.task, attempt)),
-                        "only accepted answers are paid"
-                    );
-                    self.by_workers += 1;
-                } else {
-                    assert_eq!(settlement.pay, Nanos::ZERO);
-                }
-                *self.held.entry(gamer).or_default() -= price;
-                *self.charged.entry(gamer).or_default() += price;
-            }
-            Entry::TaskVoided { task, .. } => {
-                let (gamer, price) = self.open.remove(task).expect("a task ends once");
-                *self.held.entry(gamer).or_default() -= price;
-            }
-            Entry::AttemptEnded { .. } | Entry::TrustChanged { .. } | Entry::WorkerConvicted { .. } => {}
+            Entry::TaskSettled(settlement) => self.settle(settlement),
+            Entry::TaskVoided { task, .. } => self.charge(*task, Nanos::ZERO),
+            Entry::TrustChanged { .. } | Entry::WorkerConvicted { .. } => {}
         }
+    }
+
+    fn start(&mut self, task: TaskNo, attempt: Attempt, worker: Option<AccountId>) {
+        let admission = &self.open.get(&task).expect("only open tasks are attempted");
+        let before = self.newest.insert(task, attempt);
+        assert!(before.is_none_or(|before| before < attempt), "attempts are numbered upwards");
+        let running = self.running.entry(task).or_default();
+        let Some(worker) = worker else {
+            assert!(running.is_empty(), "nobody else has what is computed here");
+            return;
+        };
+        assert!(running.iter().all(|(_, other)| *other != worker), "nobody is asked twice at a time");
+        let units = if running.is_empty() { &mut self.first_units } else { &mut self.second_units };
+        *units += admission.units.0;
+        assert!(self.second_units * 10 <= self.first_units, "second attempts are a tenth of the work");
+        running.push((attempt, worker));
+        assert!(running.len() <= 2, "two attempts at a time at most");
+    }
+
+    fn settle(&mut self, settlement: &Settlement) {
+        let (task, charged) = (settlement.task, settlement.pay + settlement.fee);
+        match settlement.source {
+            Source::Worker { attempt, .. } => {
+                assert!(self.passed.contains(&(task, attempt)), "only accepted answers are paid");
+                self.by_workers += 1;
+            }
+            Source::Begun => {
+                assert!(self.newest.contains_key(&task), "only what was begun is charged");
+                assert!(charged > Nanos::ZERO && settlement.outcome.is_none());
+                self.begun += 1;
+            }
+            Source::Coordinator | Source::Cache => {}
+        }
+        assert!(settlement.pay == Nanos::ZERO || matches!(settlement.source, Source::Worker { .. }));
+        let price = self.open.get(&task).expect("a task ends once").price;
+        assert!(charged == price || settlement.source == Source::Begun && charged < price, "{charged}");
+        self.charge(task, charged);
+    }
+
+    fn charge(&mut self, task: TaskNo, charged: Nanos) {
+        let admission = self.open.remove(&task).expect("a task ends once");
+        *self.held.entry(admission.gamer).or_default() -= admission.price;
+        *self.charged.entry(admission.gamer).or_default() += charged;
+        self.running.remove(&task);
     }
 }
 
@@ -92,6 +124,10 @@ struct World {
     sessions: HashMap<PeerId, u32>,
     asked: Vec<(PeerId, TaskId)>,
     workers: HashSet<PeerId>,
+    /// Workers that the link watches closely.
+    watched: HashSet<PeerId>,
+    /// Attempts that workers have, as they see it: assigned, not answered and not revoked.
+    with_worker: HashSet<(PeerId, TaskNo, Attempt)>,
     assigned: Vec<(PeerId, Assign)>,
     checks: Vec<Check>,
     kernels: Vec<Kernel>,
@@ -131,6 +167,8 @@ impl World {
             sessions: HashMap::new(),
             asked: Vec::new(),
             workers: HashSet::new(),
+            watched: HashSet::new(),
+            with_worker: HashSet::new(),
             assigned: Vec::new(),
             checks: Vec::new(),
             kernels: Vec::new(),
@@ -167,8 +205,15 @@ impl World {
         }
         for (peer, message) in effects.to_workers {
             let _ = writeln!(self.log, "{peer:?} {message:?}");
-            if let ServerToWorker::Assign(assign) = message {
-                self.assigned.push((peer, assign));
+            match message {
+                ServerToWorker::Assign(assign) => {
+                    self.with_worker.insert((peer, assign.task, assign.attempt));
+                    self.assigned.push((peer, assign));
+                }
+                ServerToWorker::Revoke { task, attempt } => {
+                    self.with_worker.remove(&(peer, task, attempt));
+                }
+                _ => {}
             }
         }
         for effect in effects.others {
@@ -183,8 +228,17 @@ impl World {
                 }
                 Effect::Watch { peer, busy } => {
                     let _ = writeln!(self.log, "watch {peer:?} {busy}");
+                    if busy {
+                        self.watched.insert(peer);
+                    } else {
+                        self.watched.remove(&peer);
+                    }
                 }
             }
+        }
+        for (peer, task, _) in &self.with_worker {
+            assert!(self.auditor.open.contains_key(task), "what nobody wants any more is revoked at once");
+            assert!(self.watched.contains(peer), "whoever has something is watched closely");
         }
     }
 
@@ -214,6 +268,8 @@ impl World {
         let id = self.draws.random_range(1..=WORKERS);
         let peer = PeerId(100 + id);
         if self.workers.remove(&peer) {
+            self.with_worker.retain(|(holder, ..)| *holder != peer);
+            self.watched.remove(&peer);
             self.handle(Event::Left { peer, role: Role::Worker });
         } else {
             self.workers.insert(peer);
@@ -236,10 +292,10 @@ impl World {
             self.assigned.swap_remove(at);
         }
         let number = toy::number_in(&assign.spec);
-        let result = match self.draws.random_range(0..20) {
-            0 => Err(AttemptFailure::KernelPanicked),
-            1 => Err(AttemptFailure::Overloaded),
-            2 => Ok(toy::answer(number + 1).into()),
+        let result = match self.draws.random_range(0..400) {
+            0..4 => Err(AttemptFailure::KernelPanicked),
+            4..8 => Err(AttemptFailure::Overloaded),
+            8..10 => Ok(toy::answer(number + 1).into()),
             _ => Ok(toy::answer(number).into()),
         };
         let (task, attempt) = (assign.task, assign.attempt);
@@ -248,6 +304,7 @@ impl World {
             self.auditor.passed.insert((task, attempt));
         }
         let at = Micros(1);
+        self.with_worker.remove(&(peer, task, attempt));
         let answer = Answer { task, attempt, result, received_at: at, started_at: at, finished_at: at };
         self.handle(Event::FromWorker {
             peer,
@@ -284,7 +341,8 @@ impl World {
             55..70 => self.check(),
             70..78 => self.compute(),
             78..80 if !self.asked.is_empty() => {
-                let at = self.draws.random_range(0..self.asked.len());
+                let newest = self.asked.len().saturating_sub(10);
+                let at = self.draws.random_range(newest..self.asked.len());
                 let (peer, task) = self.asked[at];
                 self.handle(Event::Cancelled { peer, task });
             }
@@ -320,7 +378,7 @@ fn played(seed: u64) -> World {
 
 #[test]
 fn whatever_happens_every_task_ends_once_and_only_accepted_answers_are_paid() {
-    let (mut admitted, mut by_workers) = (0, 0);
+    let (mut admitted, mut by_workers, mut begun, mut hedged) = (0, 0, 0, 0);
     for seed in 0..12 {
         let world = played(seed);
         world.core.assert_whole_state();
@@ -330,7 +388,10 @@ fn whatever_happens_every_task_ends_once_and_only_accepted_answers_are_paid() {
         assert!(world.auditor.open.keys().all(is_patient), "only patient tasks outlive the end");
         admitted += world.auditor.admitted;
         by_workers += world.auditor.by_workers;
+        begun += world.auditor.begun;
+        hedged += world.core.tally().hedged;
     }
+    assert!(begun > 10 && hedged > 10, "{begun} charged for what was begun, {hedged} second attempts");
     assert!(admitted > 1_000 && by_workers > 200, "{admitted} tasks, {by_workers} done by workers");
 }
 

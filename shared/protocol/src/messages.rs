@@ -28,7 +28,8 @@ pub trait Routed {
 pub enum GameToServer {
     /// Asks for a task to be done.
     Submit(Submit),
-    /// Takes a task back. If it has not been settled yet nothing is charged.
+    /// Takes a task back. What was begun of it is charged, by the time its workers have had it and at most its price. Once an
+    /// answer to it has arrived this comes too late, and the task is done.
     Cancel {
         /// The task to take back.
         task: TaskId,
@@ -75,7 +76,8 @@ pub enum ServerToGame {
         /// Why.
         refusal: Refusal,
     },
-    /// The task was admitted but no outcome will come; nothing is charged.
+    /// The task was admitted but no outcome will come. Nothing is charged, unless it was begun and the game took it back or
+    /// has had too many late ones; the next statement says so.
     Failed {
         /// The task.
         task: TaskId,

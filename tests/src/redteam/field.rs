@@ -236,6 +236,8 @@ impl Field {
                 }
                 Source::Coordinator => self.figures.by_coordinator += 1,
                 Source::Cache => unreachable!("nothing is kept"),
+                // A task that is late too often: its game hears that it failed.
+                Source::Begun => {}
             },
             Entry::AttemptEnded { verdict: Verdict::Rejected { .. }, .. } => {
                 let found = self.workers.iter().find_map(Worker::answers_since_first_lie);

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use p2c2r_protocol::{Micros, TaskNo, WorkUnits};
+use p2c2r_protocol::{Attempt, Micros, TaskNo, WorkUnits};
 use p2c2r_tasks::fuel::FUEL_PERCENT;
 use p2c2r_tasks::is_out_of_fuel;
 
@@ -100,10 +100,11 @@ impl Checking {
         Some(Micros(self.at.0.saturating_add(wait_us.ceil() as u64)))
     }
 
-    /// Takes a task's answer out of those that wait: it will not be checked in time.
-    pub fn give_up(&mut self, task: TaskNo) -> Option<Check> {
+    /// Takes the answer to an attempt out of those that wait: it will not be checked in time.
+    pub fn give_up(&mut self, task: TaskNo, attempt: Attempt) -> Option<Check> {
         for waiting in &mut self.waiting {
-            if let Some(at) = waiting.iter().position(|check| check.task == task) {
+            if let Some(at) = waiting.iter().position(|check| (check.task, check.attempt) == (task, attempt))
+            {
                 let check = waiting.remove(at)?;
                 self.bytes -= check.outcome.len();
                 return Some(check);

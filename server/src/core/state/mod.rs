@@ -2,7 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`tasks`], [`timers`] | tasks in flight and their phases; when something is due for them |
+//! | [`tasks`], [`queue`], [`timers`] | tasks in flight and who has them; fair shares of those that wait; when something is due |
 //! | [`gamers`] | who plays, what they may spend, which task ids are spent |
 //! | [`workers`], [`speed`] | offers and room, how long work takes |
 //! | [`trust`] | how often whose answers are checked, and who may work |
@@ -10,6 +10,7 @@
 //! | [`cache`] | outcomes to reuse |
 //! | [`checking`] | how much time checks may take, and the answers that wait for it |
 //! | [`own_kernel`] | how fast and how busy the own kernel is |
+//! | [`hedging`] | what second attempts may take |
 //! | [`draws`] | random draws: who is asked, what is checked |
 //! | [`tally`] | counts |
 
@@ -18,8 +19,10 @@ pub mod cache;
 pub mod checking;
 pub mod draws;
 pub mod gamers;
+pub mod hedging;
 mod known_blobs;
 pub mod own_kernel;
+pub mod queue;
 mod rations;
 pub mod speed;
 pub mod submits;

@@ -33,6 +33,14 @@ pub struct Tally {
     pub stray: u64,
     /// Attempts handed out again after one that came to nothing.
     pub repeated: u64,
+    /// Second attempts handed out while the first was under way.
+    pub hedged: u64,
+    /// Of them, those that were accepted.
+    pub hedges_won: u64,
+    /// Answers that came after another worker's to the same task was accepted, and said the same.
+    pub twice_alike: u64,
+    /// The same, and said something else.
+    pub twice_unlike: u64,
     /// Charged for finished tasks.
     pub revenue: Nanos,
     /// The coordinator's share of it.

@@ -1,20 +1,21 @@
-//! Which tasks are in flight, in what phase, and who may move them on.
+//! Which tasks are in flight, who works on each, and who may move them on.
 //!
 //! The table's fields are private. It is reached through three narrow faces, one per role: [`GamerPort`] lets
 //! tasks in and takes them back, [`WorkerPort`] takes what comes back from whoever computes, and
-//! [`MatcherPort`] hands tasks out. A phase changes only through one of their verbs, and every verb refuses
-//! what does not fit the phase, so a late, repeated or forged message changes nothing.
+//! [`MatcherPort`] hands tasks out. A task waits, or has a small set of live attempts, or is computed here; it moves on
+//! only through one of their verbs, and every verb refuses what does not fit, so a late, repeated or forged message changes nothing.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use p2c2r_protocol::{
     Attempt, Digest, KindId, Micros, Nanos, NumberHash, PeerId, SeededHash, TaskId, TaskNo, WorkUnits,
 };
 use p2c2r_tasks::{Blobs, Job, StopOnDrop};
+use smallvec::SmallVec;
 
 use crate::core::state::budgets::{OpenLoad, Over, Weighed};
+use crate::core::state::queue::Queue;
 use crate::ledger::AccountId;
 
 /// One task in flight.
@@ -43,8 +44,14 @@ pub struct Task {
     pub received_at: Micros,
     /// When it must be sent off to be in time; `None` for a patient task.
     pub deliver_by: Option<Micros>,
-    /// Where it stands.
-    phase: Phase,
+    /// Its live attempts, the oldest first, of workers of different accounts.
+    live: SmallVec<[Live; LIVE_MAX]>,
+    /// Since when the coordinator's own kernel runs or waits for a thread.
+    computing: Option<Micros>,
+    /// When a second worker is to be asked, if the first has not answered by then.
+    hedge_at: Option<Micros>,
+    /// Work units that were begun in attempts which ended early through no fault of their workers.
+    begun: u64,
     /// Attempts handed out so far; the newest one's number.
     attempts: u32,
     /// Accounts of workers whose attempt did not succeed.
@@ -55,48 +62,86 @@ pub struct Task {
     timer: Option<Micros>,
     /// The attempt for which blobs were sent a second time.
     blobs_resent_for: Option<Attempt>,
+    /// Its gamer took it back while an answer was judged: it ends with that, whatever the verdict.
+    unwanted: bool,
     /// Ends the own kernel as soon as the task has ended, however it did.
     own_kernel: Option<StopOnDrop>,
 }
 
-/// Where a task stands.
+/// Attempts of workers that a task may have live at the same time: one, and a hedge.
+pub const LIVE_MAX: usize = 2;
+
+/// One live attempt: a worker has it, and it is neither over nor decided on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Nobody works on it.
-    Waiting,
-    /// A worker has it.
-    Leased {
-        /// Who.
-        worker: PeerId,
-        /// Whose account.
-        account: AccountId,
-        /// Since when.
-        since: Micros,
-        /// Rounds of its slots until it comes to this task, its own included.
-        rounds: u32,
-    },
-    /// A worker's answer is being judged.
-    Judging {
-        /// Whose answer.
-        worker: PeerId,
-        /// Whose account.
-        account: AccountId,
-        /// Since when the worker had it.
-        since: Micros,
-        /// When the answer arrived.
-        answered_at: Micros,
-    },
-    /// The coordinator's own kernel runs or waits for a thread.
-    Computing {
-        /// Since when.
-        since: Micros,
-    },
+pub struct Live {
+    /// Its number.
+    pub attempt: Attempt,
+    /// Who has it, or whose answer is judged.
+    pub worker: PeerId,
+    /// Whose account.
+    pub account: AccountId,
+    /// Since when.
+    pub since: Micros,
+    /// When its lease is over.
+    pub until: Micros,
+    /// When its answer arrived, which is being judged.
+    pub answered_at: Option<Micros>,
+    /// When its answer is of no more use unless its check has begun, while that waits for its turn.
+    pub check_begins_by: Option<Micros>,
+    /// What was expected of it when it was handed out.
+    pub expected: Expected,
+}
+
+/// What was expected of an attempt when it was handed out. All of it is on the coordinator's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Rounds of the worker's slots until it comes to this task, its own included.
+    pub rounds: u32,
+    /// Microseconds that the kernel takes.
+    pub service_us: u32,
+    /// Microseconds from sending it to having the answer, as late as it gets with a healthy worker.
+    pub at_worst_us: u32,
 }
 
 impl Task {
-    /// Where it stands.
-    pub fn phase(&self) -> Phase {
-        self.phase
+    /// Whether nobody works on it.
+    pub fn is_waiting(&self) -> bool {
+        self.live.is_empty() && self.computing.is_none()
+    }
+
+    /// Its live attempts, the oldest first.
+    pub fn live(&self) -> &[Live] {
+        &self.live
+    }
+
+    /// The live attempt with this number.
+    pub fn live_attempt(&self, attempt: Attempt) -> Option<Live> {
+        self.live.iter().find(|live| live.attempt == attempt).copied()
+    }
+
+    /// Whether an answer to it is being judged.
+    pub fn is_judged(&self) -> bool {
+        self.live.iter().any(|live| live.answered_at.is_some())
+    }
+
+    /// Whether its gamer took it back, and nothing but an answer that is being judged keeps it.
+    pub fn is_unwanted(&self) -> bool {
+        self.unwanted
+    }
+
+    /// Since when the coordinator's own kernel runs or waits for a thread, if it does.
+    pub fn computing_since(&self) -> Option<Micros> {
+        self.computing
+    }
+
+    /// When a second worker is to be asked, if the first has not answered by then.
+    pub fn hedge_at(&self) -> Option<Micros> {
+        self.hedge_at
+    }
+
+    /// Work units that were begun in attempts which ended early through no fault of their workers.
+    pub fn begun(&self) -> u64 {
+        self.begun
     }
 
     /// Attempts made so far.
@@ -132,14 +177,6 @@ impl Task {
     /// The moment at which its lease or its wait is over.
     pub fn timer(&self) -> Option<Micros> {
         self.timer
-    }
-
-    /// The worker that has it or whose answer is judged.
-    pub fn worker(&self) -> Option<PeerId> {
-        match self.phase {
-            Phase::Leased { worker, .. } | Phase::Judging { worker, .. } => Some(worker),
-            Phase::Waiting | Phase::Computing { .. } => None,
-        }
     }
 }
 
@@ -178,14 +215,9 @@ pub struct NewTask {
 pub enum Stray {
     /// No such task is in flight: finished, cancelled, or never was.
     UnknownTask,
-    /// The attempt is not the newest, or not this worker's, or has been answered.
+    /// The attempt is not live, or not this worker's, or has been answered.
     StaleAttempt,
 }
-
-/// Entries of ended tasks that an order of waiting ones may hold before it is swept.
-const ORDER_SLACK: usize = 1_024;
-
-type Waiting = BinaryHeap<Reverse<(Micros, TaskNo)>>;
 
 /// Every task in flight.
 pub struct TaskTable {
@@ -193,8 +225,8 @@ pub struct TaskTable {
     tasks: HashMap<TaskNo, Box<Task>, NumberHash>,
     /// In flight, by what their gamers call them.
     ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
-    /// Waiting tasks by kind, earliest deadline first; entries of tasks that moved on are skipped.
-    waiting: Vec<(KindId, Waiting)>,
+    /// Those that wait.
+    queue: Queue,
     /// What those in `tasks` take, by account.
     load: OpenLoad,
     next_no: u64,
@@ -206,7 +238,7 @@ impl TaskTable {
         Self {
             tasks: HashMap::default(),
             ids: HashMap::default(),
-            waiting: Vec::new(),
+            queue: Queue::default(),
             load: OpenLoad::default(),
             next_no: next_no.0.max(1),
         }
@@ -222,14 +254,19 @@ impl TaskTable {
         self.tasks.is_empty()
     }
 
-    /// Whether any task may be waiting to be handed out; the orders may also hold entries of ended tasks.
+    /// Whether any task may be waiting to be handed out; the queue may also hold entries of ended tasks.
     pub fn may_have_waiting(&self) -> bool {
-        self.waiting.iter().any(|(_, order)| !order.is_empty())
+        !self.queue.is_empty()
     }
 
     /// Tasks with a deadline, in no particular order. Looks at all tasks: for the end of the program.
     pub fn timely_tasks(&self) -> impl Iterator<Item = TaskNo> {
         self.tasks.iter().filter(|(_, task)| task.deliver_by.is_some()).map(|(no, _)| *no)
+    }
+
+    /// When the task arrived that has waited longest for somebody to do it. Looks at all tasks: for a summary.
+    pub fn oldest_waiting(&self) -> Option<Micros> {
+        self.tasks.values().filter(|task| task.is_waiting()).map(|task| task.received_at).min()
     }
 
     /// All of them, in no particular order.
@@ -270,21 +307,10 @@ impl TaskTable {
     }
 
     fn wait(&mut self, no: TaskNo) {
-        let Some(task) = self.tasks.get_mut(&no) else { return };
-        task.phase = Phase::Waiting;
-        let (kind, due) = (task.kind, task.deliver_by.unwrap_or(Micros(u64::MAX)));
-        let at = self.waiting.iter().position(|(id, _)| *id == kind).unwrap_or_else(|| {
-            self.waiting.push((kind, Waiting::new()));
-            self.waiting.len() - 1
-        });
-        let order = &mut self.waiting[at].1;
-        // Entries of tasks that ended while they waited stay behind; they must not pile up while nobody takes.
-        if order.len() > 2 * self.tasks.len() + ORDER_SLACK {
-            order.retain(|Reverse((_, no))| {
-                self.tasks.get(no).is_some_and(|task| task.phase == Phase::Waiting && task.kind == kind)
-            });
-        }
-        order.push(Reverse((due, no)));
+        let Some(task) = self.tasks.get(&no).filter(|task| task.is_waiting()) else { return };
+        let due = task.deliver_by.unwrap_or(Micros(u64::MAX));
+        let waits = |no: TaskNo| self.tasks.get(&no).is_some_and(|task| task.is_waiting());
+        self.queue.push((task.kind, task.account), (due, no), self.tasks.len(), waits);
     }
 
     fn remove(&mut self, no: TaskNo) -> Option<Box<Task>> {
@@ -333,17 +359,28 @@ impl GamerPort<'_> {
             price: new.price,
             received_at: new.received_at,
             deliver_by: new.deliver_by,
-            phase: Phase::Waiting,
+            live: SmallVec::new(),
+            computing: None,
+            hedge_at: None,
+            begun: 0,
             attempts: new.attempts,
             tried: Vec::new(),
             failures: 0,
             timer: None,
             blobs_resent_for: None,
+            unwanted: false,
             own_kernel: None,
         });
         self.0.load.add(task.weighed());
         self.0.tasks.insert(no, task);
         self.0.wait(no);
+    }
+
+    /// Its gamer takes a task back of which an answer is being judged.
+    pub fn take_back(&mut self, no: TaskNo) {
+        if let Some(task) = self.0.tasks.get_mut(&no) {
+            task.unwanted = true;
+        }
     }
 
     /// The next task's number.
@@ -358,74 +395,81 @@ impl GamerPort<'_> {
 pub struct WorkerPort<'a>(&'a mut TaskTable);
 
 impl<'a> WorkerPort<'a> {
-    /// The task, if `worker` holds the lease on this attempt.
-    pub fn holds(self, no: TaskNo, attempt: Attempt, worker: PeerId) -> Result<&'a Task, Stray> {
+    /// The task and the attempt, if `worker` holds the lease on it.
+    pub fn holds(self, no: TaskNo, attempt: Attempt, worker: PeerId) -> Result<(&'a Task, Live), Stray> {
         let task = self.0.tasks.get(&no).ok_or(Stray::UnknownTask)?;
-        match task.phase {
-            Phase::Leased { worker: holder, .. } if holder == worker && task.attempt() == attempt => Ok(task),
-            _ => Err(Stray::StaleAttempt),
-        }
+        let held = task.live_attempt(attempt);
+        let held = held.filter(|live| live.worker == worker && live.answered_at.is_none());
+        held.map(|live| (&**task, live)).ok_or(Stray::StaleAttempt)
     }
 
     /// An outcome arrived under the lease of this attempt: from now on it is judged.
     pub fn answered(self, no: TaskNo, attempt: Attempt, worker: PeerId, at: Micros) -> Result<(), Stray> {
         let task = self.0.tasks.get_mut(&no).ok_or(Stray::UnknownTask)?;
-        match task.phase {
-            Phase::Leased { worker: holder, account, since, .. }
-                if holder == worker && task.attempt() == attempt =>
-            {
-                task.phase = Phase::Judging { worker, account, since, answered_at: at };
-                Ok(())
-            }
-            _ => Err(Stray::StaleAttempt),
+        let held =
+            |live: &&mut Live| live.attempt == attempt && live.worker == worker && live.answered_at.is_none();
+        let live = task.live.iter_mut().find(held).ok_or(Stray::StaleAttempt)?;
+        live.answered_at = Some(at);
+        task.hedge_at = None;
+        Ok(())
+    }
+
+    /// The check of an attempt's answer waits for its turn until then, or waits no more.
+    pub fn check_begins_by(self, no: TaskNo, attempt: Attempt, at: Option<Micros>) {
+        let task = self.0.tasks.get_mut(&no);
+        let live = task.and_then(|task| task.live.iter_mut().find(|live| live.attempt == attempt));
+        if let Some(live) = live {
+            live.check_begins_by = at;
         }
     }
 
-    /// The verdict on this attempt is to accept: the task ends and comes out.
-    pub fn accepted(self, no: TaskNo, attempt: Attempt) -> Option<Box<Task>> {
-        let task = self.0.tasks.get(&no)?;
-        if !matches!(task.phase, Phase::Judging { .. }) || task.attempt() != attempt {
-            return None;
-        }
-        self.0.remove(no)
+    /// The verdict on this attempt is to accept: the task ends and comes out, and the attempt with it. The task's other
+    /// attempts are of no more use.
+    pub fn accepted(self, no: TaskNo, attempt: Attempt) -> Option<(Box<Task>, Live)> {
+        let live = self.0.tasks.get(&no)?.live_attempt(attempt)?;
+        live.answered_at?;
+        let mut task = self.0.remove(no)?;
+        task.live.retain(|other| other.attempt != attempt);
+        Some((task, live))
     }
 
     /// The own kernel gave an outcome: the task ends and comes out.
     pub fn computed(self, no: TaskNo) -> Option<Box<Task>> {
-        matches!(self.0.tasks.get(&no)?.phase, Phase::Computing { .. }).then(|| self.0.remove(no)).flatten()
+        self.0.tasks.get(&no)?.computing.and_then(|_| self.0.remove(no))
     }
 
-    /// The attempt under way is over without success, be it leased or judged: the task waits again. The
-    /// worker's account is remembered unless it may try again, as after being overloaded. Comes with the moment since
-    /// which the worker had it.
+    /// A live attempt is over without success, be it leased or judged; the task waits again if it was the only one. The
+    /// worker's account is remembered unless it may try again, as after being overloaded. `begun` are the work units that
+    /// were begun through no fault of its worker.
     pub fn failed(
         self,
         no: TaskNo,
         attempt: Attempt,
         may_try_again: bool,
         counts: bool,
-    ) -> Option<(&'a Task, Micros)> {
+        begun: u64,
+    ) -> Option<(&'a Task, Live)> {
         let task = self.0.tasks.get_mut(&no)?;
-        let (Phase::Leased { account, since, .. } | Phase::Judging { account, since, .. }) = task.phase
-        else {
-            return None;
-        };
-        if task.attempt() != attempt {
-            return None;
-        }
-        if !may_try_again && !task.tried.contains(&account) {
-            task.tried.push(account);
+        let live = task.live_attempt(attempt)?;
+        task.live.retain(|other| other.attempt != attempt);
+        if !may_try_again && !task.tried.contains(&live.account) {
+            task.tried.push(live.account);
         }
         task.failures += u32::from(counts);
+        task.begun = task.begun.saturating_add(begun);
+        task.hedge_at = None;
         self.0.wait(no);
-        Some((self.0.tasks.get(&no)?, since))
+        Some((self.0.tasks.get(&no)?, live))
     }
 
-    /// Whether blobs may be sent a second time for the attempt under way: once.
-    pub fn may_resend_blobs(self, no: TaskNo) -> bool {
+    /// Whether blobs may be sent a second time for this attempt: once, and not for one before the newest such.
+    pub fn may_resend_blobs(self, no: TaskNo, attempt: Attempt) -> bool {
         let Some(task) = self.0.tasks.get_mut(&no) else { return false };
-        let attempt = Some(task.attempt());
-        std::mem::replace(&mut task.blobs_resent_for, attempt) != attempt
+        let may = task.blobs_resent_for.is_none_or(|newest| newest < attempt);
+        if may {
+            task.blobs_resent_for = Some(attempt);
+        }
+        may
     }
 }
 
@@ -435,51 +479,69 @@ pub struct MatcherPort<'a>(&'a mut TaskTable);
 impl MatcherPort<'_> {
     /// Kinds that have ever had a task waiting.
     pub fn kinds(&self) -> usize {
-        self.0.waiting.len()
+        self.0.queue.kinds()
     }
 
-    /// The kind at this place in the list of kinds.
-    pub fn kind(&self, at: usize) -> Option<KindId> {
-        self.0.waiting.get(at).map(|(kind, _)| *kind)
-    }
-
-    /// The waiting task of the kind at this place with the earliest deadline, taken out of the order: the
-    /// caller hands it out or puts it back with [`MatcherPort::put_back`].
+    /// The waiting task of the kind at this place that goes next, taken out of the queue: the caller hands it out or puts
+    /// it back with [`MatcherPort::put_back`].
     pub fn next(&mut self, at: usize) -> Option<TaskNo> {
-        let (_, order) = self.0.waiting.get_mut(at)?;
-        while let Some(Reverse((_, no))) = order.pop() {
-            if self.0.tasks.get(&no).is_some_and(|task| task.phase == Phase::Waiting) {
-                return Some(no);
-            }
-        }
-        None
+        let TaskTable { queue, tasks, .. } = &mut *self.0;
+        queue.next(at, |no| tasks.get(&no).is_some_and(|task| task.is_waiting()))
     }
 
-    /// Returns a task that could not be handed out to the order.
+    /// Returns a task that could not be handed out to the queue.
     pub fn put_back(&mut self, no: TaskNo) {
         self.0.wait(no);
     }
 
-    /// Leases the task to a worker and numbers the attempt.
+    /// Leases the task to a worker and numbers the attempt. A task that somebody has already can be leased once more, to a
+    /// worker of another account.
     pub fn lease(
         &mut self,
         no: TaskNo,
-        worker: PeerId,
-        account: AccountId,
+        (worker, account): (PeerId, AccountId),
         since: Micros,
-        rounds: u32,
+        until: Micros,
+        expected: Expected,
     ) -> Option<Attempt> {
-        let task = self.0.tasks.get_mut(&no).filter(|task| task.phase == Phase::Waiting)?;
+        let task = self.0.tasks.get_mut(&no)?;
+        let is_free = task.computing.is_none()
+            && task.live.len() < LIVE_MAX
+            && task.live.iter().all(|live| live.account != account);
+        if !is_free {
+            return None;
+        }
         task.attempts += 1;
-        task.phase = Phase::Leased { worker, account, since, rounds };
-        Some(task.attempt())
+        let attempt = task.attempt();
+        if task.live.is_empty() {
+            self.0.queue.served(task.account, task.units);
+        }
+        task.live.push(Live {
+            attempt,
+            worker,
+            account,
+            since,
+            until,
+            answered_at: None,
+            check_begins_by: None,
+            expected,
+        });
+        Some(attempt)
+    }
+
+    /// Sets when a second worker is to be asked.
+    pub fn hedge_at(&mut self, no: TaskNo, at: Option<Micros>) {
+        if let Some(task) = self.0.tasks.get_mut(&no) {
+            task.hedge_at = at;
+        }
     }
 
     /// Gives the task to the own kernel, which `stop` ends with the task.
     pub fn compute(&mut self, no: TaskNo, now: Micros, stop: StopOnDrop) -> Option<&Task> {
-        let task = self.0.tasks.get_mut(&no).filter(|task| task.phase == Phase::Waiting)?;
+        let task = self.0.tasks.get_mut(&no).filter(|task| task.is_waiting())?;
         task.attempts += 1;
-        task.phase = Phase::Computing { since: now };
+        self.0.queue.served(task.account, task.units);
+        task.computing = Some(now);
         task.own_kernel = Some(stop);
         Some(task)
     }

@@ -21,6 +21,11 @@ pub use conduct::WINDOW_MAX;
 
 /// Accounts of workers that have left whose record is kept, so that coming back, under whatever name, changes nothing.
 const RECORDS_MAX: usize = 4_096;
+/// Work units of tasks by which a worker proves itself, five milliseconds of the reference core: larger ones go to it only
+/// if nobody better known is asked.
+const UNPROVEN_UNITS_MAX: WorkUnits = WorkUnits(5_000);
+/// How many times longer an unproven worker is taken to need for larger ones.
+const DOUBT: u32 = 4;
 /// Added to a worker's round trip when its window is reckoned: messages leave in groups.
 const GROUPING: Duration = Duration::from_millis(2);
 
@@ -90,8 +95,12 @@ impl WorkerBooks {
 pub struct Prediction {
     /// From sending the attempt to having its answer.
     pub finish: Duration,
+    /// The same for 19 of 20 attempts, as far as is known (mean and two deviations).
+    pub finish_mostly: Duration,
     /// The same, as late as it gets with a healthy worker (mean and four deviations, TCP's rule).
     pub finish_at_worst: Duration,
+    /// In the kernel.
+    pub service: Duration,
     /// By what it is compared with others: the same as `finish` for a worker in good standing.
     pub rank: Duration,
 }
@@ -141,9 +150,23 @@ impl Worker {
         let finish = rtt + service.mean * rounds;
         Prediction {
             finish,
+            finish_mostly: finish + service.deviation * (2 * rounds),
             finish_at_worst: finish + rtt + service.deviation * (4 * rounds),
-            rank: finish * self.conduct.handicap(),
+            service: service.mean,
+            rank: finish * self.conduct.handicap() * self.doubt(units),
         }
+    }
+
+    /// How many times longer than predicted it is taken to need for a task of this size, because it has not proven what it
+    /// can do: its speed and slots are its own word until then.
+    fn doubt(&self, units: WorkUnits) -> u32 {
+        let is_believed = units <= UNPROVEN_UNITS_MAX || self.conduct.is_proven();
+        if is_believed { 1 } else { DOUBT }
+    }
+
+    /// Whether it has proven itself: second attempts go to such workers.
+    pub fn is_proven(&self) -> bool {
+        self.conduct.is_proven()
     }
 
     /// Takes a measurement, the time from sending an attempt to having its answer with so many rounds before

@@ -19,7 +19,7 @@ use crate::core::Core;
 use crate::core::state::budgets::Over;
 use crate::core::state::gamers::Account;
 use crate::core::state::submits::Submits;
-use crate::core::state::tasks::NewTask;
+use crate::core::state::tasks::{NewTask, Task};
 use crate::ledger::{AccountId, Admission, Entry, PatientPayload};
 
 /// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
@@ -69,15 +69,25 @@ pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, submit: Submit) 
     }
 }
 
-/// A game takes a task back.
+/// A game takes a task back, and pays for what was begun of it. Once an answer is there it is too late for that, unless
+/// the answer turns out to be wrong.
 pub fn cancel(core: &mut Core, peer: PeerId, id: TaskId) {
     let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
     if let Some((no, _)) = core.tasks.gamers().find(account, id) {
+        take_back(core, no);
+    }
+}
+
+fn take_back(core: &mut Core, no: TaskNo) {
+    if core.tasks.get(no).is_some_and(Task::is_judged) {
+        core.tasks.gamers().take_back(no);
+    } else {
         settle::fail(core, no, TaskFailure::Cancelled);
     }
 }
 
-/// Takes back every timely task that came by this connection. Patient ones stay: their gamer may return.
+/// Takes back every timely task that came by this connection, as [`cancel`] does. Patient ones stay: their gamer may
+/// return.
 pub fn cancel_all(core: &mut Core, peer: PeerId) {
     let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
     cancel_all_of(core, peer, account);
@@ -87,12 +97,14 @@ pub fn cancel_all(core: &mut Core, peer: PeerId) {
 pub fn cancel_all_of(core: &mut Core, peer: PeerId, account: AccountId) {
     let Some(mirror) = core.gamers.account(account) else { return };
     let of_peer = |no: &TaskNo| {
-        core.tasks.get(*no).is_some_and(|task| task.gamer == Some(peer) && task.deliver_by.is_some())
+        core.tasks
+            .get(*no)
+            .is_some_and(|task| task.gamer == Some(peer) && task.deliver_by.is_some() && !task.is_judged())
     };
     let mut tasks: Vec<TaskNo> = mirror.tasks.iter().copied().filter(of_peer).collect();
     tasks.sort_unstable();
     for no in tasks {
-        settle::fail(core, no, TaskFailure::Cancelled);
+        take_back(core, no);
     }
 }
 

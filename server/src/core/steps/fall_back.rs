@@ -6,10 +6,11 @@ use p2c2r_protocol::{Micros, TaskFailure, TaskNo};
 use p2c2r_tasks::{Stop, StopOnDrop};
 use tracing::debug;
 
+use super::lease;
 use super::settle::{self, Made};
 use crate::config::Fallback;
 use crate::core::receipts::own_stages;
-use crate::core::state::tasks::{Phase, Task};
+use crate::core::state::tasks::Task;
 use crate::core::work::{Computed, Kernel};
 use crate::core::{Core, Effect};
 use crate::ledger::Entry;
@@ -36,13 +37,13 @@ pub fn compute(core: &mut Core, no: TaskNo) {
     let (now, stop) = (core.now, Stop::new());
     let Some(task) = core.tasks.matcher().compute(no, now, StopOnDrop(stop.clone())).map(|task| {
         let (job, blobs) = (Arc::downgrade(&task.job), task.blobs.clone());
-        (task.attempt(), task.deliver_by, Kernel { task: no, job, blobs, stop })
+        (task.attempt(), Kernel { task: no, job, blobs, stop })
     }) else {
         return;
     };
-    let (attempt, deliver_by, kernel) = task;
+    let (attempt, kernel) = task;
     core.book(Entry::AttemptStarted { task: no, attempt, worker: None });
-    core.timers.schedule(&mut core.tasks, no, deliver_by);
+    lease::set_timer(core, no);
     debug!(task = no.0, "→ computing here");
     if core.own.begin() {
         core.effects.others.push(Effect::Compute(kernel));
@@ -62,7 +63,7 @@ pub fn computed(core: &mut Core, computed: Computed) {
     let now = core.now;
     let Some(task) = core.tasks.workers().computed(no) else { return };
     core.own.measured(task.kind, task.units, computed.took);
-    let Phase::Computing { since } = task.phase() else { return };
+    let Some(since) = task.computing_since() else { return };
     let took = Micros::from(computed.took).since(Micros(0));
     let stages = own_stages(task.received_at, since, took, now);
     settle::finish(core, no, task, outcome, Made::Here { stages });

@@ -1,4 +1,4 @@
-//! Hands waiting tasks out: for each kind the earliest deadline first, each to the worker the matcher chooses,
+//! Hands waiting tasks out: for each kind fair shares of accounts, and the earliest deadline of one account first, each to the worker the matcher chooses,
 //! or to the own kernel where nobody else would be in time.
 
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use p2c2r_protocol::{Assign, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo
 use tracing::debug;
 
 use super::choose::{Choice, choose};
-use super::lease::lease_until;
-use super::{fall_back, settle};
+use super::lease::{lease_until, set_timer};
+use super::{fall_back, hedge, settle};
 use crate::config::Fallback;
+use crate::core::state::tasks::Expected;
 use crate::core::{Core, Effect};
 use crate::ledger::Entry;
 
@@ -18,9 +19,15 @@ use crate::ledger::Entry;
 /// with room has failed before must not hold up those behind it, nor cost a search of them all.
 const PASSED_OVER_MAX: usize = 64;
 
+/// How long a task has waited before it counts as useless where nobody would be in time and others wait. Tasks that have
+/// just come are tried all the same: whoever has become faster would never be found out otherwise.
+const USELESS_AFTER: Duration = Duration::from_millis(2);
+
 /// What to do with a waiting task.
 enum Move {
     Lease(Choice),
+    /// It has waited until nobody can be in time, and others can still be.
+    Drop,
     Compute,
     Fail,
     PassOver,
@@ -40,6 +47,7 @@ pub fn hand_out(core: &mut Core) {
             match decide(core, no) {
                 Move::Lease(choice) => lease(core, no, choice),
                 Move::Compute => fall_back::compute(core, no),
+                Move::Drop => settle::fail(core, no, TaskFailure::Late),
                 Move::Fail => settle::fail(core, no, TaskFailure::NoWorker),
                 Move::PassOver => passed_over.push(no),
                 Move::Stop => {
@@ -60,10 +68,13 @@ fn decide(core: &mut Core, no: TaskNo) -> Move {
     let links = &core.links;
     let rtt = |peer: PeerId| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt);
     if let Some(choice) = choose(&mut core.matcher, task, &core.workers, rtt) {
-        let Some(deliver_by) = task.deliver_by.filter(|_| fall_back::may_compute(core, task)) else {
-            return Move::Lease(choice);
-        };
+        let Some(deliver_by) = task.deliver_by else { return Move::Lease(choice) };
         let left = Duration::from_micros(deliver_by.0.saturating_sub(now.0));
+        if !fall_back::may_compute(core, task) {
+            let has_waited = now.since(task.received_at) >= Micros::from(USELESS_AFTER).since(Micros(0));
+            let is_useless = choice.prediction.finish > left && has_waited && core.tasks.may_have_waiting();
+            return if is_useless { Move::Drop } else { Move::Lease(choice) };
+        }
         let own = core.own.predict(task.kind, task.units);
         if choice.prediction.finish > left && own < choice.prediction.finish {
             return Move::Compute;
@@ -87,23 +98,35 @@ fn decide(core: &mut Core, no: TaskNo) -> Move {
     if has_room { Move::PassOver } else { Move::Stop }
 }
 
-fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
+/// Leases a task to the worker that was chosen, beside the one that has it if one does.
+pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     let now = core.now;
-    let Some(worker) = core.workers.get(choice.worker) else { return };
-    let (account, rounds) = (worker.account, worker.rounds());
-    let leased = core.tasks.matcher().lease(no, choice.worker, account, now, rounds);
-    let Some(attempt) = leased else { return };
-    let Some(task) = core.tasks.get(no) else { return };
+    let Choice { worker: peer, prediction } = choice;
+    let (Some(worker), Some(task)) = (core.workers.get(peer), core.tasks.get(no)) else { return };
+    let (account, units, is_first) = (worker.account, task.units, task.live().is_empty());
     // A worker chosen although the own kernel would be too late by now has until the deadline.
-    let back = Micros(now.0.saturating_add(Micros::from(choice.prediction.finish).0));
+    let back = Micros(now.0.saturating_add(Micros::from(prediction.finish).0));
     let latest = fall_back::wait_until(core, task).filter(|latest| *latest >= back).or(task.deliver_by);
-    let until = lease_until(task, choice.prediction, latest, now);
+    let until = lease_until(task, prediction, latest, now);
+    let us = |time: Duration| Micros::from(time).since(Micros(0));
+    let expected = Expected {
+        rounds: worker.rounds(),
+        service_us: us(prediction.service),
+        at_worst_us: us(prediction.finish_at_worst),
+    };
+    let hedge_at = hedge::hedge_at(task, prediction, now).filter(|at| is_first && *at < until);
+    let Some(attempt) = core.tasks.matcher().lease(no, (peer, account), now, until, expected) else { return };
+    core.tasks.matcher().hedge_at(no, hedge_at);
+    if is_first {
+        core.hedging.first(units);
+    }
+    let Some(task) = core.tasks.get(no) else { return };
     let effects = &mut core.effects;
-    let blobs = core.workers.change(choice.worker, |worker| {
+    let blobs = core.workers.change(peer, |worker| {
         worker.tasks.insert(no);
         worker.active_at = now;
         if !std::mem::replace(&mut worker.busy, true) {
-            effects.others.push(Effect::Watch { peer: choice.worker, busy: true });
+            effects.others.push(Effect::Watch { peer, busy: true });
         }
         let unknown = task.blobs.iter().filter(|blob| worker.sends_blob(blob.digest(), blob.bytes().len()));
         unknown.map(|blob| blob.bytes().to_vec()).collect()
@@ -118,9 +141,9 @@ fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     };
     debug!(
         target: "p2c2r_server::console", event = "routed", task = no.0, attempt = attempt.0,
-        worker = core.workers.get(choice.worker).map_or("", |worker| &*worker.name), "Routing"
+        worker = core.workers.get(peer).map_or("", |worker| &*worker.name), "Routing"
     );
     core.book(Entry::AttemptStarted { task: no, attempt, worker: Some(account) });
-    core.timers.schedule(&mut core.tasks, no, Some(until));
-    core.tell_worker(choice.worker, ServerToWorker::Assign(assign));
+    set_timer(core, no);
+    core.tell_worker(peer, ServerToWorker::Assign(assign));
 }

@@ -18,12 +18,12 @@ use p2c2r_protocol::{
 use p2c2r_tasks::{CheckError, is_out_of_fuel};
 use tracing::{debug, warn};
 
-use super::fall_back;
 use super::lease::{self, Fruitless};
 use super::settle::{self, Made};
+use super::{fall_back, hedge};
 use crate::core::receipts::{Moments, WorkerTimes, worker_stages};
 use crate::core::state::checking::Asked;
-use crate::core::state::tasks::{Phase, Task};
+use crate::core::state::tasks::Live;
 use crate::core::state::trust::Standing;
 use crate::core::state::workers::Worker;
 use crate::core::work::{Check, Checked, Depth};
@@ -68,16 +68,22 @@ pub fn take_offer(core: &mut Core, peer: PeerId, offer: WorkerOffer) {
 fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Answer) {
     let (no, attempt) = (answer.task, answer.attempt);
     let times = WorkerTimes::from(&answer);
-    let task = match core.tasks.workers().holds(no, attempt, worker) {
-        Ok(task) => task,
+    let (task, live) = match core.tasks.workers().holds(no, attempt, worker) {
+        Ok(held) => held,
         Err(stray) => {
+            if let Some(other) = core.hedging.take_other(no, attempt, worker) {
+                if let Ok(outcome) = &answer.result {
+                    hedge::answered_twice(core, &other, outcome);
+                }
+                return;
+            }
             debug!(task = no.0, attempt = attempt.0, worker = worker.0, ?stray, "not an answer");
             core.tally.stray += 1;
             return;
         }
     };
     let (kind, units) = (task.kind, task.units);
-    let Phase::Leased { account, since, rounds, .. } = task.phase() else { return };
+    let Live { account, since, expected, .. } = live;
     let outcome = match answer.result {
         Ok(outcome) => outcome,
         Err(failure) => {
@@ -102,10 +108,13 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     let device = core.workers.get(worker).map_or(Device::Cores, |worker| worker.device(kind));
     core.workers.change(worker, |worker| {
         let turnaround = Micros(received_at.0.saturating_sub(since.0)).into();
-        worker.measured(kind, units, turnaround, rtt, rounds);
+        worker.measured(kind, units, turnaround, rtt, expected.rounds);
         worker.tasks.remove(&no);
         worker.active_at = received_at;
     });
+    let took = Duration::from_micros(received_at.0.saturating_sub(since.0));
+    let predicted = rtt + Duration::from_micros(u64::from(expected.service_us)) * expected.rounds;
+    core.hedging.measured(took, predicted);
     if core.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
         return;
     }
@@ -158,12 +167,10 @@ fn depth_of(core: &mut Core, account: AccountId, kind: KindId, units: WorkUnits,
 /// Has an answer checked on the pool, now or when there is time for it.
 fn begin(core: &mut Core, check: Check) {
     let (no, attempt, worker) = (check.task, check.attempt, check.worker);
-    let task = core.tasks.get(no);
-    let deadline = task.and_then(|task| task.deliver_by);
-    let latest = task.and_then(|task| fall_back::wait_until(core, task));
+    let latest = core.tasks.get(no).and_then(|task| fall_back::wait_until(core, task));
     if check.depth == Depth::Always {
         core.effects.others.push(Effect::Check(check));
-        core.timers.schedule(&mut core.tasks, no, deadline);
+        lease::set_timer(core, no);
         return;
     }
     let version = core.policy.kinds.get(check.kind).map_or(0, |kind| kind.kernel_version());
@@ -171,11 +178,12 @@ fn begin(core: &mut Core, check: Check) {
     match core.checking.ask(check, is_proven, core.now) {
         Asked::Begins(check) => {
             core.effects.others.push(Effect::Check(check));
-            core.timers.schedule(&mut core.tasks, no, deadline);
+            lease::set_timer(core, no);
         }
         Asked::Waits => {
             core.tally.waited_for_checks += 1;
-            core.timers.schedule(&mut core.tasks, no, latest);
+            core.tasks.workers().check_begins_by(no, attempt, latest);
+            lease::set_timer(core, no);
         }
         Asked::NoRoom(_) => {
             core.tally.unchecked += 1;
@@ -187,23 +195,21 @@ fn begin(core: &mut Core, check: Check) {
 /// Begins the checks that wait, as far as there is time for them. Those whose tasks have ended are dropped.
 pub fn begin_what_waits(core: &mut Core) {
     while let Some(mut check) = core.checking.next(core.now) {
-        let no = check.task;
-        let task = core
-            .tasks
-            .get(no)
-            .filter(|task| matches!(task.phase(), Phase::Judging { .. }) && task.attempt() == check.attempt);
-        let Some(deadline) = task.map(|task| task.deliver_by) else {
+        let (no, attempt) = (check.task, check.attempt);
+        let live = core.tasks.get(no).and_then(|task| task.live_attempt(attempt));
+        if live.is_none_or(|live| live.answered_at.is_none()) {
             core.checking.give_back(&mut check);
             continue;
-        };
-        core.timers.schedule(&mut core.tasks, no, deadline);
+        }
+        core.tasks.workers().check_begins_by(no, attempt, None);
+        lease::set_timer(core, no);
         core.effects.others.push(Effect::Check(check));
     }
 }
 
 /// There will be no time to check an answer before the own kernel would have to start: the task goes on without it.
 pub fn give_up_waiting(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId) {
-    drop(core.checking.give_up(no));
+    drop(core.checking.give_up(no, attempt));
     core.tally.unchecked += 1;
     debug!(task = no.0, worker = worker.0, "no time to check the answer");
     lease::attempt_over(core, no, attempt, worker, Fruitless::Unchecked);
@@ -231,8 +237,8 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     core.tally.checked_deeply += u64::from(deeply);
     let known = core.trust.accepted(check.account, check.kind, version, deeply, core.now);
     record(core, check.account, known);
-    let Some(task) = core.tasks.workers().accepted(no, attempt) else { return };
-    let Phase::Judging { worker, account, since, answered_at } = task.phase() else { return };
+    let Some((task, live)) = core.tasks.workers().accepted(no, attempt) else { return };
+    let Live { worker, account, since, answered_at: Some(answered_at), .. } = live else { return };
     let moments =
         Moments { received_at: task.received_at, assigned_at: since, answered_at, sent_at: core.now };
     let offset = core.link(worker).and_then(|link| link.clock_offset_us);
@@ -309,7 +315,9 @@ fn quarantine(core: &mut Core, account: AccountId) {
         let mut out: Vec<TaskNo> = worker.tasks.iter().copied().collect();
         out.sort_unstable();
         for no in out {
-            let Some(attempt) = core.tasks.get(no).map(Task::attempt) else { continue };
+            let is_its = |live: &&Live| live.worker == peer && live.answered_at.is_none();
+            let live = core.tasks.get(no).and_then(|task| task.live().iter().find(is_its));
+            let Some(attempt) = live.map(|live| live.attempt) else { continue };
             core.tell_worker(peer, ServerToWorker::Revoke { task: no, attempt });
             refuse(core, no, attempt, peer, convicted_before().to_string());
         }
@@ -324,7 +332,7 @@ fn send_blobs_again(core: &mut Core, peer: PeerId, no: TaskNo, attempt: Attempt,
         return;
     }
     core.workers.change(peer, |worker| worker.lacks_blobs(missing));
-    if !core.tasks.workers().may_resend_blobs(no) {
+    if !core.tasks.workers().may_resend_blobs(no, attempt) {
         lease::attempt_over(core, no, attempt, peer, Fruitless::Failed);
         return;
     }
@@ -332,7 +340,7 @@ fn send_blobs_again(core: &mut Core, peer: PeerId, no: TaskNo, attempt: Attempt,
     let Some(task) = core.tasks.get(no) else { return };
     let blobs: Vec<_> = task.blobs.iter().map(|blob| blob.bytes().to_vec()).collect();
     let known: Vec<_> = task.blobs.iter().map(|blob| (blob.digest(), blob.bytes().len())).collect();
-    let lease_us = task.timer().map_or(u32::MAX, |until| until.since(now));
+    let lease_us = task.live_attempt(attempt).map_or(u32::MAX, |live| live.until.since(now));
     let assign =
         Assign { task: no, attempt, kind: task.kind, lease_us, spec: Arc::clone(&task.spec).into(), blobs };
     core.workers.change(peer, |worker| {

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX;
-use p2c2r_protocol::{Attempt, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo};
+use p2c2r_protocol::{Attempt, KindId, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo, WorkUnits};
+use smallvec::SmallVec;
 use tracing::debug;
 
-use super::{fall_back, judge, settle};
+use super::{charge, fall_back, hedge, judge, settle};
 use crate::config::Fallback;
 use crate::core::Core;
-use crate::core::state::tasks::{Phase, Task};
+use crate::core::state::tasks::{LIVE_MAX, Live, Task};
 use crate::core::state::workers::Prediction;
 use crate::ledger::{ATTEMPT_MAX, Entry, Verdict};
 
@@ -32,29 +33,57 @@ pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micro
     wait_until.map_or(until, |latest| until.min(latest))
 }
 
-/// Ends leases and waits whose time has come.
+/// Ends leases and waits whose time has come, and has second workers asked.
 pub fn expire(core: &mut Core) {
     let now = core.now;
     while let Some(no) = core.timers.due(&core.tasks, now) {
+        core.tasks.set_timer(no, None);
         let Some(task) = core.tasks.get(no) else { continue };
-        match task.phase() {
-            Phase::Leased { worker, since, rounds, .. } => {
-                let (attempt, kind, units) = (task.attempt(), task.kind, task.units);
-                let held = Duration::from_micros(now.0.saturating_sub(since.0));
-                core.workers.change(worker, |worker| worker.expired(kind, units, held, rounds));
-                debug!(task = no.0, attempt = attempt.0, "lease over");
-                attempt_over(core, no, attempt, worker, Fruitless::Expired);
-            }
-            Phase::Waiting if task.deliver_by.is_some_and(|deadline| deadline <= now) => {
-                settle::fail(core, no, TaskFailure::Late);
-            }
-            Phase::Waiting => fall_back::compute(core, no),
-            Phase::Judging { worker, .. } if task.deliver_by.is_some_and(|deadline| deadline > now) => {
-                let attempt = task.attempt();
-                judge::give_up_waiting(core, no, attempt, worker);
-            }
-            Phase::Judging { .. } | Phase::Computing { .. } => settle::fail(core, no, TaskFailure::Late),
+        if task.deliver_by.is_some_and(|deadline| deadline <= now) {
+            settle::fail(core, no, TaskFailure::Late);
+            continue;
         }
+        let is_over = |live: &&Live| live.answered_at.is_none() && live.until <= now;
+        let what = (task.kind, task.units);
+        let over: SmallVec<[Live; LIVE_MAX]> = task.live().iter().filter(is_over).copied().collect();
+        for live in &over {
+            debug!(task = no.0, attempt = live.attempt.0, "lease over");
+            took_too_long(core, what, live);
+            attempt_over(core, no, live.attempt, live.worker, Fruitless::Expired);
+        }
+        let Some(task) = core.tasks.get(no) else { continue };
+        let is_given_up = |live: &&Live| live.check_begins_by.is_some_and(|at| at <= now);
+        let given_up: SmallVec<[Live; LIVE_MAX]> = task.live().iter().filter(is_given_up).copied().collect();
+        for live in &given_up {
+            judge::give_up_waiting(core, no, live.attempt, live.worker);
+        }
+        let Some(task) = core.tasks.get(no) else { continue };
+        if task.hedge_at().is_some_and(|at| at <= now) {
+            hedge::ask_another(core, no);
+        } else if over.is_empty() && given_up.is_empty() && task.is_waiting() {
+            fall_back::compute(core, no);
+            continue;
+        }
+        set_timer(core, no);
+    }
+}
+
+/// A worker has had an attempt for so long without an answer: it takes at least as long.
+pub fn took_too_long(core: &mut Core, (kind, units): (KindId, WorkUnits), live: &Live) {
+    let held = Duration::from_micros(core.now.0.saturating_sub(live.since.0));
+    core.workers.change(live.worker, |worker| worker.expired(kind, units, held, live.expected.rounds));
+}
+
+/// Sets the one moment at which something is due for the task: the end of a lease, a second worker to be asked, the last
+/// moment for the own kernel to start, or the deadline.
+pub fn set_timer(core: &mut Core, no: TaskNo) {
+    let Some(task) = core.tasks.get(no) else { return };
+    let unanswered = task.live().iter().filter(|live| live.answered_at.is_none());
+    let end = if task.is_waiting() { fall_back::wait_until(core, task) } else { task.deliver_by };
+    let checks = task.live().iter().filter_map(|live| live.check_begins_by);
+    let at = unanswered.map(|live| live.until).chain(checks).chain(task.hedge_at()).chain(end).min();
+    if at != task.timer() {
+        core.timers.schedule(&mut core.tasks, no, at);
     }
 }
 
@@ -115,8 +144,11 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
     let kernel_failed = why == Fruitless::Failed;
     let revoke = why == Fruitless::Expired;
     let is_workers_doing = why != Fruitless::Unchecked;
+    let is_workers_fault = why != Fruitless::Expired;
     let verdict = why.verdict();
-    let Some((task, since)) = core.tasks.workers().failed(no, attempt, may_try_again, counts) else {
+    let begun = if is_workers_fault { 0 } else { charge::begun_in(core, no, attempt) };
+    let failed = core.tasks.workers().failed(no, attempt, may_try_again, counts, begun);
+    let Some((task, live)) = failed else {
         // Given up while the answer was judged: what the worker did goes into its books all the same.
         if matches!(verdict, Verdict::Rejected { .. }) {
             core.book(Entry::AttemptEnded { task: no, attempt, verdict });
@@ -124,19 +156,22 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
         return;
     };
     let (attempts, failures, may_compute) = (task.attempts(), task.failures(), task.deliver_by.is_some());
+    let (is_waiting, is_over) = (task.is_waiting(), task.is_unwanted() && !task.is_judged());
     core.book(Entry::AttemptEnded { task: no, attempt, verdict });
     core.workers.change(worker, |worker| {
         worker.tasks.remove(&no);
         if is_workers_doing {
-            worker.failed(since, now);
+            worker.failed(live.since, now);
         }
     });
     if revoke {
         core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
     }
     core.tally.repeated += 1;
-    if failures < ATTEMPTS_PER_TASK_MAX && attempts < ATTEMPTS_IN_ALL_MAX {
-        wait(core, no);
+    if is_over {
+        settle::fail(core, no, TaskFailure::Cancelled);
+    } else if !is_waiting || failures < ATTEMPTS_PER_TASK_MAX && attempts < ATTEMPTS_IN_ALL_MAX {
+        set_timer(core, no);
     } else if may_compute && core.policy.fallback == Fallback::Compute {
         fall_back::compute(core, no);
     } else {
@@ -150,10 +185,4 @@ pub fn wait_for_matcher(core: &mut Core, no: TaskNo) {
     let Some(until) = core.tasks.get(no).map(|task| fall_back::wait_until(core, task)) else { return };
     let after_matching = Micros(core.now.0.saturating_add(1));
     core.timers.schedule(&mut core.tasks, no, until.map(|until| until.max(after_matching)));
-}
-
-/// The task waits from now on, until the own kernel must start or its deadline.
-pub fn wait(core: &mut Core, no: TaskNo) {
-    let Some(until) = core.tasks.get(no).map(|task| fall_back::wait_until(core, task)) else { return };
-    core.timers.schedule(&mut core.tasks, no, until);
 }

@@ -8,11 +8,12 @@ use p2c2r_protocol::{
 };
 use tracing::debug;
 
-use super::deliver;
+use super::{charge, deliver, lease};
 use crate::core::Core;
 use crate::core::state::cache;
 use crate::core::state::gamers::Finished;
-use crate::core::state::tasks::{Phase, Task};
+use crate::core::state::hedging::Other;
+use crate::core::state::tasks::Task;
 use crate::ledger::{AccountId, Entry, Settlement, Source, VoidReason};
 
 /// Who made an outcome, and how.
@@ -53,9 +54,11 @@ fn void_reason(failure: TaskFailure) -> VoidReason {
 pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, made: Made) {
     let now = core.now;
     if task.deliver_by.is_some_and(|deadline| deadline < now) {
-        end_without_outcome(core, no, &task, TaskFailure::Late);
+        // The work is done and its outcome is there: nobody but those who handled it can have made it late.
+        end_without_outcome(core, no, &task, TaskFailure::Late, Nanos::ZERO);
         return;
     }
+    revoke_others(core, no, &task, &outcome, &made);
     let price = charged(core, &task, &made);
     let (worker_name, source, pay, fee, check, stages) = share_out(core, no, price, made);
     let settlement = Settlement { task: no, source, pay, fee, check, outcome: Some(Arc::clone(&outcome)) };
@@ -75,6 +78,7 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, 
     if let Some(account) = core.gamers.account_mut(task.account) {
         account.release(task.price);
         account.charge(price);
+        account.was_in_time(task.units.0);
         account.tasks.remove(&no);
     }
     let receipt = Receipt {
@@ -135,23 +139,77 @@ fn share_out(
     }
 }
 
-/// Ends a task in flight without an outcome: nothing is charged, whoever works on it is told to stop.
-pub fn fail(core: &mut Core, no: TaskNo, failure: TaskFailure) {
-    if let Some(task) = core.tasks.give_up(no) {
-        end_without_outcome(core, no, &task, failure);
+/// One attempt was accepted, or the own kernel gave an outcome: the task's other attempts are revoked at once. A worker
+/// that had one for longer than was expected is taken for as slow as that.
+fn revoke_others(core: &mut Core, no: TaskNo, task: &Task, outcome: &Arc<[u8]>, made: &Made) {
+    let accepted = match made {
+        Made::ByWorker { account, attempt, .. } => {
+            let is_second = task.live().iter().any(|other| other.attempt < *attempt);
+            core.tally.hedges_won += u64::from(is_second);
+            Some(*account)
+        }
+        Made::Here { .. } => None,
+    };
+    for live in task.live().iter().filter(|live| live.answered_at.is_none()) {
+        lease::took_too_long(core, (task.kind, task.units), live);
+        let (worker, attempt, now) = (live.worker, live.attempt, core.now);
+        core.workers.change(worker, |worker| {
+            worker.tasks.remove(&no);
+            if now.since(live.since) > live.expected.at_worst_us {
+                worker.failed(live.since, now);
+            }
+        });
+        core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
+        let (account, kind, outcome) = (live.account, task.kind, Arc::clone(outcome));
+        core.hedging.revoked(Other { task: no, attempt, worker, account, kind, accepted, outcome });
     }
 }
 
-fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: TaskFailure) {
+/// Ends a task in flight without an outcome: whoever works on it is told to stop, and at most what was begun is charged.
+pub fn fail(core: &mut Core, no: TaskNo, failure: TaskFailure) {
+    let charge = charge::without_outcome(core, no, failure);
+    if let Some(task) = core.tasks.give_up(no) {
+        end_without_outcome(core, no, &task, failure, charge);
+    }
+}
+
+fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: TaskFailure, charge: Nanos) {
     debug!(task = no.0, %failure, "no outcome");
-    core.book(Entry::TaskVoided { task: no, reason: void_reason(failure) });
+    if charge > Nanos::ZERO {
+        let (source, pay, check) = (Source::Begun, Nanos::ZERO, PassedCheck::Own);
+        core.book(Entry::TaskSettled(Settlement {
+            task: no,
+            source,
+            pay,
+            fee: charge,
+            check,
+            outcome: None,
+        }));
+        core.tally.revenue += charge;
+        core.tally.fee += charge;
+    } else {
+        core.book(Entry::TaskVoided { task: no, reason: void_reason(failure) });
+    }
     core.tally.failed += 1;
-    if let Phase::Leased { worker, .. } = task.phase() {
-        core.workers.change(worker, |worker| worker.tasks.remove(&no));
-        core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt: task.attempt() });
+    for live in task.live().iter().filter(|live| live.answered_at.is_none()) {
+        let is_late = failure == TaskFailure::Late;
+        if is_late {
+            lease::took_too_long(core, (task.kind, task.units), live);
+        }
+        let now = core.now;
+        core.workers.change(live.worker, |worker| {
+            worker.tasks.remove(&no);
+            if is_late {
+                worker.failed(live.since, now);
+            }
+        });
+        core.tell_worker(live.worker, ServerToWorker::Revoke { task: no, attempt: live.attempt });
     }
     if let Some(account) = core.gamers.account_mut(task.account) {
         account.release(task.price);
+        if charge > Nanos::ZERO {
+            account.charge(charge);
+        }
         account.tasks.remove(&no);
     }
     let came_by = task.gamer.filter(|peer| core.gamers.session(*peer).is_some());

@@ -104,8 +104,8 @@ fn proven_workers_come_before_newcomers_and_each_in_turn() {
     for (task, is_proven) in [(2, false), (3, false), (4, true), (5, true)] {
         assert!(matches!(checking.ask(check(task, 10), is_proven, Micros(0)), Asked::Waits));
     }
-    assert_eq!(checking.give_up(TaskNo(2)).map(|given_up| given_up.task), Some(TaskNo(2)));
-    assert!(checking.give_up(TaskNo(2)).is_none());
+    assert_eq!(checking.give_up(TaskNo(2), Attempt(1)).map(|given_up| given_up.task), Some(TaskNo(2)));
+    assert!(checking.give_up(TaskNo(2), Attempt(1)).is_none());
     let mut order = Vec::new();
     while let Some(begun) = checking.next(Micros(100_000_000)) {
         order.push(begun.task.0);

@@ -8,6 +8,7 @@ use super::Finished;
 use super::remembered::Remembered;
 use super::spent::SpentIds;
 use crate::core::state::submits::AccountRations;
+use crate::core::steps::charge::{LATE_SHARE, LATE_UNITS_AT_ONCE};
 use crate::ledger;
 
 /// One account's mirror.
@@ -25,6 +26,8 @@ pub struct Account {
     charged_before: Nanos,
     /// What it has used up of what looking at its submits may take.
     pub rations: AccountRations,
+    /// Units begun in vain for its tasks that were late, less its share of those it paid for.
+    late_units: u64,
     /// Tasks in flight.
     pub tasks: HashSet<TaskNo, NumberHash>,
     spent: SpentIds,
@@ -71,6 +74,19 @@ impl Account {
     pub fn charge(&mut self, price: Nanos) {
         self.balance -= price;
         self.charged += price;
+    }
+
+    /// So many units begun for a task of it were in vain, because it is late. Whether that may be misfortune; if so, it is
+    /// counted.
+    pub fn may_be_late(&mut self, units: u64) -> bool {
+        let may = self.late_units.saturating_add(units) <= LATE_UNITS_AT_ONCE;
+        self.late_units += if may { units } else { 0 };
+        may
+    }
+
+    /// It paid for so many units that arrived in time.
+    pub fn was_in_time(&mut self, units: u64) {
+        self.late_units = self.late_units.saturating_sub(units / LATE_SHARE);
     }
 
     /// The ledger has durably recorded `charged` in all.

@@ -16,6 +16,9 @@ pub const WINDOW_MAX: u32 = 1_024;
 const REST_MIN: Duration = Duration::from_millis(50);
 /// The longest rest. Errs on the side of trying again: a machine that was overloaded may be well again.
 const REST_MAX: Duration = Duration::from_mins(1);
+/// Accepted answers after which a worker counts as proven, as long as nothing goes wrong: its window has doubled often
+/// enough by then for what it really does to be known. Fewer would make a hedge of a stranger.
+const PROVEN_AFTER: u32 = 8;
 /// Incidents in a row beyond which nothing gets worse.
 const INCIDENTS_MAX: u32 = 16;
 
@@ -28,6 +31,8 @@ pub(super) struct Conduct {
     useful: u32,
     /// Incidents in a row.
     incidents: u32,
+    /// Its answers that were accepted.
+    accepted: u32,
     /// When the newest one was noticed.
     newest: Micros,
     rests_until: Option<Micros>,
@@ -35,7 +40,14 @@ pub(super) struct Conduct {
 
 impl Default for Conduct {
     fn default() -> Self {
-        Self { window: WINDOW_OF_NEWCOMER, useful: 0, incidents: 0, newest: Micros(0), rests_until: None }
+        Self {
+            window: WINDOW_OF_NEWCOMER,
+            useful: 0,
+            incidents: 0,
+            accepted: 0,
+            newest: Micros(0),
+            rests_until: None,
+        }
     }
 }
 
@@ -64,6 +76,12 @@ impl Conduct {
     pub fn accepted(&mut self) {
         self.window = (2 * self.window).min(self.useful.max(WINDOW_OF_NEWCOMER));
         self.incidents /= 2;
+        self.accepted = self.accepted.saturating_add(1);
+    }
+
+    /// Whether enough of its answers were accepted, and nothing has gone wrong of late.
+    pub fn is_proven(&self) -> bool {
+        self.accepted >= PROVEN_AFTER && self.incidents == 0
     }
 
     /// An attempt that it had since then came to nothing. Those handed out before the newest incident was noticed are
@@ -94,6 +112,7 @@ impl Conduct {
             window: self.window.min(other.window),
             useful: self.useful,
             incidents: self.incidents.max(other.incidents),
+            accepted: self.accepted.min(other.accepted),
             newest: self.newest.max(other.newest),
             rests_until: self.rests_until.max(other.rests_until),
         }

@@ -1,0 +1,139 @@
+//! What asking a second worker may take, and whether it is of use at present.
+//!
+//! Dean and Barroso, "The tail at scale" (2013): a second attempt after the 95th percentile costs a twentieth more work and
+//! takes the tail away. When everybody has become slow, second attempts only make it worse; so they stop when the median
+//! rises, and they never are more than a tenth of the work.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo, WorkUnits};
+
+use crate::ledger::AccountId;
+
+/// Second attempts are at most one unit of work in so many of first ones.
+pub const HEDGE_SHARE: u64 = 10;
+/// Units of second attempts that may be saved up: a second of the reference core. More would let a bad minute after a
+/// quiet hour double the load.
+const SAVED_UNITS_MAX: u64 = 1_000_000;
+/// The median of time taken over time predicted, in thousandths, above which everybody has become slow.
+const SLOW_MEDIAN: i32 = 1_500;
+/// By how much one measurement moves the median, in thousandths: half of 50 measurements must be above it to move it from 1
+/// to [`SLOW_MEDIAN`].
+const MEDIAN_STEP: i32 = 20;
+/// Ended tasks whose other attempt may still be answered; later ones are strays.
+const OTHERS_MAX: usize = 64;
+
+/// The budget of second attempts, and who lost one.
+#[derive(Default)]
+pub struct Hedging {
+    /// Units of first attempts so far.
+    first_units: u64,
+    /// Units of second attempts so far.
+    second_units: u64,
+    /// Units of second attempts that may be handed out, times [`HEDGE_SHARE`].
+    saved: u64,
+    /// Median of time taken over time predicted, in thousandths less one thousand.
+    median: i32,
+    others: VecDeque<Other>,
+}
+
+/// An attempt that was revoked because another one of its task was accepted first.
+pub struct Other {
+    /// The task.
+    pub task: TaskNo,
+    /// The attempt that was revoked.
+    pub attempt: Attempt,
+    /// Who had it.
+    pub worker: PeerId,
+    /// Its account.
+    pub account: AccountId,
+    /// What sort of work.
+    pub kind: KindId,
+    /// Whose answer was accepted; `None` for the coordinator's own.
+    pub accepted: Option<AccountId>,
+    /// That answer.
+    pub outcome: Arc<[u8]>,
+}
+
+impl Hedging {
+    /// A first attempt is handed out: a part of it may be spent on second ones.
+    pub fn first(&mut self, units: WorkUnits) {
+        self.first_units = self.first_units.saturating_add(units.0);
+        self.saved = (self.saved + units.0).min(SAVED_UNITS_MAX * HEDGE_SHARE);
+    }
+
+    /// Whether a second attempt of this size may be handed out; if so, it is counted.
+    pub fn take(&mut self, units: WorkUnits) -> bool {
+        let cost = units.0.saturating_mul(HEDGE_SHARE);
+        if self.is_everybody_slow() || cost > self.saved {
+            return false;
+        }
+        self.saved -= cost;
+        self.second_units = self.second_units.saturating_add(units.0);
+        true
+    }
+
+    /// An answer took so long where so long was predicted.
+    pub fn measured(&mut self, took: Duration, predicted: Duration) {
+        let predicted = predicted.max(Duration::from_micros(1));
+        let ratio = (took.as_secs_f32() / predicted.as_secs_f32() * 1_000.0) as i32;
+        // The frugal estimate of a median (Ma, Muthukrishnan, Sandler 2013): a step towards each measurement.
+        self.median += MEDIAN_STEP * (ratio - 1_000 - self.median).signum();
+    }
+
+    /// Whether answers take much longer than predicted, whoever gives them.
+    pub fn is_everybody_slow(&self) -> bool {
+        self.median + 1_000 > SLOW_MEDIAN
+    }
+
+    /// Units of first and of second attempts so far; the second are at most a tenth of the first.
+    pub fn units(&self) -> (u64, u64) {
+        (self.first_units, self.second_units)
+    }
+
+    /// Remembers an attempt that was revoked because another one was accepted first.
+    pub fn revoked(&mut self, other: Other) {
+        if self.others.len() == OTHERS_MAX {
+            self.others.pop_front();
+        }
+        self.others.push_back(other);
+    }
+
+    /// The attempt, if it was revoked because another one was accepted; it is forgotten with that.
+    pub fn take_other(&mut self, task: TaskNo, attempt: Attempt, worker: PeerId) -> Option<Other> {
+        let is_it = |other: &Other| other.task == task && other.attempt == attempt && other.worker == worker;
+        let at = self.others.iter().position(is_it)?;
+        self.others.remove(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_attempts_are_a_tenth_of_the_work_and_stop_while_everybody_is_slow() {
+        let mut hedging = Hedging::default();
+        assert!(!hedging.take(WorkUnits(1)), "nothing is saved yet");
+        let mut seconds = 0;
+        for _ in 0..1_000 {
+            hedging.first(WorkUnits(500));
+            seconds += u64::from(hedging.take(WorkUnits(500)));
+        }
+        assert_eq!((seconds, hedging.units()), (100, (500_000, 50_000)));
+        hedging.first(WorkUnits(u64::MAX / 4));
+        let saved = (0..1_000).take_while(|_| hedging.take(WorkUnits(10_000))).count() as u64;
+        assert_eq!(saved * 10_000, SAVED_UNITS_MAX, "no more is saved");
+        hedging.first(WorkUnits(1_000_000));
+        let ms = Duration::from_millis;
+        // Every other answer is quick: the tail is long, the median is not.
+        (0..200).for_each(|n| hedging.measured(ms(if n % 2 == 0 { 1 } else { 50 }), ms(2)));
+        assert!(hedging.take(WorkUnits(1)));
+        (0..40).for_each(|_| hedging.measured(ms(5), ms(2)));
+        assert!(hedging.is_everybody_slow() && !hedging.take(WorkUnits(1)));
+        (0..40).for_each(|_| hedging.measured(ms(2), ms(2)));
+        assert!(hedging.take(WorkUnits(1)), "over");
+    }
+}
