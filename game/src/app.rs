@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bevy::app::{AppExit, PluginGroupBuilder, ScheduleRunnerPlugin, TerminalCtrlCHandlerPlugin};
 use bevy::diagnostic::{DiagnosticsPlugin, FrameTimeDiagnosticsPlugin};
+use bevy::input::InputPlugin;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::window::{ExitCondition, WindowResolution};
@@ -14,14 +15,21 @@ use p2c2r_link::Impairment;
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
 use p2c2r_program::log::Story;
 use p2c2r_program::{Log, Output, say, signals};
-use p2c2r_protocol::Role;
+use p2c2r_protocol::{Nanos, Role};
 
-use crate::cli::{Cli, NAME_DEFAULT, Reflections, Screen};
+use crate::cli::{Cli, NAME_DEFAULT, QualityChoice, Reflections, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::presets::Chosen;
+use crate::screens::{Page, Scores};
+use crate::settings::{Settings, UserFiles};
 use crate::view::Picture;
-use crate::{GameError, console, figures, frames, hud, play, presets, report, view};
+use crate::{
+    GameError, console, figures, frames, hud, input, play, presets, report, screens, settings, view,
+};
+
+/// Money is counted in nano-dollars, caps are set in thousandths of a dollar.
+const NANOS_PER_MILLIDOLLAR: i64 = 1_000_000;
 
 /// Plays as the command line says and tells how it ended.
 pub fn run(cli: &Cli) -> Result<(), GameError> {
@@ -30,7 +38,9 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
         return Ok(());
     }
     cli.check()?;
-    let offload = offload_config(cli)?;
+    let mut files = user_files(cli);
+    let settings = chosen_settings(cli, &mut files);
+    let offload = OffloadConfig { hour_cap: hour_cap(&settings), ..offload_config(cli)? };
     for path in [&cli.report, &cli.frames].into_iter().flatten() {
         report::check_writable(path)?;
     }
@@ -43,7 +53,7 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
     if let Err(error) = signals::on_stop(TerminalCtrlCHandlerPlugin::gracefully_exit) {
         tracing::warn!(%error, "signals will end the game without a report");
     }
-    let mut app = build(cli, offload)?;
+    let mut app = build_with(cli, offload, settings, files)?;
     if let Some(path) = &cli.screenshot {
         // What is there at the end is then certainly this run's picture.
         let _ = std::fs::remove_file(path);
@@ -77,21 +87,65 @@ fn finish(cli: &Cli, results: &report::Results, exit: &AppExit) -> Result<(), Ga
     report.judge()
 }
 
-/// Builds the app, ready to run or to be updated by hand.
+/// Builds the app, ready to run or to be updated by hand, with this player's settings and scores.
 pub fn build(cli: &Cli, offload: OffloadConfig) -> Result<App, GameError> {
+    let mut files = user_files(cli);
+    let settings = chosen_settings(cli, &mut files);
+    build_with(cli, offload, settings, files)
+}
+
+/// The player's files: none where nobody goes through menus, unless a folder is named.
+fn user_files(cli: &Cli) -> UserFiles {
+    match &cli.settings {
+        Some(folder) => UserFiles::in_folder(folder.clone()),
+        None if cli.screen() == Screen::Window && !cli.starts_in_play() => UserFiles::of_this_user(),
+        None => UserFiles::default(),
+    }
+}
+
+/// The player's settings, and over them what the command line asks for.
+fn chosen_settings(cli: &Cli, files: &mut UserFiles) -> Settings {
+    let mut settings: Settings = files.load();
+    let Settings { video, borrowing, difficulty, .. } = &mut settings;
+    video.quality = cli.quality.unwrap_or(video.quality);
+    *difficulty = cli.difficulty.map_or(*difficulty, Into::into);
+    borrowing.preset = cli.preset.unwrap_or(borrowing.preset);
+    borrowing.enabled &= !cli.offload_off;
+    borrowing.mirrors &= cli.reflections == Reflections::On;
+    settings
+}
+
+fn hour_cap(settings: &Settings) -> Option<Nanos> {
+    let cap = i64::from(settings.borrowing.cap_millidollars_per_hour);
+    (cap > 0).then(|| Nanos(cap * NANOS_PER_MILLIDOLLAR))
+}
+
+fn build_with(
+    cli: &Cli,
+    offload: OffloadConfig,
+    settings: Settings,
+    mut files: UserFiles,
+) -> Result<App, GameError> {
     let mut app = App::new();
-    let quality = add_engine(&mut app, cli)?;
+    let quality = add_engine(&mut app, cli, settings.video.quality)?;
     let mut switch = OffloadSwitch::default();
-    switch.enabled = !cli.offload_off;
+    switch.enabled = settings.borrowing.enabled;
+    settings::set_kinds(&mut switch, &settings.borrowing);
+    let first = if cli.starts_in_play() { Page::Play } else { Page::Loading };
+    app.insert_resource(files.load::<Scores>()).insert_resource(files);
     app.insert_resource(Battlefield { arena: Arena::new(cli.arena()) })
         .insert_resource(switch)
         .insert_resource(pilot(cli)?)
-        .insert_resource(Reflecting::new(cli.reflections == Reflections::On, quality))
-        .insert_resource(Chosen { preset: cli.preset, quality })
+        .insert_resource(Reflecting::new(settings.borrowing.mirrors, quality))
+        .insert_resource(Chosen { preset: settings.borrowing.preset, quality })
+        .insert_resource(settings)
         .insert_resource(Ending::after(cli.seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))))
         .add_plugins((
             OffloadPlugin { config: offload },
             FrameTimeDiagnosticsPlugin::default(),
+            screens::plugin(first),
+            settings::plugin,
+            input::plugin,
             play::plugin,
             presets::plugin,
             figures::plugin,
@@ -102,10 +156,10 @@ pub fn build(cli: &Cli, offload: OffloadConfig) -> Result<App, GameError> {
                 cli.screenshot.clone(),
                 (cli.screen() == Screen::Offscreen).then(|| cli.size()),
             ))
-            .add_plugins((view::plugin, hud::plugin));
+            .add_plugins((view::plugin, hud::plugin, screens::look_plugin));
     }
     if cli.screen() == Screen::Window {
-        app.add_plugins(play::keyboard_plugin);
+        app.add_plugins((play::window_plugin, settings::window_plugin, input::pad_plugin));
     }
     if let Some(seconds) = cli.flip_every {
         app.add_plugins(play::flip_plugin(Duration::from_secs(u64::from(seconds))));
@@ -122,13 +176,14 @@ fn pilot(cli: &Cli) -> Result<Pilot, GameError> {
 }
 
 /// Adds the engine and tells how well it draws.
-fn add_engine(app: &mut App, cli: &Cli) -> Result<Quality, GameError> {
+fn add_engine(app: &mut App, cli: &Cli, quality: QualityChoice) -> Result<Quality, GameError> {
     let frame = Duration::from_secs(1) / TICKS_PER_SECOND;
     match cli.screen() {
         Screen::None => {
             app.add_plugins((
                 MinimalPlugins.set(ScheduleRunnerPlugin::run_loop(frame)),
                 DiagnosticsPlugin,
+                InputPlugin,
                 TerminalCtrlCHandlerPlugin,
             ));
             return Ok(Quality::Low);
@@ -150,7 +205,7 @@ fn add_engine(app: &mut App, cli: &Cli) -> Result<Quality, GameError> {
             app.add_plugins(drawn_engine(WindowPlugin { primary_window: Some(window), ..default() }));
         }
     }
-    graphics::quality(app, cli.quality)
+    graphics::quality(app, quality)
 }
 
 /// The engine with everything that draws, on graphics that the game has opened itself.

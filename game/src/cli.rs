@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use p2c2r_arena::ArenaConfig;
+use p2c2r_arena::{ArenaConfig, Difficulty};
 use p2c2r_program::settings::within;
 use p2c2r_program::{LogFormat, log};
 use p2c2r_protocol::limits::NAME_BYTES_MAX;
+use serde::{Deserialize, Serialize};
 
 use crate::GameError;
 use crate::presets::Preset;
@@ -64,18 +65,30 @@ pub struct Cli {
     /// Size of the window, or of the off-screen picture.
     #[arg(long, value_name = "WxH")]
     pub window: Option<WindowSize>,
-    /// How much is bought from other computers; `--presets` says what each costs. `stress` is for benches.
-    #[arg(long, value_enum, default_value_t = Preset::Default)]
-    pub preset: Preset,
+    /// How much is bought from other computers; `--presets` says what each costs. `stress` is for benches [default: the
+    /// player's setting, `default` at first]
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
     /// List the presets, what they cost an hour and what they look like, and end.
     #[arg(long)]
     pub presets: bool,
     /// Print one line a second, as `--headless` does.
     #[arg(long)]
     pub hud_log: bool,
-    /// How much drawing the machine can bear; `auto` looks at its graphics adapter.
-    #[arg(long, value_enum, default_value_t = QualityChoice::Auto)]
-    pub quality: QualityChoice,
+    /// How much drawing the machine can bear; `auto` looks at its graphics adapter [default: the player's setting, `auto`
+    /// at first]
+    #[arg(long, value_enum)]
+    pub quality: Option<QualityChoice>,
+    /// The page to begin on; `play` goes straight into the fight, as every run does that steers itself or has an end
+    #[arg(long, value_enum)]
+    pub page: Option<FirstPage>,
+    /// How hard the fight is [default: the player's setting, `cadet` at first; `pilot` for a run that begins in it]
+    #[arg(long, value_enum)]
+    pub difficulty: Option<DifficultyChoice>,
+    /// The folder that keeps this player's settings and scores [default: p2c2r in the folder for configuration; none for a
+    /// run that begins in the fight]
+    #[arg(long, value_name = "DIR", env = "P2C2R_SETTINGS")]
+    pub settings: Option<PathBuf>,
     /// Start with offloading switched off.
     #[arg(long)]
     pub offload_off: bool,
@@ -99,10 +112,42 @@ pub enum Reflections {
     Off,
 }
 
-/// What was asked about drawing quality.
+/// The page to begin on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FirstPage {
+    /// The title, once everything that draws is ready.
+    Title,
+    /// The fight.
+    Play,
+}
+
+/// How hard the fight is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DifficultyChoice {
+    /// For newcomers.
+    Cadet,
+    /// For those who have played.
+    Pilot,
+    /// For those who want to lose.
+    Ace,
+}
+
+impl From<DifficultyChoice> for Difficulty {
+    fn from(choice: DifficultyChoice) -> Self {
+        match choice {
+            DifficultyChoice::Cadet => Self::Cadet,
+            DifficultyChoice::Pilot => Self::Pilot,
+            DifficultyChoice::Ace => Self::Ace,
+        }
+    }
+}
+
+/// What was asked about drawing quality.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum QualityChoice {
     /// Low on a software renderer, high elsewhere.
+    #[default]
     Auto,
     /// No glow, no smoothing: for software rendering and old machines.
     Low,
@@ -183,13 +228,26 @@ impl Cli {
         self.autopilot || (self.headless && self.flight.is_none())
     }
 
+    /// Whether the run begins in the fight: nobody goes through menus where it steers itself or has an end.
+    pub fn starts_in_play(&self) -> bool {
+        match self.page {
+            Some(page) => page == FirstPage::Play,
+            None => {
+                self.screen() != Screen::Window
+                    || self.autopilot
+                    || self.flight.is_some()
+                    || self.seconds.is_some()
+            }
+        }
+    }
+
     /// The arena to play in.
     pub fn arena(&self) -> ArenaConfig {
-        let preset = match self.preset {
-            Preset::Stress => ArenaConfig::stress(),
-            _ => ArenaConfig::default(),
+        let base = match self.preset {
+            Some(Preset::Stress) => ArenaConfig::stress(),
+            _ => ArenaConfig::of(self.difficulty.map_or(Difficulty::Pilot, Difficulty::from)),
         };
-        ArenaConfig { seed: self.seed, ..preset }
+        ArenaConfig { seed: self.seed, ..base }
     }
 }
 
@@ -210,6 +268,15 @@ mod tests {
         assert_eq!(cli.reflections, Reflections::On);
         assert_eq!(cli.arena(), ArenaConfig { seed: 1, ..ArenaConfig::default() });
         cli.check().unwrap();
+    }
+
+    #[test]
+    fn menus_come_first_unless_nobody_is_there_to_go_through_them() {
+        assert!(!parse(&[]).unwrap().starts_in_play());
+        for scripted in [&["--headless"][..], &["--autopilot"], &["--seconds", "5"], &["--page", "play"]] {
+            assert!(parse(scripted).unwrap().starts_in_play(), "{scripted:?}");
+        }
+        assert!(!parse(&["--headless", "--page", "title"]).unwrap().starts_in_play());
     }
 
     #[test]

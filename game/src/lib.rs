@@ -14,6 +14,9 @@
 //! | [`report`], `frames` | the JSON report; one line per frame for benches |
 //! | `view` | drawing the arena; reads it, never writes it |
 //! | `hud` | the numbers on the screen |
+//! | [`screens`] | title, pause, settings and the other pages; rounds and scores |
+//! | [`settings`] | what the player has chosen, and the files that keep it |
+//! | [`input`] | keys and pads, and what they are bound to |
 
 #![expect(elided_lifetimes_in_paths, reason = "system parameters would all carry lifetimes that say nothing")]
 
@@ -25,9 +28,12 @@ pub mod figures;
 mod frames;
 mod graphics;
 mod hud;
+pub mod input;
 mod play;
 pub mod presets;
 pub mod report;
+pub mod screens;
+pub mod settings;
 mod view;
 
 pub use app::{build, run};

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use bevy::prelude::*;
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::graphics::Quality;
 use crate::play::{FieldFineness, Fineness, LightAround, Reflecting};
@@ -17,7 +18,8 @@ pub(super) fn plugin(app: &mut App) {
 }
 
 /// How much is bought, and how much there is to compute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// For tight budgets and slow lines.
     Saver,

@@ -1,5 +1,7 @@
 //! The game without window, GPU or sockets: the very app that `--headless --local` runs, stepped by hand.
 
+mod pages;
+
 use std::time::Duration;
 
 use bevy::prelude::*;

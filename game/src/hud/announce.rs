@@ -1,4 +1,4 @@
-//! Large words in the middle: a wave begins, the game is paused or over.
+//! Large words in the middle: a wave begins.
 
 use bevy::prelude::*;
 use p2c2r_arena::ArenaEvent;
@@ -9,7 +9,7 @@ use crate::play::{Battlefield, Happened};
 
 /// Seconds for which a wave's number stays.
 const WAVE_SECONDS: f32 = 2.2;
-/// What a new gamer must know; `F3` shows the other keys.
+/// What a new gamer must know; its other keys are on the page `How to play`.
 const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   R reflections   F3 shows more";
 /// Seconds for which the first wave's number stays, because the keys stand below it.
 const FIRST_WAVE_SECONDS: f32 = 5.0;
@@ -54,7 +54,6 @@ fn spawn_words(mut commands: Commands) {
 
 fn announce(
     battlefield: Res<Battlefield>,
-    clock: Res<Time<Virtual>>,
     real: Res<Time<Real>>,
     mut happened: MessageReader<Happened>,
     mut wave: Local<(u32, u32, f32)>,
@@ -71,15 +70,7 @@ fn announce(
     let arena = &battlefield.arena;
     let learns = wave.0 == 1 && wave.2 > 0.0 && !arena.is_over();
     write(&mut keys, if learns { KEYS } else { "" });
-    let (words, below, strength) = if clock.is_paused() {
-        ("PAUSED".into(), "P goes on".into(), 1.0)
-    } else if arena.is_over() {
-        (
-            "GAME OVER".into(),
-            format!("{} points in wave {}, Enter starts again", arena.score(), arena.wave()),
-            1.0,
-        )
-    } else if wave.2 > 0.0 {
+    let (words, below, strength) = if wave.2 > 0.0 {
         (format!("WAVE {}", wave.0), format!("{} enemies", wave.1), (wave.2 * 1.6).min(1.0))
     } else {
         (String::new(), String::new(), 0.0)

@@ -16,6 +16,7 @@ use p2c2r_tasks::reflection::Reflection;
 use super::level::{Level, ShownFrom};
 use super::palette::{DIM, ORANGE, SKY_BLUE};
 use super::{text, write};
+use crate::settings::Settings;
 
 /// Columns of a chart and the time that each is for: ten seconds.
 const COLUMNS: usize = 100;
@@ -178,7 +179,7 @@ fn note_answers(
 fn draw_charts(
     time: Res<Time<Real>>,
     horizon: Res<OffloadHorizon>,
-    level: Res<Level>,
+    settings: Res<Settings>,
     mut charts: Query<(&mut Chart, &ImageNode)>,
     mut captions: Query<(&Caption, &mut Text)>,
     mut images: ResMut<Assets<Image>>,
@@ -190,7 +191,7 @@ fn draw_charts(
             Shows::Frames => FRAME_BUDGET_MS,
             Shows::Answers => ahead.as_secs_f32() * 1e3,
         };
-        if !chart.turn(time.elapsed(), limit) || *level < Level::Full {
+        if !chart.turn(time.elapsed(), limit) || settings.display.level < Level::Full {
             continue;
         }
         if let Some(mut picture) = images.get_mut(&image.image)

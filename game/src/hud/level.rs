@@ -1,51 +1,35 @@
-//! How much the HUD shows; F3 goes round.
+//! How much the HUD shows, as the settings say; one key goes round, another moves it.
 
 use bevy::prelude::*;
 
+pub(super) use crate::settings::Level;
+
+use crate::input::{Action, Actions, InputSystems};
+use crate::settings::Settings;
+
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Level>().add_systems(Update, (cycle_level, show_level).chain());
-}
-
-/// How much is shown.
-#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
-    /// Nothing.
-    Off,
-    /// Whether offloading is on, and what it costs.
-    Chip,
-    /// And the numbers per kind.
-    #[default]
-    Compact,
-    /// And everything else, with the keys.
-    Full,
-}
-
-impl Level {
-    fn next(self) -> Self {
-        match self {
-            Self::Off => Self::Chip,
-            Self::Chip => Self::Compact,
-            Self::Compact => Self::Full,
-            Self::Full => Self::Off,
-        }
-    }
+    app.add_systems(PreUpdate, change_display.in_set(InputSystems::Act))
+        .add_systems(Update, show_level.run_if(resource_changed::<Settings>));
 }
 
 /// Shown from this level on.
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct ShownFrom(pub(super) Level);
 
-fn cycle_level(keys: Res<ButtonInput<KeyCode>>, mut level: ResMut<Level>) {
-    if keys.just_pressed(KeyCode::F3) {
-        *level = level.next();
+fn change_display(actions: Res<Actions>, mut settings: ResMut<Settings>) {
+    if actions.just(Action::Display) {
+        settings.display.level = settings.display.level.next();
+    }
+    if actions.just(Action::Corner) {
+        settings.display.corner = settings.display.corner.next();
     }
 }
 
-fn show_level(level: Res<Level>, mut nodes: Query<(&ShownFrom, &mut Node)>) {
-    if !level.is_changed() {
-        return;
-    }
+fn show_level(settings: Res<Settings>, mut nodes: Query<(&ShownFrom, &mut Node)>) {
     for (ShownFrom(from), mut node) in &mut nodes {
-        node.display = if *level >= *from { Display::Flex } else { Display::None };
+        let display = if settings.display.level >= *from { Display::Flex } else { Display::None };
+        if node.display != display {
+            node.display = display;
+        }
     }
 }

@@ -14,7 +14,7 @@ mod stages;
 
 use bevy::prelude::*;
 
-pub(crate) use palette::{BLUISH_GREEN, ORANGE, SKY_BLUE};
+pub(crate) use palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE};
 
 pub(super) fn plugin(app: &mut App) {
     app.add_plugins((
@@ -39,7 +39,7 @@ fn write(text: &mut Mut<Text>, new: &str) {
 }
 
 /// Text of this size (pixels at a window height of 720) and colour.
-fn text(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
+pub(crate) fn text(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
     (
         Text::new(content),
         TextFont::from_font_size(size),

@@ -13,10 +13,10 @@ pub(crate) const ORANGE: Srgba = Srgba::rgb(0.902, 0.624, 0.0);
 pub(super) const VERMILLION: Srgba = Srgba::rgb(0.92, 0.42, 0.10);
 
 /// Plain text.
-pub(super) const BRIGHT: Srgba = Srgba::rgb(0.93, 0.95, 0.98);
+pub(crate) const BRIGHT: Srgba = Srgba::rgb(0.93, 0.95, 0.98);
 /// Labels and units.
-pub(super) const DIM: Srgba = Srgba::rgb(0.60, 0.66, 0.74);
+pub(crate) const DIM: Srgba = Srgba::rgb(0.60, 0.66, 0.74);
 /// Behind text.
-pub(super) const PANEL: Srgba = Srgba::new(0.015, 0.022, 0.040, 0.80);
+pub(crate) const PANEL: Srgba = Srgba::new(0.015, 0.022, 0.040, 0.80);
 /// Around panels.
-pub(super) const EDGE: Srgba = Srgba::new(0.35, 0.55, 0.80, 0.35);
+pub(crate) const EDGE: Srgba = Srgba::new(0.35, 0.55, 0.80, 0.35);

@@ -7,9 +7,11 @@ use bevy::text::LineBreak;
 use super::level::{Level, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
 use super::{charts, stages, text, write};
-use crate::figures::{self, Figures, KindFigures, MainPlace};
+use crate::figures::{self, Figures, KindFigures, MainPlace, UNKNOWN};
+use crate::input::{Action, key_label};
 use crate::play::{LightAround, SECTOR_PARTS};
 use crate::presets::Chosen;
+use crate::settings::Settings;
 
 /// Size of the table's text, pixels at a window height of 720.
 const TEXT: f32 = 15.0;
@@ -31,7 +33,8 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_panel)
         .add_systems(Update, (fill_cells, fill_total, fill_lines).run_if(resource_changed::<Figures>))
         .add_systems(Update, name_preset.run_if(resource_changed::<Chosen>))
-        .add_systems(Update, tell_sector);
+        .add_systems(Update, tell_sector)
+        .add_systems(Update, name_keys.run_if(resource_changed::<Settings>));
 }
 
 /// A cell of the table.
@@ -52,6 +55,10 @@ struct PresetLine;
 /// The line that says how much of the sector's light is baked.
 #[derive(Component)]
 struct SectorLine;
+
+/// The line that names the keys.
+#[derive(Component)]
+struct KeysLine;
 
 /// A line below the table.
 #[derive(Component, Clone, Copy)]
@@ -108,14 +115,7 @@ fn spawn_panel(
             panel.spawn((SectorLine, text("", TEXT, DIM)));
             stages::spawn_bars(panel, &names);
             charts::spawn_charts(panel, &mut images);
-            panel.spawn((
-                ShownFrom(Level::Full),
-                text(
-                    "WASD fly  Space fire  T offload  R reflections  P pause\nF3 this display  F5 autopilot  F6 preset  Enter again  Esc quit",
-                    13.0,
-                    DIM,
-                ),
-            ));
+            panel.spawn((ShownFrom(Level::Full), KeysLine, text("", 13.0, DIM)));
         });
 }
 
@@ -204,6 +204,23 @@ fn sector_text(baked: usize) -> Option<String> {
     (baked < SECTOR_PARTS).then(|| format!("sector light {baked:>5}/{SECTOR_PARTS}  {bar} baked"))
 }
 
+/// The first key of each action that a watcher of the numbers wants.
+fn name_keys(settings: Res<Settings>, mut line: Single<&mut Text, With<KeysLine>>) {
+    let key =
+        |action| settings.keys.keys_of(action).first().map_or(UNKNOWN.to_owned(), |key| key_label(*key));
+    let words = format!(
+        "{} offload  {} reflections  {} preset  {} autopilot\n{} more or less  {} other corner  {} pause  Escape menu",
+        key(Action::Offload),
+        key(Action::Reflections),
+        key(Action::Preset),
+        key(Action::Autopilot),
+        key(Action::Display),
+        key(Action::Corner),
+        key(Action::Pause),
+    );
+    write(&mut line, &words);
+}
+
 fn preset_text(Chosen { preset, quality }: Chosen) -> String {
     let cost = preset.cost(quality);
     format!(
@@ -239,10 +256,10 @@ mod tests {
         let kind = KindFigures { name: "path", ..default() };
         assert_eq!(cell_text(&kind, 0), "path");
         for (column, (title, _)) in COLUMNS.iter().enumerate().skip(1) {
-            assert_eq!(cell_text(&kind, column), figures::UNKNOWN, "{title}");
+            assert_eq!(cell_text(&kind, column), UNKNOWN, "{title}");
         }
         assert!(line_text(&Figures::default(), Line::Network).contains(" - ms"));
-        assert_eq!(total_text(&Figures::default(), 6), figures::UNKNOWN);
+        assert_eq!(total_text(&Figures::default(), 6), UNKNOWN);
     }
 
     #[test]

@@ -1,61 +1,61 @@
-//! Turns keys into intent: WASD or arrows, Space, T, R, P, F5, F6, Enter, Esc; and the window's close button into an end.
+//! What actions do while playing: fly, switch, pause; and the window's close button ends the game.
 
 use bevy::prelude::*;
 use bevy::window::WindowCloseRequested;
 use p2c2r_arena::Controls;
 use p2c2r_offload::OffloadSwitch;
 
-use super::{Battlefield, Ending, Intent, Pilot, Reflecting};
+use super::{Ending, Intent, Pilot, Reflecting};
+use crate::input::{Action, Actions, InputSystems};
 use crate::presets::Chosen;
+use crate::screens::Page;
+use crate::settings::Settings;
 
-pub(crate) fn plugin(app: &mut App) {
-    app.add_systems(PreUpdate, (read_flight_keys, read_program_keys).after(bevy::input::InputSystems))
-        .add_systems(PreUpdate, end_when_closed);
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(PreUpdate, (fly, switch_things).in_set(InputSystems::Act));
 }
 
-fn read_flight_keys(
-    keys: Res<ButtonInput<KeyCode>>,
-    battlefield: Res<Battlefield>,
-    mut intent: ResMut<Intent>,
-) {
-    let held = |first, second| i8::from(keys.any_pressed([first, second]));
+pub(crate) fn window_plugin(app: &mut App) {
+    app.add_systems(PreUpdate, end_when_closed);
+}
+
+fn fly(actions: Res<Actions>, mut intent: ResMut<Intent>) {
+    let held = |action| i8::from(actions.held(action));
     intent.0 = Controls {
-        turn: held(KeyCode::KeyA, KeyCode::ArrowLeft) - held(KeyCode::KeyD, KeyCode::ArrowRight),
-        thrust: held(KeyCode::KeyW, KeyCode::ArrowUp) - held(KeyCode::KeyS, KeyCode::ArrowDown),
-        fire: keys.pressed(KeyCode::Space),
-        restart: battlefield.arena.is_over() && keys.any_pressed([KeyCode::Enter, KeyCode::NumpadEnter]),
+        turn: held(Action::Left) - held(Action::Right),
+        thrust: held(Action::Thrust) - held(Action::Brake),
+        fire: actions.held(Action::Fire),
+        ..Controls::default()
     };
 }
 
-fn read_program_keys(
-    keys: Res<ButtonInput<KeyCode>>,
+fn switch_things(
+    actions: Res<Actions>,
     mut switch: ResMut<OffloadSwitch>,
     mut reflecting: ResMut<Reflecting>,
-    mut time: ResMut<Time<Virtual>>,
-    mut ending: ResMut<Ending>,
     mut pilot: ResMut<Pilot>,
     mut chosen: ResMut<Chosen>,
+    mut settings: ResMut<Settings>,
+    mut next: ResMut<NextState<Page>>,
 ) {
-    if keys.just_pressed(KeyCode::KeyT) {
+    if actions.just(Action::Offload) {
         switch.toggle();
     }
-    if keys.just_pressed(KeyCode::KeyR) {
+    if actions.just(Action::Reflections) {
         reflecting.enabled = !reflecting.enabled;
     }
-    if keys.just_pressed(KeyCode::KeyP) {
-        if time.is_paused() { time.unpause() } else { time.pause() }
+    if actions.just(Action::Pause) {
+        next.set(Page::Paused);
     }
-    if keys.just_pressed(KeyCode::F5) {
+    if actions.just(Action::Autopilot) {
         *pilot = match *pilot {
             Pilot::Gamer => Pilot::Itself(default()),
             Pilot::Itself(_) | Pilot::Recorded(_) => Pilot::Gamer,
         };
     }
-    if keys.just_pressed(KeyCode::F6) {
+    if actions.just(Action::Preset) {
         chosen.preset = chosen.preset.next();
-    }
-    if keys.just_pressed(KeyCode::Escape) {
-        ending.end_now();
+        settings.borrowing.preset = chosen.preset;
     }
 }
 

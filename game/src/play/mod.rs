@@ -16,7 +16,7 @@ use p2c2r_arena::{Arena, ArenaEvent};
 pub(crate) use borrowing::{Computer, Origin};
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, Finished};
-pub(crate) use keyboard::plugin as keyboard_plugin;
+pub(crate) use keyboard::window_plugin;
 pub(crate) use lightfield::{FieldFineness, LightAround, PARTS as SECTOR_PARTS};
 pub(crate) use recorded::{flip_plugin, read_flight};
 pub(crate) use reflecting::{Fineness, ORES, Reflecting, is_ore, ore_of};
@@ -25,6 +25,7 @@ pub(crate) use stepping::Slips;
 pub(super) fn plugin(app: &mut App) {
     app.add_message::<Happened>().add_plugins((
         controls::plugin,
+        keyboard::plugin,
         stepping::plugin,
         borrowing::plugin,
         reflecting::plugin,

@@ -91,6 +91,15 @@ impl Arena {
         arena
     }
 
+    /// Ends the round and begins one by other numbers, as [`Arena::new`] would. Ticks and the numbers of rocks, enemies,
+    /// bullets and requests go on, so that no outcome under way can be mistaken for one of this round.
+    pub fn begin(&mut self, config: ArenaConfig) {
+        self.config = config.clamped();
+        self.field = Field::new(self.config.size, self.config.grid_cells);
+        self.dice = Dice::new(self.config.seed);
+        self.begin_round();
+    }
+
     /// Advances the game by 1/60 s. The outcomes in `due` are taken first, in their order.
     pub fn step(&mut self, controls: Controls, due: &[DueOutcome]) -> Step {
         let mut events = Vec::new();

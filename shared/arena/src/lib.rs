@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `arena` | the state, the order of a step, the read-only face |
 //! | `config` | all numbers with their ranges; `assets/arena.toml` holds the same |
+//! | `difficulty` | three sets of those numbers, from easy to hard |
 //! | `ship`, `bullets`, `rocks` | one thing each: how it moves, what it hits, how it ends |
 //! | `enemies`, `steering`, `nearby` | what enemies are and do; how they move; which rocks are near them |
 //! | `windows`, `loose` | rocks along trajectories of the kind `physics`; rocks that something knocked out of one |
@@ -28,6 +29,7 @@ mod bullets;
 mod config;
 mod controls;
 mod dice;
+mod difficulty;
 mod enemies;
 mod events;
 mod field;
@@ -55,6 +57,7 @@ pub use autopilot::Autopilot;
 pub use bullets::{Bullet, BulletId, Shooter};
 pub use config::{ArenaConfig, EnemyRules, PathRules, PhysicsRules, RockRules, ShipRules, WaveRules};
 pub use controls::Controls;
+pub use difficulty::Difficulty;
 pub use enemies::{Enemy, EnemyId, EnemyRole, Steering};
 pub use events::ArenaEvent;
 pub use flight::{Flight, FlightError};

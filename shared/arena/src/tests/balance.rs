@@ -29,6 +29,19 @@ fn the_stress_file_holds_the_stress_preset() {
 }
 
 #[test]
+fn the_files_of_the_difficulties_hold_their_numbers() {
+    for (difficulty, text) in [
+        (Difficulty::Cadet, include_str!("../../../../assets/arena-cadet.toml")),
+        (Difficulty::Ace, include_str!("../../../../assets/arena-ace.toml")),
+    ] {
+        let numbers = ArenaConfig::of(difficulty);
+        assert_eq!(parse(text), numbers, "{difficulty:?}");
+        assert_eq!(numbers.clone().clamped(), numbers, "{difficulty:?}");
+    }
+    assert_eq!(ArenaConfig::of(Difficulty::Pilot), ArenaConfig::default());
+}
+
+#[test]
 fn defaults_and_presets_lie_in_their_ranges() {
     assert_eq!(ArenaConfig::default().clamped(), ArenaConfig::default());
     assert_eq!(ArenaConfig::stress().clamped(), ArenaConfig::stress());

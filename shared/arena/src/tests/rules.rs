@@ -227,3 +227,31 @@ fn two_enemies_on_one_spot_part() {
     }
     assert!(arena.enemies()[0].position.distance(arena.enemies()[1].position) > 0.7);
 }
+
+#[test]
+fn who_only_looks_on_survives_well_past_a_minute_as_a_cadet() {
+    for seed in 1..=8 {
+        let mut arena = Arena::new(ArenaConfig { seed, ..ArenaConfig::of(Difficulty::Cadet) });
+        while !arena.is_over() && arena.tick() < 120 * 60 {
+            arena.step(still(), &[]);
+        }
+        let seconds = arena.tick() / 60;
+        assert!(seconds >= 90, "seed {seed}: over after {seconds} s in wave {}", arena.wave());
+    }
+}
+
+#[test]
+fn a_round_begun_by_other_numbers_is_the_same_whatever_was_before_it() {
+    let config = || ArenaConfig { seed: 9, ..ArenaConfig::of(Difficulty::Cadet) };
+    let mut arena = Arena::new(ArenaConfig { seed: 3, ..ArenaConfig::default() });
+    for _ in 0..300 {
+        arena.step(Controls { fire: true, thrust: 1, ..still() }, &[]);
+    }
+    let (tick, last_rock) = (arena.tick(), arena.last_rock);
+    arena.begin(config());
+    assert_eq!((arena.tick(), arena.score(), arena.lives(), arena.wave()), (tick, 0, 5, 0));
+    assert!(arena.rocks()[0].id.0 > last_rock, "numbers are never used twice");
+    let fresh = Arena::new(config());
+    let places = |arena: &Arena| -> Vec<Vec2> { arena.rocks().iter().map(|rock| rock.position).collect() };
+    assert_eq!(places(&arena), places(&fresh));
+}

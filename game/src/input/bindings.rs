@@ -1,0 +1,269 @@
+//! Which key and which pad button does what.
+
+use std::collections::BTreeMap;
+
+use bevy::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::names::{Button, Key};
+
+/// Keys that one action may have: one for each hand.
+const KEYS_MAX: usize = 2;
+/// Keys that menus need; who bound them could not leave a menu.
+const RESERVED: [KeyCode; 2] = [KeyCode::Escape, KeyCode::Enter];
+
+/// Declares the actions with their names and what they are bound to at first.
+macro_rules! actions {
+    ($($(#[$doc:meta])* $action:ident, $label:literal, [$($key:ident),+], $button:expr;)*) => {
+        /// Something that the player can do while playing.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Action {
+            $($(#[$doc])* $action,)*
+        }
+
+        impl Action {
+            /// All of them, in the order in which they are listed.
+            pub const ALL: &'static [Self] = &[$(Self::$action),*];
+
+            /// As the player reads it.
+            pub fn label(self) -> &'static str {
+                match self { $(Self::$action => $label,)* }
+            }
+
+            fn first_keys(self) -> Vec<Key> {
+                match self { $(Self::$action => vec![$(Key(KeyCode::$key)),+],)* }
+            }
+
+            fn first_button(self) -> Option<Button> {
+                let button: Option<GamepadButton> = match self { $(Self::$action => $button,)* };
+                button.map(Button)
+            }
+        }
+    };
+}
+
+actions! {
+    /// Turns counter-clockwise.
+    Left, "turn left", [KeyA, ArrowLeft], Some(GamepadButton::DPadLeft);
+    /// Turns clockwise.
+    Right, "turn right", [KeyD, ArrowRight], Some(GamepadButton::DPadRight);
+    /// Burns forward.
+    Thrust, "thrust", [KeyW, ArrowUp], Some(GamepadButton::RightTrigger2);
+    /// Brakes and backs off.
+    Brake, "brake", [KeyS, ArrowDown], Some(GamepadButton::LeftTrigger2);
+    /// Fires bolts.
+    Fire, "fire bolts", [Space], Some(GamepadButton::South);
+    /// Launches a homing missile.
+    Missile, "launch a missile", [KeyE, ControlLeft], Some(GamepadButton::West);
+    /// Burns harder while there is charge.
+    Boost, "boost", [ShiftLeft, ShiftRight], Some(GamepadButton::RightTrigger);
+    /// Switches offloading.
+    Offload, "offloading on or off", [KeyT], Some(GamepadButton::DPadUp);
+    /// Switches reflections.
+    Reflections, "reflections on or off", [KeyR], Some(GamepadButton::DPadDown);
+    /// Pauses.
+    Pause, "pause", [KeyP], Some(GamepadButton::Start);
+    /// Shows more or less of the display.
+    Display, "more or less display", [F3], Some(GamepadButton::Select);
+    /// Moves the display.
+    Corner, "move the display", [F4], None;
+    /// Lets the game steer itself.
+    Autopilot, "autopilot", [F5], None;
+    /// Goes on to the next preset.
+    Preset, "next preset", [F6], None;
+}
+
+/// A key or a pad button.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A key.
+    Key(KeyCode),
+    /// A button of the pad.
+    Button(GamepadButton),
+}
+
+impl Input {
+    /// As the player reads it.
+    pub fn label(self) -> String {
+        match self {
+            Self::Key(key) => super::key_label(key),
+            Self::Button(button) => super::button_label(button),
+        }
+    }
+}
+
+/// Why an input cannot be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Menus need it.
+    Reserved,
+    /// It has no name that a settings file could keep.
+    Nameless,
+    /// It does something else already.
+    Taken(Action),
+}
+
+/// The bindings in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bindings {
+    keys: BTreeMap<Action, Vec<Key>>,
+    pad: BTreeMap<Action, Button>,
+}
+
+impl Default for Bindings {
+    fn default() -> Self {
+        Self {
+            keys: Action::ALL.iter().map(|action| (*action, action.first_keys())).collect(),
+            pad: Action::ALL
+                .iter()
+                .filter_map(|action| action.first_button().map(|button| (*action, button)))
+                .collect(),
+        }
+    }
+}
+
+impl Bindings {
+    /// The keys of an action.
+    pub fn keys_of(&self, action: Action) -> Vec<KeyCode> {
+        self.keys.get(&action).into_iter().flatten().map(|Key(key)| *key).collect()
+    }
+
+    /// The pad button of an action.
+    pub fn button_of(&self, action: Action) -> Option<GamepadButton> {
+        self.pad.get(&action).map(|Button(button)| *button)
+    }
+
+    /// `A or Left`, and the pad's button.
+    pub fn label(&self, action: Action) -> String {
+        let keys: Vec<String> = self.keys_of(action).into_iter().map(super::key_label).collect();
+        let keys = if keys.is_empty() { "-".to_owned() } else { keys.join(" or ") };
+        match self.button_of(action) {
+            Some(button) => format!("{keys}   pad {}", super::button_label(button)),
+            None => keys,
+        }
+    }
+
+    /// Whose an input is.
+    pub fn owner(&self, input: Input) -> Option<Action> {
+        Action::ALL.iter().copied().find(|action| match input {
+            Input::Key(key) => self.keys_of(*action).contains(&key),
+            Input::Button(button) => self.button_of(*action) == Some(button),
+        })
+    }
+
+    /// Whether `input` may be bound to `action` without taking it from another.
+    pub fn check(&self, action: Action, input: Input) -> Result<(), Refusal> {
+        match input {
+            Input::Key(key) if RESERVED.contains(&key) => return Err(Refusal::Reserved),
+            Input::Key(key) if Key(key).name().is_none() => return Err(Refusal::Nameless),
+            Input::Button(button) if Button(button).name().is_none() => return Err(Refusal::Nameless),
+            _ => {}
+        }
+        match self.owner(input) {
+            Some(owner) if owner != action => Err(Refusal::Taken(owner)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Binds `input` to `action`, and takes it from whoever has it. A key becomes the first of the action's keys.
+    pub fn bind(&mut self, action: Action, input: Input) {
+        match input {
+            Input::Key(key) => {
+                self.keys.values_mut().for_each(|keys| keys.retain(|Key(old)| *old != key));
+                let keys = self.keys.entry(action).or_default();
+                keys.insert(0, Key(key));
+                keys.truncate(KEYS_MAX);
+            }
+            Input::Button(button) => {
+                self.pad.retain(|_, Button(old)| *old != button);
+                self.pad.insert(action, Button(button));
+            }
+        }
+    }
+
+    /// Drops keys that menus need and second bindings of one input, as an edited file may hold them.
+    pub fn mend(&mut self) {
+        let mut seen: Vec<KeyCode> = RESERVED.to_vec();
+        for keys in self.keys.values_mut() {
+            keys.retain(|Key(key)| {
+                let is_new = !seen.contains(key);
+                seen.push(*key);
+                is_new
+            });
+            keys.truncate(KEYS_MAX);
+        }
+        let mut seen = Vec::new();
+        self.pad.retain(|_, button| {
+            let is_new = !seen.contains(button);
+            seen.push(*button);
+            is_new
+        });
+        // What an older file does not know yet is bound as at first, where that is free.
+        for action in Action::ALL {
+            if !self.keys.contains_key(action) {
+                let free: Vec<Key> = action
+                    .first_keys()
+                    .into_iter()
+                    .filter(|Key(key)| self.owner(Input::Key(*key)).is_none())
+                    .collect();
+                self.keys.insert(*action, free);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_first_no_two_actions_share_a_key_or_a_button() {
+        let mut bindings = Bindings::default();
+        let first = bindings.clone();
+        bindings.mend();
+        assert_eq!(bindings, first);
+        for action in Action::ALL {
+            assert!(!bindings.keys_of(*action).is_empty(), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_does_something_else_is_refused_and_can_be_moved() {
+        let mut bindings = Bindings::default();
+        let space = Input::Key(KeyCode::Space);
+        assert_eq!(bindings.check(Action::Thrust, space), Err(Refusal::Taken(Action::Fire)));
+        assert_eq!(bindings.check(Action::Fire, space), Ok(()));
+        bindings.bind(Action::Thrust, space);
+        assert_eq!(bindings.owner(space), Some(Action::Thrust));
+        assert!(bindings.keys_of(Action::Fire).is_empty());
+        assert_eq!(bindings.keys_of(Action::Thrust), [KeyCode::Space, KeyCode::KeyW]);
+    }
+
+    #[test]
+    fn keys_that_menus_need_are_refused() {
+        let bindings = Bindings::default();
+        for key in RESERVED {
+            assert_eq!(bindings.check(Action::Fire, Input::Key(key)), Err(Refusal::Reserved));
+        }
+    }
+
+    #[test]
+    fn a_file_keeps_bindings_and_a_wrong_one_is_mended() {
+        let mut bindings = Bindings::default();
+        bindings.bind(Action::Fire, Input::Key(KeyCode::KeyX));
+        bindings.bind(Action::Fire, Input::Button(GamepadButton::North));
+        let text = toml::to_string(&bindings).unwrap();
+        assert_eq!(toml::from_str::<Bindings>(&text).unwrap(), bindings, "{text}");
+        let mut wrong: Bindings =
+            toml::from_str("[keys]\nfire = [\"Escape\", \"X\"]\nbrake = [\"X\"]\n").unwrap();
+        wrong.mend();
+        assert_eq!(
+            wrong.owner(Input::Key(KeyCode::KeyX)),
+            Some(Action::Brake),
+            "the first in the list has it"
+        );
+        assert_eq!(wrong.keys_of(Action::Left), [KeyCode::KeyA, KeyCode::ArrowLeft], "not in the file");
+    }
+}

@@ -1,0 +1,200 @@
+//! How keys and pad buttons are written, in the settings file as on the screen.
+
+use bevy::prelude::*;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A key that a file can keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(pub(super) KeyCode);
+
+/// A pad button that a file can keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Button(pub(super) GamepadButton);
+
+/// Keys by name. Names are of positions on a keyboard of the United States, as the engine's are.
+const KEYS: &[(&str, KeyCode)] = &[
+    ("A", KeyCode::KeyA),
+    ("B", KeyCode::KeyB),
+    ("C", KeyCode::KeyC),
+    ("D", KeyCode::KeyD),
+    ("E", KeyCode::KeyE),
+    ("F", KeyCode::KeyF),
+    ("G", KeyCode::KeyG),
+    ("H", KeyCode::KeyH),
+    ("I", KeyCode::KeyI),
+    ("J", KeyCode::KeyJ),
+    ("K", KeyCode::KeyK),
+    ("L", KeyCode::KeyL),
+    ("M", KeyCode::KeyM),
+    ("N", KeyCode::KeyN),
+    ("O", KeyCode::KeyO),
+    ("P", KeyCode::KeyP),
+    ("Q", KeyCode::KeyQ),
+    ("R", KeyCode::KeyR),
+    ("S", KeyCode::KeyS),
+    ("T", KeyCode::KeyT),
+    ("U", KeyCode::KeyU),
+    ("V", KeyCode::KeyV),
+    ("W", KeyCode::KeyW),
+    ("X", KeyCode::KeyX),
+    ("Y", KeyCode::KeyY),
+    ("Z", KeyCode::KeyZ),
+    ("0", KeyCode::Digit0),
+    ("1", KeyCode::Digit1),
+    ("2", KeyCode::Digit2),
+    ("3", KeyCode::Digit3),
+    ("4", KeyCode::Digit4),
+    ("5", KeyCode::Digit5),
+    ("6", KeyCode::Digit6),
+    ("7", KeyCode::Digit7),
+    ("8", KeyCode::Digit8),
+    ("9", KeyCode::Digit9),
+    ("F1", KeyCode::F1),
+    ("F2", KeyCode::F2),
+    ("F3", KeyCode::F3),
+    ("F4", KeyCode::F4),
+    ("F5", KeyCode::F5),
+    ("F6", KeyCode::F6),
+    ("F7", KeyCode::F7),
+    ("F8", KeyCode::F8),
+    ("F9", KeyCode::F9),
+    ("F10", KeyCode::F10),
+    ("F11", KeyCode::F11),
+    ("F12", KeyCode::F12),
+    ("Left", KeyCode::ArrowLeft),
+    ("Right", KeyCode::ArrowRight),
+    ("Up", KeyCode::ArrowUp),
+    ("Down", KeyCode::ArrowDown),
+    ("Space", KeyCode::Space),
+    ("Enter", KeyCode::Enter),
+    ("Escape", KeyCode::Escape),
+    ("Tab", KeyCode::Tab),
+    ("Backspace", KeyCode::Backspace),
+    ("Left Shift", KeyCode::ShiftLeft),
+    ("Right Shift", KeyCode::ShiftRight),
+    ("Left Ctrl", KeyCode::ControlLeft),
+    ("Right Ctrl", KeyCode::ControlRight),
+    ("Left Alt", KeyCode::AltLeft),
+    ("Right Alt", KeyCode::AltRight),
+    ("Insert", KeyCode::Insert),
+    ("Delete", KeyCode::Delete),
+    ("Home", KeyCode::Home),
+    ("End", KeyCode::End),
+    ("Page Up", KeyCode::PageUp),
+    ("Page Down", KeyCode::PageDown),
+    ("Comma", KeyCode::Comma),
+    ("Period", KeyCode::Period),
+    ("Slash", KeyCode::Slash),
+    ("Minus", KeyCode::Minus),
+    ("Equal", KeyCode::Equal),
+    ("Semicolon", KeyCode::Semicolon),
+    ("Quote", KeyCode::Quote),
+    ("Left Bracket", KeyCode::BracketLeft),
+    ("Right Bracket", KeyCode::BracketRight),
+    ("Backslash", KeyCode::Backslash),
+    ("Backquote", KeyCode::Backquote),
+    ("Numpad 0", KeyCode::Numpad0),
+    ("Numpad 1", KeyCode::Numpad1),
+    ("Numpad 2", KeyCode::Numpad2),
+    ("Numpad 3", KeyCode::Numpad3),
+    ("Numpad 4", KeyCode::Numpad4),
+    ("Numpad 5", KeyCode::Numpad5),
+    ("Numpad 6", KeyCode::Numpad6),
+    ("Numpad 7", KeyCode::Numpad7),
+    ("Numpad 8", KeyCode::Numpad8),
+    ("Numpad 9", KeyCode::Numpad9),
+    ("Numpad +", KeyCode::NumpadAdd),
+    ("Numpad -", KeyCode::NumpadSubtract),
+];
+
+/// Pad buttons by where they are: makers print different signs on them.
+const BUTTONS: &[(&str, GamepadButton)] = &[
+    ("South", GamepadButton::South),
+    ("East", GamepadButton::East),
+    ("North", GamepadButton::North),
+    ("West", GamepadButton::West),
+    ("Left Shoulder", GamepadButton::LeftTrigger),
+    ("Right Shoulder", GamepadButton::RightTrigger),
+    ("Left Trigger", GamepadButton::LeftTrigger2),
+    ("Right Trigger", GamepadButton::RightTrigger2),
+    ("Select", GamepadButton::Select),
+    ("Start", GamepadButton::Start),
+    ("Left Stick", GamepadButton::LeftThumb),
+    ("Right Stick", GamepadButton::RightThumb),
+    ("Pad Up", GamepadButton::DPadUp),
+    ("Pad Down", GamepadButton::DPadDown),
+    ("Pad Left", GamepadButton::DPadLeft),
+    ("Pad Right", GamepadButton::DPadRight),
+];
+
+fn name_in<T: PartialEq>(names: &[(&'static str, T)], wanted: &T) -> Option<&'static str> {
+    names.iter().find(|(_, thing)| thing == wanted).map(|(name, _)| *name)
+}
+
+fn thing_in<T: Copy>(names: &[(&'static str, T)], wanted: &str) -> Result<T, String> {
+    let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    found.map(|(_, thing)| *thing).ok_or_else(|| format!("there is no `{wanted}` to bind"))
+}
+
+impl Key {
+    pub(super) fn name(self) -> Option<&'static str> {
+        name_in(KEYS, &self.0)
+    }
+}
+
+impl Button {
+    pub(super) fn name(self) -> Option<&'static str> {
+        name_in(BUTTONS, &self.0)
+    }
+}
+
+/// A key as the player reads it.
+pub(crate) fn key_label(key: KeyCode) -> String {
+    Key(key).name().map_or_else(|| format!("{key:?}"), ToOwned::to_owned)
+}
+
+/// A pad button as the player reads it.
+pub(crate) fn button_label(button: GamepadButton) -> String {
+    Button(button).name().map_or_else(|| format!("{button:?}"), ToOwned::to_owned)
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&key_label(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        thing_in(KEYS, &name).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Button {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&button_label(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Button {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        thing_in(BUTTONS, &name).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_means_two_things() {
+        for (index, (name, key)) in KEYS.iter().enumerate() {
+            assert!(KEYS[..index].iter().all(|(other, same)| other != name && same != key), "{name}");
+        }
+        for (index, (name, button)) in BUTTONS.iter().enumerate() {
+            assert!(BUTTONS[..index].iter().all(|(other, same)| other != name && same != button), "{name}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Draws the menu, and lets the mouse choose from it.
+
+use bevy::prelude::*;
+use bevy::ui::UiSystems;
+
+use super::{Menu, Nudge, Page, Verb};
+use crate::hud::{BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, text};
+use crate::input::InputSystems;
+
+/// How dark what is behind a menu becomes.
+const SHADE: Srgba = Srgba::new(0.0, 0.005, 0.015, 0.62);
+/// Behind the chosen item.
+const CHOSEN: Srgba = Srgba::new(0.10, 0.24, 0.36, 0.92);
+/// What every page's keys are.
+const LEGEND: &str = "Arrows or stick: choose    Enter or South: do it    Escape or East: back";
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Startup, spawn_sheet).add_systems(Update, (draw_menu, hide_display)).add_systems(
+        PreUpdate,
+        read_mouse.after(UiSystems::Focus).after(InputSystems::Read).before(InputSystems::Act),
+    );
+}
+
+/// What covers the picture while a menu is up.
+#[derive(Component)]
+struct Sheet;
+
+/// What holds the menu's lines.
+#[derive(Component)]
+struct Card;
+
+/// The item of this number.
+#[derive(Component)]
+struct Choice(usize);
+
+fn spawn_sheet(mut commands: Commands) {
+    commands.spawn((
+        Sheet,
+        GlobalZIndex(10),
+        Node {
+            position_type: PositionType::Absolute,
+            width: percent(100),
+            height: percent(100),
+            align_items: AlignItems::Center,
+            justify_content: JustifyContent::Center,
+            ..default()
+        },
+        BackgroundColor(SHADE.into()),
+        Visibility::Hidden,
+        children![(
+            Card,
+            Node {
+                flex_direction: FlexDirection::Column,
+                align_items: AlignItems::Stretch,
+                min_width: px(520),
+                row_gap: px(3),
+                padding: UiRect::axes(px(30), px(22)),
+                border: UiRect::all(px(1)),
+                border_radius: BorderRadius::all(px(10)),
+                ..default()
+            },
+            BackgroundColor(PANEL.with_alpha(0.92).into()),
+            BorderColor::all(EDGE),
+        )],
+    ));
+}
+
+/// Rebuilds the card when the menu has changed: a menu changes when a key is pressed, not with every frame.
+fn draw_menu(
+    mut commands: Commands,
+    menu: Res<Menu>,
+    sheet: Single<&mut Visibility, With<Sheet>>,
+    card: Single<Entity, With<Card>>,
+) {
+    if !menu.is_changed() {
+        return;
+    }
+    let shown = if menu.page == Page::Play { Visibility::Hidden } else { Visibility::Inherited };
+    sheet.into_inner().set_if_neq(shown);
+    commands.entity(*card).despawn_children().with_children(|card| {
+        let size = if matches!(menu.page, Page::Title | Page::Loading) { 44.0 } else { 30.0 };
+        card.spawn((centred(), children![text(menu.title.clone(), size, SKY_BLUE)]));
+        for line in &menu.lines {
+            if line.is_empty() {
+                card.spawn(Node { height: px(8), ..default() });
+            } else {
+                card.spawn((centred(), children![text(line.clone(), 16.0, BRIGHT)]));
+            }
+        }
+        card.spawn(Node { height: px(10), ..default() });
+        for (number, item) in menu.items.iter().enumerate() {
+            card.spawn(choice(number, item, number == menu.chosen));
+        }
+        if !menu.note.is_empty() {
+            card.spawn((centred(), children![text(menu.note.clone(), 15.0, ORANGE)]));
+        }
+        if !menu.items.is_empty() {
+            card.spawn(Node { height: px(8), ..default() });
+            card.spawn((centred(), children![text(LEGEND, 13.0, DIM)]));
+        }
+    });
+}
+
+fn centred() -> Node {
+    Node { justify_content: JustifyContent::Center, ..default() }
+}
+
+fn choice(number: usize, item: &super::Item, chosen: bool) -> impl Bundle {
+    let turns = matches!(item.verb, Verb::Turn(_));
+    let value = match &item.value {
+        Some(value) if turns && chosen => format!("<  {value}  >"),
+        Some(value) => value.clone(),
+        None => String::new(),
+    };
+    // The mark stands beside the colour, for who cannot tell the colours apart.
+    let label = format!("{} {}", if chosen { ">" } else { " " }, item.label);
+    (
+        Choice(number),
+        Interaction::None,
+        Node {
+            justify_content: JustifyContent::SpaceBetween,
+            column_gap: px(36),
+            padding: UiRect::axes(px(12), px(4)),
+            border_radius: BorderRadius::all(px(5)),
+            ..default()
+        },
+        BackgroundColor(if chosen { CHOSEN.into() } else { Color::NONE }),
+        children![
+            text(label, 18.0, if chosen { BRIGHT } else { DIM }),
+            text(value, 18.0, if chosen { SKY_BLUE } else { DIM }),
+        ],
+    )
+}
+
+/// The mouse chooses what it moves over, does what it presses, and goes a choice back with its right button. A mouse
+/// that lies still chooses nothing, so that it does not take a choice from the keys.
+fn read_mouse(
+    menu: Res<Menu>,
+    buttons: Option<Res<ButtonInput<MouseButton>>>,
+    mut moves: MessageReader<CursorMoved>,
+    choices: Query<(&Choice, &Interaction)>,
+    mut nudges: MessageWriter<Nudge>,
+) {
+    let moved = moves.read().count() > 0;
+    let Some(buttons) = buttons else { return };
+    let Some(place) = choices
+        .iter()
+        .find(|(_, interaction)| **interaction != Interaction::None)
+        .map(|(choice, _)| choice.0)
+    else {
+        return;
+    };
+    let (left, right) = (buttons.just_pressed(MouseButton::Left), buttons.just_pressed(MouseButton::Right));
+    if (moved || left || right) && place != menu.chosen {
+        nudges.write(Nudge::Point(place));
+    }
+    if left {
+        nudges.write(Nudge::Accept);
+    }
+    if right {
+        nudges.write(Nudge::Left);
+    }
+}
+
+/// Whatever else stands in the foreground belongs to the game, and is away while a menu is up.
+fn hide_display(
+    page: Res<State<Page>>,
+    mut roots: Query<&mut Visibility, (With<Node>, Without<ChildOf>, Without<Sheet>)>,
+) {
+    let wanted = if page.get().shows_display() { Visibility::Inherited } else { Visibility::Hidden };
+    for mut visibility in &mut roots {
+        visibility.set_if_neq(wanted);
+    }
+}

@@ -1,0 +1,133 @@
+//! What fills the screen: the pages, how one goes from one to the next, and what stands on each.
+//!
+//! Every page but [`Page::Play`] is a [`Menu`]: sentences and items, of which one is chosen. Keys, mouse and pad all
+//! become [`Nudge`]s, and [`obey`] does what they ask for, so that everything here runs, and is tested, without a window.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `menu` | what a menu is |
+//! | `nudges` | keys and pad to nudges |
+//! | `obey` | what a nudge does |
+//! | `pages` | what stands on each page |
+//! | `rounds` | beginning and ending a round, the scores |
+//! | `loading` | waiting until everything that draws is ready |
+//! | `look` | drawing a menu, and the mouse |
+
+mod loading;
+mod look;
+mod menu;
+mod nudges;
+mod obey;
+mod pages;
+mod rounds;
+
+use bevy::prelude::*;
+use bevy::state::app::StatesPlugin;
+
+pub use menu::{Item, Menu, Verb};
+pub use nudges::Nudge;
+pub use rounds::{LastRound, Scores};
+
+use crate::input::InputSystems;
+
+/// What fills the screen.
+#[derive(States, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Page {
+    /// What draws is being made ready.
+    #[default]
+    Loading,
+    /// The first page.
+    Title,
+    /// How to play.
+    HowToPlay,
+    /// The best rounds.
+    Scores,
+    /// The list of settings.
+    Settings,
+    /// How it is drawn.
+    Video,
+    /// How loud it is.
+    Sound,
+    /// What is shown about the borrowing.
+    Display,
+    /// What is borrowed.
+    Borrowing,
+    /// What keys and buttons do.
+    Keys,
+    /// Whose work this is.
+    Credits,
+    /// The game itself.
+    Play,
+    /// The game stands still.
+    Paused,
+    /// A round has ended.
+    RoundOver,
+    /// Whether the player really wants to leave.
+    Leave,
+}
+
+impl Page {
+    /// Whether the arena goes on. It stands still behind all other pages, so nothing is asked for and nothing paid; after
+    /// the end of a round it asks for nothing by itself.
+    pub fn runs(self) -> bool {
+        matches!(self, Self::Play | Self::RoundOver)
+    }
+
+    /// Whether the numbers of the game are shown.
+    pub(crate) fn shows_display(self) -> bool {
+        self == Self::Play
+    }
+}
+
+/// The pages to go back to, the nearest last.
+#[derive(Resource, Clone, Debug, Default)]
+pub(crate) struct Trail(Vec<Page>);
+
+impl Trail {
+    /// Leaves `from` behind.
+    fn leave(&mut self, from: Page) {
+        self.0.push(from);
+    }
+
+    /// The page to go back to.
+    fn back(&mut self) -> Option<Page> {
+        self.0.pop()
+    }
+
+    fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Pages, starting on `first`.
+pub(super) fn plugin(first: Page) -> impl Plugin {
+    move |app: &mut App| {
+        if !app.is_plugin_added::<StatesPlugin>() {
+            app.add_plugins(StatesPlugin);
+        }
+        app.insert_state(first)
+            .init_resource::<Trail>()
+            .init_resource::<Menu>()
+            .init_resource::<obey::Capture>()
+            .add_message::<Nudge>()
+            .add_plugins((rounds::plugin, loading::plugin))
+            .add_systems(
+                PreUpdate,
+                (nudges::listen.in_set(InputSystems::Read), obey::obey.in_set(InputSystems::Act)),
+            )
+            .add_systems(First, keep_time.after(bevy::time::TimeSystems))
+            .add_systems(Update, pages::fill);
+    }
+}
+
+/// Draws the pages.
+pub(super) fn look_plugin(app: &mut App) {
+    app.add_plugins((look::plugin, loading::drawn_plugin));
+}
+
+/// Stops the arena's time, and with it everything that it would ask for, on every page on which it does not run.
+fn keep_time(page: Res<State<Page>>, mut time: ResMut<Time<Virtual>>) {
+    if page.get().runs() == time.is_paused() {
+        if page.get().runs() { time.unpause() } else { time.pause() }
+    }
+}

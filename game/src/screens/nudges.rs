@@ -1,0 +1,124 @@
+//! Keys and pad buttons to nudges: the same few on every page.
+
+use bevy::prelude::*;
+
+use super::Page;
+use super::obey::Capture;
+use crate::input::Input;
+
+/// What a player asks a page for.
+#[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nudge {
+    /// The item above.
+    Up,
+    /// The item below.
+    Down,
+    /// The choice before.
+    Left,
+    /// The next choice.
+    Right,
+    /// Do it.
+    Accept,
+    /// Back to where one came from.
+    Back,
+    /// Choose the item of this number, as the mouse does.
+    Point(usize),
+    /// A key or button that is to be bound.
+    Bind(Input),
+}
+
+/// A stick that is pushed this far is a nudge, and one that has come back this far can be the next.
+const STICK_PUSHED: f32 = 0.6;
+const STICK_BACK: f32 = 0.3;
+
+const KEYS: &[(KeyCode, Nudge)] = &[
+    (KeyCode::ArrowUp, Nudge::Up),
+    (KeyCode::KeyW, Nudge::Up),
+    (KeyCode::ArrowDown, Nudge::Down),
+    (KeyCode::KeyS, Nudge::Down),
+    (KeyCode::Tab, Nudge::Down),
+    (KeyCode::ArrowLeft, Nudge::Left),
+    (KeyCode::KeyA, Nudge::Left),
+    (KeyCode::ArrowRight, Nudge::Right),
+    (KeyCode::KeyD, Nudge::Right),
+    (KeyCode::Enter, Nudge::Accept),
+    (KeyCode::NumpadEnter, Nudge::Accept),
+    (KeyCode::Space, Nudge::Accept),
+    (KeyCode::Escape, Nudge::Back),
+    (KeyCode::Backspace, Nudge::Back),
+];
+
+const BUTTONS: &[(GamepadButton, Nudge)] = &[
+    (GamepadButton::DPadUp, Nudge::Up),
+    (GamepadButton::DPadDown, Nudge::Down),
+    (GamepadButton::DPadLeft, Nudge::Left),
+    (GamepadButton::DPadRight, Nudge::Right),
+    (GamepadButton::South, Nudge::Accept),
+    (GamepadButton::Start, Nudge::Accept),
+    (GamepadButton::East, Nudge::Back),
+];
+
+pub(super) fn listen(
+    page: Res<State<Page>>,
+    capture: Res<Capture>,
+    keys: Res<ButtonInput<KeyCode>>,
+    pads: Query<&Gamepad>,
+    mut leaning: Local<bool>,
+    mut nudges: MessageWriter<Nudge>,
+) {
+    if *page.get() == Page::Play {
+        // Everything else that keys do while playing are actions, which can be bound.
+        if keys.just_pressed(KeyCode::Escape) {
+            nudges.write(Nudge::Back);
+        }
+        return;
+    }
+    if capture.is_waiting() {
+        nudges.write_batch(keys.get_just_pressed().map(|key| Nudge::Bind(Input::Key(*key))));
+        for pad in &pads {
+            nudges.write_batch(pad.get_just_pressed().map(|button| Nudge::Bind(Input::Button(*button))));
+        }
+        return;
+    }
+    nudges.write_batch(KEYS.iter().filter(|(key, _)| keys.just_pressed(*key)).map(|(_, nudge)| *nudge));
+    for pad in &pads {
+        nudges.write_batch(
+            BUTTONS.iter().filter(|(button, _)| pad.just_pressed(*button)).map(|(_, nudge)| *nudge),
+        );
+    }
+    nudges.write_batch(lean(&mut leaning, pads.iter().map(Gamepad::left_stick)));
+}
+
+/// One nudge for each time that a stick is pushed.
+fn lean(leaning: &mut bool, sticks: impl Iterator<Item = Vec2>) -> Option<Nudge> {
+    let stick = sticks.max_by(|a, b| a.length_squared().total_cmp(&b.length_squared()))?;
+    let far = stick.abs().max_element();
+    if *leaning || far < STICK_PUSHED {
+        *leaning &= far > STICK_BACK;
+        return None;
+    }
+    *leaning = true;
+    Some(match (stick.x.abs() > stick.y.abs(), stick.x > 0.0, stick.y > 0.0) {
+        (true, true, _) => Nudge::Right,
+        (true, false, _) => Nudge::Left,
+        (false, _, true) => Nudge::Up,
+        (false, _, false) => Nudge::Down,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stick_that_is_held_nudges_once() {
+        let mut leaning = false;
+        let mut push = |x: f32, y: f32| lean(&mut leaning, [Vec2::new(x, y)].into_iter());
+        assert_eq!(push(0.2, 0.1), None);
+        assert_eq!(push(0.1, 0.9), Some(Nudge::Up));
+        assert_eq!(push(0.1, 1.0), None);
+        assert_eq!(push(0.0, 0.4), None, "not back far enough");
+        assert_eq!(push(0.0, 0.0), None);
+        assert_eq!(push(-0.8, 0.1), Some(Nudge::Left));
+    }
+}

@@ -1,0 +1,153 @@
+//! What a nudge does on the present page.
+
+use bevy::prelude::*;
+use p2c2r_offload::OffloadSwitch;
+
+use super::menu::{Menu, Verb};
+use super::rounds::Rounds;
+use super::{Nudge, Page, Trail};
+use crate::input::{Action, Bindings, Input, Refusal};
+use crate::play::Ending;
+use crate::settings::{Row, Settings};
+
+/// Which action waits for its key, and what was pressed that another has.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub(crate) struct Capture {
+    action: Option<Action>,
+    /// Pressed once although it does something else; pressed again, it is moved.
+    asked: Option<Input>,
+}
+
+impl Capture {
+    pub(super) fn is_waiting(&self) -> bool {
+        self.action.is_some()
+    }
+
+    pub(super) fn action(&self) -> Option<Action> {
+        self.action
+    }
+}
+
+/// What obeying may change.
+#[derive(bevy::ecs::system::SystemParam)]
+pub(super) struct Reach<'w> {
+    next: ResMut<'w, NextState<Page>>,
+    trail: ResMut<'w, Trail>,
+    capture: ResMut<'w, Capture>,
+    settings: ResMut<'w, Settings>,
+    switch: Res<'w, OffloadSwitch>,
+    ending: ResMut<'w, Ending>,
+    rounds: Rounds<'w>,
+}
+
+pub(super) fn obey(
+    page: Res<State<Page>>,
+    mut nudges: MessageReader<Nudge>,
+    mut menu: ResMut<Menu>,
+    mut reach: Reach,
+) {
+    for nudge in nudges.read() {
+        if *page.get() == Page::Play {
+            if *nudge == Nudge::Back {
+                reach.next.set(Page::Paused);
+            }
+            continue;
+        }
+        // A menu of another page is still to be filled: what was nudged stood on the last one.
+        if menu.page != *page.get() {
+            continue;
+        }
+        match *nudge {
+            Nudge::Up => menu.step(-1),
+            Nudge::Down => menu.step(1),
+            Nudge::Point(place) if place < menu.items.len() => menu.chosen = place,
+            Nudge::Point(_) => {}
+            Nudge::Left => reach.turn(&menu, -1),
+            Nudge::Right => reach.turn(&menu, 1),
+            Nudge::Accept => reach.accept(*page.get(), &menu),
+            Nudge::Back => reach.back(*page.get()),
+            Nudge::Bind(input) => menu.note = reach.bind(input),
+        }
+    }
+}
+
+impl Reach<'_> {
+    fn turn(&mut self, menu: &Menu, step: i32) {
+        let Some(Verb::Turn(row)) = menu.verb() else { return };
+        if row == Row::Offload {
+            // T may have been pressed since: the row goes on from what is in force.
+            self.settings.borrowing.enabled = self.switch.enabled;
+        }
+        row.turn(&mut self.settings, step);
+    }
+
+    fn accept(&mut self, page: Page, menu: &Menu) {
+        match menu.verb() {
+            Some(Verb::Go(to)) => {
+                self.trail.leave(page);
+                self.next.set(to);
+            }
+            Some(Verb::Back) => self.back(page),
+            Some(Verb::Begin) => {
+                self.trail.forget();
+                self.rounds.begin(&self.settings);
+                self.next.set(Page::Play);
+            }
+            Some(Verb::Resume) => self.next.set(Page::Play),
+            Some(Verb::GiveUp) => {
+                self.trail.forget();
+                self.rounds.give_up();
+                self.next.set(Page::Title);
+            }
+            Some(Verb::Exit) => self.ending.end_now(),
+            Some(Verb::Turn(_)) => self.turn(menu, 1),
+            Some(Verb::Bind(action)) => *self.capture = Capture { action: Some(action), asked: None },
+            Some(Verb::ResetKeys) => self.settings.keys = Bindings::default(),
+            None => {}
+        }
+    }
+
+    fn back(&mut self, page: Page) {
+        match (page, self.trail.back()) {
+            (_, Some(before)) => self.next.set(before),
+            (Page::Paused, None) => self.next.set(Page::Play),
+            (Page::Title | Page::RoundOver, None) => {
+                self.trail.leave(page);
+                self.next.set(Page::Leave);
+            }
+            (Page::Loading, None) => {}
+            (_, None) => self.next.set(Page::Title),
+        }
+    }
+
+    /// Binds what was pressed, or says why not.
+    fn bind(&mut self, input: Input) -> String {
+        let Some(action) = self.capture.action else { return String::new() };
+        if input == Input::Key(KeyCode::Escape) {
+            *self.capture = Capture::default();
+            return "Nothing was changed.".into();
+        }
+        let label = input.label();
+        match self.settings.keys.check(action, input) {
+            Err(Refusal::Reserved) => format!("{label} is needed in menus. Press another one."),
+            Err(Refusal::Nameless) => "This one cannot be bound. Press another one.".into(),
+            Err(Refusal::Taken(owner)) if self.capture.asked != Some(input) => {
+                self.capture.asked = Some(input);
+                format!(
+                    "{label} does already `{}`. Press it again to move it, Escape to leave it.",
+                    owner.label()
+                )
+            }
+            taken => {
+                self.settings.keys.bind(action, input);
+                *self.capture = Capture::default();
+                match taken {
+                    Err(Refusal::Taken(owner)) if self.settings.keys.keys_of(owner).is_empty() => {
+                        format!("{label}: {}. Now `{}` has no key.", action.label(), owner.label())
+                    }
+                    _ => format!("{label}: {}.", action.label()),
+                }
+            }
+        }
+    }
+}

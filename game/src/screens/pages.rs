@@ -1,0 +1,238 @@
+//! What stands on each page.
+
+use bevy::prelude::*;
+use p2c2r_arena::Difficulty;
+use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
+use p2c2r_protocol::Nanos;
+
+use super::Page;
+use super::loading::Warming;
+use super::menu::{Item, Menu, Verb, item};
+use super::obey::Capture;
+use super::rounds::{LastRound, Round, Scores};
+use crate::figures;
+use crate::input::Action;
+use crate::settings::{Row, Settings, UserFiles};
+
+/// Everything that pages tell of.
+#[derive(bevy::ecs::system::SystemParam)]
+pub(super) struct Told<'w> {
+    settings: Res<'w, Settings>,
+    scores: Res<'w, Scores>,
+    last: Res<'w, LastRound>,
+    files: Res<'w, UserFiles>,
+    capture: Res<'w, Capture>,
+    warming: Res<'w, Warming>,
+    offload: Res<'w, OffloadState>,
+}
+
+/// Fills the menu of the present page. What was chosen stays chosen while the page does.
+pub(super) fn fill(page: Res<State<Page>>, told: Told, mut menu: ResMut<Menu>) {
+    let page = *page.get();
+    let stays = menu.page == page;
+    let mut filled = told.menu(page);
+    if stays {
+        filled.chosen = menu.chosen.min(filled.items.len().saturating_sub(1));
+        if filled.note.is_empty() {
+            filled.note.clone_from(&menu.note);
+        }
+    }
+    menu.set_if_neq(filled);
+}
+
+impl Told<'_> {
+    fn menu(&self, page: Page) -> Menu {
+        let (title, lines, items) = match page {
+            Page::Play => ("", Vec::new(), Vec::new()),
+            Page::Loading => ("BORROWED LIGHT", vec![self.warming.sentence()], Vec::new()),
+            Page::Title => self.title(),
+            Page::HowToPlay => ("HOW TO PLAY", self.how_to_play(), back()),
+            Page::Scores => ("THE BEST ROUNDS", self.table(), back_after(&[Row::Difficulty], &self.settings)),
+            Page::Settings => ("SETTINGS", Vec::new(), settings_items()),
+            Page::Video => ("PICTURE", Vec::new(), back_after(&Row::VIDEO, &self.settings)),
+            Page::Sound => ("SOUND", Vec::new(), back_after(&Row::SOUND, &self.settings)),
+            Page::Display => ("DISPLAY", Vec::new(), back_after(&Row::DISPLAY, &self.settings)),
+            Page::Borrowing => ("BORROWING", self.borrowing(), back_after(&Row::BORROWING, &self.settings)),
+            Page::Keys => ("KEYS AND PAD", Vec::new(), self.keys()),
+            Page::Credits => ("CREDITS AND LICENCES", credits(), back()),
+            Page::Paused => (
+                "PAUSED",
+                vec!["Nothing moves, nothing is asked for, nothing is paid.".into()],
+                vec![
+                    item("Go on", Verb::Resume),
+                    item("How to play", Verb::Go(Page::HowToPlay)),
+                    item("Settings", Verb::Go(Page::Settings)),
+                    item("End this round", Verb::GiveUp),
+                    item("Leave the game", Verb::Go(Page::Leave)),
+                ],
+            ),
+            Page::RoundOver => (
+                "GAME OVER",
+                self.round_over(),
+                vec![
+                    item("Play again", Verb::Begin),
+                    item("The best rounds", Verb::Go(Page::Scores)),
+                    item("To the title", Verb::GiveUp),
+                ],
+            ),
+            Page::Leave => (
+                "LEAVE THE GAME?",
+                vec!["A round that is going on is lost.".into()],
+                vec![item("No, stay", Verb::Back), item("Yes, leave", Verb::Exit)],
+            ),
+        };
+        Menu { page, title: title.into(), lines, items, chosen: 0, note: self.note(page) }
+    }
+
+    fn title(&self) -> (&'static str, Vec<String>, Vec<Item>) {
+        let mut lines = vec!["A space shooter that borrows other people's computers.".to_owned()];
+        lines.push(borrows_from(&self.offload.mode));
+        lines.push(promise(self.settings.difficulty).to_owned());
+        let items = vec![
+            item("Play", Verb::Begin),
+            row(Row::Difficulty, &self.settings),
+            item("How to play", Verb::Go(Page::HowToPlay)),
+            item("Settings", Verb::Go(Page::Settings)),
+            item("The best rounds", Verb::Go(Page::Scores)),
+            item("Credits and licences", Verb::Go(Page::Credits)),
+            item("Leave", Verb::Go(Page::Leave)),
+        ];
+        ("BORROWED LIGHT", lines, items)
+    }
+
+    /// What is to be said below the items.
+    fn note(&self, page: Page) -> String {
+        if page == Page::Title { self.files.said.last().cloned().unwrap_or_default() } else { String::new() }
+    }
+
+    fn how_to_play(&self) -> Vec<String> {
+        let key = |action: Action| self.settings.keys.label(action);
+        vec![
+            "Shoot what hunts you. Rocks stand in the way of everybody, and break.".into(),
+            "The shield comes back by itself when nothing has hit you for a while; the hull does not.".into(),
+            String::new(),
+            format!("Turn:  {}  and  {}", key(Action::Left), key(Action::Right)),
+            format!("Thrust:  {}      Brake:  {}", key(Action::Thrust), key(Action::Brake)),
+            format!("Bolts:  {}      Missile:  {}", key(Action::Fire), key(Action::Missile)),
+            format!("Boost:  {}      Pause:  {} or Escape", key(Action::Boost), key(Action::Pause)),
+            String::new(),
+            "Other computers find the enemies' paths, move the rocks and trace what your hull mirrors."
+                .into(),
+            format!(
+                "{} switches that off and on: see what it costs and what it saves.",
+                key(Action::Offload)
+            ),
+        ]
+    }
+
+    fn borrowing(&self) -> Vec<String> {
+        vec![
+            borrows_from(&self.offload.mode),
+            "Another coordinator: start the game with --join and its link.".into(),
+        ]
+    }
+
+    fn keys(&self) -> Vec<Item> {
+        let waits = self.capture.action();
+        let bound = |action: &Action| Item {
+            label: action.label().into(),
+            value: Some(if waits == Some(*action) {
+                "press a key or a button ...".into()
+            } else {
+                self.settings.keys.label(*action)
+            }),
+            verb: Verb::Bind(*action),
+        };
+        let mut items: Vec<Item> = Action::ALL.iter().map(bound).collect();
+        items.push(item("All as at first", Verb::ResetKeys));
+        items.extend(back());
+        items
+    }
+
+    fn table(&self) -> Vec<String> {
+        let table = self.scores.table(self.settings.difficulty);
+        if table.is_empty() {
+            return vec![format!("Nobody has finished a round as {} yet.", self.settings.difficulty.label())];
+        }
+        let entry = |(place, round): (usize, &Round)| format!("{:>2}.  {}", place + 1, round_text(round));
+        table.iter().enumerate().map(entry).collect()
+    }
+
+    fn round_over(&self) -> Vec<String> {
+        let LastRound { round, difficulty, place } = &*self.last;
+        let mut lines = vec![format!("{} as {}", round_text(round), difficulty.label())];
+        if let Some(place) = place {
+            lines.push(format!("Place {place} among the best."));
+        }
+        lines
+    }
+}
+
+fn round_text(round: &Round) -> String {
+    format!(
+        "{} points   wave {}   {}:{:02}   {}",
+        round.score,
+        round.wave,
+        round.seconds / 60,
+        round.seconds % 60,
+        figures::dollars_to_the_nano(Some(Nanos(round.cost_nanos).as_dollars())),
+    )
+}
+
+fn borrows_from(mode: &OffloadMode) -> String {
+    match mode {
+        OffloadMode::Remote => "Connected: other computers help.".into(),
+        OffloadMode::Local(LocalReason::NoCoordinator) => {
+            "No coordinator has been joined: this computer does all of it itself.".into()
+        }
+        OffloadMode::Local(LocalReason::NotConnected { .. }) => {
+            "The coordinator has not answered yet; play starts without and joins when it does.".into()
+        }
+        OffloadMode::Local(reason) => format!("This computer does all of it itself: {reason}."),
+    }
+}
+
+fn row(row: Row, settings: &Settings) -> Item {
+    Item { label: row.label().into(), value: Some(row.value(settings)), verb: Verb::Turn(row) }
+}
+
+fn back() -> Vec<Item> {
+    vec![item("Back", Verb::Back)]
+}
+
+fn back_after(rows: &[Row], settings: &Settings) -> Vec<Item> {
+    rows.iter().map(|setting| row(*setting, settings)).chain(back()).collect()
+}
+
+fn settings_items() -> Vec<Item> {
+    vec![
+        item("Picture", Verb::Go(Page::Video)),
+        item("Sound", Verb::Go(Page::Sound)),
+        item("Display", Verb::Go(Page::Display)),
+        item("Borrowing", Verb::Go(Page::Borrowing)),
+        item("Keys and pad", Verb::Go(Page::Keys)),
+        item("Back", Verb::Back),
+    ]
+}
+
+fn credits() -> Vec<String> {
+    vec![
+        format!("Borrowed Light {}, of the P2C2R project.", env!("CARGO_PKG_VERSION")),
+        "Code, ships, rocks, sounds and music: the project's own, made by its code.".into(),
+        "Licence: MIT or Apache-2.0, as you like; see LICENSE-MIT and LICENSE-APACHE.".into(),
+        String::new(),
+        "Made with Bevy (MIT or Apache-2.0), rapier (Apache-2.0), renet (MIT or Apache-2.0),".into(),
+        "wgpu (MIT or Apache-2.0) and the other crates that Cargo.lock names.".into(),
+        "Letters: Fira Mono (SIL Open Font License 1.1), which comes with Bevy.".into(),
+        "Colours: the palette of Okabe and Ito, which the colour-blind can tell apart.".into(),
+    ]
+}
+
+/// What to expect of a difficulty.
+fn promise(difficulty: Difficulty) -> &'static str {
+    match difficulty {
+        Difficulty::Cadet => "Cadet: a strong shield, few enemies that fly and shoot slowly.",
+        Difficulty::Pilot => "Pilot: enemies come quickly and in numbers.",
+        Difficulty::Ace => "Ace: a thin shield, and whatever hunts you is as fast as you are.",
+    }
+}

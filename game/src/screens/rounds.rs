@@ -1,0 +1,210 @@
+//! Rounds: beginning one as the settings say, noticing its end, and the table of the best.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bevy::ecs::system::SystemParam;
+use bevy::prelude::*;
+use p2c2r_arena::{ArenaConfig, Difficulty};
+use p2c2r_offload::OffloadTotals;
+use serde::{Deserialize, Serialize};
+
+use super::Page;
+use crate::play::{Battlefield, Pilot};
+use crate::settings::{Kept, Settings, UserFiles};
+
+/// Rounds that are remembered of each difficulty.
+const REMEMBERED: usize = 10;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Scores>()
+        .init_resource::<LastRound>()
+        .init_resource::<RoundBegan>()
+        .add_systems(Update, notice_end);
+}
+
+/// What beginning a round changes.
+#[derive(SystemParam)]
+pub(super) struct Rounds<'w> {
+    battlefield: ResMut<'w, Battlefield>,
+    began: ResMut<'w, RoundBegan>,
+    totals: Res<'w, OffloadTotals>,
+}
+
+/// Where the session stood when the round began, so that a round's own cost can be told.
+#[derive(Resource, Default)]
+struct RoundBegan {
+    difficulty: Difficulty,
+    tick: u64,
+    cost_nanos: i64,
+    /// Whether its end is still to be noticed.
+    running: bool,
+}
+
+/// The round that ended last.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct LastRound {
+    /// How it ended.
+    pub round: Round,
+    /// How hard it was.
+    pub difficulty: Difficulty,
+    /// Its place among the best, from 1, if it is among them.
+    pub place: Option<usize>,
+}
+
+/// A round in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// Points.
+    pub score: u64,
+    /// The wave that was reached.
+    pub wave: u32,
+    /// Seconds of play.
+    pub seconds: u64,
+    /// What it cost in nano-dollars.
+    pub cost_nanos: i64,
+}
+
+/// The best rounds, by difficulty, the best first.
+#[derive(Resource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scores {
+    cadet: Vec<Round>,
+    pilot: Vec<Round>,
+    ace: Vec<Round>,
+}
+
+impl Kept for Scores {
+    const FILE: &'static str = "scores.toml";
+    const WHAT: &'static str = "scores";
+
+    fn sound(mut self) -> Self {
+        for difficulty in Difficulty::ALL {
+            let table = self.table_mut(difficulty);
+            table.sort_by(|a, b| b.score.cmp(&a.score));
+            table.truncate(REMEMBERED);
+        }
+        self
+    }
+}
+
+impl Scores {
+    /// The best of a difficulty.
+    pub fn table(&self, difficulty: Difficulty) -> &[Round] {
+        match difficulty {
+            Difficulty::Cadet => &self.cadet,
+            Difficulty::Pilot => &self.pilot,
+            Difficulty::Ace => &self.ace,
+        }
+    }
+
+    fn table_mut(&mut self, difficulty: Difficulty) -> &mut Vec<Round> {
+        match difficulty {
+            Difficulty::Cadet => &mut self.cadet,
+            Difficulty::Pilot => &mut self.pilot,
+            Difficulty::Ace => &mut self.ace,
+        }
+    }
+
+    /// Enters a round and returns its place from 1, if it is among the best. Of equal scores the older stays ahead.
+    pub fn enter(&mut self, difficulty: Difficulty, round: Round) -> Option<usize> {
+        let table = self.table_mut(difficulty);
+        let place = table.partition_point(|other| other.score >= round.score);
+        if round.score == 0 || place >= REMEMBERED {
+            return None;
+        }
+        table.insert(place, round);
+        table.truncate(REMEMBERED);
+        Some(place + 1)
+    }
+}
+
+impl Rounds<'_> {
+    /// Begins a round at the difficulty of the settings, in a sector that nobody has seen.
+    pub(super) fn begin(&mut self, settings: &Settings) {
+        let base = ArenaConfig::of(settings.difficulty);
+        self.battlefield.arena.begin(ArenaConfig { seed: fresh_seed(), ..base });
+        *self.began = RoundBegan {
+            difficulty: settings.difficulty,
+            tick: self.battlefield.arena.tick(),
+            cost_nanos: self.totals.cost_nanos.0,
+            running: true,
+        };
+    }
+
+    /// Ends the round without its being counted.
+    pub(super) fn give_up(&mut self) {
+        self.began.running = false;
+    }
+}
+
+/// Time is as good as chance here: nobody gains by choosing a sector.
+fn fresh_seed() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64)
+}
+
+/// Goes to the page for it when a round has ended, and away from it when the next has begun by itself, as the
+/// autopilot's does.
+fn notice_end(
+    page: Res<State<Page>>,
+    battlefield: Res<Battlefield>,
+    totals: Res<OffloadTotals>,
+    pilot: Res<Pilot>,
+    mut began: ResMut<RoundBegan>,
+    mut scores: ResMut<Scores>,
+    mut last: ResMut<LastRound>,
+    mut files: ResMut<UserFiles>,
+    mut next: ResMut<NextState<Page>>,
+) {
+    let arena = &battlefield.arena;
+    match (*page.get(), arena.is_over()) {
+        (Page::Play, true) => {
+            let round = Round {
+                score: arena.score(),
+                wave: arena.wave(),
+                seconds: (arena.tick() - began.tick) / u64::from(p2c2r_arena::TICKS_PER_SECOND),
+                cost_nanos: totals.cost_nanos.0 - began.cost_nanos,
+            };
+            // What the game flew itself is no score of the player's.
+            let counts = began.running && matches!(*pilot, Pilot::Gamer);
+            let place = if counts { scores.enter(began.difficulty, round.clone()) } else { None };
+            if place.is_some() {
+                files.save(&*scores);
+            }
+            *last = LastRound { round, difficulty: began.difficulty, place };
+            began.running = false;
+            next.set(Page::RoundOver);
+        }
+        (Page::RoundOver, false) => {
+            began.tick = arena.tick();
+            began.cost_nanos = totals.cost_nanos.0;
+            next.set(Page::Play);
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(score: u64) -> Round {
+        Round { score, ..Round::default() }
+    }
+
+    #[test]
+    fn the_best_ten_are_kept_in_order_and_equal_ones_by_age() {
+        let mut scores = Scores::default();
+        assert_eq!(scores.enter(Difficulty::Cadet, round(0)), None, "nothing was scored");
+        for score in [50, 90, 10, 70] {
+            scores.enter(Difficulty::Cadet, round(score));
+        }
+        assert_eq!(scores.enter(Difficulty::Cadet, round(70)), Some(3));
+        for score in 100..110 {
+            assert_eq!(scores.enter(Difficulty::Cadet, round(score)), Some(1));
+        }
+        assert_eq!(scores.enter(Difficulty::Cadet, round(60)), None);
+        let kept: Vec<u64> = scores.table(Difficulty::Cadet).iter().map(|round| round.score).collect();
+        assert_eq!(kept, (100..110).rev().collect::<Vec<_>>());
+        assert!(scores.table(Difficulty::Ace).is_empty());
+    }
+}

@@ -1,0 +1,110 @@
+//! Makes everything follow the settings when they change, and writes them down.
+
+use std::time::{Duration, Instant};
+
+use bevy::prelude::*;
+use bevy::window::{MonitorSelection, PresentMode, PrimaryWindow, WindowMode};
+use p2c2r_offload::OffloadSwitch;
+use p2c2r_tasks::path::Path;
+use p2c2r_tasks::physics::Physics;
+use p2c2r_tasks::reflection::Reflection;
+
+use super::{Borrowing, FrameRate, Settings, UserFiles, Video};
+use crate::play::Reflecting;
+use crate::presets::Chosen;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(PreUpdate, apply_borrowing.run_if(resource_changed::<Settings>))
+        .add_systems(Last, save_settings.run_if(resource_changed::<Settings>));
+}
+
+/// For a game with a window.
+pub(crate) fn window_plugin(app: &mut App) {
+    app.add_systems(PreUpdate, apply_video.run_if(resource_changed::<Settings>))
+        .add_systems(Last, bound_frame_rate);
+}
+
+fn apply_borrowing(
+    settings: Res<Settings>,
+    mut last: Local<Option<Borrowing>>,
+    mut switch: ResMut<OffloadSwitch>,
+    mut chosen: ResMut<Chosen>,
+    mut reflecting: ResMut<Reflecting>,
+) {
+    let wanted = &settings.borrowing;
+    // Somebody else may have thrown a switch since; only what the player has changed here is followed.
+    let last = last.replace(wanted.clone());
+    let Some(last) = last.filter(|last| last != wanted) else { return };
+    if last.enabled != wanted.enabled {
+        switch.enabled = wanted.enabled;
+    }
+    set_kinds(&mut switch, wanted);
+    if last.preset != wanted.preset {
+        chosen.preset = wanted.preset;
+    }
+    if last.mirrors != wanted.mirrors {
+        reflecting.enabled = wanted.mirrors;
+    }
+}
+
+/// Which kinds may leave this computer.
+pub(crate) fn set_kinds(switch: &mut OffloadSwitch, wanted: &Borrowing) {
+    let before = switch.clone();
+    let mut after = before.clone();
+    after.set_kind::<Path>(wanted.paths);
+    after.set_kind::<Physics>(wanted.physics);
+    after.set_kind::<Reflection>(wanted.reflections);
+    // A switch that is written counts as thrown.
+    if after != before {
+        *switch = after;
+    }
+}
+
+fn apply_video(
+    settings: Res<Settings>,
+    mut last: Local<Option<Video>>,
+    window: Single<&mut Window, With<PrimaryWindow>>,
+) {
+    let wanted = &settings.video;
+    if last.replace(wanted.clone()).as_ref() == Some(wanted) {
+        return;
+    }
+    let mut window = window.into_inner();
+    let mode = if wanted.fullscreen {
+        WindowMode::BorderlessFullscreen(MonitorSelection::Current)
+    } else {
+        WindowMode::Windowed
+    };
+    if window.mode != mode {
+        window.mode = mode;
+    }
+    let present = match wanted.frames {
+        FrameRate::Screen => PresentMode::AutoVsync,
+        _ => PresentMode::AutoNoVsync,
+    };
+    if window.present_mode != present {
+        window.present_mode = present;
+    }
+}
+
+/// Waits at the end of a frame that was too short. Sleeping too long by a little is not made up for: the frame rate
+/// errs on the slow side.
+fn bound_frame_rate(settings: Res<Settings>, mut frame_began: Local<Option<Instant>>) {
+    let frame = match settings.video.frames {
+        FrameRate::Screen | FrameRate::Unbounded => None,
+        FrameRate::Thirty => Some(Duration::from_secs(1) / 30),
+        FrameRate::Sixty => Some(Duration::from_secs(1) / 60),
+    };
+    if let (Some(frame), Some(began)) = (frame, *frame_began) {
+        std::thread::sleep(frame.saturating_sub(began.elapsed()));
+    }
+    *frame_began = Some(Instant::now());
+}
+
+fn save_settings(settings: Res<Settings>, mut files: ResMut<UserFiles>, mut saved: Local<Option<Settings>>) {
+    // What was read at the start need not be written.
+    let before = saved.replace(settings.clone());
+    if before.is_some_and(|before| before != *settings) {
+        files.save(&*settings);
+    }
+}

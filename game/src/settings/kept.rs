@@ -1,0 +1,213 @@
+//! Files of the player's: settings and scores, as TOML in the folders that the XDG specification names.
+//!
+//! A file that cannot be understood, or that a newer game wrote, is never overwritten: it is set aside under another
+//! name, the player is told, and the game goes on with what it begins with.
+
+use std::path::{Path, PathBuf};
+
+use bevy::prelude::*;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// What this game writes into a file, and the newest that it understands. Goes up when an older game would
+/// misunderstand a file.
+const VERSION: u32 = 1;
+/// Names that are tried for a file that is set aside.
+const ASIDE_TRIES: u32 = 100;
+
+/// Something that is kept in a file of the player's.
+pub(crate) trait Kept: Default + Serialize + DeserializeOwned {
+    /// The file's name.
+    const FILE: &'static str;
+    /// What is in it, in a sentence.
+    const WHAT: &'static str;
+
+    /// The same without what an edited file may hold and the game could not bear.
+    #[must_use]
+    fn sound(self) -> Self {
+        self
+    }
+}
+
+/// The folder of the player's files, if any are kept, and what is to be said about them.
+#[derive(Resource, Clone, Debug, Default)]
+pub(crate) struct UserFiles {
+    folder: Option<PathBuf>,
+    /// Sentences for the player, such as that a file was damaged.
+    pub(crate) said: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(default)]
+    version: u32,
+}
+
+#[derive(Serialize)]
+struct Written<'a, T> {
+    version: u32,
+    #[serde(flatten)]
+    kept: &'a T,
+}
+
+impl UserFiles {
+    /// Files in this folder.
+    pub(crate) fn in_folder(folder: PathBuf) -> Self {
+        Self { folder: Some(folder), said: Vec::new() }
+    }
+
+    /// Files in the folder for this user's configuration, if the system says where that is.
+    pub(crate) fn of_this_user() -> Self {
+        Self { folder: dirs::config_dir().map(|folder| folder.join("p2c2r")), said: Vec::new() }
+    }
+
+    /// What is kept, or what there is at first.
+    pub(crate) fn load<T: Kept>(&mut self) -> T {
+        let Some(path) = self.path::<T>() else { return T::default() };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return T::default(),
+            Err(error) => {
+                // A folder, or a file that is no text: it is in the way of the next one.
+                self.set_aside::<T>(&path, &error.to_string(), "damaged");
+                return T::default();
+            }
+        };
+        match toml::from_str::<Versioned>(&text) {
+            Ok(Versioned { version }) if version > VERSION => {
+                self.set_aside::<T>(&path, "a newer game wrote it", "newer");
+                return T::default();
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.set_aside::<T>(&path, error.message(), "damaged");
+                return T::default();
+            }
+        }
+        match toml::from_str::<T>(&text) {
+            Ok(kept) => kept.sound(),
+            Err(error) => {
+                self.set_aside::<T>(&path, error.message(), "damaged");
+                T::default()
+            }
+        }
+    }
+
+    /// Writes it down, whole or not at all.
+    pub(crate) fn save<T: Kept>(&mut self, kept: &T) {
+        let Some(path) = self.path::<T>() else { return };
+        if let Err(error) = write(&path, kept) {
+            tracing::warn!(path = %path.display(), %error, "not saved");
+            self.said.push(format!("Your {} were not saved: {error}", T::WHAT));
+        }
+    }
+
+    fn path<T: Kept>(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(T::FILE))
+    }
+
+    fn set_aside<T: Kept>(&mut self, path: &Path, why: &str, suffix: &str) {
+        let free = (1..=ASIDE_TRIES)
+            .map(|number| path.with_file_name(format!("{}.{suffix}-{number}", T::FILE)))
+            .find(|aside| !aside.exists());
+        let kept = free.filter(|aside| std::fs::rename(path, aside).is_ok());
+        let sentence = match &kept {
+            Some(aside) => {
+                format!("Your {} could not be read ({why}); they are kept as {}", T::WHAT, aside.display())
+            }
+            None => {
+                // It is left alone then: nothing is written over what could not be moved.
+                self.folder = None;
+                format!("Your {} could not be read ({why}); nothing is saved this time", T::WHAT)
+            }
+        };
+        tracing::warn!("{sentence}");
+        self.said.push(sentence);
+    }
+}
+
+fn write<T: Kept>(path: &Path, kept: &T) -> std::io::Result<()> {
+    let text = toml::to_string(&Written { version: VERSION, kept }).map_err(std::io::Error::other)?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let unfinished = path.with_extension("toml.new");
+    std::fs::write(&unfinished, text)?;
+    std::fs::rename(&unfinished, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, UserFiles) {
+        let folder = tempfile::tempdir().unwrap();
+        let files = UserFiles::in_folder(folder.path().join("p2c2r"));
+        (folder, files)
+    }
+
+    fn names(files: &UserFiles) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(files.folder.as_ref().unwrap())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_saved_is_there_in_the_next_run() {
+        let (_folder, mut files) = folder();
+        assert_eq!(files.load::<Settings>(), Settings::default(), "nothing is there at first");
+        let mut settings = Settings::default();
+        settings.sound.music = 5;
+        settings.display.scale = 150;
+        settings.borrowing.cap_millidollars_per_hour = 20;
+        files.save(&settings);
+        assert_eq!(files.load::<Settings>(), settings);
+        assert_eq!(names(&files), ["settings.toml"]);
+        assert!(files.said.is_empty(), "{:?}", files.said);
+    }
+
+    #[test]
+    fn a_damaged_file_and_a_newer_one_are_told_of_and_kept() {
+        for (text, suffix) in [
+            ("sound = 7\n", "damaged"),
+            ("][", "damaged"),
+            ("version = 2\n[sound]\nmusic = \"a choir\"\n", "newer"),
+        ] {
+            let (_folder, mut files) = folder();
+            files.save(&Settings::default());
+            let path = files.path::<Settings>().unwrap();
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(files.load::<Settings>(), Settings::default());
+            assert_eq!(files.said.len(), 1, "{text}");
+            let aside = format!("settings.toml.{suffix}-1");
+            assert!(files.said[0].contains(&aside), "{:?}", files.said);
+            files.save(&Settings::default());
+            assert_eq!(names(&files), ["settings.toml".to_owned(), aside.clone()]);
+            assert_eq!(std::fs::read_to_string(path.with_file_name(aside)).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_mended_and_what_is_missing_is_as_at_first() {
+        let (_folder, mut files) = folder();
+        files.save(&Settings::default());
+        let text = "[sound]\nmusic = 255\n[display]\nscale = 1\n";
+        std::fs::write(files.path::<Settings>().unwrap(), text).unwrap();
+        let settings = files.load::<Settings>();
+        assert_eq!((settings.sound.music, settings.display.scale), (100, 75));
+        assert_eq!(settings.sound.master, Settings::default().sound.master);
+        assert!(files.said.is_empty());
+    }
+
+    #[test]
+    fn a_run_that_keeps_nothing_writes_nothing() {
+        let mut files = UserFiles::default();
+        files.save(&Settings::default());
+        assert_eq!(files.load::<Settings>(), Settings::default());
+        assert!(files.said.is_empty());
+    }
+}

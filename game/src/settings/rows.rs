@@ -1,0 +1,252 @@
+//! Each choice as a row of a menu.
+
+use clap::ValueEnum as _;
+use p2c2r_arena::Difficulty;
+
+use super::{Corner, FrameRate, Level, Settings};
+use crate::cli::QualityChoice;
+use crate::figures;
+
+/// The largest cap on an hour's cost that can be set, thousandths of a dollar.
+pub(super) const CAP_MAX: u32 = 1_000;
+/// The caps that a player goes through, thousandths of a dollar; 0 is none.
+const CAPS: [u32; 9] = [0, 5, 10, 20, 50, 100, 200, 500, CAP_MAX];
+/// By how much one step changes a loudness, a shake or a flash, per cent.
+const PERCENT_STEP: i32 = 10;
+/// By how much one step changes the display's size, per cent.
+const SCALE_STEP: i32 = 25;
+
+/// A choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are the fields of the settings, one each")]
+pub enum Row {
+    Quality,
+    Fullscreen,
+    Frames,
+    Shake,
+    Flashes,
+    Master,
+    Music,
+    Effects,
+    Interface,
+    Level,
+    Scale,
+    Corner,
+    Offload,
+    Paths,
+    Physics,
+    Reflections,
+    Mirrors,
+    Preset,
+    Cap,
+    Difficulty,
+}
+
+impl Row {
+    /// How it is drawn.
+    pub const VIDEO: [Self; 5] = [Self::Fullscreen, Self::Frames, Self::Quality, Self::Shake, Self::Flashes];
+    /// How loud it is.
+    pub const SOUND: [Self; 4] = [Self::Master, Self::Music, Self::Effects, Self::Interface];
+    /// What is shown about the borrowing.
+    pub const DISPLAY: [Self; 3] = [Self::Level, Self::Scale, Self::Corner];
+    /// What is borrowed.
+    pub const BORROWING: [Self; 7] = [
+        Self::Offload,
+        Self::Preset,
+        Self::Cap,
+        Self::Paths,
+        Self::Physics,
+        Self::Reflections,
+        Self::Mirrors,
+    ];
+
+    /// As the player reads it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Quality => "quality of drawing",
+            Self::Fullscreen => "window",
+            Self::Frames => "frames a second",
+            Self::Shake => "shake",
+            Self::Flashes => "flashes",
+            Self::Master => "everything",
+            Self::Music => "music",
+            Self::Effects => "effects",
+            Self::Interface => "menus",
+            Self::Level => "shows",
+            Self::Scale => "size",
+            Self::Corner => "place",
+            Self::Offload => "borrow computers",
+            Self::Paths => "enemies' paths",
+            Self::Physics => "rocks' motions",
+            Self::Reflections => "mirrored light",
+            Self::Mirrors => "hulls mirror",
+            Self::Preset => "how much is bought",
+            Self::Cap => "at most an hour",
+            Self::Difficulty => "difficulty",
+        }
+    }
+
+    /// What it says.
+    pub fn value(self, settings: &Settings) -> String {
+        let percent = |value: u8| format!("{value} %");
+        let on = |value: bool, yes: &str, no: &str| if value { yes } else { no }.to_owned();
+        let Settings { video, sound, display, borrowing, .. } = settings;
+        match self {
+            Self::Quality => match video.quality {
+                QualityChoice::Auto => "by the graphics adapter (next start)".into(),
+                QualityChoice::Low => "low (next start)".into(),
+                QualityChoice::High => "high (next start)".into(),
+            },
+            Self::Fullscreen => on(video.fullscreen, "fills the screen", "in a frame"),
+            Self::Frames => match video.frames {
+                FrameRate::Screen => "as the screen shows".into(),
+                FrameRate::Thirty => "30".into(),
+                FrameRate::Sixty => "60".into(),
+                FrameRate::Unbounded => "as many as can be".into(),
+            },
+            Self::Shake => percent(video.shake),
+            Self::Flashes => percent(video.flashes),
+            Self::Master => percent(sound.master),
+            Self::Music => percent(sound.music),
+            Self::Effects => percent(sound.effects),
+            Self::Interface => percent(sound.interface),
+            Self::Level => display.level.label().into(),
+            Self::Scale => percent(display.scale),
+            Self::Corner => display.corner.label().into(),
+            Self::Offload => on(borrowing.enabled, "yes", "no: this one does it all"),
+            Self::Paths => on(borrowing.paths, "borrowed", "computed here"),
+            Self::Physics => on(borrowing.physics, "borrowed", "computed here"),
+            Self::Reflections => on(borrowing.reflections, "borrowed", "computed here"),
+            Self::Mirrors => on(borrowing.mirrors, "yes", "no"),
+            Self::Preset => borrowing.preset.name(),
+            Self::Cap if borrowing.cap_millidollars_per_hour == 0 => "no cap".into(),
+            Self::Cap => {
+                let dollars = f64::from(borrowing.cap_millidollars_per_hour) / 1e3;
+                format!("{} (next start)", figures::dollars(Some(dollars)))
+            }
+            Self::Difficulty => settings.difficulty.label().into(),
+        }
+    }
+
+    /// Goes `step` choices on (1) or back (-1). Numbers stop at their ends, words go round.
+    pub fn turn(self, settings: &mut Settings, step: i32) {
+        let Settings { video, sound, display, borrowing, difficulty, .. } = settings;
+        let percent = |value: &mut u8, by: i32, least: i32, most: i32| {
+            *value = (i32::from(*value) + by * step).clamp(least, most) as u8;
+        };
+        match self {
+            Self::Quality => video.quality = next(QualityChoice::value_variants(), video.quality, step),
+            Self::Fullscreen => video.fullscreen ^= true,
+            Self::Frames => {
+                let all = [FrameRate::Screen, FrameRate::Thirty, FrameRate::Sixty, FrameRate::Unbounded];
+                video.frames = next(&all, video.frames, step);
+            }
+            Self::Shake => percent(&mut video.shake, PERCENT_STEP, 0, 100),
+            Self::Flashes => percent(&mut video.flashes, PERCENT_STEP, 0, 100),
+            Self::Master => percent(&mut sound.master, PERCENT_STEP, 0, 100),
+            Self::Music => percent(&mut sound.music, PERCENT_STEP, 0, 100),
+            Self::Effects => percent(&mut sound.effects, PERCENT_STEP, 0, 100),
+            Self::Interface => percent(&mut sound.interface, PERCENT_STEP, 0, 100),
+            Self::Level => display.level = next(&Level::ALL, display.level, step),
+            Self::Scale => percent(&mut display.scale, SCALE_STEP, 75, 200),
+            Self::Corner => display.corner = next(&Corner::ALL, display.corner, step),
+            Self::Offload => borrowing.enabled ^= true,
+            Self::Paths => borrowing.paths ^= true,
+            Self::Physics => borrowing.physics ^= true,
+            Self::Reflections => borrowing.reflections ^= true,
+            Self::Mirrors => borrowing.mirrors ^= true,
+            Self::Preset => {
+                borrowing.preset = next(&crate::presets::Preset::CHOICES, borrowing.preset, step);
+            }
+            Self::Cap => {
+                let cap = &mut borrowing.cap_millidollars_per_hour;
+                *cap = next(&CAPS, *cap, step);
+            }
+            Self::Difficulty => *difficulty = next(&Difficulty::ALL, *difficulty, step),
+        }
+    }
+}
+
+/// The choice that is `step` further on. One that is not in the list goes on from the first.
+fn next<T: Copy + PartialEq>(choices: &[T], now: T, step: i32) -> T {
+    let place = choices.iter().position(|choice| *choice == now).unwrap_or(0) as i32;
+    choices[(place + step).rem_euclid(choices.len() as i32) as usize]
+}
+
+impl Level {
+    /// From the least on.
+    pub const ALL: [Self; 5] = [Self::Off, Self::Chip, Self::Compact, Self::Full, Self::Developer];
+
+    /// As the player reads it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Off => "nothing",
+            Self::Chip => "one line",
+            Self::Compact => "what each kind costs",
+            Self::Full => "everything",
+            Self::Developer => "everything, for developers",
+        }
+    }
+
+    /// One more; after the most, none.
+    #[must_use]
+    pub fn next(self) -> Self {
+        next(&Self::ALL, self, 1)
+    }
+}
+
+impl Corner {
+    /// Clockwise.
+    pub const ALL: [Self; 4] = [Self::TopRight, Self::BottomRight, Self::BottomLeft, Self::TopLeft];
+
+    /// As the player reads it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::TopRight => "top right",
+            Self::BottomRight => "bottom right",
+            Self::BottomLeft => "bottom left",
+            Self::TopLeft => "top left",
+        }
+    }
+
+    /// The next one, clockwise.
+    #[must_use]
+    pub fn next(self) -> Self {
+        next(&Self::ALL, self, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Row> {
+        [&Row::VIDEO[..], &Row::SOUND[..], &Row::DISPLAY[..], &Row::BORROWING[..], &[Row::Difficulty]]
+            .concat()
+    }
+
+    #[test]
+    fn every_row_changes_what_it_says_and_can_be_turned_back() {
+        for row in all() {
+            let mut settings = Settings::default();
+            let first = row.value(&settings);
+            row.turn(&mut settings, -1);
+            assert_ne!(row.value(&settings), first, "{row:?}");
+            row.turn(&mut settings, 1);
+            assert_eq!(row.value(&settings), first, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn no_row_can_be_turned_out_of_its_range() {
+        for row in all() {
+            for step in [-1, 1] {
+                let mut settings = Settings::default();
+                for _ in 0..50 {
+                    row.turn(&mut settings, step);
+                    assert_eq!(settings.clone().mended(), settings, "{row:?}");
+                }
+            }
+        }
+    }
+}
