@@ -6,6 +6,7 @@ use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::names::{Button, Key};
+use crate::figures::UNKNOWN;
 
 /// Keys that one action may have: one for each hand.
 const KEYS_MAX: usize = 2;
@@ -135,12 +136,17 @@ impl Bindings {
         self.pad.get(&action).map(|Button(button)| *button)
     }
 
-    /// `A or Left`, and the pad's button.
-    pub fn label(&self, action: Action) -> String {
+    /// `A or Left`.
+    pub fn keys_label(&self, action: Action) -> String {
         let keys: Vec<String> = self.keys_of(action).into_iter().map(super::key_label).collect();
-        let keys = if keys.is_empty() { "-".to_owned() } else { keys.join(" or ") };
+        if keys.is_empty() { UNKNOWN.to_owned() } else { keys.join(" or ") }
+    }
+
+    /// `A or Left   pad: D-pad left`.
+    pub fn label(&self, action: Action) -> String {
+        let keys = self.keys_label(action);
         match self.button_of(action) {
-            Some(button) => format!("{keys}   pad {}", super::button_label(button)),
+            Some(button) => format!("{keys}   pad: {}", super::button_label(button)),
             None => keys,
         }
     }

@@ -121,10 +121,10 @@ const BUTTONS: &[(&str, GamepadButton)] = &[
     ("Start", GamepadButton::Start),
     ("Left Stick", GamepadButton::LeftThumb),
     ("Right Stick", GamepadButton::RightThumb),
-    ("Pad Up", GamepadButton::DPadUp),
-    ("Pad Down", GamepadButton::DPadDown),
-    ("Pad Left", GamepadButton::DPadLeft),
-    ("Pad Right", GamepadButton::DPadRight),
+    ("D-pad up", GamepadButton::DPadUp),
+    ("D-pad down", GamepadButton::DPadDown),
+    ("D-pad left", GamepadButton::DPadLeft),
+    ("D-pad right", GamepadButton::DPadRight),
 ];
 
 fn name_in<T: PartialEq>(names: &[(&'static str, T)], wanted: &T) -> Option<&'static str> {

@@ -79,23 +79,30 @@ impl Page {
     }
 }
 
-/// The pages to go back to, the nearest last.
+/// The pages to go back to, the nearest last, each with the item that was chosen on it.
 #[derive(Resource, Clone, Debug, Default)]
-pub(crate) struct Trail(Vec<Page>);
+pub(crate) struct Trail {
+    pages: Vec<(Page, usize)>,
+    /// What is to be chosen on the page that one comes back to.
+    chosen: Option<usize>,
+}
 
 impl Trail {
     /// Leaves `from` behind.
-    fn leave(&mut self, from: Page) {
-        self.0.push(from);
+    fn leave(&mut self, from: Page, chosen: usize) {
+        self.pages.push((from, chosen));
+        self.chosen = None;
     }
 
     /// The page to go back to.
     fn back(&mut self) -> Option<Page> {
-        self.0.pop()
+        let (page, chosen) = self.pages.pop()?;
+        self.chosen = Some(chosen);
+        Some(page)
     }
 
     fn forget(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn obey(
             Nudge::Left => reach.turn(&menu, -1),
             Nudge::Right => reach.turn(&menu, 1),
             Nudge::Accept => reach.accept(*page.get(), &menu),
-            Nudge::Back => reach.back(*page.get()),
+            Nudge::Back => reach.back(*page.get(), menu.chosen),
             Nudge::Bind(input) => menu.note = reach.bind(input),
         }
     }
@@ -84,10 +84,10 @@ impl Reach<'_> {
     fn accept(&mut self, page: Page, menu: &Menu) {
         match menu.verb() {
             Some(Verb::Go(to)) => {
-                self.trail.leave(page);
+                self.trail.leave(page, menu.chosen);
                 self.next.set(to);
             }
-            Some(Verb::Back) => self.back(page),
+            Some(Verb::Back) => self.back(page, menu.chosen),
             Some(Verb::Begin) => {
                 self.trail.forget();
                 self.rounds.begin(&self.settings);
@@ -107,12 +107,12 @@ impl Reach<'_> {
         }
     }
 
-    fn back(&mut self, page: Page) {
+    fn back(&mut self, page: Page, chosen: usize) {
         match (page, self.trail.back()) {
             (_, Some(before)) => self.next.set(before),
             (Page::Paused, None) => self.next.set(Page::Play),
             (Page::Title | Page::RoundOver, None) => {
-                self.trail.leave(page);
+                self.trail.leave(page, chosen);
                 self.next.set(Page::Leave);
             }
             (Page::Loading, None) => {}

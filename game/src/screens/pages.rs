@@ -5,13 +5,13 @@ use p2c2r_arena::Difficulty;
 use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
 use p2c2r_protocol::Nanos;
 
-use super::Page;
 use super::loading::Warming;
 use super::menu::{Item, Menu, Verb, item};
 use super::obey::Capture;
 use super::rounds::{LastRound, Round, Scores};
+use super::{Page, Trail};
 use crate::figures;
-use crate::input::Action;
+use crate::input::{Action, button_label};
 use crate::settings::{Row, Settings, UserFiles};
 
 /// Everything that pages tell of.
@@ -27,7 +27,7 @@ pub(super) struct Told<'w> {
 }
 
 /// Fills the menu of the present page. What was chosen stays chosen while the page does.
-pub(super) fn fill(page: Res<State<Page>>, told: Told, mut menu: ResMut<Menu>) {
+pub(super) fn fill(page: Res<State<Page>>, told: Told, mut trail: ResMut<Trail>, mut menu: ResMut<Menu>) {
     let page = *page.get();
     let stays = menu.page == page;
     let mut filled = told.menu(page);
@@ -36,6 +36,8 @@ pub(super) fn fill(page: Res<State<Page>>, told: Told, mut menu: ResMut<Menu>) {
         if filled.note.is_empty() {
             filled.note.clone_from(&menu.note);
         }
+    } else if let Some(chosen) = trail.chosen.take() {
+        filled.chosen = chosen.min(filled.items.len().saturating_sub(1));
     }
     menu.set_if_neq(filled);
 }
@@ -105,24 +107,37 @@ impl Told<'_> {
         if page == Page::Title { self.files.said.last().cloned().unwrap_or_default() } else { String::new() }
     }
 
+    /// A table of keys in letters that are all equally wide.
     fn how_to_play(&self) -> Vec<String> {
-        let key = |action: Action| self.settings.keys.label(action);
-        vec![
-            "Shoot what hunts you. Rocks stand in the way of everybody, and break.".into(),
-            "The shield comes back by itself when nothing has hit you for a while; the hull does not.".into(),
+        let bindings = &self.settings.keys;
+        let row = |action: Action| {
+            let pad = bindings.button_of(action).map_or_else(String::new, button_label);
+            format!("{:<18} {:<28} {pad:<18}", action.label(), bindings.keys_label(action))
+        };
+        let mut lines = vec![
+            "Shoot what hunts you. Rocks stand in everybody's way, and break.".into(),
+            "The shield comes back when nothing has hit you for a while; the hull does not.".into(),
             String::new(),
-            format!("Turn:  {}  and  {}", key(Action::Left), key(Action::Right)),
-            format!("Thrust:  {}      Brake:  {}", key(Action::Thrust), key(Action::Brake)),
-            format!("Bolts:  {}      Missile:  {}", key(Action::Fire), key(Action::Missile)),
-            format!("Boost:  {}      Pause:  {} or Escape", key(Action::Boost), key(Action::Pause)),
-            String::new(),
-            "Other computers find the enemies' paths, move the rocks and trace what your hull mirrors."
-                .into(),
-            format!(
-                "{} switches that off and on: see what it costs and what it saves.",
-                key(Action::Offload)
-            ),
-        ]
+            format!("{:<18} {:<28} {:<18}", "", "keys", "pad"),
+        ];
+        let actions = [
+            Action::Left,
+            Action::Right,
+            Action::Thrust,
+            Action::Brake,
+            Action::Fire,
+            Action::Missile,
+            Action::Boost,
+            Action::Pause,
+        ];
+        lines.extend(actions.map(row));
+        lines.push(String::new());
+        lines.push(
+            "Other computers find the enemies' ways, move the rocks and trace what hulls mirror.".into(),
+        );
+        let switch = bindings.keys_label(Action::Offload);
+        lines.push(format!("{switch} switches that off and on: see what it costs and what it saves."));
+        lines
     }
 
     fn borrowing(&self) -> Vec<String> {
