@@ -25,7 +25,7 @@ use crate::screens::{Page, Scores};
 use crate::settings::{Settings, UserFiles};
 use crate::view::Picture;
 use crate::{
-    GameError, console, figures, frames, hud, input, play, presets, report, screens, settings, view,
+    GameError, console, figures, frames, hud, input, play, presets, report, screens, settings, sound, view,
 };
 
 /// Money is counted in nano-dollars, caps are set in thousandths of a dollar.
@@ -159,7 +159,7 @@ fn build_with(
             .add_plugins((view::plugin, hud::plugin, screens::look_plugin));
     }
     if cli.screen() == Screen::Window {
-        app.add_plugins((play::window_plugin, settings::window_plugin, input::pad_plugin));
+        app.add_plugins((play::window_plugin, settings::window_plugin, input::pad_plugin, sound::plugin));
     }
     if let Some(seconds) = cli.flip_every {
         app.add_plugins(play::flip_plugin(Duration::from_secs(u64::from(seconds))));

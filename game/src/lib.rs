@@ -15,6 +15,7 @@
 //! | `view` | drawing the arena; reads it, never writes it |
 //! | `hud` | the numbers on the screen |
 //! | [`screens`] | title, pause, settings and the other pages; rounds and scores |
+//! | `sound` | every sound and the music, made here |
 //! | [`settings`] | what the player has chosen, and the files that keep it |
 //! | [`input`] | keys and pads, and what they are bound to |
 
@@ -34,6 +35,7 @@ pub mod presets;
 pub mod report;
 pub mod screens;
 pub mod settings;
+mod sound;
 mod view;
 
 pub use app::{build, run};

@@ -1,14 +1,14 @@
 //! Large words in the middle: a wave begins.
 
 use bevy::prelude::*;
-use p2c2r_arena::ArenaEvent;
+use p2c2r_arena::{Arena, ArenaEvent};
 
 use super::palette::{BRIGHT, SKY_BLUE};
 use super::{text, write};
 use crate::play::{Battlefield, Happened};
 
 /// Seconds for which a wave's number stays.
-const WAVE_SECONDS: f32 = 2.2;
+const WAVE_SECONDS: f32 = 3.5;
 /// What a new gamer must know; its other keys are on the page `How to play`.
 const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   R reflections   F3 shows more";
 /// Seconds for which the first wave's number stays, because the keys stand below it.
@@ -70,12 +70,24 @@ fn announce(
     let arena = &battlefield.arena;
     let learns = wave.0 == 1 && wave.2 > 0.0 && !arena.is_over();
     write(&mut keys, if learns { KEYS } else { "" });
-    let (words, below, strength) = if wave.2 > 0.0 {
-        (format!("WAVE {}", wave.0), format!("{} enemies", wave.1), (wave.2 * 1.6).min(1.0))
+    let (words, below, strength) = if wave.2 > 0.0 && !arena.is_over() {
+        let (title, below) = wave_words(arena, wave.1);
+        (title, below, (wave.2 * 1.6).min(1.0))
     } else {
         (String::new(), String::new(), 0.0)
     };
     write(&mut title.0, &words);
     title.1.set_if_neq(TextColor(BRIGHT.with_alpha(strength).into()));
     write(&mut hint, &below);
+}
+
+/// What a wave is called, and what it teaches and stresses.
+fn wave_words(arena: &Arena, enemies: u32) -> (String, String) {
+    match arena.wave_plan() {
+        Some(plan) => (
+            format!("WAVE {}: {}", arena.wave(), plan.name.to_uppercase()),
+            format!("{}   ({enemies} enemies; {})", plan.teaches, plan.stresses.label()),
+        ),
+        None => (format!("WAVE {}", arena.wave()), format!("{enemies} enemies")),
+    }
 }

@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
 
-use super::level::{Level, ShownFrom};
+use super::level::{Cornered, Level, ShownFrom};
 use super::palette::{BRIGHT, EDGE, ORANGE, PANEL, SKY_BLUE};
 use super::{text, write};
 use crate::figures::{self, Figures};
@@ -37,10 +37,9 @@ fn spawn_chip(mut commands: Commands) {
     };
     commands.spawn((
         ShownFrom(Level::Chip),
+        Cornered(14.0),
         Node {
             position_type: PositionType::Absolute,
-            top: px(14),
-            right: px(16),
             height: px(32),
             padding: UiRect::horizontal(px(12)),
             column_gap: px(9),

@@ -146,10 +146,9 @@ struct Value(usize, bool);
 struct Head(bool);
 
 fn spawn_columns(mut commands: Commands) {
+    // Roots are hidden while a menu is up, so what is not there yet is hidden within one.
+    let place = Node { position_type: PositionType::Absolute, top: px(108), left: px(16), ..default() };
     let table = Node {
-        position_type: PositionType::Absolute,
-        top: px(108),
-        left: px(16),
         flex_direction: FlexDirection::Column,
         row_gap: px(2),
         padding: UiRect::axes(px(12), px(8)),
@@ -157,23 +156,22 @@ fn spawn_columns(mut commands: Commands) {
         border_radius: BorderRadius::all(px(8)),
         ..default()
     };
-    commands
-        .spawn((ShownFrom(Level::Compact), table, BackgroundColor(PANEL.into()), BorderColor::all(EDGE)))
-        .insert((Columns, Visibility::Hidden))
-        .with_children(|table| {
-            table.spawn(Node::default()).with_children(|row| {
-                row.spawn(cell("last 10 s", 0, DIM));
-                row.spawn((Head(false), cell("", 1, BRIGHT)));
-                row.spawn((Head(true), cell("", 2, DIM)));
-            });
-            for (number, name) in ROWS.iter().enumerate() {
-                table.spawn(Node::default()).with_children(|row| {
-                    row.spawn(cell(name, 0, DIM));
-                    row.spawn((Value(number, false), cell(figures::UNKNOWN, 1, BRIGHT)));
-                    row.spawn((Value(number, true), cell(figures::UNKNOWN, 2, DIM)));
-                });
-            }
+    let table = (ShownFrom(Level::Compact), table, BackgroundColor(PANEL.into()), BorderColor::all(EDGE));
+    let root = commands.spawn(place).id();
+    commands.spawn(table).insert((Columns, Visibility::Hidden, ChildOf(root))).with_children(|table| {
+        table.spawn(Node::default()).with_children(|row| {
+            row.spawn(cell("last 10 s", 0, DIM));
+            row.spawn((Head(false), cell("", 1, BRIGHT)));
+            row.spawn((Head(true), cell("", 2, DIM)));
         });
+        for (number, name) in ROWS.iter().enumerate() {
+            table.spawn(Node::default()).with_children(|row| {
+                row.spawn(cell(name, 0, DIM));
+                row.spawn((Value(number, false), cell(figures::UNKNOWN, 1, BRIGHT)));
+                row.spawn((Value(number, true), cell(figures::UNKNOWN, 2, DIM)));
+            });
+        }
+    });
 }
 
 fn cell(content: &str, column: usize, colour: Srgba) -> impl Bundle {

@@ -3,6 +3,7 @@
 mod announce;
 mod charts;
 mod chip;
+mod details;
 mod ghost;
 mod level;
 mod messages;
@@ -10,6 +11,7 @@ mod palette;
 mod panel;
 mod scale;
 mod score;
+mod ship;
 mod stages;
 
 use bevy::prelude::*;
@@ -23,10 +25,12 @@ pub(super) fn plugin(app: &mut App) {
         chip::plugin,
         panel::plugin,
         charts::plugin,
+        details::plugin,
         stages::plugin,
         ghost::plugin,
         messages::plugin,
         score::plugin,
+        ship::plugin,
         announce::plugin,
     ));
 }

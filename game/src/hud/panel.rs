@@ -4,9 +4,9 @@ use bevy::diagnostic::DiagnosticsStore;
 use bevy::prelude::*;
 use bevy::text::LineBreak;
 
-use super::level::{Level, ShownFrom};
+use super::level::{Cornered, Level, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
-use super::{charts, stages, text, write};
+use super::{charts, details, stages, text, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace, UNKNOWN};
 use crate::input::{Action, key_label};
 use crate::play::{LightAround, SECTOR_PARTS};
@@ -76,8 +76,6 @@ fn spawn_panel(
     let kinds = names.len();
     let panel = Node {
         position_type: PositionType::Absolute,
-        top: px(54),
-        right: px(16),
         flex_direction: FlexDirection::Column,
         row_gap: px(4),
         padding: UiRect::axes(px(14), px(10)),
@@ -86,7 +84,13 @@ fn spawn_panel(
         ..default()
     };
     commands
-        .spawn((ShownFrom(Level::Compact), panel, BackgroundColor(PANEL.into()), BorderColor::all(EDGE)))
+        .spawn((
+            ShownFrom(Level::Compact),
+            Cornered(54.0),
+            panel,
+            BackgroundColor(PANEL.into()),
+            BorderColor::all(EDGE),
+        ))
         .with_children(|panel| {
             panel.spawn(Node::default()).with_children(|row| {
                 for (column, (title, _)) in COLUMNS.iter().enumerate() {
@@ -113,6 +117,7 @@ fn spawn_panel(
             panel.spawn((Line::Network, text("", TEXT, DIM)));
             panel.spawn((PresetLine, text("", TEXT, DIM)));
             panel.spawn((SectorLine, text("", TEXT, DIM)));
+            details::spawn_lines(panel);
             stages::spawn_bars(panel, &names);
             charts::spawn_charts(panel, &mut images);
             panel.spawn((ShownFrom(Level::Full), KeysLine, text("", 13.0, DIM)));

@@ -25,6 +25,8 @@ fn fly(actions: Res<Actions>, mut intent: ResMut<Intent>) {
         turn: held(Action::Left) - held(Action::Right),
         thrust: held(Action::Thrust) - held(Action::Brake),
         fire: actions.held(Action::Fire),
+        missile: actions.held(Action::Missile),
+        boost: actions.held(Action::Boost),
         ..Controls::default()
     };
 }

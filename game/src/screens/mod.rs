@@ -10,11 +10,13 @@
 //! | `obey` | what a nudge does |
 //! | `pages` | what stands on each page |
 //! | `rounds` | beginning and ending a round, the scores |
+//! | `marks` | what the end of a round says about the borrowing |
 //! | `loading` | waiting until everything that draws is ready |
 //! | `look` | drawing a menu, and the mouse |
 
 mod loading;
 mod look;
+mod marks;
 mod menu;
 mod nudges;
 mod obey;
@@ -117,7 +119,7 @@ pub(super) fn plugin(first: Page) -> impl Plugin {
             .init_resource::<Menu>()
             .init_resource::<obey::Capture>()
             .add_message::<Nudge>()
-            .add_plugins((rounds::plugin, loading::plugin))
+            .add_plugins((rounds::plugin, marks::plugin, loading::plugin))
             .add_systems(
                 PreUpdate,
                 (nudges::listen.in_set(InputSystems::Read), obey::obey.in_set(InputSystems::Act)),

@@ -4,7 +4,8 @@ use bevy::prelude::*;
 
 use super::Page;
 use super::obey::Capture;
-use crate::input::Input;
+use crate::input::{Action, Input};
+use crate::settings::Settings;
 
 /// What a player asks a page for.
 #[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,7 @@ const BUTTONS: &[(GamepadButton, Nudge)] = &[
 pub(super) fn listen(
     page: Res<State<Page>>,
     capture: Res<Capture>,
+    settings: Res<Settings>,
     keys: Res<ButtonInput<KeyCode>>,
     pads: Query<&Gamepad>,
     mut leaning: Local<bool>,
@@ -78,6 +80,12 @@ pub(super) fn listen(
         for pad in &pads {
             nudges.write_batch(pad.get_just_pressed().map(|button| Nudge::Bind(Input::Button(*button))));
         }
+        return;
+    }
+    // The key that paused goes on.
+    let pause = settings.keys.keys_of(Action::Pause);
+    if *page.get() == Page::Paused && keys.any_just_pressed(pause) {
+        nudges.write(Nudge::Back);
         return;
     }
     nudges.write_batch(KEYS.iter().filter(|(key, _)| keys.just_pressed(*key)).map(|(_, nudge)| *nudge));

@@ -174,11 +174,13 @@ impl Told<'_> {
     }
 
     fn round_over(&self) -> Vec<String> {
-        let LastRound { round, difficulty, place } = &*self.last;
+        let LastRound { round, difficulty, card, place } = &*self.last;
         let mut lines = vec![format!("{} as {}", round_text(round), difficulty.label())];
         if let Some(place) = place {
             lines.push(format!("Place {place} among the best."));
         }
+        lines.push(String::new());
+        lines.extend(card.lines());
         lines
     }
 }

@@ -9,6 +9,7 @@ use p2c2r_offload::OffloadTotals;
 use serde::{Deserialize, Serialize};
 
 use super::Page;
+use super::marks::{Card, FrameCount, Standing};
 use crate::play::{Battlefield, Pilot};
 use crate::settings::{Kept, Settings, UserFiles};
 
@@ -28,6 +29,7 @@ pub(super) struct Rounds<'w> {
     battlefield: ResMut<'w, Battlefield>,
     began: ResMut<'w, RoundBegan>,
     totals: Res<'w, OffloadTotals>,
+    frames: Res<'w, FrameCount>,
 }
 
 /// Where the session stood when the round began, so that a round's own cost can be told.
@@ -35,7 +37,7 @@ pub(super) struct Rounds<'w> {
 struct RoundBegan {
     difficulty: Difficulty,
     tick: u64,
-    cost_nanos: i64,
+    standing: Standing,
     /// Whether its end is still to be noticed.
     running: bool,
 }
@@ -47,6 +49,8 @@ pub struct LastRound {
     pub round: Round,
     /// How hard it was.
     pub difficulty: Difficulty,
+    /// What it borrowed.
+    pub card: Card,
     /// Its place among the best, from 1, if it is among them.
     pub place: Option<usize>,
 }
@@ -126,7 +130,7 @@ impl Rounds<'_> {
         *self.began = RoundBegan {
             difficulty: settings.difficulty,
             tick: self.battlefield.arena.tick(),
-            cost_nanos: self.totals.cost_nanos.0,
+            standing: Standing::of(&self.totals, *self.frames),
             running: true,
         };
     }
@@ -149,6 +153,7 @@ fn notice_end(
     battlefield: Res<Battlefield>,
     totals: Res<OffloadTotals>,
     pilot: Res<Pilot>,
+    frames: Res<FrameCount>,
     mut began: ResMut<RoundBegan>,
     mut scores: ResMut<Scores>,
     mut last: ResMut<LastRound>,
@@ -162,7 +167,7 @@ fn notice_end(
                 score: arena.score(),
                 wave: arena.wave(),
                 seconds: (arena.tick() - began.tick) / u64::from(p2c2r_arena::TICKS_PER_SECOND),
-                cost_nanos: totals.cost_nanos.0 - began.cost_nanos,
+                cost_nanos: totals.cost_nanos.0 - began.standing.cost,
             };
             // What the game flew itself is no score of the player's.
             let counts = began.running && matches!(*pilot, Pilot::Gamer);
@@ -170,13 +175,14 @@ fn notice_end(
             if place.is_some() {
                 files.save(&*scores);
             }
-            *last = LastRound { round, difficulty: began.difficulty, place };
+            let card = Card::new(&totals, began.standing, *frames);
+            *last = LastRound { round, difficulty: began.difficulty, card, place };
             began.running = false;
             next.set(Page::RoundOver);
         }
         (Page::RoundOver, false) => {
             began.tick = arena.tick();
-            began.cost_nanos = totals.cost_nanos.0;
+            began.standing = Standing::of(&totals, *frames);
             next.set(Page::Play);
         }
         _ => {}

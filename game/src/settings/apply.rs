@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bevy::prelude::*;
 use bevy::window::{MonitorSelection, PresentMode, PrimaryWindow, WindowMode};
 use p2c2r_offload::OffloadSwitch;
+use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 use p2c2r_tasks::reflection::Reflection;
@@ -54,6 +55,7 @@ pub(crate) fn set_kinds(switch: &mut OffloadSwitch, wanted: &Borrowing) {
     after.set_kind::<Path>(wanted.paths);
     after.set_kind::<Physics>(wanted.physics);
     after.set_kind::<Reflection>(wanted.reflections);
+    after.set_kind::<Lightfield>(wanted.reflections);
     // A switch that is written counts as thrown.
     if after != before {
         *switch = after;

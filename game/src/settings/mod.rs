@@ -166,9 +166,9 @@ pub struct Borrowing {
     pub paths: bool,
     /// Rocks' motions.
     pub physics: bool,
-    /// The light that hulls mirror.
+    /// The light that hulls mirror, and that falls on rocks.
     pub reflections: bool,
-    /// Whether hulls mirror at all.
+    /// Whether that light is shown at all.
     pub mirrors: bool,
     /// How much is bought.
     pub preset: Preset,

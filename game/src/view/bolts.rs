@@ -1,15 +1,21 @@
-//! Bullets as bolts of light, engine flames, and the shield of a ship that nothing can hurt.
+//! Bullets as bolts of light, missiles, engine flames, what lies about, and the ship's shield.
 
 use bevy::prelude::*;
-use p2c2r_arena::{EnemyRole, Shooter};
+use p2c2r_arena::{Ammunition, EnemyRole, PickupKind, Shooter};
 
 use super::camera::Eye;
 use super::glow::{Lights, Shape, bright};
 use super::{ViewSystems, between, place};
 use crate::play::{Battlefield, TickShare};
 
+/// Ticks before its end at which a thing that lies about begins to blink.
+const PICKUP_BLINKS: u16 = 180;
+
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, (shine_bolts, shine_engines, shine_shield).in_set(ViewSystems::Shine));
+    app.add_systems(
+        Update,
+        (shine_bolts, shine_engines, shine_pickups, shine_shield).in_set(ViewSystems::Shine),
+    );
 }
 
 fn shine_bolts(battlefield: Res<Battlefield>, share: TickShare, eye: Res<Eye>, mut lights: ResMut<Lights>) {
@@ -17,6 +23,19 @@ fn shine_bolts(battlefield: Res<Battlefield>, share: TickShare, eye: Res<Eye>, m
     for bullet in battlefield.arena.bullets() {
         let position = place(between(bullet.previous, bullet.position, share.get()), 0.25);
         let direction = place(bullet.velocity.unit_or(p2c2r_arena::Vec2::FORWARD), 0.0);
+        if bullet.ammunition == Ammunition::Missile {
+            let tail = position - direction * 1.5;
+            lights.beam(
+                &eye,
+                position - direction * 0.4,
+                position + direction * 0.35,
+                0.22,
+                bright(0.9, 1.0, 1.0, 2.4),
+            );
+            lights.beam(&eye, tail, position - direction * 0.3, 0.3, bright(1.0, 0.6, 0.2, 1.8));
+            lights.spot(&eye, Shape::Spot, position, 0.9, bright(0.9, 0.5, 0.15, 0.9));
+            continue;
+        }
         let (colour, halo, length) = match bullet.shooter {
             Shooter::Ship => (bright(0.45, 1.0, 1.0, 2.4), bright(0.05, 0.45, 0.9, 0.8), 1.3),
             Shooter::Enemy(_) => (bright(1.0, 0.45, 0.75, 2.2), bright(0.9, 0.08, 0.35, 0.8), 0.85),
@@ -42,8 +61,12 @@ fn shine_engines(
             place(between(ship.previous_heading, ship.heading, share), 0.0).normalize_or(Vec3::NEG_Z);
         let right = forward.cross(Vec3::Y);
         let centre = place(between(ship.previous, ship.position, share), 0.05);
-        let length = if ship.thrusting { 1.7 } else { 0.35 } * flicker(0.0);
-        let strength = if ship.thrusting { 1.0 } else { 0.45 };
+        let (length, strength) = match (ship.boosting, ship.thrusting) {
+            (true, _) => (3.2, 1.6),
+            (false, true) => (1.7, 1.0),
+            (false, false) => (0.35, 0.45),
+        };
+        let length = length * flicker(0.0);
         for side in [-1.0, 1.0] {
             let nozzle = centre - forward * 0.88 + right * (side * 0.24);
             lights.beam(
@@ -64,11 +87,50 @@ fn shine_engines(
         let colour = match enemy.role {
             EnemyRole::Rammer => bright(1.0, 0.34, 0.08, 1.6),
             EnemyRole::Gunner => bright(0.8, 0.25, 1.0, 1.4),
+            EnemyRole::Carrier => bright(1.0, 0.6, 0.1, 1.6),
+            EnemyRole::Boss => bright(1.0, 0.12, 0.2, 1.8),
         };
         let tail = centre - forward * (enemy.radius * 0.8);
         let length = enemy.radius * 1.1 * flicker(enemy.id.0 as f32);
         lights.beam(&eye, tail, tail - forward * length, 0.2, colour);
         lights.spot(&eye, Shape::Spot, centre, enemy.radius * 2.3, colour * 0.13);
+    }
+}
+
+/// Things that lie about: a ring on the plane, a core, and a sign of their own for each kind, so that colour is not all
+/// that tells them apart. They blink when they are about to go.
+fn shine_pickups(battlefield: Res<Battlefield>, time: Res<Time>, eye: Res<Eye>, mut lights: ResMut<Lights>) {
+    let lights = &mut lights.0;
+    let pulse = 0.8 + 0.2 * (time.elapsed_secs() * 5.0).sin();
+    for pickup in battlefield.arena.pickups() {
+        if pickup.ticks_left < PICKUP_BLINKS && pickup.ticks_left / 10 % 2 == 1 {
+            continue;
+        }
+        let centre = place(pickup.position, 0.3);
+        let colour = match pickup.kind {
+            PickupKind::Shield => bright(0.34, 0.71, 0.95, 1.5 * pulse),
+            PickupKind::Hull => bright(0.0, 0.85, 0.5, 1.5 * pulse),
+            PickupKind::Missiles => bright(1.0, 0.65, 0.1, 1.5 * pulse),
+        };
+        lights.flat(Shape::Ring, centre, 1.25, colour);
+        lights.spot(&eye, Shape::Spot, centre, 1.0, colour * 0.5);
+        let (right, ahead) = (Vec3::X * 0.5, Vec3::NEG_Z * 0.5);
+        let mut bar =
+            |from: Vec3, to: Vec3| lights.beam(&eye, centre + from, centre + to, 0.13, colour * 1.3);
+        match pickup.kind {
+            PickupKind::Hull => {
+                bar(-right, right);
+                bar(-ahead, ahead);
+            }
+            PickupKind::Missiles => {
+                bar(right * 0.5 - ahead, right * 0.5 + ahead);
+                bar(-right * 0.5 - ahead, -right * 0.5 + ahead);
+            }
+            PickupKind::Shield => {
+                bar(-right + ahead * 0.5, ahead * -0.9);
+                bar(right + ahead * 0.5, ahead * -0.9);
+            }
+        }
     }
 }
 
@@ -80,8 +142,16 @@ fn shine_shield(
     mut lights: ResMut<Lights>,
 ) {
     let ship = battlefield.arena.ship();
-    if ship.alive && ship.invulnerable_ticks > 0 {
-        let centre = place(between(ship.previous, ship.position, share.get()), 0.1);
+    if !ship.alive {
+        return;
+    }
+    let centre = place(between(ship.previous, ship.position, share.get()), 0.1);
+    let full = battlefield.arena.config().ship.shield.max(1);
+    let left = f32::from(ship.shield) / f32::from(full);
+    if left > 0.0 {
+        lights.0.spot(&eye, Shape::Ring, centre, ship.radius * 2.3, bright(0.12, 0.4, 0.7, 0.28 * left));
+    }
+    if ship.invulnerable_ticks > 0 {
         let pulse = 0.55 + 0.25 * (time.elapsed_secs() * 9.0).sin();
         lights.0.spot(&eye, Shape::Ring, centre, ship.radius * 2.6, bright(0.3, 0.8, 1.0, pulse));
     }

@@ -1,4 +1,8 @@
 //! The eye above and behind the ship: it follows softly, stays inside the arena and shakes when things blow up.
+//!
+//! Shaking is by trauma: what happens adds to it, it falls evenly, and the view moves by its square along smooth curves
+//! whose periods have no common measure, so that small things hardly move it and large ones do at once (after Squirrel
+//! Eiserloh's talk at GDC 2016).
 
 use bevy::camera::{Hdr, RenderTarget};
 use bevy::core_pipeline::tonemapping::Tonemapping;
@@ -9,6 +13,7 @@ use p2c2r_arena::ArenaEvent;
 use super::{ViewSystems, between, place};
 use crate::graphics::Quality;
 use crate::play::{Battlefield, Happened, TickShare};
+use crate::settings::Settings;
 
 /// Metres above the plane.
 const HEIGHT: f32 = 24.0;
@@ -17,7 +22,11 @@ const BEHIND: f32 = 13.5;
 /// The eye covers this share of its way per second, as `1 - exp(-rate)`.
 const FOLLOW_RATE: f32 = 3.5;
 /// Metres it may be shaken aside.
-const SHAKE_METRES_MAX: f32 = 0.7;
+const SHAKE_METRES_MAX: f32 = 0.9;
+/// Radians it may be rolled by shaking.
+const SHAKE_ROLL_MAX: f32 = 0.03;
+/// Trauma that falls in a second.
+const TRAUMA_FALL: f32 = 1.5;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<ViewTarget>()
@@ -40,12 +49,12 @@ pub(crate) struct Eye {
     /// Up in the picture.
     pub(super) up: Vec3,
     focus: Vec3,
-    shake: f32,
+    trauma: f32,
 }
 
 impl Default for Eye {
     fn default() -> Self {
-        Self { position: Vec3::Y * HEIGHT, right: Vec3::X, up: Vec3::Y, focus: Vec3::ZERO, shake: 0.0 }
+        Self { position: Vec3::Y * HEIGHT, right: Vec3::X, up: Vec3::Y, focus: Vec3::ZERO, trauma: 0.0 }
     }
 }
 
@@ -81,6 +90,7 @@ fn follow_ship(
     battlefield: Res<Battlefield>,
     share: TickShare,
     time: Res<Time>,
+    settings: Res<Settings>,
     mut happened: MessageReader<Happened>,
     mut eye: ResMut<Eye>,
     mut camera: Single<&mut Transform, With<Camera3d>>,
@@ -98,25 +108,33 @@ fn follow_ship(
         eye.focus = eye.focus.lerp(wanted, step);
     }
     for Happened(event) in happened.read() {
-        let jolt = match event {
-            ArenaEvent::Explosion { at, size } => {
-                let distance = place(*at, 0.0).distance(eye.focus);
-                0.25 * size / (1.0 + distance * 0.08)
-            }
-            ArenaEvent::ShipLost { .. } => 0.9,
-            ArenaEvent::Bumped { speed, .. } => speed * 0.02,
-            _ => 0.0,
-        };
-        eye.shake = (eye.shake + jolt).min(1.0);
+        eye.trauma = (eye.trauma + trauma_of(event, eye.focus)).min(1.0);
     }
-    eye.shake = (eye.shake - time.delta_secs() * 1.6).max(0.0);
-    let trauma = eye.shake * eye.shake * SHAKE_METRES_MAX;
-    let clock = time.elapsed_secs() * 37.0;
-    let offset = Vec3::new(clock.sin(), 0.0, (clock * 1.31).cos()) * trauma;
-    let transform = Transform::from_translation(eye.focus + Vec3::new(0.0, HEIGHT, BEHIND) + offset)
+    eye.trauma = (eye.trauma - time.delta_secs() * TRAUMA_FALL).max(0.0);
+    let shake = eye.trauma * eye.trauma * f32::from(settings.video.shake) / 100.0;
+    let clock = time.elapsed_secs();
+    let curve =
+        |rate: f32, phase: f32| (clock * rate + phase).sin() * 0.6 + (clock * rate * 1.73).sin() * 0.4;
+    let offset = Vec3::new(curve(31.0, 0.0), 0.0, curve(27.0, 1.7)) * (shake * SHAKE_METRES_MAX);
+    let mut transform = Transform::from_translation(eye.focus + Vec3::new(0.0, HEIGHT, BEHIND) + offset)
         .looking_at(eye.focus + offset * 0.5 + Vec3::NEG_Z * 1.5, Vec3::Y);
+    transform.rotate_local_z(curve(23.0, 0.4) * shake * SHAKE_ROLL_MAX);
     eye.position = transform.translation;
     eye.right = transform.right().as_vec3();
     eye.up = transform.up().as_vec3();
     **camera = transform;
+}
+
+/// How much an event adds to the trauma of an eye that looks at `focus`.
+fn trauma_of(event: &ArenaEvent, focus: Vec3) -> f32 {
+    match event {
+        ArenaEvent::Explosion { at, size } => {
+            let distance = place(*at, 0.0).distance(focus);
+            0.25 * size / (1.0 + distance * 0.08)
+        }
+        ArenaEvent::ShipLost { .. } => 0.9,
+        ArenaEvent::ShipHurt { .. } => 0.45,
+        ArenaEvent::Bumped { speed, .. } => speed * 0.02,
+        _ => 0.0,
+    }
 }

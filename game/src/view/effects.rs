@@ -10,9 +10,13 @@ use super::shapes::Dice;
 use super::{ViewSystems, place};
 use crate::graphics::Quality;
 use crate::play::{Battlefield, Happened};
+use crate::settings::Settings;
 
 /// Particles alive at most; new ones are left out above it.
 const PARTICLES_MAX: usize = 900;
+
+/// The setting of flashes from which on an explosion lights what is around it.
+const FLASHES_LIGHT: f32 = 0.35;
 
 /// Newton seconds of a knock between two rocks that is neither soft nor hard.
 const RUB_IMPULSE: f32 = 8_000.0;
@@ -70,7 +74,7 @@ impl Particles {
             look: Look::Ball,
             position: at,
             velocity: Vec3::ZERO,
-            colour: bright(1.0, 0.9, 0.7, 2.6),
+            colour: colour * 0.7 + bright(1.0, 0.9, 0.7, 0.8),
             radius: size * 2.0,
             age: 0.0,
             life: 0.16,
@@ -117,16 +121,20 @@ impl Particles {
 fn burst(
     mut happened: MessageReader<Happened>,
     quality: Res<DrawQuality>,
+    settings: Res<Settings>,
     mut particles: ResMut<Particles>,
     mut flashes: ResMut<Flashes>,
 ) {
     let many = if quality.0 == Quality::High { 2 } else { 1 };
-    let fire = bright(1.0, 0.42, 0.10, 1.6);
+    let flash = f32::from(settings.video.flashes) / 100.0;
+    let fire = bright(1.0, 0.42, 0.10, 0.6 + flash);
     for Happened(event) in happened.read() {
         match *event {
             ArenaEvent::Explosion { at, size } => {
                 particles.explode(place(at, 0.2), size.max(0.6), fire, 14 * many);
-                flashes.ignite(place(at, 2.2));
+                if flash >= FLASHES_LIGHT {
+                    flashes.ignite(place(at, 2.2));
+                }
             }
             ArenaEvent::ShipLost { at, .. } => {
                 particles.explode(place(at, 0.3), 2.6, bright(0.35, 0.75, 1.0, 1.8), 40 * many);
@@ -157,7 +165,7 @@ fn burst(
                     Shooter::Ship => bright(0.4, 0.9, 1.0, 1.4),
                     Shooter::Enemy(_) => bright(1.0, 0.3, 0.6, 1.4),
                 };
-                particles.puff(place(at, 0.25), colour, 0.7);
+                particles.puff(place(at, 0.25), colour * (0.4 + 0.6 * flash), 0.7);
             }
             ArenaEvent::RocksMet { at, impulse } => {
                 // The harder they met, the more sparks.
@@ -178,6 +186,18 @@ fn burst(
                     });
                 }
             }
+            ArenaEvent::Reflected { at } => {
+                particles.puff(place(at, 0.3), bright(0.8, 0.95, 1.0, 2.6 * flash), 1.5);
+            }
+            ArenaEvent::ShipHurt { at, .. } => {
+                particles.explode(place(at, 0.2), 0.7, bright(0.3, 0.7, 1.0, 1.3 * flash), 6 * many);
+            }
+            ArenaEvent::MissileLaunched { at, .. } | ArenaEvent::Launched { at } => {
+                particles.puff(place(at, 0.25), bright(1.0, 0.7, 0.3, 1.6 * flash), 1.1);
+            }
+            ArenaEvent::PickupTaken { at, .. } => {
+                particles.explode(place(at, 0.1), 0.6, bright(0.5, 0.9, 0.8, 1.0), 3 * many);
+            }
             ArenaEvent::Bumped { at, .. } => particles.puff(place(at, 0.2), bright(0.8, 0.9, 1.0, 1.0), 1.0),
             _ => {}
         }
@@ -191,7 +211,9 @@ fn trail_exhaust(
     mut particles: ResMut<Particles>,
 ) {
     let ship = battlefield.arena.ship();
-    if quality.0 == Quality::Low || !ship.alive || !ship.thrusting || time.delta_secs() <= 0.0 {
+    // A slow renderer shows only the trail that tells something.
+    let shown = ship.boosting || (ship.thrusting && quality.0 == Quality::High);
+    if !ship.alive || !shown || time.delta_secs() <= 0.0 {
         return;
     }
     let back = place(-ship.heading, 0.0);
@@ -202,8 +224,8 @@ fn trail_exhaust(
         look: Look::Ball,
         position: place(ship.position, 0.0) + back + side,
         velocity,
-        colour: bright(0.12, 0.35, 0.8, 0.55),
-        radius: 0.5,
+        colour: bright(0.12, 0.35, 0.8, if ship.boosting { 1.1 } else { 0.55 }),
+        radius: if ship.boosting { 0.75 } else { 0.5 },
         age: 0.0,
         life,
     });

@@ -28,6 +28,8 @@ pub(super) struct Hulls {
     pub(super) ship: Hull,
     pub(super) rammer: Hull,
     pub(super) gunner: Hull,
+    pub(super) carrier: Hull,
+    pub(super) boss: Hull,
     pub(super) rocks: RockMeshes,
     /// Of ships and enemies.
     pub(super) metal: Handle<Solid>,
@@ -42,6 +44,8 @@ impl Hulls {
         match role {
             EnemyRole::Rammer => &self.rammer,
             EnemyRole::Gunner => &self.gunner,
+            EnemyRole::Carrier => &self.carrier,
+            EnemyRole::Boss => &self.boss,
         }
     }
 }
@@ -70,8 +74,10 @@ fn make_hulls(
     let ship = hull(&SHIP, &SHIP_LAMPS, lamp(0.5, 2.2, 3.2));
     let rammer = hull(&RAMMER, &RAMMER_LAMPS, lamp(3.4, 0.75, 0.12));
     let gunner = hull(&GUNNER, &GUNNER_LAMPS, lamp(2.6, 0.5, 2.9));
+    let carrier = hull(&CARRIER, &CARRIER_LAMPS, lamp(3.0, 1.6, 0.2));
+    let boss = hull(&BOSS, &BOSS_LAMPS, lamp(3.4, 0.25, 0.35));
     let rocks = rocks::make(&mut meshes, quality.0);
-    commands.insert_resource(Hulls { ship, rammer, gunner, rocks, metal, stone, ore });
+    commands.insert_resource(Hulls { ship, rammer, gunner, carrier, boss, rocks, metal, stone, ore });
 }
 
 const fn part(
@@ -185,4 +191,59 @@ static GUNNER_LAMPS: [Part; 2] = [
         (1.0, 1.0, 1.0),
         true,
     ),
+];
+
+/// A broad slab with a launching bay on each side.
+static CARRIER: [Part; 4] = [
+    part(
+        &[
+            (0.35, 1.0),
+            (0.6, 0.5),
+            (0.6, -0.7),
+            (0.3, -1.05),
+            (-0.3, -1.05),
+            (-0.6, -0.7),
+            (-0.6, 0.5),
+            (-0.35, 1.0),
+        ],
+        (0.34, 0.26, 0.7, 0.0),
+        RUST,
+        false,
+    ),
+    part(&[(0.62, 0.62), (1.0, 0.45), (1.0, -0.75), (0.62, -0.62)], (0.2, 0.2, 0.75, 0.0), STEEL, true),
+    part(&[(0.3, -0.2), (0.5, -0.3), (0.5, -0.9), (0.3, -0.9)], (0.3, 0.0, 0.6, 0.3), DARK, true),
+    part(&[(0.0, 0.7), (0.14, 0.2), (0.0, -0.4), (-0.14, 0.2)], (0.3, 0.0, 0.4, 0.3), DARK, false),
+];
+
+static CARRIER_LAMPS: [Part; 2] = [
+    part(&[(0.7, 0.4), (0.92, 0.3), (0.92, 0.1), (0.7, 0.2)], (0.08, 0.0, 0.7, 0.2), (1.0, 1.0, 1.0), true),
+    part(
+        &[(0.7, -0.2), (0.92, -0.3), (0.92, -0.5), (0.7, -0.4)],
+        (0.08, 0.0, 0.7, 0.2),
+        (1.0, 1.0, 1.0),
+        true,
+    ),
+];
+
+/// A core behind a bow of bright plates: what they cover throws bolts back.
+static BOSS: [Part; 4] = [
+    part(
+        &[(0.3, 0.5), (0.55, 0.0), (0.4, -0.7), (0.0, -1.0), (-0.4, -0.7), (-0.55, 0.0), (-0.3, 0.5)],
+        (0.42, 0.3, 0.5, 0.0),
+        PLUM,
+        false,
+    ),
+    part(&[(0.05, 1.15), (0.6, 0.95), (0.55, 0.78), (0.05, 0.95)], (0.5, 0.42, 0.92, 0.0), WHITE, true),
+    part(&[(0.66, 0.92), (1.08, 0.42), (0.94, 0.34), (0.58, 0.76)], (0.46, 0.4, 0.92, 0.0), WHITE, true),
+    part(&[(0.5, -0.1), (1.0, 0.3), (1.02, 0.1), (0.55, -0.4)], (0.14, 0.1, 0.6, 0.0), DARK, true),
+];
+
+static BOSS_LAMPS: [Part; 2] = [
+    part(
+        &[(0.0, 0.3), (0.2, 0.1), (0.2, -0.2), (0.0, -0.45), (-0.2, -0.2), (-0.2, 0.1)],
+        (0.18, 0.0, 0.5, 0.42),
+        (1.0, 1.0, 1.0),
+        false,
+    ),
+    part(&[(0.3, -0.72), (0.45, -0.66), (0.42, -0.8)], (0.1, 0.06, 0.6, 0.1), (1.0, 1.0, 1.0), true),
 ];

@@ -12,6 +12,7 @@ use crate::field::Field;
 use crate::horizon::Horizon;
 use crate::nearby::RockGrid;
 use crate::pathing::Pathing;
+use crate::pickups::Pickup;
 use crate::record::{Record, Recorded};
 use crate::rocks::Rock;
 use crate::ship::Ship;
@@ -33,6 +34,7 @@ pub struct Arena {
     pub(crate) ship: Ship,
     pub(crate) enemies: Vec<Enemy>,
     pub(crate) bullets: Vec<Bullet>,
+    pub(crate) pickups: Vec<Pickup>,
     pub(crate) rocks: Vec<Rock>,
     pub(crate) windows: Windows,
     pub(crate) pathing: Pathing,
@@ -47,6 +49,7 @@ pub struct Arena {
     pub(crate) last_rock: u32,
     pub(crate) last_enemy: u32,
     pub(crate) last_bullet: u32,
+    pub(crate) last_pickup: u32,
 }
 
 /// What one step gives back.
@@ -71,6 +74,7 @@ impl Arena {
             ship: Ship::new(&config.ship, Vec2::ZERO),
             enemies: Vec::new(),
             bullets: Vec::new(),
+            pickups: Vec::new(),
             rocks: Vec::new(),
             windows: Windows::default(),
             pathing: Pathing::default(),
@@ -85,6 +89,7 @@ impl Arena {
             last_rock: 0,
             last_enemy: 0,
             last_bullet: 0,
+            last_pickup: 0,
             config,
         };
         arena.begin_round();
@@ -117,6 +122,8 @@ impl Arena {
         self.fire_enemies(&near, &mut events);
         self.fly_bullets(&mut events);
         self.ram(&mut events);
+        self.launch_rammers(&mut events);
+        self.take_pickups(&mut events);
         let wave_started = self.run_waves(&mut events);
         let physics = self.want_physics();
         let wanted = physics.into_iter().chain(self.want_paths(wave_started)).collect();
@@ -170,6 +177,11 @@ impl Arena {
         &self.bullets
     }
 
+    /// What lies about, in the order of its ids.
+    pub fn pickups(&self) -> &[Pickup] {
+        &self.pickups
+    }
+
     /// Rocks, in the order of their ids.
     pub fn rocks(&self) -> &[Rock] {
         &self.rocks
@@ -214,6 +226,7 @@ impl Recorded for Arena {
             ship,
             enemies,
             bullets,
+            pickups,
             rocks,
             windows,
             pathing,
@@ -228,6 +241,7 @@ impl Recorded for Arena {
             last_rock,
             last_enemy,
             last_bullet,
+            last_pickup,
         } = self;
         record.add(config);
         record.add(dice);
@@ -236,12 +250,13 @@ impl Recorded for Arena {
         record.add(ship);
         record.list(enemies);
         record.list(bullets);
+        record.list(pickups);
         record.list(rocks);
         record.add(windows);
         record.add(pathing);
         record.add(over);
         record.add(wave_pause_ticks);
         record.add(first_rock_area);
-        record.each([lives, wave, last_request, last_rock, last_enemy, last_bullet]);
+        record.each([lives, wave, last_request, last_rock, last_enemy, last_bullet, last_pickup]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::arena::{Arena, TICK};
 use crate::bullets::{Bullet, Shooter};
 use crate::controls::Controls;
-use crate::enemies::Enemy;
+use crate::enemies::{Enemy, EnemyRole};
 use crate::rocks::Rock;
 use crate::ship::Ship;
 use crate::vec2::Vec2;
@@ -22,6 +22,10 @@ const PATIENCE_TICKS: u16 = 150;
 const RESTART_TICKS: u16 = 180;
 /// Distance it would like to keep from the enemy it aims at, metres.
 const RANGE: f32 = 13.0;
+/// Enemies beyond which a missile is well spent on any of them.
+const MANY_ENEMIES: usize = 8;
+/// What standing before the mirrors of a boss costs a plan.
+const PLATES_COST: f32 = 2.5;
 
 /// Plays decently and deterministically: what it does depends on the arena and its own small state only.
 ///
@@ -56,6 +60,12 @@ struct Target {
     position: Vec2,
     velocity: Vec2,
     radius: f32,
+    /// Where it looks.
+    heading: Vec2,
+    /// Whether mirrors in front of it throw bolts back.
+    plated: bool,
+    /// Whether it takes many hits.
+    tough: bool,
     visible: bool,
     /// Where to go to get it into sight.
     lure: Vec2,
@@ -79,11 +89,18 @@ impl Autopilot {
         let hunting = self.blind_ticks >= PATIENCE_TICKS;
         let (turn, thrust) = plan(arena, target, hunting);
         let aim = target.map(|target| aim_at(arena, ship, target));
-        let fire = match (target, aim) {
-            (Some(target), Some(aim)) => (target.visible || hunting) && on_target(arena, ship, target, aim),
-            _ => false,
+        let (fire, missile) = match (target, aim) {
+            (Some(target), Some(aim)) => {
+                let on_target = (target.visible || hunting) && on_target(arena, ship, target, aim);
+                let thrown_back =
+                    target.plated && -target.heading.dot(ship.heading) > arena.config().enemies.boss_plates;
+                let worth_it = target.tough || arena.enemies().len() > MANY_ENEMIES;
+                (on_target && !thrown_back, on_target && target.visible && worth_it)
+            }
+            _ => (false, false),
         };
-        Controls { turn: turn_now(arena, ship, turn, aim), thrust, fire, restart: false }
+        let turn = turn_now(arena, ship, turn, aim);
+        Controls { turn, thrust, fire, missile, ..Controls::default() }
     }
 }
 
@@ -120,6 +137,9 @@ fn pick_target(arena: &Arena) -> Option<Target> {
             position: enemy.position,
             velocity: enemy.velocity,
             radius: enemy.radius,
+            heading: enemy.heading,
+            plated: enemy.role == EnemyRole::Boss,
+            tough: enemy.role.is_large(),
             visible,
             lure: lure_of(arena, enemy),
         })
@@ -207,6 +227,10 @@ fn cost_of(
     }
     cost += ship.velocity.length_squared() * 0.004 - aimed * 1.5;
     if let Some(target) = target {
+        if target.plated {
+            let out = (ship.position - target.position).unit_or(target.heading);
+            cost += (target.heading.dot(out) + 1.0) * PLATES_COST;
+        }
         cost += if hunting {
             ship.position.distance(target.lure) * 0.4
         } else {

@@ -1,7 +1,8 @@
-//! Bullets: they fly straight and end at the first thing they touch.
+//! Bullets: bolts fly straight, missiles turn after enemies, and both end at the first thing they touch; only a boss's
+//! mirrors throw bolts back.
 
 use crate::arena::{Arena, TICK};
-use crate::enemies::EnemyId;
+use crate::enemies::{Enemy, EnemyId};
 use crate::events::ArenaEvent;
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
@@ -23,9 +24,20 @@ pub enum Shooter {
     Enemy(EnemyId),
 }
 
+/// What flies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ammunition {
+    /// A bolt of light.
+    Bolt,
+    /// A missile that turns after the enemy that it is most directed at.
+    Missile,
+}
+
 /// A bullet in flight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bullet {
+    /// What it is.
+    pub ammunition: Ammunition,
     /// Stable number.
     pub id: BulletId,
     /// Who fired it; enemies' bullets pass through enemies, the ship's own through the ship.
@@ -49,6 +61,23 @@ enum Target {
 }
 
 impl Bullet {
+    /// Turns a missile after the enemy that it has to turn least for, of those that it has not passed.
+    fn home(&mut self, enemies: &[Enemy], turn_rate: f32) {
+        let heading = self.velocity.unit_or(Vec2::FORWARD);
+        let mut best: Option<(f32, Vec2)> = None;
+        for enemy in enemies {
+            let ahead = (enemy.position - self.position).unit_or(heading);
+            let along = heading.dot(ahead);
+            if along > 0.0 && best.is_none_or(|(most, _)| along > most) {
+                best = Some((along, ahead));
+            }
+        }
+        if let Some((_, ahead)) = best {
+            let turned = heading.turned_towards(ahead, Vec2::small_turn(turn_rate * TICK));
+            self.velocity = turned * self.velocity.length();
+        }
+    }
+
     /// How far along this tick's way, 0 to 1, it comes closest to `centre`, if it comes within `reach`.
     fn touches(&self, centre: Vec2, reach: f32) -> Option<f32> {
         let way = self.position - self.previous;
@@ -64,6 +93,20 @@ impl Bullet {
 }
 
 impl Arena {
+    /// Launches a missile of the ship.
+    pub(crate) fn launch(
+        &mut self,
+        at: Vec2,
+        heading: Vec2,
+        speed: f32,
+        ticks_left: u16,
+        events: &mut Vec<ArenaEvent>,
+    ) {
+        if self.add_bullet(Ammunition::Missile, Shooter::Ship, at, heading * speed, ticks_left) {
+            events.push(ArenaEvent::MissileLaunched { at, heading });
+        }
+    }
+
     pub(crate) fn fire(
         &mut self,
         shooter: Shooter,
@@ -73,19 +116,28 @@ impl Arena {
         ticks_left: u16,
         events: &mut Vec<ArenaEvent>,
     ) {
+        if self.add_bullet(Ammunition::Bolt, shooter, muzzle, heading * speed, ticks_left) {
+            events.push(ArenaEvent::Fired { by: shooter, at: muzzle, heading });
+        }
+    }
+
+    fn add_bullet(
+        &mut self,
+        ammunition: Ammunition,
+        shooter: Shooter,
+        muzzle: Vec2,
+        velocity: Vec2,
+        ticks_left: u16,
+    ) -> bool {
         if self.bullets.len() >= BULLETS_MAX {
-            return;
+            return false;
         }
         self.last_bullet = self.last_bullet.wrapping_add(1);
-        self.bullets.push(Bullet {
-            id: BulletId(self.last_bullet),
-            shooter,
-            position: muzzle,
-            previous: muzzle,
-            velocity: heading * speed,
-            ticks_left,
-        });
-        events.push(ArenaEvent::Fired { by: shooter, at: muzzle, heading });
+        let id = BulletId(self.last_bullet);
+        let bullet =
+            Bullet { id, ammunition, shooter, position: muzzle, previous: muzzle, velocity, ticks_left };
+        self.bullets.push(bullet);
+        true
     }
 
     /// Flies all bullets by one tick and lets each hit the first thing in its way.
@@ -93,22 +145,58 @@ impl Arena {
         let mut bullets = std::mem::take(&mut self.bullets);
         bullets.retain_mut(|bullet| {
             bullet.ticks_left = bullet.ticks_left.saturating_sub(1);
+            if bullet.ammunition == Ammunition::Missile {
+                bullet.home(&self.enemies, self.config.ship.missile_turn_rate);
+            }
             bullet.position += bullet.velocity * TICK;
             if let Some((share, target)) = self.first_touched(bullet) {
                 let at = bullet.previous + (bullet.position - bullet.previous) * share;
                 let heading = bullet.velocity.unit_or(Vec2::FORWARD);
-                match target {
-                    Target::Rock(index) => self.hit_rock(index, at, heading, events),
-                    Target::Enemy(index) => self.hit_enemy(index, at, events),
-                    Target::Ship if self.ship.is_vulnerable() => self.lose_ship(events),
-                    Target::Ship => events.push(ArenaEvent::Hit { at }),
-                }
-                return false;
+                return self.strike(bullet, target, at, heading, events);
             }
             let Vec2 { x, y } = bullet.position;
             bullet.ticks_left > 0 && x.abs() < self.field.half && y.abs() < self.field.half
         });
         self.bullets = bullets;
+    }
+
+    /// What a bullet does to what it touches. Returns whether it flies on.
+    fn strike(
+        &mut self,
+        bullet: &mut Bullet,
+        target: Target,
+        at: Vec2,
+        heading: Vec2,
+        events: &mut Vec<ArenaEvent>,
+    ) -> bool {
+        match target {
+            Target::Rock(index) => self.hit_rock(index, at, heading, events),
+            Target::Enemy(index)
+                if bullet.ammunition == Ammunition::Bolt
+                    && self.throws_back(&self.enemies[index], heading) =>
+            {
+                let enemy = &self.enemies[index];
+                let out = (at - enemy.position).unit_or(-heading);
+                bullet.shooter = Shooter::Enemy(enemy.id);
+                bullet.position = enemy.position + out * (enemy.radius + 0.05);
+                bullet.velocity = bullet.velocity - out * (2.0 * bullet.velocity.dot(out));
+                events.push(ArenaEvent::Reflected { at });
+                return bullet.ticks_left > 0;
+            }
+            Target::Enemy(index) => {
+                let hits = match bullet.ammunition {
+                    Ammunition::Bolt => 1,
+                    Ammunition::Missile => self.config.ship.missile_hits,
+                };
+                self.hit_enemy(index, at, hits, events);
+            }
+            Target::Ship if self.ship.is_vulnerable() => {
+                events.push(ArenaEvent::Hit { at });
+                self.hurt_ship(self.config.enemies.bullet_damage, events);
+            }
+            Target::Ship => events.push(ArenaEvent::Hit { at }),
+        }
+        false
     }
 
     fn first_touched(&self, bullet: &Bullet) -> Option<(f32, Target)> {
@@ -136,7 +224,8 @@ impl Arena {
 
 impl Recorded for Bullet {
     fn record(&self, record: &mut Record) {
-        let Self { id, shooter, position, previous, velocity, ticks_left } = self;
+        let Self { ammunition, id, shooter, position, previous, velocity, ticks_left } = self;
+        record.add(&(*ammunition as u8));
         record.add(&id.0);
         record.add(&match shooter {
             Shooter::Ship => 0,

@@ -86,14 +86,48 @@ rules! {
         turn_rate: f32 = 4.2, 0.1..=12.0;
         /// Share of the speed kept when bouncing off a rock or the wall.
         bounce: f32 = 0.4, 0.0..=1.0;
-        /// Speed against a rock from which the ship is lost, m/s.
+        /// Speed against a rock from which a crash hurts the ship, m/s.
         crash_speed: f32 = 10.5, 1.0..=1000.0;
+        /// Damage of such a crash.
+        crash_damage: u8 = 2, 0..=100;
+        /// Damage of being rammed.
+        ram_damage: u8 = 2, 0..=100;
+        /// Damage that a full shield takes.
+        shield: u8 = 2, 0..=100;
+        /// Damage that a whole hull takes when the shield is gone; the last of it loses the ship.
+        hull: u8 = 2, 1..=100;
+        /// Ticks without a hit after which the shield begins to come back.
+        shield_delay_ticks: u16 = 240, 0..=6_000;
+        /// Ticks in which one point of the shield comes back.
+        shield_ticks: u16 = 120, 1..=6_000;
+        /// Ticks for which nothing can hurt a ship that has just been hurt.
+        mercy_ticks: u16 = 40, 0..=600;
+        /// Factor on the thrust while it boosts.
+        boost: f32 = 1.8, 1.0..=4.0;
+        /// Ticks for which a full charge boosts.
+        boost_ticks: u16 = 90, 0..=6_000;
+        /// Ticks in which one tick of boost is charged again.
+        boost_charge_ticks: u16 = 3, 1..=600;
         /// Ticks between two shots.
         cooldown_ticks: u16 = 9, 1..=600;
         /// Speed of a bullet, m/s.
         bullet_speed: f32 = 30.0, 1.0..=120.0;
         /// Ticks a bullet flies.
         bullet_ticks: u16 = 50, 1..=600;
+        /// Missiles of a new ship.
+        missiles: u8 = 4, 0..=100;
+        /// No more missiles than this can be carried.
+        missiles_max: u8 = 8, 0..=100;
+        /// Ticks between two missiles.
+        missile_cooldown_ticks: u16 = 30, 1..=600;
+        /// Speed of a missile, m/s.
+        missile_speed: f32 = 22.0, 1.0..=120.0;
+        /// Turning of a missile, radians per second.
+        missile_turn_rate: f32 = 3.6, 0.0..=12.0;
+        /// Ticks a missile flies.
+        missile_ticks: u16 = 150, 1..=600;
+        /// Hits that a missile counts for.
+        missile_hits: u8 = 4, 1..=100;
         /// Ships at the start of a round.
         lives: u32 = 3, 1..=100;
         /// No score earns more ships than this.
@@ -146,6 +180,34 @@ rules! {
         rammer_points: u32 = 100, 0..=1_000_000;
         /// Points for a gunner.
         gunner_points: u32 = 150, 0..=1_000_000;
+        /// Damage of a bullet.
+        bullet_damage: u8 = 1, 0..=100;
+        /// Radius of a carrier, metres.
+        carrier_radius: f32 = 1.3, 0.1..=2.0;
+        /// Speed of a carrier in the first wave, m/s.
+        carrier_speed: f32 = 2.6, 0.5..=30.0;
+        /// Bullets a carrier takes.
+        carrier_hits: u8 = 12, 1..=100;
+        /// Ticks between the rammers that a carrier launches.
+        launch_ticks: u16 = 300, 10..=6_000;
+        /// No carrier launches while there are so many enemies.
+        launch_below: u32 = 24, 0..=200;
+        /// Points for a carrier.
+        carrier_points: u32 = 500, 0..=1_000_000;
+        /// Radius of a boss, metres.
+        boss_radius: f32 = 1.6, 0.1..=2.0;
+        /// Speed of a boss in the first wave, m/s.
+        boss_speed: f32 = 3.4, 0.5..=30.0;
+        /// Bullets a boss takes behind its plates.
+        boss_hits: u8 = 20, 1..=100;
+        /// Turning of a boss, radians per second: slow enough to be flown around.
+        boss_turn_rate: f32 = 0.8, 0.1..=12.0;
+        /// Cosine of the angle from its heading within which a boss is plated with mirrors, which throw bolts back.
+        boss_plates: f32 = 0.5, -1.0..=1.0;
+        /// Ticks between a boss's salvos.
+        boss_cooldown_ticks: u16 = 110, 1..=6_000;
+        /// Points for a boss.
+        boss_points: u32 = 2_000, 0..=1_000_000;
     }
 }
 
@@ -202,8 +264,28 @@ rules! {
 }
 
 rules! {
-    /// How waves grow.
+    /// What enemies leave behind.
+    PickupRules {
+        /// Share of the enemies that leave something.
+        chance: f32 = 0.22, 0.0..=1.0;
+        /// Ticks for which it stays.
+        ticks: u16 = 900, 1..=6_000;
+        /// How near the ship must come, metres from centre to centre.
+        reach: f32 = 1.8, 0.1..=8.0;
+        /// Missiles in a rack.
+        missiles: u8 = 3, 1..=100;
+    }
+}
+
+rules! {
+    /// Which waves come and how they grow.
     WaveRules {
+        /// How many of the designed waves come first.
+        designed: u32 = 10, 0..=10;
+        /// Factor on the numbers of the designed waves; bosses and carriers stay as they are.
+        scale: f32 = 1.0, 0.1..=4.0;
+        /// Behind the designed waves every n-th has a boss, one more for every ten waves; 0 for none.
+        boss_every: u32 = 5, 0..=1_000;
         /// Enemies of the first wave.
         enemies_first: u32 = 6, 1..=200;
         /// Enemies that each wave has more than the one before.
@@ -252,6 +334,8 @@ pub struct ArenaConfig {
     pub rocks: RockRules,
     /// The requests for the rocks' motions.
     pub physics: PhysicsRules,
+    /// What enemies leave behind.
+    pub pickups: PickupRules,
     /// The waves.
     pub waves: WaveRules,
     /// The requests for paths.
@@ -268,6 +352,7 @@ impl Default for ArenaConfig {
             enemies: EnemyRules::default(),
             rocks: RockRules::default(),
             physics: PhysicsRules::default(),
+            pickups: PickupRules::default(),
             waves: WaveRules::default(),
             paths: PathRules::default(),
         }
@@ -284,6 +369,8 @@ impl ArenaConfig {
             ship: ShipRules { lives: 9, lives_max: 9, ..ShipRules::default() },
             rocks: RockRules { reefs: 60, count: 1_150, ..RockRules::default() },
             waves: WaveRules {
+                designed: 0,
+                boss_every: 0,
                 enemies_first: 120,
                 enemies_step: 20,
                 enemies_max: 200,
@@ -304,6 +391,7 @@ impl ArenaConfig {
         self.rocks.clamp();
         self.rocks.radius_max = self.rocks.radius_max.max(self.rocks.radius_min);
         self.physics.clamp();
+        self.pickups.clamp();
         self.waves.clamp();
         self.paths.clamp();
         self
@@ -312,7 +400,7 @@ impl ArenaConfig {
 
 impl Recorded for ArenaConfig {
     fn record(&self, record: &mut Record) {
-        let Self { seed, size, grid_cells, ship, enemies, rocks, physics, waves, paths } = self;
+        let Self { seed, size, grid_cells, ship, enemies, rocks, physics, pickups, waves, paths } = self;
         record.add(seed);
         record.add(size);
         record.add(grid_cells);
@@ -320,6 +408,7 @@ impl Recorded for ArenaConfig {
         record.add(enemies);
         record.add(rocks);
         record.add(physics);
+        record.add(pickups);
         record.add(waves);
         record.add(paths);
     }

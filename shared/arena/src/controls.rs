@@ -9,6 +9,10 @@ pub struct Controls {
     pub thrust: i8,
     /// Fires whenever the gun has cooled down.
     pub fire: bool,
+    /// Launches a missile, if there is one, whenever the launcher is ready.
+    pub missile: bool,
+    /// Burns harder while accelerating, as long as there is charge.
+    pub boost: bool,
     /// Starts a new round; only heard while the game is over.
     pub restart: bool,
 }

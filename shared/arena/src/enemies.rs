@@ -19,7 +19,64 @@ pub enum EnemyRole {
     Rammer,
     /// Slower and tougher; shoots when it sees the ship.
     Gunner,
+    /// Slow and tough; keeps away and launches rammers.
+    Carrier,
+    /// Plated in front with mirrors that throw bolts back, and slow to turn; fires salvos.
+    Boss,
 }
+
+impl EnemyRole {
+    /// Whether it would rather keep its distance than ram.
+    pub(crate) fn keeps_away(self) -> bool {
+        self != Self::Rammer
+    }
+
+    /// Whether it survives ramming.
+    pub(crate) fn is_large(self) -> bool {
+        matches!(self, Self::Carrier | Self::Boss)
+    }
+
+    fn radius(self, rules: &EnemyRules) -> f32 {
+        match self {
+            Self::Rammer | Self::Gunner => rules.radius,
+            Self::Carrier => rules.carrier_radius,
+            Self::Boss => rules.boss_radius,
+        }
+    }
+
+    fn hits(self, rules: &EnemyRules) -> u8 {
+        match self {
+            Self::Rammer => 1,
+            Self::Gunner => rules.gunner_hits,
+            Self::Carrier => rules.carrier_hits,
+            Self::Boss => rules.boss_hits,
+        }
+    }
+
+    fn points(self, rules: &EnemyRules) -> u32 {
+        match self {
+            Self::Rammer => rules.rammer_points,
+            Self::Gunner => rules.gunner_points,
+            Self::Carrier => rules.carrier_points,
+            Self::Boss => rules.boss_points,
+        }
+    }
+
+    /// Ticks from one shot, salvo or launch to the next.
+    pub(crate) fn cooldown(self, rules: &EnemyRules) -> u16 {
+        match self {
+            Self::Rammer | Self::Gunner => rules.cooldown_ticks,
+            Self::Carrier => rules.launch_ticks,
+            Self::Boss => rules.boss_cooldown_ticks,
+        }
+    }
+}
+
+/// Radians between the bolts of a boss's salvo, and how many there are.
+const SALVO_TURN: f32 = 0.22;
+const SALVO: i8 = 3;
+/// Speed that a large enemy gives a ship that touches it, m/s.
+const SHOVE_SPEED: f32 = 9.0;
 
 /// What an enemy steers by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +145,8 @@ impl Enemy {
             velocity: Vec2::ZERO,
             heading,
             previous_heading: heading,
-            radius: rules.radius,
-            hits_left: if role == EnemyRole::Gunner { rules.gunner_hits } else { 1 },
+            radius: role.radius(rules),
+            hits_left: role.hits(rules),
             steering: Steering::Nose,
             way: Vec::new(),
             fresh_ticks: 0,
@@ -115,7 +172,9 @@ impl Arena {
             let enemy = &mut self.enemies[index];
             enemy.cooldown_ticks = enemy.cooldown_ticks.saturating_sub(1);
             let (id, from) = (enemy.id, enemy.position);
-            let ready = enemy.role == EnemyRole::Gunner && enemy.cooldown_ticks == 0;
+            let role = enemy.role;
+            let shoots = matches!(role, EnemyRole::Gunner | EnemyRole::Boss);
+            let ready = shoots && enemy.cooldown_ticks == 0;
             let target = self.ship.position;
             if !ready || !self.ship.alive || from.distance_squared(target) > sight * sight {
                 continue;
@@ -129,16 +188,43 @@ impl Arena {
             let astray = Vec2::small_turn(self.dice.between(-rules.spread, rules.spread));
             let heading = (target - from).unit_or(Vec2::FORWARD).turned(astray);
             let enemy = &mut self.enemies[index];
-            enemy.cooldown_ticks = rules.cooldown_ticks;
-            let muzzle = from + heading * enemy.radius;
-            self.fire(Shooter::Enemy(id), muzzle, heading, speed, ticks, events);
+            enemy.cooldown_ticks = role.cooldown(rules);
+            let radius = enemy.radius;
+            let salvo = if role == EnemyRole::Boss { SALVO / 2 } else { 0 };
+            for place in -salvo..=salvo {
+                let heading = heading.turned(Vec2::small_turn(SALVO_TURN * f32::from(place)));
+                let heading = heading.unit_or(Vec2::FORWARD);
+                self.fire(Shooter::Enemy(id), from + heading * radius, heading, speed, ticks, events);
+            }
         }
     }
 
-    /// A bullet of the ship hits the enemy at `index`.
-    pub(crate) fn hit_enemy(&mut self, index: usize, at: Vec2, events: &mut Vec<ArenaEvent>) {
+    /// Lets carriers launch rammers.
+    pub(crate) fn launch_rammers(&mut self, events: &mut Vec<ArenaEvent>) {
+        if self.over || self.enemies.len() >= self.config.enemies.launch_below as usize {
+            return;
+        }
+        for index in 0..self.enemies.len() {
+            let enemy = &self.enemies[index];
+            if enemy.role != EnemyRole::Carrier || enemy.cooldown_ticks > 0 {
+                continue;
+            }
+            let at = enemy.position - enemy.heading * enemy.radius;
+            self.enemies[index].cooldown_ticks = self.config.enemies.launch_ticks;
+            self.add_enemy(EnemyRole::Rammer, at);
+            events.push(ArenaEvent::Launched { at });
+        }
+    }
+
+    /// Whether the mirrors of `enemy` throw back a bolt that flies along `heading`.
+    pub(crate) fn throws_back(&self, enemy: &Enemy, heading: Vec2) -> bool {
+        enemy.role == EnemyRole::Boss && -enemy.heading.dot(heading) > self.config.enemies.boss_plates
+    }
+
+    /// A bullet of the ship that counts for `hits` hits the enemy at `index`.
+    pub(crate) fn hit_enemy(&mut self, index: usize, at: Vec2, hits: u8, events: &mut Vec<ArenaEvent>) {
         let enemy = &mut self.enemies[index];
-        enemy.hits_left -= 1;
+        enemy.hits_left = enemy.hits_left.saturating_sub(hits);
         if enemy.hits_left > 0 {
             events.push(ArenaEvent::Hit { at });
         } else {
@@ -149,26 +235,31 @@ impl Arena {
     /// Removes the enemy at `index` and pays for it.
     pub(crate) fn destroy_enemy(&mut self, index: usize, events: &mut Vec<ArenaEvent>) {
         let enemy = self.enemies.remove(index);
-        let points = match enemy.role {
-            EnemyRole::Rammer => self.config.enemies.rammer_points,
-            EnemyRole::Gunner => self.config.enemies.gunner_points,
-        };
+        let points = enemy.role.points(&self.config.enemies);
         events.push(ArenaEvent::EnemyDestroyed { id: enemy.id, at: enemy.position, points });
         events.push(ArenaEvent::Explosion { at: enemy.position, size: enemy.radius * 2.0 });
+        self.leave_pickup(enemy.position, events);
         self.earn(points, events);
     }
 
-    /// Ramming: an enemy and a ship that can be hurt destroy each other.
+    /// Ramming: an enemy that touches a ship that can be hurt hurts it, and is destroyed unless it is large.
     pub(crate) fn ram(&mut self, events: &mut Vec<ArenaEvent>) {
         if !self.ship.is_vulnerable() {
             return;
         }
-        let reach = self.ship.radius + self.config.enemies.radius;
-        let at = self.ship.position;
-        let touching = |enemy: &Enemy| enemy.position.distance_squared(at) < reach * reach;
+        let (at, radius) = (self.ship.position, self.ship.radius);
+        let touching = |enemy: &Enemy| {
+            let reach = radius + enemy.radius;
+            enemy.position.distance_squared(at) < reach * reach
+        };
         if let Some(index) = self.enemies.iter().position(touching) {
-            self.destroy_enemy(index, events);
-            self.lose_ship(events);
+            let enemy = &self.enemies[index];
+            if enemy.role.is_large() {
+                self.ship.velocity = (at - enemy.position).unit_or(-self.ship.heading) * SHOVE_SPEED;
+            } else {
+                self.destroy_enemy(index, events);
+            }
+            self.hurt_ship(self.config.ship.ram_damage, events);
         }
     }
 }

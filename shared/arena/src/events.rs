@@ -3,6 +3,7 @@
 use crate::Vec2;
 use crate::bullets::Shooter;
 use crate::enemies::EnemyId;
+use crate::pickups::PickupKind;
 use crate::rocks::RockId;
 use crate::wanted::RequestId;
 
@@ -36,6 +37,46 @@ pub enum ArenaEvent {
     Hit {
         /// Where.
         at: Vec2,
+    },
+    /// A boss's mirrors threw a bolt back.
+    Reflected {
+        /// Where.
+        at: Vec2,
+    },
+    /// The ship was hurt and survived it.
+    ShipHurt {
+        /// Where it is.
+        at: Vec2,
+        /// What is left of its shield.
+        shield: u8,
+        /// What is left of its hull.
+        hull: u8,
+    },
+    /// The ship launched a missile.
+    MissileLaunched {
+        /// Where.
+        at: Vec2,
+        /// Where it flies at first: a unit vector.
+        heading: Vec2,
+    },
+    /// A carrier launched a rammer.
+    Launched {
+        /// Where.
+        at: Vec2,
+    },
+    /// Somebody who was destroyed left something behind.
+    PickupLeft {
+        /// Where.
+        at: Vec2,
+        /// What.
+        kind: PickupKind,
+    },
+    /// The ship took something up.
+    PickupTaken {
+        /// Where.
+        at: Vec2,
+        /// What.
+        kind: PickupKind,
     },
     /// An enemy is gone.
     EnemyDestroyed {

@@ -7,18 +7,20 @@ use std::str::FromStr;
 use crate::controls::Controls;
 
 /// First line of a flight's text; another version of the format has another one.
-const HEADING: &str = "p2c2r-flight 1";
+const HEADING: &str = "p2c2r-flight 2";
+/// The first line of a version that is read too: it had no missiles and no boost.
+const HEADING_BEFORE: &str = "p2c2r-flight 1";
 /// The most ticks of a flight: a day. Positions are kept as `u32`, which holds 800 times that.
 const TICKS_MAX: u32 = 24 * 3_600 * crate::TICKS_PER_SECOND;
 
 /// Controls by tick.
 ///
-/// As text it is the line `p2c2r-flight 1` and then one line for each run of equal controls: how many ticks, the turn
-/// (-1, 0, 1), the thrust (-1, 0, 1), and `fire` if the gun fires:
+/// As text it is the line `p2c2r-flight 2` and then one line for each run of equal controls: how many ticks, the turn
+/// (-1, 0, 1), the thrust (-1, 0, 1), and in this order `fire`, `missile` and `boost`, each if it is held:
 ///
 /// ```
 /// # use p2c2r_arena::{Controls, Flight};
-/// let flight: Flight = "p2c2r-flight 1\n30 0 1\n5 -1 0 fire\n".parse()?;
+/// let flight: Flight = "p2c2r-flight 2\n30 0 1\n5 -1 0 fire\n".parse()?;
 /// assert_eq!(flight.ticks(), 35);
 /// assert_eq!(flight.controls(0), Controls { thrust: 1, ..Controls::default() });
 /// assert_eq!(flight.controls(34), Controls { turn: -1, fire: true, ..Controls::default() });
@@ -38,7 +40,9 @@ pub enum FlightError {
     #[error("it is no recorded flight: the first line is not `{HEADING}`")]
     Heading,
     /// A line that is no run.
-    #[error("line {line} is not `TICKS TURN THRUST [fire]` with turn and thrust from -1 to 1")]
+    #[error(
+        "line {line} is not `TICKS TURN THRUST [fire] [missile] [boost]` with turn and thrust from -1 to 1"
+    )]
     Run {
         /// Which, counted from 1.
         line: usize,
@@ -89,8 +93,13 @@ impl fmt::Display for Flight {
         writeln!(f, "{HEADING}")?;
         let ends = self.runs.iter().skip(1).map(|(begins, _)| *begins).chain([self.ticks]);
         for ((begins, controls), end) in self.runs.iter().zip(ends) {
-            let fire = if controls.fire { " fire" } else { "" };
-            writeln!(f, "{} {} {}{fire}", end - begins, controls.turn, controls.thrust)?;
+            write!(f, "{} {} {}", end - begins, controls.turn, controls.thrust)?;
+            for (word, held) in words_of(controls) {
+                if held {
+                    write!(f, " {word}")?;
+                }
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -101,7 +110,7 @@ impl FromStr for Flight {
 
     fn from_str(text: &str) -> Result<Self, FlightError> {
         let mut lines = text.lines().enumerate();
-        if lines.next().is_none_or(|(_, line)| line.trim() != HEADING) {
+        if lines.next().is_none_or(|(_, line)| ![HEADING, HEADING_BEFORE].contains(&line.trim())) {
             return Err(FlightError::Heading);
         }
         let mut flight = Self::default();
@@ -124,12 +133,22 @@ fn run(line: &str) -> Option<(u32, Controls)> {
     let ticks = words.next()?.parse().ok().filter(|ticks| *ticks > 0)?;
     let mut direction = || words.next()?.parse().ok().filter(|direction: &i8| (-1..=1).contains(direction));
     let (turn, thrust) = (direction()?, direction()?);
-    let fire = match words.next() {
-        None => false,
-        Some("fire") => true,
-        Some(_) => return None,
-    };
-    words.next().is_none().then_some((ticks, Controls { turn, thrust, fire, restart: false }))
+    let mut controls = Controls { turn, thrust, ..Controls::default() };
+    let mut next = words.next();
+    for (word, held) in
+        [("fire", &mut controls.fire), ("missile", &mut controls.missile), ("boost", &mut controls.boost)]
+    {
+        if next == Some(word) {
+            *held = true;
+            next = words.next();
+        }
+    }
+    next.is_none().then_some((ticks, controls))
+}
+
+/// What is written for what is held, in the order in which it is written.
+fn words_of(controls: &Controls) -> [(&'static str, bool); 3] {
+    [("fire", controls.fire), ("missile", controls.missile), ("boost", controls.boost)]
 }
 
 #[cfg(test)]
@@ -168,9 +187,19 @@ mod tests {
     fn what_is_no_flight_is_refused_with_the_line() {
         let parse = |text: &str| text.parse::<Flight>().expect_err("no flight");
         assert_eq!(parse(""), FlightError::Heading);
-        assert_eq!(parse("p2c2r-flight 2\n1 0 0"), FlightError::Heading);
+        assert_eq!(parse("p2c2r-flight 3\n1 0 0"), FlightError::Heading);
         assert_eq!(parse("p2c2r-flight 1\n"), FlightError::Empty);
-        for wrong in ["0 0 0", "1 2 0", "1 0", "x 0 0", "1 0 0 fires", "1 0 0 fire fire", "-1 0 0", ""] {
+        for wrong in [
+            "1 0 0 boost fire",
+            "0 0 0",
+            "1 2 0",
+            "1 0",
+            "x 0 0",
+            "1 0 0 fires",
+            "1 0 0 fire fire",
+            "-1 0 0",
+            "",
+        ] {
             let text = format!("p2c2r-flight 1\n1 0 0\n{wrong}\n1 0 0");
             assert_eq!(parse(&text), FlightError::Run { line: 3 }, "{wrong}");
         }

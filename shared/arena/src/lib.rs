@@ -18,7 +18,8 @@
 //! | `windows`, `loose` | rocks along trajectories of the kind `physics`; rocks that something knocked out of one |
 //! | `pathing`, `wanted` | asking for paths, and believing answers as far as they make sense |
 //! | `horizon` | how far ahead is asked |
-//! | `waves`, `rounds` | when enemies come; score, lives, beginning and end |
+//! | `plans`, `waves`, `rounds` | the designed waves; when enemies come; score, lives, beginning and end |
+//! | `pickups` | what enemies leave behind |
 //! | `layout`, `field`, `plane` | where rocks start; where the plane meets the path grid, and the space of physics |
 //! | `vec2`, `dice`, `record` | exactly rounded geometry, chance, and the bytes under the digest |
 //! | `autopilot`, `flight` | a player for demos and tests; what a player did, written down to be done again |
@@ -39,7 +40,9 @@ mod layout;
 mod loose;
 mod nearby;
 mod pathing;
+mod pickups;
 mod plane;
+mod plans;
 mod record;
 mod rocks;
 mod rounds;
@@ -54,14 +57,18 @@ mod windows;
 
 pub use arena::{Arena, Step};
 pub use autopilot::Autopilot;
-pub use bullets::{Bullet, BulletId, Shooter};
-pub use config::{ArenaConfig, EnemyRules, PathRules, PhysicsRules, RockRules, ShipRules, WaveRules};
+pub use bullets::{Ammunition, Bullet, BulletId, Shooter};
+pub use config::{
+    ArenaConfig, EnemyRules, PathRules, PhysicsRules, PickupRules, RockRules, ShipRules, WaveRules,
+};
 pub use controls::Controls;
 pub use difficulty::Difficulty;
 pub use enemies::{Enemy, EnemyId, EnemyRole, Steering};
 pub use events::ArenaEvent;
 pub use flight::{Flight, FlightError};
 pub use horizon::{HORIZON_TICKS_MAX, Horizon};
+pub use pickups::{Pickup, PickupId, PickupKind};
+pub use plans::{Stress, WavePlan};
 pub use rocks::{Rock, RockId};
 pub use ship::Ship;
 pub use vec2::Vec2;

@@ -14,6 +14,7 @@ impl Arena {
         self.ship = Ship::new(&self.config.ship, Vec2::ZERO);
         self.enemies.clear();
         self.bullets.clear();
+        self.pickups.clear();
         self.rocks.clear();
         self.pathing.begin_round();
         self.windows.begin_round(self.tick, self.config.physics.window_ticks(self.horizon.motions));

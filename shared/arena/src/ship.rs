@@ -35,8 +35,23 @@ pub struct Ship {
     pub invulnerable_ticks: u16,
     /// Whether its engine burned forward in this tick.
     pub thrusting: bool,
+    /// Whether it boosted in this tick.
+    pub boosting: bool,
+    /// Damage that its shield still takes.
+    pub shield: u8,
+    /// Damage that its hull still takes.
+    pub hull: u8,
+    /// Missiles it has.
+    pub missiles: u8,
+    /// Ticks for which it can still boost.
+    pub boost_ticks: u16,
     pub(crate) cooldown_ticks: u16,
+    pub(crate) missile_cooldown_ticks: u16,
     pub(crate) away_ticks: u16,
+    /// Ticks until the next point of the shield comes back.
+    pub(crate) mend_ticks: u16,
+    /// Ticks until the next tick of boost is charged.
+    pub(crate) charge_ticks: u16,
 }
 
 impl Ship {
@@ -52,8 +67,16 @@ impl Ship {
             alive: true,
             invulnerable_ticks: rules.invulnerable_ticks,
             thrusting: false,
+            boosting: false,
+            shield: rules.shield,
+            hull: rules.hull,
+            missiles: rules.missiles,
+            boost_ticks: rules.boost_ticks,
             cooldown_ticks: 0,
+            missile_cooldown_ticks: 0,
             away_ticks: 0,
+            mend_ticks: rules.shield_ticks,
+            charge_ticks: rules.boost_charge_ticks,
         }
     }
 
@@ -70,15 +93,47 @@ impl Ship {
             -1 => self.heading.turned_back(turn).unit_or(self.heading),
             _ => self.heading,
         };
+        self.thrusting = controls.thrust > 0 && rules.thrust > 0.0;
+        // Once the charge is gone a good part of it must be there again, so that boosting does not flicker.
+        let charged = self.boosting || u32::from(self.boost_ticks) * 4 >= u32::from(rules.boost_ticks);
+        self.boosting = self.thrusting && controls.boost && self.boost_ticks > 0 && charged;
         let push = match controls.thrust.signum() {
+            1 if self.boosting => rules.thrust * rules.boost,
             1 => rules.thrust,
             -1 => -rules.brake,
             _ => 0.0,
         };
-        self.thrusting = push > 0.0;
+        self.use_charge(rules);
         let drag = 1.0 - (rules.drag * TICK).min(1.0);
         self.velocity = (self.velocity + self.heading * (push * TICK)) * drag;
         self.position += self.velocity * TICK;
+    }
+
+    /// Boosting takes charge, everything else lets it grow again.
+    fn use_charge(&mut self, rules: &ShipRules) {
+        if self.boosting {
+            self.boost_ticks -= 1;
+            self.charge_ticks = rules.boost_charge_ticks;
+        } else if self.boost_ticks < rules.boost_ticks {
+            self.charge_ticks = self.charge_ticks.saturating_sub(1);
+            if self.charge_ticks == 0 {
+                self.boost_ticks += 1;
+                self.charge_ticks = rules.boost_charge_ticks;
+            }
+        }
+    }
+
+    /// Lets the shield come back.
+    fn mend(&mut self, rules: &ShipRules) {
+        if self.shield >= rules.shield {
+            self.mend_ticks = rules.shield_ticks;
+            return;
+        }
+        self.mend_ticks = self.mend_ticks.saturating_sub(1);
+        if self.mend_ticks == 0 {
+            self.shield += 1;
+            self.mend_ticks = rules.shield_ticks;
+        }
     }
 
     /// Moves it out of an obstacle whose surface has the normal `out` and lies `depth` away, and reflects its
@@ -131,6 +186,8 @@ impl Arena {
         let (rules, stuff, tick) = (&self.config.ship, self.stuff(), self.tick);
         self.ship.invulnerable_ticks = self.ship.invulnerable_ticks.saturating_sub(1);
         self.ship.cooldown_ticks = self.ship.cooldown_ticks.saturating_sub(1);
+        self.ship.missile_cooldown_ticks = self.ship.missile_cooldown_ticks.saturating_sub(1);
+        self.ship.mend(rules);
         self.ship.fly(rules, controls);
         let mut crash_speed: f32 = 0.0;
         for rock in &mut self.rocks {
@@ -150,10 +207,25 @@ impl Arena {
         if wall_speed > SCRAPE_SPEED {
             events.push(ArenaEvent::Bumped { at: self.ship.position, speed: wall_speed });
         }
-        if crash_speed >= rules.crash_speed && self.ship.is_vulnerable() {
-            self.lose_ship(events);
-            return;
+        if crash_speed >= rules.crash_speed {
+            self.hurt_ship(self.config.ship.crash_damage, events);
         }
+        if self.ship.alive {
+            self.fire_ship(controls, events);
+        }
+    }
+
+    fn fire_ship(&mut self, controls: Controls, events: &mut Vec<ArenaEvent>) {
+        let rules = &self.config.ship;
+        if controls.missile && self.ship.missiles > 0 && self.ship.missile_cooldown_ticks == 0 {
+            self.ship.missile_cooldown_ticks = rules.missile_cooldown_ticks;
+            self.ship.missiles -= 1;
+            let (speed, ticks) = (rules.missile_speed, rules.missile_ticks);
+            let (at, heading) =
+                (self.ship.position + self.ship.heading * self.ship.radius, self.ship.heading);
+            self.launch(at, heading, speed, ticks, events);
+        }
+        let rules = &self.config.ship;
         if controls.fire && self.ship.cooldown_ticks == 0 {
             self.ship.cooldown_ticks = rules.cooldown_ticks;
             let (speed, ticks) = (rules.bullet_speed, rules.bullet_ticks);
@@ -195,12 +267,32 @@ impl Arena {
         best.map_or(self.ship.position, |(_, point)| point)
     }
 
+    /// Hurts the ship, if anything can hurt it: first the shield, then the hull.
+    pub(crate) fn hurt_ship(&mut self, damage: u8, events: &mut Vec<ArenaEvent>) {
+        if !self.ship.is_vulnerable() || damage == 0 {
+            return;
+        }
+        let rules = &self.config.ship;
+        let ship = &mut self.ship;
+        let shielded = ship.shield.min(damage);
+        ship.shield -= shielded;
+        ship.hull = ship.hull.saturating_sub(damage - shielded);
+        if ship.hull == 0 {
+            self.lose_ship(events);
+            return;
+        }
+        ship.mend_ticks = rules.shield_delay_ticks.max(rules.shield_ticks);
+        ship.invulnerable_ticks = rules.mercy_ticks;
+        events.push(ArenaEvent::ShipHurt { at: ship.position, shield: ship.shield, hull: ship.hull });
+    }
+
     /// Takes the ship and a life away.
     pub(crate) fn lose_ship(&mut self, events: &mut Vec<ArenaEvent>) {
         let at = self.ship.position;
         self.ship.alive = false;
         self.ship.velocity = Vec2::ZERO;
         self.ship.thrusting = false;
+        self.ship.boosting = false;
         self.ship.away_ticks = self.config.ship.away_ticks;
         events.push(ArenaEvent::Explosion { at, size: self.ship.radius * 3.0 });
         self.lose_life(at, events);
@@ -219,13 +311,23 @@ impl Recorded for Ship {
             alive,
             invulnerable_ticks,
             thrusting,
+            boosting,
+            shield,
+            hull,
+            missiles,
+            boost_ticks,
             cooldown_ticks,
+            missile_cooldown_ticks,
             away_ticks,
+            mend_ticks,
+            charge_ticks,
         } = self;
         record.each([position, previous, velocity, heading, previous_heading]);
         record.add(radius);
         record.add(alive);
-        record.add(thrusting);
-        record.each([invulnerable_ticks, cooldown_ticks, away_ticks]);
+        record.each([thrusting, boosting]);
+        record.each([shield, hull, missiles]);
+        record.each([invulnerable_ticks, boost_ticks, cooldown_ticks, missile_cooldown_ticks, away_ticks]);
+        record.each([mend_ticks, charge_ticks]);
     }
 }

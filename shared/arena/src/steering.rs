@@ -86,10 +86,12 @@ impl Enemy {
         self.stay_out(around, found);
         self.notice_hollow(top_speed, dice);
         let looks = match self.steering {
+            _ if self.role == EnemyRole::Boss => around.target - self.position,
             Steering::Sight => around.target - self.position,
             Steering::Path | Steering::Nose => self.velocity,
         };
-        let turn = Vec2::small_turn(rules.turn_rate * TICK);
+        let turn_rate = if self.role == EnemyRole::Boss { rules.boss_turn_rate } else { rules.turn_rate };
+        let turn = Vec2::small_turn(turn_rate * TICK);
         self.heading = self.heading.turned_towards(looks.unit_or(self.heading), turn);
     }
 
@@ -99,6 +101,8 @@ impl Enemy {
             * match self.role {
                 EnemyRole::Rammer => rules.rammer_speed,
                 EnemyRole::Gunner => rules.gunner_speed,
+                EnemyRole::Carrier => rules.carrier_speed,
+                EnemyRole::Boss => rules.boss_speed,
             }
     }
 
@@ -134,8 +138,8 @@ impl Enemy {
         let ahead = around.target - self.position;
         let straight = ahead.unit_or(self.heading);
         let distance = ahead.length();
-        let gunner = self.role == EnemyRole::Gunner;
-        let near = if gunner { around.rules.standoff.max(SIGHT_DISTANCE) } else { SIGHT_DISTANCE };
+        let keeps_away = self.role.keeps_away();
+        let near = if keeps_away { around.rules.standoff.max(SIGHT_DISTANCE) } else { SIGHT_DISTANCE };
         let mut is_clear = || {
             around.near.near(self.position, around.target, self.radius, found);
             let blocks = |rock: &Rock| rock.blocks(self.position, around.target, self.radius);
@@ -143,7 +147,7 @@ impl Enemy {
         };
         if around.hunted && distance < near && is_clear() {
             self.steering = Steering::Sight;
-            return if gunner { straight.left() * self.side() * 0.8 } else { straight };
+            return if keeps_away { straight.left() * self.side() * 0.8 } else { straight };
         }
         if let Some(next) = self.way.first() {
             self.steering = Steering::Path;

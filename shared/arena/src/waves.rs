@@ -1,10 +1,11 @@
-//! Waves: when enemies appear, how many, and where.
+//! Waves: when enemies appear, which, how many, and where.
 
 use crate::arena::Arena;
-use crate::config::WaveRules;
+use crate::config::{ArenaConfig, WaveRules};
 use crate::enemies::{Enemy, EnemyId, EnemyRole};
 use crate::events::ArenaEvent;
 use crate::layout;
+use crate::plans::{PLANS, WavePlan};
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
 
@@ -13,7 +14,7 @@ const PLACE_TRIES: u32 = 24;
 /// Distance from the ship at which enemies appear, metres, if such a place is found.
 const SHIP_DISTANCE: f32 = 18.0;
 
-/// Enemies of a wave, counted from 1.
+/// Enemies of a wave behind the designed ones, counted from 1, bosses and carriers apart.
 fn enemies_of(rules: &WaveRules, wave: u32) -> u32 {
     rules
         .enemies_first
@@ -21,7 +22,58 @@ fn enemies_of(rules: &WaveRules, wave: u32) -> u32 {
         .min(rules.enemies_max.max(rules.enemies_first))
 }
 
+/// In endless waves one enemy in so many is a carrier; its first is in the first wave that has so many.
+const CARRIER_EVERY: u32 = 16;
+
+/// Who comes in a wave, counted from 1, in this order.
+fn roles_of(config: &ArenaConfig, wave: u32) -> Vec<EnemyRole> {
+    let rules = &config.waves;
+    if let Some(plan) = plan_of(rules, wave) {
+        let scaled = |count: u32| if count == 0 { 0 } else { ((count as f32 * rules.scale) as u32).max(1) };
+        let groups = [
+            (EnemyRole::Boss, plan.bosses),
+            (EnemyRole::Carrier, plan.carriers),
+            (EnemyRole::Gunner, scaled(plan.gunners)),
+            (EnemyRole::Rammer, scaled(plan.rammers)),
+        ];
+        return groups.into_iter().flat_map(|(role, count)| (0..count).map(move |_| role)).collect();
+    }
+    let is_boss_wave = rules.boss_every > 0 && wave.is_multiple_of(rules.boss_every);
+    let bosses = if is_boss_wave { (wave / 10).clamp(1, BOSSES_MAX) } else { 0 };
+    let role = |number: u32| match number {
+        number if rules.boss_every > 0 && number.is_multiple_of(CARRIER_EVERY) => EnemyRole::Carrier,
+        number if number.is_multiple_of(config.enemies.gunner_every) => EnemyRole::Gunner,
+        _ => EnemyRole::Rammer,
+    };
+    let others = (1..=enemies_of(rules, wave)).map(role);
+    (0..bosses).map(|_| EnemyRole::Boss).chain(others).collect()
+}
+
+/// Bosses of one wave at most: more could not be flown around.
+const BOSSES_MAX: u32 = 4;
+
+fn plan_of(rules: &WaveRules, wave: u32) -> Option<&'static WavePlan> {
+    if wave > rules.designed { None } else { PLANS.get(wave.checked_sub(1)? as usize) }
+}
+
 impl Arena {
+    /// The design of the present wave, if it has one.
+    pub fn wave_plan(&self) -> Option<&'static WavePlan> {
+        plan_of(&self.config.waves, self.wave)
+    }
+
+    /// Knocks every rock into a direction that chance has, no faster than `speed`.
+    fn stir_rocks(&mut self, speed: f32) {
+        if speed <= 0.0 {
+            return;
+        }
+        let (stuff, tick) = (self.stuff(), self.tick);
+        for rock in &mut self.rocks {
+            let knock = self.dice.direction() * self.dice.between(0.0, speed);
+            rock.disturb(&stuff, rock.velocity + knock, rock.motion.spin, tick);
+        }
+    }
+
     /// Notices the end of a wave and starts the next one after the pause. Returns whether a wave started.
     pub(crate) fn run_waves(&mut self, events: &mut Vec<ArenaEvent>) -> bool {
         if self.over || !self.enemies.is_empty() {
@@ -39,13 +91,10 @@ impl Arena {
         }
         self.wave = self.wave.saturating_add(1);
         self.regrow_rocks();
-        let count = enemies_of(&self.config.waves, self.wave);
-        for number in 1..=count {
-            let role = if number % self.config.enemies.gunner_every == 0 {
-                EnemyRole::Gunner
-            } else {
-                EnemyRole::Rammer
-            };
+        self.stir_rocks(self.wave_plan().map_or(0.0, |plan| plan.stirs));
+        let roles = roles_of(&self.config, self.wave);
+        let count = roles.len() as u32;
+        for role in roles {
             let position = self.enemy_place();
             self.add_enemy(role, position);
         }
@@ -54,7 +103,7 @@ impl Arena {
     }
 
     fn enemy_place(&mut self) -> Vec2 {
-        let apart = self.config.enemies.radius * 2.2;
+        let apart = self.config.enemies.radius.max(self.config.enemies.boss_radius) * 1.4;
         let mut place = Vec2::ZERO;
         for _ in 0..PLACE_TRIES {
             place = layout::lane_point(&self.config, &mut self.dice);
@@ -71,7 +120,7 @@ impl Arena {
     pub(crate) fn add_enemy(&mut self, role: EnemyRole, position: Vec2) {
         self.last_enemy += 1;
         let heading = (self.ship.position - position).unit_or(Vec2::FORWARD);
-        let first_shot = self.config.enemies.cooldown_ticks;
+        let first_shot = role.cooldown(&self.config.enemies);
         let cooldown_ticks = first_shot / 2 + self.dice.below(u32::from(first_shot)) as u16 / 2;
         self.enemies.push(Enemy::new(
             EnemyId(self.last_enemy),
@@ -87,10 +136,32 @@ impl Arena {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Difficulty;
+    use crate::plans::Stress;
 
     #[test]
     fn waves_grow_up_to_the_largest() {
         let rules = WaveRules::default();
         assert_eq!([1, 2, 3, 13, 14, u32::MAX].map(|wave| enemies_of(&rules, wave)), [6, 8, 10, 30, 30, 30]);
+    }
+
+    #[test]
+    fn every_fifth_wave_has_a_boss_and_every_designed_one_a_lesson_of_its_own() {
+        for config in Difficulty::ALL.map(ArenaConfig::of) {
+            for wave in 1..=40 {
+                let roles = roles_of(&config, wave);
+                let bosses = roles.iter().filter(|role| **role == EnemyRole::Boss).count();
+                assert_eq!(bosses > 0, wave % 5 == 0, "wave {wave}: {roles:?}");
+                assert!(roles.len() > bosses, "wave {wave}: {roles:?}");
+            }
+        }
+        for stress in [Stress::Paths, Stress::Physics, Stress::Light] {
+            assert!(PLANS.iter().filter(|plan| plan.stresses == stress).count() >= 2, "{stress:?}");
+        }
+        for (index, plan) in PLANS.iter().enumerate() {
+            assert!(
+                PLANS[..index].iter().all(|other| other.name != plan.name && other.teaches != plan.teaches)
+            );
+        }
     }
 }

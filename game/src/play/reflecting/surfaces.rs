@@ -103,7 +103,7 @@ pub(super) fn rock(id: RockId, form: u16) -> u8 {
 pub(super) fn hull(role: EnemyRole) -> u8 {
     (match role {
         EnemyRole::Rammer => RAMMER,
-        EnemyRole::Gunner => GUNNER,
+        EnemyRole::Gunner | EnemyRole::Carrier | EnemyRole::Boss => GUNNER,
     }) as u8
 }
 
@@ -111,7 +111,7 @@ pub(super) fn hull(role: EnemyRole) -> u8 {
 pub(in crate::play) fn flame(role: EnemyRole) -> u8 {
     (match role {
         EnemyRole::Rammer => RAMMER_FLAME,
-        EnemyRole::Gunner => GUNNER_FLAME,
+        EnemyRole::Gunner | EnemyRole::Carrier | EnemyRole::Boss => GUNNER_FLAME,
     }) as u8
 }
 

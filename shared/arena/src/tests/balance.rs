@@ -1,7 +1,8 @@
 //! The balance files, the defaults and the ranges agree, and no numbers whatever break the arena.
 
 use super::*;
-use crate::config::{EnemyRules, PathRules, PhysicsRules};
+use crate::config::{EnemyRules, PathRules, PhysicsRules, PickupRules};
+use crate::plans::PLANS;
 
 fn parse(text: &str) -> ArenaConfig {
     toml::from_str(text).unwrap()
@@ -18,6 +19,7 @@ fn the_balance_file_holds_exactly_the_defaults() {
         + EnemyRules::COUNT
         + RockRules::COUNT
         + PhysicsRules::COUNT
+        + PickupRules::COUNT
         + WaveRules::COUNT
         + PathRules::COUNT;
     assert_eq!(numbers, all, "the file must name every number");
@@ -26,6 +28,29 @@ fn the_balance_file_holds_exactly_the_defaults() {
 #[test]
 fn the_stress_file_holds_the_stress_preset() {
     assert_eq!(parse(include_str!("../../../../assets/arena-stress.toml")), ArenaConfig::stress());
+}
+
+#[test]
+fn the_waves_file_holds_the_designed_waves() {
+    #[derive(serde::Deserialize)]
+    struct Waves {
+        wave: Vec<WavePlan<String>>,
+    }
+    let waves: Waves = toml::from_str(include_str!("../../../../assets/waves.toml")).unwrap();
+    let plans: Vec<WavePlan<String>> = PLANS
+        .iter()
+        .map(|plan| WavePlan {
+            name: plan.name.to_owned(),
+            teaches: plan.teaches.to_owned(),
+            stresses: plan.stresses,
+            rammers: plan.rammers,
+            gunners: plan.gunners,
+            carriers: plan.carriers,
+            bosses: plan.bosses,
+            stirs: plan.stirs,
+        })
+        .collect();
+    assert_eq!(waves.wave, plans);
 }
 
 #[test]
@@ -60,7 +85,12 @@ fn absurd(value: &str) -> ArenaConfig {
         include_str!("../../../../assets/arena.toml").lines().map(|line| match line.split_once(" = ") {
             Some((name, old)) if old.contains('.') => format!("{name} = {value}"),
             // Small types take no more than 255; the ranges clamp far below that or above.
-            Some((name @ ("gunner_hits" | "hits" | "segments" | "segment_ticks"), _)) => {
+            Some((
+                name @ ("gunner_hits" | "carrier_hits" | "boss_hits" | "missile_hits" | "hits" | "segments"
+                | "segment_ticks" | "crash_damage" | "ram_damage" | "bullet_damage" | "shield"
+                | "hull" | "missiles" | "missiles_max"),
+                _,
+            )) => {
                 format!("{name} = {}", whole.min(255))
             }
             Some((name, _)) => format!("{name} = {whole}"),

@@ -8,12 +8,14 @@ const GOLDEN_WITHOUT_OUTCOMES: &str = "52c7b6a7041faabd5a260eee785c6916e58b41fa4
 const GOLDEN_WITH_OUTCOMES: &str = "9e868dd8c2e9776049bf303e73c82000c752731bbae5144daf4484a5acc56e09";
 const GOLDEN_AUTOPILOT: &str = "801da199003c71936ba68e16deca966bb8192252e6dbe32318a8c896ac9241b9";
 
-/// Controls that turn, burn, brake, fire and restart without looking at the arena.
+/// Controls that turn, burn, boost, brake, fire, launch and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {
     Controls {
         turn: [1, 1, 0, -1, 0, -1, 0][(tick / 23 % 7) as usize],
         thrust: [1, 0, 1, -1, 0][(tick / 31 % 5) as usize],
         fire: tick % 40 < 25,
+        missile: tick % 200 == 90,
+        boost: tick % 120 < 45,
         restart: tick.is_multiple_of(600),
     }
 }
@@ -89,7 +91,7 @@ fn the_digest_sees_every_part_of_the_state() {
         played.arena
     };
     let nudge = |at: &mut f32| *at += 1e-3;
-    let changes: [fn(&mut Arena, fn(&mut f32)); 26] = [
+    let changes: [fn(&mut Arena, fn(&mut f32)); 32] = [
         |arena, _| arena.config.seed += 1,
         |arena, nudge| nudge(&mut arena.config.paths.lead),
         |arena, _| _ = arena.dice.below(2),
@@ -97,6 +99,15 @@ fn the_digest_sees_every_part_of_the_state() {
         |arena, nudge| nudge(&mut arena.ship.velocity.x),
         |arena, _| arena.ship.cooldown_ticks += 1,
         |arena, _| arena.ship.alive ^= true,
+        |arena, _| arena.ship.shield += 1,
+        |arena, _| arena.ship.hull += 1,
+        |arena, _| arena.ship.missiles += 1,
+        |arena, _| arena.ship.boost_ticks += 1,
+        |arena, _| arena.bullets[0].ammunition = Ammunition::Missile,
+        |arena, _| {
+            let kind = PickupKind::Hull;
+            arena.pickups.push(Pickup { id: PickupId(1), kind, position: Vec2::ZERO, ticks_left: 9 });
+        },
         |arena, nudge| nudge(&mut arena.enemies[0].position.y),
         |arena, _| arena.enemies[0].stuck_ticks += 1,
         |arena, _| arena.enemies[0].cooldown_ticks += 1,

@@ -5,8 +5,10 @@ mod balance;
 mod determinism;
 mod horizon;
 mod knocks;
+mod large;
 mod outcomes;
 mod paths;
+mod pickups;
 mod rocks;
 mod rules;
 mod windows;
@@ -26,7 +28,9 @@ fn empty_config() -> ArenaConfig {
     ArenaConfig {
         rocks: RockRules { reefs: 0, count: 0, ..RockRules::default() },
         waves: WaveRules { pause_ticks: 6_000, ..WaveRules::default() },
-        ship: ShipRules { invulnerable_ticks: 0, ..ShipRules::default() },
+        // One hit and the ship is lost, and nobody leaves anything behind.
+        ship: ShipRules { invulnerable_ticks: 0, shield: 0, hull: 1, ..ShipRules::default() },
+        pickups: PickupRules { chance: 0.0, ..PickupRules::default() },
         ..ArenaConfig::default()
     }
 }
@@ -137,6 +141,10 @@ fn assert_sound(arena: &Arena) {
         assert!(inside(rock.position) && (long - 1.0).abs() < 1e-4, "{rock:?}");
         assert!(rock.velocity.length() <= arena.config().rocks.speed_cap + 0.01, "{rock:?}");
     }
+    let (ship, rules) = (arena.ship(), &arena.config().ship);
+    assert!(ship.shield <= rules.shield && ship.hull <= rules.hull && (ship.hull > 0 || !ship.alive));
+    assert!(ship.missiles <= rules.missiles_max.max(rules.missiles) && ship.boost_ticks <= rules.boost_ticks);
+    assert!(arena.pickups().iter().all(|pickup| inside(pickup.position) && pickup.ticks_left > 0));
     assert!(arena.lives() <= arena.config().ship.lives_max.max(arena.config().ship.lives));
     assert_eq!(arena.is_over(), arena.lives() == 0);
 }

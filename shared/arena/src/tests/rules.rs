@@ -41,8 +41,8 @@ fn the_ship_turns_left_burns_along_its_heading_and_slows_by_drag() {
 fn controls_out_of_range_count_as_the_nearest() {
     let (mut far, mut near) = (empty(), empty());
     for _ in 0..30 {
-        far.step(Controls { turn: i8::MIN, thrust: i8::MAX, fire: true, restart: true }, &[]);
-        near.step(Controls { turn: -1, thrust: 1, fire: true, restart: false }, &[]);
+        far.step(Controls { turn: i8::MIN, thrust: i8::MAX, fire: true, restart: true, ..still() }, &[]);
+        near.step(Controls { turn: -1, thrust: 1, fire: true, ..still() }, &[]);
     }
     assert_eq!(far.digest(), near.digest());
 }
@@ -94,9 +94,7 @@ fn bullets_do_not_jump_through_what_they_cross_in_one_tick() {
 
 #[test]
 fn ramming_costs_a_life_and_the_next_ship_cannot_be_hurt_for_a_while() {
-    let config =
-        ArenaConfig { ship: ShipRules { invulnerable_ticks: 0, ..ShipRules::default() }, ..empty_config() };
-    let mut arena = Arena::new(config);
+    let mut arena = empty();
     arena.config.ship.invulnerable_ticks = 150;
     arena.add_enemy(EnemyRole::Rammer, Vec2::new(0.0, 6.0));
     let lost = until(&mut arena, still(), 300, |event| matches!(event, ArenaEvent::ShipLost { .. }));
@@ -141,9 +139,62 @@ fn the_last_life_ends_the_round_and_only_then_a_restart_is_heard() {
     let step = arena.step(Controls { restart: true, ..still() }, &[]);
     assert_eq!(step.events.first(), Some(&ArenaEvent::RoundStarted));
     assert_eq!((arena.score(), arena.lives(), arena.wave(), arena.enemies().len()), (0, 3, 0, 0));
-    until(&mut arena, still(), 400, |event| matches!(event, ArenaEvent::WaveStarted { wave: 1, enemies: 6 }))
+    until(&mut arena, still(), 400, |event| matches!(event, ArenaEvent::WaveStarted { wave: 1, enemies: 4 }))
         .expect("the first wave comes again");
     assert!(arena.enemies()[0].id.0 > last_enemy, "numbers are never used twice");
+}
+
+#[test]
+fn damage_takes_the_shield_then_the_hull_then_the_ship_and_only_the_shield_comes_back() {
+    let mut arena = empty();
+    arena.config.ship = ShipRules { shield: 3, hull: 2, ..ShipRules::default() };
+    arena.ship.shield = 3;
+    arena.ship.hull = 2;
+    let hurt = |arena: &mut Arena, damage| {
+        arena.ship.invulnerable_ticks = 0;
+        let mut events = Vec::new();
+        arena.hurt_ship(damage, &mut events);
+        events
+    };
+    let told = hurt(&mut arena, 4);
+    assert!(matches!(told[..], [ArenaEvent::ShipHurt { shield: 0, hull: 1, .. }]), "{told:?}");
+    let mut second = Vec::new();
+    arena.hurt_ship(1, &mut second);
+    assert!(second.is_empty(), "a moment of mercy");
+    let (delay, point) = (arena.config.ship.shield_delay_ticks, arena.config.ship.shield_ticks);
+    for _ in 0..delay {
+        assert_eq!(arena.ship().shield, 0);
+        arena.step(still(), &[]);
+    }
+    assert_eq!(arena.ship().shield, 1);
+    for _ in 0..point * 9 {
+        arena.step(still(), &[]);
+    }
+    assert_eq!((arena.ship().shield, arena.ship().hull), (3, 1));
+    let told = hurt(&mut arena, 4);
+    assert!(told.iter().any(|event| matches!(event, ArenaEvent::ShipLost { lives: 2, .. })), "{told:?}");
+}
+
+#[test]
+fn boosting_is_faster_until_the_charge_is_gone_and_it_charges_again() {
+    let top = |boost: bool| {
+        let mut arena = empty();
+        for _ in 0..80 {
+            arena.step(Controls { thrust: 1, boost, ..still() }, &[]);
+        }
+        (arena.ship().velocity.length(), arena)
+    };
+    let ((plain, _), (boosted, mut arena)) = (top(false), top(true));
+    assert!(boosted > plain * 1.4, "{boosted} against {plain}");
+    for _ in 0..20 {
+        arena.step(Controls { thrust: 1, boost: true, ..still() }, &[]);
+    }
+    assert!(!arena.ship().boosting && arena.ship().boost_ticks < 5);
+    let all = u32::from(arena.config.ship.boost_ticks) * u32::from(arena.config.ship.boost_charge_ticks);
+    for _ in 0..=all {
+        arena.step(still(), &[]);
+    }
+    assert_eq!(arena.ship().boost_ticks, arena.config.ship.boost_ticks);
 }
 
 #[test]
@@ -160,7 +211,8 @@ fn points_earn_lives_up_to_the_limit() {
 
 #[test]
 fn waves_come_after_pauses_grow_and_pay() {
-    let mut arena = Arena::new(ArenaConfig::default());
+    let endless = WaveRules { designed: 0, boss_every: 0, ..WaveRules::default() };
+    let mut arena = Arena::new(ArenaConfig { waves: endless, ..ArenaConfig::default() });
     let pause = u64::from(arena.config().waves.pause_ticks);
     for (wave, count) in [(1, 6), (2, 8), (3, 10)] {
         let from = arena.tick();
@@ -249,7 +301,7 @@ fn a_round_begun_by_other_numbers_is_the_same_whatever_was_before_it() {
     }
     let (tick, last_rock) = (arena.tick(), arena.last_rock);
     arena.begin(config());
-    assert_eq!((arena.tick(), arena.score(), arena.lives(), arena.wave()), (tick, 0, 5, 0));
+    assert_eq!((arena.tick(), arena.score(), arena.lives(), arena.wave()), (tick, 0, 3, 0));
     assert!(arena.rocks()[0].id.0 > last_rock, "numbers are never used twice");
     let fresh = Arena::new(config());
     let places = |arena: &Arena| -> Vec<Vec2> { arena.rocks().iter().map(|rock| rock.position).collect() };

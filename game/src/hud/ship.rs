@@ -1,0 +1,143 @@
+//! The ship's state, bottom left: shield, hull and boost as bars with a word and a number each, and missiles.
+
+use bevy::prelude::*;
+use p2c2r_arena::{Arena, Ship, ShipRules};
+
+use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
+use super::{text, write};
+use crate::play::Battlefield;
+
+/// Width of a bar, pixels at a window height of 720.
+const BAR: f32 = 150.0;
+/// Share of the hull below which it is shown as danger.
+const DANGER: f32 = 0.34;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Startup, spawn_gauges).add_systems(Update, (fill_bars, fill_numbers));
+}
+
+/// What a gauge shows.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+enum Gauge {
+    Shield,
+    Hull,
+    Boost,
+    Missiles,
+}
+
+/// The filled part of a bar.
+#[derive(Component, Clone, Copy)]
+struct Fill(Gauge);
+
+impl Gauge {
+    const ALL: [Self; 4] = [Self::Shield, Self::Hull, Self::Boost, Self::Missiles];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Shield => "SHIELD",
+            Self::Hull => "HULL",
+            Self::Boost => "BOOST",
+            Self::Missiles => "MISSILES",
+        }
+    }
+
+    /// How much there is, and how much there can be.
+    fn amount(self, ship: &Ship, rules: &ShipRules) -> (u16, u16) {
+        let (now, full) = match self {
+            Self::Shield => (ship.shield.into(), rules.shield.into()),
+            Self::Hull => (ship.hull.into(), rules.hull.into()),
+            Self::Boost => (ship.boost_ticks, rules.boost_ticks),
+            Self::Missiles => (ship.missiles.into(), rules.missiles_max.max(rules.missiles).into()),
+        };
+        if ship.alive { (now, full) } else { (0, full) }
+    }
+
+    fn colour(self, share: f32) -> Srgba {
+        match self {
+            Self::Shield => SKY_BLUE,
+            Self::Hull if share <= DANGER => VERMILLION,
+            Self::Hull => BLUISH_GREEN,
+            Self::Boost => BRIGHT,
+            Self::Missiles => ORANGE,
+        }
+    }
+
+    /// `3/4`, or for the boost, whose unit says nothing, a percentage.
+    fn number(self, arena: &Arena) -> String {
+        match (self, self.amount(arena.ship(), &arena.config().ship)) {
+            (Self::Boost, (now, full)) => format!("{}%", u32::from(now) * 100 / u32::from(full.max(1))),
+            (Self::Missiles, (now, _)) => now.to_string(),
+            (_, (now, full)) => format!("{now}/{full}"),
+        }
+    }
+}
+
+fn spawn_gauges(mut commands: Commands) {
+    commands
+        .spawn((
+            Node {
+                position_type: PositionType::Absolute,
+                bottom: px(16),
+                left: px(18),
+                flex_direction: FlexDirection::Column,
+                row_gap: px(4),
+                padding: UiRect::axes(px(10), px(8)),
+                border: UiRect::all(px(1)),
+                border_radius: BorderRadius::all(px(8)),
+                ..default()
+            },
+            BackgroundColor(PANEL.into()),
+            BorderColor::all(EDGE),
+        ))
+        .with_children(|column| {
+            for gauge in Gauge::ALL {
+                column
+                    .spawn(Node { align_items: AlignItems::Center, column_gap: px(8), ..default() })
+                    .with_children(|row| {
+                        row.spawn((
+                            Node { width: px(72), ..default() },
+                            children![text(gauge.label(), 13.0, DIM)],
+                        ));
+                        row.spawn((
+                            Node {
+                                width: px(BAR),
+                                height: px(9),
+                                border_radius: BorderRadius::all(px(3)),
+                                ..default()
+                            },
+                            BackgroundColor(EDGE.with_alpha(0.25).into()),
+                            children![(
+                                Fill(gauge),
+                                Node {
+                                    width: percent(100),
+                                    height: percent(100),
+                                    border_radius: BorderRadius::all(px(3)),
+                                    ..default()
+                                },
+                                BackgroundColor(gauge.colour(1.0).into()),
+                            )],
+                        ));
+                        row.spawn((gauge, text("", 13.0, BRIGHT)));
+                    });
+            }
+        });
+}
+
+fn fill_bars(battlefield: Res<Battlefield>, mut bars: Query<(&Fill, &mut Node, &mut BackgroundColor)>) {
+    let arena = &battlefield.arena;
+    for (Fill(gauge), mut node, mut colour) in &mut bars {
+        let (now, full) = gauge.amount(arena.ship(), &arena.config().ship);
+        let share = f32::from(now) / f32::from(full.max(1));
+        let width = percent(share * 100.0);
+        if node.width != width {
+            node.width = width;
+        }
+        colour.set_if_neq(BackgroundColor(gauge.colour(share).into()));
+    }
+}
+
+fn fill_numbers(battlefield: Res<Battlefield>, mut numbers: Query<(&Gauge, &mut Text)>) {
+    for (gauge, mut text) in &mut numbers {
+        write(&mut text, &gauge.number(&battlefield.arena));
+    }
+}

@@ -1,0 +1,81 @@
+//! The designed waves: each teaches something, and says what of the borrowed work it stresses. `assets/waves.toml` holds
+//! the same.
+
+use serde::Deserialize;
+
+/// What a wave stresses most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stress {
+    /// Enemies' ways.
+    Paths,
+    /// Rocks' motions.
+    Physics,
+    /// What is mirrored.
+    Light,
+    /// Everything.
+    All,
+}
+
+impl Stress {
+    /// As the player reads it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Paths => "stresses paths",
+            Self::Physics => "stresses physics",
+            Self::Light => "stresses light",
+            Self::All => "stresses everything",
+        }
+    }
+}
+
+/// A wave. The numbers are a pilot's; [`WaveRules::scale`](crate::WaveRules) makes other difficulties of them.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WavePlan<Name = &'static str> {
+    /// What it is called.
+    pub name: Name,
+    /// What it teaches, in one sentence.
+    pub teaches: Name,
+    /// What it stresses.
+    pub stresses: Stress,
+    /// Enemies that ram.
+    pub rammers: u32,
+    /// Enemies that shoot.
+    pub gunners: u32,
+    /// Enemies that launch others.
+    pub carriers: u32,
+    /// Bosses.
+    pub bosses: u32,
+    /// Fastest that every rock is knocked when it begins, m/s.
+    pub stirs: f32,
+}
+
+macro_rules! plans {
+    ($($name:literal, $teaches:literal, $stress:ident, $rammers:literal, $gunners:literal, $carriers:literal, $bosses:literal, $stirs:literal;)*) => {
+        [$(WavePlan {
+            name: $name,
+            teaches: $teaches,
+            stresses: Stress::$stress,
+            rammers: $rammers,
+            gunners: $gunners,
+            carriers: $carriers,
+            bosses: $bosses,
+            stirs: $stirs,
+        }),*]
+    };
+}
+
+/// The designed waves, the first first.
+pub(crate) const PLANS: [WavePlan; 10] = plans! {
+    "First Contact", "Point at them and fire.", Paths, 4, 0, 0, 0, 0.0;
+    "The Pack", "They find their way around rocks: so can you.", Paths, 7, 0, 0, 0, 0.0;
+    "Crossfire", "Gunners need to see you: keep a rock in between.", Light, 4, 3, 0, 0, 0.0;
+    "Rockfall", "Rocks move now; a missile finds its own way.", Physics, 7, 2, 0, 0, 3.0;
+    "Mirror, Mirror", "Mirrors throw bolts back: fly around it.", Light, 3, 0, 0, 1, 0.0;
+    "The Hive", "A carrier launches more until it is gone.", Paths, 5, 2, 1, 0, 0.0;
+    "Avalanche", "Boost out of the way of what comes.", Physics, 8, 4, 0, 0, 5.0;
+    "Long Shadows", "Many guns: never stay in the open.", Light, 2, 9, 0, 0, 0.0;
+    "Swarm", "Hunt the carriers, not their rammers.", Paths, 12, 2, 2, 0, 0.0;
+    "The Glass Fleet", "Everything you have learnt, at once.", All, 6, 4, 1, 2, 3.0;
+};

@@ -1,0 +1,138 @@
+//! Missiles, carriers and bosses.
+
+use super::*;
+use crate::bullets::Shooter;
+
+fn still() -> Controls {
+    Controls::default()
+}
+
+/// An arena in which nobody moves but what is fired.
+fn standing() -> Arena {
+    let mut arena = empty();
+    arena.config.enemies.agility = 0.1;
+    arena.config.enemies.boss_turn_rate = 0.1;
+    arena.config.enemies.boss_cooldown_ticks = 6_000;
+    arena
+}
+
+#[test]
+fn a_missile_turns_after_an_enemy_that_a_bolt_would_pass() {
+    let mut arena = standing();
+    arena.add_enemy(EnemyRole::Gunner, Vec2::new(7.0, 14.0));
+    arena.enemies[0].hits_left = 4;
+    arena.enemies[0].cooldown_ticks = 6_000;
+    let mut hits = 0;
+    for tick in 0..120 {
+        let events = arena.step(Controls { missile: tick == 0, fire: tick < 60, ..still() }, &[]).events;
+        hits += events.iter().filter(|event| matches!(event, ArenaEvent::EnemyDestroyed { .. })).count();
+    }
+    assert_eq!((hits, arena.ship().missiles), (1, 3));
+}
+
+#[test]
+fn missiles_end_and_are_launched_no_faster_than_the_launcher_is_ready() {
+    let mut arena = empty();
+    let launched = (0..300)
+        .flat_map(|_| arena.step(Controls { missile: true, ..still() }, &[]).events)
+        .filter(|event| matches!(event, ArenaEvent::MissileLaunched { .. }))
+        .count();
+    assert_eq!((launched, arena.ship().missiles), (4, 0));
+}
+
+#[test]
+fn a_bosss_mirrors_throw_bolts_back_at_who_fired_and_not_from_behind() {
+    for (from_behind, thrown_back) in [(false, true), (true, false)] {
+        let mut arena = standing();
+        arena.config.ship.invulnerable_ticks = 0;
+        arena.add_enemy(EnemyRole::Boss, Vec2::new(0.0, 14.0));
+        arena.enemies[0].heading = if from_behind { Vec2::FORWARD } else { -Vec2::FORWARD };
+        let hits = arena.enemies()[0].hits_left;
+        arena.fire(Shooter::Ship, Vec2::new(0.0, 1.0), Vec2::FORWARD, 30.0, 120, &mut Vec::new());
+        let mut told = Vec::new();
+        for _ in 0..110 {
+            told.extend(arena.step(still(), &[]).events);
+        }
+        let reflected = told.iter().any(|event| matches!(event, ArenaEvent::Reflected { .. }));
+        let came_back = told.iter().any(|event| matches!(event, ArenaEvent::ShipLost { .. }));
+        assert_eq!((reflected, came_back), (thrown_back, thrown_back), "{told:?}");
+        assert_eq!(hits - arena.enemies()[0].hits_left, u8::from(!thrown_back));
+    }
+}
+
+#[test]
+fn a_missile_goes_through_a_bosss_mirrors() {
+    let mut arena = standing();
+    arena.add_enemy(EnemyRole::Boss, Vec2::new(0.0, 12.0));
+    let hits = arena.enemies()[0].hits_left;
+    for tick in 0..60 {
+        arena.step(Controls { missile: tick == 0, ..still() }, &[]);
+    }
+    assert_eq!(hits - arena.enemies()[0].hits_left, arena.config.ship.missile_hits);
+}
+
+#[test]
+fn a_carrier_launches_rammers_until_there_are_enough() {
+    let mut arena = empty();
+    arena.config.enemies.launch_below = 4;
+    arena.config.enemies.rammer_speed = 0.5;
+    arena.config.enemies.launch_ticks = 30;
+    arena.add_enemy(EnemyRole::Carrier, Vec2::new(0.0, 30.0));
+    let launched = (0..300)
+        .flat_map(|_| arena.step(still(), &[]).events)
+        .filter(|event| matches!(event, ArenaEvent::Launched { .. }))
+        .count();
+    assert_eq!((launched, arena.enemies().len()), (3, 4));
+}
+
+#[test]
+fn touching_a_large_enemy_hurts_the_ship_and_not_the_enemy() {
+    let mut arena = standing();
+    arena.config.ship.shield = 9;
+    arena.ship.shield = 9;
+    arena.add_enemy(EnemyRole::Carrier, Vec2::new(0.0, 1.6));
+    arena.step(still(), &[]);
+    assert_eq!(arena.enemies().len(), 1);
+    assert_eq!(arena.ship().shield, 9 - arena.config.ship.ram_damage);
+    assert!(arena.ship().velocity.y < -5.0, "it is shoved away: {:?}", arena.ship().velocity);
+}
+
+/// Plays one wave at one difficulty by the autopilot, with ships enough, to its end.
+fn clears(difficulty: Difficulty, wave: u32) {
+    let mut config = ArenaConfig::of(difficulty);
+    (config.ship.lives, config.ship.lives_max, config.seed) = (100, 100, u64::from(wave));
+    let mut arena = Arena::new(config);
+    arena.wave = wave - 1;
+    let mut played = Played::new(arena, 12, answered);
+    let mut autopilot = Autopilot::default();
+    for _ in 0..60 * 300 {
+        let controls = autopilot.controls(&played.arena);
+        let step = played.step(controls);
+        assert_sound(&played.arena);
+        if step.events.contains(&ArenaEvent::WaveCleared { wave }) {
+            return;
+        }
+    }
+    let left: Vec<EnemyRole> = played.arena.enemies().iter().map(|enemy| enemy.role).collect();
+    panic!("{difficulty:?}, wave {wave}: not cleared in five minutes, {left:?} are left");
+}
+
+#[test]
+fn the_autopilot_clears_the_waves_that_bring_something_new() {
+    for wave in [1, 5, 6] {
+        clears(Difficulty::Pilot, wave);
+    }
+    clears(Difficulty::Cadet, 5);
+    clears(Difficulty::Ace, 5);
+}
+
+/// Some minutes.
+#[test]
+#[ignore = "long"]
+fn the_autopilot_clears_every_wave_at_every_difficulty() {
+    for difficulty in Difficulty::ALL {
+        for wave in 1..=15 {
+            clears(difficulty, wave);
+        }
+    }
+}
