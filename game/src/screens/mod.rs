@@ -134,9 +134,10 @@ pub(super) fn look_plugin(app: &mut App) {
     app.add_plugins((look::plugin, loading::drawn_plugin));
 }
 
-/// Stops the arena's time, and with it everything that it would ask for, on every page on which it does not run.
+/// Stops the arena's time, and with it everything that it would ask for, on every page on which it does not run. Only a
+/// change of page does: whoever else stops the time has it stay so.
 fn keep_time(page: Res<State<Page>>, mut time: ResMut<Time<Virtual>>) {
-    if page.get().runs() == time.is_paused() {
+    if page.is_changed() && page.get().runs() == time.is_paused() {
         if page.get().runs() { time.unpause() } else { time.pause() }
     }
 }

@@ -183,7 +183,13 @@ mod tests {
             size: 192.0,
             grid_cells: 192,
             rocks: RockRules { count: 1_200, radius_max: 1.2, ..RockRules::default() },
-            waves: WaveRules { enemies_first: 200, enemies_max: 200, pause_ticks: 1, ..WaveRules::default() },
+            waves: WaveRules {
+                designed: 0,
+                enemies_first: 200,
+                enemies_max: 200,
+                pause_ticks: 1,
+                ..WaveRules::default()
+            },
             ..ArenaConfig::default()
         };
         let (arena, mut embers) = fight(config, 20);
