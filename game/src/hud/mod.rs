@@ -42,8 +42,12 @@ fn write(text: &mut Mut<Text>, new: &str) {
     }
 }
 
+/// The smallest text, pixels at a window height of 720: 18 at 1080, what the guidelines for games on computers ask.
+const TEXT_MIN: f32 = 12.0;
+
 /// Text of this size (pixels at a window height of 720) and colour.
 pub(crate) fn text(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
+    debug_assert!(size >= TEXT_MIN, "text of {size} pixels cannot be read");
     (
         Text::new(content),
         TextFont::from_font_size(size),

@@ -58,7 +58,11 @@ struct Pad {
     buttons: u8,
 }
 
-fn look_for_pads(mut pads: ResMut<Pads>, mut commands: Commands, mut events: MessageWriter<RawGamepadEvent>) {
+fn look_for_pads(
+    mut pads: ResMut<Pads>,
+    mut commands: Commands,
+    mut connections: MessageWriter<GamepadConnectionEvent>,
+) {
     for number in 0..PADS_MAX {
         if pads.found[number].is_some() {
             continue;
@@ -71,7 +75,7 @@ fn look_for_pads(mut pads: ResMut<Pads>, mut commands: Commands, mut events: Mes
             vendor_id: None,
             product_id: None,
         };
-        events.write(RawGamepadEvent::Connection(GamepadConnectionEvent { gamepad: entity, connection }));
+        connections.write(GamepadConnectionEvent { gamepad: entity, connection });
         let sender = pads.sender.clone();
         let reader = move || read_pad(file, number, &sender);
         if let Err(error) = std::thread::Builder::new().name(format!("pad {number}")).spawn(reader) {
@@ -91,20 +95,25 @@ fn read_pad(mut file: File, number: usize, sender: &Sender<Said>) {
     let _ = sender.send(Said(number, What::Gone));
 }
 
-fn pass_on(mut pads: ResMut<Pads>, mut events: MessageWriter<RawGamepadEvent>) {
+fn pass_on(
+    mut pads: ResMut<Pads>,
+    mut connections: MessageWriter<GamepadConnectionEvent>,
+    mut events: MessageWriter<RawGamepadEvent>,
+) {
     let pads = &mut *pads;
     let receiver = pads.receiver.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
     for Said(number, what) in receiver.try_iter() {
         let Some(pad) = &mut pads.found[number] else { continue };
         match what {
-            What::Event(event) => events.write_batch(told(pad, event)),
+            What::Event(event) => {
+                events.write_batch(told(pad, event));
+            }
             What::Gone => {
                 let connection = GamepadConnection::Disconnected;
-                let event = GamepadConnectionEvent { gamepad: pad.entity, connection };
+                connections.write(GamepadConnectionEvent { gamepad: pad.entity, connection });
                 pads.found[number] = None;
-                events.write_batch([RawGamepadEvent::Connection(event)])
             }
-        };
+        }
     }
 }
 

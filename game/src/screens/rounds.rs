@@ -166,7 +166,7 @@ fn notice_end(
             let round = Round {
                 score: arena.score(),
                 wave: arena.wave(),
-                seconds: (arena.tick() - began.tick) / u64::from(p2c2r_arena::TICKS_PER_SECOND),
+                seconds: arena.tick().saturating_sub(began.tick) / u64::from(p2c2r_arena::TICKS_PER_SECOND),
                 cost_nanos: totals.cost_nanos.0 - began.standing.cost,
             };
             // What the game flew itself is no score of the player's.

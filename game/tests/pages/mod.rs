@@ -162,7 +162,7 @@ fn a_round_is_as_hard_as_was_chosen_and_its_end_has_a_page() {
     }
     choose(&mut app, Verb::Begin);
     let lives = app.world().resource::<Battlefield>().arena.lives();
-    assert_eq!(lives, p2c2r_arena::ArenaConfig::of(Difficulty::Ace).ship.lives);
+    assert_eq!(lives, ArenaConfig::of(Difficulty::Ace).ship.lives);
     for _ in 0..60 * 600 {
         app.update();
         if page(&app) == Page::RoundOver {
@@ -185,8 +185,7 @@ fn a_pad_goes_through_menus_and_flies() {
     let mut app = on_title();
     let pad = app.world_mut().spawn_empty().id();
     let connection = GamepadConnection::Connected { name: "test".into(), vendor_id: None, product_id: None };
-    app.world_mut()
-        .write_message(RawGamepadEvent::Connection(GamepadConnectionEvent { gamepad: pad, connection }));
+    app.world_mut().write_message(GamepadConnectionEvent { gamepad: pad, connection });
     play(&mut app, 2);
     let tap = |app: &mut App, button| {
         for value in [1.0, 0.0] {

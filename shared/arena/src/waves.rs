@@ -62,15 +62,16 @@ impl Arena {
         plan_of(&self.config.waves, self.wave)
     }
 
-    /// Knocks every rock into a direction that chance has, no faster than `speed`.
+    /// Knocks all rocks around the centre, to the side that chance has. They go together, so that those that lie side by
+    /// side do not all meet at once: the motions of such a heap would be more than is paid for.
     fn stir_rocks(&mut self, speed: f32) {
         if speed <= 0.0 {
             return;
         }
-        let (stuff, tick) = (self.stuff(), self.tick);
+        let (stuff, tick, speed) = (self.stuff(), self.tick, speed * self.dice.sign());
         for rock in &mut self.rocks {
-            let knock = self.dice.direction() * self.dice.between(0.0, speed);
-            rock.disturb(&stuff, rock.velocity + knock, rock.motion.spin, tick);
+            let around = rock.position.unit_or(Vec2::FORWARD).left();
+            rock.disturb(&stuff, rock.velocity + around * speed, rock.motion.spin, tick);
         }
     }
 

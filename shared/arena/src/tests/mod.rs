@@ -35,6 +35,15 @@ fn empty_config() -> ArenaConfig {
     }
 }
 
+/// Waves as they grow behind the designed ones: six enemies of two kinds in the first.
+fn crowded() -> ArenaConfig {
+    ArenaConfig {
+        waves: WaveRules { designed: 0, ..WaveRules::default() },
+        ship: ShipRules { shield: 0, hull: 1, ..ShipRules::default() },
+        ..ArenaConfig::default()
+    }
+}
+
 fn empty() -> Arena {
     Arena::new(empty_config())
 }

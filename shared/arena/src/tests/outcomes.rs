@@ -7,7 +7,7 @@ use crate::dice::Dice;
 
 /// An arena with rocks, one wave of enemies, and the request made when it started.
 fn with_request() -> (Arena, WantedTask) {
-    let mut arena = Arena::new(ArenaConfig::default());
+    let mut arena = Arena::new(crowded());
     loop {
         let step = arena.step(Controls::default(), &[]);
         if let Some(wanted) = step.wanted.into_iter().find(|wanted| wanted.path().is_some()) {
@@ -156,7 +156,7 @@ fn nonsense_steers_nobody() {
         },
     ];
     let play = |answer: fn(&WantedTask) -> DueOutcome| {
-        let mut arena = Arena::new(ArenaConfig::default());
+        let mut arena = Arena::new(crowded());
         let mut autopilot = Autopilot::default();
         let mut due = Vec::new();
         while arena.tick() < 900 {
@@ -177,7 +177,7 @@ fn nonsense_steers_nobody() {
 #[test]
 fn random_outcomes_never_break_the_rules() {
     for seed in 0..6 {
-        let mut arena = Arena::new(ArenaConfig { seed, ..ArenaConfig::default() });
+        let mut arena = Arena::new(ArenaConfig { seed, ..crowded() });
         let mut dice = Dice::new(seed);
         let mut autopilot = Autopilot::default();
         let mut asked = Vec::new();
