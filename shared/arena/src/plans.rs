@@ -47,12 +47,10 @@ pub struct WavePlan<Name = &'static str> {
     pub carriers: u32,
     /// Bosses.
     pub bosses: u32,
-    /// How fast all rocks are knocked around the centre when it begins, m/s.
-    pub stirs: f32,
 }
 
 macro_rules! plans {
-    ($($name:literal, $teaches:literal, $stress:ident, $rammers:literal, $gunners:literal, $carriers:literal, $bosses:literal, $stirs:literal;)*) => {
+    ($($name:literal, $teaches:literal, $stress:ident, $rammers:literal, $gunners:literal, $carriers:literal, $bosses:literal;)*) => {
         [$(WavePlan {
             name: $name,
             teaches: $teaches,
@@ -61,21 +59,20 @@ macro_rules! plans {
             gunners: $gunners,
             carriers: $carriers,
             bosses: $bosses,
-            stirs: $stirs,
         }),*]
     };
 }
 
 /// The designed waves, the first first.
 pub(crate) const PLANS: [WavePlan; 10] = plans! {
-    "First Contact", "Point at them and fire.", Paths, 4, 0, 0, 0, 0.0;
-    "The Pack", "They find their way around rocks: so can you.", Paths, 7, 0, 0, 0, 0.0;
-    "Crossfire", "Gunners need to see you: keep a rock in between.", Light, 4, 3, 0, 0, 0.0;
-    "Rockfall", "Rocks move now; a missile finds its own way.", Physics, 7, 2, 0, 0, 2.0;
-    "Mirror, Mirror", "Mirrors throw bolts back: fly around it.", Light, 3, 0, 0, 1, 0.0;
-    "The Hive", "A carrier launches more until it is gone.", Paths, 5, 2, 1, 0, 0.0;
-    "Avalanche", "Boost out of the way of what comes.", Physics, 8, 4, 0, 0, 3.0;
-    "Long Shadows", "Many guns: never stay in the open.", Light, 2, 9, 0, 0, 0.0;
-    "Swarm", "Hunt the carriers, not their rammers.", Paths, 12, 2, 2, 0, 0.0;
-    "The Glass Fleet", "Everything you have learnt, at once.", All, 6, 4, 1, 2, 2.0;
+    "First Contact", "Point at them and fire.", Paths, 4, 0, 0, 0;
+    "The Pack", "They find their way around rocks: so can you.", Paths, 7, 0, 0, 0;
+    "Crossfire", "Gunners need to see you: keep a rock in between.", Light, 4, 3, 0, 0;
+    "Rockfall", "A rock that is hit knocks others about: use them.", Physics, 7, 2, 0, 0;
+    "Mirror, Mirror", "Mirrors throw bolts back: fly around it.", Light, 3, 0, 0, 1;
+    "The Hive", "A carrier launches more until it is gone.", Paths, 5, 2, 1, 0;
+    "Avalanche", "Boost out of the way of what flies about.", Physics, 8, 4, 0, 0;
+    "Long Shadows", "Many guns: never stay in the open.", Light, 2, 9, 0, 0;
+    "Swarm", "Hunt the carriers, not their rammers.", Paths, 12, 2, 2, 0;
+    "The Glass Fleet", "Everything you have learnt, at once.", All, 6, 4, 1, 2;
 };

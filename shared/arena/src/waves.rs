@@ -62,19 +62,6 @@ impl Arena {
         plan_of(&self.config.waves, self.wave)
     }
 
-    /// Knocks all rocks around the centre, to the side that chance has. They go together, so that those that lie side by
-    /// side do not all meet at once: the motions of such a heap would be more than is paid for.
-    fn stir_rocks(&mut self, speed: f32) {
-        if speed <= 0.0 {
-            return;
-        }
-        let (stuff, tick, speed) = (self.stuff(), self.tick, speed * self.dice.sign());
-        for rock in &mut self.rocks {
-            let around = rock.position.unit_or(Vec2::FORWARD).left();
-            rock.disturb(&stuff, rock.velocity + around * speed, rock.motion.spin, tick);
-        }
-    }
-
     /// Notices the end of a wave and starts the next one after the pause. Returns whether a wave started.
     pub(crate) fn run_waves(&mut self, events: &mut Vec<ArenaEvent>) -> bool {
         if self.over || !self.enemies.is_empty() {
@@ -92,7 +79,6 @@ impl Arena {
         }
         self.wave = self.wave.saturating_add(1);
         self.regrow_rocks();
-        self.stir_rocks(self.wave_plan().map_or(0.0, |plan| plan.stirs));
         let roles = roles_of(&self.config, self.wave);
         let count = roles.len() as u32;
         for role in roles {

@@ -47,7 +47,6 @@ fn the_waves_file_holds_the_designed_waves() {
             gunners: plan.gunners,
             carriers: plan.carriers,
             bosses: plan.bosses,
-            stirs: plan.stirs,
         })
         .collect();
     assert_eq!(waves.wave, plans);

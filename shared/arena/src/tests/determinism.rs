@@ -4,9 +4,9 @@ use super::*;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
-const GOLDEN_WITHOUT_OUTCOMES: &str = "52c7b6a7041faabd5a260eee785c6916e58b41fa4e32beeffc31ca8fa695b8fb";
-const GOLDEN_WITH_OUTCOMES: &str = "9e868dd8c2e9776049bf303e73c82000c752731bbae5144daf4484a5acc56e09";
-const GOLDEN_AUTOPILOT: &str = "801da199003c71936ba68e16deca966bb8192252e6dbe32318a8c896ac9241b9";
+const GOLDEN_WITHOUT_OUTCOMES: &str = "bcf98385fcf819d48881a442edf9d889811ce332ca093944a91e78d97748de7d";
+const GOLDEN_WITH_OUTCOMES: &str = "1d020961f0f255b0372689c93733a799762238802aaed345384b001432274d4a";
+const GOLDEN_AUTOPILOT: &str = "76b6c2f362c4f8e6227383795e2e9471b342f5ebbde5194b3596f34e750d5896";
 
 /// Controls that turn, burn, boost, brake, fire, launch and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {
