@@ -6,7 +6,7 @@ const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
 const GOLDEN_WITHOUT_OUTCOMES: &str = "bcf98385fcf819d48881a442edf9d889811ce332ca093944a91e78d97748de7d";
 const GOLDEN_WITH_OUTCOMES: &str = "1d020961f0f255b0372689c93733a799762238802aaed345384b001432274d4a";
-const GOLDEN_AUTOPILOT: &str = "76b6c2f362c4f8e6227383795e2e9471b342f5ebbde5194b3596f34e750d5896";
+const GOLDEN_AUTOPILOT: &str = "25214ce4bc67d0acef1537e9445f373648c9359a4fefa557ef25a09427956a18";
 
 /// Controls that turn, burn, boost, brake, fire, launch and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {

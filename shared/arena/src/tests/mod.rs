@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use p2c2r_tasks::path::{Path, PathOutcome, PathSpec};
 use p2c2r_tasks::physics::{Physics, PhysicsOutcome, PhysicsSpec};
-use p2c2r_tasks::{Blob, Blobs, Fueled, Stop, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, Fueled, KernelError, Stop, TaskKind};
 
 use crate::layout::Site;
 use crate::*;
@@ -71,12 +71,20 @@ impl WantedTask {
     }
 }
 
-/// What the kernel of paths answers, after its own admission.
-fn solve(wanted: &WantedTask) -> PathOutcome {
+/// What the kernel of paths answers, after its own admission; nothing where the task needs more than its work units pay
+/// for, as a ship can ask for that hides where nobody gets to.
+fn solve_if_paid(wanted: &WantedTask) -> Option<PathOutcome> {
     let (spec, grid) = wanted.path().expect("a wanted path");
     let blobs = Blobs::new(vec![Arc::clone(grid)]);
     Path::admit(spec, &blobs).expect("a wanted task must be admitted");
-    Path::run(spec, &blobs, &Stop::never()).expect("an admitted task must run")
+    match Path::run(spec, &blobs, &Stop::never()) {
+        Err(KernelError::OutOfFuel) => None,
+        outcome => Some(outcome.expect("an admitted task must run")),
+    }
+}
+
+fn solve(wanted: &WantedTask) -> PathOutcome {
+    solve_if_paid(wanted).expect("a task within its fuel")
 }
 
 /// What the kernel of physics answers, after its own admission.
@@ -88,7 +96,7 @@ fn fly(spec: &PhysicsSpec) -> PhysicsOutcome {
 fn answered(wanted: &WantedTask) -> DueOutcome {
     match wanted.physics() {
         Some(spec) => flown(wanted.request, spec, &fly(spec)),
-        None => due(wanted.request, solve(wanted)),
+        None => solve_if_paid(wanted).map_or_else(|| failed(wanted), |outcome| due(wanted.request, outcome)),
     }
 }
 
