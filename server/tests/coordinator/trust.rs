@@ -9,8 +9,6 @@ use p2c2r_server::{Compute, Fallback};
 use crate::stage::{Heard, Stage};
 use crate::toy::{self, SLY, ToySpec};
 
-use PassedCheck::{Always, Deep};
-
 /// Newcomers' first three answers are checked, and nobody else's.
 fn three_then_none() -> TrustRules {
     TrustRules { probation_answers: 3, ..TrustRules::default().never() }
@@ -44,7 +42,10 @@ fn a_newcomers_answers_are_checked_deeply_until_enough_of_them_were_clean() {
             stage.done(task).receipt.check
         })
         .collect();
-    assert_eq!(checks, [Deep, Deep, Deep, Always, Always]);
+    assert_eq!(
+        checks,
+        [PassedCheck::Deep, PassedCheck::Deep, PassedCheck::Deep, PassedCheck::Always, PassedCheck::Always]
+    );
     // A second program of the same account is the same worker; another account is a newcomer.
     stage.worker("w", 1);
     stage.worker("other", 1);
@@ -56,7 +57,11 @@ fn a_newcomers_answers_are_checked_deeply_until_enough_of_them_were_clean() {
     }
     for task in [task, again] {
         let receipt = &stage.done(task).receipt;
-        let expected = if receipt.computed_by == ComputedBy::Worker("w".into()) { Always } else { Deep };
+        let expected = if receipt.computed_by == ComputedBy::Worker("w".into()) {
+            PassedCheck::Always
+        } else {
+            PassedCheck::Deep
+        };
         assert_eq!(receipt.check, expected);
     }
 }

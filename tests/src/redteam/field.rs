@@ -215,7 +215,7 @@ impl Field {
             ServerToGame::Welcome(welcome) => self.session = welcome.session,
             ServerToGame::Done(done) => {
                 self.ended += 1;
-                let sample = sample_of(done.task.0 as u32 as u64);
+                let sample = sample_of(u64::from(done.task.0 as u32));
                 self.figures.wrong += u64::from(*done.outcome != *sample.right);
             }
             ServerToGame::Failed { .. } => {
