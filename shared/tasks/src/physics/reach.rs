@@ -14,27 +14,27 @@ pub(super) fn is_ball(scene: &Scene<'_>, body: u16) -> bool {
 /// A body in the engine, and how far it may touch anything.
 pub(super) struct Reach {
     pub at: Vector,
-    /// Metres from its centre.
-    pub reach: f32,
+    /// Metres from its centre within which it may.
+    pub radius: f32,
     pub is_ball: bool,
 }
 
 impl Reach {
     /// Where it begins along x.
     pub fn low(&self) -> f32 {
-        self.at.x - self.reach
+        self.at.x - self.radius
     }
 
     /// Whether two that are near along x are so along the other axes.
     pub fn is_near(&self, other: &Self) -> bool {
-        let near = self.reach + other.reach;
+        let near = self.radius + other.radius;
         (self.at.y - other.at.y).abs() <= near && (self.at.z - other.at.z).abs() <= near
     }
 
     /// Walls within reach.
     pub fn walls(&self, halves: Option<[f64; 2]>) -> u64 {
         let Some([x, z]) = halves else { return 0 };
-        u64::from(self.at.x.abs() + self.reach > x as f32)
-            + u64::from(self.at.z.abs() + self.reach > z as f32)
+        u64::from(self.at.x.abs() + self.radius > x as f32)
+            + u64::from(self.at.z.abs() + self.radius > z as f32)
     }
 }

@@ -309,8 +309,8 @@ impl World {
         order.clear();
         for (index, (handle, facts)) in self.handles.iter().zip(&scene.facts).enumerate() {
             if let Some(body) = handle.and_then(|handle| self.bodies.get(handle)) {
-                let reach = (facts.outer + PREDICTION_M) as f32;
-                order.push(Reach { at: body.translation(), reach, is_ball: is_ball(scene, index as u16) });
+                let radius = (facts.outer + PREDICTION_M) as f32;
+                order.push(Reach { at: body.translation(), radius, is_ball: is_ball(scene, index as u16) });
             }
         }
         order.sort_unstable_by(|a, b| a.low().total_cmp(&b.low()));
@@ -320,7 +320,7 @@ impl World {
             steps += one.walls(scene.walls) * Meeting::steps_max(Pair::Wall);
             for other in &order[rank + 1..] {
                 swept += 1;
-                if other.low() > one.at.x + one.reach {
+                if other.low() > one.at.x + one.radius {
                     break;
                 }
                 if one.is_near(other) {

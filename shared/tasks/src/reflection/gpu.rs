@@ -56,6 +56,9 @@ const SUBMISSION_RAYS: u64 = 1 << 20;
 /// Objects that make a ray cost as much again, where they are in its way, as a hostile scene's may be.
 const CROWD: u64 = 128;
 
+/// Texels along the edge of a face from which on threads share in packing: below, waking them takes longer.
+const SHARED_FACE_MIN: u32 = 32;
+
 /// The kernel, on one device. Its programs are compiled on a thread of their own from the moment it is made.
 pub struct GpuTracer {
     shared: Arc<Shared>,
@@ -165,8 +168,8 @@ impl Kernel<Reflection> for GpuTracer {
         let cube = cube?;
         let mut pack = |threads| ReflectionOutcome::within(spec.levels, &cube, &mut fuel, threads);
         match &self.packing {
-            Some(pool) => pool.install(|| pack(Threads::All)),
-            None => pack(Threads::This),
+            Some(pool) if cube.face() >= SHARED_FACE_MIN => pool.install(|| pack(Threads::All)),
+            _ => pack(Threads::This),
         }
     }
 }
