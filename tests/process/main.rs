@@ -1,6 +1,8 @@
 //! The three real programs, started as a person starts them.
 
 mod lost_output;
+#[cfg(unix)]
+mod owner;
 mod potato;
 mod presets;
 #[cfg(target_os = "linux")]

@@ -7,8 +7,10 @@ use p2c2r_link::{ClientLinkConfig, ClientLinkPlugin, ClientTransport, WorkerSide
 use p2c2r_protocol::WorkerOffer;
 
 use crate::attempts::{Attempts, Offer, answer_results, follow_link, take_messages};
+use crate::availability::{Availability, rest_or_work};
 use crate::config::WorkerConfig;
 use crate::console::{Console, show_banner, show_fallbacks, show_farewell, show_link, show_status};
+use crate::control::{Control, answer_owner, heed_owner};
 use crate::drain::{Drain, leave_when_done};
 use crate::earnings::Session;
 use crate::error::WorkerError;
@@ -18,6 +20,8 @@ use crate::executor::Executor;
 /// (if it is tiny) and answered in the same update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 pub enum WorkerSystems {
+    /// Heeds the owner, and rests or works.
+    Heed,
     /// Takes the coordinator's messages; starts or queues attempts.
     Take,
     /// Answers attempts whose kernels have ended.
@@ -44,7 +48,7 @@ pub fn build_app(mut config: WorkerConfig, transport: ClientTransport) -> Result
         transport,
         identity: config.kinds.identity(),
         name: config.name.clone(),
-        pace: None,
+        pace: config.pace,
         impair: config.impair,
         reconnect: config.reconnect,
     }));
@@ -54,15 +58,25 @@ pub fn build_app(mut config: WorkerConfig, transport: ClientTransport) -> Result
         .insert_resource(Attempts::new(&config))
         .insert_resource(Console::new(&config))
         .insert_resource(Offer { kinds: config.kinds, offered })
+        .insert_resource(Availability::new(config.times))
+        .init_resource::<Control>()
         .init_resource::<Session>()
         .configure_sets(
             Update,
-            (WorkerSystems::Take, WorkerSystems::Answer, WorkerSystems::Leave, WorkerSystems::Show).chain(),
+            (
+                WorkerSystems::Heed,
+                WorkerSystems::Take,
+                WorkerSystems::Answer,
+                WorkerSystems::Leave,
+                WorkerSystems::Show,
+            )
+                .chain(),
         )
         .add_systems(Startup, show_banner)
         .add_systems(
             Update,
             (
+                (heed_owner, rest_or_work, answer_owner).chain().in_set(WorkerSystems::Heed),
                 (take_messages, follow_link).chain().in_set(WorkerSystems::Take),
                 answer_results.in_set(WorkerSystems::Answer),
                 leave_when_done.in_set(WorkerSystems::Leave),

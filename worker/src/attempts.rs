@@ -16,6 +16,7 @@ use p2c2r_protocol::{
 use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, KindRegistry};
 use tracing::{debug, info};
 
+use crate::availability::Availability;
 use crate::cancel::{Cancel, CancelOnDrop};
 use crate::config::{INLINE_UNITS_MAX, WorkerConfig};
 use crate::drain::Drain;
@@ -225,14 +226,14 @@ pub fn follow_link(
     mut attempts: ResMut<'_, Attempts>,
     mut said: Said<'_>,
     offer: Res<'_, Offer>,
-    drain: Res<'_, Drain>,
+    (drain, availability): (Res<'_, Drain>, Res<'_, Availability>),
 ) {
     for gone in down.read() {
         let dropped = attempts.let_all_go();
         info!(event = "disconnected", dropped, "🔌 Connection lost: {}. Trying again.", gone.reason);
     }
-    // Nothing more is wanted by a worker that is about to leave.
-    if up.read().count() > 0 && !drain.is_asked() {
+    // Nothing more is wanted by a worker that is about to leave, and nothing yet by one that rests.
+    if up.read().count() > 0 && !drain.is_asked() && availability.rest().is_none() {
         // The versions are the same on a graphics processor, whose outcomes pass the same checks. Its work costs less, so
         // saying that there is one needs no proof.
         said.write(ToServer(WorkerToServer::Ready(offer.offered.clone())));
@@ -246,7 +247,7 @@ pub fn take_messages(
     mut executor: ResMut<'_, Executor>,
     mut session: ResMut<'_, Session>,
     mut said: Said<'_>,
-    (offer, drain): (Res<'_, Offer>, Res<'_, Drain>),
+    (offer, drain, availability): (Res<'_, Offer>, Res<'_, Drain>, Res<'_, Availability>),
     (clock, time, waker): (Res<'_, LinkClock>, Res<'_, Time<Real>>, Res<'_, Waker>),
 ) {
     let clock = ClockAnchor {
@@ -265,7 +266,7 @@ pub fn take_messages(
             ServerToWorker::Closing { reason } => {
                 info!(event = "closing", "👋 The coordinator says goodbye: {reason}");
             }
-            ServerToWorker::Assign(assign) if drain.is_asked() => {
+            ServerToWorker::Assign(assign) if drain.is_asked() || availability.rest().is_some() => {
                 let key = (assign.task, assign.attempt);
                 said.write(ToServer(refusal(key, received_at, AttemptFailure::Overloaded)));
             }

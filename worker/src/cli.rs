@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
 use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand};
 use p2c2r_join::{JoinChoice, Membership};
 use p2c2r_program::{LogFormat, log, settings};
 use p2c2r_protocol::Role;
 use p2c2r_tasks::gpu::GpuChoice;
 
-use crate::config::{Execution, FileConfig, WorkerConfig, cores, impairment, machine_name};
+use crate::availability::{Hours, WorkingTimes};
+use crate::config::{Execution, FileConfig, WorkerConfig, cores, impairment, machine_name, upload};
+use crate::control::Request;
 use crate::error::{KernelsError, WorkerError};
 use crate::kernels::{MEMORY_MB_DEFAULT, Sandbox};
 
@@ -20,7 +22,91 @@ use crate::kernels::{MEMORY_MB_DEFAULT, Sandbox};
 /// over the environment, and that over the file. Ctrl-C finishes what runs and leaves; a second one leaves at
 /// once.
 #[derive(Parser, Clone, Debug, Default)]
-#[command(name = "p2c2r-worker", version)]
+#[command(name = "p2c2r-worker", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do instead of working.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// The worker's settings.
+    #[command(flatten)]
+    pub arguments: Arguments,
+}
+
+/// What to do instead of working.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Verb {
+    /// Say how this user's running workers stand, and what they earned
+    Status {
+        /// Which workers.
+        #[command(flatten)]
+        running: Running,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let running workers take no more work, until `resume` or for a time
+    Pause {
+        /// For how long, such as 30m or 2h [default: until `resume`]
+        #[arg(value_name = "TIME", value_parser = humantime::parse_duration)]
+        time: Option<Duration>,
+        /// Which workers.
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Let paused workers work again
+    Resume {
+        /// Which workers.
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Let running workers finish what they compute, and end
+    Finish {
+        /// Which workers.
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigVerb),
+}
+
+/// What to do with the settings.
+#[derive(Subcommand, Clone, Debug)]
+pub enum ConfigVerb {
+    /// Say whether the settings are valid; exit status 2 if not
+    Check(Box<Arguments>),
+    /// Print the settings as a configuration file
+    Show(Box<Arguments>),
+}
+
+/// Which running workers are meant.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Running {
+    /// The folder that keeps this user's accounts [default: p2c2r/memberships in the folder for user data]
+    #[arg(long, value_name = "DIR", env = "P2C2R_KEYS")]
+    pub keys: Option<PathBuf>,
+    /// The worker's name [default: all of this user's]
+    #[arg(long, env = "P2C2R_NAME")]
+    pub name: Option<String>,
+}
+
+impl Verb {
+    /// What is asked of a running worker, and of which; `None` if nothing is.
+    pub fn request(&self) -> Option<(Request, &Running)> {
+        match self {
+            Self::Status { running, .. } => Some((Request::Status, running)),
+            Self::Pause { time, running } => {
+                Some((Request::Pause { seconds: time.map(|time| time.as_secs()) }, running))
+            }
+            Self::Resume { running } => Some((Request::Resume, running)),
+            Self::Finish { running } => Some((Request::Finish, running)),
+            Self::Config(_) => None,
+        }
+    }
+}
+
+/// The worker's settings.
+#[derive(Args, Clone, Debug, Default)]
 pub struct Arguments {
     /// The join link of the coordinator to work for; needed once. `-` reads it from standard input, `@FILE` from a file
     /// [default: the coordinator worked for last]
@@ -39,6 +125,22 @@ pub struct Arguments {
     /// [default: 1024]
     #[arg(long, value_name = "MB", env = "P2C2R_MEMORY_MB")]
     pub memory_mb: Option<u64>,
+    /// Kilobits a second to send at most, 100 to 10000000 [default: 1000, and no limit to a coordinator on this computer]
+    #[arg(long, value_name = "KBIT", env = "P2C2R_UPLOAD_KBIT")]
+    pub upload_kbit: Option<u32>,
+    /// Work only in these hours of the day, such as 22:00-07:00 or 09:00-12:30,14:00-24:00 [default: always]
+    #[arg(long, value_name = "HOURS", env = "P2C2R_HOURS")]
+    pub hours: Option<Hours>,
+    /// Work only after nobody has used this computer for so many minutes, 1 to 1440: nothing was typed, and other programs
+    /// took less than a quarter of the processor [default: also while it is used]
+    #[arg(long, value_name = "MINUTES", env = "P2C2R_IDLE_MINUTES")]
+    pub idle_minutes: Option<u32>,
+    /// Work on battery too
+    #[arg(long, env = "P2C2R_ON_BATTERY", value_parser = BoolishValueParser::new())]
+    pub on_battery: bool,
+    /// Take no work until `p2c2r-worker resume`
+    #[arg(long, env = "P2C2R_PAUSED", value_parser = BoolishValueParser::new())]
+    pub paused: bool,
     /// Run kernels in this process, where a fault in one could reach this computer's files and network. Needed where the
     /// system has no Landlock and seccomp
     #[arg(long, env = "P2C2R_UNSANDBOXED", value_parser = BoolishValueParser::new())]
@@ -60,7 +162,8 @@ pub struct Arguments {
     /// How to log [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", env = "P2C2R_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// A TOML file with any of: join, keys, name, slots, memory_mb, unsandboxed, gpu, impair, busy_poll_us, log, log_format
+    /// A TOML file with any of: join, keys, name, slots, memory_mb, upload_kbit, hours, idle_minutes, on_battery, paused,
+    /// unsandboxed, gpu, impair, busy_poll_us, log, log_format
     #[arg(long, value_name = "FILE", env = "P2C2R_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -73,49 +176,99 @@ pub struct Settings {
     pub gpu: GpuChoice,
     /// The account at the coordinator, and where that is.
     pub membership: Membership,
+    /// The folder that keeps it.
+    pub folder: PathBuf,
     /// What to log.
     pub log: String,
     /// How.
     pub log_format: LogFormat,
 }
 
+/// The settings but for the account.
+struct Resolved {
+    worker: WorkerConfig,
+    gpu: GpuChoice,
+    choice: JoinChoice,
+    log: String,
+    log_format: LogFormat,
+    /// As a configuration file.
+    file: FileConfig,
+}
+
 impl Arguments {
     /// Settles every setting: these arguments (flags, then environment), then the file, then defaults.
     pub fn settle(self) -> Result<Settings, WorkerError> {
+        let Resolved { mut worker, gpu, choice, log, log_format, file: _ } = self.resolve()?;
+        let folder = choice.folder()?;
+        let membership = choice.settle(Role::Worker, &worker.name)?.ok_or(WorkerError::NotJoined)?;
+        worker.name.clone_from(&membership.name);
+        worker.coordinator = membership.link.hosts.first().map(ToString::to_string).unwrap_or_default();
+        Ok(Settings { worker, gpu, membership, folder, log, log_format })
+    }
+
+    /// The settings as a configuration file, every one of them checked.
+    pub fn shown(self) -> Result<String, WorkerError> {
+        let mut file = self.resolve()?.file;
+        // Good once, and not for everybody's eyes.
+        file.join = None;
+        let text = toml::to_string(&file);
+        text.map_err(|error| WorkerError::Setting(format!("the settings cannot be written as TOML: {error}")))
+    }
+
+    fn resolve(self) -> Result<Resolved, WorkerError> {
         let file: FileConfig =
             self.config.as_deref().map(settings::read_file).transpose()?.unwrap_or_default();
         let name = self.name.or(file.name);
         let mut worker = WorkerConfig::named(name.clone().unwrap_or_else(machine_name));
         worker.slots = self.slots.or(file.slots).unwrap_or_else(cores);
-        worker.impair =
-            self.impair.or(file.impair).map(|preset| impairment(&preset, &worker.name)).transpose()?;
+        let impair = self.impair.or(file.impair);
+        worker.impair = impair.as_deref().map(|preset| impairment(preset, &worker.name)).transpose()?;
         if let Some(micros) = self.busy_poll_us.or(file.busy_poll_us) {
             worker.busy_poll = Duration::from_micros(micros);
         }
+        let upload_kbit = self.upload_kbit.or(file.upload_kbit);
+        worker.pace = upload_kbit.map(upload);
+        let idle_minutes = self.idle_minutes.or(file.idle_minutes);
+        worker.times = WorkingTimes {
+            paused: self.paused || file.paused.unwrap_or_default(),
+            hours: self.hours.or(file.hours),
+            idle_for: idle_minutes.map(|minutes| Duration::from_mins(minutes.into())),
+            on_battery: self.on_battery || file.on_battery.unwrap_or_default(),
+        };
         let gpu = self.gpu.or(file.gpu).unwrap_or_default();
         let choice = JoinChoice { link: self.join.or(file.join), name, folder: self.keys.or(file.keys) };
-        if !self.unsandboxed && !file.unsandboxed.unwrap_or(false) {
-            let private = choice.folder()?;
-            let mut sandbox = Sandbox::of_this_program(private).map_err(KernelsError::Start)?;
-            let megabytes = self.memory_mb.or(file.memory_mb).unwrap_or(MEMORY_MB_DEFAULT);
-            sandbox.memory_bytes = megabytes.saturating_mul(1_000_000);
+        let unsandboxed = self.unsandboxed || file.unsandboxed.unwrap_or_default();
+        let memory_mb = self.memory_mb.or(file.memory_mb).unwrap_or(MEMORY_MB_DEFAULT);
+        if !unsandboxed {
+            let mut sandbox = Sandbox::of_this_program(choice.folder()?).map_err(KernelsError::Start)?;
+            sandbox.memory_bytes = memory_mb.saturating_mul(1_000_000);
             sandbox.gpu = gpu.clone();
             sandbox.look = worker.busy_poll;
             worker.execution = Execution::Processes(sandbox);
         }
         worker.validate()?;
-        let filter = self.log.or(file.log).unwrap_or_else(|| "info".into());
-        log::check_filter(&filter)?;
-        let membership = choice.settle(Role::Worker, &worker.name)?.ok_or(WorkerError::NotJoined)?;
-        worker.name.clone_from(&membership.name);
-        worker.coordinator = membership.link.hosts.first().map(ToString::to_string).unwrap_or_default();
-        Ok(Settings {
-            worker,
-            gpu,
-            membership,
-            log: filter,
-            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
-        })
+        let log = self.log.or(file.log).unwrap_or_else(|| "info".into());
+        log::check_filter(&log)?;
+        let log_format = self.log_format.or(file.log_format).unwrap_or_default();
+        let file = FileConfig {
+            join: choice.link.clone(),
+            keys: choice.folder.clone(),
+            name: Some(worker.name.clone()),
+            slots: Some(worker.slots),
+            unsandboxed: Some(unsandboxed),
+            memory_mb: Some(memory_mb),
+            upload_kbit,
+            hours: worker.times.hours.clone(),
+            idle_minutes,
+            on_battery: Some(worker.times.on_battery),
+            paused: Some(worker.times.paused),
+            gpu: Some(gpu.clone()),
+            impair,
+            busy_poll_us: u64::try_from(worker.busy_poll.as_micros()).ok(),
+            log: Some(log.clone()),
+            log_format: Some(log_format),
+        };
+        Ok(Resolved { worker, gpu, choice, log, log_format, file })
     }
 }
 
@@ -164,6 +317,33 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
-        Arguments::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_as_the_same_settings_without_the_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("worker.toml");
+        let arguments = Arguments {
+            join: Some("p2c2r://127.0.0.1:9".into()),
+            keys: Some(folder.path().into()),
+            name: Some("ada".into()),
+            hours: Some("22:00-07:00".parse().unwrap()),
+            idle_minutes: Some(5),
+            upload_kbit: Some(500),
+            gpu: Some(GpuChoice::Off),
+            on_battery: true,
+            ..Arguments::default()
+        };
+        let shown = arguments.shown().unwrap();
+        assert!(!shown.contains("p2c2r://"), "{shown}");
+        std::fs::write(&path, &shown).unwrap();
+        let again = Arguments { config: Some(path), ..Arguments::default() };
+        let resolved = again.clone().resolve().unwrap().worker;
+        assert_eq!(resolved.times.hours, Some("22:00-07:00".parse().unwrap()));
+        assert_eq!(resolved.times.idle_for, Some(Duration::from_mins(5)));
+        assert!(resolved.times.on_battery && !resolved.times.paused);
+        assert_eq!(resolved.pace.map(|pace| pace.bytes_per_second), Some(62_500));
+        assert_eq!(again.shown().unwrap(), shown);
     }
 }

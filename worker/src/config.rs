@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
-use p2c2r_link::{BUSY_POLL_MAX, Impairment, Reconnect};
+use p2c2r_link::{BUSY_POLL_MAX, Impairment, Pace, Reconnect};
 use p2c2r_program::LogFormat;
 use p2c2r_program::settings::within;
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, NAME_BYTES_MAX, SLOTS_PER_WORKER_MAX};
 use p2c2r_tasks::KindRegistry;
 use p2c2r_tasks::gpu::GpuChoice;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use crate::availability::{Hours, WorkingTimes};
 use crate::error::WorkerError;
 use crate::gpu;
 use crate::kernels::Sandbox;
@@ -28,6 +29,13 @@ pub const QUEUED_MAX_DEFAULT: usize = 1_024;
 const QUEUED_MAX: usize = 65_536;
 /// Megabytes that a kernel process may be given: with less it cannot start its threads, and no kernel needs more.
 const MEMORY_MB: RangeInclusive<u64> = 64..=1_000_000;
+/// Kilobits a second that it may be told to send: with less, the answer to one task takes longer than its lease.
+const UPLOAD_KBIT: RangeInclusive<u32> = 100..=10_000_000;
+/// Bytes in a kilobit.
+const BYTES_PER_KBIT: u32 = 125;
+/// Minutes without use after which a computer can be called idle: within a minute nobody has left it, and after a day
+/// nobody comes back.
+const IDLE_MINUTES: RangeInclusive<u64> = 1..=24 * 60;
 /// Milliseconds between status lines: faster ones cannot be read, and a day apart they say nothing.
 const STATUS_EVERY_MS: RangeInclusive<u128> = 1..=24 * 60 * 60 * 1_000;
 /// Time for finishing what runs at the end: service managers kill what takes longer than some minutes.
@@ -69,6 +77,10 @@ pub struct WorkerConfig {
     pub kinds: KindRegistry,
     /// A worse network, for tests and demos.
     pub impair: Option<Impairment>,
+    /// How fast it sends; `None` is what the link's default is for where the coordinator is.
+    pub pace: Option<Pace>,
+    /// When it works.
+    pub times: WorkingTimes,
     /// How long the program may look for the next packet before it sleeps; see
     /// [`EventDrivenPlugin`](p2c2r_link::EventDrivenPlugin).
     pub busy_poll: Duration,
@@ -102,6 +114,8 @@ impl WorkerConfig {
             execution: Execution::default(),
             kinds: KindRegistry::builtin(),
             impair: None,
+            pace: None,
+            times: WorkingTimes::default(),
             busy_poll: BUSY_POLL_DEFAULT,
             reconnect: Reconnect::default(),
             status_every: Duration::from_secs(10),
@@ -124,6 +138,12 @@ impl WorkerConfig {
             within("memory-mb", sandbox.memory_bytes / 1_000_000, MEMORY_MB)?;
         }
         within("busy-poll-us", self.busy_poll.as_micros(), 0..=BUSY_POLL_MAX.as_micros())?;
+        if let Some(pace) = self.pace {
+            within("upload-kbit", pace.bytes_per_second / BYTES_PER_KBIT, UPLOAD_KBIT)?;
+        }
+        if let Some(idle_for) = self.times.idle_for {
+            within("idle-minutes", idle_for.as_secs() / 60, IDLE_MINUTES)?;
+        }
         within("milliseconds between status lines", self.status_every.as_millis(), STATUS_EVERY_MS)?;
         within("seconds to finish what runs", self.drain_limit.as_secs(), 0..=DRAIN_MAX.as_secs())?;
         Ok(())
@@ -166,9 +186,14 @@ pub fn impairment(preset: &str, name: &str) -> Result<Impairment, WorkerError> {
     Ok(impairment)
 }
 
+/// So many kilobits a second, with the burst of the default.
+pub fn upload(kbit: u32) -> Pace {
+    Pace { bytes_per_second: kbit.saturating_mul(BYTES_PER_KBIT), ..Pace::internet() }
+}
+
 /// What a configuration file may set; anything else in it is an error, so that a typing mistake is not
 /// silently a default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
     /// As `--join`.
@@ -183,8 +208,18 @@ pub struct FileConfig {
     pub unsandboxed: Option<bool>,
     /// As `--memory-mb`.
     pub memory_mb: Option<u64>,
+    /// As `--upload-kbit`.
+    pub upload_kbit: Option<u32>,
+    /// As `--hours`.
+    pub hours: Option<Hours>,
+    /// As `--idle-minutes`.
+    pub idle_minutes: Option<u32>,
+    /// As `--on-battery`.
+    pub on_battery: Option<bool>,
+    /// As `--paused`.
+    pub paused: Option<bool>,
     /// As `--gpu`.
-    #[serde(default, deserialize_with = "gpu::choice")]
+    #[serde(default, deserialize_with = "gpu::choice", serialize_with = "gpu::written")]
     pub gpu: Option<GpuChoice>,
     /// As `--impair`.
     pub impair: Option<String>,

@@ -83,6 +83,16 @@ impl Console {
 }
 
 impl Console {
+    /// The worker's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The coordinator, as the helper knows it.
+    pub fn coordinator(&self) -> &str {
+        &self.coordinator
+    }
+
     /// Whether the helper is to be told of the problem: not again for a while, and not of a lost connection, which has a
     /// line of its own.
     fn is_news(&mut self, problem: &str, is_loss: bool, now: Duration) -> bool {
@@ -282,14 +292,15 @@ pub fn show_farewell(
     info!("{}", total_earned(&session, time.elapsed()));
 }
 
-/// `Total earned by this worker: $0.083 (33 minutes uptime). Its account: $1.25, of which $0.20 is pending`.
+/// `Total earned by this worker: $0.083 (33 minutes uptime, $0.15/hour). Its account: $1.05 confirmed, $0.20 pending`.
 fn total_earned(session: &Session, uptime: Duration) -> String {
-    let own = format!("Total earned by this worker: {} ({} uptime)", session.earned(), spoken(uptime));
+    let per_hour = session.earned_per_hour(uptime).map(|nanos| format!(", {nanos}/hour")).unwrap_or_default();
+    let own =
+        format!("Total earned by this worker: {} ({} uptime{per_hour})", session.earned(), spoken(uptime));
     match session.account() {
-        Some(account) if account.pending.0 > 0 => {
-            format!("{own}. Its account: {}, of which {} is pending", account.earned, account.pending)
+        Some(account) => {
+            format!("{own}. Its account: {} confirmed, {} pending", account.confirmed(), account.pending)
         }
-        Some(account) => format!("{own}. Its account: {}", account.earned),
         // It was never welcomed, so it knows of no account.
         None => own,
     }
@@ -332,16 +343,16 @@ mod tests {
     fn what_the_worker_earned_and_what_its_account_has_are_two_figures() {
         let mut session = Session::default();
         let said = |session: &Session| total_earned(session, Duration::from_mins(1));
-        assert_eq!(said(&session), "Total earned by this worker: $0.00 (1 minute uptime)");
-        let own = WorkerSession { earned: Nanos(83_000_000), accepted: 1, rejected: 0 };
+        assert_eq!(said(&session), "Total earned by this worker: $0.00 (1 minute uptime, $0.00/hour)");
+        let own = WorkerSession { earned: Nanos(2_500_000), accepted: 1, rejected: 0 };
         let mut statement =
             WorkerStatement { earned: Nanos(1_250_000_000), session: own, ..WorkerStatement::default() };
         session.record(&statement);
-        let text = "Total earned by this worker: $0.083 (1 minute uptime). Its account: $1.25";
-        assert_eq!(said(&session), text);
+        let text = "Total earned by this worker: $0.0025 (1 minute uptime, $0.15/hour). Its account: ";
+        assert_eq!(said(&session), format!("{text}$1.25 confirmed, $0.00 pending"));
         statement.pending = Nanos(200_000_000);
         session.record(&statement);
-        assert_eq!(said(&session), format!("{text}, of which $0.20 is pending"));
+        assert_eq!(said(&session), format!("{text}$1.05 confirmed, $0.20 pending"));
     }
 
     #[test]

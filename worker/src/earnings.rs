@@ -25,6 +25,14 @@ pub struct Account {
     pub pending: Nanos,
 }
 
+impl Account {
+    /// What it holds for good.
+    pub fn confirmed(self) -> Nanos {
+        // Saturating: the coordinator's numbers are not to be trusted.
+        Nanos(self.earned.0.saturating_sub(self.pending.0))
+    }
+}
+
 /// What this program has done and earned since it was started.
 #[derive(Resource, Debug, Default)]
 pub struct Session {
@@ -105,6 +113,15 @@ impl Session {
     /// Earned by this program since it was started.
     pub fn earned(&self) -> Nanos {
         self.whole.earned
+    }
+
+    /// The same by the hour, after so long; `None` in the first minute, of which nothing can be told.
+    pub fn earned_per_hour(&self, uptime: Duration) -> Option<Nanos> {
+        const HOUR: i128 = 3_600_000;
+        let millis = i128::try_from(uptime.as_millis()).ok().filter(|millis| *millis >= HOUR / 60)?;
+        // To a hundredth of a cent: what lies below changes with every task.
+        let per_hour = i128::from(self.whole.earned.0) * HOUR / millis / 100_000 * 100_000;
+        Some(Nanos(i64::try_from(per_hour).unwrap_or(i64::MAX)))
     }
 
     /// The account, which may have other workers too; `None` before the first statement.

@@ -7,6 +7,8 @@ use p2c2r_program::LogError;
 use p2c2r_program::settings::{FileError, OutOfRange};
 use thiserror::Error;
 
+use crate::control::ControlError;
+
 /// Why the worker cannot start; each one a sentence the helper can act on.
 #[derive(Debug, Error)]
 pub enum WorkerError {
@@ -45,6 +47,9 @@ pub enum WorkerError {
     /// Kernels cannot run in processes of their own.
     #[error(transparent)]
     Kernels(#[from] KernelsError),
+    /// No running worker could be asked.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The signal handler could not be installed.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),

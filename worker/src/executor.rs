@@ -140,7 +140,7 @@ enum Lane {
         queue: Sender<Run>,
     },
     #[cfg(target_os = "linux")]
-    Processes(Processes),
+    Processes(Box<Processes>),
 }
 
 impl Executor {
@@ -170,7 +170,9 @@ impl Executor {
                 Lane::Threads { queue }
             }
             #[cfg(target_os = "linux")]
-            Execution::Processes(sandbox) => Lane::Processes(Processes::start(sandbox, config, &results_in)?),
+            Execution::Processes(sandbox) => {
+                Lane::Processes(Box::new(Processes::start(sandbox, config, &results_in)?))
+            }
             #[cfg(not(target_os = "linux"))]
             Execution::Processes(_) => {
                 let reason = "this program knows no way to on this operating system".to_owned();

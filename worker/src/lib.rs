@@ -14,16 +14,20 @@
 //! | [`kernels`] | the processes that kernels run in |
 //! | [`cancel`] | ending a run that nobody wants any more |
 //! | [`earnings`] | what was earned, and the rate it can be earned at |
+//! | [`availability`] | when the worker takes work |
+//! | [`control`] | what its owner says to it while it runs |
 //! | [`drain`] | leaving without dropping what runs |
 //! | [`gpu`] | what a graphics processor computes |
 //! | [`console`] | what the helper reads |
 
 pub mod app;
 pub mod attempts;
+pub mod availability;
 pub mod cancel;
 pub mod cli;
 pub mod config;
 pub mod console;
+pub mod control;
 pub mod drain;
 pub mod earnings;
 mod error;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bevy_app::AppExit;
+use p2c2r_join::JoinChoice;
 use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
-use p2c2r_program::{command_line, complain, guard, signals};
+use p2c2r_program::{command_line, complain, guard, say, signals};
 use p2c2r_tasks::KindRegistry;
-use p2c2r_worker::cli::Arguments;
-use p2c2r_worker::{Drain, Execution, WorkerError, build_app, console, gpu, kernels};
+use p2c2r_worker::cli::{Arguments, Cli, ConfigVerb, Verb};
+use p2c2r_worker::{Drain, Execution, WorkerError, build_app, console, control, gpu, kernels};
+use tracing::warn;
 
 /// Exit status of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
@@ -33,8 +35,40 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<AppExit, WorkerError> {
+    let cli = command_line::parse::<Cli>();
+    match cli.verb {
+        Some(verb) => answer(verb).map(|()| AppExit::Success),
+        None => work(cli.arguments),
+    }
+}
+
+/// Does what was asked for instead of working.
+fn answer(verb: Verb) -> Result<(), WorkerError> {
+    if let Some((request, running)) = verb.request() {
+        let choice = JoinChoice { folder: running.keys.clone(), ..JoinChoice::default() };
+        let reports = control::ask(&choice.folder()?, running.name.as_deref(), request)?;
+        let as_json = matches!(verb, Verb::Status { json: true, .. });
+        for report in reports {
+            if as_json {
+                say(serde_json::json!(report));
+            } else {
+                say(report);
+            }
+        }
+        return Ok(());
+    }
+    match verb {
+        Verb::Config(ConfigVerb::Show(arguments)) => arguments.shown().map(|text| say(text.trim_end())),
+        Verb::Config(ConfigVerb::Check(arguments)) => {
+            arguments.shown().map(|_| say("the settings are valid"))
+        }
+        Verb::Status { .. } | Verb::Pause { .. } | Verb::Resume { .. } | Verb::Finish { .. } => Ok(()),
+    }
+}
+
+fn work(arguments: Arguments) -> Result<AppExit, WorkerError> {
     gpu::look_without_desktop();
-    let mut settings = command_line::parse::<Arguments>().settle()?;
+    let mut settings = arguments.settle()?;
     console::start_logging(&settings.log, settings.log_format)?;
     guard::quieten_guarded_panics();
     if let Execution::Threads = settings.worker.execution {
@@ -42,10 +76,18 @@ fn run() -> Result<AppExit, WorkerError> {
     }
     let runner = EventDrivenPlugin { busy_poll_max: settings.worker.busy_poll };
     let client = settings.membership.client(settings.worker.kinds.identity());
+    let (folder, name) = (settings.folder, settings.worker.name.clone());
     let transport = ClientTransport::Udp(Arc::new(client));
     let mut app = build_app(settings.worker, transport)?;
     app.add_plugins(runner);
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
+    match control::listen(&folder, &name, waker.clone()) {
+        Ok(control) => {
+            app.insert_resource(control);
+        }
+        // It works all the same.
+        Err(error) => warn!("`p2c2r-worker status` and its like cannot reach this worker: {error}"),
+    }
     let asked = AtomicBool::new(false);
     signals::on_stop(move || {
         if asked.swap(true, Ordering::AcqRel) {

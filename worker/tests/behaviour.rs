@@ -24,6 +24,8 @@ use p2c2r_worker::{Drain, Execution, WorkerConfig, build_app};
 #[cfg(target_os = "linux")]
 #[path = "behaviour/kernel_processes.rs"]
 mod kernel_processes;
+#[path = "behaviour/owner.rs"]
+mod owner;
 
 /// A kind whose spec says what its kernel does.
 struct Scripted;

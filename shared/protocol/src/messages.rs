@@ -428,7 +428,7 @@ pub struct VerdictNotice {
 /// What a worker says.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum WorkerToServer {
-    /// What the worker can do; sent on joining and whenever it changes.
+    /// What the worker can do; sent on joining, whenever it changes, and when it works again after [`Self::Draining`].
     Ready(WorkerOffer),
     /// An answer to an attempt.
     Answer(Answer),
@@ -441,7 +441,7 @@ pub enum WorkerToServer {
         /// Digests of the blobs.
         missing: Vec<Digest>,
     },
-    /// The worker finishes what it runs and takes nothing more.
+    /// The worker finishes what it runs and takes nothing more, until it says [`Self::Ready`] again.
     Draining,
 }
 
@@ -485,7 +485,7 @@ pub struct Answer {
 /// Why an attempt has no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 pub enum AttemptFailure {
-    /// The kernel panicked; the worker itself goes on.
+    /// The kernel panicked, or its process ended because it took too long or too much memory; the worker itself goes on.
     #[error("the kernel panicked")]
     KernelPanicked,
     /// The spec did not decode or the kernel refused it.

@@ -23,7 +23,7 @@ use super::{LANES_MAX, Sandbox};
 use crate::error::KernelsError;
 
 /// Longest wait for a new process to show that it is restricted: on loaded machines a driver takes seconds to open.
-const HELLO_MAX: Duration = Duration::from_secs(60);
+const HELLO_MAX: Duration = Duration::from_mins(1);
 /// Longest wait for a process that closed its lines to be gone by itself, so that it can be said how it ended.
 const GONE_MAX: Duration = Duration::from_millis(100);
 /// How many tries a receipt must have.
@@ -122,7 +122,9 @@ impl Plan {
         // A kernel process has another working folder.
         let private = std::path::absolute(private).unwrap_or_else(|_| private.clone());
         let own = fs::read_dir(&private).ok().into_iter().flatten().flatten().map(|entry| entry.path());
-        let readable = own.filter(|path| path.is_file()).find(|path| fs::File::open(path).is_ok());
+        let readable = own
+            .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+            .find(|path| fs::File::open(path).is_ok());
         let writable = private.join(format!("kernel-process-wrote-this-{}", std::process::id()));
         let bytes = |path: &std::path::Path| path.as_os_str().as_bytes().to_vec();
         Tries {
@@ -210,20 +212,20 @@ impl Process {
                 Err(_) => break,
             }
         }
-        self.kill_held(&mut child);
+        kill(&mut child);
         "was killed".to_owned()
     }
 
     /// Ends it at once.
     pub fn kill(&self) {
-        self.kill_held(&mut locked(&self.child));
+        kill(&mut locked(&self.child));
     }
+}
 
-    fn kill_held(&self, child: &mut Child) {
-        // One that has ended already is as good as one that is killed.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
+fn kill(child: &mut Child) {
+    // One that has ended already is as good as one that is killed.
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 impl Drop for Process {

@@ -7,8 +7,8 @@
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus,
-    Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetCreated,
+    RulesetCreatedAttr as _, RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -123,7 +123,7 @@ fn forbid_files(purpose: &Purpose<'_>) -> Result<(), String> {
         .and_then(Ruleset::create)
         .and_then(|rules| rules.add_rules(path_beneath_rules(drivers, AccessFs::from_read(KNOWN))))
         .and_then(|rules| rules.add_rules(path_beneath_rules(devices, to_devices)))
-        .and_then(|rules| rules.restrict_self())
+        .and_then(RulesetCreated::restrict_self)
         .map_err(failed)?;
     if status.ruleset == RulesetStatus::NotEnforced {
         return Err("this system's kernel has no Landlock (Linux 5.13 or newer, switched on)".into());

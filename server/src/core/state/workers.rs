@@ -350,6 +350,8 @@ impl Workers {
             worker.kernels.sort_unstable_by_key(|kernel| kernel.kind);
             worker.kernels.dedup();
             worker.slots = u32::from(offer.slots);
+            // One that rested works again.
+            worker.draining = false;
             worker.conduct.has_use_for(2 * worker.slots);
         });
     }

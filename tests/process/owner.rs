@@ -1,0 +1,129 @@
+//! A worker's owner and a worker that runs: `p2c2r-worker status`, `pause`, `resume`, `finish` and `config`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use p2c2r_tests::programs::{Program, command, coordinator, worker};
+use serde_json::Value;
+
+fn verb(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = command("p2c2r-worker");
+    command.args(arguments).arg("--keys").arg(folder.join("keys"));
+    command
+}
+
+#[track_caller]
+fn asked(folder: &Path, arguments: &[&str]) -> String {
+    Program::start("verb", verb(folder, arguments)).ended_well()
+}
+
+#[track_caller]
+fn nobody_answers(folder: &Path) {
+    let mut status = Program::start("status", verb(folder, &["status"]));
+    assert_eq!(status.ended().code(), Some(1));
+    assert!(status.seen().contains("no worker"), "{}", status.seen());
+}
+
+#[test]
+fn a_running_worker_is_looked_at_paused_resumed_and_finished_by_its_owner() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    let (mut coordinator, _) = coordinator(folder, "127.0.0.1:0", Program::start);
+    nobody_answers(folder);
+    let mut worker = worker(folder, "ada", Program::start);
+    worker.line("Connected!");
+    let sockets: Vec<_> = fs::read_dir(folder.join("keys"))
+        .expect("the folder of the accounts")
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with(".sock"))
+        .collect();
+    assert_eq!(sockets.len(), 1);
+    let mode = sockets[0].metadata().expect("its permissions").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let said = asked(folder, &["pause"]);
+    assert!(said.contains("ada: resting: paused by its owner"), "{said}");
+    worker.line("Resting");
+    let said = asked(folder, &["resume", "--name", "ada"]);
+    assert!(said.contains("ada: working"), "{said}");
+    worker.line("Working again");
+    let status: Value = serde_json::from_str(&asked(folder, &["status", "--json"])).expect("JSON");
+    assert_eq!((&status["name"], &status["connected"]), (&"ada".into(), &true.into()), "{status}");
+    assert!(status["computed"].is_u64() && status["earned_nanos"].is_i64(), "{status}");
+    let money = ["account_confirmed_nanos", "account_pending_nanos"].map(|name| status[name].as_i64());
+    assert!(money.iter().all(Option::is_some), "{status}");
+
+    asked(folder, &["finish"]);
+    worker.ended_well();
+    nobody_answers(folder);
+    coordinator.stop();
+}
+
+#[test]
+fn a_socket_that_a_killed_worker_left_is_taken_over() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    for _ in 0..2 {
+        let mut worker = worker(folder.path(), "ada", Program::start);
+        worker.line("Connected!");
+        let said = asked(folder.path(), &["status"]);
+        assert!(said.contains("ada: working, connected"), "{said}");
+        worker.signal("KILL");
+        worker.ended();
+        nobody_answers(folder.path());
+    }
+    coordinator.stop();
+}
+
+#[test]
+fn a_worker_rests_outside_its_hours() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let output = Command::new("date").arg("+%H").output().expect("the hour of the day");
+    let hour: u32 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+    let hours = format!("{:02}:00-{:02}:00", (hour + 11) % 24, (hour + 13) % 24);
+    let mut worker = worker(folder.path(), "ada", |name, mut command| {
+        command.args(["--hours", &hours]);
+        Program::start(name, command)
+    });
+    worker.line("Resting: outside its hours");
+    worker.line("Connected!");
+    let said = asked(folder.path(), &["status"]);
+    assert!(said.contains("resting: outside its hours"), "{said}");
+    worker.stop();
+    coordinator.stop();
+}
+
+#[test]
+fn a_workers_settings_are_shown_as_a_file_that_it_accepts() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("worker.toml");
+    let show = [
+        "config",
+        "show",
+        "--slots",
+        "3",
+        "--hours",
+        "22:00-7:00",
+        "--idle-minutes",
+        "10",
+        "--upload-kbit",
+        "500",
+    ];
+    let shown = asked(folder.path(), &show);
+    for line in
+        ["slots = 3", "hours = \"22:00-07:00\"", "idle_minutes = 10", "upload_kbit = 500", "memory_mb = 1024"]
+    {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    fs::write(&path, &shown).expect("a file");
+    let file = path.to_str().expect("a path");
+    assert_eq!(asked(folder.path(), &["config", "show", "--config", file]), shown);
+    asked(folder.path(), &["config", "check", "--config", file]);
+    let mut wrong =
+        Program::start("config check", verb(folder.path(), &["config", "check", "--idle-minutes", "0"]));
+    assert_eq!(wrong.ended().code(), Some(2));
+    assert!(wrong.seen().contains("1 to 1440"), "{}", wrong.seen());
+}

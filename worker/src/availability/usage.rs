@@ -1,0 +1,166 @@
+//! Whether somebody uses the computer, as far as Linux tells a program without rights.
+//!
+//! Three signs: something was typed at a terminal (the time of access of `/dev/tty*` and `/dev/pts/*`); a built-in keyboard
+//! or touchpad was touched (the counts of their interrupts in `/proc/interrupts`); other programs keep a quarter of the
+//! processor busy (`/proc/stat` less what this worker and its kernel processes used). A keyboard on USB shares its
+//! interrupt with other devices, so at a desktop what is noticed of it is what the programs do that it is used with.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Share of all processors that other programs may use in an idle computer.
+const BUSY_SHARE: f64 = 0.25;
+/// Lines of `/proc/interrupts` that belong to keyboards and touchpads alone, in lower case.
+const INPUT_INTERRUPTS: &[&str] = &["i8042", "elan", "syna", "touchpad", "i2c_hid", "i2c-hid"];
+
+/// Counters of the system, as they were at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counters {
+    /// Ticks of all processors.
+    total: u64,
+    /// Of them, those in which they did nothing.
+    idle: u64,
+    /// Ticks that this worker and its kernel processes used.
+    own: u64,
+    /// Interrupts of keyboards and touchpads.
+    input: u64,
+}
+
+/// When the computer was last used.
+#[derive(Debug, Default)]
+pub struct Usage {
+    before: Option<Counters>,
+    /// On the app's clock.
+    used_at: Duration,
+}
+
+impl Usage {
+    /// How long nobody has used it, at most since the first look. To be called every few seconds.
+    pub fn unused_for(&mut self, now: Duration) -> Duration {
+        let counters = Counters::now();
+        if self.before.replace(counters).is_none_or(|before| counters.show_use_since(before)) {
+            self.used_at = now;
+        }
+        let typed = last_typed().and_then(|at| SystemTime::now().duration_since(at).ok());
+        let since_use = now.saturating_sub(self.used_at);
+        typed.map_or(since_use, |typed| typed.min(since_use))
+    }
+}
+
+impl Counters {
+    fn now() -> Self {
+        let own_tree = std::iter::once("self".to_owned()).chain(children());
+        let (total, idle) = processor_ticks(&read("/proc/stat"));
+        Self {
+            total,
+            idle,
+            own: own_tree.map(|process| process_ticks(&read(&format!("/proc/{process}/stat")))).sum(),
+            input: input_interrupts(&read("/proc/interrupts")),
+        }
+    }
+
+    fn show_use_since(self, before: Self) -> bool {
+        let total = self.total.saturating_sub(before.total);
+        let busy = total.saturating_sub(self.idle.saturating_sub(before.idle));
+        let others = busy.saturating_sub(self.own.saturating_sub(before.own));
+        self.input != before.input || (total > 0 && others as f64 > BUSY_SHARE * total as f64)
+    }
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Numbers of the processes that this one started.
+fn children() -> Vec<String> {
+    let own = std::process::id().to_string();
+    let threads = fs::read_dir("/proc/self/task").ok().into_iter().flatten().flatten();
+    let listed: Vec<String> = threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    if !listed.is_empty() {
+        return listed;
+    }
+    // Some kernels are built without that list.
+    let processes = fs::read_dir("/proc").ok().into_iter().flatten().flatten();
+    processes
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|name| after_name(&read(&format!("/proc/{name}/stat"))).nth(1) == Some(own.as_str()))
+        .collect()
+}
+
+/// Ticks of all processors, and of them the idle ones, from `/proc/stat`.
+fn processor_ticks(stat: &str) -> (u64, u64) {
+    let line = stat.lines().find(|line| line.starts_with("cpu ")).unwrap_or_default();
+    // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+    let ticks: Vec<u64> =
+        line.split_whitespace().skip(1).take(8).filter_map(|word| word.parse().ok()).collect();
+    (ticks.iter().sum(), ticks.iter().skip(3).take(2).sum())
+}
+
+/// User and system ticks of a process, from its `stat`.
+fn process_ticks(stat: &str) -> u64 {
+    after_name(stat).skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum()
+}
+
+/// The fields from the third on, the state; the second is the name in parentheses, in which anything may stand.
+fn after_name(stat: &str) -> impl Iterator<Item = &str> {
+    stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
+}
+
+fn input_interrupts(interrupts: &str) -> u64 {
+    let of_input = interrupts.lines().filter(|line| {
+        let line = line.to_lowercase();
+        INPUT_INTERRUPTS.iter().any(|name| line.contains(name))
+    });
+    // `12:  345  0  IO-APIC  12-edge  i8042`: one count for each processor.
+    of_input.flat_map(|line| line.split_whitespace().skip(1).map_while(|word| word.parse::<u64>().ok())).sum()
+}
+
+fn last_typed() -> Option<SystemTime> {
+    let in_folder = |folder: &Path| fs::read_dir(folder).ok().into_iter().flatten().flatten();
+    let consoles = in_folder(Path::new("/dev")).filter(|entry| {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("tty"));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    consoles
+        .chain(in_folder(Path::new("/dev/pts")))
+        .filter_map(|terminal| terminal.metadata().ok()?.accessed().ok())
+        .max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_read_as_linux_writes_them() {
+        assert_eq!(processor_ticks("cpu  10 1 5 80 4 0 0 0 0 0\ncpu0 1 1 1 1\n"), (100, 84));
+        let stat = "42 (a) name) S 7 42 42 0 -1 4194560 100 0 0 0 31 11 0 0 20 0 4 0 100";
+        assert_eq!(process_ticks(stat), 42);
+        assert_eq!(after_name(stat).nth(1), Some("7"));
+        let interrupts =
+            "      CPU0 CPU1\n  1:  5  4  IO-APIC  1-edge  i8042\n 16:  9 9 IO-APIC 16 ehci_hcd\n";
+        assert_eq!(input_interrupts(interrupts), 9);
+    }
+
+    #[test]
+    fn touching_it_and_other_programs_are_use_and_own_work_is_not() {
+        let before = Counters { total: 1_000, idle: 500, own: 100, input: 7 };
+        let after = |idle, own, input| Counters { total: 2_000, idle, own, input };
+        assert!(!after(1_500, 100, 7).show_use_since(before), "nothing ran");
+        assert!(!after(500, 1_100, 7).show_use_since(before), "only this worker ran");
+        assert!(after(1_200, 100, 7).show_use_since(before), "others took 30 %");
+        assert!(after(1_500, 100, 8).show_use_since(before), "a key was pressed");
+    }
+
+    #[test]
+    fn a_computer_counts_as_used_at_the_first_look() {
+        let mut usage = Usage::default();
+        assert_eq!(usage.unused_for(Duration::from_secs(100)), Duration::ZERO);
+    }
+}

@@ -1,0 +1,236 @@
+//! What a worker's owner says to it while it runs: a socket in the folder of the accounts, for this user alone, on which
+//! `p2c2r-worker status`, `pause`, `resume` and `finish` speak.
+//!
+//! One line of JSON asks ([`Request`]), one answers ([`Report`]).
+
+#[cfg(unix)]
+mod socket;
+
+#[cfg(not(unix))]
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fmt, io};
+
+use bevy_ecs::resource::Resource;
+use bevy_ecs::system::{Res, ResMut};
+use bevy_time::{Real, Time};
+use crossbeam_channel::{Receiver, Sender, never};
+use p2c2r_link::ClientLink;
+#[cfg(not(unix))]
+use p2c2r_link::Waker;
+use p2c2r_protocol::Nanos;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::attempts::{Attempts, Offer};
+use crate::availability::Availability;
+use crate::console::Console;
+use crate::drain::Drain;
+use crate::earnings::Session;
+
+#[cfg(unix)]
+pub use socket::{ask, listen};
+
+/// Longest pause that can be asked for: after a month it is no pause any more.
+pub const PAUSE_MAX: Duration = Duration::from_hours(31 * 24);
+
+/// Why a running worker could not be asked.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    /// There is none.
+    #[error(
+        "no worker{0} runs here: its socket would be in {1}; give its --keys folder, and its --name if it has one"
+    )]
+    NotRunning(String, String),
+    /// It does not answer.
+    #[error("the worker behind {path} does not answer: {source}")]
+    NoAnswer {
+        /// Its socket.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Elsewhere there is no such socket.
+#[cfg(not(unix))]
+pub fn listen(_folder: &Path, _name: &str, _waker: Waker) -> io::Result<Control> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Elsewhere there is no such socket.
+#[cfg(not(unix))]
+pub fn ask(folder: &Path, _name: Option<&str>, _request: Request) -> Result<Vec<Report>, ControlError> {
+    Err(ControlError::NotRunning(String::new(), folder.display().to_string()))
+}
+
+/// What the owner wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// To know how it stands.
+    Status,
+    /// No more work, for so long if a time is given.
+    Pause {
+        /// Seconds, at most [`PAUSE_MAX`].
+        seconds: Option<u64>,
+    },
+    /// Work again.
+    Resume,
+    /// Finish what runs, and end.
+    Finish,
+}
+
+/// How a worker stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Its public name.
+    pub name: String,
+    /// Its coordinator.
+    pub coordinator: String,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// Whether it was asked to end.
+    pub finishing: bool,
+    /// Why it takes no work, if it takes none.
+    pub resting: Option<String>,
+    /// Tasks at the same time.
+    pub slots: u16,
+    /// Tasks it holds, running and waiting.
+    pub held: usize,
+    /// Tasks that gave an outcome since it started.
+    pub computed: u64,
+    /// Tasks that gave none.
+    pub failed: u64,
+    /// Answers that were accepted.
+    pub accepted: u64,
+    /// Answers that were not.
+    pub rejected: u64,
+    /// Earned by this program since it started, in nano-dollars.
+    pub earned_nanos: i64,
+    /// The same by the hour; `None` in the first minute.
+    pub earned_per_hour_nanos: Option<i64>,
+    /// What its account holds for good, in nano-dollars; `None` before it first joined.
+    pub account_confirmed_nanos: Option<i64>,
+    /// What its account may still lose, in nano-dollars.
+    pub account_pending_nanos: Option<i64>,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, coordinator, held, computed, failed, accepted, rejected, .. } = self;
+        let state = match (&self.resting, self.finishing) {
+            (_, true) => "finishing what runs".to_owned(),
+            (Some(why), _) => format!("resting: {why}"),
+            (None, _) => "working".to_owned(),
+        };
+        let link = if self.connected { "connected to" } else { "not connected to" };
+        writeln!(f, "{name}: {state}, {link} {coordinator}, {} slot(s)", self.slots)?;
+        writeln!(
+            f,
+            "  tasks: {held} under way, {computed} computed, {failed} failed, {accepted} accepted, {rejected} rejected"
+        )?;
+        let per_hour =
+            self.earned_per_hour_nanos.map_or_else(|| "-".to_owned(), |nanos| Nanos(nanos).to_string());
+        write!(
+            f,
+            "  earned: {} by this worker in {} minute(s), {per_hour} an hour",
+            Nanos(self.earned_nanos),
+            self.uptime_seconds / 60
+        )?;
+        if let (Some(confirmed), Some(pending)) = (self.account_confirmed_nanos, self.account_pending_nanos) {
+            write!(f, "\n  account: {} confirmed, {} pending", Nanos(confirmed), Nanos(pending))?;
+        }
+        Ok(())
+    }
+}
+
+/// A request and where its answer goes.
+struct Asked {
+    request: Request,
+    answer: Sender<Report>,
+}
+
+/// Where requests come in.
+#[derive(Resource)]
+pub struct Control {
+    asked: Receiver<Asked>,
+    /// Heeded in this update, and to be answered at its end.
+    waiting: Vec<Sender<Report>>,
+    /// Removes the socket's file at the end.
+    #[cfg(unix)]
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    file: Option<socket::SocketFile>,
+}
+
+impl Default for Control {
+    /// Nobody can ask.
+    fn default() -> Self {
+        Self {
+            asked: never(),
+            waiting: Vec::new(),
+            #[cfg(unix)]
+            file: None,
+        }
+    }
+}
+
+/// Does what the owner wants.
+pub fn heed_owner(
+    mut control: ResMut<'_, Control>,
+    mut availability: ResMut<'_, Availability>,
+    drain: Res<'_, Drain>,
+    time: Res<'_, Time<Real>>,
+) {
+    while let Ok(Asked { request, answer }) = control.asked.try_recv() {
+        match request {
+            Request::Status => {}
+            Request::Pause { seconds } => {
+                let time_off = seconds.map(|seconds| Duration::from_secs(seconds).min(PAUSE_MAX));
+                availability.pause(time_off.map(|time_off| time.elapsed() + time_off));
+            }
+            Request::Resume => availability.resume(),
+            Request::Finish => drain.ask(),
+        }
+        control.waiting.push(answer);
+    }
+}
+
+/// Tells the owner how things stand now.
+pub fn answer_owner(
+    mut control: ResMut<'_, Control>,
+    (availability, attempts, console): (Res<'_, Availability>, Res<'_, Attempts>, Res<'_, Console>),
+    (drain, link, session, offer): (Res<'_, Drain>, Res<'_, ClientLink>, Res<'_, Session>, Res<'_, Offer>),
+    time: Res<'_, Time<Real>>,
+) {
+    if control.waiting.is_empty() {
+        return;
+    }
+    let (accepted, rejected) = session.verdicts();
+    let account = session.account();
+    let report = Report {
+        name: console.name().to_owned(),
+        coordinator: console.coordinator().to_owned(),
+        connected: link.is_connected(),
+        finishing: drain.is_asked(),
+        resting: availability.rest().map(|rest| rest.to_string()),
+        slots: offer.offered.slots,
+        held: attempts.held(),
+        computed: session.computed_count(),
+        failed: session.failed_count(),
+        accepted,
+        rejected,
+        earned_nanos: session.earned().0,
+        earned_per_hour_nanos: session.earned_per_hour(time.elapsed()).map(|nanos| nanos.0),
+        account_confirmed_nanos: account.map(|account| account.confirmed().0),
+        account_pending_nanos: account.map(|account| account.pending.0),
+        uptime_seconds: time.elapsed().as_secs(),
+    };
+    for answer in control.waiting.drain(..) {
+        // Who asked may have gone.
+        let _ = answer.send(report.clone());
+    }
+}

@@ -1,0 +1,123 @@
+//! The socket that a running worker listens on, and how the other commands find it.
+
+use std::fs::{self, Permissions};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use p2c2r_link::Waker;
+use p2c2r_protocol::Digest;
+
+use super::{Asked, Control, ControlError, Report, Request};
+
+/// Largest request or report in bytes; ours have some hundred.
+const LINE_BYTES_MAX: u64 = 16 * 1024;
+/// Longest wait for the other side: a worker answers in the update after it was woken.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Requests that wait for one update.
+const ASKED_MAX: usize = 16;
+
+/// Removes the socket's file when it is dropped.
+pub(super) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // One that is left behind is taken away by the next worker of this name.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn path(folder: &Path, name: &str) -> PathBuf {
+    // Short, because the path of a socket has at most some hundred bytes.
+    folder.join(format!("control-{}.sock", &Digest::of(name.as_bytes()).to_string()[..8]))
+}
+
+/// Listens for the owner of the worker of this name, whose accounts are in `folder`.
+pub fn listen(folder: &Path, name: &str, waker: Waker) -> io::Result<Control> {
+    let path = path(folder, name);
+    if UnixStream::connect(&path).is_ok() {
+        return Err(io::Error::new(ErrorKind::AddrInUse, "another worker of this name runs"));
+    }
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    let file = SocketFile(path);
+    // The folder is its user's alone already.
+    fs::set_permissions(&file.0, Permissions::from_mode(0o600))?;
+    let (ask, asked) = bounded(ASKED_MAX);
+    thread::Builder::new().name("control".into()).spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // Who asks wrongly, or leaves, learns it by the closed line.
+            let _ = answer(&stream, &ask, &waker);
+        }
+    })?;
+    Ok(Control { asked, waiting: Vec::new(), file: Some(file) })
+}
+
+fn answer(stream: &UnixStream, ask: &Sender<Asked>, waker: &Waker) -> io::Result<()> {
+    let request = receive(stream)?;
+    let (answer, report) = bounded(1);
+    ask.send_timeout(Asked { request, answer }, PATIENCE).map_err(io::Error::other)?;
+    waker.wake();
+    let report: Report = report.recv_timeout(PATIENCE).map_err(io::Error::other)?;
+    send(stream, &report)
+}
+
+fn send<T: serde::Serialize>(mut stream: &UnixStream, value: &T) -> io::Result<()> {
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}
+
+fn receive<T: serde::de::DeserializeOwned>(stream: &UnixStream) -> io::Result<T> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(LINE_BYTES_MAX)).read_line(&mut line)?;
+    Ok(serde_json::from_str(&line)?)
+}
+
+/// Asks the running workers whose accounts are in `folder`, all of them or the one of this name.
+pub fn ask(folder: &Path, name: Option<&str>, request: Request) -> Result<Vec<Report>, ControlError> {
+    let sockets = match name {
+        Some(name) => vec![path(folder, name)],
+        None => sockets_in(folder),
+    };
+    let mut reports = Vec::new();
+    for path in sockets {
+        let stream = match UnixStream::connect(&path) {
+            Ok(stream) => stream,
+            // Left behind by one that was killed.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                continue;
+            }
+            Err(source) => return Err(ControlError::NoAnswer { path, source }),
+        };
+        let report = send(&stream, &request).and_then(|()| receive(&stream));
+        reports.push(report.map_err(|source| ControlError::NoAnswer { path, source })?);
+    }
+    if reports.is_empty() {
+        let named = name.map(|name| format!(" named {name}")).unwrap_or_default();
+        return Err(ControlError::NotRunning(named, folder.display().to_string()));
+    }
+    Ok(reports)
+}
+
+fn sockets_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).ok().into_iter().flatten().flatten();
+    let mut sockets: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let named = path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("control-"));
+            named && path.extension().is_some_and(|extension| extension == "sock")
+        })
+        .collect();
+    sockets.sort();
+    sockets
+}

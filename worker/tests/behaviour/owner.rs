@@ -1,0 +1,59 @@
+//! What a worker's owner sets and says: it rests when it should, and works again.
+
+use p2c2r_link::NextWake;
+use p2c2r_worker::availability::Availability;
+
+use super::*;
+
+fn pause(pair: &mut Pair, until: Option<Duration>) {
+    pair.worker.world_mut().resource_mut::<Availability>().pause(until);
+}
+
+fn now(pair: &Pair) -> Duration {
+    pair.worker.world().resource::<bevy_time::Time<bevy_time::Real>>().elapsed()
+}
+
+#[test]
+fn a_paused_worker_hands_back_what_waits_takes_nothing_and_works_again() {
+    let mut pair = Pair::joined(|_| ());
+    (1..=100).for_each(|task| pair.assign(task, &script(DOUBLE, 1)));
+    pair.until("the first answer", |pair| !pair.heard.is_empty());
+    pause(&mut pair, None);
+    pair.assign(101, &script(DOUBLE, 1));
+    pair.until("everything is answered", |pair| answers_of(&pair.heard).len() == 101);
+    assert_eq!(pair.heard.iter().filter(|message| **message == WorkerToServer::Draining).count(), 1);
+    let overloaded = Err(AttemptFailure::Overloaded);
+    assert_eq!(outcome(&answers_of(&pair.heard)[100]), overloaded, "what comes after is turned away");
+    pair.heard.clear();
+    pair.settle();
+    assert_eq!(pair.heard, vec![], "and nothing more is said");
+    pair.worker.world_mut().resource_mut::<Availability>().resume();
+    pair.until("it announces itself", |pair| !pair.heard.is_empty());
+    assert!(matches!(pair.heard.remove(0), WorkerToServer::Ready(_)));
+    pair.assign(102, &script(DOUBLE, 3));
+    assert_eq!(outcome(&pair.answers(1)[0]), Ok(vec![6]));
+}
+
+#[test]
+fn a_pause_for_a_time_ends_by_itself_and_asks_to_be_woken_for_it() {
+    let mut pair = Pair::joined(|_| ());
+    let until = now(&pair) + Duration::from_millis(400);
+    pause(&mut pair, Some(until));
+    pair.until("it says so", |pair| pair.heard == [WorkerToServer::Draining]);
+    pair.heard.clear();
+    let wanted = pair.worker.world().resource::<NextWake>().wanted_at();
+    assert!(wanted.is_some_and(|at| at <= until), "{wanted:?} and {until:?}");
+    pair.until("it announces itself", |pair| !pair.heard.is_empty());
+    assert!(matches!(pair.heard[0], WorkerToServer::Ready(_)));
+    assert!(now(&pair) >= until);
+}
+
+#[test]
+fn a_worker_that_starts_paused_says_nothing_until_it_may_work() {
+    let mut pair = Pair::new(|config| config.times.paused = true);
+    pair.settle();
+    assert!(pair.peer.is_some() && pair.heard.is_empty(), "{:?}", pair.heard);
+    pair.worker.world_mut().resource_mut::<Availability>().resume();
+    pair.until("it announces itself", |pair| !pair.heard.is_empty());
+    assert!(matches!(pair.heard[0], WorkerToServer::Ready(_)));
+}
