@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, AttemptFailure, ComputedBy, Nanos, PassedCheck, TaskFailure, WorkerToServer};
+use p2c2r_protocol::{
+    Attempt, AttemptFailure, ComputedBy, Nanos, PassedCheck, TaskFailure, WorkerOffer, WorkerToServer,
+};
 use p2c2r_server::Fallback;
 use p2c2r_tasks::OUT_OF_FUEL;
 
@@ -246,6 +248,23 @@ fn a_draining_worker_finishes_what_it_has_and_gets_nothing_more() {
     assert!(stage.take_assigned().is_empty());
     stage.answer_rightly(worker, &assign);
     stage.done(first);
+}
+
+#[test]
+fn a_worker_that_rested_and_is_ready_again_gets_what_waits() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));
+    stage.worker_says(worker, WorkerToServer::Draining);
+    stage.step();
+    let task = stage.ask(gamer, 60);
+    assert!(stage.take_assigned().is_empty());
+    let offer = WorkerOffer { slots: 1, kernels: toy::kinds().offers() };
+    stage.worker_says(worker, WorkerToServer::Ready(offer));
+    stage.step();
+    let (to, assign) = stage.assignment();
+    assert_eq!(to, worker);
+    stage.answer_rightly(worker, &assign);
+    stage.done(task);
 }
 
 #[test]

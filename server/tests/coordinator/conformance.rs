@@ -99,6 +99,8 @@ enum Effect {
     TriedAgain,
     /// The assignment is sent again under the same number.
     SentAgain,
+    /// The task is handed out.
+    HandedOut,
 }
 
 fn row_of_game(says: GameSays) -> fn(State) -> Effect {
@@ -130,7 +132,18 @@ fn row_of_game(says: GameSays) -> fn(State) -> Effect {
 
 fn row_of_worker(says: WorkerSays) -> fn(State) -> Effect {
     match says {
-        WorkerSays::Ready | WorkerSays::Draining => |state| match state {
+        // Its worker has said that it takes nothing more.
+        WorkerSays::Ready => |state| match state {
+            State::Queued => Effect::HandedOut,
+            State::Unknown
+            | State::Leased
+            | State::Judged
+            | State::Revoked
+            | State::Settled
+            | State::Delivered
+            | State::Cancelled => Effect::Nothing,
+        },
+        WorkerSays::Draining => |state| match state {
             State::Unknown
             | State::Queued
             | State::Leased
@@ -270,6 +283,7 @@ impl Scene {
             [] if strays == 1 && assigned.is_empty() && now_in_flight == in_flight => Effect::Stray,
             [] if strays != 0 => panic!("{strays} strays and more"),
             [] if now_in_flight > in_flight => Effect::Admitted,
+            [] if self.state == State::Queued && !assigned.is_empty() => Effect::HandedOut,
             [] if assigned.iter().any(|(_, again)| again.attempt == self.assign.attempt) => Effect::SentAgain,
             [] if repeated == 1 && now_in_flight == in_flight => Effect::TriedAgain,
             [] if assigned.is_empty() && now_in_flight == in_flight => Effect::Nothing,
