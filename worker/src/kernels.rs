@@ -4,7 +4,7 @@
 //! that nobody knows yet. So the worker computes nothing itself: it starts this same program again for each slot, for
 //! tiny tasks, and for the graphics processor, and tells it by a socket what to compute. Such a process gives up its rights
 //! before it has a second thread, tries whether they are gone, and reports what came of it; the worker hands out no work
-//! to one that could do anything it should not ([`launch`]).
+//! to one that could do anything it should not.
 //!
 //! | module | owns |
 //! |---|---|
