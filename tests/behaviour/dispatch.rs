@@ -12,6 +12,7 @@ use crate::for_every_kind;
 for_every_kind!(
     a_task_is_computed_by_a_worker_and_charged_once,
     equal_tasks_are_answered_from_the_cache_for_the_fee_alone_if_that_is_sound,
+    patient_tasks_are_shared_by_all_workers_and_kept_for_the_next_gamer,
     two_gamers_and_four_workers_share_fairly,
     switching_off_computes_locally_and_charges_nothing,
 );
@@ -64,6 +65,44 @@ fn equal_tasks_are_answered_from_the_cache_for_the_fee_alone_if_that_is_sound(wi
     assert_eq!(receipt.price, default_prices(&KindRegistry::builtin()).reuse(first.price));
     assert_eq!(books.kinds[0].charged, first.price + receipt.price);
     assert_eq!(books.kinds[0].earned + books.kinds[0].fee, books.kinds[0].charged);
+}
+
+/// What is baked for a place, by many at once, is there for everybody who comes to it, also in kinds whose outcomes differ by
+/// roundings.
+fn patient_tasks_are_shared_by_all_workers_and_kept_for_the_next_gamer(wire: Wire, kind: PuzzleKind) {
+    let mut cluster =
+        Cluster::start(ClusterConfig { games: 2, workers: 3, ..ClusterConfig::new(wire, kind) }.unhurried());
+    cluster.until_connected(3);
+    for seed in 0..16 {
+        cluster.ask_patiently(0, seed);
+    }
+    let endings = cluster.until_endings(0, 16);
+    assert!(endings.iter().all(|(_, ending)| ending.is_remote()), "{endings:?}");
+    let first: Nanos = endings.iter().map(|(_, ending)| price(ending)).sum();
+    let prices = default_prices(&KindRegistry::builtin());
+    let fees: Nanos = endings.iter().map(|(_, ending)| prices.reuse(price(ending))).sum();
+    let helped = cluster.books().workers.iter().filter(|line| line.accepted > 0).count();
+    assert!(helped > 1, "{:?}", cluster.books().workers);
+    for seed in 0..16 {
+        cluster.ask_patiently(1, seed);
+    }
+    let endings = cluster.until_endings(1, 16);
+    assert!(
+        endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { place: Place::Cache, .. })),
+        "{endings:?}"
+    );
+    let books = cluster.books();
+    assert_eq!((books.kinds[0].by_worker, books.kinds[0].by_cache), (16, 16));
+    let spent = [0, 1].map(|game| totals(cluster.game(game)).cost_nanos);
+    assert_eq!(spent, [first, fees], "the next gamer pays the fee alone");
+}
+
+/// What an outcome cost.
+fn price(ending: &Ending) -> Nanos {
+    match ending {
+        Ending::Done { receipt: Some(receipt), .. } => receipt.price,
+        _ => Nanos::ZERO,
+    }
 }
 
 fn two_gamers_and_four_workers_share_fairly(wire: Wire, kind: PuzzleKind) {

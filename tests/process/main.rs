@@ -138,6 +138,31 @@ fn agrees<K: Varied>(light: &Played<K>, report: &Value) {
 }
 
 #[test]
+fn a_sector_that_one_gamer_had_baked_is_there_for_the_next() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut workers = ["ada", "grace"].map(|name| worker(folder.path(), name, Program::start));
+    for worker in &mut workers {
+        worker.line("onnected");
+    }
+    // The first wave starts after two and a half seconds.
+    let [first, second] = ["first.json", "second.json"].map(|name| {
+        let path = folder.path().join(name);
+        game(folder.path(), 8, &path, Program::start).ended_well();
+        report(&path)
+    });
+    let cached = |report: &Value, kind: &str| report["kinds"][kind]["cache"].as_u64().expect("a count");
+    assert_eq!(cached(&first, "lightfield"), 0, "{first:#}");
+    let from_cache = cached(&second, "lightfield");
+    assert!((1..=16).contains(&from_cache), "{second:#}");
+    for worker in &mut workers {
+        worker.stop();
+    }
+    coordinator.stop();
+    ledger_balances(folder.path());
+}
+
+#[test]
 fn a_coordinator_killed_and_restarted_gets_its_game_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (mut first, address) = coordinator(folder.path(), "127.0.0.1:0", Program::start);

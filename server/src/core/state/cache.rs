@@ -1,4 +1,4 @@
-//! Outcomes of deterministic kinds, kept 24 hours and reused for equal specs.
+//! Outcomes of deterministic kinds, and of all patient tasks, kept 24 hours and reused for equal specs.
 //!
 //! Only an accepted verdict or the coordinator's own kernel writes here, and every entry names the worker it
 //! came from, so a convicted worker's entries go at once. Bounded by entries and bytes, the oldest go first.

@@ -82,7 +82,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
             return;
         }
     };
-    let (kind, units) = (task.kind, task.units);
+    let (kind, units, is_patient) = (task.kind, task.units, task.deliver_by.is_none());
     let Live { account, since, expected, .. } = live;
     let outcome = match answer.result {
         Ok(outcome) => outcome,
@@ -118,7 +118,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     if core.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
         return;
     }
-    let depth = depth_of(core, account, kind, units, &outcome);
+    let depth = depth_of(core, account, kind, units, is_patient, &outcome);
     let here = !is_out_of_fuel(&outcome)
         && outcome.len() <= INLINE_OUTCOME_BYTES_MAX
         && units <= if depth == Depth::Always { small_units } else { INLINE_DEEP_UNITS_MAX.min(small_units) };
@@ -147,12 +147,21 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
 }
 
 /// How closely an answer is looked at.
-fn depth_of(core: &mut Core, account: AccountId, kind: KindId, units: WorkUnits, outcome: &[u8]) -> Depth {
+fn depth_of(
+    core: &mut Core,
+    account: AccountId,
+    kind: KindId,
+    units: WorkUnits,
+    is_patient: bool,
+    outcome: &[u8],
+) -> Depth {
     let Some(of_kind) = core.policy.kinds.get(kind) else { return Depth::Always };
     let (version, is_exact) = (of_kind.kernel_version(), of_kind.deterministic());
     let is_cheap = units.0 <= core.policy.trust.recomputed_units;
-    // "Out of fuel" takes no work to say and all of it to check.
-    let share = if is_cheap || is_out_of_fuel(outcome) {
+    // "Out of fuel" takes no work to say and all of it to check. A patient outcome that cannot be compared bit by bit is kept
+    // for every other gamer, and nobody waits for it: there is time to look at each.
+    let is_shared = is_patient && !is_exact;
+    let share = if is_cheap || is_shared || is_out_of_fuel(outcome) {
         1.0
     } else {
         core.trust.check_share(account, kind, version, core.now)

@@ -65,9 +65,11 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, 
     core.book(Entry::TaskSettled(settlement));
     core.tally.revenue += price;
     core.tally.fee += fee;
-    // What only looks right is for the gamer who asked, and for nobody else.
+    // What only looks right is for the gamer who asked, and for nobody else. Patient tasks are asked for once and kept by
+    // the game: an outcome within the kind's tolerance is as good for the next gamer as for the first.
     let is_kept = check != PassedCheck::Always
-        && core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic());
+        && (task.deliver_by.is_none()
+            || core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic()));
     if is_kept && !core.cache.is_off() {
         let worker = match (&worker_name, source) {
             (Some(name), Source::Worker { worker, .. }) => Some((worker, Arc::clone(name))),
