@@ -33,7 +33,7 @@ fn tell_money(account: Res<OffloadAccount>, mut line: Single<&mut Text, With<Mon
 }
 
 fn money_text(account: &OffloadAccount) -> String {
-    let dollars = |nanos: Option<Nanos>| figures::dollars(nanos.map(|nanos| nanos.as_dollars()));
+    let dollars = |nanos: Option<Nanos>| figures::dollars(nanos.map(Nanos::as_dollars));
     // Before the first statement nothing is known to be settled.
     let settled = account.statement.map(|_| account.session_charged);
     format!(

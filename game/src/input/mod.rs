@@ -85,10 +85,10 @@ fn read_actions(
             button.is_some_and(|button| pads.iter().any(|pad| pressed(pad, button)))
         };
         let leaned = pads.iter().any(|pad| leans(pad.left_stick(), action));
-        if keys.any_pressed(bound.iter().copied()) || on_pad(|pad, button| pad.pressed(button)) || leaned {
+        if keys.any_pressed(bound.iter().copied()) || on_pad(Gamepad::pressed) || leaned {
             held.insert(action);
         }
-        if keys.any_just_pressed(bound.iter().copied()) || on_pad(|pad, button| pad.just_pressed(button)) {
+        if keys.any_just_pressed(bound.iter().copied()) || on_pad(Gamepad::just_pressed) {
             just.insert(action);
         }
     }

@@ -84,7 +84,7 @@ impl Kept for Scores {
     fn sound(mut self) -> Self {
         for difficulty in Difficulty::ALL {
             let table = self.table_mut(difficulty);
-            table.sort_by(|a, b| b.score.cmp(&a.score));
+            table.sort_by_key(|round| std::cmp::Reverse(round.score));
             table.truncate(REMEMBERED);
         }
         self

@@ -111,15 +111,12 @@ impl UserFiles {
             .map(|number| path.with_file_name(format!("{}.{suffix}-{number}", T::FILE)))
             .find(|aside| !aside.exists());
         let kept = free.filter(|aside| std::fs::rename(path, aside).is_ok());
-        let sentence = match &kept {
-            Some(aside) => {
-                format!("Your {} could not be read ({why}); they are kept as {}", T::WHAT, aside.display())
-            }
-            None => {
-                // It is left alone then: nothing is written over what could not be moved.
-                self.folder = None;
-                format!("Your {} could not be read ({why}); nothing is saved this time", T::WHAT)
-            }
+        let sentence = if let Some(aside) = &kept {
+            format!("Your {} could not be read ({why}); they are kept as {}", T::WHAT, aside.display())
+        } else {
+            // It is left alone then: nothing is written over what could not be moved.
+            self.folder = None;
+            format!("Your {} could not be read ({why}); nothing is saved this time", T::WHAT)
         };
         tracing::warn!("{sentence}");
         self.said.push(sentence);

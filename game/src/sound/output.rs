@@ -73,7 +73,9 @@ fn feed(mut player: Child, mixer: &mut Mixer, orders: &Receiver<Order>, ahead: D
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break Fed::Enough,
         }
-        orders.try_iter().for_each(|order| mixer.obey(order));
+        for order in orders.try_iter() {
+            mixer.obey(order);
+        }
         let due = frames_in(began.elapsed() + ahead);
         let frames = due.saturating_sub(written);
         // What a stalled machine has missed is not made up for.

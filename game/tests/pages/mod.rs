@@ -6,7 +6,7 @@ use bevy::input::gamepad::{
 };
 use bevy::input::keyboard::{Key, KeyboardInput, NativeKey};
 use p2c2r_arena::Difficulty;
-use p2c2r_game::input::{Action, Input};
+use p2c2r_game::input::{Action, Bindings, Input};
 use p2c2r_game::screens::{Menu, Nudge, Page, Scores, Verb};
 use p2c2r_game::settings::{Row, Settings};
 
@@ -75,33 +75,34 @@ fn tick(app: &App) -> u64 {
     app.world().resource::<Battlefield>().arena.tick()
 }
 
+/// Goes down to every item of every page that leads on, as deep as they go, and comes back.
+fn visit(app: &mut App, seen: &mut Vec<Page>) {
+    let from = page(app);
+    for place in 0..menu(app).items.len() {
+        let Verb::Go(to) = menu(app).items[place].verb else { continue };
+        for _ in 0..menu(app).items.len() {
+            if menu(app).chosen != place {
+                press(app, KeyCode::ArrowDown);
+            }
+        }
+        assert_eq!(menu(app).chosen, place, "on {from:?}");
+        press(app, KeyCode::Enter);
+        assert_eq!(page(app), to, "from {from:?}");
+        assert!(!menu(app).title.is_empty() && !menu(app).items.is_empty(), "{to:?} is empty");
+        if !seen.contains(&to) {
+            seen.push(to);
+            visit(app, seen);
+        }
+        press(app, KeyCode::Escape);
+        assert_eq!(page(app), from, "back from {to:?}");
+        assert_eq!(menu(app).chosen, place, "what was chosen is still chosen");
+    }
+}
+
 #[test]
 fn every_page_is_reached_from_the_title_and_left_again_by_the_keyboard_alone() {
     let mut app = on_title();
     let mut seen = vec![Page::Title];
-    // Down to every item of every page that leads on, as deep as they go.
-    fn visit(app: &mut App, seen: &mut Vec<Page>) {
-        let from = page(app);
-        for place in 0..menu(app).items.len() {
-            let Verb::Go(to) = menu(app).items[place].verb else { continue };
-            for _ in 0..menu(app).items.len() {
-                if menu(app).chosen != place {
-                    press(app, KeyCode::ArrowDown);
-                }
-            }
-            assert_eq!(menu(app).chosen, place, "on {from:?}");
-            press(app, KeyCode::Enter);
-            assert_eq!(page(app), to, "from {from:?}");
-            assert!(!menu(app).title.is_empty() && !menu(app).items.is_empty(), "{to:?} is empty");
-            if !seen.contains(&to) {
-                seen.push(to);
-                visit(app, seen);
-            }
-            press(app, KeyCode::Escape);
-            assert_eq!(page(app), from, "back from {to:?}");
-            assert_eq!(menu(app).chosen, place, "what was chosen is still chosen");
-        }
-    }
     visit(&mut app, &mut seen);
     for wanted in [
         Page::HowToPlay,
@@ -227,7 +228,7 @@ fn a_key_is_bound_and_one_that_is_taken_asks_first() {
     press(&mut app, KeyCode::Escape);
     assert_eq!(page(&app), Page::Keys, "Escape leaves the binding, not the page");
     choose(&mut app, Verb::ResetKeys);
-    assert_eq!(settings(&app).keys, Default::default());
+    assert_eq!(settings(&app).keys, Bindings::default());
 }
 
 #[test]

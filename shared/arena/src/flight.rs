@@ -94,7 +94,7 @@ impl fmt::Display for Flight {
         let ends = self.runs.iter().skip(1).map(|(begins, _)| *begins).chain([self.ticks]);
         for ((begins, controls), end) in self.runs.iter().zip(ends) {
             write!(f, "{} {} {}", end - begins, controls.turn, controls.thrust)?;
-            for (word, held) in words_of(controls) {
+            for (word, held) in words_of(*controls) {
                 if held {
                     write!(f, " {word}")?;
                 }
@@ -147,7 +147,7 @@ fn run(line: &str) -> Option<(u32, Controls)> {
 }
 
 /// What is written for what is held, in the order in which it is written.
-fn words_of(controls: &Controls) -> [(&'static str, bool); 3] {
+fn words_of(controls: Controls) -> [(&'static str, bool); 3] {
     [("fire", controls.fire), ("missile", controls.missile), ("boost", controls.boost)]
 }
 
