@@ -58,12 +58,12 @@ fn spec_in(message: &ServerToWorker) -> Option<(KindId, &[u8], &[Vec<u8>])> {
             let (TaskNo(_), Attempt(_)) = (task, attempt);
             Some((*kind, spec, blobs))
         }
-        ServerToWorker::Revoke { task: TaskNo(_), attempt: Attempt(_) } => None,
+        ServerToWorker::Revoke { task: TaskNo(_), attempt: Attempt(_) }
+        | ServerToWorker::Closing { reason: _ } => None,
         ServerToWorker::Statement(statement) => {
             look_at(statement);
             None
         }
-        ServerToWorker::Closing { reason: _ } => None,
     }
 }
 

@@ -90,13 +90,17 @@ fn kernel_processes_that_are_killed_or_stopped_cost_their_tasks_and_the_worker_g
     let mut game = game(folder.path(), 60, &path, Program::start);
     worker.line("completed in");
     let first = children(worker.id());
-    first.iter().for_each(|child| signal(*child, "KILL"));
+    for child in &first {
+        signal(*child, "KILL");
+    }
     worker.line("was ended by signal 9");
     worker.line("completed in");
     // A process that neither answers nor heeds a stop is ended when the time of its task is over.
     let second = children(worker.id());
     assert!(second.iter().all(|child| !first.contains(child)), "{first:?} and {second:?}");
-    second.iter().for_each(|child| signal(*child, "STOP"));
+    for child in &second {
+        signal(*child, "STOP");
+    }
     worker.line("did not end a task whose time was over, and was killed");
     worker.line("completed in");
     game.stop();

@@ -1,7 +1,7 @@
 //! What fills the screen: the pages, how one goes from one to the next, and what stands on each.
 //!
 //! Every page but [`Page::Play`] is a [`Menu`]: sentences and items, of which one is chosen. Keys, mouse and pad all
-//! become [`Nudge`]s, and [`obey`] does what they ask for, so that everything here runs, and is tested, without a window.
+//! become [`Nudge`]s, and `obey` does what they ask for, so that everything here runs, and is tested, without a window.
 //!
 //! | file | owns |
 //! |---|---|

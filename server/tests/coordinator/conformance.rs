@@ -123,9 +123,10 @@ fn row_of_game(says: GameSays) -> fn(State) -> Effect {
         },
         GameSays::Cancel | GameSays::Leaving => |state| match state {
             State::Queued | State::Leased | State::Revoked => Effect::Ends,
-            // An answer is there: it is judged and charged.
-            State::Judged => Effect::Nothing,
-            State::Unknown | State::Settled | State::Delivered | State::Cancelled => Effect::Nothing,
+            // Of a judged one an answer is there, which is charged like any other.
+            State::Unknown | State::Judged | State::Settled | State::Delivered | State::Cancelled => {
+                Effect::Nothing
+            }
         },
     }
 }

@@ -95,7 +95,8 @@ fn a_recording_is_its_owners_and_overwrites_nothing() {
         record: Some(recording),
         ..ServerConfig::default()
     };
-    let error =
-        build_app(config, ServerTransport::Memory(MemoryHub::new())).err().expect("it is there already");
+    let Err(error) = build_app(config, ServerTransport::Memory(MemoryHub::new())) else {
+        panic!("the file is there already")
+    };
     assert!(error.to_string().contains("the recording"), "{error}");
 }

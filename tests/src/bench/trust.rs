@@ -9,7 +9,7 @@ use crate::redteam::{Figures, Game, Trick};
 /// How much is played.
 #[derive(Clone, Copy, Debug)]
 pub struct TrustPlan {
-    /// Tasks of each game; of those in which something seldom happens, [`LONGER`] times as many.
+    /// Tasks of each game; of those in which something seldom happens, `LONGER` times as many.
     pub tasks: u64,
     /// Games of each row, each with a seed of its own.
     pub games: u64,

@@ -102,7 +102,6 @@ fn windows_of_any_horizon_stay_away_from_the_end_of_their_fuel() {
     for horizon in [0, 42, HORIZON_TICKS_MAX] {
         for (config, ticks) in [(ArenaConfig::default(), 3_600), (ArenaConfig::stress(), 600)] {
             let most = fuel_share(config, horizon, ticks);
-            println!("horizon {horizon}: {most:.2} of the fuel at most");
             assert!(most < 0.85, "horizon {horizon}: {most}");
         }
     }
