@@ -21,6 +21,9 @@ const DELAY_TICKS: u64 = 12;
 #[derive(Default)]
 struct Kind {
     kernels: Vec<Duration>,
+    /// What the app's thread does beside the step: admitting and encoding a spec, decoding an outcome.
+    asking: Vec<Duration>,
+    decoding: Vec<Duration>,
     units: u64,
     spec_bytes: usize,
     spec_bytes_max: usize,
@@ -65,14 +68,15 @@ impl Kind {
         spec: &K::Spec,
         blobs: &Blobs,
     ) -> Result<K::Outcome, Box<dyn std::error::Error>> {
-        self.units += K::admit(spec, blobs)?.0;
+        let (units, asked) = timed(&mut self.asking, || (K::admit(spec, blobs), K::encode_spec(spec)));
+        self.units += units?.0;
         let outcome = timed(&mut self.kernels, || K::run(spec, blobs, &Stop::never()))?;
-        let (asked, answered) = (K::encode_spec(spec).len(), K::encode_outcome(&outcome).len());
-        self.spec_bytes += asked;
-        self.spec_bytes_max = self.spec_bytes_max.max(asked);
-        self.outcome_bytes += answered;
-        self.outcome_bytes_max = self.outcome_bytes_max.max(answered);
-        Ok(outcome)
+        let answered = K::encode_outcome(&outcome);
+        self.spec_bytes += asked.len();
+        self.spec_bytes_max = self.spec_bytes_max.max(asked.len());
+        self.outcome_bytes += answered.len();
+        self.outcome_bytes_max = self.outcome_bytes_max.max(answered.len());
+        Ok(timed(&mut self.decoding, || K::decode_outcome(&answered))?)
     }
 
     fn print(&mut self, name: &str, ticks: u64) {
@@ -85,6 +89,14 @@ impl Kind {
             micros(&mut self.kernels, 0.99),
             self.units as f64 / seconds
         );
+        for (what, times) in [("asked for", &mut self.asking), ("decoded", &mut self.decoding)] {
+            println!(
+                "             {what}: p50 {:.1} us  p99 {:.1} us  most {:.1} us",
+                micros(times, 0.5),
+                micros(times, 0.99),
+                micros(times, 1.0)
+            );
+        }
         println!(
             "             spec {:.1} kbit/s, at most {} B; blobs {:.1} kbit/s; outcome {:.1} kbit/s, at most {} B",
             kbit(self.spec_bytes),
