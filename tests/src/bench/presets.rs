@@ -70,8 +70,8 @@ pub const PRESETS: [Preset; 8] = [
     preset("saver", "high", mirrors(6, 1, 2, 640, 48), None),
     preset("default", "low", mirrors(5, 1, 2, 190, 48), Some(field(48, 2, 200, 48))),
     preset("default", "high", mirrors(6, 1, 2, 560, 48), Some(field(36, 2, 200, 48))),
-    preset("rich", "low", mirrors(5, 16, 4, 200, 96), Some(field(80, 3, 200, 96))),
-    preset("rich", "high", mirrors(6, 4, 4, 240, 96), Some(field(80, 3, 200, 96))),
+    preset("rich", "low", mirrors(5, 13, 4, 200, 96), Some(field(72, 3, 200, 96))),
+    preset("rich", "high", mirrors(6, 4, 4, 240, 96), Some(field(72, 3, 200, 96))),
     preset("max", "low", mirrors(5, 32, 4, 120, 96), Some(field(256, 4, 200, 96))),
     preset("max", "high", mirrors(6, 16, 4, 160, 96), Some(field(256, 4, 200, 96))),
 ];

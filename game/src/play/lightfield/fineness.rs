@@ -30,7 +30,7 @@ impl FieldFineness {
             (Preset::Default | Preset::Stress, Quality::Low) => (48, 2, 48),
             // What finer mirrors cost is saved here, so that the preset stays within a cent an hour.
             (Preset::Default | Preset::Stress, Quality::High) => (36, 2, 48),
-            (Preset::Rich, _) => (80, 3, 96),
+            (Preset::Rich, _) => (72, 3, 96),
             (Preset::Max, _) => (256, 4, 96),
         };
         Some(Self { paths, bounces, interval: INTERVAL, rocks_max })

@@ -44,7 +44,7 @@ impl Fineness {
             (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 190, 48),
             // Four times the texels, in which a bolt is a bolt and not a blur, so less than half as often.
             (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 560, 48),
-            (Preset::Rich, Quality::Low) => (16, 4, 200, 96),
+            (Preset::Rich, Quality::Low) => (13, 4, 200, 96),
             (Preset::Rich, Quality::High) => (4, 4, 240, 96),
             (Preset::Max, Quality::Low) => (32, 4, 120, 96),
             (Preset::Max, Quality::High) => (16, 4, 160, 96),
