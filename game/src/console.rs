@@ -10,7 +10,7 @@ use p2c2r_program::say;
 
 use crate::figures::{self, Figures};
 use crate::play::Battlefield;
-use crate::report::Report;
+use crate::report::RunReport;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Last, print_line.run_if(on_real_timer(Duration::from_secs(1))));
@@ -54,12 +54,12 @@ pub fn line(elapsed: Duration, figures: &Figures, (score, lives, wave): (u64, u3
 }
 
 /// Says at the end what a gamer wants to know.
-pub(super) fn print_summary(report: &Report) {
+pub(super) fn print_summary(report: &RunReport) {
     say(summary(report).trim_end_matches('\n'));
 }
 
 /// What a gamer wants to know at the end.
-pub fn summary(report: &Report) -> String {
+pub fn summary(report: &RunReport) -> String {
     let mut text = String::from("\n");
     let _ = writeln!(
         text,

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use p2c2r_game::cli::Cli;
-use p2c2r_program::{command_line, complain};
+use p2c2r_program::{command_line, complain, quiet_caught_panics};
 
 fn main() -> ExitCode {
+    quiet_caught_panics();
     let cli: Cli = command_line::parse();
     match p2c2r_game::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,

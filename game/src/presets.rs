@@ -36,7 +36,7 @@ pub enum Preset {
 
 /// What a preset costs while it is played, with everything on, at the default price list.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cost {
+pub struct PresetCost {
     /// Dollars an hour.
     pub dollars_per_hour: f64,
     /// Kilobits a second of specs and outcomes, both ways together.
@@ -78,7 +78,7 @@ impl Preset {
 
     /// What it costs where light is drawn at `quality`. Measured on a minute of the autopilot's play by
     /// `tests/process/presets.rs`, which holds these numbers to within a third: play differs by more.
-    pub fn cost(self, quality: Quality) -> Cost {
+    pub fn cost(self, quality: Quality) -> PresetCost {
         let (dollars_per_hour, kbit_per_s) = match (self.light(), quality) {
             (Self::Saver, Quality::Low) => (0.003, 106.0),
             (Self::Saver, Quality::High) => (0.006, 171.0),
@@ -89,7 +89,7 @@ impl Preset {
             (_, Quality::Low) => (0.0096, 285.0),
             (_, Quality::High) => (0.0098, 265.0),
         };
-        Cost { dollars_per_hour, kbit_per_s }
+        PresetCost { dollars_per_hour, kbit_per_s }
     }
 
     /// `rich: about $0.030 an hour and 0.2 Mbit/s; mirrors without grain …`.

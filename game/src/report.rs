@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::GameError;
 use crate::cli::{Cli, Reflections};
-use crate::play::{Battlefield, Finished, Slips};
+use crate::play::{Battlefield, RunLength, Slips};
 
 /// A run in numbers. The keys of [`OffloadTotals`] (`kinds`, `cost_nanos`, …) stand beside these.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct RunReport {
     /// What was offloaded.
     #[serde(flatten)]
     pub totals: OffloadTotals,
@@ -42,7 +42,7 @@ pub struct Report {
     pub arena_digest: String,
 }
 
-impl Report {
+impl RunReport {
     /// Writes the report.
     pub fn write(&self, path: &Path) -> Result<(), GameError> {
         let mut text = serde_json::to_string_pretty(self)
@@ -85,7 +85,7 @@ pub struct Results(Arc<Mutex<Snapshot>>);
 #[derive(Clone, Default)]
 struct Snapshot {
     totals: OffloadTotals,
-    finished: Finished,
+    finished: RunLength,
     slips: Slips,
     ticks: u64,
     score: u64,
@@ -102,9 +102,9 @@ impl Results {
     }
 
     /// The report.
-    pub fn report(&self, cli: &Cli) -> Report {
+    pub fn report(&self, cli: &Cli) -> RunReport {
         let snapshot = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Report {
+        RunReport {
             totals: snapshot.totals,
             ledger_balanced: None,
             frames: snapshot.finished.frames,
@@ -124,7 +124,7 @@ impl Results {
 fn copy_out(
     results: Res<Results>,
     totals: Res<OffloadTotals>,
-    finished: Res<Finished>,
+    finished: Res<RunLength>,
     slips: Res<Slips>,
     battlefield: Res<Battlefield>,
 ) {

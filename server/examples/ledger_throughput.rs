@@ -13,7 +13,8 @@ use p2c2r_protocol::{
     AccountKey, Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits,
 };
 use p2c2r_server::ledger::{
-    self, AccountId, Admission, Entry, Ledger, LedgerBusy, LedgerError, LedgerOptions, Settlement, Source,
+    self, AccountId, Admission, ComputedFrom, Entry, Ledger, LedgerBusy, LedgerError, LedgerOptions,
+    Settlement,
 };
 
 const PEERS: u64 = 4;
@@ -135,7 +136,7 @@ fn settle(
     let Some((task, worker)) = in_flight.pop_front() else { return Ok(()) };
     ledger.append(Entry::TaskSettled(Settlement {
         task,
-        source: Source::Worker { worker, attempt: Attempt(1) },
+        source: ComputedFrom::Worker { worker, attempt: Attempt(1) },
         pay: Nanos(90),
         fee: Nanos(10),
         check: PassedCheck::Always,

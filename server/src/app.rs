@@ -12,16 +12,16 @@ use p2c2r_protocol::{GameToServer, TaskNo, WorkerToServer};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::books::{self, Books};
 use crate::compute::{self, Pool};
-use crate::config::{ServerConfig, Settings};
+use crate::config::{ServerConfig, ServerSettings};
 use crate::core::{Core, Event};
-use crate::drain::{self, Drain, Shutdown};
+use crate::drain::{self, DrainPhase, Shutdown};
 use crate::error::ServerError;
 use crate::ledger::{Ledger, LedgerOptions, OnFailure};
-use crate::peers::joins::{self, Joining, Refused};
-use crate::peers::statements::{self, NextStatements};
-use crate::peers::{self, Scheduler, hearing};
+use crate::ledger_client::{self, LedgerClient};
+use crate::peers::account_statements::{self, NextStatements};
+use crate::peers::joins::{self, Joining, RefusedPeers};
+use crate::peers::{self, Scheduler, receive};
 use crate::recording::{Header, Recorder};
 use crate::status::{self, Meter};
 use crate::waking::{LateWaker, bind_waker};
@@ -53,10 +53,10 @@ impl Plugin for CoordinatorPlugins {
     fn build(&self, app: &mut App) {
         let config = self.config.clone();
         app.insert_resource(Joining::default())
-            .insert_resource(Refused::default())
-            .insert_resource(Drain::default())
+            .insert_resource(RefusedPeers::default())
+            .insert_resource(DrainPhase::default())
             .insert_resource(NextStatements::default())
-            .insert_resource(Settings(config));
+            .insert_resource(ServerSettings(config));
         app.configure_sets(
             Update,
             (
@@ -68,12 +68,12 @@ impl Plugin for CoordinatorPlugins {
             )
                 .chain(),
         );
-        app.add_systems(Last, books::give_way);
+        app.add_systems(Last, ledger_client::apply_back_pressure);
         app.add_systems(
             Update,
             (
                 (
-                    hearing::note_measured.run_if(hearing::is_time_to_measure),
+                    receive::note_measured.run_if(receive::is_time_to_measure),
                     joins::welcome_peers.run_if(joins::is_anybody_joining),
                     joins::note_leaving.run_if(any::<PeerLeft>),
                     joins::refuse_peers,
@@ -81,13 +81,13 @@ impl Plugin for CoordinatorPlugins {
                     .chain()
                     .in_set(CoordinatorSystems::Peers),
                 (
-                    hearing::collect_finished.run_if(compute::has_finished),
-                    hearing::hear_workers.run_if(any::<FromPeer<WorkerToServer>>),
+                    receive::collect_finished.run_if(compute::has_finished),
+                    receive::hear_workers.run_if(any::<FromPeer<WorkerToServer>>),
                 )
                     .chain()
                     .in_set(CoordinatorSystems::Answers),
                 (
-                    hearing::hear_games.run_if(any::<FromPeer<GameToServer>>),
+                    receive::hear_games.run_if(any::<FromPeer<GameToServer>>),
                     joins::part_from_peers.run_if(any::<PeerLeft>),
                 )
                     .chain()
@@ -95,8 +95,8 @@ impl Plugin for CoordinatorPlugins {
                 peers::let_time_pass.run_if(peers::is_anything_due).in_set(CoordinatorSystems::Time),
                 (
                     drain::drain.run_if(drain::is_wanted),
-                    statements::send_statements.run_if(statements::are_due),
-                    statements::wake_for_statements,
+                    account_statements::send_statements.run_if(account_statements::are_due),
+                    account_statements::wake_for_statements,
                     console::summarise,
                     wake_for_inline_results,
                     peers::wake_when_due,
@@ -137,12 +137,12 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
         identity,
         mint,
         peers_max: config.peers_max,
-        pace: config.pace,
+        rate_limit: config.rate_limit,
         impair: config.impair,
     }));
     let ledger = open_ledger(&config, waker.clone())?;
     app.insert_resource(Pool::new(config.compute, config.compute_queue_max, &waker)?);
-    let mut books = Books::new(ledger.clone(), waker.clone());
+    let mut client = LedgerClient::new(ledger.clone(), waker.clone());
     let (next_task, seed) = (ledger.next_task_no(), seed(&config));
     let recorder = config.record.as_deref().map(|path| record(path, &config, next_task, seed)).transpose()?;
     let core = Core::new(config.policy(), next_task, seed);
@@ -154,9 +154,9 @@ pub fn build_app(config: ServerConfig, transport: ServerTransport) -> Result<App
             app.world_mut().resource_mut::<Meter>().goes_on(task);
         }
     }
-    scheduler.take_over(found, &mut books);
+    scheduler.take_over(found, &mut client);
     app.insert_resource(scheduler);
-    app.insert_resource(books);
+    app.insert_resource(client);
     app.insert_resource(Shutdown::new(waker));
     app.add_plugins(CoordinatorPlugins { config });
     app.insert_resource(ledger);

@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use p2c2r_program::{LogFormat, settings};
 use p2c2r_protocol::{Nanos, Role};
 
-use crate::config::{Compute, Fallback, FileConfig, LEDGER_FILE, MetricsFor, ServerConfig, pace_of};
+use crate::config::{
+    ComputeMode, Fallback, LEDGER_FILE, MetricsFor, ServerConfig, ServerFile, rate_limit_of,
+};
 use crate::error::ServerError;
 use crate::join::commands::{AccountsCommand, DataDirArgs, InviteArgs};
 use crate::join::settings::JoinArgs;
@@ -184,7 +186,7 @@ impl SettingsArgs {
         let mut config = ServerConfig::default();
         let mut names_ledger = self.db.is_some();
         if let Some(path) = &self.config {
-            let file: FileConfig = settings::read_file(path)?;
+            let file: ServerFile = settings::read_file(path)?;
             names_ledger |= file.db.is_some();
             config.apply_file(file)?;
         }
@@ -208,14 +210,14 @@ impl SettingsArgs {
         config.join.apply_args(self.join);
         take(&mut config.fallback, self.fallback);
         take(&mut config.trust.budget_percent, self.check_budget_percent);
-        take(&mut config.compute, self.compute_threads.map(Compute::Threads));
+        take(&mut config.compute, self.compute_threads.map(ComputeMode::Threads));
         take(&mut config.compute_queue_max, self.compute_queue);
         take(&mut config.cache_entries_max, self.cache_entries);
         take(&mut config.opening_credit, self.opening_credit_nanos.map(Nanos));
         take(&mut config.fraud_window, self.fraud_window_seconds.map(Duration::from_secs));
         take(&mut config.head_file, self.head_file.map(Some));
         take(&mut config.head_every, self.head_hours.map(Duration::from_hours));
-        take(&mut config.pace, self.bytes_per_second.map(pace_of));
+        take(&mut config.rate_limit, self.bytes_per_second.map(rate_limit_of));
         take(&mut config.peers_max, self.peers_max);
         take(&mut config.summary_every, self.summary_seconds.map(Duration::from_secs));
         take(&mut config.busy_poll, self.busy_poll_us.map(Duration::from_micros));
@@ -234,7 +236,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::config::FileConfig;
+    use crate::config::ServerFile;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -287,7 +289,7 @@ mod tests {
     fn mistakes_are_named() {
         let refused = |text: &str| {
             let mut config = ServerConfig::default();
-            let file = toml::from_str::<FileConfig>(text).map_err(|error| error.to_string())?;
+            let file = toml::from_str::<ServerFile>(text).map_err(|error| error.to_string())?;
             config.apply_file(file).and_then(|()| config.validate()).map_err(|error| error.to_string())
         };
         for (text, expected) in [

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Res;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, unbounded};
-use p2c2r_program::guard::guarded;
+use p2c2r_protocol::catch_panic::catch_panic;
 
-use crate::config::Compute;
-use crate::core::work::{Check, Checked, Computed, Kernel};
+use crate::config::ComputeMode;
+use crate::core::work::{Check, Checked, Computed, KernelRun};
 use crate::error::ServerError;
 use crate::waking::LateWaker;
 
@@ -22,7 +22,7 @@ use crate::waking::LateWaker;
 const CHECKS_WAITING_MAX: usize = 4_096;
 
 /// Something the pool has finished.
-pub enum Finished {
+pub enum PoolResult {
     /// A check.
     Check(Checked),
     /// A kernel.
@@ -30,9 +30,9 @@ pub enum Finished {
 }
 
 /// Runs a kernel; one that panics gives nothing, and nor does one whose task has ended while it waited.
-fn run(kernel: Kernel) -> Computed {
+fn run(kernel: KernelRun) -> Computed {
     let outcome =
-        kernel.job.upgrade().and_then(|job| guarded(|| job.run(&kernel.blobs, &kernel.stop)).ok()?.ok());
+        kernel.job.upgrade().and_then(|job| catch_panic(|| job.run(&kernel.blobs, &kernel.stop)).ok()?.ok());
     let outcome = outcome.map(Arc::from);
     Computed { task: kernel.task, outcome, took: Duration::ZERO }
 }
@@ -42,14 +42,18 @@ fn run(kernel: Kernel) -> Computed {
 pub struct Pool(Inner);
 
 enum Inner {
-    Inline { finished: VecDeque<Finished> },
-    Threads { checks: Sender<Check>, kernels: Sender<Kernel>, finished: Receiver<Finished> },
+    Inline { finished: VecDeque<PoolResult> },
+    Threads { checks: Sender<Check>, kernels: Sender<KernelRun>, finished: Receiver<PoolResult> },
 }
 
 impl Pool {
     /// A pool as configured, whose results wake the app by `waker`.
-    pub fn new(compute: Compute, kernels_waiting_max: usize, waker: &LateWaker) -> Result<Self, ServerError> {
-        let Compute::Threads(threads) = compute else {
+    pub fn new(
+        compute: ComputeMode,
+        kernels_waiting_max: usize,
+        waker: &LateWaker,
+    ) -> Result<Self, ServerError> {
+        let ComputeMode::Threads(threads) = compute else {
             return Ok(Self(Inner::Inline { finished: VecDeque::new() }));
         };
         let (checks, checks_in) = bounded(CHECKS_WAITING_MAX);
@@ -79,10 +83,10 @@ impl Pool {
     }
 
     /// Runs a kernel; gives it back if the queue is full.
-    pub fn run(&mut self, kernel: Kernel) -> Result<(), Kernel> {
+    pub fn run(&mut self, kernel: KernelRun) -> Result<(), KernelRun> {
         match &mut self.0 {
             Inner::Inline { finished } => {
-                finished.push_back(Finished::Kernel(run(kernel)));
+                finished.push_back(PoolResult::Kernel(run(kernel)));
                 Ok(())
             }
             Inner::Threads { kernels, .. } => kernels.try_send(kernel).map_err(TrySendError::into_inner),
@@ -95,7 +99,7 @@ impl Pool {
     }
 
     /// Something that is finished.
-    pub fn next_finished(&mut self) -> Option<Finished> {
+    pub fn next_finished(&mut self) -> Option<PoolResult> {
         match &mut self.0 {
             Inner::Inline { finished } => finished.pop_front(),
             Inner::Threads { finished, .. } => finished.try_recv().ok(),
@@ -114,8 +118,8 @@ pub fn has_finished(pool: Res<'_, Pool>) -> bool {
 /// One thread: ends when the pool is dropped.
 fn work(
     checks: &Receiver<Check>,
-    kernels: &Receiver<Kernel>,
-    finished: &Sender<Finished>,
+    kernels: &Receiver<KernelRun>,
+    finished: &Sender<PoolResult>,
     waker: &LateWaker,
 ) {
     loop {
@@ -124,7 +128,7 @@ fn work(
                 Ok(check) => {
                     let started = Instant::now();
                     let checked = check.judge();
-                    Finished::Check(Checked { took: started.elapsed(), ..checked })
+                    PoolResult::Check(Checked { took: started.elapsed(), ..checked })
                 }
                 Err(_) => return,
             },
@@ -132,7 +136,7 @@ fn work(
                 Ok(kernel) => {
                     let started = Instant::now();
                     let computed = run(kernel);
-                    Finished::Kernel(Computed { took: started.elapsed(), ..computed })
+                    PoolResult::Kernel(Computed { took: started.elapsed(), ..computed })
                 }
                 Err(_) => return,
             },
@@ -149,7 +153,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use p2c2r_protocol::{Attempt, Device, Digest, KindId, PeerId, TaskNo, WorkUnits};
-    use p2c2r_tasks::{Blobs, CheckError, Job, KernelError, SpecError, Stop, StopOnDrop};
+    use p2c2r_tasks::{Blobs, CheckError, KernelError, SpecError, Stop, StopOnDrop, TaskJob};
 
     use crate::core::receipts::WorkerTimes;
     use crate::core::work::Depth;
@@ -162,7 +166,7 @@ mod tests {
     struct Panicking {
         started: Arc<AtomicUsize>,
     }
-    impl Job for Panicking {
+    impl TaskJob for Panicking {
         fn blob_refs(&self) -> &[Digest] {
             &[]
         }
@@ -181,14 +185,14 @@ mod tests {
         }
     }
 
-    fn kernel(job: &Arc<dyn Job>) -> Kernel {
-        Kernel { task: TaskNo(1), job: Arc::downgrade(job), blobs: Blobs::default(), stop: Stop::new() }
+    fn kernel(job: &Arc<dyn TaskJob>) -> KernelRun {
+        KernelRun { task: TaskNo(1), job: Arc::downgrade(job), blobs: Blobs::default(), stop: Stop::new() }
     }
 
     #[test]
     fn the_kernel_of_a_task_that_has_ended_does_not_run() {
         let started = Arc::new(AtomicUsize::new(0));
-        let job: Arc<dyn Job> = Arc::new(Panicking { started: Arc::clone(&started) });
+        let job: Arc<dyn TaskJob> = Arc::new(Panicking { started: Arc::clone(&started) });
         run(kernel(&job));
         let waiting = kernel(&job);
         drop(job);
@@ -198,7 +202,7 @@ mod tests {
 
     /// A kind whose kernel goes on until it is stopped.
     struct UntilStopped;
-    impl Job for UntilStopped {
+    impl TaskJob for UntilStopped {
         fn blob_refs(&self) -> &[Digest] {
             &[]
         }
@@ -221,15 +225,15 @@ mod tests {
 
     #[test]
     fn the_kernel_of_a_task_that_ends_is_stopped_and_its_thread_free() {
-        let mut pool = Pool::new(Compute::Threads(1), 4, &LateWaker::default()).unwrap();
-        let job: Arc<dyn Job> = Arc::new(UntilStopped);
+        let mut pool = Pool::new(ComputeMode::Threads(1), 4, &LateWaker::default()).unwrap();
+        let job: Arc<dyn TaskJob> = Arc::new(UntilStopped);
         for no in 1..=3 {
-            let kernel = Kernel { task: TaskNo(no), ..kernel(&job) };
+            let kernel = KernelRun { task: TaskNo(no), ..kernel(&job) };
             let task = StopOnDrop(kernel.stop.clone());
             pool.run(kernel).ok().unwrap();
             drop(task);
             let finished = std::iter::repeat_with(|| pool.next_finished()).flatten().next();
-            let Some(Finished::Kernel(computed)) = finished else { panic!("a kernel was run") };
+            let Some(PoolResult::Kernel(computed)) = finished else { panic!("a kernel was run") };
             assert_eq!((computed.task, computed.outcome), (TaskNo(no), None));
         }
     }
@@ -252,9 +256,9 @@ mod tests {
             reserved: Duration::ZERO,
         };
         assert_eq!(check.judge().verdict.unwrap_err().check, "panic");
-        for compute in [Compute::Inline, Compute::Threads(1)] {
+        for compute in [ComputeMode::Inline, ComputeMode::Threads(1)] {
             let mut pool = Pool::new(compute, 4, &LateWaker::default()).unwrap();
-            let job: Arc<dyn Job> = Arc::new(Panicking::default());
+            let job: Arc<dyn TaskJob> = Arc::new(Panicking::default());
             pool.run(kernel(&job)).ok().unwrap();
             let finished = loop {
                 if let Some(finished) = pool.next_finished() {
@@ -262,7 +266,7 @@ mod tests {
                 }
                 std::thread::yield_now();
             };
-            assert!(matches!(finished, Finished::Kernel(Computed { outcome: None, .. })));
+            assert!(matches!(finished, PoolResult::Kernel(Computed { outcome: None, .. })));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every setting of the coordinator, with its default and its range.
 //!
 //! Settings come from flags, then `P2C2R_*` environment variables, then a TOML file, then the defaults here;
-//! [`crate::cli`] reads the first two, [`FileConfig`] the third.
+//! [`crate::cli`] reads the first two, [`ServerFile`] the third.
 
 mod trust_settings;
 
@@ -16,7 +16,7 @@ use bevy_ecs::resource::Resource;
 use clap::ValueEnum;
 use p2c2r_join::join_link::PORT_DEFAULT;
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
-use p2c2r_link::{BUSY_POLL_MAX, Impairment, Pace};
+use p2c2r_link::{BUSY_POLL_MAX, Impairment, RateLimit};
 use p2c2r_program::settings::within;
 use p2c2r_program::{LogFormat, log};
 use p2c2r_protocol::limits::{KINDS_MAX, PEERS_MAX};
@@ -95,7 +95,7 @@ pub enum MetricsFor {
 
 /// Where kernels and checks run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compute {
+pub enum ComputeMode {
     /// At once, in the update that asks: deterministic, for tests.
     Inline,
     /// On this many threads.
@@ -104,7 +104,7 @@ pub enum Compute {
 
 /// The settings, as systems read them.
 #[derive(Resource)]
-pub struct Settings(pub ServerConfig);
+pub struct ServerSettings(pub ServerConfig);
 
 /// The coordinator's settings.
 #[derive(Clone)]
@@ -123,7 +123,7 @@ pub struct ServerConfig {
     /// How workers' answers are checked, and how trust is earned and lost.
     pub trust: TrustRules,
     /// Where kernels and checks run.
-    pub compute: Compute,
+    pub compute: ComputeMode,
     /// Own kernels that may wait for a compute thread.
     pub compute_queue_max: usize,
     /// Outcomes kept for reuse; zero keeps none.
@@ -145,7 +145,7 @@ pub struct ServerConfig {
     /// Peers at the same time.
     pub peers_max: usize,
     /// Bytes a second to each peer; `None` is no limit, which suits loopback.
-    pub pace: Option<Pace>,
+    pub rate_limit: Option<RateLimit>,
     /// Network impairment, for tests and demonstrations.
     pub impair: Option<Impairment>,
     /// How long the program may look for the next packet before it sleeps; see
@@ -184,7 +184,7 @@ impl Default for ServerConfig {
             join: JoinSettings::default(),
             fallback: Fallback::default(),
             trust: TrustRules::default(),
-            compute: Compute::Threads(std::thread::available_parallelism().map_or(1, usize::from)),
+            compute: ComputeMode::Threads(std::thread::available_parallelism().map_or(1, usize::from)),
             compute_queue_max: 256,
             cache_entries_max: 16_384,
             cache_bytes_max: 64 * 1024 * 1024,
@@ -195,7 +195,7 @@ impl Default for ServerConfig {
             group_commit: Duration::from_millis(20),
             prices: default_prices(&kinds),
             peers_max: PEERS_MAX,
-            pace: None,
+            rate_limit: None,
             impair: None,
             busy_poll: BUSY_POLL_DEFAULT,
             seed: None,
@@ -237,15 +237,15 @@ impl ServerConfig {
     pub fn validate(&self) -> Result<(), ServerError> {
         self.join.validate()?;
         trust_settings::validate(&self.trust)?;
-        if let Compute::Threads(threads) = self.compute {
+        if let ComputeMode::Threads(threads) = self.compute {
             within("compute-threads", threads, 1..=COMPUTE_THREADS_MAX)?;
         }
         within("compute-queue", self.compute_queue_max, 1..=COMPUTE_QUEUE_MAX)?;
         within("cache-entries", self.cache_entries_max, 0..=CACHE_ENTRIES_MAX)?;
         within("cache-bytes", self.cache_bytes_max, 0..=CACHE_BYTES_MAX)?;
         within("peers-max", self.peers_max, 1..=PEERS_MAX)?;
-        if let Some(pace) = self.pace {
-            within("bytes-per-second", pace.bytes_per_second, BYTES_PER_SECOND_MIN..=u32::MAX)?;
+        if let Some(limit) = self.rate_limit {
+            within("bytes-per-second", limit.bytes_per_second, BYTES_PER_SECOND_MIN..=u32::MAX)?;
         }
         self.validate_money()?;
         self.validate_times()?;
@@ -283,8 +283,8 @@ impl ServerConfig {
     pub fn policy(&self) -> Policy {
         let (compute_threads, compute_waiting_max) = match self.compute {
             // Done when it is begun: nothing ever waits.
-            Compute::Inline => (usize::MAX, usize::MAX),
-            Compute::Threads(threads) => (threads, self.compute_queue_max),
+            ComputeMode::Inline => (usize::MAX, usize::MAX),
+            ComputeMode::Threads(threads) => (threads, self.compute_queue_max),
         };
         Policy {
             kinds: self.kinds.clone(),
@@ -299,7 +299,7 @@ impl ServerConfig {
     }
 
     /// Takes every setting that `file` names.
-    pub fn apply_file(&mut self, file: FileConfig) -> Result<(), ServerError> {
+    pub fn apply_file(&mut self, file: ServerFile) -> Result<(), ServerError> {
         take(&mut self.listen, file.listen);
         take(&mut self.data_dir, file.data_dir);
         take(&mut self.db, file.db);
@@ -310,7 +310,7 @@ impl ServerConfig {
         if let Some(trust) = file.trust {
             trust.apply(&mut self.trust);
         }
-        take(&mut self.compute, file.compute_threads.map(Compute::Threads));
+        take(&mut self.compute, file.compute_threads.map(ComputeMode::Threads));
         take(&mut self.compute_queue_max, file.compute_queue);
         take(&mut self.cache_entries_max, file.cache_entries);
         take(&mut self.opening_credit, file.opening_credit_nanos.map(Nanos));
@@ -319,7 +319,7 @@ impl ServerConfig {
         take(&mut self.head_every, file.head_hours.map(Duration::from_hours));
         take(&mut self.group_commit, file.group_commit_ms.map(Duration::from_millis));
         take(&mut self.peers_max, file.peers_max);
-        take(&mut self.pace, file.bytes_per_second.map(pace_of));
+        take(&mut self.rate_limit, file.bytes_per_second.map(rate_limit_of));
         take(&mut self.busy_poll, file.busy_poll_us.map(Duration::from_micros));
         take(&mut self.seed, file.seed.map(Some));
         take(&mut self.drain_limit, file.drain_seconds.map(Duration::from_secs));
@@ -344,16 +344,16 @@ impl ServerConfig {
     }
 
     /// The settings as a configuration file would give them.
-    pub fn to_file(&self) -> FileConfig {
-        FileConfig {
+    pub fn to_file(&self) -> ServerFile {
+        ServerFile {
             listen: Some(self.listen),
             db: Some(self.db.clone()),
             data_dir: Some(self.data_dir.clone()),
             join: Some(self.join.to_file()),
             fallback: Some(self.fallback),
             compute_threads: match self.compute {
-                Compute::Inline => None,
-                Compute::Threads(threads) => Some(threads),
+                ComputeMode::Inline => None,
+                ComputeMode::Threads(threads) => Some(threads),
             },
             compute_queue: Some(self.compute_queue_max),
             cache_entries: Some(self.cache_entries_max),
@@ -363,7 +363,7 @@ impl ServerConfig {
             head_hours: Some(self.head_every.as_secs() / (60 * 60)),
             group_commit_ms: Some(self.group_commit.as_millis() as u64),
             peers_max: Some(self.peers_max),
-            bytes_per_second: self.pace.as_ref().map(|pace| pace.bytes_per_second),
+            bytes_per_second: self.rate_limit.as_ref().map(|limit| limit.bytes_per_second),
             busy_poll_us: Some(self.busy_poll.as_micros() as u64),
             seed: self.seed,
             drain_seconds: Some(self.drain_limit.as_secs()),
@@ -417,16 +417,17 @@ fn take<T>(slot: &mut T, value: Option<T>) {
     }
 }
 
-/// A pace of `bytes_per_second` with a burst of a tenth of a second; zero is no limit.
-pub(crate) fn pace_of(bytes_per_second: u32) -> Option<Pace> {
-    (bytes_per_second > 0).then(|| Pace { bytes_per_second, burst_bytes: (bytes_per_second / 10).max(4_096) })
+/// A rate limit of `bytes_per_second` with a burst of a tenth of a second; zero is no limit.
+pub(crate) fn rate_limit_of(bytes_per_second: u32) -> Option<RateLimit> {
+    (bytes_per_second > 0)
+        .then(|| RateLimit { bytes_per_second, burst_bytes: (bytes_per_second / 10).max(4_096) })
 }
 
 /// The configuration file. Every setting may be left out; unknown ones are refused, so that a misspelt one is
 /// found at start.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FileConfig {
+pub struct ServerFile {
     /// See [`ServerConfig::listen`].
     pub listen: Option<SocketAddr>,
     /// See [`ServerConfig::db`].
@@ -453,7 +454,7 @@ pub struct FileConfig {
     pub group_commit_ms: Option<u64>,
     /// See [`ServerConfig::peers_max`].
     pub peers_max: Option<usize>,
-    /// See [`ServerConfig::pace`]; zero is no limit.
+    /// See [`ServerConfig::rate_limit`]; zero is no limit.
     pub bytes_per_second: Option<u32>,
     /// See [`ServerConfig::busy_poll`].
     pub busy_poll_us: Option<u64>,

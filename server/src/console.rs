@@ -15,7 +15,7 @@ use p2c2r_protocol::{Micros, Role};
 use tracing::info;
 
 use crate::config::ServerConfig;
-use crate::config::Settings;
+use crate::config::ServerSettings;
 use crate::core::state::tally::Tally;
 use crate::peers::Scheduler;
 
@@ -105,7 +105,7 @@ pub fn summary(workers: usize, gamers: usize, tally: &Tally) -> String {
 /// Writes the summary line now and then, if something changed.
 pub fn summarise(
     scheduler: Res<'_, Scheduler>,
-    settings: Res<'_, Settings>,
+    settings: Res<'_, ServerSettings>,
     clock: Res<'_, LinkClock>,
     mut next_wake: ResMut<'_, NextWake>,
     mut last: Local<'_, (Micros, Option<(Tally, usize, usize)>)>,

@@ -12,9 +12,9 @@ use p2c2r_link::NextWake;
 use p2c2r_protocol::Micros;
 use tracing::{error, info};
 
-use crate::books::Books;
-use crate::config::Settings;
+use crate::config::ServerSettings;
 use crate::core::Event;
+use crate::ledger_client::LedgerClient;
 use crate::peers::{Exchange, joins};
 use crate::waking::LateWaker;
 
@@ -51,7 +51,7 @@ impl Shutdown {
 
 /// How far the end has come.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Drain {
+pub enum DrainPhase {
     /// Not begun.
     #[default]
     Open,
@@ -69,7 +69,7 @@ pub enum Drain {
     Over,
 }
 
-impl Drain {
+impl DrainPhase {
     /// Whether nothing new is admitted.
     pub fn is_closing(&self) -> bool {
         *self != Self::Open
@@ -81,23 +81,27 @@ fn after(now: Micros, wait: Duration) -> Micros {
 }
 
 /// Whether the end has begun or must begin: a condition for the system that moves it along.
-pub fn is_wanted(state: Res<'_, Drain>, shutdown: Res<'_, Shutdown>, books: Res<'_, Books>) -> bool {
-    *state != Drain::Open || shutdown.requests() > 0 || !books.is_recording()
+pub fn is_wanted(
+    state: Res<'_, DrainPhase>,
+    shutdown: Res<'_, Shutdown>,
+    ledger: Res<'_, LedgerClient>,
+) -> bool {
+    *state != DrainPhase::Open || shutdown.requests() > 0 || !ledger.is_recording()
 }
 
 /// Moves the end along, once it was asked for or the ledger has failed.
 pub fn drain(
     mut exchange: Exchange<'_>,
-    settings: Res<'_, Settings>,
-    mut state: ResMut<'_, Drain>,
+    settings: Res<'_, ServerSettings>,
+    mut state: ResMut<'_, DrainPhase>,
     shutdown: Res<'_, Shutdown>,
     mut next_wake: ResMut<'_, NextWake>,
     mut exit: MessageWriter<'_, AppExit>,
 ) {
     let now = exchange.now();
     let requests = shutdown.requests();
-    if *state == Drain::Open {
-        let broken = exchange.books.has_failed();
+    if *state == DrainPhase::Open {
+        let broken = exchange.ledger.has_failed();
         if requests == 0 && !broken {
             return;
         }
@@ -108,26 +112,26 @@ pub fn drain(
         }
         let reason = joins::closing_reason(&exchange);
         exchange.handle(Event::Closing { reason });
-        *state = Drain::Finishing { until: after(now, settings.0.drain_limit) };
+        *state = DrainPhase::Finishing { until: after(now, settings.0.drain_limit) };
     }
-    if let Drain::Finishing { until } = *state {
+    if let DrainPhase::Finishing { until } = *state {
         let finished = exchange.core().tasks().timely_tasks().next().is_none();
         if finished || now >= until || requests > 1 {
             exchange.handle(Event::GivingUp);
-            *state = Drain::Parting { until: after(now, FAREWELL_MAX) };
+            *state = DrainPhase::Parting { until: after(now, FAREWELL_MAX) };
             next_wake.within(LOOK_EVERY);
             return;
         }
     }
-    if let Drain::Parting { until } = *state {
+    if let DrainPhase::Parting { until } = *state {
         let unsent = exchange.peers.iter().any(|(_, stats)| stats.backlog_bytes > 0);
         if !unsent || now >= until || requests > 1 {
-            *state = Drain::Over;
-            exit.write(if exchange.books.has_failed() { AppExit::error() } else { AppExit::Success });
+            *state = DrainPhase::Over;
+            exit.write(if exchange.ledger.has_failed() { AppExit::error() } else { AppExit::Success });
             return;
         }
     }
-    if *state != Drain::Over {
+    if *state != DrainPhase::Over {
         next_wake.within(LOOK_EVERY);
     }
 }

@@ -49,5 +49,5 @@ pub use ports::bind_both;
 pub(crate) use routes::Sender;
 pub use service::{JoinOptions, JoinService};
 pub use settings::JoinSettings;
-pub use store::{AccountChange, AccountRecord, AccountStore, Credit, NewInvite, WallSeconds};
+pub use store::{AccountRecord, AccountStore, Credit, NewInvite, OperatorChange, WallSeconds};
 pub use watch::AccountNews;

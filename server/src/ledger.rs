@@ -51,7 +51,7 @@
 //! | `writer.rs` | the thread: group commits, requests, failure |
 //! | `book.rs` | the rules: what an entry does to accounts and tasks |
 //! | `posting.rs` | how a group is written |
-//! | `statements.rs` | the SQL of the writer |
+//! | `sql.rs` | the SQL of the writer |
 //! | `rows.rs` | adding many rows with one statement |
 //! | `chain.rs` | the hash chain over transfers and accounts |
 //! | `account_log.rs` | what happens to accounts, as the chain covers it |
@@ -64,7 +64,7 @@
 //! | `payouts.rs` | what workers were paid outside |
 //! | `reversals.rs` | pending pay of a convicted worker on its way back |
 //! | `trust.rs` | what is known of workers |
-//! | `audit.rs`, `stories.rs` | `check`: derives everything again from the transfers |
+//! | `audit.rs`, `task_audit.rs` | `check`: derives everything again from the transfers |
 //! | `export.rs` | `export`: the transfers as comma-separated values |
 //! | `report.rs` | `report`: balances, fees and earnings for people |
 
@@ -72,6 +72,7 @@ mod account;
 mod account_log;
 mod accounts;
 mod audit;
+mod back_pressure;
 mod backup;
 mod book;
 mod chain;
@@ -94,10 +95,9 @@ mod reading;
 mod recovery;
 mod report;
 mod reversals;
-mod room;
 mod rows;
-mod statements;
-mod stories;
+mod sql;
+mod task_audit;
 mod trust;
 mod writer;
 
@@ -119,9 +119,10 @@ pub use account::{
     PatientTask, Progress, Recovery, Totals,
 };
 pub use audit::{CheckReport, PROBLEMS_NAMED_MAX};
+pub use back_pressure::AdmissionRoom;
 pub use backup::BackupReport;
 pub use entry::{
-    ATTEMPT_MAX, AccountId, Admission, Entry, PatientPayload, Settlement, Source, Verdict, VoidReason,
+    ATTEMPT_MAX, AccountId, Admission, ComputedFrom, Entry, PatientPayload, Settlement, Verdict, VoidReason,
 };
 pub use error::{Breakdown, LedgerBusy, LedgerError};
 pub use head_key::{HEAD_KEY_FILE, existing_head_key, head_key};
@@ -132,13 +133,12 @@ pub use options::{
 };
 pub use payouts::{PAYOUT_REFERENCE_CHARS_MAX, Payable, Payables};
 pub use publishing::HeadPublisher;
-pub use report::{AccountLine, AttemptCounts, KindLine, Report};
-pub use room::Room;
+pub use report::{AccountLine, AttemptCounts, KindLine, LedgerReport};
 pub use trust::{KindTrust, WorkerLine, WorkerLines, WorkerTrust, workers};
 
 use accounts::Ask;
-use queue::{Queue, Reply, Request};
-use writer::Books;
+use queue::{Reply, WriterQueue, WriterRequest};
+use writer::WriterState;
 
 /// A handle to the ledger's writer thread. Clones share it; dropping the last one closes the ledger, as
 /// [`Ledger::close`] does but without its report.
@@ -148,7 +148,7 @@ pub struct Ledger {
 }
 
 struct Keeper {
-    queue: Arc<Queue>,
+    queue: Arc<WriterQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
     found: Mutex<Found>,
     recovery: Recovery,
@@ -159,7 +159,7 @@ struct Keeper {
 }
 
 /// An account that has been asked for.
-pub struct Opening(crossbeam_channel::Receiver<Result<Account, LedgerError>>);
+pub struct AccountRequest(crossbeam_channel::Receiver<Result<Account, LedgerError>>);
 
 /// What was found at open and waits to be fetched.
 #[derive(Default)]
@@ -177,20 +177,20 @@ impl Ledger {
         options: LedgerOptions,
         notify: impl Fn() + Send + 'static,
     ) -> Result<Self, LedgerError> {
-        let queue = Arc::new(Queue::new(options.queue_entries_max));
+        let queue = Arc::new(WriterQueue::new(options.queue_entries_max));
         let file = file::open(path, options.pages_max)?;
         writer::balanced(&file)?;
         let explain = |error| file::explain(path, &error);
         let clock = options.clock.clone();
-        let mut books = Books::load(&file.connection, options).map_err(explain)?;
-        let opened_ms = books.opened_ms;
-        let recovered = recovery::recover(&file.connection, &mut books).map_err(explain)?;
+        let mut writer = WriterState::load(&file.connection, options).map_err(explain)?;
+        let opened_ms = writer.opened_ms;
+        let recovered = recovery::recover(&file.connection, &mut writer).map_err(explain)?;
         queue.patient_open_changed(recovered.patient.len(), 0);
-        queue.publish(std::iter::empty(), books.committed());
+        queue.publish(std::iter::empty(), writer.committed());
         let for_writer = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || writer::run(file, books, for_writer, notify))
+            .spawn(move || writer::run(file, writer, for_writer, notify))
             .map_err(|error| LedgerError::Thread(error.to_string()))?;
         let found = Found { outcomes: recovered.outcomes, patient: recovered.patient };
         let keeper = Keeper {
@@ -227,7 +227,7 @@ impl Ledger {
         name: &str,
         credit: Nanos,
         notify: impl Fn() + Send + 'static,
-    ) -> Result<Opening, LedgerError> {
+    ) -> Result<AccountRequest, LedgerError> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(LedgerError::BadName);
         }
@@ -291,15 +291,15 @@ impl Ledger {
         self.wait_for(&self.ask_for(Ask::TakeBack { reference: reference.into() }, || {})?)
     }
 
-    fn ask_for(&self, ask: Ask, notify: impl Fn() + Send + 'static) -> Result<Opening, LedgerError> {
+    fn ask_for(&self, ask: Ask, notify: impl Fn() + Send + 'static) -> Result<AccountRequest, LedgerError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
         let reply = Reply::new(reply, notify);
-        self.keeper.queue.request(Request::Account { ask, reply })?;
-        Ok(Opening(answer))
+        self.keeper.queue.request(WriterRequest::Account { ask, reply })?;
+        Ok(AccountRequest(answer))
     }
 
     /// The account that was asked for, if the answer is there; never waits.
-    pub fn opened(&self, opening: &Opening) -> Option<Result<Account, LedgerError>> {
+    pub fn opened(&self, opening: &AccountRequest) -> Option<Result<Account, LedgerError>> {
         match opening.0.try_recv() {
             Ok(answer) => Some(answer),
             Err(TryRecvError::Empty) => None,
@@ -307,12 +307,12 @@ impl Ledger {
         }
     }
 
-    fn wait_for(&self, opening: &Opening) -> Result<Account, LedgerError> {
+    fn wait_for(&self, opening: &AccountRequest) -> Result<Account, LedgerError> {
         opening.0.recv().map_err(|_| self.why_no_answer())?
     }
 
     /// How many admissions would be taken now. Never waits.
-    pub fn room(&self) -> Result<Room, LedgerBusy> {
+    pub fn room(&self) -> Result<AdmissionRoom, LedgerBusy> {
         self.keeper.queue.room()
     }
 
@@ -329,8 +329,8 @@ impl Ledger {
 
     /// Waits for the writer while it is far behind (half of the queue is taken), but no longer than `longest`: a
     /// coordinator that never does would sooner have to refuse tasks.
-    pub fn give_way(&self, longest: Duration) {
-        self.keeper.queue.give_way(longest);
+    pub fn wait_for_writer(&self, longest: Duration) {
+        self.keeper.queue.wait_for_writer(longest);
     }
 
     /// What was durably recorded since the last call.
@@ -395,20 +395,20 @@ impl Ledger {
     /// Waits until everything appended so far is durable, and what has fallen due (pay, expired outcomes)
     /// is done.
     pub fn flush(&self) -> Result<(), LedgerError> {
-        self.ask(Request::Flush)?
+        self.ask(WriterRequest::Flush)?
     }
 
     /// Records everything appended, folds the write-ahead log into the file, verifies that the balances add
     /// up to zero, and ends the writer.
     pub fn close(&self) -> Result<CloseReport, LedgerError> {
-        let report = self.ask(Request::Close)?;
+        let report = self.ask(WriterRequest::Close)?;
         self.keeper.join();
         report
     }
 
     fn ask<T>(
         &self,
-        request: impl FnOnce(std::sync::mpsc::SyncSender<T>) -> Request,
+        request: impl FnOnce(std::sync::mpsc::SyncSender<T>) -> WriterRequest,
     ) -> Result<T, LedgerError> {
         let (reply, answer) = sync_channel(1);
         self.keeper.queue.request(request(reply))?;
@@ -443,7 +443,7 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         let (reply, answer) = sync_channel(1);
-        if self.queue.request(Request::Close(reply)).is_ok() {
+        if self.queue.request(WriterRequest::Close(reply)).is_ok() {
             let _ = answer.recv();
         }
         self.join();
@@ -485,7 +485,7 @@ pub fn backup(source: &Path, path: &Path) -> Result<BackupReport, LedgerError> {
 }
 
 /// What the ledger at `path` says. Read-only, and works beside a running coordinator.
-pub fn report(path: &Path) -> Result<Report, LedgerError> {
+pub fn report(path: &Path) -> Result<LedgerReport, LedgerError> {
     report::report(path)
 }
 

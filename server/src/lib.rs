@@ -11,7 +11,7 @@
 //! | [`core`] | the scheduler: a state machine that is told events and says what is to be done |
 //! | [`peers`] | between app and core: messages become events, effects become messages, jobs and entries |
 //! | [`compute`] | threads for kernels and checks |
-//! | [`books`], [`ledger`] | the app's end of the ledger, and the durable books |
+//! | [`ledger_client`], [`ledger`] | the app's end of the ledger, and the durable books |
 //! | [`ledger_commands`] | what the operator does with the ledger |
 //! | [`join`] | who may connect: HTTPS, invites, accounts, connect tokens |
 //! | [`recording`] | a run of the scheduler on disk, and run again |
@@ -22,7 +22,6 @@
 //! | [`console`] | what the operator sees |
 
 pub mod app;
-pub mod books;
 pub mod cli;
 pub mod compute;
 pub mod config;
@@ -32,6 +31,7 @@ pub mod drain;
 pub mod error;
 pub mod join;
 pub mod ledger;
+pub mod ledger_client;
 pub mod ledger_commands;
 pub mod peers;
 pub mod recording;
@@ -41,6 +41,6 @@ pub mod waking;
 pub mod worker_commands;
 
 pub use app::{CoordinatorPlugins, build_app};
-pub use config::{Compute, Fallback, ServerConfig};
+pub use config::{ComputeMode, Fallback, ServerConfig};
 pub use drain::Shutdown;
 pub use error::ServerError;

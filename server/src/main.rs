@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use bevy_app::AppExit;
 use p2c2r_link::{EventDrivenPlugin, ServerTransport};
-use p2c2r_program::{command_line, complain, guard, say, signals};
+use p2c2r_program::{command_line, complain, quiet_caught_panics, say, signals};
 use p2c2r_server::cli::{Cli, Command, ConfigCommand};
 use p2c2r_server::ledger::{self, HeadPublisher, Ledger};
 use p2c2r_server::recording::{self, Replayed};
@@ -60,7 +60,7 @@ fn answer(text: String) -> ExitCode {
 
 fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
     console::start_logging(&config)?;
-    guard::quieten_guarded_panics();
+    quiet_caught_panics();
     // Before the ledger, which lies in it unless the operator says otherwise.
     join::make_data_folder(&config.data_dir)?;
     let (socket, listener) = join::bind_both(config.listen)?;

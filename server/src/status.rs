@@ -42,7 +42,7 @@ use bevy_ecs::schedule::IntoScheduleConfigs;
 use bevy_ecs::system::Res;
 use prometheus_client::registry::Registry;
 
-pub use access::Access;
+pub use access::OperatorAccess;
 pub use board::Board;
 pub use meter::Meter;
 pub use snapshot::Snapshot;
@@ -53,13 +53,13 @@ use crate::waking::LateWaker;
 
 /// The figures that HTTPS writes out; the app counts in them.
 #[derive(Resource, Clone)]
-pub struct Figures(pub Arc<Registry>);
+pub struct MetricsRegistry(pub Arc<Registry>);
 
 /// Adds the meter, the board and the system that copies what is for whoever looks.
 pub fn add_to(app: &mut App, config: &ServerConfig, waker: LateWaker) {
     let (meter, registry) = Meter::new(&config.kinds);
     app.insert_resource(meter)
-        .insert_resource(Figures(Arc::new(registry)))
+        .insert_resource(MetricsRegistry(Arc::new(registry)))
         .insert_resource(Board::new(move || waker.wake()))
         .add_systems(
             Update,

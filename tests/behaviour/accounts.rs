@@ -1,13 +1,16 @@
 //! Several programs of one account.
 
 use p2c2r_offload::prelude::*;
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, Wire, is_remote};
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, is_remote};
 use p2c2r_tests::puzzles::PATH;
 
 #[test]
 fn an_account_runs_so_many_games_and_the_next_is_told_while_they_go_on() {
-    let mut cluster =
-        Cluster::start(ClusterConfig { games: 0, workers: 1, ..ClusterConfig::new(Wire::Memory, PATH) });
+    let mut cluster = Cluster::start(ClusterConfig {
+        games: 0,
+        workers: 1,
+        ..ClusterConfig::new(ClusterWire::Memory, PATH)
+    });
     for _ in 0..4 {
         cluster.add_game_of("ann");
     }

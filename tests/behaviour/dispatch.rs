@@ -4,7 +4,7 @@ use p2c2r_offload::prelude::*;
 use p2c2r_protocol::{Nanos, PassedCheck};
 use p2c2r_server::config::default_prices;
 use p2c2r_tasks::KindRegistry;
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire, totals};
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, OffloadEnding, totals};
 use p2c2r_tests::puzzles::PuzzleKind;
 
 use crate::for_every_kind;
@@ -17,12 +17,12 @@ for_every_kind!(
     switching_off_computes_locally_and_charges_nothing,
 );
 
-fn a_task_is_computed_by_a_worker_and_charged_once(wire: Wire, kind: PuzzleKind) {
+fn a_task_is_computed_by_a_worker_and_charged_once(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster = Cluster::start(ClusterConfig::new(wire, kind));
     cluster.until_connected(1);
     cluster.ask(0, 7);
     let endings = cluster.until_endings(0, 1);
-    let Ending::Done { place, receipt: Some(receipt), late: false, .. } = &endings[0].1 else {
+    let OffloadEnding::Done { place, receipt: Some(receipt), late: false, .. } = &endings[0].1 else {
         panic!("{endings:?}");
     };
     assert_eq!(place, &Place::Worker { name: "worker-0".into() });
@@ -44,7 +44,10 @@ fn a_task_is_computed_by_a_worker_and_charged_once(wire: Wire, kind: PuzzleKind)
     });
 }
 
-fn equal_tasks_are_answered_from_the_cache_for_the_fee_alone_if_that_is_sound(wire: Wire, kind: PuzzleKind) {
+fn equal_tasks_are_answered_from_the_cache_for_the_fee_alone_if_that_is_sound(
+    wire: ClusterWire,
+    kind: PuzzleKind,
+) {
     let mut cluster = Cluster::start(ClusterConfig::new(wire, kind));
     cluster.until_connected(1);
     cluster.ask(0, 7);
@@ -57,11 +60,11 @@ fn equal_tasks_are_answered_from_the_cache_for_the_fee_alone_if_that_is_sound(wi
         assert_eq!((books.kinds[0].by_worker, books.kinds[0].by_cache), (2, 0));
         return;
     }
-    let Ending::Done { place: Place::Cache, receipt: Some(receipt), .. } = &endings[1].1 else {
+    let OffloadEnding::Done { place: Place::Cache, receipt: Some(receipt), .. } = &endings[1].1 else {
         panic!("{endings:?}");
     };
     assert_eq!((books.kinds[0].by_worker, books.kinds[0].by_cache), (1, 1));
-    let Ending::Done { receipt: Some(first), .. } = &endings[0].1 else { panic!("{endings:?}") };
+    let OffloadEnding::Done { receipt: Some(first), .. } = &endings[0].1 else { panic!("{endings:?}") };
     assert_eq!(receipt.price, default_prices(&KindRegistry::builtin()).reuse(first.price));
     assert_eq!(books.kinds[0].charged, first.price + receipt.price);
     assert_eq!(books.kinds[0].earned + books.kinds[0].fee, books.kinds[0].charged);
@@ -69,7 +72,7 @@ fn equal_tasks_are_answered_from_the_cache_for_the_fee_alone_if_that_is_sound(wi
 
 /// What is baked for a place, by many at once, is there for everybody who comes to it, also in kinds whose outcomes differ by
 /// roundings.
-fn patient_tasks_are_shared_by_all_workers_and_kept_for_the_next_gamer(wire: Wire, kind: PuzzleKind) {
+fn patient_tasks_are_shared_by_all_workers_and_kept_for_the_next_gamer(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster =
         Cluster::start(ClusterConfig { games: 2, workers: 3, ..ClusterConfig::new(wire, kind) }.unhurried());
     cluster.until_connected(3);
@@ -88,7 +91,7 @@ fn patient_tasks_are_shared_by_all_workers_and_kept_for_the_next_gamer(wire: Wir
     }
     let endings = cluster.until_endings(1, 16);
     assert!(
-        endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { place: Place::Cache, .. })),
+        endings.iter().all(|(_, ending)| matches!(ending, OffloadEnding::Done { place: Place::Cache, .. })),
         "{endings:?}"
     );
     let books = cluster.books();
@@ -98,14 +101,14 @@ fn patient_tasks_are_shared_by_all_workers_and_kept_for_the_next_gamer(wire: Wir
 }
 
 /// What an outcome cost.
-fn price(ending: &Ending) -> Nanos {
+fn price(ending: &OffloadEnding) -> Nanos {
     match ending {
-        Ending::Done { receipt: Some(receipt), .. } => receipt.price,
+        OffloadEnding::Done { receipt: Some(receipt), .. } => receipt.price,
         _ => Nanos::ZERO,
     }
 }
 
-fn two_gamers_and_four_workers_share_fairly(wire: Wire, kind: PuzzleKind) {
+fn two_gamers_and_four_workers_share_fairly(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster =
         Cluster::start(ClusterConfig { games: 2, workers: 4, ..ClusterConfig::new(wire, kind) }.unhurried());
     cluster.until_connected(4);
@@ -137,7 +140,7 @@ fn two_gamers_and_four_workers_share_fairly(wire: Wire, kind: PuzzleKind) {
     assert_eq!(books.workers.iter().map(|line| line.accepted).sum::<u64>(), 120);
 }
 
-fn switching_off_computes_locally_and_charges_nothing(wire: Wire, kind: PuzzleKind) {
+fn switching_off_computes_locally_and_charges_nothing(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster = Cluster::start(ClusterConfig::new(wire, kind));
     cluster.until_connected(1);
     cluster.game(0).world_mut().resource_mut::<OffloadSwitch>().enabled = false;

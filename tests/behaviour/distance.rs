@@ -5,7 +5,7 @@ use std::time::Duration;
 use p2c2r_link::Impairment;
 use p2c2r_offload::prelude::*;
 use p2c2r_tasks::path::{Cell, Grid, Path, PathSpec, Query};
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, Wire, totals};
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, totals};
 use p2c2r_tests::puzzles::PATH;
 
 /// What the game asks ahead at least, as the shooter does for paths.
@@ -32,7 +32,7 @@ fn ask_ahead(cluster: &mut Cluster, count: u16) {
 fn workers_on_the_other_side_of_the_earth_answer_in_time() {
     for (preset, percent) in [("wan-200ms", 95), ("awful", 80)] {
         let impair = Impairment::preset(preset).expect("a named preset");
-        let config = ClusterConfig { workers: 2, ..ClusterConfig::new(Wire::Memory, PATH) };
+        let config = ClusterConfig { workers: 2, ..ClusterConfig::new(ClusterWire::Memory, PATH) };
         let mut cluster = Cluster::start(config.impaired(impair));
         cluster.until_connected(2);
         ask_ahead(&mut cluster, 200);
@@ -50,7 +50,7 @@ fn workers_on_the_other_side_of_the_earth_answer_in_time() {
 
 #[test]
 fn the_horizon_is_short_next_door_and_none_at_all_alone() {
-    let mut cluster = Cluster::start(ClusterConfig::new(Wire::Memory, PATH));
+    let mut cluster = Cluster::start(ClusterConfig::new(ClusterWire::Memory, PATH));
     cluster.until_connected(1);
     ask_ahead(&mut cluster, 60);
     let horizon = cluster.game(0).world().resource::<OffloadHorizon>().of::<Path>();

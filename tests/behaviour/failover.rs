@@ -3,7 +3,7 @@
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
 use p2c2r_server::config::Fallback;
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire, is_remote, totals};
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, OffloadEnding, is_remote, totals};
 use p2c2r_tests::puzzles::PuzzleKind;
 
 use crate::for_every_kind;
@@ -25,14 +25,14 @@ fn ask_and_kill(cluster: &mut Cluster) {
     cluster.kill_worker(0);
 }
 
-fn a_worker_killed_mid_task_is_replaced_and_the_task_charged_once(wire: Wire, kind: PuzzleKind) {
+fn a_worker_killed_mid_task_is_replaced_and_the_task_charged_once(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster =
         Cluster::start(ClusterConfig { fallback: Fallback::Queue, ..ClusterConfig::new(wire, kind) });
     cluster.until_connected(1);
     ask_and_kill(&mut cluster);
     cluster.add_worker();
     let endings = cluster.until_endings(0, 1);
-    let Ending::Done { place, receipt: Some(receipt), late: false, .. } = &endings[0].1 else {
+    let OffloadEnding::Done { place, receipt: Some(receipt), late: false, .. } = &endings[0].1 else {
         panic!("{endings:?}");
     };
     assert_eq!(place, &Place::Worker { name: "worker-1".into() });
@@ -49,17 +49,17 @@ fn a_worker_killed_mid_task_is_replaced_and_the_task_charged_once(wire: Wire, ki
     assert_eq!(earned("worker-1") + books.fee, price);
 }
 
-fn without_workers_the_coordinator_computes(wire: Wire, kind: PuzzleKind) {
+fn without_workers_the_coordinator_computes(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster = Cluster::start(ClusterConfig { workers: 0, ..ClusterConfig::new(wire, kind) });
     cluster.until_connected(0);
     cluster.ask(0, 7);
     let endings = cluster.until_endings(0, 1);
-    assert!(matches!(&endings[0].1, Ending::Done { place: Place::Coordinator, .. }), "{endings:?}");
+    assert!(matches!(&endings[0].1, OffloadEnding::Done { place: Place::Coordinator, .. }), "{endings:?}");
     let books = cluster.books();
     assert_eq!((books.kinds[0].by_coordinator, books.kinds[0].earned), (1, Nanos::ZERO));
 }
 
-fn without_workers_a_queueing_coordinator_delivers_when_one_returns(wire: Wire, kind: PuzzleKind) {
+fn without_workers_a_queueing_coordinator_delivers_when_one_returns(wire: ClusterWire, kind: PuzzleKind) {
     let config = ClusterConfig { fallback: Fallback::Queue, ..ClusterConfig::new(wire, kind) };
     let mut cluster = Cluster::start(config.unhurried());
     cluster.until_connected(1);
@@ -76,7 +76,7 @@ fn without_workers_a_queueing_coordinator_delivers_when_one_returns(wire: Wire, 
     assert_eq!(cluster.books().kinds[0].tasks, 5);
 }
 
-fn without_workers_a_refusing_coordinator_leaves_the_game_local(wire: Wire, kind: PuzzleKind) {
+fn without_workers_a_refusing_coordinator_leaves_the_game_local(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster = Cluster::start(ClusterConfig {
         workers: 0,
         fallback: Fallback::Refuse,
@@ -85,12 +85,15 @@ fn without_workers_a_refusing_coordinator_leaves_the_game_local(wire: Wire, kind
     cluster.until_connected(0);
     cluster.ask(0, 7);
     let endings = cluster.until_endings(0, 1);
-    assert!(matches!(&endings[0].1, Ending::Done { place: Place::Local, late: false, .. }), "{endings:?}");
+    assert!(
+        matches!(&endings[0].1, OffloadEnding::Done { place: Place::Local, late: false, .. }),
+        "{endings:?}"
+    );
     assert_eq!(totals(cluster.game(0)).kinds[kind.name].rejected, 1);
     assert!(cluster.books().kinds.is_empty());
 }
 
-fn a_killed_coordinator_leaves_the_game_local_and_takes_it_back(wire: Wire, kind: PuzzleKind) {
+fn a_killed_coordinator_leaves_the_game_local_and_takes_it_back(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster = Cluster::start(ClusterConfig::new(wire, kind));
     cluster.until_connected(1);
     cluster.ask(0, 1);
@@ -98,7 +101,10 @@ fn a_killed_coordinator_leaves_the_game_local_and_takes_it_back(wire: Wire, kind
     cluster.kill_coordinator();
     cluster.ask(0, 2);
     let endings = cluster.until_endings(0, 2);
-    assert!(matches!(&endings[1].1, Ending::Done { place: Place::Local, late: false, .. }), "{endings:?}");
+    assert!(
+        matches!(&endings[1].1, OffloadEnding::Done { place: Place::Local, late: false, .. }),
+        "{endings:?}"
+    );
     cluster.until("the game has noticed", |cluster| !is_remote(cluster.game(0)));
 
     cluster.start_coordinator();
@@ -110,7 +116,7 @@ fn a_killed_coordinator_leaves_the_game_local_and_takes_it_back(wire: Wire, kind
     assert_eq!(books.kinds[0].by_worker, 2);
 }
 
-fn patient_tasks_survive_a_coordinator_restart(wire: Wire, kind: PuzzleKind) {
+fn patient_tasks_survive_a_coordinator_restart(wire: ClusterWire, kind: PuzzleKind) {
     let mut cluster = Cluster::start(ClusterConfig {
         workers: 0,
         fallback: Fallback::Queue,
@@ -129,7 +135,7 @@ fn patient_tasks_survive_a_coordinator_restart(wire: Wire, kind: PuzzleKind) {
     cluster.start_coordinator();
     cluster.add_worker();
     let endings = cluster.until_endings(0, 3);
-    assert!(endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { .. })), "{endings:?}");
+    assert!(endings.iter().all(|(_, ending)| matches!(ending, OffloadEnding::Done { .. })), "{endings:?}");
     // Those that were computed here meanwhile are taken back, or done there, once the game has rejoined.
     cluster.until("nothing is held any more", |cluster| cluster.books().gamers[0].set_aside == Nanos::ZERO);
     let books = cluster.books();

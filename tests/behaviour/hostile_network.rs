@@ -5,17 +5,17 @@ use std::time::Duration;
 use p2c2r_link::Impairment;
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire, totals};
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, OffloadEnding, totals};
 use p2c2r_tests::puzzles::{KINDS, PuzzleKind};
 
 use crate::for_every_kind;
 
 for_every_kind!(every_task_ends_once_on_every_preset);
 
-fn every_task_ends_once_on_every_preset(wire: Wire, kind: PuzzleKind) {
+fn every_task_ends_once_on_every_preset(wire: ClusterWire, kind: PuzzleKind) {
     let presets: &[&str] = match wire {
-        Wire::Memory => Impairment::PRESETS,
-        Wire::Udp => &["wan-30ms", "bad-wifi"],
+        ClusterWire::Memory => Impairment::PRESETS,
+        ClusterWire::Udp => &["wan-30ms", "bad-wifi"],
     };
     for preset in presets {
         let impair = Impairment::preset(preset).expect("a named preset");
@@ -30,7 +30,7 @@ fn every_task_ends_once_on_every_preset(wire: Wire, kind: PuzzleKind) {
         let endings = cluster.until_endings(0, count as usize);
         assert_eq!(endings.len(), count as usize, "{preset}");
         assert!(
-            endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { .. })),
+            endings.iter().all(|(_, ending)| matches!(ending, OffloadEnding::Done { .. })),
             "{preset}: {endings:?}"
         );
         let remote = endings.iter().filter(|(_, ending)| ending.is_remote()).count();
@@ -52,13 +52,13 @@ mod in_memory_only {
         for kind in KINDS {
             let settings = |_| KindSettings { deadline: Duration::from_millis(500), ..Default::default() };
             let mut cluster =
-                Cluster::start(ClusterConfig { settings, ..ClusterConfig::new(Wire::Memory, *kind) });
+                Cluster::start(ClusterConfig { settings, ..ClusterConfig::new(ClusterWire::Memory, *kind) });
             cluster.until_connected(1);
             cluster.cut_game(0);
             cluster.ask(0, 7);
             let endings = cluster.until_endings(0, 1);
             assert!(
-                matches!(&endings[0].1, Ending::Done { place: Place::Local, late: false, .. }),
+                matches!(&endings[0].1, OffloadEnding::Done { place: Place::Local, late: false, .. }),
                 "{endings:?}"
             );
             cluster.heal_game(0);
@@ -77,7 +77,7 @@ mod in_memory_only {
         for kind in KINDS {
             let run = || {
                 let impair = Impairment::preset("bad-wifi").expect("a named preset");
-                let config = ClusterConfig { workers: 2, ..ClusterConfig::new(Wire::Memory, *kind) };
+                let config = ClusterConfig { workers: 2, ..ClusterConfig::new(ClusterWire::Memory, *kind) };
                 let mut cluster = Cluster::start(config.impaired(impair));
                 cluster.until_connected(2);
                 for seed in 0..20 {

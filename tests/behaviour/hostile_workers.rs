@@ -4,8 +4,8 @@
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
 use p2c2r_tasks::KindRegistry;
-use p2c2r_tests::cluster::rogue::Trick;
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire};
+use p2c2r_tests::cluster::rogue::RogueTrick;
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, OffloadEnding};
 use p2c2r_tests::puzzles::PuzzleKind;
 
 use crate::for_every_kind;
@@ -29,41 +29,41 @@ struct Allowed {
     convicting: bool,
 }
 
-fn garbage_is_no_outcome(wire: Wire, kind: PuzzleKind) {
-    play(wire, kind, Trick::Garbage, Allowed { accepted: 0, convicting: true });
+fn garbage_is_no_outcome(wire: ClusterWire, kind: PuzzleKind) {
+    play(wire, kind, RogueTrick::Garbage, Allowed { accepted: 0, convicting: true });
 }
 
-fn an_oversized_outcome_is_none(wire: Wire, kind: PuzzleKind) {
+fn an_oversized_outcome_is_none(wire: ClusterWire, kind: PuzzleKind) {
     // It does not even leave a link that keeps to the protocol, so the leases run out.
-    play(wire, kind, Trick::Oversized, Allowed { accepted: 0, convicting: false });
+    play(wire, kind, RogueTrick::Oversized, Allowed { accepted: 0, convicting: false });
 }
 
-fn a_truncated_outcome_is_none(wire: Wire, kind: PuzzleKind) {
-    play(wire, kind, Trick::Truncated, Allowed { accepted: 0, convicting: true });
+fn a_truncated_outcome_is_none(wire: ClusterWire, kind: PuzzleKind) {
+    play(wire, kind, RogueTrick::Truncated, Allowed { accepted: 0, convicting: true });
 }
 
-fn the_outcome_of_another_task_is_none(wire: Wire, kind: PuzzleKind) {
-    play(wire, kind, Trick::Copied, Allowed { accepted: 1, convicting: true });
+fn the_outcome_of_another_task_is_none(wire: ClusterWire, kind: PuzzleKind) {
+    play(wire, kind, RogueTrick::Copied, Allowed { accepted: 1, convicting: true });
 }
 
-fn answers_to_attempts_that_were_never_given_change_nothing(wire: Wire, kind: PuzzleKind) {
-    play(wire, kind, Trick::Forged, Allowed { accepted: 2, convicting: false });
+fn answers_to_attempts_that_were_never_given_change_nothing(wire: ClusterWire, kind: PuzzleKind) {
+    play(wire, kind, RogueTrick::Forged, Allowed { accepted: 2, convicting: false });
 }
 
-fn repeated_answers_are_paid_once(wire: Wire, kind: PuzzleKind) {
-    play(wire, kind, Trick::Repeated, Allowed { accepted: 2, convicting: false });
+fn repeated_answers_are_paid_once(wire: ClusterWire, kind: PuzzleKind) {
+    play(wire, kind, RogueTrick::Repeated, Allowed { accepted: 2, convicting: false });
 }
 
-fn reordered_answers_are_all_taken(wire: Wire, kind: PuzzleKind) {
-    play(wire, kind, Trick::Reordered, Allowed { accepted: 2, convicting: false });
+fn reordered_answers_are_all_taken(wire: ClusterWire, kind: PuzzleKind) {
+    play(wire, kind, RogueTrick::Reordered, Allowed { accepted: 2, convicting: false });
 }
 
-fn an_answer_after_its_lease_is_none(wire: Wire, kind: PuzzleKind) {
-    play(wire, kind, Trick::Late, Allowed { accepted: 0, convicting: false });
+fn an_answer_after_its_lease_is_none(wire: ClusterWire, kind: PuzzleKind) {
+    play(wire, kind, RogueTrick::Late, Allowed { accepted: 0, convicting: false });
 }
 
 /// Two tasks meet a rogue, and an honest worker comes later.
-fn play(wire: Wire, kind: PuzzleKind, trick: Trick, allowed: Allowed) {
+fn play(wire: ClusterWire, kind: PuzzleKind, trick: RogueTrick, allowed: Allowed) {
     let mut config = ClusterConfig::new(wire, kind).unhurried();
     config.workers = 0;
     let mut cluster = Cluster::start(config);
@@ -84,7 +84,7 @@ fn play(wire: Wire, kind: PuzzleKind, trick: Trick, allowed: Allowed) {
     assert_eq!(cluster.endings(0).len(), 2);
     let (mut prices, mut by_worker) = (Nanos::ZERO, 0);
     for (number, ending) in &endings {
-        let Ending::Done { receipt: Some(receipt), place, late: false, .. } = ending else {
+        let OffloadEnding::Done { receipt: Some(receipt), place, late: false, .. } = ending else {
             panic!("task {number}: {ending:?}");
         };
         prices += receipt.price;
@@ -105,7 +105,7 @@ fn play(wire: Wire, kind: PuzzleKind, trick: Trick, allowed: Allowed) {
     assert_eq!(books.attempts.rejected > 0, allowed.convicting, "{:?}", books.attempts);
 }
 
-fn a_build_that_does_not_fit_is_refused_and_the_game_plays_locally(wire: Wire, kind: PuzzleKind) {
+fn a_build_that_does_not_fit_is_refused_and_the_game_plays_locally(wire: ClusterWire, kind: PuzzleKind) {
     let coordinator_kinds = kind.in_a_newer_build();
     let (ours, theirs) = (KindRegistry::builtin().identity(), coordinator_kinds.identity());
     let mut cluster = Cluster::start(ClusterConfig { coordinator_kinds, ..ClusterConfig::new(wire, kind) });
@@ -115,7 +115,10 @@ fn a_build_that_does_not_fit_is_refused_and_the_game_plays_locally(wire: Wire, k
     });
     cluster.ask(0, 7);
     let endings = cluster.until_endings(0, 1);
-    assert!(matches!(&endings[0].1, Ending::Done { place: Place::Local, late: false, .. }), "{endings:?}");
+    assert!(
+        matches!(&endings[0].1, OffloadEnding::Done { place: Place::Local, late: false, .. }),
+        "{endings:?}"
+    );
     let books = cluster.books();
     assert!(books.kinds.is_empty() && books.gamers.is_empty() && books.workers.is_empty());
 }

@@ -31,12 +31,12 @@ macro_rules! for_one_kind {
 
             mod in_memory {
                 $(#[test] fn $scenario() {
-                    super::super::$scenario(p2c2r_tests::cluster::Wire::Memory, super::KIND);
+                    super::super::$scenario(p2c2r_tests::cluster::ClusterWire::Memory, super::KIND);
                 })*
             }
             mod over_udp {
                 $(#[test] fn $scenario() {
-                    super::super::$scenario(p2c2r_tests::cluster::Wire::Udp, super::KIND);
+                    super::super::$scenario(p2c2r_tests::cluster::ClusterWire::Udp, super::KIND);
                 })*
             }
         }

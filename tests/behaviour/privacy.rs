@@ -11,7 +11,7 @@ use p2c2r_protocol::{
     VerdictNotice, WorkerSession, WorkerStatement, WorkerWelcome, wire,
 };
 use p2c2r_tasks::KindRegistry;
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, Wire};
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire};
 use p2c2r_tests::puzzles::{KINDS, PATH};
 
 const GAMERS: [&str; 2] = ["wilhelmina-of-nowhere", "bartholomew-the-third"];
@@ -73,7 +73,7 @@ fn look_at(statement: &WorkerStatement) {
     for VerdictNotice { task: TaskNo(_), attempt: Attempt(_), earned: Nanos(_), rejected: _ } in verdicts {}
 }
 
-fn a_worker_learns_specs_and_nothing_of_whose_they_are(wire: Wire) {
+fn a_worker_learns_specs_and_nothing_of_whose_they_are(wire: ClusterWire) {
     let mut cluster =
         Cluster::start(ClusterConfig { games: 0, workers: 0, ..ClusterConfig::new(wire, PATH) });
     cluster
@@ -126,10 +126,10 @@ fn a_worker_learns_specs_and_nothing_of_whose_they_are(wire: Wire) {
 
 #[test]
 fn a_worker_learns_specs_and_nothing_of_whose_they_are_in_memory() {
-    a_worker_learns_specs_and_nothing_of_whose_they_are(Wire::Memory);
+    a_worker_learns_specs_and_nothing_of_whose_they_are(ClusterWire::Memory);
 }
 
 #[test]
 fn a_worker_learns_specs_and_nothing_of_whose_they_are_over_udp() {
-    a_worker_learns_specs_and_nothing_of_whose_they_are(Wire::Udp);
+    a_worker_learns_specs_and_nothing_of_whose_they_are(ClusterWire::Udp);
 }

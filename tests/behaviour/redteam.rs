@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use p2c2r_server::config::TrustRules;
 use p2c2r_server::ledger;
-use p2c2r_tests::cluster::rogue::Trick as Rogue;
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, Wire};
+use p2c2r_tests::cluster::rogue::RogueTrick as Rogue;
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, OffloadEnding};
 use p2c2r_tests::puzzles::PATH;
 use p2c2r_tests::redteam::{Game, Trick};
 
@@ -105,7 +105,7 @@ fn flipping_bits_seldom_convict_and_spoil_next_to_nothing() {
 #[test]
 fn an_always_liar_and_a_tenth_liar_are_put_into_quarantine_over_udp() {
     // A lie anywhere in a path is found by any check of it.
-    let mut config = ClusterConfig::new(Wire::Udp, PATH).unhurried();
+    let mut config = ClusterConfig::new(ClusterWire::Udp, PATH).unhurried();
     config.workers = 0;
     let mut cluster = Cluster::start(config);
     let (always, tenth) =
@@ -126,7 +126,7 @@ fn an_always_liar_and_a_tenth_liar_are_put_into_quarantine_over_udp() {
         // A wrong outcome would fail here.
         let endings = cluster.until_endings(0, before);
         assert!(
-            endings.iter().all(|(_, ending)| matches!(ending, Ending::Done { late: false, .. })),
+            endings.iter().all(|(_, ending)| matches!(ending, OffloadEnding::Done { late: false, .. })),
             "{endings:?}"
         );
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use p2c2r_link::Impairment;
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::{Nanos, Receipt};
-use p2c2r_tests::cluster::{Cluster, ClusterConfig, Ending, STEP, Wire, totals};
+use p2c2r_tests::cluster::{Cluster, ClusterConfig, ClusterWire, OffloadEnding, STEP, totals};
 use p2c2r_tests::puzzles::{KINDS, PuzzleKind};
 
 /// How long the game plays.
@@ -26,10 +26,10 @@ fn habits(kind: PuzzleKind) -> (Duration, KindSettings) {
     (pause, KindSettings { deadline: Duration::from_millis(deadline_ms), late, ..KindSettings::default() })
 }
 
-fn receipt(ending: &Ending) -> Option<&Receipt> {
+fn receipt(ending: &OffloadEnding) -> Option<&Receipt> {
     match ending {
-        Ending::Done { receipt, .. } => receipt.as_ref(),
-        Ending::Failed { .. } => None,
+        OffloadEnding::Done { receipt, .. } => receipt.as_ref(),
+        OffloadEnding::Failed { .. } => None,
     }
 }
 
@@ -47,7 +47,7 @@ fn a_hundred_milliseconds_and_three_per_cent_loss_keep_outcomes_flowing() {
         impair_games: Some(gamer),
         impair_workers: Some(worker),
         settings: |kind| habits(kind).1,
-        ..ClusterConfig::new(Wire::Memory, KINDS[0])
+        ..ClusterConfig::new(ClusterWire::Memory, KINDS[0])
     });
     cluster.until_connected(2);
     let mut asked: BTreeMap<usize, &str> = BTreeMap::new();

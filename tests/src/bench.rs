@@ -35,7 +35,7 @@ use self::condition::Condition;
 
 /// One line of the report.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct BenchRow {
     /// `udp-floor`, `p2c2r` or `nats`, or a kind.
     pub name: &'static str,
     /// What else the machine does meanwhile.
@@ -60,7 +60,7 @@ pub struct Row {
 
 /// What one round of one rival measured.
 #[derive(Clone, Debug, Default)]
-pub struct Round {
+pub struct BenchRound {
     /// Round trips in microseconds, unsorted.
     pub latencies_us: Vec<f64>,
     /// From the first request to the last answer.
@@ -92,7 +92,7 @@ pub trait Rival {
     /// Its child processes.
     fn processes(&self) -> Vec<u32>;
     /// Sends `load` and waits for every answer. Every answer's content is compared with its request's.
-    fn round(&mut self, load: Load) -> io::Result<Round>;
+    fn round(&mut self, load: Load) -> io::Result<BenchRound>;
 }
 
 /// Runs all rivals in turn, `rounds` times each after one unrecorded round, and returns one row for each. It is the caller
@@ -102,8 +102,8 @@ pub fn contest(
     condition: Condition,
     load: Load,
     rounds: usize,
-) -> io::Result<Vec<Row>> {
-    let mut measured: Vec<Vec<Round>> = vec![Vec::new(); rivals.len()];
+) -> io::Result<Vec<BenchRow>> {
+    let mut measured: Vec<Vec<BenchRound>> = vec![Vec::new(); rivals.len()];
     for round in 0..=rounds {
         for (rival, rounds) in rivals.iter_mut().zip(&mut measured) {
             let processes = rival.processes();
@@ -128,8 +128,8 @@ pub fn contest(
         .collect())
 }
 
-fn summarise(name: &'static str, condition: Condition, load: Load, rounds: &mut [Round]) -> Row {
-    let per_round = |quantile: f64, rounds: &mut [Round]| {
+fn summarise(name: &'static str, condition: Condition, load: Load, rounds: &mut [BenchRound]) -> BenchRow {
+    let per_round = |quantile: f64, rounds: &mut [BenchRound]| {
         let values = rounds.iter_mut().map(|round| {
             round.latencies_us.sort_unstable_by(f64::total_cmp);
             at_quantile(&round.latencies_us, quantile)
@@ -140,7 +140,7 @@ fn summarise(name: &'static str, condition: Condition, load: Load, rounds: &mut 
         rounds.iter().map(|round| Some(round.cpu?.as_secs_f64() * 1e6 / load.requests as f64)).collect();
     let packets: Option<Vec<f64>> =
         rounds.iter().map(|round| Some(round.packets? as f64 / load.requests as f64)).collect();
-    Row {
+    BenchRow {
         name,
         condition,
         size_bytes: load.size_bytes,
@@ -165,7 +165,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The table a person reads.
-pub fn table(rows: &[Row]) -> String {
+pub fn table(rows: &[BenchRow]) -> String {
     use std::fmt::Write;
     let mut text = format!(
         "{:<10} {:<9} {:>6} {:>9} {:>10} {:>10} {:>12} {:>8} {:>8}\n",
@@ -198,9 +198,9 @@ pub(crate) fn drive(
     load: Load,
     mut send: impl FnMut(usize) -> io::Result<()>,
     mut receive: impl FnMut() -> io::Result<usize>,
-) -> io::Result<Round> {
+) -> io::Result<BenchRound> {
     let mut sent_at = vec![None; load.requests];
-    let mut round = Round::default();
+    let mut round = BenchRound::default();
     let start = Instant::now();
     let mut next = 0;
     while round.latencies_us.len() < load.requests {

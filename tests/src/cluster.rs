@@ -25,20 +25,20 @@ use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{ClientTransport, Grant, MemoryHub, Mint, NextWake, ServerTransport, bind_server};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::{Nanos, Role};
-use p2c2r_server::config::{Compute, ServerConfig};
+use p2c2r_server::config::{ComputeMode, ServerConfig};
 use p2c2r_server::ledger::{self, Ledger};
 use p2c2r_server::peers::joins::Joining;
 use p2c2r_tasks::KindRegistry;
 use p2c2r_worker::{Execution, WorkerConfig};
 use tempfile::TempDir;
 
-pub use config::{ClusterConfig, Wire};
-pub use endings::{Bytes, Ending};
+pub use config::{ClusterConfig, ClusterWire};
+pub use endings::{Bytes, OffloadEnding};
 
 use crate::joining::CurrentMint;
-use crate::puzzles::{KINDS, Puzzle, PuzzleKind, Tag};
+use crate::puzzles::{KINDS, Puzzle, PuzzleKind, PuzzleTag};
 use endings::{Endings, Wanted, ask_for_wanted};
-use rogue::Trick;
+use rogue::RogueTrick;
 
 /// How far one step moves manual time.
 pub const STEP: Duration = Duration::from_millis(5);
@@ -111,8 +111,8 @@ impl Cluster {
     /// Starts the coordinator, on the address and ledger it had before if it ran before.
     pub fn start_coordinator(&mut self) {
         let transport = match self.config.wire {
-            Wire::Memory => ServerTransport::Memory(self.hub.clone()),
-            Wire::Udp => {
+            ClusterWire::Memory => ServerTransport::Memory(self.hub.clone()),
+            ClusterWire::Udp => {
                 let socket = bind_server(self.address).expect("a free loopback port");
                 self.address = socket.local_addr().expect("a bound socket");
                 ServerTransport::Udp(socket)
@@ -123,8 +123,8 @@ impl Cluster {
             db: self.db(),
             fallback: self.config.fallback,
             compute: match self.config.wire {
-                Wire::Memory => Compute::Inline,
-                Wire::Udp => Compute::Threads(1),
+                ClusterWire::Memory => ComputeMode::Inline,
+                ClusterWire::Udp => ComputeMode::Threads(1),
             },
             trust: self.config.trust,
             seed: Some(0),
@@ -140,7 +140,7 @@ impl Cluster {
     /// Ends the coordinator as a crash would: no farewell, and nothing more is written.
     pub fn kill_coordinator(&mut self) {
         self.coordinator = None;
-        if self.config.wire == Wire::Memory {
+        if self.config.wire == ClusterWire::Memory {
             self.hub = self.hub.clone();
         }
     }
@@ -159,8 +159,8 @@ impl Cluster {
             name: self.workers[index].name.clone(),
             slots: 1,
             execution: match self.config.wire {
-                Wire::Memory => Execution::Inline,
-                Wire::Udp => Execution::Threads,
+                ClusterWire::Memory => Execution::Inline,
+                ClusterWire::Udp => Execution::Threads,
             },
             impair: self.config.impair_workers,
             ..WorkerConfig::default()
@@ -172,7 +172,7 @@ impl Cluster {
     }
 
     /// Starts a worker that plays this trick with every task; returns its index.
-    pub fn add_rogue(&mut self, trick: Trick) -> usize {
+    pub fn add_rogue(&mut self, trick: RogueTrick) -> usize {
         let index = self.workers.len();
         let name = format!("rogue-{index}");
         let app = rogue::build_app(&name, trick, self.client_transport(Role::Worker, &name));
@@ -196,8 +196,8 @@ impl Cluster {
                 name: name.clone(),
                 impair: self.config.impair_games,
                 local: match self.config.wire {
-                    Wire::Memory => LocalCompute::Simulated { takes: STEP },
-                    Wire::Udp => LocalCompute::Auto,
+                    ClusterWire::Memory => LocalCompute::Simulated { takes: STEP },
+                    ClusterWire::Udp => LocalCompute::Auto,
                 },
                 ..OffloadConfig::default()
             },
@@ -216,8 +216,8 @@ impl Cluster {
 
     fn client_transport(&self, role: Role, name: &str) -> ClientTransport {
         match self.config.wire {
-            Wire::Memory => ClientTransport::Memory(self.hub.clone()),
-            Wire::Udp => {
+            ClusterWire::Memory => ClientTransport::Memory(self.hub.clone()),
+            ClusterWire::Udp => {
                 let grant = Grant { credit: CREDIT, ..Grant::of_name(role, name) };
                 self.mint.transport(grant, KindRegistry::builtin().identity())
             }
@@ -225,7 +225,7 @@ impl Cluster {
     }
 
     fn ready(&self, mut app: App) -> App {
-        if self.config.wire == Wire::Memory {
+        if self.config.wire == ClusterWire::Memory {
             app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
         }
         app.finish();
@@ -242,11 +242,11 @@ impl Cluster {
         }
         if let Some(app) = &mut self.coordinator {
             // The ledger answers in its own time; here within the step, so that a scenario runs the same way every time.
-            if self.config.wire == Wire::Memory && !app.world().resource::<Joining>().is_empty() {
+            if self.config.wire == ClusterWire::Memory && !app.world().resource::<Joining>().is_empty() {
                 app.world().resource::<Ledger>().flush().expect("a ledger that records");
             }
             app.update();
-            if self.config.wire == Wire::Memory {
+            if self.config.wire == ClusterWire::Memory {
                 go_on(app);
             }
         }
@@ -259,12 +259,12 @@ impl Cluster {
         let mut steps = 0;
         while !done(self) {
             let patience = match self.config.wire {
-                Wire::Memory => steps < MEMORY_PATIENCE,
-                Wire::Udp => start.elapsed() < UDP_PATIENCE,
+                ClusterWire::Memory => steps < MEMORY_PATIENCE,
+                ClusterWire::Udp => start.elapsed() < UDP_PATIENCE,
             };
             assert!(patience, "gave up waiting until {what}: {}", self.describe());
             self.step();
-            if self.config.wire == Wire::Udp {
+            if self.config.wire == ClusterWire::Udp {
                 std::thread::yield_now();
             }
             steps += 1;
@@ -326,17 +326,17 @@ impl Cluster {
     pub fn ask_for(&mut self, index: usize, kind: PuzzleKind, seed: u64, patient: bool) -> usize {
         let (number, puzzle) = (self.asked[index].len(), kind.puzzle(seed));
         self.asked[index].push(Arc::clone(&puzzle));
-        self.game(index).world_mut().resource_mut::<Wanted>().0.push((Tag(number), puzzle, patient));
+        self.game(index).world_mut().resource_mut::<Wanted>().0.push((PuzzleTag(number), puzzle, patient));
         number
     }
 
     /// Endings of game `index` so far, each checked: an outcome must be a right one, and a task must not end
     /// twice.
     #[track_caller]
-    pub fn endings(&mut self, index: usize) -> Vec<(usize, Ending)> {
+    pub fn endings(&mut self, index: usize) -> Vec<(usize, OffloadEnding)> {
         let endings = self.game(index).world().resource::<Endings>().0.clone();
         for (place, (number, ending)) in endings.iter().enumerate() {
-            if let Ending::Done { outcome, place, .. } = ending {
+            if let OffloadEnding::Done { outcome, place, .. } = ending {
                 let fault = self.asked[index][*number].fault(&outcome.0);
                 assert_eq!(fault, None, "task {number} has a wrong outcome from {place}");
             }
@@ -347,7 +347,7 @@ impl Cluster {
 
     /// Steps until game `index` has `count` endings, and returns them.
     #[track_caller]
-    pub fn until_endings(&mut self, index: usize, count: usize) -> Vec<(usize, Ending)> {
+    pub fn until_endings(&mut self, index: usize, count: usize) -> Vec<(usize, OffloadEnding)> {
         self.until(&format!("game {index} has {count} endings"), |cluster| {
             cluster.games[index]
                 .app
@@ -438,7 +438,7 @@ impl Cluster {
 
     /// What the ledger's file says once everything appended is durable. The ledger's own check must pass.
     #[track_caller]
-    pub fn books(&mut self) -> ledger::Report {
+    pub fn books(&mut self) -> ledger::LedgerReport {
         self.coordinator().world().resource::<Ledger>().flush().expect("a durable ledger");
         let check = ledger::check(&self.db()).expect("a readable ledger");
         assert!(check.ok, "the ledger does not balance: {:?}", check.problems);

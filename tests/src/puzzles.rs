@@ -104,7 +104,7 @@ impl fmt::Debug for PuzzleKind {
 /// One task and what is known of its outcome.
 pub trait Puzzle: Send + Sync {
     /// Asks for it, on an entity with `tag`.
-    fn ask(&self, commands: &mut Commands<'_, '_>, tag: Tag, patient: bool);
+    fn ask(&self, commands: &mut Commands<'_, '_>, tag: PuzzleTag, patient: bool);
     /// The encoded outcome of this machine's own kernel.
     fn answer(&self) -> Vec<u8>;
     /// Why `outcome` is not a right one, if so. Kinds that are deterministic must match to the bit, the others
@@ -114,7 +114,7 @@ pub trait Puzzle: Send + Sync {
 
 /// Which of a game's tasks an entity stands for.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tag(pub usize);
+pub struct PuzzleTag(pub usize);
 
 struct Typed<K: Puzzling> {
     spec: K::Spec,
@@ -142,7 +142,7 @@ impl<K: Puzzling> Typed<K> {
 }
 
 impl<K: Puzzling> Puzzle for Typed<K> {
-    fn ask(&self, commands: &mut Commands<'_, '_>, tag: Tag, patient: bool) {
+    fn ask(&self, commands: &mut Commands<'_, '_>, tag: PuzzleTag, patient: bool) {
         let mut task = Offloading::<K>::new(self.spec.clone(), self.blobs.clone());
         if patient {
             task = task.patient();

@@ -9,7 +9,7 @@
 mod field;
 mod samples;
 
-pub use field::{Figures, Game};
+pub use field::{Game, RedTeamFigures};
 
 /// How a worker cheats, or fails.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,5 +1,7 @@
 //! Habits that a compiler does not check, checked over the source tree.
 
+mod names;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

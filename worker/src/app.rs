@@ -12,7 +12,7 @@ use crate::config::WorkerConfig;
 use crate::console::{Console, show_banner, show_fallbacks, show_farewell, show_link, show_status};
 use crate::control::{Control, answer_owner, heed_owner};
 use crate::drain::{Drain, leave_when_done};
-use crate::earnings::Session;
+use crate::earnings::SessionEarnings;
 use crate::error::WorkerError;
 use crate::executor::Executor;
 
@@ -48,7 +48,7 @@ pub fn build_app(mut config: WorkerConfig, transport: ClientTransport) -> Result
         transport,
         identity: config.kinds.identity(),
         name: config.name.clone(),
-        pace: config.pace,
+        rate_limit: config.rate_limit,
         impair: config.impair,
         reconnect: config.reconnect,
     }));
@@ -60,7 +60,7 @@ pub fn build_app(mut config: WorkerConfig, transport: ClientTransport) -> Result
         .insert_resource(Offer { kinds: config.kinds, offered })
         .insert_resource(Availability::new(config.times))
         .init_resource::<Control>()
-        .init_resource::<Session>()
+        .init_resource::<SessionEarnings>()
         .configure_sets(
             Update,
             (

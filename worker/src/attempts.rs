@@ -8,19 +8,19 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
 use p2c2r_link::{ClientLink, FromServer, LinkClock, LinkDown, LinkUp, ToServer, Waker};
-use p2c2r_program::guard::guarded;
+use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, Micros, NumberHash, SeededHash, ServerToWorker, TaskNo,
     WorkerOffer, WorkerToServer,
 };
-use p2c2r_tasks::{Blob, BlobStore, Blobs, Job, KindRegistry};
+use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry, TaskJob};
 use tracing::{debug, info};
 
 use crate::availability::Availability;
 use crate::cancel::{Cancel, CancelOnDrop};
 use crate::config::{INLINE_UNITS_MAX, WorkerConfig};
 use crate::drain::Drain;
-use crate::earnings::Session;
+use crate::earnings::SessionEarnings;
 use crate::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage};
 
 /// Work units run on the app's thread in one update, after which even tiny tasks go to the slots: the link
@@ -96,7 +96,7 @@ impl Attempts {
         if self.held.len() >= self.held_max {
             return refuse(AttemptFailure::Overloaded);
         }
-        let Ok(Ok(job)) = guarded(|| kind.decode(&assign.spec)) else {
+        let Ok(Ok(job)) = catch_panic(|| kind.decode(&assign.spec)) else {
             return refuse(AttemptFailure::BadSpec);
         };
         let blobs = match self.resolve(&*job, assign.blobs) {
@@ -134,7 +134,7 @@ impl Attempts {
     }
 
     /// The blobs of a job, those that came with it kept for later jobs; blobs it does not refer to are not.
-    fn resolve(&mut self, job: &dyn Job, sent: Vec<Vec<u8>>) -> Result<Blobs, Vec<Digest>> {
+    fn resolve(&mut self, job: &dyn TaskJob, sent: Vec<Vec<u8>>) -> Result<Blobs, Vec<Digest>> {
         for bytes in sent {
             let blob = Blob::new(bytes);
             if job.blob_refs().contains(&blob.digest()) {
@@ -245,7 +245,7 @@ pub fn take_messages(
     mut heard: ResMut<'_, Messages<FromServer<ServerToWorker>>>,
     mut attempts: ResMut<'_, Attempts>,
     mut executor: ResMut<'_, Executor>,
-    mut session: ResMut<'_, Session>,
+    mut session: ResMut<'_, SessionEarnings>,
     mut said: Said<'_>,
     (offer, drain, availability): (Res<'_, Offer>, Res<'_, Drain>, Res<'_, Availability>),
     (clock, time, waker): (Res<'_, LinkClock>, Res<'_, Time<Real>>, Res<'_, Waker>),
@@ -296,7 +296,7 @@ pub fn take_messages(
 fn start(mut run: Run, may_be_tiny: bool, inline_units_left: &mut u64, executor: &mut Executor) -> bool {
     if may_be_tiny
         && *inline_units_left > 0
-        && let Ok(Ok(units)) = guarded(|| run.job.admit(&run.blobs))
+        && let Ok(Ok(units)) = catch_panic(|| run.job.admit(&run.blobs))
     {
         run.admitted = true;
         if units.0 <= INLINE_UNITS_MAX.min(*inline_units_left) {
@@ -311,7 +311,7 @@ fn start(mut run: Run, may_be_tiny: bool, inline_units_left: &mut u64, executor:
 /// Sends an answer for every run that has ended.
 pub fn answer_results(
     mut attempts: ResMut<'_, Attempts>,
-    mut session: ResMut<'_, Session>,
+    mut session: ResMut<'_, SessionEarnings>,
     mut said: Said<'_>,
     mut link: ResMut<'_, ClientLink>,
     executor: Res<'_, Executor>,

@@ -11,8 +11,8 @@ use p2c2r_protocol::Role;
 use p2c2r_tasks::gpu::GpuChoice;
 
 use crate::availability::{Hours, WorkingTimes};
-use crate::config::{Execution, FileConfig, WorkerConfig, cores, impairment, machine_name, upload};
-use crate::control::Request;
+use crate::config::{Execution, WorkerConfig, WorkerFile, cores, impairment, machine_name, upload};
+use crate::control::ControlRequest;
 use crate::error::{KernelsError, WorkerError};
 use crate::kernels::{MEMORY_MB_DEFAULT, Sandbox};
 
@@ -92,14 +92,14 @@ pub struct Running {
 
 impl Verb {
     /// What is asked of a running worker, and of which; `None` if nothing is.
-    pub fn request(&self) -> Option<(Request, &Running)> {
+    pub fn request(&self) -> Option<(ControlRequest, &Running)> {
         match self {
-            Self::Status { running, .. } => Some((Request::Status, running)),
+            Self::Status { running, .. } => Some((ControlRequest::Status, running)),
             Self::Pause { time, running } => {
-                Some((Request::Pause { seconds: time.map(|time| time.as_secs()) }, running))
+                Some((ControlRequest::Pause { seconds: time.map(|time| time.as_secs()) }, running))
             }
-            Self::Resume { running } => Some((Request::Resume, running)),
-            Self::Finish { running } => Some((Request::Finish, running)),
+            Self::Resume { running } => Some((ControlRequest::Resume, running)),
+            Self::Finish { running } => Some((ControlRequest::Finish, running)),
             Self::Config(_) => None,
         }
     }
@@ -169,7 +169,7 @@ pub struct Arguments {
 }
 
 /// Everything the program needs, settled.
-pub struct Settings {
+pub struct WorkerSettings {
     /// The worker.
     pub worker: WorkerConfig,
     /// What it computes on besides its cores.
@@ -192,18 +192,18 @@ struct Resolved {
     log: String,
     log_format: LogFormat,
     /// As a configuration file.
-    file: FileConfig,
+    file: WorkerFile,
 }
 
 impl Arguments {
     /// Settles every setting: these arguments (flags, then environment), then the file, then defaults.
-    pub fn settle(self) -> Result<Settings, WorkerError> {
+    pub fn settle(self) -> Result<WorkerSettings, WorkerError> {
         let Resolved { mut worker, gpu, choice, log, log_format, file: _ } = self.resolve()?;
         let folder = choice.folder()?;
         let membership = choice.settle(Role::Worker, &worker.name)?.ok_or(WorkerError::NotJoined)?;
         worker.name.clone_from(&membership.name);
         worker.coordinator = membership.link.hosts.first().map(ToString::to_string).unwrap_or_default();
-        Ok(Settings { worker, gpu, membership, folder, log, log_format })
+        Ok(WorkerSettings { worker, gpu, membership, folder, log, log_format })
     }
 
     /// The settings as a configuration file, every one of them checked.
@@ -216,7 +216,7 @@ impl Arguments {
     }
 
     fn resolve(self) -> Result<Resolved, WorkerError> {
-        let file: FileConfig =
+        let file: WorkerFile =
             self.config.as_deref().map(settings::read_file).transpose()?.unwrap_or_default();
         let name = self.name.or(file.name);
         let mut worker = WorkerConfig::named(name.clone().unwrap_or_else(machine_name));
@@ -227,7 +227,7 @@ impl Arguments {
             worker.busy_poll = Duration::from_micros(micros);
         }
         let upload_kbit = self.upload_kbit.or(file.upload_kbit);
-        worker.pace = upload_kbit.map(upload);
+        worker.rate_limit = upload_kbit.map(upload);
         let idle_minutes = self.idle_minutes.or(file.idle_minutes);
         worker.times = WorkingTimes {
             paused: self.paused || file.paused.unwrap_or_default(),
@@ -250,7 +250,7 @@ impl Arguments {
         let log = self.log.or(file.log).unwrap_or_else(|| "info".into());
         log::check_filter(&log)?;
         let log_format = self.log_format.or(file.log_format).unwrap_or_default();
-        let file = FileConfig {
+        let file = WorkerFile {
             join: choice.link.clone(),
             keys: choice.folder.clone(),
             name: Some(worker.name.clone()),
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(resolved.times.hours, Some("22:00-07:00".parse().unwrap()));
         assert_eq!(resolved.times.idle_for, Some(Duration::from_mins(5)));
         assert!(resolved.times.on_battery && !resolved.times.paused);
-        assert_eq!(resolved.pace.map(|pace| pace.bytes_per_second), Some(62_500));
+        assert_eq!(resolved.rate_limit.map(|limit| limit.bytes_per_second), Some(62_500));
         assert_eq!(again.shown().unwrap(), shown);
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
-use p2c2r_link::{BUSY_POLL_MAX, Impairment, Pace, Reconnect};
+use p2c2r_link::{BUSY_POLL_MAX, Impairment, RateLimit, Reconnect};
 use p2c2r_program::LogFormat;
 use p2c2r_program::settings::within;
 use p2c2r_protocol::Digest;
@@ -78,7 +78,7 @@ pub struct WorkerConfig {
     /// A worse network, for tests and demos.
     pub impair: Option<Impairment>,
     /// How fast it sends; `None` is what the link's default is for where the coordinator is.
-    pub pace: Option<Pace>,
+    pub rate_limit: Option<RateLimit>,
     /// When it works.
     pub times: WorkingTimes,
     /// How long the program may look for the next packet before it sleeps; see
@@ -114,7 +114,7 @@ impl WorkerConfig {
             execution: Execution::default(),
             kinds: KindRegistry::builtin(),
             impair: None,
-            pace: None,
+            rate_limit: None,
             times: WorkingTimes::default(),
             busy_poll: BUSY_POLL_DEFAULT,
             reconnect: Reconnect::default(),
@@ -138,8 +138,8 @@ impl WorkerConfig {
             within("memory-mb", sandbox.memory_bytes / 1_000_000, MEMORY_MB)?;
         }
         within("busy-poll-us", self.busy_poll.as_micros(), 0..=BUSY_POLL_MAX.as_micros())?;
-        if let Some(pace) = self.pace {
-            within("upload-kbit", pace.bytes_per_second / BYTES_PER_KBIT, UPLOAD_KBIT)?;
+        if let Some(limit) = self.rate_limit {
+            within("upload-kbit", limit.bytes_per_second / BYTES_PER_KBIT, UPLOAD_KBIT)?;
         }
         if let Some(idle_for) = self.times.idle_for {
             within("idle-minutes", idle_for.as_secs() / 60, IDLE_MINUTES)?;
@@ -187,15 +187,15 @@ pub fn impairment(preset: &str, name: &str) -> Result<Impairment, WorkerError> {
 }
 
 /// So many kilobits a second, with the burst of the default.
-pub fn upload(kbit: u32) -> Pace {
-    Pace { bytes_per_second: kbit.saturating_mul(BYTES_PER_KBIT), ..Pace::internet() }
+pub fn upload(kbit: u32) -> RateLimit {
+    RateLimit { bytes_per_second: kbit.saturating_mul(BYTES_PER_KBIT), ..RateLimit::internet() }
 }
 
 /// What a configuration file may set; anything else in it is an error, so that a typing mistake is not
 /// silently a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct FileConfig {
+pub struct WorkerFile {
     /// As `--join`.
     pub join: Option<String>,
     /// As `--keys`.
@@ -255,10 +255,10 @@ mod tests {
 
     #[test]
     fn a_misspelt_setting_in_a_file_is_an_error() {
-        let good: FileConfig = toml::from_str("name = \"w\"\nslots = 3\nlog_format = \"json\"").unwrap();
+        let good: WorkerFile = toml::from_str("name = \"w\"\nslots = 3\nlog_format = \"json\"").unwrap();
         assert_eq!((good.slots, good.log_format), (Some(3), Some(LogFormat::Json)));
-        assert!(toml::from_str::<FileConfig>("slot = 3").is_err());
-        assert!(toml::from_str::<FileConfig>("slots = 70000").is_err());
+        assert!(toml::from_str::<WorkerFile>("slot = 3").is_err());
+        assert!(toml::from_str::<WorkerFile>("slots = 70000").is_err());
     }
 
     #[test]

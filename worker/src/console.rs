@@ -18,7 +18,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::attempts::Offer;
 use crate::config::{Execution, WorkerConfig};
-use crate::earnings::Session;
+use crate::earnings::SessionEarnings;
 use crate::executor::{Denied, Executor};
 
 /// Between two lines about one and the same reason for having no connection.
@@ -106,7 +106,7 @@ impl Console {
 }
 
 impl Figures {
-    fn of(session: &Session) -> Self {
+    fn of(session: &SessionEarnings) -> Self {
         Self {
             computed: session.computed_count(),
             failed: session.failed_count(),
@@ -229,7 +229,7 @@ pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>, ti
 /// Prints the status line when it is due and something has changed.
 pub fn show_status(
     mut console: ResMut<'_, Console>,
-    session: Res<'_, Session>,
+    session: Res<'_, SessionEarnings>,
     mut next: ResMut<'_, NextWake>,
     time: Res<'_, Time<Real>>,
 ) {
@@ -268,7 +268,7 @@ pub fn show_status(
 /// Prints the sum of the session when the worker leaves.
 pub fn show_farewell(
     mut exits: MessageReader<'_, '_, AppExit>,
-    session: Res<'_, Session>,
+    session: Res<'_, SessionEarnings>,
     time: Res<'_, Time<Real>>,
 ) {
     if exits.read().count() == 0 {
@@ -293,7 +293,7 @@ pub fn show_farewell(
 }
 
 /// `Total earned by this worker: $0.083 (33 minutes uptime, $0.15/hour). Its account: $1.05 confirmed, $0.20 pending`.
-fn total_earned(session: &Session, uptime: Duration) -> String {
+fn total_earned(session: &SessionEarnings, uptime: Duration) -> String {
     let per_hour = session.earned_per_hour(uptime).map(|nanos| format!(", {nanos}/hour")).unwrap_or_default();
     let own =
         format!("Total earned by this worker: {} ({} uptime{per_hour})", session.earned(), spoken(uptime));
@@ -341,8 +341,8 @@ mod tests {
 
     #[test]
     fn what_the_worker_earned_and_what_its_account_has_are_two_figures() {
-        let mut session = Session::default();
-        let said = |session: &Session| total_earned(session, Duration::from_mins(1));
+        let mut session = SessionEarnings::default();
+        let said = |session: &SessionEarnings| total_earned(session, Duration::from_mins(1));
         assert_eq!(said(&session), "Total earned by this worker: $0.00 (1 minute uptime, $0.00/hour)");
         let own = WorkerSession { earned: Nanos(2_500_000), accepted: 1, rejected: 0 };
         let mut statement =

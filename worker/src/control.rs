@@ -1,7 +1,7 @@
 //! What a worker's owner says to it while it runs: a socket in the folder of the accounts, for this user alone, on which
 //! `p2c2r-worker status`, `pause`, `resume` and `finish` speak.
 //!
-//! One line of JSON asks ([`Request`]), one answers ([`Report`]).
+//! One line of JSON asks ([`ControlRequest`]), one answers ([`WorkerReport`]).
 
 #[cfg(unix)]
 mod socket;
@@ -27,7 +27,7 @@ use crate::attempts::{Attempts, Offer};
 use crate::availability::Availability;
 use crate::console::Console;
 use crate::drain::Drain;
-use crate::earnings::Session;
+use crate::earnings::SessionEarnings;
 
 #[cfg(unix)]
 pub use socket::{ask, listen};
@@ -61,14 +61,18 @@ pub fn listen(_folder: &Path, _name: &str, _waker: Waker) -> io::Result<Control>
 
 /// Elsewhere there is no such socket.
 #[cfg(not(unix))]
-pub fn ask(folder: &Path, _name: Option<&str>, _request: Request) -> Result<Vec<Report>, ControlError> {
+pub fn ask(
+    folder: &Path,
+    _name: Option<&str>,
+    _request: ControlRequest,
+) -> Result<Vec<WorkerReport>, ControlError> {
     Err(ControlError::NotRunning(String::new(), folder.display().to_string()))
 }
 
 /// What the owner wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Request {
+pub enum ControlRequest {
     /// To know how it stands.
     Status,
     /// No more work, for so long if a time is given.
@@ -84,7 +88,7 @@ pub enum Request {
 
 /// How a worker stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct WorkerReport {
     /// Its public name.
     pub name: String,
     /// Its coordinator.
@@ -119,7 +123,7 @@ pub struct Report {
     pub uptime_seconds: u64,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for WorkerReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, coordinator, held, computed, failed, accepted, rejected, .. } = self;
         let state = match (&self.resting, self.finishing) {
@@ -150,8 +154,8 @@ impl fmt::Display for Report {
 
 /// A request and where its answer goes.
 struct Asked {
-    request: Request,
-    answer: Sender<Report>,
+    request: ControlRequest,
+    answer: Sender<WorkerReport>,
 }
 
 /// Where requests come in.
@@ -159,7 +163,7 @@ struct Asked {
 pub struct Control {
     asked: Receiver<Asked>,
     /// Heeded in this update, and to be answered at its end.
-    waiting: Vec<Sender<Report>>,
+    waiting: Vec<Sender<WorkerReport>>,
     /// Removes the socket's file at the end.
     #[cfg(unix)]
     #[expect(dead_code, reason = "it is there to be dropped")]
@@ -187,13 +191,13 @@ pub fn heed_owner(
 ) {
     while let Ok(Asked { request, answer }) = control.asked.try_recv() {
         match request {
-            Request::Status => {}
-            Request::Pause { seconds } => {
+            ControlRequest::Status => {}
+            ControlRequest::Pause { seconds } => {
                 let time_off = seconds.map(|seconds| Duration::from_secs(seconds).min(PAUSE_MAX));
                 availability.pause(time_off.map(|time_off| time.elapsed() + time_off));
             }
-            Request::Resume => availability.resume(),
-            Request::Finish => drain.ask(),
+            ControlRequest::Resume => availability.resume(),
+            ControlRequest::Finish => drain.ask(),
         }
         control.waiting.push(answer);
     }
@@ -203,7 +207,12 @@ pub fn heed_owner(
 pub fn answer_owner(
     mut control: ResMut<'_, Control>,
     (availability, attempts, console): (Res<'_, Availability>, Res<'_, Attempts>, Res<'_, Console>),
-    (drain, link, session, offer): (Res<'_, Drain>, Res<'_, ClientLink>, Res<'_, Session>, Res<'_, Offer>),
+    (drain, link, session, offer): (
+        Res<'_, Drain>,
+        Res<'_, ClientLink>,
+        Res<'_, SessionEarnings>,
+        Res<'_, Offer>,
+    ),
     time: Res<'_, Time<Real>>,
 ) {
     if control.waiting.is_empty() {
@@ -211,7 +220,7 @@ pub fn answer_owner(
     }
     let (accepted, rejected) = session.verdicts();
     let account = session.account();
-    let report = Report {
+    let report = WorkerReport {
         name: console.name().to_owned(),
         coordinator: console.coordinator().to_owned(),
         connected: link.is_connected(),

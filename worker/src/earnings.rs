@@ -18,14 +18,14 @@ const RECENT_MAX: usize = 512;
 
 /// What the account of this worker holds, together with what other workers of the same account earned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct AccountEarnings {
     /// Earned since the account was opened.
     pub earned: Nanos,
     /// Of it, pending until the fraud window is over.
     pub pending: Nanos,
 }
 
-impl Account {
+impl AccountEarnings {
     /// What it holds for good.
     pub fn confirmed(self) -> Nanos {
         // Saturating: the coordinator's numbers are not to be trusted.
@@ -35,8 +35,8 @@ impl Account {
 
 /// What this program has done and earned since it was started.
 #[derive(Resource, Debug, Default)]
-pub struct Session {
-    account: Option<Account>,
+pub struct SessionEarnings {
+    account: Option<AccountEarnings>,
     /// Of all connections together.
     whole: WorkerSession,
     /// Of the present connection, as last heard.
@@ -47,7 +47,7 @@ pub struct Session {
     recent_next: usize,
 }
 
-impl Session {
+impl SessionEarnings {
     /// Takes over the account at joining and says what can be earned.
     pub fn welcome(&mut self, welcome: WorkerWelcome, offer: &Offer) {
         // A new connection counts from zero. What was judged after the last one broke is in the account alone.
@@ -73,7 +73,7 @@ impl Session {
     }
 
     fn follow(&mut self, statement: &WorkerStatement) {
-        self.account = Some(Account { earned: statement.earned, pending: statement.pending });
+        self.account = Some(AccountEarnings { earned: statement.earned, pending: statement.pending });
         let before = std::mem::replace(&mut self.connection, statement.session);
         let now = self.connection;
         // Saturating: the coordinator's numbers are not to be trusted. Signed: it may take pay back.
@@ -125,7 +125,7 @@ impl Session {
     }
 
     /// The account, which may have other workers too; `None` before the first statement.
-    pub fn account(&self) -> Option<Account> {
+    pub fn account(&self) -> Option<AccountEarnings> {
         self.account
     }
 
@@ -185,13 +185,13 @@ mod tests {
         WorkerWelcome { name: "w".into(), prices, statement: statement(account, 0, 0, 0) }
     }
 
-    fn account_earned(session: &Session) -> Option<Nanos> {
+    fn account_earned(session: &SessionEarnings) -> Option<Nanos> {
         session.account().map(|account| account.earned)
     }
 
     #[test]
     fn the_session_counts_its_own_over_reconnects_and_the_account_everyones() {
-        let mut session = Session::default();
+        let mut session = SessionEarnings::default();
         assert_eq!(account_earned(&session), None);
         session.welcome(welcome(1_000), &offer());
         assert_eq!((session.earned(), account_earned(&session)), (Nanos(0), Some(Nanos(1_000))));
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn pay_taken_back_lowers_the_session_and_another_ledger_does_not() {
-        let mut session = Session::default();
+        let mut session = SessionEarnings::default();
         session.welcome(welcome(0), &offer());
         session.record(&statement(900, 900, 3, 0));
         session.record(&statement(300, 300, 3, 1));
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn absurd_statements_do_not_overflow() {
-        let mut session = Session::default();
+        let mut session = SessionEarnings::default();
         session.welcome(welcome(i64::MIN), &offer());
         session.record(&statement(i64::MAX, i64::MAX, u64::MAX, u64::MAX));
         session.record(&statement(i64::MIN, i64::MIN, 0, 0));
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn median_is_of_the_latest_attempts() {
-        let mut session = Session::default();
+        let mut session = SessionEarnings::default();
         assert_eq!(session.median(), None);
         for ms in 0..2_000 {
             session.computed(Duration::from_millis(ms));

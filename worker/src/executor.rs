@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use bevy_ecs::resource::Resource;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use p2c2r_link::Waker;
-use p2c2r_program::guard::guarded;
+use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{AttemptFailure, KernelOffer, KindId, Micros, Payload};
-use p2c2r_tasks::{Blobs, Job, KernelError, KernelUse, KindRegistry};
+use p2c2r_tasks::{Blobs, KernelError, KernelUse, KindRegistry, TaskJob};
 
 use crate::cancel::Cancel;
 use crate::config::{Execution, WorkerConfig};
@@ -85,7 +85,7 @@ pub struct Run {
     /// The encoded spec.
     pub spec: Payload,
     /// The decoded spec.
-    pub job: Arc<dyn Job>,
+    pub job: Arc<dyn TaskJob>,
     /// Its blobs.
     pub blobs: Blobs,
     /// Whether admission has been passed already.
@@ -339,7 +339,7 @@ fn finish(run: &Run, results: &Sender<RunResult>) {
     };
     // Nothing is left broken behind a panic, because neither decoding, admission nor a kernel owns anything outside its
     // call: a blob's prepared form is set once, and only when it is complete.
-    let outcome = guarded(|| {
+    let outcome = catch_panic(|| {
         if !run.admitted {
             run.job.admit(&run.blobs).map_err(|_| AttemptFailure::BadSpec)?;
         }

@@ -62,14 +62,14 @@ pub fn look_without_desktop() {}
 pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice) -> Result<(), WorkerError> {
     use std::sync::Arc;
 
-    use p2c2r_tasks::gpu::{Found, Gpu};
+    use p2c2r_tasks::gpu::{Gpu, GpuSearch};
     use p2c2r_tasks::lightfield::Lightfield;
     use p2c2r_tasks::reflection::{GpuTracer, Reflection};
 
     let kinds = worker.kinds.clone();
     worker.computes_on = match Gpu::find(choice).map_err(|error| WorkerError::Gpu(error.to_string()))? {
-        Found::None(reason) => cpu_only(&reason),
-        Found::Gpu(gpu) => match GpuTracer::new(&gpu) {
+        GpuSearch::None(reason) => cpu_only(&reason),
+        GpuSearch::Gpu(gpu) => match GpuTracer::new(&gpu) {
             Ok(tracer) => {
                 let tracer = Arc::new(tracer);
                 worker.kinds =

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bevy_app::AppExit;
 use p2c2r_join::JoinChoice;
 use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
-use p2c2r_program::{command_line, complain, guard, say, signals};
+use p2c2r_program::{command_line, complain, quiet_caught_panics, say, signals};
 use p2c2r_tasks::KindRegistry;
 use p2c2r_worker::cli::{Arguments, Cli, ConfigVerb, Verb};
 use p2c2r_worker::{Drain, Execution, WorkerError, build_app, console, control, gpu, kernels};
@@ -70,7 +70,7 @@ fn work(arguments: Arguments) -> Result<AppExit, WorkerError> {
     gpu::look_without_desktop();
     let mut settings = arguments.settle()?;
     console::start_logging(&settings.log, settings.log_format)?;
-    guard::quieten_guarded_panics();
+    quiet_caught_panics();
     if let Execution::Threads = settings.worker.execution {
         gpu::equip(&mut settings.worker, &settings.gpu)?;
     }

@@ -180,7 +180,7 @@ impl Pair {
             identity: kinds().identity(),
             mint: Mint::new(&kinds().identity()),
             peers_max: 8,
-            pace: None,
+            rate_limit: None,
             impair: None,
         }));
         let mut config = WorkerConfig::named("w");

@@ -13,7 +13,7 @@ use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 use p2c2r_tasks::reflection::Reflection;
 
-use super::level::{Level, ShownFrom};
+use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{DIM, ORANGE, SKY_BLUE};
 use super::{text, write};
 use crate::settings::Settings;
@@ -67,9 +67,9 @@ pub(super) struct Caption(Shows);
 pub(super) fn spawn_charts(panel: &mut ChildSpawnerCommands, images: &mut Assets<Image>) {
     for shows in [Shows::Frames, Shows::Answers] {
         let image = images.add(picture());
-        panel.spawn((ShownFrom(Level::Full), Caption(shows), text("", 13.0, DIM)));
+        panel.spawn((ShownFrom(BorrowingDetail::Full), Caption(shows), text("", 13.0, DIM)));
         panel.spawn((
-            ShownFrom(Level::Full),
+            ShownFrom(BorrowingDetail::Full),
             Chart {
                 shows,
                 samples: VecDeque::with_capacity(COLUMNS),
@@ -191,7 +191,7 @@ fn draw_charts(
             Shows::Frames => FRAME_BUDGET_MS,
             Shows::Answers => ahead.as_secs_f32() * 1e3,
         };
-        if !chart.turn(time.elapsed(), limit) || settings.display.level < Level::Full {
+        if !chart.turn(time.elapsed(), limit) || settings.display.level < BorrowingDetail::Full {
             continue;
         }
         if let Some(mut picture) = images.get_mut(&image.image)

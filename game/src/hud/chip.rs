@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
 
-use super::level::{Cornered, Level, ShownFrom};
+use super::level::{BorrowingDetail, Cornered, ShownFrom};
 use super::palette::{BRIGHT, EDGE, ORANGE, PANEL, SKY_BLUE};
 use super::{text, write};
 use crate::figures::{self, Figures};
@@ -36,7 +36,7 @@ fn spawn_chip(mut commands: Commands) {
         ..default()
     };
     commands.spawn((
-        ShownFrom(Level::Chip),
+        ShownFrom(BorrowingDetail::Chip),
         Cornered(14.0),
         Node {
             position_type: PositionType::Absolute,

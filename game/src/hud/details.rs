@@ -5,7 +5,7 @@ use bevy::prelude::*;
 use p2c2r_offload::{KindTotals, OffloadAccount, OffloadTotals};
 use p2c2r_protocol::Nanos;
 
-use super::level::{Level, ShownFrom};
+use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{BRIGHT, DIM};
 use super::{text, write};
 use crate::figures::{self, Figures};
@@ -24,8 +24,8 @@ struct DeveloperLine;
 
 /// Adds the lines to a panel.
 pub(super) fn spawn_lines(panel: &mut ChildSpawnerCommands) {
-    panel.spawn((ShownFrom(Level::Full), MoneyLine, text("", 15.0, BRIGHT)));
-    panel.spawn((ShownFrom(Level::Developer), DeveloperLine, text("", 13.0, DIM)));
+    panel.spawn((ShownFrom(BorrowingDetail::Full), MoneyLine, text("", 15.0, BRIGHT)));
+    panel.spawn((ShownFrom(BorrowingDetail::Developer), DeveloperLine, text("", 13.0, DIM)));
 }
 
 fn tell_money(account: Res<OffloadAccount>, mut line: Single<&mut Text, With<MoneyLine>>) {

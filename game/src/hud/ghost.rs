@@ -10,7 +10,7 @@ use bevy::time::common_conditions::on_real_timer;
 use p2c2r_offload::{LastOutcome, OffloadSwitch};
 use p2c2r_tasks::reflection::Reflection;
 
-use super::level::{Level, ShownFrom};
+use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{BRIGHT, DIM, EDGE, PANEL};
 use super::write;
 use crate::figures::{self, Figures};
@@ -156,7 +156,8 @@ fn spawn_columns(mut commands: Commands) {
         border_radius: BorderRadius::all(px(8)),
         ..default()
     };
-    let table = (ShownFrom(Level::Compact), table, BackgroundColor(PANEL.into()), BorderColor::all(EDGE));
+    let table =
+        (ShownFrom(BorrowingDetail::Compact), table, BackgroundColor(PANEL.into()), BorderColor::all(EDGE));
     let root = commands.spawn(place).id();
     commands.spawn(table).insert((Columns, Visibility::Hidden, ChildOf(root))).with_children(|table| {
         table.spawn(Node::default()).with_children(|row| {

@@ -2,7 +2,7 @@
 
 use bevy::prelude::*;
 
-pub(super) use crate::settings::Level;
+pub(super) use crate::settings::BorrowingDetail;
 
 use crate::input::{Action, Actions, InputSystems};
 use crate::settings::{Corner, Settings};
@@ -14,7 +14,7 @@ pub(super) fn plugin(app: &mut App) {
 
 /// Shown from this level on.
 #[derive(Component, Clone, Copy, Debug)]
-pub(super) struct ShownFrom(pub(super) Level);
+pub(super) struct ShownFrom(pub(super) BorrowingDetail);
 
 /// Stands in the corner of the settings, this far from its edge in pixels at a window height of 720.
 #[derive(Component, Clone, Copy, Debug)]

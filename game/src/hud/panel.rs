@@ -4,7 +4,7 @@ use bevy::diagnostic::DiagnosticsStore;
 use bevy::prelude::*;
 use bevy::text::LineBreak;
 
-use super::level::{Cornered, Level, ShownFrom};
+use super::level::{BorrowingDetail, Cornered, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
 use super::{charts, details, stages, text, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace, UNKNOWN};
@@ -85,7 +85,7 @@ fn spawn_panel(
     };
     commands
         .spawn((
-            ShownFrom(Level::Compact),
+            ShownFrom(BorrowingDetail::Compact),
             Cornered(54.0),
             panel,
             BackgroundColor(PANEL.into()),
@@ -120,7 +120,7 @@ fn spawn_panel(
             details::spawn_lines(panel);
             stages::spawn_bars(panel, &names);
             charts::spawn_charts(panel, &mut images);
-            panel.spawn((ShownFrom(Level::Full), KeysLine, text("", 13.0, DIM)));
+            panel.spawn((ShownFrom(BorrowingDetail::Full), KeysLine, text("", 13.0, DIM)));
         });
 }
 

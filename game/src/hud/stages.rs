@@ -4,7 +4,7 @@
 use bevy::prelude::*;
 use p2c2r_offload::OffloadTotals;
 
-use super::level::{Level, ShownFrom};
+use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{BLUISH_GREEN, DIM, ORANGE, SKY_BLUE};
 use super::{text, write};
 use crate::figures::{self, Figures, KindFigures};
@@ -21,11 +21,11 @@ pub(super) fn plugin(app: &mut App) {
 
 /// A part of a kind's bar: the kind's row, and the stage in the order of `Stages::NAMES`.
 #[derive(Component, Clone, Copy)]
-pub(super) struct Part(usize, usize);
+pub(super) struct StagePart(usize, usize);
 
 /// The total beside a kind's bar.
 #[derive(Component, Clone, Copy)]
-pub(super) struct Whole(usize);
+pub(super) struct StageTotal(usize);
 
 /// The shares of those who computed a kind.
 #[derive(Component, Clone, Copy)]
@@ -44,20 +44,20 @@ fn colour(stage: usize) -> Srgba {
 
 /// Adds a bar for each kind to a panel.
 pub(super) fn spawn_bars(panel: &mut ChildSpawnerCommands, kinds: &[&'static str]) {
-    panel.spawn((ShownFrom(Level::Full), text(LEGEND, TEXT, DIM)));
+    panel.spawn((ShownFrom(BorrowingDetail::Full), text(LEGEND, TEXT, DIM)));
     for (row, name) in kinds.iter().enumerate() {
         let line = Node { align_items: AlignItems::Center, ..default() };
-        panel.spawn((ShownFrom(Level::Full), line)).with_children(|line| {
+        panel.spawn((ShownFrom(BorrowingDetail::Full), line)).with_children(|line| {
             line.spawn((text(*name, TEXT, DIM), Node { width: px(WIDTHS.0), ..default() }));
             let bar = Node { width: px(WIDTHS.1), height: px(10), ..default() };
             line.spawn(bar).with_children(|bar| {
                 for stage in 0..STAGES {
                     let part = Node { width: percent(0), height: percent(100), ..default() };
-                    bar.spawn((Part(row, stage), part, BackgroundColor(colour(stage).into())));
+                    bar.spawn((StagePart(row, stage), part, BackgroundColor(colour(stage).into())));
                 }
             });
             line.spawn((
-                Whole(row),
+                StageTotal(row),
                 text(figures::UNKNOWN, TEXT, DIM),
                 Node { width: px(WIDTHS.2), margin: UiRect::left(px(8)), ..default() },
             ));
@@ -83,18 +83,18 @@ fn shares(stages_ms: [f64; STAGES]) -> ([f32; STAGES], f64) {
 fn fill_bars(
     figures: Res<Figures>,
     totals: Res<OffloadTotals>,
-    mut parts: Query<(&Part, &mut Node)>,
-    mut wholes: Query<(&Whole, &mut Text), Without<ByWhom>>,
-    mut shares_of: Query<(&ByWhom, &mut Text), Without<Whole>>,
+    mut parts: Query<(&StagePart, &mut Node)>,
+    mut wholes: Query<(&StageTotal, &mut Text), Without<ByWhom>>,
+    mut shares_of: Query<(&ByWhom, &mut Text), Without<StageTotal>>,
 ) {
     let of_row = |row: usize| totals.kinds.get(figures.kinds.get(row)?.name)?.stages_ms().map(shares);
-    for (Part(row, stage), mut node) in &mut parts {
+    for (StagePart(row, stage), mut node) in &mut parts {
         let width = percent(of_row(*row).map_or(0.0, |(shares, _)| shares[*stage]));
         if node.width != width {
             node.width = width;
         }
     }
-    for (Whole(row), mut text) in &mut wholes {
+    for (StageTotal(row), mut text) in &mut wholes {
         let total = of_row(*row).map(|(_, total)| total);
         write(&mut text, &format!("{} ms", figures::milliseconds(total)));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::names::{Button, Key};
+use super::names::{BoundKey, Button};
 use crate::figures::UNKNOWN;
 
 /// Keys that one action may have: one for each hand.
@@ -32,8 +32,8 @@ macro_rules! actions {
                 match self { $(Self::$action => $label,)* }
             }
 
-            fn first_keys(self) -> Vec<Key> {
-                match self { $(Self::$action => vec![$(Key(KeyCode::$key)),+],)* }
+            fn first_keys(self) -> Vec<BoundKey> {
+                match self { $(Self::$action => vec![$(BoundKey(KeyCode::$key)),+],)* }
             }
 
             fn first_button(self) -> Option<Button> {
@@ -96,7 +96,7 @@ impl Input {
 
 /// Why an input cannot be bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum BindingRefusal {
     /// Menus need it.
     Reserved,
     /// It has no name that a settings file could keep.
@@ -109,7 +109,7 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Bindings {
-    keys: BTreeMap<Action, Vec<Key>>,
+    keys: BTreeMap<Action, Vec<BoundKey>>,
     pad: BTreeMap<Action, Button>,
 }
 
@@ -128,7 +128,7 @@ impl Default for Bindings {
 impl Bindings {
     /// The keys of an action.
     pub fn keys_of(&self, action: Action) -> Vec<KeyCode> {
-        self.keys.get(&action).into_iter().flatten().map(|Key(key)| *key).collect()
+        self.keys.get(&action).into_iter().flatten().map(|BoundKey(key)| *key).collect()
     }
 
     /// The pad button of an action.
@@ -160,15 +160,15 @@ impl Bindings {
     }
 
     /// Whether `input` may be bound to `action` without taking it from another.
-    pub fn check(&self, action: Action, input: Input) -> Result<(), Refusal> {
+    pub fn check(&self, action: Action, input: Input) -> Result<(), BindingRefusal> {
         match input {
-            Input::Key(key) if RESERVED.contains(&key) => return Err(Refusal::Reserved),
-            Input::Key(key) if Key(key).name().is_none() => return Err(Refusal::Nameless),
-            Input::Button(button) if Button(button).name().is_none() => return Err(Refusal::Nameless),
+            Input::Key(key) if RESERVED.contains(&key) => return Err(BindingRefusal::Reserved),
+            Input::Key(key) if BoundKey(key).name().is_none() => return Err(BindingRefusal::Nameless),
+            Input::Button(button) if Button(button).name().is_none() => return Err(BindingRefusal::Nameless),
             _ => {}
         }
         match self.owner(input) {
-            Some(owner) if owner != action => Err(Refusal::Taken(owner)),
+            Some(owner) if owner != action => Err(BindingRefusal::Taken(owner)),
             _ => Ok(()),
         }
     }
@@ -177,9 +177,9 @@ impl Bindings {
     pub fn bind(&mut self, action: Action, input: Input) {
         match input {
             Input::Key(key) => {
-                self.keys.values_mut().for_each(|keys| keys.retain(|Key(old)| *old != key));
+                self.keys.values_mut().for_each(|keys| keys.retain(|BoundKey(old)| *old != key));
                 let keys = self.keys.entry(action).or_default();
-                keys.insert(0, Key(key));
+                keys.insert(0, BoundKey(key));
                 keys.truncate(KEYS_MAX);
             }
             Input::Button(button) => {
@@ -193,7 +193,7 @@ impl Bindings {
     pub fn mend(&mut self) {
         let mut seen: Vec<KeyCode> = RESERVED.to_vec();
         for keys in self.keys.values_mut() {
-            keys.retain(|Key(key)| {
+            keys.retain(|BoundKey(key)| {
                 let is_new = !seen.contains(key);
                 seen.push(*key);
                 is_new
@@ -209,10 +209,10 @@ impl Bindings {
         // What an older file does not know yet is bound as at first, where that is free.
         for action in Action::ALL {
             if !self.keys.contains_key(action) {
-                let free: Vec<Key> = action
+                let free: Vec<BoundKey> = action
                     .first_keys()
                     .into_iter()
-                    .filter(|Key(key)| self.owner(Input::Key(*key)).is_none())
+                    .filter(|BoundKey(key)| self.owner(Input::Key(*key)).is_none())
                     .collect();
                 self.keys.insert(*action, free);
             }
@@ -239,7 +239,7 @@ mod tests {
     fn a_key_that_does_something_else_is_refused_and_can_be_moved() {
         let mut bindings = Bindings::default();
         let space = Input::Key(KeyCode::Space);
-        assert_eq!(bindings.check(Action::Thrust, space), Err(Refusal::Taken(Action::Fire)));
+        assert_eq!(bindings.check(Action::Thrust, space), Err(BindingRefusal::Taken(Action::Fire)));
         assert_eq!(bindings.check(Action::Fire, space), Ok(()));
         bindings.bind(Action::Thrust, space);
         assert_eq!(bindings.owner(space), Some(Action::Thrust));
@@ -251,7 +251,7 @@ mod tests {
     fn keys_that_menus_need_are_refused() {
         let bindings = Bindings::default();
         for key in RESERVED {
-            assert_eq!(bindings.check(Action::Fire, Input::Key(key)), Err(Refusal::Reserved));
+            assert_eq!(bindings.check(Action::Fire, Input::Key(key)), Err(BindingRefusal::Reserved));
         }
     }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use bevy::prelude::*;
 
-pub use bindings::{Action, Bindings, Input, Refusal};
+pub use bindings::{Action, BindingRefusal, Bindings, Input};
 pub(crate) use names::{button_label, key_label};
 
 use crate::screens::Page;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A key that a file can keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(pub(super) KeyCode);
+pub(super) struct BoundKey(pub(super) KeyCode);
 
 /// A pad button that a file can keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ fn thing_in<T: Copy>(names: &[(&'static str, T)], wanted: &str) -> Result<T, Str
     found.map(|(_, thing)| *thing).ok_or_else(|| format!("there is no `{wanted}` to bind"))
 }
 
-impl Key {
+impl BoundKey {
     pub(super) fn name(self) -> Option<&'static str> {
         name_in(KEYS, &self.0)
     }
@@ -150,7 +150,7 @@ impl Button {
 
 /// A key as the player reads it.
 pub(crate) fn key_label(key: KeyCode) -> String {
-    Key(key).name().map_or_else(|| format!("{key:?}"), ToOwned::to_owned)
+    BoundKey(key).name().map_or_else(|| format!("{key:?}"), ToOwned::to_owned)
 }
 
 /// A pad button as the player reads it.
@@ -158,13 +158,13 @@ pub(crate) fn button_label(button: GamepadButton) -> String {
     Button(button).name().map_or_else(|| format!("{button:?}"), ToOwned::to_owned)
 }
 
-impl Serialize for Key {
+impl Serialize for BoundKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&key_label(self.0))
     }
 }
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de> Deserialize<'de> for BoundKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         thing_in(KEYS, &name).map(Self).map_err(serde::de::Error::custom)

@@ -12,7 +12,7 @@ const GRACE: Duration = Duration::from_mins(1);
 pub(super) fn plugin(app: &mut App) {
     // Before the offload plugin sends, so that it can tell the coordinator in the last frame that the game leaves.
     app.init_resource::<Ending>()
-        .init_resource::<Finished>()
+        .init_resource::<RunLength>()
         .add_systems(PostUpdate, end_run.before(OffloadSystems::Dispatch));
 }
 
@@ -45,7 +45,7 @@ impl Ending {
 
 /// How long the run was, once it is over or going on.
 #[derive(Resource, Clone, Copy, Debug, Default)]
-pub(crate) struct Finished {
+pub(crate) struct RunLength {
     /// Real time from the first frame on.
     pub(crate) elapsed: Duration,
     /// Frames.
@@ -55,7 +55,7 @@ pub(crate) struct Finished {
 fn end_run(
     time: Res<Time<Real>>,
     ending: Res<Ending>,
-    mut finished: ResMut<Finished>,
+    mut finished: ResMut<RunLength>,
     mut exits: MessageWriter<AppExit>,
 ) {
     finished.elapsed = time.elapsed();

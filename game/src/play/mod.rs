@@ -13,9 +13,9 @@ use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent};
 
-pub(crate) use borrowing::{Computer, Origin};
+pub(crate) use borrowing::{Computer, NewestOrigin};
 pub(crate) use controls::{Intent, Pilot};
-pub(crate) use ending::{Ending, Finished};
+pub(crate) use ending::{Ending, RunLength};
 pub(crate) use keyboard::window_plugin;
 pub(crate) use lightfield::{FieldFineness, LightAround, PARTS as SECTOR_PARTS};
 pub(crate) use recorded::{flip_plugin, read_flight};

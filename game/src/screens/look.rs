@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 use bevy::ui::UiSystems;
 
-use super::{Menu, Nudge, Page, Verb};
+use super::{Menu, MenuAction, Nudge, Page};
 use crate::hud::{BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, text};
 use crate::input::InputSystems;
 
@@ -106,7 +106,7 @@ fn centred() -> Node {
 }
 
 fn choice(number: usize, item: &super::Item, chosen: bool) -> impl Bundle {
-    let turns = matches!(item.verb, Verb::Turn(_));
+    let turns = matches!(item.verb, MenuAction::Turn(_));
     let value = match &item.value {
         Some(value) if turns && chosen => format!("<  {value}  >"),
         Some(value) => value.clone(),

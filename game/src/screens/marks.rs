@@ -36,7 +36,7 @@ fn count_frames(time: Res<Time<Real>>, mut frames: ResMut<FrameCount>) {
 
 /// Where the session stands, so that a round's own share can be told from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Standing {
+pub(super) struct SessionMark {
     pub(super) cost: i64,
     pub(super) frames: FrameCount,
     remote: u64,
@@ -46,7 +46,7 @@ pub(super) struct Standing {
     ended: u64,
 }
 
-impl Standing {
+impl SessionMark {
     pub(super) fn of(totals: &OffloadTotals, frames: FrameCount) -> Self {
         let sum = |part: fn(&KindTotals) -> u64| totals.kinds.values().map(part).sum();
         Self {
@@ -79,7 +79,7 @@ impl Standing {
 /// What a round borrowed and how well that went.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Card {
-    round: Standing,
+    round: SessionMark,
     /// Mean milliseconds on the way from and to the coordinator, and in it; none before the first outcome from there.
     line_ms: Option<f64>,
     coordinator_ms: Option<f64>,
@@ -95,14 +95,14 @@ enum Link {
 }
 
 impl Card {
-    pub(super) fn new(totals: &OffloadTotals, before: Standing, frames: FrameCount) -> Self {
+    pub(super) fn new(totals: &OffloadTotals, before: SessionMark, frames: FrameCount) -> Self {
         let stages = || totals.kinds.values().filter_map(KindTotals::stages_ms);
         // The slowest kind decides: it is the one that a player waits for.
         let slowest = |which: [usize; 2]| {
             stages().map(|stages| stages[which[0]] + stages[which[1]]).max_by(f64::total_cmp)
         };
         Self {
-            round: Standing::of(totals, frames).since(before),
+            round: SessionMark::of(totals, frames).since(before),
             line_ms: slowest(ON_THE_WAY),
             coordinator_ms: slowest(AT_THE_COORDINATOR),
         }
@@ -116,7 +116,7 @@ impl Card {
         let below = |ms: Option<f64>, worst: f64| {
             ms.map(|ms| ((1.0 - ms / worst).clamp(0.0, 1.0) * 100.0).round() as u32)
         };
-        let Standing { frames, remote, coordinator, late, ended, .. } = self.round;
+        let SessionMark { frames, remote, coordinator, late, ended, .. } = self.round;
         let borrowed = remote + coordinator > 0;
         [
             (Link::ThisComputer, share(frames.all - frames.long.min(frames.all), frames.all)),
@@ -128,7 +128,7 @@ impl Card {
 
     /// What a player reads.
     pub(super) fn lines(&self) -> Vec<String> {
-        let Standing { cost, remote, coordinator, local, .. } = self.round;
+        let SessionMark { cost, remote, coordinator, local, .. } = self.round;
         let mut lines = vec![format!(
             "{remote} answers by workers, {coordinator} by the coordinator, {local} by this computer; cost {}",
             crate::figures::dollars_to_the_nano(Some(Nanos(cost).as_dollars()))
@@ -188,7 +188,7 @@ mod tests {
 
     fn card(remote: u64, local: u64, long: u64, line_ms: Option<f64>) -> Card {
         let frames = FrameCount { all: 1_000, long };
-        let round = Standing { remote, local, ended: remote + local, frames, ..Standing::default() };
+        let round = SessionMark { remote, local, ended: remote + local, frames, ..SessionMark::default() };
         Card { round, line_ms, coordinator_ms: line_ms.map(|_| 2.0) }
     }
 
@@ -214,8 +214,8 @@ mod tests {
 
     #[test]
     fn only_what_the_round_itself_did_counts() {
-        let before = Standing { cost: 700, remote: 40, ended: 50, ..Standing::default() };
-        let after = Standing { cost: 900, remote: 41, ended: 52, ..Standing::default() };
+        let before = SessionMark { cost: 700, remote: 40, ended: 50, ..SessionMark::default() };
+        let after = SessionMark { cost: 900, remote: 41, ended: 52, ..SessionMark::default() };
         let round = after.since(before);
         assert_eq!((round.cost, round.remote, round.ended), (200, 1, 2));
     }

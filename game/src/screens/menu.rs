@@ -31,12 +31,12 @@ pub struct Item {
     /// What it says just now, where it is a choice.
     pub value: Option<String>,
     /// What it does.
-    pub verb: Verb,
+    pub verb: MenuAction,
 }
 
 /// What an item does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub enum MenuAction {
     /// Goes to a page, from which one comes back here.
     Go(Page),
     /// Goes back to the page before.
@@ -67,12 +67,12 @@ impl Menu {
     }
 
     /// The chosen item's verb.
-    pub fn verb(&self) -> Option<Verb> {
+    pub fn verb(&self) -> Option<MenuAction> {
         self.items.get(self.chosen).map(|item| item.verb)
     }
 }
 
 /// An item that does something.
-pub(super) fn item(label: &str, verb: Verb) -> Item {
+pub(super) fn item(label: &str, verb: MenuAction) -> Item {
     Item { label: label.into(), value: None, verb }
 }

@@ -26,7 +26,7 @@ mod rounds;
 use bevy::prelude::*;
 use bevy::state::app::StatesPlugin;
 
-pub use menu::{Item, Menu, Verb};
+pub use menu::{Item, Menu, MenuAction};
 pub use nudges::Nudge;
 pub use rounds::{LastRound, Scores};
 

@@ -3,10 +3,10 @@
 use bevy::prelude::*;
 use p2c2r_offload::OffloadSwitch;
 
-use super::menu::{Menu, Verb};
+use super::menu::{Menu, MenuAction};
 use super::rounds::Rounds;
 use super::{Nudge, Page, Trail};
-use crate::input::{Action, Bindings, Input, Refusal};
+use crate::input::{Action, BindingRefusal, Bindings, Input};
 use crate::play::Ending;
 use crate::settings::{Row, Settings};
 
@@ -30,7 +30,7 @@ impl Capture {
 
 /// What obeying may change.
 #[derive(bevy::ecs::system::SystemParam)]
-pub(super) struct Reach<'w> {
+pub(super) struct MenuParams<'w> {
     next: ResMut<'w, NextState<Page>>,
     trail: ResMut<'w, Trail>,
     capture: ResMut<'w, Capture>,
@@ -44,7 +44,7 @@ pub(super) fn obey(
     page: Res<State<Page>>,
     mut nudges: MessageReader<Nudge>,
     mut menu: ResMut<Menu>,
-    mut reach: Reach,
+    mut reach: MenuParams,
 ) {
     for nudge in nudges.read() {
         if *page.get() == Page::Play {
@@ -71,9 +71,9 @@ pub(super) fn obey(
     }
 }
 
-impl Reach<'_> {
+impl MenuParams<'_> {
     fn turn(&mut self, menu: &Menu, step: i32) {
-        let Some(Verb::Turn(row)) = menu.verb() else { return };
+        let Some(MenuAction::Turn(row)) = menu.verb() else { return };
         if row == Row::Offload {
             // T may have been pressed since: the row goes on from what is in force.
             self.settings.borrowing.enabled = self.switch.enabled;
@@ -83,26 +83,26 @@ impl Reach<'_> {
 
     fn accept(&mut self, page: Page, menu: &Menu) {
         match menu.verb() {
-            Some(Verb::Go(to)) => {
+            Some(MenuAction::Go(to)) => {
                 self.trail.leave(page, menu.chosen);
                 self.next.set(to);
             }
-            Some(Verb::Back) => self.back(page, menu.chosen),
-            Some(Verb::Begin) => {
+            Some(MenuAction::Back) => self.back(page, menu.chosen),
+            Some(MenuAction::Begin) => {
                 self.trail.forget();
                 self.rounds.begin(&self.settings);
                 self.next.set(Page::Play);
             }
-            Some(Verb::Resume) => self.next.set(Page::Play),
-            Some(Verb::GiveUp) => {
+            Some(MenuAction::Resume) => self.next.set(Page::Play),
+            Some(MenuAction::GiveUp) => {
                 self.trail.forget();
                 self.rounds.give_up();
                 self.next.set(Page::Title);
             }
-            Some(Verb::Exit) => self.ending.end_now(),
-            Some(Verb::Turn(_)) => self.turn(menu, 1),
-            Some(Verb::Bind(action)) => *self.capture = Capture { action: Some(action), asked: None },
-            Some(Verb::ResetKeys) => self.settings.keys = Bindings::default(),
+            Some(MenuAction::Exit) => self.ending.end_now(),
+            Some(MenuAction::Turn(_)) => self.turn(menu, 1),
+            Some(MenuAction::Bind(action)) => *self.capture = Capture { action: Some(action), asked: None },
+            Some(MenuAction::ResetKeys) => self.settings.keys = Bindings::default(),
             None => {}
         }
     }
@@ -129,9 +129,9 @@ impl Reach<'_> {
         }
         let label = input.label();
         match self.settings.keys.check(action, input) {
-            Err(Refusal::Reserved) => format!("{label} is needed in menus. Press another one."),
-            Err(Refusal::Nameless) => "This one cannot be bound. Press another one.".into(),
-            Err(Refusal::Taken(owner)) if self.capture.asked != Some(input) => {
+            Err(BindingRefusal::Reserved) => format!("{label} is needed in menus. Press another one."),
+            Err(BindingRefusal::Nameless) => "This one cannot be bound. Press another one.".into(),
+            Err(BindingRefusal::Taken(owner)) if self.capture.asked != Some(input) => {
                 self.capture.asked = Some(input);
                 format!(
                     "{label} does already `{}`. Press it again to move it, Escape to leave it.",
@@ -142,7 +142,7 @@ impl Reach<'_> {
                 self.settings.keys.bind(action, input);
                 *self.capture = Capture::default();
                 match taken {
-                    Err(Refusal::Taken(owner)) if self.settings.keys.keys_of(owner).is_empty() => {
+                    Err(BindingRefusal::Taken(owner)) if self.settings.keys.keys_of(owner).is_empty() => {
                         format!("{label}: {}. Now `{}` has no key.", action.label(), owner.label())
                     }
                     _ => format!("{label}: {}.", action.label()),

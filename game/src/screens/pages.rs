@@ -6,7 +6,7 @@ use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
 use p2c2r_protocol::Nanos;
 
 use super::loading::Warming;
-use super::menu::{Item, Menu, Verb, item};
+use super::menu::{Item, Menu, MenuAction, item};
 use super::obey::Capture;
 use super::rounds::{LastRound, Round, Scores};
 use super::{Page, Trail};
@@ -61,26 +61,26 @@ impl Told<'_> {
                 "PAUSED",
                 vec!["Nothing moves, nothing is asked for, nothing is paid.".into()],
                 vec![
-                    item("Go on", Verb::Resume),
-                    item("How to play", Verb::Go(Page::HowToPlay)),
-                    item("Settings", Verb::Go(Page::Settings)),
-                    item("End this round", Verb::GiveUp),
-                    item("Leave the game", Verb::Go(Page::Leave)),
+                    item("Go on", MenuAction::Resume),
+                    item("How to play", MenuAction::Go(Page::HowToPlay)),
+                    item("Settings", MenuAction::Go(Page::Settings)),
+                    item("End this round", MenuAction::GiveUp),
+                    item("Leave the game", MenuAction::Go(Page::Leave)),
                 ],
             ),
             Page::RoundOver => (
                 "GAME OVER",
                 self.round_over(),
                 vec![
-                    item("Play again", Verb::Begin),
-                    item("The best rounds", Verb::Go(Page::Scores)),
-                    item("To the title", Verb::GiveUp),
+                    item("Play again", MenuAction::Begin),
+                    item("The best rounds", MenuAction::Go(Page::Scores)),
+                    item("To the title", MenuAction::GiveUp),
                 ],
             ),
             Page::Leave => (
                 "LEAVE THE GAME?",
                 vec!["A round that is going on is lost.".into()],
-                vec![item("No, stay", Verb::Back), item("Yes, leave", Verb::Exit)],
+                vec![item("No, stay", MenuAction::Back), item("Yes, leave", MenuAction::Exit)],
             ),
         };
         Menu { page, title: title.into(), lines, items, chosen: 0, note: self.note(page) }
@@ -91,13 +91,13 @@ impl Told<'_> {
         lines.push(borrows_from(&self.offload.mode));
         lines.push(promise(self.settings.difficulty).to_owned());
         let items = vec![
-            item("Play", Verb::Begin),
+            item("Play", MenuAction::Begin),
             row(Row::Difficulty, &self.settings),
-            item("How to play", Verb::Go(Page::HowToPlay)),
-            item("Settings", Verb::Go(Page::Settings)),
-            item("The best rounds", Verb::Go(Page::Scores)),
-            item("Credits and licences", Verb::Go(Page::Credits)),
-            item("Leave", Verb::Go(Page::Leave)),
+            item("How to play", MenuAction::Go(Page::HowToPlay)),
+            item("Settings", MenuAction::Go(Page::Settings)),
+            item("The best rounds", MenuAction::Go(Page::Scores)),
+            item("Credits and licences", MenuAction::Go(Page::Credits)),
+            item("Leave", MenuAction::Go(Page::Leave)),
         ];
         ("BORROWED LIGHT", lines, items)
     }
@@ -156,10 +156,10 @@ impl Told<'_> {
             } else {
                 self.settings.keys.label(*action)
             }),
-            verb: Verb::Bind(*action),
+            verb: MenuAction::Bind(*action),
         };
         let mut items: Vec<Item> = Action::ALL.iter().map(bound).collect();
-        items.push(item("All as at first", Verb::ResetKeys));
+        items.push(item("All as at first", MenuAction::ResetKeys));
         items.extend(back());
         items
     }
@@ -210,11 +210,11 @@ fn borrows_from(mode: &OffloadMode) -> String {
 }
 
 fn row(row: Row, settings: &Settings) -> Item {
-    Item { label: row.label().into(), value: Some(row.value(settings)), verb: Verb::Turn(row) }
+    Item { label: row.label().into(), value: Some(row.value(settings)), verb: MenuAction::Turn(row) }
 }
 
 fn back() -> Vec<Item> {
-    vec![item("Back", Verb::Back)]
+    vec![item("Back", MenuAction::Back)]
 }
 
 fn back_after(rows: &[Row], settings: &Settings) -> Vec<Item> {
@@ -223,12 +223,12 @@ fn back_after(rows: &[Row], settings: &Settings) -> Vec<Item> {
 
 fn settings_items() -> Vec<Item> {
     vec![
-        item("Picture", Verb::Go(Page::Video)),
-        item("Sound", Verb::Go(Page::Sound)),
-        item("Display", Verb::Go(Page::Display)),
-        item("Borrowing", Verb::Go(Page::Borrowing)),
-        item("Keys and pad", Verb::Go(Page::Keys)),
-        item("Back", Verb::Back),
+        item("Picture", MenuAction::Go(Page::Video)),
+        item("Sound", MenuAction::Go(Page::Sound)),
+        item("Display", MenuAction::Go(Page::Display)),
+        item("Borrowing", MenuAction::Go(Page::Borrowing)),
+        item("Keys and pad", MenuAction::Go(Page::Keys)),
+        item("Back", MenuAction::Back),
     ]
 }
 

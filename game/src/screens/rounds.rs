@@ -9,9 +9,9 @@ use p2c2r_offload::OffloadTotals;
 use serde::{Deserialize, Serialize};
 
 use super::Page;
-use super::marks::{Card, FrameCount, Standing};
+use super::marks::{Card, FrameCount, SessionMark};
 use crate::play::{Battlefield, Pilot};
-use crate::settings::{Kept, Settings, UserFiles};
+use crate::settings::{PlayerFile, Settings, UserFiles};
 
 /// Rounds that are remembered of each difficulty.
 const REMEMBERED: usize = 10;
@@ -37,7 +37,7 @@ pub(super) struct Rounds<'w> {
 struct RoundBegan {
     difficulty: Difficulty,
     tick: u64,
-    standing: Standing,
+    standing: SessionMark,
     /// Whether its end is still to be noticed.
     running: bool,
 }
@@ -77,7 +77,7 @@ pub struct Scores {
     ace: Vec<Round>,
 }
 
-impl Kept for Scores {
+impl PlayerFile for Scores {
     const FILE: &'static str = "scores.toml";
     const WHAT: &'static str = "scores";
 
@@ -130,7 +130,7 @@ impl Rounds<'_> {
         *self.began = RoundBegan {
             difficulty: settings.difficulty,
             tick: self.battlefield.arena.tick(),
-            standing: Standing::of(&self.totals, *self.frames),
+            standing: SessionMark::of(&self.totals, *self.frames),
             running: true,
         };
     }
@@ -182,7 +182,7 @@ fn notice_end(
         }
         (Page::RoundOver, false) => {
             began.tick = arena.tick();
-            began.standing = Standing::of(&totals, *frames);
+            began.standing = SessionMark::of(&totals, *frames);
             next.set(Page::Play);
         }
         _ => {}

@@ -16,7 +16,7 @@ const VERSION: u32 = 1;
 const ASIDE_TRIES: u32 = 100;
 
 /// Something that is kept in a file of the player's.
-pub(crate) trait Kept: Default + Serialize + DeserializeOwned {
+pub(crate) trait PlayerFile: Default + Serialize + DeserializeOwned {
     /// The file's name.
     const FILE: &'static str;
     /// What is in it, in a sentence.
@@ -62,7 +62,7 @@ impl UserFiles {
     }
 
     /// What is kept, or what there is at first.
-    pub(crate) fn load<T: Kept>(&mut self) -> T {
+    pub(crate) fn load<T: PlayerFile>(&mut self) -> T {
         let Some(path) = self.path::<T>() else { return T::default() };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -94,7 +94,7 @@ impl UserFiles {
     }
 
     /// Writes it down, whole or not at all.
-    pub(crate) fn save<T: Kept>(&mut self, kept: &T) {
+    pub(crate) fn save<T: PlayerFile>(&mut self, kept: &T) {
         let Some(path) = self.path::<T>() else { return };
         if let Err(error) = write(&path, kept) {
             tracing::warn!(path = %path.display(), %error, "not saved");
@@ -102,11 +102,11 @@ impl UserFiles {
         }
     }
 
-    fn path<T: Kept>(&self) -> Option<PathBuf> {
+    fn path<T: PlayerFile>(&self) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.join(T::FILE))
     }
 
-    fn set_aside<T: Kept>(&mut self, path: &Path, why: &str, suffix: &str) {
+    fn set_aside<T: PlayerFile>(&mut self, path: &Path, why: &str, suffix: &str) {
         let free = (1..=ASIDE_TRIES)
             .map(|number| path.with_file_name(format!("{}.{suffix}-{number}", T::FILE)))
             .find(|aside| !aside.exists());
@@ -123,7 +123,7 @@ impl UserFiles {
     }
 }
 
-fn write<T: Kept>(path: &Path, kept: &T) -> std::io::Result<()> {
+fn write<T: PlayerFile>(path: &Path, kept: &T) -> std::io::Result<()> {
     let text = toml::to_string(&Written { version: VERSION, kept }).map_err(std::io::Error::other)?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;

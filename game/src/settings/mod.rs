@@ -18,7 +18,7 @@ use crate::cli::QualityChoice;
 use crate::input::Bindings;
 use crate::presets::Preset;
 pub(crate) use apply::{set_kinds, window_plugin};
-pub(crate) use kept::{Kept, UserFiles};
+pub(crate) use kept::{PlayerFile, UserFiles};
 pub use rows::Row;
 
 pub(super) fn plugin(app: &mut App) {
@@ -111,7 +111,7 @@ impl Default for Sound {
 #[serde(default)]
 pub struct Display {
     /// How much.
-    pub level: Level,
+    pub level: BorrowingDetail,
     /// How large, per cent.
     pub scale: u8,
     /// Where.
@@ -120,14 +120,14 @@ pub struct Display {
 
 impl Default for Display {
     fn default() -> Self {
-        Self { level: Level::Compact, scale: 100, corner: Corner::TopRight }
+        Self { level: BorrowingDetail::Compact, scale: 100, corner: Corner::TopRight }
     }
 }
 
 /// How much is shown about the borrowing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Level {
+pub enum BorrowingDetail {
     /// Nothing.
     Off,
     /// Whether offloading is on, and what it costs.
@@ -212,7 +212,7 @@ impl Settings {
     }
 }
 
-impl Kept for Settings {
+impl PlayerFile for Settings {
     const FILE: &'static str = "settings.toml";
     const WHAT: &'static str = "settings";
 

@@ -3,7 +3,7 @@
 use clap::ValueEnum as _;
 use p2c2r_arena::Difficulty;
 
-use super::{Corner, FrameRate, Level, Settings};
+use super::{BorrowingDetail, Corner, FrameRate, Settings};
 use crate::cli::QualityChoice;
 use crate::figures;
 
@@ -147,7 +147,7 @@ impl Row {
             Self::Music => percent(&mut sound.music, PERCENT_STEP, 0, 100),
             Self::Effects => percent(&mut sound.effects, PERCENT_STEP, 0, 100),
             Self::Interface => percent(&mut sound.interface, PERCENT_STEP, 0, 100),
-            Self::Level => display.level = next(&Level::ALL, display.level, step),
+            Self::Level => display.level = next(&BorrowingDetail::ALL, display.level, step),
             Self::Scale => percent(&mut display.scale, SCALE_STEP, 75, 200),
             Self::Corner => display.corner = next(&Corner::ALL, display.corner, step),
             Self::Offload => borrowing.enabled ^= true,
@@ -173,7 +173,7 @@ fn next<T: Copy + PartialEq>(choices: &[T], now: T, step: i32) -> T {
     choices[(place + step).rem_euclid(choices.len() as i32) as usize]
 }
 
-impl Level {
+impl BorrowingDetail {
     /// From the least on.
     pub const ALL: [Self; 5] = [Self::Off, Self::Chip, Self::Compact, Self::Full, Self::Developer];
 

@@ -5,8 +5,8 @@ use bevy::mesh::{Indices, PrimitiveTopology};
 use bevy::prelude::*;
 use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
 
-use super::glow::{Glow, Quads, Shape, ShapeAtlas, bright};
-use super::shapes::{self, Dice};
+use super::glow::{Glow, GlowShape, Quads, ShapeAtlas, bright};
+use super::shapes::{self, VisualRng};
 use crate::play::Battlefield;
 
 /// Pixels of the nebula's picture; it is soft, so few are enough.
@@ -113,7 +113,7 @@ fn spawn_stars(
     mut meshes: ResMut<Assets<Mesh>>,
     atlas: Res<ShapeAtlas>,
 ) {
-    let mut dice = Dice::new(battlefield.arena.config().seed as u32 ^ 0x51A2);
+    let mut dice = VisualRng::new(battlefield.arena.config().seed as u32 ^ 0x51A2);
     let spread = battlefield.arena.config().size * 0.5;
     let mut stars = Quads::default();
     for _ in 0..STARS {
@@ -124,7 +124,7 @@ fn spawn_stars(
         let size = 0.07 + 0.16 * dice.unit().powi(4) + depth * 0.0016;
         let heat = dice.unit();
         let tint = bright(0.65 + 0.35 * heat, 0.78 + 0.1 * heat, 1.0 - 0.35 * heat, dice.within(0.35, 1.5));
-        stars.quad(Shape::Spot, at, Vec3::X * size * 1.8, Vec3::new(0.0, 0.5, -0.87) * size * 1.8, tint);
+        stars.quad(GlowShape::Spot, at, Vec3::X * size * 1.8, Vec3::new(0.0, 0.5, -0.87) * size * 1.8, tint);
     }
     commands.spawn((
         Name::new("stars"),
@@ -146,8 +146,8 @@ fn spawn_field(
     let count = (half * 2.0 / GRID_METRES).floor() as u32;
     for index in 0..=count {
         let at = index as f32 * GRID_METRES - half;
-        lines.quad(Shape::Beam, Vec3::new(at, -1.2, 0.0), Vec3::X * 0.10, Vec3::Z * half, faint);
-        lines.quad(Shape::Beam, Vec3::new(0.0, -1.2, at), Vec3::Z * 0.10, Vec3::X * half, faint);
+        lines.quad(GlowShape::Beam, Vec3::new(at, -1.2, 0.0), Vec3::X * 0.10, Vec3::Z * half, faint);
+        lines.quad(GlowShape::Beam, Vec3::new(0.0, -1.2, at), Vec3::Z * 0.10, Vec3::X * half, faint);
     }
     let wall = bright(0.20, 0.55, 1.0, 0.85);
     let veil = bright(0.10, 0.30, 0.65, 0.22);
@@ -155,9 +155,9 @@ fn spawn_field(
         [(Vec3::X, Vec3::Z), (Vec3::NEG_X, Vec3::Z), (Vec3::Z, Vec3::X), (Vec3::NEG_Z, Vec3::X)]
     {
         let middle = outwards * half;
-        lines.quad(Shape::Beam, middle, outwards * 0.28, along * (half + 0.3), wall);
-        lines.quad(Shape::Beam, middle + Vec3::Y * 0.6, Vec3::Y * 1.6, along * half, veil);
-        lines.quad(Shape::Beam, middle + outwards * 1.2, outwards * 2.4, along * half, veil * 0.8);
+        lines.quad(GlowShape::Beam, middle, outwards * 0.28, along * (half + 0.3), wall);
+        lines.quad(GlowShape::Beam, middle + Vec3::Y * 0.6, Vec3::Y * 1.6, along * half, veil);
+        lines.quad(GlowShape::Beam, middle + outwards * 1.2, outwards * 2.4, along * half, veil * 0.8);
     }
     commands.spawn((
         Name::new("field"),

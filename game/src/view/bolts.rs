@@ -4,7 +4,7 @@ use bevy::prelude::*;
 use p2c2r_arena::{Ammunition, EnemyRole, PickupKind, Shooter};
 
 use super::camera::Eye;
-use super::glow::{Lights, Shape, bright};
+use super::glow::{GlowShape, Lights, bright};
 use super::{ViewSystems, between, place};
 use crate::play::{Battlefield, TickShare};
 
@@ -33,7 +33,7 @@ fn shine_bolts(battlefield: Res<Battlefield>, share: TickShare, eye: Res<Eye>, m
                 bright(0.9, 1.0, 1.0, 2.4),
             );
             lights.beam(&eye, tail, position - direction * 0.3, 0.3, bright(1.0, 0.6, 0.2, 1.8));
-            lights.spot(&eye, Shape::Spot, position, 0.9, bright(0.9, 0.5, 0.15, 0.9));
+            lights.spot(&eye, GlowShape::Spot, position, 0.9, bright(0.9, 0.5, 0.15, 0.9));
             continue;
         }
         let (colour, halo, length) = match bullet.shooter {
@@ -41,7 +41,7 @@ fn shine_bolts(battlefield: Res<Battlefield>, share: TickShare, eye: Res<Eye>, m
             Shooter::Enemy(_) => (bright(1.0, 0.45, 0.75, 2.2), bright(0.9, 0.08, 0.35, 0.8), 0.85),
         };
         lights.beam(&eye, position - direction * length, position + direction * 0.3, 0.2, colour);
-        lights.spot(&eye, Shape::Spot, position, 0.75, halo);
+        lights.spot(&eye, GlowShape::Spot, position, 0.75, halo);
     }
 }
 
@@ -76,9 +76,9 @@ fn shine_engines(
                 0.2,
                 bright(0.35, 0.75, 1.0, 2.2 * strength),
             );
-            lights.spot(&eye, Shape::Spot, nozzle, 0.42, bright(0.3, 0.6, 1.0, 1.1 * strength));
+            lights.spot(&eye, GlowShape::Spot, nozzle, 0.42, bright(0.3, 0.6, 1.0, 1.1 * strength));
         }
-        lights.flat(Shape::Spot, centre - Vec3::Y * 0.5, 3.4, bright(0.05, 0.14, 0.3, 0.55));
+        lights.flat(GlowShape::Spot, centre - Vec3::Y * 0.5, 3.4, bright(0.05, 0.14, 0.3, 0.55));
     }
     for enemy in battlefield.arena.enemies() {
         let forward =
@@ -93,7 +93,7 @@ fn shine_engines(
         let tail = centre - forward * (enemy.radius * 0.8);
         let length = enemy.radius * 1.1 * flicker(enemy.id.0 as f32);
         lights.beam(&eye, tail, tail - forward * length, 0.2, colour);
-        lights.spot(&eye, Shape::Spot, centre, enemy.radius * 2.3, colour * 0.13);
+        lights.spot(&eye, GlowShape::Spot, centre, enemy.radius * 2.3, colour * 0.13);
     }
 }
 
@@ -112,8 +112,8 @@ fn shine_pickups(battlefield: Res<Battlefield>, time: Res<Time>, eye: Res<Eye>, 
             PickupKind::Hull => bright(0.0, 0.85, 0.5, 1.5 * pulse),
             PickupKind::Missiles => bright(1.0, 0.65, 0.1, 1.5 * pulse),
         };
-        lights.flat(Shape::Ring, centre, 1.25, colour);
-        lights.spot(&eye, Shape::Spot, centre, 1.0, colour * 0.5);
+        lights.flat(GlowShape::Ring, centre, 1.25, colour);
+        lights.spot(&eye, GlowShape::Spot, centre, 1.0, colour * 0.5);
         let (right, ahead) = (Vec3::X * 0.5, Vec3::NEG_Z * 0.5);
         let mut bar =
             |from: Vec3, to: Vec3| lights.beam(&eye, centre + from, centre + to, 0.13, colour * 1.3);
@@ -149,10 +149,10 @@ fn shine_shield(
     let full = battlefield.arena.config().ship.shield.max(1);
     let left = f32::from(ship.shield) / f32::from(full);
     if left > 0.0 {
-        lights.0.spot(&eye, Shape::Ring, centre, ship.radius * 2.3, bright(0.12, 0.4, 0.7, 0.28 * left));
+        lights.0.spot(&eye, GlowShape::Ring, centre, ship.radius * 2.3, bright(0.12, 0.4, 0.7, 0.28 * left));
     }
     if ship.invulnerable_ticks > 0 {
         let pulse = 0.55 + 0.25 * (time.elapsed_secs() * 9.0).sin();
-        lights.0.spot(&eye, Shape::Ring, centre, ship.radius * 2.6, bright(0.3, 0.8, 1.0, pulse));
+        lights.0.spot(&eye, GlowShape::Ring, centre, ship.radius * 2.6, bright(0.3, 0.8, 1.0, pulse));
     }
 }

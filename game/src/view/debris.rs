@@ -5,7 +5,7 @@ use p2c2r_arena::ArenaEvent;
 
 use super::field::Receiver;
 use super::hulls::Hulls;
-use super::shapes::Dice;
+use super::shapes::VisualRng;
 use super::{ViewSystems, place};
 use crate::play::Happened;
 
@@ -31,9 +31,9 @@ fn throw_pieces(
     mut happened: MessageReader<Happened>,
     hulls: Res<Hulls>,
     pieces: Query<(), With<Piece>>,
-    mut dice: Local<Option<Dice>>,
+    mut dice: Local<Option<VisualRng>>,
 ) {
-    let dice = dice.get_or_insert_with(|| Dice::new(5));
+    let dice = dice.get_or_insert_with(|| VisualRng::new(5));
     let mut room = PIECES_MAX.saturating_sub(pieces.iter().count());
     for Happened(event) in happened.read() {
         let (at, size, count, material) = match *event {

@@ -4,9 +4,9 @@ use bevy::prelude::*;
 use p2c2r_arena::{ArenaEvent, Shooter};
 
 use super::camera::{DrawQuality, Eye};
-use super::glow::{Lights, Shape, bright};
+use super::glow::{GlowShape, Lights, bright};
 use super::lighting::Flashes;
-use super::shapes::Dice;
+use super::shapes::VisualRng;
 use super::{ViewSystems, place};
 use crate::graphics::Quality;
 use crate::play::{Battlefield, Happened};
@@ -53,12 +53,12 @@ enum Look {
 #[derive(Resource)]
 struct Particles {
     alive: Vec<Particle>,
-    dice: Dice,
+    dice: VisualRng,
 }
 
 impl Default for Particles {
     fn default() -> Self {
-        Self { alive: Vec::new(), dice: Dice::new(17) }
+        Self { alive: Vec::new(), dice: VisualRng::new(17) }
     }
 }
 
@@ -261,11 +261,11 @@ fn shine_particles(particles: Res<Particles>, eye: Res<Eye>, mut lights: ResMut<
             }
             Look::Ball => {
                 let radius = particle.radius * (0.45 + 0.55 * share.sqrt());
-                lights.spot(&eye, Shape::Spot, particle.position, radius, colour);
+                lights.spot(&eye, GlowShape::Spot, particle.position, radius, colour);
             }
             Look::Wave => {
                 let radius = particle.radius * (1.0 - (1.0 - share) * (1.0 - share));
-                lights.flat(Shape::Ring, particle.position, radius, colour);
+                lights.flat(GlowShape::Ring, particle.position, radius, colour);
             }
         }
     }

@@ -66,7 +66,7 @@ impl Material for Glow {
 
 /// Which part of the atlas a quad shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum GlowShape {
     /// A soft round spot.
     Spot = 0,
     /// A bright core with a halo, for beams.
@@ -97,7 +97,7 @@ pub(super) struct Quads {
 
 impl Quads {
     /// Adds a quad from its centre and its half edges.
-    pub(super) fn quad(&mut self, shape: Shape, centre: Vec3, right: Vec3, up: Vec3, colour: LinearRgba) {
+    pub(super) fn quad(&mut self, shape: GlowShape, centre: Vec3, right: Vec3, up: Vec3, colour: LinearRgba) {
         if self.positions.len() >= QUADS_MAX * 4 {
             return;
         }
@@ -113,7 +113,14 @@ impl Quads {
     }
 
     /// Adds a quad that faces the eye.
-    pub(super) fn spot(&mut self, eye: &Eye, shape: Shape, centre: Vec3, radius: f32, colour: LinearRgba) {
+    pub(super) fn spot(
+        &mut self,
+        eye: &Eye,
+        shape: GlowShape,
+        centre: Vec3,
+        radius: f32,
+        colour: LinearRgba,
+    ) {
         self.quad(shape, centre, eye.right * radius, eye.up * radius, colour);
     }
 
@@ -122,11 +129,11 @@ impl Quads {
         let along = (to - from) * 0.5;
         let middle = from + along;
         let across = along.cross(middle - eye.position).normalize_or(eye.right) * half_width;
-        self.quad(Shape::Beam, middle, across, along, colour);
+        self.quad(GlowShape::Beam, middle, across, along, colour);
     }
 
     /// Adds a quad that lies on the plane.
-    pub(super) fn flat(&mut self, shape: Shape, centre: Vec3, radius: f32, colour: LinearRgba) {
+    pub(super) fn flat(&mut self, shape: GlowShape, centre: Vec3, radius: f32, colour: LinearRgba) {
         self.quad(shape, centre, Vec3::X * radius, Vec3::NEG_Z * radius, colour);
     }
 

@@ -6,7 +6,7 @@ use p2c2r_arena::EnemyRole;
 use super::camera::DrawQuality;
 use super::lighting::{Lit, MakeLight};
 use super::rocks::{self, RockMeshes};
-use super::shapes::{self, Part};
+use super::shapes::{self, HullPart};
 use super::solid::{Matter, Solid};
 use crate::graphics::Quality;
 
@@ -66,7 +66,7 @@ fn make_hulls(
     let mut lamp = |red: f32, green: f32, blue: f32| {
         solid(Matter { emission: Vec3::new(red, green, blue) * strength, ..default() })
     };
-    let mut hull = |body: &[Part], lamps: &[Part], lamp_material| Hull {
+    let mut hull = |body: &[HullPart], lamps: &[HullPart], lamp_material| Hull {
         body: meshes.add(shapes::hull(body)),
         lamps: meshes.add(shapes::hull(lamps)),
         lamp_material,
@@ -85,8 +85,8 @@ const fn part(
     (top, bottom, inset, lift): (f32, f32, f32, f32),
     colour: (f32, f32, f32),
     mirrored: bool,
-) -> Part {
-    Part { outline, top, bottom, inset, lift, colour, mirrored }
+) -> HullPart {
+    HullPart { outline, top, bottom, inset, lift, colour, mirrored }
 }
 
 const STEEL: (f32, f32, f32) = (0.52, 0.58, 0.68);
@@ -96,7 +96,7 @@ const DARK: (f32, f32, f32) = (0.06, 0.06, 0.08);
 const RUST: (f32, f32, f32) = (0.42, 0.06, 0.035);
 const PLUM: (f32, f32, f32) = (0.20, 0.055, 0.34);
 
-static SHIP: [Part; 6] = [
+static SHIP: [HullPart; 6] = [
     part(
         &[(0.0, 1.55), (0.2, 0.7), (0.3, -0.5), (0.2, -1.0), (-0.2, -1.0), (-0.3, -0.5), (-0.2, 0.7)],
         (0.26, 0.16, 0.45, 0.0),
@@ -115,7 +115,7 @@ static SHIP: [Part; 6] = [
     part(&[(0.0, -0.35), (0.05, -0.7), (0.0, -1.15), (-0.05, -0.7)], (0.5, 0.0, 0.15, 0.12), WHITE, false),
 ];
 
-static SHIP_LAMPS: [Part; 2] = [
+static SHIP_LAMPS: [HullPart; 2] = [
     part(
         &[(0.0, 0.8), (0.12, 0.45), (0.11, 0.05), (-0.11, 0.05), (-0.12, 0.45)],
         (0.14, 0.0, 0.4, 0.2),
@@ -130,7 +130,7 @@ static SHIP_LAMPS: [Part; 2] = [
     ),
 ];
 
-static RAMMER: [Part; 3] = [
+static RAMMER: [HullPart; 3] = [
     part(
         &[
             (0.0, 1.35),
@@ -152,7 +152,7 @@ static RAMMER: [Part; 3] = [
     part(&[(0.62, -0.1), (1.2, -0.95), (1.02, -0.95), (0.5, -0.3)], (0.1, 0.1, 0.4, 0.08), DARK, true),
 ];
 
-static RAMMER_LAMPS: [Part; 2] = [
+static RAMMER_LAMPS: [HullPart; 2] = [
     part(
         &[(0.0, 0.95), (0.09, 0.2), (0.0, -0.55), (-0.09, 0.2)],
         (0.16, 0.0, 0.2, 0.24),
@@ -162,7 +162,7 @@ static RAMMER_LAMPS: [Part; 2] = [
     part(&[(0.1, -0.68), (0.3, -0.58), (0.28, -0.72)], (0.06, 0.06, 0.6, 0.06), (1.0, 1.0, 1.0), true),
 ];
 
-static GUNNER: [Part; 3] = [
+static GUNNER: [HullPart; 3] = [
     part(
         &[(0.4, 0.62), (0.78, 0.1), (0.62, -0.6), (0.0, -0.85), (-0.62, -0.6), (-0.78, 0.1), (-0.4, 0.62)],
         (0.36, 0.24, 0.5, 0.0),
@@ -178,7 +178,7 @@ static GUNNER: [Part; 3] = [
     part(&[(0.7, 0.2), (1.15, -0.35), (1.1, -0.8), (0.6, -0.5)], (0.1, 0.1, 0.5, -0.02), STEEL, true),
 ];
 
-static GUNNER_LAMPS: [Part; 2] = [
+static GUNNER_LAMPS: [HullPart; 2] = [
     part(
         &[(0.0, 0.3), (0.2, 0.15), (0.2, -0.15), (0.0, -0.3), (-0.2, -0.15), (-0.2, 0.15)],
         (0.14, 0.0, 0.5, 0.36),
@@ -194,7 +194,7 @@ static GUNNER_LAMPS: [Part; 2] = [
 ];
 
 /// A broad slab with a launching bay on each side.
-static CARRIER: [Part; 4] = [
+static CARRIER: [HullPart; 4] = [
     part(
         &[
             (0.35, 1.0),
@@ -215,7 +215,7 @@ static CARRIER: [Part; 4] = [
     part(&[(0.0, 0.7), (0.14, 0.2), (0.0, -0.4), (-0.14, 0.2)], (0.3, 0.0, 0.4, 0.3), DARK, false),
 ];
 
-static CARRIER_LAMPS: [Part; 2] = [
+static CARRIER_LAMPS: [HullPart; 2] = [
     part(&[(0.7, 0.4), (0.92, 0.3), (0.92, 0.1), (0.7, 0.2)], (0.08, 0.0, 0.7, 0.2), (1.0, 1.0, 1.0), true),
     part(
         &[(0.7, -0.2), (0.92, -0.3), (0.92, -0.5), (0.7, -0.4)],
@@ -226,7 +226,7 @@ static CARRIER_LAMPS: [Part; 2] = [
 ];
 
 /// A core behind a bow of bright plates: what they cover throws bolts back.
-static BOSS: [Part; 4] = [
+static BOSS: [HullPart; 4] = [
     part(
         &[(0.3, 0.5), (0.55, 0.0), (0.4, -0.7), (0.0, -1.0), (-0.4, -0.7), (-0.55, 0.0), (-0.3, 0.5)],
         (0.42, 0.3, 0.5, 0.0),
@@ -238,7 +238,7 @@ static BOSS: [Part; 4] = [
     part(&[(0.5, -0.1), (1.0, 0.3), (1.02, 0.1), (0.55, -0.4)], (0.14, 0.1, 0.6, 0.0), DARK, true),
 ];
 
-static BOSS_LAMPS: [Part; 2] = [
+static BOSS_LAMPS: [HullPart; 2] = [
     part(
         &[(0.0, 0.3), (0.2, 0.1), (0.2, -0.2), (0.0, -0.45), (-0.2, -0.2), (-0.2, 0.1)],
         (0.18, 0.0, 0.5, 0.42),

@@ -4,10 +4,10 @@ use bevy::prelude::*;
 use p2c2r_tasks::path::Path;
 
 use super::camera::{DrawQuality, Eye};
-use super::glow::{Lights, Shape};
+use super::glow::{GlowShape, Lights};
 use super::{ViewSystems, between, place};
 use crate::graphics::Quality;
-use crate::play::{Battlefield, Computer, Origin, TickShare};
+use crate::play::{Battlefield, Computer, NewestOrigin, TickShare};
 
 /// Metres between two of the lights that run along a path, and how fast they run.
 const RUNNER_SPACING: f32 = 5.0;
@@ -31,7 +31,7 @@ fn colour_of(computer: Option<Computer>) -> LinearRgba {
 
 fn shine_paths(
     battlefield: Res<Battlefield>,
-    origin: Res<Origin<Path>>,
+    origin: Res<NewestOrigin<Path>>,
     quality: Res<DrawQuality>,
     share: TickShare,
     time: Res<Time>,
@@ -51,7 +51,7 @@ fn shine_paths(
             if quality.0 == Quality::High && length > 1e-3 {
                 let mut at = (phase - walked).rem_euclid(RUNNER_SPACING);
                 while at < length {
-                    lights.flat(Shape::Spot, from.lerp(to, at / length), 0.32, colour * 0.9);
+                    lights.flat(GlowShape::Spot, from.lerp(to, at / length), 0.32, colour * 0.9);
                     at += RUNNER_SPACING;
                 }
             }

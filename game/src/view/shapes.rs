@@ -9,7 +9,7 @@ use bevy::prelude::*;
 const BEND: f32 = 0.6;
 
 /// One faceted piece of a hull, in a space where the hull points along +y of the outline.
-pub(super) struct Part {
+pub(super) struct HullPart {
     /// Corners as (right, forward), star-shaped around their middle.
     pub(super) outline: &'static [(f32, f32)],
     /// Height of the top above the outline.
@@ -27,7 +27,7 @@ pub(super) struct Part {
 }
 
 /// The mesh of a hull that points along -Z.
-pub(super) fn hull(parts: &[Part]) -> Mesh {
+pub(super) fn hull(parts: &[HullPart]) -> Mesh {
     let mut facets = Facets::default();
     for part in parts {
         facets.add_part(part, 1.0);
@@ -47,7 +47,7 @@ pub(super) struct Facets {
 }
 
 impl Facets {
-    fn add_part(&mut self, part: &Part, side: f32) {
+    fn add_part(&mut self, part: &HullPart, side: f32) {
         let corner = |&(right, forward): &(f32, f32)| Vec3::new(right * side, part.lift, -forward);
         let rim: Vec<Vec3> = part.outline.iter().map(corner).collect();
         let middle = rim.iter().sum::<Vec3>() / rim.len() as f32;
@@ -142,9 +142,9 @@ fn scatter(x: i32, y: i32, z: i32) -> f32 {
 
 /// A small generator for what is only seen: sparks, stars. Never used by the rules.
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u32);
+pub(super) struct VisualRng(u32);
 
-impl Dice {
+impl VisualRng {
     /// A generator that starts at `seed`.
     pub(super) fn new(seed: u32) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9) | 1)
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn every_facet_of_a_hull_has_a_unit_normal_and_a_colour() {
-        let mesh = hull(&[Part {
+        let mesh = hull(&[HullPart {
             outline: &[(0.0, 1.0), (0.5, -0.5), (-0.5, -0.5)],
             top: 0.3,
             bottom: 0.2,

@@ -7,7 +7,7 @@ use bevy::input::gamepad::{
 use bevy::input::keyboard::{Key, KeyboardInput, NativeKey};
 use p2c2r_arena::Difficulty;
 use p2c2r_game::input::{Action, Bindings, Input};
-use p2c2r_game::screens::{Menu, Nudge, Page, Scores, Verb};
+use p2c2r_game::screens::{Menu, MenuAction, Nudge, Page, Scores};
 use p2c2r_game::settings::{Row, Settings};
 
 use super::*;
@@ -41,7 +41,7 @@ fn nudge(app: &mut App, nudge: Nudge) {
 }
 
 /// Chooses the item that does this, and has it done.
-fn choose(app: &mut App, verb: Verb) {
+fn choose(app: &mut App, verb: MenuAction) {
     let place = menu(app).items.iter().position(|item| item.verb == verb);
     let place = place.unwrap_or_else(|| panic!("{verb:?} is not on {:?}", page(app)));
     for _ in 0..menu(app).items.len() {
@@ -79,7 +79,7 @@ fn tick(app: &App) -> u64 {
 fn visit(app: &mut App, seen: &mut Vec<Page>) {
     let from = page(app);
     for place in 0..menu(app).items.len() {
-        let Verb::Go(to) = menu(app).items[place].verb else { continue };
+        let MenuAction::Go(to) = menu(app).items[place].verb else { continue };
         for _ in 0..menu(app).items.len() {
             if menu(app).chosen != place {
                 press(app, KeyCode::ArrowDown);
@@ -130,7 +130,7 @@ fn nothing_runs_and_nothing_is_asked_for_behind_the_title() {
 #[test]
 fn pausing_stops_the_arena_and_everything_it_asks_for() {
     let mut app = on_title();
-    choose(&mut app, Verb::Begin);
+    choose(&mut app, MenuAction::Begin);
     assert_eq!(page(&app), Page::Play);
     play(&mut app, 400);
     assert!(submitted(&app) > 10);
@@ -141,12 +141,12 @@ fn pausing_stops_the_arena_and_everything_it_asks_for() {
     for kind in app.world().resource::<OffloadTotals>().kinds.values() {
         assert_eq!(kind.open, 0, "{kind:?}");
     }
-    choose(&mut app, Verb::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Settings));
     play(&mut app, 120);
     let still = (tick(&app), submitted(&app), app.world().resource::<Battlefield>().arena.digest());
     assert_eq!(stopped, still);
     nudge(&mut app, Nudge::Back);
-    choose(&mut app, Verb::Resume);
+    choose(&mut app, MenuAction::Resume);
     play(&mut app, 60);
     assert_eq!(page(&app), Page::Play);
     assert!(tick(&app) > stopped.0 && submitted(&app) > stopped.1, "and it goes on");
@@ -157,11 +157,11 @@ fn a_round_is_as_hard_as_was_chosen_and_its_end_has_a_page() {
     let mut app = on_title();
     for _ in 0..2 {
         let place =
-            menu(&app).items.iter().position(|item| item.verb == Verb::Turn(Row::Difficulty)).unwrap();
+            menu(&app).items.iter().position(|item| item.verb == MenuAction::Turn(Row::Difficulty)).unwrap();
         nudge(&mut app, Nudge::Point(place));
         nudge(&mut app, Nudge::Right);
     }
-    choose(&mut app, Verb::Begin);
+    choose(&mut app, MenuAction::Begin);
     let lives = app.world().resource::<Battlefield>().arena.lives();
     assert_eq!(lives, ArenaConfig::of(Difficulty::Ace).ship.lives);
     for _ in 0..60 * 600 {
@@ -213,21 +213,21 @@ fn a_pad_goes_through_menus_and_flies() {
 #[test]
 fn a_key_is_bound_and_one_that_is_taken_asks_first() {
     let mut app = on_title();
-    choose(&mut app, Verb::Go(Page::Settings));
-    choose(&mut app, Verb::Go(Page::Keys));
-    choose(&mut app, Verb::Bind(Action::Fire));
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Keys));
+    choose(&mut app, MenuAction::Bind(Action::Fire));
     press(&mut app, KeyCode::KeyX);
     assert_eq!(settings(&app).keys.owner(Input::Key(KeyCode::KeyX)), Some(Action::Fire));
-    choose(&mut app, Verb::Bind(Action::Fire));
+    choose(&mut app, MenuAction::Bind(Action::Fire));
     press(&mut app, KeyCode::KeyT);
     assert!(menu(&app).note.contains(Action::Offload.label()), "{}", menu(&app).note);
     assert_eq!(settings(&app).keys.owner(Input::Key(KeyCode::KeyT)), Some(Action::Offload), "not yet moved");
     press(&mut app, KeyCode::KeyT);
     assert_eq!(settings(&app).keys.owner(Input::Key(KeyCode::KeyT)), Some(Action::Fire));
-    choose(&mut app, Verb::Bind(Action::Fire));
+    choose(&mut app, MenuAction::Bind(Action::Fire));
     press(&mut app, KeyCode::Escape);
     assert_eq!(page(&app), Page::Keys, "Escape leaves the binding, not the page");
-    choose(&mut app, Verb::ResetKeys);
+    choose(&mut app, MenuAction::ResetKeys);
     assert_eq!(settings(&app).keys, Bindings::default());
 }
 
@@ -241,10 +241,10 @@ fn settings_take_effect_at_once_and_are_there_in_the_next_run() {
         app
     };
     let mut app = start();
-    choose(&mut app, Verb::Go(Page::Settings));
-    choose(&mut app, Verb::Go(Page::Borrowing));
-    choose(&mut app, Verb::Turn(Row::Offload));
-    choose(&mut app, Verb::Turn(Row::Physics));
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Borrowing));
+    choose(&mut app, MenuAction::Turn(Row::Offload));
+    choose(&mut app, MenuAction::Turn(Row::Physics));
     let switch = app.world().resource::<OffloadSwitch>();
     assert!(!switch.enabled);
     drop(app);
@@ -269,10 +269,10 @@ fn leaving_asks_first() {
     press(&mut app, KeyCode::Escape);
     assert_eq!(page(&app), Page::Leave);
     assert!(app.should_exit().is_none());
-    choose(&mut app, Verb::Back);
+    choose(&mut app, MenuAction::Back);
     assert_eq!(page(&app), Page::Title);
     press(&mut app, KeyCode::Escape);
-    choose(&mut app, Verb::Exit);
+    choose(&mut app, MenuAction::Exit);
     assert!(app.should_exit().is_some());
 }
 

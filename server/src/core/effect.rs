@@ -2,7 +2,7 @@
 
 use p2c2r_protocol::{PeerId, ServerToGame, ServerToWorker};
 
-use super::work::{Check, Kernel};
+use super::work::{Check, KernelRun};
 use crate::ledger::Entry;
 
 /// What is to be done, each sort in the order in which it was pushed.
@@ -36,7 +36,7 @@ pub enum Effect {
     /// Judge an outcome; comes back as [`Event::Checked`](super::Event::Checked).
     Check(Check),
     /// Run the coordinator's own kernel; comes back as [`Event::Computed`](super::Event::Computed), once for each run.
-    Compute(Kernel),
+    Compute(KernelRun),
     /// Have the link watch a worker more closely, or no more: its death is then noticed sooner.
     Watch {
         /// The worker's connection.

@@ -6,7 +6,7 @@ use bincode::{Decode, Encode};
 use p2c2r_protocol::{Micros, PeerId, Role, Submit, TaskId, WorkerOffer, WorkerToServer};
 
 use super::work::{Checked, Computed};
-use crate::ledger::{self, AccountId, CachedOutcome, Committed, PatientTask, Room};
+use crate::ledger::{self, AccountId, AdmissionRoom, CachedOutcome, Committed, PatientTask};
 
 /// Something that happened.
 pub enum Event {
@@ -77,7 +77,7 @@ pub enum Event {
     /// Messages of another update follow: what looking at them may take is counted anew.
     UpdateBegins {
         /// Admissions that the ledger would record in this update; `None` if it has stopped recording.
-        room: Option<Room>,
+        room: Option<AdmissionRoom>,
     },
     /// A game asks for a task.
     Submitted {

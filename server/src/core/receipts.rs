@@ -4,7 +4,7 @@ use p2c2r_protocol::{Answer, Micros, Stages};
 
 /// The moments of an attempt, on the coordinator's clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Moments {
+pub struct AttemptTimes {
     /// The task arrived.
     pub received_at: Micros,
     /// The attempt was sent.
@@ -38,7 +38,7 @@ impl From<&Answer> for WorkerTimes {
 
 /// The stages of a task that a worker did. Whatever the worker claims is cut to what fits between the two
 /// moments the coordinator measured itself, so the stages add up to `sent_at - received_at` for every input.
-pub fn worker_stages(moments: Moments, times: WorkerTimes, clock_offset_us: Option<i64>) -> Stages {
+pub fn worker_stages(moments: AttemptTimes, times: WorkerTimes, clock_offset_us: Option<i64>) -> Stages {
     let span = moments.answered_at.since(moments.assigned_at);
     let kernel = times.finished_at.since(times.started_at).min(span);
     let queue = times.started_at.since(times.received_at).min(span - kernel);
@@ -76,8 +76,8 @@ pub fn own_stages(received_at: Micros, computing_since: Micros, took_us: u32, se
 mod tests {
     use super::*;
 
-    fn moments() -> Moments {
-        Moments {
+    fn moments() -> AttemptTimes {
+        AttemptTimes {
             received_at: Micros(1_000),
             assigned_at: Micros(1_100),
             answered_at: Micros(3_100),

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::work::{Check, Checked, Computed};
 use super::{Effect, Effects, Event, LinkState};
-use crate::ledger::{Account, AccountId, CachedOutcome, Committed, PatientTask, Room};
+use crate::ledger::{Account, AccountId, AdmissionRoom, CachedOutcome, Committed, PatientTask};
 
 /// An event as it is written down.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -39,7 +39,7 @@ pub enum RecordedEvent {
     /// See [`Event::Left`].
     Left(PeerId, Role),
     /// See [`Event::UpdateBegins`].
-    UpdateBegins(Option<Room>),
+    UpdateBegins(Option<AdmissionRoom>),
     /// See [`Event::Submitted`].
     Submitted(PeerId, Micros, Submit),
     /// See [`Event::Cancelled`].
@@ -106,7 +106,7 @@ impl RecordedEvent {
     }
 
     /// The event itself. `None` for a verdict on something that was never asked to be judged.
-    pub fn into_event(self, asked: &mut Asked) -> Option<Event> {
+    pub fn into_event(self, asked: &mut PendingChecks) -> Option<Event> {
         Some(match self {
             Self::Kept(outcome) => Event::Kept(outcome),
             Self::Requeued(task, account) => {
@@ -148,12 +148,12 @@ impl RecordedEvent {
 
 /// What a replayed core has asked to be judged, until its verdict comes.
 #[derive(Default)]
-pub struct Asked {
+pub struct PendingChecks {
     checks: HashMap<(TaskNo, Attempt), Check>,
     names: HashMap<String, &'static str>,
 }
 
-impl Asked {
+impl PendingChecks {
     /// Takes over what the core wants done: of it, only checks come back.
     pub fn take(&mut self, effects: Effects) {
         for effect in effects.others {

@@ -4,9 +4,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bincode::Encode;
-use p2c2r_program::guard::guarded;
+use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::{Attempt, Device, KindId, PassedCheck, PeerId, TaskNo, WorkUnits};
-use p2c2r_tasks::{Blobs, CheckError, Job, Stop};
+use p2c2r_tasks::{Blobs, CheckError, Stop, TaskJob};
 
 use super::receipts::WorkerTimes;
 use crate::ledger::AccountId;
@@ -28,7 +28,7 @@ pub struct Check {
     /// What sort of work.
     pub kind: KindId,
     /// The decoded spec.
-    pub job: Arc<dyn Job>,
+    pub job: Arc<dyn TaskJob>,
     /// Its blobs.
     pub blobs: Blobs,
     /// What it is worth.
@@ -65,7 +65,7 @@ impl Depth {
 impl Check {
     /// Judges the outcome; a check that panics counts as failed.
     pub fn judge(self) -> Checked {
-        let verdict = guarded(|| match self.depth {
+        let verdict = catch_panic(|| match self.depth {
             Depth::Always => self.job.check(&self.blobs, &self.outcome),
             Depth::Deep(seed) => self.job.deep_check(&self.blobs, &self.outcome, seed),
             Depth::Again(seed) => self.compute_again(seed),
@@ -97,11 +97,11 @@ pub struct Checked {
 }
 
 /// A kernel to be run.
-pub struct Kernel {
+pub struct KernelRun {
     /// The task.
     pub task: TaskNo,
     /// The decoded spec, as long as its task is in flight.
-    pub job: Weak<dyn Job>,
+    pub job: Weak<dyn TaskJob>,
     /// Its blobs.
     pub blobs: Blobs,
     /// Ends the kernel early: the task keeps a [`StopOnDrop`](p2c2r_tasks::StopOnDrop) of it.

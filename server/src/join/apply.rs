@@ -14,18 +14,18 @@ use tracing::info;
 
 use super::certificate::make_data_folder;
 use super::service::{JoinOptions, JoinService};
-use super::store::{AccountChange, Order};
+use super::store::{OperatorChange, Order};
 use super::watch::AccountNews;
 use crate::app::CoordinatorSystems;
 use crate::config::ServerConfig;
 use crate::core::Event;
-use crate::drain::Drain;
+use crate::drain::DrainPhase;
 use crate::error::ServerError;
 use crate::ledger::Ledger;
 use crate::peers::Exchange;
 use crate::status::page::About;
 use crate::status::routes::Status;
-use crate::status::{self, Access, Board, Figures};
+use crate::status::{self, Board, MetricsRegistry, OperatorAccess};
 use crate::waking::LateWaker;
 
 /// What a revoked account's programs are told.
@@ -67,8 +67,8 @@ pub fn let_people_in(
     make_data_folder(&config.data_dir)?;
     let status = Status {
         board: world.resource::<Board>().clone(),
-        registry: world.resource::<Figures>().0.clone(),
-        access: Access::open(&config.data_dir)?,
+        registry: world.resource::<MetricsRegistry>().0.clone(),
+        access: OperatorAccess::open(&config.data_dir)?,
         about: About { protocol: options.identity.text.clone(), label: config.label.clone() },
         metrics: config.metrics,
         requests_per_minute: join.limits.requests_per_minute,
@@ -113,7 +113,7 @@ pub fn apply_account_changes(
 ) {
     while let Some(change) = news.take() {
         match change {
-            AccountChange::Revoked(key) => {
+            OperatorChange::Revoked(key) => {
                 revoked.0.push_back((key, exchange.now()));
                 let connected: Vec<_> = exchange.peers.of_account(key).collect();
                 info!(
@@ -124,10 +124,10 @@ pub fn apply_account_changes(
                     exchange.show_out(peer, REVOKED);
                 }
             }
-            AccountChange::Judged(account, quarantined) => {
+            OperatorChange::Judged(account, quarantined) => {
                 exchange.handle(Event::Judged { account, quarantined });
             }
-            AccountChange::Renamed(key, name) => {
+            OperatorChange::Renamed(key, name) => {
                 let connected: Vec<_> = exchange.peers.of_account(key).collect();
                 for peer in connected {
                     exchange.handle(Event::Renamed { peer, name: name.clone() });
@@ -154,7 +154,7 @@ pub fn turn_revoked_away(
 }
 
 /// Nobody is let in to a coordinator that is about to end.
-fn close_with_the_coordinator(drain: Res<'_, Drain>, news: Res<'_, AccountNews>) {
+fn close_with_the_coordinator(drain: Res<'_, DrainPhase>, news: Res<'_, AccountNews>) {
     if drain.is_closing() {
         news.close();
     }

@@ -27,7 +27,7 @@ const _: () = assert!(BYTES * 4 / 3 + 4 <= p2c2r_join::api::CHALLENGE_CHARS_MAX)
 
 /// A challenge that is ours and not over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Live {
+pub struct LiveChallenge {
     nonce: [u8; NONCE_BYTES],
     ends_at_ms: u64,
 }
@@ -50,7 +50,7 @@ impl Challenges {
 
     /// A challenge that is good for [`CHALLENGE_LIFE`] from `now`.
     pub fn issue(&self, now: Duration) -> Result<String, JoinError> {
-        let live = Live { nonce: random()?, ends_at_ms: (now + CHALLENGE_LIFE).as_millis() as u64 };
+        let live = LiveChallenge { nonce: random()?, ends_at_ms: (now + CHALLENGE_LIFE).as_millis() as u64 };
         let mut bytes = [0; BYTES];
         let (body, mac) = bytes.split_at_mut(NONCE_BYTES + 8);
         body[..NONCE_BYTES].copy_from_slice(&live.nonce);
@@ -60,7 +60,7 @@ impl Challenges {
     }
 
     /// Reads a challenge; `None` if it is not this process's, or over.
-    pub fn check(&self, text: &str, now: Duration) -> Option<Live> {
+    pub fn check(&self, text: &str, now: Duration) -> Option<LiveChallenge> {
         let bytes: [u8; BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (body, mac) = bytes.split_at(NONCE_BYTES + 8);
         // `blake3::Hash` compares in constant time.
@@ -69,12 +69,12 @@ impl Challenges {
         }
         let (nonce, ends_at) = body.split_first_chunk::<NONCE_BYTES>()?;
         let ends_at_ms = u64::from_le_bytes(ends_at.try_into().ok()?);
-        (u128::from(ends_at_ms) > now.as_millis()).then_some(Live { nonce: *nonce, ends_at_ms })
+        (u128::from(ends_at_ms) > now.as_millis()).then_some(LiveChallenge { nonce: *nonce, ends_at_ms })
     }
 
     /// Uses it up; `false` if it was used before. When [`SPENT_MAX`] are kept, all that end soonest are given up, used or
     /// not: none is ever good twice.
-    pub fn spend(&mut self, live: Live, now: Duration) -> bool {
+    pub fn spend(&mut self, live: LiveChallenge, now: Duration) -> bool {
         let second = live.ends_at_ms / 1_000;
         while let Some((_, gone)) = self.spent.pop_front_if(|(ends, _)| *ends < now.as_secs()) {
             self.spent_count -= gone.len();
@@ -150,7 +150,7 @@ mod tests {
         let live = |number: u64, ends_at: Duration| {
             let mut nonce = [0; NONCE_BYTES];
             nonce[..8].copy_from_slice(&number.to_le_bytes());
-            Live { nonce, ends_at_ms: ends_at.as_millis() as u64 }
+            LiveChallenge { nonce, ends_at_ms: ends_at.as_millis() as u64 }
         };
         let early = START + Duration::from_secs(20);
         assert!(ours.spend(live(0, early), START));

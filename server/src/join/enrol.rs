@@ -7,7 +7,7 @@ use p2c2r_join::RefusalCode;
 use p2c2r_protocol::{Nanos, Role};
 
 use super::error::JoinError;
-use super::limits::{Bucket, Buckets, OpenRegistration, Prefix, Rate};
+use super::limits::{Buckets, GcraLimiter, OpenRegistration, Prefix, Rate};
 use super::store::{AccountRecord, AccountStore, Newcomer, WallSeconds};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -19,7 +19,7 @@ pub struct Registrar {
     open: OpenRegistration,
     open_credit: Nanos,
     /// By time that no wall clock steps; they start full with the program.
-    opened: Bucket,
+    opened: GcraLimiter,
     opened_by_prefix: Buckets,
 }
 
@@ -27,7 +27,13 @@ impl Registrar {
     /// Lets people in to `store`. Gamers who register openly are given `open_credit`, once.
     pub fn new(store: AccountStore, open: OpenRegistration, open_credit: Nanos) -> Self {
         let rate = Rate { burst: open.accounts_per_prefix_hour, per: HOUR };
-        Self { store, open, open_credit, opened: Bucket::default(), opened_by_prefix: Buckets::new(rate) }
+        Self {
+            store,
+            open,
+            open_credit,
+            opened: GcraLimiter::default(),
+            opened_by_prefix: Buckets::new(rate),
+        }
     }
 
     /// The account of the newcomer's key, which is opened if it has none and may have one. `now` is the wall clock's

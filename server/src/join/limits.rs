@@ -113,9 +113,9 @@ pub struct Rate {
 
 /// A token bucket, kept as the moment at which it is full again (the generic cell rate algorithm of ATM networks).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Bucket(Duration);
+pub struct GcraLimiter(Duration);
 
-impl Bucket {
+impl GcraLimiter {
     /// Takes one at `now`, if there is one.
     pub fn take(&mut self, rate: Rate, now: Duration) -> bool {
         let full_at = self.0.max(now) + rate.per / rate.burst;
@@ -131,8 +131,8 @@ impl Bucket {
 #[derive(Debug)]
 pub struct Buckets {
     rate: Rate,
-    of_prefix: HashMap<Prefix, Bucket, SeededHash>,
-    of_others: Bucket,
+    of_prefix: HashMap<Prefix, GcraLimiter, SeededHash>,
+    of_others: GcraLimiter,
     sweep_at: Duration,
 }
 
@@ -140,7 +140,7 @@ impl Buckets {
     /// Full buckets.
     pub fn new(rate: Rate) -> Self {
         let of_prefix = HashMap::default();
-        Self { rate, of_prefix, of_others: Bucket::default(), sweep_at: Duration::ZERO }
+        Self { rate, of_prefix, of_others: GcraLimiter::default(), sweep_at: Duration::ZERO }
     }
 
     /// Takes one for `prefix` at `now`, if there is one.

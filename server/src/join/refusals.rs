@@ -11,13 +11,13 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
 
 /// A refusal on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct JoinRefusal {
     status: StatusCode,
     code: RefusalCode,
     message: String,
 }
 
-impl Refusal {
+impl JoinRefusal {
     /// A refusal with the sentence of its code.
     pub fn of(code: RefusalCode) -> Self {
         Self::saying(code, sentence(code))
@@ -34,7 +34,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for JoinRefusal {
     fn into_response(self) -> Response {
         let body = Json(TokenRefusal { code: self.code, message: self.message });
         let mut response = (self.status, body).into_response();

@@ -21,8 +21,8 @@ use tracing::{debug, error};
 use super::challenge::Challenges;
 use super::enrol::Registrar;
 use super::error::JoinError;
-use super::limits::{Bucket, Buckets, JoinLimits, Prefix, Rate};
-use super::refusals::Refusal;
+use super::limits::{Buckets, GcraLimiter, JoinLimits, Prefix, Rate};
+use super::refusals::JoinRefusal;
 use super::store::{AccountRecord, Newcomer, WallSeconds};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -45,7 +45,7 @@ pub(super) struct Front {
     challenges: Mutex<Challenges>,
     challenge_rates: Mutex<Buckets>,
     token_rates: Mutex<Buckets>,
-    speed_rates: Mutex<(Buckets, Bucket)>,
+    speed_rates: Mutex<(Buckets, GcraLimiter)>,
     /// Requests that may wait for the account store's thread.
     store_room: Semaphore,
 }
@@ -72,7 +72,7 @@ impl Front {
             token_rates: Mutex::new(Buckets::new(rate)),
             speed_rates: Mutex::new((
                 Buckets::new(Rate { burst: SPEED_PER_MINUTE, per: MINUTE }),
-                Bucket::default(),
+                GcraLimiter::default(),
             )),
         })
     }
@@ -114,10 +114,10 @@ pub(super) fn router(front: Arc<Front>, pages: Router) -> Router {
         .route(CHALLENGE_PATH, post(give_challenge))
         .route(TOKEN_PATH, post(give_token))
         .fallback(|| async {
-            Refusal::malformed(StatusCode::NOT_FOUND, "there is nothing here by this name")
+            JoinRefusal::malformed(StatusCode::NOT_FOUND, "there is nothing here by this name")
         })
         .method_not_allowed_fallback(|| async {
-            Refusal::malformed(StatusCode::METHOD_NOT_ALLOWED, "this is asked for by another method")
+            JoinRefusal::malformed(StatusCode::METHOD_NOT_ALLOWED, "this is asked for by another method")
         })
         .with_state(front)
         .merge(pages)
@@ -127,10 +127,10 @@ async fn give_challenge(
     State(front): State<Arc<Front>>,
     Extension(sender): Extension<Sender>,
     body: Body,
-) -> Result<Json<Challenge>, Refusal> {
+) -> Result<Json<Challenge>, JoinRefusal> {
     let now = front.now();
     if !lock(&front.challenge_rates).take(Prefix::of(sender.0.ip()), now) {
-        return Err(Refusal::of(RefusalCode::TooMany));
+        return Err(JoinRefusal::of(RefusalCode::TooMany));
     }
     refuse_while_closing(&front)?;
     // What is in it does not matter, but the next request begins behind it.
@@ -145,12 +145,12 @@ async fn give_challenge(
 async fn give_bytes(
     State(front): State<Arc<Front>>,
     Extension(sender): Extension<Sender>,
-) -> Result<Vec<u8>, Refusal> {
+) -> Result<Vec<u8>, JoinRefusal> {
     let all = Rate { burst: SPEED_PER_MINUTE_IN_ALL, per: MINUTE };
     let (of_prefix, of_all) = &mut *lock(&front.speed_rates);
     // The address's own bucket first: who has emptied it takes nothing from everybody's.
     if !of_prefix.take(Prefix::of(sender.0.ip()), front.now()) || !of_all.take(all, front.now()) {
-        return Err(Refusal::of(RefusalCode::TooMany));
+        return Err(JoinRefusal::of(RefusalCode::TooMany));
     }
     Ok(vec![b'.'; SPEED_BYTES])
 }
@@ -159,9 +159,9 @@ async fn give_token(
     State(front): State<Arc<Front>>,
     Extension(sender): Extension<Sender>,
     body: Body,
-) -> Result<Json<TokenGrant>, Refusal> {
+) -> Result<Json<TokenGrant>, JoinRefusal> {
     if !lock(&front.token_rates).take(Prefix::of(sender.0.ip()), front.now()) {
-        return Err(Refusal::of(RefusalCode::TooMany));
+        return Err(JoinRefusal::of(RefusalCode::TooMany));
     }
     refuse_while_closing(&front)?;
     let bytes = read(&front, body).await?;
@@ -180,24 +180,29 @@ async fn give_token(
     };
     match front.mint.issue(grant) {
         Ok(token) => Ok(Json(TokenGrant::new(&token, &name))),
-        Err(full @ MintRefusal::AccountFull) => Err(Refusal::saying(RefusalCode::TooMany, full.to_string())),
-        Err(other) => Err(Refusal::saying(RefusalCode::Unavailable, other.to_string())),
+        Err(full @ MintRefusal::AccountFull) => {
+            Err(JoinRefusal::saying(RefusalCode::TooMany, full.to_string()))
+        }
+        Err(other) => Err(JoinRefusal::saying(RefusalCode::Unavailable, other.to_string())),
     }
 }
 
 /// The request in a body.
-pub(super) fn parse(body: &[u8]) -> Result<TokenRequest, Refusal> {
+pub(super) fn parse(body: &[u8]) -> Result<TokenRequest, JoinRefusal> {
     serde_json::from_slice(body).map_err(|fault| {
         let fault: String = fault.to_string().chars().take(FAULT_CHARS_MAX).collect();
-        Refusal::malformed(StatusCode::BAD_REQUEST, format!("this is not a token request: {fault}"))
+        JoinRefusal::malformed(StatusCode::BAD_REQUEST, format!("this is not a token request: {fault}"))
     })
 }
 
 /// The account that has signed the request, if it speaks our protocol and answers a challenge of ours that was not
 /// answered before. The cheap checks come first.
-pub(super) fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey, Refusal> {
+pub(super) fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey, JoinRefusal> {
     if AccountKey::from_hex(&request.account).is_none() {
-        return Err(Refusal::malformed(StatusCode::BAD_REQUEST, "the account is not 64 hexadecimal digits"));
+        return Err(JoinRefusal::malformed(
+            StatusCode::BAD_REQUEST,
+            "the account is not 64 hexadecimal digits",
+        ));
     }
     if request.protocol != front.identity.id {
         let theirs = p2c2r_protocol::fit_name(&request.protocol_text);
@@ -205,11 +210,11 @@ pub(super) fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey,
             "this program speaks {theirs} and the coordinator {}; use the same version on both sides",
             front.identity.text
         );
-        return Err(Refusal::saying(RefusalCode::Incompatible, message));
+        return Err(JoinRefusal::saying(RefusalCode::Incompatible, message));
     }
-    let stale = || Refusal::of(RefusalCode::StaleChallenge);
+    let stale = || JoinRefusal::of(RefusalCode::StaleChallenge);
     let live = lock(&front.challenges).check(&request.challenge, front.now()).ok_or_else(stale)?;
-    let key = request.verified().ok_or_else(|| Refusal::of(RefusalCode::BadSignature))?;
+    let key = request.verified().ok_or_else(|| JoinRefusal::of(RefusalCode::BadSignature))?;
     if lock(&front.challenges).spend(live, front.now()) { Ok(key) } else { Err(stale()) }
 }
 
@@ -218,7 +223,7 @@ async fn enrol_or_find(
     key: AccountKey,
     request: TokenRequest,
     from: IpAddr,
-) -> Result<AccountRecord, Refusal> {
+) -> Result<AccountRecord, JoinRefusal> {
     let now = (WallSeconds::now(), front.now());
     let found = front
         .with_registrar(move |registrar| {
@@ -228,34 +233,41 @@ async fn enrol_or_find(
         })
         .await;
     match found {
-        None => Err(Refusal::of(RefusalCode::Unavailable)),
+        None => Err(JoinRefusal::of(RefusalCode::Unavailable)),
         Some(Err(cause)) => Err(trouble(&cause)),
         Some(Ok(Err(code))) => {
             debug!(?key, ?code, "not let in");
-            Err(Refusal::of(code))
+            Err(JoinRefusal::of(code))
         }
         Some(Ok(Ok(account))) => Ok(account),
     }
 }
 
-fn refuse_while_closing(front: &Front) -> Result<(), Refusal> {
-    if front.closing.load(Ordering::Relaxed) { Err(Refusal::of(RefusalCode::Unavailable)) } else { Ok(()) }
+fn refuse_while_closing(front: &Front) -> Result<(), JoinRefusal> {
+    if front.closing.load(Ordering::Relaxed) {
+        Err(JoinRefusal::of(RefusalCode::Unavailable))
+    } else {
+        Ok(())
+    }
 }
 
 /// Our own trouble, of which strangers hear only that there is some.
-fn trouble(cause: &JoinError) -> Refusal {
+fn trouble(cause: &JoinError) -> JoinRefusal {
     error!(%cause, "nobody can join");
-    Refusal::saying(RefusalCode::Unavailable, "the coordinator has trouble of its own; try again in a minute")
+    JoinRefusal::saying(
+        RefusalCode::Unavailable,
+        "the coordinator has trouble of its own; try again in a minute",
+    )
 }
 
 /// The body of a request, in time and within its limit.
-async fn read(front: &Front, body: Body) -> Result<axum::body::Bytes, Refusal> {
+async fn read(front: &Front, body: Body) -> Result<axum::body::Bytes, JoinRefusal> {
     match timeout(front.limits.body, to_bytes(body, REQUEST_BYTES_MAX)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(Refusal::malformed(
+        Ok(Err(_)) => Err(JoinRefusal::malformed(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the request breaks off or is over {REQUEST_BYTES_MAX} bytes"),
         )),
-        Err(_) => Err(Refusal::malformed(StatusCode::REQUEST_TIMEOUT, "the request came too slowly")),
+        Err(_) => Err(JoinRefusal::malformed(StatusCode::REQUEST_TIMEOUT, "the request came too slowly")),
     }
 }

@@ -232,16 +232,16 @@ impl JoinSettings {
         }
         let Host { name, port } = host;
         let ports = format!("let UDP and TCP port {port} through to it");
-        Some(match Reach::of(name.parse().ok()?) {
-            Reach::Machine => format!(
+        Some(match LinkScope::of(name.parse().ok()?) {
+            LinkScope::Machine => format!(
                 "Join links name {name}: they work on this machine only. For others, listen on [::]:{port} and say where \
                  they find it: --public-address NAME"
             ),
-            Reach::Network => format!(
+            LinkScope::Network => format!(
                 "Join links name {name}: they work in this machine's own network only. For the internet, {ports} and \
                  say how it is called there: --public-address NAME"
             ),
-            Reach::Everywhere => format!(
+            LinkScope::Everywhere => format!(
                 "Join links name {name}, this machine's own address: {ports}. If it has a name, or another address, say \
                  so: --public-address NAME"
             ),
@@ -260,7 +260,7 @@ impl JoinSettings {
 
 /// From where a join link without public address works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum LinkScope {
     /// From this machine alone.
     Machine,
     /// From the network that this machine is in.
@@ -269,7 +269,7 @@ pub enum Reach {
     Everywhere,
 }
 
-impl Reach {
+impl LinkScope {
     /// Of an address of this machine.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {

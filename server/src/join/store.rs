@@ -18,7 +18,7 @@ use p2c2r_protocol::{AccountKey, Nanos, Role};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 pub use accounts::{AccountRecord, Newcomer};
-pub use changes::{AccountChange, Credit, CreditReference, Judgement, Order};
+pub use changes::{Credit, CreditReference, Judgement, OperatorChange, Order};
 pub use invites::{INVITE_USES_MAX, NewInvite};
 
 use super::error::JoinError;

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use tracing::{debug, error};
 
 use super::error::JoinError;
-use super::store::{AccountChange, AccountStore, Order};
+use super::store::{AccountStore, OperatorChange, Order};
 use crate::ledger::AccountId;
 
 /// How often the store is asked whether it has changed: a revoked account is out within a second.
@@ -25,13 +25,13 @@ pub type Clerk = Box<dyn Fn(&Order) -> Result<AccountId, String> + Send>;
 /// The app's end: what the operator has changed comes in, and nobody is let in any more once the app closes.
 #[derive(Resource, Debug)]
 pub struct AccountNews {
-    changes: Receiver<AccountChange>,
+    changes: Receiver<OperatorChange>,
     closing: Arc<AtomicBool>,
 }
 
 impl AccountNews {
     /// The next change, if there is one.
-    pub fn take(&self) -> Option<AccountChange> {
+    pub fn take(&self) -> Option<OperatorChange> {
         self.changes.try_recv().ok()
     }
 
@@ -56,7 +56,7 @@ impl AccountNews {
 pub(super) struct Watch {
     store: AccountStore,
     clerk: Clerk,
-    changes: Sender<AccountChange>,
+    changes: Sender<OperatorChange>,
     stop: Receiver<()>,
     /// State of the store when it was last read.
     version: Option<i64>,
@@ -139,7 +139,7 @@ impl Watch {
                 store.mark_done(order).map_err(|error| error.to_string())?;
                 if let Order::Judge(judgement) = order {
                     // The app has ended, and with it this thread in a moment.
-                    let _ = changes.send(AccountChange::Judged(account, judgement.quarantined));
+                    let _ = changes.send(OperatorChange::Judged(account, judgement.quarantined));
                     is_news = true;
                 }
                 Ok(())

@@ -27,7 +27,7 @@ mod what {
 
 /// One row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct AccountChange {
+pub(super) struct AccountLogEntry {
     account: i64,
     what: u8,
     number: i64,
@@ -35,7 +35,7 @@ pub(super) struct AccountChange {
     text: Option<String>,
 }
 
-impl AccountChange {
+impl AccountLogEntry {
     /// An account was opened.
     pub fn opened(role: Role, account: i64, key: Option<[u8; 32]>, name: &str, opened_ms: i64) -> Self {
         let what = if role == Role::Gamer { what::GAMER_OPENED } else { what::WORKER_OPENED };
@@ -88,7 +88,7 @@ impl AccountChange {
 }
 
 /// What a group is hashed with; `None` for a group without such rows.
-pub(super) fn digest<'a>(changes: impl IntoIterator<Item = &'a AccountChange>) -> Option<[u8; 32]> {
+pub(super) fn digest<'a>(changes: impl IntoIterator<Item = &'a AccountLogEntry>) -> Option<[u8; 32]> {
     let mut changes = changes.into_iter().peekable();
     changes.peek()?;
     let mut hasher = blake3::Hasher::new();
@@ -97,14 +97,14 @@ pub(super) fn digest<'a>(changes: impl IntoIterator<Item = &'a AccountChange>) -
 }
 
 /// Writes a group's rows.
-pub(super) fn insert(connection: &Connection, group: i64, changes: &[AccountChange]) -> Result<()> {
+pub(super) fn insert(connection: &Connection, group: i64, changes: &[AccountLogEntry]) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
     let mut insert = connection.prepare_cached(
         "INSERT INTO account_log (grp, account, what, number, bytes, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    for AccountChange { account, what, number, bytes, text } in changes {
+    for AccountLogEntry { account, what, number, bytes, text } in changes {
         insert.execute(params![group, account, what, number, bytes, text])?;
     }
     Ok(())
@@ -136,13 +136,13 @@ pub(super) fn take_over(connection: &Connection) -> Result<()> {
     while let Some(row) = rows.next()? {
         let role = if row.get::<_, u8>(1)? == kind::GAMER { Role::Gamer } else { Role::Worker };
         let name: String = row.get(3)?;
-        changes.push(AccountChange::opened(role, row.get(0)?, row.get(2)?, &name, row.get(4)?));
+        changes.push(AccountLogEntry::opened(role, row.get(0)?, row.get(2)?, &name, row.get(4)?));
     }
     let mut select =
         connection.prepare("SELECT account, amount, reference FROM grants ORDER BY reference")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        changes.push(AccountChange::granted(row.get(0)?, row.get(1)?, row.get(2)?));
+        changes.push(AccountLogEntry::granted(row.get(0)?, row.get(1)?, row.get(2)?));
     }
     let Some(digest) = digest(&changes) else { return Ok(()) };
     insert(connection, group + 1, &changes)?;
@@ -157,8 +157,8 @@ pub(super) fn take_over(connection: &Connection) -> Result<()> {
 }
 
 /// Applies a folded row.
-pub(super) fn fold(connection: &Connection, change: &AccountChange) -> Result<()> {
-    let AccountChange { account, what, number, bytes, text } = change;
+pub(super) fn fold(connection: &Connection, change: &AccountLogEntry) -> Result<()> {
+    let AccountLogEntry { account, what, number, bytes, text } = change;
     match *what {
         what::GAMER_OPENED | what::WORKER_OPENED => connection
             .prepare_cached(
@@ -265,7 +265,7 @@ pub(super) fn check(
         .prepare("SELECT id, account, what, number, bytes, text FROM account_log ORDER BY grp, id")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let (id, change) = (row.get::<_, i64>(0)?, AccountChange::read(row, 1)?);
+        let (id, change) = (row.get::<_, i64>(0)?, AccountLogEntry::read(row, 1)?);
         if !apply(connection, &mut known, change)? {
             report.problem(|| format!("row {id} of the accounts' log is not one that can be"));
         }
@@ -315,8 +315,12 @@ fn read_identities(connection: &Connection, sql: &str) -> Result<HashMap<i64, Id
 }
 
 /// Whether the change was one that can be, given those before it.
-fn apply(connection: &Connection, known: &mut HashMap<i64, Identity>, change: AccountChange) -> Result<bool> {
-    let AccountChange { account, what, number, bytes, text } = change;
+fn apply(
+    connection: &Connection,
+    known: &mut HashMap<i64, Identity>,
+    change: AccountLogEntry,
+) -> Result<bool> {
+    let AccountLogEntry { account, what, number, bytes, text } = change;
     Ok(match (what, known.get_mut(&account), text) {
         (what::GAMER_OPENED | what::WORKER_OPENED, None, Some(name)) => {
             let identity = Identity { kind: opened_kind(what), key: bytes, name, opened_ms: number };

@@ -7,7 +7,7 @@ use p2c2r_protocol::{AccountKey, Nanos, Role, TaskId};
 use rusqlite::{Connection, OptionalExtension as _, Result, Row, params};
 
 use super::account::Account;
-use super::account_log::AccountChange;
+use super::account_log::AccountLogEntry;
 use super::book::Book;
 use super::chain::GRANTS;
 use super::entry::{AccountId, kind, reason};
@@ -35,7 +35,7 @@ pub(super) enum Ask {
 }
 
 /// Why an account is not answered: the books are as they were.
-pub(super) type Refused<T> = std::result::Result<T, LedgerError>;
+pub(super) type AccountResult<T> = std::result::Result<T, LedgerError>;
 
 impl Posting<'_, '_> {
     /// Does what is asked, and answers with the account as it then is. The outer error ends the ledger, the inner one
@@ -45,7 +45,7 @@ impl Posting<'_, '_> {
         ask: &Ask,
         next_grant: &mut i64,
         next_payout: &mut i64,
-    ) -> Result<Refused<Account>> {
+    ) -> Result<AccountResult<Account>> {
         let id = match ask {
             Ask::Open { role, key, name, credit } => self.open(*role, *key, name, *credit)?,
             Ask::Find { id } => Ok(*id),
@@ -78,7 +78,13 @@ impl Posting<'_, '_> {
         Ok(Ok(account))
     }
 
-    fn open(&mut self, role: Role, key: AccountKey, name: &str, credit: Nanos) -> Result<Refused<AccountId>> {
+    fn open(
+        &mut self,
+        role: Role,
+        key: AccountKey,
+        name: &str,
+        credit: Nanos,
+    ) -> Result<AccountResult<AccountId>> {
         let connection = self.sql.connection;
         if let Some(id) = find(connection, role, key)? {
             self.label(id, name)?;
@@ -96,7 +102,7 @@ impl Posting<'_, '_> {
         )?;
         insert.execute(params![id.0, own, key.0, name, self.now_ms])?;
         insert.execute(params![id.set_aside(), beside, None::<[u8; 32]>, name, self.now_ms])?;
-        self.log(AccountChange::opened(role, id.0, Some(key.0), name, self.now_ms));
+        self.log(AccountLogEntry::opened(role, id.0, Some(key.0), name, self.now_ms));
         load_account(connection, self.book, id)?;
         self.give(-id.0, id, credit, reason::OPENING_CREDIT);
         Ok(Ok(id))
@@ -112,7 +118,7 @@ impl Posting<'_, '_> {
             connection
                 .prepare_cached("UPDATE accounts SET name = ?2 WHERE id IN (?1, ?1 + 1)")?
                 .execute(params![id.0, name])?;
-            self.log(AccountChange::renamed(id.0, name));
+            self.log(AccountLogEntry::renamed(id.0, name));
         }
         Ok(())
     }
@@ -124,7 +130,7 @@ impl Posting<'_, '_> {
         amount: Nanos,
         reference: [u8; 16],
         next_grant: &mut i64,
-    ) -> Result<Refused<AccountId>> {
+    ) -> Result<AccountResult<AccountId>> {
         let connection = self.sql.connection;
         let Some(id) = find(connection, role, key)? else {
             return Ok(Err(LedgerError::NoAccount { role, account: key.to_string() }));
@@ -145,13 +151,13 @@ impl Posting<'_, '_> {
             .prepare_cached("INSERT INTO grants (reference, account, amount) VALUES (?1, ?2, ?3)")?
             .execute(params![reference, id.0, amount.0])?;
         load_account(connection, self.book, id)?;
-        self.log(AccountChange::granted(id.0, amount.0, reference));
+        self.log(AccountLogEntry::granted(id.0, amount.0, reference));
         self.give(GRANTS + *next_grant, id, amount, reason::GRANT);
         *next_grant += 1;
         Ok(Ok(id))
     }
 
-    fn judge_worker(&mut self, key: AccountKey, quarantined: bool) -> Result<Refused<AccountId>> {
+    fn judge_worker(&mut self, key: AccountKey, quarantined: bool) -> Result<AccountResult<AccountId>> {
         let role = Role::Worker;
         let Some(id) = find(self.sql.connection, role, key)? else {
             return Ok(Err(LedgerError::NoAccount { role, account: key.to_string() }));
@@ -165,7 +171,7 @@ impl Posting<'_, '_> {
         Ok(Ok(id))
     }
 
-    fn claim(&mut self, role: Role, name: &str, key: AccountKey) -> Result<Refused<AccountId>> {
+    fn claim(&mut self, role: Role, name: &str, key: AccountKey) -> Result<AccountResult<AccountId>> {
         let connection = self.sql.connection;
         let (own, _) = kinds(role);
         if find(connection, role, key)?.is_some() {
@@ -193,7 +199,7 @@ impl Posting<'_, '_> {
             }));
         };
         connection.execute("UPDATE accounts SET key = ?2 WHERE id = ?1", params![id.0, key.0])?;
-        self.log(AccountChange::claimed(id.0, key.0));
+        self.log(AccountLogEntry::claimed(id.0, key.0));
         if let Some(found) = self.book.accounts.get_mut(&id) {
             found.account.key = Some(key);
         }
@@ -201,7 +207,7 @@ impl Posting<'_, '_> {
     }
 
     /// Whether the bank may give out so much more.
-    fn can_give(&self, amount: Nanos) -> Refused<()> {
+    fn can_give(&self, amount: Nanos) -> AccountResult<()> {
         match self.book.bank.checked_sub(amount.0) {
             Some(bank) if bank >= -MONEY_MAX.0 => Ok(()),
             _ => Err(LedgerError::TooMuchMoney),

@@ -11,16 +11,16 @@ use p2c2r_protocol::Nanos;
 use rusqlite::{Connection, Result, Rows};
 use serde::Serialize;
 
-use super::account_log::{self, AccountChange};
+use super::account_log::{self, AccountLogEntry};
 use super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, RELEASES, REVERSALS, Transfer, checksum};
 use super::entry::{kind, reason};
 use super::error::LedgerError;
 use super::file;
-use super::folding::{self, Checkpoint, Sums};
+use super::folding::{self, Checkpoint, FoldedSums};
 use super::heads::{self, SignedHead};
 use super::payouts::PayoutsBooked;
 use super::reading::Reading;
-use super::stories::{self, Tally};
+use super::task_audit::{self, TaskTally};
 
 /// Problems named in a report; beyond it they are only counted.
 pub const PROBLEMS_NAMED_MAX: usize = 50;
@@ -129,8 +129,8 @@ fn audit(connection: &Connection, heads: &[SignedHead]) -> Result<CheckReport> {
     (report.folded_groups, report.folded_tasks) = (checkpoint.group as u64, checkpoint.tasks as u64);
     let folded = folding::read_sums(&snapshot)?;
     let derived = chain(&snapshot, &checkpoint, &folded, &mut report)?;
-    let mut tally = Tally::of_folded(&folded);
-    stories::check(&snapshot, &accounts, checkpoint.group, &mut tally, &mut report)?;
+    let mut tally = TaskTally::of_folded(&folded);
+    task_audit::check(&snapshot, &accounts, checkpoint.group, &mut tally, &mut report)?;
     other_transfers(&snapshot, &accounts, checkpoint.grants, &mut tally, &mut report)?;
     balances(&accounts, &derived, &tally, &mut report);
     pending(&snapshot, &accounts, &mut report)?;
@@ -182,7 +182,7 @@ fn read_accounts(connection: &Connection) -> Result<HashMap<i64, Booked>> {
 fn chain(
     connection: &Connection,
     checkpoint: &Checkpoint,
-    folded: &HashMap<i64, Sums>,
+    folded: &HashMap<i64, FoldedSums>,
     report: &mut CheckReport,
 ) -> Result<HashMap<i64, i128>> {
     let mut groups =
@@ -270,8 +270,8 @@ fn next_transfer(rows: &mut Rows<'_>) -> Result<Option<(Transfer, i64)>> {
     rows.next()?.map(|row| Ok((read_transfer(row)?, row.get(6)?))).transpose()
 }
 
-fn next_change(rows: &mut Rows<'_>) -> Result<Option<(i64, AccountChange)>> {
-    rows.next()?.map(|row| Ok((row.get(0)?, AccountChange::read(row, 1)?))).transpose()
+fn next_change(rows: &mut Rows<'_>) -> Result<Option<(i64, AccountLogEntry)>> {
+    rows.next()?.map(|row| Ok((row.get(0)?, AccountLogEntry::read(row, 1)?))).transpose()
 }
 
 /// Reads a transfer from the first six columns of a row.
@@ -297,7 +297,7 @@ fn other_transfers(
     connection: &Connection,
     accounts: &HashMap<i64, Booked>,
     folded_grants: i64,
-    tally: &mut Tally,
+    tally: &mut TaskTally,
     report: &mut CheckReport,
 ) -> Result<()> {
     let mut select = connection
@@ -365,7 +365,7 @@ fn read_grants(connection: &Connection) -> Result<HashMap<(i64, i64), i64>> {
 fn balances(
     accounts: &HashMap<i64, Booked>,
     derived: &HashMap<i64, i128>,
-    tally: &Tally,
+    tally: &TaskTally,
     report: &mut CheckReport,
 ) {
     let mut sum = 0;

@@ -10,10 +10,10 @@ use p2c2r_protocol::{Attempt, Nanos, NumberHash, Role, TaskNo};
 use smallvec::SmallVec;
 
 use super::account::{Account, Anomalies, CONFLICTS_KEPT_MAX, Conflict, Totals};
-use super::account_log::AccountChange;
+use super::account_log::AccountLogEntry;
 use super::chain::Transfer;
 use super::entry::{
-    ATTEMPT_MAX, AccountId, Admission, Entry, Settlement, Source, Verdict, VoidReason, verdict,
+    ATTEMPT_MAX, AccountId, Admission, ComputedFrom, Entry, Settlement, Verdict, VoidReason, verdict,
 };
 use super::options::TASK_NO_MAX;
 use super::trust::{KindTrust, WorkerTrust};
@@ -36,7 +36,7 @@ pub(super) struct OpenTask {
     pub patient: bool,
     /// One, as a rule: room for it here saves each task an allocation.
     pub tries: SmallVec<[Try; 1]>,
-    pub end: Option<End>,
+    pub end: Option<TaskEnd>,
 }
 
 /// An attempt at an open task.
@@ -50,7 +50,7 @@ pub(super) struct Try {
 }
 
 /// How a task ended.
-pub(super) enum End {
+pub(super) enum TaskEnd {
     Settled(Settlement),
     Void(VoidReason),
 }
@@ -89,7 +89,7 @@ pub(super) struct Book {
     /// Transfers of the current group.
     pub transfers: Vec<Transfer>,
     /// What the current group did to accounts.
-    pub account_changes: Vec<AccountChange>,
+    pub account_changes: Vec<AccountLogEntry>,
     /// Verdicts of the current group on attempts at tasks that are over.
     pub late: Vec<LateVerdict>,
     /// What the current group has learned of workers.
@@ -274,18 +274,18 @@ impl Book {
             return;
         }
         let paid = match settlement.source {
-            Source::Worker { attempt, .. } => Some(attempt.0 as u8),
-            Source::Coordinator | Source::Cache | Source::Begun => None,
+            ComputedFrom::Worker { attempt, .. } => Some(attempt.0 as u8),
+            ComputedFrom::Coordinator | ComputedFrom::Cache | ComputedFrom::Begun => None,
         };
         for made in found.tries.iter_mut().filter(|made| made.verdict == verdict::RUNNING) {
             // The coordinator's own attempts, which name no worker, are accepted by its settling the task.
-            let own = settlement.source == Source::Coordinator && made.worker.is_none();
+            let own = settlement.source == ComputedFrom::Coordinator && made.worker.is_none();
             let accepted = Some(made.number) == paid || own;
             made.verdict = if accepted { verdict::ACCEPTED } else { verdict::UNNEEDED };
         }
         let (gamer, price) = (found.admission.gamer, found.admission.price);
         let charged = settlement.pay + settlement.fee;
-        found.end = Some(End::Settled(settlement));
+        found.end = Some(TaskEnd::Settled(settlement));
         self.let_go(gamer, price, charged);
     }
 
@@ -294,7 +294,7 @@ impl Book {
         for made in found.tries.iter_mut().filter(|made| made.verdict == verdict::RUNNING) {
             made.verdict = verdict::UNNEEDED;
         }
-        found.end = Some(End::Void(reason));
+        found.end = Some(TaskEnd::Void(reason));
         let (gamer, price) = (found.admission.gamer, found.admission.price);
         self.let_go(gamer, price, Nanos::ZERO);
     }
@@ -353,8 +353,8 @@ impl Book {
                 gamer.set_aside -= price;
                 gamer.available += price;
             }
-            Some(End::Settled(settlement)) => gamer.available += settlement.pay + settlement.fee,
-            Some(End::Void(_)) => {}
+            Some(TaskEnd::Settled(settlement)) => gamer.available += settlement.pay + settlement.fee,
+            Some(TaskEnd::Void(_)) => {}
         }
     }
 
@@ -390,13 +390,13 @@ fn settles(task: &OpenTask, settlement: &Settlement) -> bool {
         && pay <= task.admission.price
         && fee <= task.admission.price - pay;
     let payee = match settlement.source {
-        Source::Worker { worker, attempt } => task.tries.iter().any(|made| {
+        ComputedFrom::Worker { worker, attempt } => task.tries.iter().any(|made| {
             u32::from(made.number) == attempt.0
                 && made.worker == Some(worker)
                 && matches!(made.verdict, verdict::RUNNING | verdict::ACCEPTED)
         }),
-        Source::Coordinator | Source::Cache => pay == Nanos::ZERO,
-        Source::Begun => pay == Nanos::ZERO && settlement.outcome.is_none(),
+        ComputedFrom::Coordinator | ComputedFrom::Cache => pay == Nanos::ZERO,
+        ComputedFrom::Begun => pay == Nanos::ZERO && settlement.outcome.is_none(),
     };
     shares && payee
 }

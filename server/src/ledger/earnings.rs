@@ -7,7 +7,7 @@ use p2c2r_protocol::NumberHash;
 use rusqlite::{Connection, Result};
 
 use super::entry::AccountId;
-use super::statements::Statements;
+use super::sql::Statements;
 
 /// Pending pay by when it falls due.
 pub(super) struct Earnings {
@@ -20,7 +20,7 @@ pub(super) struct Earnings {
 }
 
 /// What a worker had pending.
-pub(super) struct Taken {
+pub(super) struct PayTaken {
     /// How much.
     pub amount: i64,
     /// No group before this time has paid any of it; `i64::MAX` if all of it is the current group's.
@@ -84,7 +84,7 @@ impl Earnings {
     }
 
     /// Takes everything that one worker has pending out of the file and out of memory; `None` if that is nothing.
-    pub fn take(&mut self, connection: &Connection, worker: AccountId) -> Result<Option<Taken>> {
+    pub fn take(&mut self, connection: &Connection, worker: AccountId) -> Result<Option<PayTaken>> {
         let mut amount = self.fresh.remove(&worker).unwrap_or(0);
         let mut first_due = None;
         for (due_ms, bucket) in &mut self.due {
@@ -97,7 +97,7 @@ impl Earnings {
         connection.execute("DELETE FROM earnings WHERE worker = ?1", [worker.0])?;
         // What falls due in a bucket was earned a window before it began at the earliest.
         let earned_from_ms = first_due.map_or(i64::MAX, |due_ms| due_ms - self.bucket_ms - self.window_ms);
-        Ok((amount > 0).then_some(Taken { amount, earned_from_ms }))
+        Ok((amount > 0).then_some(PayTaken { amount, earned_from_ms }))
     }
 
     /// When the next pay falls due.

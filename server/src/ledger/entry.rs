@@ -145,7 +145,7 @@ pub struct Settlement {
     /// The task.
     pub task: TaskNo,
     /// Who computed it.
-    pub source: Source,
+    pub source: ComputedFrom,
     /// What the worker earns; zero unless `source` is a worker.
     pub pay: Nanos,
     /// What the coordinator keeps.
@@ -158,7 +158,7 @@ pub struct Settlement {
 
 /// Who computed an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
-pub enum Source {
+pub enum ComputedFrom {
     /// A worker, in the attempt named. The attempt was started with an `AttemptStarted` that names the same
     /// worker.
     Worker {
@@ -246,7 +246,7 @@ impl VoidReason {
     }
 }
 
-impl Source {
+impl ComputedFrom {
     /// Its code in the books.
     pub(super) const fn code(self) -> u8 {
         match self {

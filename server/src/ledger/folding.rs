@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Result, Row, params};
 
-use super::account_log::{self, AccountChange};
+use super::account_log::{self, AccountLogEntry};
 use super::audit::read_transfer;
 use super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, PAYOUTS, RELEASES, REVERSALS, Transfer};
 use super::entry::{kind, reason, state, verdict};
@@ -80,7 +80,7 @@ impl Checkpoint {
 
 /// What an account's folded rows add up to.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sums {
+pub(super) struct FoldedSums {
     pub balance: i64,
     pub turnover: i64,
     pub accepted: i64,
@@ -95,10 +95,10 @@ type KindSums = [i64; 7];
 struct Fold {
     transfers: Vec<(i64, Transfer)>,
     /// What the groups did to accounts, in order.
-    changes: Vec<(i64, AccountChange)>,
+    changes: Vec<(i64, AccountLogEntry)>,
     /// Tasks all of whose rows go.
     tasks: Vec<i64>,
-    accounts: BTreeMap<i64, Sums>,
+    accounts: BTreeMap<i64, FoldedSums>,
     kinds: BTreeMap<u8, KindSums>,
     verdicts: BTreeMap<u8, i64>,
 }
@@ -231,7 +231,7 @@ impl Fold {
         let mut select = connection.prepare_cached(sql)?;
         let mut rows = select.query([last])?;
         while let Some(row) = rows.next()? {
-            self.changes.push((row.get(0)?, AccountChange::read(row, 1)?));
+            self.changes.push((row.get(0)?, AccountLogEntry::read(row, 1)?));
         }
         self.tasks(connection, last)
     }
@@ -262,7 +262,7 @@ impl Fold {
         self.transfers.push((group, transfer));
     }
 
-    fn at(&mut self, account: i64) -> &mut Sums {
+    fn at(&mut self, account: i64) -> &mut FoldedSums {
         self.accounts.entry(account).or_default()
     }
 
@@ -412,11 +412,11 @@ impl Fold {
 }
 
 /// Every account's folded sums.
-pub(super) fn read_sums(connection: &Connection) -> Result<HashMap<i64, Sums>> {
+pub(super) fn read_sums(connection: &Connection) -> Result<HashMap<i64, FoldedSums>> {
     let mut select =
         connection.prepare("SELECT account, balance, turnover, accepted, rejected FROM folded")?;
     let sums = select.query_map([], |row| {
-        let sums = Sums {
+        let sums = FoldedSums {
             balance: row.get(1)?,
             turnover: row.get(2)?,
             accepted: row.get(3)?,

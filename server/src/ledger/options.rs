@@ -16,7 +16,7 @@ pub const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
 pub const QUEUE_ENTRIES_MAX: usize = 262_144;
 
 /// Share of the queue's entries or bytes, one in so many, beyond which
-/// [`Ledger::give_way`](super::Ledger::give_way) waits for the writer.
+/// [`Ledger::wait_for_writer`](super::Ledger::wait_for_writer) waits for the writer.
 pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
 
 /// Entries that are a group by themselves, however little time has passed: more of them in one transaction save nothing

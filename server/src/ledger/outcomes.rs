@@ -11,7 +11,7 @@ use super::account::CachedOutcome;
 use super::chain::checksum;
 use super::entry::AccountId;
 use super::options::LedgerOptions;
-use super::statements::Statements;
+use super::sql::Statements;
 
 /// Expired rows deleted in one group: more than one group of a busy coordinator adds.
 const EXPIRED_PER_GROUP: i64 = 8_192;

@@ -8,8 +8,8 @@ use p2c2r_protocol::{AccountKey, Nanos, Role};
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 use serde::Serialize;
 
-use super::account_log::AccountChange;
-use super::accounts::{Refused, load_account};
+use super::account_log::AccountLogEntry;
+use super::accounts::{AccountResult, load_account};
 use super::audit::{Booked, CheckReport};
 use super::chain::{PAYOUTS, RELEASES, Transfer};
 use super::entry::{AccountId, kind, reason};
@@ -35,7 +35,7 @@ impl Posting<'_, '_> {
         amount: Nanos,
         reference: &str,
         next: &mut i64,
-    ) -> Result<Refused<AccountId>> {
+    ) -> Result<AccountResult<AccountId>> {
         let connection = self.sql.connection;
         load_account(connection, self.book, id)?;
         let Some(account) = self.book.accounts.get(&id).map(|found| &found.account) else {
@@ -59,7 +59,7 @@ impl Posting<'_, '_> {
     }
 
     /// Books that what was paid under `reference` came back: the worker can be paid it again.
-    pub(super) fn take_back(&mut self, reference: &str, next: &mut i64) -> Result<Refused<AccountId>> {
+    pub(super) fn take_back(&mut self, reference: &str, next: &mut i64) -> Result<AccountResult<AccountId>> {
         let connection = self.sql.connection;
         let Some(paid) = find(connection, reference)? else {
             return Ok(Err(LedgerError::NoPayout { reference: reference.to_owned() }));
@@ -88,7 +88,7 @@ impl Posting<'_, '_> {
                 "INSERT INTO payouts (id, grp, reference, account, amount, undoes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![transfer, self.group, reference, id.0, amount.0, undoes])?;
-        self.log(AccountChange::paid_out(id.0, amount.0, reference, undoes.is_some()));
+        self.log(AccountLogEntry::paid_out(id.0, amount.0, reference, undoes.is_some()));
         let signed = if undoes.is_none() { amount } else { -amount };
         if let Some(account) = self.book.change(id) {
             account.available -= signed;

@@ -5,16 +5,16 @@
 use p2c2r_protocol::{Nanos, PassedCheck, TaskNo};
 use rusqlite::{OptionalExtension as _, Result};
 
-use super::account_log::AccountChange;
+use super::account_log::AccountLogEntry;
 use super::accounts::load_account;
-use super::book::{Book, End, LateVerdict, OpenTask, Try, reason_of};
+use super::book::{Book, LateVerdict, OpenTask, TaskEnd, Try, reason_of};
 use super::chain::{RELEASES, Transfer, hold_id};
 use super::earnings::Earnings;
-use super::entry::{AccountId, Settlement, Source, kind, reason, state, verdict};
+use super::entry::{AccountId, ComputedFrom, Settlement, kind, reason, state, verdict};
 use super::outcomes::Shelf;
 use super::reversals::Reversals;
 use super::rows::ROWS_MAX;
-use super::statements::{Closing, Statements};
+use super::sql::{Closing, Statements};
 
 /// What a group is written with.
 pub(super) struct Posting<'a, 'c> {
@@ -106,10 +106,10 @@ impl Posting<'_, '_> {
         for made in &mut task.tries {
             self.attempt(task.admission.task, made)?;
         }
-        if let Some(End::Settled(Settlement { outcome: Some(bytes), source, .. })) = &task.end {
+        if let Some(TaskEnd::Settled(Settlement { outcome: Some(bytes), source, .. })) = &task.end {
             let worker = match source {
-                Source::Worker { worker, .. } => Some(*worker),
-                Source::Coordinator | Source::Cache | Source::Begun => None,
+                ComputedFrom::Worker { worker, .. } => Some(*worker),
+                ComputedFrom::Coordinator | ComputedFrom::Cache | ComputedFrom::Begun => None,
             };
             self.outcomes.keep(self.sql, number, &task.admission.key, worker, bytes, self.now_ms)?;
         }
@@ -128,7 +128,7 @@ impl Posting<'_, '_> {
     }
 
     /// Shares out what a task held, or would have held had it not ended in the group it began in.
-    fn resolve(&mut self, task: &OpenTask, end: &End, held: bool) -> Result<()> {
+    fn resolve(&mut self, task: &OpenTask, end: &TaskEnd, held: bool) -> Result<()> {
         let admission = &task.admission;
         let gamer = admission.gamer;
         let from = if held { gamer.set_aside() } else { gamer.0 };
@@ -138,9 +138,9 @@ impl Posting<'_, '_> {
             id
         };
         let mut rest = admission.price;
-        if let End::Settled(settlement) = end {
+        if let TaskEnd::Settled(settlement) = end {
             rest -= settlement.pay + settlement.fee;
-            if let Source::Worker { worker, attempt } = settlement.source
+            if let ComputedFrom::Worker { worker, attempt } = settlement.source
                 && settlement.pay > Nanos::ZERO
             {
                 let to = worker.set_aside();
@@ -167,24 +167,24 @@ impl Posting<'_, '_> {
         Ok(())
     }
 
-    fn count(&mut self, gamer: AccountId, end: &End) {
+    fn count(&mut self, gamer: AccountId, end: &TaskEnd) {
         let totals = &mut self.book.totals;
         match end {
-            End::Settled(settlement) => {
+            TaskEnd::Settled(settlement) => {
                 totals.tasks_done += 1;
                 totals.revenue += settlement.pay + settlement.fee;
                 totals.fee += settlement.fee;
                 totals.earned += settlement.pay;
             }
-            End::Void(_) => totals.tasks_void += 1,
+            TaskEnd::Void(_) => totals.tasks_void += 1,
         }
         let Some(account) = self.book.change(gamer) else { return };
         match end {
-            End::Settled(settlement) => {
+            TaskEnd::Settled(settlement) => {
                 account.accepted += 1;
                 account.turnover += settlement.pay + settlement.fee;
             }
-            End::Void(_) => account.rejected += 1,
+            TaskEnd::Void(_) => account.rejected += 1,
         }
     }
 
@@ -260,7 +260,7 @@ impl Posting<'_, '_> {
     }
 
     /// Notes what happens to an account for the end of the group.
-    pub fn log(&mut self, change: AccountChange) {
+    pub fn log(&mut self, change: AccountLogEntry) {
         self.book.account_changes.push(change);
         self.wrote = true;
     }
@@ -278,26 +278,26 @@ fn attempt_id(task: TaskNo, number: u8) -> i64 {
     (task.0 as i64) << 8 | i64::from(number)
 }
 
-fn closing_of(end: Option<&End>) -> Closing {
+fn closing_of(end: Option<&TaskEnd>) -> Closing {
     match end {
         None => Closing::OPEN,
-        Some(End::Settled(settlement)) => Closing {
+        Some(TaskEnd::Settled(settlement)) => Closing {
             state: state::SETTLED,
             pay: settlement.pay.0,
             fee: settlement.fee.0,
             source: Some(settlement.source.code()),
             attempt: match settlement.source {
-                Source::Worker { attempt, .. } => Some(attempt.0 as u8),
-                Source::Coordinator | Source::Cache | Source::Begun => None,
+                ComputedFrom::Worker { attempt, .. } => Some(attempt.0 as u8),
+                ComputedFrom::Coordinator | ComputedFrom::Cache | ComputedFrom::Begun => None,
             },
-            passed: (settlement.source != Source::Begun).then_some(match settlement.check {
+            passed: (settlement.source != ComputedFrom::Begun).then_some(match settlement.check {
                 PassedCheck::Always => 1,
                 PassedCheck::Deep => 2,
                 PassedCheck::Own => 3,
             }),
             void_reason: None,
         },
-        Some(End::Void(reason)) => {
+        Some(TaskEnd::Void(reason)) => {
             Closing { state: state::VOID, void_reason: Some(reason.code()), ..Closing::OPEN }
         }
     }

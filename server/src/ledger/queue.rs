@@ -14,13 +14,13 @@ use crossbeam_channel::Sender;
 
 use super::account::{Account, CloseReport, Committed, LedgerState, Progress};
 use super::accounts::Ask;
+use super::back_pressure::AdmissionRoom;
 use super::entry::{AccountId, Entry};
 use super::error::{LedgerBusy, LedgerError};
 use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_SHARE_GIVING_WAY};
-use super::room::Room;
 
 /// Something the writer does at once and answers.
-pub(super) enum Request {
+pub(super) enum WriterRequest {
     /// Write everything appended so far, and what has fallen due.
     Flush(SyncSender<Result<(), LedgerError>>),
     /// Find an account, after doing what is asked for it.
@@ -62,7 +62,7 @@ pub(super) struct Batch {
     /// Entries in the order they were appended.
     pub entries: Vec<Entry>,
     /// To be answered once the entries before them are written.
-    pub requests: Vec<Request>,
+    pub requests: Vec<WriterRequest>,
 }
 
 impl Batch {
@@ -87,7 +87,7 @@ struct Outbox {
 }
 
 /// Both directions.
-pub(super) struct Queue {
+pub(super) struct WriterQueue {
     inbox: Mutex<Inbox>,
     arrived: Condvar,
     taken: Condvar,
@@ -106,7 +106,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Queue {
+impl WriterQueue {
     pub fn new(entries_max: usize) -> Self {
         Self {
             inbox: Mutex::new(Inbox {
@@ -152,7 +152,7 @@ impl Queue {
     }
 
     /// Appends all entries for the next group, and leaves `entries` empty with its memory. Admissions among them are not
-    /// refused for want of room: whoever decided on them has asked for [`Queue::room`].
+    /// refused for want of room: whoever decided on them has asked for [`WriterQueue::room`].
     pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerBusy> {
         let mut inbox = lock(&self.inbox);
         match inbox.state {
@@ -178,10 +178,10 @@ impl Queue {
     }
 
     /// How many admissions would be appended now.
-    pub fn room(&self) -> Result<Room, LedgerBusy> {
+    pub fn room(&self) -> Result<AdmissionRoom, LedgerBusy> {
         let inbox = lock(&self.inbox);
         match inbox.state {
-            LedgerState::Open => Ok(Room {
+            LedgerState::Open => Ok(AdmissionRoom {
                 admissions: self.entries_max.saturating_sub(inbox.batch.entries.len()),
                 patient: PATIENT_TASKS_MAX.saturating_sub(inbox.patient_open),
                 bytes: QUEUE_BYTES_MAX.saturating_sub(inbox.payload_bytes),
@@ -199,7 +199,7 @@ impl Queue {
     }
 
     /// Waits for the writer while it is far behind, but no longer than `longest`.
-    pub fn give_way(&self, longest: Duration) {
+    pub fn wait_for_writer(&self, longest: Duration) {
         if !self.behind.load(Ordering::Relaxed) {
             return;
         }
@@ -219,7 +219,7 @@ impl Queue {
     }
 
     /// Hands the writer a request; it ends the gathering of the current group.
-    pub fn request(&self, request: Request) -> Result<(), LedgerError> {
+    pub fn request(&self, request: WriterRequest) -> Result<(), LedgerError> {
         let mut inbox = lock(&self.inbox);
         match &inbox.state {
             LedgerState::Open => {}
@@ -342,14 +342,14 @@ mod tests {
 
     use p2c2r_protocol::{Nanos, PassedCheck, TaskNo};
 
-    use super::super::entry::{Settlement, Source, VoidReason};
+    use super::super::entry::{ComputedFrom, Settlement, VoidReason};
     use super::super::error::Breakdown;
     use super::*;
 
     /// Far longer than anything here takes.
     const LONG: Duration = Duration::from_mins(10);
 
-    fn append(queue: &Queue, entries: usize) {
+    fn append(queue: &WriterQueue, entries: usize) {
         for no in 0..entries {
             queue.append(Entry::TaskVoided { task: TaskNo(no as u64), reason: VoidReason::Late }).unwrap();
         }
@@ -357,22 +357,22 @@ mod tests {
 
     /// Runs on a thread of its own what may wait; the receiver hears what it returned.
     fn aside<T: Send + 'static>(
-        queue: &Arc<Queue>,
-        work: impl FnOnce(&Queue) -> T + Send + 'static,
+        queue: &Arc<WriterQueue>,
+        work: impl FnOnce(&WriterQueue) -> T + Send + 'static,
     ) -> std::sync::mpsc::Receiver<T> {
         let (queue, (say, heard)) = (Arc::clone(queue), channel());
         thread::spawn(move || say.send(work(&queue)));
         heard
     }
 
-    fn taken(queue: &Queue) -> usize {
+    fn taken(queue: &WriterQueue) -> usize {
         let mut batch = Batch::default();
         queue.take(&mut batch, None, LONG);
         batch.entries.len()
     }
 
     /// Until the writer waits for a first entry: it says so while it holds the lock, which it lets go of by waiting.
-    fn until_idle(queue: &Queue) {
+    fn until_idle(queue: &WriterQueue) {
         while !lock(&queue.inbox).idle {
             thread::yield_now();
         }
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_group_that_is_large_enough_is_not_waited_for() {
-        let queue = Arc::new(Queue::new(usize::MAX));
+        let queue = Arc::new(WriterQueue::new(usize::MAX));
         let writer = aside(&queue, taken);
         until_idle(&queue);
         append(&queue, GROUP_ENTRIES_ENOUGH);
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn what_is_appended_together_takes_room_and_what_becomes_of_tasks_always_has_some() {
-        let queue = Queue::new(4);
+        let queue = WriterQueue::new(4);
         let voided = || Entry::TaskVoided { task: TaskNo(1), reason: VoidReason::Late };
         let mut entries = vec![voided(), voided(), voided()];
         queue.append_all(&mut entries).unwrap();
@@ -411,33 +411,33 @@ mod tests {
 
     #[test]
     fn only_a_writer_that_is_far_behind_is_given_way_to() {
-        let queue = Arc::new(Queue::new(8));
-        queue.give_way(LONG);
+        let queue = Arc::new(WriterQueue::new(8));
+        queue.wait_for_writer(LONG);
         append(&queue, 4);
-        queue.give_way(LONG);
+        queue.wait_for_writer(LONG);
         append(&queue, GROUP_ENTRIES_ENOUGH);
         let (began, longest) = (Instant::now(), Duration::from_millis(5));
-        queue.give_way(longest);
+        queue.wait_for_writer(longest);
         assert!(began.elapsed() >= longest, "waits as long as it may");
-        let app = aside(&queue, |queue| queue.give_way(LONG));
+        let app = aside(&queue, |queue| queue.wait_for_writer(LONG));
         assert_eq!(taken(&queue), 4 + GROUP_ENTRIES_ENOUGH);
         assert_eq!(app.recv_timeout(LONG), Ok(()));
-        queue.give_way(LONG);
+        queue.wait_for_writer(LONG);
     }
 
     #[test]
     fn a_writer_is_waited_for_until_it_takes_what_is_asked() {
-        let queue = Queue::new(8);
+        let queue = WriterQueue::new(8);
         append(&queue, 4);
         assert!(!queue.is_waited_for());
         append(&queue, 1);
         assert!(queue.is_waited_for(), "far behind");
         let (reply, _answer) = std::sync::mpsc::sync_channel(1);
-        queue.request(Request::Flush(reply)).unwrap();
+        queue.request(WriterRequest::Flush(reply)).unwrap();
         taken(&queue);
         assert!(!queue.is_waited_for());
         let (reply, _answer) = std::sync::mpsc::sync_channel(1);
-        queue.request(Request::Flush(reply)).unwrap();
+        queue.request(WriterRequest::Flush(reply)).unwrap();
         assert!(queue.is_waited_for(), "for an answer");
         taken(&queue);
         assert!(!queue.is_waited_for());
@@ -445,12 +445,12 @@ mod tests {
 
     #[test]
     fn outcomes_that_pile_up_are_a_writer_far_behind_too() {
-        let queue = Queue::new(usize::MAX);
+        let queue = WriterQueue::new(usize::MAX);
         let outcome: Arc<[u8]> = vec![0; QUEUE_BYTES_MAX / 4 + 1].into();
         let settled = || {
             Entry::TaskSettled(Settlement {
                 task: TaskNo(1),
-                source: Source::Coordinator,
+                source: ComputedFrom::Coordinator,
                 pay: Nanos(0),
                 fee: Nanos(1),
                 check: PassedCheck::Own,
@@ -465,11 +465,11 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_writer_that_has_stopped() {
-        let queue = Arc::new(Queue::new(2));
+        let queue = Arc::new(WriterQueue::new(2));
         append(&queue, 3);
-        let app = aside(&queue, |queue| queue.give_way(LONG));
+        let app = aside(&queue, |queue| queue.wait_for_writer(LONG));
         queue.end(LedgerState::Broken(Breakdown::panicked()));
         assert_eq!(app.recv_timeout(LONG), Ok(()));
-        queue.give_way(LONG);
+        queue.wait_for_writer(LONG);
     }
 }

@@ -10,8 +10,8 @@ use super::entry::{AccountId, Admission, Entry, PatientPayload, Verdict, VoidRea
 use super::file::{closing, timing};
 use super::options::TASK_NO_GAP;
 use super::queue::Batch;
-use super::statements::{Statements, split_blobs};
-use super::writer::{Answers, Books};
+use super::sql::{Statements, split_blobs};
+use super::writer::{GroupReplies, WriterState};
 
 /// What recovery hands to the coordinator.
 pub(super) struct Recovered {
@@ -22,7 +22,7 @@ pub(super) struct Recovered {
 }
 
 /// Voids open holds of timely tasks, ends attempts that were running, and collects what goes on.
-pub(super) fn recover(connection: &Connection, books: &mut Books) -> Result<Recovered> {
+pub(super) fn recover(connection: &Connection, writer: &mut WriterState) -> Result<Recovered> {
     let closed_in_order = matches!(closing::read(connection)?, None | Some(closing::IN_ORDER | closing::NEW));
     let newest: Option<i64> = connection.query_row("SELECT max(no) FROM tasks", [], |row| row.get(0))?;
     // What one crash has skipped stays skipped, however orderly the ledger is closed afterwards.
@@ -30,19 +30,19 @@ pub(super) fn recover(connection: &Connection, books: &mut Books) -> Result<Reco
         .query_row("SELECT value FROM meta WHERE name = 'task_no_floor'", [], |row| row.get::<_, i64>(0))
         .optional()?;
     let gap = if closed_in_order { 0 } else { TASK_NO_GAP };
-    let newest = newest.unwrap_or(0).max(books.folding.checkpoint().task);
+    let newest = newest.unwrap_or(0).max(writer.folding.checkpoint().task);
     let next_task_no = TaskNo((newest + 1).max(floor.unwrap_or(1)) as u64 + gap);
     closing::write(connection, closing::OPEN)?;
-    timing::write_opened(connection, books.opened_ms, books.options.clock.boot())?;
+    timing::write_opened(connection, writer.opened_ms, writer.options.clock.boot())?;
     connection.execute(
         "INSERT OR REPLACE INTO meta (name, value) VALUES ('task_no_floor', ?1)",
         [next_task_no.0 as i64],
     )?;
 
-    let patient = read_open_tasks(connection, &mut books.book)?;
+    let patient = read_open_tasks(connection, &mut writer.book)?;
     let mut entries = Vec::new();
     let mut holds_voided = 0;
-    for (number, task) in &books.book.open {
+    for (number, task) in &writer.book.open {
         let no = TaskNo(*number);
         entries.extend(task.tries.iter().filter(|made| made.verdict == verdict::RUNNING).map(|made| {
             Entry::AttemptEnded { task: no, attempt: Attempt(made.number.into()), verdict: Verdict::Lost }
@@ -54,12 +54,12 @@ pub(super) fn recover(connection: &Connection, books: &mut Books) -> Result<Reco
     }
     let mut sql = Statements::prepare(connection)?;
     let mut batch = Batch { entries, ..Batch::default() };
-    books.write_group(&mut sql, &mut batch, &mut Answers::default(), &|| true)?;
-    books.book.patient_closed = 0;
-    books.book.take_changed();
-    books.entries = 0;
-    books.groups_written = 0;
-    let outcomes = books.outcomes.newest(connection, &books.options, books.now_ms())?;
+    writer.write_group(&mut sql, &mut batch, &mut GroupReplies::default(), &|| true)?;
+    writer.book.patient_closed = 0;
+    writer.book.take_changed();
+    writer.entries = 0;
+    writer.groups_written = 0;
+    let outcomes = writer.outcomes.newest(connection, &writer.options, writer.now_ms())?;
     let recovery = Recovery {
         closed_in_order,
         holds_voided,

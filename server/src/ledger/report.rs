@@ -18,7 +18,7 @@ const LINES_MAX: usize = 50;
 
 /// `p2c2r-server ledger report`: printable as a table, serialisable as JSON (amounts in nano-dollars).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct LedgerReport {
     /// What was read, where that is not simply the ledger as it stands; a sentence each.
     pub notes: Vec<String>,
     /// The whole ledger.
@@ -64,7 +64,7 @@ pub struct AccountLine {
 pub struct KindLine {
     /// Its number.
     pub kind: u8,
-    /// Its name, where [`Report::name_kinds`] found one.
+    /// Its name, where [`LedgerReport::name_kinds`] found one.
     pub name: Option<String>,
     /// Tasks admitted.
     pub tasks: u64,
@@ -103,7 +103,7 @@ pub struct AttemptCounts {
     pub unneeded: u64,
 }
 
-impl Report {
+impl LedgerReport {
     /// Fills in the kinds' names; the ledger itself knows only their numbers.
     pub fn name_kinds(&mut self, name: impl Fn(KindId) -> Option<String>) {
         for line in &mut self.kinds {
@@ -112,7 +112,7 @@ impl Report {
     }
 }
 
-pub(super) fn report(path: &Path) -> std::result::Result<Report, LedgerError> {
+pub(super) fn report(path: &Path) -> std::result::Result<LedgerReport, LedgerError> {
     let reading = Reading::open(path)?;
     let mut report = read(&reading.connection).map_err(|error| file::explain(path, &error))?;
     reading.is_whole()?;
@@ -120,12 +120,12 @@ pub(super) fn report(path: &Path) -> std::result::Result<Report, LedgerError> {
     Ok(report)
 }
 
-fn read(connection: &Connection) -> Result<Report> {
+fn read(connection: &Connection) -> Result<LedgerReport> {
     // One snapshot for everything: a coordinator may be writing.
     let snapshot = connection.unchecked_transaction()?;
     let balance =
         |id| snapshot.query_row("SELECT balance FROM accounts WHERE id = ?1", [id], |row| row.get(0));
-    let mut report = Report {
+    let mut report = LedgerReport {
         bank: Nanos(balance(kind::BANK_ACCOUNT)?),
         fee: Nanos(balance(kind::FEE_ACCOUNT)?),
         paid_out: Nanos(balance(kind::PAYOUT_ACCOUNT)?),
@@ -133,7 +133,7 @@ fn read(connection: &Connection) -> Result<Report> {
         workers: read_accounts(&snapshot, kind::WORKER)?,
         kinds: read_kinds(&snapshot)?,
         attempts: read_attempts(&snapshot)?,
-        ..Report::default()
+        ..LedgerReport::default()
     };
     report.totals = Totals {
         tasks_done: report.gamers.iter().map(|line| line.accepted).sum(),
@@ -220,7 +220,7 @@ fn read_attempts(connection: &Connection) -> Result<AttemptCounts> {
     Ok(counts)
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for LedgerReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         let totals = &self.totals;

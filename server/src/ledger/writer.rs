@@ -22,9 +22,9 @@ use super::folding::Folding;
 use super::options::{GROUP_COMMIT_MAX, LedgerClock, LedgerOptions, OnFailure};
 use super::outcomes::Shelf;
 use super::posting::Posting;
-use super::queue::{self, Batch, Queue, Request};
+use super::queue::{self, Batch, WriterQueue, WriterRequest};
 use super::reversals::Reversals;
-use super::statements::Statements;
+use super::sql::Statements;
 
 /// Longest time between two looks at whether the file is still there: an idle coordinator hears at most this late that it
 /// is not.
@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SPARE_ENTRIES_MAX: usize = 65_536;
 
 /// The books in memory and where the chain stands.
-pub(super) struct Books {
+pub(super) struct WriterState {
     pub book: Book,
     pub earnings: Earnings,
     pub outcomes: Shelf,
@@ -54,7 +54,7 @@ pub(super) struct Books {
     pub groups_written: u64,
 }
 
-impl Books {
+impl WriterState {
     /// Reads what the writer keeps in memory. Open tasks are `recovery.rs`'s.
     pub fn load(connection: &Connection, options: LedgerOptions) -> Result<Self> {
         let newest = connection
@@ -74,7 +74,7 @@ impl Books {
             Ok(last.map_or(0, |id| id - first + 1))
         };
         let opened_ms = opened_ms(&timing::read(connection)?, at_ms, &options.clock);
-        let mut books = Self {
+        let mut writer = Self {
             book: Book {
                 folded_to: checkpoint.task as u64,
                 accounts_max: options.accounts_max,
@@ -99,7 +99,7 @@ impl Books {
             entries: 0,
             groups_written: 0,
         };
-        let book = &mut books.book;
+        let book = &mut writer.book;
         let mut select = connection.prepare(
             "SELECT kind, sum(balance), sum(turnover), sum(accepted), sum(rejected) FROM accounts GROUP BY kind",
         )?;
@@ -122,7 +122,7 @@ impl Books {
                 _ => {}
             }
         }
-        Ok(books)
+        Ok(writer)
     }
 
     /// The ledger's time in milliseconds: see [`LedgerClock`]. It never goes back, also not from one run
@@ -138,7 +138,7 @@ impl Books {
         &mut self,
         sql: &mut Statements<'_>,
         batch: &mut Batch,
-        answers: &mut Answers,
+        answers: &mut GroupReplies,
         is_waited_for: &dyn Fn() -> bool,
     ) -> Result<()> {
         let now_ms = self.now_ms();
@@ -267,7 +267,7 @@ impl Books {
     }
 
     /// Makes the newest group's results known.
-    fn publish(&mut self, queue: &Queue) {
+    fn publish(&mut self, queue: &WriterQueue) {
         let closed = std::mem::take(&mut self.book.patient_closed);
         if closed > 0 {
             queue.patient_open_changed(0, closed);
@@ -308,7 +308,7 @@ type Reply<T> = SyncSender<std::result::Result<T, LedgerError>>;
 /// What is owed an answer once a group is durable. It outlives a group that failed, so that whoever waits
 /// learns of the failure only after the ledger's state says so.
 #[derive(Default)]
-pub(super) struct Answers {
+pub(super) struct GroupReplies {
     accounts: Vec<AskedAccount>,
     flushed: Vec<Reply<()>>,
     close: Vec<Reply<CloseReport>>,
@@ -320,15 +320,15 @@ struct AskedAccount {
     reply: queue::Reply<Account>,
 }
 
-impl Answers {
-    fn owe(&mut self, requests: &mut Vec<Request>) {
+impl GroupReplies {
+    fn owe(&mut self, requests: &mut Vec<WriterRequest>) {
         for request in requests.drain(..) {
             match request {
-                Request::Account { ask, reply } => {
+                WriterRequest::Account { ask, reply } => {
                     self.accounts.push(AskedAccount { ask, found: None, reply });
                 }
-                Request::Flush(reply) => self.flushed.push(reply),
-                Request::Close(reply) => self.close.push(reply),
+                WriterRequest::Flush(reply) => self.flushed.push(reply),
+                WriterRequest::Close(reply) => self.close.push(reply),
             }
         }
     }
@@ -358,13 +358,13 @@ fn lower_priority() {
 }
 
 /// Runs until the ledger is closed or writing fails.
-pub(super) fn run(mut file: LedgerFile, mut books: Books, queue: Arc<Queue>, notify: impl Fn()) {
+pub(super) fn run(mut file: LedgerFile, mut writer: WriterState, queue: Arc<WriterQueue>, notify: impl Fn()) {
     lower_priority();
-    let broken_by_panic = PanicGuard(Arc::clone(&queue), books.options.on_failure.clone());
-    let (mut batch, mut answers) = (Batch::default(), Answers::default());
-    match serve(&mut file, &mut books, &queue, &notify, &mut batch, &mut answers) {
+    let broken_by_panic = PanicGuard(Arc::clone(&queue), writer.options.on_failure.clone());
+    let (mut batch, mut answers) = (Batch::default(), GroupReplies::default());
+    match serve(&mut file, &mut writer, &queue, &notify, &mut batch, &mut answers) {
         Ok(()) => {
-            let mut report = Some(finish(&mut file, &books));
+            let mut report = Some(finish(&mut file, &writer));
             let rest = queue.end(LedgerState::Closed);
             // The file and its lock are free before anyone hears that the ledger is closed.
             drop(file);
@@ -378,7 +378,7 @@ pub(super) fn run(mut file: LedgerFile, mut books: Books, queue: Arc<Queue>, not
             tracing::error!(reason = breakdown.reason, "the ledger has stopped recording");
             drop(queue.end(LedgerState::Broken(breakdown)));
             drop((batch, answers));
-            books.options.on_failure.tell();
+            writer.options.on_failure.tell();
         }
     }
     notify();
@@ -387,30 +387,30 @@ pub(super) fn run(mut file: LedgerFile, mut books: Books, queue: Arc<Queue>, not
 
 fn serve(
     file: &mut LedgerFile,
-    books: &mut Books,
-    queue: &Queue,
+    writer: &mut WriterState,
+    queue: &WriterQueue,
     notify: &impl Fn(),
     batch: &mut Batch,
-    answers: &mut Answers,
+    answers: &mut GroupReplies,
 ) -> std::result::Result<(), LedgerError> {
     let LedgerFile { connection, path, lock } = file;
     let explain = |error| explain(path, &error);
     let mut sql = Statements::prepare(connection).map_err(explain)?;
-    let gather = books.options.group_commit.min(GROUP_COMMIT_MAX);
+    let gather = writer.options.group_commit.min(GROUP_COMMIT_MAX);
     loop {
         batch.entries.shrink_to(SPARE_ENTRIES_MAX);
-        let due = books.next_due();
+        let due = writer.next_due();
         queue.take(batch, Some(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY))), gather);
-        let idle = batch.is_empty() && books.next_due().is_none_or(|due| !due.is_zero());
+        let idle = batch.is_empty() && writer.next_due().is_none_or(|due| !due.is_zero());
         if !idle {
-            books.write_group(&mut sql, batch, answers, &|| queue.is_waited_for()).map_err(explain)?;
+            writer.write_group(&mut sql, batch, answers, &|| queue.is_waited_for()).map_err(explain)?;
         }
         // Before anyone hears that the group is durable.
         lock.is_in_place()?;
         if idle {
             continue;
         }
-        books.publish(queue);
+        writer.publish(queue);
         notify();
         answers.give();
         if !answers.close.is_empty() {
@@ -420,21 +420,21 @@ fn serve(
 }
 
 /// Folds the log into the file and looks at the books once more.
-fn finish(file: &mut LedgerFile, books: &Books) -> std::result::Result<CloseReport, LedgerError> {
+fn finish(file: &mut LedgerFile, writer: &WriterState) -> std::result::Result<CloseReport, LedgerError> {
     file.lock.is_in_place()?;
     let explain = |error| explain(&file.path, &error);
     let connection = &file.connection;
-    timing::write_closed(connection, books.now_ms()).map_err(explain)?;
+    timing::write_closed(connection, writer.now_ms()).map_err(explain)?;
     closing::write(connection, closing::IN_ORDER).map_err(explain)?;
     // A reader (`ledger check`) can keep the log from being emptied: then the next open does it.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(explain)?;
     let sum = balanced(file)?;
     Ok(CloseReport {
-        totals: books.book.totals,
+        totals: writer.book.totals,
         sum,
-        groups: books.groups_written,
-        entries: books.entries,
-        anomalies: books.book.anomalies,
+        groups: writer.groups_written,
+        entries: writer.entries,
+        anomalies: writer.book.anomalies,
     })
 }
 
@@ -456,7 +456,7 @@ pub(super) fn balanced(file: &LedgerFile) -> std::result::Result<Nanos, LedgerEr
 }
 
 /// Whoever waits for an answer from a writer that panicked gets one.
-struct PanicGuard(Arc<Queue>, OnFailure);
+struct PanicGuard(Arc<WriterQueue>, OnFailure);
 
 impl Drop for PanicGuard {
     fn drop(&mut self) {

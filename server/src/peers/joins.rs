@@ -9,8 +9,8 @@ use tracing::{debug, error, info};
 
 use super::Exchange;
 use crate::core::Event;
-use crate::drain::{CLOSING, Drain};
-use crate::ledger::{Account, LedgerError, Opening};
+use crate::drain::{CLOSING, DrainPhase};
+use crate::ledger::{Account, AccountRequest, LedgerError};
 
 /// What a program is told whose account runs as many as it may. Those that run go on: whoever copied a key cannot push
 /// its owner out.
@@ -32,7 +32,7 @@ pub struct Joining(Vec<Waiting>);
 
 struct Waiting {
     joined: PeerJoined,
-    opening: Opening,
+    opening: AccountRequest,
     /// What a worker has said that it offers; workers speak as soon as they are connected.
     offer: Option<WorkerOffer>,
 }
@@ -66,10 +66,10 @@ pub fn is_anybody_joining(joined: Res<'_, Messages<PeerJoined>>, joining: Res<'_
 /// for that: the ledger answers after its next group commit, and wakes the app.
 pub fn welcome_peers(
     mut exchange: Exchange<'_>,
-    drain: Res<'_, Drain>,
+    drain: Res<'_, DrainPhase>,
     mut joined: ResMut<'_, Messages<PeerJoined>>,
     mut joining: ResMut<'_, Joining>,
-    mut refused: ResMut<'_, Refused>,
+    mut refused: ResMut<'_, RefusedPeers>,
 ) {
     for joined in joined.drain() {
         if drain.is_closing() {
@@ -82,13 +82,13 @@ pub fn welcome_peers(
             refused.0.push((joined.peer, TOO_MANY_PROGRAMS.to_owned()));
             continue;
         }
-        match exchange.books.ask_account(joined.role, joined.account, &joined.name, joined.credit) {
+        match exchange.ledger.ask_account(joined.role, joined.account, &joined.name, joined.credit) {
             Ok(opening) => joining.0.push(Waiting { joined, opening, offer: None }),
             Err(error) => refused.refuse(joined.peer, &error),
         }
     }
     for waiting in std::mem::take(&mut joining.0) {
-        match exchange.books.opened(&waiting.opening) {
+        match exchange.ledger.opened(&waiting.opening) {
             None => joining.0.push(waiting),
             Some(_) if drain.is_closing() => {
                 tell_closing(&mut exchange, waiting.joined.peer, waiting.joined.role);
@@ -101,9 +101,9 @@ pub fn welcome_peers(
 
 /// Peers that could not be welcomed.
 #[derive(Resource, Default)]
-pub struct Refused(Vec<(PeerId, String)>);
+pub struct RefusedPeers(Vec<(PeerId, String)>);
 
-impl Refused {
+impl RefusedPeers {
     fn refuse(&mut self, peer: PeerId, error: &LedgerError) {
         debug!(%error, peer = peer.0, "no account");
         if !matches!(error, LedgerError::BadName) {
@@ -114,7 +114,7 @@ impl Refused {
 }
 
 /// Ends the connections of those who could not be welcomed.
-pub fn refuse_peers(mut refused: ResMut<'_, Refused>, mut peers: ResMut<'_, Peers>) {
+pub fn refuse_peers(mut refused: ResMut<'_, RefusedPeers>, mut peers: ResMut<'_, Peers>) {
     for (peer, reason) in refused.0.drain(..) {
         peers.disconnect(peer, &reason);
     }
@@ -149,7 +149,7 @@ fn welcome(exchange: &mut Exchange<'_>, waiting: Waiting, account: Account) {
     let Waiting { joined: PeerJoined { peer, role, account: key, name, address, .. }, offer, .. } = waiting;
     let (said, key, account) = (said(role), key.short(), Box::new(account));
     info!(target: "p2c2r_server::console", event = "joined", role = said, name, account = key, address, "Connected");
-    let session_min = exchange.books.session_at_least();
+    let session_min = exchange.ledger.session_at_least();
     exchange.handle(match role {
         Role::Gamer => Event::GamerJoined { peer, name, account, session_min },
         Role::Worker => Event::WorkerJoined { peer, name, account, offer },
@@ -162,7 +162,7 @@ fn said(role: Role) -> &'static str {
 
 /// What peers are told of why the coordinator closes.
 pub fn closing_reason(exchange: &Exchange<'_>) -> String {
-    exchange.books.failure_for_peers().unwrap_or(CLOSING).to_owned()
+    exchange.ledger.failure_for_peers().unwrap_or(CLOSING).to_owned()
 }
 
 fn tell_closing(exchange: &mut Exchange<'_>, peer: PeerId, role: Role) {

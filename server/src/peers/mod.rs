@@ -1,9 +1,9 @@
 //! Between the app and the core: what the link, the pool and the ledger bring becomes events, and effects become messages,
 //! jobs and entries. Nothing is decided here.
 
-pub mod hearing;
+pub mod account_statements;
 pub mod joins;
-pub mod statements;
+pub mod receive;
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use bevy_ecs::system::{Res, ResMut, SystemParam};
 use p2c2r_link::{LinkClock, NextWake, Peers, ToPeer};
 use p2c2r_protocol::{Micros, PeerId, Role, ServerToGame, ServerToWorker};
 
-use crate::books::Books;
 use crate::compute::Pool;
 use crate::core::transcript::{Mark, RecordedEvent};
 use crate::core::work::Computed;
 use crate::core::{Core, Effect, Effects, Event};
+use crate::ledger_client::LedgerClient;
 use crate::recording::Recorder;
 use crate::status::Meter;
 
@@ -54,11 +54,11 @@ impl Scheduler {
 
     /// Has the core take over what was found at the start. What it wants done about that is recorded in `books`; there is
     /// nobody yet to be told.
-    pub fn take_over(&mut self, found: Vec<(Micros, Event)>, books: &mut Books) {
+    pub fn take_over(&mut self, found: Vec<(Micros, Event)>, ledger: &mut LedgerClient) {
         for (at, event) in found {
             self.tell(at, event);
         }
-        books.record(&mut self.effects.entries);
+        ledger.record(&mut self.effects.entries);
         assert!(self.effects.is_empty(), "before the start, nobody is there to be told");
     }
 }
@@ -68,7 +68,7 @@ impl Scheduler {
 pub struct Exchange<'w> {
     scheduler: ResMut<'w, Scheduler>,
     /// The ledger.
-    pub books: ResMut<'w, Books>,
+    pub ledger: ResMut<'w, LedgerClient>,
     /// The compute pool.
     pub pool: ResMut<'w, Pool>,
     /// Connections.
@@ -110,7 +110,7 @@ impl Exchange<'_> {
             self.to_games.write_batch(effects.to_games.drain(..).map(to_peer));
             let to_peer = |(peer, message)| ToPeer { peer, message };
             self.to_workers.write_batch(effects.to_workers.drain(..).map(to_peer));
-            self.books.record(&mut effects.entries);
+            self.ledger.record(&mut effects.entries);
             if effects.others.is_empty() {
                 return;
             }

@@ -70,7 +70,7 @@ pub struct Header {
 
 /// One event, when it was handled, and the fingerprints of what was to be done about it.
 #[derive(Clone, Debug, Encode, Decode)]
-pub(super) struct Frame {
+pub(super) struct RecordedFrame {
     pub(super) now: Micros,
     pub(super) event: RecordedEvent,
     pub(super) effects: Vec<u64>,
@@ -121,7 +121,7 @@ impl Recorder {
         if self.chunks.is_none() {
             return;
         }
-        push_frame(&mut self.chunk, &Frame { now, event, effects: fingerprints(effects, mark) });
+        push_frame(&mut self.chunk, &RecordedFrame { now, event, effects: fingerprints(effects, mark) });
         if self.chunk.len() >= CHUNK_BYTES || now.since(self.handed_over_at) >= HAND_OVER_US {
             self.handed_over_at = now;
             self.hand_over();

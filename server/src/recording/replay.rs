@@ -6,9 +6,9 @@ use std::path::Path;
 use p2c2r_protocol::{Micros, TaskNo};
 use p2c2r_tasks::KindRegistry;
 
-use super::file::{Frame, Header, Reader, RecordingError};
-use crate::config::{FileConfig, ServerConfig};
-use crate::core::transcript::{Asked, Mark, RecordedEvent, describe, fingerprints};
+use super::file::{Header, Reader, RecordedFrame, RecordingError};
+use crate::config::{ServerConfig, ServerFile};
+use crate::core::transcript::{Mark, PendingChecks, RecordedEvent, describe, fingerprints};
 use crate::core::{Core, Effects};
 
 /// Characters of an event or effect that are shown.
@@ -64,9 +64,9 @@ impl fmt::Display for Replayed {
 pub fn replay(path: &Path, kinds: &KindRegistry) -> Result<Replayed, RecordingError> {
     let (mut reader, header) = Reader::open(path, &kinds.identity())?;
     let mut core = core(&header, kinds)?;
-    let (mut effects, mut asked) = (Effects::default(), Asked::default());
+    let (mut effects, mut asked) = (Effects::default(), PendingChecks::default());
     let (mut events, mut count, mut first, mut last) = (0, 0, None, Micros(0));
-    while let Some(Frame { now, event, effects: recorded }) = reader.next::<Frame>()? {
+    while let Some(RecordedFrame { now, event, effects: recorded }) = reader.next::<RecordedFrame>()? {
         events += 1;
         first.get_or_insert(now);
         last = now;
@@ -92,7 +92,7 @@ pub fn replay(path: &Path, kinds: &KindRegistry) -> Result<Replayed, RecordingEr
 
 fn core(header: &Header, kinds: &KindRegistry) -> Result<Core, RecordingError> {
     let wrong = |error: &dyn fmt::Display| RecordingError::Settings(error.to_string());
-    let file: FileConfig = toml::from_str(&header.settings).map_err(|error| wrong(&error))?;
+    let file: ServerFile = toml::from_str(&header.settings).map_err(|error| wrong(&error))?;
     let mut config = ServerConfig { kinds: kinds.clone(), ..ServerConfig::default() };
     config.apply_file(file).map_err(|error| wrong(&error))?;
     let mut policy = config.policy();

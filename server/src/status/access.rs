@@ -31,14 +31,14 @@ pub const COOKIE_NAME: &str = "__Host-p2c2r";
 pub struct Busy;
 
 /// Who is the operator.
-pub struct Access {
+pub struct OperatorAccess {
     store: Arc<Mutex<AccountStore>>,
     room: Semaphore,
     /// Oldest first: hashes of cookies, and when they were given.
     sessions: Mutex<VecDeque<([u8; 32], Instant)>>,
 }
 
-impl Access {
+impl OperatorAccess {
     /// Reads the account store in this data folder.
     pub fn open(folder: &Path) -> Result<Self, JoinError> {
         Ok(Self {

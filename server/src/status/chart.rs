@@ -17,7 +17,7 @@ const ABOVE: f64 = 14.0;
 const STYLES: usize = 6;
 
 /// One line: a name, and a value for each minute, oldest first; none where nothing was measured.
-pub struct Line {
+pub struct Series {
     /// Its name.
     pub name: String,
     /// Its values, of the last minutes.
@@ -25,7 +25,7 @@ pub struct Line {
 }
 
 /// Draws the lines over the last hour. `what` says in words what is seen, `unit` stands behind the numbers.
-pub fn over_the_hour(what: &str, unit: &str, lines: &[Line]) -> Markup {
+pub fn over_the_hour(what: &str, unit: &str, lines: &[Series]) -> Markup {
     let values = lines.iter().flat_map(|line| line.values.iter().flatten());
     let top = round_up(values.copied().fold(0.0, f64::max));
     let y = |value: f64| HEIGHT - BELOW - (HEIGHT - BELOW - ABOVE) * value / top;
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(path.matches('M').count(), 2, "{path}");
         assert_eq!(path.matches('L').count(), 1, "{path}");
         assert!(path.contains(&format!("L{WIDTH:.1} 100.0")), "the newest is at the right: {path}");
-        let line = Line { name: "<b>".to_owned(), values };
+        let line = Series { name: "<b>".to_owned(), values };
         let drawn = over_the_hour("a & b", "ms", &[line]).into_string();
         assert!(
             drawn.contains("&lt;b&gt;") && drawn.contains("a &amp; b") && !drawn.contains("NaN"),

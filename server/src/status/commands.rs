@@ -58,7 +58,7 @@ pub fn ready(args: &ReadyArgs) -> Result<String, String> {
 }
 
 /// Asks at this machine's own address first: the public one may lie behind a router that does not lead back.
-fn ask(link: &JoinLink) -> Result<probe::Answer, String> {
+fn ask(link: &JoinLink) -> Result<probe::HttpsReply, String> {
     let host = link.hosts.first().ok_or("the coordinator has published no address")?;
     let mut found = Err("nobody answers".to_owned());
     for address in [IpAddr::from([127, 0, 0, 1]), IpAddr::from([0_u16, 0, 0, 0, 0, 0, 0, 1])] {

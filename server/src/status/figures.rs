@@ -18,8 +18,8 @@ type Labels = Vec<(&'static str, &'static str)>;
 type Counters = Family<Labels, Counter>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
 /// A gauge of a whole number, and of a fraction.
-pub type Whole = Gauge<i64, AtomicI64>;
-/// See [`Whole`].
+pub type IntGauge = Gauge<i64, AtomicI64>;
+/// See [`IntGauge`].
 pub type Fraction = Gauge<f64, AtomicU64>;
 
 /// The stages that the coordinator knows, and where they lie in [`Stages::to_array`]; the others only a game can measure.
@@ -31,7 +31,7 @@ fn latencies() -> Histogram {
 }
 
 /// What is counted of one kind; looked up once, since it is counted at every task.
-pub struct KindFigures {
+pub struct KindMetrics {
     /// Its name.
     pub name: &'static str,
     /// Tasks admitted.
@@ -42,7 +42,7 @@ pub struct KindFigures {
     stages: Vec<Histogram>,
 }
 
-impl KindFigures {
+impl KindMetrics {
     /// Counts how long a finished task took, and where its time went. What comes from the cache has no stages.
     pub fn took(&self, micros: u32, stages: &Stages, from_cache: bool) {
         self.latency.observe(f64::from(micros) / 1e6);
@@ -56,7 +56,7 @@ impl KindFigures {
 }
 
 /// Everything that is counted, and everything that is set when somebody looks.
-pub struct Sums {
+pub struct Metrics {
     admitted: Counters,
     done: Counters,
     failed: Counters,
@@ -88,17 +88,17 @@ pub struct Gauges {
     /// Seconds since the start.
     pub uptime: Fraction,
     /// Whether new tasks are admitted: 1 or 0.
-    pub ready: Whole,
+    pub ready: IntGauge,
     /// Held for tasks in flight, in nano-dollars.
-    pub held: Whole,
+    pub held: IntGauge,
     /// Tasks in flight by kind and phase.
-    pub tasks: Family<Labels, Whole>,
+    pub tasks: Family<Labels, IntGauge>,
     /// How long the oldest waiting task has waited, by kind.
     pub oldest: Family<Labels, Fraction>,
     /// Connected peers by role.
-    pub peers: Family<Labels, Whole>,
+    pub peers: Family<Labels, IntGauge>,
     /// Workers by state.
-    pub workers: Family<Labels, Whole>,
+    pub workers: Family<Labels, IntGauge>,
     /// Round trips of peers, by role and rank.
     pub round_trip: Family<Labels, Fraction>,
     /// Lost packets of peers, by role and rank.
@@ -112,15 +112,15 @@ pub struct Gauges {
     /// Peers dropped for an offence.
     pub offenders: Counter,
     /// Handshakes under way.
-    pub handshakes: Whole,
+    pub handshakes: IntGauge,
     /// Whether the ledger records: 1 or 0.
-    pub recording: Whole,
+    pub recording: IntGauge,
     /// Group commits.
     pub groups: Counter,
     /// Entries recorded.
     pub entries: Counter,
     /// Entries that wait for the disk.
-    pub entries_waiting: Whole,
+    pub entries_waiting: IntGauge,
     /// Entries that changed nothing.
     pub anomalies: Counter,
 }
@@ -134,7 +134,7 @@ fn nanos() -> Unit {
     Unit::Other("nanodollars".to_owned())
 }
 
-impl Sums {
+impl Metrics {
     /// All of them, and the registry that writes them out.
     pub fn register() -> (Self, Registry) {
         let (verdicts, checks) = (Counters::default(), Counters::default());
@@ -190,13 +190,13 @@ impl Sums {
     }
 
     /// What is counted of the kind of this name.
-    pub fn of_kind(&self, name: &'static str) -> KindFigures {
+    pub fn of_kind(&self, name: &'static str) -> KindMetrics {
         let kind = ("kind", name);
         let stages = Stages::NAMES[STAGES]
             .iter()
             .map(|stage| self.stage.get_or_create_owned(&vec![kind, ("stage", *stage)]))
             .collect();
-        KindFigures {
+        KindMetrics {
             name,
             admitted: self.admitted.get_or_create_owned(&vec![kind]),
             done: ["worker", "coordinator", "cache"]

@@ -58,7 +58,7 @@ impl Latencies {
 
 /// What became of one kind's tasks in some time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Done {
+pub struct TaskCounts {
     /// Tasks done.
     pub done: u64,
     /// Admitted tasks that ended without an outcome.
@@ -67,7 +67,7 @@ pub struct Done {
     pub latencies: Latencies,
 }
 
-impl Done {
+impl TaskCounts {
     fn add(&mut self, other: &Self) {
         self.done += other.done;
         self.failed += other.failed;
@@ -79,7 +79,7 @@ impl Done {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Minute {
     /// By kind, in the order of the coordinator's registry.
-    pub kinds: Vec<Done>,
+    pub kinds: Vec<TaskCounts>,
     /// Charged to gamers.
     pub revenue: Nanos,
     /// The coordinator's share of it.
@@ -129,8 +129,8 @@ impl History {
     }
 
     /// One kind's part of all minutes together.
-    pub fn sum(&self, kind: usize) -> Done {
-        let mut sum = Done::default();
+    pub fn sum(&self, kind: usize) -> TaskCounts {
+        let mut sum = TaskCounts::default();
         for done in self.minutes.iter().filter_map(|minute| minute.kinds.get(kind)) {
             sum.add(done);
         }
@@ -139,7 +139,7 @@ impl History {
 }
 
 fn empty(kinds: usize) -> Minute {
-    Minute { kinds: vec![Done::default(); kinds], ..Minute::default() }
+    Minute { kinds: vec![TaskCounts::default(); kinds], ..Minute::default() }
 }
 
 #[cfg(test)]

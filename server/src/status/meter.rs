@@ -10,17 +10,17 @@ use p2c2r_protocol::{
 use p2c2r_tasks::KindRegistry;
 use prometheus_client::registry::Registry;
 
-use super::figures::{KindFigures, Sums};
+use super::figures::{KindMetrics, Metrics};
 use super::history::History;
 use crate::core::Effects;
 use crate::core::state::gamers::Gamers;
-use crate::ledger::{AccountId, Entry, PatientTask, Source, Verdict, VoidReason};
+use crate::ledger::{AccountId, ComputedFrom, Entry, PatientTask, Verdict, VoidReason};
 
 /// Counts, and remembers the last hour. Its memory grows with the tasks in flight and no further.
 #[derive(Resource)]
 pub struct Meter {
-    sums: Sums,
-    kinds: Vec<(KindId, KindFigures)>,
+    sums: Metrics,
+    kinds: Vec<(KindId, KindMetrics)>,
     history: History,
     /// Tasks in flight.
     open: HashMap<TaskNo, Open, NumberHash>,
@@ -43,7 +43,7 @@ struct Open {
 impl Meter {
     /// A meter for these kinds, and the registry that shows what it has counted.
     pub fn new(kinds: &KindRegistry) -> (Self, Registry) {
-        let (sums, registry) = Sums::register();
+        let (sums, registry) = Metrics::register();
         let kinds: Vec<_> = kinds.iter().map(|kind| (kind.id(), sums.of_kind(kind.name()))).collect();
         let history = History::new(kinds.len());
         let (open, settled) = (HashMap::default(), HashMap::default());
@@ -104,13 +104,13 @@ impl Meter {
                 let minute = self.history.at(now);
                 minute.revenue = Nanos(minute.revenue.0.saturating_add(charged.0));
                 minute.fee = Nanos(minute.fee.0.saturating_add(settlement.fee.0));
-                if settlement.source == Source::Begun {
+                if settlement.source == ComputedFrom::Begun {
                     let Some(Open { place, .. }) = self.release(settlement.task) else { return };
                     self.sums.failed(self.kinds[place].1.name, "begun");
                     self.history.at(now).kinds[place].failed += 1;
                     return;
                 }
-                if let Source::Worker { .. } = settlement.source {
+                if let ComputedFrom::Worker { .. } = settlement.source {
                     self.sums.accepted.inc();
                 }
                 let check = match settlement.check {
@@ -123,10 +123,10 @@ impl Meter {
                     self.settled.insert(called, place);
                     let done = &self.kinds[place].1.done;
                     done[match settlement.source {
-                        Source::Worker { .. } => 0,
-                        Source::Coordinator => 1,
-                        Source::Cache => 2,
-                        Source::Begun => unreachable!("it has no outcome"),
+                        ComputedFrom::Worker { .. } => 0,
+                        ComputedFrom::Coordinator => 1,
+                        ComputedFrom::Cache => 2,
+                        ComputedFrom::Begun => unreachable!("it has no outcome"),
                     }]
                     .inc();
                     self.history.at(now).kinds[place].done += 1;
@@ -182,7 +182,7 @@ impl Meter {
     }
 
     /// The figures that are set rather than counted.
-    pub fn sums(&self) -> &Sums {
+    pub fn sums(&self) -> &Metrics {
         &self.sums
     }
 }

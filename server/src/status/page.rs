@@ -7,8 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use p2c2r_protocol::Nanos;
 
 use super::board::Look;
-use super::chart::{Line, number, over_the_hour};
-use super::history::{Done, Minute};
+use super::chart::{Series, number, over_the_hour};
+use super::history::{Minute, TaskCounts};
 use super::snapshot::{GamerNow, LinkNow, Snapshot, WorkerNow, WorkerState, refused_packets};
 use super::troubles;
 
@@ -159,7 +159,7 @@ fn operator(snapshot: &Snapshot) -> Markup {
 
 fn kinds(snapshot: &Snapshot) -> Markup {
     let rows = snapshot.kinds.iter().enumerate().map(|(place, kind)| (kind, snapshot.history.sum(place)));
-    let row = |(kind, hour): (&super::snapshot::KindNow, Done)| {
+    let row = |(kind, hour): (&super::snapshot::KindNow, TaskCounts)| {
         vec![
             html! { (kind.name) },
             html! { (hour.done) },
@@ -358,28 +358,28 @@ fn seconds(snapshot: &Snapshot) -> Vec<f64> {
     (1..=count).map(|number| if number == count { last } else { 60.0 }).collect()
 }
 
-fn of_kinds(snapshot: &Snapshot, value: impl Fn(&Done, f64) -> Option<f64>) -> Vec<Line> {
+fn of_kinds(snapshot: &Snapshot, value: impl Fn(&TaskCounts, f64) -> Option<f64>) -> Vec<Series> {
     let seconds = seconds(snapshot);
     let line = |(place, kind): (usize, &super::snapshot::KindNow)| {
         let values = snapshot.history.minutes().zip(&seconds);
         let values =
             values.map(|(minute, seconds)| minute.kinds.get(place).and_then(|done| value(done, *seconds)));
-        Line { name: kind.name.to_owned(), values: values.collect() }
+        Series { name: kind.name.to_owned(), values: values.collect() }
     };
     snapshot.kinds.iter().enumerate().map(line).collect()
 }
 
-fn rates(snapshot: &Snapshot) -> Vec<Line> {
+fn rates(snapshot: &Snapshot) -> Vec<Series> {
     of_kinds(snapshot, |done, seconds| Some(done.done as f64 / seconds))
 }
 
-fn latencies(snapshot: &Snapshot) -> Vec<Line> {
+fn latencies(snapshot: &Snapshot) -> Vec<Series> {
     of_kinds(snapshot, |done, _| done.latencies.quantile_ms(0.95))
 }
 
 /// In thousandths of a dollar: a minute of play costs far less than a cent.
-fn takings(snapshot: &Snapshot) -> Vec<Line> {
-    let line = |name: &str, of: fn(&Minute) -> Nanos| Line {
+fn takings(snapshot: &Snapshot) -> Vec<Series> {
+    let line = |name: &str, of: fn(&Minute) -> Nanos| Series {
         name: name.to_owned(),
         values: snapshot.history.minutes().map(|minute| Some(of(minute).0 as f64 / 1e6)).collect(),
     };

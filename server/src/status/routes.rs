@@ -20,7 +20,7 @@ use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
 use ring::digest::{SHA256, digest};
 
-use super::access::{Access, Busy, COOKIE_NAME, SESSION};
+use super::access::{Busy, COOKIE_NAME, OperatorAccess, SESSION};
 use super::page::{About, STYLE, page, sentence};
 use super::{Board, troubles};
 use crate::config::MetricsFor;
@@ -34,7 +34,7 @@ pub struct Status {
     /// What it counts.
     pub registry: Arc<Registry>,
     /// Who is the operator.
-    pub access: Access,
+    pub access: OperatorAccess,
     /// What the page says of the coordinator itself.
     pub about: About,
     /// Who may read the figures.

@@ -9,12 +9,12 @@ use p2c2r_protocol::{Micros, Nanos};
 use super::figures::{Gauges, set};
 use super::history::History;
 use super::{Board, Meter};
-use crate::books::Books;
-use crate::config::Settings;
+use crate::config::ServerSettings;
 use crate::core::Core;
 use crate::core::state::tally::Tally;
-use crate::drain::Drain;
+use crate::drain::DrainPhase;
 use crate::ledger::Progress;
+use crate::ledger_client::LedgerClient;
 use crate::peers::Scheduler;
 
 /// What is.
@@ -142,10 +142,10 @@ pub struct GamerNow {
 pub fn publish(
     board: Res<'_, Board>,
     scheduler: Res<'_, Scheduler>,
-    books: Res<'_, Books>,
+    ledger: Res<'_, LedgerClient>,
     peers: Res<'_, Peers>,
-    drain: Res<'_, Drain>,
-    settings: Res<'_, Settings>,
+    drain: Res<'_, DrainPhase>,
+    settings: Res<'_, ServerSettings>,
     clock: Res<'_, LinkClock>,
     mut meter: ResMut<'_, Meter>,
 ) {
@@ -155,8 +155,8 @@ pub fn publish(
         taken: Instant::now(),
         up_for: now.into(),
         closing: drain.is_closing(),
-        ledger_trouble: books.trouble(),
-        ledger: books.progress(),
+        ledger_trouble: ledger.trouble(),
+        ledger: ledger.progress(),
         held: meter.held(),
         tally: *core.tally(),
         kinds: kinds_now(core, &names, now),
@@ -222,9 +222,9 @@ fn workers_now(core: &Core, peers: &Peers, names: &Names, now: Micros) -> Vec<Wo
                 .iter()
                 .map(|kernel| core.trust().check_share(worker.account, kernel.kind, kernel.version, now))
                 .fold(0.0, f64::max),
-            accepted: worker.books.session.accepted,
-            rejected: worker.books.session.rejected,
-            earned: worker.books.session.earned,
+            accepted: worker.statements.session.accepted,
+            rejected: worker.statements.session.rejected,
+            earned: worker.statements.session.earned,
         })
         .collect();
     workers.sort_by(|one, other| one.name.cmp(&other.name));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use p2c2r_protocol::{GameToServer, Nanos, PeerId, TaskFailure, TaskId};
-use p2c2r_server::{Compute, Fallback};
+use p2c2r_server::{ComputeMode, Fallback};
 
 use crate::stage::Stage;
 use crate::toy::{self, ToySpec};
@@ -104,7 +104,7 @@ fn a_worker_that_takes_longer_than_it_may_costs_its_gamer_nothing() {
 fn what_is_taken_back_while_a_wrong_answer_is_judged_ends_with_the_verdict() {
     let mut stage = Stage::with(|config| {
         config.fallback = Fallback::Queue;
-        config.compute = Compute::Threads(1);
+        config.compute = ComputeMode::Threads(1);
     });
     let gamer = stage.gamer("g");
     let workers = [stage.worker("one", 1), stage.worker("other", 1)];

@@ -11,7 +11,7 @@ use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Digest, GameToServer, Micros, PeerId, Refusal, Submit,
     TaskFailure, TaskId, TaskNo, WorkerOffer, WorkerToServer,
 };
-use p2c2r_server::{Compute, Fallback};
+use p2c2r_server::{ComputeMode, Fallback};
 use p2c2r_tasks::TaskKind;
 
 use crate::stage::{Heard, Stage};
@@ -196,7 +196,7 @@ impl Scene {
         let mut stage = Stage::with(|config| {
             config.fallback = Fallback::Queue;
             if judged {
-                config.compute = Compute::Threads(1);
+                config.compute = ComputeMode::Threads(1);
             }
         });
         let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 1));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use p2c2r_protocol::{AttemptFailure, GameToServer, Nanos};
 use p2c2r_server::Fallback;
 use p2c2r_server::core::state::trust::TrustRules;
-use p2c2r_server::status::{Board, Figures};
+use p2c2r_server::status::{Board, MetricsRegistry};
 use prometheus_client::encoding::prometheus_text::encode;
 use prometheus_parse::{Scrape, Value};
 
@@ -27,7 +27,7 @@ impl Read {
         stage.step();
         assert!(board.newest().is_some() && !board.is_wanted(), "the app answers in one update");
         let mut text = String::new();
-        encode(&mut text, &stage.app().world().resource::<Figures>().0).unwrap();
+        encode(&mut text, &stage.app().world().resource::<MetricsRegistry>().0).unwrap();
         let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
         let mut values = BTreeMap::new();
         for sample in scrape.samples {
@@ -184,7 +184,7 @@ fn a_coordinator_that_nobody_looks_at_makes_no_copies() {
     stage.pass(Duration::from_secs(5));
     assert!(!board.is_wanted());
     let mut text = String::new();
-    encode(&mut text, &stage.app().world().resource::<Figures>().0).unwrap();
+    encode(&mut text, &stage.app().world().resource::<MetricsRegistry>().0).unwrap();
     assert!(text.contains("\np2c2r_uptime_seconds 0"), "{text}");
     assert!(!Read::of(&mut stage).text.contains("\np2c2r_uptime_seconds 0\n"));
 }

@@ -11,9 +11,11 @@ use p2c2r_protocol::{
 use p2c2r_server::ServerConfig;
 use p2c2r_server::config::default_prices;
 use p2c2r_server::core::INLINE_UNITS_MAX;
-use p2c2r_server::core::work::{Check, Computed, Kernel};
+use p2c2r_server::core::work::{Check, Computed, KernelRun};
 use p2c2r_server::core::{Core, Effect, Effects, Event};
-use p2c2r_server::ledger::{Account, AccountId, Admission, Entry, Room, Settlement, Source, WorkerTrust};
+use p2c2r_server::ledger::{
+    Account, AccountId, Admission, AdmissionRoom, ComputedFrom, Entry, Settlement, WorkerTrust,
+};
 use p2c2r_tasks::kind::TaskKind;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -23,7 +25,7 @@ use crate::toy::{self, Toy, ToySpec};
 const GAMERS: u64 = 3;
 const WORKERS: u64 = 4;
 const STEPS: usize = 1_500;
-const ROOM: Room = Room { admissions: 1_000, patient: 1_000, bytes: 1 << 20 };
+const ROOM: AdmissionRoom = AdmissionRoom { admissions: 1_000, patient: 1_000, bytes: 1 << 20 };
 /// What a task is worth whose outcome the core does not check itself but gives away to be checked.
 const UNITS_CHECKED_ELSEWHERE: u64 = INLINE_UNITS_MAX.0 + 1;
 /// So little that gamers run out of it.
@@ -90,20 +92,20 @@ impl Auditor {
     fn settle(&mut self, settlement: &Settlement) {
         let (task, charged) = (settlement.task, settlement.pay + settlement.fee);
         match settlement.source {
-            Source::Worker { attempt, .. } => {
+            ComputedFrom::Worker { attempt, .. } => {
                 assert!(self.passed.contains(&(task, attempt)), "only accepted answers are paid");
                 self.by_workers += 1;
             }
-            Source::Begun => {
+            ComputedFrom::Begun => {
                 assert!(self.newest.contains_key(&task), "only what was begun is charged");
                 assert!(charged > Nanos::ZERO && settlement.outcome.is_none());
                 self.begun += 1;
             }
-            Source::Coordinator | Source::Cache => {}
+            ComputedFrom::Coordinator | ComputedFrom::Cache => {}
         }
-        assert!(settlement.pay == Nanos::ZERO || matches!(settlement.source, Source::Worker { .. }));
+        assert!(settlement.pay == Nanos::ZERO || matches!(settlement.source, ComputedFrom::Worker { .. }));
         let price = self.open.get(&task).expect("a task ends once").price;
-        assert!(charged == price || settlement.source == Source::Begun && charged < price, "{charged}");
+        assert!(charged == price || settlement.source == ComputedFrom::Begun && charged < price, "{charged}");
         self.charge(task, charged);
     }
 
@@ -130,7 +132,7 @@ struct World {
     with_worker: HashSet<(PeerId, TaskNo, Attempt)>,
     assigned: Vec<(PeerId, Assign)>,
     checks: Vec<Check>,
-    kernels: Vec<Kernel>,
+    kernels: Vec<KernelRun>,
     /// Every effect, in words.
     log: String,
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use p2c2r_link::{MemoryHub, ServerTransport};
 use p2c2r_program::settings::FileError;
-use p2c2r_server::config::FileConfig;
+use p2c2r_server::config::ServerFile;
 use p2c2r_server::{ServerConfig, ServerError, build_app};
 use proptest::prelude::*;
 
@@ -35,7 +35,7 @@ const NUMBERS: [(&str, RangeInclusive<u64>); 21] = [
 
 fn settle(text: &str) -> Result<ServerConfig, ServerError> {
     let mut config = ServerConfig::default();
-    let file: FileConfig = toml::from_str(text)
+    let file: ServerFile = toml::from_str(text)
         .map_err(|error| FileError::Invalid { path: "test".into(), reason: error.to_string() })?;
     config.apply_file(file)?;
     config.validate()?;

@@ -20,7 +20,7 @@ use p2c2r_server::core::state::tally::Tally;
 use p2c2r_server::ledger::{self, Ledger};
 use p2c2r_server::peers::Scheduler;
 use p2c2r_server::recording::{Replayed, replay};
-use p2c2r_server::{Compute, ServerConfig, Shutdown, build_app};
+use p2c2r_server::{ComputeMode, ServerConfig, Shutdown, build_app};
 use p2c2r_tasks::kind::TaskKind;
 use tempfile::TempDir;
 
@@ -93,7 +93,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let mut config = ServerConfig {
             db: folder.path().join("results.db"),
-            compute: Compute::Inline,
+            compute: ComputeMode::Inline,
             trust: TrustRules::default().never(),
             kinds: toy::kinds(),
             prices: default_prices(&toy::kinds()),
@@ -434,7 +434,7 @@ impl Stage {
 
     /// What the ledger's file says; its own check must pass.
     #[track_caller]
-    pub fn books(&mut self) -> ledger::Report {
+    pub fn books(&mut self) -> ledger::LedgerReport {
         self.app().world().resource::<Ledger>().flush().unwrap();
         let db = self.folder.path().join("results.db");
         let check = ledger::check(&db).unwrap();

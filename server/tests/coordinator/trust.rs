@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{ComputedBy, Nanos, PassedCheck, PeerId, TaskFailure, TaskId};
 use p2c2r_server::config::TrustRules;
-use p2c2r_server::{Compute, Fallback};
+use p2c2r_server::{ComputeMode, Fallback};
 
 use crate::stage::{Heard, Stage};
 use crate::toy::{self, SLY, ToySpec};
@@ -228,7 +228,7 @@ fn an_answer_that_there_is_no_time_to_check_waits_and_is_never_let_through() {
     let mut stage = Stage::with(|config| {
         // Five milliseconds under way use up five seconds of it.
         config.trust = TrustRules { budget_percent: 0.1, ..TrustRules::default() };
-        (config.compute, config.fallback) = (Compute::Threads(1), Fallback::Queue);
+        (config.compute, config.fallback) = (ComputeMode::Threads(1), Fallback::Queue);
     });
     let (gamer, worker) = (stage.gamer("g"), stage.worker("w", 2));
     let number = toy::hold_next();

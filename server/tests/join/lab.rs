@@ -14,13 +14,13 @@ use p2c2r_protocol::{AccountKey, Nanos, ProtocolIdentity, Role};
 use p2c2r_server::config::MetricsFor;
 use p2c2r_server::join::store::{Credit, Order};
 use p2c2r_server::join::{
-    AccountChange, AccountNews, AccountStore, CertificateChoice, JoinLimits, JoinOptions, JoinService,
-    NewInvite, OpenRegistration, WallSeconds, bind_both, make_data_folder,
+    AccountNews, AccountStore, CertificateChoice, JoinLimits, JoinOptions, JoinService, NewInvite,
+    OpenRegistration, OperatorChange, WallSeconds, bind_both, make_data_folder,
 };
 use p2c2r_server::ledger::AccountId;
 use p2c2r_server::status::page::About;
 use p2c2r_server::status::routes::{Status, router};
-use p2c2r_server::status::{Access, Board};
+use p2c2r_server::status::{Board, OperatorAccess};
 use tempfile::TempDir;
 
 use super::client::Client;
@@ -123,7 +123,7 @@ fn pages(options: &JoinOptions) -> axum::Router {
     router(Status {
         board: Board::new(|| ()),
         registry: Arc::default(),
-        access: Access::open(&options.data_dir).unwrap(),
+        access: OperatorAccess::open(&options.data_dir).unwrap(),
         about: About { protocol: options.identity.text.clone(), label: None },
         metrics: MetricsFor::Operator,
         requests_per_minute: options.limits.requests_per_minute,
@@ -189,7 +189,7 @@ impl Lab<'_> {
     }
 
     /// Waits for the operator's next change.
-    pub fn next_change(&self) -> AccountChange {
+    pub fn next_change(&self) -> OperatorChange {
         loop {
             if let Some(change) = self.news.take() {
                 return change;

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use p2c2r_join::{JoinLink, RefusalCode};
 use p2c2r_protocol::{Nanos, Role};
-use p2c2r_server::join::{AccountChange, WallSeconds, commands};
+use p2c2r_server::join::{OperatorChange, WallSeconds, commands};
 use p2c2r_server::ledger::AccountId;
 
 use super::lab::{Folder, key, secret};
@@ -67,9 +67,9 @@ fn the_running_coordinator_hears_of_revoked_and_renamed_accounts() {
     let digits = |seed| key(seed).to_string()[..10].to_owned();
     assert!(refused(&folder.program(&["accounts", "revoke", "twin"])).contains("more than one"));
     said(&folder.program(&["accounts", "rename", &digits(2), "Attic"]));
-    assert_eq!(lab.next_change(), AccountChange::Renamed(key(2), "Attic".to_owned()));
+    assert_eq!(lab.next_change(), OperatorChange::Renamed(key(2), "Attic".to_owned()));
     said(&folder.program(&["accounts", "revoke", &digits(1)]));
-    assert_eq!(lab.next_change(), AccountChange::Revoked(key(1)));
+    assert_eq!(lab.next_change(), OperatorChange::Revoked(key(1)));
     assert_eq!(lab.ask(&secret(1), Role::Worker, Some(&invite)), Err(RefusalCode::Revoked));
     let name = lab.ask_as(&secret(2), Role::Worker, "mine", None).unwrap().name;
     assert_eq!(name, "Attic", "the operator's name stays");
@@ -89,7 +89,7 @@ fn the_running_coordinator_hears_of_judged_workers_once_and_the_next_one_of_thos
     let folder = Folder::new();
     let digits = |seed| key(seed).to_string()[..10].to_owned();
     let judged =
-        |seed: u8, quarantined| AccountChange::Judged(AccountId(i64::from(key(seed).0[0])), quarantined);
+        |seed: u8, quarantined| OperatorChange::Judged(AccountId(i64::from(key(seed).0[0])), quarantined);
     {
         let lab = folder.start();
         let (workers, gamers) = (folder.invite(Role::Worker, 9), folder.invite(Role::Gamer, 1));
@@ -160,7 +160,7 @@ fn many_processes_write_at_once_and_nothing_is_lost() {
     assert!(accounts.iter().all(|account| account.revoked_at.is_some()));
     let heard: std::collections::HashSet<_> = (0..32)
         .map(|_| match lab.next_change() {
-            AccountChange::Revoked(key) => key,
+            OperatorChange::Revoked(key) => key,
             other => panic!("nobody was renamed or judged: {other:?}"),
         })
         .collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_join::probe::{self, Answer};
+use p2c2r_join::probe::{self, HttpsReply};
 use p2c2r_join::{Fingerprint, Host};
 use p2c2r_protocol::Role;
 use p2c2r_server::Shutdown;
@@ -35,17 +35,17 @@ impl Visitor {
         Self { host, address, pinned: town.service.fingerprint(), cookie: None }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    fn get(&self, path: &str) -> HttpsReply {
         let headers: Vec<_> = self.cookie.iter().map(|cookie| ("Cookie", cookie.as_str())).collect();
         self.get_with(path, &headers)
     }
 
-    fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> HttpsReply {
         probe::get(&self.host, self.address, self.pinned, path, headers).unwrap()
     }
 
     /// Uses a login link, and is logged in.
-    fn log_in(&mut self, secret: &str) -> Answer {
+    fn log_in(&mut self, secret: &str) -> HttpsReply {
         let answer = self.get(&format!("/login/{secret}"));
         let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next());
         self.cookie = cookie.map(str::to_owned);

@@ -54,7 +54,7 @@ impl Town {
             transport: ClientTransport::Udp(tokens),
             identity: self.identity.clone(),
             name: "ada".to_owned(),
-            pace: None,
+            rate_limit: None,
             impair: None,
             reconnect: Reconnect::default(),
         }));

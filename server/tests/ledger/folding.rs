@@ -2,7 +2,7 @@
 
 use p2c2r_protocol::{Nanos, PassedCheck, Role, TaskNo};
 use p2c2r_server::ledger::{
-    self, AccountId, Entry, Ledger, LedgerOptions, Settlement, Source, Verdict, VoidReason,
+    self, AccountId, ComputedFrom, Entry, Ledger, LedgerOptions, Settlement, Verdict, VoidReason,
 };
 use rusqlite::Connection;
 
@@ -31,7 +31,7 @@ fn fold(ledger: &Ledger) {
 fn history(ledger: &Ledger, first: u64) -> u64 {
     let (payer, helper) = (gamer(ledger), worker(ledger));
     let cached = |task| {
-        let source = Source::Cache;
+        let source = ComputedFrom::Cache;
         let check = PassedCheck::Always;
         Entry::TaskSettled(Settlement { task, source, pay: Nanos(0), fee: Nanos(5), check, outcome: None })
     };

@@ -11,8 +11,8 @@ use p2c2r_protocol::{
     AccountKey, Attempt, Digest, KindId, Nanos, PassedCheck, Role, TaskId, TaskNo, WorkUnits,
 };
 use p2c2r_server::ledger::{
-    self, Account, AccountId, Admission, CheckReport, Entry, Ledger, LedgerClock, LedgerOptions,
-    PatientPayload, Settlement, Source, Verdict,
+    self, Account, AccountId, Admission, CheckReport, ComputedFrom, Entry, Ledger, LedgerClock,
+    LedgerOptions, PatientPayload, Settlement, Verdict,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -178,7 +178,7 @@ pub fn settled_with(
 ) -> Entry {
     Entry::TaskSettled(Settlement {
         task,
-        source: Source::Worker { worker, attempt: Attempt(attempt) },
+        source: ComputedFrom::Worker { worker, attempt: Attempt(attempt) },
         pay: Nanos(pay),
         fee: Nanos(fee),
         check: PassedCheck::Deep,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use p2c2r_protocol::{Attempt, Nanos, PassedCheck, Role, TaskNo};
 use p2c2r_server::ledger::{
-    AccountId, Entry, Ledger, LedgerOptions, Settlement, Source, Verdict, VoidReason,
+    AccountId, ComputedFrom, Entry, Ledger, LedgerOptions, Settlement, Verdict, VoidReason,
 };
 use proptest::prelude::*;
 
@@ -145,7 +145,7 @@ impl Auditor {
         let Some(task) = self.tasks.get_mut(&settlement.task.0).filter(|task| task.open) else { return };
         let (pay, fee) = (settlement.pay.0, settlement.fee.0);
         let payee = match settlement.source {
-            Source::Worker { worker, attempt } => match task.tries.get(&attempt.0) {
+            ComputedFrom::Worker { worker, attempt } => match task.tries.get(&attempt.0) {
                 Some((found, Try::Running | Try::Accepted)) if *found == worker => Some((worker, attempt.0)),
                 _ => return self.void(settlement.task.0),
             },
@@ -267,11 +267,11 @@ fn entry_of(op: &Op, next: u64, gamers: [AccountId; 2], workers: [AccountId; 2])
         }
         Op::Settle { back, attempt, worker, pay, fee, source } => {
             let source = match source {
-                0 => Source::Coordinator,
-                1 => Source::Cache,
-                _ => Source::Worker { worker: workers[worker], attempt: Attempt(attempt) },
+                0 => ComputedFrom::Coordinator,
+                1 => ComputedFrom::Cache,
+                _ => ComputedFrom::Worker { worker: workers[worker], attempt: Attempt(attempt) },
             };
-            let pay = if matches!(source, Source::Worker { .. }) { pay } else { pay.min(0) };
+            let pay = if matches!(source, ComputedFrom::Worker { .. }) { pay } else { pay.min(0) };
             let (pay, fee, check) = (Nanos(pay), Nanos(fee), PassedCheck::Deep);
             Entry::TaskSettled(Settlement { task: task(back), source, pay, fee, check, outcome: None })
         }

@@ -2,7 +2,7 @@
 
 use p2c2r_protocol::{Nanos, PassedCheck, Role, TaskNo};
 use p2c2r_server::ledger::{
-    self, AccountId, Committed, Entry, Ledger, LedgerBusy, LedgerOptions, Settlement, Source, Verdict,
+    self, AccountId, Committed, ComputedFrom, Entry, Ledger, LedgerBusy, LedgerOptions, Settlement, Verdict,
     VoidReason,
 };
 
@@ -161,7 +161,7 @@ fn a_settlement_that_shares_out_too_much_or_pays_the_wrong_one_voids_the_task() 
     let own = |task, pay: i64| {
         Entry::TaskSettled(Settlement {
             task: TaskNo(task),
-            source: Source::Coordinator,
+            source: ComputedFrom::Coordinator,
             pay: Nanos(pay),
             fee: Nanos(0),
             check: PassedCheck::Own,
@@ -192,7 +192,7 @@ fn the_coordinators_own_work_and_the_cache_pay_no_worker() {
     let lab = Lab::new();
     let ledger = lab.open();
     let gamer = gamer(&ledger);
-    for (no, source, fee) in [(1, Source::Coordinator, 100), (2, Source::Cache, 10)] {
+    for (no, source, fee) in [(1, ComputedFrom::Coordinator, 100), (2, ComputedFrom::Cache, 10)] {
         let check = PassedCheck::Own;
         let settlement =
             Settlement { task: TaskNo(no), source, pay: Nanos(0), fee: Nanos(fee), check, outcome: None };

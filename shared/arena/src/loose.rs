@@ -6,12 +6,12 @@
 //! out of anything else, so the rule makes no jumps. It is the same on every machine: `f64` and `f32` with
 //! `+ - * /` and square roots, rocks in the order of their ids.
 
-use p2c2r_tasks::physics::{Material, Motion, STEP_S};
+use p2c2r_tasks::physics::{BodyMaterial, Motion, STEP_S};
 
 use crate::arena::Arena;
 use crate::config::RockRules;
 use crate::record::{Record, Recorded};
-use crate::rocks::{Flight, Rock};
+use crate::rocks::{Rock, RockMotion};
 use crate::vec2::Vec2;
 
 /// Approach below which two rocks only lean on each other, m/s: otherwise rocks at rest in a heap would knock
@@ -59,7 +59,7 @@ impl Loose {
 
 /// Where and how hard two rocks met, or a rock and the wall.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Met {
+pub(crate) struct Collision {
     pub(crate) at: Vec2,
     /// Newton seconds.
     pub(crate) impulse: f32,
@@ -68,17 +68,17 @@ pub(crate) struct Met {
 /// What rocks are made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stuff {
-    pub(crate) material: Material,
+    pub(crate) material: BodyMaterial,
     pub(crate) speed_cap: f32,
     pub(crate) restitution: f32,
 }
 
 impl Stuff {
     pub(crate) fn new(rules: &RockRules) -> Self {
-        let material = Material {
+        let material = BodyMaterial {
             restitution: (rules.restitution * 255.0) as u8,
             speed_cap: (rules.speed_cap * 4.0) as u16,
-            ..Material::ROCK
+            ..BodyMaterial::ROCK
         };
         Self {
             material,
@@ -111,13 +111,13 @@ impl Arena {
 
     /// Where the local rule has the rock at `tick`, if it flies by it.
     pub(crate) fn loose_motion(&self, rock: &Rock, tick: u64) -> Option<Motion> {
-        let Flight::Loose(loose) = &rock.flight else { return None };
+        let RockMotion::Loose(loose) = &rock.flight else { return None };
         let limit = f64::from(self.field.half - rock.radius);
         Some(loose.at(tick, limit, self.stuff().restitution.into()))
     }
 
     /// Lets loose rocks knock those they come upon, and adds where.
-    pub(crate) fn knock_together(&mut self, met: &mut Vec<Met>) {
+    pub(crate) fn knock_together(&mut self, met: &mut Vec<Collision>) {
         if self.rocks.iter().all(Rock::is_carried) {
             return;
         }
@@ -148,7 +148,7 @@ impl Arena {
         }
     }
 
-    fn knock(&mut self, a: usize, b: usize, radius: f32) -> Option<Met> {
+    fn knock(&mut self, a: usize, b: usize, radius: f32) -> Option<Collision> {
         let (stuff, tick) = (self.stuff(), self.tick);
         let (first, second) = (&self.rocks[a], &self.rocks[b]);
         let way = (second.position - first.position).unit_or(Vec2::FORWARD);
@@ -164,7 +164,7 @@ impl Arena {
             let rock = &mut self.rocks[index];
             rock.disturb(&stuff, rock.velocity + push, rock.motion.spin, tick);
         }
-        Some(Met { at, impulse })
+        Some(Collision { at, impulse })
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use p2c2r_tasks::Blob;
-use p2c2r_tasks::path::{Answer, Cell, Grid, PathOutcome, PathSpec, Query};
+use p2c2r_tasks::path::{Cell, Grid, PathOutcome, PathSpec, Query, QueryAnswer};
 
 use crate::arena::{Arena, TICK};
 use crate::enemies::{Enemy, EnemyId};
@@ -111,7 +111,7 @@ impl Arena {
         let mut followers = 0;
         for (id, answer) in pending.enemies.iter().zip(&outcome.answers) {
             let Ok(index) = self.enemies.binary_search_by_key(id, |enemy| enemy.id) else { continue };
-            let Answer::Found { waypoints, .. } = answer else { continue };
+            let QueryAnswer::Found { waypoints, .. } = answer else { continue };
             if let Some(way) = points_of(&self.field, waypoints) {
                 self.enemies[index].take_way(&way, fresh_ticks);
                 followers += 1;

@@ -23,7 +23,7 @@ pub struct RockId(pub u32);
 
 /// What a rock flies by.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Flight {
+pub(crate) enum RockMotion {
     /// The running trajectory, in which it is the body of this index.
     Carried(u16),
     /// The local rule, since something happened to it that the trajectory does not know.
@@ -54,7 +54,7 @@ pub struct Rock {
     pub hits_left: u8,
     /// Where it is and how it moves, exactly.
     pub(crate) motion: Motion,
-    pub(crate) flight: Flight,
+    pub(crate) flight: RockMotion,
 }
 
 impl Rock {
@@ -75,7 +75,7 @@ impl Rock {
             radius: shape.outer_radius_m() as f32,
             hits_left,
             motion,
-            flight: Flight::Loose(Loose::new(motion, tick)),
+            flight: RockMotion::Loose(Loose::new(motion, tick)),
         };
         rock.follow(motion);
         rock.previous_rotation = rock.rotation;
@@ -84,7 +84,7 @@ impl Rock {
 
     /// Whether it flies along a trajectory, and not by the local rule.
     pub fn is_carried(&self) -> bool {
-        matches!(self.flight, Flight::Carried(_))
+        matches!(self.flight, RockMotion::Carried(_))
     }
 
     /// Angular velocity about the axes of [`Rock::rotation`]'s space, radians per second.
@@ -102,7 +102,7 @@ impl Rock {
 
     /// Lets it fly by the local rule from its present motion on.
     pub(crate) fn loosen(&mut self, tick: u64) {
-        self.flight = Flight::Loose(Loose::new(self.motion, tick));
+        self.flight = RockMotion::Loose(Loose::new(self.motion, tick));
     }
 
     /// Gives it another motion at `tick`, which the trajectory does not know.
@@ -264,11 +264,11 @@ impl Recorded for Rock {
         record.add(hits_left);
         record.add(motion);
         match flight {
-            Flight::Carried(body) => {
+            RockMotion::Carried(body) => {
                 record.add(&0u8);
                 record.add(body);
             }
-            Flight::Loose(loose) => {
+            RockMotion::Loose(loose) => {
                 record.add(&1u8);
                 record.add(loose);
             }

@@ -38,9 +38,9 @@ use p2c2r_tasks::{Blobs, Stop, TaskKind};
 use crate::arena::Arena;
 use crate::config::PhysicsRules;
 use crate::events::ArenaEvent;
-use crate::loose::Met;
+use crate::loose::Collision;
 use crate::record::{Record, Recorded};
-use crate::rocks::{Flight, Rock};
+use crate::rocks::{Rock, RockMotion};
 use crate::vec2::Vec2;
 use crate::wanted::{Motions, RequestId, WantedSpec, WantedTask};
 
@@ -191,12 +191,12 @@ impl Arena {
         // Stable, so that equal impulses stay in the order of the rocks.
         met.sort_by(|a, b| b.impulse.total_cmp(&a.impulse));
         let told = met.into_iter().take(CONTACT_EVENTS_MAX);
-        events.extend(told.map(|Met { at, impulse }| ArenaEvent::RocksMet { at, impulse }));
+        events.extend(told.map(|Collision { at, impulse }| ArenaEvent::RocksMet { at, impulse }));
     }
 
     /// Where the running trajectory has the rock at `tick`, if it flies along it.
     pub(crate) fn carried_motion(&self, rock: &Rock, tick: u64) -> Option<Motion> {
-        let Flight::Carried(body) = rock.flight else { return None };
+        let RockMotion::Carried(body) = rock.flight else { return None };
         let running = self.windows.running.as_ref()?;
         running.trajectory.0.at(body.into(), running.ticks_in(tick))
     }
@@ -234,21 +234,21 @@ impl Arena {
             while bodies.next_if(|(_, body)| body.id < rock.id.0).is_some() {}
             let body = bodies.next_if(|(_, body)| body.id == rock.id.0).map(|(index, _)| index);
             let known = match &rock.flight {
-                Flight::Carried(_) => true,
-                Flight::Loose(loose) => loose.asked,
+                RockMotion::Carried(_) => true,
+                RockMotion::Loose(loose) => loose.asked,
             };
             match (body, running) {
                 (Some(body), Some(running)) if known => {
-                    rock.flight = Flight::Carried(body as u16);
+                    rock.flight = RockMotion::Carried(body as u16);
                     if let Some(motion) = running.trajectory.0.at(body, 0.0) {
                         rock.follow(motion);
                     }
                 }
                 _ => match rock.flight {
-                    Flight::Carried(_) => rock.loosen(self.tick),
+                    RockMotion::Carried(_) => rock.loosen(self.tick),
                     // A flight that started long ago may have met a wall more than once.
-                    Flight::Loose(loose) => {
-                        rock.flight = Flight::Loose(loose.renewed(rock.motion, self.tick));
+                    RockMotion::Loose(loose) => {
+                        rock.flight = RockMotion::Loose(loose.renewed(rock.motion, self.tick));
                     }
                 },
             }
@@ -257,7 +257,7 @@ impl Arena {
 
     /// Lets go of rocks that are about to meet one that is not where the trajectory has it, and adds where others
     /// meet.
-    fn heed_contacts(&mut self, met: &mut Vec<Met>) {
+    fn heed_contacts(&mut self, met: &mut Vec<Collision>) {
         let Some(running) = &self.windows.running else { return };
         let trajectory = Arc::clone(&running.trajectory.0);
         let into = self.tick.saturating_sub(running.starts_at) as u32;
@@ -279,14 +279,14 @@ impl Arena {
     }
 
     /// How hard and where the rock at `a` touches the one at `b`, or the wall.
-    fn contact_at(&self, contact: Contact, a: usize, b: Option<usize>) -> Met {
+    fn contact_at(&self, contact: Contact, a: usize, b: Option<usize>) -> Collision {
         let rock = &self.rocks[a];
         let way = match b {
             Some(b) => (self.rocks[b].position - rock.position).unit_or(Vec2::FORWARD),
             None if rock.position.x.abs() > rock.position.y.abs() => Vec2::new(rock.position.x.signum(), 0.0),
             None => Vec2::new(0.0, rock.position.y.signum()),
         };
-        Met { at: rock.position + way * rock.radius, impulse: contact.impulse.newton_seconds() }
+        Collision { at: rock.position + way * rock.radius, impulse: contact.impulse.newton_seconds() }
     }
 
     /// At the start of a window, asks for the next.
@@ -297,7 +297,7 @@ impl Arena {
         let starts_at = self.windows.next_at;
         let spec = self.physics_spec(starts_at);
         for rock in &mut self.rocks {
-            if let Flight::Loose(loose) = &mut rock.flight {
+            if let RockMotion::Loose(loose) = &mut rock.flight {
                 loose.asked = true;
             }
         }
@@ -319,8 +319,8 @@ impl Arena {
         });
         let body = |rock: &Rock| {
             let carried_to = match rock.flight {
-                Flight::Carried(body) => ends.and_then(|ends| ends.get(usize::from(body))).copied(),
-                Flight::Loose(_) => None,
+                RockMotion::Carried(body) => ends.and_then(|ends| ends.get(usize::from(body))).copied(),
+                RockMotion::Loose(_) => None,
             };
             let flown_to = || State::of(&self.loose_motion(rock, starts_at).unwrap_or(rock.motion));
             Body { id: rock.id.0, shape: rock.shape, material: 0, state: carried_to.unwrap_or_else(flown_to) }

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use p2c2r_join::api::SPEED_PATH;
-use p2c2r_join::probe::{self, ProbeError};
+use p2c2r_join::probe::{self, QuestionError};
 use p2c2r_join::{Host, JoinClient, JoinLink};
 use p2c2r_protocol::{ProtocolIdentity, Role};
 use p2c2r_tasks::KindRegistry;
 
 use crate::account::{self, NoWayIn};
-use crate::report::{Finding, Report};
-use crate::udp::{self, Held};
+use crate::report::{DoctorReport, Finding};
+use crate::udp::{self, HeldPort};
 
 /// What the coordinator sends a program at the most by default, in bits a second; all kinds together fit.
 const BANDWIDTH_ENOUGH: f64 = 1e6;
@@ -43,7 +43,7 @@ pub struct Examination {
 }
 
 struct Doctor<F: FnMut(&Finding)> {
-    report: Report,
+    report: DoctorReport,
     tell: F,
 }
 
@@ -55,8 +55,8 @@ impl<F: FnMut(&Finding)> Doctor<F> {
 }
 
 /// Examines the way to the coordinator of `link`. Every finding is told at once, and all come back together.
-pub fn examine(link: &JoinLink, examination: &Examination, tell: impl FnMut(&Finding)) -> Report {
-    let mut doctor = Doctor { report: Report::default(), tell };
+pub fn examine(link: &JoinLink, examination: &Examination, tell: impl FnMut(&Finding)) -> DoctorReport {
+    let mut doctor = Doctor { report: DoctorReport::default(), tell };
     let identity = KindRegistry::builtin().identity();
     let reached = reach(link, &mut doctor);
     let client = reached.as_ref().and_then(|(host, address)| {
@@ -128,15 +128,15 @@ fn reach(link: &JoinLink, doctor: &mut Doctor<impl FnMut(&Finding)>) -> Option<(
         }
         Err(error) => {
             let advice = match &error {
-                ProbeError::OtherKey => {
+                QuestionError::OtherKey => {
                     "Somebody stands between, or the coordinator was set up anew: ask its operator for a new link, over \
                      another way."
                 }
-                ProbeError::Certificate(_) => {
+                QuestionError::Certificate(_) => {
                     "The operator's certificate is not for this name, or has expired, or this machine's clock is wrong."
                 }
-                ProbeError::NotOurs(_) => "Another program has this port, or a proxy stands between.",
-                ProbeError::Unreachable(_) => {
+                QuestionError::NotOurs(_) => "Another program has this port, or a proxy stands between.",
+                QuestionError::Unreachable(_) => {
                     "The connection broke off: a firewall may let TCP begin and not go on; try another network."
                 }
             };
@@ -146,7 +146,7 @@ fn reach(link: &JoinLink, doctor: &mut Doctor<impl FnMut(&Finding)>) -> Option<(
     }
 }
 
-fn clock(answer: &probe::Answer, doctor: &mut Doctor<impl FnMut(&Finding)>) {
+fn clock(answer: &probe::HttpsReply, doctor: &mut Doctor<impl FnMut(&Finding)>) {
     let theirs = answer.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
     let Some(theirs) = theirs else { return doctor.note(Finding::skipped("clock")) };
     let apart = match SystemTime::now().duration_since(theirs) {
@@ -270,7 +270,7 @@ fn over_udp(
     loss(&held, doctor);
 }
 
-fn round_trip(held: &Held, doctor: &mut Doctor<impl FnMut(&Finding)>) {
+fn round_trip(held: &HeldPort, doctor: &mut Doctor<impl FnMut(&Finding)>) {
     let Some(trip) = held.stats.rtt else { return doctor.note(Finding::skipped("round trip")) };
     let found = format!("{}, varying by {}", millis(trip), millis(held.stats.jitter));
     doctor.note(if trip <= ROUND_TRIP_GOOD {
@@ -290,7 +290,7 @@ fn round_trip(held: &Held, doctor: &mut Doctor<impl FnMut(&Finding)>) {
     });
 }
 
-fn loss(held: &Held, doctor: &mut Doctor<impl FnMut(&Finding)>) {
+fn loss(held: &HeldPort, doctor: &mut Doctor<impl FnMut(&Finding)>) {
     let found = format!("{:.1} % of the packets on the way here", held.stats.loss * 100.0);
     doctor.note(if held.stats.loss <= LOSS_GOOD {
         Finding::good("loss", found)

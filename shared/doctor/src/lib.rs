@@ -12,4 +12,4 @@ pub mod report;
 pub mod udp;
 
 pub use checks::examine;
-pub use report::{Finding, Grade, Report};
+pub use report::{DoctorReport, Finding, Grade};

@@ -68,12 +68,12 @@ impl fmt::Display for Finding {
 
 /// Everything that was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct DoctorReport {
     /// In the order in which it was looked at.
     pub findings: Vec<Finding>,
 }
 
-impl Report {
+impl DoctorReport {
     /// Whether nothing keeps people from playing or helping.
     pub fn is_good(&self) -> bool {
         self.findings.iter().all(|finding| finding.grade != Grade::Bad)

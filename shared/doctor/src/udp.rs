@@ -19,7 +19,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(8);
 
 /// What became of a connection.
 #[derive(Clone, Debug, Default)]
-pub struct Held {
+pub struct HeldPort {
     /// How long it took to come about; `None` if it did not.
     pub connected_after: Option<Duration>,
     /// What was measured.
@@ -35,19 +35,19 @@ struct Watch {
     began: Instant,
     measure: Duration,
     was_connected: bool,
-    held: Held,
-    result: Arc<Mutex<Held>>,
+    held: HeldPort,
+    result: Arc<Mutex<HeldPort>>,
 }
 
 /// Connects from a port of its own, holds the connection for `measure` with the heartbeats of a program that has tasks out,
 /// and leaves.
-pub fn hold(client: &JoinClient, role: Role, identity: &ProtocolIdentity, measure: Duration) -> Held {
-    let result: Arc<Mutex<Held>> = Arc::default();
+pub fn hold(client: &JoinClient, role: Role, identity: &ProtocolIdentity, measure: Duration) -> HeldPort {
+    let result: Arc<Mutex<HeldPort>> = Arc::default();
     let config = ClientLinkConfig {
         transport: ClientTransport::Udp(Arc::new(client.clone())),
         identity: identity.clone(),
         name: "doctor".to_owned(),
-        pace: None,
+        rate_limit: None,
         impair: None,
         reconnect: Reconnect::default(),
     };
@@ -61,7 +61,7 @@ pub fn hold(client: &JoinClient, role: Role, identity: &ProtocolIdentity, measur
             began: Instant::now(),
             measure,
             was_connected: false,
-            held: Held::default(),
+            held: HeldPort::default(),
             result: Arc::clone(&result),
         })
         .add_systems(Update, watch);

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use p2c2r_doctor::checks::Examination;
-use p2c2r_doctor::{Grade, Report, examine};
+use p2c2r_doctor::{DoctorReport, Grade, examine};
 use p2c2r_join::{Fingerprint, JoinLink, Memberships};
 use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_protocol::Role;
@@ -78,12 +78,12 @@ fn examination(keys: &Path) -> Examination {
 }
 
 #[track_caller]
-fn grade(report: &Report, what: &str) -> Grade {
+fn grade(report: &DoctorReport, what: &str) -> Grade {
     report.about(what).unwrap_or_else(|| panic!("{what} in {report:#?}")).grade
 }
 
 #[track_caller]
-fn is_bad(report: &Report, what: &str, advice: &str) {
+fn is_bad(report: &DoctorReport, what: &str, advice: &str) {
     let finding = report.about(what).unwrap_or_else(|| panic!("{what} in {report:#?}"));
     assert_eq!(finding.grade, Grade::Bad, "{finding}");
     assert!(finding.to_string().contains(advice), "{advice} in {finding}");

@@ -16,7 +16,7 @@ const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Why a question has no answer.
 #[derive(Debug, Error)]
-pub enum ProbeError {
+pub enum QuestionError {
     /// No connection, or it broke off.
     #[error("{0}")]
     Unreachable(String),
@@ -31,7 +31,7 @@ pub enum ProbeError {
     NotOurs(String),
 }
 
-impl From<HttpsError> for ProbeError {
+impl From<HttpsError> for QuestionError {
     fn from(error: HttpsError) -> Self {
         match error {
             HttpsError::Io(error) => Self::Unreachable(error.to_string()),
@@ -44,7 +44,7 @@ impl From<HttpsError> for ProbeError {
 
 /// An answer over HTTPS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpsReply {
     /// The status.
     pub status: u16,
     /// Headers, names in lower case.
@@ -55,7 +55,7 @@ pub struct Answer {
     pub took: Duration,
 }
 
-impl Answer {
+impl HttpsReply {
     /// The first header of this name, which is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -88,10 +88,10 @@ pub fn get(
     pinned: Option<Fingerprint>,
     path: &str,
     headers: &[(&str, &str)],
-) -> Result<Answer, ProbeError> {
-    let config = client_config(pinned).map_err(|error| ProbeError::Unreachable(error.to_string()))?;
+) -> Result<HttpsReply, QuestionError> {
+    let config = client_config(pinned).map_err(|error| QuestionError::Unreachable(error.to_string()))?;
     let https = Https::new(host, address, Arc::new(config), CONNECT_MAX);
     let began = Instant::now();
     let (status, headers, body) = https.get(path, headers, ANSWER_BYTES_MAX)?;
-    Ok(Answer { status, headers, body, took: began.elapsed() })
+    Ok(HttpsReply { status, headers, body, took: began.elapsed() })
 }

@@ -115,7 +115,7 @@ fn server_app(socket: UdpSocket, mint: Mint) -> App {
             identity: identity(),
             mint,
             peers_max: 1_024,
-            pace: None,
+            rate_limit: None,
             impair: None,
         }),
     ));
@@ -131,7 +131,7 @@ fn client_app<S: Side>(server: SocketAddr, mint: &Mint, name: &str) -> App {
             transport: ClientTransport::Udp(Arc::new(tokens)),
             identity: identity(),
             name: name.to_owned(),
-            pace: None,
+            rate_limit: None,
             impair: None,
             reconnect: Reconnect::default(),
         }),
@@ -305,14 +305,14 @@ fn updates() {
         identity: identity(),
         mint: Mint::new(&identity()),
         peers_max: 16,
-        pace: None,
+        rate_limit: None,
         impair: None,
     }));
     let client = |name: &str| ClientLinkConfig {
         transport: ClientTransport::Memory(hub.clone()),
         identity: identity(),
         name: name.to_owned(),
-        pace: None,
+        rate_limit: None,
         impair: None,
         reconnect: Reconnect::default(),
     };

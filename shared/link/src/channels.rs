@@ -8,17 +8,17 @@ use crate::limits::{BYTES_PER_CALL, RECEIVE_BYTES_MAX};
 
 /// Which end of a connection a configuration is for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum End {
+pub(crate) enum ConnectionEnd {
     Server,
     Client,
 }
 
 /// renet's configuration of one end.
-pub(crate) fn connection_config(end: End) -> ConnectionConfig {
+pub(crate) fn connection_config(end: ConnectionEnd) -> ConnectionConfig {
     let (sending, receiving) = (channels(CHANNEL_MEMORY_BYTES_MAX), channels(RECEIVE_BYTES_MAX));
     let (server, client) = match end {
-        End::Server => (sending, receiving),
-        End::Client => (receiving, sending),
+        ConnectionEnd::Server => (sending, receiving),
+        ConnectionEnd::Client => (receiving, sending),
     };
     ConnectionConfig {
         available_bytes_per_tick: BYTES_PER_CALL,

@@ -19,7 +19,7 @@ use p2c2r_protocol::{
 pub(crate) use dialer::read_token;
 pub use link::{ClientLink, LinkStatus};
 
-use crate::{Impairment, MemoryHub, Pace, TokenSource};
+use crate::{Impairment, MemoryHub, RateLimit, TokenSource};
 
 /// Which side of the coordinator a client is on, and so what it says and hears.
 pub trait Side: Send + Sync + 'static {
@@ -71,9 +71,9 @@ pub struct ClientLinkConfig {
     pub identity: ProtocolIdentity,
     /// What it is called on a network in memory.
     pub name: String,
-    /// Sending rate; `None` is [`Pace::internet`], and no bound to a coordinator on this machine whose
+    /// Sending rate; `None` is [`RateLimit::internet`], and no bound to a coordinator on this machine whose
     /// network is not impaired.
-    pub pace: Option<Pace>,
+    pub rate_limit: Option<RateLimit>,
     /// A worse network, for tests and demos.
     pub impair: Option<Impairment>,
     /// When to try again.

@@ -17,7 +17,7 @@ const SEQUENCE_MAX: u64 = 1 << 62;
 /// netcode's packet types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Envelope {
-    Request(Request),
+    Request(ConnectionRequest),
     Denied,
     Challenge,
     Response,
@@ -28,7 +28,7 @@ pub(crate) enum Envelope {
 
 /// What a connection request says in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
+pub(crate) struct ConnectionRequest {
     pub(crate) protocol_id: u64,
     /// The end of the sealed part, by which the coordinator knows its tokens.
     pub(crate) seal: Seal,
@@ -68,13 +68,13 @@ pub(crate) fn open(packet: &[u8]) -> Result<Envelope, &'static str> {
     }
 }
 
-fn open_request(packet: &[u8]) -> Result<Request, &'static str> {
+fn open_request(packet: &[u8]) -> Result<ConnectionRequest, &'static str> {
     if packet.len() != REQUEST_BYTES || packet[0] != 0 || packet[1..14] != VERSION[..] {
         return Err("not a connection request of this netcode version");
     }
     let protocol_id = u64::from_le_bytes(packet[14..22].try_into().unwrap_or_default());
     let seal = *packet.last_chunk().ok_or("no seal")?;
-    Ok(Request { protocol_id, seal })
+    Ok(ConnectionRequest { protocol_id, seal })
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ fn legal_packets_of_every_type_pass() {
     seen.push(client.disconnect().unwrap().1.to_vec());
     let opened: Vec<_> = seen.iter().map(|packet| open(packet).unwrap()).collect();
     let seal = *seen[0].last_chunk().unwrap();
-    assert_eq!(opened[0], Envelope::Request(Request { protocol_id: PROTOCOL, seal }));
+    assert_eq!(opened[0], Envelope::Request(ConnectionRequest { protocol_id: PROTOCOL, seal }));
     assert!(matches!(
         opened[1..],
         [

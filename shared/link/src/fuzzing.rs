@@ -7,7 +7,7 @@ use std::time::Duration;
 use p2c2r_protocol::Channel;
 use renet::RenetServer;
 
-use crate::channels::{End, connection_config};
+use crate::channels::{ConnectionEnd, connection_config};
 use crate::envelope::{self, Envelope, REQUEST_BYTES};
 use crate::guard::{self, Guard, Pass};
 use crate::limits::{BYTES_PER_CALL, SLICE_BYTES};
@@ -90,7 +90,7 @@ pub fn payloads(mut bytes: &[u8]) -> bool {
 
 /// A server, and what it has under way to its client, so that there is something to acknowledge.
 fn busy_server() -> (RenetServer, Vec<Vec<u8>>) {
-    let mut server = RenetServer::new(connection_config(End::Server));
+    let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
     server.add_connection(CLIENT);
     let mut under_way = Vec::new();
     for number in 0..8_u8 {
@@ -147,7 +147,7 @@ fn private_part(first: &[u8], second: &[u8]) -> Vec<u8> {
 
 /// What a renet client says that has small messages and slices to send, and perhaps packets to acknowledge.
 fn honest_payloads(acknowledges: bool) -> Vec<u8> {
-    let mut client = renet::RenetClient::new(connection_config(End::Client));
+    let mut client = renet::RenetClient::new(connection_config(ConnectionEnd::Client));
     client.set_connected();
     if acknowledges {
         for packet in busy_server().1 {

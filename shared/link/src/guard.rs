@@ -283,7 +283,7 @@ pub(crate) fn empty_packet(sequence: u64, out: &mut Vec<u8>) {
 }
 
 /// Takes a datagram apart: one packet, behind it at most one more, which must be an acknowledgement, and behind
-/// both perhaps padding (see `flow.rs`). What cannot be taken apart comes out whole, for [`Guard::check`] to refuse.
+/// both perhaps padding (see `send_queue.rs`). What cannot be taken apart comes out whole, for [`Guard::check`] to refuse.
 pub(crate) fn split(datagram: &[u8]) -> Result<(&[u8], Option<&[u8]>), Violation> {
     let (packet, rest) = split_first(datagram);
     if rest.first() != Some(&packet_type::ACK) {
@@ -332,10 +332,10 @@ pub(crate) fn reliable_channel(packet: &[u8]) -> Option<u8> {
 }
 
 /// One message or slice on its way: channel, message, slice.
-pub(crate) type Part = (u8, u64, u64);
+pub(crate) type SliceId = (u8, u64, u64);
 
 /// Adds what a reliable packet renet has made carries; nothing for other packets.
-pub(crate) fn reliable_parts(packet: &[u8], parts: &mut Vec<Part>) {
+pub(crate) fn reliable_parts(packet: &[u8], parts: &mut Vec<SliceId>) {
     let mut reader = Reader(packet);
     let mut read = || -> Result<(), Violation> {
         let kind = reader.byte()?;

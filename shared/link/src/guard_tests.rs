@@ -8,7 +8,7 @@ use rand_pcg::Pcg32;
 use renet::{RenetClient, RenetServer};
 
 use super::*;
-use crate::channels::{End, connection_config};
+use crate::channels::{ConnectionEnd, connection_config};
 
 const CLIENT: u64 = 1;
 
@@ -76,7 +76,7 @@ fn refused(packets: &[Vec<u8>]) -> &'static str {
 /// Why this module exists: each of these packets alone stops a process that hands packets straight to renet.
 #[test]
 fn raw_renet_panics_where_the_guard_refuses() {
-    let mut server = RenetServer::new(connection_config(End::Server));
+    let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
     server.add_connection(CLIENT);
     let poison = slice(0, 5, 2, SLICE_BYTES);
     assert!(poison.len() < 1_300, "one packet does it");
@@ -174,7 +174,7 @@ fn copies_of_what_is_complete_are_acknowledged_and_not_read() {
     assert_eq!(guard.check(&slice(1, 0, 2, 1_200), None), Ok(Pass::Repeat { sequence: 1 }));
     let mut empty = Vec::new();
     empty_packet(77, &mut empty);
-    let mut client = RenetClient::new(connection_config(End::Client));
+    let mut client = RenetClient::new(connection_config(ConnectionEnd::Client));
     client.set_connected();
     client.process_packet(&empty);
     assert!(client.is_connected());
@@ -188,9 +188,9 @@ fn copies_of_what_is_complete_are_acknowledged_and_not_read() {
 fn honest_peers_pass_over_a_bad_network_and_everything_arrives() {
     for seed in 0..20 {
         let mut random = Pcg32::seed_from_u64(seed);
-        let mut server = RenetServer::new(connection_config(End::Server));
+        let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
         server.add_connection(CLIENT);
-        let mut client = RenetClient::new(connection_config(End::Client));
+        let mut client = RenetClient::new(connection_config(ConnectionEnd::Client));
         client.set_connected();
         let mut guards = [Guard::default(), Guard::default()];
         let mut newest = [None, None];
@@ -265,7 +265,7 @@ fn nothing_that_passes_makes_renet_panic() {
     let mut passed = 0;
     for round in 0..3_000 {
         let mut guard = Guard::default();
-        let mut server = RenetServer::new(connection_config(End::Server));
+        let mut server = RenetServer::new(connection_config(ConnectionEnd::Server));
         server.add_connection(CLIENT);
         server.send_message(CLIENT, Channel::Tasks as u8, vec![1; 5_000]);
         let mut newest = None;

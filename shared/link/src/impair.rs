@@ -4,7 +4,7 @@ mod line;
 
 use std::time::Duration;
 
-pub(crate) use line::Line;
+pub(crate) use line::DelayLine;
 
 /// What happens to packets in one direction.
 ///

@@ -11,30 +11,30 @@
 //! | [`runner`] | the event-driven runner: [`EventDrivenPlugin`], [`Waker`], [`NextWake`] |
 //! | [`memory`] | the packet switch in memory for tests |
 //! | [`impair`] | worse networks for tests and demos |
-//! | [`pace`] | how fast a peer is sent to |
+//! | [`rate_limit`] | how fast a peer is sent to, and how much is accepted from one |
 
-mod beat;
 mod channels;
 pub mod client;
 mod clock;
 mod connection;
-mod copies;
 mod envelope;
 mod error;
-mod flow;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
 mod headless;
+mod heartbeat;
 pub mod impair;
+mod lean_update;
 mod limits;
 mod loss;
 pub mod memory;
-pub mod pace;
 mod peer;
-mod pulse;
+pub mod rate_limit;
+mod resend_filter;
 pub mod runner;
 mod seal;
+mod send_queue;
 pub mod server;
 mod sets;
 mod socket;
@@ -50,8 +50,8 @@ pub use headless::headless;
 pub use impair::Impairment;
 pub use limits::BUSY_POLL_MAX;
 pub use memory::MemoryHub;
-pub use pace::Pace;
 pub use peer::PeerStats;
+pub use rate_limit::RateLimit;
 pub use runner::{EventDrivenPlugin, NextWake, Waker};
 pub use server::{
     Family, FromPeer, Grant, LinkTotals, Mint, MintRefusal, MintSource, PeerJoined, PeerLeft, Peers,

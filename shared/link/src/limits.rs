@@ -36,10 +36,10 @@ pub const MESSAGES_PER_UPDATE_MAX: usize = 4_096;
 /// Bytes renet may put into packets at one call. Small, because what it has put into packets it will send
 /// again 70 ms later unless acknowledged, and at 1 Mbit/s these bytes alone are 29 ms.
 pub const BYTES_PER_CALL: u64 = 3_600;
-/// Bytes waiting for the token bucket above which renet is not asked for more, so that copies of the same
-/// data do not pile up behind one another.
+/// Bytes waiting for the token bucket above which renet is not asked for more, so that the same data, sent
+/// again, does not pile up.
 pub const QUEUED_BYTES_MAX: usize = 1_300;
-/// Packets that are gathered for a peer without a pace before they are put in order and sent: as many as the system
+/// Packets that are gathered for a peer without a rate limit before they are put in order and sent: as many as the system
 /// takes at once.
 pub const RUN_PACKETS: usize = 64;
 /// Bytes of one run of packets: what one UDP datagram may hold, which a run is to the system until it is taken apart.

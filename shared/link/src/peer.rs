@@ -1,24 +1,24 @@
 //! What a program knows of the other end of one connection, and everything it does with it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
 use p2c2r_protocol::limits::MESSAGE_BYTES_MAX;
 use p2c2r_protocol::wire::{self, Bounded, Decode, Encode};
 use p2c2r_protocol::{Beat, Channel, Micros, Routed};
 
-use crate::beat::Heart;
-use crate::channels::End;
+use crate::channels::ConnectionEnd;
 use crate::connection::Connection;
-use crate::flow::Flow;
 use crate::guard::{self, Guard, Pass, Violation};
+use crate::heartbeat::Heartbeat;
 use crate::limits::{
     FORGED_PER_SECOND, INTAKE_LOCAL, INTAKE_REMOTE, MESSAGES_PER_UPDATE_MAX, PACKETS_EARLY_MAX,
     PACKETS_LATE_MAX, PARCEL_BYTES_MAX, UNDECODABLE_MAX,
 };
 use crate::loss::LossMeter;
-use crate::pace::Bucket;
+use crate::rate_limit::TokenBucket;
+use crate::send_queue::SendQueue;
 
 /// Measurements of one connection.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,14 +57,9 @@ impl Offence {
     }
 }
 
-/// Runs foreign code on foreign data; `None` if it panicked.
-pub(crate) fn survive<R>(foreign: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(foreign)).ok()
-}
-
-/// What [`Session::take_messages`] handed over.
+/// What [`PeerSession::take_messages`] handed over.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
+pub(crate) struct TakenMessages {
     pub(crate) messages: usize,
     /// Some are left for the next update.
     pub(crate) has_more: bool,
@@ -72,15 +67,15 @@ pub(crate) struct Taken {
 
 /// One connection from the guard to the sending queue; the same at both ends.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct PeerSession {
     pub(crate) stats: PeerStats,
-    pub(crate) heart: Heart,
-    pub(crate) flow: Flow,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) send_queue: SendQueue,
     guard: Guard,
     loss: LossMeter,
-    packets: Bucket,
-    bytes: Bucket,
-    forged: Bucket,
+    packets: TokenBucket,
+    bytes: TokenBucket,
+    forged: TokenBucket,
     undecodable: u64,
     is_confirmed: bool,
     /// By channel: whether renet has been given something on it since its messages were last taken. Asking costs
@@ -92,24 +87,24 @@ pub(crate) struct Session {
     scratch: Vec<u8>,
 }
 
-impl Session {
+impl PeerSession {
     pub(crate) fn new(
         now: Duration,
-        end: End,
+        end: ConnectionEnd,
         is_local: bool,
-        bucket: Option<Bucket>,
+        bucket: Option<TokenBucket>,
         ack_delay: Duration,
     ) -> Self {
         let (packets, bytes) = if is_local { INTAKE_LOCAL } else { INTAKE_REMOTE };
         Self {
             stats: PeerStats { last_heard: now.into(), ..PeerStats::default() },
-            heart: Heart::new(now, end),
-            flow: Flow::new(bucket, ack_delay),
+            heartbeat: Heartbeat::new(now, end),
+            send_queue: SendQueue::new(bucket, ack_delay),
             guard: Guard::default(),
             loss: LossMeter::default(),
-            packets: Bucket::new(packets, packets / 2.0),
-            bytes: Bucket::new(bytes, bytes / 2.0),
-            forged: Bucket::new(FORGED_PER_SECOND, FORGED_PER_SECOND / 2.0),
+            packets: TokenBucket::new(packets, packets / 2.0),
+            bytes: TokenBucket::new(bytes, bytes / 2.0),
+            forged: TokenBucket::new(FORGED_PER_SECOND, FORGED_PER_SECOND / 2.0),
             undecodable: 0,
             is_confirmed: false,
             has_mail: [false; Channel::ALL.len()],
@@ -159,7 +154,7 @@ impl Session {
         self.is_confirmed = true;
         self.packets.take(now, 1);
         self.bytes.take(now, bytes);
-        self.heart.heard(now);
+        self.heartbeat.heard(now);
         self.loss.received(now, sequence);
         self.stats.loss = self.loss.share();
         self.stats.last_heard = now.into();
@@ -199,7 +194,7 @@ impl Session {
         payload: &[u8],
         connection: &mut impl Connection,
     ) -> Result<bool, Offence> {
-        let pass = self.guard.check(payload, self.flow.newest_sent());
+        let pass = self.guard.check(payload, self.send_queue.newest_sent());
         let pass = pass.map_err(|violation| self.violated(violation))?;
         let mut is_laden = false;
         let packet = match pass {
@@ -208,13 +203,13 @@ impl Session {
                 if let Some(channel) = channel {
                     self.has_mail[channel as usize] = true;
                     if channel != Channel::Beat {
-                        self.flow.ack_wanted(now);
+                        self.send_queue.ack_wanted(now);
                     }
                 }
                 payload
             }
             Pass::Repeat { sequence } => {
-                self.flow.ack_wanted(now);
+                self.send_queue.ack_wanted(now);
                 guard::empty_packet(sequence, &mut self.scratch);
                 &self.scratch
             }
@@ -225,8 +220,8 @@ impl Session {
             }
         };
         // The guard knows every panic we know of in renet; this is for those we do not know.
-        let processed = survive(|| connection.process(packet));
-        if processed.is_none() {
+        let processed = catch_panic(|| connection.process(packet));
+        if processed.is_err() {
             self.stats.garbage += 1;
             return Err(Offence::new("processing its packet panicked"));
         }
@@ -240,7 +235,7 @@ impl Session {
     }
 
     /// Takes in the heartbeats renet has received. `arrived` is the clock at this very moment: the update's own
-    /// time may be older than the moment at which an earlier beat left (Bevy's pipelined rendering hands it over
+    /// time may be older than the moment at which an earlier heartbeat left (Bevy's pipelined rendering hands it over
     /// late), and then an honest echo would seem to come from the future.
     pub(crate) fn take_beats(
         &mut self,
@@ -252,7 +247,7 @@ impl Session {
         }
         while let Some(bytes) = connection.receive(Channel::Beat) {
             match wire::decode_message::<Beat>(&bytes) {
-                Ok(beat) if self.heart.take(beat, arrived) => {}
+                Ok(beat) if self.heartbeat.take(beat, arrived) => {}
                 Ok(_) => {
                     // Not an offence: it spoils nobody's measurements but its own, and an honest peer whose
                     // clock stutters may look like this.
@@ -262,10 +257,11 @@ impl Session {
                 Err(error) => self.undecodable(&format!("a heartbeat that does not decode: {error}"))?,
             }
         }
-        self.stats.rtt = self.heart.rtt();
-        self.stats.jitter = self.heart.jitter();
-        self.stats.clock_offset_us = self.heart.offset_us();
-        self.flow.set_round_trip(self.heart.rtt().unwrap_or_default() + 2 * self.heart.jitter());
+        self.stats.rtt = self.heartbeat.rtt();
+        self.stats.jitter = self.heartbeat.jitter();
+        self.stats.clock_offset_us = self.heartbeat.offset_us();
+        self.send_queue
+            .set_round_trip(self.heartbeat.rtt().unwrap_or_default() + 2 * self.heartbeat.jitter());
         Ok(())
     }
 
@@ -275,8 +271,8 @@ impl Session {
         &mut self,
         connection: &mut impl Connection,
         mut hand_over: impl FnMut(M),
-    ) -> Result<Taken, Offence> {
-        let mut taken = Taken::default();
+    ) -> Result<TakenMessages, Offence> {
+        let mut taken = TakenMessages::default();
         for channel in [Channel::Control, Channel::Tasks] {
             if !std::mem::take(&mut self.has_mail[channel as usize]) {
                 continue;
@@ -376,7 +372,7 @@ impl Session {
             return Err(Offence::new("too slow: its backlog is full"));
         }
         connection.send(channel, message);
-        self.flow.data_added();
+        self.send_queue.data_added();
         Ok(())
     }
 
@@ -394,26 +390,26 @@ impl Session {
         for channel in [Channel::Control, Channel::Tasks] {
             posted = posted.and(self.post(channel, connection));
         }
-        if self.heart.due_at() <= now {
-            let beat = wire::encode(&self.heart.beat(now, stamp));
+        if self.heartbeat.due_at() <= now {
+            let beat = wire::encode(&self.heartbeat.beat(now, stamp));
             if connection.can_send(Channel::Beat, beat.len()) {
                 connection.send(Channel::Beat, beat);
-                self.flow.data_added();
+                self.send_queue.data_added();
             }
         }
         let stats = &mut self.stats;
-        self.flow.send(now, connection, everything, |payload| {
+        self.send_queue.send(now, connection, everything, |payload| {
             stats.sent_bytes += transmit(payload) as u64;
             stats.sent_packets += 1;
         });
-        self.stats.backlog_bytes = self.flow.queued_bytes();
+        self.stats.backlog_bytes = self.send_queue.queued_bytes();
         for channel in [Channel::Control, Channel::Tasks] {
-            if !self.flow.may_be_unacknowledged(channel) {
+            if !self.send_queue.may_be_unacknowledged(channel) {
                 continue;
             }
             let unacknowledged = CHANNEL_MEMORY_BYTES_MAX.saturating_sub(connection.free_bytes(channel));
             if unacknowledged == 0 {
-                self.flow.all_acknowledged(channel);
+                self.send_queue.all_acknowledged(channel);
             }
             self.stats.backlog_bytes += unacknowledged;
         }
@@ -422,8 +418,8 @@ impl Session {
 
     /// When this session next needs attention.
     pub(crate) fn next_due(&self, now: Duration) -> Duration {
-        let due = self.heart.due_at().min(self.heart.dies_at());
-        self.flow.next_due(now).map_or(due, |flow| flow.min(due))
+        let due = self.heartbeat.due_at().min(self.heartbeat.dies_at());
+        self.send_queue.next_due(now).map_or(due, |send_queue| send_queue.min(due))
     }
 }
 

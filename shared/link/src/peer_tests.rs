@@ -29,8 +29,8 @@ impl Connection for Panics {
     }
 }
 
-fn session() -> Session {
-    Session::new(Duration::ZERO, End::Server, false, None, Duration::ZERO)
+fn session() -> PeerSession {
+    PeerSession::new(Duration::ZERO, ConnectionEnd::Server, false, None, Duration::ZERO)
 }
 
 #[test]

@@ -20,8 +20,8 @@ use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time, TimePlugin, TimeSystems};
 use mio::{Events, Interest, Poll, Registry, Token};
 
+use crate::lean_update::LeanUpdate;
 use crate::limits::BUSY_POLL_MAX;
-use crate::pulse::Pulse;
 
 use busy_poll::BusyPoll;
 
@@ -106,7 +106,7 @@ fn run(mut app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
     let mut events = Events::with_capacity(64);
     // The first update is Bevy's own: it runs what belongs to the start.
     app.update();
-    let mut pulse = Pulse::of(&mut app);
+    let mut pulse = LeanUpdate::of(&mut app);
     loop {
         if let Some(exit) = app.should_exit() {
             return exit;
@@ -334,14 +334,14 @@ mod tests {
             identity: identity.clone(),
             mint: Mint::new(&identity),
             peers_max: 2,
-            pace: None,
+            rate_limit: None,
             impair: None,
         }));
         apps[1].add_plugins(ClientLinkPlugin::<GameSide>::new(ClientLinkConfig {
             transport: ClientTransport::Memory(hub),
             identity,
             name: "ann".to_owned(),
-            pace: None,
+            rate_limit: None,
             impair: None,
             reconnect: Reconnect::default(),
         }));

@@ -1,7 +1,7 @@
 //! netcode's seals, opened and set by the link itself (netcode 1.02, sections "Connect Token" and "Packets").
 //!
 //! renetcode offers neither. The coordinator needs both, because a stranger's handshake must not reach renetcode before
-//! the stranger has proven its address: see `server/door.rs`.
+//! the stranger has proven its address: see `server/handshake.rs`.
 
 use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, Key, KeyInit, Nonce, Tag, XChaCha20Poly1305, XNonce};
 

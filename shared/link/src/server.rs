@@ -1,6 +1,6 @@
 //! The coordinator's side of the link.
 
-mod door;
+mod handshake;
 mod listener;
 mod mint;
 mod peers;
@@ -18,7 +18,7 @@ pub use mint::{Family, Grant, Mint, MintRefusal, MintSource};
 pub use peers::{LinkTotals, Peers};
 pub use refusal::Refusals;
 
-use crate::{Impairment, LinkError, MemoryHub, Pace};
+use crate::{Impairment, LinkError, MemoryHub, RateLimit};
 
 /// What a coordinator's link needs.
 #[derive(Debug)]
@@ -31,9 +31,9 @@ pub struct ServerLinkConfig {
     pub mint: Mint,
     /// Connections at one time.
     pub peers_max: usize,
-    /// Sending rate per peer; `None` is [`Pace::internet`], and no bound for peers on this machine whose
+    /// Sending rate per peer; `None` is [`RateLimit::internet`], and no bound for peers on this machine whose
     /// network is not impaired.
-    pub pace: Option<Pace>,
+    pub rate_limit: Option<RateLimit>,
     /// A worse network, for tests and demos.
     pub impair: Option<Impairment>,
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::impair::{Impairment, Line};
+use crate::impair::{DelayLine, Impairment};
 use crate::limits::{PACKETS_PER_UPDATE_MAX, SOCKET_BUFFER_BYTES};
 use crate::memory::MemoryPort;
 use crate::runner::Sockets;
@@ -35,14 +35,14 @@ pub(crate) struct Wire {
     has_unread: bool,
     /// Packets that may still be taken from the medium in this update.
     intake_left: usize,
-    lines: Option<Box<(Line, Line)>>,
+    lines: Option<Box<(DelayLine, DelayLine)>>,
     /// The other end's machine said that nobody listens there.
     pub(crate) was_refused: bool,
 }
 
 impl Wire {
     pub(crate) fn new(medium: Medium, impair: Option<Impairment>) -> Self {
-        let lines = impair.map(|fate| Box::new((Line::new(fate, 0), Line::new(fate, 1))));
+        let lines = impair.map(|fate| Box::new((DelayLine::new(fate, 0), DelayLine::new(fate, 1))));
         Self {
             medium,
             is_registered: false,

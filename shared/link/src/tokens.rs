@@ -78,7 +78,7 @@ impl Drop for TokenAnswer {
 
 /// Gets a token and waits for it, at most so long: for whoever has no app to go on with.
 pub fn fetch(source: &dyn TokenSource, longest: Duration) -> Result<Access, NoToken> {
-    let asked = Asked::of(source, None);
+    let asked = PendingToken::of(source, None);
     asked.0.recv_timeout(longest).unwrap_or_else(|_| {
         let reason = "no connect token came in time".to_owned();
         Err(NoToken::Unreachable { reason })
@@ -87,9 +87,9 @@ pub fn fetch(source: &dyn TokenSource, longest: Duration) -> Result<Access, NoTo
 
 /// A token that was asked for.
 #[derive(Debug)]
-pub(crate) struct Asked(Receiver<Result<Access, NoToken>>);
+pub(crate) struct PendingToken(Receiver<Result<Access, NoToken>>);
 
-impl Asked {
+impl PendingToken {
     /// Asks `source` for a token.
     pub(crate) fn of(source: &dyn TokenSource, waker: Option<Waker>) -> Self {
         let (sender, receiver) = bounded(1);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_dropped_is_a_failure() {
-        let asked = Asked::of(&Never, None);
+        let asked = PendingToken::of(&Never, None);
         assert!(matches!(asked.take(), Some(Err(NoToken::Unreachable { .. }))));
     }
 }

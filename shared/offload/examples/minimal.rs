@@ -10,7 +10,7 @@ use std::time::Duration;
 use bevy_app::{App, AppExit, ScheduleRunnerPlugin, Update};
 use bevy_ecs::prelude::*;
 use p2c2r_offload::prelude::*;
-use p2c2r_tasks::path::{Answer, Cell, Grid, Path, PathSpec, Query};
+use p2c2r_tasks::path::{Cell, Grid, Path, PathSpec, Query, QueryAnswer};
 
 const TASKS: u64 = 10;
 
@@ -44,7 +44,7 @@ fn ask_now_and_then(mut commands: Commands<'_, '_>, mut frame: Local<'_, u16>) {
 
 fn print_answer(done: On<'_, '_, OffloadDone<Path>>, state: Res<'_, OffloadState>) {
     let price = done.receipt.as_ref().map_or_else(|| "free".into(), |receipt| receipt.price.to_string());
-    let Some(Answer::Found { cost, .. }) = done.outcome.answers.first() else { return };
+    let Some(QueryAnswer::Found { cost, .. }) = done.outcome.answers.first() else { return };
     let (cost, place, latency) = (cost.value(), &done.place, done.latency);
     println!(
         "a path of length {cost:.1}, computed by {place} in {latency:.1?}, {price} (mode: {})",

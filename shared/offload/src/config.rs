@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_join::{Membership, MembershipError, Memberships, read_link};
-use p2c2r_link::{ClientTransport, Impairment, Pace, Reconnect};
+use p2c2r_link::{ClientTransport, Impairment, RateLimit, Reconnect};
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_tasks::KindRegistry;
 
@@ -20,8 +20,8 @@ pub struct OffloadConfig {
     /// refuse each other at connect. A game may register fewer with
     /// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind).
     pub kinds: KindRegistry,
-    /// How fast the game sends at most; `None` is [`Pace::internet`], and no bound to a coordinator on this computer.
-    pub pace: Option<Pace>,
+    /// How fast the game sends at most; `None` is [`RateLimit::internet`], and no bound to a coordinator on this computer.
+    pub rate_limit: Option<RateLimit>,
     /// A worse network than there is, for tests and demonstrations.
     pub impair: Option<Impairment>,
     /// How a broken connection is made again.
@@ -60,7 +60,7 @@ impl Default for OffloadConfig {
             link: None,
             name: "gamer".into(),
             kinds: KindRegistry::builtin(),
-            pace: None,
+            rate_limit: None,
             impair: None,
             reconnect: Reconnect::default(),
             local: LocalCompute::Auto,

@@ -80,11 +80,11 @@ struct Sample {
 
 /// The answers of the last ten seconds.
 #[derive(Default)]
-pub(crate) struct Answers {
+pub(crate) struct RecentAnswers {
     samples: VecDeque<Sample>,
 }
 
-impl Answers {
+impl RecentAnswers {
     /// A worker's answer took this long from the frame that asked, whether or not anyone still waited for it.
     pub fn took(&mut self, now: Micros, kind: usize, micros: u32) {
         if self.samples.len() == SAMPLES_MAX {
@@ -147,15 +147,15 @@ mod tests {
 
     #[test]
     fn before_any_answer_a_worker_is_taken_to_be_as_far_as_the_coordinator() {
-        assert_eq!(Answers::default().ahead(0, None), Ahead::default());
-        let ahead = Answers::default().ahead(0, RTT);
+        assert_eq!(RecentAnswers::default().ahead(0, None), Ahead::default());
+        let ahead = RecentAnswers::default().ahead(0, RTT);
         assert_eq!(ahead.typical, Duration::from_millis(500));
         assert_eq!(ahead.horizon, Duration::from_millis(625));
     }
 
     #[test]
     fn it_follows_the_answers_of_ten_seconds_up_and_down() {
-        let mut answers = Answers::default();
+        let mut answers = RecentAnswers::default();
         for number in 0..100_u64 {
             // Six of a hundred took a second.
             let micros = if number % 16 == 0 { 1_000_000 } else { 400_000 };
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_task_without_an_answer_widens_it_to_its_bound() {
-        let mut answers = Answers::default();
+        let mut answers = RecentAnswers::default();
         let mut before = answers.ahead(0, RTT).horizon;
         for round in 0..6 {
             answers.lacked(Micros(round), 0, before);
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_kind_with_few_answers_counts_those_of_all() {
-        let mut answers = Answers::default();
+        let mut answers = RecentAnswers::default();
         for number in 0..20 {
             answers.took(Micros(number), 0, 400_000);
         }

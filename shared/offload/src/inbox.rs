@@ -20,7 +20,7 @@ pub(crate) struct Submission {
 }
 
 /// One thing a hook saw.
-pub(crate) enum Intent {
+pub(crate) enum HookRequest {
     Submit(TaskId, Submission),
     Cancel(TaskId),
 }
@@ -30,7 +30,7 @@ pub(crate) enum Intent {
 pub(crate) struct Inbox {
     /// Ids of the registered kinds, in the order of the table of kinds.
     pub kinds: Vec<KindId>,
-    intents: Vec<Intent>,
+    intents: Vec<HookRequest>,
     /// Counted from 1: zero marks a component without a task. What goes to a coordinator is numbered within the
     /// connection's session (`ladder/numbering.rs`).
     next: u64,
@@ -47,17 +47,17 @@ impl Inbox {
     pub fn submit(&mut self, submission: Submission) -> TaskId {
         let task = TaskId(self.next);
         self.next += 1;
-        self.intents.push(Intent::Submit(task, submission));
+        self.intents.push(HookRequest::Submit(task, submission));
         task
     }
 
     /// Notes that a task is no longer wanted; one that already ended is none of the dispatcher's concern.
     pub fn cancel(&mut self, task: TaskId) {
-        self.intents.push(Intent::Cancel(task));
+        self.intents.push(HookRequest::Cancel(task));
     }
 
     /// Takes everything left so far.
-    pub fn take(&mut self) -> Vec<Intent> {
+    pub fn take(&mut self) -> Vec<HookRequest> {
         std::mem::take(&mut self.intents)
     }
 }

@@ -12,7 +12,7 @@ use p2c2r_protocol::{KindId, Nanos, Receipt, TaskId};
 use p2c2r_tasks::TaskKind;
 
 use crate::inbox::Inbox;
-use crate::last::{Kept, LastOutcome, keep};
+use crate::last::{LastOutcome, NewestOutcome, keep};
 use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
 use crate::totals::OffloadTotals;
 use crate::work::{AnyOutcome, decode_outcome};
@@ -107,7 +107,7 @@ pub(crate) struct Kind {
     pub settings: KindSettings,
     pub decode: fn(&[u8]) -> Result<AnyOutcome, WireError>,
     pub deliver: fn(&mut World, Delivery),
-    pub keep: fn(&mut World, Kept),
+    pub keep: fn(&mut World, NewestOutcome),
 }
 
 /// The registered kinds; a task names its kind by the place in this list.
@@ -122,11 +122,11 @@ pub(crate) struct Delivery {
     pub kind: usize,
     pub entity: Entity,
     pub after: Duration,
-    pub end: End,
+    pub end: TaskEnding,
 }
 
 /// How a task ended.
-pub(crate) enum End {
+pub(crate) enum TaskEnding {
     Done {
         outcome: AnyOutcome,
         place: Place,
@@ -156,14 +156,14 @@ fn deliver<K: TaskKind>(world: &mut World, delivery: Delivery) {
     }
     world.entity_mut(entity).remove::<Offloading<K>>();
     match delivery.end {
-        End::Done { outcome, place, receipt, late } => {
+        TaskEnding::Done { outcome, place, receipt, late } => {
             // The table holds the kind's own decoder and kernel, so the type is always this one.
             let Ok(outcome) = Arc::downcast::<K::Outcome>(outcome) else { return };
             let done = Offloaded { entity, outcome, place, latency: delivery.after, receipt, late };
             world.write_message::<Offloaded<K>>(done.clone());
             world.trigger(OffloadDone { entity, done });
         }
-        End::Failed { reason, reused } => {
+        TaskEnding::Failed { reason, reused } => {
             let failed = OffloadFailed::<K>::new(entity, reason, delivery.after, reused);
             world.write_message(failed.clone());
             world.trigger(failed);

@@ -74,7 +74,7 @@ impl<K: TaskKind> LastOutcome<K> {
 }
 
 /// A newest outcome on its way to its [`LastOutcome`].
-pub(crate) struct Kept {
+pub(crate) struct NewestOutcome {
     pub kind: usize,
     pub task: TaskId,
     pub outcome: AnyOutcome,
@@ -90,8 +90,8 @@ pub(crate) struct Freshest {
 }
 
 /// Puts an outcome into its resource, unless a newer one is there.
-pub(crate) fn keep<K: TaskKind>(world: &mut World, kept: Kept) {
-    let Kept { task, outcome, place, asked_at, .. } = kept;
+pub(crate) fn keep<K: TaskKind>(world: &mut World, kept: NewestOutcome) {
+    let NewestOutcome { task, outcome, place, asked_at, .. } = kept;
     // The table holds the kind's own decoder and kernel, so the type is always this one.
     let Ok(outcome) = Arc::downcast::<K::Outcome>(outcome) else { return };
     if world.resource::<LastOutcome<K>>().newest.as_ref().is_some_and(|newest| newest.task > task) {

@@ -156,15 +156,14 @@
 
 mod account;
 mod config;
-mod desk;
 pub mod diagnostics;
 mod estimate;
 mod histogram;
 mod horizon;
 mod inbox;
 mod kind;
-mod known_blobs;
 mod ladder;
+mod ladder_context;
 mod last;
 mod offloading;
 mod outcome;

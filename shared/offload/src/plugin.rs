@@ -16,16 +16,16 @@ use tracing::info;
 
 use crate::account::OffloadAccount;
 use crate::config::OffloadConfig;
-use crate::desk::Desk;
 use crate::diagnostics;
 use crate::horizon::OffloadHorizon;
 use crate::inbox::Inbox;
 use crate::kind::{KindTable, Spent};
 use crate::ladder::{CONNECTING, Ladder};
+use crate::ladder_context::LadderContext;
 use crate::publish::publish;
 use crate::switch::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
 use crate::totals::OffloadTotals;
-use crate::window::Windows;
+use crate::window::KindWindows;
 
 /// Lets a game offload tasks. Add kinds with
 /// [`add_offload_kind`](crate::OffloadAppExt::add_offload_kind). Needs nothing but what `MinimalPlugins`
@@ -63,7 +63,7 @@ impl Plugin for OffloadPlugin {
                 transport: transport.clone(),
                 identity: self.config.kinds.identity(),
                 name: self.config.name.clone(),
-                pace: self.config.pace,
+                rate_limit: self.config.rate_limit,
                 impair: self.config.impair,
                 reconnect: self.config.reconnect,
             }));
@@ -76,7 +76,7 @@ impl Plugin for OffloadPlugin {
             .init_resource::<Inbox>()
             .init_resource::<KindTable>()
             .init_resource::<Spent>()
-            .init_resource::<Windows>()
+            .init_resource::<KindWindows>()
             .init_resource::<OffloadSwitch>()
             .init_resource::<OffloadAccount>()
             .init_resource::<OffloadHorizon>()
@@ -123,7 +123,7 @@ impl Plugin for OffloadPlugin {
 /// Takes in what the coordinator said.
 fn receive(
     mut ladder: ResMut<'_, Ladder>,
-    mut desk: Desk<'_>,
+    mut context: LadderContext<'_>,
     mut inbox: ResMut<'_, Inbox>,
     mut messages: ResMut<'_, Messages<FromServer<ServerToGame>>>,
     mut downs: MessageReader<'_, '_, LinkDown>,
@@ -131,7 +131,7 @@ fn receive(
     mut commands: Commands<'_, '_>,
 ) {
     let intents = inbox.take();
-    ladder.take_in(&mut desk, intents);
+    ladder.take_in(&mut context, intents);
     let connected = link.as_ref().is_none_or(|link| *link.status() == LinkStatus::Connected);
     let offset = link.as_ref().and_then(|link| link.stats().clock_offset_us);
     // Answers first, since a connection that is lost in this update may have brought some; what concerns
@@ -142,41 +142,41 @@ fn receive(
             ServerToGame::Welcome(_) | ServerToGame::Statement(_) | ServerToGame::Closing { .. } => {
                 control.push(message);
             }
-            _ => ladder.hear(&mut desk, message, offset),
+            _ => ladder.hear(&mut context, message, offset),
         }
     }
     if let Some(LinkDown { reason }) = downs.read().last() {
-        ladder.lose_link(&mut desk, reason.clone());
+        ladder.lose_link(&mut context, reason.clone());
     }
     if connected {
         for message in control {
-            ladder.hear(&mut desk, message, offset);
+            ladder.hear(&mut context, message, offset);
         }
     }
-    deliver(&mut ladder, &desk, &mut commands);
+    deliver(&mut ladder, &context, &mut commands);
 }
 
 /// Takes in what local compute has finished, and starts it where time is running out.
 fn fall_back(
     mut ladder: ResMut<'_, Ladder>,
-    mut desk: Desk<'_>,
+    mut context: LadderContext<'_>,
     mut horizon: ResMut<'_, OffloadHorizon>,
     link: Option<Res<'_, ClientLink>>,
     mut commands: Commands<'_, '_>,
 ) {
-    ladder.note_frame(desk.time.delta());
-    ladder.collect(&mut desk);
-    ladder.climb(&mut desk);
+    ladder.note_frame(context.time.delta());
+    ladder.collect(&mut context);
+    ladder.climb(&mut context);
     let rtt = link.and_then(|link| link.stats().rtt);
-    let kinds = 0..desk.kinds();
-    horizon.set(kinds.map(|kind| (desk.kind(kind).id, ladder.ahead(&desk, kind, rtt))));
-    deliver(&mut ladder, &desk, &mut commands);
+    let kinds = 0..context.kinds();
+    horizon.set(kinds.map(|kind| (context.kind(kind).id, ladder.ahead(&context, kind, rtt))));
+    deliver(&mut ladder, &context, &mut commands);
 }
 
 /// Sends what the game asked for and took back in this frame.
 fn dispatch(
     mut ladder: ResMut<'_, Ladder>,
-    mut desk: Desk<'_>,
+    mut context: LadderContext<'_>,
     mut inbox: ResMut<'_, Inbox>,
     mut state: ResMut<'_, OffloadState>,
     link: Option<ResMut<'_, ClientLink>>,
@@ -185,12 +185,12 @@ fn dispatch(
     mut told: Local<'_, Option<OffloadMode>>,
 ) {
     let intents = inbox.take();
-    ladder.take_in(&mut desk, intents);
-    if desk.switch.is_changed() {
-        ladder.recall(&mut desk);
+    ladder.take_in(&mut context, intents);
+    if context.switch.is_changed() {
+        ladder.recall(&mut context);
     }
-    ladder.send_waiting(&mut desk);
-    ladder.climb(&mut desk);
+    ladder.send_waiting(&mut context);
+    ladder.climb(&mut context);
     to_server.write_batch(ladder.outgoing.drain(..).map(ToServer));
     if exits.read().next().is_some() {
         to_server.write(ToServer(GameToServer::Leaving));
@@ -209,8 +209,8 @@ fn dispatch(
             LinkStatus::Connected => {}
         }
     }
-    desk.account.reserved = ladder.reserved();
-    let mode = ladder.mode(&desk);
+    context.account.reserved = ladder.reserved();
+    let mode = ladder.mode(&context);
     if state.mode != mode {
         state.mode = mode;
         tell_mode(&state.mode, &mut told);
@@ -236,13 +236,13 @@ fn tell_mode(mode: &OffloadMode, told: &mut Option<OffloadMode>) {
 }
 
 /// Hands outcomes to their kinds and tasks' ends to their entities once the system is through with the ladder.
-fn deliver(ladder: &mut Ladder, desk: &Desk<'_>, commands: &mut Commands<'_, '_>) {
+fn deliver(ladder: &mut Ladder, context: &LadderContext<'_>, commands: &mut Commands<'_, '_>) {
     if ladder.deliveries.is_empty() && ladder.kept.is_empty() {
         return;
     }
-    let kept: Vec<_> = ladder.kept.drain(..).map(|kept| (desk.kind(kept.kind).keep, kept)).collect();
+    let kept: Vec<_> = ladder.kept.drain(..).map(|kept| (context.kind(kept.kind).keep, kept)).collect();
     let deliveries: Vec<_> =
-        ladder.deliveries.drain(..).map(|delivery| (desk.kind(delivery.kind).deliver, delivery)).collect();
+        ladder.deliveries.drain(..).map(|delivery| (context.kind(delivery.kind).deliver, delivery)).collect();
     commands.queue(move |world: &mut World| {
         // First, so that an observer of an outcome finds it there.
         for (keep, kept) in kept {

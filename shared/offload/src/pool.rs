@@ -1,13 +1,12 @@
 //! The game's own compute: kernels on a few threads, nearest deadline first, never on the app's thread.
 
-use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::{Micros, TaskId, WorkUnits};
 use p2c2r_tasks::{KernelError, Stop};
 
@@ -23,7 +22,7 @@ const THREADS_MAX: usize = 8;
 const LOWEST_PRIORITY: i32 = 19;
 
 /// A task to compute.
-pub(crate) struct Job {
+pub(crate) struct ComputeJob {
     pub task: TaskId,
     pub kind: usize,
     pub units: WorkUnits,
@@ -34,7 +33,7 @@ pub(crate) struct Job {
 }
 
 /// A computed task.
-pub(crate) struct Finished {
+pub(crate) struct ComputedTask {
     pub task: TaskId,
     pub kind: usize,
     pub units: WorkUnits,
@@ -47,7 +46,7 @@ pub(crate) type Turn = (Micros, TaskId);
 
 #[derive(Default)]
 struct Queue {
-    jobs: BTreeMap<Turn, Job>,
+    jobs: BTreeMap<Turn, ComputeJob>,
     /// What ends the kernels that run.
     running: HashMap<TaskId, Stop>,
     /// How long everything that waits and everything that is being computed will take.
@@ -56,12 +55,12 @@ struct Queue {
 }
 
 impl Queue {
-    fn push(&mut self, turn: Turn, job: Job) {
+    fn push(&mut self, turn: Turn, job: ComputeJob) {
         self.expected += job.expected;
         self.jobs.insert(turn, job);
     }
 
-    fn remove(&mut self, turn: Turn) -> Option<Job> {
+    fn remove(&mut self, turn: Turn) -> Option<ComputeJob> {
         let job = self.jobs.remove(&turn)?;
         self.done(job.expected);
         Some(job)
@@ -88,7 +87,7 @@ impl Shared {
 /// The threads and their queue.
 pub(crate) struct LocalPool {
     shared: Arc<Shared>,
-    finished: Receiver<Finished>,
+    finished: Receiver<ComputedTask>,
     threads: usize,
     simulated: Option<Simulated>,
 }
@@ -129,7 +128,7 @@ impl LocalPool {
     }
 
     /// Queues a job.
-    pub fn push(&self, turn: Turn, job: Job) {
+    pub fn push(&self, turn: Turn, job: ComputeJob) {
         self.shared.lock().push(turn, job);
         self.shared.wake.notify_one();
     }
@@ -163,7 +162,7 @@ impl LocalPool {
     }
 
     /// What has been computed since the last call.
-    pub fn poll(&mut self, now: Micros) -> Vec<Finished> {
+    pub fn poll(&mut self, now: Micros) -> Vec<ComputedTask> {
         match &mut self.simulated {
             Some(simulated) => simulated.poll(&mut self.shared.lock(), now),
             None => self.finished.try_iter().collect(),
@@ -183,7 +182,7 @@ impl Drop for LocalPool {
 }
 
 impl Simulated {
-    fn poll(&mut self, queue: &mut Queue, now: Micros) -> Vec<Finished> {
+    fn poll(&mut self, queue: &mut Queue, now: Micros) -> Vec<ComputedTask> {
         let mut finished = Vec::new();
         while let Some((turn, job)) = queue.jobs.first_key_value() {
             let started = self.free_at.max(job.pushed_at);
@@ -194,7 +193,7 @@ impl Simulated {
             let turn = *turn;
             let Some(job) = queue.remove(turn) else { break };
             self.free_at = due;
-            finished.push(Finished { took: self.takes, ..compute(job, &Stop::never()) });
+            finished.push(ComputedTask { took: self.takes, ..compute(job, &Stop::never()) });
         }
         finished
     }
@@ -208,7 +207,7 @@ fn lower_priority() {
     }
 }
 
-fn work_off(shared: &Shared, finished: &Sender<Finished>) {
+fn work_off(shared: &Shared, finished: &Sender<ComputedTask>) {
     lower_priority();
     loop {
         let (job, stop) = {
@@ -240,21 +239,13 @@ fn work_off(shared: &Shared, finished: &Sender<Finished>) {
 }
 
 /// Runs the kernel; a panic in it fails the task and nothing else.
-fn compute(job: Job, stop: &Stop) -> Finished {
+fn compute(job: ComputeJob, stop: &Stop) -> ComputedTask {
     let started = Instant::now();
-    let result = match catch_unwind(AssertUnwindSafe(|| job.work.run(stop))) {
+    let result = match catch_panic(|| job.work.run(stop)) {
         Ok(Ok(outcome)) => Ok(outcome),
         Ok(Err(KernelError::OutOfFuel)) => Err(FailReason::OutOfFuel),
         Ok(Err(error)) => Err(FailReason::Kernel(error.to_string())),
-        Err(panic) => Err(FailReason::Kernel(format!("it panicked: {}", panic_text(panic.as_ref())))),
+        Err(panicked) => Err(FailReason::Kernel(format!("it panicked: {}", panicked.message))),
     };
-    Finished { task: job.task, kind: job.kind, units: job.units, result, took: started.elapsed() }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+    ComputedTask { task: job.task, kind: job.kind, units: job.units, result, took: started.elapsed() }
 }

@@ -6,9 +6,9 @@ use bevy_diagnostic::{DiagnosticMeasurement, DiagnosticPath, DiagnosticsStore};
 use bevy_ecs::system::{Local, Res, ResMut};
 use p2c2r_link::{ClientLink, LinkStatus};
 
-use crate::desk::Desk;
 use crate::diagnostics::{self, KindPaths};
 use crate::ladder::Ladder;
+use crate::ladder_context::LadderContext;
 use crate::switch::OffloadState;
 use crate::window::Origin;
 
@@ -27,23 +27,23 @@ pub(crate) struct Previous {
 /// Writes all diagnostics if it is time to.
 pub(crate) fn publish(
     mut store: ResMut<'_, DiagnosticsStore>,
-    mut desk: Desk<'_>,
+    mut context: LadderContext<'_>,
     ladder: Res<'_, Ladder>,
     state: Res<'_, OffloadState>,
     link: Option<Res<'_, ClientLink>>,
     mut previous: Local<'_, Previous>,
 ) {
-    let now = desk.time.elapsed();
+    let now = context.time.elapsed();
     if previous.at.is_some_and(|at| now.saturating_sub(at) < PERIOD) {
         return;
     }
     let passed = previous.at.replace(now).map(|at| now.saturating_sub(at));
     let rtt = link.as_ref().and_then(|link| link.stats().rtt);
-    let dollars_per_hour = publish_kinds(&mut store, &mut desk, &ladder, rtt, &mut previous.paths);
+    let dollars_per_hour = publish_kinds(&mut store, &mut context, &ladder, rtt, &mut previous.paths);
     let mut write = |path: &DiagnosticPath, value: Option<f64>| write(&mut store, path, value);
-    write(&diagnostics::COST_DOLLARS_TOTAL, Some(desk.totals.cost_nanos.as_dollars()));
+    write(&diagnostics::COST_DOLLARS_TOTAL, Some(context.totals.cost_nanos.as_dollars()));
     write(&diagnostics::COST_DOLLARS_PER_HOUR, dollars_per_hour);
-    write(&diagnostics::ENABLED, Some(f64::from(u8::from(desk.switch.enabled))));
+    write(&diagnostics::ENABLED, Some(f64::from(u8::from(context.switch.enabled))));
     write(&diagnostics::REMOTE, Some(f64::from(u8::from(state.is_remote()))));
     write(&diagnostics::IN_FLIGHT, Some(ladder.in_flight() as f64));
     let up = link.as_ref().filter(|link| *link.status() == LinkStatus::Connected);
@@ -67,20 +67,20 @@ pub(crate) fn publish(
 /// Writes the diagnostics of the kinds; returns what they cost together.
 fn publish_kinds(
     store: &mut DiagnosticsStore,
-    desk: &mut Desk<'_>,
+    context: &mut LadderContext<'_>,
     ladder: &Ladder,
     rtt: Option<Duration>,
     paths: &mut Vec<KindPaths>,
 ) -> Option<f64> {
-    let now = desk.now();
+    let now = context.now();
     let mut dollars_per_hour = None;
-    for kind in 0..desk.kinds() {
+    for kind in 0..context.kinds() {
         if paths.len() == kind {
-            paths.push(KindPaths::new(desk.kind(kind).name));
+            paths.push(KindPaths::new(context.kind(kind).name));
         }
         let paths = &paths[kind];
-        let horizon = ladder.ahead(desk, kind, rtt);
-        let window = desk.windows.of(kind);
+        let horizon = ladder.ahead(context, kind, rtt);
+        let window = context.windows.of(kind);
         window.expire(now);
         let percentiles = window.percentiles_ms();
         let dollars = window.dollars_per_hour(now);

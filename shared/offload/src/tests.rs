@@ -7,11 +7,11 @@ mod ladder;
 mod limits;
 mod link;
 mod local;
+mod local_hedge;
 mod money;
 mod numbers;
 mod over_link;
 mod reuse;
-mod sparing;
 mod switching;
 
 use std::time::Duration;

@@ -149,9 +149,9 @@ fn percent(flags: impl Iterator<Item = bool>) -> Option<f64> {
 
 /// The windows of all kinds, in the order of the table of kinds.
 #[derive(Resource, Default)]
-pub(crate) struct Windows(Vec<KindWindow>);
+pub(crate) struct KindWindows(Vec<KindWindow>);
 
-impl Windows {
+impl KindWindows {
     /// The window of a kind.
     pub fn of(&mut self, kind: usize) -> &mut KindWindow {
         if self.0.len() <= kind {

@@ -8,14 +8,15 @@
 //! | [`signals`] | being asked to stop |
 //! | [`command_line`] | flags and environment variables |
 //! | [`settings`] | ranges of settings, and reading a configuration file |
-//! | [`guard`] | panics in code that computes on strangers' data |
+//! | `panic_hook` | where the messages of caught panics go |
 
 pub mod command_line;
-pub mod guard;
 pub mod log;
 pub mod output;
+mod panic_hook;
 pub mod settings;
 pub mod signals;
 
 pub use log::{Log, LogError, LogFormat};
 pub use output::{Output, complain, say};
+pub use panic_hook::quiet_caught_panics;

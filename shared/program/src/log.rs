@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
-pub use lines::{Fields, Lines, Story};
+pub use lines::{Fields, LineFormatter, Story};
 
 use crate::output::Output;
 
@@ -79,7 +79,7 @@ impl Log<'_> {
         let _earlier = match self.format {
             LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
             LogFormat::Text => {
-                let lines = Lines::new(self.story, !to.is_terminal() && !to.is_journal());
+                let lines = LineFormatter::new(self.story, !to.is_terminal() && !to.is_journal());
                 builder.with_ansi(to.takes_colour()).event_format(lines).try_init()
             }
         };

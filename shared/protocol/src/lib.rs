@@ -15,8 +15,10 @@
 //! | [`channels`] | which message travels on which channel, and each channel's byte budget |
 //! | [`wire`] | the only place that names the encoding |
 //! | [`hashing`] | the hashes of maps on the path of every task |
+//! | [`catch_panic`] | panics in code that works on what strangers sent |
 //! | [`identity`] | the fingerprint two builds must share before they talk |
 
+pub mod catch_panic;
 pub mod channels;
 pub mod hashing;
 pub mod identity;

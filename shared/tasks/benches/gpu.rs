@@ -20,21 +20,21 @@ fn main() {
 
 #[cfg(feature = "gpu")]
 fn main() {
-    use p2c2r_tasks::gpu::{Found, Gpu, GpuChoice};
+    use p2c2r_tasks::gpu::{Gpu, GpuChoice, GpuSearch};
     use p2c2r_tasks::reflection::GpuTracer;
 
     let wanted = std::env::var("P2C2R_GPU").unwrap_or_default().parse::<GpuChoice>().unwrap_or_default();
     let mut found = Gpu::find(&wanted);
-    if wanted == GpuChoice::Auto && matches!(found, Ok(Found::None(_))) {
+    if wanted == GpuChoice::Auto && matches!(found, Ok(GpuSearch::None(_))) {
         found = Gpu::find(&GpuChoice::Named("llvmpipe".into()));
     }
     match found {
-        Ok(Found::Gpu(gpu)) => {
+        Ok(GpuSearch::Gpu(gpu)) => {
             let software = if gpu.is_software() { ", software on this machine's cores" } else { "" };
             println!("Device: {} ({}{software})", gpu.name(), gpu.driver());
             contest::run(&GpuTracer::new(&gpu).expect("a thread"));
         }
-        Ok(Found::None(reason)) => println!("No graphics processor: {reason}"),
+        Ok(GpuSearch::None(reason)) => println!("No graphics processor: {reason}"),
         Err(error) => println!("No graphics processor: {error}"),
     }
 }

@@ -5,6 +5,7 @@
 //! far larger than the bytes it is made from, so a [`BlobStore`] counts both and lets go of what was used least
 //! recently.
 
+mod known;
 mod store;
 
 use std::any::Any;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use p2c2r_protocol::Digest;
 
 use crate::kind::SpecError;
+pub use known::KnownBlobs;
 pub use store::BlobStore;
 use store::Home;
 

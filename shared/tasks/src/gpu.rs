@@ -21,7 +21,7 @@ pub use device::Gpu;
 #[cfg(feature = "gpu")]
 pub use error::GpuError;
 #[cfg(feature = "gpu")]
-pub use find::Found;
+pub use find::GpuSearch;
 
 /// Which graphics processor is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

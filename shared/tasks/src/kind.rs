@@ -1,11 +1,11 @@
 //! What a kind of work is: the typed trait its author implements, and the erased one the programs pass round.
 
 use std::fmt::Debug;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bincode::{Decode, Encode};
+use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::limits::{OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
 use p2c2r_protocol::wire::{self, WireError};
 use p2c2r_protocol::{Device, Digest, KindId, WorkUnits};
@@ -230,16 +230,16 @@ pub trait AnyKind: Send + Sync {
     /// How the kernel in the kind's place has done; none if the kind has only its own.
     fn kernel_use(&self) -> Option<KernelUse>;
     /// Decodes a spec into a job that can be admitted, run and judged.
-    fn decode(&self, spec: &[u8]) -> Result<Arc<dyn Job>, SpecError>;
+    fn decode(&self, spec: &[u8]) -> Result<Arc<dyn TaskJob>, SpecError>;
 }
 
 /// A decoded spec behind a pointer.
-pub trait Job: Send + Sync {
+pub trait TaskJob: Send + Sync {
     /// Digests of the blobs it refers to.
     fn blob_refs(&self) -> &[Digest];
     /// See [`TaskKind::admit`].
     fn admit(&self, blobs: &Blobs) -> Result<WorkUnits, SpecError>;
-    /// Whether [`Job::run`] may wait for a device, so that no thread with anything else to do should call it.
+    /// Whether [`TaskJob::run`] may wait for a device, so that no thread with anything else to do should call it.
     fn waits(&self) -> bool {
         false
     }
@@ -293,7 +293,7 @@ impl<K: TaskKind> Substitute<K> {
         if !self.kernel.is_ready() {
             return None;
         }
-        let failure = match panic::catch_unwind(AssertUnwindSafe(|| self.kernel.run(spec, blobs, stop))) {
+        let failure = match catch_panic(|| self.kernel.run(spec, blobs, stop)) {
             Ok(Ok(outcome)) => {
                 self.runs.fetch_add(1, Ordering::Relaxed);
                 return Some(Ok(outcome));
@@ -344,7 +344,7 @@ impl<K: TaskKind> AnyKind for Erased<K> {
             first_failure: substitute.first_failure.get().cloned(),
         })
     }
-    fn decode(&self, spec: &[u8]) -> Result<Arc<dyn Job>, SpecError> {
+    fn decode(&self, spec: &[u8]) -> Result<Arc<dyn TaskJob>, SpecError> {
         let spec = K::decode_spec(spec).map_err(|error| SpecError::Malformed(error.to_string()))?;
         let blob_refs = K::blob_refs(&spec);
         Ok(Arc::new(TypedJob::<K> { spec, blob_refs, substitute: self.substitute.clone() }))
@@ -357,7 +357,7 @@ impl<K: TaskKind> TypedJob<K> {
     }
 }
 
-impl<K: TaskKind> Job for TypedJob<K> {
+impl<K: TaskKind> TaskJob for TypedJob<K> {
     fn blob_refs(&self) -> &[Digest] {
         &self.blob_refs
     }

@@ -27,7 +27,7 @@ pub mod physics;
 pub mod reflection;
 pub mod registry;
 
-pub use blobs::{Blob, BlobStore, Blobs, Prepared};
+pub use blobs::{Blob, BlobStore, Blobs, KnownBlobs, Prepared};
 pub use fuel::{Fuel, Fueled, OUT_OF_FUEL, Stop, StopOnDrop, is_out_of_fuel};
-pub use kind::{CheckError, Job, Kernel, KernelError, KernelUse, SpecError, TaskKind};
+pub use kind::{CheckError, Kernel, KernelError, KernelUse, SpecError, TaskJob, TaskKind};
 pub use registry::KindRegistry;

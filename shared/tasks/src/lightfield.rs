@@ -15,7 +15,7 @@
 //!
 //! # Changes
 //!
-//! A spec may name a field as its base, by the digest of [`Field::to_blob`]; the outcome is then sent as changes of that.
+//! A spec may name a field as its base, by the digest of [`LightField::to_blob`]; the outcome is then sent as changes of that.
 //! With the same seed nothing but what moved changes, and a probe that does not change takes a small part of a bit. The
 //! base travels like any blob: to a coordinator or worker that does not have it. Nobody needs to have it: a spec without a
 //! base is answered whole. A base is no evidence: what is judged is the field that comes out.
@@ -55,7 +55,7 @@ mod stream;
 use p2c2r_protocol::{Digest, KindId, WorkUnits};
 
 pub use check::PROBES_CHECKED;
-pub use field::{Field, LEVEL_STEPS, LightProbe, SHARE_STEPS};
+pub use field::{LEVEL_STEPS, LightField, LightProbe, SHARE_STEPS};
 #[cfg(feature = "gpu")]
 pub use gpu::{FIELD_TOLERANCE, FieldTolerance};
 pub use outcome::{FieldError, LightfieldOutcome};

@@ -3,10 +3,10 @@
 //! # Task
 //!
 //! A [`PathSpec`] names a [`Grid`] by the digest of its blob and asks [`Query`] upon query; a [`PathOutcome`]
-//! holds an [`Answer`] to each, in order: the turning points of a shortest path and its exact [`Cost`], or
+//! holds an [`QueryAnswer`] to each, in order: the turning points of a shortest path and its exact [`Cost`], or
 //! that there is none. The rules are those of the Moving AI benchmarks: one may step to any of eight
 //! neighbours, a straight step costs 1 and a diagonal one √2, and a diagonal step needs both cells beside it
-//! free, so that no corner is cut. A start or goal that is blocked gives [`Answer::Unreachable`]; one outside
+//! free, so that no corner is cut. A start or goal that is blocked gives [`QueryAnswer::Unreachable`]; one outside
 //! the grid is refused at admission.
 //!
 //! # Units and limits
@@ -42,13 +42,13 @@
 //!
 //! All but the deep one run on every answer and take about a tenth of the kernel's time.
 
+mod bitboard;
 mod check;
 mod components;
 mod cost;
 mod grid;
 mod kernel;
 mod outcome;
-mod planes;
 mod search;
 mod spec;
 mod units;
@@ -61,13 +61,13 @@ use p2c2r_protocol::{Digest, KindId, WorkUnits};
 
 pub use cost::Cost;
 pub use grid::{GRID_SIDE_MAX, Grid, GridError};
-pub use outcome::{Answer, PathOutcome};
+pub use outcome::{PathOutcome, QueryAnswer};
 pub use spec::{Cell, PathSpec, Query};
 
 use crate::blobs::Blobs;
 use crate::fuel::{Fuel, Fueled, Stop};
 use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
-use kernel::{Prepared, Survey};
+use kernel::{PreparedGrid, Survey};
 
 /// Queries of one spec.
 pub const QUERIES_MAX: usize = 256;
@@ -141,7 +141,7 @@ impl Fueled for Path {
         for query in &spec.queries {
             let answer = grid.solve(*query, fuel)?;
             // A waypoint takes at least a byte, so far too many are noticed before they fill the memory.
-            bytes_min += if let Answer::Found { waypoints, .. } = &answer { waypoints.len() } else { 1 };
+            bytes_min += if let QueryAnswer::Found { waypoints, .. } = &answer { waypoints.len() } else { 1 };
             if bytes_min > OUTCOME_BYTES_MAX {
                 return Err(KernelError::OutOfFuel);
             }
@@ -168,8 +168,8 @@ fn surveyed(spec: &PathSpec, blobs: &Blobs) -> Result<Survey, SpecError> {
     blob.surveyed(|bytes| Survey::from_blob(bytes).map_err(|error| error.to_string()))
 }
 
-fn prepared(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<Prepared>, SpecError> {
-    blobs.get(spec.grid)?.prepared(|bytes| Prepared::from_blob(bytes).map_err(|error| error.to_string()))
+fn prepared(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<PreparedGrid>, SpecError> {
+    blobs.get(spec.grid)?.prepared(|bytes| PreparedGrid::from_blob(bytes).map_err(|error| error.to_string()))
 }
 
 /// Refuses what is outside the documented ranges.
@@ -187,7 +187,7 @@ fn in_range(spec: &PathSpec, grid: &Survey) -> Result<(), SpecError> {
 
 /// The prepared grid of a spec that is being judged. That it was admitted is the caller's duty; if it was
 /// not, no outcome passes.
-fn judged(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<Prepared>, CheckError> {
+fn judged(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<PreparedGrid>, CheckError> {
     let bad_spec = |error: SpecError| CheckError::new("path.spec", error.to_string());
     let grid = prepared(spec, blobs).map_err(bad_spec)?;
     in_range(spec, &grid.survey).map_err(bad_spec)?;

@@ -102,13 +102,13 @@ pub use quanta::{
     Motion, POSITION_ERROR_M, POSITION_STEPS_PER_M, ROTATION_ERROR_RAD, ROTATION_STEPS, Rotation,
     SPIN_ERROR_RAD_S, SPIN_STEPS_PER_RAD_S, State, VELOCITY_ERROR_M_S, VELOCITY_STEPS_PER_M_S,
 };
-pub use spec::{Attractor, Body, Material, PhysicsSpec, Walls};
+pub use spec::{Attractor, Body, BodyMaterial, PhysicsSpec, Walls};
 pub use trajectory::Trajectory;
 
 use crate::blobs::Blobs;
 use crate::fuel::{Fuel, Fueled, Stop};
 use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
-use scene::Scene;
+use scene::PhysicsScene;
 
 /// Seconds of a step.
 pub const STEP_S: f64 = 1.0 / 60.0;
@@ -224,7 +224,7 @@ impl Fueled for Physics {
     }
 }
 
-fn outcome(scene: &Scene<'_>, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, KernelError> {
+fn outcome(scene: &PhysicsScene<'_>, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, KernelError> {
     let outcome = kernel::run(scene, fuel)?;
     // Some 30 bytes per touched body and 4 per contact at most; most outcomes need not be encoded to know.
     let about: usize =
@@ -236,13 +236,13 @@ fn outcome(scene: &Scene<'_>, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, Ker
 }
 
 /// Work units of a scene whose spec is in range.
-fn worth(scene: &Scene<'_>) -> Result<WorkUnits, SpecError> {
+fn worth(scene: &PhysicsScene<'_>) -> Result<WorkUnits, SpecError> {
     let (near, walled) = admit::not_crowded(scene)?;
     units::reckon(scene, &near, walled)
 }
 
 /// The scene of a spec that is being judged. That it was admitted is the caller's duty; if it was not, no
 /// outcome passes.
-fn judged(spec: &PhysicsSpec) -> Result<Scene<'_>, CheckError> {
+fn judged(spec: &PhysicsSpec) -> Result<PhysicsScene<'_>, CheckError> {
     admit::in_range(spec).map_err(|error| CheckError::new("physics.spec", error.to_string()))
 }

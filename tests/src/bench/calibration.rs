@@ -25,7 +25,7 @@ const KINDS_APART_AIM: f64 = 2.5;
 
 /// One kind's figures; means over the tasks of play.
 #[derive(Clone, Debug)]
-pub struct Figures {
+pub struct CalibrationFigures {
     /// Name of the kind.
     pub name: &'static str,
     /// Milliseconds of one kernel: per task the least of the repeats, then the mean, since that is what a core
@@ -45,7 +45,7 @@ pub struct Figures {
     pub bytes: (f64, f64),
 }
 
-impl Figures {
+impl CalibrationFigures {
     /// Work units a measured millisecond is priced at; 1,000 where the machine is the reference core and the
     /// units are right.
     pub fn units_per_ms(&self) -> f64 {
@@ -69,7 +69,7 @@ impl Figures {
 }
 
 /// Measures every kind, each task `repeats` times.
-pub fn calibrate(play: &Play, repeats: u32) -> Result<Vec<Figures>, KernelError> {
+pub fn calibrate(play: &Play, repeats: u32) -> Result<Vec<CalibrationFigures>, KernelError> {
     let prices = default_prices(&KindRegistry::builtin());
     Ok(vec![
         figures(&play.path, &prices, repeats)?,
@@ -84,7 +84,7 @@ pub fn figures<K: Varied>(
     played: &Played<K>,
     prices: &PriceList,
     repeats: u32,
-) -> Result<Figures, KernelError> {
+) -> Result<CalibrationFigures, KernelError> {
     let mut times = Vec::new();
     let (mut units, mut up, mut down) = (0, 0, 0);
     let (mut price, mut on_graphics) = (Nanos::ZERO, Nanos::ZERO);
@@ -106,7 +106,7 @@ pub fn figures<K: Varied>(
         times.push(least.as_secs_f64() * 1e3);
     }
     let count = played.tasks.len().max(1) as f64;
-    Ok(Figures {
+    Ok(CalibrationFigures {
         name: K::NAME,
         kernel_ms: times.iter().sum::<f64>() / count,
         kernel_ms_p50: median(times),
@@ -119,26 +119,26 @@ pub fn figures<K: Varied>(
 }
 
 /// What a gamer pays in an hour, and how many of them one core serves.
-fn sums(figures: &[Figures]) -> (f64, f64) {
-    let share: f64 = figures.iter().map(Figures::core_share).sum();
-    (figures.iter().map(Figures::dollars_per_hour).sum(), 1.0 / share)
+fn sums(figures: &[CalibrationFigures]) -> (f64, f64) {
+    let share: f64 = figures.iter().map(CalibrationFigures::core_share).sum();
+    (figures.iter().map(CalibrationFigures::dollars_per_hour).sum(), 1.0 / share)
 }
 
 /// What a fully used core earns its helper in an hour.
-fn helper_dollars(figures: &[Figures]) -> f64 {
+fn helper_dollars(figures: &[CalibrationFigures]) -> f64 {
     let (dollars, gamers) = sums(figures);
     let fee = f64::from(default_prices(&KindRegistry::builtin()).fee_basis_points) / 10_000.0;
     gamers * dollars * (1.0 - fee)
 }
 
 /// The aims that are missed, in words.
-pub fn missed(figures: &[Figures]) -> Vec<String> {
+pub fn missed(figures: &[CalibrationFigures]) -> Vec<String> {
     let mut missed = Vec::new();
     for kind in figures.iter().filter(|kind| !UNITS_PER_MS_AIM.contains(&kind.units_per_ms())) {
         let (name, pace) = (kind.name, kind.units_per_ms());
         missed.push(format!("{name} has {pace:.0} units a millisecond (aim: {UNITS_PER_MS_AIM:?})"));
     }
-    let paces = || figures.iter().map(Figures::units_per_ms);
+    let paces = || figures.iter().map(CalibrationFigures::units_per_ms);
     let (least, most) = (paces().fold(f64::MAX, f64::min), paces().fold(0.0, f64::max));
     if most > KINDS_APART_AIM * least {
         let apart = most / least;
@@ -159,7 +159,7 @@ pub fn missed(figures: &[Figures]) -> Vec<String> {
 }
 
 /// The tables a person reads.
-pub fn tables(figures: &[Figures]) -> String {
+pub fn tables(figures: &[CalibrationFigures]) -> String {
     let mut text = format!(
         "{:<11} {:>9} {:>9} {:>8} {:>9} {:>10} {:>7} {:>9} {:>11} {:>9}\n",
         "kind",
@@ -223,14 +223,20 @@ mod tests {
             assert!(kind.price_nanos >= exact.max(least), "{kind:?}");
             assert!(kind.price_nanos <= exact + 1.0 + least, "{kind:?}");
         }
-        let known = |figures: &[Figures]| missed(figures).len();
-        let right = |kind: &Figures| Figures { kernel_ms: kind.units / 1_000.0, ..kind.clone() };
+        let known = |figures: &[CalibrationFigures]| missed(figures).len();
+        let right = |kind: &CalibrationFigures| CalibrationFigures {
+            kernel_ms: kind.units / 1_000.0,
+            ..kind.clone()
+        };
         let right: Vec<_> = figures.iter().map(right).collect();
         assert_eq!(missed(&right), Vec::<String>::new());
         let mut slow = right.clone();
         slow[0].kernel_ms *= 3.0;
         assert_eq!(known(&slow), 2, "one kind is slow, and the kinds are apart: {:?}", missed(&slow));
-        let dear = |kind: &Figures| Figures { price_nanos: 10.0 * kind.price_nanos, ..kind.clone() };
+        let dear = |kind: &CalibrationFigures| CalibrationFigures {
+            price_nanos: 10.0 * kind.price_nanos,
+            ..kind.clone()
+        };
         assert_eq!(known(&right.iter().map(dear).collect::<Vec<_>>()), 1);
         let text = tables(&figures);
         assert!(shipped.iter().all(|name| text.contains(name)) && text.contains("gamers"), "{text}");

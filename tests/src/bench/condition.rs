@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::program::Program;
+use super::program::BenchProgram;
 
 /// What else the machine does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -33,18 +33,18 @@ impl fmt::Display for Condition {
 }
 
 /// A condition that holds as long as this does.
-pub struct Held {
-    burner: Option<Program>,
+pub struct HeldCore {
+    burner: Option<BenchProgram>,
     pinned: Vec<u32>,
 }
 
 impl Condition {
     /// Sees to it for this process and `children`. Fails where the machine cannot have it: one core needs `taskset`.
-    pub fn hold(self, children: &[u32]) -> io::Result<Held> {
-        let mut held = Held { burner: None, pinned: Vec::new() };
+    pub fn hold(self, children: &[u32]) -> io::Result<HeldCore> {
+        let mut held = HeldCore { burner: None, pinned: Vec::new() };
         match self {
             Self::Quiet => {}
-            Self::Busy => held.burner = Some(Program::in_role("burner", &[])?),
+            Self::Busy => held.burner = Some(BenchProgram::in_role("burner", &[])?),
             Self::OneCore => {
                 for process in children.iter().copied().chain([std::process::id()]) {
                     held.pinned.push(process);
@@ -56,7 +56,7 @@ impl Condition {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldCore {
     fn drop(&mut self) {
         for process in &self.pinned {
             // A process that has ended needs no processors.

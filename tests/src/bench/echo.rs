@@ -10,24 +10,24 @@ pub struct Echo;
 
 /// Any bytes; also the outcome.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Payload(pub Vec<u8>);
+pub struct EchoPayload(pub Vec<u8>);
 
 impl TaskKind for Echo {
     const ID: KindId = KindId(250);
     const NAME: &'static str = "echo";
     const KERNEL_VERSION: u16 = 1;
-    type Spec = Payload;
-    type Outcome = Payload;
+    type Spec = EchoPayload;
+    type Outcome = EchoPayload;
 
-    fn admit(_spec: &Payload, _blobs: &Blobs) -> Result<WorkUnits, SpecError> {
+    fn admit(_spec: &EchoPayload, _blobs: &Blobs) -> Result<WorkUnits, SpecError> {
         Ok(WorkUnits(1))
     }
 
-    fn run(spec: &Payload, _blobs: &Blobs, _stop: &Stop) -> Result<Payload, KernelError> {
+    fn run(spec: &EchoPayload, _blobs: &Blobs, _stop: &Stop) -> Result<EchoPayload, KernelError> {
         Ok(spec.clone())
     }
 
-    fn check(spec: &Payload, _blobs: &Blobs, outcome: &Payload) -> Result<(), CheckError> {
+    fn check(spec: &EchoPayload, _blobs: &Blobs, outcome: &EchoPayload) -> Result<(), CheckError> {
         if spec == outcome {
             Ok(())
         } else {
@@ -35,7 +35,12 @@ impl TaskKind for Echo {
         }
     }
 
-    fn deep_check(spec: &Payload, blobs: &Blobs, outcome: &Payload, _seed: u64) -> Result<(), CheckError> {
+    fn deep_check(
+        spec: &EchoPayload,
+        blobs: &Blobs,
+        outcome: &EchoPayload,
+        _seed: u64,
+    ) -> Result<(), CheckError> {
         Self::check(spec, blobs, outcome)
     }
 }

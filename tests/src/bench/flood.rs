@@ -29,7 +29,7 @@ const LOAD: Load = Load { size_bytes: 256, in_flight: 1, requests: 500, per_s: N
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct FloodPlan {
     /// How long each attack lasts, or longer if newcomers are still trying.
     pub seconds: f64,
     /// Newcomers during each attack.
@@ -39,9 +39,9 @@ pub struct Plan {
 }
 
 /// The bench as a person runs it, and to see that it works.
-pub const FULL: Plan = Plan { seconds: 6.0, newcomers: 20, requests: LOAD.requests };
+pub const FULL: FloodPlan = FloodPlan { seconds: 6.0, newcomers: 20, requests: LOAD.requests };
 /// See [`FULL`].
-pub const QUICK: Plan = Plan { seconds: 0.3, newcomers: 2, requests: 20 };
+pub const QUICK: FloodPlan = FloodPlan { seconds: 0.3, newcomers: 2, requests: 20 };
 
 /// What is done.
 #[derive(Clone, Copy)]
@@ -70,16 +70,16 @@ const ATTACKS: [(&str, Means); 10] = [
 
 /// An attack under way.
 enum Flood {
-    Packets(packets::Flood),
-    Connections(connections::Flood),
+    Packets(packets::PacketFlood),
+    Connections(connections::ConnectionFlood),
 }
 
 impl Flood {
     fn start(link: &JoinLink, server: SocketAddr, means: Means) -> io::Result<Self> {
         match means {
-            Means::Packets(packets) => packets::Flood::start(server, packets).map(Self::Packets),
+            Means::Packets(packets) => packets::PacketFlood::start(server, packets).map(Self::Packets),
             Means::Connections(visit) => {
-                connections::Flood::start(link, server, visit).map(Self::Connections)
+                connections::ConnectionFlood::start(link, server, visit).map(Self::Connections)
             }
         }
     }
@@ -98,7 +98,7 @@ impl Flood {
 
 /// One line of the table.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct FloodRow {
     /// The attack.
     pub name: &'static str,
     /// Packets or connections per second that were sent or made.
@@ -115,7 +115,7 @@ pub struct Row {
 }
 
 /// One row per attack that this machine allows.
-pub fn rows(plan: Plan) -> io::Result<Vec<Row>> {
+pub fn rows(plan: FloodPlan) -> io::Result<Vec<FloodRow>> {
     let mut inside = P2c2r::start()?;
     let load = Load { requests: plan.requests, ..LOAD };
     // The first round warms up.
@@ -130,10 +130,10 @@ pub fn rows(plan: Plan) -> io::Result<Vec<Row>> {
 fn measure(
     name: &'static str,
     means: Means,
-    plan: Plan,
+    plan: FloodPlan,
     load: Load,
     inside: &mut P2c2r,
-) -> io::Result<Option<Row>> {
+) -> io::Result<Option<FloodRow>> {
     let link: JoinLink = inside.game_link().parse().map_err(io::Error::other)?;
     let server = address_of(&link)?;
     // One account for all, whose tokens of a minute are enough for them.
@@ -167,7 +167,7 @@ fn measure(
         answered.is_none_or(|answered| answered <= 1.0),
         "{name}: {answered:?} bytes out for each that came in"
     );
-    Ok(Some(Row {
+    Ok(Some(FloodRow {
         name,
         sent_per_s,
         joined: joined as f64 / f64::from(plan.newcomers),
@@ -196,7 +196,7 @@ fn p99_ms(inside: &mut P2c2r, load: Load, seconds: f64, is_over: &AtomicBool) ->
 }
 
 /// The table a person reads.
-pub fn table(rows: &[Row]) -> String {
+pub fn table(rows: &[FloodRow]) -> String {
     use std::fmt::Write;
     let mut text = format!(
         "{:<28} {:>10} {:>8} {:>12} {:>12} {:>16} {:>9}\n",

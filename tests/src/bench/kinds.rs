@@ -18,7 +18,7 @@ use p2c2r_protocol::{Nanos, Role};
 use super::condition::Condition;
 use super::network::Network;
 use super::play::{Play, Played, Varied};
-use super::{Load, Round, Row, echo, summarise};
+use super::{BenchRound, BenchRow, Load, echo, summarise};
 use crate::joining;
 
 /// Longest that one kind may take, start to end.
@@ -30,7 +30,7 @@ const TASKS_MAX: usize = 12;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct KindsPlan {
     /// Requests kept under way at a time, each a row.
     pub in_flight: &'static [usize],
     /// Requests per round.
@@ -40,7 +40,7 @@ pub struct Plan {
 }
 
 /// One row per kind and number of requests under way.
-pub fn rows(play: &Play, plan: Plan) -> io::Result<Vec<Row>> {
+pub fn rows(play: &Play, plan: KindsPlan) -> io::Result<Vec<BenchRow>> {
     let network = Network::start()?;
     let mut rows = measure::<p2c2r_tasks::path::Path>(&play.path, plan, network.game_link())?;
     rows.extend(measure::<p2c2r_tasks::physics::Physics>(&play.physics, plan, network.game_link())?);
@@ -49,7 +49,7 @@ pub fn rows(play: &Play, plan: Plan) -> io::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn measure<K: Varied>(played: &Played<K>, plan: Plan, link: &str) -> io::Result<Vec<Row>> {
+fn measure<K: Varied>(played: &Played<K>, plan: KindsPlan, link: &str) -> io::Result<Vec<BenchRow>> {
     let rounds = plan.in_flight.iter().flat_map(|in_flight| {
         let load = Load { size_bytes: 0, in_flight: *in_flight, requests: plan.requests, per_s: None };
         std::iter::repeat_n(load, plan.rounds + 1)
@@ -77,14 +77,14 @@ fn measure<K: Varied>(played: &Played<K>, plan: Plan, link: &str) -> io::Result<
         asked_before: 0,
         under_way: HashMap::new(),
         answers: Vec::new(),
-        measured: Round::default(),
+        measured: BenchRound::default(),
         start: Instant::now(),
         report,
         give_up: Instant::now() + PATIENCE,
     })
     .add_systems(Update, keep_under_way::<K>);
     app.run();
-    let measured: Vec<(Round, Vec<Answer<K>>)> = results.into_iter().collect::<io::Result<_>>()?;
+    let measured: Vec<(BenchRound, Vec<Answer<K>>)> = results.into_iter().collect::<io::Result<_>>()?;
     let mut rows = Vec::new();
     for (of_load, in_flight) in measured.chunks(plan.rounds + 1).zip(plan.in_flight) {
         let mut bytes = 0;
@@ -96,7 +96,7 @@ fn measure<K: Varied>(played: &Played<K>, plan: Plan, link: &str) -> io::Result<
         }
         let size_bytes = bytes / (plan.requests * (plan.rounds + 1)).max(1);
         let load = Load { size_bytes, in_flight: *in_flight, requests: plan.requests, per_s: None };
-        let mut recorded: Vec<Round> = of_load[1..].iter().map(|(round, _)| round.clone()).collect();
+        let mut recorded: Vec<BenchRound> = of_load[1..].iter().map(|(round, _)| round.clone()).collect();
         rows.push(summarise(K::NAME, Condition::Quiet, load, &mut recorded));
     }
     Ok(rows)
@@ -122,9 +122,9 @@ struct Client<K: Varied> {
     asked_before: usize,
     under_way: HashMap<Entity, (Instant, usize)>,
     answers: Vec<Answer<K>>,
-    measured: Round,
+    measured: BenchRound,
     start: Instant,
-    report: Sender<io::Result<(Round, Vec<Answer<K>>)>>,
+    report: Sender<io::Result<(BenchRound, Vec<Answer<K>>)>>,
     give_up: Instant,
 }
 

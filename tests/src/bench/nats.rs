@@ -10,14 +10,14 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::program::Program;
-use super::{Load, Rival, Round, number_of, payload};
+use super::program::BenchProgram;
+use super::{BenchRound, Load, Rival, number_of, payload};
 
 /// A NATS server, a worker in its queue group and a client.
 pub struct Nats {
     // In this order: a worker whose server goes first complains.
-    worker: Program,
-    server: Program,
+    worker: BenchProgram,
+    server: BenchProgram,
     client: Connection,
 }
 
@@ -165,7 +165,7 @@ impl Nats {
             .into_iter()
             .find(|program| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok());
         let Some(program) = program else { return Ok(None) };
-        let server = Program::start(
+        let server = BenchProgram::start(
             Command::new(program)
                 .args(["-a", "127.0.0.1", "-p", &port.to_string()])
                 .stdout(Stdio::null())
@@ -183,7 +183,7 @@ impl Nats {
         client.subscribe("inbox.*", 1)?;
         client.subscribe("ready", 2)?;
         let worker =
-            Program::in_role("nats-worker", &["--coordinator".as_ref(), address.to_string().as_ref()])?;
+            BenchProgram::in_role("nats-worker", &["--coordinator".as_ref(), address.to_string().as_ref()])?;
         client.message()?;
         Ok(Some(Self { worker, server, client }))
     }
@@ -198,7 +198,7 @@ impl Rival for Nats {
         vec![self.server.id(), self.worker.id()]
     }
 
-    fn round(&mut self, load: Load) -> io::Result<Round> {
+    fn round(&mut self, load: Load) -> io::Result<BenchRound> {
         let client = std::cell::RefCell::new(&mut self.client);
         super::drive(
             load,

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::program::Program;
+use super::program::BenchProgram;
 
 /// Longest wait for the coordinator to listen.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Both programs; they end with this.
 pub struct Network {
-    programs: Vec<Program>,
+    programs: Vec<BenchProgram>,
     game_link: String,
     worker_link: String,
     _directory: TempDir,
@@ -31,7 +31,7 @@ impl Network {
         let directory = tempfile::tempdir()?;
         let ready = directory.path().join("ready");
         let db = directory.path().join("bench.db");
-        let coordinator = Program::in_role(
+        let coordinator = BenchProgram::in_role(
             "coordinator",
             &["--db".as_ref(), db.as_ref(), "--ready-file".as_ref(), ready.as_ref()],
         )?;
@@ -64,7 +64,7 @@ impl Network {
     pub fn add_workers(&mut self, count: usize) -> io::Result<()> {
         let count = count.to_string();
         let options = ["--join", &self.worker_link, "--count", &count].map(AsRef::as_ref);
-        self.programs.push(Program::in_role("worker", &options)?);
+        self.programs.push(BenchProgram::in_role("worker", &options)?);
         Ok(())
     }
 
@@ -75,6 +75,6 @@ impl Network {
 
     /// The programs' process numbers.
     pub fn processes(&self) -> Vec<u32> {
-        self.programs.iter().map(Program::id).collect()
+        self.programs.iter().map(BenchProgram::id).collect()
     }
 }

@@ -18,11 +18,11 @@ use p2c2r_link::{
 use p2c2r_protocol::{GameToServer, Nanos, Role, ServerToGame, Submit, TaskId, wire};
 use p2c2r_tasks::TaskKind;
 
-use super::echo::{Echo, Payload, kinds};
+use super::echo::{Echo, EchoPayload, kinds};
 use super::network::Network;
 use crate::joining;
 
-use super::{Load, Rival, Round, number_of, payload};
+use super::{BenchRound, Load, Rival, number_of, payload};
 
 /// Longest wait for the programs to start or a round to end.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -55,7 +55,7 @@ impl P2c2r {
 /// A gamer's app of the bench, on a thread of its own, which keeps a number of tasks under way.
 pub(super) struct BenchClient {
     rounds: Sender<Option<Load>>,
-    results: Receiver<io::Result<Round>>,
+    results: Receiver<io::Result<BenchRound>>,
     waker: Waker,
     workers: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
@@ -90,7 +90,7 @@ impl BenchClient {
     }
 
     /// Waits for the end of a round.
-    pub fn result(&self) -> io::Result<Round> {
+    pub fn result(&self) -> io::Result<BenchRound> {
         self.results.recv_timeout(PATIENCE).map_err(|_| io::Error::other("the round did not end in time"))?
     }
 }
@@ -104,7 +104,7 @@ impl Rival for P2c2r {
         self.network.processes()
     }
 
-    fn round(&mut self, load: Load) -> io::Result<Round> {
+    fn round(&mut self, load: Load) -> io::Result<BenchRound> {
         self.client.begin(load)?;
         self.client.result()
     }
@@ -124,7 +124,7 @@ impl Drop for BenchClient {
 #[derive(Resource)]
 struct Client {
     rounds: Mutex<Receiver<Option<Load>>>,
-    report: Sender<io::Result<Round>>,
+    report: Sender<io::Result<BenchRound>>,
     workers: Arc<AtomicUsize>,
     /// The upper half of this connection's task ids.
     session: u64,
@@ -138,13 +138,13 @@ struct Run {
     sent_at: Vec<Option<Instant>>,
     next: usize,
     start: Instant,
-    round: Round,
+    round: BenchRound,
 }
 
 fn run_client(
     transport: ClientTransport,
     rounds: Receiver<Option<Load>>,
-    report: Sender<io::Result<Round>>,
+    report: Sender<io::Result<BenchRound>>,
     workers: Arc<AtomicUsize>,
     hand_over: &Sender<Waker>,
 ) {
@@ -173,7 +173,7 @@ pub(super) fn linked(transport: ClientTransport, name: &str) -> App {
             transport,
             identity: kinds().identity(),
             name: name.into(),
-            pace: None,
+            rate_limit: None,
             impair: None,
             reconnect: Reconnect::default(),
         }),
@@ -259,7 +259,7 @@ impl Run {
 }
 
 impl Client {
-    fn answer(&self, result: io::Result<Round>) {
+    fn answer(&self, result: io::Result<BenchRound>) {
         // A bench that has gone away needs no answer.
         let _ = self.report.send(result);
     }
@@ -267,7 +267,7 @@ impl Client {
     fn meet(&mut self, workers: u32) -> Option<io::Error> {
         let before = self.workers.swap(workers as usize, Ordering::Relaxed);
         if workers > 0 && before == 0 && self.next_task == FIRST_TASK {
-            self.answer(Ok(Round::default()));
+            self.answer(Ok(BenchRound::default()));
         }
         None
     }
@@ -279,7 +279,7 @@ impl Client {
             sent_at: vec![None; load.requests],
             next: 0,
             start: Instant::now(),
-            round: Round::default(),
+            round: BenchRound::default(),
         });
         self.next_task += load.requests as u64;
     }
@@ -301,7 +301,7 @@ impl Client {
         run.sent_at[number] = Some(sent_at);
         let task = run.first_task + number as u64;
         // The payload is the task's own number, so that no answer can come from the cache.
-        let spec = Payload(payload(task as usize, run.load.size_bytes - LENGTH_PREFIX_BYTES));
+        let spec = EchoPayload(payload(task as usize, run.load.size_bytes - LENGTH_PREFIX_BYTES));
         Some(Submit {
             task: TaskId(self.session | task),
             kind: Echo::ID,

@@ -34,8 +34,8 @@ use rand::seq::SliceRandom as _;
 use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 
-use figures::Figures;
-use run::{Bench, Run};
+use figures::PotatoFigures;
+use run::{Bench, PotatoRun};
 
 /// Start of the chance that orders the runs; any will do, and one order for all makes benches comparable.
 const ORDER_SEED: u64 = 12;
@@ -139,13 +139,13 @@ pub struct Setting {
 
 /// The medians of one setting.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct PotatoRow {
     /// What was run.
     #[serde(flatten)]
     pub setting: Setting,
     /// Medians over its runs.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub figures: PotatoFigures,
 }
 
 #[derive(Serialize)]
@@ -156,8 +156,8 @@ struct Report<'a> {
     workers: u16,
     slots: u16,
     period_us: u32,
-    medians: &'a [Row],
-    runs: &'a [Run],
+    medians: &'a [PotatoRow],
+    runs: &'a [PotatoRun],
 }
 
 /// Runs everything that `options` ask for and writes what they ask for.
@@ -191,7 +191,7 @@ pub fn bench(options: Options) -> Result<(), Box<dyn Error>> {
     println!("\n{}\n{}", judgement::table(&rows), judgement::goals(&rows));
     if let Some(path) = &options.picture {
         let first = |arm| picture::middle(&runs, &options.preset[0], options.share[0], arm);
-        let strips: Vec<&Run> = [first(Arm::Off), first(Arm::On)].into_iter().flatten().collect();
+        let strips: Vec<&PotatoRun> = [first(Arm::Off), first(Arm::On)].into_iter().flatten().collect();
         std::fs::write(path, picture::svg(&strips))?;
     }
     if let Some(path) = &options.report {
@@ -251,14 +251,14 @@ fn order(options: &Options) -> Vec<(u32, Setting)> {
     order
 }
 
-fn medians(runs: &[Run]) -> Vec<Row> {
-    let mut by_setting: BTreeMap<&Setting, Vec<&Figures>> = BTreeMap::new();
+fn medians(runs: &[PotatoRun]) -> Vec<PotatoRow> {
+    let mut by_setting: BTreeMap<&Setting, Vec<&PotatoFigures>> = BTreeMap::new();
     for run in runs {
         by_setting.entry(&run.setting).or_default().push(&run.figures);
     }
     by_setting
         .into_iter()
-        .map(|(setting, runs)| Row { setting: setting.clone(), figures: Figures::median(&runs) })
+        .map(|(setting, runs)| PotatoRow { setting: setting.clone(), figures: PotatoFigures::median(&runs) })
         .collect()
 }
 

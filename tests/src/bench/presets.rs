@@ -12,7 +12,7 @@ use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::reflection::Reflection;
 use p2c2r_tasks::{Blobs, KernelError, KindRegistry, TaskKind};
 
-use super::calibration::{Figures, UNITS_PER_MS_AIM, figures};
+use super::calibration::{CalibrationFigures, UNITS_PER_MS_AIM, figures};
 use super::play::{FieldHabit, LightHabit, Play, Played, Varied, field_around, light_around};
 
 /// Dollars an hour that the default preset may cost a gamer, wherever its work is done.
@@ -26,7 +26,7 @@ const TIMED: usize = 4;
 
 /// A preset at a quality of drawing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Preset {
+pub struct PresetCopy {
     /// As the game spells it.
     pub name: &'static str,
     /// The quality of drawing, which decides how fine mirrors are.
@@ -60,12 +60,12 @@ const fn preset(
     drawn: &'static str,
     light: LightHabit,
     field: Option<FieldHabit>,
-) -> Preset {
-    Preset { name, drawn, light, field }
+) -> PresetCopy {
+    PresetCopy { name, drawn, light, field }
 }
 
 /// What a player chooses from, as `p2c2r-game --presets` prints it.
-pub const PRESETS: [Preset; 8] = [
+pub const PRESETS: [PresetCopy; 8] = [
     preset("saver", "low", mirrors(5, 1, 2, 500, 24), None),
     preset("saver", "high", mirrors(6, 1, 2, 640, 48), None),
     preset("default", "low", mirrors(5, 1, 2, 190, 48), Some(field(48, 2, 200, 48))),
@@ -80,28 +80,28 @@ pub const PRESETS: [Preset; 8] = [
 #[derive(Clone, Debug)]
 pub struct Bought {
     /// Which.
-    pub preset: Preset,
+    pub preset: PresetCopy,
     /// Its mirrors.
-    pub light: Figures,
+    pub light: CalibrationFigures,
     /// Its field.
-    pub field: Option<Figures>,
+    pub field: Option<CalibrationFigures>,
     /// What the rules ask for beside the light, whatever is bought: paths and motions.
     rules: f64,
 }
 
 impl Bought {
-    fn kinds(&self) -> impl Iterator<Item = &Figures> {
+    fn kinds(&self) -> impl Iterator<Item = &CalibrationFigures> {
         std::iter::once(&self.light).chain(&self.field)
     }
 
     /// Dollars an hour where cores do everything.
     pub fn on_cores(&self) -> f64 {
-        self.rules + self.kinds().map(Figures::dollars_per_hour).sum::<f64>()
+        self.rules + self.kinds().map(CalibrationFigures::dollars_per_hour).sum::<f64>()
     }
 
     /// The same where graphics processors do what they can.
     pub fn on_graphics(&self) -> f64 {
-        self.rules + self.kinds().map(Figures::dollars_per_hour_on_graphics).sum::<f64>()
+        self.rules + self.kinds().map(CalibrationFigures::dollars_per_hour_on_graphics).sum::<f64>()
     }
 }
 
@@ -112,7 +112,7 @@ pub fn is_time(tick: u64, interval: Duration) -> bool {
 
 /// What a preset asks for while somebody plays.
 struct Asked {
-    preset: Preset,
+    preset: PresetCopy,
     light: Played<Reflection>,
     field: Option<Played<Lightfield>>,
 }
@@ -122,8 +122,8 @@ fn played<K: TaskKind>(interval: Duration) -> Played<K> {
 }
 
 /// Plays so long and measures what every preset asks for, each kernel `repeats` times. `rules` is what else is asked for.
-pub fn measure(seconds: u32, repeats: u32, rules: &[Figures]) -> Result<Vec<Bought>, KernelError> {
-    let asked = |preset: &Preset| Asked {
+pub fn measure(seconds: u32, repeats: u32, rules: &[CalibrationFigures]) -> Result<Vec<Bought>, KernelError> {
+    let asked = |preset: &PresetCopy| Asked {
         preset: preset.clone(),
         light: played(preset.light.interval),
         field: preset.field.as_ref().map(|habit| played(habit.interval)),
@@ -143,7 +143,7 @@ pub fn measure(seconds: u32, repeats: u32, rules: &[Figures]) -> Result<Vec<Boug
     })?;
     let prices = default_prices(&KindRegistry::builtin());
     let of_rules = rules.iter().filter(|kind| ["path", "physics"].contains(&kind.name));
-    let rules: f64 = of_rules.map(Figures::dollars_per_hour).sum();
+    let rules: f64 = of_rules.map(CalibrationFigures::dollars_per_hour).sum();
     let bought = presets.into_iter().map(|Asked { preset, light, field }| {
         let light = sampled(light, &prices, repeats)?;
         let field = field.map(|field| sampled(field, &prices, repeats)).transpose()?;
@@ -152,12 +152,12 @@ pub fn measure(seconds: u32, repeats: u32, rules: &[Figures]) -> Result<Vec<Boug
     bought.collect()
 }
 
-/// Figures of a few tasks from all over the play.
+/// CalibrationFigures of a few tasks from all over the play.
 fn sampled<K: Varied>(
     mut played: Played<K>,
     prices: &PriceList,
     repeats: u32,
-) -> Result<Figures, KernelError> {
+) -> Result<CalibrationFigures, KernelError> {
     let stride = played.tasks.len().div_ceil(TIMED).max(1);
     played.tasks = played.tasks.into_iter().step_by(stride).collect();
     figures(&played, prices, repeats)
@@ -193,7 +193,8 @@ pub fn table(bought: &[Bought]) -> String {
         "preset", "drawn", "mirrors ms", "units/ms", "field ms", "units/ms", "$/h on cores", "on graphics"
     );
     for one in bought {
-        let of_field = |show: fn(&Figures) -> String| one.field.as_ref().map_or_else(|| "-".into(), show);
+        let of_field =
+            |show: fn(&CalibrationFigures) -> String| one.field.as_ref().map_or_else(|| "-".into(), show);
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,

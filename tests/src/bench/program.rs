@@ -5,9 +5,9 @@ use std::io;
 use std::process::{Child, Command};
 
 /// A running process.
-pub(super) struct Program(Child);
+pub(super) struct BenchProgram(Child);
 
-impl Program {
+impl BenchProgram {
     /// Starts a command.
     pub fn start(command: &mut Command) -> io::Result<Self> {
         command.spawn().map(Self)
@@ -29,7 +29,7 @@ impl Program {
     }
 }
 
-impl Drop for Program {
+impl Drop for BenchProgram {
     fn drop(&mut self) {
         // One that has ended already is as good as one that is killed.
         let _ = self.0.kill();

@@ -10,7 +10,7 @@ use bevy_app::AppExit;
 use p2c2r_join::JoinLink;
 use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_protocol::{Nanos, Role};
-use p2c2r_server::config::{Compute, ServerConfig, default_prices};
+use p2c2r_server::config::{ComputeMode, ServerConfig, default_prices};
 use p2c2r_server::join::store::INVITE_USES_MAX;
 use p2c2r_server::join::{self, AccountStore, JoinLimits, JoinSettings, NewInvite, WallSeconds};
 use p2c2r_worker::kernels::{self, Sandbox};
@@ -46,7 +46,7 @@ pub fn coordinator(db: PathBuf, ready_file: PathBuf) -> Result<AppExit, Box<dyn 
         db,
         prices: default_prices(&kinds),
         kinds,
-        compute: Compute::Threads(1),
+        compute: ComputeMode::Threads(1),
         join: JoinSettings { limits: everybody_from_here(), ..JoinSettings::default() },
         ..ServerConfig::default()
     };

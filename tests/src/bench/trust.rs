@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::redteam::{Figures, Game, Trick};
+use crate::redteam::{Game, RedTeamFigures, Trick};
 
 /// How much is played.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ pub struct TrustRow {
     found: Vec<u64>,
     convicted: Vec<u64>,
     expected_99: Option<f64>,
-    sum: Figures,
+    sum: RedTeamFigures,
 }
 
 impl TrustRow {
@@ -92,7 +92,7 @@ impl TrustRow {
             expected_99: case
                 .chance
                 .map(|chance| if chance < 1.0 { 0.01_f64.ln() / (1.0 - chance).ln() } else { 1.0 }),
-            sum: Figures::default(),
+            sum: RedTeamFigures::default(),
         };
         let tasks = if case.is_long { plan.tasks * LONGER } else { plan.tasks };
         for seed in 0..plan.games {
@@ -118,7 +118,7 @@ impl TrustRow {
     }
 }
 
-fn add(sum: &mut Figures, figures: &Figures) {
+fn add(sum: &mut RedTeamFigures, figures: &RedTeamFigures) {
     sum.accepted += figures.accepted;
     sum.wrong += figures.wrong;
     sum.paid_units += figures.paid_units;

@@ -5,14 +5,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use super::program::Program;
-use super::{Load, Rival, Round, drive, number_of, payload};
+use super::program::BenchProgram;
+use super::{BenchRound, Load, Rival, drive, number_of, payload};
 
 /// The client, and hub and worker as child processes.
 pub struct UdpFloor {
     client: UdpSocket,
     hub: SocketAddr,
-    programs: Vec<Program>,
+    programs: Vec<BenchProgram>,
 }
 
 /// How long the client waits for a packet.
@@ -59,7 +59,7 @@ impl UdpFloor {
         let client = bind()?;
         client.set_read_timeout(Some(PATIENCE))?;
         let role = |role: &str, peer: SocketAddr| {
-            Program::in_role(role, &["--coordinator".as_ref(), peer.to_string().as_ref()])
+            BenchProgram::in_role(role, &["--coordinator".as_ref(), peer.to_string().as_ref()])
         };
         let mut this = Self {
             programs: vec![role("udp-hub", client.local_addr()?)?],
@@ -81,10 +81,10 @@ impl Rival for UdpFloor {
     }
 
     fn processes(&self) -> Vec<u32> {
-        self.programs.iter().map(Program::id).collect()
+        self.programs.iter().map(BenchProgram::id).collect()
     }
 
-    fn round(&mut self, load: Load) -> io::Result<Round> {
+    fn round(&mut self, load: Load) -> io::Result<BenchRound> {
         let mut buffer = [0; 2048];
         drive(
             load,

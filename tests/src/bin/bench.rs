@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use p2c2r_tests::bench::{
-    self, Load, Rival, Row, calibration, condition, condition::Condition, flood, kinds, load, nats,
+    self, BenchRow, Load, Rival, calibration, condition, condition::Condition, flood, kinds, load, nats,
     nats::Nats, p2c2r::P2c2r, play::Play, potato, presets, roles, trust, udp_floor, udp_floor::UdpFloor,
 };
 
@@ -162,11 +162,11 @@ fn without_verb(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>>
 const PLAY_SECONDS: u32 = 120;
 const REPEATS: u32 = 5;
 /// How much of every kind is measured.
-const KINDS: kinds::Plan = kinds::Plan { in_flight: &[1, 8], requests: 300, rounds: 3 };
+const KINDS: kinds::KindsPlan = kinds::KindsPlan { in_flight: &[1, 8], requests: 300, rounds: 3 };
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let wanted = |part| arguments.only.is_none_or(|only| only == part);
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<BenchRow> = Vec::new();
     if wanted(Part::Dispatch) {
         rows.extend(dispatch(arguments)?);
         println!("{}", bench::table(&rows));
@@ -174,7 +174,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     if wanted(Part::Kinds) || wanted(Part::Calibration) {
         let (seconds, repeats, plan) = if arguments.quick {
-            (4, 1, kinds::Plan { requests: 6, rounds: 1, ..KINDS })
+            (4, 1, kinds::KindsPlan { requests: 6, rounds: 1, ..KINDS })
         } else {
             (PLAY_SECONDS, REPEATS, KINDS)
         };
@@ -221,7 +221,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
+fn dispatch(arguments: &Arguments) -> Result<Vec<BenchRow>, Box<dyn std::error::Error>> {
     let wanted = |name: &str| arguments.rival.is_empty() || arguments.rival.iter().any(|rival| rival == name);
     let mut rivals: Vec<Box<dyn Rival>> = Vec::new();
     if wanted("udp-floor") {
@@ -237,7 +237,7 @@ fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error
     }
     let size_bytes = usize::from(arguments.size);
     let (rounds, scale) = if arguments.quick { (1, 100) } else { (arguments.rounds, 1) };
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<BenchRow> = Vec::new();
     let loads = [(1, 3_000), (8, 20_000), (64, 60_000)];
     let children: Vec<u32> = rivals.iter().flat_map(|rival| rival.processes()).collect();
     for condition in &arguments.condition {
@@ -259,14 +259,14 @@ fn dispatch(arguments: &Arguments) -> Result<Vec<Row>, Box<dyn std::error::Error
 }
 
 /// The ratios that the project aims at, in words.
-fn verdict(rows: &[Row]) -> String {
+fn verdict(rows: &[BenchRow]) -> String {
     let mut lines = Vec::new();
     for condition in [Condition::Quiet, Condition::Busy, Condition::OneCore] {
         let row = |name: &str, in_flight: usize| {
             let mut rows = rows.iter().filter(|row| row.condition == condition);
             rows.find(|row| row.name == name && row.in_flight == in_flight)
         };
-        let mut compare = |what: &str, rival: &str, in_flight: usize, of: fn(&Row) -> f64, aim: &str| {
+        let mut compare = |what: &str, rival: &str, in_flight: usize, of: fn(&BenchRow) -> f64, aim: &str| {
             if let (Some(ours), Some(theirs)) = (row("p2c2r", in_flight), row(rival, in_flight)) {
                 let ratio = of(ours) / of(theirs);
                 lines.push(format!(

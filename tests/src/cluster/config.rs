@@ -11,7 +11,7 @@ use crate::puzzles::PuzzleKind;
 
 /// What the cluster's programs speak over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wire {
+pub enum ClusterWire {
     /// A network in memory and manual time.
     Memory,
     /// Loopback sockets and real time.
@@ -22,7 +22,7 @@ pub enum Wire {
 #[derive(Clone)]
 pub struct ClusterConfig {
     /// What it speaks over.
-    pub wire: Wire,
+    pub wire: ClusterWire,
     /// What its games ask for unless they say otherwise.
     pub kind: PuzzleKind,
     /// Games at the start.
@@ -45,7 +45,7 @@ pub struct ClusterConfig {
 
 impl ClusterConfig {
     /// One game that asks for tasks of `kind`, and one worker, over `wire`, with a second for each task.
-    pub fn new(wire: Wire, kind: PuzzleKind) -> Self {
+    pub fn new(wire: ClusterWire, kind: PuzzleKind) -> Self {
         Self {
             wire,
             kind,

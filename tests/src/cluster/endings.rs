@@ -8,11 +8,11 @@ use bevy_ecs::prelude::{Commands, Query, ResMut, Resource};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Receipt;
 
-use crate::puzzles::{Puzzle, Tag};
+use crate::puzzles::{Puzzle, PuzzleTag};
 
 /// How one task of a test game ended.
 #[derive(Clone, Debug)]
-pub enum Ending {
+pub enum OffloadEnding {
     /// With an outcome.
     Done {
         /// The encoded outcome.
@@ -43,7 +43,7 @@ impl fmt::Debug for Bytes {
     }
 }
 
-impl Ending {
+impl OffloadEnding {
     /// Who computed the outcome, if there is one.
     pub fn place(&self) -> Option<&Place> {
         match self {
@@ -65,11 +65,11 @@ impl Ending {
 
 /// Endings of a test game's tasks, in the order in which they ended.
 #[derive(Resource, Default)]
-pub(crate) struct Endings(pub Vec<(usize, Ending)>);
+pub(crate) struct Endings(pub Vec<(usize, OffloadEnding)>);
 
 /// Tasks to be asked for in the next update.
 #[derive(Resource, Default)]
-pub(crate) struct Wanted(pub Vec<(Tag, Arc<dyn Puzzle>, bool)>);
+pub(crate) struct Wanted(pub Vec<(PuzzleTag, Arc<dyn Puzzle>, bool)>);
 
 pub(crate) fn ask_for_wanted(mut commands: Commands<'_, '_>, mut wanted: ResMut<'_, Wanted>) {
     for (tag, puzzle, patient) in wanted.0.drain(..) {
@@ -80,12 +80,12 @@ pub(crate) fn ask_for_wanted(mut commands: Commands<'_, '_>, mut wanted: ResMut<
 pub(crate) fn record_endings<K: TaskKind>(
     mut done: MessageReader<'_, '_, Offloaded<K>>,
     mut failed: MessageReader<'_, '_, OffloadFailed<K>>,
-    tags: Query<'_, '_, &Tag>,
+    tags: Query<'_, '_, &PuzzleTag>,
     mut endings: ResMut<'_, Endings>,
 ) {
     let number = |entity| tags.get(entity).map_or(usize::MAX, |tag| tag.0);
     for done in done.read() {
-        let ending = Ending::Done {
+        let ending = OffloadEnding::Done {
             outcome: Bytes(K::encode_outcome(&done.outcome).into()),
             place: done.place.clone(),
             receipt: done.receipt.clone(),
@@ -94,7 +94,7 @@ pub(crate) fn record_endings<K: TaskKind>(
         endings.0.push((number(done.entity), ending));
     }
     for failed in failed.read() {
-        let ending = Ending::Failed { reason: failed.reason.clone(), reused: failed.reused.is_some() };
+        let ending = OffloadEnding::Failed { reason: failed.reason.clone(), reused: failed.reused.is_some() };
         endings.0.push((number(failed.entity), ending));
     }
 }

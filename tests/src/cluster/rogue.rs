@@ -25,7 +25,7 @@ const HELD: Duration = Duration::from_millis(1_500);
 
 /// What a rogue does with its tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trick {
+pub enum RogueTrick {
     /// Answers with bytes that are no outcome.
     Garbage,
     /// Answers with more bytes than an outcome may have.
@@ -52,7 +52,7 @@ pub enum Trick {
 /// What the rogue knows.
 #[derive(Resource)]
 struct Rogue {
-    trick: Trick,
+    trick: RogueTrick,
     kinds: KindRegistry,
     blobs: BlobStore,
     random: Pcg32,
@@ -64,7 +64,7 @@ struct Rogue {
 }
 
 /// A rogue's app.
-pub(super) fn build_app(name: &str, trick: Trick, transport: ClientTransport) -> App {
+pub(super) fn build_app(name: &str, trick: RogueTrick, transport: ClientTransport) -> App {
     let kinds = KindRegistry::builtin();
     let mut app = App::new();
     app.add_plugins(TimePlugin)
@@ -72,7 +72,7 @@ pub(super) fn build_app(name: &str, trick: Trick, transport: ClientTransport) ->
             transport,
             identity: kinds.identity(),
             name: name.into(),
-            pace: None,
+            rate_limit: None,
             impair: None,
             reconnect: Reconnect::default(),
         }))
@@ -129,22 +129,22 @@ impl Rogue {
         let right = self.compute(&assign);
         let answer = |outcome: &[u8]| answer(assign.task, assign.attempt, outcome);
         match self.trick {
-            Trick::Garbage => {
+            RogueTrick::Garbage => {
                 let mut bytes = vec![0; 200];
                 self.random.fill_bytes(&mut bytes);
                 vec![answer(&bytes)]
             }
-            Trick::Oversized => vec![answer(&vec![0; OUTCOME_BYTES_MAX + 1])],
-            Trick::Truncated => vec![answer(&right[..right.len() / 2])],
-            Trick::Copied => vec![answer(self.first.get_or_insert(right))],
-            Trick::Forged => vec![
+            RogueTrick::Oversized => vec![answer(&vec![0; OUTCOME_BYTES_MAX + 1])],
+            RogueTrick::Truncated => vec![answer(&right[..right.len() / 2])],
+            RogueTrick::Copied => vec![answer(self.first.get_or_insert(right))],
+            RogueTrick::Forged => vec![
                 Answer { attempt: Attempt(assign.attempt.0 + 1), ..answer(&right) },
                 Answer { attempt: Attempt(0), ..answer(&right) },
                 Answer { task: TaskNo(assign.task.0 + 1_000), ..answer(&right) },
                 answer(&right),
             ],
-            Trick::Repeated => vec![answer(&right); 3],
-            Trick::Reordered => {
+            RogueTrick::Repeated => vec![answer(&right); 3],
+            RogueTrick::Reordered => {
                 if let Some((_, earlier)) = self.held.pop_front() {
                     return vec![answer(&right), earlier];
                 }
@@ -152,7 +152,7 @@ impl Rogue {
                 self.held.push_back((Duration::MAX, answer(&right)));
                 Vec::new()
             }
-            Trick::Lies { every } => {
+            RogueTrick::Lies { every } => {
                 let mut outcome = right;
                 if self.seen.is_multiple_of(every)
                     && let Some(last) = outcome.last_mut()
@@ -161,7 +161,7 @@ impl Rogue {
                 }
                 vec![answer(&outcome)]
             }
-            Trick::Late => {
+            RogueTrick::Late => {
                 self.held.push_back((now + HELD, answer(&right)));
                 Vec::new()
             }

@@ -24,7 +24,7 @@ use p2c2r_worker::{Execution, WorkerConfig};
 
 use super::script::{Job, decoded, first, is_large, said, script, steps};
 use crate::cluster::endings::{Endings, Wanted, ask_for_wanted};
-use crate::puzzles::{KINDS, Tag};
+use crate::puzzles::{KINDS, PuzzleTag};
 
 const STEP: Duration = Duration::from_millis(5);
 /// Scripts that one program goes through, one behind the other.
@@ -53,7 +53,7 @@ impl Pair {
             mint: Mint::new(&identity),
             identity,
             peers_max: 4,
-            pace: None,
+            rate_limit: None,
             impair: None,
         }));
         let mut pair = Self { server, client: client(ClientTransport::Memory(hub)), scripts: 0 };
@@ -262,7 +262,7 @@ fn game_goes_through(pair: &mut Pair, input: &[u8]) -> bool {
             2 => {
                 let kind = KINDS[usize::from(first(bytes)) % KINDS.len()];
                 pair.client.world_mut().resource_mut::<Wanted>().0.push((
-                    Tag(asked),
+                    PuzzleTag(asked),
                     kind.puzzle(asked as u64 % 4),
                     false,
                 ));

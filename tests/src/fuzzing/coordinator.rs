@@ -18,7 +18,7 @@ use p2c2r_protocol::{
     WorkerOffer, WorkerToServer, identity,
 };
 use p2c2r_server::ledger::{self, Ledger};
-use p2c2r_server::{Compute, ServerConfig, build_app};
+use p2c2r_server::{ComputeMode, ServerConfig, build_app};
 use p2c2r_tasks::KindRegistry;
 use tempfile::TempDir;
 
@@ -118,7 +118,7 @@ impl Stage {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = ServerConfig {
             db: folder.path().join("results.db"),
-            compute: Compute::Inline,
+            compute: ComputeMode::Inline,
             seed: Some(0),
             ..ServerConfig::default()
         };

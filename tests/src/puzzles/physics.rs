@@ -2,7 +2,7 @@
 
 use p2c2r_offload::prelude::Blobs;
 use p2c2r_tasks::physics::{
-    Body, Material, Motion, POSITION_STEPS_PER_M, Physics, PhysicsSpec, ShapeId, State, Walls,
+    Body, BodyMaterial, Motion, POSITION_STEPS_PER_M, Physics, PhysicsSpec, ShapeId, State, Walls,
 };
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
@@ -37,7 +37,7 @@ impl Puzzling for Physics {
             planar: true,
             walls: Some(Walls { half_x: half, half_z: half }),
             attractors: Vec::new(),
-            materials: vec![Material::ROCK],
+            materials: vec![BodyMaterial::ROCK],
             bodies,
         };
         (spec, Blobs::default())

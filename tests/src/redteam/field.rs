@@ -8,9 +8,11 @@ use p2c2r_protocol::{
 };
 use p2c2r_server::ServerConfig;
 use p2c2r_server::config::TrustRules;
-use p2c2r_server::core::work::{Check, Checked, Computed, Depth, Kernel};
+use p2c2r_server::core::work::{Check, Checked, Computed, Depth, KernelRun};
 use p2c2r_server::core::{Core, Effect, Effects, Event};
-use p2c2r_server::ledger::{Account, AccountId, Entry, KindTrust, Room, Source, Verdict, WorkerTrust};
+use p2c2r_server::ledger::{
+    Account, AccountId, AdmissionRoom, ComputedFrom, Entry, KindTrust, Verdict, WorkerTrust,
+};
 use p2c2r_tasks::TaskKind;
 use p2c2r_tasks::path::Path;
 use rand::{Rng, SeedableRng};
@@ -28,7 +30,7 @@ const BUDGET: Duration = Duration::from_millis(500);
 const GAMER: PeerId = PeerId(1);
 /// Connections of workers are numbered from here on.
 const WORKERS: u64 = 100;
-const ROOM: Room = Room { admissions: 1_000, patient: 0, bytes: 1 << 20 };
+const ROOM: AdmissionRoom = AdmissionRoom { admissions: 1_000, patient: 0, bytes: 1 << 20 };
 /// More than any game here spends.
 const CREDIT: Nanos = Nanos(1 << 50);
 
@@ -51,7 +53,7 @@ pub struct Game {
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figures {
+pub struct RedTeamFigures {
     /// Answers the cheat gave, its first lie included, until a check found one; `None` if none did.
     pub found_after: Option<u64>,
     /// The same until it was convicted.
@@ -62,7 +64,7 @@ pub struct Figures {
     pub wrong: u64,
     /// Work units of the accepted answers, and those that deep checks took.
     pub paid_units: u64,
-    /// See [`Figures::paid_units`].
+    /// See [`RedTeamFigures::paid_units`].
     pub checked_units: f64,
     /// Honest workers convicted.
     pub honest_convicted: u64,
@@ -99,8 +101,8 @@ struct Field {
     joined: u64,
     assigned: Vec<(PeerId, Assign)>,
     checks: Vec<Check>,
-    kernels: Vec<Kernel>,
-    figures: Figures,
+    kernels: Vec<KernelRun>,
+    figures: RedTeamFigures,
 }
 
 impl Game {
@@ -117,7 +119,7 @@ impl Game {
     }
 
     /// Plays it to the end.
-    pub fn play(&self) -> Figures {
+    pub fn play(&self) -> RedTeamFigures {
         let mut field = Field::new(self);
         for _ in 0..self.tasks {
             field.play_task(self);
@@ -146,7 +148,7 @@ impl Field {
             assigned: Vec::new(),
             checks: Vec::new(),
             kernels: Vec::new(),
-            figures: Figures::default(),
+            figures: RedTeamFigures::default(),
         };
         let account = Box::new(account(Role::Gamer, 1, WorkerTrust::default()));
         field.handle(Event::GamerJoined { peer: GAMER, name: "g".into(), account, session_min: 1 });
@@ -230,14 +232,14 @@ impl Field {
     fn note(&mut self, entry: &Entry) {
         match entry {
             Entry::TaskSettled(settlement) => match settlement.source {
-                Source::Worker { .. } => {
+                ComputedFrom::Worker { .. } => {
                     self.figures.accepted += 1;
                     self.figures.paid_units += sample_of(self.asked).units.0;
                 }
-                Source::Coordinator => self.figures.by_coordinator += 1,
-                Source::Cache => unreachable!("nothing is kept"),
+                ComputedFrom::Coordinator => self.figures.by_coordinator += 1,
+                ComputedFrom::Cache => unreachable!("nothing is kept"),
                 // A task that is late too often: its game hears that it failed.
-                Source::Begun => {}
+                ComputedFrom::Begun => {}
             },
             Entry::AttemptEnded { verdict: Verdict::Rejected { .. }, .. } => {
                 let found = self.workers.iter().find_map(Worker::answers_since_first_lie);

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use p2c2r_protocol::WorkUnits;
-use p2c2r_tasks::path::{Answer, Cell, Cost, Grid, Path, PathOutcome, PathSpec, Query};
+use p2c2r_tasks::path::{Cell, Cost, Grid, Path, PathOutcome, PathSpec, Query, QueryAnswer};
 use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
@@ -62,16 +62,16 @@ fn solve(grid: &Grid, queries: &[Query]) -> (PathSpec, Blobs, PathOutcome) {
     (spec, blobs, outcome)
 }
 
-fn cost(answer: &Answer) -> Option<Cost> {
+fn cost(answer: &QueryAnswer) -> Option<Cost> {
     match answer {
-        Answer::Found { cost, .. } => Some(*cost),
-        Answer::Unreachable => None,
+        QueryAnswer::Found { cost, .. } => Some(*cost),
+        QueryAnswer::Unreachable => None,
     }
 }
 
 /// A longer way: the shortest one where a cell of the shortest is blocked.
-fn detour(grid: &Grid, query: Query, right: &Answer) -> Option<Answer> {
-    let Answer::Found { cost: least, waypoints } = right else { return None };
+fn detour(grid: &Grid, query: Query, right: &QueryAnswer) -> Option<QueryAnswer> {
+    let QueryAnswer::Found { cost: least, waypoints } = right else { return None };
     waypoints.iter().skip(1).take(waypoints.len().saturating_sub(2)).find_map(|cell| {
         let mut blocked = grid.clone();
         blocked.set_blocked(*cell, true);
@@ -95,7 +95,7 @@ fn sample(grid: &Grid, seed: u64) -> Sample {
     let (spec, blobs, right) = solve(grid, &queries);
     let mut nearly_right = right.clone();
     nearly_right.answers[0] = detours[0].clone();
-    let unreachable = PathOutcome { answers: vec![Answer::Unreachable; QUERIES] };
+    let unreachable = PathOutcome { answers: vec![QueryAnswer::Unreachable; QUERIES] };
     Sample {
         units: Path::admit(&spec, &blobs).expect("the kernel has solved it"),
         spec: Path::encode_spec(&spec),

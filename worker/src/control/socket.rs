@@ -12,7 +12,7 @@ use crossbeam_channel::{Sender, bounded};
 use p2c2r_link::Waker;
 use p2c2r_protocol::Digest;
 
-use super::{Asked, Control, ControlError, Report, Request};
+use super::{Asked, Control, ControlError, ControlRequest, WorkerReport};
 
 /// Largest request or report in bytes; ours have some hundred.
 const LINE_BYTES_MAX: u64 = 16 * 1024;
@@ -65,7 +65,7 @@ fn answer(stream: &UnixStream, ask: &Sender<Asked>, waker: &Waker) -> io::Result
     let (answer, report) = bounded(1);
     ask.send_timeout(Asked { request, answer }, PATIENCE).map_err(io::Error::other)?;
     waker.wake();
-    let report: Report = report.recv_timeout(PATIENCE).map_err(io::Error::other)?;
+    let report: WorkerReport = report.recv_timeout(PATIENCE).map_err(io::Error::other)?;
     send(stream, &report)
 }
 
@@ -84,7 +84,11 @@ fn receive<T: serde::de::DeserializeOwned>(stream: &UnixStream) -> io::Result<T>
 }
 
 /// Asks the running workers whose accounts are in `folder`, all of them or the one of this name.
-pub fn ask(folder: &Path, name: Option<&str>, request: Request) -> Result<Vec<Report>, ControlError> {
+pub fn ask(
+    folder: &Path,
+    name: Option<&str>,
+    request: ControlRequest,
+) -> Result<Vec<WorkerReport>, ControlError> {
     let sockets = match name {
         Some(name) => vec![path(folder, name)],
         None => sockets_in(folder),

@@ -16,7 +16,7 @@ use crate::error::WorkerError;
 use crate::gpu;
 use crate::kernels::Sandbox;
 use crate::kernels::graphics::{Graphics, Search, Searching};
-use crate::kernels::station::{Opening, Station};
+use crate::kernels::station::{StartingStation, Station};
 
 /// Longest wait of the app's thread for a tiny task, after which another thread waits on: what the longest takes and being
 /// woken, several times over.
@@ -54,7 +54,8 @@ impl Processes {
             GpuChoice::Off => None,
             _ => Some(Searching::new(&sandbox)?),
         };
-        let opening = (0..=config.slots).map(|_| Opening::new(&sandbox)).collect::<Result<Vec<_>, _>>()?;
+        let opening =
+            (0..=config.slots).map(|_| StartingStation::new(&sandbox)).collect::<Result<Vec<_>, _>>()?;
         let mut denied = Denied { processes: opening.len(), tried: Vec::new() };
         let mut stations = Vec::with_capacity(opening.len());
         for opening in opening {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use p2c2r_protocol::{Digest, KindId};
 use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry, Stop};
 
-use super::frame::{Failure, Found};
+use super::frame::{Failure, GpuOffer};
 use super::process::failure;
 
 /// Computes an outcome of one kind from a spec, its blobs being at hand.
@@ -61,7 +61,7 @@ fn resolve(wanted: &[Digest], kept: &Mutex<BlobStore>, sent: Vec<Arc<Blob>>) -> 
 
 /// Opens the graphics processor of this choice, if there is one. An error is only what the choice itself makes one.
 #[cfg(feature = "gpu")]
-pub(super) fn open(choice: &str) -> Result<(Compute, Result<Found, String>), String> {
+pub(super) fn open(choice: &str) -> Result<(Compute, Result<GpuOffer, String>), String> {
     use p2c2r_tasks::gpu::{self, Gpu, GpuChoice};
     use p2c2r_tasks::lightfield::Lightfield;
     use p2c2r_tasks::reflection::{GpuTracer, Reflection};
@@ -70,8 +70,8 @@ pub(super) fn open(choice: &str) -> Result<(Compute, Result<Found, String>), Str
     let choice: GpuChoice = choice.parse().map_err(|never: std::convert::Infallible| never.to_string())?;
     let mut compute = Compute { kinds: KindRegistry::builtin(), on_device: Vec::new(), is_device: true };
     let found = match Gpu::find(&choice).map_err(|error| error.to_string())? {
-        gpu::Found::None(reason) => Err(reason),
-        gpu::Found::Gpu(gpu) => match GpuTracer::new(&gpu) {
+        gpu::GpuSearch::None(reason) => Err(reason),
+        gpu::GpuSearch::Gpu(gpu) => match GpuTracer::new(&gpu) {
             Err(error) => Err(error.to_string()),
             Ok(tracer) => {
                 let tracer = Arc::new(tracer);
@@ -81,7 +81,7 @@ pub(super) fn open(choice: &str) -> Result<(Compute, Result<Found, String>), Str
                     (Reflection::ID, kernel::<Reflection>(tracer.clone())),
                     (Lightfield::ID, kernel::<Lightfield>(tracer)),
                 ];
-                Ok(Found { description: crate::gpu::described(&gpu), kinds })
+                Ok(GpuOffer { description: crate::gpu::described(&gpu), kinds })
             }
         },
     };
@@ -90,7 +90,7 @@ pub(super) fn open(choice: &str) -> Result<(Compute, Result<Found, String>), Str
 
 /// This build has no kernels for graphics processors.
 #[cfg(not(feature = "gpu"))]
-pub(super) fn open(choice: &str) -> Result<(Compute, Result<Found, String>), String> {
+pub(super) fn open(choice: &str) -> Result<(Compute, Result<GpuOffer, String>), String> {
     Err(format!("this worker was built without support for `{choice}`"))
 }
 
@@ -105,7 +105,7 @@ fn kernel<K: p2c2r_tasks::TaskKind>(device: Arc<dyn p2c2r_tasks::Kernel<K>>) -> 
             return Err(Failure::NotReady);
         }
         // A panic in a driver's library is one failure more.
-        match p2c2r_program::guard::guarded(|| device.run(&spec, blobs, stop)) {
+        match p2c2r_protocol::catch_panic::catch_panic(|| device.run(&spec, blobs, stop)) {
             Ok(Ok(outcome)) => Ok(K::encode_outcome(&outcome)),
             Ok(Err(KernelError::Stopped)) => Err(Failure::Stopped),
             Ok(Err(error)) => Err(Failure::Device(error.to_string())),

@@ -51,7 +51,7 @@ pub(super) struct Tries {
 #[derive(Debug, Encode, Decode)]
 pub(super) enum Hello {
     /// It is restricted, and has tried everything.
-    Restricted(Receipt),
+    Restricted(SandboxReport),
     /// It is not restricted, because the system lacks the means; the reason ends a sentence.
     Unsupported(String),
     /// It is restricted, and the graphics processor that was asked for by name cannot be had.
@@ -60,11 +60,11 @@ pub(super) enum Hello {
 
 /// What came of the tries.
 #[derive(Clone, Debug, Encode, Decode)]
-pub(super) struct Receipt {
+pub(super) struct SandboxReport {
     /// What was tried, in words that end "tried to", and what came of it.
     pub tried: Vec<(String, Tried)>,
     /// The graphics processor, or why there is none; `None` where it computes on a core.
-    pub device: Option<Result<Found, String>>,
+    pub device: Option<Result<GpuOffer, String>>,
 }
 
 /// What came of a try.
@@ -80,7 +80,7 @@ pub(super) enum Tried {
 
 /// A graphics processor.
 #[derive(Clone, Debug, Encode, Decode)]
-pub(super) struct Found {
+pub(super) struct GpuOffer {
     /// As the helper reads it.
     pub description: String,
     /// The kinds it computes, and what that counts as.
@@ -98,7 +98,7 @@ pub(super) struct StopRun {
 
 /// A run, on a lane's line.
 #[derive(Debug, Encode, Decode)]
-pub(super) struct Task {
+pub(super) struct RunTask {
     /// Told apart from every other run on the lane.
     pub serial: u64,
     /// What sort of work.
@@ -111,7 +111,7 @@ pub(super) struct Task {
 
 /// What came of a run.
 #[derive(Debug, Encode, Decode)]
-pub(super) struct Done {
+pub(super) struct RunDone {
     /// Which run.
     pub serial: u64,
     /// The encoded outcome, or why there is none.
@@ -147,13 +147,13 @@ pub(super) enum Wait {
 }
 
 /// One end of a line.
-pub(super) struct Line {
+pub(super) struct FrameSocket {
     socket: OwnedFd,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
 }
 
-impl Line {
+impl FrameSocket {
     /// The end that this socket is.
     pub fn new(socket: OwnedFd) -> Self {
         Self { socket, incoming: vec![0; FRAME_BYTES_MAX], outgoing: Vec::new() }
@@ -234,15 +234,15 @@ pub(super) fn decode<T: Decode<()>>(frame: &[u8]) -> io::Result<T> {
 mod tests {
     use super::*;
 
-    fn lines() -> (Line, Line) {
-        let (ours, theirs) = Line::pair().unwrap();
-        (ours, Line::new(theirs))
+    fn lines() -> (FrameSocket, FrameSocket) {
+        let (ours, theirs) = FrameSocket::pair().unwrap();
+        (ours, FrameSocket::new(theirs))
     }
 
     #[test]
     fn frames_come_out_one_by_one_and_the_largest_fits() {
         let (mut ours, mut theirs) = lines();
-        let largest = Task {
+        let largest = RunTask {
             serial: u64::MAX,
             kind: KindId(1),
             spec: vec![1; SPEC_BYTES_MAX].into(),
@@ -252,21 +252,21 @@ mod tests {
         ours.send(&largest).unwrap();
         let stop: StopRun = theirs.receive(Wait::Forever).unwrap().unwrap();
         assert_eq!((stop.lane, stop.serial), (1, 2));
-        let task: Task = theirs.receive(Wait::Forever).unwrap().unwrap();
+        let task: RunTask = theirs.receive(Wait::Forever).unwrap().unwrap();
         assert_eq!((task.spec, task.blobs), (largest.spec, largest.blobs));
-        assert!(theirs.receive::<Task>(Wait::Not).unwrap().is_none());
-        assert!(theirs.receive::<Task>(Wait::AtMost(Duration::ZERO)).unwrap().is_none());
+        assert!(theirs.receive::<RunTask>(Wait::Not).unwrap().is_none());
+        assert!(theirs.receive::<RunTask>(Wait::AtMost(Duration::ZERO)).unwrap().is_none());
     }
 
     #[test]
     fn what_is_no_frame_and_a_line_whose_other_end_is_gone_are_errors() {
         let (ours, mut theirs) = lines();
         send(ours.socket(), &[255; 40], SendFlags::empty()).unwrap();
-        assert_eq!(theirs.receive::<Done>(Wait::Forever).unwrap_err().kind(), ErrorKind::InvalidData);
+        assert_eq!(theirs.receive::<RunDone>(Wait::Forever).unwrap_err().kind(), ErrorKind::InvalidData);
         send(ours.socket(), &vec![0; FRAME_BYTES_MAX + 1], SendFlags::empty()).unwrap();
-        assert_eq!(theirs.receive::<Done>(Wait::Forever).unwrap_err().kind(), ErrorKind::InvalidData);
+        assert_eq!(theirs.receive::<RunDone>(Wait::Forever).unwrap_err().kind(), ErrorKind::InvalidData);
         drop(ours);
-        assert!(theirs.receive::<Done>(Wait::Forever).is_err());
+        assert!(theirs.receive::<RunDone>(Wait::Forever).is_err());
         assert!(theirs.send(&StopRun { lane: 0, serial: 0 }).is_err());
     }
 }

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::frame::Failure;
 use super::lane::{Came, Lane};
-use super::launch::{Launched, Plan};
+use super::launch::{LaunchPlan, Launched};
 use super::station::BackOff;
 use super::{LANES_MAX, Sandbox};
 use crate::error::KernelsError;
@@ -23,7 +23,7 @@ const LANE_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// The process of the graphics processor.
 pub(crate) struct Graphics {
-    plan: Plan,
+    plan: LaunchPlan,
     kinds: Vec<(KindId, Device)>,
     lanes: Mutex<Lanes>,
     freed: Condvar,
@@ -49,14 +49,15 @@ pub(crate) enum Search {
 
 /// A search that is under way, in the process that is to use what it finds.
 pub(crate) struct Searching {
-    plan: Plan,
+    plan: LaunchPlan,
     launched: Launched,
 }
 
 impl Searching {
     /// Starts the process.
     pub fn new(sandbox: &Arc<Sandbox>) -> Result<Self, KernelsError> {
-        let plan = Plan { sandbox: sandbox.clone(), device: Some(sandbox.gpu.clone()), lanes: LANES_MAX };
+        let plan =
+            LaunchPlan { sandbox: sandbox.clone(), device: Some(sandbox.gpu.clone()), lanes: LANES_MAX };
         Ok(Self { launched: plan.launch()?, plan })
     }
 

@@ -10,7 +10,7 @@ use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{AttemptFailure, Digest, Payload};
 use p2c2r_tasks::Blobs;
 
-use super::frame::{Done, Failure, Line, Task, Wait};
+use super::frame::{Failure, FrameSocket, RunDone, RunTask, Wait};
 use super::launch::Process;
 use crate::executor::Run;
 
@@ -24,7 +24,7 @@ const KNOWN_MAX: usize = 4_096;
 
 /// A lane of a process.
 pub(crate) struct Lane {
-    line: Line,
+    line: FrameSocket,
     number: u16,
     process: Arc<Process>,
     known: HashSet<Digest>,
@@ -51,7 +51,7 @@ pub(super) enum Came {
 
 impl Lane {
     /// A lane of this process.
-    pub fn new(line: Line, number: u16, process: Arc<Process>) -> Self {
+    pub fn new(line: FrameSocket, number: u16, process: Arc<Process>) -> Self {
         Self { line, number, process, known: HashSet::new(), next_serial: 0 }
     }
 
@@ -87,7 +87,7 @@ impl Lane {
             }
             self.known.insert(blob.digest());
         }
-        self.line.send(&Task { serial, kind: run.kind, spec: run.spec.clone(), blobs })
+        self.line.send(&RunTask { serial, kind: run.kind, spec: run.spec.clone(), blobs })
     }
 
     /// What has come of the run so far.
@@ -119,7 +119,7 @@ impl Lane {
     }
 
     fn receive(&mut self, sent: &mut Sent, run: &Run, wait: Wait) -> Option<Came> {
-        let result = match self.line.receive::<Done>(wait) {
+        let result = match self.line.receive::<RunDone>(wait) {
             Ok(None) => return None,
             Ok(Some(done)) if done.serial == sent.serial => done.result,
             // One that answers what it was not asked is broken, or not ours any more.

@@ -17,7 +17,7 @@ use p2c2r_protocol::wire;
 use p2c2r_tasks::gpu::GpuChoice;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-use super::frame::{Found, Hello, Line, Setup, StopRun, Tried, Tries, Wait};
+use super::frame::{FrameSocket, GpuOffer, Hello, Setup, StopRun, Tried, Tries, Wait};
 use super::lane::Lane;
 use super::{LANES_MAX, Sandbox};
 use crate::error::KernelsError;
@@ -50,7 +50,7 @@ const DRIVER_VARIABLES: &[&str] = &[
 
 /// Which process to start.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct LaunchPlan {
     /// How.
     pub sandbox: Arc<Sandbox>,
     /// For which graphics processor, if for one.
@@ -62,7 +62,7 @@ pub(super) struct Plan {
 /// A process that was started and has not yet shown anything.
 pub(super) struct Launched {
     process: Process,
-    lanes: Vec<Line>,
+    lanes: Vec<FrameSocket>,
     writable: PathBuf,
 }
 
@@ -73,13 +73,13 @@ pub(super) struct Admitted {
     /// What it tried to do and could not.
     pub denied: Vec<String>,
     /// Its graphics processor, or why there is none.
-    pub device: Option<Result<Found, String>>,
+    pub device: Option<Result<GpuOffer, String>>,
 }
 
-impl Plan {
+impl LaunchPlan {
     /// Starts the process and tells it what to become.
     pub fn launch(&self) -> Result<Launched, KernelsError> {
-        let (control, theirs) = Line::pair().map_err(KernelsError::Start)?;
+        let (control, theirs) = FrameSocket::pair().map_err(KernelsError::Start)?;
         let mut command = Command::new(&self.sandbox.program);
         command.args(&self.sandbox.arguments).env_clear().envs(self.environment());
         // A group of its own, because a terminal's Ctrl-C goes to the whole group and the worker lets kernels finish.
@@ -89,8 +89,8 @@ impl Plan {
         // The command still holds the other end of the line, and a process that dies must be noticed.
         drop(command);
         let process = Process { id: child.id(), child: Mutex::new(child), control: Mutex::new(control) };
-        let lines = (0..self.lanes).map(|_| Line::pair()).collect::<Result<Vec<_>, _>>();
-        let (lanes, sockets): (Vec<Line>, Vec<OwnedFd>) =
+        let lines = (0..self.lanes).map(|_| FrameSocket::pair()).collect::<Result<Vec<_>, _>>();
+        let (lanes, sockets): (Vec<FrameSocket>, Vec<OwnedFd>) =
             lines.map_err(KernelsError::Start)?.into_iter().unzip();
         let tries = self.tries();
         let writable = PathBuf::from(std::ffi::OsStr::from_bytes(&tries.writable));
@@ -175,7 +175,7 @@ impl Launched {
 pub(super) struct Process {
     id: u32,
     child: Mutex<Child>,
-    control: Mutex<Line>,
+    control: Mutex<FrameSocket>,
 }
 
 impl Process {

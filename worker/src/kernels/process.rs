@@ -11,13 +11,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use p2c2r_program::complain;
-use p2c2r_program::guard::{guarded, quieten_guarded_panics};
+use p2c2r_program::quiet_caught_panics;
+use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, OUTCOME_BYTES_MAX};
 use p2c2r_tasks::{Blob, BlobStore, KernelError, KindRegistry, Stop};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use super::device::{self, Compute};
-use super::frame::{Done, Failure, Hello, Line, Receipt, Setup, StopRun, Task, Wait, decode};
+use super::frame::{
+    Failure, FrameSocket, Hello, RunDone, RunTask, SandboxReport, Setup, StopRun, Wait, decode,
+};
 use super::restrict::{Purpose, restrict};
 use super::{LANES_MAX, tries};
 
@@ -36,11 +39,11 @@ pub fn serve(kinds: &KindRegistry) -> ExitCode {
 }
 
 fn run(kinds: &KindRegistry) -> io::Result<()> {
-    quieten_guarded_panics();
+    quiet_caught_panics();
     outlive_signals()?;
     let control = io::stdin().as_fd().try_clone_to_owned()?;
     let (setup, lanes) = receive_setup(&control)?;
-    let mut control = Line::new(control);
+    let mut control = FrameSocket::new(control);
     let restricted = {
         let lanes = lanes.iter().map(|lane| lane.as_fd());
         let lines: Vec<_> = std::iter::once(control.socket()).chain(lanes).collect();
@@ -67,7 +70,7 @@ fn run(kinds: &KindRegistry) -> io::Result<()> {
         let now = Arc::new(Mutex::new(Running::default()));
         running.push(now.clone());
         let lane = Lane {
-            line: Line::new(lane),
+            line: FrameSocket::new(lane),
             shared: shared.clone(),
             running: now,
             look,
@@ -75,7 +78,7 @@ fn run(kinds: &KindRegistry) -> io::Result<()> {
         };
         thread::Builder::new().name(format!("lane-{number}")).spawn(move || lane.serve())?;
     }
-    control.send(&Hello::Restricted(Receipt { tried, device: found }))?;
+    control.send(&Hello::Restricted(SandboxReport { tried, device: found }))?;
     // Ends with the worker, and this process with it, whatever its lanes do.
     while let Some(StopRun { lane, serial }) = control.receive(Wait::Forever)? {
         if let Some(running) = running.get(usize::from(lane)) {
@@ -154,7 +157,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// One line on which runs come one after the other.
 struct Lane {
-    line: Line,
+    line: FrameSocket,
     shared: Arc<Shared>,
     running: Arc<Mutex<Running>>,
     /// Longest look for the next run before sleeping.
@@ -168,7 +171,7 @@ impl Lane {
         // A line that fails has no worker at its other end; the control line ends the process.
         while let Ok(task) = self.next() {
             let stop = locked(&self.running).begin(task.serial);
-            let done = Done { serial: task.serial, result: self.shared.run(task, &stop) };
+            let done = RunDone { serial: task.serial, result: self.shared.run(task, &stop) };
             if self.line.send(&done).is_err() {
                 return;
             }
@@ -177,7 +180,7 @@ impl Lane {
 
     /// The next run. To be woken takes a thread longer than a tiny task does, so while runs come in quick succession, the
     /// lane looks for the next one before it sleeps, as the worker itself does for packets.
-    fn next(&mut self) -> io::Result<Task> {
+    fn next(&mut self) -> io::Result<RunTask> {
         let began = Instant::now();
         while began.elapsed() < self.window {
             if let Some(task) = self.line.receive(Wait::Not)? {
@@ -192,9 +195,9 @@ impl Lane {
 }
 
 impl Shared {
-    fn run(&self, task: Task, stop: &Stop) -> Result<p2c2r_protocol::Payload, Failure> {
+    fn run(&self, task: RunTask, stop: &Stop) -> Result<p2c2r_protocol::Payload, Failure> {
         let sent: Vec<_> = task.blobs.into_iter().map(Blob::new).collect();
-        let outcome = guarded(|| self.compute.run(task.kind, &task.spec, &self.blobs, sent, stop));
+        let outcome = catch_panic(|| self.compute.run(task.kind, &task.spec, &self.blobs, sent, stop));
         let outcome = outcome.unwrap_or(Err(Failure::Panicked))?;
         // The link would not carry a larger one.
         if outcome.len() > OUTCOME_BYTES_MAX {

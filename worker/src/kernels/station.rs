@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use super::Sandbox;
 pub(crate) use super::lane::Sent as Begun;
 use super::lane::{Came, Lane};
-use super::launch::{Launched, Plan};
+use super::launch::{LaunchPlan, Launched};
 use crate::error::KernelsError;
 use crate::executor::Run;
 
@@ -51,21 +51,21 @@ impl BackOff {
 
 /// A place where one run at a time is computed.
 pub(crate) struct Station {
-    plan: Plan,
+    plan: LaunchPlan,
     lane: Option<Lane>,
     back_off: BackOff,
 }
 
 /// A station whose process is starting.
-pub(crate) struct Opening {
-    plan: Plan,
+pub(crate) struct StartingStation {
+    plan: LaunchPlan,
     launched: Launched,
 }
 
-impl Opening {
+impl StartingStation {
     /// Starts the process of a station.
     pub fn new(sandbox: &Arc<Sandbox>) -> Result<Self, KernelsError> {
-        let plan = Plan { sandbox: sandbox.clone(), device: None, lanes: 1 };
+        let plan = LaunchPlan { sandbox: sandbox.clone(), device: None, lanes: 1 };
         Ok(Self { launched: plan.launch()?, plan })
     }
 

@@ -10,31 +10,31 @@ use p2c2r_tasks::physics::{PhysicsOutcome, PhysicsSpec};
 
 /// Requests of the arena that are not answered yet, in the order in which they were made.
 #[derive(Resource, Default)]
-pub(in crate::play) struct Due(Vec<Expected>);
+pub(in crate::play) struct Due(Vec<RequestDue>);
 
 /// One request.
-pub(super) struct Expected {
+pub(super) struct RequestDue {
     request: RequestId,
     due_at: u64,
     /// What was asked, for the kind whose outcomes have to be made ready with it.
     spec: Option<Arc<PhysicsSpec>>,
-    answer: Option<Answer>,
+    answer: Option<RequestState>,
 }
 
 /// What has become of a request.
-pub(super) enum Answer {
+pub(super) enum RequestState {
     /// It can be given to the arena.
     Ready(OutcomeBody),
     /// It is being made ready.
     InPreparation(Task<OutcomeBody>),
 }
 
-impl Expected {
+impl RequestDue {
     /// Makes motions ready on another thread: for a thousand rocks that takes milliseconds.
-    pub(super) fn prepare(&self, outcome: &Arc<PhysicsOutcome>) -> Answer {
-        let Some(spec) = self.spec.clone() else { return Answer::Ready(OutcomeBody::None) };
+    pub(super) fn prepare(&self, outcome: &Arc<PhysicsOutcome>) -> RequestState {
+        let Some(spec) = self.spec.clone() else { return RequestState::Ready(OutcomeBody::None) };
         let outcome = Arc::clone(outcome);
-        Answer::InPreparation(AsyncComputeTaskPool::get().spawn(async move {
+        RequestState::InPreparation(AsyncComputeTaskPool::get().spawn(async move {
             match Motions::prepare(&spec, &outcome) {
                 Ok(motions) => OutcomeBody::Physics(motions),
                 Err(error) => {
@@ -52,8 +52,8 @@ impl Expected {
             return None;
         }
         match self.answer.take() {
-            Some(Answer::Ready(outcome)) => Some(outcome),
-            Some(Answer::InPreparation(task)) if task.is_finished() => Some(block_on(task)),
+            Some(RequestState::Ready(outcome)) => Some(outcome),
+            Some(RequestState::InPreparation(task)) if task.is_finished() => Some(block_on(task)),
             _ => self.spec.is_some().then_some(OutcomeBody::Missed),
         }
     }
@@ -66,11 +66,11 @@ impl Due {
             WantedSpec::Physics { spec } => Some(Arc::new(spec.clone())),
             WantedSpec::Path { .. } => None,
         };
-        self.0.push(Expected { request: task.request, due_at: task.due_at, spec, answer: None });
+        self.0.push(RequestDue { request: task.request, due_at: task.due_at, spec, answer: None });
     }
 
     /// An outcome has come; `answer` says what is to be done with it.
-    pub(super) fn came(&mut self, request: RequestId, answer: impl FnOnce(&Expected) -> Answer) {
+    pub(super) fn came(&mut self, request: RequestId, answer: impl FnOnce(&RequestDue) -> RequestState) {
         if let Some(expected) = self.0.iter_mut().find(|expected| expected.request == request) {
             expected.answer = Some(answer(expected));
         }
@@ -79,7 +79,7 @@ impl Due {
     /// No outcome will come.
     pub(super) fn failed(&mut self, request: RequestId) {
         self.came(request, |expected| {
-            Answer::Ready(if expected.spec.is_some() { OutcomeBody::Missed } else { OutcomeBody::None })
+            RequestState::Ready(if expected.spec.is_some() { OutcomeBody::Missed } else { OutcomeBody::None })
         });
     }
 
@@ -129,7 +129,7 @@ mod tests {
         let outcome = Arc::new(Physics::run(spec, &Blobs::default(), &Stop::never()).unwrap());
         due.came(wanted.request, |expected| expected.prepare(&outcome));
         while due.0.iter().any(
-            |expected| matches!(&expected.answer, Some(Answer::InPreparation(task)) if !task.is_finished()),
+            |expected| matches!(&expected.answer, Some(RequestState::InPreparation(task)) if !task.is_finished()),
         ) {
             std::thread::yield_now();
         }

@@ -18,7 +18,7 @@ use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 
 pub(super) use due::Due;
-use due::{Answer, Expected};
+use due::{RequestDue, RequestState};
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Wants>()
@@ -34,11 +34,11 @@ trait Wanted: TaskKind {
     const PRICE_CAP: Nanos;
 
     /// The outcome on its way to what the arena takes.
-    fn answer(outcome: &Arc<Self::Outcome>, expected: &Expected) -> Answer;
+    fn answer(outcome: &Arc<Self::Outcome>, expected: &RequestDue) -> RequestState;
 }
 
 fn borrow<K: Wanted>(app: &mut App) {
-    app.init_resource::<Origin<K>>()
+    app.init_resource::<NewestOrigin<K>>()
         .add_offload_kind::<K>(KindSettings {
             // Each task brings its own.
             deadline: Duration::from_millis(200),
@@ -61,13 +61,13 @@ pub(super) fn horizon(measured: &OffloadHorizon) -> Horizon {
 
 /// Who computed the newest outcome of kind `K`.
 #[derive(Resource)]
-pub(crate) struct Origin<K> {
+pub(crate) struct NewestOrigin<K> {
     /// Nobody, before the first.
     pub(crate) whose: Option<Computer>,
     kind: PhantomData<fn() -> K>,
 }
 
-impl<K> Default for Origin<K> {
+impl<K> Default for NewestOrigin<K> {
     fn default() -> Self {
         Self { whose: None, kind: PhantomData }
     }
@@ -117,7 +117,7 @@ fn take_outcome<K: Wanted>(
     done: On<OffloadDone<K>>,
     asked: Query<&Asked>,
     mut due: ResMut<Due>,
-    mut origin: ResMut<Origin<K>>,
+    mut origin: ResMut<NewestOrigin<K>>,
     mut commands: Commands,
 ) {
     if let Ok(Asked(request)) = asked.get(done.entity) {

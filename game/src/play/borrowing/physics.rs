@@ -5,12 +5,12 @@ use std::sync::Arc;
 use p2c2r_protocol::Nanos;
 use p2c2r_tasks::physics::{Physics, PhysicsOutcome};
 
-use super::{Answer, Expected, Wanted};
+use super::{RequestDue, RequestState, Wanted};
 
 impl Wanted for Physics {
     const PRICE_CAP: Nanos = Nanos(100_000);
 
-    fn answer(outcome: &Arc<PhysicsOutcome>, expected: &Expected) -> Answer {
+    fn answer(outcome: &Arc<PhysicsOutcome>, expected: &RequestDue) -> RequestState {
         expected.prepare(outcome)
     }
 }

@@ -23,7 +23,7 @@ const _: () = assert!(COUNTS[0] as usize * COUNTS[1] as usize >= p2c2r_tasks::li
 
 /// A grid of probes in the arena's plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grid {
+pub(crate) struct ProbeGrid {
     /// The probe with the lowest x and z, in the spec's steps.
     origin: [i16; 3],
     /// From one probe to the next, in the spec's steps.
@@ -32,7 +32,7 @@ pub(crate) struct Grid {
     counts: [u8; 2],
 }
 
-impl Grid {
+impl ProbeGrid {
     /// The grid whose first probe stands at `first`, with so many metres from one to the next.
     pub(super) fn new(first: Vec2, spacing_m: f32, counts: [u8; 2]) -> Self {
         let steps = |metres: f32| (metres * POSITION_STEPS_PER_M).round() as i16;
@@ -108,14 +108,14 @@ impl Grid {
 /// Light as it was traced.
 #[derive(Clone, Debug)]
 pub(crate) struct TracedField {
-    pub(super) grid: Grid,
+    pub(super) grid: ProbeGrid,
     /// In the spec's order; none where a probe is inside something, where it is black, and where none is known.
     probes: Vec<Option<LightProbe>>,
 }
 
 impl TracedField {
     /// The light at the probes of `grid`, from the first on; those that are not given are not known.
-    pub(super) fn new(grid: Grid, probes: impl Iterator<Item = LightProbe>) -> Self {
+    pub(super) fn new(grid: ProbeGrid, probes: impl Iterator<Item = LightProbe>) -> Self {
         let mut field = Self { grid, probes: vec![None; grid.count()] };
         probes.enumerate().for_each(|(number, probe)| field.put(number, probe));
         field
@@ -164,8 +164,8 @@ mod tests {
 
     use super::*;
 
-    fn grid() -> Grid {
-        Grid::around(&Arena::new(ArenaConfig::default()), None)
+    fn grid() -> ProbeGrid {
+        ProbeGrid::around(&Arena::new(ArenaConfig::default()), None)
     }
 
     /// A field that is brighter by 1 with every metre along x, and black at one probe.
@@ -213,7 +213,7 @@ mod tests {
         for _ in 0..1_200 {
             let controls = pilot.controls(&arena);
             arena.step(controls, &[]);
-            let next = Grid::around(&arena, Some(grid));
+            let next = ProbeGrid::around(&arena, Some(grid));
             laid += u32::from(next != grid);
             grid = next;
             let ship = arena.ship().position;

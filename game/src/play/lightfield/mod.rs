@@ -25,7 +25,7 @@ use bevy::prelude::*;
 use bevy::tasks::{AsyncComputeTaskPool, Task, block_on};
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
-use p2c2r_tasks::lightfield::{Field, LightProbe, Lightfield, LightfieldOutcome, LightfieldSpec};
+use p2c2r_tasks::lightfield::{LightField, LightProbe, Lightfield, LightfieldOutcome, LightfieldSpec};
 
 use super::reflecting::embers::{self, Embers};
 use super::reflecting::{
@@ -33,7 +33,7 @@ use super::reflecting::{
 };
 use super::{Battlefield, nobody_plays};
 pub(crate) use fineness::FieldFineness;
-use grid::Grid;
+use grid::ProbeGrid;
 pub(crate) use grid::TracedField;
 pub(crate) use sector::PARTS;
 use sector::{PartAsked, Sector};
@@ -69,14 +69,14 @@ pub(super) fn plugin(app: &mut App) {
 /// What was asked for.
 struct Asked {
     at: Duration,
-    grid: Grid,
+    grid: ProbeGrid,
     spec: Arc<LightfieldSpec>,
     blobs: Blobs,
 }
 
 /// The field that answers are sent as changes of.
 struct Base {
-    grid: Grid,
+    grid: ProbeGrid,
     blob: Arc<Blob>,
     uses: u32,
 }
@@ -93,7 +93,7 @@ pub(crate) struct LightAround {
     /// How well it is traced; none: not at all.
     fineness: Option<FieldFineness>,
     asked: VecDeque<Asked>,
-    grid: Option<Grid>,
+    grid: Option<ProbeGrid>,
     base: Option<Base>,
     unfolding: Option<Task<Option<Unfolded>>>,
     newest: Option<TracedField>,
@@ -134,7 +134,7 @@ impl LightAround {
     }
 
     /// The base for a spec on `grid`, if there is one.
-    fn base_on(&mut self, grid: Grid) -> Option<Arc<Blob>> {
+    fn base_on(&mut self, grid: ProbeGrid) -> Option<Arc<Blob>> {
         let base = self.base.as_mut().filter(|base| base.grid == grid)?;
         base.uses += 1;
         Some(Arc::clone(&base.blob))
@@ -175,7 +175,7 @@ fn ask_for_field(
         return;
     }
     let lead = (horizon.typical::<Lightfield>() + BLENDING).min(LEAD_MAX).as_secs_f32();
-    let grid = Grid::around(&battlefield.arena, light.grid);
+    let grid = ProbeGrid::around(&battlefield.arena, light.grid);
     light.grid = Some(grid);
     let base = light.base_on(grid);
     let name = base.as_ref().map(|blob| blob.digest());
@@ -207,11 +207,16 @@ fn take_field(last: Res<LastOutcome<Lightfield>>, mut light: ResMut<LightAround>
     }
 }
 
-fn unfold(grid: Grid, spec: &LightfieldSpec, blobs: &Blobs, outcome: &LightfieldOutcome) -> Option<Unfolded> {
+fn unfold(
+    grid: ProbeGrid,
+    spec: &LightfieldSpec,
+    blobs: &Blobs,
+    outcome: &LightfieldOutcome,
+) -> Option<Unfolded> {
     let field =
         outcome.unfold(spec, blobs).inspect_err(|error| tracing::error!(%error, "no field of light")).ok()?;
     let traced = TracedField::new(grid, (0..field.count()).map(|number| field.probe(number)));
-    Some(Unfolded { traced, blob: Field::to_blob(&field).map(Blob::new) })
+    Some(Unfolded { traced, blob: LightField::to_blob(&field).map(Blob::new) })
 }
 
 /// Light ages only while somebody plays: in a paused game nothing newer is asked for.
@@ -244,7 +249,7 @@ mod tests {
     /// What comes of asking once in `arena`, and how many bytes it took both ways.
     fn ask(light: &mut LightAround, arena: &Arena) -> (usize, usize) {
         let fineness = light.fineness.unwrap();
-        let grid = Grid::around(arena, light.grid);
+        let grid = ProbeGrid::around(arena, light.grid);
         light.grid = Some(grid);
         let base = light.base_on(grid);
         let name = base.as_ref().map(|blob| blob.digest());

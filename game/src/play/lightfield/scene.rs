@@ -7,7 +7,7 @@ use p2c2r_tasks::lightfield::LightfieldSpec;
 use p2c2r_tasks::reflection::{Form, Object};
 
 use super::fineness::FieldFineness;
-use super::grid::Grid;
+use super::grid::ProbeGrid;
 use crate::play::reflecting::embers::Embers;
 use crate::play::reflecting::{scene, surfaces};
 
@@ -28,7 +28,7 @@ pub(super) fn spec(
     arena: &Arena,
     embers: &Embers,
     fineness: &FieldFineness,
-    grid: Grid,
+    grid: ProbeGrid,
     lead: f32,
     base: Option<Digest>,
 ) -> LightfieldSpec {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn field_of(arena: &Arena, embers: &Embers) -> TracedField {
-        let grid = Grid::around(arena, None);
+        let grid = ProbeGrid::around(arena, None);
         let spec = spec(arena, embers, &fineness(Preset::Default), grid, 0.0, None);
         let outcome = Lightfield::run(&spec, &Blobs::default(), &Stop::never()).unwrap();
         let field = outcome.unfold(&spec, &Blobs::default()).unwrap();
@@ -132,7 +132,7 @@ mod tests {
         let ember = Ember { at: arena.ship().position, size: 1.0, hue: Hue::Ice, age: 0.0, life: 1.0 };
         let embers = Embers(vec![ember; 60]);
         for preset in [Preset::Default, Preset::Rich, Preset::Max] {
-            let spec = spec(&arena, &embers, &fineness(preset), Grid::around(&arena, None), 0.1, None);
+            let spec = spec(&arena, &embers, &fineness(preset), ProbeGrid::around(&arena, None), 0.1, None);
             Lightfield::admit(&spec, &Blobs::default()).unwrap();
             let bytes = wire::encode(&spec).len();
             assert!(bytes < 4_000, "{preset:?}: {bytes} bytes go up several times a second");

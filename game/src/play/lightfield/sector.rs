@@ -14,7 +14,7 @@ use p2c2r_offload::prelude::*;
 use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec};
 
 use super::LightAround;
-use super::grid::{Grid, TracedField};
+use super::grid::{ProbeGrid, TracedField};
 use crate::play::reflecting::{self, CONNECTING_MAX, Reflecting, scene, surfaces};
 use crate::play::{Battlefield, Happened, nobody_plays};
 
@@ -134,15 +134,15 @@ impl Sector {
 }
 
 /// The grid of a whole sector: its first and last probes stand half a spacing from the walls.
-fn whole(config: &ArenaConfig) -> Grid {
+fn whole(config: &ArenaConfig) -> ProbeGrid {
     let edge = PART_EDGE * PARTS_EDGE;
     let spacing = config.size / f32::from(edge);
     let first = Vec2::new((spacing - config.size) * 0.5, (config.size - spacing) * 0.5);
-    Grid::new(first, spacing, [edge, edge])
+    ProbeGrid::new(first, spacing, [edge, edge])
 }
 
 /// The grid of a part; they lie in rows from the whole grid's first probe on.
-fn part(config: &ArenaConfig, number: usize) -> Grid {
+fn part(config: &ArenaConfig, number: usize) -> ProbeGrid {
     let edge = usize::from(PARTS_EDGE);
     whole(config).part([number % edge, number / edge], PART_EDGE)
 }

@@ -29,7 +29,7 @@ const PATIENT_SHARE: usize = 8;
 /// The same of the bytes.
 const BYTES_SHARE: usize = 16;
 /// What an account may have in any case, while the sum has room for it.
-const LEAST: Load = Load { tasks: 32, patient: 16, bytes: 4 * 1024 * 1024 };
+const LEAST: OpenTasks = OpenTasks { tasks: 32, patient: 16, bytes: 4 * 1024 * 1024 };
 /// Bytes that a spec takes for each of its encoded bytes: it lies there encoded, for workers, and decoded, where a number
 /// of one byte becomes four or eight.
 const SPEC_FACTOR: usize = 6;
@@ -38,7 +38,7 @@ const TASK_BYTES: usize = size_of::<Task>() + 256;
 
 /// What open tasks amount to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct OpenTasks {
     /// How many they are.
     pub tasks: usize,
     /// Patient ones among them.
@@ -86,10 +86,10 @@ fn blob_bytes(blob: &Blob) -> usize {
 /// What all open tasks amount to, by account.
 #[derive(Default)]
 pub struct OpenLoad {
-    accounts: HashMap<AccountId, Load, NumberHash>,
+    accounts: HashMap<AccountId, OpenTasks, NumberHash>,
     /// By account, the blobs that open tasks hold on to, and how many tasks do. A blob of two accounts counts for both.
     blobs: HashMap<(AccountId, Digest), Held, SeededHash>,
-    sum: Load,
+    sum: OpenTasks,
 }
 
 struct Held {
@@ -99,12 +99,12 @@ struct Held {
 
 impl OpenLoad {
     /// All open tasks.
-    pub fn sum(&self) -> Load {
+    pub fn sum(&self) -> OpenTasks {
         self.sum
     }
 
     /// Those of one account.
-    pub fn of(&self, account: AccountId) -> Load {
+    pub fn of(&self, account: AccountId) -> OpenTasks {
         self.accounts.get(&account).copied().unwrap_or_default()
     }
 
@@ -174,7 +174,7 @@ impl OpenLoad {
             load.bytes -= bytes;
         }
         if own.get().tasks == 0 {
-            assert_eq!(*own.get(), Load::default(), "nothing is left of no task");
+            assert_eq!(*own.get(), OpenTasks::default(), "nothing is left of no task");
             own.remove();
         }
     }
@@ -237,12 +237,12 @@ mod tests {
         let (own, alone) = (load.of(AccountId(1)), load.of(AccountId(2)));
         assert_eq!((own.tasks, alone.tasks, load.sum().tasks), (3, 1, 4));
         assert_eq!(load.sum().bytes, own.bytes + alone.bytes);
-        let blobs = |load: Load| load.bytes - load.tasks * (TASK_BYTES + SPEC_FACTOR * 100);
+        let blobs = |load: OpenTasks| load.bytes - load.tasks * (TASK_BYTES + SPEC_FACTOR * 100);
         assert_eq!(blobs(own), 2 * blobs(alone), "each blob counts once for an account");
         for (account, blobs) in [(1, &both), (2, &first), (1, &first), (1, &both)] {
             load.remove(task(account, blobs));
         }
-        assert_eq!(load.sum(), Load::default());
+        assert_eq!(load.sum(), OpenTasks::default());
         assert!(load.accounts.is_empty() && load.blobs.is_empty());
     }
 

@@ -22,7 +22,7 @@ const _: () = assert!(p2c2r_protocol::limits::OUTCOME_BYTES_MAX <= CHUNK_BYTES, 
 
 /// A kept outcome.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct CacheEntry {
     /// The encoded outcome.
     pub outcome: Arc<[u8]>,
     /// The worker that computed it and its public name; `None` for the coordinator.
@@ -83,11 +83,11 @@ impl OutcomeCache {
     }
 
     /// The outcome kept under this key.
-    pub fn get(&self, key: Digest, now: Micros) -> Option<Kept> {
+    pub fn get(&self, key: Digest, now: Micros) -> Option<CacheEntry> {
         let entry = self.find(key).filter(|entry| entry.until > now)?;
         let chunk = self.chunks.get((entry.chunk - self.first_chunk) as usize)?;
         let outcome = chunk.get(entry.start..entry.start + entry.length)?;
-        Some(Kept { outcome: outcome.into(), worker: entry.worker.clone() })
+        Some(CacheEntry { outcome: outcome.into(), worker: entry.worker.clone() })
     }
 
     /// Keeps an accepted outcome for `left`. The first one stays while it holds: its worker has been checked, and a

@@ -24,7 +24,7 @@ const WAITING_MAX: usize = 4_096;
 const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What becomes of a check that is asked for.
-pub enum Asked {
+pub enum CheckStart {
     /// It begins.
     Begins(Check),
     /// It waits.
@@ -65,17 +65,17 @@ impl Checking {
     }
 
     /// Asks for a check of a proven worker's answer or a newcomer's.
-    pub fn ask(&mut self, mut check: Check, is_proven: bool, now: Micros) -> Asked {
+    pub fn ask(&mut self, mut check: Check, is_proven: bool, now: Micros) -> CheckStart {
         let goes_first = self.waiting[0].is_empty() && (is_proven || self.waiting[1].is_empty());
         if goes_first && self.reserve(&mut check, now) {
-            return Asked::Begins(check);
+            return CheckStart::Begins(check);
         }
         if self.waiting() >= WAITING_MAX || self.bytes + check.outcome.len() > WAITING_BYTES_MAX {
-            return Asked::NoRoom(check);
+            return CheckStart::NoRoom(check);
         }
         self.bytes += check.outcome.len();
         self.waiting[usize::from(!is_proven)].push_back(check);
-        Asked::Waits
+        CheckStart::Waits
     }
 
     /// The next of those that wait, if there is time for it.

@@ -14,8 +14,8 @@ use std::time::Duration;
 use p2c2r_protocol::{Digest, GamerStatement, Micros, NumberHash, PeerId, Receipt, TaskId};
 
 use crate::ledger::{self, AccountId};
-pub use account::Account;
-use remembered::{Load, Remembered};
+pub use account::AccountMirror;
+use remembered::{Remembered, RememberedLoad};
 
 /// Bytes of finished tasks that gamers were sent, of all accounts together. Beyond it accounts whose gamers are away are
 /// forgotten, those away longest first, and then a gamer's own oldest tasks; a repeated submit of one of them is then
@@ -34,7 +34,7 @@ const AWAY_LOOKED_AT_MAX: usize = 64;
 pub const ACCOUNTS_MAX: usize = 4_096;
 
 /// One connected gamer.
-pub struct Session {
+pub struct GamerSession {
     /// Public name.
     pub name: String,
     /// The account that pays.
@@ -47,7 +47,7 @@ pub struct Session {
 
 /// A finished task, remembered.
 #[derive(Clone)]
-pub struct Finished {
+pub struct FinishedTask {
     /// Digest of what was asked.
     pub key: Digest,
     /// The outcome.
@@ -61,15 +61,15 @@ pub struct Finished {
 /// Everyone who plays.
 #[derive(Default)]
 pub struct Gamers {
-    sessions: HashMap<PeerId, Session, NumberHash>,
-    accounts: HashMap<AccountId, Account, NumberHash>,
+    sessions: HashMap<PeerId, GamerSession, NumberHash>,
+    accounts: HashMap<AccountId, AccountMirror, NumberHash>,
     /// Accounts whose gamers are away, those away longest first; an entry counts while it is its account's place.
     away: VecDeque<(u64, AccountId)>,
     next_away: u64,
     /// Finished tasks remembered of all accounts.
-    remembered: Load,
+    remembered: RememberedLoad,
     /// Of them, those nobody was sent yet.
-    undelivered: Load,
+    undelivered: RememberedLoad,
     /// Those nobody was sent yet, the oldest first, with the moment each was finished; entries of others are skipped.
     waiting: VecDeque<(Micros, AccountId, TaskId)>,
 }
@@ -97,7 +97,7 @@ impl Gamers {
 
     /// Opens the mirror of an account, as the ledger knows it: what it may spend, what it was charged, and which ids it
     /// has used. An account that is open already keeps what it has.
-    pub fn open_account(&mut self, account: &ledger::Account) -> &mut Account {
+    pub fn open_account(&mut self, account: &ledger::Account) -> &mut AccountMirror {
         if self.account(account.id).is_none() {
             self.add(account);
         }
@@ -105,7 +105,7 @@ impl Gamers {
     }
 
     fn add(&mut self, account: &ledger::Account) {
-        self.accounts.insert(account.id, Account::new(account));
+        self.accounts.insert(account.id, AccountMirror::new(account));
         self.note_away(account.id);
         while self.accounts.len() > ACCOUNTS_MAX && self.forget_away_longest(account.id) {}
     }
@@ -116,7 +116,7 @@ impl Gamers {
             mirror.sessions.push(peer);
             mirror.away = None;
         }
-        let session = Session { name, account, told: GamerStatement::default(), leaving: false };
+        let session = GamerSession { name, account, told: GamerStatement::default(), leaving: false };
         self.sessions.insert(peer, session);
     }
 
@@ -129,7 +129,7 @@ impl Gamers {
     }
 
     /// A gamer left.
-    pub fn leave(&mut self, peer: PeerId) -> Option<Session> {
+    pub fn leave(&mut self, peer: PeerId) -> Option<GamerSession> {
         let session = self.sessions.remove(&peer)?;
         self.disconnect(peer, session.account);
         Some(session)
@@ -186,7 +186,7 @@ impl Gamers {
 
     /// Remembers a finished task, and forgets older ones for it: see [`DELIVERED_BYTES_IN_SUM_MAX`] and
     /// [`UNDELIVERED_BYTES_IN_SUM_MAX`].
-    pub fn remember(&mut self, account: AccountId, id: TaskId, finished: Box<Finished>) {
+    pub fn remember(&mut self, account: AccountId, id: TaskId, finished: Box<FinishedTask>) {
         let (at, delivered) = (finished.receipt.sent_at, finished.delivered);
         if self.change_remembered(account, |remembered| remembered.add(id, finished)).is_none() {
             return;
@@ -216,7 +216,7 @@ impl Gamers {
     }
 
     /// Finished tasks of an account that nobody was sent, to be sent now.
-    pub fn take_undelivered(&mut self, account: AccountId) -> Vec<(TaskId, Finished)> {
+    pub fn take_undelivered(&mut self, account: AccountId) -> Vec<(TaskId, FinishedTask)> {
         let taken = self.change_remembered(account, Remembered::take_undelivered).unwrap_or_default();
         self.keep_delivered_within_bounds(account);
         taken
@@ -256,17 +256,17 @@ impl Gamers {
     }
 
     /// One connected gamer.
-    pub fn session(&self, peer: PeerId) -> Option<&Session> {
+    pub fn session(&self, peer: PeerId) -> Option<&GamerSession> {
         self.sessions.get(&peer)
     }
 
     /// One connected gamer, to change.
-    pub fn session_mut(&mut self, peer: PeerId) -> Option<&mut Session> {
+    pub fn session_mut(&mut self, peer: PeerId) -> Option<&mut GamerSession> {
         self.sessions.get_mut(&peer)
     }
 
     /// Connected gamers.
-    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &Session)> {
+    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &GamerSession)> {
         self.sessions.iter().map(|(peer, session)| (*peer, session))
     }
 
@@ -276,23 +276,23 @@ impl Gamers {
     }
 
     /// All mirrors, in no particular order.
-    pub fn accounts(&self) -> impl ExactSizeIterator<Item = (AccountId, &Account)> {
+    pub fn accounts(&self) -> impl ExactSizeIterator<Item = (AccountId, &AccountMirror)> {
         self.accounts.iter().map(|(account, mirror)| (*account, mirror))
     }
 
     /// One account's mirror.
-    pub fn account(&self, account: AccountId) -> Option<&Account> {
+    pub fn account(&self, account: AccountId) -> Option<&AccountMirror> {
         self.accounts.get(&account)
     }
 
     /// One account's mirror, to change.
-    pub fn account_mut(&mut self, account: AccountId) -> Option<&mut Account> {
+    pub fn account_mut(&mut self, account: AccountId) -> Option<&mut AccountMirror> {
         self.accounts.get_mut(&account)
     }
 
     /// What a gamer is told of its account.
     pub fn statement(&self, account: AccountId, workers: usize) -> GamerStatement {
-        let statement = self.accounts.get(&account).map(Account::statement).unwrap_or_default();
+        let statement = self.accounts.get(&account).map(AccountMirror::statement).unwrap_or_default();
         GamerStatement { workers: workers as u32, gamers: self.sessions.len() as u32, ..statement }
     }
 }

@@ -28,7 +28,7 @@ struct Line {
 
 /// All waiting tasks.
 #[derive(Default)]
-pub struct Queue {
+pub struct TaskQueue {
     /// By kind, a line for each account that may have any waiting. Looked through for every task that is handed out: as
     /// many as there are gamers who wait at the same time, which are few or else have what to wait for.
     kinds: Vec<(KindId, Vec<Line>)>,
@@ -40,7 +40,7 @@ pub struct Queue {
     spare: Vec<Order>,
 }
 
-impl Queue {
+impl TaskQueue {
     /// Whether nothing waits; entries of tasks that moved on count as waiting.
     pub fn is_empty(&self) -> bool {
         self.entries == 0
@@ -133,13 +133,13 @@ mod tests {
 
     const KIND: KindId = KindId(1);
 
-    fn push(queue: &mut Queue, account: i64, due: u64, no: u64) {
+    fn push(queue: &mut TaskQueue, account: i64, due: u64, no: u64) {
         queue.push((KIND, AccountId(account)), (Micros(due), TaskNo(no)), usize::MAX / 4, |_| true);
     }
 
     /// The accounts of the next tasks, each of which is worth so many units; a task's number begins with its account's.
-    fn accounts(queue: &mut Queue, count: usize, units: impl Fn(i64) -> u64) -> Vec<i64> {
-        let next = |queue: &mut Queue| {
+    fn accounts(queue: &mut TaskQueue, count: usize, units: impl Fn(i64) -> u64) -> Vec<i64> {
+        let next = |queue: &mut TaskQueue| {
             let account = (queue.next(0, |_| true)?.0 / 1_000) as i64;
             queue.served(AccountId(account), WorkUnits(units(account)));
             Some(account)
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn accounts_get_equal_work_however_much_they_ask_for_and_of_what_size() {
-        let mut queue = Queue::default();
+        let mut queue = TaskQueue::default();
         (0..900).for_each(|n| push(&mut queue, 1, n, 1_000 + n));
         (0..300).for_each(|n| push(&mut queue, 2, 10_000 + n, 2_000 + n));
         let order = accounts(&mut queue, 200, |account| if account == 1 { 10 } else { 30 });
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn within_an_account_the_earliest_deadline_goes_first_and_what_moved_on_is_skipped() {
-        let mut queue = Queue::default();
+        let mut queue = TaskQueue::default();
         for (due, no) in [(30, 1), (10, 2), (20, 3), (5, 4)] {
             push(&mut queue, 1, due, no);
         }
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn entries_of_tasks_that_ended_do_not_pile_up() {
-        let mut queue = Queue::default();
+        let mut queue = TaskQueue::default();
         for no in 0..100_000 {
             let waits = |other: TaskNo| other.0 + 10 > no;
             queue.push((KIND, AccountId(no as i64 % 50)), (Micros(no), TaskNo(no)), 10, waits);

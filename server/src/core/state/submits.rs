@@ -3,25 +3,25 @@
 use p2c2r_protocol::limits::BLOB_STORE_BYTES_MAX;
 use p2c2r_tasks::BlobStore;
 
-pub use super::rations::{AccountRations, Rations};
-use crate::ledger::Room;
+pub use super::rate_limits::{AccountSubmitRates, SubmitRates};
+use crate::ledger::AdmissionRoom;
 
 /// What admission keeps from submit to submit.
 pub struct Submits {
     /// What looking at them may take.
-    pub rations: Rations,
+    pub rates: SubmitRates,
     /// Blobs that specs have asked for.
     pub blobs: BlobStore,
     /// How many were predicted to be late.
     pub predicted_late: u32,
     /// Admissions that the ledger would still record in this update; `None` if it has stopped recording.
-    pub room: Option<Room>,
+    pub room: Option<AdmissionRoom>,
 }
 
 impl Submits {
     /// Another update begins, in which the ledger has this room.
-    pub fn begin_update(&mut self, room: Option<Room>) {
-        self.rations.begin_update();
+    pub fn begin_update(&mut self, room: Option<AdmissionRoom>) {
+        self.rates.begin_update();
         self.room = room;
     }
 }
@@ -29,7 +29,7 @@ impl Submits {
 impl Default for Submits {
     fn default() -> Self {
         Self {
-            rations: Rations::default(),
+            rates: SubmitRates::default(),
             blobs: BlobStore::new(BLOB_STORE_BYTES_MAX),
             predicted_late: 0,
             room: None,

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use p2c2r_protocol::{
     Attempt, Digest, KindId, Micros, Nanos, NumberHash, PeerId, SeededHash, TaskId, TaskNo, WorkUnits,
 };
-use p2c2r_tasks::{Blobs, Job, StopOnDrop};
+use p2c2r_tasks::{Blobs, StopOnDrop, TaskJob};
 use smallvec::SmallVec;
 
 use crate::core::state::budgets::{OpenLoad, Over, Weighed};
-use crate::core::state::queue::Queue;
+use crate::core::state::queue::TaskQueue;
 use crate::ledger::AccountId;
 
 /// One task in flight.
@@ -29,7 +29,7 @@ pub struct Task {
     /// What sort of work.
     pub kind: KindId,
     /// The decoded spec.
-    pub job: Arc<dyn Job>,
+    pub job: Arc<dyn TaskJob>,
     /// The encoded spec, as workers get it.
     pub spec: Arc<[u8]>,
     /// The blobs the spec refers to.
@@ -45,7 +45,7 @@ pub struct Task {
     /// When it must be sent off to be in time; `None` for a patient task.
     pub deliver_by: Option<Micros>,
     /// Its live attempts, the oldest first, of workers of different accounts.
-    live: SmallVec<[Live; LIVE_MAX]>,
+    live: SmallVec<[LiveAttempt; LIVE_MAX]>,
     /// Since when the coordinator's own kernel runs or waits for a thread.
     computing: Option<Micros>,
     /// When a second worker is to be asked, if the first has not answered by then.
@@ -73,7 +73,7 @@ pub const LIVE_MAX: usize = 2;
 
 /// One live attempt: a worker has it, and it is neither over nor decided on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Live {
+pub struct LiveAttempt {
     /// Its number.
     pub attempt: Attempt,
     /// Who has it, or whose answer is judged.
@@ -110,12 +110,12 @@ impl Task {
     }
 
     /// Its live attempts, the oldest first.
-    pub fn live(&self) -> &[Live] {
+    pub fn live(&self) -> &[LiveAttempt] {
         &self.live
     }
 
     /// The live attempt with this number.
-    pub fn live_attempt(&self, attempt: Attempt) -> Option<Live> {
+    pub fn live_attempt(&self, attempt: Attempt) -> Option<LiveAttempt> {
         self.live.iter().find(|live| live.attempt == attempt).copied()
     }
 
@@ -191,7 +191,7 @@ pub struct NewTask {
     /// See [`Task::kind`].
     pub kind: KindId,
     /// See [`Task::job`].
-    pub job: Arc<dyn Job>,
+    pub job: Arc<dyn TaskJob>,
     /// See [`Task::spec`].
     pub spec: Arc<[u8]>,
     /// See [`Task::blobs`].
@@ -226,7 +226,7 @@ pub struct TaskTable {
     /// In flight, by what their gamers call them.
     ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
     /// Those that wait.
-    queue: Queue,
+    queue: TaskQueue,
     /// What those in `tasks` take, by account.
     load: OpenLoad,
     next_no: u64,
@@ -238,7 +238,7 @@ impl TaskTable {
         Self {
             tasks: HashMap::default(),
             ids: HashMap::default(),
-            queue: Queue::default(),
+            queue: TaskQueue::default(),
             load: OpenLoad::default(),
             next_no: next_no.0.max(1),
         }
@@ -396,7 +396,12 @@ pub struct WorkerPort<'a>(&'a mut TaskTable);
 
 impl<'a> WorkerPort<'a> {
     /// The task and the attempt, if `worker` holds the lease on it.
-    pub fn holds(self, no: TaskNo, attempt: Attempt, worker: PeerId) -> Result<(&'a Task, Live), Stray> {
+    pub fn holds(
+        self,
+        no: TaskNo,
+        attempt: Attempt,
+        worker: PeerId,
+    ) -> Result<(&'a Task, LiveAttempt), Stray> {
         let task = self.0.tasks.get(&no).ok_or(Stray::UnknownTask)?;
         let held = task.live_attempt(attempt);
         let held = held.filter(|live| live.worker == worker && live.answered_at.is_none());
@@ -406,8 +411,9 @@ impl<'a> WorkerPort<'a> {
     /// An outcome arrived under the lease of this attempt: from now on it is judged.
     pub fn answered(self, no: TaskNo, attempt: Attempt, worker: PeerId, at: Micros) -> Result<(), Stray> {
         let task = self.0.tasks.get_mut(&no).ok_or(Stray::UnknownTask)?;
-        let held =
-            |live: &&mut Live| live.attempt == attempt && live.worker == worker && live.answered_at.is_none();
+        let held = |live: &&mut LiveAttempt| {
+            live.attempt == attempt && live.worker == worker && live.answered_at.is_none()
+        };
         let live = task.live.iter_mut().find(held).ok_or(Stray::StaleAttempt)?;
         live.answered_at = Some(at);
         task.hedge_at = None;
@@ -425,7 +431,7 @@ impl<'a> WorkerPort<'a> {
 
     /// The verdict on this attempt is to accept: the task ends and comes out, and the attempt with it. The task's other
     /// attempts are of no more use.
-    pub fn accepted(self, no: TaskNo, attempt: Attempt) -> Option<(Box<Task>, Live)> {
+    pub fn accepted(self, no: TaskNo, attempt: Attempt) -> Option<(Box<Task>, LiveAttempt)> {
         let live = self.0.tasks.get(&no)?.live_attempt(attempt)?;
         live.answered_at?;
         let mut task = self.0.remove(no)?;
@@ -448,7 +454,7 @@ impl<'a> WorkerPort<'a> {
         may_try_again: bool,
         counts: bool,
         begun: u64,
-    ) -> Option<(&'a Task, Live)> {
+    ) -> Option<(&'a Task, LiveAttempt)> {
         let task = self.0.tasks.get_mut(&no)?;
         let live = task.live_attempt(attempt)?;
         task.live.retain(|other| other.attempt != attempt);
@@ -516,7 +522,7 @@ impl MatcherPort<'_> {
         if task.live.is_empty() {
             self.0.queue.served(task.account, task.units);
         }
-        task.live.push(Live {
+        task.live.push(LiveAttempt {
             attempt,
             worker,
             account,

@@ -105,7 +105,7 @@ impl TrustRules {
 
 /// What a failed check does to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum CheckConsequence {
     /// It works on, and begins again to earn trust.
     Working,
     /// It has just been convicted.
@@ -236,14 +236,14 @@ impl Trust {
     }
 
     /// An answer failed a check. The account's trust is gone, in every kind; gives what the ledger is to keep.
-    pub fn failed(&mut self, account: AccountId, now: Micros) -> (Standing, Option<WorkerTrust>) {
+    pub fn failed(&mut self, account: AccountId, now: Micros) -> (CheckConsequence, Option<WorkerTrust>) {
         let failures_max = self.rules.failures_max;
-        let Some(known) = self.accounts.get_mut(&account) else { return (Standing::Working, None) };
+        let Some(known) = self.accounts.get_mut(&account) else { return (CheckConsequence::Working, None) };
         known.failures = known.failures.saturating_add(1);
         known.begin_again(now);
         let convicted = !known.quarantined && known.failures >= failures_max;
         known.quarantined |= convicted;
-        let standing = if convicted { Standing::Convicted } else { Standing::Working };
+        let standing = if convicted { CheckConsequence::Convicted } else { CheckConsequence::Working };
         (standing, known.take_record(now))
     }
 

@@ -12,7 +12,8 @@ use p2c2r_protocol::{
     WorkerOffer, WorkerSession,
 };
 
-use crate::core::state::known_blobs::KnownBlobs;
+use p2c2r_tasks::KnownBlobs;
+
 use crate::core::state::speed::ServiceTimes;
 use crate::ledger::AccountId;
 use conduct::Conduct;
@@ -28,6 +29,9 @@ const UNPROVEN_UNITS_MAX: WorkUnits = WorkUnits(5_000);
 const DOUBT: u32 = 4;
 /// Added to a worker's round trip when its window is reckoned: messages leave in groups.
 const GROUPING: Duration = Duration::from_millis(2);
+
+/// Blobs that a worker is believed to have: fewer than its store holds, so that this forgets first.
+const KNOWN_BLOBS_MAX: usize = 128;
 
 /// One connected worker.
 pub struct Worker {
@@ -52,7 +56,7 @@ pub struct Worker {
     /// Whether the link was told that tasks are out.
     pub busy: bool,
     /// What its account says.
-    pub books: WorkerBooks,
+    pub statements: WorkerStatements,
     blobs: KnownBlobs,
     conduct: Conduct,
     /// Its places in the lists of workers with room, one per kind; empty if it has none.
@@ -61,7 +65,7 @@ pub struct Worker {
 
 /// A worker's account and verdicts, to tell it.
 #[derive(Default)]
-pub struct WorkerBooks {
+pub struct WorkerStatements {
     /// Earned, durably recorded.
     pub earned: Nanos,
     /// Of it, pending.
@@ -74,7 +78,7 @@ pub struct WorkerBooks {
     pub changed: bool,
 }
 
-impl WorkerBooks {
+impl WorkerStatements {
     /// Notes a verdict for the next statement; beyond [`BATCH_MAX`] only the sums tell of it.
     pub fn note(&mut self, notice: VerdictNotice) {
         self.session.earned = Nanos(self.session.earned.0.saturating_add(notice.earned.0));
@@ -118,8 +122,8 @@ impl Worker {
             speed: record.speed,
             active_at: now,
             busy: false,
-            books: WorkerBooks::default(),
-            blobs: KnownBlobs::default(),
+            statements: WorkerStatements::default(),
+            blobs: KnownBlobs::new(KNOWN_BLOBS_MAX),
             conduct: record.conduct,
             places: Vec::new(),
         }
@@ -212,9 +216,9 @@ impl Worker {
         self.conduct.has_use_for(self.slots);
     }
 
-    /// Whether it is known to have the blob; if not, it is about to be sent it.
+    /// Whether the blob has to be sent with the task that refers to it: not if the worker is believed to have it.
     pub fn sends_blob(&mut self, digest: Digest, bytes: usize) -> bool {
-        !self.blobs.touch(digest, bytes)
+        self.blobs.needs_sending(digest, bytes)
     }
 
     /// It does not have these blobs after all.

@@ -4,20 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_program::guard::guarded;
+use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::limits::{REASON_BYTES_MAX, TASKS_PER_GAMER_MAX, WORK_UNITS_PER_TASK_MAX};
 use p2c2r_protocol::{
     Digest, KindId, Micros, Nanos, PeerId, Refusal, ServerToGame, Submit, TaskFailure, TaskId, TaskNo,
     WorkUnits,
 };
-use p2c2r_tasks::{Blob, Blobs, Job, SpecError};
+use p2c2r_tasks::{Blob, Blobs, SpecError, TaskJob};
 use tracing::debug;
 
 use super::{deliver, lease, reuse, settle};
 use crate::config::Fallback;
 use crate::core::Core;
 use crate::core::state::budgets::Over;
-use crate::core::state::gamers::Account;
+use crate::core::state::gamers::AccountMirror;
 use crate::core::state::submits::Submits;
 use crate::core::state::tasks::{NewTask, Task};
 use crate::ledger::{AccountId, Admission, Entry, PatientPayload};
@@ -52,7 +52,7 @@ pub fn deliver_by(
 
 /// A submit that is valid as far as it goes.
 struct Valid {
-    job: Arc<dyn Job>,
+    job: Arc<dyn TaskJob>,
     blobs: Blobs,
     units: WorkUnits,
     price: Nanos,
@@ -117,7 +117,7 @@ fn try_to_admit(
 ) -> Result<(), Refusal> {
     let now = core.now;
     let mirror = core.gamers.account_mut(account).ok_or(Refusal::Full)?;
-    if !core.submits.rations.may_look_at(&mut mirror.rations, &submit, now) {
+    if !core.submits.rates.may_look_at(&mut mirror.rates, &submit, now) {
         return Err(Refusal::Full);
     }
     let key = task_key(submit.kind, submit.kernel_version, &submit.spec);
@@ -177,12 +177,12 @@ fn is_repeated(
 
 fn validate(core: &mut Core, account: AccountId, submit: &mut Submit) -> Result<Valid, Refusal> {
     let now = core.now;
-    let Submits { rations, blobs: store, .. } = &mut core.submits;
+    let Submits { rates, blobs: store, .. } = &mut core.submits;
     let kind = core.policy.kinds.get(submit.kind).ok_or(Refusal::UnknownKind)?;
     if kind.kernel_version() != submit.kernel_version {
         return Err(Refusal::KernelVersion { ours: kind.kernel_version() });
     }
-    let job = guarded(|| kind.decode(&submit.spec)).map_err(bad_spec)?.map_err(bad_spec)?;
+    let job = catch_panic(|| kind.decode(&submit.spec)).map_err(bad_spec)?.map_err(bad_spec)?;
     for blob in std::mem::take(&mut submit.blobs) {
         let blob = Blob::new(blob);
         // Only what the spec asks for is kept: nobody fills the store with what no task refers to.
@@ -190,14 +190,14 @@ fn validate(core: &mut Core, account: AccountId, submit: &mut Submit) -> Result<
             continue;
         }
         // The first look at a blob can cost far more than its bytes.
-        let may = |mirror: &mut Account| rations.may_look_at_blob(&mut mirror.rations, now);
+        let may = |mirror: &mut AccountMirror| rates.may_look_at_blob(&mut mirror.rates, now);
         if store.get(blob.digest()).is_none() && !core.gamers.account_mut(account).is_some_and(may) {
             return Err(Refusal::Full);
         }
         store.insert_blob(blob);
     }
     let blobs = store.resolve(job.blob_refs()).map_err(|missing| Refusal::BlobsMissing { missing })?;
-    let units = guarded(|| job.admit(&blobs)).map_err(bad_spec)?.map_err(bad_spec)?;
+    let units = catch_panic(|| job.admit(&blobs)).map_err(bad_spec)?.map_err(bad_spec)?;
     if units.0 > WORK_UNITS_PER_TASK_MAX {
         return Err(bad_spec(SpecError::TooMuchWork { units: units.0, max: WORK_UNITS_PER_TASK_MAX }));
     }
@@ -209,7 +209,7 @@ pub(crate) fn can_pay(core: &Core, account: AccountId, price: Nanos, cap: Nanos)
     if price > cap {
         return Err(Refusal::PriceAboveCap { price });
     }
-    let available = core.gamers.account(account).map_or(Nanos::ZERO, Account::available);
+    let available = core.gamers.account(account).map_or(Nanos::ZERO, AccountMirror::available);
     if price > available {
         return Err(Refusal::BalanceTooLow { available });
     }

@@ -12,7 +12,7 @@
 use p2c2r_protocol::{Attempt, Micros, Nanos, TaskFailure, TaskNo};
 
 use crate::core::Core;
-use crate::core::state::tasks::{Live, Task};
+use crate::core::state::tasks::{LiveAttempt, Task};
 
 /// Of the units an account paid for, one in so many may be begun in vain for tasks that were late. Fewer would charge
 /// games whose line is bad; more would let deadlines that are met by chance make work cheap.
@@ -57,7 +57,7 @@ pub fn begun_in(core: &Core, no: TaskNo, attempt: Attempt) -> u64 {
     task.live_attempt(attempt).map_or(0, |live| begun_by(core, task, &live))
 }
 
-fn begun_by(core: &Core, task: &Task, live: &Live) -> u64 {
+fn begun_by(core: &Core, task: &Task, live: &LiveAttempt) -> u64 {
     if live.answered_at.is_some() {
         return task.units.0;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use p2c2r_protocol::{Done, PeerId, ServerToGame, TaskId};
 
 use crate::core::Core;
-use crate::core::state::gamers::Finished;
+use crate::core::state::gamers::FinishedTask;
 use crate::ledger::AccountId;
 
 /// The connection to tell of a task: the one it came by, or another of the account if that has gone.
@@ -21,7 +21,7 @@ pub fn deliver(
     account: AccountId,
     gamer: Option<PeerId>,
     id: TaskId,
-    mut finished: Box<Finished>,
+    mut finished: Box<FinishedTask>,
 ) {
     if let Some(peer) = listener(core, account, gamer) {
         finished.delivered = true;
@@ -31,7 +31,7 @@ pub fn deliver(
 }
 
 /// Sends a finished task.
-pub fn send_done(core: &mut Core, peer: PeerId, id: TaskId, finished: &Finished) {
+pub fn send_done(core: &mut Core, peer: PeerId, id: TaskId, finished: &FinishedTask) {
     let outcome = Arc::clone(&finished.outcome).into();
     let done = Done { task: id, outcome, receipt: finished.receipt.clone() };
     core.tell_game(peer, ServerToGame::Done(done));

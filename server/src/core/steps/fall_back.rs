@@ -11,7 +11,7 @@ use super::settle::{self, Made};
 use crate::config::Fallback;
 use crate::core::receipts::own_stages;
 use crate::core::state::tasks::Task;
-use crate::core::work::{Computed, Kernel};
+use crate::core::work::{Computed, KernelRun};
 use crate::core::{Core, Effect};
 use crate::ledger::Entry;
 
@@ -37,7 +37,7 @@ pub fn compute(core: &mut Core, no: TaskNo) {
     let (now, stop) = (core.now, Stop::new());
     let Some(task) = core.tasks.matcher().compute(no, now, StopOnDrop(stop.clone())).map(|task| {
         let (job, blobs) = (Arc::downgrade(&task.job), task.blobs.clone());
-        (task.attempt(), Kernel { task: no, job, blobs, stop })
+        (task.attempt(), KernelRun { task: no, job, blobs, stop })
     }) else {
         return;
     };

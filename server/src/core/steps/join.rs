@@ -36,12 +36,12 @@ pub fn welcome_worker(
     let quarantined = core.trust.is_quarantined(account.id);
     let worker = core.workers.join(peer, name.to_owned(), account.id, core.now);
     worker.quarantined = quarantined;
-    worker.books.earned = account.turnover;
-    worker.books.pending = account.set_aside;
+    worker.statements.earned = account.turnover;
+    worker.statements.pending = account.set_aside;
     let statement = WorkerStatement {
         earned: account.turnover,
         pending: account.set_aside,
-        session: worker.books.session,
+        session: worker.statements.session,
         verdicts: Vec::new(),
     };
     let prices = core.policy.prices.clone();

@@ -21,10 +21,10 @@ use tracing::{debug, warn};
 use super::lease::{self, Fruitless};
 use super::settle::{self, Made};
 use super::{fall_back, hedge};
-use crate::core::receipts::{Moments, WorkerTimes, worker_stages};
-use crate::core::state::checking::Asked;
-use crate::core::state::tasks::Live;
-use crate::core::state::trust::Standing;
+use crate::core::receipts::{AttemptTimes, WorkerTimes, worker_stages};
+use crate::core::state::checking::CheckStart;
+use crate::core::state::tasks::LiveAttempt;
+use crate::core::state::trust::CheckConsequence;
 use crate::core::state::workers::Worker;
 use crate::core::work::{Check, Checked, Depth};
 use crate::core::{Core, Effect};
@@ -83,7 +83,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
         }
     };
     let (kind, units, is_patient) = (task.kind, task.units, task.deliver_by.is_none());
-    let Live { account, since, expected, .. } = live;
+    let LiveAttempt { account, since, expected, .. } = live;
     let outcome = match answer.result {
         Ok(outcome) => outcome,
         Err(failure) => {
@@ -185,16 +185,16 @@ fn begin(core: &mut Core, check: Check) {
     let version = core.policy.kinds.get(check.kind).map_or(0, |kind| kind.kernel_version());
     let is_proven = !core.trust.is_on_probation(check.account, check.kind, version, core.now);
     match core.checking.ask(check, is_proven, core.now) {
-        Asked::Begins(check) => {
+        CheckStart::Begins(check) => {
             core.effects.others.push(Effect::Check(check));
             lease::set_timer(core, no);
         }
-        Asked::Waits => {
+        CheckStart::Waits => {
             core.tally.waited_for_checks += 1;
             core.tasks.workers().check_begins_by(no, attempt, latest);
             lease::set_timer(core, no);
         }
-        Asked::NoRoom(_) => {
+        CheckStart::NoRoom(_) => {
             core.tally.unchecked += 1;
             lease::attempt_over(core, no, attempt, worker, Fruitless::Unchecked);
         }
@@ -238,7 +238,7 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     if let Err(error) = verdict {
         refuse(core, no, attempt, check.worker, error.to_string());
         let (standing, record) = core.trust.failed(check.account, core.now);
-        record_then_convict(core, check.account, record, standing == Standing::Convicted);
+        record_then_convict(core, check.account, record, standing == CheckConsequence::Convicted);
         return;
     }
     let version = core.policy.kinds.get(check.kind).map_or(0, |kind| kind.kernel_version());
@@ -247,9 +247,9 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     let known = core.trust.accepted(check.account, check.kind, version, deeply, core.now);
     record(core, check.account, known);
     let Some((task, live)) = core.tasks.workers().accepted(no, attempt) else { return };
-    let Live { worker, account, since, answered_at: Some(answered_at), .. } = live else { return };
+    let LiveAttempt { worker, account, since, answered_at: Some(answered_at), .. } = live else { return };
     let moments =
-        Moments { received_at: task.received_at, assigned_at: since, answered_at, sent_at: core.now };
+        AttemptTimes { received_at: task.received_at, assigned_at: since, answered_at, sent_at: core.now };
     let offset = core.link(worker).and_then(|link| link.clock_offset_us);
     let stages = worker_stages(moments, check.times, offset);
     let made = Made::ByWorker {
@@ -273,7 +273,7 @@ fn refuse(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, mut rea
     debug!(task = no.0, worker = worker.0, reason, "answer rejected");
     core.tally.rejected += 1;
     let notice = VerdictNotice { task: no, attempt, earned: Nanos::ZERO, rejected: Some(reason.clone()) };
-    core.workers.change(worker, |worker| worker.books.note(notice));
+    core.workers.change(worker, |worker| worker.statements.note(notice));
     lease::attempt_over(core, no, attempt, worker, Fruitless::Rejected { reason });
 }
 
@@ -324,7 +324,7 @@ fn quarantine(core: &mut Core, account: AccountId) {
         let mut out: Vec<TaskNo> = worker.tasks.iter().copied().collect();
         out.sort_unstable();
         for no in out {
-            let is_its = |live: &&Live| live.worker == peer && live.answered_at.is_none();
+            let is_its = |live: &&LiveAttempt| live.worker == peer && live.answered_at.is_none();
             let live = core.tasks.get(no).and_then(|task| task.live().iter().find(is_its));
             let Some(attempt) = live.map(|live| live.attempt) else { continue };
             core.tell_worker(peer, ServerToWorker::Revoke { task: no, attempt });

@@ -10,7 +10,7 @@ use tracing::debug;
 use super::{charge, fall_back, hedge, judge, settle};
 use crate::config::Fallback;
 use crate::core::Core;
-use crate::core::state::tasks::{LIVE_MAX, Live, Task};
+use crate::core::state::tasks::{LIVE_MAX, LiveAttempt, Task};
 use crate::core::state::workers::Prediction;
 use crate::ledger::{ATTEMPT_MAX, Entry, Verdict};
 
@@ -43,17 +43,18 @@ pub fn expire(core: &mut Core) {
             settle::fail(core, no, TaskFailure::Late);
             continue;
         }
-        let is_over = |live: &&Live| live.answered_at.is_none() && live.until <= now;
+        let is_over = |live: &&LiveAttempt| live.answered_at.is_none() && live.until <= now;
         let what = (task.kind, task.units);
-        let over: SmallVec<[Live; LIVE_MAX]> = task.live().iter().filter(is_over).copied().collect();
+        let over: SmallVec<[LiveAttempt; LIVE_MAX]> = task.live().iter().filter(is_over).copied().collect();
         for live in &over {
             debug!(task = no.0, attempt = live.attempt.0, "lease over");
             took_too_long(core, what, live);
             attempt_over(core, no, live.attempt, live.worker, Fruitless::Expired);
         }
         let Some(task) = core.tasks.get(no) else { continue };
-        let is_given_up = |live: &&Live| live.check_begins_by.is_some_and(|at| at <= now);
-        let given_up: SmallVec<[Live; LIVE_MAX]> = task.live().iter().filter(is_given_up).copied().collect();
+        let is_given_up = |live: &&LiveAttempt| live.check_begins_by.is_some_and(|at| at <= now);
+        let given_up: SmallVec<[LiveAttempt; LIVE_MAX]> =
+            task.live().iter().filter(is_given_up).copied().collect();
         for live in &given_up {
             judge::give_up_waiting(core, no, live.attempt, live.worker);
         }
@@ -69,7 +70,7 @@ pub fn expire(core: &mut Core) {
 }
 
 /// A worker has had an attempt for so long without an answer: it takes at least as long.
-pub fn took_too_long(core: &mut Core, (kind, units): (KindId, WorkUnits), live: &Live) {
+pub fn took_too_long(core: &mut Core, (kind, units): (KindId, WorkUnits), live: &LiveAttempt) {
     let held = Duration::from_micros(core.now.0.saturating_sub(live.since.0));
     core.workers.change(live.worker, |worker| worker.expired(kind, units, held, live.expected.rounds));
 }

@@ -5,7 +5,7 @@ use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker, TaskNo};
 use super::lease::{self, Fruitless};
 use super::{admit, judge};
 use crate::core::Core;
-use crate::core::state::tasks::Live;
+use crate::core::state::tasks::LiveAttempt;
 
 /// A connection is gone: a gamer's timely tasks are taken back, a worker's go to others.
 pub fn part(core: &mut Core, peer: PeerId, role: Role) {
@@ -22,7 +22,7 @@ pub fn part(core: &mut Core, peer: PeerId, role: Role) {
             let mut tasks: Vec<TaskNo> = worker.tasks.into_iter().collect();
             tasks.sort_unstable();
             for no in tasks {
-                let is_its = |live: &&Live| live.worker == peer && live.answered_at.is_none();
+                let is_its = |live: &&LiveAttempt| live.worker == peer && live.answered_at.is_none();
                 let live = core.tasks.get(no).and_then(|task| task.live().iter().find(is_its).copied());
                 if let Some(live) = live {
                     lease::attempt_over(core, no, live.attempt, peer, Fruitless::Lost);

@@ -7,9 +7,9 @@ use p2c2r_protocol::{
 
 use super::{admit, deliver};
 use crate::core::Core;
-use crate::core::state::cache::Kept;
-use crate::core::state::gamers::Finished;
-use crate::ledger::{AccountId, Entry, Settlement, Source};
+use crate::core::state::cache::CacheEntry;
+use crate::core::state::gamers::FinishedTask;
+use crate::ledger::{AccountId, ComputedFrom, Entry, Settlement};
 
 /// An equal task was done before: its outcome for the coordinator's share.
 pub fn reuse(
@@ -20,7 +20,7 @@ pub fn reuse(
     submit: &Submit,
     key: Digest,
     (units, full_price): (WorkUnits, Nanos),
-    kept: Kept,
+    kept: CacheEntry,
 ) -> Result<(), Refusal> {
     let fee = core.policy.prices.reuse(full_price);
     admit::can_pay(core, account, fee, submit.price_cap)?;
@@ -30,7 +30,7 @@ pub fn reuse(
     let check = if kept.worker.is_some() { PassedCheck::Deep } else { PassedCheck::Own };
     core.book(Entry::TaskSettled(Settlement {
         task: no,
-        source: Source::Cache,
+        source: ComputedFrom::Cache,
         pay: Nanos::ZERO,
         fee,
         check,
@@ -56,7 +56,7 @@ pub fn reuse(
         sent_at,
         stages: Stages { coordinator_queue_us: sent_at.since(received_at), ..Stages::default() },
     };
-    let finished = Box::new(Finished { key, outcome: kept.outcome, receipt, delivered: false });
+    let finished = Box::new(FinishedTask { key, outcome: kept.outcome, receipt, delivered: false });
     deliver::deliver(core, account, Some(peer), submit.task, finished);
     Ok(())
 }

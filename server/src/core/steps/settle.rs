@@ -11,10 +11,10 @@ use tracing::debug;
 use super::{charge, deliver, lease};
 use crate::core::Core;
 use crate::core::state::cache;
-use crate::core::state::gamers::Finished;
+use crate::core::state::gamers::FinishedTask;
 use crate::core::state::hedging::Other;
 use crate::core::state::tasks::Task;
-use crate::ledger::{AccountId, Entry, Settlement, Source, VoidReason};
+use crate::ledger::{AccountId, ComputedFrom, Entry, Settlement, VoidReason};
 
 /// Who made an outcome, and how.
 pub enum Made {
@@ -72,7 +72,7 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, 
             || core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic()));
     if is_kept && !core.cache.is_off() {
         let worker = match (&worker_name, source) {
-            (Some(name), Source::Worker { worker, .. }) => Some((worker, Arc::clone(name))),
+            (Some(name), ComputedFrom::Worker { worker, .. }) => Some((worker, Arc::clone(name))),
             _ => None,
         };
         core.cache.insert(task.key, &outcome, worker, now, cache::KEPT);
@@ -99,7 +99,7 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, 
         ms = now.since(task.received_at) / 1_000, kind = core.policy.kinds.name(task.kind),
         "Result ready"
     );
-    let finished = Box::new(Finished { key: task.key, outcome, receipt, delivered: false });
+    let finished = Box::new(FinishedTask { key: task.key, outcome, receipt, delivered: false });
     deliver::deliver(core, task.account, task.gamer, task.id, finished);
 }
 
@@ -117,26 +117,26 @@ fn share_out(
     no: TaskNo,
     price: Nanos,
     made: Made,
-) -> (Option<Arc<str>>, Source, Nanos, Nanos, PassedCheck, Stages) {
+) -> (Option<Arc<str>>, ComputedFrom, Nanos, Nanos, PassedCheck, Stages) {
     match made {
         Made::ByWorker { worker, account, attempt, check, stages, .. } => {
             let split = core.policy.prices.split(price, &mut core.tally.fee_carry);
             let notice = VerdictNotice { task: no, attempt, earned: split.worker, rejected: None };
             let name = core.workers.change(worker, |worker| {
-                worker.books.note(notice);
+                worker.statements.note(notice);
                 worker.accepted();
                 Arc::clone(&worker.name)
             });
             core.tally.by_workers += 1;
             // A worker that left while its answer was judged is paid all the same.
             let name = name.unwrap_or_else(|| "a worker that has left".into());
-            let source = Source::Worker { worker: account, attempt };
+            let source = ComputedFrom::Worker { worker: account, attempt };
             (Some(name), source, split.worker, split.fee, check, stages)
         }
         Made::Here { stages } => {
             core.tally.by_coordinator += 1;
             let (pay, fee) = (Nanos::ZERO, price);
-            (None, Source::Coordinator, pay, fee, PassedCheck::Own, stages)
+            (None, ComputedFrom::Coordinator, pay, fee, PassedCheck::Own, stages)
         }
     }
 }
@@ -178,7 +178,7 @@ pub fn fail(core: &mut Core, no: TaskNo, failure: TaskFailure) {
 fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: TaskFailure, charge: Nanos) {
     debug!(task = no.0, %failure, "no outcome");
     if charge > Nanos::ZERO {
-        let (source, pay, check) = (Source::Begun, Nanos::ZERO, PassedCheck::Own);
+        let (source, pay, check) = (ComputedFrom::Begun, Nanos::ZERO, PassedCheck::Own);
         core.book(Entry::TaskSettled(Settlement {
             task: no,
             source,

@@ -48,9 +48,9 @@ fn take_over_recorded(core: &mut Core, committed: Committed, everything: bool) {
             Role::Worker => {
                 for peer in core.workers.peers_of(account.id) {
                     core.workers.change(peer, |worker| {
-                        worker.books.earned = account.turnover;
-                        worker.books.pending = account.set_aside;
-                        worker.books.changed = true;
+                        worker.statements.earned = account.turnover;
+                        worker.statements.pending = account.set_aside;
+                        worker.statements.changed = true;
                     });
                 }
             }
@@ -79,15 +79,15 @@ fn tell_workers(core: &mut Core) {
     let news: Vec<(PeerId, WorkerStatement)> = core
         .workers
         .iter_mut()
-        .filter(|(_, worker)| worker.books.changed)
+        .filter(|(_, worker)| worker.statements.changed)
         .map(|(peer, worker)| {
-            let books = &mut worker.books;
-            books.changed = false;
+            let statements = &mut worker.statements;
+            statements.changed = false;
             let statement = WorkerStatement {
-                earned: books.earned,
-                pending: books.pending,
-                session: books.session,
-                verdicts: std::mem::take(&mut books.verdicts),
+                earned: statements.earned,
+                pending: statements.pending,
+                session: statements.session,
+                verdicts: std::mem::take(&mut statements.verdicts),
             };
             (peer, statement)
         })

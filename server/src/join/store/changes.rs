@@ -52,7 +52,7 @@ pub enum Order {
 
 /// What the operator did with an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccountChange {
+pub enum OperatorChange {
     /// It was closed: its programs are to be disconnected.
     Revoked(AccountKey),
     /// It has a new name.
@@ -75,8 +75,8 @@ impl AccountStore {
     }
 
     /// Accounts that the operator has closed or renamed since `epoch`, in order, and the epoch they lead to.
-    pub fn changes_since(&self, epoch: i64) -> Result<(Vec<AccountChange>, i64), JoinError> {
-        let read = || -> rusqlite::Result<Vec<(AccountChange, i64)>> {
+    pub fn changes_since(&self, epoch: i64) -> Result<(Vec<OperatorChange>, i64), JoinError> {
+        let read = || -> rusqlite::Result<Vec<(OperatorChange, i64)>> {
             let sql = "SELECT key, name, revoked_at IS NOT NULL, epoch FROM accounts WHERE epoch > ?1
                        ORDER BY epoch";
             self.connection
@@ -84,9 +84,9 @@ impl AccountStore {
                 .query_map([epoch], |row| {
                     let key = key_of(row, 0)?;
                     let change = if row.get(2)? {
-                        AccountChange::Revoked(key)
+                        OperatorChange::Revoked(key)
                     } else {
-                        AccountChange::Renamed(key, row.get(1)?)
+                        OperatorChange::Renamed(key, row.get(1)?)
                     };
                     Ok((change, row.get(3)?))
                 })?

@@ -1,6 +1,6 @@
 //! Outcomes that are late, doubled, overtaken, for the dead, or nonsense: the game goes on by its rules.
 
-use p2c2r_tasks::path::{Answer, Cell, Cost};
+use p2c2r_tasks::path::{Cell, Cost, QueryAnswer};
 
 use super::*;
 use crate::dice::Dice;
@@ -38,8 +38,8 @@ fn wait(arena: &mut Arena, ticks: u16) {
     }
 }
 
-fn found(cells: Vec<Cell>) -> Answer {
-    Answer::Found { cost: Cost { straight: 0, diagonal: 0 }, waypoints: cells }
+fn found(cells: Vec<Cell>) -> QueryAnswer {
+    QueryAnswer::Found { cost: Cost { straight: 0, diagonal: 0 }, waypoints: cells }
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn only_enemies_that_still_live_take_their_own_paths() {
     assert_eq!(give(&mut arena, &due(wanted.request, outcome.clone())), Some(4));
     for enemy in arena.enemies().iter().filter(|enemy| !enemy.waypoints().is_empty()) {
         let asked = ids.iter().position(|id| *id == enemy.id).unwrap();
-        let Answer::Found { waypoints, .. } = &outcome.answers[asked] else { panic!("no path") };
+        let QueryAnswer::Found { waypoints, .. } = &outcome.answers[asked] else { panic!("no path") };
         assert_eq!(enemy.waypoints().last().copied(), arena.field.middle(*waypoints.last().unwrap()));
     }
     while !arena.enemies().is_empty() {
@@ -128,12 +128,12 @@ fn nonsense_steers_nobody() {
         |wanted| due(wanted.request, PathOutcome { answers: Vec::new() }),
         |wanted| {
             let mut outcome = solve(wanted);
-            outcome.answers.push(Answer::Unreachable);
+            outcome.answers.push(QueryAnswer::Unreachable);
             due(wanted.request, outcome)
         },
         |wanted| {
             let mut outcome = solve(wanted);
-            outcome.answers.iter_mut().for_each(|answer| *answer = Answer::Unreachable);
+            outcome.answers.iter_mut().for_each(|answer| *answer = QueryAnswer::Unreachable);
             due(wanted.request, outcome)
         },
         |wanted| {
@@ -144,7 +144,7 @@ fn nonsense_steers_nobody() {
         |wanted| {
             let mut outcome = solve(wanted);
             for answer in &mut outcome.answers {
-                let Answer::Found { waypoints, .. } = answer else { continue };
+                let QueryAnswer::Found { waypoints, .. } = answer else { continue };
                 waypoints.push(Cell::new(80, 3));
             }
             due(wanted.request, outcome)

@@ -9,7 +9,7 @@ use p2c2r_tasks::physics::{
 use super::determinism::scripted;
 use super::*;
 use crate::dice::Dice;
-use crate::rocks::Flight;
+use crate::rocks::RockMotion;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
@@ -351,7 +351,7 @@ fn what_is_shown_of_a_rock_is_its_motion() {
     wait(&mut arena, 75);
     let mut as_fast = 0;
     for rock in arena.rocks() {
-        assert!(matches!(rock.flight, Flight::Carried(_)));
+        assert!(matches!(rock.flight, RockMotion::Carried(_)));
         let [x, y, z] = rock.motion.position;
         assert_eq!((rock.position, y), (Vec2::new(x as f32, -z as f32), 0.0));
         assert_eq!(rock.rotation, rock.motion.rotation.map(|part| part as f32));

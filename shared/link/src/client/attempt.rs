@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use p2c2r_protocol::catch_panic::catch_panic;
 use renet::RenetClient;
 use renetcode::NetcodeClient;
 
 use crate::envelope::{self, Envelope};
-use crate::peer::{Offence, Session, survive};
+use crate::peer::{Offence, PeerSession};
 use crate::socket::Wire;
 
 /// One netcode connection and its socket.
@@ -32,7 +33,7 @@ impl Attempt {
     /// Has netcode read a packet; a panic there counts as an unreadable one.
     pub(super) fn decrypt<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
         let netcode = &mut self.netcode;
-        survive(move || netcode.process_packet(packet)).flatten()
+        catch_panic(move || netcode.process_packet(packet)).ok().flatten()
     }
 
     /// netcode's goodbye; three times, since nobody answers.
@@ -51,7 +52,7 @@ pub(super) fn receive_connected(
     now: Duration,
     packet: &mut [u8],
     attempt: &mut Attempt,
-    session: &mut Session,
+    session: &mut PeerSession,
     renet: &mut RenetClient,
 ) -> Result<(), Offence> {
     let bytes = packet.len();

@@ -14,14 +14,14 @@ use renetcode::{ClientAuthentication, ConnectToken, DisconnectReason, NetcodeCli
 use super::attempt::{Attempt, receive_connected};
 use super::link::{ClientLink, LinkStatus};
 use super::{ClientLinkConfig, ClientTransport, Reconnect};
-use crate::channels::{End, connection_config};
+use crate::channels::{ConnectionEnd, connection_config};
 use crate::envelope::{self, Envelope};
 use crate::limits::{NETCODE_RESEND, NETCODE_TICK, REDIAL_WITHIN, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
-use crate::peer::{Offence, Session};
+use crate::peer::{Offence, PeerSession};
 use crate::runner::Sockets;
 use crate::socket::{Medium, Wire};
-use crate::tokens::{Access, Asked, NoToken, TokenSource};
-use crate::{LinkError, Pace};
+use crate::tokens::{Access, NoToken, PendingToken, TokenSource};
+use crate::{LinkError, RateLimit};
 
 /// A connection that lasted this long was a success: the next try after it comes at once.
 const LASTED: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ pub(super) struct Dialer {
     transport: ClientTransport,
     tokens: Arc<dyn TokenSource>,
     name: String,
-    pace: Option<Pace>,
+    rate_limit: Option<RateLimit>,
     impair: Option<crate::Impairment>,
     reconnect: Reconnect,
     pub(super) ack_delay: Duration,
@@ -44,21 +44,21 @@ pub(super) struct Dialer {
     /// Why the coordinator said that it would end the connection.
     goodbye: Option<String>,
     state: State,
-    news: News,
+    news: DialerEvents,
 }
 
 /// What has happened to the link in this update.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct DialerEvents {
     pub(super) is_up: bool,
     pub(super) down: Option<String>,
 }
 
 enum State {
     Waiting { until: Duration },
-    Fetching { asked: Asked, give_up_at: Duration },
+    Fetching { asked: PendingToken, give_up_at: Duration },
     Trying { attempt: Box<Attempt>, give_up_at: Duration },
-    Connected { attempt: Box<Attempt>, session: Box<Session>, since: Duration },
+    Connected { attempt: Box<Attempt>, session: Box<PeerSession>, since: Duration },
     Closed,
 }
 
@@ -78,7 +78,7 @@ impl Dialer {
             transport: config.transport.clone(),
             tokens,
             name: config.name.clone(),
-            pace: config.pace,
+            rate_limit: config.rate_limit,
             impair: config.impair,
             reconnect: config.reconnect,
             ack_delay: Duration::ZERO,
@@ -88,7 +88,7 @@ impl Dialer {
             is_prompt: false,
             goodbye: None,
             state: State::Waiting { until: Duration::ZERO },
-            news: News::default(),
+            news: DialerEvents::default(),
         }
     }
 
@@ -97,11 +97,11 @@ impl Dialer {
         self.goodbye = Some(reason);
     }
 
-    pub(super) fn take_news(&mut self) -> News {
+    pub(super) fn take_news(&mut self) -> DialerEvents {
         std::mem::take(&mut self.news)
     }
 
-    pub(super) fn session(&mut self) -> Option<&mut Session> {
+    pub(super) fn session(&mut self) -> Option<&mut PeerSession> {
         match &mut self.state {
             State::Connected { session, .. } => Some(session),
             _ => None,
@@ -127,7 +127,7 @@ impl Dialer {
             && now >= until
         {
             self.tries += 1;
-            let asked = Asked::of(&*self.tokens, sockets.map(Sockets::waker));
+            let asked = PendingToken::of(&*self.tokens, sockets.map(Sockets::waker));
             self.state = State::Fetching { asked, give_up_at: now + TOKEN_WAIT_MAX };
             link.next_try = None;
             // A refusal stays on show until a later try ends otherwise.
@@ -153,7 +153,7 @@ impl Dialer {
     fn try_with(&mut self, now: Duration, access: &Access, renet: &mut RenetClient, link: &mut ClientLink) {
         match self.dial(now, access) {
             Ok(attempt) => {
-                *renet = RenetClient::new(connection_config(End::Client));
+                *renet = RenetClient::new(connection_config(ConnectionEnd::Client));
                 let give_up_at = now + self.reconnect.give_up_after;
                 self.state = State::Trying { attempt: Box::new(attempt), give_up_at };
             }
@@ -269,9 +269,9 @@ impl Dialer {
         let State::Trying { attempt, .. } = std::mem::replace(&mut self.state, State::Closed) else { return };
         self.goodbye = None;
         renet.set_connected();
-        let bucket = Pace::bucket(self.pace, attempt.server.ip(), self.impair.is_some());
+        let bucket = RateLimit::bucket(self.rate_limit, attempt.server.ip(), self.impair.is_some());
         let is_local = attempt.server.ip().is_loopback();
-        let session = Session::new(now, End::Client, is_local, bucket, self.ack_delay);
+        let session = PeerSession::new(now, ConnectionEnd::Client, is_local, bucket, self.ack_delay);
         link.stats = session.stats.clone();
         link.status = LinkStatus::Connected;
         link.problem = None;
@@ -313,8 +313,8 @@ impl Dialer {
                         other => other.to_string(),
                     };
                     self.lose(now, link, reason);
-                } else if session.heart.is_dead(now, delta) {
-                    let silence = now.saturating_sub(session.heart.heard_at());
+                } else if session.heartbeat.is_dead(now, delta) {
+                    let silence = now.saturating_sub(session.heartbeat.heard_at());
                     let reason =
                         format!("no sign of life from the coordinator for {} ms", silence.as_millis());
                     self.hang_up(now, renet, link, &reason);

@@ -60,7 +60,7 @@ impl ClientLink {
         self.next_try
     }
 
-    /// Says whether tasks are out: then beats go every 100 ms and 350 ms of silence are death.
+    /// Says whether tasks are out: then heartbeats go every 100 ms and 350 ms of silence are death.
     pub fn mark_busy(&mut self, busy: bool) {
         self.is_busy = busy;
     }

@@ -12,17 +12,17 @@ use bevy_time::{Real, Time, TimeSystems, TimeUpdateStrategy};
 use super::dialer::Dialer;
 use super::link::ClientLink;
 use super::{ClientLinkConfig, FromServer, LinkDown, LinkUp, Side, ToServer};
-use crate::channels::{End, connection_config};
+use crate::channels::{ConnectionEnd, connection_config};
 use crate::clock::{LinkClock, read_clock, this_moment};
 use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
-use crate::peer::{Offence, Taken};
+use crate::peer::{Offence, TakenMessages};
 use crate::runner::{self, NextWake, Sockets};
 use crate::sets::LinkSystems;
 
 pub(super) fn set_up<S: Side>(app: &mut App, config: &ClientLinkConfig) {
     runner::set_up(app);
     app.add_plugins(RenetClientPlugin)
-        .insert_resource(RenetClient::new(connection_config(End::Client)))
+        .insert_resource(RenetClient::new(connection_config(ConnectionEnd::Client)))
         .insert_resource(Dialer::new(config, S::ROLE))
         .init_resource::<ClientLink>()
         .init_resource::<LinkClock>()
@@ -105,8 +105,8 @@ fn read_mail<S: Side>(
     dialer: &mut Dialer,
     renet: &mut renet::RenetClient,
     messages: &mut MessageWriter<'_, FromServer<S::Receives>>,
-) -> Result<Taken, Offence> {
-    let Some(session) = dialer.session() else { return Ok(Taken::default()) };
+) -> Result<TakenMessages, Offence> {
+    let Some(session) = dialer.session() else { return Ok(TakenMessages::default()) };
     session.take_beats(arrived.into(), renet)?;
     let mut goodbye = None;
     let taken = session.take_messages(renet, |message| {
@@ -143,7 +143,7 @@ fn send<S: Side>(
         }
     }
     if let Some(session) = dialer.session() {
-        session.heart.mark_busy(link.is_busy, now);
+        session.heartbeat.mark_busy(link.is_busy, now);
     }
     let stamp = this_moment(&time, strategy.as_deref());
     let sent = dialer.send(now, stamp, link.is_closed, renet);
@@ -164,7 +164,7 @@ fn send<S: Side>(
     }
 }
 
-/// On exit: last words without regard to pace, then netcode's farewell.
+/// On exit: last words without regard to the rate limit, then netcode's farewell.
 fn say_goodbye(
     mut exit: MessageReader<'_, '_, AppExit>,
     time: Res<'_, Time<Real>>,

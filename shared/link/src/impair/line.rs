@@ -16,7 +16,7 @@ const QUEUE_TIME_MAX: Duration = Duration::from_millis(250);
 
 /// Packets on their way in one direction.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct DelayLine {
     fate: Impairment,
     random: Pcg32,
     under_way: BinaryHeap<Reverse<UnderWay>>,
@@ -53,7 +53,7 @@ impl Ord for UnderWay {
     }
 }
 
-impl Line {
+impl DelayLine {
     /// An empty line; `direction` sets the fates of one direction apart from the other's.
     pub(crate) fn new(fate: Impairment, direction: u64) -> Self {
         Self {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn run(fate: Impairment, packets: u32) -> Vec<(u32, Duration)> {
-        let mut line = Line::new(fate, 0);
+        let mut line = DelayLine::new(fate, 0);
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut arrived = Vec::new();
         for ms in 0..u64::from(packets) + 2_000 {

@@ -7,23 +7,24 @@ use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::PeerId;
+use p2c2r_protocol::catch_panic::catch_panic;
 use renet::RenetServer;
 use renetcode::{NetcodeServer, ServerConfig, ServerResult};
 
-use super::door::{Door, Handshake, Step};
+use super::handshake::{Handshake, Handshaker, PacketAction};
 use super::mint::{Grant, Mint};
-use super::peers::{Entry, HiddenKey, Peers};
-use super::refusal::Refusal;
+use super::peers::{HiddenKey, PeerEntry, Peers};
+use super::refusal::PacketRefusal;
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
-use crate::channels::End;
+use crate::channels::ConnectionEnd;
 use crate::connection::AtServer;
 use crate::envelope::{self, Envelope};
 use crate::limits::{NETCODE_TICK, NETCODE_TICK_UNCONFIRMED, PLAGUED_CHECKS_PER_SECOND};
-use crate::pace::Bucket;
-use crate::peer::{Offence, Session, survive};
+use crate::peer::{Offence, PeerSession};
+use crate::rate_limit::TokenBucket;
 use crate::seal::{self, SealKey};
 use crate::socket::{Medium, Wire};
-use crate::{Impairment, Pace};
+use crate::{Impairment, RateLimit};
 
 /// netcode's packet type of a response.
 const RESPONSE: u8 = 3;
@@ -34,13 +35,13 @@ pub(super) struct Listener {
     pub(super) wire: Wire,
     pub(super) timers: BTreeSet<(Duration, PeerId)>,
     pub(super) ack_delay: Duration,
-    pub(super) news: News,
+    pub(super) news: ListenerEvents,
     netcode: Box<NetcodeServer>,
-    pub(super) door: Door,
+    pub(super) handshaker: Handshaker,
     mint: Mint,
     /// Packets opened in the names of peers that are plagued by forged ones.
-    plagued: Bucket,
-    pace: Option<Pace>,
+    plagued: TokenBucket,
+    rate_limit: Option<RateLimit>,
     is_impaired: bool,
     protocol_id: u64,
     numbered: u64,
@@ -48,7 +49,7 @@ pub(super) struct Listener {
 
 /// What the update's receiving has found, to be written as messages.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct ListenerEvents {
     pub(super) joined: Vec<PeerJoined>,
     pub(super) left: Vec<PeerLeft>,
     pub(super) with_mail: Vec<PeerId>,
@@ -56,9 +57,9 @@ pub(super) struct News {
     pub(super) parting: Vec<PeerId>,
 }
 
-impl News {
+impl ListenerEvents {
     /// Has a peer's mail read when mail is next read.
-    pub(super) fn has_mail(&mut self, peer: PeerId, entry: &mut Entry) {
+    pub(super) fn has_mail(&mut self, peer: PeerId, entry: &mut PeerEntry) {
         if !std::mem::replace(&mut entry.is_in_mail, true) {
             self.with_mail.push(peer);
         }
@@ -85,12 +86,12 @@ impl Listener {
             wire,
             timers: BTreeSet::new(),
             ack_delay: Duration::ZERO,
-            news: News::default(),
+            news: ListenerEvents::default(),
             netcode: Box::new(netcode),
-            door: Door::new(config.identity.id, mint.clone(), peers_max),
+            handshaker: Handshaker::new(config.identity.id, mint.clone(), peers_max),
             mint,
-            plagued: Bucket::new(PLAGUED_CHECKS_PER_SECOND, PLAGUED_CHECKS_PER_SECOND / 20.0),
-            pace: config.pace,
+            plagued: TokenBucket::new(PLAGUED_CHECKS_PER_SECOND, PLAGUED_CHECKS_PER_SECOND / 20.0),
+            rate_limit: config.rate_limit,
             is_impaired: config.impair.is_some(),
             protocol_id: config.identity.id,
             numbered: 0,
@@ -103,7 +104,7 @@ impl Listener {
             self.mint.set_time(self.netcode.current_time() + delta);
         }
         self.netcode.update(self.mint.now().saturating_sub(self.netcode.current_time()));
-        self.door.forget_old(now);
+        self.handshaker.forget_old(now);
     }
 
     /// Handles one packet from the socket; says whether it brought whole messages.
@@ -138,19 +139,19 @@ impl Listener {
         let bytes = packet.len();
         let netcode = &mut *self.netcode;
         // The envelope check knows every panic we know of in renetcode; this is for those we do not know.
-        let result = survive(move || netcode.process_packet(from, packet));
+        let result = catch_panic(move || netcode.process_packet(from, packet));
         match (result, envelope) {
-            (None, _) => {
+            (Err(_), _) => {
                 peers.totals.garbage += 1;
                 self.offend(peer, &Offence::new("decrypting its packet panicked"), now, renet, peers);
             }
-            (Some(ServerResult::Payload { payload, .. }), Envelope::Payload { sequence }) => {
+            (Ok(ServerResult::Payload { payload, .. }), Envelope::Payload { sequence }) => {
                 let Some(entry) = peers.entries.get_mut(&peer) else { return false };
                 entry.session.heard(now, sequence, bytes);
                 return self.payload(peer, now, payload, renet, peers);
             }
-            (Some(ServerResult::ClientDisconnected { .. }), _) => self.news.parting.push(peer),
-            (Some(_), envelope) => self.unheard(now, peer, envelope, bytes, peers),
+            (Ok(ServerResult::ClientDisconnected { .. }), _) => self.news.parting.push(peer),
+            (Ok(_), envelope) => self.unheard(now, peer, envelope, bytes, peers),
         }
         false
     }
@@ -164,21 +165,21 @@ impl Listener {
         renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
-        match self.door.look_at(now, from, packet, &mut peers.totals) {
-            Ok(Step::Answer) => self.wire.send(now, from, self.door.answer()),
-            Ok(Step::Admit(handshake)) => self.let_in(now, *handshake, renet, peers),
+        match self.handshaker.look_at(now, from, packet, &mut peers.totals) {
+            Ok(PacketAction::Answer) => self.wire.send(now, from, self.handshaker.answer()),
+            Ok(PacketAction::Admit(handshake)) => self.let_in(now, *handshake, renet, peers),
             Err(refusal) => refuse(from, refusal, peers),
         }
     }
 
-    /// Takes renetcode through the handshake that a newcomer has been through with the door: it asks for a challenge and
+    /// Takes renetcode through the handshake that a newcomer has been through with the [`Handshaker`]: it asks for a challenge and
     /// answers it in one go, with the keys of the newcomer's token.
     fn let_in(&mut self, now: Duration, handshake: Handshake, renet: &mut RenetServer, peers: &mut Peers) {
         let Handshake { address, token, mut request, .. } = handshake;
         let key = token.from_client;
         let protocol_id = self.protocol_id;
         let netcode = &mut *self.netcode;
-        let result = survive(move || {
+        let result = catch_panic(move || {
             let ServerResult::PacketToSend { payload, .. } = netcode.process_packet(address, &mut *request)
             else {
                 return None;
@@ -194,8 +195,8 @@ impl Listener {
                 _ => None,
             }
         });
-        let Some((client_id, user_data, answer)) = result.flatten() else {
-            refuse(address, Refusal::Shape("a token that netcode does not take"), peers);
+        let Some((client_id, user_data, answer)) = result.ok().flatten() else {
+            refuse(address, PacketRefusal::Shape("a token that netcode does not take"), peers);
             return;
         };
         self.wire.send(now, address, &answer);
@@ -221,7 +222,7 @@ impl Listener {
         let Some(entry) = peers.entries.get_mut(&peer) else { return false };
         let mut connection = AtServer { server: renet, client: entry.client };
         let received = entry.session.receive(now, payload, &mut connection);
-        let owes_acks = entry.session.flow.owes_acks();
+        let owes_acks = entry.session.send_queue.owes_acks();
         self.news.has_mail(peer, entry);
         let is_laden = match received {
             Ok(is_laden) => is_laden,
@@ -244,13 +245,13 @@ impl Listener {
         packet: &[u8],
         peer: PeerId,
         peers: &mut Peers,
-    ) -> Result<Envelope, Refusal> {
+    ) -> Result<Envelope, PacketRefusal> {
         let Some(entry) = peers.entries.get_mut(&peer) else { return Err("a peer that has left".into()) };
         let envelope = envelope::open(packet)?;
         match envelope {
             Envelope::Payload { sequence } | Envelope::KeepAlive { sequence } => {
                 if !entry.session.may_be_new(sequence) {
-                    return Err(Refusal::ForgedPacket);
+                    return Err(PacketRefusal::ForgedPacket);
                 }
             }
             Envelope::Disconnect => {}
@@ -258,10 +259,10 @@ impl Listener {
             _ => return Err("not a connected peer's packet".into()),
         }
         if !entry.session.admits(now) {
-            return Err(Refusal::OverRate);
+            return Err(PacketRefusal::OverRate);
         }
         if entry.session.is_plagued(now) && !self.plagued.take(now, 1) {
-            return Err(Refusal::Unopened);
+            return Err(PacketRefusal::Unopened);
         }
         Ok(envelope)
     }
@@ -297,7 +298,7 @@ impl Listener {
         peers: &mut Peers,
     ) {
         // A program that comes back, perhaps from another address, is not kept waiting until its old connection times out.
-        let same = |entry: &Entry| (entry.who.account, entry.who.instance) == (who.account, who.instance);
+        let same = |entry: &PeerEntry| (entry.who.account, entry.who.instance) == (who.account, who.instance);
         let older: Vec<PeerId> =
             peers.entries.iter().filter(|(_, entry)| same(entry)).map(|(peer, _)| *peer).collect();
         for older in older {
@@ -306,9 +307,9 @@ impl Listener {
         self.numbered += 1;
         let peer = PeerId(self.numbered);
         renet.add_connection(client);
-        let bucket = Pace::bucket(self.pace, address.ip().to_canonical(), self.is_impaired);
+        let bucket = RateLimit::bucket(self.rate_limit, address.ip().to_canonical(), self.is_impaired);
         let is_local = address.ip().to_canonical().is_loopback();
-        let session = Session::new(now, End::Server, is_local, bucket, self.ack_delay);
+        let session = PeerSession::new(now, ConnectionEnd::Server, is_local, bucket, self.ack_delay);
         tracing::debug!(%peer, %address, role = %who.role, name = who.name, "peer connected");
         self.news.joined.push(PeerJoined {
             peer,
@@ -319,8 +320,8 @@ impl Listener {
             credit: who.credit,
             address: SocketAddr::new(address.ip().to_canonical(), address.port()).to_string(),
         });
-        self.door.came_in(address.ip());
-        let entry = Entry {
+        self.handshaker.came_in(address.ip());
+        let entry = PeerEntry {
             client,
             address,
             key: HiddenKey(key),
@@ -384,7 +385,7 @@ impl Listener {
         let Some(entry) = peers.entries.remove(&peer) else { return };
         renet.remove_connection(entry.client);
         peers.by_address.remove(&entry.address);
-        self.door.went_out(entry.address.ip());
+        self.handshaker.went_out(entry.address.ip());
         self.timers.remove(&(entry.timer, peer));
         let reason = reason.to_owned();
         let Grant { role, account, name, .. } = entry.who;
@@ -474,11 +475,11 @@ fn note_forged(now: Duration, peer: PeerId, peers: &mut Peers) {
         entry.session.stats.garbage += 1;
     }
     peers.totals.garbage += 1;
-    peers.totals.refused.count(Refusal::ForgedPacket);
+    peers.totals.refused.count(PacketRefusal::ForgedPacket);
 }
 
 /// Counts a packet that goes no further.
-fn refuse(from: SocketAddr, refusal: Refusal, peers: &mut Peers) {
+fn refuse(from: SocketAddr, refusal: PacketRefusal, peers: &mut Peers) {
     peers.totals.garbage += 1;
     peers.totals.refused.count(refusal);
     tracing::debug!(%from, reason = %refusal, "packet refused");

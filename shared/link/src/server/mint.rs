@@ -17,7 +17,7 @@ use p2c2r_protocol::{AccountKey, Digest, Nanos, ProtocolIdentity, Role, SeededHa
 use renetcode::{ConnectToken, NETCODE_USER_DATA_BYTES, ServerAuthentication};
 use thiserror::Error;
 
-use super::refusal::Refusal;
+use super::refusal::PacketRefusal;
 use crate::limits::{
     NETCODE_TIMEOUT_SECONDS, TOKEN_BYTES_MAX, TOKEN_SECONDS, TOKENS_MAX, TOKENS_PER_ACCOUNT_MAX,
 };
@@ -207,18 +207,18 @@ impl Mint {
 
     /// Whether a connection request with this seal may be answered: it is of an outstanding token and comes from
     /// where that came from before. One look into a table, so that forged requests cost next to nothing.
-    pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<(), Refusal> {
+    pub(crate) fn admits(&self, seal: &Seal, from: SocketAddr) -> Result<(), PacketRefusal> {
         let mut state = self.lock();
         let now = state.clock.now();
-        let token = state.by_seal.get_mut(seal).ok_or(Refusal::UnknownToken)?;
+        let token = state.by_seal.get_mut(seal).ok_or(PacketRefusal::UnknownToken)?;
         if now >= token.expires_at {
-            return Err(Refusal::OutOfDate);
+            return Err(PacketRefusal::OutOfDate);
         }
         if token.grant.family.is_some_and(|family| family != Family::of(from)) {
-            return Err(Refusal::MisusedToken);
+            return Err(PacketRefusal::MisusedToken);
         }
         if *token.from.get_or_insert(from) != from {
-            return Err(Refusal::MisusedToken);
+            return Err(PacketRefusal::MisusedToken);
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use p2c2r_protocol::{AccountKey, NumberHash, PeerId, Role, SeededHash};
 use super::mint::Grant;
 use super::refusal::Refusals;
 use crate::PeerStats;
-use crate::peer::Session;
+use crate::peer::PeerSession;
 use crate::seal::SealKey;
 
 /// What the link has refused since it started, all peers and strangers together.
@@ -33,7 +33,7 @@ pub struct LinkTotals {
 #[derive(Resource, Debug, Default)]
 pub struct Peers {
     pub(super) now: Duration,
-    pub(super) entries: HashMap<PeerId, Entry, NumberHash>,
+    pub(super) entries: HashMap<PeerId, PeerEntry, NumberHash>,
     pub(super) by_address: HashMap<SocketAddr, PeerId, SeededHash>,
     /// Peers with something to send, each once.
     pub(super) dirty: Vec<PeerId>,
@@ -53,13 +53,13 @@ impl fmt::Debug for HiddenKey {
 
 /// One connected peer.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct PeerEntry {
     pub(super) client: u64,
     pub(super) address: SocketAddr,
     /// Seals what the peer sends.
     pub(super) key: HiddenKey,
     pub(super) who: Grant,
-    pub(super) session: Session,
+    pub(super) session: PeerSession,
     pub(super) is_dirty: bool,
     /// Whether it is among those whose mail is to be read.
     pub(super) is_in_mail: bool,
@@ -107,13 +107,13 @@ impl Peers {
         }
     }
 
-    /// Says whether this peer has tasks out: then beats go every 100 ms and 350 ms of silence are death
+    /// Says whether this peer has tasks out: then heartbeats go every 100 ms and 350 ms of silence are death
     /// (700 ms while packets of anybody are unread).
     ///
     /// For workers. A game's frame may hang for longer than 350 ms without anything being wrong with it.
     pub fn mark_busy(&mut self, peer: PeerId, busy: bool) {
         let Some(entry) = self.entries.get_mut(&peer) else { return };
-        if entry.session.heart.mark_busy(busy, self.now) {
+        if entry.session.heartbeat.mark_busy(busy, self.now) {
             self.mark_dirty(peer);
         }
     }

@@ -33,7 +33,7 @@ pub struct Refusals {
 
 /// Why one packet is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum PacketRefusal {
     Shape(&'static str),
     OtherVersion,
     UnknownToken,
@@ -48,31 +48,31 @@ pub(crate) enum Refusal {
 }
 
 impl Refusals {
-    pub(super) fn count(&mut self, refusal: Refusal) {
+    pub(super) fn count(&mut self, refusal: PacketRefusal) {
         let counter = match refusal {
-            Refusal::Shape(_) => &mut self.shape,
-            Refusal::OtherVersion => &mut self.other_version,
-            Refusal::UnknownToken => &mut self.unknown_token,
-            Refusal::OutOfDate => &mut self.out_of_date,
-            Refusal::MisusedToken => &mut self.misused_token,
-            Refusal::NoPlace => &mut self.no_place,
-            Refusal::ForgedResponse => &mut self.forged_response,
-            Refusal::TooSoon => &mut self.too_soon,
-            Refusal::ForgedPacket => &mut self.forged_packet,
-            Refusal::Unopened => &mut self.unopened,
-            Refusal::OverRate => &mut self.over_rate,
+            PacketRefusal::Shape(_) => &mut self.shape,
+            PacketRefusal::OtherVersion => &mut self.other_version,
+            PacketRefusal::UnknownToken => &mut self.unknown_token,
+            PacketRefusal::OutOfDate => &mut self.out_of_date,
+            PacketRefusal::MisusedToken => &mut self.misused_token,
+            PacketRefusal::NoPlace => &mut self.no_place,
+            PacketRefusal::ForgedResponse => &mut self.forged_response,
+            PacketRefusal::TooSoon => &mut self.too_soon,
+            PacketRefusal::ForgedPacket => &mut self.forged_packet,
+            PacketRefusal::Unopened => &mut self.unopened,
+            PacketRefusal::OverRate => &mut self.over_rate,
         };
         *counter += 1;
     }
 }
 
-impl From<&'static str> for Refusal {
+impl From<&'static str> for PacketRefusal {
     fn from(what_is_wrong: &'static str) -> Self {
         Self::Shape(what_is_wrong)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for PacketRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Shape(what_is_wrong) => what_is_wrong,

@@ -13,13 +13,13 @@ use std::time::Duration;
 use super::listener::Listener;
 use super::peers::Peers;
 use super::{FromPeer, PeerJoined, PeerLeft, ServerLinkConfig, ToPeer};
-use crate::channels::{End, connection_config};
+use crate::channels::{ConnectionEnd, connection_config};
 use crate::clock::{LinkClock, read_clock, this_moment};
 use crate::connection::AtServer;
 use crate::limits::{
     ACK_DELAY, DEATH_BUSY, LADEN_PACKETS_PER_UPDATE_MAX, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX,
 };
-use crate::peer::{Offence, Taken};
+use crate::peer::{Offence, TakenMessages};
 use crate::runner::{self, NextWake, Sockets};
 use crate::sets::LinkSystems;
 
@@ -31,7 +31,7 @@ pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig) {
     };
     runner::set_up(app);
     app.add_plugins(RenetServerPlugin)
-        .insert_resource(RenetServer::new(connection_config(End::Server)))
+        .insert_resource(RenetServer::new(connection_config(ConnectionEnd::Server)))
         .insert_resource(listener)
         .init_resource::<Peers>()
         .init_resource::<LinkClock>()
@@ -75,18 +75,18 @@ fn receive(
         listener.ack_delay = ACK_DELAY;
     }
     listener.wire.begin(sockets.as_deref());
-    listener.door.begin();
+    listener.handshaker.begin();
     listener.advance(now, time.delta());
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
     let mut laden = 0;
     for _ in 0..PACKETS_PER_UPDATE_MAX {
         let Some((from, bytes)) = listener.wire.receive(now, &mut buffer) else { break };
         laden += usize::from(listener.receive(now, from, &mut buffer[..bytes], renet, peers));
-        if laden == LADEN_PACKETS_PER_UPDATE_MAX || listener.door.has_had_enough() {
+        if laden == LADEN_PACKETS_PER_UPDATE_MAX || listener.handshaker.has_had_enough() {
             break;
         }
     }
-    peers.totals.handshakes = listener.door.handshakes();
+    peers.totals.handshakes = listener.handshaker.handshakes();
     if listener.wire.has_unread() {
         next.within(Duration::ZERO);
     }
@@ -123,9 +123,9 @@ fn receive(
     let unread = listener.wire.has_unread();
     while let Some(peer) = listener.next_due(now, peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
-        let heart = &mut entry.session.heart;
-        if heart.is_dead(now, time.delta()) && !(unread && now < heart.dies_at() + DEATH_BUSY) {
-            let silence = now.saturating_sub(entry.session.heart.heard_at());
+        let heartbeat = &mut entry.session.heartbeat;
+        if heartbeat.is_dead(now, time.delta()) && !(unread && now < heartbeat.dies_at() + DEATH_BUSY) {
+            let silence = now.saturating_sub(entry.session.heartbeat.heard_at());
             let reason = format!("no sign of life for {} ms", silence.as_millis());
             listener.drop_peer(peer, &reason, now, renet, peers);
         } else {
@@ -144,8 +144,8 @@ fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     peers: &mut Peers,
     renet: &mut renet::RenetServer,
     messages: &mut MessageWriter<'_, FromPeer<M>>,
-) -> Result<Taken, Offence> {
-    let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(Taken::default()) };
+) -> Result<TakenMessages, Offence> {
+    let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(TakenMessages::default()) };
     let mut connection = AtServer { server: renet, client: entry.client };
     let garbage = entry.session.stats.garbage;
     let result = entry.session.take_beats(arrived.into(), &mut connection).and_then(|()| {
@@ -224,7 +224,7 @@ fn post<M: Encode + Routed + Send + Sync + 'static>(
     }
 }
 
-/// On exit: last words without regard to pace, then netcode's farewell.
+/// On exit: last words without regard to the rate limit, then netcode's farewell.
 fn say_goodbye(
     mut exit: MessageReader<'_, '_, AppExit>,
     time: Res<'_, Time<Real>>,

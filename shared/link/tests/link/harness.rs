@@ -9,9 +9,9 @@ use bevy_ecs::message::{Message, Messages};
 use bevy_time::{Fixed, Time, TimeUpdateStrategy};
 use p2c2r_link::{
     ClientLink, ClientLinkConfig, ClientLinkPlugin, ClientTransport, FromPeer, FromServer, GameSide, Grant,
-    Impairment, LinkDown, LinkStatus, LinkUp, MemoryHub, Mint, NextWake, Pace, PeerJoined, PeerLeft, Peers,
-    Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Side, ToPeer, ToServer, TokenSource,
-    WorkerSide,
+    Impairment, LinkDown, LinkStatus, LinkUp, MemoryHub, Mint, NextWake, PeerJoined, PeerLeft, Peers,
+    RateLimit, Reconnect, ServerLinkConfig, ServerLinkPlugin, ServerTransport, Side, ToPeer, ToServer,
+    TokenSource, WorkerSide,
 };
 use p2c2r_protocol::{
     Digest, GameToServer, KindId, PeerId, ProtocolIdentity, Role, ServerToGame, ServerToWorker, TaskId,
@@ -28,14 +28,20 @@ pub fn identity() -> ProtocolIdentity {
 pub struct Settings {
     pub identity: ProtocolIdentity,
     pub peers_max: usize,
-    pub pace: Option<Pace>,
+    pub rate_limit: Option<RateLimit>,
     pub impair: Option<Impairment>,
     pub step: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { identity: identity(), peers_max: 16, pace: None, impair: None, step: Duration::from_millis(1) }
+        Self {
+            identity: identity(),
+            peers_max: 16,
+            rate_limit: None,
+            impair: None,
+            step: Duration::from_millis(1),
+        }
     }
 }
 
@@ -67,7 +73,7 @@ pub fn server_with(transport: ServerTransport, settings: &Settings, mint: Mint) 
         identity: settings.identity.clone(),
         mint,
         peers_max: settings.peers_max,
-        pace: settings.pace,
+        rate_limit: settings.rate_limit,
         impair: None,
     }))
     .insert_resource(TimeUpdateStrategy::ManualDuration(settings.step))
@@ -82,7 +88,7 @@ pub fn client<S: Side>(transport: ClientTransport, name: &str, settings: &Settin
         transport,
         identity: settings.identity.clone(),
         name: name.to_owned(),
-        pace: settings.pace,
+        rate_limit: settings.rate_limit,
         impair: settings.impair,
         reconnect: Reconnect::default(),
     }))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bevy_time::{Real, Time};
-use p2c2r_link::{Impairment, NextWake, Pace, Peers, ToServer};
+use p2c2r_link::{Impairment, NextWake, Peers, RateLimit, ToServer};
 use p2c2r_protocol::{GameToServer, KindId, Micros, Nanos, Role, ServerToGame, Submit, TaskId};
 
 use crate::harness::*;
@@ -203,7 +203,8 @@ fn a_receiver_that_was_away_acknowledges_all_it_finds() {
 
 #[test]
 fn the_pace_is_kept_and_what_waits_can_be_seen() {
-    let mut world = World::connected(Settings { pace: Some(Pace::internet()), ..Settings::default() });
+    let mut world =
+        World::connected(Settings { rate_limit: Some(RateLimit::internet()), ..Settings::default() });
     world.run(Duration::from_secs(1));
     let before = world.hub.counters().bytes;
     for number in 0..16 {
@@ -224,8 +225,11 @@ fn the_pace_is_kept_and_what_waits_can_be_seen() {
 #[test]
 fn a_long_paced_line_carries_data_and_not_copies_of_it() {
     let fate = Impairment { latency: Duration::from_millis(60), loss: 0.005, seed: 4, ..Impairment::NONE };
-    let mut world =
-        World::new(Settings { pace: Some(Pace::internet()), impair: Some(fate), ..Settings::default() });
+    let mut world = World::new(Settings {
+        rate_limit: Some(RateLimit::internet()),
+        impair: Some(fate),
+        ..Settings::default()
+    });
     world.add_game("ann");
     world.run_until("connected", Duration::from_secs(10), |world| link(&world.games[0]).is_connected());
     world.run(Duration::from_secs(2));
@@ -244,7 +248,8 @@ fn a_long_paced_line_carries_data_and_not_copies_of_it() {
 
 #[test]
 fn a_line_that_takes_nothing_more_is_hung_up_instead_of_growing() {
-    let mut world = World::connected(Settings { pace: Some(Pace::internet()), ..Settings::default() });
+    let mut world =
+        World::connected(Settings { rate_limit: Some(RateLimit::internet()), ..Settings::default() });
     for number in 0..60 {
         say(&mut world.games[0], submit(number, 30_000));
     }

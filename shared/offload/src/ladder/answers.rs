@@ -9,10 +9,10 @@ use p2c2r_protocol::{
 use p2c2r_tasks::is_out_of_fuel;
 use tracing::{debug, error, info, warn};
 
-use super::sparing::Answer;
+use super::local_hedge::RemoteResult;
 use super::{Gate, Ladder, Remote, Session};
-use crate::desk::Desk;
-use crate::kind::End;
+use crate::kind::TaskEnding;
+use crate::ladder_context::LadderContext;
 use crate::outcome::{FailReason, Place};
 use crate::receipt::{Milestones, complete};
 
@@ -25,13 +25,18 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 impl Ladder {
     /// Takes in one message.
-    pub fn hear(&mut self, desk: &mut Desk<'_>, message: ServerToGame, clock_offset_us: Option<i64>) {
+    pub fn hear(
+        &mut self,
+        context: &mut LadderContext<'_>,
+        message: ServerToGame,
+        clock_offset_us: Option<i64>,
+    ) {
         match message {
-            ServerToGame::Done(done) => self.done(desk, done, clock_offset_us),
-            ServerToGame::Refused { task, refusal } => self.refused(desk, task, refusal),
-            ServerToGame::Failed { task, failure } => self.failed(desk, task, failure),
-            ServerToGame::Welcome(welcome) => self.welcome(desk, welcome),
-            ServerToGame::Statement(statement) => self.statement(desk, statement),
+            ServerToGame::Done(done) => self.done(context, done, clock_offset_us),
+            ServerToGame::Refused { task, refusal } => self.refused(context, task, refusal),
+            ServerToGame::Failed { task, failure } => self.failed(context, task, failure),
+            ServerToGame::Welcome(welcome) => self.welcome(context, welcome),
+            ServerToGame::Statement(statement) => self.statement(context, statement),
             ServerToGame::Closing { reason } => {
                 info!(reason, "the coordinator says goodbye");
                 if let Some(session) = &mut self.session {
@@ -42,7 +47,7 @@ impl Ladder {
     }
 
     /// The connection is gone: everything it carried is computed here, starting in this frame.
-    pub fn lose_link(&mut self, desk: &mut Desk<'_>, reason: String) {
+    pub fn lose_link(&mut self, context: &mut LadderContext<'_>, reason: String) {
         let before = self.session.take();
         if before.is_some() {
             self.session = Some(Session::down(reason));
@@ -60,15 +65,15 @@ impl Ladder {
                 self.orphans.extend(before.as_ref().and_then(|session| session.id_there(id)));
             }
             if self.close_remote(id) {
-                self.rescue(desk, id, FailReason::Disconnected);
+                self.rescue(context, id, FailReason::Disconnected);
             } else {
                 self.unqueue(id);
-                self.start_local(desk, id);
+                self.start_local(context, id);
             }
         }
     }
 
-    fn welcome(&mut self, desk: &mut Desk<'_>, welcome: GamerWelcome) {
+    fn welcome(&mut self, context: &mut LadderContext<'_>, welcome: GamerWelcome) {
         info!(name = welcome.name, "connected to the coordinator");
         self.gates.fill(Gate::default());
         if let Some(session) = &mut self.session {
@@ -78,11 +83,11 @@ impl Ladder {
             session.known_blobs.clear();
         }
         self.outgoing.extend(self.orphans.drain(..).map(|task| GameToServer::Cancel { task }));
-        self.statement(desk, welcome.statement);
+        self.statement(context, welcome.statement);
     }
 
-    fn statement(&mut self, desk: &mut Desk<'_>, statement: GamerStatement) {
-        desk.account.record(statement);
+    fn statement(&mut self, context: &mut LadderContext<'_>, statement: GamerStatement) {
+        context.account.record(statement);
         let Some(session) = &mut self.session else { return };
         if session.balance.is_some_and(|balance| statement.available > balance) {
             session.balance = None;
@@ -96,32 +101,32 @@ impl Ladder {
         session.workers = statement.workers;
     }
 
-    fn done(&mut self, desk: &mut Desk<'_>, done: Done, clock_offset_us: Option<i64>) {
+    fn done(&mut self, context: &mut LadderContext<'_>, done: Done, clock_offset_us: Option<i64>) {
         let Done { task: id_there, outcome, mut receipt } = done;
-        let Some((id, task)) = self.find_by_id_there(id_there) else { return desk.totals.stray += 1 };
-        let Remote::Sent { at, .. } = task.remote else { return desk.totals.stray += 1 };
+        let Some((id, task)) = self.find_by_id_there(id_there) else { return context.totals.stray += 1 };
+        let Remote::Sent { at, .. } = task.remote else { return context.totals.stray += 1 };
         let (kind, open, price_cap) = (task.kind, task.is_open(), task.price_cap);
         let gave_way = task.gave_way;
         let milestones = Milestones {
             submitted_at: task.submitted_at,
             sent_at: at,
-            delivered_at: desk.now(),
+            delivered_at: context.now(),
             clock_offset_us,
         };
-        let late = task.deadline.is_some_and(|deadline| desk.now() > deadline);
+        let late = task.deadline.is_some_and(|deadline| context.now() > deadline);
         match receipt.computed_by {
-            ComputedBy::Worker(_) => self.note_answer(desk, id, Answer::Came),
+            ComputedBy::Worker(_) => self.note_answer(context, id, RemoteResult::Came),
             // It computes for itself what no worker would have done in time.
             ComputedBy::Coordinator if self.workers().is_some_and(|workers| workers > 0) => {
-                self.note_answer(desk, id, Answer::Lacking);
+                self.note_answer(context, id, RemoteResult::Lacking);
             }
             ComputedBy::Coordinator | ComputedBy::Cache(_) => {}
         }
         self.close_remote(id);
-        self.book(desk, kind, receipt.price, price_cap);
+        self.book(context, kind, receipt.price, price_cap);
         let gave_up = is_out_of_fuel(&outcome);
-        let decoded = (desk.kind(kind).decode)(&outcome);
-        let totals = desk.totals_of(kind);
+        let decoded = (context.kind(kind).decode)(&outcome);
+        let totals = context.totals_of(kind);
         totals.bytes_down += outcome.len() as u64;
         if !open {
             let news = gave_way
@@ -133,48 +138,48 @@ impl Ladder {
         }
         if gave_up {
             // The kernel here would end the same way.
-            return self.fail(desk, id, FailReason::OutOfFuel);
+            return self.fail(context, id, FailReason::OutOfFuel);
         }
         match decoded {
             Ok(outcome) => {
                 complete(&mut receipt, milestones);
                 let place = Place::from(&receipt.computed_by);
-                self.end(desk, id, End::Done { outcome, place, receipt: Some(receipt), late });
+                self.end(context, id, TaskEnding::Done { outcome, place, receipt: Some(receipt), late });
             }
             Err(reason) => {
                 totals.malformed += 1;
                 totals.rejected += 1;
                 error!(task = id.0, %reason, "the coordinator's outcome does not decode");
-                self.rescue(desk, id, FailReason::Refused(format!("its outcome is malformed: {reason}")));
+                self.rescue(context, id, FailReason::Refused(format!("its outcome is malformed: {reason}")));
             }
         }
     }
 
     /// Books a receipt. A price below zero is no price; one above the cap breaks the coordinator's word, but
     /// it is what the account will show.
-    fn book(&mut self, desk: &mut Desk<'_>, kind: usize, price: Nanos, price_cap: Nanos) {
+    fn book(&mut self, context: &mut LadderContext<'_>, kind: usize, price: Nanos, price_cap: Nanos) {
         if price < Nanos::ZERO || price > price_cap {
             error!(%price, cap = %price_cap, "the coordinator's price is outside what was agreed");
         }
         let price = price.max(Nanos::ZERO);
-        let now = desk.now();
+        let now = context.now();
         self.spending.spend(price, now);
-        desk.windows.of(kind).cost(now, price);
-        let totals = desk.totals_of(kind);
+        context.windows.of(kind).cost(now, price);
+        let totals = context.totals_of(kind);
         totals.cost_nanos = Nanos(totals.cost_nanos.0.saturating_add(price.0));
-        desk.totals.cost_nanos = self.spending.spent();
-        desk.account.session_estimate = self.spending.spent();
+        context.totals.cost_nanos = self.spending.spent();
+        context.account.session_estimate = self.spending.spent();
     }
 
-    fn refused(&mut self, desk: &mut Desk<'_>, id_there: TaskId, refusal: Refusal) {
-        let Some((id, task)) = self.find_by_id_there(id_there) else { return desk.totals.stray += 1 };
-        let Remote::Sent { resends, .. } = task.remote else { return desk.totals.stray += 1 };
+    fn refused(&mut self, context: &mut LadderContext<'_>, id_there: TaskId, refusal: Refusal) {
+        let Some((id, task)) = self.find_by_id_there(id_there) else { return context.totals.stray += 1 };
+        let Remote::Sent { resends, .. } = task.remote else { return context.totals.stray += 1 };
         let (kind, open, recalled) = (task.kind, task.is_open(), task.recalled);
         if let Refusal::TooLate { predicted_us } = refusal {
-            self.note_answer(desk, id, Answer::TooLate(Duration::from_micros(predicted_us.into())));
+            self.note_answer(context, id, RemoteResult::TooLate(Duration::from_micros(predicted_us.into())));
         }
         self.close_remote(id);
-        debug!(kind = desk.kind(kind).name, task = id.0, %refusal, "refused");
+        debug!(kind = context.kind(kind).name, task = id.0, %refusal, "refused");
         if let Refusal::BlobsMissing { missing } = &refusal {
             if let Some(session) = &mut self.session {
                 for digest in missing {
@@ -186,22 +191,22 @@ impl Ladder {
                 return;
             }
         }
-        self.learn(desk, kind, &refusal);
+        self.learn(context, kind, &refusal);
         if open {
-            desk.totals_of(kind).rejected += 1;
-            self.rescue(desk, id, FailReason::Refused(refusal.to_string()));
+            context.totals_of(kind).rejected += 1;
+            self.rescue(context, id, FailReason::Refused(refusal.to_string()));
         }
     }
 
     /// What a refusal says about the tasks to come.
-    fn learn(&mut self, desk: &Desk<'_>, kind: usize, refusal: &Refusal) {
+    fn learn(&mut self, context: &LadderContext<'_>, kind: usize, refusal: &Refusal) {
         match refusal {
             Refusal::UnknownKind | Refusal::KernelVersion { .. } => {
-                warn!(kind = desk.kind(kind).name, %refusal, "this kind stays local");
+                warn!(kind = context.kind(kind).name, %refusal, "this kind stays local");
                 self.gate(kind).unsupported = true;
             }
             Refusal::NoWorker | Refusal::Full | Refusal::TooManyInFlight { .. } => {
-                let until = desk.time.elapsed() + PAUSE;
+                let until = context.time.elapsed() + PAUSE;
                 self.gate(kind).paused_until = until.into();
             }
             Refusal::BalanceTooLow { available } => {
@@ -222,20 +227,20 @@ impl Ladder {
         }
     }
 
-    fn failed(&mut self, desk: &mut Desk<'_>, id_there: TaskId, failure: TaskFailure) {
-        let Some((id, task)) = self.find_by_id_there(id_there) else { return desk.totals.stray += 1 };
+    fn failed(&mut self, context: &mut LadderContext<'_>, id_there: TaskId, failure: TaskFailure) {
+        let Some((id, task)) = self.find_by_id_there(id_there) else { return context.totals.stray += 1 };
         let (kind, open, recalled) = (task.kind, task.is_open(), task.recalled);
         if matches!(failure, TaskFailure::Late | TaskFailure::Cancelled) && task.is_sent() {
-            self.note_answer(desk, id, Answer::Lacking);
+            self.note_answer(context, id, RemoteResult::Lacking);
         }
         if !self.close_remote(id) {
-            return desk.totals.stray += 1;
+            return context.totals.stray += 1;
         }
         if open {
             if !recalled {
-                desk.totals_of(kind).rejected += 1;
+                context.totals_of(kind).rejected += 1;
             }
-            self.rescue(desk, id, FailReason::Refused(failure.to_string()));
+            self.rescue(context, id, FailReason::Refused(failure.to_string()));
         }
     }
 }

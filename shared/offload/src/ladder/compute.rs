@@ -5,27 +5,27 @@ use std::time::Duration;
 use p2c2r_protocol::{Micros, TaskId};
 use tracing::error;
 
-use super::sparing::Answer;
+use super::local_hedge::RemoteResult;
 use super::{Ladder, Local, Remote, Task};
-use crate::desk::Desk;
 use crate::estimate::ComputeEstimate;
-use crate::kind::{End, OnLate};
+use crate::kind::{OnLate, TaskEnding};
+use crate::ladder_context::LadderContext;
 use crate::outcome::{FailReason, Place};
-use crate::pool::{Finished, Job, Turn};
+use crate::pool::{ComputeJob, ComputedTask, Turn};
 
 /// Bounds on the frame length the ladder reckons with: a stalled frame must not start everything at once.
 const FRAME_MAX: Duration = Duration::from_millis(50);
 
 impl Ladder {
     /// Queues a task for local compute, unless it is there already or failed there.
-    pub(super) fn start_local(&mut self, desk: &mut Desk<'_>, id: TaskId) {
+    pub(super) fn start_local(&mut self, context: &mut LadderContext<'_>, id: TaskId) {
         let Some(task) = self.tasks.get(&id).filter(|task| task.is_open()) else { return };
         match &task.local {
             Local::Running => return,
             Local::Failed(reason) => {
                 if matches!(task.remote, Remote::Over) {
                     let reason = reason.clone();
-                    self.fail(desk, id, reason);
+                    self.fail(context, id, reason);
                 }
                 return;
             }
@@ -34,12 +34,12 @@ impl Ladder {
         let kind = task.kind;
         // A patient task is wanted for itself: no other's outcome stands in for it.
         if task.late == OnLate::Reuse && task.deadline.is_some() && self.local_jobs(kind) > 0 {
-            self.fail(desk, id, FailReason::Busy);
+            self.fail(context, id, FailReason::Busy);
             return;
         }
         if self.pool.waiting() >= self.local_queue_max {
             if !task.is_sent() {
-                self.fail(desk, id, FailReason::Overloaded);
+                self.fail(context, id, FailReason::Overloaded);
             }
             return;
         }
@@ -48,13 +48,13 @@ impl Ladder {
         let turn = self.turn(id);
         let Some(task) = self.tasks.get_mut(&id) else { return };
         task.local = Local::Running;
-        let job = Job {
+        let job = ComputeJob {
             task: id,
             kind: task.kind,
             units: task.units,
             work: task.work.clone(),
             expected: expected(&self.estimates, task),
-            pushed_at: desk.now(),
+            pushed_at: context.now(),
         };
         self.pool.push(turn, job);
         self.local_jobs.resize(self.local_jobs.len().max(kind + 1), 0);
@@ -81,39 +81,43 @@ impl Ladder {
     }
 
     /// The coordinator will not do it: local compute, or the end for a task that is to be dropped.
-    pub(super) fn rescue(&mut self, desk: &mut Desk<'_>, id: TaskId, reason: FailReason) {
+    pub(super) fn rescue(&mut self, context: &mut LadderContext<'_>, id: TaskId, reason: FailReason) {
         let Some(task) = self.tasks.get(&id).filter(|task| task.is_open()) else { return };
         let drop = task.late == OnLate::Drop && !task.recalled && matches!(task.local, Local::Idle);
         if drop {
-            self.fail(desk, id, reason);
+            self.fail(context, id, reason);
         } else {
-            self.start_local(desk, id);
+            self.start_local(context, id);
         }
     }
 
     /// Takes in what local compute has finished.
-    pub fn collect(&mut self, desk: &mut Desk<'_>) {
-        let now = desk.now();
-        for Finished { task: id, kind, units, result, took } in self.pool.poll(now) {
+    pub fn collect(&mut self, context: &mut LadderContext<'_>) {
+        let now = context.now();
+        for ComputedTask { task: id, kind, units, result, took } in self.pool.poll(now) {
             self.job_is_gone(kind);
             if result.is_ok() {
                 self.estimates.resize(self.estimates.len().max(kind + 1), ComputeEstimate::default());
                 self.estimates[kind].record(units, took);
             }
             let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else {
-                desk.totals_of(kind).wasted += 1;
+                context.totals_of(kind).wasted += 1;
                 continue;
             };
             match result {
                 Ok(outcome) => {
                     let late = task.deadline.is_some_and(|deadline| now > deadline);
-                    self.end(desk, id, End::Done { outcome, place: Place::Local, receipt: None, late });
+                    self.end(
+                        context,
+                        id,
+                        TaskEnding::Done { outcome, place: Place::Local, receipt: None, late },
+                    );
                 }
                 Err(reason) => {
-                    error!(kind = desk.kind(kind).name, task = id.0, %reason, "a kernel failed locally");
+                    error!(kind = context.kind(kind).name, task = id.0, %reason, "a kernel failed locally");
                     task.local = Local::Failed(reason.clone());
                     if matches!(task.remote, Remote::Over) {
-                        self.fail(desk, id, reason);
+                        self.fail(context, id, reason);
                     }
                 }
             }
@@ -121,34 +125,34 @@ impl Ladder {
     }
 
     /// Moves every task to the rung its deadline asks for.
-    pub fn climb(&mut self, desk: &mut Desk<'_>) {
-        let now = desk.now();
+    pub fn climb(&mut self, context: &mut LadderContext<'_>) {
+        let now = context.now();
         let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
         for id in ids {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
             if let Some(until) = task.ended {
                 if now >= until {
                     // The coordinator never said its last word; what it says now is counted as stray.
-                    self.note_answer(desk, id, Answer::Lacking);
+                    self.note_answer(context, id, RemoteResult::Lacking);
                     self.close_remote(id);
                 }
                 continue;
             }
             if task.deadline.is_some_and(|deadline| now > deadline) && !task.overdue {
                 task.overdue = true;
-                desk.totals_of(task.kind).late += 1;
+                context.totals_of(task.kind).late += 1;
                 if task.is_sent() {
-                    self.note_answer(desk, id, Answer::Lacking);
+                    self.note_answer(context, id, RemoteResult::Lacking);
                 }
             }
             if self.tasks.get(&id).is_some_and(|task| task.overdue) {
-                self.pass_deadline(desk, id);
+                self.pass_deadline(context, id);
             }
         }
         self.answers.expire(now);
         for id in self.due(now) {
             if self.may_spare(id, now) {
-                self.start_local(desk, id);
+                self.start_local(context, id);
             }
         }
     }
@@ -156,10 +160,10 @@ impl Ladder {
     /// Keeps the frame length that the ladder reckons with: the longest of the recent ones.
     pub fn note_frame(&mut self, delta: Duration) {
         self.frame = delta.min(FRAME_MAX).max(self.frame * 15 / 16);
-        self.sparing.note_frame(delta);
+        self.local_hedging.note_frame(delta);
     }
 
-    fn pass_deadline(&mut self, desk: &mut Desk<'_>, id: TaskId) {
+    fn pass_deadline(&mut self, context: &mut LadderContext<'_>, id: TaskId) {
         let turn = self.turn(id);
         let Some(task) = self.tasks.get(&id) else { return };
         let kind = task.kind;
@@ -177,7 +181,7 @@ impl Ladder {
             }
             _ => return,
         };
-        self.fail(desk, id, reason);
+        self.fail(context, id, reason);
     }
 
     /// The tasks for which waiting one more frame for the coordinator would make a local outcome late, if the

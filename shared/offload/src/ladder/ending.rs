@@ -6,9 +6,9 @@ use std::time::Duration;
 use p2c2r_protocol::{Micros, TaskId};
 
 use super::{Ladder, Local, Remote};
-use crate::desk::Desk;
-use crate::kind::{Delivery, End, OnLate};
-use crate::last::{Freshest, Kept};
+use crate::kind::{Delivery, OnLate, TaskEnding};
+use crate::ladder_context::LadderContext;
+use crate::last::{Freshest, NewestOutcome};
 use crate::outcome::{FailReason, Place};
 use crate::window::{Ended, Origin};
 use crate::work::AnyOutcome;
@@ -18,12 +18,12 @@ use crate::work::AnyOutcome;
 const LAST_WORD: Duration = Duration::from_secs(2);
 
 impl Ladder {
-    pub(super) fn fail(&mut self, desk: &mut Desk<'_>, id: TaskId, reason: FailReason) {
+    pub(super) fn fail(&mut self, context: &mut LadderContext<'_>, id: TaskId, reason: FailReason) {
         let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else { return };
         task.gave_way = task.late == OnLate::Reuse && reason.is_gap();
         let (kind, gave_way) = (task.kind, task.gave_way);
-        let reused = self.age(kind, desk.now()).filter(|_| gave_way);
-        self.end(desk, id, End::Failed { reason, reused });
+        let reused = self.age(kind, context.now()).filter(|_| gave_way);
+        self.end(context, id, TaskEnding::Failed { reason, reused });
     }
 
     /// Notes an outcome as the newest of its kind, if it is; says whether it is.
@@ -41,23 +41,23 @@ impl Ladder {
             return false;
         }
         self.freshest[kind] = Some(Freshest { task, asked_at });
-        self.kept.push(Kept { kind, task, outcome: Arc::clone(outcome), place, asked_at });
+        self.kept.push(NewestOutcome { kind, task, outcome: Arc::clone(outcome), place, asked_at });
         true
     }
 
     /// Ends an open task: counts it and hands its end to its entity.
-    pub(super) fn end(&mut self, desk: &mut Desk<'_>, id: TaskId, end: End) {
+    pub(super) fn end(&mut self, context: &mut LadderContext<'_>, id: TaskId, end: TaskEnding) {
         let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else { return };
-        let now = desk.now();
+        let now = context.now();
         let latency_us = now.since(task.submitted_at);
-        if matches!(end, End::Done { late: true, .. }) && !task.overdue {
+        if matches!(end, TaskEnding::Done { late: true, .. }) && !task.overdue {
             task.overdue = true;
-            desk.totals_of(task.kind).late += 1;
+            context.totals_of(task.kind).late += 1;
         }
-        let totals = desk.totals_of(task.kind);
+        let totals = context.totals_of(task.kind);
         totals.open -= 1;
         let sample = match &end {
-            End::Done { place, receipt, late, .. } => {
+            TaskEnding::Done { place, receipt, late, .. } => {
                 let origin = Origin::from(place);
                 match origin {
                     Origin::Remote => totals.remote += 1,
@@ -71,7 +71,7 @@ impl Ladder {
                 }
                 Ended { delivered: Some((latency_us, origin)), in_time: !late, reused: false }
             }
-            End::Failed { reused, .. } => {
+            TaskEnding::Failed { reused, .. } => {
                 match reused {
                     Some(_) => totals.reused += 1,
                     None => totals.failed += 1,
@@ -80,8 +80,8 @@ impl Ladder {
             }
         };
         let (kind, entity, asked_at) = (task.kind, task.entity, task.submitted_at);
-        desk.windows.of(kind).ended(now, sample);
-        if let End::Done { outcome, place, .. } = &end {
+        context.windows.of(kind).ended(now, sample);
+        if let TaskEnding::Done { outcome, place, .. } = &end {
             self.keep(kind, id, asked_at, outcome, place.clone());
         }
         self.deliveries.push(Delivery {

@@ -11,15 +11,15 @@
 //! | `answers` | what the coordinator says |
 //! | `compute` | local compute, and the moment it starts |
 //! | `ending` | the one place where tasks end |
-//! | `sparing` | when what is out is computed here too, and what the horizon learns |
+//! | `local_hedging` | when what is out is computed here too, and what the horizon learns |
 //! | `numbering` | the ids by which a task goes to the coordinator |
 
 mod answers;
 mod compute;
 mod ending;
+mod local_hedge;
 mod numbering;
 mod routing;
-mod sparing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,25 +29,28 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::limits::DEADLINE_US_MAX;
 use p2c2r_protocol::{GameToServer, Micros, Nanos, PriceList, TaskId, WorkUnits};
+use p2c2r_tasks::KnownBlobs;
 
 use crate::config::OffloadConfig;
-use crate::desk::Desk;
 use crate::estimate::ComputeEstimate;
-use crate::horizon::Answers;
-use crate::inbox::{Intent, Submission};
+use crate::horizon::RecentAnswers;
+use crate::inbox::{HookRequest, Submission};
 use crate::kind::{Delivery, OnLate};
-use crate::known_blobs::KnownBlobs;
-use crate::last::{Freshest, Kept};
+use crate::ladder_context::LadderContext;
+use crate::last::{Freshest, NewestOutcome};
 use crate::offloading::OwnDeadline;
 use crate::outcome::FailReason;
 use crate::pool::{LocalPool, Turn};
 use crate::spending::Spending;
 use crate::switch::{LocalReason, OffloadMode};
 use crate::work::AnyWork;
-use sparing::Sparing;
+use local_hedge::LocalHedging;
 
 /// What is said of a connection that is being made.
 pub(crate) const CONNECTING: &str = "connecting";
+
+/// Blobs that the coordinator is believed to have. It shares its store among gamers, and a game has a few that change.
+const KNOWN_BLOBS_MAX: usize = 4_096;
 
 /// One task from submission to the last word on it.
 struct Task {
@@ -152,14 +155,14 @@ pub(crate) struct Ladder {
     /// Jobs of each kind that the pool has, also those that nobody waits for any more.
     local_jobs: Vec<usize>,
     gates: Vec<Gate>,
-    answers: Answers,
-    sparing: Sparing,
+    answers: RecentAnswers,
+    local_hedging: LocalHedging,
     in_flight_max: usize,
     local_queue_max: usize,
     /// The longest of the recent frames: outcomes are seen only once per frame.
     frame: Duration,
     /// Newest outcomes to hand to their kinds.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<NewestOutcome>,
     /// Ends to hand to their entities.
     pub deliveries: Vec<Delivery>,
     /// Messages for the coordinator.
@@ -184,8 +187,8 @@ impl Ladder {
             freshest: Vec::new(),
             local_jobs: Vec::new(),
             gates: Vec::new(),
-            answers: Answers::default(),
-            sparing: Sparing::default(),
+            answers: RecentAnswers::default(),
+            local_hedging: LocalHedging::default(),
             in_flight_max: config.in_flight_max.max(1),
             local_queue_max: config.local_queue_max.max(1),
             frame: Duration::ZERO,
@@ -196,18 +199,18 @@ impl Ladder {
     }
 
     /// Takes in what the component hooks have seen.
-    pub fn take_in(&mut self, desk: &mut Desk<'_>, intents: Vec<Intent>) {
+    pub fn take_in(&mut self, context: &mut LadderContext<'_>, intents: Vec<HookRequest>) {
         for intent in intents {
             match intent {
-                Intent::Submit(id, submission) => self.submit(desk, id, submission),
-                Intent::Cancel(id) => self.cancel(desk, id),
+                HookRequest::Submit(id, submission) => self.submit(context, id, submission),
+                HookRequest::Cancel(id) => self.cancel(context, id),
             }
         }
     }
 
-    fn submit(&mut self, desk: &mut Desk<'_>, id: TaskId, submission: Submission) {
+    fn submit(&mut self, context: &mut LadderContext<'_>, id: TaskId, submission: Submission) {
         let Submission { kind, entity, work, options, submitted_at } = submission;
-        let settings = desk.kind(kind).settings;
+        let settings = context.kind(kind).settings;
         let deadline = match options.deadline {
             OwnDeadline::OfKind => Some(settings.deadline),
             OwnDeadline::After(deadline) => Some(deadline),
@@ -216,10 +219,10 @@ impl Ladder {
         let deadline = deadline.map(|deadline| {
             Micros(submitted_at.0 + Micros::from(deadline).0.min(u64::from(DEADLINE_US_MAX)))
         });
-        desk.totals_of(kind).submitted += 1;
-        desk.totals_of(kind).open += 1;
-        let now = desk.now();
-        desk.windows.of(kind).submitted(now);
+        context.totals_of(kind).submitted += 1;
+        context.totals_of(kind).open += 1;
+        let now = context.now();
+        context.windows.of(kind).submitted(now);
         let admitted = admit(work.as_ref());
         let task = Task {
             kind,
@@ -241,28 +244,28 @@ impl Ladder {
         let full = self.tasks.len() >= self.in_flight_max + self.local_queue_max;
         self.tasks.insert(id, task);
         match admitted {
-            Err(reason) => self.fail(desk, id, reason),
-            Ok(_) if full => self.fail(desk, id, FailReason::Overloaded),
+            Err(reason) => self.fail(context, id, reason),
+            Ok(_) if full => self.fail(context, id, FailReason::Overloaded),
             Ok(units) => {
                 self.newest_units.resize(self.newest_units.len().max(kind + 1), WorkUnits(0));
                 self.newest_units[kind] = units;
-                self.set_out(desk, id);
+                self.set_out(context, id);
             }
         }
     }
 
-    fn cancel(&mut self, desk: &mut Desk<'_>, id: TaskId) {
+    fn cancel(&mut self, context: &mut LadderContext<'_>, id: TaskId) {
         let Some(task) = self.tasks.get_mut(&id).filter(|task| task.is_open()) else { return };
         task.withdrawn = true;
-        let totals = desk.totals_of(task.kind);
+        let totals = context.totals_of(task.kind);
         totals.cancelled += 1;
         totals.open -= 1;
-        self.wind_up(desk.now(), id);
+        self.wind_up(context.now(), id);
     }
 
     /// Where new tasks go.
-    pub fn mode(&self, desk: &Desk<'_>) -> OffloadMode {
-        match self.connection(desk) {
+    pub fn mode(&self, context: &LadderContext<'_>) -> OffloadMode {
+        match self.connection(context) {
             Err(reason) => OffloadMode::Local(reason),
             Ok(_) => self.capped.clone().map_or(OffloadMode::Remote, OffloadMode::Local),
         }
@@ -328,7 +331,7 @@ impl Session {
             closing: None,
             balance: None,
             workers: 0,
-            known_blobs: KnownBlobs::default(),
+            known_blobs: KnownBlobs::new(KNOWN_BLOBS_MAX),
             number: 0,
         }
     }

@@ -5,7 +5,7 @@ use p2c2r_protocol::{Digest, GameToServer, Micros, Nanos, Submit, TaskId};
 use tracing::error;
 
 use super::{Ladder, Remote, Session};
-use crate::desk::Desk;
+use crate::ladder_context::LadderContext;
 use crate::switch::LocalReason;
 
 /// Why a task stays here although the coordinator can be reached.
@@ -18,11 +18,11 @@ enum Stay {
 
 impl Ladder {
     /// Sends a new task on its way: into the queue for the coordinator, or to local compute.
-    pub(super) fn set_out(&mut self, desk: &mut Desk<'_>, id: TaskId) {
-        if self.route(desk, id).is_some() {
+    pub(super) fn set_out(&mut self, context: &mut LadderContext<'_>, id: TaskId) {
+        if self.route(context, id).is_some() {
             self.queue_to_send(id, 0);
         } else {
-            self.start_local(desk, id);
+            self.start_local(context, id);
         }
     }
 
@@ -43,8 +43,8 @@ impl Ladder {
     }
 
     /// The coordinator, if it takes tasks.
-    pub(super) fn connection(&self, desk: &Desk<'_>) -> Result<&Session, LocalReason> {
-        if !desk.switch.enabled {
+    pub(super) fn connection(&self, context: &LadderContext<'_>) -> Result<&Session, LocalReason> {
+        if !context.switch.enabled {
             return Err(LocalReason::SwitchedOff);
         }
         let session = self.session.as_ref().ok_or(LocalReason::NoCoordinator)?;
@@ -58,8 +58,8 @@ impl Ladder {
     }
 
     /// The task's price if it may go to the coordinator now.
-    fn route(&mut self, desk: &Desk<'_>, id: TaskId) -> Option<Nanos> {
-        match self.may_go(desk, id) {
+    fn route(&mut self, context: &LadderContext<'_>, id: TaskId) -> Option<Nanos> {
+        match self.may_go(context, id) {
             Ok(price) => {
                 self.capped = None;
                 Some(price)
@@ -72,20 +72,20 @@ impl Ladder {
         }
     }
 
-    fn may_go(&mut self, desk: &Desk<'_>, id: TaskId) -> Result<Nanos, Stay> {
-        let now = desk.now();
+    fn may_go(&mut self, context: &LadderContext<'_>, id: TaskId) -> Result<Nanos, Stay> {
+        let now = context.now();
         let task = self.tasks.get(&id).ok_or(Stay::Own)?;
-        let kind = desk.kind(task.kind);
+        let kind = context.kind(task.kind);
         let (units, price_cap) = (task.units, task.price_cap);
         let gate = self.gates.get(task.kind).copied().unwrap_or_default();
-        if !desk.switch.allows(kind.id)
+        if !context.switch.allows(kind.id)
             || gate.unsupported
             || now < gate.paused_until
             || task.deadline.is_some_and(|deadline| deadline <= now)
         {
             return Err(Stay::Own);
         }
-        let session = self.connection(desk).map_err(|_| Stay::Own)?;
+        let session = self.connection(context).map_err(|_| Stay::Own)?;
         let price =
             session.prices.as_ref().and_then(|prices| prices.price(kind.id, units)).ok_or(Stay::Own)?;
         if price > price_cap {
@@ -96,12 +96,12 @@ impl Ladder {
         {
             return Err(Stay::Money(LocalReason::BalanceTooLow { available }));
         }
-        self.spending.check(price, desk.account.session_charged, now).map_err(Stay::Money)?;
+        self.spending.check(price, context.account.session_charged, now).map_err(Stay::Money)?;
         Ok(price)
     }
 
     /// Sends what waits and fits, nearest deadline first.
-    pub fn send_waiting(&mut self, desk: &mut Desk<'_>) {
+    pub fn send_waiting(&mut self, context: &mut LadderContext<'_>) {
         let mut next = self.unsent.first().copied();
         while let Some(turn) = next {
             if self.sent >= self.in_flight_max {
@@ -113,11 +113,11 @@ impl Ladder {
                 return;
             }
             let id = turn.1;
-            match self.route(desk, id) {
-                Some(price) if self.send(desk, id, price) => {}
+            match self.route(context, id) {
+                Some(price) if self.send(context, id, price) => {}
                 _ => {
                     self.unqueue(id);
-                    self.start_local(desk, id);
+                    self.start_local(context, id);
                 }
             }
             next = self.unsent.first().copied();
@@ -125,13 +125,13 @@ impl Ladder {
     }
 
     /// Sends one task; false if it is too big to travel or has no number there.
-    fn send(&mut self, desk: &mut Desk<'_>, id: TaskId, price: Nanos) -> bool {
-        let now = desk.this_moment();
+    fn send(&mut self, context: &mut LadderContext<'_>, id: TaskId, price: Nanos) -> bool {
+        let now = context.this_moment();
         let Some(task) = self.tasks.get_mut(&id) else { return false };
         let Some(session) = self.session.as_mut() else { return false };
         let Some(id_there) = session.id_there(id) else { return false };
         let Remote::Waiting { resends } = task.remote else { return false };
-        let kind = desk.kind(task.kind);
+        let kind = context.kind(task.kind);
         let spec = task.work.encode();
         let refs = task.work.blob_refs();
         let blobs = task.work.blobs();
@@ -167,9 +167,9 @@ impl Ladder {
         }));
         task.remote = Remote::Sent { at: now, reserved: price, resends };
         let patient = task.deadline.is_none();
-        desk.totals_of(task.kind).bytes_up += bytes as u64;
+        context.totals_of(task.kind).bytes_up += bytes as u64;
         self.spending.reserve(price);
-        self.sparing.sent();
+        self.local_hedging.sent();
         self.sent += 1;
         self.sent_patient += usize::from(patient);
         self.unsent.remove(&self.turn(id));
@@ -177,14 +177,14 @@ impl Ladder {
     }
 
     /// Calls home what the switch no longer allows out: the coordinator is told, local compute starts.
-    pub fn recall(&mut self, desk: &mut Desk<'_>) {
+    pub fn recall(&mut self, context: &mut LadderContext<'_>) {
         // Newest first, as when the connection is lost.
         let outside: Vec<TaskId> = self
             .tasks
             .iter()
             .rev()
             .filter(|(_, task)| task.is_open() && !matches!(task.remote, Remote::Over) && !task.recalled)
-            .filter(|(_, task)| !desk.switch.allows(desk.kind(task.kind).id))
+            .filter(|(_, task)| !context.switch.allows(context.kind(task.kind).id))
             .map(|(id, _)| *id)
             .collect();
         for id in outside {
@@ -193,7 +193,7 @@ impl Ladder {
             }
             self.unqueue(id);
             self.tell_unwanted(id);
-            self.start_local(desk, id);
+            self.start_local(context, id);
         }
     }
 

@@ -31,7 +31,7 @@ impl Pair {
                 mint: Mint::new(&identity),
                 identity,
                 peers_max: 4,
-                pace: None,
+                rate_limit: None,
                 impair: None,
             }))
             .insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));

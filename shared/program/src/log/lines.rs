@@ -61,19 +61,19 @@ impl Visit for Fields {
 
 /// Formats events as lines of text.
 #[derive(Clone, Copy, Debug)]
-pub struct Lines {
+pub struct LineFormatter {
     story: Story,
     timed: bool,
 }
 
-impl Lines {
+impl LineFormatter {
     /// Lines that tell `story`, and start with the time (UTC, RFC 3339) if they are `timed`.
     pub fn new(story: Story, timed: bool) -> Self {
         Self { story, timed }
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for LineFormatter
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    fn written_by(lines: Lines, colour: bool, say: impl FnOnce()) -> String {
+    fn written_by(lines: LineFormatter, colour: bool, say: impl FnOnce()) -> String {
         let kept = Kept::default();
         let writer = kept.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn written(say: impl FnOnce()) -> String {
-        written_by(Lines::new(Story::messages_of(env!("CARGO_CRATE_NAME")), false), false, say)
+        written_by(LineFormatter::new(Story::messages_of(env!("CARGO_CRATE_NAME")), false), false, say)
     }
 
     #[test]
@@ -185,7 +185,8 @@ mod tests {
     fn every_line_has_the_time_where_it_is_wanted() {
         let story =
             Story { target: "", sentence: |fields| format!("{}\n{}", fields.get("a"), fields.get("b")) };
-        let text = written_by(Lines::new(story, true), false, || tracing::info!(a = "one", b = "two", "x"));
+        let text =
+            written_by(LineFormatter::new(story, true), false, || tracing::info!(a = "one", b = "two", "x"));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         for (line, said) in lines.iter().zip(["one", "two"]) {
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn colours_are_written_only_where_they_are_wanted() {
-        let lines = Lines::new(Story::messages_of("told"), false);
+        let lines = LineFormatter::new(Story::messages_of("told"), false);
         let say = || tracing::warn!(target: "told", "Careful");
         assert_eq!(written_by(lines, true, say), "\u{1b}[33mCareful\u{1b}[0m\n");
         assert_eq!(written_by(lines, false, say), "Careful\n");

@@ -9,7 +9,7 @@ use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor, Instance
 use super::{Gpu, GpuChoice, GpuError};
 
 /// What a search came to.
-pub enum Found {
+pub enum GpuSearch {
     /// A graphics processor, ready for use.
     Gpu(Gpu),
     /// None, and why, in words that end a sentence.
@@ -19,16 +19,16 @@ pub enum Found {
 impl Gpu {
     /// Looks for a graphics processor. An error is only what the choice itself makes one: a name that nothing
     /// bears, or a named one that cannot be opened.
-    pub fn find(choice: &GpuChoice) -> Result<Found, GpuError> {
+    pub fn find(choice: &GpuChoice) -> Result<GpuSearch, GpuError> {
         match choice {
-            GpuChoice::Off => Ok(Found::None("a graphics processor is not wanted".into())),
+            GpuChoice::Off => Ok(GpuSearch::None("a graphics processor is not wanted".into())),
             GpuChoice::Auto => Ok(find_fastest(adapters())),
             GpuChoice::Named(name) => {
                 let all = adapters();
                 let wanted = name.to_lowercase();
                 let place = all.iter().position(|adapter| called(adapter).to_lowercase().contains(&wanted));
                 match place {
-                    Some(place) => Gpu::open(&all[place]).map(Found::Gpu),
+                    Some(place) => Gpu::open(&all[place]).map(GpuSearch::Gpu),
                     None => Err(GpuError::NotFound {
                         wanted: name.clone(),
                         found: all.iter().map(called).collect(),
@@ -57,7 +57,7 @@ fn called(adapter: &Adapter) -> String {
 }
 
 /// The first discrete adapter that opens, else the first integrated one, else the first of a virtual machine.
-fn find_fastest(adapters: Vec<Adapter>) -> Found {
+fn find_fastest(adapters: Vec<Adapter>) -> GpuSearch {
     let rank = |adapter: &Adapter| match adapter.get_info().device_type {
         DeviceType::DiscreteGpu => Some(0),
         DeviceType::IntegratedGpu => Some(1),
@@ -69,14 +69,14 @@ fn find_fastest(adapters: Vec<Adapter>) -> Found {
     let mut reasons = Vec::new();
     for (_, adapter) in real {
         match Gpu::open(adapter) {
-            Ok(gpu) => return Found::Gpu(gpu),
+            Ok(gpu) => return GpuSearch::Gpu(gpu),
             Err(error) => reasons.push(error.to_string()),
         }
     }
     if !reasons.is_empty() {
-        return Found::None(reasons.join("; "));
+        return GpuSearch::None(reasons.join("; "));
     }
-    Found::None(match adapters.first() {
+    GpuSearch::None(match adapters.first() {
         Some(software) => {
             let name = called(software);
             format!("there is only {name}, software on the same cores, which is used only if named")

@@ -1,6 +1,6 @@
 //! Judging a field without computing it all again.
 
-use super::field::{Coded, Field, LEVEL_STEPS, LEVELS, NUMBERS, SHARE_STEPS, coded};
+use super::field::{Coded, LEVEL_STEPS, LEVELS, LightField, NUMBERS, SHARE_STEPS, coded};
 use super::spec::LightfieldSpec;
 use super::{Lightfield, LightfieldOutcome};
 use crate::blobs::Blobs;
@@ -45,7 +45,11 @@ pub(super) fn check(
     Ok(())
 }
 
-fn unfolded(spec: &LightfieldSpec, blobs: &Blobs, outcome: &LightfieldOutcome) -> Result<Field, CheckError> {
+fn unfolded(
+    spec: &LightfieldSpec,
+    blobs: &Blobs,
+    outcome: &LightfieldOutcome,
+) -> Result<LightField, CheckError> {
     outcome.unfold(spec, blobs).map_err(|error| CheckError::new("lightfield.stream", error.to_string()))
 }
 
@@ -96,7 +100,7 @@ const HAIR_M: f32 = 1.0 / 65_536.0;
 fn looked_at(
     spec: &LightfieldSpec,
     scene: &Scene,
-    field: &Field,
+    field: &LightField,
     seed: u64,
     fuel: &mut Fuel<'_>,
 ) -> Result<Result<(), CheckError>, KernelError> {

@@ -6,7 +6,7 @@ use p2c2r_protocol::limits::BLOB_BYTES_MAX;
 use super::PROBES_MAX;
 use super::stream;
 use crate::blobs;
-use crate::reflection::{Moments, level_of, luminance_of};
+use crate::reflection::{RadianceMoments, level_of, luminance_of};
 
 /// Steps of a coded level per octave of radiance.
 pub const LEVEL_STEPS: f32 = 16.0;
@@ -32,7 +32,7 @@ fn rounded(value: f32) -> i16 {
 }
 
 /// The numbers of the light around a place.
-pub(super) fn coded(moments: &Moments) -> Coded {
+pub(super) fn coded(moments: &RadianceMoments) -> Coded {
     let mut numbers = [0; NUMBERS];
     for colour in 0..3 {
         let mean = moments[0][colour];
@@ -89,13 +89,13 @@ impl LightProbe {
 
 /// The light at all probes of a spec, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
+pub struct LightField {
     pub(super) probes: Vec<Coded>,
     /// See [`Probes::across`](super::Probes::across).
     pub(super) across: usize,
 }
 
-impl Field {
+impl LightField {
     /// How many probes it has.
     pub fn count(&self) -> usize {
         self.probes.len()
@@ -121,7 +121,7 @@ impl Field {
         self.to_blob().map(|bytes| Digest::of(&bytes))
     }
 
-    /// Undoes [`Field::to_blob`].
+    /// Undoes [`LightField::to_blob`].
     pub(super) fn from_blob(bytes: &[u8]) -> Result<Self, String> {
         let (count, rest) = bytes.split_first_chunk().ok_or("too short for a field")?;
         let (across, stream) = rest.split_first_chunk().ok_or("too short for a field")?;
@@ -133,7 +133,7 @@ impl Field {
     }
 }
 
-impl blobs::Prepared for Field {
+impl blobs::Prepared for LightField {
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.probes.len() * size_of::<Coded>()
     }

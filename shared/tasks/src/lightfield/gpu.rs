@@ -2,7 +2,7 @@
 
 use p2c2r_protocol::Device;
 
-use super::field::{Field, coded};
+use super::field::{LightField, coded};
 use super::spec::LightfieldSpec;
 use super::{Lightfield, LightfieldOutcome, kernel, outcome};
 use crate::blobs::Blobs;
@@ -48,7 +48,7 @@ impl Kernel<Lightfield> for GpuTracer {
         if stop.is_stopped() {
             return Err(KernelError::Stopped);
         }
-        let field = Field { probes: light?.iter().map(coded).collect(), across: spec.probes.across() };
+        let field = LightField { probes: light?.iter().map(coded).collect(), across: spec.probes.across() };
         Ok(LightfieldOutcome::of(&field, base.as_deref()))
     }
 }

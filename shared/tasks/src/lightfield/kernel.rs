@@ -1,7 +1,7 @@
 //! The kernel on the CPU: paths in all directions from every probe.
 
 use super::admit::PROBE_STEPS;
-use super::field::{Field, coded};
+use super::field::{LightField, coded};
 use super::spec::LightfieldSpec;
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
@@ -13,12 +13,16 @@ pub(super) fn place_m(spec: &LightfieldSpec, number: usize) -> [f32; 3] {
 }
 
 /// All probes, one after the other.
-pub(super) fn trace(spec: &LightfieldSpec, scene: &Scene, fuel: &mut Fuel<'_>) -> Result<Field, KernelError> {
+pub(super) fn trace(
+    spec: &LightfieldSpec,
+    scene: &Scene,
+    fuel: &mut Fuel<'_>,
+) -> Result<LightField, KernelError> {
     let mut probes = Vec::with_capacity(spec.probes.count());
     for number in 0..spec.probes.count() {
         fuel.spend(PROBE_STEPS)?;
         let light = scene.moments_within(place_m(spec, number), number as u32, spec.paths.into(), fuel)?;
         probes.push(coded(&light));
     }
-    Ok(Field { probes, across: spec.probes.across() })
+    Ok(LightField { probes, across: spec.probes.across() })
 }

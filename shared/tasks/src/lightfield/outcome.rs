@@ -9,7 +9,7 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use thiserror::Error;
 
-use super::field::Field;
+use super::field::LightField;
 use super::spec::LightfieldSpec;
 use super::stream;
 use crate::blobs::Blobs;
@@ -39,9 +39,9 @@ pub enum FieldError {
 }
 
 /// The base that a spec names, if any.
-pub(super) fn base(spec: &LightfieldSpec, blobs: &Blobs) -> Result<Option<Arc<Field>>, SpecError> {
+pub(super) fn base(spec: &LightfieldSpec, blobs: &Blobs) -> Result<Option<Arc<LightField>>, SpecError> {
     let Some(digest) = spec.base else { return Ok(None) };
-    let base = blobs.get(digest)?.prepared(Field::from_blob)?;
+    let base = blobs.get(digest)?.prepared(LightField::from_blob)?;
     let (given, wanted) = (base.count(), spec.probes.count());
     if given != wanted {
         let reason = format!("a base of {given} probes for {wanted}");
@@ -51,7 +51,7 @@ pub(super) fn base(spec: &LightfieldSpec, blobs: &Blobs) -> Result<Option<Arc<Fi
 }
 
 impl LightfieldOutcome {
-    pub(super) fn of(field: &Field, base: Option<&Field>) -> Self {
+    pub(super) fn of(field: &LightField, base: Option<&LightField>) -> Self {
         Self { stream: stream::pack(field, base) }
     }
 
@@ -62,7 +62,7 @@ impl LightfieldOutcome {
 
     /// The field. `blobs` must hold the spec's [base](LightfieldSpec::base). Bounded in time and memory by the number of
     /// probes: some 2 ms at 4,096.
-    pub fn unfold(&self, spec: &LightfieldSpec, blobs: &Blobs) -> Result<Field, FieldError> {
+    pub fn unfold(&self, spec: &LightfieldSpec, blobs: &Blobs) -> Result<LightField, FieldError> {
         let base = base(spec, blobs)?;
         let (count, across) = (spec.probes.count(), spec.probes.across());
         stream::unpack(&self.stream, count, across, base.as_deref()).ok_or(FieldError::Stream)

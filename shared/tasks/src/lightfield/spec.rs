@@ -65,8 +65,8 @@ impl Probes {
 /// A field of light that is wanted. y is up; the game's plane is y = 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LightfieldSpec {
-    /// Name of the [field](super::Field) that the answer is sent as changes of: see
-    /// [`Field::to_blob`](super::Field::to_blob). It must have as many probes. None: the answer is sent whole.
+    /// Name of the [field](super::LightField) that the answer is sent as changes of: see
+    /// [`LightField::to_blob`](super::LightField::to_blob). It must have as many probes. None: the answer is sent whole.
     pub base: Option<Digest>,
     /// Where light is wanted.
     pub probes: Probes,

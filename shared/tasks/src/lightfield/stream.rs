@@ -1,6 +1,6 @@
 //! A field as a stream of bits with learnt odds: each number less what its base, or its neighbours, let one expect.
 
-use super::field::{Coded, Field, LEVEL_MAX, LEVELS, NUMBERS, SHARE_MAX};
+use super::field::{Coded, LEVEL_MAX, LEVELS, LightField, NUMBERS, SHARE_MAX};
 use crate::reflection::{Coder, Decoder, Encoder, Odds};
 
 /// Classes of how far the surroundings of a number were from what was expected.
@@ -127,25 +127,30 @@ fn pass<C: Coder>(coder: &mut C, probes: &mut [Coded], across: usize, base: Opti
 }
 
 /// The stream of a field, as changes of `base` or whole. A base has as many probes.
-pub(super) fn pack(field: &Field, base: Option<&Field>) -> Vec<u8> {
+pub(super) fn pack(field: &LightField, base: Option<&LightField>) -> Vec<u8> {
     let mut coder = Encoder::new();
     pass(&mut coder, &mut field.probes.clone(), field.across, base.map(|base| &base.probes[..]));
     coder.finish()
 }
 
 /// The field of a stream; none if the stream is not just what [`pack`] makes of that.
-pub(super) fn unpack(bytes: &[u8], count: usize, across: usize, base: Option<&Field>) -> Option<Field> {
+pub(super) fn unpack(
+    bytes: &[u8],
+    count: usize,
+    across: usize,
+    base: Option<&LightField>,
+) -> Option<LightField> {
     let mut coder = Decoder::new(bytes);
     let mut probes = vec![[0; NUMBERS]; count];
     pass(&mut coder, &mut probes, across, base.map(|base| &base.probes[..]));
-    coder.at_end().then_some(Field { probes, across })
+    coder.at_end().then_some(LightField { probes, across })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn field(seed: u64, count: usize, across: usize, wild: bool) -> Field {
+    fn field(seed: u64, count: usize, across: usize, wild: bool) -> LightField {
         let mut state = seed;
         let mut next = |end: i16| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
@@ -164,7 +169,7 @@ mod tests {
                 numbers
             })
             .collect();
-        Field { probes, across }
+        LightField { probes, across }
     }
 
     #[test]

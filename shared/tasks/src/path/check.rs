@@ -1,15 +1,19 @@
 //! How an answer from a stranger is judged.
 
+use super::bitboard::Diagonal;
 use super::cost::Cost;
-use super::kernel::Prepared;
-use super::outcome::{Answer, PathOutcome, straight_or_diagonal};
-use super::planes::Diagonal;
+use super::kernel::PreparedGrid;
+use super::outcome::{PathOutcome, QueryAnswer, straight_or_diagonal};
 use super::spec::{Cell, PathSpec, Query};
 use crate::fuel::Fuel;
 use crate::kind::CheckError;
 
 /// The always-on check of every answer: walks every path, a word of the grid at a time.
-pub(super) fn check(prepared: &Prepared, spec: &PathSpec, outcome: &PathOutcome) -> Result<(), CheckError> {
+pub(super) fn check(
+    prepared: &PreparedGrid,
+    spec: &PathSpec,
+    outcome: &PathOutcome,
+) -> Result<(), CheckError> {
     if outcome.answers.len() != spec.queries.len() {
         return Err(CheckError::new(
             "path.answer_count",
@@ -23,8 +27,12 @@ pub(super) fn check(prepared: &Prepared, spec: &PathSpec, outcome: &PathOutcome)
     Ok(())
 }
 
-fn check_answer(prepared: &Prepared, query: Query, answer: &Answer) -> Result<(), (&'static str, String)> {
-    let Answer::Found { cost, waypoints } = answer else {
+fn check_answer(
+    prepared: &PreparedGrid,
+    query: Query,
+    answer: &QueryAnswer,
+) -> Result<(), (&'static str, String)> {
+    let QueryAnswer::Found { cost, waypoints } = answer else {
         if prepared.joined(query) {
             return Err(("path.unreachable", "a path exists".into()));
         }
@@ -62,7 +70,7 @@ fn check_answer(prepared: &Prepared, query: Query, answer: &Answer) -> Result<()
 }
 
 /// Direction and steps of a leg, if the grid lets one walk it. `from` is inside the grid.
-fn legal_leg(prepared: &Prepared, from: Cell, to: Cell) -> Option<((i32, i32), u32)> {
+fn legal_leg(prepared: &PreparedGrid, from: Cell, to: Cell) -> Option<((i32, i32), u32)> {
     let planes = &prepared.planes;
     if !planes.contains(to) {
         return None;
@@ -87,7 +95,7 @@ fn legal_leg(prepared: &Prepared, from: Cell, to: Cell) -> Option<((i32, i32), u
 /// Solves the query that `seed` picks again; a path that is not a shortest one is caught here, with a chance
 /// of one in the number of queries. `fuel` is the whole task's: an honest answer took less.
 pub(super) fn deep_check(
-    prepared: &Prepared,
+    prepared: &PreparedGrid,
     spec: &PathSpec,
     outcome: &PathOutcome,
     seed: u64,
@@ -99,9 +107,9 @@ pub(super) fn deep_check(
     let (Some(query), Some(answer)) = (spec.queries.get(number), outcome.answers.get(number)) else {
         return Err(CheckError::new("path.answer_count", "no answer to the query picked"));
     };
-    let cost = |answer: &Answer| match answer {
-        Answer::Unreachable => None,
-        Answer::Found { cost, .. } => Some(*cost),
+    let cost = |answer: &QueryAnswer| match answer {
+        QueryAnswer::Unreachable => None,
+        QueryAnswer::Found { cost, .. } => Some(*cost),
     };
     let solved = prepared.solve(*query, fuel);
     let solved =

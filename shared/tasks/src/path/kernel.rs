@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 
+use super::bitboard::{BitRows, Planes};
 use super::components::Components;
 use super::grid::{Grid, GridError};
-use super::outcome::Answer;
-use super::planes::{Lines, Planes};
+use super::outcome::QueryAnswer;
 use super::search::{self, Scratch};
 use super::spec::{Cell, Query};
 use crate::blobs;
@@ -17,7 +17,7 @@ use crate::kind::KernelError;
 pub(super) struct Survey {
     width: u16,
     height: u16,
-    /// See [`Lines::corners`], rows and columns together.
+    /// See [`BitRows::corners`], rows and columns together.
     pub(super) corners: u64,
     /// Free cells.
     pub(super) free: u64,
@@ -26,11 +26,11 @@ pub(super) struct Survey {
 impl Survey {
     pub(super) fn from_blob(bytes: &[u8]) -> Result<Self, GridError> {
         let grid = Grid::from_blob(bytes)?;
-        let (rows, columns) = Lines::of(&grid);
+        let (rows, columns) = BitRows::of(&grid);
         Ok(Self::of(&grid, &rows, &columns))
     }
 
-    fn of(grid: &Grid, rows: &Lines, columns: &Lines) -> Self {
+    fn of(grid: &Grid, rows: &BitRows, columns: &BitRows) -> Self {
         let corners = rows.corners() + columns.corners();
         Self { width: grid.width(), height: grid.height(), corners, free: rows.free_cells() }
     }
@@ -47,19 +47,19 @@ impl Survey {
 }
 
 /// A grid's blob in the form that kernel and checks work on.
-pub(super) struct Prepared {
+pub(super) struct PreparedGrid {
     pub(super) planes: Planes,
     components: Components,
     pub(super) survey: Survey,
 }
 
-impl blobs::Prepared for Prepared {
+impl blobs::Prepared for PreparedGrid {
     fn bytes(&self) -> usize {
         self.planes.bytes() + self.components.bytes()
     }
 }
 
-impl Prepared {
+impl PreparedGrid {
     pub(super) fn from_blob(bytes: &[u8]) -> Result<Self, GridError> {
         let grid = Grid::from_blob(bytes)?;
         let planes = Planes::new(&grid);
@@ -78,12 +78,12 @@ impl Prepared {
     }
 
     /// Answers one query, whose cells are inside the grid.
-    pub(super) fn solve(&self, query: Query, fuel: &mut Fuel<'_>) -> Result<Answer, KernelError> {
+    pub(super) fn solve(&self, query: Query, fuel: &mut Fuel<'_>) -> Result<QueryAnswer, KernelError> {
         thread_local! {
             static SCRATCH: RefCell<Scratch> = RefCell::default();
         }
         if !self.joined(query) {
-            return Ok(Answer::Unreachable);
+            return Ok(QueryAnswer::Unreachable);
         }
         SCRATCH.with_borrow_mut(|scratch| search::solve(&self.planes, query, scratch, fuel))
     }

@@ -17,7 +17,7 @@ use super::varint;
 
 /// The answer to one query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum QueryAnswer {
     /// No path joins the two cells, or one of them is blocked.
     Unreachable,
     /// A shortest path.
@@ -40,16 +40,16 @@ pub enum Answer {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathOutcome {
     /// One per query.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<QueryAnswer>,
 }
 
 impl PathOutcome {
     /// What the encoding of a kernel's outcome takes at most: a leg of up to 1,024 steps has two bytes, all
     /// else is a fixed number of numbers.
     pub(super) fn encoded_bytes_max(&self) -> usize {
-        let waypoints = |answer: &Answer| match answer {
-            Answer::Unreachable => 0,
-            Answer::Found { waypoints, .. } => waypoints.len(),
+        let waypoints = |answer: &QueryAnswer| match answer {
+            QueryAnswer::Unreachable => 0,
+            QueryAnswer::Found { waypoints, .. } => waypoints.len(),
         };
         5 + self.answers.iter().map(|answer| 21 + 2 * waypoints(answer)).sum::<usize>()
     }
@@ -78,7 +78,7 @@ impl Encode for PathOutcome {
         let mut bytes = Vec::with_capacity(16 * self.answers.len() + 8);
         varint::push(&mut bytes, self.answers.len() as u32);
         for answer in &self.answers {
-            let Answer::Found { cost, waypoints } = answer else {
+            let QueryAnswer::Found { cost, waypoints } = answer else {
                 bytes.push(0);
                 continue;
             };
@@ -111,10 +111,10 @@ impl<Context> Decode<Context> for PathOutcome {
         let mut answers = Vec::new();
         for _ in 0..count {
             answers.push(match number(decoder)? {
-                0 => Answer::Unreachable,
+                0 => QueryAnswer::Unreachable,
                 more => {
                     let cost = Cost { straight: number(decoder)?, diagonal: number(decoder)? };
-                    Answer::Found { cost, waypoints: waypoints(decoder, more - 1)? }
+                    QueryAnswer::Found { cost, waypoints: waypoints(decoder, more - 1)? }
                 }
             });
         }

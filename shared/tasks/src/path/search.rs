@@ -22,10 +22,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::bitboard::{Diagonal, Planes};
 use super::cost::Cost;
 use super::grid::GRID_SIDE_MAX;
-use super::outcome::Answer;
-use super::planes::{Diagonal, Planes};
+use super::outcome::QueryAnswer;
 use super::spec::{Cell, Query};
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
@@ -120,10 +120,10 @@ pub(super) fn solve(
     query: Query,
     scratch: &mut Scratch,
     fuel: &mut Fuel<'_>,
-) -> Result<Answer, KernelError> {
+) -> Result<QueryAnswer, KernelError> {
     fuel.spend(QUERY_STEPS)?;
     if query.from == query.to {
-        return Ok(Answer::Found { cost: Cost::ZERO, waypoints: vec![query.from] });
+        return Ok(QueryAnswer::Found { cost: Cost::ZERO, waypoints: vec![query.from] });
     }
     let column_bits = planes.width.next_power_of_two().trailing_zeros();
     scratch.begin(planes.height << column_bits);
@@ -132,7 +132,7 @@ pub(super) fn solve(
     let mut weights = if planes.width * planes.height <= CACHED_CELLS_MAX { CACHED } else { VAST };
     weights.straight += planes.width.max(planes.height) as u64 / 64;
     let mut search = Search { planes, scratch, column_bits, goal, below: u64::MAX, weights, steps: 0, fuel };
-    if search.run(start)? { search.trace(start) } else { Ok(Answer::Unreachable) }
+    if search.run(start)? { search.trace(start) } else { Ok(QueryAnswer::Unreachable) }
 }
 
 impl Scratch {
@@ -284,7 +284,7 @@ impl Search<'_, '_> {
 
     /// The way found, as its turning points. Each jump is a diagonal, then a straight line, of perhaps no
     /// steps.
-    fn trace(&mut self, start: (usize, usize)) -> Result<Answer, KernelError> {
+    fn trace(&mut self, start: (usize, usize)) -> Result<QueryAnswer, KernelError> {
         let (start, mut at) = (self.index(start), self.index(self.goal));
         self.scratch.hops.clear();
         self.fuel.spend(std::mem::take(&mut self.steps))?;
@@ -318,6 +318,6 @@ impl Search<'_, '_> {
             }
         }
         waypoints.shrink_to_fit();
-        Ok(Answer::Found { cost, waypoints })
+        Ok(QueryAnswer::Found { cost, waypoints })
     }
 }

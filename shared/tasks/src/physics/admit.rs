@@ -6,8 +6,8 @@ use super::flight::Paths;
 use super::kernel::starts;
 use super::meet::{Nearby, near_pairs, wall_near};
 use super::quanta::{POSITION_STEPS_PER_M, SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
-use super::scene::Scene;
-use super::spec::{Attractor, Material, PhysicsSpec};
+use super::scene::PhysicsScene;
+use super::spec::{Attractor, BodyMaterial, PhysicsSpec};
 use super::vector::length;
 use super::{
     ATTRACTORS_MAX, BODIES_MAX, DENSITY_MAX, MATERIALS_MAX, PULL_MAX_M_S2, SEGMENTS_MAX, SOFTNESS_MIN,
@@ -28,7 +28,7 @@ fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> 
 }
 
 /// The scene of a spec inside all documented ranges.
-pub(super) fn in_range(spec: &PhysicsSpec) -> Result<Scene<'_>, SpecError> {
+pub(super) fn in_range(spec: &PhysicsSpec) -> Result<PhysicsScene<'_>, SpecError> {
     counted("segments", spec.segments.into(), 1..=SEGMENTS_MAX)?;
     counted("steps in a segment", spec.steps.into(), 1..=STEPS_MAX)?;
     counted("attractors", spec.attractors.len(), 0..=ATTRACTORS_MAX)?;
@@ -49,7 +49,7 @@ pub(super) fn in_range(spec: &PhysicsSpec) -> Result<Scene<'_>, SpecError> {
     {
         return refuse(format!("body {} has an unknown material or shape", body.id));
     }
-    let scene = Scene::new(Cow::Borrowed(spec));
+    let scene = PhysicsScene::new(Cow::Borrowed(spec));
     if scene.pull_max > PULL_MAX_M_S2 {
         return refuse(format!(
             "the attractors pull with up to {} m/s² where {PULL_MAX_M_S2} are allowed",
@@ -65,7 +65,7 @@ pub(super) fn in_range(spec: &PhysicsSpec) -> Result<Scene<'_>, SpecError> {
 }
 
 /// The pairs of bodies that meet in the first segment, and how many bodies come near a wall; a crowd is refused.
-pub(super) fn not_crowded(scene: &Scene<'_>) -> Result<(Nearby, usize), SpecError> {
+pub(super) fn not_crowded(scene: &PhysicsScene<'_>) -> Result<(Nearby, usize), SpecError> {
     let paths = Paths::of(scene, &starts(scene));
     let near = near_pairs(scene, &paths)
         .or_else(|crowded| refuse(format!("more than {} pairs of bodies meet at once", crowded.max)))?;
@@ -73,7 +73,7 @@ pub(super) fn not_crowded(scene: &Scene<'_>) -> Result<(Nearby, usize), SpecErro
     Ok((near, walled))
 }
 
-fn material_in_range(material: Material) -> Result<(), &'static str> {
+fn material_in_range(material: BodyMaterial) -> Result<(), &'static str> {
     let ranges = [
         (material.density, DENSITY_MAX, "density"),
         (material.speed_cap, SPEED_CAP_MAX, "speed cap"),
@@ -96,7 +96,7 @@ fn attractor_in_range(attractor: &Attractor) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn walls_in_range(scene: &Scene<'_>) -> Result<(), SpecError> {
+fn walls_in_range(scene: &PhysicsScene<'_>) -> Result<(), SpecError> {
     let Some(halves) = scene.walls else { return Ok(()) };
     if !scene.spec.planar {
         return refuse("walls need a planar scene");
@@ -115,7 +115,7 @@ fn walls_in_range(scene: &Scene<'_>) -> Result<(), SpecError> {
 }
 
 fn state_in_range(
-    scene: &Scene<'_>,
+    scene: &PhysicsScene<'_>,
     speed_cap: f64,
     spin_cap: f64,
     state: &State,

@@ -2,11 +2,11 @@
 
 use super::flight::Paths;
 use super::kernel::{advance, run_segment, starts};
-use super::meet::{Met, impossible, missing, near_pairs};
+use super::meet::{ContactRecord, impossible, missing, near_pairs};
 use super::outcome::{PhysicsOutcome, Segment, WALL};
 use super::quanta::{SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
-use super::scene::Scene;
-use super::settle::{Books, at_cap, groups, rounding};
+use super::scene::PhysicsScene;
+use super::settle::{Conserved, at_cap, groups, rounding};
 use super::vector::{length, sub};
 use super::{DISPLACEMENT_SLACK_M, POSITION_MAX_M, STEP_S};
 use crate::fuel::Fuel;
@@ -15,7 +15,7 @@ use crate::kind::CheckError;
 type Found = Result<(), (&'static str, String)>;
 
 /// The always-on check of every answer.
-pub(super) fn check(scene: &Scene<'_>, outcome: &PhysicsOutcome) -> Result<(), CheckError> {
+pub(super) fn check(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Result<(), CheckError> {
     count(scene, outcome)?;
     let mut states = starts(scene);
     for (number, segment) in outcome.segments.iter().enumerate() {
@@ -29,7 +29,7 @@ pub(super) fn check(scene: &Scene<'_>, outcome: &PhysicsOutcome) -> Result<(), C
     Ok(())
 }
 
-fn count(scene: &Scene<'_>, outcome: &PhysicsOutcome) -> Result<(), CheckError> {
+fn count(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Result<(), CheckError> {
     let (given, asked) = (outcome.segments.len(), usize::from(scene.spec.segments));
     if given == asked {
         return Ok(());
@@ -38,7 +38,7 @@ fn count(scene: &Scene<'_>, outcome: &PhysicsOutcome) -> Result<(), CheckError> 
 }
 
 /// What can be said of a segment without any physics.
-fn structure(scene: &Scene<'_>, segment: &Segment) -> Found {
+fn structure(scene: &PhysicsScene<'_>, segment: &Segment) -> Found {
     let bodies = scene.facts.len();
     let rising = segment.touched.windows(2).all(|pair| pair[0].body < pair[1].body);
     if !rising || segment.touched.last().is_some_and(|touched| usize::from(touched.body) >= bodies) {
@@ -78,7 +78,7 @@ fn structure(scene: &Scene<'_>, segment: &Segment) -> Found {
     }
 }
 
-fn state(scene: &Scene<'_>, body: u16, state: &State) -> Found {
+fn state(scene: &PhysicsScene<'_>, body: u16, state: &State) -> Found {
     let facts = &scene.facts[usize::from(body)];
     if !state.rotation.is_legal() {
         return Err(("physics.rotation", format!("body {body}: {:?} is none", state.rotation)));
@@ -98,11 +98,11 @@ fn state(scene: &Scene<'_>, body: u16, state: &State) -> Found {
 }
 
 /// Contacts that must have happened, contacts that cannot have, and how far they can have carried a body.
-fn contacts(scene: &Scene<'_>, segment: &Segment, start: &[State], ends: &[State]) -> Found {
+fn contacts(scene: &PhysicsScene<'_>, segment: &Segment, start: &[State], ends: &[State]) -> Found {
     let paths = Paths::of(scene, start);
     let crowded = || ("physics.crowded", "more pairs meet than the kernel computes".to_owned());
     let near = near_pairs(scene, &paths).map_err(|_| crowded())?.pairs;
-    let met = Met::of(scene, &segment.contacts);
+    let met = ContactRecord::of(scene, &segment.contacts);
     if let Some((tick, a, b)) = missing(scene, &paths, &near, &met).first() {
         let what = format!("bodies {a} and {b} overlap at tick {tick} and no contact says so");
         return Err(("physics.contact_missing", what));
@@ -125,10 +125,10 @@ fn contacts(scene: &Scene<'_>, segment: &Segment, start: &[State], ends: &[State
 }
 
 /// Momentum stays and energy does not grow within each group of bodies in contact.
-fn books(scene: &Scene<'_>, segment: &Segment, start: &[State], ends: &[State]) -> Found {
+fn books(scene: &PhysicsScene<'_>, segment: &Segment, start: &[State], ends: &[State]) -> Found {
     for group in groups(scene.facts.len(), &segment.contacts) {
-        let before = Books::of_states(scene, &group, start);
-        let after = Books::of_states(scene, &group, ends);
+        let before = Conserved::of_states(scene, &group, start);
+        let after = Conserved::of_states(scene, &group, ends);
         let (momentum_error, norm_error) = rounding(scene, &group);
         // Sums of f64 err by less than a billionth of their terms' size.
         let dust = 1e-9 * before.mass * (scene.speed_max + 1.0);
@@ -159,7 +159,7 @@ fn books(scene: &Scene<'_>, segment: &Segment, start: &[State], ends: &[State]) 
 /// Runs the segment that `seed` picks again from the claimed state at its start; whatever is false in that
 /// segment is caught. `fuel` is the whole task's: an honest segment took less.
 pub(super) fn deep_check(
-    scene: &Scene<'_>,
+    scene: &PhysicsScene<'_>,
     outcome: &PhysicsOutcome,
     seed: u64,
     fuel: &mut Fuel<'_>,

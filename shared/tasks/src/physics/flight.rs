@@ -8,7 +8,7 @@
 
 use super::STEP_S;
 use super::quanta::{Motion, State};
-use super::scene::Scene;
+use super::scene::PhysicsScene;
 use super::vector::{Vec3, add, capped, compose, scale, turn};
 
 /// Straight flight for `seconds`, which may be negative.
@@ -21,12 +21,12 @@ pub(super) fn glide(motion: &Motion, seconds: f64) -> Motion {
 }
 
 /// One step of an attracted body's centre; also how the engine's bodies are pulled.
-pub(super) fn pulled(scene: &Scene<'_>, speed_cap: f64, position: Vec3, velocity: Vec3) -> Vec3 {
+pub(super) fn pulled(scene: &PhysicsScene<'_>, speed_cap: f64, position: Vec3, velocity: Vec3) -> Vec3 {
     capped(add(velocity, scale(scene.pull(position), STEP_S)), speed_cap)
 }
 
 /// The flight of body `index` from `start`, `ticks` sixtieths of a second on.
-pub(super) fn fly(scene: &Scene<'_>, index: usize, start: &State, ticks: f64) -> Motion {
+pub(super) fn fly(scene: &PhysicsScene<'_>, index: usize, start: &State, ticks: f64) -> Motion {
     let mut motion = glide(&start.motion(), ticks * STEP_S);
     if scene.is_pulled() {
         let (mut position, mut velocity) = (start.position_m(), start.velocity_m_s());
@@ -42,7 +42,7 @@ pub(super) fn fly(scene: &Scene<'_>, index: usize, start: &State, ticks: f64) ->
 }
 
 /// Where an untouched body is at the end of a segment.
-pub(super) fn landing(scene: &Scene<'_>, index: usize, start: &State) -> State {
+pub(super) fn landing(scene: &PhysicsScene<'_>, index: usize, start: &State) -> State {
     State::of(&fly(scene, index, start, scene.steps.into()))
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    pub fn of(scene: &Scene<'_>, start: &[State]) -> Self {
+    pub fn of(scene: &PhysicsScene<'_>, start: &[State]) -> Self {
         let starts: Vec<Vec3> = start.iter().map(State::position_m).collect();
         let velocities: Vec<Vec3> = start.iter().map(State::velocity_m_s).collect();
         let mut curved = Vec::new();

@@ -1,10 +1,10 @@
 //! The kernel: segment after segment, each a pure function of the lattice state at its start.
 
 use super::flight::{Paths, landing};
-use super::meet::{Met, missing, near_pairs, wall_near};
+use super::meet::{ContactRecord, missing, near_pairs, wall_near};
 use super::outcome::{Contact, Impulse, PhysicsOutcome, Segment, Touched};
 use super::quanta::State;
-use super::scene::Scene;
+use super::scene::PhysicsScene;
 use super::settle::{groups, settle};
 use super::units::segment_steps;
 use super::world;
@@ -12,7 +12,7 @@ use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
 /// All segments.
-pub(super) fn run(scene: &Scene<'_>, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, KernelError> {
+pub(super) fn run(scene: &PhysicsScene<'_>, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, KernelError> {
     let mut states = starts(scene);
     let mut segments = Vec::with_capacity(scene.spec.segments.into());
     for _ in 0..scene.spec.segments {
@@ -24,12 +24,12 @@ pub(super) fn run(scene: &Scene<'_>, fuel: &mut Fuel<'_>) -> Result<PhysicsOutco
 }
 
 /// The states the first segment starts from.
-pub(super) fn starts(scene: &Scene<'_>) -> Vec<State> {
+pub(super) fn starts(scene: &PhysicsScene<'_>) -> Vec<State> {
     scene.spec.bodies.iter().map(|body| body.state).collect()
 }
 
 /// The states at the end of `segment`: the sent ones for touched bodies, the formula's for all others.
-pub(super) fn advance(scene: &Scene<'_>, start: &[State], segment: &Segment) -> Vec<State> {
+pub(super) fn advance(scene: &PhysicsScene<'_>, start: &[State], segment: &Segment) -> Vec<State> {
     let mut sent: Vec<Option<State>> = vec![None; start.len()];
     for touched in &segment.touched {
         if let Some(slot) = sent.get_mut(usize::from(touched.body)) {
@@ -42,7 +42,7 @@ pub(super) fn advance(scene: &Scene<'_>, start: &[State], segment: &Segment) -> 
 
 /// One segment from `start`.
 pub(super) fn run_segment(
-    scene: &Scene<'_>,
+    scene: &PhysicsScene<'_>,
     start: &[State],
     fuel: &mut Fuel<'_>,
 ) -> Result<Segment, KernelError> {
@@ -57,7 +57,7 @@ pub(super) fn run_segment(
         return Ok(Segment::default());
     }
     let mut run = world::run(scene, start, &paths, &near, fuel)?;
-    let mut met = Met::new(scene);
+    let mut met = ContactRecord::new(scene);
     run.met.iter().for_each(|((a, b), (tick, _))| met.add(*tick, *a, *b));
     // The engine may find no contact where two centres coincide. The check insists on one.
     for (tick, a, b) in missing(scene, &paths, &near, &met) {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::flight::Paths;
 use super::outcome::{Contact, WALL};
-use super::scene::Scene;
+use super::scene::PhysicsScene;
 use super::units::{LOOK_STEPS, SWEEP_STEPS};
 use super::vector::{Vec3, dot, length, sub};
 use super::{LOOKS_PER_BODY_MAX, PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
 
 /// How far the engine's flight may be from the formula's, two bodies together, metres: `f32` roundings of up to
 /// 30 steps of four, 1,000 m from the origin; more where a pull spreads them.
-pub(super) fn drift_m(scene: &Scene<'_>) -> f64 {
+pub(super) fn drift_m(scene: &PhysicsScene<'_>) -> f64 {
     if scene.is_pulled() { 0.2 } else { 0.02 }
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Crowded {
 
 /// All pairs whose outer balls come within reach of a contact, unless too many do, or so many paths cross that
 /// looking at them would take too long.
-pub(super) fn near_pairs(scene: &Scene<'_>, paths: &Paths) -> Result<Nearby, Crowded> {
+pub(super) fn near_pairs(scene: &PhysicsScene<'_>, paths: &Paths) -> Result<Nearby, Crowded> {
     let slack = 0.5 * (PREDICTION_M + drift_m(scene));
     let reach = |body: usize| scene.facts[body].outer + slack;
     let boxes: Vec<(Vec3, Vec3)> = (0..scene.facts.len())
@@ -81,7 +81,7 @@ pub(super) fn near_pairs(scene: &Scene<'_>, paths: &Paths) -> Result<Nearby, Cro
     Ok(Nearby { pairs: near, steps: swept * SWEEP_STEPS + looks as u64 * ticks * LOOK_STEPS })
 }
 
-fn closest(scene: &Scene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {
+fn closest(scene: &PhysicsScene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {
     if !paths.is_straight() {
         let step = |tick| length(sub(paths.at(b, tick), paths.at(a, tick)));
         // Between ticks they may come nearer by what they move in half a step.
@@ -95,35 +95,35 @@ fn closest(scene: &Scene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {
 }
 
 /// Whether the body's outer ball may come within reach of a wall.
-pub(super) fn wall_near(scene: &Scene<'_>, paths: &Paths, body: usize) -> bool {
+pub(super) fn wall_near(scene: &PhysicsScene<'_>, paths: &Paths, body: usize) -> bool {
     let reached = |tick: &u32| gap_to_walls(scene, body, paths.at(body, *tick)) <= reach_m(scene);
     scene.walls.is_some() && (!paths.is_straight() || [0, scene.steps].iter().any(reached))
 }
 
 /// Distance between a body's outer ball and the nearest wall.
-fn gap_to_walls(scene: &Scene<'_>, body: usize, at: Vec3) -> f64 {
+fn gap_to_walls(scene: &PhysicsScene<'_>, body: usize, at: Vec3) -> f64 {
     let Some([x, z]) = scene.walls else { return f64::INFINITY };
     (x - at[0].abs()).min(z - at[2].abs()) - scene.facts[body].outer
 }
 
-fn reach_m(scene: &Scene<'_>) -> f64 {
+fn reach_m(scene: &PhysicsScene<'_>) -> f64 {
     PREDICTION_M + drift_m(scene)
 }
 
 /// The contacts of a segment by pair, and when each body was touched first.
-pub(super) struct Met {
+pub(super) struct ContactRecord {
     by_pair: BTreeMap<(u16, u16), u8>,
     /// Tick of each body's first contact; the number of steps where it has none.
     pub first: Vec<u32>,
 }
 
-impl Met {
-    pub fn new(scene: &Scene<'_>) -> Self {
+impl ContactRecord {
+    pub fn new(scene: &PhysicsScene<'_>) -> Self {
         Self { by_pair: BTreeMap::new(), first: vec![scene.steps; scene.facts.len()] }
     }
 
     /// The contacts' bodies are in range.
-    pub fn of(scene: &Scene<'_>, contacts: &[Contact]) -> Self {
+    pub fn of(scene: &PhysicsScene<'_>, contacts: &[Contact]) -> Self {
         let mut met = Self::new(scene);
         for contact in contacts {
             met.add(contact.tick, contact.a, contact.b);
@@ -148,7 +148,12 @@ impl Met {
 
 /// A contact that must have happened and is not in `met`: two bodies that nothing touched before are deep in
 /// each other, or one is deep in a wall. The third number is the tick by which it must have.
-pub(super) fn missing(scene: &Scene<'_>, paths: &Paths, near: &[Near], met: &Met) -> Vec<(u8, u16, u16)> {
+pub(super) fn missing(
+    scene: &PhysicsScene<'_>,
+    paths: &Paths,
+    near: &[Near],
+    met: &ContactRecord,
+) -> Vec<(u8, u16, u16)> {
     let slack = PREDICTION_M + drift_m(scene);
     let mut missing = Vec::new();
     for pair in near {
@@ -190,7 +195,12 @@ pub(super) fn missing(scene: &Scene<'_>, paths: &Paths, near: &[Near], met: &Met
 }
 
 /// Whether `contact` cannot have happened: nothing touched either body before, and they were apart.
-pub(super) fn impossible(scene: &Scene<'_>, paths: &Paths, met: &Met, contact: Contact) -> bool {
+pub(super) fn impossible(
+    scene: &PhysicsScene<'_>,
+    paths: &Paths,
+    met: &ContactRecord,
+    contact: Contact,
+) -> bool {
     let (a, b, tick) = (usize::from(contact.a), usize::from(contact.b), u32::from(contact.tick));
     if met.first[a] != tick {
         return false;

@@ -3,10 +3,10 @@
 use rapier3d::prelude::Vector;
 
 use super::ShapeKind;
-use super::scene::Scene;
+use super::scene::PhysicsScene;
 
 /// Whether a body, or what is none, is a ball.
-pub(super) fn is_ball(scene: &Scene<'_>, body: u16) -> bool {
+pub(super) fn is_ball(scene: &PhysicsScene<'_>, body: u16) -> bool {
     let body = scene.spec.bodies.get(usize::from(body));
     body.is_some_and(|body| body.shape.kind() == ShapeKind::Ball)
 }

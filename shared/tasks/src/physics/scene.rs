@@ -27,7 +27,7 @@ struct Pull {
 }
 
 /// An admitted spec with everything derived from it.
-pub(super) struct Scene<'s> {
+pub(super) struct PhysicsScene<'s> {
     pub spec: Cow<'s, PhysicsSpec>,
     pub facts: Vec<Facts>,
     /// The engine moves nothing faster than this.
@@ -42,7 +42,7 @@ pub(super) struct Scene<'s> {
     pulls: Vec<Pull>,
 }
 
-impl<'s> Scene<'s> {
+impl<'s> PhysicsScene<'s> {
     /// The material indices of `spec` have been checked; one out of range gives a body without mass.
     pub fn new(spec: Cow<'s, PhysicsSpec>) -> Self {
         let facts: Vec<Facts> = spec

@@ -8,7 +8,7 @@
 
 use super::outcome::{Contact, WALL};
 use super::quanta::{Motion, SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
-use super::scene::Scene;
+use super::scene::PhysicsScene;
 use super::vector::{Vec3, add, capped, dot, length, scale, sub};
 
 /// Bodies that touched one another in a segment, directly or through others.
@@ -60,14 +60,14 @@ pub(super) fn groups(bodies: usize, contacts: &[Contact]) -> Vec<Group> {
 
 /// A group's mass, momentum and twice its energy.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Books {
+pub(super) struct Conserved {
     pub mass: f64,
     pub momentum: Vec3,
     pub energy_twice: f64,
 }
 
-impl Books {
-    pub fn of(scene: &Scene<'_>, group: &Group, motion: impl Fn(u16) -> (Vec3, Vec3)) -> Self {
+impl Conserved {
+    pub fn of(scene: &PhysicsScene<'_>, group: &Group, motion: impl Fn(u16) -> (Vec3, Vec3)) -> Self {
         group.bodies.iter().fold(Self::default(), |sum, body| {
             let facts = &scene.facts[usize::from(*body)];
             let (velocity, spin) = motion(*body);
@@ -81,7 +81,7 @@ impl Books {
         })
     }
 
-    pub fn of_states(scene: &Scene<'_>, group: &Group, states: &[State]) -> Self {
+    pub fn of_states(scene: &PhysicsScene<'_>, group: &Group, states: &[State]) -> Self {
         Self::of(scene, group, |body| {
             let state = &states[usize::from(body)];
             (state.velocity_m_s(), state.spin_rad_s())
@@ -89,13 +89,13 @@ impl Books {
     }
 
     /// The largest mass norm that a segment beginning like this may end with.
-    pub fn norm_max(&self, scene: &Scene<'_>) -> f64 {
+    pub fn norm_max(&self, scene: &PhysicsScene<'_>) -> f64 {
         self.energy_twice.sqrt() + scene.pull_max * scene.segment_s * self.mass.sqrt()
     }
 }
 
 /// What rounding to the lattice changes at most: a group's momentum along each axis, and its mass norm.
-pub(super) fn rounding(scene: &Scene<'_>, group: &Group) -> (f64, f64) {
+pub(super) fn rounding(scene: &PhysicsScene<'_>, group: &Group) -> (f64, f64) {
     let (momentum, square) = group.bodies.iter().fold((0.0, 0.0), |(momentum, square), body| {
         let facts = &scene.facts[usize::from(*body)];
         let norm = facts.mass * VELOCITY_ERROR_M_S * VELOCITY_ERROR_M_S
@@ -108,16 +108,16 @@ pub(super) fn rounding(scene: &Scene<'_>, group: &Group) -> (f64, f64) {
 /// Puts right what the solver left over in `group`, then cuts speeds and spins to the materials' caps.
 /// `pulled` is what the attractors added to each body's momentum.
 pub(super) fn settle(
-    scene: &Scene<'_>,
+    scene: &PhysicsScene<'_>,
     group: &Group,
     start: &[State],
     ends: &mut [Motion],
     pulled: &[Vec3],
 ) {
-    let before = Books::of_states(scene, group, start);
+    let before = Conserved::of_states(scene, group, start);
     let norm_max = before.norm_max(scene);
     let books = |ends: &[Motion]| {
-        Books::of(scene, group, |body| (ends[usize::from(body)].velocity, ends[usize::from(body)].spin))
+        Conserved::of(scene, group, |body| (ends[usize::from(body)].velocity, ends[usize::from(body)].spin))
     };
     let mut mean = [0.0; 3];
     if !group.walled {
@@ -152,6 +152,6 @@ pub(super) fn settle(
 }
 
 /// Whether a body may have been cut to its cap, which takes momentum.
-pub(super) fn at_cap(scene: &Scene<'_>, body: u16, end: &State) -> bool {
+pub(super) fn at_cap(scene: &PhysicsScene<'_>, body: u16, end: &State) -> bool {
     length(end.velocity_m_s()) >= scene.facts[usize::from(body)].speed_cap - 2.0 * VELOCITY_ERROR_M_S
 }

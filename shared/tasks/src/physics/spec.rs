@@ -12,7 +12,7 @@ use super::{ATTRACTORS_MAX, BODIES_MAX, MATERIALS_MAX};
 
 /// What bodies are made of; all quantities per body that many bodies share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Material {
+pub struct BodyMaterial {
     /// Kilograms per cubic metre, 1 to [`DENSITY_MAX`](super::DENSITY_MAX).
     pub density: u16,
     /// Share of the approach speed kept on contact, in 255ths; two bodies in contact use the mean.
@@ -27,17 +27,17 @@ pub struct Material {
     pub spin_cap: u16,
 }
 
-impl Material {
+impl BodyMaterial {
     /// Rock: bounces a little, rubs a little.
     pub const ROCK: Self =
         Self { density: 2_500, restitution: 180, friction: 19, speed_cap: 128, spin_cap: 64 };
 
-    /// [`Material::speed_cap`] in metres a second.
+    /// [`BodyMaterial::speed_cap`] in metres a second.
     pub fn speed_cap_m_s(&self) -> f64 {
         f64::from(self.speed_cap) / 4.0
     }
 
-    /// [`Material::spin_cap`] in radians a second.
+    /// [`BodyMaterial::spin_cap`] in radians a second.
     pub fn spin_cap_rad_s(&self) -> f64 {
         f64::from(self.spin_cap) / 4.0
     }
@@ -90,7 +90,7 @@ pub struct PhysicsSpec {
     /// What pulls the bodies.
     pub attractors: Vec<Attractor>,
     /// What the bodies are made of.
-    pub materials: Vec<Material>,
+    pub materials: Vec<BodyMaterial>,
     /// The bodies, ids rising.
     pub bodies: Vec<Body>,
 }
@@ -226,7 +226,7 @@ impl<Context> Decode<Context> for PhysicsSpec {
         }
         let mut materials = Vec::new();
         for _ in 0..count {
-            materials.push(Material {
+            materials.push(BodyMaterial {
                 density: bits.take(16)? as u16,
                 restitution: bits.take(8)? as u8,
                 friction: bits.take(8)? as u8,

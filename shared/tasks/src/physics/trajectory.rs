@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use super::STEP_S;
 use super::flight::{fly, glide};
 use super::kernel::{advance, starts};
-use super::meet::Met;
+use super::meet::ContactRecord;
 use super::outcome::{Contact, PhysicsOutcome};
 use super::quanta::{Motion, State};
-use super::scene::Scene;
+use super::scene::PhysicsScene;
 use super::spec::PhysicsSpec;
 use super::vector::{add, compose, inverse, normalised, scale, sub};
 use super::{admit, check};
@@ -23,7 +23,7 @@ struct Leg {
 
 /// The motions that a spec and an outcome stand for; owns what it needs of both.
 pub struct Trajectory {
-    scene: Scene<'static>,
+    scene: PhysicsScene<'static>,
     legs: Vec<Leg>,
     ends: Vec<State>,
     contacts: Vec<(u32, Contact)>,
@@ -41,10 +41,10 @@ impl Trajectory {
             contacts
                 .extend(segment.contacts.iter().map(|contact| (base + u32::from(contact.tick), *contact)));
             let ends = advance(&scene, &states, segment);
-            let first = Met::of(&scene, &segment.contacts).first;
+            let first = ContactRecord::of(&scene, &segment.contacts).first;
             legs.push(Leg { states: std::mem::replace(&mut states, ends), first });
         }
-        let scene = Scene::new(Cow::Owned(spec.clone()));
+        let scene = PhysicsScene::new(Cow::Owned(spec.clone()));
         Ok(Self { scene, legs, ends: states, contacts })
     }
 

@@ -14,7 +14,7 @@ use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 
 use super::catalogue::ShapeKind;
 use super::meet::{Near, Nearby};
-use super::scene::Scene;
+use super::scene::PhysicsScene;
 use super::vector::{length, sub};
 use crate::kind::SpecError;
 
@@ -111,13 +111,13 @@ impl Meeting {
 }
 
 /// Steps of a segment but for whom it makes meet.
-pub(super) fn segment_steps(scene: &Scene<'_>) -> u64 {
+pub(super) fn segment_steps(scene: &PhysicsScene<'_>) -> u64 {
     let (bodies, attractors) = (scene.facts.len() as u64, scene.spec.attractors.len() as u64);
     SEGMENT_STEPS + bodies * (BODY_STEPS + attractors * u64::from(scene.steps) * PULL_STEPS)
 }
 
 /// Whether two bodies begin deep in each other, taken for balls between their inner and outer ones.
-fn is_deep(scene: &Scene<'_>, pair: &Near) -> bool {
+fn is_deep(scene: &PhysicsScene<'_>, pair: &Near) -> bool {
     let body = |body: u16| (&scene.spec.bodies[usize::from(body)].state, &scene.facts[usize::from(body)]);
     let ((a, a_facts), (b, b_facts)) = (body(pair.a), body(pair.b));
     let reach = (a_facts.inner + a_facts.outer + b_facts.inner + b_facts.outer) / 2.0;
@@ -125,7 +125,7 @@ fn is_deep(scene: &Scene<'_>, pair: &Near) -> bool {
 }
 
 /// Work units of an admissible spec in whose first segment the pairs `near` and `walled` bodies and walls meet.
-pub(super) fn reckon(scene: &Scene<'_>, near: &Nearby, walled: usize) -> Result<WorkUnits, SpecError> {
+pub(super) fn reckon(scene: &PhysicsScene<'_>, near: &Nearby, walled: usize) -> Result<WorkUnits, SpecError> {
     let is_ball = |body: u16| scene.spec.bodies[usize::from(body)].shape.kind() == ShapeKind::Ball;
     let meet = |pair: &Near| match (is_ball(pair.a) && is_ball(pair.b), is_deep(scene, pair)) {
         (true, false) => BALLS_NS,

@@ -17,7 +17,7 @@ use super::meet::{Near, drift_m, wall_near};
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
 use super::reach::{Reach, is_ball};
-use super::scene::Scene;
+use super::scene::PhysicsScene;
 use super::units::{ENTER_STEPS, LOOK_STEPS, MOVE_STEPS, Meeting, PULL_STEPS, Pair, SWEEP_STEPS, TICK_STEPS};
 use super::vector::{Vec3, add, dot, scale, sub};
 use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
@@ -33,7 +33,7 @@ const WALL_HALF_HEIGHT_M: f32 = 16.0;
 const CROWD_MIN: usize = 64;
 
 /// What the engine makes of a segment.
-pub(super) struct Run {
+pub(super) struct SegmentRun {
     /// The ends of the bodies that were touched; of others nothing is said.
     pub ends: Vec<Motion>,
     /// What the attractors added to each body's momentum.
@@ -68,7 +68,7 @@ struct Lone {
 }
 
 impl Lone {
-    fn new(scene: &Scene<'_>, paths: &Paths, near: &[Near]) -> Self {
+    fn new(scene: &PhysicsScene<'_>, paths: &Paths, near: &[Near]) -> Self {
         let mut is_lone: Vec<bool> =
             (0..scene.facts.len()).map(|body| !wall_near(scene, paths, body)).collect();
         for pair in near {
@@ -90,7 +90,7 @@ impl Lone {
     /// how many it looked at.
     fn take_near(
         &mut self,
-        scene: &Scene<'_>,
+        scene: &PhysicsScene<'_>,
         paths: &Paths,
         tick: u32,
         position: Vec3,
@@ -124,7 +124,7 @@ fn widened(from: Vector) -> Vec3 {
 
 impl World {
     /// Bodies in the order of their ids, but for lone ones; then the walls.
-    fn new(scene: &Scene<'_>, start: &[State], lone: &Lone) -> Self {
+    fn new(scene: &PhysicsScene<'_>, start: &[State], lone: &Lone) -> Self {
         let parameters = IntegrationParameters {
             dt: STEP_S as f32,
             normalized_prediction_distance: PREDICTION_M as f32,
@@ -158,7 +158,7 @@ impl World {
         world
     }
 
-    fn add_body(&mut self, scene: &Scene<'_>, index: usize, motion: &Motion) {
+    fn add_body(&mut self, scene: &PhysicsScene<'_>, index: usize, motion: &Motion) {
         let (facts, body) = (&scene.facts[index], &scene.spec.bodies[index]);
         let material = &scene.spec.materials[usize::from(body.material)];
         let rotation = Rotation::from_array(motion.rotation.map(|part| part as f32));
@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Adds a step's pull to all velocities, and what it adds to the momenta to `sums`.
-    fn pull(&mut self, scene: &Scene<'_>, sums: &mut [Vec3]) {
+    fn pull(&mut self, scene: &PhysicsScene<'_>, sums: &mut [Vec3]) {
         for (index, handle) in self.handles.iter().enumerate() {
             let facts = &scene.facts[index];
             let Some(body) = handle.and_then(|handle| self.bodies.get_mut(handle)) else { continue };
@@ -234,7 +234,7 @@ impl World {
     /// Lets in the lone bodies that `touched` has come near; they have flown by the formula until `tick`.
     fn let_in(
         &mut self,
-        scene: &Scene<'_>,
+        scene: &PhysicsScene<'_>,
         start: &[State],
         paths: &Paths,
         lone: &mut Lone,
@@ -266,7 +266,12 @@ impl World {
     }
 
     /// Notes who is in contact; returns the steps that the tick took for all who were near one another.
-    fn note_contacts(&self, scene: &Scene<'_>, tick: u8, met: &mut BTreeMap<(u16, u16), (u8, f32)>) -> u64 {
+    fn note_contacts(
+        &self,
+        scene: &PhysicsScene<'_>,
+        tick: u8,
+        met: &mut BTreeMap<(u16, u16), (u8, f32)>,
+    ) -> u64 {
         let name = |handle| self.colliders.get(handle).map_or(WALL, |collider| collider.user_data as u16);
         let mut steps = 0;
         for pair in self.narrow.contact_pairs() {
@@ -294,7 +299,7 @@ impl World {
     /// is left, or are more than one tick may have.
     fn enter_tick(
         &self,
-        scene: &Scene<'_>,
+        scene: &PhysicsScene<'_>,
         order: &mut Vec<Reach>,
         fuel: &mut Fuel<'_>,
     ) -> Result<(), KernelError> {
@@ -340,12 +345,12 @@ impl World {
 
 /// Runs one segment from `start`, in which by the formula the pairs `near` may meet.
 pub(super) fn run(
-    scene: &Scene<'_>,
+    scene: &PhysicsScene<'_>,
     start: &[State],
     paths: &Paths,
     near: &[Near],
     fuel: &mut Fuel<'_>,
-) -> Result<Run, KernelError> {
+) -> Result<SegmentRun, KernelError> {
     let mut lone = Lone::new(scene, paths, near);
     fuel.spend((start.len() - lone.by_x.len()) as u64 * ENTER_STEPS)?;
     let mut world = World::new(scene, start, &lone);
@@ -378,5 +383,5 @@ pub(super) fn run(
         }
     }
     let ends = world.handles.iter().map(|handle| world.motion(*handle));
-    Ok(Run { ends: ends.collect(), pulled, met })
+    Ok(SegmentRun { ends: ends.collect(), pulled, met })
 }

@@ -36,7 +36,7 @@ mod transform;
 use super::cube::{CubeMap, FACES};
 use super::threads::Threads;
 pub use block::{BLOCK_SIDE, Block, LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, LUMINANCE, STEPS, Steps};
-use block::{Shape, dequantise, quantise};
+use block::{BlockShape, dequantise, quantise};
 pub(crate) use range::{Coder, Decoder, Encoder, Odds};
 pub use scale::{RADIANCE_FLOOR, TEXEL_MAX};
 pub(super) use scale::{half, of_half};
@@ -50,7 +50,7 @@ pub const FACE_MAX: u32 = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Level {
     face: usize,
-    shape: Shape,
+    shape: BlockShape,
     steps: Steps,
     /// Face by face, each row by row.
     blocks: Vec<Block>,
@@ -59,7 +59,7 @@ pub(crate) struct Level {
 impl Level {
     fn zero(face: u32, steps: Steps) -> Self {
         let face = face as usize;
-        let shape = Shape::of(face);
+        let shape = BlockShape::of(face);
         let across = face / shape.side;
         Self { face, shape, steps, blocks: vec![Block::zero(shape); FACES * across * across] }
     }
@@ -111,14 +111,14 @@ impl Level {
 
 /// The texels of a macroblock of a cube, row by row: 16 by 16, or the whole face where that is smaller.
 pub(crate) fn block_texels(cube: &CubeMap, face: usize, bx: usize, by: usize) -> Vec<[f32; 3]> {
-    let side = Shape::of(cube.face() as usize).side;
+    let side = BlockShape::of(cube.face() as usize).side;
     let rows = (by * side..(by + 1) * side).map(|y| cube.index(face, (bx * side) as u32, y as u32));
     rows.flat_map(|at| cube.texels()[at..at + side].iter().copied()).collect()
 }
 
 /// Quantises a macroblock by itself: what an honest outcome has for these texels (row-major, a whole macroblock).
 pub(crate) fn quantise_block(texels: &[[f32; 3]], steps: Steps) -> Block {
-    quantise(texels, Shape::of(texels.len().isqrt()), steps)
+    quantise(texels, BlockShape::of(texels.len().isqrt()), steps)
 }
 
 /// The texels of a macroblock, row-major.

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use p2c2r_protocol::Device;
+use p2c2r_protocol::catch_panic::catch_panic;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::Reflection;
@@ -26,13 +27,13 @@ use super::outcome::ReflectionOutcome;
 use super::scene::Scene;
 use super::spec::ReflectionSpec;
 use super::threads::Threads;
-use super::trace::Moments;
+use super::trace::RadianceMoments;
 use crate::blobs::Blobs;
 use crate::fuel::{Fueled as _, Stop};
 use crate::gpu::{Gpu, GpuError};
 use crate::kind::{Kernel, KernelError};
-use lanes::{Lane, Lanes};
-use shader::{Program, Work};
+use lanes::{Lanes, TaskBuffers};
+use shader::{ShaderProgram, ShaderWork};
 
 /// How well both kernels agree on texels of one cube.
 pub struct Tolerance {
@@ -70,7 +71,7 @@ pub struct GpuTracer {
 
 struct Shared {
     gpu: Gpu,
-    program: OnceLock<Result<Program, GpuError>>,
+    program: OnceLock<Result<ShaderProgram, GpuError>>,
     lanes: Lanes,
 }
 
@@ -82,7 +83,7 @@ impl GpuTracer {
         let compiling = thread::Builder::new()
             .name("gpu-compile".into())
             .spawn(move || {
-                let prepared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compiled.prepare()));
+                let prepared = catch_panic(|| compiled.prepare());
                 if prepared.is_err() {
                     // Set once, and a preparation that panicked has not.
                     let _ = compiled
@@ -126,7 +127,7 @@ impl GpuTracer {
         places: &[[f32; 3]],
         paths: u32,
         stop: &Stop,
-    ) -> Result<Vec<Moments>, GpuError> {
+    ) -> Result<Vec<RadianceMoments>, GpuError> {
         self.shared.moments(self.shared.program()?, scene, places, paths, stop)
     }
 }
@@ -177,7 +178,7 @@ impl Kernel<Reflection> for GpuTracer {
 impl Shared {
     /// Compiles, and traces one small scene: software devices compile most of a program when it first runs.
     fn prepare(&self) {
-        let program = Program::compile(&self.gpu);
+        let program = ShaderProgram::compile(&self.gpu);
         let spec = ReflectionSpec {
             probe: [0; 3],
             face_log2: super::FACE_LOG2_MIN,
@@ -199,7 +200,7 @@ impl Shared {
         let _ = self.program.set(warmed);
     }
 
-    fn program(&self) -> Result<&Program, GpuError> {
+    fn program(&self) -> Result<&ShaderProgram, GpuError> {
         match self.program.get() {
             Some(Ok(program)) => Ok(program),
             Some(Err(error)) => Err(error.clone()),
@@ -211,14 +212,14 @@ impl Shared {
         self.trace_with(self.program()?, scene, stop)
     }
 
-    fn trace_with(&self, program: &Program, scene: &Scene, stop: &Stop) -> Result<CubeMap, GpuError> {
+    fn trace_with(&self, program: &ShaderProgram, scene: &Scene, stop: &Stop) -> Result<CubeMap, GpuError> {
         self.lanes.with(
             || self.gpu.guarded(|device, _| program.lane(device)),
             |lane| {
                 let mut cube = CubeMap::black(scene.face);
                 let count = cube.texels().len() as u32;
-                self.submit(program, lane, scene, (Work::Cube, count), stop)?;
-                let bytes = Work::Cube.bytes() * u64::from(count);
+                self.submit(program, lane, scene, (ShaderWork::Cube, count), stop)?;
+                let bytes = ShaderWork::Cube.bytes() * u64::from(count);
                 self.gpu.read(&lane.back, bytes, |bytes| upload::unpack(bytes, cube.texels_mut()))?;
                 Ok(cube)
             },
@@ -227,19 +228,19 @@ impl Shared {
 
     fn moments(
         &self,
-        program: &Program,
+        program: &ShaderProgram,
         scene: &Scene,
         places: &[[f32; 3]],
         paths: u32,
         stop: &Stop,
-    ) -> Result<Vec<Moments>, GpuError> {
+    ) -> Result<Vec<RadianceMoments>, GpuError> {
         let (scene, count) = (Scene { samples: paths, ..scene.clone() }, places.len() as u32);
         self.lanes.with(
             || self.gpu.guarded(|device, _| program.lane(device)),
             |lane| {
                 self.gpu.guarded(|_, queue| upload::places(queue, lane, places))?;
-                self.submit(program, lane, &scene, (Work::Field, count), stop)?;
-                self.gpu.read(&lane.back, Work::Field.bytes() * u64::from(count), upload::moments)
+                self.submit(program, lane, &scene, (ShaderWork::Field, count), stop)?;
+                self.gpu.read(&lane.back, ShaderWork::Field.bytes() * u64::from(count), upload::moments)
             },
         )
     }
@@ -248,10 +249,10 @@ impl Shared {
     /// more.
     fn submit(
         &self,
-        program: &Program,
-        lane: &Lane,
+        program: &ShaderProgram,
+        lane: &TaskBuffers,
         scene: &Scene,
-        (work, count): (Work, u32),
+        (work, count): (ShaderWork, u32),
         stop: &Stop,
     ) -> Result<(), GpuError> {
         let gpu = &self.gpu;

@@ -10,7 +10,7 @@ use super::scene::{MIRROR_ALPHA, Material, luminance};
 pub const SHARP_ALPHA: f32 = 0.1;
 
 /// A surface where a path meets it.
-pub(super) struct Surface<'m> {
+pub(super) struct HitSurface<'m> {
     material: &'m Material,
     pub normal: Vec3,
     /// Towards where the path came from.
@@ -31,7 +31,7 @@ pub(super) struct Onward {
     pub sharp: bool,
 }
 
-impl<'m> Surface<'m> {
+impl<'m> HitSurface<'m> {
     pub fn new(material: &'m Material, normal: Vec3, view: Vec3) -> Self {
         let cos_view = normal.dot(view).clamp(1e-4, 1.0);
         let off = 1.0 - cos_view;

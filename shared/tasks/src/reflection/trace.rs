@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::cube::{CubeMap, FACES, direction};
 use super::random::{Draws, draw, sin_cos_turns};
 use super::scene::{NONE, Scene};
-use super::surface::Surface;
+use super::surface::HitSurface;
 use crate::fuel::{Fuel, Stop};
 use crate::kind::KernelError;
 
@@ -21,7 +21,7 @@ const LIGHT_STEPS: u64 = 8;
 
 /// Radiance around a place, the mean over all directions: as it is, then times the direction's x, y and z. Each red, green
 /// and blue.
-pub(crate) type Moments = [[f32; 3]; 4];
+pub(crate) type RadianceMoments = [[f32; 3]; 4];
 
 static NEVER: Stop = Stop::never();
 
@@ -87,7 +87,7 @@ impl Scene {
         index: u32,
         paths: u32,
         fuel: &mut Fuel<'_>,
-    ) -> Result<Moments, KernelError> {
+    ) -> Result<RadianceMoments, KernelError> {
         let mut sums = [Vec3::ZERO; 4];
         for sample in 0..paths {
             let draws = Draws::new(self.seed, index, sample);
@@ -129,7 +129,7 @@ impl Scene {
             if sees_lights || primitive.light == NONE {
                 light += throughput * Vec3::from(material.glow);
             }
-            let met = Surface::new(material, primitive.normal(place), -direction);
+            let met = HitSurface::new(material, primitive.normal(place), -direction);
             let first = surface * draw::PER_SURFACE;
             light += throughput * self.direct(place, hit.primitive, &met, draws, first, &mut steps);
             let Some(onward) = met.onward(draws.get(first + draw::CHOICE), draws.pair(first + draw::LOBE))
@@ -156,7 +156,7 @@ impl Scene {
         &self,
         place: Vec3,
         object: u32,
-        met: &Surface<'_>,
+        met: &HitSurface<'_>,
         draws: Draws,
         first: u32,
         steps: &mut u64,

@@ -2,7 +2,7 @@
 
 use p2c2r_tasks::Blobs;
 use p2c2r_tasks::physics::{
-    Attractor, Body, Material, Motion, POSITION_STEPS_PER_M, Physics, PhysicsSpec, ShapeId, State, Walls,
+    Attractor, Body, BodyMaterial, Motion, POSITION_STEPS_PER_M, Physics, PhysicsSpec, ShapeId, State, Walls,
 };
 
 use crate::maps::Seeded;
@@ -84,7 +84,8 @@ impl Genome for Bodies {
             }
             way
         };
-        let material = Material { restitution: self.restitution as u8, speed_cap: 256, ..Material::ROCK };
+        let material =
+            BodyMaterial { restitution: self.restitution as u8, speed_cap: 256, ..BodyMaterial::ROCK };
         let spread = self.walls.map_or(self.spread, |half| self.spread.min(half as f64));
         let bodies = (0..self.count)
             .map(|number| {

@@ -1,6 +1,6 @@
 //! Fields that are asked for in the tests.
 
-use p2c2r_tasks::lightfield::{Field, Lightfield, LightfieldOutcome, LightfieldSpec, Probes};
+use p2c2r_tasks::lightfield::{LightField, Lightfield, LightfieldOutcome, LightfieldSpec, Probes};
 use p2c2r_tasks::reflection::{Object, ReflectionSpec};
 use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
 
@@ -41,7 +41,7 @@ pub fn later(spec: &LightfieldSpec) -> LightfieldSpec {
 }
 
 /// `spec`, answered as changes of `base`.
-pub fn based(spec: &LightfieldSpec, base: &Field) -> (LightfieldSpec, Blobs) {
+pub fn based(spec: &LightfieldSpec, base: &LightField) -> (LightfieldSpec, Blobs) {
     let blob = Blob::new(base.to_blob().unwrap());
     assert_eq!(Some(blob.digest()), base.digest());
     (LightfieldSpec { base: Some(blob.digest()), ..spec.clone() }, Blobs::new(vec![blob]))
@@ -53,6 +53,6 @@ pub fn run(spec: &LightfieldSpec, blobs: &Blobs) -> LightfieldOutcome {
 }
 
 /// The field of a spec without base.
-pub fn field(spec: &LightfieldSpec) -> Field {
+pub fn field(spec: &LightfieldSpec) -> LightField {
     run(spec, &Blobs::default()).unfold(spec, &Blobs::default()).unwrap()
 }

@@ -3,7 +3,7 @@
 
 use p2c2r_protocol::limits::{BLOB_BYTES_MAX, OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
 use p2c2r_tasks::path::{
-    Answer, Cell, Cost, GRID_SIDE_MAX, Grid, GridError, Path, PathOutcome, PathSpec, Query,
+    Cell, Cost, GRID_SIDE_MAX, Grid, GridError, Path, PathOutcome, PathSpec, Query, QueryAnswer,
 };
 use p2c2r_tasks::{Blob, Blobs, KernelError, SpecError, Stop, TaskKind};
 
@@ -113,14 +113,14 @@ fn a_blob_that_is_no_grid_or_not_at_hand_is_a_typed_refusal() {
 
 /// Outcomes true and false: the type can hold more than any kernel gives.
 fn outcomes() -> Vec<PathOutcome> {
-    let found = |straight, diagonal, points: &[(u16, u16)]| Answer::Found {
+    let found = |straight, diagonal, points: &[(u16, u16)]| QueryAnswer::Found {
         cost: Cost { straight, diagonal },
         waypoints: points.iter().map(|&(x, y)| Cell::new(x, y)).collect(),
     };
     let (far, all) = (u16::MAX, u32::MAX);
     let mut outcomes = vec![
         PathOutcome::default(),
-        PathOutcome { answers: vec![Answer::Unreachable; 256] },
+        PathOutcome { answers: vec![QueryAnswer::Unreachable; 256] },
         PathOutcome {
             answers: vec![
                 found(0, 0, &[]),

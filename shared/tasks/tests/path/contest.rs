@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use p2c2r_protocol::wire;
-use p2c2r_tasks::path::{Answer, Cell, Cost, Grid, Path, PathSpec, Query};
+use p2c2r_tasks::path::{Cell, Cost, Grid, Path, PathSpec, Query, QueryAnswer};
 use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
 
 use crate::maps::{Case, assert_published};
@@ -111,8 +111,8 @@ pub fn contest(case: &Case, repeats: usize) -> Row {
         let answers = Path::run(&spec, &blobs, &Stop::never()).unwrap().answers;
         let expected = rival.solve(*query).map(|(_, cost)| cost);
         match &answers[..] {
-            [Answer::Found { cost, .. }] => assert_eq!(Some(weight(*cost)), expected, "{query:?}"),
-            [Answer::Unreachable] if case.grid.is_blocked(query.from) => {}
+            [QueryAnswer::Found { cost, .. }] => assert_eq!(Some(weight(*cost)), expected, "{query:?}"),
+            [QueryAnswer::Unreachable] if case.grid.is_blocked(query.from) => {}
             _ => assert_eq!(expected, None, "{query:?}"),
         }
         if let Some(published) = case.published.get(number) {

@@ -1,6 +1,6 @@
 //! Every lie about a path is caught, by the check that is named for it.
 
-use p2c2r_tasks::path::{Answer, Cell, Cost, Grid, Path, PathOutcome, PathSpec, Query};
+use p2c2r_tasks::path::{Cell, Cost, Grid, Path, PathOutcome, PathSpec, Query, QueryAnswer};
 use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
 
 /// A room with a wall: `#` is blocked.
@@ -26,8 +26,8 @@ fn cells(points: &[(u16, u16)]) -> Vec<Cell> {
     points.iter().map(|&(x, y)| Cell::new(x, y)).collect()
 }
 
-fn found(straight: u32, diagonal: u32, points: &[(u16, u16)]) -> Answer {
-    Answer::Found { cost: Cost { straight, diagonal }, waypoints: cells(points) }
+fn found(straight: u32, diagonal: u32, points: &[(u16, u16)]) -> QueryAnswer {
+    QueryAnswer::Found { cost: Cost { straight, diagonal }, waypoints: cells(points) }
 }
 
 fn spec(from: (u16, u16), to: (u16, u16)) -> (PathSpec, Blobs) {
@@ -37,7 +37,7 @@ fn spec(from: (u16, u16), to: (u16, u16)) -> (PathSpec, Blobs) {
 }
 
 /// What the always-on check says to `answer`.
-fn verdict(from: (u16, u16), to: (u16, u16), answer: Answer) -> Result<(), &'static str> {
+fn verdict(from: (u16, u16), to: (u16, u16), answer: QueryAnswer) -> Result<(), &'static str> {
     let (spec, blobs) = spec(from, to);
     Path::check(&spec, &blobs, &PathOutcome { answers: vec![answer] }).map_err(|error| error.check)
 }
@@ -57,8 +57,8 @@ fn the_truth_passes() {
         Path::deep_check(&spec, &blobs, &outcome, seed).unwrap();
     }
     assert_eq!(verdict(FROM, FROM, found(0, 0, &[FROM])), Ok(()));
-    assert_eq!(verdict((0, 0), (2, 5), Answer::Unreachable), Ok(()));
-    assert_eq!(verdict((3, 1), (0, 0), Answer::Unreachable), Ok(()));
+    assert_eq!(verdict((0, 0), (2, 5), QueryAnswer::Unreachable), Ok(()));
+    assert_eq!(verdict((3, 1), (0, 0), QueryAnswer::Unreachable), Ok(()));
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn a_cost_below_the_bound() {
 
 #[test]
 fn a_path_said_not_to_exist() {
-    assert_eq!(verdict(FROM, TO, Answer::Unreachable), Err("path.unreachable"));
-    assert_eq!(verdict(FROM, FROM, Answer::Unreachable), Err("path.unreachable"));
-    assert_eq!(verdict((0, 6), (7, 6), Answer::Unreachable), Err("path.unreachable"));
+    assert_eq!(verdict(FROM, TO, QueryAnswer::Unreachable), Err("path.unreachable"));
+    assert_eq!(verdict(FROM, FROM, QueryAnswer::Unreachable), Err("path.unreachable"));
+    assert_eq!(verdict((0, 6), (7, 6), QueryAnswer::Unreachable), Err("path.unreachable"));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn waypoints_that_mean_nothing() {
 #[test]
 fn a_missing_or_an_extra_answer() {
     let (spec, blobs) = spec(FROM, TO);
-    for answers in [vec![], vec![Answer::Unreachable; 2]] {
+    for answers in [vec![], vec![QueryAnswer::Unreachable; 2]] {
         let outcome = PathOutcome { answers };
         assert_eq!(Path::check(&spec, &blobs, &outcome).unwrap_err().check, "path.answer_count");
     }

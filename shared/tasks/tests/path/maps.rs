@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use p2c2r_tasks::path::{Answer, Cell, Grid, PathSpec, Query};
+use p2c2r_tasks::path::{Cell, Grid, PathSpec, Query, QueryAnswer};
 use p2c2r_tasks::{Blob, Blobs};
 
 /// A grid and queries on it.
@@ -71,15 +71,15 @@ pub fn moving_ai(name: &str) -> Case {
 
 /// Fails unless `answer` has the published cost, to 1e-4 and within the six significant digits in which costs
 /// are published.
-pub fn assert_published(query: Query, published: f64, answer: &Answer) {
+pub fn assert_published(query: Query, published: f64, answer: &QueryAnswer) {
     match answer {
-        Answer::Found { cost, .. } => {
+        QueryAnswer::Found { cost, .. } => {
             let value = cost.value();
             let decimals = if value >= 100.0 { 3 } else { 5 };
             let rounded: f64 = format!("{value:.decimals$}").parse().unwrap();
             assert!((rounded - published).abs() <= 1e-4, "{query:?}: {value}, published {published}");
         }
-        Answer::Unreachable => assert_eq!(published, 0.0, "{query:?}"),
+        QueryAnswer::Unreachable => assert_eq!(published, 0.0, "{query:?}"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use p2c2r_tasks::path::{Answer, Cell, Cost, Grid, Path, PathOutcome, Query};
+use p2c2r_tasks::path::{Cell, Cost, Grid, Path, PathOutcome, Query, QueryAnswer};
 use p2c2r_tasks::{SpecError, Stop, TaskKind};
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::contest::{contest, table};
 use crate::maps::{self, Case, assert_published};
 
 /// Answers to all queries of a case, each of which passed the checks, also deeply.
-fn solve(case: &Case) -> Vec<Answer> {
+fn solve(case: &Case) -> Vec<QueryAnswer> {
     let mut answers = Vec::new();
     for (queries, seed) in case.queries.chunks(100).zip(0..) {
         let (spec, blobs) = case.spec(queries);
@@ -32,7 +32,7 @@ fn every_moving_ai_entry_agrees_with_its_published_optimum() {
         for ((query, published), answer) in case.queries.iter().zip(&case.published).zip(&answers) {
             assert_published(*query, *published, answer);
         }
-        assert_eq!(answers.iter().filter(|answer| **answer == Answer::Unreachable).count(), unreachable);
+        assert_eq!(answers.iter().filter(|answer| **answer == QueryAnswer::Unreachable).count(), unreachable);
     }
 }
 
@@ -66,8 +66,8 @@ fn agrees_with_dijkstra(case: &Case) {
         let field = fields.entry(query.to).or_insert_with(|| dijkstra(&case.grid, query.to));
         let expected = field.get(&query.from).copied();
         let found = match answer {
-            Answer::Found { cost, .. } => Some(cost),
-            Answer::Unreachable => None,
+            QueryAnswer::Found { cost, .. } => Some(cost),
+            QueryAnswer::Unreachable => None,
         };
         assert_eq!(found, expected, "{query:?} on {:?}", case.grid);
     }
@@ -125,9 +125,9 @@ fn large_grids_up_to_the_limit() {
         vec![Query { from: Cell::new(0, 0), to: corner }, Query { from: corner, to: Cell::new(0, 5) }];
     let answers = solve(&Case { name: String::new(), grid, queries, published: Vec::new() });
     let cost = |straight, diagonal| Cost { straight, diagonal };
-    assert!(matches!(&answers[0], Answer::Found { cost: found, .. } if *found == cost(0, 1_023)));
+    assert!(matches!(&answers[0], QueryAnswer::Found { cost: found, .. } if *found == cost(0, 1_023)));
     assert!(
-        matches!(&answers[1], Answer::Found { cost: found, waypoints } if *found == cost(5, 1_018) && waypoints.len() == 3)
+        matches!(&answers[1], QueryAnswer::Found { cost: found, waypoints } if *found == cost(5, 1_018) && waypoints.len() == 3)
     );
 }
 
@@ -154,7 +154,7 @@ fn queries_outside_the_grid_and_too_many_or_none_are_refused() {
         let (spec, blobs) = case.spec(queries);
         assert!(matches!(Path::admit(&spec, &blobs), Err(SpecError::OutOfRange(_))));
         assert!(Path::run(&spec, &blobs, &Stop::never()).is_err());
-        let outcome = PathOutcome { answers: vec![Answer::Unreachable; queries.len()] };
+        let outcome = PathOutcome { answers: vec![QueryAnswer::Unreachable; queries.len()] };
         assert_eq!(Path::check(&spec, &blobs, &outcome).unwrap_err().check, "path.spec");
         assert_eq!(Path::deep_check(&spec, &blobs, &outcome, 1).unwrap_err().check, "path.spec");
     };

@@ -2,7 +2,7 @@
 //! again, with the chance that is promised.
 
 use p2c2r_tasks::physics::{
-    Body, Contact, Impulse, Material, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome, PhysicsSpec,
+    Body, BodyMaterial, Contact, Impulse, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome, PhysicsSpec,
     Rotation, STEPS_DEFAULT, Segment, ShapeId, State, Touched, VELOCITY_STEPS_PER_M_S, WALL,
 };
 use p2c2r_tasks::{Blobs, TaskKind};
@@ -287,7 +287,7 @@ fn all_in_one_place() {
         planar: false,
         walls: None,
         attractors: vec![],
-        materials: vec![Material { speed_cap: 256, ..Material::ROCK }],
+        materials: vec![BodyMaterial { speed_cap: 256, ..BodyMaterial::ROCK }],
         bodies: (0..60).map(body).collect(),
     };
     // All others are said to be touched by one that was touched before, so no gap proves it false.

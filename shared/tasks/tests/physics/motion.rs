@@ -2,7 +2,7 @@
 
 use p2c2r_tasks::TaskKind;
 use p2c2r_tasks::physics::{
-    Body, Material, Motion, POSITION_ERROR_M, Physics, PhysicsSpec, ROTATION_ERROR_RAD, SPIN_ERROR_RAD_S,
+    Body, BodyMaterial, Motion, POSITION_ERROR_M, Physics, PhysicsSpec, ROTATION_ERROR_RAD, SPIN_ERROR_RAD_S,
     STEP_S, ShapeId, State, Trajectory, VELOCITY_ERROR_M_S,
 };
 use rapier3d::prelude::{PhysicsWorld, Pose, RigidBodyBuilder, Rotation, Vector};
@@ -187,7 +187,7 @@ fn a_trajectory_is_continuous_and_meets_the_boundaries() {
         let outcome = run(&spec);
         let trajectory = Trajectory::new(&spec, &outcome).unwrap();
         let steps = u32::from(spec.steps);
-        let fastest = spec.materials.iter().map(Material::speed_cap_m_s).fold(0.0, f64::max);
+        let fastest = spec.materials.iter().map(BodyMaterial::speed_cap_m_s).fold(0.0, f64::max);
         for (index, body) in spec.bodies.iter().enumerate().step_by(7) {
             assert_eq!(trajectory.index_of(body.id), Some(index));
             for number in 0..=u32::from(spec.segments) {

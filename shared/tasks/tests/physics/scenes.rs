@@ -1,7 +1,7 @@
 //! Scenes to compute: seeded, and like what the game asks for or worse.
 
 use p2c2r_tasks::physics::{
-    Attractor, Body, Material, Motion, POSITION_STEPS_PER_M, PhysicsSpec, STEPS_DEFAULT, ShapeId, State,
+    Attractor, Body, BodyMaterial, Motion, POSITION_STEPS_PER_M, PhysicsSpec, STEPS_DEFAULT, ShapeId, State,
     Walls,
 };
 
@@ -90,8 +90,8 @@ pub fn spec(recipe: Recipe, seed: u64) -> PhysicsSpec {
         walls: recipe.walled.then(|| Walls { half_x: half(x), half_z: half(z) }),
         attractors: Vec::new(),
         materials: vec![
-            Material::ROCK,
-            Material { density: 1_200, restitution: 255, friction: 0, ..Material::ROCK },
+            BodyMaterial::ROCK,
+            BodyMaterial { density: 1_200, restitution: 255, friction: 0, ..BodyMaterial::ROCK },
         ],
         bodies,
     }

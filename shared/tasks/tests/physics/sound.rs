@@ -1,7 +1,7 @@
 //! Honest answers pass every check, whatever the scene; hostile scenes are refused or computed, never worse.
 
 use p2c2r_tasks::physics::{
-    Attractor, BODIES_MAX, Body, Material, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome,
+    Attractor, BODIES_MAX, Body, BodyMaterial, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome,
     PhysicsSpec, Rotation, SEGMENTS_MAX, STEPS_MAX, ShapeId, State, Walls,
 };
 use p2c2r_tasks::{Blobs, KernelError, SpecError, Stop, TaskKind};
@@ -43,8 +43,8 @@ fn wild(seed: u64) -> PhysicsSpec {
         1 => high,
         _ => low + seeded.below(u64::from(high - low) + 1) as u16,
     };
-    let materials: Vec<Material> = (0..3)
-        .map(|_| Material {
+    let materials: Vec<BodyMaterial> = (0..3)
+        .map(|_| BodyMaterial {
             density: edge(&mut seeded, 1, 20_000),
             restitution: edge(&mut seeded, 0, 255) as u8,
             friction: edge(&mut seeded, 0, 255) as u8,
@@ -124,7 +124,7 @@ fn two_bodies_in_one_place_are_in_contact() {
             planar: false,
             walls: None,
             attractors: vec![],
-            materials: vec![Material::ROCK],
+            materials: vec![BodyMaterial::ROCK],
             bodies: vec![body(1), body(2)],
         };
         let outcome = run(&spec);
@@ -164,7 +164,7 @@ fn a_crowd_that_forms_later_fails_alike_everywhere() {
         planar: false,
         walls: None,
         attractors: vec![],
-        materials: vec![Material { speed_cap: 256, ..Material::ROCK }],
+        materials: vec![BodyMaterial { speed_cap: 256, ..BodyMaterial::ROCK }],
         bodies,
     };
     Physics::admit(&spec, &Blobs::default()).unwrap();
@@ -183,7 +183,7 @@ fn specs_out_of_range_are_typed_refusals() {
         ("too many steps", Box::new(|spec| spec.steps = STEPS_MAX as u8 + 1)),
         ("no bodies", Box::new(|spec| spec.bodies.clear())),
         ("no materials", Box::new(|spec| spec.materials.clear())),
-        ("too many materials", Box::new(|spec| spec.materials = vec![Material::ROCK; 17])),
+        ("too many materials", Box::new(|spec| spec.materials = vec![BodyMaterial::ROCK; 17])),
         ("an unknown material", Box::new(|spec| spec.bodies[0].material = 2)),
         ("no mass", Box::new(|spec| spec.materials[0].density = 0)),
         ("too much mass", Box::new(|spec| spec.materials[0].density = u16::MAX)),

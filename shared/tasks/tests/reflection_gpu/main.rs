@@ -13,7 +13,7 @@ mod scenes;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
-use p2c2r_tasks::gpu::{Found, Gpu, GpuChoice, GpuError};
+use p2c2r_tasks::gpu::{Gpu, GpuChoice, GpuError, GpuSearch};
 use p2c2r_tasks::reflection::{CubeMap, GpuTracer, Reflection, ReflectionSpec, Scene, TOLERANCE};
 use p2c2r_tasks::{Blobs, Kernel, KindRegistry, Stop, TaskKind as _};
 
@@ -21,12 +21,12 @@ use p2c2r_tasks::{Blobs, Kernel, KindRegistry, Stop, TaskKind as _};
 static TRACER: LazyLock<Result<Arc<GpuTracer>, String>> = LazyLock::new(|| {
     let wanted = std::env::var("P2C2R_GPU").unwrap_or_default().parse::<GpuChoice>().unwrap_or_default();
     let mut found = Gpu::find(&wanted);
-    if wanted == GpuChoice::Auto && matches!(found, Ok(Found::None(_))) {
+    if wanted == GpuChoice::Auto && matches!(found, Ok(GpuSearch::None(_))) {
         found = Gpu::find(&GpuChoice::Named("llvmpipe".into()));
     }
     let gpu = match found.map_err(|error| error.to_string())? {
-        Found::Gpu(gpu) => gpu,
-        Found::None(reason) => return Err(reason),
+        GpuSearch::Gpu(gpu) => gpu,
+        GpuSearch::None(reason) => return Err(reason),
     };
     eprintln!("on {} ({})", gpu.name(), gpu.driver());
     // From here on a device is there, so what fails is a fault, not a reason to skip.
@@ -199,7 +199,7 @@ fn a_devices_honest_answers_pass_100_000_deep_checks() {
 #[test]
 fn a_device_that_is_lost_under_way_neither_hangs_nor_panics_and_the_cores_take_over() {
     on_device(|tracer| {
-        let Ok(Found::Gpu(gpu)) = Gpu::find(&GpuChoice::Named(tracer.gpu().name().into())) else {
+        let Ok(GpuSearch::Gpu(gpu)) = Gpu::find(&GpuChoice::Named(tracer.gpu().name().into())) else {
             panic!("it was there before")
         };
         let doomed = Arc::new(GpuTracer::new(&gpu).unwrap());
@@ -249,5 +249,5 @@ fn a_name_that_no_device_bears_is_refused_with_the_names_there_are() {
 
 #[test]
 fn off_is_off() {
-    assert!(matches!(Gpu::find(&GpuChoice::Off), Ok(Found::None(_))));
+    assert!(matches!(Gpu::find(&GpuChoice::Off), Ok(GpuSearch::None(_))));
 }

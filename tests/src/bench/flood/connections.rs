@@ -44,13 +44,13 @@ pub(super) enum Visit {
 }
 
 /// A flood under way.
-pub(super) struct Flood {
+pub(super) struct ConnectionFlood {
     is_over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<u64>>,
     start: Instant,
 }
 
-impl Flood {
+impl ConnectionFlood {
     pub(super) fn start(link: &JoinLink, server: SocketAddr, visit: Visit) -> io::Result<Self> {
         let tls = Arc::new(pin::client_config(link.fingerprint).map_err(io::Error::other)?);
         let is_over = Arc::new(AtomicBool::new(false));

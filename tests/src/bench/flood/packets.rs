@@ -37,14 +37,14 @@ pub(super) type Writer = fn(&mut Pcg32, u64, u64, &mut Vec<u8>);
 type Sender = Box<dyn FnMut(&mut Pcg32, u64) -> io::Result<u64> + Send>;
 
 /// An attack under way, on a thread of its own.
-pub(super) struct Flood {
+pub(super) struct PacketFlood {
     is_over: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
     thread: JoinHandle<(u64, u64)>,
     start: Instant,
 }
 
-impl Flood {
+impl PacketFlood {
     pub(super) fn start(server: SocketAddr, packets: Packets) -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.set_nonblocking(true)?;

@@ -14,7 +14,7 @@ const STALL_MS: f64 = 50.0;
 
 /// One line of the game's `--frames`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Frame {
+pub struct FrameTime {
     /// Seconds from the game's first frame on.
     pub at: f64,
     /// Milliseconds since the frame before.
@@ -28,7 +28,7 @@ pub struct Frame {
 }
 
 /// The frames in the text of `--frames`, those of the warm-up left out.
-pub fn frames(text: &str) -> Result<Vec<Frame>, String> {
+pub fn frames(text: &str) -> Result<Vec<FrameTime>, String> {
     let mut lines = text.lines();
     let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
     let place = |name: &str| {
@@ -40,7 +40,7 @@ pub fn frames(text: &str) -> Result<Vec<Frame>, String> {
     for line in lines {
         let values: Vec<Option<f64>> = line.split(',').map(|value| value.parse().ok()).collect();
         let value = |place: usize| values.get(place).copied().flatten();
-        let frame = Frame {
+        let frame = FrameTime {
             at: value(at).ok_or(format!("a frame without a time: {line}"))?,
             took_ms: value(took).ok_or(format!("a frame without a duration: {line}"))?,
             light_asked_at: value(light),
@@ -58,11 +58,11 @@ macro_rules! figures {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         /// Figures of a run, or their medians. What cannot be known is `None`.
         #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-        pub struct Figures {
+        pub struct PotatoFigures {
             $($(#[$doc])* pub $name: Option<f64>,)*
         }
 
-        impl Figures {
+        impl PotatoFigures {
             /// The median of each figure over the runs that know it.
             pub fn median(runs: &[&Self]) -> Self {
                 Self { $($name: middle(runs.iter().filter_map(|run| run.$name).collect()),)* }
@@ -118,9 +118,9 @@ fn middle(values: Vec<f64>) -> Option<f64> {
     (!values.is_empty()).then(|| median(values))
 }
 
-impl Figures {
+impl PotatoFigures {
     /// The figures of a run with these frames, the game's `report` and the processor time it `spent`.
-    pub fn of(frames: &[Frame], report: &Value, spent: Duration) -> Self {
+    pub fn of(frames: &[FrameTime], report: &Value, spent: Duration) -> Self {
         let mut figures = Self::default();
         figures.take_frames(frames);
         figures.take_light(frames);
@@ -130,7 +130,7 @@ impl Figures {
         figures
     }
 
-    fn take_frames(&mut self, frames: &[Frame]) {
+    fn take_frames(&mut self, frames: &[FrameTime]) {
         let mut times: Vec<f64> = frames.iter().map(|frame| frame.took_ms).collect();
         times.sort_unstable_by(f64::total_cmp);
         let total_ms: f64 = times.iter().sum();
@@ -147,7 +147,7 @@ impl Figures {
         self.stalls_per_minute = Some(stalls as f64 / total_ms * 60e3);
     }
 
-    fn take_light(&mut self, frames: &[Frame]) {
+    fn take_light(&mut self, frames: &[FrameTime]) {
         let mut ages: Vec<f64> =
             frames.iter().filter_map(|frame| Some((frame.at - frame.light_asked_at?) * 1e3)).collect();
         let [.., last] = frames else { return };
@@ -184,7 +184,7 @@ impl Figures {
 }
 
 /// The mean of a rate of bytes over time: a long frame counts as many times as it is longer than another.
-fn kbit_per_s(frames: &[Frame], of: fn(&Frame) -> Option<f64>) -> Option<f64> {
+fn kbit_per_s(frames: &[FrameTime], of: fn(&FrameTime) -> Option<f64>) -> Option<f64> {
     let (mut bits, mut ms) = (0.0, 0.0);
     for frame in frames {
         if let Some(bytes_per_s) = of(frame) {
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn frames_of_the_warm_up_are_left_out_and_empty_columns_are_unknown() {
         let text = format!("{COLUMNS}\n1.0,16.0,60,1,0.5,100,200\n3.5,20.5,200,1,,1000,\n");
-        let expected = Frame { at: 3.5, took_ms: 20.5, sent: Some(1_000.0), ..Frame::default() };
+        let expected = FrameTime { at: 3.5, took_ms: 20.5, sent: Some(1_000.0), ..FrameTime::default() };
         assert_eq!(frames(&text), Ok(vec![expected]));
         assert!(frames(&format!("{COLUMNS}\n1.0,16.0,60,1,,,\n")).is_err());
         assert!(frames("seconds\n4\n").is_err() && frames(&format!("{COLUMNS}\n,1,1,1,,,\n")).is_err());
@@ -214,14 +214,14 @@ mod tests {
     #[test]
     fn the_slowest_hundredth_makes_the_low() {
         // 198 frames of 10 ms and two of 60 ms: 2.1 s.
-        let frame = |number: u32| Frame {
+        let frame = |number: u32| FrameTime {
             at: 3.0 + f64::from(number) * 0.01,
             took_ms: if number < 198 { 10.0 } else { 60.0 },
             light_asked_at: Some(2.9 + f64::from(number / 20) * 0.2),
-            ..Frame::default()
+            ..FrameTime::default()
         };
-        let frames: Vec<Frame> = (0..200).map(frame).collect();
-        let figures = Figures::of(&frames, &Value::Null, Duration::ZERO);
+        let frames: Vec<FrameTime> = (0..200).map(frame).collect();
+        let figures = PotatoFigures::of(&frames, &Value::Null, Duration::ZERO);
         let near = |value: Option<f64>, expected: f64| {
             assert!(value.is_some_and(|value| (value - expected).abs() < 1e-6), "{value:?}, not {expected}");
         };
@@ -236,9 +236,9 @@ mod tests {
 
     #[test]
     fn rates_are_means_over_time_and_not_over_frames() {
-        let frame = |took_ms, sent| Frame { at: 4.0, took_ms, sent, ..Frame::default() };
+        let frame = |took_ms, sent| FrameTime { at: 4.0, took_ms, sent, ..FrameTime::default() };
         let frames = [frame(30.0, Some(1_000.0)), frame(10.0, Some(5_000.0)), frame(500.0, None)];
-        let figures = Figures::of(&frames, &Value::Null, Duration::ZERO);
+        let figures = PotatoFigures::of(&frames, &Value::Null, Duration::ZERO);
         assert_eq!((figures.up_kbit_per_s, figures.down_kbit_per_s), (Some(16.0), None));
     }
 
@@ -251,7 +251,7 @@ mod tests {
                 "physics": {"submitted": 12, "open": 0, "cancelled": 0, "remote": 10, "local": 2, "late": 0},
             },
         });
-        let figures = Figures::of(&[], &report, Duration::from_millis(500));
+        let figures = PotatoFigures::of(&[], &report, Duration::from_millis(500));
         assert_eq!(figures.cpu_ms_per_frame, Some(5.0));
         assert_eq!(figures.cpu_percent, Some(5.0));
         assert_eq!(figures.slipped_percent, Some(10.0));
@@ -264,9 +264,9 @@ mod tests {
 
     #[test]
     fn a_median_is_over_the_runs_that_know_the_figure() {
-        let of = |fps, up_kbit_per_s| Figures { fps, up_kbit_per_s, ..Figures::default() };
+        let of = |fps, up_kbit_per_s| PotatoFigures { fps, up_kbit_per_s, ..PotatoFigures::default() };
         let runs = [of(Some(3.0), None), of(Some(1.0), Some(7.0)), of(Some(2.0), None)];
-        let median = Figures::median(&runs.iter().collect::<Vec<_>>());
+        let median = PotatoFigures::median(&runs.iter().collect::<Vec<_>>());
         assert_eq!((median.fps, median.up_kbit_per_s, median.low_fps), (Some(2.0), Some(7.0), None));
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::figures::Figures;
-use super::run::Run;
-use super::{Arm, Row};
+use super::figures::PotatoFigures;
+use super::run::PotatoRun;
+use super::{Arm, PotatoRow};
 
 /// What borrowing may cost at most in any arm: two frames of a hundred.
 const WORSE_MAX: f64 = 0.02;
@@ -25,7 +25,7 @@ const DOLLARS_MAX: [(&str, f64); 2] = [("default", 0.010), ("rich", 0.041)];
 const BY_LIGHT: [&str; 4] = ["saver", "default", "rich", "max"];
 
 /// A figure's column: heading, width, decimals and value.
-type Column = (&'static str, usize, usize, fn(&Figures) -> Option<f64>);
+type Column = (&'static str, usize, usize, fn(&PotatoFigures) -> Option<f64>);
 
 const COLUMNS: [Column; 18] = [
     ("fps", 6, 1, |figures| figures.fps),
@@ -49,7 +49,7 @@ const COLUMNS: [Column; 18] = [
 ];
 
 /// What a run says of itself when it has ended.
-pub fn line(run: &Run) -> String {
+pub fn line(run: &PotatoRun) -> String {
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
     format!(
         "{} at {} % of a core, {}: {} fps, slowest 1 % {}, {} % of outcomes by workers",
@@ -63,7 +63,7 @@ pub fn line(run: &Run) -> String {
 }
 
 /// Medians of all settings.
-pub fn table(rows: &[Row]) -> String {
+pub fn table(rows: &[PotatoRow]) -> String {
     let mut text = format!("{:<9} {:>5} {:<9}", "preset", "core", "arm");
     for (heading, width, ..) in COLUMNS {
         // Writing to a String cannot fail, here and below.
@@ -85,7 +85,7 @@ pub fn table(rows: &[Row]) -> String {
 }
 
 /// One line for each goal that the rows can tell about.
-pub fn goals(rows: &[Row]) -> String {
+pub fn goals(rows: &[PotatoRow]) -> String {
     let mut text = String::new();
     let mut seen: Vec<(&str, u32)> = Vec::new();
     for row in rows {
@@ -98,7 +98,7 @@ pub fn goals(rows: &[Row]) -> String {
     text
 }
 
-fn goals_of(text: &mut String, rows: &[Row], (preset, share): (&str, u32)) {
+fn goals_of(text: &mut String, rows: &[PotatoRow], (preset, share): (&str, u32)) {
     let of = |arm| {
         rows.iter()
             .find(|row| row.setting.preset == preset && row.setting.share == share && row.setting.arm == arm)
@@ -156,16 +156,17 @@ fn goals_of(text: &mut String, rows: &[Row], (preset, share): (&str, u32)) {
 }
 
 /// The most light with which off has the frame rate that on has.
-fn equal_frame_rate(text: &mut String, rows: &[Row], (preset, share): (&str, u32), on: &Figures) {
+fn equal_frame_rate(text: &mut String, rows: &[PotatoRow], (preset, share): (&str, u32), on: &PotatoFigures) {
     let Some(goal) = on.fps.map(|fps| fps * (1.0 - WORSE_MAX)) else { return };
     let light = |preset: &str| BY_LIGHT.iter().position(|name| *name == preset);
-    let may = |row: &&Row| {
+    let may = |row: &&PotatoRow| {
         let name = row.setting.preset.as_str();
         row.setting.share == share
             && (name == preset || light(name).zip(light(preset)).is_some_and(|(less, this)| less < this))
             && row.figures.fps.is_some_and(|fps| fps >= goal)
     };
-    let mut fast: Vec<&Row> = rows.iter().filter(may).filter(|row| row.setting.arm == Arm::Off).collect();
+    let mut fast: Vec<&PotatoRow> =
+        rows.iter().filter(may).filter(|row| row.setting.arm == Arm::Off).collect();
     fast.sort_by_key(|row| light(&row.setting.preset));
     let dark = rows.iter().filter(may).find(|row| row.setting.arm == Arm::Dark);
     let _ = match (fast.last(), dark) {
@@ -182,12 +183,12 @@ fn equal_frame_rate(text: &mut String, rows: &[Row], (preset, share): (&str, u32
 }
 
 /// What the presets promise of money and of the game's own processor.
-fn afford(text: &mut String, preset: &str, off: Option<&Figures>, on: &Figures) {
+fn afford(text: &mut String, preset: &str, off: Option<&PotatoFigures>, on: &PotatoFigures) {
     let most = DOLLARS_MAX.iter().find(|(name, _)| *name == preset);
     if let (Some((_, most)), Some(dollars)) = (most, on.dollars_per_hour) {
         judge(text, dollars <= *most, &format!("on: at most ${most:.3} an hour: ${dollars:.4}"));
     }
-    let cpu = |figures: &Figures| figures.cpu_ms_per_frame;
+    let cpu = |figures: &PotatoFigures| figures.cpu_ms_per_frame;
     if let ("rich", Some(on), Some(off)) = (preset, cpu(on), off.and_then(cpu)) {
         let goal = format!("on: a quarter of off's processor time a frame: {on:.2} against {off:.2} ms");
         judge(text, on <= off * CPU_SHARE_MAX, &goal);
@@ -195,7 +196,7 @@ fn afford(text: &mut String, preset: &str, off: Option<&Figures>, on: &Figures) 
 }
 
 /// Frame rates, and what one frame takes of the game's processor.
-fn compare(text: &mut String, how: &str, off: &Figures, on: &Figures) {
+fn compare(text: &mut String, how: &str, off: &PotatoFigures, on: &PotatoFigures) {
     let times = |on: Option<f64>, off: Option<f64>| match (on, off) {
         (Some(on), Some(off)) if off > 0.0 => format!("{:.2} x", on / off),
         _ => "-".to_owned(),
@@ -219,15 +220,15 @@ mod tests {
     use super::super::Setting;
     use super::*;
 
-    fn row(arm: Arm, fps: f64, twice_percent: Option<f64>) -> Row {
-        Row {
+    fn row(arm: Arm, fps: f64, twice_percent: Option<f64>) -> PotatoRow {
+        PotatoRow {
             setting: Setting { preset: "default".into(), share: 30, arm },
-            figures: Figures {
+            figures: PotatoFigures {
                 fps: Some(fps),
                 low_fps: Some(fps / 2.0),
                 frame_ms_p99: Some(20.0),
                 twice_percent,
-                ..Figures::default()
+                ..PotatoFigures::default()
             },
         }
     }
@@ -277,7 +278,7 @@ mod tests {
             of("saver", Arm::Off, 59.5),
             of("rich", Arm::Dark, 60.0),
         ];
-        let says = |rows: &[Row], words: &str| {
+        let says = |rows: &[PotatoRow], words: &str| {
             let text = goals(rows);
             let rich = text.split("rich at 30 %").nth(1).unwrap_or_default();
             assert!(rich.contains(words), "`{words}` is missing in:\n{text}");

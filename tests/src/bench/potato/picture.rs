@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::Arm;
-use super::figures::{Figures, Frame};
-use super::run::Run;
+use super::figures::{FrameTime, PotatoFigures};
+use super::run::PotatoRun;
 
 /// Pixels of a strip; its margins on the left, above and below hold the words.
 const WIDTH: f64 = 860.0;
@@ -20,18 +20,18 @@ const BUDGET_MS: f64 = 1_000.0 / 60.0;
 const COLUMN: f64 = 1.0;
 
 /// The run of a setting whose frame rate is the median of its repeats.
-pub fn middle<'a>(runs: &'a [Run], preset: &str, share: u32, arm: Arm) -> Option<&'a Run> {
-    let mut of_setting: Vec<&Run> = runs
+pub fn middle<'a>(runs: &'a [PotatoRun], preset: &str, share: u32, arm: Arm) -> Option<&'a PotatoRun> {
+    let mut of_setting: Vec<&PotatoRun> = runs
         .iter()
         .filter(|run| run.setting.preset == preset && run.setting.share == share && run.setting.arm == arm)
         .collect();
-    let fps = |figures: &Figures| figures.fps.unwrap_or(0.0);
+    let fps = |figures: &PotatoFigures| figures.fps.unwrap_or(0.0);
     of_setting.sort_by(|a, b| fps(&a.figures).total_cmp(&fps(&b.figures)));
     of_setting.get(of_setting.len().saturating_sub(1) / 2).copied()
 }
 
 /// The strips of these runs over the same seconds.
-pub fn svg(runs: &[&Run]) -> String {
+pub fn svg(runs: &[&PotatoRun]) -> String {
     let strip = ABOVE + HEIGHT + BELOW;
     let (width, height) = (LEFT + WIDTH + 16.0, strip * runs.len() as f64);
     let times = runs.iter().flat_map(|run| &run.frames).map(|frame| frame.at);
@@ -55,7 +55,7 @@ fn y(ms: f64) -> f64 {
     HEIGHT * (1.0 - ms.min(TOP_MS) / TOP_MS)
 }
 
-fn draw(text: &mut String, run: &Run, from: f64, to: f64) {
+fn draw(text: &mut String, run: &PotatoRun, from: f64, to: f64) {
     let borrows = run.setting.arm.borrows();
     let (name, colour) = if borrows { ("borrowing on", "#0072b2") } else { ("borrowing off", "#d55e00") };
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
@@ -100,7 +100,7 @@ fn draw(text: &mut String, run: &Run, from: f64, to: f64) {
 }
 
 /// One upright line for each column: from the bottom to the longest frame that began in it.
-fn columns(frames: &[Frame], from: f64, to: f64) -> String {
+fn columns(frames: &[FrameTime], from: f64, to: f64) -> String {
     let count = (WIDTH / COLUMN) as usize;
     let mut longest = vec![0.0_f64; count];
     for frame in frames {
@@ -120,14 +120,18 @@ mod tests {
     use super::super::Setting;
     use super::*;
 
-    fn run(arm: Arm, repeat: u32, fps: f64, took_ms: f64) -> Run {
-        Run {
+    fn run(arm: Arm, repeat: u32, fps: f64, took_ms: f64) -> PotatoRun {
+        PotatoRun {
             setting: Setting { preset: "default".into(), share: 30, arm },
             repeat,
-            figures: Figures { fps: Some(fps), ..Figures::default() },
+            figures: PotatoFigures { fps: Some(fps), ..PotatoFigures::default() },
             arena_digest: String::new(),
             frames: (0..100)
-                .map(|number| Frame { at: 3.0 + f64::from(number) * 0.1, took_ms, ..Frame::default() })
+                .map(|number| FrameTime {
+                    at: 3.0 + f64::from(number) * 0.1,
+                    took_ms,
+                    ..FrameTime::default()
+                })
                 .collect(),
         }
     }
@@ -147,7 +151,7 @@ mod tests {
         assert_eq!(text.matches("<g ").count(), 2);
         assert!(text.find("borrowing off") < text.find("borrowing on"));
         assert!(text.contains("20.0 fps") && text.contains("60.0 fps"), "{text}");
-        let height = |run: &Run| {
+        let height = |run: &PotatoRun| {
             let path = columns(&run.frames, 3.0, 12.9);
             path.rsplit('V').next().and_then(|end| end.parse::<f64>().ok()).expect("a column")
         };

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use p2c2r_link::Pace;
+use p2c2r_link::RateLimit;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::super::cpu;
-use super::figures::{Figures, Frame, frames};
+use super::figures::{FrameTime, PotatoFigures, frames};
 use super::group::{ControlGroup, Missing};
 use super::{Arm, Options, Setting};
 use crate::programs::{self, Program, on_processors};
@@ -36,7 +36,7 @@ pub struct Bench {
 
 /// One run and what it measured.
 #[derive(Serialize)]
-pub struct Run {
+pub struct PotatoRun {
     /// What was run.
     #[serde(flatten)]
     pub setting: Setting,
@@ -44,12 +44,12 @@ pub struct Run {
     pub repeat: u32,
     /// What it measured.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub figures: PotatoFigures,
     /// Digest of the arena's last state, which depends on when outcomes came.
     pub arena_digest: String,
     /// Every frame after the warm-up.
     #[serde(skip)]
-    pub frames: Vec<Frame>,
+    pub frames: Vec<FrameTime>,
 }
 
 /// The programs that run beside the game.
@@ -89,7 +89,7 @@ impl Bench {
     }
 
     /// Runs one setting.
-    pub fn run(&self, setting: &Setting, repeat: u32, flight: &Path) -> Result<Run, Box<dyn Error>> {
+    pub fn run(&self, setting: &Setting, repeat: u32, flight: &Path) -> Result<PotatoRun, Box<dyn Error>> {
         self.group.limit(setting.share)?;
         let folder = tempfile::tempdir()?;
         let mut helpers = setting.arm.borrows().then(|| self.helpers(folder.path(), setting.arm));
@@ -102,7 +102,7 @@ impl Bench {
         let spent = self.group.spent()?.saturating_sub(before);
         let report: Value = serde_json::from_slice(&fs::read(report)?)?;
         let frames = frames(&fs::read_to_string(lines)?)?;
-        let mut figures = Figures::of(&frames, &report, spent);
+        let mut figures = PotatoFigures::of(&frames, &report, spent);
         if let Some(helpers) = helpers {
             helpers.end(folder.path(), &mut figures);
             let by_workers = figures.worker_percent.unwrap_or(0.0);
@@ -111,7 +111,7 @@ impl Bench {
             }
         }
         let arena_digest = report["arena_digest"].as_str().unwrap_or_default().to_owned();
-        Ok(Run { setting: setting.clone(), repeat, figures, arena_digest, frames })
+        Ok(PotatoRun { setting: setting.clone(), repeat, figures, arena_digest, frames })
     }
 
     /// The game's command, but for its files.
@@ -142,7 +142,7 @@ impl Bench {
         let start_coordinator = |name: &str, mut command: Command| {
             if is_far {
                 // As it sends to peers elsewhere; those on its own machine it sends to without a bound.
-                command.env("P2C2R_BYTES_PER_SECOND", Pace::internet().bytes_per_second.to_string());
+                command.env("P2C2R_BYTES_PER_SECOND", RateLimit::internet().bytes_per_second.to_string());
             }
             start(name, command)
         };
@@ -197,7 +197,7 @@ impl Bench {
 
 impl Helpers {
     /// Takes what they cost, ends them, and has the books checked.
-    fn end(mut self, folder: &Path, figures: &mut Figures) {
+    fn end(mut self, folder: &Path, figures: &mut PotatoFigures) {
         let seconds = self.since.elapsed().as_secs_f64();
         let ms_per_s = |spent: Option<Duration>| spent.map(|spent| spent.as_secs_f64() * 1e3 / seconds);
         figures.worker_cpu_ms_per_s = ms_per_s(self.workers.iter().map(|worker| cpu::of(worker.id())).sum());

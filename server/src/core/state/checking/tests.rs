@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_protocol::{Attempt, Device, Digest, KindId, Micros, PeerId, TaskNo, WorkUnits};
-use p2c2r_tasks::{Blobs, CheckError, Job, KernelError, SpecError, Stop};
+use p2c2r_tasks::{Blobs, CheckError, KernelError, SpecError, Stop, TaskJob};
 
-use super::{Asked, Checking, WAITING_MAX};
+use super::{CheckStart, Checking, WAITING_MAX};
 use crate::core::receipts::WorkerTimes;
 use crate::core::work::{Check, Checked, Depth};
 use crate::ledger::AccountId;
 
 struct Nothing;
-impl Job for Nothing {
+impl TaskJob for Nothing {
     fn blob_refs(&self) -> &[Digest] {
         &[]
     }
@@ -58,12 +58,12 @@ fn checks_take_no_more_than_their_share_of_time() {
     let (mut done, mut now) = (0, Micros(0));
     for task in 1..=3_000 {
         match checking.ask(check(task, 1_000), true, now) {
-            Asked::Begins(begun) => {
+            CheckStart::Begins(begun) => {
                 ended(&mut checking, begun, Duration::from_millis(1));
                 done += 1;
             }
-            Asked::Waits => {}
-            Asked::NoRoom(_) => panic!("there is room"),
+            CheckStart::Waits => {}
+            CheckStart::NoRoom(_) => panic!("there is room"),
         }
     }
     assert_eq!(done, 100, "what an idle second saves up");
@@ -83,11 +83,11 @@ fn checks_take_no_more_than_their_share_of_time() {
 #[test]
 fn one_costly_check_is_paid_for_before_the_next_begins() {
     let mut checking = Checking::new(10.0);
-    let Asked::Begins(costly) = checking.ask(check(1, 10), true, Micros(0)) else {
+    let CheckStart::Begins(costly) = checking.ask(check(1, 10), true, Micros(0)) else {
         panic!("nothing was used")
     };
     ended(&mut checking, costly, Duration::from_secs(2));
-    assert!(matches!(checking.ask(check(2, 10), true, Micros(10)), Asked::Waits));
+    assert!(matches!(checking.ask(check(2, 10), true, Micros(10)), CheckStart::Waits));
     let due = checking.due().unwrap();
     assert!((18_900_000..19_100_000).contains(&due.0), "{due:?}");
     assert!(checking.next(Micros(due.0 - 100)).is_none());
@@ -97,12 +97,12 @@ fn one_costly_check_is_paid_for_before_the_next_begins() {
 #[test]
 fn proven_workers_come_before_newcomers_and_each_in_turn() {
     let mut checking = Checking::new(10.0);
-    let Asked::Begins(first) = checking.ask(check(1, 10), false, Micros(0)) else {
+    let CheckStart::Begins(first) = checking.ask(check(1, 10), false, Micros(0)) else {
         panic!("nothing was used")
     };
     ended(&mut checking, first, Duration::from_secs(1));
     for (task, is_proven) in [(2, false), (3, false), (4, true), (5, true)] {
-        assert!(matches!(checking.ask(check(task, 10), is_proven, Micros(0)), Asked::Waits));
+        assert!(matches!(checking.ask(check(task, 10), is_proven, Micros(0)), CheckStart::Waits));
     }
     assert_eq!(checking.give_up(TaskNo(2), Attempt(1)).map(|given_up| given_up.task), Some(TaskNo(2)));
     assert!(checking.give_up(TaskNo(2), Attempt(1)).is_none());
@@ -118,12 +118,12 @@ fn proven_workers_come_before_newcomers_and_each_in_turn() {
 #[test]
 fn what_waits_is_bounded() {
     let mut checking = Checking::new(10.0);
-    let Asked::Begins(first) = checking.ask(check(1, 10), true, Micros(0)) else {
+    let CheckStart::Begins(first) = checking.ask(check(1, 10), true, Micros(0)) else {
         panic!("nothing was used")
     };
     ended(&mut checking, first, Duration::from_secs(1));
     for task in 0..WAITING_MAX as u64 {
-        assert!(matches!(checking.ask(check(2 + task, 10), false, Micros(0)), Asked::Waits));
+        assert!(matches!(checking.ask(check(2 + task, 10), false, Micros(0)), CheckStart::Waits));
     }
-    assert!(matches!(checking.ask(check(9_999, 10), true, Micros(0)), Asked::NoRoom(_)));
+    assert!(matches!(checking.ask(check(9_999, 10), true, Micros(0)), CheckStart::NoRoom(_)));
 }

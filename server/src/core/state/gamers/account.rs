@@ -4,16 +4,16 @@ use std::collections::HashSet;
 
 use p2c2r_protocol::{GamerStatement, Nanos, NumberHash, PeerId, TaskId, TaskNo};
 
-use super::Finished;
+use super::FinishedTask;
 use super::remembered::Remembered;
 use super::spent::SpentIds;
-use crate::core::state::submits::AccountRations;
+use crate::core::state::submits::AccountSubmitRates;
 use crate::core::steps::charge::{LATE_SHARE, LATE_UNITS_AT_ONCE};
 use crate::ledger;
 
 /// One account's mirror.
 #[derive(Default)]
-pub struct Account {
+pub struct AccountMirror {
     /// What the account may spend, holds not yet taken off.
     balance: Nanos,
     /// Held for tasks in flight.
@@ -25,7 +25,7 @@ pub struct Account {
     /// Charged before this process opened the account.
     charged_before: Nanos,
     /// What it has used up of what looking at its submits may take.
-    pub rations: AccountRations,
+    pub rates: AccountSubmitRates,
     /// Units begun in vain for its tasks that were late, less its share of those it paid for.
     late_units: u64,
     /// Tasks in flight.
@@ -37,7 +37,7 @@ pub struct Account {
     pub(super) away: Option<u64>,
 }
 
-impl Account {
+impl AccountMirror {
     /// The mirror of an account as the ledger knows it.
     pub(super) fn new(account: &ledger::Account) -> Self {
         Self {
@@ -121,7 +121,7 @@ impl Account {
     }
 
     /// The finished task called `id`, if it is still remembered.
-    pub fn finished(&self, id: TaskId) -> Option<&Finished> {
+    pub fn finished(&self, id: TaskId) -> Option<&FinishedTask> {
         self.remembered.get(id)
     }
 

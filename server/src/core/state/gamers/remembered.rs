@@ -12,7 +12,7 @@ use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
 use p2c2r_protocol::limits::{OUTCOME_BYTES_MAX, TASKS_PER_GAMER_MAX};
 use p2c2r_protocol::{ComputedBy, SeededHash, TaskId};
 
-use super::Finished;
+use super::FinishedTask;
 
 /// Finished tasks remembered per account, to answer a repeated submit again.
 const RECENT_MAX: usize = 256;
@@ -25,12 +25,12 @@ const UNDELIVERED_MAX: usize = TASKS_PER_GAMER_MAX;
 const UNDELIVERED_BYTES_MAX: usize = CHANNEL_MEMORY_BYTES_MAX / 4 * 3;
 /// What one takes beside its outcome and its maker's name: itself, its places in the map and the order, and what the
 /// allocator adds to three blocks.
-const OVERHEAD_BYTES: usize = size_of::<Finished>() + 3 * size_of::<TaskId>() + 64;
+const OVERHEAD_BYTES: usize = size_of::<FinishedTask>() + 3 * size_of::<TaskId>() + 64;
 
 const _: () = assert!(UNDELIVERED_BYTES_MAX > 8 * (OUTCOME_BYTES_MAX + OVERHEAD_BYTES));
 
 /// What one finished task takes in memory, in bytes.
-pub(super) fn weight(finished: &Finished) -> usize {
+pub(super) fn weight(finished: &FinishedTask) -> usize {
     let name = match &finished.receipt.computed_by {
         ComputedBy::Worker(name) | ComputedBy::Cache(Some(name)) => name.capacity(),
         ComputedBy::Coordinator | ComputedBy::Cache(None) => 0,
@@ -42,25 +42,25 @@ pub(super) fn weight(finished: &Finished) -> usize {
 #[derive(Default)]
 pub(super) struct Remembered {
     /// Each lies still while it is remembered: one comes and one goes with every task.
-    tasks: HashMap<TaskId, Box<Finished>, SeededHash>,
+    tasks: HashMap<TaskId, Box<FinishedTask>, SeededHash>,
     /// Those that were sent, the oldest first.
     sent: VecDeque<TaskId>,
     /// Those nobody was sent yet, the oldest first.
     unsent: VecDeque<TaskId>,
     /// Of all of them.
-    load: Load,
+    load: RememberedLoad,
     /// Of those nobody was sent yet.
-    undelivered: Load,
+    undelivered: RememberedLoad,
 }
 
 /// How many, and how many bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Load {
+pub(super) struct RememberedLoad {
     pub count: usize,
     pub bytes: usize,
 }
 
-impl Load {
+impl RememberedLoad {
     pub fn add(&mut self, bytes: usize) {
         self.count += 1;
         self.bytes += bytes;
@@ -74,23 +74,23 @@ impl Load {
 }
 
 impl Remembered {
-    pub fn get(&self, id: TaskId) -> Option<&Finished> {
+    pub fn get(&self, id: TaskId) -> Option<&FinishedTask> {
         self.tasks.get(&id).map(|finished| &**finished)
     }
 
     /// All of them.
-    pub fn load(&self) -> Load {
+    pub fn load(&self) -> RememberedLoad {
         self.load
     }
 
     /// Those nobody was sent yet.
-    pub fn undelivered(&self) -> Load {
+    pub fn undelivered(&self) -> RememberedLoad {
         self.undelivered
     }
 
     /// Adds one; the oldest go that are too many, or too heavy, together with it: of those nobody was sent if it is
     /// such a one, else of those that were sent.
-    pub fn add(&mut self, id: TaskId, finished: Box<Finished>) {
+    pub fn add(&mut self, id: TaskId, finished: Box<FinishedTask>) {
         let (bytes, delivered) = (weight(&finished), finished.delivered);
         let Entry::Vacant(place) = self.tasks.entry(id) else {
             debug_assert!(false, "a task ends once");
@@ -137,7 +137,7 @@ impl Remembered {
     }
 
     /// Those nobody was sent, in the order of their ids; from now on they count as sent.
-    pub fn take_undelivered(&mut self) -> Vec<(TaskId, Finished)> {
+    pub fn take_undelivered(&mut self) -> Vec<(TaskId, FinishedTask)> {
         let mut taken = Vec::new();
         for id in self.unsent.drain(..) {
             let Some(finished) = self.tasks.get_mut(&id) else { continue };
@@ -145,7 +145,7 @@ impl Remembered {
             self.sent.push_back(id);
             taken.push((id, (**finished).clone()));
         }
-        self.undelivered = Load::default();
+        self.undelivered = RememberedLoad::default();
         taken.sort_unstable_by_key(|(id, _)| *id);
         taken
     }

@@ -24,12 +24,12 @@ const _: () = assert!(WINDOW as usize > 2 * TASKS_PER_GAMER_MAX);
 #[derive(Default)]
 pub(super) struct SpentIds {
     /// The newest session numbers, in the order in which they were given.
-    sessions: VecDeque<Session>,
+    sessions: VecDeque<GamerSession>,
     /// The newest number ever given; zero before the first.
     newest: u32,
 }
 
-struct Session {
+struct GamerSession {
     number: u32,
     /// `None` until a task was let in.
     window: Option<Window>,
@@ -95,7 +95,7 @@ impl SpentIds {
         if self.sessions.len() >= SESSIONS_MAX {
             self.sessions.pop_front();
         }
-        self.sessions.push_back(Session { number: self.newest, window: None });
+        self.sessions.push_back(GamerSession { number: self.newest, window: None });
         self.newest
     }
 

@@ -36,8 +36,8 @@ fn statements_show_a_charge_as_held_until_it_is_recorded() {
     assert_eq!((told.charged, told.held, told.available), (Nanos(80), Nanos(0), Nanos(970)));
 }
 
-fn finished(bytes: usize, delivered: bool, at: Micros) -> Box<Finished> {
-    Box::new(Finished {
+fn finished(bytes: usize, delivered: bool, at: Micros) -> Box<FinishedTask> {
+    Box::new(FinishedTask {
         key: Digest([0; 32]),
         outcome: vec![0; bytes].into(),
         receipt: Receipt {
@@ -57,7 +57,7 @@ fn finished(bytes: usize, delivered: bool, at: Micros) -> Box<Finished> {
 
 /// The sums are what the accounts add up to.
 fn assert_sums(gamers: &Gamers) {
-    let mut sums = (Load::default(), Load::default());
+    let mut sums = (RememberedLoad::default(), RememberedLoad::default());
     for account in gamers.accounts.values() {
         for (sum, own) in
             [(&mut sums.0, account.remembered.load()), (&mut sums.1, account.remembered.undelivered())]
@@ -134,6 +134,6 @@ fn what_is_remembered_never_exceeds_its_bounds_and_the_sums_are_right() {
     assert!(undelivered_max > UNDELIVERED_BYTES_IN_SUM_MAX * 9 / 10, "{undelivered_max}");
     assert!(delivered_max > DELIVERED_BYTES_IN_SUM_MAX * 9 / 10, "{delivered_max}");
     gamers.expire_undelivered(Micros(Micros::from(UNDELIVERED_KEPT).0 + 30_000));
-    assert_eq!(gamers.undelivered, Load::default());
+    assert_eq!(gamers.undelivered, RememberedLoad::default());
     assert_sums(&gamers);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{KindId, Micros};
 
-use super::{ANSWERS_PER_RECORD, GONE_MAX, Standing, Trust, TrustRules};
+use super::{ANSWERS_PER_RECORD, CheckConsequence, GONE_MAX, Trust, TrustRules};
 use crate::ledger::{AccountId, WorkerTrust};
 
 const KIND: KindId = KindId(1);
@@ -62,7 +62,7 @@ fn a_failure_begins_again_a_second_convicts_and_the_first_is_forgotten_after_cle
     }
     assert!(share(&trust, Micros(2)) < 1.0);
     let (standing, record) = trust.failed(ADA, Micros(2));
-    assert_eq!(standing, Standing::Working);
+    assert_eq!(standing, CheckConsequence::Working);
     assert_eq!(record.unwrap().failures, 1, "recorded at once");
     assert!(trust.is_on_probation(ADA, KIND, 1, Micros(2)));
     // Unchecked answers do not make it forgotten.
@@ -75,10 +75,10 @@ fn a_failure_begins_again_a_second_convicts_and_the_first_is_forgotten_after_cle
     let kept = trust.left(ADA, Micros(3)).unwrap();
     assert_eq!((kept.failures, kept.clean_checks), (1, 999));
     trust.accepted(ADA, KIND, 1, true, Micros(3));
-    assert_eq!(trust.failed(ADA, Micros(4)).0, Standing::Working, "the first is forgotten");
-    assert_eq!(trust.failed(ADA, Micros(5)).0, Standing::Convicted);
+    assert_eq!(trust.failed(ADA, Micros(4)).0, CheckConsequence::Working, "the first is forgotten");
+    assert_eq!(trust.failed(ADA, Micros(5)).0, CheckConsequence::Convicted);
     assert!(trust.is_quarantined(ADA));
-    assert_eq!(trust.failed(ADA, Micros(6)).0, Standing::Working, "once");
+    assert_eq!(trust.failed(ADA, Micros(6)).0, CheckConsequence::Working, "once");
     let record = trust.order(ADA, false, Micros(7)).unwrap();
     assert!(!trust.is_quarantined(ADA) && !record.quarantined && record.failures == 0);
 }

@@ -17,7 +17,7 @@ const GREY: [f32; 2] = [0.461_085_7, 0.268_700_6];
 
 /// Edges of the squares that are transformed, and how many of them make up the luma of a macroblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct BlockShape {
     /// Edge of the macroblock in texels.
     pub side: usize,
     /// Edge of a luma square.
@@ -26,7 +26,7 @@ pub(super) struct Shape {
     pub chroma: usize,
 }
 
-impl Shape {
+impl BlockShape {
     /// For a face of `face` texels' edge.
     pub fn of(face: usize) -> Self {
         let side = face.min(BLOCK_SIDE);
@@ -42,7 +42,7 @@ impl Shape {
 /// Quantised coefficients of a macroblock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    pub(super) shape: Shape,
+    pub(super) shape: BlockShape,
     /// Luma squares row by row, each row-major: coefficient (u, v) at `v * edge + u`.
     pub(super) luma: [i16; 256],
     /// Square root of red's share of the luminance, then blue's, less those of grey.
@@ -117,7 +117,7 @@ fn dequantise_square(coefficients: &[i16], edge: usize, steps: Steps, luma: bool
 /// What travels of a macroblock's texels (row-major, `side` squared of them).
 ///
 /// The same texels give the same coefficients on every machine.
-pub(super) fn quantise(texels: &[[f32; 3]], shape: Shape, steps: Steps) -> Block {
+pub(super) fn quantise(texels: &[[f32; 3]], shape: BlockShape, steps: Steps) -> Block {
     let side = shape.side;
     let mut block = Block::zero(shape);
     let mut levels = [0.0f32; 256];
@@ -190,7 +190,7 @@ pub(super) fn dequantise(block: &Block, steps: Steps, texels: &mut [[f32; 3]; 25
 
 impl Block {
     /// Black and grey.
-    pub(super) fn zero(shape: Shape) -> Self {
+    pub(super) fn zero(shape: BlockShape) -> Self {
         Self { shape, luma: [0; 256], chroma: [[0; 64]; 2] }
     }
 

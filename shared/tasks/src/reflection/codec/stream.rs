@@ -1,7 +1,7 @@
 //! Coefficients as a stream of bits with learnt odds: what is round a coefficient says how large it will be.
 
 use super::Level;
-use super::block::{Block, COEFFICIENT_MAX, Shape, Steps};
+use super::block::{Block, BlockShape, COEFFICIENT_MAX, Steps};
 use super::range::{Coder, Decoder, Encoder, Odds};
 
 /// Classes of how large the surroundings of a coefficient are.
@@ -190,7 +190,7 @@ fn pass_level<C: Coder>(coder: &mut C, models: &mut [Model; 2], level: &mut Leve
 }
 
 /// Where the square at place `index` of a plane's raster is: its macroblock, and its place in that.
-fn place(shape: Shape, across: usize, plane: usize, index: usize) -> (usize, usize) {
+fn place(shape: BlockShape, across: usize, plane: usize, index: usize) -> (usize, usize) {
     if plane > 0 {
         return (index, 0);
     }
@@ -199,7 +199,7 @@ fn place(shape: Shape, across: usize, plane: usize, index: usize) -> (usize, usi
     (y / squares * across + x / squares, y % squares * squares + x % squares)
 }
 
-fn gather(face: &[Block], shape: Shape, across: usize, plane: usize) -> Vec<[i16; 64]> {
+fn gather(face: &[Block], shape: BlockShape, across: usize, plane: usize) -> Vec<[i16; 64]> {
     let count = across * across * if plane == 0 { shape.squares() * shape.squares() } else { 1 };
     let mut squares = vec![[0; 64]; count];
     for (index, square) in squares.iter_mut().enumerate() {
@@ -210,7 +210,7 @@ fn gather(face: &[Block], shape: Shape, across: usize, plane: usize) -> Vec<[i16
     squares
 }
 
-fn scatter(face: &mut [Block], shape: Shape, across: usize, plane: usize, squares: &[[i16; 64]]) {
+fn scatter(face: &mut [Block], shape: BlockShape, across: usize, plane: usize, squares: &[[i16; 64]]) {
     for (index, square) in squares.iter().enumerate() {
         let (block, part) = place(shape, across, plane, index);
         let to = face[block].square_mut(plane, part);

@@ -15,7 +15,7 @@ pub(super) const LANES_MAX: usize = 4;
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Buffers of one task, for the largest there is.
-pub(super) struct Lane {
+pub(super) struct TaskBuffers {
     pub setting: Buffer,
     pub primitives: Buffer,
     pub nodes: Buffer,
@@ -39,7 +39,7 @@ pub(super) struct Lanes {
 
 #[derive(Default)]
 struct State {
-    free: Vec<Lane>,
+    free: Vec<TaskBuffers>,
     taken: usize,
     /// Numbers of those who wait, first come first.
     waiting: VecDeque<u64>,
@@ -62,8 +62,8 @@ impl Lanes {
     /// used again.
     pub fn with<T>(
         &self,
-        make: impl FnOnce() -> Result<Lane, GpuError>,
-        work: impl FnOnce(&Lane) -> Result<T, GpuError>,
+        make: impl FnOnce() -> Result<TaskBuffers, GpuError>,
+        work: impl FnOnce(&TaskBuffers) -> Result<T, GpuError>,
     ) -> Result<T, GpuError> {
         let (_place, free) = self.enter()?;
         let lane = match free {
@@ -75,7 +75,7 @@ impl Lanes {
         Ok(done)
     }
 
-    fn enter(&self) -> Result<(Place<'_>, Option<Lane>), GpuError> {
+    fn enter(&self) -> Result<(Place<'_>, Option<TaskBuffers>), GpuError> {
         let mut state = self.locked();
         let mine = state.next;
         state.next += 1;

@@ -17,7 +17,7 @@ use super::super::shapes::ROCK_FACES;
 use super::super::surface::SHARP_ALPHA;
 use super::super::trace::THROUGHPUT_MIN;
 use super::super::{BOUNCES_MAX, FACE_LOG2_MAX, LIGHTS_MAX, SAMPLES_MAX};
-use super::lanes::Lane;
+use super::lanes::TaskBuffers;
 use super::upload::{self, TEXEL_BYTES};
 use crate::gpu::{Gpu, GpuError};
 use crate::lightfield::PATHS_MAX;
@@ -82,14 +82,14 @@ fn source() -> String {
 
 /// What a submission computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum ShaderWork {
     /// Texels of a cube.
     Cube,
     /// The light around places.
     Field,
 }
 
-impl Work {
+impl ShaderWork {
     /// Bytes of one answer.
     pub fn bytes(self) -> u64 {
         match self {
@@ -108,14 +108,14 @@ impl Work {
 }
 
 /// The compiled shaders, and the rocks that all scenes share.
-pub(super) struct Program {
+pub(super) struct ShaderProgram {
     cube: ComputePipeline,
     field: ComputePipeline,
     layout: BindGroupLayout,
     rocks: Buffer,
 }
 
-impl Program {
+impl ShaderProgram {
     /// Compiles, which takes a driver from a tenth of a second to some seconds.
     pub fn compile(gpu: &Gpu) -> Result<Self, GpuError> {
         gpu.guarded(|device, queue| {
@@ -167,7 +167,7 @@ impl Program {
     }
 
     /// Room for one task.
-    pub fn lane(&self, device: &Device) -> Lane {
+    pub fn lane(&self, device: &Device) -> TaskBuffers {
         let stored = |label, bytes| buffer(device, label, bytes, BufferUsages::STORAGE);
         let setting = stored("setting", upload::SETTING_BYTES);
         let primitives = stored("primitives", upload::PRIMITIVES_BYTES);
@@ -192,7 +192,7 @@ impl Program {
             layout: &self.layout,
             entries: &entries,
         });
-        Lane { setting, primitives, nodes, materials, lights, places, texels, back, group }
+        TaskBuffers { setting, primitives, nodes, materials, lights, places, texels, back, group }
     }
 
     /// Has the answers in `range` computed and copied to where we can read them.
@@ -200,17 +200,17 @@ impl Program {
         &self,
         device: &Device,
         queue: &Queue,
-        lane: &Lane,
+        lane: &TaskBuffers,
         scene: &Scene,
-        work: Work,
+        work: ShaderWork,
         range: &Range<u32>,
     ) -> SubmissionIndex {
         let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("trace") });
         let mut pass = encoder
             .begin_compute_pass(&ComputePassDescriptor { label: Some("trace"), timestamp_writes: None });
         pass.set_pipeline(match work {
-            Work::Cube => &self.cube,
-            Work::Field => &self.field,
+            ShaderWork::Cube => &self.cube,
+            ShaderWork::Field => &self.field,
         });
         pass.set_bind_group(0, &lane.group, &[]);
         pass.dispatch_workgroups((range.end - range.start).div_ceil(work.of_group(scene)), 1, 1);

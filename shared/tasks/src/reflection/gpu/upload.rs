@@ -9,9 +9,9 @@ use super::super::bvh::Node;
 use super::super::random::STEPS;
 use super::super::scene::{Light, Material, Primitive, Scene};
 use super::super::shapes::{ROCK_FACES, RockFaces};
-use super::super::trace::Moments;
+use super::super::trace::RadianceMoments;
 use super::super::{LIGHTS_MAX, OBJECTS_MAX, SURFACES_MAX};
-use super::lanes::Lane;
+use super::lanes::TaskBuffers;
 use super::shader;
 use crate::lightfield::PROBES_MAX;
 use crate::physics::ROCK_FORMS;
@@ -80,7 +80,7 @@ pub(super) fn setting(scene: &Scene, range: &Range<u32>) -> Vec<u8> {
 }
 
 /// Queues the upload of a scene's arrays.
-pub(super) fn scene(queue: &Queue, lane: &Lane, scene: &Scene) {
+pub(super) fn scene(queue: &Queue, lane: &TaskBuffers, scene: &Scene) {
     let mut words = Words::default();
     for thing in &scene.primitives {
         words =
@@ -107,7 +107,7 @@ pub(super) fn scene(queue: &Queue, lane: &Lane, scene: &Scene) {
 }
 
 /// Queues the upload of where light is wanted.
-pub(super) fn places(queue: &Queue, lane: &Lane, places: &[[f32; 3]]) {
+pub(super) fn places(queue: &Queue, lane: &TaskBuffers, places: &[[f32; 3]]) {
     let words = places.iter().fold(Words::default(), |words, place| words.floats(place).floats(&[0.0]));
     write(queue, &lane.places, words);
 }
@@ -132,12 +132,12 @@ pub(super) fn rocks() -> Vec<u8> {
 }
 
 /// The light around places from the bytes that came back. A device that gives anything but numbers gives darkness.
-pub(super) fn moments(bytes: &[u8]) -> Vec<Moments> {
+pub(super) fn moments(bytes: &[u8]) -> Vec<RadianceMoments> {
     let (parts, _) = bytes.as_chunks::<4>();
     let number = |part: [u8; 4]| f32::from_le_bytes(part);
     let (places, _) = parts.as_chunks::<16>();
     let moments = places.iter().map(|place| {
-        let moments: Moments =
+        let moments: RadianceMoments =
             std::array::from_fn(|moment| std::array::from_fn(|colour| number(place[4 * moment + colour])));
         if moments.as_flattened().iter().all(|part| part.is_finite()) { moments } else { [[0.0; 3]; 4] }
     });

@@ -1,4 +1,4 @@
-//! One grid as bit planes, so that a search jumps over free space a machine word at a time.
+//! One grid as bitboards, so that a search jumps over free space a machine word at a time.
 //!
 //! The idea is block-based jump point search (Harabor and Grastien, "Improving Jump Point Search", 2014):
 //! where a row may force a turn can be read off its neighbour rows with shifts. Here those bits are made once
@@ -10,7 +10,7 @@ use super::spec::Cell;
 
 /// The rows (or the columns) of a grid as bit strings, with a blocked line before the first and after the
 /// last: line `i` of the grid is line `i + 1` here. Bits beyond a line's length are blocked.
-pub(super) struct Lines {
+pub(super) struct BitRows {
     words: usize,
     free: Vec<u64>,
     /// Where a scan towards higher positions stops: blocked cells, and free ones beside which a neighbouring
@@ -20,7 +20,7 @@ pub(super) struct Lines {
     behind: Vec<u64>,
 }
 
-impl Lines {
+impl BitRows {
     /// The rows and the columns of a grid.
     pub(super) fn of(grid: &Grid) -> (Self, Self) {
         let (width, height) = (usize::from(grid.width()), usize::from(grid.height()));
@@ -172,9 +172,9 @@ pub(super) struct Planes {
     /// Rows of the grid.
     pub(super) height: usize,
     /// The rows.
-    pub(super) rows: Lines,
+    pub(super) rows: BitRows,
     /// The columns.
-    pub(super) columns: Lines,
+    pub(super) columns: BitRows,
     /// Per row word and diagonal: cells from which that diagonal step is legal, and cells from which a
     /// sideways scan of that diagonal finds a place to turn. Side by side because they are asked together.
     diagonals: Vec<[[u64; 2]; 4]>,
@@ -183,7 +183,7 @@ pub(super) struct Planes {
 impl Planes {
     pub(super) fn new(grid: &Grid) -> Self {
         let (width, height) = (usize::from(grid.width()), usize::from(grid.height()));
-        let (rows, columns) = Lines::of(grid);
+        let (rows, columns) = BitRows::of(grid);
         let mut planes = Self { width, height, rows, columns, diagonals: Vec::new() };
         planes.diagonals = planes.diagonal_planes();
         planes

@@ -7,7 +7,7 @@ use p2c2r_protocol::{GameToServer, Micros, PeerId, WorkerToServer};
 
 use super::joins::Joining;
 use super::{Exchange, Scheduler};
-use crate::compute::Finished;
+use crate::compute::PoolResult;
 use crate::core::{Event, LinkState};
 
 /// Microseconds between looks at what the link has measured. Round trips are smoothed over seconds, and looking costs
@@ -16,7 +16,7 @@ const MEASURED_EVERY_US: u32 = 50_000;
 
 /// Takes what games say.
 pub fn hear_games(mut exchange: Exchange<'_>, mut messages: ResMut<'_, Messages<FromPeer<GameToServer>>>) {
-    let room = exchange.books.room();
+    let room = exchange.ledger.room();
     exchange.tell(Event::UpdateBegins { room });
     // A farewell costs a look at everything its gamer has under way, and a parcel holds a thousand of them.
     let mut quit: Vec<PeerId> = Vec::new();
@@ -56,8 +56,8 @@ pub fn hear_workers(
 pub fn collect_finished(mut exchange: Exchange<'_>) {
     while let Some(finished) = exchange.pool.next_finished() {
         exchange.tell(match finished {
-            Finished::Check(checked) => Event::Checked(checked),
-            Finished::Kernel(computed) => Event::Computed(computed),
+            PoolResult::Check(checked) => Event::Checked(checked),
+            PoolResult::Kernel(computed) => Event::Computed(computed),
         });
     }
     exchange.perform();

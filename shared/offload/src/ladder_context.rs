@@ -8,21 +8,21 @@ use crate::account::OffloadAccount;
 use crate::kind::{Kind, KindTable};
 use crate::switch::OffloadSwitch;
 use crate::totals::{KindTotals, OffloadTotals};
-use crate::window::Windows;
+use crate::window::KindWindows;
 
 /// One update's view of the app.
 #[derive(SystemParam)]
-pub(crate) struct Desk<'w> {
+pub(crate) struct LadderContext<'w> {
     pub time: Res<'w, Time<Real>>,
     strategy: Option<Res<'w, TimeUpdateStrategy>>,
     kinds: Res<'w, KindTable>,
     pub switch: Res<'w, OffloadSwitch>,
     pub totals: ResMut<'w, OffloadTotals>,
     pub account: ResMut<'w, OffloadAccount>,
-    pub windows: ResMut<'w, Windows>,
+    pub windows: ResMut<'w, KindWindows>,
 }
 
-impl Desk<'_> {
+impl LadderContext<'_> {
     /// The time of this update; the link stamps its messages with the same.
     pub fn now(&self) -> Micros {
         self.time.elapsed().into()

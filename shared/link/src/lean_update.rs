@@ -23,7 +23,7 @@ struct OldTicks(Option<CheckChangeTicks>);
 const MESSAGES_EVERY: u32 = 16;
 
 /// The schedules of an app's update, in order.
-pub(crate) struct Pulse {
+pub(crate) struct LeanUpdate {
     updates: u32,
     /// Whether when messages move on is for this to say: in an app with fixed steps they wait for those.
     thins: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Pulse {
     schedules: Vec<Schedule>,
 }
 
-impl Pulse {
+impl LeanUpdate {
     /// Takes the schedules out of an app that has run what belongs to the start. They are not to be found in the
     /// world any more.
     pub(crate) fn of(app: &mut App) -> Self {
@@ -122,7 +122,7 @@ mod tests {
             app.add_systems(label, move |mut ran: ResMut<'_, Ran>| ran.0.push(label));
         }
         app.update();
-        let mut pulse = Pulse::of(&mut app);
+        let mut pulse = LeanUpdate::of(&mut app);
         assert!(!pulse.schedules.is_empty());
         pulse.run(&mut app);
         assert_eq!(app.world().resource::<Ran>().0, [&labels[..], &labels[1..]].concat());
@@ -141,7 +141,7 @@ mod tests {
             heard.0.extend(said.read().map(|said| said.0));
         });
         app.update();
-        let mut pulse = Pulse::of(&mut app);
+        let mut pulse = LeanUpdate::of(&mut app);
         for _ in 0..100 {
             pulse.run(&mut app);
         }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use p2c2r_protocol::{Micros, TaskId};
 
 use super::Ladder;
-use crate::desk::Desk;
 use crate::horizon::{Ahead, HORIZON_MAX};
+use crate::ladder_context::LadderContext;
 
 /// Longest mean frame with which this computer counts as having room: below 40 frames a second it has other worries.
 const FRAME_ROOMY: Duration = Duration::from_millis(25);
@@ -31,7 +31,7 @@ const STAY: Duration = Duration::from_secs(5);
 const GIVE_UP: Duration = Duration::from_secs(1);
 
 /// What decides on spares.
-pub(super) struct Sparing {
+pub(super) struct LocalHedging {
     /// Mean length of the frames.
     frame_mean: Duration,
     saved_up: f32,
@@ -39,13 +39,13 @@ pub(super) struct Sparing {
     late: Vec<f32>,
 }
 
-impl Default for Sparing {
+impl Default for LocalHedging {
     fn default() -> Self {
         Self { frame_mean: Duration::ZERO, saved_up: SPARES_MAX, late: Vec::new() }
     }
 }
 
-impl Sparing {
+impl LocalHedging {
     /// Takes in the length of a frame.
     pub fn note_frame(&mut self, delta: Duration) {
         self.frame_mean =
@@ -70,7 +70,7 @@ impl Sparing {
 
 /// What became of a task that was out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum RemoteResult {
     /// A worker's answer came.
     Came,
     /// Nobody could answer in time, or the coordinator did because no worker could.
@@ -87,28 +87,28 @@ impl Ladder {
         if task.deadline.is_some_and(given_up) {
             return true;
         }
-        let may = self.sparing.has_room() && self.sparing.saved_up >= 1.0;
+        let may = self.local_hedging.has_room() && self.local_hedging.saved_up >= 1.0;
         if may {
-            self.sparing.saved_up -= 1.0;
+            self.local_hedging.saved_up -= 1.0;
         }
         may
     }
 
     /// Notes for the horizon what became of a task that was out, unless the game took it back.
-    pub(super) fn note_answer(&mut self, desk: &Desk<'_>, id: TaskId, answer: Answer) {
-        let now = desk.now();
+    pub(super) fn note_answer(&mut self, context: &LadderContext<'_>, id: TaskId, answer: RemoteResult) {
+        let now = context.now();
         let Some(task) = self.tasks.get(&id).filter(|task| !task.withdrawn) else { return };
         let Some(deadline) = task.deadline else { return };
         let kind = task.kind;
         let budget = Duration::from_micros(deadline.since(task.submitted_at).into());
         match answer {
-            Answer::Came => self.answers.took(now, kind, now.since(task.submitted_at)),
-            Answer::Lacking => self.answers.lacked(now, kind, budget),
-            Answer::TooLate(predicted) => self.answers.lacked(now, kind, predicted.max(budget) * 2 / 3),
+            RemoteResult::Came => self.answers.took(now, kind, now.since(task.submitted_at)),
+            RemoteResult::Lacking => self.answers.lacked(now, kind, budget),
+            RemoteResult::TooLate(predicted) => self.answers.lacked(now, kind, predicted.max(budget) * 2 / 3),
         }
-        let late = answer != Answer::Came || now > deadline;
-        let has_room = self.sparing.has_room();
-        let share = self.sparing.late_share(kind);
+        let late = answer != RemoteResult::Came || now > deadline;
+        let has_room = self.local_hedging.has_room();
+        let share = self.local_hedging.late_share(kind);
         *share += LATE_GAIN * (f32::from(u8::from(late)) - *share);
         if *share > 0.5 && budget >= HORIZON_MAX && has_room {
             *share = 0.0;
@@ -117,8 +117,8 @@ impl Ladder {
     }
 
     /// How far ahead to ask for this kind.
-    pub fn ahead(&self, desk: &Desk<'_>, kind: usize, rtt: Option<Duration>) -> Ahead {
-        let goes_out = self.connection(desk).is_ok() && desk.switch.allows(desk.kind(kind).id);
+    pub fn ahead(&self, context: &LadderContext<'_>, kind: usize, rtt: Option<Duration>) -> Ahead {
+        let goes_out = self.connection(context).is_ok() && context.switch.allows(context.kind(kind).id);
         if goes_out { self.answers.ahead(kind, rtt) } else { Ahead::default() }
     }
 }

@@ -5,7 +5,7 @@ use bincode::{Decode, Encode};
 /// How many admissions the ledger would take now. Nobody but the coordinator appends, so it has that room until it does;
 /// what becomes of admitted tasks is taken in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Room {
+pub struct AdmissionRoom {
     /// Tasks.
     pub admissions: usize,
     /// Patient ones among them.
@@ -14,7 +14,7 @@ pub struct Room {
     pub bytes: usize,
 }
 
-impl Room {
+impl AdmissionRoom {
     /// Takes the room of one task, of a patient one with so many bytes of payload; false if there is none.
     pub fn take(&mut self, patient_bytes: Option<usize>) -> bool {
         if self.admissions == 0 || self.bytes == 0 || patient_bytes.is_some() && self.patient == 0 {
@@ -35,10 +35,10 @@ mod tests {
 
     #[test]
     fn room_is_taken_until_tasks_patient_ones_or_bytes_have_none_left() {
-        let mut room = Room { admissions: 9, patient: 1, bytes: 10 };
+        let mut room = AdmissionRoom { admissions: 9, patient: 1, bytes: 10 };
         assert!(room.take(Some(4)) && !room.take(Some(0)), "one patient task");
         assert!(room.take(None), "and others beside it");
-        let mut room = Room { patient: 9, ..room };
+        let mut room = AdmissionRoom { patient: 9, ..room };
         assert!(room.take(Some(100)) && !room.take(None), "no bytes are left");
     }
 }

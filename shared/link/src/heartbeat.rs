@@ -1,8 +1,8 @@
 //! Heartbeats: is the other end alive, how far away is it, and what does its clock say.
 //!
-//! Each side beats by its own timer and every beat names the newest one received, so four time stamps come
-//! together at each end (RFC 5905 section 8) without a beat having to be answered by a beat. A side with tasks
-//! out says so in its beats, and the other then beats at the fast rate as well.
+//! Each side sends heartbeats by its own timer, and every heartbeat names the newest one received, so four time stamps
+//! come together at each end (RFC 5905 section 8) without one heartbeat having to be answered by another. A side with tasks
+//! out says so in its heartbeats, and the other then sends them at the fast rate as well.
 //!
 //! A client is the one that can come back, so it is the one that has to notice soon that it was cut off: an idle one
 //! hears from the coordinator four times a second, and asks for a sign of life as soon as one is missing. The coordinator
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{Beat, BeatEcho, Micros};
 
-use crate::channels::End;
+use crate::channels::ConnectionEnd;
 use crate::limits::{
     BEAT_BUSY, BEAT_GRID, BEAT_IDLE, BEAT_IDLE_TO_CLIENT, DEATH_BUSY, DEATH_IDLE, DEATH_IDLE_AT_CLIENT,
     DOUBT_IDLE,
@@ -20,13 +20,13 @@ use crate::limits::{
 
 /// Round trips remembered; the clock offset is taken from the shortest of them, whose packets waited least.
 const SAMPLES: usize = 16;
-/// Age of the oldest of our own beats a peer may still echo; a connection silent for so long is dead.
+/// Age of the oldest of our own heartbeats a peer may still echo; a connection silent for so long is dead.
 const ECHO_AGE_US_MAX: i128 = 20_000_000;
 
 /// One peer's heartbeats.
 #[derive(Debug)]
-pub(crate) struct Heart {
-    end: End,
+pub(crate) struct Heartbeat {
+    end: ConnectionEnd,
     busy: bool,
     busy_since: Duration,
     peer_busy: bool,
@@ -49,8 +49,8 @@ struct Sample {
     offset_us: i64,
 }
 
-impl Heart {
-    pub(crate) fn new(now: Duration, end: End) -> Self {
+impl Heartbeat {
+    pub(crate) fn new(now: Duration, end: ConnectionEnd) -> Self {
         Self {
             end,
             busy: false,
@@ -89,15 +89,15 @@ impl Heart {
         self.heard_at
     }
 
-    /// When the next beat is due.
+    /// When the next heartbeat is due.
     pub(crate) fn due_at(&self) -> Duration {
         let Some(sent_at) = self.sent_at.filter(|_| !self.reply_now) else { return Duration::ZERO };
         if self.busy || self.peer_busy {
             return sent_at + BEAT_BUSY;
         }
         match self.end {
-            End::Server => on_the_grid(sent_at + BEAT_IDLE_TO_CLIENT),
-            End::Client => (sent_at + BEAT_IDLE).min((sent_at + BEAT_BUSY).max(self.doubts_at())),
+            ConnectionEnd::Server => on_the_grid(sent_at + BEAT_IDLE_TO_CLIENT),
+            ConnectionEnd::Client => (sent_at + BEAT_IDLE).min((sent_at + BEAT_BUSY).max(self.doubts_at())),
         }
     }
 
@@ -108,10 +108,10 @@ impl Heart {
 
     /// Whether to ask for an answer at once.
     fn doubts(&self, now: Duration) -> bool {
-        matches!(self.end, End::Client) && !self.busy && now >= self.doubts_at()
+        matches!(self.end, ConnectionEnd::Client) && !self.busy && now >= self.doubts_at()
     }
 
-    /// The beat to send now. `stamp` is the clock at this very moment, not the update's.
+    /// The heartbeat to send now. `stamp` is the clock at this very moment, not the update's.
     pub(crate) fn beat(&mut self, now: Duration, stamp: Micros) -> Beat {
         self.sent_at = Some(now);
         self.reply_now = false;
@@ -120,12 +120,12 @@ impl Heart {
             sequence: self.sequence,
             sent_at: stamp,
             busy: self.busy,
-            // A beat without an echo is answered at once.
+            // A heartbeat without an echo is answered at once.
             echo: self.newest.as_ref().map(|(_, echo)| *echo).filter(|_| !self.doubts(now)),
         }
     }
 
-    /// Takes in a beat from the peer; false if its echo cannot be true.
+    /// Takes in a heartbeat from the peer; false if its echo cannot be true.
     pub(crate) fn take(&mut self, beat: Beat, arrived: Micros) -> bool {
         let first = self.newest.is_none();
         if self.newest.as_ref().is_some_and(|(sequence, _)| beat.sequence <= *sequence) {
@@ -191,7 +191,7 @@ impl Heart {
             (DEATH_BUSY, self.heard_at.max(self.busy_since + self.rtt.unwrap_or_default()))
         } else {
             let silence = match (self.end, self.rtt) {
-                (End::Client, Some(rtt)) => DEATH_IDLE_AT_CLIENT + rtt,
+                (ConnectionEnd::Client, Some(rtt)) => DEATH_IDLE_AT_CLIENT + rtt,
                 _ => DEATH_IDLE,
             };
             (silence, self.heard_at.max(self.busy_since))
@@ -226,9 +226,10 @@ mod tests {
         Duration::from_millis(value)
     }
 
-    /// Two hearts whose clocks differ by `shift` milliseconds exchange beats over a line of `there` and `back`.
-    fn exchange(shift: u64, there: u64, back: u64) -> (Heart, Heart) {
-        let (mut a, mut b) = (Heart::new(ms(0), End::Client), Heart::new(ms(0), End::Server));
+    /// Two ends whose clocks differ by `shift` milliseconds exchange heartbeats over a connection of `there` and `back`.
+    fn exchange(shift: u64, there: u64, back: u64) -> (Heartbeat, Heartbeat) {
+        let (mut a, mut b) =
+            (Heartbeat::new(ms(0), ConnectionEnd::Client), Heartbeat::new(ms(0), ConnectionEnd::Server));
         for round in 0..4 {
             let start = round * 250;
             let beat = a.beat(ms(start), Micros::from(ms(start)));
@@ -252,7 +253,8 @@ mod tests {
 
     #[test]
     fn answer_the_first_exchange_at_once_and_then_never() {
-        let (mut a, mut b) = (Heart::new(ms(0), End::Client), Heart::new(ms(0), End::Server));
+        let (mut a, mut b) =
+            (Heartbeat::new(ms(0), ConnectionEnd::Client), Heartbeat::new(ms(0), ConnectionEnd::Server));
         let mut beats = 0;
         for _ in 0..20 {
             for from in [true, false] {
@@ -281,14 +283,14 @@ mod tests {
 
     #[test]
     fn silence_is_death_sooner_while_busy() {
-        let mut heart = Heart::new(ms(0), End::Server);
-        heart.heard(ms(1_000));
-        assert!(!heart.is_dead(ms(5_900), ms(10)));
-        assert!(heart.is_dead(ms(6_000), ms(10)));
-        heart.heard(ms(7_000));
-        heart.mark_busy(true, ms(7_900));
-        assert!(!heart.is_dead(ms(8_200), ms(10)), "350 ms count from when it became busy");
-        assert!(heart.is_dead(ms(8_300), ms(10)));
+        let mut heartbeat = Heartbeat::new(ms(0), ConnectionEnd::Server);
+        heartbeat.heard(ms(1_000));
+        assert!(!heartbeat.is_dead(ms(5_900), ms(10)));
+        assert!(heartbeat.is_dead(ms(6_000), ms(10)));
+        heartbeat.heard(ms(7_000));
+        heartbeat.mark_busy(true, ms(7_900));
+        assert!(!heartbeat.is_dead(ms(8_200), ms(10)), "350 ms count from when it became busy");
+        assert!(heartbeat.is_dead(ms(8_300), ms(10)));
     }
 
     #[test]
@@ -315,38 +317,38 @@ mod tests {
     fn idle_beats_to_clients_share_few_moments() {
         let mut moments = std::collections::BTreeSet::new();
         for join in 0..1_000_u64 {
-            let mut heart = Heart::new(ms(join), End::Server);
-            heart.beat(ms(join), Micros::from(ms(join)));
-            while heart.due_at() < ms(2_000) {
-                let due = heart.due_at();
-                heart.beat(due, due.into());
+            let mut heartbeat = Heartbeat::new(ms(join), ConnectionEnd::Server);
+            heartbeat.beat(ms(join), Micros::from(ms(join)));
+            while heartbeat.due_at() < ms(2_000) {
+                let due = heartbeat.due_at();
+                heartbeat.beat(due, due.into());
             }
-            moments.insert(heart.due_at());
+            moments.insert(heartbeat.due_at());
         }
         assert_eq!(moments.len(), 10, "those of a quarter of a second");
     }
 
     #[test]
     fn a_pause_of_our_own_is_not_the_peers_death() {
-        let mut heart = Heart::new(ms(0), End::Server);
-        heart.mark_busy(true, ms(0));
-        heart.heard(ms(1_000));
-        assert!(!heart.is_dead(ms(4_000), ms(3_000)), "we were away, not the peer");
-        assert!(heart.is_dead(ms(4_100), ms(100)));
+        let mut heartbeat = Heartbeat::new(ms(0), ConnectionEnd::Server);
+        heartbeat.mark_busy(true, ms(0));
+        heartbeat.heard(ms(1_000));
+        assert!(!heartbeat.is_dead(ms(4_000), ms(3_000)), "we were away, not the peer");
+        assert!(heartbeat.is_dead(ms(4_100), ms(100)));
     }
 
     #[test]
     fn refuse_echoes_that_cannot_be_true() {
-        let mut heart = Heart::new(ms(0), End::Server);
-        heart.beat(ms(10), Micros(10_000));
+        let mut heartbeat = Heartbeat::new(ms(0), ConnectionEnd::Server);
+        heartbeat.beat(ms(10), Micros(10_000));
         let echo = |sent_at, received_at| {
             Some(BeatEcho { sent_at: Micros(sent_at), received_at: Micros(received_at) })
         };
         for (sequence, echo) in [(1, echo(u64::MAX, 0)), (2, echo(10_000, u64::MAX)), (3, echo(0, 0))] {
             let beat = Beat { sequence, sent_at: Micros(u64::MAX), busy: false, echo };
-            let _ = heart.take(beat, Micros(12_000));
+            let _ = heartbeat.take(beat, Micros(12_000));
         }
-        assert_eq!(heart.rtt(), None);
-        assert_eq!(heart.offset_us(), None);
+        assert_eq!(heartbeat.rtt(), None);
+        assert_eq!(heartbeat.offset_us(), None);
     }
 }

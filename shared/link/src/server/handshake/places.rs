@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::source::Source;
+use super::packet_source::PacketSource;
 use crate::limits::{PLACES_NARROW_LEAST, PLACES_WIDE_LEAST};
 
 /// Places taken, by address and by prefix.
@@ -28,21 +28,21 @@ impl Places {
     }
 
     /// Whether this source may have one more.
-    pub(super) fn has_one_for(&self, source: Source) -> bool {
+    pub(super) fn has_one_for(&self, source: PacketSource) -> bool {
         let taken = |key: u128| self.taken.get(&key).copied().unwrap_or_default();
         self.all < self.all_max
             && taken(source.narrow) < self.narrow_max
             && taken(source.wide) < self.wide_max
     }
 
-    pub(super) fn take(&mut self, source: Source) {
+    pub(super) fn take(&mut self, source: PacketSource) {
         self.all += 1;
         for key in [source.narrow, source.wide] {
             *self.taken.entry(key).or_default() += 1;
         }
     }
 
-    pub(super) fn give_back(&mut self, source: Source) {
+    pub(super) fn give_back(&mut self, source: PacketSource) {
         self.all = self.all.saturating_sub(1);
         for key in [source.narrow, source.wide] {
             let Some(taken) = self.taken.get_mut(&key) else { continue };
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn one_address_and_one_prefix_have_a_share_of_the_places() {
         let mut places = Places::new(1_024);
-        let source = |b: u8, d: u8| Source::of([203, b, 113, d].into());
+        let source = |b: u8, d: u8| PacketSource::of([203, b, 113, d].into());
         for _ in 0..128 {
             assert!(places.has_one_for(source(0, 1)));
             places.take(source(0, 1));

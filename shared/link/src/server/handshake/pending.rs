@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::source::Source;
+use super::packet_source::PacketSource;
 use crate::envelope::REQUEST_BYTES;
 use crate::limits::{
     HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, HANDSHAKES_NARROW_MAX, HANDSHAKES_PORT_MAX, HANDSHAKES_WIDE_MAX,
@@ -47,7 +47,7 @@ impl Handshake {
 
 /// All handshakes under way, each under a number that counts up: the first is the oldest.
 #[derive(Default)]
-pub(super) struct Handshakes {
+pub(super) struct PendingHandshakes {
     all: BTreeMap<u64, Handshake>,
     by_token: HashMap<Seal, u64>,
     /// By /24 or /48, the oldest first.
@@ -62,7 +62,7 @@ struct Place {
     narrow: u128,
 }
 
-impl Handshakes {
+impl PendingHandshakes {
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
@@ -75,7 +75,7 @@ impl Handshakes {
     /// The numbers of the handshakes with an address, into `numbers`.
     pub(super) fn with(&self, address: SocketAddr, numbers: &mut Vec<u64>) {
         numbers.clear();
-        let places = self.by_prefix.get(&Source::of(address.ip()).wide);
+        let places = self.by_prefix.get(&PacketSource::of(address.ip()).wide);
         numbers.extend(
             places.into_iter().flatten().filter(|place| place.address == address).map(|place| place.number),
         );
@@ -87,7 +87,7 @@ impl Handshakes {
 
     /// Adds a handshake whose token has none; says whether an older one had to make room.
     pub(super) fn begin(&mut self, handshake: Handshake) -> bool {
-        let source = Source::of(handshake.address.ip());
+        let source = PacketSource::of(handshake.address.ip());
         let oldest = self.who_makes_room(handshake.address, source);
         if let Some(oldest) = oldest {
             self.end(oldest);
@@ -100,7 +100,7 @@ impl Handshakes {
         oldest.is_some()
     }
 
-    fn who_makes_room(&self, address: SocketAddr, source: Source) -> Option<u64> {
+    fn who_makes_room(&self, address: SocketAddr, source: PacketSource) -> Option<u64> {
         let places = self.by_prefix.get(&source.wide).map_or(&[][..], Vec::as_slice);
         let mut of_port = places.iter().filter(|place| place.address == address);
         let oldest_of_port = of_port.next().map(|place| place.number);
@@ -123,7 +123,7 @@ impl Handshakes {
     pub(super) fn end(&mut self, number: u64) -> Option<Handshake> {
         let handshake = self.all.remove(&number)?;
         self.by_token.remove(&handshake.seal);
-        let wide = Source::of(handshake.address.ip()).wide;
+        let wide = PacketSource::of(handshake.address.ip()).wide;
         if let Some(places) = self.by_prefix.get_mut(&wide) {
             places.retain(|place| place.number != number);
             if places.is_empty() {
@@ -156,14 +156,14 @@ mod tests {
         Handshake::new(Duration::ZERO, (address, port).into(), token, seal, &[0; REQUEST_BYTES])
     }
 
-    fn is_consistent(handshakes: &Handshakes) -> bool {
+    fn is_consistent(handshakes: &PendingHandshakes) -> bool {
         let places: usize = handshakes.by_prefix.values().map(Vec::len).sum();
         places == handshakes.all.len() && handshakes.by_token.len() == places
     }
 
     #[test]
     fn each_source_makes_room_for_its_own() {
-        let mut handshakes = Handshakes::default();
+        let mut handshakes = PendingHandshakes::default();
         handshakes.begin(handshake([192, 0, 2, 1], 1, 0));
         for number in 1..=1_000 {
             handshakes.begin(handshake([203, 0, 113, 1], number as u16, number));
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_the_oldest_goes_first() {
-        let mut handshakes = Handshakes::default();
+        let mut handshakes = PendingHandshakes::default();
         for number in 0..10_000_u32 {
             let [_, _, c, d] = number.to_be_bytes();
             handshakes.begin(handshake([10, c, d, 1], 1, number));

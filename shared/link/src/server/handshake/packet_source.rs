@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 /// Where a packet comes from, as limits see it. Equal numbers mean equal sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Source {
+pub(super) struct PacketSource {
     /// One IPv4 address or one IPv6 /64.
     pub(super) narrow: u128,
     /// One IPv4 /24 or one IPv6 /48.
     pub(super) wide: u128,
 }
 
-impl Source {
+impl PacketSource {
     pub(super) fn of(address: IpAddr) -> Self {
         // The low bits of an IPv6 prefix are free to tell the four kinds of number apart.
         match address.to_canonical() {
@@ -31,8 +31,8 @@ impl Source {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Source {
-        Source::of(text.parse().unwrap())
+    fn source(text: &str) -> PacketSource {
+        PacketSource::of(text.parse().unwrap())
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn are_due(
 /// Takes over what was recorded and sends statements to those it concerns.
 pub fn send_statements(mut exchange: Exchange<'_>, mut next: ResMut<'_, NextStatements>) {
     next.at = Micros(exchange.now().0.saturating_add(Micros::from(EVERY).0));
-    let (committed, everything) = exchange.books.drain_committed();
+    let (committed, everything) = exchange.ledger.drain_committed();
     exchange.handle(Event::StatementsDue { committed: Box::new(committed), everything });
 }
 

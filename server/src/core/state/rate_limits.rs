@@ -24,33 +24,33 @@ const UPDATE_NS_MAX: u64 = 20_000_000;
 
 /// What one account has used up.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct AccountRations {
+pub struct AccountSubmitRates {
     specs: WorkBudget,
     blobs: WorkBudget,
 }
 
 /// What all accounts have used up.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rations {
+pub struct SubmitRates {
     all: WorkBudget,
     this_update_ns: u64,
 }
 
-impl Rations {
+impl SubmitRates {
     /// Another update begins.
     pub fn begin_update(&mut self) {
         self.this_update_ns = 0;
     }
 
     /// Whether the submit may be looked at; if so, that is counted.
-    pub fn may_look_at(&mut self, account: &mut AccountRations, submit: &Submit, now: Micros) -> bool {
+    pub fn may_look_at(&mut self, account: &mut AccountSubmitRates, submit: &Submit, now: Micros) -> bool {
         let bytes = submit.spec.len() + submit.blobs.iter().map(Vec::len).sum::<usize>();
         let work_ns = SUBMIT_NS + BYTE_NS * bytes as u64;
         self.take(&mut account.specs, SPECS_OF_ACCOUNT, work_ns, now)
     }
 
     /// Whether a blob may be looked at for the first time; if so, that is counted.
-    pub fn may_look_at_blob(&mut self, account: &mut AccountRations, now: Micros) -> bool {
+    pub fn may_look_at_blob(&mut self, account: &mut AccountSubmitRates, now: Micros) -> bool {
         self.take(&mut account.blobs, BLOBS_OF_ACCOUNT, FRESH_BLOB_NS, now)
     }
 
@@ -73,15 +73,15 @@ mod tests {
 
     /// Blobs that so many accounts get in, each of which tries to bring eight every 10 ms for a minute.
     fn blobs_of(accounts: usize) -> u64 {
-        let mut rations = Rations::default();
-        let mut accounts = vec![AccountRations::default(); accounts];
+        let mut rates = SubmitRates::default();
+        let mut accounts = vec![AccountSubmitRates::default(); accounts];
         let mut blobs = 0;
         for update in 0..6_000 {
             let now = Micros(update * 10_000);
-            rations.begin_update();
+            rates.begin_update();
             let mut in_update = 0;
             for account in &mut accounts {
-                in_update += (0..8).filter(|_| rations.may_look_at_blob(account, now)).count() as u64;
+                in_update += (0..8).filter(|_| rates.may_look_at_blob(account, now)).count() as u64;
             }
             assert!(in_update * FRESH_BLOB_NS <= UPDATE_NS_MAX);
             blobs += in_update;

@@ -11,26 +11,26 @@
 //! account of who asks how often, which would shut out those whose addresses others write on their packets. Only what
 //! has such a token takes room: handshakes and places, of which each address and each prefix has its share.
 
-mod handshakes;
+mod packet_source;
+mod pending;
 mod places;
-mod source;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::mint::Mint;
 use super::peers::LinkTotals;
-use super::refusal::Refusal;
-use crate::envelope::{self, Envelope, REQUEST_BYTES, Request};
+use super::refusal::PacketRefusal;
+use crate::envelope::{self, ConnectionRequest, Envelope, REQUEST_BYTES};
 use crate::limits::{CHALLENGE_PAUSE, STRANGERS_PER_UPDATE_MAX};
 use crate::seal::{self, SealKey};
 
-pub(super) use handshakes::Handshake;
-use handshakes::Handshakes;
+use packet_source::PacketSource;
+pub(super) use pending::Handshake;
+use pending::PendingHandshakes;
 use places::Places;
-use source::Source;
 
-/// Packet types of netcode's that the door writes.
+/// Types of netcode's packets that the handshake writes.
 const DENIED: u8 = 1;
 const CHALLENGE: u8 = 2;
 /// The first number under which challenges and denials are sealed: a session, which begins at zero under the same key,
@@ -38,18 +38,18 @@ const CHALLENGE: u8 = 2;
 const FIRST_NUMBER: u64 = 1 << 61;
 
 /// What is to be done about a stranger's packet.
-pub(super) enum Step {
-    /// Send the stranger [`Door::answer`].
+pub(super) enum PacketAction {
+    /// Send the stranger [`Handshaker::answer`].
     Answer,
     /// It has proven its address: let it in.
     Admit(Box<Handshake>),
 }
 
-/// The way in.
-pub(super) struct Door {
+/// Holds the handshakes with strangers, and says which of them get in.
+pub(super) struct Handshaker {
     protocol_id: u64,
     mint: Mint,
-    handshakes: Handshakes,
+    handshakes: PendingHandshakes,
     places: Places,
     /// Packets of strangers that may still be looked at in this update.
     left: usize,
@@ -59,13 +59,13 @@ pub(super) struct Door {
     candidates: Vec<u64>,
 }
 
-impl Door {
-    /// A door for this mint's tokens, and for so many peers.
+impl Handshaker {
+    /// Lets in those who have tokens of this mint, at most so many peers.
     pub(super) fn new(protocol_id: u64, mint: Mint, peers_max: usize) -> Self {
         Self {
             protocol_id,
             mint,
-            handshakes: Handshakes::default(),
+            handshakes: PendingHandshakes::default(),
             places: Places::new(peers_max),
             left: STRANGERS_PER_UPDATE_MAX,
             number: FIRST_NUMBER,
@@ -84,7 +84,7 @@ impl Door {
         self.left == 0
     }
 
-    /// The packet that goes with [`Step::Answer`].
+    /// The packet that goes with [`PacketAction::Answer`].
     pub(super) fn answer(&self) -> &[u8] {
         &self.answer
     }
@@ -96,12 +96,12 @@ impl Door {
         from: SocketAddr,
         packet: &[u8],
         totals: &mut LinkTotals,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<PacketAction, PacketRefusal> {
         self.left = self.left.saturating_sub(1);
         match (envelope::open(packet)?, packet.first_chunk()) {
             (Envelope::Request(says), Some(request)) => self.request(now, from, says, request, totals),
             (Envelope::Response, _) => self.response(from, packet, totals),
-            _ => Err(Refusal::Shape("not a stranger's packet")),
+            _ => Err(PacketRefusal::Shape("not a stranger's packet")),
         }
     }
 
@@ -109,26 +109,26 @@ impl Door {
         &mut self,
         now: Duration,
         from: SocketAddr,
-        says: Request,
+        says: ConnectionRequest,
         packet: &[u8; REQUEST_BYTES],
         totals: &mut LinkTotals,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<PacketAction, PacketRefusal> {
         // Programs of another version are told so over HTTPS, and get no token to come here with.
         if says.protocol_id != self.protocol_id {
-            return Err(Refusal::OtherVersion);
+            return Err(PacketRefusal::OtherVersion);
         }
         self.mint.admits(&says.seal, from)?;
         if let Some(handshake) = self.handshakes.of_token(&says.seal) {
             if now < handshake.answered_at + CHALLENGE_PAUSE {
-                return Err(Refusal::TooSoon);
+                return Err(PacketRefusal::TooSoon);
             }
             handshake.answered_at = now;
             let (key, challenge) = (handshake.token.to_client, handshake.challenge);
             return Ok(self.seal(CHALLENGE, &key, &challenge));
         }
         // Who has seen the seal on its way may have sent it with something else around it.
-        let token = seal::open_token(packet, self.mint.key()).ok_or(Refusal::UnknownToken)?;
-        if !self.places.has_one_for(Source::of(from.ip())) {
+        let token = seal::open_token(packet, self.mint.key()).ok_or(PacketRefusal::UnknownToken)?;
+        if !self.places.has_one_for(PacketSource::of(from.ip())) {
             return Ok(self.deny(&token.to_client, totals));
         }
         let key = token.to_client;
@@ -143,10 +143,10 @@ impl Door {
         from: SocketAddr,
         packet: &[u8],
         totals: &mut LinkTotals,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<PacketAction, PacketRefusal> {
         self.handshakes.with(from, &mut self.candidates);
         if self.candidates.is_empty() {
-            return Err(Refusal::Shape("a response without a request"));
+            return Err(PacketRefusal::Shape("a response without a request"));
         }
         let answers = |number: &&u64| {
             self.handshakes.get(**number).is_some_and(|handshake| {
@@ -156,22 +156,22 @@ impl Door {
         };
         let number = self.candidates.iter().find(answers).copied();
         let handshake = number.and_then(|number| self.handshakes.end(number));
-        let handshake = handshake.ok_or(Refusal::ForgedResponse)?;
-        if !self.places.has_one_for(Source::of(from.ip())) {
+        let handshake = handshake.ok_or(PacketRefusal::ForgedResponse)?;
+        if !self.places.has_one_for(PacketSource::of(from.ip())) {
             return Ok(self.deny(&handshake.token.to_client, totals));
         }
-        Ok(Step::Admit(Box::new(handshake)))
+        Ok(PacketAction::Admit(Box::new(handshake)))
     }
 
-    fn deny(&mut self, key: &SealKey, totals: &mut LinkTotals) -> Step {
-        totals.refused.count(Refusal::NoPlace);
+    fn deny(&mut self, key: &SealKey, totals: &mut LinkTotals) -> PacketAction {
+        totals.refused.count(PacketRefusal::NoPlace);
         self.seal(DENIED, key, &[])
     }
 
-    fn seal(&mut self, kind: u8, key: &SealKey, body: &[u8]) -> Step {
+    fn seal(&mut self, kind: u8, key: &SealKey, body: &[u8]) -> PacketAction {
         self.number += 1;
         seal::seal_packet(&mut self.answer, kind, self.number, self.protocol_id, key, body);
-        Step::Answer
+        PacketAction::Answer
     }
 
     /// Handshakes under way.
@@ -181,12 +181,12 @@ impl Door {
 
     /// A peer at this address has a place.
     pub(super) fn came_in(&mut self, address: IpAddr) {
-        self.places.take(Source::of(address));
+        self.places.take(PacketSource::of(address));
     }
 
     /// A peer at this address has left its place.
     pub(super) fn went_out(&mut self, address: IpAddr) {
-        self.places.give_back(Source::of(address));
+        self.places.give_back(PacketSource::of(address));
     }
 
     /// Forgets handshakes that were never finished.

@@ -1,15 +1,14 @@
-//! Keeps copies of data off a line that has no room for them.
+//! Drops what renet sends again before its acknowledgement could have come.
 //!
-//! renet sends unacknowledged data again after a fixed 70 ms. On a line whose round trip is longer than that,
-//! everything would travel twice or more, and at 1 Mbit/s there is no room for it (measured: 500 KB on the wire
-//! for 300 KB of data at 120 ms). Packets that hold nothing but copies younger than a round trip are dropped
-//! here as if the network had lost them; renet offers them again 70 ms later. A packet that mixes copies with
-//! new data leaves whole, since renet counts its acknowledgement for everything in it.
+//! renet sends unacknowledged data again after a fixed 70 ms. Where a round trip takes longer than that, everything would
+//! travel twice or more, and at 1 Mbit/s there is no room for it. A packet in which everything was sent less than a round
+//! trip ago is dropped here as if the network had lost it; renet offers it again 70 ms later. A packet that also has new
+//! data leaves whole, since renet counts its acknowledgement for everything in it.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::guard::{self, Part};
+use crate::guard::{self, SliceId};
 
 /// Parts remembered; beyond it the oldest are forgotten, at the price of a needless copy.
 const PARTS_MAX: usize = 4_096;
@@ -18,17 +17,17 @@ const REMEMBERED: Duration = Duration::from_secs(2);
 
 /// When each part of the data under way last left.
 #[derive(Debug, Default)]
-pub(crate) struct Copies {
-    left_at: HashMap<Part, Duration>,
-    parts: Vec<Part>,
+pub(crate) struct ResendFilter {
+    left_at: HashMap<SliceId, Duration>,
+    parts: Vec<SliceId>,
 }
 
-impl Copies {
+impl ResendFilter {
     /// Notes that a packet leaves; false if it should not, because all of it left less than `young` ago.
     pub(crate) fn may_leave(&mut self, now: Duration, packet: &[u8], young: Option<Duration>) -> bool {
         self.parts.clear();
         guard::reliable_parts(packet, &mut self.parts);
-        let is_young = |part: &Part| {
+        let is_young = |part: &SliceId| {
             let left_at = self.left_at.get(part);
             left_at.zip(young).is_some_and(|(left_at, young)| now < *left_at + young)
         };
@@ -63,21 +62,25 @@ mod tests {
 
     #[test]
     fn hold_back_young_copies_and_nothing_else() {
-        let mut copies = Copies::default();
+        let mut resend_filter = ResendFilter::default();
         let (ms, young) = (Duration::from_millis, Some(Duration::from_millis(130)));
-        assert!(copies.may_leave(ms(0), &slice(1, 0), young));
-        assert!(copies.may_leave(ms(0), &slice(1, 1), young), "another slice");
-        assert!(!copies.may_leave(ms(70), &slice(1, 0), young));
-        assert!(copies.may_leave(ms(70), &slice(1, 0), None), "room enough");
-        assert!(copies.may_leave(ms(210), &slice(1, 0), young), "old enough");
+        assert!(resend_filter.may_leave(ms(0), &slice(1, 0), young));
+        assert!(resend_filter.may_leave(ms(0), &slice(1, 1), young), "another slice");
+        assert!(!resend_filter.may_leave(ms(70), &slice(1, 0), young));
+        assert!(resend_filter.may_leave(ms(70), &slice(1, 0), None), "room enough");
+        assert!(resend_filter.may_leave(ms(210), &slice(1, 0), young), "old enough");
     }
 
     #[test]
     fn forget_rather_than_grow() {
-        let mut copies = Copies::default();
+        let mut resend_filter = ResendFilter::default();
         for id in 0..50_000 {
-            copies.may_leave(Duration::from_millis(id), &slice(id, 0), Some(Duration::from_millis(130)));
-            assert!(copies.left_at.len() <= PARTS_MAX);
+            resend_filter.may_leave(
+                Duration::from_millis(id),
+                &slice(id, 0),
+                Some(Duration::from_millis(130)),
+            );
+            assert!(resend_filter.left_at.len() <= PARTS_MAX);
         }
     }
 }

@@ -15,13 +15,13 @@ use p2c2r_protocol::Channel;
 use p2c2r_protocol::channels::CHANNEL_MEMORY_BYTES_MAX;
 
 use crate::connection::Connection;
-use crate::copies::Copies;
 use crate::guard::{self, packet_type};
 use crate::limits::{
     ACK_DELAY, ACK_PACKETS, ACK_PACKETS_MAX, BYTES_PER_CALL, CALLS_PER_UPDATE_MAX, OVERHEAD_BYTES,
     QUEUED_BYTES_MAX, RIDING_BYTES_MAX, RUN_PACKETS, SLICE_BYTES,
 };
-use crate::pace::Bucket;
+use crate::rate_limit::TokenBucket;
+use crate::resend_filter::ResendFilter;
 
 /// Sends within this of one another share a resend timer, set by the latest of them: at most this much late,
 /// never early.
@@ -29,8 +29,8 @@ const RESEND_GROUP: Duration = Duration::from_millis(5);
 
 /// The sending side of one connection.
 #[derive(Debug)]
-pub(crate) struct Flow {
-    bucket: Option<Bucket>,
+pub(crate) struct SendQueue {
+    bucket: Option<TokenBucket>,
     queue: VecDeque<Vec<u8>>,
     queued_bytes: usize,
     has_data: bool,
@@ -39,12 +39,12 @@ pub(crate) struct Flow {
     unacknowledged_packets: u32,
     resends: [ResendTimer; 2],
     newest_sent: Option<u64>,
-    copies: Copies,
+    resend_filter: ResendFilter,
     round_trip: Duration,
 }
 
-impl Flow {
-    pub(crate) fn new(bucket: Option<Bucket>, ack_delay: Duration) -> Self {
+impl SendQueue {
+    pub(crate) fn new(bucket: Option<TokenBucket>, ack_delay: Duration) -> Self {
         Self {
             bucket,
             queue: VecDeque::new(),
@@ -55,7 +55,7 @@ impl Flow {
             unacknowledged_packets: 0,
             resends: [ResendTimer::new(Channel::Control), ResendTimer::new(Channel::Tasks)],
             newest_sent: None,
-            copies: Copies::default(),
+            resend_filter: ResendFilter::default(),
             round_trip: Duration::ZERO,
         }
     }
@@ -105,7 +105,7 @@ impl Flow {
         }
     }
 
-    /// Sends what may leave now. `everything` ignores the pace, for the last words of a program that exits.
+    /// Sends what may leave now. `everything` ignores the rate limit, for the last words of a program that exits.
     pub(crate) fn send(
         &mut self,
         now: Duration,
@@ -126,14 +126,14 @@ impl Flow {
         self.drain(now, everything, &mut transmit);
     }
 
-    /// Without a pace nothing waits for the socket, and packets are gathered to leave together.
+    /// Without a rate limit nothing waits for the socket, and packets are gathered to leave together.
     fn queued_bytes_max(&self) -> usize {
         if self.bucket.is_some() { QUEUED_BYTES_MAX } else { usize::MAX }
     }
 
     /// Makes the packets into runs of one length, each of which passes the system's network stack as one (see
     /// `socket/udp.rs`): the longest first, and those that are nearly as long brought to its length. That is at most a
-    /// third more bytes, on a link without a pace; heartbeats, whose time counts, stay in front.
+    /// third more bytes, on a link without a rate limit; heartbeats, whose time counts, stay in front.
     ///
     /// renet does not mind the order. The other end's guard does, if packets come too late: so this is done for a
     /// burst of [`RUN_PACKETS`] at a time.
@@ -199,7 +199,7 @@ impl Flow {
                             timer.sent(now);
                         }
                     }
-                    if self.bucket.is_some() && !self.copies.may_leave(now, &packet, young) {
+                    if self.bucket.is_some() && !self.resend_filter.may_leave(now, &packet, young) {
                         continue;
                     }
                 }
@@ -233,7 +233,7 @@ impl Flow {
     /// The age below which copies are held back: only on a line that is short of room, and only if its round
     /// trip is longer than renet's patience. A copy too many does less harm than one too few.
     fn young_copies(&self) -> Option<Duration> {
-        let is_scarce = self.bucket.as_ref().is_some_and(Bucket::is_low);
+        let is_scarce = self.bucket.as_ref().is_some_and(TokenBucket::is_low);
         let is_long = self.round_trip + ACK_DELAY > self.resends[1].after;
         (is_scarce && is_long).then_some(self.round_trip + ACK_DELAY)
     }
@@ -258,7 +258,7 @@ impl Flow {
     pub(crate) fn next_due(&self, now: Duration) -> Option<Duration> {
         if !self.queue.is_empty() {
             // Nothing else matters before: renet is not asked while packets wait.
-            return self.bucket.as_ref().map(Bucket::ready_at);
+            return self.bucket.as_ref().map(TokenBucket::ready_at);
         }
         let data = self.has_data.then_some(now);
         let resends = self.resends.iter().filter_map(ResendTimer::next_due);

@@ -1,5 +1,5 @@
-//! The coordinator's end of the ledger: appends entries without waiting, gives way to a writer that is far behind, and
-//! notices when recording fails.
+//! The ledger as the coordinator's app uses it: entries are appended without waiting, back-pressure from a writer that is
+//! far behind is obeyed, and a failure to record is noticed.
 
 use std::time::Duration;
 
@@ -8,48 +8,49 @@ use bevy_ecs::system::Res;
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
 use crate::ledger::{
-    Account, Committed, Entry, Ledger, LedgerError, LedgerState, Opening, Progress, Room, Totals,
+    Account, AccountRequest, AdmissionRoom, Committed, Entry, Ledger, LedgerError, LedgerState, Progress,
+    Totals,
 };
 use crate::waking::LateWaker;
 
 /// Longest wait of one update for a ledger that is far behind: heartbeats are still answered in time.
-const GIVE_WAY_MAX: Duration = Duration::from_millis(5);
+const BACK_PRESSURE_WAIT_MAX: Duration = Duration::from_millis(5);
 
 /// The ledger, as the app's systems use it.
 #[derive(Resource)]
-pub struct Books {
+pub struct LedgerClient {
     ledger: Ledger,
     appended: u64,
     failed: bool,
     waker: LateWaker,
 }
 
-impl Books {
+impl LedgerClient {
     /// The app's end of `ledger`, whose answers wake the app by `waker`.
     pub fn new(ledger: Ledger, waker: LateWaker) -> Self {
         Self { ledger, appended: 0, failed: false, waker }
     }
 
     /// Asks for an account, which is opened, and a gamer credited, if there is none. The app is woken once
-    /// [`Books::opened`] has it.
+    /// [`LedgerClient::opened`] has it.
     pub fn ask_account(
         &self,
         role: Role,
         key: AccountKey,
         name: &str,
         credit: Nanos,
-    ) -> Result<Opening, LedgerError> {
+    ) -> Result<AccountRequest, LedgerError> {
         let waker = self.waker.clone();
         self.ledger.ask_account(role, key, name, credit, move || waker.wake())
     }
 
     /// An account that was asked for, if the ledger has answered.
-    pub fn opened(&self, opening: &Opening) -> Option<Result<Account, LedgerError>> {
+    pub fn opened(&self, opening: &AccountRequest) -> Option<Result<Account, LedgerError>> {
         self.ledger.opened(opening)
     }
 
     /// How many admissions the ledger would record; `None` if it has stopped recording.
-    pub fn room(&mut self) -> Option<Room> {
+    pub fn room(&mut self) -> Option<AdmissionRoom> {
         if self.has_failed() { None } else { self.ledger.room().ok() }
     }
 
@@ -119,6 +120,6 @@ impl Books {
 
 /// Lets the ledger's writer catch up when it is far behind, after everything decided has been sent: tasks then wait in
 /// front of the coordinator, and fewer have to be refused.
-pub fn give_way(books: Res<'_, Books>) {
-    books.ledger.give_way(GIVE_WAY_MAX);
+pub fn apply_back_pressure(client: Res<'_, LedgerClient>) {
+    client.ledger.wait_for_writer(BACK_PRESSURE_WAIT_MAX);
 }

@@ -1,4 +1,4 @@
-//! The part of `check` that reads every task's story: one hold or none, one resolution, and pay only for the
+//! The part of `check` that reads what is recorded of every task: one hold or none, one resolution, and pay only for the
 //! attempt that was accepted. Sums saturate: in a tampered file they may be anything.
 
 use std::collections::HashMap;
@@ -8,10 +8,10 @@ use rusqlite::{Connection, Result, Row, Rows};
 use super::audit::{Booked, CheckReport, read_transfer};
 use super::chain::Transfer;
 use super::entry::{kind, reason, state, verdict};
-use super::folding::Sums;
+use super::folding::FoldedSums;
 
 /// What tasks and attempts say of accounts.
-pub(super) struct Tally(HashMap<i64, Counted>);
+pub(super) struct TaskTally(HashMap<i64, Counted>);
 
 /// One account's part of it.
 #[derive(Clone, Copy, Default)]
@@ -21,10 +21,10 @@ pub(super) struct Counted {
     pub rejected: i64,
 }
 
-impl Tally {
+impl TaskTally {
     /// What folded tasks and attempts counted.
-    pub fn of_folded(folded: &HashMap<i64, Sums>) -> Self {
-        let counted = |sums: &Sums| Counted {
+    pub fn of_folded(folded: &HashMap<i64, FoldedSums>) -> Self {
+        let counted = |sums: &FoldedSums| Counted {
             turnover: sums.turnover,
             accepted: sums.accepted,
             rejected: sums.rejected,
@@ -97,7 +97,7 @@ pub(super) fn check(
     connection: &Connection,
     accounts: &HashMap<i64, Booked>,
     folded_to: i64,
-    tally: &mut Tally,
+    tally: &mut TaskTally,
     report: &mut CheckReport,
 ) -> Result<()> {
     let mut tasks = connection.prepare(
@@ -242,7 +242,7 @@ fn told(moved: &[(Transfer, i64)]) -> String {
     moved.iter().map(told).collect::<Vec<_>>().join(", ")
 }
 
-fn count(task: &Task, tries: &[Attempt], tally: &mut Tally, report: &mut CheckReport) {
+fn count(task: &Task, tries: &[Attempt], tally: &mut TaskTally, report: &mut CheckReport) {
     let gamer = tally.at(task.gamer);
     match task.state {
         state::SETTLED => {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 /// A peer's sending rate: a token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct RateLimit {
     /// Bytes per second, headers included.
     pub bytes_per_second: u32,
     /// Bytes that may leave at once after a pause.
     pub burst_bytes: u32,
 }
 
-impl Pace {
+impl RateLimit {
     /// 1 Mbit/s, the slowest uplink the project promises to work on. The burst is one physics outcome.
     pub const fn internet() -> Self {
         Self { bytes_per_second: 125_000, burst_bytes: 6_000 }
@@ -23,16 +23,20 @@ impl Pace {
         Self { bytes_per_second: u32::MAX, burst_bytes: u32::MAX }
     }
 
-    /// The bucket for a peer at `address`: the configured pace, else none on this machine and
+    /// The bucket for a peer at `address`: the configured limit, else none on this machine and
     /// [`internet`](Self::internet) elsewhere. A line that is impaired stands for one to elsewhere.
-    pub(crate) fn bucket(configured: Option<Self>, address: IpAddr, is_impaired: bool) -> Option<Bucket> {
-        let pace = match configured {
-            Some(pace) => pace,
+    pub(crate) fn bucket(
+        configured: Option<Self>,
+        address: IpAddr,
+        is_impaired: bool,
+    ) -> Option<TokenBucket> {
+        let limit = match configured {
+            Some(limit) => limit,
             None if address.is_loopback() && !is_impaired => Self::unlimited(),
             None => Self::internet(),
         };
-        (pace != Self::unlimited())
-            .then(|| Bucket::new(f64::from(pace.bytes_per_second), f64::from(pace.burst_bytes)))
+        (limit != Self::unlimited())
+            .then(|| TokenBucket::new(f64::from(limit.bytes_per_second), f64::from(limit.burst_bytes)))
     }
 }
 
@@ -41,14 +45,14 @@ impl Pace {
 /// A taking is allowed while anything is left and may overdraw: so one packet larger than the burst still
 /// leaves, and the average holds.
 #[derive(Clone, Debug)]
-pub(crate) struct Bucket {
+pub(crate) struct TokenBucket {
     per_second: f64,
     burst: f64,
     level: f64,
     filled_at: Duration,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full bucket.
     pub(crate) fn new(per_second: f64, burst: f64) -> Self {
         Self {
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn lets_the_burst_through_and_then_the_rate() {
-        let mut bucket = Bucket::new(1_000.0, 500.0);
+        let mut bucket = TokenBucket::new(1_000.0, 500.0);
         let mut sent = 0;
         for ms in 0..=2_000 {
             while bucket.take(Duration::from_millis(ms), 100) {
@@ -103,7 +107,7 @@ mod tests {
 
     #[test]
     fn is_ready_when_it_says_so() {
-        let mut bucket = Bucket::new(1_000.0, 100.0);
+        let mut bucket = TokenBucket::new(1_000.0, 100.0);
         assert!(bucket.take(Duration::ZERO, 350));
         let ready = bucket.ready_at();
         assert!(!bucket.take(Duration::from_millis(249), 1));
@@ -113,10 +117,10 @@ mod tests {
     #[test]
     fn paces_strangers_and_not_this_machine() {
         let here = [127, 0, 0, 1].into();
-        assert!(Pace::bucket(None, here, false).is_none());
-        assert!(Pace::bucket(None, here, true).is_some(), "an impaired line is one to elsewhere");
-        assert!(Pace::bucket(None, [192, 0, 2, 1].into(), false).is_some());
-        assert!(Pace::bucket(Some(Pace::internet()), here, false).is_some());
-        assert!(Pace::bucket(Some(Pace::unlimited()), here, true).is_none());
+        assert!(RateLimit::bucket(None, here, false).is_none());
+        assert!(RateLimit::bucket(None, here, true).is_some(), "an impaired line is one to elsewhere");
+        assert!(RateLimit::bucket(None, [192, 0, 2, 1].into(), false).is_some());
+        assert!(RateLimit::bucket(Some(RateLimit::internet()), here, false).is_some());
+        assert!(RateLimit::bucket(Some(RateLimit::unlimited()), here, true).is_none());
     }
 }

@@ -1,0 +1,73 @@
+//! One word for one thing: no two public types of different crates or modules share a name.
+
+use std::collections::BTreeMap;
+
+use super::{report, sources};
+
+/// Names that several modules may use, each with the reason.
+const SHARED_NAMES: [(&str, &str); 1] =
+    [("Cli", "each program's command line, called so as in clap's own documentation; none knows another's")];
+
+/// The name of the type that a line declares for others to see, if it declares one.
+fn public_type(line: &str) -> Option<&str> {
+    let mut words = line.split_whitespace();
+    let visibility = words.next()?;
+    if visibility != "pub" && !visibility.starts_with("pub(") {
+        return None;
+    }
+    // `pub(in some::path)` has a space in it.
+    let keyword = words.find(|word| !word.ends_with(')'))?;
+    if !["struct", "enum", "trait", "type", "union"].contains(&keyword) {
+        return None;
+    }
+    words.next()?.split(|letter: char| !letter.is_alphanumeric()).next()
+}
+
+/// Every public type outside of tests, with the files that declare one of its name.
+fn public_types() -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, text) in sources() {
+        let is_test = !file.contains("/src/") || file.ends_with("tests.rs") || file.contains("/src/tests/");
+        if is_test {
+            continue;
+        }
+        let shipped = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for name in shipped.lines().filter_map(public_type) {
+            found.entry(name.to_owned()).or_default().push(file.clone());
+        }
+    }
+    found
+}
+
+#[test]
+fn no_two_public_types_share_a_name() {
+    let types = public_types();
+    let faults = types
+        .iter()
+        .filter(|(name, files)| {
+            files.len() > 1 && !SHARED_NAMES.iter().any(|(shared, _)| *shared == name.as_str())
+        })
+        .map(|(name, files)| format!("{name}: {}", files.join(", ")))
+        .collect();
+    report(faults, "names that stand for several things; rename one, or give the reason in SHARED_NAMES");
+    for (name, reason) in SHARED_NAMES {
+        assert!(types.get(name).is_some_and(|files| files.len() > 1), "{name} is not shared: {reason}");
+    }
+}
+
+#[test]
+fn declarations_are_recognised() {
+    for (line, name) in [
+        ("pub struct Lease {", Some("Lease")),
+        ("    pub(crate) enum Phase<T> {", Some("Phase")),
+        ("pub(in crate::play) struct Due(Vec<u8>);", Some("Due")),
+        ("pub(super) type Row = (u8, u8);", Some("Row")),
+        ("pub trait Kernel<K: TaskKind>: Send {", Some("Kernel")),
+        ("pub fn structure() {", None),
+        ("struct Private;", None),
+        ("/// pub struct Prose", None),
+    ] {
+        assert_eq!(public_type(line), name, "{line}");
+    }
+    assert!(public_types().len() > 500, "the sources are read");
+}
