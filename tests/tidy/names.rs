@@ -20,7 +20,8 @@ fn public_type(line: &str) -> Option<&str> {
     if !["struct", "enum", "trait", "type", "union"].contains(&keyword) {
         return None;
     }
-    words.next()?.split(|letter: char| !letter.is_alphanumeric()).next()
+    // A macro's `$name` is empty here: what it declares has its name where the macro is used.
+    words.next()?.split(|letter: char| !letter.is_alphanumeric()).next().filter(|name| !name.is_empty())
 }
 
 /// Every public type outside of tests, with the files that declare one of its name.
@@ -65,6 +66,7 @@ fn declarations_are_recognised() {
         ("pub trait Kernel<K: TaskKind>: Send {", Some("Kernel")),
         ("pub fn structure() {", None),
         ("struct Private;", None),
+        ("        pub struct $name(pub u64);", None),
         ("/// pub struct Prose", None),
     ] {
         assert_eq!(public_type(line), name, "{line}");
