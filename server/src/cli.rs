@@ -120,6 +120,10 @@ pub struct SettingsArgs {
     /// stands in the configuration file's table `[trust]`. [default: 10]
     #[arg(long, env = "P2C2R_CHECK_BUDGET_PERCENT", value_name = "PERCENT")]
     pub check_budget_percent: Option<f64>,
+    /// Work of second attempts for a hundred units of first ones, at most: where a worker is late, another one is asked as
+    /// well. 0 asks nobody twice. [default: 10]
+    #[arg(long, env = "P2C2R_HEDGE_PERCENT", value_name = "PERCENT")]
+    pub hedge_percent: Option<u32>,
     /// Threads for own kernels and costly checks. [default: one per core]
     #[arg(long, env = "P2C2R_COMPUTE_THREADS", value_name = "N")]
     pub compute_threads: Option<usize>,
@@ -210,6 +214,7 @@ impl SettingsArgs {
         config.join.apply_args(self.join);
         take(&mut config.fallback, self.fallback);
         take(&mut config.trust.budget_percent, self.check_budget_percent);
+        take(&mut config.hedge_percent, self.hedge_percent);
         take(&mut config.compute, self.compute_threads.map(ComputeMode::Threads));
         take(&mut config.compute_queue_max, self.compute_queue);
         take(&mut config.cache_entries_max, self.cache_entries);

@@ -156,7 +156,7 @@ mod tests {
     use p2c2r_tasks::{Blobs, CheckError, KernelError, SpecError, Stop, StopOnDrop, TaskJob};
 
     use crate::core::receipts::WorkerTimes;
-    use crate::core::work::Depth;
+    use crate::core::work::{Cause, Depth};
     use crate::ledger::AccountId;
 
     use super::*;
@@ -241,6 +241,7 @@ mod tests {
     #[test]
     fn panics_are_a_rejected_verdict_and_a_missing_outcome() {
         let check = Check {
+            cause: Cause::Answer,
             task: TaskNo(1),
             attempt: Attempt(1),
             worker: PeerId(1),

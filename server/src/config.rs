@@ -44,6 +44,8 @@ pub const FEE_BASIS_POINTS: u32 = 1_000;
 /// Nano-dollars for a million work units at the most: a dollar for a second of one core. Above that, the price of one
 /// long task would outgrow what an account may hold.
 const NANOS_PER_MEGA_UNIT_MAX: u64 = Nanos::DOLLAR.0 as u64;
+/// Work of second attempts for a hundred units of first ones: with more than half as much again, hedging is the load.
+const HEDGE_PERCENT_MAX: u32 = 50;
 /// More compute threads than any machine this is meant for has cores.
 const COMPUTE_THREADS_MAX: usize = 1_024;
 /// Own kernels that may wait: places are set aside at start, some hundred bytes each, and whatever waits behind as
@@ -122,6 +124,9 @@ pub struct ServerConfig {
     pub fallback: Fallback,
     /// How workers' answers are checked, and how trust is earned and lost.
     pub trust: TrustRules,
+    /// Work of second attempts for a hundred units of first ones, at most: where a worker is late, another one is asked as
+    /// well. Zero asks nobody twice.
+    pub hedge_percent: u32,
     /// Where kernels and checks run.
     pub compute: ComputeMode,
     /// Own kernels that may wait for a compute thread.
@@ -184,6 +189,7 @@ impl Default for ServerConfig {
             join: JoinSettings::default(),
             fallback: Fallback::default(),
             trust: TrustRules::default(),
+            hedge_percent: 10,
             compute: ComputeMode::Threads(std::thread::available_parallelism().map_or(1, usize::from)),
             compute_queue_max: 256,
             cache_entries_max: 16_384,
@@ -240,6 +246,7 @@ impl ServerConfig {
         if let ComputeMode::Threads(threads) = self.compute {
             within("compute-threads", threads, 1..=COMPUTE_THREADS_MAX)?;
         }
+        within("hedge-percent", self.hedge_percent, 0..=HEDGE_PERCENT_MAX)?;
         within("compute-queue", self.compute_queue_max, 1..=COMPUTE_QUEUE_MAX)?;
         within("cache-entries", self.cache_entries_max, 0..=CACHE_ENTRIES_MAX)?;
         within("cache-bytes", self.cache_bytes_max, 0..=CACHE_BYTES_MAX)?;
@@ -291,6 +298,7 @@ impl ServerConfig {
             prices: self.prices.clone(),
             fallback: self.fallback,
             trust: self.trust,
+            hedge_percent: self.hedge_percent,
             cache_entries_max: self.cache_entries_max,
             cache_bytes_max: self.cache_bytes_max,
             compute_threads,
@@ -310,6 +318,7 @@ impl ServerConfig {
         if let Some(trust) = file.trust {
             trust.apply(&mut self.trust);
         }
+        take(&mut self.hedge_percent, file.hedge_percent);
         take(&mut self.compute, file.compute_threads.map(ComputeMode::Threads));
         take(&mut self.compute_queue_max, file.compute_queue);
         take(&mut self.cache_entries_max, file.cache_entries);
@@ -351,6 +360,7 @@ impl ServerConfig {
             data_dir: Some(self.data_dir.clone()),
             join: Some(self.join.to_file()),
             fallback: Some(self.fallback),
+            hedge_percent: Some(self.hedge_percent),
             compute_threads: match self.compute {
                 ComputeMode::Inline => None,
                 ComputeMode::Threads(threads) => Some(threads),
@@ -436,6 +446,8 @@ pub struct ServerFile {
     pub data_dir: Option<PathBuf>,
     /// See [`ServerConfig::fallback`].
     pub fallback: Option<Fallback>,
+    /// See [`ServerConfig::hedge_percent`].
+    pub hedge_percent: Option<u32>,
     /// See [`ServerConfig::compute`].
     pub compute_threads: Option<usize>,
     /// See [`ServerConfig::compute_queue_max`].

@@ -304,3 +304,13 @@ fn the_bench_of_load_runs() {
         assert!(said.contains(line), "{said}");
     }
 }
+
+#[test]
+fn the_bench_of_stalls_runs() {
+    let mut bench = Command::new(folder().join("p2c2r-bench"));
+    bench.args(["--quick", "--only", "stall"]);
+    let said = Program::start("bench", bench).ended_well();
+    for column in ["p99 ms off / on", "in time % off/on", "extra"] {
+        assert!(said.contains(column), "{said}");
+    }
+}

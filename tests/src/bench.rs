@@ -23,6 +23,7 @@ pub mod potato;
 pub mod presets;
 mod program;
 pub mod roles;
+pub mod stall;
 pub mod trust;
 pub mod udp_floor;
 

@@ -18,6 +18,9 @@ const FORGOTTEN_AFTER: RangeInclusive<u64> = 10..=1_000_000_000;
 const SETTLING_SECONDS_MAX: u64 = 30 * 24 * 60 * 60;
 /// Failed checks that convict: with one, a single flipped bit does.
 const FAILURES: RangeInclusive<u32> = 1..=100;
+/// Accepted answers that one attempt that came to nothing may take back: more, and one lost packet in a hundred would keep an
+/// honest worker from ever being trusted.
+const COST_ANSWERS_MAX: u64 = 50;
 /// Per cent of one core for deep checks: below a tenth, newcomers would wait for minutes; a hundred cores at the most.
 const BUDGET_PERCENT: RangeInclusive<f64> = 0.1..=10_000.0;
 /// Work units up to which every answer is computed again: a second of one core.
@@ -43,6 +46,12 @@ pub struct TrustFile {
     pub failures_max: Option<u32>,
     /// See [`TrustRules::forgotten_after_checks`].
     pub forgotten_after_checks: Option<u64>,
+    /// See [`TrustRules::silence_costs_answers`].
+    pub silence_costs_answers: Option<u64>,
+    /// See [`TrustRules::failure_costs_answers`].
+    pub failure_costs_answers: Option<u64>,
+    /// See [`TrustRules::overload_costs_answers`].
+    pub overload_costs_answers: Option<u64>,
     /// See [`TrustRules::budget_percent`].
     pub budget_percent: Option<f64>,
     /// See [`TrustRules::recomputed_units`].
@@ -60,6 +69,9 @@ impl TrustFile {
         take(&mut rules.settling, self.settling_seconds.map(Duration::from_secs));
         take(&mut rules.failures_max, self.failures_max);
         take(&mut rules.forgotten_after_checks, self.forgotten_after_checks);
+        take(&mut rules.silence_costs_answers, self.silence_costs_answers);
+        take(&mut rules.failure_costs_answers, self.failure_costs_answers);
+        take(&mut rules.overload_costs_answers, self.overload_costs_answers);
         take(&mut rules.budget_percent, self.budget_percent);
         take(&mut rules.recomputed_units, self.recomputed_units);
     }
@@ -76,6 +88,9 @@ impl From<&TrustRules> for TrustFile {
             settling_seconds: Some(rules.settling.as_secs()),
             failures_max: Some(rules.failures_max),
             forgotten_after_checks: Some(rules.forgotten_after_checks),
+            silence_costs_answers: Some(rules.silence_costs_answers),
+            failure_costs_answers: Some(rules.failure_costs_answers),
+            overload_costs_answers: Some(rules.overload_costs_answers),
             budget_percent: Some(rules.budget_percent),
             recomputed_units: Some(rules.recomputed_units),
         }
@@ -92,6 +107,14 @@ pub(super) fn validate(rules: &TrustRules) -> Result<(), ServerError> {
     within("trust.settling_seconds", rules.settling.as_secs(), 0..=SETTLING_SECONDS_MAX)?;
     within("trust.failures_max", rules.failures_max, FAILURES)?;
     within("trust.forgotten_after_checks", rules.forgotten_after_checks, FORGOTTEN_AFTER)?;
+    let costs = [
+        ("trust.silence_costs_answers", rules.silence_costs_answers),
+        ("trust.failure_costs_answers", rules.failure_costs_answers),
+        ("trust.overload_costs_answers", rules.overload_costs_answers),
+    ];
+    for (name, answers) in costs {
+        within(name, answers, 0..=COST_ANSWERS_MAX)?;
+    }
     within("check-budget-percent", rules.budget_percent, BUDGET_PERCENT)?;
     within("trust.recomputed_units", rules.recomputed_units, 0..=RECOMPUTED_UNITS_MAX)?;
     Ok(())

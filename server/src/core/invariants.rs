@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use p2c2r_protocol::{Nanos, PeerId, TaskNo};
 
 use super::Core;
-use super::state::hedging::HEDGE_SHARE;
 use super::state::tasks::{LIVE_MAX, Task};
 
 /// Tasks, accounts and workers that are looked at for each event, on average; more would let debug builds crawl.
@@ -15,11 +14,8 @@ const LOOKED_AT_PER_EVENT: usize = 64;
 
 impl Core {
     pub(super) fn check_invariants(&mut self) {
-        let (first, second) = self.hedging.units();
-        assert!(
-            second <= first / HEDGE_SHARE,
-            "second attempts are within their budget: {second} of {first}"
-        );
+        let units = self.hedging.units();
+        assert!(self.hedging.is_within_budget(), "second attempts are within their budget: {units:?}");
         #[cfg(debug_assertions)]
         {
             // Looking at everything after every event would make a flood of them quadratic.
@@ -49,6 +45,8 @@ impl Core {
             assert_eq!(mirror.tasks.len(), tasks, "{account} knows its open tasks");
         }
         assert!(held.is_empty(), "every open task has an account that pays: {held:?}");
+        self.tasks.assert_following();
+        self.workers.assert_places();
         for (peer, worker) in self.workers.iter() {
             let tasks = out.remove(&peer).unwrap_or_default();
             assert_eq!(worker.tasks.len(), tasks, "{peer:?} has the tasks it was leased");

@@ -60,6 +60,8 @@ pub struct Policy {
     pub fallback: Fallback,
     /// How trust is earned and lost.
     pub trust: TrustRules,
+    /// Units of second attempts for a hundred of first ones, at most; zero for none.
+    pub hedge_percent: u32,
     /// Outcomes kept for reuse; zero keeps none.
     pub cache_entries_max: usize,
     /// Bytes of outcomes kept for reuse.
@@ -112,7 +114,7 @@ impl Core {
             own: OwnKernel::new(policy.compute_threads, policy.compute_waiting_max),
             trust: Trust::new(policy.trust),
             checking: Checking::new(policy.trust.budget_percent),
-            hedging: Hedging::default(),
+            hedging: Hedging::new(policy.hedge_percent),
             tally: Tally::default(),
             submits: Submits::default(),
             matcher: Matcher::new(seed),

@@ -39,6 +39,20 @@ pub struct Check {
     pub depth: Depth,
     /// Time set aside for it in the budget of checking.
     pub reserved: Duration,
+    /// Why it is judged.
+    pub cause: Cause,
+}
+
+/// Why an outcome is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It is the answer to a live attempt, and its task waits for the verdict.
+    Answer,
+    /// Its task is over, and another worker's answer to it is a different one.
+    Disputed {
+        /// Whether it is the outcome that the task ended with.
+        is_accepted: bool,
+    },
 }
 
 /// How closely an outcome is looked at.

@@ -147,6 +147,8 @@ pub struct CachedOutcome {
     pub worker: Option<(AccountId, Arc<str>)>,
     /// The encoded outcome.
     pub bytes: Arc<[u8]>,
+    /// Whether it is a patient task's.
+    pub patient: bool,
     /// How long it may still be used.
     pub expires_in: Duration,
 }

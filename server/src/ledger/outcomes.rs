@@ -63,11 +63,11 @@ impl Shelf {
         Ok(shelf)
     }
 
-    /// Keeps an outcome.
+    /// Keeps an outcome, of a patient task or another.
     pub fn keep(
         &mut self,
         sql: &mut Statements<'_>,
-        task: u64,
+        (task, patient): (u64, bool),
         key: &Digest,
         worker: Option<AccountId>,
         bytes: &[u8],
@@ -75,7 +75,8 @@ impl Shelf {
     ) -> Result<()> {
         let expires_ms = now_ms + self.kept_ms;
         let id = self.next_id;
-        sql.add_outcome(id, task, worker.map(|worker| worker.0), expires_ms, checksum(&key.0, bytes), bytes)?;
+        let sum = checksum(&key.0, bytes);
+        sql.add_outcome(id, task, worker.map(|worker| worker.0), expires_ms, sum, bytes, patient)?;
         self.next_id += 1;
         self.bytes += bytes.len() as i64;
         self.oldest.get_or_insert((id, expires_ms));
@@ -172,7 +173,8 @@ impl Shelf {
         now_ms: i64,
     ) -> Result<Vec<CachedOutcome>> {
         let mut select = connection.prepare(
-            "SELECT o.id, o.worker, o.expires_ms, o.checksum, o.bytes, t.key, t.kind, t.kernel_version, a.name
+            "SELECT o.id, o.worker, o.expires_ms, o.checksum, o.bytes, t.key, t.kind, t.kernel_version, a.name,
+                 o.patient
              FROM outcomes o JOIN tasks t ON t.no = o.task LEFT JOIN accounts a ON a.id = o.worker
              WHERE t.passed <> 1 ORDER BY o.id DESC",
         )?;
@@ -205,6 +207,7 @@ impl Shelf {
                 kernel_version: row.get(7)?,
                 worker: worker.zip(name.map(Into::into)),
                 bytes: bytes.into(),
+                patient: row.get(9)?,
                 expires_in: Duration::from_millis((expires_ms - now_ms) as u64),
             });
         }

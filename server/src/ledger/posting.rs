@@ -111,7 +111,8 @@ impl Posting<'_, '_> {
                 ComputedFrom::Worker { worker, .. } => Some(*worker),
                 ComputedFrom::Coordinator | ComputedFrom::Cache | ComputedFrom::Begun => None,
             };
-            self.outcomes.keep(self.sql, number, &task.admission.key, worker, bytes, self.now_ms)?;
+            let what = (number, task.patient);
+            self.outcomes.keep(self.sql, what, &task.admission.key, worker, bytes, self.now_ms)?;
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ pub(super) struct Statements<'c> {
     tasks: Rows<'c, 18>,
     attempts: Rows<'c, 5>,
     transfers: Rows<'c, 7>,
-    outcomes: Rows<'c, 6>,
+    outcomes: Rows<'c, 7>,
     find_task: Statement<'c>,
     close_task: Statement<'c>,
     end_attempt: Statement<'c>,
@@ -97,7 +97,7 @@ impl<'c> Statements<'c> {
             outcomes: Rows::prepare(
                 connection,
                 "outcomes",
-                ["id", "task", "worker", "expires_ms", "checksum", "bytes"],
+                ["id", "task", "worker", "expires_ms", "checksum", "bytes", "patient"],
                 "",
             )?,
             find_task: connection.prepare("SELECT 1 FROM tasks WHERE no = ?1 AND opened_grp = ?2")?,
@@ -250,6 +250,7 @@ impl<'c> Statements<'c> {
         expires_ms: i64,
         checksum: i64,
         bytes: &[u8],
+        patient: bool,
     ) -> Result<()> {
         self.outcomes.push(&[
             Integer(id),
@@ -258,6 +259,7 @@ impl<'c> Statements<'c> {
             Integer(expires_ms),
             Integer(checksum),
             Blob(bytes),
+            Integer(patient.into()),
         ])
     }
 

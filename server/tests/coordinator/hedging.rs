@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::{Assign, ComputedBy, Nanos, PeerId, TaskId};
+use p2c2r_protocol::{Assign, AttemptFailure, ComputedBy, Nanos, PeerId, TaskId};
 use p2c2r_server::Fallback;
+use p2c2r_server::config::TrustRules;
 
 use crate::stage::Stage;
-use crate::toy;
+use crate::toy::{self, SLY};
 
 /// Longer than a second worker is waited for, and shorter than any lease.
 const LATE: Duration = Duration::from_millis(60);
@@ -21,7 +22,11 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+        Self::with(TrustRules::default().never())
+    }
+
+    fn with(trust: TrustRules) -> Self {
+        let mut stage = Stage::with(|config| (config.trust, config.fallback) = (trust, Fallback::Queue));
         let gamer = stage.gamer("g");
         let workers = [stage.worker("one", 1), stage.worker("other", 1)];
         let mut pair = Self { stage, gamer, workers, next: 1_000 };
@@ -52,6 +57,27 @@ impl Pair {
         let task = self.stage.ask(self.gamer, self.next);
         let (worker, assign) = self.stage.assignment();
         (task, worker, assign)
+    }
+
+    /// A task that both workers answer, the second one first, with these numbers' squares; who was first and who second.
+    fn answered_by_both(
+        &mut self,
+        first_says: impl Fn(u64) -> u64,
+        second_says: impl Fn(u64) -> u64,
+    ) -> [PeerId; 2] {
+        let (task, first, assign) = self.ask();
+        self.stage.pass(LATE);
+        let (second, again) = self.stage.assignment();
+        let number = toy::number_in(&assign.spec);
+        self.stage.answer(second, &again, Ok(toy::answer(second_says(number))));
+        self.stage.answer(first, &assign, Ok(toy::answer(first_says(number))));
+        self.stage.step();
+        self.stage.done(task);
+        [first, second]
+    }
+
+    fn names(&self, workers: [PeerId; 2]) -> [&'static str; 2] {
+        workers.map(|worker| if worker == self.workers[0] { "one" } else { "other" })
     }
 
     fn other(&self, worker: PeerId) -> PeerId {
@@ -102,6 +128,67 @@ fn two_answers_to_one_task_are_compared_and_one_is_paid() {
         assert_eq!((tally.twice_alike, tally.twice_unlike, tally.stray), (alike, unlike, 1));
         pair.stage.done(task);
         assert_eq!(pair.stage.worker_statement(first).earned, earned, "what was revoked is not paid");
+    }
+}
+
+#[test]
+fn two_answers_that_agree_are_a_passed_check_of_both() {
+    let mut pair = Pair::new();
+    let both = pair.answered_by_both(|number| number, |number| number);
+    let names = pair.names(both);
+    let mut answers = Vec::new();
+    both.into_iter().for_each(|worker| pair.stage.leave(worker));
+    for name in names {
+        let known = pair.stage.known_of(name);
+        assert_eq!((known.checked, known.failures), (1, 0), "{name}");
+        answers.push(known.answers.values().sum::<u64>());
+    }
+    let accepted = pair.stage.tally().by_workers;
+    assert_eq!(answers.iter().sum::<u64>(), accepted + 1, "the one that was not needed counts as an answer");
+}
+
+/// Of numbers of which any answer looks right, nothing but the other answer shows that one of them is wrong.
+#[test]
+fn two_answers_that_differ_are_both_looked_at_and_the_wrong_one_counts_whichever_was_accepted() {
+    for accepted_lies in [false, true] {
+        let mut pair = Pair::with(TrustRules { failures_max: 1, ..TrustRules::default().never() });
+        pair.next = SLY;
+        let right = |number| number;
+        let wrong = |number| number + 1;
+        let both = if accepted_lies {
+            pair.answered_by_both(right, wrong)
+        } else {
+            pair.answered_by_both(wrong, right)
+        };
+        let tally = pair.stage.tally();
+        assert_eq!((tally.twice_unlike, tally.convicted), (1, 1));
+        let [first, second] = pair.names(both);
+        let (liar, honest) = if accepted_lies { (second, first) } else { (first, second) };
+        both.into_iter().for_each(|worker| pair.stage.leave(worker));
+        let (liar, honest) = (pair.stage.known_of(liar), pair.stage.known_of(honest));
+        assert!(liar.quarantined && !honest.quarantined);
+        assert_eq!((honest.failures, honest.checked), (0, 1), "what it said was looked at, and right");
+    }
+}
+
+#[test]
+fn after_an_attempt_that_came_to_nothing_a_proven_worker_is_asked_before_strangers() {
+    for fails in [true, false] {
+        let mut pair = Pair::new();
+        let (task, first, assign) = pair.ask();
+        // Many more than are looked at, all of them idle.
+        for stranger in 0..20 {
+            pair.stage.worker(&format!("stranger {stranger}"), 4);
+        }
+        if fails {
+            pair.stage.answer(first, &assign, Err(AttemptFailure::KernelPanicked));
+        } else {
+            pair.stage.leave(first);
+        }
+        let (to, again) = pair.stage.assignment();
+        assert_eq!(to, pair.other(first), "not one of the strangers");
+        pair.stage.answer_rightly(to, &again);
+        pair.stage.done(task);
     }
 }
 

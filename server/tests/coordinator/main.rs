@@ -4,12 +4,15 @@
 mod admission;
 mod attempts;
 mod charging;
+mod conduct;
 mod conformance;
+mod equal;
 mod fairness;
 mod fallback;
 mod figures;
 mod hedging;
 mod hostile;
+mod kept;
 mod lifetime;
 mod money;
 mod rate;

@@ -9,7 +9,8 @@ use p2c2r_server::{ServerConfig, ServerError, build_app};
 use proptest::prelude::*;
 
 /// Every number in the configuration file, with the range it may have.
-const NUMBERS: [(&str, RangeInclusive<u64>); 21] = [
+const NUMBERS: [(&str, RangeInclusive<u64>); 25] = [
+    ("hedge_percent", 0..=50),
     ("compute_threads", 1..=1_024),
     ("compute_queue", 1..=65_536),
     ("cache_entries", 0..=1_048_576),
@@ -30,6 +31,9 @@ const NUMBERS: [(&str, RangeInclusive<u64>); 21] = [
     ("trust.percent_min", 0..=100),
     ("trust.settling_seconds", 0..=2_592_000),
     ("trust.failures_max", 1..=100),
+    ("trust.silence_costs_answers", 0..=50),
+    ("trust.failure_costs_answers", 0..=50),
+    ("trust.overload_costs_answers", 0..=50),
     ("trust.recomputed_units", 0..=1_000_000),
 ];
 
@@ -52,7 +56,7 @@ fn runs(mut config: ServerConfig) {
 
 /// As TOML writes it: shares of checks are the numbers with a fraction.
 fn written(name: &str, value: u64) -> String {
-    let fraction = if name.contains("percent") { ".0" } else { "" };
+    let fraction = if name.starts_with("trust.") && name.contains("percent") { ".0" } else { "" };
     format!("{name} = {value}{fraction}\n")
 }
 

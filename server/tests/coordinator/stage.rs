@@ -24,7 +24,7 @@ use p2c2r_server::{ComputeMode, ServerConfig, Shutdown, build_app};
 use p2c2r_tasks::kind::TaskKind;
 use tempfile::TempDir;
 
-use crate::toy::{self, Toy, ToySpec};
+use crate::toy::{self, Rough, Toy, ToySpec};
 
 /// The budget of a timely task, unless a test says otherwise.
 pub const BUDGET: Duration = Duration::from_millis(500);
@@ -223,10 +223,15 @@ impl Stage {
 
     /// A peer is connected; nothing has been said yet.
     pub fn connect(&mut self, role: Role, name: &str) -> PeerId {
+        self.connect_as(role, name, name)
+    }
+
+    /// The same with the account of `owner` under a name that may be another.
+    pub fn connect_as(&mut self, role: Role, owner: &str, name: &str) -> PeerId {
         let peer = PeerId(self.next_peer);
         self.next_peer += 1;
-        self.names.insert(peer, (role, name.to_owned()));
-        let Grant { account, instance, .. } = Grant::of_name(role, name);
+        self.names.insert(peer, (role, owner.to_owned()));
+        let Grant { account, instance, .. } = Grant::of_name(role, owner);
         let credit = self.config.opening_credit;
         let (name, address) = (name.to_owned(), "memory".to_owned());
         let joined = PeerJoined { peer, role, account, instance, name, credit, address };
@@ -241,7 +246,11 @@ impl Stage {
     }
 
     fn join(&mut self, role: Role, name: &str) -> PeerId {
-        let peer = self.connect(role, name);
+        self.join_as(role, name, name)
+    }
+
+    fn join_as(&mut self, role: Role, owner: &str, name: &str) -> PeerId {
+        let peer = self.connect_as(role, owner, name);
         self.step();
         self.let_ledger_answer();
         peer
@@ -257,13 +266,27 @@ impl Stage {
         self.worker_on(Device::Cores, name, slots)
     }
 
+    /// The same with the account of `owner` under a name that may be another.
+    pub fn worker_as(&mut self, owner: &str, name: &str, slots: u16) -> PeerId {
+        let peer = self.join_as(Role::Worker, owner, name);
+        self.offer(peer, Device::Cores, slots);
+        peer
+    }
+
     /// The same, with a kernel that runs on `device`.
     pub fn worker_on(&mut self, device: Device, name: &str, slots: u16) -> PeerId {
         let peer = self.join(Role::Worker, name);
-        let kernels = vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device }];
+        self.offer(peer, device, slots);
+        peer
+    }
+
+    fn offer(&mut self, peer: PeerId, device: Device, slots: u16) {
+        let kernels = vec![
+            KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device },
+            KernelOffer { kind: Rough::ID, version: Rough::KERNEL_VERSION, device },
+        ];
         self.worker_says(peer, WorkerToServer::Ready(WorkerOffer { slots, kernels }));
         self.step();
-        peer
     }
 
     /// A peer's connection ends.
@@ -442,6 +465,15 @@ impl Stage {
         ledger::report(&db).unwrap()
     }
 
+    /// What the ledger knows of the worker with this name, once nobody is connected that it has to hear of.
+    #[track_caller]
+    pub fn known_of(&mut self, name: &str) -> ledger::WorkerLine {
+        self.books();
+        let lines = ledger::workers(&self.folder.path().join("results.db"), |_| None).unwrap();
+        let mut of_name = lines.workers.into_iter().filter(|line| line.name == name);
+        of_name.next().expect("the worker has an account")
+    }
+
     /// Tasks in flight.
     pub fn in_flight(&mut self) -> usize {
         self.app().world().resource::<Scheduler>().core().tasks().len()
@@ -465,6 +497,11 @@ impl Stage {
     /// Farewells heard, with the reasons given.
     pub fn farewells(&self) -> &[String] {
         &self.farewells
+    }
+
+    /// What the outcome of a task of this many units costs that is there already.
+    pub fn reuse_price(&self, units: u64) -> Nanos {
+        self.config.prices.reuse(self.price(units))
     }
 
     /// What a task of this many units costs.

@@ -140,9 +140,34 @@ impl TaskKind for Bulky {
     }
 }
 
+/// The kind `rough`: what is asked is a number, what is answered is its square, give or take one. The kernel gives the square.
+pub struct Rough;
+
+impl TaskKind for Rough {
+    const ID: KindId = KindId(202);
+    const NAME: &'static str = "rough";
+    const KERNEL_VERSION: u16 = 1;
+    const DETERMINISTIC: bool = false;
+    type Spec = u64;
+    type Outcome = u64;
+
+    fn admit(_: &u64, _: &Blobs) -> Result<WorkUnits, SpecError> {
+        Ok(WorkUnits(1_000))
+    }
+    fn run(spec: &u64, _: &Blobs, _: &Stop) -> Result<u64, KernelError> {
+        Ok(spec * spec)
+    }
+    fn check(spec: &u64, _: &Blobs, outcome: &u64) -> Result<(), CheckError> {
+        if outcome.abs_diff(spec * spec) <= 1 { Ok(()) } else { squares(*spec, *outcome) }
+    }
+    fn deep_check(spec: &u64, blobs: &Blobs, outcome: &u64, _: u64) -> Result<(), CheckError> {
+        Self::check(spec, blobs, outcome)
+    }
+}
+
 /// The kinds of these tests.
 pub fn kinds() -> KindRegistry {
-    KindRegistry::empty().with::<Toy>().with::<Bulky>()
+    KindRegistry::empty().with::<Toy>().with::<Bulky>().with::<Rough>()
 }
 
 /// The spec that asks for the square of `number`.

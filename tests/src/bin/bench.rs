@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use p2c2r_tests::bench::{
     self, BenchRow, Load, Rival, calibration, condition, condition::Condition, flood, kinds, load, nats,
-    nats::Nats, p2c2r::P2c2r, play::Play, potato, presets, roles, trust, udp_floor, udp_floor::UdpFloor,
+    nats::Nats, p2c2r::P2c2r, play::Play, potato, presets, roles, stall, trust, udp_floor,
+    udp_floor::UdpFloor,
 };
 
 /// As in the programs that are measured.
@@ -95,6 +96,8 @@ enum Part {
     Flood,
     /// Many gamers and workers at one coordinator, and a thousand that are idle; only when asked for.
     Load,
+    /// One of four workers stalls at random: latencies with hedging off beside on; only when asked for.
+    Stall,
     /// Workers that cheat: how soon they are found, and what checking costs; only when asked for.
     Trust,
 }
@@ -203,6 +206,17 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         println!("{}", trust::table(&rows));
         let missed = trust::missed(&rows);
         // A quick run is too short for shares of one in ten thousand.
+        if !missed.is_empty() && !arguments.quick {
+            return Err(format!("aims are missed: {}", missed.join("; ")).into());
+        }
+    }
+    if arguments.only == Some(Part::Stall) {
+        let plan = if arguments.quick { stall::QUICK } else { stall::FULL };
+        let tasks = arguments.requests.unwrap_or(plan.tasks).max(1);
+        let rows = stall::rows(stall::StallPlan { tasks, ..plan })?;
+        println!("{}", stall::table(&rows));
+        let missed = stall::missed(&rows);
+        // A quick run is too short for a 99th percentile.
         if !missed.is_empty() && !arguments.quick {
             return Err(format!("aims are missed: {}", missed.join("; ")).into());
         }

@@ -132,6 +132,13 @@ impl OutcomeCache {
         forgotten
     }
 
+    /// Forgets the outcome kept under this key, if there is one. Its place is free again in its turn.
+    pub fn forget(&mut self, key: Digest) {
+        if self.find(key).is_some() {
+            self.index.remove(&beginning(key));
+        }
+    }
+
     fn find(&self, key: Digest) -> Option<&Entry> {
         let number = self.index.get(&beginning(key))?;
         self.entries.get((number - self.first_entry) as usize).filter(|entry| entry.key == key)

@@ -2,18 +2,19 @@
 //!
 //! Dean and Barroso, "The tail at scale" (2013): a second attempt after the 95th percentile costs a twentieth more work and
 //! takes the tail away. When everybody has become slow, second attempts only make it worse; so they stop when the median
-//! rises, and they never are more than a tenth of the work.
+//! rises, and they never are more than a set share of the work.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, KindId, PeerId, TaskNo, WorkUnits};
+use p2c2r_protocol::{Attempt, Device, Digest, KindId, PeerId, TaskNo, WorkUnits};
+use p2c2r_tasks::{Blobs, TaskJob};
 
 use crate::ledger::AccountId;
 
-/// Second attempts are at most one unit of work in so many of first ones.
-pub const HEDGE_SHARE: u64 = 10;
+/// Parts of a unit of work in which the budget is reckoned: per cent.
+const PARTS: u64 = 100;
 /// Units of second attempts that may be saved up: a second of the reference core. More would let a bad minute after a
 /// quiet hour double the load.
 const SAVED_UNITS_MAX: u64 = 1_000_000;
@@ -26,47 +27,84 @@ const MEDIAN_STEP: i32 = 20;
 const OTHERS_MAX: usize = 64;
 
 /// The budget of second attempts, and who lost one.
-#[derive(Default)]
 pub struct Hedging {
+    /// Units of second attempts for a hundred of first ones, at most.
+    percent: u64,
     /// Units of first attempts so far.
     first_units: u64,
     /// Units of second attempts so far.
     second_units: u64,
-    /// Units of second attempts that may be handed out, times [`HEDGE_SHARE`].
+    /// Units of second attempts that may be handed out, times [`PARTS`].
     saved: u64,
     /// Median of time taken over time predicted, in thousandths less one thousand.
     median: i32,
     others: VecDeque<Other>,
 }
 
-/// An attempt that was revoked because another one of its task was accepted first.
+/// An attempt that was revoked, or whose answer was still judged, when another one of its task was accepted.
 pub struct Other {
     /// The task.
     pub task: TaskNo,
-    /// The attempt that was revoked.
+    /// The attempt that was not accepted.
     pub attempt: Attempt,
     /// Who had it.
     pub worker: PeerId,
     /// Its account.
     pub account: AccountId,
+    /// What its kernel runs on, by its worker's word.
+    pub device: Device,
     /// What sort of work.
     pub kind: KindId,
+    /// What it is worth.
+    pub units: WorkUnits,
+    /// The decoded spec.
+    pub job: Arc<dyn TaskJob>,
+    /// Its blobs.
+    pub blobs: Blobs,
+    /// Digest of kind, kernel version and spec.
+    pub key: Digest,
     /// Whose answer was accepted; `None` for the coordinator's own.
-    pub accepted: Option<AccountId>,
+    pub accepted: Option<Accepted>,
     /// That answer.
     pub outcome: Arc<[u8]>,
 }
 
+/// Whose answer a task ended with.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted {
+    /// The connection it came by.
+    pub worker: PeerId,
+    /// Its account.
+    pub account: AccountId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What its kernel runs on, by its worker's word.
+    pub device: Device,
+}
+
 impl Hedging {
+    /// Second attempts may be so many per cent of the work of first ones; none if zero.
+    pub fn new(percent: u32) -> Self {
+        Self {
+            percent: percent.into(),
+            first_units: 0,
+            second_units: 0,
+            saved: 0,
+            median: 0,
+            others: VecDeque::new(),
+        }
+    }
+
     /// A first attempt is handed out: a part of it may be spent on second ones.
     pub fn first(&mut self, units: WorkUnits) {
         self.first_units = self.first_units.saturating_add(units.0);
-        self.saved = (self.saved + units.0).min(SAVED_UNITS_MAX * HEDGE_SHARE);
+        let earned = units.0.saturating_mul(self.percent);
+        self.saved = self.saved.saturating_add(earned).min(SAVED_UNITS_MAX * PARTS);
     }
 
     /// Whether a second attempt of this size may be handed out; if so, it is counted.
     pub fn take(&mut self, units: WorkUnits) -> bool {
-        let cost = units.0.saturating_mul(HEDGE_SHARE);
+        let cost = units.0.saturating_mul(PARTS);
         if self.is_everybody_slow() || cost > self.saved {
             return false;
         }
@@ -88,20 +126,26 @@ impl Hedging {
         self.median + 1_000 > SLOW_MEDIAN
     }
 
-    /// Units of first and of second attempts so far; the second are at most a tenth of the first.
+    /// Whether second attempts are within their share of first ones.
+    pub fn is_within_budget(&self) -> bool {
+        let parts = |units: u64, parts: u64| u128::from(units) * u128::from(parts);
+        parts(self.second_units, PARTS) <= parts(self.first_units, self.percent)
+    }
+
+    /// Units of first and of second attempts so far.
     pub fn units(&self) -> (u64, u64) {
         (self.first_units, self.second_units)
     }
 
-    /// Remembers an attempt that was revoked because another one was accepted first.
-    pub fn revoked(&mut self, other: Other) {
+    /// Remembers an attempt that another one was accepted before.
+    pub fn overtaken(&mut self, other: Other) {
         if self.others.len() == OTHERS_MAX {
             self.others.pop_front();
         }
         self.others.push_back(other);
     }
 
-    /// The attempt, if it was revoked because another one was accepted; it is forgotten with that.
+    /// The attempt, if another one was accepted before it; it is forgotten with that.
     pub fn take_other(&mut self, task: TaskNo, attempt: Attempt, worker: PeerId) -> Option<Other> {
         let is_it = |other: &Other| other.task == task && other.attempt == attempt && other.worker == worker;
         let at = self.others.iter().position(is_it)?;
@@ -115,7 +159,7 @@ mod tests {
 
     #[test]
     fn second_attempts_are_a_tenth_of_the_work_and_stop_while_everybody_is_slow() {
-        let mut hedging = Hedging::default();
+        let mut hedging = Hedging::new(10);
         assert!(!hedging.take(WorkUnits(1)), "nothing is saved yet");
         let mut seconds = 0;
         for _ in 0..1_000 {
@@ -135,5 +179,8 @@ mod tests {
         assert!(hedging.is_everybody_slow() && !hedging.take(WorkUnits(1)));
         (0..40).for_each(|_| hedging.measured(ms(2), ms(2)));
         assert!(hedging.take(WorkUnits(1)), "over");
+        let mut none = Hedging::new(0);
+        none.first(WorkUnits(u64::MAX));
+        assert!(!none.take(WorkUnits(1)) && none.is_within_budget());
     }
 }

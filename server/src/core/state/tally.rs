@@ -17,6 +17,10 @@ pub struct Tally {
     pub by_coordinator: u64,
     /// Tasks answered from the cache.
     pub from_cache: u64,
+    /// Of them, tasks that waited for the outcome of an equal one that was under way.
+    pub shared: u64,
+    /// Tasks that took the place of an equal one that ended while it was worked on.
+    pub inherited: u64,
     /// Admitted tasks without an outcome.
     pub failed: u64,
     /// Answers that failed a check.
@@ -27,6 +31,8 @@ pub struct Tally {
     pub waited_for_checks: u64,
     /// Answers that came to nothing because there was no time to check them.
     pub unchecked: u64,
+    /// Incidents that cost a worker trust: silence, a kernel that failed, no free slot.
+    pub incidents: u64,
     /// Workers' accounts convicted.
     pub convicted: u64,
     /// Answers to attempts their sender did not hold: late, repeated or forged.

@@ -5,6 +5,8 @@
 //! [`MatcherPort`] hands tasks out. A task waits, or has a small set of live attempts, or is computed here; it moves on
 //! only through one of their verbs, and every verb refuses what does not fit, so a late, repeated or forged message changes nothing.
 
+mod following;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -17,6 +19,9 @@ use smallvec::SmallVec;
 use crate::core::state::budgets::{OpenLoad, Over, Weighed};
 use crate::core::state::queue::TaskQueue;
 use crate::ledger::AccountId;
+use following::Leaders;
+
+pub use following::FOLLOWERS_MAX;
 
 /// One task in flight.
 pub struct Task {
@@ -44,6 +49,14 @@ pub struct Task {
     pub received_at: Micros,
     /// When it must be sent off to be in time; `None` for a patient task.
     pub deliver_by: Option<Micros>,
+    /// Its number in the ledger: its own in the table, unless it has taken the place of an equal one that ended.
+    pub in_books: TaskNo,
+    /// Whether the outcome may be given to others who ask for the same.
+    pub shares: bool,
+    /// The equal task whose outcome it waits for, and when it goes on alone in any case.
+    follows: Option<Following>,
+    /// Equal tasks that wait for its outcome, in the order in which they came.
+    followers: Vec<TaskNo>,
     /// Its live attempts, the oldest first, of workers of different accounts.
     live: SmallVec<[LiveAttempt; LIVE_MAX]>,
     /// Since when the coordinator's own kernel runs or waits for a thread.
@@ -104,9 +117,9 @@ pub struct Expected {
 }
 
 impl Task {
-    /// Whether nobody works on it.
+    /// Whether it waits for somebody to do it.
     pub fn is_waiting(&self) -> bool {
-        self.live.is_empty() && self.computing.is_none()
+        self.live.is_empty() && self.computing.is_none() && self.follows.is_none()
     }
 
     /// Its live attempts, the oldest first.
@@ -180,6 +193,15 @@ impl Task {
     }
 }
 
+/// What a task waits for that is equal to one under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Following {
+    /// The other task.
+    pub leader: TaskNo,
+    /// When it goes on alone, so as to be in time by itself; `None` for a patient task.
+    pub until: Option<Micros>,
+}
+
 /// A task about to be let in.
 pub struct NewTask {
     /// See [`Task::id`].
@@ -208,6 +230,10 @@ pub struct NewTask {
     pub deliver_by: Option<Micros>,
     /// Attempts made before a restart.
     pub attempts: u32,
+    /// See [`Task::shares`].
+    pub shares: bool,
+    /// The equal task it waits for, if there is one.
+    pub follows: Option<Following>,
 }
 
 /// Why an answer is not one.
@@ -227,6 +253,8 @@ pub struct TaskTable {
     ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
     /// Those that wait.
     queue: TaskQueue,
+    /// Those whose outcomes others may wait for.
+    leaders: Leaders,
     /// What those in `tasks` take, by account.
     load: OpenLoad,
     next_no: u64,
@@ -239,6 +267,7 @@ impl TaskTable {
             tasks: HashMap::default(),
             ids: HashMap::default(),
             queue: TaskQueue::default(),
+            leaders: Leaders::default(),
             load: OpenLoad::default(),
             next_no: next_no.0.max(1),
         }
@@ -317,6 +346,7 @@ impl TaskTable {
         let task = self.tasks.remove(&no)?;
         self.ids.remove(&(task.account, task.id));
         self.load.remove(task.weighed());
+        self.forget_equal(no, &task);
         assert!(
             self.ids.len() == self.tasks.len() && self.load.sum().tasks == self.tasks.len(),
             "every open task has one id and counts once"
@@ -359,6 +389,10 @@ impl GamerPort<'_> {
             price: new.price,
             received_at: new.received_at,
             deliver_by: new.deliver_by,
+            in_books: no,
+            shares: new.shares,
+            follows: None,
+            followers: Vec::new(),
             live: SmallVec::new(),
             computing: None,
             hedge_at: None,
@@ -373,6 +407,10 @@ impl GamerPort<'_> {
         });
         self.0.load.add(task.weighed());
         self.0.tasks.insert(no, task);
+        match new.follows {
+            Some(following) => self.0.follow(no, following),
+            None => self.0.lead(no),
+        }
         self.0.wait(no);
     }
 

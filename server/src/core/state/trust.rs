@@ -5,6 +5,10 @@
 //! minutes. A failed check is the account's: the first puts it back to the beginning, since consumer hardware flips bits,
 //! and a second one convicts it. A failure is forgotten after many clean deep checks.
 //!
+//! Attempts that come to nothing cost trust as well, far less: a worker is paid to answer. Each takes a few accepted answers
+//! back ([`Misconduct`]), never below the end of probation, and never counts as a failed check: packets that are lost look
+//! like silence, and must not convict anybody.
+//!
 //! Nothing here reads the ledger: what was known comes in when a worker joins, and what has become known goes out in
 //! records, often enough that a crash forgets little and never a failure.
 
@@ -41,6 +45,13 @@ pub struct TrustRules {
     pub failures_max: u32,
     /// Clean deep checks after which a failure is forgotten.
     pub forgotten_after_checks: u64,
+    /// Accepted answers of the kind that silence takes back: a lease that ends without an answer later than a healthy worker
+    /// needs, or a connection that ends with work.
+    pub silence_costs_answers: u64,
+    /// The same for an answer that says that the kernel failed.
+    pub failure_costs_answers: u64,
+    /// The same for an answer that says that there is no free slot.
+    pub overload_costs_answers: u64,
     /// Time that deep checks may take, in per cent of one core; those on the way to a packet, which are smaller than their
     /// own handling, are not counted.
     pub budget_percent: f64,
@@ -59,6 +70,9 @@ impl Default for TrustRules {
             settling: Duration::from_mins(10),
             failures_max: 2,
             forgotten_after_checks: 1_000,
+            silence_costs_answers: 10,
+            failure_costs_answers: 5,
+            overload_costs_answers: 2,
             budget_percent: 10.0,
             recomputed_units: 50,
         }
@@ -103,6 +117,34 @@ impl TrustRules {
     }
 }
 
+/// How an attempt came to nothing by its worker's doing, as far as can be seen from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misconduct {
+    /// It did not answer.
+    Silent,
+    /// It answered that its kernel failed.
+    Failed,
+    /// It answered that it has no free slot.
+    Overloaded,
+}
+
+impl TrustRules {
+    /// How many accepted answers an attempt that came to nothing takes back.
+    fn cost(&self, misconduct: Misconduct) -> u64 {
+        match misconduct {
+            Misconduct::Silent => self.silence_costs_answers,
+            Misconduct::Failed => self.failure_costs_answers,
+            Misconduct::Overloaded => self.overload_costs_answers,
+        }
+    }
+
+    /// What is left of so many accepted answers after an attempt that came to nothing. Who is through probation stays so.
+    fn after(&self, answers: u64, misconduct: Misconduct) -> u64 {
+        let floor = if answers >= self.probation_answers { self.probation_answers } else { 0 };
+        answers.saturating_sub(self.cost(misconduct)).max(floor)
+    }
+}
+
 /// What a failed check does to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckConsequence {
@@ -144,6 +186,11 @@ struct OfKind {
 }
 
 impl OfKind {
+    /// Whether so much has changed that the ledger is to know.
+    fn is_to_be_recorded(&self) -> bool {
+        self.answers.abs_diff(self.recorded) >= ANSWERS_PER_RECORD.max(self.answers / RECORDED_SHARE)
+    }
+
     fn known_for(&self, now: Micros) -> Duration {
         Duration::from_micros(u64::try_from(clock(now).saturating_sub(self.since)).unwrap_or(0))
     }
@@ -224,14 +271,42 @@ impl Trust {
         let of = &mut known.kinds[at];
         of.answers += 1;
         of.checked += u64::from(deeply);
-        let is_time = of.answers - of.recorded >= ANSWERS_PER_RECORD.max(of.answers / RECORDED_SHARE);
+        let is_time = of.is_to_be_recorded();
         known.changed = true;
-        if deeply && known.failures > 0 {
-            known.clean_checks += 1;
-            if known.clean_checks >= self.rules.forgotten_after_checks {
-                (known.failures, known.clean_checks) = (known.failures - 1, 0);
-            }
+        if deeply {
+            known.passed_a_check(self.rules.forgotten_after_checks);
         }
+        if is_time { known.take_record(now) } else { None }
+    }
+
+    /// An answer that was accepted before is the same as another worker's to the same task: it has passed a check after all.
+    pub fn agreed(&mut self, account: AccountId, kind: KindId, version: u16) {
+        let Some(known) = self.accounts.get_mut(&account) else { return };
+        if let Some(of) = known.kinds.iter_mut().find(|of| of.kind == kind && of.version == version) {
+            of.checked += 1;
+            known.changed = true;
+            known.passed_a_check(self.rules.forgotten_after_checks);
+        }
+    }
+
+    /// An attempt came to nothing by this account's doing; gives what the ledger is to keep, if it is time.
+    pub fn misbehaved(
+        &mut self,
+        account: AccountId,
+        kind: KindId,
+        version: u16,
+        misconduct: Misconduct,
+        now: Micros,
+    ) -> Option<WorkerTrust> {
+        let known = self.accounts.get_mut(&account)?;
+        let of = known.kinds.iter_mut().find(|of| of.kind == kind && of.version == version)?;
+        let left = self.rules.after(of.answers, misconduct);
+        if left == of.answers {
+            return None;
+        }
+        of.answers = left;
+        let is_time = of.is_to_be_recorded();
+        known.changed = true;
         if is_time { known.take_record(now) } else { None }
     }
 
@@ -276,6 +351,16 @@ impl Trust {
 }
 
 impl Known {
+    fn passed_a_check(&mut self, forgotten_after: u64) {
+        if self.failures == 0 {
+            return;
+        }
+        self.clean_checks += 1;
+        if self.clean_checks >= forgotten_after {
+            (self.failures, self.clean_checks) = (self.failures - 1, 0);
+        }
+    }
+
     fn begin_again(&mut self, now: Micros) {
         self.clean_checks = 0;
         for of in &mut self.kinds {

@@ -59,8 +59,8 @@ pub struct Worker {
     pub statements: WorkerStatements,
     blobs: KnownBlobs,
     conduct: Conduct,
-    /// Its places in the lists of workers with room, one per kind; empty if it has none.
-    places: Vec<(KindId, usize)>,
+    /// Its places in the lists of [`Workers::with_room`], one per kind each; empty where it has none.
+    places: [Vec<(KindId, usize)>; 2],
 }
 
 /// A worker's account and verdicts, to tell it.
@@ -125,7 +125,7 @@ impl Worker {
             statements: WorkerStatements::default(),
             blobs: KnownBlobs::new(KNOWN_BLOBS_MAX),
             conduct: record.conduct,
-            places: Vec::new(),
+            places: Default::default(),
         }
     }
 
@@ -198,9 +198,10 @@ impl Worker {
         self.conduct.accepted();
     }
 
-    /// An attempt that it had since then came to nothing.
-    pub fn failed(&mut self, since: Micros, now: Micros) {
-        self.conduct.failed(since, now);
+    /// An attempt that it had since then came to nothing. Says whether that is a new incident: attempts that it had already
+    /// when the newest one was noticed are part of that one.
+    pub fn failed(&mut self, since: Micros, now: Micros) -> bool {
+        self.conduct.failed(since, now)
     }
 
     /// A lease of this length ended without an answer: it takes at least as long, if that is more than was
@@ -229,12 +230,20 @@ impl Worker {
     }
 }
 
+/// Place in [`Workers::with_room`] of all workers that have room.
+const ALL: usize = 0;
+/// The same of those that are proven.
+const PROVEN: usize = 1;
+
+/// Per kind, workers that offer it in the coordinator's version, in no particular order.
+type ByKind = Vec<(KindId, Vec<PeerId>)>;
+
 /// Everyone who helps.
 #[derive(Default)]
 pub struct Workers {
     by_peer: HashMap<PeerId, Worker, NumberHash>,
-    /// Per kind, those that offer it in the coordinator's version and have room.
-    ready: Vec<(KindId, Vec<PeerId>)>,
+    /// Those that have room, and those of them that are proven.
+    with_room: [ByKind; 2],
     /// Those that rest.
     resting: Vec<PeerId>,
     /// How those did that have left, and in which order they are forgotten.
@@ -280,7 +289,7 @@ impl Workers {
 
     /// A worker left; it comes out with the attempts it had, which came to nothing.
     pub fn leave(&mut self, peer: PeerId, now: Micros) -> Option<Worker> {
-        self.clear_places(peer);
+        self.clear_all_places(peer);
         self.resting.retain(|other| *other != peer);
         let mut worker = self.by_peer.remove(&peer)?;
         if !worker.tasks.is_empty() {
@@ -334,12 +343,13 @@ impl Workers {
         if worker.conduct.rests_until().is_some() && !self.resting.contains(&peer) {
             self.resting.push(peer);
         }
-        let has_room = worker.has_room();
-        if has_room == worker.places.is_empty() {
-            if has_room {
-                self.give_places(peer);
-            } else {
-                self.clear_places(peer);
+        let (has_room, is_proven) = (worker.has_room(), worker.is_proven());
+        let has_none = [worker.places[ALL].is_empty(), worker.places[PROVEN].is_empty()];
+        for (list, belongs) in [(ALL, has_room), (PROVEN, has_room && is_proven)] {
+            if belongs && has_none[list] {
+                self.give_places(peer, list);
+            } else if !belongs && !has_none[list] {
+                self.clear_places(peer, list);
             }
         }
         Some(result)
@@ -347,7 +357,7 @@ impl Workers {
 
     /// A worker says what it offers; kernels of another version than the coordinator's are of no use.
     pub fn offer(&mut self, peer: PeerId, offer: WorkerOffer, usable: impl Fn(&KernelOffer) -> bool) {
-        self.clear_places(peer);
+        self.clear_all_places(peer);
         self.change(peer, |worker| {
             worker.kernels = offer.kernels;
             worker.kernels.retain(usable);
@@ -362,7 +372,12 @@ impl Workers {
 
     /// Those with room for an attempt at `kind`.
     pub fn ready(&self, kind: KindId) -> &[PeerId] {
-        self.ready.iter().find(|(id, _)| *id == kind).map_or(&[], |(_, peers)| peers)
+        in_list(&self.with_room[ALL], kind)
+    }
+
+    /// Those of them that have proven themselves.
+    pub fn ready_and_proven(&self, kind: KindId) -> &[PeerId] {
+        in_list(&self.with_room[PROVEN], kind)
     }
 
     /// Whether anyone at work offers `kind`, with room or without.
@@ -407,31 +422,64 @@ impl Workers {
         self.by_peer.iter().filter(|(_, worker)| worker.account == account).map(|(peer, _)| *peer).collect()
     }
 
-    fn give_places(&mut self, peer: PeerId) {
-        let Some(worker) = self.by_peer.get_mut(&peer) else { return };
-        for kernel in &worker.kernels {
-            let at = self.ready.iter().position(|(id, _)| *id == kernel.kind).unwrap_or_else(|| {
-                self.ready.push((kernel.kind, Vec::new()));
-                self.ready.len() - 1
-            });
-            worker.places.push((kernel.kind, self.ready[at].1.len()));
-            self.ready[at].1.push(peer);
+    /// Derives again from each worker what the lists of those with room must say.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn assert_places(&self) {
+        for (list, belongs) in [
+            (ALL, Worker::has_room as fn(&Worker) -> bool),
+            (PROVEN, |worker| worker.has_room() && worker.is_proven()),
+        ] {
+            let listed = self.with_room[list].iter().map(|(_, peers)| peers.len()).sum::<usize>();
+            let mut expected = 0;
+            for (peer, worker) in self.by_peer.iter().filter(|(_, worker)| belongs(worker)) {
+                expected += worker.kernels.len();
+                let is_listed = |of: &KernelOffer| in_list(&self.with_room[list], of.kind).contains(peer);
+                assert!(worker.kernels.iter().all(is_listed), "{peer:?} has room");
+            }
+            assert_eq!(listed, expected, "nobody else is listed");
         }
     }
 
-    fn clear_places(&mut self, peer: PeerId) {
+    fn give_places(&mut self, peer: PeerId, list: usize) {
         let Some(worker) = self.by_peer.get_mut(&peer) else { return };
-        for (kind, place) in std::mem::take(&mut worker.places) {
-            let Some((_, peers)) = self.ready.iter_mut().find(|(id, _)| *id == kind) else { continue };
+        let with_room = &mut self.with_room[list];
+        for kernel in &worker.kernels {
+            let at = with_room.iter().position(|(id, _)| *id == kernel.kind).unwrap_or_else(|| {
+                with_room.push((kernel.kind, Vec::new()));
+                with_room.len() - 1
+            });
+            worker.places[list].push((kernel.kind, with_room[at].1.len()));
+            with_room[at].1.push(peer);
+        }
+    }
+
+    fn clear_all_places(&mut self, peer: PeerId) {
+        self.clear_places(peer, ALL);
+        self.clear_places(peer, PROVEN);
+    }
+
+    fn clear_places(&mut self, peer: PeerId, list: usize) {
+        while let Some((kind, place)) =
+            self.by_peer.get_mut(&peer).and_then(|worker| worker.places[list].pop())
+        {
+            let Some((_, peers)) = self.with_room[list].iter_mut().find(|(id, _)| *id == kind) else {
+                continue;
+            };
             peers.swap_remove(place);
             if let Some(moved) = peers.get(place)
                 && let Some(moved) = self.by_peer.get_mut(moved)
-                && let Some((_, at)) = moved.places.iter_mut().find(|(id, _)| *id == kind)
+                && let Some((_, at)) = moved.places[list].iter_mut().find(|(id, _)| *id == kind)
             {
                 *at = place;
             }
         }
     }
+}
+
+fn in_list(list: &ByKind, kind: KindId) -> &[PeerId] {
+    list.iter().find(|(id, _)| *id == kind).map_or(&[], |(_, peers)| peers)
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use p2c2r_protocol::{
 use p2c2r_tasks::{Blob, Blobs, SpecError, TaskJob};
 use tracing::debug;
 
-use super::{deliver, lease, reuse, settle};
+use super::{deliver, follow, lease, reuse, settle};
 use crate::config::Fallback;
 use crate::core::Core;
 use crate::core::state::budgets::Over;
 use crate::core::state::gamers::AccountMirror;
 use crate::core::state::submits::Submits;
-use crate::core::state::tasks::{NewTask, Task};
+use crate::core::state::tasks::{Following, NewTask, Task};
 use crate::ledger::{AccountId, Admission, Entry, PatientPayload};
 
 /// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
@@ -96,15 +96,18 @@ pub fn cancel_all(core: &mut Core, peer: PeerId) {
 /// The same for a connection whose session is over.
 pub fn cancel_all_of(core: &mut Core, peer: PeerId, account: AccountId) {
     let Some(mirror) = core.gamers.account(account) else { return };
-    let of_peer = |no: &TaskNo| {
+    let of_peer = |core: &Core, no: &TaskNo| {
         core.tasks
             .get(*no)
             .is_some_and(|task| task.gamer == Some(peer) && task.deliver_by.is_some() && !task.is_judged())
     };
-    let mut tasks: Vec<TaskNo> = mirror.tasks.iter().copied().filter(of_peer).collect();
+    let mut tasks: Vec<TaskNo> = mirror.tasks.iter().copied().filter(|no| of_peer(core, no)).collect();
     tasks.sort_unstable();
     for no in tasks {
-        take_back(core, no);
+        // Where an equal one of the same connection takes its place, that one goes as well.
+        while of_peer(core, &no) {
+            take_back(core, no);
+        }
     }
 }
 
@@ -147,8 +150,13 @@ fn try_to_admit(
     let (offset, rtt) = (link.clock_offset_us, link.rtt);
     let deliver_by =
         submit.budget_us.map(|budget| deliver_by(received_at, submit.sent_at, budget, offset, rtt));
-    can_do(core, &submit, &valid, received_at, deliver_by, rtt)?;
-    admit(core, peer, account, received_at, submit, key, valid, deliver_by)
+    let within = predict_worker(core, submit.kind, valid.units);
+    let what = (submit.kind, valid.units);
+    let follows = follow::leader(core, key, what, deliver_by, within);
+    if follows.is_none() {
+        can_do(core, &submit, &valid, within, received_at, deliver_by, rtt)?;
+    }
+    admit(core, peer, account, received_at, submit, key, valid, deliver_by, follows)
 }
 
 /// Whether the id was used before: `Ok(true)` if for the same task, which is then in flight, or answered
@@ -221,12 +229,12 @@ fn can_do(
     core: &mut Core,
     submit: &Submit,
     valid: &Valid,
+    by_worker: Option<Duration>,
     received_at: Micros,
     deliver_by: Option<Micros>,
     rtt: Duration,
 ) -> Result<(), Refusal> {
     let fallback = core.policy.fallback;
-    let by_worker = predict_worker(core, submit.kind, valid.units);
     if by_worker.is_none() && fallback == Fallback::Refuse {
         return Err(Refusal::NoWorker);
     }
@@ -273,7 +281,9 @@ fn admit(
     key: Digest,
     valid: Valid,
     deliver_by: Option<Micros>,
+    follows: Option<Following>,
 ) -> Result<(), Refusal> {
+    let shares = follow::shares(core, submit.kind, deliver_by.is_none());
     let no = core.tasks.gamers().number();
     let spec: Arc<[u8]> = submit.spec.clone().into();
     let patient = deliver_by.is_none().then(|| {
@@ -306,9 +316,15 @@ fn admit(
         received_at,
         deliver_by,
         attempts: 0,
+        shares,
+        follows,
     };
     core.tasks.gamers().admit(no, new);
-    lease::wait_for_matcher(core, no);
+    if follows.is_some() {
+        lease::set_timer(core, no);
+    } else {
+        lease::wait_for_matcher(core, no);
+    }
     Ok(())
 }
 

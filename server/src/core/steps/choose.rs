@@ -10,7 +10,7 @@ use p2c2r_protocol::PeerId;
 
 use crate::core::state::draws::Matcher;
 use crate::core::state::tasks::Task;
-use crate::core::state::workers::{Prediction, Workers};
+use crate::core::state::workers::{Prediction, Worker, Workers};
 
 /// The worker chosen for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,37 @@ pub struct Choice {
     pub prediction: Prediction,
 }
 
-/// Chooses a worker with room for `task`, not one that has failed it before; `None` if there is none. A
+/// Workers that are looked at for one that is proven; more would cost more than the best of them is better.
+const LOOKED_AT_MAX: usize = 8;
+
+/// Of a handful of proven workers with room for `task`, from a place drawn at random on, the one that would be back first: not
+/// one that has failed it before, and one that `suits`.
+pub fn proven(
+    matcher: &mut Matcher,
+    task: &Task,
+    workers: &Workers,
+    rtt: impl Fn(PeerId) -> Duration,
+    suits: impl Fn(&Worker, &Prediction) -> bool,
+) -> Option<Choice> {
+    let ready = workers.ready_and_proven(task.kind);
+    if ready.is_empty() {
+        return None;
+    }
+    let start = matcher.draw(ready.len());
+    let candidate = |peer: PeerId| {
+        let worker = workers.get(peer)?;
+        if task.was_tried_by(worker.account) {
+            return None;
+        }
+        let prediction = worker.predict(task.kind, task.units, rtt(peer));
+        suits(worker, &prediction).then_some(Choice { worker: peer, prediction })
+    };
+    let looked_at = ready.iter().cycle().skip(start).take(ready.len().min(LOOKED_AT_MAX));
+    looked_at.filter_map(|peer| candidate(*peer)).min_by_key(|choice| choice.prediction.rank)
+}
+
+/// Chooses a worker with room for `task`, not one that has failed it before; `None` if there is none. After an attempt that
+/// came to nothing, a proven one is preferred: what is left of the deadline is not for trying strangers. A
 /// patient task that everyone at work has failed goes to one of them again, until it has had its attempts:
 /// nothing else would end it.
 pub fn choose(
@@ -30,6 +60,11 @@ pub fn choose(
     workers: &Workers,
     rtt: impl Fn(PeerId) -> Duration,
 ) -> Option<Choice> {
+    if task.attempts() > 0
+        && let Some(choice) = proven(matcher, task, workers, &rtt, |_, _| true)
+    {
+        return Some(choice);
+    }
     let ready = workers.ready(task.kind);
     let predict = |peer: PeerId, again: bool| {
         let worker = workers.get(peer)?;

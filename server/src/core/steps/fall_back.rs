@@ -6,8 +6,8 @@ use p2c2r_protocol::{Micros, TaskFailure, TaskNo};
 use p2c2r_tasks::{Stop, StopOnDrop};
 use tracing::debug;
 
-use super::lease;
 use super::settle::{self, Made};
+use super::{follow, lease};
 use crate::config::Fallback;
 use crate::core::receipts::own_stages;
 use crate::core::state::tasks::Task;
@@ -37,12 +37,12 @@ pub fn compute(core: &mut Core, no: TaskNo) {
     let (now, stop) = (core.now, Stop::new());
     let Some(task) = core.tasks.matcher().compute(no, now, StopOnDrop(stop.clone())).map(|task| {
         let (job, blobs) = (Arc::downgrade(&task.job), task.blobs.clone());
-        (task.attempt(), KernelRun { task: no, job, blobs, stop })
+        (task.in_books, task.attempt(), KernelRun { task: no, job, blobs, stop })
     }) else {
         return;
     };
-    let (attempt, kernel) = task;
-    core.book(Entry::AttemptStarted { task: no, attempt, worker: None });
+    let (in_books, attempt, kernel) = task;
+    core.book(Entry::AttemptStarted { task: in_books, attempt, worker: None });
     lease::set_timer(core, no);
     debug!(task = no.0, "→ computing here");
     if core.own.begin() {
@@ -60,6 +60,7 @@ pub fn computed(core: &mut Core, computed: Computed) {
         settle::fail(core, no, TaskFailure::KernelFailed);
         return;
     };
+    follow::succeed_if_late(core, no);
     let now = core.now;
     let Some(task) = core.tasks.workers().computed(no) else { return };
     core.own.measured(task.kind, task.units, computed.took);

@@ -139,11 +139,12 @@ pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
         spec: Arc::clone(&task.spec).into(),
         blobs: blobs.unwrap_or_default(),
     };
+    let in_books = task.in_books;
     debug!(
         target: "p2c2r_server::console", event = "routed", task = no.0, attempt = attempt.0,
         worker = core.workers.get(peer).map_or("", |worker| &*worker.name), "Routing"
     );
-    core.book(Entry::AttemptStarted { task: no, attempt, worker: Some(account) });
+    core.book(Entry::AttemptStarted { task: in_books, attempt, worker: Some(account) });
     set_timer(core, no);
     core.tell_worker(peer, ServerToWorker::Assign(assign));
 }

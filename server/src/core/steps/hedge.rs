@@ -5,23 +5,27 @@
 //! use, is in [`Hedging`](crate::core::state::hedging::Hedging). The first accepted answer wins, and the other attempt is
 //! revoked at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Micros, PeerId, TaskNo};
+use p2c2r_protocol::{Attempt, Device, KindId, Micros, PeerId, TaskNo};
+use p2c2r_tasks::CheckError;
 use tracing::debug;
 
-use super::choose::Choice;
-use super::hand_out;
-use crate::core::Core;
-use crate::core::state::hedging::Other;
+use super::choose;
+use super::{hand_out, judge};
+use crate::core::receipts::WorkerTimes;
+use crate::core::state::checking::CheckStart;
+use crate::core::state::hedging::{Accepted, Other};
 use crate::core::state::tasks::Task;
 use crate::core::state::workers::Prediction;
+use crate::core::work::{Cause, Check, Depth};
+use crate::core::{Core, Effect};
+use crate::ledger::AccountId;
 
 /// The soonest that a second worker is asked. Sooner would spend them on the jitter of networks and schedulers, to gain
 /// less than a frame.
 const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
-/// Workers that are looked at for a second attempt; more would cost more than the best of them is better.
-const LOOKED_AT_MAX: usize = 8;
 
 /// When a second worker is to be asked for a task that a first one gets now; `None` for never.
 pub fn hedge_at(task: &Task, prediction: Prediction, now: Micros) -> Option<Micros> {
@@ -37,23 +41,15 @@ pub fn hedge_at(task: &Task, prediction: Prediction, now: Micros) -> Option<Micr
 pub fn ask_another(core: &mut Core, no: TaskNo) {
     core.tasks.matcher().hedge_at(no, None);
     let Some(task) = core.tasks.get(no) else { return };
-    let ready = core.workers.ready(task.kind);
-    if ready.is_empty() {
-        return;
-    }
-    let start = core.matcher.draw(ready.len());
     let ([first], Some(deadline)) = (task.live(), task.deliver_by) else { return };
     let left = Duration::from_micros(deadline.0.saturating_sub(core.now.0));
-    let candidate = |peer: PeerId| {
-        let worker = core.workers.get(peer)?;
-        let suits =
-            worker.is_proven() && worker.account != first.account && !task.was_tried_by(worker.account);
-        let prediction = worker.predict(task.kind, task.units, core.rtt(peer));
-        (suits && prediction.finish <= left).then_some(Choice { worker: peer, prediction })
+    let (links, but) = (&core.links, first.account);
+    let rtt = |peer: PeerId| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt);
+    let Some(choice) = choose::proven(&mut core.matcher, task, &core.workers, rtt, |worker, prediction| {
+        worker.account != but && prediction.finish <= left
+    }) else {
+        return;
     };
-    let looked_at = ready.iter().cycle().skip(start).take(ready.len().min(LOOKED_AT_MAX));
-    let best = looked_at.filter_map(|peer| candidate(*peer)).min_by_key(|choice| choice.prediction.rank);
-    let Some(choice) = best else { return };
     if !core.hedging.take(task.units) {
         return;
     }
@@ -63,16 +59,122 @@ pub fn ask_another(core: &mut Core, no: TaskNo) {
 }
 
 /// The answer to an attempt that was revoked because another one was accepted. Two answers to one task are a check that
-/// neither worker could foresee: what they show is counted here, and is for trust to learn from.
-pub fn answered_twice(core: &mut Core, other: &Other, outcome: &[u8]) {
-    let is_exact = core.policy.kinds.get(other.kind).is_some_and(|kind| kind.deterministic());
-    if !is_exact {
-        return;
+/// neither worker could foresee: both have passed it if they are the same, and both are looked at closely if not.
+pub fn answered_twice(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
+    if is_the_same(core, &other, &outcome) == Some(true) && counts(core, &other) {
+        // Nobody is paid for it, but it shows as much as an answer that was.
+        let version = version(core, other.kind);
+        let known = core.trust.accepted(other.account, other.kind, version, true, core.now);
+        judge::record(core, other.account, known);
     }
-    if *outcome == *other.outcome {
-        core.tally.twice_alike += 1;
-    } else {
-        core.tally.twice_unlike += 1;
-        debug!(task = other.task.0, "two workers gave different answers");
+    compare(core, other, outcome);
+}
+
+/// The same of an answer that was judged when another one was accepted, and has passed its own check.
+pub fn judged_twice(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
+    if is_the_same(core, &other, &outcome) == Some(true) && counts(core, &other) {
+        let version = version(core, other.kind);
+        core.trust.agreed(other.account, other.kind, version);
+    }
+    compare(core, other, outcome);
+}
+
+fn version(core: &Core, kind: KindId) -> u16 {
+    core.policy.kinds.get(kind).map_or(0, |kind| kind.kernel_version())
+}
+
+/// Whether two answers are the same; `None` where right ones may differ.
+fn is_the_same(core: &Core, other: &Other, outcome: &[u8]) -> Option<bool> {
+    let is_exact = core.policy.kinds.get(other.kind).is_some_and(|kind| kind.deterministic());
+    is_exact.then(|| *outcome == *other.outcome)
+}
+
+/// Whether the accepted answer says anything of the other one: a newcomer's does not, which may be of the same owner.
+fn counts(core: &Core, other: &Other) -> bool {
+    let Some(accepted) = other.accepted else { return true };
+    !core.trust.is_on_probation(accepted.account, other.kind, version(core, other.kind), core.now)
+}
+
+fn compare(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
+    let version = version(core, other.kind);
+    match is_the_same(core, &other, &outcome) {
+        None => {}
+        Some(true) => {
+            core.tally.twice_alike += 1;
+            let Some(accepted) = other.accepted else { return };
+            if !core.trust.is_on_probation(other.account, other.kind, version, core.now) {
+                core.trust.agreed(accepted.account, other.kind, version);
+            }
+        }
+        Some(false) => {
+            core.tally.twice_unlike += 1;
+            debug!(task = other.task.0, "two workers gave different answers");
+            // Until it is known which is right, neither is given to anybody else.
+            core.cache.forget(other.key);
+            dispute(core, other, outcome);
+        }
+    }
+}
+
+/// Has both answers computed again: one of them is wrong, be it one that nobody would have looked at.
+fn dispute(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
+    if let Some(Accepted { worker, account, attempt, device }) = other.accepted {
+        look_again(core, &other, (worker, account, attempt, device), Arc::clone(&other.outcome), true);
+    }
+    let of_other = (other.worker, other.account, other.attempt, other.device);
+    look_again(core, &other, of_other, outcome, false);
+}
+
+fn look_again(
+    core: &mut Core,
+    of: &Other,
+    (worker, account, attempt, device): (PeerId, AccountId, Attempt, Device),
+    outcome: Arc<[u8]>,
+    is_accepted: bool,
+) {
+    let Some(seed) = core.checks.draw(1.0) else { return };
+    let is_proven = !core.trust.is_on_probation(account, of.kind, version(core, of.kind), core.now);
+    let check = Check {
+        task: of.task,
+        attempt,
+        worker,
+        account,
+        device,
+        times: WorkerTimes::default(),
+        kind: of.kind,
+        job: Arc::clone(&of.job),
+        blobs: of.blobs.clone(),
+        units: of.units,
+        outcome,
+        depth: Depth::Again(seed),
+        reserved: Duration::ZERO,
+        cause: Cause::Disputed { is_accepted },
+    };
+    match core.checking.ask(check, is_proven, core.now) {
+        CheckStart::Begins(check) => core.effects.others.push(Effect::Check(check)),
+        CheckStart::Waits => core.tally.waited_for_checks += 1,
+        CheckStart::NoRoom(_) => core.tally.unchecked += 1,
+    }
+}
+
+/// An answer to which another worker's was different has been computed again.
+pub fn dispute_decided(core: &mut Core, check: &Check, is_accepted: bool, verdict: Result<(), CheckError>) {
+    let (kind, account) = (check.kind, check.account);
+    let version = version(core, kind);
+    match verdict {
+        _ if core.trust.is_quarantined(account) => {}
+        Ok(()) => {
+            core.tally.checked_deeply += 1;
+            core.trust.agreed(account, kind, version);
+        }
+        Err(error) if is_accepted => {
+            debug!(task = check.task.0, worker = check.worker.0, %error, "an accepted answer was wrong");
+            core.tally.rejected += 1;
+            judge::failed(core, account);
+        }
+        Err(error) => {
+            judge::refuse(core, check.task, check.attempt, check.worker, error.to_string());
+            judge::failed(core, account);
+        }
     }
 }

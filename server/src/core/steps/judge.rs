@@ -20,13 +20,13 @@ use tracing::{debug, warn};
 
 use super::lease::{self, Fruitless};
 use super::settle::{self, Made};
-use super::{fall_back, hedge};
+use super::{fall_back, follow, hedge};
 use crate::core::receipts::{AttemptTimes, WorkerTimes, worker_stages};
 use crate::core::state::checking::CheckStart;
 use crate::core::state::tasks::LiveAttempt;
 use crate::core::state::trust::CheckConsequence;
 use crate::core::state::workers::Worker;
-use crate::core::work::{Check, Checked, Depth};
+use crate::core::work::{Cause, Check, Checked, Depth};
 use crate::core::{Core, Effect};
 use crate::ledger::{AccountId, Entry, WorkerTrust};
 
@@ -72,8 +72,8 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
         Ok(held) => held,
         Err(stray) => {
             if let Some(other) = core.hedging.take_other(no, attempt, worker) {
-                if let Ok(outcome) = &answer.result {
-                    hedge::answered_twice(core, &other, outcome);
+                if let Ok(outcome) = answer.result {
+                    hedge::answered_twice(core, other, outcome.into());
                 }
                 return;
             }
@@ -82,7 +82,8 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
             return;
         }
     };
-    let (kind, units, is_patient) = (task.kind, task.units, task.deliver_by.is_none());
+    let (kind, units) = (task.kind, task.units);
+    let (is_patient, has_followers) = (task.deliver_by.is_none(), !task.followers().is_empty());
     let LiveAttempt { account, since, expected, .. } = live;
     let outcome = match answer.result {
         Ok(outcome) => outcome,
@@ -118,7 +119,11 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     if core.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
         return;
     }
-    let depth = depth_of(core, account, kind, units, is_patient, &outcome);
+    // Others wait for the same outcome: it has to be good enough for them. A patient outcome that cannot be compared bit by
+    // bit is kept for every other gamer, and nobody waits for it: there is time to look at each.
+    let is_exact = core.policy.kinds.get(kind).is_some_and(|kind| kind.deterministic());
+    let is_shared = has_followers || is_patient && !is_exact;
+    let depth = depth_of(core, account, kind, units, is_shared, &outcome);
     let here = !is_out_of_fuel(&outcome)
         && outcome.len() <= INLINE_OUTCOME_BYTES_MAX
         && units <= if depth == Depth::Always { small_units } else { INLINE_DEEP_UNITS_MAX.min(small_units) };
@@ -138,6 +143,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
         outcome,
         depth,
         reserved,
+        cause: Cause::Answer,
     };
     if here {
         verdict(core, check.judge());
@@ -152,15 +158,13 @@ fn depth_of(
     account: AccountId,
     kind: KindId,
     units: WorkUnits,
-    is_patient: bool,
+    is_shared: bool,
     outcome: &[u8],
 ) -> Depth {
     let Some(of_kind) = core.policy.kinds.get(kind) else { return Depth::Always };
     let (version, is_exact) = (of_kind.kernel_version(), of_kind.deterministic());
     let is_cheap = units.0 <= core.policy.trust.recomputed_units;
-    // "Out of fuel" takes no work to say and all of it to check. A patient outcome that cannot be compared bit by bit is kept
-    // for every other gamer, and nobody waits for it: there is time to look at each.
-    let is_shared = is_patient && !is_exact;
+    // "Out of fuel" takes no work to say and all of it to check.
     let share = if is_cheap || is_shared || is_out_of_fuel(outcome) {
         1.0
     } else {
@@ -206,7 +210,7 @@ pub fn begin_what_waits(core: &mut Core) {
     while let Some(mut check) = core.checking.next(core.now) {
         let (no, attempt) = (check.task, check.attempt);
         let live = core.tasks.get(no).and_then(|task| task.live_attempt(attempt));
-        if live.is_none_or(|live| live.answered_at.is_none()) {
+        if check.cause == Cause::Answer && live.is_none_or(|live| live.answered_at.is_none()) {
             core.checking.give_back(&mut check);
             continue;
         }
@@ -229,6 +233,10 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     core.checking.ended(&checked);
     let Checked { check, verdict, .. } = checked;
     let (no, attempt) = (check.task, check.attempt);
+    if let Cause::Disputed { is_accepted } = check.cause {
+        hedge::dispute_decided(core, &check, is_accepted, verdict);
+        return;
+    }
     if core.trust.is_quarantined(check.account) {
         // What a convicted worker still had out is worth no more than what it is convicted for.
         let error = verdict.err().unwrap_or_else(convicted_before);
@@ -237,8 +245,7 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     }
     if let Err(error) = verdict {
         refuse(core, no, attempt, check.worker, error.to_string());
-        let (standing, record) = core.trust.failed(check.account, core.now);
-        record_then_convict(core, check.account, record, standing == CheckConsequence::Convicted);
+        failed(core, check.account);
         return;
     }
     let version = core.policy.kinds.get(check.kind).map_or(0, |kind| kind.kernel_version());
@@ -246,7 +253,13 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     core.tally.checked_deeply += u64::from(deeply);
     let known = core.trust.accepted(check.account, check.kind, version, deeply, core.now);
     record(core, check.account, known);
-    let Some((task, live)) = core.tasks.workers().accepted(no, attempt) else { return };
+    follow::succeed_if_late(core, no);
+    let Some((task, live)) = core.tasks.workers().accepted(no, attempt) else {
+        if let Some(other) = core.hedging.take_other(no, attempt, check.worker) {
+            hedge::judged_twice(core, other, check.outcome);
+        }
+        return;
+    };
     let LiveAttempt { worker, account, since, answered_at: Some(answered_at), .. } = live else { return };
     let moments =
         AttemptTimes { received_at: task.received_at, assigned_at: since, answered_at, sent_at: core.now };
@@ -263,12 +276,21 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     settle::finish(core, no, task, check.outcome, made);
 }
 
+/// An answer of this account was wrong.
+pub fn failed(core: &mut Core, account: AccountId) {
+    let (standing, known) = core.trust.failed(account, core.now);
+    record(core, account, known);
+    if standing == CheckConsequence::Convicted {
+        quarantine(core, account);
+    }
+}
+
 fn convicted_before() -> CheckError {
     CheckError::new("trust.quarantined", "its worker gave wrong answers before")
 }
 
 /// An attempt is not accepted: its worker hears why, and its task goes on without it.
-fn refuse(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, mut reason: String) {
+pub fn refuse(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, mut reason: String) {
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     debug!(task = no.0, worker = worker.0, reason, "answer rejected");
     core.tally.rejected += 1;
@@ -288,13 +310,6 @@ pub fn record(core: &mut Core, worker: AccountId, known: Option<WorkerTrust>) {
 pub fn record_everything(core: &mut Core) {
     for (worker, known) in core.trust.take_records(core.now) {
         record(core, worker, Some(known));
-    }
-}
-
-fn record_then_convict(core: &mut Core, worker: AccountId, known: Option<WorkerTrust>, convict: bool) {
-    record(core, worker, known);
-    if convict {
-        quarantine(core, worker);
     }
 }
 

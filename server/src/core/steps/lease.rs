@@ -7,10 +7,11 @@ use p2c2r_protocol::{Attempt, KindId, Micros, PeerId, ServerToWorker, TaskFailur
 use smallvec::SmallVec;
 use tracing::debug;
 
-use super::{charge, fall_back, hedge, judge, settle};
+use super::{blame, charge, fall_back, follow, hedge, judge, settle};
 use crate::config::Fallback;
 use crate::core::Core;
 use crate::core::state::tasks::{LIVE_MAX, LiveAttempt, Task};
+use crate::core::state::trust::Misconduct;
 use crate::core::state::workers::Prediction;
 use crate::ledger::{ATTEMPT_MAX, Entry, Verdict};
 
@@ -22,7 +23,7 @@ const PATIENT_LEASE_MIN: Duration = Duration::from_secs(10);
 const LEASE_FACTOR: u32 = 2;
 /// Attempts at one task of whatever end, after which it is given up: the books number no more than
 /// [`ATTEMPT_MAX`], and one is kept for the own kernel.
-const ATTEMPTS_IN_ALL_MAX: u32 = ATTEMPT_MAX - 1;
+pub const ATTEMPTS_IN_ALL_MAX: u32 = ATTEMPT_MAX - 1;
 
 /// When the lease of an attempt started `now` ends: when a healthy worker would be back at the latest, and in
 /// any case when the own kernel must start, or at the deadline.
@@ -33,6 +34,13 @@ pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micro
     wait_until.map_or(until, |latest| until.min(latest))
 }
 
+/// The end of a lease whose task has another deadline than when it was given.
+pub fn renewed(live: &LiveAttempt, deliver_by: Option<Micros>) -> Micros {
+    let length = Duration::from_micros(live.expected.at_worst_us.into()) * LEASE_FACTOR;
+    let until = Micros(live.since.0.saturating_add(Micros::from(length.max(LEASE_MIN)).0)).max(live.until);
+    deliver_by.map_or(until, |deadline| until.min(deadline))
+}
+
 /// Ends leases and waits whose time has come, and has second workers asked.
 pub fn expire(core: &mut Core) {
     let now = core.now;
@@ -41,6 +49,10 @@ pub fn expire(core: &mut Core) {
         let Some(task) = core.tasks.get(no) else { continue };
         if task.deliver_by.is_some_and(|deadline| deadline <= now) {
             settle::fail(core, no, TaskFailure::Late);
+            continue;
+        }
+        if task.follows().is_some() {
+            follow::go_alone(core, no);
             continue;
         }
         let is_over = |live: &&LiveAttempt| live.answered_at.is_none() && live.until <= now;
@@ -79,6 +91,10 @@ pub fn took_too_long(core: &mut Core, (kind, units): (KindId, WorkUnits), live: 
 /// moment for the own kernel to start, or the deadline.
 pub fn set_timer(core: &mut Core, no: TaskNo) {
     let Some(task) = core.tasks.get(no) else { return };
+    if let Some(following) = task.follows() {
+        core.timers.schedule(&mut core.tasks, no, following.until);
+        return;
+    }
     let unanswered = task.live().iter().filter(|live| live.answered_at.is_none());
     let end = if task.is_waiting() { fall_back::wait_until(core, task) } else { task.deliver_by };
     let checks = task.live().iter().filter_map(|live| live.check_begins_by);
@@ -125,6 +141,17 @@ impl Fruitless {
         }
     }
 
+    /// What it says of the worker's conduct; an answer that failed its check costs far more, which is decided where it is
+    /// judged, and what is lost with a connection is counted when that ends.
+    fn misconduct(&self) -> Option<Misconduct> {
+        match self {
+            Self::Overloaded => Some(Misconduct::Overloaded),
+            Self::Failed => Some(Misconduct::Failed),
+            Self::Expired => Some(Misconduct::Silent),
+            Self::Lost | Self::Unchecked | Self::Rejected { .. } => None,
+        }
+    }
+
     fn verdict(self) -> Verdict {
         match self {
             Self::Overloaded | Self::Failed => Verdict::Failed,
@@ -144,27 +171,34 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
     let (may_try_again, counts) = (why.may_try_again(), why.counts(is_patient));
     let kernel_failed = why == Fruitless::Failed;
     let revoke = why == Fruitless::Expired;
-    let is_workers_doing = why != Fruitless::Unchecked;
+    let misconduct = why.misconduct();
     let is_workers_fault = why != Fruitless::Expired;
+    let is_rejected = matches!(why, Fruitless::Rejected { .. });
     let verdict = why.verdict();
     let begun = if is_workers_fault { 0 } else { charge::begun_in(core, no, attempt) };
     let failed = core.tasks.workers().failed(no, attempt, may_try_again, counts, begun);
     let Some((task, live)) = failed else {
         // Given up while the answer was judged: what the worker did goes into its books all the same.
-        if matches!(verdict, Verdict::Rejected { .. }) {
+        if is_rejected {
             core.book(Entry::AttemptEnded { task: no, attempt, verdict });
         }
         return;
     };
     let (attempts, failures, may_compute) = (task.attempts(), task.failures(), task.deliver_by.is_some());
+    let (what, in_books) = ((task.kind, task.units), task.in_books);
     let (is_waiting, is_over) = (task.is_waiting(), task.is_unwanted() && !task.is_judged());
-    core.book(Entry::AttemptEnded { task: no, attempt, verdict });
-    core.workers.change(worker, |worker| {
-        worker.tasks.remove(&no);
-        if is_workers_doing {
-            worker.failed(live.since, now);
+    core.book(Entry::AttemptEnded { task: in_books, attempt, verdict });
+    match misconduct {
+        Some(misconduct) => blame::attempt(core, no, what, &live, misconduct),
+        None => {
+            core.workers.change(worker, |worker| {
+                worker.tasks.remove(&no);
+                if is_rejected {
+                    worker.failed(live.since, now);
+                }
+            });
         }
-    });
+    }
     if revoke {
         core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
     }

@@ -1,10 +1,12 @@
 //! What is done to the state: one verb a file.
 
 pub mod admit;
+pub mod blame;
 pub mod charge;
 pub mod choose;
 pub mod deliver;
 pub mod fall_back;
+pub mod follow;
 pub mod hand_out;
 pub mod hedge;
 pub mod join;

@@ -3,7 +3,7 @@
 use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker, TaskNo};
 
 use super::lease::{self, Fruitless};
-use super::{admit, judge};
+use super::{admit, blame, judge};
 use crate::core::Core;
 use crate::core::state::tasks::LiveAttempt;
 
@@ -17,10 +17,11 @@ pub fn part(core: &mut Core, peer: PeerId, role: Role) {
         }
         Role::Worker => {
             let Some(worker) = core.workers.leave(peer, core.now) else { return };
-            let record = core.trust.left(worker.account, core.now);
-            judge::record(core, worker.account, record);
             let mut tasks: Vec<TaskNo> = worker.tasks.into_iter().collect();
             tasks.sort_unstable();
+            blame::departure(core, peer, worker.account, &tasks);
+            let record = core.trust.left(worker.account, core.now);
+            judge::record(core, worker.account, record);
             for no in tasks {
                 let is_its = |live: &&LiveAttempt| live.worker == peer && live.answered_at.is_none();
                 let live = core.tasks.get(no).and_then(|task| task.live().iter().find(is_its).copied());

@@ -8,12 +8,13 @@ use p2c2r_protocol::{
 };
 use tracing::debug;
 
-use super::{charge, deliver, lease};
+use super::{blame, charge, deliver, follow, lease};
 use crate::core::Core;
 use crate::core::state::cache;
 use crate::core::state::gamers::FinishedTask;
-use crate::core::state::hedging::Other;
+use crate::core::state::hedging::{Accepted, Other};
 use crate::core::state::tasks::Task;
+use crate::core::state::trust::Misconduct;
 use crate::ledger::{AccountId, ComputedFrom, Entry, Settlement, VoidReason};
 
 /// Who made an outcome, and how.
@@ -51,17 +52,20 @@ fn void_reason(failure: TaskFailure) -> VoidReason {
 }
 
 /// Charges, pays, keeps and delivers. The task has left the table.
-pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, made: Made) {
+pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8]>, made: Made) {
     let now = core.now;
+    let followers = task.take_followers();
     if task.deliver_by.is_some_and(|deadline| deadline < now) {
         // The work is done and its outcome is there: nobody but those who handled it can have made it late.
         end_without_outcome(core, no, &task, TaskFailure::Late, Nanos::ZERO);
+        follow::regroup(core, &followers);
         return;
     }
     revoke_others(core, no, &task, &outcome, &made);
     let price = charged(core, &task, &made);
     let (worker_name, source, pay, fee, check, stages) = share_out(core, no, price, made);
-    let settlement = Settlement { task: no, source, pay, fee, check, outcome: Some(Arc::clone(&outcome)) };
+    let settlement =
+        Settlement { task: task.in_books, source, pay, fee, check, outcome: Some(Arc::clone(&outcome)) };
     core.book(Entry::TaskSettled(settlement));
     core.tally.revenue += price;
     core.tally.fee += fee;
@@ -87,7 +91,9 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, 
         price,
         units: task.units,
         price_list: core.policy.prices.version,
-        computed_by: worker_name.map_or(ComputedBy::Coordinator, |name| ComputedBy::Worker(name.to_string())),
+        computed_by: worker_name
+            .as_ref()
+            .map_or(ComputedBy::Coordinator, |name| ComputedBy::Worker(name.to_string())),
         check,
         attempts: task.attempts(),
         received_at: task.received_at,
@@ -99,8 +105,17 @@ pub fn finish(core: &mut Core, no: TaskNo, task: Box<Task>, outcome: Arc<[u8]>, 
         ms = now.since(task.received_at) / 1_000, kind = core.policy.kinds.name(task.kind),
         "Result ready"
     );
+    let shared = (!followers.is_empty()).then(|| (Arc::clone(&outcome), worker_name));
     let finished = Box::new(FinishedTask { key: task.key, outcome, receipt, delivered: false });
     deliver::deliver(core, task.account, task.gamer, task.id, finished);
+    match shared {
+        Some((outcome, worker)) if check != PassedCheck::Always => {
+            follow::give(core, &followers, &outcome, worker.as_ref(), check);
+        }
+        // They came when it was too late to check the answer more closely.
+        Some(_) => follow::regroup(core, &followers),
+        None => {}
+    }
 }
 
 /// What the gamer pays, by who computed: at most what is held.
@@ -144,43 +159,66 @@ fn share_out(
 /// One attempt was accepted, or the own kernel gave an outcome: the task's other attempts are revoked at once. A worker
 /// that had one for longer than was expected is taken for as slow as that.
 fn revoke_others(core: &mut Core, no: TaskNo, task: &Task, outcome: &Arc<[u8]>, made: &Made) {
-    let accepted = match made {
-        Made::ByWorker { account, attempt, .. } => {
-            let is_second = task.live().iter().any(|other| other.attempt < *attempt);
+    let accepted = match *made {
+        Made::ByWorker { worker, account, attempt, device, .. } => {
+            let is_second = task.live().iter().any(|other| other.attempt < attempt);
             core.tally.hedges_won += u64::from(is_second);
-            Some(*account)
+            Some(Accepted { worker, account, attempt, device })
         }
         Made::Here { .. } => None,
     };
-    for live in task.live().iter().filter(|live| live.answered_at.is_none()) {
-        lease::took_too_long(core, (task.kind, task.units), live);
-        let (worker, attempt, now) = (live.worker, live.attempt, core.now);
-        core.workers.change(worker, |worker| {
-            worker.tasks.remove(&no);
-            if now.since(live.since) > live.expected.at_worst_us {
-                worker.failed(live.since, now);
-            }
+    for live in task.live() {
+        let (worker, attempt) = (live.worker, live.attempt);
+        let device = core.workers.get(worker).map_or(Device::Cores, |worker| worker.device(task.kind));
+        core.hedging.overtaken(Other {
+            task: no,
+            attempt,
+            worker,
+            account: live.account,
+            device,
+            kind: task.kind,
+            units: task.units,
+            job: Arc::clone(&task.job),
+            blobs: task.blobs.clone(),
+            key: task.key,
+            accepted,
+            outcome: Arc::clone(outcome),
         });
+        if live.answered_at.is_some() {
+            continue;
+        }
+        lease::took_too_long(core, (task.kind, task.units), live);
+        let now = core.now;
+        if now.since(live.since) > live.expected.at_worst_us {
+            blame::attempt(core, no, (task.kind, task.units), live, Misconduct::Silent);
+        } else {
+            core.workers.change(worker, |worker| worker.tasks.remove(&no));
+        }
         core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
-        let (account, kind, outcome) = (live.account, task.kind, Arc::clone(outcome));
-        core.hedging.revoked(Other { task: no, attempt, worker, account, kind, accepted, outcome });
     }
 }
 
 /// Ends a task in flight without an outcome: whoever works on it is told to stop, and at most what was begun is charged.
 pub fn fail(core: &mut Core, no: TaskNo, failure: TaskFailure) {
     let charge = charge::without_outcome(core, no, failure);
-    if let Some(task) = core.tasks.give_up(no) {
+    if follow::succeed(core, no, failure, charge) {
+        return;
+    }
+    if let Some(mut task) = core.tasks.give_up(no) {
+        let followers = task.take_followers();
         end_without_outcome(core, no, &task, failure, charge);
+        follow::regroup(core, &followers);
     }
 }
 
-fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: TaskFailure, charge: Nanos) {
+/// Books, gives back and tells what follows from the end of a task that is not in the table any more under `no`, without an
+/// outcome.
+pub fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: TaskFailure, charge: Nanos) {
     debug!(task = no.0, %failure, "no outcome");
     if charge > Nanos::ZERO {
         let (source, pay, check) = (ComputedFrom::Begun, Nanos::ZERO, PassedCheck::Own);
         core.book(Entry::TaskSettled(Settlement {
-            task: no,
+            task: task.in_books,
             source,
             pay,
             fee: charge,
@@ -190,7 +228,7 @@ fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: TaskFa
         core.tally.revenue += charge;
         core.tally.fee += charge;
     } else {
-        core.book(Entry::TaskVoided { task: no, reason: void_reason(failure) });
+        core.book(Entry::TaskVoided { task: task.in_books, reason: void_reason(failure) });
     }
     core.tally.failed += 1;
     for live in task.live().iter().filter(|live| live.answered_at.is_none()) {
@@ -198,13 +236,11 @@ fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: TaskFa
         if is_late {
             lease::took_too_long(core, (task.kind, task.units), live);
         }
-        let now = core.now;
-        core.workers.change(live.worker, |worker| {
-            worker.tasks.remove(&no);
-            if is_late {
-                worker.failed(live.since, now);
-            }
-        });
+        if is_late {
+            blame::attempt(core, no, (task.kind, task.units), live, Misconduct::Silent);
+        } else {
+            core.workers.change(live.worker, |worker| worker.tasks.remove(&no));
+        }
         core.tell_worker(live.worker, ServerToWorker::Revoke { task: no, attempt: live.attempt });
     }
     if let Some(account) = core.gamers.account_mut(task.account) {

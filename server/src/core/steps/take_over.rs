@@ -7,17 +7,16 @@ use p2c2r_tasks::{Blob, BlobStore, Blobs, KindRegistry};
 use tracing::warn;
 
 use super::admit::unprepared;
+use super::follow;
 use crate::core::Core;
 use crate::core::state::tasks::NewTask;
 use crate::ledger::{Account, CachedOutcome, Entry, PatientTask, VoidReason};
 
-/// Keeps an outcome for reuse, if this build's kernel would give the same.
+/// Keeps an outcome for reuse, if this build's kernel would give the same, or one as good to a patient task.
 pub fn keep(core: &mut Core, outcome: CachedOutcome) {
-    let is_usable = core
-        .policy
-        .kinds
-        .get(outcome.kind)
-        .is_some_and(|kind| kind.deterministic() && kind.kernel_version() == outcome.kernel_version);
+    let is_usable = core.policy.kinds.get(outcome.kind).is_some_and(|kind| {
+        (kind.deterministic() || outcome.patient) && kind.kernel_version() == outcome.kernel_version
+    });
     if is_usable {
         core.cache.insert(outcome.key, &outcome.bytes, outcome.worker, core.now, outcome.expires_in);
     }
@@ -26,7 +25,7 @@ pub fn keep(core: &mut Core, outcome: CachedOutcome) {
 /// Queues a patient task again, or gives it up if this build cannot do it.
 pub fn queue_again(core: &mut Core, task: &PatientTask, account: &Account) {
     let no = task.task;
-    let Some(new) = revive(&core.policy.kinds, task) else {
+    let Some(mut new) = revive(&core.policy.kinds, task) else {
         warn!(task = no.0, "this build cannot do a patient task from before: given up, nothing is charged");
         core.book(Entry::TaskVoided { task: no, reason: VoidReason::KernelFailed });
         return;
@@ -34,6 +33,8 @@ pub fn queue_again(core: &mut Core, task: &PatientTask, account: &Account) {
     let mirror = core.gamers.open_account(account);
     mirror.hold(task.price);
     mirror.tasks.insert(no);
+    new.shares = follow::shares(core, new.kind, true);
+    new.follows = follow::leader(core, new.key, (new.kind, new.units), None, None);
     core.tasks.gamers().admit(no, new);
 }
 
@@ -60,5 +61,7 @@ fn revive(kinds: &KindRegistry, task: &PatientTask) -> Option<NewTask> {
         received_at: Micros(0),
         deliver_by: None,
         attempts: task.next_attempt.0.saturating_sub(1),
+        shares: false,
+        follows: None,
     })
 }

@@ -8,7 +8,7 @@ use p2c2r_tasks::{Blobs, CheckError, KernelError, SpecError, Stop, TaskJob};
 
 use super::{CheckStart, Checking, WAITING_MAX};
 use crate::core::receipts::WorkerTimes;
-use crate::core::work::{Check, Checked, Depth};
+use crate::core::work::{Cause, Check, Checked, Depth};
 use crate::ledger::AccountId;
 
 struct Nothing;
@@ -32,6 +32,7 @@ impl TaskJob for Nothing {
 
 fn check(task: u64, units: u64) -> Check {
     Check {
+        cause: Cause::Answer,
         task: TaskNo(task),
         attempt: Attempt(1),
         worker: PeerId(1),

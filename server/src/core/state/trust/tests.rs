@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{KindId, Micros};
 
-use super::{ANSWERS_PER_RECORD, CheckConsequence, GONE_MAX, Trust, TrustRules};
+use super::{ANSWERS_PER_RECORD, CheckConsequence, GONE_MAX, Misconduct, Trust, TrustRules};
 use crate::ledger::{AccountId, WorkerTrust};
 
 const KIND: KindId = KindId(1);
@@ -111,6 +111,42 @@ fn the_ledger_hears_seldom_and_misses_little() {
         assert!(answers - last <= ANSWERS_PER_RECORD.max(answers / 15), "{answers} {last}");
     }
     assert!(records < 150, "{records}");
+}
+
+#[test]
+fn misconduct_takes_answers_back_as_far_as_the_end_of_probation_and_the_ledger_hears_of_it() {
+    let mut trust = trust();
+    let answers = |trust: &Trust| trust.accounts[&ADA].kinds[0].answers;
+    for _ in 0..40 {
+        trust.accepted(ADA, KIND, 1, true, Micros(1));
+    }
+    trust.misbehaved(ADA, KIND, 1, Misconduct::Silent, Micros(1));
+    assert_eq!(answers(&trust), 30, "probation is longer for it");
+    for _ in 0..5 {
+        trust.misbehaved(ADA, KIND, 1, Misconduct::Silent, Micros(1));
+    }
+    assert_eq!(answers(&trust), 0);
+    for _ in 0..90 {
+        trust.accepted(ADA, KIND, 1, true, Micros(1));
+    }
+    let mut last = 90;
+    for (misconduct, left) in
+        [(Misconduct::Overloaded, 88), (Misconduct::Failed, 83), (Misconduct::Silent, 73)]
+    {
+        let record = trust.misbehaved(ADA, KIND, 1, misconduct, Micros(1));
+        assert_eq!(answers(&trust), left);
+        if let Some(record) = record {
+            last = record.kinds[0].answers;
+        }
+        assert!(last.abs_diff(left) <= ANSWERS_PER_RECORD);
+    }
+    for _ in 0..100 {
+        trust.misbehaved(ADA, KIND, 1, Misconduct::Silent, Micros(1));
+    }
+    assert_eq!(answers(&trust), 50);
+    assert!(!trust.is_on_probation(ADA, KIND, 1, Micros(1)) && !trust.is_quarantined(ADA));
+    let kept = trust.left(ADA, Micros(1)).unwrap();
+    assert_eq!((kept.kinds[0].answers, kept.failures), (50, 0));
 }
 
 #[test]

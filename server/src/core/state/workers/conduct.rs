@@ -85,10 +85,10 @@ impl Conduct {
     }
 
     /// An attempt that it had since then came to nothing. Those handed out before the newest incident was noticed are
-    /// part of it: a machine that stands still for a moment fails all that it has at once.
-    pub fn failed(&mut self, since: Micros, now: Micros) {
+    /// part of it: a machine that stands still for a moment fails all that it has at once. Says whether it is a new one.
+    pub fn failed(&mut self, since: Micros, now: Micros) -> bool {
         if self.incidents > 0 && since <= self.newest {
-            return;
+            return false;
         }
         self.newest = now;
         self.incidents = (self.incidents + 1).min(INCIDENTS_MAX);
@@ -97,6 +97,7 @@ impl Conduct {
             let rest = (REST_MIN * (1 << (self.incidents - 2))).min(REST_MAX);
             self.rests_until = Some(Micros(now.0.saturating_add(Micros::from(rest).0)));
         }
+        true
     }
 
     /// It gets work again if its rest is over.
