@@ -73,7 +73,7 @@ pub const QUICK: StallPlan = StallPlan { tasks: 200, round_trips_ms: &[20], loss
 
 /// What one arm gave.
 #[derive(Clone, Copy, Debug)]
-pub struct Arm {
+pub struct StallArm {
     /// Median latency, milliseconds; tasks without an outcome count as having taken until their deadline.
     pub p50_ms: f64,
     /// 99th percentile.
@@ -92,9 +92,9 @@ pub struct StallRow {
     /// Packets lost each way, per cent.
     pub loss_percent: u32,
     /// Without second attempts.
-    pub off: Arm,
+    pub off: StallArm,
     /// With as many as a coordinator allows by default.
-    pub on: Arm,
+    pub on: StallArm,
 }
 
 /// Measures every row.
@@ -144,7 +144,7 @@ pub fn missed(rows: &[StallRow]) -> Vec<String> {
     for StallRow { round_trip_ms, loss_percent, off, on } in rows {
         let link = format!("{round_trip_ms} ms, {loss_percent} %");
         // Nothing makes the way itself shorter.
-        let beyond_way = |arm: &Arm| arm.p99_ms - *round_trip_ms as f64;
+        let beyond_way = |arm: &StallArm| arm.p99_ms - *round_trip_ms as f64;
         if beyond_way(on) > P99_LEFT_MAX * beyond_way(off) {
             missed.push(format!(
                 "{link}: p99 beyond the way {:.0} ms of {:.0}",
@@ -342,7 +342,7 @@ impl Town {
         }
     }
 
-    fn measure(mut self, tasks: usize) -> io::Result<Arm> {
+    fn measure(mut self, tasks: usize) -> io::Result<StallArm> {
         self.ask_for(WARM_UP);
         self.until_change = self.random.random_range(WELL_STEPS);
         let tally = |town: &Self| *town.coordinator.world().resource::<Scheduler>().core().tally();
@@ -354,7 +354,7 @@ impl Town {
         let in_time = asking.in_time as f64 / tasks as f64;
         took_us.sort_unstable_by(f64::total_cmp);
         let quantile = |share: f64| at_quantile(&took_us, share) / 1e3;
-        Ok(Arm {
+        Ok(StallArm {
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
             in_time,
