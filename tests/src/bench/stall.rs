@@ -30,7 +30,7 @@ use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
 
 use super::at_quantile;
-use super::echo::{Echo, Payload, kinds};
+use super::echo::{Echo, EchoPayload, kinds};
 
 /// How far one step moves time.
 const STEP: Duration = Duration::from_millis(1);
@@ -180,7 +180,7 @@ impl Asking {
         let Some(sent_at) = self.sent_at.remove(&task) else { return };
         let budget_us = self.budget.as_secs_f64() * 1e6;
         let took_us = f64::from(now.since(sent_at));
-        let right = Payload((task.0 ^ self.session).to_le_bytes().to_vec());
+        let right = EchoPayload((task.0 ^ self.session).to_le_bytes().to_vec());
         let is_done =
             outcome.is_some_and(|outcome| Echo::decode_outcome(outcome).is_ok_and(|said| said == right));
         let is_in_time = is_done && took_us <= budget_us;
@@ -205,7 +205,7 @@ impl Asking {
             client_queue_us: 0,
             sent_at: now,
             // The task's own number: no outcome is there already.
-            spec: wire::encode(&Payload(self.asked.to_le_bytes().to_vec())).into(),
+            spec: wire::encode(&EchoPayload(self.asked.to_le_bytes().to_vec())).into(),
             blobs: Vec::new(),
         })
     }
@@ -300,7 +300,7 @@ impl Town {
                 transport: ClientTransport::Memory(hub),
                 identity: kinds().identity(),
                 name: "game".into(),
-                pace: None,
+                rate_limit: None,
                 impair: None,
                 reconnect: Reconnect::default(),
             }))
