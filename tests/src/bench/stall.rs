@@ -103,8 +103,10 @@ pub fn rows(plan: StallPlan) -> io::Result<Vec<StallRow>> {
     let mut rows = Vec::new();
     for &round_trip_ms in plan.round_trips_ms {
         for &loss_percent in plan.losses_percent {
-            let arm =
-                |hedge_percent| Town::start(hedge_percent, round_trip_ms, loss_percent)?.measure(plan.tasks);
+            let arm = |hedge_percent| {
+                let town = Town::start(hedge_percent, round_trip_ms, loss_percent)?;
+                io::Result::Ok(town.measure(plan.tasks))
+            };
             rows.push(StallRow { round_trip_ms, loss_percent, off: arm(0)?, on: arm(default)? });
         }
     }
@@ -224,7 +226,7 @@ fn ask(
             ServerToGame::Statement(statement) => asking.workers = statement.workers,
             ServerToGame::Done(done) => asking.ended(done.task, Some(&done.outcome), now),
             ServerToGame::Refused { task, .. } | ServerToGame::Failed { task, .. } => {
-                asking.ended(task, None, now)
+                asking.ended(task, None, now);
             }
             ServerToGame::Closing { .. } => {}
         }
@@ -342,7 +344,7 @@ impl Town {
         }
     }
 
-    fn measure(mut self, tasks: usize) -> io::Result<StallArm> {
+    fn measure(mut self, tasks: usize) -> StallArm {
         self.ask_for(WARM_UP);
         self.until_change = self.random.random_range(WELL_STEPS);
         let tally = |town: &Self| *town.coordinator.world().resource::<Scheduler>().core().tally();
@@ -354,12 +356,12 @@ impl Town {
         let in_time = asking.in_time as f64 / tasks as f64;
         took_us.sort_unstable_by(f64::total_cmp);
         let quantile = |share: f64| at_quantile(&took_us, share) / 1e3;
-        Ok(StallArm {
+        StallArm {
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
             in_time,
             extra: (after.hedged - before.hedged) as f64 / tasks as f64,
-        })
+        }
     }
 
     fn step(&mut self) {
