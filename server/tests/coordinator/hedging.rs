@@ -137,7 +137,9 @@ fn two_answers_that_agree_are_a_passed_check_of_both() {
     let both = pair.answered_by_both(|number| number, |number| number);
     let names = pair.names(both);
     let mut answers = Vec::new();
-    both.into_iter().for_each(|worker| pair.stage.leave(worker));
+    for worker in both {
+        pair.stage.leave(worker);
+    }
     for name in names {
         let known = pair.stage.known_of(name);
         assert_eq!((known.checked, known.failures), (1, 0), "{name}");
@@ -164,7 +166,9 @@ fn two_answers_that_differ_are_both_looked_at_and_the_wrong_one_counts_whichever
         assert_eq!((tally.twice_unlike, tally.convicted), (1, 1));
         let [first, second] = pair.names(both);
         let (liar, honest) = if accepted_lies { (second, first) } else { (first, second) };
-        both.into_iter().for_each(|worker| pair.stage.leave(worker));
+        for worker in both {
+            pair.stage.leave(worker);
+        }
         let (liar, honest) = (pair.stage.known_of(liar), pair.stage.known_of(honest));
         assert!(liar.quarantined && !honest.quarantined);
         assert_eq!((honest.failures, honest.checked), (0, 1), "what it said was looked at, and right");
