@@ -83,10 +83,14 @@ finish
 
 begin p2c2r-worker p2c2r-worker
 [ ! -f "$root/docs/helper.md" ] || install -m 644 "$root/docs/helper.md" "$folder/usr/share/doc/p2c2r-worker/"
+install -D -m 755 "$here/p2c2r-helper" "$folder/usr/bin/p2c2r-helper"
+install -D -m 644 "$here/worker.toml" "$folder/etc/p2c2r/worker.toml"
+echo /etc/p2c2r/worker.toml >"$folder/DEBIAN/conffiles"
+install -m 644 "$here/systemd/worker-gpu.conf" "$folder/usr/share/doc/p2c2r-worker/"
 service p2c2r-worker
-control "passwd" "p2c2r-doctor" "worker that lends this computer to games
- Computes small tasks for games on other computers, and is paid for it. The service starts once a join link lies in
- /etc/p2c2r/worker.link."
+control "passwd, util-linux" "p2c2r-doctor" "worker that lends this computer to games
+ Computes small tasks for games on other computers, and is paid for it. The service starts once it was given a join
+ link: sudo p2c2r-helper join LINK."
 finish
 
 begin p2c2r-game p2c2r-game

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use bevy_app::AppExit;
 use p2c2r_link::{EventDrivenPlugin, ServerTransport};
-use p2c2r_program::{command_line, complain, quiet_caught_panics, say, signals};
+use p2c2r_program::{command_line, complain, quiet_caught_panics, say, service, signals};
 use p2c2r_server::cli::{Cli, Command, ConfigCommand};
 use p2c2r_server::ledger::{self, HeadPublisher, Ledger};
 use p2c2r_server::recording::{self, Replayed};
@@ -82,9 +82,9 @@ fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
             .map_err(|error| ServerError::ReadyFile { path: path.clone(), error })?;
     }
     let heads = publish_heads(&config)?;
-    status::service::say_ready(address);
+    service::say_ready(&format!("listening on {address}"));
     let exit = app.run();
-    status::service::say_stopping();
+    service::say_stopping();
     drop(way_in);
     let closed = ledger.close()?;
     // The last head is that of the closed books.

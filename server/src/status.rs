@@ -19,7 +19,7 @@
 //! | [`page`], [`chart`] | what people see |
 //! | [`routes`] | what is answered to which request |
 //! | [`commands`] | `p2c2r-server page` and `p2c2r-server ready` |
-//! | [`service`] | what a service manager is told |
+//! | [`service`] | saying to a service manager that the coordinator is alive |
 
 pub mod access;
 pub mod board;
@@ -30,7 +30,7 @@ pub mod history;
 pub mod meter;
 pub mod page;
 pub mod routes;
-pub mod service;
+mod service;
 pub mod snapshot;
 pub mod troubles;
 

@@ -127,3 +127,44 @@ fn a_workers_settings_are_shown_as_a_file_that_it_accepts() {
     assert_eq!(wrong.ended().code(), Some(2));
     assert!(wrong.seen().contains("1 to 1440"), "{}", wrong.seen());
 }
+
+/// Waits for a message to the service manager that has this line.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn hear(socket: &std::os::unix::net::UnixDatagram, line: &str) -> String {
+    let mut heard = Vec::new();
+    loop {
+        let mut message = [0; 4_096];
+        let Ok(length) = socket.recv(&mut message) else { panic!("{line} is not among {heard:?}") };
+        let message = String::from_utf8_lossy(&message[..length]).into_owned();
+        if message.lines().any(|said| said == line) {
+            return message;
+        }
+        heard.push(message);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_manager_hears_that_the_worker_is_ready_alive_and_ends() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(p2c2r_tests::programs::PATIENCE)).expect("a timeout");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut worker = worker(folder.path(), "ada", |name, mut command| {
+        // A tenth of a second, so that a watchdog that is fed only once is found out.
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000");
+        Program::start(name, command)
+    });
+    hear(&socket, "READY=1");
+    for _ in 0..3 {
+        hear(&socket, "WATCHDOG=1");
+    }
+    worker.line("Connected!");
+    let working = (0..100).map(|_| hear(&socket, "WATCHDOG=1")).find(|alive| alive.contains("working for"));
+    assert!(working.is_some_and(|alive| alive.contains("0 task(s) under way")));
+    worker.stop();
+    hear(&socket, "STOPPING=1");
+    coordinator.stop();
+}

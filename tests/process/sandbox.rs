@@ -109,6 +109,30 @@ fn kernel_processes_that_are_killed_or_stopped_cost_their_tasks_and_the_worker_g
 }
 
 #[test]
+fn kernel_processes_that_die_while_nothing_is_computed_are_buried_and_replaced_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    let mut worker = worker(folder.path(), "ada", Program::start);
+    worker.line("onnected");
+    // Twice, since what replaced one is watched as well.
+    for _ in 0..2 {
+        let before = children(worker.id());
+        assert_eq!(before.len(), 2, "one for the slot, one for tiny tasks");
+        for child in &before {
+            signal(*child, "KILL");
+        }
+        let give_up = std::time::Instant::now() + p2c2r_tests::programs::PATIENCE;
+        let is_left = |child: &u32| proc(*child).exists();
+        while before.iter().any(is_left) || children(worker.id()).len() < 2 {
+            assert!(std::time::Instant::now() < give_up, "{before:?} are not replaced");
+            std::thread::yield_now();
+        }
+    }
+    worker.stop();
+    coordinator.stop();
+}
+
+#[test]
 fn kernel_processes_end_with_their_worker_however_it_ends() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (mut coordinator, _) = coordinator(folder.path(), "127.0.0.1:0", Program::start);

@@ -215,6 +215,8 @@ fn refusal((task, attempt): Key, at: Micros, failure: AttemptFailure) -> WorkerT
 pub struct Offer {
     /// The kinds it computes.
     pub kinds: KindRegistry,
+    /// Slots it has; those that may compute now are in what is offered.
+    pub slots: u16,
     /// As the coordinator is told.
     pub offered: WorkerOffer,
 }
@@ -319,6 +321,7 @@ pub fn answer_results(
     while let Some(result) = executor.next_result() {
         let Some((answer, kind)) = attempts.settle(result) else { continue };
         let took = Duration::from_micros(u64::from(answer.finished_at.since(answer.received_at)));
+        session.took(Duration::from_micros(u64::from(answer.finished_at.since(answer.started_at))));
         match &answer.result {
             Ok(outcome) => {
                 session.computed(took);

@@ -5,6 +5,7 @@
 //! it runs. When it may work again it announces itself anew.
 
 mod battery;
+mod heat;
 mod hours;
 mod usage;
 
@@ -17,18 +18,23 @@ use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
 use p2c2r_link::{ClientLink, NextWake, ToServer};
 use p2c2r_protocol::WorkerToServer;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::attempts::{Attempts, Offer};
 use crate::drain::Drain;
+use crate::executor::Executor;
 
 pub use battery::Power;
+pub use heat::{Allows, Heat};
 pub use hours::Hours;
 pub use usage::Usage;
 
 /// Between two looks at the clock, the battery and who uses the computer: this late at most, never early, the worker
 /// rests. Each look reads some small files.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// When a computer counts as unused that is lent with fewer slots while it is used.
+pub const IDLE_DEFAULT: Duration = Duration::from_mins(3);
 
 /// When a worker may work, as its owner sets it.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +45,11 @@ pub struct WorkingTimes {
     pub hours: Option<Hours>,
     /// Only after nobody has used the computer for so long.
     pub idle_for: Option<Duration>,
+    /// Slots that compute while somebody uses it; 0: it rests. Without [`WorkingTimes::idle_for`] it counts as unused
+    /// after [`IDLE_DEFAULT`].
+    pub slots_in_use: u16,
+    /// Degrees Celsius from which on it rests; a little below only half of the slots compute.
+    pub celsius_max: Option<u8>,
     /// On battery too.
     pub on_battery: bool,
 }
@@ -54,6 +65,8 @@ pub enum Rest {
     OnBattery,
     /// Somebody uses the computer, or did until a moment ago.
     InUse,
+    /// It has so many degrees Celsius, or had more a moment ago.
+    Hot(i32),
 }
 
 impl fmt::Display for Rest {
@@ -64,6 +77,7 @@ impl fmt::Display for Rest {
             Self::OutsideHours => "outside its hours",
             Self::OnBattery => "the computer runs on battery",
             Self::InUse => "the computer is in use",
+            Self::Hot(degrees) => return write!(f, "the computer cools down from {degrees} degrees"),
         })
     }
 }
@@ -77,6 +91,22 @@ enum Pause {
     Until(Duration),
 }
 
+/// How many slots may compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Slots {
+    /// At most, while somebody uses the computer.
+    most: Option<u16>,
+    /// Half of them, while it is warm.
+    are_halved: bool,
+}
+
+impl Slots {
+    fn of(self, all: u16) -> u16 {
+        let most = self.most.map_or(all, |most| most.min(all));
+        if self.are_halved { most.div_ceil(2) } else { most }
+    }
+}
+
 /// Whether the worker takes work, and why not.
 #[derive(Resource)]
 pub struct Availability {
@@ -85,8 +115,10 @@ pub struct Availability {
     has_conditions: bool,
     power: Power,
     usage: Usage,
+    heat: Heat,
     pause: Pause,
     rest: Option<Rest>,
+    slots: Slots,
     looked_at: Option<Duration>,
 }
 
@@ -94,16 +126,28 @@ impl Availability {
     /// What these times make of this computer.
     pub fn new(times: WorkingTimes) -> Self {
         let power = Power::of_this_computer();
-        let has_conditions =
-            times.hours.is_some() || times.idle_for.is_some() || (!times.on_battery && power.has_battery());
+        let has_conditions = times.hours.is_some()
+            || times.idle_for.is_some()
+            || times.slots_in_use > 0
+            || times.celsius_max.is_some()
+            || (!times.on_battery && power.has_battery());
         let pause = if times.paused { Pause::UntilResumed } else { Pause::No };
-        let usage = Usage::default();
-        Self { times, has_conditions, power, usage, pause, rest: None, looked_at: None }
+        let (usage, heat) = (Usage::default(), Heat::of_this_computer(times.celsius_max));
+        if heat.is_limited() && heat.degrees().is_none() {
+            warn!("Nothing tells how hot this computer is: `celsius-max` has no effect.");
+        }
+        let slots = Slots::default();
+        Self { times, has_conditions, power, usage, heat, pause, rest: None, slots, looked_at: None }
     }
 
     /// Why it takes no work, if it takes none.
     pub fn rest(&self) -> Option<Rest> {
         self.rest
+    }
+
+    /// How many of its slots may compute now.
+    pub fn slots_of(&self, all: u16) -> u16 {
+        self.slots.of(all)
     }
 
     /// Pauses it, until this time of the app if one is given.
@@ -132,8 +176,19 @@ impl Availability {
         if !self.times.on_battery && self.power.is_on_battery() {
             return Some(Rest::OnBattery);
         }
-        if self.times.idle_for.is_some_and(|long| self.usage.unused_for(now) < long) {
-            return Some(Rest::InUse);
+        self.slots = Slots::default();
+        match self.heat.look() {
+            Allows::Nothing(degrees) => return Some(Rest::Hot(degrees)),
+            Allows::Half => self.slots.are_halved = true,
+            Allows::All => {}
+        }
+        let slots_in_use = self.times.slots_in_use;
+        let unused_from = self.times.idle_for.or_else(|| (slots_in_use > 0).then_some(IDLE_DEFAULT));
+        if unused_from.is_some_and(|long| self.usage.unused_for(now) < long) {
+            if slots_in_use == 0 {
+                return Some(Rest::InUse);
+            }
+            self.slots.most = Some(slots_in_use);
         }
         None
     }
@@ -145,7 +200,8 @@ pub fn rest_or_work(
     mut attempts: ResMut<'_, Attempts>,
     mut said: ResMut<'_, Messages<ToServer<WorkerToServer>>>,
     mut next: ResMut<'_, NextWake>,
-    (offer, drain, link): (Res<'_, Offer>, Res<'_, Drain>, Res<'_, ClientLink>),
+    (mut offer, drain, link): (ResMut<'_, Offer>, Res<'_, Drain>, Res<'_, ClientLink>),
+    executor: Res<'_, Executor>,
     time: Res<'_, Time<Real>>,
 ) {
     let now = time.elapsed();
@@ -163,7 +219,20 @@ pub fn rest_or_work(
     availability.looked_at = Some(now);
     let rest = availability.look(now);
     let was = std::mem::replace(&mut availability.rest, rest);
+    let slots = availability.slots_of(offer.slots);
+    let has_changed = offer.offered.slots != slots;
+    if has_changed {
+        offer.offered.slots = slots;
+        executor.compute_on(slots);
+    }
     match (was, rest) {
+        (None, None) if has_changed => {
+            let all = offer.slots;
+            info!(event = "slots", slots, "⏱  {slots} of {all} slot(s) compute now.");
+            if link.is_connected() {
+                said.write(ToServer(WorkerToServer::Ready(offer.offered.clone())));
+            }
+        }
         (None, Some(why)) => {
             let handed_back = attempts.hand_back_queued(&mut said);
             info!(event = "resting", why = %why, handed_back, "⏸  Resting: {why}.");

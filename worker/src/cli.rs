@@ -13,8 +13,10 @@ use p2c2r_tasks::gpu::GpuChoice;
 use crate::availability::{Hours, WorkingTimes};
 use crate::config::{Execution, WorkerConfig, WorkerFile, cores, impairment, machine_name, upload};
 use crate::control::ControlRequest;
+use crate::earnings::Electricity;
 use crate::error::{KernelsError, WorkerError};
 use crate::kernels::{MEMORY_MB_DEFAULT, Sandbox};
+use crate::share::Share;
 
 /// Lends this computer to P2C2R games and earns for every task its coordinator accepts.
 ///
@@ -135,6 +137,14 @@ pub struct Arguments {
     /// took less than a quarter of the processor [default: also while it is used]
     #[arg(long, value_name = "MINUTES", env = "P2C2R_IDLE_MINUTES")]
     pub idle_minutes: Option<u32>,
+    /// While somebody uses this computer, do not rest but compute so many tasks at the same time, 0 to --slots; used is what
+    /// --idle-minutes says, or three minutes [default: 0 with --idle-minutes, and all without]
+    #[arg(long, value_name = "N", env = "P2C2R_SLOTS_IN_USE")]
+    pub slots_in_use: Option<u16>,
+    /// Rest from so many degrees Celsius of a processor on, 50 to 100, until it has cooled down by ten; from five below on
+    /// half of the slots compute [default: no limit]
+    #[arg(long, value_name = "DEGREES", env = "P2C2R_CELSIUS_MAX")]
+    pub celsius_max: Option<u8>,
     /// Work on battery too
     #[arg(long, env = "P2C2R_ON_BATTERY", value_parser = BoolishValueParser::new())]
     pub on_battery: bool,
@@ -149,6 +159,20 @@ pub struct Arguments {
     /// name, which takes software such as llvmpipe too [default: auto]
     #[arg(long, value_name = "auto|off|NAME", env = "P2C2R_GPU")]
     pub gpu: Option<GpuChoice>,
+    /// Per cent of its time that the graphics processor may compute, 1 to 100, by what tasks are measured to take; it rests
+    /// in between [default: 100]
+    #[arg(long, value_name = "PERCENT", env = "P2C2R_GPU_PERCENT")]
+    pub gpu_percent: Option<Share>,
+    /// Per cent of the time that each slot may compute, 1 to 100; it rests in between [default: 100]
+    #[arg(long, value_name = "PERCENT", env = "P2C2R_CPU_PERCENT")]
+    pub cpu_percent: Option<Share>,
+    /// Watts that this computer takes more while all slots compute, 1 to 5000: with --cents-per-kwh, `status` tells what is
+    /// left of the earnings
+    #[arg(long, value_name = "WATTS", env = "P2C2R_WATTS")]
+    pub watts: Option<u16>,
+    /// Hundredths of a dollar that a kilowatt hour costs here, 1 to 1000
+    #[arg(long, value_name = "CENTS", env = "P2C2R_CENTS_PER_KWH")]
+    pub cents_per_kwh: Option<u16>,
     /// Make the network worse, for tests: wan-100ms, bad-wifi, ...
     #[arg(long, value_name = "PRESET", env = "P2C2R_IMPAIR")]
     pub impair: Option<String>,
@@ -162,8 +186,8 @@ pub struct Arguments {
     /// How to log [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", env = "P2C2R_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// A TOML file with any of: join, keys, name, slots, memory_mb, upload_kbit, hours, idle_minutes, on_battery, paused,
-    /// unsandboxed, gpu, impair, busy_poll_us, log, log_format
+    /// A TOML file with any of: join, keys, name, slots, memory_mb, upload_kbit, hours, idle_minutes, slots_in_use,
+    /// celsius_max, on_battery, paused, unsandboxed, gpu, gpu_percent, cpu_percent, watts, cents_per_kwh, impair, busy_poll_us, log, log_format
     #[arg(long, value_name = "FILE", env = "P2C2R_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -174,6 +198,8 @@ pub struct WorkerSettings {
     pub worker: WorkerConfig,
     /// What it computes on besides its cores.
     pub gpu: GpuChoice,
+    /// What part of its time may be used.
+    pub gpu_share: Share,
     /// The account at the coordinator, and where that is.
     pub membership: Membership,
     /// The folder that keeps it.
@@ -188,6 +214,7 @@ pub struct WorkerSettings {
 struct Resolved {
     worker: WorkerConfig,
     gpu: GpuChoice,
+    gpu_share: Share,
     choice: JoinChoice,
     log: String,
     log_format: LogFormat,
@@ -198,12 +225,12 @@ struct Resolved {
 impl Arguments {
     /// Settles every setting: these arguments (flags, then environment), then the file, then defaults.
     pub fn settle(self) -> Result<WorkerSettings, WorkerError> {
-        let Resolved { mut worker, gpu, choice, log, log_format, file: _ } = self.resolve()?;
+        let Resolved { mut worker, gpu, gpu_share, choice, log, log_format, file: _ } = self.resolve()?;
         let folder = choice.folder()?;
         let membership = choice.settle(Role::Worker, &worker.name)?.ok_or(WorkerError::NotJoined)?;
         worker.name.clone_from(&membership.name);
         worker.coordinator = membership.link.hosts.first().map(ToString::to_string).unwrap_or_default();
-        Ok(WorkerSettings { worker, gpu, membership, folder, log, log_format })
+        Ok(WorkerSettings { worker, gpu, gpu_share, membership, folder, log, log_format })
     }
 
     /// The settings as a configuration file, every one of them checked.
@@ -233,9 +260,16 @@ impl Arguments {
             paused: self.paused || file.paused.unwrap_or_default(),
             hours: self.hours.or(file.hours),
             idle_for: idle_minutes.map(|minutes| Duration::from_mins(minutes.into())),
+            slots_in_use: self.slots_in_use.or(file.slots_in_use).unwrap_or_default(),
+            celsius_max: self.celsius_max.or(file.celsius_max),
             on_battery: self.on_battery || file.on_battery.unwrap_or_default(),
         };
         let gpu = self.gpu.or(file.gpu).unwrap_or_default();
+        let gpu_share = self.gpu_percent.or(file.gpu_percent).unwrap_or_default();
+        worker.cpu_share = self.cpu_percent.or(file.cpu_percent).unwrap_or_default();
+        let (watts, cents_per_kwh) = (self.watts.or(file.watts), self.cents_per_kwh.or(file.cents_per_kwh));
+        worker.electricity =
+            watts.zip(cents_per_kwh).map(|(watts, cents_per_kwh)| Electricity { watts, cents_per_kwh });
         let choice = JoinChoice { link: self.join.or(file.join), name, folder: self.keys.or(file.keys) };
         let unsandboxed = self.unsandboxed || file.unsandboxed.unwrap_or_default();
         let memory_mb = self.memory_mb.or(file.memory_mb).unwrap_or(MEMORY_MB_DEFAULT);
@@ -243,6 +277,7 @@ impl Arguments {
             let mut sandbox = Sandbox::of_this_program(choice.folder()?).map_err(KernelsError::Start)?;
             sandbox.memory_bytes = memory_mb.saturating_mul(1_000_000);
             sandbox.gpu = gpu.clone();
+            sandbox.gpu_share = gpu_share;
             sandbox.look = worker.busy_poll;
             worker.execution = Execution::Processes(sandbox);
         }
@@ -260,15 +295,21 @@ impl Arguments {
             upload_kbit,
             hours: worker.times.hours.clone(),
             idle_minutes,
+            slots_in_use: Some(worker.times.slots_in_use),
+            celsius_max: worker.times.celsius_max,
             on_battery: Some(worker.times.on_battery),
             paused: Some(worker.times.paused),
             gpu: Some(gpu.clone()),
+            gpu_percent: Some(gpu_share),
+            cpu_percent: Some(worker.cpu_share),
+            watts,
+            cents_per_kwh,
             impair,
             busy_poll_us: u64::try_from(worker.busy_poll.as_micros()).ok(),
             log: Some(log.clone()),
             log_format: Some(log_format),
         };
-        Ok(Resolved { worker, gpu, choice, log, log_format, file })
+        Ok(Resolved { worker, gpu, gpu_share, choice, log, log_format, file })
     }
 }
 
@@ -332,6 +373,10 @@ mod tests {
             idle_minutes: Some(5),
             upload_kbit: Some(500),
             gpu: Some(GpuChoice::Off),
+            gpu_percent: Some("30%".parse().unwrap()),
+            cpu_percent: Some("75".parse().unwrap()),
+            watts: Some(90),
+            cents_per_kwh: Some(30),
             on_battery: true,
             ..Arguments::default()
         };
@@ -344,6 +389,9 @@ mod tests {
         assert_eq!(resolved.times.idle_for, Some(Duration::from_mins(5)));
         assert!(resolved.times.on_battery && !resolved.times.paused);
         assert_eq!(resolved.rate_limit.map(|limit| limit.bytes_per_second), Some(62_500));
+        assert_eq!(resolved.cpu_share.percent(), 75);
+        assert_eq!(resolved.electricity, Some(Electricity { watts: 90, cents_per_kwh: 30 }));
+        assert!(shown.contains("gpu_percent = 30"), "{shown}");
         assert_eq!(again.shown().unwrap(), shown);
     }
 }

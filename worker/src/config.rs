@@ -16,9 +16,11 @@ use p2c2r_tasks::gpu::GpuChoice;
 use serde::{Deserialize, Serialize};
 
 use crate::availability::{Hours, WorkingTimes};
+use crate::earnings::Electricity;
 use crate::error::WorkerError;
 use crate::gpu;
 use crate::kernels::Sandbox;
+use crate::share::Share;
 
 /// Attempts that may wait for a slot. The coordinator keeps a pipeline of this many at a worker behind a long
 /// line, so a smaller queue would turn good work away.
@@ -36,6 +38,12 @@ const BYTES_PER_KBIT: u32 = 125;
 /// Minutes without use after which a computer can be called idle: within a minute nobody has left it, and after a day
 /// nobody comes back.
 const IDLE_MINUTES: RangeInclusive<u64> = 1..=24 * 60;
+/// Degrees Celsius from which on it may be told to rest: an idle computer in summer has some forty, and above a hundred
+/// processors look after themselves.
+const CELSIUS: RangeInclusive<u8> = 50..=100;
+/// Watts that computing may be said to take, and cents that a kilowatt hour may be said to cost.
+const WATTS: RangeInclusive<u16> = 1..=5_000;
+const CENTS_PER_KWH: RangeInclusive<u16> = 1..=1_000;
 /// Milliseconds between status lines: faster ones cannot be read, and a day apart they say nothing.
 const STATUS_EVERY_MS: RangeInclusive<u128> = 1..=24 * 60 * 60 * 1_000;
 /// Time for finishing what runs at the end: service managers kill what takes longer than some minutes.
@@ -73,6 +81,8 @@ pub struct WorkerConfig {
     pub blob_bytes_max: usize,
     /// Where kernels run.
     pub execution: Execution,
+    /// What part of the time each slot may compute.
+    pub cpu_share: Share,
     /// The kinds of work offered.
     pub kinds: KindRegistry,
     /// A worse network, for tests and demos.
@@ -81,6 +91,8 @@ pub struct WorkerConfig {
     pub rate_limit: Option<RateLimit>,
     /// When it works.
     pub times: WorkingTimes,
+    /// What computing costs its owner, if that is to be told.
+    pub electricity: Option<Electricity>,
     /// How long the program may look for the next packet before it sleeps; see
     /// [`EventDrivenPlugin`](p2c2r_link::EventDrivenPlugin).
     pub busy_poll: Duration,
@@ -112,10 +124,12 @@ impl WorkerConfig {
             queued_max: QUEUED_MAX_DEFAULT,
             blob_bytes_max: BLOB_STORE_BYTES_MAX,
             execution: Execution::default(),
+            cpu_share: Share::ALL,
             kinds: KindRegistry::builtin(),
             impair: None,
             rate_limit: None,
             times: WorkingTimes::default(),
+            electricity: None,
             busy_poll: BUSY_POLL_DEFAULT,
             reconnect: Reconnect::default(),
             status_every: Duration::from_secs(10),
@@ -143,6 +157,27 @@ impl WorkerConfig {
         }
         if let Some(idle_for) = self.times.idle_for {
             within("idle-minutes", idle_for.as_secs() / 60, IDLE_MINUTES)?;
+        }
+        if cfg!(not(target_os = "linux")) {
+            let times = &self.times;
+            let of_linux = [
+                ("idle-minutes", times.idle_for.is_some()),
+                ("slots-in-use", times.slots_in_use > 0),
+                ("celsius-max", times.celsius_max.is_some()),
+            ];
+            // Better refused than taken and not kept.
+            if let Some((name, _)) = of_linux.iter().find(|(_, is_set)| *is_set) {
+                let why = "other systems are not asked how the computer is used and how hot it is";
+                return Err(WorkerError::Setting(format!("`{name}` needs Linux: {why}")));
+            }
+        }
+        within("slots-in-use", self.times.slots_in_use, 0..=self.slots)?;
+        if let Some(celsius) = self.times.celsius_max {
+            within("celsius-max", celsius, CELSIUS)?;
+        }
+        if let Some(Electricity { watts, cents_per_kwh }) = self.electricity {
+            within("watts", watts, WATTS)?;
+            within("cents-per-kwh", cents_per_kwh, CENTS_PER_KWH)?;
         }
         within("milliseconds between status lines", self.status_every.as_millis(), STATUS_EVERY_MS)?;
         within("seconds to finish what runs", self.drain_limit.as_secs(), 0..=DRAIN_MAX.as_secs())?;
@@ -214,6 +249,10 @@ pub struct WorkerFile {
     pub hours: Option<Hours>,
     /// As `--idle-minutes`.
     pub idle_minutes: Option<u32>,
+    /// As `--slots-in-use`.
+    pub slots_in_use: Option<u16>,
+    /// As `--celsius-max`.
+    pub celsius_max: Option<u8>,
     /// As `--on-battery`.
     pub on_battery: Option<bool>,
     /// As `--paused`.
@@ -221,6 +260,14 @@ pub struct WorkerFile {
     /// As `--gpu`.
     #[serde(default, deserialize_with = "gpu::choice", serialize_with = "gpu::written")]
     pub gpu: Option<GpuChoice>,
+    /// As `--gpu-percent`.
+    pub gpu_percent: Option<Share>,
+    /// As `--cpu-percent`.
+    pub cpu_percent: Option<Share>,
+    /// As `--watts`.
+    pub watts: Option<u16>,
+    /// As `--cents-per-kwh`.
+    pub cents_per_kwh: Option<u16>,
     /// As `--impair`.
     pub impair: Option<String>,
     /// As `--busy-poll-us`.

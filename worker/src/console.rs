@@ -18,8 +18,9 @@ use tracing::{debug, error, info, warn};
 
 use crate::attempts::Offer;
 use crate::config::{Execution, WorkerConfig};
-use crate::earnings::SessionEarnings;
+use crate::earnings::{Electricity, SessionEarnings};
 use crate::executor::{Denied, Executor};
+use crate::share::Share;
 
 /// Between two lines about one and the same reason for having no connection.
 const PROBLEM_AGAIN: Duration = Duration::from_mins(5);
@@ -42,6 +43,8 @@ pub struct Console {
     coordinator: String,
     computes_on: String,
     is_sandbox_off: bool,
+    cpu_share: Share,
+    electricity: Option<Electricity>,
     every: Duration,
     link: LinkStatus,
     said_connecting: bool,
@@ -70,6 +73,8 @@ impl Console {
             coordinator: config.coordinator.clone(),
             computes_on: config.computes_on.clone(),
             is_sandbox_off: matches!(config.execution, Execution::Threads),
+            cpu_share: config.cpu_share,
+            electricity: config.electricity,
             every: config.status_every,
             link: LinkStatus::Offline,
             said_connecting: false,
@@ -91,6 +96,16 @@ impl Console {
     /// The coordinator, as the helper knows it.
     pub fn coordinator(&self) -> &str {
         &self.coordinator
+    }
+
+    /// What part of the time each slot may compute.
+    pub fn cpu_share(&self) -> Share {
+        self.cpu_share
+    }
+
+    /// What computing costs its owner, if that is to be told.
+    pub fn electricity(&self) -> Option<Electricity> {
+        self.electricity
     }
 
     /// Whether the helper is to be told of the problem: not again for a while, and not of a lost connection, which has a
@@ -133,6 +148,16 @@ pub fn show_banner(console: Res<'_, Console>, offer: Res<'_, Offer>, executor: R
         offer.offered.slots
     );
     info!(event = "computes-on", computes_on = console.computes_on, "{}", console.computes_on);
+    let cpu_percent = console.cpu_share.percent();
+    let gpu_percent = executor.gpu_share().map(|(share, _)| share.percent());
+    if cpu_percent < 100 || gpu_percent.is_some_and(|percent| percent < 100) {
+        let of_gpu =
+            gpu_percent.map(|percent| format!(", the graphics processor {percent} %")).unwrap_or_default();
+        info!(
+            event = "shares",
+            cpu_percent, gpu_percent, "⏱  Each slot computes at most {cpu_percent} % of the time{of_gpu}."
+        );
+    }
     match executor.denied() {
         Some(Denied { processes, tried }) => {
             let tried = tried.join("; ");

@@ -28,6 +28,7 @@ use crate::availability::Availability;
 use crate::console::Console;
 use crate::drain::Drain;
 use crate::earnings::SessionEarnings;
+use crate::executor::Executor;
 
 #[cfg(unix)]
 pub use socket::{ask, listen};
@@ -101,6 +102,15 @@ pub struct WorkerReport {
     pub resting: Option<String>,
     /// Tasks at the same time.
     pub slots: u16,
+    /// How many of them there may be now: fewer while the computer is used or warm, if its owner wants that.
+    pub slots_now: u16,
+    /// Per cent of the time that each slot may compute.
+    pub cpu_percent_max: u8,
+    /// Per cent of its time that the graphics processor may compute; `None` without one, and where kernels run in the
+    /// worker's own process.
+    pub gpu_percent_max: Option<u8>,
+    /// How much of it the graphics processor computed in the last minute.
+    pub gpu_percent: Option<f64>,
     /// Tasks it holds, running and waiting.
     pub held: usize,
     /// Tasks that gave an outcome since it started.
@@ -115,6 +125,8 @@ pub struct WorkerReport {
     pub earned_nanos: i64,
     /// The same by the hour; `None` in the first minute.
     pub earned_per_hour_nanos: Option<i64>,
+    /// What computing that took of electricity, as its owner reckons it; `None` where it was not told.
+    pub electricity_nanos: Option<i64>,
     /// What its account holds for good, in nano-dollars; `None` before it first joined.
     pub account_confirmed_nanos: Option<i64>,
     /// What its account may still lose, in nano-dollars.
@@ -132,7 +144,18 @@ impl fmt::Display for WorkerReport {
             (None, _) => "working".to_owned(),
         };
         let link = if self.connected { "connected to" } else { "not connected to" };
-        writeln!(f, "{name}: {state}, {link} {coordinator}, {} slot(s)", self.slots)?;
+        let slots = if self.slots_now == self.slots {
+            self.slots.to_string()
+        } else {
+            format!("{} of {}", self.slots_now, self.slots)
+        };
+        writeln!(f, "{name}: {state}, {link} {coordinator}, {slots} slot(s)")?;
+        if self.cpu_percent_max < 100 {
+            writeln!(f, "  each slot computes at most {} % of the time", self.cpu_percent_max)?;
+        }
+        if let (Some(most), Some(now)) = (self.gpu_percent_max, self.gpu_percent) {
+            writeln!(f, "  graphics processor: {now:.0} % of its time in the last minute, {most} % at most")?;
+        }
         writeln!(
             f,
             "  tasks: {held} under way, {computed} computed, {failed} failed, {accepted} accepted, {rejected} rejected"
@@ -145,6 +168,10 @@ impl fmt::Display for WorkerReport {
             Nanos(self.earned_nanos),
             self.uptime_seconds / 60
         )?;
+        if let Some(electricity) = self.electricity_nanos {
+            let left = Nanos(self.earned_nanos.saturating_sub(electricity));
+            write!(f, "\n  net: {left}, about {} went for electricity", Nanos(electricity))?;
+        }
         if let (Some(confirmed), Some(pending)) = (self.account_confirmed_nanos, self.account_pending_nanos) {
             write!(f, "\n  account: {} confirmed, {} pending", Nanos(confirmed), Nanos(pending))?;
         }
@@ -213,20 +240,25 @@ pub fn answer_owner(
         Res<'_, SessionEarnings>,
         Res<'_, Offer>,
     ),
+    executor: Res<'_, Executor>,
     time: Res<'_, Time<Real>>,
 ) {
     if control.waiting.is_empty() {
         return;
     }
     let (accepted, rejected) = session.verdicts();
-    let account = session.account();
+    let (account, gpu_share) = (session.account(), executor.gpu_share());
     let report = WorkerReport {
         name: console.name().to_owned(),
         coordinator: console.coordinator().to_owned(),
         connected: link.is_connected(),
         finishing: drain.is_asked(),
         resting: availability.rest().map(|rest| rest.to_string()),
-        slots: offer.offered.slots,
+        slots: offer.slots,
+        slots_now: offer.offered.slots,
+        cpu_percent_max: console.cpu_share().percent(),
+        gpu_percent_max: gpu_share.map(|(share, _)| share.percent()),
+        gpu_percent: gpu_share.map(|(_, percent)| (10.0 * percent).round() / 10.0),
         held: attempts.held(),
         computed: session.computed_count(),
         failed: session.failed_count(),
@@ -234,6 +266,9 @@ pub fn answer_owner(
         rejected,
         earned_nanos: session.earned().0,
         earned_per_hour_nanos: session.earned_per_hour(time.elapsed()).map(|nanos| nanos.0),
+        electricity_nanos: console
+            .electricity()
+            .map(|electricity| electricity.cost(session.computing(), offer.slots).0),
         account_confirmed_nanos: account.map(|account| account.confirmed().0),
         account_pending_nanos: account.map(|account| account.pending.0),
         uptime_seconds: time.elapsed().as_secs(),

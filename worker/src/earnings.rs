@@ -16,6 +16,28 @@ const CORE_HOUR: WorkUnits = WorkUnits(3_600_000_000);
 /// Response times kept for the median; enough for a steady figure, few enough to sort at leisure.
 const RECENT_MAX: usize = 512;
 
+/// What computing costs its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Electricity {
+    /// Watts that the computer takes more while all slots compute.
+    pub watts: u16,
+    /// Hundredths of a dollar for a kilowatt hour.
+    pub cents_per_kwh: u16,
+}
+
+impl Electricity {
+    /// What `computing` cost, the time of one of so many slots. An estimate: a slot takes its part of the watts.
+    pub fn cost(self, computing: Duration, slots: u16) -> Nanos {
+        /// Nano-dollars of a cent, by the seconds of an hour and the watts of a kilowatt.
+        const NANOS_PER_CENT: i128 = 10_000_000;
+        const WATT_MICROS_PER_KWH: i128 = 3_600 * 1_000 * 1_000_000;
+        let micros = i128::from(u64::try_from(computing.as_micros()).unwrap_or(u64::MAX));
+        let cent_watt_micros = micros * i128::from(self.watts) * i128::from(self.cents_per_kwh);
+        let nanos = cent_watt_micros * NANOS_PER_CENT / WATT_MICROS_PER_KWH / i128::from(slots.max(1));
+        Nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+    }
+}
+
 /// What the account of this worker holds, together with what other workers of the same account earned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountEarnings {
@@ -43,6 +65,8 @@ pub struct SessionEarnings {
     connection: WorkerSession,
     computed: u64,
     failed: u64,
+    /// Time that kernels took, of all slots together.
+    computing: Duration,
     recent: Vec<Duration>,
     recent_next: usize,
 }
@@ -93,6 +117,16 @@ impl SessionEarnings {
             self.recent[self.recent_next] = took;
         }
         self.recent_next = (self.recent_next + 1) % RECENT_MAX;
+    }
+
+    /// Counts the time of a kernel.
+    pub fn took(&mut self, kernel: Duration) {
+        self.computing = self.computing.saturating_add(kernel);
+    }
+
+    /// Time that kernels took, of all slots together.
+    pub fn computing(&self) -> Duration {
+        self.computing
     }
 
     /// Counts an attempt that gave none.
@@ -163,7 +197,7 @@ mod tests {
 
     fn offer() -> Offer {
         let kinds = KindRegistry::builtin();
-        Offer { offered: WorkerOffer { slots: 2, kernels: kinds.offers() }, kinds }
+        Offer { offered: WorkerOffer { slots: 2, kernels: kinds.offers() }, slots: 2, kinds }
     }
 
     /// An account that has earned `account`, of which this connection `own` with so many verdicts.
@@ -231,6 +265,16 @@ mod tests {
         dear = welcome(0);
         dear.prices.nanos_per_mega_unit[0].1 = 2_000_000_000_000_000;
         assert_eq!(hourly_max(&dear.prices, &offer()), Nanos(i64::MAX));
+    }
+
+    #[test]
+    fn what_computing_costs_is_power_times_time_times_price() {
+        let electricity = Electricity { watts: 100, cents_per_kwh: 30 };
+        // Two slots for five hours each: the computer took 100 W for as long, half a kilowatt hour.
+        assert_eq!(electricity.cost(Duration::from_hours(10), 2), Nanos(150_000_000));
+        assert_eq!(electricity.cost(Duration::ZERO, 2), Nanos(0));
+        let dearest = Electricity { watts: u16::MAX, cents_per_kwh: u16::MAX };
+        assert!(dearest.cost(Duration::MAX, 1).0 > 0);
     }
 
     #[test]

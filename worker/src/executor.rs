@@ -7,9 +7,9 @@
 //! by a guard's drop.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bevy_ecs::resource::Resource;
@@ -23,6 +23,7 @@ use p2c2r_tasks::{Blobs, KernelError, KernelUse, KindRegistry, TaskJob};
 use crate::cancel::Cancel;
 use crate::config::{Execution, WorkerConfig};
 use crate::error::WorkerError;
+use crate::share::Share;
 
 #[cfg(target_os = "linux")]
 mod processes;
@@ -126,8 +127,56 @@ pub struct RunResult {
 #[derive(Resource)]
 pub struct Executor {
     lane: Lane,
+    /// How many of the slots compute.
+    open: Arc<OpenSlots>,
     results: Receiver<RunResult>,
     results_in: Sender<RunResult>,
+}
+
+/// How many runs may be computed at the same time now; a slot that has one too many waits with it.
+#[derive(Debug)]
+struct OpenSlots {
+    slots: Mutex<Places>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Places {
+    most: u16,
+    taken: u16,
+}
+
+impl OpenSlots {
+    fn all() -> Arc<Self> {
+        Arc::new(Self { slots: Mutex::new(Places { most: u16::MAX, taken: 0 }), changed: Condvar::new() })
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Places> {
+        // Nothing panics while it is held.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, most: u16) {
+        self.locked().most = most;
+        self.changed.notify_all();
+    }
+
+    /// Waits until a run may be computed; it may until the place is dropped.
+    fn place(&self) -> Place<'_> {
+        let places = self.changed.wait_while(self.locked(), |places| places.taken >= places.most);
+        places.unwrap_or_else(PoisonError::into_inner).taken += 1;
+        Place(self)
+    }
+}
+
+/// A run is computed.
+struct Place<'a>(&'a OpenSlots);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.locked().taken -= 1;
+        self.0.changed.notify_one();
+    }
 }
 
 enum Lane {
@@ -147,6 +196,7 @@ impl Executor {
     /// An executor with one thread per slot, and a process for each where the configuration says so; or with neither.
     pub fn new(config: &WorkerConfig) -> Result<Self, WorkerError> {
         let (results_in, results) = crossbeam_channel::unbounded();
+        let open = OpenSlots::all();
         let lane = match &config.execution {
             Execution::Inline => Lane::Inline {
                 waiting: VecDeque::new(),
@@ -156,13 +206,19 @@ impl Executor {
             Execution::Threads => {
                 let (queue, runs) = crossbeam_channel::bounded::<Run>(config.held_max());
                 for slot in 1..=config.slots {
-                    let (runs, results_in) = (runs.clone(), results_in.clone());
+                    let (runs, results_in, share) = (runs.clone(), results_in.clone(), config.cpu_share);
+                    let open = open.clone();
                     on_slot(slot, move || {
                         // Ends when the executor, and with it the queue's other end, is gone.
                         for run in runs {
+                            let _place = open.place();
                             if run.stage.leave_queue(Stage::Running) {
+                                let began = Instant::now();
                                 finish(&run, &results_in);
                                 run.waker.wake();
+                                if share.is_limited() {
+                                    thread::sleep(share.rest_after(began.elapsed()));
+                                }
                             }
                         }
                     })?;
@@ -171,7 +227,7 @@ impl Executor {
             }
             #[cfg(target_os = "linux")]
             Execution::Processes(sandbox) => {
-                Lane::Processes(Box::new(Processes::start(sandbox, config, &results_in)?))
+                Lane::Processes(Box::new(Processes::start(sandbox, config, &open, &results_in)?))
             }
             #[cfg(not(target_os = "linux"))]
             Execution::Processes(_) => {
@@ -179,7 +235,12 @@ impl Executor {
                 return Err(crate::error::KernelsError::Unsupported(reason).into());
             }
         };
-        Ok(Self { lane, results, results_in })
+        Ok(Self { lane, open, results, results_in })
+    }
+
+    /// Lets so many of the slots begin runs from now on. What runs is finished.
+    pub fn compute_on(&self, slots: u16) {
+        self.open.set(slots);
     }
 
     /// Queues a run; false if the queue is full, of runs that were taken back as well.
@@ -252,14 +313,12 @@ impl Executor {
 
     /// What this worker offers of these kinds.
     pub fn offers(&self, kinds: &KindRegistry) -> Vec<KernelOffer> {
-        let mut offers = kinds.offers();
-        #[cfg(target_os = "linux")]
-        if let Lane::Processes(processes) = &self.lane {
-            for offer in &mut offers {
-                offer.device = processes.device(offer.kind).unwrap_or(offer.device);
-            }
-        }
-        offers
+        let device = |offer: &KernelOffer| match &self.lane {
+            #[cfg(target_os = "linux")]
+            Lane::Processes(processes) => processes.device(offer.kind).unwrap_or(offer.device),
+            Lane::Inline { .. } | Lane::Threads { .. } => offer.device,
+        };
+        kinds.offers().into_iter().map(|offer| KernelOffer { device: device(&offer), ..offer }).collect()
     }
 
     /// How the process of the graphics processor has done with runs of this kind, if there is one.
@@ -271,6 +330,16 @@ impl Executor {
                 let _ = kind;
                 None
             }
+        }
+    }
+
+    /// What part of the graphics processor's time may be used, and how much of it was in the last minute, in per cent; none
+    /// where kernels run in this process.
+    pub fn gpu_share(&self) -> Option<(Share, f64)> {
+        match &self.lane {
+            #[cfg(target_os = "linux")]
+            Lane::Processes(processes) => processes.gpu_share(),
+            Lane::Inline { .. } | Lane::Threads { .. } => None,
         }
     }
 
@@ -304,9 +373,9 @@ pub struct Denied {
 }
 
 /// Starts a slot's thread.
-fn on_slot(slot: u16, work: impl FnOnce() + Send + 'static) -> Result<(), WorkerError> {
+fn on_slot(slot: u16, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, WorkerError> {
     let spawned = thread::Builder::new().name(format!("slot-{slot}")).spawn(work);
-    spawned.map(drop).map_err(|source| WorkerError::Thread { slot, source })
+    spawned.map_err(|source| WorkerError::Thread { slot, source })
 }
 
 /// Sends a result when it is dropped, so that no way out of a kernel can lose one.
@@ -354,5 +423,35 @@ fn finish(run: &Run, results: &Sender<RunResult>) {
         guard.result = result.and_then(|outcome| {
             if outcome.len() <= OUTCOME_BYTES_MAX { Ok(outcome.into()) } else { Err(AttemptFailure::BadSpec) }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_runs_are_computed_at_the_same_time_than_slots_are_open() {
+        let open = OpenSlots::all();
+        open.set(2);
+        let (began, begins) = crossbeam_channel::unbounded();
+        let (end, ends) = crossbeam_channel::unbounded::<()>();
+        let slots: Vec<_> = (0..5)
+            .map(|_| {
+                let (open, began, ends) = (open.clone(), began.clone(), ends.clone());
+                thread::spawn(move || {
+                    let _place = open.place();
+                    began.send(open.locked().taken).unwrap();
+                    ends.recv().unwrap();
+                })
+            })
+            .collect();
+        for _ in 0..5 {
+            assert!(begins.recv().unwrap() <= 2);
+            assert!(open.locked().taken <= 2);
+            end.send(()).unwrap();
+        }
+        slots.into_iter().for_each(|slot| slot.join().unwrap());
+        assert_eq!(open.locked().taken, 0);
     }
 }

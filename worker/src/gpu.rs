@@ -5,6 +5,10 @@ use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
+use crate::share::Share;
+
+#[cfg(feature = "gpu")]
+mod rationed;
 
 /// The console's line for a worker that computes on its cores alone, and why it does.
 pub fn cpu_only(reason: &str) -> String {
@@ -57,9 +61,9 @@ pub fn look_without_desktop() {
 #[cfg(not(all(feature = "gpu", target_os = "linux")))]
 pub fn look_without_desktop() {}
 
-/// Looks for the graphics processor that is wanted and lets it compute what it can.
+/// Looks for the graphics processor that is wanted and lets it compute what it can, in this part of its time.
 #[cfg(feature = "gpu")]
-pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice) -> Result<(), WorkerError> {
+pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice, share: Share) -> Result<(), WorkerError> {
     use std::sync::Arc;
 
     use p2c2r_tasks::gpu::{Gpu, GpuSearch};
@@ -71,7 +75,7 @@ pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice) -> Result<(), Worker
         GpuSearch::None(reason) => cpu_only(&reason),
         GpuSearch::Gpu(gpu) => match GpuTracer::new(&gpu) {
             Ok(tracer) => {
-                let tracer = Arc::new(tracer);
+                let tracer = Arc::new(rationed::Rationed::new(tracer, share));
                 worker.kinds =
                     kinds.with_kernel::<Reflection>(tracer.clone()).with_kernel::<Lightfield>(tracer);
                 on_device(&described(&gpu))
@@ -84,7 +88,7 @@ pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice) -> Result<(), Worker
 
 /// This build has no kernels for graphics processors: a name cannot be had, anything else is the cores.
 #[cfg(not(feature = "gpu"))]
-pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice) -> Result<(), WorkerError> {
+pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice, _: Share) -> Result<(), WorkerError> {
     if let GpuChoice::Named(name) = choice {
         return Err(WorkerError::Gpu(format!("this worker was built without support for `{name}`")));
     }

@@ -26,6 +26,8 @@ use std::time::Duration;
 
 use p2c2r_tasks::gpu::GpuChoice;
 
+use crate::share::Share;
+
 #[cfg(target_os = "linux")]
 mod device;
 #[cfg(target_os = "linux")]
@@ -74,6 +76,8 @@ pub struct Sandbox {
     pub memory_bytes: u64,
     /// The graphics processor to compute on.
     pub gpu: GpuChoice,
+    /// What part of its time may be used.
+    pub gpu_share: Share,
     /// A folder of the helper's, such as the one of the accounts, that no kernel process may read or write.
     pub private: PathBuf,
     /// Longest look for the next tiny task before the process of tiny tasks sleeps.
@@ -88,6 +92,7 @@ impl Sandbox {
             arguments: vec![ROLE.into()],
             memory_bytes: MEMORY_MB_DEFAULT * 1_000_000,
             gpu: GpuChoice::Off,
+            gpu_share: Share::ALL,
             private,
             look: p2c2r_link::runner::BUSY_POLL_DEFAULT,
         })

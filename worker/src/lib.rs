@@ -18,7 +18,10 @@
 //! | [`control`] | what its owner says to it while it runs |
 //! | [`drain`] | leaving without dropping what runs |
 //! | [`gpu`] | what a graphics processor computes |
+//! | [`consent`] | the first start, to which its owner has to agree |
 //! | [`console`] | what the helper reads |
+//! | [`share`] | a part of a device's time |
+//! | [`service`] | saying to a service manager that the worker is alive |
 
 pub mod app;
 pub mod attempts;
@@ -26,6 +29,7 @@ pub mod availability;
 pub mod cancel;
 pub mod cli;
 pub mod config;
+pub mod consent;
 pub mod console;
 pub mod control;
 pub mod drain;
@@ -34,8 +38,11 @@ mod error;
 pub mod executor;
 pub mod gpu;
 pub mod kernels;
+pub mod service;
+pub mod share;
 
 pub use app::{WorkerSystems, build_app};
 pub use config::{Execution, WorkerConfig};
 pub use drain::Drain;
 pub use error::{KernelsError, WorkerError};
+pub use share::Share;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bevy_app::AppExit;
 use p2c2r_join::JoinChoice;
 use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
-use p2c2r_program::{command_line, complain, quiet_caught_panics, say, signals};
+use p2c2r_program::{command_line, complain, quiet_caught_panics, say, service, signals};
 use p2c2r_tasks::KindRegistry;
 use p2c2r_worker::cli::{Arguments, Cli, ConfigVerb, Verb};
-use p2c2r_worker::{Drain, Execution, WorkerError, build_app, console, control, gpu, kernels};
+use p2c2r_worker::{Drain, Execution, WorkerError, build_app, consent, console, control, gpu, kernels};
 use tracing::warn;
 
 /// Exit status of a program that was interrupted.
@@ -69,10 +69,13 @@ fn answer(verb: Verb) -> Result<(), WorkerError> {
 fn work(arguments: Arguments) -> Result<AppExit, WorkerError> {
     gpu::look_without_desktop();
     let mut settings = arguments.settle()?;
+    if !consent::may_work(&settings.worker, &settings.folder) {
+        settings.worker.times.paused = true;
+    }
     console::start_logging(&settings.log, settings.log_format)?;
     quiet_caught_panics();
     if let Execution::Threads = settings.worker.execution {
-        gpu::equip(&mut settings.worker, &settings.gpu)?;
+        gpu::equip(&mut settings.worker, &settings.gpu, settings.gpu_share)?;
     }
     let runner = EventDrivenPlugin { busy_poll_max: settings.worker.busy_poll };
     let client = settings.membership.client(settings.worker.kinds.identity());
@@ -80,6 +83,7 @@ fn work(arguments: Arguments) -> Result<AppExit, WorkerError> {
     let transport = ClientTransport::Udp(Arc::new(client));
     let mut app = build_app(settings.worker, transport)?;
     app.add_plugins(runner);
+    p2c2r_worker::service::add_to(&mut app);
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
     match control::listen(&folder, &name, waker.clone()) {
         Ok(control) => {
@@ -97,5 +101,8 @@ fn work(arguments: Arguments) -> Result<AppExit, WorkerError> {
         waker.wake();
     })
     .map_err(WorkerError::Signals)?;
-    Ok(app.run())
+    service::say_ready("kernels are restricted; connecting");
+    let exit = app.run();
+    service::say_stopping();
+    Ok(exit)
 }

@@ -9,11 +9,13 @@
 //! | [`command_line`] | flags and environment variables |
 //! | [`settings`] | ranges of settings, and reading a configuration file |
 //! | `panic_hook` | where the messages of caught panics go |
+//! | [`service`] | what a service manager is told |
 
 pub mod command_line;
 pub mod log;
 pub mod output;
 mod panic_hook;
+pub mod service;
 pub mod settings;
 pub mod signals;
 

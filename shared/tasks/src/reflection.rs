@@ -86,7 +86,7 @@ mod units;
 
 pub(crate) use admit::in_range;
 pub(crate) use codec::{Coder, Decoder, Encoder, Odds, level_of, luminance_of};
-pub(crate) use spec::{put_surroundings, take_surroundings};
+pub(crate) use spec::{put_surroundings, see_from, take_surroundings};
 pub(crate) use trace::RadianceMoments;
 pub(crate) use units::{Crowd, scene_steps};
 

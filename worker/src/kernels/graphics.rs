@@ -6,20 +6,24 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
 use p2c2r_protocol::{AttemptFailure, Device, KindId, Payload};
 use p2c2r_tasks::KernelUse;
 use tracing::warn;
 
 use super::frame::Failure;
 use super::lane::{Came, Lane};
-use super::launch::{LaunchPlan, Launched};
+use super::launch::{Admitted, LaunchPlan, Launched};
 use super::station::BackOff;
 use super::{LANES_MAX, Sandbox};
 use crate::error::KernelsError;
 use crate::executor::Run;
+use crate::share::{BusyTime, Share};
 
 /// Longest wait for a free lane, after which a run is better computed on a core.
 const LANE_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Longest wait between two looks whether anybody still wants a run that waits for the device.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The process of the graphics processor.
 pub(crate) struct Graphics {
@@ -27,16 +31,65 @@ pub(crate) struct Graphics {
     kinds: Vec<(KindId, Device)>,
     lanes: Mutex<Lanes>,
     freed: Condvar,
+    share: Share,
     uses: Mutex<HashMap<KindId, KernelUse>>,
 }
 
-#[derive(Default)]
 struct Lanes {
     idle: Vec<Lane>,
     /// The number of the process that lives, if one does.
     process: Option<u32>,
     back_off: BackOff,
     is_starting: bool,
+    /// Runs that it computes.
+    at_work: usize,
+    /// Since when there are some, or the device has rested enough from the last.
+    since: Instant,
+    busy: BusyTime,
+}
+
+impl Lanes {
+    fn of(admitted: Admitted) -> Self {
+        let now = Instant::now();
+        let process = admitted.lanes.first().map(|lane| lane.process().id());
+        Self {
+            idle: admitted.lanes,
+            process,
+            back_off: BackOff::default(),
+            is_starting: false,
+            at_work: 0,
+            since: now,
+            busy: BusyTime::new(now),
+        }
+    }
+
+    /// How long the device still rests; none for a run that may begin now.
+    fn rests_for(&self, share: Share, now: Instant) -> Option<Duration> {
+        if !share.is_limited() {
+            return None;
+        }
+        if self.at_work > 0 {
+            // One at a time: of several none could be said how long the device took.
+            return Some(LOOK_AGAIN);
+        }
+        Some(self.since.saturating_duration_since(now)).filter(|rest| !rest.is_zero())
+    }
+
+    fn begin(&mut self, now: Instant) {
+        if self.at_work == 0 {
+            self.since = now;
+        }
+        self.at_work += 1;
+    }
+
+    fn end(&mut self, share: Share, now: Instant) {
+        self.at_work = self.at_work.saturating_sub(1);
+        if self.at_work == 0 {
+            let took = now.saturating_duration_since(self.since);
+            self.busy.add(now, took);
+            self.since = now + share.rest_after(took);
+        }
+    }
 }
 
 /// What a search for a graphics processor came to.
@@ -63,23 +116,24 @@ impl Searching {
 
     /// What it found.
     pub fn finish(self) -> Result<Search, KernelsError> {
-        let admitted = self.launched.admit()?;
-        let device = match admitted.device {
+        let mut admitted = self.launched.admit()?;
+        let device = match admitted.device.take() {
             Some(Ok(device)) => device,
             Some(Err(reason)) => return Ok(Search::None(reason)),
             None => return Ok(Search::None("its process says nothing of one".to_owned())),
         };
-        let process = admitted.lanes.first().map(|lane| lane.process().id());
-        let lanes = Lanes { idle: admitted.lanes, process, ..Lanes::default() };
+        let died = died(&admitted);
         let uses = device.kinds.iter().map(|(kind, _)| (*kind, KernelUse::default())).collect();
-        let graphics = Graphics {
+        let graphics = Arc::new(Graphics {
+            share: self.plan.sandbox.gpu_share,
             plan: self.plan,
             kinds: device.kinds,
-            lanes: Mutex::new(lanes),
+            lanes: Mutex::new(Lanes::of(admitted)),
             freed: Condvar::new(),
             uses: Mutex::new(uses),
-        };
-        Ok(Search::Found(Arc::new(graphics), device.description))
+        });
+        graphics.clone().keep_alive(died);
+        Ok(Search::Found(graphics, device.description))
     }
 }
 
@@ -94,14 +148,20 @@ impl Graphics {
         locked(&self.uses).get(&kind).cloned()
     }
 
+    /// What part of the device's time may be used, and how much of it was in the last minute, in per cent.
+    pub fn share(&self) -> (Share, f64) {
+        (self.share, locked(&self.lanes).busy.percent(Instant::now()))
+    }
+
     /// Computes a run; `None` if a core must.
     pub fn compute(self: &Arc<Self>, run: &Run) -> Option<Result<Payload, AttemptFailure>> {
         self.device(run.kind)?;
-        let mut lane = self.take_lane()?;
+        let mut lane = self.take_lane(run)?;
         let came = match lane.send(run) {
             Ok(mut sent) => lane.wait(&mut sent, run),
             Err(_) => Came::Lost(lane.process().end()),
         };
+        locked(&self.lanes).end(self.share, Instant::now());
         let result = match came {
             Came::Lost(how) => {
                 let told = format!("its process {how}");
@@ -110,7 +170,7 @@ impl Graphics {
                     how, "The process of the graphics processor {how}. A new one is started."
                 );
                 self.count(run.kind, |used| fell_back(used, &told));
-                self.lost(&lane);
+                self.lost(lane.process().id());
                 return None;
             }
             Came::TimeOver => Some(Err(AttemptFailure::KernelPanicked)),
@@ -134,22 +194,28 @@ impl Graphics {
         change(locked(&self.uses).entry(kind).or_default());
     }
 
-    fn take_lane(self: &Arc<Self>) -> Option<Lane> {
-        let give_up = Instant::now() + LANE_WAIT_MAX;
+    fn take_lane(self: &Arc<Self>, run: &Run) -> Option<Lane> {
+        let give_up = Instant::now() + LANE_WAIT_MAX.min(run.time_left());
         let mut lanes = locked(&self.lanes);
         loop {
-            if let Some(lane) = lanes.idle.pop() {
+            let now = Instant::now();
+            let rest = lanes.rests_for(self.share, now);
+            if rest.is_none()
+                && let Some(lane) = lanes.idle.pop()
+            {
+                lanes.begin(now);
                 return Some(lane);
             }
-            let left = give_up.saturating_duration_since(Instant::now());
             if lanes.process.is_none() {
                 self.start_again(&mut lanes);
                 return None;
             }
-            if left.is_zero() {
+            let left = give_up.saturating_duration_since(now);
+            if left <= rest.unwrap_or_default() || run.cancel.cancelled_for().is_some() {
                 return None;
             }
-            lanes = self.freed.wait_timeout(lanes, left).unwrap_or_else(PoisonError::into_inner).0;
+            let wait = if rest.is_some() { left.min(LOOK_AGAIN) } else { left };
+            lanes = self.freed.wait_timeout(lanes, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -161,13 +227,36 @@ impl Graphics {
         }
     }
 
-    fn lost(&self, lane: &Lane) {
+    fn lost(&self, process: u32) -> bool {
         let mut lanes = locked(&self.lanes);
-        if lanes.process == Some(lane.process().id()) {
+        let is_known = lanes.process == Some(process);
+        if is_known {
             (lanes.process, lanes.idle) = (None, Vec::new());
             lanes.back_off.died(Instant::now());
             self.freed.notify_all();
         }
+        is_known
+    }
+
+    /// Starts the process again at once when it dies, whether or not anybody needs it then. Ends with the worker.
+    fn keep_alive(self: Arc<Self>, (process, died): (u32, Receiver<Instant>)) {
+        let this = Arc::downgrade(&self);
+        drop(self);
+        // Without it, it is started again when it is needed.
+        let _ = thread::Builder::new().name("graphics-watch".into()).spawn(move || {
+            let _ = died.recv();
+            let Some(this) = this.upgrade() else { return };
+            if this.lost(process) {
+                warn!(
+                    event = "kernel-process-lost",
+                    process, "The process of the graphics processor ended. A new one is started."
+                );
+            }
+            let mut lanes = locked(&this.lanes);
+            if lanes.process.is_none() {
+                this.start_again(&mut lanes);
+            }
+        });
     }
 
     /// Starts the process again on a thread of its own, because opening a device can take seconds and a core can
@@ -184,8 +273,11 @@ impl Graphics {
             lanes.is_starting = false;
             match admitted {
                 Ok(admitted) if matches!(admitted.device, Some(Ok(_))) => {
-                    lanes.process = admitted.lanes.first().map(|lane| lane.process().id());
+                    let died = died(&admitted);
+                    lanes.process = Some(died.0);
                     lanes.idle = admitted.lanes;
+                    this.freed.notify_all();
+                    this.clone().keep_alive(died);
                 }
                 Ok(_) => lanes.back_off.died(Instant::now()),
                 Err(error) => {
@@ -196,6 +288,12 @@ impl Graphics {
         });
         lanes.is_starting = started.is_ok();
     }
+}
+
+/// The number of the process, and what says when it has ended.
+fn died(admitted: &Admitted) -> (u32, Receiver<Instant>) {
+    let process = admitted.lanes.first().map(Lane::process);
+    process.map_or((0, crossbeam_channel::never()), |process| (process.id(), process.died().clone()))
 }
 
 fn fell_back(used: &mut KernelUse, reason: &str) {

@@ -11,11 +11,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
 use p2c2r_protocol::wire;
 use p2c2r_tasks::gpu::GpuChoice;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 use super::frame::{FrameSocket, GpuOffer, Hello, Setup, StopRun, Tried, Tries, Wait};
 use super::lane::Lane;
@@ -26,6 +28,8 @@ use crate::error::KernelsError;
 const HELLO_MAX: Duration = Duration::from_mins(1);
 /// Longest wait for a process that closed its lines to be gone by itself, so that it can be said how it ended.
 const GONE_MAX: Duration = Duration::from_millis(100);
+/// Stack of the thread that waits for a process to end: it calls the system and little else.
+const WATCH_STACK_BYTES: usize = 64 * 1024;
 /// How many tries a receipt must have.
 const TRIES: usize = 6;
 
@@ -88,7 +92,7 @@ impl LaunchPlan {
         let child = command.spawn().map_err(KernelsError::Start)?;
         // The command still holds the other end of the line, and a process that dies must be noticed.
         drop(command);
-        let process = Process { id: child.id(), child: Mutex::new(child), control: Mutex::new(control) };
+        let process = Process::new(child, control)?;
         let lines = (0..self.lanes).map(|_| FrameSocket::pair()).collect::<Result<Vec<_>, _>>();
         let (lanes, sockets): (Vec<FrameSocket>, Vec<OwnedFd>) =
             lines.map_err(KernelsError::Start)?.into_iter().unzip();
@@ -174,11 +178,42 @@ impl Launched {
 /// A running process; it ends when this is dropped.
 pub(super) struct Process {
     id: u32,
-    child: Mutex<Child>,
+    child: Arc<Mutex<Child>>,
     control: Mutex<FrameSocket>,
+    died: Receiver<Instant>,
 }
 
 impl Process {
+    fn new(child: Child, control: FrameSocket) -> Result<Self, KernelsError> {
+        let id = child.id();
+        let child = Arc::new(Mutex::new(child));
+        let (dies, died) = crossbeam_channel::bounded(1);
+        let process = Self { id, child: child.clone(), control: Mutex::new(control), died };
+        // By its descriptor, because its number can be another process's once it is gone.
+        let watched = Pid::from_raw(id.cast_signed()).ok_or(io::ErrorKind::InvalidData.into());
+        let watched = watched.and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
+        let watched = watched.map_err(KernelsError::Start)?;
+        let watch = move || {
+            let until_it_ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            let ended = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(watched.as_fd()), until_it_ended));
+            // Otherwise whoever killed it has buried it already.
+            if ended.is_ok() {
+                let _ = locked(&child).try_wait();
+            }
+            // Nobody hears it who does not listen for it.
+            let _ = dies.send(Instant::now());
+        };
+        let watch =
+            thread::Builder::new().name("kernel-watch".into()).stack_size(WATCH_STACK_BYTES).spawn(watch);
+        watch.map_err(KernelsError::Start)?;
+        Ok(process)
+    }
+
+    /// Says once that it has ended. By then it is no zombie any more.
+    pub fn died(&self) -> &Receiver<Instant> {
+        &self.died
+    }
+
     /// Its number.
     pub fn id(&self) -> u32 {
         self.id

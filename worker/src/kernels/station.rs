@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
 use p2c2r_protocol::{AttemptFailure, Payload};
 use p2c2r_tasks::Blobs;
 use tracing::{debug, warn};
@@ -78,6 +79,27 @@ impl StartingStation {
 }
 
 impl Station {
+    /// Says when [`Station::revive`] is to be called next: when its process has died, or may be started again.
+    pub fn ails(&self) -> Receiver<Instant> {
+        match &self.lane {
+            Some(lane) => lane.process().died().clone(),
+            None => crossbeam_channel::after(self.back_off.pause(Instant::now())),
+        }
+    }
+
+    /// Starts the process again that died between two runs, unless it has died too often to be started already.
+    pub fn revive(&mut self) {
+        self.lost(None);
+        if self.back_off.pause(Instant::now()).is_zero() {
+            self.start_again();
+        }
+    }
+
+    /// Whether it has a process.
+    pub fn is_alive(&self) -> bool {
+        self.lane.is_some()
+    }
+
     /// Whether a run with these blobs begins at once.
     pub fn knows(&self, blobs: &Blobs) -> bool {
         self.lane.as_ref().is_some_and(|lane| lane.knows(blobs))

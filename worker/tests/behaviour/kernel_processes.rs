@@ -32,6 +32,7 @@ fn sandbox(private: &TempDir) -> Sandbox {
         arguments: ROLE.map(Into::into).to_vec(),
         memory_bytes: 256_000_000,
         gpu: GpuChoice::Off,
+        gpu_share: p2c2r_worker::Share::ALL,
         private: private.path().into(),
         look: Duration::from_micros(200),
     }

@@ -57,3 +57,19 @@ fn a_worker_that_starts_paused_says_nothing_until_it_may_work() {
     pair.until("it announces itself", |pair| !pair.heard.is_empty());
     assert!(matches!(pair.heard[0], WorkerToServer::Ready(_)));
 }
+
+#[test]
+fn a_computer_that_is_used_lends_as_many_slots_as_its_owner_left_it() {
+    let mut pair = Pair::new(|config| {
+        config.slots = 3;
+        config.times.slots_in_use = 1;
+        // It counts as used when it is first looked at, and stays so for as long as a day.
+        config.times.idle_for = Some(Duration::from_hours(24));
+    });
+    pair.until("it announces itself", |pair| !pair.heard.is_empty());
+    let WorkerToServer::Ready(WorkerOffer { slots, .. }) = &pair.heard[0] else { panic!("{:?}", pair.heard) };
+    assert_eq!(*slots, 1);
+    pair.assign(1, &script(DOUBLE, 3));
+    pair.heard.clear();
+    assert_eq!(outcome(&pair.answers(1)[0]), Ok(vec![6]));
+}

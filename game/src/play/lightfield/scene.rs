@@ -59,11 +59,12 @@ pub(super) fn spec(
         paths: fineness.paths,
         bounces: fineness.bounces,
         seed: scene::SEED,
-        sky: scene::sky(arena.config().seed as u32),
+        sky: scene::sky(arena.config().seed),
         sun: Some(surfaces::SUN),
         surfaces: surfaces::glowing_palette(),
         objects,
     }
+    .without_place()
 }
 
 fn flame(at: Vec2, heading: Vec2, radius: f32, surface: u8) -> Object {

@@ -94,17 +94,18 @@ impl Sector {
         let near = scene::nearest(&self.rocks, grid.middle_of_plane(), ROCKS_MAX, body);
         let mut objects: Vec<_> = near.into_iter().filter_map(|rock| scene::rock_object(rock, 0.0)).collect();
         objects.extend(scene::walls(config.size * 0.5));
-        Some(LightfieldSpec {
+        let spec = LightfieldSpec {
             base: None,
             probes: grid.probes(),
             paths: PATHS,
             bounces: BOUNCES,
             seed: scene::SEED,
-            sky: scene::sky(config.seed as u32),
+            sky: scene::sky(config.seed),
             sun: Some(surfaces::SUN),
             surfaces: surfaces::glowing_palette(),
             objects,
-        })
+        };
+        Some(spec.without_place())
     }
 
     fn take(

@@ -2,6 +2,7 @@
 
 use bevy::math::Vec3;
 use p2c2r_arena::{Arena, Bullet, Enemy, Rock, Vec2};
+use p2c2r_protocol::Digest;
 use p2c2r_tasks::physics::{Rotation, ShapeKind};
 use p2c2r_tasks::reflection::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sky};
 
@@ -24,7 +25,7 @@ const SKIES_TRIED: u32 = 64;
 const HULL: (f32, f32) = (0.95, 0.42);
 
 /// The spec for the light around the ship, and where its probe is. The ship itself is left out: it must not stand in
-/// its own light. All coordinates are the view's: y up, the arena's plane at y = 0.
+/// its own light. The spec's coordinates begin at the probe; the axes are the view's: y up, the arena's plane at y = 0.
 /// Everything is moved on by `lead` seconds: about what passes until the light is there and half blended in.
 pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness, lead: f32) -> (ReflectionSpec, Vec3) {
     let ship = arena.ship();
@@ -51,18 +52,21 @@ pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness, lead: f3
         samples: fineness.samples,
         bounces: fineness.bounces,
         seed: SEED,
-        sky: sky(arena.config().seed as u32),
+        sky: sky(arena.config().seed),
         sun: Some(surfaces::SUN),
         surfaces: surfaces::palette(),
         objects,
     };
     let at = spec.probe.map(|steps| f32::from(steps) / POSITION_STEPS_PER_M);
-    (spec, Vec3::from_array(at))
+    // Strangers compute it: they need not know where in its sector a ship is.
+    (spec.without_place(), Vec3::from_array(at))
 }
 
-/// The first sky from this seed on that is as cool as the drawn nebula, whose tints are blue, violet and teal.
-pub(in crate::play) fn sky(seed: u32) -> u32 {
+/// The first sky, from one of 256 on that the sector's seed leads to, that is as cool as the drawn nebula, whose tints are
+/// blue, violet and teal. Of the seed itself strangers learn nothing more.
+pub(in crate::play) fn sky(seed: u64) -> u32 {
     let is_cool = |sky: &u32| Sky::new(*sky).tint[0] < COOL_RED_MAX;
+    let seed = u32::from(Digest::of(&seed.to_le_bytes()).0[0]);
     (0..SKIES_TRIED).map(|step| seed.wrapping_add(step)).find(is_cool).unwrap_or(seed)
 }
 
@@ -220,7 +224,10 @@ mod tests {
         let (arena, _) = busy();
         let fineness = Fineness { rocks_max: 10, ..Fineness::of(Quality::Low) };
         let (spec, probe) = spec(&arena, &Embers::default(), &fineness, LEAD);
-        let place = |object: &Object| Vec3::from_array(object.position.map(f32::from)) / POSITION_STEPS_PER_M;
+        assert_eq!(spec.probe, [0; 3], "who computes it does not learn where the ship is");
+        let from_probe =
+            |object: &Object| Vec3::from_array(object.position.map(f32::from)) / POSITION_STEPS_PER_M;
+        let place = |object: &Object| probe + from_probe(object);
         let shown: Vec<f32> = spec
             .objects
             .iter()
@@ -266,7 +273,7 @@ mod tests {
 
     #[test]
     fn every_seed_finds_a_cool_sky() {
-        for seed in (0..2_000).chain([u32::MAX]) {
+        for seed in (0..2_000).chain([u64::MAX]) {
             assert!(Sky::new(sky(seed)).tint[0] < COOL_RED_MAX, "seed {seed}");
         }
     }

@@ -10,7 +10,7 @@ use p2c2r_protocol::Digest;
 use super::PROBES_MAX;
 use crate::physics::bits::{BitReader, BitWriter, unzigzag, zigzag};
 use crate::reflection::{
-    FACE_LOG2_MIN, Object, ReflectionSpec, Sun, Surface, put_surroundings, take_surroundings,
+    FACE_LOG2_MIN, Object, ReflectionSpec, Sun, Surface, put_surroundings, see_from, take_surroundings,
 };
 
 /// Where light is wanted. Positions are in [`POSITION_STEPS_PER_M`](crate::reflection::POSITION_STEPS_PER_M).
@@ -87,6 +87,23 @@ pub struct LightfieldSpec {
 }
 
 impl LightfieldSpec {
+    /// The same with the first probe at the origin, so that whoever computes it does not learn where in a world it is. A
+    /// base stays one: what it says of each probe does not depend on where that is.
+    #[must_use]
+    pub fn without_place(mut self) -> Self {
+        let origin = self.probes.place(0);
+        match &mut self.probes {
+            Probes::Grid { origin, .. } => *origin = [0; 3],
+            Probes::List(places) => {
+                for place in places {
+                    *place = std::array::from_fn(|axis| place[axis].saturating_sub(origin[axis]));
+                }
+            }
+        }
+        see_from(origin, &mut self.objects);
+        self
+    }
+
     /// The scene as the kind `reflection` asks for it: its smallest cube of it is in range if the scene is.
     pub(super) fn scene(&self) -> ReflectionSpec {
         ReflectionSpec {

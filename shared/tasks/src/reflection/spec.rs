@@ -102,7 +102,22 @@ pub struct ReflectionSpec {
     pub objects: Vec<Object>,
 }
 
+/// Gives objects' positions as seen from `origin`. In whole steps: scenes that differ by where they are become equal, and
+/// so do their outcomes. What lies too far away is held at the edge of the coordinates.
+pub(crate) fn see_from(origin: [i16; 3], objects: &mut [Object]) {
+    for object in objects {
+        object.position = std::array::from_fn(|axis| object.position[axis].saturating_sub(origin[axis]));
+    }
+}
+
 impl ReflectionSpec {
+    /// The same with the probe at the origin, so that whoever computes it does not learn where in a world it is.
+    #[must_use]
+    pub fn without_place(mut self) -> Self {
+        see_from(std::mem::take(&mut self.probe), &mut self.objects);
+        self
+    }
+
     /// Texels along the edge of a face.
     pub fn face(&self) -> u32 {
         1 << self.face_log2.min(15)

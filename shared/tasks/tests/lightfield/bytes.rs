@@ -31,6 +31,30 @@ fn specs_survive_and_no_prefix_or_extension_of_one_decodes() {
 }
 
 #[test]
+fn where_a_field_is_in_its_world_does_not_show_in_what_is_asked() {
+    let asked = |spec: &LightfieldSpec| Lightfield::encode_spec(&spec.clone().without_place());
+    let by = [640, 0, -1_280];
+    let moved = |place: &mut [i16; 3]| *place = std::array::from_fn(|axis| place[axis] + by[axis]);
+    for here in [arena(48, 20, 1), listed(1)] {
+        let mut there = here.clone();
+        there.objects.iter_mut().for_each(|object| moved(&mut object.position));
+        match &mut there.probes {
+            Probes::Grid { origin, .. } => moved(origin),
+            Probes::List(places) => places.iter_mut().for_each(moved),
+        }
+        assert_ne!(Lightfield::encode_spec(&here), Lightfield::encode_spec(&there));
+        assert_eq!(asked(&here), asked(&there));
+        // The probes stand to one another as before.
+        let (whole, bare) = (&here.probes, here.clone().without_place().probes);
+        let way = |probes: &Probes| {
+            let (first, last) = (probes.place(0), probes.place(probes.count() - 1));
+            [0, 1, 2].map(|axis| i32::from(last[axis]) - i32::from(first[axis]))
+        };
+        assert_eq!((way(whole), bare.place(0)), (way(&bare), [0; 3]));
+    }
+}
+
+#[test]
 fn mutated_specs_are_refused_or_have_just_this_encoding() {
     let mut seeded = Seeded(3);
     for spec in [arena(5, 3, 1), listed(2)] {

@@ -26,6 +26,21 @@ fn specs_survive_and_no_prefix_or_extension_of_one_decodes() {
 }
 
 #[test]
+fn where_a_scene_is_in_its_world_does_not_show_in_what_is_asked() {
+    let here = scenes::arena(150, 20, 1);
+    let asked = |spec: &ReflectionSpec| Reflection::encode_spec(&spec.clone().without_place());
+    for by in [[640, 0, -1_280], [-77, 3, 9]] {
+        let mut there = here.clone();
+        let places = there.objects.iter_mut().map(|object| &mut object.position);
+        for place in places.chain([&mut there.probe]) {
+            *place = std::array::from_fn(|axis| place[axis] + by[axis]);
+        }
+        assert_ne!(Reflection::encode_spec(&here), Reflection::encode_spec(&there));
+        assert_eq!(asked(&here), asked(&there));
+    }
+}
+
+#[test]
 fn a_default_scene_is_small() {
     let bytes = Reflection::encode_spec(&scenes::arena(150, 20, 1)).len();
     assert!(bytes < 2_500, "{bytes} bytes");

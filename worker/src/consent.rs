@@ -1,0 +1,154 @@
+//! The first start at a terminal: what will run here, what it may use, how to stop it; and nothing runs until its owner says
+//! yes.
+//!
+//! A start without a terminal, as a service or from a script, is agreed to by whoever put the join link there.
+
+use std::io::{self, BufRead, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::{fmt, fs};
+
+use p2c2r_program::{Output, say};
+
+use crate::availability::WorkingTimes;
+use crate::config::{Execution, WorkerConfig};
+
+/// Marks a folder of accounts whose owner has agreed.
+const MARK: &str = "lending-agreed";
+/// Longest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 64;
+
+/// What the owner is asked.
+pub struct Question<'a> {
+    worker: &'a WorkerConfig,
+    folder: &'a Path,
+}
+
+/// Asks, if nobody has agreed yet and there is a terminal to ask at. Says whether the worker may take work at once; if not,
+/// it is to start paused, and `resume` lets it work.
+pub fn may_work(worker: &WorkerConfig, folder: &Path) -> bool {
+    let has_agreed = mark(folder).exists();
+    if has_agreed || worker.times.paused || !io::stdin().is_terminal() || !Output::Standard.is_terminal() {
+        return true;
+    }
+    say(Question { worker, folder });
+    let agrees = is_yes(&mut io::stdin().lock());
+    if agrees {
+        // Otherwise it is asked again.
+        let _ = fs::write(mark(folder), "");
+    } else {
+        say("Paused. `p2c2r-worker resume` lets it work; Ctrl-C ends it.");
+    }
+    agrees
+}
+
+fn mark(folder: &Path) -> PathBuf {
+    folder.join(MARK)
+}
+
+fn is_yes(input: &mut dyn BufRead) -> bool {
+    let mut answer = String::new();
+    let read = io::Read::take(input, ANSWER_BYTES_MAX).read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+impl fmt::Display for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { worker, folder } = self;
+        writeln!(
+            f,
+            "This computer is about to compute small tasks for other people's games, and to earn for each."
+        )?;
+        writeln!(f, "  what runs   kernels built into this program; no code travels")?;
+        match &worker.execution {
+            Execution::Processes(sandbox) => {
+                writeln!(
+                    f,
+                    "  it reaches  neither files nor network nor other programs; it shows that at every start"
+                )?;
+                let memory_mb = sandbox.memory_bytes / 1_000_000;
+                writeln!(
+                    f,
+                    "  it uses     {} core(s), {memory_mb} MB for each, graphics processor: {}",
+                    worker.slots, sandbox.gpu
+                )?;
+            }
+            Execution::Threads | Execution::Inline => {
+                writeln!(f, "  it reaches  whatever you can: --unsandboxed was asked for")?;
+                writeln!(f, "  it uses     {} core(s)", worker.slots)?;
+            }
+        }
+        writeln!(f, "  it rests    {}", rests(&worker.times))?;
+        writeln!(
+            f,
+            "  it is told  specs of tasks; {} learns this computer's address and the name {}",
+            worker.coordinator, worker.name
+        )?;
+        writeln!(
+            f,
+            "  to stop     Ctrl-C; or `p2c2r-worker pause`, `resume`, `finish` from another terminal"
+        )?;
+        writeln!(f, "  its account {}", folder.display())?;
+        write!(f, "All limits: p2c2r-worker --help. Begin? [y/N]")
+    }
+}
+
+fn rests(times: &WorkingTimes) -> String {
+    let mut when = Vec::new();
+    if let Some(hours) = &times.hours {
+        when.push(format!("outside {hours}"));
+    }
+    if !times.on_battery {
+        when.push("on battery".to_owned());
+    }
+    if times.idle_for.is_some() && times.slots_in_use == 0 {
+        when.push("while this computer is used".to_owned());
+    }
+    if when.is_empty() { "never, unless you pause it".to_owned() } else { when.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_yes_is_one() {
+        for (text, is) in [
+            ("y\n", true),
+            (" YES \n", true),
+            ("\n", false),
+            ("", false),
+            ("no\n", false),
+            ("yesterday\n", false),
+        ] {
+            assert_eq!(is_yes(&mut text.as_bytes()), is, "{text:?}");
+        }
+        assert!(!is_yes(&mut "y".repeat(1_000).as_bytes()));
+    }
+
+    #[test]
+    fn the_question_says_what_it_may_use_and_how_to_stop_it() {
+        let mut worker =
+            WorkerConfig { slots: 3, coordinator: "play.example.org".into(), ..WorkerConfig::named("ada") };
+        worker.times.hours = Some("22:00-07:00".parse().unwrap());
+        let text = Question { worker: &worker, folder: Path::new("/accounts") }.to_string();
+        for part in [
+            "3 core(s)",
+            "outside 22:00-07:00, on battery",
+            "play.example.org",
+            "ada",
+            "Ctrl-C",
+            "pause",
+            "[y/N]",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn without_a_terminal_nobody_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        // Tests may be run at a terminal; one who agreed is not asked there either.
+        fs::write(mark(folder.path()), "").unwrap();
+        assert!(may_work(&WorkerConfig::named("ada"), folder.path()));
+    }
+}
