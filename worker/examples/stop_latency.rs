@@ -43,7 +43,7 @@ mod linux {
     use p2c2r_protocol::{KindId, Micros};
     use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, Probes};
     use p2c2r_tasks::path::{Cell, Grid, PathSpec, Query};
-    use p2c2r_tasks::physics::{Body, Material, Physics, PhysicsSpec, ShapeId, State};
+    use p2c2r_tasks::physics::{Body, BodyMaterial, Physics, PhysicsSpec, ShapeId, State};
     use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface};
     use p2c2r_tasks::{Blob, Blobs, KindRegistry, TaskKind};
     use p2c2r_worker::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage};
@@ -98,9 +98,11 @@ mod linux {
     fn bodies() -> Asked {
         let body = |id: u32| {
             let part = |salt: u32, most: i32| (mixed(id * 8 + salt) % (2 * most as u32)) as i32 - most;
-            let mut state = State::default();
-            state.position = [part(0, 60_000), 0, part(1, 60_000)];
-            state.velocity = [part(2, 4_000) as i16, 0, part(3, 4_000) as i16];
+            let state = State {
+                position: [part(0, 60_000), 0, part(1, 60_000)],
+                velocity: [part(2, 4_000) as i16, 0, part(3, 4_000) as i16],
+                ..State::default()
+            };
             Body { id, shape: ShapeId::rock((id % 8) as u16, 1.0), material: 0, state }
         };
         let spec = PhysicsSpec {
@@ -109,7 +111,7 @@ mod linux {
             planar: true,
             walls: None,
             attractors: Vec::new(),
-            materials: vec![Material::ROCK],
+            materials: vec![BodyMaterial::ROCK],
             bodies: (0..300).map(body).collect(),
         };
         asked::<Physics>(&spec, Vec::new())

@@ -451,7 +451,9 @@ mod tests {
             assert!(open.locked().taken <= 2);
             end.send(()).unwrap();
         }
-        slots.into_iter().for_each(|slot| slot.join().unwrap());
+        for slot in slots {
+            slot.join().unwrap();
+        }
         assert_eq!(open.locked().taken, 0);
     }
 }

@@ -166,7 +166,7 @@ mod tests {
         }
         near(&busy, 159.9, 25.0);
         // A run of more than a minute is all of the last one.
-        busy.add(at(400.0), Duration::from_secs(300));
+        busy.add(at(400.0), Duration::from_mins(5));
         near(&busy, 400.0, 100.0);
     }
 }

@@ -30,7 +30,7 @@ impl Watchdog {
         if is_due {
             self.at = now.saturating_add(self.every);
         }
-        (is_due, self.at - now)
+        (is_due, self.at.saturating_sub(now))
     }
 }
 

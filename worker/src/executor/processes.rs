@@ -120,7 +120,7 @@ impl Processes {
             let (runs, results_in, graphics) = (runs.clone(), results_in.clone(), graphics.clone());
             let (share, open) = (config.cpu_share, open.clone());
             threads.push(on_slot(slot, move || {
-                run_all(station, runs, graphics.as_ref(), &results_in, (&open, share))
+                run_all(station, runs, graphics.as_ref(), &results_in, (&open, share));
             })?);
         }
         let (tiny_away, away) = crossbeam_channel::bounded(1);
