@@ -26,6 +26,7 @@ use crate::settings::{Settings, UserFiles};
 use crate::view::Picture;
 use crate::{
     GameError, console, figures, frames, hud, input, play, presets, report, screens, settings, sound, view,
+    vitals,
 };
 
 /// Money is counted in nano-dollars, caps are set in thousandths of a dollar.
@@ -60,6 +61,9 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
     }
     if cli.headless || cli.hud_log {
         app.add_plugins(console::plugin);
+    }
+    if let Some(path) = &cli.vitals {
+        vitals::keep(&mut app, path)?;
     }
     let results = report::Results::keep(&mut app);
     let frames = cli.frames.as_ref().map(|path| (path, frames::Frames::keep(&mut app)));

@@ -56,6 +56,9 @@ pub struct Cli {
     /// Write one line per frame (CSV) here at the end.
     #[arg(long, value_name = "FILE")]
     pub frames: Option<PathBuf>,
+    /// Write entities, open tasks and memory (CSV) here every five seconds.
+    #[arg(long, value_name = "FILE")]
+    pub vitals: Option<PathBuf>,
     /// Write a picture (PNG) here near the end; needs `--seconds`. With `--headless` it is drawn off-screen.
     #[arg(long, value_name = "FILE")]
     pub screenshot: Option<PathBuf>,

@@ -11,7 +11,7 @@
 //! | `play` | stepping the arena, controls, the bridge to the offload plugin, the end of the run |
 //! | [`figures`] | the numbers people see, read from diagnostics, and how they are written |
 //! | [`console`] | one line a second and the summary |
-//! | [`report`], `frames` | the JSON report; one line per frame for benches |
+//! | [`report`], `frames`, `vitals` | the JSON report; one line per frame for benches; what must not grow |
 //! | `view` | drawing the arena; reads it, never writes it |
 //! | `hud` | the numbers on the screen |
 //! | [`screens`] | title, pause, settings and the other pages; rounds and scores |
@@ -37,6 +37,7 @@ pub mod screens;
 pub mod settings;
 mod sound;
 mod view;
+mod vitals;
 
 pub use app::{build, run};
 pub use error::GameError;

@@ -7,6 +7,8 @@ mod potato;
 mod presets;
 #[cfg(target_os = "linux")]
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod soak;
 mod surroundings;
 mod wrong_settings;
 
@@ -184,6 +186,26 @@ fn a_coordinator_killed_and_restarted_gets_its_game_back() {
     assert!(count(&report, "local") > 0 && count(&report, "remote") > 0, "{report:#}");
     worker.stop();
     second.stop();
+    ledger_balances(folder.path());
+}
+
+#[test]
+fn a_game_whose_coordinator_does_not_answer_plays_alone_and_joins_when_it_does() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (mut away, address) = coordinator(folder.path(), "127.0.0.1:0", Program::start);
+    away.stop();
+    let path = folder.path().join("report.json");
+    let mut game = game(folder.path(), 20, &path, Program::start);
+    for _ in 0..3 {
+        let line = game.line("| path");
+        assert!(line.contains("offload ON (alone)"), "{line}");
+    }
+    let (mut coordinator, _) = coordinator(folder.path(), &address, Program::start);
+    game.line("offload ON cost");
+    game.ended_well();
+    let report = report(&path);
+    assert!(count(&report, "local") > 0 && count(&report, "coordinator") > 0, "{report:#}");
+    coordinator.stop();
     ledger_balances(folder.path());
 }
 

@@ -1,16 +1,19 @@
-//! Large words in the middle: a wave begins.
+//! Large words in the middle: a wave begins, a warp begins, another sector is there.
 
 use bevy::prelude::*;
-use p2c2r_arena::{Arena, ArenaEvent};
+use p2c2r_arena::{Arena, ArenaEvent, Stress};
 
 use super::palette::{BRIGHT, SKY_BLUE};
 use super::{text, write};
 use crate::play::{Battlefield, Happened};
+use crate::play::{LightAround, SECTOR_PARTS};
 
 /// Seconds for which a wave's number stays.
 const WAVE_SECONDS: f32 = 3.5;
+/// Seconds for which a sector's name stays.
+const SECTOR_SECONDS: f32 = 3.0;
 /// What a new gamer must know; its other keys are on the page `How to play`.
-const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   R reflections   F3 shows more";
+const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   P pauses";
 /// Seconds for which the first wave's number stays, because the keys stand below it.
 const FIRST_WAVE_SECONDS: f32 = 5.0;
 
@@ -55,24 +58,36 @@ fn spawn_words(mut commands: Commands) {
 fn announce(
     battlefield: Res<Battlefield>,
     real: Res<Time<Real>>,
+    light: Res<LightAround>,
     mut happened: MessageReader<Happened>,
     mut wave: Local<(u32, u32, f32)>,
+    mut arrived: Local<f32>,
     mut title: Single<(&mut Text, &mut TextColor), (With<Title>, Without<Hint>, Without<Keys>)>,
     mut hint: Single<&mut Text, (With<Hint>, Without<Title>, Without<Keys>)>,
     mut keys: Single<&mut Text, (With<Keys>, Without<Title>, Without<Hint>)>,
 ) {
     for Happened(event) in happened.read() {
+        if matches!(event, ArenaEvent::SectorEntered { .. }) {
+            *arrived = SECTOR_SECONDS;
+        }
         if let ArenaEvent::WaveStarted { wave: number, enemies } = event {
+            *arrived = 0.0;
             *wave = (*number, *enemies, if *number == 1 { FIRST_WAVE_SECONDS } else { WAVE_SECONDS });
         }
     }
     wave.2 = (wave.2 - real.delta_secs()).max(0.0);
+    *arrived = (*arrived - real.delta_secs()).max(0.0);
     let arena = &battlefield.arena;
     let learns = wave.0 == 1 && wave.2 > 0.0 && !arena.is_over();
     write(&mut keys, if learns { KEYS } else { "" });
     let (words, below, strength) = if wave.2 > 0.0 && !arena.is_over() {
         let (title, below) = wave_words(arena, wave.1);
         (title, below, (wave.2 * 1.6).min(1.0))
+    } else if arena.warp_ticks().is_some() && !arena.is_over() {
+        ("WARP".into(), format!("to {}", arena.next_sector().plan().name), 1.0)
+    } else if *arrived > 0.0 && !arena.is_over() {
+        let (title, below) = sector_words(arena, light.sector_baked());
+        (title, below, (*arrived * 1.6).min(1.0))
     } else {
         (String::new(), String::new(), 0.0)
     };
@@ -81,13 +96,29 @@ fn announce(
     write(&mut hint, &below);
 }
 
+/// What a sector is called, and how far its light is.
+fn sector_words(arena: &Arena, baked: Option<usize>) -> (String, String) {
+    let sector = arena.sector();
+    let wells = match arena.wells().len() {
+        0 => String::new(),
+        1 => "A gravity well bends every way.   ".into(),
+        count => format!("{count} gravity wells bend every way.   "),
+    };
+    let light = baked
+        .filter(|baked| *baked < SECTOR_PARTS)
+        .map_or_else(String::new, |baked| format!("Its light is being baked: {baked} of {SECTOR_PARTS}"));
+    (format!("SECTOR {}: {}", sector.number, sector.plan().name.to_uppercase()), wells + &light)
+}
+
 /// What a wave is called, and what it teaches and stresses.
 fn wave_words(arena: &Arena, enemies: u32) -> (String, String) {
-    match arena.wave_plan() {
-        Some(plan) => (
-            format!("WAVE {}: {}", arena.wave(), plan.name.to_uppercase()),
-            format!("{}   ({enemies} enemies; {})", plan.teaches, plan.stresses.label()),
-        ),
-        None => (format!("WAVE {}", arena.wave()), format!("{enemies} enemies")),
-    }
+    let stresses = arena.wave_stress().map_or("", Stress::label);
+    let number = arena.wave();
+    arena.wave_plan().map_or_else(
+        || (format!("WAVE {number}"), format!("{enemies} enemies; {stresses}")),
+        |plan| {
+            let title = format!("WAVE {number}: {}", plan.name.to_uppercase());
+            (title, format!("{}   ({enemies} enemies; {stresses})", plan.teaches))
+        },
+    )
 }

@@ -12,7 +12,7 @@ const SHADE: Srgba = Srgba::new(0.0, 0.005, 0.015, 0.62);
 /// Behind the chosen item.
 const CHOSEN: Srgba = Srgba::new(0.10, 0.24, 0.36, 0.92);
 /// What every page's keys are.
-const LEGEND: &str = "Arrows or stick: choose    Enter or South: do it    Escape or East: back";
+const LEGEND: &str = "Arrows, stick, mouse: choose   Enter, South, click: do it   Escape, East: back";
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_sheet).add_systems(Update, (draw_menu, hide_display)).add_systems(

@@ -1,5 +1,6 @@
 //! Keys and pad buttons to nudges: the same few on every page.
 
+use bevy::input::keyboard::KeyboardInput;
 use bevy::prelude::*;
 
 use super::Page;
@@ -63,20 +64,26 @@ pub(super) fn listen(
     page: Res<State<Page>>,
     capture: Res<Capture>,
     settings: Res<Settings>,
-    keys: Res<ButtonInput<KeyCode>>,
+    mut strokes: MessageReader<KeyboardInput>,
     pads: Query<&Gamepad>,
     mut leaning: Local<bool>,
     mut nudges: MessageWriter<Nudge>,
 ) {
+    // Each stroke by itself: in a slow frame a key may go down twice.
+    let keys: Vec<KeyCode> = strokes
+        .read()
+        .filter(|stroke| stroke.state.is_pressed() && !stroke.repeat)
+        .map(|stroke| stroke.key_code)
+        .collect();
     if *page.get() == Page::Play {
         // Everything else that keys do while playing are actions, which can be bound.
-        if keys.just_pressed(KeyCode::Escape) {
+        if keys.contains(&KeyCode::Escape) {
             nudges.write(Nudge::Back);
         }
         return;
     }
     if capture.is_waiting() {
-        nudges.write_batch(keys.get_just_pressed().map(|key| Nudge::Bind(Input::Key(*key))));
+        nudges.write_batch(keys.iter().map(|key| Nudge::Bind(Input::Key(*key))));
         for pad in &pads {
             nudges.write_batch(pad.get_just_pressed().map(|button| Nudge::Bind(Input::Button(*button))));
         }
@@ -84,11 +91,12 @@ pub(super) fn listen(
     }
     // The key that paused goes on.
     let pause = settings.keys.keys_of(Action::Pause);
-    if *page.get() == Page::Paused && keys.any_just_pressed(pause) {
+    if *page.get() == Page::Paused && pause.iter().any(|key| keys.contains(key)) {
         nudges.write(Nudge::Back);
         return;
     }
-    nudges.write_batch(KEYS.iter().filter(|(key, _)| keys.just_pressed(*key)).map(|(_, nudge)| *nudge));
+    let nudge_of = |key: &KeyCode| KEYS.iter().find(|(of, _)| of == key).map(|(_, nudge)| *nudge);
+    nudges.write_batch(keys.iter().filter_map(nudge_of));
     for pad in &pads {
         nudges.write_batch(
             BUTTONS.iter().filter(|(button, _)| pad.just_pressed(*button)).map(|(_, nudge)| *nudge),

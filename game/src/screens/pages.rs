@@ -30,7 +30,8 @@ pub(super) struct Told<'w> {
 pub(super) fn fill(page: Res<State<Page>>, told: Told, mut trail: ResMut<Trail>, mut menu: ResMut<Menu>) {
     let page = *page.get();
     let stays = menu.page == page;
-    let mut filled = told.menu(page);
+    let during_round = trail.pages.iter().any(|(page, _)| *page == Page::Paused);
+    let mut filled = told.menu(page, during_round);
     if stays {
         filled.chosen = menu.chosen.min(filled.items.len().saturating_sub(1));
         if filled.note.is_empty() {
@@ -43,7 +44,7 @@ pub(super) fn fill(page: Res<State<Page>>, told: Told, mut trail: ResMut<Trail>,
 }
 
 impl Told<'_> {
-    fn menu(&self, page: Page) -> Menu {
+    fn menu(&self, page: Page, during_round: bool) -> Menu {
         let (title, lines, items) = match page {
             Page::Play => ("", Vec::new(), Vec::new()),
             Page::Loading => ("BORROWED LIGHT", vec![self.warming.sentence()], Vec::new()),
@@ -79,7 +80,7 @@ impl Told<'_> {
             ),
             Page::Leave => (
                 "LEAVE THE GAME?",
-                vec!["A round that is going on is lost.".into()],
+                if during_round { vec!["The round that is going on is lost.".into()] } else { Vec::new() },
                 vec![item("No, stay", MenuAction::Back), item("Yes, leave", MenuAction::Exit)],
             ),
         };

@@ -169,6 +169,12 @@ fn notice_end(
                 seconds: arena.tick().saturating_sub(began.tick) / u64::from(p2c2r_arena::TICKS_PER_SECOND),
                 cost_nanos: totals.cost_nanos.0 - began.standing.cost,
             };
+            // A run that begins in the fight has been through no menu.
+            let of = |difficulty: &Difficulty| {
+                let seed = arena.config().seed;
+                ArenaConfig { seed, ..ArenaConfig::of(*difficulty) } == *arena.config()
+            };
+            began.difficulty = Difficulty::ALL.into_iter().find(of).unwrap_or(began.difficulty);
             // What the game flew itself is no score of the player's.
             let counts = began.running && matches!(*pilot, Pilot::Gamer);
             let place = if counts { scores.enter(began.difficulty, round.clone()) } else { None };

@@ -57,6 +57,8 @@ pub struct Video {
     pub shake: u8,
     /// How bright flashes are, per cent.
     pub flashes: u8,
+    /// How long the game stands still when something large ends, per cent.
+    pub hit_stop: u8,
 }
 
 impl Default for Video {
@@ -67,6 +69,7 @@ impl Default for Video {
             frames: FrameRate::Screen,
             shake: 100,
             flashes: 100,
+            hit_stop: 100,
         }
     }
 }

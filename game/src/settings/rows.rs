@@ -25,6 +25,7 @@ pub enum Row {
     Frames,
     Shake,
     Flashes,
+    HitStop,
     Master,
     Music,
     Effects,
@@ -44,7 +45,8 @@ pub enum Row {
 
 impl Row {
     /// How it is drawn.
-    pub const VIDEO: [Self; 5] = [Self::Fullscreen, Self::Frames, Self::Quality, Self::Shake, Self::Flashes];
+    pub const VIDEO: [Self; 6] =
+        [Self::Fullscreen, Self::Frames, Self::Quality, Self::Shake, Self::Flashes, Self::HitStop];
     /// How loud it is.
     pub const SOUND: [Self; 4] = [Self::Master, Self::Music, Self::Effects, Self::Interface];
     /// What is shown about the borrowing.
@@ -68,6 +70,7 @@ impl Row {
             Self::Frames => "Frames a second",
             Self::Shake => "Shake",
             Self::Flashes => "Flashes",
+            Self::HitStop => "Pause at hard hits",
             Self::Master => "Everything",
             Self::Music => "Music",
             Self::Effects => "Effects",
@@ -106,6 +109,7 @@ impl Row {
             },
             Self::Shake => percent(video.shake),
             Self::Flashes => percent(video.flashes),
+            Self::HitStop => percent(video.hit_stop),
             Self::Master => percent(sound.master),
             Self::Music => percent(sound.music),
             Self::Effects => percent(sound.effects),
@@ -143,6 +147,7 @@ impl Row {
             }
             Self::Shake => percent(&mut video.shake, PERCENT_STEP, 0, 100),
             Self::Flashes => percent(&mut video.flashes, PERCENT_STEP, 0, 100),
+            Self::HitStop => percent(&mut video.hit_stop, PERCENT_STEP, 0, 100),
             Self::Master => percent(&mut sound.master, PERCENT_STEP, 0, 100),
             Self::Music => percent(&mut sound.music, PERCENT_STEP, 0, 100),
             Self::Effects => percent(&mut sound.effects, PERCENT_STEP, 0, 100),

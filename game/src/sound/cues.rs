@@ -39,6 +39,8 @@ fn cue_of(event: &ArenaEvent) -> Option<(Cue, f32, Option<p2c2r_arena::Vec2>)> {
         ArenaEvent::Bumped { at, .. } => (Cue::Bump, 0.6, Some(at)),
         ArenaEvent::Launched { at } => (Cue::Missile, 0.4, Some(at)),
         ArenaEvent::PickupTaken { .. } => (Cue::Pickup, 0.8, None),
+        ArenaEvent::WarpStarted { .. } => (Cue::Warp, 0.8, None),
+        ArenaEvent::SectorEntered { .. } => (Cue::Arrived, 0.9, None),
         ArenaEvent::WaveStarted { .. } => (Cue::Wave, 0.8, None),
         ArenaEvent::WaveCleared { .. } => (Cue::Cleared, 0.8, None),
         ArenaEvent::LifeGained { .. } => (Cue::Life, 0.9, None),

@@ -51,6 +51,10 @@ cues! {
     Wave,
     /// A wave is cleared.
     Cleared,
+    /// The ship begins to warp.
+    Warp,
+    /// It has jumped.
+    Arrived,
     /// One more life.
     Life,
     /// The round is over.
@@ -115,6 +119,17 @@ impl Cue {
             Self::Pickup => notes(&[(659.3, 0.0), (987.8, 0.06), (1_318.5, 0.12)], 0.4, 11.0),
             Self::Wave => notes(&[(220.0, 0.0), (329.6, 0.16), (440.0, 0.32), (659.3, 0.48)], 1.3, 4.0),
             Self::Cleared => notes(&[(523.3, 0.0), (659.3, 0.10), (784.0, 0.20), (1_046.5, 0.30)], 1.0, 5.0),
+            Self::Warp => made(1.2, |t| {
+                let rise = t / 1.2;
+                let pitch = 70.0 + 260.0 * rise * rise;
+                (wave(pitch, t) * 0.4 + noise.smooth(0.03 + 0.3 * rise) * 0.5 * rise)
+                    * (t / 0.3).min(1.0)
+                    * 0.8
+            }),
+            Self::Arrived => made(0.9, |t| {
+                let boom = wave(52.0 + 60.0 * (-t * 9.0).exp(), t) * 0.7;
+                (boom + noise.smooth(0.2 * (-t * 6.0).exp() + 0.02) * 0.7) * fall(t, 0.002, 5.5)
+            }),
             Self::Life => notes(&[(784.0, 0.0), (1_046.5, 0.12), (1_568.0, 0.24)], 0.9, 5.0),
             Self::Over => notes(&[(440.0, 0.0), (392.0, 0.28), (329.6, 0.56), (220.0, 0.84)], 2.2, 2.6),
             Self::Move => made(0.05, |t| wave(880.0, t) * 0.35 * fall(t, 0.002, 70.0)),

@@ -10,6 +10,7 @@ use bevy::post_process::bloom::Bloom;
 use bevy::prelude::*;
 use p2c2r_arena::ArenaEvent;
 
+use super::warp::Warp;
 use super::{ViewSystems, between, place};
 use crate::graphics::Quality;
 use crate::play::{Battlefield, Happened, TickShare};
@@ -25,6 +26,9 @@ const FOLLOW_RATE: f32 = 3.5;
 const SHAKE_METRES_MAX: f32 = 0.9;
 /// Radians it may be rolled by shaking.
 const SHAKE_ROLL_MAX: f32 = 0.03;
+/// Vertical angle of view, radians, and how much more of it there is at the jump of a warp.
+const VIEW_ANGLE: f32 = 0.82;
+const WARP_ANGLE: f32 = 0.16;
 /// Trauma that falls in a second.
 const TRAUMA_FALL: f32 = 1.5;
 
@@ -32,7 +36,7 @@ pub(super) fn plugin(app: &mut App) {
     app.init_resource::<ViewTarget>()
         .init_resource::<Eye>()
         .add_systems(Startup, spawn_camera)
-        .add_systems(Update, follow_ship.in_set(ViewSystems::Follow));
+        .add_systems(Update, follow_ship.in_set(ViewSystems::Follow).after(super::warp::follow_warp));
 }
 
 /// Where the picture goes: the window, unless an image was put here before start-up.
@@ -65,7 +69,12 @@ fn spawn_camera(mut commands: Commands, target: Res<ViewTarget>, quality: Res<Dr
         // Interface nodes look for a camera on the window; off-screen there is none, so it is named here.
         IsDefaultUiCamera,
         Camera { clear_color: ClearColorConfig::Custom(Color::srgb(0.008, 0.010, 0.022)), ..default() },
-        Projection::Perspective(PerspectiveProjection { fov: 0.82, near: 1.0, far: 400.0, ..default() }),
+        Projection::Perspective(PerspectiveProjection {
+            fov: VIEW_ANGLE,
+            near: 1.0,
+            far: 400.0,
+            ..default()
+        }),
         Transform::from_xyz(0.0, HEIGHT, BEHIND).looking_at(Vec3::ZERO, Vec3::Y),
     ));
     match quality.0 {
@@ -91,10 +100,12 @@ fn follow_ship(
     share: TickShare,
     time: Res<Time>,
     settings: Res<Settings>,
+    warp: Res<Warp>,
     mut happened: MessageReader<Happened>,
     mut eye: ResMut<Eye>,
-    mut camera: Single<&mut Transform, With<Camera3d>>,
+    camera: Single<(&mut Transform, &mut Projection), With<Camera3d>>,
 ) {
+    let (mut camera, mut projection) = camera.into_inner();
     let arena = &battlefield.arena;
     let ship = arena.ship();
     if ship.alive {
@@ -104,7 +115,8 @@ fn follow_ship(
         let half = arena.config().size * 0.5;
         let limit = Vec2::new((half - 14.0).max(0.0), (half - 9.0).max(0.0));
         let wanted = Vec3::new(wanted.x.clamp(-limit.x, limit.x), 0.0, wanted.z.clamp(-limit.y, limit.y));
-        let step = 1.0 - (-FOLLOW_RATE * time.delta_secs()).exp();
+        // Whoever jumps does not want to see the eye race after.
+        let step = if warp.jumped { 1.0 } else { 1.0 - (-FOLLOW_RATE * time.delta_secs()).exp() };
         eye.focus = eye.focus.lerp(wanted, step);
     }
     for Happened(event) in happened.read() {
@@ -122,7 +134,14 @@ fn follow_ship(
     eye.position = transform.translation;
     eye.right = transform.right().as_vec3();
     eye.up = transform.up().as_vec3();
-    **camera = transform;
+    *camera = transform;
+    let angle = VIEW_ANGLE + WARP_ANGLE * warp.strength;
+    if let Projection::Perspective(perspective) = projection.bypass_change_detection()
+        && perspective.fov != angle
+    {
+        perspective.fov = angle;
+        projection.set_changed();
+    }
 }
 
 /// How much an event adds to the trauma of an eye that looks at `focus`.

@@ -130,6 +130,7 @@ fn burst(
     let fire = bright(1.0, 0.42, 0.10, 0.6 + flash);
     for Happened(event) in happened.read() {
         match *event {
+            ArenaEvent::SectorEntered { .. } => particles.alive.clear(),
             ArenaEvent::Explosion { at, size } => {
                 particles.explode(place(at, 0.2), size.max(0.6), fire, 14 * many);
                 if flash >= FLASHES_LIGHT {

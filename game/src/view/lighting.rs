@@ -16,6 +16,8 @@ use crate::play::{Battlefield, Reflecting};
 
 /// Explosions that can light the scene at the same time; the shader has as many.
 const FLASHES: usize = 3;
+/// Light of a star of full red on a surface that faces it; the other colours in proportion.
+const SUN_STRENGTH: f32 = 1.70 / 240.0;
 /// Seconds a flash takes to fade.
 const FLASH_SECONDS: f32 = 0.45;
 /// Light of a fresh flash one metre away.
@@ -54,6 +56,8 @@ pub(super) struct Lighting {
     /// Highest level of the mirror's cube map, how much of a reflection's brightness the picture has no room for, and
     /// the ship's x and z.
     range: Vec4,
+    /// Colour and strength of the sector's star.
+    sun: Vec4,
 }
 
 fn make_light(
@@ -121,6 +125,8 @@ fn write_lighting(
             ship.x,
             -ship.y,
         ),
+        sun: Vec3::from(battlefield.arena.sector().plan().star.map(|part| f32::from(part) * SUN_STRENGTH))
+            .extend(0.0),
     };
     if lighting != *written {
         *written = lighting.clone();

@@ -8,6 +8,7 @@ mod debris;
 mod effects;
 mod field;
 mod glow;
+mod hit_stop;
 mod hulls;
 mod lighting;
 mod mirror;
@@ -16,6 +17,9 @@ mod picture;
 mod rocks;
 mod shapes;
 mod solid;
+mod trails;
+mod warp;
+mod wells;
 
 use bevy::prelude::*;
 
@@ -56,6 +60,7 @@ pub(super) fn plugin(app: &mut App) {
         debris::plugin,
         picture::plugin,
     ));
+    app.add_plugins((wells::plugin, trails::plugin, warp::plugin, hit_stop::plugin));
 }
 
 /// Where a point of the arena's plane, `height` metres above it, lies in the scene.

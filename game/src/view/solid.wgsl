@@ -1,4 +1,4 @@
-// Lit surfaces, cheap enough for software renderers: a warm sun, the light around (as traced, in the field or at the ship, or a cool light from
+// Lit surfaces, cheap enough for software renderers: the sector's star, the light around (as traced, in the field or at the ship, or a cool light from
 // the other side and a sky), a highlight, a rim, the flashes of three explosions, and what polished ones mirror.
 #import bevy_pbr::forward_io::Vertex
 #import bevy_pbr::mesh_functions
@@ -22,6 +22,8 @@ struct Lighting {
     // x: highest level of the mirror, y: how much of a reflection's brightness the picture has no room for,
     // zw: x and z of the ship.
     range: vec4<f32>,
+    // rgb: light of the sector's star on what faces it.
+    sun: vec4<f32>,
 }
 
 @group(#{MATERIAL_BIND_GROUP}) @binding(0) var<uniform> surface: Surface;
@@ -33,7 +35,6 @@ struct Lighting {
 @group(#{MATERIAL_BIND_GROUP}) @binding(4) var<uniform> objects: array<vec4<f32>, 1024>;
 
 const SUN = vec3<f32>(-0.557, 0.743, -0.371);
-const SUN_COLOUR = vec3<f32>(1.70, 1.48, 1.20);
 const FILL = vec3<f32>(0.766, 0.328, 0.553);
 const FILL_COLOUR = vec3<f32>(0.16, 0.38, 0.78);
 const SKY_COLOUR = vec3<f32>(0.075, 0.10, 0.19);
@@ -91,7 +92,7 @@ fn fragment(in: Corner) -> @location(0) vec4<f32> {
     let to_eye = normalize(view.world_position - in.world_position.xyz);
     let share = lighting.probe.w;
     let unlit = FILL_COLOUR * max(dot(normal, FILL), 0.0) + SKY_COLOUR * (0.75 + 0.5 * normal.y);
-    var light = SUN_COLOUR * max(dot(normal, SUN), 0.0);
+    var light = lighting.sun.rgb * max(dot(normal, SUN), 0.0);
     // What lights the ship lights its neighbours too, but not the whole scene; and some of the cool light stays, so
     // that no side of anything is black under a dark sky. Nearness is counted from where the ship is now, not from
     // where its light was traced: an answer that took long must not leave the ship in the dark.
@@ -116,7 +117,7 @@ fn fragment(in: Corner) -> @location(0) vec4<f32> {
     let highlight = pow(max(dot(normal, half_way), 0.0), 28.0) * surface.finish.x;
     let edge = 1.0 - max(dot(normal, to_eye), 0.0);
     let rim = FILL_COLOUR * (edge * edge * edge * surface.finish.x);
-    var colour = in.color.rgb * (light + surface.emission.rgb) + SUN_COLOUR * highlight + rim;
+    var colour = in.color.rgb * (light + surface.emission.rgb) + lighting.sun.rgb * highlight + rim;
 #ifdef MIRRORS
     // The look goes to where a ball around the traced point is hit, so that two places do not mirror the same.
     // And it is bent towards the plane, on which everything is that flies and burns: seen from above, most of a hull

@@ -53,16 +53,14 @@ fn choose(app: &mut App, verb: MenuAction) {
     nudge(app, Nudge::Accept);
 }
 
+fn stroke(key_code: KeyCode, state: ButtonState) -> KeyboardInput {
+    let logical_key = Key::Unidentified(NativeKey::Unidentified);
+    KeyboardInput { key_code, logical_key, state, text: None, repeat: false, window: Entity::PLACEHOLDER }
+}
+
 fn press(app: &mut App, key: KeyCode) {
     for state in [ButtonState::Pressed, ButtonState::Released] {
-        app.world_mut().write_message(KeyboardInput {
-            key_code: key,
-            logical_key: Key::Unidentified(NativeKey::Unidentified),
-            state,
-            text: None,
-            repeat: false,
-            window: Entity::PLACEHOLDER,
-        });
+        app.world_mut().write_message(stroke(key, state));
         play(app, 2);
     }
 }
@@ -118,6 +116,28 @@ fn every_page_is_reached_from_the_title_and_left_again_by_the_keyboard_alone() {
     ] {
         assert!(seen.contains(&wanted), "{wanted:?} is not reached");
     }
+}
+
+#[test]
+fn each_of_two_strokes_in_one_slow_frame_counts() {
+    let mut app = on_title();
+    for state in [ButtonState::Pressed, ButtonState::Released, ButtonState::Pressed, ButtonState::Released] {
+        app.world_mut().write_message(stroke(KeyCode::ArrowDown, state));
+    }
+    play(&mut app, 2);
+    assert_eq!(menu(&app).chosen, 2);
+}
+
+#[test]
+fn leaving_says_that_a_round_is_lost_only_where_one_goes_on() {
+    let mut app = on_title();
+    press(&mut app, KeyCode::Escape);
+    assert_eq!((page(&app), menu(&app).lines.len()), (Page::Leave, 0));
+    press(&mut app, KeyCode::Escape);
+    choose(&mut app, MenuAction::Begin);
+    press(&mut app, KeyCode::Escape);
+    choose(&mut app, MenuAction::Go(Page::Leave));
+    assert!(menu(&app).lines[0].contains("lost"));
 }
 
 #[test]

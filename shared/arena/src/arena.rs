@@ -15,6 +15,7 @@ use crate::pathing::Pathing;
 use crate::pickups::Pickup;
 use crate::record::{Record, Recorded};
 use crate::rocks::Rock;
+use crate::sectors::Sector;
 use crate::ship::Ship;
 use crate::vec2::Vec2;
 use crate::wanted::{DueOutcome, RequestId, WantedTask};
@@ -45,6 +46,11 @@ pub struct Arena {
     pub(crate) over: bool,
     pub(crate) wave: u32,
     pub(crate) wave_pause_ticks: u16,
+    /// Rounds begun by a restart since the numbers were set.
+    pub(crate) round: u32,
+    pub(crate) sector: Sector,
+    /// Ticks to the jump into the next sector; 0 while no warp has begun.
+    pub(crate) warp_ticks: u16,
     pub(crate) first_rock_area: f32,
     pub(crate) last_rock: u32,
     pub(crate) last_enemy: u32,
@@ -85,6 +91,9 @@ impl Arena {
             over: false,
             wave: 0,
             wave_pause_ticks: 0,
+            round: 0,
+            sector: Sector::default(),
+            warp_ticks: 0,
             first_rock_area: 0.0,
             last_rock: 0,
             last_enemy: 0,
@@ -102,6 +111,7 @@ impl Arena {
         self.config = config.clamped();
         self.field = Field::new(self.config.size, self.config.grid_cells);
         self.dice = Dice::new(self.config.seed);
+        self.round = 0;
         self.begin_round();
     }
 
@@ -110,6 +120,7 @@ impl Arena {
         let mut events = Vec::new();
         self.tick += 1;
         if self.over && controls.restart {
+            self.round = self.round.wrapping_add(1);
             self.begin_round();
             events.push(ArenaEvent::RoundStarted);
         }
@@ -237,6 +248,9 @@ impl Recorded for Arena {
             over,
             wave,
             wave_pause_ticks,
+            round,
+            sector,
+            warp_ticks,
             first_rock_area,
             last_rock,
             last_enemy,
@@ -255,7 +269,9 @@ impl Recorded for Arena {
         record.add(windows);
         record.add(pathing);
         record.add(over);
-        record.add(wave_pause_ticks);
+        record.each([wave_pause_ticks, warp_ticks]);
+        record.add(round);
+        record.add(sector);
         record.add(first_rock_area);
         record.each([lives, wave, last_request, last_rock, last_enemy, last_bullet, last_pickup]);
     }

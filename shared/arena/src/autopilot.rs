@@ -22,6 +22,11 @@ const PATIENCE_TICKS: u16 = 150;
 const RESTART_TICKS: u16 = 180;
 /// Distance it would like to keep from the enemy it aims at, metres.
 const RANGE: f32 = 13.0;
+/// The same for one with mirrors in front: farther away it could not be outflanked before it has turned.
+const RANGE_PLATED: f32 = 5.5;
+/// What each metre beyond that distance costs a plan.
+const RANGE_COST: f32 = 0.06;
+const RANGE_PLATED_COST: f32 = 0.2;
 /// Enemies beyond which a missile is well spent on any of them.
 const MANY_ENEMIES: usize = 8;
 /// What standing before the mirrors of a boss costs a plan.
@@ -215,7 +220,7 @@ fn cost_of(
             thrust: if held { thrust } else { 0 },
             ..Controls::default()
         };
-        ship.fly(rules, controls);
+        ship.fly(rules, controls, arena.wells());
         if tick == HELD_TICKS {
             aimed = aim.map_or(0.0, |aim| ship.heading.dot(aim));
         }
@@ -234,7 +239,9 @@ fn cost_of(
         cost += if hunting {
             ship.position.distance(target.lure) * 0.4
         } else {
-            (ship.position.distance(target.position) - RANGE).max(0.0) * 0.06
+            let (range, metre) =
+                if target.plated { (RANGE_PLATED, RANGE_PLATED_COST) } else { (RANGE, RANGE_COST) };
+            (ship.position.distance(target.position) - range).max(0.0) * metre
         };
     }
     cost
@@ -269,11 +276,12 @@ impl<'a> Dangers<'a> {
         cost += closeness(wall, 2.0) * 2.0;
         for enemy in &self.enemies {
             // It comes on as it flies now, and turns after the ship as it gets near.
+            let near = if enemy.role.is_large() { 2.5 } else { 4.5 };
             let speed = enemy.velocity.length();
             let homing = (ship.position - enemy.position).unit_or(enemy.heading) * speed;
             let position = enemy.position + (enemy.velocity + homing) * (0.5 * seconds);
             let gap = ship.position.distance(position) - enemy.radius - ship.radius;
-            cost += closeness(gap, 4.5) * 10.0;
+            cost += closeness(gap, near) * 10.0;
         }
         for bullet in &self.bullets {
             let position = bullet.position + bullet.velocity * seconds;

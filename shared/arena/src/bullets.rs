@@ -6,6 +6,7 @@ use crate::enemies::{Enemy, EnemyId};
 use crate::events::ArenaEvent;
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
+use crate::wells::{self, Well};
 
 /// Bullets there may be at once; a gun fired beyond it stays silent. The ship and 200 gunners at their
 /// default rates stay below it.
@@ -78,6 +79,19 @@ impl Bullet {
         }
     }
 
+    /// Lets `wells` draw it. A missile's engine keeps its speed; a bolt gains and loses some.
+    fn fall(&mut self, wells: &[Well]) {
+        if wells.is_empty() {
+            return;
+        }
+        let speed = self.velocity.length();
+        let drawn = self.velocity + wells::pull(wells, self.position) * TICK;
+        self.velocity = match self.ammunition {
+            Ammunition::Bolt => drawn,
+            Ammunition::Missile => drawn.unit_or(self.velocity) * speed,
+        };
+    }
+
     /// How far along this tick's way, 0 to 1, it comes closest to `centre`, if it comes within `reach`.
     fn touches(&self, centre: Vec2, reach: f32) -> Option<f32> {
         let way = self.position - self.previous;
@@ -148,11 +162,15 @@ impl Arena {
             if bullet.ammunition == Ammunition::Missile {
                 bullet.home(&self.enemies, self.config.ship.missile_turn_rate);
             }
+            bullet.fall(&self.sector.wells);
             bullet.position += bullet.velocity * TICK;
             if let Some((share, target)) = self.first_touched(bullet) {
                 let at = bullet.previous + (bullet.position - bullet.previous) * share;
                 let heading = bullet.velocity.unit_or(Vec2::FORWARD);
                 return self.strike(bullet, target, at, heading, events);
+            }
+            if self.sector.wells.iter().any(|well| well.swallows(bullet.position)) {
+                return false;
             }
             let Vec2 { x, y } = bullet.position;
             bullet.ticks_left > 0 && x.abs() < self.field.half && y.abs() < self.field.half

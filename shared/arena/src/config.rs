@@ -192,6 +192,8 @@ rules! {
         launch_ticks: u16 = 300, 10..=6_000;
         /// No carrier launches while there are so many enemies.
         launch_below: u32 = 24, 0..=200;
+        /// Distance a carrier would rather keep, metres.
+        carrier_distance: f32 = 18.0, 0.0..=100.0;
         /// Points for a carrier.
         carrier_points: u32 = 500, 0..=1_000_000;
         /// Radius of a boss, metres.
@@ -300,6 +302,25 @@ rules! {
 }
 
 rules! {
+    /// When the ship warps from sector to sector, and what gravity wells do.
+    SectorRules {
+        /// Waves in each sector, after which the ship warps to the next; 0 for never.
+        waves: u32 = 2, 0..=1_000;
+        /// Ticks from the end of a sector's last wave to the jump.
+        warp_ticks: u16 = 70, 1..=90;
+        /// Strength of a well, cubic metres per second squared: at a distance far beyond its softness it pulls with this
+        /// over the distance squared.
+        well_strength: f32 = 260.0, 0.0..=400.0;
+        /// Distance within which the pull grows no more, metres.
+        well_softness: f32 = 2.5, 2.0..=16.0;
+        /// Share of the pull that rocks feel: they are heavy.
+        well_rocks: f32 = 0.1, 0.0..=1.0;
+        /// Radius in which rocks and bullets end, metres.
+        well_core: f32 = 1.1, 0.0..=4.0;
+    }
+}
+
+rules! {
     /// When paths are asked for and how long they hold.
     PathRules {
         /// Ticks from one request to the next.
@@ -338,6 +359,8 @@ pub struct ArenaConfig {
     pub pickups: PickupRules,
     /// The waves.
     pub waves: WaveRules,
+    /// The sectors and their wells.
+    pub sectors: SectorRules,
     /// The requests for paths.
     pub paths: PathRules,
 }
@@ -354,6 +377,7 @@ impl Default for ArenaConfig {
             physics: PhysicsRules::default(),
             pickups: PickupRules::default(),
             waves: WaveRules::default(),
+            sectors: SectorRules::default(),
             paths: PathRules::default(),
         }
     }
@@ -376,6 +400,8 @@ impl ArenaConfig {
                 enemies_max: 200,
                 ..WaveRules::default()
             },
+            // One and the same load for as long as it lasts.
+            sectors: SectorRules { waves: 0, ..SectorRules::default() },
             ..Self::default()
         }
     }
@@ -393,6 +419,7 @@ impl ArenaConfig {
         self.physics.clamp();
         self.pickups.clamp();
         self.waves.clamp();
+        self.sectors.clamp();
         self.paths.clamp();
         self
     }
@@ -400,7 +427,8 @@ impl ArenaConfig {
 
 impl Recorded for ArenaConfig {
     fn record(&self, record: &mut Record) {
-        let Self { seed, size, grid_cells, ship, enemies, rocks, physics, pickups, waves, paths } = self;
+        let Self { seed, size, grid_cells, ship, enemies, rocks, physics, pickups, waves, sectors, paths } =
+            self;
         record.add(seed);
         record.add(size);
         record.add(grid_cells);
@@ -410,6 +438,7 @@ impl Recorded for ArenaConfig {
         record.add(physics);
         record.add(pickups);
         record.add(waves);
+        record.add(sectors);
         record.add(paths);
     }
 }

@@ -17,18 +17,22 @@ pub struct EnemyId(pub u32);
 pub enum EnemyRole {
     /// Rams the ship.
     Rammer,
-    /// Slower and tougher; shoots when it sees the ship.
+    /// Slower and tougher; looks for a place from which it sees the ship, keeps its distance and shoots.
     Gunner,
-    /// Slow and tough; keeps away and launches rammers.
+    /// Slow and tough; hides from the ship, far away, and launches rammers.
     Carrier,
     /// Plated in front with mirrors that throw bolts back, and slow to turn; fires salvos.
     Boss,
 }
 
 impl EnemyRole {
-    /// Whether it would rather keep its distance than ram.
-    pub(crate) fn keeps_away(self) -> bool {
-        self != Self::Rammer
+    /// The distance from the ship that it would rather keep, if it does not ram, metres.
+    pub(crate) fn distance(self, rules: &EnemyRules) -> Option<f32> {
+        match self {
+            Self::Rammer => None,
+            Self::Gunner | Self::Boss => Some(rules.standoff),
+            Self::Carrier => Some(rules.carrier_distance),
+        }
     }
 
     /// Whether it survives ramming.

@@ -24,6 +24,16 @@ pub enum ArenaEvent {
         /// Number of the wave.
         wave: u32,
     },
+    /// The last wave of a sector is gone, and the ship begins its warp to the next.
+    WarpStarted {
+        /// Ticks to the jump.
+        ticks: u16,
+    },
+    /// The ship has jumped: another sector is around it, and it is in its middle.
+    SectorEntered {
+        /// Which sector of the round, from 1.
+        sector: u32,
+    },
     /// A gun fired.
     Fired {
         /// Whose gun.

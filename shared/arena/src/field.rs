@@ -105,18 +105,24 @@ impl Field {
 
     /// Whether the free cells at `from` and `to` are connected by steps along rows and columns.
     pub(crate) fn connected(&self, grid: &Grid, from: Vec2, to: Vec2) -> bool {
-        let (start, goal) = (self.cell_at(from), self.cell_at(to));
-        if grid.is_blocked(start) || grid.is_blocked(goal) {
-            return false;
-        }
-        let mut seen = grid.clone();
-        seen.set_blocked(start, true);
-        let mut open = vec![start];
-        while let Some(cell) = open.pop() {
-            if cell == goal {
-                return true;
+        !self.reach(grid, self.cell_at(from)).is_blocked(self.cell_at(to))
+    }
+
+    /// The grid on which only those cells are free that are connected to `start` by steps along rows and columns. Steps
+    /// that cut no corner lead no farther.
+    pub(crate) fn reach(&self, grid: &Grid, start: Cell) -> Grid {
+        let mut reached = Grid::new(self.cells, self.cells);
+        for y in 0..self.cells {
+            for x in 0..self.cells {
+                reached.set_blocked(Cell::new(x, y), true);
             }
-            let Cell { x, y } = cell;
+        }
+        if grid.is_blocked(start) {
+            return reached;
+        }
+        reached.set_blocked(start, false);
+        let mut open = vec![start];
+        while let Some(Cell { x, y }) = open.pop() {
             // Wrapping below zero lands outside the grid, where everything is blocked.
             for next in [
                 Cell::new(x.wrapping_sub(1), y),
@@ -124,13 +130,13 @@ impl Field {
                 Cell::new(x, y.wrapping_sub(1)),
                 Cell::new(x, y + 1),
             ] {
-                if !seen.is_blocked(next) {
-                    seen.set_blocked(next, true);
+                if !grid.is_blocked(next) && reached.is_blocked(next) {
+                    reached.set_blocked(next, false);
                     open.push(next);
                 }
             }
         }
-        false
+        reached
     }
 }
 

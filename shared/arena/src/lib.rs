@@ -16,7 +16,8 @@
 //! | `ship`, `bullets`, `rocks` | one thing each: how it moves, what it hits, how it ends |
 //! | `enemies`, `steering`, `nearby` | what enemies are and do; how they move; which rocks are near them |
 //! | `windows`, `loose` | rocks along trajectories of the kind `physics`; rocks that something knocked out of one |
-//! | `pathing`, `wanted` | asking for paths, and believing answers as far as they make sense |
+//! | `sectors`, `wells` | where a round goes on after some waves, and the warp there; what draws everything to itself |
+//! | `pathing`, `goals`, `wanted` | asking for paths; where each enemy wants to go; believing answers as far as they make sense |
 //! | `horizon` | how far ahead is asked |
 //! | `plans`, `waves`, `rounds` | the designed waves; when enemies come; score, lives, beginning and end |
 //! | `pickups` | what enemies leave behind |
@@ -35,6 +36,7 @@ mod enemies;
 mod events;
 mod field;
 mod flight;
+mod goals;
 mod horizon;
 mod layout;
 mod loose;
@@ -46,6 +48,7 @@ mod plans;
 mod record;
 mod rocks;
 mod rounds;
+mod sectors;
 mod ship;
 mod steering;
 #[cfg(test)]
@@ -53,13 +56,15 @@ mod tests;
 mod vec2;
 mod wanted;
 mod waves;
+mod wells;
 mod windows;
 
 pub use arena::{Arena, Step};
 pub use autopilot::Autopilot;
 pub use bullets::{Ammunition, Bullet, BulletId, Shooter};
 pub use config::{
-    ArenaConfig, EnemyRules, PathRules, PhysicsRules, PickupRules, RockRules, ShipRules, WaveRules,
+    ArenaConfig, EnemyRules, PathRules, PhysicsRules, PickupRules, RockRules, SectorRules, ShipRules,
+    WaveRules,
 };
 pub use controls::Controls;
 pub use difficulty::Difficulty;
@@ -70,9 +75,11 @@ pub use horizon::{HORIZON_TICKS_MAX, Horizon};
 pub use pickups::{Pickup, PickupId, PickupKind};
 pub use plans::{Stress, WavePlan};
 pub use rocks::{Rock, RockId};
+pub use sectors::{Sector, SectorPlan};
 pub use ship::Ship;
 pub use vec2::Vec2;
 pub use wanted::{DueOutcome, Motions, OutcomeBody, RequestId, WantedSpec, WantedTask};
+pub use wells::Well;
 pub use windows::PhysicsInUse;
 
 /// Steps per second; every rate in the configuration is converted with it.

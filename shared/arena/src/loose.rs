@@ -3,7 +3,8 @@
 //! A loose rock flies straight and turns evenly, by the formula of the kind `physics`. At a wall it is reflected.
 //! Where it comes upon another rock, loose or carried, both get the velocities of two balls of the mean of their
 //! outer and inner radii that meet without friction; the other rock is loose from then on. Nothing is ever moved
-//! out of anything else, so the rule makes no jumps. It is the same on every machine: `f64` and `f32` with
+//! out of anything else, so the rule makes no jumps. Where there are gravity wells it flies tick by tick instead, by the
+//! formula that the kind has for attractors. It is the same on every machine: `f64` and `f32` with
 //! `+ - * /` and square roots, rocks in the order of their ids.
 
 use p2c2r_tasks::physics::{BodyMaterial, Motion, STEP_S};
@@ -13,6 +14,7 @@ use crate::config::RockRules;
 use crate::record::{Record, Recorded};
 use crate::rocks::{Rock, RockMotion};
 use crate::vec2::Vec2;
+use crate::wells::{self, Well};
 
 /// Approach below which two rocks only lean on each other, m/s: otherwise rocks at rest in a heap would knock
 /// one another for ever and never be carried again.
@@ -42,18 +44,33 @@ impl Loose {
 
     /// The motion at `tick` of a rock whose centre stays within `limit` of the arena's on both axes, unless it
     /// started farther out: then no farther than there.
-    pub(crate) fn at(&self, tick: u64, limit: f64, restitution: f64) -> Motion {
-        let mut motion = self.from.after(tick.saturating_sub(self.since) as f64 * STEP_S);
-        for axis in [0, 2] {
-            let limit = limit.max(self.from.position[axis].abs());
-            let (place, speed) = (&mut motion.position[axis], &mut motion.velocity[axis]);
-            let over = place.abs() - limit;
-            if over > 0.0 {
-                *place = (limit - over * restitution).max(-limit) * place.signum();
-                *speed *= -restitution;
-            }
+    pub(crate) fn at(&self, tick: u64, limit: f64, stuff: &Stuff, wells: &[Well]) -> Motion {
+        let ticks = tick.saturating_sub(self.since);
+        let mut motion = self.from.after(ticks as f64 * STEP_S);
+        let limits = [0, 2].map(|axis: usize| limit.max(self.from.position[axis].abs()));
+        let restitution = stuff.restitution.into();
+        if wells.is_empty() {
+            reflect(&mut motion, limits, restitution);
+            return motion;
         }
-        motion
+        let mut falling = self.from;
+        for _ in 0..ticks {
+            wells::pulled(wells, &mut falling, stuff.speed_cap.into());
+            reflect(&mut falling, limits, restitution);
+        }
+        Motion { position: falling.position, velocity: falling.velocity, ..motion }
+    }
+}
+
+/// Turns a motion back at the walls.
+fn reflect(motion: &mut Motion, limits: [f64; 2], restitution: f64) {
+    for (axis, limit) in [0, 2].into_iter().zip(limits) {
+        let (place, speed) = (&mut motion.position[axis], &mut motion.velocity[axis]);
+        let over = place.abs() - limit;
+        if over > 0.0 {
+            *place = (limit - over * restitution).max(-limit) * place.signum();
+            *speed *= -restitution;
+        }
     }
 }
 
@@ -113,7 +130,7 @@ impl Arena {
     pub(crate) fn loose_motion(&self, rock: &Rock, tick: u64) -> Option<Motion> {
         let RockMotion::Loose(loose) = &rock.flight else { return None };
         let limit = f64::from(self.field.half - rock.radius);
-        Some(loose.at(tick, limit, self.stuff().restitution.into()))
+        Some(loose.at(tick, limit, &self.stuff(), &self.sector.wells))
     }
 
     /// Lets loose rocks knock those they come upon, and adds where.

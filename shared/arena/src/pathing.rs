@@ -1,7 +1,8 @@
 //! Asking for paths and believing the answers, as far as they make sense.
 //!
 //! A request is about the tick at which its answer is to be there, [`WantedTask::due_at`]: it starts from where the
-//! enemies will be then, ends where the ship will be, and goes round where the rocks will be. So an answer that took
+//! enemies will be then, ends where each wants to be with the ship where it will be (see `goals`), and goes round where
+//! the rocks will be. So an answer that took
 //! a second leads as well as one that took a frame, but for what nobody could know: how the gamer has steered since.
 //! A path ends within the way of the ship's flight in that time, from where it was expected.
 
@@ -15,6 +16,7 @@ use crate::arena::{Arena, TICK};
 use crate::enemies::{Enemy, EnemyId};
 use crate::events::ArenaEvent;
 use crate::field::Field;
+use crate::goals::Goals;
 use crate::layout;
 use crate::plane::flattened;
 use crate::record::{Record, Recorded};
@@ -66,6 +68,12 @@ pub(crate) struct Pathing {
 }
 
 impl Pathing {
+    /// Who asked in the last request.
+    #[cfg(test)]
+    pub(crate) fn pending_enemies(&self) -> &[EnemyId] {
+        self.pending.back().map_or(&[], |pending| &pending.enemies)
+    }
+
     /// Forgets whom requests under way were for.
     pub(crate) fn begin_round(&mut self) {
         self.pending.clear();
@@ -130,10 +138,12 @@ impl Arena {
         let ahead_ticks = rules.deadline_ticks.max(self.horizon.paths);
         let seconds = f32::from(ahead_ticks) * TICK;
         self.pathing.wait_ticks = rules.period_ticks;
-        let grid = self.field.occupancy(
-            self.rocks.iter().map(|rock| (self.rock_in_future(rock, seconds + ROCK_LEAD), rock.radius)),
-            layout::clearance(&self.config),
-        );
+        let rocks: Vec<(Vec2, f32)> = self
+            .rocks
+            .iter()
+            .map(|rock| (self.rock_in_future(rock, seconds + ROCK_LEAD), rock.radius))
+            .collect();
+        let grid = self.field.occupancy(rocks.iter().copied(), layout::clearance(&self.config));
         let before = self.pathing.occupancy.take().filter(|before| before.grid == grid);
         let occupancy = before.unwrap_or_else(|| Occupancy { blob: Blob::new(grid.to_blob()), grid });
         let lead = (rules.lead + f32::from(ahead_ticks - rules.deadline_ticks) * TICK)
@@ -144,11 +154,14 @@ impl Arena {
         let haste = self.haste();
         let free = |point: Vec2| self.field.nearest_free(&occupancy.grid, point);
         let (mut queries, mut enemies) = (Vec::new(), Vec::new());
-        if let Some(to) = free(ahead).or_else(|| free(self.ship.position)) {
+        if let Some(ship) = free(ahead).or_else(|| free(self.ship.position)) {
+            let rules = &self.config.enemies;
+            let goals = Goals::new(&self.field, &occupancy.grid, rules, &rocks, ahead, ship);
             for enemy in &self.enemies {
-                let start = enemy.in_future(&self.config.enemies, haste, seconds);
-                if let Some(from) = free(start).or_else(|| free(enemy.position)) {
-                    queries.push(Query { from, to });
+                let start = enemy.in_future(rules, haste, seconds);
+                let from = free(start).or_else(|| free(enemy.position)).filter(|from| goals.reaches(*from));
+                if let Some(from) = from {
+                    queries.push(Query { from, to: goals.of(enemy, start) });
                     enemies.push(enemy.id);
                 }
             }

@@ -56,24 +56,39 @@ impl Arena {
     /// Lets things age, and gives those to the ship that it has reached.
     pub(crate) fn take_pickups(&mut self, events: &mut Vec<ArenaEvent>) {
         let reach = self.config.pickups.reach;
-        let (ship, rules) = (&mut self.ship, &self.config.ship);
-        let rack = self.config.pickups.missiles;
-        self.pickups.retain_mut(|pickup| {
+        let mut pickups = std::mem::take(&mut self.pickups);
+        pickups.retain_mut(|pickup| {
             pickup.ticks_left = pickup.ticks_left.saturating_sub(1);
-            if ship.alive && pickup.position.distance_squared(ship.position) < reach * reach {
-                match pickup.kind {
-                    PickupKind::Shield => ship.shield = rules.shield,
-                    PickupKind::Hull => ship.hull = rules.hull,
-                    PickupKind::Missiles => {
-                        ship.missiles =
-                            ship.missiles.saturating_add(rack).min(rules.missiles_max.max(rules.missiles));
-                    }
-                }
-                events.push(ArenaEvent::PickupTaken { at: pickup.position, kind: pickup.kind });
+            let reached = pickup.position.distance_squared(self.ship.position) < reach * reach;
+            if self.ship.alive && reached {
+                self.take_up(pickup, events);
                 return false;
             }
             pickup.ticks_left > 0
         });
+        self.pickups = pickups;
+    }
+
+    /// Gives everything that lies about to the ship, if there is one.
+    pub(crate) fn take_all_pickups(&mut self, events: &mut Vec<ArenaEvent>) {
+        for pickup in std::mem::take(&mut self.pickups) {
+            if self.ship.alive {
+                self.take_up(&pickup, events);
+            }
+        }
+    }
+
+    fn take_up(&mut self, pickup: &Pickup, events: &mut Vec<ArenaEvent>) {
+        let (ship, rules) = (&mut self.ship, &self.config.ship);
+        match pickup.kind {
+            PickupKind::Shield => ship.shield = rules.shield,
+            PickupKind::Hull => ship.hull = rules.hull,
+            PickupKind::Missiles => {
+                let most = rules.missiles_max.max(rules.missiles);
+                ship.missiles = ship.missiles.saturating_add(self.config.pickups.missiles).min(most);
+            }
+        }
+        events.push(ArenaEvent::PickupTaken { at: pickup.position, kind: pickup.kind });
     }
 }
 

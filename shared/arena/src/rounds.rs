@@ -2,8 +2,6 @@
 
 use crate::arena::Arena;
 use crate::events::ArenaEvent;
-use crate::layout;
-use crate::rocks;
 use crate::ship::Ship;
 use crate::vec2::Vec2;
 
@@ -13,15 +11,8 @@ impl Arena {
     pub(crate) fn begin_round(&mut self) {
         self.ship = Ship::new(&self.config.ship, Vec2::ZERO);
         self.enemies.clear();
-        self.bullets.clear();
-        self.pickups.clear();
-        self.rocks.clear();
-        self.pathing.begin_round();
-        self.windows.begin_round(self.tick, self.config.physics.window_ticks(self.horizon.motions));
-        for site in layout::first_rocks(&self.config, &self.field, &mut self.dice) {
-            self.add_tumbling_rock(site, [0.0; 3]);
-        }
-        self.first_rock_area = rocks::area(&self.rocks);
+        self.warp_ticks = 0;
+        self.enter_sector(1);
         self.score = 0;
         self.lives = self.config.ship.lives;
         self.next_life_at = u64::from(self.config.ship.extra_life_points);

@@ -8,6 +8,7 @@ use crate::events::ArenaEvent;
 use crate::record::{Record, Recorded};
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
+use crate::wells::{self, Well};
 
 /// Speed against an obstacle below which a bump is a scrape and makes no event, m/s.
 const SCRAPE_SPEED: f32 = 1.5;
@@ -85,8 +86,8 @@ impl Ship {
         self.alive && self.invulnerable_ticks == 0
     }
 
-    /// One tick of free flight; also what the autopilot looks ahead with.
-    pub(crate) fn fly(&mut self, rules: &ShipRules, controls: Controls) {
+    /// One tick of free flight among `wells`; also what the autopilot looks ahead with.
+    pub(crate) fn fly(&mut self, rules: &ShipRules, controls: Controls, wells: &[Well]) {
         let turn = Vec2::small_turn(rules.turn_rate * TICK);
         self.heading = match controls.turn.signum() {
             1 => self.heading.turned(turn).unit_or(self.heading),
@@ -105,7 +106,8 @@ impl Ship {
         };
         self.use_charge(rules);
         let drag = 1.0 - (rules.drag * TICK).min(1.0);
-        self.velocity = (self.velocity + self.heading * (push * TICK)) * drag;
+        let push = self.heading * push + wells::pull(wells, self.position);
+        self.velocity = (self.velocity + push * TICK) * drag;
         self.position += self.velocity * TICK;
     }
 
@@ -188,7 +190,7 @@ impl Arena {
         self.ship.cooldown_ticks = self.ship.cooldown_ticks.saturating_sub(1);
         self.ship.missile_cooldown_ticks = self.ship.missile_cooldown_ticks.saturating_sub(1);
         self.ship.mend(rules);
-        self.ship.fly(rules, controls);
+        self.ship.fly(rules, controls, &self.sector.wells);
         let mut crash_speed: f32 = 0.0;
         for rock in &mut self.rocks {
             let mass = stuff.mass(rock);

@@ -14,6 +14,10 @@ const NOSE_FEELER: f32 = 1.6;
 const PATH_FEELER: f32 = 0.25;
 /// Distance below which an enemy that sees the ship leaves its path and goes for it, metres.
 const SIGHT_DISTANCE: f32 = 7.0;
+/// In distances that an enemy would rather keep: from here on it leaves its path to keep it, if it sees the ship.
+const KEEPING_FROM: f32 = 1.15;
+/// How quickly it goes back to that distance: at a third too little or too much it does nothing else.
+const KEEPING_HASTE: f32 = 3.0;
 /// How hard rocks push beside the wish to move on. More lets nose steering round larger rocks.
 const AVOIDANCE: f32 = 0.9;
 /// Share of its speed below which an enemy that follows its nose is caught.
@@ -138,8 +142,8 @@ impl Enemy {
         let ahead = around.target - self.position;
         let straight = ahead.unit_or(self.heading);
         let distance = ahead.length();
-        let keeps_away = self.role.keeps_away();
-        let near = if keeps_away { around.rules.standoff.max(SIGHT_DISTANCE) } else { SIGHT_DISTANCE };
+        let kept = self.role.distance(around.rules);
+        let near = kept.map_or(SIGHT_DISTANCE, |kept| (kept * KEEPING_FROM).max(SIGHT_DISTANCE));
         let mut is_clear = || {
             around.near.near(self.position, around.target, self.radius, found);
             let blocks = |rock: &Rock| rock.blocks(self.position, around.target, self.radius);
@@ -147,7 +151,7 @@ impl Enemy {
         };
         if around.hunted && distance < near && is_clear() {
             self.steering = Steering::Sight;
-            return if keeps_away { straight.left() * self.side() * 0.8 } else { straight };
+            return kept.map_or(straight, |kept| self.circle(straight, distance, kept));
         }
         if let Some(next) = self.way.first() {
             self.steering = Steering::Path;
@@ -155,6 +159,16 @@ impl Enemy {
         }
         self.steering = Steering::Nose;
         if self.wander_ticks > 0 { self.wander } else { straight }
+    }
+
+    /// Flies around the ship, which lies `straight` ahead at `distance`, and towards or away from it as far as it is not
+    /// `kept` metres away.
+    fn circle(&self, straight: Vec2, distance: f32, kept: f32) -> Vec2 {
+        // A boss backs off from nobody.
+        let back = if self.role == EnemyRole::Boss { 0.0 } else { -1.0 };
+        let astray = ((distance - kept) / kept.max(1.0) * KEEPING_HASTE).clamp(back, 1.0);
+        let around = straight.left() * (self.side() * 0.8 * (1.0 - astray.abs()));
+        around + straight * astray
     }
 
     /// Wanders for a while when its nose leads nowhere.

@@ -5,7 +5,7 @@ use crate::config::{ArenaConfig, WaveRules};
 use crate::enemies::{Enemy, EnemyId, EnemyRole};
 use crate::events::ArenaEvent;
 use crate::layout;
-use crate::plans::{PLANS, WavePlan};
+use crate::plans::{PLANS, Stress, WavePlan};
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
 
@@ -62,6 +62,21 @@ impl Arena {
         plan_of(&self.config.waves, self.wave)
     }
 
+    /// What there is most of to borrow in the present wave: by its design, or in an endless one light where a boss mirrors,
+    /// motions where wells stir the rocks, and paths elsewhere. None before the first wave.
+    pub fn wave_stress(&self) -> Option<Stress> {
+        let rules = &self.config.waves;
+        if self.wave == 0 {
+            return None;
+        }
+        Some(match self.wave_plan() {
+            Some(plan) => plan.stresses,
+            None if rules.boss_every > 0 && self.wave.is_multiple_of(rules.boss_every) => Stress::Light,
+            None if !self.wells().is_empty() => Stress::Physics,
+            None => Stress::Paths,
+        })
+    }
+
     /// Notices the end of a wave and starts the next one after the pause. Returns whether a wave started.
     pub(crate) fn run_waves(&mut self, events: &mut Vec<ArenaEvent>) -> bool {
         if self.over || !self.enemies.is_empty() {
@@ -71,9 +86,11 @@ impl Arena {
             events.push(ArenaEvent::WaveCleared { wave: self.wave });
             self.wave_pause_ticks = self.config.waves.pause_ticks;
             self.earn(self.config.waves.points, events);
+            self.begin_warp(events);
             return false;
         }
         self.wave_pause_ticks -= 1;
+        self.go_on_warping(events);
         if self.wave_pause_ticks > 0 {
             return false;
         }
@@ -124,12 +141,26 @@ impl Arena {
 mod tests {
     use super::*;
     use crate::Difficulty;
-    use crate::plans::Stress;
 
     #[test]
     fn waves_grow_up_to_the_largest() {
         let rules = WaveRules::default();
         assert_eq!([1, 2, 3, 13, 14, u32::MAX].map(|wave| enemies_of(&rules, wave)), [6, 8, 10, 30, 30, 30]);
+    }
+
+    #[test]
+    fn every_wave_names_what_it_stresses() {
+        let mut arena = Arena::new(ArenaConfig::default());
+        assert_eq!(arena.wave_stress(), None);
+        for (wave, stress) in
+            [(4, Stress::Physics), (9, Stress::Paths), (11, Stress::Paths), (15, Stress::Light)]
+        {
+            arena.wave = wave;
+            assert_eq!(arena.wave_stress(), Some(stress), "wave {wave}");
+        }
+        arena.wave = 12;
+        arena.enter_sector(2);
+        assert_eq!(arena.wave_stress(), Some(Stress::Physics), "wells stir the rocks");
     }
 
     #[test]

@@ -43,6 +43,7 @@ use crate::record::{Record, Recorded};
 use crate::rocks::{Rock, RockMotion};
 use crate::vec2::Vec2;
 use crate::wanted::{Motions, RequestId, WantedSpec, WantedTask};
+use crate::wells::Well;
 
 /// Ticks before a window begins by which its motions are due: an outcome waits for the next frame and the next step.
 const SLACK_TICKS: u64 = 2;
@@ -130,6 +131,8 @@ impl Windows {
     pub(crate) fn begin_round(&mut self, tick: u64, ticks: u64) {
         self.pending = None;
         self.running = None;
+        // Nothing is asked for before that window has begun, also not in a step in which another has.
+        self.began_at = 0;
         self.next_at = tick.max(1).next_multiple_of(ticks);
     }
 
@@ -187,6 +190,7 @@ impl Arena {
         let mut met = Vec::new();
         self.heed_contacts(&mut met);
         self.knock_together(&mut met);
+        self.swallow_rocks(events);
         met.retain(|met| met.impulse >= self.config.physics.contact_min);
         // Stable, so that equal impulses stay in the order of the rocks.
         met.sort_by(|a, b| b.impulse.total_cmp(&a.impulse));
@@ -208,6 +212,13 @@ impl Arena {
             let motion = self.carried_motion(rock, self.tick).or_else(|| self.loose_motion(rock, self.tick));
             if let Some(motion) = motion {
                 self.rocks[index].follow(motion);
+            }
+            // Among wells a flight is added up tick by tick: from here on it goes on from here.
+            if let (false, RockMotion::Loose(loose)) =
+                (self.sector.wells.is_empty(), self.rocks[index].flight)
+            {
+                let renewed = loose.renewed(self.rocks[index].motion, self.tick);
+                self.rocks[index].flight = RockMotion::Loose(renewed);
             }
         }
     }
@@ -330,7 +341,7 @@ impl Arena {
             steps: rules.segment_ticks,
             planar: true,
             walls: Some(Walls { half_x: half, half_z: half }),
-            attractors: Vec::new(),
+            attractors: self.sector.wells.iter().map(Well::attractor).collect(),
             materials: vec![self.stuff().material],
             bodies: self.rocks.iter().map(body).collect(),
         }

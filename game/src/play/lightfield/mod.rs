@@ -36,7 +36,7 @@ pub(crate) use fineness::FieldFineness;
 use grid::ProbeGrid;
 pub(crate) use grid::TracedField;
 pub(crate) use sector::PARTS;
-use sector::{PartAsked, Sector};
+use sector::{PartAsked, SectorLight};
 
 /// The most that one task may cost: several times what the finest field costs.
 const PRICE_CAP: Nanos = Nanos(100_000);
@@ -100,7 +100,7 @@ pub(crate) struct LightAround {
     /// Seconds of play since the newest came.
     age: f32,
     /// What was baked of the sector, for where and while there is no newer light.
-    sector: Sector,
+    sector: SectorLight,
 }
 
 impl LightAround {
@@ -126,6 +126,12 @@ impl LightAround {
     /// Parts of the sector that are baked, of [`PARTS`]; none before it was asked for.
     pub(crate) fn sector_baked(&self) -> Option<usize> {
         self.sector.baked()
+    }
+
+    /// Forgets the light of the sector that the ship has left.
+    fn leave_sector(&mut self) {
+        (self.newest, self.unfolding, self.base, self.grid) = (None, None, None, None);
+        self.asked.clear();
     }
 
     fn is_due(&self, now: Duration, interval: Duration, under_way: usize) -> bool {

@@ -59,8 +59,8 @@ pub(super) fn spec(
         paths: fineness.paths,
         bounces: fineness.bounces,
         seed: scene::SEED,
-        sky: scene::sky(arena.config().seed),
-        sun: Some(surfaces::SUN),
+        sky: scene::sky(arena.sector().seed),
+        sun: Some(surfaces::sun(arena.sector().plan().star)),
         surfaces: surfaces::glowing_palette(),
         objects,
     }

@@ -1,15 +1,15 @@
 //! The light of a whole sector: baked once, from the sector's seed alone, by everybody who is there to help. It is the same
 //! for every gamer in the sector, and the coordinator keeps it for them.
 //!
-//! A sector is an arena as its configuration makes it. It is asked for when the first wave starts, in [`PARTS`] tasks
+//! It is asked for when the ship comes into the sector (in a round's first: when the first wave starts), in [`PARTS`] tasks
 //! that wait for workers as long as it takes (the patient class), and each part is shown from the frame on in which it
-//! comes. It knows the sky, the star, the walls and the rocks as they lie at the start; what moves and glows is the live
+//! comes. What is under way of the sector that the ship has left is taken back. It knows the sky, the star, the walls and the rocks as they lie at the start; what moves and glows is the live
 //! field's part, which stands before it around the ship.
 
 use std::sync::Arc;
 
 use bevy::prelude::*;
-use p2c2r_arena::{Arena, ArenaConfig, ArenaEvent, Rock, Vec2};
+use p2c2r_arena::{Arena, ArenaEvent, Rock, Vec2};
 use p2c2r_offload::prelude::*;
 use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec};
 
@@ -46,11 +46,27 @@ enum Part {
     Lacking,
 }
 
+/// What makes a sector's light what it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Place {
+    seed: u64,
+    star: [u8; 3],
+    /// Edge of the arena, metres.
+    size: f32,
+}
+
+impl Place {
+    fn of(arena: &Arena) -> Self {
+        let sector = arena.sector();
+        Self { seed: sector.seed, star: sector.plan().star, size: arena.config().size }
+    }
+}
+
 /// The sector's light as far as it is baked.
 #[derive(Default)]
-pub(crate) struct Sector {
+pub(crate) struct SectorLight {
     /// Which sector.
-    config: Option<ArenaConfig>,
+    place: Option<Place>,
     rocks: Vec<Rock>,
     parts: [Part; PARTS],
     field: Option<TracedField>,
@@ -63,7 +79,7 @@ pub(super) struct PartAsked {
     spec: Arc<LightfieldSpec>,
 }
 
-impl Sector {
+impl SectorLight {
     /// What is baked of it.
     pub(super) fn field(&self) -> Option<&TracedField> {
         self.field.as_ref()
@@ -71,37 +87,43 @@ impl Sector {
 
     /// Parts that are there, of [`PARTS`]; none before the sector was asked for.
     pub(crate) fn baked(&self) -> Option<usize> {
-        self.config.as_ref()?;
+        self.place?;
         Some(self.parts.iter().filter(|part| **part == Part::Baked).count())
     }
 
+    /// Whether it is not this sector whose light it is.
+    fn is_elsewhere(&self, arena: &Arena) -> bool {
+        self.place.is_some_and(|place| place != Place::of(arena))
+    }
+
     /// Wants all of the sector that is not there yet.
-    fn want(&mut self, config: &ArenaConfig) {
-        if self.config.as_ref() != Some(config) {
-            // Every round of an arena begins otherwise; the sector is what its seed alone makes.
-            let rocks = Arena::new(config.clone()).rocks().to_vec();
-            let field = TracedField::new(whole(config), std::iter::empty());
-            *self = Self { config: Some(config.clone()), rocks, field: Some(field), ..Self::default() };
+    fn want(&mut self, arena: &Arena) {
+        let place = Place::of(arena);
+        if self.place != Some(place) {
+            // What has been shot away since is the live field's part: the sector is what its seed alone makes.
+            let rocks = arena.rocks_at_entrance();
+            let field = TracedField::new(whole(place.size), std::iter::empty());
+            *self = Self { place: Some(place), rocks, field: Some(field), ..Self::default() };
         }
         self.parts.iter_mut().filter(|part| **part == Part::Lacking).for_each(|part| *part = Part::Wanted);
     }
 
     /// The spec of a part.
     fn spec(&self, number: usize) -> Option<LightfieldSpec> {
-        let config = self.config.as_ref()?;
-        let grid = part(config, number);
+        let place = self.place?;
+        let grid = part(place.size, number);
         let body = |rock: &Rock| (rock.position, rock.radius);
         let near = scene::nearest(&self.rocks, grid.middle_of_plane(), ROCKS_MAX, body);
         let mut objects: Vec<_> = near.into_iter().filter_map(|rock| scene::rock_object(rock, 0.0)).collect();
-        objects.extend(scene::walls(config.size * 0.5));
+        objects.extend(scene::walls(place.size * 0.5));
         let spec = LightfieldSpec {
             base: None,
             probes: grid.probes(),
             paths: PATHS,
             bounces: BOUNCES,
             seed: scene::SEED,
-            sky: scene::sky(config.seed),
-            sun: Some(surfaces::SUN),
+            sky: scene::sky(place.seed),
+            sun: Some(surfaces::sun(place.star)),
             surfaces: surfaces::glowing_palette(),
             objects,
         };
@@ -135,17 +157,17 @@ impl Sector {
 }
 
 /// The grid of a whole sector: its first and last probes stand half a spacing from the walls.
-fn whole(config: &ArenaConfig) -> ProbeGrid {
+fn whole(size: f32) -> ProbeGrid {
     let edge = PART_EDGE * PARTS_EDGE;
-    let spacing = config.size / f32::from(edge);
-    let first = Vec2::new((spacing - config.size) * 0.5, (config.size - spacing) * 0.5);
+    let spacing = size / f32::from(edge);
+    let first = Vec2::new((spacing - size) * 0.5, (size - spacing) * 0.5);
     ProbeGrid::new(first, spacing, [edge, edge])
 }
 
 /// The grid of a part; they lie in rows from the whole grid's first probe on.
-fn part(config: &ArenaConfig, number: usize) -> ProbeGrid {
+fn part(size: f32, number: usize) -> ProbeGrid {
     let edge = usize::from(PARTS_EDGE);
-    whole(config).part([number % edge, number / edge], PART_EDGE)
+    whole(size).part([number % edge, number / edge], PART_EDGE)
 }
 
 pub(super) fn bake_sector(
@@ -160,18 +182,27 @@ pub(super) fn bake_sector(
     mut light: ResMut<LightAround>,
 ) {
     let light = &mut *light;
-    let wave_starts = |Happened(event): &Happened| matches!(event, ArenaEvent::WaveStarted { .. });
-    let starts = happened.read().filter(|event| wave_starts(event)).count() > 0;
+    let is_start = |Happened(event): &Happened| {
+        matches!(event, ArenaEvent::WaveStarted { .. } | ArenaEvent::SectorEntered { .. })
+    };
+    let starts = happened.read().filter(|event| is_start(event)).count() > 0;
+    if light.sector.is_elsewhere(&battlefield.arena) {
+        open.iter().for_each(|(entity, _)| commands.entity(entity).try_despawn());
+        light.sector = SectorLight::default();
+        light.leave_sector();
+    }
     if light.fineness.is_none() || !reflecting.enabled || nobody_plays(&battlefield, &clock) {
         // Taken back like all light; what is lacking then is asked for when play goes on.
         for (entity, asked) in &open {
-            light.sector.parts[asked.number] = Part::Wanted;
-            commands.entity(entity).despawn();
+            if light.sector.parts[asked.number] == Part::Asked {
+                light.sector.parts[asked.number] = Part::Wanted;
+            }
+            commands.entity(entity).try_despawn();
         }
         return;
     }
     if starts {
-        light.sector.want(battlefield.arena.config());
+        light.sector.want(&battlefield.arena);
     }
     // Outcomes of the live field are told apart by when they were asked for: no part is asked for in the same frame.
     let beside_live = light.asked.back().is_some_and(|asked| asked.at == real.elapsed());
@@ -212,6 +243,7 @@ pub(super) fn lack_part(
 
 #[cfg(test)]
 mod tests {
+    use p2c2r_arena::ArenaConfig;
     use p2c2r_protocol::wire;
     use p2c2r_tasks::{Stop, TaskKind as _};
 
@@ -220,13 +252,14 @@ mod tests {
     #[test]
     fn a_sector_follows_from_its_seed_and_its_parts_fill_it() {
         let config = ArenaConfig::default();
-        let mut sector = Sector::default();
+        let arena = Arena::new(config.clone());
+        let mut sector = SectorLight::default();
         assert_eq!(sector.baked(), None);
-        sector.want(&config);
-        let mut again = Sector::default();
-        again.want(&config);
-        let mut other = Sector::default();
-        other.want(&ArenaConfig { seed: 2, ..config.clone() });
+        sector.want(&arena);
+        let mut again = SectorLight::default();
+        again.want(&arena);
+        let mut other = SectorLight::default();
+        other.want(&Arena::new(ArenaConfig { seed: 2, ..config.clone() }));
         for number in 0..PARTS {
             let spec = sector.spec(number).unwrap();
             assert_eq!(Some(&spec), again.spec(number).as_ref());
@@ -240,7 +273,7 @@ mod tests {
         // Parts come in any order; each lights its own place.
         for number in (0..PARTS).rev().filter(|number| number % 5 == 0) {
             let spec = sector.spec(number).unwrap();
-            let middle = part(&config, number).middle_of_plane();
+            let middle = part(config.size, number).middle_of_plane();
             let place = Vec3::new(middle.x, 0.0, -middle.y);
             assert!(sector.field().unwrap().at(place).is_none(), "part {number} is not there yet");
             let outcome = Lightfield::run(&spec, &Blobs::default(), &Stop::never()).unwrap();
@@ -257,16 +290,18 @@ mod tests {
 
     #[test]
     fn what_nobody_baked_is_wanted_again_with_the_next_wave_and_what_is_baked_is_not() {
-        let mut sector = Sector::default();
-        let config = ArenaConfig::default();
-        sector.want(&config);
+        let mut sector = SectorLight::default();
+        let arena = Arena::new(ArenaConfig::default());
+        sector.want(&arena);
         assert!(sector.parts.iter().all(|part| *part == Part::Wanted));
         sector.parts = [Part::Baked; PARTS];
         sector.parts[3] = Part::Lacking;
-        sector.want(&config);
+        sector.want(&arena);
         assert_eq!(sector.parts[3], Part::Wanted);
         assert_eq!(sector.baked(), Some(PARTS - 1));
-        sector.want(&ArenaConfig { seed: 9, ..config });
+        let elsewhere = Arena::new(ArenaConfig { seed: 9, ..ArenaConfig::default() });
+        assert!(sector.is_elsewhere(&elsewhere) && !sector.is_elsewhere(&arena));
+        sector.want(&elsewhere);
         assert_eq!(sector.baked(), Some(0), "another sector");
     }
 }

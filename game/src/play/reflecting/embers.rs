@@ -86,6 +86,10 @@ pub(in crate::play) fn kindle(
 ) {
     embers.burn(time.delta_secs());
     for Happened(event) in happened.read() {
+        // What burnt in another sector is not seen from here.
+        if matches!(event, ArenaEvent::SectorEntered { .. }) {
+            embers.0.clear();
+        }
         if let Some(ember) = Ember::of(event) {
             embers.add(ember);
         }

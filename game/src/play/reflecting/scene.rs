@@ -52,8 +52,8 @@ pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness, lead: f3
         samples: fineness.samples,
         bounces: fineness.bounces,
         seed: SEED,
-        sky: sky(arena.config().seed),
-        sun: Some(surfaces::SUN),
+        sky: sky(arena.sector().seed),
+        sun: Some(surfaces::sun(arena.sector().plan().star)),
         surfaces: surfaces::palette(),
         objects,
     };

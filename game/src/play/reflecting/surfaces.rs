@@ -25,10 +25,11 @@ pub(crate) fn ore_of(form: u16) -> usize {
     usize::from(form) % ORES.len()
 }
 
-/// The drawn scene's sun; its irradiance is π times the colour in `solid.wgsl`, which a white surface that faces it
-/// has there.
-pub(in crate::play) const SUN: Sun =
-    Sun { direction: [-71, 94, -47], colour: [240, 209, 170], power: power(5.66) };
+/// The drawn scene's sun, in the colour of the sector's star; its irradiance is π times the colour that `view/lighting.rs`
+/// gives to `solid.wgsl`, which a white surface that faces it has there.
+pub(in crate::play) fn sun(star: [u8; 3]) -> Sun {
+    Sun { direction: [-71, 94, -47], colour: star, power: power(5.66) }
+}
 
 const STONE: usize = 0;
 const ORE: usize = 1;

@@ -1,7 +1,7 @@
 //! The balance files, the defaults and the ranges agree, and no numbers whatever break the arena.
 
 use super::*;
-use crate::config::{EnemyRules, PathRules, PhysicsRules, PickupRules};
+use crate::config::{EnemyRules, PathRules, PhysicsRules, PickupRules, SectorRules};
 use crate::plans::PLANS;
 
 fn parse(text: &str) -> ArenaConfig {
@@ -21,6 +21,7 @@ fn the_balance_file_holds_exactly_the_defaults() {
         + PhysicsRules::COUNT
         + PickupRules::COUNT
         + WaveRules::COUNT
+        + SectorRules::COUNT
         + PathRules::COUNT;
     assert_eq!(numbers, all, "the file must name every number");
 }
@@ -50,6 +51,27 @@ fn the_waves_file_holds_the_designed_waves() {
         })
         .collect();
     assert_eq!(waves.wave, plans);
+}
+
+#[test]
+fn the_sectors_file_holds_the_designed_sectors() {
+    #[derive(serde::Deserialize)]
+    struct Sectors {
+        sector: Vec<SectorPlan<String>>,
+    }
+    let sectors: Sectors = toml::from_str(include_str!("../../../../assets/sectors.toml")).unwrap();
+    let plans: Vec<SectorPlan<String>> = crate::sectors::PLANS
+        .iter()
+        .map(|plan| SectorPlan {
+            name: plan.name.to_owned(),
+            star: plan.star,
+            rocks: plan.rocks,
+            reefs: plan.reefs,
+            drift: plan.drift,
+            wells: plan.wells,
+        })
+        .collect();
+    assert_eq!(sectors.sector, plans);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use super::*;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
-const GOLDEN_WITHOUT_OUTCOMES: &str = "bcf98385fcf819d48881a442edf9d889811ce332ca093944a91e78d97748de7d";
-const GOLDEN_WITH_OUTCOMES: &str = "1d020961f0f255b0372689c93733a799762238802aaed345384b001432274d4a";
-const GOLDEN_AUTOPILOT: &str = "25214ce4bc67d0acef1537e9445f373648c9359a4fefa557ef25a09427956a18";
+const GOLDEN_WITHOUT_OUTCOMES: &str = "92eccf9a62afe156e900ac9d74a132afc6b73d148238de9fe12456ee61095079";
+const GOLDEN_WITH_OUTCOMES: &str = "bd356142208ba439d0bbeb6faa433826b125940afee6eb9e017fdecfb27e24fe";
+const GOLDEN_AUTOPILOT: &str = "466c7439c6236e638d3d85832a55dd197c8334e3aa21e992d54da3ff546348f9";
 
 /// Controls that turn, burn, boost, brake, fire, launch and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {
@@ -91,7 +91,7 @@ fn the_digest_sees_every_part_of_the_state() {
         played.arena
     };
     let nudge = |at: &mut f32| *at += 1e-3;
-    let changes: [fn(&mut Arena, fn(&mut f32)); 32] = [
+    let changes: [fn(&mut Arena, fn(&mut f32)); 37] = [
         |arena, _| arena.config.seed += 1,
         |arena, nudge| nudge(&mut arena.config.paths.lead),
         |arena, _| _ = arena.dice.below(2),
@@ -126,6 +126,11 @@ fn the_digest_sees_every_part_of_the_state() {
         |arena, _| arena.next_life_at += 1,
         |arena, _| arena.wave += 1,
         |arena, _| arena.over ^= true,
+        |arena, _| arena.round += 1,
+        |arena, _| arena.warp_ticks += 1,
+        |arena, _| arena.sector.number += 1,
+        |arena, _| arena.sector.seed += 1,
+        |arena, _| arena.sector.wells.push(Well::new(&arena.config.sectors, Vec2::ZERO)),
         |arena, _| arena.last_enemy += 1,
     ];
     let mut digests = vec![arena.digest()];

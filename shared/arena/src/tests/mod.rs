@@ -10,7 +10,10 @@ mod outcomes;
 mod paths;
 mod pickups;
 mod rocks;
+mod roles;
 mod rules;
+mod sectors;
+mod wells;
 mod windows;
 
 use std::collections::VecDeque;
@@ -18,7 +21,7 @@ use std::sync::Arc;
 
 use p2c2r_tasks::path::{Path, PathOutcome, PathSpec};
 use p2c2r_tasks::physics::{Physics, PhysicsOutcome, PhysicsSpec};
-use p2c2r_tasks::{Blob, Blobs, Fueled, KernelError, Stop, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, Fueled, Stop, TaskKind};
 
 use crate::layout::Site;
 use crate::*;
@@ -71,20 +74,13 @@ impl WantedTask {
     }
 }
 
-/// What the kernel of paths answers, after its own admission; nothing where the task needs more than its work units pay
-/// for, as a ship can ask for that hides where nobody gets to.
-fn solve_if_paid(wanted: &WantedTask) -> Option<PathOutcome> {
+/// What the kernel of paths answers, after its own admission and within what its work units pay for: nobody is asked
+/// about who cannot be reached.
+fn solve(wanted: &WantedTask) -> PathOutcome {
     let (spec, grid) = wanted.path().expect("a wanted path");
     let blobs = Blobs::new(vec![Arc::clone(grid)]);
     Path::admit(spec, &blobs).expect("a wanted task must be admitted");
-    match Path::run(spec, &blobs, &Stop::never()) {
-        Err(KernelError::OutOfFuel) => None,
-        outcome => Some(outcome.expect("an admitted task must run")),
-    }
-}
-
-fn solve(wanted: &WantedTask) -> PathOutcome {
-    solve_if_paid(wanted).expect("a task within its fuel")
+    Path::run(spec, &blobs, &Stop::never()).expect("an admitted task must run within its fuel")
 }
 
 /// What the kernel of physics answers, after its own admission.
@@ -96,7 +92,7 @@ fn fly(spec: &PhysicsSpec) -> PhysicsOutcome {
 fn answered(wanted: &WantedTask) -> DueOutcome {
     match wanted.physics() {
         Some(spec) => flown(wanted.request, spec, &fly(spec)),
-        None => solve_if_paid(wanted).map_or_else(|| failed(wanted), |outcome| due(wanted.request, outcome)),
+        None => due(wanted.request, solve(wanted)),
     }
 }
 

@@ -23,7 +23,9 @@ type Mail = Vec<(u64, DueOutcome)>;
 fn minute(mut post: impl FnMut(&WantedTask, u64, &mut Mail)) -> (Vec<Digest>, PhysicsInUse, Vec<ArenaEvent>) {
     // So many lives that the round does not end: rocks are asked for throughout.
     let ship = ShipRules { lives: 100, lives_max: 100, ..ShipRules::default() };
-    let mut arena = Arena::new(ArenaConfig { seed: 42, ship, ..ArenaConfig::default() });
+    // Nor is another sector entered, with which a window ends early.
+    let sectors = SectorRules { waves: 0, ..SectorRules::default() };
+    let mut arena = Arena::new(ArenaConfig { seed: 42, ship, sectors, ..ArenaConfig::default() });
     let (mut mail, mut events, mut digests) = (Mail::new(), Vec::new(), Vec::new());
     while arena.tick() < MINUTE {
         let now = arena.tick() + 1;
