@@ -42,6 +42,8 @@ fn spawn_words(mut commands: Commands) {
             // Below the panel at its fullest, and above the toast.
             bottom: px(74),
             width: percent(100),
+            // Beside the ship's panel in the corner.
+            padding: UiRect::horizontal(percent(23)),
             flex_direction: FlexDirection::Column,
             align_items: AlignItems::Center,
             row_gap: px(8),
@@ -49,10 +51,21 @@ fn spawn_words(mut commands: Commands) {
         },
         children![
             (Title, text("", 46.0, BRIGHT)),
-            (Hint, text("", 18.0, SKY_BLUE)),
-            (Keys, text("", 15.0, BRIGHT))
+            (Hint, wrapped(18.0, SKY_BLUE)),
+            (Keys, wrapped(15.0, BRIGHT))
         ],
     ));
+}
+
+/// Empty words that break where they do not fit.
+fn wrapped(size: f32, colour: Srgba) -> impl Bundle {
+    (
+        Text::new(""),
+        TextFont::from_font_size(size),
+        TextColor(colour.into()),
+        TextLayout::new(Justify::Center, LineBreak::WordBoundary),
+        TextShadow { offset: Vec2::splat(1.0), color: Color::BLACK },
+    )
 }
 
 fn announce(

@@ -160,14 +160,22 @@ impl Quads {
         mesh
     }
 
-    fn clear(&mut self) {
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.positions.len() / 4
+    }
+
+    /// Forgets them, and keeps their room.
+    pub(super) fn clear(&mut self) {
         self.positions.clear();
         self.uvs.clear();
         self.colours.clear();
     }
 }
 
-fn empty_mesh() -> Mesh {
+/// A mesh without quads.
+pub(super) fn empty_mesh() -> Mesh {
     Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
         .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, Vec::<[f32; 3]>::new())
 }
