@@ -35,6 +35,7 @@ while [ $# -gt 0 ]; do
     --ready-file) ready=$2 ;;
     --report) report=$2 ;;
     --screenshot) screenshot=$2 ;;
+    --film) film=$2 ;;
     --name) name=$2 ;;
   esac
   shift
@@ -62,6 +63,7 @@ if [ "$me" = game ]; then
   [ "${WORKER_1:-}" != dies ] || until_noted "worker-1 died"
   echo "HUD line"
   [ -z "${screenshot:-}" ] || echo picture >"$screenshot"
+  [ -z "${film:-}" ] || { mkdir -p "$film" && echo picture >"$film/0001.png"; }
   [ -z "${report:-}" ] ||
     printf '{"kinds": {"path": {"remote": %s}}, "ledger_balanced": null}\n' "${REMOTE:-3}" >"$report"
   note "game ended"

@@ -25,8 +25,8 @@ use crate::screens::{Page, Scores};
 use crate::settings::{Settings, UserFiles};
 use crate::view::Picture;
 use crate::{
-    GameError, console, figures, frames, hud, input, play, presets, report, screens, settings, sound, view,
-    vitals,
+    GameError, console, figures, figures_file, frames, hud, input, play, presets, report, screens, settings,
+    sound, view, vitals,
 };
 
 /// Money is counted in nano-dollars, caps are set in thousandths of a dollar.
@@ -55,6 +55,13 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
         tracing::warn!(%error, "signals will end the game without a report");
     }
     let mut app = build_with(cli, offload, settings, files)?;
+    if let Some(path) = &cli.log_csv {
+        let file = figures_file::FiguresFile::at(path).map_err(|error| report::write_error(path, error))?;
+        app.insert_resource(file);
+    }
+    if let Some(folder) = &cli.film {
+        std::fs::create_dir_all(folder).map_err(|error| report::write_error(folder, error))?;
+    }
     if let Some(path) = &cli.screenshot {
         // What is there at the end is then certainly this run's picture.
         let _ = std::fs::remove_file(path);
@@ -146,21 +153,23 @@ fn build_with(
         .insert_resource(Ending::after(cli.seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))))
         .add_plugins((
             OffloadPlugin { config: offload },
-            FrameTimeDiagnosticsPlugin::default(),
+            FrameTimeDiagnosticsPlugin { max_history_length: figures::FRAMES_KEPT, ..default() },
             screens::plugin(first),
             settings::plugin,
             input::plugin,
             play::plugin,
             presets::plugin,
             figures::plugin,
+            figures_file::plugin,
         ));
     if cli.screen() != Screen::None {
-        app.insert_resource(view::DrawQuality(quality))
-            .insert_resource(Picture::new(
-                cli.screenshot.clone(),
-                (cli.screen() == Screen::Offscreen).then(|| cli.size()),
-            ))
-            .add_plugins((view::plugin, hud::plugin, screens::look_plugin));
+        let offscreen = (cli.screen() == Screen::Offscreen).then(|| cli.size());
+        let picture = Picture::new(cli.screenshot.clone(), offscreen).with_film(cli.film.clone());
+        app.insert_resource(view::DrawQuality(quality)).insert_resource(picture).add_plugins((
+            view::plugin,
+            hud::plugin,
+            screens::look_plugin,
+        ));
     }
     if cli.screen() == Screen::Window {
         app.add_plugins((play::window_plugin, settings::window_plugin, input::pad_plugin, sound::plugin));
@@ -195,7 +204,8 @@ fn add_engine(app: &mut App, cli: &Cli, quality: QualityChoice) -> Result<Qualit
         Screen::Offscreen => {
             let no_window =
                 WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() };
-            app.add_plugins(drawn_engine(no_window).disable::<WinitPlugin>())
+            let graphics = GraphicsPlugin { waits_for_pipelines: true };
+            app.add_plugins(drawn_engine(no_window, graphics).disable::<WinitPlugin>())
                 .add_plugins(ScheduleRunnerPlugin::run_loop(frame));
         }
         Screen::Window => {
@@ -206,15 +216,16 @@ fn add_engine(app: &mut App, cli: &Cli, quality: QualityChoice) -> Result<Qualit
                 resolution: WindowResolution::new(size.width, size.height),
                 ..default()
             };
-            app.add_plugins(drawn_engine(WindowPlugin { primary_window: Some(window), ..default() }));
+            let window = WindowPlugin { primary_window: Some(window), ..default() };
+            app.add_plugins(drawn_engine(window, GraphicsPlugin { waits_for_pipelines: false }));
         }
     }
     graphics::quality(app, quality)
 }
 
 /// The engine with everything that draws, on graphics that the game has opened itself.
-fn drawn_engine(window: WindowPlugin) -> PluginGroupBuilder {
-    DefaultPlugins.set(window).disable::<RenderPlugin>().add_before::<RenderPlugin>(GraphicsPlugin)
+fn drawn_engine(window: WindowPlugin, graphics: GraphicsPlugin) -> PluginGroupBuilder {
+    DefaultPlugins.set(window).disable::<RenderPlugin>().add_before::<RenderPlugin>(graphics)
 }
 
 /// The offload plugin's configuration that the command line asks for. A player who has joined no coordinator plays on this

@@ -62,6 +62,14 @@ pub struct Cli {
     /// Write a picture (PNG) here near the end; needs `--seconds`. With `--headless` it is drawn off-screen.
     #[arg(long, value_name = "FILE")]
     pub screenshot: Option<PathBuf>,
+    /// Save a picture every eighth of a second into this folder, numbered from 0001.png on; with `--headless` it is drawn
+    /// off-screen.
+    #[arg(long, value_name = "DIR")]
+    pub film: Option<PathBuf>,
+    /// Write the display's figures into this file, a line of comma-separated values every half second. F10 does so at any
+    /// time.
+    #[arg(long, value_name = "FILE")]
+    pub log_csv: Option<PathBuf>,
     /// Where the game's randomness starts.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -211,7 +219,7 @@ impl Cli {
 
     /// How the game is to be shown.
     pub fn screen(&self) -> Screen {
-        match (self.headless, self.screenshot.is_some()) {
+        match (self.headless, self.screenshot.is_some() || self.film.is_some()) {
             (true, false) => Screen::None,
             (true, true) => Screen::Offscreen,
             (false, _) => Screen::Window,
@@ -289,6 +297,7 @@ mod tests {
         let with_picture = parse(&["--headless", "--screenshot", "a.png", "--seconds", "5"]).unwrap();
         assert_eq!(with_picture.screen(), Screen::Offscreen);
         assert_eq!(with_picture.size(), WindowSize { width: 960, height: 540 });
+        assert_eq!(parse(&["--headless", "--film", "a"]).unwrap().screen(), Screen::Offscreen);
         with_picture.check().unwrap();
     }
 

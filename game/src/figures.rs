@@ -6,9 +6,14 @@ use bevy::diagnostic::{DiagnosticPath, DiagnosticsStore, FrameTimeDiagnosticsPlu
 use bevy::prelude::*;
 use bevy::time::common_conditions::on_real_timer;
 use p2c2r_offload::diagnostics::{
-    COST_DOLLARS_PER_HOUR, COST_DOLLARS_TOTAL, ENABLED, KindPaths, LINK_UP, REMOTE, RTT_MS, WORKERS,
+    COST_DOLLARS_PER_HOUR, COST_DOLLARS_TOTAL, ENABLED, IN_FLIGHT, JITTER_MS, KindPaths, LINK_UP,
+    LOSS_PERCENT, NEAREST_WORKER_MS, RECEIVED_BYTES_PER_SECOND, REMOTE, RTT_MS, SENT_BYTES_PER_SECOND,
+    WORKERS,
 };
 use p2c2r_tasks::KindRegistry;
+
+/// Frames of which the longest hundredth counts: ten seconds of 60 a second.
+pub(crate) const FRAMES_KEPT: usize = 600;
 
 /// What an unknown value looks like; never a zero.
 pub const UNKNOWN: &str = "-";
@@ -29,10 +34,26 @@ pub struct Figures {
     pub cost_dollars_per_hour: Option<f64>,
     /// Workers connected to the coordinator.
     pub workers: Option<f64>,
+    /// Round trip between the coordinator and the worker nearest to it, milliseconds.
+    pub nearest_worker_ms: Option<f64>,
     /// Round trip to the coordinator, milliseconds.
     pub rtt_ms: Option<f64>,
+    /// 95th percentile of it over the last minute, milliseconds.
+    pub rtt_p95_ms: Option<f64>,
+    /// How much it varies, milliseconds.
+    pub jitter_ms: Option<f64>,
+    /// Packets lost, per cent.
+    pub loss_percent: Option<f64>,
+    /// Kilobits a second to the coordinator, and from it.
+    pub up_kbit_per_s: Option<f64>,
+    /// See [`Figures::up_kbit_per_s`].
+    pub down_kbit_per_s: Option<f64>,
+    /// Tasks at the coordinator or on their way there.
+    pub in_flight: Option<f64>,
     /// Frames a second.
     pub fps: Option<f64>,
+    /// Frames a second in the longest hundredth of the last [`FRAMES_KEPT`] frames.
+    pub fps_low: Option<f64>,
     /// Milliseconds a frame takes.
     pub frame_ms: Option<f64>,
     /// Whether offloading is switched on.
@@ -52,6 +73,12 @@ pub struct KindFigures {
     pub p50_ms: Option<f64>,
     /// 95th percentile of the latency, milliseconds.
     pub p95_ms: Option<f64>,
+    /// 99th percentile of the latency, milliseconds.
+    pub p99_ms: Option<f64>,
+    /// Tasks asked for, per second.
+    pub tasks_per_second: Option<f64>,
+    /// How far ahead it is asked for, milliseconds.
+    pub horizon_ms: Option<f64>,
     /// Share of tasks with an outcome at their deadline, per cent.
     pub in_time_percent: Option<f64>,
     /// Share that workers computed, per cent.
@@ -127,6 +154,10 @@ impl Figures {
         let value = |path: &DiagnosticPath| diagnostics.get(path)?.value().filter(|value| value.is_finite());
         let smooth =
             |path: &DiagnosticPath| diagnostics.get(path)?.smoothed().filter(|value| value.is_finite());
+        let history = |path: &DiagnosticPath| -> Vec<f64> {
+            let values = diagnostics.get(path).map(|diagnostic| diagnostic.values().copied());
+            values.into_iter().flatten().filter(|value| value.is_finite() && *value > 0.0).collect()
+        };
         let is_set = |path: &DiagnosticPath| value(path).is_some_and(|value| value > 0.5);
         let registry = KindRegistry::builtin();
         // The game's kinds are those that it has registered; the registry may know more.
@@ -139,6 +170,9 @@ impl Figures {
                 name: kind.name(),
                 p50_ms: value(&paths.latency_ms_p50),
                 p95_ms: value(&paths.latency_ms_p95),
+                p99_ms: value(&paths.latency_ms_p99),
+                tasks_per_second: value(&paths.tasks_per_second),
+                horizon_ms: value(&paths.horizon_ms),
                 in_time_percent: value(&paths.in_time_percent),
                 remote_percent: value(&paths.remote_percent),
                 coordinator_percent: coordinator.map(|share| share + cache.unwrap_or(0.0)),
@@ -153,14 +187,34 @@ impl Figures {
             cost_dollars: value(&COST_DOLLARS_TOTAL),
             cost_dollars_per_hour: value(&COST_DOLLARS_PER_HOUR),
             workers: value(&WORKERS),
+            nearest_worker_ms: value(&NEAREST_WORKER_MS),
             rtt_ms: value(&RTT_MS),
+            rtt_p95_ms: value(&RTT_MS).and_then(|_| exceeded_by(history(&RTT_MS), 0.05)),
+            jitter_ms: value(&JITTER_MS),
+            loss_percent: value(&LOSS_PERCENT),
+            up_kbit_per_s: value(&SENT_BYTES_PER_SECOND).map(kilobits),
+            down_kbit_per_s: value(&RECEIVED_BYTES_PER_SECOND).map(kilobits),
+            in_flight: value(&IN_FLIGHT),
             fps: smooth(&FrameTimeDiagnosticsPlugin::FPS),
+            fps_low: exceeded_by(history(&FrameTimeDiagnosticsPlugin::FRAME_TIME), 0.01).map(|ms| 1e3 / ms),
             frame_ms: smooth(&FrameTimeDiagnosticsPlugin::FRAME_TIME),
             enabled: is_set(&ENABLED),
             remote: is_set(&REMOTE),
             link_up: is_set(&LINK_UP),
         }
     }
+}
+
+/// The value that this share of all exceeds or equals, at least one of them; `None` without any.
+fn exceeded_by(mut values: Vec<f64>, share: f64) -> Option<f64> {
+    let above = ((values.len() as f64 * share) as usize).max(1);
+    let place = values.len().checked_sub(above)?;
+    Some(*values.select_nth_unstable_by(place, f64::total_cmp).1)
+}
+
+/// Kilobits of so many bytes.
+fn kilobits(bytes: f64) -> f64 {
+    bytes * 8.0 / 1e3
 }
 
 /// `4.2`, `42`, or a dash: milliseconds with two significant digits or more.
@@ -231,6 +285,16 @@ mod tests {
         assert_eq!(dollars_to_the_nano(Some(2.8e-8)), "$0.000000028");
         assert_eq!(dollars_to_the_nano(Some(1.5)), "$1.5000");
         assert_eq!(count(Some(4.0)), "4");
+    }
+
+    #[test]
+    fn the_longest_hundredth_is_found_without_sorting_all() {
+        assert_eq!(exceeded_by(Vec::new(), 0.01), None);
+        assert_eq!(exceeded_by(vec![7.0], 0.01), Some(7.0));
+        let mut values: Vec<f64> = (1..=600).map(f64::from).collect();
+        values.reverse();
+        assert_eq!(exceeded_by(values.clone(), 0.01), Some(595.0), "six of 600 are that or more");
+        assert_eq!(exceeded_by(values, 0.05), Some(571.0));
     }
 
     #[test]

@@ -70,7 +70,11 @@ struct Opened(Result<AdapterInfo, GameError>);
 
 /// Takes the engine's renderer's place in the order of plugins: after the connection to the window system, which OpenGL
 /// needs for a window, and before everything that draws.
-pub struct GraphicsPlugin;
+pub struct GraphicsPlugin {
+    /// Whether a frame waits until everything that it draws with is made. Nobody sees such a frame late, and it lacks
+    /// nothing.
+    pub waits_for_pipelines: bool,
+}
 
 impl Plugin for GraphicsPlugin {
     fn build(&self, app: &mut App) {
@@ -81,8 +85,11 @@ impl Plugin for GraphicsPlugin {
             // Such an app is never run: the rest of it is put together without a renderer, as the engine allows.
             Err(error) => (Err(error), WgpuSettings { backends: None, ..WgpuSettings::default() }.into()),
         };
-        app.insert_resource(Opened(found))
-            .add_plugins(RenderPlugin { render_creation, ..RenderPlugin::default() });
+        app.insert_resource(Opened(found)).add_plugins(RenderPlugin {
+            render_creation,
+            synchronous_pipeline_compilation: self.waits_for_pipelines,
+            ..RenderPlugin::default()
+        });
     }
 }
 

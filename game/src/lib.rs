@@ -10,6 +10,7 @@
 //! | [`presets`] | how much is bought from other computers, and what that costs |
 //! | `play` | stepping the arena, controls, the bridge to the offload plugin, the end of the run |
 //! | [`figures`] | the numbers people see, read from diagnostics, and how they are written |
+//! | `figures_file` | the same numbers as a file of comma-separated values |
 //! | [`console`] | one line a second and the summary |
 //! | [`report`], `frames`, `vitals` | the JSON report; one line per frame for benches; what must not grow |
 //! | `view` | drawing the arena; reads it, never writes it |
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod console;
 mod error;
 pub mod figures;
+mod figures_file;
 mod frames;
 mod graphics;
 mod hud;
@@ -43,3 +45,4 @@ pub use app::{build, run};
 pub use error::GameError;
 pub use graphics::Quality;
 pub use play::{Battlefield, Happened};
+pub use view::ViewTarget;

@@ -3,8 +3,9 @@
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent, Stress};
 
+use super::middle::Middle;
 use super::palette::{BRIGHT, SKY_BLUE};
-use super::{text, write};
+use super::{wrapped, write};
 use crate::play::{Battlefield, Happened};
 use crate::play::{LightAround, SECTOR_PARTS};
 
@@ -18,7 +19,7 @@ const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   P
 const FIRST_WAVE_SECONDS: f32 = 5.0;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn_words).add_systems(Update, announce);
+    app.add_systems(Update, announce);
 }
 
 /// The large words.
@@ -33,39 +34,12 @@ struct Hint;
 #[derive(Component)]
 struct Keys;
 
-fn spawn_words(mut commands: Commands) {
-    commands.spawn((
-        // In a picture so low that they meet all the same, in front of it.
-        GlobalZIndex(1),
-        Node {
-            position_type: PositionType::Absolute,
-            // Below the panel at its fullest, and above the toast.
-            bottom: px(74),
-            width: percent(100),
-            // Beside the ship's panel in the corner.
-            padding: UiRect::horizontal(percent(23)),
-            flex_direction: FlexDirection::Column,
-            align_items: AlignItems::Center,
-            row_gap: px(8),
-            ..default()
-        },
-        children![
-            (Title, text("", 46.0, BRIGHT)),
-            (Hint, wrapped(18.0, SKY_BLUE)),
-            (Keys, wrapped(15.0, BRIGHT))
-        ],
-    ));
-}
-
-/// Empty words that break where they do not fit.
-fn wrapped(size: f32, colour: Srgba) -> impl Bundle {
-    (
-        Text::new(""),
-        TextFont::from_font_size(size),
-        TextColor(colour.into()),
-        TextLayout::new(Justify::Center, LineBreak::WordBoundary),
-        TextShadow { offset: Vec2::splat(1.0), color: Color::BLACK },
-    )
+pub(super) fn spawn_words(mut commands: Commands, middle: Single<Entity, With<Middle>>) {
+    commands.entity(*middle).with_children(|middle| {
+        middle.spawn((Title, wrapped("", 46.0, BRIGHT)));
+        middle.spawn((Hint, wrapped("", 18.0, SKY_BLUE)));
+        middle.spawn((Keys, wrapped("", 15.0, BRIGHT)));
+    });
 }
 
 fn announce(

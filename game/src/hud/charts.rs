@@ -25,12 +25,15 @@ const COLUMN: Duration = Duration::from_millis(100);
 const HEIGHT: usize = 32;
 const COLUMN_WIDTH: usize = 3;
 const WIDTH: usize = COLUMNS * COLUMN_WIDTH;
-/// Width on the screen, pixels at a window height of 720: that of the table above.
-const SHOWN_WIDTH: f32 = 594.0;
+/// Width on the screen, pixels at a window height of 720, and the gap between both: together that of the table above.
+const SHOWN_WIDTH: f32 = 290.0;
+const GAP: f32 = 14.0;
 /// What a frame may take at 60 a second.
 const FRAME_BUDGET_MS: f32 = 1_000.0 / 60.0;
 /// The limit stands at this share of a chart's height, so that what is above it shows by how much.
 const LIMIT_AT: f32 = 0.5;
+/// What is longer than its limit by no more than this is at it: a screen's frames are never exactly as long as they may be.
+const OVER: f32 = 1.05;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (note_frames, note_answers, draw_charts).chain());
@@ -63,23 +66,28 @@ enum Shows {
 #[derive(Component)]
 pub(super) struct Caption(Shows);
 
-/// Adds both charts to a panel.
+/// Adds both charts to a panel, beside each other, each below its words.
 pub(super) fn spawn_charts(panel: &mut ChildSpawnerCommands, images: &mut Assets<Image>) {
-    for shows in [Shows::Frames, Shows::Answers] {
-        let image = images.add(picture());
-        panel.spawn((ShownFrom(BorrowingDetail::Full), Caption(shows), text("", 13.0, DIM)));
-        panel.spawn((
-            ShownFrom(BorrowingDetail::Full),
-            Chart {
-                shows,
-                samples: VecDeque::with_capacity(COLUMNS),
-                open: Sample::default(),
-                opened_at: Duration::ZERO,
-            },
-            ImageNode { image_mode: NodeImageMode::Stretch, ..ImageNode::new(image) },
-            Node { width: px(SHOWN_WIDTH), height: px(HEIGHT as f32), ..default() },
-        ));
-    }
+    let row = Node { column_gap: px(GAP), ..default() };
+    panel.spawn((ShownFrom(BorrowingDetail::Full), row)).with_children(|row| {
+        for shows in [Shows::Frames, Shows::Answers] {
+            let image = images.add(picture());
+            let column = Node { flex_direction: FlexDirection::Column, row_gap: px(2), ..default() };
+            row.spawn(column).with_children(|column| {
+                column.spawn((Caption(shows), text("", 13.0, DIM)));
+                column.spawn((
+                    Chart {
+                        shows,
+                        samples: VecDeque::with_capacity(COLUMNS),
+                        open: Sample::default(),
+                        opened_at: Duration::ZERO,
+                    },
+                    ImageNode { image_mode: NodeImageMode::Stretch, ..ImageNode::new(image) },
+                    Node { width: px(SHOWN_WIDTH), height: px(HEIGHT as f32), ..default() },
+                ));
+            });
+        }
+    });
 }
 
 fn picture() -> Image {
@@ -117,8 +125,8 @@ impl Chart {
         let worst = worst.map_or_else(|| crate::figures::UNKNOWN.into(), |worst| format!("{worst:.0}"));
         let limit = self.samples.back().map_or(0.0, |sample| sample.limit);
         match self.shows {
-            Shows::Frames => format!("frames, at most {worst} ms of {limit:.0}"),
-            Shows::Answers => format!("answers, at most {worst} ms, asked for {limit:.0} ms ahead"),
+            Shows::Frames => format!("frames, at most {worst} of {limit:.0} ms"),
+            Shows::Answers => format!("answers, at most {worst} of {limit:.0} ms"),
         }
     }
 }
@@ -133,7 +141,7 @@ fn draw(samples: &VecDeque<Sample>, pixels: &mut [u8]) {
             Some(worst) if sample.limit > 0.0 => worst / sample.limit * LIMIT_AT,
             Some(_) | None => 0.0,
         };
-        let colour = if share > LIMIT_AT { ORANGE } else { SKY_BLUE };
+        let colour = if share > LIMIT_AT * OVER { ORANGE } else { SKY_BLUE };
         let tall = ((share * HEIGHT as f32).ceil() as usize).min(HEIGHT);
         for x in (first + column) * COLUMN_WIDTH..(first + column + 1) * COLUMN_WIDTH {
             for row in HEIGHT - tall..HEIGHT {
@@ -245,6 +253,6 @@ mod tests {
         }
         assert_eq!(chart.samples.len(), COLUMNS);
         assert!(chart.samples.iter().all(|sample| *sample == Sample { worst: Some(40.0), limit: 16.0 }));
-        assert_eq!(chart.caption(), "frames, at most 40 ms of 16");
+        assert_eq!(chart.caption(), "frames, at most 40 of 16 ms");
     }
 }

@@ -1,5 +1,7 @@
 //! The chip that says whether work is being borrowed, by colour, shape and word.
 
+use std::fmt::Write as _;
+
 use bevy::prelude::*;
 use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
 
@@ -7,6 +9,9 @@ use super::level::{BorrowingDetail, Cornered, ShownFrom};
 use super::palette::{BRIGHT, EDGE, ORANGE, PANEL, SKY_BLUE};
 use super::{text, write};
 use crate::figures::{self, Figures};
+
+/// Size of the text, pixels at a window height of 720: all of it stays below three tenths of a wide window.
+const TEXT: f32 = 15.0;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_chip).add_systems(
@@ -23,7 +28,7 @@ struct Lamp;
 #[derive(Component)]
 struct Word;
 
-/// Dollars an hour.
+/// Frames a second, the round trip to the coordinator, and dollars an hour.
 #[derive(Component)]
 struct Rate;
 
@@ -52,8 +57,8 @@ fn spawn_chip(mut commands: Commands) {
         BorderColor::all(EDGE),
         children![
             (Lamp, lamp, BackgroundColor(SKY_BLUE.into()), BorderColor::all(SKY_BLUE)),
-            (Word, text("OFFLOAD -", 16.0, BRIGHT)),
-            (Rate, text("", 16.0, BRIGHT)),
+            (Word, text("OFFLOAD -", TEXT, BRIGHT)),
+            (Rate, text("", TEXT, BRIGHT)),
         ],
     ));
 }
@@ -80,8 +85,36 @@ fn show_state(
     border.set_if_neq(BorderColor::all(colour));
     write(&mut word.0, name);
     word.1.set_if_neq(TextColor(colour.into()));
-    let cost = figures
-        .cost_dollars_per_hour
-        .map_or_else(String::new, |cost| format!("{}/h", figures::dollars(Some(cost))));
-    write(&mut rate, &cost);
+    write(&mut rate, &rate_text(&figures));
+}
+
+/// `60 fps 12 ms $0.0031/h`; without a coordinator there is nothing to say of it.
+fn rate_text(figures: &Figures) -> String {
+    let mut words = format!("{:>3} fps", figures::count(figures.fps));
+    // Writing to a String cannot fail.
+    if let Some(rtt) = figures.rtt_ms {
+        let _ = write!(words, " {:>3} ms", figures::milliseconds(Some(rtt)));
+    }
+    if let Some(cost) = figures.cost_dollars_per_hour {
+        let _ = write!(words, " ${cost:.4}/h");
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chip_says_how_fast_how_far_and_how_dear() {
+        let figures = Figures {
+            fps: Some(59.8),
+            rtt_ms: Some(12.3),
+            cost_dollars_per_hour: Some(0.003_14),
+            ..Figures::default()
+        };
+        assert_eq!(rate_text(&figures), " 60 fps  12 ms $0.0031/h");
+        assert_eq!(rate_text(&Figures { fps: Some(7.0), ..Figures::default() }), "  7 fps");
+        assert_eq!(rate_text(&Figures::default()), "  - fps");
+    }
 }

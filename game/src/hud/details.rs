@@ -8,15 +8,20 @@ use p2c2r_protocol::Nanos;
 use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{BRIGHT, DIM};
 use super::{text, write};
-use crate::figures::{self, Figures};
+use crate::figures::{self, Figures, UNKNOWN};
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, (tell_money, tell_developers).run_if(resource_changed::<Figures>));
+    let tell = (tell_money, tell_ways, tell_developers);
+    app.add_systems(Update, tell.run_if(resource_changed::<Figures>));
 }
 
 /// What is held, charged and left.
 #[derive(Component)]
 struct MoneyLine;
+
+/// How evenly frames and packets come, and how much travels.
+#[derive(Component)]
+struct WaysLine;
 
 /// Counts.
 #[derive(Component)]
@@ -25,6 +30,7 @@ struct DeveloperLine;
 /// Adds the lines to a panel.
 pub(super) fn spawn_lines(panel: &mut ChildSpawnerCommands) {
     panel.spawn((ShownFrom(BorrowingDetail::Full), MoneyLine, text("", 15.0, BRIGHT)));
+    panel.spawn((ShownFrom(BorrowingDetail::Full), WaysLine, text("", 14.0, DIM)));
     panel.spawn((ShownFrom(BorrowingDetail::Developer), DeveloperLine, text("", 13.0, DIM)));
 }
 
@@ -44,14 +50,37 @@ fn money_text(account: &OffloadAccount) -> String {
     )
 }
 
+fn tell_ways(
+    figures: Res<Figures>,
+    account: Res<OffloadAccount>,
+    mut line: Single<&mut Text, With<WaysLine>>,
+) {
+    write(&mut line, &ways_text(&figures, account.price_list));
+}
+
+fn ways_text(figures: &Figures, price_list: Option<u32>) -> String {
+    format!(
+        "1 % low {:>3} fps   round trip p95 {:>3} ms, jitter {:>3} ms\nup {:>4}, down {:>4} kbit/s   price list {}",
+        figures::count(figures.fps_low),
+        figures::milliseconds(figures.rtt_p95_ms),
+        figures::milliseconds(figures.jitter_ms),
+        figures::count(figures.up_kbit_per_s),
+        figures::count(figures.down_kbit_per_s),
+        figures::count(price_list.map(f64::from)),
+    )
+}
+
 fn tell_developers(
+    figures: Res<Figures>,
     totals: Res<OffloadTotals>,
     entities: &Entities,
     mut line: Single<&mut Text, With<DeveloperLine>>,
 ) {
     let sum = |part: fn(&KindTotals) -> u64| totals.kinds.values().map(part).sum::<u64>();
     let words = format!(
-        "under way {}   late {}   rejected {}   wasted {}   stray {}   entities {}",
+        "loss {} %  with the coordinator {}  under way {}  late {}  rejected {}\nwasted {}  stray {}  entities {}",
+        figures.loss_percent.map_or_else(|| UNKNOWN.into(), |share| format!("{share:.1}")),
+        figures::count(figures.in_flight),
         sum(|kind| kind.open),
         sum(|kind| kind.late),
         sum(|kind| kind.rejected),
@@ -69,5 +98,22 @@ mod tests {
     #[test]
     fn money_that_is_not_known_is_a_dash() {
         assert_eq!(money_text(&OffloadAccount::default()), "held -   settled -   left -");
+    }
+
+    #[test]
+    fn the_way_there_is_told_in_numbers_that_do_not_jump() {
+        let figures = Figures {
+            fps_low: Some(48.2),
+            rtt_p95_ms: Some(41.0),
+            jitter_ms: Some(3.12),
+            up_kbit_per_s: Some(118.0),
+            down_kbit_per_s: Some(310.0),
+            ..Figures::default()
+        };
+        assert_eq!(
+            ways_text(&figures, Some(1)),
+            "1 % low  48 fps   round trip p95  41 ms, jitter 3.1 ms\nup  118, down  310 kbit/s   price list 1"
+        );
+        assert_eq!(ways_text(&Figures::default(), None).len(), ways_text(&figures, Some(1)).len());
     }
 }

@@ -10,7 +10,7 @@ use bevy::time::common_conditions::on_real_timer;
 use p2c2r_offload::{LastOutcome, OffloadSwitch};
 use p2c2r_tasks::reflection::Reflection;
 
-use super::level::{BorrowingDetail, ShownFrom};
+use super::level::{Across, BorrowingDetail, Edge, ShownFrom};
 use super::palette::{BRIGHT, DIM, EDGE, PANEL};
 use super::write;
 use crate::figures::{self, Figures};
@@ -19,9 +19,11 @@ use crate::figures::{self, Figures};
 const WINDOW: Duration = Duration::from_secs(10);
 /// Frames kept at most: ten seconds of 480 a second.
 const FRAMES_MAX: usize = 4_800;
-const TEXT: f32 = 14.0;
+const TEXT: f32 = 13.0;
+/// Distance from the top, pixels at a window height of 720.
+const BELOW_SCORE: f32 = 104.0;
 /// Widths of the columns in pixels.
-const WIDTHS: [f32; 3] = [126.0, 84.0, 84.0];
+const WIDTHS: [f32; 3] = [112.0, 76.0, 76.0];
 const ROWS: [&str; 7] =
     ["fps", "1 % low fps", "frame p95 ms", "CPU ms a frame", "light a second", "light's age ms", "$/hour"];
 
@@ -128,7 +130,8 @@ fn note_frame(
     let then = std::mem::replace(&mut recent.processor_at, now);
     let processor = now.zip(then).map(|(now, then)| now.saturating_sub(then));
     let frame = Frame { at: time.elapsed(), took: time.delta(), processor, light: light.is_changed() };
-    if processor.is_some() || now.is_none() {
+    // A frame in which no time passes says nothing of how many there are in a second.
+    if !frame.took.is_zero() && (processor.is_some() || now.is_none()) {
         recent.push(frame);
     }
 }
@@ -147,7 +150,7 @@ struct Head(bool);
 
 fn spawn_columns(mut commands: Commands) {
     // Roots are hidden while a menu is up, so what is not there yet is hidden within one.
-    let place = Node { position_type: PositionType::Absolute, top: px(108), left: px(16), ..default() };
+    let place = (Across(Edge::Top(BELOW_SCORE)), Node { position_type: PositionType::Absolute, ..default() });
     let table = Node {
         flex_direction: FlexDirection::Column,
         row_gap: px(2),

@@ -5,11 +5,11 @@ use bevy::prelude::*;
 pub(super) use crate::settings::BorrowingDetail;
 
 use crate::input::{Action, Actions, InputSystems};
-use crate::settings::{Corner, Settings};
+use crate::settings::Settings;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, change_display.in_set(InputSystems::Act))
-        .add_systems(Update, (show_level, move_to_corner).run_if(resource_changed::<Settings>));
+        .add_systems(Update, (show_level, move_to_corner, move_across).run_if(resource_changed::<Settings>));
 }
 
 /// Shown from this level on.
@@ -20,23 +20,43 @@ pub(super) struct ShownFrom(pub(super) BorrowingDetail);
 #[derive(Component, Clone, Copy, Debug)]
 pub(super) struct Cornered(pub(super) f32);
 
-/// What the left corners hold already, in pixels: the score at the top, the ship's state at the bottom.
-const SCORE_HEIGHT: f32 = 96.0;
-const GAUGES_HEIGHT: f32 = 116.0;
+/// Stands on the other side than the display, so that neither is ever behind the other.
+#[derive(Component, Clone, Copy, Debug)]
+pub(super) struct Across(pub(super) Edge);
+
+/// How far from which edge, in pixels at a window height of 720.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Edge {
+    Top(f32),
+    Bottom(f32),
+}
+
 /// Distance from the side, pixels.
-const MARGIN: f32 = 16.0;
+pub(super) const MARGIN: f32 = 16.0;
 
 fn move_to_corner(settings: Res<Settings>, mut nodes: Query<(&Cornered, &mut Node)>) {
+    let corner = settings.display.corner;
     for (Cornered(from_edge), mut node) in &mut nodes {
-        let (near, away) = (px(MARGIN), Val::Auto);
-        let (top, right, bottom, left) = match settings.display.corner {
-            Corner::TopRight => (px(*from_edge), near, away, away),
-            Corner::BottomRight => (away, near, px(*from_edge), away),
-            Corner::BottomLeft => (away, away, px(from_edge + GAUGES_HEIGHT), near),
-            Corner::TopLeft => (px(from_edge + SCORE_HEIGHT), away, away, near),
-        };
-        (node.top, node.right, node.bottom, node.left) = (top, right, bottom, left);
+        let edge = if corner.is_top() { Edge::Top(*from_edge) } else { Edge::Bottom(*from_edge) };
+        stand(&mut node, edge, corner.is_right());
     }
+}
+
+fn move_across(settings: Res<Settings>, mut nodes: Query<(&Across, &mut Node)>) {
+    let right = !settings.display.corner.is_right();
+    for (Across(edge), mut node) in &mut nodes {
+        stand(&mut node, *edge, right);
+        node.align_items = if right { AlignItems::FlexEnd } else { AlignItems::FlexStart };
+    }
+}
+
+fn stand(node: &mut Node, edge: Edge, right: bool) {
+    let (near, away) = (px(MARGIN), Val::Auto);
+    (node.left, node.right) = if right { (away, near) } else { (near, away) };
+    (node.top, node.bottom) = match edge {
+        Edge::Top(distance) => (px(distance), away),
+        Edge::Bottom(distance) => (away, px(distance)),
+    };
 }
 
 fn change_display(actions: Res<Actions>, mut settings: ResMut<Settings>) {

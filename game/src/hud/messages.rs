@@ -5,8 +5,10 @@ use std::time::Duration;
 use bevy::prelude::*;
 use p2c2r_offload::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
 
+use super::middle::Middle;
 use super::palette::{BRIGHT, EDGE, ORANGE, PANEL};
-use super::{text, write};
+use super::{wrapped, write};
+use crate::figures_file::FiguresFile;
 use crate::play::Reflecting;
 use crate::presets::Chosen;
 
@@ -16,7 +18,7 @@ const TOAST: Duration = Duration::from_millis(2_600);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn_messages).add_systems(Update, (show_toast, show_banner));
+    app.add_systems(Update, (show_toast, show_banner));
 }
 
 /// Says what a thrown switch has done.
@@ -33,19 +35,21 @@ enum Thrown {
     Offload,
     Reflections,
     Preset,
+    Figures,
 }
 
 /// Says why the game plays alone.
 #[derive(Component)]
 struct Banner;
 
-fn spawn_messages(mut commands: Commands) {
+pub(super) fn spawn_messages(mut commands: Commands, middle: Single<Entity, With<Middle>>) {
     let bar = || {
         (
             Node {
                 padding: UiRect::axes(px(16), px(7)),
                 border: UiRect::all(px(1)),
                 border_radius: BorderRadius::all(px(6)),
+                max_width: percent(100),
                 display: Display::None,
                 ..default()
             },
@@ -53,25 +57,11 @@ fn spawn_messages(mut commands: Commands) {
             BorderColor::all(EDGE),
         )
     };
-    commands.spawn((
-        Node {
-            position_type: PositionType::Absolute,
-            bottom: px(26),
-            width: percent(100),
-            flex_direction: FlexDirection::Column,
-            align_items: AlignItems::Center,
-            row_gap: px(8),
-            ..default()
-        },
-        children![
-            (
-                Toast { left: Duration::ZERO, about: Thrown::Offload },
-                bar(),
-                children![text("", 17.0, BRIGHT)]
-            ),
-            (Banner, bar(), children![text("", 15.0, ORANGE)]),
-        ],
-    ));
+    commands.entity(*middle).with_children(|middle| {
+        let toast = Toast { left: Duration::ZERO, about: Thrown::Offload };
+        middle.spawn((toast, bar(), children![wrapped("", 17.0, BRIGHT)]));
+        middle.spawn((Banner, bar(), children![wrapped("", 15.0, ORANGE)]));
+    });
 }
 
 fn show_toast(
@@ -80,6 +70,7 @@ fn show_toast(
     state: Res<OffloadState>,
     reflecting: Res<Reflecting>,
     chosen: Res<Chosen>,
+    file: Res<FiguresFile>,
     mut reflected: Local<Option<bool>>,
     toast: Single<(&mut Toast, &mut Node, &Children)>,
     mut texts: Query<&mut Text>,
@@ -95,12 +86,16 @@ fn show_toast(
     if chosen.is_changed() && !chosen.is_added() {
         (toast.left, toast.about) = (TOAST, Thrown::Preset);
     }
+    if file.is_changed() && !file.said.is_empty() {
+        (toast.left, toast.about) = (TOAST, Thrown::Figures);
+    }
     // The mode follows the switch at the end of a frame; only then is it known who helps.
     let settled = switch.enabled != matches!(state.mode, OffloadMode::Local(LocalReason::SwitchedOff));
     if settled && !toast.left.is_zero() {
         let words = match toast.about {
             Thrown::Offload => toast_text(&state.mode).to_owned(),
             Thrown::Reflections => reflections_text(reflecting.enabled, &state.mode).to_owned(),
+            Thrown::Figures => file.said.clone(),
             Thrown::Preset => format!("Preset {}", chosen.preset.sentence(chosen.quality)),
         };
         for child in children {

@@ -7,12 +7,15 @@ mod details;
 mod ghost;
 mod level;
 mod messages;
+mod middle;
 mod palette;
 mod panel;
+mod pointing;
 mod scale;
 mod score;
 mod ship;
 mod stages;
+mod warnings;
 
 use bevy::prelude::*;
 
@@ -27,11 +30,14 @@ pub(super) fn plugin(app: &mut App) {
         charts::plugin,
         details::plugin,
         stages::plugin,
+        warnings::plugin,
         ghost::plugin,
+        middle::plugin,
         messages::plugin,
         score::plugin,
         ship::plugin,
         announce::plugin,
+        pointing::plugin,
     ));
 }
 
@@ -45,14 +51,23 @@ fn write(text: &mut Mut<Text>, new: &str) {
 /// The smallest text, pixels at a window height of 720: 18 at 1080, what the guidelines for games on computers ask.
 const TEXT_MIN: f32 = 12.0;
 
-/// Text of this size (pixels at a window height of 720) and colour.
+/// Text of this size (pixels at a window height of 720) and colour, in lines as they are written.
 pub(crate) fn text(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
+    laid_out(content, size, colour, TextLayout { linebreak: LineBreak::NoWrap, ..default() })
+}
+
+/// The same, but lines that are too long are broken, and each is centred.
+fn wrapped(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
+    laid_out(content, size, colour, TextLayout::new(Justify::Center, LineBreak::WordBoundary))
+}
+
+fn laid_out(content: impl Into<String>, size: f32, colour: Srgba, layout: TextLayout) -> impl Bundle {
     debug_assert!(size >= TEXT_MIN, "text of {size} pixels cannot be read");
     (
         Text::new(content),
         TextFont::from_font_size(size),
         TextColor(colour.into()),
-        TextLayout { linebreak: LineBreak::NoWrap, ..default() },
+        layout,
         TextShadow { offset: Vec2::splat(1.0), color: Color::BLACK },
     )
 }

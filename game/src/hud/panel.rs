@@ -6,7 +6,7 @@ use bevy::text::LineBreak;
 
 use super::level::{BorrowingDetail, Cornered, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
-use super::{charts, details, stages, text, write};
+use super::{charts, details, stages, text, warnings, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace, UNKNOWN};
 use crate::input::{Action, key_label};
 use crate::play::{LightAround, SECTOR_PARTS};
@@ -26,6 +26,8 @@ const COLUMNS: [(&str, f32); 7] = [
     ("reused ms", 92.0),
     ("$/hour", 96.0),
 ];
+/// Width of the panel: the columns, and what is around them. What stands beside it reckons with it.
+pub(super) const WIDTH: f32 = 624.0;
 /// Milliseconds from which on what is reused is old enough to be seen.
 const SEEN_OLD_MS: f64 = 500.0;
 
@@ -76,6 +78,8 @@ fn spawn_panel(
     let kinds = names.len();
     let panel = Node {
         position_type: PositionType::Absolute,
+        width: px(WIDTH),
+        overflow: Overflow::clip(),
         flex_direction: FlexDirection::Column,
         row_gap: px(4),
         padding: UiRect::axes(px(14), px(10)),
@@ -117,6 +121,7 @@ fn spawn_panel(
             panel.spawn((Line::Network, text("", TEXT, DIM)));
             panel.spawn((PresetLine, text("", TEXT, DIM)));
             panel.spawn((SectorLine, text("", TEXT, DIM)));
+            warnings::spawn_rows(panel);
             details::spawn_lines(panel);
             stages::spawn_bars(panel, &names);
             charts::spawn_charts(panel, &mut images);
@@ -214,14 +219,15 @@ fn name_keys(settings: Res<Settings>, mut line: Single<&mut Text, With<KeysLine>
     let key =
         |action| settings.keys.keys_of(action).first().map_or(UNKNOWN.to_owned(), |key| key_label(*key));
     let words = format!(
-        "{} offload  {} reflections  {} preset  {} autopilot\n{} more or less  {} other corner  {} pause  Escape menu",
+        "{} offload  {} reflections  {} preset  {} autopilot  {} pause\n{} more or less  {} other corner  {} figures to a file  Escape menu",
         key(Action::Offload),
         key(Action::Reflections),
         key(Action::Preset),
         key(Action::Autopilot),
+        key(Action::Pause),
         key(Action::Display),
         key(Action::Corner),
-        key(Action::Pause),
+        key(Action::Record),
     );
     write(&mut line, &words);
 }
@@ -245,8 +251,9 @@ fn line_text(figures: &Figures, line: Line) -> String {
             figures::milliseconds(figures.frame_ms),
         ),
         Line::Network => format!(
-            "workers {:>12}  round trip {:>5} ms",
+            "workers {:>4}, nearest {:>4} ms  round trip {:>4} ms",
             figures::count(figures.workers),
+            figures::count(figures.nearest_worker_ms),
             figures::milliseconds(figures.rtt_ms),
         ),
     }
@@ -265,6 +272,12 @@ mod tests {
         }
         assert!(line_text(&Figures::default(), Line::Network).contains(" - ms"));
         assert_eq!(total_text(&Figures::default(), 6), UNKNOWN);
+    }
+
+    #[test]
+    fn the_columns_fill_the_panel() {
+        let around = 2.0 * 14.0 + 2.0;
+        assert_eq!(COLUMNS.iter().map(|(_, width)| width).sum::<f32>() + around, WIDTH);
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Score, wave and lives, top left.
+//! Score, wave and lives, at the top, across from the display.
 
 use bevy::prelude::*;
 
+use super::level::{Across, Edge};
 use super::palette::{BRIGHT, DIM, SKY_BLUE};
 use super::{text, write};
 use crate::play::Battlefield;
@@ -26,14 +27,15 @@ struct Mark(u32);
 
 fn spawn_score(mut commands: Commands) {
     commands
-        .spawn(Node {
-            position_type: PositionType::Absolute,
-            top: px(14),
-            left: px(18),
-            flex_direction: FlexDirection::Column,
-            row_gap: px(2),
-            ..default()
-        })
+        .spawn((
+            Across(Edge::Top(14.0)),
+            Node {
+                position_type: PositionType::Absolute,
+                flex_direction: FlexDirection::Column,
+                row_gap: px(2),
+                ..default()
+            },
+        ))
         .with_children(|column| {
             column.spawn((Shows::Score, text("000000", 34.0, BRIGHT)));
             column.spawn((Shows::Wave, text("WAVE -", 16.0, DIM)));

@@ -1,8 +1,9 @@
-//! The ship's state, bottom left: shield, hull and boost as bars with a word and a number each, and missiles.
+//! The ship's state, at the bottom, across from the display: shield, hull and boost as bars with a word and a number each, and missiles.
 
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, Ship, ShipRules};
 
+use super::level::{Across, Edge};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
 use super::{text, write};
 use crate::play::Battlefield;
@@ -75,10 +76,9 @@ impl Gauge {
 fn spawn_gauges(mut commands: Commands) {
     commands
         .spawn((
+            Across(Edge::Bottom(16.0)),
             Node {
                 position_type: PositionType::Absolute,
-                bottom: px(16),
-                left: px(18),
                 flex_direction: FlexDirection::Column,
                 row_gap: px(4),
                 padding: UiRect::axes(px(10), px(8)),

@@ -69,6 +69,8 @@ actions! {
     Display, "more or less display", [F3], Some(GamepadButton::Select);
     /// Moves the display.
     Corner, "move the display", [F4], None;
+    /// Begins or ends a file of the display's figures.
+    Record, "write figures to a file", [F10], None;
     /// Lets the game steer itself.
     Autopilot, "autopilot", [F5], None;
     /// Goes on to the next preset.

@@ -7,19 +7,20 @@ mod keyboard;
 mod lightfield;
 mod recorded;
 mod reflecting;
+mod sources;
 mod stepping;
 
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent};
 
-pub(crate) use borrowing::{Computer, NewestOrigin};
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, RunLength};
 pub(crate) use keyboard::window_plugin;
 pub(crate) use lightfield::{FieldFineness, LightAround, PARTS as SECTOR_PARTS};
 pub(crate) use recorded::{flip_plugin, read_flight};
 pub(crate) use reflecting::{Fineness, ORES, Reflecting, is_ore, ore_of};
+pub(crate) use sources::{Source, Sources};
 pub(crate) use stepping::Slips;
 
 pub(super) fn plugin(app: &mut App) {

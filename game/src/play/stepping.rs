@@ -7,7 +7,7 @@ use p2c2r_arena::TICKS_PER_SECOND;
 use p2c2r_offload::OffloadHorizon;
 
 use super::borrowing::{Due, Wants, horizon};
-use super::{Battlefield, Happened, Intent, Pilot};
+use super::{Battlefield, Happened, Intent, Pilot, Sources};
 
 /// The most game time one frame may catch up on. A slower machine plays slower instead of stalling in ever
 /// longer frames; [`Slips`] counts what it lost.
@@ -42,12 +42,15 @@ fn step_arena(
     measured: Res<OffloadHorizon>,
     mut due: ResMut<Due>,
     mut wants: ResMut<Wants>,
+    mut sources: ResMut<Sources>,
     mut happened: MessageWriter<Happened>,
 ) {
     let arena = &mut battlefield.arena;
     let controls = pilot.controls(arena, intent.0);
     arena.look_ahead(horizon(&measured));
-    let step = arena.step(controls, &due.take(arena.tick() + 1));
+    let outcomes = due.take(arena.tick() + 1);
+    sources.given(&outcomes);
+    let step = arena.step(controls, &outcomes);
     happened.write_batch(step.events.into_iter().map(Happened));
     wants.0.extend(step.wanted);
 }

@@ -11,6 +11,8 @@ use crate::input::InputSystems;
 const SHADE: Srgba = Srgba::new(0.0, 0.005, 0.015, 0.62);
 /// Behind the chosen item.
 const CHOSEN: Srgba = Srgba::new(0.10, 0.24, 0.36, 0.92);
+/// From more items than this on they stand closer, so that a page fits into a window.
+const MANY_ITEMS: usize = 13;
 /// What every page's keys are.
 const LEGEND: &str = "Arrows, stick, mouse: choose   Enter, South, click: do it   Escape, East: back";
 
@@ -88,8 +90,9 @@ fn draw_menu(
             }
         }
         card.spawn(Node { height: px(10), ..default() });
+        let padding = if menu.items.len() > MANY_ITEMS { px(1) } else { px(4) };
         for (number, item) in menu.items.iter().enumerate() {
-            card.spawn(choice(number, item, number == menu.chosen));
+            card.spawn(choice(number, item, number == menu.chosen, padding));
         }
         if !menu.note.is_empty() {
             card.spawn((centred(), children![text(menu.note.clone(), 15.0, ORANGE)]));
@@ -105,7 +108,7 @@ fn centred() -> Node {
     Node { justify_content: JustifyContent::Center, ..default() }
 }
 
-fn choice(number: usize, item: &super::Item, chosen: bool) -> impl Bundle {
+fn choice(number: usize, item: &super::Item, chosen: bool, padding: Val) -> impl Bundle {
     let turns = matches!(item.verb, MenuAction::Turn(_));
     let value = match &item.value {
         Some(value) if turns && chosen => format!("<  {value}  >"),
@@ -120,7 +123,7 @@ fn choice(number: usize, item: &super::Item, chosen: bool) -> impl Bundle {
         Node {
             justify_content: JustifyContent::SpaceBetween,
             column_gap: px(36),
-            padding: UiRect::axes(px(12), px(4)),
+            padding: UiRect::axes(px(12), padding),
             border_radius: BorderRadius::all(px(5)),
             ..default()
         },

@@ -1,5 +1,7 @@
-//! What the end of a round says about the borrowing: four marks from 0 to 100, and one piece of advice for the lowest.
+//! What the end of a round says about the borrowing: who did how much of each kind and for how much, four marks from 0 to
+//! 100, and one piece of advice for the lowest.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bevy::prelude::*;
@@ -7,6 +9,7 @@ use p2c2r_offload::{KindTotals, OffloadTotals};
 use p2c2r_protocol::Nanos;
 
 use super::Page;
+use crate::figures;
 
 /// What a frame may take at 60 a second, and half as much again: what is longer is seen.
 const FRAME_LONG: Duration = Duration::from_millis(25);
@@ -34,45 +37,104 @@ fn count_frames(time: Res<Time<Real>>, mut frames: ResMut<FrameCount>) {
     frames.long += u64::from(time.delta() > FRAME_LONG);
 }
 
-/// Where the session stands, so that a round's own share can be told from it.
+/// What was done of one kind, or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct SessionMark {
-    pub(super) cost: i64,
-    pub(super) frames: FrameCount,
+struct Share {
     remote: u64,
     coordinator: u64,
     local: u64,
     late: u64,
     ended: u64,
+    cost: i64,
+    saved_us: u64,
 }
 
-impl SessionMark {
-    pub(super) fn of(totals: &OffloadTotals, frames: FrameCount) -> Self {
-        let sum = |part: fn(&KindTotals) -> u64| totals.kinds.values().map(part).sum();
+impl Share {
+    fn of(kind: &KindTotals) -> Self {
         Self {
-            cost: totals.cost_nanos.0,
-            frames,
-            remote: sum(|kind| kind.remote),
-            coordinator: sum(|kind| kind.coordinator + kind.cache),
-            local: sum(|kind| kind.local),
-            late: sum(|kind| kind.late),
-            ended: sum(|kind| kind.submitted - kind.open - kind.cancelled),
+            remote: kind.remote,
+            coordinator: kind.coordinator + kind.cache,
+            local: kind.local,
+            late: kind.late,
+            ended: kind.submitted.saturating_sub(kind.open + kind.cancelled),
+            cost: kind.cost_nanos.0,
+            saved_us: kind.saved_us,
         }
     }
 
     fn since(self, before: Self) -> Self {
         Self {
-            cost: self.cost - before.cost,
-            frames: FrameCount {
-                all: self.frames.all.saturating_sub(before.frames.all),
-                long: self.frames.long.saturating_sub(before.frames.long),
-            },
             remote: self.remote.saturating_sub(before.remote),
             coordinator: self.coordinator.saturating_sub(before.coordinator),
             local: self.local.saturating_sub(before.local),
             late: self.late.saturating_sub(before.late),
             ended: self.ended.saturating_sub(before.ended),
+            cost: self.cost.saturating_sub(before.cost),
+            saved_us: self.saved_us.saturating_sub(before.saved_us),
         }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            remote: self.remote + other.remote,
+            coordinator: self.coordinator + other.coordinator,
+            local: self.local + other.local,
+            late: self.late + other.late,
+            ended: self.ended + other.ended,
+            cost: self.cost.saturating_add(other.cost),
+            saved_us: self.saved_us + other.saved_us,
+        }
+    }
+
+    /// `path           97 %     2 %     1 %    99 %  $0.000012`; what there was nothing of is a dash.
+    fn line(self, name: &str) -> String {
+        let delivered = self.remote + self.coordinator + self.local;
+        let percent = |part: u64, whole: u64| {
+            if whole == 0 {
+                figures::UNKNOWN.to_owned()
+            } else {
+                figures::percent(Some(part.min(whole) as f64 / whole as f64 * 100.0))
+            }
+        };
+        format!(
+            "{name:<12}{:>9}{:>9}{:>9}{:>9}  {:>12}",
+            percent(self.remote, delivered),
+            percent(self.coordinator, delivered),
+            percent(self.local, delivered),
+            percent(self.ended.saturating_sub(self.late), self.ended),
+            figures::dollars(Some(Nanos(self.cost).as_dollars())),
+        )
+    }
+}
+
+/// Where the session stands, so that a round's own share can be told from it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct SessionMark {
+    pub(super) cost: i64,
+    pub(super) frames: FrameCount,
+    kinds: BTreeMap<&'static str, Share>,
+}
+
+impl SessionMark {
+    pub(super) fn of(totals: &OffloadTotals, frames: FrameCount) -> Self {
+        let kinds = totals.kinds.iter().map(|(name, kind)| (*name, Share::of(kind))).collect();
+        Self { cost: totals.cost_nanos.0, frames, kinds }
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        let was = |name: &str| before.kinds.get(name).copied().unwrap_or_default();
+        Self {
+            cost: self.cost.saturating_sub(before.cost),
+            frames: FrameCount {
+                all: self.frames.all.saturating_sub(before.frames.all),
+                long: self.frames.long.saturating_sub(before.frames.long),
+            },
+            kinds: self.kinds.iter().map(|(name, share)| (*name, share.since(was(name)))).collect(),
+        }
+    }
+
+    fn sum(&self) -> Share {
+        self.kinds.values().fold(Share::default(), |sum, share| sum.and(*share))
     }
 }
 
@@ -95,7 +157,7 @@ enum Link {
 }
 
 impl Card {
-    pub(super) fn new(totals: &OffloadTotals, before: SessionMark, frames: FrameCount) -> Self {
+    pub(super) fn new(totals: &OffloadTotals, before: &SessionMark, frames: FrameCount) -> Self {
         let stages = || totals.kinds.values().filter_map(KindTotals::stages_ms);
         // The slowest kind decides: it is the one that a player waits for.
         let slowest = |which: [usize; 2]| {
@@ -116,7 +178,8 @@ impl Card {
         let below = |ms: Option<f64>, worst: f64| {
             ms.map(|ms| ((1.0 - ms / worst).clamp(0.0, 1.0) * 100.0).round() as u32)
         };
-        let SessionMark { frames, remote, coordinator, late, ended, .. } = self.round;
+        let frames = self.round.frames;
+        let Share { remote, coordinator, late, ended, .. } = self.round.sum();
         let borrowed = remote + coordinator > 0;
         [
             (Link::ThisComputer, share(frames.all - frames.long.min(frames.all), frames.all)),
@@ -126,24 +189,32 @@ impl Card {
         ]
     }
 
-    /// What a player reads.
+    /// What a player reads: who did what, what that saved, the marks, the advice.
     pub(super) fn lines(&self) -> Vec<String> {
-        let SessionMark { cost, remote, coordinator, local, .. } = self.round;
         let mut lines = vec![format!(
-            "{remote} answers by workers, {coordinator} by the coordinator, {local} by this computer; cost {}",
-            crate::figures::dollars_to_the_nano(Some(Nanos(cost).as_dollars()))
+            "{:<12}{:>9}{:>9}{:>9}{:>9}  {:>12}",
+            "done by", "workers", "coord.", "here", "in time", "cost"
         )];
+        lines.extend(self.round.kinds.iter().map(|(name, share)| share.line(name)));
+        lines.push(Share { cost: self.round.cost, ..self.round.sum() }.line("all"));
+        lines.push(String::new());
+        lines.extend(self.saved());
         let marks = self.marks();
         let mark = |(link, mark): &(Link, Option<u32>)| {
-            format!(
-                "{} {}",
-                link.name(),
-                mark.map_or(crate::figures::UNKNOWN.into(), |mark| mark.to_string())
-            )
+            format!("{} {}", link.name(), mark.map_or(figures::UNKNOWN.into(), |mark| mark.to_string()))
         };
         lines.push(format!("Of 100:  {}", marks.iter().map(mark).collect::<Vec<_>>().join("   ")));
         lines.push(advice(&marks).into());
         lines
+    }
+
+    /// How much computing others did for each frame.
+    fn saved(&self) -> Option<String> {
+        let (saved_us, frames) = (self.round.sum().saved_us, self.round.frames.all);
+        (saved_us > 0 && frames > 0).then(|| {
+            let ms = saved_us as f64 / 1e3 / frames as f64;
+            format!("Others computed about {ms:.1} ms of this computer's time for each of {frames} frames.")
+        })
     }
 }
 
@@ -188,7 +259,9 @@ mod tests {
 
     fn card(remote: u64, local: u64, long: u64, line_ms: Option<f64>) -> Card {
         let frames = FrameCount { all: 1_000, long };
-        let round = SessionMark { remote, local, ended: remote + local, frames, ..SessionMark::default() };
+        let share =
+            Share { remote, local, ended: remote + local, saved_us: remote * 2_500, ..Share::default() };
+        let round = SessionMark { frames, kinds: [("path", share)].into(), ..SessionMark::default() };
         Card { round, line_ms, coordinator_ms: line_ms.map(|_| 2.0) }
     }
 
@@ -206,17 +279,36 @@ mod tests {
     }
 
     #[test]
-    fn who_plays_alone_has_no_marks_for_others() {
+    fn who_plays_alone_has_no_marks_for_others_and_saved_nothing() {
         let alone = card(0, 500, 10, None);
         assert_eq!(alone.marks().map(|(_, mark)| mark), [Some(99), None, None, None]);
-        assert!(alone.lines()[1].contains("workers -"), "{:?}", alone.lines());
+        let lines = alone.lines();
+        assert!(lines[lines.len() - 2].contains("workers -"), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("Others computed")), "{lines:?}");
+    }
+
+    #[test]
+    fn the_table_says_who_did_how_much_in_columns_that_stand() {
+        let lines = card(970, 30, 0, Some(20.0)).lines();
+        let table = &lines[..3];
+        assert!(table.iter().all(|line| line.len() == table[0].len()), "{table:?}");
+        assert!(
+            table[1].contains("97.0%") && table[1].contains(" 3.0%") && table[1].starts_with("path"),
+            "{table:?}"
+        );
+        // 970 times 2.5 ms over 1,000 frames.
+        assert!(lines[4].contains("about 2.4 ms") && lines[4].contains("1000 frames"), "{lines:?}");
     }
 
     #[test]
     fn only_what_the_round_itself_did_counts() {
-        let before = SessionMark { cost: 700, remote: 40, ended: 50, ..SessionMark::default() };
-        let after = SessionMark { cost: 900, remote: 41, ended: 52, ..SessionMark::default() };
-        let round = after.since(before);
-        assert_eq!((round.cost, round.remote, round.ended), (200, 1, 2));
+        let standing = |cost, remote, ended| {
+            let share = Share { remote, ended, ..Share::default() };
+            SessionMark { cost, kinds: [("path", share)].into(), ..SessionMark::default() }
+        };
+        let round = standing(900, 41, 52).since(&standing(700, 40, 50));
+        assert_eq!((round.cost, round.sum().remote, round.sum().ended), (200, 1, 2));
+        let first = standing(5, 3, 4).since(&SessionMark::default());
+        assert_eq!((first.cost, first.sum().remote), (5, 3), "a kind that had nothing before");
     }
 }

@@ -28,7 +28,7 @@ use bevy::state::app::StatesPlugin;
 
 pub use menu::{Item, Menu, MenuAction};
 pub use nudges::Nudge;
-pub use rounds::{LastRound, Scores};
+pub use rounds::{LastRound, Round, Scores};
 
 use crate::input::InputSystems;
 
@@ -54,6 +54,8 @@ pub enum Page {
     Display,
     /// What is borrowed.
     Borrowing,
+    /// What a card of one's own would cost.
+    Comparison,
     /// What keys and buttons do.
     Keys,
     /// Whose work this is.

@@ -55,7 +55,10 @@ impl Told<'_> {
             Page::Video => ("PICTURE", Vec::new(), back_after(&Row::VIDEO, &self.settings)),
             Page::Sound => ("SOUND", Vec::new(), back_after(&Row::SOUND, &self.settings)),
             Page::Display => ("DISPLAY", Vec::new(), back_after(&Row::DISPLAY, &self.settings)),
-            Page::Borrowing => ("BORROWING", self.borrowing(), back_after(&Row::BORROWING, &self.settings)),
+            Page::Borrowing => ("BORROWING", self.borrowing(), self.borrowing_items()),
+            Page::Comparison => {
+                ("A CARD OF YOUR OWN", self.comparison(), back_after(&Row::COMPARISON, &self.settings))
+            }
             Page::Keys => ("KEYS AND PAD", Vec::new(), self.keys()),
             Page::Credits => ("CREDITS AND LICENCES", credits(), back()),
             Page::Paused => (
@@ -148,6 +151,20 @@ impl Told<'_> {
         ]
     }
 
+    fn borrowing_items(&self) -> Vec<Item> {
+        let mut items = back_after(&Row::BORROWING, &self.settings);
+        items.insert(items.len() - 1, item("A card of your own", MenuAction::Go(Page::Comparison)));
+        items
+    }
+
+    fn comparison(&self) -> Vec<String> {
+        vec![
+            "What the end of a round holds the cost of borrowing against. Assumed, and yours to change:"
+                .into(),
+            self.settings.comparison.formula(),
+        ]
+    }
+
     fn keys(&self) -> Vec<Item> {
         let waits = self.capture.action();
         let bound = |action: &Action| Item {
@@ -182,6 +199,11 @@ impl Told<'_> {
         }
         lines.push(String::new());
         lines.extend(card.lines());
+        let (dollars, seconds) = (Nanos(round.cost_nanos).as_dollars(), round.seconds as f64);
+        if let Some(against) = self.settings.comparison.against(dollars, seconds) {
+            lines.push(String::new());
+            lines.extend([against, format!("The card: {}", self.settings.comparison.formula())]);
+        }
         lines
     }
 }

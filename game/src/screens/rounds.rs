@@ -181,7 +181,7 @@ fn notice_end(
             if place.is_some() {
                 files.save(&*scores);
             }
-            let card = Card::new(&totals, began.standing, *frames);
+            let card = Card::new(&totals, &began.standing, *frames);
             *last = LastRound { round, difficulty: began.difficulty, card, place };
             began.running = false;
             next.set(Page::RoundOver);

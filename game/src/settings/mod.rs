@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `kept` | reading and writing a file of the player's; what is damaged or newer is set aside |
 //! | `rows` | each choice as a row of a menu: what it is called, what it says, what another step makes of it |
+//! | `comparison` | what a card of one's own would cost, by assumptions that the player changes |
 //! | `apply` | making the window, the borrowing and the display follow |
 
 mod apply;
+mod comparison;
 mod kept;
 mod rows;
 
@@ -18,6 +20,7 @@ use crate::cli::QualityChoice;
 use crate::input::Bindings;
 use crate::presets::Preset;
 pub(crate) use apply::{set_kinds, window_plugin};
+pub use comparison::Comparison;
 pub(crate) use kept::{PlayerFile, UserFiles};
 pub use rows::Row;
 
@@ -39,6 +42,8 @@ pub struct Settings {
     pub display: Display,
     /// What is borrowed.
     pub borrowing: Borrowing,
+    /// What borrowing is compared with.
+    pub comparison: Comparison,
     /// What keys and buttons do.
     pub keys: Bindings,
 }
@@ -155,8 +160,20 @@ pub enum Corner {
     BottomRight,
     /// Bottom left.
     BottomLeft,
-    /// Top left, below the score.
+    /// Top left.
     TopLeft,
+}
+
+impl Corner {
+    /// Whether it is at the top.
+    pub(crate) fn is_top(self) -> bool {
+        matches!(self, Self::TopRight | Self::TopLeft)
+    }
+
+    /// Whether it is at the right.
+    pub(crate) fn is_right(self) -> bool {
+        matches!(self, Self::TopRight | Self::BottomRight)
+    }
 }
 
 /// What is borrowed.
@@ -210,6 +227,7 @@ impl Settings {
         self.display.scale = self.display.scale.clamp(75, 200);
         self.borrowing.cap_millidollars_per_hour =
             self.borrowing.cap_millidollars_per_hour.min(rows::CAP_MAX);
+        self.comparison.mend();
         self.keys.mend();
         self
     }

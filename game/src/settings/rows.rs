@@ -11,6 +11,12 @@ use crate::figures;
 pub(super) const CAP_MAX: u32 = 1_000;
 /// The caps that a player goes through, thousandths of a dollar; 0 is none.
 const CAPS: [u32; 9] = [0, 5, 10, 20, 50, 100, 200, 500, CAP_MAX];
+/// What is assumed of a card of one's own: prices in dollars, years, hours a week, watts, cents a kilowatt hour.
+const DOLLARS: [u32; 6] = [150, 300, 500, 800, 1_200, 2_000];
+const YEARS: [u32; 6] = [2, 3, 4, 5, 6, 8];
+const HOURS: [u32; 6] = [2, 5, 10, 20, 30, 40];
+const WATTS: [u32; 6] = [75, 120, 170, 250, 350, 450];
+const CENTS: [u32; 6] = [10, 20, 30, 40, 50, 60];
 /// By how much one step changes a loudness, a shake or a flash, per cent.
 const PERCENT_STEP: i32 = 10;
 /// By how much one step changes the display's size, per cent.
@@ -41,6 +47,11 @@ pub enum Row {
     Preset,
     Cap,
     Difficulty,
+    CardDollars,
+    CardYears,
+    HoursAWeek,
+    CardWatts,
+    CentsAKwh,
 }
 
 impl Row {
@@ -61,6 +72,10 @@ impl Row {
         Self::Reflections,
         Self::Mirrors,
     ];
+
+    /// What is assumed of a card of one's own.
+    pub const COMPARISON: [Self; 5] =
+        [Self::CardDollars, Self::CardYears, Self::HoursAWeek, Self::CardWatts, Self::CentsAKwh];
 
     /// As the player reads it.
     pub fn label(self) -> &'static str {
@@ -86,6 +101,11 @@ impl Row {
             Self::Preset => "How much is bought",
             Self::Cap => "At most an hour",
             Self::Difficulty => "Difficulty",
+            Self::CardDollars => "Price of the card",
+            Self::CardYears => "Good enough for",
+            Self::HoursAWeek => "Played a week",
+            Self::CardWatts => "Draws",
+            Self::CentsAKwh => "Current costs",
         }
     }
 
@@ -93,7 +113,7 @@ impl Row {
     pub fn value(self, settings: &Settings) -> String {
         let percent = |value: u8| format!("{value} %");
         let on = |value: bool, yes: &str, no: &str| if value { yes } else { no }.to_owned();
-        let Settings { video, sound, display, borrowing, .. } = settings;
+        let Settings { video, sound, display, borrowing, comparison, .. } = settings;
         match self {
             Self::Quality => match video.quality {
                 QualityChoice::Auto => "by the graphics adapter (next start)".into(),
@@ -129,12 +149,17 @@ impl Row {
                 format!("{} (next start)", figures::dollars(Some(dollars)))
             }
             Self::Difficulty => settings.difficulty.label().into(),
+            Self::CardDollars => format!("${}", comparison.card_dollars),
+            Self::CardYears => format!("{} years", comparison.years),
+            Self::HoursAWeek => format!("{} hours", comparison.hours_a_week),
+            Self::CardWatts => format!("{} W", comparison.watts),
+            Self::CentsAKwh => format!("${:.2} a kWh", f64::from(comparison.cents_a_kwh) / 100.0),
         }
     }
 
     /// Goes `step` choices on (1) or back (-1). Numbers stop at their ends, words go round.
     pub fn turn(self, settings: &mut Settings, step: i32) {
-        let Settings { video, sound, display, borrowing, difficulty, .. } = settings;
+        let Settings { video, sound, display, borrowing, difficulty, comparison, .. } = settings;
         let percent = |value: &mut u8, by: i32, least: i32, most: i32| {
             *value = (i32::from(*value) + by * step).clamp(least, most) as u8;
         };
@@ -168,6 +193,11 @@ impl Row {
                 *cap = next(&CAPS, *cap, step);
             }
             Self::Difficulty => *difficulty = next(&Difficulty::ALL, *difficulty, step),
+            Self::CardDollars => comparison.card_dollars = next(&DOLLARS, comparison.card_dollars, step),
+            Self::CardYears => comparison.years = next(&YEARS, comparison.years, step),
+            Self::HoursAWeek => comparison.hours_a_week = next(&HOURS, comparison.hours_a_week, step),
+            Self::CardWatts => comparison.watts = next(&WATTS, comparison.watts, step),
+            Self::CentsAKwh => comparison.cents_a_kwh = next(&CENTS, comparison.cents_a_kwh, step),
         }
     }
 }
@@ -226,8 +256,15 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<Row> {
-        [&Row::VIDEO[..], &Row::SOUND[..], &Row::DISPLAY[..], &Row::BORROWING[..], &[Row::Difficulty]]
-            .concat()
+        [
+            &Row::VIDEO[..],
+            &Row::SOUND[..],
+            &Row::DISPLAY[..],
+            &Row::BORROWING[..],
+            &Row::COMPARISON[..],
+            &[Row::Difficulty],
+        ]
+        .concat()
     }
 
     #[test]

@@ -39,9 +39,9 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, follow_ship.in_set(ViewSystems::Follow).after(super::warp::follow_warp));
 }
 
-/// Where the picture goes: the window, unless an image was put here before start-up.
+/// Where the picture goes: the window, or an image where there is none.
 #[derive(Resource, Clone, Default)]
-pub(crate) struct ViewTarget(pub(crate) Option<Handle<Image>>);
+pub struct ViewTarget(pub Option<Handle<Image>>);
 
 /// Where the eye is and how it is turned.
 #[derive(Resource, Clone, Copy, Debug)]

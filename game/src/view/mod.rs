@@ -24,6 +24,7 @@ mod wells;
 use bevy::prelude::*;
 
 pub(crate) use camera::DrawQuality;
+pub use camera::ViewTarget;
 pub(crate) use picture::Picture;
 
 /// What the view does in a frame, in this order, all in `Update`.
@@ -64,7 +65,7 @@ pub(super) fn plugin(app: &mut App) {
 }
 
 /// Where a point of the arena's plane, `height` metres above it, lies in the scene.
-fn place(point: p2c2r_arena::Vec2, height: f32) -> Vec3 {
+pub(crate) fn place(point: p2c2r_arena::Vec2, height: f32) -> Vec3 {
     Vec3::new(point.x, height, -point.y)
 }
 

@@ -1,13 +1,13 @@
 //! Draws the paths that enemies follow, in a colour that says whose computer found them.
 
 use bevy::prelude::*;
-use p2c2r_tasks::path::Path;
+use p2c2r_offload::Place;
 
 use super::camera::{DrawQuality, Eye};
 use super::glow::{GlowShape, Lights};
 use super::{ViewSystems, between, place};
 use crate::graphics::Quality;
-use crate::play::{Battlefield, Computer, NewestOrigin, TickShare};
+use crate::play::{Battlefield, Sources, TickShare};
 
 /// Metres between two of the lights that run along a path, and how fast they run.
 const RUNNER_SPACING: f32 = 5.0;
@@ -19,19 +19,19 @@ pub(super) fn plugin(app: &mut App) {
 
 /// Okabe and Ito's colours, which the colour-blind can tell apart: sky blue for borrowed paths, bluish green
 /// for the coordinator's, orange for our own.
-fn colour_of(computer: Option<Computer>) -> LinearRgba {
-    let colour = match computer {
+fn colour_of(place: Option<&Place>) -> LinearRgba {
+    let colour = match place {
         None => Srgba::rgb(0.5, 0.5, 0.5),
-        Some(Computer::Remote) => crate::hud::SKY_BLUE,
-        Some(Computer::Coordinator) => crate::hud::BLUISH_GREEN,
-        Some(Computer::Local) => crate::hud::ORANGE,
+        Some(Place::Worker { .. }) => crate::hud::SKY_BLUE,
+        Some(Place::Coordinator | Place::Cache) => crate::hud::BLUISH_GREEN,
+        Some(Place::Local) => crate::hud::ORANGE,
     };
     colour.into()
 }
 
 fn shine_paths(
     battlefield: Res<Battlefield>,
-    origin: Res<NewestOrigin<Path>>,
+    sources: Res<Sources>,
     quality: Res<DrawQuality>,
     share: TickShare,
     time: Res<Time>,
@@ -39,7 +39,7 @@ fn shine_paths(
     mut lights: ResMut<Lights>,
 ) {
     let lights = &mut lights.0;
-    let colour = colour_of(origin.whose);
+    let colour = colour_of(sources.paths().map(|source| &source.place));
     let phase = (time.elapsed_secs() * RUNNER_SPEED) % RUNNER_SPACING;
     for enemy in battlefield.arena.enemies() {
         let mut from = place(between(enemy.previous, enemy.position, share.get()), -0.35);

@@ -1,4 +1,4 @@
-//! Saves one picture near the end of the run, from the window or from an image that nobody sees.
+//! Saves one picture near the end of the run, or many of all of it, from the window or from an image that nobody sees.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use bevy::prelude::*;
 use bevy::render::render_resource::{TextureFormat, TextureUsages};
 use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured, save_to_disk};
+use bevy::time::common_conditions::on_real_timer;
 
 use super::camera::ViewTarget;
 use crate::cli::WindowSize;
@@ -17,8 +18,14 @@ const BEFORE_END: Duration = Duration::from_millis(1_500);
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Picture>()
         .add_systems(PreStartup, make_target)
-        .add_systems(Update, take_picture.run_if(resource_exists::<Ending>));
+        .add_systems(Update, (take_picture, film.run_if(on_real_timer(FILM_EVERY))));
 }
+
+/// Time between two pictures of a film, as far as the renderer keeps up, and how many there are at most.
+const FILM_EVERY: Duration = Duration::from_millis(125);
+const FILM_PICTURES_MAX: u32 = 2_000;
+/// Pictures of a film that may be on their way to the disk at once: each is as large as the screen.
+const FILM_UNDER_WAY_MAX: u32 = 4;
 
 /// What picture is wanted and how far it is.
 #[derive(Resource, Clone, Debug, Default)]
@@ -28,12 +35,21 @@ pub(crate) struct Picture {
     /// The size to draw at when there is no window.
     offscreen: Option<WindowSize>,
     asked: bool,
+    /// The folder of a film, if one is wanted.
+    film: Option<PathBuf>,
+    filmed: u32,
+    under_way: u32,
 }
 
 impl Picture {
     /// A picture at `path`, drawn off-screen at this size or taken from the window.
     pub(crate) fn new(path: Option<PathBuf>, offscreen: Option<WindowSize>) -> Self {
-        Self { path, offscreen, asked: false }
+        Self { path, offscreen, ..Self::default() }
+    }
+
+    /// The same, and a picture every eighth of a second into this folder.
+    pub(crate) fn with_film(self, film: Option<PathBuf>) -> Self {
+        Self { film, ..self }
     }
 }
 
@@ -64,6 +80,22 @@ fn take_picture(
     commands.spawn(screenshot).observe(save_to_disk(path)).observe(
         |_: On<ScreenshotCaptured>, mut ending: ResMut<Ending>| {
             ending.waiting_for = ending.waiting_for.saturating_sub(1);
+        },
+    );
+}
+
+fn film(mut commands: Commands, target: Res<ViewTarget>, mut picture: ResMut<Picture>) {
+    let Some(folder) = picture.film.clone() else { return };
+    if picture.filmed >= FILM_PICTURES_MAX || picture.under_way >= FILM_UNDER_WAY_MAX {
+        return;
+    }
+    picture.filmed += 1;
+    picture.under_way += 1;
+    let path = folder.join(format!("{:04}.png", picture.filmed));
+    let screenshot = target.0.clone().map_or_else(Screenshot::primary_window, Screenshot::image);
+    commands.spawn(screenshot).observe(save_to_disk(path)).observe(
+        |_: On<ScreenshotCaptured>, mut picture: ResMut<Picture>| {
+            picture.under_way = picture.under_way.saturating_sub(1);
         },
     );
 }

@@ -110,6 +110,7 @@ fn every_page_is_reached_from_the_title_and_left_again_by_the_keyboard_alone() {
         Page::Sound,
         Page::Display,
         Page::Borrowing,
+        Page::Comparison,
         Page::Keys,
         Page::Credits,
         Page::Leave,

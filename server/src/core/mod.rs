@@ -38,7 +38,7 @@ use crate::ledger::Entry;
 use state::cache::OutcomeCache;
 use state::checking::Checking;
 use state::draws::{CheckDraws, Matcher};
-use state::gamers::Gamers;
+use state::gamers::{Gamers, WorkersAround};
 use state::hedging::Hedging;
 use state::own_kernel::OwnKernel;
 use state::submits::Submits;
@@ -232,6 +232,16 @@ impl Core {
     /// Smoothed round trip to a peer; zero until one is measured.
     fn rtt(&self, peer: PeerId) -> Duration {
         self.links.get(&peer).map_or(Duration::ZERO, |link| link.rtt)
+    }
+
+    /// The workers that a gamer is told of.
+    fn workers_around(&self) -> WorkersAround {
+        let trips = self.workers.peers().map(|peer| self.rtt(peer)).filter(|rtt| !rtt.is_zero());
+        let nearest = trips.min().map(|rtt| Micros::from(rtt).0.div_ceil(1_000));
+        WorkersAround {
+            count: self.workers.len() as u32,
+            nearest_ms: nearest.map(|ms| u16::try_from(ms).unwrap_or(u16::MAX)),
+        }
     }
 
     fn tell_game(&mut self, peer: PeerId, message: ServerToGame) {

@@ -12,7 +12,7 @@ use p2c2r_server::ServerConfig;
 use p2c2r_server::config::default_prices;
 use p2c2r_server::core::INLINE_UNITS_MAX;
 use p2c2r_server::core::work::{Check, Computed, KernelRun};
-use p2c2r_server::core::{Core, Effect, Effects, Event};
+use p2c2r_server::core::{Core, Effect, Effects, Event, LinkState};
 use p2c2r_server::ledger::{
     Account, AccountId, Admission, AdmissionRoom, ComputedFrom, Entry, Settlement, WorkerTrust,
 };
@@ -454,4 +454,37 @@ fn the_same_events_and_seed_give_the_same_effects() {
     let (first, second) = (played(77), played(77));
     assert!(first.log.len() > 10_000, "something happened");
     assert!(first.log == second.log, "two runs differ");
+}
+
+#[test]
+fn a_gamer_is_told_how_far_away_the_nearest_worker_is() {
+    let mut world = World::new(1);
+    let gamer = PeerId(1);
+    for (worker, rtt_us) in [(PeerId(101), 84_200), (PeerId(102), 12_001), (PeerId(103), 0)] {
+        let account = Box::new(account(Role::Worker, worker.0));
+        world.handle(Event::WorkerJoined { peer: worker, name: "w".into(), account, offer: None });
+        let link = LinkState { rtt: Duration::from_micros(rtt_us), clock_offset_us: None };
+        world.handle(Event::Measured { peer: worker, link });
+    }
+    let mut told = || {
+        let due = Event::StatementsDue { committed: Box::default(), everything: false };
+        world.core.handle(world.now, due, &mut world.effects);
+        let mut said = std::mem::take(&mut world.effects).to_games;
+        said.retain(|(peer, _)| *peer == gamer);
+        let Some((_, ServerToGame::Statement(statement))) = said.pop() else { return None };
+        Some((statement.workers, statement.nearest_worker_ms))
+    };
+    assert_eq!(told(), Some((3, Some(13))), "whole milliseconds, and who is not measured does not count");
+    assert_eq!(told(), None, "nothing has changed");
+    for worker in [PeerId(102), PeerId(101)] {
+        world.core.handle(world.now, Event::Left { peer: worker, role: Role::Worker }, &mut world.effects);
+    }
+    let due = Event::StatementsDue { committed: Box::default(), everything: false };
+    world.core.handle(world.now, due, &mut world.effects);
+    let said = std::mem::take(&mut world.effects).to_games;
+    assert!(
+        said.iter().any(|(peer, message)| *peer == gamer
+            && matches!(message, ServerToGame::Statement(told) if told.nearest_worker_ms.is_none() && told.workers == 1)),
+        "{said:?}"
+    );
 }

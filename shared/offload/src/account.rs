@@ -11,6 +11,8 @@ use p2c2r_protocol::{GamerStatement, Nanos};
 pub struct OffloadAccount {
     /// The coordinator's latest statement; `None` before the first connection.
     pub statement: Option<GamerStatement>,
+    /// Version of the coordinator's price list; `None` before the first connection.
+    pub price_list: Option<u32>,
     /// Charged since this session's first statement, durably recorded.
     pub session_charged: Nanos,
     /// Prices of the receipts of this session.

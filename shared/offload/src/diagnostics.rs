@@ -15,6 +15,10 @@ pub const COST_DOLLARS_PER_HOUR: DiagnosticPath = DiagnosticPath::const_new("p2c
 pub const WORKERS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/workers");
 /// Round trip to the coordinator in milliseconds, until the frame that reads the answer.
 pub const RTT_MS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/rtt_ms");
+/// How much round trips to the coordinator vary, in milliseconds.
+pub const JITTER_MS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/jitter_ms");
+/// Round trip between the coordinator and the worker nearest to it, in whole milliseconds.
+pub const NEAREST_WORKER_MS: DiagnosticPath = DiagnosticPath::const_new("p2c2r/nearest_worker_ms");
 /// Packets lost, in per cent.
 pub const LOSS_PERCENT: DiagnosticPath = DiagnosticPath::const_new("p2c2r/loss_percent");
 /// 1 while offloading is switched on, else 0.
@@ -108,6 +112,8 @@ pub(crate) fn register_shared(app: &mut App) {
         (COST_DOLLARS_PER_HOUR, " $/h"),
         (WORKERS, ""),
         (RTT_MS, " ms"),
+        (JITTER_MS, " ms"),
+        (NEAREST_WORKER_MS, " ms"),
         (LOSS_PERCENT, " %"),
         (ENABLED, ""),
         (REMOTE, ""),

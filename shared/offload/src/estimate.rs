@@ -42,6 +42,12 @@ impl ComputeEstimate {
         Duration::from_micros((per_unit * units.0.max(1) as f64).clamp(0.0, 60e6) as u64)
     }
 
+    /// How long a task of this size usually takes, as far as one can tell.
+    pub fn typical(&self, units: WorkUnits) -> Duration {
+        let per_unit = self.measured.map_or(1.0, |per_unit| per_unit.micros);
+        Duration::from_micros((per_unit * units.0 as f64).clamp(0.0, 60e6) as u64)
+    }
+
     /// Whether anything has been measured.
     pub fn is_measured(&self) -> bool {
         self.measured.is_some()
@@ -70,6 +76,7 @@ mod tests {
             estimate.record(WorkUnits(1), Duration::from_micros(if round % 2 == 0 { 100 } else { 300 }));
         }
         assert!(estimate.predict(WorkUnits(1)).as_micros() > 300);
+        assert!((150..250).contains(&estimate.typical(WorkUnits(1)).as_micros()), "the mean has no margin");
         assert!(ComputeEstimate::default().predict(WorkUnits(u64::MAX)) <= Duration::from_mins(1));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
-use p2c2r_protocol::{Micros, TaskId};
+use p2c2r_protocol::{Micros, PassedCheck, TaskId};
 use p2c2r_tasks::TaskKind;
 
 use crate::outcome::Place;
@@ -41,7 +41,9 @@ struct Newest<K: TaskKind> {
     task: TaskId,
     outcome: Arc<K::Outcome>,
     place: Place,
+    check: Option<PassedCheck>,
     asked_at: Micros,
+    latency: Duration,
 }
 
 impl<K: TaskKind> Default for LastOutcome<K> {
@@ -59,6 +61,16 @@ impl<K: TaskKind> LastOutcome<K> {
     /// Who computed it.
     pub fn place(&self) -> Option<&Place> {
         self.newest.as_ref().map(|newest| &newest.place)
+    }
+
+    /// The check that it passed before it was delivered; `None` for one that this computer computed.
+    pub fn check(&self) -> Option<PassedCheck> {
+        self.newest.as_ref()?.check
+    }
+
+    /// How long it took, from the frame that asked for it to the frame that had it.
+    pub fn latency(&self) -> Option<Duration> {
+        self.newest.as_ref().map(|newest| newest.latency)
     }
 
     /// When its task was asked for, on the clock of `Time<Real>`.
@@ -79,7 +91,9 @@ pub(crate) struct NewestOutcome {
     pub task: TaskId,
     pub outcome: AnyOutcome,
     pub place: Place,
+    pub check: Option<PassedCheck>,
     pub asked_at: Micros,
+    pub came_at: Micros,
 }
 
 /// Which outcome of a kind is the newest, for code that does not know its type.
@@ -91,11 +105,13 @@ pub(crate) struct Freshest {
 
 /// Puts an outcome into its resource, unless a newer one is there.
 pub(crate) fn keep<K: TaskKind>(world: &mut World, kept: NewestOutcome) {
-    let NewestOutcome { task, outcome, place, asked_at, .. } = kept;
+    let NewestOutcome { task, outcome, place, check, asked_at, came_at, .. } = kept;
+    let latency = Duration::from_micros(u64::from(came_at.since(asked_at)));
     // The table holds the kind's own decoder and kernel, so the type is always this one.
     let Ok(outcome) = Arc::downcast::<K::Outcome>(outcome) else { return };
     if world.resource::<LastOutcome<K>>().newest.as_ref().is_some_and(|newest| newest.task > task) {
         return;
     }
-    world.resource_mut::<LastOutcome<K>>().newest = Some(Newest { task, outcome, place, asked_at });
+    world.resource_mut::<LastOutcome<K>>().newest =
+        Some(Newest { task, outcome, place, check, asked_at, latency });
 }

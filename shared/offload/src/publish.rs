@@ -49,9 +49,12 @@ pub(crate) fn publish(
     let up = link.as_ref().filter(|link| *link.status() == LinkStatus::Connected);
     write(&diagnostics::LINK_UP, Some(f64::from(u8::from(up.is_some()))));
     write(&diagnostics::WORKERS, ladder.workers().map(f64::from));
+    write(&diagnostics::NEAREST_WORKER_MS, ladder.nearest_worker_ms().map(f64::from));
     // Without a connection nothing is known of its other end.
     let stats = up.map(|link| link.stats());
     write(&diagnostics::RTT_MS, stats.and_then(|stats| stats.rtt).map(|rtt| rtt.as_secs_f64() * 1e3));
+    let measured = stats.filter(|stats| stats.rtt.is_some());
+    write(&diagnostics::JITTER_MS, measured.map(|stats| stats.jitter.as_secs_f64() * 1e3));
     write(&diagnostics::LOSS_PERCENT, stats.map(|stats| f64::from(stats.loss) * 100.0));
     let rate = |bytes: u64, before: u64| {
         // A new connection counts from zero again.

@@ -294,6 +294,7 @@ fn statement() -> GamerStatement {
         held: Nanos(7),
         available: Nanos(1_000_000),
         workers: 3,
+        nearest_worker_ms: Some(12),
         gamers: 1,
     }
 }

@@ -61,6 +61,10 @@ pub struct KindTotals {
     pub bytes_up: u64,
     /// Bytes of outcomes received.
     pub bytes_down: u64,
+    /// What this computer would have taken for the outcomes delivered that it did not compute, in microseconds of one of
+    /// its cores: by what it took for others of their kind, or before it computed any, by their work units, of which one
+    /// is a microsecond of the reference core.
+    pub saved_us: u64,
     /// From the frame that asked to the frame that delivered, of all delivered outcomes.
     pub latency: Histogram,
     stages_us: [u64; 9],
@@ -125,6 +129,7 @@ impl Serialize for KindTotals {
             ("wasted", self.wasted),
             ("bytes_up", self.bytes_up),
             ("bytes_down", self.bytes_down),
+            ("saved_us", self.saved_us),
         ];
         for (name, count) in counts {
             map.serialize_entry(name, &count)?;

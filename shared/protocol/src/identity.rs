@@ -107,6 +107,7 @@ pub fn samples_of_server_to_game() -> Vec<ServerToGame> {
         held: Nanos(2_000),
         available: Nanos(3_000_000),
         workers: 4,
+        nearest_worker_ms: Some(23),
         gamers: 5,
     };
     let refusals = [

@@ -121,6 +121,9 @@ pub struct GamerStatement {
     pub available: Nanos,
     /// Workers connected.
     pub workers: u32,
+    /// Round trip between the coordinator and the nearest of them, in whole milliseconds, rounded up; `None` before one
+    /// is measured.
+    pub nearest_worker_ms: Option<u16>,
     /// Gamers connected.
     pub gamers: u32,
 }

@@ -307,7 +307,7 @@ fn game_goes_through(pair: &mut Pair, input: &[u8]) -> bool {
 
 fn welcome(session: u8) -> GamerWelcome {
     let statement =
-        GamerStatement { charged: Nanos(0), held: Nanos(0), available: Nanos::DOLLAR, workers: 1, gamers: 1 };
+        GamerStatement { available: Nanos::DOLLAR, workers: 1, gamers: 1, ..GamerStatement::default() };
     let prices = default_prices(&KindRegistry::builtin());
     GamerWelcome { name: "ann".to_owned(), prices, statement, session: u32::from(session) }
 }

@@ -5,7 +5,6 @@ mod due;
 mod path;
 mod physics;
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +19,12 @@ use p2c2r_tasks::physics::Physics;
 pub(super) use due::Due;
 use due::{RequestDue, RequestState};
 
+use super::sources::{Source, Sources};
+
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Wants>()
         .init_resource::<Due>()
+        .init_resource::<Sources>()
         .add_systems(RunFixedMainLoop, submit_wants.in_set(RunFixedMainLoopSystems::AfterFixedMainLoop));
     borrow::<Path>(app);
     borrow::<Physics>(app);
@@ -38,15 +40,14 @@ trait Wanted: TaskKind {
 }
 
 fn borrow<K: Wanted>(app: &mut App) {
-    app.init_resource::<NewestOrigin<K>>()
-        .add_offload_kind::<K>(KindSettings {
-            // Each task brings its own.
-            deadline: Duration::from_millis(200),
-            price_cap: K::PRICE_CAP,
-            late: OnLate::ComputeLocally,
-        })
-        .add_observer(take_outcome::<K>)
-        .add_observer(note_failure::<K>);
+    app.add_offload_kind::<K>(KindSettings {
+        // Each task brings its own.
+        deadline: Duration::from_millis(200),
+        price_cap: K::PRICE_CAP,
+        late: OnLate::ComputeLocally,
+    })
+    .add_observer(take_outcome::<K>)
+    .add_observer(note_failure::<K>);
 }
 
 /// What the arena wished for in this frame's steps.
@@ -57,41 +58,6 @@ pub(super) struct Wants(pub(super) Vec<WantedTask>);
 pub(super) fn horizon(measured: &OffloadHorizon) -> Horizon {
     let ticks = |ahead: Duration| (ahead.as_secs_f64() * f64::from(TICKS_PER_SECOND)).ceil() as u16;
     Horizon { paths: ticks(measured.of::<Path>()), motions: ticks(measured.of::<Physics>()) }
-}
-
-/// Who computed the newest outcome of kind `K`.
-#[derive(Resource)]
-pub(crate) struct NewestOrigin<K> {
-    /// Nobody, before the first.
-    pub(crate) whose: Option<Computer>,
-    kind: PhantomData<fn() -> K>,
-}
-
-impl<K> Default for NewestOrigin<K> {
-    fn default() -> Self {
-        Self { whose: None, kind: PhantomData }
-    }
-}
-
-/// Whose computer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Computer {
-    /// Someone else's.
-    Remote,
-    /// The coordinator's, by computing or from its cache.
-    Coordinator,
-    /// This one.
-    Local,
-}
-
-impl From<&Place> for Computer {
-    fn from(place: &Place) -> Self {
-        match place {
-            Place::Worker { .. } => Self::Remote,
-            Place::Coordinator | Place::Cache => Self::Coordinator,
-            Place::Local => Self::Local,
-        }
-    }
 }
 
 /// Which of the arena's requests an offloaded task answers.
@@ -116,13 +82,14 @@ fn submit_wants(mut commands: Commands, mut wants: ResMut<Wants>, mut due: ResMu
 fn take_outcome<K: Wanted>(
     done: On<OffloadDone<K>>,
     asked: Query<&Asked>,
+    time: Res<Time<Real>>,
     mut due: ResMut<Due>,
-    mut origin: ResMut<NewestOrigin<K>>,
+    mut sources: ResMut<Sources>,
     mut commands: Commands,
 ) {
     if let Ok(Asked(request)) = asked.get(done.entity) {
         due.came(*request, |expected| K::answer(&done.outcome, expected));
-        origin.whose = Some(Computer::from(&done.place));
+        sources.note(*request, Source::of(&done.done, time.elapsed()));
         commands.entity(done.entity).try_despawn();
     }
 }

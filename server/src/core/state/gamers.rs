@@ -45,6 +45,16 @@ pub struct GamerSession {
     pub leaving: bool,
 }
 
+/// The connected workers, as far as gamers are told of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkersAround {
+    /// How many there are.
+    pub count: u32,
+    /// The shortest round trip to one of them, in whole milliseconds, rounded up so that it does not change with every
+    /// measurement; `None` before one is measured.
+    pub nearest_ms: Option<u16>,
+}
+
 /// A finished task, remembered.
 #[derive(Clone)]
 pub struct FinishedTask {
@@ -290,10 +300,15 @@ impl Gamers {
         self.accounts.get_mut(&account)
     }
 
-    /// What a gamer is told of its account.
-    pub fn statement(&self, account: AccountId, workers: usize) -> GamerStatement {
+    /// What a gamer is told of its account, and of the workers around it.
+    pub fn statement(&self, account: AccountId, workers: WorkersAround) -> GamerStatement {
         let statement = self.accounts.get(&account).map(AccountMirror::statement).unwrap_or_default();
-        GamerStatement { workers: workers as u32, gamers: self.sessions.len() as u32, ..statement }
+        GamerStatement {
+            workers: workers.count,
+            nearest_worker_ms: workers.nearest_ms,
+            gamers: self.sessions.len() as u32,
+            ..statement
+        }
     }
 }
 

@@ -59,7 +59,7 @@ fn take_over_recorded(core: &mut Core, committed: Committed, everything: bool) {
 }
 
 fn tell_gamers(core: &mut Core) {
-    let workers = core.workers.len();
+    let workers = core.workers_around();
     let news: Vec<_> = core
         .gamers
         .iter()

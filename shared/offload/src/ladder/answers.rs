@@ -75,6 +75,7 @@ impl Ladder {
 
     fn welcome(&mut self, context: &mut LadderContext<'_>, welcome: GamerWelcome) {
         info!(name = welcome.name, "connected to the coordinator");
+        context.account.price_list = Some(welcome.prices.version);
         self.gates.fill(Gate::default());
         if let Some(session) = &mut self.session {
             *session = Session::down(String::new());
@@ -99,6 +100,7 @@ impl Ladder {
             }
         }
         session.workers = statement.workers;
+        session.nearest_worker_ms = statement.nearest_worker_ms;
     }
 
     fn done(&mut self, context: &mut LadderContext<'_>, done: Done, clock_offset_us: Option<i64>) {
@@ -131,7 +133,9 @@ impl Ladder {
         if !open {
             let news = gave_way
                 && decoded.is_ok_and(|outcome| {
-                    self.keep(kind, id, milestones.submitted_at, &outcome, Place::from(&receipt.computed_by))
+                    let times = (milestones.submitted_at, milestones.delivered_at);
+                    let origin = (Place::from(&receipt.computed_by), Some(receipt.check));
+                    self.keep(kind, id, times, &outcome, origin)
                 });
             totals.wasted += u64::from(!news);
             return;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Micros, TaskId};
+use p2c2r_protocol::{Micros, PassedCheck, TaskId};
 
 use super::{Ladder, Local, Remote};
 use crate::kind::{Delivery, OnLate, TaskEnding};
@@ -31,9 +31,9 @@ impl Ladder {
         &mut self,
         kind: usize,
         task: TaskId,
-        asked_at: Micros,
+        (asked_at, came_at): (Micros, Micros),
         outcome: &AnyOutcome,
-        place: Place,
+        (place, check): (Place, Option<PassedCheck>),
     ) -> bool {
         self.freshest.resize(self.freshest.len().max(kind + 1), None);
         // Ids count up, so the greater one was asked for later.
@@ -41,7 +41,8 @@ impl Ladder {
             return false;
         }
         self.freshest[kind] = Some(Freshest { task, asked_at });
-        self.kept.push(NewestOutcome { kind, task, outcome: Arc::clone(outcome), place, asked_at });
+        let outcome = Arc::clone(outcome);
+        self.kept.push(NewestOutcome { kind, task, outcome, place, check, asked_at, came_at });
         true
     }
 
@@ -66,6 +67,10 @@ impl Ladder {
                     Origin::Local => totals.local += 1,
                 }
                 totals.latency.record(latency_us);
+                if origin != Origin::Local {
+                    let here = self.estimates.get(task.kind).copied().unwrap_or_default();
+                    totals.saved_us += here.typical(task.units).as_micros() as u64;
+                }
                 if let Some(receipt) = receipt {
                     totals.record_stages(receipt.stages);
                 }
@@ -81,8 +86,9 @@ impl Ladder {
         };
         let (kind, entity, asked_at) = (task.kind, task.entity, task.submitted_at);
         context.windows.of(kind).ended(now, sample);
-        if let TaskEnding::Done { outcome, place, .. } = &end {
-            self.keep(kind, id, asked_at, outcome, place.clone());
+        if let TaskEnding::Done { outcome, place, receipt, .. } = &end {
+            let check = receipt.as_ref().map(|receipt| receipt.check);
+            self.keep(kind, id, (asked_at, now), outcome, (place.clone(), check));
         }
         self.deliveries.push(Delivery {
             task: id,

@@ -114,8 +114,9 @@ struct Session {
     closing: Option<String>,
     /// What the account had left when the coordinator last refused a task for its balance.
     balance: Option<Nanos>,
-    /// Workers at the last statement.
+    /// Workers at the last statement, and how far away the nearest of them was then.
     workers: u32,
+    nearest_worker_ms: Option<u16>,
     known_blobs: KnownBlobs,
     /// The number that the coordinator gave this connection: the upper half of the ids of its tasks.
     number: u32,
@@ -276,6 +277,11 @@ impl Ladder {
         self.session.as_ref().filter(|session| session.prices.is_some()).map(|session| session.workers)
     }
 
+    /// Round trip between the coordinator and the worker nearest to it, by the same statement.
+    pub fn nearest_worker_ms(&self) -> Option<u16> {
+        self.session.as_ref()?.nearest_worker_ms
+    }
+
     /// Whether anything is with the coordinator.
     pub fn is_busy(&self) -> bool {
         self.sent > 0
@@ -331,6 +337,7 @@ impl Session {
             closing: None,
             balance: None,
             workers: 0,
+            nearest_worker_ms: None,
             known_blobs: KnownBlobs::new(KNOWN_BLOBS_MAX),
             number: 0,
         }

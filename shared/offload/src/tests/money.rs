@@ -124,6 +124,7 @@ fn charged_held_and_estimated_are_told_apart() {
         (Nanos::ZERO, PRICE, Nanos::ZERO)
     );
     assert_eq!((account.charged(), account.held()), (Some(Nanos(5_000)), Some(Nanos(7))));
+    assert_eq!(account.price_list, Some(1), "what it was priced by");
     game.say(ServerToGame::Statement(GamerStatement {
         charged: Nanos(5_200),
         held: Nanos(0),

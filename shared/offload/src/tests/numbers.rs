@@ -24,6 +24,8 @@ fn what_is_not_known_has_no_value() {
         &paths.age_ms,
         &diagnostics::WORKERS,
         &diagnostics::RTT_MS,
+        &diagnostics::JITTER_MS,
+        &diagnostics::NEAREST_WORKER_MS,
         &diagnostics::LOSS_PERCENT,
         &diagnostics::SENT_BYTES_PER_SECOND,
         &diagnostics::COST_DOLLARS_PER_HOUR,
@@ -58,6 +60,7 @@ fn diagnostics_tell_the_last_ten_seconds_and_forget() {
     assert_eq!(value(&game, &paths.local_percent), Some(20.0));
     assert_eq!(value(&game, &diagnostics::COST_DOLLARS_TOTAL), Some(1_600e-9));
     assert_eq!(value(&game, &diagnostics::WORKERS), Some(3.0));
+    assert_eq!(value(&game, &diagnostics::NEAREST_WORKER_MS), Some(12.0));
     let rate = value(&game, &diagnostics::COST_DOLLARS_PER_HOUR).unwrap();
     assert!(rate > 1_600e-9 * 3_600.0 / 2.0 && rate < 1_600e-9 * 3_600.0, "{rate}");
     assert!((value(&game, &paths.local_compute_ms).unwrap() - 20.0).abs() < 20.0);

@@ -143,6 +143,7 @@ impl AccountMirror {
             held: self.held + not_recorded.max(Nanos::ZERO),
             available: self.available(),
             workers: 0,
+            nearest_worker_ms: None,
             gamers: 0,
         }
     }

@@ -29,10 +29,12 @@ fn statements_show_a_charge_as_held_until_it_is_recorded() {
     let mirror = gamers.account_mut(account).unwrap();
     mirror.release(Nanos(30));
     mirror.charge(Nanos(30));
-    let told = gamers.statement(account, 2);
+    let around = WorkersAround { count: 2, nearest_ms: Some(3) };
+    let told = gamers.statement(account, around);
+    assert_eq!((told.workers, told.nearest_worker_ms), (2, Some(3)));
     assert_eq!((told.charged, told.held, told.available), (Nanos(50), Nanos(30), Nanos(970)));
     gamers.account_mut(account).unwrap().recorded(Nanos(80));
-    let told = gamers.statement(account, 2);
+    let told = gamers.statement(account, around);
     assert_eq!((told.charged, told.held, told.available), (Nanos(80), Nanos(0), Nanos(970)));
 }
 

@@ -1,0 +1,380 @@
+//! Who computed what is pointed at, and which check it passed: a few words beside the mouse's pointer, or, while the mouse
+//! lies still, beside whatever is straight ahead of the ship.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+use p2c2r_arena::{Arena, Steering};
+use p2c2r_offload::{LastOutcome, Place};
+use p2c2r_protocol::PassedCheck;
+use p2c2r_tasks::reflection::Reflection;
+
+use super::level::{BorrowingDetail, MARGIN, ShownFrom};
+use super::palette::{BRIGHT, EDGE, PANEL};
+use super::{panel, text, write};
+use crate::figures;
+use crate::play::{Battlefield, Reflecting, Source, Sources, is_ore};
+use crate::settings::Settings;
+use crate::view::place;
+
+/// How long a mouse that lies still goes on pointing.
+const POINTS_FOR: Duration = Duration::from_secs(4);
+/// Metres beside a hull or a path that still count as on it: what is pointed at moves.
+const ON_IT: f32 = 0.7;
+/// Metres ahead of the ship that are looked at.
+const AHEAD: f32 = 45.0;
+/// Height at which paths are drawn, metres.
+const PATH_HEIGHT: f32 = -0.35;
+/// Pixels between what is pointed at and the words, at a window height of 720.
+const BESIDE: f32 = 18.0;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<Pointer>()
+        .add_message::<CursorMoved>()
+        .add_systems(Startup, spawn_words)
+        .add_systems(Update, (follow_pointer, tell_source).chain());
+}
+
+/// Where the mouse points, in logical pixels of the picture, and when it last moved.
+#[derive(Resource, Default)]
+struct Pointer(Option<(Vec2, Duration)>);
+
+/// The box around the words.
+#[derive(Component)]
+struct Words;
+
+/// What is pointed at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Target {
+    Rock { at: Vec3, carried: bool, mirrors: bool },
+    Enemy { at: Vec3, has_path: bool },
+    Path { at: Vec3 },
+    Ship { at: Vec3 },
+}
+
+impl Target {
+    fn at(self) -> Vec3 {
+        let (Self::Rock { at, .. } | Self::Enemy { at, .. } | Self::Path { at } | Self::Ship { at }) = self;
+        at
+    }
+
+    /// What the ray meets first; of a path anything near it counts, if nothing else is there.
+    fn of_ray(arena: &Arena, ray: Ray3d) -> Option<Self> {
+        let along = |at: Vec3, radius: f32| {
+            let way = (at - ray.origin).dot(*ray.direction);
+            let beside = (ray.origin + *ray.direction * way).distance(at);
+            (way > 0.0 && beside <= radius).then_some(way - radius)
+        };
+        let bodies =
+            Self::bodies(arena).filter_map(|(target, radius)| Some((target, along(target.at(), radius)?)));
+        let nearest = bodies.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(target, _)| target);
+        nearest.or_else(|| Self::path_at(arena, ray))
+    }
+
+    /// What the ship would meet if it flew straight on.
+    fn ahead(arena: &Arena) -> Option<Self> {
+        let ship = arena.ship();
+        let (from, way) = (place(ship.position, 0.0), place(ship.heading, 0.0));
+        let ahead = |target: Self, radius: f32| {
+            let to = target.at() - from;
+            let far = to.dot(way);
+            let beside = (to - way * far).length();
+            (far > 0.0 && far < AHEAD && beside <= radius && !matches!(target, Self::Ship { .. }))
+                .then_some(far)
+        };
+        let bodies =
+            Self::bodies(arena).filter_map(|(target, radius)| Some((target, ahead(target, radius)?)));
+        ship.alive.then(|| bodies.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(target, _)| target)).flatten()
+    }
+
+    /// Everything that has a hull, each with its radius and a margin.
+    fn bodies(arena: &Arena) -> impl Iterator<Item = (Self, f32)> {
+        let rocks = arena.rocks().iter().map(|rock| {
+            let at = place(rock.position, 0.0);
+            let target = Self::Rock { at, carried: rock.is_carried(), mirrors: is_ore(rock.id) };
+            (target, rock.radius)
+        });
+        let enemies = arena.enemies().iter().map(|enemy| {
+            let has_path = enemy.steering == Steering::Path;
+            (Self::Enemy { at: place(enemy.position, 0.0), has_path }, enemy.radius + ON_IT)
+        });
+        let ship = arena.ship();
+        let own = ship.alive.then(|| (Self::Ship { at: place(ship.position, 0.0) }, 1.0 + ON_IT));
+        enemies.chain(own).chain(rocks)
+    }
+
+    fn path_at(arena: &Arena, ray: Ray3d) -> Option<Self> {
+        let far = ray.intersect_plane(Vec3::Y * PATH_HEIGHT, InfinitePlane3d::new(Vec3::Y))?;
+        let at = ray.get_point(far);
+        let is_near = |from: Vec3, to: Vec3| {
+            let (way, length) = (to - from, from.distance_squared(to).max(1e-6));
+            let share = ((at - from).dot(way) / length).clamp(0.0, 1.0);
+            at.distance(from + way * share) <= ON_IT
+        };
+        arena.enemies().iter().find_map(|enemy| {
+            let mut from = place(enemy.position, PATH_HEIGHT);
+            enemy.waypoints().iter().find_map(|point| {
+                let to = place(*point, PATH_HEIGHT);
+                is_near(std::mem::replace(&mut from, to), to).then_some(Self::Path { at })
+            })
+        })
+    }
+}
+
+/// What is known of the sources when the words are made.
+struct Known<'a> {
+    arena: &'a Arena,
+    sources: &'a Sources,
+    light: Option<Source>,
+    now: Duration,
+}
+
+impl Known<'_> {
+    /// A line for everything that was computed of the target.
+    fn words(&self, target: Target) -> Vec<String> {
+        let told = |what: &str, source: Option<&Source>| match source {
+            Some(source) => format!("{what}: {}", source_text(source, self.now)),
+            None => format!("{what}: {}", figures::UNKNOWN),
+        };
+        let motion = |carried: bool| match carried {
+            true if self.arena.physics().inline => "motion: this computer, in the step itself".into(),
+            true => told("motion", self.sources.motions(self.arena)),
+            false => "motion: this computer, by the local rule, since something met it".into(),
+        };
+        let mirror = || self.light.as_ref().map(|light| told("mirrored light", Some(light)));
+        let path = || told("path", self.sources.paths());
+        match target {
+            Target::Rock { carried, mirrors, .. } => {
+                std::iter::once(motion(carried)).chain(mirrors.then(mirror).flatten()).collect()
+            }
+            Target::Enemy { has_path: true, .. } => std::iter::once(path()).chain(mirror()).collect(),
+            Target::Enemy { .. } => {
+                std::iter::once("way: by sight, needs no path".into()).chain(mirror()).collect()
+            }
+            Target::Path { .. } => vec![path()],
+            Target::Ship { .. } => mirror().into_iter().collect(),
+        }
+    }
+}
+
+/// `worker ada, 84 ms, asked for 1.2 s ago, passed the deep check`.
+fn source_text(source: &Source, now: Duration) -> String {
+    let who = match &source.place {
+        Place::Worker { name } => format!("worker {name}"),
+        Place::Coordinator => "the coordinator".into(),
+        Place::Cache => "the coordinator's cache".into(),
+        Place::Local => "this computer".into(),
+    };
+    let check = match source.check {
+        Some(PassedCheck::Always) => "passed the quick check",
+        Some(PassedCheck::Deep) => "passed the quick and the deep check",
+        Some(PassedCheck::Own) => "needs no check: the coordinator's own",
+        None => "needs no check: your own",
+    };
+    format!(
+        "{who}, {} ms, asked for {:.1} s ago,\n  {check}",
+        figures::milliseconds(Some(source.latency.as_secs_f64() * 1e3)),
+        now.saturating_sub(source.asked_at).as_secs_f64(),
+    )
+}
+
+fn spawn_words(mut commands: Commands) {
+    let around = Node { position_type: PositionType::Absolute, ..default() };
+    let words = Node {
+        padding: UiRect::axes(px(10), px(5)),
+        border: UiRect::all(px(1)),
+        border_radius: BorderRadius::all(px(6)),
+        display: Display::None,
+        ..default()
+    };
+    // Within a root of its own, since roots are hidden while a menu is up. In front of everything, as it is asked for.
+    commands.spawn((
+        Name::new("pointed at"),
+        GlobalZIndex(2),
+        ShownFrom(BorrowingDetail::Compact),
+        around,
+        children![(
+            Words,
+            words,
+            BackgroundColor(PANEL.into()),
+            BorderColor::all(EDGE),
+            children![text("", 14.0, BRIGHT)]
+        )],
+    ));
+}
+
+fn follow_pointer(
+    time: Res<Time<Real>>,
+    mut moves: MessageReader<CursorMoved>,
+    mut pointer: ResMut<Pointer>,
+) {
+    if let Some(moved) = moves.read().last() {
+        pointer.0 = Some((moved.position, time.elapsed()));
+    }
+}
+
+fn tell_source(
+    time: Res<Time<Real>>,
+    pointer: Res<Pointer>,
+    settings: Res<Settings>,
+    scale: Res<UiScale>,
+    battlefield: Res<Battlefield>,
+    sources: Res<Sources>,
+    reflecting: Res<Reflecting>,
+    light: Res<LastOutcome<Reflection>>,
+    camera: Single<(&Camera, &GlobalTransform)>,
+    words: Single<(&mut Node, &ComputedNode, &Children), With<Words>>,
+    mut texts: Query<&mut Text>,
+) {
+    let (camera, eye) = *camera;
+    let (mut node, computed, children) = words.into_inner();
+    let arena = &battlefield.arena;
+    let level = settings.display.level;
+    let moved = pointer.0.filter(|(_, moved)| time.elapsed().saturating_sub(*moved) < POINTS_FOR);
+    let target = match moved {
+        Some((at, _)) => camera.viewport_to_world(eye, at).ok().and_then(|ray| Target::of_ray(arena, ray)),
+        // Whoever has no mouse sees it without asking, so only where everything is shown.
+        None => Target::ahead(arena).filter(|_| level >= BorrowingDetail::Full),
+    };
+    let light = reflecting.enabled.then(|| Source::of_last(&light)).flatten();
+    let known = Known { arena, sources: &sources, light, now: time.elapsed() };
+    let lines = target
+        .filter(|_| level >= BorrowingDetail::Compact)
+        .map(|target| known.words(target))
+        .unwrap_or_default();
+    let display = if lines.is_empty() { Display::None } else { Display::Flex };
+    if node.display != display {
+        node.display = display;
+    }
+    let (Some(target), Some(picture)) = (target, camera.logical_target_size()) else { return };
+    let Ok(at) = camera.world_to_viewport(eye, target.at()) else { return };
+    let mut free = Rect::from_corners(Vec2::ZERO, picture / scale.0);
+    if moved.is_none() {
+        // Nobody asked: it must not be in front of the panel.
+        let taken = panel::WIDTH + 2.0 * MARGIN;
+        if settings.display.corner.is_right() {
+            free.max.x -= taken;
+        } else {
+            free.min.x += taken;
+        }
+    }
+    let size = computed.size() * computed.inverse_scale_factor() / scale.0;
+    let at = beside(at / scale.0, size, free);
+    let (left, top) = (px(at.x), px(at.y));
+    if (node.left, node.top) != (left, top) {
+        (node.left, node.top) = (left, top);
+    }
+    for child in children {
+        if let Ok(mut text) = texts.get_mut(*child) {
+            write(&mut text, &lines.join("\n"));
+        }
+    }
+}
+
+/// Where a box of this size stands beside a point, so that all of it is within what is free.
+fn beside(point: Vec2, size: Vec2, free: Rect) -> Vec2 {
+    let right = point + Vec2::splat(BESIDE);
+    let left = point - Vec2::splat(BESIDE) - size;
+    let fits = right + size;
+    let wanted = Vec2::new(
+        if fits.x <= free.max.x { right.x } else { left.x },
+        if fits.y <= free.max.y { right.y } else { left.y },
+    );
+    wanted.min(free.max - size).max(free.min).round()
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_arena::{ArenaConfig, Controls};
+
+    use super::*;
+
+    fn arena() -> Arena {
+        let mut arena = Arena::new(ArenaConfig::default());
+        for _ in 0..120 {
+            arena.step(Controls::default(), &[]);
+        }
+        arena
+    }
+
+    /// Straight down at a point of the plane.
+    fn down_at(at: Vec3) -> Ray3d {
+        Ray3d::new(at + Vec3::Y * 30.0, Dir3::NEG_Y)
+    }
+
+    #[test]
+    fn a_ray_meets_the_rock_below_it_and_nothing_where_nothing_is() {
+        let arena = arena();
+        let rock = arena.rocks().iter().max_by(|a, b| a.radius.total_cmp(&b.radius)).expect("rocks");
+        let at = place(rock.position, 0.0);
+        assert!(matches!(Target::of_ray(&arena, down_at(at)), Some(Target::Rock { .. })));
+        let away = Vec3::new(10_000.0, 0.0, 0.0);
+        assert_eq!(Target::of_ray(&arena, down_at(away)), None);
+        let up = Ray3d::new(at + Vec3::Y * 30.0, Dir3::Y);
+        assert_eq!(Target::of_ray(&arena, up), None, "what is behind is not pointed at");
+    }
+
+    #[test]
+    fn a_ray_meets_the_ship_and_what_is_ahead_is_never_the_ship_itself() {
+        let arena = arena();
+        let at = place(arena.ship().position, 0.0);
+        assert_eq!(Target::of_ray(&arena, down_at(at)), Some(Target::Ship { at }));
+        assert!(!matches!(Target::ahead(&arena), Some(Target::Ship { .. })));
+    }
+
+    #[test]
+    fn the_words_say_who_how_long_how_old_and_which_check() {
+        let source = |place, check| Source {
+            place,
+            check,
+            latency: Duration::from_millis(84),
+            asked_at: Duration::from_secs(5),
+        };
+        let now = Duration::from_millis(6_200);
+        let worker = Place::Worker { name: "ada".into() };
+        assert_eq!(
+            source_text(&source(worker, Some(PassedCheck::Deep)), now),
+            "worker ada, 84 ms, asked for 1.2 s ago,\n  passed the quick and the deep check"
+        );
+        let own = source_text(&source(Place::Local, None), now);
+        assert!(own.starts_with("this computer, 84 ms") && own.contains("no check"), "{own}");
+    }
+
+    #[test]
+    fn what_is_computed_of_a_thing_has_a_line_each() {
+        let arena = arena();
+        let known = Known { arena: &arena, sources: &Sources::default(), light: None, now: Duration::ZERO };
+        let at = Vec3::ZERO;
+        let loose = known.words(Target::Rock { at, carried: false, mirrors: true });
+        assert_eq!(loose.len(), 1, "no light was traced: {loose:?}");
+        assert!(loose[0].contains("local rule"));
+        assert_eq!(known.words(Target::Path { at }), ["path: -"]);
+        assert!(known.words(Target::Ship { at }).is_empty());
+        let light = Some(Source {
+            place: Place::Cache,
+            check: Some(PassedCheck::Always),
+            latency: Duration::ZERO,
+            asked_at: Duration::ZERO,
+        });
+        let lit = Known { light, ..known };
+        let lines = lit.words(Target::Rock { at, carried: true, mirrors: true });
+        assert!(lines.len() == 2 && lines[1].contains("cache"), "{lines:?}");
+    }
+
+    #[test]
+    fn the_words_stay_within_the_picture() {
+        let (size, picture) = (Vec2::new(400.0, 60.0), Vec2::new(1_280.0, 720.0));
+        let free = Rect::from_corners(Vec2::ZERO, picture);
+        for x in [0.0, 640.0, 1_279.0] {
+            for y in [0.0, 360.0, 719.0] {
+                let at = beside(Vec2::new(x, y), size, free);
+                assert!(
+                    at.cmpge(Vec2::ZERO).all() && (at + size).cmple(picture).all(),
+                    "{at} beside {x}, {y}"
+                );
+                let meets = x > at.x && x < at.x + size.x && y > at.y && y < at.y + size.y;
+                assert!(!meets, "the words cover what is pointed at: {at} beside {x}, {y}");
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Rows of the panel that are there only while something is not as it should be.
+
+use std::time::Duration;
+
+use bevy::prelude::*;
+use bevy::time::common_conditions::on_real_timer;
+use p2c2r_offload::OffloadTotals;
+
+use super::palette::{ORANGE, VERMILLION};
+use super::{text, write};
+use crate::figures::{Figures, KindFigures};
+
+/// Rows shown at once, the worst: more would push the panel into what stands below it.
+const SHOWN_MAX: u32 = 2;
+/// How often it is looked at: as often as figures change.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A row stays this long after what it is about, so that it can be read and does not flicker.
+const STAYS: Duration = Duration::from_secs(3);
+/// Packets lost from which on it is said, per cent: games feel it.
+const LOSS_SAID: f64 = 1.0;
+/// Share of a kind's tasks without an outcome in time from which on it is said, per cent.
+const LATE_SAID: f64 = 5.0;
+/// Share of a kind that this computer does itself while it could borrow, from which on it is said, per cent.
+const HERE_SAID: f64 = 5.0;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, show_warnings.run_if(on_real_timer(LOOK_EVERY)));
+}
+
+/// What may be wrong, the worst first.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Warning {
+    /// Nobody works.
+    NoWorkers,
+    /// Packets are lost.
+    Loss,
+    /// Outcomes do not come in time.
+    Late,
+    /// The coordinator turns tasks away.
+    Refused,
+    /// What could be borrowed is done here.
+    Here,
+}
+
+impl Warning {
+    const ALL: [Self; 5] = [Self::NoWorkers, Self::Loss, Self::Late, Self::Refused, Self::Here];
+
+    fn colour(self) -> Srgba {
+        match self {
+            Self::NoWorkers | Self::Loss | Self::Late => VERMILLION,
+            Self::Refused | Self::Here => ORANGE,
+        }
+    }
+
+    /// What is to be said of it, if anything. `refused` is how many tasks were turned away since the last time.
+    fn words(self, figures: &Figures, refused: u64) -> Option<String> {
+        let over = |share: Option<f64>, least: f64| share.filter(|share| *share >= least);
+        let worst = |share: fn(&KindFigures) -> Option<f64>, least: f64| {
+            let shares = figures.kinds.iter().filter_map(|kind| Some((kind.name, share(kind)?)));
+            shares.filter(|(_, share)| *share >= least).max_by(|a, b| a.1.total_cmp(&b.1))
+        };
+        match self {
+            Self::NoWorkers => (figures.remote && figures.workers == Some(0.0))
+                .then(|| "NO WORKERS: the coordinator and this computer do all of it".into()),
+            Self::Loss => over(figures.loss_percent, LOSS_SAID)
+                .map(|share| format!("LOSS: {share:.1} % of the coordinator's packets do not arrive")),
+            Self::Late => worst(|kind| kind.in_time_percent.map(|share| 100.0 - share), LATE_SAID)
+                .map(|(name, share)| format!("LATE: {share:.0} % of {name} has no outcome in time")),
+            Self::Refused => (figures.remote && refused > 0)
+                .then(|| format!("REFUSED: {refused} tasks got no outcome from the coordinator")),
+            Self::Here => worst(|kind| kind.local_percent, HERE_SAID)
+                .filter(|_| figures.remote)
+                .map(|(name, share)| format!("HERE: this computer does {share:.0} % of {name} itself")),
+        }
+    }
+}
+
+/// Adds the rows to a panel, hidden.
+pub(super) fn spawn_rows(panel: &mut ChildSpawnerCommands) {
+    for warning in Warning::ALL {
+        panel.spawn((
+            warning,
+            Node { display: Display::None, ..default() },
+            children![text("", 15.0, warning.colour())],
+        ));
+    }
+}
+
+fn show_warnings(
+    time: Res<Time<Real>>,
+    figures: Res<Figures>,
+    totals: Res<OffloadTotals>,
+    mut rejected: Local<u64>,
+    mut until: Local<[Option<Duration>; Warning::ALL.len()]>,
+    mut rows: Query<(&Warning, &mut Node, &Children)>,
+    mut texts: Query<&mut Text>,
+) {
+    let mut room = SHOWN_MAX;
+    let sum = totals.kinds.values().map(|kind| kind.rejected).sum::<u64>();
+    let refused = sum.saturating_sub(std::mem::replace(&mut *rejected, sum));
+    for (warning, mut node, children) in &mut rows {
+        let until = &mut until[*warning as usize];
+        if let Some(words) = warning.words(&figures, refused) {
+            *until = Some(time.elapsed() + STAYS);
+            for child in children {
+                if let Ok(mut text) = texts.get_mut(*child) {
+                    write(&mut text, &words);
+                }
+            }
+        }
+        let shown = room > 0 && until.is_some_and(|until| time.elapsed() < until);
+        room -= u32::from(shown);
+        let display = if shown { Display::Flex } else { Display::None };
+        if node.display != display {
+            node.display = display;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(figures: &Figures, refused: u64) -> Vec<Warning> {
+        Warning::ALL.into_iter().filter(|warning| warning.words(figures, refused).is_some()).collect()
+    }
+
+    fn well() -> Figures {
+        let kind =
+            KindFigures { name: "path", in_time_percent: Some(99.5), local_percent: Some(0.5), ..default() };
+        Figures { kinds: vec![kind], remote: true, workers: Some(3.0), loss_percent: Some(0.2), ..default() }
+    }
+
+    #[test]
+    fn nothing_is_said_while_all_is_well_or_nothing_is_known() {
+        assert_eq!(said(&well(), 0), []);
+        assert_eq!(said(&Figures::default(), 0), []);
+    }
+
+    #[test]
+    fn each_trouble_is_said_by_its_own_row() {
+        let mut lossy = well();
+        lossy.loss_percent = Some(3.0);
+        assert_eq!(said(&lossy, 0), [Warning::Loss]);
+        let mut late = well();
+        late.kinds[0].in_time_percent = Some(80.0);
+        assert_eq!(said(&late, 0), [Warning::Late]);
+        assert!(Warning::Late.words(&late, 0).unwrap().contains("20 % of path"));
+        let mut here = well();
+        here.kinds[0].local_percent = Some(30.0);
+        assert_eq!(said(&here, 0), [Warning::Here]);
+        let empty = Figures { workers: Some(0.0), ..well() };
+        assert_eq!(said(&empty, 0), [Warning::NoWorkers]);
+        assert_eq!(said(&well(), 2), [Warning::Refused]);
+    }
+
+    #[test]
+    fn who_switched_borrowing_off_is_not_told_that_work_is_done_here() {
+        let mut off = well();
+        off.remote = false;
+        off.kinds[0].local_percent = Some(100.0);
+        assert_eq!(said(&off, 0), []);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a graphics card of one's own would cost an hour of play, to hold what borrowing costs against.
+
+use serde::{Deserialize, Serialize};
+
+/// Weeks of a year.
+const WEEKS: f64 = 52.0;
+
+/// What is assumed of the card; the player changes it. Every number is within the range of its row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Comparison {
+    /// Price of a card that does the same, dollars.
+    pub card_dollars: u32,
+    /// Years for which it is good enough.
+    pub years: u32,
+    /// Hours of play a week.
+    pub hours_a_week: u32,
+    /// Watts that it draws while playing, beyond what the computer draws without it.
+    pub watts: u32,
+    /// Price of a kilowatt hour, cents.
+    pub cents_a_kwh: u32,
+}
+
+impl Default for Comparison {
+    fn default() -> Self {
+        Self { card_dollars: 300, years: 4, hours_a_week: 10, watts: 170, cents_a_kwh: 30 }
+    }
+}
+
+impl Comparison {
+    /// The same with every number in a range in which the formula means something.
+    pub(super) fn mend(&mut self) {
+        self.card_dollars = self.card_dollars.clamp(1, 10_000);
+        self.years = self.years.clamp(1, 20);
+        self.hours_a_week = self.hours_a_week.clamp(1, 168);
+        self.watts = self.watts.clamp(1, 2_000);
+        self.cents_a_kwh = self.cents_a_kwh.clamp(1, 500);
+    }
+
+    /// Dollars an hour of play: the price over all hours of play, and the current.
+    pub fn dollars_per_hour(&self) -> f64 {
+        let hours = f64::from(self.years) * WEEKS * f64::from(self.hours_a_week);
+        let current = f64::from(self.watts) / 1e3 * f64::from(self.cents_a_kwh) / 100.0;
+        f64::from(self.card_dollars) / hours + current
+    }
+
+    /// The formula with its numbers: `$300 / (4 years x 52 x 10 h) + 170 W x $0.30/kWh = $0.195 an hour`.
+    pub fn formula(&self) -> String {
+        format!(
+            "${} / ({} years x 52 x {} h) + {} W x ${:.2}/kWh = ${:.3} an hour",
+            self.card_dollars,
+            self.years,
+            self.hours_a_week,
+            self.watts,
+            f64::from(self.cents_a_kwh) / 100.0,
+            self.dollars_per_hour()
+        )
+    }
+
+    /// How what was paid for so many seconds compares; none where nothing was paid or played.
+    pub fn against(&self, dollars: f64, seconds: f64) -> Option<String> {
+        if dollars <= 0.0 || seconds < 1.0 {
+            return None;
+        }
+        let (borrowed, own) = (dollars / seconds * 3_600.0, self.dollars_per_hour());
+        let share = (1.0 - borrowed / own) * 100.0;
+        let verdict = if share >= 0.0 {
+            format!("{:.0} % less", share.floor())
+        } else {
+            format!("{:.0} % more", -share.floor())
+        };
+        Some(format!("Borrowing cost ${borrowed:.4} an hour: {verdict} than a card of your own."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_costs_its_price_over_its_hours_and_its_current() {
+        let comparison = Comparison::default();
+        assert!((comparison.dollars_per_hour() - (300.0 / 2_080.0 + 0.051)).abs() < 1e-9);
+        assert_eq!(comparison.formula(), "$300 / (4 years x 52 x 10 h) + 170 W x $0.30/kWh = $0.195 an hour");
+    }
+
+    #[test]
+    fn what_is_dearer_than_a_card_is_said_to_be() {
+        let comparison = Comparison::default();
+        assert_eq!(comparison.against(0.0, 60.0), None);
+        assert_eq!(comparison.against(0.001, 0.0), None);
+        let cheap = comparison.against(0.009, 3_600.0).unwrap();
+        assert!(cheap.contains("$0.0090 an hour") && cheap.contains("95 % less"), "{cheap}");
+        let dear = comparison.against(1.0, 3_600.0).unwrap();
+        assert!(dear.contains("% more"), "{dear}");
+    }
+
+    #[test]
+    fn numbers_of_a_damaged_file_are_put_into_their_ranges() {
+        let mut comparison =
+            Comparison { card_dollars: 0, years: 0, hours_a_week: 0, watts: 0, cents_a_kwh: u32::MAX };
+        comparison.mend();
+        assert!(comparison.dollars_per_hour().is_finite());
+        assert_eq!((comparison.years, comparison.cents_a_kwh), (1, 500));
+    }
+}
