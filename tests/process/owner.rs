@@ -128,6 +128,20 @@ fn a_workers_settings_are_shown_as_a_file_that_it_accepts() {
     assert!(wrong.seen().contains("1 to 1440"), "{}", wrong.seen());
 }
 
+#[test]
+fn a_worker_that_has_nothing_to_finish_answers_its_owner_before_it_ends() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    let (mut coordinator, _) = coordinator(folder, "127.0.0.1:0", Program::start);
+    let mut worker = worker(folder, "ada", Program::start);
+    worker.line("Connected!");
+    coordinator.stop();
+    worker.line("Connection lost");
+    let said = asked(folder, &["finish"]);
+    assert!(said.contains("ada: finishing what runs"), "{said}");
+    worker.ended_well();
+}
+
 /// Waits for a message to the service manager that has this line.
 #[cfg(target_os = "linux")]
 #[track_caller]

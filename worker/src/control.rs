@@ -56,7 +56,7 @@ pub enum ControlError {
 
 /// Elsewhere there is no such socket.
 #[cfg(not(unix))]
-pub fn listen(_folder: &Path, _name: &str, _waker: Waker) -> io::Result<Control> {
+pub fn listen(_folder: &Path, _name: &str, _waker: Waker, _drain: Drain) -> io::Result<Control> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -189,6 +189,8 @@ struct Asked {
 #[derive(Resource)]
 pub struct Control {
     asked: Receiver<Asked>,
+    /// Whether the worker was asked to end, which it is as soon as that is answered.
+    is_to_finish: bool,
     /// Heeded in this update, and to be answered at its end.
     waiting: Vec<Sender<WorkerReport>>,
     /// Removes the socket's file at the end.
@@ -202,6 +204,7 @@ impl Default for Control {
     fn default() -> Self {
         Self {
             asked: never(),
+            is_to_finish: false,
             waiting: Vec::new(),
             #[cfg(unix)]
             file: None,
@@ -213,7 +216,6 @@ impl Default for Control {
 pub fn heed_owner(
     mut control: ResMut<'_, Control>,
     mut availability: ResMut<'_, Availability>,
-    drain: Res<'_, Drain>,
     time: Res<'_, Time<Real>>,
 ) {
     while let Ok(Asked { request, answer }) = control.asked.try_recv() {
@@ -224,7 +226,7 @@ pub fn heed_owner(
                 availability.pause(time_off.map(|time_off| time.elapsed() + time_off));
             }
             ControlRequest::Resume => availability.resume(),
-            ControlRequest::Finish => drain.ask(),
+            ControlRequest::Finish => control.is_to_finish = true,
         }
         control.waiting.push(answer);
     }
@@ -252,7 +254,7 @@ pub fn answer_owner(
         name: console.name().to_owned(),
         coordinator: console.coordinator().to_owned(),
         connected: link.is_connected(),
-        finishing: drain.is_asked(),
+        finishing: control.is_to_finish || drain.is_asked(),
         resting: availability.rest().map(|rest| rest.to_string()),
         slots: offer.slots,
         slots_now: offer.offered.slots,

@@ -85,7 +85,7 @@ fn work(arguments: Arguments) -> Result<AppExit, WorkerError> {
     app.add_plugins(runner);
     p2c2r_worker::service::add_to(&mut app);
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
-    match control::listen(&folder, &name, waker.clone()) {
+    match control::listen(&folder, &name, waker.clone(), drain.clone()) {
         Ok(control) => {
             app.insert_resource(control);
         }

@@ -12,6 +12,8 @@ use crossbeam_channel::{Sender, bounded};
 use p2c2r_link::Waker;
 use p2c2r_protocol::Digest;
 
+use crate::drain::Drain;
+
 use super::{Asked, Control, ControlError, ControlRequest, WorkerReport};
 
 /// Largest request or report in bytes; ours have some hundred.
@@ -36,8 +38,8 @@ fn path(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("control-{}.sock", &Digest::of(name.as_bytes()).to_string()[..8]))
 }
 
-/// Listens for the owner of the worker of this name, whose accounts are in `folder`.
-pub fn listen(folder: &Path, name: &str, waker: Waker) -> io::Result<Control> {
+/// Listens for the owner of the worker of this name, whose accounts are in `folder`; `drain` asks that worker to end.
+pub fn listen(folder: &Path, name: &str, waker: Waker, drain: Drain) -> io::Result<Control> {
     let path = path(folder, name);
     if UnixStream::connect(&path).is_ok() {
         return Err(io::Error::new(ErrorKind::AddrInUse, "another worker of this name runs"));
@@ -54,19 +56,25 @@ pub fn listen(folder: &Path, name: &str, waker: Waker) -> io::Result<Control> {
     thread::Builder::new().name("control".into()).spawn(move || {
         for stream in listener.incoming().flatten() {
             // Who asks wrongly, or leaves, learns it by the closed line.
-            let _ = answer(&stream, &ask, &waker);
+            let _ = answer(&stream, &ask, &waker, &drain);
         }
     })?;
-    Ok(Control { asked, waiting: Vec::new(), file: Some(file) })
+    Ok(Control { asked, waiting: Vec::new(), is_to_finish: false, file: Some(file) })
 }
 
-fn answer(stream: &UnixStream, ask: &Sender<Asked>, waker: &Waker) -> io::Result<()> {
-    let request = receive(stream)?;
+fn answer(stream: &UnixStream, ask: &Sender<Asked>, waker: &Waker, drain: &Drain) -> io::Result<()> {
+    let request: ControlRequest = receive(stream)?;
     let (answer, report) = bounded(1);
     ask.send_timeout(Asked { request, answer }, PATIENCE).map_err(io::Error::other)?;
     waker.wake();
     let report: WorkerReport = report.recv_timeout(PATIENCE).map_err(io::Error::other)?;
-    send(stream, &report)
+    let sent = send(stream, &report);
+    if request == ControlRequest::Finish {
+        // Not before: a worker that has nothing to finish would be gone before it has answered.
+        drain.ask();
+        waker.wake();
+    }
+    sent
 }
 
 fn send<T: serde::Serialize>(mut stream: &UnixStream, value: &T) -> io::Result<()> {

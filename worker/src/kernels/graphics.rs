@@ -82,9 +82,10 @@ impl Lanes {
         self.at_work += 1;
     }
 
-    fn end(&mut self, share: Share, now: Instant) {
+    /// A run has ended, and whether the device computed for it.
+    fn end(&mut self, has_computed: bool, share: Share, now: Instant) {
         self.at_work = self.at_work.saturating_sub(1);
-        if self.at_work == 0 {
+        if self.at_work == 0 && has_computed {
             let took = now.saturating_duration_since(self.since);
             self.busy.add(now, took);
             self.since = now + share.rest_after(took);
@@ -161,7 +162,8 @@ impl Graphics {
             Ok(mut sent) => lane.wait(&mut sent, run),
             Err(_) => Came::Lost(lane.process().end()),
         };
-        locked(&self.lanes).end(self.share, Instant::now());
+        let has_computed = !matches!(came, Came::Result(Err(Failure::NotReady | Failure::BadSpec)));
+        locked(&self.lanes).end(has_computed, self.share, Instant::now());
         let result = match came {
             Came::Lost(how) => {
                 let told = format!("its process {how}");
