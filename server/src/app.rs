@@ -8,6 +8,7 @@ use bevy_ecs::schedule::{IntoScheduleConfigs, SystemSet};
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::TimePlugin;
 use p2c2r_link::{FromPeer, Mint, NextWake, PeerLeft, ServerLinkConfig, ServerLinkPlugin, ServerTransport};
+use p2c2r_program::settings;
 use p2c2r_protocol::{GameToServer, TaskNo, WorkerToServer};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -172,10 +173,9 @@ fn record(
     seed: [u8; 32],
 ) -> Result<Recorder, ServerError> {
     let policy = config.policy();
-    let settings = toml::to_string(&config.to_file())
-        .map_err(|error| ServerError::Config(format!("the settings cannot be recorded: {error}")))?;
+    let shown = settings::shown(config);
     let compute = (policy.compute_threads as u64, policy.compute_waiting_max as u64);
-    let header = Header { settings, prices: policy.prices, compute, seed, next_task: next_task.0 };
+    let header = Header { settings: shown, prices: policy.prices, compute, seed, next_task: next_task.0 };
     Ok(Recorder::begin(path, &config.kinds.identity(), &header)?)
 }
 

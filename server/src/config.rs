@@ -1,9 +1,5 @@
-//! Every setting of the coordinator, with its default and its range.
-//!
-//! Settings come from flags, then `P2C2R_*` environment variables, then a TOML file, then the defaults here;
-//! [`crate::cli`] reads the first two, [`ServerFile`] the third.
-
-mod trust_settings;
+//! Every setting of the coordinator, with its default and its range: see [`p2c2r_program::settings`] for where they come
+//! from.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +13,11 @@ use clap::ValueEnum;
 use p2c2r_join::join_link::PORT_DEFAULT;
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment, RateLimit};
-use p2c2r_program::settings::within;
-use p2c2r_program::{LogFormat, log};
+use p2c2r_program::settings::{
+    self, ProgramSettings, SettingError, SettingFormat, SettingRow, choice, hours, micros, millis, number,
+    parsed, path, rates, rows_of, seconds, table, text, within, worded,
+};
+use p2c2r_program::{LogFormat, log, settings_table};
 use p2c2r_protocol::limits::{KINDS_MAX, PEERS_MAX};
 use p2c2r_protocol::{KindId, Nanos, PriceList};
 use p2c2r_tasks::KindRegistry;
@@ -28,9 +27,8 @@ use crate::core::Policy;
 pub use crate::core::state::trust::TrustRules;
 use crate::error::ServerError;
 use crate::join::JoinSettings;
-use crate::join::settings::{JoinFile, default_data_dir};
+use crate::join::settings::default_data_dir;
 use crate::ledger::{CREDIT_MAX, GROUP_COMMIT_MAX};
-pub use trust_settings::TrustFile;
 
 /// Nano-dollars for a million work units, unless the price list says otherwise: a helper's fully used core
 /// then earns $0.32 an hour after the fee, whatever the kind.
@@ -108,113 +106,184 @@ pub enum ComputeMode {
 #[derive(Resource)]
 pub struct ServerSettings(pub ServerConfig);
 
-/// The coordinator's settings.
-#[derive(Clone)]
-pub struct ServerConfig {
-    /// Address to listen on, UDP and TCP; port 0 lets the system choose. `[::]` is every address of both IP versions, and
-    /// every IPv4 address on a machine without IPv6.
-    pub listen: SocketAddr,
-    /// The ledger's database file.
-    pub db: PathBuf,
-    /// The folder of accounts, certificate and, unless `db` says otherwise, ledger.
-    pub data_dir: PathBuf,
-    /// How people join.
-    pub join: JoinSettings,
-    /// What happens to timely tasks that no worker can do in time.
-    pub fallback: Fallback,
-    /// How workers' answers are checked, and how trust is earned and lost.
-    pub trust: TrustRules,
-    /// Work of second attempts for a hundred units of first ones, at most: where a worker is late, another one is asked as
-    /// well. Zero asks nobody twice.
-    pub hedge_percent: u32,
-    /// Where kernels and checks run.
-    pub compute: ComputeMode,
-    /// Own kernels that may wait for a compute thread.
-    pub compute_queue_max: usize,
-    /// Outcomes kept for reuse; zero keeps none.
-    pub cache_entries_max: usize,
-    /// Bytes of outcomes kept for reuse.
-    pub cache_bytes_max: usize,
-    /// What an invite gives a gamer, once, unless it says otherwise.
-    pub opening_credit: Nanos,
-    /// How long a worker's earnings stay pending.
-    pub fraud_window: Duration,
-    /// File that signed heads of the ledger are added to; `None` for no file.
-    pub head_file: Option<PathBuf>,
-    /// How often a head is added.
-    pub head_every: Duration,
-    /// How long the ledger may gather entries before it commits them.
-    pub group_commit: Duration,
-    /// What work costs.
-    pub prices: PriceList,
-    /// Peers at the same time.
-    pub peers_max: usize,
-    /// Bytes a second to each peer; `None` is no limit, which suits loopback.
-    pub rate_limit: Option<RateLimit>,
-    /// Network impairment, for tests and demonstrations.
-    pub impair: Option<Impairment>,
-    /// How long the program may look for the next packet before it sleeps; see
-    /// [`EventDrivenPlugin`](p2c2r_link::EventDrivenPlugin).
-    pub busy_poll: Duration,
-    /// Seed of the draws that choose workers and checks, for tests that must repeat. `None`, the default, draws from
-    /// the system at every start: whoever knows the seed knows which answers are checked deeply, and where.
-    pub seed: Option<u64>,
-    /// How long a drain waits for tasks in flight.
-    pub drain_limit: Duration,
-    /// How often the summary line is written, if something changed.
-    pub summary_every: Duration,
-    /// File that the scheduler's run is recorded in; `None` records nothing.
-    pub record: Option<PathBuf>,
-    /// File that is written with the real address once the coordinator listens.
-    pub ready_file: Option<PathBuf>,
-    /// Who may read the figures at `/metrics`.
-    pub metrics: MetricsFor,
-    /// What the status page calls this coordinator.
-    pub label: Option<String>,
-    /// `tracing` filter, for example `info` or `p2c2r_server=debug`.
-    pub log: String,
-    /// How log lines look.
-    pub log_format: LogFormat,
-    /// The kinds of work on offer.
-    pub kinds: KindRegistry,
+settings_table! {
+    /// The coordinator's settings. Adding one is a field here: its flag, variable, place in the file, row in
+    /// `docs/settings.md` and check follow.
+    #[derive(Clone)]
+    pub struct ServerConfig {
+        /// Address to listen on, UDP and TCP; port 0 lets the system choose, `[::]` is every address of this machine, of
+        /// both IP versions, and every IPv4 address on a machine without IPv6. 127.0.0.1:8765 keeps everybody else out.
+        pub listen: SocketAddr = (Ipv6Addr::UNSPECIFIED, PORT_DEFAULT).into() => parsed("ADDR:PORT"),
+        /// The ledger's database file.
+        pub db: PathBuf = default_data_dir().join(LEDGER_FILE) =>
+            path("PATH").default_is("results.db in the data folder"),
+        /// The coordinator's data folder: accounts, certificate and, unless `db` says otherwise, ledger.
+        pub data_dir: PathBuf = default_data_dir() => path("DIR").default_is("p2c2r/server among the user's data"),
+        /// How people join.
+        pub join: JoinSettings = JoinSettings::default() => table(),
+        /// What happens to a timely task that no worker can do in time.
+        pub fallback: Fallback = Fallback::default() => choice(),
+        /// How workers' answers are checked, and how trust is earned and lost.
+        pub trust: TrustRules = TrustRules::default() => table(),
+        /// Work of second attempts for a hundred units of first ones, at most: where a worker is late, another one is asked
+        /// as well. 0 asks nobody twice.
+        pub hedge_percent: u32 = 10 => number("PERCENT", 0..=HEDGE_PERCENT_MAX),
+        /// Threads for own kernels and costly checks.
+        pub compute: ComputeMode = default_compute() =>
+            number("N", 1..=COMPUTE_THREADS_MAX).map(ComputeMode::Threads, ComputeMode::threads)
+                .key("compute_threads").default_is("one per core"),
+        /// Own kernels that may wait for a thread.
+        pub compute_queue_max: usize = 256 => number("N", 1..=COMPUTE_QUEUE_MAX).key("compute_queue"),
+        /// Outcomes kept for reuse; 0 keeps none.
+        pub cache_entries_max: usize = 16_384 => number("N", 0..=CACHE_ENTRIES_MAX).key("cache_entries"),
+        /// Bytes of outcomes kept for reuse.
+        pub cache_bytes_max: usize = 64 * 1024 * 1024 => number("BYTES", 0..=CACHE_BYTES_MAX).key("cache_bytes"),
+        /// Nano-dollars that an invite gives a gamer, once, unless it says otherwise.
+        pub opening_credit: Nanos = Nanos::DOLLAR =>
+            number("NANOS", 0..=CREDIT_MAX.0).map(Nanos, |nanos| Some(nanos.0)).key("opening_credit_nanos"),
+        /// Seconds for which a worker's earnings stay pending.
+        pub fraud_window: Duration = Duration::from_hours(1) =>
+            seconds(0..=FRAUD_WINDOW_MAX.as_secs()).key("fraud_window_seconds"),
+        /// Add a signed head of the ledger's chain to the end of this file at start, every --head-hours, and at the end:
+        /// kept elsewhere, it shows later whether the ledger was rewritten.
+        pub head_file: Option<PathBuf> = None => path("PATH").optional(),
+        /// Hours between heads.
+        pub head_every: Duration = Duration::from_hours(1) => hours(HEAD_HOURS).key("head_hours"),
+        /// Milliseconds for which the ledger may gather entries before it commits them.
+        pub group_commit: Duration = Duration::from_millis(20) =>
+            millis(0..=GROUP_COMMIT_MAX.as_millis() as u64).key("group_commit_ms"),
+        /// What work costs.
+        pub prices: PriceList = default_prices(&KindRegistry::builtin()) => rows_of(price_rows),
+        /// Peers at the same time.
+        pub peers_max: usize = PEERS_MAX => number("N", 1..=PEERS_MAX),
+        /// Bytes a second to each peer; 0 is no limit on this machine and 125000 to elsewhere.
+        pub rate_limit: Option<RateLimit> = None => bytes_per_second(),
+        /// Worsen the network on purpose, for tests and demonstrations: wan-100ms, bad-wifi, ...
+        pub impair: Option<Impairment> = None => impairment().optional(),
+        /// Microseconds to look for the next packet before sleeping, while packets come that fast with few messages at a
+        /// time: sooner answers for more processor time; 0 sleeps at once.
+        pub busy_poll: Duration = BUSY_POLL_DEFAULT =>
+            micros(0..=BUSY_POLL_MAX.as_micros() as u64).key("busy_poll_us"),
+        /// Seed of the random draws that choose workers and checks, for tests: whoever knows it knows which answers are
+        /// checked deeply, and where.
+        pub seed: Option<u64> = None =>
+            number("N", 0..=u64::MAX).optional().default_is("drawn from the system at every start"),
+        /// Seconds for which an orderly end waits for tasks in flight.
+        pub drain_limit: Duration = Duration::from_secs(10) =>
+            seconds(0..=DRAIN_MAX.as_secs()).key("drain_seconds"),
+        /// Seconds between summary lines, which are written if something changed.
+        pub summary_every: Duration = Duration::from_secs(10) => seconds(SUMMARY_EVERY).key("summary_seconds"),
+        /// Record all that the scheduler is told and does in this new file, for `p2c2r-server replay`. It grows by about
+        /// what peers send, and holds accounts' names, specs and the seed of the checks.
+        pub record: Option<PathBuf> = None => path("FILE").optional(),
+        /// Write the real address to this file once the coordinator listens.
+        pub ready_file: Option<PathBuf> = None => path("PATH").optional(),
+        /// Who may read the figures at /metrics.
+        pub metrics: MetricsFor = MetricsFor::default() => choice(),
+        /// What the status page calls this coordinator, to tell it from others.
+        pub label: Option<String> = None => text("TEXT").optional().default_is("nothing"),
+        /// What to log: off, error, warn, info, debug, trace, or a tracing filter such as p2c2r_server=debug.
+        pub log: String = "info".to_owned() => text("FILTER").refusing(is_filter),
+        /// How log lines look.
+        pub log_format: LogFormat = LogFormat::default() => choice(),
+        /// The kinds of work on offer.
+        pub kinds: KindRegistry = KindRegistry::builtin(),
+    }
 }
 
-impl Default for ServerConfig {
-    fn default() -> Self {
-        let kinds = KindRegistry::builtin();
-        Self {
-            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT_DEFAULT)),
-            db: default_data_dir().join(LEDGER_FILE),
-            data_dir: default_data_dir(),
-            join: JoinSettings::default(),
-            fallback: Fallback::default(),
-            trust: TrustRules::default(),
-            hedge_percent: 10,
-            compute: ComputeMode::Threads(std::thread::available_parallelism().map_or(1, usize::from)),
-            compute_queue_max: 256,
-            cache_entries_max: 16_384,
-            cache_bytes_max: 64 * 1024 * 1024,
-            opening_credit: Nanos::DOLLAR,
-            fraud_window: Duration::from_hours(1),
-            head_file: None,
-            head_every: Duration::from_hours(1),
-            group_commit: Duration::from_millis(20),
-            prices: default_prices(&kinds),
-            peers_max: PEERS_MAX,
-            rate_limit: None,
-            impair: None,
-            busy_poll: BUSY_POLL_DEFAULT,
-            seed: None,
-            drain_limit: Duration::from_secs(10),
-            summary_every: Duration::from_secs(10),
-            record: None,
-            ready_file: None,
-            metrics: MetricsFor::default(),
-            label: None,
-            log: "info".into(),
-            log_format: LogFormat::default(),
-            kinds,
+impl ComputeMode {
+    /// How many threads; none where kernels run at once.
+    fn threads(&self) -> Option<usize> {
+        match self {
+            Self::Inline => None,
+            Self::Threads(threads) => Some(*threads),
         }
+    }
+}
+
+fn default_compute() -> ComputeMode {
+    ComputeMode::Threads(std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// The format of impairments: the name of a preset.
+fn impairment() -> SettingFormat<Impairment> {
+    worded(
+        "PRESET",
+        |name| {
+            Impairment::preset(name).ok_or_else(|| {
+                format!("there is no such impairment; there are {}", Impairment::PRESETS.join(", "))
+            })
+        },
+        |impairment| impairment.name().map(str::to_owned),
+    )
+}
+
+#[expect(clippy::ptr_arg, reason = "what a setting is refused with takes a reference to it")]
+fn is_filter(filter: &String) -> Result<(), String> {
+    log::check_filter(filter).map_err(|error| error.to_string())
+}
+
+fn bytes_per_second() -> SettingFormat<Option<RateLimit>> {
+    number("BYTES", 0..=u32::MAX)
+        .refusing(|bytes| match bytes {
+            1..BYTES_PER_SECOND_MIN => {
+                Err(format!("it is not 0, for no limit, or {BYTES_PER_SECOND_MIN} to {}", u32::MAX))
+            }
+            _ => Ok(()),
+        })
+        .map(rate_limit_of, |limit| Some(limit.map_or(0, |limit| limit.bytes_per_second)))
+        .key("bytes_per_second")
+}
+
+/// The settings of prices: a table by kind can only be read by whoever knows the kinds.
+fn price_rows() -> Vec<SettingRow<ServerConfig>> {
+    let per_mega_unit = || rates(0..=NANOS_PER_MEGA_UNIT_MAX);
+    vec![
+        SettingRow::new(
+            "prices.version",
+            "Version of the price list, which receipts name; to go up with every change.",
+            number("N", 0..=u32::MAX),
+            |config: &ServerConfig| Some(config.prices.version),
+            |config, version| {
+                config.prices.version = version;
+                Ok(())
+            },
+        ),
+        SettingRow::new(
+            "prices.fee_basis_points",
+            "The coordinator's share of what gamers pay, in hundredths of a per cent.",
+            number("N", 0..=10_000),
+            |config: &ServerConfig| Some(config.prices.fee_basis_points),
+            |config, share| {
+                config.prices.fee_basis_points = share;
+                Ok(())
+            },
+        ),
+        SettingRow::new(
+            "prices.nanos_per_mega_unit",
+            "Nano-dollars for a million work units, by the kind's name.",
+            per_mega_unit(),
+            |config: &ServerConfig| Some(named_rates(&config.kinds, &config.prices.nanos_per_mega_unit)),
+            |config, named| set_rates(&config.kinds, &named, &mut config.prices.nanos_per_mega_unit),
+        ),
+        SettingRow::new(
+            "prices.graphics_nanos_per_mega_unit",
+            "The same for units done on graphics processors; at most the other counts.",
+            per_mega_unit(),
+            |config: &ServerConfig| {
+                Some(named_rates(&config.kinds, &config.prices.graphics_nanos_per_mega_unit))
+            },
+            |config, named| set_rates(&config.kinds, &named, &mut config.prices.graphics_nanos_per_mega_unit),
+        ),
+    ]
+}
+
+impl ProgramSettings for ServerConfig {
+    fn settle(&mut self, is_named: &dyn Fn(&str) -> bool) -> Result<(), SettingError> {
+        if !is_named("db") {
+            self.db = self.data_dir.join(LEDGER_FILE);
+        }
+        self.join.settle()
     }
 }
 
@@ -241,48 +310,9 @@ pub fn default_prices(kinds: &KindRegistry) -> PriceList {
 impl ServerConfig {
     /// Checks every range. What passes here runs: no setting makes the coordinator panic or run out of memory.
     pub fn validate(&self) -> Result<(), ServerError> {
-        self.join.validate()?;
-        trust_settings::validate(&self.trust)?;
-        if let ComputeMode::Threads(threads) = self.compute {
-            within("compute-threads", threads, 1..=COMPUTE_THREADS_MAX)?;
-        }
-        within("hedge-percent", self.hedge_percent, 0..=HEDGE_PERCENT_MAX)?;
-        within("compute-queue", self.compute_queue_max, 1..=COMPUTE_QUEUE_MAX)?;
-        within("cache-entries", self.cache_entries_max, 0..=CACHE_ENTRIES_MAX)?;
-        within("cache-bytes", self.cache_bytes_max, 0..=CACHE_BYTES_MAX)?;
-        within("peers-max", self.peers_max, 1..=PEERS_MAX)?;
-        if let Some(limit) = self.rate_limit {
-            within("bytes-per-second", limit.bytes_per_second, BYTES_PER_SECOND_MIN..=u32::MAX)?;
-        }
-        self.validate_money()?;
-        self.validate_times()?;
-        if self.db.as_os_str().is_empty() {
-            return Err(ServerError::Config("db is empty, not the path of a file".into()));
-        }
-        log::check_filter(&self.log)?;
-        Ok(())
-    }
-
-    fn validate_money(&self) -> Result<(), ServerError> {
-        within("opening-credit-nanos", self.opening_credit.0, 0..=CREDIT_MAX.0)?;
-        within("prices.fee_basis_points", self.prices.fee_basis_points, 0..=10_000)?;
+        settings::check(self)?;
+        self.join.settle()?;
         within("the number of kinds in prices", self.prices.nanos_per_mega_unit.len(), 0..=KINDS_MAX)?;
-        for (_, nanos) in &self.prices.nanos_per_mega_unit {
-            within("prices.nanos_per_mega_unit", *nanos, 0..=NANOS_PER_MEGA_UNIT_MAX)?;
-        }
-        for (_, nanos) in &self.prices.graphics_nanos_per_mega_unit {
-            within("prices.graphics_nanos_per_mega_unit", *nanos, 0..=NANOS_PER_MEGA_UNIT_MAX)?;
-        }
-        Ok(())
-    }
-
-    fn validate_times(&self) -> Result<(), ServerError> {
-        within("fraud-window-seconds", self.fraud_window.as_secs(), 0..=FRAUD_WINDOW_MAX.as_secs())?;
-        within("head-hours", self.head_every.as_secs() / (60 * 60), HEAD_HOURS)?;
-        within("group_commit_ms", self.group_commit.as_millis(), 0..=GROUP_COMMIT_MAX.as_millis())?;
-        within("drain_seconds", self.drain_limit.as_secs(), 0..=DRAIN_MAX.as_secs())?;
-        within("summary-seconds", self.summary_every.as_secs(), SUMMARY_EVERY)?;
-        within("busy-poll-us", self.busy_poll.as_micros(), 0..=BUSY_POLL_MAX.as_micros())?;
         Ok(())
     }
 
@@ -305,108 +335,16 @@ impl ServerConfig {
             compute_waiting_max,
         }
     }
-
-    /// Takes every setting that `file` names.
-    pub fn apply_file(&mut self, file: ServerFile) -> Result<(), ServerError> {
-        take(&mut self.listen, file.listen);
-        take(&mut self.data_dir, file.data_dir);
-        take(&mut self.db, file.db);
-        if let Some(join) = file.join {
-            self.join.apply_file(join)?;
-        }
-        take(&mut self.fallback, file.fallback);
-        if let Some(trust) = file.trust {
-            trust.apply(&mut self.trust);
-        }
-        take(&mut self.hedge_percent, file.hedge_percent);
-        take(&mut self.compute, file.compute_threads.map(ComputeMode::Threads));
-        take(&mut self.compute_queue_max, file.compute_queue);
-        take(&mut self.cache_entries_max, file.cache_entries);
-        take(&mut self.opening_credit, file.opening_credit_nanos.map(Nanos));
-        take(&mut self.fraud_window, file.fraud_window_seconds.map(Duration::from_secs));
-        take(&mut self.head_file, file.head_file.map(Some));
-        take(&mut self.head_every, file.head_hours.map(Duration::from_hours));
-        take(&mut self.group_commit, file.group_commit_ms.map(Duration::from_millis));
-        take(&mut self.peers_max, file.peers_max);
-        take(&mut self.rate_limit, file.bytes_per_second.map(rate_limit_of));
-        take(&mut self.busy_poll, file.busy_poll_us.map(Duration::from_micros));
-        take(&mut self.seed, file.seed.map(Some));
-        take(&mut self.drain_limit, file.drain_seconds.map(Duration::from_secs));
-        take(&mut self.summary_every, file.summary_seconds.map(Duration::from_secs));
-        take(&mut self.record, file.record.map(Some));
-        take(&mut self.metrics, file.metrics);
-        take(&mut self.label, file.label.map(Some));
-        take(&mut self.log, file.log);
-        take(&mut self.log_format, file.log_format);
-        if let Some(prices) = file.prices {
-            self.apply_prices(&prices)?;
-        }
-        Ok(())
-    }
-
-    fn apply_prices(&mut self, file: &FilePrices) -> Result<(), ServerError> {
-        self.prices.version = file.version.unwrap_or(self.prices.version);
-        self.prices.fee_basis_points = file.fee_basis_points.unwrap_or(self.prices.fee_basis_points);
-        let Self { kinds, prices, .. } = self;
-        set_rates(kinds, &file.nanos_per_mega_unit, &mut prices.nanos_per_mega_unit)?;
-        set_rates(kinds, &file.graphics_nanos_per_mega_unit, &mut prices.graphics_nanos_per_mega_unit)
-    }
-
-    /// The settings as a configuration file would give them.
-    pub fn to_file(&self) -> ServerFile {
-        ServerFile {
-            listen: Some(self.listen),
-            db: Some(self.db.clone()),
-            data_dir: Some(self.data_dir.clone()),
-            join: Some(self.join.to_file()),
-            fallback: Some(self.fallback),
-            hedge_percent: Some(self.hedge_percent),
-            compute_threads: match self.compute {
-                ComputeMode::Inline => None,
-                ComputeMode::Threads(threads) => Some(threads),
-            },
-            compute_queue: Some(self.compute_queue_max),
-            cache_entries: Some(self.cache_entries_max),
-            opening_credit_nanos: Some(self.opening_credit.0),
-            fraud_window_seconds: Some(self.fraud_window.as_secs()),
-            head_file: self.head_file.clone(),
-            head_hours: Some(self.head_every.as_secs() / (60 * 60)),
-            group_commit_ms: Some(self.group_commit.as_millis() as u64),
-            peers_max: Some(self.peers_max),
-            bytes_per_second: self.rate_limit.as_ref().map(|limit| limit.bytes_per_second),
-            busy_poll_us: Some(self.busy_poll.as_micros() as u64),
-            seed: self.seed,
-            drain_seconds: Some(self.drain_limit.as_secs()),
-            summary_seconds: Some(self.summary_every.as_secs()),
-            record: self.record.clone(),
-            metrics: Some(self.metrics),
-            label: self.label.clone(),
-            log: Some(self.log.clone()),
-            log_format: Some(self.log_format),
-            trust: Some(TrustFile::from(&self.trust)),
-            prices: Some(FilePrices {
-                version: Some(self.prices.version),
-                fee_basis_points: Some(self.prices.fee_basis_points),
-                nanos_per_mega_unit: named_rates(&self.kinds, &self.prices.nanos_per_mega_unit),
-                graphics_nanos_per_mega_unit: named_rates(
-                    &self.kinds,
-                    &self.prices.graphics_nanos_per_mega_unit,
-                ),
-            }),
-        }
-    }
 }
 
-/// Takes every rate that a file has, by the kind's name.
+/// Takes every rate that is named, by the kind's name.
 fn set_rates(
     kinds: &KindRegistry,
-    file: &BTreeMap<String, u64>,
+    named: &BTreeMap<String, u64>,
     rates: &mut Vec<(KindId, u64)>,
-) -> Result<(), ServerError> {
-    for (name, nanos) in file {
-        let kind = kinds
-            .by_name(name)
-            .ok_or_else(|| ServerError::Config(format!("the price list names the unknown kind `{name}`")))?;
+) -> Result<(), String> {
+    for (name, nanos) in named {
+        let Some(kind) = kinds.by_name(name) else { return Err(format!("there is no kind `{name}`")) };
         match rates.iter_mut().find(|(id, _)| *id == kind.id()) {
             Some((_, rate)) => *rate = *nanos,
             None => rates.push((kind.id(), *nanos)),
@@ -415,97 +353,13 @@ fn set_rates(
     Ok(())
 }
 
-/// Rates as a file has them.
+/// Rates by the kind's name.
 fn named_rates(kinds: &KindRegistry, rates: &[(KindId, u64)]) -> BTreeMap<String, u64> {
     rates.iter().map(|(kind, nanos)| (kinds.name(*kind).to_owned(), *nanos)).collect()
-}
-
-/// Takes a setting that is named.
-fn take<T>(slot: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *slot = value;
-    }
 }
 
 /// A rate limit of `bytes_per_second` with a burst of a tenth of a second; zero is no limit.
 pub(crate) fn rate_limit_of(bytes_per_second: u32) -> Option<RateLimit> {
     (bytes_per_second > 0)
         .then(|| RateLimit { bytes_per_second, burst_bytes: (bytes_per_second / 10).max(4_096) })
-}
-
-/// The configuration file. Every setting may be left out; unknown ones are refused, so that a misspelt one is
-/// found at start.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServerFile {
-    /// See [`ServerConfig::listen`].
-    pub listen: Option<SocketAddr>,
-    /// See [`ServerConfig::db`].
-    pub db: Option<PathBuf>,
-    /// See [`ServerConfig::data_dir`].
-    pub data_dir: Option<PathBuf>,
-    /// See [`ServerConfig::fallback`].
-    pub fallback: Option<Fallback>,
-    /// See [`ServerConfig::hedge_percent`].
-    pub hedge_percent: Option<u32>,
-    /// See [`ServerConfig::compute`].
-    pub compute_threads: Option<usize>,
-    /// See [`ServerConfig::compute_queue_max`].
-    pub compute_queue: Option<usize>,
-    /// See [`ServerConfig::cache_entries_max`].
-    pub cache_entries: Option<usize>,
-    /// See [`ServerConfig::opening_credit`], in nano-dollars.
-    pub opening_credit_nanos: Option<i64>,
-    /// See [`ServerConfig::fraud_window`].
-    pub fraud_window_seconds: Option<u64>,
-    /// See [`ServerConfig::head_file`].
-    pub head_file: Option<PathBuf>,
-    /// See [`ServerConfig::head_every`].
-    pub head_hours: Option<u64>,
-    /// See [`ServerConfig::group_commit`].
-    pub group_commit_ms: Option<u64>,
-    /// See [`ServerConfig::peers_max`].
-    pub peers_max: Option<usize>,
-    /// See [`ServerConfig::rate_limit`]; zero is no limit.
-    pub bytes_per_second: Option<u32>,
-    /// See [`ServerConfig::busy_poll`].
-    pub busy_poll_us: Option<u64>,
-    /// See [`ServerConfig::seed`].
-    pub seed: Option<u64>,
-    /// See [`ServerConfig::drain_limit`].
-    pub drain_seconds: Option<u64>,
-    /// See [`ServerConfig::summary_every`].
-    pub summary_seconds: Option<u64>,
-    /// See [`ServerConfig::record`].
-    pub record: Option<PathBuf>,
-    /// See [`ServerConfig::metrics`].
-    pub metrics: Option<MetricsFor>,
-    /// See [`ServerConfig::label`].
-    pub label: Option<String>,
-    /// See [`ServerConfig::log`].
-    pub log: Option<String>,
-    /// See [`ServerConfig::log_format`].
-    pub log_format: Option<LogFormat>,
-    /// See [`ServerConfig::trust`].
-    pub trust: Option<TrustFile>,
-    /// See [`ServerConfig::prices`].
-    pub prices: Option<FilePrices>,
-    /// See [`ServerConfig::join`].
-    pub join: Option<JoinFile>,
-}
-
-/// The price list in the configuration file.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FilePrices {
-    /// See [`PriceList::version`].
-    pub version: Option<u32>,
-    /// See [`PriceList::fee_basis_points`].
-    pub fee_basis_points: Option<u32>,
-    /// Nano-dollars for a million work units, by the kind's name.
-    #[serde(default)]
-    pub nanos_per_mega_unit: BTreeMap<String, u64>,
-    /// The same for units done on graphics processors; at most the other counts.
-    #[serde(default)]
-    pub graphics_nanos_per_mega_unit: BTreeMap<String, u64>,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use p2c2r_link::LinkError;
 use p2c2r_program::LogError;
-use p2c2r_program::settings::{FileError, OutOfRange};
+use p2c2r_program::settings::{OutOfRange, SettingError};
 use thiserror::Error;
 
 use crate::join::JoinError;
@@ -36,9 +36,9 @@ pub enum ServerError {
     /// The run cannot be recorded, or a recording not be replayed.
     #[error(transparent)]
     Recording(#[from] RecordingError),
-    /// The configuration file could not be read, or is not valid.
+    /// The settings were not taken.
     #[error(transparent)]
-    ConfigFile(#[from] FileError),
+    Settings(#[from] SettingError),
     /// The ready file could not be written.
     #[error("cannot write the ready file {}: {error}", path.display())]
     ReadyFile {
@@ -71,7 +71,7 @@ impl ServerError {
     /// changed, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::OutOfRange(_) | Self::Log(_) | Self::ConfigFile(_) => 2,
+            Self::Config(_) | Self::OutOfRange(_) | Self::Log(_) | Self::Settings(_) => 2,
             _ => 1,
         }
     }

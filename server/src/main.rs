@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use bevy_app::AppExit;
 use p2c2r_link::{EventDrivenPlugin, ServerTransport};
+use p2c2r_program::settings::{self, SettingsArgs};
 use p2c2r_program::{command_line, complain, quiet_caught_panics, say, service, signals};
 use p2c2r_server::cli::{Cli, Command, ConfigCommand};
 use p2c2r_server::ledger::{self, HeadPublisher, Ledger};
@@ -22,12 +23,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
     let result = match cli.command {
-        None => cli.settings.resolve().and_then(run),
-        Some(Command::Config(ConfigCommand::Check(settings))) => settings.resolve().map(|config| {
+        None => settled(&cli.settings).and_then(run),
+        Some(Command::Config(ConfigCommand::Check(args))) => settled(&args).map(|config| {
             say(format_args!("the settings are valid: {config:?}"));
             ExitCode::SUCCESS
         }),
-        Some(Command::Config(ConfigCommand::Show(settings))) => settings.resolve().and_then(show),
+        Some(Command::Config(ConfigCommand::Show(args))) => settled(&args).map(|config| {
+            say(settings::shown(&config).trim_end());
+            ExitCode::SUCCESS
+        }),
         Some(Command::Invite(args)) => join::commands::invite(&args).map_err(ServerError::from).map(answer),
         Some(Command::Page(args)) => status::commands::page(&args).map_err(ServerError::from).map(answer),
         Some(Command::Ready(args)) => {
@@ -44,6 +48,13 @@ fn main() -> ExitCode {
         complain(format_args!("p2c2r-server: {error}"));
         ExitCode::from(error.exit_code())
     })
+}
+
+/// The settings, every one of them checked: the same for running and for looking at them.
+fn settled(args: &SettingsArgs<ServerConfig>) -> Result<ServerConfig, ServerError> {
+    let config = args.resolve()?;
+    config.validate()?;
+    Ok(config)
 }
 
 fn replay(file: &Path) -> Result<ExitCode, ServerError> {
@@ -114,11 +125,4 @@ fn write_ready_file(path: &Path, address: SocketAddr) -> std::io::Result<()> {
     let partial = path.with_extension("partial");
     std::fs::write(&partial, format!("{address}\n"))?;
     std::fs::rename(&partial, path)
-}
-
-fn show(config: ServerConfig) -> Result<ExitCode, ServerError> {
-    let text = toml::to_string(&config.to_file())
-        .map_err(|error| ServerError::Config(format!("the settings cannot be written as TOML: {error}")))?;
-    say(text.trim_end());
-    Ok(ExitCode::SUCCESS)
 }

@@ -1,21 +1,17 @@
-//! The worker's settings: where they come from, their defaults and their ranges.
+//! What a worker app is built from, and the ranges of it.
 
 use std::fs;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment, RateLimit, Reconnect};
-use p2c2r_program::LogFormat;
 use p2c2r_program::settings::within;
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::{BLOB_STORE_BYTES_MAX, NAME_BYTES_MAX, SLOTS_PER_WORKER_MAX};
 use p2c2r_tasks::KindRegistry;
-use p2c2r_tasks::gpu::GpuChoice;
-use serde::{Deserialize, Serialize};
 
-use crate::availability::{Hours, WorkingTimes};
+use crate::availability::WorkingTimes;
 use crate::earnings::Electricity;
 use crate::error::WorkerError;
 use crate::gpu;
@@ -29,21 +25,8 @@ pub const QUEUED_MAX_DEFAULT: usize = 1_024;
 /// Attempts that may be asked to wait for a slot: places are set aside at start, and a lease is over long before so many
 /// have had their turn.
 const QUEUED_MAX: usize = 65_536;
-/// Megabytes that a kernel process may be given: with less it cannot start its threads, and no kernel needs more.
-const MEMORY_MB: RangeInclusive<u64> = 64..=1_000_000;
-/// Kilobits a second that it may be told to send: with less, the answer to one task takes longer than its lease.
-const UPLOAD_KBIT: RangeInclusive<u32> = 100..=10_000_000;
 /// Bytes in a kilobit.
 const BYTES_PER_KBIT: u32 = 125;
-/// Minutes without use after which a computer can be called idle: within a minute nobody has left it, and after a day
-/// nobody comes back.
-const IDLE_MINUTES: RangeInclusive<u64> = 1..=24 * 60;
-/// Degrees Celsius from which on it may be told to rest: an idle computer in summer has some forty, and above a hundred
-/// processors look after themselves.
-const CELSIUS: RangeInclusive<u8> = 50..=100;
-/// Watts that computing may be said to take, and cents that a kilowatt hour may be said to cost.
-const WATTS: RangeInclusive<u16> = 1..=5_000;
-const CENTS_PER_KWH: RangeInclusive<u16> = 1..=1_000;
 /// Milliseconds between status lines: faster ones cannot be read, and a day apart they say nothing.
 const STATUS_EVERY_MS: RangeInclusive<u128> = 1..=24 * 60 * 60 * 1_000;
 /// Time for finishing what runs at the end: service managers kill what takes longer than some minutes.
@@ -148,16 +131,7 @@ impl WorkerConfig {
         within("slots", self.slots, 1..=SLOTS_PER_WORKER_MAX)?;
         within("attempts that may wait", self.queued_max, 1..=QUEUED_MAX)?;
         within("bytes of blobs", self.blob_bytes_max, 0..=BLOB_STORE_BYTES_MAX)?;
-        if let Execution::Processes(sandbox) = &self.execution {
-            within("memory-mb", sandbox.memory_bytes / 1_000_000, MEMORY_MB)?;
-        }
         within("busy-poll-us", self.busy_poll.as_micros(), 0..=BUSY_POLL_MAX.as_micros())?;
-        if let Some(limit) = self.rate_limit {
-            within("upload-kbit", limit.bytes_per_second / BYTES_PER_KBIT, UPLOAD_KBIT)?;
-        }
-        if let Some(idle_for) = self.times.idle_for {
-            within("idle-minutes", idle_for.as_secs() / 60, IDLE_MINUTES)?;
-        }
         if cfg!(not(target_os = "linux")) {
             let times = &self.times;
             let of_linux = [
@@ -172,13 +146,6 @@ impl WorkerConfig {
             }
         }
         within("slots-in-use", self.times.slots_in_use, 0..=self.slots)?;
-        if let Some(celsius) = self.times.celsius_max {
-            within("celsius-max", celsius, CELSIUS)?;
-        }
-        if let Some(Electricity { watts, cents_per_kwh }) = self.electricity {
-            within("watts", watts, WATTS)?;
-            within("cents-per-kwh", cents_per_kwh, CENTS_PER_KWH)?;
-        }
         within("milliseconds between status lines", self.status_every.as_millis(), STATUS_EVERY_MS)?;
         within("seconds to finish what runs", self.drain_limit.as_secs(), 0..=DRAIN_MAX.as_secs())?;
         Ok(())
@@ -206,76 +173,16 @@ pub fn machine_name() -> String {
     if name.is_empty() { "worker".into() } else { name }
 }
 
-/// The impairment of this name, with a seed of the worker's own: two workers under the same preset must not
-/// lose the same packets.
-pub fn impairment(preset: &str, name: &str) -> Result<Impairment, WorkerError> {
-    let mut impairment = Impairment::preset(preset).ok_or_else(|| {
-        WorkerError::Setting(format!(
-            "there is no impairment `{preset}`; there are {}",
-            Impairment::PRESETS.join(", ")
-        ))
-    })?;
+/// An impairment with a seed of the worker's own: two workers under the same preset must not lose the same packets.
+pub fn impaired(impairment: Impairment, name: &str) -> Impairment {
     let mut seed = [0; 8];
     seed.copy_from_slice(&Digest::of(name.as_bytes()).0[..8]);
-    impairment.seed ^= u64::from_le_bytes(seed);
-    Ok(impairment)
+    Impairment { seed: impairment.seed ^ u64::from_le_bytes(seed), ..impairment }
 }
 
 /// So many kilobits a second, with the burst of the default.
 pub fn upload(kbit: u32) -> RateLimit {
     RateLimit { bytes_per_second: kbit.saturating_mul(BYTES_PER_KBIT), ..RateLimit::internet() }
-}
-
-/// What a configuration file may set; anything else in it is an error, so that a typing mistake is not
-/// silently a default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct WorkerFile {
-    /// As `--join`.
-    pub join: Option<String>,
-    /// As `--keys`.
-    pub keys: Option<PathBuf>,
-    /// As `--name`.
-    pub name: Option<String>,
-    /// As `--slots`.
-    pub slots: Option<u16>,
-    /// As `--unsandboxed`.
-    pub unsandboxed: Option<bool>,
-    /// As `--memory-mb`.
-    pub memory_mb: Option<u64>,
-    /// As `--upload-kbit`.
-    pub upload_kbit: Option<u32>,
-    /// As `--hours`.
-    pub hours: Option<Hours>,
-    /// As `--idle-minutes`.
-    pub idle_minutes: Option<u32>,
-    /// As `--slots-in-use`.
-    pub slots_in_use: Option<u16>,
-    /// As `--celsius-max`.
-    pub celsius_max: Option<u8>,
-    /// As `--on-battery`.
-    pub on_battery: Option<bool>,
-    /// As `--paused`.
-    pub paused: Option<bool>,
-    /// As `--gpu`.
-    #[serde(default, deserialize_with = "gpu::choice", serialize_with = "gpu::written")]
-    pub gpu: Option<GpuChoice>,
-    /// As `--gpu-percent`.
-    pub gpu_percent: Option<Share>,
-    /// As `--cpu-percent`.
-    pub cpu_percent: Option<Share>,
-    /// As `--watts`.
-    pub watts: Option<u16>,
-    /// As `--cents-per-kwh`.
-    pub cents_per_kwh: Option<u16>,
-    /// As `--impair`.
-    pub impair: Option<String>,
-    /// As `--busy-poll-us`.
-    pub busy_poll_us: Option<u64>,
-    /// As `--log`.
-    pub log: Option<String>,
-    /// As `--log-format`.
-    pub log_format: Option<LogFormat>,
 }
 
 #[cfg(test)]
@@ -298,19 +205,5 @@ mod tests {
         assert!(refused(|config| config.slots = 257));
         assert!(refused(|config| config.queued_max = 0));
         assert!(refused(|config| config.busy_poll = Duration::from_millis(20)));
-    }
-
-    #[test]
-    fn a_misspelt_setting_in_a_file_is_an_error() {
-        let good: WorkerFile = toml::from_str("name = \"w\"\nslots = 3\nlog_format = \"json\"").unwrap();
-        assert_eq!((good.slots, good.log_format), (Some(3), Some(LogFormat::Json)));
-        assert!(toml::from_str::<WorkerFile>("slot = 3").is_err());
-        assert!(toml::from_str::<WorkerFile>("slots = 70000").is_err());
-    }
-
-    #[test]
-    fn an_unknown_impairment_is_refused_with_the_names_there_are() {
-        let error = impairment("nonsense", "w").unwrap_err().to_string();
-        assert!(Impairment::PRESETS.iter().all(|name| error.contains(name)), "{error}");
     }
 }

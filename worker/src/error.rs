@@ -4,7 +4,7 @@ use std::io;
 
 use p2c2r_link::LinkError;
 use p2c2r_program::LogError;
-use p2c2r_program::settings::{FileError, OutOfRange};
+use p2c2r_program::settings::{OutOfRange, SettingError};
 use thiserror::Error;
 
 use crate::control::ControlError;
@@ -27,9 +27,9 @@ pub enum WorkerError {
          coordinator's operator"
     )]
     NotJoined,
-    /// The configuration file cannot be read, or is not valid.
+    /// The settings were not taken.
     #[error(transparent)]
-    ConfigFile(#[from] FileError),
+    Settings(#[from] SettingError),
     /// The log cannot be as it was asked for.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -67,7 +67,7 @@ impl WorkerError {
             | Self::OutOfRange(_)
             | Self::Membership(_)
             | Self::NotJoined
-            | Self::ConfigFile(_)
+            | Self::Settings(_)
             | Self::Log(_)
             | Self::Gpu(_)
             | Self::Kernels(KernelsError::Unsupported(_) | KernelsError::Device(_)) => 2,

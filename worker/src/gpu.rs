@@ -1,7 +1,6 @@
 //! What a graphics processor computes for this worker, and which one it is.
 
 use p2c2r_tasks::gpu::GpuChoice;
-use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
@@ -94,16 +93,4 @@ pub fn equip(worker: &mut WorkerConfig, choice: &GpuChoice, _: Share) -> Result<
     }
     worker.computes_on = cpu_only("this worker was built without support for graphics processors");
     Ok(())
-}
-
-/// Writes a choice to a configuration file.
-#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
-pub(crate) fn written<S: Serializer>(choice: &Option<GpuChoice>, to: S) -> Result<S::Ok, S::Error> {
-    choice.as_ref().map(ToString::to_string).serialize(to)
-}
-
-/// Reads a choice from a configuration file.
-pub(crate) fn choice<'de, D: Deserializer<'de>>(source: D) -> Result<Option<GpuChoice>, D::Error> {
-    let text = String::deserialize(source)?;
-    text.parse().map(Some).map_err(serde::de::Error::custom)
 }

@@ -38,6 +38,7 @@ mod error;
 pub mod executor;
 pub mod gpu;
 pub mod kernels;
+pub mod options;
 pub mod service;
 pub mod share;
 

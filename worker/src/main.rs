@@ -9,7 +9,8 @@ use p2c2r_join::JoinChoice;
 use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
 use p2c2r_program::{command_line, complain, quiet_caught_panics, say, service, signals};
 use p2c2r_tasks::KindRegistry;
-use p2c2r_worker::cli::{Arguments, Cli, ConfigVerb, Verb};
+use p2c2r_worker::cli::{Cli, ConfigVerb, Verb};
+use p2c2r_worker::options::WorkerOptions;
 use p2c2r_worker::{Drain, Execution, WorkerError, build_app, consent, console, control, gpu, kernels};
 use tracing::warn;
 
@@ -38,7 +39,7 @@ fn run() -> Result<AppExit, WorkerError> {
     let cli = command_line::parse::<Cli>();
     match cli.verb {
         Some(verb) => answer(verb).map(|()| AppExit::Success),
-        None => work(cli.arguments),
+        None => work(WorkerOptions::resolve(&cli.settings)?),
     }
 }
 
@@ -58,17 +59,19 @@ fn answer(verb: Verb) -> Result<(), WorkerError> {
         return Ok(());
     }
     match verb {
-        Verb::Config(ConfigVerb::Show(arguments)) => arguments.shown().map(|text| say(text.trim_end())),
-        Verb::Config(ConfigVerb::Check(arguments)) => {
-            arguments.shown().map(|_| say("the settings are valid"))
+        Verb::Config(ConfigVerb::Show(given)) => {
+            WorkerOptions::resolve(&given).map(|options| say(options.shown().trim_end()))
+        }
+        Verb::Config(ConfigVerb::Check(given)) => {
+            WorkerOptions::resolve(&given).map(|_| say("the settings are valid"))
         }
         Verb::Status { .. } | Verb::Pause { .. } | Verb::Resume { .. } | Verb::Finish { .. } => Ok(()),
     }
 }
 
-fn work(arguments: Arguments) -> Result<AppExit, WorkerError> {
+fn work(options: WorkerOptions) -> Result<AppExit, WorkerError> {
     gpu::look_without_desktop();
-    let mut settings = arguments.settle()?;
+    let mut settings = options.settle()?;
     if !consent::may_work(&settings.worker, &settings.folder) {
         settings.worker.times.paused = true;
     }

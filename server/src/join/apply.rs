@@ -46,7 +46,7 @@ pub fn let_people_in(
     let hosts = join.hosts(address).map_err(|error| ServerError::Config(error.to_string()))?;
     let options = JoinOptions {
         data_dir: config.data_dir.clone(),
-        certificate: join.certificate.clone(),
+        certificate: join.certificate(),
         hosts,
         open: join.open.clone(),
         open_credit: join.open_credit,

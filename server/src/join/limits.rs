@@ -5,81 +5,78 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use p2c2r_program::settings::{SettingRow, choices, millis, number, rows_of};
+use p2c2r_program::settings_table;
 use p2c2r_protocol::SeededHash;
+
+use super::settings::OpenTo;
 
 /// Prefixes that are counted apart; more of them at one time share one count.
 const PREFIXES_MAX: usize = 16_384;
 /// Time between two sweeps of a full table: a sweep looks at every entry.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// What a stranger may use, and for how long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JoinLimits {
-    /// Connections at one time. One more ends the oldest: nobody can take all of them and keep them, and whoever joins is
-    /// done within some round trips.
-    pub connections_max: u32,
-    /// The same from one address prefix, where one more is refused.
-    pub connections_per_prefix_max: u32,
-    /// New connections a minute from one address prefix, and how many of them may come at once.
-    pub connects_per_minute: u32,
-    /// Challenges a minute for one address prefix, and as many tokens.
-    pub requests_per_minute: u32,
-    /// Requests over one connection, which is then closed.
-    pub requests_per_connection_max: u32,
-    /// From the connection to the end of the TLS handshake.
-    pub handshake: Duration,
-    /// From the end of the handshake, or of the last answer, to the end of a request's headers.
-    pub headers: Duration,
-    /// From the headers to the end of the body.
-    pub body: Duration,
-    /// From the handshake to the end of the connection.
-    pub connection: Duration,
-    /// Requests that may wait for the account store.
-    pub store_queue_max: u32,
-}
-
-impl Default for JoinLimits {
-    fn default() -> Self {
-        Self {
-            connections_max: 512,
-            connections_per_prefix_max: 64,
-            connects_per_minute: 600,
-            requests_per_minute: 600,
-            requests_per_connection_max: 100,
-            handshake: Duration::from_secs(5),
-            headers: Duration::from_secs(5),
-            body: Duration::from_secs(5),
-            connection: Duration::from_mins(1),
-            store_queue_max: 256,
-        }
+settings_table! {
+    /// What a stranger may use, and for how long.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct JoinLimits {
+        /// HTTPS connections at one time. One more ends the oldest: nobody can take all of them and keep them, and whoever
+        /// joins is done within some round trips.
+        pub connections_max: u32 = 512 => number("N", 1..=65_536).key("connections"),
+        /// The same from one address prefix, where one more is refused.
+        pub connections_per_prefix_max: u32 = 64 => number("N", 1..=65_536).key("connections_per_prefix"),
+        /// New connections a minute from one address prefix, and how many of them may come at once.
+        pub connects_per_minute: u32 = 600 => number("N", 1..=1_000_000),
+        /// Challenges a minute for one address prefix, and as many tokens.
+        pub requests_per_minute: u32 = 600 => number("N", 1..=1_000_000),
+        /// Requests over one connection, which is then closed.
+        pub requests_per_connection_max: u32 = 100 => number("N", 1..=1_000_000).key("requests_per_connection"),
+        /// Milliseconds from the connection to the end of the TLS handshake.
+        pub handshake: Duration = Duration::from_secs(5) => millis(10..=60_000).key("handshake_ms"),
+        /// Milliseconds from the end of the handshake, or of the last answer, to the end of a request's headers.
+        pub headers: Duration = Duration::from_secs(5) => millis(10..=60_000).key("headers_ms"),
+        /// Milliseconds from the headers to the end of the body.
+        pub body: Duration = Duration::from_secs(5) => millis(10..=60_000).key("body_ms"),
+        /// Milliseconds from the handshake to the end of the connection.
+        pub connection: Duration = Duration::from_mins(1) => millis(10..=3_600_000).key("connection_ms"),
+        /// Requests that may wait for the account store.
+        pub store_queue_max: u32 = 256 => number("N", 1..=65_536).key("store_queue"),
     }
 }
 
-/// Who may come without an invite, and how many.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenRegistration {
-    /// Whether workers may.
-    pub workers: bool,
-    /// Whether gamers may.
-    pub gamers: bool,
-    /// Accounts that may be opened so in all.
-    pub accounts_max: u32,
-    /// The same in an hour.
-    pub accounts_per_hour: u32,
-    /// The same in an hour from one address prefix.
-    pub accounts_per_prefix_hour: u32,
+settings_table! {
+    /// Who may come without an invite, and how many.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct OpenRegistration {
+        /// Whether workers may.
+        pub workers: bool = false => rows_of(open_rows),
+        /// Whether gamers may.
+        pub gamers: bool = false,
+        /// Accounts that may be opened without an invite in all.
+        pub accounts_max: u32 = 10_000 => number("N", 1..=1_000_000).key("open_accounts"),
+        /// The same in an hour.
+        pub accounts_per_hour: u32 = 200 => number("N", 1..=100_000).key("open_accounts_per_hour"),
+        /// The same in an hour from one address prefix.
+        pub accounts_per_prefix_hour: u32 = 10 => number("N", 1..=100_000).key("open_accounts_per_prefix_hour"),
+    }
 }
 
-impl Default for OpenRegistration {
-    fn default() -> Self {
-        Self {
-            workers: false,
-            gamers: false,
-            accounts_max: 10_000,
-            accounts_per_hour: 200,
-            accounts_per_prefix_hour: 10,
-        }
-    }
+/// One setting for both roles.
+fn open_rows() -> Vec<SettingRow<OpenRegistration>> {
+    vec![SettingRow::new(
+        "open",
+        "Lets everybody register as this, without an invite; may be given twice.",
+        choices().flag("open").default_is("nobody"),
+        |open: &OpenRegistration| {
+            let to = [(open.workers, OpenTo::Workers), (open.gamers, OpenTo::Gamers)];
+            Some(to.into_iter().filter(|(is_open, _)| *is_open).map(|(_, role)| role).collect::<Vec<_>>())
+        },
+        |open, to| {
+            open.workers = to.contains(&OpenTo::Workers);
+            open.gamers = to.contains(&OpenTo::Gamers);
+            Ok(())
+        },
+    )]
 }
 
 /// The part of an address that costs money to change: an IPv4 address, or the 64 bits that an IPv6 customer is given

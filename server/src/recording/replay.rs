@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
+use p2c2r_program::settings;
 use p2c2r_protocol::{Micros, TaskNo};
 use p2c2r_tasks::KindRegistry;
 
 use super::file::{Header, Reader, RecordedFrame, RecordingError};
-use crate::config::{ServerConfig, ServerFile};
+use crate::config::ServerConfig;
 use crate::core::transcript::{Mark, PendingChecks, RecordedEvent, describe, fingerprints};
 use crate::core::{Core, Effects};
 
@@ -92,9 +93,8 @@ pub fn replay(path: &Path, kinds: &KindRegistry) -> Result<Replayed, RecordingEr
 
 fn core(header: &Header, kinds: &KindRegistry) -> Result<Core, RecordingError> {
     let wrong = |error: &dyn fmt::Display| RecordingError::Settings(error.to_string());
-    let file: ServerFile = toml::from_str(&header.settings).map_err(|error| wrong(&error))?;
     let mut config = ServerConfig { kinds: kinds.clone(), ..ServerConfig::default() };
-    config.apply_file(file).map_err(|error| wrong(&error))?;
+    settings::apply_text(&mut config, &header.settings).map_err(|error| wrong(&error))?;
     let mut policy = config.policy();
     policy.prices = header.prices.clone();
     // A setting that no file can have, since only tests compute at once: as many threads as there are tasks.

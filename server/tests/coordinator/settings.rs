@@ -3,8 +3,7 @@
 use std::ops::RangeInclusive;
 
 use p2c2r_link::{MemoryHub, ServerTransport};
-use p2c2r_program::settings::FileError;
-use p2c2r_server::config::ServerFile;
+use p2c2r_program::settings;
 use p2c2r_server::{ServerConfig, ServerError, build_app};
 use proptest::prelude::*;
 
@@ -39,9 +38,7 @@ const NUMBERS: [(&str, RangeInclusive<u64>); 25] = [
 
 fn settle(text: &str) -> Result<ServerConfig, ServerError> {
     let mut config = ServerConfig::default();
-    let file: ServerFile = toml::from_str(text)
-        .map_err(|error| FileError::Invalid { path: "test".into(), reason: error.to_string() })?;
-    config.apply_file(file)?;
+    settings::apply_text(&mut config, text)?;
     config.validate()?;
     Ok(config)
 }
@@ -150,7 +147,7 @@ proptest! {
 
 #[test]
 fn the_seed_of_checks_is_shown_only_if_it_was_set() {
-    let shown = |config: &ServerConfig| toml::to_string(&config.to_file()).unwrap();
+    let shown = |config: &ServerConfig| settings::shown(config);
     let text = shown(&ServerConfig::default());
     assert!(!text.contains("seed"), "{text}");
     let text = shown(&settle("seed = 7").unwrap());

@@ -56,6 +56,12 @@ impl Impairment {
     pub const PRESETS: &'static [&'static str] =
         &["lan", "wan-30ms", "wan-60ms", "wan-100ms", "wan-200ms", "bad-wifi", "mobile", "awful"];
 
+    /// The name of the preset that this is, whatever its seed.
+    pub fn name(&self) -> Option<&'static str> {
+        let is_this = |name: &&str| Self::preset(name) == Some(Self { seed: Self::NONE.seed, ..*self });
+        Self::PRESETS.iter().copied().find(is_this)
+    }
+
     /// The preset of this name.
     pub fn preset(name: &str) -> Option<Self> {
         let line = |round_trip_us: u64, jitter_us, loss_percent: f32, mbit_per_second: u32| Self {

@@ -1,111 +1,59 @@
-//! What every setting needs: a range, a sentence for a value outside it, and a configuration file to come from.
+//! Settings: one table per program, from which its configuration file, environment variables, flags, `config show` and the
+//! reference in `docs/settings.md` come.
+//!
+//! A program declares its settings as a struct with [`settings_table!`](crate::settings_table). Each field says what it
+//! means, its default, and how it is written: `fraud_window` below is a [`Duration`](std::time::Duration) in the program,
+//! `fraud_window_seconds = 3600` in the file, `--fraud-window-seconds 3600` on the command line and
+//! `P2C2R_FRAUD_WINDOW_SECONDS=3600` in the environment. A field without `=>` is no setting: only the program sets it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use p2c2r_program::settings::{self, ProgramSettings, SettingsArgs, number, seconds};
+//!
+//! p2c2r_program::settings_table! {
+//!     /// An example's settings.
+//!     #[derive(Debug)]
+//!     pub struct ExampleConfig {
+//!         /// Peers at the same time.
+//!         pub peers_max: u16 = 64 => number("N", 1..=1_024),
+//!         /// Time for which earnings stay pending.
+//!         pub fraud_window: Duration = Duration::from_hours(1) =>
+//!             seconds(0..=86_400).key("fraud_window_seconds"),
+//!         /// Set by the program alone.
+//!         pub started: bool = false,
+//!     }
+//! }
+//! impl ProgramSettings for ExampleConfig {}
+//!
+//! let mut config = ExampleConfig::default();
+//! settings::apply_text(&mut config, "fraud_window_seconds = 60").unwrap();
+//! assert_eq!(config.fraud_window, Duration::from_mins(1));
+//! assert_eq!(settings::shown(&config), "peers_max = 64\nfraud_window_seconds = 60\n");
+//! let refused = settings::apply_text(&mut config, "peers_max = 0").unwrap_err();
+//! assert_eq!(refused.to_string(), "peers-max is 0, not 1 to 1024");
+//! # let _: Option<SettingsArgs<ExampleConfig>> = None;
+//! ```
+//!
+//! A flag wins over its environment variable, that over the file, that over the default.
 
-use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+mod args;
+mod file;
+mod format;
+mod range;
+mod reference;
+mod table;
+mod value;
 
-use serde::de::DeserializeOwned;
-use thiserror::Error;
-
-/// Largest configuration file that is read. Ours have some kilobytes; without a limit, a device or a log given by
-/// mistake would fill the memory.
-pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
-
-/// A setting has a value outside its range.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{setting} is {value}, not {least} to {most}")]
-pub struct OutOfRange {
-    /// The setting, as its flag is called.
-    pub setting: &'static str,
-    /// Its value.
-    pub value: String,
-    /// The least it may be.
-    pub least: String,
-    /// The most it may be.
-    pub most: String,
-}
-
-/// Refuses a value outside its range; what cannot be compared, such as NaN, is outside.
-pub fn within<T: PartialOrd + Display>(
-    setting: &'static str,
-    value: T,
-    range: RangeInclusive<T>,
-) -> Result<(), OutOfRange> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    let (least, most) = range.into_inner();
-    Err(OutOfRange { setting, value: value.to_string(), least: least.to_string(), most: most.to_string() })
-}
-
-/// Why a configuration file was not taken.
-#[derive(Debug, Error)]
-pub enum FileError {
-    /// It could not be read.
-    #[error("cannot read the configuration file {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It is not valid.
-    #[error("the configuration file {} is not valid: {reason}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        reason: String,
-    },
-}
-
-/// Reads a configuration file in TOML.
-pub fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
-    let unreadable = |source| FileError::Unreadable { path: path.into(), source };
-    let invalid = |reason| FileError::Invalid { path: path.into(), reason };
-    let mut text = String::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(invalid(format!("it has more than {FILE_BYTES_MAX} bytes")));
-    }
-    toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().replace('\n', " ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_outside_its_range_is_named_with_the_range() {
-        assert_eq!(within("slots", 1, 1..=256), Ok(()));
-        assert_eq!(within("slots", 256, 1..=256), Ok(()));
-        let said = within("slots", 257, 1..=256).unwrap_err().to_string();
-        assert_eq!(said, "slots is 257, not 1 to 256");
-        assert!(within("share", f64::NAN, 0.0..=100.0).is_err());
-    }
-
-    #[test]
-    fn files_are_read_whole_or_refused_with_their_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("settings.toml");
-        let read = || read_file::<toml::Table>(&path).map_err(|error| error.to_string());
-        assert!(read().unwrap_err().contains("settings.toml"));
-        std::fs::write(&path, "slots = 3\n").unwrap();
-        assert_eq!(read().unwrap()["slots"].as_integer(), Some(3));
-        std::fs::write(&path, "slots = = 3\n").unwrap();
-        let said = read().unwrap_err();
-        assert!(said.contains("settings.toml") && !said.contains('\n'), "{said}");
-    }
-
-    #[test]
-    fn a_file_without_end_is_refused_before_it_fills_the_memory() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("endless.toml");
-        std::fs::write(&path, vec![b'\n'; FILE_BYTES_MAX as usize + 1]).unwrap();
-        let said = read_file::<toml::Table>(&path).unwrap_err().to_string();
-        assert!(said.contains("more than"), "{said}");
-    }
-}
+pub use args::SettingsArgs;
+pub use file::{FILE_BYTES_MAX, FileError, read_file};
+pub use format::{
+    Mistake, SettingFormat, choice, choices, decimal, hours, list, micros, millis, number, parsed, path,
+    rates, seconds, switch, text, worded,
+};
+pub use range::{OutOfRange, within};
+pub use reference::{assert_reference, reference};
+pub use table::{
+    IntoRows, ProgramSettings, SettingError, SettingRow, SettingsTable, apply_text, check, rows_of, shown,
+    table, unprefixed,
+};
+pub use value::SettingValue;

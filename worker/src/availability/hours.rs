@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Zoned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Spans of the day, in this computer's local time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,18 +78,6 @@ impl fmt::Display for Hours {
             write!(f, "{comma}{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60)?;
         }
         Ok(())
-    }
-}
-
-impl<'de> Deserialize<'de> for Hours {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        String::deserialize(source)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for Hours {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
     }
 }
 

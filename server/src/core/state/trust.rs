@@ -13,8 +13,11 @@
 //! records, often enough that a crash forgets little and never a failure.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use p2c2r_program::settings::{decimal, number, seconds};
+use p2c2r_program::settings_table;
 use p2c2r_protocol::{KindId, Micros, NumberHash};
 
 use crate::ledger::{AccountId, KindTrust, WorkerTrust};
@@ -26,56 +29,55 @@ const GONE_MAX: usize = 4_096;
 const ANSWERS_PER_RECORD: u64 = 16;
 const RECORDED_SHARE: u64 = 16;
 
-/// How trust is earned and lost.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TrustRules {
-    /// Answers of a kind that are all checked deeply before anything is believed.
-    pub probation_answers: u64,
-    /// Answers of a kind up to which many are checked.
-    pub proving_answers: u64,
-    /// How many of those, in per cent.
-    pub proving_percent: f64,
-    /// How many are checked of a worker that has just proven itself, in per cent; falls from there on.
-    pub settled_percent: f64,
-    /// How many are checked of any worker at the least, in per cent.
-    pub percent_min: f64,
-    /// Time since the first answer before a worker has proven itself, however many answers it gave.
-    pub settling: Duration,
-    /// Failed checks that convict.
-    pub failures_max: u32,
-    /// Clean deep checks after which a failure is forgotten.
-    pub forgotten_after_checks: u64,
-    /// Accepted answers of the kind that silence takes back: a lease that ends without an answer later than a healthy worker
-    /// needs, or a connection that ends with work.
-    pub silence_costs_answers: u64,
-    /// The same for an answer that says that the kernel failed.
-    pub failure_costs_answers: u64,
-    /// The same for an answer that says that there is no free slot.
-    pub overload_costs_answers: u64,
-    /// Time that deep checks may take, in per cent of one core; those on the way to a packet, which are smaller than their
-    /// own handling, are not counted.
-    pub budget_percent: f64,
-    /// Work units up to which every answer is computed again, because that takes less than everything else about it.
-    pub recomputed_units: u64,
-}
+/// Answers up to which a worker is on probation or proves itself: a million at ten a second are a day.
+const ANSWERS_MAX: u64 = 1_000_000;
+/// Clean checks after which a failure is forgotten: fewer than some, and a liar waits them out.
+const FORGOTTEN_AFTER: RangeInclusive<u64> = 10..=1_000_000_000;
+/// Time before a worker has proven itself: a month.
+const SETTLING_SECONDS_MAX: u64 = 30 * 24 * 60 * 60;
+/// Failed checks that convict: with one, a single flipped bit does.
+const FAILURES: RangeInclusive<u32> = 1..=100;
+/// Accepted answers that one attempt that came to nothing may take back: more, and one lost packet in a hundred would keep an
+/// honest worker from ever being trusted.
+const COST_ANSWERS_MAX: u64 = 50;
+/// Per cent of one core for deep checks: below a tenth, newcomers would wait for minutes; a hundred cores at the most.
+const BUDGET_PERCENT: RangeInclusive<f64> = 0.1..=10_000.0;
+/// Work units up to which every answer is computed again: a second of one core.
+const RECOMPUTED_UNITS_MAX: u64 = 1_000_000;
 
-impl Default for TrustRules {
-    fn default() -> Self {
-        Self {
-            probation_answers: 50,
-            proving_answers: 500,
-            proving_percent: 20.0,
-            settled_percent: 5.0,
-            percent_min: 2.0,
-            settling: Duration::from_mins(10),
-            failures_max: 2,
-            forgotten_after_checks: 1_000,
-            silence_costs_answers: 10,
-            failure_costs_answers: 5,
-            overload_costs_answers: 2,
-            budget_percent: 10.0,
-            recomputed_units: 50,
-        }
+settings_table! {
+    /// How trust is earned and lost: the table `[trust]` of the configuration file.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct TrustRules {
+        /// Answers of a kind that are all checked deeply before anything is believed.
+        pub probation_answers: u64 = 50 => number("N", 0..=ANSWERS_MAX),
+        /// Answers of a kind up to which many are checked.
+        pub proving_answers: u64 = 500 => number("N", 0..=ANSWERS_MAX),
+        /// How many of those, in per cent.
+        pub proving_percent: f64 = 20.0 => decimal("PERCENT", 0.0..=100.0),
+        /// How many are checked of a worker that has just proven itself, in per cent; falls from there on.
+        pub settled_percent: f64 = 5.0 => decimal("PERCENT", 0.0..=100.0),
+        /// How many are checked of any worker at the least, in per cent.
+        pub percent_min: f64 = 2.0 => decimal("PERCENT", 0.0..=100.0),
+        /// Seconds since the first answer before a worker has proven itself, however many answers it gave.
+        pub settling: Duration = Duration::from_mins(10) =>
+            seconds(0..=SETTLING_SECONDS_MAX).key("settling_seconds"),
+        /// Failed checks that convict.
+        pub failures_max: u32 = 2 => number("N", FAILURES),
+        /// Clean deep checks after which a failure is forgotten.
+        pub forgotten_after_checks: u64 = 1_000 => number("N", FORGOTTEN_AFTER),
+        /// Accepted answers of the kind that silence takes back: a lease that ends without an answer later than a healthy
+        /// worker needs, or a connection that ends with work.
+        pub silence_costs_answers: u64 = 10 => number("N", 0..=COST_ANSWERS_MAX),
+        /// The same for an answer that says that the kernel failed.
+        pub failure_costs_answers: u64 = 5 => number("N", 0..=COST_ANSWERS_MAX),
+        /// The same for an answer that says that there is no free slot.
+        pub overload_costs_answers: u64 = 2 => number("N", 0..=COST_ANSWERS_MAX),
+        /// Time that deep checks may take, in per cent of one core; those on the way to a packet, which are smaller than
+        /// their own handling, are not counted.
+        pub budget_percent: f64 = 10.0 => decimal("PERCENT", BUDGET_PERCENT).flag("check-budget-percent"),
+        /// Work units up to which every answer is computed again, because that takes less than everything else about it.
+        pub recomputed_units: u64 = 50 => number("N", 0..=RECOMPUTED_UNITS_MAX),
     }
 }
 

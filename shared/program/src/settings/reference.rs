@@ -1,0 +1,73 @@
+//! The reference of settings in `docs/settings.md`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::format::Arity;
+use super::{SettingRow, SettingsTable};
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+/// Every setting of `C` as rows of a Markdown table.
+pub fn reference<C: SettingsTable>() -> String {
+    let defaults = C::default();
+    let mut text =
+        "| file | flag | variable | default | range | meaning |\n|---|---|---|---|---|---|\n".to_owned();
+    for row in C::rows() {
+        let default = match row.arity {
+            Arity::Switch if row.default_is.is_none() => "no".to_owned(),
+            _ => row.default_in_words(&defaults).unwrap_or_else(|| "none".to_owned()),
+        };
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "| `{}` | `--{}` | `{}` | {} | {} | {} |",
+            row.key,
+            row.flag,
+            row.variable,
+            cell(&default),
+            cell(&range(row)),
+            cell(&row.meaning),
+        );
+    }
+    text
+}
+
+fn range<C>(row: &SettingRow<C>) -> String {
+    match (&row.range, row.choices.is_empty(), row.arity) {
+        (Some(range), ..) => range.clone(),
+        (None, false, _) => {
+            row.choices.iter().map(|choice| format!("`{}`", choice.get_name())).collect::<Vec<_>>().join(", ")
+        }
+        (None, true, Arity::Switch) => "yes, no".to_owned(),
+        (None, true, _) => row.value_name.to_owned(),
+    }
+}
+
+/// For tests: fails unless the part of `file` between `<!-- NAME -->` and `<!-- end of NAME -->` is `text`. With the
+/// environment variable `P2C2R_WRITE_REFERENCE` set, the part is written instead.
+///
+/// # Panics
+/// If the file cannot be read, lacks the marks, or says something else.
+pub fn assert_reference(file: &Path, name: &str, text: &str) {
+    let whole = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let parts = whole.split_once(&begin).and_then(|(before, rest)| {
+        let (part, after) = rest.split_once(&end)?;
+        Some((before, part, after))
+    });
+    let Some((before, part, after)) = parts else { panic!("{} lacks `{begin}` or `{end}`", file.display()) };
+    let wanted = format!("\n{text}\n");
+    if std::env::var_os("P2C2R_WRITE_REFERENCE").is_some() {
+        std::fs::write(file, format!("{before}{begin}{wanted}{end}{after}"))
+            .expect("the file can be written");
+    } else {
+        assert!(
+            part == wanted,
+            "{} is out of date: run the same test with P2C2R_WRITE_REFERENCE=1, and commit it.\n{wanted}",
+            file.display()
+        );
+    }
+}

@@ -1,0 +1,375 @@
+//! The table: one row for each setting, and what is done with all of them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use clap::builder::PossibleValue;
+use thiserror::Error;
+
+use super::format::{Arity, Mistake, SettingFormat};
+use super::{FileError, OutOfRange, SettingValue};
+
+/// Why settings were not taken.
+#[derive(Debug, Error)]
+pub enum SettingError {
+    /// One has a value outside its range.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+    /// One has a value that is none.
+    #[error("{setting} is `{value}`: {reason}")]
+    Invalid {
+        /// The setting, as its flag is called.
+        setting: String,
+        /// Its value.
+        value: String,
+        /// What is wrong, as a clause.
+        reason: String,
+    },
+    /// The file could not be read, or is not valid.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A text that should be a configuration file is none, or names a setting that does not exist.
+    #[error("{0}")]
+    Text(String),
+    /// Two settings contradict each other.
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+/// Settings declared by [`settings_table!`](crate::settings_table).
+pub trait SettingsTable: Default + 'static {
+    /// Every setting, in the order in which they were declared.
+    fn rows() -> &'static [SettingRow<Self>];
+}
+
+/// The settings of a program.
+pub trait ProgramSettings: SettingsTable {
+    /// Called once all sources have been read: fills in what follows from other settings, and refuses what contradicts
+    /// itself. `is_named` says whether any source had a setting of this key.
+    fn settle(&mut self, is_named: &dyn Fn(&str) -> bool) -> Result<(), SettingError> {
+        let _ = is_named;
+        Ok(())
+    }
+}
+
+type Set<C> = Box<dyn Fn(&mut C, &SettingValue) -> Result<(), Mistake> + Send + Sync>;
+type Get<C> = Box<dyn Fn(&C) -> Option<SettingValue> + Send + Sync>;
+
+/// One setting of the settings `C`.
+pub struct SettingRow<C> {
+    /// Its name in the file; behind a dot, that in a table of the file.
+    pub key: String,
+    /// Its flag, without the dashes in front.
+    pub flag: String,
+    /// Its environment variable.
+    pub variable: String,
+    /// What it means, in sentences.
+    pub meaning: String,
+    /// The range of a number.
+    pub range: Option<String>,
+    pub(super) has_own_flag: bool,
+    pub(super) value_name: &'static str,
+    pub(super) choices: Vec<PossibleValue>,
+    pub(super) arity: Arity,
+    pub(super) default_is: Option<&'static str>,
+    pub(super) is_secret: bool,
+    set: Set<C>,
+    get: Get<C>,
+}
+
+fn flag_of(key: &str) -> String {
+    key.replace(['_', '.'], "-")
+}
+
+fn variable_of(flag: &str) -> String {
+    format!("P2C2R_{}", flag.replace('-', "_").to_uppercase())
+}
+
+impl<C: 'static> SettingRow<C> {
+    /// The setting `key`, which is read by `get` and changed by `set`; `doc` says what it means, a line each.
+    pub fn new<T: 'static>(
+        key: &'static str,
+        doc: &str,
+        format: SettingFormat<T>,
+        get: impl Fn(&C) -> Option<T> + Send + Sync + 'static,
+        set: impl Fn(&mut C, T) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        let (read, write) = (format.read, format.write);
+        let key = format.key.unwrap_or(key).to_owned();
+        let flag = format.flag.map_or_else(|| flag_of(&key), str::to_owned);
+        Self {
+            variable: variable_of(&flag),
+            flag,
+            key,
+            meaning: doc.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
+            range: format.range,
+            has_own_flag: format.flag.is_some(),
+            value_name: format.value_name,
+            choices: format.choices,
+            arity: format.arity,
+            default_is: format.default_is,
+            is_secret: format.is_secret,
+            set: Box::new(move |config, value| set(config, read(value)?).map_err(Mistake::Unreadable)),
+            get: Box::new(move |config| get(config).as_ref().and_then(&write)),
+        }
+    }
+
+    /// Changes the setting.
+    pub fn set(&self, config: &mut C, value: &SettingValue) -> Result<(), SettingError> {
+        (self.set)(config, value).map_err(|mistake| match mistake {
+            Mistake::OutOfRange { least, most } => {
+                OutOfRange { setting: self.flag.clone(), value: value.to_string(), least, most }.into()
+            }
+            Mistake::Unreadable(reason) => {
+                SettingError::Invalid { setting: self.flag.clone(), value: value.to_string(), reason }
+            }
+        })
+    }
+
+    /// Its value; none if it has none, or one that cannot be written.
+    pub fn get(&self, config: &C) -> Option<SettingValue> {
+        (self.get)(config)
+    }
+
+    /// Its default in words.
+    pub(super) fn default_in_words(&self, defaults: &C) -> Option<String> {
+        match self.default_is {
+            Some(words) => Some(words.to_owned()),
+            None if self.arity == Arity::Switch => None,
+            None => self.get(defaults).map(|value| value.to_string()).filter(|text| !text.is_empty()),
+        }
+    }
+
+    /// The same row for settings that have these as a field, in the table `prefix` of their file, if in one.
+    fn lifted<D: 'static>(
+        &'static self,
+        prefix: Option<&str>,
+        get: fn(&D) -> &C,
+        get_mut: fn(&mut D) -> &mut C,
+    ) -> SettingRow<D> {
+        let key = prefix.map_or_else(|| self.key.clone(), |prefix| format!("{prefix}.{}", self.key));
+        let flag = if self.has_own_flag { self.flag.clone() } else { flag_of(&key) };
+        SettingRow {
+            variable: variable_of(&flag),
+            flag,
+            key,
+            meaning: self.meaning.clone(),
+            range: self.range.clone(),
+            has_own_flag: self.has_own_flag,
+            value_name: self.value_name,
+            choices: self.choices.clone(),
+            arity: self.arity,
+            default_is: self.default_is,
+            is_secret: self.is_secret,
+            set: Box::new(move |config, value| (self.set)(get_mut(config), value)),
+            get: Box::new(move |config| (self.get)(get(config))),
+        }
+    }
+}
+
+/// What may stand behind `=>` in [`settings_table!`](crate::settings_table): it makes rows of a field.
+pub trait IntoRows<C, T> {
+    /// The rows of the field `name`, whose documentation is `doc`.
+    fn rows(
+        self,
+        name: &'static str,
+        doc: &str,
+        get: fn(&C) -> &T,
+        get_mut: fn(&mut C) -> &mut T,
+    ) -> Vec<SettingRow<C>>;
+}
+
+impl<C: 'static, T: Clone + 'static> IntoRows<C, T> for SettingFormat<T> {
+    fn rows(
+        self,
+        name: &'static str,
+        doc: &str,
+        get: fn(&C) -> &T,
+        get_mut: fn(&mut C) -> &mut T,
+    ) -> Vec<SettingRow<C>> {
+        vec![SettingRow::new(
+            name,
+            doc,
+            self,
+            move |config| Some(get(config).clone()),
+            move |config, value| {
+                *get_mut(config) = value;
+                Ok(())
+            },
+        )]
+    }
+}
+
+/// See [`table`] and [`unprefixed`].
+pub struct Nested {
+    is_table: bool,
+}
+
+/// The field has settings of its own, which stand in a table of the file that is called as the field is.
+pub fn table() -> Nested {
+    Nested { is_table: true }
+}
+
+/// The field has settings of its own, which stand in the file as if they were those of the whole.
+pub fn unprefixed() -> Nested {
+    Nested { is_table: false }
+}
+
+impl<C: 'static, T: SettingsTable> IntoRows<C, T> for Nested {
+    fn rows(
+        self,
+        name: &'static str,
+        _doc: &str,
+        get: fn(&C) -> &T,
+        get_mut: fn(&mut C) -> &mut T,
+    ) -> Vec<SettingRow<C>> {
+        let prefix = self.is_table.then_some(name);
+        T::rows().iter().map(|row| row.lifted(prefix, get, get_mut)).collect()
+    }
+}
+
+/// See [`rows_of`].
+pub struct RowsOf<C>(fn() -> Vec<SettingRow<C>>);
+
+/// The field's rows are made by hand: several settings in one field, or one that needs to know another.
+pub fn rows_of<C>(rows: fn() -> Vec<SettingRow<C>>) -> RowsOf<C> {
+    RowsOf(rows)
+}
+
+impl<C: 'static, T> IntoRows<C, T> for RowsOf<C> {
+    fn rows(
+        self,
+        _name: &'static str,
+        _doc: &str,
+        _get: fn(&C) -> &T,
+        _get_mut: fn(&mut C) -> &mut T,
+    ) -> Vec<SettingRow<C>> {
+        (self.0)()
+    }
+}
+
+/// Takes every setting that a text in TOML names. Names that no setting has are refused, so that a misspelt one is found at
+/// start.
+pub fn apply_text<C: SettingsTable>(config: &mut C, text: &str) -> Result<(), SettingError> {
+    let wrong = |error: toml::de::Error| SettingError::Text(error.to_string().trim_end().replace('\n', " "));
+    apply_table(config, toml::from_str(text).map_err(wrong)?).map(drop)
+}
+
+/// Takes every setting that a file has, and returns their keys.
+pub(super) fn apply_table<C: SettingsTable>(
+    config: &mut C,
+    file: toml::Table,
+) -> Result<BTreeSet<&'static str>, SettingError> {
+    let mut named = BTreeSet::new();
+    apply_below(config, "", file, &mut named)?;
+    Ok(named)
+}
+
+fn apply_below<C: SettingsTable>(
+    config: &mut C,
+    prefix: &str,
+    file: toml::Table,
+    named: &mut BTreeSet<&'static str>,
+) -> Result<(), SettingError> {
+    for (name, value) in file {
+        let key = format!("{prefix}{name}");
+        let rows = C::rows();
+        if let Some(row) = rows.iter().find(|row| row.key == key) {
+            row.set(config, &value.into())?;
+            named.insert(&row.key);
+            continue;
+        }
+        let below = format!("{key}.");
+        match value {
+            toml::Value::Table(table) if rows.iter().any(|row| row.key.starts_with(&below)) => {
+                apply_below(config, &below, table, named)?;
+            }
+            _ => return Err(SettingError::Text(format!("there is no setting `{key}`"))),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses settings of which one is outside its range, as settings made by a program may be.
+pub fn check<C: SettingsTable>(config: &C) -> Result<(), SettingError> {
+    let mut scratch = C::default();
+    for row in C::rows() {
+        if let Some(value) = row.get(config) {
+            row.set(&mut scratch, &value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The settings as a configuration file that reads back as the same. Secrets are left out.
+pub fn shown<C: SettingsTable>(config: &C) -> String {
+    let mut text = String::new();
+    let mut table = "";
+    let rows = C::rows().iter().filter(|row| !row.is_secret);
+    let (inside, outside): (Vec<_>, Vec<_>) = rows.partition(|row| row.key.contains('.'));
+    for row in outside.into_iter().chain(inside) {
+        let Some(value) = row.get(config) else { continue };
+        let (in_table, name) = row.key.rsplit_once('.').unwrap_or(("", &row.key));
+        if in_table != table {
+            table = in_table;
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "\n[{table}]");
+        }
+        let _ = writeln!(text, "{name} = {}", value.to_toml());
+    }
+    text
+}
+
+/// Declares settings: see [`settings`](crate::settings).
+#[macro_export]
+macro_rules! settings_table {
+    (@rows $rows:ident, $config:ident, $field:ident: $type:ty, [$($doc:literal),*]) => {};
+    (@rows $rows:ident, $config:ident, $field:ident: $type:ty, [$($doc:literal),*] => $format:expr) => {
+        $rows.extend($crate::settings::IntoRows::<$config, $type>::rows(
+            $format,
+            stringify!($field),
+            concat!($($doc, "\n"),*),
+            |config: &$config| &config.$field,
+            |config: &mut $config| &mut config.$field,
+        ));
+    };
+    (
+        $(#[$meta:meta])*
+        pub struct $config:ident {
+            $(
+                $(#[doc = $doc:literal])*
+                pub $field:ident: $type:ty = $default:expr $(=> $format:expr)?,
+            )*
+        }
+    ) => {
+        $(#[$meta])*
+        pub struct $config {
+            $(
+                $(#[doc = $doc])*
+                pub $field: $type,
+            )*
+        }
+
+        impl ::std::default::Default for $config {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $crate::settings::SettingsTable for $config {
+            fn rows() -> &'static [$crate::settings::SettingRow<Self>] {
+                static ROWS: ::std::sync::LazyLock<::std::vec::Vec<$crate::settings::SettingRow<$config>>> =
+                    ::std::sync::LazyLock::new(|| {
+                        let mut rows = ::std::vec::Vec::new();
+                        $(
+                            $crate::settings_table!(
+                                @rows rows, $config, $field: $type, [$($doc),*] $(=> $format)?
+                            );
+                        )*
+                        rows
+                    });
+                &ROWS
+            }
+        }
+    };
+}
