@@ -1,7 +1,7 @@
 //! An update without what Bevy does around its schedules.
 //!
 //! `App::update` finds each of its schedules by a hash map, takes it out, runs it and puts it back, five times
-//! over and inside a sixth: measured, a fifth of what an update costs that does next to nothing in each. An
+//! over and inside a sixth, which is a fifth of what an update costs that does next to nothing in each. An
 //! event-driven program updates for every packet, and none of its schedules changes once it runs, so its runner
 //! keeps them at hand.
 

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use crate::guard::{self, SliceId};
 
-/// Parts remembered; beyond it the oldest are forgotten, at the price of a needless copy.
+/// Slices remembered; beyond it the oldest are forgotten, at the price of sending one needlessly.
 const PARTS_MAX: usize = 4_096;
-/// For how long a part is remembered: a copy later than this leaves in any case.
+/// For how long a slice is remembered: sent again later than this, it leaves in any case.
 const REMEMBERED: Duration = Duration::from_secs(2);
 
-/// When each part of the data under way last left.
+/// When each slice of the data under way last left.
 #[derive(Debug, Default)]
 pub(crate) struct ResendFilter {
     left_at: HashMap<SliceId, Duration>,

@@ -170,7 +170,7 @@ impl SendQueue {
 
     fn fetch(&mut self, now: Duration, connection: &mut impl Connection) {
         let ack_is_due = self.ack_at.is_some_and(|at| at <= now);
-        let young = self.young_copies();
+        let young = self.resent_too_soon();
         let mut data_bytes = 0;
         let queued_before = self.queue.len();
         // The acknowledgement, if there is one, comes last.
@@ -230,9 +230,9 @@ impl SendQueue {
         true
     }
 
-    /// The age below which copies are held back: only on a line that is short of room, and only if its round
-    /// trip is longer than renet's patience. A copy too many does less harm than one too few.
-    fn young_copies(&self) -> Option<Duration> {
+    /// The age below which data that renet sends again is dropped: only where the rate limit leaves no room, and only if a
+    /// round trip takes longer than renet waits. Sending once too often does less harm than once too seldom.
+    fn resent_too_soon(&self) -> Option<Duration> {
         let is_scarce = self.bucket.as_ref().is_some_and(TokenBucket::is_low);
         let is_long = self.round_trip + ACK_DELAY > self.resends[1].after;
         (is_scarce && is_long).then_some(self.round_trip + ACK_DELAY)

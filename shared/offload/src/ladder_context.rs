@@ -1,4 +1,4 @@
-//! What the ladder works with beside its own table: the time, the kinds, the switch and the books.
+//! What the ladder works with beside its own table: the time, the kinds, the switch, and what is counted.
 
 use bevy_ecs::system::{Res, ResMut, SystemParam};
 use bevy_time::{Real, Time, TimeUpdateStrategy};

@@ -87,7 +87,7 @@ pub(super) struct GpuOffer {
     pub kinds: Vec<(KindId, Device)>,
 }
 
-/// What the worker says on the control line afterwards: nobody wants the answer to this run any more.
+/// What the worker says over the control socket afterwards: nobody wants the answer to this run any more.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct StopRun {
     /// On which lane.
@@ -96,7 +96,7 @@ pub(super) struct StopRun {
     pub serial: u64,
 }
 
-/// A run, on a lane's line.
+/// A run, as it is sent to a lane.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct RunTask {
     /// Told apart from every other run on the lane.
@@ -146,7 +146,7 @@ pub(super) enum Wait {
     Forever,
 }
 
-/// One end of a line.
+/// One end of a socket pair, over which frames go both ways.
 pub(super) struct FrameSocket {
     socket: OwnedFd,
     incoming: Vec<u8>,
@@ -159,7 +159,7 @@ impl FrameSocket {
         Self { socket, incoming: vec![0; FRAME_BYTES_MAX], outgoing: Vec::new() }
     }
 
-    /// Our end of a new line, and the socket that is the other's.
+    /// Our end of a new pair, and the socket that is the other's.
     pub fn pair() -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
@@ -188,7 +188,7 @@ impl FrameSocket {
         Ok(())
     }
 
-    /// The next frame; `None` if there was none in time. Every error means that the line is of no use any more: the
+    /// The next frame; `None` if there was none in time. Every error means that the pair is of no use any more: the
     /// other side is gone, or has said what is no frame.
     pub fn receive<T: Decode<()>>(&mut self, wait: Wait) -> io::Result<Option<T>> {
         let flags = match wait {

@@ -90,7 +90,7 @@ impl LaunchPlan {
         command.process_group(0).current_dir("/");
         command.stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(KernelsError::Start)?;
-        // The command still holds the other end of the line, and a process that dies must be noticed.
+        // The command still holds the other end of the socket pair, and a process that dies must be noticed.
         drop(command);
         let process = Process::new(child, control)?;
         let lines = (0..self.lanes).map(|_| FrameSocket::pair()).collect::<Result<Vec<_>, _>>();

@@ -29,7 +29,7 @@ struct Line {
 /// All waiting tasks.
 #[derive(Default)]
 pub struct TaskQueue {
-    /// By kind, a line for each account that may have any waiting. Looked through for every task that is handed out: as
+    /// By kind, what waits of each account that may have anything waiting. Looked through for every task that is handed out: as
     /// many as there are gamers who wait at the same time, which are few or else have what to wait for.
     kinds: Vec<(KindId, Vec<Line>)>,
     entries: usize,

@@ -176,7 +176,7 @@ impl Ladder {
         true
     }
 
-    /// Calls home what the switch no longer allows out: the coordinator is told, local compute starts.
+    /// Takes tasks back that the switch no longer allows to be sent: the coordinator is told, local compute starts.
     pub fn recall(&mut self, context: &mut LadderContext<'_>) {
         // Newest first, as when the connection is lost.
         let outside: Vec<TaskId> = self
