@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased, 
 use p2c2r_protocol::catch_panic::catch_panic;
 
 use crate::config::ComputeMode;
-use crate::core::work::{Check, Checked, Computed, KernelRun};
+use crate::core::work::{Check, Checked, Computed, KernelRun, left};
 use crate::error::ServerError;
 use crate::waking::LateWaker;
 
@@ -31,10 +31,12 @@ pub enum PoolResult {
 
 /// Runs a kernel; one that panics gives nothing, and nor does one whose task has ended while it waited.
 fn run(kernel: KernelRun) -> Computed {
+    let job = kernel.job.upgrade();
     let outcome =
-        kernel.job.upgrade().and_then(|job| catch_panic(|| job.run(&kernel.blobs, &kernel.stop)).ok()?.ok());
+        job.as_ref().and_then(|job| catch_panic(|| job.run(&kernel.blobs, &kernel.stop)).ok()?.ok());
+    let left = job.zip(outcome.as_ref()).and_then(|(job, outcome)| left(&*job, &kernel.blobs, outcome));
     let outcome = outcome.map(Arc::from);
-    Computed { task: kernel.task, outcome, took: Duration::ZERO }
+    Computed { task: kernel.task, outcome, left, took: Duration::ZERO }
 }
 
 /// The pool.

@@ -2,6 +2,7 @@
 //! with manual time and again over real sockets.
 
 mod accounts;
+mod bases;
 mod dispatch;
 mod distance;
 mod failover;

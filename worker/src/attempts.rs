@@ -182,6 +182,9 @@ impl Attempts {
 
     /// The answer that a result makes; `None` if the attempt was let go meanwhile.
     fn settle(&mut self, result: RunResult) -> Option<(Answer, &'static str)> {
+        if let Some(left) = result.left {
+            self.blobs.insert_blob(left);
+        }
         let key = self.keys.remove(&result.serial)?;
         // After a new connection the same key may be held again under another serial number.
         self.held.get(&key).filter(|held| held.serial == result.serial)?;

@@ -18,7 +18,7 @@ use p2c2r_link::Waker;
 use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{AttemptFailure, KernelOffer, KindId, Micros, Payload};
-use p2c2r_tasks::{Blobs, KernelError, KernelUse, KindRegistry, TaskJob};
+use p2c2r_tasks::{Blob, Blobs, KernelError, KernelUse, KindRegistry, TaskJob};
 
 use crate::cancel::Cancel;
 use crate::config::{Execution, WorkerConfig};
@@ -117,6 +117,8 @@ pub struct RunResult {
     pub serial: u64,
     /// The encoded outcome, or why there is none.
     pub result: Result<Payload, AttemptFailure>,
+    /// What the outcome leaves for a later spec to name.
+    pub left: Option<Arc<Blob>>,
     /// When the kernel started, on the app's clock.
     pub started_at: Micros,
     /// When it ended.
@@ -389,14 +391,24 @@ struct ResultGuard<'a> {
 impl Drop for ResultGuard<'_> {
     fn drop(&mut self) {
         let result = std::mem::replace(&mut self.result, Err(AttemptFailure::KernelPanicked));
+        let finished_at = self.run.clock.now();
+        let left = left(self.run, &result);
         // The other end is gone only when the app is, and then nobody waits for the result.
         let _ = self.results.send(RunResult {
             serial: self.run.serial,
             result,
+            left,
             started_at: self.started_at,
-            finished_at: self.run.clock.now(),
+            finished_at,
         });
     }
+}
+
+/// What an outcome leaves for a later spec to name: see [`TaskKind::leaves`](p2c2r_tasks::TaskKind::leaves). The coordinator
+/// takes it to be here, and sends it where it is not.
+fn left(run: &Run, result: &Result<Payload, AttemptFailure>) -> Option<Arc<Blob>> {
+    let outcome = result.as_ref().ok()?;
+    catch_panic(|| run.job.leaves(&run.blobs, outcome)).ok().flatten().map(Blob::new)
 }
 
 fn finish(run: &Run, results: &Sender<RunResult>) {

@@ -162,14 +162,14 @@ fn follow_rocks(
     mut cast: ResMut<Cast<RockId>>,
     mut transforms: Query<&mut Transform, With<Actor>>,
 ) {
-    let rocks = battlefield.arena.rocks();
+    let (rocks, tick) = (battlefield.arena.rocks(), battlefield.arena.tick());
     let share = share.get();
     let stance = |rock: &Rock| {
         let (before, now) = (Quat::from_array(rock.previous_rotation), Quat::from_array(rock.rotation));
         Transform {
             translation: place(between(rock.previous, rock.position, share), 0.0),
             rotation: before.slerp(now, share),
-            scale: Vec3::splat(rock.radius),
+            scale: Vec3::splat(rock.radius * rock.share_left(tick)),
         }
     };
     let present = rocks.iter().map(|rock| (rock.id, stance(rock)));

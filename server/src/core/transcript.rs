@@ -10,7 +10,7 @@ use bincode::{Decode, Encode};
 use p2c2r_protocol::{
     Attempt, Micros, PeerId, Role, Submit, TaskId, TaskNo, WorkerOffer, WorkerToServer, wire,
 };
-use p2c2r_tasks::CheckError;
+use p2c2r_tasks::{Blob, CheckError};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::work::{Check, Checked, Computed};
@@ -51,7 +51,7 @@ pub enum RecordedEvent {
     /// See [`Event::Checked`]: the task and the attempt, of a failed check its name and what was found, and how long it took.
     Checked(TaskNo, Attempt, Option<(String, String)>, Duration),
     /// See [`Event::Computed`].
-    Computed(TaskNo, Option<Vec<u8>>, Duration),
+    Computed(TaskNo, Option<Vec<u8>>, Option<Vec<u8>>, Duration),
     /// See [`Event::TimePassed`].
     TimePassed,
     /// See [`Event::StatementsDue`].
@@ -88,13 +88,15 @@ impl RecordedEvent {
             Event::FromWorker { peer, received_at, message } => {
                 Self::FromWorker(*peer, *received_at, message.clone())
             }
-            Event::Checked(Checked { check, verdict, took }) => {
+            Event::Checked(Checked { check, verdict, left: _, took }) => {
                 let failed =
                     verdict.as_ref().err().map(|error| (error.check.to_owned(), error.detail.clone()));
                 Self::Checked(check.task, check.attempt, failed, *took)
             }
             Event::Computed(computed) => {
-                Self::Computed(computed.task, computed.outcome.as_deref().map(<[u8]>::to_vec), computed.took)
+                let outcome = computed.outcome.as_deref().map(<[u8]>::to_vec);
+                let left = computed.left.as_ref().map(|blob| blob.bytes().to_vec());
+                Self::Computed(computed.task, outcome, left, computed.took)
             }
             Event::TimePassed => Self::TimePassed,
             Event::StatementsDue { committed, everything } => {
@@ -131,10 +133,13 @@ impl RecordedEvent {
             Self::Checked(task, attempt, failed, took) => {
                 let check = asked.checks.remove(&(task, attempt))?;
                 let failed = failed.map(|(name, detail)| CheckError::new(asked.name(name), detail));
-                Event::Checked(Checked { check, verdict: failed.map_or(Ok(()), Err), took })
+                // What is left follows from what was judged.
+                let left = if failed.is_none() { check.left() } else { None };
+                Event::Checked(Checked { check, verdict: failed.map_or(Ok(()), Err), left, took })
             }
-            Self::Computed(task, outcome, took) => {
-                Event::Computed(Computed { task, outcome: outcome.map(Into::into), took })
+            Self::Computed(task, outcome, left, took) => {
+                let left = left.map(Blob::new);
+                Event::Computed(Computed { task, outcome: outcome.map(Into::into), left, took })
             }
             Self::TimePassed => Event::TimePassed,
             Self::StatementsDue(committed, everything) => {

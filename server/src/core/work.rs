@@ -6,7 +6,7 @@ use std::time::Duration;
 use bincode::Encode;
 use p2c2r_protocol::catch_panic::catch_panic;
 use p2c2r_protocol::{Attempt, Device, KindId, PassedCheck, PeerId, TaskNo, WorkUnits};
-use p2c2r_tasks::{Blobs, CheckError, Stop, TaskJob};
+use p2c2r_tasks::{Blob, Blobs, CheckError, Stop, TaskJob};
 
 use super::receipts::WorkerTimes;
 use crate::ledger::AccountId;
@@ -85,7 +85,13 @@ impl Check {
             Depth::Again(seed) => self.compute_again(seed),
         })
         .unwrap_or_else(|panicked| Err(CheckError::new("panic", panicked.to_string())));
-        Checked { check: self, verdict, took: Duration::ZERO }
+        let left = if verdict.is_ok() { self.left() } else { None };
+        Checked { check: self, verdict, left, took: Duration::ZERO }
+    }
+
+    /// What the outcome leaves behind. It must have passed.
+    pub fn left(&self) -> Option<Arc<Blob>> {
+        left(&*self.job, &self.blobs, &self.outcome)
     }
 
     /// Whether the kernel gives this outcome here as well. A kernel that fails here says nothing against a worker on whose
@@ -100,12 +106,19 @@ impl Check {
     }
 }
 
+/// What an outcome leaves for a later spec to name: see [`TaskKind::leaves`](p2c2r_tasks::TaskKind::leaves).
+pub fn left(job: &dyn TaskJob, blobs: &Blobs, outcome: &[u8]) -> Option<Arc<Blob>> {
+    catch_panic(|| job.leaves(blobs, outcome)).ok().flatten().map(Blob::new)
+}
+
 /// A verdict.
 pub struct Checked {
     /// What was judged.
     pub check: Check,
     /// Whether it passed.
     pub verdict: Result<(), CheckError>,
+    /// What the outcome leaves for a later spec to name, if it passed.
+    pub left: Option<Arc<Blob>>,
     /// How long the check took; zero where it was done at once, by what has no clock.
     pub took: Duration,
 }
@@ -128,6 +141,8 @@ pub struct Computed {
     pub task: TaskNo,
     /// The encoded outcome; `None` if the kernel failed, panicked or was stopped.
     pub outcome: Option<Arc<[u8]>>,
+    /// What the outcome leaves for a later spec to name.
+    pub left: Option<Arc<Blob>>,
     /// How long the kernel ran; zero in the inline pool, which has no clock.
     pub took: Duration,
 }

@@ -136,7 +136,8 @@ impl Exchange<'_> {
             Effect::Compute(kernel) => {
                 if let Err(kernel) = self.pool.run(kernel) {
                     // The core counts what waits, so this is a matter of a thread that has not taken its job yet.
-                    let refused = Computed { task: kernel.task, outcome: None, took: Duration::ZERO };
+                    let refused =
+                        Computed { task: kernel.task, outcome: None, left: None, took: Duration::ZERO };
                     self.tell(Event::Computed(refused));
                 }
             }

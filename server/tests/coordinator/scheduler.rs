@@ -377,7 +377,7 @@ impl World {
         let run = kernel.job.upgrade().map(|job| job.run(&kernel.blobs, &kernel.stop));
         let outcome = run.and_then(Result::ok).map(Into::into);
         let took = Duration::from_millis(1);
-        self.handle(Event::Computed(Computed { task: kernel.task, outcome, took }));
+        self.handle(Event::Computed(Computed { task: kernel.task, outcome, left: None, took }));
     }
 
     fn step(&mut self) {

@@ -115,7 +115,7 @@ impl Figures {
                 self.path.blob_bytes += grid.bytes().len();
                 OutcomeBody::Path(Arc::new(self.path.note::<Path>(&spec, &Blobs::new(vec![grid]))?))
             }
-            WantedSpec::Physics { spec } => {
+            WantedSpec::Physics { spec, .. } => {
                 let outcome = self.physics.note::<Physics>(&spec, &Blobs::default())?;
                 OutcomeBody::Physics(timed(&mut self.preparing, || Motions::prepare(&spec, &outcome))?)
             }

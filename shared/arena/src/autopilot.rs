@@ -252,7 +252,7 @@ impl<'a> Dangers<'a> {
         let ship = arena.ship();
         let near = |at: Vec2| at.distance_squared(ship.position) < ATTENTION * ATTENTION;
         Self {
-            rocks: arena.rocks().iter().filter(|rock| near(rock.position)).collect(),
+            rocks: arena.rocks().iter().filter(|rock| !rock.is_fragment() && near(rock.position)).collect(),
             enemies: arena.enemies().iter().filter(|enemy| near(enemy.position)).collect(),
             bullets: arena
                 .bullets()

@@ -234,6 +234,18 @@ rules! {
         pieces: u32 = 2, 0..=4;
         /// Share of its radius that a piece of a rock has; more than two pieces have at most 0.41.
         piece_size: f32 = 0.48, 0.1..=0.5;
+        /// Fragments into which a rock shatters beside its pieces, at most; small rocks have room for fewer.
+        fragments: u32 = 16, 0..=64;
+        /// Fragments that there are at once, at most; the oldest give way.
+        fragments_max: u32 = 120, 0..=1_000;
+        /// Radius of a fragment, metres.
+        fragment_radius: f32 = 0.25, 0.125..=0.5;
+        /// Speed at which fragments fly apart from the edge of a rock, m/s.
+        fragment_speed: f32 = 4.0, 0.0..=12.0;
+        /// Share of its speed that a fragment loses in every segment of the rocks' motions, in 256ths.
+        fragment_drag: u8 = 24, 0..=255;
+        /// Ticks after which a fragment is gone.
+        fragment_ticks: u16 = 600, 60..=7_200;
         /// Points for a rock.
         points: u32 = 10, 0..=1_000_000;
         /// Share of the rocks' first area below which a new wave brings new rocks.
@@ -391,7 +403,13 @@ impl ArenaConfig {
             size: 192.0,
             grid_cells: 256,
             ship: ShipRules { lives: 9, lives_max: 9, ..ShipRules::default() },
-            rocks: RockRules { reefs: 60, count: 1_150, ..RockRules::default() },
+            rocks: RockRules {
+                reefs: 60,
+                count: 1_150,
+                fragments: 40,
+                fragments_max: 400,
+                ..RockRules::default()
+            },
             waves: WaveRules {
                 designed: 0,
                 boss_every: 0,

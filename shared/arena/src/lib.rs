@@ -36,6 +36,7 @@ mod enemies;
 mod events;
 mod field;
 mod flight;
+mod fragments;
 mod goals;
 mod horizon;
 mod layout;

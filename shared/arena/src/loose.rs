@@ -90,6 +90,12 @@ pub(crate) struct Stuff {
     pub(crate) restitution: f32,
 }
 
+/// The materials of a spec: of rocks, and of fragments, which come to rest.
+pub(crate) fn materials(rules: &RockRules) -> Vec<BodyMaterial> {
+    let rock = Stuff::new(rules).material;
+    vec![rock, BodyMaterial { drag: rules.fragment_drag, ..rock }]
+}
+
 impl Stuff {
     pub(crate) fn new(rules: &RockRules) -> Self {
         let material = BodyMaterial {

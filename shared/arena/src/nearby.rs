@@ -7,7 +7,7 @@ use crate::vec2::Vec2;
 /// Edge of a cell, metres. Smaller cells hold fewer rocks that are too far away, larger ones are fewer to look into.
 const CELL: f32 = 4.0;
 
-/// Rocks by the cell in which their centres lie, as they were when it was made.
+/// Rocks, but for fragments, by the cell in which their centres lie, as they were when it was made.
 pub(crate) struct RockGrid {
     half: f32,
     cells: usize,
@@ -22,17 +22,24 @@ impl RockGrid {
     /// The grid over an arena from minus to plus `half`.
     pub(crate) fn new(rocks: &[Rock], half: f32) -> Self {
         let cells = ((2.0 * half / CELL) as usize + 1).max(1);
+        // Nobody goes round a fragment.
+        let (indices, cell_of): (Vec<usize>, Vec<usize>) = rocks
+            .iter()
+            .enumerate()
+            .filter(|(_, rock)| !rock.is_fragment())
+            .map(|(index, rock)| {
+                let along = |place: f32| along(place, half, cells);
+                (index, along(rock.position.y) * cells + along(rock.position.x))
+            })
+            .unzip();
+        let radii = indices.iter().map(|index| rocks[*index].radius);
         let mut grid = Self {
             half,
             cells,
             starts: vec![0; cells * cells + 1],
-            rocks: vec![0; rocks.len()],
-            radius_max: rocks.iter().map(|rock| rock.radius).fold(0.0, f32::max),
+            rocks: vec![0; indices.len()],
+            radius_max: radii.fold(0.0, f32::max),
         };
-        let cell_of: Vec<usize> = rocks
-            .iter()
-            .map(|rock| grid.along(rock.position.y) * cells + grid.along(rock.position.x))
-            .collect();
         for &cell in &cell_of {
             grid.starts[cell + 1] += 1;
         }
@@ -40,7 +47,7 @@ impl RockGrid {
             grid.starts[cell + 1] += grid.starts[cell];
         }
         let mut next = grid.starts.clone();
-        for (index, &cell) in cell_of.iter().enumerate() {
+        for (index, cell) in indices.into_iter().zip(cell_of) {
             grid.rocks[next[cell] as usize] = index as u32;
             next[cell] += 1;
         }
@@ -62,11 +69,15 @@ impl RockGrid {
         found.sort_unstable();
     }
 
-    /// Number of the cell along one axis; what lies outside belongs to the outermost.
     fn along(&self, place: f32) -> usize {
-        // `as` saturates, and makes 0 of what is no number.
-        (((place + self.half) / CELL) as usize).min(self.cells - 1)
+        along(place, self.half, self.cells)
     }
+}
+
+/// Number of the cell along one axis; what lies outside belongs to the outermost.
+fn along(place: f32, half: f32, cells: usize) -> usize {
+    // `as` saturates, and makes 0 of what is no number.
+    (((place + half) / CELL) as usize).min(cells - 1)
 }
 
 #[cfg(test)]

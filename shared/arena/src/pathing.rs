@@ -141,6 +141,7 @@ impl Arena {
         let rocks: Vec<(Vec2, f32)> = self
             .rocks
             .iter()
+            .filter(|rock| !rock.is_fragment())
             .map(|rock| (self.rock_in_future(rock, seconds + ROCK_LEAD), rock.radius))
             .collect();
         let grid = self.field.occupancy(rocks.iter().copied(), layout::clearance(&self.config));

@@ -52,6 +52,8 @@ pub struct Rock {
     pub radius: f32,
     /// Bullets it still takes before it breaks.
     pub hits_left: u8,
+    /// When it is gone, if it is a [fragment](Rock::is_fragment).
+    pub(crate) gone_at: Option<u64>,
     /// Where it is and how it moves, exactly.
     pub(crate) motion: Motion,
     pub(crate) flight: RockMotion,
@@ -74,6 +76,7 @@ impl Rock {
             shape,
             radius: shape.outer_radius_m() as f32,
             hits_left,
+            gone_at: None,
             motion,
             flight: RockMotion::Loose(Loose::new(motion, tick)),
         };
@@ -144,7 +147,7 @@ fn hits_of(rules: &RockRules, radius: f32) -> u8 {
 
 /// A measure of how much rock there is.
 pub(crate) fn area(rocks: &[Rock]) -> f32 {
-    rocks.iter().map(|rock| rock.radius * rock.radius).sum()
+    rocks.iter().filter(|rock| !rock.is_fragment()).map(|rock| rock.radius * rock.radius).sum()
 }
 
 impl Arena {
@@ -184,7 +187,13 @@ impl Arena {
             return;
         }
         let rock = self.rocks.remove(index);
+        if rock.is_fragment() {
+            events.push(ArenaEvent::Hit { at });
+            return;
+        }
+        let before = self.rocks.len();
         let pieces = self.split_rock(&rock, heading);
+        self.shatter(&rock, before);
         events.push(ArenaEvent::RockDestroyed {
             id: rock.id,
             at: rock.position,
@@ -253,6 +262,7 @@ impl Recorded for Rock {
             shape,
             radius,
             hits_left,
+            gone_at,
             motion,
             flight,
         } = self;
@@ -262,6 +272,7 @@ impl Recorded for Rock {
         record.add(&shape.0);
         record.add(radius);
         record.add(hits_left);
+        record.add(&gone_at.unwrap_or(0));
         record.add(motion);
         match flight {
             RockMotion::Carried(body) => {

@@ -195,7 +195,9 @@ impl Arena {
         for rock in &mut self.rocks {
             let mass = stuff.mass(rock);
             let Some((speed, impulse)) = self.ship.meet_rock(rules, rock, mass) else { continue };
-            crash_speed = crash_speed.max(speed);
+            if !rock.is_fragment() {
+                crash_speed = crash_speed.max(speed);
+            }
             let out = (self.ship.position - rock.position).unit_or(Vec2::FORWARD);
             let at = rock.position + out * rock.radius;
             if speed > 0.0 {

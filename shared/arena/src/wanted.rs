@@ -6,7 +6,7 @@ use std::sync::Arc;
 use p2c2r_tasks::Blob;
 use p2c2r_tasks::CheckError;
 use p2c2r_tasks::path::{PathOutcome, PathSpec};
-use p2c2r_tasks::physics::{PhysicsOutcome, PhysicsSpec, Trajectory};
+use p2c2r_tasks::physics::{BodySnapshot, PhysicsOutcome, PhysicsSpec, Trajectory};
 
 /// Number of a request, counted up over the life of one arena, also over restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,8 +40,11 @@ pub enum WantedSpec {
     },
     /// The rocks' motions in the window that begins just after the deadline, in the kind `physics`.
     Physics {
-        /// The spec; its bodies' ids are those of the rocks.
+        /// The spec, [whole](PhysicsSpec::whole); its bodies' ids are those of the rocks.
         spec: PhysicsSpec,
+        /// The window that runs now, by its request, if one does. Most of the bodies start from where its motions end, so
+        /// that the spec can be sent as [changes](Motions::changes) of that.
+        before: Option<(RequestId, Motions)>,
     },
 }
 
@@ -76,12 +79,28 @@ pub enum OutcomeBody {
 /// Rocks' motions made ready: decoded, checked and unfolded, which takes milliseconds for a thousand rocks and so
 /// is done on another thread than the arena's.
 #[derive(Clone)]
-pub struct Motions(pub(crate) Arc<Trajectory>);
+pub struct Motions(pub(crate) Arc<Trajectory>, Option<Arc<Blob>>);
 
 impl Motions {
     /// Makes the outcome of `spec` ready. Fails if it does not pass the kind's always-on check.
     pub fn prepare(spec: &PhysicsSpec, outcome: &PhysicsOutcome) -> Result<Self, CheckError> {
-        Trajectory::new(spec, outcome).map(|trajectory| Self(Arc::new(trajectory)))
+        let trajectory = Trajectory::new(spec, outcome)?;
+        let left = trajectory.snapshot().to_blob().map(Blob::new);
+        if let Some(left) = &left {
+            // Here is the time for it.
+            let _ = left.prepared(BodySnapshot::from_blob);
+        }
+        Ok(Self(Arc::new(trajectory), left))
+    }
+
+    /// The task of `spec` as changes of what these motions leave, and the blob that it then names. None where it is not
+    /// shorter so.
+    pub fn changes(&self, spec: &PhysicsSpec) -> Option<(PhysicsSpec, Arc<Blob>)> {
+        let left = self.1.as_ref()?;
+        let snapshot = left.prepared(BodySnapshot::from_blob).ok()?;
+        let changes = spec.changes_of(&snapshot, left.digest());
+        let gone = changes.base.as_ref().map_or(0, |base| base.gone.len());
+        (changes.bodies.len() + gone / 8 < spec.bodies.len()).then(|| (changes, Arc::clone(left)))
     }
 }
 

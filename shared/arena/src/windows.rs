@@ -21,7 +21,7 @@
 //! # No jumps
 //!
 //! A carried rock goes from one trajectory to the next without any jump, since the next starts from the very state
-//! with which the last one ends. A rock leaves a trajectory with the motion it has in it. A loose rock is handed
+//! with which the last one ends; only drag takes its share of a fragment's velocity and spin. A rock leaves a trajectory with the motion it has in it. A loose rock is handed
 //! over at its place by the local rule, rounded to the lattice that specs are made of: it jumps by at most
 //! [`POSITION_ERROR_M`](p2c2r_tasks::physics::POSITION_ERROR_M) along each axis,
 //! [`ROTATION_ERROR_RAD`](p2c2r_tasks::physics::ROTATION_ERROR_RAD),
@@ -38,7 +38,7 @@ use p2c2r_tasks::{Blobs, Stop, TaskKind};
 use crate::arena::Arena;
 use crate::config::PhysicsRules;
 use crate::events::ArenaEvent;
-use crate::loose::Collision;
+use crate::loose::{Collision, materials};
 use crate::record::{Record, Recorded};
 use crate::rocks::{Rock, RockMotion};
 use crate::vec2::Vec2;
@@ -226,6 +226,7 @@ impl Arena {
     /// Ends the running window and begins the next. All rocks are where their flights have them at this tick.
     fn begin_window(&mut self, events: &mut Vec<ArenaEvent>) {
         self.windows.running = None;
+        self.sweep_fragments();
         let pending = self.windows.pending.take().filter(|pending| pending.starts_at == self.tick);
         if let Some(pending) = pending {
             self.windows.running = self.windows.start(pending, events);
@@ -307,6 +308,10 @@ impl Arena {
         }
         let starts_at = self.windows.next_at;
         let spec = self.physics_spec(starts_at);
+        if spec.bodies.is_empty() {
+            // All that is left are fragments that go before it begins.
+            return None;
+        }
         for rock in &mut self.rocks {
             if let RockMotion::Loose(loose) = &mut rock.flight {
                 loose.asked = true;
@@ -317,7 +322,14 @@ impl Arena {
             Pending { request: request.0, starts_at, spec: spec.clone(), answer: None, missed: false };
         self.windows.pending = Some(pending);
         let deadline_ticks = (starts_at - self.tick - SLACK_TICKS) as u16;
-        Some(WantedTask { request, spec: WantedSpec::Physics { spec }, deadline_ticks, due_at: starts_at })
+        let running = self.windows.running.as_ref();
+        let before = running.map(|running| (RequestId(running.request), running.trajectory.clone()));
+        Some(WantedTask {
+            request,
+            spec: WantedSpec::Physics { spec, before },
+            deadline_ticks,
+            due_at: starts_at,
+        })
     }
 
     /// All rocks as they will be at `starts_at`, where the running window ends, if nothing happens until then.
@@ -334,16 +346,24 @@ impl Arena {
                 RockMotion::Loose(_) => None,
             };
             let flown_to = || State::of(&self.loose_motion(rock, starts_at).unwrap_or(rock.motion));
-            Body { id: rock.id.0, shape: rock.shape, material: 0, state: carried_to.unwrap_or_else(flown_to) }
+            Body {
+                id: rock.id.0,
+                shape: rock.shape,
+                material: rock.is_fragment().into(),
+                state: carried_to.unwrap_or_else(flown_to),
+            }
         };
+        // Where the window begins, the others go.
+        let is_there = |rock: &&Rock| rock.gone_at.is_none_or(|gone_at| gone_at > starts_at);
         PhysicsSpec {
+            base: None,
             segments: rules.window_segments(self.horizon.motions),
             steps: rules.segment_ticks,
             planar: true,
             walls: Some(Walls { half_x: half, half_z: half }),
             attractors: self.sector.wells.iter().map(Well::attractor).collect(),
-            materials: vec![self.stuff().material],
-            bodies: self.rocks.iter().map(body).collect(),
+            materials: materials(&self.config.rocks),
+            bodies: self.rocks.iter().filter(is_there).map(body).collect(),
         }
     }
 }

@@ -9,7 +9,7 @@ use bevy_ecs::lifecycle::{ComponentHook, HookContext};
 use bevy_ecs::system::{Commands, EntityCommands};
 use bevy_ecs::world::DeferredWorld;
 use bevy_time::{Real, Time};
-use p2c2r_protocol::{Micros, Nanos, TaskId};
+use p2c2r_protocol::{Digest, Micros, Nanos, TaskId};
 use p2c2r_tasks::{Blobs, TaskKind};
 
 use crate::inbox::{Inbox, Submission};
@@ -44,6 +44,7 @@ pub(crate) struct TaskOptions {
     pub price_cap: Option<Nanos>,
     pub late: Option<OnLate>,
     pub spawned: bool,
+    pub left: Option<Digest>,
 }
 
 /// A task's own deadline.
@@ -95,6 +96,14 @@ impl<K: TaskKind> Offloading<K> {
     #[must_use]
     pub fn on_late(mut self, late: OnLate) -> Self {
         self.options.late = Some(late);
+        self
+    }
+
+    /// Says that the coordinator keeps this blob of the task's, because an outcome that it handed out
+    /// [left](TaskKind::leaves) it: it then travels only if the coordinator asks for it after all.
+    #[must_use]
+    pub fn left(mut self, blob: Digest) -> Self {
+        self.options.left = Some(blob);
         self
     }
 

@@ -3,13 +3,18 @@
 //! "task us" is one task of one second with its encoding, "plain us" the engine's bare steps in one world that
 //! was built before, the first "+%" what the task takes more, the second what task and always-on check take
 //! more together. "deep us" is the check of one segment. All times are the least of the repeats.
+//!
+//! Then what fields of rubble take on the wire, in bytes of a window of half a second and in kilobits a second both ways,
+//! headers of packets included.
 
 #[path = "../tests/physics/contest.rs"]
 mod contest;
+#[path = "../tests/physics/rubble.rs"]
+mod rubble;
 #[path = "../tests/physics/scenes.rs"]
 mod scenes;
 
-use p2c2r_tasks::physics::PhysicsSpec;
+use p2c2r_tasks::physics::{BODIES_MAX, PhysicsSpec};
 
 fn main() {
     // `cargo bench` says so; `cargo test --benches` does not, and wants to be done soon.
@@ -33,4 +38,5 @@ fn main() {
     }
     let rows: Vec<_> = cases.iter().map(|(name, spec)| contest::contest(name, spec, repeats)).collect();
     println!("{}", contest::table(&rows));
+    println!("{}", rubble::table(BODIES_MAX / share, if whole { 40 } else { 3 }));
 }

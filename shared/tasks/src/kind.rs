@@ -147,6 +147,13 @@ pub trait TaskKind: Send + Sync + 'static {
         seed: u64,
     ) -> Result<(), CheckError>;
 
+    /// What an outcome leaves behind for a later spec to name as a blob, if anything: whoever has the outcome keeps it, so
+    /// that it need not travel. The same bytes for everyone. `outcome` has passed [`TaskKind::check`].
+    fn leaves(spec: &Self::Spec, blobs: &Blobs, outcome: &Self::Outcome) -> Option<Vec<u8>> {
+        let _ = (spec, blobs, outcome);
+        None
+    }
+
     /// Encodes a spec for the wire.
     fn encode_spec(spec: &Self::Spec) -> Vec<u8> {
         wire::encode(spec)
@@ -249,6 +256,11 @@ pub trait TaskJob: Send + Sync {
     /// See [`TaskKind::check`]; an outcome that does not decode fails the check `decode`, and one that says the kernel
     /// ran out of fuel fails `fuel` where [`TaskKind::may_run_out`] says that it cannot have.
     fn check(&self, blobs: &Blobs, outcome: &[u8]) -> Result<(), CheckError>;
+    /// See [`TaskKind::leaves`].
+    fn leaves(&self, blobs: &Blobs, outcome: &[u8]) -> Option<Vec<u8>> {
+        let _ = (blobs, outcome);
+        None
+    }
     /// [`TaskKind::check`], then [`TaskKind::deep_check`]. An outcome that says the kernel ran out of fuel is checked by
     /// running it: it fails `fuel` if that gives an outcome.
     fn deep_check(&self, blobs: &Blobs, outcome: &[u8], seed: u64) -> Result<(), CheckError>;
@@ -387,6 +399,12 @@ impl<K: TaskKind> TaskJob for TypedJob<K> {
             return Ok(());
         }
         Err(CheckError::new("fuel", "a task that cannot run out of fuel is said to have"))
+    }
+    fn leaves(&self, blobs: &Blobs, outcome: &[u8]) -> Option<Vec<u8>> {
+        if fuel::is_out_of_fuel(outcome) {
+            return None;
+        }
+        K::leaves(&self.spec, blobs, &K::decode_outcome(outcome).ok()?)
     }
     fn deep_check(&self, blobs: &Blobs, outcome: &[u8], seed: u64) -> Result<(), CheckError> {
         if fuel::is_out_of_fuel(outcome) {

@@ -6,7 +6,8 @@
 //! are computed one after the other, each in a freshly built world of the engine (rapier) that starts from the
 //! *rounded* states which the segment before ended with. A [`PhysicsOutcome`] holds, per [`Segment`], the states
 //! of the bodies that something touched, and the contacts. All other bodies fly by the formula below, which both
-//! sides compute, so they cost no bytes. [`Trajectory`] unfolds an outcome into the motion of every body at any
+//! sides compute, so they cost no bytes. What is said of the touched ones is what differs from what the formula lets one expect
+//! (`physics/stream.rs`). [`Trajectory`] unfolds an outcome into the motion of every body at any
 //! time; [`State::of`] and [`State::motion`] lead from metres and seconds to the lattice and back.
 //!
 //! # The formula
@@ -15,8 +16,24 @@
 //! and spin stay. Spin stays because every body has one moment of inertia for all axes (a rock: the mean of its
 //! three), so it cannot tumble. Where there are attractors, every sixtieth of a second first adds their pull
 //! to the velocity, then cuts that to the material's cap, then moves the centre by it; rotations are as before.
-//! At the end of a segment the result is rounded. Where the engine's flight of an untouched body differs, by
+//! At the end of a segment the result is rounded, and before the next begins a material with [drag](BodyMaterial::drag) takes its
+//! share of velocity and spin, rounded towards rest, so that such bodies come to rest. Where the engine's flight of an untouched body differs, by
 //! roundings, the formula is right: its state replaces the engine's.
+//!
+//! # At rest
+//!
+//! Two bodies that lie beside each other and neither move nor turn are in no contact until something touches one of them:
+//! they fly by the formula, which leaves them where they are. So a heap at rest costs neither bytes nor time, however large
+//! it is.
+//!
+//! # Changes
+//!
+//! A spec may name a [`BodySnapshot`] as its [`PhysicsBase`]: the bodies as an outcome before left them, by the digest of
+//! [`BodySnapshot::to_blob`]. It then lists only the bodies that are new or otherwise, and those that are gone. Whoever has the
+//! outcome can make the snapshot ([`TaskKind::leaves`]): the coordinator and the worker keep it, so that it need not travel; who
+//! does not have it is sent it like any blob, and a game that no longer has it asks with a whole spec. A spec with a base is
+//! admitted, computed, paid for and judged as the [whole](PhysicsSpec::whole) one that it stands for, so a false base is a scene
+//! like any other, and there is one way to say what has changed.
 //!
 //! # Touched
 //!
@@ -40,8 +57,7 @@
 //! machine alike, as does an outcome above [`OUTCOME_BYTES_MAX`]. Shapes come from a fixed catalogue: balls, and
 //! [`ROCK_FORMS`] convex rocks in [`ROCK_SIZES`] sizes; its digest is part of the protocol identity.
 //!
-//! Typical sizes, one second: 200 rocks in the 64 m arena 3.7 KB of spec and 4.8 KB of outcome; 150 rocks 2.8 KB
-//! and 2.7 KB. Work units are reckoned from bodies, steps and who meets first, see `physics/units.rs`.
+//! Work units are reckoned from bodies, steps and who meets first, see `physics/units.rs`.
 //!
 //! # Determinism
 //!
@@ -54,10 +70,7 @@
 //!
 //! | check | the lie it stops |
 //! |---|---|
-//! | `physics.segment_count` | leaving segments out |
-//! | `physics.bodies` | unknown bodies, bodies twice or out of order |
-//! | `physics.contacts` | contacts of unknown bodies, after the segment, twice or out of order |
-//! | `physics.touched` | a body sent that nothing touched, or touched and not sent |
+//! | `physics.stream` | bytes that no kernel writes for this spec |
 //! | `physics.rotation`, `.plane`, `.range`, `.caps` | states that no kernel gives |
 //! | `physics.contact_missing` | contacts left out or too late: two bodies that nothing touched before fly through each other, or one through a wall |
 //! | `physics.contact_apart` | contacts made up or too early: two bodies that nothing touched before are apart |
@@ -69,10 +82,11 @@
 //! | `physics.spec` | none: the spec itself was never admissible |
 //!
 //! All but the deep one run on every answer and take some 2 % of the kernel's time, with attractors up to 20 %.
-//! That untouched bodies fly by the formula and that all values are finite needs no check: an outcome has no
-//! way to say anything else.
+//! That untouched bodies fly by the formula, that touched ones and no others have a state, that contacts are of known bodies
+//! and in the segment and that all values are finite needs no check: an outcome has no way to say anything else.
 
 mod admit;
+mod base;
 pub(crate) mod bits;
 mod catalogue;
 mod check;
@@ -85,6 +99,7 @@ mod reach;
 mod scene;
 mod settle;
 mod spec;
+mod stream;
 mod trajectory;
 mod units;
 mod vector;
@@ -93,6 +108,7 @@ mod world;
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use p2c2r_protocol::{Digest, KindId, WorkUnits};
 
+pub use base::{BodySnapshot, PhysicsBase};
 pub use catalogue::{
     BALL_RADIUS_STEP_M, BALLS, ROCK_FORMS, ROCK_RADIUS_STEP_M, ROCK_SIZES, ShapeId, ShapeKind,
     catalogue_digest,
@@ -178,7 +194,7 @@ pub struct Physics;
 impl TaskKind for Physics {
     const ID: KindId = KindId(2);
     const NAME: &'static str = "physics";
-    const KERNEL_VERSION: u16 = 4;
+    const KERNEL_VERSION: u16 = 5;
     const FUEL_PERCENT: u64 = FUEL_PERCENT;
     type Spec = PhysicsSpec;
     type Outcome = PhysicsOutcome;
@@ -187,49 +203,54 @@ impl TaskKind for Physics {
         Some(catalogue_digest())
     }
 
-    fn admit(spec: &PhysicsSpec, _: &Blobs) -> Result<WorkUnits, SpecError> {
-        let scene = admit::in_range(spec)?;
+    fn blob_refs(spec: &PhysicsSpec) -> Vec<Digest> {
+        spec.base.iter().map(|base| base.digest).collect()
+    }
+
+    fn admit(spec: &PhysicsSpec, blobs: &Blobs) -> Result<WorkUnits, SpecError> {
+        let scene = admit::in_range(spec, blobs)?;
         worth(&scene)
     }
 
-    fn run(spec: &PhysicsSpec, _: &Blobs, stop: &Stop) -> Result<PhysicsOutcome, KernelError> {
-        let scene = admit::in_range(spec)?;
+    fn run(spec: &PhysicsSpec, blobs: &Blobs, stop: &Stop) -> Result<PhysicsOutcome, KernelError> {
+        let scene = admit::in_range(spec, blobs)?;
         let mut fuel = Fuel::of::<Self>(worth(&scene)?, stop);
         outcome(&scene, &mut fuel)
     }
 
-    fn check(spec: &PhysicsSpec, _: &Blobs, outcome: &PhysicsOutcome) -> Result<(), CheckError> {
-        check::check(&judged(spec)?, outcome)
+    fn check(spec: &PhysicsSpec, blobs: &Blobs, outcome: &PhysicsOutcome) -> Result<(), CheckError> {
+        check::check(&judged(spec, blobs)?, outcome).map(|_| ())
     }
 
     fn deep_check(
         spec: &PhysicsSpec,
-        _: &Blobs,
+        blobs: &Blobs,
         outcome: &PhysicsOutcome,
         seed: u64,
     ) -> Result<(), CheckError> {
-        let (scene, stop) = (judged(spec)?, Stop::never());
+        let (scene, stop) = (judged(spec, blobs)?, Stop::never());
         let units = worth(&scene).map_err(|error| CheckError::new("physics.spec", error.to_string()))?;
         check::deep_check(&scene, outcome, seed, &mut Fuel::of::<Self>(units, &stop))
+    }
+
+    fn leaves(spec: &PhysicsSpec, blobs: &Blobs, outcome: &PhysicsOutcome) -> Option<Vec<u8>> {
+        outcome.snapshot(spec, blobs).ok()?.to_blob()
     }
 }
 
 impl Fueled for Physics {
-    fn fuel<'a>(spec: &PhysicsSpec, _: &Blobs, stop: &'a Stop) -> Result<Fuel<'a>, SpecError> {
-        Ok(Fuel::of::<Self>(worth(&admit::in_range(spec)?)?, stop))
+    fn fuel<'a>(spec: &PhysicsSpec, blobs: &Blobs, stop: &'a Stop) -> Result<Fuel<'a>, SpecError> {
+        Ok(Fuel::of::<Self>(worth(&admit::in_range(spec, blobs)?)?, stop))
     }
 
-    fn run_on(spec: &PhysicsSpec, _: &Blobs, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, KernelError> {
-        outcome(&admit::in_range(spec)?, fuel)
+    fn run_on(spec: &PhysicsSpec, blobs: &Blobs, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, KernelError> {
+        outcome(&admit::in_range(spec, blobs)?, fuel)
     }
 }
 
 fn outcome(scene: &PhysicsScene<'_>, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, KernelError> {
     let outcome = kernel::run(scene, fuel)?;
-    // Some 30 bytes per touched body and 4 per contact at most; most outcomes need not be encoded to know.
-    let about: usize =
-        outcome.segments.iter().map(|s| 64 + 32 * s.touched.len() + 8 * s.contacts.len()).sum();
-    if about > OUTCOME_BYTES_MAX && Physics::encode_outcome(&outcome).len() > OUTCOME_BYTES_MAX {
+    if outcome.bytes() > OUTCOME_BYTES_MAX {
         return Err(KernelError::OutOfFuel);
     }
     Ok(outcome)
@@ -243,6 +264,6 @@ fn worth(scene: &PhysicsScene<'_>) -> Result<WorkUnits, SpecError> {
 
 /// The scene of a spec that is being judged. That it was admitted is the caller's duty; if it was not, no
 /// outcome passes.
-fn judged(spec: &PhysicsSpec) -> Result<PhysicsScene<'_>, CheckError> {
-    admit::in_range(spec).map_err(|error| CheckError::new("physics.spec", error.to_string()))
+fn judged<'s>(spec: &'s PhysicsSpec, blobs: &Blobs) -> Result<PhysicsScene<'s>, CheckError> {
+    admit::in_range(spec, blobs).map_err(|error| CheckError::new("physics.spec", error.to_string()))
 }

@@ -132,7 +132,7 @@ impl Play {
                         path.push((spec, blobs));
                         OutcomeBody::Path(Arc::new(outcome))
                     }
-                    WantedSpec::Physics { spec } => {
+                    WantedSpec::Physics { spec, .. } => {
                         let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
                         let motions = Motions::prepare(&spec, &outcome);
                         physics.push((spec, Blobs::default()));

@@ -296,7 +296,8 @@ impl Field {
             let began = std::time::Instant::now();
             let run = kernel.job.upgrade().and_then(|job| job.run(&kernel.blobs, &kernel.stop).ok());
             self.figures.checking += began.elapsed();
-            let computed = Computed { task: kernel.task, outcome: run.map(Into::into), took: SERVICE };
+            let computed =
+                Computed { task: kernel.task, outcome: run.map(Into::into), left: None, took: SERVICE };
             self.handle(Event::Computed(computed));
         } else {
             let next = self.core.next_due().expect("a task that is open has a timer");

@@ -10,7 +10,7 @@ use p2c2r_protocol::{AttemptFailure, Device, KindId, Micros, Payload};
 use p2c2r_tasks::KernelUse;
 use p2c2r_tasks::gpu::GpuChoice;
 
-use super::{Denied, OpenSlots, ResultGuard, Run, RunResult, Stage, on_slot};
+use super::{Denied, OpenSlots, ResultGuard, Run, RunResult, Stage, left, on_slot};
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::gpu;
@@ -213,7 +213,8 @@ impl Processes {
 
 fn tell(run: &Run, started_at: Micros, result: Result<Payload, AttemptFailure>, results: &Sender<RunResult>) {
     // The other end is gone only when the app is, and then nobody waits for the result.
-    let _ = results.send(RunResult { serial: run.serial, result, started_at, finished_at: run.clock.now() });
+    let (finished_at, left) = (run.clock.now(), left(run, &result));
+    let _ = results.send(RunResult { serial: run.serial, result, left, started_at, finished_at });
 }
 
 /// A slot: computes what is queued until the executor, and with it the queue's other end, is gone. A process that dies

@@ -1,6 +1,7 @@
 //! Outcomes on their way back to the arena: made ready on another thread, and given to the very step that they were
 //! asked for, so that play is the same whatever time they took.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bevy::prelude::*;
@@ -10,7 +11,14 @@ use p2c2r_tasks::physics::{PhysicsOutcome, PhysicsSpec};
 
 /// Requests of the arena that are not answered yet, in the order in which they were made.
 #[derive(Resource, Default)]
-pub(in crate::play) struct Due(Vec<RequestDue>);
+pub(in crate::play) struct Due {
+    expected: Vec<RequestDue>,
+    /// The newest requests whose outcomes the coordinator handed out as they were accepted: it keeps what they leave.
+    kept_there: VecDeque<RequestId>,
+}
+
+/// How many of them are remembered: more than there are windows under way.
+const KEPT_MAX: usize = 8;
 
 /// One request.
 pub(super) struct RequestDue {
@@ -63,17 +71,30 @@ impl Due {
     /// Notes what is asked for.
     pub(super) fn expect(&mut self, task: &WantedTask) {
         let spec = match &task.spec {
-            WantedSpec::Physics { spec } => Some(Arc::new(spec.clone())),
+            WantedSpec::Physics { spec, .. } => Some(Arc::new(spec.clone())),
             WantedSpec::Path { .. } => None,
         };
-        self.0.push(RequestDue { request: task.request, due_at: task.due_at, spec, answer: None });
+        self.expected.push(RequestDue { request: task.request, due_at: task.due_at, spec, answer: None });
     }
 
     /// An outcome has come; `answer` says what is to be done with it.
     pub(super) fn came(&mut self, request: RequestId, answer: impl FnOnce(&RequestDue) -> RequestState) {
-        if let Some(expected) = self.0.iter_mut().find(|expected| expected.request == request) {
+        if let Some(expected) = self.expected.iter_mut().find(|expected| expected.request == request) {
             expected.answer = Some(answer(expected));
         }
+    }
+
+    /// The coordinator has handed out the outcome of this request and keeps what it leaves.
+    pub(super) fn keeps_there(&mut self, request: RequestId) {
+        if self.kept_there.len() == KEPT_MAX {
+            self.kept_there.pop_front();
+        }
+        self.kept_there.push_back(request);
+    }
+
+    /// Whether the coordinator keeps what the outcome of this request left. A belief: it asks for what it does not have.
+    pub(super) fn is_kept_there(&self, request: RequestId) -> bool {
+        self.kept_there.contains(&request)
     }
 
     /// No outcome will come.
@@ -86,7 +107,7 @@ impl Due {
     /// What is given to the step that makes the tick `tick`.
     pub(in crate::play) fn take(&mut self, tick: u64) -> Vec<DueOutcome> {
         let mut due = Vec::new();
-        self.0.retain_mut(|expected| match expected.give(tick) {
+        self.expected.retain_mut(|expected| match expected.give(tick) {
             Some(outcome) => {
                 due.push(DueOutcome { request: expected.request, outcome });
                 false
@@ -125,10 +146,10 @@ mod tests {
         let (mut arena, wanted) = asking();
         let mut due = Due::default();
         due.expect(&wanted);
-        let WantedSpec::Physics { spec } = &wanted.spec else { panic!("motions") };
+        let WantedSpec::Physics { spec, .. } = &wanted.spec else { panic!("motions") };
         let outcome = Arc::new(Physics::run(spec, &Blobs::default(), &Stop::never()).unwrap());
         due.came(wanted.request, |expected| expected.prepare(&outcome));
-        while due.0.iter().any(
+        while due.expected.iter().any(
             |expected| matches!(&expected.answer, Some(RequestState::InPreparation(task)) if !task.is_finished()),
         ) {
             std::thread::yield_now();
@@ -141,7 +162,7 @@ mod tests {
         }
         arena.step(Controls::default(), &given);
         assert_eq!(arena.physics().request, Some(wanted.request));
-        assert!(due.0.is_empty() && !arena.physics().inline);
+        assert!(due.expected.is_empty() && !arena.physics().inline);
     }
 
     #[test]
@@ -157,6 +178,6 @@ mod tests {
         arena.step(Controls::default(), &due.take(wanted.due_at));
         let physics = arena.physics();
         assert_eq!((physics.missed_windows, physics.inline_windows, physics.carried), (1, 0, 0));
-        assert!(due.0.is_empty(), "what comes now finds nobody who waits");
+        assert!(due.expected.is_empty(), "what comes now finds nobody who waits");
     }
 }

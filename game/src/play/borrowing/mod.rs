@@ -72,8 +72,16 @@ fn submit_wants(mut commands: Commands, mut wants: ResMut<Wants>, mut due: ResMu
         match task.spec {
             WantedSpec::Path { spec, grid } => commands
                 .spawn((asked, Offloading::<Path>::new(spec, Blobs::new(vec![grid])).deadline(deadline))),
-            WantedSpec::Physics { spec } => {
-                commands.spawn((asked, Offloading::<Physics>::new(spec, Blobs::default()).deadline(deadline)))
+            WantedSpec::Physics { spec, before } => {
+                let before = before.filter(|(request, _)| due.is_kept_there(*request));
+                let offloading = match before.and_then(|(_, motions)| motions.changes(&spec)) {
+                    Some((changes, left)) => {
+                        let name = left.digest();
+                        Offloading::<Physics>::new(changes, Blobs::new(vec![left])).left(name)
+                    }
+                    None => Offloading::new(spec, Blobs::default()),
+                };
+                commands.spawn((asked, offloading.deadline(deadline)))
             }
         };
     }
@@ -89,6 +97,9 @@ fn take_outcome<K: Wanted>(
 ) {
     if let Ok(Asked(request)) = asked.get(done.entity) {
         due.came(*request, |expected| K::answer(&done.outcome, expected));
+        if matches!(done.place, Place::Worker { .. } | Place::Coordinator) {
+            due.keeps_there(*request);
+        }
         sources.note(*request, Source::of(&done.done, time.elapsed()));
         commands.entity(done.entity).try_despawn();
     }

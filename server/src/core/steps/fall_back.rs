@@ -7,7 +7,7 @@ use p2c2r_tasks::{Stop, StopOnDrop};
 use tracing::debug;
 
 use super::settle::{self, Made};
-use super::{follow, lease};
+use super::{follow, judge, lease};
 use crate::config::Fallback;
 use crate::core::receipts::own_stages;
 use crate::core::state::tasks::Task;
@@ -63,6 +63,9 @@ pub fn computed(core: &mut Core, computed: Computed) {
     follow::succeed_if_late(core, no);
     let now = core.now;
     let Some(task) = core.tasks.workers().computed(no) else { return };
+    if let Some(left) = computed.left {
+        judge::keep(core, left, None);
+    }
     core.own.measured(task.kind, task.units, computed.took);
     let Some(since) = task.computing_since() else { return };
     let took = Micros::from(computed.took).since(Micros(0));

@@ -15,7 +15,7 @@ use p2c2r_protocol::{
     Answer, Assign, Attempt, AttemptFailure, Device, Digest, KindId, Micros, Nanos, PeerId, ServerToWorker,
     TaskNo, VerdictNotice, WorkUnits, WorkerOffer, WorkerToServer,
 };
-use p2c2r_tasks::{CheckError, is_out_of_fuel};
+use p2c2r_tasks::{Blob, CheckError, is_out_of_fuel};
 use tracing::{debug, warn};
 
 use super::lease::{self, Fruitless};
@@ -231,7 +231,7 @@ pub fn give_up_waiting(core: &mut Core, no: TaskNo, attempt: Attempt, worker: Pe
 /// The verdict is in. The evidence counts for or against the worker even if the task is over by now.
 pub fn verdict(core: &mut Core, checked: Checked) {
     core.checking.ended(&checked);
-    let Checked { check, verdict, .. } = checked;
+    let Checked { check, verdict, left, .. } = checked;
     let (no, attempt) = (check.task, check.attempt);
     if let Cause::Disputed { is_accepted } = check.cause {
         hedge::dispute_decided(core, &check, is_accepted, verdict);
@@ -260,6 +260,9 @@ pub fn verdict(core: &mut Core, checked: Checked) {
         }
         return;
     };
+    if let Some(left) = left {
+        keep(core, left, Some(live.worker));
+    }
     let LiveAttempt { worker, account, since, answered_at: Some(answered_at), .. } = live else { return };
     let moments =
         AttemptTimes { received_at: task.received_at, assigned_at: since, answered_at, sent_at: core.now };
@@ -283,6 +286,15 @@ pub fn failed(core: &mut Core, account: AccountId) {
     if standing == CheckConsequence::Convicted {
         quarantine(core, account);
     }
+}
+
+/// Keeps what an accepted outcome leaves, so that the gamer may name it without sending it. The worker that computed it
+/// keeps it too.
+pub fn keep(core: &mut Core, left: Arc<Blob>, worker: Option<PeerId>) {
+    if let Some(worker) = worker {
+        core.workers.change(worker, |worker| worker.sends_blob(left.digest(), left.bytes().len()));
+    }
+    core.submits.blobs.insert_blob(left);
 }
 
 fn convicted_before() -> CheckError {

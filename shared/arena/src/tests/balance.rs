@@ -109,7 +109,7 @@ fn absurd(value: &str) -> ArenaConfig {
             Some((
                 name @ ("gunner_hits" | "carrier_hits" | "boss_hits" | "missile_hits" | "hits" | "segments"
                 | "segment_ticks" | "crash_damage" | "ram_damage" | "bullet_damage" | "shield"
-                | "hull" | "missiles" | "missiles_max"),
+                | "hull" | "missiles" | "missiles_max" | "fragment_drag"),
                 _,
             )) => {
                 format!("{name} = {}", whole.min(255))

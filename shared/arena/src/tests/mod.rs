@@ -3,6 +3,7 @@
 mod autopilot;
 mod balance;
 mod determinism;
+mod fragments;
 mod horizon;
 mod knocks;
 mod large;
@@ -29,7 +30,7 @@ use crate::*;
 /// No rocks, and no enemies for as long as a test lasts.
 fn empty_config() -> ArenaConfig {
     ArenaConfig {
-        rocks: RockRules { reefs: 0, count: 0, ..RockRules::default() },
+        rocks: RockRules { reefs: 0, count: 0, fragments: 0, ..RockRules::default() },
         waves: WaveRules { pause_ticks: 6_000, ..WaveRules::default() },
         // One hit and the ship is lost, and nobody leaves anything behind.
         ship: ShipRules { invulnerable_ticks: 0, shield: 0, hull: 1, ..ShipRules::default() },
@@ -68,7 +69,7 @@ impl WantedTask {
 
     fn physics(&self) -> Option<&PhysicsSpec> {
         match &self.spec {
-            WantedSpec::Physics { spec } => Some(spec),
+            WantedSpec::Physics { spec, .. } => Some(spec),
             WantedSpec::Path { .. } => None,
         }
     }

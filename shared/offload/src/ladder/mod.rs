@@ -28,7 +28,7 @@ use std::time::Duration;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
 use p2c2r_protocol::limits::DEADLINE_US_MAX;
-use p2c2r_protocol::{GameToServer, Micros, Nanos, PriceList, TaskId, WorkUnits};
+use p2c2r_protocol::{Digest, GameToServer, Micros, Nanos, PriceList, TaskId, WorkUnits};
 use p2c2r_tasks::KnownBlobs;
 
 use crate::config::OffloadConfig;
@@ -63,6 +63,8 @@ struct Task {
     deadline: Option<Micros>,
     price_cap: Nanos,
     late: OnLate,
+    /// The blob that an outcome of the coordinator's left there, if the task refers to one.
+    left: Option<Digest>,
     remote: Remote,
     local: Local,
     /// The coordinator has been told that the outcome is no longer wanted.
@@ -234,6 +236,7 @@ impl Ladder {
             deadline,
             price_cap: options.price_cap.unwrap_or(settings.price_cap),
             late: options.late.unwrap_or(settings.late),
+            left: options.left,
             remote: Remote::Over,
             local: Local::Idle,
             recalled: false,

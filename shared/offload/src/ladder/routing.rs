@@ -147,6 +147,10 @@ impl Ladder {
             );
             return false;
         }
+        // Once it has asked for it, it is known not to be there.
+        if let Some(left) = task.left.filter(|_| resends == 0) {
+            session.known_blobs.needs_sending(left, bytes_of(&left));
+        }
         let blobs: Vec<Vec<u8>> = refs
             .iter()
             .filter(|digest| session.known_blobs.needs_sending(**digest, bytes_of(digest)))

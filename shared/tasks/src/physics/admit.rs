@@ -1,10 +1,7 @@
 //! Which specs are computed at all: every range, and no crowd that would take more time than it pays for.
 
-use std::borrow::Cow;
-
-use super::flight::Paths;
 use super::kernel::starts;
-use super::meet::{Nearby, near_pairs, wall_near};
+use super::meet::{Ground, Nearby, wall_near};
 use super::quanta::{POSITION_STEPS_PER_M, SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
 use super::scene::PhysicsScene;
 use super::spec::{Attractor, BodyMaterial, PhysicsSpec};
@@ -14,6 +11,7 @@ use super::{
     SPEED_CAP_MAX, SPIN_CAP_MAX, START_MAX_M, STEPS_MAX, STRENGTH_MAX, ShapeId, WALL_HALF_MAX_M,
     WALL_HALF_MIN_M, WALL_SLACK_M,
 };
+use crate::blobs::Blobs;
 use crate::kind::SpecError;
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
@@ -28,7 +26,8 @@ fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> 
 }
 
 /// The scene of a spec inside all documented ranges.
-pub(super) fn in_range(spec: &PhysicsSpec) -> Result<PhysicsScene<'_>, SpecError> {
+pub(super) fn in_range<'s>(spec: &'s PhysicsSpec, blobs: &Blobs) -> Result<PhysicsScene<'s>, SpecError> {
+    let spec = spec.whole(blobs)?;
     counted("segments", spec.segments.into(), 1..=SEGMENTS_MAX)?;
     counted("steps in a segment", spec.steps.into(), 1..=STEPS_MAX)?;
     counted("attractors", spec.attractors.len(), 0..=ATTRACTORS_MAX)?;
@@ -49,7 +48,7 @@ pub(super) fn in_range(spec: &PhysicsSpec) -> Result<PhysicsScene<'_>, SpecError
     {
         return refuse(format!("body {} has an unknown material or shape", body.id));
     }
-    let scene = PhysicsScene::new(Cow::Borrowed(spec));
+    let scene = PhysicsScene::new(spec);
     if scene.pull_max > PULL_MAX_M_S2 {
         return refuse(format!(
             "the attractors pull with up to {} m/s² where {PULL_MAX_M_S2} are allowed",
@@ -57,7 +56,7 @@ pub(super) fn in_range(spec: &PhysicsSpec) -> Result<PhysicsScene<'_>, SpecError
         ));
     }
     walls_in_range(&scene)?;
-    for (body, facts) in spec.bodies.iter().zip(&scene.facts) {
+    for (body, facts) in scene.spec.bodies.iter().zip(&scene.facts) {
         state_in_range(&scene, facts.speed_cap, facts.spin_cap, &body.state)
             .or_else(|what| refuse(format!("body {}: {what}", body.id)))?;
     }
@@ -66,8 +65,7 @@ pub(super) fn in_range(spec: &PhysicsSpec) -> Result<PhysicsScene<'_>, SpecError
 
 /// The pairs of bodies that meet in the first segment, and how many bodies come near a wall; a crowd is refused.
 pub(super) fn not_crowded(scene: &PhysicsScene<'_>) -> Result<(Nearby, usize), SpecError> {
-    let paths = Paths::of(scene, &starts(scene));
-    let near = near_pairs(scene, &paths)
+    let Ground { paths, near } = Ground::of(scene, &starts(scene))
         .or_else(|crowded| refuse(format!("more than {} pairs of bodies meet at once", crowded.max)))?;
     let walled = (0..scene.facts.len()).filter(|body| wall_near(scene, &paths, *body)).count();
     Ok((near, walled))

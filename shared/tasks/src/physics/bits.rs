@@ -68,15 +68,6 @@ impl<'d, D: Decoder> BitReader<'d, D> {
         Ok(value)
     }
 
-    /// A count of at most `max`, in the bits that `max` needs.
-    pub fn count(&mut self, max: usize) -> Result<usize, DecodeError> {
-        let count = self.take(count_width(max))? as usize;
-        if count > max {
-            return Err(DecodeError::Other("a count above its limit"));
-        }
-        Ok(count)
-    }
-
     /// A column of `count` numbers, none above `max`.
     pub fn column(&mut self, count: usize, max: u32) -> Result<Vec<u32>, DecodeError> {
         if count == 0 {
@@ -104,11 +95,6 @@ impl<'d, D: Decoder> BitReader<'d, D> {
         }
         Ok(())
     }
-}
-
-/// Bits that hold every count up to `max`.
-pub(crate) const fn count_width(max: usize) -> u32 {
-    usize::BITS - max.leading_zeros()
 }
 
 /// Small magnitudes of either sign become small numbers.

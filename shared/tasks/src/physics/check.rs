@@ -1,12 +1,13 @@
 //! How an answer from a stranger is judged.
 
-use super::flight::Paths;
-use super::kernel::{advance, run_segment, starts};
-use super::meet::{ContactRecord, impossible, missing, near_pairs};
-use super::outcome::{PhysicsOutcome, Segment, WALL};
+use super::kernel::{advance, run_segment, slowed, starts};
+use super::meet::{ContactRecord, Ground, impossible, missing};
+use super::outcome::{PhysicsOutcome, Segment};
 use super::quanta::{SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
 use super::scene::PhysicsScene;
 use super::settle::{Conserved, at_cap, groups, rounding};
+use super::stream::Unpacking;
+use super::units::segment_steps;
 use super::vector::{length, sub};
 use super::{DISPLACEMENT_SLACK_M, POSITION_MAX_M, STEP_S};
 use crate::fuel::Fuel;
@@ -14,68 +15,42 @@ use crate::kind::CheckError;
 
 type Found = Result<(), (&'static str, String)>;
 
+/// An outcome that has passed the always-on check, unfolded.
+#[derive(Default)]
+pub(super) struct Judged {
+    pub segments: Vec<Segment>,
+    /// The states that each segment starts from.
+    pub starts: Vec<Vec<State>>,
+    /// Those at the very end.
+    pub ends: Vec<State>,
+}
+
 /// The always-on check of every answer.
-pub(super) fn check(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Result<(), CheckError> {
-    count(scene, outcome)?;
-    let mut states = starts(scene);
-    for (number, segment) in outcome.segments.iter().enumerate() {
+pub(super) fn check(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Result<Judged, CheckError> {
+    let mut judged =
+        Judged { ends: scene.spec.bodies.iter().map(|body| body.state).collect(), ..Judged::default() };
+    let mut unpacking = Unpacking::new(outcome);
+    for number in 0..scene.spec.segments {
         let named = |(check, what)| CheckError::new(check, format!("segment {number}: {what}"));
-        structure(scene, segment).map_err(named)?;
-        let ends = advance(scene, &states, segment);
-        contacts(scene, segment, &states, &ends).map_err(named)?;
-        books(scene, segment, &states, &ends).map_err(named)?;
-        states = ends;
+        let states = slowed(scene, std::mem::take(&mut judged.ends));
+        let ground = Ground::of(scene, &states)
+            .map_err(|_| named(("physics.crowded", "more pairs meet than the kernel computes".into())))?;
+        let segment = unpacking.next(scene, &states, &ground).ok_or_else(not_packed)?;
+        for touched in &segment.touched {
+            state(scene, touched.body, &touched.state).map_err(named)?;
+        }
+        let ends = advance(scene, &states, &segment);
+        contacts(scene, &segment, &ground, &ends).map_err(named)?;
+        books(scene, &segment, &states, &ends).map_err(named)?;
+        judged.segments.push(segment);
+        judged.starts.push(states);
+        judged.ends = ends;
     }
-    Ok(())
+    if unpacking.at_end() { Ok(judged) } else { Err(not_packed()) }
 }
 
-fn count(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Result<(), CheckError> {
-    let (given, asked) = (outcome.segments.len(), usize::from(scene.spec.segments));
-    if given == asked {
-        return Ok(());
-    }
-    Err(CheckError::new("physics.segment_count", format!("{given} segments where {asked} were asked for")))
-}
-
-/// What can be said of a segment without any physics.
-fn structure(scene: &PhysicsScene<'_>, segment: &Segment) -> Found {
-    let bodies = scene.facts.len();
-    let rising = segment.touched.windows(2).all(|pair| pair[0].body < pair[1].body);
-    if !rising || segment.touched.last().is_some_and(|touched| usize::from(touched.body) >= bodies) {
-        return Err(("physics.bodies", "touched bodies are out of order or unknown".into()));
-    }
-    let mut in_contact = vec![false; bodies];
-    let (mut before, mut pairs) = (None, Vec::with_capacity(segment.contacts.len()));
-    for contact in &segment.contacts {
-        let walled = contact.b == WALL && scene.walls.is_some();
-        let known = usize::from(contact.a) < bodies
-            && contact.a < contact.b
-            && (walled || usize::from(contact.b) < bodies);
-        let key = Some((contact.tick, contact.a, contact.b));
-        if !known || u32::from(contact.tick) >= scene.steps || before >= key {
-            return Err(("physics.contacts", format!("{contact:?} is out of order or range")));
-        }
-        before = key;
-        pairs.push((contact.a, contact.b));
-        in_contact[usize::from(contact.a)] = true;
-        if !walled {
-            in_contact[usize::from(contact.b)] = true;
-        }
-    }
-    pairs.sort_unstable();
-    if pairs.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(("physics.contacts", "a pair has two contacts".into()));
-    }
-    for touched in &segment.touched {
-        if !std::mem::replace(&mut in_contact[usize::from(touched.body)], false) {
-            return Err(("physics.touched", format!("body {} is sent but touches nothing", touched.body)));
-        }
-        state(scene, touched.body, &touched.state)?;
-    }
-    match in_contact.iter().position(|left| *left) {
-        Some(body) => Err(("physics.touched", format!("body {body} has a contact and is not sent"))),
-        None => Ok(()),
-    }
+fn not_packed() -> CheckError {
+    CheckError::new("physics.stream", "the stream is not that of an outcome of this spec")
 }
 
 fn state(scene: &PhysicsScene<'_>, body: u16, state: &State) -> Found {
@@ -98,17 +73,14 @@ fn state(scene: &PhysicsScene<'_>, body: u16, state: &State) -> Found {
 }
 
 /// Contacts that must have happened, contacts that cannot have, and how far they can have carried a body.
-fn contacts(scene: &PhysicsScene<'_>, segment: &Segment, start: &[State], ends: &[State]) -> Found {
-    let paths = Paths::of(scene, start);
-    let crowded = || ("physics.crowded", "more pairs meet than the kernel computes".to_owned());
-    let near = near_pairs(scene, &paths).map_err(|_| crowded())?.pairs;
+fn contacts(scene: &PhysicsScene<'_>, segment: &Segment, ground: &Ground, ends: &[State]) -> Found {
+    let (paths, near) = (&ground.paths, &ground.near.pairs);
     let met = ContactRecord::of(scene, &segment.contacts);
-    if let Some((tick, a, b)) = missing(scene, &paths, &near, &met).first() {
+    if let Some((tick, a, b)) = missing(scene, paths, near, &met).first() {
         let what = format!("bodies {a} and {b} overlap at tick {tick} and no contact says so");
         return Err(("physics.contact_missing", what));
     }
-    if let Some(contact) = segment.contacts.iter().find(|contact| impossible(scene, &paths, &met, **contact))
-    {
+    if let Some(contact) = segment.contacts.iter().find(|contact| impossible(scene, paths, &met, **contact)) {
         return Err(("physics.contact_apart", format!("{contact:?}, but the two are apart")));
     }
     for touched in &segment.touched {
@@ -164,20 +136,27 @@ pub(super) fn deep_check(
     seed: u64,
     fuel: &mut Fuel<'_>,
 ) -> Result<(), CheckError> {
-    count(scene, outcome)?;
     // Neighbouring seeds shall pick unrelated segments: the golden ratio's multiples spread them.
     let spread = u128::from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let number = ((spread * outcome.segments.len() as u128) >> 64) as usize;
-    let mut states = starts(scene);
-    for segment in &outcome.segments[..number] {
-        states = advance(scene, &states, segment);
+    let number = ((spread * u128::from(scene.spec.segments)) >> 64) as usize;
+    let (mut states, mut unpacking) = (starts(scene), Unpacking::new(outcome));
+    let mut unfolded = None;
+    for _ in 0..=number {
+        if let Some((segment, _)) = &unfolded {
+            states = slowed(scene, advance(scene, &states, segment));
+        }
+        let ground = Ground::of(scene, &states).map_err(|_| not_packed())?;
+        let segment = unpacking.next(scene, &states, &ground).ok_or_else(not_packed)?;
+        unfolded = Some((segment, ground));
     }
-    let right = run_segment(scene, &states, fuel)
+    let Some((claimed, ground)) = unfolded else { return Ok(()) };
+    let right = fuel
+        .spend(segment_steps(scene))
+        .and_then(|()| run_segment(scene, &states, &ground, fuel))
         .map_err(|error| CheckError::new("physics.rerun", format!("segment {number}: {error}")))?;
-    if outcome.segments[number] == right {
+    if claimed == right {
         return Ok(());
     }
-    let claimed = &outcome.segments[number];
     let what = format!(
         "segment {number} is not what its start leads to: {} bodies touched, {} right; {} contacts, {} right",
         claimed.touched.len(),

@@ -52,6 +52,8 @@ pub(super) struct Paths {
     velocities: Vec<Vec3>,
     /// With attractors: body by body, the centre at every tick from 0 to the last.
     curved: Vec<Vec3>,
+    /// By body, whether it neither moves nor turns and nothing pulls it.
+    still: Vec<bool>,
     steps: u32,
 }
 
@@ -72,7 +74,8 @@ impl Paths {
                 }
             }
         }
-        Self { starts, velocities, curved, steps: scene.steps }
+        let still = start.iter().map(|state| !scene.is_pulled() && state.is_still()).collect();
+        Self { starts, velocities, curved, still, steps: scene.steps }
     }
 
     /// Centre of `body` at `tick`.
@@ -86,6 +89,11 @@ impl Paths {
 
     pub fn velocity(&self, body: usize) -> Vec3 {
         self.velocities[body]
+    }
+
+    /// Whether a body stays as it is until it is touched.
+    pub fn is_still(&self, body: usize) -> bool {
+        self.still[body]
     }
 
     pub fn is_straight(&self) -> bool {

@@ -1,11 +1,12 @@
 //! The kernel: segment after segment, each a pure function of the lattice state at its start.
 
-use super::flight::{Paths, landing};
-use super::meet::{ContactRecord, missing, near_pairs, wall_near};
+use super::flight::landing;
+use super::meet::{ContactRecord, Ground, missing, wall_near};
 use super::outcome::{Contact, Impulse, PhysicsOutcome, Segment, Touched};
 use super::quanta::State;
 use super::scene::PhysicsScene;
 use super::settle::{groups, settle};
+use super::stream::Packing;
 use super::units::segment_steps;
 use super::world;
 use crate::fuel::Fuel;
@@ -14,18 +15,32 @@ use crate::kind::KernelError;
 /// All segments.
 pub(super) fn run(scene: &PhysicsScene<'_>, fuel: &mut Fuel<'_>) -> Result<PhysicsOutcome, KernelError> {
     let mut states = starts(scene);
-    let mut segments = Vec::with_capacity(scene.spec.segments.into());
+    let mut packing = Packing::new();
     for _ in 0..scene.spec.segments {
-        let segment = run_segment(scene, &states, fuel)?;
-        states = advance(scene, &states, &segment);
-        segments.push(segment);
+        fuel.spend(segment_steps(scene))?;
+        // A crowd that nobody could foresee takes more than was paid for, so it ends as what has taken it does.
+        let ground = Ground::of(scene, &states).map_err(|_| KernelError::OutOfFuel)?;
+        let segment = run_segment(scene, &states, &ground, fuel)?;
+        packing.add(scene, &states, &ground, &segment);
+        states = slowed(scene, advance(scene, &states, &segment));
     }
-    Ok(PhysicsOutcome { segments })
+    Ok(packing.finish())
 }
 
 /// The states the first segment starts from.
 pub(super) fn starts(scene: &PhysicsScene<'_>) -> Vec<State> {
-    scene.spec.bodies.iter().map(|body| body.state).collect()
+    slowed(scene, scene.spec.bodies.iter().map(|body| body.state).collect())
+}
+
+/// What a segment starts from where the one before ended with `ends`: drag has its share.
+pub(super) fn slowed(scene: &PhysicsScene<'_>, mut ends: Vec<State>) -> Vec<State> {
+    for (state, body) in ends.iter_mut().zip(&scene.spec.bodies) {
+        let drag = scene.spec.materials[usize::from(body.material)].drag;
+        if drag > 0 {
+            *state = state.slowed(drag);
+        }
+    }
+    ends
 }
 
 /// The states at the end of `segment`: the sent ones for touched bodies, the formula's for all others.
@@ -40,27 +55,24 @@ pub(super) fn advance(scene: &PhysicsScene<'_>, start: &[State], segment: &Segme
     ends.map(|(index, (sent, state))| sent.unwrap_or_else(|| landing(scene, index, state))).collect()
 }
 
-/// One segment from `start`.
+/// One segment from `start`, whose own steps are spent already.
 pub(super) fn run_segment(
     scene: &PhysicsScene<'_>,
     start: &[State],
+    ground: &Ground,
     fuel: &mut Fuel<'_>,
 ) -> Result<Segment, KernelError> {
-    fuel.spend(segment_steps(scene))?;
-    let paths = Paths::of(scene, start);
-    // A crowd that nobody could foresee takes more than was paid for, so it ends as what has taken it does.
-    let nearby = near_pairs(scene, &paths).map_err(|_| KernelError::OutOfFuel)?;
-    let near = nearby.pairs;
-    fuel.spend(nearby.steps)?;
-    if near.is_empty() && !(0..start.len()).any(|body| wall_near(scene, &paths, body)) {
+    let (paths, near) = (&ground.paths, &ground.near.pairs);
+    fuel.spend(ground.near.steps)?;
+    if near.is_empty() && !(0..start.len()).any(|body| wall_near(scene, paths, body)) {
         // Nobody can touch anything, so nobody needs the engine.
         return Ok(Segment::default());
     }
-    let mut run = world::run(scene, start, &paths, &near, fuel)?;
+    let mut run = world::run(scene, start, ground, fuel)?;
     let mut met = ContactRecord::new(scene);
     run.met.iter().for_each(|((a, b), (tick, _))| met.add(*tick, *a, *b));
     // The engine may find no contact where two centres coincide. The check insists on one.
-    for (tick, a, b) in missing(scene, &paths, &near, &met) {
+    for (tick, a, b) in missing(scene, paths, near, &met) {
         run.met.entry((a, b)).or_insert((tick, 0.0)).0 = tick;
     }
     let mut contacts: Vec<Contact> = run

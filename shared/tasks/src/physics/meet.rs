@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::flight::Paths;
 use super::outcome::{Contact, WALL};
+use super::quanta::State;
 use super::scene::PhysicsScene;
 use super::units::{LOOK_STEPS, SWEEP_STEPS};
 use super::vector::{Vec3, dot, length, sub};
@@ -20,14 +21,30 @@ pub(super) struct Near {
     pub a: u16,
     pub b: u16,
     /// Least distance of their centres.
-    closest: f64,
+    pub closest: f64,
 }
 
 /// The pairs that may touch in a segment, and what finding them took.
 pub(super) struct Nearby {
     pub pairs: Vec<Near>,
+    /// Pairs that lie beside each other and do not move: they touch only once something has touched one of them.
+    pub resting: Vec<Near>,
     /// Steps of fuel.
     pub steps: u64,
+}
+
+/// Where a segment starts from: how all bodies fly in it if nothing touches them, and who comes near whom.
+pub(super) struct Ground {
+    pub paths: Paths,
+    pub near: Nearby,
+}
+
+impl Ground {
+    pub fn of(scene: &PhysicsScene<'_>, start: &[State]) -> Result<Self, Crowded> {
+        let paths = Paths::of(scene, start);
+        let near = near_pairs(scene, &paths)?;
+        Ok(Self { paths, near })
+    }
 }
 
 /// Why a segment is not computed.
@@ -51,7 +68,7 @@ pub(super) fn near_pairs(scene: &PhysicsScene<'_>, paths: &Paths) -> Result<Near
     order.sort_by(|a, b| boxes[*a].0[0].total_cmp(&boxes[*b].0[0]));
     let max = PAIRS_PER_BODY_MAX * (boxes.len() + 4);
     let looks_max = LOOKS_PER_BODY_MAX * (boxes.len() + 4);
-    let (mut near, mut swept, mut looks) = (Vec::new(), 0u64, 0);
+    let (mut pairs, mut resting, mut swept, mut looks) = (Vec::new(), Vec::new(), 0u64, 0);
     for (rank, &a) in order.iter().enumerate() {
         let (low, high) = boxes[a];
         for &b in &order[rank + 1..] {
@@ -70,15 +87,17 @@ pub(super) fn near_pairs(scene: &PhysicsScene<'_>, paths: &Paths) -> Result<Near
             }
             let closest = closest(scene, paths, a, b);
             if closest <= reach(a) + reach(b) {
-                if near.len() == max {
+                if pairs.len() + resting.len() == max {
                     return Err(Crowded { max });
                 }
-                near.push(Near { a: a.min(b) as u16, b: a.max(b) as u16, closest });
+                let rests = paths.is_still(a) && paths.is_still(b) && closest >= deep_m(scene, a, b);
+                let list = if rests { &mut resting } else { &mut pairs };
+                list.push(Near { a: a.min(b) as u16, b: a.max(b) as u16, closest });
             }
         }
     }
     let ticks = if paths.is_straight() { 1 } else { u64::from(scene.steps) + 1 };
-    Ok(Nearby { pairs: near, steps: swept * SWEEP_STEPS + looks as u64 * ticks * LOOK_STEPS })
+    Ok(Nearby { pairs, resting, steps: swept * SWEEP_STEPS + looks as u64 * ticks * LOOK_STEPS })
 }
 
 fn closest(scene: &PhysicsScene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {
@@ -94,25 +113,41 @@ fn closest(scene: &PhysicsScene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {
     length([way[0] + speed[0] * when, way[1] + speed[1] * when, way[2] + speed[2] * when])
 }
 
-/// Whether the body's outer ball may come within reach of a wall.
+/// Nearer than this, two bodies are in each other for certain.
+fn deep_m(scene: &PhysicsScene<'_>, a: usize, b: usize) -> f64 {
+    scene.facts[a].inner + scene.facts[b].inner - reach_m(scene)
+}
+
+/// Whether a body's centre is so near a wall that it is in it for certain.
+fn is_in_wall(scene: &PhysicsScene<'_>, body: usize, at: Vec3) -> bool {
+    let inner = scene.facts[body].inner - reach_m(scene);
+    scene.walls.is_some_and(|[x, z]| at[0].abs() > x - inner || at[2].abs() > z - inner)
+}
+
+/// Whether the body's outer ball may come within reach of a wall. A body that rests beside one touches it only once
+/// something has touched the body.
 pub(super) fn wall_near(scene: &PhysicsScene<'_>, paths: &Paths, body: usize) -> bool {
+    if paths.is_still(body) {
+        return is_in_wall(scene, body, paths.at(body, 0));
+    }
     let reached = |tick: &u32| gap_to_walls(scene, body, paths.at(body, *tick)) <= reach_m(scene);
     scene.walls.is_some() && (!paths.is_straight() || [0, scene.steps].iter().any(reached))
 }
 
 /// Distance between a body's outer ball and the nearest wall.
-fn gap_to_walls(scene: &PhysicsScene<'_>, body: usize, at: Vec3) -> f64 {
+pub(super) fn gap_to_walls(scene: &PhysicsScene<'_>, body: usize, at: Vec3) -> f64 {
     let Some([x, z]) = scene.walls else { return f64::INFINITY };
     (x - at[0].abs()).min(z - at[2].abs()) - scene.facts[body].outer
 }
 
+/// How far apart the engine may have two bodies touch, with what its flight may differ by.
 fn reach_m(scene: &PhysicsScene<'_>) -> f64 {
     PREDICTION_M + drift_m(scene)
 }
 
 /// The contacts of a segment by pair, and when each body was touched first.
 pub(super) struct ContactRecord {
-    by_pair: BTreeMap<(u16, u16), u8>,
+    pub by_pair: BTreeMap<(u16, u16), u8>,
     /// Tick of each body's first contact; the number of steps where it has none.
     pub first: Vec<u32>,
 }
@@ -154,11 +189,10 @@ pub(super) fn missing(
     near: &[Near],
     met: &ContactRecord,
 ) -> Vec<(u8, u16, u16)> {
-    let slack = PREDICTION_M + drift_m(scene);
     let mut missing = Vec::new();
     for pair in near {
         let (a, b) = (usize::from(pair.a), usize::from(pair.b));
-        let deep = scene.facts[a].inner + scene.facts[b].inner - slack;
+        let deep = deep_m(scene, a, b);
         if pair.closest >= deep || deep <= 0.0 {
             continue;
         }
@@ -173,13 +207,11 @@ pub(super) fn missing(
             missing.push((tick as u8, pair.a, pair.b));
         }
     }
-    let Some([x, z]) = scene.walls else { return missing };
-    for (body, facts) in scene.facts.iter().enumerate() {
-        let (x, z) = (x - facts.inner + slack, z - facts.inner + slack);
-        let inside = |tick: &u32| {
-            let at = paths.at(body, *tick);
-            at[0].abs() > x || at[2].abs() > z
-        };
+    if scene.walls.is_none() {
+        return missing;
+    }
+    for body in 0..scene.facts.len() {
+        let inside = |tick: &u32| is_in_wall(scene, body, paths.at(body, *tick));
         let last = met.first[body].min(scene.steps - 1);
         // Along a straight path the first and the last tick tell whether it is worth looking at.
         if paths.is_straight() && !inside(&0) && !inside(&last) {

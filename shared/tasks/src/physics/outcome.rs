@@ -1,14 +1,20 @@
-//! What is answered, and how it travels: per segment, the touched bodies and the contacts, in packed columns.
+//! What is answered: per segment, the touched bodies and the contacts, as a stream.
 
 use bincode::de::Decoder;
+use bincode::de::read::Reader as _;
 use bincode::enc::{Encoder, write::Writer};
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-use super::bits::{BitReader, BitWriter, count_width};
+use super::base::BodySnapshot;
+use super::kernel::{advance, slowed, starts};
+use super::meet::Ground;
 use super::quanta::State;
-use super::spec::{put_states, take_states};
-use super::{BODIES_MAX, CONTACTS_MAX, SEGMENTS_MAX};
+use super::spec::PhysicsSpec;
+use super::stream::{Packing, Unpacking};
+use super::{admit, judged};
+use crate::blobs::Blobs;
+use crate::kind::{CheckError, SpecError};
 
 /// Stands for the walls where a contact names a second body.
 pub const WALL: u16 = u16::MAX;
@@ -67,88 +73,90 @@ pub struct Segment {
     pub contacts: Vec<Contact>,
 }
 
-/// What is answered: as many segments as were asked for.
-///
-/// Encoded as packed columns, some 16 bytes per touched planar body and 3 per contact; every value of the type
-/// has exactly one encoding.
+/// What is answered: as many segments as were asked for, as a stream that only whoever has the spec can read. Every list of
+/// segments has exactly one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PhysicsOutcome {
-    /// In order of time.
-    pub segments: Vec<Segment>,
+    stream: Vec<u8>,
 }
 
-/// Differences of neighbours, which small gaps make small; wraps, so that any list has them.
-fn gaps(values: impl Iterator<Item = u16> + Clone) -> impl Iterator<Item = u32> + Clone {
-    let before = std::iter::once(u16::MAX).chain(values.clone());
-    values.zip(before).map(|(value, before)| value.wrapping_sub(before).wrapping_sub(1).into())
-}
-
-impl Segment {
-    fn put(&self, bits: &mut BitWriter) {
-        // Lists over their limits are cut to a count that no decoder accepts.
-        let touched = &self.touched[..self.touched.len().min(BODIES_MAX + 1)];
-        bits.put(touched.len() as u32, count_width(BODIES_MAX));
-        bits.column(gaps(touched.iter().map(|touched| touched.body)));
-        put_states(bits, touched.iter().map(|touched| &touched.state));
-        let contacts = &self.contacts[..self.contacts.len().min(CONTACTS_MAX + 1)];
-        bits.put(contacts.len() as u32, count_width(CONTACTS_MAX));
-        let mut before = 0;
-        let ticks: Vec<u32> = contacts
-            .iter()
-            .map(|contact| u32::from(contact.tick.wrapping_sub(std::mem::replace(&mut before, contact.tick))))
-            .collect();
-        bits.column(ticks.iter().copied());
-        bits.column(contacts.iter().map(|contact| contact.a.into()));
-        bits.column(contacts.iter().map(|contact| contact.b.wrapping_add(1).into()));
-        bits.column(contacts.iter().map(|contact| contact.impulse.0.into()));
+impl PhysicsOutcome {
+    pub(super) fn new(stream: Vec<u8>) -> Self {
+        Self { stream }
     }
 
-    fn take<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Self, DecodeError> {
-        let small = u32::from(u16::MAX);
-        let count = bits.count(BODIES_MAX)?;
-        let gaps = bits.column(count, small)?;
-        let states = take_states(bits, count)?;
-        let mut body = u16::MAX;
-        let touched = gaps.into_iter().zip(states).map(|(gap, state)| {
-            body = body.wrapping_add(gap as u16).wrapping_add(1);
-            Touched { body, state }
-        });
-        let touched = touched.collect();
-        let count = bits.count(CONTACTS_MAX)?;
-        let ticks = bits.column(count, u8::MAX.into())?;
-        let (a, b) = (bits.column(count, small)?, bits.column(count, small)?);
-        let impulses = bits.column(count, u8::MAX.into())?;
-        let mut tick = 0u8;
-        let contacts = ticks.into_iter().zip(a).zip(b).zip(impulses).map(|(((gap, a), b), impulse)| {
-            tick = tick.wrapping_add(gap as u8);
-            Contact { tick, a: a as u16, b: (b as u16).wrapping_sub(1), impulse: Impulse(impulse as u8) }
-        });
-        Ok(Self { touched, contacts: contacts.collect() })
+    pub(super) fn stream(&self) -> &[u8] {
+        &self.stream
+    }
+
+    /// Bytes of its encoding.
+    pub fn bytes(&self) -> usize {
+        2 + self.stream.len()
+    }
+
+    /// The outcome that says `segments` of `spec`, true or false. What no outcome can say is left out: contacts of unknown
+    /// bodies, states of bodies that nothing touched, segments beyond the last. Fails where the spec is not admissible, or where
+    /// the segments lead to a crowd.
+    pub fn of(spec: &PhysicsSpec, blobs: &Blobs, segments: &[Segment]) -> Result<Self, SpecError> {
+        let scene = admit::in_range(spec, blobs)?;
+        let (mut states, mut packing) = (starts(&scene), Packing::new());
+        for number in 0..usize::from(scene.spec.segments) {
+            let segment = segments.get(number).cloned().unwrap_or_default();
+            let ground = Ground::of(&scene, &states)
+                .map_err(|_| SpecError::OutOfRange("more pairs meet than are computed".into()))?;
+            let segment = packing.add(&scene, &states, &ground, &segment);
+            states = slowed(&scene, advance(&scene, &states, &segment));
+        }
+        Ok(packing.finish())
+    }
+
+    /// Its segments, true or false: to be believed, an outcome has to pass the kind's checks. `blobs` must hold the spec's
+    /// base, if there is one.
+    pub fn unfold(&self, spec: &PhysicsSpec, blobs: &Blobs) -> Result<Vec<Segment>, CheckError> {
+        let scene = judged(spec, blobs)?;
+        let none = || CheckError::new("physics.stream", "the stream is not that of an outcome of this spec");
+        let (mut states, mut unpacking) = (starts(&scene), Unpacking::new(self));
+        let mut segments = Vec::new();
+        for _ in 0..scene.spec.segments {
+            let ground = Ground::of(&scene, &states).map_err(|_| none())?;
+            let segment = unpacking.next(&scene, &states, &ground).ok_or_else(none)?;
+            states = slowed(&scene, advance(&scene, &states, &segment));
+            segments.push(segment);
+        }
+        if unpacking.at_end() { Ok(segments) } else { Err(none()) }
+    }
+
+    /// The bodies as it leaves them, for a later spec to name as its [`PhysicsBase`](super::PhysicsBase).
+    pub fn snapshot(&self, spec: &PhysicsSpec, blobs: &Blobs) -> Result<BodySnapshot, CheckError> {
+        let scene = judged(spec, blobs)?;
+        let mut ends: Vec<State> = scene.spec.bodies.iter().map(|body| body.state).collect();
+        for segment in self.unfold(&scene.spec, &Blobs::default())? {
+            ends = advance(&scene, &slowed(&scene, ends), &segment);
+        }
+        Ok(BodySnapshot::new(&scene.spec, &ends))
     }
 }
 
 impl Encode for PhysicsOutcome {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        let mut bits = BitWriter::default();
-        let segments = &self.segments[..self.segments.len().min(SEGMENTS_MAX + 1)];
-        bits.put(segments.len() as u32, count_width(SEGMENTS_MAX));
-        for segment in segments {
-            segment.put(&mut bits);
-        }
-        encoder.writer().write(&bits.finish())
+        let writer = encoder.writer();
+        // A longer stream gets a length that does not match, which no decoder accepts.
+        writer.write(&(self.stream.len() as u16).to_le_bytes())?;
+        writer.write(&self.stream)
     }
 }
 
 impl<Context> Decode<Context> for PhysicsOutcome {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let mut bits = BitReader::new(decoder);
-        let count = bits.count(SEGMENTS_MAX)?;
-        let mut segments = Vec::new();
-        for _ in 0..count {
-            segments.push(Segment::take(&mut bits)?);
-        }
-        bits.finish()?;
-        Ok(Self { segments })
+        decoder.claim_bytes_read(2)?;
+        let mut length = [0; 2];
+        decoder.reader().read(&mut length)?;
+        let length = usize::from(u16::from_le_bytes(length));
+        decoder.claim_bytes_read(length)?;
+        // At most 65,535 bytes, so it may be reserved before it is known to be there.
+        let mut stream = vec![0; length];
+        decoder.reader().read(&mut stream)?;
+        Ok(Self { stream })
     }
 }
 

@@ -60,6 +60,17 @@ impl Rotation {
         Self { dropped: dropped as u8, rest }
     }
 
+    /// The three numbers of a unit quaternion where the component `dropped` is left out, whether it is the largest or not.
+    pub(super) fn rest_of(unit: Quat, dropped: u8) -> [i16; 3] {
+        let dropped = usize::from(dropped.min(3));
+        let sign = if unit[dropped] < 0.0 { -1.0 } else { 1.0 };
+        let steps = std::f64::consts::SQRT_2 * f64::from(ROTATION_STEPS) * sign;
+        let mut others = (0..4).filter(|part| *part != dropped);
+        std::array::from_fn(|_| {
+            others.next().map_or(0, |part| rounded(unit[part] * steps, i16::MAX.into()) as i16)
+        })
+    }
+
     /// The unit quaternion x, y, z, w. Total: anything the type holds gives some rotation.
     pub fn quaternion(self) -> [f64; 4] {
         let step = std::f64::consts::FRAC_1_SQRT_2 / f64::from(ROTATION_STEPS);
@@ -152,6 +163,17 @@ impl State {
             velocity: self.velocity_m_s(),
             spin: self.spin_rad_s(),
         }
+    }
+
+    /// Whether it neither moves nor turns.
+    pub(super) fn is_still(&self) -> bool {
+        self.velocity == [0; 3] && self.spin == [0; 3]
+    }
+
+    /// The state with `drag` 256ths of velocity and spin lost, rounded towards rest.
+    pub(super) fn slowed(&self, drag: u8) -> Self {
+        let slowed = |part: i16| (i32::from(part) * (256 - i32::from(drag)) / 256) as i16;
+        Self { velocity: self.velocity.map(slowed), spin: self.spin.map(slowed), ..*self }
     }
 
     pub(super) fn position_m(&self) -> Vec3 {

@@ -1,10 +1,13 @@
 //! What is asked of the kind `physics`: bodies, what they are made of, and how long they fly.
 
 use bincode::de::Decoder;
+use bincode::de::read::Reader as _;
 use bincode::enc::{Encoder, write::Writer};
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
+use p2c2r_protocol::Digest;
 
+use super::base::PhysicsBase;
 use super::bits::{BitReader, BitWriter, unzigzag, zigzag};
 use super::catalogue::ShapeId;
 use super::quanta::{Rotation, State};
@@ -25,12 +28,14 @@ pub struct BodyMaterial {
     /// Fastest that contacts spin it, in quarters of a radian a second, 1 to
     /// [`SPIN_CAP_MAX`](super::SPIN_CAP_MAX).
     pub spin_cap: u16,
+    /// Share of velocity and spin that such a body loses at the start of every segment, in 256ths, rounded towards rest.
+    pub drag: u8,
 }
 
 impl BodyMaterial {
     /// Rock: bounces a little, rubs a little.
     pub const ROCK: Self =
-        Self { density: 2_500, restitution: 180, friction: 19, speed_cap: 128, spin_cap: 64 };
+        Self { density: 2_500, restitution: 180, friction: 19, speed_cap: 128, spin_cap: 64, drag: 0 };
 
     /// [`BodyMaterial::speed_cap`] in metres a second.
     pub fn speed_cap_m_s(&self) -> f64 {
@@ -79,6 +84,8 @@ pub struct Body {
 /// Bodies to move for `segments` times `steps` sixtieths of a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhysicsSpec {
+    /// What the bodies are changes of; none where they are all there are.
+    pub base: Option<PhysicsBase>,
     /// Segments, 1 to [`SEGMENTS_MAX`](super::SEGMENTS_MAX).
     pub segments: u8,
     /// Engine steps in each, 1 to [`STEPS_MAX`](super::STEPS_MAX).
@@ -91,7 +98,7 @@ pub struct PhysicsSpec {
     pub attractors: Vec<Attractor>,
     /// What the bodies are made of.
     pub materials: Vec<BodyMaterial>,
-    /// The bodies, ids rising.
+    /// The bodies, ids rising; with a base, those that it does not have or has otherwise.
     pub bodies: Vec<Body>,
 }
 
@@ -126,18 +133,41 @@ impl PhysicsSpec {
             bits.put(material.friction.into(), 8);
             bits.put(material.speed_cap.into(), 16);
             bits.put(material.spin_cap.into(), 16);
+            bits.put(material.drag.into(), 8);
         }
-        let bodies = &self.bodies[..self.bodies.len().min(BODIES_MAX + 1)];
-        bits.put(bodies.len() as u32, 11);
-        let before = |at: usize| at.checked_sub(1).map_or(u32::MAX, |before| bodies[before].id);
-        bits.column(
-            bodies.iter().enumerate().map(|(at, body)| body.id.wrapping_sub(before(at)).wrapping_sub(1)),
-        );
-        bits.column(bodies.iter().map(|body| body.shape.0.into()));
-        bits.column(bodies.iter().map(|body| body.material.into()));
-        put_states(&mut bits, bodies.iter().map(|body| &body.state));
+        put_bodies(&mut bits, &self.bodies);
+        if let Some(base) = &self.base {
+            let gone = &base.gone[..base.gone.len().min(BODIES_MAX + 1)];
+            bits.put(gone.len() as u32, 11);
+            bits.column(gaps(gone.iter().copied()));
+        }
         bits.finish()
     }
+}
+
+/// Differences of neighbouring ids, which small gaps make small; wraps, so that any list has them.
+fn gaps(ids: impl Iterator<Item = u32> + Clone) -> impl Iterator<Item = u32> + Clone {
+    let before = std::iter::once(u32::MAX).chain(ids.clone());
+    ids.zip(before).map(|(id, before)| id.wrapping_sub(before).wrapping_sub(1))
+}
+
+/// Undoes [`gaps`].
+fn ids(gaps: Vec<u32>) -> impl Iterator<Item = u32> {
+    let mut id = u32::MAX;
+    gaps.into_iter().map(move |gap| {
+        id = id.wrapping_add(gap).wrapping_add(1);
+        id
+    })
+}
+
+/// Appends the bodies' columns. A list over the limit is cut to a count that no decoder accepts.
+pub(super) fn put_bodies(bits: &mut BitWriter, bodies: &[Body]) {
+    let bodies = &bodies[..bodies.len().min(BODIES_MAX + 1)];
+    bits.put(bodies.len() as u32, 11);
+    bits.column(gaps(bodies.iter().map(|body| body.id)));
+    bits.column(bodies.iter().map(|body| body.shape.0.into()));
+    bits.column(bodies.iter().map(|body| body.material.into()));
+    put_states(bits, bodies.iter().map(|body| &body.state));
 }
 
 /// Appends the states' columns.
@@ -193,12 +223,31 @@ pub(super) fn take_states<D: Decoder>(
 
 impl Encode for PhysicsSpec {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        encoder.writer().write(&self.to_bits())
+        let writer = encoder.writer();
+        // Whole bytes, so that the name stands in the encoded spec as it is.
+        writer.write(&[self.base.is_some().into()])?;
+        if let Some(base) = &self.base {
+            writer.write(&base.digest.0)?;
+        }
+        writer.write(&self.to_bits())
     }
 }
 
 impl<Context> Decode<Context> for PhysicsSpec {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        decoder.claim_bytes_read(1)?;
+        let mut flag = [0];
+        decoder.reader().read(&mut flag)?;
+        let digest = match flag {
+            [0] => None,
+            [1] => {
+                let mut name = [0; 32];
+                decoder.claim_bytes_read(name.len())?;
+                decoder.reader().read(&mut name)?;
+                Some(Digest(name))
+            }
+            _ => return Err(DecodeError::Other("neither a base nor none")),
+        };
         let mut bits = BitReader::new(decoder);
         let (segments, steps) = (bits.take(8)? as u8, bits.take(8)? as u8);
         let (planar, walled) = (bits.take(1)? == 1, bits.take(1)? == 1);
@@ -232,15 +281,25 @@ impl<Context> Decode<Context> for PhysicsSpec {
                 friction: bits.take(8)? as u8,
                 speed_cap: bits.take(16)? as u16,
                 spin_cap: bits.take(16)? as u16,
+                drag: bits.take(8)? as u8,
             });
         }
         let bodies = take_bodies(&mut bits)?;
+        let mut base = None;
+        if let Some(digest) = digest {
+            let count = bits.take(11)? as usize;
+            if count > BODIES_MAX {
+                return Err(DecodeError::Other("too many bodies are gone"));
+            }
+            base = Some(PhysicsBase { digest, gone: ids(bits.column(count, u32::MAX)?).collect() });
+        }
         bits.finish()?;
-        Ok(Self { segments, steps, planar, walls, attractors, materials, bodies })
+        Ok(Self { base, segments, steps, planar, walls, attractors, materials, bodies })
     }
 }
 
-fn take_bodies<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Vec<Body>, DecodeError> {
+/// Reads what [`put_bodies`] wrote.
+pub(super) fn take_bodies<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Vec<Body>, DecodeError> {
     let count = bits.take(11)? as usize;
     if count > BODIES_MAX {
         return Err(DecodeError::Other("too many bodies"));
@@ -249,12 +308,13 @@ fn take_bodies<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Vec<Body>, Dec
     let shapes = bits.column(count, u16::MAX.into())?;
     let materials = bits.column(count, u8::MAX.into())?;
     let states = take_states(bits, count)?;
-    let mut id = u32::MAX;
-    let bodies = gaps.into_iter().zip(shapes).zip(materials).zip(states);
+    let bodies = ids(gaps).zip(shapes).zip(materials).zip(states);
     Ok(bodies
-        .map(|(((gap, shape), material), state)| {
-            id = id.wrapping_add(gap).wrapping_add(1);
-            Body { id, shape: ShapeId(shape as u16), material: material as u8, state }
+        .map(|(((id, shape), material), state)| Body {
+            id,
+            shape: ShapeId(shape as u16),
+            material: material as u8,
+            state,
         })
         .collect())
 }

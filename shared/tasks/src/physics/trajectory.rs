@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::STEP_S;
+use super::base::BodySnapshot;
 use super::flight::{fly, glide};
-use super::kernel::{advance, starts};
 use super::meet::ContactRecord;
 use super::outcome::{Contact, PhysicsOutcome};
 use super::quanta::{Motion, State};
@@ -12,6 +12,7 @@ use super::scene::PhysicsScene;
 use super::spec::PhysicsSpec;
 use super::vector::{add, compose, inverse, normalised, scale, sub};
 use super::{admit, check};
+use crate::blobs::Blobs;
 use crate::kind::CheckError;
 
 struct Leg {
@@ -30,22 +31,25 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
-    /// Unfolds `outcome`, which must pass the always-on check: a false one is refused and never shown.
+    /// Unfolds the `outcome` of `spec`, which is [whole](PhysicsSpec::whole); it must pass the always-on check: a false one is refused and never shown.
     pub fn new(spec: &PhysicsSpec, outcome: &PhysicsOutcome) -> Result<Self, CheckError> {
-        let scene =
-            admit::in_range(spec).map_err(|error| CheckError::new("physics.spec", error.to_string()))?;
-        check::check(&scene, outcome)?;
-        let (mut states, mut legs, mut contacts) = (starts(&scene), Vec::new(), Vec::new());
-        for (number, segment) in outcome.segments.iter().enumerate() {
+        let scene = admit::in_range(spec, &Blobs::default())
+            .map_err(|error| CheckError::new("physics.spec", error.to_string()))?;
+        let judged = check::check(&scene, outcome)?;
+        let (mut legs, mut contacts) = (Vec::new(), Vec::new());
+        for (number, (segment, states)) in judged.segments.iter().zip(judged.starts).enumerate() {
             let base = number as u32 * scene.steps;
             contacts
                 .extend(segment.contacts.iter().map(|contact| (base + u32::from(contact.tick), *contact)));
-            let ends = advance(&scene, &states, segment);
-            let first = ContactRecord::of(&scene, &segment.contacts).first;
-            legs.push(Leg { states: std::mem::replace(&mut states, ends), first });
+            legs.push(Leg { states, first: ContactRecord::of(&scene, &segment.contacts).first });
         }
         let scene = PhysicsScene::new(Cow::Owned(spec.clone()));
-        Ok(Self { scene, legs, ends: states, contacts })
+        Ok(Self { scene, legs, ends: judged.ends, contacts })
+    }
+
+    /// The bodies as they are at its end, for a later spec to name as its [`PhysicsBase`](super::PhysicsBase).
+    pub fn snapshot(&self) -> BodySnapshot {
+        BodySnapshot::new(&self.scene.spec, &self.ends)
     }
 
     /// The spec it answers.

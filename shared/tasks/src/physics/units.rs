@@ -35,6 +35,8 @@ const WALL_NS: u64 = 1_000;
 /// The same of those that begin deep in each other: the engine looks for the way out step after step.
 const DEEP_BALLS_NS: u64 = 500;
 const DEEP_NS: u64 = 6_000;
+/// What part of a meeting two bodies pay for that rest beside each other.
+const RESTING_PART: u64 = 6;
 /// How many such steps a meeting costs on top. With fewer, the fuel of a task of one step would not last for it.
 const FIRST: u64 = 8;
 
@@ -134,10 +136,15 @@ pub(super) fn reckon(scene: &PhysicsScene<'_>, near: &Nearby, walled: usize) -> 
         (false, true) => DEEP_NS,
     };
     let (bodies, attractors) = (scene.facts.len() as u64, scene.spec.attractors.len() as u64);
-    let meetings = near.pairs.iter().map(meet).sum::<u64>() + walled as u64 * WALL_NS;
+    // Bodies at rest cost nothing until something comes into their heap, in whichever segment, and then for a part of it.
+    let resting = near.resting.iter().map(meet).sum::<u64>() / RESTING_PART;
+    let meetings = near.pairs.iter().map(meet).sum::<u64>() + resting + walled as u64 * WALL_NS;
     let mut is_near = vec![false; scene.facts.len()];
     near.pairs.iter().flat_map(|pair| [pair.a, pair.b]).for_each(|body| is_near[usize::from(body)] = true);
-    let engine = (is_near.iter().filter(|near| **near).count() + walled) as u64;
+    let mut rests = vec![false; scene.facts.len()];
+    near.resting.iter().flat_map(|pair| [pair.a, pair.b]).for_each(|body| rests[usize::from(body)] = true);
+    let resting = rests.iter().zip(&is_near).filter(|(rests, near)| **rests && !**near).count() as u64;
+    let engine = (is_near.iter().filter(|near| **near).count() + walled) as u64 + resting / RESTING_PART;
     let step = TICK_NS + engine * NEAR_NS + bodies * (MOVE_NS + attractors * PULL_NS) + meetings;
     let segment =
         SEGMENT_NS + near.steps + bodies * BUILD_NS + FIRST * meetings + u64::from(scene.steps) * step;

@@ -2,7 +2,8 @@
 //!
 //! A body that by the formula comes near nobody stays out of the engine until one that was touched comes near
 //! it: it then enters, at that step, where the formula has it. So the engine's work follows the collisions and
-//! not the bodies, and no contact is lost.
+//! not the bodies, and no contact is lost. Bodies that rest beside one another are such bodies too: where one of them
+//! enters, those enter that rest beside it and beside those, and others as the push comes their way.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use rapier3d::prelude::{
 };
 
 use super::flight::{Paths, fly, pulled};
-use super::meet::{Near, drift_m, wall_near};
+use super::meet::{Ground, drift_m, wall_near};
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
 use super::reach::{Reach, is_ball};
@@ -31,6 +32,13 @@ const WALL_HALF_HEIGHT_M: f32 = 16.0;
 /// Bodies in the engine up to which all of them may be near all others, some two thousand pairs, where there is fuel for it.
 /// Of more, a tick may have as many pairs as a segment.
 const CROWD_MIN: usize = 64;
+
+/// What a body that rested has moved by, metres, or moves at, metres a second, once it has been pushed: a contact in which
+/// nothing is felt shall not wake a heap.
+const MOVED_M: f64 = 0.002;
+const MOVES_M_S: f32 = 0.02;
+/// Rings of neighbours at rest that enter with a body.
+const RINGS: usize = 2;
 
 /// What the engine makes of a segment.
 pub(super) struct SegmentRun {
@@ -65,17 +73,32 @@ struct Lone {
     /// No path is longer than this along x.
     width: f64,
     outer_max: f64,
+    /// By body, those that it rests beside; empty where none rest.
+    beside: Vec<Vec<u16>>,
 }
 
 impl Lone {
-    fn new(scene: &PhysicsScene<'_>, paths: &Paths, near: &[Near]) -> Self {
+    fn new(scene: &PhysicsScene<'_>, ground: &Ground) -> Self {
+        let (paths, near) = (&ground.paths, &ground.near);
         let mut is_lone: Vec<bool> =
             (0..scene.facts.len()).map(|body| !wall_near(scene, paths, body)).collect();
-        for pair in near {
+        for pair in &near.pairs {
             is_lone[usize::from(pair.a)] = false;
             is_lone[usize::from(pair.b)] = false;
         }
-        let mut lone = Self { by_x: Vec::new(), width: 0.0, outer_max: 0.0 };
+        let mut beside = Vec::new();
+        if !near.resting.is_empty() {
+            beside.resize(scene.facts.len(), Vec::new());
+            for pair in &near.resting {
+                beside[usize::from(pair.a)].push(pair.b);
+                beside[usize::from(pair.b)].push(pair.a);
+            }
+            let entering: Vec<usize> = (0..is_lone.len()).filter(|body| !is_lone[*body]).collect();
+            for body in with_neighbours(&beside, entering) {
+                is_lone[body] = false;
+            }
+        }
+        let mut lone = Self { by_x: Vec::new(), width: 0.0, outer_max: 0.0, beside };
         for (body, facts) in scene.facts.iter().enumerate().filter(|(body, _)| is_lone[*body]) {
             let (low, high) = paths.bounds(body);
             lone.by_x.push((low[0], body));
@@ -107,11 +130,37 @@ impl Lone {
         let mut near: Vec<usize> =
             window.iter().map(|(_, body)| *body).filter(|body| is_near(*body)).collect();
         if !near.is_empty() {
+            if !self.beside.is_empty() {
+                near = with_neighbours(&self.beside, near);
+                near.retain(|body| self.by_x.iter().any(|(_, lone)| lone == body));
+            }
             self.by_x.retain(|(_, body)| !near.contains(body));
             near.sort_unstable();
         }
         (near, to.saturating_sub(from))
     }
+}
+
+/// `bodies`, those that rest beside them, and so on for as many rings as there are.
+fn with_neighbours(beside: &[Vec<u16>], bodies: Vec<usize>) -> Vec<usize> {
+    let mut known = vec![false; beside.len()];
+    let mut found = bodies;
+    for body in &found {
+        known[*body] = true;
+    }
+    let mut ring = 0;
+    for _ in 0..RINGS {
+        let end = found.len();
+        for place in ring..end {
+            for other in beside[found[place]].iter().map(|other| usize::from(*other)) {
+                if !std::mem::replace(&mut known[other], true) {
+                    found.push(other);
+                }
+            }
+        }
+        ring = end;
+    }
+    found
 }
 
 fn narrowed(from: Vec3) -> Vector {
@@ -245,8 +294,15 @@ impl World {
         let Some(body) = self.handles[touched].and_then(|handle| self.bodies.get(handle)) else {
             return Ok(());
         };
+        let at = widened(body.translation());
+        let way = sub(at, paths.at(touched, tick));
+        if paths.is_still(touched) && dot(way, way) < MOVED_M * MOVED_M && body.linvel().length() < MOVES_M_S
+        {
+            // It rests where the formula has it, so whoever comes near it is known to.
+            return Ok(());
+        }
         let reach = scene.facts[touched].outer + PREDICTION_M + drift_m(scene);
-        let (near, looks) = lone.take_near(scene, paths, tick, widened(body.translation()), reach);
+        let (near, looks) = lone.take_near(scene, paths, tick, at, reach);
         fuel.spend((1 + looks as u64) * LOOK_STEPS)?;
         for index in near {
             fuel.spend(ENTER_STEPS)?;
@@ -343,15 +399,14 @@ impl World {
     }
 }
 
-/// Runs one segment from `start`, in which by the formula the pairs `near` may meet.
+/// Runs one segment from `start`, whose `ground` says who may meet by the formula.
 pub(super) fn run(
     scene: &PhysicsScene<'_>,
     start: &[State],
-    paths: &Paths,
-    near: &[Near],
+    ground: &Ground,
     fuel: &mut Fuel<'_>,
 ) -> Result<SegmentRun, KernelError> {
-    let mut lone = Lone::new(scene, paths, near);
+    let mut lone = Lone::new(scene, ground);
     fuel.spend((start.len() - lone.by_x.len()) as u64 * ENTER_STEPS)?;
     let mut world = World::new(scene, start, &lone);
     let mut order = Vec::new();
@@ -359,7 +414,7 @@ pub(super) fn run(
     let mut touched = Vec::new();
     for tick in 0..scene.spec.steps {
         for body in &touched {
-            world.let_in(scene, start, paths, &mut lone, tick.into(), *body, fuel)?;
+            world.let_in(scene, start, &ground.paths, &mut lone, tick.into(), *body, fuel)?;
         }
         world.enter_tick(scene, &mut order, fuel)?;
         if scene.is_pulled() {

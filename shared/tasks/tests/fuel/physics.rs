@@ -111,6 +111,7 @@ impl Genome for Bodies {
         });
         let half = |half: u64| (half as f64 * POSITION_STEPS_PER_M) as i32;
         let spec = PhysicsSpec {
+            base: None,
             segments: self.segments as u8,
             steps: self.steps as u8,
             planar,

@@ -1,13 +1,16 @@
 //! Bytes from strangers: whatever they hold, decoding neither panics nor reserves much, and every value has
 //! one encoding.
 
+use std::collections::BTreeSet;
+
 use p2c2r_protocol::limits::{OUTCOME_BYTES_MAX, SPEC_BYTES_MAX};
 use p2c2r_tasks::physics::{
     BODIES_MAX, Contact, Impulse, Physics, PhysicsOutcome, PhysicsSpec, Rotation, Segment, State, Touched,
+    WALL,
 };
 use p2c2r_tasks::{Blobs, TaskKind};
 
-use crate::same::{cases, run};
+use crate::same::{Told, cases, run};
 use crate::scenes::{self, Seeded};
 
 fn any_state(seeded: &mut Seeded) -> State {
@@ -24,39 +27,63 @@ fn any_state(seeded: &mut Seeded) -> State {
     }
 }
 
-/// Outcomes true and false: the type can hold more than any kernel gives.
-fn outcomes() -> Vec<PhysicsOutcome> {
-    let mut seeded = Seeded(3);
-    let mut any = || Segment {
-        touched: (0..seeded.below(9))
-            .map(|_| Touched { body: seeded.bits() as u16, state: any_state(&mut seeded) })
+/// Anything that an outcome can say, and much that it cannot.
+fn any_segment(seeded: &mut Seeded, bodies: u64) -> Segment {
+    Segment {
+        touched: (0..seeded.below(bodies))
+            .map(|_| Touched { body: seeded.below(bodies) as u16, state: any_state(seeded) })
             .collect(),
-        contacts: (0..seeded.below(9))
+        contacts: (0..seeded.below(2 * bodies))
             .map(|_| Contact {
-                tick: seeded.bits() as u8,
-                a: seeded.bits() as u16,
-                b: seeded.bits() as u16,
+                tick: seeded.below(40) as u8,
+                a: seeded.below(bodies) as u16,
+                b: if seeded.below(9) == 0 { WALL } else { seeded.below(bodies) as u16 },
                 impulse: Impulse(seeded.bits() as u8),
             })
             .collect(),
-    };
-    let mut outcomes =
-        vec![PhysicsOutcome::default(), PhysicsOutcome { segments: vec![Segment::default(); 16] }];
-    outcomes
-        .extend((0..20).map(|count| PhysicsOutcome { segments: (0..count % 5).map(|_| any()).collect() }));
-    outcomes.extend(cases().iter().map(|(_, spec)| run(spec)));
-    outcomes
+    }
 }
 
 #[test]
 fn outcomes_survive_and_no_prefix_or_extension_of_one_decodes() {
-    for outcome in outcomes() {
+    for (name, spec) in cases() {
+        let outcome = run(&spec);
         let bytes = Physics::encode_outcome(&outcome);
-        assert_eq!(Physics::decode_outcome(&bytes).unwrap(), outcome);
+        assert_eq!(bytes.len(), outcome.bytes());
+        assert_eq!(Physics::decode_outcome(&bytes).unwrap(), outcome, "{name}");
         for cut in (0..bytes.len()).rev().take(300) {
             assert!(Physics::decode_outcome(&bytes[..cut]).is_err());
         }
         assert!(Physics::decode_outcome(&[&bytes[..], &[0]].concat()).is_err());
+        // What is behind the end of a stream is noticed.
+        let mut longer = [&bytes[..], &[7]].concat();
+        let length = longer.len() as u16 - 2;
+        longer[..2].copy_from_slice(&length.to_le_bytes());
+        let longer = Physics::decode_outcome(&longer).unwrap();
+        assert_eq!(longer.unfold(&spec, &Blobs::default()).unwrap_err().check, "physics.stream");
+    }
+}
+
+/// True or false: the segments that an outcome says are those that it was made of, and lists have one stream.
+#[test]
+fn whatever_is_said_survives() {
+    let (mut seeded, blobs) = (Seeded(3), Blobs::default());
+    for seed in 0..60 {
+        let steps = 1 + seeded.below(30) as u8;
+        let spec = PhysicsSpec { segments: 3, steps, ..scenes::arena(12, seed) };
+        let said: Vec<Segment> = (0..3).map(|_| any_segment(&mut seeded, 12)).collect();
+        let Ok(outcome) = PhysicsOutcome::of(&spec, &blobs, &said) else { continue };
+        let Ok(told) = outcome.unfold(&spec, &blobs) else { continue };
+        assert_eq!(PhysicsOutcome::of(&spec, &blobs, &told).unwrap(), outcome);
+        let meetings = |segment: &Segment| {
+            let pairs = segment.contacts.iter().map(|contact| (contact.a, contact.b));
+            pairs.filter(|(a, b)| a < b).collect::<BTreeSet<_>>()
+        };
+        for (told, said) in told.iter().zip(&said) {
+            assert_eq!(meetings(told), meetings(said));
+            let _ = Physics::check(&spec, &blobs, &outcome);
+            let _ = Physics::deep_check(&spec, &blobs, &outcome, seed);
+        }
     }
 }
 
@@ -64,17 +91,14 @@ fn outcomes_survive_and_no_prefix_or_extension_of_one_decodes() {
 fn random_and_mutated_outcomes_are_refused_or_have_just_this_encoding() {
     let mut seeded = Seeded(12);
     let spec = PhysicsSpec { segments: 2, steps: 4, ..scenes::arena(12, 1) };
-    let mut originals = outcomes();
-    originals.push(run(&spec));
-    let originals: Vec<_> =
-        originals.iter().map(Physics::encode_outcome).filter(|bytes| bytes.len() < 4_000).collect();
+    let original = Physics::encode_outcome(&run(&spec));
     let blobs = Blobs::default();
-    let mut decoded = 0;
+    let mut unfolded = 0;
     for round in 0..20_000 {
         let mut bytes: Vec<u8> = if round % 3 == 0 {
             (0..seeded.below(60)).map(|_| (seeded.bits() >> seeded.below(60)) as u8).collect()
         } else {
-            originals[seeded.below(originals.len() as u64) as usize].clone()
+            original[2..].to_vec()
         };
         for _ in 0..=seeded.below(3) {
             if !bytes.is_empty() {
@@ -82,15 +106,18 @@ fn random_and_mutated_outcomes_are_refused_or_have_just_this_encoding() {
                 bytes[at] ^= 1 << seeded.below(8);
             }
         }
-        if let Ok(outcome) = Physics::decode_outcome(&bytes) {
-            assert_eq!(Physics::encode_outcome(&outcome), bytes, "round {round}");
-            // Mostly false, always judged without a panic.
-            let _ = Physics::check(&spec, &blobs, &outcome);
-            let _ = Physics::deep_check(&spec, &blobs, &outcome, round);
-            decoded += 1;
+        let bytes = [&(bytes.len() as u16).to_le_bytes()[..], &bytes[..]].concat();
+        let outcome = Physics::decode_outcome(&bytes).unwrap();
+        if let Ok(segments) = outcome.unfold(&spec, &blobs) {
+            let again = PhysicsOutcome::of(&spec, &blobs, &segments).unwrap();
+            assert_eq!(Physics::encode_outcome(&again), bytes, "round {round}");
+            unfolded += 1;
         }
+        // Mostly false, always judged without a panic.
+        let _ = Physics::check(&spec, &blobs, &outcome);
+        let _ = Physics::deep_check(&spec, &blobs, &outcome, round);
     }
-    assert!(decoded > 1_000, "only {decoded} outcomes decoded, the test has lost its teeth");
+    assert!(unfolded > 100, "only {unfolded} outcomes unfolded, the test has lost its teeth");
 }
 
 /// Lies of the right shape go deeper into the checks than noise does.
@@ -98,9 +125,10 @@ fn random_and_mutated_outcomes_are_refused_or_have_just_this_encoding() {
 fn an_outcome_of_any_states_is_judged_without_a_panic() {
     let mut seeded = Seeded(14);
     let spec = PhysicsSpec { segments: 3, steps: 6, ..scenes::arena(40, 4) };
-    let outcome = run(&spec);
+    let truth = Told::truth(&spec);
+    let mut judged = 0;
     for seed in 0..400 {
-        let mut lie = outcome.clone();
+        let mut lie = truth.clone();
         for segment in &mut lie.segments {
             for touched in &mut segment.touched {
                 if seeded.below(3) == 0 {
@@ -108,26 +136,24 @@ fn an_outcome_of_any_states_is_judged_without_a_panic() {
                 }
             }
         }
+        let Ok(lie) = PhysicsOutcome::of(&spec, &Blobs::default(), &lie.segments) else { continue };
         let _ = Physics::check(&spec, &Blobs::default(), &lie);
         let _ = Physics::deep_check(&spec, &Blobs::default(), &lie, seed);
+        judged += 1;
     }
+    assert!(judged > 300, "only {judged} lies, the test has lost its teeth");
 }
 
 #[test]
 fn counts_that_nothing_stands_behind_are_refused() {
-    for bytes in [&[][..], &[0xff], &[0x11, 0xff], &[0xe1, 0xff, 0xff, 0xff, 0xff], &[31]] {
+    for bytes in [&[][..], &[0xff], &[1, 0], &[0xff, 0xff, 0xff], &[0, 0, 0]] {
         assert!(Physics::decode_outcome(bytes).is_err(), "{bytes:?}");
     }
     assert!(Physics::decode_outcome(&vec![0; OUTCOME_BYTES_MAX + 1]).is_err());
     assert!(Physics::decode_spec(&vec![0; SPEC_BYTES_MAX + 1]).is_err());
-    assert!(Physics::decode_spec(&[1, 1, 0, 0, 0xff, 0xff, 0xff, 0xff]).is_err());
+    assert!(Physics::decode_spec(&[0, 1, 1, 0, 0, 0xff, 0xff, 0xff, 0xff]).is_err());
+    assert!(Physics::decode_spec(&[2, 1, 1, 0, 0, 0, 0]).is_err());
     // Lists over their limits do not travel.
-    let state = State::default();
-    let touched = vec![Touched { body: 0, state }; BODIES_MAX + 1];
-    let long = PhysicsOutcome { segments: vec![Segment { touched, contacts: vec![] }] };
-    assert!(Physics::decode_outcome(&Physics::encode_outcome(&long)).is_err());
-    let long = PhysicsOutcome { segments: vec![Segment::default(); 17] };
-    assert!(Physics::decode_outcome(&Physics::encode_outcome(&long)).is_err());
     let mut spec = scenes::arena(2, 1);
     spec.bodies = vec![spec.bodies[0]; BODIES_MAX + 1];
     assert!(Physics::decode_spec(&Physics::encode_spec(&spec)).is_err());
@@ -178,5 +204,5 @@ fn the_largest_scenes_spec_fits_its_message() {
     let spec = scenes::arena(BODIES_MAX, 1);
     assert!(Physics::encode_spec(&spec).len() <= SPEC_BYTES_MAX);
     let outcome = run(&PhysicsSpec { segments: 2, ..spec });
-    assert!(Physics::encode_outcome(&outcome).len() <= OUTCOME_BYTES_MAX);
+    assert!(outcome.bytes() <= OUTCOME_BYTES_MAX);
 }

@@ -116,7 +116,7 @@ pub fn contest(name: &'static str, spec: &PhysicsSpec, repeats: usize) -> Row {
         deep: least(repeats, || timed(|| Physics::deep_check(spec, &blobs, &outcome, 1).unwrap())),
         spec_bytes: Physics::encode_spec(spec).len(),
         outcome_bytes: Physics::encode_outcome(&outcome).len(),
-        touched: outcome.segments.iter().map(|segment| segment.touched.len()).sum(),
+        touched: outcome.unfold(spec, &blobs).unwrap().iter().map(|segment| segment.touched.len()).sum(),
         units: Physics::admit(spec, &blobs).unwrap().0,
     }
 }

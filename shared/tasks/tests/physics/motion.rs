@@ -8,7 +8,7 @@ use p2c2r_tasks::physics::{
 use rapier3d::prelude::{PhysicsWorld, Pose, RigidBodyBuilder, Rotation, Vector};
 
 use crate::contest;
-use crate::same::{cases, run};
+use crate::same::{Told, cases, run};
 use crate::scenes::{self, Seeded};
 
 fn apart(a: [f64; 3], b: [f64; 3]) -> f64 {
@@ -175,8 +175,9 @@ fn a_deflected_body_meets_one_that_nobody_was_to_meet() {
     };
     spec.bodies = vec![body(1, -1.2, 0.5, 6.0), body(2, 0.0, 0.0, 0.0), body(3, 2.5, -1.45, 0.0)];
     let outcome = run(&spec);
-    let pairs: Vec<_> = outcome.segments[0].contacts.iter().map(|contact| (contact.a, contact.b)).collect();
-    assert_eq!(pairs, [(0, 1), (1, 2)], "{:?}", outcome.segments[0]);
+    let segment = &Told::by(&spec, &outcome).segments[0];
+    let pairs: Vec<_> = segment.contacts.iter().map(|contact| (contact.a, contact.b)).collect();
+    assert_eq!(pairs, [(0, 1), (1, 2)], "{segment:?}");
     let trajectory = Trajectory::new(&spec, &outcome).unwrap();
     assert!(trajectory.at(2, 30.0).unwrap().velocity[0] > 2.0);
 }
@@ -218,9 +219,10 @@ fn a_trajectory_is_continuous_and_meets_the_boundaries() {
 #[test]
 fn a_false_outcome_has_no_trajectory() {
     let spec = scenes::arena(150, 1);
-    let mut outcome = run(&spec);
-    outcome.segments[0].contacts.clear();
-    assert_eq!(Trajectory::new(&spec, &outcome).err().map(|error| error.check), Some("physics.touched"));
+    let mut lie = Told::truth(&spec);
+    lie.segments[0].contacts.clear();
+    let refused = Trajectory::new(&spec, &lie.outcome(&spec)).err();
+    assert_eq!(refused.map(|error| error.check), Some("physics.contact_missing"));
 }
 
 /// The bench's code on small input, so that it cannot rot.

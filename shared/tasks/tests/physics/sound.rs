@@ -6,7 +6,7 @@ use p2c2r_tasks::physics::{
 };
 use p2c2r_tasks::{Blobs, KernelError, SpecError, Stop, TaskKind};
 
-use crate::same::{cases, run};
+use crate::same::{Told, cases, run};
 use crate::scenes::{self, Seeded};
 
 fn passes(name: &str, spec: &PhysicsSpec, outcome: &PhysicsOutcome) {
@@ -50,6 +50,7 @@ fn wild(seed: u64) -> PhysicsSpec {
             friction: edge(&mut seeded, 0, 255) as u8,
             speed_cap: edge(&mut seeded, 1, 256),
             spin_cap: edge(&mut seeded, 1, 128),
+            drag: edge(&mut seeded, 0, 255) as u8,
         })
         .collect();
     let attractors = (0..seeded.below(3))
@@ -92,7 +93,7 @@ fn wild(seed: u64) -> PhysicsSpec {
         Walls { half_x: half, half_z: half }
     });
     let (segments, steps) = (1 + seeded.below(4) as u8, 1 + seeded.below(30) as u8);
-    PhysicsSpec { segments, steps, planar, walls, attractors, materials, bodies }
+    PhysicsSpec { base: None, segments, steps, planar, walls, attractors, materials, bodies }
 }
 
 #[test]
@@ -119,6 +120,7 @@ fn two_bodies_in_one_place_are_in_contact() {
     for shape in [ShapeId::ball(1.0), ShapeId::rock(3, 1.0)] {
         let body = |id| Body { id, shape, material: 0, state: State::default() };
         let spec = PhysicsSpec {
+            base: None,
             segments: 2,
             steps: 10,
             planar: false,
@@ -128,7 +130,7 @@ fn two_bodies_in_one_place_are_in_contact() {
             bodies: vec![body(1), body(2)],
         };
         let outcome = run(&spec);
-        assert_eq!(outcome.segments[0].contacts.len(), 1);
+        assert_eq!(Told::by(&spec, &outcome).segments[0].contacts.len(), 1);
         passes("one place", &spec, &outcome);
     }
 }
@@ -159,6 +161,7 @@ fn a_crowd_that_forms_later_fails_alike_everywhere() {
         bodies.push(Body { id, shape: ShapeId::ball(0.4), material: 0, state: State::of(&motion) });
     }
     let spec = PhysicsSpec {
+        base: None,
         segments: 2,
         steps: 20,
         planar: false,

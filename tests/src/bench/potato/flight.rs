@@ -37,7 +37,7 @@ pub fn record(preset: &str, length: Duration) -> Result<Flight, KernelError> {
                 WantedSpec::Path { spec, grid } => {
                     OutcomeBody::Path(Arc::new(Path::run(&spec, &Blobs::new(vec![grid]), &Stop::never())?))
                 }
-                WantedSpec::Physics { spec } => {
+                WantedSpec::Physics { spec, .. } => {
                     let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
                     // Motions that did not pass their check the arena would compute itself.
                     Motions::prepare(&spec, &outcome).map_or(OutcomeBody::None, OutcomeBody::Physics)

@@ -50,7 +50,7 @@ fn check(task: u64, units: u64) -> Check {
 }
 
 fn ended(checking: &mut Checking, check: Check, took: Duration) {
-    checking.ended(&Checked { check, verdict: Ok(()), took });
+    checking.ended(&Checked { check, verdict: Ok(()), left: None, took });
 }
 
 #[test]

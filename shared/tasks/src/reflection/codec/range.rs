@@ -175,6 +175,11 @@ impl<'b> Decoder<'b> {
         }
     }
 
+    /// Whether something was read that the encoder does not write.
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+
     /// Whether the stream is just what the encoder would have written.
     pub fn at_end(&self) -> bool {
         !self.refused

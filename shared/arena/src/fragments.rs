@@ -1,0 +1,123 @@
+//! Fragments: the small stones into which rocks shatter. They fly, meet one another, rocks and the ship as all rocks do,
+//! slow down and come to rest, and are gone after a while.
+//!
+//! They are rocks of the smallest kind that stop bullets and are pushed aside, but hurt nobody, are in no enemy's way and
+//! give no points. Those whose time is over go where a window begins and at no other time, so that the window that was
+//! asked for knows of it and nothing is met that is not there any more.
+
+use crate::arena::Arena;
+use crate::layout::Site;
+use crate::rocks::{Rock, cut_radius};
+use crate::vec2::Vec2;
+
+/// Ticks at the end of its time through which a fragment is drawn smaller and smaller.
+const FADING_TICKS: u16 = 60;
+/// What stays free between two fragments where a rock shatters, as a share of their radius.
+const GAP: f32 = 0.08;
+
+impl Rock {
+    /// Whether it is one of the small stones that are left of a rock for a while.
+    pub fn is_fragment(&self) -> bool {
+        self.gone_at.is_some()
+    }
+
+    /// How much of its size it is drawn with at `tick`: 1, and for fragments less and less in their last second.
+    pub fn share_left(&self, tick: u64) -> f32 {
+        let Some(gone_at) = self.gone_at else { return 1.0 };
+        (gone_at.saturating_sub(tick) as f32 / f32::from(FADING_TICKS)).clamp(0.05, 1.0)
+    }
+}
+
+/// Places in a disc of `room` metres for discs of radius `radius`, from the middle outwards: a honeycomb.
+fn honeycomb(room: f32, radius: f32) -> Vec<Vec2> {
+    let (across, reach) = (2.0 * radius * (1.0 + GAP), room - radius);
+    let rows = (room / across) as i32 + 1;
+    let mut places = Vec::new();
+    for row in -rows..=rows {
+        let shift = if row % 2 == 0 { 0.0 } else { 0.5 };
+        for column in -rows - 1..=rows {
+            let place = Vec2::new((column as f32 + shift) * across, row as f32 * across * 0.866_025_4);
+            if place.length() <= reach {
+                places.push(place);
+            }
+        }
+    }
+    places.sort_by(|a, b| a.length().total_cmp(&b.length()));
+    places
+}
+
+impl Arena {
+    /// Leaves fragments where `rock`, which is gone, was: inside it, and beside the pieces that are left of it from the index
+    /// `pieces` on. All together they go on as the rock went. At the limit the oldest give way.
+    pub(crate) fn shatter(&mut self, rock: &Rock, pieces: usize) {
+        let rules = &self.config.rocks;
+        let (radius, speed) = (cut_radius(rules.fragment_radius), rules.fragment_speed);
+        let (most, ticks) = (rules.fragments.min(rules.fragments_max) as usize, rules.fragment_ticks);
+        if most == 0 || rock.radius < 2.0 * radius {
+            return;
+        }
+        let is_free = |place: &Vec2| {
+            let near = |piece: &Rock| {
+                (rock.position + *place).distance(piece.position) < piece.radius + radius * (1.0 + GAP)
+            };
+            !self.rocks.get(pieces..).unwrap_or_default().iter().any(near)
+        };
+        let mut places: Vec<Vec2> = honeycomb(rock.radius, radius).into_iter().filter(is_free).collect();
+        // Evenly from the middle to the edge, where there are more places than fragments.
+        let count = places.len().min(most);
+        places = (0..count).map(|number| places[number * places.len() / count]).collect();
+        self.make_room_for_fragments(count);
+        let out = |place: Vec2, dice: f32| place * (speed * dice / rock.radius);
+        let thrown: Vec<Vec2> = places.iter().map(|place| out(*place, self.dice.between(0.5, 1.5))).collect();
+        let mean = thrown.iter().fold(Vec2::ZERO, |sum, out| sum + *out) * (1.0 / count.max(1) as f32);
+        let gone_at = self.tick + u64::from(ticks);
+        for (place, out) in places.into_iter().zip(thrown) {
+            let turned = crate::plane::turning(rock.motion.spin[1] as f32, place);
+            let site = Site {
+                position: rock.position + place,
+                radius,
+                velocity: rock.velocity + out - mean + turned,
+            };
+            let before = self.rocks.len();
+            self.add_tumbling_rock(site, rock.motion.spin);
+            if let Some(fragment) = self.rocks.get_mut(before) {
+                fragment.gone_at = Some(gone_at);
+                fragment.hits_left = 1;
+            }
+        }
+    }
+
+    /// Lets the oldest fragments go where `count` more would be too many.
+    fn make_room_for_fragments(&mut self, count: usize) {
+        let present = self.rocks.iter().filter(|rock| rock.is_fragment()).count();
+        let mut over = (present + count).saturating_sub(self.config.rocks.fragments_max as usize);
+        self.rocks.retain(|rock| {
+            let goes = over > 0 && rock.is_fragment();
+            over -= usize::from(goes);
+            !goes
+        });
+    }
+
+    /// Takes away the fragments whose time is over: where a window begins.
+    pub(crate) fn sweep_fragments(&mut self) {
+        let tick = self.tick;
+        self.rocks.retain(|rock| rock.gone_at.is_none_or(|gone_at| gone_at > tick));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_honeycomb_is_inside_and_nothing_in_it_touches() {
+        for (room, radius) in [(2.0, 0.25), (1.0, 0.25), (0.5, 0.25), (8.0, 0.5)] {
+            let places = honeycomb(room, radius);
+            assert!(!places.is_empty());
+            for (index, place) in places.iter().enumerate() {
+                assert!(place.length() + radius <= room + 1e-5);
+                assert!(places[..index].iter().all(|other| other.distance(*place) > 2.0 * radius));
+            }
+        }
+    }
+}

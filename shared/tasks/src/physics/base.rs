@@ -1,0 +1,151 @@
+//! A spec as changes of what an outcome before left behind: its bytes follow what has changed, not how many bodies there are.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use bincode::error::DecodeError;
+use bincode::{Decode, Encode};
+use p2c2r_protocol::Digest;
+use p2c2r_protocol::limits::BLOB_BYTES_MAX;
+
+use super::bits::{BitReader, BitWriter};
+use super::quanta::State;
+use super::spec::{Body, PhysicsSpec, put_bodies, take_bodies};
+use crate::blobs::{self, Blobs};
+use crate::kind::SpecError;
+
+/// What a spec's bodies are changes of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhysicsBase {
+    /// Name of the blob that an outcome left: see [`BodySnapshot`].
+    pub digest: Digest,
+    /// Ids of its bodies that are not there any more, rising.
+    pub gone: Vec<u32>,
+}
+
+/// The bodies as an outcome leaves them: what a later spec may name as its [`PhysicsBase`].
+///
+/// Whoever has the outcome can make it, so it need not travel; who does not have it is sent it like any blob. It is no
+/// evidence of anything: a spec with a base is judged as the [whole](PhysicsSpec::whole) one that it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodySnapshot {
+    bodies: Vec<Body>,
+}
+
+impl BodySnapshot {
+    /// The bodies of `spec`, which is whole, in the states `ends`.
+    pub(super) fn new(spec: &PhysicsSpec, ends: &[State]) -> Self {
+        let bodies = spec.bodies.iter().zip(ends).map(|(body, end)| Body { state: *end, ..*body });
+        Self { bodies: bodies.collect() }
+    }
+
+    /// The bodies, ids rising.
+    pub fn bodies(&self) -> &[Body] {
+        &self.bodies
+    }
+
+    /// The snapshot as a blob; none if it is larger than a blob may be, as that of a thousand bodies in space is.
+    pub fn to_blob(&self) -> Option<Vec<u8>> {
+        let mut bits = BitWriter::default();
+        put_bodies(&mut bits, &self.bodies);
+        let bytes = bits.finish();
+        (bytes.len() <= BLOB_BYTES_MAX).then_some(bytes)
+    }
+
+    /// Undoes [`BodySnapshot::to_blob`].
+    pub fn from_blob(bytes: &[u8]) -> Result<Self, String> {
+        let decoded: Columns = p2c2r_protocol::wire::decode_limited::<_, { 64 * BLOB_BYTES_MAX }>(bytes)
+            .map_err(|error| error.to_string())?;
+        let rising = decoded.0.windows(2).all(|pair| pair[0].id < pair[1].id);
+        if !rising {
+            return Err("the bodies' ids do not rise".into());
+        }
+        Ok(Self { bodies: decoded.0 })
+    }
+}
+
+/// The bodies of a blob.
+struct Columns(Vec<Body>);
+
+impl Encode for Columns {
+    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        let mut bits = BitWriter::default();
+        put_bodies(&mut bits, &self.0);
+        bincode::enc::write::Writer::write(encoder.writer(), &bits.finish())
+    }
+}
+
+impl<Context> Decode<Context> for Columns {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let mut bits = BitReader::new(decoder);
+        let bodies = take_bodies(&mut bits)?;
+        bits.finish()?;
+        Ok(Self(bodies))
+    }
+}
+
+impl blobs::Prepared for BodySnapshot {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.bodies.len() * size_of::<Body>()
+    }
+}
+
+fn refused<T>(why: &str) -> Result<T, SpecError> {
+    Err(SpecError::OutOfRange(why.into()))
+}
+
+impl PhysicsSpec {
+    /// The spec with all its bodies and no base: the very same task. `blobs` must hold the base, if there is one.
+    pub fn whole(&self, blobs: &Blobs) -> Result<Cow<'_, Self>, SpecError> {
+        let Some(base) = &self.base else { return Ok(Cow::Borrowed(self)) };
+        let snapshot = blobs.get(base.digest)?.prepared(BodySnapshot::from_blob)?;
+        if !self.bodies.windows(2).all(|pair| pair[0].id < pair[1].id) {
+            return refused("the changed bodies' ids do not rise");
+        }
+        let mut bodies = Vec::with_capacity(snapshot.bodies.len() + self.bodies.len());
+        let mut changed = self.bodies.iter().copied().peekable();
+        let mut gone = base.gone.iter().copied().peekable();
+        for body in &snapshot.bodies {
+            while let Some(new) = changed.next_if(|new| new.id < body.id) {
+                bodies.push(new);
+            }
+            let instead = changed.next_if(|new| new.id == body.id);
+            match (gone.next_if_eq(&body.id), instead) {
+                (None, None) => bodies.push(*body),
+                (None, Some(new)) if new != *body => bodies.push(new),
+                (Some(_), None) => {}
+                // There is a shorter way to say so.
+                _ => return refused("a body that is said to have changed has not, or is gone"),
+            }
+        }
+        bodies.extend(changed);
+        if gone.next().is_some() {
+            return refused("a body is gone that the base does not have, or out of order");
+        }
+        Ok(Cow::Owned(Self { base: None, bodies, ..self.clone() }))
+    }
+
+    /// The same task as changes of the snapshot `base`, whose blob is named `digest`. The spec is whole.
+    #[must_use]
+    pub fn changes_of(&self, base: &BodySnapshot, digest: Digest) -> Self {
+        let (mut bodies, mut gone) = (Vec::new(), Vec::new());
+        let (mut new, mut old) = (self.bodies.iter().peekable(), base.bodies.iter().peekable());
+        loop {
+            let order = match (new.peek(), old.peek()) {
+                (Some(new), Some(old)) => new.id.cmp(&old.id),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => break,
+            };
+            match order {
+                Ordering::Less => bodies.extend(new.next()),
+                Ordering::Greater => gone.extend(old.next().map(|body| body.id)),
+                Ordering::Equal => {
+                    let (new, old) = (new.next(), old.next());
+                    bodies.extend(new.filter(|_| new != old));
+                }
+            }
+        }
+        Self { base: Some(PhysicsBase { digest, gone }), bodies, ..self.clone() }
+    }
+}

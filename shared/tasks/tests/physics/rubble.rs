@@ -1,0 +1,262 @@
+//! What a field of rubble takes on the wire: window after window, each spec as changes of what the outcome before left.
+
+use std::fmt::Write as _;
+
+use p2c2r_tasks::physics::{
+    BODIES_MAX, Body, BodyMaterial, BodySnapshot, Motion, POSITION_STEPS_PER_M, Physics, PhysicsSpec,
+    ShapeId, State, Walls,
+};
+use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
+
+use crate::scenes::Seeded;
+
+/// Windows a second.
+const WINDOWS_PER_S: usize = 2;
+/// Most bytes of a message's part that one packet carries, and what a packet takes beside it: headers of UDP and IP, netcode's
+/// tag and number, and what says which part it is.
+const PART_BYTES: usize = 1_100;
+const PACKET_BYTES: usize = 76;
+
+/// How a field begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Beginning {
+    /// All at rest, each in contact with those beside it.
+    AtRest,
+    /// The same bodies, flying about among one another.
+    InMotion,
+}
+
+/// What happens in every window.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// Bodies that shatter into [`PIECES`] each.
+    pub shattered: usize,
+    /// Bodies that are pushed.
+    pub pushed: usize,
+}
+
+/// Pieces of a shattered body.
+const PIECES: usize = 6;
+
+/// What one window took.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    pub bodies: usize,
+    /// Bodies in contact in its last segment: touched, or resting beside another.
+    pub in_contact: usize,
+    /// States that travelled.
+    pub touched: usize,
+    /// Bytes of the spec, of the whole spec that it stands for, and of the outcome.
+    pub up: usize,
+    pub up_whole: usize,
+    pub down: usize,
+}
+
+fn on_the_wire(bytes: usize) -> usize {
+    bytes + bytes.div_ceil(PART_BYTES).max(1) * PACKET_BYTES
+}
+
+impl Window {
+    /// Kilobits a second both ways, packets included, if all windows are like this one.
+    pub fn kbit_s(&self) -> f64 {
+        ((on_the_wire(self.up) + on_the_wire(self.down)) * 8 * WINDOWS_PER_S) as f64 / 1_000.0
+    }
+}
+
+fn body(id: u32, at: [f64; 2], radius: f64, velocity: [f64; 2], seeded: &mut Seeded) -> Body {
+    let motion = Motion {
+        position: [at[0], 0.0, at[1]],
+        rotation: [0; 4].map(|_| seeded.between(-1.0, 1.0)),
+        velocity: [velocity[0], 0.0, velocity[1]],
+        ..Motion::default()
+    };
+    Body { id, shape: ShapeId::rock(id as u16 % 8, radius), material: 0, state: State::of(&motion) }
+}
+
+/// A field of rocks half a metre in radius, so near one another that each touches four.
+fn field(bodies: usize, beginning: Beginning, seeded: &mut Seeded) -> PhysicsSpec {
+    let across = (bodies as f64).sqrt().ceil() as usize;
+    let spacing = 0.95;
+    let half = ((across as f64 * spacing / 2.0 + 4.0) * POSITION_STEPS_PER_M) as i32;
+    let mut place = |number: usize| {
+        let at = [number % across, number / across].map(|part| (part as f64 - across as f64 / 2.0) * spacing);
+        let velocity = match beginning {
+            Beginning::AtRest => [0.0; 2],
+            Beginning::InMotion => [0; 2].map(|_| seeded.between(-3.0, 3.0)),
+        };
+        body(1 + number as u32, at, 0.5, velocity, seeded)
+    };
+    PhysicsSpec {
+        base: None,
+        // As the game has it.
+        segments: 2,
+        steps: 15,
+        planar: true,
+        walls: Some(Walls { half_x: half, half_z: half }),
+        attractors: Vec::new(),
+        materials: vec![BodyMaterial { drag: 24, restitution: 120, speed_cap: 64, ..BodyMaterial::ROCK }],
+        bodies: (0..bodies).map(&mut place).collect(),
+    }
+}
+
+/// What the gamer does between two windows.
+fn disturb(spec: &mut PhysicsSpec, rate: Rate, bodies_max: usize, seeded: &mut Seeded) {
+    for _ in 0..rate.pushed {
+        let place = seeded.below(spec.bodies.len() as u64) as usize;
+        let velocity = [0; 2].map(|_| (seeded.between(-6.0, 6.0) * 256.0) as i16);
+        let state = &mut spec.bodies[place].state;
+        (state.velocity[0], state.velocity[2]) = (velocity[0], velocity[1]);
+    }
+    for _ in 0..rate.shattered {
+        let place = seeded.below(spec.bodies.len() as u64) as usize;
+        let gone = spec.bodies.remove(place);
+        let at = [0, 2].map(|axis| f64::from(gone.state.position[axis]) / POSITION_STEPS_PER_M);
+        for piece in 0..PIECES {
+            // A honeycomb's ring, and its middle.
+            let way =
+                [[0.0, 0.0], [1.0, 0.0], [0.5, 0.866], [-0.5, 0.866], [-1.0, 0.0], [-0.5, -0.866]][piece];
+            let id = spec.bodies.last().map_or(0, |body| body.id) + 1;
+            let [place, velocity] = [0.27, 3.0].map(|by| way.map(|part| part * by));
+            spec.bodies.push(body(id, [at[0] + place[0], at[1] + place[1]], 0.125, velocity, seeded));
+        }
+    }
+    // At the limit the oldest give way.
+    let over = spec.bodies.len().saturating_sub(bodies_max);
+    spec.bodies.drain(..over);
+}
+
+/// Plays `windows` windows of a field; every outcome is checked, deeply too.
+pub fn play(bodies: usize, beginning: Beginning, rate: Rate, windows: usize) -> Vec<Window> {
+    let (mut seeded, mut taken) = (Seeded(8), Vec::new());
+    let mut spec = field(bodies, beginning, &mut seeded);
+    let mut left: Option<Vec<u8>> = None;
+    for number in 0..windows {
+        let mut blobs = Blobs::default();
+        let mut asked = spec.clone();
+        if let Some(left) = left.take() {
+            let snapshot = BodySnapshot::from_blob(&left).unwrap();
+            let blob = Blob::new(left);
+            asked = spec.changes_of(&snapshot, blob.digest());
+            blobs = Blobs::new(vec![blob]);
+        }
+        Physics::admit(&asked, &blobs).unwrap();
+        let outcome = Physics::run(&asked, &blobs, &Stop::never()).unwrap();
+        Physics::check(&asked, &blobs, &outcome).unwrap();
+        Physics::deep_check(&asked, &blobs, &outcome, number as u64).unwrap();
+        let segments = outcome.unfold(&asked, &blobs).unwrap();
+        let bytes = Physics::leaves(&asked, &blobs, &outcome).unwrap();
+        let snapshot = BodySnapshot::from_blob(&bytes).unwrap();
+        taken.push(Window {
+            bodies: spec.bodies.len(),
+            in_contact: in_contact(&snapshot),
+            touched: segments.iter().map(|segment| segment.touched.len()).sum(),
+            up: Physics::encode_spec(&asked).len(),
+            up_whole: Physics::encode_spec(&spec).len(),
+            down: Physics::encode_outcome(&outcome).len(),
+        });
+        spec.bodies = snapshot.bodies().to_vec();
+        disturb(&mut spec, rate, bodies, &mut seeded);
+        left = Some(bytes);
+    }
+    taken
+}
+
+/// Bodies whose outer balls touch another's.
+fn in_contact(snapshot: &BodySnapshot) -> usize {
+    let mut order: Vec<_> = snapshot
+        .bodies()
+        .iter()
+        .map(|body| (body.state.motion().position, body.shape.outer_radius_m() + 0.01))
+        .collect();
+    order.sort_by(|a, b| a.0[0].total_cmp(&b.0[0]));
+    let widest = order.iter().map(|(_, radius)| *radius).fold(0.0, f64::max);
+    let mut touches = vec![false; order.len()];
+    for (rank, (one, radius)) in order.iter().enumerate() {
+        for (later, (other, other_radius)) in order.iter().enumerate().skip(rank + 1) {
+            if other[0] > one[0] + radius + widest {
+                break;
+            }
+            let apart = (0..3).map(|axis| (other[axis] - one[axis]).powi(2)).sum::<f64>().sqrt();
+            if apart <= radius + other_radius {
+                (touches[rank], touches[later]) = (true, true);
+            }
+        }
+    }
+    touches.into_iter().filter(|touches| *touches).count()
+}
+
+/// The mean of windows.
+pub fn mean(windows: &[Window]) -> Window {
+    let count = windows.len().max(1);
+    let mean = |part: fn(&Window) -> usize| windows.iter().map(part).sum::<usize>() / count;
+    Window {
+        bodies: mean(|window| window.bodies),
+        in_contact: mean(|window| window.in_contact),
+        touched: mean(|window| window.touched),
+        up: mean(|window| window.up),
+        up_whole: mean(|window| window.up_whole),
+        down: mean(|window| window.down),
+    }
+}
+
+/// One line a scene, and one for its first two seconds.
+pub fn table(bodies: usize, windows: usize) -> String {
+    let mut table = format!(
+        "{:<34}{:>7}{:>11}{:>9}{:>8}{:>10}{:>8}{:>8}\n",
+        "windows of half a second", "bodies", "in contact", "touched", "up B", "whole B", "down B", "kbit/s"
+    );
+    let calm = Rate { shattered: 0, pushed: 0 };
+    let shot = Rate { shattered: 2, pushed: 4 };
+    let heavy = Rate { shattered: 12, pushed: 12 };
+    for (name, beginning, rate) in [
+        ("at rest", Beginning::AtRest, calm),
+        ("at rest, 4 shatter a second", Beginning::AtRest, shot),
+        ("at rest, 24 shatter a second", Beginning::AtRest, heavy),
+        ("in motion, coming to rest", Beginning::InMotion, calm),
+        ("in motion, 4 shatter a second", Beginning::InMotion, shot),
+    ] {
+        let windows = play(bodies, beginning, rate, windows);
+        // The first spec of all is whole.
+        for (when, windows) in [("", &windows[1..]), (" (2 s)", &windows[1..windows.len().min(5)])] {
+            let mean = mean(windows);
+            let _ = writeln!(
+                table,
+                "{:<34}{:>7}{:>11}{:>9}{:>8}{:>10}{:>8}{:>8.0}",
+                format!("{name}{when}"),
+                mean.bodies,
+                mean.in_contact,
+                mean.touched,
+                mean.up,
+                mean.up_whole,
+                mean.down,
+                mean.kbit_s()
+            );
+        }
+    }
+    table
+}
+
+/// The bench's code on small input, so that it cannot rot.
+#[test]
+fn the_table_has_two_lines_for_each_scene() {
+    assert_eq!(table(40, 3).lines().count(), 11);
+}
+
+/// The budget: bytes are the same everywhere, so they can be held.
+#[test]
+fn twelve_hundred_bodies_in_contact_take_at_most_a_quarter_of_a_megabit() {
+    let rate = Rate { shattered: 2, pushed: 4 };
+    let windows = play(BODIES_MAX, Beginning::AtRest, rate, 6);
+    let mean = mean(&windows[1..]);
+    assert!(mean.in_contact > 1_000 && mean.bodies == BODIES_MAX, "{mean:?}");
+    assert!(mean.kbit_s() <= 250.0, "{} kbit/s: {mean:?}", mean.kbit_s());
+}
+
+/// What rests costs nothing: twice as many bodies, the same bytes.
+#[test]
+fn bytes_follow_what_happens_and_not_how_many_bodies_there_are() {
+    let taken =
+        |bodies: usize| mean(&play(bodies, Beginning::AtRest, Rate { shattered: 0, pushed: 0 }, 3)[1..]);
+    let (few, many) = (taken(300), taken(900));
+    assert!(many.up <= few.up + 8 && many.down <= few.down + 64, "{few:?} {many:?}");
+}
