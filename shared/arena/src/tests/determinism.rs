@@ -4,9 +4,9 @@ use super::*;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
-const GOLDEN_WITHOUT_OUTCOMES: &str = "92eccf9a62afe156e900ac9d74a132afc6b73d148238de9fe12456ee61095079";
-const GOLDEN_WITH_OUTCOMES: &str = "bd356142208ba439d0bbeb6faa433826b125940afee6eb9e017fdecfb27e24fe";
-const GOLDEN_AUTOPILOT: &str = "466c7439c6236e638d3d85832a55dd197c8334e3aa21e992d54da3ff546348f9";
+const GOLDEN_WITHOUT_OUTCOMES: &str = "5e82030fc43f3d85d9a76cac754574784cfdf3d772b0d1106c33759d356eb0c4";
+const GOLDEN_WITH_OUTCOMES: &str = "47ec90bb30fb7d513d5c0f75adf680030c80a7032fe2af97e909945eabbbff9a";
+const GOLDEN_AUTOPILOT: &str = "71449b1398f122c6b22749c75f5e885071ab20c73df5330c40b8d0d8c044d316";
 
 /// Controls that turn, burn, boost, brake, fire, launch and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {
