@@ -93,22 +93,25 @@ fn digests_are_equal_on_repeat_and_over_threads() {
 #[test]
 fn a_segment_depends_on_the_state_at_its_start_alone() {
     for (name, spec) in cases() {
-        let outcome = run(&spec);
+        let (outcome, blobs) = (run(&spec), Blobs::default());
+        let told = Told::by(&spec, &outcome).segments;
         for number in 1..usize::from(spec.segments) {
             let first = PhysicsSpec { segments: number as u8, ..spec.clone() };
-            let left = run(&first).snapshot(&first, &Blobs::default()).unwrap();
+            let until = PhysicsOutcome::of(&first, &blobs, &told[..number]).unwrap();
+            let left = until.snapshot(&first, &blobs).unwrap();
             let rest = PhysicsSpec {
                 segments: spec.segments - number as u8,
                 bodies: left.bodies().to_vec(),
                 ..spec.clone()
             };
-            // Long flights end outside of what a spec may start from.
-            let Ok(later) = Physics::run(&rest, &Blobs::default(), &Stop::never()) else {
-                assert_eq!(name, "long");
+            // Long flights end outside of what a spec may start from, and what is left of a heap that is stirred up may cost
+            // more than it pays for by itself.
+            let Ok(later) = Physics::run(&rest, &blobs, &Stop::never()) else {
+                assert!(name == "long" || name == "heap" && number > 1, "{name} from segment {number}");
                 continue;
             };
             let later = Told::by(&rest, &later).segments;
-            assert_eq!(later, Told::by(&spec, &outcome).segments[number..], "{name} from segment {number}");
+            assert_eq!(later, told[number..], "{name} from segment {number}");
         }
     }
 }
