@@ -106,6 +106,7 @@ mod linux {
             Body { id, shape: ShapeId::rock((id % 8) as u16, 1.0), material: 0, state }
         };
         let spec = PhysicsSpec {
+            base: None,
             segments: 16,
             steps: 30,
             planar: true,
