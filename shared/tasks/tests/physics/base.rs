@@ -5,7 +5,7 @@ use std::sync::Arc;
 use p2c2r_tasks::physics::{Body, BodySnapshot, Physics, PhysicsBase, PhysicsSpec, State, Trajectory};
 use p2c2r_tasks::{Blob, Blobs, KindRegistry, SpecError, Stop, TaskKind};
 
-use crate::same::{cases, run};
+use crate::same::{cases, heap, run};
 use crate::scenes::{self, Seeded};
 
 fn left(spec: &PhysicsSpec) -> (BodySnapshot, Arc<Blob>) {
@@ -136,7 +136,7 @@ fn changes_that_are_none_are_refused() {
 /// The point of it all: a heap at rest costs next to nothing, up and down.
 #[test]
 fn bodies_at_rest_cost_no_bytes() {
-    let mut spec = scenes::heap(900, 3);
+    let mut spec = heap(900, 3);
     spec.bodies.iter_mut().for_each(|body| body.state.velocity = [0; 3]);
     let (snapshot, blob) = left(&spec);
     let outcome = run(&spec);

@@ -1,7 +1,9 @@
 //! Outcomes are the same everywhere: golden digests, on repeat, over threads, segment by segment.
 
 use p2c2r_protocol::Digest;
-use p2c2r_tasks::physics::{Physics, PhysicsOutcome, PhysicsSpec, Segment};
+use p2c2r_tasks::physics::{
+    BodyMaterial, Motion, Physics, PhysicsOutcome, PhysicsSpec, Segment, ShapeId, State,
+};
 use p2c2r_tasks::{Blobs, KindRegistry, Stop, TaskKind};
 
 use crate::scenes;
@@ -15,9 +17,34 @@ pub fn cases() -> Vec<(&'static str, PhysicsSpec)> {
         ("planar pull", scenes::pulled(50, 5, true)),
         ("pull", scenes::pulled(60, 6, false)),
         ("single", scenes::cloud(1, 7)),
-        ("heap", scenes::heap(120, 9)),
+        ("heap", heap(120, 9)),
         ("long", PhysicsSpec { segments: 16, steps: 30, ..scenes::fast(20, 8) }),
     ]
+}
+
+/// Small rocks that rest beside one another, with drag, and a few large ones that fly into them.
+pub fn heap(bodies: usize, seed: u64) -> PhysicsSpec {
+    let mut spec = scenes::arena(bodies, seed);
+    let mut seeded = scenes::Seeded(seed ^ 0x55);
+    spec.materials[1] = BodyMaterial { drag: 24, restitution: 60, ..BodyMaterial::ROCK };
+    let across = (bodies as f64).sqrt().ceil() as usize;
+    for (number, body) in spec.bodies.iter_mut().enumerate() {
+        let place = [number % across, number / across].map(|part| (part as f64 - across as f64 / 2.0) * 0.98);
+        let is_large = number % 20 == 7;
+        let motion = Motion {
+            position: [place[0], 0.0, place[1]],
+            rotation: [0; 4].map(|_| seeded.between(-1.0, 1.0)),
+            velocity: if is_large {
+                [seeded.between(-6.0, 6.0), 0.0, seeded.between(-6.0, 6.0)]
+            } else {
+                [0.0; 3]
+            },
+            ..Motion::default()
+        };
+        body.shape = ShapeId::rock(number as u16 % 8, 0.5);
+        (body.material, body.state) = (u8::from(!is_large), State::of(&motion));
+    }
+    spec
 }
 
 pub fn run(spec: &PhysicsSpec) -> PhysicsOutcome {

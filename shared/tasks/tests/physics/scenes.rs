@@ -164,28 +164,3 @@ pub fn pulled(bodies: usize, seed: u64, planar: bool) -> PhysicsSpec {
     ];
     PhysicsSpec { attractors, ..spec(recipe, seed) }
 }
-
-/// Small rocks that rest beside one another, with drag, and a few large ones that fly into them.
-pub fn heap(bodies: usize, seed: u64) -> PhysicsSpec {
-    let mut spec = arena(bodies, seed);
-    let mut seeded = Seeded(seed ^ 0x55);
-    spec.materials[1] = BodyMaterial { drag: 24, restitution: 60, ..BodyMaterial::ROCK };
-    let across = (bodies as f64).sqrt().ceil() as usize;
-    for (number, body) in spec.bodies.iter_mut().enumerate() {
-        let place = [number % across, number / across].map(|part| (part as f64 - across as f64 / 2.0) * 0.98);
-        let is_large = number % 20 == 7;
-        let motion = Motion {
-            position: [place[0], 0.0, place[1]],
-            rotation: [0; 4].map(|_| seeded.between(-1.0, 1.0)),
-            velocity: if is_large {
-                [seeded.between(-6.0, 6.0), 0.0, seeded.between(-6.0, 6.0)]
-            } else {
-                [0.0; 3]
-            },
-            ..Motion::default()
-        };
-        body.shape = ShapeId::rock(number as u16 % 8, 0.5);
-        (body.material, body.state) = (u8::from(!is_large), State::of(&motion));
-    }
-    spec
-}
