@@ -1,0 +1,117 @@
+//! Whether anything on the screen is in front of anything else, or outside the picture: read from where the interface has
+//! laid things out, for every level of the display in every corner.
+
+use std::collections::HashMap;
+
+use bevy::prelude::*;
+use bevy::ui::UiGlobalTransform;
+use p2c2r_arena::ArenaEvent;
+use p2c2r_game::Happened;
+use p2c2r_game::settings::{BorrowingDetail, Corner};
+use p2c2r_offload::OffloadSwitch;
+
+use super::stage::Stage;
+
+/// Less than this many pixels of overlap are rounding.
+const SLACK: f32 = 1.0;
+/// Frames after which everything follows a changed setting.
+const FRAMES: u32 = 34;
+
+/// What one root shows: boxes, and the words in them.
+struct Shown {
+    boxes: Vec<Rect>,
+    says: String,
+}
+
+/// Everything that can be seen, by the root that it belongs to.
+fn shown(world: &mut World) -> Vec<Shown> {
+    let mut nodes = world.query::<(
+        Entity,
+        &ComputedNode,
+        &UiGlobalTransform,
+        &InheritedVisibility,
+        Option<&Text>,
+        Option<&BackgroundColor>,
+    )>();
+    let seen: Vec<(Entity, Rect, String)> = nodes
+        .iter(world)
+        .filter(|(_, node, _, visible, ..)| visible.get() && node.size().min_element() > 0.5)
+        .filter_map(|(entity, node, place, _, text, colour)| {
+            let words = text.map(|text| text.0.trim().to_owned()).filter(|words| !words.is_empty());
+            let is_filled = colour.is_some_and(|colour| colour.0.alpha() > 0.3);
+            (words.is_some() || is_filled).then(|| {
+                let (centre, half) = (place.translation, node.size() / 2.0);
+                (entity, Rect::from_corners(centre - half, centre + half), words.unwrap_or_default())
+            })
+        })
+        .collect();
+    let mut roots: HashMap<Entity, Shown> = HashMap::new();
+    for (entity, rect, words) in seen {
+        let mut root = entity;
+        while let Some(parent) = world.get::<ChildOf>(root) {
+            root = parent.parent();
+        }
+        // What is pointed at is in front of everything, as it is asked for.
+        if world.get::<Name>(root).is_some_and(|name| name.as_str() == "pointed at") {
+            continue;
+        }
+        let shown = roots.entry(root).or_insert_with(|| Shown { boxes: Vec::new(), says: String::new() });
+        shown.boxes.push(rect);
+        if !words.is_empty() {
+            shown.says.push_str(words.lines().next().unwrap_or_default());
+            shown.says.push(' ');
+        }
+    }
+    roots.into_values().collect()
+}
+
+/// What is wrong with what is shown in a picture of this size.
+fn faults(shown: &[Shown], size: Vec2) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (place, one) in shown.iter().enumerate() {
+        let whole = one.boxes.iter().copied().reduce(|all, one| all.union(one)).expect("something is shown");
+        if whole.min.min_element() < -SLACK || (whole.max - size).max_element() > SLACK {
+            faults.push(format!("`{:.30}` leaves the picture: {whole:?}", one.says));
+        }
+        for other in &shown[place + 1..] {
+            let meet = |a: &Rect| other.boxes.iter().any(|b| a.intersect(*b).size().min_element() > SLACK);
+            if one.boxes.iter().any(meet) {
+                faults
+                    .push(format!("`{:.30}` and `{:.30}` are in front of each other", one.says, other.says));
+            }
+        }
+    }
+    faults
+}
+
+/// Looks at every level in every corner of a picture of this size; `Err` says why nothing can be drawn here.
+pub fn check(width: u32, height: u32) -> Result<Vec<String>, String> {
+    let mut stage = Stage::open(width, height, &["--difficulty=pilot"])?;
+    stage.play(120);
+    let size = Vec2::new(width as f32, height as f32);
+    let mut wrong = Vec::new();
+    for corner in Corner::ALL {
+        for level in BorrowingDetail::ALL {
+            // Off and on again: the other mode's column, a toast, and the banner, since nobody can be borrowed from.
+            for _ in 0..2 {
+                stage.app().world_mut().resource_mut::<OffloadSwitch>().toggle();
+                stage.play(2);
+            }
+            let settings = |settings: &mut p2c2r_game::settings::Settings| {
+                (settings.display.level, settings.display.corner) = (level, corner);
+            };
+            let world = stage.app().world_mut();
+            settings(&mut world.resource_mut());
+            world.write_message(Happened(ArenaEvent::WaveStarted { wave: 1, enemies: 12 }));
+            stage.play(FRAMES);
+            let shown = shown(stage.app().world_mut());
+            let words = |part: &str| shown.iter().any(|shown| shown.says.contains(part));
+            assert!(words("WAVE") && words("SHIELD"), "{level:?}: the scene lacks what is to be looked at");
+            let found = faults(&shown, size);
+            wrong.extend(
+                found.iter().map(|fault| format!("{width}x{height}, {level:?}, {corner:?}: {fault}")),
+            );
+        }
+    }
+    Ok(wrong)
+}

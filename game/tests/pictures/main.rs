@@ -1,0 +1,146 @@
+//! What the game looks like: scripted scenes, drawn without a window, beside pictures that are stored here.
+//!
+//! A change that is meant is looked at and stored by
+//! `cargo test -p p2c2r-game --test pictures store_the_pictures -- --ignored`. Where there is no renderer, the scenes are
+//! skipped, and the reason is said; what is stored is held against itself everywhere.
+
+mod compare;
+#[cfg(target_os = "linux")]
+mod cost;
+mod layout;
+mod scenes;
+mod stage;
+
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+
+use compare::{HEIGHT, WIDTH, difference, is_blank};
+
+/// Bytes of all stored pictures together, at most: they are cloned with the code.
+const BYTES_MAX: u64 = 1_000_000;
+
+fn stored(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(name).with_extension("png")
+}
+
+fn read(path: &Path) -> Result<RgbImage, String> {
+    image::open(path)
+        .map(image::DynamicImage::into_rgb8)
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// All stored pictures by name.
+fn all_stored() -> Vec<(String, RgbImage)> {
+    let folder = stored("any").parent().expect("a folder").to_path_buf();
+    let mut pictures: Vec<_> = std::fs::read_dir(folder)
+        .expect("stored pictures")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "png"))
+        .map(|path| {
+            (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), read(&path).unwrap())
+        })
+        .collect();
+    pictures.sort_by(|a, b| a.0.cmp(&b.0));
+    pictures
+}
+
+/// All scenes as they are drawn here; without a renderer it says so, and there are none.
+fn drawn() -> Option<Vec<(&'static str, RgbImage)>> {
+    match scenes::draw() {
+        Ok(pictures) => Some(pictures),
+        Err(reason) => {
+            eprintln!("skipped: {reason}");
+            None
+        }
+    }
+}
+
+#[test]
+fn every_scene_looks_as_it_is_stored() {
+    let Some(pictures) = drawn() else { return };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut wrong = Vec::new();
+    for (name, picture) in &pictures {
+        assert!(!is_blank(picture), "{name} shows nothing");
+        let fault = match read(&stored(name)) {
+            Err(error) => error,
+            Ok(before) => match difference(&before, picture) {
+                found if found.is_small() => {
+                    println!("{name}: {found}");
+                    continue;
+                }
+                found => format!("{name} differs: {found}"),
+            },
+        };
+        let path = folder.join(name).with_extension("png");
+        picture.save(&path).unwrap();
+        wrong.push(format!("{fault}; see {}", path.display()));
+    }
+    let names: Vec<_> = all_stored().into_iter().map(|(name, _)| name).collect();
+    let mut drawn: Vec<_> = pictures.iter().map(|(name, _)| (*name).to_owned()).collect();
+    drawn.sort();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(names, drawn, "pictures that no scene draws");
+}
+
+#[test]
+fn nothing_on_the_screen_covers_anything_else_at_any_level_in_any_corner() {
+    for (width, height) in [(1_280, 720), (1_920, 1_080)] {
+        match layout::check(width, height) {
+            Ok(wrong) => assert!(wrong.is_empty(), "{}", wrong.join("\n")),
+            Err(reason) => return eprintln!("skipped: {reason}"),
+        }
+    }
+}
+
+#[test]
+fn no_stored_picture_passes_for_another_or_is_blank() {
+    let pictures = all_stored();
+    assert!(pictures.len() >= 20, "{} pictures", pictures.len());
+    for (place, (name, picture)) in pictures.iter().enumerate() {
+        assert_eq!(picture.dimensions(), (WIDTH, HEIGHT), "{name}");
+        assert!(!is_blank(picture), "{name} shows nothing");
+        for (other, shown) in &pictures[place + 1..] {
+            let found = difference(picture, shown);
+            assert!(!found.is_small(), "{name} would pass for {other}: {found}");
+        }
+        for colour in [[0; 3], [255; 3], [2, 3, 6]] {
+            let found = difference(picture, &RgbImage::from_pixel(WIDTH, HEIGHT, image::Rgb(colour)));
+            assert!(!found.is_small(), "a blank screen would pass for {name}: {found}");
+        }
+    }
+}
+
+#[test]
+fn stored_pictures_are_small() {
+    let bytes = |name: &str| std::fs::metadata(stored(name)).expect("a stored picture").len();
+    let sum: u64 = all_stored().iter().map(|(name, _)| bytes(name)).sum();
+    assert!(sum <= BYTES_MAX, "{sum} bytes");
+}
+
+#[test]
+#[ignore = "writes the pictures that the scenes are compared with"]
+fn store_the_pictures() {
+    let pictures = drawn().expect("a renderer to draw them");
+    for (name, _) in all_stored() {
+        if !pictures.iter().any(|(drawn, _)| *drawn == name) {
+            std::fs::remove_file(stored(&name)).unwrap();
+        }
+    }
+    for (name, picture) in pictures {
+        assert!(!is_blank(&picture), "{name} shows nothing");
+        let file = std::fs::File::create(stored(name)).unwrap();
+        let encoder = PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Adaptive);
+        picture.write_with_encoder(encoder).unwrap();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "measures what the display takes of a frame"]
+fn the_display_costs() {
+    cost::measure().expect("a renderer");
+}
