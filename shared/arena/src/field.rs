@@ -1,5 +1,7 @@
 //! Where the plane and the occupancy grid meet.
 
+use std::collections::VecDeque;
+
 use p2c2r_tasks::path::{Cell, Grid};
 
 use crate::vec2::Vec2;
@@ -105,24 +107,21 @@ impl Field {
 
     /// Whether the free cells at `from` and `to` are connected by steps along rows and columns.
     pub(crate) fn connected(&self, grid: &Grid, from: Vec2, to: Vec2) -> bool {
-        !self.reach(grid, self.cell_at(from)).is_blocked(self.cell_at(to))
+        self.steps(grid, self.cell_at(from)).to(self.cell_at(to)).is_some()
     }
 
-    /// The grid on which only those cells are free that are connected to `start` by steps along rows and columns. Steps
-    /// that cut no corner lead no farther.
-    pub(crate) fn reach(&self, grid: &Grid, start: Cell) -> Grid {
-        let mut reached = Grid::new(self.cells, self.cells);
-        for y in 0..self.cells {
-            for x in 0..self.cells {
-                reached.set_blocked(Cell::new(x, y), true);
-            }
-        }
+    /// How many steps along rows and columns lead from `start` to each free cell. Steps that cut no corner lead no farther.
+    pub(crate) fn steps(&self, grid: &Grid, start: Cell) -> StepCounts {
+        let width = usize::from(self.cells);
+        let mut steps = StepCounts { width, counts: vec![UNREACHED; width * width] };
         if grid.is_blocked(start) {
-            return reached;
+            return steps;
         }
-        reached.set_blocked(start, false);
-        let mut open = vec![start];
-        while let Some(Cell { x, y }) = open.pop() {
+        let mut open = VecDeque::from([start]);
+        steps.counts[usize::from(start.y) * width + usize::from(start.x)] = 0;
+        while let Some(cell) = open.pop_front() {
+            let Cell { x, y } = cell;
+            let next_count = steps.counts[usize::from(y) * width + usize::from(x)].saturating_add(1);
             // Wrapping below zero lands outside the grid, where everything is blocked.
             for next in [
                 Cell::new(x.wrapping_sub(1), y),
@@ -130,13 +129,41 @@ impl Field {
                 Cell::new(x, y.wrapping_sub(1)),
                 Cell::new(x, y + 1),
             ] {
-                if !grid.is_blocked(next) && reached.is_blocked(next) {
-                    reached.set_blocked(next, false);
-                    open.push(next);
+                if grid.is_blocked(next) {
+                    continue;
+                }
+                let count = &mut steps.counts[usize::from(next.y) * width + usize::from(next.x)];
+                if *count == UNREACHED {
+                    *count = next_count.min(UNREACHED - 1);
+                    open.push_back(next);
                 }
             }
         }
-        reached
+        steps
+    }
+}
+
+/// A cell that no step leads to.
+const UNREACHED: u16 = u16::MAX;
+
+/// How many steps lead from one cell to each other.
+#[derive(Clone, Debug)]
+pub(crate) struct StepCounts {
+    width: usize,
+    counts: Vec<u16>,
+}
+
+impl StepCounts {
+    /// Steps to `cell`; none if it is blocked, shut off or outside.
+    pub(crate) fn to(&self, cell: Cell) -> Option<u16> {
+        let (x, y) = (usize::from(cell.x), usize::from(cell.y));
+        let count = *self.counts.get(y * self.width + x).filter(|_| x < self.width)?;
+        (count != UNREACHED).then_some(count)
+    }
+
+    /// Cells that steps lead to.
+    pub(crate) fn reached(&self) -> usize {
+        self.counts.iter().filter(|count| **count != UNREACHED).count()
     }
 }
 

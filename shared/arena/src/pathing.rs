@@ -154,7 +154,7 @@ impl Arena {
         let ahead = self.ship.position + self.ship.velocity * lead;
         let haste = self.haste();
         let free = |point: Vec2| self.field.nearest_free(&occupancy.grid, point);
-        let (mut queries, mut enemies) = (Vec::new(), Vec::new());
+        let mut asked = Vec::new();
         if let Some(ship) = free(ahead).or_else(|| free(self.ship.position)) {
             let rules = &self.config.enemies;
             let goals = Goals::new(&self.field, &occupancy.grid, rules, &rocks, ahead, ship);
@@ -162,16 +162,17 @@ impl Arena {
                 let start = enemy.in_future(rules, haste, seconds);
                 let from = free(start).or_else(|| free(enemy.position)).filter(|from| goals.reaches(*from));
                 if let Some(from) = from {
-                    queries.push(Query { from, to: goals.of(enemy, start) });
-                    enemies.push(enemy.id);
+                    asked.push((Query { from, to: goals.of(enemy, start) }, enemy.id));
                 }
             }
+            goals.pay_for(&mut asked);
         }
         let grid = Arc::clone(&occupancy.blob);
         self.pathing.occupancy = Some(occupancy);
-        if queries.is_empty() {
+        if asked.is_empty() {
             return None;
         }
+        let (queries, enemies) = asked.into_iter().unzip();
         let RequestId(request) = self.next_request();
         self.pathing.pending.push_back(Pending { request, asked_at: self.tick, until, enemies });
         Some(WantedTask {
