@@ -36,6 +36,8 @@ pub mod ledger_commands;
 pub mod peers;
 pub mod recording;
 pub mod restart;
+#[cfg(test)]
+mod simulation;
 pub mod status;
 pub mod waking;
 pub mod worker_commands;

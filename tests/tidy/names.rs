@@ -28,7 +28,9 @@ fn public_type(line: &str) -> Option<&str> {
 fn public_types() -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (file, text) in sources() {
-        let is_test = !file.contains("/src/") || file.ends_with("tests.rs") || file.contains("/src/tests/");
+        let is_test = !file.contains("/src/")
+            || file.ends_with("tests.rs")
+            || ["/src/tests/", "/src/simulation/"].iter().any(|folder| file.contains(folder));
         if is_test {
             continue;
         }

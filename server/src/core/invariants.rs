@@ -14,6 +14,10 @@ const LOOKED_AT_PER_EVENT: usize = 64;
 
 impl Core {
     pub(super) fn check_invariants(&mut self) {
+        #[cfg(test)]
+        if super::fault::is_any_made() {
+            return;
+        }
         let units = self.hedging.units();
         assert!(self.hedging.is_within_budget(), "second attempts are within their budget: {units:?}");
         #[cfg(debug_assertions)]

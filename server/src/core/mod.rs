@@ -15,6 +15,7 @@
 
 mod effect;
 mod event;
+pub(crate) mod fault;
 mod invariants;
 pub mod receipts;
 pub mod state;
@@ -35,6 +36,7 @@ pub use steps::judge::INLINE_UNITS_MAX;
 
 use crate::config::Fallback;
 use crate::ledger::Entry;
+use fault::Fault;
 use state::cache::OutcomeCache;
 use state::checking::Checking;
 use state::draws::{CheckDraws, Matcher};
@@ -184,7 +186,8 @@ impl Core {
     pub fn next_due(&mut self) -> Option<Micros> {
         let timer = self.timers.next(&self.tasks);
         let rest = self.workers.next_end_of_rest().filter(|_| self.tasks.may_have_waiting());
-        timer.into_iter().chain(rest).chain(self.checking.due()).min()
+        let due = timer.into_iter().chain(rest).chain(self.checking.due()).min();
+        if fault::is_made(Fault::SleepsTooLong) { due.map(|due| Micros(due.0 + 1_000)) } else { due }
     }
 
     /// Whether [`Event::TimePassed`] would do anything at `now`; it may say so when it would not.

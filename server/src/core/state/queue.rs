@@ -10,6 +10,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use p2c2r_protocol::{KindId, Micros, NumberHash, TaskNo, WorkUnits};
 
+use crate::core::fault::{self, Fault};
 use crate::ledger::AccountId;
 
 /// Entries of tasks that do not wait any more, and virtual times that say nothing any more, which are held before they are
@@ -100,6 +101,9 @@ impl TaskQueue {
 
     /// A task of this account was handed out.
     pub fn served(&mut self, account: AccountId, units: WorkUnits) {
+        if fault::is_made(Fault::ServesTheFirst) {
+            return;
+        }
         let stood = self.served.get(&account).map_or(self.floor, |stood| self.floor.max(*stood));
         // Whoever was behind the others was served: nobody who comes now starts before that.
         self.floor = stood;

@@ -20,6 +20,7 @@ use p2c2r_program::settings::{decimal, number, seconds};
 use p2c2r_program::settings_table;
 use p2c2r_protocol::{KindId, Micros, NumberHash};
 
+use crate::core::fault::{self, Fault};
 use crate::ledger::{AccountId, KindTrust, WorkerTrust};
 
 /// Accounts of workers that have left which are kept in memory, so that a check that was under way still counts. The ledger
@@ -314,7 +315,7 @@ impl Trust {
 
     /// An answer failed a check. The account's trust is gone, in every kind; gives what the ledger is to keep.
     pub fn failed(&mut self, account: AccountId, now: Micros) -> (CheckConsequence, Option<WorkerTrust>) {
-        let failures_max = self.rules.failures_max;
+        let failures_max = if fault::is_made(Fault::ConvictsAtOnce) { 1 } else { self.rules.failures_max };
         let Some(known) = self.accounts.get_mut(&account) else { return (CheckConsequence::Working, None) };
         known.failures = known.failures.saturating_add(1);
         known.begin_again(now);

@@ -16,6 +16,7 @@ use tracing::debug;
 use super::{deliver, follow, lease, reuse, settle};
 use crate::config::Fallback;
 use crate::core::Core;
+use crate::core::fault::{self, Fault};
 use crate::core::state::budgets::Over;
 use crate::core::state::gamers::AccountMirror;
 use crate::core::state::submits::Submits;
@@ -172,6 +173,9 @@ fn is_repeated(
         return if task.key == key { Ok(true) } else { Err(Refusal::IdReused) };
     }
     let Some(mirror) = core.gamers.account(account) else { return Ok(false) };
+    if fault::is_made(Fault::ForgetsIds) {
+        return Ok(false);
+    }
     if let Some(finished) = mirror.finished(id) {
         if finished.key != key {
             return Err(Refusal::IdReused);
@@ -214,11 +218,11 @@ fn validate(core: &mut Core, account: AccountId, submit: &mut Submit) -> Result<
 }
 
 pub(crate) fn can_pay(core: &Core, account: AccountId, price: Nanos, cap: Nanos) -> Result<(), Refusal> {
-    if price > cap {
+    if price > cap && !fault::is_made(Fault::IgnoresCaps) {
         return Err(Refusal::PriceAboveCap { price });
     }
     let available = core.gamers.account(account).map_or(Nanos::ZERO, AccountMirror::available);
-    if price > available {
+    if price > available && !fault::is_made(Fault::LendsMoney) {
         return Err(Refusal::BalanceTooLow { available });
     }
     Ok(())
@@ -240,6 +244,15 @@ fn can_do(
     }
     let Some(deliver_by) = deliver_by else { return Ok(()) };
     let now = core.now;
+    // From submission to delivery: both ways to the game, and what is predicted here.
+    let ways = Micros::from(rtt).0 as u32;
+    let too_late = |predicted: Micros| Refusal::TooLate {
+        predicted_us: predicted.since(received_at).saturating_add(ways),
+    };
+    if deliver_by <= now {
+        // The way back alone takes longer than what is left.
+        return Err(too_late(now));
+    }
     let finish = |within: Duration| Micros(now.0.saturating_add(Micros::from(within).0));
     if by_worker.is_some_and(|within| finish(within) <= deliver_by) {
         return Ok(());
@@ -251,12 +264,10 @@ fn can_do(
         return Ok(());
     }
     core.submits.predicted_late = core.submits.predicted_late.wrapping_add(1);
-    if core.submits.predicted_late.is_multiple_of(TRIED_ANYWAY) && core.now < deliver_by {
+    if core.submits.predicted_late.is_multiple_of(TRIED_ANYWAY) {
         return Ok(());
     }
-    // From submission to delivery: both ways to the game, and what is predicted here.
-    let ways = Micros::from(rtt).0 as u32;
-    Err(Refusal::TooLate { predicted_us: predicted.since(received_at).saturating_add(ways) })
+    Err(too_late(predicted))
 }
 
 /// When the best of the workers would be back; `None` if there is none. With nobody free the one that is

@@ -12,6 +12,7 @@
 use p2c2r_protocol::{Attempt, Micros, Nanos, TaskFailure, TaskNo};
 
 use crate::core::Core;
+use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::{LiveAttempt, Task};
 
 /// Of the units an account paid for, one in so many may be begun in vain for tasks that were late. Fewer would charge
@@ -27,6 +28,7 @@ pub fn without_outcome(core: &mut Core, no: TaskNo, failure: TaskFailure) -> Nan
         TaskFailure::Cancelled | TaskFailure::Late => begun(core, task),
         TaskFailure::KernelFailed | TaskFailure::NoWorker | TaskFailure::Closing => 0,
     };
+    let begun = if fault::is_made(Fault::ChargesWhatWasNotBegun) { task.units.0 } else { begun };
     if begun == 0 {
         return Nanos::ZERO;
     }

@@ -14,6 +14,7 @@ use tracing::debug;
 
 use super::choose;
 use super::{hand_out, judge};
+use crate::core::fault::{self, Fault};
 use crate::core::receipts::WorkerTimes;
 use crate::core::state::checking::CheckStart;
 use crate::core::state::hedging::{Accepted, Other};
@@ -50,7 +51,7 @@ pub fn ask_another(core: &mut Core, no: TaskNo) {
     }) else {
         return;
     };
-    if !core.hedging.take(task.units) {
+    if !core.hedging.take(task.units) && !fault::is_made(Fault::HedgesWithoutEnd) {
         return;
     }
     core.tally.hedged += 1;

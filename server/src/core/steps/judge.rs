@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 use super::lease::{self, Fruitless};
 use super::settle::{self, Made};
 use super::{fall_back, follow, hedge};
+use crate::core::fault::{self, Fault};
 use crate::core::receipts::{AttemptTimes, WorkerTimes, worker_stages};
 use crate::core::state::checking::CheckStart;
 use crate::core::state::tasks::LiveAttempt;
@@ -165,7 +166,9 @@ fn depth_of(
     let (version, is_exact) = (of_kind.kernel_version(), of_kind.deterministic());
     let is_cheap = units.0 <= core.policy.trust.recomputed_units;
     // "Out of fuel" takes no work to say and all of it to check.
-    let share = if is_cheap || is_shared || is_out_of_fuel(outcome) {
+    let share = if fault::is_made(Fault::TrustsNewcomers) {
+        0.0
+    } else if is_cheap || is_shared || is_out_of_fuel(outcome) {
         1.0
     } else {
         core.trust.check_share(account, kind, version, core.now)
@@ -232,6 +235,7 @@ pub fn give_up_waiting(core: &mut Core, no: TaskNo, attempt: Attempt, worker: Pe
 pub fn verdict(core: &mut Core, checked: Checked) {
     core.checking.ended(&checked);
     let Checked { check, verdict, left, .. } = checked;
+    let verdict = if fault::is_made(Fault::AcceptsWhatFailed) { Ok(()) } else { verdict };
     let (no, attempt) = (check.task, check.attempt);
     if let Cause::Disputed { is_accepted } = check.cause {
         hedge::dispute_decided(core, &check, is_accepted, verdict);
@@ -341,11 +345,12 @@ pub fn order(core: &mut Core, account: AccountId, quarantined: bool) {
 /// The account gets no more work and what it has is taken from it, what it computed is not handed out again, and what it
 /// has pending goes back.
 fn quarantine(core: &mut Core, account: AccountId) {
-    let forgotten = core.cache.forget_worker(account);
+    let keeps = fault::is_made(Fault::KeepsWhatTheConvictedMade);
+    let forgotten = if keeps { 0 } else { core.cache.forget_worker(account) };
     core.tally.convicted += 1;
     core.book(Entry::WorkerConvicted { worker: account });
     for peer in core.workers.peers_of(account) {
-        core.workers.change(peer, |worker| worker.quarantined = true);
+        core.workers.change(peer, |worker| worker.quarantined = !fault::is_made(Fault::EmploysTheConvicted));
         let Some(worker) = core.workers.get(peer) else { continue };
         warn!(worker = &*worker.name, forgotten, "convicted: no more work for it");
         let mut out: Vec<TaskNo> = worker.tasks.iter().copied().collect();

@@ -10,6 +10,7 @@ use tracing::debug;
 use super::{blame, charge, fall_back, follow, hedge, judge, settle};
 use crate::config::Fallback;
 use crate::core::Core;
+use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::{LIVE_MAX, LiveAttempt, Task};
 use crate::core::state::trust::Misconduct;
 use crate::core::state::workers::Prediction;
@@ -95,7 +96,8 @@ pub fn set_timer(core: &mut Core, no: TaskNo) {
         core.timers.schedule(&mut core.tasks, no, following.until);
         return;
     }
-    let unanswered = task.live().iter().filter(|live| live.answered_at.is_none());
+    let is_due = |live: &&LiveAttempt| live.answered_at.is_none() && !fault::is_made(Fault::WaitsForEver);
+    let unanswered = task.live().iter().filter(is_due);
     let end = if task.is_waiting() { fall_back::wait_until(core, task) } else { task.deliver_by };
     let checks = task.live().iter().filter_map(|live| live.check_begins_by);
     let at = unanswered.map(|live| live.until).chain(checks).chain(task.hedge_at()).chain(end).min();

@@ -10,6 +10,7 @@ use tracing::debug;
 
 use super::{blame, charge, deliver, follow, lease};
 use crate::core::Core;
+use crate::core::fault::{self, Fault};
 use crate::core::state::cache;
 use crate::core::state::gamers::FinishedTask;
 use crate::core::state::hedging::{Accepted, Other};
@@ -55,7 +56,8 @@ fn void_reason(failure: TaskFailure) -> VoidReason {
 pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8]>, made: Made) {
     let now = core.now;
     let followers = task.take_followers();
-    if task.deliver_by.is_some_and(|deadline| deadline < now) {
+    let is_late = task.deliver_by.is_some_and(|deadline| deadline < now);
+    if is_late && !fault::is_made(Fault::ChargesWhatIsLate) {
         // The work is done and its outcome is there: nobody but those who handled it can have made it late.
         end_without_outcome(core, no, &task, TaskFailure::Late, Nanos::ZERO);
         follow::regroup(core, &followers);
@@ -66,12 +68,16 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
     let (worker_name, source, pay, fee, check, stages) = share_out(core, no, price, made);
     let settlement =
         Settlement { task: task.in_books, source, pay, fee, check, outcome: Some(Arc::clone(&outcome)) };
+    if fault::is_made(Fault::ChargesTwice) {
+        core.book(Entry::TaskSettled(settlement.clone()));
+    }
     core.book(Entry::TaskSettled(settlement));
     core.tally.revenue += price;
     core.tally.fee += fee;
     // What only looks right is for the gamer who asked, and for nobody else. Patient tasks are asked for once and kept by
     // the game: an outcome within the kind's tolerance is as good for the next gamer as for the first.
-    let is_kept = check != PassedCheck::Always
+    let is_checked = check != PassedCheck::Always || fault::is_made(Fault::SharesTheUnchecked);
+    let is_kept = is_checked
         && (task.deliver_by.is_none()
             || core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic()));
     if is_kept && !core.cache.is_off() {
@@ -135,7 +141,10 @@ fn share_out(
 ) -> (Option<Arc<str>>, ComputedFrom, Nanos, Nanos, PassedCheck, Stages) {
     match made {
         Made::ByWorker { worker, account, attempt, check, stages, .. } => {
-            let split = core.policy.prices.split(price, &mut core.tally.fee_carry);
+            let mut split = core.policy.prices.split(price, &mut core.tally.fee_carry);
+            if fault::is_made(Fault::KeepsANano) {
+                (split.worker, split.fee) = (split.worker - Nanos(1), split.fee + Nanos(1));
+            }
             let notice = VerdictNotice { task: no, attempt, earned: split.worker, rejected: None };
             let name = core.workers.change(worker, |worker| {
                 worker.statements.note(notice);
@@ -194,7 +203,9 @@ fn revoke_others(core: &mut Core, no: TaskNo, task: &Task, outcome: &Arc<[u8]>, 
         } else {
             core.workers.change(worker, |worker| worker.tasks.remove(&no));
         }
-        core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
+        if !fault::is_made(Fault::LetsThemWorkInVain) {
+            core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
+        }
     }
 }
 

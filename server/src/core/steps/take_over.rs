@@ -9,6 +9,7 @@ use tracing::warn;
 use super::admit::unprepared;
 use super::follow;
 use crate::core::Core;
+use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::NewTask;
 use crate::ledger::{Account, CachedOutcome, Entry, PatientTask, VoidReason};
 
@@ -25,6 +26,9 @@ pub fn keep(core: &mut Core, outcome: CachedOutcome) {
 /// Queues a patient task again, or gives it up if this build cannot do it.
 pub fn queue_again(core: &mut Core, task: &PatientTask, account: &Account) {
     let no = task.task;
+    if fault::is_made(Fault::ForgetsPatientTasks) {
+        return;
+    }
     let Some(mut new) = revive(&core.policy.kinds, task) else {
         warn!(task = no.0, "this build cannot do a patient task from before: given up, nothing is charged");
         core.book(Entry::TaskVoided { task: no, reason: VoidReason::KernelFailed });

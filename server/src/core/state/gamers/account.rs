@@ -7,6 +7,7 @@ use p2c2r_protocol::{GamerStatement, Nanos, NumberHash, PeerId, TaskId, TaskNo};
 use super::FinishedTask;
 use super::remembered::Remembered;
 use super::spent::SpentIds;
+use crate::core::fault::{self, Fault};
 use crate::core::state::submits::AccountSubmitRates;
 use crate::core::steps::charge::{LATE_SHARE, LATE_UNITS_AT_ONCE};
 use crate::ledger;
@@ -138,8 +139,9 @@ impl AccountMirror {
     /// What its gamer is told of it.
     pub(super) fn statement(&self) -> GamerStatement {
         let not_recorded = self.charged_before + self.charged - self.charged_durable;
+        let is_told_too_soon = fault::is_made(Fault::TellsTooSoon);
         GamerStatement {
-            charged: self.charged_durable,
+            charged: if is_told_too_soon { self.charged_before + self.charged } else { self.charged_durable },
             held: self.held + not_recorded.max(Nanos::ZERO),
             available: self.available(),
             workers: 0,

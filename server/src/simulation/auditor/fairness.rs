@@ -1,0 +1,100 @@
+//! That nobody is served at somebody else's cost.
+//!
+//! While two gamers both have something waiting that can be done, what one is served exceeds what the other is by no more than
+//! one task of each (the bound of fair queueing). It is looked at for every pair and every stretch of time.
+
+use std::collections::BTreeMap;
+
+use super::{Audit, rule};
+use crate::ledger::AccountId;
+use crate::simulation::kinds::Kind;
+
+/// What is known of one account.
+#[derive(Default)]
+struct Waits {
+    /// Tasks that nobody has tried yet.
+    fresh: i64,
+    /// Tasks that came to nothing before: who may do them is another matter.
+    again: i64,
+}
+
+impl Waits {
+    fn is_backlogged(&self) -> bool {
+        self.fresh > 0 && self.again == 0
+    }
+}
+
+/// The account of who was served while others waited.
+pub(super) struct Fairness {
+    /// The kind of the first task: shares are kept within a kind, so worlds with a second one are not looked at.
+    kind: Option<Kind>,
+    /// By how much one may be ahead of another.
+    bound: Option<u64>,
+    waits: BTreeMap<AccountId, Waits>,
+    /// By how much the first is ahead of the second, since whenever that is most.
+    ahead: BTreeMap<(AccountId, AccountId), i64>,
+}
+
+impl Fairness {
+    /// Nothing is looked at without a bound.
+    pub fn new(bound: Option<u64>) -> Self {
+        Self { kind: None, bound, waits: BTreeMap::new(), ahead: BTreeMap::new() }
+    }
+
+    pub fn clear(&mut self) {
+        self.waits.clear();
+        self.ahead.clear();
+    }
+
+    /// A task of this kind was let in.
+    pub fn is_of(&mut self, kind: Kind) {
+        if *self.kind.get_or_insert(kind) != kind {
+            self.bound = None;
+        }
+    }
+
+    /// A task waits.
+    pub fn waits(&mut self, account: AccountId, is_again: bool) {
+        self.count(account, is_again, 1);
+    }
+
+    /// A task waits no more.
+    pub fn waits_no_more(&mut self, account: AccountId, is_again: bool) {
+        self.count(account, is_again, -1);
+    }
+
+    fn count(&mut self, account: AccountId, is_again: bool, by: i64) {
+        let waits = self.waits.entry(account).or_default();
+        if is_again {
+            waits.again += by;
+        } else {
+            waits.fresh += by;
+        }
+        if !waits.is_backlogged() {
+            self.ahead.retain(|(one, other), _| *one != account && *other != account);
+        }
+    }
+
+    /// A task of this account was handed out, while it was still among those that wait.
+    pub fn served(&mut self, account: AccountId, units: u64) {
+        let is_backlogged = |account: &AccountId| self.waits.get(account).is_some_and(Waits::is_backlogged);
+        if !is_backlogged(&account) {
+            return;
+        }
+        let others: Vec<AccountId> =
+            self.waits.keys().filter(|other| **other != account && is_backlogged(other)).copied().collect();
+        for other in others {
+            *self.ahead.entry((account, other)).or_default() += units as i64;
+            let behind = self.ahead.entry((other, account)).or_default();
+            *behind = (*behind - units as i64).max(0);
+        }
+    }
+
+    pub fn audit(&self) -> Audit {
+        let worst = self.ahead.iter().max_by_key(|(_, units)| **units);
+        let (Some(((one, other), units)), Some(bound)) = (worst, self.bound) else { return Ok(()) };
+        rule(*units <= bound as i64, "nobody is served at somebody else's cost", || {
+            format!("{one} got {units} units more than {other}, whose tasks waited as well")
+        })
+    }
+}

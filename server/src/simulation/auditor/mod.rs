@@ -1,0 +1,407 @@
+//! Says what must hold, after every step, from nothing but what went into the scheduler and what came out.
+//!
+//! The auditor shares no rule with the scheduler and none of its state: it has books of its own, a list of open tasks of its
+//! own, and knows of every answer whether it is right. What the scheduler may decide (whom to ask, what to check) it leaves
+//! open; what it promises (`docs/DESIGN.md`) it checks.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `books` | who has what, and what each entry does to it |
+//! | `tasks` | open tasks: admitted, attempted, ended; once each, in time, and for the right price |
+//! | `workers` | what is known of workers: who may be believed, who is convicted |
+//! | `messages` | what peers are told |
+//! | `fairness` | that nobody is served at somebody else's cost |
+
+pub mod books;
+mod fairness;
+mod messages;
+mod tasks;
+mod workers;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use p2c2r_protocol::{Attempt, KindId, Nanos, PassedCheck, PeerId, Role, Submit, TaskId, TaskNo};
+
+use super::action::{Fallback, Setup};
+use crate::core::{Effect, Effects};
+use crate::ledger::{AccountId, Entry, Settlement};
+use books::Books;
+use fairness::Fairness;
+use tasks::Open;
+use workers::Known;
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub rule: &'static str,
+    /// How.
+    pub what: String,
+}
+
+/// Whether everything holds.
+pub type Audit = Result<(), Violation>;
+
+/// Broken unless `holds`.
+fn rule(holds: bool, rule: &'static str, what: impl FnOnce() -> String) -> Audit {
+    if holds { Ok(()) } else { Err(Violation { rule, what: what() }) }
+}
+
+/// An answer that a worker gave under a lease of its own.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The outcome; `None` if it said that it cannot.
+    pub outcome: Option<Arc<[u8]>>,
+    /// Whether that is right.
+    pub is_right: bool,
+    /// Whether the always-on check lets it pass.
+    pub looks_right: bool,
+    /// Whether it said that it has no slot.
+    pub is_overloaded: bool,
+}
+
+/// The same, once it has arrived.
+#[derive(Clone, Debug)]
+struct Arrived {
+    given: Given,
+    account: AccountId,
+    /// Whether everything that its worker answers had to be checked deeply then.
+    is_on_probation: bool,
+}
+
+/// What a step is about.
+#[derive(Clone, Debug, Default)]
+pub enum Cause {
+    /// A gamer or worker came, or time passed, or something was recorded.
+    #[default]
+    Other,
+    /// A game asked for a task.
+    Submitted {
+        /// Its connection.
+        peer: PeerId,
+        /// What it asked for.
+        submit: Submit,
+        /// What the task is worth.
+        units: u64,
+    },
+    /// A game took one task back.
+    Cancelled(AccountId, TaskId),
+    /// A player quit, or a gamer's connection ended: what came by it is taken back.
+    GamerGone(PeerId),
+    /// A worker's connection ended.
+    WorkerGone(PeerId),
+    /// A gamer joined.
+    GamerJoined(PeerId),
+    /// Time passed.
+    TimePassed,
+    /// The coordinator gives up what is timely.
+    GivingUp,
+}
+
+/// A task that ended with an outcome, as its game must be told.
+#[derive(Clone)]
+struct Finished {
+    charged: Nanos,
+    outcome: Option<Arc<[u8]>>,
+    check: PassedCheck,
+}
+
+/// What makes tasks equal: the kind and the spec.
+type Asked = (KindId, Arc<[u8]>);
+
+/// A peer as the link knows it.
+struct Peer {
+    role: Role,
+    account: AccountId,
+    is_leaving: bool,
+    is_draining: bool,
+    /// The link was asked to watch it closely.
+    is_watched: bool,
+}
+
+/// What one step led to.
+#[derive(Default)]
+struct Step {
+    cause: Cause,
+    admitted: Option<TaskNo>,
+    /// Attempts of workers that began.
+    started: Vec<(TaskNo, Attempt, AccountId)>,
+    assigned: usize,
+    /// Attempts that nobody wants any more, and who has them.
+    unwanted: Vec<(PeerId, TaskNo, Attempt)>,
+    revoked: Vec<(PeerId, TaskNo, Attempt)>,
+    /// Tasks that ended, and the connections they came by.
+    ended: HashMap<(AccountId, TaskId), Option<PeerId>>,
+    told: HashSet<(AccountId, TaskId)>,
+    is_refused: bool,
+}
+
+/// The auditor.
+pub struct Auditor {
+    now: u64,
+    peers: BTreeMap<PeerId, Peer>,
+    /// The books as the scheduler has them: with every entry it has written.
+    pub books: Books,
+    /// The books as the ledger has them: with every entry it has recorded.
+    pub durable: Books,
+    open: HashMap<TaskNo, Open>,
+    /// Tasks of this coordinator by what their gamers call them, and the outcome of those that had one.
+    ids: HashMap<(AccountId, TaskId), Option<Finished>>,
+    /// What was asked under each id.
+    specs: HashMap<(AccountId, TaskId), Asked>,
+    /// Ids under which the ledger has a task.
+    spent: HashSet<(AccountId, TaskId)>,
+    /// Charged to each gamer, as recorded when that was last told.
+    durable_when_told: HashMap<AccountId, i64>,
+    /// Patient tasks that ended, whose end the ledger has not recorded: a crash opens them again.
+    unrecorded: HashMap<TaskNo, Open>,
+    newest: TaskNo,
+    /// When something must have happened: leases' ends and deadlines.
+    due: BTreeSet<(u64, TaskNo, Attempt)>,
+    known: HashMap<AccountId, Known>,
+    /// Whom each attempt was handed to.
+    assigned: HashMap<(TaskNo, Attempt), (PeerId, AccountId)>,
+    arrived: HashMap<(TaskNo, Attempt), Arrived>,
+    /// Verdicts that were not good.
+    failed: HashSet<(TaskNo, Attempt)>,
+    /// Outcomes that may be reused, by what was asked: the outcome and whose it is.
+    reusable: HashMap<Asked, Vec<(Arc<[u8]>, Option<AccountId>)>>,
+    /// Units handed out while nobody had the task, and while somebody had.
+    first_units: u64,
+    second_units: u64,
+    /// Charged for workers' outcomes, and the fee on it, of this coordinator.
+    charged: i64,
+    fees: i64,
+    sessions: HashMap<AccountId, u32>,
+    fairness: Fairness,
+    step: Step,
+    /// Counts, to see that something happened.
+    pub tally: Tally,
+}
+
+/// What happened in a world, so that a simulation of nothing is noticed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Tasks admitted.
+    pub admitted: u64,
+    /// Tasks that workers did.
+    pub by_workers: u64,
+    /// Tasks that the coordinator did.
+    pub by_coordinator: u64,
+    /// Tasks answered from the cache.
+    pub from_cache: u64,
+    /// Tasks charged for what was begun.
+    pub begun: u64,
+    /// Tasks that cost nothing.
+    pub voided: u64,
+    /// Second attempts.
+    pub hedged: u64,
+    /// Wrong answers that were paid.
+    pub wrong: u64,
+    /// Workers convicted.
+    pub convicted: u64,
+    /// Coordinators started after the first.
+    pub restarts: u64,
+}
+
+impl Tally {
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        self.admitted += other.admitted;
+        self.by_workers += other.by_workers;
+        self.by_coordinator += other.by_coordinator;
+        self.from_cache += other.from_cache;
+        self.begun += other.begun;
+        self.voided += other.voided;
+        self.hedged += other.hedged;
+        self.wrong += other.wrong;
+        self.convicted += other.convicted;
+        self.restarts += other.restarts;
+    }
+}
+
+impl Auditor {
+    /// Of a world that begins like this.
+    pub fn new(setup: &Setup) -> Self {
+        Self {
+            now: 0,
+            peers: BTreeMap::new(),
+            books: Books::default(),
+            durable: Books::default(),
+            open: HashMap::new(),
+            ids: HashMap::new(),
+            specs: HashMap::new(),
+            spent: HashSet::new(),
+            durable_when_told: HashMap::new(),
+            unrecorded: HashMap::new(),
+            newest: TaskNo(0),
+            due: BTreeSet::new(),
+            known: HashMap::new(),
+            assigned: HashMap::new(),
+            arrived: HashMap::new(),
+            failed: HashSet::new(),
+            reusable: HashMap::new(),
+            first_units: 0,
+            second_units: 0,
+            charged: 0,
+            fees: 0,
+            sessions: HashMap::new(),
+            // What the coordinator computes itself goes by deadlines, and counts as served.
+            fairness: Fairness::new((setup.fallback != Fallback::Compute).then_some(2 * setup.units_max)),
+            step: Step::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// An account was opened: the ledger has it, with this much to spend.
+    pub fn opened(&mut self, account: AccountId, role: Role, available: Nanos) {
+        for books in [&mut self.books, &mut self.durable] {
+            books.open(account, role, available);
+        }
+        self.known.entry(account).or_default();
+    }
+
+    /// A step begins.
+    pub fn begin(&mut self, now: u64, cause: Cause) {
+        self.now = self.now.max(now);
+        self.step = Step { cause, ..Step::default() };
+        self.taken_back();
+    }
+
+    /// A peer connected.
+    pub fn connected(&mut self, peer: PeerId, role: Role, account: AccountId) {
+        let new = Peer { role, account, is_leaving: false, is_draining: false, is_watched: false };
+        self.peers.insert(peer, new);
+    }
+
+    /// A connection is gone: nothing can be sent there.
+    pub fn leaving(&mut self, peer: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.is_leaving = true;
+        }
+    }
+
+    /// A worker takes nothing more.
+    pub fn draining(&mut self, peer: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.is_draining = true;
+        }
+    }
+
+    /// Nothing more comes from a connection.
+    pub fn left(&mut self, peer: PeerId) {
+        self.peers.remove(&peer);
+    }
+
+    /// What the scheduler wants done in this step.
+    pub fn effects(&mut self, effects: &Effects) -> Audit {
+        effects.entries.iter().try_for_each(|entry| self.entry(entry))?;
+        effects.to_workers.iter().try_for_each(|(peer, message)| self.worker_is_told(*peer, message))?;
+        effects.to_games.iter().try_for_each(|(peer, message)| self.game_is_told(*peer, message))?;
+        effects.others.iter().try_for_each(|effect| match effect {
+            Effect::Check(check) => rule(
+                self.arrived.contains_key(&(check.task, check.attempt)),
+                "only answers that were given are checked",
+                || format!("{} of {}", check.attempt, check.task),
+            ),
+            Effect::Compute(kernel) => rule(
+                self.open.get(&kernel.task).is_some_and(|task| task.is_computed),
+                "what is computed here is written down",
+                || format!("{}", kernel.task),
+            ),
+            Effect::Watch { peer, busy } => {
+                if let Some(peer) = self.peers.get_mut(peer) {
+                    peer.is_watched = *busy;
+                }
+                Ok(())
+            }
+        })
+    }
+
+    fn entry(&mut self, entry: &Entry) -> Audit {
+        match entry {
+            Entry::TaskAdmitted(admission) => self.admitted(admission)?,
+            Entry::AttemptStarted { task, attempt, worker } => self.started(*task, *attempt, *worker)?,
+            Entry::AttemptEnded { task, attempt, verdict } => self.attempt_ended(*task, *attempt, verdict)?,
+            Entry::TaskSettled(settlement) => self.settled(settlement)?,
+            Entry::TaskVoided { task, reason } => self.voided(*task, *reason)?,
+            Entry::TrustChanged { .. } => {}
+            Entry::WorkerConvicted { worker } => self.convicted(*worker)?,
+        }
+        self.books.enter(entry)
+    }
+
+    /// A step is over, after which the scheduler wants to be told of the time at `next_due`.
+    pub fn end(&mut self, next_due: Option<u64>) -> Audit {
+        self.what_waits_is_held()?;
+        self.everybody_was_told()?;
+        self.nobody_works_in_vain()?;
+        self.nothing_is_forgotten(next_due)?;
+        self.fairness.audit()
+    }
+
+    /// The ledger has recorded these entries, in order.
+    pub fn recorded(&mut self, entries: &[Entry]) -> Audit {
+        for entry in entries {
+            self.durable.enter(entry)?;
+            match entry {
+                Entry::WorkerConvicted { worker } => {
+                    self.known.entry(*worker).or_default().is_convicted_durably = true;
+                }
+                Entry::TaskSettled(Settlement { task, .. }) | Entry::TaskVoided { task, .. } => {
+                    self.unrecorded.remove(task);
+                }
+                Entry::TaskAdmitted(admission) => {
+                    self.spent.insert((admission.gamer, admission.game_task));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What is recorded is told.
+    pub fn told(&mut self) {
+        let accounts: Vec<AccountId> = self.durable.accounts().collect();
+        self.durable_when_told =
+            accounts.into_iter().map(|account| (account, self.durable.sums(account).turnover)).collect();
+    }
+
+    /// The coordinator is gone, in order or not, and another one starts with what the ledger has. Says which tasks are still
+    /// open with that: patient ones.
+    pub fn restarted(&mut self) -> Vec<TaskNo> {
+        self.tally.restarts += 1;
+        self.durable.void_timely();
+        self.books = self.durable.clone();
+        self.peers.clear();
+        self.due.clear();
+        self.assigned.clear();
+        self.arrived.clear();
+        self.failed.clear();
+        (self.first_units, self.second_units, self.charged, self.fees) = (0, 0, 0, 0);
+        self.fairness.clear();
+        let patient: Vec<TaskNo> = self.books.open_tasks().collect();
+        self.open.extend(std::mem::take(&mut self.unrecorded));
+        self.open.retain(|no, _| patient.contains(no));
+        // Session numbers that no recorded task has may be given again.
+        self.sessions.clear();
+        for (account, id) in &self.spent {
+            let session = self.sessions.entry(*account).or_default();
+            *session = (*session).max((id.0 >> 32) as u32);
+        }
+        for task in self.open.values_mut() {
+            task.begin_again();
+            self.fairness.waits(task.account, true);
+        }
+        // What was told of tasks before is forgotten, and so is what was never recorded.
+        self.ids.clear();
+        for task in self.open.values() {
+            self.ids.insert((task.account, task.id), None);
+        }
+        for known in self.known.values_mut() {
+            known.restarted();
+        }
+        patient
+    }
+}

@@ -1,0 +1,468 @@
+//! Tasks: each is admitted once for what it is worth, attempted by whoever may, and ends once, in time, for the right price.
+
+use std::sync::Arc;
+
+use p2c2r_protocol::{Attempt, KindId, PassedCheck, PeerId, TaskId, TaskNo};
+
+use super::{Arrived, Audit, Auditor, Cause, Finished, rule};
+use crate::ledger::{AccountId, Admission, ComputedFrom, Settlement, Verdict, VoidReason};
+use crate::simulation::kinds::Kind;
+use crate::simulation::world::{CORES_RATE, GRAPHICS_RATE, RATE_UNITS};
+
+/// Answers that are wrong, or say that they cannot, before a patient task is given up.
+const FAILURES_MAX: u32 = 4;
+/// Units up to which every answer is computed again.
+const RECOMPUTED_UNITS: u64 = 50;
+/// The least any task costs.
+const PRICE_MIN: i64 = 5;
+
+/// An attempt that is neither over nor decided on.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    pub attempt: Attempt,
+    pub account: AccountId,
+    /// Who was sent it.
+    pub peer: Option<PeerId>,
+    pub is_graphics: bool,
+    /// When its lease is over.
+    pub until: u64,
+    pub is_answered: bool,
+}
+
+/// An open task.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub account: AccountId,
+    pub id: TaskId,
+    pub peer: Option<PeerId>,
+    pub kind: Kind,
+    pub spec: Arc<[u8]>,
+    pub units: u64,
+    pub price: i64,
+    /// No outcome is charged after this.
+    pub deadline: Option<u64>,
+    pub live: Vec<Live>,
+    pub is_computed: bool,
+    pub newest: Attempt,
+    /// Whether anybody has had it.
+    pub is_tried: bool,
+    pub failures: u32,
+    pub is_taken_back: bool,
+    /// What the own kernel gave.
+    pub computed: Option<Arc<[u8]>>,
+}
+
+impl Open {
+    fn is_waiting(&self) -> bool {
+        self.live.is_empty() && !self.is_computed
+    }
+
+    fn was_tried(&self) -> bool {
+        self.is_tried
+    }
+
+    /// Another coordinator has it now.
+    pub fn begin_again(&mut self) {
+        self.live.clear();
+        self.is_computed = false;
+        self.peer = None;
+        self.failures = 0;
+        self.is_taken_back = false;
+        // Attempts that were never recorded have never been.
+        self.newest = Attempt(0);
+        self.is_tried = true;
+    }
+}
+
+/// What so many units cost at a rate.
+fn cost(units: u64, rate: u64) -> i64 {
+    let cost = (u128::from(units) * u128::from(rate)).div_ceil(u128::from(RATE_UNITS));
+    (cost as i64).max(PRICE_MIN)
+}
+
+/// A task is late, or its gamer has taken it back.
+fn may_end_without_outcome(open: &Open, what: &str) -> Audit {
+    let may = open.is_taken_back || open.deadline.is_some();
+    rule(may, "a task is given up for a reason", || what.to_owned())
+}
+
+impl Auditor {
+    fn find_open(&self, task: TaskNo) -> Result<&Open, super::Violation> {
+        let open = self.open.get(&task);
+        rule(open.is_some(), "only open tasks are worked on, and each ends once", || task.to_string())?;
+        let Some(open) = open else { unreachable!("looked at above") };
+        Ok(open)
+    }
+
+    pub(super) fn admitted(&mut self, admission: &Admission) -> Audit {
+        let Admission { task, gamer, game_task: id, .. } = *admission;
+        rule(task > self.newest, "numbers only grow", || format!("{task} after {}", self.newest))?;
+        self.newest = task;
+        let Cause::Submitted { peer, submit, units } = self.step.cause.clone() else {
+            return rule(false, "only what is asked for is admitted", || format!("{admission:?}"));
+        };
+        let account = self.peers.get(&peer).map(|peer| peer.account);
+        let is_it = account == Some(gamer) && submit.task == id && submit.kind == admission.kind;
+        rule(is_it && self.step.admitted.is_none(), "only what is asked for is admitted", || {
+            format!("{admission:?} for {submit:?}")
+        })?;
+        let is_new = !self.ids.contains_key(&(gamer, id)) && !self.spent.contains(&(gamer, id));
+        rule(is_new, "an id is admitted once", || format!("{id} of {gamer}"))?;
+        let (price, full) = (admission.price.0, cost(units, CORES_RATE));
+        let reused = ((full + 5) / 10).max(PRICE_MIN);
+        rule(admission.units.0 == units, "a task is worth what its spec says", || format!("{admission:?}"))?;
+        rule(price == full || price == reused, "a task costs what the price list says", || {
+            format!("{price} instead of {full}, or of {reused} from the cache")
+        })?;
+        rule(price <= submit.price_cap.0, "no task costs more than its cap", || {
+            format!("{price}, capped at {}", submit.price_cap.0)
+        })?;
+        let deadline = submit.budget_us.map(|budget| self.now + u64::from(budget));
+        let may_be_kept = admission.patient.is_none() || deadline.is_none();
+        rule(may_be_kept, "only patient tasks are kept", || id.to_string())?;
+        let open = Open {
+            account: gamer,
+            id,
+            peer: Some(peer),
+            kind: Kind::of(submit.kind),
+            spec: submit.spec.to_vec().into(),
+            units,
+            price,
+            deadline,
+            live: Vec::new(),
+            is_computed: false,
+            newest: Attempt(0),
+            is_tried: false,
+            failures: 0,
+            is_taken_back: false,
+            computed: None,
+        };
+        self.open.insert(task, open);
+        self.ids.insert((gamer, id), None);
+        if let Some(deadline) = deadline {
+            self.due.insert((deadline, task, Attempt(0)));
+        }
+        self.step.admitted = Some(task);
+        self.fairness.is_of(Kind::of(submit.kind));
+        self.fairness.waits(gamer, false);
+        self.tally.admitted += 1;
+        Ok(())
+    }
+
+    pub(super) fn started(&mut self, task: TaskNo, attempt: Attempt, worker: Option<AccountId>) -> Audit {
+        let open = self.find_open(task)?;
+        let (account, units, is_first, is_again) =
+            (open.account, open.units, open.live.is_empty(), open.was_tried());
+        rule(attempt > open.newest, "attempts are numbered upwards", || format!("{attempt} of {task}"))?;
+        rule(!open.is_computed, "nobody else has what is computed here", || format!("{attempt} of {task}"))?;
+        if let Some(worker) = worker {
+            let is_free = open.live.len() < 2 && open.live.iter().all(|live| live.account != worker);
+            rule(is_free, "at most two workers have a task, of different accounts", || {
+                format!("{attempt} of {task} for {worker} beside {:?}", open.live)
+            })?;
+            let is_convicted = self.known.get(&worker).is_some_and(|known| known.is_convicted);
+            rule(!is_convicted, "who is convicted gets no work", || format!("{attempt} of {task}"))?;
+            *(if is_first { &mut self.first_units } else { &mut self.second_units }) += units;
+            self.tally.hedged += u64::from(!is_first);
+            rule(
+                self.second_units * 10 <= self.first_units,
+                "second attempts are a tenth of the work",
+                || format!("{} of {} units", self.second_units, self.first_units),
+            )?;
+            self.step.started.push((task, attempt, worker));
+        } else {
+            rule(is_first, "nobody else has what is computed here", || format!("{attempt} of {task}"))?;
+        }
+        if is_first {
+            self.fairness.served(account, units);
+            self.fairness.waits_no_more(account, is_again);
+        }
+        let Some(open) = self.open.get_mut(&task) else { unreachable!("looked at above") };
+        (open.newest, open.is_tried) = (attempt, true);
+        match worker {
+            Some(account) => open.live.push(Live {
+                attempt,
+                account,
+                peer: None,
+                is_graphics: false,
+                until: u64::MAX,
+                is_answered: false,
+            }),
+            None => open.is_computed = true,
+        }
+        Ok(())
+    }
+
+    pub(super) fn attempt_ended(&mut self, task: TaskNo, attempt: Attempt, verdict: &Verdict) -> Audit {
+        let arrived = self.arrived.get(&(task, attempt)).cloned();
+        let given = arrived.as_ref().map(|arrived| &arrived.given);
+        let is_wrong = given.is_some_and(|given| given.outcome.is_some() && !given.is_right);
+        let found = self.open.get(&task).and_then(|open| {
+            open.live.iter().position(|live| live.attempt == attempt).map(|at| open.live[at].clone())
+        });
+        let Some(live) = found else {
+            // The task was over before its answer was found wrong, which counts all the same.
+            if let Some(arrived) = arrived.as_ref().filter(|_| is_wrong) {
+                self.known.entry(arrived.account).or_default().failed();
+            }
+            let may = matches!(verdict, Verdict::Rejected { .. }) && arrived.is_some();
+            return rule(may, "attempts end once", || format!("{attempt} of {task}: {verdict:?}"));
+        };
+        let known = self.known.entry(live.account).or_default();
+        let holds = match verdict {
+            Verdict::Accepted => false,
+            Verdict::Rejected { .. } => {
+                if is_wrong {
+                    known.failed();
+                }
+                is_wrong || known.is_convicted || self.is_convicting(live.account)
+            }
+            Verdict::Lost => {
+                matches!(self.step.cause, Cause::WorkerGone(peer) if live.peer == Some(peer))
+            }
+            Verdict::Expired => self.now >= live.until && !live.is_answered,
+            Verdict::Failed => given.is_some_and(|given| given.outcome.is_none()),
+            Verdict::Unneeded => live.is_answered,
+        };
+        rule(holds, "an attempt ends for a reason", || {
+            format!("{attempt} of {task}: {verdict:?}, {live:?}")
+        })?;
+        if !live.is_answered {
+            self.nobody_wants(task, &live);
+        }
+        let Some(open) = self.open.get_mut(&task) else { unreachable!("looked at above") };
+        open.live.retain(|other| other.attempt != attempt);
+        let is_overloaded = arrived.is_some_and(|arrived| arrived.given.is_overloaded);
+        open.failures +=
+            u32::from(matches!(verdict, Verdict::Rejected { .. } | Verdict::Failed) && !is_overloaded);
+        self.due.remove(&(live.until, task, attempt));
+        if open.is_waiting() {
+            self.fairness.waits(open.account, true);
+        }
+        Ok(())
+    }
+
+    /// Whether this step may be the one in which the account is convicted: its other attempts are rejected with that.
+    fn is_convicting(&self, account: AccountId) -> bool {
+        self.known.get(&account).is_some_and(|known| known.failures_ever >= 2 || known.is_ordered)
+    }
+
+    fn nobody_wants(&mut self, task: TaskNo, live: &Live) {
+        if let Some(peer) = live.peer.filter(|peer| self.peers.contains_key(peer)) {
+            self.step.unwanted.push((peer, task, live.attempt));
+        }
+    }
+
+    pub(super) fn settled(&mut self, settlement: &Settlement) -> Audit {
+        let Settlement { task, source, pay, fee, check, .. } = *settlement;
+        let open = self.find_open(task)?.clone();
+        let charged = (pay + fee).0;
+        let wrong_price = || format!("{task} of {} units: {charged} charged, {}", open.units, open.price);
+        if !matches!(source, ComputedFrom::Begun) {
+            let is_in_time = open.deadline.is_none_or(|deadline| self.now <= deadline);
+            rule(is_in_time, "nothing is charged for what is late", || format!("{task} at {}", self.now))?;
+            rule(
+                settlement.outcome.is_some() != matches!(source, ComputedFrom::Cache),
+                "what is charged in full has an outcome",
+                || task.to_string(),
+            )?;
+        }
+        match source {
+            ComputedFrom::Worker { worker, attempt } => {
+                self.worker_earned(settlement, &open, worker, attempt)?;
+                self.charged += charged;
+                self.fees += fee.0;
+                let of_fees = self.charged - 10 * self.fees;
+                rule((0..10).contains(&of_fees), "the fee is a tenth, to the nano-dollar", || {
+                    format!("{} of {}", self.fees, self.charged)
+                })?;
+                self.tally.by_workers += 1;
+            }
+            ComputedFrom::Coordinator => {
+                let is_it = open.computed.is_some() && open.computed == settlement.outcome;
+                rule(is_it, "the coordinator charges for what it has computed", || task.to_string())?;
+                rule(charged == open.price, "a task costs what is held for it", wrong_price)?;
+                self.tally.by_coordinator += 1;
+            }
+            ComputedFrom::Cache => {
+                let reused = ((cost(open.units, CORES_RATE) + 5) / 10).max(PRICE_MIN);
+                rule(charged == reused && charged == open.price, "reuse costs the fee", wrong_price)?;
+                self.tally.from_cache += 1;
+            }
+            ComputedFrom::Begun => {
+                let is_begun = open.was_tried();
+                rule(is_begun && charged > 0, "only what was begun is charged", || task.to_string())?;
+                rule(charged <= open.price, "at most what is held is charged", wrong_price)?;
+                may_end_without_outcome(&open, &format!("{settlement:?}"))?;
+                self.tally.begun += 1;
+            }
+        }
+        let has_outcome = !matches!(source, ComputedFrom::Begun);
+        let finished =
+            has_outcome.then(|| Finished { charged: pay + fee, outcome: settlement.outcome.clone(), check });
+        if let Some(outcome) = settlement.outcome.as_ref().filter(|_| check != PassedCheck::Always) {
+            let maker = if let ComputedFrom::Worker { worker, .. } = source { Some(worker) } else { None };
+            self.reusable
+                .entry((open.kind.id(), open.spec.clone()))
+                .or_default()
+                .push((outcome.clone(), maker));
+        }
+        self.ended(task, finished);
+        Ok(())
+    }
+
+    fn worker_earned(
+        &mut self,
+        settlement: &Settlement,
+        open: &Open,
+        worker: AccountId,
+        attempt: Attempt,
+    ) -> Audit {
+        let Settlement { task, check, .. } = *settlement;
+        let live = open.live.iter().find(|live| live.attempt == attempt && live.account == worker);
+        let arrived = self.arrived.get(&(task, attempt));
+        let (Some(live), Some(Arrived { given, is_on_probation, .. })) =
+            (live.filter(|live| live.is_answered), arrived)
+        else {
+            return rule(false, "only answers under a lease are paid", || {
+                format!("{settlement:?}, {open:?}")
+            });
+        };
+        rule(
+            given.outcome == settlement.outcome && given.looks_right,
+            "only answers that pass the check are paid",
+            || format!("{settlement:?} for {given:?}"),
+        )?;
+        rule(!self.failed.contains(&(task, attempt)), "only accepted answers are paid", || {
+            format!("{settlement:?}")
+        })?;
+        let is_deep = check == PassedCheck::Deep;
+        rule(given.is_right || !is_deep, "what was deeply checked is right", || format!("{settlement:?}"))?;
+        let must_be_deep = *is_on_probation
+            || open.units <= RECOMPUTED_UNITS
+            || open.deadline.is_none() && !open.kind.is_exact();
+        rule(
+            is_deep || !must_be_deep,
+            "who is not known, and what is cheap or shared, is checked deeply",
+            || format!("{settlement:?} of {} units", open.units),
+        )?;
+        let is_convicted = self.known.get(&worker).is_some_and(|known| known.is_convicted);
+        rule(!is_convicted, "who is convicted is not paid", || format!("{settlement:?}"))?;
+        let on_device =
+            if live.is_graphics && open.kind == Kind::Tenfold { GRAPHICS_RATE } else { CORES_RATE };
+        let price = cost(open.units, on_device).min(open.price);
+        let charged = (settlement.pay + settlement.fee).0;
+        rule(charged == price, "a task costs what the price list says of who computed it", || {
+            format!("{task}: {charged} instead of {price}")
+        })?;
+        self.tally.wrong += u64::from(!given.is_right);
+        Ok(())
+    }
+
+    pub(super) fn voided(&mut self, task: TaskNo, reason: VoidReason) -> Audit {
+        let open = self.find_open(task)?.clone();
+        let what = format!("{task}: {reason:?}, {open:?}");
+        match reason {
+            VoidReason::Closing => {
+                let may = matches!(self.step.cause, Cause::GivingUp) && open.deadline.is_some();
+                rule(may, "a task is given up for a reason", || what)?;
+            }
+            VoidReason::NoWorker | VoidReason::KernelFailed => {
+                let may = open.deadline.is_some() || open.failures >= FAILURES_MAX;
+                rule(may, "a task is given up for a reason", || what)?;
+            }
+            VoidReason::Late | VoidReason::Cancelled => may_end_without_outcome(&open, &what)?,
+            VoidReason::Crashed | VoidReason::BadSettlement => {
+                rule(false, "a task is given up for a reason", || what)?;
+            }
+        }
+        self.tally.voided += 1;
+        self.ended(task, None);
+        Ok(())
+    }
+
+    fn ended(&mut self, task: TaskNo, finished: Option<Finished>) {
+        let Some(open) = self.open.remove(&task) else { return };
+        for live in &open.live {
+            self.due.remove(&(live.until, task, live.attempt));
+            if !live.is_answered {
+                self.nobody_wants(task, live);
+            }
+        }
+        if let Some(deadline) = open.deadline {
+            self.due.remove(&(deadline, task, Attempt(0)));
+        }
+        if open.is_waiting() {
+            self.fairness.waits_no_more(open.account, open.was_tried());
+        }
+        self.step.ended.insert((open.account, open.id), open.peer);
+        self.specs.insert((open.account, open.id), (open.kind.id(), open.spec.clone()));
+        self.ids.insert((open.account, open.id), finished);
+        if open.deadline.is_none() {
+            self.unrecorded.insert(task, open);
+        }
+    }
+
+    /// A game takes a task back.
+    pub(super) fn taken_back(&mut self) {
+        let is_it = |open: &Open| match &self.step.cause {
+            Cause::Cancelled(account, id) => open.account == *account && open.id == *id,
+            Cause::GamerGone(peer) => open.peer == Some(*peer),
+            _ => false,
+        };
+        for open in self.open.values_mut() {
+            open.is_taken_back |= is_it(open);
+        }
+    }
+
+    /// The own kernel gave an outcome.
+    pub fn computed(&mut self, task: TaskNo, outcome: Option<Arc<[u8]>>) {
+        if let Some(open) = self.open.get_mut(&task) {
+            open.computed = outcome;
+        }
+    }
+
+    /// What was let in and is not answered from the cache is held in full, and kept if it is patient.
+    pub(super) fn what_waits_is_held(&self) -> Audit {
+        let Some(task) = self.step.admitted else { return Ok(()) };
+        let Some(open) = self.open.get(&task) else { return Ok(()) };
+        let full = cost(open.units, CORES_RATE);
+        rule(open.price == full, "a task costs what the price list says", || {
+            format!("{task}: {} is held of {full}", open.price)
+        })?;
+        let is_kept = self.books.is_patient(task) == open.deadline.is_none();
+        rule(is_kept, "patient tasks are kept", || task.to_string())
+    }
+
+    /// No deadline passes unnoticed, no lease runs on, and the scheduler will be woken for the next.
+    pub(super) fn nothing_is_forgotten(&self, next_due: Option<u64>) -> Audit {
+        let Some((at, task, attempt)) = self.due.first() else { return Ok(()) };
+        if matches!(self.step.cause, Cause::TimePassed) {
+            rule(*at > self.now, "nothing outlives its time", || {
+                format!("{attempt} of {task} was due at {at}, it is {}: {:?}", self.now, self.open.get(task))
+            })?;
+        }
+        rule(next_due.is_some_and(|next| next <= *at), "the scheduler is woken in time", || {
+            format!("{attempt} of {task} is due at {at}, and it wakes at {next_due:?}")
+        })
+    }
+
+    /// Whether an equal task is open, under another id.
+    pub fn is_under_way(&self, kind: KindId, spec: &[u8], id: TaskId) -> bool {
+        self.open.values().any(|open| open.id != id && open.kind.id() == kind && *open.spec == *spec)
+    }
+
+    /// Open tasks.
+    pub fn open_tasks(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether this outcome may be given for what was asked.
+    pub(super) fn may_be_reused(&self, account: AccountId, id: TaskId, outcome: &[u8]) -> bool {
+        let Some(asked) = self.specs.get(&(account, id)) else { return false };
+        self.reusable.get(asked).into_iter().flatten().any(|(made, maker)| {
+            let is_convicted = |maker: &AccountId| self.known.get(maker).is_some_and(|it| it.is_convicted);
+            **made == *outcome && !maker.as_ref().is_some_and(is_convicted)
+        })
+    }
+}

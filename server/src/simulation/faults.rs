@@ -1,0 +1,116 @@
+//! Faults made on purpose: the auditor must find each, within so many tasks.
+
+use std::io::Write as _;
+
+use p2c2r_program::Output;
+
+use super::auditor::Violation;
+use super::play;
+use super::shrink::shrink;
+use crate::core::fault::{Fault, Made};
+
+/// Every fault, and what its finding may be called: the promise that it breaks.
+const FAULTS: [(Fault, &[&str]); 22] = [
+    (Fault::LendsMoney, &["nobody spends what he does not have"]),
+    (Fault::IgnoresCaps, &["no task costs more than its cap"]),
+    (Fault::ForgetsIds, &["an id is admitted once"]),
+    (Fault::ServesTheFirst, &["nobody is served at somebody else's cost"]),
+    (Fault::HedgesWithoutEnd, &["second attempts are a tenth of the work"]),
+    (Fault::TrustsNewcomers, &["who is not known, and what is cheap or shared, is checked deeply"]),
+    (
+        Fault::AcceptsWhatFailed,
+        &[
+            "only accepted answers are paid",
+            "only answers that pass the check are paid",
+            "what was deeply checked is right",
+        ],
+    ),
+    (Fault::EmploysTheConvicted, &["who is convicted gets no work"]),
+    (
+        Fault::KeepsWhatTheConvictedMade,
+        &["a game gets what was accepted, and nobody gets what a convicted worker made"],
+    ),
+    (Fault::ConvictsAtOnce, &["one error is not fraud"]),
+    (Fault::WaitsForEver, &["the scheduler is woken in time"]),
+    (Fault::AcceptsForgeries, &["only answers under a lease are paid"]),
+    (Fault::ChargesTwice, &["only open tasks are worked on, and each ends once"]),
+    (Fault::KeepsANano, &["the fee is a tenth, to the nano-dollar"]),
+    (Fault::ChargesWhatIsLate, &["nothing is charged for what is late"]),
+    (
+        Fault::SharesTheUnchecked,
+        &["a game gets what was accepted, and nobody gets what a convicted worker made"],
+    ),
+    (Fault::LetsThemWorkInVain, &["what nobody wants any more is revoked at once"]),
+    (Fault::ChargesWhatWasNotBegun, &["only what was begun is charged"]),
+    (
+        Fault::DeliversToAnybody,
+        &[
+            "outcomes go to who asked for them",
+            "what failed has failed",
+            "a game hears how its task ended",
+            "only who is there is told anything",
+        ],
+    ),
+    (Fault::ForgetsPatientTasks, &["patient tasks survive"]),
+    (Fault::TellsTooSoon, &["what is told as charged is recorded"]),
+    (Fault::SleepsTooLong, &["the scheduler is woken in time"]),
+];
+
+/// Tasks of a world, and worlds in which a fault must be found: within 20,000 tasks.
+const TASKS: u64 = 500;
+const WORLDS: u64 = 40;
+
+/// Plays worlds until the fault is found: how many tasks that took, and what was said.
+fn found(fault: Fault) -> Option<(u64, Violation)> {
+    let _made = Made::on_this_thread(fault);
+    let mut tasks = 0;
+    for seed in 0..WORLDS {
+        let (_, played) = play::drawn(seed, TASKS);
+        tasks += played.tally.admitted;
+        if let Some(broken) = played.broken {
+            return Some((tasks, broken));
+        }
+    }
+    None
+}
+
+#[test]
+#[ignore = "twenty thousand tasks for a fault: run by `./p2c2r test --long`"]
+fn every_fault_is_found() {
+    for (fault, rules) in FAULTS {
+        let (tasks, broken) = found(fault).unwrap_or_else(|| panic!("{fault:?} is not found"));
+        assert!(rules.contains(&broken.rule), "{fault:?} is taken for something else: {broken:?}");
+        let _ = writeln!(Output::Standard, "{fault:?} is found after {tasks} tasks: {}", broken.rule);
+    }
+}
+
+#[test]
+fn a_run_that_breaks_a_promise_shrinks_and_can_be_played_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (fault, actions_max) in
+        [(Fault::ChargesTwice, 20), (Fault::ForgetsPatientTasks, 10), (Fault::IgnoresCaps, 8)]
+    {
+        let made = Made::on_this_thread(fault);
+        let (run, broken) = (0..WORLDS)
+            .find_map(|seed| {
+                let (run, played) = play::drawn(seed, TASKS);
+                Some((run, played.broken?))
+            })
+            .expect("the fault is found");
+        let (short, still) = shrink(&run, broken.clone());
+        assert_eq!(still.rule, broken.rule);
+        let length = short.actions.len();
+        assert!(
+            length <= actions_max,
+            "{fault:?}: {} actions shrunk to {length}: {short:?}",
+            run.actions.len()
+        );
+        let path = folder.path().join("run.jsonl");
+        short.save(&path).expect("it can be written");
+        let read = super::Run::load(&path).expect("it can be read");
+        assert_eq!(read, short);
+        assert_eq!(play::again(&read).broken, Some(still));
+        drop(made);
+        assert_eq!(play::again(&read).broken, None, "without the fault it is an ordinary run");
+    }
+}

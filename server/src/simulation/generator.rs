@@ -1,0 +1,265 @@
+//! Draws what happens next. Each seed has habits of its own (how much is asked for, how often the network loses packets, who
+//! lies), because a world in which everything happens a little never gets far into any corner (Groce and others, "Swarm
+//! testing", 2012).
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::action::{Action, Fallback, Fate, How, Setup, Way, Who};
+use super::kinds::Kind;
+use super::world::World;
+
+/// Nano-dollars that no world spends, and so little that gamers run out of it.
+const PLENTY: i64 = 1 << 50;
+const SCARCE: i64 = 3_000_000;
+/// Packets on one way beyond which nothing new is asked for until some have arrived.
+const CROWDED: usize = 256;
+/// An hour, in microseconds: how far clocks jump.
+const HOUR_US: u64 = 3_600_000_000;
+
+/// Microseconds by which the clock that the scheduler is shown steps back: time stands still for it until it has caught up.
+const BACK_US_MAX: u64 = 100_000;
+
+/// Draws actions for one world.
+pub struct Generator {
+    draws: SmallRng,
+    habits: Habits,
+}
+
+/// How often what happens, and how.
+struct Habits {
+    submits: u32,
+    patient: f64,
+    sly: f64,
+    exact: f64,
+    numbers: u64,
+    tight: f64,
+    lost: f64,
+    twice: f64,
+    reordered: f64,
+    cuts: u32,
+    splits: u32,
+    crashes: u32,
+    jumps: u32,
+    cancels: u32,
+    verdicts_of_operator: u32,
+    /// Of each worker, how often it lies, fails and keeps silent.
+    conduct: Vec<[f64; 3]>,
+}
+
+impl Generator {
+    /// A generator, and the setup of the world it is for.
+    pub fn new(seed: u64) -> (Self, Setup) {
+        let mut draws = SmallRng::seed_from_u64(seed);
+        let setup = setup(seed, &mut draws);
+        let habits = Habits::new(&setup, &mut draws);
+        (Self { draws, habits }, setup)
+    }
+
+    /// What happens next.
+    pub fn next(&mut self, world: &World) -> Action {
+        let weights = self.weights(world);
+        let sum: u32 = weights.iter().map(|(weight, _)| weight).sum();
+        let mut drawn = self.draws.random_range(0..sum);
+        for (weight, action) in weights {
+            if drawn < weight {
+                return action(self, world);
+            }
+            drawn -= weight;
+        }
+        unreachable!("one of the weights was drawn")
+    }
+
+    fn weights(&self, world: &World) -> Vec<(u32, fn(&mut Self, &World) -> Action)> {
+        let busy = |there: usize, weight: u32| if there > 0 { weight } else { 0 };
+        let habits = &self.habits;
+        let under_way = world.packets(Way::Up).max(world.packets(Way::Down));
+        let submits = if under_way > CROWDED { 1 } else { habits.submits };
+        let missing = usize::from(world.setup().gamers + world.setup().workers).saturating_sub(world.peers());
+        vec![
+            (submits, Self::submit as fn(&mut Self, &World) -> Action),
+            (busy(world.packets(Way::Up), 300), |it, world| it.packet(Way::Up, world)),
+            (busy(world.packets(Way::Down), 300), |it, world| it.packet(Way::Down, world)),
+            (busy(world.held(), 200), Self::answer),
+            (busy(world.checks(), 120), |it, world| Action::Check { at: it.place(world.checks()) }),
+            (busy(world.kernels(), 80), |it, world| Action::Compute {
+                at: it.place(world.kernels()),
+                fails: it.draws.random_bool(0.02),
+            }),
+            (150, |it, _| Action::Pass { us: it.time() }),
+            (20, |it, _| Action::Later { us: it.time() }),
+            (busy(missing, 40) + 2, Self::connect),
+            (12, |it, _| Action::Record { entries: it.draws.random_range(1..2_000) }),
+            (8, |_, _| Action::Tell),
+            (6, |it, world| Action::Repeat {
+                gamer: it.gamer(world),
+                back: it.draws.random_range(0..40),
+                is_changed: it.draws.random_bool(0.1),
+            }),
+            (habits.cancels, |it, world| Action::Cancel {
+                gamer: it.gamer(world),
+                back: it.draws.random_range(0..20),
+            }),
+            (4, |it, _| Action::AnswerAgain { back: it.draws.random_range(0..60) }),
+            (3, |it, world| Action::Forge { at: it.place(world.held()), by: it.place(world.peers()) }),
+            (2, |it, world| Action::Measure {
+                at: it.place(world.peers()),
+                rtt_us: it.draws.random_range(0..60_000),
+            }),
+            (1, |it, world| Action::Drains { at: it.place(world.peers()) }),
+            (1, |it, world| Action::Quit { gamer: it.gamer(world) }),
+            (habits.cuts, |it, world| Action::Cut { at: it.place(world.peers()) }),
+            (habits.splits, |it, world| {
+                if world.is_split() { Action::Heal } else { Action::Split { peers: it.draws.random() } }
+            }),
+            (busy(usize::from(world.is_split()), 30), |_, _| Action::Heal),
+            (habits.jumps, Self::jump),
+            (habits.verdicts_of_operator, |it, world| Action::Judge {
+                worker: it.draws.random_range(0..world.setup().workers),
+                quarantined: it.draws.random_bool(0.1),
+            }),
+            (habits.crashes, |it, _| if it.draws.random_bool(0.7) { Action::Crash } else { Action::Restart }),
+        ]
+    }
+
+    fn place(&mut self, there: usize) -> u16 {
+        self.draws.random_range(0..there.clamp(1, 60_000)) as u16
+    }
+
+    fn gamer(&mut self, world: &World) -> u8 {
+        // Some ask for more than others.
+        let gamers = world.setup().gamers;
+        self.draws.random_range(0..gamers).min(self.draws.random_range(0..gamers))
+    }
+
+    fn time(&mut self) -> u64 {
+        match self.draws.random_range(0..1_000) {
+            0..300 => 0,
+            300..900 => self.draws.random_range(0..2_000),
+            900..995 => self.draws.random_range(0..30_000),
+            _ => self.draws.random_range(0..2_000_000),
+        }
+    }
+
+    fn jump(&mut self, _: &World) -> Action {
+        match self.draws.random_range(0..4) {
+            0 => Action::Pass { us: HOUR_US },
+            1 => Action::StepBack { us: self.draws.random_range(0..BACK_US_MAX) },
+            _ => Action::Wall { seconds: self.draws.random_range(-4_000..4_000) },
+        }
+    }
+
+    fn connect(&mut self, world: &World) -> Action {
+        let (gamers, workers) = (world.setup().gamers, world.setup().workers);
+        let number = self.draws.random_range(0..gamers + workers);
+        Action::Connect(if number < gamers { Who::Gamer(number) } else { Who::Worker(number - gamers) })
+    }
+
+    fn submit(&mut self, world: &World) -> Action {
+        let Habits { patient, sly, exact, numbers, tight, .. } = self.habits;
+        let budget_us = (!self.draws.random_bool(patient)).then(|| {
+            let most = if self.draws.random_bool(tight) { 15_000 } else { 400_000 };
+            self.draws.random_range(1_000..most)
+        });
+        let units_max = world.setup().units_max;
+        Action::Submit {
+            gamer: self.gamer(world),
+            kind: if self.draws.random_bool(exact) { Kind::Square } else { Kind::Tenfold },
+            number: self.draws.random_range(0..numbers),
+            units: self.draws.random_range(1..units_max).min(self.draws.random_range(1..units_max)),
+            is_sly: self.draws.random_bool(sly),
+            budget_us,
+            cap: if self.draws.random_bool(0.02) { self.draws.random_range(0..10_000) } else { PLENTY },
+        }
+    }
+
+    fn packet(&mut self, way: Way, world: &World) -> Action {
+        let Habits { lost, twice, reordered, .. } = self.habits;
+        let at = if self.draws.random_bool(reordered) { self.place(world.packets(way)) } else { 0 };
+        let fate = match self.draws.random::<f64>() {
+            drawn if drawn < lost => Fate::IsLost,
+            drawn if drawn < lost + twice => Fate::ArrivesTwice,
+            _ => Fate::Arrives,
+        };
+        Action::Packet { way, at, fate }
+    }
+
+    fn answer(&mut self, world: &World) -> Action {
+        let at = self.place(world.held());
+        let [lies, fails, silent] =
+            world.holder(at).and_then(|worker| self.habits.conduct.get(worker)).copied().unwrap_or_default();
+        let how = match self.draws.random::<f64>() {
+            drawn if drawn < lies => How::Wrongly,
+            drawn if drawn < lies + fails => {
+                if self.draws.random_bool(0.5) {
+                    How::Fails
+                } else {
+                    How::Overloaded
+                }
+            }
+            drawn if drawn < lies + fails + silent => How::Silent,
+            _ => How::Rightly,
+        };
+        Action::Answer { at, how }
+    }
+}
+
+fn setup(seed: u64, draws: &mut SmallRng) -> Setup {
+    Setup {
+        seed,
+        gamers: draws.random_range(1..6),
+        workers: draws.random_range(1..8),
+        credit: if draws.random_bool(0.3) { SCARCE } else { PLENTY / 1_024 },
+        fallback: *pick(draws, &[Fallback::Compute, Fallback::Compute, Fallback::Queue, Fallback::Refuse]),
+        threads: draws.random_range(1..4),
+        cache_entries: *pick(draws, &[0, 5, 1_000]),
+        checking_percent: *pick(draws, &[1.0, 10.0, 10.0, 400.0]),
+        units_max: *pick(draws, &[40, 1_500, 20_000]),
+    }
+}
+
+fn pick<'a, T>(draws: &mut SmallRng, of: &'a [T]) -> &'a T {
+    &of[draws.random_range(0..of.len())]
+}
+
+impl Habits {
+    fn new(setup: &Setup, draws: &mut SmallRng) -> Self {
+        let mut sometimes = |share: f64, most: u32| {
+            if draws.random_bool(share) { draws.random_range(1..=most) } else { 0 }
+        };
+        let (cuts, splits, crashes, jumps, cancels, verdicts_of_operator) = (
+            sometimes(0.7, 4),
+            sometimes(0.4, 3),
+            sometimes(0.5, 1),
+            sometimes(0.3, 2),
+            sometimes(0.7, 12),
+            sometimes(0.3, 1),
+        );
+        let mut share = |of_worlds: f64, most: f64| {
+            if draws.random_bool(of_worlds) { draws.random_range(0.0..most) } else { 0.0 }
+        };
+        let (lost, twice, reordered, tight) =
+            (share(0.5, 0.05), share(0.5, 0.05), share(0.7, 0.5), share(0.6, 0.8));
+        let (patient, sly) = (share(0.8, 0.3), share(0.7, 0.8));
+        let conduct =
+            (0..setup.workers).map(|_| [share(0.3, 0.3), share(0.3, 0.1), share(0.4, 0.2)]).collect();
+        Self {
+            submits: draws.random_range(20..200),
+            patient,
+            sly,
+            exact: *pick(draws, &[0.0, 0.5, 1.0, 1.0]),
+            numbers: *pick(draws, &[30, 3_000, 1 << 31]),
+            tight,
+            lost,
+            twice,
+            reordered,
+            cuts,
+            splits,
+            crashes,
+            jumps,
+            cancels,
+            verdicts_of_operator,
+            conduct,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Plays runs: drawn from a seed, or again from a list.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use super::action::{Action, Run};
+use super::auditor::{Audit, Tally, Violation};
+use super::generator::Generator;
+use super::shrink::shrink;
+use super::world::World;
+
+/// Actions for each task that is wanted, at the most: a world in which nothing is admitted ends too.
+const ACTIONS_PER_TASK: u64 = 200;
+
+/// What came of a run.
+pub struct Played {
+    /// The promise it broke, if it did.
+    pub broken: Option<Violation>,
+    /// Actions until then.
+    pub actions: usize,
+    /// What happened.
+    pub tally: Tally,
+}
+
+/// Plays what is drawn from a seed until so many tasks were admitted and all of it has come to its end. Comes with the run.
+pub fn drawn(seed: u64, tasks: u64) -> (Run, Played) {
+    let (mut generator, setup) = Generator::new(seed);
+    let mut run = Run { setup, actions: Vec::new() };
+    let actions = &mut run.actions;
+    let played = played(&run.setup, |world| {
+        let is_over =
+            world.auditor().tally.admitted >= tasks || actions.len() as u64 >= tasks * ACTIONS_PER_TASK;
+        if is_over {
+            return None;
+        }
+        let action = generator.next(world);
+        actions.push(action.clone());
+        Some(action)
+    });
+    (run, played)
+}
+
+/// Plays a run that was written down.
+pub fn again(run: &Run) -> Played {
+    let mut actions = run.actions.iter().cloned();
+    played(&run.setup, |_| actions.next())
+}
+
+fn played(setup: &super::action::Setup, mut next: impl FnMut(&World) -> Option<Action>) -> Played {
+    let (mut actions, mut tally) = (0, Tally::default());
+    let outcome = catch_unwind(AssertUnwindSafe(|| -> Audit {
+        let mut world = World::new(setup)?;
+        while let Some(action) = next(&world) {
+            actions += 1;
+            let holds = world.act(&action);
+            tally = world.auditor().tally;
+            holds?;
+        }
+        let holds = world.end();
+        tally = world.auditor().tally;
+        holds
+    }));
+    let broken = outcome.unwrap_or_else(|panicked| {
+        let what = panicked.downcast_ref::<String>().cloned();
+        let what = what.or_else(|| panicked.downcast_ref::<&str>().map(|what| (*what).to_owned()));
+        Err(Violation { rule: "the scheduler does not panic", what: what.unwrap_or_default() })
+    });
+    Played { broken: broken.err(), actions, tally }
+}
+
+/// Plays a seed, and fails with a short run in a file if a promise is broken.
+#[track_caller]
+pub fn must_hold(seed: u64, tasks: u64) -> Tally {
+    let (run, played) = drawn(seed, tasks);
+    if let Some(broken) = played.broken {
+        let all = run.actions.len();
+        let (run, broken) = shrink(&run, broken);
+        let path = kept_at(seed);
+        let kept = run.save(&path).map_or_else(|error| error.to_string(), |()| path.display().to_string());
+        panic!(
+            "seed {seed} breaks a promise: {}\n  {}\n{all} actions, shrunk to {}: {kept}\nCONTRIBUTING.md says how to play it again",
+            broken.rule,
+            broken.what,
+            run.actions.len(),
+        );
+    }
+    played.tally
+}
+
+/// Where a run is kept that broke a promise.
+fn kept_at(seed: u64) -> PathBuf {
+    std::env::temp_dir().join(format!("p2c2r-simulation-{seed}.jsonl"))
+}

@@ -1,0 +1,443 @@
+//! What each action does.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use p2c2r_protocol::{
+    Answer, AttemptFailure, Device, KernelOffer, Micros, Nanos, PeerId, Role, Submit, TaskId, WorkerOffer,
+    WorkerToServer,
+};
+
+use super::{Connection, Down, Event, REMEMBERED, Up, World, broken, is_graphics, wrapped};
+use crate::core::LinkState;
+use crate::core::work::{self, Checked, Computed};
+use crate::ledger::AdmissionRoom;
+use crate::simulation::action::{Action, Fate, How, Way, Who};
+use crate::simulation::auditor::{Audit, Cause, Given};
+use crate::simulation::kinds::{self, Kind};
+
+/// What the ledger takes in one update.
+const ROOM: AdmissionRoom = AdmissionRoom { admissions: 4, patient: 4, bytes: 1 << 20 };
+/// Programs that one account may run, by role.
+const PROGRAMS_MAX: usize = 2;
+/// Rounds of calm in which everything must come to its end.
+const CALM_ROUNDS: usize = 20_000;
+/// Microseconds between them while there is something to do.
+const CALM_PACE_US: u64 = 200;
+
+impl World {
+    /// Does what an action says.
+    pub fn act(&mut self, action: &Action) -> Audit {
+        match *action {
+            Action::Pass { us } => self.pass(us),
+            Action::Later { us } => {
+                self.move_clocks(us);
+                Ok(())
+            }
+            Action::StepBack { us } => {
+                self.behind += us;
+                Ok(())
+            }
+            Action::Wall { seconds } => {
+                self.wall_s.fetch_add(seconds as u64, Ordering::Relaxed);
+                Ok(())
+            }
+            Action::Connect(who) => self.connect(who),
+            Action::Cut { at } => self.peer(at).map_or(Ok(()), |peer| self.cut(peer)),
+            Action::Drains { at } => {
+                let peer = self.peer(at).filter(|peer| self.is_worker(*peer));
+                self.up.extend(peer.map(|peer| (peer, Up::Draining)));
+                Ok(())
+            }
+            Action::Measure { at, rtt_us } => {
+                let Some(peer) = self.peer(at) else { return Ok(()) };
+                let link = LinkState { rtt: Duration::from_micros(rtt_us.into()), clock_offset_us: None };
+                self.tell(Cause::Other, Event::Measured { peer, link })
+            }
+            Action::Submit { gamer, kind, number, units, is_sly, budget_us, cap } => {
+                self.submit(gamer, kind, kinds::spec(number, units, is_sly), budget_us, cap);
+                Ok(())
+            }
+            Action::Repeat { gamer, back, is_changed } => {
+                self.repeat(gamer, back, is_changed);
+                Ok(())
+            }
+            Action::Cancel { gamer, back } => {
+                let task = self.asked(gamer, back).map(|submit| submit.task);
+                let peer = self.connection_of(gamer);
+                self.up.extend(peer.zip(task).map(|(peer, task)| (peer, Up::Cancel(task))));
+                Ok(())
+            }
+            Action::Quit { gamer } => {
+                self.up.extend(self.connection_of(gamer).map(|peer| (peer, Up::Quit)));
+                Ok(())
+            }
+            Action::Packet { way: Way::Up, at, fate } => self.packet_up(at, fate),
+            Action::Packet { way: Way::Down, at, fate } => {
+                self.packet_down(at, fate);
+                Ok(())
+            }
+            Action::Split { peers } => {
+                self.split = peers;
+                Ok(())
+            }
+            Action::Heal => {
+                self.split = 0;
+                Ok(())
+            }
+            Action::Answer { at, how } => {
+                self.answer(at, how);
+                Ok(())
+            }
+            Action::AnswerAgain { back } => {
+                let at = wrapped(back.into(), self.answers.len());
+                let again = at.map(|at| self.answers[at].clone());
+                self.up.extend(again.map(|(peer, answer, given)| (peer, Up::Answer(answer, given))));
+                Ok(())
+            }
+            Action::Forge { at, by } => {
+                self.forge(at, by);
+                Ok(())
+            }
+            Action::Check { at } => self.check(at),
+            Action::Compute { at, fails } => self.compute(at, fails),
+            Action::Record { entries } => self.record(entries.into()),
+            Action::Tell => self.tell_recorded(),
+            Action::Crash => self.crash(),
+            Action::Restart => self.restart(),
+            Action::Judge { worker, quarantined } => self.judge(worker, quarantined),
+            Action::Calm => self.calm(),
+        }
+    }
+
+    fn pass(&mut self, us: u64) -> Audit {
+        self.move_clocks(us);
+        self.tell(Cause::TimePassed, Event::TimePassed)
+    }
+
+    fn move_clocks(&mut self, us: u64) {
+        self.behind = self.behind.saturating_sub(us);
+        let before = self.now.fetch_add(us, Ordering::Relaxed);
+        let seconds = (before + us) / 1_000_000 - before / 1_000_000;
+        self.wall_s.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    fn peer(&self, at: u16) -> Option<PeerId> {
+        let at = wrapped(at, self.connections.len())?;
+        self.connections.keys().nth(at).copied()
+    }
+
+    fn is_worker(&self, peer: PeerId) -> bool {
+        self.connections.get(&peer).is_some_and(|it| matches!(it.who, Who::Worker(_)))
+    }
+
+    /// The newest connection of a gamer.
+    fn connection_of(&self, gamer: u8) -> Option<PeerId> {
+        let who = Who::Gamer(gamer % self.setup.gamers);
+        self.connections.iter().rev().find(|(_, it)| it.who == who).map(|(peer, _)| *peer)
+    }
+
+    fn connect(&mut self, who: Who) -> Audit {
+        let who = match who {
+            Who::Gamer(number) => Who::Gamer(number % self.setup.gamers),
+            Who::Worker(number) => Who::Worker(number % (self.setup.workers + 1)),
+        };
+        if self.connections.values().filter(|it| it.who == who).count() >= PROGRAMS_MAX {
+            return Ok(());
+        }
+        let account = self.account(who)?;
+        let peer = PeerId(self.next_peer);
+        self.next_peer += 1;
+        self.connections.insert(peer, Connection { who, account: account.id, session: None });
+        self.auditor.connected(peer, account.role, account.id);
+        let (name, id) = (account.name.to_string(), account.id);
+        let account = Box::new(account);
+        match who {
+            Who::Gamer(_) => {
+                let session_min = u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX);
+                self.tell(Cause::GamerJoined(peer), Event::GamerJoined { peer, name, account, session_min })
+            }
+            Who::Worker(number) => {
+                let device = |kind| {
+                    let may = kind == Kind::Tenfold && is_graphics(id);
+                    if may { Device::Graphics } else { Device::Cores }
+                };
+                let kernel = |kind: Kind| KernelOffer {
+                    kind: kind.id(),
+                    version: kind.version(),
+                    device: device(kind),
+                };
+                let kernels = vec![kernel(Kind::Square), kernel(Kind::Tenfold)];
+                let offer = Some(WorkerOffer { slots: 1 + u16::from(number) % 3, kernels });
+                self.tell(Cause::Other, Event::WorkerJoined { peer, name, account, offer })
+            }
+        }
+    }
+
+    /// A connection ends. Half of what was under way is still heard.
+    fn cut(&mut self, peer: PeerId) -> Audit {
+        let is_worker = self.is_worker(peer);
+        if !is_worker {
+            self.auditor.leaving(peer);
+        }
+        self.tell(Cause::Other, Event::Leaving { peer })?;
+        let mine = self.up.iter().filter(|(from, _)| *from == peer).count();
+        for _ in 0..mine / 2 {
+            if let Some(at) = self.up.iter().position(|(from, _)| *from == peer)
+                && let Some((peer, message)) = self.up.remove(at)
+            {
+                self.hear(peer, message)?;
+            }
+        }
+        self.connections.remove(&peer);
+        self.up.retain(|(from, _)| *from != peer);
+        self.down.retain(|(to, _)| *to != peer);
+        self.held.retain(|(holder, _)| *holder != peer);
+        let (cause, role) = if is_worker {
+            (Cause::WorkerGone(peer), Role::Worker)
+        } else {
+            (Cause::GamerGone(peer), Role::Gamer)
+        };
+        if is_worker {
+            self.auditor.leaving(peer);
+        }
+        self.tell(cause, Event::Left { peer, role })?;
+        self.auditor.left(peer);
+        Ok(())
+    }
+
+    fn submit(&mut self, gamer: u8, kind: Kind, spec: Vec<u8>, budget_us: Option<u32>, cap: i64) {
+        let Some(peer) = self.connection_of(gamer) else { return };
+        let Some(session) = self.connections.get(&peer).and_then(|it| it.session) else { return };
+        self.next_task += 1;
+        let submit = Submit {
+            task: TaskId(u64::from(session) << 32 | u64::from(self.next_task)),
+            kind: kind.id(),
+            kernel_version: kind.version(),
+            budget_us,
+            price_cap: Nanos(cap),
+            client_queue_us: 0,
+            sent_at: Micros(self.now()),
+            spec: spec.into(),
+            blobs: Vec::new(),
+        };
+        let asked = &mut self.person(Who::Gamer(gamer)).asked;
+        asked.push_front(submit.clone());
+        asked.truncate(REMEMBERED);
+        self.up.push_back((peer, Up::Submit(submit)));
+    }
+
+    fn asked(&mut self, gamer: u8, back: u8) -> Option<Submit> {
+        let asked = &self.person(Who::Gamer(gamer)).asked;
+        Some(asked[wrapped(back.into(), asked.len())?].clone())
+    }
+
+    fn repeat(&mut self, gamer: u8, back: u8, is_changed: bool) {
+        let Some(mut submit) = self.asked(gamer, back) else { return };
+        let Some(peer) = self.connection_of(gamer) else { return };
+        if is_changed {
+            submit.spec = kinds::spec(u64::from(back) + 7_000, 33, false).into();
+        }
+        self.up.push_back((peer, Up::Submit(submit)));
+    }
+
+    /// The place of the packet that is next from this one on and not held up.
+    fn not_held_up(split: u64, peers: impl ExactSizeIterator<Item = PeerId>, at: u16) -> Option<usize> {
+        let from = wrapped(at, peers.len())?;
+        let free: Vec<usize> =
+            peers.enumerate().filter(|(_, peer)| split >> (peer.0 % 64) & 1 == 0).map(|(at, _)| at).collect();
+        free.iter().find(|at| **at >= from).or(free.first()).copied()
+    }
+
+    fn packet_up(&mut self, at: u16, fate: Fate) -> Audit {
+        let Some(at) = Self::not_held_up(self.split, self.up.iter().map(|(peer, _)| *peer), at) else {
+            return Ok(());
+        };
+        let Some((peer, message)) = self.up.remove(at) else { return Ok(()) };
+        if fate == Fate::ArrivesTwice {
+            self.up.push_back((peer, message.clone()));
+        }
+        if fate == Fate::IsLost { Ok(()) } else { self.hear(peer, message) }
+    }
+
+    fn packet_down(&mut self, at: u16, fate: Fate) {
+        let Some(at) = Self::not_held_up(self.split, self.down.iter().map(|(peer, _)| *peer), at) else {
+            return;
+        };
+        let Some((peer, message)) = self.down.remove(at) else { return };
+        if fate == Fate::ArrivesTwice {
+            self.down.push_back((peer, message.clone()));
+        }
+        match message {
+            _ if fate == Fate::IsLost => {}
+            Down::Assign(assign) => self.held.push((peer, assign)),
+            Down::Revoke(task, attempt) => {
+                self.held.retain(|(holder, it)| (*holder, it.task, it.attempt) != (peer, task, attempt));
+            }
+        }
+    }
+
+    /// The coordinator hears a packet.
+    fn hear(&mut self, peer: PeerId, message: Up) -> Audit {
+        let Some(account) = self.connections.get(&peer).map(|it| it.account) else { return Ok(()) };
+        let received_at = self.shown();
+        match message {
+            Up::Submit(submit) => {
+                self.tell(Cause::Other, Event::UpdateBegins { room: Some(ROOM) })?;
+                // Equal tasks that are under way at the same time are computed once, which the auditor does not know of.
+                if self.auditor.is_under_way(submit.kind, &submit.spec, submit.task) {
+                    return Ok(());
+                }
+                let units = kinds::units(&submit.spec);
+                let cause = Cause::Submitted { peer, submit: submit.clone(), units };
+                self.tell(cause, Event::Submitted { peer, received_at, submit })
+            }
+            Up::Cancel(task) => self.tell(Cause::Cancelled(account, task), Event::Cancelled { peer, task }),
+            Up::Quit => self.tell(Cause::GamerGone(peer), Event::Quit { peer }),
+            Up::Answer(answer, given) => {
+                self.auditor.answered(peer, answer.task, answer.attempt, given);
+                let message = WorkerToServer::Answer(answer);
+                self.tell(Cause::Other, Event::FromWorker { peer, received_at, message })
+            }
+            Up::Draining => {
+                self.auditor.draining(peer);
+                let message = WorkerToServer::Draining;
+                self.tell(Cause::Other, Event::FromWorker { peer, received_at, message })
+            }
+        }
+    }
+
+    fn answer(&mut self, at: u16, how: How) {
+        let Some(at) = wrapped(at, self.held.len()) else { return };
+        let (peer, assign) = self.held.swap_remove(at);
+        let kind = Kind::of(assign.kind);
+        let is_right = how == How::Rightly;
+        let result = match how {
+            How::Rightly | How::Wrongly => Ok(kinds::answer(kind, &assign.spec, is_right, peer.0).into()),
+            How::Fails => Err(AttemptFailure::KernelPanicked),
+            How::Overloaded => Err(AttemptFailure::Overloaded),
+            How::Silent => return,
+        };
+        let given = Given {
+            outcome: result.as_ref().ok().map(|outcome: &p2c2r_protocol::Payload| outcome.to_vec().into()),
+            is_right,
+            looks_right: kinds::looks_right(kind, &assign.spec, is_right),
+            is_overloaded: how == How::Overloaded,
+        };
+        let at = Micros(self.now());
+        let answer = Answer {
+            task: assign.task,
+            attempt: assign.attempt,
+            result,
+            received_at: at,
+            started_at: at,
+            finished_at: at,
+        };
+        self.answers.push_front((peer, answer.clone(), given.clone()));
+        self.answers.truncate(REMEMBERED);
+        self.up.push_back((peer, Up::Answer(answer, given)));
+    }
+
+    fn forge(&mut self, at: u16, by: u16) {
+        let Some((peer, assign)) = wrapped(at, self.held.len()).map(|at| self.held[at].clone()) else {
+            return;
+        };
+        let Some(by) = self.peer(by).filter(|by| *by != peer && self.is_worker(*by)) else { return };
+        let outcome = kinds::answer(Kind::of(assign.kind), &assign.spec, true, by.0);
+        let given = Given {
+            outcome: Some(outcome.clone().into()),
+            is_right: true,
+            looks_right: true,
+            is_overloaded: false,
+        };
+        let at = Micros(self.now());
+        let answer = Answer {
+            task: assign.task,
+            attempt: assign.attempt,
+            result: Ok(outcome.into()),
+            received_at: at,
+            started_at: at,
+            finished_at: at,
+        };
+        self.up.push_back((by, Up::Answer(answer, given)));
+    }
+
+    fn check(&mut self, at: u16) -> Audit {
+        let Some(at) = wrapped(at, self.checks.len()) else { return Ok(()) };
+        let check = self.checks.swap_remove(at);
+        let took = Duration::from_micros(1 + check.units.0 / 10);
+        let checked = Checked { took, ..check.judge() };
+        self.auditor.checked(checked.check.task, checked.check.attempt, checked.verdict.is_ok());
+        let is_of_accepted = matches!(checked.check.cause, work::Cause::Disputed { is_accepted: true });
+        if is_of_accepted && checked.verdict.is_err() {
+            self.auditor.found_wrong(checked.check.account);
+        }
+        self.tell(Cause::Other, Event::Checked(checked))
+    }
+
+    fn compute(&mut self, at: u16, fails: bool) -> Audit {
+        let Some(at) = wrapped(at, self.kernels.len()) else { return Ok(()) };
+        let kernel = self.kernels.swap_remove(at);
+        let run = kernel.job.upgrade().and_then(|job| job.run(&kernel.blobs, &kernel.stop).ok());
+        let outcome: Option<std::sync::Arc<[u8]>> = run.filter(|_| !fails).map(Into::into);
+        self.auditor.computed(kernel.task, outcome.clone());
+        let took = Duration::from_millis(1);
+        self.tell(Cause::Other, Event::Computed(Computed { task: kernel.task, outcome, left: None, took }))
+    }
+
+    /// The operator's word on a worker's account, which the ledger has first.
+    fn judge(&mut self, worker: u8, quarantined: bool) -> Audit {
+        let worker = Who::Worker(worker % self.setup.workers);
+        let person = self.person(worker);
+        let (Some(account), key) = (person.account, person.key) else { return Ok(()) };
+        self.record(usize::MAX)?;
+        self.ledger.judge(key, quarantined).map_err(|error| broken("the operator is obeyed", error))?;
+        self.flush(1)?;
+        self.auditor.ordered(account, quarantined);
+        self.tell(Cause::Other, Event::Judged { account, quarantined })
+    }
+
+    /// All is well, until nothing is left to do.
+    pub(super) fn calm(&mut self) -> Audit {
+        (self.split, self.behind) = (0, 0);
+        for gamer in 0..self.setup.gamers {
+            self.connect(Who::Gamer(gamer))?;
+        }
+        self.connect(Who::Worker(self.setup.workers))?;
+        for _ in 0..CALM_ROUNDS {
+            if self.auditor.open_tasks() == 0
+                && self.up.is_empty()
+                && self.checks.is_empty()
+                && self.kernels.is_empty()
+            {
+                return Ok(());
+            }
+            let is_busy = !(self.up.is_empty()
+                && self.down.is_empty()
+                && self.held.is_empty()
+                && self.checks.is_empty()
+                && self.kernels.is_empty());
+            let next = self.core.next_due().map_or(0, |due| due.0.saturating_sub(self.now()));
+            self.pass(if is_busy { CALM_PACE_US } else { next.max(CALM_PACE_US) })?;
+            while !self.down.is_empty() {
+                self.packet_down(0, Fate::Arrives);
+            }
+            while !self.held.is_empty() {
+                self.answer(0, How::Rightly);
+            }
+            while !self.up.is_empty() {
+                self.packet_up(0, Fate::Arrives)?;
+            }
+            while !self.checks.is_empty() {
+                self.check(0)?;
+            }
+            while !self.kernels.is_empty() {
+                self.compute(0, false)?;
+            }
+        }
+        Err(broken(
+            "everything ends once all is well",
+            format!("{} tasks are left", self.auditor.open_tasks()),
+        ))
+    }
+}

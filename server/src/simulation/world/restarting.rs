@@ -1,0 +1,111 @@
+//! Coordinators that end, in order or not, and what the next one finds.
+
+use super::{Audit, Event, World, broken, file, open_ledger, policy, seed};
+use crate::core::Core;
+use crate::ledger;
+use crate::restart;
+use crate::simulation::auditor::{Cause, Violation};
+
+impl World {
+    /// The coordinator dies: what it has not recorded is lost, and the next one opens the file as it lies on the disk.
+    pub(super) fn crash(&mut self) -> Audit {
+        self.unrecorded.clear();
+        let (before, after) = (file(&self.folder, self.starts), file(&self.folder, self.starts + 1));
+        for ending in ["", "-wal"] {
+            let named = |path: &std::path::Path| {
+                let mut name = path.as_os_str().to_owned();
+                name.push(ending);
+                std::path::PathBuf::from(name)
+            };
+            if named(&before).exists() {
+                std::fs::copy(named(&before), named(&after))
+                    .map_err(|error| broken("files are copied", error))?;
+            }
+        }
+        self.starts += 1;
+        self.start()?;
+        let recovery = self.ledger.recovery();
+        if recovery.closed_in_order {
+            Err(broken("a crash is noticed", format!("{recovery:?}")))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The coordinator closes: what is timely is given up, and everything is recorded.
+    pub(super) fn restart(&mut self) -> Audit {
+        self.close()?;
+        self.start()?;
+        let recovery = self.ledger.recovery();
+        let is_fine = recovery.closed_in_order && recovery.holds_voided == 0;
+        if is_fine {
+            Ok(())
+        } else {
+            Err(broken("an end in order leaves nothing to do", format!("{recovery:?}")))
+        }
+    }
+
+    fn close(&mut self) -> Audit {
+        self.tell(Cause::Other, Event::Closing { reason: "so it goes".to_owned() })?;
+        self.tell(Cause::GivingUp, Event::GivingUp)?;
+        if self.core.tasks().timely_tasks().next().is_some() {
+            return Err(broken("what is timely does not outlive its coordinator", "there is some left"));
+        }
+        self.record(usize::MAX)?;
+        let report = self.ledger.close().map_err(|error| broken("the book closes", error))?;
+        if report.sum.0 == 0 { Ok(()) } else { Err(broken("the books balance", format!("{report:?}"))) }
+    }
+
+    /// Another coordinator starts with what the ledger has; everybody is disconnected.
+    fn start(&mut self) -> Audit {
+        self.ledger = open_ledger(&self.folder, self.starts, &self.now, &self.wall_s)?;
+        self.recorded = 0;
+        self.core = Core::new(
+            policy(&self.setup),
+            self.ledger.next_task_no(),
+            seed(&self.setup, self.auditor.tally.restarts + 1),
+        );
+        self.connections.clear();
+        self.up.clear();
+        self.down.clear();
+        self.held.clear();
+        self.answers.clear();
+        self.checks.clear();
+        self.kernels.clear();
+        let mut patient = self.auditor.restarted();
+        self.agree()?;
+        let found = restart::found(&self.ledger).map_err(|error| broken("the ledger answers", error))?;
+        let mut requeued = Vec::new();
+        for (_, event) in found {
+            if let Event::Requeued { task, .. } = &event {
+                requeued.push(task.task);
+            }
+            self.tell(Cause::Other, event)?;
+        }
+        patient.sort_unstable();
+        requeued.sort_unstable();
+        let in_flight = self.core.tasks().len();
+        if patient == requeued && in_flight == patient.len() {
+            Ok(())
+        } else {
+            Err(broken(
+                "patient tasks survive",
+                format!("{patient:?}; found {requeued:?}, and {in_flight} are in flight"),
+            ))
+        }
+    }
+
+    /// The world ends: everything comes to its end, the coordinator closes, and the ledger's own check finds nothing.
+    pub fn end(&mut self) -> Audit {
+        self.calm()?;
+        self.record(usize::MAX)?;
+        self.tell_recorded()?;
+        self.agree()?;
+        self.core.assert_whole_state();
+        self.close()?;
+        let report: Result<_, Violation> = ledger::check(&file(&self.folder, self.starts))
+            .map_err(|error| broken("the ledger can be checked", error));
+        let report = report?;
+        if report.ok { Ok(()) } else { Err(broken("the ledger's own check finds nothing", report)) }
+    }
+}
