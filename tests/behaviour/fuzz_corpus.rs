@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use p2c2r_protocol::{Beat, BeatEcho, Micros, identity, wire};
-use p2c2r_tasks::{KindRegistry, Stop, lightfield, path, physics, reflection};
+use p2c2r_tasks::{KindRegistry, Stop, lightfield, path, physics, reflection, tactics};
 use p2c2r_tests::fuzzing::{self, PROGRAMS, TARGETS};
 use p2c2r_tests::puzzles::Puzzling;
 use rand::{Rng, SeedableRng};
@@ -125,6 +125,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "physics_task" => task::<physics::Physics>(),
         "reflection_task" => task::<reflection::Reflection>(),
         "lightfield_task" => task::<lightfield::Lightfield>(),
+        "tactics_task" => task::<tactics::Tactics>(),
         other => fuzzing::seeds(other),
     }
 }

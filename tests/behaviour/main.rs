@@ -21,6 +21,7 @@ macro_rules! for_every_kind {
         crate::for_one_kind!(physics, PHYSICS, $($scenario),*);
         crate::for_one_kind!(reflection, REFLECTION, $($scenario),*);
         crate::for_one_kind!(lightfield, LIGHTFIELD, $($scenario),*);
+        crate::for_one_kind!(tactics, TACTICS, $($scenario),*);
     };
 }
 pub(crate) use for_every_kind;

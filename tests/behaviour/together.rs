@@ -21,6 +21,7 @@ fn habits(kind: PuzzleKind) -> (Duration, KindSettings) {
         "reflection" => (every(6), 400, OnLate::Reuse),
         // Seldom in the same update as a path, whose deadline leaves no time for what is sent again.
         "lightfield" => (every(1), 500, OnLate::Reuse),
+        "tactics" => (every(1), 500, OnLate::Drop),
         other => panic!("say how a game asks for `{other}`"),
     };
     (pause, KindSettings { deadline: Duration::from_millis(deadline_ms), late, ..KindSettings::default() })

@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("physics_task", |input| task("physics", input)),
     ("reflection_task", |input| task("reflection", input)),
     ("lightfield_task", |input| task("lightfield", input)),
+    ("tactics_task", |input| task("tactics", input)),
     ("join_link", join::join_link),
     ("https_body", https::token_body),
     ("https_answer", join::https_answer),

@@ -3,7 +3,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `path`, `physics`, `reflection`, `lightfield` | small tasks of that kind |
+//! | `path`, `physics`, `reflection`, `lightfield`, `tactics` | small tasks of that kind |
 //! | [`newer`] | the same kinds as another build would have them |
 
 mod lightfield;
@@ -11,6 +11,7 @@ pub mod newer;
 mod path;
 mod physics;
 mod reflection;
+mod tactics;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -23,6 +24,7 @@ use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 use p2c2r_tasks::reflection::Reflection;
+use p2c2r_tasks::tactics::Tactics;
 use p2c2r_tasks::{KindRegistry, Stop};
 
 use crate::cluster::endings::record_endings;
@@ -60,8 +62,10 @@ pub const PHYSICS: PuzzleKind = PuzzleKind::of::<Physics>();
 pub const REFLECTION: PuzzleKind = PuzzleKind::of::<Reflection>();
 /// The kind `lightfield`.
 pub const LIGHTFIELD: PuzzleKind = PuzzleKind::of::<Lightfield>();
+/// The kind `tactics`.
+pub const TACTICS: PuzzleKind = PuzzleKind::of::<Tactics>();
 /// Every kind that P2C2R ships; a test holds this list and [`KindRegistry::builtin`] together.
-pub const KINDS: &[PuzzleKind] = &[PATH, PHYSICS, REFLECTION, LIGHTFIELD];
+pub const KINDS: &[PuzzleKind] = &[PATH, PHYSICS, REFLECTION, LIGHTFIELD, TACTICS];
 
 impl PuzzleKind {
     /// The kind `K`.

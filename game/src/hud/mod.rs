@@ -16,6 +16,7 @@ mod score;
 mod ship;
 mod stages;
 mod warnings;
+mod wingman;
 
 use bevy::prelude::*;
 
@@ -38,6 +39,7 @@ pub(super) fn plugin(app: &mut App) {
         ship::plugin,
         announce::plugin,
         pointing::plugin,
+        wingman::plugin,
     ));
 }
 

@@ -26,6 +26,7 @@ pub(super) fn plugin(app: &mut App) {
 fn cue_of(event: &ArenaEvent) -> Option<(Cue, f32, Option<p2c2r_arena::Vec2>)> {
     Some(match *event {
         ArenaEvent::Fired { by: Shooter::Ship, at, .. } => (Cue::Shot, 0.35, Some(at)),
+        ArenaEvent::Fired { by: Shooter::Wingman(_), at, .. } => (Cue::Shot, 0.2, Some(at)),
         ArenaEvent::Fired { by: Shooter::Enemy(_), at, .. } => (Cue::EnemyShot, 0.5, Some(at)),
         ArenaEvent::MissileLaunched { at, .. } => (Cue::Missile, 0.7, Some(at)),
         ArenaEvent::Hit { at } => (Cue::Hit, 0.5, Some(at)),

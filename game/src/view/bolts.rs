@@ -37,7 +37,9 @@ fn shine_bolts(battlefield: Res<Battlefield>, share: TickShare, eye: Res<Eye>, m
             continue;
         }
         let (colour, halo, length) = match bullet.shooter {
-            Shooter::Ship => (bright(0.45, 1.0, 1.0, 2.4), bright(0.05, 0.45, 0.9, 0.8), 1.3),
+            Shooter::Ship | Shooter::Wingman(_) => {
+                (bright(0.45, 1.0, 1.0, 2.4), bright(0.05, 0.45, 0.9, 0.8), 1.3)
+            }
             Shooter::Enemy(_) => (bright(1.0, 0.45, 0.75, 2.2), bright(0.9, 0.08, 0.35, 0.8), 0.85),
         };
         lights.beam(&eye, position - direction * length, position + direction * 0.3, 0.2, colour);

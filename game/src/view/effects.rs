@@ -163,7 +163,7 @@ fn burst(
             }
             ArenaEvent::Fired { by, at, .. } => {
                 let colour = match by {
-                    Shooter::Ship => bright(0.4, 0.9, 1.0, 1.4),
+                    Shooter::Ship | Shooter::Wingman(_) => bright(0.4, 0.9, 1.0, 1.4),
                     Shooter::Enemy(_) => bright(1.0, 0.3, 0.6, 1.4),
                 };
                 particles.puff(place(at, 0.25), colour * (0.4 + 0.6 * flash), 0.7);

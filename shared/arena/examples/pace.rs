@@ -12,6 +12,7 @@ use p2c2r_arena::{
 };
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
+use p2c2r_tasks::tactics::Tactics;
 use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
 /// Ticks between a request and its outcome.
@@ -118,6 +119,9 @@ impl Figures {
             WantedSpec::Physics { spec, .. } => {
                 let outcome = self.physics.note::<Physics>(&spec, &Blobs::default())?;
                 OutcomeBody::Physics(timed(&mut self.preparing, || Motions::prepare(&spec, &outcome))?)
+            }
+            WantedSpec::Tactics { spec } => {
+                OutcomeBody::Tactics(Arc::new(Tactics::run(&spec, &Blobs::default(), &Stop::never())?))
             }
         };
         Ok(DueOutcome { request: wanted.request, outcome })

@@ -13,6 +13,7 @@ use crate::horizon::Horizon;
 use crate::nearby::RockGrid;
 use crate::pathing::Pathing;
 use crate::pickups::Pickup;
+use crate::planning::Planning;
 use crate::record::{Record, Recorded};
 use crate::rocks::Rock;
 use crate::sectors::Sector;
@@ -20,6 +21,7 @@ use crate::ship::Ship;
 use crate::vec2::Vec2;
 use crate::wanted::{DueOutcome, RequestId, WantedTask};
 use crate::windows::Windows;
+use crate::wingmen::Wingman;
 
 /// Seconds of one step.
 pub(crate) const TICK: f32 = 1.0 / crate::TICKS_PER_SECOND as f32;
@@ -33,12 +35,14 @@ pub struct Arena {
     pub(crate) tick: u64,
     pub(crate) horizon: Horizon,
     pub(crate) ship: Ship,
+    pub(crate) wingmen: Vec<Wingman>,
     pub(crate) enemies: Vec<Enemy>,
     pub(crate) bullets: Vec<Bullet>,
     pub(crate) pickups: Vec<Pickup>,
     pub(crate) rocks: Vec<Rock>,
     pub(crate) windows: Windows,
     pub(crate) pathing: Pathing,
+    pub(crate) planning: Planning,
     pub(crate) last_request: u32,
     pub(crate) score: u64,
     pub(crate) lives: u32,
@@ -78,12 +82,14 @@ impl Arena {
             tick: 0,
             horizon: Horizon::default(),
             ship: Ship::new(&config.ship, Vec2::ZERO),
+            wingmen: Vec::new(),
             enemies: Vec::new(),
             bullets: Vec::new(),
             pickups: Vec::new(),
             rocks: Vec::new(),
             windows: Windows::default(),
             pathing: Pathing::default(),
+            planning: Planning::default(),
             last_request: 0,
             score: 0,
             lives: 0,
@@ -130,20 +136,27 @@ impl Arena {
         self.move_ship(controls, &mut events);
         let near = RockGrid::new(&self.rocks, self.field.half);
         self.move_enemies(&near);
+        self.move_wingmen(&near, &mut events);
         self.fire_enemies(&near, &mut events);
         self.fly_bullets(&mut events);
         self.ram(&mut events);
+        self.ram_wingmen(&mut events);
         self.launch_rammers(&mut events);
         self.take_pickups(&mut events);
         let wave_started = self.run_waves(&mut events);
         let physics = self.want_physics();
-        let wanted = physics.into_iter().chain(self.want_paths(wave_started)).collect();
+        let paths = self.want_paths(wave_started);
+        let wanted = physics.into_iter().chain(paths).chain(self.want_plans()).collect();
         Step { events, wanted }
     }
 
     fn mark_previous(&mut self) {
         self.ship.previous = self.ship.position;
         self.ship.previous_heading = self.ship.heading;
+        for wingman in &mut self.wingmen {
+            wingman.previous = wingman.position;
+            wingman.previous_heading = wingman.heading;
+        }
         for enemy in &mut self.enemies {
             enemy.previous = enemy.position;
             enemy.previous_heading = enemy.heading;
@@ -235,12 +248,14 @@ impl Recorded for Arena {
             tick,
             horizon,
             ship,
+            wingmen,
             enemies,
             bullets,
             pickups,
             rocks,
             windows,
             pathing,
+            planning,
             last_request,
             score,
             lives,
@@ -262,12 +277,14 @@ impl Recorded for Arena {
         record.each([tick, score, next_life_at]);
         record.add(horizon);
         record.add(ship);
+        record.list(wingmen);
         record.list(enemies);
         record.list(bullets);
         record.list(pickups);
         record.list(rocks);
         record.add(windows);
         record.add(pathing);
+        record.add(planning);
         record.add(over);
         record.each([wave_pause_ticks, warp_ticks]);
         record.add(round);

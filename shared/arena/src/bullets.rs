@@ -7,6 +7,7 @@ use crate::events::ArenaEvent;
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 use crate::wells::{self, Well};
+use crate::wingmen::WingmanId;
 
 /// Bullets there may be at once; a gun fired beyond it stays silent. The ship and 200 gunners at their
 /// default rates stay below it.
@@ -21,6 +22,8 @@ pub struct BulletId(pub u32);
 pub enum Shooter {
     /// The gamer's ship.
     Ship,
+    /// A wingman.
+    Wingman(WingmanId),
     /// An enemy, possibly gone by now.
     Enemy(EnemyId),
 }
@@ -41,7 +44,7 @@ pub struct Bullet {
     pub ammunition: Ammunition,
     /// Stable number.
     pub id: BulletId,
-    /// Who fired it; enemies' bullets pass through enemies, the ship's own through the ship.
+    /// Who fired it; bullets pass through those of the shooter's side.
     pub shooter: Shooter,
     /// Position, metres.
     pub position: Vec2,
@@ -59,6 +62,7 @@ enum Target {
     Rock(usize),
     Enemy(usize),
     Ship,
+    Wingman(usize),
 }
 
 impl Bullet {
@@ -208,6 +212,10 @@ impl Arena {
                 };
                 self.hit_enemy(index, at, hits, events);
             }
+            Target::Wingman(index) => {
+                events.push(ArenaEvent::Hit { at });
+                self.hurt_wingman(index, self.config.enemies.bullet_damage, events);
+            }
             Target::Ship if self.ship.is_vulnerable() => {
                 events.push(ArenaEvent::Hit { at });
                 self.hurt_ship(self.config.enemies.bullet_damage, events);
@@ -229,12 +237,17 @@ impl Arena {
         for (index, rock) in self.rocks.iter().enumerate() {
             consider(rock.position, rock.radius, Target::Rock(index));
         }
-        if bullet.shooter == Shooter::Ship {
+        if !matches!(bullet.shooter, Shooter::Enemy(_)) {
             for (index, enemy) in self.enemies.iter().enumerate() {
                 consider(enemy.position, enemy.radius, Target::Enemy(index));
             }
-        } else if self.ship.alive {
+            return first;
+        }
+        if self.ship.alive {
             consider(self.ship.position, self.ship.radius, Target::Ship);
+        }
+        for (index, wingman) in self.wingmen.iter().enumerate().filter(|(_, wingman)| wingman.is_there()) {
+            consider(wingman.position, wingman.radius, Target::Wingman(index));
         }
         first
     }
@@ -247,6 +260,8 @@ impl Recorded for Bullet {
         record.add(&id.0);
         record.add(&match shooter {
             Shooter::Ship => 0,
+            // There are two at most, and so many enemies never.
+            Shooter::Wingman(WingmanId(number)) => u32::MAX - number,
             // Enemies count from 1.
             Shooter::Enemy(EnemyId(number)) => *number,
         });

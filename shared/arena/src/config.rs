@@ -348,6 +348,50 @@ rules! {
     }
 }
 
+rules! {
+    /// Who flies with the gamer.
+    WingmanRules {
+        /// How many there are.
+        flying: u8 = 0, 0..=2;
+        /// Radius, metres.
+        radius: f32 = 0.6, 0.1..=2.0;
+        /// Speed, m/s.
+        speed: f32 = 9.0, 0.5..=30.0;
+        /// How fast the velocity follows the wish, share per second.
+        agility: f32 = 4.0, 0.1..=30.0;
+        /// Turning of the hull, radians per second.
+        turn_rate: f32 = 5.0, 0.1..=12.0;
+        /// Damage that a wingman takes before it is lost.
+        hull: u8 = 4, 1..=100;
+        /// Ticks between losing a wingman and its return.
+        away_ticks: u16 = 1_200, 1..=6_000;
+        /// Distance from enemies that it would rather keep, metres.
+        standoff: f32 = 9.0, 0.0..=60.0;
+        /// How far it sees to shoot, metres.
+        sight: f32 = 16.0, 0.0..=60.0;
+        /// Ticks between two shots.
+        cooldown_ticks: u16 = 28, 1..=600;
+        /// Speed of a bullet, m/s.
+        bullet_speed: f32 = 26.0, 1.0..=60.0;
+        /// Ticks a bullet flies.
+        bullet_ticks: u16 = 48, 1..=600;
+        /// How far a shot goes astray, radians either way.
+        spread: f32 = 0.08, 0.0..=0.5;
+    }
+}
+
+rules! {
+    /// When plans are asked for, and whose beside wingmen's.
+    TacticsRules {
+        /// Whether bosses plan: 1 for yes.
+        bosses: u8 = 0, 0..=1;
+        /// Ticks from one request to the next.
+        period_ticks: u16 = 40, 6..=600;
+        /// Ticks until a plan begins.
+        deadline_ticks: u16 = 18, 4..=120;
+    }
+}
+
 /// Everything that makes one arena differ from another.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -375,6 +419,10 @@ pub struct ArenaConfig {
     pub sectors: SectorRules,
     /// The requests for paths.
     pub paths: PathRules,
+    /// Who flies with the gamer.
+    pub wingmen: WingmanRules,
+    /// The requests for plans.
+    pub tactics: TacticsRules,
 }
 
 impl Default for ArenaConfig {
@@ -391,6 +439,8 @@ impl Default for ArenaConfig {
             waves: WaveRules::default(),
             sectors: SectorRules::default(),
             paths: PathRules::default(),
+            wingmen: WingmanRules::default(),
+            tactics: TacticsRules::default(),
         }
     }
 }
@@ -424,6 +474,14 @@ impl ArenaConfig {
         }
     }
 
+    /// The same with so many wingmen, and with bosses that plan.
+    #[must_use]
+    pub fn with_allies(mut self, wingmen: u8) -> Self {
+        self.wingmen.flying = wingmen;
+        self.tactics.bosses = 1;
+        self
+    }
+
     /// The same with every number inside its range; [`crate::Arena::new`] plays by these.
     #[must_use]
     pub fn clamped(mut self) -> Self {
@@ -439,14 +497,29 @@ impl ArenaConfig {
         self.waves.clamp();
         self.sectors.clamp();
         self.paths.clamp();
+        self.wingmen.clamp();
+        self.tactics.clamp();
         self
     }
 }
 
 impl Recorded for ArenaConfig {
     fn record(&self, record: &mut Record) {
-        let Self { seed, size, grid_cells, ship, enemies, rocks, physics, pickups, waves, sectors, paths } =
-            self;
+        let Self {
+            seed,
+            size,
+            grid_cells,
+            ship,
+            enemies,
+            rocks,
+            physics,
+            pickups,
+            waves,
+            sectors,
+            paths,
+            wingmen,
+            tactics,
+        } = self;
         record.add(seed);
         record.add(size);
         record.add(grid_cells);
@@ -458,5 +531,7 @@ impl Recorded for ArenaConfig {
         record.add(waves);
         record.add(sectors);
         record.add(paths);
+        record.add(wingmen);
+        record.add(tactics);
     }
 }

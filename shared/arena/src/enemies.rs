@@ -5,6 +5,7 @@ use crate::bullets::Shooter;
 use crate::config::EnemyRules;
 use crate::events::ArenaEvent;
 use crate::nearby::RockGrid;
+use crate::planning::Course;
 use crate::record::{Record, Recorded};
 use crate::vec2::Vec2;
 
@@ -85,6 +86,8 @@ const SHOVE_SPEED: f32 = 9.0;
 /// What an enemy steers by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steering {
+    /// A plan.
+    Plan,
     /// A path from an outcome that is still fresh.
     Path,
     /// Its eyes: nothing stands between it and the ship, or it keeps its distance to shoot.
@@ -129,6 +132,8 @@ pub struct Enemy {
     pub(crate) wander_ticks: u16,
     /// That direction.
     pub(crate) wander: Vec2,
+    /// Its plan, if it is one of those who have one.
+    pub(crate) course: Course,
 }
 
 impl Enemy {
@@ -158,6 +163,7 @@ impl Enemy {
             stuck_ticks: 0,
             wander_ticks: 0,
             wander: heading,
+            course: Course::default(),
         }
     }
 
@@ -179,8 +185,8 @@ impl Arena {
             let role = enemy.role;
             let shoots = matches!(role, EnemyRole::Gunner | EnemyRole::Boss);
             let ready = shoots && enemy.cooldown_ticks == 0;
-            let target = self.ship.position;
-            if !ready || !self.ship.alive || from.distance_squared(target) > sight * sight {
+            let Some(target) = self.quarry_of(from).filter(|_| ready) else { continue };
+            if from.distance_squared(target) > sight * sight {
                 continue;
             }
             near.near(from, target, 0.2, &mut found);
@@ -293,6 +299,7 @@ impl Recorded for Enemy {
             stuck_ticks,
             wander_ticks,
             wander,
+            course,
         } = self;
         record.add(id);
         record.add(&(*role as u8));
@@ -303,5 +310,6 @@ impl Recorded for Enemy {
         record.list(way);
         record.each([fresh_ticks, cooldown_ticks, stuck_ticks, wander_ticks]);
         record.add(wander);
+        record.add(course);
     }
 }

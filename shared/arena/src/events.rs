@@ -180,6 +180,27 @@ pub enum ArenaEvent {
         /// The request that nobody answered in time.
         request: RequestId,
     },
+    /// Wingmen and bosses fly new plans.
+    PlansTaken {
+        /// The request that was answered.
+        request: RequestId,
+        /// How many of them.
+        planners: u32,
+        /// Futures that were played for each of them.
+        rollouts: u32,
+        /// Ticks between asking and taking.
+        age_ticks: u32,
+    },
+    /// A wingman was destroyed.
+    WingmanLost {
+        /// Where.
+        at: Vec2,
+    },
+    /// A wingman is back after a loss.
+    WingmanReturned {
+        /// Where.
+        at: Vec2,
+    },
     /// An outcome was not used: nobody waits for it, it is older than one already taken, or it makes no sense
     /// or fails its check.
     OutcomeIgnored {

@@ -15,15 +15,17 @@ pub struct Horizon {
     pub paths: u16,
     /// Answers to [`WantedSpec::Physics`](crate::WantedSpec::Physics).
     pub motions: u16,
+    /// Answers to [`WantedSpec::Tactics`](crate::WantedSpec::Tactics).
+    pub plans: u16,
 }
 
 impl Arena {
     /// Sets how far ahead the steps from now on ask. It is an input as the controls are: replaying a run needs it
     /// before the step of the same tick. What has been asked for already is not touched by it.
     pub fn look_ahead(&mut self, horizon: Horizon) {
-        let Horizon { paths, motions } = horizon;
-        self.horizon =
-            Horizon { paths: paths.min(HORIZON_TICKS_MAX), motions: motions.min(HORIZON_TICKS_MAX) };
+        let Horizon { paths, motions, plans } = horizon;
+        let [paths, motions, plans] = [paths, motions, plans].map(|ticks| ticks.min(HORIZON_TICKS_MAX));
+        self.horizon = Horizon { paths, motions, plans };
     }
 
     /// How far ahead it asks.
@@ -34,8 +36,9 @@ impl Arena {
 
 impl Recorded for Horizon {
     fn record(&self, record: &mut Record) {
-        let Self { paths, motions } = self;
+        let Self { paths, motions, plans } = self;
         record.add(paths);
         record.add(motions);
+        record.add(plans);
     }
 }

@@ -16,6 +16,8 @@
 //! | `ship`, `bullets`, `rocks` | one thing each: how it moves, what it hits, how it ends |
 //! | `enemies`, `steering`, `nearby` | what enemies are and do; how they move; which rocks are near them |
 //! | `windows`, `loose` | rocks along trajectories of the kind `physics`; rocks that something knocked out of one |
+//! | `wingmen` | who flies with the gamer |
+//! | `planning`, `situation` | asking for plans of wingmen and bosses; the arena as who plans sees it |
 //! | `sectors`, `wells` | where a round goes on after some waves, and the warp there; what draws everything to itself |
 //! | `pathing`, `goals`, `wanted` | asking for paths; where each enemy wants to go; believing answers as far as they make sense |
 //! | `horizon` | how far ahead is asked |
@@ -45,12 +47,14 @@ mod nearby;
 mod pathing;
 mod pickups;
 mod plane;
+mod planning;
 mod plans;
 mod record;
 mod rocks;
 mod rounds;
 mod sectors;
 mod ship;
+mod situation;
 mod steering;
 #[cfg(test)]
 mod tests;
@@ -59,13 +63,14 @@ mod wanted;
 mod waves;
 mod wells;
 mod windows;
+mod wingmen;
 
 pub use arena::{Arena, Step};
 pub use autopilot::Autopilot;
 pub use bullets::{Ammunition, Bullet, BulletId, Shooter};
 pub use config::{
     ArenaConfig, EnemyRules, PathRules, PhysicsRules, PickupRules, RockRules, SectorRules, ShipRules,
-    WaveRules,
+    TacticsRules, WaveRules, WingmanRules,
 };
 pub use controls::Controls;
 pub use difficulty::Difficulty;
@@ -74,6 +79,7 @@ pub use events::ArenaEvent;
 pub use flight::{Flight, FlightError};
 pub use horizon::{HORIZON_TICKS_MAX, Horizon};
 pub use pickups::{Pickup, PickupId, PickupKind};
+pub use planning::PlanDepth;
 pub use plans::{Stress, WavePlan};
 pub use rocks::{Rock, RockId};
 pub use sectors::{Sector, SectorPlan};
@@ -82,6 +88,7 @@ pub use vec2::Vec2;
 pub use wanted::{DueOutcome, Motions, OutcomeBody, RequestId, WantedSpec, WantedTask};
 pub use wells::Well;
 pub use windows::PhysicsInUse;
+pub use wingmen::{Wingman, WingmanId};
 
 /// Steps per second; every rate in the configuration is converted with it.
 pub const TICKS_PER_SECOND: u32 = 60;

@@ -92,8 +92,10 @@ impl Arena {
                 }
                 OutcomeBody::Physics(motions) => self.windows.take(*request, motions),
                 OutcomeBody::Missed => self.windows.miss(*request),
+                OutcomeBody::Tactics(outcome) => self.take_plans(*request, outcome),
                 OutcomeBody::None => {
                     self.pathing.take_pending(*request);
+                    self.planning.fail(*request);
                     None
                 }
             };

@@ -10,6 +10,7 @@ impl Arena {
     /// nothing of the last round can be mistaken for something of this one.
     pub(crate) fn begin_round(&mut self) {
         self.ship = Ship::new(&self.config.ship, Vec2::ZERO);
+        self.muster_wingmen();
         self.enemies.clear();
         self.warp_ticks = 0;
         self.enter_sector(1);

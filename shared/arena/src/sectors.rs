@@ -161,6 +161,7 @@ impl Arena {
         self.dice = dice;
         self.first_rock_area = rocks::area(&self.rocks);
         self.pathing.begin_round();
+        self.planning.begin_round();
         self.windows.begin_round(self.tick, self.config.physics.window_ticks(self.horizon.motions));
     }
 
@@ -207,6 +208,7 @@ impl Arena {
         self.take_all_pickups(events);
         self.ship.position = Vec2::ZERO;
         self.ship.previous = Vec2::ZERO;
+        self.gather_wingmen();
         self.enter_sector(self.sector.number.saturating_add(1));
         events.push(ArenaEvent::SectorEntered { sector: self.sector.number });
     }

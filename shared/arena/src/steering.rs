@@ -7,6 +7,7 @@ use crate::enemies::{Enemy, EnemyRole, Steering};
 use crate::nearby::RockGrid;
 use crate::rocks::Rock;
 use crate::vec2::Vec2;
+use crate::wingmen::nearest;
 
 /// Metres from a rock or wall at which an enemy without a path begins to be pushed aside.
 const NOSE_FEELER: f32 = 1.6;
@@ -36,9 +37,11 @@ struct Surroundings<'a> {
     rocks: &'a [Rock],
     near: &'a RockGrid,
     others: &'a [Vec2],
-    target: Vec2,
-    /// Whether there is a ship at the target.
-    hunted: bool,
+    /// Where the ship is, or was lost.
+    ship: Vec2,
+    /// Whom they are after: the ship and its wingmen, as far as they are there.
+    quarries: &'a [Vec2],
+    tick: u64,
     half: f32,
     /// Distance at which a waypoint counts as passed, metres.
     pass: f32,
@@ -46,10 +49,20 @@ struct Surroundings<'a> {
     haste: f32,
 }
 
+impl Surroundings<'_> {
+    /// Whom an enemy at a place is after: the nearest, or where the ship was lost.
+    fn target(&self, from: Vec2) -> Vec2 {
+        nearest(from, self.quarries.iter().copied()).unwrap_or(self.ship)
+    }
+}
+
 impl Arena {
     /// Moves all enemies by one tick.
     pub(crate) fn move_enemies(&mut self, near: &RockGrid) {
         let others: Vec<Vec2> = self.enemies.iter().map(|enemy| enemy.position).collect();
+        let ship = Some(self.ship.position).filter(|_| self.ship.alive);
+        let wingmen = self.wingmen.iter().filter(|wingman| wingman.is_there());
+        let quarries: Vec<Vec2> = ship.into_iter().chain(wingmen.map(|wingman| wingman.position)).collect();
         let haste = self.haste();
         let rules = &self.config.enemies;
         let around = Surroundings {
@@ -57,8 +70,9 @@ impl Arena {
             rocks: &self.rocks,
             near,
             others: &others,
-            target: self.ship.position,
-            hunted: self.ship.alive,
+            ship: self.ship.position,
+            quarries: &quarries,
+            tick: self.tick,
             half: self.field.half,
             pass: (self.field.cell_size() * 0.75).max(0.5),
             haste,
@@ -82,6 +96,7 @@ impl Enemy {
         let rules = around.rules;
         let wish = self.wish(around, found);
         let feeler = if self.steering == Steering::Path { PATH_FEELER } else { NOSE_FEELER };
+        let target = around.target(self.position);
         let aside = self.avoid(wish, feeler, around, found) + self.separate(index, around);
         let top_speed = self.top_speed(rules, around.haste);
         let wanted = aside.at_most(1.0) * top_speed;
@@ -90,9 +105,9 @@ impl Enemy {
         self.stay_out(around, found);
         self.notice_hollow(top_speed, dice);
         let looks = match self.steering {
-            _ if self.role == EnemyRole::Boss => around.target - self.position,
-            Steering::Sight => around.target - self.position,
-            Steering::Path | Steering::Nose => self.velocity,
+            _ if self.role == EnemyRole::Boss => target - self.position,
+            Steering::Sight => target - self.position,
+            Steering::Plan | Steering::Path | Steering::Nose => self.velocity,
         };
         let turn_rate = if self.role == EnemyRole::Boss { rules.boss_turn_rate } else { rules.turn_rate };
         let turn = Vec2::small_turn(turn_rate * TICK);
@@ -139,17 +154,22 @@ impl Enemy {
         let near = |point: &Vec2| point.distance(self.position) < around.pass;
         let passed = self.way.iter().take_while(|point| near(point)).count();
         self.way.drain(..passed);
-        let ahead = around.target - self.position;
+        if let Some(leg) = self.course.direction(around.tick) {
+            self.steering = Steering::Plan;
+            return leg;
+        }
+        let target = around.target(self.position);
+        let ahead = target - self.position;
         let straight = ahead.unit_or(self.heading);
         let distance = ahead.length();
         let kept = self.role.distance(around.rules);
         let near = kept.map_or(SIGHT_DISTANCE, |kept| (kept * KEEPING_FROM).max(SIGHT_DISTANCE));
         let mut is_clear = || {
-            around.near.near(self.position, around.target, self.radius, found);
-            let blocks = |rock: &Rock| rock.blocks(self.position, around.target, self.radius);
+            around.near.near(self.position, target, self.radius, found);
+            let blocks = |rock: &Rock| rock.blocks(self.position, target, self.radius);
             !found.iter().any(|index| blocks(&around.rocks[*index as usize]))
         };
-        if around.hunted && distance < near && is_clear() {
+        if !around.quarries.is_empty() && distance < near && is_clear() {
             self.steering = Steering::Sight;
             return kept.map_or(straight, |kept| self.circle(straight, distance, kept));
         }

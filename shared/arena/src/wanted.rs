@@ -7,6 +7,7 @@ use p2c2r_tasks::Blob;
 use p2c2r_tasks::CheckError;
 use p2c2r_tasks::path::{PathOutcome, PathSpec};
 use p2c2r_tasks::physics::{BodySnapshot, PhysicsOutcome, PhysicsSpec, Trajectory};
+use p2c2r_tasks::tactics::{TacticsOutcome, TacticsSpec};
 
 /// Number of a request, counted up over the life of one arena, also over restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +47,11 @@ pub enum WantedSpec {
         /// that the spec can be sent as [changes](Motions::changes) of that.
         before: Option<(RequestId, Motions)>,
     },
+    /// Plans for wingmen and bosses, in the kind `tactics`.
+    Tactics {
+        /// The spec; its planners are those who asked.
+        spec: TacticsSpec,
+    },
 }
 
 /// An outcome that reaches the arena at this step. Which step it is given to is part of the arena's input:
@@ -72,6 +78,8 @@ pub enum OutcomeBody {
     /// Answer to a [`WantedSpec::Physics`] for whoever would rather go on without than wait: the rocks fly by the local
     /// rule through the window. An input like any other, and one that does make a difference.
     Missed,
+    /// Answer to a [`WantedSpec::Tactics`]. Believed only as far as it makes sense.
+    Tactics(Arc<TacticsOutcome>),
     /// The task failed: go on without.
     None,
 }

@@ -16,6 +16,7 @@
 //! | [`physics`] | rigid bodies that fly and collide |
 //! | [`reflection`] | light around a point, ray traced |
 //! | [`lightfield`] | light around many points of one scene, ray traced |
+//! | [`tactics`] | plans for wingmen and bosses, by rollouts |
 
 pub mod blobs;
 pub mod fuel;
@@ -26,6 +27,7 @@ pub mod path;
 pub mod physics;
 pub mod reflection;
 pub mod registry;
+pub mod tactics;
 
 pub use blobs::{Blob, BlobStore, Blobs, KnownBlobs, Prepared};
 pub use fuel::{Fuel, Fueled, OUT_OF_FUEL, Stop, StopOnDrop, is_out_of_fuel};

@@ -9,6 +9,7 @@ use crate::lightfield::Lightfield;
 use crate::path::Path;
 use crate::physics::Physics;
 use crate::reflection::Reflection;
+use crate::tactics::Tactics;
 
 /// The kinds a program can compute and judge.
 #[derive(Clone, Default)]
@@ -24,7 +25,12 @@ impl KindRegistry {
 
     /// The kinds P2C2R ships.
     pub fn builtin() -> Self {
-        Self::empty().with::<Path>().with::<Physics>().with::<Reflection>().with::<Lightfield>()
+        Self::empty()
+            .with::<Path>()
+            .with::<Physics>()
+            .with::<Reflection>()
+            .with::<Lightfield>()
+            .with::<Tactics>()
     }
 
     /// Adds a kind.

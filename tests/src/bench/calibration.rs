@@ -76,6 +76,7 @@ pub fn calibrate(play: &Play, repeats: u32) -> Result<Vec<CalibrationFigures>, K
         figures(&play.physics, &prices, repeats)?,
         figures(&play.reflection, &prices, repeats)?,
         figures(&play.lightfield, &prices, repeats)?,
+        figures(&play.tactics, &prices, repeats)?,
     ])
 }
 

@@ -46,6 +46,7 @@ pub fn rows(play: &Play, plan: KindsPlan) -> io::Result<Vec<BenchRow>> {
     rows.extend(measure::<p2c2r_tasks::physics::Physics>(&play.physics, plan, network.game_link())?);
     rows.extend(measure::<p2c2r_tasks::reflection::Reflection>(&play.reflection, plan, network.game_link())?);
     rows.extend(measure::<p2c2r_tasks::lightfield::Lightfield>(&play.lightfield, plan, network.game_link())?);
+    rows.extend(measure::<p2c2r_tasks::tactics::Tactics>(&play.tactics, plan, network.game_link())?);
     Ok(rows)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_arena::{
-    Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, TICKS_PER_SECOND, WantedSpec,
+    Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, PlanDepth, TICKS_PER_SECOND, WantedSpec,
 };
 use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, Probes};
 use p2c2r_tasks::path::{Path, PathSpec, Query};
@@ -16,6 +16,7 @@ use p2c2r_tasks::physics::{Physics, PhysicsSpec, Rotation, ShapeKind};
 use p2c2r_tasks::reflection::{
     Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, Reflection, ReflectionSpec, Sun, Surface,
 };
+use p2c2r_tasks::tactics::{Tactics, TacticsSpec};
 use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind};
 
 /// Ticks between a request and its outcome.
@@ -63,7 +64,12 @@ pub struct FieldHabit {
 
 /// The default of Borrowed Light, `FieldFineness::bought(Preset::Default, Quality::Low)`.
 pub const FIELD: FieldHabit =
-    FieldHabit { interval: Duration::from_millis(200), paths: 48, bounces: 2, rocks_max: 48 };
+    FieldHabit { interval: Duration::from_millis(200), paths: 42, bounces: 2, rocks_max: 48 };
+
+/// Wingmen of a game at its default settings.
+const WINGMEN: u8 = 1;
+/// How deep they and bosses plan, `depth::bought(Preset::Default)`.
+pub const PLANS: PlanDepth = PlanDepth { candidates: 32, futures: 2 };
 
 /// Tasks of one kind and how often a game asks for one.
 pub struct Played<K: TaskKind> {
@@ -95,6 +101,8 @@ pub struct Play {
     pub reflection: Played<Reflection>,
     /// Light on everything around it, each answer whole: the game asks for changes where it can.
     pub lightfield: Played<Lightfield>,
+    /// Plans of wingmen and bosses.
+    pub tactics: Played<Tactics>,
 }
 
 impl Play {
@@ -107,10 +115,12 @@ impl Play {
     pub fn watched(seconds: u32, mut watch: impl FnMut(&Arena)) -> Result<Self, KernelError> {
         let ticks = u64::from(seconds) * u64::from(TICKS_PER_SECOND);
         let light_ticks = (LIGHT.interval.as_secs_f64() * f64::from(TICKS_PER_SECOND)).round() as u64;
-        let (mut arena, mut autopilot) = (Arena::new(ArenaConfig::default()), Autopilot::default());
+        let config = ArenaConfig::default().with_allies(WINGMEN);
+        let (mut arena, mut autopilot) = (Arena::new(config), Autopilot::default());
+        arena.plan_deep(PLANS);
         let field_ticks = (FIELD.interval.as_secs_f64() * f64::from(TICKS_PER_SECOND)).round() as u64;
         let (mut path, mut physics) = (Vec::new(), Vec::new());
-        let (mut reflection, mut lightfield) = (Vec::new(), Vec::new());
+        let (mut reflection, mut lightfield, mut tactics) = (Vec::new(), Vec::new(), Vec::new());
         let mut under_way: Vec<(u64, DueOutcome)> = Vec::new();
         while arena.tick() < ticks {
             let (due, later) = under_way.into_iter().partition(|(at, _)| *at <= arena.tick());
@@ -139,6 +149,11 @@ impl Play {
                         // Motions that did not pass their check the arena would compute itself.
                         motions.map_or(OutcomeBody::None, OutcomeBody::Physics)
                     }
+                    WantedSpec::Tactics { spec } => {
+                        let outcome = Tactics::run(&spec, &Blobs::default(), &Stop::never())?;
+                        tactics.push((spec, Blobs::default()));
+                        OutcomeBody::Tactics(Arc::new(outcome))
+                    }
                 };
                 under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));
             }
@@ -147,6 +162,7 @@ impl Play {
         Ok(Self {
             path: Played { per_second: rate(path.len()), tasks: path },
             physics: Played { per_second: rate(physics.len()), tasks: physics },
+            tactics: Played { per_second: rate(tactics.len()), tasks: tactics },
             // Unlike the others, light goes by the clock and not by what happens.
             reflection: Played { per_second: 1.0 / LIGHT.interval.as_secs_f64(), tasks: reflection },
             lightfield: Played { per_second: 1.0 / FIELD.interval.as_secs_f64(), tasks: lightfield },
@@ -195,6 +211,13 @@ impl Varied for Lightfield {
     /// Other random numbers.
     fn vary(spec: &LightfieldSpec, number: u32) -> LightfieldSpec {
         LightfieldSpec { seed: spec.seed.wrapping_add(number), ..spec.clone() }
+    }
+}
+
+impl Varied for Tactics {
+    /// Other random numbers.
+    fn vary(spec: &TacticsSpec, number: u32) -> TacticsSpec {
+        TacticsSpec { seed: spec.seed.wrapping_add(number), ..spec.clone() }
     }
 }
 

@@ -53,7 +53,7 @@ impl RequestDue {
         }))
     }
 
-    /// What is given to the step that makes the tick `tick`, if that is the time for it. Paths are taken late too;
+    /// What is given to the step that makes the tick `tick`, if that is the time for it. Paths and plans are taken late too;
     /// motions that are not there when their window begins are missed.
     fn give(&mut self, tick: u64) -> Option<OutcomeBody> {
         if tick < self.due_at {
@@ -72,7 +72,7 @@ impl Due {
     pub(super) fn expect(&mut self, task: &WantedTask) {
         let spec = match &task.spec {
             WantedSpec::Physics { spec, .. } => Some(Arc::new(spec.clone())),
-            WantedSpec::Path { .. } => None,
+            WantedSpec::Path { .. } | WantedSpec::Tactics { .. } => None,
         };
         self.expected.push(RequestDue { request: task.request, due_at: task.due_at, spec, answer: None });
     }

@@ -4,6 +4,7 @@
 mod due;
 mod path;
 mod physics;
+mod plans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,12 @@ use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
+use p2c2r_tasks::tactics::Tactics;
 
 pub(super) use due::Due;
 use due::{RequestDue, RequestState};
+pub(super) use plans::Depth;
+pub(crate) use plans::bought as plans_bought;
 
 use super::sources::{Source, Sources};
 
@@ -28,12 +32,15 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(RunFixedMainLoop, submit_wants.in_set(RunFixedMainLoopSystems::AfterFixedMainLoop));
     borrow::<Path>(app);
     borrow::<Physics>(app);
+    borrow::<Tactics>(app);
 }
 
 /// A kind of work that the arena wants done.
 trait Wanted: TaskKind {
     /// The most one task may cost: several times what the largest one costs.
     const PRICE_CAP: Nanos;
+    /// What becomes of a task that nobody else has computed in time.
+    const LATE: OnLate = OnLate::ComputeLocally;
 
     /// The outcome on its way to what the arena takes.
     fn answer(outcome: &Arc<Self::Outcome>, expected: &RequestDue) -> RequestState;
@@ -44,7 +51,7 @@ fn borrow<K: Wanted>(app: &mut App) {
         // Each task brings its own.
         deadline: Duration::from_millis(200),
         price_cap: K::PRICE_CAP,
-        late: OnLate::ComputeLocally,
+        late: K::LATE,
     })
     .add_observer(take_outcome::<K>)
     .add_observer(note_failure::<K>);
@@ -57,7 +64,11 @@ pub(super) struct Wants(pub(super) Vec<WantedTask>);
 /// How far ahead the arena is to ask, by how long answers take: part of the run's input.
 pub(super) fn horizon(measured: &OffloadHorizon) -> Horizon {
     let ticks = |ahead: Duration| (ahead.as_secs_f64() * f64::from(TICKS_PER_SECOND)).ceil() as u16;
-    Horizon { paths: ticks(measured.of::<Path>()), motions: ticks(measured.of::<Physics>()) }
+    Horizon {
+        paths: ticks(measured.of::<Path>()),
+        motions: ticks(measured.of::<Physics>()),
+        plans: ticks(measured.of::<Tactics>()),
+    }
 }
 
 /// Which of the arena's requests an offloaded task answers.
@@ -82,6 +93,9 @@ fn submit_wants(mut commands: Commands, mut wants: ResMut<Wants>, mut due: ResMu
                     None => Offloading::new(spec, Blobs::default()),
                 };
                 commands.spawn((asked, offloading.deadline(deadline)))
+            }
+            WantedSpec::Tactics { spec } => {
+                commands.spawn((asked, Offloading::<Tactics>::new(spec, Blobs::default()).deadline(deadline)))
             }
         };
     }

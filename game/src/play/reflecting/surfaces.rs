@@ -119,7 +119,7 @@ pub(in crate::play) fn flame(role: EnemyRole) -> u8 {
 /// Of a bullet.
 pub(in crate::play) fn bolt(shooter: Shooter) -> u8 {
     (match shooter {
-        Shooter::Ship => SHIP_BOLT,
+        Shooter::Ship | Shooter::Wingman(_) => SHIP_BOLT,
         Shooter::Enemy(_) => ENEMY_BOLT,
     }) as u8
 }

@@ -1,7 +1,9 @@
 //! The balance files, the defaults and the ranges agree, and no numbers whatever break the arena.
 
 use super::*;
-use crate::config::{EnemyRules, PathRules, PhysicsRules, PickupRules, SectorRules};
+use crate::config::{
+    EnemyRules, PathRules, PhysicsRules, PickupRules, SectorRules, TacticsRules, WingmanRules,
+};
 use crate::plans::PLANS;
 
 fn parse(text: &str) -> ArenaConfig {
@@ -22,7 +24,9 @@ fn the_balance_file_holds_exactly_the_defaults() {
         + PickupRules::COUNT
         + WaveRules::COUNT
         + SectorRules::COUNT
-        + PathRules::COUNT;
+        + PathRules::COUNT
+        + WingmanRules::COUNT
+        + TacticsRules::COUNT;
     assert_eq!(numbers, all, "the file must name every number");
 }
 
@@ -109,7 +113,7 @@ fn absurd(value: &str) -> ArenaConfig {
             Some((
                 name @ ("gunner_hits" | "carrier_hits" | "boss_hits" | "missile_hits" | "hits" | "segments"
                 | "segment_ticks" | "crash_damage" | "ram_damage" | "bullet_damage" | "shield"
-                | "hull" | "missiles" | "missiles_max" | "fragment_drag"),
+                | "hull" | "missiles" | "missiles_max" | "fragment_drag" | "bosses" | "flying"),
                 _,
             )) => {
                 format!("{name} = {}", whole.min(255))

@@ -91,7 +91,7 @@ fn the_digest_sees_every_part_of_the_state() {
         played.arena
     };
     let nudge = |at: &mut f32| *at += 1e-3;
-    let changes: [fn(&mut Arena, fn(&mut f32)); 37] = [
+    let changes: [fn(&mut Arena, fn(&mut f32)); 40] = [
         |arena, _| arena.config.seed += 1,
         |arena, nudge| nudge(&mut arena.config.paths.lead),
         |arena, _| _ = arena.dice.below(2),
@@ -118,9 +118,12 @@ fn the_digest_sees_every_part_of_the_state() {
         |arena, _| arena.rocks[3].motion.velocity[0] += 1e-3,
         |arena, _| arena.rocks[3].loosen(7),
         |arena, _| arena.windows.begin_round(arena.tick, 30),
-        |arena, _| arena.look_ahead(Horizon { paths: 20, motions: 0 }),
+        |arena, _| arena.look_ahead(Horizon { paths: 20, ..Horizon::default() }),
         |arena, _| arena.rocks[3].hits_left += 1,
         |arena, _| arena.pathing.begin_round(),
+        |arena, _| arena.config.wingmen.flying += 1,
+        |arena, _| arena.wingmen = Arena::new(ArenaConfig::default().with_allies(1)).wingmen,
+        |arena, _| arena.plan_deep(PlanDepth { candidates: 9, futures: 2 }),
         |arena, _| arena.score += 1,
         |arena, _| arena.lives += 1,
         |arena, _| arena.next_life_at += 1,

@@ -7,20 +7,25 @@ use super::*;
 const HORIZONS: [u16; 3] = [6, 42, HORIZON_TICKS_MAX];
 
 /// An arena whose answers come some ticks after they were asked for and wait for the step that they are meant for.
-struct Far {
-    arena: Arena,
+pub(super) struct Far {
+    pub(super) arena: Arena,
     delay_ticks: u64,
     answer: fn(&WantedTask) -> DueOutcome,
     under_way: Vec<(u64, DueOutcome)>,
 }
 
 impl Far {
-    fn new(mut arena: Arena, horizon: u16, delay_ticks: u64, answer: fn(&WantedTask) -> DueOutcome) -> Self {
-        arena.look_ahead(Horizon { paths: horizon, motions: horizon });
+    pub(super) fn new(
+        mut arena: Arena,
+        horizon: u16,
+        delay_ticks: u64,
+        answer: fn(&WantedTask) -> DueOutcome,
+    ) -> Self {
+        arena.look_ahead(Horizon { paths: horizon, motions: horizon, plans: horizon });
         Self { arena, delay_ticks, answer, under_way: Vec::new() }
     }
 
-    fn step(&mut self, controls: Controls) -> Step {
+    pub(super) fn step(&mut self, controls: Controls) -> Step {
         let tick = self.arena.tick() + 1;
         let due = self.under_way.extract_if(.., |(at, _)| *at <= tick).map(|(_, due)| due);
         let due: Vec<DueOutcome> = due.collect();
@@ -119,7 +124,7 @@ fn a_horizon_that_grows_misses_one_window_and_no_more() {
     while far.arena.physics().missed_windows == 0 {
         far.step(Controls::default());
     }
-    far.arena.look_ahead(Horizon { paths: 42, motions: 42 });
+    far.arena.look_ahead(Horizon { paths: 42, motions: 42, plans: 42 });
     // What was asked for before it grew is missed as well.
     while far.arena.tick() < 600 {
         far.step(Controls::default());

@@ -1,5 +1,6 @@
 //! The rules as behaviours, and what the tests share: arenas without surprises, and a player of outcomes.
 
+mod allies;
 mod autopilot;
 mod balance;
 mod determinism;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use p2c2r_tasks::path::{Path, PathOutcome, PathSpec};
 use p2c2r_tasks::physics::{Physics, PhysicsOutcome, PhysicsSpec};
+use p2c2r_tasks::tactics::Tactics;
 use p2c2r_tasks::{Blob, Blobs, Fueled, Stop, TaskKind};
 
 use crate::layout::Site;
@@ -63,14 +65,14 @@ impl WantedTask {
     fn path(&self) -> Option<(&PathSpec, &Arc<Blob>)> {
         match &self.spec {
             WantedSpec::Path { spec, grid } => Some((spec, grid)),
-            WantedSpec::Physics { .. } => None,
+            WantedSpec::Physics { .. } | WantedSpec::Tactics { .. } => None,
         }
     }
 
     fn physics(&self) -> Option<&PhysicsSpec> {
         match &self.spec {
             WantedSpec::Physics { spec, .. } => Some(spec),
-            WantedSpec::Path { .. } => None,
+            WantedSpec::Path { .. } | WantedSpec::Tactics { .. } => None,
         }
     }
 }
@@ -91,6 +93,11 @@ fn fly(spec: &PhysicsSpec) -> PhysicsOutcome {
 }
 
 fn answered(wanted: &WantedTask) -> DueOutcome {
+    if let WantedSpec::Tactics { spec } = &wanted.spec {
+        Tactics::admit(spec, &Blobs::default()).expect("a wanted task must be admitted");
+        let outcome = Tactics::run(spec, &Blobs::default(), &Stop::never()).expect("it must run");
+        return DueOutcome { request: wanted.request, outcome: OutcomeBody::Tactics(Arc::new(outcome)) };
+    }
     match wanted.physics() {
         Some(spec) => flown(wanted.request, spec, &fly(spec)),
         None => due(wanted.request, solve(wanted)),
@@ -146,6 +153,10 @@ fn assert_sound(arena: &Arena) {
     for enemy in arena.enemies() {
         assert!(inside(enemy.position) && unit(enemy.heading), "{enemy:?}");
         assert!(enemy.hits_left > 0 && enemy.waypoints().iter().all(|point| inside(*point)));
+    }
+    for wingman in arena.wingmen() {
+        assert!(inside(wingman.position) && unit(wingman.heading), "{wingman:?}");
+        assert_eq!(wingman.is_there(), wingman.hull > 0, "{wingman:?}");
     }
     assert!(arena.bullets().iter().all(|bullet| inside(bullet.position) && bullet.ticks_left > 0));
     assert!(arena.enemies().windows(2).all(|pair| pair[0].id < pair[1].id));

@@ -225,7 +225,7 @@ fn speed_of(motion: &Motion) -> f32 {
 /// have been handed over from the local rule, and between trajectories.
 fn look_for_jumps(horizon: u16, ticks: u64, least: (usize, usize)) {
     let mut arena = Arena::new(ArenaConfig { seed: 11, ..ArenaConfig::default() });
-    arena.look_ahead(Horizon { paths: 0, motions: horizon });
+    arena.look_ahead(Horizon { motions: horizon, ..Horizon::default() });
     let mut missed: Vec<DueOutcome> = Vec::new();
     let (mut dice, mut hand_overs, mut kept) = (Dice::new(5), 0, 0);
     let mut worst = Jump::default();

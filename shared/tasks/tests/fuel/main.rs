@@ -6,6 +6,9 @@
 //! found, times included.
 
 mod attack;
+#[allow(dead_code, reason = "only fights are for fuel")]
+#[path = "../tactics/situations.rs"]
+mod fights;
 mod honest;
 mod lightfield;
 #[allow(dead_code, reason = "not all of them are for fuel")]
@@ -20,4 +23,5 @@ mod reflection;
 #[path = "../physics/scenes.rs"]
 mod scenes;
 mod stops;
+mod tactics;
 mod worst;

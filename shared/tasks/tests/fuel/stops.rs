@@ -10,7 +10,7 @@ use p2c2r_tasks::{Blobs, Fueled, KernelError, Stop, TaskKind};
 
 use crate::maps::Seeded;
 use crate::worst::Genome;
-use crate::{lightfield, maps, path, physics, reflection, scenes};
+use crate::{lightfield, maps, path, physics, reflection, scenes, tactics};
 
 /// Stops the kernel from another thread once it has begun; it must end with that and not with what it was doing.
 fn stopped<K: Fueled>(spec: &K::Spec, blobs: &Blobs) {
@@ -83,4 +83,5 @@ fn how_long_kernels_run_on() {
     runs_on::<physics::Bodies>(300, 1);
     runs_on::<reflection::Things>(300, 1);
     runs_on::<lightfield::Fields>(300, 1);
+    runs_on::<tactics::Fights>(300, 1);
 }

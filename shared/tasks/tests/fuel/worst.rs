@@ -210,4 +210,5 @@ fn what_typical_tasks_take() {
     pace::<crate::physics::Bodies>();
     pace::<crate::reflection::Things>();
     pace::<crate::lightfield::Fields>();
+    pace::<crate::tactics::Fights>();
 }

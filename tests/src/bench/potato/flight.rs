@@ -11,6 +11,7 @@ use p2c2r_arena::{
 };
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
+use p2c2r_tasks::tactics::Tactics;
 use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind as _};
 
 /// Ticks between a request and its outcome.
@@ -18,7 +19,7 @@ const DELAY_TICKS: u64 = 12;
 
 /// The arena that the game plays in with this preset.
 fn arena(preset: &str) -> ArenaConfig {
-    if preset == "stress" { ArenaConfig::stress() } else { ArenaConfig::default() }
+    if preset == "stress" { ArenaConfig::stress() } else { ArenaConfig::default().with_allies(1) }
 }
 
 /// The autopilot's flight of this length.
@@ -41,6 +42,10 @@ pub fn record(preset: &str, length: Duration) -> Result<Flight, KernelError> {
                     let outcome = Physics::run(&spec, &Blobs::default(), &Stop::never())?;
                     // Motions that did not pass their check the arena would compute itself.
                     Motions::prepare(&spec, &outcome).map_or(OutcomeBody::None, OutcomeBody::Physics)
+                }
+                WantedSpec::Tactics { spec } => {
+                    let outcome = Tactics::run(&spec, &Blobs::default(), &Stop::never())?;
+                    OutcomeBody::Tactics(Arc::new(outcome))
                 }
             };
             under_way.push((arena.tick() + DELAY_TICKS, DueOutcome { request: wanted.request, outcome }));

@@ -1,0 +1,153 @@
+//! Plans for wingmen and bosses, found by trying: many futures of a small arena, played out for every plan.
+//!
+//! A [`TacticsSpec`] says who is where on a plane and how they behave, what flies and what is in the way, and for whom a
+//! plan is wanted. A [`Plan`] is where to fly, in [`LEGS`] legs of half a second; shooting, keeping out of rocks and what everybody
+//! else does go by rules. For each planner so many candidates are tried, each in so many futures that differ in
+//! what chance decides: where somebody turns whose mind is not known, and how far shots go astray. A candidate's score is the
+//! worth of what the other side loses less what its own does, what comes late less than what comes soon. Every second candidate
+//! behind the first eight varies the best one so far, so that more of them find what fewer would not. The outcome is all
+//! scores; the plan to fly is the first of the best.
+//!
+//! # Units and limits
+//!
+//! Places in 64ths of a metre on a square of up to 512 m; up to [`AGENTS_MAX`] agents of [`CLASSES_MAX`] classes,
+//! [`BOLTS_MAX`] bolts, [`ROCKS_MAX`] rocks, [`PLANNERS_MAX`] planners, [`CANDIDATES_MAX`] candidates and
+//! [`FUTURES_MAX`] futures. A step is [`STEP_TICKS`] ticks of 1/60 s, a plan [`PLAN_STEPS`] steps; before it, up to
+//! [`LEAD_STEPS_MAX`] steps are played in which nobody has the plan yet, since it takes a while to come. A situation of a
+//! dozen agents takes some 0.5 KB, its outcome 0.1 KB. Work units are reckoned in `tactics/units.rs`.
+//!
+//! Who is near what is looked up in grids: a rock or a body is in the cells that it touches, a word of bits a cell. The rocks'
+//! are made once for all futures.
+//!
+//! # Determinism
+//!
+//! `f32` with `+ - * /` and `sqrt` only, chance from a hash of seed, future, agent and step, scores as whole numbers: outcomes are
+//! the same bit for bit everywhere. Golden digests in the tests hold that fast, and any change to them must raise the
+//! kernel version.
+//!
+//! # Checks
+//!
+//! | check | the lie it stops |
+//! |---|---|
+//! | `decode` | bytes that no encoder writes |
+//! | `tactics.count` | leaving planners or candidates out |
+//! | `tactics.range` | a score that no future could have: more than everybody there is worth |
+//! | `tactics.scores` (deep) | scores of other futures than these, of fewer, or made up. The best candidate of every planner is played again in all its futures, and of the others one in [`CHECKED_SHARE`], at least [`CHECKED_MIN`], that the seed picks; they must be equal. Who made up all scores, played fewer futures or another situation, or lifted a plan to be the best, is always caught. Who lowered `k` of `n` others to keep a better plan back is caught with a chance of `1 - (1 - k/n)^m`, `m` being how many are played again: 0.125 for one of 64, 0.66 for eight |
+//! | `tactics.spec` | none: the spec itself was never admissible |
+//!
+//! That the plan to fly has the best score needs no check: it is not said but follows from the scores.
+
+mod check;
+mod ground;
+mod kernel;
+mod model;
+mod outcome;
+mod plan;
+mod spec;
+mod units;
+
+use p2c2r_protocol::{KindId, WorkUnits};
+
+pub use check::{CHECKED_MIN, CHECKED_SHARE};
+pub use outcome::TacticsOutcome;
+pub use plan::{COMPASS, LEAD_LEGS, LEG_STEPS, LEGS, Leg, PLAN_STEPS, Plan};
+pub use spec::{Agent, Bolt, Class, Conduct, Planner, Rock, TacticsSpec};
+
+use crate::blobs::Blobs;
+use crate::fuel::{Fuel, Fueled, Stop};
+use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
+
+/// Ticks of 1/60 s in a step of a future: a bolt of 30 m/s flies 2 m in one.
+pub const STEP_TICKS: u16 = 4;
+/// Steps in a metre, of places; in a metre a second, of velocities.
+pub const POSITION_STEPS_PER_M: f32 = 64.0;
+/// Steps of a score: see [`TacticsOutcome::scores`].
+pub const SCORE_STEPS: i32 = 64;
+/// Most classes of a spec.
+pub const CLASSES_MAX: usize = 8;
+/// Most agents of a spec: a bit each in a word.
+pub const AGENTS_MAX: usize = 32;
+/// Most bolts of a spec.
+pub const BOLTS_MAX: usize = 64;
+/// Most rocks of a spec: a bit each in a word.
+pub const ROCKS_MAX: usize = 64;
+/// Most planners of a spec.
+pub const PLANNERS_MAX: usize = 4;
+/// Most candidates of a planner.
+pub const CANDIDATES_MAX: usize = 512;
+/// Most futures of a candidate.
+pub const FUTURES_MAX: u8 = 64;
+/// Most bolts of a salvo.
+pub const SALVO_MAX: u8 = 5;
+/// Most steps before a plan begins: two seconds.
+pub const LEAD_STEPS_MAX: u8 = 30;
+/// Half the edge of the smallest and the largest square, in [`POSITION_STEPS_PER_M`].
+pub const HALF_RANGE: std::ops::RangeInclusive<u16> = 8 * 64..=256 * 64;
+/// Fastest velocity along an axis, in [`POSITION_STEPS_PER_M`].
+pub const VELOCITY_MAX: i16 = 128 * 64;
+
+/// The kind `tactics`.
+pub struct Tactics;
+
+impl TaskKind for Tactics {
+    const ID: KindId = KindId(5);
+    const NAME: &'static str = "tactics";
+    const KERNEL_VERSION: u16 = 1;
+    const FUEL_PERCENT: u64 = units::FUEL_PERCENT;
+    type Spec = TacticsSpec;
+    type Outcome = TacticsOutcome;
+
+    fn admit(spec: &TacticsSpec, _: &Blobs) -> Result<WorkUnits, SpecError> {
+        units::in_range(spec)?;
+        units::reckon(spec)
+    }
+
+    fn run(spec: &TacticsSpec, blobs: &Blobs, stop: &Stop) -> Result<TacticsOutcome, KernelError> {
+        Self::run_on(spec, blobs, &mut Self::fuel(spec, blobs, stop)?)
+    }
+
+    fn check(spec: &TacticsSpec, _: &Blobs, outcome: &TacticsOutcome) -> Result<(), CheckError> {
+        judged(spec)?;
+        check::check(spec, outcome)
+    }
+
+    fn deep_check(
+        spec: &TacticsSpec,
+        blobs: &Blobs,
+        outcome: &TacticsOutcome,
+        seed: u64,
+    ) -> Result<(), CheckError> {
+        judged(spec)?;
+        let stop = Stop::never();
+        let mut fuel = Self::fuel(spec, blobs, &stop)
+            .map_err(|error| CheckError::new("tactics.spec", error.to_string()))?;
+        check::deep_check(spec, outcome, seed, &mut fuel)
+    }
+}
+
+impl Fueled for Tactics {
+    fn fuel<'a>(spec: &TacticsSpec, blobs: &Blobs, stop: &'a Stop) -> Result<Fuel<'a>, SpecError> {
+        Ok(Fuel::of::<Self>(Self::admit(spec, blobs)?, stop))
+    }
+
+    fn run_on(spec: &TacticsSpec, _: &Blobs, fuel: &mut Fuel<'_>) -> Result<TacticsOutcome, KernelError> {
+        kernel::run(spec, fuel)
+    }
+}
+
+/// That a spec being judged was admitted is the caller's duty; if it was not, no outcome passes.
+fn judged(spec: &TacticsSpec) -> Result<(), CheckError> {
+    units::in_range(spec).map_err(|error| CheckError::new("tactics.spec", error.to_string()))
+}
+
+/// A number that chance gives at a place: the same everywhere, and for every candidate, so that they are compared in
+/// the same futures. The mixing is that of MurmurHash3's end.
+fn chance(seed: u32, place: u32, moment: u32) -> u32 {
+    let mut bits = seed ^ place.wrapping_mul(0x9e37_79b9) ^ moment.wrapping_mul(0x85eb_ca77).rotate_left(13);
+    for _ in 0..2 {
+        bits = (bits ^ (bits >> 16)).wrapping_mul(0x85eb_ca6b);
+        bits = (bits ^ (bits >> 13)).wrapping_mul(0xc2b2_ae35);
+        bits = (bits ^ (bits >> 16)).wrapping_add(0x9e37_79b9);
+    }
+    bits
+}

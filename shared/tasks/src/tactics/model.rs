@@ -1,0 +1,523 @@
+//! The small arena in which futures are played: bodies that fly, aim, shoot and ram, and bolts.
+
+use super::ground::{FEELER_M, Ground, STEP_S, meets, metres};
+use super::plan::COMPASS;
+use super::spec::{Agent, Class, Conduct, TacticsSpec};
+use super::{AGENTS_MAX, SALVO_MAX, SCORE_STEPS, chance};
+use crate::fuel::Fuel;
+use crate::kind::KernelError;
+
+/// Bolts that fly at once at most; a gun fired beyond it stays silent.
+pub(super) const SHOTS_MAX: usize = 96;
+/// How hard rocks and walls push beside the wish to move on, and to the side.
+const AVOIDANCE: f32 = 0.9;
+const SIDEWAYS: f32 = 0.2;
+/// Share of the top speed at which one circles.
+const CIRCLING: f32 = 0.8;
+/// Steps between two looks for the nearest opponent.
+const LOOK_STEPS: usize = 4;
+/// Steps for which somebody whose mind is not known keeps a direction.
+const ROAM_STEPS: usize = 6;
+/// Strips along each axis in which bodies are looked up.
+const STRIPS: usize = 32;
+/// What a body, a bolt, a look at a body or a rock, and a shot weigh.
+pub(super) const BODY_STEPS: u64 = 34;
+pub(super) const SHOT_STEPS: u64 = 14;
+const PAIR_STEPS: u64 = 3;
+const ROCK_STEPS: u64 = 9;
+const FIRE_STEPS: u64 = 20;
+/// Nobody.
+const NOBODY: u8 = u8::MAX;
+
+/// A class, metres and seconds.
+struct Sort {
+    side: usize,
+    conduct: Conduct,
+    radius: f32,
+    speed: f32,
+    /// Share of the way from its velocity to its wish that it makes in a step.
+    follow: f32,
+    /// What it turns in a step: a unit vector.
+    turn: [f32; 2],
+    standoff: f32,
+    sight: f32,
+    salvo: u8,
+    fan: f32,
+    cooldown: u8,
+    bolt_speed: f32,
+    bolt_steps: u8,
+    spread: f32,
+    leads: bool,
+    damage: u8,
+    ram: u8,
+    fragile: bool,
+    plates: f32,
+    hull_worth: i32,
+    life_worth: i32,
+}
+
+impl Sort {
+    fn of(class: &Class) -> Self {
+        let [metre, second] = [1.0 / 4.0, 1.0 / 8.0];
+        Self {
+            side: class.second_side.into(),
+            conduct: class.conduct,
+            radius: f32::from(class.radius) / 32.0,
+            speed: f32::from(class.speed) * second,
+            follow: (f32::from(class.agility) * second * STEP_S).min(1.0),
+            turn: small_turn((f32::from(class.turn) / 32.0 * STEP_S).min(1.0)),
+            standoff: f32::from(class.standoff) * metre,
+            sight: f32::from(class.sight) * metre,
+            salvo: class.salvo.min(SALVO_MAX),
+            fan: f32::from(class.fan) / 128.0,
+            cooldown: class.cooldown,
+            bolt_speed: f32::from(class.bolt_speed) * metre,
+            bolt_steps: class.bolt_steps,
+            spread: f32::from(class.spread) / 256.0,
+            leads: class.leads,
+            damage: class.damage,
+            ram: class.ram,
+            fragile: class.fragile,
+            plates: if class.plates == i8::MAX { 2.0 } else { f32::from(class.plates) / 127.0 },
+            hull_worth: class.hull_worth.into(),
+            life_worth: class.life_worth.into(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Body {
+    at: [f32; 2],
+    velocity: [f32; 2],
+    heading: [f32; 2],
+    sort: u8,
+    hull: u8,
+    cooldown: u8,
+    target: u8,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Shot {
+    at: [f32; 2],
+    velocity: [f32; 2],
+    steps_left: u8,
+    side: u8,
+    damage: u8,
+}
+
+/// A moment of a future.
+#[derive(Clone)]
+pub(super) struct State {
+    bodies: [Body; AGENTS_MAX],
+    /// Who lives, a bit each.
+    alive: u32,
+    shots: [Shot; SHOTS_MAX],
+    shot_count: usize,
+    /// What the first side has gained over the second, in [`SCORE_STEPS`].
+    score: i32,
+}
+
+/// What bodies are told to do: a direction of length 1 or 0, or nothing.
+pub(super) type Orders = [Option<[f32; 2]>; AGENTS_MAX];
+
+/// A spec made ready to be played.
+pub(super) struct Situation {
+    sorts: Vec<Sort>,
+    pub(super) ground: Ground,
+    /// Who is of which side, a bit each.
+    sides: [u32; 2],
+    start: State,
+    seed: u32,
+}
+
+/// Bits of a word, from the lowest.
+fn bits(mut word: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros() as usize);
+        word &= word.wrapping_sub(1);
+        bit
+    })
+}
+
+fn dot(a: [f32; 2], b: [f32; 2]) -> f32 {
+    a[0] * b[0] + a[1] * b[1]
+}
+
+fn from_to(a: [f32; 2], b: [f32; 2]) -> [f32; 2] {
+    [b[0] - a[0], b[1] - a[1]]
+}
+
+fn scaled(a: [f32; 2], by: f32) -> [f32; 2] {
+    [a[0] * by, a[1] * by]
+}
+
+fn unit_or(a: [f32; 2], fallback: [f32; 2]) -> [f32; 2] {
+    let length = dot(a, a).sqrt();
+    if length > 1e-6 { scaled(a, 1.0 / length) } else { fallback }
+}
+
+fn turned(a: [f32; 2], turn: [f32; 2]) -> [f32; 2] {
+    [a[0] * turn[0] - a[1] * turn[1], a[0] * turn[1] + a[1] * turn[0]]
+}
+
+/// The unit vector at a small angle: `2 atan(radians / 2)`.
+fn small_turn(radians: f32) -> [f32; 2] {
+    let half = radians * 0.5;
+    let scale = 1.0 / (1.0 + half * half);
+    [(1.0 - half * half) * scale, 2.0 * half * scale]
+}
+
+/// A share from -1 to 1 of a number that chance gave.
+fn either_way(dice: u32) -> f32 {
+    (dice >> 8) as f32 * (2.0 / 16_777_216.0) - 1.0
+}
+
+impl Situation {
+    /// `steps` is how far futures go.
+    pub(super) fn new(spec: &TacticsSpec, steps: usize, fuel: &mut Fuel<'_>) -> Result<Self, KernelError> {
+        let sorts: Vec<Sort> = spec.classes.iter().map(Sort::of).collect();
+        let reach = sorts.iter().map(|sort| sort.radius).fold(0.0, f32::max);
+        let ground = Ground::new(spec, steps, reach, fuel)?;
+        let (mut sides, mut bodies) = ([0; 2], [Body::default(); AGENTS_MAX]);
+        for (number, agent) in spec.agents.iter().enumerate() {
+            sides[sorts[usize::from(agent.class)].side] |= 1 << number;
+            bodies[number] = body(agent);
+        }
+        let mut shots = [Shot::default(); SHOTS_MAX];
+        for (shot, bolt) in shots.iter_mut().zip(&spec.bolts) {
+            *shot = Shot {
+                at: metres(bolt.position),
+                velocity: metres(bolt.velocity),
+                steps_left: bolt.steps_left,
+                side: bolt.second_side.into(),
+                damage: bolt.damage,
+            };
+        }
+        let alive = sides[0] | sides[1];
+        let start = State { bodies, alive, shots, shot_count: spec.bolts.len(), score: 0 };
+        Ok(Self { sorts, ground, sides, start, seed: spec.seed })
+    }
+
+    pub(super) fn start(&self) -> State {
+        self.start.clone()
+    }
+
+    /// One step of future `future`. What is lost in it counts `weight` for each point of worth.
+    pub(super) fn step(
+        &self,
+        state: &mut State,
+        step: usize,
+        future: u32,
+        orders: &Orders,
+        weight: i32,
+        fuel: &mut Fuel<'_>,
+    ) -> Result<(), KernelError> {
+        let seed = self.seed ^ future.wrapping_mul(0x632b_e5ab);
+        let mut steps = 0;
+        for number in bits(state.alive) {
+            self.look_out(state, step, number, &mut steps);
+            self.fly(state, step, number, seed, orders[number], &mut steps);
+        }
+        for number in bits(state.alive) {
+            if state.alive >> number & 1 == 1 {
+                self.ram(state, number, weight);
+                self.shoot(state, step, number, seed, &mut steps);
+            }
+        }
+        self.fly_shots(state, step, weight, &mut steps);
+        fuel.spend(steps)
+    }
+
+    fn sort(&self, body: &Body) -> &Sort {
+        &self.sorts[usize::from(body.sort)]
+    }
+
+    /// Keeps the nearest opponent in mind.
+    fn look_out(&self, state: &mut State, step: usize, number: usize, steps: &mut u64) {
+        let body = state.bodies[number];
+        let known = body.target != NOBODY && state.alive >> body.target & 1 == 1;
+        if known && !(step + number).is_multiple_of(LOOK_STEPS) {
+            return;
+        }
+        let (mut nearest, mut target) = (f32::MAX, NOBODY);
+        let opponents = state.alive & self.sides[1 - self.sort(&body).side];
+        *steps += PAIR_STEPS * u64::from(opponents.count_ones());
+        for other in bits(opponents) {
+            let to = from_to(body.at, state.bodies[other].at);
+            let away = dot(to, to);
+            if away < nearest {
+                (nearest, target) = (away, other as u8);
+            }
+        }
+        state.bodies[number].target = target;
+    }
+
+    /// Where a body wants to go by rule.
+    fn wish(&self, state: &State, step: usize, number: usize, seed: u32) -> [f32; 2] {
+        let body = &state.bodies[number];
+        let sort = self.sort(body);
+        if sort.conduct == Conduct::Roam {
+            let dice = chance(seed, number as u32, (step / ROAM_STEPS) as u32);
+            if dice & 1 == 0 && sort.speed > 0.0 {
+                let share = scaled(body.velocity, 1.0 / sort.speed);
+                let length = dot(share, share).sqrt();
+                return if length > 1.0 { scaled(share, 1.0 / length) } else { share };
+            }
+            return COMPASS[(dice >> 1) as usize % COMPASS.len()];
+        }
+        if body.target == NOBODY {
+            return [0.0; 2];
+        }
+        let to = from_to(body.at, state.bodies[usize::from(body.target)].at);
+        let straight = unit_or(to, body.heading);
+        if sort.conduct == Conduct::Circle && dot(to, to) < sort.standoff * sort.standoff {
+            let side = if number.is_multiple_of(2) { CIRCLING } else { -CIRCLING };
+            return [-straight[1] * side, straight[0] * side];
+        }
+        straight
+    }
+
+    fn fly(
+        &self,
+        state: &mut State,
+        step: usize,
+        number: usize,
+        seed: u32,
+        order: Option<[f32; 2]>,
+        steps: &mut u64,
+    ) {
+        let mut wish = order.unwrap_or_else(|| self.wish(state, step, number, seed));
+        let target = state.bodies[number].target;
+        let aim = (target != NOBODY).then(|| state.bodies[usize::from(target)].at);
+        let body = &mut state.bodies[number];
+        let sort = &self.sorts[usize::from(body.sort)];
+        let side = if number.is_multiple_of(2) { SIDEWAYS } else { -SIDEWAYS };
+        let mut feel = |out: [f32; 2], gap: f32| {
+            let into = -dot(wish, out);
+            if into > 0.0 {
+                let much = into * (1.0 - gap / FEELER_M).clamp(0.0, 1.0) * AVOIDANCE;
+                wish[0] += (out[0] - out[1] * side) * much;
+                wish[1] += (out[1] + out[0] * side) * much;
+            }
+        };
+        let mut near = self.ground.near(step, body.at);
+        *steps += BODY_STEPS + ROCK_STEPS * u64::from(near.count_ones());
+        while near != 0 {
+            let rock = self.ground.rock(step, near.trailing_zeros());
+            near &= near - 1;
+            let apart = from_to(rock.at, body.at);
+            let reach = rock.radius + sort.radius;
+            let square = dot(apart, apart);
+            if square >= (reach + FEELER_M) * (reach + FEELER_M) {
+                continue;
+            }
+            let out = unit_or(apart, body.heading);
+            let gap = square.sqrt() - reach;
+            feel(out, gap);
+            if gap < 0.0 {
+                body.at = [rock.at[0] + out[0] * reach, rock.at[1] + out[1] * reach];
+                let against = dot(from_to(rock.velocity, body.velocity), out);
+                if against < 0.0 {
+                    body.velocity =
+                        [body.velocity[0] - out[0] * against, body.velocity[1] - out[1] * against];
+                }
+            }
+        }
+        let limit = self.ground.half - sort.radius;
+        for out in [[-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]] {
+            let gap = limit + dot(body.at, out);
+            if gap < FEELER_M {
+                feel(out, gap);
+            }
+        }
+        let length = dot(wish, wish).sqrt();
+        let speed = if length > 1.0 { sort.speed / length } else { sort.speed };
+        for axis in 0..2 {
+            body.velocity[axis] += (wish[axis] * speed - body.velocity[axis]) * sort.follow;
+            body.at[axis] = (body.at[axis] + body.velocity[axis] * STEP_S).clamp(-limit, limit);
+        }
+        if let Some(aim) = aim {
+            let aim = unit_or(from_to(body.at, aim), body.heading);
+            let cross = body.heading[0] * aim[1] - body.heading[1] * aim[0];
+            body.heading = if dot(body.heading, aim) >= sort.turn[0] {
+                aim
+            } else {
+                let [x, y] = sort.turn;
+                unit_or(turned(body.heading, [x, if cross >= 0.0 { y } else { -y }]), aim)
+            };
+        }
+    }
+
+    fn ram(&self, state: &mut State, number: usize, weight: i32) {
+        let body = state.bodies[number];
+        let sort = self.sort(&body);
+        if sort.ram == 0 || body.target == NOBODY {
+            return;
+        }
+        let target = usize::from(body.target);
+        let other = state.bodies[target];
+        let reach = sort.radius + self.sort(&other).radius;
+        let to = from_to(body.at, other.at);
+        if state.alive >> target & 1 == 1 && dot(to, to) < reach * reach {
+            self.hurt(state, target, sort.ram, weight);
+            if sort.fragile {
+                self.hurt(state, number, u8::MAX, weight);
+            }
+        }
+    }
+
+    fn hurt(&self, state: &mut State, number: usize, damage: u8, weight: i32) {
+        let body = &mut state.bodies[number];
+        let sort = &self.sorts[usize::from(body.sort)];
+        let taken = body.hull.min(damage);
+        body.hull -= taken;
+        let mut worth = i32::from(taken) * sort.hull_worth;
+        if body.hull == 0 {
+            state.alive &= !(1 << number);
+            worth += sort.life_worth;
+        }
+        state.score += if sort.side == 1 { worth * weight } else { -worth * weight };
+    }
+
+    fn shoot(&self, state: &mut State, step: usize, number: usize, seed: u32, steps: &mut u64) {
+        let body = &mut state.bodies[number];
+        let sort = &self.sorts[usize::from(body.sort)];
+        body.cooldown = body.cooldown.saturating_sub(1);
+        if sort.salvo == 0 || body.cooldown > 0 || body.target == NOBODY {
+            return;
+        }
+        let body = *body;
+        let other = state.bodies[usize::from(body.target)];
+        let to = from_to(body.at, other.at);
+        let distance = dot(to, to).sqrt();
+        if distance >= sort.sight || self.ground.blocks(step, body.at, other.at, steps) {
+            return;
+        }
+        state.bodies[number].cooldown = sort.cooldown;
+        *steps += FIRE_STEPS * u64::from(sort.salvo);
+        let mut aim = to;
+        if sort.leads {
+            let seconds = distance / sort.bolt_speed;
+            aim = [to[0] + other.velocity[0] * seconds, to[1] + other.velocity[1] * seconds];
+        }
+        let astray = either_way(chance(seed, 64 + number as u32, step as u32)) * sort.spread;
+        let heading = unit_or(aim, body.heading);
+        for place in 0..sort.salvo {
+            let off = (f32::from(place) - f32::from(sort.salvo - 1) * 0.5) * sort.fan;
+            let heading = turned(heading, small_turn(astray + off));
+            let shot = Shot {
+                at: [body.at[0] + heading[0] * sort.radius, body.at[1] + heading[1] * sort.radius],
+                velocity: scaled(heading, sort.bolt_speed),
+                steps_left: sort.bolt_steps,
+                side: sort.side as u8,
+                damage: sort.damage,
+            };
+            if state.shot_count < SHOTS_MAX {
+                state.shots[state.shot_count] = shot;
+                state.shot_count += 1;
+            }
+        }
+    }
+
+    fn strip(&self, place: f32) -> usize {
+        // `as` saturates.
+        (((place + self.ground.half) * (STRIPS as f32 / 2.0) / self.ground.half) as usize).min(STRIPS - 1)
+    }
+
+    fn fly_shots(&self, state: &mut State, step: usize, weight: i32, steps: &mut u64) {
+        if state.shot_count == 0 {
+            return;
+        }
+        // Who is in which strip along each axis: whoever is in one of a bolt's strips on both may be in its way.
+        let mut strips = [[0_u32; STRIPS]; 2];
+        for number in bits(state.alive) {
+            let body = &state.bodies[number];
+            let radius = self.sort(body).radius;
+            for (axis, strips) in strips.iter_mut().enumerate() {
+                let (low, high) = (self.strip(body.at[axis] - radius), self.strip(body.at[axis] + radius));
+                strips[low..=high].iter_mut().for_each(|strip| *strip |= 1 << number);
+            }
+        }
+        let mut kept = 0;
+        for at in 0..state.shot_count {
+            let mut shot = state.shots[at];
+            shot.steps_left = shot.steps_left.saturating_sub(1);
+            let (from, way) = (shot.at, scaled(shot.velocity, STEP_S));
+            shot.at = [from[0] + way[0], from[1] + way[1]];
+            let in_way = |axis: usize| {
+                let (a, b) = (self.strip(from[axis]), self.strip(shot.at[axis]));
+                strips[axis][a.min(b)..=a.max(b)].iter().fold(0, |word, strip| word | strip)
+            };
+            let candidates = in_way(0) & in_way(1) & state.alive & self.sides[1 - usize::from(shot.side)];
+            *steps += SHOT_STEPS + PAIR_STEPS * u64::from(candidates.count_ones());
+            let mut first: Option<(f32, usize)> = None;
+            for number in bits(candidates) {
+                let body = &state.bodies[number];
+                if let Some(share) = meets(from, way, body.at, self.sort(body).radius)
+                    && first.is_none_or(|(least, _)| share < least)
+                {
+                    first = Some((share, number));
+                }
+            }
+            if let Some((_, number)) = first {
+                let body = &state.bodies[number];
+                let against = -dot(body.heading, unit_or(way, body.heading));
+                if against <= self.sort(body).plates {
+                    self.hurt(state, number, shot.damage, weight);
+                }
+                continue;
+            }
+            let half = self.ground.half;
+            if shot.steps_left == 0 || shot.at[0].abs() >= half || shot.at[1].abs() >= half {
+                continue;
+            }
+            let near = self.ground.near(step, from) | self.ground.near(step, shot.at);
+            if near == 0 || !self.ground.touches(step, from, way, 0.0, near, steps) {
+                state.shots[kept] = shot;
+                kept += 1;
+            }
+        }
+        state.shot_count = kept;
+    }
+
+    /// The score of a future at its end, as planner `number` sees it: what its side has gained, less how far it is from
+    /// where it can do anything.
+    pub(super) fn score(&self, state: &State, number: usize) -> i32 {
+        let body = &state.bodies[number];
+        let sort = self.sort(body);
+        let gained = if sort.side == 0 { state.score } else { -state.score };
+        let opponents = state.alive & self.sides[1 - sort.side];
+        if state.alive >> number & 1 == 0 || opponents == 0 {
+            return gained;
+        }
+        let mut nearest = f32::MAX;
+        for other in bits(opponents) {
+            let to = from_to(body.at, state.bodies[other].at);
+            nearest = nearest.min(dot(to, to));
+        }
+        let distance = nearest.sqrt();
+        let off = (distance - sort.sight * IN_SIGHT).max(0.0) + (sort.standoff - distance).max(0.0);
+        gained - (off * PER_METRE) as i32
+    }
+}
+
+/// Share of its sight within which a planner would like to have an opponent at the end of its plan.
+const IN_SIGHT: f32 = 0.8;
+/// What each metre less or more than it would like counts, in [`SCORE_STEPS`]: an eighth of a point of worth.
+const PER_METRE: f32 = SCORE_STEPS as f32 / 8.0;
+
+/// The most by which a score's part for distance can count: the longest way across the largest square.
+pub(super) const DISTANCE_SCORE_MAX: i32 = 1_500 * (PER_METRE as i32);
+
+fn body(agent: &Agent) -> Body {
+    let heading = unit_or(agent.heading.map(f32::from), [0.0, 1.0]);
+    Body {
+        at: metres(agent.position),
+        velocity: metres(agent.velocity),
+        heading,
+        sort: agent.class,
+        hull: agent.hull,
+        cooldown: agent.cooldown,
+        target: NOBODY,
+    }
+}

@@ -1,0 +1,78 @@
+//! What the kind `tactics` answers: how well every plan did that was tried.
+
+use bincode::de::Decoder;
+use bincode::enc::{Encoder, write::Writer};
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
+use super::plan::{self, Plan};
+use super::{CANDIDATES_MAX, PLANNERS_MAX};
+use crate::physics::bits::{BitReader, BitWriter, count_width, unzigzag, zigzag};
+
+/// Scores of all candidates of all planners, in their order: sums over the futures. The plan to fly is the first that
+/// has the best score; it is not said apart, so nobody can say another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TacticsOutcome {
+    /// For each planner the score of each candidate, in [`SCORE_STEPS`](super::SCORE_STEPS) of what a point of hull of
+    /// worth 1 counts at the plan's begin.
+    pub scores: Vec<Vec<i32>>,
+}
+
+impl TacticsOutcome {
+    /// Number and legs of the plan that planner `planner` is to fly, by the spec's seed; none if there is no such planner, or
+    /// no score.
+    pub fn plan(&self, seed: u32, planner: usize) -> Option<(usize, Plan)> {
+        let scores = self.scores.get(planner).filter(|scores| !scores.is_empty())?;
+        let best = plan::best(scores);
+        Some((best, plan::candidate(seed, planner, best, scores)))
+    }
+}
+
+impl Encode for TacticsOutcome {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let mut bits = BitWriter::default();
+        let planners = &self.scores[..self.scores.len().min(PLANNERS_MAX + 1)];
+        bits.put(planners.len() as u32, count_width(PLANNERS_MAX + 1));
+        for scores in planners {
+            let scores = &scores[..scores.len().min(CANDIDATES_MAX + 1)];
+            bits.put(scores.len() as u32, count_width(CANDIDATES_MAX + 1));
+            // Scores of one planner are near one another: the first, and the others' distances from it.
+            let first = scores.first().copied().unwrap_or_default();
+            bits.put(zigzag(first), 32);
+            bits.column(scores.iter().skip(1).map(|score| zigzag(score.wrapping_sub(first))));
+        }
+        encoder.writer().write(&bits.finish())
+    }
+}
+
+impl<Context> Decode<Context> for TacticsOutcome {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let mut bits = BitReader::new(decoder);
+        let planners = bits.take(count_width(PLANNERS_MAX + 1))? as usize;
+        if planners > PLANNERS_MAX {
+            return Err(DecodeError::Other("too many planners"));
+        }
+        let mut scores = Vec::new();
+        for _ in 0..planners {
+            let count = bits.take(count_width(CANDIDATES_MAX + 1))? as usize;
+            if count > CANDIDATES_MAX {
+                return Err(DecodeError::Other("too many candidates"));
+            }
+            let first = unzigzag(bits.take(32)?);
+            if count == 0 {
+                if first != 0 {
+                    return Err(DecodeError::Other("a score of no candidate"));
+                }
+                scores.push(Vec::new());
+                continue;
+            }
+            let others = bits.column(count - 1, u32::MAX)?;
+            let others = others.into_iter().map(|off| first.wrapping_add(unzigzag(off)));
+            scores.push(std::iter::once(first).chain(others).collect());
+        }
+        bits.finish()?;
+        Ok(Self { scores })
+    }
+}
+
+bincode::impl_borrow_decode!(TacticsOutcome);

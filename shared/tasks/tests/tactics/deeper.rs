@@ -1,0 +1,46 @@
+//! Who tries more plans finds better ones, judged in futures that the search has not seen.
+
+use p2c2r_tasks::tactics::{
+    CANDIDATES_MAX, FUTURES_MAX, LEAD_STEPS_MAX, LEGS, Leg, Plan, Planner, TacticsSpec,
+};
+
+use crate::situations::{fight, run};
+
+/// How a plan does in 64 other futures, mean over them: it is flown before another one begins, which goes by rule.
+fn done_by(spec: &TacticsSpec, plan: Plan) -> i32 {
+    let mut played = spec.clone();
+    (played.seed, played.futures, played.candidates) = (!spec.seed, FUTURES_MAX, 1);
+    played.lead_steps = LEAD_STEPS_MAX;
+    played.planners = vec![Planner { before: plan, ..spec.planners[0] }];
+    run(&played).scores[0][0] / i32::from(FUTURES_MAX)
+}
+
+/// What a plan that is found gains over going by rule, sum over some fights.
+fn gain(candidates: u16, futures: u8) -> i32 {
+    let of_fight = |number: u64| {
+        let spec = TacticsSpec { candidates, futures, lead_steps: 0, ..fight(5, 4, 3 * number + 1) };
+        let (_, plan) = run(&spec).plan(spec.seed, 0).unwrap();
+        done_by(&spec, plan) - done_by(&spec, [Leg::Rule; LEGS])
+    };
+    (0..24).map(of_fight).sum()
+}
+
+#[test]
+fn more_candidates_in_more_futures_find_better_plans() {
+    let found: Vec<i32> = [(2, 1), (8, 2), (32, 4), (128, 8)].map(|(c, f)| gain(c, f)).to_vec();
+    println!("{found:?}");
+    assert!(found[3] > found[1] && found[3] > 0, "{found:?}");
+}
+
+#[test]
+fn the_plan_of_an_outcome_is_the_first_of_the_best_and_as_good_as_the_rule() {
+    let spec = TacticsSpec { candidates: CANDIDATES_MAX as u16, futures: 1, ..fight(3, 2, 1) };
+    let outcome = run(&spec);
+    let (number, plan) = outcome.plan(spec.seed, 0).unwrap();
+    let scores = &outcome.scores[0];
+    assert!(scores.iter().all(|score| *score <= scores[number]));
+    assert!(scores[..number].iter().all(|score| *score < scores[number]));
+    assert!(scores[number] >= scores[0]);
+    assert_ne!(plan, [Leg::Rule; LEGS], "there is something better to do");
+    assert_eq!(outcome.plan(spec.seed, 1), None);
+}

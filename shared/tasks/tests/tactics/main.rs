@@ -1,0 +1,8 @@
+//! The kind `tactics` from outside: what equal specs give, what travels, what admission refuses, what checks catch, and
+//! whether who plans deeper plans better.
+
+mod bytes;
+mod deeper;
+mod judged;
+mod same;
+mod situations;
