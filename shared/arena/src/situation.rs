@@ -37,7 +37,7 @@ fn byte(value: f32) -> u8 {
 
 /// Ticks as steps of the kind, at least one.
 fn steps(ticks: u16) -> u8 {
-    (ticks.div_ceil(STEP_TICKS)).clamp(1, u8::MAX.into()) as u8
+    ticks.div_ceil(STEP_TICKS).clamp(1, u8::MAX.into()) as u8
 }
 
 /// A vector in 64ths, each part within `most`.
