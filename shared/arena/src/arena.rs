@@ -3,7 +3,7 @@
 use p2c2r_protocol::Digest;
 
 use crate::bullets::Bullet;
-use crate::config::ArenaConfig;
+use crate::config::{ArenaConfig, TacticsRules, WingmanRules};
 use crate::controls::Controls;
 use crate::dice::Dice;
 use crate::enemies::Enemy;
@@ -277,19 +277,33 @@ impl Recorded for Arena {
         record.each([tick, score, next_life_at]);
         record.add(horizon);
         record.add(ship);
-        record.list(wingmen);
         record.list(enemies);
         record.list(bullets);
         record.list(pickups);
         record.list(rocks);
         record.add(windows);
         record.add(pathing);
-        record.add(planning);
         record.add(over);
         record.each([wave_pause_ticks, warp_ticks]);
         record.add(round);
         record.add(sector);
         record.add(first_rock_area);
         record.each([lives, wave, last_request, last_rock, last_enemy, last_bullet, last_pickup]);
+        // Who flies alone and plans nothing has the digest of an arena that knows of neither.
+        let alone = *planning == Planning::default()
+            && wingmen.is_empty()
+            && config.wingmen == WingmanRules::default()
+            && config.tactics == TacticsRules::default()
+            && horizon.plans == 0;
+        if !alone {
+            record.add(&config.wingmen);
+            record.add(&config.tactics);
+            record.add(&horizon.plans);
+            record.list(wingmen);
+            record.add(planning);
+            for enemy in enemies {
+                record.add(&enemy.course);
+            }
+        }
     }
 }

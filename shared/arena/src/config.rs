@@ -517,8 +517,9 @@ impl Recorded for ArenaConfig {
             waves,
             sectors,
             paths,
-            wingmen,
-            tactics,
+            // Recorded by the arena, where there are any.
+            wingmen: _,
+            tactics: _,
         } = self;
         record.add(seed);
         record.add(size);
@@ -531,7 +532,5 @@ impl Recorded for ArenaConfig {
         record.add(waves);
         record.add(sectors);
         record.add(paths);
-        record.add(wingmen);
-        record.add(tactics);
     }
 }

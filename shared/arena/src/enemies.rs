@@ -86,8 +86,6 @@ const SHOVE_SPEED: f32 = 9.0;
 /// What an enemy steers by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steering {
-    /// A plan.
-    Plan,
     /// A path from an outcome that is still fresh.
     Path,
     /// Its eyes: nothing stands between it and the ship, or it keeps its distance to shoot.
@@ -95,6 +93,8 @@ pub enum Steering {
     /// Its nose: straight at the ship, pushed aside by rocks; gets caught in hollows, and wanders about until
     /// it is out.
     Nose,
+    /// A plan.
+    Plan,
 }
 
 /// An enemy.
@@ -299,7 +299,8 @@ impl Recorded for Enemy {
             stuck_ticks,
             wander_ticks,
             wander,
-            course,
+            // Recorded by the arena, where there are plans.
+            course: _,
         } = self;
         record.add(id);
         record.add(&(*role as u8));
@@ -310,6 +311,5 @@ impl Recorded for Enemy {
         record.list(way);
         record.each([fresh_ticks, cooldown_ticks, stuck_ticks, wander_ticks]);
         record.add(wander);
-        record.add(course);
     }
 }

@@ -82,7 +82,7 @@ impl Course {
 }
 
 /// A request that is under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Pending {
     request: u32,
     asked_at: u64,
@@ -94,7 +94,7 @@ struct Pending {
 }
 
 /// What the arena remembers of its requests for plans.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Planning {
     depth: PlanDepth,
     last_taken: u32,

@@ -118,6 +118,7 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
     let carrier = Class {
         radius: byte(enemies.carrier_radius * 32.0),
         speed: byte(enemies.carrier_speed * haste * 8.0),
+        standoff: byte(enemies.carrier_distance * 4.0),
         salvo: 0,
         fragile: false,
         hull_worth: LARGE_WORTH.0,
@@ -127,6 +128,7 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
     let boss = Class {
         radius: byte(enemies.boss_radius * 32.0),
         speed: byte(enemies.boss_speed * haste * 8.0),
+        standoff: enemy.standoff,
         turn: byte(enemies.boss_turn_rate * 32.0),
         salvo: 3,
         fan: byte(0.22 * 128.0),

@@ -149,7 +149,8 @@ pub fn measure(seconds: u32, repeats: u32, rules: &[CalibrationFigures]) -> Resu
     let prices = default_prices(&KindRegistry::builtin());
     let of_rules = rules.iter().filter(|kind| ["path", "physics"].contains(&kind.name));
     let paths_and_motions: f64 = of_rules.map(CalibrationFigures::dollars_per_hour).sum();
-    let of_plans = rules.iter().find(|kind| kind.name == "tactics").map_or(0.0, CalibrationFigures::dollars_per_hour);
+    let of_plans =
+        rules.iter().find(|kind| kind.name == "tactics").map_or(0.0, CalibrationFigures::dollars_per_hour);
     // What plans cost grows with their rollouts.
     let plans = |depth: PlanDepth| of_plans * f64::from(depth.rollouts()) / f64::from(PLANS.rollouts());
     let bought = presets.into_iter().map(|Asked { preset, light, field }| {

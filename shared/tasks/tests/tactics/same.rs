@@ -23,8 +23,14 @@ fn digest(spec: &TacticsSpec) -> Digest {
 
 /// Gamers, workers and the cache rely on these: if one changes, raise `Tactics::KERNEL_VERSION`, then put the new
 /// values here.
-const GOLDEN: [(&str, &str); 6] =
-    [("few", "200b2cddb5f90691"), ("many", "68514ad29b1a3c94"), ("boss", "ef2d1e4bbb10b9d0"), ("at once", "df8720ac814510cf"), ("late", "7a2b839b73a5d47f"), ("alone", "2f192218a402b09c")];
+const GOLDEN: [(&str, &str); 6] = [
+    ("few", "200b2cddb5f90691"),
+    ("many", "68514ad29b1a3c94"),
+    ("boss", "ef2d1e4bbb10b9d0"),
+    ("at once", "df8720ac814510cf"),
+    ("late", "7a2b839b73a5d47f"),
+    ("alone", "2f192218a402b09c"),
+];
 
 #[test]
 fn golden_digests_hold() {
