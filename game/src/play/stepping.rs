@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use p2c2r_arena::TICKS_PER_SECOND;
 use p2c2r_offload::OffloadHorizon;
 
-use super::borrowing::{Depth, Due, Wants, horizon};
+use super::borrowing::{DepthOfPlans, Due, Wants, horizon};
 use super::{Battlefield, Happened, Intent, Pilot, Sources};
 
 /// The most game time one frame may catch up on. A slower machine plays slower instead of stalling in ever
@@ -40,7 +40,7 @@ fn step_arena(
     mut pilot: ResMut<Pilot>,
     intent: Res<Intent>,
     measured: Res<OffloadHorizon>,
-    depth: Depth,
+    depth: DepthOfPlans,
     mut due: ResMut<Due>,
     mut wants: ResMut<Wants>,
     mut sources: ResMut<Sources>,

@@ -1,8 +1,8 @@
 //! The arena as the kind `tactics` sees it: who is near those who plan, what flies, and what is in the way.
 
 use p2c2r_tasks::tactics::{
-    AGENTS_MAX, Agent, BOLTS_MAX, Bolt, Class, Conduct, LEAD_LEGS, Leg, POSITION_STEPS_PER_M, Planner,
-    ROCKS_MAX, Rock, STEP_TICKS, TacticsSpec, VELOCITY_MAX,
+    AGENTS_MAX, Agent, BOLTS_MAX, Behaviour, Bolt, Class, LEAD_LEGS, Leg, POSITION_STEPS_PER_M, Planner,
+    ROCKS_MAX, RoundRock, STEP_TICKS, TacticsSpec, VELOCITY_MAX,
 };
 
 use crate::arena::Arena;
@@ -55,7 +55,7 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
     let (ship, wingmen, enemies) = (&config.ship, &config.wingmen, &config.enemies);
     let base = Class {
         second_side: false,
-        conduct: Conduct::Roam,
+        behaviour: Behaviour::Roam,
         radius: byte(ship.radius * 32.0),
         speed: byte(ship.thrust / ship.drag.max(0.5) * 8.0),
         agility: byte(ship.drag * 8.0),
@@ -77,7 +77,7 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
         life_worth: SHIP_WORTH.1,
     };
     let wingman = Class {
-        conduct: Conduct::Circle,
+        behaviour: Behaviour::Circle,
         radius: byte(wingmen.radius * 32.0),
         speed: byte(wingmen.speed * 8.0),
         agility: byte(wingmen.agility * 8.0),
@@ -94,7 +94,7 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
     };
     let enemy = Class {
         second_side: true,
-        conduct: Conduct::Circle,
+        behaviour: Behaviour::Circle,
         radius: byte(enemies.radius * 32.0),
         speed: byte(enemies.gunner_speed * haste * 8.0),
         agility: byte(enemies.agility * 8.0),
@@ -113,8 +113,12 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
         life_worth: ENEMY_WORTH.1,
         ..base
     };
-    let rammer =
-        Class { conduct: Conduct::Hunt, speed: byte(enemies.rammer_speed * haste * 8.0), salvo: 0, ..enemy };
+    let rammer = Class {
+        behaviour: Behaviour::Hunt,
+        speed: byte(enemies.rammer_speed * haste * 8.0),
+        salvo: 0,
+        ..enemy
+    };
     let carrier = Class {
         radius: byte(enemies.carrier_radius * 32.0),
         speed: byte(enemies.carrier_speed * haste * 8.0),
@@ -249,8 +253,8 @@ impl Arena {
         bolts.into_iter().map(|(_, bolt)| bolt).collect()
     }
 
-    fn rocks_near(&self, away: impl Fn(Vec2) -> f32, half: i16) -> Vec<Rock> {
-        let rock = |rock: &crate::rocks::Rock| Rock {
+    fn rocks_near(&self, away: impl Fn(Vec2) -> f32, half: i16) -> Vec<RoundRock> {
+        let rock = |rock: &crate::rocks::Rock| RoundRock {
             position: fixed(rock.position, half),
             velocity: fixed(rock.velocity, VELOCITY_MAX),
             radius: byte(rock.radius * 32.0).max(1),

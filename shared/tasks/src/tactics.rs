@@ -51,7 +51,7 @@ use p2c2r_protocol::{KindId, WorkUnits};
 pub use check::{CHECKED_MIN, CHECKED_SHARE};
 pub use outcome::TacticsOutcome;
 pub use plan::{COMPASS, LEAD_LEGS, LEG_STEPS, LEGS, Leg, PLAN_STEPS, Plan};
-pub use spec::{Agent, Bolt, Class, Conduct, Planner, Rock, TacticsSpec};
+pub use spec::{Agent, Behaviour, Bolt, Class, Planner, RoundRock, TacticsSpec};
 
 use crate::blobs::Blobs;
 use crate::fuel::{Fuel, Fueled, Stop};

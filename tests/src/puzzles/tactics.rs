@@ -2,7 +2,7 @@
 
 use p2c2r_offload::prelude::Blobs;
 use p2c2r_tasks::tactics::{
-    Agent, Bolt, Class, Conduct, LEAD_LEGS, Leg, Planner, Rock, Tactics, TacticsSpec,
+    Agent, Behaviour, Bolt, Class, LEAD_LEGS, Leg, Planner, RoundRock, Tactics, TacticsSpec,
 };
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
@@ -11,7 +11,7 @@ use super::Puzzling;
 
 const WINGMAN: Class = Class {
     second_side: false,
-    conduct: Conduct::Circle,
+    behaviour: Behaviour::Circle,
     radius: 19,
     speed: 72,
     agility: 32,
@@ -35,7 +35,7 @@ const WINGMAN: Class = Class {
 
 const RAMMER: Class = Class {
     second_side: true,
-    conduct: Conduct::Hunt,
+    behaviour: Behaviour::Hunt,
     speed: 52,
     salvo: 0,
     ram: 2,
@@ -65,7 +65,7 @@ impl Puzzling for Tactics {
             damage: 1,
         };
         let bolts = (0..3).map(bolt).collect();
-        let rock = |_| Rock { position: place(1_500), velocity: place(60), radius: 40 };
+        let rock = |_| RoundRock { position: place(1_500), velocity: place(60), radius: 40 };
         let rocks = (0..8).map(rock).collect();
         let planner = |agent: u8| Planner { agent, before: [Leg::Rule; LEAD_LEGS] };
         let planners = (0..1 + (seed % 2) as u8).map(planner).collect();

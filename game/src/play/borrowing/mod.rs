@@ -20,7 +20,7 @@ use p2c2r_tasks::tactics::Tactics;
 
 pub(super) use due::Due;
 use due::{RequestDue, RequestState};
-pub(super) use plans::Depth;
+pub(super) use plans::DepthOfPlans;
 pub(crate) use plans::bought as plans_bought;
 
 use super::sources::{Source, Sources};

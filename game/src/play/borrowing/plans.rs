@@ -36,13 +36,13 @@ pub(crate) fn bought(preset: Preset) -> PlanDepth {
 
 /// What decides how deep is planned.
 #[derive(SystemParam)]
-pub(in crate::play) struct Depth<'w> {
+pub(in crate::play) struct DepthOfPlans<'w> {
     chosen: Res<'w, Chosen>,
     switch: Res<'w, OffloadSwitch>,
     state: Res<'w, OffloadState>,
 }
 
-impl Depth<'_> {
+impl DepthOfPlans<'_> {
     /// What is bought where plans are borrowed, and what any machine can afford where not.
     pub(in crate::play) fn get(&self) -> PlanDepth {
         let borrowed = self.state.is_remote() && self.switch.allows(Tactics::ID);

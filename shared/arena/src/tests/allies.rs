@@ -83,7 +83,6 @@ fn what_is_asked_is_small_and_far_from_the_end_of_its_fuel() {
             asked += 1;
         }
     }
-    println!("{asked} tasks, at most {bytes} bytes and {most:.2} of the fuel");
     assert!(asked > 20 && bytes <= 1_400, "{asked} tasks, {bytes} bytes");
     assert!(most < 0.8, "{most} of the fuel");
 }
@@ -228,14 +227,16 @@ fn won(depth: Option<PlanDepth>, horizon: u16) -> usize {
 fn of_a_hundred_duels_more_are_won_the_deeper_is_planned() {
     let depth = |candidates, futures| Some(PlanDepth { candidates, futures });
     let rule = won(None, 18);
-    println!("by rule: {rule} of 100");
+    let mut table = format!("by rule: {rule} of 100\n");
     let mut found = Vec::new();
     for (candidates, futures) in [(8, 2), (16, 2), (32, 2), (64, 8), (256, 8)] {
         let near = won(depth(candidates, futures), 18);
         let far = won(depth(candidates, futures), 42);
-        println!("{candidates} x {futures}: {near} of 100 next door, {far} at 0.7 s");
+        table += &format!("{candidates} x {futures}: {near} of 100 next door, {far} at 0.7 s\n");
         found.push((near, far));
     }
+    // Passing tests are silent, and the figures are what this one is for.
+    std::fs::write(std::env::temp_dir().join("p2c2r-duels.txt"), table).expect("a temporary folder");
     let local = found[0].0;
     assert!(
         found[3].0 > local && found[3].1 > local,

@@ -60,7 +60,7 @@ impl Ground {
         fuel: &mut Fuel<'_>,
     ) -> Result<Self, KernelError> {
         let half = f32::from(spec.half) / POSITION_STEPS_PER_M;
-        let boulder = |rock: &super::Rock| Boulder {
+        let boulder = |rock: &super::RoundRock| Boulder {
             at: metres(rock.position),
             velocity: metres(rock.velocity),
             radius: f32::from(rock.radius) / 32.0,
@@ -106,7 +106,7 @@ impl Ground {
         self.cells[(step / SLICE_STEPS * CELLS + self.along(at[1])) * CELLS + self.along(at[0])]
     }
 
-    /// Rock `number` as it is at a step.
+    /// RoundRock `number` as it is at a step.
     pub(super) fn rock(&self, step: usize, number: u32) -> Boulder {
         let rock = self.rocks[number as usize];
         Boulder { at: self.place_of(&rock, step), ..rock }

@@ -1,6 +1,6 @@
 //! The kernel: every candidate of every planner, in every future.
 
-use super::model::{Orders, Situation, State};
+use super::model::{Moment, Orders, Situation};
 use super::outcome::TacticsOutcome;
 use super::plan::{Candidates, LEG_STEPS, Leg, PLAN_STEPS, Plan};
 use super::spec::TacticsSpec;
@@ -12,7 +12,7 @@ use crate::kind::KernelError;
 pub(super) struct Table {
     situation: Situation,
     /// Each future as it is when plans begin: until then it is the same for every candidate.
-    begun: Vec<State>,
+    begun: Vec<Moment>,
     lead_steps: usize,
     /// The planners' agents.
     agents: Vec<usize>,

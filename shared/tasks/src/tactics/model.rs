@@ -2,7 +2,7 @@
 
 use super::ground::{FEELER_M, Ground, STEP_S, meets, metres};
 use super::plan::COMPASS;
-use super::spec::{Agent, Class, Conduct, TacticsSpec};
+use super::spec::{Agent, Behaviour, Class, TacticsSpec};
 use super::{AGENTS_MAX, SALVO_MAX, SCORE_STEPS, chance};
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
@@ -32,7 +32,7 @@ const NOBODY: u8 = u8::MAX;
 /// A class, metres and seconds.
 struct Sort {
     side: usize,
-    conduct: Conduct,
+    behaviour: Behaviour,
     radius: f32,
     speed: f32,
     /// Share of the way from its velocity to its wish that it makes in a step.
@@ -61,7 +61,7 @@ impl Sort {
         let [metre, second] = [1.0 / 4.0, 1.0 / 8.0];
         Self {
             side: class.second_side.into(),
-            conduct: class.conduct,
+            behaviour: class.behaviour,
             radius: f32::from(class.radius) / 32.0,
             speed: f32::from(class.speed) * second,
             follow: (f32::from(class.agility) * second * STEP_S).min(1.0),
@@ -107,7 +107,7 @@ struct Shot {
 
 /// A moment of a future.
 #[derive(Clone)]
-pub(super) struct State {
+pub(super) struct Moment {
     bodies: [Body; AGENTS_MAX],
     /// Who lives, a bit each.
     alive: u32,
@@ -126,7 +126,7 @@ pub(super) struct Situation {
     pub(super) ground: Ground,
     /// Who is of which side, a bit each.
     sides: [u32; 2],
-    start: State,
+    start: Moment,
     seed: u32,
 }
 
@@ -194,18 +194,18 @@ impl Situation {
             };
         }
         let alive = sides[0] | sides[1];
-        let start = State { bodies, alive, shots, shot_count: spec.bolts.len(), score: 0 };
+        let start = Moment { bodies, alive, shots, shot_count: spec.bolts.len(), score: 0 };
         Ok(Self { sorts, ground, sides, start, seed: spec.seed })
     }
 
-    pub(super) fn start(&self) -> State {
+    pub(super) fn start(&self) -> Moment {
         self.start.clone()
     }
 
     /// One step of future `future`. What is lost in it counts `weight` for each point of worth.
     pub(super) fn step(
         &self,
-        state: &mut State,
+        state: &mut Moment,
         step: usize,
         future: u32,
         orders: &Orders,
@@ -233,7 +233,7 @@ impl Situation {
     }
 
     /// Keeps the nearest opponent in mind.
-    fn look_out(&self, state: &mut State, step: usize, number: usize, steps: &mut u64) {
+    fn look_out(&self, state: &mut Moment, step: usize, number: usize, steps: &mut u64) {
         let body = state.bodies[number];
         let known = body.target != NOBODY && state.alive >> body.target & 1 == 1;
         if known && !(step + number).is_multiple_of(LOOK_STEPS) {
@@ -253,10 +253,10 @@ impl Situation {
     }
 
     /// Where a body wants to go by rule.
-    fn wish(&self, state: &State, step: usize, number: usize, seed: u32) -> [f32; 2] {
+    fn wish(&self, state: &Moment, step: usize, number: usize, seed: u32) -> [f32; 2] {
         let body = &state.bodies[number];
         let sort = self.sort(body);
-        if sort.conduct == Conduct::Roam {
+        if sort.behaviour == Behaviour::Roam {
             let dice = chance(seed, number as u32, (step / ROAM_STEPS) as u32);
             if dice & 1 == 0 && sort.speed > 0.0 {
                 let share = scaled(body.velocity, 1.0 / sort.speed);
@@ -270,7 +270,7 @@ impl Situation {
         }
         let to = from_to(body.at, state.bodies[usize::from(body.target)].at);
         let straight = unit_or(to, body.heading);
-        if sort.conduct == Conduct::Circle && dot(to, to) < sort.standoff * sort.standoff {
+        if sort.behaviour == Behaviour::Circle && dot(to, to) < sort.standoff * sort.standoff {
             let side = if number.is_multiple_of(2) { CIRCLING } else { -CIRCLING };
             return [-straight[1] * side, straight[0] * side];
         }
@@ -279,7 +279,7 @@ impl Situation {
 
     fn fly(
         &self,
-        state: &mut State,
+        state: &mut Moment,
         step: usize,
         number: usize,
         seed: u32,
@@ -348,7 +348,7 @@ impl Situation {
         }
     }
 
-    fn ram(&self, state: &mut State, number: usize, weight: i32) {
+    fn ram(&self, state: &mut Moment, number: usize, weight: i32) {
         let body = state.bodies[number];
         let sort = self.sort(&body);
         if sort.ram == 0 || body.target == NOBODY {
@@ -366,7 +366,7 @@ impl Situation {
         }
     }
 
-    fn hurt(&self, state: &mut State, number: usize, damage: u8, weight: i32) {
+    fn hurt(&self, state: &mut Moment, number: usize, damage: u8, weight: i32) {
         let body = &mut state.bodies[number];
         let sort = &self.sorts[usize::from(body.sort)];
         let taken = body.hull.min(damage);
@@ -379,7 +379,7 @@ impl Situation {
         state.score += if sort.side == 1 { worth * weight } else { -worth * weight };
     }
 
-    fn shoot(&self, state: &mut State, step: usize, number: usize, seed: u32, steps: &mut u64) {
+    fn shoot(&self, state: &mut Moment, step: usize, number: usize, seed: u32, steps: &mut u64) {
         let body = &mut state.bodies[number];
         let sort = &self.sorts[usize::from(body.sort)];
         body.cooldown = body.cooldown.saturating_sub(1);
@@ -424,7 +424,7 @@ impl Situation {
         (((place + self.ground.half) * (STRIPS as f32 / 2.0) / self.ground.half) as usize).min(STRIPS - 1)
     }
 
-    fn fly_shots(&self, state: &mut State, step: usize, weight: i32, steps: &mut u64) {
+    fn fly_shots(&self, state: &mut Moment, step: usize, weight: i32, steps: &mut u64) {
         if state.shot_count == 0 {
             return;
         }
@@ -482,7 +482,7 @@ impl Situation {
 
     /// The score of a future at its end, as planner `number` sees it: what its side has gained, less how far it is from
     /// where it can do anything.
-    pub(super) fn score(&self, state: &State, number: usize) -> i32 {
+    pub(super) fn score(&self, state: &Moment, number: usize) -> i32 {
         let body = &state.bodies[number];
         let sort = self.sort(body);
         let gained = if sort.side == 0 { state.score } else { -state.score };

@@ -11,7 +11,7 @@ use crate::physics::bits::{BitReader, BitWriter, count_width, unzigzag, zigzag};
 
 /// How an agent behaves that flies no plan, or a plan's leg by rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Conduct {
+pub enum Behaviour {
     /// Goes on as it does and turns anywhere now and then: somebody whose mind is not known.
     Roam,
     /// Goes straight at the nearest opponent.
@@ -26,7 +26,7 @@ pub struct Class {
     /// Whether it is of the second of the two sides.
     pub second_side: bool,
     /// How it behaves by rule.
-    pub conduct: Conduct,
+    pub behaviour: Behaviour,
     /// Radius, 32nds of a metre, at least 1.
     pub radius: u8,
     /// Top speed, eighths of a metre a second.
@@ -101,7 +101,7 @@ pub struct Bolt {
 
 /// A round rock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Rock {
+pub struct RoundRock {
     /// Where, [`POSITION_STEPS_PER_M`](super::POSITION_STEPS_PER_M).
     pub position: [i16; 2],
     /// In the same steps a second.
@@ -139,7 +139,7 @@ pub struct TacticsSpec {
     /// What flies.
     pub bolts: Vec<Bolt>,
     /// What is in the way.
-    pub rocks: Vec<Rock>,
+    pub rocks: Vec<RoundRock>,
     /// Who plans, agents rising.
     pub planners: Vec<Planner>,
 }
@@ -221,7 +221,7 @@ fn take_motions<D: Decoder>(
 impl Class {
     fn put(&self, bits: &mut BitWriter) {
         bits.put(self.second_side.into(), 1);
-        bits.put(self.conduct as u32, 2);
+        bits.put(self.behaviour as u32, 2);
         bits.put(self.leads.into(), 1);
         bits.put(self.fragile.into(), 1);
         bits.put(zigzag(self.plates.into()), 8);
@@ -251,18 +251,18 @@ impl Class {
 
     fn take<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Self, DecodeError> {
         let second_side = bits.take(1)? == 1;
-        let conduct = match bits.take(2)? {
-            0 => Conduct::Roam,
-            1 => Conduct::Hunt,
-            2 => Conduct::Circle,
-            _ => return Err(DecodeError::Other("no such conduct")),
+        let behaviour = match bits.take(2)? {
+            0 => Behaviour::Roam,
+            1 => Behaviour::Hunt,
+            2 => Behaviour::Circle,
+            _ => return Err(DecodeError::Other("no such behaviour")),
         };
         let (leads, fragile) = (bits.take(1)? == 1, bits.take(1)? == 1);
         let plates = unzigzag(bits.take(8)?) as i8;
         let mut byte = || bits.take(8).map(|byte| byte as u8);
         Ok(Self {
             second_side,
-            conduct,
+            behaviour,
             leads,
             fragile,
             plates,
@@ -341,7 +341,7 @@ impl<Context> Decode<Context> for TacticsSpec {
         let motions = take_motions(&mut bits, rocks)?;
         let radii = bits.column(rocks, u8::MAX.into())?;
         let rocks = motions.into_iter().zip(radii);
-        let rock = |((position, velocity), radius)| Rock { position, velocity, radius: radius as u8 };
+        let rock = |((position, velocity), radius)| RoundRock { position, velocity, radius: radius as u8 };
         let rocks = rocks.map(rock).collect();
         let mut planner = || {
             let agent = bits.take(8)? as u8;

@@ -2,7 +2,7 @@
 
 use p2c2r_tasks::Blobs;
 use p2c2r_tasks::tactics::{
-    Agent, Bolt, Class, Conduct, LEAD_LEGS, Leg, Planner, Rock, Tactics, TacticsSpec,
+    Agent, Behaviour, Bolt, Class, LEAD_LEGS, Leg, Planner, RoundRock, Tactics, TacticsSpec,
 };
 
 use crate::fights;
@@ -32,7 +32,7 @@ pub struct Fights {
     /// Metres a second.
     speed: u64,
     hull: u64,
-    conduct: u64,
+    behaviour: u64,
     seed: u64,
 }
 
@@ -59,7 +59,7 @@ impl Genome for Fights {
             bolt_speed: 1 + worst::skewed(seeded, 8).min(254),
             speed: worst::skewed(seeded, 5),
             hull: 1 + worst::skewed(seeded, 8).min(254),
-            conduct: seeded.below(3),
+            behaviour: seeded.below(3),
             seed: seeded.bits(),
         }
     }
@@ -84,7 +84,7 @@ impl Genome for Fights {
             14 => varied.life = other.life,
             15 => varied.bolt_speed = other.bolt_speed,
             16 => varied.speed = other.speed,
-            _ => (varied.hull, varied.conduct, varied.seed) = (other.hull, other.conduct, other.seed),
+            _ => (varied.hull, varied.behaviour, varied.seed) = (other.hull, other.behaviour, other.seed),
         }
         varied
     }
@@ -101,7 +101,7 @@ impl Genome for Fights {
         };
         let class = |second_side: bool| Class {
             second_side,
-            conduct: [Conduct::Roam, Conduct::Hunt, Conduct::Circle][self.conduct as usize],
+            behaviour: [Behaviour::Roam, Behaviour::Hunt, Behaviour::Circle][self.behaviour as usize],
             radius: self.size.min(64) as u8,
             speed: (self.speed * 8).min(255) as u8,
             agility: 40,
@@ -139,7 +139,7 @@ impl Genome for Fights {
             damage: 1,
         });
         let bolts = bolts.collect();
-        let rocks = (0..self.rocks).map(|_| Rock {
+        let rocks = (0..self.rocks).map(|_| RoundRock {
             position: place(self.rocks_spread),
             velocity: [0; 2],
             radius: self.size as u8,

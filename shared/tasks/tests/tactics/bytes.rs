@@ -2,7 +2,8 @@
 //! one encoding, and only what is in range is admitted.
 
 use p2c2r_tasks::tactics::{
-    Agent, Bolt, CANDIDATES_MAX, Class, LEAD_STEPS_MAX, Planner, Rock, Tactics, TacticsOutcome, TacticsSpec,
+    Agent, Bolt, CANDIDATES_MAX, Class, LEAD_STEPS_MAX, Planner, RoundRock, Tactics, TacticsOutcome,
+    TacticsSpec,
 };
 use p2c2r_tasks::{Blobs, SpecError, TaskKind};
 
@@ -85,7 +86,7 @@ fn what_is_out_of_range_is_refused_and_no_outcome_of_it_passes() {
         change(&mut bolts[0]);
         TacticsSpec { bolts, ..spec.clone() }
     };
-    let rock = |change: fn(&mut Rock)| {
+    let rock = |change: fn(&mut RoundRock)| {
         let mut rocks = spec.rocks.clone();
         change(&mut rocks[0]);
         TacticsSpec { rocks, ..spec.clone() }

@@ -1,7 +1,7 @@
 //! Situations that are planned in the tests.
 
 use p2c2r_tasks::tactics::{
-    Agent, Bolt, Class, Conduct, LEAD_LEGS, Leg, POSITION_STEPS_PER_M, Planner, Rock, Tactics,
+    Agent, Behaviour, Bolt, Class, LEAD_LEGS, Leg, POSITION_STEPS_PER_M, Planner, RoundRock, Tactics,
     TacticsOutcome, TacticsSpec,
 };
 use p2c2r_tasks::{Blobs, Stop, TaskKind};
@@ -32,7 +32,7 @@ impl Seeded {
 /// Somebody with a gun who comes no nearer than he must.
 pub const WINGMAN: Class = Class {
     second_side: false,
-    conduct: Conduct::Circle,
+    behaviour: Behaviour::Circle,
     radius: 19,
     speed: 72,
     agility: 32,
@@ -55,7 +55,7 @@ pub const WINGMAN: Class = Class {
 };
 
 const SHIP: Class = Class {
-    conduct: Conduct::Roam,
+    behaviour: Behaviour::Roam,
     speed: 80,
     agility: 13,
     spread: 26,
@@ -66,7 +66,7 @@ const SHIP: Class = Class {
 
 const RAMMER: Class = Class {
     second_side: true,
-    conduct: Conduct::Hunt,
+    behaviour: Behaviour::Hunt,
     radius: 22,
     speed: 52,
     agility: 40,
@@ -136,7 +136,7 @@ pub fn fight(rammers: usize, gunners: usize, seed: u64) -> TacticsSpec {
         damage: 1,
     });
     let bolts = bolts.collect();
-    let rocks = (0..30).map(|_| Rock {
+    let rocks = (0..30).map(|_| RoundRock {
         position: seeded.place(30.0),
         velocity: seeded.place(1.0),
         radius: 19 + seeded.below(46) as u8,
