@@ -81,7 +81,7 @@ pub(super) fn deep_check(
             if !picked.contains(&number) {
                 continue;
             }
-            let right = table.score(planner, &plan, fuel).map_err(failed)?;
+            let right = table.score(planner, plan, fuel).map_err(failed)?;
             if right != *said {
                 let what =
                     format!("candidate {number} of planner {planner}: {said} is said, {right} is right");

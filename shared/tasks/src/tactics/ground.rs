@@ -28,6 +28,14 @@ pub(super) struct Boulder {
     pub(super) radius: f32,
 }
 
+impl Boulder {
+    /// Where it is at a step.
+    fn place(&self, step: usize) -> [f32; 2] {
+        let seconds = step as f32 * STEP_S;
+        [0, 1].map(|axis| self.at[axis] + self.velocity[axis] * seconds)
+    }
+}
+
 /// The rocks of a spec on their ways.
 pub(super) struct Ground {
     pub(super) half: f32,
@@ -74,8 +82,8 @@ impl Ground {
             for number in 0..ground.rocks.len() {
                 let rock = ground.rocks[number];
                 let reach = rock.radius + reach + FEELER_M;
-                let from = ground.place_of(&rock, slice * SLICE_STEPS);
-                let to = ground.place_of(&rock, (slice + 1) * SLICE_STEPS);
+                let from = rock.place(slice * SLICE_STEPS);
+                let to = rock.place((slice + 1) * SLICE_STEPS);
                 let low = [0, 1].map(|axis: usize| ground.along(from[axis].min(to[axis]) - reach));
                 let high = [0, 1].map(|axis: usize| ground.along(from[axis].max(to[axis]) + reach));
                 fuel.spend(CELL_STEPS * ((high[0] - low[0] + 1) * (high[1] - low[1] + 1)) as u64)?;
@@ -96,11 +104,6 @@ impl Ground {
         (((place + self.half) * self.per_m) as usize).min(CELLS - 1)
     }
 
-    fn place_of(&self, rock: &Boulder, step: usize) -> [f32; 2] {
-        let seconds = step as f32 * STEP_S;
-        [0, 1].map(|axis| rock.at[axis] + rock.velocity[axis] * seconds)
-    }
-
     /// The rocks in reach of a place, a bit each.
     pub(super) fn near(&self, step: usize, at: [f32; 2]) -> u64 {
         self.cells[(step / SLICE_STEPS * CELLS + self.along(at[1])) * CELLS + self.along(at[0])]
@@ -109,7 +112,7 @@ impl Ground {
     /// RoundRock `number` as it is at a step.
     pub(super) fn rock(&self, step: usize, number: u32) -> Boulder {
         let rock = self.rocks[number as usize];
-        Boulder { at: self.place_of(&rock, step), ..rock }
+        Boulder { at: rock.place(step), ..rock }
     }
 
     /// Whether any rock stands between two places. Adds what it took to `weight`.

@@ -42,7 +42,7 @@ impl Table {
     }
 
     /// How a plan of planner `planner` does: the sum over all futures.
-    pub(super) fn score(&self, planner: usize, plan: &Plan, fuel: &mut Fuel<'_>) -> Result<i32, KernelError> {
+    pub(super) fn score(&self, planner: usize, plan: Plan, fuel: &mut Fuel<'_>) -> Result<i32, KernelError> {
         let agent = self.agents[planner];
         let mut sum = 0;
         for (future, begun) in self.begun.iter().enumerate() {
@@ -69,7 +69,7 @@ pub(super) fn run(spec: &TacticsSpec, fuel: &mut Fuel<'_>) -> Result<TacticsOutc
         let (mut candidates, mut scores) = (Candidates::new(spec.seed, planner), Vec::new());
         for _ in 0..spec.candidates {
             let plan = candidates.next(&scores);
-            scores.push(table.score(planner, &plan, fuel)?);
+            scores.push(table.score(planner, plan, fuel)?);
         }
         outcome.scores.push(scores);
     }

@@ -332,8 +332,8 @@ impl Situation {
         }
         let length = dot(wish, wish).sqrt();
         let speed = if length > 1.0 { sort.speed / length } else { sort.speed };
-        for axis in 0..2 {
-            body.velocity[axis] += (wish[axis] * speed - body.velocity[axis]) * sort.follow;
+        for (axis, wish) in wish.into_iter().enumerate() {
+            body.velocity[axis] += (wish * speed - body.velocity[axis]) * sort.follow;
             body.at[axis] = (body.at[axis] + body.velocity[axis] * STEP_S).clamp(-limit, limit);
         }
         if let Some(aim) = aim {
