@@ -140,6 +140,11 @@ fn judged(spec: &TacticsSpec) -> Result<(), CheckError> {
     units::in_range(spec).map_err(|error| CheckError::new("tactics.spec", error.to_string()))
 }
 
+/// Bits that hold every count up to `max`.
+const fn count_width(max: usize) -> u32 {
+    usize::BITS - max.leading_zeros()
+}
+
 /// A number that chance gives at a place: the same everywhere, and for every candidate, so that they are compared in
 /// the same futures. The mixing is that of MurmurHash3's end.
 fn chance(seed: u32, place: u32, moment: u32) -> u32 {

@@ -6,8 +6,8 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::plan::{self, Plan};
-use super::{CANDIDATES_MAX, PLANNERS_MAX};
-use crate::physics::bits::{BitReader, BitWriter, count_width, unzigzag, zigzag};
+use super::{CANDIDATES_MAX, PLANNERS_MAX, count_width};
+use crate::physics::bits::{BitReader, BitWriter, unzigzag, zigzag};
 
 /// Scores of all candidates of all planners, in their order: sums over the futures. The plan to fly is the first that
 /// has the best score; it is not said apart, so nobody can say another one.

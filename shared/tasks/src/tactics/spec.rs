@@ -6,8 +6,8 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::plan::{LEAD_LEGS, Leg};
-use super::{AGENTS_MAX, BOLTS_MAX, CLASSES_MAX, PLANNERS_MAX, ROCKS_MAX};
-use crate::physics::bits::{BitReader, BitWriter, count_width, unzigzag, zigzag};
+use super::{AGENTS_MAX, BOLTS_MAX, CLASSES_MAX, PLANNERS_MAX, ROCKS_MAX, count_width};
+use crate::physics::bits::{BitReader, BitWriter, unzigzag, zigzag};
 
 /// How an agent behaves that flies no plan, or a plan's leg by rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
