@@ -39,8 +39,8 @@ pub(super) fn plugin(app: &mut App) {
         ship::plugin,
         announce::plugin,
         pointing::plugin,
-        wingman::plugin,
-    ));
+    ))
+    .add_plugins(wingman::plugin);
 }
 
 /// Writes `new` into a text only if it differs, because a changed text is laid out again.

@@ -68,7 +68,7 @@ impl Puzzling for Tactics {
         let rock = |_| RoundRock { position: place(1_500), velocity: place(60), radius: 40 };
         let rocks = (0..8).map(rock).collect();
         let planner = |agent: u8| Planner { agent, before: [Leg::Rule; LEAD_LEGS] };
-        let planners = (0..1 + (seed % 2) as u8).map(planner).collect();
+        let planners = (0..=(seed % 2) as u8).map(planner).collect();
         let spec = TacticsSpec {
             seed: seed as u32,
             half: 2_560,
