@@ -164,7 +164,7 @@ fn enemies_are_after_wingmen_too_and_wingmen_shoot_them() {
         for event in arena.step(Controls::default(), &[]).events {
             match event {
                 ArenaEvent::Fired { by: Shooter::Enemy(_), heading, .. } => {
-                    fired_at_wingman |= heading.y < 0.0
+                    fired_at_wingman |= heading.y < 0.0;
                 }
                 ArenaEvent::EnemyDestroyed { .. } => killed += 1,
                 _ => {}
@@ -228,11 +228,14 @@ fn of_a_hundred_duels_more_are_won_the_deeper_is_planned() {
     let depth = |candidates, futures| Some(PlanDepth { candidates, futures });
     let rule = won(None, 18);
     let mut table = format!("by rule: {rule} of 100\n");
+    let words = |candidates, futures, near, far| {
+        format!("{candidates} x {futures}: {near} of 100 next door, {far} at 0.7 s\n")
+    };
     let mut found = Vec::new();
     for (candidates, futures) in [(8, 2), (16, 2), (32, 2), (64, 8), (256, 8)] {
         let near = won(depth(candidates, futures), 18);
         let far = won(depth(candidates, futures), 42);
-        table += &format!("{candidates} x {futures}: {near} of 100 next door, {far} at 0.7 s\n");
+        table.push_str(&words(candidates, futures, near, far));
         found.push((near, far));
     }
     // Passing tests are silent, and the figures are what this one is for.
