@@ -16,7 +16,6 @@ mod score;
 mod ship;
 mod stages;
 mod warnings;
-mod wingman;
 
 use bevy::prelude::*;
 
@@ -39,8 +38,7 @@ pub(super) fn plugin(app: &mut App) {
         ship::plugin,
         announce::plugin,
         pointing::plugin,
-    ))
-    .add_plugins(wingman::plugin);
+    ));
 }
 
 /// Writes `new` into a text only if it differs, because a changed text is laid out again.
