@@ -169,7 +169,12 @@ struct Pair {
     peer: Option<PeerId>,
     heard: Vec<WorkerToServer>,
     left: usize,
+    /// Lease of what is assigned, which the machine's clock counts.
+    lease_us: u32,
 }
+
+/// Longer than any task of these tests takes, on a machine with more to do than processors.
+const LEASE_US: u32 = 60_000_000;
 
 impl Pair {
     fn new(change: impl FnOnce(&mut WorkerConfig)) -> Self {
@@ -187,7 +192,8 @@ impl Pair {
         (config.slots, config.execution, config.kinds) = (1, Execution::Inline, kinds());
         change(&mut config);
         let worker = build_app(config, ClientTransport::Memory(hub.clone())).unwrap();
-        let mut pair = Self { hub, coordinator, worker, peer: None, heard: Vec::new(), left: 0 };
+        let mut pair =
+            Self { hub, coordinator, worker, peer: None, heard: Vec::new(), left: 0, lease_us: LEASE_US };
         for app in [&mut pair.coordinator, &mut pair.worker] {
             app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
             app.finish();
@@ -243,7 +249,7 @@ impl Pair {
             task: TaskNo(task),
             attempt: Attempt(1),
             kind,
-            lease_us: 1_000_000,
+            lease_us: self.lease_us,
             spec: spec.into(),
             blobs,
         }));

@@ -124,8 +124,10 @@ fn a_process_that_dies_costs_its_task_and_is_started_again() {
 #[test]
 fn a_task_that_does_not_end_in_its_time_is_killed_and_reported() {
     let (mut pair, _private) = sandboxed();
+    pair.lease_us = 1_000_000;
     pair.assign(1, &script(NEVER_ENDS, 0));
     assert_eq!(outcome(&heard(&mut pair, 1)[0]), Err(AttemptFailure::KernelPanicked));
+    pair.lease_us = LEASE_US;
     pair.assign(2, &script(ON_A_SLOT, 7));
     assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![7]));
 }
