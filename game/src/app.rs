@@ -15,7 +15,7 @@ use p2c2r_link::Impairment;
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
 use p2c2r_program::log::Story;
 use p2c2r_program::{Log, Output, say, signals};
-use p2c2r_protocol::{Nanos, Role};
+use p2c2r_protocol::Role;
 
 use crate::cli::{Cli, NAME_DEFAULT, QualityChoice, Reflections, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
@@ -29,9 +29,6 @@ use crate::{
     sound, view, vitals,
 };
 
-/// Money is counted in nano-dollars, caps are set in thousandths of a dollar.
-const NANOS_PER_MILLIDOLLAR: i64 = 1_000_000;
-
 /// Plays as the command line says and tells how it ended.
 pub fn run(cli: &Cli) -> Result<(), GameError> {
     if cli.presets {
@@ -41,7 +38,7 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
     cli.check()?;
     let mut files = user_files(cli);
     let settings = chosen_settings(cli, &mut files);
-    let offload = OffloadConfig { hour_cap: hour_cap(&settings), ..offload_config(cli)? };
+    let offload = OffloadConfig { hour_cap: settings.borrowing.hour_cap(), ..offload_config(cli)? };
     for path in [&cli.report, &cli.frames].into_iter().flatten() {
         report::check_writable(path)?;
     }
@@ -124,11 +121,6 @@ fn chosen_settings(cli: &Cli, files: &mut UserFiles) -> Settings {
     borrowing.enabled &= !cli.offload_off;
     borrowing.mirrors &= cli.reflections == Reflections::On;
     settings
-}
-
-fn hour_cap(settings: &Settings) -> Option<Nanos> {
-    let cap = i64::from(settings.borrowing.cap_millidollars_per_hour);
-    (cap > 0).then(|| Nanos(cap * NANOS_PER_MILLIDOLLAR))
 }
 
 fn build_with(

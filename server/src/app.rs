@@ -22,7 +22,7 @@ use crate::ledger::{Ledger, LedgerOptions, OnFailure};
 use crate::ledger_client::{self, LedgerClient};
 use crate::peers::account_statements::{self, NextStatements};
 use crate::peers::joins::{self, Joining, RefusedPeers};
-use crate::peers::{self, Scheduler, receive};
+use crate::peers::{self, HourCaps, Scheduler, receive};
 use crate::recording::{Header, Recorder};
 use crate::status::{self, Meter};
 use crate::waking::{LateWaker, bind_waker};
@@ -54,6 +54,7 @@ impl Plugin for CoordinatorPlugins {
     fn build(&self, app: &mut App) {
         let config = self.config.clone();
         app.insert_resource(Joining::default())
+            .insert_resource(HourCaps::default())
             .insert_resource(RefusedPeers::default())
             .insert_resource(DrainPhase::default())
             .insert_resource(NextStatements::default())

@@ -141,6 +141,11 @@ settings_table! {
         /// Nano-dollars that an invite gives a gamer, once, unless it says otherwise.
         pub opening_credit: Nanos = Nanos::DOLLAR =>
             number("NANOS", 0..=CREDIT_MAX.0).map(Nanos, |nanos| Some(nanos.0)).key("opening_credit_nanos"),
+        /// Nano-dollars that an hour may cost a gamer's account, unless `accounts cap` says otherwise for it. 0 for no cap.
+        pub hour_cap: Option<Nanos> = None =>
+            number("NANOS", 0..=CREDIT_MAX.0)
+                .map(|nanos| (nanos != 0).then_some(Nanos(nanos)), |cap| Some(cap.map_or(0, |cap| cap.0)))
+                .key("hour_cap_nanos"),
         /// Seconds for which a worker's earnings stay pending.
         pub fraud_window: Duration = Duration::from_hours(1) =>
             seconds(0..=FRAUD_WINDOW_MAX.as_secs()).key("fraud_window_seconds"),
@@ -329,6 +334,7 @@ impl ServerConfig {
             fallback: self.fallback,
             trust: self.trust,
             hedge_percent: self.hedge_percent,
+            hour_cap: self.hour_cap,
             cache_entries_max: self.cache_entries_max,
             cache_bytes_max: self.cache_bytes_max,
             compute_threads,

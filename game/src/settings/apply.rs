@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 use bevy::window::{MonitorSelection, PresentMode, PrimaryWindow, WindowMode};
-use p2c2r_offload::OffloadSwitch;
+use p2c2r_offload::{OffloadCaps, OffloadSwitch};
 use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
@@ -29,6 +29,7 @@ fn apply_borrowing(
     settings: Res<Settings>,
     mut last: Local<Option<Borrowing>>,
     mut switch: ResMut<OffloadSwitch>,
+    mut caps: ResMut<OffloadCaps>,
     mut chosen: ResMut<Chosen>,
     mut reflecting: ResMut<Reflecting>,
 ) {
@@ -40,6 +41,9 @@ fn apply_borrowing(
         switch.enabled = wanted.enabled;
     }
     set_kinds(&mut switch, wanted);
+    if last.cap_millidollars_per_hour != wanted.cap_millidollars_per_hour {
+        caps.hour = wanted.hour_cap();
+    }
     if last.preset != wanted.preset {
         chosen.preset = wanted.preset;
     }

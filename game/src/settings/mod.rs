@@ -14,6 +14,7 @@ mod rows;
 
 use bevy::prelude::*;
 use p2c2r_arena::Difficulty;
+use p2c2r_protocol::Nanos;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::QualityChoice;
@@ -192,8 +193,19 @@ pub struct Borrowing {
     pub mirrors: bool,
     /// How much is bought.
     pub preset: Preset,
-    /// The most that an hour may cost, thousandths of a dollar; 0 for no bound of the game's own. From the next start on.
+    /// The most that an hour may cost, thousandths of a dollar; 0 for no bound of the game's own.
     pub cap_millidollars_per_hour: u32,
+}
+
+/// Money is counted in nano-dollars, caps are set in thousandths of a dollar.
+const NANOS_PER_MILLIDOLLAR: i64 = 1_000_000;
+
+impl Borrowing {
+    /// The most that an hour may cost; `None` for no bound of the game's own.
+    pub fn hour_cap(&self) -> Option<Nanos> {
+        let cap = i64::from(self.cap_millidollars_per_hour);
+        (cap > 0).then(|| Nanos(cap * NANOS_PER_MILLIDOLLAR))
+    }
 }
 
 impl Default for Borrowing {

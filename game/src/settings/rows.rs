@@ -146,7 +146,7 @@ impl Row {
             Self::Cap if borrowing.cap_millidollars_per_hour == 0 => "no cap".into(),
             Self::Cap => {
                 let dollars = f64::from(borrowing.cap_millidollars_per_hour) / 1e3;
-                format!("{} (next start)", figures::dollars(Some(dollars)))
+                figures::dollars(Some(dollars))
             }
             Self::Difficulty => settings.difficulty.label().into(),
             Self::CardDollars => format!("${}", comparison.card_dollars),

@@ -268,6 +268,11 @@ fn settings_take_effect_at_once_and_are_there_in_the_next_run() {
     choose(&mut app, MenuAction::Turn(Row::Physics));
     let switch = app.world().resource::<OffloadSwitch>();
     assert!(!switch.enabled);
+    let before = *app.world().resource::<OffloadCaps>();
+    choose(&mut app, MenuAction::Turn(Row::Cap));
+    let after = *app.world().resource::<OffloadCaps>();
+    assert_ne!(before.hour, after.hour);
+    assert_eq!(after.hour, settings(&app).borrowing.hour_cap());
     drop(app);
     let app = start();
     assert!(!settings(&app).borrowing.enabled && !settings(&app).borrowing.physics);

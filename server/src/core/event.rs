@@ -5,6 +5,7 @@ use std::time::Duration;
 use bincode::{Decode, Encode};
 use p2c2r_protocol::{Micros, PeerId, Role, Submit, TaskId, WorkerOffer, WorkerToServer};
 
+use super::state::gamers::HourCap;
 use super::work::{Checked, Computed};
 use crate::ledger::{self, AccountId, AdmissionRoom, CachedOutcome, Committed, PatientTask};
 
@@ -36,6 +37,15 @@ pub enum Event {
         account: Box<ledger::Account>,
         /// The least session number it may be given.
         session_min: u32,
+        /// What an hour may cost its account.
+        hour_cap: HourCap,
+    },
+    /// The operator has said what an hour may cost the account of a gamer.
+    Capped {
+        /// A connection of the account.
+        peer: PeerId,
+        /// What it may.
+        hour_cap: HourCap,
     },
     /// A worker has joined, and the ledger has its account.
     WorkerJoined {

@@ -26,7 +26,7 @@ pub mod work;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use p2c2r_protocol::{Micros, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, TaskNo};
+use p2c2r_protocol::{Micros, Nanos, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, TaskNo};
 use p2c2r_tasks::KindRegistry;
 
 pub use effect::{Effect, Effects};
@@ -64,6 +64,8 @@ pub struct Policy {
     pub trust: TrustRules,
     /// Units of second attempts for a hundred of first ones, at most; zero for none.
     pub hedge_percent: u32,
+    /// What an hour may cost a gamer's account for which the operator has not said otherwise.
+    pub hour_cap: Option<Nanos>,
     /// Outcomes kept for reuse; zero keeps none.
     pub cache_entries_max: usize,
     /// Bytes of outcomes kept for reuse.
@@ -146,9 +148,11 @@ impl Core {
             Event::Measured { peer, link } => {
                 self.links.insert(peer, link);
             }
-            Event::GamerJoined { peer, name, account, session_min } => {
+            Event::GamerJoined { peer, name, account, session_min, hour_cap } => {
                 join::welcome_gamer(self, peer, &name, &account, session_min);
+                join::cap(self, peer, hour_cap);
             }
+            Event::Capped { peer, hour_cap } => join::cap(self, peer, hour_cap),
             Event::WorkerJoined { peer, name, account, offer } => {
                 join::welcome_worker(self, peer, &name, &account, offer);
             }

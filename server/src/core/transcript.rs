@@ -13,6 +13,7 @@ use p2c2r_protocol::{
 use p2c2r_tasks::{Blob, CheckError};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::state::gamers::HourCap;
 use super::work::{Check, Checked, Computed};
 use super::{Effect, Effects, Event, LinkState};
 use crate::ledger::{Account, AccountId, AdmissionRoom, CachedOutcome, Committed, PatientTask};
@@ -27,7 +28,9 @@ pub enum RecordedEvent {
     /// See [`Event::Measured`].
     Measured(PeerId, LinkState),
     /// See [`Event::GamerJoined`].
-    GamerJoined(PeerId, String, Account, u32),
+    GamerJoined(PeerId, String, Account, u32, HourCap),
+    /// See [`Event::Capped`].
+    Capped(PeerId, HourCap),
     /// See [`Event::WorkerJoined`].
     WorkerJoined(PeerId, String, Account, Option<WorkerOffer>),
     /// See [`Event::Renamed`].
@@ -69,9 +72,10 @@ impl RecordedEvent {
             Event::Kept(outcome) => Self::Kept(outcome.clone()),
             Event::Requeued { task, account } => Self::Requeued((**task).clone(), (**account).clone()),
             Event::Measured { peer, link } => Self::Measured(*peer, *link),
-            Event::GamerJoined { peer, name, account, session_min } => {
-                Self::GamerJoined(*peer, name.clone(), (**account).clone(), *session_min)
+            Event::GamerJoined { peer, name, account, session_min, hour_cap } => {
+                Self::GamerJoined(*peer, name.clone(), (**account).clone(), *session_min, *hour_cap)
             }
+            Event::Capped { peer, hour_cap } => Self::Capped(*peer, *hour_cap),
             Event::WorkerJoined { peer, name, account, offer } => {
                 Self::WorkerJoined(*peer, name.clone(), (**account).clone(), offer.clone())
             }
@@ -115,9 +119,10 @@ impl RecordedEvent {
                 Event::Requeued { task: Box::new(task), account: Box::new(account) }
             }
             Self::Measured(peer, link) => Event::Measured { peer, link },
-            Self::GamerJoined(peer, name, account, session_min) => {
-                Event::GamerJoined { peer, name, account: Box::new(account), session_min }
+            Self::GamerJoined(peer, name, account, session_min, hour_cap) => {
+                Event::GamerJoined { peer, name, account: Box::new(account), session_min, hour_cap }
             }
+            Self::Capped(peer, hour_cap) => Event::Capped { peer, hour_cap },
             Self::WorkerJoined(peer, name, account, offer) => {
                 Event::WorkerJoined { peer, name, account: Box::new(account), offer }
             }

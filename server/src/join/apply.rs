@@ -127,6 +127,13 @@ pub fn apply_account_changes(
             OperatorChange::Judged(account, quarantined) => {
                 exchange.handle(Event::Judged { account, quarantined });
             }
+            OperatorChange::Capped(key, hour_cap) => {
+                exchange.hour_caps.set(key, hour_cap);
+                let connected: Vec<_> = exchange.peers.of_account(key).collect();
+                for peer in connected {
+                    exchange.handle(Event::Capped { peer, hour_cap });
+                }
+            }
             OperatorChange::Renamed(key, name) => {
                 let connected: Vec<_> = exchange.peers.of_account(key).collect();
                 for peer in connected {

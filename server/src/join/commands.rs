@@ -14,6 +14,7 @@ use super::error::JoinError;
 use super::settings::default_data_dir;
 use super::store::{ACCOUNTS_FILE, AccountRecord, AccountStore, INVITE_USES_MAX, NewInvite, WallSeconds};
 use crate::cli::{ReportFormat, RoleArg};
+use crate::core::state::gamers::HourCap;
 use crate::ledger::CREDIT_MAX;
 
 /// Uses of an invite that does not say how many.
@@ -95,6 +96,17 @@ pub enum AccountsCommand {
         #[command(flatten)]
         data_dir: DataDirArgs,
     },
+    /// Say what an hour may cost a gamer's account; the running coordinator hears of it within a second.
+    Cap {
+        /// Its name, or how its key begins (at least 8 digits).
+        account: String,
+        /// Dollars an hour such as 0.05, `none` for no cap, or `default` for that of the coordinator's settings.
+        #[arg(value_parser = hour_cap)]
+        cap: HourCap,
+        /// Which coordinator's.
+        #[command(flatten)]
+        data_dir: DataDirArgs,
+    },
     /// Give an account money, which the running coordinator books.
     Credit {
         /// Its name, or how its key begins (at least 8 digits).
@@ -162,6 +174,21 @@ pub fn accounts(command: &AccountsCommand) -> Result<String, JoinError> {
             let account = store.account_called(account)?;
             let name = store.rename(account.key, name)?;
             Ok(format!("{} ({}) is now called {name}", account.name, account.key.short()))
+        }
+        AccountsCommand::Cap { account, cap, data_dir } => {
+            let mut store = open_existing(&data_dir.folder())?;
+            let found = store.account_called(account)?;
+            if found.role != Role::Gamer {
+                return Err(JoinError::NotAGamer(account.clone()));
+            }
+            store.cap_hour(found.key, *cap)?;
+            let (name, key) = (&found.name, found.key.short());
+            let said = match cap {
+                HourCap::AsEverybody => "what the coordinator's settings say".to_owned(),
+                HourCap::Unlimited => "whatever it has".to_owned(),
+                HourCap::At(cap) => format!("{cap} at most"),
+            };
+            Ok(format!("an hour may cost {name} ({key}) {said}"))
         }
         AccountsCommand::Credit { account, dollars, data_dir } => {
             let mut store = open_existing(&data_dir.folder())?;
@@ -268,6 +295,15 @@ fn dollars(text: &str) -> Result<Nanos, String> {
     let part: i64 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
     let nanos = Nanos(whole * Nanos::DOLLAR.0 + part);
     if nanos > CREDIT_MAX { Err(format!("at most {CREDIT_MAX} at once")) } else { Ok(nanos) }
+}
+
+/// Reads what an hour may cost.
+fn hour_cap(text: &str) -> Result<HourCap, String> {
+    match text {
+        "none" => Ok(HourCap::Unlimited),
+        "default" => Ok(HourCap::AsEverybody),
+        _ => dollars(text).map(HourCap::At),
+    }
 }
 
 /// Reads an amount in dollars that is more than nothing.

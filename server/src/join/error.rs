@@ -11,6 +11,9 @@ pub enum JoinError {
     /// The account is a gamer's.
     #[error("`{0}` is a gamer's account, and only workers are quarantined: `workers list` shows them")]
     NotAWorker(String),
+    /// The account is a worker's.
+    #[error("`{0}` is a worker's account, which spends nothing: `accounts list` shows whose is whose")]
+    NotAGamer(String),
     /// The data folder could not be made or used.
     #[error("cannot use the data folder {}: {error}; name another with --data-dir", path.display())]
     Folder {

@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_accounts.sql"),
     include_str!("migrations/0002_judgements.sql"),
     include_str!("migrations/0003_logins.sql"),
+    include_str!("migrations/0004_hour_caps.sql"),
 ];
 /// How long a statement waits for another process's transaction, each of which takes milliseconds: errs on the long
 /// side.

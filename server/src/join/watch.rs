@@ -1,16 +1,19 @@
 //! Notices what the operator's commands, which are other processes, have changed in the account store: tells the app who
 //! was closed, renamed or judged, and has the ledger book credits and judgements.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use p2c2r_protocol::AccountKey;
 use tracing::{debug, error};
 
 use super::error::JoinError;
 use super::store::{AccountStore, OperatorChange, Order};
+use crate::core::state::gamers::HourCap;
 use crate::ledger::AccountId;
 
 /// How often the store is asked whether it has changed: a revoked account is out within a second.
@@ -62,6 +65,8 @@ pub(super) struct Watch {
     version: Option<i64>,
     /// The operator's last act that the app knows of.
     epoch: i64,
+    /// What an hour may cost, as the app knows it.
+    hour_caps: HashMap<AccountKey, HourCap>,
     to_do: Vec<Order>,
     looks_until_next_try: u32,
 }
@@ -71,7 +76,12 @@ impl Watch {
     /// ends when the returned sender is dropped.
     pub fn new(store: AccountStore, clerk: Clerk) -> Result<(Self, AccountNews, Sender<()>), JoinError> {
         let epoch = store.epoch()?;
+        let hour_caps = store.hour_caps()?;
         let (changes_in, changes) = unbounded();
+        // The app reads them before anybody is welcomed.
+        for (key, cap) in &hour_caps {
+            let _ = changes_in.send(OperatorChange::Capped(*key, *cap));
+        }
         let (stop_in, stop) = crossbeam_channel::bounded(0);
         let watch = Self {
             store,
@@ -80,6 +90,7 @@ impl Watch {
             stop,
             version: None,
             epoch,
+            hour_caps,
             to_do: Vec::new(),
             looks_until_next_try: 0,
         };
@@ -109,7 +120,13 @@ impl Watch {
         if self.version == Some(version) {
             return Ok(false);
         }
-        let (news, epoch) = self.store.changes_since(self.epoch)?;
+        let (mut news, epoch) = self.store.changes_since(self.epoch)?;
+        let hour_caps = self.store.hour_caps()?;
+        let changed = hour_caps.iter().filter(|(key, cap)| self.hour_caps.get(*key) != Some(*cap));
+        news.extend(changed.map(|(key, cap)| OperatorChange::Capped(*key, *cap)));
+        let gone = self.hour_caps.keys().filter(|key| !hour_caps.contains_key(*key));
+        news.extend(gone.map(|key| OperatorChange::Capped(*key, HourCap::AsEverybody)));
+        self.hour_caps = hour_caps;
         let credits = self.store.credits_to_book()?.into_iter().map(Order::Credit);
         self.to_do = credits.chain(self.store.judgements_to_do()?.into_iter().map(Order::Judge)).collect();
         self.looks_until_next_try = 0;

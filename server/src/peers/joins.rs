@@ -147,11 +147,11 @@ pub fn part_from_peers(
 
 fn welcome(exchange: &mut Exchange<'_>, waiting: Waiting, account: Account) {
     let Waiting { joined: PeerJoined { peer, role, account: key, name, address, .. }, offer, .. } = waiting;
-    let (said, key, account) = (said(role), key.short(), Box::new(account));
+    let (said, owner, key, account) = (said(role), key, key.short(), Box::new(account));
     info!(target: "p2c2r_server::console", event = "joined", role = said, name, account = key, address, "Connected");
-    let session_min = exchange.ledger.session_at_least();
+    let (session_min, hour_cap) = (exchange.ledger.session_at_least(), exchange.hour_caps.of(owner));
     exchange.handle(match role {
-        Role::Gamer => Event::GamerJoined { peer, name, account, session_min },
+        Role::Gamer => Event::GamerJoined { peer, name, account, session_min, hour_cap },
         Role::Worker => Event::WorkerJoined { peer, name, account, offer },
     });
 }

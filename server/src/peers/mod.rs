@@ -5,15 +5,17 @@ pub mod account_statements;
 pub mod joins;
 pub mod receive;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut, SystemParam};
 use p2c2r_link::{LinkClock, NextWake, Peers, ToPeer};
-use p2c2r_protocol::{Micros, PeerId, Role, ServerToGame, ServerToWorker};
+use p2c2r_protocol::{AccountKey, Micros, PeerId, Role, ServerToGame, ServerToWorker};
 
 use crate::compute::Pool;
+use crate::core::state::gamers::HourCap;
 use crate::core::transcript::{Mark, RecordedEvent};
 use crate::core::work::Computed;
 use crate::core::{Core, Effect, Effects, Event};
@@ -63,6 +65,26 @@ impl Scheduler {
     }
 }
 
+/// What an hour may cost gamers' accounts, where the operator has said so: for when they join.
+#[derive(Resource, Default)]
+pub struct HourCaps(HashMap<AccountKey, HourCap>);
+
+impl HourCaps {
+    /// What an hour may cost this account.
+    pub fn of(&self, account: AccountKey) -> HourCap {
+        self.0.get(&account).copied().unwrap_or_default()
+    }
+
+    /// The operator has said what it may.
+    pub fn set(&mut self, account: AccountKey, cap: HourCap) {
+        if cap == HourCap::AsEverybody {
+            self.0.remove(&account);
+        } else {
+            self.0.insert(account, cap);
+        }
+    }
+}
+
 /// Everything the core's effects reach.
 #[derive(SystemParam)]
 pub struct Exchange<'w> {
@@ -73,6 +95,8 @@ pub struct Exchange<'w> {
     pub pool: ResMut<'w, Pool>,
     /// Connections.
     pub peers: ResMut<'w, Peers>,
+    /// What an hour may cost whom.
+    pub hour_caps: ResMut<'w, HourCaps>,
     meter: ResMut<'w, Meter>,
     clock: Res<'w, LinkClock>,
     to_games: ResMut<'w, Messages<ToPeer<ServerToGame>>>,

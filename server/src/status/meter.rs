@@ -196,6 +196,7 @@ fn said(refusal: &Refusal) -> &'static str {
         Refusal::BlobsMissing { .. } => "blobs_missing",
         Refusal::PriceAboveCap { .. } => "price_above_cap",
         Refusal::BalanceTooLow { .. } => "balance_too_low",
+        Refusal::HourCapReached { .. } => "hour_cap_reached",
         Refusal::TooLate { .. } => "too_late",
         Refusal::NoWorker => "no_worker",
         Refusal::TooManyInFlight { .. } => "too_many_in_flight",

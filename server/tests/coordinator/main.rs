@@ -3,6 +3,7 @@
 
 mod admission;
 mod attempts;
+mod caps;
 mod charging;
 mod conduct;
 mod conformance;

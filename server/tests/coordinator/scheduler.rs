@@ -11,6 +11,7 @@ use p2c2r_protocol::{
 use p2c2r_server::ServerConfig;
 use p2c2r_server::config::default_prices;
 use p2c2r_server::core::INLINE_UNITS_MAX;
+use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::core::work::{Check, Computed, KernelRun};
 use p2c2r_server::core::{Core, Effect, Effects, Event, LinkState};
 use p2c2r_server::ledger::{
@@ -214,7 +215,13 @@ impl World {
         };
         for id in 1..=GAMERS {
             let (peer, account) = (PeerId(id), Box::new(account(Role::Gamer, id)));
-            world.handle(Event::GamerJoined { peer, name: "g".into(), account, session_min: 1 });
+            world.handle(Event::GamerJoined {
+                peer,
+                name: "g".into(),
+                account,
+                session_min: 1,
+                hour_cap: HourCap::AsEverybody,
+            });
         }
         world
     }

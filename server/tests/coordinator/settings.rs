@@ -8,12 +8,13 @@ use p2c2r_server::{ServerConfig, ServerError, build_app};
 use proptest::prelude::*;
 
 /// Every number in the configuration file, with the range it may have.
-const NUMBERS: [(&str, RangeInclusive<u64>); 25] = [
+const NUMBERS: [(&str, RangeInclusive<u64>); 26] = [
     ("hedge_percent", 0..=50),
     ("compute_threads", 1..=1_024),
     ("compute_queue", 1..=65_536),
     ("cache_entries", 0..=1_048_576),
     ("opening_credit_nanos", 0..=1_000_000_000_000_000),
+    ("hour_cap_nanos", 0..=1_000_000_000_000_000),
     ("fraud_window_seconds", 0..=31_536_000),
     ("group_commit_ms", 0..=50),
     ("peers_max", 1..=1_024),

@@ -4,6 +4,7 @@ use std::process::Output;
 
 use p2c2r_join::{JoinLink, RefusalCode};
 use p2c2r_protocol::{Nanos, Role};
+use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::join::{OperatorChange, WallSeconds, commands};
 use p2c2r_server::ledger::AccountId;
 
@@ -37,6 +38,29 @@ fn an_invite_is_a_link_and_nothing_else_and_lets_in() {
     lab.ask(&secret(2), Role::Gamer, link.invite.as_deref()).unwrap();
     assert_eq!(folder.store().account(key(2)).unwrap().unwrap().credit, Nanos::DOLLAR);
     assert_eq!(lab.ask(&secret(3), Role::Gamer, link.invite.as_deref()), Err(RefusalCode::InviteUsedUp));
+}
+
+#[test]
+fn what_an_hour_may_cost_a_gamer_reaches_the_running_coordinator_and_the_next_one() {
+    let folder = Folder::new();
+    let lab = folder.start();
+    let invite = folder.invite(Role::Gamer, 9);
+    lab.ask_as(&secret(1), Role::Gamer, "Ann", Some(&invite)).unwrap();
+    let helpers = folder.invite(Role::Worker, 9);
+    lab.ask_as(&secret(2), Role::Worker, "Bob", Some(&helpers)).unwrap();
+    assert!(refused(&folder.program(&["accounts", "cap", "Bob", "1"])).contains("spends nothing"));
+    assert!(refused(&folder.program(&["accounts", "cap", "Ann", "little"])).contains("0.50"));
+    for (said_so, cap) in [
+        ("0.05", HourCap::At(Nanos(50_000_000))),
+        ("none", HourCap::Unlimited),
+        ("default", HourCap::AsEverybody),
+        ("0", HourCap::At(Nanos::ZERO)),
+    ] {
+        said(&folder.program(&["accounts", "cap", "Ann", said_so]));
+        assert_eq!(lab.next_change(), OperatorChange::Capped(key(1), cap));
+    }
+    drop(lab);
+    assert_eq!(folder.start().next_change(), OperatorChange::Capped(key(1), HourCap::At(Nanos::ZERO)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use p2c2r_protocol::Micros;
 
 use crate::account::OffloadAccount;
 use crate::kind::{Kind, KindTable};
-use crate::switch::OffloadSwitch;
+use crate::switch::{OffloadCaps, OffloadSwitch};
 use crate::totals::{KindTotals, OffloadTotals};
 use crate::window::KindWindows;
 
@@ -17,6 +17,7 @@ pub(crate) struct LadderContext<'w> {
     strategy: Option<Res<'w, TimeUpdateStrategy>>,
     kinds: Res<'w, KindTable>,
     pub switch: Res<'w, OffloadSwitch>,
+    pub caps: Res<'w, OffloadCaps>,
     pub totals: ResMut<'w, OffloadTotals>,
     pub account: ResMut<'w, OffloadAccount>,
     pub windows: ResMut<'w, KindWindows>,

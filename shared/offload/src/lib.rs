@@ -120,8 +120,9 @@
 //!
 //! [`OffloadSwitch`] turns offloading off and on, for all or for one kind; what is out is called home and
 //! computed here without a hitch. [`OffloadState`] says where tasks go and why, in words for the player.
-//! [`OffloadAccount`] tells charged, held and estimated money apart. [`OffloadConfig`] has caps per session
-//! and per hour; a task is sent only if its price fits under them beside everything that is out.
+//! [`OffloadAccount`] tells charged, held and estimated money apart. [`OffloadCaps`], set at first from
+//! [`OffloadConfig`], bounds what a session and an hour may cost; a task is sent only if its price fits under both
+//! beside everything that is out.
 //!
 //! # Numbers
 //!
@@ -186,7 +187,7 @@ pub use last::LastOutcome;
 pub use offloading::{OffloadCommandsExt, Offloading};
 pub use outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
 pub use plugin::{OffloadPlugin, OffloadSystems};
-pub use switch::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
+pub use switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
 pub use totals::{KindTotals, OffloadTotals};
 
 /// Everything a game usually needs.
@@ -199,7 +200,7 @@ pub mod prelude {
     pub use crate::offloading::{OffloadCommandsExt, Offloading};
     pub use crate::outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
     pub use crate::plugin::{OffloadPlugin, OffloadSystems};
-    pub use crate::switch::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
+    pub use crate::switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
     pub use crate::totals::OffloadTotals;
     pub use p2c2r_tasks::{Blob, Blobs, TaskKind};
 }

@@ -23,7 +23,7 @@ use crate::kind::{KindTable, Spent};
 use crate::ladder::{CONNECTING, Ladder};
 use crate::ladder_context::LadderContext;
 use crate::publish::publish;
-use crate::switch::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
+use crate::switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
 use crate::totals::OffloadTotals;
 use crate::window::KindWindows;
 
@@ -82,6 +82,7 @@ impl Plugin for OffloadPlugin {
             .init_resource::<OffloadHorizon>()
             .init_resource::<OffloadTotals>()
             .insert_resource(OffloadState { mode: OffloadMode::Local(LocalReason::NoCoordinator) })
+            .insert_resource(OffloadCaps { session: self.config.session_cap, hour: self.config.hour_cap })
             .insert_resource(Ladder::new(&self.config));
         diagnostics::register_shared(app);
         app.configure_sets(

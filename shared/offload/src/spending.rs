@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use p2c2r_protocol::{Micros, Nanos};
 
-use crate::switch::LocalReason;
+use crate::switch::{LocalReason, OffloadCaps};
 
 const MINUTE: Duration = Duration::from_mins(1);
 /// Whole minutes that count for the hourly cap: the current, partial one and sixty before it, so that any
@@ -34,6 +34,11 @@ fn plus(a: Nanos, b: Nanos) -> Nanos {
 impl Spending {
     pub fn new(session_cap: Option<Nanos>, hour_cap: Option<Nanos>) -> Self {
         Self { session_cap, hour_cap, ..Self::default() }
+    }
+
+    /// From now on these caps hold.
+    pub fn set_caps(&mut self, caps: OffloadCaps) {
+        (self.session_cap, self.hour_cap) = (caps.session, caps.hour);
     }
 
     /// Whether there is any cap.

@@ -43,6 +43,16 @@ impl OffloadSwitch {
     }
 }
 
+/// What may be spent. Takes effect in the frame in which it is changed; set at first from
+/// [`OffloadConfig`](crate::OffloadConfig).
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OffloadCaps {
+    /// The most this session may spend.
+    pub session: Option<Nanos>,
+    /// The most any sixty minutes may spend.
+    pub hour: Option<Nanos>,
+}
+
 /// Where new tasks go, and why; for people to read.
 #[derive(Resource, Clone, Debug, PartialEq, Eq)]
 pub struct OffloadState {

@@ -123,6 +123,7 @@ pub fn samples_of_server_to_game() -> Vec<ServerToGame> {
         Refusal::Full,
         Refusal::IdReused,
         Refusal::Closing,
+        Refusal::HourCapReached { cap: Nanos(10) },
     ];
     let failures = [
         TaskFailure::Late,

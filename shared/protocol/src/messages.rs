@@ -189,6 +189,12 @@ pub enum Refusal {
     /// The coordinator is draining.
     #[error("the coordinator is closing")]
     Closing,
+    /// The account has spent what the operator lets it spend in an hour; lifts as that hour moves on.
+    #[error("the account's cap of {cap} an hour is reached")]
+    HourCapReached {
+        /// What any sixty minutes may cost the account.
+        cap: Nanos,
+    },
 }
 
 /// Why an admitted task has no outcome.

@@ -4,6 +4,7 @@
 //! The ledger is the truth; the mirror only decides what may be started.
 
 mod account;
+mod hour;
 mod remembered;
 mod spent;
 
@@ -15,6 +16,7 @@ use p2c2r_protocol::{Digest, GamerStatement, Micros, NumberHash, PeerId, Receipt
 
 use crate::ledger::{self, AccountId};
 pub use account::AccountMirror;
+pub use hour::HourCap;
 use remembered::{Remembered, RememberedLoad};
 
 /// Bytes of finished tasks that gamers were sent, of all accounts together. Beyond it accounts whose gamers are away are

@@ -217,7 +217,7 @@ fn validate(core: &mut Core, account: AccountId, submit: &mut Submit) -> Result<
     Ok(Valid { job, blobs, units, price })
 }
 
-pub(crate) fn can_pay(core: &Core, account: AccountId, price: Nanos, cap: Nanos) -> Result<(), Refusal> {
+pub(crate) fn can_pay(core: &mut Core, account: AccountId, price: Nanos, cap: Nanos) -> Result<(), Refusal> {
     if price > cap && !fault::is_made(Fault::IgnoresCaps) {
         return Err(Refusal::PriceAboveCap { price });
     }
@@ -225,7 +225,12 @@ pub(crate) fn can_pay(core: &Core, account: AccountId, price: Nanos, cap: Nanos)
     if price > available && !fault::is_made(Fault::LendsMoney) {
         return Err(Refusal::BalanceTooLow { available });
     }
-    Ok(())
+    let (everybody, now) = (core.policy.hour_cap, core.now);
+    let mirror = core.gamers.account_mut(account);
+    match mirror.and_then(|mirror| mirror.breaks_hour_cap(price, everybody, now)) {
+        Some(cap) => Err(Refusal::HourCapReached { cap }),
+        None => Ok(()),
+    }
 }
 
 /// Whether someone is predicted to do it in time.

@@ -139,9 +139,10 @@ fn give_one(
         check,
         outcome: None,
     }));
+    let now = core.now;
     if let Some(account) = core.gamers.account_mut(task.account) {
         account.release(task.price);
-        account.charge(fee);
+        account.charge(fee, now);
         account.tasks.remove(&no);
     }
     reuse::count(core, fee);

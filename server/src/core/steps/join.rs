@@ -6,6 +6,7 @@ use p2c2r_protocol::{
 
 use super::{deliver, judge};
 use crate::core::Core;
+use crate::core::state::gamers::HourCap;
 use crate::ledger::Account;
 
 /// A gamer hears what its account says, and is sent what was finished while it was away.
@@ -21,6 +22,14 @@ pub fn welcome_gamer(core: &mut Core, peer: PeerId, name: &str, account: &Accoun
     core.tell_game(peer, ServerToGame::Welcome(welcome));
     for (id, finished) in core.gamers.take_undelivered(account.id) {
         deliver::send_done(core, peer, id, &finished);
+    }
+}
+
+/// The operator has said what an hour may cost a gamer's account.
+pub fn cap(core: &mut Core, peer: PeerId, hour_cap: HourCap) {
+    let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
+    if let Some(mirror) = core.gamers.account_mut(account) {
+        mirror.hour_cap = hour_cap;
     }
 }
 

@@ -36,9 +36,10 @@ pub fn reuse(
         check,
         outcome: None,
     }));
+    let now = core.now;
     if let Some(mirror) = core.gamers.account_mut(account) {
         mirror.spend(submit.task);
-        mirror.charge(fee);
+        mirror.charge(fee, now);
     }
     core.tally.admitted += 1;
     count(core, fee);

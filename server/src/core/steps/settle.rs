@@ -89,7 +89,7 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
     }
     if let Some(account) = core.gamers.account_mut(task.account) {
         account.release(task.price);
-        account.charge(price);
+        account.charge(price, now);
         account.was_in_time(task.units.0);
         account.tasks.remove(&no);
     }
@@ -254,10 +254,11 @@ pub fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: Ta
         }
         core.tell_worker(live.worker, ServerToWorker::Revoke { task: no, attempt: live.attempt });
     }
+    let now = core.now;
     if let Some(account) = core.gamers.account_mut(task.account) {
         account.release(task.price);
         if charge > Nanos::ZERO {
-            account.charge(charge);
+            account.charge(charge, now);
         }
         account.tasks.remove(&no);
     }

@@ -1,9 +1,13 @@
 //! Accounts: enrolled once, found by their public key, and what the operator does with them.
 
+use std::collections::HashMap;
+
 use p2c2r_join::RefusalCode;
 use p2c2r_protocol::{AccountKey, Nanos, Role, fit_name};
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use crate::core::state::gamers::HourCap;
 
 use super::{AccountStore, CreditReference, JoinError, WallSeconds, invites, key_of, role_number, role_of};
 
@@ -195,6 +199,38 @@ impl AccountStore {
 }
 
 impl AccountStore {
+    /// Notes what an hour may cost a gamer's account, which the running coordinator hears of.
+    pub fn cap_hour(&mut self, key: AccountKey, cap: HourCap) -> Result<(), JoinError> {
+        let nanos = match cap {
+            HourCap::AsEverybody => {
+                return self.write(|transaction| {
+                    let sql = "DELETE FROM hour_caps WHERE account = ?1";
+                    transaction.execute(sql, [key.0]).map(|_| ())
+                });
+            }
+            HourCap::Unlimited => None,
+            HourCap::At(nanos) => Some(nanos.0),
+        };
+        self.write(|transaction| {
+            let sql = "INSERT INTO hour_caps (account, nanos) VALUES (?1, ?2)
+                       ON CONFLICT DO UPDATE SET nanos = excluded.nanos";
+            transaction.execute(sql, params![key.0, nanos]).map(|_| ())
+        })
+    }
+
+    /// What an hour may cost, of all accounts for which the operator has said so.
+    pub fn hour_caps(&self) -> Result<HashMap<AccountKey, HourCap>, JoinError> {
+        let read = || -> rusqlite::Result<HashMap<AccountKey, HourCap>> {
+            let sql = "SELECT account, nanos FROM hour_caps";
+            let cap = |row: &Row<'_>| {
+                let nanos: Option<i64> = row.get(1)?;
+                Ok((key_of(row, 0)?, nanos.map_or(HourCap::Unlimited, |nanos| HourCap::At(Nanos(nanos)))))
+            };
+            self.connection.prepare_cached(sql)?.query_map([], cap)?.collect()
+        };
+        read().map_err(|error| self.explain(&error))
+    }
+
     /// Notes what the operator says of a worker, which the running coordinator carries out.
     pub fn judge(&mut self, key: AccountKey, quarantined: bool, now: WallSeconds) -> Result<(), JoinError> {
         self.write(|transaction| {

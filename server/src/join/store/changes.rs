@@ -5,6 +5,7 @@ use std::fmt;
 use p2c2r_protocol::{AccountKey, Nanos, Role};
 
 use super::{AccountStore, JoinError, key_of, role_of};
+use crate::core::state::gamers::HourCap;
 use crate::ledger::AccountId;
 
 /// Names a credit, so that it is booked at most once.
@@ -57,6 +58,8 @@ pub enum OperatorChange {
     Revoked(AccountKey),
     /// It has a new name.
     Renamed(AccountKey, String),
+    /// As a gamer an hour may cost it so much.
+    Capped(AccountKey, HourCap),
     /// As a worker it gets no more work, or again some; the ledger has it so.
     Judged(AccountId, bool),
 }

@@ -22,6 +22,8 @@ const RESENDS_MAX: u8 = 2;
 /// How long a kind stays local after the coordinator said it has no capacity for it: every task sent in that
 /// state is a round trip lost. Errs towards local compute; more workers end it early.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long nothing is asked for after the coordinator said that the account's hour is spent: it moves on by minutes.
+const HOUR_CAP_PAUSE: Duration = Duration::from_secs(10);
 
 impl Ladder {
     /// Takes in one message.
@@ -216,6 +218,12 @@ impl Ladder {
             Refusal::BalanceTooLow { available } => {
                 if let Some(session) = &mut self.session {
                     session.balance = Some(*available);
+                }
+            }
+            Refusal::HourCapReached { cap } => {
+                let until = context.time.elapsed() + HOUR_CAP_PAUSE;
+                if let Some(session) = &mut self.session {
+                    session.hour_cap = Some((*cap, until.into()));
                 }
             }
             Refusal::Closing => {

@@ -116,6 +116,8 @@ struct Session {
     closing: Option<String>,
     /// What the account had left when the coordinator last refused a task for its balance.
     balance: Option<Nanos>,
+    /// What the operator lets the account spend in an hour, and until when nothing is asked for because that is spent.
+    hour_cap: Option<(Nanos, Micros)>,
     /// Workers at the last statement, and how far away the nearest of them was then.
     workers: u32,
     nearest_worker_ms: Option<u16>,
@@ -339,6 +341,7 @@ impl Session {
             down: reason,
             closing: None,
             balance: None,
+            hour_cap: None,
             workers: 0,
             nearest_worker_ms: None,
             known_blobs: KnownBlobs::new(KNOWN_BLOBS_MAX),

@@ -96,6 +96,12 @@ impl Ladder {
         {
             return Err(Stay::Money(LocalReason::BalanceTooLow { available }));
         }
+        if let Some((cap, until)) = session.hour_cap
+            && now < until
+        {
+            return Err(Stay::Money(LocalReason::HourCap { cap }));
+        }
+        self.spending.set_caps(*context.caps);
         self.spending.check(price, context.account.session_charged, now).map_err(Stay::Money)?;
         Ok(price)
     }

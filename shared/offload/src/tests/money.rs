@@ -134,3 +134,35 @@ fn charged_held_and_estimated_are_told_apart() {
     let account = *game.app.world().resource::<OffloadAccount>();
     assert_eq!((account.session_charged, account.session_estimate), (PRICE, PRICE));
 }
+
+#[test]
+fn a_cap_that_is_changed_holds_from_the_next_frame_on() {
+    let mut game = capped(None, Some(PRICE));
+    game.ask_for(1);
+    game.submit();
+    game.ask_for(2);
+    assert!(game.sent.is_empty(), "the first one has taken what there is");
+    assert_eq!(game.mode(), OffloadMode::Local(LocalReason::HourCap { cap: PRICE }));
+    game.app.world_mut().resource_mut::<OffloadCaps>().hour = None;
+    game.ask_for(3);
+    game.submit();
+    assert_eq!(game.mode(), OffloadMode::Remote);
+    game.app.world_mut().resource_mut::<OffloadCaps>().hour = Some(Nanos(1));
+    game.ask_for(4);
+    assert!(game.sent.is_empty());
+}
+
+#[test]
+fn an_hour_that_the_coordinator_says_is_spent_is_shown_and_tried_again_later() {
+    let mut game = Game::new();
+    game.ask_for(1);
+    let task = game.submit().task;
+    game.refuse(task, Refusal::HourCapReached { cap: Nanos(77) });
+    game.ask_for(2);
+    assert!(game.sent.is_empty());
+    assert_eq!(game.mode(), OffloadMode::Local(LocalReason::HourCap { cap: Nanos(77) }));
+    game.frames((Duration::from_secs(11).as_micros() / FRAME.as_micros()) as usize);
+    game.ask_for(3);
+    game.submit();
+    assert_eq!(game.mode(), OffloadMode::Remote);
+}

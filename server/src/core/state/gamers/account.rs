@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use p2c2r_protocol::{GamerStatement, Nanos, NumberHash, PeerId, TaskId, TaskNo};
+use p2c2r_protocol::{GamerStatement, Micros, Nanos, NumberHash, PeerId, TaskId, TaskNo};
 
 use super::FinishedTask;
+use super::hour::{HourCap, LastHour};
 use super::remembered::Remembered;
 use super::spent::SpentIds;
 use crate::core::fault::{self, Fault};
@@ -25,6 +26,9 @@ pub struct AccountMirror {
     charged_durable: Nanos,
     /// Charged before this process opened the account.
     charged_before: Nanos,
+    /// What an hour may cost it.
+    pub hour_cap: HourCap,
+    last_hour: LastHour,
     /// What it has used up of what looking at its submits may take.
     pub rates: AccountSubmitRates,
     /// Units begun in vain for its tasks that were late, less its share of those it paid for.
@@ -72,9 +76,17 @@ impl AccountMirror {
     }
 
     /// Charges `price`, which the caller has released if it was held.
-    pub fn charge(&mut self, price: Nanos) {
+    pub fn charge(&mut self, price: Nanos, now: Micros) {
         self.balance -= price;
         self.charged += price;
+        self.last_hour.spend(price, now);
+    }
+
+    /// The cap that a task of this price would break beside all that was charged in the last hour and all that is held, if
+    /// there is one; `everybody` have that cap unless the operator said otherwise.
+    pub fn breaks_hour_cap(&mut self, price: Nanos, everybody: Option<Nanos>, now: Micros) -> Option<Nanos> {
+        let cap = self.hour_cap.or(everybody)?;
+        (self.last_hour.spent(now) + self.held + price > cap).then_some(cap)
     }
 
     /// So many units begun for a task of it were in vain, because it is late. Whether that may be misfortune; if so, it is

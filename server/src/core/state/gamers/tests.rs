@@ -28,7 +28,7 @@ fn statements_show_a_charge_as_held_until_it_is_recorded() {
     gamers.open_account(&in_ledger(account)).hold(Nanos(30));
     let mirror = gamers.account_mut(account).unwrap();
     mirror.release(Nanos(30));
-    mirror.charge(Nanos(30));
+    mirror.charge(Nanos(30), Micros(0));
     let around = WorkersAround { count: 2, nearest_ms: Some(3) };
     let told = gamers.statement(account, around);
     assert_eq!((told.workers, told.nearest_worker_ms), (2, Some(3)));

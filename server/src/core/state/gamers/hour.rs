@@ -1,0 +1,101 @@
+//! What an account has spent in the last hour, and what it may.
+
+use bincode::{Decode, Encode};
+use p2c2r_protocol::{Micros, Nanos};
+
+/// What an hour may cost an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub enum HourCap {
+    /// What the coordinator's settings say for everybody.
+    #[default]
+    AsEverybody,
+    /// Whatever it has.
+    Unlimited,
+    /// This much.
+    At(Nanos),
+}
+
+impl HourCap {
+    /// What an hour may cost, where everybody has this cap.
+    pub fn or(self, everybody: Option<Nanos>) -> Option<Nanos> {
+        match self {
+            Self::AsEverybody => everybody,
+            Self::Unlimited => None,
+            Self::At(cap) => Some(cap),
+        }
+    }
+}
+
+/// Whole minutes that count: the current, partial one and sixty before it, so that any sixty minutes are covered.
+const MINUTES: usize = 61;
+const MINUTE_US: u64 = 60_000_000;
+
+/// What was spent in each of the last minutes.
+#[derive(Clone)]
+pub struct LastHour {
+    /// By minute, in a ring.
+    spent: [Nanos; MINUTES],
+    /// The current minute, since the start of the clock.
+    minute: u64,
+    sum: Nanos,
+}
+
+impl Default for LastHour {
+    fn default() -> Self {
+        Self { spent: [Nanos::ZERO; MINUTES], minute: 0, sum: Nanos::ZERO }
+    }
+}
+
+impl LastHour {
+    /// So much is spent now.
+    pub fn spend(&mut self, nanos: Nanos, now: Micros) {
+        self.go_on(now);
+        self.spent[place(self.minute)] += nanos;
+        self.sum += nanos;
+    }
+
+    /// What was spent in the last hour.
+    pub fn spent(&mut self, now: Micros) -> Nanos {
+        self.go_on(now);
+        self.sum
+    }
+
+    /// Lets go of the minutes that count no more. Each is looked at once.
+    fn go_on(&mut self, now: Micros) {
+        let minute = now.0 / MINUTE_US;
+        let passed = minute.saturating_sub(self.minute).min(MINUTES as u64);
+        for ago in 0..passed {
+            let oldest = &mut self.spent[place(minute - ago)];
+            self.sum -= std::mem::take(oldest);
+        }
+        self.minute = self.minute.max(minute);
+    }
+}
+
+fn place(minute: u64) -> usize {
+    (minute % MINUTES as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn minute(minute: u64) -> Micros {
+        Micros(minute * MINUTE_US)
+    }
+
+    #[test]
+    fn any_sixty_minutes_are_covered_and_older_ones_are_not() {
+        let mut hour = LastHour::default();
+        hour.spend(Nanos(70), minute(0));
+        hour.spend(Nanos(30), minute(30));
+        assert_eq!(hour.spent(minute(60)), Nanos(100));
+        assert_eq!(hour.spent(minute(61)), Nanos(30));
+        hour.spend(Nanos(5), minute(61));
+        assert_eq!(hour.spent(minute(91)), Nanos(5));
+        assert_eq!(hour.spent(minute(10_000)), Nanos::ZERO);
+        hour.spend(Nanos(1), minute(9_000));
+        assert_eq!(hour.spent(minute(10_060)), Nanos(1), "a clock that goes back spends now");
+        assert_eq!(hour.spent(minute(10_061)), Nanos::ZERO);
+    }
+}

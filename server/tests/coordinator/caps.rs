@@ -1,0 +1,91 @@
+//! What an hour may cost an account.
+
+use std::time::Duration;
+
+use p2c2r_link::Grant;
+use p2c2r_protocol::{Nanos, PeerId, Refusal, Role, TaskId};
+use p2c2r_server::Fallback;
+use p2c2r_server::core::state::gamers::HourCap;
+use p2c2r_server::peers::HourCaps;
+
+use crate::stage::Stage;
+
+/// A coordinator at which an hour may cost everybody as much as three tasks and a half.
+fn three_and_a_half() -> (Stage, Nanos) {
+    let price = Stage::new().price(1_000);
+    let cap = Nanos(price.0 * 7 / 2);
+    let stage = Stage::with(|config| (config.fallback, config.hour_cap) = (Fallback::Compute, Some(cap)));
+    (stage, cap)
+}
+
+/// So many tasks that nobody has asked for before, computed by the coordinator.
+fn ask(stage: &mut Stage, gamer: PeerId, numbers: std::ops::Range<u64>) -> Vec<TaskId> {
+    let tasks = numbers.map(|number| stage.ask(gamer, number)).collect();
+    stage.step();
+    tasks
+}
+
+#[test]
+fn an_hour_costs_no_more_than_its_cap_and_the_next_one_is_another() {
+    let (mut stage, cap) = three_and_a_half();
+    let (gamer, other) = (stage.gamer("g"), stage.gamer("other"));
+    let tasks = ask(&mut stage, gamer, 20..24);
+    for task in &tasks[..3] {
+        stage.done(*task);
+    }
+    assert_eq!(stage.refusal(tasks[3]), &Refusal::HourCapReached { cap });
+    let of_other = ask(&mut stage, other, 30..31);
+    stage.done(of_other[0]);
+    // What is there already costs a tenth, which still fits.
+    let kept = ask(&mut stage, gamer, 20..21);
+    assert_eq!(stage.done(kept[0]).receipt.price, stage.reuse_price(1_000));
+    stage.jump(Duration::from_mins(30));
+    let again = ask(&mut stage, gamer, 40..41);
+    assert_eq!(stage.refusal(again[0]), &Refusal::HourCapReached { cap });
+    stage.jump(Duration::from_mins(31));
+    let later = ask(&mut stage, gamer, 50..53);
+    for task in later {
+        stage.done(task);
+    }
+    stage.books();
+}
+
+#[test]
+fn what_is_held_counts_and_is_free_again_when_it_is_given_back() {
+    let price = Stage::new().price(1_000);
+    let cap = Nanos(2 * price.0);
+    let mut stage = Stage::with(|config| (config.fallback, config.hour_cap) = (Fallback::Queue, Some(cap)));
+    let gamer = stage.gamer("g");
+    stage.worker("w", 8);
+    let tasks: Vec<TaskId> = (20..23).map(|number| stage.ask(gamer, number)).collect();
+    assert_eq!(stage.refusal(tasks[2]), &Refusal::HourCapReached { cap });
+    stage.pass(Duration::from_millis(600));
+    let again = stage.ask(gamer, 24);
+    assert!(stage.heard(again).is_empty(), "the first two were late and cost nothing");
+}
+
+#[test]
+fn the_operator_can_say_otherwise_for_one_account() {
+    let (mut stage, cap) = three_and_a_half();
+    let key = |name| Grant::of_name(Role::Gamer, name).account;
+    let price = stage.price(1_000);
+    let mut caps = stage.app().world_mut().resource_mut::<HourCaps>();
+    caps.set(key("poor"), HourCap::At(price));
+    caps.set(key("rich"), HourCap::Unlimited);
+    caps.set(key("other"), HourCap::AsEverybody);
+    for (name, numbers, done, cap) in
+        [("poor", 20..22, 1, price), ("rich", 30..40, 10, price), ("other", 50..55, 3, cap)]
+    {
+        let gamer = stage.gamer(name);
+        let tasks = ask(&mut stage, gamer, numbers);
+        for task in &tasks[..done] {
+            stage.done(*task);
+        }
+        for task in &tasks[done..] {
+            assert_eq!(stage.refusal(*task), &Refusal::HourCapReached { cap }, "{name}");
+        }
+    }
+    stage.books();
+}
+
+fn not_verified_yet() {}
