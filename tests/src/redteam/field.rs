@@ -8,6 +8,7 @@ use p2c2r_protocol::{
 };
 use p2c2r_server::ServerConfig;
 use p2c2r_server::config::TrustRules;
+use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::core::work::{Check, Checked, Computed, Depth, KernelRun};
 use p2c2r_server::core::{Core, Effect, Effects, Event};
 use p2c2r_server::ledger::{
@@ -151,7 +152,13 @@ impl Field {
             figures: RedTeamFigures::default(),
         };
         let account = Box::new(account(Role::Gamer, 1, WorkerTrust::default()));
-        field.handle(Event::GamerJoined { peer: GAMER, name: "g".into(), account, session_min: 1 });
+        field.handle(Event::GamerJoined {
+            peer: GAMER,
+            name: "g".into(),
+            account,
+            session_min: 1,
+            hour_cap: HourCap::AsEverybody,
+        });
         let cheats = if game.trick == Trick::Colluding { 2 } else { 1 };
         for number in 0..game.workers {
             field.join(if number < cheats { game.trick } else { Trick::Honest }, game.trusted);
