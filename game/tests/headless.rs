@@ -12,7 +12,9 @@ use p2c2r_game::cli::Cli;
 use p2c2r_game::report::Results;
 use p2c2r_game::{Battlefield, app};
 use p2c2r_link::ToServer;
-use p2c2r_offload::{LocalCompute, LocalReason, OffloadMode, OffloadState, OffloadSwitch, OffloadTotals};
+use p2c2r_offload::{
+    LocalCompute, LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch, OffloadTotals,
+};
 use p2c2r_protocol::GameToServer;
 
 /// A sixtieth of a second and a little, so that every update holds at least one step.
