@@ -88,4 +88,3 @@ fn the_operator_can_say_otherwise_for_one_account() {
     stage.books();
 }
 
-fn not_verified_yet() {}
