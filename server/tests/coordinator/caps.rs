@@ -87,4 +87,3 @@ fn the_operator_can_say_otherwise_for_one_account() {
     }
     stage.books();
 }
-

@@ -9,8 +9,8 @@ use p2c2r_protocol::{
 };
 
 use super::{Connection, Down, Event, REMEMBERED, Up, World, broken, is_graphics, wrapped};
-use crate::core::state::gamers::HourCap;
 use crate::core::LinkState;
+use crate::core::state::gamers::HourCap;
 use crate::core::work::{self, Checked, Computed};
 use crate::ledger::AdmissionRoom;
 use crate::simulation::action::{Action, Fate, How, Way, Who};
@@ -156,7 +156,10 @@ impl World {
         match who {
             Who::Gamer(_) => {
                 let session_min = u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX);
-                self.tell(Cause::GamerJoined(peer), Event::GamerJoined { peer, name, account, session_min, hour_cap: HourCap::AsEverybody })
+                self.tell(
+                    Cause::GamerJoined(peer),
+                    Event::GamerJoined { peer, name, account, session_min, hour_cap: HourCap::AsEverybody },
+                )
             }
             Who::Worker(number) => {
                 let device = |kind| {
