@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use p2c2r_tasks::KernelError;
+
 use super::*;
 use crate::bullets::Shooter;
 
@@ -99,6 +101,16 @@ fn touching_a_large_enemy_hurts_the_ship_and_not_the_enemy() {
     assert!(arena.ship().velocity.y < -5.0, "it is shoved away: {:?}", arena.ship().velocity);
 }
 
+/// As [`answered`], but paths for which the fuel does not suffice count as none, as in play: in the fullest waves of aces a
+/// task still ends so now and then.
+fn answered_if_paid(wanted: &WantedTask) -> DueOutcome {
+    let Some((spec, grid)) = wanted.path() else { return answered(wanted) };
+    match Path::run(spec, &Blobs::new(vec![Arc::clone(grid)]), &Stop::never()) {
+        Err(KernelError::OutOfFuel) => failed(wanted),
+        outcome => due(wanted.request, outcome.expect("an admitted task runs")),
+    }
+}
+
 /// Plays one wave at one difficulty by the autopilot, with ships enough, and returns the seconds that it took; none if it
 /// takes more than five minutes.
 fn seconds_to_clear(difficulty: Difficulty, wave: u32) -> Result<u64, Vec<EnemyRole>> {
@@ -108,7 +120,7 @@ fn seconds_to_clear(difficulty: Difficulty, wave: u32) -> Result<u64, Vec<EnemyR
     arena.wave = wave - 1;
     let sector_waves = arena.config().sectors.waves;
     arena.enter_sector((wave - 1) / sector_waves + 1);
-    let mut played = Played::new(arena, 12, answered);
+    let mut played = Played::new(arena, 12, answered_if_paid);
     let mut autopilot = Autopilot::default();
     for _ in 0..60 * 300 {
         let controls = autopilot.controls(&played.arena);
