@@ -52,7 +52,7 @@ pub struct Figures {
     pub in_flight: Option<f64>,
     /// Frames a second.
     pub fps: Option<f64>,
-    /// Frames a second in the longest hundredth of the last [`FRAMES_KEPT`] frames.
+    /// Frames a second in the longest hundredth of the last `FRAMES_KEPT` frames.
     pub fps_low: Option<f64>,
     /// Milliseconds a frame takes.
     pub frame_ms: Option<f64>,
