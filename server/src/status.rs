@@ -19,7 +19,7 @@
 //! | [`page`], [`chart`] | what people see |
 //! | [`routes`] | what is answered to which request |
 //! | [`commands`] | `p2c2r-server page` and `p2c2r-server ready` |
-//! | [`service`] | saying to a service manager that the coordinator is alive |
+//! | `service` | saying to a service manager that the coordinator is alive |
 
 pub mod access;
 pub mod board;
