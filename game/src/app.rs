@@ -9,7 +9,7 @@ use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::window::{ExitCondition, WindowResolution};
 use bevy::winit::WinitPlugin;
-use p2c2r_arena::{Arena, TICKS_PER_SECOND};
+use p2c2r_arena::{Arena, ArenaConfig, TICKS_PER_SECOND};
 use p2c2r_join::JoinChoice;
 use p2c2r_link::Impairment;
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
@@ -20,7 +20,7 @@ use p2c2r_protocol::Role;
 use crate::cli::{Cli, NAME_DEFAULT, QualityChoice, Reflections, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
-use crate::presets::Chosen;
+use crate::presets::{Chosen, Preset};
 use crate::screens::{Page, Scores};
 use crate::settings::{Settings, UserFiles};
 use crate::view::Picture;
@@ -136,7 +136,7 @@ fn build_with(
     settings::set_kinds(&mut switch, &settings.borrowing);
     let first = if cli.starts_in_play() { Page::Play } else { Page::Loading };
     app.insert_resource(files.load::<Scores>()).insert_resource(files);
-    app.insert_resource(Battlefield { arena: Arena::new(cli.arena()) })
+    app.insert_resource(Battlefield { arena: Arena::new(arena(cli, &settings)) })
         .insert_resource(switch)
         .insert_resource(pilot(cli)?)
         .insert_resource(Reflecting::new(settings.borrowing.mirrors, quality))
@@ -170,6 +170,16 @@ fn build_with(
         app.add_plugins(play::flip_plugin(Duration::from_secs(u64::from(seconds))));
     }
     Ok(app)
+}
+
+/// The arena's numbers. `stress` is for benches of other kinds, and has nobody who plans.
+fn arena(cli: &Cli, settings: &Settings) -> ArenaConfig {
+    let config = cli.arena();
+    if settings.borrowing.preset == Preset::Stress {
+        config
+    } else {
+        config.with_allies(settings.allies.count())
+    }
 }
 
 fn pilot(cli: &Cli) -> Result<Pilot, GameError> {

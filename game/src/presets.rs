@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::graphics::Quality;
-use crate::play::{FieldFineness, Fineness, LightAround, Reflecting};
+use crate::play::{FieldFineness, Fineness, LightAround, Reflecting, plans_bought};
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, refine.run_if(resource_changed::<Chosen>));
@@ -110,7 +110,7 @@ pub fn table() -> String {
     let mut text = String::from(
         "                                mirrors                                 field\n\
          preset   drawn  $/hour  kbit/s  texels  paths  bounces  every ms  rocks   paths  bounces  every ms  rocks  \
-         what it looks like\n",
+         rollouts  what it looks like\n",
     );
     for preset in Preset::CHOICES {
         for (drawn, quality) in [("low", Quality::Low), ("high", Quality::High)] {
@@ -121,10 +121,11 @@ pub fn table() -> String {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "{:<8} {drawn:<5} {:>7.4} {:>7.0} {fineness}  {field}  {}",
+                "{:<8} {drawn:<5} {:>7.4} {:>7.0} {fineness}  {field}  {:>8}  {}",
                 preset.name(),
                 cost.dollars_per_hour,
                 cost.kbit_per_s,
+                plans_bought(preset).rollouts(),
                 preset.looks()
             );
         }
@@ -132,7 +133,7 @@ pub fn table() -> String {
     text.push_str(
         "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. What\n\
          hulls mirror is traced in six faces of so many texels' edge, with so many paths each; the light of the field that\n\
-         falls on rocks and ships at 260 points, with so many paths each. `drawn` is --quality. F6 goes on to the\n\
+         falls on rocks and ships at 260 points, with so many paths each. Wingmen and bosses plan with so many rollouts. `drawn` is --quality. F6 goes on to the\n\
          next preset while playing. `stress` is for benches: many more enemies and rocks in the light of `default`.",
     );
     text

@@ -5,7 +5,9 @@ use p2c2r_server::config::default_prices;
 use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::reflection::Reflection;
 use p2c2r_tasks::{Blobs, KindRegistry, Stop};
-use p2c2r_tests::bench::play::{FieldHabit, LightHabit, Play, Played, Varied, field_around, light_around};
+use p2c2r_tests::bench::play::{
+    FieldHabit, LightHabit, PLANS, Play, Played, Varied, field_around, light_around,
+};
 use p2c2r_tests::bench::presets::{PRESETS, field, is_time, mirrors};
 use p2c2r_tests::programs::{Program, command};
 
@@ -24,6 +26,8 @@ struct Told {
     light: Played<Reflection>,
     /// None where nothing of the field is bought.
     field: Option<(FieldHabit, Played<Lightfield>)>,
+    /// Rollouts of a plan.
+    rollouts: u32,
 }
 
 fn told(line: &str) -> Told {
@@ -44,6 +48,7 @@ fn told(line: &str) -> Told {
         light: Played { tasks: Vec::new(), per_second: 1.0 / habit.interval.as_secs_f64() },
         habit,
         field,
+        rollouts: whole(13) as u32,
     }
 }
 
@@ -83,6 +88,7 @@ fn the_presets_cost_what_the_game_says() {
         assert_eq!(told.habit, copy.light, "{}: the bench's copy is another", told.name);
         let field = told.field.as_ref().map(|(habit, _)| habit);
         assert_eq!(field, copy.field.as_ref(), "{}: the bench's copy is another", told.name);
+        assert_eq!(told.rollouts, copy.plans.rollouts(), "{}: the bench's copy is another", told.name);
     }
     let play = Play::watched(SECONDS, |arena| {
         for preset in &mut presets {
@@ -99,12 +105,16 @@ fn the_presets_cost_what_the_game_says() {
     let play = play.expect("the kernels take it");
     let prices = default_prices(&KindRegistry::builtin());
     let (path, physics) = (cost(&play.path, &prices), cost(&play.physics, &prices));
+    let plans = cost(&play.tactics, &prices);
+    println!("plans at the default depth: ${:.4} an hour, {:.0} kbit/s", plans.0, plans.1);
     let mut faults = Vec::new();
     for preset in &presets {
         let light = cost(&preset.light, &prices);
         let field = preset.field.as_ref().map_or((0.0, 0.0), |(_, field)| cost(field, &prices));
-        let dollars = light.0 + field.0 + path.0 + physics.0;
-        let kbit = light.1 + field.1 + path.1 + physics.1;
+        // What plans cost grows with their rollouts; their bytes hardly do.
+        let deeper = f64::from(preset.rollouts) / f64::from(PLANS.rollouts());
+        let dollars = light.0 + field.0 + path.0 + physics.0 + plans.0 * deeper;
+        let kbit = light.1 + field.1 + path.1 + physics.1 + plans.1;
         println!("  of that for the field: ${:.4} an hour, {:.0} kbit/s", field.0, field.1);
         println!("{}: ${dollars:.4} an hour, {kbit:.0} kbit/s", preset.name);
         for (what, told, is) in

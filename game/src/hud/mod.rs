@@ -16,6 +16,7 @@ mod score;
 mod ship;
 mod stages;
 mod warnings;
+mod wingman;
 
 use bevy::prelude::*;
 
@@ -38,7 +39,8 @@ pub(super) fn plugin(app: &mut App) {
         ship::plugin,
         announce::plugin,
         pointing::plugin,
-    ));
+    ))
+    .add_plugins(wingman::plugin);
 }
 
 /// Writes `new` into a text only if it differs, because a changed text is laid out again.

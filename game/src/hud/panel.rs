@@ -6,7 +6,7 @@ use bevy::text::LineBreak;
 
 use super::level::{BorrowingDetail, Cornered, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
-use super::{charts, details, stages, text, warnings, write};
+use super::{charts, details, stages, text, warnings, wingman, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace, UNKNOWN};
 use crate::input::{Action, key_label};
 use crate::play::{LightAround, SECTOR_PARTS};
@@ -121,6 +121,7 @@ fn spawn_panel(
             panel.spawn((Line::Network, text("", TEXT, DIM)));
             panel.spawn((PresetLine, text("", TEXT, DIM)));
             panel.spawn((SectorLine, text("", TEXT, DIM)));
+            wingman::spawn_line(panel);
             warnings::spawn_rows(panel);
             details::spawn_lines(panel);
             stages::spawn_bars(panel, &names);

@@ -14,6 +14,7 @@ use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent};
 
+pub(crate) use borrowing::plans_bought;
 pub(crate) use controls::{Intent, Pilot};
 pub(crate) use ending::{Ending, RunLength};
 pub(crate) use keyboard::window_plugin;

@@ -51,6 +51,7 @@ impl Source {
 pub(crate) struct Sources {
     came: VecDeque<(RequestId, Source)>,
     paths: Option<Source>,
+    plans: Option<Source>,
 }
 
 impl Sources {
@@ -65,8 +66,10 @@ impl Sources {
     /// Notes what the arena is given.
     pub(super) fn given(&mut self, outcomes: &[DueOutcome]) {
         for outcome in outcomes {
-            if matches!(outcome.outcome, OutcomeBody::Path(_)) {
-                self.paths = self.find(outcome.request).cloned();
+            match outcome.outcome {
+                OutcomeBody::Path(_) => self.paths = self.find(outcome.request).cloned(),
+                OutcomeBody::Tactics(_) => self.plans = self.find(outcome.request).cloned(),
+                _ => {}
             }
         }
     }
@@ -78,6 +81,11 @@ impl Sources {
     /// Of the paths that enemies follow: they all come with one outcome. None before the first.
     pub(crate) fn paths(&self) -> Option<&Source> {
         self.paths.as_ref()
+    }
+
+    /// Of the newest plans of wingmen and bosses. None before the first.
+    pub(crate) fn plans(&self) -> Option<&Source> {
+        self.plans.as_ref()
     }
 
     /// Of the motions by which carried rocks fly; none while there are none, or where the arena computed them itself.

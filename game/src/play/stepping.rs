@@ -6,7 +6,7 @@ use bevy::prelude::*;
 use p2c2r_arena::TICKS_PER_SECOND;
 use p2c2r_offload::OffloadHorizon;
 
-use super::borrowing::{Due, Wants, horizon};
+use super::borrowing::{DepthOfPlans, Due, Wants, horizon};
 use super::{Battlefield, Happened, Intent, Pilot, Sources};
 
 /// The most game time one frame may catch up on. A slower machine plays slower instead of stalling in ever
@@ -40,6 +40,7 @@ fn step_arena(
     mut pilot: ResMut<Pilot>,
     intent: Res<Intent>,
     measured: Res<OffloadHorizon>,
+    depth: DepthOfPlans,
     mut due: ResMut<Due>,
     mut wants: ResMut<Wants>,
     mut sources: ResMut<Sources>,
@@ -48,6 +49,7 @@ fn step_arena(
     let arena = &mut battlefield.arena;
     let controls = pilot.controls(arena, intent.0);
     arena.look_ahead(horizon(&measured));
+    arena.plan_deep(depth.get());
     let outcomes = due.take(arena.tick() + 1);
     sources.given(&outcomes);
     let step = arena.step(controls, &outcomes);

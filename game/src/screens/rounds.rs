@@ -125,7 +125,7 @@ impl Scores {
 impl Rounds<'_> {
     /// Begins a round at the difficulty of the settings, in a sector that nobody has seen.
     pub(super) fn begin(&mut self, settings: &Settings) {
-        let base = ArenaConfig::of(settings.difficulty);
+        let base = ArenaConfig::of(settings.difficulty).with_allies(settings.allies.count());
         self.battlefield.arena.begin(ArenaConfig { seed: fresh_seed(), ..base });
         *self.began = RoundBegan {
             difficulty: settings.difficulty,

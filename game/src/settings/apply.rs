@@ -9,6 +9,7 @@ use p2c2r_tasks::lightfield::Lightfield;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
 use p2c2r_tasks::reflection::Reflection;
+use p2c2r_tasks::tactics::Tactics;
 
 use super::{Borrowing, FrameRate, Settings, UserFiles, Video};
 use crate::play::Reflecting;
@@ -60,6 +61,7 @@ pub(crate) fn set_kinds(switch: &mut OffloadSwitch, wanted: &Borrowing) {
     after.set_kind::<Physics>(wanted.physics);
     after.set_kind::<Reflection>(wanted.reflections);
     after.set_kind::<Lightfield>(wanted.reflections);
+    after.set_kind::<Tactics>(wanted.plans);
     // A switch that is written counts as thrown.
     if after != before {
         *switch = after;

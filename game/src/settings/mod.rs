@@ -35,6 +35,8 @@ pub(super) fn plugin(app: &mut App) {
 pub struct Settings {
     /// How hard it is.
     pub difficulty: Difficulty,
+    /// Who flies with the player; from the next round on.
+    pub allies: Allies,
     /// How it is drawn.
     pub video: Video,
     /// How loud it is.
@@ -47,6 +49,30 @@ pub struct Settings {
     pub comparison: Comparison,
     /// What keys and buttons do.
     pub keys: Bindings,
+}
+
+/// Who flies with the player.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allies {
+    /// Nobody.
+    Off,
+    /// A wingman.
+    #[default]
+    One,
+    /// Two wingmen.
+    Two,
+}
+
+impl Allies {
+    /// How many wingmen.
+    pub fn count(self) -> u8 {
+        match self {
+            Self::Off => 0,
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
 }
 
 /// How it is drawn.
@@ -187,6 +213,8 @@ pub struct Borrowing {
     pub paths: bool,
     /// Rocks' motions.
     pub physics: bool,
+    /// Plans of wingmen and bosses.
+    pub plans: bool,
     /// The light that hulls mirror, and that falls on rocks.
     pub reflections: bool,
     /// Whether that light is shown at all.
@@ -214,6 +242,7 @@ impl Default for Borrowing {
             enabled: true,
             paths: true,
             physics: true,
+            plans: true,
             reflections: true,
             mirrors: true,
             preset: Preset::Default,

@@ -3,7 +3,7 @@
 use clap::ValueEnum as _;
 use p2c2r_arena::Difficulty;
 
-use super::{BorrowingDetail, Corner, FrameRate, Settings};
+use super::{Allies, BorrowingDetail, Corner, FrameRate, Settings};
 use crate::cli::QualityChoice;
 use crate::figures;
 
@@ -42,10 +42,12 @@ pub enum Row {
     Offload,
     Paths,
     Physics,
+    Plans,
     Reflections,
     Mirrors,
     Preset,
     Cap,
+    Allies,
     Difficulty,
     CardDollars,
     CardYears,
@@ -63,14 +65,16 @@ impl Row {
     /// What is shown about the borrowing.
     pub const DISPLAY: [Self; 3] = [Self::Level, Self::Scale, Self::Corner];
     /// What is borrowed.
-    pub const BORROWING: [Self; 7] = [
+    pub const BORROWING: [Self; 9] = [
         Self::Offload,
         Self::Preset,
         Self::Cap,
         Self::Paths,
         Self::Physics,
+        Self::Plans,
         Self::Reflections,
         Self::Mirrors,
+        Self::Allies,
     ];
 
     /// What is assumed of a card of one's own.
@@ -96,6 +100,8 @@ impl Row {
             Self::Offload => "Borrow computers",
             Self::Paths => "Enemies' paths",
             Self::Physics => "Rocks' motions",
+            Self::Plans => "Wingmen's plans",
+            Self::Allies => "Wingmen",
             Self::Reflections => "Light and mirrors",
             Self::Mirrors => "Shown at all",
             Self::Preset => "How much is bought",
@@ -140,6 +146,12 @@ impl Row {
             Self::Offload => on(borrowing.enabled, "yes", "no: this one does it all"),
             Self::Paths => on(borrowing.paths, "borrowed", "computed here"),
             Self::Physics => on(borrowing.physics, "borrowed", "computed here"),
+            Self::Plans => on(borrowing.plans, "borrowed", "computed here"),
+            Self::Allies => match settings.allies {
+                Allies::Off => "none (next round)".into(),
+                Allies::One => "one (next round)".into(),
+                Allies::Two => "two (next round)".into(),
+            },
             Self::Reflections => on(borrowing.reflections, "borrowed", "computed here"),
             Self::Mirrors => on(borrowing.mirrors, "yes", "no"),
             Self::Preset => borrowing.preset.name(),
@@ -159,7 +171,7 @@ impl Row {
 
     /// Goes `step` choices on (1) or back (-1). Numbers stop at their ends, words go round.
     pub fn turn(self, settings: &mut Settings, step: i32) {
-        let Settings { video, sound, display, borrowing, difficulty, comparison, .. } = settings;
+        let Settings { video, sound, display, borrowing, difficulty, allies, comparison, .. } = settings;
         let percent = |value: &mut u8, by: i32, least: i32, most: i32| {
             *value = (i32::from(*value) + by * step).clamp(least, most) as u8;
         };
@@ -183,6 +195,8 @@ impl Row {
             Self::Offload => borrowing.enabled ^= true,
             Self::Paths => borrowing.paths ^= true,
             Self::Physics => borrowing.physics ^= true,
+            Self::Plans => borrowing.plans ^= true,
+            Self::Allies => *allies = next(&[Allies::Off, Allies::One, Allies::Two], *allies, step),
             Self::Reflections => borrowing.reflections ^= true,
             Self::Mirrors => borrowing.mirrors ^= true,
             Self::Preset => {

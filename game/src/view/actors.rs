@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use bevy::prelude::*;
-use p2c2r_arena::{Enemy, EnemyId, Rock, RockId};
+use p2c2r_arena::{Enemy, EnemyId, Rock, RockId, Wingman, WingmanId};
 
 use super::field::Receiver;
 use super::hulls::{Hull, Hulls};
@@ -13,15 +13,21 @@ use crate::play::{Battlefield, TickShare, is_ore};
 
 /// A hull is drawn this much larger than the circle that the rules know.
 const HULL_SCALE: f32 = 1.55;
+/// The same for a wingman, whose hull is the ship's, but smaller.
+const WINGMAN_SCALE: f32 = 1.2;
 /// Radians of roll per radian of turn in a tick, and how far it goes.
 const ROLL_PER_TURN: f32 = 9.0;
 const ROLL_MAX: f32 = 0.65;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Cast<EnemyId>>()
+        .init_resource::<Cast<WingmanId>>()
         .init_resource::<Cast<RockId>>()
         .add_systems(Startup, spawn_ship)
-        .add_systems(Update, (follow_ship, follow_enemies, follow_rocks).in_set(ViewSystems::Follow));
+        .add_systems(
+            Update,
+            (follow_ship, follow_wingmen, follow_enemies, follow_rocks).in_set(ViewSystems::Follow),
+        );
 }
 
 /// Which entity plays whom.
@@ -114,6 +120,42 @@ fn follow_ship(
         Visibility::Inherited
     } else {
         Visibility::Hidden
+    });
+}
+
+fn follow_wingmen(
+    mut commands: Commands,
+    battlefield: Res<Battlefield>,
+    share: TickShare,
+    hulls: Res<Hulls>,
+    mut cast: ResMut<Cast<WingmanId>>,
+    mut transforms: Query<&mut Transform, With<Actor>>,
+) {
+    let share = share.get();
+    let stance = |wingman: &Wingman| {
+        let turn = wingman.previous_heading.cross(wingman.heading);
+        let roll = (turn * ROLL_PER_TURN).clamp(-ROLL_MAX, ROLL_MAX);
+        let heading = between(wingman.previous_heading, wingman.heading, share);
+        Transform {
+            translation: place(between(wingman.previous, wingman.position, share), 0.0),
+            rotation: facing(heading) * Quat::from_rotation_z(roll),
+            scale: Vec3::splat(wingman.radius * WINGMAN_SCALE),
+        }
+    };
+    let there = battlefield.arena.wingmen().iter().filter(|wingman| wingman.is_there());
+    let present = there.map(|wingman| (wingman.id, stance(wingman)));
+    cast.follow(&mut commands, &mut transforms, present, |commands, _, transform| {
+        commands
+            .spawn((
+                Name::new("wingman"),
+                Actor,
+                Receiver::default(),
+                Mesh3d(hulls.ship.body.clone()),
+                MeshMaterial3d(hulls.metal.clone()),
+                transform,
+                children![lamps(&hulls.ship)],
+            ))
+            .id()
     });
 }
 

@@ -64,11 +64,11 @@ pub struct FieldHabit {
 
 /// The default of Borrowed Light, `FieldFineness::bought(Preset::Default, Quality::Low)`.
 pub const FIELD: FieldHabit =
-    FieldHabit { interval: Duration::from_millis(200), paths: 48, bounces: 2, rocks_max: 48 };
+    FieldHabit { interval: Duration::from_millis(200), paths: 42, bounces: 2, rocks_max: 48 };
 
-/// Wingmen of the play. The game has none yet; a plan's price is wanted all the same.
+/// Wingmen of a game at its default settings.
 const WINGMEN: u8 = 1;
-/// How deep they and bosses plan.
+/// How deep they and bosses plan, `depth::bought(Preset::Default)`.
 pub const PLANS: PlanDepth = PlanDepth { candidates: 32, futures: 2 };
 
 /// Tasks of one kind and how often a game asks for one.

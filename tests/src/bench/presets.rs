@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use p2c2r_arena::PlanDepth;
 use p2c2r_protocol::PriceList;
 use p2c2r_server::config::default_prices;
 use p2c2r_tasks::lightfield::Lightfield;
@@ -13,7 +14,7 @@ use p2c2r_tasks::reflection::Reflection;
 use p2c2r_tasks::{Blobs, KernelError, KindRegistry, TaskKind};
 
 use super::calibration::{CalibrationFigures, UNITS_PER_MS_AIM, figures};
-use super::play::{FieldHabit, LightHabit, Play, Played, Varied, field_around, light_around};
+use super::play::{FieldHabit, LightHabit, PLANS, Play, Played, Varied, field_around, light_around};
 
 /// Dollars an hour that the default preset may cost a gamer, wherever its work is done.
 const DEFAULT_DOLLARS_AIM: f64 = 0.01;
@@ -35,6 +36,8 @@ pub struct PresetCopy {
     pub light: LightHabit,
     /// The field of light, where one is bought.
     pub field: Option<FieldHabit>,
+    /// How deep wingmen and bosses plan.
+    pub plans: PlanDepth,
 }
 
 /// Mirrors with faces of `2^face_log2` texels' edge and all levels that the game uses of them.
@@ -60,20 +63,22 @@ const fn preset(
     drawn: &'static str,
     light: LightHabit,
     field: Option<FieldHabit>,
+    candidates: u16,
+    futures: u8,
 ) -> PresetCopy {
-    PresetCopy { name, drawn, light, field }
+    PresetCopy { name, drawn, light, field, plans: PlanDepth { candidates, futures } }
 }
 
 /// What a player chooses from, as `p2c2r-game --presets` prints it.
 pub const PRESETS: [PresetCopy; 8] = [
-    preset("saver", "low", mirrors(5, 1, 2, 500, 24), None),
-    preset("saver", "high", mirrors(6, 1, 2, 640, 48), None),
-    preset("default", "low", mirrors(5, 1, 2, 190, 48), Some(field(48, 2, 200, 48))),
-    preset("default", "high", mirrors(6, 1, 2, 560, 48), Some(field(36, 2, 200, 48))),
-    preset("rich", "low", mirrors(5, 13, 4, 200, 96), Some(field(72, 3, 200, 96))),
-    preset("rich", "high", mirrors(6, 4, 4, 240, 96), Some(field(72, 3, 200, 96))),
-    preset("max", "low", mirrors(5, 32, 4, 120, 96), Some(field(256, 4, 200, 96))),
-    preset("max", "high", mirrors(6, 16, 4, 160, 96), Some(field(256, 4, 200, 96))),
+    preset("saver", "low", mirrors(5, 1, 2, 500, 24), None, 16, 2),
+    preset("saver", "high", mirrors(6, 1, 2, 640, 48), None, 16, 2),
+    preset("default", "low", mirrors(5, 1, 2, 190, 48), Some(field(42, 2, 200, 48)), 32, 2),
+    preset("default", "high", mirrors(6, 1, 2, 560, 48), Some(field(31, 2, 200, 48)), 32, 2),
+    preset("rich", "low", mirrors(5, 13, 4, 200, 96), Some(field(72, 3, 200, 96)), 64, 4),
+    preset("rich", "high", mirrors(6, 4, 4, 240, 96), Some(field(72, 3, 200, 96)), 64, 4),
+    preset("max", "low", mirrors(5, 32, 4, 120, 96), Some(field(256, 4, 200, 96)), 128, 8),
+    preset("max", "high", mirrors(6, 16, 4, 160, 96), Some(field(256, 4, 200, 96)), 128, 8),
 ];
 
 /// What a preset costs.
@@ -85,7 +90,7 @@ pub struct Bought {
     pub light: CalibrationFigures,
     /// Its field.
     pub field: Option<CalibrationFigures>,
-    /// What the rules ask for beside the light, whatever is bought: paths and motions.
+    /// What the rules ask for beside the light: paths, motions, and plans as deep as is bought.
     rules: f64,
 }
 
@@ -143,10 +148,15 @@ pub fn measure(seconds: u32, repeats: u32, rules: &[CalibrationFigures]) -> Resu
     })?;
     let prices = default_prices(&KindRegistry::builtin());
     let of_rules = rules.iter().filter(|kind| ["path", "physics"].contains(&kind.name));
-    let rules: f64 = of_rules.map(CalibrationFigures::dollars_per_hour).sum();
+    let paths_and_motions: f64 = of_rules.map(CalibrationFigures::dollars_per_hour).sum();
+    let of_plans =
+        rules.iter().find(|kind| kind.name == "tactics").map_or(0.0, CalibrationFigures::dollars_per_hour);
+    // What plans cost grows with their rollouts.
+    let plans = |depth: PlanDepth| of_plans * f64::from(depth.rollouts()) / f64::from(PLANS.rollouts());
     let bought = presets.into_iter().map(|Asked { preset, light, field }| {
         let light = sampled(light, &prices, repeats)?;
         let field = field.map(|field| sampled(field, &prices, repeats)).transpose()?;
+        let rules = paths_and_motions + plans(preset.plans);
         Ok(Bought { preset, light, field, rules })
     });
     bought.collect()

@@ -53,7 +53,7 @@ impl RequestDue {
         }))
     }
 
-    /// What is given to the step that makes the tick `tick`, if that is the time for it. Paths are taken late too;
+    /// What is given to the step that makes the tick `tick`, if that is the time for it. Paths and plans are taken late too;
     /// motions that are not there when their window begins are missed.
     fn give(&mut self, tick: u64) -> Option<OutcomeBody> {
         if tick < self.due_at {

@@ -4,6 +4,7 @@
 mod due;
 mod path;
 mod physics;
+mod plans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,12 @@ use p2c2r_offload::prelude::*;
 use p2c2r_protocol::Nanos;
 use p2c2r_tasks::path::Path;
 use p2c2r_tasks::physics::Physics;
+use p2c2r_tasks::tactics::Tactics;
 
 pub(super) use due::Due;
 use due::{RequestDue, RequestState};
+pub(super) use plans::DepthOfPlans;
+pub(crate) use plans::bought as plans_bought;
 
 use super::sources::{Source, Sources};
 
@@ -28,12 +32,15 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(RunFixedMainLoop, submit_wants.in_set(RunFixedMainLoopSystems::AfterFixedMainLoop));
     borrow::<Path>(app);
     borrow::<Physics>(app);
+    borrow::<Tactics>(app);
 }
 
 /// A kind of work that the arena wants done.
 trait Wanted: TaskKind {
     /// The most one task may cost: several times what the largest one costs.
     const PRICE_CAP: Nanos;
+    /// What becomes of a task that nobody else has computed in time.
+    const LATE: OnLate = OnLate::ComputeLocally;
 
     /// The outcome on its way to what the arena takes.
     fn answer(outcome: &Arc<Self::Outcome>, expected: &RequestDue) -> RequestState;
@@ -44,7 +51,7 @@ fn borrow<K: Wanted>(app: &mut App) {
         // Each task brings its own.
         deadline: Duration::from_millis(200),
         price_cap: K::PRICE_CAP,
-        late: OnLate::ComputeLocally,
+        late: K::LATE,
     })
     .add_observer(take_outcome::<K>)
     .add_observer(note_failure::<K>);
@@ -60,7 +67,7 @@ pub(super) fn horizon(measured: &OffloadHorizon) -> Horizon {
     Horizon {
         paths: ticks(measured.of::<Path>()),
         motions: ticks(measured.of::<Physics>()),
-        ..Horizon::default()
+        plans: ticks(measured.of::<Tactics>()),
     }
 }
 
@@ -87,10 +94,8 @@ fn submit_wants(mut commands: Commands, mut wants: ResMut<Wants>, mut due: ResMu
                 };
                 commands.spawn((asked, offloading.deadline(deadline)))
             }
-            // The game has no wingmen, and bosses go by rule.
-            WantedSpec::Tactics { .. } => {
-                due.failed(task.request);
-                continue;
+            WantedSpec::Tactics { spec } => {
+                commands.spawn((asked, Offloading::<Tactics>::new(spec, Blobs::default()).deadline(deadline)))
             }
         };
     }

@@ -19,7 +19,7 @@ const DELAY_TICKS: u64 = 12;
 
 /// The arena that the game plays in with this preset.
 fn arena(preset: &str) -> ArenaConfig {
-    if preset == "stress" { ArenaConfig::stress() } else { ArenaConfig::default() }
+    if preset == "stress" { ArenaConfig::stress() } else { ArenaConfig::default().with_allies(1) }
 }
 
 /// The autopilot's flight of this length.

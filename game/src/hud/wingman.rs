@@ -1,0 +1,64 @@
+//! The line that says who plans for the wingmen, and how deep.
+
+use bevy::prelude::*;
+use p2c2r_arena::Arena;
+use p2c2r_offload::prelude::Place;
+
+use super::palette::BRIGHT;
+use super::{text, write};
+use crate::play::{Battlefield, Sources};
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, tell_plans);
+}
+
+#[derive(Component)]
+struct WingmanLine;
+
+/// Adds the line to a panel.
+pub(super) fn spawn_line(panel: &mut ChildSpawnerCommands) {
+    panel.spawn((WingmanLine, text("", 15.0, BRIGHT)));
+}
+
+fn tell_plans(
+    battlefield: Res<Battlefield>,
+    sources: Res<Sources>,
+    mut line: Single<&mut Text, With<WingmanLine>>,
+) {
+    write(&mut line, &words(&battlefield.arena, sources.plans().map(|source| &source.place)));
+}
+
+/// `wingman: 64 rollouts, borrowed`; nothing where there is no wingman.
+fn words(arena: &Arena, whose: Option<&Place>) -> String {
+    let wingmen = arena.wingmen();
+    if wingmen.is_empty() {
+        return String::new();
+    }
+    let who = if wingmen.len() == 1 { "wingman" } else { "wingmen" };
+    if !wingmen.iter().any(p2c2r_arena::Wingman::is_there) {
+        return format!("{who}: lost, on the way back");
+    }
+    let (Some(rollouts), Some(whose)) = (arena.planned_rollouts(), whose) else {
+        return format!("{who}: by rule");
+    };
+    let whose = match whose {
+        Place::Worker { .. } => "borrowed",
+        Place::Coordinator | Place::Cache => "the coordinator's",
+        Place::Local => "computed here",
+    };
+    format!("{who}: {rollouts} rollouts, {whose}")
+}
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_arena::ArenaConfig;
+
+    use super::*;
+
+    #[test]
+    fn without_wingmen_nothing_is_said_and_without_plans_that_they_go_by_rule() {
+        assert_eq!(words(&Arena::new(ArenaConfig::default()), None), "");
+        let arena = Arena::new(ArenaConfig::default().with_allies(2));
+        assert_eq!(words(&arena, Some(&Place::Local)), "wingmen: by rule");
+    }
+}

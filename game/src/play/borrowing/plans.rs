@@ -1,0 +1,66 @@
+//! The kind `tactics`: what wingmen and bosses do next, and how deep they plan.
+
+use std::sync::Arc;
+
+use bevy::ecs::system::SystemParam;
+use bevy::prelude::*;
+use p2c2r_arena::{OutcomeBody, PlanDepth};
+use p2c2r_offload::OffloadState;
+use p2c2r_offload::prelude::*;
+use p2c2r_protocol::Nanos;
+use p2c2r_tasks::tactics::{Tactics, TacticsOutcome};
+
+use super::{RequestDue, RequestState, Wanted};
+use crate::presets::{Chosen, Preset};
+
+impl Wanted for Tactics {
+    const PRICE_CAP: Nanos = Nanos(100_000);
+    // What is borrowed is deeper than this computer can afford, and the next plan comes soon.
+    const LATE: OnLate = OnLate::Drop;
+
+    fn answer(outcome: &Arc<TacticsOutcome>, _: &RequestDue) -> RequestState {
+        RequestState::Ready(OutcomeBody::Tactics(Arc::clone(outcome)))
+    }
+}
+
+/// How deep is planned where others compute, by what is bought.
+pub(crate) fn bought(preset: Preset) -> PlanDepth {
+    let (candidates, futures) = match preset {
+        Preset::Saver => (16, 2),
+        Preset::Default | Preset::Stress => (32, 2),
+        Preset::Rich => (64, 4),
+        Preset::Max => (128, 8),
+    };
+    PlanDepth { candidates, futures }
+}
+
+/// What decides how deep is planned.
+#[derive(SystemParam)]
+pub(in crate::play) struct DepthOfPlans<'w> {
+    chosen: Res<'w, Chosen>,
+    switch: Res<'w, OffloadSwitch>,
+    state: Res<'w, OffloadState>,
+}
+
+impl DepthOfPlans<'_> {
+    /// What is bought where plans are borrowed, and what any machine can afford where not.
+    pub(in crate::play) fn get(&self) -> PlanDepth {
+        let borrowed = self.state.is_remote() && self.switch.allows(Tactics::ID);
+        if borrowed { bought(self.chosen.preset) } else { PlanDepth::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_bought_is_deeper_than_what_is_computed_here_and_the_dearer_the_deeper() {
+        let mut before = PlanDepth::default().rollouts();
+        for preset in Preset::CHOICES {
+            let rollouts = bought(preset).rollouts();
+            assert!(rollouts > before, "{preset:?}: {rollouts}");
+            before = rollouts;
+        }
+    }
+}
