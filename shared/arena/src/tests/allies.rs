@@ -210,12 +210,16 @@ fn duel(seed: u64, depth: Option<PlanDepth>, horizon: u16) -> bool {
     false
 }
 
-const DUELLISTS: [EnemyRole; 6] = [
-    EnemyRole::Rammer,
-    EnemyRole::Rammer,
+const DUELLISTS: [EnemyRole; 10] = [
     EnemyRole::Rammer,
     EnemyRole::Gunner,
+    EnemyRole::Rammer,
     EnemyRole::Gunner,
+    EnemyRole::Rammer,
+    EnemyRole::Gunner,
+    EnemyRole::Rammer,
+    EnemyRole::Gunner,
+    EnemyRole::Rammer,
     EnemyRole::Gunner,
 ];
 
@@ -240,7 +244,7 @@ fn of_a_hundred_duels_more_are_won_the_deeper_is_planned() {
         format!("{candidates} x {futures}: {near} of 100 next door, {far} at 0.7 s\n")
     };
     let mut found = Vec::new();
-    for (candidates, futures) in [(8, 2), (16, 2), (32, 2), (64, 8), (256, 8)] {
+    for (candidates, futures) in [(8, 2), (16, 2), (32, 2), (64, 4), (128, 8)] {
         let near = won(depth(candidates, futures), 18);
         let far = won(depth(candidates, futures), 42);
         table.push_str(&words(candidates, futures, near, far));
