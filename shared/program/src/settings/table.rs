@@ -291,8 +291,9 @@ fn apply_below<C: SettingsTable>(
 }
 
 /// Refuses settings of which one is outside its range, as settings made by a program may be.
-pub fn check<C: SettingsTable>(config: &C) -> Result<(), SettingError> {
-    let mut scratch = C::default();
+pub fn check<C: SettingsTable + Clone>(config: &C) -> Result<(), SettingError> {
+    // What a row takes may depend on other settings, such as the kinds that there are.
+    let mut scratch = config.clone();
     for row in C::rows() {
         if let Some(value) = row.get(config) {
             row.set(&mut scratch, &value)?;
