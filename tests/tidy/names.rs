@@ -4,25 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{report, sources};
 
-/// Why the simulation's script has words of its own for what the scheduler beside it has.
-const SIMULATED: &str = "the simulation's own, which shares no type with what it audits";
-
 /// Names that several modules may use, each with the reason.
 const SHARED_NAMES: &[(&str, &str)] = &[
     ("Cli", "each program's command line, called so as in clap's own documentation; none knows another's"),
-    ("Action", SIMULATED),
-    ("Cause", SIMULATED),
-    ("Fallback", SIMULATED),
-    ("Fate", SIMULATED),
-    ("Kind", SIMULATED),
-    ("Run", SIMULATED),
-    ("Setup", SIMULATED),
-    ("Tally", SIMULATED),
-    ("Violation", SIMULATED),
     ("Ground", "what a kind's bodies or fighters stand on, in the folder of each kind"),
     ("Made", "the fault that a test makes in the core, beside what settling makes"),
-    ("Played", "what a simulated run came to, and what the bench has played"),
-    ("Who", "of a simulation's action, and of the arena's plan"),
 ];
 
 /// The name of the type that a line declares for others to see, if it declares one.
