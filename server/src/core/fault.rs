@@ -52,7 +52,7 @@ pub(crate) enum Fault {
 }
 
 #[cfg(test)]
-pub(crate) use making::{Made, is_any_made, is_made};
+pub(crate) use making::{FaultGuard, is_any_made, is_made};
 
 #[cfg(not(test))]
 pub(crate) const fn is_made(_: Fault) -> bool {
@@ -81,9 +81,9 @@ mod making {
     }
 
     /// Makes a fault on this thread until this is dropped.
-    pub(crate) struct Made(());
+    pub(crate) struct FaultGuard(());
 
-    impl Made {
+    impl FaultGuard {
         /// Makes it.
         pub(crate) fn on_this_thread(fault: Fault) -> Self {
             MADE.set(Some(fault));
@@ -91,7 +91,7 @@ mod making {
         }
     }
 
-    impl Drop for Made {
+    impl Drop for FaultGuard {
         fn drop(&mut self) {
             MADE.set(None);
         }

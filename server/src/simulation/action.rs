@@ -7,11 +7,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::kinds::Kind;
+use super::kinds::SimulatedKind;
+use crate::config::Fallback;
 
 /// What a world begins with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Setup {
+pub struct WorldSetup {
     /// Seed of the scheduler's draws.
     pub seed: u64,
     /// Gamers' accounts.
@@ -32,20 +33,9 @@ pub struct Setup {
     pub units_max: u64,
 }
 
-/// See [`crate::Fallback`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fallback {
-    /// The coordinator computes.
-    Compute,
-    /// Tasks wait.
-    Queue,
-    /// Tasks are refused.
-    Refuse,
-}
-
 /// Whose connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Who {
+pub enum PeerChoice {
     /// The gamer of this number.
     Gamer(u8),
     /// The worker of this number.
@@ -63,7 +53,7 @@ pub enum Way {
 
 /// What the network does with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fate {
+pub enum PacketFate {
     /// It arrives.
     Arrives,
     /// It arrives, and once more later.
@@ -90,7 +80,7 @@ pub enum How {
 /// One thing that happens. Places in lists (`at`, `back`) wrap around, so that every action means something in every world;
 /// where a list is empty it means nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Action {
+pub enum WorldAction {
     /// Time passes, and the scheduler is told.
     Pass {
         /// Microseconds.
@@ -112,7 +102,7 @@ pub enum Action {
         seconds: i64,
     },
     /// Another program of an account connects.
-    Connect(Who),
+    Connect(PeerChoice),
     /// A connection ends.
     Cut {
         /// Which, of all.
@@ -135,7 +125,7 @@ pub enum Action {
         /// Which gamer.
         gamer: u8,
         /// What sort of work.
-        kind: Kind,
+        kind: SimulatedKind,
         /// The number it is about: equal numbers make equal tasks.
         number: u64,
         /// What it is worth.
@@ -175,7 +165,7 @@ pub enum Action {
         /// Which of those under way.
         at: u16,
         /// What becomes of it.
-        fate: Fate,
+        fate: PacketFate,
     },
     /// Packets of these peers are held up in both directions, by their number modulo 64.
     Split {
@@ -239,14 +229,14 @@ pub enum Action {
 
 /// A run: what a world began with, and what happened in it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Run {
+pub struct SimulatedRun {
     /// What it began with.
-    pub setup: Setup,
+    pub setup: WorldSetup,
     /// What happened.
-    pub actions: Vec<Action>,
+    pub actions: Vec<WorldAction>,
 }
 
-impl Run {
+impl SimulatedRun {
     /// Writes it to a file that people can read: the setup, then one action a line.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let mut text = serde_json::to_string(&self.setup)?;
@@ -257,7 +247,7 @@ impl Run {
         std::fs::write(path, text)
     }
 
-    /// Reads what [`Run::save`] wrote.
+    /// Reads what [`SimulatedRun::save`] wrote.
     pub fn load(path: &Path) -> io::Result<Self> {
         let text = std::fs::read_to_string(path)?;
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());

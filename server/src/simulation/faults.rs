@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use p2c2r_program::Output;
 
-use super::auditor::Violation;
+use super::auditor::BrokenPromise;
 use super::play;
 use super::shrink::shrink;
-use crate::core::fault::{Fault, Made};
+use crate::core::fault::{Fault, FaultGuard};
 
 /// Every fault, and what its finding may be called: the promise that it breaks.
 const FAULTS: [(Fault, &[&str]); 22] = [
@@ -68,8 +68,8 @@ const TASKS: u64 = 500;
 const WORLDS: u64 = 40;
 
 /// Plays worlds until the fault is found: how many tasks that took, and what was said.
-fn found(fault: Fault) -> Option<(u64, Violation)> {
-    let _made = Made::on_this_thread(fault);
+fn found(fault: Fault) -> Option<(u64, BrokenPromise)> {
+    let _made = FaultGuard::on_this_thread(fault);
     let mut tasks = 0;
     for seed in 0..WORLDS {
         let (_, played) = play::drawn(seed, TASKS);
@@ -105,7 +105,7 @@ fn a_run_that_breaks_a_promise_shrinks_and_can_be_played_again() {
     for (fault, actions_max) in
         [(Fault::ChargesTwice, 20), (Fault::ForgetsPatientTasks, 10), (Fault::IgnoresCaps, 8)]
     {
-        let made = Made::on_this_thread(fault);
+        let made = FaultGuard::on_this_thread(fault);
         let (run, broken) = (0..WORLDS)
             .find_map(|seed| {
                 let (run, played) = play::drawn(seed, TASKS);
@@ -122,7 +122,7 @@ fn a_run_that_breaks_a_promise_shrinks_and_can_be_played_again() {
         );
         let path = folder.path().join("run.jsonl");
         short.save(&path).expect("it can be written");
-        let read = super::Run::load(&path).expect("it can be read");
+        let read = super::SimulatedRun::load(&path).expect("it can be read");
         assert_eq!(read, short);
         assert_eq!(play::again(&read).broken, Some(still));
         drop(made);

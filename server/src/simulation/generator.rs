@@ -5,9 +5,10 @@
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::action::{Action, Fallback, Fate, How, Setup, Way, Who};
-use super::kinds::Kind;
+use super::action::{How, PacketFate, PeerChoice, Way, WorldAction, WorldSetup};
+use super::kinds::SimulatedKind;
 use super::world::World;
+use crate::config::Fallback;
 
 /// Nano-dollars that no world spends, and so little that gamers run out of it.
 const PLENTY: i64 = 1 << 50;
@@ -49,7 +50,7 @@ struct Habits {
 
 impl Generator {
     /// A generator, and the setup of the world it is for.
-    pub fn new(seed: u64) -> (Self, Setup) {
+    pub fn new(seed: u64) -> (Self, WorldSetup) {
         let mut draws = SmallRng::seed_from_u64(seed);
         let setup = setup(seed, &mut draws);
         let habits = Habits::new(&setup, &mut draws);
@@ -57,7 +58,7 @@ impl Generator {
     }
 
     /// What happens next.
-    pub fn next(&mut self, world: &World) -> Action {
+    pub fn next(&mut self, world: &World) -> WorldAction {
         let weights = self.weights(world);
         let sum: u32 = weights.iter().map(|(weight, _)| weight).sum();
         let mut drawn = self.draws.random_range(0..sum);
@@ -70,55 +71,61 @@ impl Generator {
         unreachable!("one of the weights was drawn")
     }
 
-    fn weights(&self, world: &World) -> Vec<(u32, fn(&mut Self, &World) -> Action)> {
+    fn weights(&self, world: &World) -> Vec<(u32, fn(&mut Self, &World) -> WorldAction)> {
         let busy = |there: usize, weight: u32| if there > 0 { weight } else { 0 };
         let habits = &self.habits;
         let under_way = world.packets(Way::Up).max(world.packets(Way::Down));
         let submits = if under_way > CROWDED { 1 } else { habits.submits };
         let missing = usize::from(world.setup().gamers + world.setup().workers).saturating_sub(world.peers());
         vec![
-            (submits, Self::submit as fn(&mut Self, &World) -> Action),
+            (submits, Self::submit as fn(&mut Self, &World) -> WorldAction),
             (busy(world.packets(Way::Up), 300), |it, world| it.packet(Way::Up, world)),
             (busy(world.packets(Way::Down), 300), |it, world| it.packet(Way::Down, world)),
             (busy(world.held(), 200), Self::answer),
-            (busy(world.checks(), 120), |it, world| Action::Check { at: it.place(world.checks()) }),
-            (busy(world.kernels(), 80), |it, world| Action::Compute {
+            (busy(world.checks(), 120), |it, world| WorldAction::Check { at: it.place(world.checks()) }),
+            (busy(world.kernels(), 80), |it, world| WorldAction::Compute {
                 at: it.place(world.kernels()),
                 fails: it.draws.random_bool(0.02),
             }),
-            (150, |it, _| Action::Pass { us: it.time() }),
-            (20, |it, _| Action::Later { us: it.time() }),
+            (150, |it, _| WorldAction::Pass { us: it.time() }),
+            (20, |it, _| WorldAction::Later { us: it.time() }),
             (busy(missing, 40) + 2, Self::connect),
-            (12, |it, _| Action::Record { entries: it.draws.random_range(1..2_000) }),
-            (8, |_, _| Action::Tell),
-            (6, |it, world| Action::Repeat {
+            (12, |it, _| WorldAction::Record { entries: it.draws.random_range(1..2_000) }),
+            (8, |_, _| WorldAction::Tell),
+            (6, |it, world| WorldAction::Repeat {
                 gamer: it.gamer(world),
                 back: it.draws.random_range(0..40),
                 is_changed: it.draws.random_bool(0.1),
             }),
-            (habits.cancels, |it, world| Action::Cancel {
+            (habits.cancels, |it, world| WorldAction::Cancel {
                 gamer: it.gamer(world),
                 back: it.draws.random_range(0..20),
             }),
-            (4, |it, _| Action::AnswerAgain { back: it.draws.random_range(0..60) }),
-            (3, |it, world| Action::Forge { at: it.place(world.held()), by: it.place(world.peers()) }),
-            (2, |it, world| Action::Measure {
+            (4, |it, _| WorldAction::AnswerAgain { back: it.draws.random_range(0..60) }),
+            (3, |it, world| WorldAction::Forge { at: it.place(world.held()), by: it.place(world.peers()) }),
+            (2, |it, world| WorldAction::Measure {
                 at: it.place(world.peers()),
                 rtt_us: it.draws.random_range(0..60_000),
             }),
-            (1, |it, world| Action::Drains { at: it.place(world.peers()) }),
-            (1, |it, world| Action::Quit { gamer: it.gamer(world) }),
-            (habits.cuts, |it, world| Action::Cut { at: it.place(world.peers()) }),
+            (1, |it, world| WorldAction::Drains { at: it.place(world.peers()) }),
+            (1, |it, world| WorldAction::Quit { gamer: it.gamer(world) }),
+            (habits.cuts, |it, world| WorldAction::Cut { at: it.place(world.peers()) }),
             (habits.splits, |it, world| {
-                if world.is_split() { Action::Heal } else { Action::Split { peers: it.draws.random() } }
+                if world.is_split() {
+                    WorldAction::Heal
+                } else {
+                    WorldAction::Split { peers: it.draws.random() }
+                }
             }),
-            (busy(usize::from(world.is_split()), 30), |_, _| Action::Heal),
+            (busy(usize::from(world.is_split()), 30), |_, _| WorldAction::Heal),
             (habits.jumps, Self::jump),
-            (habits.verdicts_of_operator, |it, world| Action::Judge {
+            (habits.verdicts_of_operator, |it, world| WorldAction::Judge {
                 worker: it.draws.random_range(0..world.setup().workers),
                 quarantined: it.draws.random_bool(0.1),
             }),
-            (habits.crashes, |it, _| if it.draws.random_bool(0.7) { Action::Crash } else { Action::Restart }),
+            (habits.crashes, |it, _| {
+                if it.draws.random_bool(0.7) { WorldAction::Crash } else { WorldAction::Restart }
+            }),
         ]
     }
 
@@ -141,30 +148,34 @@ impl Generator {
         }
     }
 
-    fn jump(&mut self, _: &World) -> Action {
+    fn jump(&mut self, _: &World) -> WorldAction {
         match self.draws.random_range(0..4) {
-            0 => Action::Pass { us: HOUR_US },
-            1 => Action::StepBack { us: self.draws.random_range(0..BACK_US_MAX) },
-            _ => Action::Wall { seconds: self.draws.random_range(-4_000..4_000) },
+            0 => WorldAction::Pass { us: HOUR_US },
+            1 => WorldAction::StepBack { us: self.draws.random_range(0..BACK_US_MAX) },
+            _ => WorldAction::Wall { seconds: self.draws.random_range(-4_000..4_000) },
         }
     }
 
-    fn connect(&mut self, world: &World) -> Action {
+    fn connect(&mut self, world: &World) -> WorldAction {
         let (gamers, workers) = (world.setup().gamers, world.setup().workers);
         let number = self.draws.random_range(0..gamers + workers);
-        Action::Connect(if number < gamers { Who::Gamer(number) } else { Who::Worker(number - gamers) })
+        WorldAction::Connect(if number < gamers {
+            PeerChoice::Gamer(number)
+        } else {
+            PeerChoice::Worker(number - gamers)
+        })
     }
 
-    fn submit(&mut self, world: &World) -> Action {
+    fn submit(&mut self, world: &World) -> WorldAction {
         let Habits { patient, sly, exact, numbers, tight, .. } = self.habits;
         let budget_us = (!self.draws.random_bool(patient)).then(|| {
             let most = if self.draws.random_bool(tight) { 15_000 } else { 400_000 };
             self.draws.random_range(1_000..most)
         });
         let units_max = world.setup().units_max;
-        Action::Submit {
+        WorldAction::Submit {
             gamer: self.gamer(world),
-            kind: if self.draws.random_bool(exact) { Kind::Square } else { Kind::Tenfold },
+            kind: if self.draws.random_bool(exact) { SimulatedKind::Square } else { SimulatedKind::Tenfold },
             number: self.draws.random_range(0..numbers),
             units: self.draws.random_range(1..units_max).min(self.draws.random_range(1..units_max)),
             is_sly: self.draws.random_bool(sly),
@@ -173,18 +184,18 @@ impl Generator {
         }
     }
 
-    fn packet(&mut self, way: Way, world: &World) -> Action {
+    fn packet(&mut self, way: Way, world: &World) -> WorldAction {
         let Habits { lost, twice, reordered, .. } = self.habits;
         let at = if self.draws.random_bool(reordered) { self.place(world.packets(way)) } else { 0 };
         let fate = match self.draws.random::<f64>() {
-            drawn if drawn < lost => Fate::IsLost,
-            drawn if drawn < lost + twice => Fate::ArrivesTwice,
-            _ => Fate::Arrives,
+            drawn if drawn < lost => PacketFate::IsLost,
+            drawn if drawn < lost + twice => PacketFate::ArrivesTwice,
+            _ => PacketFate::Arrives,
         };
-        Action::Packet { way, at, fate }
+        WorldAction::Packet { way, at, fate }
     }
 
-    fn answer(&mut self, world: &World) -> Action {
+    fn answer(&mut self, world: &World) -> WorldAction {
         let at = self.place(world.held());
         let [lies, fails, silent] =
             world.holder(at).and_then(|worker| self.habits.conduct.get(worker)).copied().unwrap_or_default();
@@ -200,12 +211,12 @@ impl Generator {
             drawn if drawn < lies + fails + silent => How::Silent,
             _ => How::Rightly,
         };
-        Action::Answer { at, how }
+        WorldAction::Answer { at, how }
     }
 }
 
-fn setup(seed: u64, draws: &mut SmallRng) -> Setup {
-    Setup {
+fn setup(seed: u64, draws: &mut SmallRng) -> WorldSetup {
+    WorldSetup {
         seed,
         gamers: draws.random_range(1..6),
         workers: draws.random_range(1..8),
@@ -223,7 +234,7 @@ fn pick<'a, T>(draws: &mut SmallRng, of: &'a [T]) -> &'a T {
 }
 
 impl Habits {
-    fn new(setup: &Setup, draws: &mut SmallRng) -> Self {
+    fn new(setup: &WorldSetup, draws: &mut SmallRng) -> Self {
         let mut sometimes = |share: f64, most: u32| {
             if draws.random_bool(share) { draws.random_range(1..=most) } else { 0 }
         };

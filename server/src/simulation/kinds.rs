@@ -17,7 +17,7 @@ pub struct Tenfold;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+pub enum SimulatedKind {
     /// [`Square`].
     Square,
     /// [`Tenfold`].
@@ -29,7 +29,7 @@ pub fn kinds() -> KindRegistry {
     KindRegistry::empty().with::<Square>().with::<Tenfold>()
 }
 
-impl Kind {
+impl SimulatedKind {
     /// Its number on the wire.
     pub fn id(self) -> KindId {
         match self {
@@ -63,20 +63,20 @@ pub fn spec(number: u64, units: u64, is_sly: bool) -> Vec<u8> {
 }
 
 /// An answer to an encoded spec, with a deviation from the kernel's own that is within the tolerance, or far from it.
-pub fn answer(kind: Kind, spec: &[u8], is_right: bool, deviation: u64) -> Vec<u8> {
+pub fn answer(kind: SimulatedKind, spec: &[u8], is_right: bool, deviation: u64) -> Vec<u8> {
     let (number, ..) = asked(spec);
     let outcome = match kind {
-        Kind::Square if is_right => number * number,
-        Kind::Square => number * number + 1,
-        Kind::Tenfold if is_right => number * 10 + deviation % 2,
-        Kind::Tenfold => number * 10 + 4,
+        SimulatedKind::Square if is_right => number * number,
+        SimulatedKind::Square => number * number + 1,
+        SimulatedKind::Tenfold if is_right => number * 10 + deviation % 2,
+        SimulatedKind::Tenfold => number * 10 + 4,
     };
     wire::encode(&outcome)
 }
 
 /// Whether the always-on check lets this answer pass.
-pub fn looks_right(kind: Kind, spec: &[u8], is_right: bool) -> bool {
-    is_right || kind == Kind::Tenfold || asked(spec).2
+pub fn looks_right(kind: SimulatedKind, spec: &[u8], is_right: bool) -> bool {
+    is_right || kind == SimulatedKind::Tenfold || asked(spec).2
 }
 
 /// What a task with this encoded spec is worth.

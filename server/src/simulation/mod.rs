@@ -24,8 +24,8 @@ mod world;
 use std::io::Write as _;
 use std::path::Path;
 
-use action::Run;
-use auditor::Tally;
+use action::SimulatedRun;
+use auditor::AuditTally;
 use p2c2r_program::Output;
 
 /// Environment variable with a seed to play instead.
@@ -38,14 +38,14 @@ const TASKS: u64 = 500;
 /// The same where there is time: longer worlds get further.
 const TASKS_LONG: u64 = 10_000;
 
-fn play_worlds(seeds: std::ops::Range<u64>, tasks: u64) -> Tally {
+fn play_worlds(seeds: std::ops::Range<u64>, tasks: u64) -> AuditTally {
     if let Some(path) = std::env::var_os(RUN) {
-        let run = Run::load(Path::new(&path)).expect("a run that can be read");
+        let run = SimulatedRun::load(Path::new(&path)).expect("a run that can be read");
         let played = play::again(&run);
         assert_eq!(played.broken, None, "after {} of {} actions", played.actions, run.actions.len());
         return played.tally;
     }
-    let mut sum = Tally::default();
+    let mut sum = AuditTally::default();
     if let Ok(seed) = std::env::var(SEED) {
         sum.add(&play::must_hold(seed.parse().expect("a number"), tasks));
         return sum;
@@ -68,7 +68,7 @@ fn some_thousand_tasks_in_worlds_of_all_sorts() {
 #[test]
 #[ignore = "a million tasks: run by `./p2c2r test --long`"]
 fn a_million_tasks_in_worlds_of_all_sorts() {
-    let mut sum = Tally::default();
+    let mut sum = AuditTally::default();
     let mut seed = 1_000;
     while sum.admitted < 1_000_000 {
         sum.add(&play::must_hold(seed, TASKS_LONG));
@@ -84,7 +84,7 @@ fn runs_that_showed_a_mistake_hold_since_it_was_mended() {
     let mut runs = 0;
     for file in std::fs::read_dir(folder).expect("the folder is there") {
         let path = file.expect("a file").path();
-        let played = play::again(&Run::load(&path).expect("a run"));
+        let played = play::again(&SimulatedRun::load(&path).expect("a run"));
         assert_eq!(played.broken, None, "{}", path.display());
         runs += 1;
     }

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use super::action::{Action, Run};
-use super::auditor::{Audit, Tally, Violation};
+use super::action::{SimulatedRun, WorldAction};
+use super::auditor::{Audit, AuditTally, BrokenPromise};
 use super::generator::Generator;
 use super::shrink::shrink;
 use super::world::World;
@@ -13,19 +13,19 @@ use super::world::World;
 const ACTIONS_PER_TASK: u64 = 200;
 
 /// What came of a run.
-pub struct Played {
+pub struct PlayedRun {
     /// The promise it broke, if it did.
-    pub broken: Option<Violation>,
+    pub broken: Option<BrokenPromise>,
     /// Actions until then.
     pub actions: usize,
     /// What happened.
-    pub tally: Tally,
+    pub tally: AuditTally,
 }
 
 /// Plays what is drawn from a seed until so many tasks were admitted and all of it has come to its end. Comes with the run.
-pub fn drawn(seed: u64, tasks: u64) -> (Run, Played) {
+pub fn drawn(seed: u64, tasks: u64) -> (SimulatedRun, PlayedRun) {
     let (mut generator, setup) = Generator::new(seed);
-    let mut run = Run { setup, actions: Vec::new() };
+    let mut run = SimulatedRun { setup, actions: Vec::new() };
     let actions = &mut run.actions;
     let played = played(&run.setup, |world| {
         let is_over =
@@ -41,13 +41,16 @@ pub fn drawn(seed: u64, tasks: u64) -> (Run, Played) {
 }
 
 /// Plays a run that was written down.
-pub fn again(run: &Run) -> Played {
+pub fn again(run: &SimulatedRun) -> PlayedRun {
     let mut actions = run.actions.iter().cloned();
     played(&run.setup, |_| actions.next())
 }
 
-fn played(setup: &super::action::Setup, mut next: impl FnMut(&World) -> Option<Action>) -> Played {
-    let (mut actions, mut tally) = (0, Tally::default());
+fn played(
+    setup: &super::action::WorldSetup,
+    mut next: impl FnMut(&World) -> Option<WorldAction>,
+) -> PlayedRun {
+    let (mut actions, mut tally) = (0, AuditTally::default());
     let outcome = catch_unwind(AssertUnwindSafe(|| -> Audit {
         let mut world = World::new(setup)?;
         while let Some(action) = next(&world) {
@@ -63,14 +66,14 @@ fn played(setup: &super::action::Setup, mut next: impl FnMut(&World) -> Option<A
     let broken = outcome.unwrap_or_else(|panicked| {
         let what = panicked.downcast_ref::<String>().cloned();
         let what = what.or_else(|| panicked.downcast_ref::<&str>().map(|what| (*what).to_owned()));
-        Err(Violation { rule: "the scheduler does not panic", what: what.unwrap_or_default() })
+        Err(BrokenPromise { rule: "the scheduler does not panic", what: what.unwrap_or_default() })
     });
-    Played { broken: broken.err(), actions, tally }
+    PlayedRun { broken: broken.err(), actions, tally }
 }
 
 /// Plays a seed, and fails with a short run in a file if a promise is broken.
 #[track_caller]
-pub fn must_hold(seed: u64, tasks: u64) -> Tally {
+pub fn must_hold(seed: u64, tasks: u64) -> AuditTally {
     let (run, played) = drawn(seed, tasks);
     if let Some(broken) = played.broken {
         let all = run.actions.len();

@@ -1,15 +1,15 @@
 //! Shrinks a run that breaks a promise to a short one that breaks the same: delta debugging over its actions (Zeller and
 //! Hildebrandt, "Simplifying and isolating failure-inducing input", 2002).
 
-use super::action::{Action, Run};
-use super::auditor::Violation;
+use super::action::{SimulatedRun, WorldAction};
+use super::auditor::BrokenPromise;
 use super::play;
 
 /// Runs that are tried; more seldom make a run shorter.
 const TRIES_MAX: usize = 1_500;
 
 /// A run with as few actions as could be found that breaks the same promise, and how it does.
-pub fn shrink(run: &Run, broken: Violation) -> (Run, Violation) {
+pub fn shrink(run: &SimulatedRun, broken: BrokenPromise) -> (SimulatedRun, BrokenPromise) {
     let mut best = (run.clone(), broken);
     let (mut tries, mut parts) = (0, 2);
     while best.0.actions.len() > 1 && tries < TRIES_MAX {
@@ -18,7 +18,7 @@ pub fn shrink(run: &Run, broken: Violation) -> (Run, Violation) {
         let shorter = starts.rev().find_map(|start| {
             tries += 1;
             let actions = without(&best.0.actions, start, length);
-            breaks_the_same(Run { setup: run.setup.clone(), actions }, &best.1)
+            breaks_the_same(SimulatedRun { setup: run.setup.clone(), actions }, &best.1)
         });
         match shorter {
             Some(shorter) => {
@@ -32,13 +32,13 @@ pub fn shrink(run: &Run, broken: Violation) -> (Run, Violation) {
     best
 }
 
-fn without(actions: &[Action], start: usize, length: usize) -> Vec<Action> {
+fn without(actions: &[WorldAction], start: usize, length: usize) -> Vec<WorldAction> {
     let end = (start + length).min(actions.len());
     [&actions[..start], &actions[end..]].concat()
 }
 
 /// The run up to where it breaks the promise, if it does.
-fn breaks_the_same(mut run: Run, broken: &Violation) -> Option<(Run, Violation)> {
+fn breaks_the_same(mut run: SimulatedRun, broken: &BrokenPromise) -> Option<(SimulatedRun, BrokenPromise)> {
     let played = play::again(&run);
     let found = played.broken.filter(|found| found.rule == broken.rule)?;
     run.actions.truncate(played.actions);

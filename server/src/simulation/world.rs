@@ -18,9 +18,9 @@ use p2c2r_protocol::{
 };
 use tempfile::TempDir;
 
-use super::action::{Fallback, Setup, Way, Who};
-use super::auditor::{Audit, Auditor, Cause, Given, Violation};
-use super::kinds::{self, Kind};
+use super::action::{PeerChoice, Way, WorldSetup};
+use super::auditor::{Audit, Auditor, BrokenPromise, Given, StepCause};
+use super::kinds::{self, SimulatedKind};
 use crate::ServerConfig;
 use crate::config::TrustRules;
 use crate::core::work::{Check, KernelRun};
@@ -58,7 +58,7 @@ struct Person {
 
 /// A connection.
 struct Connection {
-    who: Who,
+    who: PeerChoice,
     account: AccountId,
     /// A gamer's session number.
     session: Option<u32>,
@@ -83,7 +83,7 @@ enum Down {
 
 /// A world.
 pub struct World {
-    setup: Setup,
+    setup: WorldSetup,
     core: Core,
     effects: Effects,
     auditor: Auditor,
@@ -118,20 +118,19 @@ pub struct World {
     kernels: Vec<KernelRun>,
 }
 
-fn policy(setup: &Setup) -> Policy {
+fn policy(setup: &WorldSetup) -> Policy {
     let config = ServerConfig {
         kinds: kinds::kinds(),
         prices: PriceList {
             version: 7,
-            nanos_per_mega_unit: vec![(Kind::Square.id(), CORES_RATE), (Kind::Tenfold.id(), CORES_RATE)],
-            graphics_nanos_per_mega_unit: vec![(Kind::Tenfold.id(), GRAPHICS_RATE)],
+            nanos_per_mega_unit: vec![
+                (SimulatedKind::Square.id(), CORES_RATE),
+                (SimulatedKind::Tenfold.id(), CORES_RATE),
+            ],
+            graphics_nanos_per_mega_unit: vec![(SimulatedKind::Tenfold.id(), GRAPHICS_RATE)],
             fee_basis_points: 1_000,
         },
-        fallback: match setup.fallback {
-            Fallback::Compute => crate::Fallback::Compute,
-            Fallback::Queue => crate::Fallback::Queue,
-            Fallback::Refuse => crate::Fallback::Refuse,
-        },
+        fallback: setup.fallback,
         // No failure is forgotten while the world lasts.
         trust: TrustRules {
             budget_percent: setup.checking_percent,
@@ -156,7 +155,7 @@ fn person(role: Role, number: u8) -> Person {
 
 impl World {
     /// A world in which nothing has happened yet.
-    pub fn new(setup: &Setup) -> Result<Self, Violation> {
+    pub fn new(setup: &WorldSetup) -> Result<Self, BrokenPromise> {
         let folder = scratch();
         let (now, wall_s) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(BEGINS_S)));
         let ledger = open_ledger(&folder, 0, &now, &wall_s)?;
@@ -190,7 +189,7 @@ impl World {
     }
 
     /// What it began with.
-    pub fn setup(&self) -> &Setup {
+    pub fn setup(&self) -> &WorldSetup {
         &self.setup
     }
 
@@ -226,8 +225,8 @@ impl World {
     pub fn holder(&self, at: u16) -> Option<usize> {
         let (peer, _) = self.held.get(wrapped(at, self.held.len())?)?;
         match self.connections.get(peer)?.who {
-            Who::Worker(number) => Some(usize::from(number)),
-            Who::Gamer(_) => None,
+            PeerChoice::Worker(number) => Some(usize::from(number)),
+            PeerChoice::Gamer(_) => None,
         }
     }
 
@@ -251,7 +250,7 @@ impl World {
     }
 
     /// Has the scheduler handle an event, has the auditor look at what comes of it, and does that.
-    fn tell(&mut self, cause: Cause, event: Event) -> Audit {
+    fn tell(&mut self, cause: StepCause, event: Event) -> Audit {
         let shown = self.shown();
         self.auditor.begin(shown.0, cause);
         self.core.handle(shown, event, &mut self.effects);
@@ -318,7 +317,7 @@ impl World {
         self.auditor.durable.agree_on_fee(committed.totals.fee)?;
         self.auditor.told();
         let everything = self.unrecorded.is_empty() && committed.entries == self.recorded;
-        self.tell(Cause::Other, Event::StatementsDue { committed: Box::new(committed), everything })
+        self.tell(StepCause::Other, Event::StatementsDue { committed: Box::new(committed), everything })
     }
 
     /// The books and the auditor say the same of every account.
@@ -330,13 +329,13 @@ impl World {
         self.auditor.durable.agree_on_fee(self.ledger.totals().fee)
     }
 
-    fn person(&mut self, who: Who) -> &mut Person {
+    fn person(&mut self, who: PeerChoice) -> &mut Person {
         match who {
-            Who::Gamer(number) => {
+            PeerChoice::Gamer(number) => {
                 let at = usize::from(number) % self.gamers.len();
                 &mut self.gamers[at]
             }
-            Who::Worker(number) => {
+            PeerChoice::Worker(number) => {
                 let at = usize::from(number) % self.workers.len();
                 &mut self.workers[at]
             }
@@ -344,7 +343,7 @@ impl World {
     }
 
     /// The account of somebody, as the ledger has it once all that was decided is recorded.
-    fn account(&mut self, who: Who) -> Result<Account, Violation> {
+    fn account(&mut self, who: PeerChoice) -> Result<Account, BrokenPromise> {
         self.record(usize::MAX)?;
         let credit = Nanos(self.setup.credit);
         let Person { key, role, name, .. } = self.person(who);
@@ -369,11 +368,11 @@ fn wrapped(at: u16, length: usize) -> Option<usize> {
     (length > 0).then(|| usize::from(at) % length)
 }
 
-fn broken(rule: &'static str, why: impl std::fmt::Display) -> Violation {
-    Violation { rule, what: why.to_string() }
+fn broken(rule: &'static str, why: impl std::fmt::Display) -> BrokenPromise {
+    BrokenPromise { rule, what: why.to_string() }
 }
 
-fn seed(setup: &Setup, starts: u64) -> [u8; 32] {
+fn seed(setup: &WorldSetup, starts: u64) -> [u8; 32] {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&setup.seed.to_le_bytes());
     seed[8..16].copy_from_slice(&(setup.seed ^ starts.rotate_left(32)).to_le_bytes());
@@ -390,7 +389,7 @@ fn open_ledger(
     starts: u64,
     now: &Arc<AtomicU64>,
     wall_s: &Arc<AtomicU64>,
-) -> Result<Ledger, Violation> {
+) -> Result<Ledger, BrokenPromise> {
     let (running, wall) = (Arc::clone(now), Arc::clone(wall_s));
     let clock = LedgerClock::new(
         move || Duration::from_secs(wall.load(Ordering::Relaxed)),

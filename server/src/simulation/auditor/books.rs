@@ -112,7 +112,7 @@ impl Books {
     }
 
     /// The money of an open task is its gamer's again.
-    fn release(&mut self, task: TaskNo) -> Result<Hold, super::Violation> {
+    fn release(&mut self, task: TaskNo) -> Result<Hold, super::BrokenPromise> {
         let hold = self.open.remove(&task);
         rule(hold.is_some(), "a task ends once", || task.to_string())?;
         let Some(hold) = hold else { unreachable!("looked at above") };

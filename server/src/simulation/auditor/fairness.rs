@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Audit, rule};
 use crate::ledger::AccountId;
-use crate::simulation::kinds::Kind;
+use crate::simulation::kinds::SimulatedKind;
 
 /// What is known of one account.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Waits {
 /// The account of who was served while others waited.
 pub(super) struct Fairness {
     /// The kind of the first task: shares are kept within a kind, so worlds with a second one are not looked at.
-    kind: Option<Kind>,
+    kind: Option<SimulatedKind>,
     /// By how much one may be ahead of another.
     bound: Option<u64>,
     waits: BTreeMap<AccountId, Waits>,
@@ -47,7 +47,7 @@ impl Fairness {
     }
 
     /// A task of this kind was let in.
-    pub fn is_of(&mut self, kind: Kind) {
+    pub fn is_of(&mut self, kind: SimulatedKind) {
         if *self.kind.get_or_insert(kind) != kind {
             self.bound = None;
         }

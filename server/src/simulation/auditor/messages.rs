@@ -2,12 +2,12 @@
 
 use p2c2r_protocol::{Done, PeerId, Role, ServerToGame, ServerToWorker, TaskId};
 
-use super::{Audit, Auditor, Cause, rule};
+use super::{Audit, Auditor, StepCause, rule};
 use crate::ledger::AccountId;
 use crate::simulation::world;
 
 impl Auditor {
-    fn reachable(&self, peer: PeerId, role: Role) -> Result<&super::Peer, super::Violation> {
+    fn reachable(&self, peer: PeerId, role: Role) -> Result<&super::Peer, super::BrokenPromise> {
         let found = self.peers.get(&peer).filter(|found| found.role == role);
         rule(found.is_some(), "only who is there is told anything", || format!("{peer:?}"))?;
         let Some(found) = found else { unreachable!("looked at above") };
@@ -31,7 +31,7 @@ impl Auditor {
                 self.told_once((account, *task))
             }
             ServerToGame::Refused { task, refusal } => {
-                let is_asked = matches!(&self.step.cause, Cause::Submitted { peer: by, submit, .. }
+                let is_asked = matches!(&self.step.cause, StepCause::Submitted { peer: by, submit, .. }
                     if *by == peer && submit.task == *task);
                 rule(is_asked && self.step.admitted.is_none(), "only what is asked for is refused", || {
                     format!("{task} of {account}: {refusal}")
@@ -68,8 +68,8 @@ impl Auditor {
         let is_new = self.step.ended.contains_key(&(account, id));
         rule(!(is_new && is_leaving), "no outcome goes where nobody is any more", || id.to_string())?;
         let is_due = match &self.step.cause {
-            Cause::Submitted { submit, .. } if submit.task == id => true,
-            Cause::GamerJoined(joined) if *joined == peer => true,
+            StepCause::Submitted { submit, .. } if submit.task == id => true,
+            StepCause::GamerJoined(joined) if *joined == peer => true,
             _ => is_new,
         };
         rule(is_due, "outcomes come once, or when they are asked for again", || id.to_string())?;
@@ -135,7 +135,7 @@ impl Auditor {
 
     /// Every submit has an answer, and every end its message.
     pub(super) fn everybody_was_told(&self) -> Audit {
-        if let Cause::Submitted { peer, submit, .. } = &self.step.cause
+        if let StepCause::Submitted { peer, submit, .. } = &self.step.cause
             && let Some(found) = self.peers.get(peer)
         {
             let is_known = self.ids.contains_key(&(found.account, submit.task));

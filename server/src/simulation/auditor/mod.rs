@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 use p2c2r_protocol::{Attempt, KindId, Nanos, PassedCheck, PeerId, Role, Submit, TaskId, TaskNo};
 
-use super::action::{Fallback, Setup};
+use super::action::WorldSetup;
+use crate::config::Fallback;
 use crate::core::{Effect, Effects};
 use crate::ledger::{AccountId, Entry, Settlement};
 use books::Books;
@@ -33,7 +34,7 @@ use workers::Known;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct BrokenPromise {
     /// Which one.
     pub rule: &'static str,
     /// How.
@@ -41,11 +42,11 @@ pub struct Violation {
 }
 
 /// Whether everything holds.
-pub type Audit = Result<(), Violation>;
+pub type Audit = Result<(), BrokenPromise>;
 
 /// Broken unless `holds`.
 fn rule(holds: bool, rule: &'static str, what: impl FnOnce() -> String) -> Audit {
-    if holds { Ok(()) } else { Err(Violation { rule, what: what() }) }
+    if holds { Ok(()) } else { Err(BrokenPromise { rule, what: what() }) }
 }
 
 /// An answer that a worker gave under a lease of its own.
@@ -72,7 +73,7 @@ struct Arrived {
 
 /// What a step is about.
 #[derive(Clone, Debug, Default)]
-pub enum Cause {
+pub enum StepCause {
     /// A gamer or worker came, or time passed, or something was recorded.
     #[default]
     Other,
@@ -123,7 +124,7 @@ struct Peer {
 /// What one step led to.
 #[derive(Default)]
 struct Step {
-    cause: Cause,
+    cause: StepCause,
     admitted: Option<TaskNo>,
     /// Attempts of workers that began.
     started: Vec<(TaskNo, Attempt, AccountId)>,
@@ -177,12 +178,12 @@ pub struct Auditor {
     fairness: Fairness,
     step: Step,
     /// Counts, to see that something happened.
-    pub tally: Tally,
+    pub tally: AuditTally,
 }
 
 /// What happened in a world, so that a simulation of nothing is noticed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
+pub struct AuditTally {
     /// Tasks admitted.
     pub admitted: u64,
     /// Tasks that workers did.
@@ -205,7 +206,7 @@ pub struct Tally {
     pub restarts: u64,
 }
 
-impl Tally {
+impl AuditTally {
     /// Both together.
     pub fn add(&mut self, other: &Self) {
         self.admitted += other.admitted;
@@ -223,7 +224,7 @@ impl Tally {
 
 impl Auditor {
     /// Of a world that begins like this.
-    pub fn new(setup: &Setup) -> Self {
+    pub fn new(setup: &WorldSetup) -> Self {
         Self {
             now: 0,
             peers: BTreeMap::new(),
@@ -250,7 +251,7 @@ impl Auditor {
             // What the coordinator computes itself goes by deadlines, and counts as served.
             fairness: Fairness::new((setup.fallback != Fallback::Compute).then_some(2 * setup.units_max)),
             step: Step::default(),
-            tally: Tally::default(),
+            tally: AuditTally::default(),
         }
     }
 
@@ -263,7 +264,7 @@ impl Auditor {
     }
 
     /// A step begins.
-    pub fn begin(&mut self, now: u64, cause: Cause) {
+    pub fn begin(&mut self, now: u64, cause: StepCause) {
         self.now = self.now.max(now);
         self.step = Step { cause, ..Step::default() };
         self.taken_back();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use p2c2r_protocol::{Attempt, KindId, PassedCheck, PeerId, TaskId, TaskNo};
 
-use super::{Arrived, Audit, Auditor, Cause, Finished, rule};
+use super::{Arrived, Audit, Auditor, Finished, StepCause, rule};
 use crate::ledger::{AccountId, Admission, ComputedFrom, Settlement, Verdict, VoidReason};
-use crate::simulation::kinds::Kind;
+use crate::simulation::kinds::SimulatedKind;
 use crate::simulation::world::{CORES_RATE, GRAPHICS_RATE, RATE_UNITS};
 
 /// Answers that are wrong, or say that they cannot, before a patient task is given up.
@@ -35,7 +35,7 @@ pub(super) struct Open {
     pub account: AccountId,
     pub id: TaskId,
     pub peer: Option<PeerId>,
-    pub kind: Kind,
+    pub kind: SimulatedKind,
     pub spec: Arc<[u8]>,
     pub units: u64,
     pub price: i64,
@@ -87,7 +87,7 @@ fn may_end_without_outcome(open: &Open, what: &str) -> Audit {
 }
 
 impl Auditor {
-    fn find_open(&self, task: TaskNo) -> Result<&Open, super::Violation> {
+    fn find_open(&self, task: TaskNo) -> Result<&Open, super::BrokenPromise> {
         let open = self.open.get(&task);
         rule(open.is_some(), "only open tasks are worked on, and each ends once", || task.to_string())?;
         let Some(open) = open else { unreachable!("looked at above") };
@@ -98,7 +98,7 @@ impl Auditor {
         let Admission { task, gamer, game_task: id, .. } = *admission;
         rule(task > self.newest, "numbers only grow", || format!("{task} after {}", self.newest))?;
         self.newest = task;
-        let Cause::Submitted { peer, submit, units } = self.step.cause.clone() else {
+        let StepCause::Submitted { peer, submit, units } = self.step.cause.clone() else {
             return rule(false, "only what is asked for is admitted", || format!("{admission:?}"));
         };
         let account = self.peers.get(&peer).map(|peer| peer.account);
@@ -124,7 +124,7 @@ impl Auditor {
             account: gamer,
             id,
             peer: Some(peer),
-            kind: Kind::of(submit.kind),
+            kind: SimulatedKind::of(submit.kind),
             spec: submit.spec.to_vec().into(),
             units,
             price,
@@ -143,7 +143,7 @@ impl Auditor {
             self.due.insert((deadline, task, Attempt(0)));
         }
         self.step.admitted = Some(task);
-        self.fairness.is_of(Kind::of(submit.kind));
+        self.fairness.is_of(SimulatedKind::of(submit.kind));
         self.fairness.waits(gamer, false);
         self.tally.admitted += 1;
         Ok(())
@@ -218,7 +218,7 @@ impl Auditor {
                 is_wrong || known.is_convicted || self.is_convicting(live.account)
             }
             Verdict::Lost => {
-                matches!(self.step.cause, Cause::WorkerGone(peer) if live.peer == Some(peer))
+                matches!(self.step.cause, StepCause::WorkerGone(peer) if live.peer == Some(peer))
             }
             Verdict::Expired => self.now >= live.until && !live.is_answered,
             Verdict::Failed => given.is_some_and(|given| given.outcome.is_none()),
@@ -349,7 +349,7 @@ impl Auditor {
         let is_convicted = self.known.get(&worker).is_some_and(|known| known.is_convicted);
         rule(!is_convicted, "who is convicted is not paid", || format!("{settlement:?}"))?;
         let on_device =
-            if live.is_graphics && open.kind == Kind::Tenfold { GRAPHICS_RATE } else { CORES_RATE };
+            if live.is_graphics && open.kind == SimulatedKind::Tenfold { GRAPHICS_RATE } else { CORES_RATE };
         let price = cost(open.units, on_device).min(open.price);
         let charged = (settlement.pay + settlement.fee).0;
         rule(charged == price, "a task costs what the price list says of who computed it", || {
@@ -364,7 +364,7 @@ impl Auditor {
         let what = format!("{task}: {reason:?}, {open:?}");
         match reason {
             VoidReason::Closing => {
-                let may = matches!(self.step.cause, Cause::GivingUp) && open.deadline.is_some();
+                let may = matches!(self.step.cause, StepCause::GivingUp) && open.deadline.is_some();
                 rule(may, "a task is given up for a reason", || what)?;
             }
             VoidReason::NoWorker | VoidReason::KernelFailed => {
@@ -406,8 +406,8 @@ impl Auditor {
     /// A game takes a task back.
     pub(super) fn taken_back(&mut self) {
         let is_it = |open: &Open| match &self.step.cause {
-            Cause::Cancelled(account, id) => open.account == *account && open.id == *id,
-            Cause::GamerGone(peer) => open.peer == Some(*peer),
+            StepCause::Cancelled(account, id) => open.account == *account && open.id == *id,
+            StepCause::GamerGone(peer) => open.peer == Some(*peer),
             _ => false,
         };
         for open in self.open.values_mut() {
@@ -437,7 +437,7 @@ impl Auditor {
     /// No deadline passes unnoticed, no lease runs on, and the scheduler will be woken for the next.
     pub(super) fn nothing_is_forgotten(&self, next_due: Option<u64>) -> Audit {
         let Some((at, task, attempt)) = self.due.first() else { return Ok(()) };
-        if matches!(self.step.cause, Cause::TimePassed) {
+        if matches!(self.step.cause, StepCause::TimePassed) {
             rule(*at > self.now, "nothing outlives its time", || {
                 format!("{attempt} of {task} was due at {at}, it is {}: {:?}", self.now, self.open.get(task))
             })?;

@@ -13,9 +13,9 @@ use crate::core::LinkState;
 use crate::core::state::gamers::HourCap;
 use crate::core::work::{self, Checked, Computed};
 use crate::ledger::AdmissionRoom;
-use crate::simulation::action::{Action, Fate, How, Way, Who};
-use crate::simulation::auditor::{Audit, Cause, Given};
-use crate::simulation::kinds::{self, Kind};
+use crate::simulation::action::{How, PacketFate, PeerChoice, Way, WorldAction};
+use crate::simulation::auditor::{Audit, Given, StepCause};
+use crate::simulation::kinds::{self, SimulatedKind};
 
 /// What the ledger takes in one update.
 const ROOM: AdmissionRoom = AdmissionRoom { admissions: 4, patient: 4, bytes: 1 << 20 };
@@ -28,92 +28,92 @@ const CALM_PACE_US: u64 = 200;
 
 impl World {
     /// Does what an action says.
-    pub fn act(&mut self, action: &Action) -> Audit {
+    pub fn act(&mut self, action: &WorldAction) -> Audit {
         match *action {
-            Action::Pass { us } => self.pass(us),
-            Action::Later { us } => {
+            WorldAction::Pass { us } => self.pass(us),
+            WorldAction::Later { us } => {
                 self.move_clocks(us);
                 Ok(())
             }
-            Action::StepBack { us } => {
+            WorldAction::StepBack { us } => {
                 self.behind += us;
                 Ok(())
             }
-            Action::Wall { seconds } => {
+            WorldAction::Wall { seconds } => {
                 self.wall_s.fetch_add(seconds as u64, Ordering::Relaxed);
                 Ok(())
             }
-            Action::Connect(who) => self.connect(who),
-            Action::Cut { at } => self.peer(at).map_or(Ok(()), |peer| self.cut(peer)),
-            Action::Drains { at } => {
+            WorldAction::Connect(who) => self.connect(who),
+            WorldAction::Cut { at } => self.peer(at).map_or(Ok(()), |peer| self.cut(peer)),
+            WorldAction::Drains { at } => {
                 let peer = self.peer(at).filter(|peer| self.is_worker(*peer));
                 self.up.extend(peer.map(|peer| (peer, Up::Draining)));
                 Ok(())
             }
-            Action::Measure { at, rtt_us } => {
+            WorldAction::Measure { at, rtt_us } => {
                 let Some(peer) = self.peer(at) else { return Ok(()) };
                 let link = LinkState { rtt: Duration::from_micros(rtt_us.into()), clock_offset_us: None };
-                self.tell(Cause::Other, Event::Measured { peer, link })
+                self.tell(StepCause::Other, Event::Measured { peer, link })
             }
-            Action::Submit { gamer, kind, number, units, is_sly, budget_us, cap } => {
+            WorldAction::Submit { gamer, kind, number, units, is_sly, budget_us, cap } => {
                 self.submit(gamer, kind, kinds::spec(number, units, is_sly), budget_us, cap);
                 Ok(())
             }
-            Action::Repeat { gamer, back, is_changed } => {
+            WorldAction::Repeat { gamer, back, is_changed } => {
                 self.repeat(gamer, back, is_changed);
                 Ok(())
             }
-            Action::Cancel { gamer, back } => {
+            WorldAction::Cancel { gamer, back } => {
                 let task = self.asked(gamer, back).map(|submit| submit.task);
                 let peer = self.connection_of(gamer);
                 self.up.extend(peer.zip(task).map(|(peer, task)| (peer, Up::Cancel(task))));
                 Ok(())
             }
-            Action::Quit { gamer } => {
+            WorldAction::Quit { gamer } => {
                 self.up.extend(self.connection_of(gamer).map(|peer| (peer, Up::Quit)));
                 Ok(())
             }
-            Action::Packet { way: Way::Up, at, fate } => self.packet_up(at, fate),
-            Action::Packet { way: Way::Down, at, fate } => {
+            WorldAction::Packet { way: Way::Up, at, fate } => self.packet_up(at, fate),
+            WorldAction::Packet { way: Way::Down, at, fate } => {
                 self.packet_down(at, fate);
                 Ok(())
             }
-            Action::Split { peers } => {
+            WorldAction::Split { peers } => {
                 self.split = peers;
                 Ok(())
             }
-            Action::Heal => {
+            WorldAction::Heal => {
                 self.split = 0;
                 Ok(())
             }
-            Action::Answer { at, how } => {
+            WorldAction::Answer { at, how } => {
                 self.answer(at, how);
                 Ok(())
             }
-            Action::AnswerAgain { back } => {
+            WorldAction::AnswerAgain { back } => {
                 let at = wrapped(back.into(), self.answers.len());
                 let again = at.map(|at| self.answers[at].clone());
                 self.up.extend(again.map(|(peer, answer, given)| (peer, Up::Answer(answer, given))));
                 Ok(())
             }
-            Action::Forge { at, by } => {
+            WorldAction::Forge { at, by } => {
                 self.forge(at, by);
                 Ok(())
             }
-            Action::Check { at } => self.check(at),
-            Action::Compute { at, fails } => self.compute(at, fails),
-            Action::Record { entries } => self.record(entries.into()),
-            Action::Tell => self.tell_recorded(),
-            Action::Crash => self.crash(),
-            Action::Restart => self.restart(),
-            Action::Judge { worker, quarantined } => self.judge(worker, quarantined),
-            Action::Calm => self.calm(),
+            WorldAction::Check { at } => self.check(at),
+            WorldAction::Compute { at, fails } => self.compute(at, fails),
+            WorldAction::Record { entries } => self.record(entries.into()),
+            WorldAction::Tell => self.tell_recorded(),
+            WorldAction::Crash => self.crash(),
+            WorldAction::Restart => self.restart(),
+            WorldAction::Judge { worker, quarantined } => self.judge(worker, quarantined),
+            WorldAction::Calm => self.calm(),
         }
     }
 
     fn pass(&mut self, us: u64) -> Audit {
         self.move_clocks(us);
-        self.tell(Cause::TimePassed, Event::TimePassed)
+        self.tell(StepCause::TimePassed, Event::TimePassed)
     }
 
     fn move_clocks(&mut self, us: u64) {
@@ -129,19 +129,19 @@ impl World {
     }
 
     fn is_worker(&self, peer: PeerId) -> bool {
-        self.connections.get(&peer).is_some_and(|it| matches!(it.who, Who::Worker(_)))
+        self.connections.get(&peer).is_some_and(|it| matches!(it.who, PeerChoice::Worker(_)))
     }
 
     /// The newest connection of a gamer.
     fn connection_of(&self, gamer: u8) -> Option<PeerId> {
-        let who = Who::Gamer(gamer % self.setup.gamers);
+        let who = PeerChoice::Gamer(gamer % self.setup.gamers);
         self.connections.iter().rev().find(|(_, it)| it.who == who).map(|(peer, _)| *peer)
     }
 
-    fn connect(&mut self, who: Who) -> Audit {
+    fn connect(&mut self, who: PeerChoice) -> Audit {
         let who = match who {
-            Who::Gamer(number) => Who::Gamer(number % self.setup.gamers),
-            Who::Worker(number) => Who::Worker(number % (self.setup.workers + 1)),
+            PeerChoice::Gamer(number) => PeerChoice::Gamer(number % self.setup.gamers),
+            PeerChoice::Worker(number) => PeerChoice::Worker(number % (self.setup.workers + 1)),
         };
         if self.connections.values().filter(|it| it.who == who).count() >= PROGRAMS_MAX {
             return Ok(());
@@ -154,26 +154,26 @@ impl World {
         let (name, id) = (account.name.to_string(), account.id);
         let account = Box::new(account);
         match who {
-            Who::Gamer(_) => {
+            PeerChoice::Gamer(_) => {
                 let session_min = u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX);
                 self.tell(
-                    Cause::GamerJoined(peer),
+                    StepCause::GamerJoined(peer),
                     Event::GamerJoined { peer, name, account, session_min, hour_cap: HourCap::AsEverybody },
                 )
             }
-            Who::Worker(number) => {
+            PeerChoice::Worker(number) => {
                 let device = |kind| {
-                    let may = kind == Kind::Tenfold && is_graphics(id);
+                    let may = kind == SimulatedKind::Tenfold && is_graphics(id);
                     if may { Device::Graphics } else { Device::Cores }
                 };
-                let kernel = |kind: Kind| KernelOffer {
+                let kernel = |kind: SimulatedKind| KernelOffer {
                     kind: kind.id(),
                     version: kind.version(),
                     device: device(kind),
                 };
-                let kernels = vec![kernel(Kind::Square), kernel(Kind::Tenfold)];
+                let kernels = vec![kernel(SimulatedKind::Square), kernel(SimulatedKind::Tenfold)];
                 let offer = Some(WorkerOffer { slots: 1 + u16::from(number) % 3, kernels });
-                self.tell(Cause::Other, Event::WorkerJoined { peer, name, account, offer })
+                self.tell(StepCause::Other, Event::WorkerJoined { peer, name, account, offer })
             }
         }
     }
@@ -184,7 +184,7 @@ impl World {
         if !is_worker {
             self.auditor.leaving(peer);
         }
-        self.tell(Cause::Other, Event::Leaving { peer })?;
+        self.tell(StepCause::Other, Event::Leaving { peer })?;
         let mine = self.up.iter().filter(|(from, _)| *from == peer).count();
         for _ in 0..mine / 2 {
             if let Some(at) = self.up.iter().position(|(from, _)| *from == peer)
@@ -198,9 +198,9 @@ impl World {
         self.down.retain(|(to, _)| *to != peer);
         self.held.retain(|(holder, _)| *holder != peer);
         let (cause, role) = if is_worker {
-            (Cause::WorkerGone(peer), Role::Worker)
+            (StepCause::WorkerGone(peer), Role::Worker)
         } else {
-            (Cause::GamerGone(peer), Role::Gamer)
+            (StepCause::GamerGone(peer), Role::Gamer)
         };
         if is_worker {
             self.auditor.leaving(peer);
@@ -210,7 +210,7 @@ impl World {
         Ok(())
     }
 
-    fn submit(&mut self, gamer: u8, kind: Kind, spec: Vec<u8>, budget_us: Option<u32>, cap: i64) {
+    fn submit(&mut self, gamer: u8, kind: SimulatedKind, spec: Vec<u8>, budget_us: Option<u32>, cap: i64) {
         let Some(peer) = self.connection_of(gamer) else { return };
         let Some(session) = self.connections.get(&peer).and_then(|it| it.session) else { return };
         self.next_task += 1;
@@ -225,14 +225,14 @@ impl World {
             spec: spec.into(),
             blobs: Vec::new(),
         };
-        let asked = &mut self.person(Who::Gamer(gamer)).asked;
+        let asked = &mut self.person(PeerChoice::Gamer(gamer)).asked;
         asked.push_front(submit.clone());
         asked.truncate(REMEMBERED);
         self.up.push_back((peer, Up::Submit(submit)));
     }
 
     fn asked(&mut self, gamer: u8, back: u8) -> Option<Submit> {
-        let asked = &self.person(Who::Gamer(gamer)).asked;
+        let asked = &self.person(PeerChoice::Gamer(gamer)).asked;
         Some(asked[wrapped(back.into(), asked.len())?].clone())
     }
 
@@ -253,27 +253,27 @@ impl World {
         free.iter().find(|at| **at >= from).or(free.first()).copied()
     }
 
-    fn packet_up(&mut self, at: u16, fate: Fate) -> Audit {
+    fn packet_up(&mut self, at: u16, fate: PacketFate) -> Audit {
         let Some(at) = Self::not_held_up(self.split, self.up.iter().map(|(peer, _)| *peer), at) else {
             return Ok(());
         };
         let Some((peer, message)) = self.up.remove(at) else { return Ok(()) };
-        if fate == Fate::ArrivesTwice {
+        if fate == PacketFate::ArrivesTwice {
             self.up.push_back((peer, message.clone()));
         }
-        if fate == Fate::IsLost { Ok(()) } else { self.hear(peer, message) }
+        if fate == PacketFate::IsLost { Ok(()) } else { self.hear(peer, message) }
     }
 
-    fn packet_down(&mut self, at: u16, fate: Fate) {
+    fn packet_down(&mut self, at: u16, fate: PacketFate) {
         let Some(at) = Self::not_held_up(self.split, self.down.iter().map(|(peer, _)| *peer), at) else {
             return;
         };
         let Some((peer, message)) = self.down.remove(at) else { return };
-        if fate == Fate::ArrivesTwice {
+        if fate == PacketFate::ArrivesTwice {
             self.down.push_back((peer, message.clone()));
         }
         match message {
-            _ if fate == Fate::IsLost => {}
+            _ if fate == PacketFate::IsLost => {}
             Down::Assign(assign) => self.held.push((peer, assign)),
             Down::Revoke(task, attempt) => {
                 self.held.retain(|(holder, it)| (*holder, it.task, it.attempt) != (peer, task, attempt));
@@ -287,26 +287,28 @@ impl World {
         let received_at = self.shown();
         match message {
             Up::Submit(submit) => {
-                self.tell(Cause::Other, Event::UpdateBegins { room: Some(ROOM) })?;
+                self.tell(StepCause::Other, Event::UpdateBegins { room: Some(ROOM) })?;
                 // Equal tasks that are under way at the same time are computed once, which the auditor does not know of.
                 if self.auditor.is_under_way(submit.kind, &submit.spec, submit.task) {
                     return Ok(());
                 }
                 let units = kinds::units(&submit.spec);
-                let cause = Cause::Submitted { peer, submit: submit.clone(), units };
+                let cause = StepCause::Submitted { peer, submit: submit.clone(), units };
                 self.tell(cause, Event::Submitted { peer, received_at, submit })
             }
-            Up::Cancel(task) => self.tell(Cause::Cancelled(account, task), Event::Cancelled { peer, task }),
-            Up::Quit => self.tell(Cause::GamerGone(peer), Event::Quit { peer }),
+            Up::Cancel(task) => {
+                self.tell(StepCause::Cancelled(account, task), Event::Cancelled { peer, task })
+            }
+            Up::Quit => self.tell(StepCause::GamerGone(peer), Event::Quit { peer }),
             Up::Answer(answer, given) => {
                 self.auditor.answered(peer, answer.task, answer.attempt, given);
                 let message = WorkerToServer::Answer(answer);
-                self.tell(Cause::Other, Event::FromWorker { peer, received_at, message })
+                self.tell(StepCause::Other, Event::FromWorker { peer, received_at, message })
             }
             Up::Draining => {
                 self.auditor.draining(peer);
                 let message = WorkerToServer::Draining;
-                self.tell(Cause::Other, Event::FromWorker { peer, received_at, message })
+                self.tell(StepCause::Other, Event::FromWorker { peer, received_at, message })
             }
         }
     }
@@ -314,7 +316,7 @@ impl World {
     fn answer(&mut self, at: u16, how: How) {
         let Some(at) = wrapped(at, self.held.len()) else { return };
         let (peer, assign) = self.held.swap_remove(at);
-        let kind = Kind::of(assign.kind);
+        let kind = SimulatedKind::of(assign.kind);
         let is_right = how == How::Rightly;
         let result = match how {
             How::Rightly | How::Wrongly => Ok(kinds::answer(kind, &assign.spec, is_right, peer.0).into()),
@@ -347,7 +349,7 @@ impl World {
             return;
         };
         let Some(by) = self.peer(by).filter(|by| *by != peer && self.is_worker(*by)) else { return };
-        let outcome = kinds::answer(Kind::of(assign.kind), &assign.spec, true, by.0);
+        let outcome = kinds::answer(SimulatedKind::of(assign.kind), &assign.spec, true, by.0);
         let given = Given {
             outcome: Some(outcome.clone().into()),
             is_right: true,
@@ -376,7 +378,7 @@ impl World {
         if is_of_accepted && checked.verdict.is_err() {
             self.auditor.found_wrong(checked.check.account);
         }
-        self.tell(Cause::Other, Event::Checked(checked))
+        self.tell(StepCause::Other, Event::Checked(checked))
     }
 
     fn compute(&mut self, at: u16, fails: bool) -> Audit {
@@ -386,28 +388,31 @@ impl World {
         let outcome: Option<std::sync::Arc<[u8]>> = run.filter(|_| !fails).map(Into::into);
         self.auditor.computed(kernel.task, outcome.clone());
         let took = Duration::from_millis(1);
-        self.tell(Cause::Other, Event::Computed(Computed { task: kernel.task, outcome, left: None, took }))
+        self.tell(
+            StepCause::Other,
+            Event::Computed(Computed { task: kernel.task, outcome, left: None, took }),
+        )
     }
 
     /// The operator's word on a worker's account, which the ledger has first.
     fn judge(&mut self, worker: u8, quarantined: bool) -> Audit {
-        let worker = Who::Worker(worker % self.setup.workers);
+        let worker = PeerChoice::Worker(worker % self.setup.workers);
         let person = self.person(worker);
         let (Some(account), key) = (person.account, person.key) else { return Ok(()) };
         self.record(usize::MAX)?;
         self.ledger.judge(key, quarantined).map_err(|error| broken("the operator is obeyed", error))?;
         self.flush(1)?;
         self.auditor.ordered(account, quarantined);
-        self.tell(Cause::Other, Event::Judged { account, quarantined })
+        self.tell(StepCause::Other, Event::Judged { account, quarantined })
     }
 
     /// All is well, until nothing is left to do.
     pub(super) fn calm(&mut self) -> Audit {
         (self.split, self.behind) = (0, 0);
         for gamer in 0..self.setup.gamers {
-            self.connect(Who::Gamer(gamer))?;
+            self.connect(PeerChoice::Gamer(gamer))?;
         }
-        self.connect(Who::Worker(self.setup.workers))?;
+        self.connect(PeerChoice::Worker(self.setup.workers))?;
         for _ in 0..CALM_ROUNDS {
             if self.auditor.open_tasks() == 0
                 && self.up.is_empty()
@@ -424,13 +429,13 @@ impl World {
             let next = self.core.next_due().map_or(0, |due| due.0.saturating_sub(self.now()));
             self.pass(if is_busy { CALM_PACE_US } else { next.max(CALM_PACE_US) })?;
             while !self.down.is_empty() {
-                self.packet_down(0, Fate::Arrives);
+                self.packet_down(0, PacketFate::Arrives);
             }
             while !self.held.is_empty() {
                 self.answer(0, How::Rightly);
             }
             while !self.up.is_empty() {
-                self.packet_up(0, Fate::Arrives)?;
+                self.packet_up(0, PacketFate::Arrives)?;
             }
             while !self.checks.is_empty() {
                 self.check(0)?;

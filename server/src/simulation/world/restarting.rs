@@ -4,7 +4,7 @@ use super::{Audit, Event, World, broken, file, open_ledger, policy, seed};
 use crate::core::Core;
 use crate::ledger;
 use crate::restart;
-use crate::simulation::auditor::{Cause, Violation};
+use crate::simulation::auditor::{BrokenPromise, StepCause};
 
 impl World {
     /// The coordinator dies: what it has not recorded is lost, and the next one opens the file as it lies on the disk.
@@ -46,8 +46,8 @@ impl World {
     }
 
     fn close(&mut self) -> Audit {
-        self.tell(Cause::Other, Event::Closing { reason: "so it goes".to_owned() })?;
-        self.tell(Cause::GivingUp, Event::GivingUp)?;
+        self.tell(StepCause::Other, Event::Closing { reason: "so it goes".to_owned() })?;
+        self.tell(StepCause::GivingUp, Event::GivingUp)?;
         if self.core.tasks().timely_tasks().next().is_some() {
             return Err(broken("what is timely does not outlive its coordinator", "there is some left"));
         }
@@ -80,7 +80,7 @@ impl World {
             if let Event::Requeued { task, .. } = &event {
                 requeued.push(task.task);
             }
-            self.tell(Cause::Other, event)?;
+            self.tell(StepCause::Other, event)?;
         }
         patient.sort_unstable();
         requeued.sort_unstable();
@@ -103,7 +103,7 @@ impl World {
         self.agree()?;
         self.core.assert_whole_state();
         self.close()?;
-        let report: Result<_, Violation> = ledger::check(&file(&self.folder, self.starts))
+        let report: Result<_, BrokenPromise> = ledger::check(&file(&self.folder, self.starts))
             .map_err(|error| broken("the ledger can be checked", error));
         let report = report?;
         if report.ok { Ok(()) } else { Err(broken("the ledger's own check finds nothing", report)) }

@@ -1,7 +1,7 @@
 //! Which specs are computed at all: every range, and no crowd that would take more time than it pays for.
 
 use super::kernel::starts;
-use super::meet::{Ground, Nearby, wall_near};
+use super::meet::{Nearby, SegmentStart, wall_near};
 use super::quanta::{POSITION_STEPS_PER_M, SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
 use super::scene::PhysicsScene;
 use super::spec::{Attractor, BodyMaterial, PhysicsSpec};
@@ -65,7 +65,7 @@ pub(super) fn in_range<'s>(spec: &'s PhysicsSpec, blobs: &Blobs) -> Result<Physi
 
 /// The pairs of bodies that meet in the first segment, and how many bodies come near a wall; a crowd is refused.
 pub(super) fn not_crowded(scene: &PhysicsScene<'_>) -> Result<(Nearby, usize), SpecError> {
-    let Ground { paths, near } = Ground::of(scene, &starts(scene))
+    let SegmentStart { paths, near } = SegmentStart::of(scene, &starts(scene))
         .or_else(|crowded| refuse(format!("more than {} pairs of bodies meet at once", crowded.max)))?;
     let walled = (0..scene.facts.len()).filter(|body| wall_near(scene, &paths, *body)).count();
     Ok((near, walled))

@@ -1,7 +1,7 @@
 //! How an answer from a stranger is judged.
 
 use super::kernel::{advance, run_segment, slowed, starts};
-use super::meet::{ContactRecord, Ground, impossible, missing};
+use super::meet::{ContactRecord, SegmentStart, impossible, missing};
 use super::outcome::{PhysicsOutcome, Segment};
 use super::quanta::{SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
 use super::scene::PhysicsScene;
@@ -33,7 +33,7 @@ pub(super) fn check(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Resul
     for number in 0..scene.spec.segments {
         let named = |(check, what)| CheckError::new(check, format!("segment {number}: {what}"));
         let states = slowed(scene, std::mem::take(&mut judged.ends));
-        let ground = Ground::of(scene, &states)
+        let ground = SegmentStart::of(scene, &states)
             .map_err(|_| named(("physics.crowded", "more pairs meet than the kernel computes".into())))?;
         let segment = unpacking.next(scene, &states, &ground).ok_or_else(not_packed)?;
         for touched in &segment.touched {
@@ -73,7 +73,7 @@ fn state(scene: &PhysicsScene<'_>, body: u16, state: &State) -> Found {
 }
 
 /// Contacts that must have happened, contacts that cannot have, and how far they can have carried a body.
-fn contacts(scene: &PhysicsScene<'_>, segment: &Segment, ground: &Ground, ends: &[State]) -> Found {
+fn contacts(scene: &PhysicsScene<'_>, segment: &Segment, ground: &SegmentStart, ends: &[State]) -> Found {
     let (paths, near) = (&ground.paths, &ground.near.pairs);
     let met = ContactRecord::of(scene, &segment.contacts);
     if let Some((tick, a, b)) = missing(scene, paths, near, &met).first() {
@@ -145,7 +145,7 @@ pub(super) fn deep_check(
         if let Some((segment, _)) = &unfolded {
             states = slowed(scene, advance(scene, &states, segment));
         }
-        let ground = Ground::of(scene, &states).map_err(|_| not_packed())?;
+        let ground = SegmentStart::of(scene, &states).map_err(|_| not_packed())?;
         let segment = unpacking.next(scene, &states, &ground).ok_or_else(not_packed)?;
         unfolded = Some((segment, ground));
     }

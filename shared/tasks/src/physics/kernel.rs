@@ -1,7 +1,7 @@
 //! The kernel: segment after segment, each a pure function of the lattice state at its start.
 
 use super::flight::landing;
-use super::meet::{ContactRecord, Ground, missing, wall_near};
+use super::meet::{ContactRecord, SegmentStart, missing, wall_near};
 use super::outcome::{Contact, Impulse, PhysicsOutcome, Segment, Touched};
 use super::quanta::State;
 use super::scene::PhysicsScene;
@@ -19,7 +19,7 @@ pub(super) fn run(scene: &PhysicsScene<'_>, fuel: &mut Fuel<'_>) -> Result<Physi
     for _ in 0..scene.spec.segments {
         fuel.spend(segment_steps(scene))?;
         // A crowd that nobody could foresee takes more than was paid for, so it ends as what has taken it does.
-        let ground = Ground::of(scene, &states).map_err(|_| KernelError::OutOfFuel)?;
+        let ground = SegmentStart::of(scene, &states).map_err(|_| KernelError::OutOfFuel)?;
         let segment = run_segment(scene, &states, &ground, fuel)?;
         packing.add(scene, &states, &ground, &segment);
         states = slowed(scene, advance(scene, &states, &segment));
@@ -59,7 +59,7 @@ pub(super) fn advance(scene: &PhysicsScene<'_>, start: &[State], segment: &Segme
 pub(super) fn run_segment(
     scene: &PhysicsScene<'_>,
     start: &[State],
-    ground: &Ground,
+    ground: &SegmentStart,
     fuel: &mut Fuel<'_>,
 ) -> Result<Segment, KernelError> {
     let (paths, near) = (&ground.paths, &ground.near.pairs);

@@ -34,12 +34,12 @@ pub(super) struct Nearby {
 }
 
 /// Where a segment starts from: how all bodies fly in it if nothing touches them, and who comes near whom.
-pub(super) struct Ground {
+pub(super) struct SegmentStart {
     pub paths: Paths,
     pub near: Nearby,
 }
 
-impl Ground {
+impl SegmentStart {
     pub fn of(scene: &PhysicsScene<'_>, start: &[State]) -> Result<Self, Crowded> {
         let paths = Paths::of(scene, start);
         let near = near_pairs(scene, &paths)?;

@@ -8,7 +8,7 @@ use bincode::{Decode, Encode};
 
 use super::base::BodySnapshot;
 use super::kernel::{advance, slowed, starts};
-use super::meet::Ground;
+use super::meet::SegmentStart;
 use super::quanta::State;
 use super::spec::PhysicsSpec;
 use super::stream::{Packing, Unpacking};
@@ -102,7 +102,7 @@ impl PhysicsOutcome {
         let (mut states, mut packing) = (starts(&scene), Packing::new());
         for number in 0..usize::from(scene.spec.segments) {
             let segment = segments.get(number).cloned().unwrap_or_default();
-            let ground = Ground::of(&scene, &states)
+            let ground = SegmentStart::of(&scene, &states)
                 .map_err(|_| SpecError::OutOfRange("more pairs meet than are computed".into()))?;
             let segment = packing.add(&scene, &states, &ground, &segment);
             states = slowed(&scene, advance(&scene, &states, &segment));
@@ -118,7 +118,7 @@ impl PhysicsOutcome {
         let (mut states, mut unpacking) = (starts(&scene), Unpacking::new(self));
         let mut segments = Vec::new();
         for _ in 0..scene.spec.segments {
-            let ground = Ground::of(&scene, &states).map_err(|_| none())?;
+            let ground = SegmentStart::of(&scene, &states).map_err(|_| none())?;
             let segment = unpacking.next(&scene, &states, &ground).ok_or_else(none)?;
             states = slowed(&scene, advance(&scene, &states, &segment));
             segments.push(segment);

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::flight::{fly, glide, landing};
-use super::meet::{ContactRecord, Ground, Near, gap_to_walls, wall_near};
+use super::meet::{ContactRecord, Near, SegmentStart, gap_to_walls, wall_near};
 use super::outcome::{Contact, Impulse, PhysicsOutcome, Segment, Touched, WALL};
 use super::quanta::{POSITION_STEPS_PER_M, Rotation, SPIN_STEPS_PER_RAD_S, State, VELOCITY_STEPS_PER_M_S};
 use super::scene::PhysicsScene;
@@ -97,7 +97,7 @@ fn gap(scene: &PhysicsScene<'_>, pair: &Near) -> usize {
     (1 + (share * 4.0) as usize).min(GAPS - 2)
 }
 
-fn candidates(scene: &PhysicsScene<'_>, ground: &Ground) -> Vec<Candidate> {
+fn candidates(scene: &PhysicsScene<'_>, ground: &SegmentStart) -> Vec<Candidate> {
     let near = &ground.near;
     let pairs = near.pairs.iter().map(|pair| Candidate { a: pair.a, b: pair.b, gap: gap(scene, pair) });
     let resting = near.resting.iter().map(|pair| Candidate { a: pair.a, b: pair.b, gap: GAPS - 1 });
@@ -114,7 +114,7 @@ fn candidates(scene: &PhysicsScene<'_>, ground: &Ground) -> Vec<Candidate> {
 }
 
 /// When and how hard two bodies meet that nothing touches before, as far as their middle balls tell.
-fn expected(scene: &PhysicsScene<'_>, ground: &Ground, a: u16, b: u16) -> (u8, Impulse) {
+fn expected(scene: &PhysicsScene<'_>, ground: &SegmentStart, a: u16, b: u16) -> (u8, Impulse) {
     let (paths, one) = (&ground.paths, usize::from(a));
     let last = scene.steps - 1;
     let bounce = |body: usize| {
@@ -207,7 +207,7 @@ fn meetings<C: Coder>(
     coder: &mut C,
     models: &mut Models,
     scene: &PhysicsScene<'_>,
-    ground: &Ground,
+    ground: &SegmentStart,
     given: &Meetings,
 ) -> Meetings {
     let (candidates, last) = (candidates(scene, ground), i64::from(scene.steps) - 1);
@@ -342,7 +342,7 @@ fn pass<C: Coder>(
     models: &mut Models,
     scene: &PhysicsScene<'_>,
     start: &[State],
-    ground: &Ground,
+    ground: &SegmentStart,
     given: &Segment,
 ) -> Segment {
     let bodies = scene.facts.len() as u16;
@@ -399,7 +399,7 @@ impl Packing {
         &mut self,
         scene: &PhysicsScene<'_>,
         start: &[State],
-        ground: &Ground,
+        ground: &SegmentStart,
         segment: &Segment,
     ) -> Segment {
         pass(&mut self.coder, &mut self.models, scene, start, ground, segment)
@@ -422,7 +422,12 @@ impl<'o> Unpacking<'o> {
     }
 
     /// The next segment, which starts from `start`; none once the stream has been found to be none.
-    pub fn next(&mut self, scene: &PhysicsScene<'_>, start: &[State], ground: &Ground) -> Option<Segment> {
+    pub fn next(
+        &mut self,
+        scene: &PhysicsScene<'_>,
+        start: &[State],
+        ground: &SegmentStart,
+    ) -> Option<Segment> {
         let segment = pass(&mut self.coder, &mut self.models, scene, start, ground, &Segment::default());
         (!self.coder.is_refused()).then_some(segment)
     }

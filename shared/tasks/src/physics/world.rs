@@ -14,7 +14,7 @@ use rapier3d::prelude::{
 };
 
 use super::flight::{Paths, fly, pulled};
-use super::meet::{Ground, drift_m, wall_near};
+use super::meet::{SegmentStart, drift_m, wall_near};
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
 use super::reach::{Reach, is_ball};
@@ -78,7 +78,7 @@ struct Lone {
 }
 
 impl Lone {
-    fn new(scene: &PhysicsScene<'_>, ground: &Ground) -> Self {
+    fn new(scene: &PhysicsScene<'_>, ground: &SegmentStart) -> Self {
         let (paths, near) = (&ground.paths, &ground.near);
         let mut is_lone: Vec<bool> =
             (0..scene.facts.len()).map(|body| !wall_near(scene, paths, body)).collect();
@@ -403,7 +403,7 @@ impl World {
 pub(super) fn run(
     scene: &PhysicsScene<'_>,
     start: &[State],
-    ground: &Ground,
+    ground: &SegmentStart,
     fuel: &mut Fuel<'_>,
 ) -> Result<SegmentRun, KernelError> {
     let mut lone = Lone::new(scene, ground);

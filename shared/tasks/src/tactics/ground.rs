@@ -37,7 +37,7 @@ impl Boulder {
 }
 
 /// The rocks of a spec on their ways.
-pub(super) struct Ground {
+pub(super) struct MovingRocks {
     pub(super) half: f32,
     per_m: f32,
     rocks: Vec<Boulder>,
@@ -59,7 +59,7 @@ pub(super) fn grid_steps(slices: usize) -> u64 {
     (slices * CELLS * CELLS / 4) as u64
 }
 
-impl Ground {
+impl MovingRocks {
     /// The grids for so many steps; `reach` is the radius of the largest body, metres.
     pub(super) fn new(
         spec: &TacticsSpec,

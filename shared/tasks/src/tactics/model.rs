@@ -1,6 +1,6 @@
 //! The small arena in which futures are played: bodies that fly, aim, shoot and ram, and bolts.
 
-use super::ground::{FEELER_M, Ground, STEP_S, meets, metres};
+use super::ground::{FEELER_M, MovingRocks, STEP_S, meets, metres};
 use super::plan::COMPASS;
 use super::spec::{Agent, Behaviour, Class, TacticsSpec};
 use super::{AGENTS_MAX, SALVO_MAX, SCORE_STEPS, chance};
@@ -123,7 +123,7 @@ pub(super) type Orders = [Option<[f32; 2]>; AGENTS_MAX];
 /// A spec made ready to be played.
 pub(super) struct Situation {
     sorts: Vec<Sort>,
-    pub(super) ground: Ground,
+    pub(super) ground: MovingRocks,
     /// Who is of which side, a bit each.
     sides: [u32; 2],
     start: Moment,
@@ -177,7 +177,7 @@ impl Situation {
     pub(super) fn new(spec: &TacticsSpec, steps: usize, fuel: &mut Fuel<'_>) -> Result<Self, KernelError> {
         let sorts: Vec<Sort> = spec.classes.iter().map(Sort::of).collect();
         let reach = sorts.iter().map(|sort| sort.radius).fold(0.0, f32::max);
-        let ground = Ground::new(spec, steps, reach, fuel)?;
+        let ground = MovingRocks::new(spec, steps, reach, fuel)?;
         let (mut sides, mut bodies) = ([0; 2], [Body::default(); AGENTS_MAX]);
         for (number, agent) in spec.agents.iter().enumerate() {
             sides[sorts[usize::from(agent.class)].side] |= 1 << number;
