@@ -98,6 +98,11 @@ impl SendQueue {
         self.has_data || self.resends.iter().any(|timer| timer.channel == channel && !timer.groups.is_empty())
     }
 
+    /// Whether it is time to send something again, if it has not been acknowledged yet.
+    pub(crate) fn resend_is_due(&self, now: Duration) -> bool {
+        self.resends.iter().any(|timer| timer.is_due(now))
+    }
+
     /// renet holds nothing unacknowledged on this channel, so there is nothing to send again.
     pub(crate) fn all_acknowledged(&mut self, channel: Channel) {
         for timer in self.resends.iter_mut().filter(|timer| timer.channel == channel) {

@@ -187,8 +187,8 @@ fn table(crowds: &[Crowd]) -> String {
     text
 }
 
-/// Peers that are connected and want nothing: what they cost the coordinator.
-fn idle(plan: LoadPlan) -> io::Result<String> {
+/// Peers that are connected and want nothing: what they cost the coordinator, in a line that a person reads.
+pub fn idle(plan: LoadPlan) -> io::Result<String> {
     let mut network = Network::without_workers()?;
     let coordinator = network.processes()[0];
     let before = cpu::resident(coordinator);

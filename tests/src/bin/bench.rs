@@ -96,6 +96,8 @@ enum Part {
     Flood,
     /// Many gamers and workers at one coordinator, and a thousand that are idle; only when asked for.
     Load,
+    /// The thousand idle peers of `load` alone; only when asked for.
+    Idle,
     /// One of four workers stalls at random: latencies with hedging off beside on; only when asked for.
     Stall,
     /// Workers that cheat: how soon they are found, and what checking costs; only when asked for.
@@ -228,6 +230,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     if arguments.only == Some(Part::Load) {
         let plan = if arguments.quick { load::QUICK } else { load::FULL };
         println!("{}", load::report(plan)?);
+    }
+    if arguments.only == Some(Part::Idle) {
+        let plan = if arguments.quick { load::QUICK } else { load::FULL };
+        println!("{}", load::idle(plan)?);
     }
     if let Some(path) = &arguments.report {
         std::fs::write(path, serde_json::to_vec_pretty(&rows)?)?;

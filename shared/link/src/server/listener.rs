@@ -15,6 +15,7 @@ use super::handshake::{Handshake, Handshaker, PacketAction};
 use super::mint::{Grant, Mint};
 use super::peers::{HiddenKey, PeerEntry, Peers};
 use super::refusal::PacketRefusal;
+use super::renet_time::RenetTime;
 use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
 use crate::channels::ConnectionEnd;
 use crate::connection::AtServer;
@@ -34,6 +35,7 @@ const RESPONSE: u8 = 3;
 pub(super) struct Listener {
     pub(super) wire: Wire,
     pub(super) timers: BTreeSet<(Duration, PeerId)>,
+    pub(super) renet_time: RenetTime,
     pub(super) ack_delay: Duration,
     pub(super) news: ListenerEvents,
     netcode: Box<NetcodeServer>,
@@ -85,6 +87,7 @@ impl Listener {
         Ok(Self {
             wire,
             timers: BTreeSet::new(),
+            renet_time: RenetTime::default(),
             ack_delay: Duration::ZERO,
             news: ListenerEvents::default(),
             netcode: Box::new(netcode),

@@ -30,8 +30,8 @@ pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig) {
         Err(error) => panic!("cannot set up the coordinator's socket: {error}"),
     };
     runner::set_up(app);
-    app.add_plugins(RenetServerPlugin)
-        .insert_resource(RenetServer::new(connection_config(ConnectionEnd::Server)))
+    // Not `RenetServerPlugin` as a whole: it moves renet's clock in every update, which is for `receive` to do.
+    app.insert_resource(RenetServer::new(connection_config(ConnectionEnd::Server)))
         .insert_resource(listener)
         .init_resource::<Peers>()
         .init_resource::<LinkClock>()
@@ -46,10 +46,9 @@ pub(super) fn set_up(app: &mut App, config: &ServerLinkConfig) {
         .add_systems(First, read_clock.after(TimeSystems))
         .add_systems(
             PreUpdate,
-            receive
-                .in_set(LinkSystems::Receive)
-                .after(RenetServerPlugin::update_system)
-                .before(RenetServerPlugin::emit_server_events_system),
+            (receive.in_set(LinkSystems::Receive), RenetServerPlugin::emit_server_events_system)
+                .chain()
+                .in_set(RenetReceive),
         )
         .add_systems(PostUpdate, send.in_set(LinkSystems::Send))
         .add_systems(Last, say_goodbye);
@@ -77,6 +76,9 @@ fn receive(
     listener.wire.begin(sockets.as_deref());
     listener.handshaker.begin();
     listener.advance(now, time.delta());
+    if let Some(passed) = listener.renet_time.pass(time.delta(), peers.entries.len()) {
+        renet.update(passed);
+    }
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
     let mut laden = 0;
     for _ in 0..PACKETS_PER_UPDATE_MAX {
@@ -121,6 +123,7 @@ fn receive(
     // Death comes after reading: what has arrived while this program was away proves that its sender lives. What is
     // still unread may do so too.
     let unread = listener.wire.has_unread();
+    let mut resends = false;
     while let Some(peer) = listener.next_due(now, peers) {
         let Some(entry) = peers.entries.get_mut(&peer) else { continue };
         let heartbeat = &mut entry.session.heartbeat;
@@ -129,9 +132,13 @@ fn receive(
             let reason = format!("no sign of life for {} ms", silence.as_millis());
             listener.drop_peer(peer, &reason, now, renet, peers);
         } else {
+            resends |= entry.session.send_queue.resend_is_due(now);
             listener.tick_netcode(peer, now, renet, peers);
             peers.mark_dirty(peer);
         }
+    }
+    if resends {
+        renet.update(listener.renet_time.catch_up());
     }
     joined.write_batch(listener.news.joined.drain(..));
     left.write_batch(listener.news.left.drain(..));
