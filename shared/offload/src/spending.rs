@@ -16,8 +16,6 @@ const MINUTES: u64 = 61;
 /// everything put aside for tasks whose receipts are still to come.
 #[derive(Debug, Default)]
 pub(crate) struct Spending {
-    session_cap: Option<Nanos>,
-    hour_cap: Option<Nanos>,
     spent: Nanos,
     reserved: Nanos,
     /// The most the ledger has charged beyond all receipts; it is in `minutes` too.
@@ -32,31 +30,23 @@ fn plus(a: Nanos, b: Nanos) -> Nanos {
 }
 
 impl Spending {
-    pub fn new(session_cap: Option<Nanos>, hour_cap: Option<Nanos>) -> Self {
-        Self { session_cap, hour_cap, ..Self::default() }
-    }
-
-    /// From now on these caps hold.
-    pub fn set_caps(&mut self, caps: OffloadCaps) {
-        (self.session_cap, self.hour_cap) = (caps.session, caps.hour);
-    }
-
-    /// Whether there is any cap.
-    pub fn is_capped(&self) -> bool {
-        self.session_cap.is_some() || self.hour_cap.is_some()
-    }
-
     /// Refuses a price that does not fit under the caps. `charged` is what the ledger says this session has
     /// been charged, which is more than the receipts' sum if receipts were lost with a connection.
-    pub fn check(&mut self, price: Nanos, charged: Nanos, now: Micros) -> Result<(), LocalReason> {
+    pub fn check(
+        &mut self,
+        caps: OffloadCaps,
+        price: Nanos,
+        charged: Nanos,
+        now: Micros,
+    ) -> Result<(), LocalReason> {
         self.note_unseen(charged, now);
         let planned = plus(self.reserved, price);
-        if let Some(cap) = self.session_cap
+        if let Some(cap) = caps.session
             && plus(self.spent.max(charged), planned) > cap
         {
             return Err(LocalReason::SessionCap { cap });
         }
-        if let Some(cap) = self.hour_cap
+        if let Some(cap) = caps.hour
             && plus(self.last_hour(now), planned) > cap
         {
             return Err(LocalReason::HourCap { cap });
@@ -121,50 +111,53 @@ impl Spending {
 mod tests {
     use super::*;
 
+    const SESSION: OffloadCaps = OffloadCaps { session: Some(Nanos(100)), hour: None };
+    const HOUR: OffloadCaps = OffloadCaps { session: None, hour: Some(Nanos(100)) };
+
     const fn minute(minute: u64) -> Micros {
         Micros(minute * 60_000_000)
     }
 
     #[test]
     fn never_a_nano_over_the_session_cap() {
-        let mut spending = Spending::new(Some(Nanos(100)), None);
+        let mut spending = Spending::default();
         spending.reserve(Nanos(60));
-        assert!(spending.check(Nanos(40), Nanos::ZERO, minute(0)).is_ok());
-        assert!(spending.check(Nanos(41), Nanos::ZERO, minute(0)).is_err());
+        assert!(spending.check(SESSION, Nanos(40), Nanos::ZERO, minute(0)).is_ok());
+        assert!(spending.check(SESSION, Nanos(41), Nanos::ZERO, minute(0)).is_err());
         spending.release(Nanos(60));
         spending.spend(Nanos(50), minute(0));
-        assert!(spending.check(Nanos(50), Nanos::ZERO, minute(0)).is_ok());
-        assert!(spending.check(Nanos(51), Nanos::ZERO, minute(0)).is_err());
+        assert!(spending.check(SESSION, Nanos(50), Nanos::ZERO, minute(0)).is_ok());
+        assert!(spending.check(SESSION, Nanos(51), Nanos::ZERO, minute(0)).is_err());
         // The ledger knows of 30 more.
-        assert!(spending.check(Nanos(21), Nanos(80), minute(0)).is_err());
+        assert!(spending.check(SESSION, Nanos(21), Nanos(80), minute(0)).is_err());
         spending.spend(Nanos(i64::MAX), minute(0));
-        assert!(spending.check(Nanos(1), Nanos::ZERO, minute(0)).is_err());
+        assert!(spending.check(SESSION, Nanos(1), Nanos::ZERO, minute(0)).is_err());
     }
 
     #[test]
     fn an_hour_moves_on() {
-        let mut spending = Spending::new(None, Some(Nanos(100)));
+        let mut spending = Spending::default();
         spending.spend(Nanos(70), minute(0));
         spending.spend(Nanos(30), minute(30));
         let cap = LocalReason::HourCap { cap: Nanos(100) };
-        assert_eq!(spending.check(Nanos(1), Nanos::ZERO, minute(60)), Err(cap));
-        assert!(spending.check(Nanos(70), Nanos::ZERO, minute(61)).is_ok());
-        assert!(spending.check(Nanos(71), Nanos::ZERO, minute(61)).is_err());
-        assert!(spending.check(Nanos(100), Nanos::ZERO, minute(91)).is_ok());
+        assert_eq!(spending.check(HOUR, Nanos(1), Nanos::ZERO, minute(60)), Err(cap));
+        assert!(spending.check(HOUR, Nanos(70), Nanos::ZERO, minute(61)).is_ok());
+        assert!(spending.check(HOUR, Nanos(71), Nanos::ZERO, minute(61)).is_err());
+        assert!(spending.check(HOUR, Nanos(100), Nanos::ZERO, minute(91)).is_ok());
     }
 
     #[test]
     fn an_hour_counts_charges_without_a_receipt_once_and_for_an_hour() {
-        let mut spending = Spending::new(None, Some(Nanos(100)));
-        assert!(spending.check(Nanos(31), Nanos(70), minute(0)).is_err());
-        assert!(spending.check(Nanos(30), Nanos(70), minute(1)).is_ok());
+        let mut spending = Spending::default();
+        assert!(spending.check(HOUR, Nanos(31), Nanos(70), minute(0)).is_err());
+        assert!(spending.check(HOUR, Nanos(30), Nanos(70), minute(1)).is_ok());
         // A receipt the ledger has not charged yet says nothing of those that were lost.
         spending.spend(Nanos(20), minute(2));
         for charged in [Nanos(70), Nanos(90)] {
-            assert!(spending.check(Nanos(10), charged, minute(2)).is_ok());
-            assert!(spending.check(Nanos(11), charged, minute(2)).is_err());
+            assert!(spending.check(HOUR, Nanos(10), charged, minute(2)).is_ok());
+            assert!(spending.check(HOUR, Nanos(11), charged, minute(2)).is_err());
         }
-        assert!(spending.check(Nanos(80), Nanos(90), minute(61)).is_ok());
-        assert!(spending.check(Nanos(100), Nanos(90), minute(63)).is_ok());
+        assert!(spending.check(HOUR, Nanos(80), Nanos(90), minute(61)).is_ok());
+        assert!(spending.check(HOUR, Nanos(100), Nanos(90), minute(63)).is_ok());
     }
 }

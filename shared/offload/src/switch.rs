@@ -53,6 +53,13 @@ pub struct OffloadCaps {
     pub hour: Option<Nanos>,
 }
 
+impl OffloadCaps {
+    /// Whether there is any cap.
+    pub(crate) fn is_any(self) -> bool {
+        self.session.is_some() || self.hour.is_some()
+    }
+}
+
 /// Where new tasks go, and why; for people to read.
 #[derive(Resource, Clone, Debug, PartialEq, Eq)]
 pub struct OffloadState {

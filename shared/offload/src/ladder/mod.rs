@@ -11,7 +11,7 @@
 //! | `answers` | what the coordinator says |
 //! | `compute` | local compute, and the moment it starts |
 //! | `ending` | the one place where tasks end |
-//! | `local_hedging` | when what is out is computed here too, and what the horizon learns |
+//! | `local_hedge` | when what is out is computed here too, and what the horizon learns |
 //! | `numbering` | the ids by which a task goes to the coordinator |
 
 mod answers;
@@ -185,7 +185,7 @@ impl Ladder {
             orphans: Vec::new(),
             pool: LocalPool::new(config.local),
             session: config.link.is_some().then(|| Session::down(CONNECTING.into())),
-            spending: Spending::new(config.session_cap, config.hour_cap),
+            spending: Spending::default(),
             capped: None,
             estimates: Vec::new(),
             newest_units: Vec::new(),

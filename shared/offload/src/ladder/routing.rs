@@ -101,8 +101,8 @@ impl Ladder {
         {
             return Err(Stay::Money(LocalReason::HourCap { cap }));
         }
-        self.spending.set_caps(*context.caps);
-        self.spending.check(price, context.account.session_charged, now).map_err(Stay::Money)?;
+        let charged = context.account.session_charged;
+        self.spending.check(*context.caps, price, charged, now).map_err(Stay::Money)?;
         Ok(price)
     }
 
@@ -169,7 +169,7 @@ impl Ladder {
             kernel_version: kind.kernel_version,
             budget_us: task.deadline.map(|deadline| deadline.since(now)),
             // Under a spending cap only the price that was put aside may be charged.
-            price_cap: if self.spending.is_capped() { price } else { task.price_cap },
+            price_cap: if context.caps.is_any() { price } else { task.price_cap },
             client_queue_us: now.since(task.submitted_at),
             sent_at: now,
             spec: spec.into(),
