@@ -53,7 +53,7 @@ pub use format::{
 pub use range::{OutOfRange, within};
 pub use reference::{assert_reference, reference};
 pub use table::{
-    IntoRows, ProgramSettings, SettingError, SettingRow, SettingsTable, apply_text, check, rows_of, shown,
-    table, unprefixed,
+    IntoRows, ProgramSettings, SettingError, SettingField, SettingRow, SettingsTable, apply_text, check,
+    rows_of, shown, table, unprefixed,
 };
 pub use value::SettingValue;

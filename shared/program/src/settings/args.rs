@@ -87,9 +87,12 @@ fn argument<C: 'static>(row: &'static SettingRow<C>, defaults: &C) -> Arg {
     if let Some(default) = row.default_in_words(defaults) {
         help = format!("{help} [default: {default}]");
     }
-    let argument =
-        Arg::new(&*row.key).long(&*row.flag).env(&*row.variable).help(help).hide_env_values(row.is_secret);
-    let argument = match row.arity {
+    let argument = Arg::new(&*row.key)
+        .long(&*row.flag)
+        .env(&*row.variable)
+        .help(help)
+        .hide_env_values(row.shape.is_secret);
+    let argument = match row.shape.arity {
         Arity::Switch => {
             return argument
                 .action(ArgAction::SetTrue)
@@ -98,10 +101,10 @@ fn argument<C: 'static>(row: &'static SettingRow<C>, defaults: &C) -> Arg {
         Arity::Value => argument.action(ArgAction::Set).allow_negative_numbers(true),
         Arity::List => argument.action(ArgAction::Append).value_delimiter(','),
     };
-    if row.choices.is_empty() {
-        argument.value_name(row.value_name)
+    if row.shape.choices.is_empty() {
+        argument.value_name(row.shape.value_name)
     } else {
-        argument.value_parser(PossibleValuesParser::new(row.choices.clone()))
+        argument.value_parser(PossibleValuesParser::new(row.shape.choices.clone()))
     }
 }
 
@@ -123,7 +126,7 @@ impl<C: SettingsTable> FromArgMatches for SettingsArgs<C> {
                 continue;
             }
             let text = |text: &String| SettingValue::Text(text.clone());
-            let value = match row.arity {
+            let value = match row.shape.arity {
                 Arity::Switch => Some(SettingValue::Bool(matches.get_flag(key))),
                 Arity::Value => matches.get_one(key).map(text),
                 Arity::List => {

@@ -41,16 +41,25 @@ pub(super) enum Arity {
 type Read<T> = Box<dyn Fn(&SettingValue) -> Result<T, Mistake> + Send + Sync>;
 type Write<T> = Box<dyn Fn(&T) -> Option<SettingValue> + Send + Sync>;
 
+/// What command line and reference say of a setting, whatever type its value has.
+#[derive(Clone)]
+pub(super) struct Shape {
+    /// Its flag, where that does not follow from the key.
+    pub own_flag: Option<&'static str>,
+    pub value_name: &'static str,
+    /// The range of a number.
+    pub range: Option<String>,
+    pub choices: Vec<PossibleValue>,
+    pub arity: Arity,
+    /// What the default is, in words.
+    pub default_is: Option<&'static str>,
+    pub is_secret: bool,
+}
+
 /// How values of the type `T` are written.
 pub struct SettingFormat<T> {
     pub(super) key: Option<&'static str>,
-    pub(super) flag: Option<&'static str>,
-    pub(super) value_name: &'static str,
-    pub(super) range: Option<String>,
-    pub(super) choices: Vec<PossibleValue>,
-    pub(super) arity: Arity,
-    pub(super) default_is: Option<&'static str>,
-    pub(super) is_secret: bool,
+    pub(super) shape: Shape,
     pub(super) read: Read<T>,
     pub(super) write: Write<T>,
 }
@@ -61,18 +70,21 @@ impl<T: 'static> SettingFormat<T> {
         read: impl Fn(&SettingValue) -> Result<T, Mistake> + Send + Sync + 'static,
         write: impl Fn(&T) -> Option<SettingValue> + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            key: None,
-            flag: None,
+        let shape = Shape {
+            own_flag: None,
             value_name,
             range: None,
             choices: Vec::new(),
             arity: Arity::Value,
             default_is: None,
             is_secret: false,
-            read: Box::new(read),
-            write: Box::new(write),
-        }
+        };
+        Self { key: None, shape, read: Box::new(read), write: Box::new(write) }
+    }
+
+    fn shaped(mut self, change: impl FnOnce(&mut Shape)) -> Self {
+        change(&mut self.shape);
+        self
     }
 
     /// Under this key in the file, where it is not called as the field is. Flag and variable follow it.
@@ -84,19 +96,19 @@ impl<T: 'static> SettingFormat<T> {
     /// With this flag, without dashes in front, where that does not follow from the key. The variable follows it.
     #[must_use]
     pub fn flag(self, flag: &'static str) -> Self {
-        Self { flag: Some(flag), ..self }
+        self.shaped(|shape| shape.own_flag = Some(flag))
     }
 
     /// What the default is, in words: for defaults that depend on the machine, or that are the absence of a value.
     #[must_use]
     pub fn default_is(self, words: &'static str) -> Self {
-        Self { default_is: Some(words), ..self }
+        self.shaped(|shape| shape.default_is = Some(words))
     }
 
     /// Neither help nor `config show` prints its value.
     #[must_use]
     pub fn secret(self) -> Self {
-        Self { is_secret: true, ..self }
+        self.shaped(|shape| shape.is_secret = true)
     }
 
     /// A setting that need not have a value.
@@ -133,13 +145,7 @@ impl<T: 'static> SettingFormat<T> {
         let (read, write) = (self.read, self.write);
         SettingFormat {
             key: self.key,
-            flag: self.flag,
-            value_name: self.value_name,
-            range: self.range,
-            choices: self.choices,
-            arity: self.arity,
-            default_is: self.default_is,
-            is_secret: self.is_secret,
+            shape: self.shape,
             read: Box::new(move |value| there(read(value)?)),
             write: Box::new(move |value| back(value, &*write)),
         }
@@ -181,7 +187,7 @@ where
         in_range.ok_or_else(|| Mistake::OutOfRange { least: least.clone(), most: most.clone() })
     };
     let write = move |value: &T| Some(SettingValue::Integer(wide(*value)));
-    SettingFormat { range: Some(said), ..SettingFormat::new(value_name, read, write) }
+    SettingFormat::new(value_name, read, write).shaped(|shape| shape.range = Some(said))
 }
 
 /// A number that may have a fraction; what cannot be compared, such as NaN, lies outside every range.
@@ -203,7 +209,7 @@ pub fn decimal(value_name: &'static str, range: RangeInclusive<f64>) -> SettingF
         }
     };
     let write = |value: &f64| Some(SettingValue::Decimal(*value));
-    SettingFormat { range: Some(said), ..SettingFormat::new(value_name, read, write) }
+    SettingFormat::new(value_name, read, write).shaped(|shape| shape.range = Some(said))
 }
 
 fn whole(duration: u128) -> Option<u64> {
@@ -287,7 +293,7 @@ pub fn choice<T: ValueEnum + Send + Sync + 'static>() -> SettingFormat<T> {
         let text = as_text(value)?;
         T::from_str(text, true).map_err(|_| Mistake::Unreadable(format!("one of {names} is needed")))
     };
-    SettingFormat { choices, ..SettingFormat::new("CHOICE", read, name_of) }
+    SettingFormat::new("CHOICE", read, name_of).shaped(|shape| shape.choices = choices)
 }
 
 /// Some of some words.
@@ -297,19 +303,20 @@ pub fn choices<T: ValueEnum + Send + Sync + 'static>() -> SettingFormat<Vec<T>> 
 
 /// Several values of one format.
 pub fn list<T: 'static>(of: SettingFormat<T>) -> SettingFormat<Vec<T>> {
-    let SettingFormat { value_name, choices, read, write, .. } = of;
+    let SettingFormat { shape: Shape { value_name, choices, .. }, read, write, .. } = of;
     let read = move |value: &SettingValue| match value {
         SettingValue::List(values) => values.iter().map(&read).collect(),
         _ => unreadable("a list"),
     };
     let write =
         move |values: &Vec<T>| values.iter().map(&write).collect::<Option<_>>().map(SettingValue::List);
-    SettingFormat { choices, arity: Arity::List, ..SettingFormat::new(value_name, read, write) }
+    SettingFormat::new(value_name, read, write)
+        .shaped(|shape| (shape.choices, shape.arity) = (choices, Arity::List))
 }
 
 /// Whole numbers by name: `path=5,physics=7`.
 pub fn rates(range: RangeInclusive<u64>) -> SettingFormat<BTreeMap<String, u64>> {
-    let SettingFormat { range, read, write, .. } = number("", range);
+    let SettingFormat { shape: Shape { range, .. }, read, write, .. } = number("", range);
     let read = move |value: &SettingValue| match value {
         SettingValue::Map(values) => {
             values.iter().map(|(name, value)| Ok((name.clone(), read(value)?))).collect()
@@ -330,7 +337,7 @@ pub fn rates(range: RangeInclusive<u64>) -> SettingFormat<BTreeMap<String, u64>>
         let written = rates.iter().map(|(name, rate)| Some((name.clone(), write(rate)?)));
         written.collect::<Option<_>>().map(SettingValue::Map)
     };
-    SettingFormat { range, ..SettingFormat::new("KIND=N,...", read, write) }
+    SettingFormat::new("KIND=N,...", read, write).shaped(|shape| shape.range = range)
 }
 
 /// Yes or no: a flag without value, `true` or `false` elsewhere.
@@ -340,5 +347,5 @@ pub fn switch() -> SettingFormat<bool> {
         _ => unreadable("true or false"),
     };
     let write = |value: &bool| Some(SettingValue::Bool(*value));
-    SettingFormat { arity: Arity::Switch, ..SettingFormat::new("", read, write) }
+    SettingFormat::new("", read, write).shaped(|shape| shape.arity = Arity::Switch)
 }

@@ -16,8 +16,8 @@ pub fn reference<C: SettingsTable>() -> String {
     let mut text =
         "| file | flag | variable | default | range | meaning |\n|---|---|---|---|---|---|\n".to_owned();
     for row in C::rows() {
-        let default = match row.arity {
-            Arity::Switch if row.default_is.is_none() => "no".to_owned(),
+        let default = match row.shape.arity {
+            Arity::Switch if row.shape.default_is.is_none() => "no".to_owned(),
             _ => row.default_in_words(&defaults).unwrap_or_else(|| "none".to_owned()),
         };
         // Writing to a string does not fail.
@@ -36,13 +36,17 @@ pub fn reference<C: SettingsTable>() -> String {
 }
 
 fn range<C>(row: &SettingRow<C>) -> String {
-    match (&row.range, row.choices.is_empty(), row.arity) {
+    match (&row.shape.range, row.shape.choices.is_empty(), row.shape.arity) {
         (Some(range), ..) => range.clone(),
-        (None, false, _) => {
-            row.choices.iter().map(|choice| format!("`{}`", choice.get_name())).collect::<Vec<_>>().join(", ")
-        }
+        (None, false, _) => row
+            .shape
+            .choices
+            .iter()
+            .map(|choice| format!("`{}`", choice.get_name()))
+            .collect::<Vec<_>>()
+            .join(", "),
         (None, true, Arity::Switch) => "yes, no".to_owned(),
-        (None, true, _) => row.value_name.to_owned(),
+        (None, true, _) => row.shape.value_name.to_owned(),
     }
 }
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use clap::builder::PossibleValue;
 use thiserror::Error;
 
-use super::format::{Arity, Mistake, SettingFormat};
+use super::format::{Arity, Mistake, SettingFormat, Shape};
 use super::{FileError, OutOfRange, SettingValue};
 
 /// Why settings were not taken.
@@ -65,14 +64,7 @@ pub struct SettingRow<C> {
     pub variable: String,
     /// What it means, in sentences.
     pub meaning: String,
-    /// The range of a number.
-    pub range: Option<String>,
-    pub(super) has_own_flag: bool,
-    pub(super) value_name: &'static str,
-    pub(super) choices: Vec<PossibleValue>,
-    pub(super) arity: Arity,
-    pub(super) default_is: Option<&'static str>,
-    pub(super) is_secret: bool,
+    pub(super) shape: Shape,
     set: Set<C>,
     get: Get<C>,
 }
@@ -94,21 +86,15 @@ impl<C: 'static> SettingRow<C> {
         get: impl Fn(&C) -> Option<T> + Send + Sync + 'static,
         set: impl Fn(&mut C, T) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
-        let (read, write) = (format.read, format.write);
-        let key = format.key.unwrap_or(key).to_owned();
-        let flag = format.flag.map_or_else(|| flag_of(&key), str::to_owned);
+        let SettingFormat { key: own_key, shape, read, write } = format;
+        let key = own_key.unwrap_or(key).to_owned();
+        let flag = shape.own_flag.map_or_else(|| flag_of(&key), str::to_owned);
         Self {
             variable: variable_of(&flag),
             flag,
             key,
             meaning: doc.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
-            range: format.range,
-            has_own_flag: format.flag.is_some(),
-            value_name: format.value_name,
-            choices: format.choices,
-            arity: format.arity,
-            default_is: format.default_is,
-            is_secret: format.is_secret,
+            shape,
             set: Box::new(move |config, value| set(config, read(value)?).map_err(Mistake::Unreadable)),
             get: Box::new(move |config| get(config).as_ref().and_then(&write)),
         }
@@ -133,60 +119,51 @@ impl<C: 'static> SettingRow<C> {
 
     /// Its default in words.
     pub(super) fn default_in_words(&self, defaults: &C) -> Option<String> {
-        match self.default_is {
+        match self.shape.default_is {
             Some(words) => Some(words.to_owned()),
-            None if self.arity == Arity::Switch => None,
+            None if self.shape.arity == Arity::Switch => None,
             None => self.get(defaults).map(|value| value.to_string()).filter(|text| !text.is_empty()),
         }
     }
 
-    /// The same row for settings that have these as a field, in the table `prefix` of their file, if in one.
-    fn lifted<D: 'static>(
-        &'static self,
-        prefix: Option<&str>,
-        get: fn(&D) -> &C,
-        get_mut: fn(&mut D) -> &mut C,
-    ) -> SettingRow<D> {
-        let key = prefix.map_or_else(|| self.key.clone(), |prefix| format!("{prefix}.{}", self.key));
-        let flag = if self.has_own_flag { self.flag.clone() } else { flag_of(&key) };
+    /// The same row for settings that have these as a field; in a table of their file that is called as the field is, or in
+    /// none.
+    fn lifted<D: 'static>(&'static self, field: &SettingField<D, C>, is_in_table: bool) -> SettingRow<D> {
+        let SettingField { get, get_mut, .. } = *field;
+        let key = if is_in_table { format!("{}.{}", field.name, self.key) } else { self.key.clone() };
+        let flag = self.shape.own_flag.map_or_else(|| flag_of(&key), str::to_owned);
         SettingRow {
             variable: variable_of(&flag),
             flag,
             key,
             meaning: self.meaning.clone(),
-            range: self.range.clone(),
-            has_own_flag: self.has_own_flag,
-            value_name: self.value_name,
-            choices: self.choices.clone(),
-            arity: self.arity,
-            default_is: self.default_is,
-            is_secret: self.is_secret,
+            shape: self.shape.clone(),
             set: Box::new(move |config, value| (self.set)(get_mut(config), value)),
             get: Box::new(move |config| (self.get)(get(config))),
         }
     }
 }
 
+/// A field of the settings `C`, of the type `T`.
+pub struct SettingField<C, T> {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its documentation, a line each.
+    pub doc: &'static str,
+    /// Looks at it.
+    pub get: fn(&C) -> &T,
+    /// Changes it.
+    pub get_mut: fn(&mut C) -> &mut T,
+}
+
 /// What may stand behind `=>` in [`settings_table!`](crate::settings_table): it makes rows of a field.
 pub trait IntoRows<C, T> {
-    /// The rows of the field `name`, whose documentation is `doc`.
-    fn rows(
-        self,
-        name: &'static str,
-        doc: &str,
-        get: fn(&C) -> &T,
-        get_mut: fn(&mut C) -> &mut T,
-    ) -> Vec<SettingRow<C>>;
+    /// The rows of a field.
+    fn rows(self, field: SettingField<C, T>) -> Vec<SettingRow<C>>;
 }
 
 impl<C: 'static, T: Clone + 'static> IntoRows<C, T> for SettingFormat<T> {
-    fn rows(
-        self,
-        name: &'static str,
-        doc: &str,
-        get: fn(&C) -> &T,
-        get_mut: fn(&mut C) -> &mut T,
-    ) -> Vec<SettingRow<C>> {
+    fn rows(self, SettingField { name, doc, get, get_mut }: SettingField<C, T>) -> Vec<SettingRow<C>> {
         vec![SettingRow::new(
             name,
             doc,
@@ -216,15 +193,8 @@ pub fn unprefixed() -> Nested {
 }
 
 impl<C: 'static, T: SettingsTable> IntoRows<C, T> for Nested {
-    fn rows(
-        self,
-        name: &'static str,
-        _doc: &str,
-        get: fn(&C) -> &T,
-        get_mut: fn(&mut C) -> &mut T,
-    ) -> Vec<SettingRow<C>> {
-        let prefix = self.is_table.then_some(name);
-        T::rows().iter().map(|row| row.lifted(prefix, get, get_mut)).collect()
+    fn rows(self, field: SettingField<C, T>) -> Vec<SettingRow<C>> {
+        T::rows().iter().map(|row| row.lifted(&field, self.is_table)).collect()
     }
 }
 
@@ -237,13 +207,7 @@ pub fn rows_of<C>(rows: fn() -> Vec<SettingRow<C>>) -> RowsOf<C> {
 }
 
 impl<C: 'static, T> IntoRows<C, T> for RowsOf<C> {
-    fn rows(
-        self,
-        _name: &'static str,
-        _doc: &str,
-        _get: fn(&C) -> &T,
-        _get_mut: fn(&mut C) -> &mut T,
-    ) -> Vec<SettingRow<C>> {
+    fn rows(self, _field: SettingField<C, T>) -> Vec<SettingRow<C>> {
         (self.0)()
     }
 }
@@ -306,7 +270,7 @@ pub fn check<C: SettingsTable + Clone>(config: &C) -> Result<(), SettingError> {
 pub fn shown<C: SettingsTable>(config: &C) -> String {
     let mut text = String::new();
     let mut table = "";
-    let rows = C::rows().iter().filter(|row| !row.is_secret);
+    let rows = C::rows().iter().filter(|row| !row.shape.is_secret);
     let (inside, outside): (Vec<_>, Vec<_>) = rows.partition(|row| row.key.contains('.'));
     for row in outside.into_iter().chain(inside) {
         let Some(value) = row.get(config) else { continue };
@@ -328,10 +292,12 @@ macro_rules! settings_table {
     (@rows $rows:ident, $config:ident, $field:ident: $type:ty, [$($doc:literal),*] => $format:expr) => {
         $rows.extend($crate::settings::IntoRows::<$config, $type>::rows(
             $format,
-            stringify!($field),
-            concat!($($doc, "\n"),*),
-            |config: &$config| &config.$field,
-            |config: &mut $config| &mut config.$field,
+            $crate::settings::SettingField {
+                name: stringify!($field),
+                doc: concat!($($doc, "\n"),*),
+                get: |config| &config.$field,
+                get_mut: |config| &mut config.$field,
+            },
         ));
     };
     (
