@@ -171,8 +171,8 @@ fn notice_end(
             };
             // A run that begins in the fight has been through no menu.
             let of = |difficulty: &Difficulty| {
-                let seed = arena.config().seed;
-                ArenaConfig { seed, ..ArenaConfig::of(*difficulty) } == *arena.config()
+                let (seed, wingmen) = (arena.config().seed, arena.config().wingmen.flying);
+                ArenaConfig { seed, ..ArenaConfig::of(*difficulty) }.with_allies(wingmen) == *arena.config()
             };
             began.difficulty = Difficulty::ALL.into_iter().find(of).unwrap_or(began.difficulty);
             // What the game flew itself is no score of the player's.

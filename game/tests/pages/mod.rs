@@ -5,9 +5,9 @@ use bevy::input::gamepad::{
     GamepadConnection, GamepadConnectionEvent, RawGamepadButtonChangedEvent, RawGamepadEvent,
 };
 use bevy::input::keyboard::{Key, KeyboardInput, NativeKey};
-use p2c2r_arena::Difficulty;
+use p2c2r_arena::{Controls, Difficulty};
 use p2c2r_game::input::{Action, Bindings, Input};
-use p2c2r_game::screens::{Menu, MenuAction, Nudge, Page, Scores};
+use p2c2r_game::screens::{LastRound, Menu, MenuAction, Nudge, Page, Scores};
 use p2c2r_game::settings::{Row, Settings};
 
 use super::*;
@@ -307,4 +307,17 @@ fn a_run_that_steers_itself_goes_straight_into_the_fight_and_on_after_a_round() 
     let (mut app, _, _) = local_game(&[]);
     app.update();
     assert_eq!(page(&app), Page::Play);
+}
+
+#[test]
+fn a_round_that_no_menu_began_ends_with_the_difficulty_that_it_had() {
+    let (mut app, _, _) = local_game(&["--difficulty", "ace"]);
+    app.update();
+    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
+    while !arena.is_over() {
+        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
+        assert!(arena.tick() < 60 * 600, "no round ended");
+    }
+    play(&mut app, 3);
+    assert_eq!(app.world().resource::<LastRound>().difficulty, Difficulty::Ace);
 }
