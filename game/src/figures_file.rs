@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -81,7 +81,7 @@ pub(crate) struct FiguresFile {
 
 struct Open {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: File,
     began: Duration,
     lines: u64,
     /// Whether the names of the columns are written; they wait for the first figures of the kinds.
@@ -97,7 +97,7 @@ impl FiguresFile {
     }
 
     fn begin(&mut self, path: &Path, now: Duration) -> io::Result<()> {
-        let out = BufWriter::new(File::create(path)?);
+        let out = File::create(path)?;
         self.said = format!("Writing figures to {}", path.display());
         self.open = Some(Open { path: path.into(), out, began: now, lines: 0, named: false });
         Ok(())
@@ -105,9 +105,8 @@ impl FiguresFile {
 
     /// Ends the file, because of `why` if it is not the player's wish.
     fn end(&mut self, why: Option<&str>) {
-        let Some(mut open) = self.open.take() else { return };
-        let flushed = open.out.flush().err().map(|error| error.to_string());
-        self.said = match why.or(flushed.as_deref()) {
+        let Some(open) = self.open.take() else { return };
+        self.said = match why {
             None => format!("Figures are in {}", open.path.display()),
             Some(why) => format!("No more figures in {}: {why}", open.path.display()),
         };
@@ -129,8 +128,8 @@ impl FiguresFile {
         let at = moment.at.saturating_sub(open.began);
         text += &line(&Moment { at, ..*moment });
         open.lines += 1;
-        // Lines are few, and who watches the file sees them come.
-        if let Err(error) = open.out.write_all(text.as_bytes()).and_then(|()| open.out.flush()) {
+        // Lines are few, so none is held back, and who watches the file sees them come.
+        if let Err(error) = open.out.write_all(text.as_bytes()) {
             self.end(Some(&error.to_string()));
         }
     }
