@@ -12,7 +12,7 @@ mod stepping;
 
 use bevy::ecs::system::SystemParam;
 use bevy::prelude::*;
-use p2c2r_arena::{Arena, ArenaEvent};
+use p2c2r_arena::{Arena, ArenaEvent, Sector};
 
 pub(crate) use borrowing::plans_bought;
 pub(crate) use controls::{Intent, Pilot};
@@ -41,6 +41,23 @@ pub(super) fn plugin(app: &mut App) {
 pub struct Battlefield {
     /// The rules and their state.
     pub arena: Arena,
+}
+
+/// What the look of a sector follows from, whatever has happened in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Scenery {
+    pub(crate) seed: u64,
+    /// Colour of the star's light, each part of 255.
+    pub(crate) star: [u8; 3],
+    /// Edge of the arena, metres.
+    pub(crate) size: f32,
+}
+
+impl Scenery {
+    /// Of a sector of this arena.
+    pub(crate) fn of(sector: &Sector, arena: &Arena) -> Self {
+        Self { seed: sector.seed, star: sector.plan().star, size: arena.config().size }
+    }
 }
 
 /// Whether nobody plays just now, so that nothing new is to be asked for or paid.

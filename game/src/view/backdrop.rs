@@ -6,12 +6,11 @@ use bevy::mesh::{Indices, PrimitiveTopology};
 use bevy::prelude::*;
 use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat};
 use bevy::tasks::{AsyncComputeTaskPool, Task, block_on};
-use p2c2r_arena::{Arena, Sector};
 
 use super::ViewSystems;
 use super::glow::{Glow, GlowShape, Quads, ShapeAtlas, bright};
 use super::shapes::{self, VisualRng};
-use crate::play::Battlefield;
+use crate::play::{Battlefield, Scenery};
 
 /// Pixels of the nebula's picture; it is soft, so few are enough.
 const NEBULA_WIDTH: u32 = 640;
@@ -27,26 +26,10 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, spawn_backdrop).add_systems(Update, follow_sector.in_set(ViewSystems::Live));
 }
 
-/// What a sector's backdrop follows from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Scenery {
-    seed: u32,
-    /// Colour of the star's light, each part of 255.
-    star: [u8; 3],
-    /// Edge of the arena, metres.
-    size: f32,
-}
-
-impl Scenery {
-    fn of(sector: &Sector, arena: &Arena) -> Self {
-        Self { seed: sector.seed as u32, star: sector.plan().star, size: arena.config().size }
-    }
-
-    /// The star's hue, its brightest part at 1.
-    fn hue(self) -> Vec3 {
-        let star = Vec3::from(self.star.map(f32::from));
-        star / star.max_element().max(1.0)
-    }
+/// The hue of the sector's star, its brightest part at 1.
+fn hue_of(scenery: Scenery) -> Vec3 {
+    let star = Vec3::from(scenery.star.map(f32::from));
+    star / star.max_element().max(1.0)
 }
 
 /// The backdrop that is shown, and the next one while its nebula is painted.
@@ -139,9 +122,9 @@ fn canvas(size: f32) -> Mesh {
 
 /// Clouds of gas in the star's light and, towards a corner, a planet lit from the side: rows of red, green, blue and alpha.
 fn paint_nebula(scenery: Scenery) -> Vec<u8> {
-    let seed = scenery.seed;
+    let seed = scenery.seed as u32;
     let offset = Vec3::new((seed % 97) as f32 * 3.1, (seed % 89) as f32 * 1.7, 0.5);
-    let hue = scenery.hue();
+    let hue = hue_of(scenery);
     // Half of the light in the gas is the star's.
     let tint = (hue * hue * 1.6).lerp(Vec3::ONE, 0.5);
     let mut dice = VisualRng::new(seed ^ 0x2E11);
@@ -215,9 +198,9 @@ impl Planet {
 
 /// Stars at many depths, some of them in the hue of the sector's own.
 fn stars(scenery: Scenery) -> Quads {
-    let mut dice = VisualRng::new(scenery.seed ^ 0x51A2);
+    let mut dice = VisualRng::new(scenery.seed as u32 ^ 0x51A2);
     let spread = scenery.size * 0.5;
-    let hue = scenery.hue();
+    let hue = hue_of(scenery);
     let mut stars = Quads::default();
     for _ in 0..STARS {
         let depth = dice.within(8.0, 90.0);

@@ -3,8 +3,9 @@
 //!
 //! It is asked for when the ship comes into the sector (in a round's first: when the first wave starts), in [`PARTS`] tasks
 //! that wait for workers as long as it takes (the patient class), and each part is shown from the frame on in which it
-//! comes. What is under way of the sector that the ship has left is taken back. It knows the sky, the star, the walls and the rocks as they lie at the start; what moves and glows is the live
-//! field's part, which stands before it around the ship.
+//! comes. What is under way of the sector that the ship has left is taken back. It knows the sky, the star, the walls and
+//! the rocks as they lie at the start; what moves and glows is the live field's part, which stands before it around the
+//! ship.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec};
 use super::LightAround;
 use super::grid::{ProbeGrid, TracedField};
 use crate::play::reflecting::{self, CONNECTING_MAX, Reflecting, scene, surfaces};
-use crate::play::{Battlefield, Happened, nobody_plays};
+use crate::play::{Battlefield, Happened, Scenery, nobody_plays};
 
 /// Probes along an edge of a part, and parts along an edge of the sector: 4,096 probes in 16 tasks. A part has as few probes
 /// as a spec may have, so that many workers share one sector.
@@ -46,27 +47,11 @@ enum Part {
     Lacking,
 }
 
-/// What makes a sector's light what it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Place {
-    seed: u64,
-    star: [u8; 3],
-    /// Edge of the arena, metres.
-    size: f32,
-}
-
-impl Place {
-    fn of(arena: &Arena) -> Self {
-        let sector = arena.sector();
-        Self { seed: sector.seed, star: sector.plan().star, size: arena.config().size }
-    }
-}
-
 /// The sector's light as far as it is baked.
 #[derive(Default)]
 pub(crate) struct SectorLight {
-    /// Which sector.
-    place: Option<Place>,
+    /// Of which sector.
+    scenery: Option<Scenery>,
     rocks: Vec<Rock>,
     parts: [Part; PARTS],
     field: Option<TracedField>,
@@ -87,43 +72,43 @@ impl SectorLight {
 
     /// Parts that are there, of [`PARTS`]; none before the sector was asked for.
     pub(crate) fn baked(&self) -> Option<usize> {
-        self.place?;
+        self.scenery?;
         Some(self.parts.iter().filter(|part| **part == Part::Baked).count())
     }
 
     /// Whether it is not this sector whose light it is.
     fn is_elsewhere(&self, arena: &Arena) -> bool {
-        self.place.is_some_and(|place| place != Place::of(arena))
+        self.scenery.is_some_and(|scenery| scenery != Scenery::of(arena.sector(), arena))
     }
 
     /// Wants all of the sector that is not there yet.
     fn want(&mut self, arena: &Arena) {
-        let place = Place::of(arena);
-        if self.place != Some(place) {
+        let scenery = Scenery::of(arena.sector(), arena);
+        if self.scenery != Some(scenery) {
             // What has been shot away since is the live field's part: the sector is what its seed alone makes.
             let rocks = arena.rocks_at_entrance();
-            let field = TracedField::new(whole(place.size), std::iter::empty());
-            *self = Self { place: Some(place), rocks, field: Some(field), ..Self::default() };
+            let field = TracedField::new(whole(scenery.size), std::iter::empty());
+            *self = Self { scenery: Some(scenery), rocks, field: Some(field), ..Self::default() };
         }
         self.parts.iter_mut().filter(|part| **part == Part::Lacking).for_each(|part| *part = Part::Wanted);
     }
 
     /// The spec of a part.
     fn spec(&self, number: usize) -> Option<LightfieldSpec> {
-        let place = self.place?;
-        let grid = part(place.size, number);
+        let scenery = self.scenery?;
+        let grid = part(scenery.size, number);
         let body = |rock: &Rock| (rock.position, rock.radius);
         let near = scene::nearest(&self.rocks, grid.middle_of_plane(), ROCKS_MAX, body);
         let mut objects: Vec<_> = near.into_iter().filter_map(|rock| scene::rock_object(rock, 0.0)).collect();
-        objects.extend(scene::walls(place.size * 0.5));
+        objects.extend(scene::walls(scenery.size * 0.5));
         let spec = LightfieldSpec {
             base: None,
             probes: grid.probes(),
             paths: PATHS,
             bounces: BOUNCES,
             seed: scene::SEED,
-            sky: scene::sky(place.seed),
-            sun: Some(surfaces::sun(place.star)),
+            sky: scene::sky(scenery.seed),
+            sun: Some(surfaces::sun(scenery.star)),
             surfaces: surfaces::glowing_palette(),
             objects,
         };
