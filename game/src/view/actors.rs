@@ -1,4 +1,4 @@
-//! Keeps one entity per ship, enemy and rock of the arena, and moves it between the arena's last two ticks.
+//! Keeps one entity per ship, wingman, enemy and rock of the arena, and moves it between the arena's last two ticks.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -84,6 +84,27 @@ struct ShipActor {
     roll: f32,
 }
 
+/// How far whoever turned so between the last two ticks leans into it, radians.
+fn roll_into_turn(previous_heading: p2c2r_arena::Vec2, heading: p2c2r_arena::Vec2) -> f32 {
+    (previous_heading.cross(heading) * ROLL_PER_TURN).clamp(-ROLL_MAX, ROLL_MAX)
+}
+
+/// Where a hull is, `share` of the way between the last two ticks. Positions and headings are those at the two ticks, the
+/// earlier first.
+fn hull_between(
+    [before, now]: [p2c2r_arena::Vec2; 2],
+    [headed, heads]: [p2c2r_arena::Vec2; 2],
+    size: f32,
+    share: f32,
+) -> Transform {
+    Transform {
+        translation: place(between(before, now, share), 0.0),
+        rotation: facing(between(headed, heads, share))
+            * Quat::from_rotation_z(roll_into_turn(headed, heads)),
+        scale: Vec3::splat(size),
+    }
+}
+
 fn lamps(hull: &Hull) -> impl Bundle {
     (Mesh3d(hull.lamps.clone()), MeshMaterial3d(hull.lamp_material.clone()))
 }
@@ -107,8 +128,7 @@ fn follow_ship(
 ) {
     let (mut actor, mut transform, mut visibility) = ship.into_inner();
     let ship = battlefield.arena.ship();
-    let turn = ship.previous_heading.cross(ship.heading);
-    let wanted_roll = (turn * ROLL_PER_TURN).clamp(-ROLL_MAX, ROLL_MAX);
+    let wanted_roll = roll_into_turn(ship.previous_heading, ship.heading);
     actor.roll += (wanted_roll - actor.roll) * (1.0 - (-9.0 * time.delta_secs()).exp());
     let heading = between(ship.previous_heading, ship.heading, share.get());
     transform.translation = place(between(ship.previous, ship.position, share.get()), 0.0);
@@ -133,14 +153,8 @@ fn follow_wingmen(
 ) {
     let share = share.get();
     let stance = |wingman: &Wingman| {
-        let turn = wingman.previous_heading.cross(wingman.heading);
-        let roll = (turn * ROLL_PER_TURN).clamp(-ROLL_MAX, ROLL_MAX);
-        let heading = between(wingman.previous_heading, wingman.heading, share);
-        Transform {
-            translation: place(between(wingman.previous, wingman.position, share), 0.0),
-            rotation: facing(heading) * Quat::from_rotation_z(roll),
-            scale: Vec3::splat(wingman.radius * WINGMAN_SCALE),
-        }
+        let headings = [wingman.previous_heading, wingman.heading];
+        hull_between([wingman.previous, wingman.position], headings, wingman.radius * WINGMAN_SCALE, share)
     };
     let there = battlefield.arena.wingmen().iter().filter(|wingman| wingman.is_there());
     let present = there.map(|wingman| (wingman.id, stance(wingman)));
@@ -170,14 +184,8 @@ fn follow_enemies(
     let enemies = battlefield.arena.enemies();
     let share = share.get();
     let stance = |enemy: &Enemy| {
-        let turn = enemy.previous_heading.cross(enemy.heading);
-        let roll = (turn * ROLL_PER_TURN).clamp(-ROLL_MAX, ROLL_MAX);
-        let heading = between(enemy.previous_heading, enemy.heading, share);
-        Transform {
-            translation: place(between(enemy.previous, enemy.position, share), 0.0),
-            rotation: facing(heading) * Quat::from_rotation_z(roll),
-            scale: Vec3::splat(enemy.radius * HULL_SCALE),
-        }
+        let headings = [enemy.previous_heading, enemy.heading];
+        hull_between([enemy.previous, enemy.position], headings, enemy.radius * HULL_SCALE, share)
     };
     let present = enemies.iter().map(|enemy| (enemy.id, stance(enemy)));
     cast.follow(&mut commands, &mut transforms, present, |commands, id, transform| {

@@ -47,6 +47,17 @@ fn shine_bolts(battlefield: Res<Battlefield>, share: TickShare, eye: Res<Eye>, m
     }
 }
 
+/// Colours of an enemy's flame, and of the trail that it leaves.
+pub(super) fn engine_colours(role: EnemyRole) -> (LinearRgba, LinearRgba) {
+    let ((red, green, blue), flame, trail) = match role {
+        EnemyRole::Rammer => ((1.0, 0.34, 0.08), 1.6, 0.5),
+        EnemyRole::Gunner => ((0.8, 0.25, 1.0), 1.4, 0.45),
+        EnemyRole::Carrier => ((1.0, 0.6, 0.1), 1.6, 0.5),
+        EnemyRole::Boss => ((1.0, 0.12, 0.2), 1.8, 0.6),
+    };
+    (bright(red, green, blue, flame), bright(red, green, blue, trail))
+}
+
 fn shine_engines(
     battlefield: Res<Battlefield>,
     share: TickShare,
@@ -86,12 +97,7 @@ fn shine_engines(
         let forward =
             place(between(enemy.previous_heading, enemy.heading, share), 0.0).normalize_or(Vec3::NEG_Z);
         let centre = place(between(enemy.previous, enemy.position, share), 0.05);
-        let colour = match enemy.role {
-            EnemyRole::Rammer => bright(1.0, 0.34, 0.08, 1.6),
-            EnemyRole::Gunner => bright(0.8, 0.25, 1.0, 1.4),
-            EnemyRole::Carrier => bright(1.0, 0.6, 0.1, 1.6),
-            EnemyRole::Boss => bright(1.0, 0.12, 0.2, 1.8),
-        };
+        let (colour, _) = engine_colours(enemy.role);
         let tail = centre - forward * (enemy.radius * 0.8);
         let length = enemy.radius * 1.1 * flicker(enemy.id.0 as f32);
         lights.beam(&eye, tail, tail - forward * length, 0.2, colour);

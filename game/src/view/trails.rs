@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 
 use bevy::prelude::*;
-use p2c2r_arena::{Ammunition, Arena, ArenaEvent, BulletId, EnemyId, EnemyRole};
+use p2c2r_arena::{Ammunition, Arena, ArenaEvent, BulletId, EnemyId};
 
+use super::bolts::engine_colours;
 use super::camera::{DrawQuality, Eye};
 use super::glow::{Lights, bright};
 use super::{ViewSystems, place};
@@ -78,12 +79,7 @@ impl Trails {
         }
         if quality == Quality::High {
             for enemy in arena.enemies() {
-                let colour = match enemy.role {
-                    EnemyRole::Rammer => bright(1.0, 0.34, 0.08, 0.5),
-                    EnemyRole::Gunner => bright(0.8, 0.25, 1.0, 0.45),
-                    EnemyRole::Carrier => bright(1.0, 0.6, 0.1, 0.5),
-                    EnemyRole::Boss => bright(1.0, 0.12, 0.2, 0.6),
-                };
+                let (_, colour) = engine_colours(enemy.role);
                 let tail = enemy.position - enemy.heading * (enemy.radius * 0.9);
                 self.grow(Leaver::Enemy(enemy.id), place(tail, 0.02), colour, enemy.radius * 0.24);
             }
