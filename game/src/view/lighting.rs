@@ -1,6 +1,6 @@
-//! The light that falls on everything: the flashes of explosions, and the light that reflections know of (what the field
-//! throws on each object is in `field`). One small
-//! buffer that all materials share, written once a frame.
+//! The light that falls on everything: the sector's star, the flashes of explosions, and the light that reflections know
+//! of (what the field throws on each object is in `field`). One small buffer that all materials share, written when it
+//! changes.
 
 use bevy::asset::RenderAssetUsages;
 use bevy::prelude::*;

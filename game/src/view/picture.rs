@@ -14,18 +14,17 @@ use crate::play::Ending;
 
 /// The picture is taken this long before the end, so that a fight is on and the writing has time.
 const BEFORE_END: Duration = Duration::from_millis(1_500);
+/// Time between two pictures of a film, as far as the renderer keeps up, and how many there are at most.
+const FILM_EVERY: Duration = Duration::from_millis(125);
+const FILM_PICTURES_MAX: u32 = 2_000;
+/// Pictures of a film that may be on their way to the disk at once: each is as large as the screen.
+const FILM_UNDER_WAY_MAX: u32 = 4;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Picture>()
         .add_systems(PreStartup, make_target)
         .add_systems(Update, (take_picture, film.run_if(on_real_timer(FILM_EVERY))));
 }
-
-/// Time between two pictures of a film, as far as the renderer keeps up, and how many there are at most.
-const FILM_EVERY: Duration = Duration::from_millis(125);
-const FILM_PICTURES_MAX: u32 = 2_000;
-/// Pictures of a film that may be on their way to the disk at once: each is as large as the screen.
-const FILM_UNDER_WAY_MAX: u32 = 4;
 
 /// What picture is wanted and how far it is.
 #[derive(Resource, Clone, Debug, Default)]
@@ -69,31 +68,37 @@ fn take_picture(
     mut picture: ResMut<Picture>,
     mut ending: ResMut<Ending>,
 ) {
-    let Some(path) = picture.path.clone() else { return };
     let near_end = ending.left(time.elapsed()).is_some_and(|left| left <= BEFORE_END);
     if picture.asked || !near_end {
         return;
     }
+    let Some(path) = picture.path.clone() else { return };
     picture.asked = true;
     ending.waiting_for += 1;
-    let screenshot = target.0.clone().map_or_else(Screenshot::primary_window, Screenshot::image);
-    commands.spawn(screenshot).observe(save_to_disk(path)).observe(
+    save_picture(&mut commands, &target, path).observe(
         |_: On<ScreenshotCaptured>, mut ending: ResMut<Ending>| {
             ending.waiting_for = ending.waiting_for.saturating_sub(1);
         },
     );
 }
 
+/// Has what is drawn next saved at `path`.
+fn save_picture<'a>(commands: &'a mut Commands, target: &ViewTarget, path: PathBuf) -> EntityCommands<'a> {
+    let screenshot = target.0.clone().map_or_else(Screenshot::primary_window, Screenshot::image);
+    let mut picture = commands.spawn(screenshot);
+    picture.observe(save_to_disk(path));
+    picture
+}
+
 fn film(mut commands: Commands, target: Res<ViewTarget>, mut picture: ResMut<Picture>) {
-    let Some(folder) = picture.film.clone() else { return };
     if picture.filmed >= FILM_PICTURES_MAX || picture.under_way >= FILM_UNDER_WAY_MAX {
         return;
     }
+    let Some(folder) = &picture.film else { return };
+    let path = folder.join(format!("{:04}.png", picture.filmed + 1));
     picture.filmed += 1;
     picture.under_way += 1;
-    let path = folder.join(format!("{:04}.png", picture.filmed));
-    let screenshot = target.0.clone().map_or_else(Screenshot::primary_window, Screenshot::image);
-    commands.spawn(screenshot).observe(save_to_disk(path)).observe(
+    save_picture(&mut commands, &target, path).observe(
         |_: On<ScreenshotCaptured>, mut picture: ResMut<Picture>| {
             picture.under_way = picture.under_way.saturating_sub(1);
         },
