@@ -189,14 +189,15 @@ impl Figures {
             workers: value(&WORKERS),
             nearest_worker_ms: value(&NEAREST_WORKER_MS),
             rtt_ms: value(&RTT_MS),
-            rtt_p95_ms: value(&RTT_MS).and_then(|_| exceeded_by(history(&RTT_MS), 0.05)),
+            rtt_p95_ms: value(&RTT_MS).and_then(|_| exceeded_by(&mut history(&RTT_MS), 0.05)),
             jitter_ms: value(&JITTER_MS),
             loss_percent: value(&LOSS_PERCENT),
             up_kbit_per_s: value(&SENT_BYTES_PER_SECOND).map(kilobits),
             down_kbit_per_s: value(&RECEIVED_BYTES_PER_SECOND).map(kilobits),
             in_flight: value(&IN_FLIGHT),
             fps: smooth(&FrameTimeDiagnosticsPlugin::FPS),
-            fps_low: exceeded_by(history(&FrameTimeDiagnosticsPlugin::FRAME_TIME), 0.01).map(|ms| 1e3 / ms),
+            fps_low: exceeded_by(&mut history(&FrameTimeDiagnosticsPlugin::FRAME_TIME), 0.01)
+                .map(|ms| 1e3 / ms),
             frame_ms: smooth(&FrameTimeDiagnosticsPlugin::FRAME_TIME),
             enabled: is_set(&ENABLED),
             remote: is_set(&REMOTE),
@@ -205,8 +206,8 @@ impl Figures {
     }
 }
 
-/// The value that this share of all exceeds or equals, at least one of them; `None` without any.
-fn exceeded_by(mut values: Vec<f64>, share: f64) -> Option<f64> {
+/// The value that this share of all exceeds or equals, at least one of them; `None` without any. Reorders them.
+pub(crate) fn exceeded_by(values: &mut [f64], share: f64) -> Option<f64> {
     let above = ((values.len() as f64 * share) as usize).max(1);
     let place = values.len().checked_sub(above)?;
     Some(*values.select_nth_unstable_by(place, f64::total_cmp).1)
@@ -289,12 +290,12 @@ mod tests {
 
     #[test]
     fn the_longest_hundredth_is_found_without_sorting_all() {
-        assert_eq!(exceeded_by(Vec::new(), 0.01), None);
-        assert_eq!(exceeded_by(vec![7.0], 0.01), Some(7.0));
+        assert_eq!(exceeded_by(&mut [], 0.01), None);
+        assert_eq!(exceeded_by(&mut [7.0], 0.01), Some(7.0));
         let mut values: Vec<f64> = (1..=600).map(f64::from).collect();
         values.reverse();
-        assert_eq!(exceeded_by(values.clone(), 0.01), Some(595.0), "six of 600 are that or more");
-        assert_eq!(exceeded_by(values, 0.05), Some(571.0));
+        assert_eq!(exceeded_by(&mut values, 0.01), Some(595.0), "six of 600 are that or more");
+        assert_eq!(exceeded_by(&mut values, 0.05), Some(571.0));
     }
 
     #[test]

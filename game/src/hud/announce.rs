@@ -6,8 +6,7 @@ use p2c2r_arena::{Arena, ArenaEvent, Stress};
 use super::middle::Middle;
 use super::palette::{BRIGHT, SKY_BLUE};
 use super::{wrapped, write};
-use crate::play::{Battlefield, Happened};
-use crate::play::{LightAround, SECTOR_PARTS};
+use crate::play::{Battlefield, Happened, LightAround, SECTOR_PARTS};
 
 /// Seconds for which a wave's number stays.
 const WAVE_SECONDS: f32 = 3.5;

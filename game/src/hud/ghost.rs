@@ -12,7 +12,7 @@ use p2c2r_tasks::reflection::Reflection;
 
 use super::level::{Across, BorrowingDetail, Edge, ShownFrom};
 use super::palette::{BRIGHT, DIM, EDGE, PANEL};
-use super::write;
+use super::{score, write};
 use crate::figures::{self, Figures};
 
 /// How far back a column looks.
@@ -20,8 +20,6 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Frames kept at most: ten seconds of 480 a second.
 const FRAMES_MAX: usize = 4_800;
 const TEXT: f32 = 13.0;
-/// Distance from the top, pixels at a window height of 720.
-const BELOW_SCORE: f32 = 104.0;
 /// Widths of the columns in pixels.
 const WIDTHS: [f32; 3] = [112.0, 76.0, 76.0];
 const ROWS: [&str; 7] =
@@ -75,14 +73,10 @@ impl Recent {
 
     /// The present mode in numbers.
     fn column(&self, offloading: bool, figures: &Figures) -> Column {
-        let mut took: Vec<Duration> = self.frames.iter().map(|frame| frame.took).collect();
-        took.sort_unstable();
-        let sum: Duration = took.iter().sum();
-        let count = took.len();
-        // The nearest rank, counted from the longest frame.
-        let longest =
-            |share: f64| count.checked_sub(((count as f64 * share) as usize).max(1)).map(|at| took[at]);
-        let per_second = |frames: Duration| (!frames.is_zero()).then(|| 1.0 / frames.as_secs_f64());
+        let count = self.frames.len();
+        let sum: Duration = self.frames.iter().map(|frame| frame.took).sum();
+        let mut took_ms: Vec<f64> = self.frames.iter().map(|frame| frame.took.as_secs_f64() * 1e3).collect();
+        let mut longest = |share| figures::exceeded_by(&mut took_ms, share);
         let processor: Option<Duration> = self.frames.iter().map(|frame| frame.processor).sum();
         let lights = self.frames.iter().filter(|frame| frame.light).count();
         let mean = |sum: Duration| (count > 0).then(|| sum.as_secs_f64() * 1e3 / count as f64);
@@ -92,8 +86,8 @@ impl Recent {
             offloading,
             values: [
                 mean(sum).map(|ms| 1e3 / ms),
-                longest(0.01).and_then(per_second),
-                longest(0.05).map(|took| took.as_secs_f64() * 1e3),
+                longest(0.01).map(|ms| 1e3 / ms),
+                longest(0.05),
                 processor.and_then(mean),
                 (!sum.is_zero()).then(|| lights as f64 / sum.as_secs_f64()),
                 light_age,
@@ -150,7 +144,8 @@ struct Head(bool);
 
 fn spawn_columns(mut commands: Commands) {
     // Roots are hidden while a menu is up, so what is not there yet is hidden within one.
-    let place = (Across(Edge::Top(BELOW_SCORE)), Node { position_type: PositionType::Absolute, ..default() });
+    let place =
+        (Across(Edge::Top(score::BELOW)), Node { position_type: PositionType::Absolute, ..default() });
     let table = Node {
         flex_direction: FlexDirection::Column,
         row_gap: px(2),

@@ -4,6 +4,7 @@ use bevy::prelude::*;
 
 pub(super) use crate::settings::BorrowingDetail;
 
+use super::show;
 use crate::input::{Action, Actions, InputSystems};
 use crate::settings::Settings;
 
@@ -70,9 +71,6 @@ fn change_display(actions: Res<Actions>, mut settings: ResMut<Settings>) {
 
 fn show_level(settings: Res<Settings>, mut nodes: Query<(&ShownFrom, &mut Node)>) {
     for (ShownFrom(from), mut node) in &mut nodes {
-        let display = if settings.display.level >= *from { Display::Flex } else { Display::None };
-        if node.display != display {
-            node.display = display;
-        }
+        show(&mut node, settings.display.level >= *from);
     }
 }

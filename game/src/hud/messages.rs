@@ -7,7 +7,7 @@ use p2c2r_offload::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
 
 use super::middle::Middle;
 use super::palette::{BRIGHT, EDGE, ORANGE, PANEL};
-use super::{wrapped, write};
+use super::{show, wrapped, write_inside};
 use crate::figures_file::FiguresFile;
 use crate::play::Reflecting;
 use crate::presets::Chosen;
@@ -98,11 +98,7 @@ fn show_toast(
             Thrown::Figures => file.said.clone(),
             Thrown::Preset => format!("Preset {}", chosen.preset.sentence(chosen.quality)),
         };
-        for child in children {
-            if let Ok(mut text) = texts.get_mut(*child) {
-                write(&mut text, &words);
-            }
-        }
+        write_inside(children, &mut texts, &words);
     }
     toast.left = toast.left.saturating_sub(time.delta());
     show(&mut node, settled && !toast.left.is_zero());
@@ -117,10 +113,8 @@ fn show_banner(
     let (mut node, children) = banner.into_inner();
     let words = if time.elapsed() < PATIENCE { None } else { banner_text(&state.mode) };
     show(&mut node, words.is_some());
-    for child in children {
-        if let (Some(words), Ok(mut text)) = (&words, texts.get_mut(*child)) {
-            write(&mut text, words);
-        }
+    if let Some(words) = words {
+        write_inside(children, &mut texts, &words);
     }
 }
 
@@ -149,13 +143,6 @@ fn banner_text(mode: &OffloadMode) -> Option<String> {
             Some(format!("playing locally: coordinator not reachable ({reason})"))
         }
         OffloadMode::Local(reason) => Some(format!("playing locally: {reason}")),
-    }
-}
-
-fn show(node: &mut Mut<Node>, shown: bool) {
-    let display = if shown { Display::Flex } else { Display::None };
-    if node.display != display {
-        node.display = display;
     }
 }
 

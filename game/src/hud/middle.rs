@@ -4,13 +4,8 @@
 use bevy::prelude::*;
 
 use super::level::{BorrowingDetail, MARGIN};
-use super::{announce, messages, panel};
+use super::{announce, messages, panel, ship};
 use crate::settings::{Display as Shown, Settings};
-
-/// Pixels from the bottom, at a window height of 720: above the ship's state.
-const BOTTOM: f32 = 130.0;
-/// Pixels at the panel's side, at a window height of 720: the panel, and a gap on either side of it.
-const PANEL_SIDE: f32 = panel::WIDTH + 2.0 * MARGIN;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreStartup, spawn_middle)
@@ -29,7 +24,7 @@ fn spawn_middle(mut commands: Commands) {
         GlobalZIndex(1),
         Node {
             position_type: PositionType::Absolute,
-            bottom: px(BOTTOM),
+            bottom: px(ship::ABOVE),
             flex_direction: FlexDirection::Column,
             align_items: AlignItems::Center,
             row_gap: px(8),
@@ -47,8 +42,8 @@ fn make_room(settings: Res<Settings>, mut middle: Single<&mut Node, With<Middle>
     let shown = &settings.display;
     (middle.left, middle.right) = match (is_free(shown), shown.corner.is_right()) {
         (true, _) => (px(MARGIN), px(MARGIN)),
-        (false, true) => (px(MARGIN), px(PANEL_SIDE)),
-        (false, false) => (px(PANEL_SIDE), px(MARGIN)),
+        (false, true) => (px(MARGIN), px(panel::SIDE)),
+        (false, false) => (px(panel::SIDE), px(MARGIN)),
     };
 }
 

@@ -50,6 +50,23 @@ fn write(text: &mut Mut<Text>, new: &str) {
     }
 }
 
+/// Writes `new` into what is written right inside a box.
+fn write_inside(children: &Children, texts: &mut Query<&mut Text>, new: &str) {
+    for child in children {
+        if let Ok(mut text) = texts.get_mut(*child) {
+            write(&mut text, new);
+        }
+    }
+}
+
+/// Lets a node take part in the layout or not, and writes that only if it differs: a changed node is laid out again.
+fn show(node: &mut Mut<Node>, shown: bool) {
+    let display = if shown { Display::Flex } else { Display::None };
+    if node.display != display {
+        node.display = display;
+    }
+}
+
 /// The smallest text, pixels at a window height of 720: 18 at 1080, what the guidelines for games on computers ask.
 const TEXT_MIN: f32 = 12.0;
 

@@ -4,9 +4,9 @@ use bevy::diagnostic::DiagnosticsStore;
 use bevy::prelude::*;
 use bevy::text::LineBreak;
 
-use super::level::{BorrowingDetail, Cornered, ShownFrom};
+use super::level::{BorrowingDetail, Cornered, MARGIN, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
-use super::{charts, details, stages, text, warnings, wingman, write};
+use super::{charts, details, show, stages, text, warnings, wingman, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace, UNKNOWN};
 use crate::input::{Action, key_label};
 use crate::play::{LightAround, SECTOR_PARTS};
@@ -28,6 +28,8 @@ const COLUMNS: [(&str, f32); 7] = [
 ];
 /// Width of the panel: the columns, and what is around them. What stands beside it reckons with it.
 pub(super) const WIDTH: f32 = 624.0;
+/// Pixels that it takes of the picture's width: the panel, and a gap on either side of it.
+pub(super) const SIDE: f32 = WIDTH + 2.0 * MARGIN;
 /// Milliseconds from which on what is reused is old enough to be seen.
 const SEEN_OLD_MS: f64 = 500.0;
 
@@ -202,17 +204,14 @@ fn name_preset(chosen: Res<Chosen>, mut line: Single<&mut Text, With<PresetLine>
 fn tell_sector(light: Res<LightAround>, line: Single<(&mut Text, &mut Node), With<SectorLine>>) {
     let (mut text, mut node) = line.into_inner();
     let words = light.sector_baked().and_then(sector_text);
-    let display = if words.is_some() { Display::Flex } else { Display::None };
-    if node.display != display {
-        node.display = display;
-    }
+    show(&mut node, words.is_some());
     write(&mut text, &words.unwrap_or_default());
 }
 
 /// How much of the sector is baked, while it is.
 fn sector_text(baked: usize) -> Option<String> {
-    let bar = format!("{}{}", "|".repeat(baked), ".".repeat(SECTOR_PARTS.saturating_sub(baked)));
-    (baked < SECTOR_PARTS).then(|| format!("sector light {baked:>5}/{SECTOR_PARTS}  {bar} baked"))
+    let left = SECTOR_PARTS.checked_sub(baked).filter(|left| *left > 0)?;
+    Some(format!("sector light {baked:>5}/{SECTOR_PARTS}  {}{} baked", "|".repeat(baked), ".".repeat(left)))
 }
 
 /// The first key of each action that a watcher of the numbers wants.

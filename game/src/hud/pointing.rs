@@ -9,9 +9,9 @@ use p2c2r_offload::{LastOutcome, Place};
 use p2c2r_protocol::PassedCheck;
 use p2c2r_tasks::reflection::Reflection;
 
-use super::level::{BorrowingDetail, MARGIN, ShownFrom};
+use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{BRIGHT, EDGE, PANEL};
-use super::{panel, text, write};
+use super::{panel, show, text, write_inside};
 use crate::figures;
 use crate::play::{Battlefield, Reflecting, Source, Sources, is_ore};
 use crate::settings::Settings;
@@ -230,32 +230,32 @@ fn tell_source(
     let (mut node, computed, children) = words.into_inner();
     let arena = &battlefield.arena;
     let level = settings.display.level;
+    if level < BorrowingDetail::Compact {
+        // The root is hidden there, and the words with it.
+        return;
+    }
     let moved = pointer.0.filter(|(_, moved)| time.elapsed().saturating_sub(*moved) < POINTS_FOR);
     let target = match moved {
         Some((at, _)) => camera.viewport_to_world(eye, at).ok().and_then(|ray| Target::of_ray(arena, ray)),
         // Whoever has no mouse sees it without asking, so only where everything is shown.
-        None => Target::ahead(arena).filter(|_| level >= BorrowingDetail::Full),
+        None if level >= BorrowingDetail::Full => Target::ahead(arena),
+        None => None,
     };
-    let light = reflecting.enabled.then(|| Source::of_last(&light)).flatten();
-    let known = Known { arena, sources: &sources, light, now: time.elapsed() };
-    let lines = target
-        .filter(|_| level >= BorrowingDetail::Compact)
-        .map(|target| known.words(target))
-        .unwrap_or_default();
-    let display = if lines.is_empty() { Display::None } else { Display::Flex };
-    if node.display != display {
-        node.display = display;
-    }
+    let words = |target| {
+        let light = reflecting.enabled.then(|| Source::of_last(&light)).flatten();
+        Known { arena, sources: &sources, light, now: time.elapsed() }.words(target)
+    };
+    let lines = target.map(words).unwrap_or_default();
+    show(&mut node, !lines.is_empty());
     let (Some(target), Some(picture)) = (target, camera.logical_target_size()) else { return };
     let Ok(at) = camera.world_to_viewport(eye, target.at()) else { return };
     let mut free = Rect::from_corners(Vec2::ZERO, picture / scale.0);
     if moved.is_none() {
         // Nobody asked: it must not be in front of the panel.
-        let taken = panel::WIDTH + 2.0 * MARGIN;
         if settings.display.corner.is_right() {
-            free.max.x -= taken;
+            free.max.x -= panel::SIDE;
         } else {
-            free.min.x += taken;
+            free.min.x += panel::SIDE;
         }
     }
     let size = computed.size() * computed.inverse_scale_factor() / scale.0;
@@ -264,11 +264,7 @@ fn tell_source(
     if (node.left, node.top) != (left, top) {
         (node.left, node.top) = (left, top);
     }
-    for child in children {
-        if let Ok(mut text) = texts.get_mut(*child) {
-            write(&mut text, &lines.join("\n"));
-        }
-    }
+    write_inside(children, &mut texts, &lines.join("\n"));
 }
 
 /// Where a box of this size stands beside a point, so that all of it is within what is free.

@@ -7,11 +7,14 @@ use super::palette::{BRIGHT, DIM, SKY_BLUE};
 use super::{text, write};
 use crate::play::Battlefield;
 
+/// Distance from the top from which on nothing of it is there, pixels at a window height of 720.
+pub(super) const BELOW: f32 = 104.0;
 /// Lives shown as marks; more than these are rare and not shown.
 const MARKS: u32 = 6;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn_score).add_systems(Update, (show_score, show_lives));
+    app.add_systems(Startup, spawn_score)
+        .add_systems(Update, (show_score, show_lives).run_if(resource_changed::<Battlefield>));
 }
 
 /// What a text shows.

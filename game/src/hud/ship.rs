@@ -10,11 +10,14 @@ use crate::play::Battlefield;
 
 /// Width of a bar, pixels at a window height of 720.
 const BAR: f32 = 150.0;
+/// Distance from the bottom from which on nothing of it is there, pixels at a window height of 720.
+pub(super) const ABOVE: f32 = 130.0;
 /// Share of the hull below which it is shown as danger.
 const DANGER: f32 = 0.34;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn_gauges).add_systems(Update, (fill_bars, fill_numbers));
+    app.add_systems(Startup, spawn_gauges)
+        .add_systems(Update, (fill_bars, fill_numbers).run_if(resource_changed::<Battlefield>));
 }
 
 /// What a gauge shows.

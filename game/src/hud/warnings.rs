@@ -7,7 +7,7 @@ use bevy::time::common_conditions::on_real_timer;
 use p2c2r_offload::OffloadTotals;
 
 use super::palette::{ORANGE, VERMILLION};
-use super::{text, write};
+use super::{show, text, write_inside};
 use crate::figures::{Figures, KindFigures};
 
 /// Rows shown at once, the worst: more would push the panel into what stands below it.
@@ -102,18 +102,11 @@ fn show_warnings(
         let until = &mut until[*warning as usize];
         if let Some(words) = warning.words(&figures, refused) {
             *until = Some(time.elapsed() + STAYS);
-            for child in children {
-                if let Ok(mut text) = texts.get_mut(*child) {
-                    write(&mut text, &words);
-                }
-            }
+            write_inside(children, &mut texts, &words);
         }
         let shown = room > 0 && until.is_some_and(|until| time.elapsed() < until);
         room -= u32::from(shown);
-        let display = if shown { Display::Flex } else { Display::None };
-        if node.display != display {
-            node.display = display;
-        }
+        show(&mut node, shown);
     }
 }
 

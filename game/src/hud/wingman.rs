@@ -9,7 +9,8 @@ use super::{text, write};
 use crate::play::{Battlefield, Sources};
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, tell_plans);
+    // Plans are given to the arena in its steps.
+    app.add_systems(Update, tell_plans.run_if(resource_changed::<Battlefield>));
 }
 
 #[derive(Component)]
