@@ -133,8 +133,9 @@ pub fn table() -> String {
     text.push_str(
         "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. What\n\
          hulls mirror is traced in six faces of so many texels' edge, with so many paths each; the light of the field that\n\
-         falls on rocks and ships at 260 points, with so many paths each. Wingmen and bosses plan with so many rollouts. `drawn` is --quality. F6 goes on to the\n\
-         next preset while playing. `stress` is for benches: many more enemies and rocks in the light of `default`.",
+         falls on rocks and ships at 260 points, with so many paths each. Wingmen and bosses plan with so many rollouts. `drawn`\n\
+         is --quality. F6 goes on to the next preset while playing. `stress` is for benches: many more enemies and rocks in\n\
+         the light of `default`.",
     );
     text
 }
