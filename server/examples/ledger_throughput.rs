@@ -1,7 +1,7 @@
 //! Measures the ledger alone: how many whole tasks (admitted, attempted, settled, outcome kept) its writer
 //! records a second, and what one costs in CPU time and bytes. It ends with the ledger's own check.
 //!
-//! `cargo run --release -p p2c2r_server --example ledger_throughput -- [TASKS] [TASKS_PER_SECOND] [IN_FLIGHT]
+//! `cargo run --release -p p2c2r-server --example ledger_throughput -- [TASKS] [TASKS_PER_SECOND] [IN_FLIGHT]
 //! [OUTCOME_BYTES] [DB]`; a rate of 0 is as fast as it goes.
 
 use std::collections::VecDeque;

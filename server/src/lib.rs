@@ -13,6 +13,7 @@
 //! | [`compute`] | threads for kernels and checks |
 //! | [`ledger_client`], [`ledger`] | the app's end of the ledger, and the durable books |
 //! | [`ledger_commands`] | what the operator does with the ledger |
+//! | [`worker_commands`] | what the operator does with what is known of workers |
 //! | [`join`] | who may connect: HTTPS, invites, accounts, connect tokens |
 //! | [`recording`] | a run of the scheduler on disk, and run again |
 //! | [`status`] | what the coordinator shows of itself: health, figures, the status page |

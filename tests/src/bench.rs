@@ -1,4 +1,5 @@
-//! The benches: dispatch, every kind end to end, what the kinds cost, and what borrowing is worth on a weak machine.
+//! The benches: dispatch, every kind end to end, what the kinds cost, what floods, load, a worker that stalls and workers that
+//! cheat do, and what borrowing is worth on a weak machine.
 //!
 //! Dispatch: the same small request through raw UDP, through P2C2R and through NATS, in one run.
 //!

@@ -1,5 +1,5 @@
-//! The test harness: a cluster of real coordinator, worker and game apps that a test steps, and the rivals of
-//! the dispatch bench.
+//! The test harness: a cluster of real coordinator, worker and game apps that a test steps, and the
+//! benches.
 //!
 //! | module | owns |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | [`programs`] | the real programs as child processes |
 //! | [`puzzles`] | seeded tasks and their right answers |
 //! | [`redteam`] | workers that cheat, against the scheduler alone |
-//! | [`bench`](mod@bench) | the dispatch bench and its rivals |
+//! | [`bench`](mod@bench) | the benches |
 
 pub mod bench;
 pub mod cluster;

@@ -119,7 +119,7 @@ fn the_scheduler_knows_nothing_of_the_world() {
                 .map(move |word| format!("{name} names `{word}`"))
         })
         .collect();
-    report(faults, "a state machine that is told everything: see DESIGN, the coordinator's house");
+    report(faults, "a state machine that is told everything: see docs/DESIGN.md, section 8");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! When the worker takes work: not while its owner has paused it, outside the hours it may work, while the computer runs
-//! on battery or while somebody uses it.
+//! on battery, is too hot or is used by somebody; and on how many slots.
 //!
 //! A worker that rests stays connected, says that it takes nothing more, hands back what has not begun and finishes what
 //! it runs. When it may work again it announces itself anew.

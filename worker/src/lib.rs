@@ -6,7 +6,8 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`config`] | settings, their ranges and the configuration file |
+//! | [`options`] | every setting, with its default and its range |
+//! | [`config`] | what the app is built from |
 //! | [`cli`] | the command line and environment |
 //! | [`app`] | which systems run in which order |
 //! | [`attempts`] | the attempts this worker holds: taken, revoked, answered |

@@ -1,4 +1,4 @@
-//! When the run ends: after `--seconds`, on Esc, on a signal or when the window closes.
+//! When the run ends: after `--seconds`, when the player leaves by a menu, on a signal or when the window closes.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What a task costs the coordinator's app, without a network: prints microseconds per task.
 //!
-//! `cargo test --release -p p2c2r_server --test coordinator rate -- --nocapture`; `P2C2R_RATE_TASKS` sets how
+//! `cargo test --release -p p2c2r-server --test coordinator rate -- --nocapture`; `P2C2R_RATE_TASKS` sets how
 //! many. Nothing is asserted about speed, only that every task is done and charged.
 
 use std::time::Instant;

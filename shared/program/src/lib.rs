@@ -7,7 +7,7 @@
 //! | [`log`] | what a log line looks like, and where it goes |
 //! | [`signals`] | being asked to stop |
 //! | [`command_line`] | flags and environment variables |
-//! | [`settings`] | ranges of settings, and reading a configuration file |
+//! | [`settings`] | the table of a program's settings, from which file, flags, variables and reference come |
 //! | `panic_hook` | where the messages of caught panics go |
 //! | [`service`] | what a service manager is told |
 

@@ -6,7 +6,7 @@ use p2c2r_tasks::path::Grid;
 use super::*;
 use crate::enemies::EnemyRole;
 
-/// Bytes that DESIGN gives a typical path spec.
+/// Bytes that a typical path spec may have.
 const SPEC_BYTES_TYPICAL: usize = 1_200;
 
 /// Plays `ticks` with the autopilot and hands every wanted task to `look`.
