@@ -26,7 +26,7 @@ pub mod work;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use p2c2r_protocol::{Micros, Nanos, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, TaskNo};
+use p2c2r_protocol::{KindId, Micros, Nanos, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, TaskNo};
 use p2c2r_tasks::KindRegistry;
 
 pub use effect::{Effect, Effects};
@@ -249,6 +249,16 @@ impl Core {
             count: self.workers.len() as u32,
             nearest_ms: nearest.map(|ms| u16::try_from(ms).unwrap_or(u16::MAX)),
         }
+    }
+
+    /// The version of our kernel of this kind; zero if there is none.
+    fn kernel_version(&self, kind: KindId) -> u16 {
+        self.policy.kinds.get(kind).map_or(0, |kind| kind.kernel_version())
+    }
+
+    /// Whether right outcomes of this kind are the same to the bit.
+    fn is_exact(&self, kind: KindId) -> bool {
+        self.policy.kinds.get(kind).is_some_and(|kind| kind.deterministic())
     }
 
     fn tell_game(&mut self, peer: PeerId, message: ServerToGame) {

@@ -46,13 +46,7 @@ pub struct Other {
     /// The task.
     pub task: TaskNo,
     /// The attempt that was not accepted.
-    pub attempt: Attempt,
-    /// Who had it.
-    pub worker: PeerId,
-    /// Its account.
-    pub account: AccountId,
-    /// What its kernel runs on, by its worker's word.
-    pub device: Device,
+    pub lost: HedgedAttempt,
     /// What sort of work.
     pub kind: KindId,
     /// What it is worth.
@@ -63,22 +57,22 @@ pub struct Other {
     pub blobs: Blobs,
     /// Digest of kind, kernel version and spec.
     pub key: Digest,
-    /// Whose answer was accepted; `None` for the coordinator's own.
-    pub accepted: Option<Accepted>,
-    /// That answer.
+    /// The attempt that was accepted; `None` for the coordinator's own.
+    pub accepted: Option<HedgedAttempt>,
+    /// The answer to that.
     pub outcome: Arc<[u8]>,
 }
 
-/// Whose answer a task ended with.
+/// One of a task's attempts, and who had it.
 #[derive(Clone, Copy, Debug)]
-pub struct Accepted {
-    /// The connection it came by.
+pub struct HedgedAttempt {
+    /// The worker's connection.
     pub worker: PeerId,
-    /// Its account.
+    /// The worker's account.
     pub account: AccountId,
-    /// The attempt.
+    /// The attempt's number.
     pub attempt: Attempt,
-    /// What its kernel runs on, by its worker's word.
+    /// What the kernel runs on, by the worker's word.
     pub device: Device,
 }
 
@@ -147,7 +141,9 @@ impl Hedging {
 
     /// The attempt, if another one was accepted before it; it is forgotten with that.
     pub fn take_other(&mut self, task: TaskNo, attempt: Attempt, worker: PeerId) -> Option<Other> {
-        let is_it = |other: &Other| other.task == task && other.attempt == attempt && other.worker == worker;
+        let is_it = |other: &Other| {
+            other.task == task && other.lost.attempt == attempt && other.lost.worker == worker
+        };
         let at = self.others.iter().position(is_it)?;
         self.others.remove(at)
     }

@@ -55,7 +55,7 @@ pub fn departure(core: &mut Core, peer: PeerId, account: AccountId, tasks: &[Tas
 }
 
 fn account(core: &mut Core, account: AccountId, kind: KindId, misconduct: Misconduct) {
-    let version = core.policy.kinds.get(kind).map_or(0, |kind| kind.kernel_version());
+    let version = core.kernel_version(kind);
     core.tally.incidents += 1;
     let known = core.trust.misbehaved(account, kind, version, misconduct, core.now);
     judge::record(core, account, known);

@@ -24,10 +24,10 @@ use crate::ledger::{ComputedFrom, Entry, Settlement};
 /// half for an attempt as late as it gets, and as much again for what was not foreseen.
 const SLACK_FACTOR: u32 = 3;
 
-/// Whether the outcome of such a task may be given to others while it is under way: whenever it might be kept for reuse.
+/// Whether the outcome of such a task may be given to others, once it was checked deeply: to those who ask while it is under
+/// way, and from the cache.
 pub fn shares(core: &Core, kind: KindId, is_patient: bool) -> bool {
-    let is_exact = core.policy.kinds.get(kind).is_some_and(|kind| kind.deterministic());
-    !core.cache.is_off() && (is_patient || is_exact)
+    !core.cache.is_off() && (is_patient || core.is_exact(kind))
 }
 
 /// The task under way whose outcome one with this key can wait for. `within` is what a worker is predicted to take for it.

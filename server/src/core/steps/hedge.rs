@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Attempt, Device, KindId, Micros, PeerId, TaskNo};
+use p2c2r_protocol::{KindId, Micros, PeerId, TaskNo};
 use p2c2r_tasks::CheckError;
 use tracing::debug;
 
@@ -17,7 +17,7 @@ use super::{hand_out, judge};
 use crate::core::fault::{self, Fault};
 use crate::core::receipts::WorkerTimes;
 use crate::core::state::checking::CheckStart;
-use crate::core::state::hedging::{Accepted, Other};
+use crate::core::state::hedging::{HedgedAttempt, Other};
 use crate::core::state::tasks::Task;
 use crate::core::state::workers::Prediction;
 use crate::core::work::{Cause, Check, Depth};
@@ -62,49 +62,48 @@ pub fn ask_another(core: &mut Core, no: TaskNo) {
 /// The answer to an attempt that was revoked because another one was accepted. Two answers to one task are a check that
 /// neither worker could foresee: both have passed it if they are the same, and both are looked at closely if not.
 pub fn answered_twice(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
-    if is_the_same(core, &other, &outcome) == Some(true) && counts(core, &other) {
+    let is_same = is_the_same(core, &other, &outcome);
+    if is_same == Some(true) && counts(core, &other) {
         // Nobody is paid for it, but it shows as much as an answer that was.
-        let version = version(core, other.kind);
-        let known = core.trust.accepted(other.account, other.kind, version, true, core.now);
-        judge::record(core, other.account, known);
+        let (account, version) = (other.lost.account, core.kernel_version(other.kind));
+        let known = core.trust.accepted(account, other.kind, version, true, core.now);
+        judge::record(core, account, known);
     }
-    compare(core, other, outcome);
+    compare(core, other, outcome, is_same);
 }
 
 /// The same of an answer that was judged when another one was accepted, and has passed its own check.
 pub fn judged_twice(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
-    if is_the_same(core, &other, &outcome) == Some(true) && counts(core, &other) {
-        let version = version(core, other.kind);
-        core.trust.agreed(other.account, other.kind, version);
+    let is_same = is_the_same(core, &other, &outcome);
+    if is_same == Some(true) && counts(core, &other) {
+        core.trust.agreed(other.lost.account, other.kind, core.kernel_version(other.kind));
     }
-    compare(core, other, outcome);
-}
-
-fn version(core: &Core, kind: KindId) -> u16 {
-    core.policy.kinds.get(kind).map_or(0, |kind| kind.kernel_version())
+    compare(core, other, outcome, is_same);
 }
 
 /// Whether two answers are the same; `None` where right ones may differ.
 fn is_the_same(core: &Core, other: &Other, outcome: &[u8]) -> Option<bool> {
-    let is_exact = core.policy.kinds.get(other.kind).is_some_and(|kind| kind.deterministic());
-    is_exact.then(|| *outcome == *other.outcome)
+    core.is_exact(other.kind).then(|| *outcome == *other.outcome)
 }
 
 /// Whether the accepted answer says anything of the other one: a newcomer's does not, which may be of the same owner.
 fn counts(core: &Core, other: &Other) -> bool {
     let Some(accepted) = other.accepted else { return true };
-    !core.trust.is_on_probation(accepted.account, other.kind, version(core, other.kind), core.now)
+    !is_on_probation(core, accepted.account, other.kind)
 }
 
-fn compare(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
-    let version = version(core, other.kind);
-    match is_the_same(core, &other, &outcome) {
+fn is_on_probation(core: &Core, account: AccountId, kind: KindId) -> bool {
+    core.trust.is_on_probation(account, kind, core.kernel_version(kind), core.now)
+}
+
+fn compare(core: &mut Core, other: Other, outcome: Arc<[u8]>, is_same: Option<bool>) {
+    match is_same {
         None => {}
         Some(true) => {
             core.tally.twice_alike += 1;
             let Some(accepted) = other.accepted else { return };
-            if !core.trust.is_on_probation(other.account, other.kind, version, core.now) {
-                core.trust.agreed(accepted.account, other.kind, version);
+            if !is_on_probation(core, other.lost.account, other.kind) {
+                core.trust.agreed(accepted.account, other.kind, core.kernel_version(other.kind));
             }
         }
         Some(false) => {
@@ -112,29 +111,24 @@ fn compare(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
             debug!(task = other.task.0, "two workers gave different answers");
             // Until it is known which is right, neither is given to anybody else.
             core.cache.forget(other.key);
-            dispute(core, other, outcome);
+            // Both are computed again: one of them is wrong, be it one that nobody would have looked at.
+            if let Some(accepted) = other.accepted {
+                look_again(core, &other, accepted, Arc::clone(&other.outcome), true);
+            }
+            look_again(core, &other, other.lost, outcome, false);
         }
     }
-}
-
-/// Has both answers computed again: one of them is wrong, be it one that nobody would have looked at.
-fn dispute(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
-    if let Some(Accepted { worker, account, attempt, device }) = other.accepted {
-        look_again(core, &other, (worker, account, attempt, device), Arc::clone(&other.outcome), true);
-    }
-    let of_other = (other.worker, other.account, other.attempt, other.device);
-    look_again(core, &other, of_other, outcome, false);
 }
 
 fn look_again(
     core: &mut Core,
     of: &Other,
-    (worker, account, attempt, device): (PeerId, AccountId, Attempt, Device),
+    HedgedAttempt { worker, account, attempt, device }: HedgedAttempt,
     outcome: Arc<[u8]>,
     is_accepted: bool,
 ) {
     let Some(seed) = core.checks.draw(1.0) else { return };
-    let is_proven = !core.trust.is_on_probation(account, of.kind, version(core, of.kind), core.now);
+    let is_proven = !is_on_probation(core, account, of.kind);
     let check = Check {
         task: of.task,
         attempt,
@@ -160,13 +154,12 @@ fn look_again(
 
 /// An answer to which another worker's was different has been computed again.
 pub fn dispute_decided(core: &mut Core, check: &Check, is_accepted: bool, verdict: Result<(), CheckError>) {
-    let (kind, account) = (check.kind, check.account);
-    let version = version(core, kind);
+    let account = check.account;
     match verdict {
         _ if core.trust.is_quarantined(account) => {}
         Ok(()) => {
             core.tally.checked_deeply += 1;
-            core.trust.agreed(account, kind, version);
+            core.trust.agreed(account, check.kind, core.kernel_version(check.kind));
         }
         Err(error) if is_accepted => {
             debug!(task = check.task.0, worker = check.worker.0, %error, "an accepted answer was wrong");

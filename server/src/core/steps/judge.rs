@@ -122,8 +122,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     }
     // Others wait for the same outcome: it has to be good enough for them. A patient outcome that cannot be compared bit by
     // bit is kept for every other gamer, and nobody waits for it: there is time to look at each.
-    let is_exact = core.policy.kinds.get(kind).is_some_and(|kind| kind.deterministic());
-    let is_shared = has_followers || is_patient && !is_exact;
+    let is_shared = has_followers || is_patient && !core.is_exact(kind);
     let depth = depth_of(core, account, kind, units, is_shared, &outcome);
     let here = !is_out_of_fuel(&outcome)
         && outcome.len() <= INLINE_OUTCOME_BYTES_MAX
@@ -189,7 +188,7 @@ fn begin(core: &mut Core, check: Check) {
         lease::set_timer(core, no);
         return;
     }
-    let version = core.policy.kinds.get(check.kind).map_or(0, |kind| kind.kernel_version());
+    let version = core.kernel_version(check.kind);
     let is_proven = !core.trust.is_on_probation(check.account, check.kind, version, core.now);
     match core.checking.ask(check, is_proven, core.now) {
         CheckStart::Begins(check) => {
@@ -252,7 +251,7 @@ pub fn verdict(core: &mut Core, checked: Checked) {
         failed(core, check.account);
         return;
     }
-    let version = core.policy.kinds.get(check.kind).map_or(0, |kind| kind.kernel_version());
+    let version = core.kernel_version(check.kind);
     let deeply = check.depth != Depth::Always;
     core.tally.checked_deeply += u64::from(deeply);
     let known = core.trust.accepted(check.account, check.kind, version, deeply, core.now);

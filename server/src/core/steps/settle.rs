@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::core::fault::{self, Fault};
 use crate::core::state::cache;
 use crate::core::state::gamers::FinishedTask;
-use crate::core::state::hedging::{Accepted, Other};
+use crate::core::state::hedging::{HedgedAttempt, Other};
 use crate::core::state::tasks::Task;
 use crate::core::state::trust::Misconduct;
 use crate::ledger::{AccountId, ComputedFrom, Entry, Settlement, VoidReason};
@@ -77,10 +77,7 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
     // What only looks right is for the gamer who asked, and for nobody else. Patient tasks are asked for once and kept by
     // the game: an outcome within the kind's tolerance is as good for the next gamer as for the first.
     let is_checked = check != PassedCheck::Always || fault::is_made(Fault::SharesTheUnchecked);
-    let is_kept = is_checked
-        && (task.deliver_by.is_none()
-            || core.policy.kinds.get(task.kind).is_some_and(|kind| kind.deterministic()));
-    if is_kept && !core.cache.is_off() {
+    if is_checked && follow::shares(core, task.kind, task.deliver_by.is_none()) {
         let worker = match (&worker_name, source) {
             (Some(name), ComputedFrom::Worker { worker, .. }) => Some((worker, Arc::clone(name))),
             _ => None,
@@ -172,7 +169,7 @@ fn revoke_others(core: &mut Core, no: TaskNo, task: &Task, outcome: &Arc<[u8]>, 
         Made::ByWorker { worker, account, attempt, device, .. } => {
             let is_second = task.live().iter().any(|other| other.attempt < attempt);
             core.tally.hedges_won += u64::from(is_second);
-            Some(Accepted { worker, account, attempt, device })
+            Some(HedgedAttempt { worker, account, attempt, device })
         }
         Made::Here { .. } => None,
     };
@@ -181,10 +178,7 @@ fn revoke_others(core: &mut Core, no: TaskNo, task: &Task, outcome: &Arc<[u8]>, 
         let device = core.workers.get(worker).map_or(Device::Cores, |worker| worker.device(task.kind));
         core.hedging.overtaken(Other {
             task: no,
-            attempt,
-            worker,
-            account: live.account,
-            device,
+            lost: HedgedAttempt { worker, account: live.account, attempt, device },
             kind: task.kind,
             units: task.units,
             job: Arc::clone(&task.job),
