@@ -26,7 +26,9 @@ pub mod work;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use p2c2r_protocol::{KindId, Micros, Nanos, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, TaskNo};
+use p2c2r_protocol::{
+    KindId, Micros, Nanos, NumberHash, PeerId, PriceList, ServerToGame, ServerToWorker, TaskNo,
+};
 use p2c2r_tasks::KindRegistry;
 
 pub use effect::{Effect, Effects};

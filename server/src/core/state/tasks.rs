@@ -106,6 +106,14 @@ pub struct LiveAttempt {
     pub expected: Expected,
 }
 
+impl LiveAttempt {
+    /// Whether this worker has it and has not answered.
+    fn is_awaited_from(&self, worker: PeerId) -> bool {
+        let is_its = self.worker == worker || fault::is_made(Fault::AcceptsForgeries);
+        is_its && self.answered_at.is_none()
+    }
+}
+
 /// What was expected of an attempt when it was handed out. All of it is on the coordinator's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
@@ -442,18 +450,14 @@ impl<'a> WorkerPort<'a> {
         worker: PeerId,
     ) -> Result<(&'a Task, LiveAttempt), Stray> {
         let task = self.0.tasks.get(&no).ok_or(Stray::UnknownTask)?;
-        let held = task.live_attempt(attempt);
-        let is_its = |live: &LiveAttempt| live.worker == worker || fault::is_made(Fault::AcceptsForgeries);
-        let held = held.filter(|live| is_its(live) && live.answered_at.is_none());
+        let held = task.live_attempt(attempt).filter(|live| live.is_awaited_from(worker));
         held.map(|live| (&**task, live)).ok_or(Stray::StaleAttempt)
     }
 
     /// An outcome arrived under the lease of this attempt: from now on it is judged.
     pub fn answered(self, no: TaskNo, attempt: Attempt, worker: PeerId, at: Micros) -> Result<(), Stray> {
         let task = self.0.tasks.get_mut(&no).ok_or(Stray::UnknownTask)?;
-        let is_its = |live: &LiveAttempt| live.worker == worker || fault::is_made(Fault::AcceptsForgeries);
-        let held =
-            |live: &&mut LiveAttempt| live.attempt == attempt && is_its(live) && live.answered_at.is_none();
+        let held = |live: &&mut LiveAttempt| live.attempt == attempt && live.is_awaited_from(worker);
         let live = task.live.iter_mut().find(held).ok_or(Stray::StaleAttempt)?;
         live.answered_at = Some(at);
         task.hedge_at = None;

@@ -382,12 +382,7 @@ impl Workers {
 
     /// Whether anyone at work offers `kind`, with room or without.
     pub fn offers(&self, kind: KindId) -> bool {
-        !self.ready(kind).is_empty()
-            || self.by_peer.values().any(|worker| {
-                !worker.draining
-                    && !worker.quarantined
-                    && worker.kernels.iter().any(|kernel| kernel.kind == kind)
-            })
+        !self.ready(kind).is_empty() || self.offering(kind).next().is_some()
     }
 
     /// Those at work that offer `kind`, with room or without.

@@ -9,16 +9,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{
-    ComputedBy, Digest, KindId, Micros, Nanos, PassedCheck, Receipt, Stages, TaskFailure, TaskNo, WorkUnits,
-};
+use p2c2r_protocol::{Digest, KindId, Micros, Nanos, PassedCheck, TaskFailure, TaskNo, WorkUnits};
 
-use super::{deliver, lease, reuse, settle};
+use super::reuse::{self, GivenTask};
+use super::{lease, settle};
 use crate::config::Fallback;
 use crate::core::Core;
-use crate::core::state::gamers::FinishedTask;
 use crate::core::state::tasks::{FOLLOWERS_MAX, Following, Task};
-use crate::ledger::{ComputedFrom, Entry, Settlement};
+use crate::ledger::Entry;
 
 /// A follower goes on alone when what is left of its deadline is this many times what a worker is predicted to take: one and a
 /// half for an attempt as late as it gets, and as much again for what was not foreseen.
@@ -131,35 +129,20 @@ fn give_one(
     check: PassedCheck,
 ) {
     let fee = core.policy.prices.reuse(task.price).min(task.price);
-    core.book(Entry::TaskSettled(Settlement {
-        task: task.in_books,
-        source: ComputedFrom::Cache,
-        pay: Nanos::ZERO,
-        fee,
-        check,
-        outcome: None,
-    }));
     let now = core.now;
     if let Some(account) = core.gamers.account_mut(task.account) {
-        account.release(task.price);
-        account.charge(fee, now);
-        account.tasks.remove(&no);
+        account.task_ended(no, task.price, fee, now);
     }
-    reuse::count(core, fee);
     core.tally.shared += 1;
-    let (key, received_at) = (task.key, task.received_at);
-    let sent_at = core.now;
-    let receipt = Receipt {
-        price: fee,
+    let given = GivenTask {
+        in_books: task.in_books,
+        account: task.account,
+        gamer: task.gamer,
+        id: task.id,
+        key: task.key,
         units: task.units,
-        price_list: core.policy.prices.version,
-        computed_by: ComputedBy::Cache(worker.map(ToString::to_string)),
-        check,
-        attempts: 0,
-        received_at,
-        sent_at,
-        stages: Stages { coordinator_queue_us: sent_at.since(received_at), ..Stages::default() },
+        fee,
+        received_at: task.received_at,
     };
-    let finished = Box::new(FinishedTask { key, outcome, receipt, delivered: false });
-    deliver::deliver(core, task.account, task.gamer, task.id, finished);
+    reuse::give(core, &given, outcome, worker, check);
 }

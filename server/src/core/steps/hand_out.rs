@@ -1,5 +1,5 @@
-//! Hands waiting tasks out: for each kind fair shares of accounts, and the earliest deadline of one account first, each to the worker the matcher chooses,
-//! or to the own kernel where nobody else would be in time.
+//! Hands waiting tasks out: for each kind fair shares of accounts, and the earliest deadline of one account first, each to the
+//! worker the matcher chooses, or to the own kernel where nobody else would be in time.
 
 use std::sync::Arc;
 use std::time::Duration;

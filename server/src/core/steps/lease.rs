@@ -172,12 +172,11 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
     let is_patient = core.tasks.get(no).is_some_and(|task| task.deliver_by.is_none());
     let (may_try_again, counts) = (why.may_try_again(), why.counts(is_patient));
     let kernel_failed = why == Fruitless::Failed;
-    let revoke = why == Fruitless::Expired;
+    let has_expired = why == Fruitless::Expired;
     let misconduct = why.misconduct();
-    let is_workers_fault = why != Fruitless::Expired;
     let is_rejected = matches!(why, Fruitless::Rejected { .. });
     let verdict = why.verdict();
-    let begun = if is_workers_fault { 0 } else { charge::begun_in(core, no, attempt) };
+    let begun = if has_expired { charge::begun_in(core, no, attempt) } else { 0 };
     let failed = core.tasks.workers().failed(no, attempt, may_try_again, counts, begun);
     let Some((task, live)) = failed else {
         // Given up while the answer was judged: what the worker did goes into its books all the same.
@@ -201,7 +200,7 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
             });
         }
     }
-    if revoke {
+    if has_expired {
         core.tell_worker(worker, ServerToWorker::Revoke { task: no, attempt });
     }
     core.tally.repeated += 1;

@@ -1,8 +1,11 @@
 //! Answers a task from the cache: an equal one was done before, so the gamer pays the fee alone (or the least that any task
 //! costs) and no worker is asked.
 
+use std::sync::Arc;
+
 use p2c2r_protocol::{
-    ComputedBy, Digest, Micros, Nanos, PassedCheck, PeerId, Receipt, Refusal, Stages, Submit, WorkUnits,
+    ComputedBy, Digest, Micros, Nanos, PassedCheck, PeerId, Receipt, Refusal, Stages, Submit, TaskId, TaskNo,
+    WorkUnits,
 };
 
 use super::{admit, deliver};
@@ -10,6 +13,26 @@ use crate::core::Core;
 use crate::core::state::cache::CacheEntry;
 use crate::core::state::gamers::FinishedTask;
 use crate::ledger::{AccountId, ComputedFrom, Entry, Settlement};
+
+/// A task that ends with an outcome which is there for somebody else.
+pub struct GivenTask {
+    /// Its number in the ledger.
+    pub in_books: TaskNo,
+    /// The account that pays.
+    pub account: AccountId,
+    /// The connection it came by.
+    pub gamer: Option<PeerId>,
+    /// The game's id for it.
+    pub id: TaskId,
+    /// Digest of kind, kernel version and spec.
+    pub key: Digest,
+    /// What it is worth.
+    pub units: WorkUnits,
+    /// What its gamer pays for it, which the account was charged already.
+    pub fee: Nanos,
+    /// When it arrived.
+    pub received_at: Micros,
+}
 
 /// An equal task was done before: its outcome for the coordinator's share.
 pub fn reuse(
@@ -28,41 +51,50 @@ pub fn reuse(
     admit::record_admission(core, no, account, submit, key, units, fee, None)?;
     // Only what was checked deeply is kept.
     let check = if kept.worker.is_some() { PassedCheck::Deep } else { PassedCheck::Own };
-    core.book(Entry::TaskSettled(Settlement {
-        task: no,
-        source: ComputedFrom::Cache,
-        pay: Nanos::ZERO,
-        fee,
-        check,
-        outcome: None,
-    }));
     let now = core.now;
     if let Some(mirror) = core.gamers.account_mut(account) {
         mirror.spend(submit.task);
         mirror.charge(fee, now);
     }
     core.tally.admitted += 1;
-    count(core, fee);
+    let (gamer, id) = (Some(peer), submit.task);
+    let given = GivenTask { in_books: no, account, gamer, id, key, units, fee, received_at };
+    give(core, &given, kept.outcome, kept.worker.as_ref().map(|(_, name)| name), check);
+    Ok(())
+}
+
+/// Books, counts and delivers an outcome which is there for somebody else, as `worker` computed it, or the coordinator.
+pub fn give(
+    core: &mut Core,
+    task: &GivenTask,
+    outcome: Arc<[u8]>,
+    worker: Option<&Arc<str>>,
+    check: PassedCheck,
+) {
+    let GivenTask { in_books, account, gamer, id, key, units, fee, received_at } = *task;
+    core.book(Entry::TaskSettled(Settlement {
+        task: in_books,
+        source: ComputedFrom::Cache,
+        pay: Nanos::ZERO,
+        fee,
+        check,
+        outcome: None,
+    }));
+    core.tally.from_cache += 1;
+    core.tally.revenue += fee;
+    core.tally.fee += fee;
     let sent_at = core.now;
     let receipt = Receipt {
         price: fee,
         units,
         price_list: core.policy.prices.version,
-        computed_by: ComputedBy::Cache(kept.worker.map(|(_, name)| name.to_string())),
+        computed_by: ComputedBy::Cache(worker.map(ToString::to_string)),
         check,
         attempts: 0,
         received_at,
         sent_at,
         stages: Stages { coordinator_queue_us: sent_at.since(received_at), ..Stages::default() },
     };
-    let finished = Box::new(FinishedTask { key, outcome: kept.outcome, receipt, delivered: false });
-    deliver::deliver(core, account, Some(peer), submit.task, finished);
-    Ok(())
-}
-
-/// Counts a task that was answered with an outcome that is there for somebody else.
-pub fn count(core: &mut Core, fee: Nanos) {
-    core.tally.from_cache += 1;
-    core.tally.revenue += fee;
-    core.tally.fee += fee;
+    let finished = Box::new(FinishedTask { key, outcome, receipt, delivered: false });
+    deliver::deliver(core, account, gamer, id, finished);
 }

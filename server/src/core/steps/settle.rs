@@ -85,10 +85,8 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
         core.cache.insert(task.key, &outcome, worker, now, cache::KEPT);
     }
     if let Some(account) = core.gamers.account_mut(task.account) {
-        account.release(task.price);
-        account.charge(price, now);
+        account.task_ended(no, task.price, price, now);
         account.was_in_time(task.units.0);
-        account.tasks.remove(&no);
     }
     let receipt = Receipt {
         price,
@@ -237,11 +235,8 @@ pub fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: Ta
     }
     core.tally.failed += 1;
     for live in task.live().iter().filter(|live| live.answered_at.is_none()) {
-        let is_late = failure == TaskFailure::Late;
-        if is_late {
+        if failure == TaskFailure::Late {
             lease::took_too_long(core, (task.kind, task.units), live);
-        }
-        if is_late {
             blame::attempt(core, no, (task.kind, task.units), live, Misconduct::Silent);
         } else {
             core.workers.change(live.worker, |worker| worker.tasks.remove(&no));
@@ -250,11 +245,7 @@ pub fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: Ta
     }
     let now = core.now;
     if let Some(account) = core.gamers.account_mut(task.account) {
-        account.release(task.price);
-        if charge > Nanos::ZERO {
-            account.charge(charge, now);
-        }
-        account.tasks.remove(&no);
+        account.task_ended(no, task.price, charge, now);
     }
     let came_by = task.gamer.filter(|peer| core.gamers.session(*peer).is_some());
     // A patient task outlives the connection it came by, a timely one is cancelled with it.

@@ -82,6 +82,13 @@ impl AccountMirror {
         self.last_hour.spend(price, now);
     }
 
+    /// A task in flight is over: what was held for it is given back, and so much is charged.
+    pub fn task_ended(&mut self, no: TaskNo, held: Nanos, charged: Nanos, now: Micros) {
+        self.release(held);
+        self.charge(charged, now);
+        self.tasks.remove(&no);
+    }
+
     /// The cap that a task of this price would break beside all that was charged in the last hour and all that is held, if
     /// there is one; `everybody` have that cap unless the operator said otherwise.
     pub fn breaks_hour_cap(&mut self, price: Nanos, everybody: Option<Nanos>, now: Micros) -> Option<Nanos> {

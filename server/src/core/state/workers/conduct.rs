@@ -33,7 +33,7 @@ pub(super) struct Conduct {
     incidents: u32,
     /// Its answers that were accepted.
     accepted: u32,
-    /// When the newest one was noticed.
+    /// When the newest incident was noticed.
     newest: Micros,
     rests_until: Option<Micros>,
 }
