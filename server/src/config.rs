@@ -14,10 +14,10 @@ use p2c2r_join::join_link::PORT_DEFAULT;
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment, RateLimit};
 use p2c2r_program::settings::{
-    self, ProgramSettings, SettingError, SettingFormat, SettingRow, choice, hours, micros, millis, number,
-    parsed, path, rates, rows_of, seconds, table, text, within, worded,
+    self, ProgramSettings, SettingError, SettingFormat, SettingRow, choice, hours, log_filter, micros,
+    millis, named, number, parsed, path, rates, rows_of, seconds, table, text, within,
 };
-use p2c2r_program::{LogFormat, log, settings_table};
+use p2c2r_program::{LogFormat, settings_table};
 use p2c2r_protocol::limits::{KINDS_MAX, PEERS_MAX};
 use p2c2r_protocol::{KindId, Nanos, PriceList};
 use p2c2r_tasks::KindRegistry;
@@ -164,7 +164,8 @@ settings_table! {
         /// Bytes a second to each peer; 0 is no limit on this machine and 125000 to elsewhere.
         pub rate_limit: Option<RateLimit> = None => bytes_per_second(),
         /// Worsen the network on purpose, for tests and demonstrations: wan-100ms, bad-wifi, ...
-        pub impair: Option<Impairment> = None => impairment().optional(),
+        pub impair: Option<Impairment> = None =>
+            named("PRESET", "impairment", Impairment::PRESETS, Impairment::preset, Impairment::name).optional(),
         /// Microseconds to look for the next packet before sleeping, while packets come that fast with few messages at a
         /// time: sooner answers for more processor time; 0 sleeps at once.
         pub busy_poll: Duration = BUSY_POLL_DEFAULT =>
@@ -188,7 +189,7 @@ settings_table! {
         /// What the status page calls this coordinator, to tell it from others.
         pub label: Option<String> = None => text("TEXT").optional().default_is("nothing"),
         /// What to log: off, error, warn, info, debug, trace, or a tracing filter such as p2c2r_server=debug.
-        pub log: String = "info".to_owned() => text("FILTER").refusing(is_filter),
+        pub log: String = "info".to_owned() => log_filter(),
         /// How log lines look.
         pub log_format: LogFormat = LogFormat::default() => choice(),
         /// The kinds of work on offer.
@@ -208,24 +209,6 @@ impl ComputeMode {
 
 fn default_compute() -> ComputeMode {
     ComputeMode::Threads(std::thread::available_parallelism().map_or(1, usize::from))
-}
-
-/// The format of impairments: the name of a preset.
-fn impairment() -> SettingFormat<Impairment> {
-    worded(
-        "PRESET",
-        |name| {
-            Impairment::preset(name).ok_or_else(|| {
-                format!("there is no such impairment; there are {}", Impairment::PRESETS.join(", "))
-            })
-        },
-        |impairment| impairment.name().map(str::to_owned),
-    )
-}
-
-#[expect(clippy::ptr_arg, reason = "what a setting is refused with takes a reference to it")]
-fn is_filter(filter: &String) -> Result<(), String> {
-    log::check_filter(filter).map_err(|error| error.to_string())
 }
 
 fn bytes_per_second() -> SettingFormat<Option<RateLimit>> {

@@ -8,10 +8,10 @@ use p2c2r_join::{JoinChoice, Membership};
 use p2c2r_link::runner::BUSY_POLL_DEFAULT;
 use p2c2r_link::{BUSY_POLL_MAX, Impairment};
 use p2c2r_program::settings::{
-    self, ProgramSettings, SettingFormat, SettingsArgs, choice, micros, number, parsed, path, switch, text,
-    worded,
+    self, ProgramSettings, SettingFormat, SettingsArgs, choice, log_filter, micros, named, number, parsed,
+    path, switch, text,
 };
-use p2c2r_program::{LogFormat, log, settings_table};
+use p2c2r_program::{LogFormat, settings_table};
 use p2c2r_protocol::Role;
 use p2c2r_protocol::limits::SLOTS_PER_WORKER_MAX;
 use p2c2r_tasks::gpu::GpuChoice;
@@ -92,13 +92,14 @@ settings_table! {
         /// Hundredths of a dollar that a kilowatt hour costs here
         pub cents_per_kwh: Option<u16> = None => number("CENTS", CENTS_PER_KWH).optional(),
         /// Make the network worse, for tests: wan-100ms, bad-wifi, ...
-        pub impair: Option<Impairment> = None => impairment().optional(),
+        pub impair: Option<Impairment> = None =>
+            named("PRESET", "impairment", Impairment::PRESETS, Impairment::preset, Impairment::name).optional(),
         /// Microseconds to look for the next task before sleeping, while tasks come that fast and few at a time; 0 sleeps
         /// at once
         pub busy_poll: Duration = BUSY_POLL_DEFAULT =>
             micros(0..=BUSY_POLL_MAX.as_micros() as u64).key("busy_poll_us"),
         /// What to log: error, warn, info, debug, trace, or a filter such as p2c2r_worker=debug
-        pub log: String = "info".to_owned() => text("FILTER").refusing(is_filter),
+        pub log: String = "info".to_owned() => log_filter(),
         /// How to log
         pub log_format: LogFormat = LogFormat::default() => choice(),
     }
@@ -110,24 +111,6 @@ impl ProgramSettings for WorkerOptions {}
 fn share() -> SettingFormat<Share> {
     number("PERCENT", 1..=100_u8)
         .map(|percent| Share::try_from(percent).unwrap_or_default(), |share| Some(share.percent()))
-}
-
-/// The format of impairments: the name of a preset.
-fn impairment() -> SettingFormat<Impairment> {
-    worded(
-        "PRESET",
-        |name| {
-            Impairment::preset(name).ok_or_else(|| {
-                format!("there is no such impairment; there are {}", Impairment::PRESETS.join(", "))
-            })
-        },
-        |impairment| impairment.name().map(str::to_owned),
-    )
-}
-
-#[expect(clippy::ptr_arg, reason = "what a setting is refused with takes a reference to it")]
-fn is_filter(filter: &String) -> Result<(), String> {
-    log::check_filter(filter).map_err(|error| error.to_string())
 }
 
 /// Everything the program needs, settled.

@@ -47,8 +47,8 @@ mod value;
 pub use args::SettingsArgs;
 pub use file::{FILE_BYTES_MAX, FileError, read_file};
 pub use format::{
-    Mistake, SettingFormat, choice, choices, decimal, hours, list, micros, millis, number, parsed, path,
-    rates, seconds, switch, text, worded,
+    Mistake, SettingFormat, choice, choices, decimal, hours, list, log_filter, micros, millis, named, number,
+    parsed, path, rates, seconds, switch, text,
 };
 pub use range::{OutOfRange, within};
 pub use reference::{assert_reference, reference};

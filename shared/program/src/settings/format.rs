@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use super::SettingValue;
+use crate::log;
 
 /// Why a value is not taken; whoever knows the setting adds its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -272,17 +273,28 @@ fn name_of<T: ValueEnum>(value: &T) -> Option<SettingValue> {
     value.to_possible_value().map(|named| SettingValue::Text(named.get_name().to_owned()))
 }
 
-/// What `read` makes of text, with a clause about what is wrong; `write` is nothing for a value that no text gives.
-pub fn worded<T: 'static>(
+/// One of some `names` for values that have more than a name; `name` is nothing for a value without one.
+pub fn named<T: 'static>(
     value_name: &'static str,
-    read: fn(&str) -> Result<T, String>,
-    write: fn(&T) -> Option<String>,
+    what: &'static str,
+    names: &'static [&'static str],
+    value: fn(&str) -> Option<T>,
+    name: fn(&T) -> Option<&'static str>,
 ) -> SettingFormat<T> {
     SettingFormat::new(
         value_name,
-        move |value| read(as_text(value)?.trim()).map_err(Mistake::Unreadable),
-        move |value| write(value).map(SettingValue::Text),
+        move |text| {
+            value(as_text(text)?.trim()).ok_or_else(|| {
+                Mistake::Unreadable(format!("there is no such {what}; there are {}", names.join(", ")))
+            })
+        },
+        move |value| name(value).map(|name| SettingValue::Text(name.to_owned())),
     )
+}
+
+/// What to log: a level or a filter.
+pub fn log_filter() -> SettingFormat<String> {
+    text("FILTER").refusing(|filter| log::check_filter(filter).map_err(|error| error.to_string()))
 }
 
 /// One of some words.
