@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use super::action::{SimulatedRun, WorldAction};
+use super::action::{SimulatedRun, WorldAction, WorldSetup};
 use super::auditor::{Audit, AuditTally, BrokenPromise};
 use super::generator::Generator;
 use super::shrink::shrink;
@@ -46,10 +46,7 @@ pub fn again(run: &SimulatedRun) -> PlayedRun {
     played(&run.setup, |_| actions.next())
 }
 
-fn played(
-    setup: &super::action::WorldSetup,
-    mut next: impl FnMut(&World) -> Option<WorldAction>,
-) -> PlayedRun {
+fn played(setup: &WorldSetup, mut next: impl FnMut(&World) -> Option<WorldAction>) -> PlayedRun {
     let (mut actions, mut tally) = (0, AuditTally::default());
     let outcome = catch_unwind(AssertUnwindSafe(|| -> Audit {
         let mut world = World::new(setup)?;

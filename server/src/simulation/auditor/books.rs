@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use p2c2r_protocol::{Nanos, Role, TaskNo};
 
-use super::{Audit, rule};
+use super::{Audit, found, rule};
 use crate::ledger::{Account, AccountId, ComputedFrom, Entry};
 
 /// What an account has.
@@ -113,9 +113,7 @@ impl Books {
 
     /// The money of an open task is its gamer's again.
     fn release(&mut self, task: TaskNo) -> Result<Hold, super::BrokenPromise> {
-        let hold = self.open.remove(&task);
-        rule(hold.is_some(), "a task ends once", || task.to_string())?;
-        let Some(hold) = hold else { unreachable!("looked at above") };
+        let hold = found(self.open.remove(&task), "a task ends once", || task.to_string())?;
         let sums = self.change(hold.gamer);
         sums.held -= hold.price;
         sums.available += hold.price;
@@ -124,11 +122,8 @@ impl Books {
 
     /// All that a worker has earned goes back to who paid it: here nothing is ever paid out.
     pub fn take_back(&mut self, worker: AccountId) {
-        let paid: Vec<_> =
-            self.paid.range((worker, AccountId(i64::MIN))..=(worker, AccountId(i64::MAX))).collect();
-        let paid: Vec<_> = paid.into_iter().map(|(between, amount)| (*between, *amount)).collect();
-        for ((_, gamer), amount) in paid {
-            self.paid.remove(&(worker, gamer));
+        let all = (worker, AccountId(i64::MIN))..=(worker, AccountId(i64::MAX));
+        for ((_, gamer), amount) in self.paid.extract_if(all, |_, _| true).collect::<Vec<_>>() {
             let sums = self.change(gamer);
             sums.available += amount;
             sums.turnover -= amount;

@@ -2,16 +2,14 @@
 
 use p2c2r_protocol::{Done, PeerId, Role, ServerToGame, ServerToWorker, TaskId};
 
-use super::{Audit, Auditor, StepCause, rule};
+use super::{Audit, Auditor, StepCause, found, rule};
 use crate::ledger::AccountId;
 use crate::simulation::world;
 
 impl Auditor {
     fn reachable(&self, peer: PeerId, role: Role) -> Result<&super::Peer, super::BrokenPromise> {
-        let found = self.peers.get(&peer).filter(|found| found.role == role);
-        rule(found.is_some(), "only who is there is told anything", || format!("{peer:?}"))?;
-        let Some(found) = found else { unreachable!("looked at above") };
-        Ok(found)
+        let there = self.peers.get(&peer).filter(|there| there.role == role);
+        found(there, "only who is there is told anything", || format!("{peer:?}"))
     }
 
     pub(super) fn game_is_told(&mut self, peer: PeerId, message: &ServerToGame) -> Audit {
@@ -59,12 +57,10 @@ impl Auditor {
     }
 
     fn done(&mut self, peer: PeerId, done: &Done) -> Audit {
-        let Some(found) = self.peers.get(&peer) else { return Ok(()) };
-        let (account, is_leaving, id) = (found.account, found.is_leaving, done.task);
+        let Some(there) = self.peers.get(&peer) else { return Ok(()) };
+        let (account, is_leaving, id) = (there.account, there.is_leaving, done.task);
         let finished = self.ids.get(&(account, id)).cloned().flatten();
-        let Some(finished) = finished else {
-            return rule(false, "outcomes go to who asked for them", || format!("{id} to {account}"));
-        };
+        let finished = found(finished, "outcomes go to who asked for them", || format!("{id} to {account}"))?;
         let is_new = self.step.ended.contains_key(&(account, id));
         rule(!(is_new && is_leaving), "no outcome goes where nobody is any more", || id.to_string())?;
         let is_due = match &self.step.cause {
@@ -93,8 +89,8 @@ impl Auditor {
     }
 
     pub(super) fn worker_is_told(&mut self, peer: PeerId, message: &ServerToWorker) -> Audit {
-        let found = self.reachable(peer, Role::Worker)?;
-        let (account, is_draining) = (found.account, found.is_draining);
+        let there = self.reachable(peer, Role::Worker)?;
+        let (account, is_draining) = (there.account, there.is_draining);
         match message {
             ServerToWorker::Assign(assign) => {
                 let (task, attempt) = (assign.task, assign.attempt);

@@ -49,6 +49,11 @@ fn rule(holds: bool, rule: &'static str, what: impl FnOnce() -> String) -> Audit
     if holds { Ok(()) } else { Err(BrokenPromise { rule, what: what() }) }
 }
 
+/// What must be there; broken if it is not.
+fn found<T>(it: Option<T>, rule: &'static str, what: impl FnOnce() -> String) -> Result<T, BrokenPromise> {
+    it.ok_or_else(|| BrokenPromise { rule, what: what() })
+}
+
 /// An answer that a worker gave under a lease of its own.
 #[derive(Clone, Debug)]
 pub struct Given {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use p2c2r_protocol::{Attempt, KindId, PassedCheck, PeerId, TaskId, TaskNo};
 
-use super::{Arrived, Audit, Auditor, Finished, StepCause, rule};
+use super::{Arrived, Audit, Auditor, Finished, StepCause, found, rule};
 use crate::ledger::{AccountId, Admission, ComputedFrom, Settlement, Verdict, VoidReason};
 use crate::simulation::kinds::SimulatedKind;
 use crate::simulation::world::{CORES_RATE, GRAPHICS_RATE, RATE_UNITS};
@@ -57,10 +57,6 @@ impl Open {
         self.live.is_empty() && !self.is_computed
     }
 
-    fn was_tried(&self) -> bool {
-        self.is_tried
-    }
-
     /// Another coordinator has it now.
     pub fn begin_again(&mut self) {
         self.live.clear();
@@ -88,10 +84,7 @@ fn may_end_without_outcome(open: &Open, what: &str) -> Audit {
 
 impl Auditor {
     fn find_open(&self, task: TaskNo) -> Result<&Open, super::BrokenPromise> {
-        let open = self.open.get(&task);
-        rule(open.is_some(), "only open tasks are worked on, and each ends once", || task.to_string())?;
-        let Some(open) = open else { unreachable!("looked at above") };
-        Ok(open)
+        found(self.open.get(&task), "only open tasks are worked on, and each ends once", || task.to_string())
     }
 
     pub(super) fn admitted(&mut self, admission: &Admission) -> Audit {
@@ -152,7 +145,7 @@ impl Auditor {
     pub(super) fn started(&mut self, task: TaskNo, attempt: Attempt, worker: Option<AccountId>) -> Audit {
         let open = self.find_open(task)?;
         let (account, units, is_first, is_again) =
-            (open.account, open.units, open.live.is_empty(), open.was_tried());
+            (open.account, open.units, open.live.is_empty(), open.is_tried);
         rule(attempt > open.newest, "attempts are numbered upwards", || format!("{attempt} of {task}"))?;
         rule(!open.is_computed, "nobody else has what is computed here", || format!("{attempt} of {task}"))?;
         if let Some(worker) = worker {
@@ -290,8 +283,7 @@ impl Auditor {
                 self.tally.from_cache += 1;
             }
             ComputedFrom::Begun => {
-                let is_begun = open.was_tried();
-                rule(is_begun && charged > 0, "only what was begun is charged", || task.to_string())?;
+                rule(open.is_tried && charged > 0, "only what was begun is charged", || task.to_string())?;
                 rule(charged <= open.price, "at most what is held is charged", wrong_price)?;
                 may_end_without_outcome(&open, &format!("{settlement:?}"))?;
                 self.tally.begun += 1;
@@ -393,7 +385,7 @@ impl Auditor {
             self.due.remove(&(deadline, task, Attempt(0)));
         }
         if open.is_waiting() {
-            self.fairness.waits_no_more(open.account, open.was_tried());
+            self.fairness.waits_no_more(open.account, open.is_tried);
         }
         self.step.ended.insert((open.account, open.id), open.peer);
         self.specs.insert((open.account, open.id), (open.kind.id(), open.spec.clone()));

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    Answer, AttemptFailure, Device, KernelOffer, Micros, Nanos, PeerId, Role, Submit, TaskId, WorkerOffer,
-    WorkerToServer,
+    Answer, Assign, AttemptFailure, Device, KernelOffer, Micros, Nanos, Payload, PeerId, Role, Submit,
+    TaskId, WorkerOffer, WorkerToServer,
 };
 
 use super::{Connection, Down, Event, REMEMBERED, Up, World, broken, is_graphics, wrapped};
@@ -325,23 +325,21 @@ impl World {
             How::Silent => return,
         };
         let given = Given {
-            outcome: result.as_ref().ok().map(|outcome: &p2c2r_protocol::Payload| outcome.to_vec().into()),
+            outcome: result.as_ref().ok().map(|outcome: &Payload| outcome.to_vec().into()),
             is_right,
             looks_right: kinds::looks_right(kind, &assign.spec, is_right),
             is_overloaded: how == How::Overloaded,
         };
-        let at = Micros(self.now());
-        let answer = Answer {
-            task: assign.task,
-            attempt: assign.attempt,
-            result,
-            received_at: at,
-            started_at: at,
-            finished_at: at,
-        };
+        let answer = self.answer_to(&assign, result);
         self.answers.push_front((peer, answer.clone(), given.clone()));
         self.answers.truncate(REMEMBERED);
         self.up.push_back((peer, Up::Answer(answer, given)));
+    }
+
+    fn answer_to(&self, assign: &Assign, result: Result<Payload, AttemptFailure>) -> Answer {
+        let at = Micros(self.now());
+        let (task, attempt) = (assign.task, assign.attempt);
+        Answer { task, attempt, result, received_at: at, started_at: at, finished_at: at }
     }
 
     fn forge(&mut self, at: u16, by: u16) {
@@ -356,15 +354,7 @@ impl World {
             looks_right: true,
             is_overloaded: false,
         };
-        let at = Micros(self.now());
-        let answer = Answer {
-            task: assign.task,
-            attempt: assign.attempt,
-            result: Ok(outcome.into()),
-            received_at: at,
-            started_at: at,
-            finished_at: at,
-        };
+        let answer = self.answer_to(&assign, Ok(outcome.into()));
         self.up.push_back((by, Up::Answer(answer, given)));
     }
 
