@@ -392,8 +392,8 @@ impl Ledger {
         std::mem::take(&mut self.found().patient)
     }
 
-    /// Waits until everything appended so far is durable, and what has fallen due (pay, expired outcomes)
-    /// is done.
+    /// Waits until everything appended so far is durable. What has fallen due (pay, expired outcomes, pay of a convicted worker
+    /// on its way back) is begun, and goes on in later groups where it is too much for one.
     pub fn flush(&self) -> Result<(), LedgerError> {
         self.ask(WriterRequest::Flush)?
     }

@@ -1,5 +1,5 @@
 //! Notices what the operator's commands, which are other processes, have changed in the account store: tells the app who
-//! was closed, renamed or judged, and has the ledger book credits and judgements.
+//! was closed, renamed, capped or judged, and has the ledger book credits and judgements.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -21,7 +21,7 @@ use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, Q
 
 /// Something the writer does at once and answers.
 pub(super) enum WriterRequest {
-    /// Write everything appended so far, and what has fallen due.
+    /// Write everything appended so far, and as much of what has fallen due as one group takes.
     Flush(SyncSender<Result<(), LedgerError>>),
     /// Find an account, after doing what is asked for it.
     Account { ask: Ask, reply: Reply<Account> },
