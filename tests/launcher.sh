@@ -418,6 +418,11 @@ for options in "demo --workers x" "demo --nonsense" "play --port" "dance" "play 
   status_is 2 && not_noted "cargo build"
 done
 
+begin an_option_is_not_the_value_of_the_one_before_it
+(cd "$scratch/tmp" && launch demo --seconds 1 --report --screenshot)
+status_is 2 && said "report needs a value, and .--screenshot. looks like an option" && not_noted "coordinator started"
+[ ! -e "$scratch/tmp/--screenshot" ] || fail "wrote a report called --screenshot"
+
 case=demo_ends_a_child_that_does_not_end_itself NOTES=$scratch/notes.$case PIDS=$scratch/pids.$case
 launcher=$deaf && mv "$scratch/out of deaf" "$scratch/out.of-launcher" && join
 status_is 1 && said "worker-2 did not end when asked" && none_left
