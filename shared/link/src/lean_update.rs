@@ -122,9 +122,9 @@ mod tests {
             app.add_systems(label, move |mut ran: ResMut<'_, Ran>| ran.0.push(label));
         }
         app.update();
-        let mut pulse = LeanUpdate::of(&mut app);
-        assert!(!pulse.schedules.is_empty());
-        pulse.run(&mut app);
+        let mut lean_update = LeanUpdate::of(&mut app);
+        assert!(!lean_update.schedules.is_empty());
+        lean_update.run(&mut app);
         assert_eq!(app.world().resource::<Ran>().0, [&labels[..], &labels[1..]].concat());
     }
 
@@ -141,9 +141,9 @@ mod tests {
             heard.0.extend(said.read().map(|said| said.0));
         });
         app.update();
-        let mut pulse = LeanUpdate::of(&mut app);
+        let mut lean_update = LeanUpdate::of(&mut app);
         for _ in 0..100 {
-            pulse.run(&mut app);
+            lean_update.run(&mut app);
         }
         assert_eq!(app.world().resource::<Heard>().0, (0..=100).collect::<Vec<_>>());
         let kept = app.world().resource::<bevy_ecs::message::Messages<Said>>().len() as u32;

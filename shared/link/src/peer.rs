@@ -419,7 +419,7 @@ impl PeerSession {
     /// When this session next needs attention.
     pub(crate) fn next_due(&self, now: Duration) -> Duration {
         let due = self.heartbeat.due_at().min(self.heartbeat.dies_at());
-        self.send_queue.next_due(now).map_or(due, |send_queue| send_queue.min(due))
+        self.send_queue.next_due(now).map_or(due, |sends_at| sends_at.min(due))
     }
 }
 

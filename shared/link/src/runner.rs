@@ -28,8 +28,8 @@ use busy_poll::BusyPoll;
 /// The token of [`Waker`]; sockets count from one.
 const WAKER: Token = Token(0);
 /// The default of [`EventDrivenPlugin::busy_poll_max`], and of the halt polling that it is taken from: as long as an
-/// answer from another program on the same machine takes when both sleep in between. With half of that, programs
-/// that answer each other did not always get out of sleeping, and so stayed slow.
+/// answer from another program on the same machine takes when both sleep in between. A window that ends before such an
+/// answer never grows, and programs that answer each other then sleep between all their messages.
 pub const BUSY_POLL_DEFAULT: Duration = Duration::from_micros(200);
 /// Pause after the system refused to wait, so that a broken poll cannot spin.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
@@ -106,7 +106,7 @@ fn run(mut app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
     let mut events = Events::with_capacity(64);
     // The first update is Bevy's own: it runs what belongs to the start.
     app.update();
-    let mut pulse = LeanUpdate::of(&mut app);
+    let mut lean_update = LeanUpdate::of(&mut app);
     loop {
         if let Some(exit) = app.should_exit() {
             return exit;
@@ -127,7 +127,7 @@ fn run(mut app: App, mut poll: Poll, mut busy_poll: BusyPoll) -> AppExit {
         {
             sockets.note_news();
         }
-        pulse.run(&mut app);
+        lean_update.run(&mut app);
         if let Some(sockets) = app.world().get_resource::<Sockets>() {
             busy_poll.received(sockets.take_received());
         }
