@@ -25,6 +25,7 @@ pub mod kind;
 pub mod lightfield;
 pub mod path;
 pub mod physics;
+mod picking;
 pub mod reflection;
 pub mod registry;
 pub mod tactics;

@@ -6,6 +6,7 @@ use super::{Lightfield, LightfieldOutcome};
 use crate::blobs::Blobs;
 use crate::fuel::{Fuel, Fueled as _, Stop};
 use crate::kind::{CheckError, KernelError};
+use crate::picking::pick;
 use crate::reflection::{ReflectionSpec, Scene, level_of, radiance_bound};
 
 /// Probes that the deep check traces again.
@@ -53,24 +54,10 @@ fn unfolded(
     outcome.unfold(spec, blobs).map_err(|error| CheckError::new("lightfield.stream", error.to_string()))
 }
 
-/// SplitMix64's next number.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut bits = *state;
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
-}
-
 /// The probes that a seed picks, none twice.
 fn picks(count: usize, mut seed: u64) -> Vec<usize> {
     let mut picked = Vec::with_capacity(PROBES_CHECKED);
-    while picked.len() < PROBES_CHECKED.min(count) {
-        let number = (next(&mut seed) % count as u64) as usize;
-        if !picked.contains(&number) {
-            picked.push(number);
-        }
-    }
+    pick(&mut picked, PROBES_CHECKED, count, &mut seed);
     picked
 }
 

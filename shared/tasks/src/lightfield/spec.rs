@@ -1,7 +1,6 @@
 //! What is asked of the kind `lightfield`: a scene, where its light is wanted, and how well.
 
 use bincode::de::Decoder;
-use bincode::de::read::Reader as _;
 use bincode::enc::{Encoder, write::Writer};
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
@@ -180,31 +179,15 @@ fn take_probes<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Probes, Decode
 
 impl Encode for LightfieldSpec {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        let writer = encoder.writer();
         // Whole bytes, so that the name stands in the encoded spec as it is.
-        writer.write(&[self.base.is_some().into()])?;
-        if let Some(base) = &self.base {
-            writer.write(&base.0)?;
-        }
-        writer.write(&self.to_bits())
+        self.base.encode(encoder)?;
+        encoder.writer().write(&self.to_bits())
     }
 }
 
 impl<Context> Decode<Context> for LightfieldSpec {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        decoder.claim_bytes_read(1)?;
-        let mut flag = [0];
-        decoder.reader().read(&mut flag)?;
-        let base = match flag {
-            [0] => None,
-            [1] => {
-                let mut name = [0; 32];
-                decoder.claim_bytes_read(name.len())?;
-                decoder.reader().read(&mut name)?;
-                Some(Digest(name))
-            }
-            _ => return Err(DecodeError::Other("neither a base nor none")),
-        };
+        let base = Decode::decode(decoder)?;
         let mut bits = BitReader::new(decoder);
         let probes = take_probes(&mut bits)?;
         let paths = bits.take(16)? as u16;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use bincode::Decode;
 use bincode::error::DecodeError;
-use bincode::{Decode, Encode};
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::BLOB_BYTES_MAX;
 
@@ -54,33 +54,20 @@ impl BodySnapshot {
 
     /// Undoes [`BodySnapshot::to_blob`].
     pub fn from_blob(bytes: &[u8]) -> Result<Self, String> {
-        let decoded: Columns = p2c2r_protocol::wire::decode_limited::<_, { 64 * BLOB_BYTES_MAX }>(bytes)
-            .map_err(|error| error.to_string())?;
-        let rising = decoded.0.windows(2).all(|pair| pair[0].id < pair[1].id);
-        if !rising {
-            return Err("the bodies' ids do not rise".into());
-        }
-        Ok(Self { bodies: decoded.0 })
+        p2c2r_protocol::wire::decode_limited::<_, { 64 * BLOB_BYTES_MAX }>(bytes)
+            .map_err(|error| error.to_string())
     }
 }
 
-/// The bodies of a blob.
-struct Columns(Vec<Body>);
-
-impl Encode for Columns {
-    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
-        let mut bits = BitWriter::default();
-        put_bodies(&mut bits, &self.0);
-        bincode::enc::write::Writer::write(encoder.writer(), &bits.finish())
-    }
-}
-
-impl<Context> Decode<Context> for Columns {
+impl<Context> Decode<Context> for BodySnapshot {
     fn decode<D: bincode::de::Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let mut bits = BitReader::new(decoder);
         let bodies = take_bodies(&mut bits)?;
         bits.finish()?;
-        Ok(Self(bodies))
+        if !bodies.windows(2).all(|pair| pair[0].id < pair[1].id) {
+            return Err(DecodeError::Other("the bodies' ids do not rise"));
+        }
+        Ok(Self { bodies })
     }
 }
 

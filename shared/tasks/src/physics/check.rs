@@ -2,7 +2,7 @@
 
 use super::kernel::{advance, run_segment, slowed, starts};
 use super::meet::{ContactRecord, SegmentStart, impossible, missing};
-use super::outcome::{PhysicsOutcome, Segment};
+use super::outcome::{PhysicsOutcome, Segment, not_packed};
 use super::quanta::{SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
 use super::scene::PhysicsScene;
 use super::settle::{Conserved, at_cap, groups, rounding};
@@ -47,10 +47,6 @@ pub(super) fn check(scene: &PhysicsScene<'_>, outcome: &PhysicsOutcome) -> Resul
         judged.ends = ends;
     }
     if unpacking.at_end() { Ok(judged) } else { Err(not_packed()) }
-}
-
-fn not_packed() -> CheckError {
-    CheckError::new("physics.stream", "the stream is not that of an outcome of this spec")
 }
 
 fn state(scene: &PhysicsScene<'_>, body: u16, state: &State) -> Found {

@@ -10,6 +10,7 @@ use super::base::BodySnapshot;
 use super::kernel::{advance, slowed, starts};
 use super::meet::SegmentStart;
 use super::quanta::State;
+use super::scene::PhysicsScene;
 use super::spec::PhysicsSpec;
 use super::stream::{Packing, Unpacking};
 use super::{admit, judged};
@@ -113,28 +114,34 @@ impl PhysicsOutcome {
     /// Its segments, true or false: to be believed, an outcome has to pass the kind's checks. `blobs` must hold the spec's
     /// base, if there is one.
     pub fn unfold(&self, spec: &PhysicsSpec, blobs: &Blobs) -> Result<Vec<Segment>, CheckError> {
-        let scene = judged(spec, blobs)?;
-        let none = || CheckError::new("physics.stream", "the stream is not that of an outcome of this spec");
-        let (mut states, mut unpacking) = (starts(&scene), Unpacking::new(self));
-        let mut segments = Vec::new();
-        for _ in 0..scene.spec.segments {
-            let ground = SegmentStart::of(&scene, &states).map_err(|_| none())?;
-            let segment = unpacking.next(&scene, &states, &ground).ok_or_else(none)?;
-            states = slowed(&scene, advance(&scene, &states, &segment));
-            segments.push(segment);
-        }
-        if unpacking.at_end() { Ok(segments) } else { Err(none()) }
+        self.unfold_in(&judged(spec, blobs)?).map(|(segments, _)| segments)
     }
 
     /// The bodies as it leaves them, for a later spec to name as its [`PhysicsBase`](super::PhysicsBase).
     pub fn snapshot(&self, spec: &PhysicsSpec, blobs: &Blobs) -> Result<BodySnapshot, CheckError> {
         let scene = judged(spec, blobs)?;
-        let mut ends: Vec<State> = scene.spec.bodies.iter().map(|body| body.state).collect();
-        for segment in self.unfold(&scene.spec, &Blobs::default())? {
-            ends = advance(&scene, &slowed(&scene, ends), &segment);
-        }
+        let (_, ends) = self.unfold_in(&scene)?;
         Ok(BodySnapshot::new(&scene.spec, &ends))
     }
+
+    /// Its segments, and the states of all bodies at the very end.
+    fn unfold_in(&self, scene: &PhysicsScene<'_>) -> Result<(Vec<Segment>, Vec<State>), CheckError> {
+        let mut ends: Vec<State> = scene.spec.bodies.iter().map(|body| body.state).collect();
+        let (mut segments, mut unpacking) = (Vec::new(), Unpacking::new(self));
+        for _ in 0..scene.spec.segments {
+            let states = slowed(scene, ends);
+            let ground = SegmentStart::of(scene, &states).map_err(|_| not_packed())?;
+            let segment = unpacking.next(scene, &states, &ground).ok_or_else(not_packed)?;
+            ends = advance(scene, &states, &segment);
+            segments.push(segment);
+        }
+        if unpacking.at_end() { Ok((segments, ends)) } else { Err(not_packed()) }
+    }
+}
+
+/// What is said of a stream that no outcome of its spec has.
+pub(super) fn not_packed() -> CheckError {
+    CheckError::new("physics.stream", "the stream is not that of an outcome of this spec")
 }
 
 impl Encode for PhysicsOutcome {

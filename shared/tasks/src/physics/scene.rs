@@ -87,6 +87,13 @@ impl<'s> PhysicsScene<'s> {
         }
     }
 
+    /// The same, independent of whoever lent the spec.
+    pub fn into_owned(self) -> PhysicsScene<'static> {
+        let Self { spec, facts, speed_max, pull_max, segment_s, steps, walls, pulls } = self;
+        let spec = Cow::Owned(spec.into_owned());
+        PhysicsScene { spec, facts, speed_max, pull_max, segment_s, steps, walls, pulls }
+    }
+
     /// Acceleration of whatever is at `position`.
     pub fn pull(&self, position: Vec3) -> Vec3 {
         self.pulls.iter().fold([0.0; 3], |sum, pull| {

@@ -1,7 +1,6 @@
 //! What is asked of the kind `physics`: bodies, what they are made of, and how long they fly.
 
 use bincode::de::Decoder;
-use bincode::de::read::Reader as _;
 use bincode::enc::{Encoder, write::Writer};
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
@@ -171,7 +170,7 @@ pub(super) fn put_bodies(bits: &mut BitWriter, bodies: &[Body]) {
 }
 
 /// Appends the states' columns.
-pub(super) fn put_states<'s>(bits: &mut BitWriter, states: impl Iterator<Item = &'s State> + Clone) {
+fn put_states<'s>(bits: &mut BitWriter, states: impl Iterator<Item = &'s State> + Clone) {
     for axis in 0..3 {
         bits.column(states.clone().map(|state| zigzag(state.position[axis])));
     }
@@ -188,7 +187,7 @@ pub(super) fn put_states<'s>(bits: &mut BitWriter, states: impl Iterator<Item = 
 }
 
 /// Reads what [`put_states`] wrote.
-pub(super) fn take_states<D: Decoder>(
+fn take_states<D: Decoder>(
     bits: &mut BitReader<'_, D>,
     count: usize,
 ) -> Result<Vec<State>, DecodeError> {
@@ -223,31 +222,15 @@ pub(super) fn take_states<D: Decoder>(
 
 impl Encode for PhysicsSpec {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        let writer = encoder.writer();
         // Whole bytes, so that the name stands in the encoded spec as it is.
-        writer.write(&[self.base.is_some().into()])?;
-        if let Some(base) = &self.base {
-            writer.write(&base.digest.0)?;
-        }
-        writer.write(&self.to_bits())
+        self.base.as_ref().map(|base| base.digest).encode(encoder)?;
+        encoder.writer().write(&self.to_bits())
     }
 }
 
 impl<Context> Decode<Context> for PhysicsSpec {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        decoder.claim_bytes_read(1)?;
-        let mut flag = [0];
-        decoder.reader().read(&mut flag)?;
-        let digest = match flag {
-            [0] => None,
-            [1] => {
-                let mut name = [0; 32];
-                decoder.claim_bytes_read(name.len())?;
-                decoder.reader().read(&mut name)?;
-                Some(Digest(name))
-            }
-            _ => return Err(DecodeError::Other("neither a base nor none")),
-        };
+        let digest = Option::<Digest>::decode(decoder)?;
         let mut bits = BitReader::new(decoder);
         let (segments, steps) = (bits.take(8)? as u8, bits.take(8)? as u8);
         let (planar, walled) = (bits.take(1)? == 1, bits.take(1)? == 1);

@@ -1,7 +1,5 @@
 //! For whoever shows an outcome: where every body is at any time in it.
 
-use std::borrow::Cow;
-
 use super::STEP_S;
 use super::base::BodySnapshot;
 use super::flight::{fly, glide};
@@ -11,7 +9,7 @@ use super::quanta::{Motion, State};
 use super::scene::PhysicsScene;
 use super::spec::PhysicsSpec;
 use super::vector::{add, compose, inverse, normalised, scale, sub};
-use super::{admit, check};
+use super::{check, judged};
 use crate::blobs::Blobs;
 use crate::kind::CheckError;
 
@@ -33,8 +31,7 @@ pub struct Trajectory {
 impl Trajectory {
     /// Unfolds the `outcome` of `spec`, which is [whole](PhysicsSpec::whole); it must pass the always-on check: a false one is refused and never shown.
     pub fn new(spec: &PhysicsSpec, outcome: &PhysicsOutcome) -> Result<Self, CheckError> {
-        let scene = admit::in_range(spec, &Blobs::default())
-            .map_err(|error| CheckError::new("physics.spec", error.to_string()))?;
+        let scene = judged(spec, &Blobs::default())?.into_owned();
         let judged = check::check(&scene, outcome)?;
         let (mut legs, mut contacts) = (Vec::new(), Vec::new());
         for (number, (segment, states)) in judged.segments.iter().zip(judged.starts).enumerate() {
@@ -43,7 +40,6 @@ impl Trajectory {
                 .extend(segment.contacts.iter().map(|contact| (base + u32::from(contact.tick), *contact)));
             legs.push(Leg { states, first: ContactRecord::of(&scene, &segment.contacts).first });
         }
-        let scene = PhysicsScene::new(Cow::Owned(spec.clone()));
         Ok(Self { scene, legs, ends: judged.ends, contacts })
     }
 

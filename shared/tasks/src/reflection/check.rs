@@ -11,6 +11,7 @@ use super::{FACE_LOG2_MIN, Reflection};
 use crate::blobs::Blobs;
 use crate::fuel::{Fuel, Fueled as _, Stop};
 use crate::kind::{CheckError, KernelError};
+use crate::picking::next;
 
 /// Octaves that one channel of a texel can be off by at most, as far as means are concerned: what a single path gone
 /// another way on another processor does must not weigh more than a whole region.
@@ -149,15 +150,6 @@ const _: () = assert!(1 << FACE_LOG2_MIN >= BLOCK_SIDE, "every face has whole ma
 
 /// Face, column and row of a macroblock.
 type Place = (usize, usize, usize);
-
-/// SplitMix64's next number.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut bits = *state;
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
-}
 
 /// The macroblocks that a seed picks, none twice, of a cube with `across` of them along an edge. Every third seed
 /// picks those in which lights are, or would be if nothing stood between.

@@ -8,6 +8,7 @@ use super::plan::{Candidates, best};
 use super::spec::TacticsSpec;
 use crate::fuel::Fuel;
 use crate::kind::{CheckError, KernelError};
+use crate::picking::pick;
 
 /// One in so many candidates is played again by the deep check.
 pub const CHECKED_SHARE: usize = 8;
@@ -45,23 +46,9 @@ fn score_max(spec: &TacticsSpec) -> i64 {
 /// The candidates that are played again: the best, and some that the seed picks, none twice.
 fn picks(scores: &[i32], seed: &mut u64) -> Vec<usize> {
     let mut picked = vec![best(scores)];
-    let wanted = (scores.len().div_ceil(CHECKED_SHARE).max(CHECKED_MIN) + 1).min(scores.len());
-    while picked.len() < wanted {
-        let number = (next(seed) % scores.len() as u64) as usize;
-        if !picked.contains(&number) {
-            picked.push(number);
-        }
-    }
+    let wanted = scores.len().div_ceil(CHECKED_SHARE).max(CHECKED_MIN) + 1;
+    pick(&mut picked, wanted, scores.len(), seed);
     picked
-}
-
-/// SplitMix64's next number.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut bits = *state;
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 /// Plays some candidates again; their scores must be equal. `fuel` is the whole task's: an honest answer took less.

@@ -16,7 +16,7 @@ pub(super) const FEELER_M: f32 = 1.6;
 /// Metres between the places at which a line of sight is looked up; below twice the feeler, so that none is missed between.
 const LOOK_M: f32 = 2.5;
 /// What a cell of a grid weighs when it is made, and a look at one.
-pub(super) const CELL_STEPS: u64 = 2;
+const CELL_STEPS: u64 = 2;
 const LOOK_STEPS: u64 = 4;
 const ROCK_STEPS: u64 = 6;
 
@@ -109,7 +109,7 @@ impl MovingRocks {
         self.cells[(step / SLICE_STEPS * CELLS + self.along(at[1])) * CELLS + self.along(at[0])]
     }
 
-    /// RoundRock `number` as it is at a step.
+    /// Rock `number` as it is at a step.
     pub(super) fn rock(&self, step: usize, number: u32) -> Boulder {
         let rock = self.rocks[number as usize];
         Boulder { at: rock.place(step), ..rock }

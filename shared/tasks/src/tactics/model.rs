@@ -21,8 +21,8 @@ const ROAM_STEPS: usize = 6;
 /// Strips along each axis in which bodies are looked up.
 const STRIPS: usize = 32;
 /// What a body, a bolt, a look at a body or a rock, and a shot weigh.
-pub(super) const BODY_STEPS: u64 = 34;
-pub(super) const SHOT_STEPS: u64 = 14;
+const BODY_STEPS: u64 = 34;
+const SHOT_STEPS: u64 = 14;
 const PAIR_STEPS: u64 = 3;
 const ROCK_STEPS: u64 = 9;
 const FIRE_STEPS: u64 = 20;

@@ -1,0 +1,20 @@
+//! Which parts of an answer a deep check computes again: those that its seed picks.
+
+/// SplitMix64's next number (Steele, Lea and Flood 2014).
+pub(crate) fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut bits = *state;
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// Adds numbers below `count` that the seed picks, none twice, until `picked` has `wanted` of them, or all.
+pub(crate) fn pick(picked: &mut Vec<usize>, wanted: usize, count: usize, seed: &mut u64) {
+    while picked.len() < wanted.min(count) {
+        let number = (next(seed) % count as u64) as usize;
+        if !picked.contains(&number) {
+            picked.push(number);
+        }
+    }
+}
