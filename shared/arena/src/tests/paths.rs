@@ -24,7 +24,7 @@ fn watch(config: ArenaConfig, ticks: u64, mut look: impl FnMut(&Arena, &WantedTa
 #[test]
 fn wanted_tasks_are_admitted_small_and_answered_soundly() {
     for (config, ticks) in [(ArenaConfig::default(), 3_600), (ArenaConfig::stress(), 400)] {
-        let (mut seen, mut asked, mut enemies) = (0, 0, 0);
+        let mut seen = 0;
         watch(config, ticks, |arena, wanted| {
             let (spec, grid) = wanted.path().unwrap();
             let blobs = Blobs::new(vec![Arc::clone(grid)]);
@@ -36,12 +36,10 @@ fn wanted_tasks_are_admitted_small_and_answered_soundly() {
             assert!(spec.queries.iter().all(|query| !cells.is_blocked(query.from)));
             assert!(spec.queries.iter().all(|query| !cells.is_blocked(query.to)));
             // Now and then one is squeezed into a gap of rocks, from where no way leads.
-            assert!(!spec.queries.is_empty());
-            (asked, enemies) = (asked + spec.queries.len(), enemies + arena.enemies().len());
+            assert!(spec.queries.len() * 4 >= arena.enemies().len() * 3 && !spec.queries.is_empty());
             Path::check(spec, &blobs, &solve(wanted)).unwrap();
             seen += 1;
         });
-        assert!(asked * 4 >= enemies * 3, "{asked} paths for {enemies} enemies");
         assert!(seen > 5, "{seen} requests");
     }
 }

@@ -187,10 +187,7 @@ fn put_states<'s>(bits: &mut BitWriter, states: impl Iterator<Item = &'s State> 
 }
 
 /// Reads what [`put_states`] wrote.
-fn take_states<D: Decoder>(
-    bits: &mut BitReader<'_, D>,
-    count: usize,
-) -> Result<Vec<State>, DecodeError> {
+fn take_states<D: Decoder>(bits: &mut BitReader<'_, D>, count: usize) -> Result<Vec<State>, DecodeError> {
     let small = u32::from(u16::MAX);
     let mut states = vec![State::default(); count];
     for axis in 0..3 {
