@@ -1,11 +1,13 @@
 //! What gamers get of each other's coordinator.
 
-use p2c2r_protocol::{GameToServer, PeerId, TaskId};
-use p2c2r_server::Fallback;
 use std::collections::VecDeque;
 
+use p2c2r_protocol::{Assign, GameToServer, KindId, PeerId, TaskId, wire};
+use p2c2r_server::Fallback;
+use p2c2r_tasks::TaskKind;
+
 use crate::stage::{Heard, Stage};
-use crate::toy;
+use crate::toy::{self, Rough, Toy};
 
 /// Milliseconds played.
 const PLAYED: u64 = 1_500;
@@ -16,15 +18,25 @@ const MODEST_EVERY: u64 = 10;
 struct Played {
     stage: Stage,
     worker: PeerId,
-    with_worker: VecDeque<p2c2r_protocol::Assign>,
+    with_worker: VecDeque<Assign>,
     next: u64,
+    /// The kinds of all that was handed out, in order.
+    handed_out: Vec<KindId>,
 }
 
 impl Played {
-    fn ask(&mut self, gamer: PeerId, budget_ms: u32) -> TaskId {
+    fn new(stage: Stage, worker: PeerId) -> Self {
+        Self { stage, worker, with_worker: VecDeque::new(), next: 1_000, handed_out: Vec::new() }
+    }
+
+    fn ask(&mut self, gamer: PeerId, kind: KindId, budget_ms: u32) -> TaskId {
         self.next += 1;
         let mut submit = self.stage.submit_of(&toy::spec(self.next));
         submit.budget_us = Some(budget_ms * 1_000);
+        if kind == Rough::ID {
+            (submit.kind, submit.kernel_version) = (kind, Rough::KERNEL_VERSION);
+            submit.spec = wire::encode(&self.next).into();
+        }
         let task = self.stage.id_of(gamer, submit.task);
         self.stage.game_says(gamer, GameToServer::Submit(submit));
         task
@@ -32,30 +44,37 @@ impl Played {
 
     fn step(&mut self) {
         self.stage.step();
-        self.with_worker.extend(self.stage.take_assigned().into_iter().map(|(_, assign)| assign));
+        for (_, assign) in self.stage.take_assigned() {
+            self.handed_out.push(assign.kind);
+            self.with_worker.push_back(assign);
+        }
         let revoked = self.stage.take_revoked();
         self.with_worker.retain(|assign| revoked.iter().all(|(_, task)| *task != assign.task));
         if let Some(assign) = self.with_worker.pop_front() {
-            self.stage.send_answer(self.worker, &assign, Ok(toy::answer(toy::number_in(&assign.spec))));
+            let number = match assign.kind {
+                Rough::ID => Rough::decode_spec(&assign.spec).unwrap(),
+                _ => toy::number_in(&assign.spec),
+            };
+            self.stage.send_answer(self.worker, &assign, Ok(toy::answer(number)));
         }
     }
 }
 
-/// The per cent of a modest gamer's tasks that are done in time, and how many of the others' are, when so many greedy
-/// gamers ask for three tasks a millisecond each, with shorter deadlines.
-fn in_time(greedy: usize) -> (u64, usize) {
+/// The per cent of a modest gamer's tasks of one kind that are done in time, and how many of the others' are, when so many
+/// greedy gamers ask for three tasks of their kinds a millisecond each, with shorter deadlines.
+fn in_time(kind: KindId, greedy: usize, of: &[KindId]) -> (u64, usize) {
     let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
     let modest = stage.gamer("modest");
     let greedy: Vec<PeerId> = (0..greedy).map(|number| stage.gamer(&format!("greedy{number}"))).collect();
     let worker = stage.worker("w", 1);
-    let mut played = Played { stage, worker, with_worker: VecDeque::new(), next: 1_000 };
+    let mut played = Played::new(stage, worker);
     let (mut tasks, mut theirs) = (Vec::new(), Vec::new());
     for ms in 0..PLAYED {
         for gamer in &greedy {
-            theirs.extend((0..3).map(|_| played.ask(*gamer, 150)));
+            theirs.extend(of.iter().cycle().take(3).map(|kind| played.ask(*gamer, *kind, 150)));
         }
         if ms % MODEST_EVERY == 0 {
-            tasks.push(played.ask(modest, 300));
+            tasks.push(played.ask(modest, kind, 300));
         }
         played.step();
     }
@@ -65,14 +84,44 @@ fn in_time(greedy: usize) -> (u64, usize) {
     (in_time * 100 / tasks.len() as u64, theirs.iter().filter(done).count())
 }
 
-#[test]
-fn greedy_gamers_take_nothing_of_what_a_modest_one_has_in_time() {
-    let (alone, _) = in_time(0);
+fn takes_nothing(kind: KindId, of: &[KindId]) {
+    let (alone, _) = in_time(kind, 0, of);
     assert_eq!(alone, 100);
     for greedy in [1, 4] {
-        let (beside, theirs) = in_time(greedy);
+        let (beside, theirs) = in_time(kind, greedy, of);
         println!("in time: {alone} % alone, {beside} % beside {greedy} greedy ones");
         assert!(beside >= alone - 2, "{beside} % beside {greedy} greedy ones");
         assert!(theirs > 900, "what nobody else wants is theirs: {theirs}");
     }
+}
+
+#[test]
+fn greedy_gamers_take_nothing_of_what_a_modest_one_has_in_time() {
+    takes_nothing(Toy::ID, &[Toy::ID]);
+}
+
+#[test]
+fn nor_do_they_with_tasks_of_another_kind_or_of_several() {
+    takes_nothing(Rough::ID, &[Toy::ID]);
+    takes_nothing(Toy::ID, &[Rough::ID]);
+    takes_nothing(Toy::ID, &[Toy::ID, Rough::ID]);
+}
+
+#[test]
+fn within_a_gamer_the_earliest_deadline_goes_first_whatever_the_kind() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let gamer = stage.gamer("g");
+    let worker = stage.worker("w", 1);
+    let mut played = Played::new(stage, worker);
+    for _ in 0..2 {
+        played.ask(gamer, Toy::ID, 500);
+    }
+    // The worker has all that a newcomer gets, before the others are asked for.
+    played.step();
+    played.step();
+    for (kind, budget_ms) in [(Toy::ID, 400), (Rough::ID, 200), (Toy::ID, 300), (Rough::ID, 450)] {
+        played.ask(gamer, kind, budget_ms);
+    }
+    (0..20).for_each(|_| played.step());
+    assert_eq!(played.handed_out[2..], [Rough::ID, Toy::ID, Toy::ID, Rough::ID]);
 }

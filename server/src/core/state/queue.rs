@@ -1,11 +1,16 @@
-//! Tasks that wait for somebody to do them: fair shares between accounts, and the earliest deadline first within one.
+//! Tasks that wait for somebody to do them: fair shares between accounts over all kinds, and the earliest deadline first
+//! within one account.
 //!
 //! Start-time fair queueing (Goyal, Vin and Cheng 1996), counted in work units: each account has a virtual time, which
 //! advances by what it is served, and whoever is behind goes next. An account that had nothing waiting starts from where
 //! the one served last did: it saved nothing up, and owes nothing. So whatever one account asks for, another gets its
 //! part, and what nobody else wants is anybody's.
+//!
+//! Kinds may be done by different workers, and then what an account is served of one takes nothing from those who wait for
+//! another. So virtual times are kept for each kind, and what a worker is given counts in every kind that it offers: where all
+//! workers offer everything, all kinds agree, and where they have nothing in common, none knows of another.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
 
 use p2c2r_protocol::{KindId, Micros, NumberHash, TaskNo, WorkUnits};
@@ -13,8 +18,8 @@ use p2c2r_protocol::{KindId, Micros, NumberHash, TaskNo, WorkUnits};
 use crate::core::fault::{self, Fault};
 use crate::ledger::AccountId;
 
-/// Entries of tasks that do not wait any more, and virtual times that say nothing any more, which are held before they are
-/// swept.
+/// Entries of tasks that do not wait any more, and virtual times of a kind that say nothing any more, which are held before
+/// they are swept.
 const SLACK: usize = 1_024;
 /// Empty orders whose memory is kept for the next account that has something waiting.
 const SPARE_MAX: usize = 4;
@@ -24,20 +29,81 @@ type Order = BinaryHeap<Reverse<(Micros, TaskNo)>>;
 /// The waiting tasks of one account and kind, the earliest deadline first; entries of tasks that moved on are skipped.
 struct Line {
     account: AccountId,
+    /// What [`Shares`] has for the account.
+    served: u64,
     order: Order,
+}
+
+/// What waits of one kind.
+struct KindLines {
+    kind: KindId,
+    /// One of each account that may have anything waiting. Looked through for every task that is handed out: as many as there
+    /// are gamers who wait at the same time, which are few or else have what to wait for.
+    lines: Vec<Line>,
+    shares: Shares,
+}
+
+/// Virtual times of accounts.
+#[derive(Default)]
+struct Shares {
+    /// Units served by account, for those ahead of `floor`; all others are at it.
+    served: HashMap<AccountId, u64, NumberHash>,
+    /// Where the account stood that was served last, before it was.
+    floor: u64,
+}
+
+impl Shares {
+    fn served(&self, account: AccountId) -> u64 {
+        self.served.get(&account).copied().unwrap_or(self.floor)
+    }
+
+    /// An account is served; returns where it is then.
+    fn serve(&mut self, account: AccountId, units: WorkUnits) -> u64 {
+        // Whoever was behind the others was served: nobody who comes now starts before that.
+        self.floor = self.floor.max(self.served(account));
+        let served = self.floor.saturating_add(units.0);
+        self.served.insert(account, served);
+        if self.served.len() > SLACK {
+            let floor = self.floor;
+            self.served.retain(|_, units| *units > floor);
+        }
+        if self.served.len() > SLACK {
+            // So many accounts are a little ahead: all start anew, which costs each at most what it was ahead or behind.
+            self.floor = self.served.values().copied().max().unwrap_or(self.floor);
+            self.served.clear();
+        }
+        served
+    }
+}
+
+impl Line {
+    /// Among tasks of one account, or of accounts that were served alike, the earliest deadline goes first.
+    fn due_before(&self, other: &Self) -> Ordering {
+        other.order.peek().cmp(&self.order.peek())
+    }
+}
+
+impl KindLines {
+    /// The line that goes first: of whoever was served least, or longest ago among those behind the floor.
+    fn first(&self) -> Option<(usize, &Line)> {
+        let least =
+            |line: &Line, other: &Line| line.served.cmp(&other.served).then_with(|| line.due_before(other));
+        self.lines.iter().enumerate().min_by(|(_, line), (_, other)| least(line, other))
+    }
+
+    /// By how much more than the one served last the account of a line was served, when it is compared with those of other
+    /// kinds.
+    fn ahead(&self, line: &Line) -> i64 {
+        line.served.wrapping_sub(self.shares.floor).cast_signed()
+    }
 }
 
 /// All waiting tasks.
 #[derive(Default)]
 pub struct TaskQueue {
-    /// By kind, what waits of each account that may have anything waiting. Looked through for every task that is handed out: as
-    /// many as there are gamers who wait at the same time, which are few or else have what to wait for.
-    kinds: Vec<(KindId, Vec<Line>)>,
+    /// By kind, in the order in which each had its first task waiting.
+    kinds: Vec<KindLines>,
     entries: usize,
-    /// Units served by account, for those ahead of `floor`; all others are at it.
-    served: HashMap<AccountId, u64, NumberHash>,
-    /// Where the account stood that was served last, before it was.
-    floor: u64,
     spare: Vec<Order>,
 }
 
@@ -45,11 +111,6 @@ impl TaskQueue {
     /// Whether nothing waits; entries of tasks that moved on count as waiting.
     pub fn is_empty(&self) -> bool {
         self.entries == 0
-    }
-
-    /// Kinds that have ever had a task waiting.
-    pub fn kinds(&self) -> usize {
-        self.kinds.len()
     }
 
     /// Appends a task, due by then, behind those of its account that are due sooner. `open` tasks are in flight in all, and
@@ -65,63 +126,65 @@ impl TaskQueue {
         if self.entries > 2 * open + SLACK {
             self.sweep(waits);
         }
-        let at = self.kinds.iter().position(|(id, _)| *id == kind).unwrap_or_else(|| {
-            self.kinds.push((kind, Vec::new()));
+        let at = self.kinds.iter().position(|of| of.kind == kind).unwrap_or_else(|| {
+            self.kinds.push(KindLines { kind, lines: Vec::new(), shares: Shares::default() });
             self.kinds.len() - 1
         });
-        let lines = &mut self.kinds[at].1;
+        let KindLines { lines, shares, .. } = &mut self.kinds[at];
         let line = lines.iter().position(|line| line.account == account).unwrap_or_else(|| {
-            lines.push(Line { account, order: self.spare.pop().unwrap_or_default() });
+            let (served, order) = (shares.served(account), self.spare.pop().unwrap_or_default());
+            lines.push(Line { account, served, order });
             lines.len() - 1
         });
         lines[line].order.push(Reverse((due, no)));
         self.entries += 1;
     }
 
-    /// Takes out the next task of the kind at this place: of the account that was served least, the one with the earliest
+    /// Takes out the next task of all kinds that are `open`: of the account that was served least, the one with the earliest
     /// deadline.
-    pub fn next(&mut self, at: usize, waits: impl Fn(TaskNo) -> bool) -> Option<TaskNo> {
-        let (_, lines) = self.kinds.get_mut(at)?;
-        let (served, floor) = (&self.served, self.floor);
-        let stands = |line: &Line| served.get(&line.account).map_or(floor, |units| floor.max(*units));
-        while let Some(line) = (0..lines.len()).min_by_key(|line| (stands(&lines[*line]), *line)) {
-            while let Some(Reverse((_, no))) = lines[line].order.pop() {
-                self.entries -= 1;
-                if waits(no) {
-                    return Some(no);
+    pub fn next(&mut self, open: impl Fn(KindId) -> bool, waits: impl Fn(TaskNo) -> bool) -> Option<TaskNo> {
+        loop {
+            // An entry of a task that moved on is due no later than those behind it, so what comes out is the next one, or none
+            // that waits.
+            let firsts =
+                self.kinds.iter().enumerate().filter(|(_, of)| open(of.kind)).filter_map(|(kind, of)| {
+                    let (at, line) = of.first()?;
+                    Some((of.ahead(line), line, (kind, at)))
+                });
+            let (.., (kind, at)) = firsts.min_by(|(ahead, line, _), (others, other, _)| {
+                ahead.cmp(others).then_with(|| line.due_before(other))
+            })?;
+            let lines = &mut self.kinds[kind].lines;
+            let next = lines[at].order.pop();
+            self.entries -= usize::from(next.is_some());
+            if lines[at].order.is_empty() {
+                let empty = lines.swap_remove(at);
+                if self.spare.len() < SPARE_MAX {
+                    self.spare.push(empty.order);
                 }
             }
-            let empty = lines.swap_remove(line);
-            if self.spare.len() < SPARE_MAX {
-                self.spare.push(empty.order);
+            if let Some(Reverse((_, no))) = next.filter(|Reverse((_, no))| waits(*no)) {
+                return Some(no);
             }
         }
-        None
     }
 
-    /// A task of this account was handed out.
-    pub fn served(&mut self, account: AccountId, units: WorkUnits) {
+    /// A task of this account was handed out, to somebody who offers such kinds.
+    pub fn served(&mut self, account: AccountId, units: WorkUnits, offers: impl Fn(KindId) -> bool) {
         if fault::is_made(Fault::ServesTheFirst) {
             return;
         }
-        let stood = self.served.get(&account).map_or(self.floor, |stood| self.floor.max(*stood));
-        // Whoever was behind the others was served: nobody who comes now starts before that.
-        self.floor = stood;
-        self.served.insert(account, stood.saturating_add(units.0));
-        if self.served.len() > SLACK {
-            let floor = self.floor;
-            self.served.retain(|_, units| *units > floor);
-        }
-        if self.served.len() > SLACK {
-            // So many accounts are a little ahead: all start anew, which costs each at most what it was ahead or behind.
-            self.floor = self.served.values().copied().max().unwrap_or(self.floor);
-            self.served.clear();
+        for KindLines { lines, shares, .. } in self.kinds.iter_mut().filter(|of| offers(of.kind)) {
+            let served = shares.serve(account, units);
+            if let Some(line) = lines.iter_mut().find(|line| line.account == account) {
+                line.served = served;
+            }
         }
     }
 
     fn sweep(&mut self, waits: impl Fn(TaskNo) -> bool) {
         self.entries = 0;
-        for (_, lines) in &mut self.kinds {
+        for KindLines { lines, .. } in &mut self.kinds {
             lines.retain_mut(|line| {
                 line.order.retain(|Reverse((_, no))| waits(*no));
                 self.entries += line.order.len();
@@ -144,8 +207,8 @@ mod tests {
     /// The accounts of the next tasks, each of which is worth so many units; a task's number begins with its account's.
     fn accounts(queue: &mut TaskQueue, count: usize, units: impl Fn(i64) -> u64) -> Vec<i64> {
         let next = |queue: &mut TaskQueue| {
-            let account = (queue.next(0, |_| true)?.0 / 1_000) as i64;
-            queue.served(AccountId(account), WorkUnits(units(account)));
+            let account = (queue.next(|_| true, |_| true)?.0 / 1_000) as i64;
+            queue.served(AccountId(account), WorkUnits(units(account)), |_| true);
             Some(account)
         };
         (0..count).map_while(|_| next(queue)).collect()
@@ -175,7 +238,7 @@ mod tests {
         for (due, no) in [(30, 1), (10, 2), (20, 3), (5, 4)] {
             push(&mut queue, 1, due, no);
         }
-        let order: Vec<_> = std::iter::from_fn(|| queue.next(0, |no| no != TaskNo(4))).collect();
+        let order: Vec<_> = std::iter::from_fn(|| queue.next(|_| true, |no| no != TaskNo(4))).collect();
         assert_eq!(order, [TaskNo(2), TaskNo(3), TaskNo(1)]);
     }
 
@@ -185,8 +248,63 @@ mod tests {
         for no in 0..100_000 {
             let waits = |other: TaskNo| other.0 + 10 > no;
             queue.push((KIND, AccountId(no as i64 % 50)), (Micros(no), TaskNo(no)), 10, waits);
-            queue.served(AccountId(no as i64), WorkUnits(1));
+            queue.served(AccountId(no as i64), WorkUnits(1), |_| true);
         }
-        assert!(queue.entries <= 20 + SLACK + 1 && queue.served.len() <= SLACK + 1);
+        assert!(queue.entries <= 20 + SLACK + 1 && queue.kinds[0].shares.served.len() <= SLACK + 1);
+    }
+
+    const OTHER: KindId = KindId(2);
+
+    /// Tasks of two accounts, so many each of a kind; a task's number begins with its account's.
+    fn waiting(of: &[(KindId, i64)]) -> TaskQueue {
+        let mut queue = TaskQueue::default();
+        for (at, (kind, account)) in of.iter().enumerate() {
+            for n in 0..300 {
+                let no = TaskNo(*account as u64 * 1_000 + at as u64 * 300 + n);
+                queue.push((*kind, AccountId(*account)), (Micros(no.0), no), usize::MAX / 4, |_| true);
+            }
+        }
+        queue
+    }
+
+    fn hand_out(queue: &mut TaskQueue, offers: &[KindId], units: u64) -> i64 {
+        let account = (queue.next(|kind| offers.contains(&kind), |_| true).unwrap().0 / 1_000) as i64;
+        queue.served(AccountId(account), WorkUnits(units), |kind| offers.contains(&kind));
+        account
+    }
+
+    #[test]
+    fn shares_are_equal_over_all_kinds_where_workers_do_them_all() {
+        let mut queue = waiting(&[(KIND, 1), (OTHER, 1), (OTHER, 2)]);
+        let ones = (0..200).filter(|_| hand_out(&mut queue, &[KIND, OTHER], 10) == 1).count();
+        assert_eq!(ones, 100);
+    }
+
+    #[test]
+    fn what_one_is_served_by_workers_of_its_own_is_not_held_against_it() {
+        let mut queue = waiting(&[(KIND, 1), (OTHER, 1), (OTHER, 2)]);
+        let mut ones = 0;
+        for _ in 0..60 {
+            // Four tasks of a kind that nobody else wants, by workers that do nothing else.
+            (0..4).for_each(|_| assert_eq!(hand_out(&mut queue, &[KIND], 10), 1));
+            ones += usize::from(hand_out(&mut queue, &[OTHER], 10) == 1);
+        }
+        assert_eq!(ones, 30);
+    }
+
+    #[test]
+    fn whoever_waits_for_the_few_who_do_a_kind_gets_their_part_beside_one_whom_many_serve() {
+        for (few, many) in [(10, 30), (30, 10)] {
+            let mut queue = waiting(&[(KIND, 1), (OTHER, 2)]);
+            let mut twos = 0;
+            for _ in 0..60 {
+                (0..3).for_each(|_| assert_eq!(hand_out(&mut queue, &[KIND], many), 1));
+                let next = queue.next(|_| true, |_| true).unwrap();
+                let account = (next.0 / 1_000) as i64;
+                queue.served(AccountId(account), WorkUnits(if account == 1 { many } else { few }), |_| true);
+                twos += u64::from(account == 2) * few;
+            }
+            assert!(twos >= 60 * few.min(many) / 3, "{twos} units of {few} and {many}");
+        }
     }
 }

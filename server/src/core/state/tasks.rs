@@ -527,16 +527,11 @@ impl<'a> WorkerPort<'a> {
 pub struct MatcherPort<'a>(&'a mut TaskTable);
 
 impl MatcherPort<'_> {
-    /// Kinds that have ever had a task waiting.
-    pub fn kinds(&self) -> usize {
-        self.0.queue.kinds()
-    }
-
-    /// The waiting task of the kind at this place that goes next, taken out of the queue: the caller hands it out or puts
-    /// it back with [`MatcherPort::put_back`].
-    pub fn next(&mut self, at: usize) -> Option<TaskNo> {
+    /// The waiting task of all `open` kinds that goes next, taken out of the queue: the caller hands it out or puts it back
+    /// with [`MatcherPort::put_back`].
+    pub fn next(&mut self, open: impl Fn(KindId) -> bool) -> Option<TaskNo> {
         let TaskTable { queue, tasks, .. } = &mut *self.0;
-        queue.next(at, |no| tasks.get(&no).is_some_and(|task| task.is_waiting()))
+        queue.next(open, |no| tasks.get(&no).is_some_and(|task| task.is_waiting()))
     }
 
     /// Returns a task that could not be handed out to the queue.
@@ -544,8 +539,8 @@ impl MatcherPort<'_> {
         self.0.wait(no);
     }
 
-    /// Leases the task to a worker and numbers the attempt. A task that somebody has already can be leased once more, to a
-    /// worker of another account.
+    /// Leases the task to a worker that offers such kinds, and numbers the attempt. A task that somebody has already can be
+    /// leased once more, to a worker of another account.
     pub fn lease(
         &mut self,
         no: TaskNo,
@@ -553,6 +548,7 @@ impl MatcherPort<'_> {
         since: Micros,
         until: Micros,
         expected: Expected,
+        offers: impl Fn(KindId) -> bool,
     ) -> Option<Attempt> {
         let task = self.0.tasks.get_mut(&no)?;
         let is_free = task.computing.is_none()
@@ -564,7 +560,7 @@ impl MatcherPort<'_> {
         task.attempts += 1;
         let attempt = task.attempt();
         if task.live.is_empty() {
-            self.0.queue.served(task.account, task.units);
+            self.0.queue.served(task.account, task.units, offers);
         }
         task.live.push(LiveAttempt {
             attempt,
@@ -590,7 +586,7 @@ impl MatcherPort<'_> {
     pub fn compute(&mut self, no: TaskNo, now: Micros, stop: StopOnDrop) -> Option<&Task> {
         let task = self.0.tasks.get_mut(&no).filter(|task| task.is_waiting())?;
         task.attempts += 1;
-        self.0.queue.served(task.account, task.units);
+        self.0.queue.served(task.account, task.units, |_| true);
         task.computing = Some(now);
         task.own_kernel = Some(stop);
         Some(task)

@@ -134,10 +134,18 @@ impl Worker {
         !self.draining && !self.quarantined && (self.tasks.len() as u32) < self.conduct.window()
     }
 
+    /// Whether it has a kernel of `kind`.
+    pub fn offers(&self, kind: KindId) -> bool {
+        self.kernel(kind).is_some()
+    }
+
     /// What its kernel of `kind` runs on, by its own word.
     pub fn device(&self, kind: KindId) -> Device {
-        let kernel = self.kernels.iter().find(|kernel| kernel.kind == kind);
-        kernel.map_or(Device::Cores, |kernel| kernel.device)
+        self.kernel(kind).map_or(Device::Cores, |kernel| kernel.device)
+    }
+
+    fn kernel(&self, kind: KindId) -> Option<&KernelOffer> {
+        self.kernels.iter().find(|kernel| kernel.kind == kind)
     }
 
     /// Rounds of its slots until it would come to one more task, that task's own included. Slots count as far as it
@@ -389,11 +397,7 @@ impl Workers {
     pub fn offering(&self, kind: KindId) -> impl Iterator<Item = (PeerId, &Worker)> {
         self.by_peer
             .iter()
-            .filter(move |(_, worker)| {
-                !worker.draining
-                    && !worker.quarantined
-                    && worker.kernels.iter().any(|kernel| kernel.kind == kind)
-            })
+            .filter(move |(_, worker)| !worker.draining && !worker.quarantined && worker.offers(kind))
             .map(|(peer, worker)| (*peer, worker))
     }
 

@@ -1,10 +1,11 @@
-//! Hands waiting tasks out: for each kind fair shares of accounts, and the earliest deadline of one account first, each to the
+//! Hands waiting tasks out: fair shares of accounts over all kinds, and the earliest deadline of one account first, each to the
 //! worker the matcher chooses, or to the own kernel where nobody else would be in time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Assign, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo};
+use p2c2r_protocol::{Assign, KindId, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo};
+use smallvec::SmallVec;
 use tracing::debug;
 
 use super::choose::{Choice, choose};
@@ -39,26 +40,30 @@ enum Move {
 pub fn hand_out(core: &mut Core) {
     let now = core.now;
     core.workers.end_rests(now);
-    for at in 0..core.tasks.matcher().kinds() {
-        let mut passed_over = Vec::new();
-        while passed_over.len() < PASSED_OVER_MAX
-            && let Some(no) = core.tasks.matcher().next(at)
-        {
-            match decide(core, no) {
-                Move::Lease(choice) => lease(core, no, choice),
-                Move::Compute => fall_back::compute(core, no),
-                Move::Drop => settle::fail(core, no, TaskFailure::Late),
-                Move::Fail => settle::fail(core, no, TaskFailure::NoWorker),
-                Move::PassOver => passed_over.push(no),
-                Move::Stop => {
-                    passed_over.push(no);
-                    break;
+    // Kinds of which nothing more is looked at, and the tasks that go back to the queue.
+    let mut closed: SmallVec<[KindId; 8]> = SmallVec::new();
+    let mut passed_over: SmallVec<[(KindId, TaskNo); 8]> = SmallVec::new();
+    while let Some(no) = core.tasks.matcher().next(|kind| !closed.contains(&kind)) {
+        let Some(kind) = core.tasks.get(no).map(|task| task.kind) else { continue };
+        match decide(core, no) {
+            Move::Lease(choice) => lease(core, no, choice),
+            Move::Compute => fall_back::compute(core, no),
+            Move::Drop => settle::fail(core, no, TaskFailure::Late),
+            Move::Fail => settle::fail(core, no, TaskFailure::NoWorker),
+            Move::PassOver => {
+                passed_over.push((kind, no));
+                if passed_over.iter().filter(|(of, _)| *of == kind).count() >= PASSED_OVER_MAX {
+                    closed.push(kind);
                 }
             }
+            Move::Stop => {
+                passed_over.push((kind, no));
+                closed.push(kind);
+            }
         }
-        for no in passed_over {
-            core.tasks.matcher().put_back(no);
-        }
+    }
+    for (_, no) in passed_over {
+        core.tasks.matcher().put_back(no);
     }
 }
 
@@ -115,7 +120,9 @@ pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
         at_worst_us: us(prediction.finish_at_worst),
     };
     let hedge_at = hedge::hedge_at(task, prediction, now).filter(|at| is_first && *at < until);
-    let Some(attempt) = core.tasks.matcher().lease(no, (peer, account), now, until, expected) else { return };
+    let offers = |kind| worker.offers(kind);
+    let leased = core.tasks.matcher().lease(no, (peer, account), now, until, expected, offers);
+    let Some(attempt) = leased else { return };
     core.tasks.matcher().hedge_at(no, hedge_at);
     if is_first {
         core.hedging.first(units);

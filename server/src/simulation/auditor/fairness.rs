@@ -1,13 +1,13 @@
 //! That nobody is served at somebody else's cost.
 //!
 //! While two gamers both have something waiting that can be done, what one is served exceeds what the other is by no more than
-//! one task of each (the bound of fair queueing). It is looked at for every pair and every stretch of time.
+//! one task of each (the bound of fair queueing), of whatever kinds, since every worker here does all of them. It is looked at for
+//! every pair and every stretch of time.
 
 use std::collections::BTreeMap;
 
 use super::{Audit, rule};
 use crate::ledger::AccountId;
-use crate::simulation::kinds::SimulatedKind;
 
 /// What is known of one account.
 #[derive(Default)]
@@ -26,8 +26,6 @@ impl Waits {
 
 /// The account of who was served while others waited.
 pub(super) struct Fairness {
-    /// The kind of the first task: shares are kept within a kind, so worlds with a second one are not looked at.
-    kind: Option<SimulatedKind>,
     /// By how much one may be ahead of another.
     bound: Option<u64>,
     waits: BTreeMap<AccountId, Waits>,
@@ -38,19 +36,12 @@ pub(super) struct Fairness {
 impl Fairness {
     /// Nothing is looked at without a bound.
     pub fn new(bound: Option<u64>) -> Self {
-        Self { kind: None, bound, waits: BTreeMap::new(), ahead: BTreeMap::new() }
+        Self { bound, waits: BTreeMap::new(), ahead: BTreeMap::new() }
     }
 
     pub fn clear(&mut self) {
         self.waits.clear();
         self.ahead.clear();
-    }
-
-    /// A task of this kind was let in.
-    pub fn is_of(&mut self, kind: SimulatedKind) {
-        if *self.kind.get_or_insert(kind) != kind {
-            self.bound = None;
-        }
     }
 
     /// A task waits.

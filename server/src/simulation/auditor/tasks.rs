@@ -136,7 +136,6 @@ impl Auditor {
             self.due.insert((deadline, task, Attempt(0)));
         }
         self.step.admitted = Some(task);
-        self.fairness.is_of(SimulatedKind::of(submit.kind));
         self.fairness.waits(gamer, false);
         self.tally.admitted += 1;
         Ok(())

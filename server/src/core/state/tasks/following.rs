@@ -91,7 +91,8 @@ impl TaskTable {
     }
 
     /// The first follower takes the place of its leader `no`, whose attempts go on for it. What comes out is the task that was
-    /// asked for there before, without the attempts, and the number that its successor had.
+    /// asked for there before, without the attempts, and the number that its successor had. The work counts as served to
+    /// whom it was handed out for, once.
     pub(crate) fn succeed(&mut self, no: TaskNo) -> Option<(Box<Task>, TaskNo)> {
         let heir_no = *self.tasks.get(&no)?.followers.first()?;
         let mut ended = self.tasks.remove(&heir_no)?;
@@ -108,9 +109,8 @@ impl TaskTable {
         swap(&mut task.in_books, &mut ended.in_books);
         task.followers.retain(|other| *other != heir_no);
         (task.begun, task.unwanted, ended.follows) = (0, false, None);
-        let (account, id, units) = (task.account, task.id, task.units);
+        let (account, id) = (task.account, task.id);
         self.ids.insert((account, id), no);
-        self.queue.served(account, units);
         assert!(
             self.ids.len() == self.tasks.len() && self.load.sum().tasks == self.tasks.len(),
             "every open task has one id and counts once"
