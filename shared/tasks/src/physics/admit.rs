@@ -63,11 +63,11 @@ pub(super) fn in_range<'s>(spec: &'s PhysicsSpec, blobs: &Blobs) -> Result<Physi
     Ok(scene)
 }
 
-/// The pairs of bodies that meet in the first segment, and how many bodies come near a wall; a crowd is refused.
-pub(super) fn not_crowded(scene: &PhysicsScene<'_>) -> Result<(Nearby, usize), SpecError> {
+/// The pairs of bodies that meet in the first segment, and the bodies that come near a wall; a crowd is refused.
+pub(super) fn not_crowded(scene: &PhysicsScene<'_>) -> Result<(Nearby, Vec<usize>), SpecError> {
     let SegmentStart { paths, near } = SegmentStart::of(scene, &starts(scene))
         .or_else(|crowded| refuse(format!("more than {} pairs of bodies meet at once", crowded.max)))?;
-    let walled = (0..scene.facts.len()).filter(|body| wall_near(scene, &paths, *body)).count();
+    let walled = (0..scene.facts.len()).filter(|body| wall_near(scene, &paths, *body)).collect();
     Ok((near, walled))
 }
 

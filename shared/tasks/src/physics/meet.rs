@@ -33,6 +33,43 @@ pub(super) struct Nearby {
     pub steps: u64,
 }
 
+impl Nearby {
+    /// By body, those that it rests beside.
+    pub fn beside(&self, bodies: usize) -> Vec<Vec<u16>> {
+        let mut beside = vec![Vec::new(); bodies];
+        for pair in &self.resting {
+            beside[usize::from(pair.a)].push(pair.b);
+            beside[usize::from(pair.b)].push(pair.a);
+        }
+        beside
+    }
+}
+
+/// Rings of neighbours at rest that enter the engine with a body.
+const RINGS: usize = 2;
+
+/// `bodies`, those that rest beside them, and so on for as many rings as there are; `beside` is that of [`Nearby::beside`].
+pub(super) fn with_neighbours(beside: &[Vec<u16>], bodies: Vec<usize>) -> Vec<usize> {
+    let mut known = vec![false; beside.len()];
+    let mut found = bodies;
+    for body in &found {
+        known[*body] = true;
+    }
+    let mut ring = 0;
+    for _ in 0..RINGS {
+        let end = found.len();
+        for place in ring..end {
+            for other in beside[found[place]].iter().map(|other| usize::from(*other)) {
+                if !std::mem::replace(&mut known[other], true) {
+                    found.push(other);
+                }
+            }
+        }
+        ring = end;
+    }
+    found
+}
+
 /// Where a segment starts from: how all bodies fly in it if nothing touches them, and who comes near whom.
 pub(super) struct SegmentStart {
     pub paths: Paths,

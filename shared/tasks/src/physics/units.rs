@@ -6,6 +6,8 @@
 //! side. In arenas they agree within a third. A body that meets nobody costs next to nothing, for it never enters the
 //! engine.
 //!
+//! Bodies that rest beside one another pay half where something moves that lets them into the engine, and a sixth elsewhere.
+//!
 //! Who meets in the first segment is known beforehand, who meets later is not: it is taken to be as many. A
 //! spec made to be underpaid flies apart at first and packs its bodies together later: it ends by its fuel.
 
@@ -13,7 +15,7 @@ use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 
 use super::catalogue::ShapeKind;
-use super::meet::{Near, Nearby};
+use super::meet::{Near, Nearby, with_neighbours};
 use super::scene::PhysicsScene;
 use super::vector::{length, sub};
 use crate::kind::SpecError;
@@ -35,7 +37,10 @@ const WALL_NS: u64 = 1_000;
 /// The same of those that begin deep in each other: the engine looks for the way out step after step.
 const DEEP_BALLS_NS: u64 = 500;
 const DEEP_NS: u64 = 6_000;
-/// What part of a meeting two bodies pay for that rest beside each other.
+/// What part of a meeting two bodies pay for that rest beside each other where something moves that lets them into the
+/// engine: they hardly move, so their contact of one step is found from that of the step before.
+const WOKEN_PART: u64 = 2;
+/// The same of those that rest farther away.
 const RESTING_PART: u64 = 6;
 /// How many such steps a meeting costs on top. With fewer, the fuel of a task of one step would not last for it.
 const FIRST: u64 = 8;
@@ -126,8 +131,12 @@ fn is_deep(scene: &PhysicsScene<'_>, pair: &Near) -> bool {
     length(sub(a.position_m(), b.position_m())) + f64::from(DEEP_M) < reach
 }
 
-/// Work units of an admissible spec in whose first segment the pairs `near` and `walled` bodies and walls meet.
-pub(super) fn reckon(scene: &PhysicsScene<'_>, near: &Nearby, walled: usize) -> Result<WorkUnits, SpecError> {
+/// Work units of an admissible spec in whose first segment the pairs `near` meet, and the bodies `walled` come near walls.
+pub(super) fn reckon(
+    scene: &PhysicsScene<'_>,
+    near: &Nearby,
+    walled: &[usize],
+) -> Result<WorkUnits, SpecError> {
     let is_ball = |body: u16| scene.spec.bodies[usize::from(body)].shape.kind() == ShapeKind::Ball;
     let meet = |pair: &Near| match (is_ball(pair.a) && is_ball(pair.b), is_deep(scene, pair)) {
         (true, false) => BALLS_NS,
@@ -135,16 +144,14 @@ pub(super) fn reckon(scene: &PhysicsScene<'_>, near: &Nearby, walled: usize) -> 
         (true, true) => DEEP_BALLS_NS,
         (false, true) => DEEP_NS,
     };
-    let (bodies, attractors) = (scene.facts.len() as u64, scene.spec.attractors.len() as u64);
-    // Bodies at rest cost nothing until something comes into their heap, in whichever segment, and then for a part of it.
-    let resting = near.resting.iter().map(meet).sum::<u64>() / RESTING_PART;
-    let meetings = near.pairs.iter().map(meet).sum::<u64>() + resting + walled as u64 * WALL_NS;
-    let mut is_near = vec![false; scene.facts.len()];
+    let (bodies, attractors) = (scene.facts.len(), scene.spec.attractors.len() as u64);
+    let mut is_near = vec![false; bodies];
     near.pairs.iter().flat_map(|pair| [pair.a, pair.b]).for_each(|body| is_near[usize::from(body)] = true);
-    let mut rests = vec![false; scene.facts.len()];
-    near.resting.iter().flat_map(|pair| [pair.a, pair.b]).for_each(|body| rests[usize::from(body)] = true);
-    let resting = rests.iter().zip(&is_near).filter(|(rests, near)| **rests && !**near).count() as u64;
-    let engine = (is_near.iter().filter(|near| **near).count() + walled) as u64 + resting / RESTING_PART;
+    let moved = is_near.iter().filter(|near| **near).count() + walled.len();
+    let Resting { meetings, woken, asleep } = Resting::of(near, walled, &is_near, meet);
+    let meetings = near.pairs.iter().map(meet).sum::<u64>() + meetings + walled.len() as u64 * WALL_NS;
+    let engine = (moved + woken) as u64 + asleep as u64 / RESTING_PART;
+    let bodies = bodies as u64;
     let step = TICK_NS + engine * NEAR_NS + bodies * (MOVE_NS + attractors * PULL_NS) + meetings;
     let segment =
         SEGMENT_NS + near.steps + bodies * BUILD_NS + FIRST * meetings + u64::from(scene.steps) * step;
@@ -153,4 +160,48 @@ pub(super) fn reckon(scene: &PhysicsScene<'_>, near: &Nearby, walled: usize) -> 
         return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });
     }
     Ok(WorkUnits(units))
+}
+
+/// Bodies that rest beside one another, where none of their pairs counts as one that moves.
+#[derive(Default)]
+struct Resting {
+    /// Nanoseconds of a step of all their pairs.
+    meetings: u64,
+    /// Those that something wakes which moves near them, and those that only a later push may.
+    woken: usize,
+    asleep: usize,
+}
+
+impl Resting {
+    fn of(near: &Nearby, walled: &[usize], is_near: &[bool], meet: impl Fn(&Near) -> u64) -> Self {
+        if near.resting.is_empty() {
+            return Self::default();
+        }
+        let mut moves = is_near.to_vec();
+        for body in walled {
+            moves[*body] = true;
+        }
+        let moving: Vec<usize> = (0..moves.len()).filter(|body| moves[*body]).collect();
+        let mut wakes = vec![false; moves.len()];
+        for body in with_neighbours(&near.beside(moves.len()), moving) {
+            wakes[body] = true;
+        }
+        let (mut awake, mut asleep) = (0, 0);
+        let mut rests = vec![false; moves.len()];
+        for pair in &near.resting {
+            let ends = [pair.a, pair.b].map(usize::from);
+            let sum = if ends.iter().all(|body| wakes[*body]) { &mut awake } else { &mut asleep };
+            *sum += meet(pair);
+            for body in ends {
+                rests[body] = !moves[body];
+            }
+        }
+        let (woken, asleep_bodies): (Vec<usize>, Vec<usize>) =
+            (0..rests.len()).filter(|body| rests[*body]).partition(|body| wakes[*body]);
+        Self {
+            meetings: awake / WOKEN_PART + asleep / RESTING_PART,
+            woken: woken.len(),
+            asleep: asleep_bodies.len(),
+        }
+    }
 }

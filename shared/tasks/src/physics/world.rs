@@ -14,7 +14,7 @@ use rapier3d::prelude::{
 };
 
 use super::flight::{Paths, fly, pulled};
-use super::meet::{SegmentStart, drift_m, wall_near};
+use super::meet::{SegmentStart, drift_m, wall_near, with_neighbours};
 use super::outcome::WALL;
 use super::quanta::{Motion, State};
 use super::reach::{Reach, is_ball};
@@ -37,8 +37,6 @@ const CROWD_MIN: usize = 64;
 /// nothing is felt shall not wake a heap.
 const MOVED_M: f64 = 0.002;
 const MOVES_M_S: f32 = 0.02;
-/// Rings of neighbours at rest that enter with a body.
-const RINGS: usize = 2;
 
 /// What the engine makes of a segment.
 pub(super) struct SegmentRun {
@@ -88,11 +86,7 @@ impl Lone {
         }
         let mut beside = Vec::new();
         if !near.resting.is_empty() {
-            beside.resize(scene.facts.len(), Vec::new());
-            for pair in &near.resting {
-                beside[usize::from(pair.a)].push(pair.b);
-                beside[usize::from(pair.b)].push(pair.a);
-            }
+            beside = near.beside(scene.facts.len());
             let entering: Vec<usize> = (0..is_lone.len()).filter(|body| !is_lone[*body]).collect();
             for body in with_neighbours(&beside, entering) {
                 is_lone[body] = false;
@@ -139,28 +133,6 @@ impl Lone {
         }
         (near, to.saturating_sub(from))
     }
-}
-
-/// `bodies`, those that rest beside them, and so on for as many rings as there are.
-fn with_neighbours(beside: &[Vec<u16>], bodies: Vec<usize>) -> Vec<usize> {
-    let mut known = vec![false; beside.len()];
-    let mut found = bodies;
-    for body in &found {
-        known[*body] = true;
-    }
-    let mut ring = 0;
-    for _ in 0..RINGS {
-        let end = found.len();
-        for place in ring..end {
-            for other in beside[found[place]].iter().map(|other| usize::from(*other)) {
-                if !std::mem::replace(&mut known[other], true) {
-                    found.push(other);
-                }
-            }
-        }
-        ring = end;
-    }
-    found
 }
 
 fn narrowed(from: Vec3) -> Vector {

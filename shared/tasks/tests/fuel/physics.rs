@@ -19,6 +19,8 @@ pub struct Bodies {
     aim: f64,
     /// Share of the speed cap.
     speed: f64,
+    /// Of a hundred, how many are at rest.
+    resting: u64,
     /// Of a hundred, how many are balls, and how large all are in eighths of a metre at most.
     balls: u64,
     size: u64,
@@ -41,6 +43,7 @@ impl Genome for Bodies {
             spread: 40.0 * share(seeded) * share(seeded),
             aim: 10.0 * share(seeded) * share(seeded),
             speed: share(seeded),
+            resting: (seeded.below(2) * seeded.below(101)).max(seeded.below(4) / 3 * 95),
             balls: seeded.below(101),
             size: 1 + worst::skewed(seeded, 5),
             planar: seeded.below(2) == 0,
@@ -53,7 +56,7 @@ impl Genome for Bodies {
 
     fn varied(&self, seeded: &mut Seeded) -> Self {
         let (mut varied, other) = (*self, Self::random(seeded));
-        match seeded.below(12) {
+        match seeded.below(13) {
             0 => varied.count = other.count,
             1 => varied.segments = other.segments,
             2 => varied.steps = other.steps,
@@ -65,6 +68,7 @@ impl Genome for Bodies {
             8 => varied.walls = other.walls,
             9 => varied.attractors = other.attractors,
             10 => varied.restitution = other.restitution,
+            11 => varied.resting = other.resting,
             _ => varied.seed = other.seed,
         }
         varied
@@ -99,7 +103,8 @@ impl Genome for Bodies {
                 let goal = way(&mut seeded, self.aim);
                 let to = [0, 1, 2].map(|axis| goal[axis] - position[axis]);
                 let long = to.iter().map(|part| part * part).sum::<f64>().sqrt().max(1e-3);
-                let velocity = to.map(|part| part / long * 63.0 * self.speed);
+                let speed = if seeded.below(100) < self.resting { 0.0 } else { 63.0 * self.speed };
+                let velocity = to.map(|part| part / long * speed);
                 let motion = Motion { position, velocity, ..Motion::default() };
                 Body { id: number as u32, shape, material: 0, state: State::of(&motion) }
             })

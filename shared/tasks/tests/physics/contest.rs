@@ -77,7 +77,8 @@ fn least(repeats: usize, mut what: impl FnMut() -> Duration) -> Duration {
     (0..repeats).map(|_| what()).min().unwrap_or_default()
 }
 
-fn timed<T>(what: impl FnOnce() -> T) -> Duration {
+/// How long this takes.
+pub fn timed<T>(what: impl FnOnce() -> T) -> Duration {
     let (start, spent) = (Instant::now(), on_core());
     std::hint::black_box(what());
     on_core().zip(spent).map_or_else(|| start.elapsed(), |(now, spent)| now.saturating_sub(spent))

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
+use p2c2r_protocol::WorkUnits;
+use p2c2r_tasks::fuel::STEPS_PER_UNIT;
 use p2c2r_tasks::physics::{
     Body, BodyMaterial, BodySnapshot, Motion, POSITION_STEPS_PER_M, Physics, PhysicsSpec, ShapeId, State,
     Walls,
 };
-use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
+use p2c2r_tasks::{Blob, Blobs, Fueled, KernelError, Stop, TaskKind};
 
+use crate::contest::timed;
 use crate::scenes::Seeded;
 
 /// Windows a second.
@@ -50,6 +53,11 @@ pub struct Window {
     pub up: usize,
     pub up_whole: usize,
     pub down: usize,
+    /// Work units, and by how much its steps exceed what they stand for.
+    pub units: u64,
+    pub of_units: f64,
+    /// Microseconds of the kernel by units.
+    pub us_per_unit: f64,
 }
 
 fn on_the_wire(bytes: usize) -> usize {
@@ -125,7 +133,7 @@ fn disturb(spec: &mut PhysicsSpec, rate: Rate, bodies_max: usize, seeded: &mut S
     spec.bodies.drain(..over);
 }
 
-/// Plays `windows` windows of a field, fewer where one needs more than it pays for; every outcome is checked, deeply too.
+/// Plays `windows` windows of a field, fewer where one needs more than its fuel; every outcome is checked, deeply too.
 pub fn play(bodies: usize, beginning: Beginning, rate: Rate, windows: usize) -> Vec<Window> {
     let (mut seeded, mut taken) = (Seeded(8), Vec::new());
     let mut spec = field(bodies, beginning, &mut seeded);
@@ -139,9 +147,13 @@ pub fn play(bodies: usize, beginning: Beginning, rate: Rate, windows: usize) -> 
             asked = spec.changes_of(&snapshot, blob.digest());
             blobs = Blobs::new(vec![blob]);
         }
-        Physics::admit(&asked, &blobs).unwrap();
+        let WorkUnits(units) = Physics::admit(&asked, &blobs).unwrap();
+        let stop = Stop::never();
+        let mut fuel = Physics::fuel(&asked, &blobs, &stop).unwrap();
+        let mut ended = Err(KernelError::Stopped);
+        let took = timed(|| ended = Physics::run_on(&asked, &blobs, &mut fuel));
         // A field that needs more than it pays for flies by the game's own rule.
-        let Ok(outcome) = Physics::run(&asked, &blobs, &Stop::never()) else { break };
+        let Ok(outcome) = ended else { break };
         Physics::check(&asked, &blobs, &outcome).unwrap();
         Physics::deep_check(&asked, &blobs, &outcome, number as u64).unwrap();
         let segments = outcome.unfold(&asked, &blobs).unwrap();
@@ -154,6 +166,9 @@ pub fn play(bodies: usize, beginning: Beginning, rate: Rate, windows: usize) -> 
             up: Physics::encode_spec(&asked).len(),
             up_whole: Physics::encode_spec(&spec).len(),
             down: Physics::encode_outcome(&outcome).len(),
+            units,
+            of_units: fuel.spent() as f64 / (units * STEPS_PER_UNIT) as f64,
+            us_per_unit: took.as_secs_f64() * 1e6 / units as f64,
         });
         spec.bodies = snapshot.bodies().to_vec();
         disturb(&mut spec, rate, bodies, &mut seeded);
@@ -186,7 +201,7 @@ fn in_contact(snapshot: &BodySnapshot) -> usize {
     touches.into_iter().filter(|touches| *touches).count()
 }
 
-/// The mean of windows.
+/// The mean of windows, and of what units pay for the most.
 pub fn mean(windows: &[Window]) -> Window {
     let count = windows.len().max(1);
     let mean = |part: fn(&Window) -> usize| windows.iter().map(part).sum::<usize>() / count;
@@ -197,13 +212,16 @@ pub fn mean(windows: &[Window]) -> Window {
         up: mean(|window| window.up),
         up_whole: mean(|window| window.up_whole),
         down: mean(|window| window.down),
+        units: windows.iter().map(|window| window.units).sum::<u64>() / count as u64,
+        of_units: windows.iter().map(|window| window.of_units).fold(0.0, f64::max),
+        us_per_unit: windows.iter().map(|window| window.us_per_unit).fold(0.0, f64::max),
     }
 }
 
 /// One line a scene, and one for its first two seconds.
 pub fn table(bodies: usize, windows: usize) -> String {
     let mut table = format!(
-        "{:<34}{:>8}{:>7}{:>11}{:>9}{:>8}{:>10}{:>8}{:>8}\n",
+        "{:<34}{:>8}{:>7}{:>11}{:>9}{:>8}{:>10}{:>8}{:>8}{:>8}{:>10}{:>9}\n",
         "windows of half a second",
         "windows",
         "bodies",
@@ -212,7 +230,10 @@ pub fn table(bodies: usize, windows: usize) -> String {
         "up B",
         "whole B",
         "down B",
-        "kbit/s"
+        "kbit/s",
+        "units",
+        "steps/u.",
+        "us/unit"
     );
     let calm = Rate { shattered: 0, pushed: 0 };
     let shot = Rate { shattered: 2, pushed: 4 };
@@ -231,7 +252,7 @@ pub fn table(bodies: usize, windows: usize) -> String {
             let mean = mean(windows);
             let _ = writeln!(
                 table,
-                "{:<34}{:>8}{:>7}{:>11}{:>9}{:>8}{:>10}{:>8}{:>8.0}",
+                "{:<34}{:>8}{:>7}{:>11}{:>9}{:>8}{:>10}{:>8}{:>8.0}{:>8}{:>10.2}{:>9.2}",
                 format!("{name}{when}"),
                 windows.len(),
                 mean.bodies,
@@ -240,7 +261,10 @@ pub fn table(bodies: usize, windows: usize) -> String {
                 mean.up,
                 mean.up_whole,
                 mean.down,
-                mean.kbit_s()
+                mean.kbit_s(),
+                mean.units,
+                mean.of_units,
+                mean.us_per_unit
             );
         }
     }
@@ -271,4 +295,19 @@ fn bytes_follow_what_happens_and_not_how_many_bodies_there_are() {
         |bodies: usize| mean(&play(bodies, Beginning::AtRest, Rate { shattered: 0, pushed: 0 }, 3)[1..]);
     let (few, many) = (taken(300), taken(900));
     assert!(many.up <= few.up + 8 && many.down <= few.down + 64, "{few:?} {many:?}");
+}
+
+/// While a field comes to rest, nearly all bodies stay in contact, and those that rest are pushed by those that do not yet.
+#[test]
+fn fields_that_keep_moving_in_contact_pay_for_what_they_take() {
+    let nothing = Rate { shattered: 0, pushed: 0 };
+    let shaken = Rate { shattered: 0, pushed: 60 };
+    for (beginning, rate) in
+        [(Beginning::InMotion, nothing), (Beginning::InMotion, shaken), (Beginning::AtRest, shaken)]
+    {
+        let windows = play(100, beginning, rate, 26);
+        assert_eq!(windows.len(), 26, "{beginning:?} needs more than its fuel");
+        let most = mean(&windows).of_units;
+        assert!(most <= 2.2, "{beginning:?}, {rate:?}: steps of {most} times its units");
+    }
 }
