@@ -4,27 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use p2c2r_tests::programs::{Program, coordinator, game, worker};
-
-/// The processes that this one started.
-fn children(process: u32) -> Vec<u32> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").expect("Linux").flatten() {
-        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // It may end while it is looked at.
-        let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-        let lives = !field(&status, "State").starts_with('Z');
-        if lives && field(&status, "PPid") == process.to_string() {
-            found.push(child);
-        }
-    }
-    found
-}
-
-fn field<'a>(status: &'a str, name: &str) -> &'a str {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    line.map_or("", str::trim)
-}
+use p2c2r_tests::programs::{Program, children, coordinator, game, status_field as field, worker};
 
 fn proc(process: u32) -> PathBuf {
     Path::new("/proc").join(process.to_string())

@@ -38,7 +38,7 @@ use self::condition::Condition;
 /// One line of the report.
 #[derive(Clone, Debug, Serialize)]
 pub struct BenchRow {
-    /// `udp-floor`, `p2c2r` or `nats`, or a kind.
+    /// `udp-floor`, `p2c2r`, `unsandboxed` or `nats`, or a kind.
     pub name: &'static str,
     /// What else the machine does meanwhile.
     pub condition: Condition,
@@ -170,7 +170,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 pub fn table(rows: &[BenchRow]) -> String {
     use std::fmt::Write;
     let mut text = format!(
-        "{:<10} {:<9} {:>6} {:>9} {:>10} {:>10} {:>12} {:>8} {:>8}\n",
+        "{:<11} {:<9} {:>6} {:>9} {:>10} {:>10} {:>12} {:>8} {:>8}\n",
         "name", "machine", "bytes", "in flight", "p50 us", "p99 us", "per second", "cpu us", "packets"
     );
     for row in rows {
@@ -178,7 +178,7 @@ pub fn table(rows: &[BenchRow]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{:<10} {:<9} {:>6} {:>9} {:>10.1} {:>10.1} {:>12.0} {:>8} {:>8}",
+            "{:<11} {:<9} {:>6} {:>9} {:>10.1} {:>10.1} {:>12.0} {:>8} {:>8}",
             row.name,
             row.condition.to_string(),
             row.size_bytes,

@@ -261,3 +261,24 @@ pub fn ledger_balances(folder: &Path) {
     command.args(["ledger", "check", "--data-dir"]).arg(data(folder));
     Program::start("ledger check", command).ended_well();
 }
+
+/// The processes that this one started and that live; none where the system does not tell.
+pub fn children(process: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // It may end while it is looked at.
+        let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        let lives = !status_field(&status, "State").starts_with('Z');
+        if lives && status_field(&status, "PPid") == process.to_string() {
+            found.push(child);
+        }
+    }
+    found
+}
+
+/// A field of a process's `status` file; empty if there is none of this name.
+pub fn status_field<'a>(status: &'a str, name: &str) -> &'a str {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.map_or("", str::trim)
+}

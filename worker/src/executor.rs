@@ -266,8 +266,8 @@ impl Executor {
         }
     }
 
-    /// Runs a tiny task, whatever waits: at once on this thread, or in the process of tiny tasks, for whose answer this
-    /// thread waits as long as it would compute. To be called if [`Executor::takes_tiny`] says so.
+    /// Runs a tiny task, whatever waits: at once on this thread, or with the next [`Executor::run_waiting`] in the process
+    /// of tiny tasks. To be called if [`Executor::takes_tiny`] says so.
     pub fn run_tiny(&mut self, run: Run) {
         match &mut self.lane {
             #[cfg(target_os = "linux")]
@@ -345,10 +345,15 @@ impl Executor {
         }
     }
 
-    /// Without threads: runs what waits, at most one per slot.
+    /// Runs what waits for this thread: without threads at most one run per slot, and tiny tasks in their process, for whose
+    /// answers this thread waits about as long as it would compute.
     pub fn run_waiting(&mut self) {
-        let Lane::Inline { waiting, per_update, .. } = &mut self.lane else { return };
-        let mut free = *per_update;
+        let (waiting, mut free) = match &mut self.lane {
+            Lane::Inline { waiting, per_update, .. } => (waiting, *per_update),
+            Lane::Threads { .. } => return,
+            #[cfg(target_os = "linux")]
+            Lane::Processes(processes) => return processes.run_waiting(&self.results_in),
+        };
         while free > 0
             && let Some(run) = waiting.pop_front()
         {

@@ -50,6 +50,8 @@ mod system_calls;
 mod tries;
 
 #[cfg(target_os = "linux")]
+pub(crate) use frame::{EACH_BYTES, TOGETHER_BYTES_MAX};
+#[cfg(target_os = "linux")]
 pub use process::serve;
 
 /// The argument with which `p2c2r-worker` becomes a kernel process.

@@ -49,6 +49,7 @@ const REACH_THREAD: u8 = 12;
 const ABORT: u8 = 13;
 const EAT_MEMORY: u8 = 14;
 const NEVER_ENDS: u8 = 15;
+const ABORT_TINY: u8 = 16;
 
 /// What a kernel that reaches for something answers.
 const DENIED: u32 = 0;
@@ -85,6 +86,7 @@ impl TaskKind for Scripted {
         match *what {
             REFUSE => Err(SpecError::OutOfRange("scripted".into())),
             PANIC_IN_ADMISSION => panic!("scripted panic in admission"),
+            ABORT_TINY => Ok(WorkUnits(10)),
             // Too much for the app's thread.
             UNTIL_STOPPED | ON_A_SLOT | ABORT.. => Ok(WorkUnits(1_000_000)),
             _ => Ok(WorkUnits(10)),
@@ -105,7 +107,7 @@ impl TaskKind for Scripted {
                 Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(vec![DENIED]),
                 Err(error) => Err(KernelError::Failed(error.to_string())),
             },
-            ABORT => std::process::abort(),
+            ABORT | ABORT_TINY => std::process::abort(),
             EAT_MEMORY => {
                 let mut eaten = Vec::new();
                 loop {

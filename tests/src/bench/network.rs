@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::program::BenchProgram;
+use crate::programs::children;
 
 /// Longest wait for the coordinator to listen.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -23,6 +24,14 @@ impl Network {
     pub fn start() -> io::Result<Self> {
         let mut network = Self::without_workers()?;
         network.add_workers(1)?;
+        Ok(network)
+    }
+
+    /// The same with kernels in the worker's own process.
+    pub fn start_unsandboxed() -> io::Result<Self> {
+        let mut network = Self::without_workers()?;
+        let options = ["--join", &network.worker_link, "--unsandboxed"].map(AsRef::as_ref);
+        network.programs.push(BenchProgram::in_role("worker", &options)?);
         Ok(network)
     }
 
@@ -73,8 +82,11 @@ impl Network {
         &self.game_link
     }
 
-    /// The programs' process numbers.
+    /// The process numbers of the programs, the coordinator's first, and then of what they started: kernel processes.
     pub fn processes(&self) -> Vec<u32> {
-        self.programs.iter().map(BenchProgram::id).collect()
+        let programs: Vec<u32> = self.programs.iter().map(BenchProgram::id).collect();
+        let started = programs.iter().flat_map(|program| children(*program));
+        let started: Vec<u32> = started.collect();
+        [programs, started].concat()
     }
 }

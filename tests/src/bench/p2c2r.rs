@@ -36,14 +36,23 @@ pub struct P2c2r {
     // Before the network: a client that outlives its coordinator would look for it again.
     client: BenchClient,
     network: Network,
+    name: &'static str,
 }
 
 impl P2c2r {
     /// Starts the programs and waits until the worker has joined.
     pub fn start() -> io::Result<Self> {
-        let network = Network::start()?;
+        Self::over(Network::start()?, "p2c2r")
+    }
+
+    /// The same with kernels in the worker's own process, to measure what crossing into another costs.
+    pub fn start_unsandboxed() -> io::Result<Self> {
+        Self::over(Network::start_unsandboxed()?, "unsandboxed")
+    }
+
+    fn over(network: Network, name: &'static str) -> io::Result<Self> {
         let transport = joining::by_link(network.game_link(), Role::Gamer, "bench", kinds().identity())?;
-        Ok(Self { client: BenchClient::start(transport)?, network })
+        Ok(Self { client: BenchClient::start(transport)?, network, name })
     }
 
     /// The join link for games.
@@ -97,7 +106,7 @@ impl BenchClient {
 
 impl Rival for P2c2r {
     fn name(&self) -> &'static str {
-        "p2c2r"
+        self.name
     }
 
     fn processes(&self) -> Vec<u32> {

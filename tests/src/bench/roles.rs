@@ -75,22 +75,21 @@ pub fn kernel() {
     let _ = kernels::serve(&echo::kinds());
 }
 
-/// Set to anything, workers' kernels run in their own process, to measure what kernel processes cost.
-const UNSANDBOXED: &str = "P2C2R_UNSANDBOXED";
-
 /// Runs as many workers, each on a thread and with an account of its own, for the coordinator of this join link until they
-/// are killed.
-pub fn workers(link: &str, count: usize) -> Result<(), Box<dyn std::error::Error>> {
+/// are killed; with kernels in processes of their own, or unsandboxed in this one.
+pub fn workers(link: &str, count: usize, unsandboxed: bool) -> Result<(), Box<dyn std::error::Error>> {
     std::thread::scope(|scope| {
         for number in 1..count {
-            scope.spawn(move || worker(link, number).map(drop).map_err(|error| error.to_string()));
+            scope.spawn(move || {
+                worker(link, number, unsandboxed).map(drop).map_err(|error| error.to_string())
+            });
         }
-        worker(link, 0).map(drop)
+        worker(link, 0, unsandboxed).map(drop)
     })
 }
 
-fn worker(link: &str, number: usize) -> Result<AppExit, Box<dyn std::error::Error>> {
-    let execution = if std::env::var_os(UNSANDBOXED).is_some_and(|value| !value.is_empty()) {
+fn worker(link: &str, number: usize, unsandboxed: bool) -> Result<AppExit, Box<dyn std::error::Error>> {
+    let execution = if unsandboxed {
         Execution::Threads
     } else {
         let arguments = vec!["--role".into(), "kernel".into()];

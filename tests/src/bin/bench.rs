@@ -42,7 +42,8 @@ struct Arguments {
     /// A few requests only: shows that the bench works, not how fast anything is.
     #[arg(long)]
     quick: bool,
-    /// Only these rivals, for looking closer at one: udp-floor, p2c2r, nats.
+    /// Only these rivals, for looking closer at one: udp-floor, p2c2r, nats; and unsandboxed, which is p2c2r with kernels in
+    /// the worker's own process and runs only when it is named.
     #[arg(long, value_delimiter = ',')]
     rival: Vec<String>,
     /// What else the machine does while dispatch is measured.
@@ -66,6 +67,8 @@ struct Arguments {
     join: Option<String>,
     #[arg(long, hide = true, default_value_t = 1)]
     count: usize,
+    #[arg(long, hide = true)]
+    unsandboxed: bool,
 }
 
 #[derive(Subcommand)]
@@ -144,7 +147,9 @@ fn without_verb(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>>
         (Some(Role::Coordinator), Arguments { db: Some(db), ready_file: Some(ready_file), .. }) => {
             roles::coordinator(db.clone(), ready_file.clone()).map(drop)
         }
-        (Some(Role::Worker), Arguments { join: Some(link), count, .. }) => roles::workers(link, *count),
+        (Some(Role::Worker), Arguments { join: Some(link), count, unsandboxed, .. }) => {
+            roles::workers(link, *count, *unsandboxed)
+        }
         (Some(Role::Kernel), _) => {
             roles::kernel();
             Ok(())
@@ -250,6 +255,9 @@ fn dispatch(arguments: &Arguments) -> Result<Vec<BenchRow>, Box<dyn std::error::
     if wanted("p2c2r") {
         rivals.push(Box::new(P2c2r::start()?));
     }
+    if arguments.rival.iter().any(|rival| rival == "unsandboxed") {
+        rivals.push(Box::new(P2c2r::start_unsandboxed()?));
+    }
     if arguments.peers && wanted("nats") {
         let nats = Nats::start()?
             .ok_or_else(|| io::Error::other("nats-server is not installed: apt-get install nats-server"))?;
@@ -272,7 +280,7 @@ fn dispatch(arguments: &Arguments) -> Result<Vec<BenchRow>, Box<dyn std::error::
         }
     }
     if rows.is_empty() {
-        return Err("nothing to measure: --rival takes udp-floor, p2c2r and (with --peers) nats, --in-flight 1, 8 or 64"
+        return Err("nothing to measure: --rival takes udp-floor, p2c2r, unsandboxed and (with --peers) nats, --in-flight 1, 8 or 64"
             .into());
     }
     Ok(rows)
@@ -301,6 +309,14 @@ fn verdict(rows: &[BenchRow]) -> String {
         }
         compare("rate", "nats", 64, |row| row.rate_per_s, "at least 1");
         compare("processor time", "nats", 64, |row| row.cpu_us.unwrap_or(f64::NAN), "at most 1");
+        compare("rate", "unsandboxed", 64, |row| row.rate_per_s, "none");
+        compare("processor time", "unsandboxed", 64, |row| row.cpu_us.unwrap_or(f64::NAN), "none");
+        if let (Some(ours), Some(theirs)) = (row("p2c2r", 1), row("unsandboxed", 1)) {
+            let crossing = ours.p50_us - theirs.p50_us;
+            lines.push(format!(
+                "{condition}: crossing into a kernel process takes {crossing:.1} us (aim: at most 15)"
+            ));
+        }
     }
     lines.join("\n")
 }

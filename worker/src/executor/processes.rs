@@ -1,6 +1,7 @@
 //! Runs in kernel processes: a slot's thread hands each to its own process, the app's thread tiny ones to the process of
 //! tiny tasks.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,7 +17,8 @@ use crate::error::WorkerError;
 use crate::gpu;
 use crate::kernels::Sandbox;
 use crate::kernels::graphics::{Graphics, Search, Searching};
-use crate::kernels::station::{StartingStation, Station};
+use crate::kernels::station::{Begun, StartingStation, Station};
+use crate::kernels::{EACH_BYTES, TOGETHER_BYTES_MAX};
 use crate::share::Share;
 
 /// Longest wait of the app's thread for a tiny task, after which another thread waits on: what the longest takes and being
@@ -32,6 +34,9 @@ pub(super) struct Processes {
     computes_on: String,
     denied: Denied,
     cpu_share: Share,
+    /// Tiny tasks that are to cross together, and what they have of [`TOGETHER_BYTES_MAX`].
+    waiting: Vec<Run>,
+    waiting_bytes: usize,
     /// When the process of tiny tasks has rested enough.
     tiny_free_at: Instant,
     /// The slots', and that of tiny tasks.
@@ -73,12 +78,13 @@ impl SharedStation {
     }
 }
 
-/// What the app's thread does not wait for.
-enum Away {
-    /// A tiny task that takes longer.
-    Run { station: Station, run: Run, sent: Option<crate::kernels::station::Begun>, started_at: Micros },
-    /// A station whose process has died.
-    Dead(Station),
+/// Tiny tasks that the app's thread does not wait for, with the station that computes them; none if its process has died
+/// and that is all there is to do.
+struct Away {
+    station: Station,
+    left: VecDeque<(Run, Option<Begun>)>,
+    /// How many were sent together with those that were begun.
+    together: usize,
 }
 
 /// How long after it died the process of tiny tasks is looked for again that the app's thread had in hand.
@@ -129,7 +135,20 @@ impl Processes {
         let spawned = thread::Builder::new().name("slot-tiny".into()).spawn(care);
         threads.push(spawned.map_err(|source| WorkerError::Thread { slot: config.slots, source })?);
         let (cpu_share, tiny_free_at) = (config.cpu_share, Instant::now());
-        Ok(Self { queue, tiny, tiny_away, graphics, computes_on, denied, cpu_share, tiny_free_at, threads })
+        let (waiting, waiting_bytes) = (Vec::new(), 0);
+        Ok(Self {
+            queue,
+            tiny,
+            tiny_away,
+            graphics,
+            computes_on,
+            denied,
+            cpu_share,
+            waiting,
+            waiting_bytes,
+            tiny_free_at,
+            threads,
+        })
     }
 
     /// Where runs wait for a slot.
@@ -169,51 +188,123 @@ impl Processes {
             && (!self.cpu_share.is_limited() || Instant::now() >= self.tiny_free_at)
     }
 
-    /// Runs a tiny task in its process, or queues it if that is being started again.
+    /// Keeps a tiny task for [`Processes::run_waiting`].
     pub fn run_tiny(&mut self, run: Run, results: &Sender<RunResult>) {
-        let Some(mut station) = self.tiny.take() else {
-            if let Err(full) = self.queue.try_send(run) {
-                let run = full.into_inner();
-                tell(&run, run.clock.now(), Err(AttemptFailure::Overloaded), results);
+        let bytes = run.spec.len() + EACH_BYTES;
+        if self.waiting_bytes + bytes > TOGETHER_BYTES_MAX {
+            self.run_waiting(results);
+        }
+        self.waiting_bytes += bytes;
+        self.waiting.push(run);
+    }
+
+    /// Runs the tiny tasks that wait in their process, or queues them if that is being started again. They cross together:
+    /// for each alone that takes longer than it computes.
+    pub fn run_waiting(&mut self, results: &Sender<RunResult>) {
+        self.waiting_bytes = 0;
+        if self.waiting.is_empty() {
+            return;
+        }
+        let runs = std::mem::take(&mut self.waiting);
+        let Some(station) = self.tiny.take() else {
+            for run in runs {
+                if let Err(full) = self.queue.try_send(run) {
+                    let run = full.into_inner();
+                    let now = run.clock.now();
+                    tell(&run, (now, now), Err(AttemptFailure::Overloaded), results);
+                }
             }
             return;
         };
-        if !run.stage.leave_queue(Stage::Running) {
-            self.tiny.put(station);
-            return;
+        let wanted = runs.into_iter().filter(|run| run.stage.leave_queue(Stage::Running)).collect();
+        let began = Instant::now();
+        let away = run_together(station, wanted, results);
+        if self.cpu_share.is_limited() {
+            self.tiny_free_at = Instant::now() + self.cpu_share.rest_after(began.elapsed());
         }
-        let started = Instant::now();
-        let started_at = run.clock.now();
-        let is_quick = station.knows(&run.blobs);
-        let mut sent = station.begin(&run);
-        // A process that must first prepare a blob, or be started again, takes milliseconds.
-        while is_quick
-            && started.elapsed() < TINY_WAIT
-            && let Some(begun) = &mut sent
-        {
-            if let Some(result) = station.look(begun, &run) {
-                tell(&run, started_at, result, results);
-                if self.cpu_share.is_limited() {
-                    self.tiny_free_at = Instant::now() + self.cpu_share.rest_after(started.elapsed());
-                }
-                if station.is_alive() {
-                    self.tiny.put(station);
-                } else {
-                    // The other thread ends with this sender only.
-                    let _ = self.tiny_away.send(Away::Dead(station));
-                }
-                return;
-            }
-            // Whoever is to answer may be waiting for this very processor.
-            thread::yield_now();
+        if away.left.is_empty() && away.station.is_alive() {
+            self.tiny.put(away.station);
+        } else {
+            // The other thread ends with this sender only.
+            let _ = self.tiny_away.send(away);
         }
-        let _ = self.tiny_away.send(Away::Run { station, run, sent, started_at });
     }
 }
 
-fn tell(run: &Run, started_at: Micros, result: Result<Payload, AttemptFailure>, results: &Sender<RunResult>) {
+/// Runs tiny tasks in their process and waits for them, but not for those that take longer.
+fn run_together(mut station: Station, runs: Vec<Run>, results: &Sender<RunResult>) -> Away {
+    let began = Instant::now();
+    // What must first be sent blobs, or wait for a new process, takes milliseconds.
+    let (quick, slow): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| station.knows(&run.blobs));
+    let Some(started_at) = quick.first().map(|run| run.clock.now()) else {
+        let left = slow.into_iter().map(|run| (run, None)).collect();
+        return Away { station, left, together: 0 };
+    };
+    let begun = station.begin_together(quick.iter());
+    let (together, mut begun) = (quick.len(), begun.into_iter().flatten());
+    let mut left: VecDeque<_> = quick.into_iter().map(|run| (run, begun.next())).collect();
+    let mut answered = Vec::with_capacity(together);
+    while let Some((run, Some(begun))) = left.front_mut()
+        && let Some(result) = look(&mut station, begun, run, began)
+        && (station.is_alive() || together == 1)
+        && let Some((run, _)) = left.pop_front()
+    {
+        answered.push((run, result));
+    }
+    tell_all(&answered, started_at, results);
+    left.extend(slow.into_iter().map(|run| (run, None)));
+    if !station.is_alive() {
+        forget_begun(&mut left);
+    }
+    Away { station, left, together }
+}
+
+/// What was begun is to be run again alone: which of them their process died of shows then.
+fn forget_begun(left: &mut VecDeque<(Run, Option<Begun>)>) {
+    for (_, begun) in left {
+        *begun = None;
+    }
+}
+
+/// What comes of a run while the app's thread may wait for it.
+fn look(
+    station: &mut Station,
+    begun: &mut Begun,
+    run: &Run,
+    began: Instant,
+) -> Option<Result<Payload, AttemptFailure>> {
+    while began.elapsed() < TINY_WAIT {
+        if let Some(result) = station.look(begun, run) {
+            return Some(result);
+        }
+        // Whoever is to answer may be waiting for this very processor.
+        thread::yield_now();
+    }
+    None
+}
+
+/// Tells results of runs that ran one after the other and were answered together: each took its part of the time.
+fn tell_all(
+    answered: &[(Run, Result<Payload, AttemptFailure>)],
+    started_at: Micros,
+    results: &Sender<RunResult>,
+) {
+    let Some((last, _)) = answered.last() else { return };
+    let took = u64::from(last.clock.now().since(started_at));
+    let after = |runs: usize| Micros(started_at.0 + took * runs as u64 / answered.len() as u64);
+    for (number, (run, result)) in answered.iter().enumerate() {
+        tell(run, (after(number), after(number + 1)), result.clone(), results);
+    }
+}
+
+fn tell(
+    run: &Run,
+    (started_at, finished_at): (Micros, Micros),
+    result: Result<Payload, AttemptFailure>,
+    results: &Sender<RunResult>,
+) {
+    let left = left(run, &result);
     // The other end is gone only when the app is, and then nobody waits for the result.
-    let (finished_at, left) = (run.clock.now(), left(run, &result));
     let _ = results.send(RunResult { serial: run.serial, result, left, started_at, finished_at });
 }
 
@@ -278,23 +369,26 @@ fn care_for_tiny(away: &Receiver<Away>, shared: &SharedStation, results: &Sender
                 continue;
             }
         };
-        match away {
-            Ok(Away::Run { mut station, run, sent, started_at }) => {
-                let result = match sent {
-                    Some(mut begun) => station.finish(&mut begun, &run),
-                    None => station.compute(&run),
-                };
-                ails = station.ails();
-                shared.put(station);
-                tell(&run, started_at, result, results);
-                run.waker.wake();
+        let Ok(Away { mut station, mut left, together }) = away else { return };
+        for (run, begun) in &left {
+            if let Some(begun) = begun {
+                station.stop_with(run, begun);
             }
-            Ok(Away::Dead(mut station)) => {
-                station.revive();
-                ails = station.ails();
-                shared.put(station);
-            }
-            Err(_) => return,
         }
+        if !station.is_alive() {
+            station.revive();
+        }
+        while let Some((run, begun)) = left.pop_front() {
+            let started_at = run.clock.now();
+            let result = begun.map(|mut begun| station.finish(&mut begun, &run));
+            let result = result.filter(|_| station.is_alive() || together == 1).unwrap_or_else(|| {
+                forget_begun(&mut left);
+                station.compute(&run)
+            });
+            tell(&run, (started_at, run.clock.now()), result, results);
+            run.waker.wake();
+        }
+        ails = station.ails();
+        shared.put(station);
     }
 }

@@ -20,6 +20,12 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 pub(super) const FRAME_BYTES_MAX: usize = SPEC_BYTES_MAX + BLOBS_PER_SPEC_MAX * BLOB_BYTES_MAX + 4 * 1024;
 const _: () = assert!(FRAME_BYTES_MAX >= OUTCOME_BYTES_MAX + 4 * 1024);
 
+/// Bytes of specs, or of outcomes, that one frame may hold with [`EACH_BYTES`] for each, unless it holds only one.
+pub(crate) const TOGETHER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that a run or its answer has in a frame beside its spec or outcome, at most.
+pub(crate) const EACH_BYTES: usize = 64;
+const _: () = assert!(TOGETHER_BYTES_MAX <= FRAME_BYTES_MAX);
+
 /// The first frame of all: what the process is to become. Its lanes' sockets come along.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct Setup {
@@ -96,7 +102,7 @@ pub(super) struct StopRun {
     pub serial: u64,
 }
 
-/// A run, as it is sent to a lane.
+/// A run, as it is sent to a lane, alone or together with others.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct RunTask {
     /// Told apart from every other run on the lane.
@@ -109,7 +115,7 @@ pub(super) struct RunTask {
     pub blobs: Vec<Vec<u8>>,
 }
 
-/// What came of a run.
+/// What came of a run; those that were sent together are answered together, as far as one frame holds them.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct RunDone {
     /// Which run.

@@ -29,11 +29,16 @@ pub(crate) struct Lane {
     process: Arc<Process>,
     known: HashSet<Digest>,
     next_serial: u64,
+    /// Runs that the process owes an answer.
+    unanswered: Vec<u64>,
+    /// Answers that came together with others and are still to be taken.
+    answers: Vec<RunDone>,
 }
 
 /// A run that is under way.
 pub(crate) struct Sent {
     serial: u64,
+    /// The process has had every blob of it: to lack one is no answer any more.
     all_blobs: bool,
     /// Told to stop because its time is over.
     stopped_at: Option<Instant>,
@@ -52,7 +57,8 @@ pub(super) enum Came {
 impl Lane {
     /// A lane of this process.
     pub fn new(line: FrameSocket, number: u16, process: Arc<Process>) -> Self {
-        Self { line, number, process, known: HashSet::new(), next_serial: 0 }
+        let (known, unanswered, answers) = (HashSet::new(), Vec::new(), Vec::new());
+        Self { line, number, process, known, next_serial: 0, unanswered, answers }
     }
 
     /// The process.
@@ -67,16 +73,41 @@ impl Lane {
 
     /// Sends a run, with the blobs that the process is not known to have. An error is the process's end.
     pub fn send(&mut self, run: &Run) -> io::Result<Sent> {
-        let serial = self.next_serial;
-        self.next_serial += 1;
         let all_blobs = !run.blobs.iter().any(|blob| self.known.contains(&blob.digest()));
-        self.send_task(run, serial, false)?;
-        let (process, lane) = (self.process.clone(), self.number);
-        run.cancel.tell_by(move || process.stop_run(lane, serial));
-        Ok(Sent { serial, all_blobs, stopped_at: None })
+        let serial = self.next_serial();
+        self.send_alone(run, serial, false)?;
+        let sent = Sent { serial, all_blobs, stopped_at: None };
+        self.stop_with(run, &sent);
+        Ok(sent)
     }
 
-    fn send_task(&mut self, run: &Run, serial: u64, all_blobs: bool) -> io::Result<()> {
+    /// Sends runs whose blobs the process is known to have in one frame, which they must fit; they are answered in this
+    /// order. An error is the process's end.
+    pub fn send_together<'a>(&mut self, runs: impl Iterator<Item = &'a Run>) -> io::Result<Vec<Sent>> {
+        let mut sent = Vec::new();
+        let tasks = runs.map(|run| {
+            let serial = self.next_serial();
+            self.unanswered.push(serial);
+            sent.push(Sent { serial, all_blobs: false, stopped_at: None });
+            RunTask { serial, kind: run.kind, spec: run.spec.clone(), blobs: Vec::new() }
+        });
+        let tasks: Vec<RunTask> = tasks.collect();
+        self.line.send(&tasks)?;
+        Ok(sent)
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.next_serial += 1;
+        self.next_serial - 1
+    }
+
+    /// From now on the process is told when nobody wants the run's answer any more.
+    pub fn stop_with(&self, run: &Run, sent: &Sent) {
+        let (process, lane, serial) = (self.process.clone(), self.number, sent.serial);
+        run.cancel.tell_by(move || process.stop_run(lane, serial));
+    }
+
+    fn send_alone(&mut self, run: &Run, serial: u64, all_blobs: bool) -> io::Result<()> {
         let mut blobs = Vec::new();
         for blob in run.blobs.iter() {
             if all_blobs || !self.known.contains(&blob.digest()) {
@@ -87,7 +118,8 @@ impl Lane {
             }
             self.known.insert(blob.digest());
         }
-        self.line.send(&RunTask { serial, kind: run.kind, spec: run.spec.clone(), blobs })
+        self.unanswered.push(serial);
+        self.line.send(&vec![RunTask { serial, kind: run.kind, spec: run.spec.clone(), blobs }])
     }
 
     /// What has come of the run so far.
@@ -119,20 +151,27 @@ impl Lane {
     }
 
     fn receive(&mut self, sent: &mut Sent, run: &Run, wait: Wait) -> Option<Came> {
-        let result = match self.line.receive::<RunDone>(wait) {
-            Ok(None) => return None,
-            Ok(Some(done)) if done.serial == sent.serial => done.result,
-            // One that answers what it was not asked is broken, or not ours any more.
-            Ok(Some(_)) | Err(_) => {
-                run.cancel.is_over();
-                return Some(Came::Lost(self.process.end()));
+        let answer = loop {
+            if let Some(at) = self.answers.iter().position(|done| done.serial == sent.serial) {
+                break self.answers.remove(at);
+            }
+            match self.line.receive::<Vec<RunDone>>(wait) {
+                Ok(None) => return None,
+                Ok(Some(answers)) => {
+                    if !self.takes(answers) {
+                        // It is broken, or not ours any more.
+                        return Some(self.lost(run));
+                    }
+                }
+                Err(_) => return Some(self.lost(run)),
             }
         };
+        let result = answer.result;
         if matches!(result, Err(Failure::BlobsMissing(_))) && !sent.all_blobs {
             sent.all_blobs = true;
-            return match self.send_task(run, sent.serial, true) {
+            return match self.send_alone(run, sent.serial, true) {
                 Ok(()) => None,
-                Err(_) => Some(Came::Lost(self.process.end())),
+                Err(_) => Some(self.lost(run)),
             };
         }
         run.cancel.is_over();
@@ -141,6 +180,22 @@ impl Lane {
             Ok(outcome) if outcome.len() > OUTCOME_BYTES_MAX => Came::Result(Err(Failure::BadSpec)),
             result => Came::Result(result),
         })
+    }
+
+    /// Keeps answers to be taken; false if they answer nothing, or what was not asked.
+    fn takes(&mut self, answers: Vec<RunDone>) -> bool {
+        let is_owed = |done: &RunDone| {
+            let at = self.unanswered.iter().position(|serial| *serial == done.serial);
+            at.map(|at| self.unanswered.remove(at)).is_some()
+        };
+        let are_owed = !answers.is_empty() && answers.iter().all(is_owed);
+        self.answers.extend(answers);
+        are_owed
+    }
+
+    fn lost(&self, run: &Run) -> Came {
+        run.cancel.is_over();
+        Came::Lost(self.process.end())
     }
 }
 

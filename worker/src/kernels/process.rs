@@ -19,13 +19,17 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 
 use super::device::{self, Compute};
 use super::frame::{
-    Failure, FrameSocket, Hello, RunDone, RunTask, SandboxReport, Setup, StopRun, Wait, decode,
+    EACH_BYTES, Failure, FrameSocket, Hello, RunDone, RunTask, SandboxReport, Setup, StopRun,
+    TOGETHER_BYTES_MAX, Wait, decode,
 };
 use super::restrict::{Purpose, restrict};
 use super::{LANES_MAX, tries};
 
 /// Largest [`Setup`] in bytes: four paths and some numbers.
 const SETUP_BYTES_MAX: usize = 32 * 1024;
+/// Runs in one frame up to which a lane looks for the next frame before it sleeps. Of more, being woken costs each little;
+/// and where there are more threads than processors, who looks keeps a processor from those that are to send.
+const LOOKED_FOR_MAX: usize = 4;
 
 /// Becomes a kernel process that computes these kinds. The worker that starts it is at the other end of standard input.
 pub fn serve(kinds: &KindRegistry) -> ExitCode {
@@ -124,28 +128,31 @@ struct Shared {
     blobs: Mutex<BlobStore>,
 }
 
-/// What a lane runs, and what it was told to stop.
+/// What a lane runs, and what it was told to stop before it began.
 #[derive(Default)]
 struct Running {
     serial: Option<u64>,
     stop: Stop,
-    stopped: Option<u64>,
+    stopped: Vec<u64>,
 }
 
 impl Running {
     /// Begins a run. The word to stop it may have come before the run itself, on another line.
     fn begin(&mut self, serial: u64) -> Stop {
         (self.serial, self.stop) = (Some(serial), Stop::new());
-        if self.stopped == self.serial {
+        if self.stopped.contains(&serial) {
             self.stop.stop();
         }
+        // Numbers go up: what lies before has ended.
+        self.stopped.retain(|stopped| *stopped > serial);
         self.stop.clone()
     }
 
     fn stop(&mut self, serial: u64) {
-        self.stopped = Some(serial);
-        if self.serial == self.stopped {
+        if self.serial == Some(serial) {
             self.stop.stop();
+        } else if self.serial.is_none_or(|running| running < serial) {
+            self.stopped.push(serial);
         }
     }
 }
@@ -169,28 +176,47 @@ struct Lane {
 impl Lane {
     fn serve(mut self) {
         // A line that fails has no worker at its other end; the control line ends the process.
-        while let Ok(task) = self.next() {
-            let stop = locked(&self.running).begin(task.serial);
-            let done = RunDone { serial: task.serial, result: self.shared.run(task, &stop) };
-            if self.line.send(&done).is_err() {
+        while let Ok(tasks) = self.next() {
+            let (mut answers, mut bytes) = (Vec::with_capacity(tasks.len()), 0);
+            for task in tasks {
+                let stop = locked(&self.running).begin(task.serial);
+                let done = RunDone { serial: task.serial, result: self.shared.run(task, &stop) };
+                let own_bytes = EACH_BYTES + done.result.as_ref().map_or(0, |outcome| outcome.len());
+                if bytes + own_bytes > TOGETHER_BYTES_MAX && !answers.is_empty() {
+                    if self.line.send(&answers).is_err() {
+                        return;
+                    }
+                    (answers, bytes) = (Vec::new(), 0);
+                }
+                bytes += own_bytes;
+                answers.push(done);
+            }
+            if self.line.send(&answers).is_err() {
                 return;
             }
         }
     }
 
-    /// The next run. To be woken takes a thread longer than a tiny task does, so while runs come in quick succession, the
-    /// lane looks for the next one before it sleeps, as the worker itself does for packets.
-    fn next(&mut self) -> io::Result<RunTask> {
+    /// The next runs. To be woken takes a thread longer than a tiny task does, so while runs come in quick succession and few
+    /// at a time, the lane looks for the next one before it sleeps, as the worker itself does for packets.
+    fn next(&mut self) -> io::Result<Vec<RunTask>> {
         let began = Instant::now();
-        while began.elapsed() < self.window {
-            if let Some(task) = self.line.receive(Wait::Not)? {
-                return Ok(task);
+        let looked_for = loop {
+            if began.elapsed() >= self.window {
+                break None;
+            }
+            if let Some(tasks) = self.line.receive::<Vec<RunTask>>(Wait::Not)? {
+                break Some(tasks);
             }
             thread::yield_now();
-        }
-        let task = self.line.receive(Wait::Forever)?.ok_or(ErrorKind::UnexpectedEof)?;
-        self.window = if began.elapsed() <= self.look { self.look } else { Duration::ZERO };
-        Ok(task)
+        };
+        let tasks = match looked_for {
+            Some(tasks) => tasks,
+            None => self.line.receive(Wait::Forever)?.ok_or(ErrorKind::UnexpectedEof)?,
+        };
+        let looks_again = began.elapsed() <= self.look && tasks.len() <= LOOKED_FOR_MAX;
+        self.window = if looks_again { self.look } else { Duration::ZERO };
+        Ok(tasks)
     }
 }
 

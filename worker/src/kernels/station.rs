@@ -114,10 +114,26 @@ impl Station {
         sent.ok()
     }
 
+    /// Sends runs whose blobs the process has, together; `None` if it has died.
+    pub fn begin_together<'a>(&mut self, runs: impl Iterator<Item = &'a Run>) -> Option<Vec<Begun>> {
+        let sent = self.lane.as_mut()?.send_together(runs);
+        if sent.is_err() {
+            self.lost(None);
+        }
+        sent.ok()
+    }
+
     /// What has come of a run so far.
     pub fn look(&mut self, sent: &mut Begun, run: &Run) -> Option<Result<Payload, AttemptFailure>> {
         let came = self.lane.as_mut()?.look(sent, run)?;
         Some(self.told(came))
+    }
+
+    /// From now on the process is told when nobody wants the answer of a run any more that was sent together with others.
+    pub fn stop_with(&self, run: &Run, sent: &Begun) {
+        if let Some(lane) = &self.lane {
+            lane.stop_with(run, sent);
+        }
     }
 
     /// Waits for what comes of a run that was begun.

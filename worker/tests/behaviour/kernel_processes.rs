@@ -77,6 +77,39 @@ fn kernels_compute_there_as_they_do_here() {
 }
 
 #[test]
+fn tiny_tasks_that_cross_together_are_each_answered() {
+    let (mut pair, _private) = sandboxed();
+    // Outcomes of so many bytes that one frame does not hold them all.
+    let what = |number: u32| match number % 8 {
+        3 => (script(PANIC, 0), Err(AttemptFailure::KernelPanicked)),
+        5 => (script(GROW, 5_000), Ok(vec![u32::MAX; 5_000])),
+        _ => (script(DOUBLE, number), Ok(vec![2 * number])),
+    };
+    for round in 0..5 {
+        for number in 0..32 {
+            pair.assign(100 * round + u64::from(number), &what(number).0);
+        }
+        let answers = heard(&mut pair, 32);
+        for (answer, number) in answers.iter().zip(0..) {
+            assert_eq!(outcome(answer), what(number).1, "{number}");
+            assert!(answer.received_at <= answer.started_at && answer.started_at <= answer.finished_at);
+        }
+    }
+}
+
+#[test]
+fn of_tiny_tasks_that_cross_together_one_that_kills_the_process_costs_itself_alone() {
+    let (mut pair, _private) = sandboxed();
+    for number in 0..20 {
+        pair.assign(u64::from(number), &script(if number == 10 { ABORT_TINY } else { DOUBLE }, number));
+    }
+    for (answer, number) in heard(&mut pair, 20).iter().zip(0..) {
+        let right = if number == 10 { Err(AttemptFailure::KernelPanicked) } else { Ok(vec![2 * number]) };
+        assert_eq!(outcome(answer), right, "{number}");
+    }
+}
+
+#[test]
 fn blobs_go_there_once_and_again_where_they_are_no_longer_kept() {
     let (mut pair, _private) = sandboxed();
     // More than a process keeps, with the first one used again at the end.
@@ -95,6 +128,18 @@ fn blobs_go_there_once_and_again_where_they_are_no_longer_kept() {
         // Now it is there, and in the process of tiny tasks from here on.
         pair.assign_to(1_000_000 + task, Scripted::ID, spec, Vec::new());
         assert_eq!(outcome(&heard(&mut pair, 1)[0]), Ok(vec![sum]));
+    }
+    // Together, some with a blob that was there and is there no longer.
+    let tasks: Vec<(u64, usize)> = (2_000_000..).zip([blobs_max, 1, blobs_max - 1, 2, 3, 0]).collect();
+    for (task, number) in &tasks {
+        let bytes = blob(*number);
+        let spec = Scripted::encode_spec(&sum_of_blob(Digest::of(&bytes)));
+        // A worker that lacks it as well asks for it.
+        pair.assign_to(*task, Scripted::ID, spec, if *number < 4 { vec![bytes] } else { Vec::new() });
+    }
+    for (answer, (_, number)) in heard(&mut pair, tasks.len()).iter().zip(&tasks) {
+        let sum: u32 = blob(*number).iter().map(|byte| u32::from(*byte)).sum();
+        assert_eq!(outcome(answer), Ok(vec![sum]), "{number}");
     }
 }
 
