@@ -85,7 +85,7 @@ pub struct Lightfield;
 impl TaskKind for Lightfield {
     const ID: KindId = KindId(4);
     const NAME: &'static str = "lightfield";
-    const KERNEL_VERSION: u16 = 2;
+    const KERNEL_VERSION: u16 = 3;
     const DETERMINISTIC: bool = false;
     const RUNS_ON_GRAPHICS: bool = true;
     const FUEL_PERCENT: u64 = FUEL_PERCENT;

@@ -144,7 +144,7 @@ pub struct Reflection;
 impl TaskKind for Reflection {
     const ID: KindId = KindId(3);
     const NAME: &'static str = "reflection";
-    const KERNEL_VERSION: u16 = 4;
+    const KERNEL_VERSION: u16 = 5;
     const FUEL_PERCENT: u64 = FUEL_PERCENT;
     const DETERMINISTIC: bool = false;
     const RUNS_ON_GRAPHICS: bool = true;

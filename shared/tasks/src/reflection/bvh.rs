@@ -19,9 +19,10 @@ pub const NO_CHILD: u32 = u32::MAX;
 pub const DEPTH_MAX: usize = 10;
 /// Entries of a traversal's stack at most: a node pushes three more than it takes.
 pub const STACK: usize = 3 * DEPTH_MAX + 2;
-/// Boxes of the largest tree that is improved once it is built. Looking for a better place for a box takes time in
-/// proportion to all boxes where they lie in one another, so of thousands it would take longer than a task pays for.
-const IMPROVED_MAX: usize = 256;
+/// Boxes of the largest tree that is built by joining neighbours and then improved. Where boxes lie in one another or in a
+/// row, one pair is joined in each look at all of them, and a better place for a box is looked for among all: of thousands
+/// that would take longer than a task pays for.
+const JOINED_MAX: usize = 128;
 /// Where the boxes of missing children are.
 const NOWHERE: f32 = 1e30;
 
@@ -61,19 +62,26 @@ pub(super) fn build(boxes: &[Bounds]) -> Vec<Node> {
         return vec![Node::EMPTY];
     }
     let boxes: Vec<Aabb> = boxes.iter().map(aabb).collect();
-    let indices = (0..boxes.len() as u32).collect();
-    let mut tree =
-        PlocBuilder::new().build(PlocSearchDistance::Medium, &boxes, indices, SortPrecision::U64, 0);
-    if boxes.len() <= IMPROVED_MAX {
-        ReinsertionOptimizer::default().run(&mut tree, 0.25, Some(vec![1.0, 0.5]));
+    if boxes.len() <= JOINED_MAX {
+        let nodes = joined(&boxes);
+        // Deeper are boxes inside boxes inside boxes, or of someone who wants long ways.
+        if depth(&nodes) <= DEPTH_MAX {
+            return nodes;
+        }
     }
     let mut nodes = Vec::with_capacity(boxes.len() / 2 + 1);
+    halve(&boxes, &mut (0..boxes.len() as u32).collect::<Vec<_>>(), &mut nodes);
+    nodes
+}
+
+/// The tree that joins neighbours, which may be deep.
+fn joined(boxes: &[Aabb]) -> Vec<Node> {
+    let indices = (0..boxes.len() as u32).collect();
+    let mut tree =
+        PlocBuilder::new().build(PlocSearchDistance::Medium, boxes, indices, SortPrecision::U64, 0);
+    ReinsertionOptimizer::default().run(&mut tree, 0.25, Some(vec![1.0, 0.5]));
+    let mut nodes = Vec::with_capacity(boxes.len() / 2 + 1);
     collapse(&tree, 0, &mut nodes);
-    if depth(&nodes) > DEPTH_MAX {
-        // Boxes inside boxes inside boxes, or someone who wants long ways.
-        nodes.clear();
-        halve(&boxes, &mut (0..boxes.len() as u32).collect::<Vec<_>>(), &mut nodes);
-    }
     nodes
 }
 
@@ -104,14 +112,19 @@ fn halve(boxes: &[Aabb], objects: &mut [u32], nodes: &mut Vec<Node>) -> u32 {
     at as u32
 }
 
-/// Orders objects along the axis on which their middles are widest apart; how many are in the lower half.
+/// Puts the lower half of the objects before the others, along the axis on which their middles are widest apart; how many they
+/// are.
 fn split(boxes: &[Aabb], objects: &mut [u32]) -> usize {
     let middle = |object: &u32| boxes[*object as usize].center();
     let spread =
         objects.iter().fold(Aabb::empty(), |all, object| all.union(&Aabb::from_point(middle(object))));
     let axis = spread.largest_axis();
-    objects.sort_by(|a, b| middle(a)[axis].total_cmp(&middle(b)[axis]));
-    objects.len().div_ceil(2)
+    let half = objects.len().div_ceil(2);
+    if half < objects.len() {
+        objects
+            .select_nth_unstable_by(half, |a, b| middle(a)[axis].total_cmp(&middle(b)[axis]).then(a.cmp(b)));
+    }
+    half
 }
 
 /// Appends the node that stands for `from` and all below it.
@@ -259,14 +272,29 @@ mod tests {
             objects.sort_unstable();
             assert_eq!(objects, (0..boxes.len() as u32).collect::<Vec<_>>());
         }
-        let boxes = chain(100);
-        let boxes: Vec<Aabb> = boxes.iter().map(aabb).collect();
-        let indices = (0..100).collect();
-        let tree =
-            PlocBuilder::new().build(PlocSearchDistance::Medium, &boxes, indices, SortPrecision::U64, 0);
-        let mut nodes = Vec::new();
-        collapse(&tree, 0, &mut nodes);
-        assert!(depth(&nodes) > DEPTH_MAX, "{}: the chain is no case for the other way", depth(&nodes));
+        let boxes: Vec<Aabb> = chain(100).iter().map(aabb).collect();
+        let joined = depth(&joined(&boxes));
+        assert!(joined > DEPTH_MAX, "{joined}: the chain is no case for the other way");
+    }
+
+    /// Balls as anybody may put them: at random, in one place, in a row.
+    fn crowds(count: usize) -> [Vec<Bounds>; 3] {
+        let around = |at: Vec3| (at - 0.1, at + 0.1);
+        let mut state = 7;
+        let mut random = || (crate::picking::next(&mut state) >> 40) as f32 / (1 << 20) as f32;
+        [
+            (0..count).map(|_| around(Vec3::new(random(), random(), random()) * 8.0)).collect(),
+            vec![around(Vec3::ONE); count],
+            (0..count).map(|number| around(Vec3::X * number as f32)).collect(),
+        ]
+    }
+
+    #[test]
+    fn large_trees_are_as_deep_as_they_must_be_and_no_deeper() {
+        for boxes in crowds(2_048) {
+            // Four to the sixth are 4,096.
+            assert_eq!(depth(&build(&boxes)), 6);
+        }
     }
 
     #[test]

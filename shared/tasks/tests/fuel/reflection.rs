@@ -15,6 +15,8 @@ pub struct Things {
     spread: u64,
     size: u64,
     length: u64,
+    /// 64ths of a metre from one to the next, where they are in a row.
+    row: u64,
     /// Of a hundred, how many are capsules and how many of the rest rocks, how many glow.
     thin: u64,
     rocks: u64,
@@ -36,9 +38,10 @@ impl Genome for Things {
     fn random(seeded: &mut Seeded) -> Self {
         Self {
             objects: worst::skewed(seeded, 11),
-            spread: 1 + worst::skewed(seeded, 11),
+            spread: worst::skewed(seeded, 11),
             size: 1 + worst::skewed(seeded, 11),
             length: worst::skewed(seeded, 13),
+            row: seeded.below(4) / 3 * worst::skewed(seeded, 4),
             thin: seeded.below(101),
             rocks: seeded.below(101),
             glowing: seeded.below(101),
@@ -55,7 +58,7 @@ impl Genome for Things {
 
     fn varied(&self, seeded: &mut Seeded) -> Self {
         let (mut varied, other) = (*self, Self::random(seeded));
-        match seeded.below(12) {
+        match seeded.below(13) {
             0 => varied.objects = other.objects,
             1 => varied.spread = other.spread,
             2 => varied.size = other.size,
@@ -67,6 +70,7 @@ impl Genome for Things {
             8 => varied.away = other.away,
             9 => varied.bounces = other.bounces,
             10 => varied.sun = other.sun,
+            11 => varied.row = other.row,
             _ => varied.seed = other.seed,
         }
         varied
@@ -84,7 +88,7 @@ impl Genome for Things {
         let part =
             |seeded: &mut Seeded, reach: u64| (seeded.below(2 * reach + 1) as i64 - reach as i64) as i16;
         let objects = (0..self.objects)
-            .map(|_| {
+            .map(|number| {
                 let radius = (1 + seeded.below(self.size)) as u16;
                 let form = if seeded.below(100) < self.thin {
                     Form::Capsule { to: [0; 3].map(|_| part(&mut seeded, self.length.min(8_000))), radius }
@@ -99,7 +103,9 @@ impl Genome for Things {
                 } else {
                     u8::from(seeded.below(100) >= self.mirrors)
                 };
-                Object { position: [0; 3].map(|_| part(&mut seeded, self.spread)), form, surface }
+                let mut position = [0; 3].map(|_| part(&mut seeded, self.spread));
+                position[0] = position[0].saturating_add((number * self.row) as i16);
+                Object { position, form, surface }
             })
             .collect();
         let spec = ReflectionSpec {
