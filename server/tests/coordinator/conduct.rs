@@ -1,8 +1,9 @@
 //! What silence, failures and refusals cost a worker.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use p2c2r_protocol::{AttemptFailure, PassedCheck, PeerId, TaskId};
+use p2c2r_protocol::{AttemptFailure, GameToServer, PassedCheck, PeerId, TaskId};
 use p2c2r_server::Fallback;
 use p2c2r_server::config::TrustRules;
 
@@ -63,7 +64,7 @@ impl Play {
         let task = self.ask();
         let (_, assign) = self.stage.assignment();
         self.stage.answer(self.worker, &assign, Err(failure));
-        let cancel = p2c2r_protocol::GameToServer::Cancel { task };
+        let cancel = GameToServer::Cancel { task };
         self.stage.game_says(self.gamer, cancel);
         self.stage.step();
         for (_, again) in self.stage.take_assigned() {
@@ -107,7 +108,7 @@ fn going_away_with_work_is_silence_and_another_name_changes_nothing() {
         let task = play.ask();
         play.stage.assignment();
         play.restarts_as("somebody else");
-        play.stage.game_says(play.gamer, p2c2r_protocol::GameToServer::Cancel { task });
+        play.stage.game_says(play.gamer, GameToServer::Cancel { task });
         play.stage.pass(Duration::from_millis(600));
     };
     assert_eq!(checked_after(departure), 10);
@@ -164,39 +165,55 @@ fn a_deadline_that_nobody_could_have_met_costs_nobody_trust() {
     assert_eq!(play.answered(1), [PassedCheck::Always]);
 }
 
-/// A worker that takes what it gets and never answers, beside an honest one: how many tasks it took, and how many of its gamer's
-/// were done. Every 33 ms it comes back, under the account that `identity` says.
-fn harm(identity: impl Fn(u64) -> String) -> (usize, usize) {
+/// How often a silent worker comes back, and how many tasks are asked for at once each time: more than the honest one has room
+/// for, so that whatever room a stranger is believed to have is used.
+const RETURNS: u64 = 12;
+const AT_ONCE: u64 = 40;
+
+/// A worker that takes what it gets and never answers, beside an honest one that does a task in a millisecond: how many tasks it
+/// took each time, and how many of its gamer's were done in time. Every 60 ms it comes back with 256 slots, under the account
+/// that `identity` says.
+fn harm(identity: impl Fn(u64) -> String) -> (Vec<usize>, usize) {
     let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
-    let (gamer, honest) = (stage.gamer("g"), stage.worker("honest", 4));
-    let mut silent = stage.worker(&identity(0), 256);
-    let (mut tasks, mut taken) = (Vec::new(), 0);
-    for number in 0..1_400 {
-        if number < 400 {
-            tasks.push(stage.ask(gamer, 10_000 + number));
-        }
-        for (to, assign) in stage.take_assigned() {
-            if to == honest {
-                stage.answer_rightly(honest, &assign);
-            } else {
-                taken += 1;
-            }
-        }
-        if number < 400 && number % 33 == 32 {
-            stage.leave(silent);
-            silent = stage.worker(&identity(number), 256);
-        }
+    let (gamer, honest) = (stage.gamer("g"), stage.worker("honest", 1));
+    let (mut tasks, mut taken, mut with_honest) = (Vec::new(), Vec::new(), VecDeque::new());
+    let mut step = |stage: &mut Stage| {
         stage.step();
+        let (of_honest, others): (Vec<_>, Vec<_>) =
+            stage.take_assigned().into_iter().partition(|(to, _)| *to == honest);
+        with_honest.extend(of_honest.into_iter().map(|(_, assign)| assign));
+        if let Some(assign) = with_honest.pop_front() {
+            let number = toy::number_in(&assign.spec);
+            stage.send_answer(honest, &assign, Ok(toy::answer(number)));
+        }
+        others.len()
+    };
+    for time in 0..RETURNS {
+        let silent = stage.worker(&identity(time), 256);
+        for number in 0..AT_ONCE {
+            let submit = stage.submit_of(&toy::spec(10_000 + time * AT_ONCE + number));
+            tasks.push(stage.id_of(gamer, submit.task));
+            stage.game_says(gamer, GameToServer::Submit(submit));
+        }
+        taken.push((0..60).map(|_| step(&mut stage)).sum());
+        stage.leave(silent);
+    }
+    for _ in 0..600 {
+        step(&mut stage);
     }
     let done = tasks.iter().filter(|task| matches!(stage.heard(**task), [Heard::Done(_)])).count();
     (taken, done)
 }
 
 #[test]
-fn a_new_identity_gains_a_silent_worker_nothing() {
-    let (kept, done_beside_kept) = harm(|_| "silent".into());
-    let (new, done_beside_new) = harm(|number| format!("silent{number}"));
-    println!("taken by one account: {kept}, by ever new ones: {new}");
-    assert_eq!((done_beside_kept, done_beside_new), (400, 400), "every task is done in time all the same");
-    assert!(new <= 2 * 13, "a stranger gets two tasks, and no more until it has answered: {new}");
+fn a_silent_worker_takes_two_tasks_with_each_new_identity_and_fewer_by_coming_back() {
+    let all = (RETURNS * AT_ONCE) as usize;
+    let (by_kept, done_beside_kept) = harm(|_| "silent".into());
+    let (by_new, done_beside_new) = harm(|time| format!("silent{time}"));
+    println!("taken by one account: {by_kept:?}, by ever new ones: {by_new:?}");
+    assert_eq!((done_beside_kept, done_beside_new), (all, all), "every task is done in time all the same");
+    // So there is something to take, and no more of it than that.
+    assert!(by_new.iter().all(|taken| *taken == 2), "a stranger has two tasks until it has answered");
+    let (kept, new): (usize, usize) = (by_kept.iter().sum(), by_new.iter().sum());
+    assert!(2 * kept < new, "what it did before is known of its account");
 }
