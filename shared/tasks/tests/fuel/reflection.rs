@@ -139,3 +139,18 @@ fn no_spec_takes_more_steps_than_it_pays_for() {
 fn of_100_000_and_1_000_climbed_none_takes_more_steps_than_it_pays_for() {
     worst::means_something(&worst::search::<Things>(100_000, 1_000, 50_000, 2));
 }
+
+#[test]
+fn light_around_ships_stays_far_from_the_end_of_its_fuel() {
+    let mut most = 0.0_f64;
+    for seed in 0..6 {
+        for (rocks, others) in [(0, 0), (10, 4), (48, 12), (150, 30), (400, 60)] {
+            for (samples, bounces) in [(1, 2), (4, 4)] {
+                let spec = ReflectionSpec { samples, bounces, levels: 5, ..lit::arena(rocks, others, seed) };
+                let name = format!("arena {rocks} {others} {samples} {bounces}");
+                most = most.max(crate::honest::of_fuel::<Reflection>(&name, &spec, &Blobs::default()));
+            }
+        }
+    }
+    assert!(most < 0.9, "{most} of the fuel");
+}
