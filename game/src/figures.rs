@@ -15,6 +15,9 @@ use p2c2r_tasks::KindRegistry;
 /// Frames of which the longest hundredth counts: ten seconds of 60 a second.
 pub(crate) const FRAMES_KEPT: usize = 600;
 
+/// Milliseconds from which on a kind's newest outcome is so old that its numbers are history.
+const STALE_MS: f64 = 3_000.0;
+
 /// What an unknown value looks like; never a zero.
 pub const UNKNOWN: &str = "-";
 
@@ -136,8 +139,17 @@ impl KindFigures {
         self.age_ms.filter(|_| self.reused_percent.is_some_and(|share| share > 0.0))
     }
 
-    /// `remote 97%`, or a dash.
+    /// Whole seconds since anything new came, where numbers are still shown of what came before.
+    pub fn stale_seconds(&self) -> Option<u64> {
+        let age = self.age_ms.filter(|age| *age >= STALE_MS)?;
+        self.main_place().map(|_| (age / 1e3) as u64)
+    }
+
+    /// `remote 97%`, `4 s ago` once nothing new has come for some seconds, or a dash.
     pub fn place_text(&self) -> String {
+        if let Some(seconds) = self.stale_seconds() {
+            return format!("{seconds} s ago");
+        }
         self.main_place()
             .map_or_else(|| UNKNOWN.into(), |(place, share)| format!("{} {share:.0}%", place.name()))
     }

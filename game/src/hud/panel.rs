@@ -180,6 +180,9 @@ fn cell_text(kind: &KindFigures, column: usize) -> String {
 }
 
 fn cell_colour(kind: &KindFigures, column: usize) -> Srgba {
+    if kind.stale_seconds().is_some() {
+        return DIM;
+    }
     match (column, kind.main_place(), kind.in_time_percent) {
         (1, Some((MainPlace::Remote, _)), _) => SKY_BLUE,
         (1, Some((MainPlace::Coordinator, _)), _) => BLUISH_GREEN,
@@ -302,6 +305,25 @@ mod tests {
         assert_eq!((cell_text(&kind, 5).as_str(), cell_colour(&kind, 5)), ("310", BRIGHT));
         kind.age_ms = Some(900.0);
         assert_eq!((cell_text(&kind, 5).as_str(), cell_colour(&kind, 5)), ("900", ORANGE));
+    }
+
+    #[test]
+    fn a_row_without_anything_new_for_seconds_says_so_and_is_dim() {
+        let mut kind = KindFigures {
+            remote_percent: Some(97.0),
+            p50_ms: Some(12.0),
+            in_time_percent: Some(50.0),
+            age_ms: Some(2_900.0),
+            ..default()
+        };
+        assert_eq!((cell_text(&kind, 1).as_str(), cell_colour(&kind, 1)), ("remote 97%", SKY_BLUE));
+        kind.age_ms = Some(4_900.0);
+        assert_eq!(cell_text(&kind, 1), "4 s ago");
+        for column in 0..COLUMNS.len() {
+            assert_eq!(cell_colour(&kind, column), DIM, "column {column}");
+        }
+        let long_ago = KindFigures { age_ms: Some(60_000.0), ..default() };
+        assert_eq!(cell_text(&long_ago, 1), UNKNOWN, "no numbers are left that could be old");
     }
 
     #[test]

@@ -11,10 +11,10 @@ use p2c2r_tasks::reflection::Reflection;
 
 use super::level::{BorrowingDetail, ShownFrom};
 use super::palette::{BRIGHT, EDGE, PANEL};
-use super::{panel, show, text, write_inside};
+use super::{panel, score, ship, show, text, write_inside};
 use crate::figures;
 use crate::play::{Battlefield, Reflecting, Source, Sources, is_ore};
-use crate::settings::Settings;
+use crate::settings::{Corner, Settings};
 use crate::view::place;
 
 /// How long a mouse that lies still goes on pointing.
@@ -249,15 +249,7 @@ fn tell_source(
     show(&mut node, !lines.is_empty());
     let (Some(target), Some(picture)) = (target, camera.logical_target_size()) else { return };
     let Ok(at) = camera.world_to_viewport(eye, target.at()) else { return };
-    let mut free = Rect::from_corners(Vec2::ZERO, picture / scale.0);
-    if moved.is_none() {
-        // Nobody asked: it must not be in front of the panel.
-        if settings.display.corner.is_right() {
-            free.max.x -= panel::SIDE;
-        } else {
-            free.min.x += panel::SIDE;
-        }
-    }
+    let free = free_part(picture / scale.0, settings.display.corner, moved.is_some());
     let size = computed.size() * computed.inverse_scale_factor() / scale.0;
     let at = beside(at / scale.0, size, free);
     let (left, top) = (px(at.x), px(at.y));
@@ -265,6 +257,22 @@ fn tell_source(
         (node.left, node.top) = (left, top);
     }
     write_inside(children, &mut texts, &lines.join("\n"));
+}
+
+/// Where words may stand in a picture of this size: anywhere if somebody asked for them, and otherwise not in front of the
+/// panel, the score or the ship's state.
+fn free_part(picture: Vec2, panel_in: Corner, is_asked: bool) -> Rect {
+    let mut free = Rect::from_corners(Vec2::ZERO, picture);
+    if !is_asked {
+        if panel_in.is_right() {
+            free.max.x -= panel::SIDE;
+        } else {
+            free.min.x += panel::SIDE;
+        }
+        free.min.y += score::BELOW;
+        free.max.y -= ship::ABOVE;
+    }
+    free
 }
 
 /// Where a box of this size stands beside a point, so that all of it is within what is free.
@@ -284,6 +292,26 @@ mod tests {
     use p2c2r_arena::{ArenaConfig, Controls};
 
     use super::*;
+
+    #[test]
+    fn words_that_nobody_asked_for_keep_clear_of_what_is_always_shown() {
+        let (picture, size) = (Vec2::new(1_280.0, 720.0), Vec2::new(300.0, 40.0));
+        for corner in Corner::ALL {
+            let free = free_part(picture, corner, false);
+            for point in [Vec2::ZERO, picture * 0.5, picture] {
+                let at = beside(point, size, free);
+                let words = Rect::from_corners(at, at + size);
+                assert!(words.min.y >= score::BELOW && words.max.y <= picture.y - ship::ABOVE, "{words:?}");
+                let beside_panel = if corner.is_right() {
+                    words.max.x <= picture.x - panel::SIDE
+                } else {
+                    words.min.x >= panel::SIDE
+                };
+                assert!(beside_panel, "{words:?}, {corner:?}");
+            }
+            assert_eq!(free_part(picture, corner, true).max, picture, "whoever points wants to see it there");
+        }
+    }
 
     fn arena() -> Arena {
         let mut arena = Arena::new(ArenaConfig::default());
