@@ -22,7 +22,7 @@ pub(crate) struct Ending {
     /// After this much real time from the first frame on, if at all.
     after: Option<Duration>,
     /// The end waits while this is above zero, but no longer than [`GRACE`].
-    pub(crate) waiting_for: u32,
+    pub(crate) waiting_for: usize,
     now: bool,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bevy::prelude::*;
 use bevy::render::render_resource::{TextureFormat, TextureUsages};
-use bevy::render::view::screenshot::{Screenshot, ScreenshotCaptured, save_to_disk};
+use bevy::render::view::screenshot::{Capturing, Screenshot, save_to_disk};
 use bevy::time::common_conditions::on_real_timer;
 
 use super::camera::ViewTarget;
@@ -18,12 +18,13 @@ const BEFORE_END: Duration = Duration::from_millis(1_500);
 const FILM_EVERY: Duration = Duration::from_millis(125);
 const FILM_PICTURES_MAX: u32 = 2_000;
 /// Pictures of a film that may be on their way to the disk at once: each is as large as the screen.
-const FILM_UNDER_WAY_MAX: u32 = 4;
+const FILM_UNDER_WAY_MAX: usize = 4;
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Picture>()
-        .add_systems(PreStartup, make_target)
-        .add_systems(Update, (take_picture, film.run_if(on_real_timer(FILM_EVERY))));
+    app.init_resource::<Picture>().add_systems(PreStartup, make_target).add_systems(
+        Update,
+        (take_picture, film.run_if(on_real_timer(FILM_EVERY)), wait_for_pictures).chain(),
+    );
 }
 
 /// What picture is wanted and how far it is.
@@ -37,7 +38,6 @@ pub(crate) struct Picture {
     /// The folder of a film, if one is wanted.
     film: Option<PathBuf>,
     filmed: u32,
-    under_way: u32,
 }
 
 impl Picture {
@@ -66,7 +66,7 @@ fn take_picture(
     time: Res<Time<Real>>,
     target: Res<ViewTarget>,
     mut picture: ResMut<Picture>,
-    mut ending: ResMut<Ending>,
+    ending: Res<Ending>,
 ) {
     let near_end = ending.left(time.elapsed()).is_some_and(|left| left <= BEFORE_END);
     if picture.asked || !near_end {
@@ -74,33 +74,39 @@ fn take_picture(
     }
     let Some(path) = picture.path.clone() else { return };
     picture.asked = true;
-    ending.waiting_for += 1;
-    save_picture(&mut commands, &target, path).observe(
-        |_: On<ScreenshotCaptured>, mut ending: ResMut<Ending>| {
-            ending.waiting_for = ending.waiting_for.saturating_sub(1);
-        },
-    );
+    save_picture(&mut commands, &target, path);
 }
 
 /// Has what is drawn next saved at `path`.
-fn save_picture<'a>(commands: &'a mut Commands, target: &ViewTarget, path: PathBuf) -> EntityCommands<'a> {
+fn save_picture(commands: &mut Commands, target: &ViewTarget, path: PathBuf) {
     let screenshot = target.0.clone().map_or_else(Screenshot::primary_window, Screenshot::image);
-    let mut picture = commands.spawn(screenshot);
-    picture.observe(save_to_disk(path));
-    picture
+    commands.spawn(screenshot).observe(save_to_disk(path));
 }
 
-fn film(mut commands: Commands, target: Res<ViewTarget>, mut picture: ResMut<Picture>) {
-    if picture.filmed >= FILM_PICTURES_MAX || picture.under_way >= FILM_UNDER_WAY_MAX {
+fn film(
+    mut commands: Commands,
+    time: Res<Time<Real>>,
+    target: Res<ViewTarget>,
+    ending: Res<Ending>,
+    under_way: Query<Has<Capturing>, With<Screenshot>>,
+    mut picture: ResMut<Picture>,
+) {
+    let is_over = ending.left(time.elapsed()).is_some_and(|left| left.is_zero());
+    // The renderer drops the second picture of one frame.
+    let is_asked = under_way.iter().any(|begun| !begun);
+    if is_over || is_asked || picture.filmed >= FILM_PICTURES_MAX || under_way.count() >= FILM_UNDER_WAY_MAX {
         return;
     }
     let Some(folder) = &picture.film else { return };
     let path = folder.join(format!("{:04}.png", picture.filmed + 1));
     picture.filmed += 1;
-    picture.under_way += 1;
-    save_picture(&mut commands, &target, path).observe(
-        |_: On<ScreenshotCaptured>, mut picture: ResMut<Picture>| {
-            picture.under_way = picture.under_way.saturating_sub(1);
-        },
-    );
+    save_picture(&mut commands, &target, path);
+}
+
+/// The run ends only when all pictures are saved: a driver that is unloaded while it copies one ends the program with a fault.
+fn wait_for_pictures(under_way: Query<(), With<Screenshot>>, mut ending: ResMut<Ending>) {
+    let count = under_way.count();
+    if ending.waiting_for != count {
+        ending.waiting_for = count;
+    }
 }
