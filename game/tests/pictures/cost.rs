@@ -1,75 +1,82 @@
-//! What the display takes of a frame: the same fight with the display off and at each level in turn, in blocks, measured as
-//! the processor time of all threads from the first system of a frame to the last. Nothing is drawn, so that only the
-//! systems count, and who else computes on the machine does not.
+//! What the display takes of a frame: the same fight with the display off and on in turn, in many short blocks of one
+//! process, measured as the processor time of one thread that runs all systems. Each block with it is held against the
+//! blocks without it on either side, so that what grows in the fight, and who else computes on the machine, cancels out.
+//! Nothing is drawn, so that only the systems count.
 
 use std::time::Duration;
 
+use bevy::ecs::schedule::{Schedules, SingleThreadedExecutor};
 use bevy::prelude::*;
 use p2c2r_game::settings::BorrowingDetail;
 
 use super::stage::Stage;
 
-/// Frames of a block, and blocks of each level.
-const FRAMES: u32 = 240;
-const BLOCKS: usize = 6;
-/// Frames at the start of a block that do not count: text is laid out anew.
-const WARM_UP: usize = 40;
+/// Frames of a block: two seconds, in which the display's figures change eight times.
+const FRAMES: u32 = 120;
+/// Blocks with the display at a level, each between two without it.
+const BLOCKS: usize = 15;
 
-/// Processor time of each frame.
+/// Processor time of the frames of this block.
 #[derive(Resource, Default)]
-struct Lengths {
+struct Spent {
     began: Option<Duration>,
-    all: Vec<Duration>,
+    sum: Duration,
+    frames: u32,
 }
 
-/// Processor time of this program so far.
+/// Processor time of this thread so far.
 fn used() -> Duration {
-    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
 }
 
-fn begin(mut lengths: ResMut<'_, Lengths>) {
-    lengths.began = Some(used());
+fn begin(mut spent: ResMut<'_, Spent>) {
+    spent.began = Some(used());
 }
 
-fn end(mut lengths: ResMut<'_, Lengths>) {
-    if let Some(began) = lengths.began.take() {
-        lengths.all.push(used().saturating_sub(began));
+fn end(mut spent: ResMut<'_, Spent>) {
+    if let Some(began) = spent.began.take() {
+        spent.sum += used().saturating_sub(began);
+        spent.frames += 1;
     }
 }
 
-fn percentile(sorted: &[Duration], share: f64) -> f64 {
-    let place = ((sorted.len() - 1) as f64 * share) as usize;
-    sorted[place].as_secs_f64() * 1e3
+/// Milliseconds a frame at a level, over one block. What the change of level itself costs comes before it.
+fn block(stage: &mut Stage, level: BorrowingDetail) -> f64 {
+    stage.choose(|settings| settings.display.level = level);
+    *stage.app().world_mut().resource_mut::<Spent>() = Spent::default();
+    stage.play(FRAMES);
+    let spent = stage.app().world().resource::<Spent>();
+    spent.sum.as_secs_f64() * 1e3 / f64::from(spent.frames.max(1))
 }
 
 /// Measures and prints a line for each level; `Err` says why nothing can be drawn here.
 pub fn measure() -> Result<(), String> {
     let mut stage = Stage::open(1_280, 720, &["--difficulty=pilot"])?;
-    stage.app().init_resource::<Lengths>().add_systems(First, begin).add_systems(Last, end);
+    let app = stage.app();
+    for (_, schedule) in app.world_mut().resource_mut::<Schedules>().iter_mut() {
+        schedule.set_executor(SingleThreadedExecutor::new());
+    }
+    app.init_resource::<Spent>().add_systems(First, begin).add_systems(Last, end);
     stage.play(300);
-    let mut lengths = [const { Vec::new() }; 5];
-    for _ in 0..BLOCKS {
-        for (level, lengths) in BorrowingDetail::ALL.into_iter().zip(&mut lengths) {
-            stage.choose(|settings| settings.display.level = level);
-            stage.app().world_mut().resource_mut::<Lengths>().all.clear();
-            stage.play(FRAMES);
-            let block = std::mem::take(&mut stage.app().world_mut().resource_mut::<Lengths>().all);
-            lengths.extend(block.into_iter().skip(WARM_UP));
+    let mut off = block(&mut stage, BorrowingDetail::Off);
+    for level in BorrowingDetail::ALL.into_iter().filter(|level| *level != BorrowingDetail::Off) {
+        let mut more = Vec::new();
+        for _ in 0..BLOCKS {
+            let on = block(&mut stage, level);
+            let after = block(&mut stage, BorrowingDetail::Off);
+            more.push(on - 0.5 * (off + after));
+            off = after;
         }
-    }
-    for lengths in &mut lengths {
-        lengths.sort_unstable();
-    }
-    let [off, ..] = &lengths;
-    let (off_p50, off_p99) = (percentile(off, 0.5), percentile(off, 0.99));
-    for (level, lengths) in BorrowingDetail::ALL.into_iter().zip(&lengths) {
-        let (p50, p99) = (percentile(lengths, 0.5), percentile(lengths, 0.99));
+        more.sort_by(f64::total_cmp);
+        let quarter = |of_four: usize| more[(BLOCKS - 1) * of_four / 4];
         println!(
-            "{:<10} frame p50 {p50:.3} ms, p99 {p99:.3} ms; the display p50 {:.3} ms, p99 {:.3} ms",
+            "{:<10} the display takes {:.3} ms of a frame (quartiles {:.3} and {:.3}), of {:.3} ms without it",
             format!("{level:?}"),
-            p50 - off_p50,
-            p99 - off_p99
+            quarter(2),
+            quarter(1),
+            quarter(3),
+            off
         );
     }
     Ok(())
