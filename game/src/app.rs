@@ -9,7 +9,7 @@ use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::window::{ExitCondition, WindowResolution};
 use bevy::winit::WinitPlugin;
-use p2c2r_arena::{Arena, ArenaConfig, TICKS_PER_SECOND};
+use p2c2r_arena::{Arena, ArenaConfig, Difficulty, TICKS_PER_SECOND};
 use p2c2r_join::JoinChoice;
 use p2c2r_link::Impairment;
 use p2c2r_offload::{LocalCompute, OffloadConfig, OffloadPlugin, OffloadSwitch};
@@ -17,12 +17,12 @@ use p2c2r_program::log::Story;
 use p2c2r_program::{Log, Output, say, signals};
 use p2c2r_protocol::Role;
 
-use crate::cli::{Cli, NAME_DEFAULT, QualityChoice, Reflections, Screen};
+use crate::cli::{Cli, GameVerb, NAME_DEFAULT, PreferencesVerb, QualityChoice, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::presets::{Chosen, Preset};
 use crate::screens::{Page, Scores};
-use crate::settings::{Settings, UserFiles};
+use crate::settings::{Settings, SettingsAtStart, UserFiles};
 use crate::view::Picture;
 use crate::{
     GameError, console, figures, figures_file, frames, hud, input, play, presets, report, screens, settings,
@@ -35,11 +35,14 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
         say(presets::table());
         return Ok(());
     }
+    if let Some(GameVerb::Config(verb)) = &cli.verb {
+        return look_at_settings(verb);
+    }
     cli.check()?;
     let mut files = user_files(cli);
-    let settings = chosen_settings(cli, &mut files);
-    let offload = OffloadConfig { hour_cap: settings.borrowing.hour_cap(), ..offload_config(cli)? };
-    for path in [&cli.report, &cli.frames].into_iter().flatten() {
+    let settings = settings_at_start(cli, &mut files)?;
+    let offload = OffloadConfig { hour_cap: settings.started.borrowing.hour_cap(), ..offload_config(cli)? };
+    for path in [&cli.start.report, &cli.start.frames].into_iter().flatten() {
         report::check_writable(path)?;
     }
     if cli.screen() == Screen::Window && !graphics::has_display() {
@@ -52,25 +55,25 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
         tracing::warn!(%error, "signals will end the game without a report");
     }
     let mut app = build_with(cli, offload, settings, files)?;
-    if let Some(path) = &cli.log_csv {
+    if let Some(path) = &cli.start.log_csv {
         let file = figures_file::FiguresFile::at(path).map_err(|error| report::write_error(path, error))?;
         app.insert_resource(file);
     }
-    if let Some(folder) = &cli.film {
+    if let Some(folder) = &cli.start.film {
         std::fs::create_dir_all(folder).map_err(|error| report::write_error(folder, error))?;
     }
-    if let Some(path) = &cli.screenshot {
+    if let Some(path) = &cli.start.screenshot {
         // What is there at the end is then certainly this run's picture.
         let _ = std::fs::remove_file(path);
     }
-    if cli.headless || cli.hud_log {
+    if cli.start.headless || cli.start.hud_log {
         app.add_plugins(console::plugin);
     }
-    if let Some(path) = &cli.vitals {
+    if let Some(path) = &cli.start.vitals {
         vitals::keep(&mut app, path)?;
     }
     let results = report::Results::keep(&mut app);
-    let frames = cli.frames.as_ref().map(|path| (path, frames::Frames::keep(&mut app)));
+    let frames = cli.start.frames.as_ref().map(|path| (path, frames::Frames::keep(&mut app)));
     let exit = app.run();
     if let Some((path, frames)) = frames {
         frames.write(path)?;
@@ -81,13 +84,13 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
 /// Writes what is to be written after the app has ended, and judges the run.
 fn finish(cli: &Cli, results: &report::Results, exit: &AppExit) -> Result<(), GameError> {
     let report = results.report(cli);
-    if let Some(path) = &cli.report {
+    if let Some(path) = &cli.start.report {
         report.write(path)?;
     }
-    if cli.headless || cli.hud_log {
+    if cli.start.headless || cli.start.hud_log {
         console::print_summary(&report);
     }
-    if let Some(path) = cli.screenshot.as_ref().filter(|path| !path.exists()) {
+    if let Some(path) = cli.start.screenshot.as_ref().filter(|path| !path.exists()) {
         return Err(GameError::NoPicture(path.display().to_string()));
     }
     // A signal ends the engine with a code of its own; an end that was asked for is a good end.
@@ -98,38 +101,52 @@ fn finish(cli: &Cli, results: &report::Results, exit: &AppExit) -> Result<(), Ga
 /// Builds the app, ready to run or to be updated by hand, with this player's settings and scores.
 pub fn build(cli: &Cli, offload: OffloadConfig) -> Result<App, GameError> {
     let mut files = user_files(cli);
-    let settings = chosen_settings(cli, &mut files);
+    let settings = settings_at_start(cli, &mut files)?;
     build_with(cli, offload, settings, files)
 }
 
 /// The player's files: none where nobody goes through menus, unless a folder is named.
 fn user_files(cli: &Cli) -> UserFiles {
-    match &cli.settings {
+    match &cli.start.settings {
         Some(folder) => UserFiles::in_folder(folder.clone()),
         None if cli.screen() == Screen::Window && !cli.starts_in_play() => UserFiles::of_this_user(),
         None => UserFiles::default(),
     }
 }
 
-/// The player's settings, and over them what the command line asks for.
-fn chosen_settings(cli: &Cli, files: &mut UserFiles) -> Settings {
-    let mut settings: Settings = files.load();
-    let Settings { video, borrowing, difficulty, .. } = &mut settings;
-    video.quality = cli.quality.unwrap_or(video.quality);
-    *difficulty = cli.difficulty.map_or(*difficulty, Into::into);
-    borrowing.preset = cli.preset.unwrap_or(borrowing.preset);
-    borrowing.enabled &= !cli.offload_off;
-    borrowing.mirrors &= cli.reflections == Reflections::On;
-    settings
+/// Says of the preferences what was asked.
+fn look_at_settings(verb: &PreferencesVerb) -> Result<(), GameError> {
+    let (PreferencesVerb::Check(preferred) | PreferencesVerb::Show(preferred)) = verb;
+    let files = preferred.settings.clone().map_or_else(UserFiles::of_this_user, UserFiles::in_folder);
+    let mut settings: Settings = files.look().map_err(GameError::Kept)?;
+    preferred.preferences.apply(&mut settings)?;
+    match verb {
+        PreferencesVerb::Check(_) => say("the preferences are valid"),
+        PreferencesVerb::Show(_) => say(settings::text_of(&settings).map_err(GameError::Kept)?.trim_end()),
+    }
+    Ok(())
+}
+
+/// The player's preferences, and over them what the command line and the environment ask for.
+fn settings_at_start(cli: &Cli, files: &mut UserFiles) -> Result<SettingsAtStart, GameError> {
+    let kept: Settings = files.load();
+    let mut started = kept.clone();
+    if cli.starts_in_play() {
+        started.difficulty = Difficulty::Pilot;
+    }
+    cli.preferences.apply(&mut started)?;
+    started.borrowing.enabled &= !cli.start.offload_off;
+    Ok(SettingsAtStart { kept, started })
 }
 
 fn build_with(
     cli: &Cli,
     offload: OffloadConfig,
-    settings: Settings,
+    at_start: SettingsAtStart,
     mut files: UserFiles,
 ) -> Result<App, GameError> {
     let mut app = App::new();
+    let settings = at_start.started.clone();
     let quality = add_engine(&mut app, cli, settings.video.quality)?;
     let mut switch = OffloadSwitch::default();
     switch.enabled = settings.borrowing.enabled;
@@ -142,7 +159,10 @@ fn build_with(
         .insert_resource(Reflecting::new(settings.borrowing.mirrors, quality))
         .insert_resource(Chosen { preset: settings.borrowing.preset, quality })
         .insert_resource(settings)
-        .insert_resource(Ending::after(cli.seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))))
+        .insert_resource(at_start)
+        .insert_resource(Ending::after(
+            cli.start.seconds.map(|seconds| Duration::from_secs(u64::from(seconds))),
+        ))
         .add_plugins((
             OffloadPlugin { config: offload },
             FrameTimeDiagnosticsPlugin { max_history_length: figures::FRAMES_KEPT, ..default() },
@@ -156,7 +176,7 @@ fn build_with(
         ));
     if cli.screen() != Screen::None {
         let offscreen = (cli.screen() == Screen::Offscreen).then(|| cli.size());
-        let picture = Picture::new(cli.screenshot.clone(), offscreen).with_film(cli.film.clone());
+        let picture = Picture::new(cli.start.screenshot.clone(), offscreen).with_film(cli.start.film.clone());
         app.insert_resource(view::DrawQuality(quality)).insert_resource(picture).add_plugins((
             view::plugin,
             hud::plugin,
@@ -166,7 +186,7 @@ fn build_with(
     if cli.screen() == Screen::Window {
         app.add_plugins((play::window_plugin, settings::window_plugin, input::pad_plugin, sound::plugin));
     }
-    if let Some(seconds) = cli.flip_every {
+    if let Some(seconds) = cli.start.flip_every {
         app.add_plugins(play::flip_plugin(Duration::from_secs(u64::from(seconds))));
     }
     Ok(app)
@@ -174,16 +194,15 @@ fn build_with(
 
 /// The arena's numbers. `stress` is for benches of other kinds, and has nobody who plans.
 fn arena(cli: &Cli, settings: &Settings) -> ArenaConfig {
-    let config = cli.arena();
-    if settings.borrowing.preset == Preset::Stress {
-        config
-    } else {
-        config.with_allies(settings.allies.count())
-    }
+    let config = match settings.borrowing.preset {
+        Preset::Stress => ArenaConfig::stress(),
+        _ => ArenaConfig::of(settings.difficulty).with_allies(settings.allies.count()),
+    };
+    ArenaConfig { seed: cli.start.seed, ..config }
 }
 
 fn pilot(cli: &Cli) -> Result<Pilot, GameError> {
-    Ok(match &cli.flight {
+    Ok(match &cli.start.flight {
         Some(path) => Pilot::Recorded(play::read_flight(path)?),
         None if cli.steers_itself() => Pilot::Itself(default()),
         None => Pilot::Gamer,
@@ -233,12 +252,16 @@ fn drawn_engine(window: WindowPlugin, graphics: GraphicsPlugin) -> PluginGroupBu
 /// The offload plugin's configuration that the command line asks for. A player who has joined no coordinator plays on this
 /// machine alone.
 pub fn offload_config(cli: &Cli) -> Result<OffloadConfig, GameError> {
-    let impair = cli.impair.as_deref().map(impairment).transpose()?;
+    let impair = cli.start.impair.as_deref().map(impairment).transpose()?;
     let base = OffloadConfig { impair, local: LocalCompute::Auto, ..default() };
-    if cli.local {
+    if cli.start.local {
         return Ok(base);
     }
-    let choice = JoinChoice { link: cli.join.clone(), name: cli.name.clone(), folder: cli.keys.clone() };
+    let choice = JoinChoice {
+        link: cli.start.join.clone(),
+        name: cli.start.name.clone(),
+        folder: cli.start.keys.clone(),
+    };
     Ok(match choice.settle(Role::Gamer, NAME_DEFAULT)? {
         Some(membership) => base.with_membership(&membership),
         None => base,
@@ -259,7 +282,7 @@ fn start_logging(cli: &Cli) -> Result<(), GameError> {
                     bevy_render::extract_resource=off,bevy_core_pipeline=error,bevy_pbr=error,winit=error,\
                     wgpu=error,wgpu_hal=off,naga=error";
     let story = Story::messages_of(env!("CARGO_CRATE_NAME"));
-    let filter = cli.log.as_deref().unwrap_or_default();
-    Log { filter, defaults, format: cli.log_format, to: Output::Error, story }.start()?;
+    let filter = cli.start.log.as_deref().unwrap_or_default();
+    Log { filter, defaults, format: cli.start.log_format, to: Output::Error, story }.start()?;
     Ok(())
 }

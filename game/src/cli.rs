@@ -2,125 +2,184 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
-use p2c2r_arena::{ArenaConfig, Difficulty};
-use p2c2r_program::settings::within;
-use p2c2r_program::{LogFormat, log};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
+use p2c2r_arena::Difficulty;
+use p2c2r_program::settings::{
+    ProgramSettings, SettingError, SettingsArgs, SettingsFile, choice, log_filter, number, parsed, path,
+    switch, text, within,
+};
+use p2c2r_program::{LogFormat, settings_table};
 use p2c2r_protocol::limits::NAME_BYTES_MAX;
-use serde::{Deserialize, Serialize};
 
 use crate::GameError;
-use crate::presets::Preset;
+use crate::settings::Settings;
 
 /// What a gamer is called who gives no name.
 pub const NAME_DEFAULT: &str = "gamer";
+/// Seconds for which a run may last, and between two presses of T.
+const SECONDS_MAX: u32 = 86_400;
 
 /// Borrowed Light: a space shooter whose heavy work other people's computers do.
+///
+/// Every option can also be set in the environment; an option given here wins over that. Preferences are what the menus
+/// change, too, and are kept from one run to the next; given here or in the environment, they hold for one run.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "p2c2r-game", version, about, long_about = None)]
+#[command(name = "p2c2r-game", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// The join link of the coordinator to borrow from; needed once. `-` reads it from standard input, `@FILE` from a
-    /// file [default: the coordinator borrowed from last; none yet: play on this machine alone]
-    #[arg(long, value_name = "LINK", env = "P2C2R_JOIN", hide_env_values = true)]
-    pub join: Option<String>,
-    /// The folder that keeps this user's accounts [default: p2c2r/memberships in the folder for user data]
-    #[arg(long, value_name = "DIR", env = "P2C2R_KEYS")]
-    pub keys: Option<PathBuf>,
-    /// Never connect: compute everything on this machine.
-    #[arg(long)]
-    pub local: bool,
-    /// The name this gamer's account goes by [default: gamer]
-    #[arg(long, env = "P2C2R_NAME")]
-    pub name: Option<String>,
-    /// Worsen the connection on purpose, for example `wan-100ms` or `bad-wifi`.
-    #[arg(long, value_name = "PRESET", conflicts_with = "local")]
-    pub impair: Option<String>,
-    /// Play without a window; the game steers itself and prints one line a second.
-    #[arg(long)]
-    pub headless: bool,
-    /// Let the game steer itself.
-    #[arg(long)]
-    pub autopilot: bool,
-    /// Give the ship the inputs recorded in this file, tick by tick.
-    #[arg(long, value_name = "FILE", conflicts_with = "autopilot")]
-    pub flight: Option<PathBuf>,
-    /// Press T every so many seconds.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub flip_every: Option<u32>,
-    /// Stop after this many seconds.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub seconds: Option<u32>,
-    /// Write a JSON report here at the end.
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
-    /// Write one line per frame (CSV) here at the end.
-    #[arg(long, value_name = "FILE")]
-    pub frames: Option<PathBuf>,
-    /// Write entities, open tasks and memory (CSV) here every five seconds.
-    #[arg(long, value_name = "FILE")]
-    pub vitals: Option<PathBuf>,
-    /// Write a picture (PNG) here near the end; needs `--seconds`. With `--headless` it is drawn off-screen.
-    #[arg(long, value_name = "FILE")]
-    pub screenshot: Option<PathBuf>,
-    /// Save a picture every eighth of a second into this folder, numbered from 0001.png on; with `--headless` it is drawn
-    /// off-screen.
-    #[arg(long, value_name = "DIR")]
-    pub film: Option<PathBuf>,
-    /// Write the display's figures into this file, a line of comma-separated values every half second. F10 does so at any
-    /// time.
-    #[arg(long, value_name = "FILE")]
-    pub log_csv: Option<PathBuf>,
-    /// Where the game's randomness starts.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Size of the window, or of the off-screen picture.
-    #[arg(long, value_name = "WxH")]
-    pub window: Option<WindowSize>,
-    /// How much is bought from other computers; `--presets` says what each costs. `stress` is for benches [default: the
-    /// player's setting, `default` at first]
-    #[arg(long, value_enum)]
-    pub preset: Option<Preset>,
+    /// What to do instead of playing.
+    #[command(subcommand)]
+    pub verb: Option<GameVerb>,
     /// List the presets, what they cost an hour and what they look like, and end.
     #[arg(long)]
     pub presets: bool,
-    /// Print one line a second, as `--headless` does.
-    #[arg(long)]
-    pub hud_log: bool,
-    /// How much drawing the machine can bear; `auto` looks at its graphics adapter [default: the player's setting, `auto`
-    /// at first]
-    #[arg(long, value_enum)]
-    pub quality: Option<QualityChoice>,
-    /// The page to begin on; `play` goes straight into the fight, as every run does that steers itself or has an end
-    #[arg(long, value_enum)]
-    pub page: Option<FirstPage>,
-    /// How hard the fight is [default: the player's setting, `cadet` at first; `pilot` for a run that begins in it]
-    #[arg(long, value_enum)]
-    pub difficulty: Option<DifficultyChoice>,
-    /// The folder that keeps this player's settings and scores [default: p2c2r in the folder for configuration; none for a
-    /// run that begins in the fight]
-    #[arg(long, value_name = "DIR", env = "P2C2R_SETTINGS")]
-    pub settings: Option<PathBuf>,
-    /// Start with offloading switched off.
-    #[arg(long)]
-    pub offload_off: bool,
-    /// Whether hulls and ore mirror what happens around them.
-    #[arg(long, value_enum, default_value_t = Reflections::On)]
-    pub reflections: Reflections,
-    /// What to log to standard error: off, error, warn, info, debug, trace, or a filter such as p2c2r_offload=debug.
-    #[arg(long, value_name = "FILTER", env = "P2C2R_LOG")]
-    pub log: Option<String>,
-    /// How log lines look.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "P2C2R_LOG_FORMAT")]
-    pub log_format: LogFormat,
+    /// How this run starts and ends.
+    #[command(flatten)]
+    pub start: StartOptions,
+    /// Over what the player prefers.
+    #[command(flatten, next_help_heading = "Preferences")]
+    pub preferences: SettingsArgs<Settings>,
 }
 
-/// Whether reflections are traced and drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Reflections {
-    /// From the start; R switches them off.
-    On,
-    /// Not until R switches them on.
-    Off,
+/// What to do instead of playing.
+#[derive(Clone, Debug, Subcommand)]
+pub enum GameVerb {
+    /// Look at the preferences
+    #[command(subcommand)]
+    Config(PreferencesVerb),
+}
+
+/// What to do with the preferences.
+#[derive(Clone, Debug, Subcommand)]
+pub enum PreferencesVerb {
+    /// Say whether the preferences are valid; exit status 2 if not
+    Check(Box<Preferred>),
+    /// Print the preferences as the file that keeps them
+    Show(Box<Preferred>),
+}
+
+/// Whose preferences, and what is over them.
+#[derive(Args, Clone, Debug)]
+pub struct Preferred {
+    /// The folder that keeps this player's settings and scores [default: p2c2r in the folder for configuration]
+    #[arg(long, value_name = "DIR", env = "P2C2R_SETTINGS")]
+    pub settings: Option<PathBuf>,
+    /// Over what the player prefers.
+    #[command(flatten)]
+    pub preferences: SettingsArgs<Settings>,
+}
+
+settings_table! {
+    /// How a run starts and ends: what holds for one run and is kept nowhere. Adding an option is a field here; its flag,
+    /// variable, range and row in `docs/settings.md` follow. What the player prefers is in [`Settings`].
+    #[derive(Clone, Debug)]
+    pub struct StartOptions {
+        /// The join link of the coordinator to borrow from; needed once. `-` reads it from standard input, `@FILE` from a
+        /// file
+        pub join: Option<String> = None => text("LINK").optional().secret()
+            .default_is("the coordinator borrowed from last; none yet: play on this machine alone"),
+        /// The folder that keeps this user's accounts
+        pub keys: Option<PathBuf> = None =>
+            path("DIR").optional().default_is("p2c2r/memberships in the folder for user data"),
+        /// Never connect: compute everything on this machine
+        pub local: bool = false => switch(),
+        /// The name this gamer's account goes by
+        pub name: Option<String> = None => text("NAME").refusing(is_name).optional().default_is(NAME_DEFAULT),
+        /// Worsen the connection on purpose, for example `wan-100ms` or `bad-wifi`
+        pub impair: Option<String> = None => text("PRESET").optional(),
+        /// Play without a window; the game steers itself and prints one line a second
+        pub headless: bool = false => switch(),
+        /// Let the game steer itself
+        pub autopilot: bool = false => switch(),
+        /// Give the ship the inputs recorded in this file, tick by tick
+        pub flight: Option<PathBuf> = None => path("FILE").optional(),
+        /// Press T every so many seconds
+        pub flip_every: Option<u32> = None => number("SECONDS", 1..=SECONDS_MAX).optional(),
+        /// Stop after this many seconds
+        pub seconds: Option<u32> = None => number("N", 1..=SECONDS_MAX).optional(),
+        /// Write a JSON report here at the end
+        pub report: Option<PathBuf> = None => path("FILE").optional(),
+        /// Write one line per frame (CSV) here at the end
+        pub frames: Option<PathBuf> = None => path("FILE").optional(),
+        /// Write entities, open tasks and memory (CSV) here every five seconds
+        pub vitals: Option<PathBuf> = None => path("FILE").optional(),
+        /// Write a picture (PNG) here near the end; needs `--seconds`. With `--headless` it is drawn off-screen
+        pub screenshot: Option<PathBuf> = None => path("FILE").optional(),
+        /// Save a picture every eighth of a second into this folder, numbered from 0001.png on; with `--headless` it is
+        /// drawn off-screen
+        pub film: Option<PathBuf> = None => path("DIR").optional(),
+        /// Write the display's figures into this file, a line of comma-separated values every half second. F10 does so at
+        /// any time
+        pub log_csv: Option<PathBuf> = None => path("FILE").optional(),
+        /// Where the game's randomness starts
+        pub seed: u64 = 1 => number("N", 0..=u64::MAX),
+        /// Size of the window, or of the off-screen picture
+        pub window: Option<WindowSize> = None =>
+            parsed("WxH").optional().default_is("1280x720; off-screen 960x540"),
+        /// Print one line a second, as `--headless` does
+        pub hud_log: bool = false => switch(),
+        /// The page to begin on; `play` goes straight into the fight, as every run does that steers itself or has an end
+        pub page: Option<FirstPage> = None => choice().optional(),
+        /// The folder that keeps this player's settings and scores
+        pub settings: Option<PathBuf> = None => path("DIR").optional()
+            .default_is("p2c2r in the folder for configuration; none for a run that begins in the fight"),
+        /// Start with offloading switched off
+        pub offload_off: bool = false => switch(),
+        /// What to log to standard error: off, error, warn, info, debug, trace, or a filter such as p2c2r_offload=debug
+        pub log: Option<String> = None => log_filter().optional().default_is("warnings"),
+        /// How log lines look
+        pub log_format: LogFormat = LogFormat::Text => choice(),
+    }
+}
+
+impl ProgramSettings for StartOptions {
+    const FILE: SettingsFile = SettingsFile::None;
+
+    fn settle(&mut self, _: &dyn Fn(&str) -> bool) -> Result<(), SettingError> {
+        let wrong = |sentence: &str| Err(SettingError::Contradiction(sentence.into()));
+        if self.local && self.impair.is_some() {
+            return wrong("--impair cannot be used with --local: there is no connection to worsen");
+        }
+        if self.autopilot && self.flight.is_some() {
+            return wrong("--flight cannot be used with --autopilot: both steer");
+        }
+        if self.screenshot.is_some() && self.seconds.is_none() {
+            return wrong("--screenshot needs --seconds, to know when the end is near");
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::ptr_arg, reason = "what a setting is refused with takes a reference to it")]
+fn is_name(name: &String) -> Result<(), String> {
+    within("its length in bytes", name.len(), 1..=NAME_BYTES_MAX).map_err(|error| error.to_string())?;
+    if name.chars().any(char::is_control) {
+        return Err("it must not contain control characters".into());
+    }
+    Ok(())
+}
+
+impl Args for StartOptions {
+    fn augment_args(command: Command) -> Command {
+        SettingsArgs::<Self>::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for StartOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        SettingsArgs::<Self>::from_arg_matches(matches)?
+            .resolve()
+            .map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// The page to begin on.
@@ -143,6 +202,16 @@ pub enum DifficultyChoice {
     Ace,
 }
 
+impl From<Difficulty> for DifficultyChoice {
+    fn from(difficulty: Difficulty) -> Self {
+        match difficulty {
+            Difficulty::Cadet => Self::Cadet,
+            Difficulty::Pilot => Self::Pilot,
+            Difficulty::Ace => Self::Ace,
+        }
+    }
+}
+
 impl From<DifficultyChoice> for Difficulty {
     fn from(choice: DifficultyChoice) -> Self {
         match choice {
@@ -154,8 +223,7 @@ impl From<DifficultyChoice> for Difficulty {
 }
 
 /// What was asked about drawing quality.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum QualityChoice {
     /// Low on a software renderer, high elsewhere.
     #[default]
@@ -173,6 +241,12 @@ pub struct WindowSize {
     pub width: u32,
     /// 180 to 4,320 pixels.
     pub height: u32,
+}
+
+impl std::fmt::Display for WindowSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
 }
 
 impl std::str::FromStr for WindowSize {
@@ -203,23 +277,14 @@ pub enum Screen {
 }
 
 impl Cli {
-    /// Checks what clap cannot: options that need or exclude one another.
+    /// Refuses preferences out of their range, which only what they are put over can say.
     pub fn check(&self) -> Result<(), GameError> {
-        if self.screenshot.is_some() && self.seconds.is_none() {
-            return Err(GameError::Usage("--screenshot needs --seconds, to know when the end is near"));
-        }
-        let name = self.name.as_deref().unwrap_or(NAME_DEFAULT);
-        within("the length of the name in bytes", name.len(), 1..=NAME_BYTES_MAX)?;
-        if name.chars().any(char::is_control) {
-            return Err(GameError::Usage("--name must not contain control characters"));
-        }
-        log::check_filter(self.log.as_deref().unwrap_or_default())?;
-        Ok(())
+        Ok(self.preferences.apply(&mut Settings::default())?)
     }
 
     /// How the game is to be shown.
     pub fn screen(&self) -> Screen {
-        match (self.headless, self.screenshot.is_some() || self.film.is_some()) {
+        match (self.start.headless, self.start.screenshot.is_some() || self.start.film.is_some()) {
             (true, false) => Screen::None,
             (true, true) => Screen::Offscreen,
             (false, _) => Screen::Window,
@@ -228,7 +293,7 @@ impl Cli {
 
     /// The size of the window or picture. Off-screen pictures are small because software renders most of them.
     pub fn size(&self) -> WindowSize {
-        self.window.unwrap_or(match self.screen() {
+        self.start.window.unwrap_or(match self.screen() {
             Screen::Window => WindowSize { width: 1280, height: 720 },
             Screen::None | Screen::Offscreen => WindowSize { width: 960, height: 540 },
         })
@@ -236,29 +301,20 @@ impl Cli {
 
     /// Whether the game steers itself; nobody else could without a window.
     pub fn steers_itself(&self) -> bool {
-        self.autopilot || (self.headless && self.flight.is_none())
+        self.start.autopilot || (self.start.headless && self.start.flight.is_none())
     }
 
     /// Whether the run begins in the fight: nobody goes through menus where it steers itself or has an end.
     pub fn starts_in_play(&self) -> bool {
-        match self.page {
+        match self.start.page {
             Some(page) => page == FirstPage::Play,
             None => {
                 self.screen() != Screen::Window
-                    || self.autopilot
-                    || self.flight.is_some()
-                    || self.seconds.is_some()
+                    || self.start.autopilot
+                    || self.start.flight.is_some()
+                    || self.start.seconds.is_some()
             }
         }
-    }
-
-    /// The arena to play in.
-    pub fn arena(&self) -> ArenaConfig {
-        let base = match self.preset {
-            Some(Preset::Stress) => ArenaConfig::stress(),
-            _ => ArenaConfig::of(self.difficulty.map_or(Difficulty::Pilot, Difficulty::from)),
-        };
-        ArenaConfig { seed: self.seed, ..base }
     }
 }
 
@@ -275,9 +331,7 @@ mod tests {
         let cli = parse(&[]).unwrap();
         assert_eq!(cli.screen(), Screen::Window);
         assert_eq!(cli.size(), WindowSize { width: 1280, height: 720 });
-        assert!(!cli.steers_itself() && !cli.local && cli.join.is_none());
-        assert_eq!(cli.reflections, Reflections::On);
-        assert_eq!(cli.arena(), ArenaConfig { seed: 1, ..ArenaConfig::default() });
+        assert!(!cli.steers_itself() && !cli.start.local && cli.start.join.is_none());
         cli.check().unwrap();
     }
 
@@ -303,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_picture_without_an_end_is_refused() {
-        let error = parse(&["--screenshot", "a.png"]).unwrap().check().unwrap_err();
+        let error = parse(&["--screenshot", "a.png"]).unwrap_err();
         assert!(error.to_string().contains("--seconds"), "{error}");
         assert_eq!(error.exit_code(), 2);
     }
@@ -311,7 +365,7 @@ mod tests {
     #[test]
     fn sizes_are_checked() {
         assert_eq!(
-            parse(&["--window", "640x360"]).unwrap().window,
+            parse(&["--window", "640x360"]).unwrap().start.window,
             Some(WindowSize { width: 640, height: 360 })
         );
         for wrong in ["640", "x", "640x", "0x0", "99999x99999", "-1x5"] {
@@ -331,5 +385,28 @@ mod tests {
         assert!(parse(&["--seed", "x"]).is_err());
         assert!(parse(&["--quality", "ultra"]).is_err());
         assert!(parse(&["--reflections", "some"]).is_err());
+        let error = parse(&["--sound-music", "101"]).unwrap().check().unwrap_err();
+        assert_eq!(error.to_string(), "sound-music is 101, not 0 to 100");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn names_that_no_account_can_have_are_refused() {
+        for wrong in ["", "a\nb", &"x".repeat(NAME_BYTES_MAX + 1)] {
+            assert!(parse(&["--name", wrong]).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_reference_is_up_to_date() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/settings.md");
+        let text = p2c2r_program::settings::reference::<StartOptions>();
+        p2c2r_program::settings::assert_reference(&file, "p2c2r-game, one run", &text);
     }
 }

@@ -3,15 +3,15 @@
 /// Why the game did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum GameError {
-    /// An option is outside its range.
+    /// A setting is not as it may be.
     #[error(transparent)]
-    OutOfRange(#[from] p2c2r_program::settings::OutOfRange),
+    Setting(#[from] p2c2r_program::settings::SettingError),
+    /// The file of preferences cannot be used.
+    #[error("{0}")]
+    Kept(String),
     /// The log cannot be as it was asked for.
     #[error(transparent)]
     Log(#[from] p2c2r_program::LogError),
-    /// Options that do not go together.
-    #[error("{0}")]
-    Usage(&'static str),
     /// The account at the coordinator cannot be used.
     #[error(transparent)]
     Membership(#[from] p2c2r_join::MembershipError),
@@ -76,9 +76,9 @@ impl GameError {
     /// lacks what drawing needs (the launcher then plays without a window), 73 for a file, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::OutOfRange(_)
+            Self::Setting(_)
+            | Self::Kept(_)
             | Self::Log(_)
-            | Self::Usage(_)
             | Self::Membership(_)
             | Self::Impairment { .. }
             | Self::Flight { .. } => 2,

@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 
 use bevy::prelude::*;
 use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
 
 use crate::graphics::Quality;
 use crate::play::{FieldFineness, Fineness, LightAround, Reflecting, plans_bought};
@@ -18,8 +17,7 @@ pub(super) fn plugin(app: &mut App) {
 }
 
 /// How much is bought, and how much there is to compute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
     /// For tight budgets and slow lines.
     Saver,

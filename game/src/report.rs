@@ -8,8 +8,9 @@ use p2c2r_offload::OffloadTotals;
 use serde::Serialize;
 
 use crate::GameError;
-use crate::cli::{Cli, Reflections};
+use crate::cli::Cli;
 use crate::play::{Battlefield, RunLength, Slips};
+use crate::settings::Settings;
 
 /// A run in numbers. The keys of [`OffloadTotals`] (`kinds`, `cost_nanos`, …) stand beside these.
 #[derive(Clone, Debug, Serialize)]
@@ -91,12 +92,15 @@ struct Snapshot {
     score: u64,
     wave: u32,
     digest: String,
+    /// Whether reflections were on when the run began.
+    mirrors: bool,
 }
 
 impl Results {
     /// Has the app copy its numbers out when it exits.
     pub fn keep(app: &mut App) -> Self {
-        let results = Self::default();
+        let mirrors = app.world_mut().get_resource_or_init::<Settings>().borrowing.mirrors;
+        let results = Self(Arc::new(Mutex::new(Snapshot { mirrors, ..default() })));
         app.insert_resource(results.clone()).add_systems(Last, copy_out.run_if(on_message::<AppExit>));
         results
     }
@@ -113,9 +117,9 @@ impl Results {
             slipped_seconds: snapshot.slips.0.as_secs_f64(),
             score: snapshot.score,
             wave: snapshot.wave,
-            seed: cli.seed,
-            impair: cli.impair.clone(),
-            reflections: cli.reflections == Reflections::On,
+            seed: cli.start.seed,
+            impair: cli.start.impair.clone(),
+            reflections: snapshot.mirrors,
             arena_digest: snapshot.digest,
         }
     }
@@ -129,7 +133,8 @@ fn copy_out(
     battlefield: Res<Battlefield>,
 ) {
     let arena = &battlefield.arena;
-    *results.0.lock().unwrap_or_else(PoisonError::into_inner) = Snapshot {
+    let mut snapshot = results.0.lock().unwrap_or_else(PoisonError::into_inner);
+    *snapshot = Snapshot {
         totals: totals.clone(),
         finished: *finished,
         slips: *slips,
@@ -137,5 +142,6 @@ fn copy_out(
         score: arena.score(),
         wave: arena.wave(),
         digest: arena.digest().to_string(),
+        mirrors: snapshot.mirrors,
     };
 }

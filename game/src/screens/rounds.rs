@@ -33,13 +33,21 @@ pub(super) struct Rounds<'w> {
 }
 
 /// Where the session stood when the round began, so that a round's own cost can be told.
-#[derive(Resource, Default)]
+#[derive(Resource)]
 struct RoundBegan {
     difficulty: Difficulty,
     tick: u64,
     standing: SessionMark,
     /// Whether its end is still to be noticed.
     running: bool,
+}
+
+/// A run that begins in the fight goes through no menu: its first round is as hard as the settings say.
+impl FromWorld for RoundBegan {
+    fn from_world(world: &mut World) -> Self {
+        let difficulty = world.get_resource_or_init::<Settings>().difficulty;
+        Self { difficulty, tick: 0, standing: SessionMark::default(), running: false }
+    }
 }
 
 /// The round that ended last.
@@ -81,13 +89,18 @@ impl PlayerFile for Scores {
     const FILE: &'static str = "scores.toml";
     const WHAT: &'static str = "scores";
 
-    fn sound(mut self) -> Self {
+    fn read(file: &toml::Table) -> Result<Self, String> {
+        let mut scores: Self = file.clone().try_into().map_err(|error| error.message().to_owned())?;
         for difficulty in Difficulty::ALL {
-            let table = self.table_mut(difficulty);
+            let table = scores.table_mut(difficulty);
             table.sort_by_key(|round| std::cmp::Reverse(round.score));
             table.truncate(REMEMBERED);
         }
-        self
+        Ok(scores)
+    }
+
+    fn written(&self) -> Result<toml::Table, String> {
+        toml::Table::try_from(self).map_err(|error| error.to_string())
     }
 }
 
@@ -169,12 +182,6 @@ fn notice_end(
                 seconds: arena.tick().saturating_sub(began.tick) / u64::from(p2c2r_arena::TICKS_PER_SECOND),
                 cost_nanos: totals.cost_nanos.0 - began.standing.cost,
             };
-            // A run that begins in the fight has been through no menu.
-            let of = |difficulty: &Difficulty| {
-                let (seed, wingmen) = (arena.config().seed, arena.config().wingmen.flying);
-                ArenaConfig { seed, ..ArenaConfig::of(*difficulty) }.with_allies(wingmen) == *arena.config()
-            };
-            began.difficulty = Difficulty::ALL.into_iter().find(of).unwrap_or(began.difficulty);
             // What the game flew itself is no score of the player's.
             let counts = began.running && matches!(*pilot, Pilot::Gamer);
             let place = if counts { scores.enter(began.difficulty, round.clone()) } else { None };

@@ -109,10 +109,24 @@ fn bound_frame_rate(settings: Res<Settings>, mut frame_began: Local<Option<Insta
     *frame_began = Some(Instant::now());
 }
 
-fn save_settings(settings: Res<Settings>, mut files: ResMut<UserFiles>, mut saved: Local<Option<Settings>>) {
+/// What flags and variables made of the player's preferences, which holds for one run.
+#[derive(Resource, Default)]
+pub(crate) struct SettingsAtStart {
+    /// As the file has them.
+    pub(crate) kept: Settings,
+    /// As the run begins.
+    pub(crate) started: Settings,
+}
+
+fn save_settings(
+    settings: Res<Settings>,
+    at_start: Res<SettingsAtStart>,
+    mut files: ResMut<UserFiles>,
+    mut saved: Local<Option<Settings>>,
+) {
     // What was read at the start need not be written.
     let before = saved.replace(settings.clone());
     if before.is_some_and(|before| before != *settings) {
-        files.save(&*settings);
+        files.save(&p2c2r_program::settings::to_keep(&at_start.kept, &at_start.started, &*settings));
     }
 }

@@ -1,42 +1,29 @@
 //! What a graphics card of one's own would cost an hour of play, to hold what borrowing costs against.
 
-use serde::{Deserialize, Serialize};
+use p2c2r_program::settings::number;
+use p2c2r_program::settings_table;
 
 /// Weeks of a year.
 const WEEKS: f64 = 52.0;
 
-/// What is assumed of the card; the player changes it. Every number is within the range of its row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Comparison {
-    /// Price of a card that does the same, dollars.
-    pub card_dollars: u32,
-    /// Years for which it is good enough.
-    pub years: u32,
-    /// Hours of play a week.
-    pub hours_a_week: u32,
-    /// Watts that it draws while playing, beyond what the computer draws without it.
-    pub watts: u32,
-    /// Price of a kilowatt hour, cents.
-    pub cents_a_kwh: u32,
-}
-
-impl Default for Comparison {
-    fn default() -> Self {
-        Self { card_dollars: 300, years: 4, hours_a_week: 10, watts: 170, cents_a_kwh: 30 }
+settings_table! {
+    /// What is assumed of the card; the player changes it. In these ranges the formula means something.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Comparison {
+        /// Price of a card that does the same, dollars
+        pub card_dollars: u32 = 300 => number("DOLLARS", 1..=10_000),
+        /// Years for which it is good enough
+        pub years: u32 = 4 => number("YEARS", 1..=20),
+        /// Hours of play a week
+        pub hours_a_week: u32 = 10 => number("HOURS", 1..=168),
+        /// Watts that it draws while playing, beyond what the computer draws without it
+        pub watts: u32 = 170 => number("WATTS", 1..=2_000),
+        /// Price of a kilowatt hour, cents
+        pub cents_a_kwh: u32 = 30 => number("CENTS", 1..=500),
     }
 }
 
 impl Comparison {
-    /// The same with every number in a range in which the formula means something.
-    pub(super) fn mend(&mut self) {
-        self.card_dollars = self.card_dollars.clamp(1, 10_000);
-        self.years = self.years.clamp(1, 20);
-        self.hours_a_week = self.hours_a_week.clamp(1, 168);
-        self.watts = self.watts.clamp(1, 2_000);
-        self.cents_a_kwh = self.cents_a_kwh.clamp(1, 500);
-    }
-
     /// Dollars an hour of play: the price over all hours of play, and the current.
     pub fn dollars_per_hour(&self) -> f64 {
         let hours = f64::from(self.years) * WEEKS * f64::from(self.hours_a_week);
@@ -97,9 +84,9 @@ mod tests {
 
     #[test]
     fn numbers_of_a_damaged_file_are_put_into_their_ranges() {
-        let mut comparison =
-            Comparison { card_dollars: 0, years: 0, hours_a_week: 0, watts: 0, cents_a_kwh: u32::MAX };
-        comparison.mend();
+        let file = "card_dollars = 0\nyears = 0\nhours_a_week = 0\nwatts = 0\ncents_a_kwh = 4294967295\n";
+        let mut comparison = Comparison::default();
+        p2c2r_program::settings::apply_kept(&mut comparison, &toml::from_str(file).unwrap()).unwrap();
         assert!(comparison.dollars_per_hour().is_finite());
         assert_eq!((comparison.years, comparison.cents_a_kwh), (1, 500));
     }

@@ -6,27 +6,27 @@
 use std::path::{Path, PathBuf};
 
 use bevy::prelude::*;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 /// What this game writes into a file, and the newest that it understands. Goes up when an older game would
 /// misunderstand a file.
-const VERSION: u32 = 1;
+const VERSION: i64 = 1;
+/// Where a file says which version it is.
+const VERSION_KEY: &str = "version";
 /// Names that are tried for a file that is set aside.
 const ASIDE_TRIES: u32 = 100;
 
 /// Something that is kept in a file of the player's.
-pub(crate) trait PlayerFile: Default + Serialize + DeserializeOwned {
+pub(crate) trait PlayerFile: Default {
     /// The file's name.
     const FILE: &'static str;
     /// What is in it, in a sentence.
     const WHAT: &'static str;
 
-    /// The same without what an edited file may hold and the game could not bear.
-    #[must_use]
-    fn sound(self) -> Self {
-        self
-    }
+    /// What the file holds, without what an edited one may hold and the game could not bear; or why it is damaged.
+    fn read(file: &toml::Table) -> Result<Self, String>;
+
+    /// What the file is to hold.
+    fn written(&self) -> Result<toml::Table, String>;
 }
 
 /// The folder of the player's files, if any are kept, and what is to be said about them.
@@ -37,17 +37,10 @@ pub(crate) struct UserFiles {
     pub(crate) said: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Versioned {
-    #[serde(default)]
-    version: u32,
-}
-
-#[derive(Serialize)]
-struct Written<'a, T> {
-    version: u32,
-    #[serde(flatten)]
-    kept: &'a T,
+/// Why a file is not taken: what is wrong with it, and the suffix that it is kept under.
+struct Unfit {
+    why: String,
+    suffix: &'static str,
 }
 
 impl UserFiles {
@@ -64,33 +57,16 @@ impl UserFiles {
     /// What is kept, or what there is at first.
     pub(crate) fn load<T: PlayerFile>(&mut self) -> T {
         let Some(path) = self.path::<T>() else { return T::default() };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return T::default(),
-            Err(error) => {
-                // A folder, or a file that is no text: it is in the way of the next one.
-                self.set_aside::<T>(&path, &error.to_string(), "damaged");
-                return T::default();
-            }
-        };
-        match toml::from_str::<Versioned>(&text) {
-            Ok(Versioned { version }) if version > VERSION => {
-                self.set_aside::<T>(&path, "a newer game wrote it", "newer");
-                return T::default();
-            }
-            Ok(_) => {}
-            Err(error) => {
-                self.set_aside::<T>(&path, error.message(), "damaged");
-                return T::default();
-            }
-        }
-        match toml::from_str::<T>(&text) {
-            Ok(kept) => kept.sound(),
-            Err(error) => {
-                self.set_aside::<T>(&path, error.message(), "damaged");
-                T::default()
-            }
-        }
+        read(&path).unwrap_or_else(|Unfit { why, suffix }| {
+            self.set_aside::<T>(&path, &why, suffix);
+            T::default()
+        })
+    }
+
+    /// The same without setting anything aside: what is wrong with the file is the error.
+    pub(crate) fn look<T: PlayerFile>(&self) -> Result<T, String> {
+        let Some(path) = self.path::<T>() else { return Ok(T::default()) };
+        read(&path).map_err(|Unfit { why, .. }| format!("{}: {why}", path.display()))
     }
 
     /// Writes it down, whole or not at all.
@@ -123,8 +99,34 @@ impl UserFiles {
     }
 }
 
+fn read<T: PlayerFile>(path: &Path) -> Result<T, Unfit> {
+    let damaged = |why| Unfit { why, suffix: "damaged" };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(T::default()),
+        // A folder, or a file that is no text: it is in the way of the next one.
+        Err(error) => return Err(damaged(error.to_string())),
+    };
+    let mut file: toml::Table = toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
+    match file.remove(VERSION_KEY) {
+        Some(toml::Value::Integer(version)) if version > VERSION => {
+            return Err(Unfit { why: "a newer game wrote it".into(), suffix: "newer" });
+        }
+        None | Some(toml::Value::Integer(_)) => {}
+        Some(_) => return Err(damaged("its version is no number".into())),
+    }
+    T::read(&file).map_err(damaged)
+}
+
+/// What a file is to hold, as text.
+pub(crate) fn text_of<T: PlayerFile>(kept: &T) -> Result<String, String> {
+    let mut file = kept.written()?;
+    file.insert(VERSION_KEY.to_owned(), VERSION.into());
+    toml::to_string(&file).map_err(|error| error.to_string())
+}
+
 fn write<T: PlayerFile>(path: &Path, kept: &T) -> std::io::Result<()> {
-    let text = toml::to_string(&Written { version: VERSION, kept }).map_err(std::io::Error::other)?;
+    let text = text_of(kept).map_err(std::io::Error::other)?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }

@@ -12,48 +12,69 @@ mod comparison;
 mod kept;
 mod rows;
 
-use bevy::prelude::*;
-use p2c2r_arena::Difficulty;
-use p2c2r_protocol::Nanos;
-use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
-use crate::cli::QualityChoice;
+use bevy::prelude::*;
+use clap::ValueEnum;
+use p2c2r_arena::Difficulty;
+use p2c2r_program::settings::{
+    self, ProgramSettings, SettingFormat, SettingsFile, choice, file_table, number, on_off, table,
+};
+use p2c2r_program::settings_table;
+use p2c2r_protocol::Nanos;
+
+use crate::cli::{DifficultyChoice, QualityChoice};
 use crate::input::Bindings;
 use crate::presets::Preset;
-pub(crate) use apply::{set_kinds, window_plugin};
+pub(crate) use apply::{SettingsAtStart, set_kinds, window_plugin};
 pub use comparison::Comparison;
-pub(crate) use kept::{PlayerFile, UserFiles};
+pub(crate) use kept::{PlayerFile, UserFiles, text_of};
 pub use rows::Row;
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<Settings>().init_resource::<UserFiles>().add_plugins(apply::plugin);
+    app.init_resource::<Settings>()
+        .init_resource::<SettingsAtStart>()
+        .init_resource::<UserFiles>()
+        .add_plugins(apply::plugin);
 }
 
-/// All choices. A file may lack any of them.
-#[derive(Resource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Settings {
-    /// How hard it is.
-    pub difficulty: Difficulty,
-    /// Who flies with the player; from the next round on.
-    pub allies: Allies,
-    /// How it is drawn.
-    pub video: Video,
-    /// How loud it is.
-    pub sound: Sound,
-    /// What is shown about the borrowing.
-    pub display: Display,
-    /// What is borrowed.
-    pub borrowing: Borrowing,
-    /// What borrowing is compared with.
-    pub comparison: Comparison,
-    /// What keys and buttons do.
-    pub keys: Bindings,
+settings_table! {
+    /// What the player prefers: kept in a file that the menus write, for which flags and variables hold for one run. Adding a
+    /// preference is a field here, and a [`Row`] where a menu shows it; its place in the file, flag, variable, range and row in
+    /// `docs/settings.md` follow. What holds for one run alone is in [`StartOptions`](crate::cli::StartOptions).
+    #[derive(Resource, Clone, Debug, PartialEq)]
+    pub struct Settings {
+        /// How hard the fight is; without the flag, `pilot` for a run that begins in it
+        pub difficulty: Difficulty = Difficulty::default() =>
+            choice::<DifficultyChoice>().map(Into::into, |difficulty: &Difficulty| Some((*difficulty).into())),
+        /// Who flies with the player, from the next round on
+        pub allies: Allies = Allies::default() => choice(),
+        /// How it is drawn.
+        pub video: Video = Video::default() => table(),
+        /// How loud it is.
+        pub sound: Sound = Sound::default() => table(),
+        /// What is shown about the borrowing.
+        pub display: Display = Display::default() => table(),
+        /// What is borrowed.
+        pub borrowing: Borrowing = Borrowing::default() => table(),
+        /// What borrowing is compared with.
+        pub comparison: Comparison = Comparison::default() => table(),
+        /// What keys and pad buttons do
+        pub keys: Bindings = Bindings::default() => file_table().default_is("what the page of keys shows at first"),
+    }
+}
+
+impl ProgramSettings for Settings {
+    const FILE: SettingsFile = SettingsFile::Kept;
+}
+
+/// Per cent.
+fn percent() -> SettingFormat<u8> {
+    number("PERCENT", 0..=100)
 }
 
 /// Who flies with the player.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Allies {
     /// Nobody.
     Off,
@@ -75,40 +96,27 @@ impl Allies {
     }
 }
 
-/// How it is drawn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Video {
-    /// How much drawing the machine can bear; from the next start on.
-    pub quality: QualityChoice,
-    /// Whether the window fills the screen.
-    pub fullscreen: bool,
-    /// What bounds the frame rate.
-    pub frames: FrameRate,
-    /// How far explosions shake the view, per cent.
-    pub shake: u8,
-    /// How bright flashes are, per cent.
-    pub flashes: u8,
-    /// How long the game stands still when something large ends, per cent.
-    pub hit_stop: u8,
-}
-
-impl Default for Video {
-    fn default() -> Self {
-        Self {
-            quality: QualityChoice::Auto,
-            fullscreen: false,
-            frames: FrameRate::Screen,
-            shake: 100,
-            flashes: 100,
-            hit_stop: 100,
-        }
+settings_table! {
+    /// How it is drawn.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Video {
+        /// How much drawing the machine can bear; `auto` looks at its graphics adapter. From the next start on
+        pub quality: QualityChoice = QualityChoice::Auto => choice().flag("quality"),
+        /// Whether the window fills the screen
+        pub fullscreen: bool = false => on_off(),
+        /// What bounds the frame rate
+        pub frames: FrameRate = FrameRate::Screen => choice(),
+        /// How far explosions shake the view
+        pub shake: u8 = 100 => percent(),
+        /// How bright flashes are
+        pub flashes: u8 = 100 => percent(),
+        /// How long the game stands still when something large ends
+        pub hit_stop: u8 = 100 => percent(),
     }
 }
 
 /// What bounds the frame rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum FrameRate {
     /// The screen: as many frames as it shows.
     #[default]
@@ -121,47 +129,39 @@ pub enum FrameRate {
     Unbounded,
 }
 
-/// How loud it is, per cent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Sound {
-    /// Everything.
-    pub master: u8,
-    /// The music.
-    pub music: u8,
-    /// What happens in the arena.
-    pub effects: u8,
-    /// The menus.
-    pub interface: u8,
-}
-
-impl Default for Sound {
-    fn default() -> Self {
-        Self { master: 80, music: 60, effects: 90, interface: 70 }
+settings_table! {
+    /// How loud it is, per cent.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Sound {
+        /// How loud everything is
+        pub master: u8 = 80 => percent(),
+        /// How loud the music is
+        pub music: u8 = 60 => percent(),
+        /// How loud is what happens in the arena
+        pub effects: u8 = 90 => percent(),
+        /// How loud the menus are
+        pub interface: u8 = 70 => percent(),
     }
 }
 
-/// What is shown about the borrowing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Display {
-    /// How much.
-    pub level: BorrowingDetail,
-    /// How large, per cent.
-    pub scale: u8,
-    /// Where.
-    pub corner: Corner,
-}
-
-impl Default for Display {
-    fn default() -> Self {
-        Self { level: BorrowingDetail::Compact, scale: 100, corner: Corner::TopRight }
+settings_table! {
+    /// What is shown about the borrowing.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Display {
+        /// How much is shown about the borrowing
+        pub level: BorrowingDetail = BorrowingDetail::Compact => choice(),
+        /// How large the display is
+        pub scale: u8 = 100 => number("PERCENT", SCALE),
+        /// Where the display is
+        pub corner: Corner = Corner::TopRight => choice(),
     }
 }
+
+/// Sizes that the display may have, per cent.
+const SCALE: RangeInclusive<u8> = 75..=200;
 
 /// How much is shown about the borrowing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum BorrowingDetail {
     /// Nothing.
     Off,
@@ -177,8 +177,7 @@ pub enum BorrowingDetail {
 }
 
 /// Where the display is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Corner {
     /// Top right.
     #[default]
@@ -203,26 +202,27 @@ impl Corner {
     }
 }
 
-/// What is borrowed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Borrowing {
-    /// Whether anything is.
-    pub enabled: bool,
-    /// Enemies' paths.
-    pub paths: bool,
-    /// Rocks' motions.
-    pub physics: bool,
-    /// Plans of wingmen and bosses.
-    pub plans: bool,
-    /// The light that hulls mirror, and that falls on rocks.
-    pub reflections: bool,
-    /// Whether that light is shown at all.
-    pub mirrors: bool,
-    /// How much is bought.
-    pub preset: Preset,
-    /// The most that an hour may cost, thousandths of a dollar; 0 for no bound of the game's own.
-    pub cap_millidollars_per_hour: u32,
+settings_table! {
+    /// What is borrowed.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Borrowing {
+        /// Whether anything is borrowed
+        pub enabled: bool = true => on_off(),
+        /// Whether enemies' paths are borrowed
+        pub paths: bool = true => on_off(),
+        /// Whether rocks' motions are borrowed
+        pub physics: bool = true => on_off(),
+        /// Whether plans of wingmen and bosses are borrowed
+        pub plans: bool = true => on_off(),
+        /// Whether the light is borrowed that hulls mirror, and that falls on rocks
+        pub reflections: bool = true => on_off(),
+        /// Whether that light is shown at all; R switches it while playing
+        pub mirrors: bool = true => on_off().flag("reflections"),
+        /// How much is bought from other computers; `--presets` says what each costs. `stress` is for benches
+        pub preset: Preset = Preset::Default => choice().flag("preset"),
+        /// The most that an hour may cost, thousandths of a dollar; 0 for no bound of the game's own
+        pub cap_millidollars_per_hour: u32 = 0 => number("N", 0..=rows::CAP_MAX),
+    }
 }
 
 /// Money is counted in nano-dollars, caps are set in thousandths of a dollar.
@@ -236,49 +236,31 @@ impl Borrowing {
     }
 }
 
-impl Default for Borrowing {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            paths: true,
-            physics: true,
-            plans: true,
-            reflections: true,
-            mirrors: true,
-            preset: Preset::Default,
-            cap_millidollars_per_hour: 0,
-        }
-    }
-}
-
-impl Settings {
-    /// The same with every number in its range and no key bound twice.
-    #[must_use]
-    fn mended(mut self) -> Self {
-        for percent in [
-            &mut self.video.shake,
-            &mut self.video.flashes,
-            &mut self.sound.master,
-            &mut self.sound.music,
-            &mut self.sound.effects,
-            &mut self.sound.interface,
-        ] {
-            *percent = (*percent).min(100);
-        }
-        self.display.scale = self.display.scale.clamp(75, 200);
-        self.borrowing.cap_millidollars_per_hour =
-            self.borrowing.cap_millidollars_per_hour.min(rows::CAP_MAX);
-        self.comparison.mend();
-        self.keys.mend();
-        self
-    }
-}
-
 impl PlayerFile for Settings {
     const FILE: &'static str = "settings.toml";
     const WHAT: &'static str = "settings";
 
-    fn sound(self) -> Self {
-        self.mended()
+    fn read(file: &toml::Table) -> Result<Self, String> {
+        let mut settings = Self::default();
+        settings::apply_kept(&mut settings, file).map_err(|error| error.to_string())?;
+        settings.keys.mend();
+        Ok(settings)
+    }
+
+    fn written(&self) -> Result<toml::Table, String> {
+        Ok(settings::kept(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_reference_is_up_to_date() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/settings.md");
+        settings::assert_reference(&file, "p2c2r-game", &settings::reference::<Settings>());
     }
 }

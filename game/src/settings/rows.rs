@@ -3,7 +3,7 @@
 use clap::ValueEnum as _;
 use p2c2r_arena::Difficulty;
 
-use super::{Allies, BorrowingDetail, Corner, FrameRate, Settings};
+use super::{Allies, BorrowingDetail, Corner, FrameRate, SCALE, Settings};
 use crate::cli::QualityChoice;
 use crate::figures;
 
@@ -190,7 +190,9 @@ impl Row {
             Self::Effects => percent(&mut sound.effects, PERCENT_STEP, 0, 100),
             Self::Interface => percent(&mut sound.interface, PERCENT_STEP, 0, 100),
             Self::Level => display.level = next(&BorrowingDetail::ALL, display.level, step),
-            Self::Scale => percent(&mut display.scale, SCALE_STEP, 75, 200),
+            Self::Scale => {
+                percent(&mut display.scale, SCALE_STEP, (*SCALE.start()).into(), (*SCALE.end()).into());
+            }
             Self::Corner => display.corner = next(&Corner::ALL, display.corner, step),
             Self::Offload => borrowing.enabled ^= true,
             Self::Paths => borrowing.paths ^= true,
@@ -300,7 +302,8 @@ mod tests {
                 let mut settings = Settings::default();
                 for _ in 0..50 {
                     row.turn(&mut settings, step);
-                    assert_eq!(settings.clone().mended(), settings, "{row:?}");
+                    p2c2r_program::settings::check(&settings)
+                        .unwrap_or_else(|error| panic!("{row:?}: {error}"));
                 }
             }
         }

@@ -35,8 +35,15 @@ impl Stage {
     /// Opens the game at a size; `Err` says why nothing can be drawn here.
     pub fn open(width: u32, height: u32, arguments: &[&str]) -> Result<Self, String> {
         let size = format!("--window={width}x{height}");
-        let always =
-            ["p2c2r-game", "--headless", "--local", "--screenshot=never.png", "--quality=low", &size];
+        let always = [
+            "p2c2r-game",
+            "--headless",
+            "--local",
+            "--screenshot=never.png",
+            "--seconds=86400",
+            "--quality=low",
+            &size,
+        ];
         let cli = Cli::try_parse_from([&always, arguments].concat()).expect("arguments that exist");
         let mut offload = app::offload_config(&cli).expect("no coordinator is asked for");
         offload.local = LocalCompute::Simulated { takes: Duration::from_millis(3) };

@@ -34,7 +34,8 @@
 //! # let _: Option<SettingsArgs<ExampleConfig>> = None;
 //! ```
 //!
-//! A flag wins over its environment variable, that over the file, that over the default.
+//! A flag wins over its environment variable, that over the file, that over the default. The file is one that `--config`
+//! names, or one that the program keeps itself, as a game keeps what is chosen in its menu: [`SettingsFile`] says which.
 
 mod args;
 mod file;
@@ -47,13 +48,13 @@ mod value;
 pub use args::SettingsArgs;
 pub use file::{FILE_BYTES_MAX, FileError, read_file};
 pub use format::{
-    Mistake, SettingFormat, choice, choices, decimal, hours, list, log_filter, micros, millis, named, number,
-    parsed, path, rates, seconds, switch, text,
+    Mistake, SettingFormat, choice, choices, decimal, file_table, hours, list, log_filter, micros, millis,
+    named, number, on_off, parsed, path, rates, seconds, switch, text,
 };
 pub use range::{OutOfRange, within};
 pub use reference::{assert_reference, reference};
 pub use table::{
-    IntoRows, ProgramSettings, SettingError, SettingField, SettingRow, SettingsTable, apply_text, check,
-    rows_of, shown, table, unprefixed,
+    IntoRows, ProgramSettings, SettingError, SettingField, SettingRow, SettingsFile, SettingsTable,
+    apply_kept, apply_text, check, kept, rows_of, shown, table, to_keep, unprefixed,
 };
 pub use value::SettingValue;

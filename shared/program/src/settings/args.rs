@@ -11,13 +11,13 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_pars
 
 use super::format::Arity;
 use super::table::apply_table;
-use super::{FileError, ProgramSettings, SettingError, SettingRow, SettingValue, SettingsTable, read_file};
+use super::{FileError, ProgramSettings, SettingError, SettingRow, SettingValue, SettingsFile, read_file};
 
 /// The argument that names the configuration file.
 const CONFIG: &str = "config";
 
 /// A program's settings as they were given on the command line and in the environment: every setting `C` has by its flag,
-/// and `--config` for a file. Put into a program's command line with clap's `flatten`.
+/// and `--config` for a file where there is one to name. Put into a program's command line with clap's `flatten`.
 pub struct SettingsArgs<C> {
     config: Option<PathBuf>,
     /// Which row, and its value.
@@ -36,13 +36,20 @@ impl<C: ProgramSettings> SettingsArgs<C> {
                 other => other,
             })?,
         };
-        for (index, value) in &self.given {
-            let row = &C::rows()[*index];
-            row.set(&mut config, value)?;
-            named.insert(&row.key);
-        }
+        self.apply(&mut config)?;
+        named.extend(self.given.iter().map(|(index, _)| &*C::rows()[*index].key));
         config.settle(&|key| named.contains(key))?;
         Ok(config)
+    }
+
+    /// Puts what was given over these settings.
+    pub fn apply(&self, config: &mut C) -> Result<(), SettingError> {
+        self.given.iter().try_for_each(|(index, value)| C::rows()[*index].set(config, value))
+    }
+
+    /// Whether the setting of this key was given.
+    pub fn names(&self, key: &str) -> bool {
+        self.given.iter().any(|(index, _)| C::rows()[*index].key == key)
     }
 }
 
@@ -65,7 +72,7 @@ impl<C> fmt::Debug for SettingsArgs<C> {
     }
 }
 
-impl<C: SettingsTable> Args for SettingsArgs<C> {
+impl<C: ProgramSettings> Args for SettingsArgs<C> {
     fn augment_args(command: Command) -> Command {
         let defaults = C::default();
         let config = Arg::new(CONFIG)
@@ -74,7 +81,9 @@ impl<C: SettingsTable> Args for SettingsArgs<C> {
             .value_name("PATH")
             .value_parser(value_parser!(PathBuf))
             .help("Configuration file (TOML); `config show` prints one");
-        command.arg(config).args(C::rows().iter().map(|row| argument(row, &defaults)))
+        let command = if C::FILE == SettingsFile::Named { command.arg(config) } else { command };
+        let rows = C::rows().iter().filter(|row| !row.shape.is_in_file_alone);
+        command.args(rows.map(|row| argument(row, &defaults)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -108,7 +117,7 @@ fn argument<C: 'static>(row: &'static SettingRow<C>, defaults: &C) -> Arg {
     }
 }
 
-impl<C: SettingsTable> FromArgMatches for SettingsArgs<C> {
+impl<C: ProgramSettings> FromArgMatches for SettingsArgs<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut args = Self::default();
         args.update_from_arg_matches(matches)?;
@@ -116,11 +125,16 @@ impl<C: SettingsTable> FromArgMatches for SettingsArgs<C> {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        if let Some(config) = matches.get_one::<PathBuf>(CONFIG) {
+        if C::FILE == SettingsFile::Named
+            && let Some(config) = matches.get_one::<PathBuf>(CONFIG)
+        {
             self.config = Some(config.clone());
         }
         for (index, row) in C::rows().iter().enumerate() {
             let key = &*row.key;
+            if row.shape.is_in_file_alone {
+                continue;
+            }
             if !matches!(matches.value_source(key), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
             {
                 continue;

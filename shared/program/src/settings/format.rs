@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::SettingValue;
 use crate::log;
@@ -44,7 +46,7 @@ type Write<T> = Box<dyn Fn(&T) -> Option<SettingValue> + Send + Sync>;
 
 /// What command line and reference say of a setting, whatever type its value has.
 #[derive(Clone)]
-pub(super) struct Shape {
+pub(super) struct SettingShape {
     /// Its flag, where that does not follow from the key.
     pub own_flag: Option<&'static str>,
     pub value_name: &'static str,
@@ -55,12 +57,14 @@ pub(super) struct Shape {
     /// What the default is, in words.
     pub default_is: Option<&'static str>,
     pub is_secret: bool,
+    /// Only the file has it.
+    pub is_in_file_alone: bool,
 }
 
 /// How values of the type `T` are written.
 pub struct SettingFormat<T> {
     pub(super) key: Option<&'static str>,
-    pub(super) shape: Shape,
+    pub(super) shape: SettingShape,
     pub(super) read: Read<T>,
     pub(super) write: Write<T>,
 }
@@ -71,7 +75,7 @@ impl<T: 'static> SettingFormat<T> {
         read: impl Fn(&SettingValue) -> Result<T, Mistake> + Send + Sync + 'static,
         write: impl Fn(&T) -> Option<SettingValue> + Send + Sync + 'static,
     ) -> Self {
-        let shape = Shape {
+        let shape = SettingShape {
             own_flag: None,
             value_name,
             range: None,
@@ -79,11 +83,12 @@ impl<T: 'static> SettingFormat<T> {
             arity: Arity::Value,
             default_is: None,
             is_secret: false,
+            is_in_file_alone: false,
         };
         Self { key: None, shape, read: Box::new(read), write: Box::new(write) }
     }
 
-    fn shaped(mut self, change: impl FnOnce(&mut Shape)) -> Self {
+    fn shaped(mut self, change: impl FnOnce(&mut SettingShape)) -> Self {
         change(&mut self.shape);
         self
     }
@@ -110,6 +115,12 @@ impl<T: 'static> SettingFormat<T> {
     #[must_use]
     pub fn secret(self) -> Self {
         self.shaped(|shape| shape.is_secret = true)
+    }
+
+    /// Only the file has it: neither a flag nor a variable.
+    #[must_use]
+    pub fn in_file_alone(self) -> Self {
+        self.shaped(|shape| shape.is_in_file_alone = true)
     }
 
     /// A setting that need not have a value.
@@ -315,7 +326,7 @@ pub fn choices<T: ValueEnum + Send + Sync + 'static>() -> SettingFormat<Vec<T>> 
 
 /// Several values of one format.
 pub fn list<T: 'static>(of: SettingFormat<T>) -> SettingFormat<Vec<T>> {
-    let SettingFormat { shape: Shape { value_name, choices, .. }, read, write, .. } = of;
+    let SettingFormat { shape: SettingShape { value_name, choices, .. }, read, write, .. } = of;
     let read = move |value: &SettingValue| match value {
         SettingValue::List(values) => values.iter().map(&read).collect(),
         _ => unreadable("a list"),
@@ -328,7 +339,7 @@ pub fn list<T: 'static>(of: SettingFormat<T>) -> SettingFormat<Vec<T>> {
 
 /// Whole numbers by name: `path=5,physics=7`.
 pub fn rates(range: RangeInclusive<u64>) -> SettingFormat<BTreeMap<String, u64>> {
-    let SettingFormat { shape: Shape { range, .. }, read, write, .. } = number("", range);
+    let SettingFormat { shape: SettingShape { range, .. }, read, write, .. } = number("", range);
     let read = move |value: &SettingValue| match value {
         SettingValue::Map(values) => {
             values.iter().map(|(name, value)| Ok((name.clone(), read(value)?))).collect()
@@ -360,4 +371,27 @@ pub fn switch() -> SettingFormat<bool> {
     };
     let write = |value: &bool| Some(SettingValue::Bool(*value));
     SettingFormat::new("", read, write).shaped(|shape| shape.arity = Arity::Switch)
+}
+
+/// Yes or no, where either must be said: `on` or `off` as a flag and in the environment, `true` or `false` in a file.
+pub fn on_off() -> SettingFormat<bool> {
+    let read = |value: &SettingValue| match value {
+        SettingValue::Bool(value) => Ok(*value),
+        SettingValue::Text(text) if text.eq_ignore_ascii_case("on") => Ok(true),
+        SettingValue::Text(text) if text.eq_ignore_ascii_case("off") => Ok(false),
+        _ => unreadable("on or off"),
+    };
+    let write = |value: &bool| Some(SettingValue::Bool(*value));
+    SettingFormat::new("on|off", read, write)
+        .shaped(|shape| shape.choices = ["on", "off"].map(PossibleValue::new).to_vec())
+}
+
+/// What reads itself from a table of a file, which alone has it.
+pub fn file_table<T: Serialize + DeserializeOwned + 'static>() -> SettingFormat<T> {
+    SettingFormat::new(
+        "table",
+        |value| value.to_toml().try_into().map_err(|error| Mistake::Unreadable(error.message().to_owned())),
+        |value: &T| toml::Value::try_from(value).ok().map(SettingValue::from),
+    )
+    .in_file_alone()
 }

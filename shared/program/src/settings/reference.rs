@@ -4,29 +4,37 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::format::Arity;
-use super::{SettingRow, SettingsTable};
+use super::{ProgramSettings, SettingRow, SettingsFile};
 
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
 /// Every setting of `C` as rows of a Markdown table.
-pub fn reference<C: SettingsTable>() -> String {
+pub fn reference<C: ProgramSettings>() -> String {
     let defaults = C::default();
-    let mut text =
-        "| file | flag | variable | default | range | meaning |\n|---|---|---|---|---|---|\n".to_owned();
+    let has_file = C::FILE != SettingsFile::None;
+    let mut text = if has_file { "| file " } else { "" }.to_owned();
+    text.push_str("| flag | variable | default | range | meaning |\n");
+    text.push_str(if has_file { "|---" } else { "" });
+    text.push_str("|---|---|---|---|---|\n");
     for row in C::rows() {
         let default = match row.shape.arity {
             Arity::Switch if row.shape.default_is.is_none() => "no".to_owned(),
             _ => row.default_in_words(&defaults).unwrap_or_else(|| "none".to_owned()),
         };
         // Writing to a string does not fail.
+        if has_file {
+            let _ = write!(text, "| `{}` ", row.key);
+        }
+        let (flag, variable) = if row.shape.is_in_file_alone {
+            ("none".to_owned(), "none".to_owned())
+        } else {
+            (format!("`--{}`", row.flag), format!("`{}`", row.variable))
+        };
         let _ = writeln!(
             text,
-            "| `{}` | `--{}` | `{}` | {} | {} | {} |",
-            row.key,
-            row.flag,
-            row.variable,
+            "| {flag} | {variable} | {} | {} | {} |",
             cell(&default),
             cell(&range(row)),
             cell(&row.meaning),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use thiserror::Error;
 
-use super::format::{Arity, Mistake, SettingFormat, Shape};
+use super::format::{Arity, Mistake, SettingFormat, SettingShape};
 use super::{FileError, OutOfRange, SettingValue};
 
 /// Why settings were not taken.
@@ -41,8 +41,22 @@ pub trait SettingsTable: Default + 'static {
     fn rows() -> &'static [SettingRow<Self>];
 }
 
+/// The file that settings are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingsFile {
+    /// The one that `--config` names.
+    Named,
+    /// One that the program writes itself; flags and variables hold over it for one run.
+    Kept,
+    /// None: there are only flags and variables.
+    None,
+}
+
 /// The settings of a program.
 pub trait ProgramSettings: SettingsTable {
+    /// Where the file is, if there is one.
+    const FILE: SettingsFile = SettingsFile::Named;
+
     /// Called once all sources have been read: fills in what follows from other settings, and refuses what contradicts
     /// itself. `is_named` says whether any source had a setting of this key.
     fn settle(&mut self, is_named: &dyn Fn(&str) -> bool) -> Result<(), SettingError> {
@@ -64,7 +78,7 @@ pub struct SettingRow<C> {
     pub variable: String,
     /// What it means, in sentences.
     pub meaning: String,
-    pub(super) shape: Shape,
+    pub(super) shape: SettingShape,
     set: Set<C>,
     get: Get<C>,
 }
@@ -112,6 +126,16 @@ impl<C: 'static> SettingRow<C> {
         })
     }
 
+    /// Changes the setting, to the nearest value in its range where that is a number outside.
+    fn set_nearest(&self, config: &mut C, value: &SettingValue) -> Result<(), SettingError> {
+        let Err(Mistake::OutOfRange { least, most }) = (self.set)(config, value) else {
+            return self.set(config, value);
+        };
+        let number = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+        let is_above = number(&value.to_string()) > number(&most);
+        self.set(config, &SettingValue::Text(if is_above { most } else { least }))
+    }
+
     /// Its value; none if it has none, or one that cannot be written.
     pub fn get(&self, config: &C) -> Option<SettingValue> {
         (self.get)(config)
@@ -122,7 +146,11 @@ impl<C: 'static> SettingRow<C> {
         match self.shape.default_is {
             Some(words) => Some(words.to_owned()),
             None if self.shape.arity == Arity::Switch => None,
-            None => self.get(defaults).map(|value| value.to_string()).filter(|text| !text.is_empty()),
+            None => match self.get(defaults)? {
+                SettingValue::Bool(value) => Some(if value { "on" } else { "off" }.to_owned()),
+                SettingValue::Map(_) => None,
+                value => Some(value.to_string()).filter(|text| !text.is_empty()),
+            },
         }
     }
 
@@ -254,6 +282,60 @@ fn apply_below<C: SettingsTable>(
     Ok(())
 }
 
+/// Takes what a program kept earlier, perhaps an older one, and perhaps edited since: what is not there stays as it is, names
+/// that no setting has are passed over, and a number outside its range becomes the nearest one.
+pub fn apply_kept<C: SettingsTable>(config: &mut C, file: &toml::Table) -> Result<(), SettingError> {
+    for row in C::rows() {
+        let mut names = row.key.split('.');
+        let last = names.next_back().unwrap_or_default();
+        let mut table = Some(file);
+        for name in names {
+            table = match table.and_then(|table| table.get(name)) {
+                None => None,
+                Some(toml::Value::Table(below)) => Some(below),
+                Some(_) => return Err(SettingError::Text(format!("`{name}` is no table"))),
+            };
+        }
+        if let Some(value) = table.and_then(|table| table.get(last)) {
+            row.set_nearest(config, &value.clone().into())?;
+        }
+    }
+    Ok(())
+}
+
+/// The settings as a table of a file, for [`apply_kept`]. Secrets are left out.
+pub fn kept<C: SettingsTable>(config: &C) -> toml::Table {
+    let mut file = toml::Table::new();
+    for row in C::rows().iter().filter(|row| !row.shape.is_secret) {
+        let Some(value) = row.get(config) else { continue };
+        let mut names = row.key.split('.');
+        let last = names.next_back().unwrap_or_default();
+        let mut table = &mut file;
+        for name in names {
+            let below = table.entry(name).or_insert_with(|| toml::Table::new().into());
+            let toml::Value::Table(below) = below else { unreachable!("no key is a part of another") };
+            table = below;
+        }
+        table.insert(last.to_owned(), value.to_toml());
+    }
+    file
+}
+
+/// What to keep of settings that began as `started`, which flags and variables made of `kept`: what has changed since, and
+/// of the rest what was kept. So what was asked for one run holds for one run.
+#[must_use]
+pub fn to_keep<C: SettingsTable + Clone>(kept: &C, started: &C, now: &C) -> C {
+    let mut next = now.clone();
+    for row in C::rows() {
+        let value = row.get(now);
+        if let (true, Some(before)) = (value == row.get(started), row.get(kept)) {
+            // It was read from such settings, so it fits.
+            let _ = row.set(&mut next, &before);
+        }
+    }
+    next
+}
+
 /// Refuses settings of which one is outside its range, as settings made by a program may be.
 pub fn check<C: SettingsTable + Clone>(config: &C) -> Result<(), SettingError> {
     // What a row takes may depend on other settings, such as the kinds that there are.
@@ -339,4 +421,74 @@ macro_rules! settings_table {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{number, on_off, text};
+    use super::*;
+
+    settings_table! {
+        /// How loud it is.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Loudness {
+            /// The music
+            pub music: u8 = 60 => number("PERCENT", 10..=100),
+        }
+    }
+    settings_table! {
+        /// What somebody prefers.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Preferences {
+            /// What they are called
+            pub name: String = "nobody".into() => text("NAME"),
+            /// Whether they like it dark
+            pub dark: bool = true => on_off(),
+            /// How loud
+            pub sound: Loudness = Loudness::default() => table(),
+        }
+    }
+
+    fn read(file: &str) -> Result<Preferences, SettingError> {
+        let mut preferences = Preferences::default();
+        apply_kept(&mut preferences, &toml::from_str(file).unwrap()).map(|()| preferences)
+    }
+
+    #[test]
+    fn what_is_kept_reads_back_as_the_same() {
+        let preferences = Preferences { name: "ada".into(), dark: false, sound: Loudness { music: 30 } };
+        let text = toml::to_string(&kept(&preferences)).unwrap();
+        assert_eq!(text, "dark = false\nname = \"ada\"\n\n[sound]\nmusic = 30\n");
+        assert_eq!(read(&text).unwrap(), preferences);
+    }
+
+    #[test]
+    fn files_of_other_versions_are_read_and_their_numbers_put_into_range() {
+        assert_eq!(read("").unwrap(), Preferences::default());
+        assert_eq!(read("colour = 3\n[sound]\nechoes = true\n").unwrap(), Preferences::default());
+        for (file, music) in [("[sound]\nmusic = 1000\n", 100), ("[sound]\nmusic = -5\n", 10)] {
+            assert_eq!(read(file).unwrap().sound.music, music, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_means_nothing_is_refused() {
+        for (file, said) in [
+            ("sound = 7\n", "`sound` is no table"),
+            ("[sound]\nmusic = \"a choir\"\n", "sound-music is `a choir`: a whole number is needed"),
+            ("dark = 1\n", "dark is `1`: on or off is needed"),
+        ] {
+            assert_eq!(read(file).unwrap_err().to_string(), said);
+        }
+    }
+
+    #[test]
+    fn what_holds_for_one_run_is_not_kept_unless_it_is_changed_again() {
+        let kept = Preferences { name: "ada".into(), ..Preferences::default() };
+        let started = Preferences { name: "guest".into(), dark: false, ..kept.clone() };
+        assert_eq!(to_keep(&kept, &started, &started), kept);
+        let changed = Preferences { sound: Loudness { music: 20 }, dark: true, ..started.clone() };
+        let next = to_keep(&kept, &started, &changed);
+        assert_eq!(next, Preferences { name: "ada".into(), dark: true, sound: Loudness { music: 20 } });
+    }
 }
