@@ -68,7 +68,8 @@ fn spec_in(message: &ServerToWorker) -> Option<(KindId, &[u8], &[Vec<u8>])> {
 }
 
 fn look_at(statement: &WorkerStatement) {
-    let WorkerStatement { earned: Nanos(_), pending: Nanos(_), session, verdicts } = statement;
+    let WorkerStatement { earned: Nanos(_), pending: Nanos(_), paid: Nanos(_), session, verdicts } =
+        statement;
     let WorkerSession { earned: Nanos(_), accepted: _, rejected: _ } = session;
     for VerdictNotice { task: TaskNo(_), attempt: Attempt(_), earned: Nanos(_), rejected: _ } in verdicts {}
 }

@@ -52,7 +52,8 @@ fn a_running_worker_is_looked_at_paused_resumed_and_finished_by_its_owner() {
     let status: Value = serde_json::from_str(&asked(folder, &["status", "--json"])).expect("JSON");
     assert_eq!((&status["name"], &status["connected"]), (&"ada".into(), &true.into()), "{status}");
     assert!(status["computed"].is_u64() && status["earned_nanos"].is_i64(), "{status}");
-    let money = ["account_confirmed_nanos", "account_pending_nanos"].map(|name| status[name].as_i64());
+    let money = ["account_confirmed_nanos", "account_pending_nanos", "account_paid_nanos"]
+        .map(|name| status[name].as_i64());
     assert!(money.iter().all(Option::is_some), "{status}");
 
     asked(folder, &["finish"]);

@@ -283,6 +283,7 @@ pub fn show_status(
         earned_nanos = figures.earned,
         account_earned_nanos = account.earned.0,
         account_pending_nanos = account.pending.0,
+        account_paid_nanos = account.paid.0,
         "📊 {} task(s), {per_second:.1}/s, p50 {median_ms:.2} ms, {accepted} accepted, {rejected} rejected. {}",
         figures.computed,
         total_earned(&session, time.elapsed())
@@ -310,6 +311,7 @@ pub fn show_farewell(
         earned_nanos = session.earned().0,
         account_earned_nanos = account.earned.0,
         account_pending_nanos = account.pending.0,
+        account_paid_nanos = account.paid.0,
         "👋 {} task(s) computed, {} failed, {accepted} accepted, {rejected} rejected",
         session.computed_count(),
         session.failed_count()
@@ -323,9 +325,7 @@ fn total_earned(session: &SessionEarnings, uptime: Duration) -> String {
     let own =
         format!("Total earned by this worker: {} ({} uptime{per_hour})", session.earned(), spoken(uptime));
     match session.account() {
-        Some(account) => {
-            format!("{own}. Its account: {} confirmed, {} pending", account.confirmed(), account.pending)
-        }
+        Some(account) => format!("{own}. Its account: {account}"),
         // It was never welcomed, so it knows of no account.
         None => own,
     }
@@ -374,10 +374,11 @@ mod tests {
             WorkerStatement { earned: Nanos(1_250_000_000), session: own, ..WorkerStatement::default() };
         session.record(&statement);
         let text = "Total earned by this worker: $0.0025 (1 minute uptime, $0.15/hour). Its account: ";
-        assert_eq!(said(&session), format!("{text}$1.25 confirmed, $0.00 pending"));
+        assert_eq!(said(&session), format!("{text}$1.25 confirmed, $0.00 pending, $0.00 paid"));
         statement.pending = Nanos(200_000_000);
+        statement.paid = Nanos(1_000_000_000);
         session.record(&statement);
-        assert_eq!(said(&session), format!("{text}$1.05 confirmed, $0.20 pending"));
+        assert_eq!(said(&session), format!("{text}$0.05 confirmed, $0.20 pending, $1.00 paid"));
     }
 
     #[test]

@@ -127,10 +127,12 @@ pub struct WorkerReport {
     pub earned_per_hour_nanos: Option<i64>,
     /// What computing that took of electricity, as its owner reckons it; `None` where it was not told.
     pub electricity_nanos: Option<i64>,
-    /// What its account holds for good, in nano-dollars; `None` before it first joined.
+    /// What its account holds for good and can be paid out, in nano-dollars; `None` before it first joined.
     pub account_confirmed_nanos: Option<i64>,
     /// What its account may still lose, in nano-dollars.
     pub account_pending_nanos: Option<i64>,
+    /// What its owner was paid of its account, as the operator recorded it, in nano-dollars.
+    pub account_paid_nanos: Option<i64>,
     /// Seconds since it started.
     pub uptime_seconds: u64,
 }
@@ -172,8 +174,9 @@ impl fmt::Display for WorkerReport {
             let left = Nanos(self.earned_nanos.saturating_sub(electricity));
             write!(f, "\n  net: {left}, about {} went for electricity", Nanos(electricity))?;
         }
-        if let (Some(confirmed), Some(pending)) = (self.account_confirmed_nanos, self.account_pending_nanos) {
-            write!(f, "\n  account: {} confirmed, {} pending", Nanos(confirmed), Nanos(pending))?;
+        let account = [self.account_confirmed_nanos, self.account_pending_nanos, self.account_paid_nanos];
+        if let [Some(confirmed), Some(pending), Some(paid)] = account.map(|nanos| nanos.map(Nanos)) {
+            write!(f, "\n  account: {confirmed} confirmed, {pending} pending, {paid} paid")?;
         }
         Ok(())
     }
@@ -273,6 +276,7 @@ pub fn answer_owner(
             .map(|electricity| electricity.cost(session.computing(), offer.slots).0),
         account_confirmed_nanos: account.map(|account| account.confirmed().0),
         account_pending_nanos: account.map(|account| account.pending.0),
+        account_paid_nanos: account.map(|account| account.paid.0),
         uptime_seconds: time.elapsed().as_secs(),
     };
     for answer in control.waiting.drain(..) {

@@ -3,6 +3,7 @@
 //!
 //! Two figures, because several workers can share an account: what this program earned, and what the account holds.
 
+use std::fmt;
 use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
@@ -45,13 +46,21 @@ pub struct AccountEarnings {
     pub earned: Nanos,
     /// Of it, pending until the fraud window is over.
     pub pending: Nanos,
+    /// Of it, paid out.
+    pub paid: Nanos,
 }
 
 impl AccountEarnings {
-    /// What it holds for good.
+    /// What it holds for good, to be paid out.
     pub fn confirmed(self) -> Nanos {
         // Saturating: the coordinator's numbers are not to be trusted.
-        Nanos(self.earned.0.saturating_sub(self.pending.0))
+        Nanos(self.earned.0.saturating_sub(self.pending.0).saturating_sub(self.paid.0))
+    }
+}
+
+impl fmt::Display for AccountEarnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} confirmed, {} pending, {} paid", self.confirmed(), self.pending, self.paid)
     }
 }
 
@@ -97,7 +106,8 @@ impl SessionEarnings {
     }
 
     fn follow(&mut self, statement: &WorkerStatement) {
-        self.account = Some(AccountEarnings { earned: statement.earned, pending: statement.pending });
+        let WorkerStatement { earned, pending, paid, .. } = *statement;
+        self.account = Some(AccountEarnings { earned, pending, paid });
         let before = std::mem::replace(&mut self.connection, statement.session);
         let now = self.connection;
         // Saturating: the coordinator's numbers are not to be trusted. Signed: it may take pay back.

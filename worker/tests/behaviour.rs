@@ -549,6 +549,7 @@ fn statements_of_any_size_are_survived() {
     let smallest = WorkerStatement {
         earned: Nanos(i64::MIN),
         pending: Nanos(i64::MAX),
+        paid: Nanos(i64::MAX),
         session: WorkerSession { earned: Nanos(i64::MIN), accepted: u64::MAX, rejected: u64::MAX },
         verdicts: Vec::new(),
     };

@@ -41,6 +41,13 @@ pub struct Account {
     pub trust: WorkerTrust,
 }
 
+impl Account {
+    /// What a worker was paid out: what it earned and its account does not hold any more.
+    pub fn paid_out(&self) -> Nanos {
+        self.turnover - self.available - self.set_aside
+    }
+}
+
 /// The whole ledger in a few numbers, as durably recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Encode, Decode)]
 pub struct Totals {

@@ -53,7 +53,9 @@ fn a_payout_is_booked_once_for_each_reference_and_never_above_what_is_available(
     assert_eq!(ledger.pay_out(bob.id, Nanos(30), &"é".repeat(64)).unwrap().available, Nanos::ZERO);
     let ada = gamer(&ledger);
     assert!(matches!(ledger.pay_out(ada, Nanos(1), "x"), Err(LedgerError::NoAccount { .. })));
-    assert_eq!(ledger.account(bob.id).unwrap().set_aside, Nanos(90), "what is pending stays");
+    let paid = ledger.account(bob.id).unwrap();
+    assert_eq!((paid.set_aside, paid.paid_out()), (Nanos(90), Nanos(90)), "what is pending stays");
+    assert_eq!(bob.paid_out(), Nanos::ZERO);
     assert_eq!((paid_out(&lab), bob.turnover), (Nanos(90), Nanos(180)));
     ledger.close().unwrap();
     lab.check();

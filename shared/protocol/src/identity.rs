@@ -187,6 +187,7 @@ pub fn samples_of_server_to_worker() -> Vec<ServerToWorker> {
     let statement = WorkerStatement {
         earned: Nanos(4),
         pending: Nanos(5),
+        paid: Nanos(8),
         session: WorkerSession { earned: Nanos(3), accepted: 6, rejected: 7 },
         verdicts: vec![verdict(None), verdict(Some("wrong".into()))],
     };

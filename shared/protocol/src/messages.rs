@@ -412,6 +412,8 @@ pub struct WorkerStatement {
     pub earned: Nanos,
     /// Of it, not yet available because the fraud window is open.
     pub pending: Nanos,
+    /// Of it, paid out: what the operator has recorded as paid.
+    pub paid: Nanos,
     /// What this worker has done since it connected.
     pub session: WorkerSession,
     /// Attempts judged since the last statement, newest last, at most [`BATCH_MAX`](crate::limits::BATCH_MAX).

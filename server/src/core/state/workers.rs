@@ -9,13 +9,13 @@ use std::time::Duration;
 use p2c2r_protocol::limits::BATCH_MAX;
 use p2c2r_protocol::{
     Device, Digest, KernelOffer, KindId, Micros, Nanos, NumberHash, PeerId, TaskNo, VerdictNotice, WorkUnits,
-    WorkerOffer, WorkerSession,
+    WorkerOffer, WorkerSession, WorkerStatement,
 };
 
 use p2c2r_tasks::KnownBlobs;
 
 use crate::core::state::speed::ServiceTimes;
-use crate::ledger::AccountId;
+use crate::ledger::{Account, AccountId};
 use conduct::Conduct;
 
 pub use conduct::WINDOW_MAX;
@@ -70,6 +70,8 @@ pub struct WorkerStatements {
     pub earned: Nanos,
     /// Of it, pending.
     pub pending: Nanos,
+    /// Of it, paid out.
+    pub paid: Nanos,
     /// What it has done since it connected; other workers of the same account have theirs.
     pub session: WorkerSession,
     /// Verdicts not told yet.
@@ -79,6 +81,19 @@ pub struct WorkerStatements {
 }
 
 impl WorkerStatements {
+    /// Follows the account as it is recorded.
+    pub fn follow(&mut self, account: &Account) {
+        (self.earned, self.pending, self.paid) = (account.turnover, account.set_aside, account.paid_out());
+        self.changed = true;
+    }
+
+    /// What is to be told now, with the verdicts not told yet.
+    pub fn take(&mut self) -> WorkerStatement {
+        self.changed = false;
+        let Self { earned, pending, paid, session, .. } = *self;
+        WorkerStatement { earned, pending, paid, session, verdicts: std::mem::take(&mut self.verdicts) }
+    }
+
     /// Notes a verdict for the next statement; beyond [`BATCH_MAX`] only the sums tell of it.
     pub fn note(&mut self, notice: VerdictNotice) {
         self.session.earned = Nanos(self.session.earned.0.saturating_add(notice.earned.0));

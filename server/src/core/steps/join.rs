@@ -1,8 +1,6 @@
 //! Who has joined is welcomed.
 
-use p2c2r_protocol::{
-    GamerWelcome, PeerId, ServerToGame, ServerToWorker, WorkerOffer, WorkerStatement, WorkerWelcome,
-};
+use p2c2r_protocol::{GamerWelcome, PeerId, ServerToGame, ServerToWorker, WorkerOffer, WorkerWelcome};
 
 use super::{deliver, judge};
 use crate::core::Core;
@@ -45,14 +43,8 @@ pub fn welcome_worker(
     let quarantined = core.trust.is_quarantined(account.id);
     let worker = core.workers.join(peer, name.to_owned(), account.id, core.now);
     worker.quarantined = quarantined;
-    worker.statements.earned = account.turnover;
-    worker.statements.pending = account.set_aside;
-    let statement = WorkerStatement {
-        earned: account.turnover,
-        pending: account.set_aside,
-        session: worker.statements.session,
-        verdicts: Vec::new(),
-    };
+    worker.statements.follow(account);
+    let statement = worker.statements.take();
     let prices = core.policy.prices.clone();
     let welcome = WorkerWelcome { name: name.to_owned(), prices, statement };
     core.tell_worker(peer, ServerToWorker::Welcome(welcome));

@@ -47,11 +47,7 @@ fn take_over_recorded(core: &mut Core, committed: Committed, everything: bool) {
             }
             Role::Worker => {
                 for peer in core.workers.peers_of(account.id) {
-                    core.workers.change(peer, |worker| {
-                        worker.statements.earned = account.turnover;
-                        worker.statements.pending = account.set_aside;
-                        worker.statements.changed = true;
-                    });
+                    core.workers.change(peer, |worker| worker.statements.follow(&account));
                 }
             }
         }
@@ -80,17 +76,7 @@ fn tell_workers(core: &mut Core) {
         .workers
         .iter_mut()
         .filter(|(_, worker)| worker.statements.changed)
-        .map(|(peer, worker)| {
-            let statements = &mut worker.statements;
-            statements.changed = false;
-            let statement = WorkerStatement {
-                earned: statements.earned,
-                pending: statements.pending,
-                session: statements.session,
-                verdicts: std::mem::take(&mut statements.verdicts),
-            };
-            (peer, statement)
-        })
+        .map(|(peer, worker)| (peer, worker.statements.take()))
         .collect();
     for (peer, statement) in news {
         core.tell_worker(peer, ServerToWorker::Statement(statement));
