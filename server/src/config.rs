@@ -127,7 +127,7 @@ settings_table! {
         pub trust: TrustRules = TrustRules::default() => table(),
         /// Work of second attempts for a hundred units of first ones, at most: where a worker is late, another one is asked
         /// as well. 0 asks nobody twice.
-        pub hedge_percent: u32 = 10 => number("PERCENT", 0..=HEDGE_PERCENT_MAX),
+        pub hedge_percent: u32 = 7 => number("PERCENT", 0..=HEDGE_PERCENT_MAX),
         /// Threads for own kernels and costly checks.
         pub compute: ComputeMode = default_compute() =>
             number("N", 1..=COMPUTE_THREADS_MAX).map(ComputeMode::Threads, ComputeMode::threads)

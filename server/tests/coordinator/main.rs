@@ -21,5 +21,6 @@ mod recording;
 mod scheduler;
 mod settings;
 mod stage;
+mod stalling;
 mod toy;
 mod trust;

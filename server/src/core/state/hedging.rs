@@ -11,6 +11,7 @@ use std::time::Duration;
 use p2c2r_protocol::{Attempt, Device, Digest, KindId, PeerId, TaskNo, WorkUnits};
 use p2c2r_tasks::{Blobs, TaskJob};
 
+use crate::core::state::workers::Prediction;
 use crate::ledger::AccountId;
 
 /// Parts of a unit of work in which the budget is reckoned: per cent.
@@ -23,6 +24,16 @@ const SLOW_MEDIAN: i32 = 1_500;
 /// By how much one measurement moves the median, in thousandths: half of 50 measurements must be above it to move it from 1
 /// to [`SLOW_MEDIAN`].
 const MEDIAN_STEP: i32 = 20;
+/// How late an attempt is when a second worker is asked, in thousandths of the mean deviation behind the mean: at first, and
+/// between which bounds it is learned.
+const LATENESS_FIRST: u32 = 2_000;
+const LATENESS_MIN: u32 = 1_000;
+const LATENESS_MAX: u32 = 1_000_000;
+/// The part of what is expected behind which nothing is late, however even everything has been.
+const LATE_PART_MIN: u32 = 20;
+/// By which part that grows with an attempt that is late, and shrinks with one that is not: in balance when one of 14 is late.
+const LATENESS_UP: u32 = 16;
+const LATENESS_DOWN: u32 = LATENESS_UP * 13;
 /// Ended tasks whose other attempt may still be answered; later ones are strays.
 const OTHERS_MAX: usize = 64;
 
@@ -38,6 +49,8 @@ pub struct Hedging {
     saved: u64,
     /// Median of time taken over time predicted, in thousandths less one thousand.
     median: i32,
+    /// How many thousandths of the mean deviation behind the mean 13 of 14 attempts are back.
+    lateness: u32,
     others: VecDeque<Other>,
 }
 
@@ -85,6 +98,7 @@ impl Hedging {
             second_units: 0,
             saved: 0,
             median: 0,
+            lateness: LATENESS_FIRST,
             others: VecDeque::new(),
         }
     }
@@ -113,6 +127,23 @@ impl Hedging {
         let ratio = (took.as_secs_f32() / predicted.as_secs_f32() * 1_000.0) as i32;
         // The frugal estimate of a median (Ma, Muthukrishnan, Sandler 2013): a step towards each measurement.
         self.median += MEDIAN_STEP * (ratio - 1_000 - self.median).signum();
+    }
+
+    /// From sending an attempt of which so much is expected to when it is late: 13 of 14 are back by then, whatever makes them
+    /// late. So where many are, only those that are latest have a second worker asked, and second attempts stay within about
+    /// 7 % of the work.
+    pub fn late_after(&self, prediction: Prediction) -> Duration {
+        let Prediction { finish, deviation, .. } = prediction;
+        finish + (deviation * self.lateness / 1_000).max(finish / LATE_PART_MIN)
+    }
+
+    /// An attempt that was late after so long was answered after it `took` so long, or was given up unanswered then.
+    pub fn ended(&mut self, took: Duration, late: Duration, is_answered: bool) {
+        if took >= late {
+            self.lateness = (self.lateness + self.lateness / LATENESS_UP).min(LATENESS_MAX);
+        } else if is_answered {
+            self.lateness = (self.lateness - self.lateness / LATENESS_DOWN).max(LATENESS_MIN);
+        }
     }
 
     /// Whether answers take much longer than predicted, whoever gives them.

@@ -14,6 +14,13 @@ const _: () = assert!(p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX < 1 << (SI
 /// Weights of a new measurement, as TCP's retransmission timer has them (RFC 6298).
 const MEAN_GAIN: f32 = 1.0 / 8.0;
 const DEVIATION_GAIN: f32 = 1.0 / 4.0;
+/// How far above the mean one measurement counts, in mean deviations, and as a part of the mean where those are small. One that
+/// waited for a machine standing still, or for a packet sent again, is no measure of the work; when work really takes
+/// longer, the deviation grows with each one until they count whole.
+const OUTLIER_DEVIATIONS: f32 = 4.0;
+const OUTLIER_SHARE: f32 = 0.5;
+/// Microseconds above the mean that count whole in any case.
+const OUTLIER_US_MIN: f32 = 1_000.0;
 /// Kinds remembered per worker.
 const KINDS_MAX: usize = p2c2r_protocol::limits::KINDS_MAX;
 
@@ -45,7 +52,8 @@ struct Estimate {
 impl Estimate {
     fn measured(&mut self, us: f32) {
         if self.known {
-            let error = us - self.mean_us;
+            let most = (OUTLIER_DEVIATIONS * self.deviation_us).max(OUTLIER_SHARE * self.mean_us);
+            let error = (us - self.mean_us).min(most.max(OUTLIER_US_MIN));
             self.deviation_us += DEVIATION_GAIN * (error.abs() - self.deviation_us);
             self.mean_us += MEAN_GAIN * error;
         } else {
@@ -113,6 +121,19 @@ impl ServiceTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_measurement_that_waited_says_little_and_many_say_all() {
+        let mut times = ServiceTimes::of_reference_core();
+        let (kind, units, ms) = (KindId(1), WorkUnits(5_000), Duration::from_millis);
+        (0..60).for_each(|n| times.measured(kind, units, ms(4 + 2 * (n % 2))));
+        let before = times.predict(kind, units);
+        times.measured(kind, units, ms(300));
+        let after = times.predict(kind, units);
+        assert!(after.mean < before.mean + ms(1) && after.deviation < before.deviation * 2, "{after:?}");
+        (0..60).for_each(|_| times.measured(kind, units, ms(300)));
+        assert!(times.predict(kind, units).mean > ms(290), "{:?}", times.predict(kind, units));
+    }
 
     #[test]
     fn learns_per_size_and_never_scales_a_small_tasks_overhead_up() {

@@ -9,6 +9,7 @@ mod following;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use p2c2r_protocol::{
     Attempt, Digest, KindId, Micros, Nanos, NumberHash, PeerId, SeededHash, TaskId, TaskNo, WorkUnits,
@@ -123,6 +124,8 @@ pub struct Expected {
     pub service_us: u32,
     /// Microseconds from sending it to having the answer, as late as it gets with a healthy worker.
     pub at_worst_us: u32,
+    /// From sending it to when it is late.
+    pub late: Duration,
 }
 
 impl Task {

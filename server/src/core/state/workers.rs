@@ -27,6 +27,9 @@ const RECORDS_MAX: usize = 4_096;
 const UNPROVEN_UNITS_MAX: WorkUnits = WorkUnits(5_000);
 /// How many times longer an unproven worker is taken to need for larger ones.
 const DOUBT: u32 = 4;
+/// How many times longer than predicted a worker is taken to need while an attempt of it is late and nothing has come from it
+/// since: it may stand still, and what it gets then waits with the rest.
+const LATE: u32 = 8;
 /// Added to a worker's round trip when its window is reckoned: messages leave in groups.
 const GROUPING: Duration = Duration::from_millis(2);
 
@@ -59,6 +62,8 @@ pub struct Worker {
     pub statements: WorkerStatements,
     blobs: KnownBlobs,
     conduct: Conduct,
+    /// Whether an attempt of it is late and nothing has come from it since.
+    is_late: bool,
     /// Its places in the lists of [`Workers::with_room`], one per kind each; empty where it has none.
     places: [Vec<(KindId, usize)>; 2],
 }
@@ -114,8 +119,8 @@ impl WorkerStatements {
 pub struct Prediction {
     /// From sending the attempt to having its answer.
     pub finish: Duration,
-    /// The same for 19 of 20 attempts, as far as is known (mean and two deviations).
-    pub finish_mostly: Duration,
+    /// Mean deviation from that.
+    pub deviation: Duration,
     /// The same, as late as it gets with a healthy worker (mean and four deviations, TCP's rule).
     pub finish_at_worst: Duration,
     /// In the kernel.
@@ -140,6 +145,7 @@ impl Worker {
             statements: WorkerStatements::default(),
             blobs: KnownBlobs::new(KNOWN_BLOBS_MAX),
             conduct: record.conduct,
+            is_late: false,
             places: Default::default(),
         }
     }
@@ -177,23 +183,42 @@ impl Worker {
         let finish = rtt + service.mean * rounds;
         Prediction {
             finish,
-            finish_mostly: finish + service.deviation * (2 * rounds),
+            deviation: service.deviation * rounds,
             finish_at_worst: finish + rtt + service.deviation * (4 * rounds),
             service: service.mean,
-            rank: finish * self.conduct.handicap() * self.doubt(units),
+            rank: finish * self.conduct.handicap() * self.doubt(units) * if self.is_late { LATE } else { 1 },
         }
     }
 
     /// How many times longer than predicted it is taken to need for a task of this size, because it has not proven what it
     /// can do: its speed and slots are its own word until then.
     fn doubt(&self, units: WorkUnits) -> u32 {
-        let is_believed = units <= UNPROVEN_UNITS_MAX || self.conduct.is_proven();
-        if is_believed { 1 } else { DOUBT }
+        if self.is_believed(units) { 1 } else { DOUBT }
+    }
+
+    /// Whether its speed and slots are believed for a task of this size.
+    pub fn is_believed(&self, units: WorkUnits) -> bool {
+        units <= UNPROVEN_UNITS_MAX || self.conduct.is_proven()
     }
 
     /// Whether it has proven itself: second attempts go to such workers.
     pub fn is_proven(&self) -> bool {
         self.conduct.is_proven()
+    }
+
+    /// An attempt of it is late.
+    pub fn noticed_late(&mut self) {
+        self.is_late = true;
+    }
+
+    /// Whether an attempt of it is late and nothing has come from it since.
+    pub fn is_late(&self) -> bool {
+        self.is_late
+    }
+
+    /// An answer has come from it.
+    pub fn heard(&mut self) {
+        self.is_late = false;
     }
 
     /// Takes a measurement, the time from sending an attempt to having its answer with so many rounds before
@@ -227,11 +252,11 @@ impl Worker {
         self.conduct.failed(since, now)
     }
 
-    /// A lease of this length ended without an answer: it takes at least as long, if that is more than was
-    /// expected of it.
-    pub fn expired(&mut self, kind: KindId, units: WorkUnits, held: Duration, rounds: u32) {
-        if held / rounds.max(1) > self.speed.predict(kind, units).mean {
-            self.measured(kind, units, held, Duration::ZERO, rounds);
+    /// An attempt was held for so long without an answer: it takes at least as long, if that is more than was expected of
+    /// it. The way there and back is no part of that.
+    pub fn expired(&mut self, kind: KindId, units: WorkUnits, held: Duration, rtt: Duration, rounds: u32) {
+        if held.saturating_sub(rtt) / rounds.max(1) > self.speed.predict(kind, units).mean {
+            self.measured(kind, units, held, rtt, rounds);
         }
     }
 

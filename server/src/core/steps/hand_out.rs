@@ -118,8 +118,9 @@ pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
         rounds: worker.rounds(),
         service_us: us(prediction.service),
         at_worst_us: us(prediction.finish_at_worst),
+        late: core.hedging.late_after(prediction),
     };
-    let hedge_at = hedge::hedge_at(task, prediction, now).filter(|at| is_first && *at < until);
+    let hedge_at = hedge::hedge_at(task, prediction, expected.late, now).filter(|at| is_first && *at < until);
     let offers = |kind| worker.offers(kind);
     let leased = core.tasks.matcher().lease(no, (peer, account), now, until, expected, offers);
     let Some(attempt) = leased else { return };

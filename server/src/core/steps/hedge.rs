@@ -1,9 +1,9 @@
 //! Asks a second worker where the first is late, and learns from tasks that were answered twice.
 //!
-//! A timely task's attempt gets a second one beside it when 19 of 20 like it would be back, or when a second one could only
-//! just be in time: whichever comes first, but never before the first is expected. What that may take, and when it is of no
-//! use, is in [`Hedging`](crate::core::state::hedging::Hedging). The first accepted answer wins, and the other attempt is
-//! revoked at once.
+//! A timely task's attempt gets a second one beside it when it is late, that is, when 13 of 14 like it are back, or when a
+//! second one could only just be in time: whichever comes first, but not while the first is still expected. What that may take,
+//! and when it is of no use, is in [`Hedging`](crate::core::state::hedging::Hedging). The first accepted answer wins, and the
+//! other attempt is revoked at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::core::receipts::WorkerTimes;
 use crate::core::state::checking::CheckStart;
 use crate::core::state::hedging::{HedgedAttempt, Other};
 use crate::core::state::tasks::Task;
-use crate::core::state::workers::Prediction;
+use crate::core::state::workers::{Prediction, Worker};
 use crate::core::work::{Cause, Check, Depth};
 use crate::core::{Core, Effect};
 use crate::ledger::AccountId;
@@ -28,14 +28,14 @@ use crate::ledger::AccountId;
 /// less than a frame.
 const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
 
-/// When a second worker is to be asked for a task that a first one gets now; `None` for never.
-pub fn hedge_at(task: &Task, prediction: Prediction, now: Micros) -> Option<Micros> {
+/// When a second worker is to be asked for a task that a first one gets now, which is `late` after so long; `None` for never.
+pub fn hedge_at(task: &Task, prediction: Prediction, late: Duration, now: Micros) -> Option<Micros> {
     let deadline = task.deliver_by?;
     let after = |time: Duration| now.0.saturating_add(Micros::from(time).0);
-    let mostly = after(prediction.finish_mostly.max(HEDGE_AFTER_MIN));
-    let just_in_time = deadline.0.saturating_sub(Micros::from(prediction.finish_at_worst).0);
-    let at = Micros(mostly.min(just_in_time).max(after(prediction.finish.max(HEDGE_AFTER_MIN))));
-    (at < deadline).then_some(at)
+    let mostly = prediction.finish + prediction.deviation * 2;
+    let just_in_time = deadline.0.saturating_sub(Micros::from(mostly).0);
+    let at = after(late.max(HEDGE_AFTER_MIN)).min(just_in_time).max(after(mostly.max(HEDGE_AFTER_MIN)));
+    (at < deadline.0).then_some(Micros(at))
 }
 
 /// A first attempt is late: a second, proven worker gets the task as well, if one would be in time and the budget allows.
@@ -43,11 +43,15 @@ pub fn ask_another(core: &mut Core, no: TaskNo) {
     core.tasks.matcher().hedge_at(no, None);
     let Some(task) = core.tasks.get(no) else { return };
     let ([first], Some(deadline)) = (task.live(), task.deliver_by) else { return };
+    let held = Duration::from_micros(core.now.0.saturating_sub(first.since.0));
+    if first.answered_at.is_none() && held >= first.expected.late {
+        core.workers.change(first.worker, Worker::noticed_late);
+    }
     let left = Duration::from_micros(deadline.0.saturating_sub(core.now.0));
     let (links, but) = (&core.links, first.account);
     let rtt = |peer: PeerId| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt);
     let Some(choice) = choose::proven(&mut core.matcher, task, &core.workers, rtt, |worker, prediction| {
-        worker.account != but && prediction.finish <= left
+        worker.account != but && !worker.is_late() && prediction.finish <= left
     }) else {
         return;
     };

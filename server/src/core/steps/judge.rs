@@ -69,6 +69,9 @@ pub fn take_offer(core: &mut Core, peer: PeerId, offer: WorkerOffer) {
 fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Answer) {
     let (no, attempt) = (answer.task, answer.attempt);
     let times = WorkerTimes::from(&answer);
+    if core.workers.get(worker).is_some_and(Worker::is_late) {
+        core.workers.change(worker, Worker::heard);
+    }
     let (task, live) = match core.tasks.workers().holds(no, attempt, worker) {
         Ok(held) => held,
         Err(stray) => {
@@ -117,6 +120,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     let took = Duration::from_micros(received_at.0.saturating_sub(since.0));
     let predicted = rtt + Duration::from_micros(u64::from(expected.service_us)) * expected.rounds;
     core.hedging.measured(took, predicted);
+    core.hedging.ended(took, expected.late, true);
     if core.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
         return;
     }

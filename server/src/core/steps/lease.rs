@@ -85,7 +85,9 @@ pub fn expire(core: &mut Core) {
 /// A worker has had an attempt for so long without an answer: it takes at least as long.
 pub fn took_too_long(core: &mut Core, (kind, units): (KindId, WorkUnits), live: &LiveAttempt) {
     let held = Duration::from_micros(core.now.0.saturating_sub(live.since.0));
-    core.workers.change(live.worker, |worker| worker.expired(kind, units, held, live.expected.rounds));
+    let rtt = core.rtt(live.worker);
+    core.hedging.ended(held, live.expected.late, false);
+    core.workers.change(live.worker, |worker| worker.expired(kind, units, held, rtt, live.expected.rounds));
 }
 
 /// Sets the one moment at which something is due for the task: the end of a lease, a second worker to be asked, the last

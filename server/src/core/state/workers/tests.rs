@@ -132,3 +132,32 @@ fn blobs_are_sent_once_until_the_worker_says_otherwise() {
     workers.change(PeerId(0), |worker| worker.lacks_blobs(&[digest]));
     assert!(sends(&mut workers));
 }
+
+#[test]
+fn an_attempt_given_up_on_its_way_there_and_back_says_nothing_of_its_workers_speed() {
+    let ms = Duration::from_millis;
+    let mut workers = workers(1);
+    let predicted =
+        |workers: &Workers| workers.get(PeerId(0)).unwrap().predict(KIND, WorkUnits(1_000), ms(100));
+    workers.change(PeerId(0), |worker| {
+        (0..50).for_each(|_| worker.measured(KIND, WorkUnits(1_000), ms(101), ms(100), 1));
+    });
+    let before = predicted(&workers);
+    workers.change(PeerId(0), |worker| worker.expired(KIND, WorkUnits(1_000), ms(100), ms(100), 1));
+    assert_eq!(predicted(&workers), before, "its answer may have been on its way");
+    workers.change(PeerId(0), |worker| worker.expired(KIND, WorkUnits(1_000), ms(110), ms(100), 1));
+    assert!(predicted(&workers).finish > before.finish, "it takes ten milliseconds at least");
+}
+
+#[test]
+fn whoever_is_late_is_chosen_behind_others_until_something_comes_from_it() {
+    let mut workers = workers(1);
+    let rank = |workers: &Workers| {
+        workers.get(PeerId(0)).unwrap().predict(KIND, WorkUnits(1_000), Duration::ZERO).rank
+    };
+    let before = rank(&workers);
+    workers.change(PeerId(0), Worker::noticed_late);
+    assert_eq!(rank(&workers), before * LATE);
+    workers.change(PeerId(0), Worker::heard);
+    assert_eq!(rank(&workers), before);
+}
