@@ -1,5 +1,7 @@
 //! The three real programs, started as a person starts them.
 
+#[cfg(unix)]
+mod kills;
 mod lost_output;
 #[cfg(unix)]
 mod owner;

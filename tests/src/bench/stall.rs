@@ -55,7 +55,7 @@ const P99_LEFT_MAX: f64 = 0.5;
 const EXTRA_MAX: f64 = 0.07;
 /// What a second attempt takes by itself beyond the round trip, in round trips: the first is late after one and its jitter, and
 /// then the second needs one. Below that nothing can be reached.
-const SECOND_ATTEMPT: f64 = 1.25;
+const SECOND_ATTEMPT: f64 = 1.3;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]

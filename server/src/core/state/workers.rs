@@ -186,7 +186,10 @@ impl Worker {
             deviation: service.deviation * rounds,
             finish_at_worst: finish + rtt + service.deviation * (4 * rounds),
             service: service.mean,
-            rank: finish * self.conduct.handicap() * self.doubt(units) * if self.is_late { LATE } else { 1 },
+            rank: finish
+                * self.conduct.handicap()
+                * self.doubt(units)
+                * if self.is_late() { LATE } else { 1 },
         }
     }
 
@@ -213,7 +216,14 @@ impl Worker {
 
     /// Whether an attempt of it is late and nothing has come from it since.
     pub fn is_late(&self) -> bool {
-        self.is_late
+        self.is_late && !self.tasks.is_empty()
+    }
+
+    /// It is given an attempt at a task. With the first one it begins anew: an attempt that was late and then revoked need
+    /// never be answered.
+    pub fn given(&mut self, task: TaskNo) {
+        self.is_late = self.is_late();
+        self.tasks.insert(task);
     }
 
     /// An answer has come from it.

@@ -131,7 +131,7 @@ pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     let Some(task) = core.tasks.get(no) else { return };
     let effects = &mut core.effects;
     let blobs = core.workers.change(peer, |worker| {
-        worker.tasks.insert(no);
+        worker.given(no);
         worker.active_at = now;
         if !std::mem::replace(&mut worker.busy, true) {
             effects.others.push(Effect::Watch { peer, busy: true });

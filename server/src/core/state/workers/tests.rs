@@ -155,9 +155,16 @@ fn whoever_is_late_is_chosen_behind_others_until_something_comes_from_it() {
     let rank = |workers: &Workers| {
         workers.get(PeerId(0)).unwrap().predict(KIND, WorkUnits(1_000), Duration::ZERO).rank
     };
+    workers.change(PeerId(0), |worker| worker.given(TaskNo(1)));
     let before = rank(&workers);
     workers.change(PeerId(0), Worker::noticed_late);
     assert_eq!(rank(&workers), before * LATE);
     workers.change(PeerId(0), Worker::heard);
     assert_eq!(rank(&workers), before);
+    workers.change(PeerId(0), Worker::noticed_late);
+    workers.change(PeerId(0), |worker| {
+        worker.tasks.clear();
+        worker.given(TaskNo(2));
+    });
+    assert_eq!(rank(&workers), before, "what was late is taken from it, and need not be answered");
 }
