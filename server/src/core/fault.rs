@@ -1,6 +1,7 @@
 //! Faults made on purpose, by which the simulation proves that its auditor finds them.
 //!
-//! Outside of this crate's own tests [`is_made`] is the constant `false`, and what asks for it compiles to nothing.
+//! Outside of this crate's own tests [`is_made`] and [`is_any_made`] are the constant `false`, and what asks for them
+//! compiles to nothing.
 
 /// A fault: what is done wrongly where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,12 @@ pub(crate) enum Fault {
     ChargesWhatIsLate,
     /// `settle`: an outcome that only looks right is kept for others.
     SharesTheUnchecked,
+    /// `settle`: whoever waits for an equal task gets what only looks right.
+    GivesTheUnchecked,
+    /// `reuse`, `follow`: an outcome that is there already costs what computing it does.
+    ChargesReuseInFull,
+    /// `follow`: whoever waits for an equal task gets its outcome twice.
+    GivesTwice,
     /// `settle`: losers of a hedge are not told.
     LetsThemWorkInVain,
     /// `charge`: a task that was taken back costs its price.
@@ -56,6 +63,11 @@ pub(crate) use making::{FaultGuard, is_any_made, is_made};
 
 #[cfg(not(test))]
 pub(crate) const fn is_made(_: Fault) -> bool {
+    false
+}
+
+#[cfg(not(test))]
+pub(crate) const fn is_any_made() -> bool {
     false
 }
 

@@ -14,7 +14,6 @@ const LOOKED_AT_PER_EVENT: usize = 64;
 
 impl Core {
     pub(super) fn check_invariants(&mut self) {
-        #[cfg(test)]
         if super::fault::is_any_made() {
             return;
         }

@@ -126,7 +126,7 @@ pub enum WorldAction {
         gamer: u8,
         /// What sort of work.
         kind: SimulatedKind,
-        /// The number it is about: equal numbers make equal tasks.
+        /// The number it is about: tasks of one kind are equal if they agree in it, in their worth and in being sly.
         number: u64,
         /// What it is worth.
         units: u64,
@@ -152,6 +152,13 @@ pub enum WorldAction {
         gamer: u8,
         /// How many submits ago.
         back: u8,
+    },
+    /// The operator grants a gamer's account some more.
+    Grant {
+        /// Which gamer.
+        gamer: u8,
+        /// Nano-dollars.
+        nanos: i64,
     },
     /// A player quits.
     Quit {

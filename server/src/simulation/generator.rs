@@ -2,17 +2,22 @@
 //! lies), because a world in which everything happens a little never gets far into any corner (Groce and others, "Swarm
 //! testing", 2012).
 
+use std::collections::VecDeque;
+
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::action::{How, PacketFate, PeerChoice, Way, WorldAction, WorldSetup};
 use super::kinds::SimulatedKind;
-use super::world::World;
+use super::world::{CORES_RATE, RATE_UNITS, World};
 use crate::config::Fallback;
 
-/// Nano-dollars that no world spends, and so little that gamers run out of it.
+/// Nano-dollars that no world spends.
 const PLENTY: i64 = 1 << 50;
-const SCARCE: i64 = 3_000_000;
+/// Tasks as large as they get that a gamer can pay for who runs out of money, at the most.
+const SCARCE_TASKS: u64 = 40;
+/// What was asked for of late, and may be asked for again by anybody.
+const RECENT: usize = 24;
 /// Packets on one way beyond which nothing new is asked for until some have arrived.
 const CROWDED: usize = 256;
 /// An hour, in microseconds: how far clocks jump.
@@ -25,6 +30,8 @@ const BACK_US_MAX: u64 = 100_000;
 pub struct Generator {
     draws: SmallRng,
     habits: Habits,
+    /// What was asked for last: kind, number, units, and whether it is sly.
+    recent: VecDeque<(SimulatedKind, u64, u64, bool)>,
 }
 
 /// How often what happens, and how.
@@ -33,7 +40,9 @@ struct Habits {
     patient: f64,
     sly: f64,
     exact: f64,
-    numbers: u64,
+    /// How often something is asked for that somebody has just asked for.
+    equal: f64,
+    grants: u32,
     tight: f64,
     lost: f64,
     twice: f64,
@@ -54,7 +63,7 @@ impl Generator {
         let mut draws = SmallRng::seed_from_u64(seed);
         let setup = setup(seed, &mut draws);
         let habits = Habits::new(&setup, &mut draws);
-        (Self { draws, habits }, setup)
+        (Self { draws, habits, recent: VecDeque::new() }, setup)
     }
 
     /// What happens next.
@@ -109,6 +118,10 @@ impl Generator {
             }),
             (1, |it, world| WorldAction::Drains { at: it.place(world.peers()) }),
             (1, |it, world| WorldAction::Quit { gamer: it.gamer(world) }),
+            (habits.grants, |it, world| WorldAction::Grant {
+                gamer: it.gamer(world),
+                nanos: it.draws.random_range(1..worth(world.setup().units_max)),
+            }),
             (habits.cuts, |it, world| WorldAction::Cut { at: it.place(world.peers()) }),
             (habits.splits, |it, world| {
                 if world.is_split() {
@@ -167,18 +180,29 @@ impl Generator {
     }
 
     fn submit(&mut self, world: &World) -> WorldAction {
-        let Habits { patient, sly, exact, numbers, tight, .. } = self.habits;
+        let Habits { patient, sly, exact, equal, tight, .. } = self.habits;
         let budget_us = (!self.draws.random_bool(patient)).then(|| {
             let most = if self.draws.random_bool(tight) { 15_000 } else { 400_000 };
             self.draws.random_range(1_000..most)
         });
-        let units_max = world.setup().units_max;
+        let again: Option<usize> =
+            self.draws.random_bool(equal).then(|| self.place(self.recent.len()).into());
+        let asked = again.and_then(|at| self.recent.get(at).copied()).unwrap_or_else(|| {
+            let units_max = world.setup().units_max;
+            let kind =
+                if self.draws.random_bool(exact) { SimulatedKind::Square } else { SimulatedKind::Tenfold };
+            let units = self.draws.random_range(1..units_max).min(self.draws.random_range(1..units_max));
+            (kind, self.draws.random_range(0..1 << 31), units, self.draws.random_bool(sly))
+        });
+        self.recent.push_front(asked);
+        self.recent.truncate(RECENT);
+        let (kind, number, units, is_sly) = asked;
         WorldAction::Submit {
             gamer: self.gamer(world),
-            kind: if self.draws.random_bool(exact) { SimulatedKind::Square } else { SimulatedKind::Tenfold },
-            number: self.draws.random_range(0..numbers),
-            units: self.draws.random_range(1..units_max).min(self.draws.random_range(1..units_max)),
-            is_sly: self.draws.random_bool(sly),
+            kind,
+            number,
+            units,
+            is_sly,
             budget_us,
             cap: if self.draws.random_bool(0.02) { self.draws.random_range(0..10_000) } else { PLENTY },
         }
@@ -215,17 +239,27 @@ impl Generator {
     }
 }
 
+/// Nano-dollars that a task costs which is worth so many units, and one more.
+fn worth(units: u64) -> i64 {
+    (units * CORES_RATE / RATE_UNITS) as i64 + 2
+}
+
 fn setup(seed: u64, draws: &mut SmallRng) -> WorldSetup {
+    let units_max = *pick(draws, &[40, 1_500, 20_000]);
     WorldSetup {
         seed,
         gamers: draws.random_range(1..6),
         workers: draws.random_range(1..8),
-        credit: if draws.random_bool(0.3) { SCARCE } else { PLENTY / 1_024 },
+        credit: if draws.random_bool(0.3) {
+            worth(units_max * draws.random_range(1..=SCARCE_TASKS))
+        } else {
+            PLENTY / 1_024
+        },
         fallback: *pick(draws, &[Fallback::Compute, Fallback::Compute, Fallback::Queue, Fallback::Refuse]),
         threads: draws.random_range(1..4),
         cache_entries: *pick(draws, &[0, 5, 1_000]),
         checking_percent: *pick(draws, &[1.0, 10.0, 10.0, 400.0]),
-        units_max: *pick(draws, &[40, 1_500, 20_000]),
+        units_max,
     }
 }
 
@@ -251,7 +285,7 @@ impl Habits {
         };
         let (lost, twice, reordered, tight) =
             (share(0.5, 0.05), share(0.5, 0.05), share(0.7, 0.5), share(0.6, 0.8));
-        let (patient, sly) = (share(0.8, 0.3), share(0.7, 0.8));
+        let (patient, sly, equal) = (share(0.8, 0.3), share(0.7, 0.8), share(0.7, 0.8));
         let conduct =
             (0..setup.workers).map(|_| [share(0.3, 0.3), share(0.3, 0.1), share(0.4, 0.2)]).collect();
         Self {
@@ -259,7 +293,9 @@ impl Habits {
             patient,
             sly,
             exact: *pick(draws, &[0.0, 0.5, 1.0, 1.0]),
-            numbers: *pick(draws, &[30, 3_000, 1 << 31]),
+            equal,
+            // Who has plenty is given nothing.
+            grants: if setup.credit < PLENTY / 1_024 { 30 } else { 0 },
             tight,
             lost,
             twice,

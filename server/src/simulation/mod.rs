@@ -60,8 +60,19 @@ fn play_worlds(seeds: std::ops::Range<u64>, tasks: u64) -> AuditTally {
 fn some_thousand_tasks_in_worlds_of_all_sorts() {
     let sum = play_worlds(0..16, TASKS);
     let is_single = std::env::var_os(SEED).is_some() || std::env::var_os(RUN).is_some();
-    let all =
-        [sum.by_workers, sum.by_coordinator, sum.begun, sum.voided, sum.hedged, sum.convicted, sum.restarts];
+    let all = [
+        sum.by_workers,
+        sum.by_coordinator,
+        sum.from_cache,
+        sum.shared,
+        sum.inherited,
+        sum.refused,
+        sum.begun,
+        sum.voided,
+        sum.hedged,
+        sum.convicted,
+        sum.restarts,
+    ];
     assert!(is_single || all.iter().all(|count| *count > 0), "everything happens: {sum:?}");
 }
 
@@ -72,6 +83,7 @@ fn a_million_tasks_in_worlds_of_all_sorts() {
     let mut seed = 1_000;
     while sum.admitted < 1_000_000 {
         sum.add(&play::must_hold(seed, TASKS_LONG));
+        let _ = writeln!(Output::Standard, "seed {seed} holds, {} tasks so far", sum.admitted);
         seed += 1;
     }
     let _ = writeln!(Output::Standard, "{} worlds: {sum:?}", seed - 1_000);

@@ -107,6 +107,8 @@ pub struct World {
     connections: BTreeMap<PeerId, Connection>,
     next_peer: u64,
     next_task: u32,
+    /// Grants so far, which are their references.
+    grants: u128,
     up: VecDeque<(PeerId, Up)>,
     down: VecDeque<(PeerId, Down)>,
     /// Peers that are cut off, by their number modulo 64.
@@ -177,6 +179,7 @@ impl World {
             connections: BTreeMap::new(),
             next_peer: 1,
             next_task: 0,
+            grants: 0,
             up: VecDeque::new(),
             down: VecDeque::new(),
             split: 0,

@@ -15,6 +15,7 @@ use super::reuse::{self, GivenTask};
 use super::{lease, settle};
 use crate::config::Fallback;
 use crate::core::Core;
+use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::{FOLLOWERS_MAX, Following, Task};
 use crate::ledger::Entry;
 
@@ -95,9 +96,17 @@ pub fn succeed_if_late(core: &mut Core, no: TaskNo) {
     while is_late(core) && succeed(core, no, TaskFailure::Late, Nanos::ZERO) {}
 }
 
-/// Those who waited for a task that is over without an outcome for them go on by themselves.
+/// Those who waited for a task that is over without an outcome for them go on by themselves, if they still have time for it.
 pub fn regroup(core: &mut Core, followers: &[TaskNo]) {
-    if let Some(first) = core.tasks.regroup(followers) {
+    let now = core.now;
+    let is_late = |no: &TaskNo| {
+        core.tasks.get(*no).is_some_and(|task| task.deliver_by.is_some_and(|deadline| deadline <= now))
+    };
+    let (late, in_time): (Vec<TaskNo>, Vec<TaskNo>) = followers.iter().partition(|no| is_late(no));
+    for no in late {
+        settle::fail(core, no, TaskFailure::Late);
+    }
+    if let Some(first) = core.tasks.regroup(&in_time) {
         lease::wait_for_matcher(core, first);
     }
 }
@@ -116,6 +125,9 @@ pub fn give(
             settle::end_without_outcome(core, *no, &task, TaskFailure::Late, Nanos::ZERO);
         } else {
             give_one(core, *no, &task, Arc::clone(outcome), worker, check);
+            if fault::is_made(Fault::GivesTwice) {
+                give_one(core, *no, &task, Arc::clone(outcome), worker, check);
+            }
         }
     }
 }
@@ -128,7 +140,7 @@ fn give_one(
     worker: Option<&Arc<str>>,
     check: PassedCheck,
 ) {
-    let fee = core.policy.prices.reuse(task.price).min(task.price);
+    let fee = reuse::fee(core, task.price);
     let now = core.now;
     if let Some(account) = core.gamers.account_mut(task.account) {
         account.task_ended(no, task.price, fee, now);

@@ -10,6 +10,7 @@ use p2c2r_protocol::{
 
 use super::{admit, deliver};
 use crate::core::Core;
+use crate::core::fault::{self, Fault};
 use crate::core::state::cache::CacheEntry;
 use crate::core::state::gamers::FinishedTask;
 use crate::ledger::{AccountId, ComputedFrom, Entry, Settlement};
@@ -34,6 +35,14 @@ pub struct GivenTask {
     pub received_at: Micros,
 }
 
+/// What an outcome costs that is there already and would cost so much otherwise.
+pub fn fee(core: &Core, full_price: Nanos) -> Nanos {
+    if fault::is_made(Fault::ChargesReuseInFull) {
+        return full_price;
+    }
+    core.policy.prices.reuse(full_price)
+}
+
 /// An equal task was done before: its outcome for the coordinator's share.
 pub fn reuse(
     core: &mut Core,
@@ -45,7 +54,7 @@ pub fn reuse(
     (units, full_price): (WorkUnits, Nanos),
     kept: CacheEntry,
 ) -> Result<(), Refusal> {
-    let fee = core.policy.prices.reuse(full_price);
+    let fee = fee(core, full_price);
     admit::can_pay(core, account, fee, submit.price_cap)?;
     let no = core.tasks.gamers().number();
     admit::record_admission(core, no, account, submit, key, units, fee, None)?;

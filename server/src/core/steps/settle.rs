@@ -110,7 +110,9 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
     let finished = Box::new(FinishedTask { key: task.key, outcome, receipt, delivered: false });
     deliver::deliver(core, task.account, task.gamer, task.id, finished);
     match shared {
-        Some((outcome, worker)) if check != PassedCheck::Always => {
+        Some((outcome, worker))
+            if check != PassedCheck::Always || fault::is_made(Fault::GivesTheUnchecked) =>
+        {
             follow::give(core, &followers, &outcome, worker.as_ref(), check);
         }
         // They came when it was too late to check the answer more closely.

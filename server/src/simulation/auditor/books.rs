@@ -47,6 +47,12 @@ impl Books {
         self.given += available.0;
     }
 
+    /// An account is given so much.
+    pub fn grant(&mut self, account: AccountId, amount: Nanos) {
+        self.change(account).available += amount.0;
+        self.given += amount.0;
+    }
+
     /// What an account has.
     pub fn sums(&self, account: AccountId) -> Sums {
         self.accounts.get(&account).map(|(_, sums)| *sums).unwrap_or_default()

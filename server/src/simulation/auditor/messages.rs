@@ -35,6 +35,7 @@ impl Auditor {
                     format!("{task} of {account}: {refusal}")
                 })?;
                 self.step.is_refused = true;
+                self.tally.refused += 1;
                 Ok(())
             }
             ServerToGame::Statement(statement) => {
@@ -93,9 +94,12 @@ impl Auditor {
         let (account, is_draining) = (there.account, there.is_draining);
         match message {
             ServerToWorker::Assign(assign) => {
-                let (task, attempt) = (assign.task, assign.attempt);
+                let (known_as, attempt) = (assign.task, assign.attempt);
+                let task = self.in_books(known_as);
                 let is_started = self.step.started.contains(&(task, attempt, account));
-                rule(is_started, "what is handed out is written down", || format!("{attempt} of {task}"))?;
+                rule(is_started, "what is handed out is written down", || {
+                    format!("{attempt} of {task}, known as {known_as}: {:?}", self.step.started)
+                })?;
                 rule(!is_draining, "who takes nothing more gets nothing more", || format!("{peer:?}"))?;
                 self.step.assigned += 1;
                 let known = self.known.get(&account);
@@ -117,7 +121,7 @@ impl Auditor {
                 let Some(live) = open.live.iter_mut().find(|live| live.attempt == attempt) else {
                     return Ok(());
                 };
-                self.assigned.insert((task, attempt), (peer, account));
+                self.assigned.insert((known_as, attempt), (peer, account));
                 live.peer = Some(peer);
                 live.until = until;
                 live.is_graphics = world::is_graphics(account);

@@ -21,7 +21,9 @@ mod workers;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use p2c2r_protocol::{Attempt, KindId, Nanos, PassedCheck, PeerId, Role, Submit, TaskId, TaskNo};
+use p2c2r_protocol::{
+    Attempt, KindId, Nanos, PassedCheck, PeerId, Role, ServerToWorker, Submit, TaskId, TaskNo,
+};
 
 use super::action::WorldSetup;
 use crate::config::Fallback;
@@ -131,8 +133,15 @@ struct Peer {
 struct Step {
     cause: StepCause,
     admitted: Option<TaskNo>,
+    /// What workers are sent and what the pool is given, under the numbers by which those know the tasks.
+    handed_out: HashSet<(TaskNo, Attempt)>,
+    computed_here: HashSet<TaskNo>,
     /// Attempts of workers that began.
     started: Vec<(TaskNo, Attempt, AccountId)>,
+    /// The newest task that ended without an outcome, as it was: who takes its place does so at once.
+    given_up: Option<Open>,
+    /// What was asked by those that ended with an outcome which others may be given.
+    shareable: Vec<Asked>,
     assigned: usize,
     /// Attempts that nobody wants any more, and who has them.
     unwanted: Vec<(PeerId, TaskNo, Attempt)>,
@@ -152,6 +161,8 @@ pub struct Auditor {
     /// The books as the ledger has them: with every entry it has recorded.
     pub durable: Books,
     open: HashMap<TaskNo, Open>,
+    /// Tasks that took the place of an equal one, by the number of that, under which workers and the pool know them.
+    successors: HashMap<TaskNo, TaskNo>,
     /// Tasks of this coordinator by what their gamers call them, and the outcome of those that had one.
     ids: HashMap<(AccountId, TaskId), Option<Finished>>,
     /// What was asked under each id.
@@ -166,12 +177,12 @@ pub struct Auditor {
     /// When something must have happened: leases' ends and deadlines.
     due: BTreeSet<(u64, TaskNo, Attempt)>,
     known: HashMap<AccountId, Known>,
-    /// Whom each attempt was handed to.
+    /// Whom each attempt was handed to; this and the next two by the number under which workers know the task.
     assigned: HashMap<(TaskNo, Attempt), (PeerId, AccountId)>,
     arrived: HashMap<(TaskNo, Attempt), Arrived>,
     /// Verdicts that were not good.
     failed: HashSet<(TaskNo, Attempt)>,
-    /// Outcomes that may be reused, by what was asked: the outcome and whose it is.
+    /// Outcomes that may be reused, by what was asked, because they were checked deeply: the outcome and whose it is.
     reusable: HashMap<Asked, Vec<(Arc<[u8]>, Option<AccountId>)>>,
     /// Units handed out while nobody had the task, and while somebody had.
     first_units: u64,
@@ -197,6 +208,12 @@ pub struct AuditTally {
     pub by_coordinator: u64,
     /// Tasks answered from the cache.
     pub from_cache: u64,
+    /// Tasks that waited for the outcome of an equal one, and got it.
+    pub shared: u64,
+    /// Tasks that took the place of an equal one while somebody worked on it.
+    pub inherited: u64,
+    /// Submits that were refused.
+    pub refused: u64,
     /// Tasks charged for what was begun.
     pub begun: u64,
     /// Tasks that cost nothing.
@@ -218,6 +235,9 @@ impl AuditTally {
         self.by_workers += other.by_workers;
         self.by_coordinator += other.by_coordinator;
         self.from_cache += other.from_cache;
+        self.shared += other.shared;
+        self.inherited += other.inherited;
+        self.refused += other.refused;
         self.begun += other.begun;
         self.voided += other.voided;
         self.hedged += other.hedged;
@@ -236,6 +256,7 @@ impl Auditor {
             books: Books::default(),
             durable: Books::default(),
             open: HashMap::new(),
+            successors: HashMap::new(),
             ids: HashMap::new(),
             specs: HashMap::new(),
             spent: HashSet::new(),
@@ -266,6 +287,13 @@ impl Auditor {
             books.open(account, role, available);
         }
         self.known.entry(account).or_default();
+    }
+
+    /// An account was given so much by the operator.
+    pub fn granted(&mut self, account: AccountId, amount: Nanos) {
+        for books in [&mut self.books, &mut self.durable] {
+            books.grant(account, amount);
+        }
     }
 
     /// A step begins.
@@ -302,6 +330,16 @@ impl Auditor {
 
     /// What the scheduler wants done in this step.
     pub fn effects(&mut self, effects: &Effects) -> Audit {
+        for (_, message) in &effects.to_workers {
+            if let ServerToWorker::Assign(assign) = message {
+                self.step.handed_out.insert((assign.task, assign.attempt));
+            }
+        }
+        for effect in &effects.others {
+            if let Effect::Compute(kernel) = effect {
+                self.step.computed_here.insert(kernel.task);
+            }
+        }
         effects.entries.iter().try_for_each(|entry| self.entry(entry))?;
         effects.to_workers.iter().try_for_each(|(peer, message)| self.worker_is_told(*peer, message))?;
         effects.to_games.iter().try_for_each(|(peer, message)| self.game_is_told(*peer, message))?;
@@ -312,7 +350,7 @@ impl Auditor {
                 || format!("{} of {}", check.attempt, check.task),
             ),
             Effect::Compute(kernel) => rule(
-                self.open.get(&kernel.task).is_some_and(|task| task.is_computed),
+                self.open.get(&self.in_books(kernel.task)).is_some_and(|task| task.is_computed),
                 "what is computed here is written down",
                 || format!("{}", kernel.task),
             ),
@@ -323,6 +361,11 @@ impl Auditor {
                 Ok(())
             }
         })
+    }
+
+    /// The task that workers and the pool know by this number.
+    fn in_books(&self, known_as: TaskNo) -> TaskNo {
+        self.successors.get(&known_as).copied().unwrap_or(known_as)
     }
 
     fn entry(&mut self, entry: &Entry) -> Audit {
@@ -396,8 +439,9 @@ impl Auditor {
             let session = self.sessions.entry(*account).or_default();
             *session = (*session).max((id.0 >> 32) as u32);
         }
-        for task in self.open.values_mut() {
-            task.begin_again();
+        self.successors.clear();
+        for (no, task) in &mut self.open {
+            task.begin_again(*no);
             self.fairness.waits(task.account, true);
         }
         // What was told of tasks before is forgotten, and so is what was never recorded.

@@ -1,10 +1,14 @@
 //! Tasks: each is admitted once for what it is worth, attempted by whoever may, and ends once, in time, for the right price.
+//!
+//! Equal tasks may be done once for all who asked. Two things show it: a task ends with the outcome of an equal one in the
+//! step in which that ends, for what reuse costs; or an equal one ends without an outcome, and the task goes on with its
+//! attempts, which keep the number under which workers know them.
 
 use std::sync::Arc;
 
-use p2c2r_protocol::{Attempt, KindId, PassedCheck, PeerId, TaskId, TaskNo};
+use p2c2r_protocol::{Attempt, PassedCheck, PeerId, TaskId, TaskNo};
 
-use super::{Arrived, Audit, Auditor, Finished, StepCause, found, rule};
+use super::{Arrived, Asked, Audit, Auditor, Finished, StepCause, found, rule};
 use crate::ledger::{AccountId, Admission, ComputedFrom, Settlement, Verdict, VoidReason};
 use crate::simulation::kinds::SimulatedKind;
 use crate::simulation::world::{CORES_RATE, GRAPHICS_RATE, RATE_UNITS};
@@ -24,7 +28,7 @@ pub(super) struct Live {
     /// Who was sent it.
     pub peer: Option<PeerId>,
     pub is_graphics: bool,
-    /// When its lease is over.
+    /// When its lease is over; of what was begun for another task, the soonest that it may be.
     pub until: u64,
     pub is_answered: bool,
 }
@@ -46,6 +50,10 @@ pub(super) struct Open {
     pub newest: Attempt,
     /// Whether anybody has had it.
     pub is_tried: bool,
+    /// An equal task was open when it was let in, for whose outcome it may wait.
+    pub has_equal: bool,
+    /// The number under which workers and the pool know it.
+    pub known_as: TaskNo,
     pub failures: u32,
     pub is_taken_back: bool,
     /// What the own kernel gave.
@@ -57,9 +65,23 @@ impl Open {
         self.live.is_empty() && !self.is_computed
     }
 
+    /// Whether who may do it next, and when, is another matter than whose turn it is.
+    fn waits_for_more(&self) -> bool {
+        self.is_tried || self.has_equal
+    }
+
+    fn is_equal(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.spec == other.spec
+    }
+
+    fn asked(&self) -> Asked {
+        (self.kind.id(), self.spec.clone())
+    }
+
     /// Another coordinator has it now.
-    pub fn begin_again(&mut self) {
+    pub fn begin_again(&mut self, no: TaskNo) {
         self.live.clear();
+        self.known_as = no;
         self.is_computed = false;
         self.peer = None;
         self.failures = 0;
@@ -113,12 +135,14 @@ impl Auditor {
         let deadline = submit.budget_us.map(|budget| self.now + u64::from(budget));
         let may_be_kept = admission.patient.is_none() || deadline.is_none();
         rule(may_be_kept, "only patient tasks are kept", || id.to_string())?;
+        let (kind, spec) = (SimulatedKind::of(submit.kind), Arc::<[u8]>::from(submit.spec.to_vec()));
+        let has_equal = self.open.values().any(|other| other.kind == kind && other.spec == spec);
         let open = Open {
             account: gamer,
             id,
             peer: Some(peer),
-            kind: SimulatedKind::of(submit.kind),
-            spec: submit.spec.to_vec().into(),
+            kind,
+            spec,
             units,
             price,
             deadline,
@@ -126,6 +150,8 @@ impl Auditor {
             is_computed: false,
             newest: Attempt(0),
             is_tried: false,
+            has_equal,
+            known_as: task,
             failures: 0,
             is_taken_back: false,
             computed: None,
@@ -136,15 +162,23 @@ impl Auditor {
             self.due.insert((deadline, task, Attempt(0)));
         }
         self.step.admitted = Some(task);
-        self.fairness.waits(gamer, false);
+        self.fairness.waits(gamer, has_equal);
         self.tally.admitted += 1;
         Ok(())
     }
 
     pub(super) fn started(&mut self, task: TaskNo, attempt: Attempt, worker: Option<AccountId>) -> Audit {
         let open = self.find_open(task)?;
+        let is_new = match worker {
+            Some(_) => self.step.handed_out.contains(&(open.known_as, attempt)),
+            None => self.step.computed_here.contains(&open.known_as),
+        };
+        if !is_new && self.is_taken_over(open, attempt, worker) {
+            self.goes_on_for(task, attempt);
+            return Ok(());
+        }
         let (account, units, is_first, is_again) =
-            (open.account, open.units, open.live.is_empty(), open.is_tried);
+            (open.account, open.units, open.live.is_empty(), open.waits_for_more());
         rule(attempt > open.newest, "attempts are numbered upwards", || format!("{attempt} of {task}"))?;
         rule(!open.is_computed, "nobody else has what is computed here", || format!("{attempt} of {task}"))?;
         if let Some(worker) = worker {
@@ -185,8 +219,39 @@ impl Auditor {
         Ok(())
     }
 
+    /// Whether an attempt of the equal task that has just ended without an outcome goes on for this one.
+    fn is_taken_over(&self, open: &Open, attempt: Attempt, worker: Option<AccountId>) -> bool {
+        let has_it = |ended: &Open| match worker {
+            Some(account) => ended.live.iter().any(|live| live.attempt == attempt && live.account == account),
+            None => ended.is_computed && ended.newest == attempt,
+        };
+        self.step.given_up.as_ref().is_some_and(|ended| ended.is_equal(open) && has_it(ended))
+    }
+
+    /// An attempt goes on for a task that takes the place of the one that has just ended.
+    fn goes_on_for(&mut self, task: TaskNo, attempt: Attempt) {
+        let (Some(ended), Some(open)) = (&self.step.given_up, self.open.get_mut(&task)) else { return };
+        if open.known_as != ended.known_as {
+            self.tally.inherited += 1;
+            self.successors.insert(ended.known_as, task);
+            self.fairness.waits_no_more(open.account, open.waits_for_more());
+        }
+        (open.known_as, open.newest, open.is_tried) = (ended.known_as, attempt, true);
+        open.failures = ended.failures;
+        let live = ended.live.iter().find(|live| live.attempt == attempt);
+        if let Some(live) = live {
+            let until = live.until.min(open.deadline.unwrap_or(u64::MAX));
+            open.live.push(Live { until, ..live.clone() });
+        } else {
+            (open.is_computed, open.computed) = (true, ended.computed.clone());
+        }
+        let known_as = open.known_as;
+        self.step.unwanted.retain(|(_, of, unwanted)| (*of, *unwanted) != (known_as, attempt));
+    }
+
     pub(super) fn attempt_ended(&mut self, task: TaskNo, attempt: Attempt, verdict: &Verdict) -> Audit {
-        let arrived = self.arrived.get(&(task, attempt)).cloned();
+        let known_as = self.open.get(&task).map_or(task, |open| open.known_as);
+        let arrived = self.arrived.get(&(known_as, attempt)).cloned();
         let given = arrived.as_ref().map(|arrived| &arrived.given);
         let is_wrong = given.is_some_and(|given| given.outcome.is_some() && !given.is_right);
         let found = self.open.get(&task).and_then(|open| {
@@ -220,7 +285,7 @@ impl Auditor {
             format!("{attempt} of {task}: {verdict:?}, {live:?}")
         })?;
         if !live.is_answered {
-            self.nobody_wants(task, &live);
+            self.nobody_wants(known_as, &live);
         }
         let Some(open) = self.open.get_mut(&task) else { unreachable!("looked at above") };
         open.live.retain(|other| other.attempt != attempt);
@@ -239,9 +304,9 @@ impl Auditor {
         self.known.get(&account).is_some_and(|known| known.failures_ever >= 2 || known.is_ordered)
     }
 
-    fn nobody_wants(&mut self, task: TaskNo, live: &Live) {
+    fn nobody_wants(&mut self, known_as: TaskNo, live: &Live) {
         if let Some(peer) = live.peer.filter(|peer| self.peers.contains_key(peer)) {
-            self.step.unwanted.push((peer, task, live.attempt));
+            self.step.unwanted.push((peer, known_as, live.attempt));
         }
     }
 
@@ -278,8 +343,21 @@ impl Auditor {
             }
             ComputedFrom::Cache => {
                 let reused = ((cost(open.units, CORES_RATE) + 5) / 10).max(PRICE_MIN);
-                rule(charged == reused && charged == open.price, "reuse costs the fee", wrong_price)?;
-                self.tally.from_cache += 1;
+                rule(charged == reused, "reuse costs the fee", wrong_price)?;
+                rule(check != PassedCheck::Always, "only what was checked deeply is reused", || {
+                    task.to_string()
+                })?;
+                if self.step.admitted == Some(task) {
+                    rule(charged == open.price, "a task costs what is held for it", wrong_price)?;
+                    self.tally.from_cache += 1;
+                } else {
+                    let is_there = self.step.shareable.contains(&open.asked());
+                    rule(is_there, "who waits for an outcome gets it when it is there", || task.to_string())?;
+                    rule(open.is_waiting(), "only who waits gets somebody else's outcome", || {
+                        task.to_string()
+                    })?;
+                    self.tally.shared += 1;
+                }
             }
             ComputedFrom::Begun => {
                 rule(open.is_tried && charged > 0, "only what was begun is charged", || task.to_string())?;
@@ -293,10 +371,8 @@ impl Auditor {
             has_outcome.then(|| Finished { charged: pay + fee, outcome: settlement.outcome.clone(), check });
         if let Some(outcome) = settlement.outcome.as_ref().filter(|_| check != PassedCheck::Always) {
             let maker = if let ComputedFrom::Worker { worker, .. } = source { Some(worker) } else { None };
-            self.reusable
-                .entry((open.kind.id(), open.spec.clone()))
-                .or_default()
-                .push((outcome.clone(), maker));
+            self.reusable.entry(open.asked()).or_default().push((outcome.clone(), maker));
+            self.step.shareable.push(open.asked());
         }
         self.ended(task, finished);
         Ok(())
@@ -311,7 +387,8 @@ impl Auditor {
     ) -> Audit {
         let Settlement { task, check, .. } = *settlement;
         let live = open.live.iter().find(|live| live.attempt == attempt && live.account == worker);
-        let arrived = self.arrived.get(&(task, attempt));
+        let known_as = open.known_as;
+        let arrived = self.arrived.get(&(known_as, attempt));
         let (Some(live), Some(Arrived { given, is_on_probation, .. })) =
             (live.filter(|live| live.is_answered), arrived)
         else {
@@ -324,7 +401,7 @@ impl Auditor {
             "only answers that pass the check are paid",
             || format!("{settlement:?} for {given:?}"),
         )?;
-        rule(!self.failed.contains(&(task, attempt)), "only accepted answers are paid", || {
+        rule(!self.failed.contains(&(known_as, attempt)), "only accepted answers are paid", || {
             format!("{settlement:?}")
         })?;
         let is_deep = check == PassedCheck::Deep;
@@ -377,17 +454,20 @@ impl Auditor {
         for live in &open.live {
             self.due.remove(&(live.until, task, live.attempt));
             if !live.is_answered {
-                self.nobody_wants(task, live);
+                self.nobody_wants(open.known_as, live);
             }
         }
         if let Some(deadline) = open.deadline {
             self.due.remove(&(deadline, task, Attempt(0)));
         }
         if open.is_waiting() {
-            self.fairness.waits_no_more(open.account, open.is_tried);
+            self.fairness.waits_no_more(open.account, open.waits_for_more());
         }
         self.step.ended.insert((open.account, open.id), open.peer);
-        self.specs.insert((open.account, open.id), (open.kind.id(), open.spec.clone()));
+        self.specs.insert((open.account, open.id), open.asked());
+        if finished.is_none() {
+            self.step.given_up = Some(open.clone());
+        }
         self.ids.insert((open.account, open.id), finished);
         if open.deadline.is_none() {
             self.unrecorded.insert(task, open);
@@ -407,7 +487,8 @@ impl Auditor {
     }
 
     /// The own kernel gave an outcome.
-    pub fn computed(&mut self, task: TaskNo, outcome: Option<Arc<[u8]>>) {
+    pub fn computed(&mut self, known_as: TaskNo, outcome: Option<Arc<[u8]>>) {
+        let task = self.in_books(known_as);
         if let Some(open) = self.open.get_mut(&task) {
             open.computed = outcome;
         }
@@ -436,11 +517,6 @@ impl Auditor {
         rule(next_due.is_some_and(|next| next <= *at), "the scheduler is woken in time", || {
             format!("{attempt} of {task} is due at {at}, and it wakes at {next_due:?}")
         })
-    }
-
-    /// Whether an equal task is open, under another id.
-    pub fn is_under_way(&self, kind: KindId, spec: &[u8], id: TaskId) -> bool {
-        self.open.values().any(|open| open.id != id && open.kind.id() == kind && *open.spec == *spec)
     }
 
     /// Open tasks.

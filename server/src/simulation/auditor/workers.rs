@@ -43,11 +43,12 @@ impl Known {
 
 impl Auditor {
     /// A worker answers; what it was never handed, or has answered before, counts as nothing.
-    pub fn answered(&mut self, peer: PeerId, task: TaskNo, attempt: Attempt, given: Given) {
-        let Some((holder, account)) = self.assigned.get(&(task, attempt)).copied() else { return };
-        if holder != peer || self.arrived.contains_key(&(task, attempt)) {
+    pub fn answered(&mut self, peer: PeerId, known_as: TaskNo, attempt: Attempt, given: Given) {
+        let Some((holder, account)) = self.assigned.get(&(known_as, attempt)).copied() else { return };
+        if holder != peer || self.arrived.contains_key(&(known_as, attempt)) {
             return;
         }
+        let task = self.in_books(known_as);
         let live = self.open.get_mut(&task).into_iter().flat_map(|open| &mut open.live);
         if let Some(live) = live.into_iter().find(|live| live.attempt == attempt) {
             live.is_answered = true;
@@ -60,13 +61,13 @@ impl Auditor {
             known.lies += u64::from(!given.is_right);
         }
         let is_on_probation = self.is_on_probation(account);
-        self.arrived.insert((task, attempt), Arrived { given, account, is_on_probation });
+        self.arrived.insert((known_as, attempt), Arrived { given, account, is_on_probation });
     }
 
     /// A check is over.
-    pub fn checked(&mut self, task: TaskNo, attempt: Attempt, is_passed: bool) {
+    pub fn checked(&mut self, known_as: TaskNo, attempt: Attempt, is_passed: bool) {
         if !is_passed {
-            self.failed.insert((task, attempt));
+            self.failed.insert((known_as, attempt));
         }
     }
 
