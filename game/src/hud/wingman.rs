@@ -29,7 +29,7 @@ fn tell_plans(
     write(&mut line, &words(&battlefield.arena, sources.plans().map(|source| &source.place)));
 }
 
-/// `wingman: 64 rollouts, borrowed`; nothing where there is no wingman.
+/// `wingman: 32 rollouts, borrowed`; nothing where there is no wingman.
 fn words(arena: &Arena, whose: Option<&Place>) -> String {
     let wingmen = arena.wingmen();
     if wingmen.is_empty() {

@@ -386,7 +386,7 @@ rules! {
         /// Whether bosses plan: 1 for yes.
         bosses: u8 = 0, 0..=1;
         /// Ticks from one request to the next.
-        period_ticks: u16 = 40, 6..=600;
+        period_ticks: u16 = 18, 6..=600;
         /// Ticks until a plan begins.
         deadline_ticks: u16 = 18, 4..=120;
     }

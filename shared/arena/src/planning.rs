@@ -75,9 +75,10 @@ impl Course {
         self.next = Some((begins_at, plan));
     }
 
-    /// Where a leg leads; none for a leg by rule.
-    pub(crate) fn direction(&self, tick: u64) -> Option<Vec2> {
-        self.leg(tick).direction().map(|[x, y]| Vec2::new(x, y))
+    /// Where a leg leads, if the nearest opponent lies in the direction `ahead`, a unit vector; none where the rule decides.
+    pub(crate) fn direction(&self, tick: u64, ahead: impl FnOnce() -> Option<Vec2>) -> Option<Vec2> {
+        let ahead = || ahead().map(|Vec2 { x, y }| [x, y]);
+        self.leg(tick).direction(ahead).map(|[x, y]| Vec2::new(x, y))
     }
 }
 
@@ -89,8 +90,8 @@ struct Pending {
     due_at: u64,
     seed: u32,
     rollouts: u32,
-    /// Who plans, in the order of the planners.
-    who: Vec<Who>,
+    /// Who plans, in the order of the planners, and what each flies already.
+    who: Vec<(Who, Plan)>,
 }
 
 /// What the arena remembers of its requests for plans.
@@ -169,7 +170,9 @@ impl Arena {
         if who.is_empty() {
             return None;
         }
-        self.planning.wait_ticks = self.config.tactics.period_ticks;
+        // Not before the last plans have begun: what is flown until then would not be known, and the new ones would begin from a
+        // place where nobody is.
+        self.planning.wait_ticks = self.config.tactics.period_ticks.max(ahead_ticks);
         let due_at = self.tick + u64::from(ahead_ticks);
         let spec = self.situation(&who, due_at);
         let RequestId(request) = self.next_request();
@@ -179,7 +182,7 @@ impl Arena {
             due_at,
             seed: spec.seed,
             rollouts: spec.rollouts(),
-            who,
+            who: (0..).zip(who).map(|(number, who)| (who, spec.present(number))).collect(),
         });
         Some(WantedTask {
             request: RequestId(request),
@@ -201,8 +204,8 @@ impl Arena {
         self.planning.last_taken = pending.request;
         let tick = self.tick;
         let mut planners = 0;
-        for (number, who) in pending.who.iter().enumerate() {
-            let Some((_, plan)) = outcome.plan(pending.seed, number) else { continue };
+        for (number, (who, present)) in pending.who.iter().enumerate() {
+            let Some((_, plan)) = outcome.plan(pending.seed, number, *present) else { continue };
             if let Some(course) = self.course_of(*who) {
                 course.take(tick, pending.due_at, plan);
                 planners += 1;
@@ -229,14 +232,19 @@ impl Recorded for Course {
             record.add(&plan.is_some());
             let Some((begins_at, legs)) = plan else { continue };
             record.add(begins_at);
-            for leg in legs {
-                record.add(&match leg {
-                    Leg::Rest => 0_u8,
-                    Leg::Fly(direction) => 1 + direction,
-                    Leg::Rule => u8::MAX,
-                });
-            }
+            record_plan(record, *legs);
         }
+    }
+}
+
+fn record_plan(record: &mut Record, plan: Plan) {
+    for leg in plan {
+        record.add(&match leg {
+            Leg::Rest => 0_u8,
+            Leg::Fly(direction) => 1 + direction,
+            Leg::Bear(bearing) => 128 + bearing,
+            Leg::Rule => u8::MAX,
+        });
     }
 }
 
@@ -251,13 +259,14 @@ impl Recorded for Planning {
             record.each([request, seed, rollouts]);
             record.each([asked_at, due_at]);
             record.add(&(who.len() as u64));
-            for who in who {
+            for (who, present) in who {
                 let (sort, number) = match who {
                     Who::Wingman(id) => (0_u8, id.0),
                     Who::Enemy(id) => (1, id.0),
                 };
                 record.add(&sort);
                 record.add(&number);
+                record_plan(record, *present);
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::config::ArenaConfig;
 use crate::enemies::EnemyRole;
 use crate::planning::{Course, LEG_TICKS, Who};
 use crate::vec2::Vec2;
+use crate::wingmen::MERCY_TICKS;
 
 /// Metres from somebody who plans within which others, bolts and rocks matter.
 const OTHERS_REACH: f32 = 32.0;
@@ -21,9 +22,9 @@ const SHIP: u8 = 0;
 const WINGMAN: u8 = 1;
 const RAMMER: u8 = 2;
 /// What is worth how much: a point of the ship's hull, of a wingman's, of a rammer's or gunner's, and of a large enemy's; and
-/// that they live.
+/// that they live. A wingman's hull is worth more than what it destroys by being rammed: who trades them evenly is soon lost.
 const SHIP_WORTH: (u8, u8) = (8, 40);
-const WINGMAN_WORTH: (u8, u8) = (6, 24);
+const WINGMAN_WORTH: (u8, u8) = (15, 60);
 const ENEMY_WORTH: (u8, u8) = (4, 6);
 const LARGE_WORTH: (u8, u8) = (3, 12);
 /// How far the gamer's shots go astray as they are reckoned, 256ths of a radian.
@@ -71,6 +72,7 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
         leads: true,
         damage: 1,
         ram: 0,
+        mercy: steps(ship.mercy_ticks),
         fragile: false,
         plates: i8::MAX,
         hull_worth: SHIP_WORTH.0,
@@ -88,13 +90,14 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
         bolt_speed: byte(wingmen.bullet_speed * 4.0),
         bolt_steps: steps(wingmen.bullet_ticks),
         spread: byte(wingmen.spread * 256.0),
+        mercy: steps(MERCY_TICKS),
         hull_worth: WINGMAN_WORTH.0,
         life_worth: WINGMAN_WORTH.1,
         ..base
     };
     let enemy = Class {
         second_side: true,
-        behaviour: Behaviour::Circle,
+        behaviour: Behaviour::Keep,
         radius: byte(enemies.radius * 32.0),
         speed: byte(enemies.gunner_speed * haste * 8.0),
         agility: byte(enemies.agility * 8.0),
@@ -108,6 +111,7 @@ fn classes(config: &ArenaConfig, haste: f32) -> Vec<Class> {
         leads: false,
         damage: enemies.bullet_damage,
         ram: ship.ram_damage,
+        mercy: 0,
         fragile: true,
         hull_worth: ENEMY_WORTH.0,
         life_worth: ENEMY_WORTH.1,
@@ -162,29 +166,35 @@ impl Arena {
         let away = |at: Vec2| {
             centres.iter().map(|centre| centre.distance_squared(at)).fold(f32::MAX, f32::min).sqrt()
         };
+        let until = |ticks: u16| ticks.div_ceil(STEP_TICKS).min(u8::MAX.into()) as u8;
         let agent = |class: u8, position, velocity, heading, hull: u8, cooldown: u16| Agent {
             class,
             position: fixed(position, half),
             velocity: fixed(velocity, VELOCITY_MAX),
             heading: looks(heading),
             hull: hull.max(1),
-            cooldown: cooldown.div_ceil(STEP_TICKS).min(u8::MAX.into()) as u8,
+            cooldown: until(cooldown),
+            mercy: 0,
+            left: true,
         };
         if self.ship.alive {
             let ship = &self.ship;
             let hull = ship.shield.saturating_add(ship.hull);
             let it = agent(SHIP, ship.position, ship.velocity, ship.heading, hull, ship.cooldown_ticks);
+            let it = Agent { mercy: until(ship.invulnerable_ticks), ..it };
             agents.push((away(ship.position), None, it));
         }
         for wingman in self.wingmen.iter().filter(|wingman| wingman.is_there()) {
             let (at, velocity) = (wingman.position, wingman.velocity);
             let it = agent(WINGMAN, at, velocity, wingman.heading, wingman.hull, wingman.cooldown_ticks);
+            let it = Agent { mercy: until(wingman.mercy_ticks), left: wingman.side() > 0.0, ..it };
             agents.push((away(at), Some(Who::Wingman(wingman.id)), it));
         }
         for enemy in &self.enemies {
             let (at, velocity) = (enemy.position, enemy.velocity);
             let class = class_of(enemy.role);
             let it = agent(class, at, velocity, enemy.heading, enemy.hits_left, enemy.cooldown_ticks);
+            let it = Agent { left: enemy.side() > 0.0, ..it };
             agents.push((away(at), Some(Who::Enemy(enemy.id)), it));
         }
         keep_nearest(&mut agents, OTHERS_REACH, AGENTS_MAX, |(away, _, _)| *away);

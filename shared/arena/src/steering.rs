@@ -154,13 +154,14 @@ impl Enemy {
         let near = |point: &Vec2| point.distance(self.position) < around.pass;
         let passed = self.way.iter().take_while(|point| near(point)).count();
         self.way.drain(..passed);
-        if let Some(leg) = self.course.direction(around.tick) {
-            self.steering = Steering::Plan;
-            return leg;
-        }
         let target = around.target(self.position);
         let ahead = target - self.position;
         let straight = ahead.unit_or(self.heading);
+        let bears_on = || (!around.quarries.is_empty()).then_some(straight);
+        if let Some(leg) = self.course.direction(around.tick, bears_on) {
+            self.steering = Steering::Plan;
+            return leg;
+        }
         let distance = ahead.length();
         let kept = self.role.distance(around.rules);
         let near = kept.map_or(SIGHT_DISTANCE, |kept| (kept * KEEPING_FROM).max(SIGHT_DISTANCE));
@@ -205,7 +206,7 @@ impl Enemy {
     }
 
     /// 1 or -1: to which side it gives way, so that enemies part and a head-on rock is no dead end.
-    fn side(&self) -> f32 {
+    pub(crate) fn side(&self) -> f32 {
         if self.id.0.is_multiple_of(2) { 1.0 } else { -1.0 }
     }
 

@@ -23,7 +23,7 @@ pub(crate) const ATTENTION: f32 = 30.0;
 /// Metres to the side of the ship and behind it at which it flies.
 const BESIDE: f32 = 3.5;
 /// Ticks for which nothing can hurt a wingman that has just been hurt or come back.
-const MERCY_TICKS: u16 = 20;
+pub(crate) const MERCY_TICKS: u16 = 20;
 
 /// Number of a wingman, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,7 +82,7 @@ impl Wingman {
     }
 
     /// 1 or -1: the side of the ship on which it flies, and to which it gives way.
-    fn side(&self) -> f32 {
+    pub(crate) fn side(&self) -> f32 {
         if self.id.0.is_multiple_of(2) { 1.0 } else { -1.0 }
     }
 }
@@ -172,7 +172,9 @@ impl Arena {
         let mut wingman = self.wingmen[index];
         let rules = &self.config.wingmen;
         wingman.mercy_ticks = wingman.mercy_ticks.saturating_sub(1);
-        let leg = wingman.course.direction(self.tick);
+        let enemy = nearest(wingman.position, self.enemies.iter().map(|enemy| enemy.position));
+        let ahead = || enemy.map(|enemy| (enemy - wingman.position).unit_or(wingman.heading));
+        let leg = wingman.course.direction(self.tick, ahead);
         wingman.guided = leg.is_some();
         let mut wish = leg.unwrap_or_else(|| self.wingman_wish(&wingman));
         let side = wingman.side() * SIDEWAYS;

@@ -1,12 +1,13 @@
 //! Plans for wingmen and bosses, found by trying: many futures of a small arena, played out for every plan.
 //!
 //! A [`TacticsSpec`] says who is where on a plane and how they behave, what flies and what is in the way, and for whom a
-//! plan is wanted. A [`Plan`] is where to fly, in [`LEGS`] legs of half a second; shooting, keeping out of rocks and what everybody
+//! plan is wanted. A [`Plan`] is where to fly, in [`LEGS`] legs of half a second, each a direction or at an angle to the nearest
+//! opponent; shooting, keeping out of rocks and what everybody
 //! else does go by rules. For each planner so many candidates are tried, each in so many futures that differ in
 //! what chance decides: where somebody turns whose mind is not known, and how far shots go astray. A candidate's score is the
 //! worth of what the other side loses less what its own does, what comes late less than what comes soon. Every second candidate
 //! behind the first eight varies the best one so far, so that more of them find what fewer would not. The outcome is all
-//! scores; the plan to fly is the first of the best.
+//! scores; the plan to fly is the first of the best. The first three are the rule, to rest, and what is left of the present plan.
 //!
 //! # Units and limits
 //!
@@ -50,7 +51,7 @@ use p2c2r_protocol::{KindId, WorkUnits};
 
 pub use check::{CHECKED_MIN, CHECKED_SHARE};
 pub use outcome::TacticsOutcome;
-pub use plan::{COMPASS, LEAD_LEGS, LEG_STEPS, LEGS, Leg, PLAN_STEPS, Plan};
+pub use plan::{BEARINGS, COMPASS, LEAD_LEGS, LEG_STEPS, LEGS, Leg, PLAN_STEPS, Plan};
 pub use spec::{Agent, Behaviour, Bolt, Class, Planner, RoundRock, TacticsSpec};
 
 use crate::blobs::Blobs;
@@ -92,7 +93,7 @@ pub struct Tactics;
 impl TaskKind for Tactics {
     const ID: KindId = KindId(5);
     const NAME: &'static str = "tactics";
-    const KERNEL_VERSION: u16 = 1;
+    const KERNEL_VERSION: u16 = 2;
     const FUEL_PERCENT: u64 = units::FUEL_PERCENT;
     type Spec = TacticsSpec;
     type Outcome = TacticsOutcome;

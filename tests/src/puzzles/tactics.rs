@@ -27,6 +27,7 @@ const WINGMAN: Class = Class {
     leads: true,
     damage: 1,
     ram: 0,
+    mercy: 5,
     fragile: false,
     plates: i8::MAX,
     hull_worth: 6,
@@ -39,6 +40,7 @@ const RAMMER: Class = Class {
     speed: 52,
     salvo: 0,
     ram: 2,
+    mercy: 0,
     fragile: true,
     ..WINGMAN
 };
@@ -54,6 +56,8 @@ impl Puzzling for Tactics {
             heading: [0, 100],
             hull: 3,
             cooldown: 4,
+            mercy: 0,
+            left: true,
         };
         let mut agents: Vec<Agent> = vec![agent(0, 300), agent(0, 600)];
         agents.extend((0..4).map(|_| agent(1, 1_200)));

@@ -23,13 +23,14 @@ impl Wanted for Tactics {
     }
 }
 
-/// How deep is planned where others compute, by what is bought.
+/// How deep is planned where others compute, by what is bought. More futures help more than more candidates: the best of many plans
+/// in few futures is the one that was lucky in them.
 pub(crate) fn bought(preset: Preset) -> PlanDepth {
     let (candidates, futures) = match preset {
-        Preset::Saver => (16, 2),
-        Preset::Default | Preset::Stress => (32, 2),
-        Preset::Rich => (64, 4),
-        Preset::Max => (128, 8),
+        Preset::Saver => (8, 3),
+        Preset::Default | Preset::Stress => (8, 4),
+        Preset::Rich => (16, 8),
+        Preset::Max => (32, 16),
     };
     PlanDepth { candidates, futures }
 }

@@ -62,7 +62,7 @@ pub(super) fn deep_check(
     let table = Table::new(spec, fuel).map_err(failed)?;
     for (planner, scores) in outcome.scores.iter().enumerate() {
         let picked = picks(scores, &mut seed);
-        let mut candidates = Candidates::new(spec.seed, planner);
+        let mut candidates = Candidates::new(spec.seed, planner, spec.present(planner));
         for (number, said) in scores.iter().enumerate() {
             let plan = candidates.next(scores);
             if !picked.contains(&number) {

@@ -25,12 +25,12 @@ impl Table {
         let mut begun = Vec::with_capacity(spec.futures.into());
         for future in 0..u32::from(spec.futures) {
             let mut state = situation.start();
-            let mut orders: Orders = [None; AGENTS_MAX];
+            let mut orders: Orders = [Leg::Rule; AGENTS_MAX];
             for step in 0..lead_steps {
                 if step.is_multiple_of(LEG_STEPS) {
                     for planner in &spec.planners {
                         let leg = planner.before.get(step / LEG_STEPS).copied().unwrap_or(Leg::Rule);
-                        orders[usize::from(planner.agent)] = leg.direction();
+                        orders[usize::from(planner.agent)] = leg;
                     }
                 }
                 situation.step(&mut state, step, future, &orders, SCORE_STEPS, fuel)?;
@@ -47,9 +47,9 @@ impl Table {
         let mut sum = 0;
         for (future, begun) in self.begun.iter().enumerate() {
             let mut state = begun.clone();
-            let mut orders: Orders = [None; AGENTS_MAX];
+            let mut orders: Orders = [Leg::Rule; AGENTS_MAX];
             for step in 0..PLAN_STEPS {
-                orders[agent] = plan[step / LEG_STEPS].direction();
+                orders[agent] = plan[step / LEG_STEPS];
                 // What comes late counts half of what comes at once.
                 let weight = SCORE_STEPS - SCORE_STEPS / 2 * step as i32 / PLAN_STEPS as i32;
                 let at = self.lead_steps + step;
@@ -66,7 +66,8 @@ pub(super) fn run(spec: &TacticsSpec, fuel: &mut Fuel<'_>) -> Result<TacticsOutc
     let table = Table::new(spec, fuel)?;
     let mut outcome = TacticsOutcome::default();
     for planner in 0..spec.planners.len() {
-        let (mut candidates, mut scores) = (Candidates::new(spec.seed, planner), Vec::new());
+        let (mut candidates, mut scores) =
+            (Candidates::new(spec.seed, planner, spec.present(planner)), Vec::new());
         for _ in 0..spec.candidates {
             let plan = candidates.next(&scores);
             scores.push(table.score(planner, plan, fuel)?);

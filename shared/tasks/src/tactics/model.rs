@@ -1,7 +1,7 @@
 //! The small arena in which futures are played: bodies that fly, aim, shoot and ram, and bolts.
 
 use super::ground::{FEELER_M, MovingRocks, STEP_S, meets, metres};
-use super::plan::COMPASS;
+use super::plan::{COMPASS, Leg};
 use super::spec::{Agent, Behaviour, Class, TacticsSpec};
 use super::{AGENTS_MAX, SALVO_MAX, SCORE_STEPS, chance};
 use crate::fuel::Fuel;
@@ -14,6 +14,10 @@ const AVOIDANCE: f32 = 0.9;
 const SIDEWAYS: f32 = 0.2;
 /// Share of the top speed at which one circles.
 const CIRCLING: f32 = 0.8;
+/// In standoffs: from here on a distance is kept. How quickly one goes back to it: at a third too little or too much one does
+/// nothing else.
+const KEEPING_FROM: f32 = 1.15;
+const KEEPING_HASTE: f32 = 3.0;
 /// Steps between two looks for the nearest opponent.
 const LOOK_STEPS: usize = 4;
 /// Steps for which somebody whose mind is not known keeps a direction.
@@ -50,6 +54,7 @@ struct Sort {
     leads: bool,
     damage: u8,
     ram: u8,
+    mercy: u8,
     fragile: bool,
     plates: f32,
     hull_worth: i32,
@@ -77,6 +82,7 @@ impl Sort {
             leads: class.leads,
             damage: class.damage,
             ram: class.ram,
+            mercy: class.mercy,
             fragile: class.fragile,
             plates: if class.plates == i8::MAX { 2.0 } else { f32::from(class.plates) / 127.0 },
             hull_worth: class.hull_worth.into(),
@@ -93,7 +99,10 @@ struct Body {
     sort: u8,
     hull: u8,
     cooldown: u8,
+    mercy: u8,
     target: u8,
+    /// 1 or -1: to which side it circles and gives way.
+    side: f32,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -117,8 +126,8 @@ pub(super) struct Moment {
     score: i32,
 }
 
-/// What bodies are told to do: a direction of length 1 or 0, or nothing.
-pub(super) type Orders = [Option<[f32; 2]>; AGENTS_MAX];
+/// The legs that bodies fly.
+pub(super) type Orders = [Leg; AGENTS_MAX];
 
 /// A spec made ready to be played.
 pub(super) struct Situation {
@@ -270,28 +279,28 @@ impl Situation {
         }
         let to = from_to(body.at, state.bodies[usize::from(body.target)].at);
         let straight = unit_or(to, body.heading);
-        if sort.behaviour == Behaviour::Circle && dot(to, to) < sort.standoff * sort.standoff {
-            let side = if number.is_multiple_of(2) { CIRCLING } else { -CIRCLING };
-            return [-straight[1] * side, straight[0] * side];
-        }
-        straight
+        let distance = dot(to, to).sqrt();
+        let on = match sort.behaviour {
+            Behaviour::Circle if distance < sort.standoff => 0.0,
+            Behaviour::Keep if distance < sort.standoff * KEEPING_FROM => {
+                let back = if sort.plates <= 1.0 { 0.0 } else { -1.0 };
+                ((distance - sort.standoff) * KEEPING_HASTE / sort.standoff.max(1.0)).clamp(back, 1.0)
+            }
+            _ => return straight,
+        };
+        let side = body.side * CIRCLING * (1.0 - on.abs());
+        [straight[0] * on - straight[1] * side, straight[1] * on + straight[0] * side]
     }
 
-    fn fly(
-        &self,
-        state: &mut Moment,
-        step: usize,
-        number: usize,
-        seed: u32,
-        order: Option<[f32; 2]>,
-        steps: &mut u64,
-    ) {
-        let mut wish = order.unwrap_or_else(|| self.wish(state, step, number, seed));
+    fn fly(&self, state: &mut Moment, step: usize, number: usize, seed: u32, order: Leg, steps: &mut u64) {
         let target = state.bodies[number].target;
         let aim = (target != NOBODY).then(|| state.bodies[usize::from(target)].at);
+        let ahead =
+            || aim.map(|aim| unit_or(from_to(state.bodies[number].at, aim), state.bodies[number].heading));
+        let mut wish = order.direction(ahead).unwrap_or_else(|| self.wish(state, step, number, seed));
         let body = &mut state.bodies[number];
         let sort = &self.sorts[usize::from(body.sort)];
-        let side = if number.is_multiple_of(2) { SIDEWAYS } else { -SIDEWAYS };
+        let side = body.side * SIDEWAYS;
         let mut feel = |out: [f32; 2], gap: f32| {
             let into = -dot(wish, out);
             if into > 0.0 {
@@ -358,7 +367,7 @@ impl Situation {
         let other = state.bodies[target];
         let reach = sort.radius + self.sort(&other).radius;
         let to = from_to(body.at, other.at);
-        if state.alive >> target & 1 == 1 && dot(to, to) < reach * reach {
+        if state.alive >> target & 1 == 1 && other.mercy == 0 && dot(to, to) < reach * reach {
             self.hurt(state, target, sort.ram, weight);
             if sort.fragile {
                 self.hurt(state, number, u8::MAX, weight);
@@ -369,6 +378,10 @@ impl Situation {
     fn hurt(&self, state: &mut Moment, number: usize, damage: u8, weight: i32) {
         let body = &mut state.bodies[number];
         let sort = &self.sorts[usize::from(body.sort)];
+        if body.mercy > 0 {
+            return;
+        }
+        body.mercy = sort.mercy;
         let taken = body.hull.min(damage);
         body.hull -= taken;
         let mut worth = i32::from(taken) * sort.hull_worth;
@@ -383,6 +396,7 @@ impl Situation {
         let body = &mut state.bodies[number];
         let sort = &self.sorts[usize::from(body.sort)];
         body.cooldown = body.cooldown.saturating_sub(1);
+        body.mercy = body.mercy.saturating_sub(1);
         if sort.salvo == 0 || body.cooldown > 0 || body.target == NOBODY {
             return;
         }
@@ -518,6 +532,8 @@ fn body(agent: &Agent) -> Body {
         sort: agent.class,
         hull: agent.hull,
         cooldown: agent.cooldown,
+        mercy: agent.mercy,
         target: NOBODY,
+        side: if agent.left { 1.0 } else { -1.0 },
     }
 }

@@ -19,12 +19,12 @@ pub struct TacticsOutcome {
 }
 
 impl TacticsOutcome {
-    /// Number and legs of the plan that planner `planner` is to fly, by the spec's seed; none if there is no such planner, or
-    /// no score.
-    pub fn plan(&self, seed: u32, planner: usize) -> Option<(usize, Plan)> {
+    /// Number and legs of the plan that planner `planner` is to fly, by the spec's seed and what it has this planner fly
+    /// [already](super::TacticsSpec::present); none if there is no such planner, or no score.
+    pub fn plan(&self, seed: u32, planner: usize, present: Plan) -> Option<(usize, Plan)> {
         let scores = self.scores.get(planner).filter(|scores| !scores.is_empty())?;
         let best = plan::best(scores);
-        Some((best, plan::candidate(seed, planner, best, scores)))
+        Some((best, plan::candidate(seed, planner, present, best, scores)))
     }
 }
 

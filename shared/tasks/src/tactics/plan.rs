@@ -18,6 +18,9 @@ pub enum Leg {
     Rest,
     /// At top speed in one of [`COMPASS`].
     Fly(u8),
+    /// At top speed at one of [`BEARINGS`] from the direction of the nearest opponent, wherever that goes meanwhile; as its class
+    /// behaves where there is none. It leads as well when it begins late, which a direction of the compass does not.
+    Bear(u8),
     /// As its class behaves.
     #[default]
     Rule,
@@ -48,11 +51,16 @@ pub const COMPASS: [[f32; 2]; 16] = {
     ]
 };
 
+/// Angles between an opponent and a leg that bears on it, counter-clockwise: unit vectors, every eighth of a turn from straight
+/// at it.
+pub const BEARINGS: [[f32; 2]; 8] =
+    [COMPASS[0], COMPASS[2], COMPASS[4], COMPASS[6], COMPASS[8], COMPASS[10], COMPASS[12], COMPASS[14]];
+
 impl Leg {
     /// Bits of a leg's number.
     pub(super) const BITS: u32 = 5;
-    /// How many different legs there are.
-    const COUNT: u32 = COMPASS.len() as u32 + 2;
+    /// Numbers from here on are legs that bear on an opponent.
+    const BEARS_FROM: u8 = 18;
 
     /// The leg with this number, if there is one.
     pub(super) fn of(number: u8) -> Option<Self> {
@@ -60,6 +68,7 @@ impl Leg {
             0 => Some(Self::Rest),
             1..=16 => Some(Self::Fly(number - 1)),
             17 => Some(Self::Rule),
+            18..=25 => Some(Self::Bear(number - Self::BEARS_FROM)),
             _ => None,
         }
     }
@@ -69,14 +78,20 @@ impl Leg {
             Self::Rest => 0,
             Self::Fly(direction) => 1 + direction % COMPASS.len() as u8,
             Self::Rule => 17,
+            Self::Bear(bearing) => Self::BEARS_FROM + bearing % BEARINGS.len() as u8,
         }
     }
 
-    /// Where it leads: a vector of length 1 or 0; none for a leg by rule.
-    pub fn direction(self) -> Option<[f32; 2]> {
+    /// Where it leads, if the nearest opponent lies in the direction `ahead`, a unit vector: a vector of length 1 or 0; none where
+    /// the rule decides.
+    pub fn direction(self, ahead: impl FnOnce() -> Option<[f32; 2]>) -> Option<[f32; 2]> {
         match self {
             Self::Rest => Some([0.0; 2]),
             Self::Fly(direction) => Some(COMPASS[usize::from(direction) % COMPASS.len()]),
+            Self::Bear(bearing) => {
+                let [x, y] = BEARINGS[usize::from(bearing) % BEARINGS.len()];
+                ahead().map(|[ahead, side]| [ahead * x - side * y, ahead * y + side * x])
+            }
             Self::Rule => None,
         }
     }
@@ -93,14 +108,16 @@ const BATCH: usize = 8;
 pub(super) struct Candidates {
     seed: u32,
     planner: usize,
+    /// What it flies already.
+    present: Plan,
     tried: Vec<Plan>,
     /// The best of the batches before.
     best: Plan,
 }
 
 impl Candidates {
-    pub(super) fn new(seed: u32, planner: usize) -> Self {
-        Self { seed, planner, tried: Vec::new(), best: Plan::default() }
+    pub(super) fn new(seed: u32, planner: usize, present: Plan) -> Self {
+        Self { seed, planner, present, tried: Vec::new(), best: Plan::default() }
     }
 
     /// The next one; `scores` has those of all before it.
@@ -114,6 +131,8 @@ impl Candidates {
             // What it would do without a plan, so that no plan is thought to be better than none and is not.
             0 => [Leg::Rule; LEGS],
             1 => [Leg::Rest; LEGS],
+            // So that what was found before is varied on.
+            2 => self.present,
             _ if number < BATCH || number.is_multiple_of(2) => self.any_plan(place),
             _ => self.varied(place | 1 << 20),
         };
@@ -143,8 +162,8 @@ impl Candidates {
 }
 
 /// Candidate `number` of a planner whose scores these are.
-pub(super) fn candidate(seed: u32, planner: usize, number: usize, scores: &[i32]) -> Plan {
-    let mut candidates = Candidates::new(seed, planner);
+pub(super) fn candidate(seed: u32, planner: usize, present: Plan, number: usize, scores: &[i32]) -> Plan {
+    let mut candidates = Candidates::new(seed, planner, present);
     for _ in 0..number {
         candidates.next(scores);
     }
@@ -152,7 +171,14 @@ pub(super) fn candidate(seed: u32, planner: usize, number: usize, scores: &[i32]
 }
 
 fn any(dice: u32) -> Leg {
-    Leg::of((dice % Leg::COUNT) as u8).unwrap_or_default()
+    // As many of them bear on an opponent as do not.
+    let (bears, dice) = (dice & 1 == 0, dice >> 1);
+    let other = dice % u32::from(Leg::BEARS_FROM);
+    if bears {
+        Leg::Bear(dice as u8 % BEARINGS.len() as u8)
+    } else {
+        Leg::of(other as u8).unwrap_or_default()
+    }
 }
 
 /// The first of the highest.
@@ -175,7 +201,8 @@ mod tests {
         for number in 0..=u8::MAX {
             assert!(Leg::of(number).is_none_or(|leg| leg.number() == number));
         }
-        assert_eq!((0..32).filter(|number| Leg::of(*number).is_some()).count() as u32, Leg::COUNT);
+        let count = (0..32).filter(|number| Leg::of(*number).is_some()).count();
+        assert_eq!(count, COMPASS.len() + BEARINGS.len() + 2);
         for [x, y] in COMPASS {
             assert!((x * x + y * y - 1.0).abs() < 1e-6);
         }
@@ -185,13 +212,13 @@ mod tests {
     fn odd_candidates_vary_the_best_before_their_batch_and_no_later_score_matters() {
         let mut scores = vec![0; 64];
         scores[5] = 9;
-        let five = candidate(1, 0, 5, &scores);
+        let five = candidate(1, 0, Plan::default(), 5, &scores);
         for number in (9..64).step_by(2) {
-            let plan = candidate(1, 0, number, &scores);
+            let plan = candidate(1, 0, Plan::default(), number, &scores);
             assert!(plan.iter().zip(five).filter(|(a, b)| **a != *b).count() <= 2, "{number}");
             let mut later = scores.clone();
             later[number] = 1_000;
-            assert_eq!(candidate(1, 0, number, &later), plan);
+            assert_eq!(candidate(1, 0, Plan::default(), number, &later), plan);
         }
         assert_eq!(best(&[3, 7, 7]), 1);
     }

@@ -5,7 +5,7 @@ use bincode::enc::{Encoder, write::Writer};
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-use super::plan::{LEAD_LEGS, Leg};
+use super::plan::{LEAD_LEGS, LEG_STEPS, Leg, Plan};
 use super::{AGENTS_MAX, BOLTS_MAX, CLASSES_MAX, PLANNERS_MAX, ROCKS_MAX, count_width};
 use crate::physics::bits::{BitReader, BitWriter, unzigzag, zigzag};
 
@@ -18,6 +18,8 @@ pub enum Behaviour {
     Hunt,
     /// Comes as near as its standoff to the nearest opponent, and circles around it there.
     Circle,
+    /// The same, and backs off from who is nearer, unless it has plates.
+    Keep,
 }
 
 /// What agents of one sort have in common.
@@ -61,6 +63,8 @@ pub struct Class {
     pub fragile: bool,
     /// Cosine of the angle from its heading within which bolts do nothing, 127ths; 127 for no plates.
     pub plates: i8,
+    /// How long nothing can hurt it that has been hurt, in [`STEP_TICKS`](super::STEP_TICKS).
+    pub mercy: u8,
     /// What a point of its hull is worth.
     pub hull_worth: u8,
     /// What it is worth that it lives.
@@ -82,6 +86,10 @@ pub struct Agent {
     pub hull: u8,
     /// Until its next shot, in [`STEP_TICKS`](super::STEP_TICKS).
     pub cooldown: u8,
+    /// Until something can hurt it, in [`STEP_TICKS`](super::STEP_TICKS).
+    pub mercy: u8,
+    /// Whether it circles and gives way to its left.
+    pub left: bool,
 }
 
 /// A bolt in flight.
@@ -150,6 +158,13 @@ impl TacticsSpec {
         u32::from(self.candidates) * u32::from(self.futures)
     }
 
+    /// What a planner would fly on with where its plan is to begin: what is left of its legs, and the rule behind them.
+    pub fn present(&self, planner: usize) -> Plan {
+        let flown = (usize::from(self.lead_steps) + LEG_STEPS / 2) / LEG_STEPS;
+        let before = self.planners.get(planner).map_or([Leg::Rule; LEAD_LEGS], |planner| planner.before);
+        std::array::from_fn(|leg| before.get(flown + leg).copied().unwrap_or(Leg::Rule))
+    }
+
     fn to_bits(&self) -> Vec<u8> {
         let mut bits = BitWriter::default();
         bits.put(self.seed, 32);
@@ -177,6 +192,8 @@ impl TacticsSpec {
         }
         bits.column(agents().map(|agent| agent.hull.into()));
         bits.column(agents().map(|agent| agent.cooldown.into()));
+        bits.column(agents().map(|agent| agent.mercy.into()));
+        bits.column(agents().map(|agent| agent.left.into()));
         let bolts = || self.bolts.iter().take(BOLTS_MAX + 1);
         bits.column(bolts().map(|bolt| bolt.second_side.into()));
         put_motions(&mut bits, bolts().map(|bolt| (bolt.position, bolt.velocity)));
@@ -228,7 +245,7 @@ impl Class {
         self.bytes().iter().for_each(|byte| bits.put((*byte).into(), 8));
     }
 
-    fn bytes(&self) -> [u8; 16] {
+    fn bytes(&self) -> [u8; 17] {
         [
             self.radius,
             self.speed,
@@ -244,6 +261,7 @@ impl Class {
             self.spread,
             self.damage,
             self.ram,
+            self.mercy,
             self.hull_worth,
             self.life_worth,
         ]
@@ -255,7 +273,7 @@ impl Class {
             0 => Behaviour::Roam,
             1 => Behaviour::Hunt,
             2 => Behaviour::Circle,
-            _ => return Err(DecodeError::Other("no such behaviour")),
+            _ => Behaviour::Keep,
         };
         let (leads, fragile) = (bits.take(1)? == 1, bits.take(1)? == 1);
         let plates = unzigzag(bits.take(8)?) as i8;
@@ -280,6 +298,7 @@ impl Class {
             spread: byte()?,
             damage: byte()?,
             ram: byte()?,
+            mercy: byte()?,
             hull_worth: byte()?,
             life_worth: byte()?,
         })
@@ -292,6 +311,7 @@ fn take_agents<D: Decoder>(bits: &mut BitReader<'_, D>, count: usize) -> Result<
     let motions = take_motions(bits, count)?;
     let headings = [bits.column(count, small)?, bits.column(count, small)?];
     let (hulls, cooldowns) = (bits.column(count, small)?, bits.column(count, small)?);
+    let (mercies, lefts) = (bits.column(count, small)?, bits.column(count, 1)?);
     let agent = |number: usize| Agent {
         class: classes[number] as u8,
         position: motions[number].0,
@@ -299,6 +319,8 @@ fn take_agents<D: Decoder>(bits: &mut BitReader<'_, D>, count: usize) -> Result<
         heading: [0, 1].map(|axis: usize| unzigzag(headings[axis][number]) as i8),
         hull: hulls[number] as u8,
         cooldown: cooldowns[number] as u8,
+        mercy: mercies[number] as u8,
+        left: lefts[number] == 1,
     };
     Ok((0..count).map(agent).collect())
 }

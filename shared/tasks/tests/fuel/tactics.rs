@@ -59,7 +59,7 @@ impl Genome for Fights {
             bolt_speed: 1 + worst::skewed(seeded, 8).min(254),
             speed: worst::skewed(seeded, 5),
             hull: 1 + worst::skewed(seeded, 8).min(254),
-            behaviour: seeded.below(3),
+            behaviour: seeded.below(4),
             seed: seeded.bits(),
         }
     }
@@ -101,7 +101,8 @@ impl Genome for Fights {
         };
         let class = |second_side: bool| Class {
             second_side,
-            behaviour: [Behaviour::Roam, Behaviour::Hunt, Behaviour::Circle][self.behaviour as usize],
+            behaviour: [Behaviour::Roam, Behaviour::Hunt, Behaviour::Circle, Behaviour::Keep]
+                [self.behaviour as usize],
             radius: self.size.min(64) as u8,
             speed: (self.speed * 8).min(255) as u8,
             agility: 40,
@@ -117,6 +118,7 @@ impl Genome for Fights {
             leads: true,
             damage: 1,
             ram: 0,
+            mercy: 0,
             fragile: false,
             plates: i8::MAX,
             hull_worth: 2,
@@ -129,6 +131,8 @@ impl Genome for Fights {
             heading: [1, 0],
             hull: self.hull as u8,
             cooldown: 0,
+            mercy: 0,
+            left: true,
         };
         let agents: Vec<Agent> = (0..self.agents).map(agent).collect();
         let bolts = (0..self.bolts).map(|number| Bolt {

@@ -64,7 +64,7 @@ fn mutated_outcomes_get_a_verdict() {
     assert!(caught > 0, "no mutation leaves the range of scores");
     let empty = TacticsOutcome { scores: vec![vec![]; 2] };
     assert_eq!(Tactics::decode_outcome(&Tactics::encode_outcome(&empty)).unwrap(), empty);
-    assert_eq!(empty.plan(spec.seed, 0), None);
+    assert_eq!(empty.plan(spec.seed, 0, spec.present(0)), None);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn a_plan_that_is_lifted_to_be_the_best_is_always_caught() {
         let mut lie = honest.clone();
         let best = lie.scores[1].iter().copied().max().unwrap();
         lie.scores[1][number] = best + 1;
-        assert_eq!(lie.plan(spec.seed, 1).unwrap().0, number);
+        assert_eq!(lie.plan(spec.seed, 1, spec.present(1)).unwrap().0, number);
         for seed in 0..10 {
             assert_eq!(verdict(&spec, &lie, seed), Err("tactics.scores"), "{number}");
         }
@@ -61,7 +61,7 @@ fn a_plan_that_is_lifted_to_be_the_best_is_always_caught() {
 fn a_better_plan_that_is_kept_back_is_caught_as_often_as_is_said() {
     let spec = TacticsSpec { candidates: 64, futures: 1, ..fight(6, 4, 1) };
     let honest = run(&spec);
-    let (best, _) = honest.plan(spec.seed, 0).unwrap();
+    let (best, _) = honest.plan(spec.seed, 0, spec.present(0)).unwrap();
     let mut lie = honest;
     lie.scores[0][best] -= 10_000;
     let caught = (0..400).filter(|seed| verdict(&spec, &lie, *seed).is_err()).count();

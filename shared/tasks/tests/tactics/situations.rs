@@ -48,6 +48,7 @@ pub const WINGMAN: Class = Class {
     leads: true,
     damage: 1,
     ram: 0,
+    mercy: 5,
     fragile: false,
     plates: i8::MAX,
     hull_worth: 6,
@@ -73,6 +74,7 @@ const RAMMER: Class = Class {
     standoff: 0,
     salvo: 0,
     ram: 2,
+    mercy: 0,
     fragile: true,
     hull_worth: 4,
     life_worth: 4,
@@ -81,6 +83,7 @@ const RAMMER: Class = Class {
 
 const GUNNER: Class = Class {
     second_side: true,
+    behaviour: Behaviour::Keep,
     radius: 22,
     speed: 38,
     agility: 40,
@@ -118,6 +121,8 @@ pub fn fight(rammers: usize, gunners: usize, seed: u64) -> TacticsSpec {
         heading: [0, 127],
         hull,
         cooldown: seeded.below(20) as u8,
+        mercy: 0,
+        left: class.is_multiple_of(2),
     };
     let mut agents = vec![agent(0, 4, 5.0), agent(1, 3, 8.0)];
     agents.extend((0..rammers).map(|_| agent(2, 1, 24.0)));
