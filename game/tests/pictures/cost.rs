@@ -14,7 +14,7 @@ use super::stage::Stage;
 /// Frames of a block: two seconds, in which the display's figures change eight times.
 const FRAMES: u32 = 120;
 /// Blocks with the display at a level, each between two without it.
-const BLOCKS: usize = 15;
+const BLOCKS: usize = 9;
 
 /// Processor time of the frames of this block.
 #[derive(Resource, Default)]
