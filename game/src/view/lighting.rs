@@ -51,11 +51,10 @@ pub(super) struct Lighting {
     flashes: [Vec4; FLASHES],
     /// Irradiance over π by direction, as the polynomial that the shader writes down.
     irradiance: [Vec4; mirror::HARMONICS],
-    /// Where the mirror's light was traced, and the share of reflections in the picture.
-    probe: Vec4,
-    /// Highest level of the mirror's cube map, how much of a reflection's brightness the picture has no room for, and
-    /// the ship's x and z.
-    range: Vec4,
+    /// Where the ship is, and the share of reflections in the picture.
+    ship: Vec4,
+    /// Highest level of the mirror's cube map, and how much of a reflection's brightness the picture has no room for.
+    range: Vec2,
     /// Colour and strength of the sector's star.
     sun: Vec4,
 }
@@ -117,14 +116,9 @@ fn write_lighting(
             at.extend(share * share * FLASH_STRENGTH)
         }),
         irradiance: mirror.irradiance(),
-        probe: mirror.position().extend(mirror.strength()),
+        ship: Vec4::new(ship.x, 0.0, -ship.y, mirror.strength()),
         // A picture without glow and tone mapping ends at 1, and a bright bolt would be a white one.
-        range: Vec4::new(
-            mirror.level_max(),
-            if quality.0 == Quality::High { 0.06 } else { 0.55 },
-            ship.x,
-            -ship.y,
-        ),
+        range: Vec2::new(mirror.level_max(), if quality.0 == Quality::High { 0.06 } else { 0.55 }),
         sun: Vec3::from(battlefield.arena.sector().plan().star.map(|part| f32::from(part) * SUN_STRENGTH))
             .extend(0.0),
     };

@@ -76,8 +76,6 @@ pub(super) struct Around {
     pub(super) levels: Vec<CubeMap>,
     /// Irradiance over π, as the shader's polynomial.
     pub(super) irradiance: [[f32; 3]; HARMONICS],
-    /// Where it was traced.
-    pub(super) position: Vec3,
 }
 
 impl Around {
@@ -95,7 +93,6 @@ impl Around {
         for (part, (from, to)) in self.irradiance.as_flattened_mut().iter_mut().zip(both) {
             *part = mix(*from, *to);
         }
-        self.position = from.position.lerp(to.position, share);
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -141,11 +138,6 @@ impl Mirror {
     /// Share of reflections in the picture, 0 to 1.
     pub(super) fn strength(&self) -> f32 {
         self.strength * self.strength * (3.0 - 2.0 * self.strength)
-    }
-
-    /// Where the light shown now was traced.
-    pub(super) fn position(&self) -> Vec3 {
-        self.turn.as_ref().map_or(Vec3::ZERO, |turn| turn.shown.position)
     }
 
     /// Number of the roughest level.
@@ -202,12 +194,11 @@ fn take_light(
     mirror.wanted = reflecting.enabled;
     if last.is_changed()
         && let Some(outcome) = last.outcome().cloned()
-        && let Some(position) = last.asked_at().and_then(|asked| reflecting.probe_asked_at(asked))
     {
         // One that is still being unfolded is older: it is dropped.
         *unfolding = Some(AsyncComputeTaskPool::get().spawn(async move {
             let probe = outcome.unfold().inspect_err(|error| tracing::error!(%error, "no probe")).ok()?;
-            Some(Around { levels: probe.levels, irradiance: probe.irradiance, position })
+            Some(Around { levels: probe.levels, irradiance: probe.irradiance })
         }));
     }
     if let Some(around) = unfolding.take_if(|task| task.is_finished()).and_then(block_on) {
@@ -274,12 +265,12 @@ fn write_texture(mut upload: ResMut<Upload>, images: Res<RenderAssets<GpuImage>>
 mod tests {
     use super::*;
 
-    fn around(light: f32, x: f32) -> Around {
+    fn around(light: f32) -> Around {
         let mut levels = vec![CubeMap::black(2), CubeMap::black(1)];
         for level in &mut levels {
             level.texels_mut().fill([light; 3]);
         }
-        Around { levels, irradiance: [[light; 3]; HARMONICS], position: Vec3::X * x }
+        Around { levels, irradiance: [[light; 3]; HARMONICS] }
     }
 
     #[test]
@@ -303,10 +294,10 @@ mod tests {
     #[test]
     fn one_light_turns_into_the_next_without_a_jump() {
         let mut mirror = Mirror { wanted: true, ..default() };
-        mirror.turn_to(around(1.0, 0.0));
+        mirror.turn_to(around(1.0));
         mirror.advance(0.2);
         assert_eq!(mirror.irradiance()[0].x, 1.0, "the first light is there at once");
-        mirror.turn_to(around(3.0, 10.0));
+        mirror.turn_to(around(3.0));
         let mut last = 1.0;
         for _ in 0..4 {
             mirror.advance(0.05);
@@ -314,9 +305,9 @@ mod tests {
             assert!(now > last && now - last < 0.6, "{last} to {now}");
             last = now;
         }
-        assert!((last - 3.0).abs() < 1e-4 && (mirror.position().x - 10.0).abs() < 1e-4);
+        assert!((last - 3.0).abs() < 1e-4);
         // A third that comes early goes on from what is shown.
-        mirror.turn_to(around(0.0, 0.0));
+        mirror.turn_to(around(0.0));
         mirror.advance(0.001);
         assert!((mirror.irradiance()[0].x - 3.0).abs() < 0.1);
         // And the bytes are those of what is shown: every texel alike, four halves each.
@@ -326,9 +317,9 @@ mod tests {
     #[test]
     fn light_of_another_size_replaces_what_is_shown() {
         let mut mirror = Mirror::default();
-        mirror.turn_to(around(1.0, 0.0));
+        mirror.turn_to(around(1.0));
         mirror.advance(0.1);
-        let mut larger = around(5.0, 1.0);
+        let mut larger = around(5.0);
         larger.levels = vec![CubeMap::black(4)];
         mirror.turn_to(larger);
         mirror.advance(0.01);
@@ -342,7 +333,7 @@ mod tests {
         let mut mirror = Mirror { wanted: true, ..default() };
         mirror.advance(1.0);
         assert_eq!(mirror.strength(), 0.0, "there is no light to show yet");
-        mirror.turn_to(around(1.0, 0.0));
+        mirror.turn_to(around(1.0));
         mirror.advance(SWITCH_SECONDS * 0.5);
         assert!((mirror.strength() - 0.5).abs() < 0.01);
         mirror.advance(1.0);

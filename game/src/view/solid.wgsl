@@ -17,11 +17,10 @@ struct Lighting {
     flashes: array<vec4<f32>, 3>,
     // Irradiance over pi: constant, x, y, z, xy, yz, zx, 3zz - 1, xx - yy.
     irradiance: array<vec4<f32>, 9>,
-    // xyz: where the light around was traced, w: its share in the picture.
-    probe: vec4<f32>,
-    // x: highest level of the mirror, y: how much of a reflection's brightness the picture has no room for,
-    // zw: x and z of the ship.
-    range: vec4<f32>,
+    // xyz: where the ship is, w: share of the traced light in the picture.
+    ship: vec4<f32>,
+    // x: highest level of the mirror, y: how much of a reflection's brightness the picture has no room for.
+    range: vec2<f32>,
     // rgb: light of the sector's star on what faces it.
     sun: vec4<f32>,
 }
@@ -42,7 +41,7 @@ const SKY_COLOUR = vec3<f32>(0.075, 0.10, 0.19);
 const NEARNESS = 0.03;
 // What is left of a look's height when it is bent towards the plane.
 const LOW = 0.4;
-// Squared metres: what is mirrored is taken to be this far from where its light was traced.
+// Squared metres: what is mirrored is taken to be this far from the ship.
 const REACH_SQUARED = 144.0;
 
 // Light of the surroundings on a surface with this normal, over pi.
@@ -90,20 +89,18 @@ fn vertex(in: Vertex) -> Corner {
 fn fragment(in: Corner) -> @location(0) vec4<f32> {
     let normal = normalize(in.world_normal);
     let to_eye = normalize(view.world_position - in.world_position.xyz);
-    let share = lighting.probe.w;
+    let share = lighting.ship.w;
     let unlit = FILL_COLOUR * max(dot(normal, FILL), 0.0) + SKY_COLOUR * (0.75 + 0.5 * normal.y);
     var light = lighting.sun.rgb * max(dot(normal, SUN), 0.0);
     // What lights the ship lights its neighbours too, but not the whole scene; and some of the cool light stays, so
     // that no side of anything is black under a dark sky. Nearness is counted from where the ship is now, not from
     // where its light was traced: an answer that took long must not leave the ship in the dark.
-    let beside = in.world_position.xz - lighting.range.zw;
-    let height = in.world_position.y;
-    let near_ship = 1.0 + (dot(beside, beside) + height * height) * NEARNESS;
+    let offset = in.world_position.xyz - lighting.ship.xyz;
+    let away = dot(offset, offset);
+    let near_ship = 1.0 + away * NEARNESS;
     let around = mix(unlit, unlit * 0.45 + irradiance(normal), share / near_ship);
     // Where the field is known, it is the light around.
     light += mix(around, unlit * 0.45 + in.field.rgb, in.field.w);
-    let offset = in.world_position.xyz - lighting.probe.xyz;
-    let away = dot(offset, offset);
     // A flash of strength 0 is added like any other: a shader that branches on a uniform is compiled again by
     // lavapipe (Mesa 22.3) each time it is bound and never freed, which took 4 MB of memory in each frame.
     for (var i = 0u; i < 3u; i++) {
@@ -119,7 +116,8 @@ fn fragment(in: Corner) -> @location(0) vec4<f32> {
     let rim = FILL_COLOUR * (edge * edge * edge * surface.finish.x);
     var colour = in.color.rgb * (light + surface.emission.rgb) + lighting.sun.rgb * highlight + rim;
 #ifdef MIRRORS
-    // The look goes to where a ball around the traced point is hit, so that two places do not mirror the same.
+    // The look goes to where a ball around the ship is hit, so that two places do not mirror the same. Around the ship, not
+    // around where the light was traced: that was farther from freshly traced light (docs/PERFORMANCE.md, "Late reflections").
     // And it is bent towards the plane, on which everything is that flies and burns: seen from above, most of a hull
     // would mirror nothing but the sky.
     let glance = normalize(reflect(-to_eye, normal) * vec3<f32>(1.0, LOW, 1.0));

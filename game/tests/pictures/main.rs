@@ -8,7 +8,6 @@ mod compare;
 #[cfg(target_os = "linux")]
 mod cost;
 mod layout;
-mod mirror;
 mod scenes;
 mod stage;
 
@@ -144,10 +143,4 @@ fn store_the_pictures() {
 #[ignore = "measures what the display takes of a frame"]
 fn the_display_costs() {
     cost::measure().expect("a renderer");
-}
-
-#[test]
-#[ignore = "measures how near late reflections come to fresh ones"]
-fn how_late_reflections_look() {
-    mirror::measure().expect("a renderer");
 }

@@ -28,9 +28,7 @@ use p2c2r_protocol::Nanos;
 use p2c2r_tasks::lightfield::{LightField, LightProbe, Lightfield, LightfieldOutcome, LightfieldSpec};
 
 use super::reflecting::embers::{self, Embers};
-use super::reflecting::{
-    self, CONNECTING_MAX, DEADLINE_MIN, LEAD_MAX, REMEMBERED, Reflecting, UNDER_WAY_MAX,
-};
+use super::reflecting::{self, CONNECTING_MAX, DEADLINE_MIN, LEAD_MAX, Reflecting, UNDER_WAY_MAX};
 use super::{Battlefield, nobody_plays};
 pub(crate) use fineness::FieldFineness;
 use grid::ProbeGrid;
@@ -38,6 +36,8 @@ pub(crate) use grid::TracedField;
 pub(crate) use sector::PARTS;
 use sector::{PartAsked, SectorLight};
 
+/// Specs whose outcome may still come; an outcome of an older one finds no place and is not shown.
+const REMEMBERED: usize = 64;
 /// The most that one task may cost: several times what the finest field costs.
 const PRICE_CAP: Nanos = Nanos(100_000);
 /// What passes from an outcome's coming until half of it is blended in.

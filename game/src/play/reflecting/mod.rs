@@ -1,8 +1,7 @@
 //! Asks, several times a second, for the light around the ship, so that hulls can mirror what happens.
 //!
 //! However long answers take, they come as often as they are asked for: several are under way at once. What is traced is
-//! moved on by what they usually take (at most [`LEAD_MAX`]), and what is drawn of it is corrected for the ship's way
-//! since: see `view/solid.wgsl`.
+//! moved on by what they usually take (at most [`LEAD_MAX`]).
 //!
 //! | file | owns |
 //! |---|---|
@@ -16,7 +15,6 @@ mod fineness;
 pub(in crate::play) mod scene;
 pub(in crate::play) mod surfaces;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bevy::prelude::*;
@@ -42,8 +40,6 @@ pub(in crate::play) const CONNECTING_MAX: Duration = Duration::from_secs(3);
 pub(in crate::play) const LEAD_MAX: Duration = Duration::from_millis(400);
 /// What passes from an outcome's coming until half of it is blended in.
 const BLENDING: Duration = Duration::from_millis(60);
-/// Specs whose outcome may still come; an outcome of an older one finds no place and is not shown.
-pub(in crate::play) const REMEMBERED: usize = 64;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Reflecting>()
@@ -65,8 +61,8 @@ pub(crate) struct Reflecting {
     /// Whether they are on. Off, nothing is asked and nothing is drawn of them.
     pub(crate) enabled: bool,
     fineness: Fineness,
-    /// When specs were asked, and where their probes are.
-    asked: VecDeque<(Duration, Vec3)>,
+    /// When a spec was last asked.
+    asked: Option<Duration>,
 }
 
 impl Default for Reflecting {
@@ -78,7 +74,7 @@ impl Default for Reflecting {
 impl Reflecting {
     /// Reflections that go with a quality of drawing.
     pub(crate) fn new(enabled: bool, quality: Quality) -> Self {
-        Self { enabled, fineness: Fineness::of(quality), asked: VecDeque::new() }
+        Self { enabled, fineness: Fineness::of(quality), asked: None }
     }
 
     /// How fine they are.
@@ -91,16 +87,9 @@ impl Reflecting {
         self.fineness = fineness;
     }
 
-    /// Where the probe is of the spec that was asked at `when`.
-    pub(crate) fn probe_asked_at(&self, when: Duration) -> Option<Vec3> {
-        // The plugin keeps microseconds.
-        let is_it = |asked: Duration| asked.abs_diff(when) < Duration::from_micros(2);
-        self.asked.iter().rev().find(|(asked, _)| is_it(*asked)).map(|(_, probe)| *probe)
-    }
-
     fn is_due(&self, now: Duration, under_way: usize) -> bool {
-        let is_time = |asked: &Duration| now.saturating_sub(*asked) >= self.fineness.interval;
-        under_way < UNDER_WAY_MAX && self.asked.back().is_none_or(|(asked, _)| is_time(asked))
+        let is_time = |asked| now.saturating_sub(asked) >= self.fineness.interval;
+        under_way < UNDER_WAY_MAX && self.asked.is_none_or(is_time)
     }
 }
 
@@ -127,13 +116,10 @@ fn ask_for_light(
         return;
     }
     let lead = (horizon.typical::<Reflection>() + BLENDING).min(LEAD_MAX);
-    let (spec, probe) = scene::spec(&battlefield.arena, &embers, &reflecting.fineness, lead.as_secs_f32());
+    let (spec, _) = scene::spec(&battlefield.arena, &embers, &reflecting.fineness, lead.as_secs_f32());
     let deadline = DEADLINE_MIN.max(horizon.of::<Reflection>());
     commands.spawn(Offloading::<Reflection>::new(spec, Blobs::default()).deadline(deadline));
-    if reflecting.asked.len() == REMEMBERED {
-        reflecting.asked.pop_front();
-    }
-    reflecting.asked.push_back((now, probe));
+    reflecting.asked = Some(now);
 }
 
 /// Whether there is a coordinator that may answer yet.
@@ -161,22 +147,10 @@ mod tests {
         let mut reflecting = Reflecting::new(true, Quality::Low);
         let interval = reflecting.fineness.interval;
         assert!(reflecting.is_due(Duration::ZERO, 0), "the first is due at once");
-        reflecting.asked.push_back((Duration::ZERO, Vec3::ZERO));
+        reflecting.asked = Some(Duration::ZERO);
         let early = interval.saturating_sub(Duration::from_millis(1));
         assert!(!reflecting.is_due(early, 0), "never more often than the interval");
         assert!(reflecting.is_due(interval, 0) && reflecting.is_due(interval, UNDER_WAY_MAX - 1));
         assert!(!reflecting.is_due(interval, UNDER_WAY_MAX), "but not without end");
-    }
-
-    #[test]
-    fn an_outcome_finds_its_probe_by_the_time_it_was_asked() {
-        let mut reflecting = Reflecting::default();
-        for step in 0..4_u32 {
-            let when = Duration::from_nanos(1_234_567) + Duration::from_millis(100) * step;
-            reflecting.asked.push_back((when, Vec3::X * step as f32));
-        }
-        let rounded = Duration::from_micros(1_234) + Duration::from_millis(200);
-        assert_eq!(reflecting.probe_asked_at(rounded), Some(Vec3::X * 2.0));
-        assert_eq!(reflecting.probe_asked_at(Duration::from_secs(9)), None);
     }
 }
