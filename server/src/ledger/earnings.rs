@@ -15,16 +15,17 @@ pub(super) struct Earnings {
     /// Width of a bucket: a sixtieth of the window, between a second and a minute. Pay is released at most
     /// one bucket late, never early.
     bucket_ms: i64,
-    due: BTreeMap<i64, BTreeMap<AccountId, i64>>,
+    due: BTreeMap<i64, BTreeMap<AccountId, PendingPay>>,
     fresh: HashMap<AccountId, i64, NumberHash>,
 }
 
-/// What a worker had pending.
-pub(super) struct PayTaken {
+/// Pay of one worker that is pending: every payment to it since the first group, unless that was released or taken before.
+#[derive(Clone, Copy)]
+pub(super) struct PendingPay {
     /// How much.
     pub amount: i64,
-    /// No group before this time has paid any of it; `i64::MAX` if all of it is the current group's.
-    pub earned_from_ms: i64,
+    /// The first group that paid any of it; 0 if that is not known.
+    pub first_group: i64,
 }
 
 impl Earnings {
@@ -37,10 +38,11 @@ impl Earnings {
             due: BTreeMap::new(),
             fresh: HashMap::default(),
         };
-        let mut select = connection.prepare("SELECT due_ms, worker, amount FROM earnings")?;
+        let mut select = connection.prepare("SELECT due_ms, worker, amount, first_grp FROM earnings")?;
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
-            earnings.due.entry(row.get(0)?).or_default().insert(AccountId(row.get(1)?), row.get(2)?);
+            let pay = PendingPay { amount: row.get(2)?, first_group: row.get(3)? };
+            earnings.due.entry(row.get(0)?).or_default().insert(AccountId(row.get(1)?), pay);
         }
         Ok(earnings)
     }
@@ -50,16 +52,17 @@ impl Earnings {
         *self.fresh.entry(worker).or_default() += amount;
     }
 
-    /// Records what was earned in the current group.
-    pub fn write(&mut self, sql: &mut Statements<'_>, now_ms: i64) -> Result<()> {
+    /// Records what was earned in the current group, which is `group`.
+    pub fn write(&mut self, sql: &mut Statements<'_>, group: i64, now_ms: i64) -> Result<()> {
         if self.fresh.is_empty() {
             return Ok(());
         }
         let due_ms = (now_ms + self.window_ms).div_euclid(self.bucket_ms) * self.bucket_ms + self.bucket_ms;
         let bucket = self.due.entry(due_ms).or_default();
         for (worker, amount) in self.fresh.drain() {
-            sql.add_earning(due_ms, worker.0, amount)?;
-            *bucket.entry(worker).or_default() += amount;
+            sql.add_earning(group, due_ms, worker.0, amount)?;
+            let first = PendingPay { amount: 0, first_group: group };
+            bucket.entry(worker).or_insert(first).amount += amount;
         }
         Ok(())
     }
@@ -71,8 +74,8 @@ impl Earnings {
             && *bucket.key() <= now_ms
         {
             connection.execute("DELETE FROM earnings WHERE due_ms = ?1", [*bucket.key()])?;
-            for (worker, amount) in bucket.remove() {
-                *released.entry(worker).or_default() += amount;
+            for (worker, pay) in bucket.remove() {
+                *released.entry(worker).or_default() += pay.amount;
             }
         }
         Ok(released)
@@ -83,21 +86,25 @@ impl Earnings {
         self.window_ms + 2 * self.bucket_ms
     }
 
-    /// Takes everything that one worker has pending out of the file and out of memory; `None` if that is nothing.
-    pub fn take(&mut self, connection: &Connection, worker: AccountId) -> Result<Option<PayTaken>> {
-        let mut amount = self.fresh.remove(&worker).unwrap_or(0);
-        let mut first_due = None;
-        for (due_ms, bucket) in &mut self.due {
+    /// Takes everything that one worker has pending out of the file and out of memory, what it earned in the current group
+    /// `group` too; `None` if that is nothing.
+    pub fn take(
+        &mut self,
+        connection: &Connection,
+        worker: AccountId,
+        group: i64,
+    ) -> Result<Option<PendingPay>> {
+        let amount = self.fresh.remove(&worker).unwrap_or(0);
+        let mut taken = PendingPay { amount, first_group: group };
+        for bucket in self.due.values_mut() {
             if let Some(found) = bucket.remove(&worker) {
-                amount += found;
-                first_due.get_or_insert(*due_ms);
+                taken.amount += found.amount;
+                taken.first_group = taken.first_group.min(found.first_group);
             }
         }
         self.due.retain(|_, bucket| !bucket.is_empty());
         connection.execute("DELETE FROM earnings WHERE worker = ?1", [worker.0])?;
-        // What falls due in a bucket was earned a window before it began at the earliest.
-        let earned_from_ms = first_due.map_or(i64::MAX, |due_ms| due_ms - self.bucket_ms - self.window_ms);
-        Ok((amount > 0).then_some(PayTaken { amount, earned_from_ms }))
+        Ok((taken.amount > 0).then_some(taken))
     }
 
     /// When the next pay falls due.

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_accounts_in_the_chain.sql"),
     include_str!("migrations/0008_trust.sql"),
     include_str!("migrations/0009_patient_outcomes.sql"),
+    include_str!("migrations/0010_first_groups.sql"),
 ];
 
 /// The schema from which on the chain covers accounts.

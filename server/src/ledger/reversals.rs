@@ -1,7 +1,10 @@
 //! Pay that is pending when its worker is convicted: it goes back to the gamers who paid it, by transfers of its own.
 //!
-//! Who paid is found in the transfers themselves, the newest first, in steps that keep a group short; meanwhile the money
-//! lies in the worker's pending account, where it never falls due. What nobody can be found to have paid goes to the fee.
+//! Who paid is found in the transfers themselves, in steps that keep a group short; meanwhile the money lies in the worker's
+//! pending account, where it never falls due. The groups looked at begin with the first that paid any of it: all pay to the
+//! worker since then is pending, as what is earned first falls due first, and a reversal takes everything. So nothing goes back
+//! twice. (Where the fraud window was shortened meanwhile, later pay can have been released before; the payers of the newest
+//! tasks then come first.) What nobody can be found to have paid goes to the fee.
 
 use std::collections::BTreeMap;
 
@@ -63,21 +66,14 @@ impl Posting<'_, '_> {
             self.quarantine(worker)?;
             self.outcomes.revoke(connection, worker)?;
             self.wrote = true;
-            // One reversal a worker at a time: the next one must not find the same pay.
-            while self.reversals.0.contains_key(&worker) {
-                self.reverse()?;
+            let Some(taken) = self.earnings.take(connection, worker, self.group)? else { continue };
+            // One reversal a worker at a time. What is under way began in an earlier group, whose transfers are in the file:
+            // whoever is convicted a second time in one group has nothing left that could be taken.
+            while let Some(&reversal) = self.reversals.0.get(&worker) {
+                self.step(worker, reversal)?;
             }
-            let Some(taken) = self.earnings.take(connection, worker)? else { continue };
-            // Times of groups only grow, so the first group is found from the newest backwards.
-            let before: Option<i64> = connection
-                .query_row(
-                    "SELECT id FROM groups WHERE at_ms < ?1 ORDER BY id DESC LIMIT 1",
-                    [taken.earned_from_ms],
-                    |row| row.get(0),
-                )
-                .optional()?;
             let reversal = Reversal {
-                first_group: before.map_or(0, |group| group + 1),
+                first_group: taken.first_group,
                 last_group: self.group,
                 below: i64::MAX,
                 rest: taken.amount,
@@ -93,7 +89,13 @@ impl Posting<'_, '_> {
 
     /// Gives back a step's worth of one reversal.
     pub fn reverse(&mut self) -> Result<()> {
-        let Some((&worker, &reversal)) = self.reversals.0.iter().next() else { return Ok(()) };
+        match self.reversals.0.first_key_value() {
+            Some((&worker, &reversal)) => self.step(worker, reversal),
+            None => Ok(()),
+        }
+    }
+
+    fn step(&mut self, worker: AccountId, reversal: Reversal) -> Result<()> {
         let connection = self.sql.connection;
         let from: i64 = connection
             .prepare_cached(

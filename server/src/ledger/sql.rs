@@ -119,7 +119,7 @@ impl<'c> Statements<'c> {
                 .prepare("INSERT INTO patient (task, spec, blobs) VALUES (?1, ?2, ?3)")?,
             delete_patient: connection.prepare("DELETE FROM patient WHERE task = ?1")?,
             add_earning: connection.prepare(
-                "INSERT INTO earnings (due_ms, worker, amount) VALUES (?1, ?2, ?3)
+                "INSERT INTO earnings (due_ms, worker, amount, first_grp) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
             )?,
         })
@@ -276,8 +276,8 @@ impl<'c> Statements<'c> {
         self.delete_patient.execute([task as i64]).map(|_| ())
     }
 
-    pub fn add_earning(&mut self, due_ms: i64, worker: i64, amount: i64) -> Result<()> {
-        self.add_earning.execute(params![due_ms, worker, amount]).map(|_| ())
+    pub fn add_earning(&mut self, group: i64, due_ms: i64, worker: i64, amount: i64) -> Result<()> {
+        self.add_earning.execute(params![due_ms, worker, amount, group]).map(|_| ())
     }
 }
 

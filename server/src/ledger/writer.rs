@@ -177,7 +177,7 @@ impl WriterState {
         posting.releases(&mut self.next_release)?;
         posting.wrote |= posting.outcomes.expire(posting.sql.connection, now_ms)?;
         posting.wrote |= posting.outcomes.revoke_step(posting.sql.connection)?;
-        posting.earnings.write(posting.sql, now_ms)?;
+        posting.earnings.write(posting.sql, group, now_ms)?;
         let mut wrote = posting.wrote;
         let folded = self.fold(sql, now_ms, is_waited_for)?;
         wrote |= folded.is_some();

@@ -91,17 +91,155 @@ fn a_reversal_that_takes_many_groups_survives_restarts_and_balances_in_between()
     assert_eq!(sums(&ledger, Role::Worker, "eve"), (0, 0, 0));
 }
 
+/// What reversals in the file gave back to an account, the oldest first.
+fn given_back(lab: &Lab, credit: AccountId) -> Vec<i64> {
+    let connection = Connection::open(&lab.path).unwrap();
+    let mut select = connection
+        .prepare("SELECT amount FROM transfers WHERE reason = 8 AND credit = ?1 ORDER BY id")
+        .unwrap();
+    select.query_map([credit.0], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// How a ledger goes on between two convictions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Between {
+    Nothing,
+    Restart,
+    Folding,
+}
+
+#[test]
+fn what_has_gone_back_once_does_not_go_back_again() {
+    for between in [Between::Nothing, Between::Restart, Between::Folding] {
+        let lab = Lab::new();
+        let kept = LedgerOptions { outcomes_kept: Duration::ZERO, ..lab.options() };
+        let mut ledger = Ledger::open(&lab.path, kept.clone(), || {}).unwrap();
+        let [ada, grace, _, eve] = peers(&ledger);
+        let key = account_of(&ledger, Role::Worker, "eve").key.unwrap();
+        // The clock stands still: all of it falls due at once. The first pay is for the later task.
+        append(&ledger, [patient(TaskNo(1), grace, 1, 500)]);
+        append(&ledger, whole(TaskNo(2), ada, eve, 1_000, 100));
+        ledger.flush().unwrap();
+        ledger.judge(key, true).unwrap();
+        ledger.flush().unwrap();
+        assert_eq!(given_back(&lab, ada), [900]);
+        ledger.judge(key, false).unwrap();
+        match between {
+            Between::Nothing => {}
+            Between::Restart => {
+                ledger.close().unwrap();
+                lab.check();
+                ledger = Ledger::open(&lab.path, kept, || {}).unwrap();
+            }
+            Between::Folding => {
+                lab.pass(2 * 3_600);
+                for _ in 0..5 {
+                    ledger.flush().unwrap();
+                }
+                assert!(given_back(&lab, ada).is_empty(), "folded");
+            }
+        }
+        append(&ledger, [started(TaskNo(1), 1, eve), settled(TaskNo(1), 1, eve, 450, 50)]);
+        ledger.flush().unwrap();
+        assert_eq!(sums(&ledger, Role::Worker, "eve"), (0, 450, 450));
+        ledger.judge(key, true).unwrap();
+        ledger.flush().unwrap();
+        assert_eq!(given_back(&lab, grace), [450], "{between:?}");
+        let once: &[i64] = if between == Between::Folding { &[] } else { &[900] };
+        assert_eq!(given_back(&lab, ada), once, "{between:?}");
+        assert_eq!(sums(&ledger, Role::Worker, "eve"), (0, 0, 0));
+        assert_eq!(sums(&ledger, Role::Gamer, "ada"), (DOLLAR - 100, 0, 100), "{between:?}");
+        assert_eq!(sums(&ledger, Role::Gamer, "grace"), (DOLLAR - 50, 0, 50), "{between:?}");
+        ledger.close().unwrap();
+        lab.check();
+    }
+}
+
+#[test]
+fn a_conviction_in_the_group_of_the_pay_finds_who_paid_whoever_else_is_convicted_then() {
+    const TASKS: u64 = 30_000;
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let [ada, grace, bob, eve] = peers(&ledger);
+    // A reversal that takes many groups is under way for the account that was opened later.
+    append(&ledger, (1..=TASKS).flat_map(|no| whole(TaskNo(no), ada, bob, 10, 1)));
+    append(&ledger, [Entry::WorkerConvicted { worker: bob }]);
+    ledger.flush().unwrap();
+    append(&ledger, whole(TaskNo(TASKS + 1), grace, eve, 100, 10));
+    append(&ledger, whole(TaskNo(TASKS + 2), grace, bob, 200, 20));
+    append(&ledger, [eve, bob].map(|worker| Entry::WorkerConvicted { worker }));
+    for _ in 0..5 {
+        ledger.flush().unwrap();
+    }
+    for name in ["bob", "eve"] {
+        assert_eq!(sums(&ledger, Role::Worker, name), (0, 0, 0), "{name}");
+    }
+    assert_eq!(sums(&ledger, Role::Gamer, "ada"), (DOLLAR - TASKS as i64, 0, TASKS as i64));
+    assert_eq!(sums(&ledger, Role::Gamer, "grace"), (DOLLAR - 30, 0, 30));
+    assert_eq!(ledger.totals().fee, Nanos(TASKS as i64 + 30));
+    ledger.close().unwrap();
+    lab.check();
+}
+
+#[test]
+fn a_worker_convicted_by_checks_and_by_the_operator_in_one_group_is_convicted_once() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let [ada, _, _, eve] = peers(&ledger);
+    let key = account_of(&ledger, Role::Worker, "eve").key.unwrap();
+    append(&ledger, whole(TaskNo(1), ada, eve, 100, 10));
+    append(&ledger, [Entry::WorkerConvicted { worker: eve }]);
+    ledger.judge(key, true).unwrap();
+    ledger.flush().unwrap();
+    assert_eq!(sums(&ledger, Role::Worker, "eve"), (0, 0, 0));
+    assert_eq!(sums(&ledger, Role::Gamer, "ada"), (DOLLAR - 10, 0, 10));
+    ledger.close().unwrap();
+    lab.check();
+}
+
+#[test]
+fn who_paid_is_found_also_under_another_window_and_in_a_ledger_of_schema_9() {
+    for schema in [9, 10] {
+        let lab = Lab::new();
+        let longer = LedgerOptions { fraud_window: Duration::from_hours(5), ..lab.options() };
+        let ledger = Ledger::open(&lab.path, longer, || {}).unwrap();
+        let [ada, _, bob, eve] = peers(&ledger);
+        append(&ledger, whole(TaskNo(1), ada, eve, 100, 10));
+        append(&ledger, whole(TaskNo(2), ada, bob, 100, 10));
+        ledger.close().unwrap();
+        if schema == 9 {
+            let sql = "ALTER TABLE earnings DROP COLUMN first_grp; PRAGMA user_version = 9";
+            Connection::open(&lab.path).unwrap().execute_batch(sql).unwrap();
+        }
+        lab.pass(3_600);
+        let ledger = lab.open();
+        append(&ledger, [Entry::WorkerConvicted { worker: eve }]);
+        ledger.flush().unwrap();
+        ledger.flush().unwrap();
+        assert_eq!(sums(&ledger, Role::Worker, "eve"), (0, 0, 0));
+        assert_eq!(sums(&ledger, Role::Gamer, "ada"), (DOLLAR - 110, 0, 110));
+        assert_eq!(given_back(&lab, ada), [90]);
+        ledger.close().unwrap();
+        lab.check();
+    }
+}
+
 #[test]
 fn pay_whose_payer_cannot_be_told_goes_to_the_coordinator() {
     let lab = Lab::new();
-    let longer = LedgerOptions { fraud_window: Duration::from_hours(5), ..lab.options() };
+    let shorter = LedgerOptions { outcomes_kept: Duration::ZERO, ..lab.options() };
+    let longer = LedgerOptions { fraud_window: Duration::from_hours(5), ..shorter.clone() };
     let ledger = Ledger::open(&lab.path, longer, || {}).unwrap();
     let [ada, _, _, eve] = peers(&ledger);
     append(&ledger, whole(TaskNo(1), ada, eve, 100, 10));
     ledger.close().unwrap();
-    lab.pass(3_600);
-    // Under a shorter window, what is pending cannot be as old as it is.
-    let ledger = lab.open();
+    lab.pass(2 * 3_600);
+    // Under a shorter window, transfers are folded that are as old as pay which is still pending.
+    let ledger = Ledger::open(&lab.path, shorter, || {}).unwrap();
+    for _ in 0..5 {
+        ledger.flush().unwrap();
+    }
+    assert_eq!(lab.check().folded_tasks, 1);
     append(&ledger, [Entry::WorkerConvicted { worker: eve }]);
     ledger.flush().unwrap();
     ledger.flush().unwrap();

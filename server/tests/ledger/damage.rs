@@ -108,10 +108,13 @@ pub fn older(lab: &Lab, schema: usize) -> PathBuf {
     let columns = "id, at_ms, transfers, hash";
     let sql = format!("INSERT INTO main.groups ({columns}) SELECT {columns} FROM newest.groups");
     connection.execute_batch(&sql).unwrap();
-    let tables = "meta tasks transfers attempts revocations patient earnings";
+    let tables = "meta tasks transfers attempts revocations patient";
     for table in tables.split(' ') {
         connection.execute_batch(&format!("INSERT INTO main.{table} SELECT * FROM newest.{table}")).unwrap();
     }
+    let columns = "due_ms, worker, amount";
+    let sql = format!("INSERT INTO main.earnings ({columns}) SELECT {columns} FROM newest.earnings");
+    connection.execute_batch(&sql).unwrap();
     let columns = "id, task, worker, expires_ms, checksum, bytes";
     let sql = format!("INSERT INTO main.outcomes ({columns}) SELECT {columns} FROM newest.outcomes");
     connection.execute_batch(&sql).unwrap();
