@@ -77,7 +77,7 @@ impl Auditor {
         rule(receipt.check == finished.check, "a receipt says what was checked", || format!("{receipt:?}"))?;
         let is_it = match &finished.outcome {
             Some(outcome) => **outcome == *done.outcome,
-            None => self.may_be_reused(account, id, &done.outcome),
+            None => finished.reused.iter().any(|made| **made == *done.outcome),
         };
         rule(is_it, "a game gets what was accepted, and nobody gets what a convicted worker made", || {
             format!("{id} of {account}")

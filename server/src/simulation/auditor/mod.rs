@@ -112,6 +112,9 @@ pub enum StepCause {
 struct Finished {
     charged: Nanos,
     outcome: Option<Arc<[u8]>>,
+    /// If that is somebody else's: those that it may be. It is the gamer's from here on: the worker may be convicted before a
+    /// gamer who is away is back for it, which recalls it no more than what was sent at once.
+    reused: Vec<Arc<[u8]>>,
     check: PassedCheck,
 }
 
@@ -165,8 +168,6 @@ pub struct Auditor {
     successors: HashMap<TaskNo, TaskNo>,
     /// Tasks of this coordinator by what their gamers call them, and the outcome of those that had one.
     ids: HashMap<(AccountId, TaskId), Option<Finished>>,
-    /// What was asked under each id.
-    specs: HashMap<(AccountId, TaskId), Asked>,
     /// Ids under which the ledger has a task.
     spent: HashSet<(AccountId, TaskId)>,
     /// Charged to each gamer, as recorded when that was last told.
@@ -258,7 +259,6 @@ impl Auditor {
             open: HashMap::new(),
             successors: HashMap::new(),
             ids: HashMap::new(),
-            specs: HashMap::new(),
             spent: HashSet::new(),
             durable_when_told: HashMap::new(),
             unrecorded: HashMap::new(),

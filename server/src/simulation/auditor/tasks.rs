@@ -367,8 +367,12 @@ impl Auditor {
             }
         }
         let has_outcome = !matches!(source, ComputedFrom::Begun);
-        let finished =
-            has_outcome.then(|| Finished { charged: pay + fee, outcome: settlement.outcome.clone(), check });
+        let finished = has_outcome.then(|| Finished {
+            charged: pay + fee,
+            outcome: settlement.outcome.clone(),
+            reused: self.reusable_now(&open),
+            check,
+        });
         if let Some(outcome) = settlement.outcome.as_ref().filter(|_| check != PassedCheck::Always) {
             let maker = if let ComputedFrom::Worker { worker, .. } = source { Some(worker) } else { None };
             self.reusable.entry(open.asked()).or_default().push((outcome.clone(), maker));
@@ -464,7 +468,6 @@ impl Auditor {
             self.fairness.waits_no_more(open.account, open.waits_for_more());
         }
         self.step.ended.insert((open.account, open.id), open.peer);
-        self.specs.insert((open.account, open.id), open.asked());
         if finished.is_none() {
             self.step.given_up = Some(open.clone());
         }
@@ -524,12 +527,12 @@ impl Auditor {
         self.open.len()
     }
 
-    /// Whether this outcome may be given for what was asked.
-    pub(super) fn may_be_reused(&self, account: AccountId, id: TaskId, outcome: &[u8]) -> bool {
-        let Some(asked) = self.specs.get(&(account, id)) else { return false };
-        self.reusable.get(asked).into_iter().flatten().any(|(made, maker)| {
-            let is_convicted = |maker: &AccountId| self.known.get(maker).is_some_and(|it| it.is_convicted);
-            **made == *outcome && !maker.as_ref().is_some_and(is_convicted)
-        })
+    /// The outcomes that a task may be given now because an equal one was done: nobody's who is convicted.
+    fn reusable_now(&self, open: &Open) -> Vec<Arc<[u8]>> {
+        let is_convicted = |maker: &AccountId| self.known.get(maker).is_some_and(|it| it.is_convicted);
+        let made = self.reusable.get(&open.asked()).into_iter().flatten();
+        made.filter(|(_, maker)| !maker.as_ref().is_some_and(is_convicted))
+            .map(|(made, _)| Arc::clone(made))
+            .collect()
     }
 }
