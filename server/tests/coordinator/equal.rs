@@ -6,7 +6,7 @@ use p2c2r_protocol::{
     Assign, AttemptFailure, ComputedBy, GameToServer, Nanos, PassedCheck, PeerId, Refusal, Submit,
     TaskFailure, TaskId,
 };
-use p2c2r_server::Fallback;
+use p2c2r_server::{ComputeMode, Fallback};
 
 use crate::stage::{BUDGET, Stage};
 use crate::toy::{self, SLY};
@@ -256,6 +256,37 @@ fn equal_patient_tasks_are_done_once_also_after_a_restart() {
     let fee = stage.reuse_price(1_000);
     assert_eq!(stage.gamer_statement(first).charged, stage.price(1_000));
     assert_eq!(stage.gamer_statement(second).charged, fee);
+    stage.books();
+}
+
+#[test]
+fn an_own_kernel_that_fails_does_not_end_a_patient_task_that_it_did_not_run_for() {
+    let mut stage = Stage::with(|config| config.compute = ComputeMode::Threads(1));
+    let (first, second) = (stage.gamer("first"), stage.gamer("second"));
+    toy::hold(toy::FAILS_LATER);
+    let timely = stage.ask(first, toy::FAILS_LATER);
+    stage.step();
+    let patient = stage.ask_patiently(second, toy::FAILS_LATER);
+    stage.game_says(first, GameToServer::Cancel { task: timely });
+    stage.step();
+    assert_eq!(stage.failure(timely), TaskFailure::Cancelled);
+    assert_eq!(stage.tally().inherited, 1, "the kernel goes on for the second");
+    toy::let_go(toy::FAILS_LATER);
+    let worker = stage.worker("w", 1);
+    let mut steps = 0;
+    let assign = loop {
+        stage.step();
+        if let Some((to, assign)) = stage.take_assigned().pop() {
+            assert_eq!(to, worker);
+            break assign;
+        }
+        std::thread::yield_now();
+        steps += 1;
+        assert!(steps < 10_000_000 && stage.heard(patient).is_empty(), "a worker is asked");
+    };
+    stage.answer_rightly(worker, &assign);
+    let receipt = &stage.done(patient).receipt;
+    assert_eq!((&receipt.computed_by, receipt.attempts), (&ComputedBy::Worker("w".into()), 2));
     stage.books();
 }
 

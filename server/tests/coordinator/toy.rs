@@ -42,19 +42,28 @@ pub fn units_in(spec: &[u8]) -> u64 {
     Toy::decode_spec(spec).unwrap().1
 }
 
-/// Numbers whose checks wait until they are let go.
+/// Numbers whose kernel and checks wait until they are let go.
 static HELD: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
 static LET_GO: Condvar = Condvar::new();
 
-/// A number that no other test has, whose checks wait for [`let_go`].
+/// A number that no other test has, whose kernel and checks wait for [`let_go`].
 pub fn hold_next() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1_000_000);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    HELD.lock().unwrap().insert(number);
+    hold(number);
     number
 }
 
-/// Lets the checks of a number go on.
+/// The kernel and the checks of a number wait for [`let_go`].
+pub fn hold(number: u64) {
+    HELD.lock().unwrap().insert(number);
+}
+
+fn wait_until_let_go(number: u64) {
+    drop(LET_GO.wait_while(HELD.lock().unwrap(), |held| held.contains(&number)).unwrap());
+}
+
+/// Lets the kernel and the checks of a number go on.
 pub fn let_go(number: u64) {
     HELD.lock().unwrap().remove(&number);
     LET_GO.notify_all();
@@ -68,6 +77,8 @@ const SLY_END: u64 = 3_000_000;
 pub const PANICS: u64 = 13;
 /// The number whose kernel fails.
 pub const FAILS: u64 = 17;
+/// Another one, for one test to hold.
+pub const FAILS_LATER: u64 = 3_000_017;
 
 /// The number whose kernel runs out of fuel.
 pub const ENDLESS: u64 = 19;
@@ -86,7 +97,8 @@ impl TaskKind for Toy {
         Ok(WorkUnits(spec.1))
     }
     fn run(spec: &Asked, _: &Blobs, _: &Stop) -> Result<u64, KernelError> {
-        if spec.0 == FAILS {
+        wait_until_let_go(spec.0);
+        if [FAILS, FAILS_LATER].contains(&spec.0) {
             return Err(KernelError::Failed("as asked".into()));
         }
         if spec.0 == ENDLESS {
@@ -96,7 +108,7 @@ impl TaskKind for Toy {
     }
     fn check(spec: &Asked, _: &Blobs, outcome: &u64) -> Result<(), CheckError> {
         assert_ne!(spec.0, PANICS, "the check panics as asked");
-        drop(LET_GO.wait_while(HELD.lock().unwrap(), |held| held.contains(&spec.0)).unwrap());
+        wait_until_let_go(spec.0);
         if (SLY..SLY_END).contains(&spec.0) { Ok(()) } else { squares(spec.0, *outcome) }
     }
     fn deep_check(spec: &Asked, _: &Blobs, outcome: &u64, _: u64) -> Result<(), CheckError> {

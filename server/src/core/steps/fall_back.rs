@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX;
 use p2c2r_protocol::{Micros, TaskFailure, TaskNo};
 use p2c2r_tasks::{Stop, StopOnDrop};
 use tracing::debug;
@@ -13,7 +14,7 @@ use crate::core::receipts::own_stages;
 use crate::core::state::tasks::Task;
 use crate::core::work::{Computed, KernelRun};
 use crate::core::{Core, Effect};
-use crate::ledger::Entry;
+use crate::ledger::{Entry, Verdict};
 
 /// Whether the own kernel may do this task: a timely one, and the operator said so. Patient tasks wait for
 /// a worker, which is what they are patient for.
@@ -57,7 +58,7 @@ pub fn computed(core: &mut Core, computed: Computed) {
     core.own.end();
     let no = computed.task;
     let Some(outcome) = computed.outcome else {
-        settle::fail(core, no, TaskFailure::KernelFailed);
+        failed(core, no);
         return;
     };
     follow::succeed_if_late(core, no);
@@ -71,4 +72,23 @@ pub fn computed(core: &mut Core, computed: Computed) {
     let took = Micros::from(computed.took).since(Micros(0));
     let stages = own_stages(task.received_at, since, took, now);
     settle::finish(core, no, task, outcome, Made::Here { stages });
+}
+
+/// The own kernel gave no outcome, which ends a timely task. A patient one is computed here if it took the place of a timely one
+/// meanwhile: for it this is one attempt that failed, and workers are asked as if the kernel had never run.
+fn failed(core: &mut Core, no: TaskNo) {
+    let is_patient = core.tasks.get(no).is_some_and(|task| task.deliver_by.is_none());
+    let task = if is_patient { core.tasks.computed_in_vain(no) } else { None };
+    let Some(task) = task else {
+        settle::fail(core, no, TaskFailure::KernelFailed);
+        return;
+    };
+    let (in_books, attempt, failures) = (task.in_books, task.attempt(), task.failures());
+    core.book(Entry::AttemptEnded { task: in_books, attempt, verdict: Verdict::Failed });
+    core.tally.repeated += 1;
+    if failures < ATTEMPTS_PER_TASK_MAX && attempt.0 < lease::ATTEMPTS_IN_ALL_MAX {
+        lease::set_timer(core, no);
+    } else {
+        settle::fail(core, no, TaskFailure::KernelFailed);
+    }
 }

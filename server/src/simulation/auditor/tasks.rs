@@ -58,6 +58,8 @@ pub(super) struct Open {
     pub is_taken_back: bool,
     /// What the own kernel gave.
     pub computed: Option<Arc<[u8]>>,
+    /// The own kernel gave nothing.
+    pub is_computed_in_vain: bool,
 }
 
 impl Open {
@@ -155,6 +157,7 @@ impl Auditor {
             failures: 0,
             is_taken_back: false,
             computed: None,
+            is_computed_in_vain: false,
         };
         self.open.insert(task, open);
         self.ids.insert((gamer, id), None);
@@ -258,6 +261,9 @@ impl Auditor {
             open.live.iter().position(|live| live.attempt == attempt).map(|at| open.live[at].clone())
         });
         let Some(live) = found else {
+            if self.open.get(&task).is_some_and(|open| open.is_computed) {
+                return self.own_kernel_failed(task, attempt, verdict);
+            }
             // The task was over before its answer was found wrong, which counts all the same.
             if let Some(arrived) = arrived.as_ref().filter(|_| is_wrong) {
                 self.known.entry(arrived.account).or_default().failed();
@@ -296,6 +302,19 @@ impl Auditor {
         if open.is_waiting() {
             self.fairness.waits(open.account, true);
         }
+        Ok(())
+    }
+
+    /// The own kernel gave nothing, and the task waits for somebody else.
+    fn own_kernel_failed(&mut self, task: TaskNo, attempt: Attempt, verdict: &Verdict) -> Audit {
+        let Some(open) = self.open.get_mut(&task) else { return Ok(()) };
+        let is_it = open.is_computed_in_vain && open.newest == attempt && *verdict == Verdict::Failed;
+        rule(is_it, "an attempt ends for a reason", || {
+            format!("{attempt} of {task}: {verdict:?}, {open:?}")
+        })?;
+        (open.is_computed, open.is_computed_in_vain) = (false, false);
+        open.failures += 1;
+        self.fairness.waits(open.account, true);
         Ok(())
     }
 
@@ -493,6 +512,7 @@ impl Auditor {
     pub fn computed(&mut self, known_as: TaskNo, outcome: Option<Arc<[u8]>>) {
         let task = self.in_books(known_as);
         if let Some(open) = self.open.get_mut(&task) {
+            open.is_computed_in_vain = outcome.is_none();
             open.computed = outcome;
         }
     }

@@ -109,6 +109,10 @@ impl TaskTable {
         swap(&mut task.in_books, &mut ended.in_books);
         task.followers.retain(|other| *other != heir_no);
         (task.begun, task.unwanted, ended.follows) = (0, false, None);
+        if task.deliver_by.is_none() && ended.deliver_by.is_some() {
+            // Silence counts against a timely task, and must not end a patient one.
+            task.failures = 0;
+        }
         let (account, id) = (task.account, task.id);
         self.ids.insert((account, id), no);
         assert!(
@@ -116,6 +120,15 @@ impl TaskTable {
             "every open task has one id and counts once"
         );
         Some((ended, heir_no))
+    }
+
+    /// The own kernel gave no outcome, which is one attempt that failed: the task waits again.
+    pub(crate) fn computed_in_vain(&mut self, no: TaskNo) -> Option<&Task> {
+        let task = self.tasks.get_mut(&no).filter(|task| task.computing.is_some())?;
+        (task.computing, task.own_kernel) = (None, None);
+        task.failures += 1;
+        self.wait(no);
+        self.get(no)
     }
 
     /// Gives the leases of a task that has taken another one's place their new ends.
