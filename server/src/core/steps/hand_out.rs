@@ -109,8 +109,9 @@ pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     let Choice { worker: peer, prediction } = choice;
     let (Some(worker), Some(task)) = (core.workers.get(peer), core.tasks.get(no)) else { return };
     let (account, units, is_first) = (worker.account, task.units, task.live().is_empty());
-    // A worker chosen although the own kernel would be too late by now has until the deadline.
-    let back = Micros(now.0.saturating_add(Micros::from(prediction.finish).0));
+    // A worker chosen although the own kernel would be too late by now has until the deadline. Nobody is back at once, however
+    // little was predicted: a lease that ends now would be over before it is sent.
+    let back = Micros(now.0.saturating_add(Micros::from(prediction.finish).0.max(1)));
     let latest = fall_back::wait_until(core, task).filter(|latest| *latest >= back).or(task.deliver_by);
     let until = lease_until(task, prediction, latest, now);
     let us = |time: Duration| Micros::from(time).since(Micros(0));
