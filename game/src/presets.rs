@@ -80,12 +80,12 @@ impl Preset {
         let (dollars_per_hour, kbit_per_s) = match (self.light(), quality) {
             (Self::Saver, Quality::Low) => (0.003, 106.0),
             (Self::Saver, Quality::High) => (0.006, 171.0),
-            (Self::Rich, Quality::Low) => (0.035, 310.0),
+            (Self::Rich, Quality::Low) => (0.034, 310.0),
             (Self::Rich, Quality::High) => (0.039, 450.0),
-            (Self::Max, Quality::Low) => (0.125, 400.0),
-            (Self::Max, Quality::High) => (0.178, 590.0),
-            (_, Quality::Low) => (0.0096, 285.0),
-            (_, Quality::High) => (0.0098, 265.0),
+            (Self::Max, Quality::Low) => (0.126, 400.0),
+            (Self::Max, Quality::High) => (0.173, 590.0),
+            (_, Quality::Low) => (0.0095, 285.0),
+            (_, Quality::High) => (0.0099, 265.0),
         };
         PresetCost { dollars_per_hour, kbit_per_s }
     }

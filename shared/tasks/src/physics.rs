@@ -195,7 +195,7 @@ pub struct Physics;
 impl TaskKind for Physics {
     const ID: KindId = KindId(2);
     const NAME: &'static str = "physics";
-    const KERNEL_VERSION: u16 = 6;
+    const KERNEL_VERSION: u16 = 7;
     const FUEL_PERCENT: u64 = FUEL_PERCENT;
     type Spec = PhysicsSpec;
     type Outcome = PhysicsOutcome;

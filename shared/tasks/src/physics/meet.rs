@@ -167,8 +167,11 @@ pub(super) fn wall_near(scene: &PhysicsScene<'_>, paths: &Paths, body: usize) ->
     if paths.is_still(body) {
         return is_in_wall(scene, body, paths.at(body, 0));
     }
-    let reached = |tick: &u32| gap_to_walls(scene, body, paths.at(body, *tick)) <= reach_m(scene);
-    scene.walls.is_some() && (!paths.is_straight() || [0, scene.steps].iter().any(reached))
+    if scene.walls.is_none() {
+        return false;
+    }
+    let (low, high) = paths.bounds(body);
+    [low, high].iter().any(|corner| gap_to_walls(scene, body, *corner) <= reach_m(scene))
 }
 
 /// Distance between a body's outer ball and the nearest wall.

@@ -26,15 +26,18 @@ const BUILD_NS: u64 = 400;
 /// Nanoseconds of one step, and of each body in it that is near another or a wall: the engine moves it.
 const TICK_NS: u64 = 1_500;
 const NEAR_NS: u64 = 450;
-/// Nanoseconds of any body in one step, and what each attractor adds to that.
+/// Nanoseconds of any body in one step, and what each attractor adds to that: its pull, and in a task of so many steps or more
+/// those that it brings together.
 const MOVE_NS: u64 = 15;
-const PULL_NS: u64 = 250;
+const PULL_NS: u64 = 80;
+const GATHER_NS: u64 = 170;
+const GATHERED_STEPS: u64 = 120;
 /// Nanoseconds of one step of two balls that meet, of any other two bodies, and of a body and a wall: they are near each
 /// other for a part of a segment, and in contact for a part of that.
 const BALLS_NS: u64 = 200;
 const MEET_NS: u64 = 500;
 const WALL_NS: u64 = 1_000;
-/// The same of those that begin deep in each other: the engine looks for the way out step after step.
+/// The same of those that begin deep in each other, in the first segment: the engine looks for the way out step after step.
 const DEEP_BALLS_NS: u64 = 500;
 const DEEP_NS: u64 = 6_000;
 /// What part of a meeting two bodies pay for that rest beside each other where something moves that lets them into the
@@ -138,24 +141,33 @@ pub(super) fn reckon(
     walled: &[usize],
 ) -> Result<WorkUnits, SpecError> {
     let is_ball = |body: u16| scene.spec.bodies[usize::from(body)].shape.kind() == ShapeKind::Ball;
-    let meet = |pair: &Near| match (is_ball(pair.a) && is_ball(pair.b), is_deep(scene, pair)) {
-        (true, false) => BALLS_NS,
-        (false, false) => MEET_NS,
-        (true, true) => DEEP_BALLS_NS,
-        (false, true) => DEEP_NS,
+    let are_balls = |pair: &Near| is_ball(pair.a) && is_ball(pair.b);
+    let meet = |pair: &Near| if are_balls(pair) { BALLS_NS } else { MEET_NS };
+    // What a step of a pair costs on top while the two are deep in each other.
+    let deeper = |pair: &Near| match (is_deep(scene, pair), are_balls(pair)) {
+        (false, _) => 0,
+        (true, true) => DEEP_BALLS_NS - BALLS_NS,
+        (true, false) => DEEP_NS - MEET_NS,
     };
     let (bodies, attractors) = (scene.facts.len(), scene.spec.attractors.len() as u64);
-    let mut is_near = vec![false; bodies];
-    near.pairs.iter().flat_map(|pair| [pair.a, pair.b]).for_each(|body| is_near[usize::from(body)] = true);
-    let moved = is_near.iter().filter(|near| **near).count() + walled.len();
-    let Resting { meetings, woken, asleep } = Resting::of(near, walled, &is_near, meet);
+    let mut moves = vec![false; bodies];
+    near.pairs.iter().flat_map(|pair| [pair.a, pair.b]).for_each(|body| moves[usize::from(body)] = true);
+    for body in walled {
+        moves[*body] = true;
+    }
+    let moved = moves.iter().filter(|moves| **moves).count();
+    let Resting { meetings, woken, asleep } = Resting::of(near, &moves, |pair| meet(pair) + deeper(pair));
     let meetings = near.pairs.iter().map(meet).sum::<u64>() + meetings + walled.len() as u64 * WALL_NS;
     let engine = (moved + woken) as u64 + asleep as u64 / RESTING_PART;
+    // The engine has them apart by the end of the first segment.
+    let first = near.pairs.iter().map(deeper).sum::<u64>() * (FIRST + u64::from(scene.steps));
     let bodies = bodies as u64;
-    let step = TICK_NS + engine * NEAR_NS + bodies * (MOVE_NS + attractors * PULL_NS) + meetings;
+    let all_steps = u64::from(scene.spec.segments) * u64::from(scene.steps);
+    let pull = PULL_NS + GATHER_NS * all_steps.min(GATHERED_STEPS) / GATHERED_STEPS;
+    let step = TICK_NS + engine * NEAR_NS + bodies * (MOVE_NS + attractors * pull) + meetings;
     let segment =
         SEGMENT_NS + near.steps + bodies * BUILD_NS + FIRST * meetings + u64::from(scene.steps) * step;
-    let units = (u64::from(scene.spec.segments) * segment).div_ceil(1_000);
+    let units = (first + u64::from(scene.spec.segments) * segment).div_ceil(1_000);
     if units > WORK_UNITS_PER_TASK_MAX {
         return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });
     }
@@ -173,13 +185,10 @@ struct Resting {
 }
 
 impl Resting {
-    fn of(near: &Nearby, walled: &[usize], is_near: &[bool], meet: impl Fn(&Near) -> u64) -> Self {
+    /// `moves` says by body whether it is near another that moves, or near a wall.
+    fn of(near: &Nearby, moves: &[bool], meet: impl Fn(&Near) -> u64) -> Self {
         if near.resting.is_empty() {
             return Self::default();
-        }
-        let mut moves = is_near.to_vec();
-        for body in walled {
-            moves[*body] = true;
         }
         let moving: Vec<usize> = (0..moves.len()).filter(|body| moves[*body]).collect();
         let mut wakes = vec![false; moves.len()];

@@ -2,7 +2,7 @@
 
 use p2c2r_tasks::physics::{
     Attractor, BODIES_MAX, Body, BodyMaterial, Motion, POSITION_STEPS_PER_M, Physics, PhysicsOutcome,
-    PhysicsSpec, Rotation, SEGMENTS_MAX, STEPS_MAX, ShapeId, State, Walls,
+    PhysicsSpec, Rotation, SEGMENTS_MAX, STEPS_MAX, ShapeId, State, WALL, Walls,
 };
 use p2c2r_tasks::{Blobs, KernelError, SpecError, Stop, TaskKind};
 
@@ -258,4 +258,43 @@ fn units_grow_with_bodies_segments_steps_and_meetings() {
     still.bodies.iter_mut().for_each(|body| body.state.velocity = [0; 3]);
     assert!(units(&still) < units(&base));
     assert!(units(&scenes::arena(BODIES_MAX, 1)) < 10_000_000);
+}
+
+/// A pull bends paths; that alone brings nobody near a wall.
+#[test]
+fn pulled_bodies_pay_for_walls_where_they_come_near_them_alone() {
+    let units = |spec: &PhysicsSpec| Physics::admit(spec, &Blobs::default()).unwrap().0;
+    let half = |metres: f64| (metres * POSITION_STEPS_PER_M) as i32;
+    let within = |metres: f64| PhysicsSpec {
+        walls: Some(Walls { half_x: half(metres), half_z: half(metres) }),
+        ..scenes::pulled(60, 3, true)
+    };
+    let open = scenes::pulled(60, 3, true);
+    assert_eq!(units(&within(60.0)), units(&open));
+    assert!(units(&within(14.0)) > units(&open));
+}
+
+#[test]
+fn a_body_that_is_pulled_back_from_a_wall_has_touched_it() {
+    let motion = Motion { position: [9.4, 0.0, 0.0], velocity: [6.0, 0.0, 0.0], ..Motion::default() };
+    let body = Body { id: 1, shape: ShapeId::ball(0.5), material: 0, state: State::of(&motion) };
+    let half = (10.3 * POSITION_STEPS_PER_M) as i32;
+    let spec = PhysicsSpec {
+        base: None,
+        segments: 1,
+        steps: 24,
+        planar: true,
+        walls: Some(Walls { half_x: half, half_z: half }),
+        attractors: vec![Attractor {
+            position: [(8.0 * POSITION_STEPS_PER_M) as i32, 0, 0],
+            strength: 312,
+            softness: 8,
+        }],
+        materials: vec![BodyMaterial::ROCK],
+        bodies: vec![body],
+    };
+    let outcome = run(&spec);
+    let contacts = &Told::by(&spec, &outcome).segments[0].contacts;
+    assert!(contacts.iter().any(|contact| contact.b == WALL), "{contacts:?}");
+    passes("pulled back", &spec, &outcome);
 }
