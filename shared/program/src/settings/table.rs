@@ -148,7 +148,6 @@ impl<C: 'static> SettingRow<C> {
             None if self.shape.arity == Arity::Switch => None,
             None => match self.get(defaults)? {
                 SettingValue::Bool(value) => Some(if value { "on" } else { "off" }.to_owned()),
-                SettingValue::Map(_) => None,
                 value => Some(value.to_string()).filter(|text| !text.is_empty()),
             },
         }
