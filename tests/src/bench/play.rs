@@ -69,7 +69,7 @@ pub const FIELD: FieldHabit =
 /// Wingmen of a game at its default settings.
 const WINGMEN: u8 = 1;
 /// How deep they and bosses plan, `depth::bought(Preset::Default)`.
-pub const PLANS: PlanDepth = PlanDepth { candidates: 32, futures: 2 };
+pub const PLANS: PlanDepth = PlanDepth { candidates: 8, futures: 4 };
 
 /// Tasks of one kind and how often a game asks for one.
 pub struct Played<K: TaskKind> {

@@ -71,14 +71,14 @@ const fn preset(
 
 /// What a player chooses from, as `p2c2r-game --presets` prints it.
 pub const PRESETS: [PresetCopy; 8] = [
-    preset("saver", "low", mirrors(5, 1, 2, 500, 24), None, 16, 2),
-    preset("saver", "high", mirrors(6, 1, 2, 640, 48), None, 16, 2),
-    preset("default", "low", mirrors(5, 1, 2, 190, 48), Some(field(42, 2, 200, 48)), 32, 2),
-    preset("default", "high", mirrors(6, 1, 2, 560, 48), Some(field(31, 2, 200, 48)), 32, 2),
-    preset("rich", "low", mirrors(5, 13, 4, 200, 96), Some(field(72, 3, 200, 96)), 64, 4),
-    preset("rich", "high", mirrors(6, 4, 4, 240, 96), Some(field(72, 3, 200, 96)), 64, 4),
-    preset("max", "low", mirrors(5, 32, 4, 120, 96), Some(field(256, 4, 200, 96)), 128, 8),
-    preset("max", "high", mirrors(6, 16, 4, 160, 96), Some(field(256, 4, 200, 96)), 128, 8),
+    preset("saver", "low", mirrors(5, 1, 2, 500, 24), None, 8, 3),
+    preset("saver", "high", mirrors(6, 1, 2, 640, 48), None, 8, 3),
+    preset("default", "low", mirrors(5, 1, 2, 190, 48), Some(field(42, 2, 200, 48)), 8, 4),
+    preset("default", "high", mirrors(6, 1, 2, 560, 48), Some(field(31, 2, 200, 48)), 8, 4),
+    preset("rich", "low", mirrors(5, 13, 4, 200, 96), Some(field(72, 3, 200, 96)), 16, 8),
+    preset("rich", "high", mirrors(6, 4, 4, 240, 96), Some(field(72, 3, 200, 96)), 16, 8),
+    preset("max", "low", mirrors(5, 32, 4, 120, 96), Some(field(256, 4, 200, 96)), 32, 16),
+    preset("max", "high", mirrors(6, 16, 4, 160, 96), Some(field(256, 4, 200, 96)), 32, 16),
 ];
 
 /// What a preset costs.
