@@ -55,7 +55,7 @@ fn worker_and_game_refuse_with_the_range() {
         ("p2c2r-worker", &["--name", &"n".repeat(65)], "1 to 64"),
         ("p2c2r-worker", &["--log", "p2c2r_worker=loud"], "not valid"),
         ("p2c2r-worker", &["--config", "/dev/zero"], "/dev/zero"),
-        ("p2c2r-game", &["--headless", "--seconds", "0"], "1..=86400"),
+        ("p2c2r-game", &["--headless", "--seconds", "0"], "1 to 86400"),
         ("p2c2r-game", &["--headless", "--name", &"n".repeat(65)], "1 to 64"),
         ("p2c2r-game", &["--headless", "--log", "p2c2r_game=loud"], "not valid"),
     ] {
