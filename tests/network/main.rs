@@ -196,7 +196,7 @@ fn everybody_comes_back_to_a_coordinator_that_was_killed_and_pays_once() {
     game.line("path remote");
 
     let report = parties.stop_game(game);
-    assert_eq!(report.count("failed"), 0, "{report:#?}");
+    assert_eq!(report.failed(), 0, "{report:#?}");
     second.stop();
     let after = parties.ledger();
     let revenue = |ledger: &serde_json::Value| ledger["totals"]["revenue"].as_i64().expect("revenue");

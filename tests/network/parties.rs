@@ -158,6 +158,11 @@ impl Report {
         kinds.values().map(|kind| kind[how].as_u64().unwrap_or_else(|| panic!("{how} in {kind:#}"))).sum()
     }
 
+    /// Tasks that came to nothing, but for plans: the game drops a plan whose coordinator is gone, for the next one is soon asked.
+    pub fn failed(&self) -> u64 {
+        self.count("failed") - self.0["kinds"]["tactics"]["failed"].as_u64().expect("failed")
+    }
+
     /// The kinds of work, each with how many of its tasks workers did.
     pub fn by_workers(&self) -> Vec<(&str, u64)> {
         let kinds = self.0["kinds"].as_object().expect("kinds");
