@@ -158,7 +158,8 @@ impl Report {
         kinds.values().map(|kind| kind[how].as_u64().unwrap_or_else(|| panic!("{how} in {kind:#}"))).sum()
     }
 
-    /// Tasks that came to nothing, but for plans: the game drops one that is late or whose coordinator is gone, for the next is soon asked.
+    /// Tasks that came to nothing, but for plans: the game drops one that is late or whose coordinator is gone, for the next
+    /// is soon asked.
     pub fn failed(&self) -> u64 {
         self.count("failed") - self.0["kinds"]["tactics"]["failed"].as_u64().expect("failed")
     }
