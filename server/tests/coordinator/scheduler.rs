@@ -173,7 +173,7 @@ struct World {
     log: String,
 }
 
-fn account(role: Role, id: u64) -> Account {
+pub(crate) fn account(role: Role, id: u64) -> Account {
     Account {
         id: AccountId(id as i64 * 2),
         role,

@@ -12,12 +12,13 @@ use p2c2r_protocol::{
 use p2c2r_server::config::{TrustRules, default_prices};
 use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::core::{Core, Effect, Effects, Event, LinkState};
-use p2c2r_server::ledger::{Account, AccountId, AdmissionRoom, WorkerTrust};
+use p2c2r_server::ledger::{Account, AdmissionRoom};
 use p2c2r_server::{Fallback, ServerConfig};
 use p2c2r_tasks::kind::TaskKind;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use crate::scheduler;
 use crate::toy::{self, Toy};
 
 const WORKERS: u64 = 4;
@@ -91,22 +92,6 @@ struct Far {
     stalled: Option<(u64, u64)>,
 }
 
-fn account(role: Role, number: i64) -> Box<Account> {
-    Box::new(Account {
-        id: AccountId(number * 2),
-        role,
-        key: None,
-        name: "a".into(),
-        available: if role == Role::Gamer { CREDIT } else { Nanos::ZERO },
-        set_aside: Nanos::ZERO,
-        turnover: Nanos::ZERO,
-        accepted: 0,
-        rejected: 0,
-        largest_task: None,
-        trust: WorkerTrust::default(),
-    })
-}
-
 impl Far {
     fn new(scene: Scene, hedge_percent: u32) -> Self {
         let config = ServerConfig {
@@ -138,7 +123,7 @@ impl Far {
         let joined = Event::GamerJoined {
             peer: GAMER,
             name: "g".into(),
-            account: account(Role::Gamer, 1),
+            account: Box::new(Account { available: CREDIT, ..scheduler::account(Role::Gamer, 1) }),
             session_min: 1,
             hour_cap,
         };
@@ -148,7 +133,7 @@ impl Far {
             let kernels =
                 vec![KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device: Device::Cores }];
             let offer = Some(WorkerOffer { slots: 1, kernels });
-            let account = account(Role::Worker, 10 + number as i64);
+            let account = Box::new(scheduler::account(Role::Worker, 10 + number));
             far.handle(Event::WorkerJoined { peer, name: "w".into(), account, offer });
             let rtt = Duration::from_millis(scene.round_trip_ms);
             far.handle(Event::Measured { peer, link: LinkState { rtt, clock_offset_us: None } });
