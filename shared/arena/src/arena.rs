@@ -138,6 +138,7 @@ impl Arena {
         self.move_enemies(&near);
         self.move_wingmen(&near, &mut events);
         self.fire_enemies(&near, &mut events);
+        self.meet_fragments(&mut events);
         self.fly_bullets(&mut events);
         self.ram(&mut events);
         self.ram_wingmen(&mut events);

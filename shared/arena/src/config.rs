@@ -244,6 +244,8 @@ rules! {
         fragment_speed: f32 = 4.0, 0.0..=12.0;
         /// Share of its speed that a fragment loses in every segment of the rocks' motions, in 256ths.
         fragment_drag: u8 = 24, 0..=255;
+        /// Speed against a ship of any kind from which a fragment breaks on it instead of bouncing off, m/s.
+        fragment_break_speed: f32 = 6.0, 0.0..=100.0;
         /// Ticks after which a fragment is gone.
         fragment_ticks: u16 = 600, 60..=7_200;
         /// Points for a rock.

@@ -1,14 +1,20 @@
 //! Fragments: the small stones into which rocks shatter. They fly, meet one another, rocks and the ship as all rocks do,
 //! slow down and come to rest, and are gone after a while.
 //!
-//! They are rocks of the smallest kind that stop bullets and are pushed aside, but hurt nobody, are in no enemy's way and
-//! give no points. Those whose time is over go where a window begins and at no other time, so that the window that was
-//! asked for knows of it and nothing is met that is not there any more.
+//! They are rocks of the smallest kind that stop bullets but hurt nobody, give no points, and are steered around by nobody.
+//! Whatever flies meets them by one rule, be it the gamer's ship, a wingman or an enemy: a fragment bounces off it, or breaks on
+//! it where they meet fast, and takes its share of the speed. Those whose time is over go where a window begins, so that the
+//! window that was asked for knows of it.
 
 use crate::arena::Arena;
+use crate::enemies::Enemy;
+use crate::events::ArenaEvent;
 use crate::layout::Site;
+use crate::nearby::RockGrid;
 use crate::rocks::{Rock, cut_radius};
+use crate::ship::{SCRAPE_SPEED, Ship};
 use crate::vec2::Vec2;
+use crate::wingmen::Wingman;
 
 /// Ticks at the end of its time through which a fragment is drawn smaller and smaller.
 const FADING_TICKS: u16 = 60;
@@ -26,6 +32,22 @@ impl Rock {
         let Some(gone_at) = self.gone_at else { return 1.0 };
         (gone_at.saturating_sub(tick) as f32 / f32::from(FADING_TICKS)).clamp(0.05, 1.0)
     }
+}
+
+/// What flies into fragments.
+#[derive(Clone, Copy)]
+struct Hull {
+    position: Vec2,
+    velocity: Vec2,
+    radius: f32,
+}
+
+/// How a hull met fragments in one tick.
+struct Met {
+    /// The hull's velocity afterwards.
+    velocity: Vec2,
+    /// Where the hardest touched it, and how fast they met.
+    hardest: Option<(Vec2, f32)>,
 }
 
 /// Places in a disc of `room` metres for discs of radius `radius`, from the middle outwards: a honeycomb.
@@ -96,6 +118,82 @@ impl Arena {
             over -= usize::from(goes);
             !goes
         });
+    }
+
+    /// Lets whatever flies meet the fragments in its way: the ship, then wingmen and enemies in the order of their ids.
+    pub(crate) fn meet_fragments(&mut self, events: &mut Vec<ArenaEvent>) {
+        if !self.rocks.iter().any(Rock::is_fragment) {
+            return;
+        }
+        let near = RockGrid::of_fragments(&self.rocks, self.field.half);
+        let mut found = Vec::new();
+        if self.ship.alive {
+            let Ship { position, velocity, radius, .. } = self.ship;
+            let met = self.meet_near(Hull { position, velocity, radius }, &near, &mut found, events);
+            self.ship.velocity = met.velocity;
+            if let Some((at, speed)) = met.hardest.filter(|(_, speed)| *speed > SCRAPE_SPEED) {
+                events.push(ArenaEvent::Bumped { at, speed });
+            }
+        }
+        for index in 0..self.wingmen.len() {
+            let Wingman { position, velocity, radius, .. } = self.wingmen[index];
+            if self.wingmen[index].is_there() {
+                let met = self.meet_near(Hull { position, velocity, radius }, &near, &mut found, events);
+                self.wingmen[index].velocity = met.velocity;
+            }
+        }
+        for index in 0..self.enemies.len() {
+            let Enemy { position, velocity, radius, .. } = self.enemies[index];
+            let met = self.meet_near(Hull { position, velocity, radius }, &near, &mut found, events);
+            self.enemies[index].velocity = met.velocity;
+        }
+        self.rocks.retain(|rock| rock.hits_left > 0);
+    }
+
+    /// Lets one hull meet the fragments that it touches. Those that break have no hits left. Nothing is moved out of
+    /// anything, so that a fragment between a hull and a rock holds neither up.
+    fn meet_near(
+        &mut self,
+        hull: Hull,
+        near: &RockGrid,
+        found: &mut Vec<u32>,
+        events: &mut Vec<ArenaEvent>,
+    ) -> Met {
+        let (stuff, tick, ship) = (self.stuff(), self.tick, &self.config.ship);
+        let break_speed = self.config.rocks.fragment_break_speed;
+        // All that flies is as dense as the gamer's ship.
+        let size = hull.radius / ship.radius;
+        let hull_mass = ship.mass * size * size * size;
+        let mut met = Met { velocity: hull.velocity, hardest: None };
+        near.near(hull.position, hull.position, hull.radius, found);
+        for index in found.iter() {
+            let fragment = &mut self.rocks[*index as usize];
+            let (apart, reach) = (hull.position - fragment.position, hull.radius + fragment.radius);
+            if fragment.hits_left == 0 || apart.length_squared() >= reach * reach {
+                continue;
+            }
+            let out = apart.unit_or(Vec2::FORWARD);
+            let speed = (fragment.velocity - met.velocity).dot(out);
+            if speed <= 0.0 {
+                continue;
+            }
+            let at = fragment.position + out * fragment.radius;
+            let breaks = speed >= break_speed;
+            let kept = if breaks { 0.0 } else { ship.bounce };
+            let mass = stuff.mass(fragment);
+            let change = out * (speed * (1.0 + kept) * mass / (mass + hull_mass));
+            met.velocity += change;
+            if breaks {
+                fragment.hits_left = 0;
+                events.push(ArenaEvent::Hit { at });
+            } else {
+                fragment.push(&stuff, at, change * -hull_mass, tick);
+            }
+            if met.hardest.is_none_or(|(_, most)| speed > most) {
+                met.hardest = Some((at, speed));
+            }
+        }
+        met
     }
 
     /// Takes away the fragments whose time is over: where a window begins.

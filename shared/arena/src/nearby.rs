@@ -7,7 +7,7 @@ use crate::vec2::Vec2;
 /// Edge of a cell, metres. Smaller cells hold fewer rocks that are too far away, larger ones are fewer to look into.
 const CELL: f32 = 4.0;
 
-/// Rocks, but for fragments, by the cell in which their centres lie, as they were when it was made.
+/// Rocks, or fragments, by the cell in which their centres lie, as they were when it was made.
 pub(crate) struct RockGrid {
     half: f32,
     cells: usize,
@@ -19,14 +19,22 @@ pub(crate) struct RockGrid {
 }
 
 impl RockGrid {
-    /// The grid over an arena from minus to plus `half`.
+    /// What everybody goes round in an arena from minus to plus `half`: all of `rocks` but fragments.
     pub(crate) fn new(rocks: &[Rock], half: f32) -> Self {
+        Self::of(rocks, half, |rock| !rock.is_fragment())
+    }
+
+    /// The fragments of `rocks`.
+    pub(crate) fn of_fragments(rocks: &[Rock], half: f32) -> Self {
+        Self::of(rocks, half, Rock::is_fragment)
+    }
+
+    fn of(rocks: &[Rock], half: f32, holds: impl Fn(&Rock) -> bool) -> Self {
         let cells = ((2.0 * half / CELL) as usize + 1).max(1);
-        // Nobody goes round a fragment.
         let (indices, cell_of): (Vec<usize>, Vec<usize>) = rocks
             .iter()
             .enumerate()
-            .filter(|(_, rock)| !rock.is_fragment())
+            .filter(|(_, rock)| holds(rock))
             .map(|(index, rock)| {
                 let along = |place: f32| along(place, half, cells);
                 (index, along(rock.position.y) * cells + along(rock.position.x))

@@ -11,7 +11,7 @@ use crate::vec2::Vec2;
 use crate::wells::{self, Well};
 
 /// Speed against an obstacle below which a bump is a scrape and makes no event, m/s.
-const SCRAPE_SPEED: f32 = 1.5;
+pub(crate) const SCRAPE_SPEED: f32 = 1.5;
 /// Places looked at for a returning ship.
 const RETURN_TRIES: u32 = 16;
 
@@ -192,12 +192,10 @@ impl Arena {
         self.ship.mend(rules);
         self.ship.fly(rules, controls, &self.sector.wells);
         let mut crash_speed: f32 = 0.0;
-        for rock in &mut self.rocks {
+        for rock in self.rocks.iter_mut().filter(|rock| !rock.is_fragment()) {
             let mass = stuff.mass(rock);
             let Some((speed, impulse)) = self.ship.meet_rock(rules, rock, mass) else { continue };
-            if !rock.is_fragment() {
-                crash_speed = crash_speed.max(speed);
-            }
+            crash_speed = crash_speed.max(speed);
             let out = (self.ship.position - rock.position).unit_or(Vec2::FORWARD);
             let at = rock.position + out * rock.radius;
             if speed > 0.0 {

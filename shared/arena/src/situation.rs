@@ -269,8 +269,8 @@ impl Arena {
             velocity: fixed(rock.velocity, VELOCITY_MAX),
             radius: byte(rock.radius * 32.0).max(1),
         };
-        let mut rocks: Vec<_> =
-            self.rocks.iter().map(|it| (away(it.position) - it.radius, rock(it))).collect();
+        let solid = self.rocks.iter().filter(|it| !it.is_fragment());
+        let mut rocks: Vec<_> = solid.map(|it| (away(it.position) - it.radius, rock(it))).collect();
         keep_nearest(&mut rocks, ROCKS_REACH, ROCKS_MAX, |(away, _)| *away);
         rocks.into_iter().map(|(_, rock)| rock).collect()
     }

@@ -4,9 +4,9 @@ use super::*;
 
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
-const GOLDEN_WITHOUT_OUTCOMES: &str = "5e82030fc43f3d85d9a76cac754574784cfdf3d772b0d1106c33759d356eb0c4";
-const GOLDEN_WITH_OUTCOMES: &str = "47ec90bb30fb7d513d5c0f75adf680030c80a7032fe2af97e909945eabbbff9a";
-const GOLDEN_AUTOPILOT: &str = "71449b1398f122c6b22749c75f5e885071ab20c73df5330c40b8d0d8c044d316";
+const GOLDEN_WITHOUT_OUTCOMES: &str = "c8b499af7b4aa3dc8401810ee8bd963d8d8534e761f94a4e2d7ef11defb36b2e";
+const GOLDEN_WITH_OUTCOMES: &str = "9b635d9c89d3221f69578c6c2394f946a9bb9d2400176a61b61e5a9b7652d9be";
+const GOLDEN_AUTOPILOT: &str = "8f3e0eb50d3f87fc7086c5a06e3e724b561940a13e352fe0a2f9976966aae634";
 
 /// Controls that turn, burn, boost, brake, fire, launch and restart without looking at the arena.
 pub(super) fn scripted(tick: u64) -> Controls {

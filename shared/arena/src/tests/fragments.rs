@@ -4,6 +4,7 @@ use p2c2r_tasks::physics::PhysicsSpec;
 
 use super::*;
 use crate::layout;
+use crate::planning::Who;
 
 /// An empty arena whose rocks shatter into up to `fragments`, with room for `most`.
 fn shattering(fragments: u32, most: u32) -> Arena {
@@ -106,8 +107,6 @@ fn fragments_hurt_nobody_stop_bullets_and_are_in_no_way() {
             .occupancy(rocks.map(|rock| (rock.position, rock.radius)), layout::clearance(arena.config()))
     };
     assert_eq!(grid(&arena), grid(&empty()));
-    let before = arena.rocks().len();
-    assert!(before > 0);
     // Fast enough to be lost on a rock.
     arena.ship.velocity = Vec2::new(0.0, 14.0);
     let mut bumped = false;
@@ -116,9 +115,131 @@ fn fragments_hurt_nobody_stop_bullets_and_are_in_no_way() {
         bumped |= events.iter().any(|event| matches!(event, ArenaEvent::Bumped { .. }));
     }
     assert!(bumped && arena.lives() == 3, "pushed aside");
-    let score = arena.score();
+    let (before, score) = (arena.rocks().len(), arena.score());
+    assert!(before > 0, "not all were in its way");
     arena.hit_rock(0, Vec2::ZERO, Vec2::FORWARD, &mut Vec::new());
     assert_eq!((arena.rocks().len(), arena.score()), (before - 1, score));
+}
+
+/// Whatever flies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Flier {
+    Ship,
+    Wingman,
+    Enemy(EnemyRole),
+}
+
+const FLIERS: [Flier; 6] = [
+    Flier::Ship,
+    Flier::Wingman,
+    Flier::Enemy(EnemyRole::Rammer),
+    Flier::Enemy(EnemyRole::Gunner),
+    Flier::Enemy(EnemyRole::Carrier),
+    Flier::Enemy(EnemyRole::Boss),
+];
+
+/// An arena with a fragment at rest in the middle and `flier` half a metre before touching it, at `speed` upwards. Everybody is as
+/// large as the ship, and nobody steers.
+fn before_a_fragment(flier: Flier, speed: f32) -> Arena {
+    let mut config = empty_config();
+    config.rocks.fragments = 1;
+    config.wingmen.flying = u8::from(flier == Flier::Wingman);
+    let (enemies, radius) = (&mut config.enemies, config.ship.radius);
+    (enemies.agility, config.wingmen.agility, config.ship.drag) = (0.1, 0.1, 0.0);
+    (enemies.radius, enemies.carrier_radius, enemies.boss_radius) = (radius, radius, radius);
+    config.wingmen.radius = radius;
+    let mut arena = Arena::new(config);
+    arena.put_rock(Vec2::ZERO, 1.0);
+    break_rock(&mut arena, 0);
+    arena.rocks.retain(Rock::is_fragment);
+    assert_eq!(arena.rocks.len(), 1);
+    let rest = arena.stuff();
+    arena.rocks[0].disturb(&rest, Vec2::ZERO, [0.0; 3], arena.tick);
+    let fragment = arena.rocks[0].position;
+    let start = fragment - Vec2::FORWARD * (radius + arena.rocks[0].radius + 0.5);
+    arena.ship.position = Vec2::new(30.0, 30.0);
+    match flier {
+        Flier::Ship => (arena.ship.position, arena.ship.velocity) = (start, Vec2::FORWARD * speed),
+        Flier::Wingman => {
+            (arena.wingmen[0].position, arena.wingmen[0].velocity) = (start, Vec2::FORWARD * speed);
+        }
+        Flier::Enemy(role) => {
+            arena.add_enemy(role, start);
+            arena.enemies[0].velocity = Vec2::FORWARD * speed;
+            arena.enemies[0].cooldown_ticks = 6_000;
+        }
+    }
+    arena
+}
+
+fn velocity_of(arena: &Arena, flier: Flier) -> Vec2 {
+    match flier {
+        Flier::Ship => arena.ship.velocity,
+        Flier::Wingman => arena.wingmen[0].velocity,
+        Flier::Enemy(_) => arena.enemies[0].velocity,
+    }
+}
+
+#[test]
+fn fragments_bounce_off_whatever_flies_into_them_slowly() {
+    for flier in FLIERS {
+        let mut arena = before_a_fragment(flier, 5.0);
+        let hull = arena.ship.hull;
+        while arena.rocks[0].velocity == Vec2::ZERO {
+            assert!(arena.tick() < 30, "{flier:?} flies through a fragment");
+            arena.step(Controls::default(), &[]);
+        }
+        let pushed = arena.rocks[0].velocity;
+        // Of equal size and speed all do the same to it: their engines change some hundredths in these few ticks.
+        assert!((6.0..7.0).contains(&pushed.y) && pushed.x.abs() < 0.5, "{flier:?}: {pushed:?}");
+        let left = velocity_of(&arena, flier);
+        assert!((4.3..4.9).contains(&left.y), "{flier:?} goes on at {left:?}");
+        assert_eq!((arena.ship.hull, arena.rocks.len()), (hull, 1));
+    }
+}
+
+#[test]
+fn fragments_break_on_whatever_flies_into_them_fast_and_hurt_nobody() {
+    for flier in FLIERS {
+        let mut arena = before_a_fragment(flier, 8.0);
+        let hits = arena.enemies.first().map(|enemy| enemy.hits_left);
+        let (hull, score) = (arena.ship.hull, arena.score());
+        let mut sparks = 0;
+        for _ in 0..12 {
+            let events = arena.step(Controls::default(), &[]).events;
+            sparks += events.iter().filter(|event| matches!(event, ArenaEvent::Hit { .. })).count();
+        }
+        assert_eq!((arena.rocks.len(), sparks), (0, 1), "{flier:?}");
+        let left = velocity_of(&arena, flier);
+        assert!((7.0..7.9).contains(&left.y), "{flier:?} goes on at {left:?}");
+        assert_eq!(arena.enemies.first().map(|enemy| enemy.hits_left), hits);
+        assert_eq!((arena.ship.hull, arena.score()), (hull, score));
+    }
+}
+
+/// One that cannot give way slows nobody down for long.
+#[test]
+fn a_fragment_before_a_rock_holds_nobody_up() {
+    let mut arena = before_a_fragment(Flier::Enemy(EnemyRole::Gunner), 2.0);
+    let fragment = arena.rocks[0];
+    let past = fragment.position + Vec2::FORWARD * 0.6;
+    for side in [-1.0, 1.0] {
+        arena.put_rock(fragment.position + Vec2::new(side * 1.4, 0.8), 0.6);
+    }
+    for _ in 0..120 {
+        arena.enemies[0].velocity = Vec2::FORWARD * 2.0;
+        arena.step(Controls::default(), &[]);
+    }
+    assert!(arena.enemies[0].position.y > past.y, "{:?}", arena.enemies[0].position);
+}
+
+#[test]
+fn plans_know_of_no_fragments() {
+    let mut arena = before_a_fragment(Flier::Wingman, 0.0);
+    let who = [Who::Wingman(arena.wingmen[0].id)];
+    assert_eq!(arena.situation(&who, arena.tick() + 18).rocks, []);
+    arena.put_rock(Vec2::new(4.0, 4.0), 1.0);
+    assert_eq!(arena.situation(&who, arena.tick() + 18).rocks.len(), 1);
 }
 
 /// A window that is asked for starts from where the one before ends, so most of it need not be said.
