@@ -244,6 +244,7 @@ mod tests {
     fn panics_are_a_rejected_verdict_and_a_missing_outcome() {
         let check = Check {
             cause: Cause::Answer,
+            in_books: TaskNo(1),
             task: TaskNo(1),
             attempt: Attempt(1),
             worker: PeerId(1),

@@ -15,6 +15,8 @@ use crate::ledger::AccountId;
 pub struct Check {
     /// The task.
     pub task: TaskNo,
+    /// The task's number in the ledger when the answer came: an equal task may take its place while the answer is judged.
+    pub in_books: TaskNo,
     /// The attempt it answers.
     pub attempt: Attempt,
     /// Whose answer it is.

@@ -58,6 +58,8 @@ pub struct Hedging {
 pub struct Other {
     /// The task.
     pub task: TaskNo,
+    /// Its number in the ledger.
+    pub in_books: TaskNo,
     /// The attempt that was not accepted.
     pub lost: HedgedAttempt,
     /// What sort of work.

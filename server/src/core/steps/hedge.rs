@@ -135,6 +135,7 @@ fn look_again(
     let is_proven = !is_on_probation(core, account, of.kind);
     let check = Check {
         task: of.task,
+        in_books: of.in_books,
         attempt,
         worker,
         account,
@@ -171,7 +172,7 @@ pub fn dispute_decided(core: &mut Core, check: &Check, is_accepted: bool, verdic
             judge::failed(core, account);
         }
         Err(error) => {
-            judge::refuse(core, check.task, check.attempt, check.worker, error.to_string());
+            judge::refuse(core, check, &error);
             judge::failed(core, account);
         }
     }

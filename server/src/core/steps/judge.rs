@@ -29,7 +29,7 @@ use crate::core::state::trust::CheckConsequence;
 use crate::core::state::workers::Worker;
 use crate::core::work::{Cause, Check, Checked, Depth};
 use crate::core::{Core, Effect};
-use crate::ledger::{AccountId, Entry, WorkerTrust};
+use crate::ledger::{AccountId, Entry, Verdict, WorkerTrust};
 
 /// Work units up to which the always-on check runs on the app's thread. The check is at most a few per cent of
 /// the kernel, so this is some 50 microseconds of checking at the most.
@@ -106,7 +106,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
             return;
         }
     };
-    let (job, blobs) = (task.job.clone(), task.blobs.clone());
+    let (job, blobs, in_books) = (task.job.clone(), task.blobs.clone(), task.in_books);
     // Preparing a blob is no small check's work.
     let small_units = if blobs.are_prepared() { INLINE_UNITS_MAX } else { WorkUnits(0) };
     let rtt = core.rtt(worker);
@@ -135,6 +135,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     let reserved = Duration::ZERO;
     let check = Check {
         task: no,
+        in_books,
         attempt,
         worker,
         account,
@@ -247,11 +248,11 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     if core.trust.is_quarantined(check.account) {
         // What a convicted worker still had out is worth no more than what it is convicted for.
         let error = verdict.err().unwrap_or_else(convicted_before);
-        refuse(core, no, attempt, check.worker, error.to_string());
+        refuse(core, &check, &error);
         return;
     }
     if let Err(error) = verdict {
-        refuse(core, no, attempt, check.worker, error.to_string());
+        refuse(core, &check, &error);
         failed(core, check.account);
         return;
     }
@@ -308,14 +309,27 @@ fn convicted_before() -> CheckError {
     CheckError::new("trust.quarantined", "its worker gave wrong answers before")
 }
 
-/// An attempt is not accepted: its worker hears why, and its task goes on without it.
-pub fn refuse(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, mut reason: String) {
+/// An answer is not accepted: its task goes on without it. If the task is over, be it that it was given up while the answer was
+/// judged, what the worker did goes into its books all the same.
+pub fn refuse(core: &mut Core, check: &Check, why: &CheckError) {
+    let Check { task: no, in_books, attempt, worker, .. } = *check;
+    let reason = refused(core, no, attempt, worker, why);
+    if core.tasks.get(no).is_some_and(|task| task.live_attempt(attempt).is_some()) {
+        lease::attempt_over(core, no, attempt, worker, Fruitless::Rejected { reason });
+    } else {
+        core.book(Entry::AttemptEnded { task: in_books, attempt, verdict: Verdict::Rejected { reason } });
+    }
+}
+
+/// An attempt is not accepted, and its worker hears why. Returns the reason as the books have it.
+fn refused(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, why: &CheckError) -> String {
+    let mut reason = why.to_string();
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     debug!(task = no.0, worker = worker.0, reason, "answer rejected");
     core.tally.rejected += 1;
     let notice = VerdictNotice { task: no, attempt, earned: Nanos::ZERO, rejected: Some(reason.clone()) };
     core.workers.change(worker, |worker| worker.statements.note(notice));
-    lease::attempt_over(core, no, attempt, worker, Fruitless::Rejected { reason });
+    reason
 }
 
 /// Has the ledger keep what is known of a worker, if anything is to be kept.
@@ -363,7 +377,8 @@ fn quarantine(core: &mut Core, account: AccountId) {
             let live = core.tasks.get(no).and_then(|task| task.live().iter().find(is_its));
             let Some(attempt) = live.map(|live| live.attempt) else { continue };
             core.tell_worker(peer, ServerToWorker::Revoke { task: no, attempt });
-            refuse(core, no, attempt, peer, convicted_before().to_string());
+            let reason = refused(core, no, attempt, peer, &convicted_before());
+            lease::attempt_over(core, no, attempt, peer, Fruitless::Rejected { reason });
         }
     }
 }

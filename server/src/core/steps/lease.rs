@@ -20,6 +20,10 @@ use crate::ledger::{ATTEMPT_MAX, Entry, Verdict};
 const LEASE_MIN: Duration = Duration::from_millis(100);
 /// The shortest lease of a patient task: nothing is gained by taking it away soon.
 const PATIENT_LEASE_MIN: Duration = Duration::from_secs(10);
+/// The longest lease. A worker that was once held up for hours, as a computer is that sleeps, is predicted to take as long
+/// again: a patient task must not wait for it that long, and a lease is told to its worker in 32 bits of microseconds.
+const LEASE_MAX: Duration = Duration::from_hours(1);
+const _: () = assert!(LEASE_MAX.as_micros() < u32::MAX as u128);
 /// A lease is this many times the worst predicted finish.
 const LEASE_FACTOR: u32 = 2;
 /// Attempts at one task of whatever end, after which it is given up: the books number no more than
@@ -30,7 +34,7 @@ pub const ATTEMPTS_IN_ALL_MAX: u32 = ATTEMPT_MAX - 1;
 /// any case when the own kernel must start, or at the deadline.
 pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micros>, now: Micros) -> Micros {
     let shortest = if task.deliver_by.is_some() { LEASE_MIN } else { PATIENT_LEASE_MIN };
-    let length = (prediction.finish_at_worst * LEASE_FACTOR).max(shortest);
+    let length = prediction.finish_at_worst.saturating_mul(LEASE_FACTOR).clamp(shortest, LEASE_MAX);
     let until = Micros(now.0.saturating_add(Micros::from(length).0));
     wait_until.map_or(until, |latest| until.min(latest))
 }
@@ -38,7 +42,8 @@ pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micro
 /// The end of a lease whose task has another deadline than when it was given.
 pub fn renewed(live: &LiveAttempt, deliver_by: Option<Micros>) -> Micros {
     let length = Duration::from_micros(live.expected.at_worst_us.into()) * LEASE_FACTOR;
-    let until = Micros(live.since.0.saturating_add(Micros::from(length.max(LEASE_MIN)).0)).max(live.until);
+    let length = length.clamp(LEASE_MIN, LEASE_MAX);
+    let until = Micros(live.since.0.saturating_add(Micros::from(length).0)).max(live.until);
     deliver_by.map_or(until, |deadline| until.min(deadline))
 }
 
@@ -167,7 +172,7 @@ impl Fruitless {
     }
 }
 
-/// An attempt came to nothing: the worker is free of it, the books say why, and the task waits for another
+/// A live attempt came to nothing: the worker is free of it, the books say why, and the task waits for another
 /// worker, or has had its attempts.
 pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, why: Fruitless) {
     let now = core.now;
@@ -180,13 +185,7 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
     let verdict = why.verdict();
     let begun = if has_expired { charge::begun_in(core, no, attempt) } else { 0 };
     let failed = core.tasks.workers().failed(no, attempt, may_try_again, counts, begun);
-    let Some((task, live)) = failed else {
-        // Given up while the answer was judged: what the worker did goes into its books all the same.
-        if is_rejected {
-            core.book(Entry::AttemptEnded { task: no, attempt, verdict });
-        }
-        return;
-    };
+    let Some((task, live)) = failed else { return };
     let (attempts, failures, may_compute) = (task.attempts(), task.failures(), task.deliver_by.is_some());
     let (what, in_books) = ((task.kind, task.units), task.in_books);
     let (is_waiting, is_over) = (task.is_waiting(), task.is_unwanted() && !task.is_judged());

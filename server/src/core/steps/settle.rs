@@ -178,6 +178,7 @@ fn revoke_others(core: &mut Core, no: TaskNo, task: &Task, outcome: &Arc<[u8]>, 
         let device = core.workers.get(worker).map_or(Device::Cores, |worker| worker.device(task.kind));
         core.hedging.overtaken(Other {
             task: no,
+            in_books: task.in_books,
             lost: HedgedAttempt { worker, account: live.account, attempt, device },
             kind: task.kind,
             units: task.units,

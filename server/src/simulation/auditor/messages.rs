@@ -109,11 +109,10 @@ impl Auditor {
                 rule(!is_newcomer || out < 2, "a newcomer gets little at once", || {
                     format!("{peer:?}: {out}")
                 })?;
-                let until = if assign.lease_us == u32::MAX {
-                    u64::MAX
-                } else {
-                    self.now + u64::from(assign.lease_us)
-                };
+                rule(assign.lease_us < u32::MAX, "a worker knows when its lease is over", || {
+                    format!("{attempt} of {task}")
+                })?;
+                let until = self.now + u64::from(assign.lease_us);
                 let Some(open) = self.open.get_mut(&task) else { return Ok(()) };
                 rule(*open.spec == *assign.spec, "a worker is asked what the game asked", || {
                     task.to_string()

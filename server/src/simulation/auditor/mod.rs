@@ -166,6 +166,8 @@ pub struct Auditor {
     open: HashMap<TaskNo, Open>,
     /// Tasks that took the place of an equal one, by the number of that, under which workers and the pool know them.
     successors: HashMap<TaskNo, TaskNo>,
+    /// The numbers under which workers and the pool knew tasks that have ended.
+    ended_as: HashMap<TaskNo, TaskNo>,
     /// Tasks of this coordinator by what their gamers call them, and the outcome of those that had one.
     ids: HashMap<(AccountId, TaskId), Option<Finished>>,
     /// Ids under which the ledger has a task.
@@ -258,6 +260,7 @@ impl Auditor {
             durable: Books::default(),
             open: HashMap::new(),
             successors: HashMap::new(),
+            ended_as: HashMap::new(),
             ids: HashMap::new(),
             spent: HashSet::new(),
             durable_when_told: HashMap::new(),
@@ -440,6 +443,7 @@ impl Auditor {
             *session = (*session).max((id.0 >> 32) as u32);
         }
         self.successors.clear();
+        self.ended_as.clear();
         for (no, task) in &mut self.open {
             task.begin_again(*no);
             self.fairness.waits(task.account, true);

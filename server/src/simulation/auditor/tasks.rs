@@ -253,7 +253,8 @@ impl Auditor {
     }
 
     pub(super) fn attempt_ended(&mut self, task: TaskNo, attempt: Attempt, verdict: &Verdict) -> Audit {
-        let known_as = self.open.get(&task).map_or(task, |open| open.known_as);
+        let known_as = self.open.get(&task).map(|open| open.known_as);
+        let known_as = known_as.or_else(|| self.ended_as.get(&task).copied()).unwrap_or(task);
         let arrived = self.arrived.get(&(known_as, attempt)).cloned();
         let given = arrived.as_ref().map(|arrived| &arrived.given);
         let is_wrong = given.is_some_and(|given| given.outcome.is_some() && !given.is_right);
@@ -490,6 +491,7 @@ impl Auditor {
         if finished.is_none() {
             self.step.given_up = Some(open.clone());
         }
+        self.ended_as.insert(task, open.known_as);
         self.ids.insert((open.account, open.id), finished);
         if open.deadline.is_none() {
             self.unrecorded.insert(task, open);

@@ -34,6 +34,7 @@ fn check(task: u64, units: u64) -> Check {
     Check {
         cause: Cause::Answer,
         task: TaskNo(task),
+        in_books: TaskNo(task),
         attempt: Attempt(1),
         worker: PeerId(1),
         account: AccountId(1),
