@@ -62,6 +62,8 @@ pub struct Other {
     pub in_books: TaskNo,
     /// The attempt that was not accepted.
     pub lost: HedgedAttempt,
+    /// Whether its answer had come and was still judged: what its worker sends after that is no answer.
+    pub is_judged: bool,
     /// What sort of work.
     pub kind: KindId,
     /// What it is worth.
@@ -172,10 +174,28 @@ impl Hedging {
         self.others.push_back(other);
     }
 
-    /// The attempt, if another one was accepted before it; it is forgotten with that.
-    pub fn take_other(&mut self, task: TaskNo, attempt: Attempt, worker: PeerId) -> Option<Other> {
+    /// The attempt to which an answer comes now, if another one was accepted before it; it is forgotten with that.
+    pub fn take_unanswered(&mut self, task: TaskNo, attempt: Attempt, worker: PeerId) -> Option<Other> {
+        self.take_other(task, attempt, worker, false)
+    }
+
+    /// The attempt on whose answer the verdict comes now, if another one was accepted before it; it is forgotten with that.
+    pub fn take_judged(&mut self, task: TaskNo, attempt: Attempt, worker: PeerId) -> Option<Other> {
+        self.take_other(task, attempt, worker, true)
+    }
+
+    fn take_other(
+        &mut self,
+        task: TaskNo,
+        attempt: Attempt,
+        worker: PeerId,
+        is_judged: bool,
+    ) -> Option<Other> {
         let is_it = |other: &Other| {
-            other.task == task && other.lost.attempt == attempt && other.lost.worker == worker
+            other.is_judged == is_judged
+                && other.task == task
+                && other.lost.attempt == attempt
+                && other.lost.worker == worker
         };
         let at = self.others.iter().position(is_it)?;
         self.others.remove(at)

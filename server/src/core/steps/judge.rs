@@ -75,7 +75,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     let (task, live) = match core.tasks.workers().holds(no, attempt, worker) {
         Ok(held) => held,
         Err(stray) => {
-            if let Some(other) = core.hedging.take_other(no, attempt, worker) {
+            if let Some(other) = core.hedging.take_unanswered(no, attempt, worker) {
                 if let Ok(outcome) = answer.result {
                     hedge::answered_twice(core, other, outcome.into());
                 }
@@ -263,7 +263,7 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     record(core, check.account, known);
     follow::succeed_if_late(core, no);
     let Some((task, live)) = core.tasks.workers().accepted(no, attempt) else {
-        if let Some(other) = core.hedging.take_other(no, attempt, check.worker) {
+        if let Some(other) = core.hedging.take_judged(no, attempt, check.worker) {
             hedge::judged_twice(core, other, check.outcome);
         }
         return;
@@ -317,6 +317,7 @@ pub fn refuse(core: &mut Core, check: &Check, why: &CheckError) {
     if core.tasks.get(no).is_some_and(|task| task.live_attempt(attempt).is_some()) {
         lease::attempt_over(core, no, attempt, worker, Fruitless::Rejected { reason });
     } else {
+        drop(core.hedging.take_judged(no, attempt, worker));
         core.book(Entry::AttemptEnded { task: in_books, attempt, verdict: Verdict::Rejected { reason } });
     }
 }
