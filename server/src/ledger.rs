@@ -60,6 +60,7 @@
 //! | `recovery.rs` | what a restart finds: open holds, patient tasks, outcomes |
 //! | `outcomes.rs` | expiry and revocation of kept outcomes |
 //! | `folding.rs` | what was over a day ago, as sums instead of rows |
+//! | `charges.rs` | what gamers were charged in the last hour |
 //! | `earnings.rs` | pay on its way from pending to available |
 //! | `payouts.rs` | what workers were paid outside |
 //! | `reversals.rs` | pending pay of a convicted worker on its way back |
@@ -76,6 +77,7 @@ mod back_pressure;
 mod backup;
 mod book;
 mod chain;
+mod charges;
 mod earnings;
 mod entry;
 mod error;
@@ -121,6 +123,7 @@ pub use account::{
 pub use audit::{CheckReport, PROBLEMS_NAMED_MAX};
 pub use back_pressure::AdmissionRoom;
 pub use backup::BackupReport;
+pub use charges::RecentCharge;
 pub use entry::{
     ATTEMPT_MAX, AccountId, Admission, ComputedFrom, Entry, PatientPayload, Settlement, Verdict, VoidReason,
 };

@@ -10,6 +10,8 @@ pub(crate) enum Fault {
     LendsMoney,
     /// `admit`: the cap of a task is not looked at.
     IgnoresCaps,
+    /// `account`: what the hour has cost before the coordinator started is not looked at.
+    ForgetsTheHour,
     /// `admit`: an id that is used up is let in again.
     ForgetsIds,
     /// `queue`: what an account was served does not count.

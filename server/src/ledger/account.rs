@@ -7,6 +7,7 @@ use bincode::{Decode, Encode};
 use p2c2r_protocol::{AccountKey, Attempt, Digest, KindId, Nanos, Role, TaskId, TaskNo, WorkUnits};
 use serde::Serialize;
 
+use super::charges::RecentCharge;
 use super::entry::{AccountId, PatientPayload};
 use super::error::Breakdown;
 use super::trust::WorkerTrust;
@@ -37,6 +38,9 @@ pub struct Account {
     /// The largest of a gamer's own task ids, of those still recorded one by one. Only in the answer to
     /// [`Ledger::open_account`](super::Ledger::open_account).
     pub largest_task: Option<TaskId>,
+    /// What a gamer was charged in the last hour, by minute. Only in the answer to
+    /// [`Ledger::open_account`](super::Ledger::open_account) and [`Ledger::account`](super::Ledger::account).
+    pub charged_lately: Vec<RecentCharge>,
     /// What is known of a worker. Only in the answer to [`Ledger::open_account`](super::Ledger::open_account).
     pub trust: WorkerTrust,
 }

@@ -10,6 +10,7 @@ use super::account::Account;
 use super::account_log::AccountLogEntry;
 use super::book::Book;
 use super::chain::GRANTS;
+use super::charges;
 use super::entry::{AccountId, kind, reason};
 use super::error::LedgerError;
 use super::options::MONEY_MAX;
@@ -71,6 +72,7 @@ impl Posting<'_, '_> {
         let mut account = found.account.clone();
         if account.role == Role::Gamer && matches!(ask, Ask::Open { .. } | Ask::Find { .. }) {
             account.largest_task = largest_task(connection, id)?;
+            account.charged_lately = charges::of(connection, id, self.now_ms)?;
         }
         if account.role == Role::Worker && matches!(ask, Ask::Open { .. }) {
             account.trust = trust::load(connection, id, self.now_ms)?;
@@ -287,6 +289,7 @@ fn read_account(id: AccountId, row: &Row<'_>) -> Result<Account> {
         rejected: row.get::<_, i64>(6)? as u64,
         set_aside: Nanos(row.get(7)?),
         largest_task: None,
+        charged_lately: Vec::new(),
         trust: WorkerTrust::default(),
     })
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::account_log::{self, AccountLogEntry};
 use super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, RELEASES, REVERSALS, Transfer, checksum};
+use super::charges;
 use super::entry::{kind, reason};
 use super::error::LedgerError;
 use super::file;
@@ -135,6 +136,7 @@ fn audit(connection: &Connection, heads: &[SignedHead]) -> Result<CheckReport> {
     balances(&accounts, &derived, &tally, &mut report);
     pending(&snapshot, &accounts, &mut report)?;
     kept(&snapshot, &mut report)?;
+    charges::check(&snapshot, &checkpoint, &mut report)?;
     account_log::check(&snapshot, &checkpoint, &mut report)?;
     heads::compare(&snapshot, heads, &mut report)?;
     report.ok = report.problems_total == 0;

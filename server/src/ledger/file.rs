@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_trust.sql"),
     include_str!("migrations/0009_patient_outcomes.sql"),
     include_str!("migrations/0010_first_groups.sql"),
+    include_str!("migrations/0011_charged_by_minute.sql"),
 ];
 
 /// The schema from which on the chain covers accounts.

@@ -25,10 +25,18 @@ pub(super) struct Shelf {
     bytes_max: i64,
     bytes: i64,
     next_id: i64,
-    /// The oldest row and when it expires.
-    oldest: Option<(i64, i64)>,
+    oldest: Option<OldestOutcome>,
     /// Workers whose rows are being deleted: below which id, and how far it has got.
     revoked: BTreeMap<AccountId, Revocation>,
+}
+
+/// The outcome with the lowest id, which was kept before all others.
+#[derive(Clone, Copy)]
+struct OldestOutcome {
+    id: i64,
+    expires_ms: i64,
+    /// When it was kept, which is when its task was closed.
+    kept_at_ms: i64,
 }
 
 struct Revocation {
@@ -37,14 +45,18 @@ struct Revocation {
 }
 
 impl Shelf {
-    pub fn load(connection: &Connection, options: &LedgerOptions) -> Result<Self> {
+    pub fn load(connection: &Connection, options: &LedgerOptions, now_ms: i64) -> Result<Self> {
+        let kept_ms =
+            i64::try_from(options.outcomes_kept.as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
+        shorten(connection, now_ms + kept_ms)?;
+        delete_orphans(connection)?;
         let (bytes, last): (i64, i64) = connection.query_row(
             "SELECT coalesce(sum(length(bytes)), 0), coalesce(max(id), 0) FROM outcomes",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
         let mut shelf = Self {
-            kept_ms: i64::try_from(options.outcomes_kept.as_millis()).unwrap_or(i64::MAX / 4),
+            kept_ms,
             bytes_max: i64::try_from(options.outcome_bytes_max).unwrap_or(i64::MAX),
             bytes,
             next_id: last + 1,
@@ -79,13 +91,13 @@ impl Shelf {
         sql.add_outcome(id, task, worker.map(|worker| worker.0), expires_ms, sum, bytes, patient)?;
         self.next_id += 1;
         self.bytes += bytes.len() as i64;
-        self.oldest.get_or_insert((id, expires_ms));
+        self.oldest.get_or_insert(OldestOutcome { id, expires_ms, kept_at_ms: now_ms });
         Ok(())
     }
 
     /// Deletes a step's worth of what has expired or is too much; says whether anything was deleted.
     pub fn expire(&mut self, connection: &Connection, now_ms: i64) -> Result<bool> {
-        let Some((first, expires_ms)) = self.oldest else { return Ok(false) };
+        let Some(OldestOutcome { id: first, expires_ms, .. }) = self.oldest else { return Ok(false) };
         if expires_ms > now_ms && self.bytes <= self.bytes_max {
             return Ok(false);
         }
@@ -154,7 +166,7 @@ impl Shelf {
 
     /// When the oldest outcome was kept, whose task is still needed; far in the future if there is none.
     pub fn kept_from_ms(&self) -> i64 {
-        self.oldest.map_or(i64::MAX, |(_, expires_ms)| expires_ms - self.kept_ms)
+        self.oldest.map_or(i64::MAX, |oldest| oldest.kept_at_ms)
     }
 
     /// When there is next something to delete; `None` if never.
@@ -162,7 +174,7 @@ impl Shelf {
         if !self.revoked.is_empty() || self.bytes > self.bytes_max && self.oldest.is_some() {
             return Some(0);
         }
-        self.oldest.map(|(_, expires_ms)| expires_ms)
+        self.oldest.map(|oldest| oldest.expires_ms)
     }
 
     /// The newest outcomes that may still be used, which are those that were checked deeply or computed here, within the options' bounds, newest first.
@@ -216,9 +228,35 @@ impl Shelf {
 
     fn find_oldest(&mut self, connection: &Connection) -> Result<()> {
         self.oldest = connection
-            .prepare_cached("SELECT id, expires_ms FROM outcomes ORDER BY id LIMIT 1")?
-            .query_row(params![], |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached(
+                "SELECT o.id, o.expires_ms, g.at_ms
+                 FROM outcomes o JOIN tasks t ON t.no = o.task JOIN groups g ON g.id = t.closed_grp
+                 ORDER BY o.id LIMIT 1",
+            )?
+            .query_row(params![], |row| {
+                Ok(OldestOutcome { id: row.get(0)?, expires_ms: row.get(1)?, kept_at_ms: row.get(2)? })
+            })
             .optional()?;
         Ok(())
     }
+}
+
+/// Has no outcome expire later than one that is kept now, in case they were kept for longer before: they expire in the order of
+/// their ids.
+fn shorten(connection: &Connection, expires_ms: i64) -> Result<()> {
+    connection.execute("UPDATE outcomes SET expires_ms = ?1 WHERE expires_ms > ?1", [expires_ms])?;
+    Ok(())
+}
+
+/// Deletes outcomes at the beginning whose tasks were folded, which nobody can be given: ledgers have some that were opened with
+/// a shorter time for outcomes to be kept than before by a program that did not mind.
+fn delete_orphans(connection: &Connection) -> Result<()> {
+    connection.execute(
+        "DELETE FROM outcomes WHERE id < ifnull(
+             (SELECT o.id FROM outcomes o JOIN tasks t ON t.no = o.task ORDER BY o.id LIMIT 1),
+             (SELECT max(id) + 1 FROM outcomes))
+         AND task <= (SELECT task FROM checkpoint)",
+        [],
+    )?;
+    Ok(())
 }

@@ -9,6 +9,7 @@ use super::account_log::AccountLogEntry;
 use super::accounts::load_account;
 use super::book::{Book, LateVerdict, OpenTask, TaskEnd, Try, reason_of};
 use super::chain::{RELEASES, Transfer, hold_id};
+use super::charges::Charges;
 use super::earnings::Earnings;
 use super::entry::{AccountId, ComputedFrom, Settlement, kind, reason, state, verdict};
 use super::outcomes::Shelf;
@@ -21,6 +22,7 @@ pub(super) struct Posting<'a, 'c> {
     pub sql: &'a mut Statements<'c>,
     pub book: &'a mut Book,
     pub earnings: &'a mut Earnings,
+    pub charges: &'a mut Charges,
     pub outcomes: &'a mut Shelf,
     pub reversals: &'a mut Reversals,
     pub group: i64,
@@ -176,6 +178,7 @@ impl Posting<'_, '_> {
                 totals.revenue += settlement.pay + settlement.fee;
                 totals.fee += settlement.fee;
                 totals.earned += settlement.pay;
+                self.charges.add(gamer, settlement.pay + settlement.fee);
             }
             TaskEnd::Void(_) => totals.tasks_void += 1,
         }

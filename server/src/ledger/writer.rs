@@ -13,12 +13,13 @@ use super::account_log;
 use super::accounts::{Ask, load_account};
 use super::book::Book;
 use super::chain::{GRANTS, GroupHasher, PAYOUTS, RELEASES, REVERSALS};
+use super::charges::Charges;
 use super::earnings::Earnings;
 use super::entry::kind;
 use super::error::{Breakdown, LedgerError};
 use super::file::timing::{self, Timing};
 use super::file::{LedgerFile, closing, explain};
-use super::folding::Folding;
+use super::folding::{Checkpoint, Folding};
 use super::options::{GROUP_COMMIT_MAX, LedgerClock, LedgerOptions, OnFailure};
 use super::outcomes::Shelf;
 use super::posting::Posting;
@@ -37,6 +38,7 @@ const SPARE_ENTRIES_MAX: usize = 65_536;
 pub(super) struct WriterState {
     pub book: Book,
     pub earnings: Earnings,
+    pub charges: Charges,
     pub outcomes: Shelf,
     pub reversals: Reversals,
     pub folding: Folding,
@@ -63,17 +65,18 @@ impl WriterState {
             })
             .optional()?;
         let earnings = Earnings::load(connection, options.fraud_window)?;
-        let outcomes = Shelf::load(connection, &options)?;
-        let folding = Folding::load(connection, outcomes.kept_ms().max(earnings.pending_ms()))?;
-        let checkpoint = folding.checkpoint();
+        let checkpoint = Checkpoint::read(connection)?;
         let (group, at_ms, head) = newest.unwrap_or((checkpoint.group, 0, checkpoint.hash));
+        let opened_ms = opened_ms(&timing::read(connection)?, at_ms, &options.clock);
+        let now_ms = (opened_ms + options.clock.running_ms()).max(at_ms);
+        let outcomes = Shelf::load(connection, &options, now_ms)?;
+        let folding = Folding::load(connection, outcomes.kept_ms().max(earnings.pending_ms()))?;
         // Releases and grants are counted from the first id of their range.
         let next_in = |first: i64, end: i64| -> Result<i64> {
             let sql = "SELECT max(id) FROM transfers WHERE id >= ?1 AND id < ?2";
             let last: Option<i64> = connection.query_row(sql, [first, end], |row| row.get(0))?;
             Ok(last.map_or(0, |id| id - first + 1))
         };
-        let opened_ms = opened_ms(&timing::read(connection)?, at_ms, &options.clock);
         let mut writer = Self {
             book: Book {
                 folded_to: checkpoint.task as u64,
@@ -81,6 +84,7 @@ impl WriterState {
                 ..Book::default()
             },
             earnings,
+            charges: Charges::default(),
             outcomes,
             reversals: Reversals::load(connection)?,
             folding,
@@ -158,6 +162,7 @@ impl WriterState {
             sql,
             book: &mut self.book,
             earnings: &mut self.earnings,
+            charges: &mut self.charges,
             outcomes: &mut self.outcomes,
             reversals: &mut self.reversals,
             reversed: 0,
@@ -167,6 +172,7 @@ impl WriterState {
             is_waited_for: &|| is_owed || is_waited_for(),
         };
         posting.tasks()?;
+        posting.charges.write(posting.sql.connection, now_ms)?;
         // First the step, then the convictions: what this group has paid is not in the file yet.
         posting.reverse()?;
         posting.convict()?;

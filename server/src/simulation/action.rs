@@ -31,6 +31,9 @@ pub struct WorldSetup {
     pub checking_percent: f64,
     /// Work units of the largest task.
     pub units_max: u64,
+    /// Nano-dollars that an hour may cost each gamer; `None` for as much as he has.
+    #[serde(default)]
+    pub hour_cap: Option<i64>,
 }
 
 /// Whose connection.

@@ -10,9 +10,10 @@ use super::shrink::shrink;
 use crate::core::fault::{Fault, FaultGuard};
 
 /// Every fault, and what its finding may be called: the promise that it breaks.
-const FAULTS: [(Fault, &[&str]); 25] = [
+const FAULTS: [(Fault, &[&str]); 26] = [
     (Fault::LendsMoney, &["nobody spends what he does not have"]),
     (Fault::IgnoresCaps, &["no task costs more than its cap"]),
+    (Fault::ForgetsTheHour, &["no hour costs more than its cap"]),
     (Fault::ForgetsIds, &["an id is admitted once"]),
     (Fault::ServesTheFirst, &["nobody is served at somebody else's cost"]),
     (Fault::HedgesWithoutEnd, &["second attempts are a tenth of the work"]),

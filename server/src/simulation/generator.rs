@@ -161,9 +161,13 @@ impl Generator {
         }
     }
 
-    fn jump(&mut self, _: &World) -> WorldAction {
+    fn jump(&mut self, world: &World) -> WorldAction {
         match self.draws.random_range(0..4) {
             0 => WorldAction::Pass { us: HOUR_US },
+            // Part of an hour, after which some of what was charged counts still.
+            _ if world.setup().hour_cap.is_some() => {
+                WorldAction::Pass { us: self.draws.random_range(0..HOUR_US) }
+            }
             1 => WorldAction::StepBack { us: self.draws.random_range(0..BACK_US_MAX) },
             _ => WorldAction::Wall { seconds: self.draws.random_range(-4_000..4_000) },
         }
@@ -260,6 +264,7 @@ fn setup(seed: u64, draws: &mut SmallRng) -> WorldSetup {
         cache_entries: *pick(draws, &[0, 5, 1_000]),
         checking_percent: *pick(draws, &[1.0, 10.0, 10.0, 400.0]),
         units_max,
+        hour_cap: draws.random_bool(0.2).then(|| worth(units_max * draws.random_range(2..=SCARCE_TASKS))),
     }
 }
 
@@ -288,6 +293,8 @@ impl Habits {
         let (patient, sly, equal) = (share(0.8, 0.3), share(0.7, 0.8), share(0.7, 0.8));
         let conduct =
             (0..setup.workers).map(|_| [share(0.3, 0.3), share(0.3, 0.1), share(0.4, 0.2)]).collect();
+        // Where an hour costs no more than so much, it takes hours until much was asked for.
+        let jumps = if setup.hour_cap.is_some() { jumps + 8 } else { jumps };
         Self {
             submits: draws.random_range(20..200),
             patient,

@@ -87,3 +87,35 @@ fn the_operator_can_say_otherwise_for_one_account() {
     }
     stage.books();
 }
+
+#[test]
+fn the_cap_of_an_hour_holds_when_the_coordinator_starts_again_within_it() {
+    let (mut stage, cap) = three_and_a_half();
+    let gamer = stage.gamer("g");
+    let tasks = ask(&mut stage, gamer, 20..22);
+    for task in &tasks {
+        stage.done(*task);
+    }
+    for (restarts, done) in [(1, 1), (2, 0)] {
+        stage.books();
+        stage.stop();
+        stage.start();
+        let (gamer, other) = (stage.gamer("g"), stage.gamer(&format!("other {restarts}")));
+        let tasks = ask(&mut stage, gamer, 100 * restarts..100 * restarts + 2);
+        for task in &tasks[..done] {
+            stage.done(*task);
+        }
+        for task in &tasks[done..] {
+            assert_eq!(stage.refusal(*task), &Refusal::HourCapReached { cap }, "restarts: {restarts}");
+        }
+        let of_other = ask(&mut stage, other, 100 * restarts + 50..100 * restarts + 51);
+        stage.done(of_other[0]);
+    }
+    stage.jump(Duration::from_mins(62));
+    let gamer = stage.gamer("g");
+    let later = ask(&mut stage, gamer, 60..63);
+    for task in later {
+        stage.done(task);
+    }
+    stage.books();
+}

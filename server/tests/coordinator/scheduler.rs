@@ -185,6 +185,7 @@ pub(crate) fn account(role: Role, id: u64) -> Account {
         accepted: 0,
         rejected: 0,
         largest_task: None,
+        charged_lately: Vec::new(),
         trust: WorkerTrust::default(),
     }
 }

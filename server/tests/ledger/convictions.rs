@@ -199,7 +199,7 @@ fn a_worker_convicted_by_checks_and_by_the_operator_in_one_group_is_convicted_on
 
 #[test]
 fn who_paid_is_found_also_under_another_window_and_in_a_ledger_of_schema_9() {
-    for schema in [9, 10] {
+    for schema in [9, 11] {
         let lab = Lab::new();
         let longer = LedgerOptions { fraud_window: Duration::from_hours(5), ..lab.options() };
         let ledger = Ledger::open(&lab.path, longer, || {}).unwrap();
@@ -208,7 +208,8 @@ fn who_paid_is_found_also_under_another_window_and_in_a_ledger_of_schema_9() {
         append(&ledger, whole(TaskNo(2), ada, bob, 100, 10));
         ledger.close().unwrap();
         if schema == 9 {
-            let sql = "ALTER TABLE earnings DROP COLUMN first_grp; PRAGMA user_version = 9";
+            let sql = "ALTER TABLE earnings DROP COLUMN first_grp; DROP TABLE charged;
+                 DELETE FROM meta WHERE name = 'charged_from_grp'; PRAGMA user_version = 9";
             Connection::open(&lab.path).unwrap().execute_batch(sql).unwrap();
         }
         lab.pass(3_600);

@@ -1,5 +1,7 @@
 //! What has been over for a day stays in sums, the chain goes on, and the file stays bounded.
 
+use std::time::Duration;
+
 use p2c2r_protocol::{Nanos, PassedCheck, Role, TaskNo};
 use p2c2r_server::ledger::{
     self, AccountId, ComputedFrom, Entry, Ledger, LedgerOptions, Settlement, Verdict, VoidReason,
@@ -234,4 +236,48 @@ fn any_number_of_accounts_fits_into_little_memory() {
     }
     ledger.close().unwrap();
     lab.check();
+}
+
+#[test]
+fn outcomes_that_were_to_be_kept_for_longer_keep_their_tasks_until_they_expire() {
+    let lab = Lab::new();
+    let kept_for = |hours| LedgerOptions { outcomes_kept: Duration::from_hours(hours), ..lab.options() };
+    let ledger = Ledger::open(&lab.path, kept_for(24), || {}).unwrap();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    append(&ledger, whole(TaskNo(1), payer, helper, 100, 10));
+    ledger.close().unwrap();
+    lab.pass(6 * 3_600);
+    let ledger = Ledger::open(&lab.path, kept_for(2), || {}).unwrap();
+    append(&ledger, whole(TaskNo(2), payer, helper, 100, 10));
+    fold(&ledger);
+    assert_eq!(ledger.take_cached_outcomes().len(), 1, "it is there for two hours from now on");
+    assert_eq!((lab.check().tasks, count(&lab, "outcomes")), (2, 2));
+    lab.pass(2 * 3_600);
+    fold(&ledger);
+    assert_eq!(count(&lab, "outcomes"), 0);
+    lab.pass(3_600);
+    fold(&ledger);
+    ledger.close().unwrap();
+    assert_eq!(lab.check().folded_tasks, 2);
+}
+
+#[test]
+fn an_outcome_whose_task_was_folded_is_deleted_when_the_ledger_is_opened() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    append(&ledger, whole(TaskNo(1), payer, helper, 100, 10));
+    ledger.close().unwrap();
+    lab.pass(FOLDED_AFTER);
+    let ledger = lab.open();
+    append(&ledger, whole(TaskNo(2), payer, helper, 100, 10));
+    fold(&ledger);
+    ledger.close().unwrap();
+    lab.tamper(
+        "INSERT INTO outcomes SELECT 1, 1, worker, expires_ms, checksum, bytes, patient FROM outcomes",
+    );
+    let report = ledger::check(&lab.path).unwrap();
+    assert!(report.to_string().contains("belongs to no task"), "{report}");
+    lab.open().close().unwrap();
+    assert_eq!((lab.check().folded_tasks, count(&lab, "outcomes")), (1, 1));
 }

@@ -1,7 +1,7 @@
 //! What a restart finds.
 
 use p2c2r_protocol::{Nanos, Role, TaskNo};
-use p2c2r_server::ledger::{Ledger, TASK_NO_GAP, VoidReason};
+use p2c2r_server::ledger::{self, Ledger, TASK_NO_GAP, VoidReason};
 
 use super::lab::{Lab, account_of, admitted, append, gamer, patient, settled, started, whole, worker};
 
@@ -50,10 +50,7 @@ fn holds_left_open_by_a_crash_are_void_and_patient_tasks_go_on() {
     assert!(ledger.recovery().closed_in_order);
     assert_eq!(ledger.next_task_no(), TaskNo(5 + TASK_NO_GAP), "and none of those a crash has skipped");
     assert_eq!(ledger.take_patient_tasks().len(), 1);
-    append(
-        &ledger,
-        [p2c2r_server::ledger::Entry::TaskVoided { task: TaskNo(4), reason: VoidReason::Cancelled }],
-    );
+    append(&ledger, [ledger::Entry::TaskVoided { task: TaskNo(4), reason: VoidReason::Cancelled }]);
     ledger.flush().unwrap();
     let ada = account_of(&ledger, Role::Gamer, "ada");
     assert_eq!((ada.available, ada.set_aside), (Nanos(Nanos::DOLLAR.0 - 140), Nanos(0)));
@@ -82,7 +79,7 @@ fn check_and_report_work_beside_a_running_coordinator() {
     append(&ledger, [admitted(TaskNo(2), gamer, 2, 30)]);
     ledger.flush().unwrap();
     assert_eq!(lab.check().open_tasks, 1);
-    let report = p2c2r_server::ledger::report(&lab.path).unwrap();
+    let report = ledger::report(&lab.path).unwrap();
     assert_eq!((report.totals.revenue, report.totals.fee), (Nanos(100), Nanos(10)));
     assert_eq!((report.gamers[0].set_aside, report.workers[0].turnover), (Nanos(30), Nanos(90)));
     assert!(report.to_string().contains("ada"), "{report}");
@@ -90,4 +87,54 @@ fn check_and_report_work_beside_a_running_coordinator() {
     append(&ledger, [settled(TaskNo(2), 1, worker, 0, 0)]);
     ledger.close().unwrap();
     lab.check();
+}
+
+/// What ada was charged of late, by the seconds since.
+fn charged(ledger: &Ledger) -> Vec<(u64, i64)> {
+    let ada = account_of(ledger, Role::Gamer, "ada");
+    assert_eq!(ledger.account(ada.id).unwrap().charged_lately, ada.charged_lately);
+    ada.charged_lately.iter().map(|charge| (charge.ago.as_secs(), charge.amount.0)).collect()
+}
+
+#[test]
+fn what_an_hour_has_cost_is_known_after_a_crash_and_in_the_books_of_every_minute() {
+    let lab = Lab::new();
+    let ledger = lab.open();
+    let (payer, helper) = (gamer(&ledger), worker(&ledger));
+    assert_eq!(charged(&ledger), []);
+    append(&ledger, whole(TaskNo(1), payer, helper, 100, 10));
+    append(&ledger, whole(TaskNo(2), payer, helper, 20, 2));
+    append(&ledger, [admitted(TaskNo(3), payer, 3, 1_000)]);
+    append(&ledger, [ledger::Entry::TaskVoided { task: TaskNo(3), reason: VoidReason::Late }]);
+    ledger.flush().unwrap();
+    append(&ledger, whole(TaskNo(4), payer, helper, 3, 1));
+    ledger.flush().unwrap();
+    assert_eq!(charged(&ledger), [(0, 123)], "this minute, all groups together, and nothing that is void");
+    lab.pass(1_800);
+    append(&ledger, whole(TaskNo(5), payer, helper, 7, 1));
+    ledger.flush().unwrap();
+    // The clock of these tests stands at a full minute.
+    assert_eq!(charged(&ledger), [(1_740, 123), (0, 7)]);
+    drop(lab.check());
+    let lab = crashed(&lab);
+
+    let ledger = lab.open();
+    assert_eq!(charged(&ledger).iter().map(|(_, nanos)| nanos).sum::<i64>(), 130);
+    // The clock of the copy begins anew, and the ledger's time goes on when it has caught up.
+    lab.pass(1_800 + 1_860);
+    assert_eq!(charged(&ledger).last().map(|(_, nanos)| *nanos), Some(7));
+    lab.pass(3_600);
+    assert_eq!(charged(&ledger), []);
+    append(&ledger, whole(TaskNo(TASK_NO_GAP + 9), payer, helper, 9, 1));
+    ledger.close().unwrap();
+    drop(lab.check());
+    let charges = "SELECT count(*) FROM charged";
+    let rows: i64 =
+        rusqlite::Connection::open(&lab.path).unwrap().query_row(charges, [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 1, "old minutes are deleted");
+    for tampering in ["UPDATE charged SET amount = amount - 1", "DELETE FROM charged"] {
+        lab.tamper(tampering);
+        let report = ledger::check(&lab.path).unwrap();
+        assert!(report.to_string().contains("last hour"), "{tampering}: {report}");
+    }
 }

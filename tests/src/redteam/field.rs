@@ -418,6 +418,7 @@ fn account(role: Role, number: u64, trust: WorkerTrust) -> Account {
         accepted: 0,
         rejected: 0,
         largest_task: None,
+        charged_lately: Vec::new(),
         trust,
     }
 }

@@ -107,17 +107,17 @@ impl Gamers {
         self.undelivered.bytes
     }
 
-    /// Opens the mirror of an account, as the ledger knows it: what it may spend, what it was charged, and which ids it
-    /// has used. An account that is open already keeps what it has.
-    pub fn open_account(&mut self, account: &ledger::Account) -> &mut AccountMirror {
+    /// Opens the mirror of an account, as the ledger knows it: what it may spend, what it was charged and when of late, and
+    /// which ids it has used. An account that is open already keeps what it has.
+    pub fn open_account(&mut self, account: &ledger::Account, now: Micros) -> &mut AccountMirror {
         if self.account(account.id).is_none() {
-            self.add(account);
+            self.add(account, now);
         }
         self.accounts.entry(account.id).or_default()
     }
 
-    fn add(&mut self, account: &ledger::Account) {
-        self.accounts.insert(account.id, AccountMirror::new(account));
+    fn add(&mut self, account: &ledger::Account, now: Micros) {
+        self.accounts.insert(account.id, AccountMirror::new(account, now));
         self.note_away(account.id);
         while self.accounts.len() > ACCOUNTS_MAX && self.forget_away_longest(account.id) {}
     }

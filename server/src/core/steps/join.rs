@@ -9,7 +9,7 @@ use crate::ledger::Account;
 
 /// A gamer hears what its account says, and is sent what was finished while it was away.
 pub fn welcome_gamer(core: &mut Core, peer: PeerId, name: &str, account: &Account, session_min: u32) {
-    let session = core.gamers.open_account(account).give_session(session_min);
+    let session = core.gamers.open_account(account, core.now).give_session(session_min);
     core.gamers.join(peer, name.to_owned(), account.id);
     let statement = core.gamers.statement(account.id, core.workers_around());
     if let Some(session) = core.gamers.session_mut(peer) {

@@ -34,7 +34,7 @@ pub fn queue_again(core: &mut Core, task: &PatientTask, account: &Account) {
         core.book(Entry::TaskVoided { task: no, reason: VoidReason::KernelFailed });
         return;
     };
-    let mirror = core.gamers.open_account(account);
+    let mirror = core.gamers.open_account(account, core.now);
     mirror.hold(task.price);
     mirror.tasks.insert(no);
     new.shares = follow::shares(core, new.kind, true);

@@ -33,6 +33,8 @@ pub struct Books {
     /// Who paid how much to whom.
     paid: BTreeMap<(AccountId, AccountId), i64>,
     fee: i64,
+    /// What gamers were charged, and when.
+    charged: HashMap<AccountId, Vec<(u64, i64)>>,
     /// What came into the books from outside.
     given: i64,
 }
@@ -58,6 +60,13 @@ impl Books {
         self.accounts.get(&account).map(|(_, sums)| *sums).unwrap_or_default()
     }
 
+    /// What an account was charged since then, in microseconds, and what is held of it.
+    pub fn spent_since(&self, account: AccountId, since: u64) -> i64 {
+        let charged = self.charged.get(&account).into_iter().flatten().rev();
+        let spent: i64 = charged.take_while(|(at, _)| *at > since).map(|(_, nanos)| nanos).sum();
+        spent + self.sums(account).held
+    }
+
     fn change(&mut self, account: AccountId) -> &mut Sums {
         &mut self.accounts.entry(account).or_insert((Role::Gamer, Sums::default())).1
     }
@@ -72,8 +81,8 @@ impl Books {
         self.open.get(&task).is_some_and(|hold| hold.is_patient)
     }
 
-    /// Does what an entry says.
-    pub fn enter(&mut self, entry: &Entry) -> Audit {
+    /// Does what an entry says, at `now` in microseconds.
+    pub fn enter(&mut self, entry: &Entry, now: u64) -> Audit {
         match entry {
             Entry::TaskAdmitted(admission) => {
                 let (gamer, price) = (admission.gamer, admission.price.0);
@@ -101,6 +110,7 @@ impl Books {
                 sums.available -= pay + fee;
                 sums.turnover += pay + fee;
                 self.fee += fee;
+                self.charged.entry(hold.gamer).or_default().push((now, pay + fee));
                 if let ComputedFrom::Worker { worker, .. } = settlement.source {
                     let sums = self.change(worker);
                     sums.available += pay;

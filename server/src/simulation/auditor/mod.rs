@@ -34,6 +34,11 @@ use fairness::Fairness;
 use tasks::Open;
 use workers::Known;
 
+/// An hour, in microseconds.
+const HOUR_US: u64 = 3_600_000_000;
+/// Microseconds by which the scheduler's clock may have gone less than the ledger's while an hour passed.
+const CLOCKS_APART_US: u64 = 2_000_000;
+
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenPromise {
@@ -195,6 +200,8 @@ pub struct Auditor {
     fees: i64,
     sessions: HashMap<AccountId, u32>,
     fairness: Fairness,
+    /// What an hour may cost a gamer.
+    hour_cap: Option<i64>,
     step: Step,
     /// Counts, to see that something happened.
     pub tally: AuditTally,
@@ -279,6 +286,7 @@ impl Auditor {
             sessions: HashMap::new(),
             // What the coordinator computes itself goes by deadlines, and counts as served.
             fairness: Fairness::new((setup.fallback != Fallback::Compute).then_some(2 * setup.units_max)),
+            hour_cap: setup.hour_cap,
             step: Step::default(),
             tally: AuditTally::default(),
         }
@@ -381,7 +389,19 @@ impl Auditor {
             Entry::TrustChanged { .. } => {}
             Entry::WorkerConvicted { worker } => self.convicted(*worker)?,
         }
-        self.books.enter(entry)
+        self.books.enter(entry, self.now)?;
+        if let Entry::TaskAdmitted(admission) = entry {
+            self.hour_holds(admission.gamer)?;
+        }
+        Ok(())
+    }
+
+    /// What an account was charged within an hour, and what is held of it, is within the cap of its hour. The scheduler counts
+    /// by its own clock, which stands still at times, so that the very end of the hour may be another.
+    fn hour_holds(&self, gamer: AccountId) -> Audit {
+        let Some(cap) = self.hour_cap else { return Ok(()) };
+        let spent = self.books.spent_since(gamer, self.now.saturating_sub(HOUR_US - CLOCKS_APART_US));
+        rule(spent <= cap, "no hour costs more than its cap", || format!("{gamer}: {spent} of {cap}"))
     }
 
     /// A step is over, after which the scheduler wants to be told of the time at `next_due`.
@@ -396,7 +416,7 @@ impl Auditor {
     /// The ledger has recorded these entries, in order.
     pub fn recorded(&mut self, entries: &[Entry]) -> Audit {
         for entry in entries {
-            self.durable.enter(entry)?;
+            self.durable.enter(entry, self.now)?;
             match entry {
                 Entry::WorkerConvicted { worker } => {
                     self.known.entry(*worker).or_default().is_convicted_durably = true;

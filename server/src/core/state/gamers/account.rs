@@ -44,11 +44,16 @@ pub struct AccountMirror {
 
 impl AccountMirror {
     /// The mirror of an account as the ledger knows it.
-    pub(super) fn new(account: &ledger::Account) -> Self {
+    pub(super) fn new(account: &ledger::Account, now: Micros) -> Self {
+        let mut last_hour = LastHour::default();
+        if !fault::is_made(Fault::ForgetsTheHour) {
+            last_hour.spent_before(&account.charged_lately, now);
+        }
         Self {
             balance: account.available + account.set_aside,
             charged_before: account.turnover,
             charged_durable: account.turnover,
+            last_hour,
             spent: SpentIds::after(account.largest_task),
             ..Self::default()
         }

@@ -1,7 +1,11 @@
 //! What an account has spent in the last hour, and what it may.
 
+use std::time::Duration;
+
 use bincode::{Decode, Encode};
 use p2c2r_protocol::{Micros, Nanos};
+
+use crate::ledger::RecentCharge;
 
 /// What an hour may cost an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -35,7 +39,7 @@ const MINUTE_US: u64 = 60_000_000;
 pub struct LastHour {
     /// By minute, in a ring.
     spent: [Nanos; MINUTES],
-    /// The current minute, since the start of the clock.
+    /// The current minute.
     minute: u64,
     sum: Nanos,
 }
@@ -47,6 +51,18 @@ impl Default for LastHour {
 }
 
 impl LastHour {
+    /// What was spent before, be it before the clock began: some of it may have been earlier than is said.
+    pub fn spent_before(&mut self, charges: &[RecentCharge], now: Micros) {
+        self.go_on(now);
+        for charge in charges {
+            let minute = minute_of(now, charge.ago);
+            if minute + MINUTES as u64 > self.minute {
+                self.spent[place(minute)] += charge.amount;
+                self.sum += charge.amount;
+            }
+        }
+    }
+
     /// So much is spent now.
     pub fn spend(&mut self, nanos: Nanos, now: Micros) {
         self.go_on(now);
@@ -62,7 +78,7 @@ impl LastHour {
 
     /// Lets go of the minutes that count no more. Each is looked at once.
     fn go_on(&mut self, now: Micros) {
-        let minute = now.0 / MINUTE_US;
+        let minute = minute_of(now, Duration::ZERO);
         let passed = minute.saturating_sub(self.minute).min(MINUTES as u64);
         for ago in 0..passed {
             let oldest = &mut self.spent[place(minute - ago)];
@@ -70,6 +86,12 @@ impl LastHour {
         }
         self.minute = self.minute.max(minute);
     }
+}
+
+/// The minute that it was so long ago. They are counted from before the start of the clock, as far as any count.
+fn minute_of(now: Micros, ago: Duration) -> u64 {
+    let now_us = now.0.saturating_add(MINUTES as u64 * MINUTE_US);
+    now_us.saturating_sub(Micros::from(ago).0) / MINUTE_US
 }
 
 fn place(minute: u64) -> usize {
@@ -97,5 +119,24 @@ mod tests {
         hour.spend(Nanos(1), minute(9_000));
         assert_eq!(hour.spent(minute(10_060)), Nanos(1), "a clock that goes back spends now");
         assert_eq!(hour.spent(minute(10_061)), Nanos::ZERO);
+    }
+
+    #[test]
+    fn what_was_spent_before_the_clock_began_counts_until_it_is_an_hour_old() {
+        let charge =
+            |amount, minutes| RecentCharge { amount: Nanos(amount), ago: Duration::from_mins(minutes) };
+        let mut hour = LastHour::default();
+        hour.spent_before(
+            &[charge(1, 200), charge(2, 61), charge(10, 59), charge(100, 20), charge(1_000, 0)],
+            minute(0),
+        );
+        assert_eq!(hour.spent(minute(0)), Nanos(1_110));
+        assert_eq!(hour.spent(minute(1)), Nanos(1_110), "sixty minutes ago");
+        assert_eq!(hour.spent(minute(2)), Nanos(1_100));
+        hour.spend(Nanos(5), minute(30));
+        assert_eq!(hour.spent(minute(40)), Nanos(1_105));
+        assert_eq!(hour.spent(minute(41)), Nanos(1_005));
+        assert_eq!(hour.spent(minute(61)), Nanos(5));
+        assert_eq!(hour.spent(minute(91)), Nanos::ZERO);
     }
 }

@@ -17,6 +17,7 @@ fn in_ledger(id: AccountId) -> ledger::Account {
         accepted: 0,
         rejected: 0,
         largest_task: None,
+        charged_lately: Vec::new(),
         trust: WorkerTrust::default(),
     }
 }
@@ -25,7 +26,7 @@ fn in_ledger(id: AccountId) -> ledger::Account {
 fn statements_show_a_charge_as_held_until_it_is_recorded() {
     let mut gamers = Gamers::default();
     let account = AccountId(7);
-    gamers.open_account(&in_ledger(account)).hold(Nanos(30));
+    gamers.open_account(&in_ledger(account), Micros(0)).hold(Nanos(30));
     let mirror = gamers.account_mut(account).unwrap();
     mirror.release(Nanos(30));
     mirror.charge(Nanos(30), Micros(0));
@@ -77,7 +78,7 @@ fn accounts_are_bounded_and_those_away_longest_go_first() {
     let all = 3 * ACCOUNTS_MAX as i64;
     for number in 0..all {
         let account = AccountId(number);
-        gamers.open_account(&in_ledger(account));
+        gamers.open_account(&in_ledger(account), Micros(0));
         gamers.join(PeerId(number as u64), "g".into(), account);
         // One stays, one has a task in flight, for one an outcome waits.
         match number {
@@ -113,7 +114,7 @@ fn what_is_remembered_never_exceeds_its_bounds_and_the_sums_are_right() {
         let peer = PeerId(account.0 as u64);
         match draw(20) {
             0 if gamers.session(peer).is_none() => {
-                gamers.open_account(&in_ledger(account));
+                gamers.open_account(&in_ledger(account), Micros(0));
                 gamers.join(peer, "g".into(), account);
                 let taken = gamers.take_undelivered(account);
                 assert!(taken.iter().all(|(_, finished)| finished.delivered));

@@ -1,0 +1,102 @@
+//! What the matcher and the leases may do to tasks: take them out of the queue, lease them, and give them to the own kernel.
+
+use p2c2r_protocol::{Attempt, KindId, Micros, PeerId, TaskNo};
+use p2c2r_tasks::StopOnDrop;
+
+use super::{Expected, LIVE_MAX, LiveAttempt, Task, TaskTable};
+use crate::ledger::AccountId;
+
+/// The table as the matcher and the leases see it.
+pub struct MatcherPort<'a>(pub(super) &'a mut TaskTable);
+
+impl MatcherPort<'_> {
+    /// The waiting task of all `open` kinds that goes next, taken out of the queue: the caller hands it out or puts it back
+    /// with [`MatcherPort::put_back`].
+    pub fn next(&mut self, open: impl Fn(KindId) -> bool) -> Option<TaskNo> {
+        let TaskTable { queue, tasks, .. } = &mut *self.0;
+        queue.next(open, |no| tasks.get(&no).is_some_and(|task| task.is_queued()))
+    }
+
+    /// Returns a task that could not be handed out to the queue.
+    pub fn put_back(&mut self, no: TaskNo) {
+        self.0.wait(no);
+    }
+
+    /// Leases the task to a worker that offers such kinds, and numbers the attempt. A task that somebody has already can be
+    /// leased once more, to a worker of another account.
+    pub fn lease(
+        &mut self,
+        no: TaskNo,
+        (worker, account): (PeerId, AccountId),
+        since: Micros,
+        until: Micros,
+        expected: Expected,
+        offers: impl Fn(KindId) -> bool,
+    ) -> Option<Attempt> {
+        let task = self.0.tasks.get_mut(&no)?;
+        let is_free = task.computing.is_none()
+            && task.live.len() < LIVE_MAX
+            && task.live.iter().all(|live| live.account != account);
+        if !is_free {
+            return None;
+        }
+        task.attempts += 1;
+        let attempt = task.attempt();
+        if task.live.is_empty() {
+            self.0.queue.served(task.account, task.units, offers);
+        }
+        task.live.push(LiveAttempt {
+            attempt,
+            worker,
+            account,
+            since,
+            until,
+            answered_at: None,
+            check_begins_by: None,
+            expected,
+        });
+        Some(attempt)
+    }
+
+    /// Sets when a second worker is to be asked.
+    pub fn hedge_at(&mut self, no: TaskNo, at: Option<Micros>) {
+        if let Some(task) = self.0.tasks.get_mut(&no) {
+            task.hedge_at = at;
+        }
+    }
+
+    /// The waiting task has nobody to wait for but the own kernel, in whose queue there is no room.
+    pub fn wait_for_own_kernel(&mut self, no: TaskNo) {
+        let Some(task) = self.0.tasks.get_mut(&no).filter(|task| task.is_queued()) else { return };
+        task.waits_for_own_kernel = true;
+        self.0.for_own_kernel.push_back(no);
+        if self.0.for_own_kernel.len() > 2 * self.0.tasks.len() {
+            let tasks = &self.0.tasks;
+            let waits = |no: &TaskNo| tasks.get(no).is_some_and(|task| task.waits_for_own_kernel);
+            self.0.for_own_kernel.retain(waits);
+        }
+    }
+
+    /// The task that has waited longest for room in the own kernel's queue, taken out of those that do: the caller gives it to
+    /// the own kernel.
+    pub fn next_for_own_kernel(&mut self) -> Option<TaskNo> {
+        while let Some(no) = self.0.for_own_kernel.pop_front() {
+            if let Some(task) = self.0.tasks.get_mut(&no)
+                && std::mem::take(&mut task.waits_for_own_kernel)
+            {
+                return Some(no);
+            }
+        }
+        None
+    }
+
+    /// Gives the task to the own kernel, which `stop` ends with the task.
+    pub fn compute(&mut self, no: TaskNo, now: Micros, stop: StopOnDrop) -> Option<&Task> {
+        let task = self.0.tasks.get_mut(&no).filter(|task| task.is_waiting())?;
+        task.attempts += 1;
+        self.0.queue.served(task.account, task.units, |_| true);
+        (task.computing, task.waits_for_own_kernel) = (Some(now), false);
+        task.own_kernel = Some(stop);
+        Some(task)
+    }
+}
