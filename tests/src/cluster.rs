@@ -26,8 +26,7 @@ use p2c2r_link::{ClientTransport, Grant, MemoryHub, Mint, NextWake, ServerTransp
 use p2c2r_offload::prelude::*;
 use p2c2r_protocol::{Nanos, Role};
 use p2c2r_server::config::{ComputeMode, ServerConfig};
-use p2c2r_server::ledger::{self, Ledger};
-use p2c2r_server::peers::joins::Joining;
+use p2c2r_server::ledger::{self, GROUP_COMMIT_MAX, Ledger};
 use p2c2r_tasks::KindRegistry;
 use p2c2r_worker::{Execution, WorkerConfig};
 use tempfile::TempDir;
@@ -68,10 +67,17 @@ struct Peer {
     frozen: bool,
 }
 
+/// Has the ledger write and answer everything it was asked. It has its own thread and clock: what statements say, and so
+/// how many bytes are sent, would depend on how far that is.
+fn flush(app: &App) {
+    app.world().resource::<Ledger>().flush().expect("a ledger that records");
+}
+
 /// What an update leaves to the next, the runner does before time goes on.
 fn go_on(app: &mut App) {
     app.insert_resource(TimeUpdateStrategy::ManualDuration(Duration::ZERO));
     while app.world().resource::<NextWake>().is_due() {
+        flush(app);
         app.update();
     }
     app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
@@ -128,6 +134,10 @@ impl Cluster {
             },
             trust: self.config.trust,
             seed: Some(0),
+            group_commit: match self.config.wire {
+                ClusterWire::Memory => GROUP_COMMIT_MAX,
+                ClusterWire::Udp => ServerConfig::default().group_commit,
+            },
             kinds: self.config.coordinator_kinds.clone(),
             prices: p2c2r_server::config::default_prices(&self.config.coordinator_kinds),
             ..ServerConfig::default()
@@ -241,9 +251,8 @@ impl Cluster {
             }
         }
         if let Some(app) = &mut self.coordinator {
-            // The ledger answers in its own time; here within the step, so that a scenario runs the same way every time.
-            if self.config.wire == ClusterWire::Memory && !app.world().resource::<Joining>().is_empty() {
-                app.world().resource::<Ledger>().flush().expect("a ledger that records");
+            if self.config.wire == ClusterWire::Memory {
+                flush(app);
             }
             app.update();
             if self.config.wire == ClusterWire::Memory {

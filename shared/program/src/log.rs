@@ -96,10 +96,13 @@ pub fn check_filter(filter: &str) -> Result<(), LogError> {
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    // The library takes the place of a target without the blanks before a directive and the text with them: it would cut
+    // the target short, or panic inside a character.
+    let directives: Vec<&str> = filter.split(',').map(str::trim).collect();
     // Values of fields are compared as text: a pattern of a few bytes can need gigabytes.
     EnvFilter::builder()
         .with_regex(false)
-        .parse(filter)
+        .parse(directives.join(","))
         .map_err(|error| LogError::Filter { filter: filter.to_owned(), reason: error.to_string() })
 }
 
@@ -119,9 +122,17 @@ mod tests {
         assert!(check_filter(&"a,".repeat(FILTER_BYTES_MAX)).is_err());
     }
 
+    #[test]
+    fn blanks_around_directives_are_no_part_of_them() {
+        for (blanks, without) in [(" warn , p2c2r_link=debug ", "warn,p2c2r_link=debug"), ("\ta=info", "a=info")] {
+            assert_eq!(parse(blanks).unwrap().to_string(), parse(without).unwrap().to_string(), "{blanks}");
+        }
+        assert!(check_filter(" ²=").is_ok(), "a name and no level");
+    }
+
     proptest! {
         #[test]
-        fn no_filter_panics(filter in r"[\[\]{}=,a-z/\\(*+?0-9|^$. ]{0,60}|\PC{0,60}") {
+        fn no_filter_panics(filter in r"[\[\]{}=,a-z/\\(*+?0-9|^$. ]{0,60}|\PC{0,60}|[ \t]{1,3}\PC{0,6}[=\[,{]\PC{0,6}") {
             let _ = check_filter(&filter);
         }
     }
