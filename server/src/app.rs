@@ -31,7 +31,7 @@ use crate::{console, restart};
 /// The coordinator's moments in an update, in this order, all in `Update` between the link's two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 pub enum CoordinatorSystems {
-    /// Peers come; who has gone is noted.
+    /// Statements are sent; peers come; who has gone is noted.
     Peers,
     /// Answers and finished computations are taken, judged, settled and delivered.
     Answers,
@@ -40,7 +40,7 @@ pub enum CoordinatorSystems {
     Admission,
     /// Leases and waits that are over end; waiting tasks are handed out, with the room that answers have just made.
     Time,
-    /// Statements, the summary line, the orderly end, and when to update next.
+    /// The summary line, the orderly end, and when to update next.
     Housekeeping,
 }
 
@@ -75,6 +75,8 @@ impl Plugin for CoordinatorPlugins {
             Update,
             (
                 (
+                    // Before anything is recorded, so that what the ledger has written does not depend on its thread.
+                    account_statements::send_statements.run_if(account_statements::are_due),
                     receive::note_measured.run_if(receive::is_time_to_measure),
                     joins::welcome_peers.run_if(joins::is_anybody_joining),
                     joins::note_leaving.run_if(any::<PeerLeft>),
@@ -97,7 +99,6 @@ impl Plugin for CoordinatorPlugins {
                 peers::let_time_pass.run_if(peers::is_anything_due).in_set(CoordinatorSystems::Time),
                 (
                     drain::drain.run_if(drain::is_wanted),
-                    account_statements::send_statements.run_if(account_statements::are_due),
                     account_statements::wake_for_statements,
                     console::summarise,
                     wake_for_inline_results,

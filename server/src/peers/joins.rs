@@ -62,7 +62,7 @@ pub fn is_anybody_joining(joined: Res<'_, Messages<PeerJoined>>, joining: Res<'_
     !(joined.is_empty() && joining.is_empty())
 }
 
-/// Asks the ledger for the accounts of those who joined, and welcomes those for whom it has answered. Tasks never wait
+/// Welcomes those for whom the ledger has answered, and asks it for the accounts of those who joined. Tasks never wait
 /// for that: the ledger answers after its next group commit, and wakes the app.
 pub fn welcome_peers(
     mut exchange: Exchange<'_>,
@@ -71,6 +71,18 @@ pub fn welcome_peers(
     mut joining: ResMut<'_, Joining>,
     mut refused: ResMut<'_, RefusedPeers>,
 ) {
+    // Answers first: whoever is asked for now is welcomed in a later update, however fast the ledger is, so that a run
+    // on manual time goes the same way every time.
+    for waiting in std::mem::take(&mut joining.0) {
+        match exchange.ledger.opened(&waiting.opening) {
+            None => joining.0.push(waiting),
+            Some(_) if drain.is_closing() => {
+                tell_closing(&mut exchange, waiting.joined.peer, waiting.joined.role);
+            }
+            Some(Ok(account)) => welcome(&mut exchange, waiting, account),
+            Some(Err(error)) => refused.refuse(waiting.joined.peer, &error),
+        }
+    }
     for joined in joined.drain() {
         if drain.is_closing() {
             tell_closing(&mut exchange, joined.peer, joined.role);
@@ -85,16 +97,6 @@ pub fn welcome_peers(
         match exchange.ledger.ask_account(joined.role, joined.account, &joined.name, joined.credit) {
             Ok(opening) => joining.0.push(Waiting { joined, opening, offer: None }),
             Err(error) => refused.refuse(joined.peer, &error),
-        }
-    }
-    for waiting in std::mem::take(&mut joining.0) {
-        match exchange.ledger.opened(&waiting.opening) {
-            None => joining.0.push(waiting),
-            Some(_) if drain.is_closing() => {
-                tell_closing(&mut exchange, waiting.joined.peer, waiting.joined.role);
-            }
-            Some(Ok(account)) => welcome(&mut exchange, waiting, account),
-            Some(Err(error)) => refused.refuse(waiting.joined.peer, &error),
         }
     }
 }

@@ -124,7 +124,9 @@ mod tests {
 
     #[test]
     fn blanks_around_directives_are_no_part_of_them() {
-        for (blanks, without) in [(" warn , p2c2r_link=debug ", "warn,p2c2r_link=debug"), ("\ta=info", "a=info")] {
+        for (blanks, without) in
+            [(" warn , p2c2r_link=debug ", "warn,p2c2r_link=debug"), ("\ta=info", "a=info")]
+        {
             assert_eq!(parse(blanks).unwrap().to_string(), parse(without).unwrap().to_string(), "{blanks}");
         }
         assert!(check_filter(" ²=").is_ok(), "a name and no level");
