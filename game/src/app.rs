@@ -17,7 +17,7 @@ use p2c2r_program::log::Story;
 use p2c2r_program::{Log, Output, say, signals};
 use p2c2r_protocol::Role;
 
-use crate::cli::{Cli, GameVerb, NAME_DEFAULT, PreferencesVerb, QualityChoice, Screen};
+use crate::cli::{GameCli, GameVerb, NAME_DEFAULT, PreferencesVerb, QualityChoice, Screen};
 use crate::graphics::{self, GraphicsPlugin, Quality};
 use crate::play::{Battlefield, Ending, Pilot, Reflecting};
 use crate::presets::{Chosen, Preset};
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Plays as the command line says and tells how it ended.
-pub fn run(cli: &Cli) -> Result<(), GameError> {
+pub fn run(cli: &GameCli) -> Result<(), GameError> {
     if cli.presets {
         say(presets::table());
         return Ok(());
@@ -82,7 +82,7 @@ pub fn run(cli: &Cli) -> Result<(), GameError> {
 }
 
 /// Writes what is to be written after the app has ended, and judges the run.
-fn finish(cli: &Cli, results: &report::Results, exit: &AppExit) -> Result<(), GameError> {
+fn finish(cli: &GameCli, results: &report::Results, exit: &AppExit) -> Result<(), GameError> {
     let report = results.report(cli);
     if let Some(path) = &cli.start.report {
         report.write(path)?;
@@ -99,14 +99,14 @@ fn finish(cli: &Cli, results: &report::Results, exit: &AppExit) -> Result<(), Ga
 }
 
 /// Builds the app, ready to run or to be updated by hand, with this player's settings and scores.
-pub fn build(cli: &Cli, offload: OffloadConfig) -> Result<App, GameError> {
+pub fn build(cli: &GameCli, offload: OffloadConfig) -> Result<App, GameError> {
     let mut files = user_files(cli);
     let settings = settings_at_start(cli, &mut files)?;
     build_with(cli, offload, settings, files)
 }
 
 /// The player's files: none where nobody goes through menus, unless a folder is named.
-fn user_files(cli: &Cli) -> UserFiles {
+fn user_files(cli: &GameCli) -> UserFiles {
     match &cli.start.settings {
         Some(folder) => UserFiles::in_folder(folder.clone()),
         None if cli.screen() == Screen::Window && !cli.starts_in_play() => UserFiles::of_this_user(),
@@ -128,7 +128,7 @@ fn look_at_settings(verb: &PreferencesVerb) -> Result<(), GameError> {
 }
 
 /// The player's preferences, and over them what the command line and the environment ask for.
-fn settings_at_start(cli: &Cli, files: &mut UserFiles) -> Result<SettingsAtStart, GameError> {
+fn settings_at_start(cli: &GameCli, files: &mut UserFiles) -> Result<SettingsAtStart, GameError> {
     let kept: Settings = files.load();
     let mut started = kept.clone();
     if cli.starts_in_play() {
@@ -140,7 +140,7 @@ fn settings_at_start(cli: &Cli, files: &mut UserFiles) -> Result<SettingsAtStart
 }
 
 fn build_with(
-    cli: &Cli,
+    cli: &GameCli,
     offload: OffloadConfig,
     at_start: SettingsAtStart,
     mut files: UserFiles,
@@ -193,7 +193,7 @@ fn build_with(
 }
 
 /// The arena's numbers. `stress` is for benches of other kinds, and has nobody who plans.
-fn arena(cli: &Cli, settings: &Settings) -> ArenaConfig {
+fn arena(cli: &GameCli, settings: &Settings) -> ArenaConfig {
     let config = match settings.borrowing.preset {
         Preset::Stress => ArenaConfig::stress(),
         _ => ArenaConfig::of(settings.difficulty).with_allies(settings.allies.count()),
@@ -201,7 +201,7 @@ fn arena(cli: &Cli, settings: &Settings) -> ArenaConfig {
     ArenaConfig { seed: cli.start.seed, ..config }
 }
 
-fn pilot(cli: &Cli) -> Result<Pilot, GameError> {
+fn pilot(cli: &GameCli) -> Result<Pilot, GameError> {
     Ok(match &cli.start.flight {
         Some(path) => Pilot::Recorded(play::read_flight(path)?),
         None if cli.steers_itself() => Pilot::Itself(default()),
@@ -210,7 +210,7 @@ fn pilot(cli: &Cli) -> Result<Pilot, GameError> {
 }
 
 /// Adds the engine and tells how well it draws.
-fn add_engine(app: &mut App, cli: &Cli, quality: QualityChoice) -> Result<Quality, GameError> {
+fn add_engine(app: &mut App, cli: &GameCli, quality: QualityChoice) -> Result<Quality, GameError> {
     let frame = Duration::from_secs(1) / TICKS_PER_SECOND;
     match cli.screen() {
         Screen::None => {
@@ -251,7 +251,7 @@ fn drawn_engine(window: WindowPlugin, graphics: GraphicsPlugin) -> PluginGroupBu
 
 /// The offload plugin's configuration that the command line asks for. A player who has joined no coordinator plays on this
 /// machine alone.
-pub fn offload_config(cli: &Cli) -> Result<OffloadConfig, GameError> {
+pub fn offload_config(cli: &GameCli) -> Result<OffloadConfig, GameError> {
     let impair = cli.start.impair.as_deref().map(impairment).transpose()?;
     let base = OffloadConfig { impair, local: LocalCompute::Auto, ..default() };
     if cli.start.local {
@@ -274,7 +274,7 @@ fn impairment(name: &str) -> Result<Impairment, GameError> {
 }
 
 /// Logs go to standard error; standard output is for the HUD's lines.
-fn start_logging(cli: &Cli) -> Result<(), GameError> {
+fn start_logging(cli: &GameCli) -> Result<(), GameError> {
     // The link counts peers' garbage itself; the libraries below it would log every bit of it as an error.
     // The engine's remarks about software rendering and unused features are no news to a player. What its drivers say
     // (`wgpu_hal`) comes back to the game as an error where it matters.

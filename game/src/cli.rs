@@ -26,7 +26,7 @@ const SECONDS_MAX: u32 = 86_400;
 /// change, too, and are kept from one run to the next; given here or in the environment, they hold for one run.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "p2c2r-game", version, args_conflicts_with_subcommands = true)]
-pub struct Cli {
+pub struct GameCli {
     /// What to do instead of playing.
     #[command(subcommand)]
     pub verb: Option<GameVerb>,
@@ -276,7 +276,7 @@ pub enum Screen {
     Window,
 }
 
-impl Cli {
+impl GameCli {
     /// Refuses preferences out of their range, which only what they are put over can say.
     pub fn check(&self) -> Result<(), GameError> {
         Ok(self.preferences.apply(&mut Settings::default())?)
@@ -322,8 +322,8 @@ impl Cli {
 mod tests {
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from([&["p2c2r-game"], arguments].concat())
+    fn parse(arguments: &[&str]) -> Result<GameCli, clap::Error> {
+        GameCli::try_parse_from([&["p2c2r-game"], arguments].concat())
     }
 
     #[test]
@@ -393,7 +393,7 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+        GameCli::command().debug_assert();
     }
 
     #[test]

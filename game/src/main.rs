@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use p2c2r_game::cli::Cli;
+use p2c2r_game::cli::GameCli;
 use p2c2r_program::{command_line, complain, quiet_caught_panics};
 
 fn main() -> ExitCode {
     quiet_caught_panics();
-    let cli: Cli = command_line::parse();
+    let cli: GameCli = command_line::parse();
     match p2c2r_game::run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -8,7 +8,7 @@ use p2c2r_offload::OffloadTotals;
 use serde::Serialize;
 
 use crate::GameError;
-use crate::cli::Cli;
+use crate::cli::GameCli;
 use crate::play::{Battlefield, RunLength, Slips};
 use crate::settings::Settings;
 
@@ -106,7 +106,7 @@ impl Results {
     }
 
     /// The report.
-    pub fn report(&self, cli: &Cli) -> RunReport {
+    pub fn report(&self, cli: &GameCli) -> RunReport {
         let snapshot = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         RunReport {
             totals: snapshot.totals,

@@ -8,7 +8,7 @@ use bevy::prelude::*;
 use bevy::time::TimeUpdateStrategy;
 use clap::Parser as _;
 use p2c2r_arena::{Arena, ArenaConfig, Controls};
-use p2c2r_game::cli::Cli;
+use p2c2r_game::cli::GameCli;
 use p2c2r_game::report::Results;
 use p2c2r_game::{Battlefield, app};
 use p2c2r_link::ToServer;
@@ -20,8 +20,9 @@ use p2c2r_protocol::GameToServer;
 /// A sixtieth of a second and a little, so that every update holds at least one step.
 const FRAME: Duration = Duration::from_nanos(16_666_667);
 
-fn local_game(arguments: &[&str]) -> (App, Results, Cli) {
-    let cli = Cli::try_parse_from([&["p2c2r-game", "--headless", "--local"], arguments].concat()).unwrap();
+fn local_game(arguments: &[&str]) -> (App, Results, GameCli) {
+    let cli =
+        GameCli::try_parse_from([&["p2c2r-game", "--headless", "--local"], arguments].concat()).unwrap();
     let mut offload = app::offload_config(&cli).unwrap();
     offload.local = LocalCompute::Simulated { takes: Duration::from_millis(3) };
     let mut app = app::build(&cli, offload).unwrap();
@@ -291,19 +292,20 @@ fn a_flight_that_cannot_be_flown_is_refused_with_the_reason() {
         (file("wrong.flight", "p2c2r-flight 1\n1 0 7\n"), "line 2"),
         ("no-such.flight".to_owned(), "no-such.flight"),
     ] {
-        let cli = Cli::try_parse_from(["p2c2r-game", "--headless", "--local", "--flight", &flight]).unwrap();
+        let cli =
+            GameCli::try_parse_from(["p2c2r-game", "--headless", "--local", "--flight", &flight]).unwrap();
         let error = app::build(&cli, app::offload_config(&cli).unwrap()).err().unwrap();
         assert!(error.to_string().contains(reason) && error.exit_code() == 2, "{error}");
     }
-    assert!(Cli::try_parse_from(["p2c2r-game", "--flight", "a", "--autopilot"]).is_err());
+    assert!(GameCli::try_parse_from(["p2c2r-game", "--flight", "a", "--autopilot"]).is_err());
 }
 
 #[test]
 fn what_does_not_exist_is_refused_by_name() {
-    let cli = Cli::try_parse_from(["p2c2r-game", "--impair", "moon"]).unwrap();
+    let cli = GameCli::try_parse_from(["p2c2r-game", "--impair", "moon"]).unwrap();
     let error = app::offload_config(&cli).err().unwrap();
     assert!(error.to_string().contains("moon") && error.to_string().contains("wan-100ms"), "{error}");
-    let cli = Cli::try_parse_from(["p2c2r-game", "--join", "nowhere"]).unwrap();
+    let cli = GameCli::try_parse_from(["p2c2r-game", "--join", "nowhere"]).unwrap();
     let error = app::offload_config(&cli).err().unwrap();
     assert!(error.to_string().contains("p2c2r://") && error.exit_code() == 2, "{error}");
 }

@@ -15,7 +15,7 @@ use crate::worker_commands::WorkersCommand;
 /// The P2C2R coordinator: hands games' work to workers, checks every answer, keeps the money.
 #[derive(Debug, Parser)]
 #[command(name = "p2c2r-server", version, args_conflicts_with_subcommands = true)]
-pub struct Cli {
+pub struct ServerCli {
     /// What to do instead of running the coordinator.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        ServerCli::command().debug_assert();
     }
 
     #[test]
@@ -111,7 +111,7 @@ mod tests {
             "db = \"file.db\"\nfallback = \"refuse\"\n[prices]\nversion = 7\nnanos_per_mega_unit.path = 5\n";
         std::fs::write(&path, text).unwrap();
         let path = path.to_str().unwrap();
-        let cli = Cli::try_parse_from(["p2c2r-server", "--config", path, "--db", "flag.db"]).unwrap();
+        let cli = ServerCli::try_parse_from(["p2c2r-server", "--config", path, "--db", "flag.db"]).unwrap();
         let config = cli.settings.resolve().unwrap();
         assert_eq!(config.db, PathBuf::from("flag.db"));
         assert_eq!(config.fallback, Fallback::Refuse);
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn the_ledger_lies_in_the_data_folder_unless_it_is_named() {
         let db = |arguments: &[&str]| {
-            let cli = Cli::try_parse_from([&["p2c2r-server"], arguments].concat()).unwrap();
+            let cli = ServerCli::try_parse_from([&["p2c2r-server"], arguments].concat()).unwrap();
             cli.settings.resolve().unwrap().db
         };
         assert_eq!(db(&["--data-dir", "here"]), PathBuf::from("here/results.db"));
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn help_names_the_real_defaults() {
-        let help = Cli::command().render_long_help().to_string();
+        let help = ServerCli::command().render_long_help().to_string();
         for setting in ["at once. [default: 200]", "kept for reuse. [default: 67108864]"] {
             assert!(help.contains(setting), "{setting} in {help}");
         }

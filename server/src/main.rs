@@ -8,7 +8,7 @@ use bevy_app::AppExit;
 use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_program::settings::{self, SettingsArgs};
 use p2c2r_program::{command_line, complain, quiet_caught_panics, say, service, signals};
-use p2c2r_server::cli::{Cli, Command, ConfigCommand};
+use p2c2r_server::cli::{Command, ConfigCommand, ServerCli};
 use p2c2r_server::ledger::{self, HeadPublisher, Ledger};
 use p2c2r_server::recording::{self, Replayed};
 use p2c2r_server::{
@@ -21,7 +21,7 @@ use tracing::info;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli: Cli = command_line::parse();
+    let cli: ServerCli = command_line::parse();
     let result = match cli.command {
         None => settled(&cli.settings).and_then(run),
         Some(Command::Config(ConfigCommand::Check(args))) => settled(&args).map(|config| {

@@ -4,10 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{report, sources};
 
-/// Names that several modules may use, each with the reason.
-const SHARED_NAMES: &[(&str, &str)] =
-    &[("Cli", "each program's command line, called so as in clap's own documentation; none knows another's")];
-
 /// The name of the type that a line declares for others to see, if it declares one.
 fn public_type(line: &str) -> Option<&str> {
     let mut words = line.split_whitespace();
@@ -42,18 +38,12 @@ fn public_types() -> BTreeMap<String, Vec<String>> {
 
 #[test]
 fn no_two_public_types_share_a_name() {
-    let types = public_types();
-    let faults = types
+    let faults = public_types()
         .iter()
-        .filter(|(name, files)| {
-            files.len() > 1 && !SHARED_NAMES.iter().any(|(shared, _)| *shared == name.as_str())
-        })
+        .filter(|(_, files)| files.len() > 1)
         .map(|(name, files)| format!("{name}: {}", files.join(", ")))
         .collect();
-    report(faults, "names that stand for several things; rename one, or give the reason in SHARED_NAMES");
-    for (name, reason) in SHARED_NAMES {
-        assert!(types.get(*name).is_some_and(|files| files.len() > 1), "{name} is not shared: {reason}");
-    }
+    report(faults, "names that stand for several things; rename one");
 }
 
 #[test]

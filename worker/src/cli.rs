@@ -16,7 +16,7 @@ use crate::options::WorkerOptions;
 /// once.
 #[derive(Parser, Clone, Debug, Default)]
 #[command(name = "p2c2r-worker", version, args_conflicts_with_subcommands = true)]
-pub struct Cli {
+pub struct WorkerCli {
     /// What to do instead of working.
     #[command(subcommand)]
     pub verb: Option<Verb>,
@@ -116,7 +116,7 @@ mod tests {
             "name = 'from-file'\nslots = 3\njoin = 'p2c2r://127.0.0.1:9'\nlog = 'debug'\ngpu = 'off'"
         )
         .unwrap();
-        let cli = Cli::try_parse_from([
+        let cli = WorkerCli::try_parse_from([
             "p2c2r-worker".as_ref(),
             "--name=from-flag".as_ref(),
             "--config".as_ref(),
@@ -136,6 +136,6 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+        WorkerCli::command().debug_assert();
     }
 }

@@ -9,7 +9,7 @@ use p2c2r_join::JoinChoice;
 use p2c2r_link::{ClientTransport, EventDrivenPlugin, Waker};
 use p2c2r_program::{command_line, complain, quiet_caught_panics, say, service, signals};
 use p2c2r_tasks::KindRegistry;
-use p2c2r_worker::cli::{Cli, ConfigVerb, Verb};
+use p2c2r_worker::cli::{ConfigVerb, Verb, WorkerCli};
 use p2c2r_worker::options::WorkerOptions;
 use p2c2r_worker::{Drain, Execution, WorkerError, build_app, consent, console, control, gpu, kernels};
 use tracing::warn;
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<AppExit, WorkerError> {
-    let cli = command_line::parse::<Cli>();
+    let cli = command_line::parse::<WorkerCli>();
     match cli.verb {
         Some(verb) => answer(verb).map(|()| AppExit::Success),
         None => work(WorkerOptions::resolve(&cli.settings)?),

@@ -10,7 +10,7 @@ use bevy::time::TimeUpdateStrategy;
 use clap::Parser as _;
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
-use p2c2r_game::cli::Cli;
+use p2c2r_game::cli::GameCli;
 use p2c2r_game::screens::Page;
 use p2c2r_game::settings::Settings;
 use p2c2r_game::{ViewTarget, app};
@@ -44,7 +44,7 @@ impl Stage {
             "--quality=low",
             &size,
         ];
-        let cli = Cli::try_parse_from([&always, arguments].concat()).expect("arguments that exist");
+        let cli = GameCli::try_parse_from([&always, arguments].concat()).expect("arguments that exist");
         let mut offload = app::offload_config(&cli).expect("no coordinator is asked for");
         offload.local = LocalCompute::Simulated { takes: Duration::from_millis(3) };
         let mut app = app::build(&cli, offload).map_err(|error| error.to_string())?;

@@ -65,6 +65,17 @@ pub struct Totals {
     pub fee: Nanos,
     /// The workers' share of it.
     pub earned: Nanos,
+    /// Of what they earned, pending until the fraud window has passed.
+    pub pending: Nanos,
+    /// Of what they earned, paid outside.
+    pub paid_out: Nanos,
+}
+
+impl Totals {
+    /// What workers can be paid.
+    pub fn available(&self) -> Nanos {
+        self.earned - self.pending - self.paid_out
+    }
 }
 
 /// What was recorded since it was last asked.

@@ -77,8 +77,6 @@ pub(super) struct Book {
     pub folded_to: u64,
     pub bank: i64,
     pub fee: i64,
-    /// What workers were paid outside.
-    pub paid_out: i64,
     pub totals: Totals,
     pub anomalies: Anomalies,
     pub conflicts: Vec<Conflict>,

@@ -93,7 +93,7 @@ impl Posting<'_, '_> {
         if let Some(account) = self.book.change(id) {
             account.available -= signed;
         }
-        self.book.paid_out += signed.0;
+        self.book.totals.paid_out += signed;
         if undoes.is_none() {
             self.transfer(transfer, id.0, kind::PAYOUT_ACCOUNT, amount, reason::PAYOUT, 0);
         } else {

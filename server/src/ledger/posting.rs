@@ -149,6 +149,7 @@ impl Posting<'_, '_> {
                 let to = worker.set_aside();
                 self.transfer(next(), from, to, settlement.pay, reason::PAY, attempt.0 as u8);
                 self.earnings.add(worker, settlement.pay.0);
+                self.book.totals.pending += settlement.pay;
                 if let Some(account) = self.book.change(worker) {
                     account.set_aside += settlement.pay;
                     account.turnover += settlement.pay;
@@ -255,6 +256,7 @@ impl Posting<'_, '_> {
             let amount = Nanos(amount);
             self.transfer(RELEASES + *next_release, worker.set_aside(), worker.0, amount, reason::RELEASE, 0);
             *next_release += 1;
+            self.book.totals.pending -= amount;
             if let Some(account) = self.book.change(worker) {
                 account.set_aside -= amount;
                 account.available += amount;

@@ -27,8 +27,6 @@ pub struct LedgerReport {
     pub bank: Nanos,
     /// Balance of the coordinator's share.
     pub fee: Nanos,
-    /// What workers were paid outside.
-    pub paid_out: Nanos,
     /// Gamers by what they were charged, highest first.
     pub gamers: Vec<AccountLine>,
     /// Workers by what they earned, highest first.
@@ -128,7 +126,6 @@ fn read(connection: &Connection) -> Result<LedgerReport> {
     let mut report = LedgerReport {
         bank: Nanos(balance(kind::BANK_ACCOUNT)?),
         fee: Nanos(balance(kind::FEE_ACCOUNT)?),
-        paid_out: Nanos(balance(kind::PAYOUT_ACCOUNT)?),
         gamers: read_accounts(&snapshot, kind::GAMER)?,
         workers: read_accounts(&snapshot, kind::WORKER)?,
         kinds: read_kinds(&snapshot)?,
@@ -141,6 +138,8 @@ fn read(connection: &Connection) -> Result<LedgerReport> {
         revenue: report.gamers.iter().map(|line| line.turnover).sum(),
         fee: report.fee,
         earned: report.workers.iter().map(|line| line.turnover).sum(),
+        pending: report.workers.iter().map(|line| line.set_aside).sum(),
+        paid_out: Nanos(balance(kind::PAYOUT_ACCOUNT)?),
     };
     Ok(report)
 }
@@ -228,7 +227,9 @@ impl fmt::Display for LedgerReport {
         writeln!(f, "revenue    {}", totals.revenue)?;
         writeln!(f, "  workers  {}", totals.earned)?;
         writeln!(f, "  fee      {}", totals.fee)?;
-        writeln!(f, "paid out   {}", self.paid_out)?;
+        writeln!(f, "pending    {}", totals.pending)?;
+        writeln!(f, "can be paid {}", totals.available())?;
+        writeln!(f, "paid out   {}", totals.paid_out)?;
         writeln!(f, "given as credit {}", -self.bank)?;
         let attempts = &self.attempts;
         writeln!(

@@ -163,6 +163,7 @@ impl Posting<'_, '_> {
         }
         let totals = &mut self.book.totals;
         totals.earned -= amount;
+        totals.pending -= amount;
         let to = if let Some(gamer) = gamer {
             totals.revenue -= amount;
             load_account(connection, self.book, gamer)?;

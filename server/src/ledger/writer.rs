@@ -112,7 +112,7 @@ impl WriterState {
             let (balance, turnover): (i64, i64) = (row.get(1)?, row.get(2)?);
             match row.get::<_, u8>(0)? {
                 kind::BANK => book.bank = balance,
-                kind::PAYOUT => book.paid_out = balance,
+                kind::PAYOUT => book.totals.paid_out = Nanos(balance),
                 kind::FEE => {
                     book.fee = balance;
                     book.totals.fee = Nanos(balance);
@@ -123,6 +123,7 @@ impl WriterState {
                     book.totals.tasks_void = row.get::<_, i64>(4)? as u64;
                 }
                 kind::WORKER => book.totals.earned = Nanos(turnover),
+                kind::PENDING => book.totals.pending = Nanos(balance),
                 _ => {}
             }
         }
@@ -239,7 +240,7 @@ impl WriterState {
         if !book.transfers.is_empty() {
             sql.update_balance(kind::BANK_ACCOUNT, book.bank)?;
             sql.update_balance(kind::FEE_ACCOUNT, book.fee)?;
-            sql.update_balance(kind::PAYOUT_ACCOUNT, book.paid_out)?;
+            sql.update_balance(kind::PAYOUT_ACCOUNT, book.totals.paid_out.0)?;
         }
         book.transfers.clear();
         for id in &book.changed {

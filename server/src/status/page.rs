@@ -9,7 +9,7 @@ use p2c2r_protocol::Nanos;
 use super::board::Look;
 use super::chart::{Series, number, over_the_hour};
 use super::history::{Minute, TaskCounts};
-use super::snapshot::{GamerNow, LinkNow, Snapshot, WorkerNow, WorkerState, refused_packets};
+use super::snapshot::{GamerNow, LinkNow, PayNow, Snapshot, WorkerNow, WorkerState, refused_packets};
 use super::troubles;
 
 /// The style sheet; its hash is in the content security policy.
@@ -145,6 +145,9 @@ fn operator(snapshot: &Snapshot) -> Markup {
                 (tile("Revenue", money(totals.revenue)))
                 (tile("Fee", money(totals.fee)))
                 (tile("Earned by workers", money(totals.earned)))
+                (tile("Of it pending", money(totals.pending)))
+                (tile("Can be paid", money(totals.available())))
+                (tile("Paid out", money(totals.paid_out)))
                 (tile("Held now", money(snapshot.held)))
                 (tile("Tasks charged", totals.tasks_done))
             }
@@ -152,6 +155,7 @@ fn operator(snapshot: &Snapshot) -> Markup {
         }
         (kinds(snapshot))
         (workers(&snapshot.workers))
+        (pay(&snapshot.pay))
         (gamers(&snapshot.gamers))
         (inside(snapshot))
     }
@@ -219,6 +223,37 @@ fn workers(workers: &[WorkerNow]) -> Markup {
                 "Checked is the share of its answers that is computed again: the less, the more it is trusted. Counts are "
                 "since each connected. All that are known: " code { "p2c2r-server workers list" } "; one more: " code { "p2c2r-server invite worker" }
                 "; to close an account: " code { "p2c2r-server accounts revoke NAME" }
+            }
+        }
+    }
+}
+
+/// What workers are owed and were paid. Nothing where there are none: the part above says so.
+fn pay(accounts: &[PayNow]) -> Markup {
+    let row = |account: &PayNow| {
+        vec![
+            html! {
+                (name(&account.name))
+                @if account.others > 0 { span.faint { " and " (account.others) " more" } }
+            },
+            html! { (money(account.earned)) },
+            html! { (money(account.pending)) },
+            html! { (money(account.available)) },
+            html! { (money(account.paid_out)) },
+        ]
+    };
+    let heads = ["Account of", "Earned", "Pending", "Can be paid", "Paid out"];
+    let rows = accounts.iter().take(ROWS_MAX).map(row).collect();
+    html! {
+        @if !accounts.is_empty() {
+            section {
+                h2 { "Pay of these workers" }
+                (table(&heads, rows, accounts.len().saturating_sub(ROWS_MAX)))
+                p.hint {
+                    "Since each account was opened. All accounts: " code { "p2c2r-server ledger payout list" }
+                    "; once you have paid one, with the coordinator stopped: "
+                    code { "p2c2r-server ledger payout record NAME DOLLARS REFERENCE" }
+                }
             }
         }
     }

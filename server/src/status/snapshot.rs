@@ -1,5 +1,7 @@
 //! A copy of what is, made by the app for those who look.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::system::{Res, ResMut};
@@ -13,7 +15,7 @@ use crate::config::ServerSettings;
 use crate::core::Core;
 use crate::core::state::tally::Tally;
 use crate::drain::DrainPhase;
-use crate::ledger::Progress;
+use crate::ledger::{AccountId, Progress};
 use crate::ledger_client::LedgerClient;
 use crate::peers::Scheduler;
 
@@ -38,6 +40,8 @@ pub struct Snapshot {
     pub kinds: Vec<KindNow>,
     /// Connected workers, by name.
     pub workers: Vec<WorkerNow>,
+    /// Their accounts, in the same order.
+    pub pay: Vec<PayNow>,
     /// Connected gamers, by name.
     pub gamers: Vec<GamerNow>,
     /// What the link has refused.
@@ -95,6 +99,23 @@ pub struct WorkerNow {
     pub rejected: u64,
     /// Earned since it connected.
     pub earned: Nanos,
+}
+
+/// The account of connected workers, as it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayNow {
+    /// The name of a worker whose it is.
+    pub name: String,
+    /// How many more workers that are connected earn for it.
+    pub others: usize,
+    /// Earned since it was opened.
+    pub earned: Nanos,
+    /// Of it, pending until the fraud window has passed.
+    pub pending: Nanos,
+    /// Of it, what can be paid.
+    pub available: Nanos,
+    /// Of it, paid outside.
+    pub paid_out: Nanos,
 }
 
 /// What a worker may do.
@@ -161,6 +182,7 @@ pub fn publish(
         tally: *core.tally(),
         kinds: kinds_now(core, &names, now),
         workers: workers_now(core, &peers, &names, now),
+        pay: pay_now(core),
         gamers: gamers_now(core, &peers),
         link: peers.totals(),
         history: meter.history(now).clone(),
@@ -229,6 +251,28 @@ fn workers_now(core: &Core, peers: &Peers, names: &Names, now: Micros) -> Vec<Wo
         .collect();
     workers.sort_by(|one, other| one.name.cmp(&other.name));
     workers
+}
+
+fn pay_now(core: &Core) -> Vec<PayNow> {
+    let mut accounts: BTreeMap<AccountId, PayNow> = BTreeMap::new();
+    for (_, worker) in core.workers().iter() {
+        match accounts.entry(worker.account) {
+            Entry::Vacant(free) => {
+                free.insert(PayNow {
+                    name: worker.name.to_string(),
+                    others: 0,
+                    earned: worker.statements.earned,
+                    pending: worker.statements.pending,
+                    available: worker.statements.available(),
+                    paid_out: worker.statements.paid,
+                });
+            }
+            Entry::Occupied(known) => known.into_mut().others += 1,
+        }
+    }
+    let mut pay: Vec<_> = accounts.into_values().collect();
+    pay.sort_by(|one, other| one.name.cmp(&other.name));
+    pay
 }
 
 fn gamers_now(core: &Core, peers: &Peers) -> Vec<GamerNow> {

@@ -8,6 +8,7 @@ mod floods;
 mod lab;
 mod operator;
 mod page;
+mod pay;
 mod pictures;
 mod revoking;
 mod service;

@@ -1,17 +1,16 @@
 //! The status page from outside: who sees what of it, and what it says of a coordinator that runs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_join::probe::{self, HttpsReply};
 use p2c2r_join::{Fingerprint, Host};
-use p2c2r_protocol::Role;
 use p2c2r_server::Shutdown;
 use p2c2r_server::config::MetricsFor;
 use p2c2r_server::join::WallSeconds;
 use std::net::SocketAddr;
 
 use crate::lab::{Folder, Lab, PATIENCE};
+use crate::pay::earned_and_paid;
 use crate::town::Town;
 
 /// What is asked, by whom, and where.
@@ -215,14 +214,7 @@ fn the_page_says_who_is_there_without_a_script_and_whatever_they_are_called() {
     let folder = Folder::new();
     let mut town = Town::open_with(&folder, |config| config.label = Some("<i>STAGING</i>".to_owned()));
     let hostile = "<script>alert(1)</script>\"'&";
-    let client = town.client(hostile, Some(folder.invite(Role::Worker, 1)));
-    let mut worker = town.worker(Arc::new(client));
-    let give_up = std::time::Instant::now() + PATIENCE;
-    while town.app.world().resource::<p2c2r_server::peers::Scheduler>().core().workers().is_empty() {
-        worker.update();
-        town.app.update();
-        assert!(std::time::Instant::now() < give_up, "the worker joins");
-    }
+    let _worker = town.joined(&folder, hostile);
     let mut operator = Visitor::of_town(&town);
     let secret = login(&folder, &[]);
     let (stranger, page) = town.while_it_runs(|| {
@@ -258,6 +250,45 @@ fn the_page_says_who_is_there_without_a_script_and_whatever_they_are_called() {
         ("cache-control", "no-store"),
     ] {
         assert_eq!(page.header(name), Some(value));
+    }
+}
+
+/// What stands in the cells or tiles of this name, in the page's order.
+fn values<'a>(body: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+    body.split(before).skip(1).filter_map(|rest| rest.split(after).next()).collect()
+}
+
+#[test]
+fn the_page_says_what_workers_are_owed_and_were_paid_each_and_together() {
+    let folder = Folder::new();
+    earned_and_paid(&folder);
+    let mut town = Town::open(&folder);
+    let _worker = town.joined(&folder, "ada");
+    let mut operator = Visitor::of_town(&town);
+    let secret = login(&folder, &[]);
+    let page = town.while_it_runs(|| {
+        operator.log_in(&secret);
+        operator.get("/").body
+    });
+    let stranger = Visitor::of_town(&town);
+    for (name, sum) in [
+        ("Earned by workers", "$2.500"),
+        ("Of it pending", "$0.5000"),
+        ("Can be paid", "$1.250"),
+        ("Paid out", "$0.7500"),
+    ] {
+        let tile = format!("<dt>{name}</dt><dd>");
+        assert_eq!(values(&page, &tile, "<"), [sum], "{name} in {page}");
+    }
+    for (name, own) in
+        [("Earned", "$2.500"), ("Pending", "$0.5000"), ("Can be paid", "$1.250"), ("Paid out", "$0.7500")]
+    {
+        let cell = format!("<td data-label=\"{name}\">");
+        assert_eq!(values(&page, &cell, "<").last(), Some(&own), "{name} in {page}");
+    }
+    let page = town.while_it_runs(|| stranger.get("/").body);
+    for theirs in ["Can be paid", "Paid out", "ada"] {
+        assert!(!page.contains(theirs), "strangers are not told of {theirs}");
     }
 }
 

@@ -11,6 +11,7 @@ use p2c2r_link::{
 use p2c2r_protocol::{ProtocolIdentity, Role};
 use p2c2r_server::config::LEDGER_FILE;
 use p2c2r_server::join::{JoinService, bind_both, let_people_in};
+use p2c2r_server::peers::Scheduler;
 use p2c2r_server::{ServerConfig, build_app};
 
 use crate::lab::{Folder, PATIENCE, secret};
@@ -45,6 +46,19 @@ impl Town {
     pub fn client(&self, name: &str, invite: Option<String>) -> JoinClient {
         let link = JoinLink { invite, ..self.service.link().clone() };
         JoinClient::new(link, secret(1), (Role::Worker, name), self.identity.clone())
+    }
+
+    /// A worker of the first key, called so, that has joined.
+    pub fn joined(&mut self, folder: &Folder, name: &str) -> App {
+        let client = self.client(name, Some(folder.invite(Role::Worker, 1)));
+        let mut worker = self.worker(Arc::new(client));
+        let give_up = Instant::now() + PATIENCE;
+        while self.app.world().resource::<Scheduler>().core().workers().is_empty() {
+            worker.update();
+            self.app.update();
+            assert!(Instant::now() < give_up, "the worker joins");
+        }
+        worker
     }
 
     /// A worker's link.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use p2c2r_protocol::{Nanos, Role, TaskNo};
-use p2c2r_server::ledger::{self, AccountId, Entry, Ledger, LedgerOptions};
+use p2c2r_server::ledger::{self, AccountId, Entry, Ledger, LedgerOptions, Totals};
 
 use rusqlite::Connection;
 
@@ -59,9 +59,12 @@ fn pending_pay_goes_back_to_who_paid_and_nobody_elses_is_touched() {
     ledger.flush().unwrap();
     assert_eq!(sums(&ledger, Role::Worker, "eve"), (900, 0, 900), "nothing of it falls due");
     assert_eq!(sums(&ledger, Role::Worker, "bob"), (270, 0, 270));
+    let released = ledger.totals();
+    assert_eq!((released.pending.0, released.available().0), (0, 1_170));
+    assert_eq!(released, Totals { pending: Nanos::ZERO, ..totals }, "nothing else has changed");
     ledger.close().unwrap();
     lab.check();
-    assert_eq!(ledger::report(&lab.path).unwrap().totals, totals);
+    assert_eq!(ledger::report(&lab.path).unwrap().totals, released);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn bob(ledger: &Ledger) -> Account {
 }
 
 fn paid_out(lab: &Lab) -> Nanos {
-    ledger::report(&lab.path).unwrap().paid_out
+    ledger::report(&lab.path).unwrap().totals.paid_out
 }
 
 #[test]
@@ -57,7 +57,16 @@ fn a_payout_is_booked_once_for_each_reference_and_never_above_what_is_available(
     assert_eq!((paid.set_aside, paid.paid_out()), (Nanos(90), Nanos(90)), "what is pending stays");
     assert_eq!(bob.paid_out(), Nanos::ZERO);
     assert_eq!((paid_out(&lab), bob.turnover), (Nanos(90), Nanos(180)));
+    let totals = ledger.totals();
+    let sums = (totals.earned, totals.pending, totals.available(), totals.paid_out);
+    assert_eq!(
+        sums,
+        (Nanos(180), Nanos(90), Nanos::ZERO, Nanos(90)),
+        "the sums are those of the only worker"
+    );
     ledger.close().unwrap();
+    assert_eq!(ledger::report(&lab.path).unwrap().totals, totals);
+    assert_eq!(lab.open().totals(), totals, "they are read again");
     lab.check();
 }
 

@@ -211,10 +211,12 @@ impl Auditor {
     /// The ledger must agree. A worker's pending and available pay are compared as one: when pay is released
     /// is a test of its own.
     fn agrees(&self, ledger: &Ledger) {
+        let mut pending = Nanos::ZERO;
         for (id, role) in &self.roles {
             let name = ledger_name(*id, *role, ledger);
             let found = account_of(ledger, *role, name);
             let worker = *role == Role::Worker;
+            pending += if worker { found.set_aside } else { Nanos::ZERO };
             let (available, held) = (found.available.0, found.set_aside.0);
             let found = Sums {
                 available: if worker { available + held } else { available },
@@ -225,7 +227,7 @@ impl Auditor {
             };
             assert_eq!(found, self.sums[id], "{role} {name}");
         }
-        assert_eq!(ledger.totals().fee.0, self.fee);
+        assert_eq!((ledger.totals().fee.0, ledger.totals().pending), (self.fee, pending));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::checks::Examination;
 /// to do; 2: the command is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "p2c2r-doctor", version)]
-pub struct Cli {
+pub struct DoctorCli {
     /// The join link; `-` reads it from standard input, `@FILE` from a file.
     #[arg(long, env = "P2C2R_JOIN", value_name = "LINK")]
     pub join: String,
@@ -40,7 +40,7 @@ pub enum As {
     Worker,
 }
 
-impl Cli {
+impl DoctorCli {
     /// What is to be examined.
     pub fn examination(&self) -> Examination {
         let roles = match self.role {

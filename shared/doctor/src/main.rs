@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use p2c2r_doctor::cli::Cli;
+use p2c2r_doctor::cli::DoctorCli;
 use p2c2r_doctor::examine;
 use p2c2r_program::{command_line, complain, say};
 
 fn main() -> ExitCode {
-    let cli: Cli = command_line::parse();
+    let cli: DoctorCli = command_line::parse();
     let link = match p2c2r_join::read_link(&cli.join) {
         Ok(link) => link,
         Err(error) => {

@@ -92,6 +92,11 @@ impl WorkerStatements {
         self.changed = true;
     }
 
+    /// Of what its account has earned, what it can be paid.
+    pub fn available(&self) -> Nanos {
+        self.earned - self.pending - self.paid
+    }
+
     /// What is to be told now, with the verdicts not told yet.
     pub fn take(&mut self) -> WorkerStatement {
         self.changed = false;
