@@ -154,7 +154,7 @@ fn work(
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use p2c2r_protocol::{Attempt, Device, Digest, KindId, PeerId, TaskNo, WorkUnits};
+    use p2c2r_protocol::{Attempt, Device, Digest, KindId, Micros, PeerId, TaskNo, WorkUnits};
     use p2c2r_tasks::{Blobs, CheckError, KernelError, SpecError, Stop, StopOnDrop, TaskJob};
 
     use crate::core::receipts::WorkerTimes;
@@ -247,6 +247,7 @@ mod tests {
             in_books: TaskNo(1),
             task: TaskNo(1),
             attempt: Attempt(1),
+            heard_at: Micros(1),
             worker: PeerId(1),
             account: AccountId(1),
             device: Device::Cores,

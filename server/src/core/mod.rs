@@ -42,6 +42,7 @@ use fault::Fault;
 use state::cache::OutcomeCache;
 use state::checking::Checking;
 use state::draws::{CheckDraws, Matcher};
+use state::exploring::Exploring;
 use state::gamers::{Gamers, WorkersAround};
 use state::hedging::Hedging;
 use state::own_kernel::OwnKernel;
@@ -93,6 +94,7 @@ pub struct Core {
     trust: Trust,
     checking: Checking,
     hedging: Hedging,
+    exploring: Exploring,
     tally: Tally,
     submits: Submits,
     matcher: Matcher,
@@ -121,6 +123,7 @@ impl Core {
             trust: Trust::new(policy.trust),
             checking: Checking::new(policy.trust.budget_percent),
             hedging: Hedging::new(policy.hedge_percent),
+            exploring: Exploring::default(),
             tally: Tally::default(),
             submits: Submits::default(),
             matcher: Matcher::new(seed),

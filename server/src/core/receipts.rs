@@ -37,8 +37,11 @@ impl From<&Answer> for WorkerTimes {
 }
 
 /// The stages of a task that a worker did. Whatever the worker claims is cut to what fits between the two
-/// moments the coordinator measured itself, so the stages add up to `sent_at - received_at` for every input.
-pub fn worker_stages(moments: AttemptTimes, times: WorkerTimes, clock_offset_us: Option<i64>) -> Stages {
+/// moments the coordinator measured itself, so the stages add up to `sent_at - received_at` for every input. What was before the
+/// task was received, because it has taken the place of an equal one, is no part of them.
+pub fn worker_stages(mut moments: AttemptTimes, times: WorkerTimes, clock_offset_us: Option<i64>) -> Stages {
+    moments.assigned_at = moments.assigned_at.max(moments.received_at);
+    moments.answered_at = moments.answered_at.max(moments.assigned_at);
     let span = moments.answered_at.since(moments.assigned_at);
     let kernel = times.finished_at.since(times.started_at).min(span);
     let queue = times.started_at.since(times.received_at).min(span - kernel);
@@ -64,7 +67,7 @@ pub fn worker_stages(moments: AttemptTimes, times: WorkerTimes, clock_offset_us:
 /// The stages of a task the coordinator did itself: the kernel, and everything else, the wait for a
 /// thread and the way through the pool included, as queue.
 pub fn own_stages(received_at: Micros, computing_since: Micros, took_us: u32, sent_at: Micros) -> Stages {
-    let kernel = took_us.min(sent_at.since(computing_since));
+    let kernel = took_us.min(sent_at.since(computing_since.max(received_at)));
     Stages {
         coordinator_queue_us: sent_at.since(received_at) - kernel,
         kernel_us: kernel,
@@ -117,7 +120,12 @@ mod tests {
                 }
             }
         }
+        let heir = AttemptTimes { received_at: Micros(2_000), ..moments() };
+        assert_eq!(worker_stages(heir, WorkerTimes::default(), None).total_us(), 1_150);
+        let latest = AttemptTimes { received_at: Micros(3_120), ..moments() };
+        assert_eq!(worker_stages(latest, WorkerTimes::default(), None).total_us(), 30);
         for took in [0, 7, 1_000_000] {
+            assert_eq!(own_stages(Micros(100), Micros(20), took, Micros(120)).total_us(), 20);
             assert_eq!(own_stages(Micros(10), Micros(20), took, Micros(120)).total_us(), 110);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bincode::Encode;
 use p2c2r_protocol::catch_panic::catch_panic;
-use p2c2r_protocol::{Attempt, Device, KindId, PassedCheck, PeerId, TaskNo, WorkUnits};
+use p2c2r_protocol::{Attempt, Device, KindId, Micros, PassedCheck, PeerId, TaskNo, WorkUnits};
 use p2c2r_tasks::{Blob, Blobs, CheckError, Stop, TaskJob};
 
 use super::receipts::WorkerTimes;
@@ -19,6 +19,8 @@ pub struct Check {
     pub in_books: TaskNo,
     /// The attempt it answers.
     pub attempt: Attempt,
+    /// When the answer was heard.
+    pub heard_at: Micros,
     /// Whose answer it is.
     pub worker: PeerId,
     /// The worker's account.

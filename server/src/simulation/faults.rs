@@ -46,7 +46,11 @@ const FAULTS: [(Fault, &[&str]); 26] = [
     ),
     (Fault::GivesTheUnchecked, &["only what was checked deeply is reused"]),
     (Fault::ChargesReuseInFull, &["reuse costs the fee"]),
-    (Fault::GivesTwice, &["only open tasks are worked on, and each ends once"]),
+    // Where the account has nothing else held, its own assertion comes first.
+    (
+        Fault::GivesTwice,
+        &["only open tasks are worked on, and each ends once", "the scheduler does not panic"],
+    ),
     (Fault::LetsThemWorkInVain, &["what nobody wants any more is revoked at once"]),
     (Fault::ChargesWhatWasNotBegun, &["only what was begun is charged"]),
     (

@@ -237,7 +237,7 @@ impl Scene {
             }
             State::Revoked => {
                 self.lease();
-                self.stage.pass(Duration::from_millis(300));
+                self.stage.pass(Duration::from_millis(1_100));
                 assert_eq!(self.stage.take_revoked(), [(self.worker, self.assign.task)]);
                 assert!(self.stage.take_assigned().is_empty());
             }

@@ -31,6 +31,8 @@ const TASKS: u64 = 3_000;
 /// How long a stall takes and how long it is until the next one, microseconds: a quarter of the time.
 const STALL: std::ops::Range<u64> = 100_000..300_000;
 const WELL: std::ops::Range<u64> = 200_000..1_000_000;
+/// What a slow worker takes more for a task, microseconds.
+const SLOW: u64 = 200_000;
 /// What a task's deadline leaves beside the round trip.
 const BESIDE_ROUND_TRIP: u64 = 300_000;
 const ROOM: AdmissionRoom = AdmissionRoom { admissions: 1_000, patient: 0, bytes: 1 << 20 };
@@ -44,6 +46,8 @@ enum Staller {
     First,
     /// Each time another one.
     Any,
+    /// Nobody, but the first one needs a fifth of a second more for each task until so many were asked for.
+    FirstIsSlowUntil(u64),
 }
 
 /// A link, and who stalls.
@@ -64,6 +68,10 @@ struct Felt {
     extra: f64,
     /// Share of tasks done in time.
     in_time: f64,
+    /// Attempts that were trials.
+    tried: u64,
+    /// Of the last tenth of all tasks, the share that the first worker was asked.
+    by_first: f64,
 }
 
 enum Arrives {
@@ -90,6 +98,8 @@ struct Far {
     took_us: Vec<u64>,
     in_time: u64,
     stalled: Option<(u64, u64)>,
+    /// Attempts that the first worker got of late: of the last tenth of all tasks.
+    by_first: u64,
 }
 
 impl Far {
@@ -118,6 +128,7 @@ impl Far {
             took_us: Vec::new(),
             in_time: 0,
             stalled: None,
+            by_first: 0,
         };
         let hour_cap = HourCap::AsEverybody;
         let joined = Event::GamerJoined {
@@ -202,7 +213,7 @@ impl Far {
         self.asked += 1;
         if self.asked == WARM_UP + 1 {
             let first = self.now + self.stalls.random_range(WELL);
-            if self.scene.staller != Staller::Nobody {
+            if matches!(self.scene.staller, Staller::First | Staller::Any) {
                 self.at(first, Arrives::StallChanges);
             }
         }
@@ -249,6 +260,12 @@ impl Far {
                     self.at(until, Arrives::Assign(peer, assign));
                     return;
                 }
+                let is_slow = match self.scene.staller {
+                    Staller::FirstIsSlowUntil(asked) => peer.0 == 1 && self.asked < asked,
+                    _ => false,
+                };
+                let takes = if is_slow { SLOW } else { 0 };
+                self.by_first += u64::from(peer.0 == 1 && self.asked > WARM_UP + TASKS * 9 / 10);
                 let answer = Answer {
                     task: assign.task,
                     attempt: assign.attempt,
@@ -257,7 +274,7 @@ impl Far {
                     started_at: Micros(2),
                     finished_at: Micros(300),
                 };
-                let at = self.arrival(self.now);
+                let at = self.arrival(self.now + takes);
                 self.at(at, Arrives::Answer(peer, answer));
             }
             Arrives::Answer(peer, answer) => {
@@ -293,6 +310,8 @@ impl Far {
             p99_beyond_ms: p99 as f64 / 1e3 - self.scene.round_trip_ms as f64,
             extra: self.core.tally().hedged as f64 / self.asked as f64,
             in_time: self.in_time as f64 / TASKS as f64,
+            tried: self.core.tally().tried,
+            by_first: self.by_first as f64 / (TASKS / 10) as f64,
         }
     }
 }
@@ -346,5 +365,33 @@ fn where_the_same_one_stalls_always_second_attempts_make_nothing_worse() {
     for round_trip_ms in [20, 120] {
         let (off, on) = off_and_on(round_trip_ms, 1, Staller::First, 1);
         assert!(on.p99_beyond_ms <= off.p99_beyond_ms + 2.0);
+    }
+}
+
+fn run(staller: Staller, seed: u64) -> Felt {
+    let scene = Scene { round_trip_ms: 20, loss_percent: 0, staller, seed };
+    let felt = Far::new(scene, ServerConfig::default().hedge_percent).run();
+    println!("{scene:?}\n{felt:.3?}");
+    felt
+}
+
+#[test]
+fn a_worker_that_was_slow_gets_its_share_again_once_it_is_well() {
+    for seed in 1..=3 {
+        let felt = run(Staller::FirstIsSlowUntil(WARM_UP + 300), seed);
+        assert!(felt.by_first > 0.1, "it is one of four");
+    }
+}
+
+/// Beside a world without a slow one, in which nobody is tried who is worse than the others.
+#[test]
+fn trying_a_worker_that_stays_slow_makes_no_task_late_and_the_slowest_hundredth_no_slower() {
+    for seed in 1..=3 {
+        let slow = run(Staller::FirstIsSlowUntil(u64::MAX), seed);
+        let well = run(Staller::Nobody, seed);
+        assert!(slow.tried >= 3, "it is tried");
+        assert!(slow.by_first <= 0.01, "and no more than that");
+        assert!(slow.in_time + 0.0005 >= well.in_time, "{} in time of {}", slow.in_time, well.in_time);
+        assert!(slow.p99_beyond_ms <= well.p99_beyond_ms + 2.0);
     }
 }

@@ -114,13 +114,17 @@ impl Hedging {
         self.saved = self.saved.saturating_add(earned).min(SAVED_UNITS_MAX * PARTS);
     }
 
+    /// Whether a second attempt of this size could be handed out now.
+    pub fn has_saved(&self, units: WorkUnits) -> bool {
+        !self.is_everybody_slow() && units.0.saturating_mul(PARTS) <= self.saved
+    }
+
     /// Whether a second attempt of this size may be handed out; if so, it is counted.
     pub fn take(&mut self, units: WorkUnits) -> bool {
-        let cost = units.0.saturating_mul(PARTS);
-        if self.is_everybody_slow() || cost > self.saved {
+        if !self.has_saved(units) {
             return false;
         }
-        self.saved -= cost;
+        self.saved -= units.0.saturating_mul(PARTS);
         self.second_units = self.second_units.saturating_add(units.0);
         true
     }

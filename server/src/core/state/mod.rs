@@ -18,6 +18,7 @@ pub mod budgets;
 pub mod cache;
 pub mod checking;
 pub mod draws;
+pub mod exploring;
 pub mod gamers;
 pub mod hedging;
 pub mod own_kernel;

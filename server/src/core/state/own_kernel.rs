@@ -34,11 +34,15 @@ impl OwnKernel {
         queue + service.mean + service.deviation * 2 + MARGIN
     }
 
-    /// A run begins, if there is room for one more to wait.
-    pub fn begin(&mut self) -> bool {
-        let has_room = self.waiting() < self.waiting_max;
-        self.under_way += usize::from(has_room);
-        has_room
+    /// Whether one more run may begin, or wait for a thread.
+    pub fn has_room(&self) -> bool {
+        self.waiting() < self.waiting_max
+    }
+
+    /// A run begins, for which there is room.
+    pub fn begin(&mut self) {
+        assert!(self.has_room(), "no more runs wait than may");
+        self.under_way += 1;
     }
 
     /// A run has come back, whatever it gave.

@@ -14,6 +14,8 @@ const _: () = assert!(p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX < 1 << (SI
 /// Weights of a new measurement, as TCP's retransmission timer has them (RFC 6298).
 const MEAN_GAIN: f32 = 1.0 / 8.0;
 const DEVIATION_GAIN: f32 = 1.0 / 4.0;
+/// Weight of one that is quicker, after a time in which nothing was measured: what was known before is old.
+const MEAN_GAIN_AFTER_A_WHILE: f32 = 3.0 / 4.0;
 /// How far above the mean one measurement counts, in mean deviations, and as a part of the mean where those are small. One that
 /// waited for a machine standing still, or for a packet sent again, is no measure of the work; when work really takes
 /// longer, the deviation grows with each one until they count whole.
@@ -50,12 +52,13 @@ struct Estimate {
 }
 
 impl Estimate {
-    fn measured(&mut self, us: f32) {
+    /// `gain` is the weight of a measurement that is quicker than the mean.
+    fn measured(&mut self, us: f32, gain: f32) {
         if self.known {
             let most = (OUTLIER_DEVIATIONS * self.deviation_us).max(OUTLIER_SHARE * self.mean_us);
             let error = (us - self.mean_us).min(most.max(OUTLIER_US_MIN));
             self.deviation_us += DEVIATION_GAIN * (error.abs() - self.deviation_us);
-            self.mean_us += MEAN_GAIN * error;
+            self.mean_us += if error < 0.0 { gain } else { MEAN_GAIN } * error;
         } else {
             *self = Self { known: true, mean_us: us, deviation_us: us / 2.0 };
         }
@@ -86,8 +89,17 @@ impl ServiceTimes {
 
     /// Takes one measurement.
     pub fn measured(&mut self, kind: KindId, units: WorkUnits, service: Duration) {
+        self.take(kind, units, service, MEAN_GAIN);
+    }
+
+    /// Takes the first measurement after a time without any: if it is quicker than what was known, that counts less.
+    pub fn measured_after_a_while(&mut self, kind: KindId, units: WorkUnits, service: Duration) {
+        self.take(kind, units, service, MEAN_GAIN_AFTER_A_WHILE);
+    }
+
+    fn take(&mut self, kind: KindId, units: WorkUnits, service: Duration, gain: f32) {
         let us = service.as_secs_f32() * 1e6;
-        self.recent.measured(us);
+        self.recent.measured(us, gain);
         let at = match self.kinds.iter().position(|(id, _)| *id == kind) {
             Some(at) => at,
             None if self.kinds.len() >= KINDS_MAX => return,
@@ -96,7 +108,7 @@ impl ServiceTimes {
                 self.kinds.len() - 1
             }
         };
-        self.kinds[at].1[size(units)].measured(us);
+        self.kinds[at].1[size(units)].measured(us, gain);
     }
 
     /// What to expect of a task of this kind and size. Without a measurement of this size: a microsecond a unit, which

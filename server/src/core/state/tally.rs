@@ -43,6 +43,8 @@ pub struct Tally {
     pub hedged: u64,
     /// Of them, those that were accepted.
     pub hedges_won: u64,
+    /// Attempts handed out to a worker that had had nothing for long, to see whether it has become better.
+    pub tried: u64,
     /// Answers that came after another worker's to the same task was accepted, and said the same.
     pub twice_alike: u64,
     /// The same, and said something else.

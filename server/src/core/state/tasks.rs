@@ -6,8 +6,11 @@
 //! only through one of their verbs, and every verb refuses what does not fit, so a late, repeated or forged message changes nothing.
 
 mod following;
+mod gamer_port;
+mod matcher_port;
+mod worker_port;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +21,15 @@ use p2c2r_tasks::{Blobs, StopOnDrop, TaskJob};
 use smallvec::SmallVec;
 
 use crate::core::fault::{self, Fault};
-use crate::core::state::budgets::{OpenLoad, Over, Weighed};
+use crate::core::state::budgets::{OpenLoad, Weighed};
 use crate::core::state::queue::TaskQueue;
 use crate::ledger::AccountId;
 use following::Leaders;
 
 pub use following::FOLLOWERS_MAX;
+pub use gamer_port::GamerPort;
+pub use matcher_port::MatcherPort;
+pub use worker_port::WorkerPort;
 
 /// One task in flight.
 pub struct Task {
@@ -63,6 +69,8 @@ pub struct Task {
     live: SmallVec<[LiveAttempt; LIVE_MAX]>,
     /// Since when the coordinator's own kernel runs or waits for a thread.
     computing: Option<Micros>,
+    /// Whether it waits for room in the own kernel's queue, and for nobody else.
+    waits_for_own_kernel: bool,
     /// When a second worker is to be asked, if the first has not answered by then.
     hedge_at: Option<Micros>,
     /// Work units that were begun in attempts which ended early through no fault of their workers.
@@ -132,6 +140,11 @@ impl Task {
     /// Whether it waits for somebody to do it.
     pub fn is_waiting(&self) -> bool {
         self.live.is_empty() && self.computing.is_none() && self.follows.is_none()
+    }
+
+    /// Whether it waits for the matcher.
+    fn is_queued(&self) -> bool {
+        self.is_waiting() && !self.waits_for_own_kernel
     }
 
     /// Its live attempts, the oldest first.
@@ -263,8 +276,10 @@ pub struct TaskTable {
     tasks: HashMap<TaskNo, Box<Task>, NumberHash>,
     /// In flight, by what their gamers call them.
     ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
-    /// Those that wait.
+    /// Those that wait for the matcher.
     queue: TaskQueue,
+    /// Those that wait for room in the own kernel's queue, in the order in which they came, and some that have ended.
+    for_own_kernel: VecDeque<TaskNo>,
     /// Those whose outcomes others may wait for.
     leaders: Leaders,
     /// What those in `tasks` take, by account.
@@ -279,6 +294,7 @@ impl TaskTable {
             tasks: HashMap::default(),
             ids: HashMap::default(),
             queue: TaskQueue::default(),
+            for_own_kernel: VecDeque::new(),
             leaders: Leaders::default(),
             load: OpenLoad::default(),
             next_no: next_no.0.max(1),
@@ -348,9 +364,9 @@ impl TaskTable {
     }
 
     fn wait(&mut self, no: TaskNo) {
-        let Some(task) = self.tasks.get(&no).filter(|task| task.is_waiting()) else { return };
+        let Some(task) = self.tasks.get(&no).filter(|task| task.is_queued()) else { return };
         let due = task.deliver_by.unwrap_or(Micros(u64::MAX));
-        let waits = |no: TaskNo| self.tasks.get(&no).is_some_and(|task| task.is_waiting());
+        let waits = |no: TaskNo| self.tasks.get(&no).is_some_and(|task| task.is_queued());
         self.queue.push((task.kind, task.account), (due, no), self.tasks.len(), waits);
     }
 
@@ -363,235 +379,6 @@ impl TaskTable {
             self.ids.len() == self.tasks.len() && self.load.sum().tasks == self.tasks.len(),
             "every open task has one id and counts once"
         );
-        Some(task)
-    }
-}
-
-/// The table as gamers' messages see it.
-pub struct GamerPort<'a>(&'a mut TaskTable);
-
-impl GamerPort<'_> {
-    /// Whether there is room for one more task of this account, patient or not, of so many encoded bytes.
-    pub fn has_room(&self, account: AccountId, patient: bool, spec_bytes: usize) -> Result<(), Over> {
-        self.0.load.may_add(account, patient, spec_bytes)
-    }
-
-    /// The task in flight that `account` calls `id`.
-    pub fn find(&self, account: AccountId, id: TaskId) -> Option<(TaskNo, &Task)> {
-        let no = *self.0.ids.get(&(account, id))?;
-        Some((no, self.0.tasks.get(&no)?))
-    }
-
-    /// Lets a task in under a number from [`GamerPort::number`], or under the one the ledger knows it by, to
-    /// wait for the matcher.
-    pub fn admit(&mut self, no: TaskNo, new: NewTask) {
-        debug_assert!(no.0 < self.0.next_no, "numbers are given out by the table or lie before its first");
-        debug_assert!(!self.0.ids.contains_key(&(new.account, new.id)), "an id is in flight once");
-        self.0.ids.insert((new.account, new.id), no);
-        let task = Box::new(Task {
-            id: new.id,
-            account: new.account,
-            gamer: new.gamer,
-            kind: new.kind,
-            job: new.job,
-            spec: new.spec,
-            blobs: new.blobs,
-            key: new.key,
-            units: new.units,
-            price: new.price,
-            received_at: new.received_at,
-            deliver_by: new.deliver_by,
-            in_books: no,
-            shares: new.shares,
-            follows: None,
-            followers: Vec::new(),
-            live: SmallVec::new(),
-            computing: None,
-            hedge_at: None,
-            begun: 0,
-            attempts: new.attempts,
-            tried: Vec::new(),
-            failures: 0,
-            timer: None,
-            blobs_resent_for: None,
-            unwanted: false,
-            own_kernel: None,
-        });
-        self.0.load.add(task.weighed());
-        self.0.tasks.insert(no, task);
-        match new.follows {
-            Some(following) => self.0.follow(no, following),
-            None => self.0.lead(no),
-        }
-        self.0.wait(no);
-    }
-
-    /// Its gamer takes a task back of which an answer is being judged.
-    pub fn take_back(&mut self, no: TaskNo) {
-        if let Some(task) = self.0.tasks.get_mut(&no) {
-            task.unwanted = true;
-        }
-    }
-
-    /// The next task's number.
-    pub fn number(&mut self) -> TaskNo {
-        let no = TaskNo(self.0.next_no);
-        self.0.next_no += 1;
-        no
-    }
-}
-
-/// The table as answers see it.
-pub struct WorkerPort<'a>(&'a mut TaskTable);
-
-impl<'a> WorkerPort<'a> {
-    /// The task and the attempt, if `worker` holds the lease on it.
-    pub fn holds(
-        self,
-        no: TaskNo,
-        attempt: Attempt,
-        worker: PeerId,
-    ) -> Result<(&'a Task, LiveAttempt), Stray> {
-        let task = self.0.tasks.get(&no).ok_or(Stray::UnknownTask)?;
-        let held = task.live_attempt(attempt).filter(|live| live.is_awaited_from(worker));
-        held.map(|live| (&**task, live)).ok_or(Stray::StaleAttempt)
-    }
-
-    /// An outcome arrived under the lease of this attempt: from now on it is judged.
-    pub fn answered(self, no: TaskNo, attempt: Attempt, worker: PeerId, at: Micros) -> Result<(), Stray> {
-        let task = self.0.tasks.get_mut(&no).ok_or(Stray::UnknownTask)?;
-        let held = |live: &&mut LiveAttempt| live.attempt == attempt && live.is_awaited_from(worker);
-        let live = task.live.iter_mut().find(held).ok_or(Stray::StaleAttempt)?;
-        live.answered_at = Some(at);
-        task.hedge_at = None;
-        Ok(())
-    }
-
-    /// The check of an attempt's answer waits for its turn until then, or waits no more.
-    pub fn check_begins_by(self, no: TaskNo, attempt: Attempt, at: Option<Micros>) {
-        let task = self.0.tasks.get_mut(&no);
-        let live = task.and_then(|task| task.live.iter_mut().find(|live| live.attempt == attempt));
-        if let Some(live) = live {
-            live.check_begins_by = at;
-        }
-    }
-
-    /// The verdict on this attempt is to accept: the task ends and comes out, and the attempt with it. The task's other
-    /// attempts are of no more use.
-    pub fn accepted(self, no: TaskNo, attempt: Attempt) -> Option<(Box<Task>, LiveAttempt)> {
-        let live = self.0.tasks.get(&no)?.live_attempt(attempt)?;
-        live.answered_at?;
-        let mut task = self.0.remove(no)?;
-        task.live.retain(|other| other.attempt != attempt);
-        Some((task, live))
-    }
-
-    /// The own kernel gave an outcome: the task ends and comes out.
-    pub fn computed(self, no: TaskNo) -> Option<Box<Task>> {
-        self.0.tasks.get(&no)?.computing.and_then(|_| self.0.remove(no))
-    }
-
-    /// A live attempt is over without success, be it leased or judged; the task waits again if it was the only one. The
-    /// worker's account is remembered unless it may try again, as after being overloaded. `begun` are the work units that
-    /// were begun through no fault of its worker.
-    pub fn failed(
-        self,
-        no: TaskNo,
-        attempt: Attempt,
-        may_try_again: bool,
-        counts: bool,
-        begun: u64,
-    ) -> Option<(&'a Task, LiveAttempt)> {
-        let task = self.0.tasks.get_mut(&no)?;
-        let live = task.live_attempt(attempt)?;
-        task.live.retain(|other| other.attempt != attempt);
-        if !may_try_again && !task.tried.contains(&live.account) {
-            task.tried.push(live.account);
-        }
-        task.failures += u32::from(counts);
-        task.begun = task.begun.saturating_add(begun);
-        task.hedge_at = None;
-        self.0.wait(no);
-        Some((self.0.tasks.get(&no)?, live))
-    }
-
-    /// Whether blobs may be sent a second time for this attempt: once, and not for one before the newest such.
-    pub fn may_resend_blobs(self, no: TaskNo, attempt: Attempt) -> bool {
-        let Some(task) = self.0.tasks.get_mut(&no) else { return false };
-        let may = task.blobs_resent_for.is_none_or(|newest| newest < attempt);
-        if may {
-            task.blobs_resent_for = Some(attempt);
-        }
-        may
-    }
-}
-
-/// The table as the matcher and the leases see it.
-pub struct MatcherPort<'a>(&'a mut TaskTable);
-
-impl MatcherPort<'_> {
-    /// The waiting task of all `open` kinds that goes next, taken out of the queue: the caller hands it out or puts it back
-    /// with [`MatcherPort::put_back`].
-    pub fn next(&mut self, open: impl Fn(KindId) -> bool) -> Option<TaskNo> {
-        let TaskTable { queue, tasks, .. } = &mut *self.0;
-        queue.next(open, |no| tasks.get(&no).is_some_and(|task| task.is_waiting()))
-    }
-
-    /// Returns a task that could not be handed out to the queue.
-    pub fn put_back(&mut self, no: TaskNo) {
-        self.0.wait(no);
-    }
-
-    /// Leases the task to a worker that offers such kinds, and numbers the attempt. A task that somebody has already can be
-    /// leased once more, to a worker of another account.
-    pub fn lease(
-        &mut self,
-        no: TaskNo,
-        (worker, account): (PeerId, AccountId),
-        since: Micros,
-        until: Micros,
-        expected: Expected,
-        offers: impl Fn(KindId) -> bool,
-    ) -> Option<Attempt> {
-        let task = self.0.tasks.get_mut(&no)?;
-        let is_free = task.computing.is_none()
-            && task.live.len() < LIVE_MAX
-            && task.live.iter().all(|live| live.account != account);
-        if !is_free {
-            return None;
-        }
-        task.attempts += 1;
-        let attempt = task.attempt();
-        if task.live.is_empty() {
-            self.0.queue.served(task.account, task.units, offers);
-        }
-        task.live.push(LiveAttempt {
-            attempt,
-            worker,
-            account,
-            since,
-            until,
-            answered_at: None,
-            check_begins_by: None,
-            expected,
-        });
-        Some(attempt)
-    }
-
-    /// Sets when a second worker is to be asked.
-    pub fn hedge_at(&mut self, no: TaskNo, at: Option<Micros>) {
-        if let Some(task) = self.0.tasks.get_mut(&no) {
-            task.hedge_at = at;
-        }
-    }
-
-    /// Gives the task to the own kernel, which `stop` ends with the task.
-    pub fn compute(&mut self, no: TaskNo, now: Micros, stop: StopOnDrop) -> Option<&Task> {
-        let task = self.0.tasks.get_mut(&no).filter(|task| task.is_waiting())?;
-        task.attempts += 1;
-        self.0.queue.served(task.account, task.units, |_| true);
-        task.computing = Some(now);
-        task.own_kernel = Some(stop);
         Some(task)
     }
 }

@@ -167,6 +167,8 @@ pub struct Trust {
 
 #[derive(Default)]
 struct Known {
+    /// When it last had to begin anew, on the coordinator's clock.
+    begun_again_at: Option<Micros>,
     failures: u32,
     clean_checks: u64,
     quarantined: bool,
@@ -253,6 +255,12 @@ impl Trust {
     /// Whether everything this account answers in the kind is checked deeply.
     pub fn is_on_probation(&self, account: AccountId, kind: KindId, version: u16, now: Micros) -> bool {
         self.check_share(account, kind, version, now) >= 1.0
+    }
+
+    /// Whether this account has had to earn its trust anew since then.
+    pub fn has_begun_again_since(&self, account: AccountId, moment: Micros) -> bool {
+        let known = self.accounts.get(&account);
+        known.and_then(|known| known.begun_again_at).is_some_and(|at| at >= moment)
     }
 
     /// An answer was accepted, after a deep check or without; gives what the ledger is to keep, if it is time.
@@ -366,6 +374,7 @@ impl Known {
 
     fn begin_again(&mut self, now: Micros) {
         self.clean_checks = 0;
+        self.begun_again_at = Some(now);
         for of in &mut self.kinds {
             (of.answers, of.recorded, of.since) = (0, 0, clock(now));
         }

@@ -30,6 +30,8 @@ const DOUBT: u32 = 4;
 /// How many times longer than predicted a worker is taken to need while an attempt of it is late and nothing has come from it
 /// since: it may stand still, and what it gets then waits with the rest.
 const LATE: u32 = 8;
+/// How long a worker without incidents has had nothing when it counts as neglected.
+const NEGLECTED_AFTER: Duration = Duration::from_secs(1);
 /// Added to a worker's round trip when its window is reckoned: messages leave in groups.
 const GROUPING: Duration = Duration::from_millis(2);
 
@@ -64,6 +66,8 @@ pub struct Worker {
     conduct: Conduct,
     /// Whether an attempt of it is late and nothing has come from it since.
     is_late: bool,
+    /// Whether its newest attempt was given to it to see whether it has become better, and nothing was measured since.
+    is_on_trial: bool,
     /// Its places in the lists of [`Workers::with_room`], one per kind each; empty where it has none.
     places: [Vec<(KindId, usize)>; 2],
 }
@@ -151,6 +155,7 @@ impl Worker {
             blobs: KnownBlobs::new(KNOWN_BLOBS_MAX),
             conduct: record.conduct,
             is_late: false,
+            is_on_trial: false,
             places: Default::default(),
         }
     }
@@ -224,6 +229,17 @@ impl Worker {
         self.is_late && !self.tasks.is_empty()
     }
 
+    /// Whether it has had nothing for so long that what is known of it is old: longer with each incident in a row.
+    pub fn is_neglected(&self, now: Micros) -> bool {
+        let since = now.0.saturating_sub(self.active_at.0);
+        self.tasks.is_empty() && since >= Micros::from(NEGLECTED_AFTER * self.conduct.handicap()).0
+    }
+
+    /// What it is given next is to show whether it has become better.
+    pub fn tried_again(&mut self) {
+        self.is_on_trial = true;
+    }
+
     /// It is given an attempt at a task. With the first one it begins anew: an attempt that was late and then revoked need
     /// never be answered.
     pub fn given(&mut self, task: TaskNo) {
@@ -248,7 +264,11 @@ impl Worker {
         rounds: u32,
     ) {
         let service = turnaround.saturating_sub(rtt) / rounds.max(1);
-        self.speed.measured(kind, units, service);
+        if std::mem::take(&mut self.is_on_trial) {
+            self.speed.measured_after_a_while(kind, units, service);
+        } else {
+            self.speed.measured(kind, units, service);
+        }
         let recent = self.speed.recent().max(Duration::from_micros(1));
         let pipeline = (rtt + GROUPING).as_secs_f64() / recent.as_secs_f64() * f64::from(self.slots);
         let pipeline = (pipeline.ceil() as u32).max(self.slots);

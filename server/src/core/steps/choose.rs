@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use p2c2r_protocol::PeerId;
+use p2c2r_protocol::{Micros, PeerId};
 
 use crate::core::state::draws::Matcher;
 use crate::core::state::tasks::Task;
@@ -21,7 +21,7 @@ pub struct Choice {
     pub prediction: Prediction,
 }
 
-/// Workers that are looked at for one that is proven; more would cost more than the best of them is better.
+/// Workers that are looked at for one that is proven, or neglected; more would cost more than the best of them is better.
 const LOOKED_AT_MAX: usize = 8;
 
 /// Of a handful of proven workers with room for `task`, from a place drawn at random on, the one that would be back first: not
@@ -90,4 +90,26 @@ pub fn choose(
             everyone_failed.then(|| predict(ready[first], true)).flatten()
         }),
     }
+}
+
+/// Of a handful of workers with room for `task`, from a place drawn at random on, the one that has had nothing for longest, if
+/// that is long: none whose word would have to be taken for what it can do.
+pub fn neglected(
+    matcher: &mut Matcher,
+    task: &Task,
+    workers: &Workers,
+    now: Micros,
+    rtt: impl Fn(PeerId) -> Duration,
+) -> Option<Choice> {
+    let ready = workers.ready(task.kind);
+    if ready.len() < 2 {
+        return None;
+    }
+    let start = matcher.draw(ready.len());
+    let looked_at = ready.iter().cycle().skip(start).take(ready.len().min(LOOKED_AT_MAX));
+    let candidates = looked_at.filter_map(|peer| Some((*peer, workers.get(*peer)?)));
+    let neglected =
+        candidates.filter(|(_, worker)| worker.is_neglected(now) && worker.is_believed(task.units));
+    let (peer, worker) = neglected.min_by_key(|(_, worker)| worker.active_at)?;
+    Some(Choice { worker: peer, prediction: worker.predict(task.kind, task.units, rtt(peer)) })
 }

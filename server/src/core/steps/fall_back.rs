@@ -33,9 +33,21 @@ pub fn wait_until(core: &Core, task: &Task) -> Option<Micros> {
     Some(Micros(deliver_by.0.saturating_sub(Micros::from(own).0)))
 }
 
-/// Starts the own kernel on a waiting task, or ends the task if the pool is full.
+/// Starts the own kernel on a waiting task. Where too many runs wait already, the task waits for one of them to end, as long as
+/// it can still be in time: many tasks come here at once when a worker falls silent that had all of them.
 pub fn compute(core: &mut Core, no: TaskNo) {
-    let (now, stop) = (core.now, Stop::new());
+    let now = core.now;
+    if !core.own.has_room() {
+        let until = core.tasks.get(no).and_then(|task| wait_until(core, task));
+        if until.is_some_and(|until| until > now) {
+            core.tasks.matcher().wait_for_own_kernel(no);
+            lease::set_timer(core, no);
+        } else {
+            settle::fail(core, no, TaskFailure::NoWorker);
+        }
+        return;
+    }
+    let stop = Stop::new();
     let Some(task) = core.tasks.matcher().compute(no, now, StopOnDrop(stop.clone())).map(|task| {
         let (job, blobs) = (Arc::downgrade(&task.job), task.blobs.clone());
         (task.in_books, task.attempt(), KernelRun { task: no, job, blobs, stop })
@@ -46,16 +58,27 @@ pub fn compute(core: &mut Core, no: TaskNo) {
     core.book(Entry::AttemptStarted { task: in_books, attempt, worker: None });
     lease::set_timer(core, no);
     debug!(task = no.0, "→ computing here");
-    if core.own.begin() {
-        core.effects.others.push(Effect::Compute(kernel));
-    } else {
-        settle::fail(core, no, TaskFailure::NoWorker);
+    core.own.begin();
+    core.effects.others.push(Effect::Compute(kernel));
+}
+
+/// Starts the own kernel on tasks that wait for it, as far as there is room.
+fn compute_what_waits(core: &mut Core) {
+    while core.own.has_room()
+        && let Some(no) = core.tasks.matcher().next_for_own_kernel()
+    {
+        compute(core, no);
     }
 }
 
 /// The own kernel has finished.
 pub fn computed(core: &mut Core, computed: Computed) {
     core.own.end();
+    take_outcome(core, computed);
+    compute_what_waits(core);
+}
+
+fn take_outcome(core: &mut Core, computed: Computed) {
     let no = computed.task;
     let Some(outcome) = computed.outcome else {
         failed(core, no);

@@ -8,11 +8,13 @@ use p2c2r_protocol::{Assign, KindId, Micros, PeerId, ServerToWorker, TaskFailure
 use smallvec::SmallVec;
 use tracing::debug;
 
-use super::choose::{Choice, choose};
+use super::choose::{Choice, choose, neglected};
+use super::hedge::HEDGE_AFTER_MIN;
 use super::lease::{lease_until, set_timer};
 use super::{fall_back, hedge, settle};
 use crate::config::Fallback;
 use crate::core::state::tasks::Expected;
+use crate::core::state::workers::Worker;
 use crate::core::{Core, Effect};
 use crate::ledger::Entry;
 
@@ -46,7 +48,7 @@ pub fn hand_out(core: &mut Core) {
     while let Some(no) = core.tasks.matcher().next(|kind| !closed.contains(&kind)) {
         let Some(kind) = core.tasks.get(no).map(|task| task.kind) else { continue };
         match decide(core, no) {
-            Move::Lease(choice) => lease(core, no, choice),
+            Move::Lease(choice) => lease_or_try(core, no, choice),
             Move::Compute => fall_back::compute(core, no),
             Move::Drop => settle::fail(core, no, TaskFailure::Late),
             Move::Fail => settle::fail(core, no, TaskFailure::NoWorker),
@@ -103,6 +105,45 @@ fn decide(core: &mut Core, no: TaskNo) -> Move {
     if has_room { Move::PassOver } else { Move::Stop }
 }
 
+/// Leases a task to the worker that was chosen, or tries another one, if it is time for that and nothing can become late by it:
+/// when the first choice would be late, a second worker is asked beside the one that is tried, as for any other task.
+fn lease_or_try(core: &mut Core, no: TaskNo, choice: Choice) {
+    if !core.exploring.is_due() {
+        lease(core, no, choice);
+        return;
+    }
+    let Some(tried) = trial(core, no, choice) else {
+        core.exploring.looked_in_vain();
+        lease(core, no, choice);
+        return;
+    };
+    lease(core, no, tried);
+    core.exploring.tried();
+    core.tally.tried += 1;
+    core.workers.change(tried.worker, Worker::tried_again);
+    if core.tasks.get(no).is_some_and(|task| task.deliver_by.is_some() && !task.live().is_empty()) {
+        let late = core.hedging.late_after(choice.prediction).max(HEDGE_AFTER_MIN);
+        let at = Micros(core.now.0.saturating_add(Micros::from(late).0));
+        core.tasks.matcher().hedge_at(no, Some(at));
+        set_timer(core, no);
+    }
+}
+
+/// Whom to try instead of `choice`.
+fn trial(core: &mut Core, no: TaskNo, choice: Choice) -> Option<Choice> {
+    let (now, links) = (core.now, &core.links);
+    let task = core.tasks.get(no).filter(|task| task.attempts() == 0)?;
+    let late = core.hedging.late_after(choice.prediction).max(HEDGE_AFTER_MIN);
+    let needed = Micros::from(late + choice.prediction.finish_at_worst * 2).0;
+    let is_unhurried = task.deliver_by.is_none_or(|deadline| now.0.saturating_add(needed) <= deadline.0);
+    let is_proven = core.workers.get(choice.worker).is_some_and(Worker::is_proven);
+    if !is_unhurried || !is_proven || task.deliver_by.is_some() && !core.hedging.has_saved(task.units) {
+        return None;
+    }
+    let rtt = |peer: PeerId| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt);
+    neglected(&mut core.matcher, task, &core.workers, now, rtt).filter(|tried| tried.worker != choice.worker)
+}
+
 /// Leases a task to the worker that was chosen, beside the one that has it if one does.
 pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     let now = core.now;
@@ -128,6 +169,7 @@ pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     core.tasks.matcher().hedge_at(no, hedge_at);
     if is_first {
         core.hedging.first(units);
+        core.exploring.first();
     }
     let Some(task) = core.tasks.get(no) else { return };
     let effects = &mut core.effects;

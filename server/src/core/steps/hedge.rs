@@ -26,7 +26,7 @@ use crate::ledger::AccountId;
 
 /// The soonest that a second worker is asked. Sooner would spend them on the jitter of networks and schedulers, to gain
 /// less than a frame.
-const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
+pub const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
 
 /// When a second worker is to be asked for a task that a first one gets now, which is `late` after so long; `None` for never.
 pub fn hedge_at(task: &Task, prediction: Prediction, late: Duration, now: Micros) -> Option<Micros> {
@@ -137,6 +137,7 @@ fn look_again(
         task: of.task,
         in_books: of.in_books,
         attempt,
+        heard_at: core.now,
         worker,
         account,
         device,

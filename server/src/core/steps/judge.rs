@@ -137,6 +137,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
         task: no,
         in_books,
         attempt,
+        heard_at: core.now,
         worker,
         account,
         device,
@@ -259,8 +260,11 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     let version = core.kernel_version(check.kind);
     let deeply = check.depth != Depth::Always;
     core.tally.checked_deeply += u64::from(deeply);
-    let known = core.trust.accepted(check.account, check.kind, version, deeply, core.now);
-    record(core, check.account, known);
+    // An answer from before its worker began anew was looked at as that was trusted then.
+    if !core.trust.has_begun_again_since(check.account, check.heard_at) {
+        let known = core.trust.accepted(check.account, check.kind, version, deeply, core.now);
+        record(core, check.account, known);
+    }
     follow::succeed_if_late(core, no);
     let Some((task, live)) = core.tasks.workers().accepted(no, attempt) else {
         if let Some(other) = core.hedging.take_judged(no, attempt, check.worker) {

@@ -18,6 +18,11 @@ use crate::ledger::{ATTEMPT_MAX, Entry, Verdict};
 
 /// The shortest lease. Shorter ones would be lost to a single packet sent again, which takes 70 ms.
 const LEASE_MIN: Duration = Duration::from_millis(100);
+/// The shortest lease of a task is one in so many parts of the time until its deadline, up to [`UNHURRIED_LEASE_MIN`]: where
+/// there is time for several more attempts, a machine that stands still for a moment, with everything that it has, is waited
+/// for. One that is gone is noticed by its silence.
+const LEASE_SHARE: u32 = 8;
+const UNHURRIED_LEASE_MIN: Duration = Duration::from_secs(1);
 /// The shortest lease of a patient task: nothing is gained by taking it away soon.
 const PATIENT_LEASE_MIN: Duration = Duration::from_secs(10);
 /// The longest lease. A worker that was once held up for hours, as a computer is that sleeps, is predicted to take as long
@@ -33,7 +38,13 @@ pub const ATTEMPTS_IN_ALL_MAX: u32 = ATTEMPT_MAX - 1;
 /// When the lease of an attempt started `now` ends: when a healthy worker would be back at the latest, and in
 /// any case when the own kernel must start, or at the deadline.
 pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micros>, now: Micros) -> Micros {
-    let shortest = if task.deliver_by.is_some() { LEASE_MIN } else { PATIENT_LEASE_MIN };
+    let shortest = match task.deliver_by {
+        None => PATIENT_LEASE_MIN,
+        Some(deadline) => {
+            let left = Duration::from_micros(deadline.0.saturating_sub(now.0));
+            (left / LEASE_SHARE).clamp(LEASE_MIN, UNHURRIED_LEASE_MIN)
+        }
+    };
     let length = prediction.finish_at_worst.saturating_mul(LEASE_FACTOR).clamp(shortest, LEASE_MAX);
     let until = Micros(now.0.saturating_add(Micros::from(length).0));
     wait_until.map_or(until, |latest| until.min(latest))

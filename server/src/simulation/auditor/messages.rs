@@ -75,6 +75,10 @@ impl Auditor {
             format!("{id}: {receipt:?}, {:?}", finished.charged)
         })?;
         rule(receipt.check == finished.check, "a receipt says what was checked", || format!("{receipt:?}"))?;
+        let span = receipt.sent_at.since(receipt.received_at);
+        // Longer times than a receipt can say are cut off.
+        let adds_up = span == u32::MAX || receipt.stages.total_us() == u64::from(span);
+        rule(adds_up, "the stages of a receipt add up", || format!("{receipt:?}"))?;
         let is_it = match &finished.outcome {
             Some(outcome) => **outcome == *done.outcome,
             None => finished.reused.iter().any(|made| **made == *done.outcome),

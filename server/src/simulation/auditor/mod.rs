@@ -200,6 +200,8 @@ pub struct Auditor {
     fees: i64,
     sessions: HashMap<AccountId, u32>,
     fairness: Fairness,
+    /// Whether the coordinator computes what no worker can do in time.
+    computes: bool,
     /// What an hour may cost a gamer.
     hour_cap: Option<i64>,
     step: Step,
@@ -286,6 +288,7 @@ impl Auditor {
             sessions: HashMap::new(),
             // What the coordinator computes itself goes by deadlines, and counts as served.
             fairness: Fairness::new((setup.fallback != Fallback::Compute).then_some(2 * setup.units_max)),
+            computes: setup.fallback == Fallback::Compute,
             hour_cap: setup.hour_cap,
             step: Step::default(),
             tally: AuditTally::default(),

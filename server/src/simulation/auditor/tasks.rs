@@ -17,6 +17,8 @@ use crate::simulation::world::{CORES_RATE, GRAPHICS_RATE, RATE_UNITS};
 const FAILURES_MAX: u32 = 4;
 /// Units up to which every answer is computed again.
 const RECOMPUTED_UNITS: u64 = 50;
+/// Microseconds within which the coordinator computes the largest task, behind all that may wait for it: much more than that.
+const COMPUTED_WITHIN_US: u64 = 1_000_000;
 /// The least any task costs.
 const PRICE_MIN: i64 = 5;
 
@@ -461,7 +463,11 @@ impl Auditor {
             }
             VoidReason::NoWorker | VoidReason::KernelFailed => {
                 let may = open.deadline.is_some() || open.failures >= FAILURES_MAX;
-                rule(may, "a task is given up for a reason", || what)?;
+                rule(may, "a task is given up for a reason", || what.clone())?;
+                // The coordinator itself can do what no worker does, as long as there is time.
+                let left = open.deadline.map_or(0, |deadline| deadline.saturating_sub(self.now));
+                let may = reason != VoidReason::NoWorker || !self.computes || left < COMPUTED_WITHIN_US;
+                rule(may, "a task is not given up while there is time to compute it", || what)?;
             }
             VoidReason::Late | VoidReason::Cancelled => may_end_without_outcome(&open, &what)?,
             VoidReason::Crashed | VoidReason::BadSettlement => {

@@ -36,6 +36,7 @@ fn check(task: u64, units: u64) -> Check {
         task: TaskNo(task),
         in_books: TaskNo(task),
         attempt: Attempt(1),
+        heard_at: Micros(1),
         worker: PeerId(1),
         account: AccountId(1),
         device: Device::Cores,
