@@ -69,7 +69,9 @@ impl Preset {
             Self::Default | Self::Stress => {
                 "bolts and explosions light rocks and ships, and hulls mirror them"
             }
-            Self::Rich => "mirrors without grain, and light that bounces from rock to rock",
+            Self::Rich => {
+                "mirrors without grain, also of other ships, and light that bounces from rock to rock"
+            }
             Self::Max => "the cleanest and quickest mirrors that there are",
         }
     }
@@ -78,14 +80,14 @@ impl Preset {
     /// `tests/process/presets.rs`, which holds these numbers to within a third: play differs by more.
     pub fn cost(self, quality: Quality) -> PresetCost {
         let (dollars_per_hour, kbit_per_s) = match (self.light(), quality) {
-            (Self::Saver, Quality::Low) => (0.003, 106.0),
-            (Self::Saver, Quality::High) => (0.006, 171.0),
-            (Self::Rich, Quality::Low) => (0.034, 310.0),
-            (Self::Rich, Quality::High) => (0.039, 450.0),
-            (Self::Max, Quality::Low) => (0.126, 400.0),
-            (Self::Max, Quality::High) => (0.173, 590.0),
+            (Self::Saver, Quality::Low) => (0.003, 107.0),
+            (Self::Saver, Quality::High) => (0.006, 176.0),
+            (Self::Rich, Quality::Low) => (0.037, 360.0),
+            (Self::Rich, Quality::High) => (0.039, 470.0),
+            (Self::Max, Quality::Low) => (0.143, 525.0),
+            (Self::Max, Quality::High) => (0.192, 685.0),
             (_, Quality::Low) => (0.0095, 285.0),
-            (_, Quality::High) => (0.0099, 265.0),
+            (_, Quality::High) => (0.0097, 290.0),
         };
         PresetCost { dollars_per_hour, kbit_per_s }
     }
@@ -106,8 +108,8 @@ impl Preset {
 /// The presets as a person reads them.
 pub fn table() -> String {
     let mut text = String::from(
-        "                                mirrors                                 field\n\
-         preset   drawn  $/hour  kbit/s  texels  paths  bounces  every ms  rocks   paths  bounces  every ms  rocks  \
+        "                                mirrors                                               field\n\
+         preset   drawn  $/hour  kbit/s  texels  paths  bounces  every ms  rocks  ships  paths   paths  bounces  every ms  rocks  \
          rollouts  what it looks like\n",
     );
     for preset in Preset::CHOICES {
@@ -130,7 +132,7 @@ pub fn table() -> String {
     }
     text.push_str(
         "\nDollars at the default price list and kilobits both ways, with everything on, as the autopilot plays. What\n\
-         hulls mirror is traced in six faces of so many texels' edge, with so many paths each; the light of the field that\n\
+         hulls mirror is traced in six faces of so many texels' edge, with so many paths each, for other ships in faces of 16; the light of the field that\n\
          falls on rocks and ships at 260 points, with so many paths each. Wingmen and bosses plan with so many rollouts. `drawn`\n\
          is --quality. F6 goes on to the next preset while playing. `stress` is for benches: many more enemies and rocks in\n\
          the light of `default`.",

@@ -35,9 +35,10 @@ fn told(line: &str) -> Told {
     let number = |place: usize| words[place].parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
     let whole = |place: usize| number(place) as u64;
     let face_log2 = number(4).log2() as u8;
-    let habit = mirrors(face_log2, whole(5) as u8, whole(6) as u8, whole(7), whole(8) as usize);
-    let field = words[9].parse().ok().map(|paths| {
-        let habit = field(paths, whole(10) as u8, whole(11), whole(12) as usize);
+    let ships = (whole(9) as usize, whole(10) as u8);
+    let habit = mirrors(face_log2, whole(5) as u8, whole(6) as u8, whole(7), whole(8) as usize, ships);
+    let field = words[11].parse().ok().map(|paths| {
+        let habit = field(paths, whole(12) as u8, whole(13), whole(14) as usize);
         let per_second = 1.0 / habit.interval.as_secs_f64();
         (habit, Played { tasks: Vec::new(), per_second })
     });
@@ -48,7 +49,7 @@ fn told(line: &str) -> Told {
         light: Played { tasks: Vec::new(), per_second: 1.0 / habit.interval.as_secs_f64() },
         habit,
         field,
-        rollouts: whole(13) as u32,
+        rollouts: whole(15) as u32,
     }
 }
 

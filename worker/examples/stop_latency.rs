@@ -133,6 +133,7 @@ mod linux {
             face_log2: 6,
             levels: 1,
             samples: 16,
+            others: Vec::new(),
             bounces: 3,
             seed: 1,
             sky: 1,

@@ -8,8 +8,9 @@ use p2c2r_arena::{Enemy, EnemyId, Rock, RockId, Wingman, WingmanId};
 
 use super::field::Receiver;
 use super::hulls::{Hull, Hulls};
+use super::ship_mirrors::Mirrors;
 use super::{ViewSystems, between, facing, place};
-use crate::play::{Battlefield, TickShare, is_ore};
+use crate::play::{Battlefield, MirroredShip, TickShare, is_ore};
 
 /// A hull is drawn this much larger than the circle that the rules know.
 const HULL_SCALE: f32 = 1.55;
@@ -158,11 +159,12 @@ fn follow_wingmen(
     };
     let there = battlefield.arena.wingmen().iter().filter(|wingman| wingman.is_there());
     let present = there.map(|wingman| (wingman.id, stance(wingman)));
-    cast.follow(&mut commands, &mut transforms, present, |commands, _, transform| {
+    cast.follow(&mut commands, &mut transforms, present, |commands, id, transform| {
         commands
             .spawn((
                 Name::new("wingman"),
                 Actor,
+                Mirrors(MirroredShip::Wingman(id)),
                 Receiver::default(),
                 Mesh3d(hulls.ship.body.clone()),
                 MeshMaterial3d(hulls.metal.clone()),
@@ -194,6 +196,7 @@ fn follow_enemies(
         commands
             .spawn((
                 Actor,
+                Mirrors(MirroredShip::Enemy(id)),
                 Receiver::default(),
                 Mesh3d(hull.body.clone()),
                 MeshMaterial3d(hulls.metal.clone()),

@@ -14,6 +14,9 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreStartup, make_hulls.after(MakeLight));
 }
 
+/// What hulls of ships and enemies are made of.
+pub(super) const METAL: Matter = Matter { shine: 0.5, metal: 0.9, roughness: 0.06, emission: Vec3::ZERO };
+
 /// A hull and the parts of it that shine by themselves.
 #[derive(Clone)]
 pub(super) struct Hull {
@@ -58,7 +61,7 @@ fn make_hulls(
     lit: Res<Lit>,
 ) {
     let mut solid = |matter: Matter| materials.add(Solid::new(matter, &lit));
-    let metal = solid(Matter { shine: 0.5, metal: 0.9, roughness: 0.06, ..default() });
+    let metal = solid(METAL);
     let stone = solid(Matter::default());
     let ore = solid(Matter { shine: 0.5, metal: 1.0, roughness: 0.06, ..default() });
     // Beyond 1 there are only brighter whites, unless the picture has room for more.

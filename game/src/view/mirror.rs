@@ -1,5 +1,5 @@
-//! The cube map that polished surfaces look into: newly traced light is blended in until the next comes, and what
-//! is shown now is written into one texture that stays.
+//! The cube maps that polished surfaces look into: newly traced light is blended in until the next comes, and what
+//! is shown now is written into textures that stay, one for each ship that has light of its own.
 //!
 //! Blending here rather than in the shader costs a few thousand multiplications a frame and saves a software
 //! renderer a second look-up at each pixel. Writing into the texture that is there, rather than handing the
@@ -18,11 +18,12 @@ use bevy::render::texture::GpuImage;
 use bevy::render::{Extract, ExtractSchedule, Render, RenderApp, RenderSystems};
 use bevy::tasks::{AsyncComputeTaskPool, Task, block_on};
 use p2c2r_offload::LastOutcome;
-use p2c2r_tasks::reflection::{CubeMap, FACES, Reflection};
+use p2c2r_tasks::reflection::{CubeMap, FACES, Probe, Reflection};
 
 use super::ViewSystems;
 use super::lighting::Lit;
-use crate::play::Reflecting;
+use super::ship_mirrors::ShipMirrors;
+use crate::play::{MirroredShip, Reflecting, SHIPS_MAX};
 
 /// Coefficients of the irradiance.
 pub(super) const HARMONICS: usize = 9;
@@ -38,9 +39,9 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, (take_light, turn_mirror).chain().in_set(ViewSystems::Live));
     if let Some(render_app) = app.get_sub_app_mut(RenderApp) {
         render_app
-            .init_resource::<Upload>()
-            .add_systems(ExtractSchedule, extract_upload)
-            .add_systems(Render, write_texture.in_set(RenderSystems::PrepareResources));
+            .init_resource::<Uploads>()
+            .add_systems(ExtractSchedule, extract_uploads)
+            .add_systems(Render, write_textures.in_set(RenderSystems::PrepareResources));
     }
 }
 
@@ -101,12 +102,18 @@ impl Around {
     }
 }
 
-/// What polished surfaces mirror now.
+/// What polished surfaces mirror now: the light around the player's ship.
 #[derive(Resource, Default)]
 pub(super) struct Mirror {
     /// Whether reflections are wanted.
     pub(super) wanted: bool,
     strength: f32,
+    shown: Shown,
+}
+
+/// The light around a ship as it is shown, on its way to the newest.
+#[derive(Default)]
+pub(super) struct Shown {
     turn: Option<Turn>,
     since_last: f32,
     bytes: Vec<u8>,
@@ -123,6 +130,32 @@ struct Turn {
 }
 
 impl Mirror {
+    /// Share of reflections in the picture, 0 to 1.
+    pub(super) fn strength(&self) -> f32 {
+        self.strength * self.strength * (3.0 - 2.0 * self.strength)
+    }
+
+    /// Number of the roughest level.
+    pub(super) fn level_max(&self) -> f32 {
+        self.shown.turn.as_ref().map_or(0.0, |turn| turn.shown.levels.len().saturating_sub(1) as f32)
+    }
+
+    /// Irradiance over π of the light shown now.
+    pub(super) fn irradiance(&self) -> [Vec4; HARMONICS] {
+        let zero = [[0.0; 3]; HARMONICS];
+        let irradiance = self.shown.turn.as_ref().map_or(zero, |turn| turn.shown.irradiance);
+        irradiance.map(|part| Vec3::from_array(part).extend(0.0))
+    }
+
+    fn advance(&mut self, delta: f32) {
+        self.shown.advance(delta);
+        let goal = if self.wanted && self.shown.turn.is_some() { 1.0 } else { 0.0 };
+        let step = delta / SWITCH_SECONDS;
+        self.strength += (goal - self.strength).clamp(-step, step);
+    }
+}
+
+impl Shown {
     /// Goes over to newly traced light in the time that passed since the last came.
     pub(super) fn turn_to(&mut self, to: Around) {
         let seconds = self.since_last.clamp(BLEND_SECONDS.0, BLEND_SECONDS.1);
@@ -135,28 +168,21 @@ impl Mirror {
         });
     }
 
-    /// Share of reflections in the picture, 0 to 1.
-    pub(super) fn strength(&self) -> f32 {
-        self.strength * self.strength * (3.0 - 2.0 * self.strength)
+    /// Shows nothing until the next light comes, which is there at once.
+    pub(super) fn forget(&mut self) {
+        self.turn = None;
+        self.bytes.clear();
     }
 
-    /// Number of the roughest level.
-    pub(super) fn level_max(&self) -> f32 {
-        self.turn.as_ref().map_or(0.0, |turn| turn.shown.levels.len().saturating_sub(1) as f32)
+    #[cfg(test)]
+    pub(super) fn brightest(&self) -> f32 {
+        let levels = self.turn.iter().flat_map(|turn| &turn.shown.levels);
+        levels.flat_map(|level| level.texels().as_flattened()).copied().fold(0.0, f32::max)
     }
 
-    /// Irradiance over π of the light shown now.
-    pub(super) fn irradiance(&self) -> [Vec4; HARMONICS] {
-        let zero = [[0.0; 3]; HARMONICS];
-        let irradiance = self.turn.as_ref().map_or(zero, |turn| turn.shown.irradiance);
-        irradiance.map(|part| Vec3::from_array(part).extend(0.0))
-    }
-
-    fn advance(&mut self, delta: f32) {
+    /// Goes on by so many seconds.
+    pub(super) fn advance(&mut self, delta: f32) {
         self.since_last += delta;
-        let goal = if self.wanted && self.turn.is_some() { 1.0 } else { 0.0 };
-        let step = delta / SWITCH_SECONDS;
-        self.strength += (goal - self.strength).clamp(-step, step);
         let Some(turn) = &mut self.turn else { return };
         // The first light has nothing to come from and is written once.
         let first = self.bytes.is_empty();
@@ -184,35 +210,52 @@ fn half(value: f32) -> u16 {
     ((scaled.to_bits() + 0x1000) >> 13) as u16
 }
 
+/// The light that an outcome brings: around the player's ship, and around the others that were asked for with it.
+pub(super) type Brought = Vec<Around>;
+
 /// Unfolds each newest outcome on another thread, because that takes a millisecond or two, and turns to it.
 fn take_light(
     last: Res<LastOutcome<Reflection>>,
     reflecting: Res<Reflecting>,
     mut mirror: ResMut<Mirror>,
-    mut unfolding: Local<Option<Task<Option<Around>>>>,
+    mut others: ResMut<ShipMirrors>,
+    mut unfolding: Local<Option<(Vec<MirroredShip>, Task<Option<Brought>>)>>,
 ) {
     mirror.wanted = reflecting.enabled;
     if last.is_changed()
-        && let Some(outcome) = last.outcome().cloned()
+        && let (Some(outcome), Some(task)) = (last.outcome().cloned(), last.task())
     {
+        let unfolded = AsyncComputeTaskPool::get().spawn(async move {
+            let probes = outcome.unfold().inspect_err(|error| tracing::error!(%error, "no probe")).ok()?;
+            let around = |probe: Probe| Around { levels: probe.levels, irradiance: probe.irradiance };
+            Some(probes.into_iter().map(around).collect())
+        });
         // One that is still being unfolded is older: it is dropped.
-        *unfolding = Some(AsyncComputeTaskPool::get().spawn(async move {
-            let probe = outcome.unfold().inspect_err(|error| tracing::error!(%error, "no probe")).ok()?;
-            Some(Around { levels: probe.levels, irradiance: probe.irradiance })
-        }));
+        *unfolding = Some((reflecting.ships_of(task).to_vec(), unfolded));
     }
-    if let Some(around) = unfolding.take_if(|task| task.is_finished()).and_then(block_on) {
-        mirror.turn_to(around);
+    if let Some((ships, task)) = unfolding.take_if(|(_, task)| task.is_finished())
+        && let Some(brought) = block_on(task)
+    {
+        let mut brought = brought.into_iter();
+        if let Some(around) = brought.next() {
+            mirror.shown.turn_to(around);
+        }
+        others.turn_to(ships.into_iter().zip(brought));
     }
 }
 
 /// In real time: the switch works in a paused game too.
-fn turn_mirror(time: Res<Time<Real>>, mut mirror: ResMut<Mirror>) {
+fn turn_mirror(time: Res<Time<Real>>, mut mirror: ResMut<Mirror>, mut others: ResMut<ShipMirrors>) {
     mirror.advance(time.delta_secs());
+    others.advance(time.delta_secs());
 }
 
-/// What is to be written in this frame, in the renderer's world.
+/// What is to be written in this frame, in the renderer's world: the texture of the player's ship, then the others'.
 #[derive(Resource, Default)]
+struct Uploads(Vec<Upload>);
+
+/// What is to be written into one texture.
+#[derive(Default)]
 struct Upload {
     bytes: Vec<u8>,
     texture: Option<AssetId<Image>>,
@@ -220,16 +263,41 @@ struct Upload {
     due: bool,
 }
 
-fn extract_upload(mut upload: ResMut<Upload>, mirror: Extract<Res<Mirror>>, lit: Extract<Res<Lit>>) {
-    if mirror.written != upload.seen {
-        upload.seen = mirror.written;
-        upload.texture = Some(lit.mirror.id());
-        upload.bytes.clone_from(&mirror.bytes);
-        upload.due = true;
+impl Upload {
+    fn follow(&mut self, shown: &Shown, texture: AssetId<Image>) {
+        if shown.written != self.seen {
+            self.seen = shown.written;
+            self.texture = Some(texture);
+            self.bytes.clone_from(&shown.bytes);
+            self.due = !shown.bytes.is_empty();
+        }
     }
 }
 
-fn write_texture(mut upload: ResMut<Upload>, images: Res<RenderAssets<GpuImage>>, queue: Res<RenderQueue>) {
+fn extract_uploads(
+    mut uploads: ResMut<Uploads>,
+    mirror: Extract<Res<Mirror>>,
+    others: Extract<Res<ShipMirrors>>,
+    lit: Extract<Res<Lit>>,
+) {
+    uploads.0.resize_with(1 + SHIPS_MAX, Upload::default);
+    let all = std::iter::once((&mirror.shown, lit.mirror.id())).chain(others.shown());
+    for (upload, (shown, texture)) in uploads.0.iter_mut().zip(all) {
+        upload.follow(shown, texture);
+    }
+}
+
+fn write_textures(
+    mut uploads: ResMut<Uploads>,
+    images: Res<RenderAssets<GpuImage>>,
+    queue: Res<RenderQueue>,
+) {
+    for upload in &mut uploads.0 {
+        write_texture(upload, &images, &queue);
+    }
+}
+
+fn write_texture(upload: &mut Upload, images: &RenderAssets<GpuImage>, queue: &RenderQueue) {
     let Some(image) = upload.texture.filter(|_| upload.due).and_then(|id| images.get(id)) else { return };
     let descriptor = &image.texture_descriptor;
     let (face, levels) = (descriptor.size.width, descriptor.mip_level_count);
@@ -294,10 +362,10 @@ mod tests {
     #[test]
     fn one_light_turns_into_the_next_without_a_jump() {
         let mut mirror = Mirror { wanted: true, ..default() };
-        mirror.turn_to(around(1.0));
+        mirror.shown.turn_to(around(1.0));
         mirror.advance(0.2);
         assert_eq!(mirror.irradiance()[0].x, 1.0, "the first light is there at once");
-        mirror.turn_to(around(3.0));
+        mirror.shown.turn_to(around(3.0));
         let mut last = 1.0;
         for _ in 0..4 {
             mirror.advance(0.05);
@@ -307,24 +375,24 @@ mod tests {
         }
         assert!((last - 3.0).abs() < 1e-4);
         // A third that comes early goes on from what is shown.
-        mirror.turn_to(around(0.0));
+        mirror.shown.turn_to(around(0.0));
         mirror.advance(0.001);
         assert!((mirror.irradiance()[0].x - 3.0).abs() < 0.1);
         // And the bytes are those of what is shown: every texel alike, four halves each.
-        assert_eq!(mirror.bytes.len(), (6 * 4 + 6) * TEXEL_BYTES);
+        assert_eq!(mirror.shown.bytes.len(), (6 * 4 + 6) * TEXEL_BYTES);
     }
 
     #[test]
     fn light_of_another_size_replaces_what_is_shown() {
         let mut mirror = Mirror::default();
-        mirror.turn_to(around(1.0));
+        mirror.shown.turn_to(around(1.0));
         mirror.advance(0.1);
         let mut larger = around(5.0);
         larger.levels = vec![CubeMap::black(4)];
-        mirror.turn_to(larger);
+        mirror.shown.turn_to(larger);
         mirror.advance(0.01);
         assert_eq!(mirror.irradiance()[0].x, 5.0);
-        assert_eq!(mirror.bytes.len(), 6 * 16 * TEXEL_BYTES);
+        assert_eq!(mirror.shown.bytes.len(), 6 * 16 * TEXEL_BYTES);
         assert_eq!(mirror.level_max(), 0.0);
     }
 
@@ -333,7 +401,7 @@ mod tests {
         let mut mirror = Mirror { wanted: true, ..default() };
         mirror.advance(1.0);
         assert_eq!(mirror.strength(), 0.0, "there is no light to show yet");
-        mirror.turn_to(around(1.0));
+        mirror.shown.turn_to(around(1.0));
         mirror.advance(SWITCH_SECONDS * 0.5);
         assert!((mirror.strength() - 0.5).abs() < 0.01);
         mirror.advance(1.0);

@@ -16,6 +16,7 @@ mod paths;
 mod picture;
 mod rocks;
 mod shapes;
+mod ship_mirrors;
 mod solid;
 mod trails;
 mod warp;
@@ -52,6 +53,7 @@ pub(super) fn plugin(app: &mut App) {
         lighting::plugin,
         field::plugin,
         mirror::plugin,
+        ship_mirrors::plugin,
         backdrop::plugin,
         hulls::plugin,
         actors::plugin,

@@ -60,18 +60,22 @@ struct Surface {
 }
 
 impl Solid {
-    /// A surface in this light.
+    /// A surface in this light, which mirrors that around the player's ship.
     pub(super) fn new(matter: Matter, lit: &Lit) -> Self {
+        Self::mirroring(matter, lit, lit.mirror.clone(), 0.0)
+    }
+
+    /// A surface in this light, of an object that mirrors the light around itself: this cube map.
+    pub(super) fn with_own_mirror(matter: Matter, lit: &Lit, mirror: Handle<Image>) -> Self {
+        Self::mirroring(matter, lit, mirror, 1.0)
+    }
+
+    fn mirroring(matter: Matter, lit: &Lit, mirror: Handle<Image>, own: f32) -> Self {
         let surface = Surface {
             emission: matter.emission.extend(0.0),
-            finish: Vec4::new(matter.shine, matter.metal, matter.roughness, 0.0),
+            finish: Vec4::new(matter.shine, matter.metal, matter.roughness, own),
         };
-        Self {
-            surface,
-            lighting: lit.lighting.clone(),
-            objects: lit.objects.clone(),
-            mirror: lit.mirror.clone(),
-        }
+        Self { surface, lighting: lit.lighting.clone(), objects: lit.objects.clone(), mirror }
     }
 }
 

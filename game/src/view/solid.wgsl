@@ -8,7 +8,8 @@
 struct Surface {
     // Light of its own; vertex colours scale it.
     emission: vec4<f32>,
-    // x: strength of highlight and rim, 0 for stone. y: share of metal. z: roughness.
+    // x: strength of highlight and rim, 0 for stone. y: share of metal. z: roughness. w: 1 where the mirror is of the light
+    // around the object itself, 0 where it is of that around the player's ship.
     finish: vec4<f32>,
 }
 
@@ -41,7 +42,7 @@ const SKY_COLOUR = vec3<f32>(0.075, 0.10, 0.19);
 const NEARNESS = 0.03;
 // What is left of a look's height when it is bent towards the plane.
 const LOW = 0.4;
-// Squared metres: what is mirrored is taken to be this far from the ship.
+// Squared metres: what is mirrored is taken to be this far from the ship whose light it is.
 const REACH_SQUARED = 144.0;
 
 // Light of the surroundings on a surface with this normal, over pi.
@@ -67,6 +68,8 @@ struct Corner {
     @location(2) color: vec4<f32>,
     // rgb: what the field throws on it, over pi. w: how much of it counts.
     @location(3) field: vec4<f32>,
+    // Middle of the object.
+    @location(4) @interpolate(flat) middle: vec3<f32>,
 }
 
 @vertex
@@ -77,6 +80,7 @@ fn vertex(in: Vertex) -> Corner {
     out.position = position_world_to_clip(out.world_position.xyz);
     out.world_normal = mesh_functions::mesh_normal_local_to_world(in.normal, in.instance_index);
     out.color = in.color;
+    out.middle = world_from_local[3].xyz;
     // Here and not in the fragments: it is linear in the normal, and so costs no pixel anything.
     let first = 4u * mesh_functions::get_tag(in.instance_index);
     let along = vec4<f32>(1.0, normalize(out.world_normal));
@@ -116,14 +120,15 @@ fn fragment(in: Corner) -> @location(0) vec4<f32> {
     let rim = FILL_COLOUR * (edge * edge * edge * surface.finish.x);
     var colour = in.color.rgb * (light + surface.emission.rgb) + lighting.sun.rgb * highlight + rim;
 #ifdef MIRRORS
-    // The look goes to where a ball around the ship is hit, so that two places do not mirror the same. Around the ship, not
-    // around where the light was traced: that was farther from freshly traced light (docs/PERFORMANCE.md, "Late reflections").
+    // The look goes to where a ball around the ship whose light it is is hit, so that two places do not mirror the same.
+    // Around where the ship is, not where the light was traced: that was farther from freshly traced light (docs/PERFORMANCE.md, "Late reflections").
     // And it is bent towards the plane, on which everything is that flies and burns: seen from above, most of a hull
     // would mirror nothing but the sky.
     let glance = normalize(reflect(-to_eye, normal) * vec3<f32>(1.0, LOW, 1.0));
-    let along = dot(glance, offset);
-    let near = min(away, REACH_SQUARED * 0.9);
-    let towards = offset + glance * (sqrt(along * along + REACH_SQUARED - near) - along);
+    let from_ship = in.world_position.xyz - mix(lighting.ship.xyz, in.middle, surface.finish.w);
+    let along = dot(glance, from_ship);
+    let near = min(dot(from_ship, from_ship), REACH_SQUARED * 0.9);
+    let towards = from_ship + glance * (sqrt(along * along + REACH_SQUARED - near) - along);
     let traced = textureSampleLevel(mirror, mirror_sampler, towards, surface.finish.z * lighting.range.x).rgb;
     // Brightness is bent towards what the picture can show, all colours alike, so that a bolt keeps its hue.
     let bent = traced / (1.0 + lighting.range.y * max(traced.r, max(traced.g, traced.b)));

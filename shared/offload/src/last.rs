@@ -58,6 +58,11 @@ impl<K: TaskKind> LastOutcome<K> {
         self.newest.as_ref().map(|newest| &newest.outcome)
     }
 
+    /// The task that it ends.
+    pub fn task(&self) -> Option<TaskId> {
+        self.newest.as_ref().map(|newest| newest.task)
+    }
+
     /// Who computed it.
     pub fn place(&self) -> Option<&Place> {
         self.newest.as_ref().map(|newest| &newest.place)

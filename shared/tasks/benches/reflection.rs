@@ -14,7 +14,18 @@ mod scenes;
 use std::process::Command;
 
 use contest::Race;
-use p2c2r_tasks::reflection::ReflectionSpec;
+use p2c2r_tasks::reflection::{ReflectionSpec, Viewpoint};
+
+/// So many other ships, each with a cube of face 16.
+fn ships(count: i16, samples: u8) -> Vec<Viewpoint> {
+    let ship = |number| Viewpoint {
+        probe: [250 + 110 * number, 0, 90 * number - 300],
+        face_log2: 4,
+        levels: 1,
+        samples,
+    };
+    (0..count).map(ship).collect()
+}
 
 fn main() {
     // `cargo bench` says so; `cargo test --benches` does not, and wants to be done soon.
@@ -36,6 +47,8 @@ fn main() {
             ("fine", ReflectionSpec { samples: 16, ..default.clone() }),
             ("large", ReflectionSpec { face_log2: 6, ..default.clone() }),
             ("small", ReflectionSpec { face_log2: 4, ..default.clone() }),
+            ("2 ships", ReflectionSpec { others: ships(2, 2), ..default.clone() }),
+            ("6 ships", ReflectionSpec { others: ships(6, 8), ..default.clone() }),
         ]);
     }
     let rows: Vec<_> = cases.iter().map(|(name, spec)| contest::contest(name, spec, repeats)).collect();

@@ -1,12 +1,13 @@
-//! Light around a point, ray traced: a cube map in which hulls and rocks can mirror what happens around them.
+//! Light around points, ray traced: cube maps in which hulls and rocks can mirror what happens around them.
 //!
 //! # Task
 //!
 //! A [`ReflectionSpec`] lists a scene: [`Surface`]s, [`Object`]s made of them (spheres, capsules, rocks of the physics'
-//! catalogue), a sun, the seed of a sky, and the probe, the point whose surroundings are wanted. A
-//! [`ReflectionOutcome`] holds the radiance that arrives there, as a cube of six square faces, sharp and, if more than
-//! one level is asked for, filtered for rougher surfaces, with the irradiance beside; it unfolds into a [`Probe`] that a
-//! renderer only uploads. [`Scene`] is what kernels trace: the spec in metres and radiance, in arrays of plain
+//! catalogue), a sun, the seed of a sky, and one to [`VIEWPOINTS_MAX`] probes, the points whose surroundings are wanted, each as
+//! a [`Viewpoint`] with a face, levels and paths of its own. A [`ReflectionOutcome`] holds the radiance that arrives at each, as
+//! a cube of six square faces, sharp and, if more than one level is asked for, filtered for rougher surfaces; it unfolds
+//! into a [`Probe`] each, with the irradiance, that a renderer only uploads. A cube is the same, bit for bit, alone and
+//! among others. [`Scene`] is what kernels trace: the spec in metres and radiance, in arrays of plain
 //! records that a GPU takes as they are, with a tree of boxes over the objects, built by obvhs and four wide.
 //!
 //! # The kernel
@@ -27,9 +28,11 @@
 //!
 //! Metres, with positions and radii in 64ths; radiance without unit, 0 to [`LIGHT_RADIANCE_MAX`]; y is up. Faces of
 //! 2^[`FACE_LOG2_MIN`] to 2^[`FACE_LOG2_MAX`] texels' edge, up to [`SAMPLES_MAX`] paths per texel, [`BOUNCES_MAX`] surfaces
-//! per path, [`OBJECTS_MAX`] objects of [`SURFACES_MAX`] surfaces. The game's default, 150 rocks and 20 other things, face 32,
+//! per path, [`OBJECTS_MAX`] objects of [`SURFACES_MAX`] surfaces, [`VIEWPOINTS_MAX`] probes whose streams may have as many bytes
+//! together as that of the largest face alone. A scene of 150 rocks and 20 other things, face 32,
 //! 4 paths of at most 3 surfaces: 1.8 KB of spec, 2.6 KB of outcome (3.6 KB with all six levels), some 6 ms of one core, of
-//! which 0.6 ms are the encoding; filtered levels add 2 ms. Work units are reckoned from the spec alone, see
+//! which 0.6 ms are the encoding; filtered levels add 2 ms. Another probe of face 16 takes 8 bytes of spec and some 0.7 KB of
+//! outcome. Work units are reckoned from the spec alone, see
 //! `reflection/units.rs`.
 //!
 //! # Determinism
@@ -44,11 +47,11 @@
 //!
 //! | check | the lie it stops |
 //! |---|---|
-//! | `reflection.size` | another face or another number of levels than was asked for |
+//! | `reflection.size` | another number of probes, another face or another number of levels than was asked for |
 //! | `decode`, `reflection.stream` | bytes that no encoder writes, steps coarser than the wildest cube of its size needs, or in a stream that is not half full |
 //! | `reflection.brightness` | a texel more than four times as bright as anything in the scene; with coarser steps, more than these explain |
-//! | `reflection.filtered` (deep) | filtered levels or irradiance that are not the sharp level's: any, always |
-//! | `reflection.block` (deep) | a macroblock (16 by 16 texels) of other light, mean size of the residual above 0.2 octaves: one of `n` is caught with a chance of 2/3`n` (24 of them at face 32, 6 at 16), or 1/`n` where nothing glows: every third seed looks where lights are |
+//! | `reflection.filtered` (deep) | filtered levels that are not the sharp level's: any, of any probe, always |
+//! | `reflection.block` (deep) | a macroblock (16 by 16 texels) of other light, mean size of the residual above 0.2 octaves: one of `n` of all probes together is caught with a chance of 2/3`n` (24 of them at face 32, 6 at 16), or 1/`n` where nothing glows: every third seed looks where lights are. So a whole false probe of face 16 beside one of 32 and three more of 16 is caught by every eighth check or so |
 //! | `reflection.residual` (deep) | small lies all over: two of three macroblocks off by more than 0.05 octaves in size or 0.02 in the mean, leaving out the worst square of each, or by 0.08 with it |
 //! | `reflection.spec` | none: the spec itself was never admissible |
 //!
@@ -106,7 +109,9 @@ pub use scene::{
 };
 pub use shapes::{ROCK_FACES, RockFaces};
 pub use sky::{SKY_RADIANCE_MAX, Sky, sky_radiance};
-pub use spec::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sun, Surface};
+pub use spec::{
+    Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sun, Surface, Viewpoint,
+};
 pub use surface::SHARP_ALPHA;
 
 use crate::blobs::Blobs;
@@ -118,6 +123,9 @@ use threads::Threads;
 pub const FACE_LOG2_MIN: u8 = 4;
 /// Levels of one outcome.
 pub const LEVELS_MAX: u8 = FACE_LOG2_MAX + 1;
+/// Probes of one spec. Their streams together may have as many bytes as that of the largest face alone: one face of 64 and six of
+/// 16, say, or one of 32 and eleven of 16.
+pub const VIEWPOINTS_MAX: usize = 12;
 /// Paths per texel.
 pub const SAMPLES_MAX: u8 = 64;
 /// Surfaces a path may meet.
@@ -144,7 +152,7 @@ pub struct Reflection;
 impl TaskKind for Reflection {
     const ID: KindId = KindId(3);
     const NAME: &'static str = "reflection";
-    const KERNEL_VERSION: u16 = 6;
+    const KERNEL_VERSION: u16 = 7;
     const FUEL_PERCENT: u64 = FUEL_PERCENT;
     const DETERMINISTIC: bool = false;
     const RUNS_ON_GRAPHICS: bool = true;
@@ -192,8 +200,14 @@ impl Fueled for Reflection {
         fuel: &mut Fuel<'_>,
     ) -> Result<ReflectionOutcome, KernelError> {
         fuel.spend(scene_steps(spec))?;
-        let cube = Scene::new(spec).trace_within(fuel)?;
-        ReflectionOutcome::within(spec.levels, &cube, fuel, Threads::This)
+        let mut scene = Scene::new(spec);
+        let mut cubes = Vec::with_capacity(1 + spec.others.len());
+        for viewpoint in spec.viewpoints() {
+            scene.look_from(&viewpoint);
+            cubes.push((viewpoint.levels, scene.trace_within(fuel)?));
+        }
+        let cubes: Vec<_> = cubes.iter().map(|(levels, cube)| (*levels, cube)).collect();
+        ReflectionOutcome::within(&cubes, fuel, Threads::This)
     }
 }
 

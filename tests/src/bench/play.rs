@@ -15,6 +15,7 @@ use p2c2r_tasks::path::{Path, PathSpec, Query};
 use p2c2r_tasks::physics::{Physics, PhysicsSpec, Rotation, ShapeKind};
 use p2c2r_tasks::reflection::{
     Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, Reflection, ReflectionSpec, Sun, Surface,
+    Viewpoint,
 };
 use p2c2r_tasks::tactics::{Tactics, TacticsSpec};
 use p2c2r_tasks::{Blobs, KernelError, Stop, TaskKind};
@@ -37,16 +38,27 @@ pub struct LightHabit {
     pub bounces: u8,
     /// Rocks that are mirrored at most: the nearest.
     pub rocks_max: usize,
+    /// Ships beside the player's that mirror light of their own at most, the nearest, and paths per texel of theirs.
+    pub ships_max: usize,
+    /// See [`Viewpoint::samples`].
+    pub ship_samples: u8,
 }
+
+/// Texels along the edge of a face of another ship's cube, as a power of two.
+const SHIP_FACE_LOG2: u8 = 4;
+/// Metres beyond which no ship has light of its own.
+const SHIPS_NEAR_M: f32 = 26.0;
 
 /// The default of Borrowed Light, `Fineness::of(Quality::Low)`.
 pub const LIGHT: LightHabit = LightHabit {
-    interval: Duration::from_millis(190),
+    interval: Duration::from_millis(270),
     face_log2: 5,
     levels: 5,
     samples: 1,
     bounces: 2,
     rocks_max: 48,
+    ships_max: 2,
+    ship_samples: 2,
 };
 
 /// How the game asks for the light of the field around its ship.
@@ -293,7 +305,28 @@ const SURFACES: [Surface; 5] = [
     Surface { colour: [0; 3], metal: 0, roughness: 255, glow: [90, 235, 255], power: 25 },
 ];
 
-/// The scene around the ship: the nearest rocks, all enemies and bolts.
+/// The nearest of the other ships, each with a cube of its own.
+fn other_ships(arena: &Arena, habit: &LightHabit) -> Vec<Viewpoint> {
+    let player = arena.ship().position;
+    let wingmen = arena.wingmen().iter().filter(|wingman| wingman.is_there());
+    let wingmen = wingmen.map(|wingman| (wingman.position, wingman.radius));
+    let enemies = arena.enemies().iter().map(|enemy| (enemy.position, enemy.radius));
+    let mut near: Vec<_> = wingmen
+        .chain(enemies)
+        .map(|(at, radius)| (at.distance(player) - radius, at))
+        .filter(|(away, _)| *away < SHIPS_NEAR_M)
+        .collect();
+    near.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let viewpoint = |at: p2c2r_arena::Vec2| Viewpoint {
+        probe: [at.x, 0.0, -at.y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16),
+        face_log2: SHIP_FACE_LOG2,
+        levels: 1,
+        samples: habit.ship_samples,
+    };
+    near.into_iter().take(habit.ships_max).map(|(_, at)| viewpoint(at)).collect()
+}
+
+/// The scene around the ship: the nearest rocks, all enemies and bolts; and around which ships it is wanted.
 pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
     let at = |x: f32, y: f32| [x, 0.0, -y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16);
     let steps = |metres: f32| ((metres * RADIUS_STEPS_PER_M).round() as u16).max(1);
@@ -331,6 +364,7 @@ pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
         face_log2: habit.face_log2,
         levels: habit.levels,
         samples: habit.samples,
+        others: other_ships(arena, habit),
         bounces: habit.bounces,
         seed: 1,
         sky: arena.config().seed as u32,

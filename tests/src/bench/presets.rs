@@ -40,17 +40,19 @@ pub struct PresetCopy {
     pub plans: PlanDepth,
 }
 
-/// Mirrors with faces of `2^face_log2` texels' edge and all levels that the game uses of them.
+/// Mirrors with faces of `2^face_log2` texels' edge and all levels that the game uses of them; of how many other ships, and
+/// with how many paths.
 pub const fn mirrors(
     face_log2: u8,
     samples: u8,
     bounces: u8,
     interval_ms: u64,
     rocks_max: usize,
+    (ships_max, ship_samples): (usize, u8),
 ) -> LightHabit {
     let levels = if face_log2 == 5 { 5 } else { 7 };
     let interval = Duration::from_millis(interval_ms);
-    LightHabit { interval, face_log2, levels, samples, bounces, rocks_max }
+    LightHabit { interval, face_log2, levels, samples, bounces, rocks_max, ships_max, ship_samples }
 }
 
 /// A field of so many paths a probe.
@@ -71,14 +73,14 @@ const fn preset(
 
 /// What a player chooses from, as `p2c2r-game --presets` prints it.
 pub const PRESETS: [PresetCopy; 8] = [
-    preset("saver", "low", mirrors(5, 1, 2, 500, 24), None, 8, 3),
-    preset("saver", "high", mirrors(6, 1, 2, 640, 48), None, 8, 3),
-    preset("default", "low", mirrors(5, 1, 2, 190, 48), Some(field(42, 2, 200, 48)), 8, 4),
-    preset("default", "high", mirrors(6, 1, 2, 560, 48), Some(field(31, 2, 200, 48)), 8, 4),
-    preset("rich", "low", mirrors(5, 13, 4, 200, 96), Some(field(72, 3, 200, 96)), 16, 8),
-    preset("rich", "high", mirrors(6, 4, 4, 240, 96), Some(field(72, 3, 200, 96)), 16, 8),
-    preset("max", "low", mirrors(5, 32, 4, 120, 96), Some(field(256, 4, 200, 96)), 32, 16),
-    preset("max", "high", mirrors(6, 16, 4, 160, 96), Some(field(256, 4, 200, 96)), 32, 16),
+    preset("saver", "low", mirrors(5, 1, 2, 500, 24, (0, 1)), None, 8, 3),
+    preset("saver", "high", mirrors(6, 1, 2, 640, 48, (0, 1)), None, 8, 3),
+    preset("default", "low", mirrors(5, 1, 2, 270, 48, (2, 2)), Some(field(42, 2, 200, 48)), 8, 4),
+    preset("default", "high", mirrors(6, 1, 2, 600, 48, (2, 2)), Some(field(31, 2, 200, 48)), 8, 4),
+    preset("rich", "low", mirrors(5, 13, 4, 220, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
+    preset("rich", "high", mirrors(6, 4, 4, 280, 96, (4, 4)), Some(field(72, 3, 200, 96)), 16, 8),
+    preset("max", "low", mirrors(5, 32, 4, 120, 96, (6, 8)), Some(field(256, 4, 200, 96)), 32, 16),
+    preset("max", "high", mirrors(6, 16, 4, 160, 96, (6, 8)), Some(field(256, 4, 200, 96)), 32, 16),
 ];
 
 /// What a preset costs.

@@ -1,14 +1,17 @@
-//! Small scenes: a sharp cube of 16 by 16 texels a face, and six balls around it that glow as the seed says, so
+//! Small scenes: two cubes of 16 by 16 texels a face, and six balls around it that glow as the seed says, so
 //! that no two tasks look alike in any direction.
 
 use p2c2r_offload::prelude::Blobs;
 use p2c2r_tasks::reflection::{
-    Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, Reflection, ReflectionSpec, Surface,
+    Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, Reflection, ReflectionSpec, Surface, Viewpoint,
 };
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
 
 use super::Puzzling;
+
+/// Where the second cube is: between the balls.
+const BESIDE: [i16; 3] = [20, -31, 8];
 
 /// Metres to the balls, and their radius.
 const AWAY_M: f32 = 4.0;
@@ -35,6 +38,7 @@ impl Puzzling for Reflection {
             face_log2: 4,
             levels: 2,
             samples: 1,
+            others: vec![Viewpoint { probe: BESIDE, face_log2: 4, levels: 1, samples: 1 }],
             bounces: 2,
             seed: seed as u32,
             sky: seed as u32,

@@ -21,7 +21,19 @@ pub(crate) struct Fineness {
     pub(super) interval: Duration,
     /// Rocks that are mirrored at most: the nearest.
     pub(super) rocks_max: usize,
+    /// Ships beside the player's that mirror light of their own at most, and paths per texel of theirs.
+    pub(super) ships_max: usize,
+    pub(super) ship_samples: u8,
 }
+
+/// Texels along the edge of a face of the light around another ship, as a power of two: few, since it is small in the
+/// picture, and what a dearer preset buys is paths.
+pub(super) const SHIP_FACE_LOG2: u8 = 4;
+/// Texels along the edge of such a face.
+pub(crate) const SHIP_FACE: u32 = 1 << SHIP_FACE_LOG2;
+/// The most ships beside the player's that mirror light of their own: with the finest faces of the player's, as many as a
+/// spec may ask for.
+pub(crate) const SHIPS_MAX: usize = 6;
 
 impl Fineness {
     /// Texels along the edge of a face, and levels.
@@ -37,31 +49,35 @@ impl Fineness {
     /// What is traced for a preset. Faces follow the quality alone, because their texture is made once; paths cost no
     /// bytes on the wire, so they are what a dearer preset buys.
     pub(crate) fn bought(preset: Preset, quality: Quality) -> Self {
-        let (samples, bounces, interval_ms, rocks_max) = match (preset, quality) {
-            (Preset::Saver, Quality::Low) => (1, 2, 500, 24),
-            (Preset::Saver, Quality::High) => (1, 2, 640, 48),
-            // About 10 ms of a core five times a second.
-            (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 190, 48),
+        let (samples, bounces, interval_ms, rocks_max, ships_max, ship_samples) = match (preset, quality) {
+            (Preset::Saver, Quality::Low) => (1, 2, 500, 24, 0, 1),
+            (Preset::Saver, Quality::High) => (1, 2, 640, 48, 0, 1),
+            // About 3 ms of a core four times a second.
+            (Preset::Default | Preset::Stress, Quality::Low) => (1, 2, 270, 48, 2, 2),
             // Four times the texels, in which a bolt is a bolt and not a blur, so less than half as often.
-            (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 560, 48),
-            (Preset::Rich, Quality::Low) => (13, 4, 200, 96),
-            (Preset::Rich, Quality::High) => (4, 4, 240, 96),
-            (Preset::Max, Quality::Low) => (32, 4, 120, 96),
-            (Preset::Max, Quality::High) => (16, 4, 160, 96),
+            (Preset::Default | Preset::Stress, Quality::High) => (1, 2, 600, 48, 2, 2),
+            (Preset::Rich, Quality::Low) => (13, 4, 220, 96, 4, 4),
+            (Preset::Rich, Quality::High) => (4, 4, 280, 96, 4, 4),
+            (Preset::Max, Quality::Low) => (32, 4, 120, 96, 6, 8),
+            (Preset::Max, Quality::High) => (16, 4, 160, 96, 6, 8),
         };
         let (face_log2, levels) = match quality {
             Quality::Low => (5, 5),
             Quality::High => (6, 7),
         };
         let interval = Duration::from_millis(interval_ms);
-        Self { face_log2, levels, samples, bounces, interval, rocks_max }
+        Self { face_log2, levels, samples, bounces, interval, rocks_max, ships_max, ship_samples }
     }
 }
 
-/// Cells of a table: texels of an edge, paths, bounces, milliseconds, rocks.
+/// Cells of a table: texels of an edge, paths, bounces, milliseconds, rocks, other ships, their paths.
 impl fmt::Display for Fineness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { samples, bounces, interval, rocks_max, .. } = self;
-        write!(f, "{:>7} {samples:>6} {bounces:>8} {:>9} {rocks_max:>6}", self.size().0, interval.as_millis())
+        let Self { samples, bounces, interval, rocks_max, ships_max, ship_samples, .. } = self;
+        let (texels, every_ms) = (self.size().0, interval.as_millis());
+        write!(
+            f,
+            "{texels:>7} {samples:>6} {bounces:>8} {every_ms:>9} {rocks_max:>6} {ships_max:>6} {ship_samples:>6}"
+        )
     }
 }

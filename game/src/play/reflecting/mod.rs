@@ -1,4 +1,5 @@
-//! Asks, several times a second, for the light around the ship, so that hulls can mirror what happens.
+//! Asks, several times a second, for the light around the player's ship and the others near it, so that each hull can
+//! mirror what happens around it.
 //!
 //! However long answers take, they come as often as they are asked for: several are under way at once. What is traced is
 //! moved on by what they usually take (at most [`LEAD_MAX`]).
@@ -7,25 +8,31 @@
 //! |---|---|
 //! | `fineness` | how fine and how often it is traced, by what is bought |
 //! | `scene` | the spec: what of the arena is near enough to be mirrored |
+//! | `ships` | which other ships have light of their own |
 //! | `surfaces` | what things are made of, in the spec's units |
 //! | `embers` | explosions and other light that stays for a moment after its event |
 
 pub(in crate::play) mod embers;
 mod fineness;
+#[cfg(test)]
+mod late;
 pub(in crate::play) mod scene;
+mod ships;
 pub(in crate::play) mod surfaces;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bevy::prelude::*;
 use p2c2r_offload::prelude::*;
-use p2c2r_protocol::Nanos;
+use p2c2r_protocol::{Nanos, TaskId};
 use p2c2r_tasks::reflection::Reflection;
 
 use super::{Battlefield, nobody_plays};
 use crate::graphics::Quality;
 use embers::Embers;
-pub(crate) use fineness::Fineness;
+pub(crate) use fineness::{Fineness, SHIP_FACE, SHIPS_MAX};
+pub(crate) use ships::MirroredShip;
 pub(crate) use surfaces::{ORES, is_ore, ore_of};
 
 /// The most that one task may cost: several times what the finest probe costs.
@@ -50,7 +57,7 @@ pub(super) fn plugin(app: &mut App) {
             // What was seen a moment ago still looks right; a second kernel here would cost the frames it is to save.
             late: OnLate::Reuse,
         })
-        .add_systems(Update, (embers::kindle, ask_for_light).chain())
+        .add_systems(Update, (embers::kindle, ask_for_light, note_who_was_asked_for).chain())
         .add_observer(clear_up)
         .add_observer(clear_up_failure);
 }
@@ -63,7 +70,16 @@ pub(crate) struct Reflecting {
     fineness: Fineness,
     /// When a spec was last asked.
     asked: Option<Duration>,
+    /// Around which other ships the light of the last tasks is, oldest first.
+    ships: VecDeque<(TaskId, Vec<MirroredShip>)>,
 }
+
+/// Tasks whose ships are known: those under way, and as many whose answers come after they were given up.
+const KNOWN_TASKS: usize = 4 * UNDER_WAY_MAX;
+
+/// Around which other ships the light of a task is.
+#[derive(Component)]
+struct AskedFor(Vec<MirroredShip>);
 
 impl Default for Reflecting {
     fn default() -> Self {
@@ -74,7 +90,7 @@ impl Default for Reflecting {
 impl Reflecting {
     /// Reflections that go with a quality of drawing.
     pub(crate) fn new(enabled: bool, quality: Quality) -> Self {
-        Self { enabled, fineness: Fineness::of(quality), asked: None }
+        Self { enabled, fineness: Fineness::of(quality), asked: None, ships: VecDeque::new() }
     }
 
     /// How fine they are.
@@ -85,6 +101,18 @@ impl Reflecting {
     /// Goes over to another fineness of the same size, from the next task on.
     pub(crate) fn refine(&mut self, fineness: Fineness) {
         self.fineness = fineness;
+    }
+
+    /// Around which other ships the light of a task is, in the order of its probes after the first.
+    pub(crate) fn ships_of(&self, task: TaskId) -> &[MirroredShip] {
+        self.ships.iter().find(|(asked, _)| *asked == task).map_or(&[], |(_, ships)| ships)
+    }
+
+    fn note(&mut self, task: TaskId, ships: Vec<MirroredShip>) {
+        if self.ships.len() == KNOWN_TASKS {
+            self.ships.pop_front();
+        }
+        self.ships.push_back((task, ships));
     }
 
     fn is_due(&self, now: Duration, under_way: usize) -> bool {
@@ -116,10 +144,25 @@ fn ask_for_light(
         return;
     }
     let lead = (horizon.typical::<Reflection>() + BLENDING).min(LEAD_MAX);
-    let (spec, _) = scene::spec(&battlefield.arena, &embers, &reflecting.fineness, lead.as_secs_f32());
+    let before = reflecting.ships.back().map_or(&[][..], |(_, ships)| ships);
+    let arena = &battlefield.arena;
+    let wanted = scene::wanted(arena, &embers, &reflecting.fineness, lead.as_secs_f32(), before);
     let deadline = DEADLINE_MIN.max(horizon.of::<Reflection>());
-    commands.spawn(Offloading::<Reflection>::new(spec, Blobs::default()).deadline(deadline));
+    let task = Offloading::<Reflection>::new(wanted.spec, Blobs::default()).deadline(deadline);
+    commands.spawn((AskedFor(wanted.ships), task));
     reflecting.asked = Some(now);
+}
+
+/// A task has its number once it is there.
+fn note_who_was_asked_for(
+    mut asked: Query<(&Offloading<Reflection>, &mut AskedFor), Added<AskedFor>>,
+    mut reflecting: ResMut<Reflecting>,
+) {
+    for (offloading, mut asked) in &mut asked {
+        if let Some(task) = offloading.task() {
+            reflecting.note(task, std::mem::take(&mut asked.0));
+        }
+    }
 }
 
 /// Whether there is a coordinator that may answer yet.
@@ -152,5 +195,17 @@ mod tests {
         assert!(!reflecting.is_due(early, 0), "never more often than the interval");
         assert!(reflecting.is_due(interval, 0) && reflecting.is_due(interval, UNDER_WAY_MAX - 1));
         assert!(!reflecting.is_due(interval, UNDER_WAY_MAX), "but not without end");
+    }
+
+    #[test]
+    fn whose_light_a_task_brings_is_known_for_the_last_tasks() {
+        let mut reflecting = Reflecting::new(true, Quality::Low);
+        let wingman = |number| MirroredShip::Wingman(p2c2r_arena::WingmanId(number));
+        for number in 0..=KNOWN_TASKS as u32 {
+            reflecting.note(TaskId(u64::from(number) + 1), vec![wingman(number)]);
+        }
+        assert_eq!(reflecting.ships_of(TaskId(1)), []);
+        assert_eq!(reflecting.ships_of(TaskId(2)), [wingman(1)]);
+        assert_eq!(reflecting.ships.len(), KNOWN_TASKS);
     }
 }

@@ -1,13 +1,17 @@
-//! What is traced: the nearest of everything that can be seen in a hull, as it will be when the light is shown.
+//! What is traced: the nearest of everything that can be seen in a hull, as it will be when the light is shown; and
+//! around which ships.
 
-use bevy::math::Vec3;
 use p2c2r_arena::{Arena, Bullet, Enemy, Rock, Vec2};
 use p2c2r_protocol::Digest;
 use p2c2r_tasks::physics::{Rotation, ShapeKind};
-use p2c2r_tasks::reflection::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sky};
+use p2c2r_tasks::reflection::{
+    Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Sky, Viewpoint,
+};
 
 use super::Fineness;
 use super::embers::{Ember, Embers};
+use super::fineness::SHIP_FACE_LOG2;
+use super::ships::{self, MirroredShip};
 use super::surfaces;
 
 /// Metres from which on nothing is seen in a hull but the wall.
@@ -24,19 +28,46 @@ const SKIES_TRIED: u32 = 64;
 /// Half the length of an enemy's hull and its thickness, in its radii; as it is drawn.
 const HULL: (f32, f32) = (0.95, 0.42);
 
-/// The spec for the light around the ship, and where its probe is. The ship itself is left out: it must not stand in
-/// its own light. The spec's coordinates begin at the probe; the axes are the view's: y up, the arena's plane at y = 0.
-/// Everything is moved on by `lead` seconds: about what passes until the light is there and half blended in.
-pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness, lead: f32) -> (ReflectionSpec, Vec3) {
+/// What is asked for.
+pub(super) struct LightWanted {
+    /// The light around the player's ship, then that around the other ships.
+    pub(super) spec: ReflectionSpec,
+    /// Those ships, in the order of the spec's.
+    pub(super) ships: Vec<MirroredShip>,
+}
+
+/// The light around the player's ship and the nearest others, of which `before` had light of their own in the last task.
+/// A probe stands in its own hull, and things are seen from outside only, so no ship stands in its own light. The spec's
+/// coordinates begin at the player's probe; the axes are the view's: y up, the arena's plane at y = 0. Everything is moved
+/// on by `lead` seconds: about what passes until the light is there and half blended in.
+pub(super) fn wanted(
+    arena: &Arena,
+    embers: &Embers,
+    fineness: &Fineness,
+    lead: f32,
+    before: &[MirroredShip],
+) -> LightWanted {
     let ship = arena.ship();
     let drift = if ship.alive { ship.velocity * lead } else { Vec2::ZERO };
     let probe = ship.position + drift;
     let mut objects = Vec::with_capacity(fineness.rocks_max + 2 * ENEMIES_MAX + BOLTS_MAX + EMBERS_MAX + 4);
+    let others = ships::nearest(arena, fineness.ships_max, before);
     for rock in nearest(arena.rocks(), probe, fineness.rocks_max, |rock| (rock.position, rock.radius)) {
         objects.extend(rock_object(rock, lead));
     }
     for enemy in nearest(arena.enemies(), probe, ENEMIES_MAX, |enemy| (enemy.position, enemy.radius)) {
         objects.extend(enemy_objects(enemy, lead));
+    }
+    objects.extend(
+        arena
+            .wingmen()
+            .iter()
+            .filter(|wingman| wingman.is_there())
+            .map(|wingman| hull(wingman.position + wingman.velocity * lead, wingman.heading, wingman.radius)),
+    );
+    // Nobody else has a probe to see the player's ship from.
+    if ship.alive && !others.is_empty() {
+        objects.push(hull(probe, ship.heading, ship.radius));
     }
     for bullet in nearest(arena.bullets(), probe, BOLTS_MAX, |bullet| (bullet.position, 0.0)) {
         objects.push(bolt_object(bullet, lead));
@@ -50,6 +81,7 @@ pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness, lead: f3
         face_log2: fineness.face_log2,
         levels: fineness.levels,
         samples: fineness.samples,
+        others: others.iter().map(|other| ship_viewpoint(other, fineness, lead)).collect(),
         bounces: fineness.bounces,
         seed: SEED,
         sky: sky(arena.sector().seed),
@@ -57,9 +89,26 @@ pub(super) fn spec(arena: &Arena, embers: &Embers, fineness: &Fineness, lead: f3
         surfaces: surfaces::palette(),
         objects,
     };
-    let at = spec.probe.map(|steps| f32::from(steps) / POSITION_STEPS_PER_M);
     // Strangers compute it: they need not know where in its sector a ship is.
-    (spec.without_place(), Vec3::from_array(at))
+    let ships = others.iter().map(|other| other.ship).collect();
+    LightWanted { spec: spec.without_place(), ships }
+}
+
+/// The probe of another ship.
+fn ship_viewpoint(ship: &ships::ShipPlace, fineness: &Fineness, lead: f32) -> Viewpoint {
+    Viewpoint {
+        probe: position(ship.at + ship.velocity * lead, 0.0),
+        face_log2: SHIP_FACE_LOG2,
+        // The hulls are nearly perfect mirrors: on faces so coarse, filtered levels would show nothing else.
+        levels: 1,
+        samples: fineness.ship_samples,
+    }
+}
+
+/// The hull of the player's ship or a wingman.
+fn hull(at: Vec2, heading: Vec2, radius: f32) -> Object {
+    let half = heading * (radius * HULL.0);
+    capsule(at - half, at + half, radius * HULL.1, surfaces::ship())
 }
 
 /// The first sky, from one of 256 on that the sector's seed leads to, that is as cool as the drawn nebula, whose tints are
@@ -155,6 +204,7 @@ pub(in crate::play) fn radius(metres: f32) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use bevy::math::Vec3;
     use p2c2r_arena::{ArenaConfig, ArenaEvent, Controls, RockRules, WaveRules};
     use p2c2r_protocol::wire;
     use p2c2r_tasks::reflection::Reflection;
@@ -162,7 +212,9 @@ mod tests {
 
     use super::*;
     use crate::graphics::Quality;
+    use crate::play::reflecting::SHIPS_MAX;
     use crate::play::reflecting::embers::Hue;
+    use crate::presets::Preset;
 
     const LEAD: f32 = 0.12;
 
@@ -196,7 +248,7 @@ mod tests {
             },
             ..ArenaConfig::default()
         };
-        let (arena, mut embers) = fight(config, 20);
+        let (arena, mut embers) = fight(config.with_allies(2), 20);
         let at = arena.ship().position;
         embers.0.resize(60, Ember { at, size: 1.0, hue: Hue::Ice, age: 0.0, life: 1.0 });
         (arena, embers)
@@ -207,13 +259,18 @@ mod tests {
         let (arena, embers) = busy();
         let (rocks, enemies) = (arena.rocks().len(), arena.enemies().len());
         assert!(rocks >= 1_000 && enemies >= 190, "{rocks} rocks, {enemies} enemies");
-        for quality in [Quality::Low, Quality::High] {
-            let fineness = Fineness::of(quality);
-            let (spec, _) = spec(&arena, &embers, &fineness, LEAD);
+        let all = [Preset::Default, Preset::Max]
+            .map(|preset| [Quality::Low, Quality::High].map(|quality| (preset, quality)));
+        for (preset, quality) in all.into_iter().flatten() {
+            let fineness = Fineness::bought(preset, quality);
+            let LightWanted { mut spec, ships } = wanted(&arena, &embers, &fineness, LEAD, &[]);
+            assert_eq!((ships.len(), spec.others.len()), (2, 2), "the wingmen; the enemies are far away");
+            assert!(fineness.ships_max <= SHIPS_MAX);
+            spec.others.resize(fineness.ships_max, spec.others[0]);
             Reflection::admit(&spec, &Blobs::default()).unwrap();
             let rocks = spec.objects.iter().filter(|object| matches!(object.form, Form::Rock { .. })).count();
             assert_eq!(rocks, fineness.rocks_max, "as many rocks as there may be");
-            assert!(spec.objects.len() <= fineness.rocks_max + 2 * ENEMIES_MAX + BOLTS_MAX + EMBERS_MAX + 4);
+            assert!(spec.objects.len() <= fineness.rocks_max + 2 * ENEMIES_MAX + BOLTS_MAX + EMBERS_MAX + 5);
             let bytes = wire::encode(&spec).len();
             assert!(bytes < 4_000, "{quality:?}: {bytes} bytes go up several times a second");
         }
@@ -223,17 +280,13 @@ mod tests {
     fn the_nearest_rocks_are_mirrored_and_the_ship_is_not() {
         let (arena, _) = busy();
         let fineness = Fineness { rocks_max: 10, ..Fineness::of(Quality::Low) };
-        let (spec, probe) = spec(&arena, &Embers::default(), &fineness, LEAD);
+        let LightWanted { spec, .. } = wanted(&arena, &Embers::default(), &fineness, LEAD, &[]);
         assert_eq!(spec.probe, [0; 3], "who computes it does not learn where the ship is");
-        let from_probe =
-            |object: &Object| Vec3::from_array(object.position.map(f32::from)) / POSITION_STEPS_PER_M;
-        let place = |object: &Object| probe + from_probe(object);
-        let shown: Vec<f32> = spec
-            .objects
-            .iter()
-            .filter(|object| matches!(object.form, Form::Rock { .. }))
-            .map(|object| place(object).distance(probe))
-            .collect();
+        let away = |object: &Object| {
+            Vec3::from_array(object.position.map(f32::from)).length() / POSITION_STEPS_PER_M
+        };
+        let shown: Vec<f32> =
+            spec.objects.iter().filter(|object| matches!(object.form, Form::Rock { .. })).map(away).collect();
         let nearer = arena
             .rocks()
             .iter()
@@ -244,10 +297,33 @@ mod tests {
         // Nothing but what flies and burns is where the ship is.
         let hull = spec.objects.iter().filter(|object| matches!(object.form, Form::Capsule { .. }));
         let ship_like = hull.filter(|object| {
-            object.surface != surfaces::bolt(p2c2r_arena::Shooter::Ship)
-                && place(object).distance(probe) < 0.3
+            ![surfaces::bolt(p2c2r_arena::Shooter::Ship), surfaces::ship()].contains(&object.surface)
+                && away(object) < 0.3
         });
         assert_eq!(ship_like.count(), 0);
+    }
+
+    /// Nobody is in the way of his own probe, and each is seen from the others'.
+    #[test]
+    fn ships_see_each_other_and_never_themselves() {
+        let (arena, _) = fight(ArenaConfig::default().with_allies(1), 40);
+        let fineness = Fineness { ships_max: 1, ship_samples: 4, ..Fineness::of(Quality::Low) };
+        let LightWanted { mut spec, ships, .. } = wanted(&arena, &Embers::default(), &fineness, LEAD, &[]);
+        assert_eq!(ships, [MirroredShip::Wingman(arena.wingmen()[0].id)], "it flies beside the ship");
+        let light = |spec: &ReflectionSpec| {
+            let outcome = Reflection::run(spec, &Blobs::default(), &Stop::never()).unwrap();
+            outcome.unfold().unwrap().into_iter().map(|probe| probe.levels[0].clone()).collect::<Vec<_>>()
+        };
+        // Nothing but the two hulls, in an empty sky.
+        spec.objects.retain(|object| object.surface == surfaces::ship());
+        assert_eq!(spec.objects.len(), 2);
+        let both = light(&spec);
+        let wingman = spec.objects.remove(0);
+        let of_player = light(&spec);
+        spec.objects = vec![wingman];
+        let of_wingman = light(&spec);
+        assert!(both[0] == of_wingman[0] && both[1] == of_player[1], "its own hull changes nothing");
+        assert!(both[0] != of_player[0] && both[1] != of_wingman[1], "the other's is seen");
     }
 
     #[test]
@@ -256,11 +332,12 @@ mod tests {
         let at = arena.ship().position + Vec2::new(5.0, 0.0);
         let brightness = |age: f32| {
             let embers = Embers(vec![Ember { at, size: 2.0, hue: Hue::Fire, age, life: 1.0 }]);
-            let (spec, _) = spec(&arena, &embers, &Fineness::of(Quality::Low), LEAD);
+            let LightWanted { spec, .. } = wanted(&arena, &embers, &Fineness::of(Quality::Low), LEAD, &[]);
             let cube = Reflection::run(&spec, &Blobs::default(), &Stop::never())
                 .unwrap()
                 .unfold()
                 .unwrap()
+                .remove(0)
                 .levels
                 .remove(0);
             // The face that looks along x.

@@ -40,7 +40,8 @@ const GUNNER_FLAME: usize = RAMMER_FLAME + 1;
 const SHIP_BOLT: usize = GUNNER_FLAME + 1;
 const ENEMY_BOLT: usize = SHIP_BOLT + 1;
 const WALL: usize = ENEMY_BOLT + 1;
-const EMBER: usize = WALL + 1;
+const SHIP: usize = WALL + 1;
+const EMBER: usize = SHIP + 1;
 
 /// [`Surface::power`] for a radiance: half octaves above 2^-8, rounded down.
 const fn power(radiance: f32) -> u8 {
@@ -75,6 +76,7 @@ pub(in crate::play) fn palette() -> Vec<Surface> {
         light([90, 235, 255], 28.0),
         light([255, 80, 170], 28.0),
         light([50, 140, 255], 1.5),
+        matter([128, 146, 178], 230, 40),
     ]);
     for glow in [[255, 120, 35], [90, 190, 255], [255, 90, 170]] {
         surfaces.extend((0..FADES).map(|fade| light(glow, [30.0, 15.0, 6.0, 2.0][fade])));
@@ -127,6 +129,11 @@ pub(in crate::play) fn bolt(shooter: Shooter) -> u8 {
 /// Of the wall around the arena.
 pub(super) fn wall() -> u8 {
     WALL as u8
+}
+
+/// Of the hull of the player's ship or a wingman.
+pub(super) fn ship() -> u8 {
+    SHIP as u8
 }
 
 /// Of an ember at its age.

@@ -110,6 +110,7 @@ impl LightfieldSpec {
             face_log2: FACE_LOG2_MIN,
             levels: 1,
             samples: 1,
+            others: Vec::new(),
             bounces: self.bounces,
             seed: self.seed,
             sky: self.sky,

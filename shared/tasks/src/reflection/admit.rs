@@ -1,8 +1,10 @@
 //! Which specs are computed at all: every range.
 
-use super::spec::{Form, Object, ReflectionSpec};
+use super::outcome::{STREAM_BYTES_MAX, stream_bytes_max};
+use super::spec::{Form, Object, ReflectionSpec, Viewpoint};
 use super::{
     BOUNCES_MAX, FACE_LOG2_MAX, FACE_LOG2_MIN, LEVELS_MAX, OBJECTS_MAX, POWER_MAX, SAMPLES_MAX, SURFACES_MAX,
+    VIEWPOINTS_MAX,
 };
 use crate::kind::SpecError;
 use crate::physics::{ShapeId, ShapeKind};
@@ -24,12 +26,14 @@ fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> 
 
 /// Checks every documented range.
 pub(crate) fn in_range(spec: &ReflectionSpec) -> Result<(), SpecError> {
-    counted("as the face's logarithm", spec.face_log2.into(), FACE_LOG2_MIN.into()..=FACE_LOG2_MAX.into())?;
-    counted("levels", spec.levels.into(), 1..=LEVELS_MAX.into())?;
-    if spec.face_log2 > ANY_LEVELS_FACE_LOG2 && (2..=spec.face_log2).contains(&spec.levels) {
-        return refuse("so large a face has one level or all");
+    counted("probes", 1 + spec.others.len(), 1..=VIEWPOINTS_MAX)?;
+    spec.viewpoints().try_for_each(|viewpoint| viewpoint_in_range(&viewpoint))?;
+    // What the largest cube may take alone, all may take together: so they fit into one outcome, on one device and into
+    // the time of a check.
+    let bytes: usize = spec.viewpoints().map(|viewpoint| stream_bytes_max(viewpoint.face_log2)).sum();
+    if bytes > STREAM_BYTES_MAX {
+        return refuse(format!("probes of up to {bytes} bytes where {STREAM_BYTES_MAX} are allowed"));
     }
-    counted("samples", spec.samples.into(), 1..=SAMPLES_MAX.into())?;
     counted("bounces", spec.bounces.into(), 1..=BOUNCES_MAX.into())?;
     counted("surfaces", spec.surfaces.len(), 0..=SURFACES_MAX)?;
     counted("objects", spec.objects.len(), 0..=OBJECTS_MAX)?;
@@ -45,6 +49,16 @@ pub(crate) fn in_range(spec: &ReflectionSpec) -> Result<(), SpecError> {
         object_in_range(spec, object).or_else(|what| refuse(format!("object {number}: {what}")))?;
     }
     Ok(())
+}
+
+fn viewpoint_in_range(viewpoint: &Viewpoint) -> Result<(), SpecError> {
+    let &Viewpoint { face_log2, levels, samples, .. } = viewpoint;
+    counted("as the face's logarithm", face_log2.into(), FACE_LOG2_MIN.into()..=FACE_LOG2_MAX.into())?;
+    counted("levels", levels.into(), 1..=LEVELS_MAX.into())?;
+    if face_log2 > ANY_LEVELS_FACE_LOG2 && (2..=face_log2).contains(&levels) {
+        return refuse("so large a face has one level or all");
+    }
+    counted("samples", samples.into(), 1..=SAMPLES_MAX.into())
 }
 
 fn object_in_range(spec: &ReflectionSpec, object: &Object) -> Result<(), &'static str> {

@@ -6,7 +6,7 @@ use super::codec::{BLOCK_SIDE, Block, STEPS, Steps, block_texels, dequantise_blo
 use super::cube::{CubeMap, FACES, locate};
 use super::outcome::{Coefficients, ReflectionOutcome};
 use super::scene::{Scene, luminance, radiance_bound};
-use super::spec::ReflectionSpec;
+use super::spec::{ReflectionSpec, Viewpoint};
 use super::{FACE_LOG2_MIN, Reflection};
 use crate::blobs::Blobs;
 use crate::fuel::{Fuel, Fueled as _, Stop};
@@ -33,20 +33,20 @@ const SECOND_LOOK: usize = 3;
 
 /// The always-on check of every answer.
 pub(super) fn check(spec: &ReflectionSpec, outcome: &ReflectionOutcome) -> Result<(), CheckError> {
-    let levels = spec.levels.clamp(1, spec.face_log2 + 1);
-    if outcome.face() != spec.face() || outcome.levels() != levels {
-        let what = format!("face {} and {} levels", outcome.face(), outcome.levels());
+    let size = |viewpoint: Viewpoint| (viewpoint.face(), viewpoint.levels.clamp(1, viewpoint.face_log2 + 1));
+    if !outcome.sizes().eq(spec.viewpoints().map(size)) {
+        let what = format!("faces and levels {:?}", outcome.sizes().collect::<Vec<_>>());
         return Err(CheckError::new("reflection.size", what));
     }
-    let probe = outcome.unfold().map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
-    let texels = probe.levels.iter().flat_map(CubeMap::texels);
+    let cubes = outcome.cubes().map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
+    let texels = cubes.iter().flatten().flat_map(CubeMap::texels);
     let brightest = texels.fold(0.0_f32, |most, texel| most.max(luminance(Vec3::from(*texel))));
     // Mostly steps are the finest, so how coarse they are is only asked where it matters.
     if brightest > radiance_bound(spec) * bright_slack(0) {
         let given = outcome
             .coefficients()
             .map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
-        let coarseness = (0..STEPS).find(|coarseness| Steps::new(*coarseness, false) == given.steps());
+        let coarseness = (0..STEPS).find(|coarseness| Steps::new(*coarseness, false) == given[0].steps());
         let bound = radiance_bound(spec) * bright_slack(coarseness.unwrap_or(0));
         if brightest > bound {
             let what = format!("a texel of {brightest} where rounding explains up to {bound}");
@@ -72,13 +72,12 @@ pub(super) fn deep_check(
 ) -> Result<(), CheckError> {
     let given =
         outcome.coefficients().map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
-    outcome
-        .levels_agree(&given)
+    ReflectionOutcome::levels_agree(&given)
         .map_err(|error| CheckError::new("reflection.filtered", error.to_string()))?;
     let stop = Stop::never();
     let mut fuel = Reflection::fuel(spec, &Blobs::default(), &stop)
         .map_err(|error| CheckError::new("reflection.spec", error.to_string()))?;
-    match looked_at(&Scene::new(spec), &given, seed, &mut fuel) {
+    match looked_at(spec, &given, seed, &mut fuel) {
         Ok(verdict) => verdict,
         // No core traces this scene with what is paid for it. A graphics processor may have: where it looks it found
         // more than the check can afford to doubt, and nobody but who asked for the scene goes without.
@@ -88,23 +87,27 @@ pub(super) fn deep_check(
 
 /// The verdict on one macroblock, and on two more where that one is doubtful; an error if the fuel ends before.
 fn looked_at(
-    scene: &Scene,
-    given: &Coefficients,
+    spec: &ReflectionSpec,
+    given: &[Coefficients],
     seed: u64,
     fuel: &mut Fuel<'_>,
 ) -> Result<Result<(), CheckError>, KernelError> {
-    let steps = given.steps();
+    let mut scene = Scene::new(spec);
+    let viewpoints: Vec<Viewpoint> = spec.viewpoints().collect();
+    let across: Vec<usize> = given.iter().map(Coefficients::across).collect();
     let mut doubtful = 0;
-    for block in picks(scene, given.across(), seed) {
-        let traced = retraced(scene, steps, block, fuel)?;
-        let residual = Residual::between(&traced, given.block(block.0, block.1, block.2), steps);
+    for block in picks(&mut scene, &viewpoints, &across, seed) {
+        let (given, steps) = (&given[block.probe], given[block.probe].steps());
+        scene.look_from(&viewpoints[block.probe]);
+        let traced = retraced(&scene, steps, block, fuel)?;
+        let residual = Residual::between(&traced, given.block(block.face, block.column, block.row), steps);
         if residual.size <= FALSE_SIZE && !residual.is_doubtful() {
             if doubtful == 0 {
                 break;
             }
             continue;
         }
-        let swing = Residual::between(&traced, &retraced(&nudged(scene), steps, block, fuel)?, steps);
+        let swing = Residual::between(&traced, &retraced(&nudged(&scene), steps, block, fuel)?, steps);
         if swing.size * SWING_SHARE > residual.size {
             continue;
         }
@@ -133,7 +136,7 @@ fn nudged(scene: &Scene) -> Scene {
 fn retraced(
     scene: &Scene,
     steps: Steps,
-    (face, column, row): Place,
+    Place { face, column, row, .. }: Place,
     fuel: &mut Fuel<'_>,
 ) -> Result<Block, KernelError> {
     let mut traced = CubeMap::black(scene.face);
@@ -148,27 +151,41 @@ fn retraced(
 
 const _: () = assert!(1 << FACE_LOG2_MIN >= BLOCK_SIDE, "every face has whole macroblocks");
 
-/// Face, column and row of a macroblock.
-type Place = (usize, usize, usize);
+/// A macroblock of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    probe: usize,
+    face: usize,
+    column: usize,
+    row: usize,
+}
 
-/// The macroblocks that a seed picks, none twice, of a cube with `across` of them along an edge. Every third seed
-/// picks those in which lights are, or would be if nothing stood between.
-fn picks(scene: &Scene, across: usize, mut seed: u64) -> Vec<Place> {
+/// The macroblocks that a seed picks, none twice, of cubes with so many of them `across` an edge: any of any probe's,
+/// all alike. Every third seed picks those in which lights are, or would be if nothing stood between.
+fn picks(scene: &mut Scene, viewpoints: &[Viewpoint], across: &[usize], mut seed: u64) -> Vec<Place> {
     let is_aimed = next(&mut seed).is_multiple_of(3) && !scene.lights.is_empty();
+    let blocks = |across: &usize| FACES * across * across;
+    let all: usize = across.iter().map(blocks).sum();
     let mut places = Vec::with_capacity(SECOND_LOOK);
     // Lights may all be in one place; then chance goes on.
     for attempt in 0..64 {
-        let bits = next(&mut seed);
+        let (mut rest, mut probe) = ((next(&mut seed) % all as u64) as usize, 0);
+        while rest >= blocks(&across[probe]) {
+            rest -= blocks(&across[probe]);
+            probe += 1;
+        }
+        let across = across[probe];
         let place = if is_aimed && attempt < 8 {
-            let light = &scene.lights[(bits % scene.lights.len() as u64) as usize];
+            scene.look_from(&viewpoints[probe]);
+            let light = &scene.lights[(next(&mut seed) % scene.lights.len() as u64) as usize];
             let primitive = &scene.primitives[light.primitive as usize];
             let middle = Vec3::from(primitive.position) + 0.5 * Vec3::from(primitive.axis);
             let (face, u, v) = locate((middle - Vec3::from(scene.probe)).to_array());
             let part = |share: f32| ((share * across as f32) as usize).min(across - 1);
-            (face, part(u), part(v))
+            Place { probe, face, column: part(u), row: part(v) }
         } else {
-            let place = (bits % (FACES * across * across) as u64) as usize;
-            (place / (across * across), place % across, place / across % across)
+            let (face, at) = (rest / (across * across), rest % (across * across));
+            Place { probe, face, column: at % across, row: at / across }
         };
         if !places.contains(&place) {
             places.push(place);

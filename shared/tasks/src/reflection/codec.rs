@@ -38,8 +38,8 @@ use super::threads::Threads;
 pub use block::{BLOCK_SIDE, Block, LEVEL_ERROR_MAX, LEVEL_ERROR_RMS, LUMINANCE, STEPS, Steps};
 use block::{BlockShape, dequantise, quantise};
 pub(crate) use range::{Coder, Decoder, Encoder, Odds};
+pub(super) use scale::half;
 pub use scale::{RADIANCE_FLOOR, TEXEL_MAX};
-pub(super) use scale::{half, of_half};
 pub(crate) use scale::{level_of, luminance_of};
 pub(super) use stream::{pack, unpack};
 

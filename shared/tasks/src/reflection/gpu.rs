@@ -20,12 +20,13 @@ use std::thread::{self, JoinHandle};
 use p2c2r_protocol::Device;
 use p2c2r_protocol::catch_panic::catch_panic;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use wgpu::SubmissionIndex;
 
 use super::Reflection;
 use super::cube::CubeMap;
 use super::outcome::ReflectionOutcome;
 use super::scene::Scene;
-use super::spec::ReflectionSpec;
+use super::spec::{ReflectionSpec, Viewpoint};
 use super::threads::Threads;
 use super::trace::RadianceMoments;
 use crate::blobs::Blobs;
@@ -33,7 +34,7 @@ use crate::fuel::{Fueled as _, Stop};
 use crate::gpu::{Gpu, GpuError};
 use crate::kind::{Kernel, KernelError};
 use lanes::{Lanes, TaskBuffers};
-use shader::{ShaderProgram, ShaderWork};
+use shader::{ShaderPart, ShaderProgram, ShaderWork};
 
 /// How well both kernels agree on texels of one cube.
 pub struct Tolerance {
@@ -114,7 +115,13 @@ impl GpuTracer {
 
     /// As [`Scene::trace`], on the device. May be called from several threads at once.
     pub fn trace(&self, scene: &Scene) -> Result<CubeMap, GpuError> {
-        self.shared.trace(scene, &Stop::never())
+        let cubes = self.shared.trace(std::slice::from_ref(scene), &Stop::never())?;
+        Ok(cubes.into_iter().next().unwrap_or_else(|| CubeMap::black(scene.face)))
+    }
+
+    /// [`GpuTracer::trace`] from each viewpoint in turn.
+    pub fn trace_from(&self, scene: &Scene, viewpoints: &[Viewpoint]) -> Result<Vec<CubeMap>, GpuError> {
+        self.shared.trace(&looks(scene, viewpoints.iter().copied()), &Stop::never())
     }
 }
 
@@ -161,18 +168,31 @@ impl Kernel<Reflection> for GpuTracer {
         // The device's own time is bounded by the shaders' loops; the fuel is for what the cores do.
         let mut fuel = Reflection::fuel(spec, blobs, stop)?;
         fuel.spend(super::units::scene_steps(spec))?;
-        let cube = self.shared.trace(&Scene::new(spec), stop);
-        // A cube that was stopped half way is no device's failure.
+        let traced = self.shared.trace(&looks(&Scene::new(spec), spec.viewpoints()), stop);
+        // Cubes that were stopped half way are no device's failure.
         if stop.is_stopped() {
             return Err(KernelError::Stopped);
         }
-        let cube = cube?;
-        let mut pack = |threads| ReflectionOutcome::within(spec.levels, &cube, &mut fuel, threads);
+        let traced = traced?;
+        let cubes: Vec<_> = spec.viewpoints().map(|viewpoint| viewpoint.levels).zip(&traced).collect();
+        let mut pack = |threads| ReflectionOutcome::within(&cubes, &mut fuel, threads);
         match &self.packing {
-            Some(pool) if cube.face() >= SHARED_FACE_MIN => pool.install(|| pack(Threads::All)),
+            Some(pool) if traced.iter().any(|cube| cube.face() >= SHARED_FACE_MIN) => {
+                pool.install(|| pack(Threads::All))
+            }
             _ => pack(Threads::This),
         }
     }
+}
+
+/// The scene from each viewpoint in turn.
+fn looks(scene: &Scene, viewpoints: impl Iterator<Item = Viewpoint>) -> Vec<Scene> {
+    let look = |viewpoint: Viewpoint| {
+        let mut look = scene.clone();
+        look.look_from(&viewpoint);
+        look
+    };
+    viewpoints.map(look).collect()
 }
 
 impl Shared {
@@ -184,6 +204,7 @@ impl Shared {
             face_log2: super::FACE_LOG2_MIN,
             levels: 1,
             samples: 1,
+            others: Vec::new(),
             bounces: 1,
             seed: 0,
             sky: 0,
@@ -193,7 +214,7 @@ impl Shared {
         };
         let (scene, stop) = (Scene::new(&spec), Stop::never());
         let warmed = program.and_then(|program| {
-            self.trace_with(&program, &scene, &stop)?;
+            self.trace_with(&program, std::slice::from_ref(&scene), &stop)?;
             self.moments(&program, &scene, &[[0.0; 3]], 1, &stop).map(|_| program)
         });
         // Set once: only this thread does.
@@ -208,20 +229,37 @@ impl Shared {
         }
     }
 
-    fn trace(&self, scene: &Scene, stop: &Stop) -> Result<CubeMap, GpuError> {
-        self.trace_with(self.program()?, scene, stop)
+    fn trace(&self, looks: &[Scene], stop: &Stop) -> Result<Vec<CubeMap>, GpuError> {
+        self.trace_with(self.program()?, looks, stop)
     }
 
-    fn trace_with(&self, program: &ShaderProgram, scene: &Scene, stop: &Stop) -> Result<CubeMap, GpuError> {
+    /// The cubes of one scene from several viewpoints.
+    fn trace_with(
+        &self,
+        program: &ShaderProgram,
+        looks: &[Scene],
+        stop: &Stop,
+    ) -> Result<Vec<CubeMap>, GpuError> {
+        let Some(scene) = looks.first() else { return Ok(Vec::new()) };
         self.lanes.with(
             || self.gpu.guarded(|device, _| program.lane(device)),
             |lane| {
-                let mut cube = CubeMap::black(scene.face);
-                let count = cube.texels().len() as u32;
-                self.submit(program, lane, scene, (ShaderWork::Cube, count), stop)?;
-                let bytes = ShaderWork::Cube.bytes() * u64::from(count);
-                self.gpu.read(&lane.back, bytes, |bytes| upload::unpack(bytes, cube.texels_mut()))?;
-                Ok(cube)
+                self.gpu.guarded(|_, queue| upload::scene(queue, lane, scene))?;
+                let mut cubes: Vec<CubeMap> = looks.iter().map(|look| CubeMap::black(look.face)).collect();
+                let (mut texels, mut before) = (0, None);
+                for (look, cube) in looks.iter().zip(&cubes) {
+                    let count = cube.texels().len() as u32;
+                    let part = ShaderPart { work: ShaderWork::Cube, count, first: texels };
+                    self.submit(program, lane, look, part, &mut before, stop)?;
+                    texels += count;
+                }
+                before.map_or(Ok(()), |last| self.gpu.wait(&last))?;
+                let bytes = ShaderWork::Cube.bytes() * u64::from(texels);
+                self.gpu.read(&lane.back, bytes, |bytes| {
+                    let all = cubes.iter_mut().flat_map(CubeMap::texels_mut);
+                    upload::unpack(bytes, all);
+                })?;
+                Ok(cubes)
             },
         )
     }
@@ -238,42 +276,48 @@ impl Shared {
         self.lanes.with(
             || self.gpu.guarded(|device, _| program.lane(device)),
             |lane| {
-                self.gpu.guarded(|_, queue| upload::places(queue, lane, places))?;
-                self.submit(program, lane, &scene, (ShaderWork::Field, count), stop)?;
+                self.gpu.guarded(|_, queue| {
+                    upload::scene(queue, lane, &scene);
+                    upload::places(queue, lane, places);
+                })?;
+                let part = ShaderPart { work: ShaderWork::Field, count, first: 0 };
+                let mut before = None;
+                self.submit(program, lane, &scene, part, &mut before, stop)?;
+                before.map_or(Ok(()), |last| self.gpu.wait(&last))?;
                 self.gpu.read(&lane.back, ShaderWork::Field.bytes() * u64::from(count), upload::moments)
             },
         )
     }
 
-    /// Has so many answers computed into the lane, tile by tile, and waits until that is done. Once stopped it submits no
-    /// more.
+    /// Has a part's answers computed into the lane, tile by tile. `before` is the last submission of the task, which may still
+    /// run. Once stopped it submits no more.
     fn submit(
         &self,
         program: &ShaderProgram,
         lane: &TaskBuffers,
         scene: &Scene,
-        (work, count): (ShaderWork, u32),
+        part: ShaderPart,
+        before: &mut Option<SubmissionIndex>,
         stop: &Stop,
     ) -> Result<(), GpuError> {
         let gpu = &self.gpu;
-        gpu.guarded(|_, queue| upload::scene(queue, lane, scene))?;
         // Per surface one ray on, one to the sun, one to a light.
         let rays_each = u64::from(scene.samples) * (1 + 3 * u64::from(scene.bounces));
         let cost = rays_each * (1 + scene.primitives.len() as u64 / CROWD);
-        let tile = u32::try_from(SUBMISSION_RAYS / cost.max(1)).unwrap_or(count).max(1);
-        let (mut first, mut before) = (0, None);
-        while first < count && !stop.is_stopped() {
-            let range = first..first.saturating_add(tile).min(count);
+        let tile = u32::try_from(SUBMISSION_RAYS / cost.max(1)).unwrap_or(part.count).max(1);
+        let mut first = 0;
+        while first < part.count && !stop.is_stopped() {
+            let range = first..first.saturating_add(tile).min(part.count);
             first = range.end;
             let submission = gpu.guarded(|device, queue| {
-                queue.write_buffer(&lane.setting, 0, &upload::setting(scene, &range));
-                program.submit(device, queue, lane, scene, work, &range)
+                queue.write_buffer(&lane.setting, 0, &upload::setting(scene, &range, part.first));
+                program.submit(device, queue, lane, scene, part, &range)
             })?;
             // Two of a task's tiles are queued at most, so that no wait is for more than a few.
             if let Some(before) = before.replace(submission) {
                 gpu.wait(&before)?;
             }
         }
-        before.map_or(Ok(()), |last| gpu.wait(&last))
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
-//! What is answered: a cube and its filtered levels, packed, and the irradiance.
+//! What is answered: cubes and their filtered levels, packed.
 //!
 //! A traced cube of 32 takes some 2.6 KB alone and 3.6 KB with all its levels, at 41 dB of log-luminance. Filtered levels
 //! save whoever uses the probe 0.4 ms of a core ([`Probe::filtered`] gives the same but for their rounding),
 //! and cost 0.9 KB, 7 ms of a link of 1 Mbit/s. The face of 64 takes 6.8 or 9.3 KB, filters in 3 ms; of 16,
-//! 0.9 or 1.3 KB, 0.1 ms. Unfolding takes 0.2 to 0.4 ms at 32. Measured by `benches/probe.rs`.
+//! 0.9 or 1.3 KB, 0.1 ms. Unfolding takes 0.2 to 0.4 ms at 32. Measured by `benches/probe.rs`. Cubes of one task are one
+//! stream, whose odds the first has taught already.
 
 use bincode::de::Decoder;
 use bincode::de::read::Reader;
@@ -13,9 +14,10 @@ use bincode::{Decode, Encode};
 use p2c2r_protocol::limits::OUTCOME_BYTES_MAX;
 use thiserror::Error;
 
+use super::VIEWPOINTS_MAX;
 use super::codec::{self, Block, FACE_MAX, Level, STEPS, Steps};
 use super::cube::CubeMap;
-use super::filter::{Irradiance, filter};
+use super::filter::filter;
 use super::probe::Probe;
 use super::threads::Threads;
 use super::units::{FILTER_STEPS, PACK_STEPS};
@@ -25,12 +27,14 @@ use crate::kind::KernelError;
 /// Logarithm of the largest face that travels.
 pub const FACE_LOG2_MAX: u8 = FACE_MAX.ilog2() as u8;
 
-/// Bytes that the stream of a face of `2^n` may have, for every `n`. A cube that would take more travels with coarser
-/// steps: the link has 125 bytes a millisecond.
-const STREAM_BYTES_MAX: [usize; FACE_LOG2_MAX as usize + 1] =
+/// Bytes that a face of `2^n` adds to what the stream may have, for every `n`. Cubes that would take more travel with
+/// coarser steps: the link has 125 bytes a millisecond.
+const CUBE_BYTES_MAX: [usize; FACE_LOG2_MAX as usize + 1] =
     [256, 256, 512, 1_024, 4_096, 12_000, 32_000, 60_000];
-/// Bytes before the stream: size and levels, coarseness, irradiance, length.
-const HEAD_BYTES: usize = 2 + 54 + 2;
+/// Bytes of the longest stream, whatever it holds.
+pub(super) const STREAM_BYTES_MAX: usize = CUBE_BYTES_MAX[FACE_LOG2_MAX as usize];
+/// Bytes before the stream, but for a byte for each cube: how many there are, coarseness, length.
+const HEAD_BYTES: usize = 1 + 1 + 2;
 /// With coarser steps than the finest a stream has at least this part of what is allowed, so that nobody can make his
 /// work vague and say that it had to be. An honest one has: the next finer steps took more than is allowed, which is over
 /// two bits a coefficient, and steps √2 as wide save half a bit of each.
@@ -39,8 +43,13 @@ const FULL_SHARE: usize = 2;
 /// Coarsest steps of a face of `2^n`: what the wildest cube needs that a test packs, and one to spare.
 const COARSENESS_MAX: [u8; FACE_LOG2_MAX as usize + 1] = [0, 0, 0, 0, 1, 1, 3, 9];
 
-const _: () = assert!(STREAM_BYTES_MAX[FACE_LOG2_MAX as usize] + HEAD_BYTES <= OUTCOME_BYTES_MAX);
-const _: () = assert!(STREAM_BYTES_MAX[FACE_LOG2_MAX as usize] <= u16::MAX as usize);
+const _: () = assert!(STREAM_BYTES_MAX + HEAD_BYTES + VIEWPOINTS_MAX <= OUTCOME_BYTES_MAX);
+const _: () = assert!(STREAM_BYTES_MAX <= u16::MAX as usize && VIEWPOINTS_MAX <= u8::MAX as usize);
+
+/// Bytes that a face of `2^face_log2` adds to what the stream may have.
+pub(super) fn stream_bytes_max(face_log2: u8) -> usize {
+    CUBE_BYTES_MAX.get(usize::from(face_log2)).copied().unwrap_or(usize::MAX / VIEWPOINTS_MAX)
+}
 
 /// Why an outcome is no probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -52,23 +61,31 @@ pub enum ProbeError {
     #[error("steps coarser than they need to be")]
     Coarse,
     /// A filtered level is not what filtering the sharp one gives.
-    #[error("level {0} is not the filtered sharp level")]
-    Filtered(u8),
-    /// The irradiance is not that of the sharp level.
-    #[error("the irradiance is not that of the sharp level")]
-    Irradiance,
+    #[error("level {level} of probe {probe} is not the filtered sharp level")]
+    Filtered {
+        /// Which probe, in the order of the spec's.
+        probe: usize,
+        /// Which level; the sharp one is 0.
+        level: u8,
+    },
 }
 
-/// What is answered: a probe, packed. What it holds is only known once it is unfolded ([`ReflectionOutcome::unfold`]).
+/// Size of a cube on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct CubeSize {
+    face_log2: u8,
+    levels: u8,
+}
+
+/// What is answered: a probe for each viewpoint, packed. What they hold is only known once they are unfolded
+/// ([`ReflectionOutcome::unfold`]).
 ///
-/// On the wire: face and levels in a byte, coarseness in one, 27 half floats of irradiance, two bytes of length,
+/// On the wire: the number of probes in a byte, face and levels of each in one, coarseness in one, two bytes of length,
 /// the stream. Every value has exactly one encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReflectionOutcome {
-    face_log2: u8,
-    levels: u8,
+    sizes: Vec<CubeSize>,
     coarseness: u8,
-    irradiance: [[u16; 3]; 9],
     stream: Vec<u8>,
 }
 
@@ -82,7 +99,15 @@ impl ReflectionOutcome {
     /// # Panics
     /// If the face is larger or no power of two: specs that ask for such are not admitted.
     pub fn of(levels: u8, cube: &CubeMap) -> Self {
-        Self::endlessly(levels, cube, Threads::This)
+        Self::endlessly(&[(levels, cube)], Threads::This)
+    }
+
+    /// [`ReflectionOutcome::of`] for several cubes, each with its levels.
+    ///
+    /// # Panics
+    /// As [`ReflectionOutcome::of`], and for more cubes than there are in an admissible spec.
+    pub fn of_all(cubes: &[(u8, &CubeMap)]) -> Self {
+        Self::endlessly(cubes, Threads::This)
     }
 
     /// [`ReflectionOutcome::of`] on rayon's threads; the same outcome, bit for bit.
@@ -90,112 +115,136 @@ impl ReflectionOutcome {
     /// # Panics
     /// As [`ReflectionOutcome::of`].
     pub fn of_parallel(levels: u8, cube: &CubeMap) -> Self {
-        Self::endlessly(levels, cube, Threads::All)
+        Self::endlessly(&[(levels, cube)], Threads::All)
     }
 
-    fn endlessly(levels: u8, cube: &CubeMap, threads: Threads) -> Self {
+    fn endlessly(cubes: &[(u8, &CubeMap)], threads: Threads) -> Self {
         let never = Stop::never();
-        let packed = Self::within(levels, cube, &mut Fuel::endless(&never), threads);
+        let packed = Self::within(cubes, &mut Fuel::endless(&never), threads);
         packed.unwrap_or_else(|_| unreachable!("fuel without end that nobody stops"))
     }
 
-    /// [`ReflectionOutcome::of`], unless the fuel ends or somebody stops it.
+    /// [`ReflectionOutcome::of_all`], unless the fuel ends or somebody stops it.
     pub(super) fn within(
-        levels: u8,
-        cube: &CubeMap,
+        cubes: &[(u8, &CubeMap)],
         fuel: &mut Fuel<'_>,
         threads: Threads,
     ) -> Result<Self, KernelError> {
-        let face = cube.face();
-        assert!(face.is_power_of_two() && face <= FACE_MAX, "a face of {face} texels' edge does not travel");
-        let face_log2 = face.ilog2() as u8;
-        let levels = levels.clamp(1, face_log2 + 1);
-        let max = STREAM_BYTES_MAX[usize::from(face_log2)];
-        let texels = cube.texels().len() as u64;
+        let size = |(levels, cube): &(u8, &CubeMap)| {
+            let face = cube.face();
+            assert!(
+                face.is_power_of_two() && face <= FACE_MAX,
+                "a face of {face} texels' edge does not travel"
+            );
+            let face_log2 = face.ilog2() as u8;
+            CubeSize { face_log2, levels: (*levels).clamp(1, face_log2 + 1) }
+        };
+        let sizes: Vec<CubeSize> = cubes.iter().map(size).collect();
+        let max = bytes_max(&sizes);
+        assert!(
+            (1..=VIEWPOINTS_MAX).contains(&sizes.len()) && max <= STREAM_BYTES_MAX,
+            "so many cubes do not travel"
+        );
+        let steps = |(levels, cube): &(u8, &CubeMap)| {
+            cube.texels().len() as u64 * (PACK_STEPS + if *levels > 1 { FILTER_STEPS } else { 0 })
+        };
+        let steps = cubes.iter().map(steps).sum();
         let mut coarseness = 0;
         loop {
             // Each time anew: a cube of noise is packed up to ten times before it fits.
-            fuel.spend(texels * (PACK_STEPS + if levels > 1 { FILTER_STEPS } else { 0 }))?;
-            let (mut coefficients, irradiance) = Coefficients::of(levels, cube, coarseness, threads);
-            let stream = codec::pack(&mut coefficients.levels);
+            fuel.spend(steps)?;
+            let quantised = cubes.iter().zip(&sizes);
+            let mut quantised: Vec<Coefficients> = quantised
+                .map(|((_, cube), size)| Coefficients::of(size.levels, cube, coarseness, threads))
+                .collect();
+            let stream = codec::pack(quantised.iter_mut().flat_map(|cube| &mut cube.levels));
             if stream.len() <= max || coarseness + 1 == STEPS {
-                let irradiance = irradiance.map(|c| c.map(codec::half));
-                return Ok(Self { face_log2, levels, coarseness, irradiance, stream });
+                return Ok(Self { sizes, coarseness, stream });
             }
             coarseness += 1;
         }
     }
 
-    /// Texels along the edge of a face.
-    pub fn face(&self) -> u32 {
-        1 << self.face_log2
-    }
-
-    /// Levels, the sharp one among them.
-    pub fn levels(&self) -> u8 {
-        self.levels
+    /// Texels along the edge of a face, and levels with the sharp one, of each probe in turn.
+    pub fn sizes(&self) -> impl ExactSizeIterator<Item = (u32, u8)> + '_ {
+        self.sizes.iter().map(|size| (1 << size.face_log2, size.levels))
     }
 
     /// Bytes of its encoding.
     pub fn bytes(&self) -> usize {
-        HEAD_BYTES + self.stream.len()
+        HEAD_BYTES + self.sizes.len() + self.stream.len()
     }
 
-    /// The texels. Bounded in time and memory by [`ReflectionOutcome::face`], whatever the stream holds: the worst that was
-    /// found takes 50 ms and 3 MB at 128, a sixteenth at 32.
-    pub fn unfold(&self) -> Result<Probe, ProbeError> {
-        let coefficients = self.coefficients()?;
-        let levels = coefficients.levels.iter().map(|level| level.dequantise(Threads::This)).collect();
-        Ok(Probe { levels, irradiance: self.irradiance() })
+    /// The texels and the irradiance of each probe in turn. Bounded in time and memory by [`ReflectionOutcome::sizes`],
+    /// whatever the stream holds: the worst that was found takes 50 ms and 3 MB at 128, a sixteenth at 32.
+    pub fn unfold(&self) -> Result<Vec<Probe>, ProbeError> {
+        let probe = |levels: Vec<CubeMap>| {
+            let irradiance = filter(&levels[0], 1, Threads::This).1;
+            Probe { levels, irradiance }
+        };
+        Ok(self.cubes()?.into_iter().map(probe).collect())
     }
 
-    /// The quantised coefficients, for those who judge.
-    pub(crate) fn coefficients(&self) -> Result<Coefficients, ProbeError> {
-        let face_log2 = usize::from(self.face_log2);
-        if self.coarseness > COARSENESS_MAX[face_log2]
-            || self.coarseness > 0 && self.stream.len() < STREAM_BYTES_MAX[face_log2] / FULL_SHARE
+    /// The texels of every probe's levels.
+    pub(crate) fn cubes(&self) -> Result<Vec<Vec<CubeMap>>, ProbeError> {
+        let texels =
+            |cube: &Coefficients| cube.levels.iter().map(|level| level.dequantise(Threads::This)).collect();
+        Ok(self.coefficients()?.iter().map(texels).collect())
+    }
+
+    /// The quantised coefficients of each probe, for those who judge.
+    pub(crate) fn coefficients(&self) -> Result<Vec<Coefficients>, ProbeError> {
+        let coarsest = self.sizes.iter().map(|size| COARSENESS_MAX[usize::from(size.face_log2)]).max();
+        if self.coarseness > coarsest.unwrap_or(0)
+            || self.coarseness > 0 && self.stream.len() < bytes_max(&self.sizes) / FULL_SHARE
         {
             return Err(ProbeError::Coarse);
         }
-        let levels = codec::unpack(&self.stream, self.face(), self.levels, self.coarseness);
-        Ok(Coefficients { levels: levels.ok_or(ProbeError::Stream)? })
+        let cubes = codec::unpack(&self.stream, self.sizes(), self.coarseness).ok_or(ProbeError::Stream)?;
+        Ok(cubes.into_iter().map(|levels| Coefficients { levels }).collect())
     }
 
-    /// Whether filtered levels and irradiance are just what the sharp level gives. Takes `coefficients`, which are this
+    /// Whether filtered levels are just what the sharp levels give. Takes `coefficients`, which are this
     /// outcome's, so that they need not be unpacked twice.
-    pub(crate) fn levels_agree(&self, coefficients: &Coefficients) -> Result<(), ProbeError> {
-        let (filtered, irradiance) =
-            filter(&coefficients.levels[0].dequantise(Threads::This), self.levels, Threads::This);
-        for (index, (level, cube)) in coefficients.levels[1..].iter().zip(&filtered).enumerate() {
-            if *level != Level::quantise(cube, level.steps(), Threads::This) {
-                return Err(ProbeError::Filtered(index as u8 + 1));
+    pub(crate) fn levels_agree(coefficients: &[Coefficients]) -> Result<(), ProbeError> {
+        for (probe, cube) in coefficients.iter().enumerate() {
+            let (sharp, rest) = (&cube.levels[0], &cube.levels[1..]);
+            if rest.is_empty() {
+                continue;
             }
-        }
-        if irradiance.map(|c| c.map(codec::half)) != self.irradiance {
-            return Err(ProbeError::Irradiance);
+            let (filtered, _) =
+                filter(&sharp.dequantise(Threads::This), cube.levels.len() as u8, Threads::This);
+            for (index, (level, cube)) in rest.iter().zip(&filtered).enumerate() {
+                if *level != Level::quantise(cube, level.steps(), Threads::This) {
+                    return Err(ProbeError::Filtered { probe, level: index as u8 + 1 });
+                }
+            }
         }
         Ok(())
     }
-
-    fn irradiance(&self) -> Irradiance {
-        // Halves that are not finite do not get past the decoder.
-        self.irradiance.map(|coefficient| coefficient.map(|bits| codec::of_half(bits).unwrap_or(0.0)))
-    }
 }
 
-/// What an outcome says, texel by texel still in quantised coefficients.
+/// Bytes that the stream of cubes of these sizes may have.
+fn bytes_max(sizes: &[CubeSize]) -> usize {
+    sizes.iter().map(|size| stream_bytes_max(size.face_log2)).sum()
+}
+
+/// What an outcome says of one probe, its texels still in quantised coefficients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Coefficients {
     levels: Vec<Level>,
 }
 
 impl Coefficients {
-    fn of(levels: u8, cube: &CubeMap, coarseness: u8, threads: Threads) -> (Self, Irradiance) {
+    fn of(levels: u8, cube: &CubeMap, coarseness: u8, threads: Threads) -> Self {
         let sharp = Level::quantise(cube, Steps::new(coarseness, false), threads);
-        let (filtered, irradiance) = filter(&sharp.dequantise(threads), levels, threads);
-        let steps = Steps::new(coarseness, true);
-        let filtered = filtered.iter().map(|cube| Level::quantise(cube, steps, threads));
-        (Self { levels: std::iter::once(sharp).chain(filtered).collect() }, irradiance)
+        let mut quantised = vec![sharp];
+        if levels > 1 {
+            let (filtered, _) = filter(&quantised[0].dequantise(threads), levels, threads);
+            let steps = Steps::new(coarseness, true);
+            quantised.extend(filtered.iter().map(|cube| Level::quantise(cube, steps, threads)));
+        }
+        Self { levels: quantised }
     }
 
     /// How the sharp level's coefficients were rounded.
@@ -217,10 +266,11 @@ impl Coefficients {
 impl Encode for ReflectionOutcome {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         let writer = encoder.writer();
-        writer.write(&[self.face_log2 << 4 | (self.levels - 1), self.coarseness])?;
-        for half in self.irradiance.as_flattened() {
-            writer.write(&half.to_le_bytes())?;
+        writer.write(&[self.sizes.len() as u8])?;
+        for size in &self.sizes {
+            writer.write(&[size.face_log2 << 4 | (size.levels - 1)])?;
         }
+        writer.write(&[self.coarseness])?;
         writer.write(&(self.stream.len() as u16).to_le_bytes())?;
         writer.write(&self.stream)
     }
@@ -229,29 +279,33 @@ impl Encode for ReflectionOutcome {
 impl<Context> Decode<Context> for ReflectionOutcome {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
         decoder.claim_bytes_read(HEAD_BYTES)?;
-        let mut head = [0; HEAD_BYTES];
+        let mut count = [0];
+        decoder.reader().read(&mut count)?;
+        let count = usize::from(count[0]);
+        if !(1..=VIEWPOINTS_MAX).contains(&count) {
+            return Err(DecodeError::Other("no probe, or too many"));
+        }
+        decoder.claim_bytes_read(count)?;
+        let mut said = [0; VIEWPOINTS_MAX];
+        decoder.reader().read(&mut said[..count])?;
+        let size = |byte: &u8| CubeSize { face_log2: byte >> 4, levels: (byte & 15) + 1 };
+        let sizes: Vec<CubeSize> = said[..count].iter().map(size).collect();
+        let mut head = [0; HEAD_BYTES - 1];
         decoder.reader().read(&mut head)?;
-        let (face_log2, levels, coarseness) = (head[0] >> 4, (head[0] & 15) + 1, head[1]);
-        if face_log2 > FACE_LOG2_MAX || levels > face_log2 + 1 || coarseness >= STEPS {
+        let (coarseness, length) = (head[0], usize::from(u16::from_le_bytes([head[1], head[2]])));
+        let is_legal = |size: &CubeSize| size.face_log2 <= FACE_LOG2_MAX && size.levels <= size.face_log2 + 1;
+        if !sizes.iter().all(is_legal) || coarseness >= STEPS {
             return Err(DecodeError::Other("a probe of no size, or steps that there are not"));
         }
-        let mut halves = head[2..].chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-        let mut irradiance = [[0; 3]; 9];
-        for half in irradiance.as_flattened_mut() {
-            *half = halves.next().unwrap_or_default();
-            if codec::of_half(*half).is_none() {
-                return Err(DecodeError::Other("an irradiance that is not finite"));
-            }
-        }
-        let length = usize::from(halves.next().unwrap_or_default());
-        if length > STREAM_BYTES_MAX[usize::from(face_log2)] {
-            return Err(DecodeError::Other("a stream longer than its face allows"));
+        let max = bytes_max(&sizes);
+        if max > STREAM_BYTES_MAX || length > max {
+            return Err(DecodeError::Other("a stream longer than its faces allow"));
         }
         decoder.claim_bytes_read(length)?;
         // At most 60,000 bytes, so it may be reserved before it is known to be there.
         let mut stream = vec![0; length];
         decoder.reader().read(&mut stream)?;
-        Ok(Self { face_log2, levels, coarseness, irradiance, stream })
+        Ok(Self { sizes, coarseness, stream })
     }
 }
 
@@ -274,15 +328,17 @@ mod tests {
 
     #[test]
     fn any_macroblock_is_what_its_texels_give_alone() {
-        for face in [64, 32, 16, 8, 4, 2, 1] {
-            let cube = cube(face);
-            let outcome = ReflectionOutcome::of(1, &cube);
-            let coefficients = outcome.coefficients().unwrap();
+        for edge in [64, 32, 16, 8, 4, 2, 1] {
+            let cubes = [cube(edge), cube((edge / 2).max(1))];
+            let outcome = ReflectionOutcome::of_all(&[(1, &cubes[0]), (1, &cubes[1])]);
             let unfolded = outcome.unfold().unwrap();
-            for face in 0..6 {
-                for place in 0..coefficients.across() * coefficients.across() {
-                    let (bx, by) = (place % coefficients.across(), place / coefficients.across());
-                    let block = quantise_block(&block_texels(&cube, face, bx, by), coefficients.steps());
+            for ((cube, coefficients), unfolded) in
+                cubes.iter().zip(outcome.coefficients().unwrap()).zip(unfolded)
+            {
+                for place in 0..6 * coefficients.across() * coefficients.across() {
+                    let (across, face) = (coefficients.across(), place / coefficients.across().pow(2));
+                    let (bx, by) = (place % across, place / across % across);
+                    let block = quantise_block(&block_texels(cube, face, bx, by), coefficients.steps());
                     assert_eq!(coefficients.block(face, bx, by), &block);
                     let texels = dequantise_block(&block, coefficients.steps());
                     assert_eq!(texels, block_texels(&unfolded.levels[0], face, bx, by));
@@ -293,16 +349,17 @@ mod tests {
 
     #[test]
     fn honest_levels_agree_and_any_other_do_not() {
-        let honest = ReflectionOutcome::of(6, &cube(32));
+        let honest = ReflectionOutcome::of_all(&[(6, &cube(32)), (3, &cube(16)), (1, &cube(16))]);
         let coefficients = honest.coefficients().unwrap();
-        honest.levels_agree(&coefficients).unwrap();
-        for index in 1..6 {
-            let mut lie = coefficients.clone();
-            lie.levels[index] = Level::quantise(&cube(32 >> index), lie.levels[index].steps(), Threads::This);
-            assert_eq!(honest.levels_agree(&lie), Err(ProbeError::Filtered(index as u8)));
+        ReflectionOutcome::levels_agree(&coefficients).unwrap();
+        for (probe, levels) in [(0, 6), (1, 3)] {
+            for index in 1..levels {
+                let mut lie = coefficients.clone();
+                let level = &mut lie[probe].levels[index];
+                *level = Level::quantise(&cube((32 >> probe) >> index), level.steps(), Threads::This);
+                let error = ReflectionOutcome::levels_agree(&lie).unwrap_err();
+                assert_eq!(error, ProbeError::Filtered { probe, level: index as u8 });
+            }
         }
-        let mut lie = honest.clone();
-        lie.irradiance[4][1] ^= 1;
-        assert_eq!(lie.levels_agree(&coefficients), Err(ProbeError::Irradiance));
     }
 }

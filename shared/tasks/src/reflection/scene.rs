@@ -5,7 +5,9 @@ use glam::{Quat, Vec3};
 use super::bvh::{self, Bounds, Node, Ray, traverse};
 use super::shapes::{RockFaces, enter_capsule, enter_sphere};
 use super::sky::{SKY_RADIANCE_MAX, Sky};
-use super::spec::{Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Surface};
+use super::spec::{
+    Form, Object, POSITION_STEPS_PER_M, RADIUS_STEPS_PER_M, ReflectionSpec, Surface, Viewpoint,
+};
 use super::{LIGHT_RADIANCE_MAX, LIGHTS_MAX};
 use crate::physics::ShapeKind;
 
@@ -291,7 +293,7 @@ pub struct Hit {
 }
 
 impl Scene {
-    /// The scene of a spec in range.
+    /// The scene of a spec in range, from its first probe.
     pub fn new(spec: &ReflectionSpec) -> Self {
         let materials: Vec<_> = spec.surfaces.iter().map(Material::new).collect();
         let mut primitives: Vec<_> = spec.objects.iter().map(Primitive::new).collect();
@@ -317,6 +319,13 @@ impl Scene {
             nodes: bvh::build(&boxes),
             lights,
         }
+    }
+
+    /// The same scene from another of its probes.
+    pub fn look_from(&mut self, viewpoint: &Viewpoint) {
+        self.probe = viewpoint.probe.map(|part| f32::from(part) / POSITION_STEPS_PER_M);
+        self.face = viewpoint.face();
+        self.samples = viewpoint.samples.into();
     }
 
     /// The first object that a ray (direction of length 1) enters, but for object `skip`.

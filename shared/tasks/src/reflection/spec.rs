@@ -5,7 +5,7 @@ use bincode::enc::{Encoder, write::Writer};
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-use super::{OBJECTS_MAX, SURFACES_MAX};
+use super::{OBJECTS_MAX, SURFACES_MAX, VIEWPOINTS_MAX};
 use crate::physics::bits::{BitReader, BitWriter, unzigzag, zigzag};
 use crate::physics::{Rotation, ShapeId};
 
@@ -76,7 +76,39 @@ pub struct Sun {
     pub power: u8,
 }
 
-/// A cube probe that is wanted. y is up; the game's plane is y = 0.
+/// Where a cube probe is wanted, and how fine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Viewpoint {
+    /// See [`ReflectionSpec::probe`].
+    pub probe: [i16; 3],
+    /// See [`ReflectionSpec::face_log2`].
+    pub face_log2: u8,
+    /// See [`ReflectionSpec::levels`].
+    pub levels: u8,
+    /// See [`ReflectionSpec::samples`].
+    pub samples: u8,
+}
+
+impl Viewpoint {
+    /// Texels along the edge of a face.
+    pub fn face(&self) -> u32 {
+        1 << self.face_log2.min(15)
+    }
+
+    /// Texels of its sharp cube.
+    pub(super) fn texels(&self) -> u64 {
+        6 * u64::from(self.face()) * u64::from(self.face())
+    }
+
+    fn parts(&self) -> [u8; VIEWPOINT_PARTS] {
+        [self.face_log2, self.levels, self.samples]
+    }
+}
+
+/// Bytes of a [`Viewpoint`] beside its place.
+const VIEWPOINT_PARTS: usize = 3;
+
+/// Cube probes that are wanted of one scene. y is up; the game's plane is y = 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReflectionSpec {
     /// Where the probe is, in [`POSITION_STEPS_PER_M`].
@@ -88,9 +120,11 @@ pub struct ReflectionSpec {
     pub levels: u8,
     /// Paths per texel.
     pub samples: u8,
+    /// More probes in the same scene: in all, at most [`VIEWPOINTS_MAX`].
+    pub others: Vec<Viewpoint>,
     /// Surfaces a path may meet.
     pub bounces: u8,
-    /// Where the paths' randomness starts.
+    /// Where the paths' randomness starts: each probe's cube is the one that it would be alone.
     pub seed: u32,
     /// Which sky.
     pub sky: u32,
@@ -106,21 +140,36 @@ pub struct ReflectionSpec {
 /// so do their outcomes. What lies too far away is held at the edge of the coordinates.
 pub(crate) fn see_from(origin: [i16; 3], objects: &mut [Object]) {
     for object in objects {
-        object.position = std::array::from_fn(|axis| object.position[axis].saturating_sub(origin[axis]));
+        object.position = seen_from(origin, object.position);
     }
+}
+
+/// A place as seen from `origin`.
+fn seen_from(origin: [i16; 3], place: [i16; 3]) -> [i16; 3] {
+    std::array::from_fn(|axis| place[axis].saturating_sub(origin[axis]))
 }
 
 impl ReflectionSpec {
     /// The same with the probe at the origin, so that whoever computes it does not learn where in a world it is.
     #[must_use]
     pub fn without_place(mut self) -> Self {
-        see_from(std::mem::take(&mut self.probe), &mut self.objects);
+        let origin = std::mem::take(&mut self.probe);
+        see_from(origin, &mut self.objects);
+        for other in &mut self.others {
+            other.probe = seen_from(origin, other.probe);
+        }
         self
     }
 
-    /// Texels along the edge of a face.
+    /// Texels along the edge of a face of the first probe.
     pub fn face(&self) -> u32 {
         1 << self.face_log2.min(15)
+    }
+
+    /// All probes that are wanted, in the order of the outcome's: the first, then the others.
+    pub fn viewpoints(&self) -> impl Iterator<Item = Viewpoint> + Clone + '_ {
+        let Self { probe, face_log2, levels, samples, .. } = *self;
+        std::iter::once(Viewpoint { probe, face_log2, levels, samples }).chain(self.others.iter().copied())
     }
 
     fn to_bits(&self) -> Vec<u8> {
@@ -131,9 +180,43 @@ impl ReflectionSpec {
         bits.put(self.seed, 32);
         bits.put(self.sky, 32);
         self.probe.iter().for_each(|part| bits.put(zigzag((*part).into()), 16));
+        // A list over its limit is cut to a count that no decoder accepts.
+        let others = &self.others[..self.others.len().min(VIEWPOINTS_MAX)];
+        bits.put(others.len() as u32, OTHERS_COUNT_BITS);
+        for axis in 0..3 {
+            bits.column(others.iter().map(|other| zigzag(other.probe[axis].into())));
+        }
+        for part in 0..VIEWPOINT_PARTS {
+            bits.column(others.iter().map(|other| other.parts()[part].into()));
+        }
         put_surroundings(&mut bits, self.sun, &self.surfaces, &self.objects);
         bits.finish()
     }
+}
+
+const OTHERS_COUNT_BITS: u32 = 4;
+const _: () = assert!(VIEWPOINTS_MAX < 1 << OTHERS_COUNT_BITS);
+
+fn take_others<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Vec<Viewpoint>, DecodeError> {
+    let count = bits.take(OTHERS_COUNT_BITS)? as usize;
+    if count >= VIEWPOINTS_MAX {
+        return Err(DecodeError::Other("too many probes"));
+    }
+    let mut places = vec![[0; 3]; count];
+    for axis in 0..3 {
+        let column = bits.column(count, u16::MAX.into())?;
+        places.iter_mut().zip(column).for_each(|(place, part)| place[axis] = unzigzag(part) as i16);
+    }
+    let mut parts = vec![[0; VIEWPOINT_PARTS]; count];
+    for part in 0..VIEWPOINT_PARTS {
+        let column = bits.column(count, u8::MAX.into())?;
+        parts.iter_mut().zip(column).for_each(|(parts, value)| parts[part] = value as u8);
+    }
+    let viewpoints = places.into_iter().zip(parts).map(|(probe, parts)| {
+        let [face_log2, levels, samples] = parts;
+        Viewpoint { probe, face_log2, levels, samples }
+    });
+    Ok(viewpoints.collect())
 }
 
 /// Appends what stands and shines around.
@@ -301,9 +384,10 @@ impl<Context> Decode<Context> for ReflectionSpec {
         let (seed, sky) = (bits.take(32)?, bits.take(32)?);
         let mut part = || bits.take(16).map(|value| unzigzag(value) as i16);
         let probe = [part()?, part()?, part()?];
+        let others = take_others(&mut bits)?;
         let (sun, surfaces, objects) = take_surroundings(&mut bits)?;
         bits.finish()?;
-        Ok(Self { probe, face_log2, levels, samples, bounces, seed, sky, sun, surfaces, objects })
+        Ok(Self { probe, face_log2, levels, samples, others, bounces, seed, sky, sun, surfaces, objects })
     }
 }
 

@@ -171,10 +171,12 @@ impl Crowd {
 /// Work units of an admissible spec.
 pub(super) fn reckon(spec: &ReflectionSpec) -> Result<WorkUnits, SpecError> {
     let crowd = Crowd::of(spec);
-    let texels = 6.0 * f64::from(spec.face()) * f64::from(spec.face());
-    let filtered = if spec.levels > 1 { FILTER_NS } else { 0.0 };
-    let texel = TEXEL_NS + f64::from(spec.samples) * crowd.path_ns(spec.probe) + filtered;
-    let ns = crowd.scene_ns() + texels * texel;
+    let cubes = spec.viewpoints().map(|viewpoint| {
+        let filtered = if viewpoint.levels > 1 { FILTER_NS } else { 0.0 };
+        let paths = f64::from(viewpoint.samples) * crowd.path_ns(viewpoint.probe);
+        viewpoint.texels() as f64 * (TEXEL_NS + paths + filtered)
+    });
+    let ns = crowd.scene_ns() + cubes.sum::<f64>();
     let units = (ns / 1_000.0).ceil() as u64;
     if units > WORK_UNITS_PER_TASK_MAX {
         return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });

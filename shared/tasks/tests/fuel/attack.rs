@@ -45,6 +45,7 @@ fn who_says_out_of_fuel_where_there_is_some_left_is_caught() {
         face_log2: 4,
         levels: 1,
         samples: 1,
+        others: Vec::new(),
         bounces: 1,
         seed: 0,
         sky: 0,

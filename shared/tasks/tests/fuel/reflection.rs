@@ -2,7 +2,7 @@
 
 use p2c2r_tasks::Blobs;
 use p2c2r_tasks::physics::{Rotation, ShapeId};
-use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface};
+use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface, Viewpoint};
 
 use crate::lit;
 use crate::maps::Seeded;
@@ -30,6 +30,8 @@ pub struct Things {
     bounces: u64,
     sun: bool,
     seed: u64,
+    /// Probes beside the first, anywhere among the things.
+    others: u64,
 }
 
 impl Genome for Things {
@@ -53,12 +55,13 @@ impl Genome for Things {
             bounces: 1 + seeded.below(8),
             sun: seeded.below(2) == 0,
             seed: seeded.bits(),
+            others: seeded.below(8) / 5 * seeded.below(4),
         }
     }
 
     fn varied(&self, seeded: &mut Seeded) -> Self {
         let (mut varied, other) = (*self, Self::random(seeded));
-        match seeded.below(13) {
+        match seeded.below(14) {
             0 => varied.objects = other.objects,
             1 => varied.spread = other.spread,
             2 => varied.size = other.size,
@@ -71,6 +74,7 @@ impl Genome for Things {
             9 => varied.bounces = other.bounces,
             10 => varied.sun = other.sun,
             11 => varied.row = other.row,
+            12 => varied.others = other.others,
             _ => varied.seed = other.seed,
         }
         varied
@@ -87,6 +91,13 @@ impl Genome for Things {
         let surfaces = vec![surface(255, 0, 0), surface(0, 255, 0), surface(0, 200, 16)];
         let part =
             |seeded: &mut Seeded, reach: u64| (seeded.below(2 * reach + 1) as i64 - reach as i64) as i16;
+        let others = (0..self.others).map(|_| Viewpoint {
+            probe: [0; 3].map(|_| part(&mut seeded, self.spread)),
+            face_log2: 4,
+            levels: if self.all_levels { 5 } else { 1 },
+            samples: self.samples as u8,
+        });
+        let others = others.collect();
         let objects = (0..self.objects)
             .map(|number| {
                 let radius = (1 + seeded.below(self.size)) as u16;
@@ -113,6 +124,7 @@ impl Genome for Things {
             face_log2: self.face_log2 as u8,
             levels: if self.all_levels { self.face_log2 as u8 + 1 } else { 1 },
             samples: self.samples as u8,
+            others,
             bounces: self.bounces as u8,
             seed: self.seed as u32,
             sky: 1,
@@ -125,7 +137,7 @@ impl Genome for Things {
 
     fn slack(&self) -> u64 {
         // Packing is counted before it is begun; a surface's rays are counted behind them.
-        6 * (1 << (2 * self.face_log2)) * 600 + 4 * 2_048 * 100
+        (6 * (1 << (2 * self.face_log2)) + self.others * 1_536) * 600 + 4 * 2_048 * 100
     }
 }
 

@@ -4,17 +4,19 @@
 use p2c2r_tasks::physics::{Rotation, ShapeId};
 use p2c2r_tasks::reflection::{
     BOUNCES_MAX, FACE_LOG2_MAX, FACE_LOG2_MIN, Form, OBJECTS_MAX, Object, POWER_MAX, Reflection,
-    ReflectionOutcome, ReflectionSpec, SAMPLES_MAX, SURFACES_MAX, Scene, Sun, Surface,
+    ReflectionOutcome, ReflectionSpec, SAMPLES_MAX, SURFACES_MAX, Scene, Sun, Surface, VIEWPOINTS_MAX,
+    Viewpoint,
 };
 use p2c2r_tasks::{Blobs, SpecError, Stop, TaskKind};
 
-use crate::same::{cases, run};
+use crate::same::{cases, run, ships};
 use crate::scenes::{self, Seeded};
 
 #[test]
 fn specs_survive_and_no_prefix_or_extension_of_one_decodes() {
     let mut specs: Vec<_> = cases().into_iter().map(|(_, spec)| spec).collect();
     specs.push(ReflectionSpec { sun: None, surfaces: vec![], ..scenes::arena(0, 0, 1) });
+    specs.push(ReflectionSpec { others: ships(VIEWPOINTS_MAX - 1), ..scenes::arena(20, 5, 3) });
     for spec in specs {
         let bytes = Reflection::encode_spec(&spec);
         assert_eq!(Reflection::decode_spec(&bytes).unwrap(), spec);
@@ -27,12 +29,13 @@ fn specs_survive_and_no_prefix_or_extension_of_one_decodes() {
 
 #[test]
 fn where_a_scene_is_in_its_world_does_not_show_in_what_is_asked() {
-    let here = scenes::arena(150, 20, 1);
+    let here = ReflectionSpec { others: ships(3), ..scenes::arena(150, 20, 1) };
     let asked = |spec: &ReflectionSpec| Reflection::encode_spec(&spec.clone().without_place());
     for by in [[640, 0, -1_280], [-77, 3, 9]] {
         let mut there = here.clone();
         let places = there.objects.iter_mut().map(|object| &mut object.position);
-        for place in places.chain([&mut there.probe]) {
+        let probes = there.others.iter_mut().map(|other| &mut other.probe);
+        for place in places.chain([&mut there.probe]).chain(probes) {
             *place = std::array::from_fn(|axis| place[axis] + by[axis]);
         }
         assert_ne!(Reflection::encode_spec(&here), Reflection::encode_spec(&there));
@@ -52,17 +55,21 @@ fn a_default_scene_is_small() {
 fn random_and_mutated_specs_are_refused_or_have_just_this_encoding_and_run() {
     let mut seeded = Seeded(12);
     let tiny = ReflectionSpec { face_log2: 4, samples: 1, ..scenes::arena(12, 8, 1) };
-    let originals: Vec<_> = [tiny, ReflectionSpec { sun: None, ..scenes::arena(3, 4, 2) }]
+    let batched = ReflectionSpec { others: ships(2), ..tiny.clone() };
+    let originals: Vec<_> = [tiny, batched, ReflectionSpec { sun: None, ..scenes::arena(3, 4, 2) }]
         .iter()
         .map(Reflection::encode_spec)
         .collect();
     let blobs = Blobs::default();
     let (mut decoded, mut ran) = (0, 0);
+    let is_small = |spec: &ReflectionSpec| {
+        spec.viewpoints().all(|viewpoint| viewpoint.samples < 3 && viewpoint.face_log2 < 5)
+    };
     for round in 0..20_000 {
         let mut bytes: Vec<u8> = if round % 3 == 0 {
             (0..seeded.below(120)).map(|_| (seeded.bits() >> seeded.below(60)) as u8).collect()
         } else {
-            originals[seeded.below(2) as usize].clone()
+            originals[seeded.below(3) as usize].clone()
         };
         for _ in 0..=seeded.below(3) {
             if !bytes.is_empty() {
@@ -73,7 +80,7 @@ fn random_and_mutated_specs_are_refused_or_have_just_this_encoding_and_run() {
         let Ok(spec) = Reflection::decode_spec(&bytes) else { continue };
         decoded += 1;
         assert_eq!(Reflection::encode_spec(&spec), bytes);
-        if Reflection::admit(&spec, &blobs).is_ok() && spec.samples < 3 && spec.face_log2 < 5 && ran < 400 {
+        if Reflection::admit(&spec, &blobs).is_ok() && is_small(&spec) && ran < 400 {
             ran += 1;
             let outcome = Reflection::run(&spec, &blobs, &Stop::never()).unwrap();
             assert_eq!(Reflection::check(&spec, &blobs, &outcome), Ok(()));
@@ -85,13 +92,15 @@ fn random_and_mutated_specs_are_refused_or_have_just_this_encoding_and_run() {
 #[test]
 fn mutated_outcomes_pass_no_check() {
     let mut seeded = Seeded(14);
-    let spec = ReflectionSpec { face_log2: 4, samples: 1, levels: 3, ..scenes::arena(30, 8, 1) };
+    let others = vec![Viewpoint { levels: 5, ..ships(1)[0] }];
+    let spec = ReflectionSpec { face_log2: 4, samples: 1, levels: 3, others, ..scenes::arena(30, 8, 1) };
     let (blobs, honest) = (Blobs::default(), run(&spec));
     let bytes = Reflection::encode_outcome(&honest);
     let mut names = Vec::new();
-    for _ in 0..2_000 {
+    for round in 0..2_000 {
         let mut bytes = bytes.clone();
-        let at = seeded.below(bytes.len() as u64) as usize;
+        // Every eighth time the head.
+        let at = seeded.below(if round % 8 == 0 { 6 } else { bytes.len() as u64 }) as usize;
         bytes[at] ^= 1 << seeded.below(8);
         let Ok(outcome) = Reflection::decode_outcome(&bytes) else { continue };
         let judged = Reflection::check(&spec, &blobs, &outcome);
@@ -126,6 +135,19 @@ fn what_is_out_of_range_is_refused() {
     refused(&|spec| (spec.face_log2, spec.levels) = (6, 3));
     refused(&|spec| spec.samples = 0);
     refused(&|spec| spec.samples = SAMPLES_MAX + 1);
+    refused(&|spec| spec.others = ships(VIEWPOINTS_MAX));
+    let other = |change: fn(&mut Viewpoint)| {
+        move |spec: &mut ReflectionSpec| {
+            spec.others = ships(2);
+            change(&mut spec.others[1]);
+        }
+    };
+    refused(&other(|other| other.face_log2 = FACE_LOG2_MIN - 1));
+    refused(&other(|other| other.face_log2 = 255));
+    refused(&other(|other| other.levels = 0));
+    refused(&other(|other| other.samples = 0));
+    refused(&other(|other| other.samples = SAMPLES_MAX + 1));
+    refused(&other(|other| (other.face_log2, other.levels) = (FACE_LOG2_MAX, 1)));
     refused(&|spec| spec.bounces = 0);
     refused(&|spec| spec.bounces = BOUNCES_MAX + 1);
     refused(&|spec| spec.surfaces = vec![Surface::default(); SURFACES_MAX + 1]);
@@ -149,6 +171,9 @@ fn specs_over_their_limits_do_not_travel() {
     let spec = scenes::arena(4, 4, 1);
     let object: Object = spec.objects[0];
     let many = ReflectionSpec { objects: vec![object; OBJECTS_MAX + 5], ..spec.clone() };
+    assert!(Reflection::decode_spec(&Reflection::encode_spec(&many)).is_err());
+    let others = ships(VIEWPOINTS_MAX + 3);
+    let many = ReflectionSpec { others, ..spec.clone() };
     assert!(Reflection::decode_spec(&Reflection::encode_spec(&many)).is_err());
     let many = ReflectionSpec { surfaces: vec![Surface::default(); 500], ..spec };
     assert!(Reflection::decode_spec(&Reflection::encode_spec(&many)).is_err());

@@ -59,16 +59,17 @@ pub fn contest(name: &'static str, spec: &ReflectionSpec, repeats: u32) -> Row {
 
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "scene     objects face samples bounces levels  trace us    run us     units units/run  check us  deep us  spec B outcome B\n",
+        "scene     objects probes face samples bounces levels  trace us    run us     units units/run  check us  deep us  spec B outcome B\n",
     );
     for row in rows {
         let us = |time: Duration| time.as_secs_f64() * 1e6;
         let spec = &row.spec;
         writeln!(
             text,
-            "{:9} {:7} {:4} {:7} {:7} {:6} {:9.0} {:9.0} {:9} {:9.2} {:9.0} {:8.0} {:7} {:9}",
+            "{:9} {:7} {:6} {:4} {:7} {:7} {:6} {:9.0} {:9.0} {:9} {:9.2} {:9.0} {:8.0} {:7} {:9}",
             row.name,
             spec.objects.len(),
+            1 + spec.others.len(),
             spec.face(),
             spec.samples,
             spec.bounces,

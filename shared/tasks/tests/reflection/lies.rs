@@ -3,6 +3,7 @@
 use p2c2r_tasks::reflection::{CubeMap, FACES, Reflection, ReflectionOutcome, ReflectionSpec, Scene};
 use p2c2r_tasks::{Blobs, TaskKind};
 
+use crate::same::ships;
 use crate::scenes;
 
 fn scene() -> ReflectionSpec {
@@ -166,15 +167,38 @@ fn darker_and_brighter() {
     }
 }
 
+/// Four small cubes have as many macroblocks together as the large one, and one of them every eighth of all.
 #[test]
-fn a_false_irradiance() {
-    let spec = scene();
-    let honest = claim(&spec, &Scene::new(&spec).trace());
-    let mut bytes = Reflection::encode_outcome(&honest);
-    // Past size and coarseness, the low byte of the first coefficient.
-    bytes[2] ^= 1;
-    let lie = Reflection::decode_outcome(&bytes).unwrap();
-    assert_eq!(caught(&spec, &lie, 20), (20, vec!["reflection.filtered"]));
+fn one_false_probe_of_several_is_caught_as_often_as_it_has_blocks() {
+    let spec = ReflectionSpec { others: ships(4), ..scene() };
+    let mut honest = Scene::new(&spec);
+    let mut cubes: Vec<CubeMap> = Vec::new();
+    for viewpoint in spec.viewpoints() {
+        honest.look_from(&viewpoint);
+        cubes.push(honest.trace());
+    }
+    // What the ship next to it sees.
+    let mut elsewhere = spec.others[2];
+    elsewhere.probe = spec.others[1].probe;
+    honest.look_from(&elsewhere);
+    let (count, _) = caught(&spec, &told_of(&spec, &cubes), 100);
+    assert_eq!(count, 0, "nobody who is honest is caught");
+    cubes[3] = honest.trace();
+    let (count, names) = caught(&spec, &told_of(&spec, &cubes), 400);
+    println!("one false probe of five: caught {count} times in 400 by {names:?}");
+    assert!((20..=90).contains(&count), "caught {count} times in 400");
+    assert!(names.iter().all(|check| DEEP.contains(check)), "{names:?}");
+    // Another number of probes, or other sizes.
+    let short = told_of(&spec, &cubes[..4]);
+    assert_eq!(verdict(&spec, &short), Err("reflection.size"));
+    cubes.swap(0, 1);
+    assert_eq!(verdict(&spec, &told_of(&spec, &cubes)), Err("reflection.size"));
+}
+
+/// An answer with these cubes, as many as there are.
+fn told_of(spec: &ReflectionSpec, cubes: &[CubeMap]) -> ReflectionOutcome {
+    let levels = spec.viewpoints().map(|viewpoint| viewpoint.levels);
+    ReflectionOutcome::of_all(&levels.zip(cubes).collect::<Vec<_>>())
 }
 
 /// One macroblock of 24 is looked at, where bolts are by every third seed.

@@ -2,7 +2,9 @@
 
 use p2c2r_protocol::Digest;
 use p2c2r_tasks::physics::{Rotation, ShapeId};
-use p2c2r_tasks::reflection::{CubeMap, Form, Reflection, ReflectionOutcome, ReflectionSpec, Scene};
+use p2c2r_tasks::reflection::{
+    CubeMap, Form, Reflection, ReflectionOutcome, ReflectionSpec, Scene, Viewpoint,
+};
 use p2c2r_tasks::{Blobs, Stop, TaskKind};
 
 use crate::scenes::{self, Seeded};
@@ -10,6 +12,17 @@ use crate::scenes::{self, Seeded};
 pub fn run(spec: &ReflectionSpec) -> ReflectionOutcome {
     Reflection::admit(spec, &Blobs::default()).unwrap();
     Reflection::run(spec, &Blobs::default(), &Stop::never()).unwrap()
+}
+
+/// Where other ships are in [`scenes::arena`], each with a small cube.
+pub fn ships(count: usize) -> Vec<Viewpoint> {
+    let place = |number: usize| {
+        let away = 200 + 90 * number as i16;
+        [[away, 0, -away], [-away, 0, away], [away, 32, away], [-away, 0, -away]][number % 4]
+    };
+    let ship =
+        |number| Viewpoint { probe: place(number), face_log2: 4, levels: 1, samples: 1 + number as u8 % 2 };
+    (0..count).map(ship).collect()
 }
 
 /// One of each sort.
@@ -22,6 +35,7 @@ pub fn cases() -> Vec<(&'static str, ReflectionSpec)> {
         ("crowd", small(ReflectionSpec { samples: 2, ..scenes::arena(1_200, 300, 4) })),
         ("deep", small(ReflectionSpec { bounces: 8, samples: 16, ..scenes::arena(60, 20, 5) })),
         ("levels", ReflectionSpec { levels: 6, ..scenes::arena(40, 12, 6) }),
+        ("ships", ReflectionSpec { others: ships(5), ..scenes::arena(40, 12, 7) }),
     ]
 }
 
@@ -43,6 +57,30 @@ fn on_repeat_on_many_threads_and_texel_by_texel() {
         assert_eq!(run(&spec), run(&spec), "{name}");
         assert!(cube.texels().as_flattened().iter().all(|part| part.is_finite() && *part >= 0.0));
     }
+}
+
+#[test]
+fn each_probe_of_several_is_the_one_that_it_would_be_alone() {
+    let mut spec = ReflectionSpec { others: ships(4), ..scenes::arena(60, 20, 3) };
+    (spec.others[1].levels, spec.others[2].face_log2) = (5, 5);
+    let together = run(&spec);
+    let probes = together.unfold().unwrap();
+    assert_eq!(probes.len(), 5);
+    let (mut bytes, mut asked) = (0, 0);
+    for (viewpoint, probe) in spec.viewpoints().zip(probes) {
+        let Viewpoint { probe: place, face_log2, levels, samples } = viewpoint;
+        let alone =
+            ReflectionSpec { probe: place, face_log2, levels, samples, others: vec![], ..spec.clone() };
+        asked += Reflection::encode_spec(&alone).len();
+        let alone = run(&alone);
+        bytes += alone.bytes();
+        assert_eq!(alone.unfold().unwrap(), [probe]);
+    }
+    let asked_together = Reflection::encode_spec(&spec).len();
+    println!("specs: {asked_together} bytes together, {asked} alone");
+    println!("outcomes: {} bytes together, {bytes} alone", together.bytes());
+    assert!(asked_together < asked / 4, "the scene is told once");
+    assert!(together.bytes() < bytes, "{} bytes together, {bytes} alone", together.bytes());
 }
 
 #[test]
@@ -89,19 +127,23 @@ fn things_within_things_are_found_all_the_same() {
     assert!((14.9..15.4).contains(&hit.distance), "{hit:?}");
 }
 
-/// All is + - * / and square roots of `f32`, in one order, so these hold on every machine whose `f32` is IEEE 754's;
+/// The first cube, and the encoded outcome. All is + - * / and square roots of `f32`, in one order, so these hold on every machine whose `f32` is IEEE 754's;
 /// a GPU's cubes differ by roundings. Whoever changes a digest raises the kernel's version.
 #[test]
 fn golden() {
-    let found: Vec<_> =
-        cases().iter().map(|(name, spec)| (*name, digest(&Scene::new(spec).trace()))).collect();
+    let digests = |(name, spec): (&'static str, ReflectionSpec)| {
+        let packed = Digest::of(&Reflection::encode_outcome(&run(&spec))).to_string()[..16].to_string();
+        (name, digest(&Scene::new(&spec).trace()), packed)
+    };
+    let found: Vec<_> = cases().into_iter().map(digests).collect();
     let right = [
-        ("default", "4fb4ab084decb205"),
-        ("few", "656ef30af87ef98a"),
-        ("sky", "f826352ffebf5e39"),
-        ("crowd", "c300e7940c527da1"),
-        ("deep", "b129dbff0ebbcf5e"),
-        ("levels", "f3f66228301b7972"),
+        ("default", "4fb4ab084decb205", "568bfd42f04491ad"),
+        ("few", "656ef30af87ef98a", "a2765eb0ef1f2bdc"),
+        ("sky", "f826352ffebf5e39", "1bb23b90c2578332"),
+        ("crowd", "c300e7940c527da1", "8983ace3c94a6c64"),
+        ("deep", "b129dbff0ebbcf5e", "f19856d5f196748d"),
+        ("levels", "f3f66228301b7972", "93e430a33cef8ce1"),
+        ("ships", "0de5cf9cf5fea976", "e31a17475e58f21e"),
     ];
-    assert_eq!(found, right.map(|(name, digest)| (name, digest.to_string())));
+    assert_eq!(found, right.map(|(name, cube, packed)| (name, cube.to_string(), packed.to_string())));
 }

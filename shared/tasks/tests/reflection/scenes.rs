@@ -82,6 +82,7 @@ pub fn arena(rocks: usize, others: usize, seed: u64) -> ReflectionSpec {
         face_log2: 5,
         levels: 1,
         samples: 4,
+        others: Vec::new(),
         bounces: 3,
         seed: seed as u32,
         sky: 7,

@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 
 use p2c2r_tasks::gpu::{Gpu, GpuChoice, GpuError, GpuSearch};
-use p2c2r_tasks::reflection::{CubeMap, GpuTracer, Reflection, ReflectionSpec, Scene, TOLERANCE};
+use p2c2r_tasks::reflection::{CubeMap, GpuTracer, Reflection, ReflectionSpec, Scene, TOLERANCE, Viewpoint};
 use p2c2r_tasks::{Blobs, Kernel, KindRegistry, Stop, TaskKind as _};
 
 /// The device's kernel, ready, or why there is none.
@@ -75,8 +75,14 @@ fn assert_agree(name: &str, ours: &CubeMap, theirs: &CubeMap) {
 
 fn agrees_on(name: &str, spec: &ReflectionSpec) {
     on_device(|tracer| {
-        let scene = admitted(spec);
-        assert_agree(name, &scene.trace_parallel(), &tracer.trace(&scene).unwrap());
+        let mut scene = admitted(spec);
+        let viewpoints: Vec<_> = spec.viewpoints().collect();
+        let theirs = tracer.trace_from(&scene, &viewpoints).unwrap();
+        assert_eq!(theirs.len(), viewpoints.len());
+        for (viewpoint, theirs) in viewpoints.iter().zip(&theirs) {
+            scene.look_from(viewpoint);
+            assert_agree(name, &scene.trace_parallel(), theirs);
+        }
     });
 }
 
@@ -103,6 +109,17 @@ fn agrees_on_bolts() {
 #[test]
 fn agrees_on_a_field_of_rocks() {
     agrees_on("150 rocks", &scenes::rocks(150));
+}
+
+#[test]
+fn agrees_from_every_one_of_several_viewpoints() {
+    let viewpoint = |probe, face_log2, levels, samples| Viewpoint { probe, face_log2, levels, samples };
+    let others = vec![
+        viewpoint([640, 32, -200], 4, 1, 3),
+        viewpoint([-900, 0, 410], 5, 6, 1),
+        viewpoint([77, 0, 1_300], 4, 5, 16),
+    ];
+    agrees_on("several", &ReflectionSpec { others, ..scenes::rocks(150) });
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub fn sky() -> ReflectionSpec {
         face_log2: 5,
         levels: 1,
         samples: 8,
+        others: Vec::new(),
         bounces: 4,
         seed: 17,
         sky: 3,

@@ -64,23 +64,23 @@ pub(in super::super) fn half(x: f32) -> u16 {
     sign | (rounded >> 13) as u16
 }
 
-/// The number that a finite half float is; `None` for infinities and NaN.
-pub(in super::super) fn of_half(bits: u16) -> Option<f32> {
-    let magnitude = u32::from(bits & 0x7fff);
-    if magnitude >= 0x7c00 {
-        return None;
-    }
-    let value = if magnitude < 0x400 {
-        magnitude as f32 / 16_777_216.0
-    } else {
-        f32::from_bits((magnitude << 13) + (112 << 23))
-    };
-    Some(if bits & 0x8000 == 0 { value } else { -value })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The number that a finite half float is; `None` for infinities and NaN.
+    fn of_half(bits: u16) -> Option<f32> {
+        let magnitude = u32::from(bits & 0x7fff);
+        if magnitude >= 0x7c00 {
+            return None;
+        }
+        let value = if magnitude < 0x400 {
+            magnitude as f32 / 16_777_216.0
+        } else {
+            f32::from_bits((magnitude << 13) + (112 << 23))
+        };
+        Some(if bits & 0x8000 == 0 { value } else { -value })
+    }
 
     #[test]
     fn logarithm_and_power_are_near_the_true_ones_and_undo_each_other() {

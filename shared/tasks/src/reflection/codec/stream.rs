@@ -218,13 +218,13 @@ fn scatter(face: &mut [Block], shape: BlockShape, across: usize, plane: usize, s
     }
 }
 
-/// One set for all levels: filtered ones have other statistics than the sharp one, but little to learn them from.
+/// One set for all levels of all cubes: filtered and smaller ones have other statistics, but little to learn them from.
 fn models() -> [Model; 2] {
     std::array::from_fn(|_| Model::new())
 }
 
 /// The stream of some levels.
-pub(crate) fn pack(levels: &mut [Level]) -> Vec<u8> {
+pub(crate) fn pack<'l>(levels: impl IntoIterator<Item = &'l mut Level>) -> Vec<u8> {
     let mut coder = Encoder::new();
     let mut models = models();
     for level in levels {
@@ -233,19 +233,24 @@ pub(crate) fn pack(levels: &mut [Level]) -> Vec<u8> {
     coder.finish()
 }
 
-/// The levels of a stream: the first has faces of `face` texels' edge, each further one half that. `None` if the
-/// stream does not end where they do.
-pub(crate) fn unpack(bytes: &[u8], face: u32, count: u8, coarseness: u8) -> Option<Vec<Level>> {
+/// The levels of a stream, cube by cube: of each, the first has faces of so many texels' edge, each further one half that.
+/// `None` if the stream does not end where they do.
+pub(crate) fn unpack(
+    bytes: &[u8],
+    cubes: impl Iterator<Item = (u32, u8)>,
+    coarseness: u8,
+) -> Option<Vec<Vec<Level>>> {
     let mut coder = Decoder::new(bytes);
     let mut models = models();
-    let levels = (0..count)
-        .map(|index| {
-            let mut level = Level::zero(face >> index, Steps::new(coarseness, index > 0));
-            pass_level(&mut coder, &mut models, &mut level);
-            level
-        })
+    let mut level = |face, is_filtered| {
+        let mut level = Level::zero(face, Steps::new(coarseness, is_filtered));
+        pass_level(&mut coder, &mut models, &mut level);
+        level
+    };
+    let cubes = cubes
+        .map(|(face, count)| (0..count).map(|index| level(face >> index, index > 0)).collect())
         .collect();
-    coder.at_end().then_some(levels)
+    coder.at_end().then_some(cubes)
 }
 
 #[cfg(test)]
@@ -275,7 +280,7 @@ mod tests {
             }
             let mut levels = [level];
             let bytes = pack(&mut levels);
-            assert_eq!(unpack(&bytes, face, 1, 0).unwrap(), levels);
+            assert_eq!(unpack(&bytes, std::iter::once((face, 1)), 0).unwrap(), [levels]);
         }
     }
 }

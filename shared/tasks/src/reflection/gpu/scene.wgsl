@@ -12,6 +12,7 @@ struct Params {
     lights: u32,
     visits_max: u32,
     lanes_log2: u32,
+    answers_before: u32,
     steps: array<vec4u, 2>,
 }
 

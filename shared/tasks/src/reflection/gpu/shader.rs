@@ -25,7 +25,7 @@ use crate::lightfield::PATHS_MAX;
 /// Threads of a group.
 const GROUP: u32 = 64;
 
-/// Bytes of the largest cube.
+/// Bytes of the largest cube: several have fewer texels, since their streams together have fewer bytes.
 const CUBE_BYTES: u64 = TEXEL_BYTES * ((FACES as u64) << (2 * FACE_LOG2_MAX));
 
 /// How many neighbouring threads share a texel's samples, as a power of two: no more than there are samples.
@@ -105,6 +105,16 @@ impl ShaderWork {
             Self::Field => 1,
         }
     }
+}
+
+/// Answers of a task that are computed with one setting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShaderPart {
+    pub work: ShaderWork,
+    /// How many.
+    pub count: u32,
+    /// Answers of the task before them.
+    pub first: u32,
 }
 
 /// The compiled shaders, and the rocks that all scenes share.
@@ -202,12 +212,13 @@ impl ShaderProgram {
         queue: &Queue,
         lane: &TaskBuffers,
         scene: &Scene,
-        work: ShaderWork,
+        part: ShaderPart,
         range: &Range<u32>,
     ) -> SubmissionIndex {
         let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label: Some("trace") });
         let mut pass = encoder
             .begin_compute_pass(&ComputePassDescriptor { label: Some("trace"), timestamp_writes: None });
+        let work = part.work;
         pass.set_pipeline(match work {
             ShaderWork::Cube => &self.cube,
             ShaderWork::Field => &self.field,
@@ -215,7 +226,7 @@ impl ShaderProgram {
         pass.set_bind_group(0, &lane.group, &[]);
         pass.dispatch_workgroups((range.end - range.start).div_ceil(work.of_group(scene)), 1, 1);
         drop(pass);
-        let (from, bytes) = (u64::from(range.start), u64::from(range.end - range.start));
+        let (from, bytes) = (u64::from(part.first + range.start), u64::from(range.end - range.start));
         let (from, bytes) = (from * work.bytes(), bytes * work.bytes());
         encoder.copy_buffer_to_buffer(&lane.texels, from, &lane.back, from, bytes);
         queue.submit([encoder.finish()])

@@ -118,7 +118,7 @@ fn trace(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) t
         for (var other = 1u; other < lanes; other++) {
             sum += sums[thread + other];
         }
-        texels[index] = vec4f(sum / f32(setting.params.samples), 1.0);
+        texels[setting.params.answers_before + index] = vec4f(sum / f32(setting.params.samples), 1.0);
     }
 }
 

@@ -55,8 +55,8 @@ impl Words {
     }
 }
 
-/// `Setting`, for the texels in `range`.
-pub(super) fn setting(scene: &Scene, range: &Range<u32>) -> Vec<u8> {
+/// `Setting`, for the texels in `range` of answers that follow `first` others.
+pub(super) fn setting(scene: &Scene, range: &Range<u32>, first: u32) -> Vec<u8> {
     let visits_max = (scene.nodes.len() + scene.primitives.len()) as u32;
     let (sky, sun) = (&scene.sky, &scene.sun);
     Words::default()
@@ -64,7 +64,7 @@ pub(super) fn setting(scene: &Scene, range: &Range<u32>) -> Vec<u8> {
         .ints(&[scene.face, scene.samples, scene.bounces, scene.seed])
         .floats(&[scene.radiance_max])
         .ints(&[range.start, range.end, scene.lights.len() as u32, visits_max])
-        .ints(&[shader::lanes_log2(scene.samples), 0, 0, 0])
+        .ints(&[shader::lanes_log2(scene.samples), first, 0, 0])
         .ints(&STEPS)
         .floats(&sky.ground)
         .ints(&[sky.seed])
@@ -145,9 +145,9 @@ pub(super) fn moments(bytes: &[u8]) -> Vec<RadianceMoments> {
 }
 
 /// Texels from the bytes that came back. A device that gives anything but a number gives black.
-pub(super) fn unpack(bytes: &[u8], texels: &mut [[f32; 3]]) {
+pub(super) fn unpack<'t>(bytes: &[u8], texels: impl Iterator<Item = &'t mut [f32; 3]>) {
     let (parts, _) = bytes.as_chunks::<4>();
-    for (texel, [red, green, blue, _]) in texels.iter_mut().zip(parts.as_chunks::<4>().0) {
+    for (texel, [red, green, blue, _]) in texels.zip(parts.as_chunks::<4>().0) {
         *texel = [*red, *green, *blue].map(|part| {
             let value = f32::from_le_bytes(part);
             if value.is_finite() && value > 0.0 { value } else { 0.0 }

@@ -1,0 +1,221 @@
+//! How far light that was traced a while ago is from light traced now, as a ship's hull shows both, and what a correction by
+//! the depth of what is seen would change: `docs/PERFORMANCE.md`, "Late reflections".
+
+use p2c2r_arena::{Arena, ArenaConfig, Autopilot, Controls};
+use p2c2r_tasks::reflection::{CubeMap, FAR, NONE, Scene, locate};
+
+use super::embers::Embers;
+use super::scene::wanted;
+use super::{Fineness, LEAD_MAX};
+use crate::graphics::Quality;
+
+const TICKS: u32 = 60;
+/// Ages in ticks.
+const AGES: [u32; 6] = [6, 12, 18, 24, 36, 48];
+/// Ways in which the ship is flown.
+const FLIGHTS: [(&str, Flight); 3] = [
+    ("autopilot", Flight::Autopilot),
+    ("boost, straight on", Flight::Boost),
+    ("boost, turning", Flight::Turns),
+];
+/// What a reflection's brightness is bent by in `solid.wgsl` where the picture ends at 1.
+const BENT: f32 = 0.55;
+/// What is left of a look's height, as in `solid.wgsl`.
+const LOW: f32 = 0.4;
+const LOOKS: usize = 4_000;
+
+#[derive(Clone, Copy)]
+enum Flight {
+    Autopilot,
+    Boost,
+    Turns,
+}
+
+impl Flight {
+    fn controls(self, pilot: &mut Autopilot, arena: &Arena) -> Controls {
+        let controls = pilot.controls(arena);
+        let tick = arena.tick();
+        match self {
+            Self::Autopilot => controls,
+            Self::Boost => Controls { thrust: 1, boost: true, turn: i8::from(tick % 180 < 20), ..controls },
+            Self::Turns => {
+                let turn = if tick % 120 < 60 { 1 } else { -1 };
+                Controls { thrust: 1, boost: true, turn, ..controls }
+            }
+        }
+    }
+}
+
+/// A cube of light and, per texel, how far away what it shows is.
+struct Look {
+    light: CubeMap,
+    depths: Vec<f32>,
+    /// Where it was traced, metres.
+    at: [f32; 3],
+}
+
+/// The light around the ship, moved on by `lead` seconds.
+fn look(arena: &Arena, lead: f32) -> Look {
+    let fineness = Fineness { samples: 16, ships_max: 0, ..Fineness::of(Quality::Low) };
+    let spec = wanted(arena, &Embers::default(), &fineness, lead, &[]).spec;
+    let scene = Scene::new(&spec);
+    let light = scene.trace_parallel();
+    let face = light.face();
+    let depth = |index: usize| {
+        let (side, place) = (index / (face * face) as usize, index as u32 % (face * face));
+        let part = |at: u32| (at as f32 + 0.5) / face as f32;
+        let way = unit(p2c2r_tasks::reflection::direction(side, part(place % face), part(place / face)));
+        scene.closest(scene.probe, way, NONE).map_or(FAR, |hit| hit.distance)
+    };
+    let depths = (0..light.texels().len()).map(depth).collect();
+    let ship = arena.ship();
+    let at = ship.position + ship.velocity * lead;
+    Look { light, depths, at: [at.x, 0.0, -at.y] }
+}
+
+fn unit(way: [f32; 3]) -> [f32; 3] {
+    let length = way.iter().map(|part| part * part).sum::<f32>().sqrt();
+    way.map(|part| part / length)
+}
+
+impl Look {
+    fn texel(&self, way: [f32; 3]) -> usize {
+        let (side, u, v) = locate(way);
+        let face = self.light.face();
+        let part = |share: f32| ((share * face as f32) as u32).min(face - 1);
+        self.light.index(side, part(u), part(v))
+    }
+
+    /// Between the four nearest texels of the face.
+    fn light(&self, way: [f32; 3]) -> [f32; 3] {
+        let (side, u, v) = locate(way);
+        let face = self.light.face();
+        let place = |share: f32| (share * face as f32 - 0.5).clamp(0.0, face as f32 - 1.0);
+        let (x, y) = (place(u), place(v));
+        let corner = |right: u32, down: u32| {
+            let (x, y) = ((x as u32 + right).min(face - 1), (y as u32 + down).min(face - 1));
+            self.light.texels()[self.light.index(side, x, y)]
+        };
+        let (right, down) = (x.fract(), y.fract());
+        std::array::from_fn(|colour| {
+            let mix = |a: [f32; 3], b: [f32; 3], share: f32| a[colour] + (b[colour] - a[colour]) * share;
+            let (up, low) = (mix(corner(0, 0), corner(1, 0), right), mix(corner(0, 1), corner(1, 1), right));
+            up + (low - up) * down
+        })
+    }
+
+    /// Which way to look from where this was traced to see what `way` shows from `offset` metres beside it: the ray meets the
+    /// depths in so many steps. With levels of depth, of `2^(1 / parts)` each, if there are any.
+    fn corrected(&self, way: [f32; 3], offset: [f32; 3], steps: u32, parts: Option<f32>) -> [f32; 3] {
+        let depth = |way: [f32; 3]| {
+            let depth = self.depths[self.texel(way)].min(4_096.0);
+            parts.map_or(depth, |parts| ((depth.log2() * parts).round() / parts).exp2())
+        };
+        let mut along = depth(way);
+        let mut towards = way;
+        for _ in 0..steps {
+            let point: [f32; 3] = std::array::from_fn(|axis| offset[axis] + along * way[axis]);
+            towards = unit(point);
+            // Where the ray leaves the ball of that depth around where it was traced.
+            let reach = depth(towards);
+            let (dot, square) = (0..3).fold((0.0, 0.0), |(dot, square), axis| {
+                (dot + offset[axis] * way[axis], square + offset[axis] * offset[axis])
+            });
+            let under = dot * dot - square + reach * reach;
+            along = if under > 0.0 { under.sqrt() - dot } else { 0.1 };
+        }
+        towards
+    }
+}
+
+/// Looks that a hull's normals lead to, as the shader bends them.
+fn looks() -> Vec<[f32; 3]> {
+    let golden = 2.399_963_f32;
+    let look = |number: usize| {
+        let up = 1.0 - 2.0 * (number as f32 + 0.5) / LOOKS as f32;
+        let across = (1.0 - up * up).sqrt();
+        let turn = golden * number as f32;
+        unit([across * turn.cos(), up * LOW, across * turn.sin()])
+    };
+    (0..LOOKS).map(look).collect()
+}
+
+/// Mean difference of what two lights look like, of 255.
+fn apart(one: impl Fn([f32; 3]) -> [f32; 3], other: impl Fn([f32; 3]) -> [f32; 3]) -> f64 {
+    let bent = |light: [f32; 3]| {
+        let most = light.into_iter().fold(0.0, f32::max);
+        light.map(|part| (part / (1.0 + BENT * most)).min(1.0))
+    };
+    let ways = looks();
+    let sum = ways.iter().map(|way| {
+        let (one, other) = (bent(one(*way)), bent(other(*way)));
+        (0..3).map(|colour| f64::from((one[colour] - other[colour]).abs())).sum::<f64>() / 3.0
+    });
+    255.0 * sum.sum::<f64>() / ways.len() as f64
+}
+
+/// Columns: what was looked up without correction; by the depths as they are, in one, two and three steps; by depths of
+/// eight and of two levels an octave, in three.
+#[test]
+#[ignore = "measures"]
+fn what_depths_would_do_for_late_reflections() {
+    for (flown, flight) in FLIGHTS {
+        for age in AGES {
+            let mut sums = [0.0_f64; 6];
+            let (mut count, mut metres, mut speed, mut better) = (0.0, 0.0, 0.0_f64, 0.0);
+            for seed in 1..=4 {
+                let mut arena = Arena::new(ArenaConfig { seed, ..ArenaConfig::default().with_allies(1) });
+                let mut pilot = Autopilot::default();
+                for _ in 0..4 {
+                    for _ in 0..170 + 7 * seed {
+                        arena.step(flight.controls(&mut pilot, &arena), &[]);
+                    }
+                    let seconds = age as f32 / TICKS as f32;
+                    // As the game has it where answers take that long.
+                    let lead = seconds.min(LEAD_MAX.as_secs_f32());
+                    let before = look(&arena, lead);
+                    for _ in 0..age {
+                        arena.step(flight.controls(&mut pilot, &arena), &[]);
+                    }
+                    if !arena.ship().alive {
+                        continue;
+                    }
+                    let now = look(&arena, 0.0);
+                    let offset: [f32; 3] = std::array::from_fn(|axis| now.at[axis] - before.at[axis]);
+                    let away = offset.iter().map(|part| part * part).sum::<f32>().sqrt();
+                    // Who has warped or begun anew is somewhere else.
+                    if away > 20.0 {
+                        continue;
+                    }
+                    let fresh = |way| now.light(way);
+                    let by = |steps, parts| {
+                        apart(fresh, |way| before.light(before.corrected(way, offset, steps, parts)))
+                    };
+                    let found = [
+                        apart(fresh, |way| before.light(way)),
+                        by(1, None),
+                        by(2, None),
+                        by(3, None),
+                        by(3, Some(8.0)),
+                        by(3, Some(2.0)),
+                    ];
+                    sums.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
+                    better += f64::from(u8::from(found[3] < found[0]));
+                    metres += f64::from(away);
+                    let velocity = arena.ship().velocity;
+                    speed += f64::from((velocity.x * velocity.x + velocity.y * velocity.y).sqrt());
+                    count += 1.0;
+                }
+            }
+            let mean = sums.map(|sum| sum / count);
+            p2c2r_program::say(format!(
+                "{flown:<20} {:>4} ms {:>5.1} m/s {:>5.2} m |{}| nearer in {:.0} of {count}",
+                age * 1_000 / TICKS,
+                speed / count,
+                metres / count,
+                mean.map(|value| format!(" {value:>6.2}")).concat(),
+                better
+            ));
+        }
+    }
+}
