@@ -29,7 +29,7 @@ fn tell_plans(
     write(&mut line, &words(&battlefield.arena, sources.plans().map(|source| &source.place)));
 }
 
-/// `wingman: 32 rollouts, borrowed`; nothing where there is no wingman.
+/// `wingman: 32 rollouts, borrowed, wins 79 of 100`; nothing where there is no wingman.
 fn words(arena: &Arena, whose: Option<&Place>) -> String {
     let wingmen = arena.wingmen();
     if wingmen.is_empty() {
@@ -39,15 +39,16 @@ fn words(arena: &Arena, whose: Option<&Place>) -> String {
     if !wingmen.iter().any(p2c2r_arena::Wingman::is_there) {
         return format!("{who}: lost, on the way back");
     }
+    let wins = arena.duels_won().map_or(String::new(), |won| format!(", wins {won} of 100"));
     let (Some(rollouts), Some(whose)) = (arena.planned_rollouts(), whose) else {
-        return format!("{who}: by rule");
+        return format!("{who}: by rule{wins}");
     };
     let whose = match whose {
         Place::Worker { .. } => "borrowed",
         Place::Coordinator | Place::Cache => "the coordinator's",
         Place::Local => "computed here",
     };
-    format!("{who}: {rollouts} rollouts, {whose}")
+    format!("{who}: {rollouts} rollouts, {whose}{wins}")
 }
 
 #[cfg(test)]
@@ -60,6 +61,7 @@ mod tests {
     fn without_wingmen_nothing_is_said_and_without_plans_that_they_go_by_rule() {
         assert_eq!(words(&Arena::new(ArenaConfig::default()), None), "");
         let arena = Arena::new(ArenaConfig::default().with_allies(2));
-        assert_eq!(words(&arena, Some(&Place::Local)), "wingmen: by rule");
+        let said = words(&arena, Some(&Place::Local));
+        assert!(said.starts_with("wingmen: by rule, wins ") && said.ends_with(" of 100"), "{said}");
     }
 }

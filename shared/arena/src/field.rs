@@ -160,11 +160,6 @@ impl StepCounts {
         let count = *self.counts.get(y * self.width + x).filter(|_| x < self.width)?;
         (count != UNREACHED).then_some(count)
     }
-
-    /// Cells that steps lead to.
-    pub(crate) fn reached(&self) -> usize {
-        self.counts.iter().filter(|count| **count != UNREACHED).count()
-    }
 }
 
 #[cfg(test)]

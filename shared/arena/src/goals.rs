@@ -4,7 +4,7 @@
 //! Only goals and enemies that are connected to the ship's place are asked about: whoever is shut in or out by rocks has
 //! no path, and the task is not made to look for one.
 
-use p2c2r_tasks::path::{Cell, Grid, Query};
+use p2c2r_tasks::path::{Cell, Grid, QUERIES_MAX, Query, Reckoning};
 
 use crate::config::EnemyRules;
 use crate::enemies::{Enemy, EnemyRole};
@@ -17,15 +17,6 @@ const PLACES: u32 = 16;
 const SIGHT_RADIUS: f32 = 0.3;
 /// What being seen there is worth to a carrier, metres of way.
 const SEEN_COST: f32 = 20.0;
-
-/// A search of the whole grid in squared cells for each that there is, and the share of such a search that every query
-/// pays for: what `shared/tasks/src/path/units.rs` has for grids like these.
-const WHOLE_PER_CELL: f32 = 8.0;
-const DETOUR_SHARE: f32 = 0.04;
-/// How much more than is paid for a task may take, below what its fuel allows.
-const PAID: f32 = 2.0;
-/// Length of a way in cells for each step along rows and columns, of which diagonal ways take more.
-const WAY_PER_STEP: f32 = 0.8;
 
 /// A place around the ship.
 struct Place {
@@ -87,31 +78,34 @@ impl Goals {
         self.steps.to(cell).is_some()
     }
 
-    /// Leaves out of `asked` (queries, and what goes with each) those with the longest detours, as many as it takes for the
-    /// task to get by with what its units pay for. Units follow from distances as the crow flies, but a search grows with
-    /// the way that it finds: where a ship hides behind a long wall, and all enemies stand on its other side, a task would
-    /// end by its fuel and help nobody.
-    pub(crate) fn pay_for<T>(&self, asked: &mut Vec<(Query, T)>) {
-        let whole = WHOLE_PER_CELL * self.steps.reached() as f32;
-        let excess = |query: &Query| {
-            let (dx, dy) = (query.from.x.abs_diff(query.to.x), query.from.y.abs_diff(query.to.y));
-            let straight = f32::from(dx) * f32::from(dx) + f32::from(dy) * f32::from(dy);
-            let steps = |cell: Cell| f32::from(self.steps.to(cell).unwrap_or(0));
-            // Between two places neither of which is the ship's this is the least that their ways to it tell.
-            let way = (steps(query.from) - steps(query.to)).abs() * WAY_PER_STEP;
-            let search = (way * way).max(straight).min(whole);
-            search - PAID * (straight + whole * DETOUR_SHARE)
+    /// How many queries from a cell to itself a task of what is `asked` (queries, and what goes with each) needs to get by with
+    /// its fuel. Units follow from distances as the crow flies, but a search grows with the way that it finds: where a ship hides
+    /// behind a long wall, and all enemies stand on its other side, the task would end by its fuel and help nobody. Leaves out
+    /// of `asked` those with the longest detours, where a task has no room for so many.
+    pub(crate) fn pay_for<T>(&self, grid: &Grid, asked: &mut Vec<(Query, T)>) -> usize {
+        let reckoning = Reckoning::of(grid);
+        let steps = |cell: Cell| u32::from(self.steps.to(cell).unwrap_or(0));
+        let search = |(query, _): &(Query, T)| {
+            // One way between any two places leads by the ship's.
+            let most = reckoning.search_steps_max(*query, steps(query.from) + steps(query.to));
+            (most, reckoning.paid_steps(*query))
         };
-        let mut sum: f32 = asked.iter().map(|(query, _)| excess(query)).sum();
-        while sum > 0.0 {
-            let worst = asked
-                .iter()
-                .enumerate()
-                .map(|(index, (query, _))| (index, excess(query)))
-                .max_by(|a, b| a.1.total_cmp(&b.1));
-            let Some((index, most)) = worst else { return };
-            asked.remove(index);
-            sum -= most;
+        let mut searches: Vec<(u64, u64)> = asked.iter().map(search).collect();
+        loop {
+            let room = QUERIES_MAX.saturating_sub(asked.len());
+            let most: u64 = searches.iter().map(|(most, _)| most).sum();
+            let paid = searches.iter().map(|(_, paid)| paid).sum::<u64>() + reckoning.reserve_steps();
+            let relief = reckoning.relief_steps();
+            let needed = most.saturating_sub(paid).div_ceil(relief) as usize;
+            // Of so many searches that they leave no room, few take the most that one can.
+            if needed <= room || most / 2 <= paid + relief * room as u64 {
+                return needed.min(room);
+            }
+            let worst =
+                searches.iter().enumerate().max_by_key(|(_, (most, paid))| most.saturating_sub(*paid));
+            let Some((worst, _)) = worst else { return 0 };
+            asked.remove(worst);
+            searches.remove(worst);
         }
     }
 

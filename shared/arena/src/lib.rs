@@ -13,11 +13,11 @@
 //! | `arena` | the state, the order of a step, the read-only face |
 //! | `config` | all numbers with their ranges; `assets/arena.toml` holds the same |
 //! | `difficulty` | three sets of those numbers, from easy to hard |
-//! | `ship`, `bullets`, `rocks` | one thing each: how it moves, what it hits, how it ends |
+//! | `ship`, `bullets`, `rocks`, `fragments` | one thing each: how it moves, what it hits, how it ends |
 //! | `enemies`, `steering`, `nearby` | what enemies are and do; how they move; which rocks are near them |
 //! | `windows`, `loose` | rocks along trajectories of the kind `physics`; rocks that something knocked out of one |
 //! | `wingmen` | who flies with the gamer |
-//! | `planning`, `situation` | asking for plans of wingmen and bosses; the arena as who plans sees it |
+//! | `planning`, `situation`, `duels` | asking for plans of wingmen and bosses; the arena as who plans sees it; what plans are worth |
 //! | `sectors`, `wells` | where a round goes on after some waves, and the warp there; what draws everything to itself |
 //! | `pathing`, `goals`, `wanted` | asking for paths; where each enemy wants to go; believing answers as far as they make sense |
 //! | `horizon` | how far ahead is asked |
@@ -34,6 +34,7 @@ mod config;
 mod controls;
 mod dice;
 mod difficulty;
+mod duels;
 mod enemies;
 mod events;
 mod field;

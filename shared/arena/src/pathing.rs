@@ -47,6 +47,8 @@ struct Pending {
     until: u64,
     /// Who asked, in the order of the queries.
     enemies: Vec<EnemyId>,
+    /// Queries behind theirs, which lead nobody: they pay for detours.
+    spare: usize,
 }
 
 /// The occupancy grid of the last request.
@@ -105,7 +107,9 @@ impl Arena {
 
     fn take_paths(&mut self, pending: &Pending, outcome: &PathOutcome) -> Option<ArenaEvent> {
         // Requests overtaken by a later one would lead enemies back to where the ship was.
-        if pending.request <= self.pathing.last_taken || outcome.answers.len() != pending.enemies.len() {
+        if pending.request <= self.pathing.last_taken
+            || outcome.answers.len() != pending.enemies.len() + pending.spare
+        {
             return None;
         }
         self.pathing.last_taken = pending.request;
@@ -157,6 +161,7 @@ impl Arena {
         let haste = self.haste();
         let free = |point: Vec2| self.field.nearest_free(&occupancy.grid, point);
         let mut asked = Vec::new();
+        let mut spare = Vec::new();
         if let Some(ship) = free(ahead).or_else(|| free(self.ship.position)) {
             let rules = &self.config.enemies;
             let goals = Goals::new(&self.field, &occupancy.grid, rules, &rocks, ahead, ship);
@@ -167,16 +172,19 @@ impl Arena {
                     asked.push((Query { from, to: goals.of(enemy, start) }, enemy.id));
                 }
             }
-            goals.pay_for(&mut asked);
+            let needed = goals.pay_for(&occupancy.grid, &mut asked);
+            spare = vec![Query { from: ship, to: ship }; needed];
         }
         let grid = Arc::clone(&occupancy.blob);
         self.pathing.occupancy = Some(occupancy);
         if asked.is_empty() {
             return None;
         }
-        let (queries, enemies) = asked.into_iter().unzip();
+        let (mut queries, enemies): (Vec<Query>, _) = asked.into_iter().unzip();
         let RequestId(request) = self.next_request();
-        self.pathing.pending.push_back(Pending { request, asked_at: self.tick, until, enemies });
+        let pending = Pending { request, asked_at: self.tick, until, enemies, spare: spare.len() };
+        self.pathing.pending.push_back(pending);
+        queries.append(&mut spare);
         Some(WantedTask {
             request: RequestId(request),
             spec: WantedSpec::Path { spec: PathSpec { grid: grid.digest(), queries }, grid },
@@ -254,8 +262,9 @@ impl Recorded for Pathing {
         record.add(last_taken);
         record.add(wait_ticks);
         record.add(&(pending.len() as u64));
-        for Pending { request, asked_at, until, enemies } in pending {
+        for Pending { request, asked_at, until, enemies, spare } in pending {
             record.add(request);
+            record.add(&(*spare as u64));
             record.each([asked_at, until]);
             record.list(enemies);
         }

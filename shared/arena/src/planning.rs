@@ -19,7 +19,7 @@ use crate::wingmen::{ATTENTION, WingmanId, nearest};
 /// Ticks of a leg of a plan.
 pub(crate) const LEG_TICKS: u64 = LEG_STEPS as u64 * STEP_TICKS as u64;
 /// The longest that plans can be asked for ahead of their begin, ticks.
-const LEAD_TICKS_MAX: u16 = LEAD_STEPS_MAX as u16 * STEP_TICKS;
+pub(crate) const LEAD_TICKS_MAX: u16 = LEAD_STEPS_MAX as u16 * STEP_TICKS;
 
 /// How many plans are tried for everybody who plans, and in how many futures each: an input of the arena as the horizon
 /// is, because it depends on who computes.
@@ -136,6 +136,11 @@ impl Arena {
         (self.tick < begun + LEG_TICKS * LEGS as u64).then_some(rollouts)
     }
 
+    /// How far ahead plans are asked for, ticks.
+    pub(crate) fn plans_ahead_ticks(&self) -> u16 {
+        self.config.tactics.deadline_ticks.max(self.horizon.plans).min(LEAD_TICKS_MAX)
+    }
+
     /// Who plans now.
     fn planners(&self) -> Vec<Who> {
         let quarries = || self.enemies.iter().map(|enemy| enemy.position);
@@ -163,8 +168,7 @@ impl Arena {
         if self.over || planning.wait_ticks > 0 {
             return None;
         }
-        let rules = &self.config.tactics;
-        let ahead_ticks = rules.deadline_ticks.max(self.horizon.plans).min(LEAD_TICKS_MAX);
+        let ahead_ticks = self.plans_ahead_ticks();
         let mut who = self.planners();
         who.truncate(p2c2r_tasks::tactics::PLANNERS_MAX);
         if who.is_empty() {

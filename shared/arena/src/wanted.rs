@@ -34,7 +34,8 @@ pub struct WantedTask {
 pub enum WantedSpec {
     /// Paths for all enemies, in the kind `path`.
     Path {
-        /// The spec; its queries are the enemies in the order of [`crate::Arena::enemies`].
+        /// The spec; its queries are those of enemies in the order of [`crate::Arena::enemies`], and behind them some from a
+        /// cell to itself, which pay for detours.
         spec: PathSpec,
         /// The occupancy grid that the spec names. The same `Arc` as last time while it is the same grid.
         grid: Arc<Blob>,

@@ -63,6 +63,7 @@ pub use cost::Cost;
 pub use grid::{GRID_SIDE_MAX, Grid, GridError};
 pub use outcome::{PathOutcome, QueryAnswer};
 pub use spec::{Cell, PathSpec, Query};
+pub use units::Reckoning;
 
 use crate::blobs::Blobs;
 use crate::fuel::{Fuel, Fueled, Stop};

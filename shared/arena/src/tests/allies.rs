@@ -1,13 +1,14 @@
 //! Wingmen and bosses: what they do by rule and by plan, what is asked for them, and what plans are worth.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use p2c2r_tasks::tactics::{TacticsOutcome, TacticsSpec};
 
 use super::determinism::scripted;
 use super::horizon::Far;
-use super::large::answered_if_paid;
 use super::*;
+use crate::duels::{FAR_TICKS, NEAR_TICKS, WON};
 
 fn allied(wingmen: u8) -> ArenaConfig {
     ArenaConfig { seed: 42, ..ArenaConfig::default() }.with_allies(wingmen)
@@ -199,7 +200,7 @@ fn duel(seed: u64, depth: Option<PlanDepth>, horizon: u16) -> bool {
         let out = arena.dice.direction();
         arena.add_enemy(role, out * (16.0 + 2.0 * number as f32));
     }
-    let answer: fn(&WantedTask) -> DueOutcome = if depth.is_some() { answered_if_paid } else { by_rule };
+    let answer: fn(&WantedTask) -> DueOutcome = if depth.is_some() { answered } else { by_rule };
     let mut far = Far::new(arena, horizon, 1, answer);
     far.arena.plan_deep(depth.unwrap_or_default());
     for _ in 0..3_600 {
@@ -219,12 +220,32 @@ const DUELLISTS: usize = 18;
 
 /// Everything but plans.
 fn by_rule(wanted: &WantedTask) -> DueOutcome {
-    if tactics(wanted).is_some() { failed(wanted) } else { answered_if_paid(wanted) }
+    if tactics(wanted).is_some() { failed(wanted) } else { answered(wanted) }
 }
 
-/// Of a hundred duels which were won.
+/// Seeds of the duels. Nothing was chosen by them: plans, depths and numbers were tuned on others.
+const DUELS: Range<u64> = 7_000..7_100;
+
+/// Which of a hundred duels were won.
 fn won(depth: Option<PlanDepth>, horizon: u16) -> Vec<bool> {
-    (0..100).map(|seed| duel(seed, depth, horizon)).collect()
+    let seeds: Vec<u64> = DUELS.collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let fight = |seeds: &[u64]| seeds.iter().map(|seed| duel(*seed, depth, horizon)).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let shares = seeds.chunks(seeds.len().div_ceil(threads));
+        let fights: Vec<_> = shares.map(|share| scope.spawn(move || fight(share))).collect();
+        fights.into_iter().flat_map(|fight| fight.join().expect("a duel ends")).collect()
+    })
+}
+
+/// Between what shares, in per cent, the chance to win lies with 95 % confidence: Wilson's interval.
+fn interval(won: usize, of: usize) -> (f64, f64) {
+    let (of, z) = (of as f64, 1.96);
+    let share = won as f64 / of;
+    let middle = share + z * z / (2.0 * of);
+    let reach = z * (share * (1.0 - share) / of + z * z / (4.0 * of * of)).sqrt();
+    let percent = |part: f64| 100.0 * part / (1.0 + z * z / of);
+    (percent(middle - reach), percent(middle + reach))
 }
 
 /// How likely a coin is to fall on one side at least as often of all the duels that only one of two won: the one-sided sign test
@@ -252,27 +273,53 @@ fn the_sign_test_counts_what_only_one_of_two_won() {
     assert!((by_chance(&duels("+-"), &duels("+-")) - 1.0).abs() < 1e-9);
 }
 
+#[test]
+fn the_interval_is_wilsons() {
+    let (low, high) = interval(8, 10);
+    assert!((low - 49.0).abs() < 0.1 && (high - 94.3).abs() < 0.1, "{low} to {high}");
+}
+
 /// The figures of `docs/PERFORMANCE.md`. Each depth fights the same duels, so they are compared pair by pair.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes many minutes"]
 fn of_a_hundred_duels_more_are_won_the_deeper_is_planned() {
     let count = |duels: &[bool]| duels.iter().filter(|won| **won).count();
-    let rule = won(None, 18);
-    let mut table = format!("by rule: {} of 100\n", count(&rule));
-    let mut found = Vec::new();
-    for (candidates, futures) in [(8, 2), (8, 4), (16, 8)] {
+    let mut table = String::new();
+    let mut fight = |what: &str, depth: Option<PlanDepth>, horizon: u16| {
+        let duels = won(depth, horizon);
+        let (low, high) = interval(count(&duels), duels.len());
+        let seconds = f32::from(horizon) / TICKS_PER_SECOND as f32;
+        let _ = writeln!(table, "{what}, {seconds} s ahead: {} ({low:.0} to {high:.0})", count(&duels));
+        // Passing tests are silent, and the figures are what this one is for.
+        std::fs::write(std::env::temp_dir().join("p2c2r-duels.txt"), &table).expect("a temporary folder");
+        duels
+    };
+    let rule = fight("by rule", None, NEAR_TICKS);
+    let [local, default, rich, max] = [(8, 2), (8, 4), (16, 8), (32, 16)].map(|(candidates, futures)| {
         let depth = Some(PlanDepth { candidates, futures });
-        let (near, far) = (won(depth, 18), won(depth, 42));
-        let (near_count, far_count) = (count(&near), count(&far));
-        let _ = writeln!(table, "{candidates} x {futures}: {near_count} next door, {far_count} at 0.7 s");
-        found.push((near, far));
-    }
-    // Passing tests are silent, and the figures are what this one is for.
+        [NEAR_TICKS, FAR_TICKS].map(|horizon| fight(&format!("{candidates} x {futures}"), depth, horizon))
+    });
+    let pairs = [
+        ("local, rule", &local[0], &rule),
+        ("rich, local", &rich[0], &local[0]),
+        ("max, local", &max[0], &local[0]),
+        ("rich at 0.7 s, rule", &rich[1], &rule),
+        ("rich at 0.7 s, local there", &rich[1], &local[1]),
+        // These two a hundred duels do not tell apart.
+        ("default, local", &default[0], &local[0]),
+        ("max at 0.7 s, local here", &max[1], &local[0]),
+    ];
+    let chances = pairs.map(|(names, better, worse)| format!("{names}: {:.4}\n", by_chance(better, worse)));
+    table.push_str(&chances.concat());
     std::fs::write(std::env::temp_dir().join("p2c2r-duels.txt"), &table).expect("a temporary folder");
-    let [(local, local_far), (default, _), (rich, rich_far)] = &found[..] else { panic!("three depths") };
-    let pairs = [(local, &rule), (default, local), (rich, local), (rich_far, &rule), (rich_far, local_far)];
-    for (better, worse) in pairs {
+    // What displays say.
+    let found: Vec<[usize; 2]> = std::iter::once([count(&rule); 2])
+        .chain([&local, &default, &rich, &max].map(|duels| [count(&duels[0]), count(&duels[1])]))
+        .collect();
+    let said = WON.map(|(_, won)| won.map(usize::from));
+    assert_eq!(found, said, "\n{table}");
+    for (names, better, worse) in &pairs[..5] {
         let chance = by_chance(better, worse);
-        assert!(chance < 0.05, "{chance} by chance: {} and {} of\n{table}", count(better), count(worse));
+        assert!(chance < 0.05, "{names}: {chance} by chance\n{table}");
     }
 }

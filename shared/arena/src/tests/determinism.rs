@@ -5,7 +5,7 @@ use super::*;
 const MINUTE: u64 = 60 * TICKS_PER_SECOND as u64;
 
 const GOLDEN_WITHOUT_OUTCOMES: &str = "c8b499af7b4aa3dc8401810ee8bd963d8d8534e761f94a4e2d7ef11defb36b2e";
-const GOLDEN_WITH_OUTCOMES: &str = "9b635d9c89d3221f69578c6c2394f946a9bb9d2400176a61b61e5a9b7652d9be";
+const GOLDEN_WITH_OUTCOMES: &str = "ae8ba0256f9a6c4ebc0d53a81717ae2fa65522b7739c6b1bb38e2547200347b6";
 const GOLDEN_AUTOPILOT: &str = "8f3e0eb50d3f87fc7086c5a06e3e724b561940a13e352fe0a2f9976966aae634";
 
 /// Controls that turn, burn, boost, brake, fire, launch and restart without looking at the arena.

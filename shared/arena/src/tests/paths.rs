@@ -36,7 +36,8 @@ fn wanted_tasks_are_admitted_small_and_answered_soundly() {
             assert!(spec.queries.iter().all(|query| !cells.is_blocked(query.from)));
             assert!(spec.queries.iter().all(|query| !cells.is_blocked(query.to)));
             // Now and then one is squeezed into a gap of rocks, from where no way leads.
-            assert!(spec.queries.len() * 4 >= arena.enemies().len() * 3 && !spec.queries.is_empty());
+            let asking = arena.pathing.pending_enemies().len();
+            assert!(asking * 4 >= arena.enemies().len() * 3 && (1..=spec.queries.len()).contains(&asking));
             Path::check(spec, &blobs, &solve(wanted)).unwrap();
             seen += 1;
         });
@@ -78,6 +79,33 @@ fn the_grid_is_the_same_object_until_a_rock_changes() {
     let changed = next_grid(&mut arena);
     assert_ne!(first.digest(), changed.digest());
     assert!(Arc::ptr_eq(&changed, &next_grid(&mut arena)));
+}
+
+/// An arena whose rocks a wall parts, but for a gap at its right end, and enemies on the other side of it than the ship.
+fn behind_a_long_wall(seed: u64, role: EnemyRole, count: u16) -> Arena {
+    let mut arena = Arena::new(ArenaConfig { seed, ..ArenaConfig::default() });
+    arena.rocks.retain(|rock| rock.position.y.abs() > rock.radius + 2.5);
+    for step in 0..37u16 {
+        arena.put_rock(Vec2::new(f32::from(step) * 2.0 - 39.0, 0.0), 0.9);
+    }
+    arena.ship.position = Vec2::new(6.0, -6.0);
+    for number in 0..count {
+        arena.add_enemy(role, Vec2::new(f32::from(number) * 2.0 - 8.0, 28.0));
+    }
+    arena
+}
+
+#[test]
+fn no_task_ends_by_its_fuel_where_all_ways_are_detours() {
+    let roles = [EnemyRole::Gunner, EnemyRole::Rammer, EnemyRole::Carrier];
+    for (seed, role) in (1..=6).zip(roles.into_iter().cycle()) {
+        let mut arena = behind_a_long_wall(seed, role, 12);
+        let wanted = arena.want_paths(true).expect("a request");
+        let (spec, grid) = wanted.path().unwrap();
+        let ran = Path::run(spec, &Blobs::new(vec![Arc::clone(grid)]), &Stop::never());
+        assert!(ran.is_ok(), "seed {seed}, {role:?}: {ran:?}, {} queries", spec.queries.len());
+        assert_eq!(arena.pathing.pending_enemies().len(), 12, "seed {seed}, {role:?}: some are left out");
+    }
 }
 
 /// Ticks until an enemy that starts in front of a deep hollow reaches the ship behind it.

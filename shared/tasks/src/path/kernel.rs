@@ -25,9 +25,12 @@ pub(super) struct Survey {
 
 impl Survey {
     pub(super) fn from_blob(bytes: &[u8]) -> Result<Self, GridError> {
-        let grid = Grid::from_blob(bytes)?;
-        let (rows, columns) = BitRows::of(&grid);
-        Ok(Self::of(&grid, &rows, &columns))
+        Ok(Self::of_grid(&Grid::from_blob(bytes)?))
+    }
+
+    pub(super) fn of_grid(grid: &Grid) -> Self {
+        let (rows, columns) = BitRows::of(grid);
+        Self::of(grid, &rows, &columns)
     }
 
     fn of(grid: &Grid, rows: &BitRows, columns: &BitRows) -> Self {
@@ -38,6 +41,11 @@ impl Survey {
     /// Whether the grid has this cell.
     pub(super) fn contains(&self, cell: Cell) -> bool {
         cell.x < self.width && cell.y < self.height
+    }
+
+    /// Columns or rows, whichever are more.
+    pub(super) fn longer_side(&self) -> u64 {
+        self.width.max(self.height).into()
     }
 
     /// Cells of the grid.

@@ -50,7 +50,7 @@ const VERTICAL: u8 = 2;
 const FORWARD: u8 = 1;
 
 /// Steps of a query, in nanoseconds.
-const QUERY_STEPS: u64 = 60;
+pub(super) const QUERY_STEPS: u64 = 60;
 
 /// Steps of the parts of a search, in nanoseconds that they take at most.
 struct Weights {

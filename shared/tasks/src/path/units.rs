@@ -14,9 +14,12 @@
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
 
+use super::FUEL_PERCENT;
+use super::grid::Grid;
 use super::kernel::Survey;
-use super::search::CACHED_CELLS_MAX;
-use super::spec::{PathSpec, Query};
+use super::search::{CACHED_CELLS_MAX, QUERY_STEPS};
+use super::spec::{Cell, PathSpec, Query};
+use crate::fuel::STEPS_PER_UNIT;
 use crate::kind::SpecError;
 
 /// Nanoseconds of any task, of any query.
@@ -38,6 +41,109 @@ const WHOLE_VAST_GRID_NS: u64 = 20;
 const MAZE_SHARE: u64 = 4;
 const OPEN_SHARE: u64 = 32;
 
+/// What a search takes at most on grids of rocks, in steps: for each column or row of the longer side, along which jumps from the
+/// start and the goal go, and for each corner in the area that it may look at. The factor is for grids that no core's caches
+/// hold.
+const MOST_PER_LINE: u64 = 16;
+const MOST_PER_CORNER: u64 = 24;
+const MOST_VAST: u64 = 3;
+
+/// What tasks on one grid pay for and what their searches take, for who chooses the queries: so many fit into one task that it
+/// gets by with its fuel.
+///
+/// ```
+/// # use p2c2r_tasks::path::{Cell, Grid, Query, Reckoning};
+/// let reckoning = Reckoning::of(&Grid::new(64, 64));
+/// let query = Query { from: Cell::new(0, 0), to: Cell::new(9, 0) };
+/// // On a grid without walls the way is as long as it looks, so that any number of such queries is paid for.
+/// assert!(reckoning.search_steps_max(query, 9) < reckoning.paid_steps(query) + reckoning.reserve_steps());
+/// ```
+#[derive(Clone, Copy)]
+pub struct Reckoning {
+    grid: Survey,
+    /// Picoseconds per squared cell of a query's distance; corners are at most four per free cell, so this is small.
+    area_ps: u64,
+    /// Nanoseconds of a search of the whole grid, and what every query pays for a detour.
+    whole_grid: u64,
+    detour: u64,
+}
+
+impl Reckoning {
+    /// That of `grid`.
+    pub fn of(grid: &Grid) -> Self {
+        Self::on(Survey::of_grid(grid))
+    }
+
+    pub(super) fn on(grid: Survey) -> Self {
+        let (free, met) = (u128::from(grid.free.max(1)), u128::from(grid.corners));
+        let whole_grid = grid.corners * if is_vast(&grid) { WHOLE_VAST_GRID_NS } else { WHOLE_GRID_NS };
+        Self {
+            grid,
+            area_ps: ((MET_PS * met * free + MET_DENSE_PS * met * met) / (free * free)) as u64,
+            whole_grid,
+            detour: detour_ns(&grid, whole_grid),
+        }
+    }
+
+    /// Nanoseconds that a query pays for.
+    fn paid_ns(&self, query: Query) -> u64 {
+        QUERY_NS + (self.area_ps * squared(query) / 1_000).min(self.whole_grid) + self.detour
+    }
+
+    /// Steps that a query pays for.
+    pub fn paid_steps(&self, query: Query) -> u64 {
+        steps_for(self.paid_ns(query))
+    }
+
+    /// Steps that a task has over when its grid is prepared, for searches that take more than they pay for.
+    pub fn reserve_steps(&self) -> u64 {
+        steps_for(TASK_NS + prepare_ns(&self.grid)).saturating_sub(prepare_steps(&self.grid))
+    }
+
+    /// Steps that a query from a cell to itself leaves for others: it pays for a detour and takes none. Whoever expects long ones
+    /// adds such queries.
+    pub fn relief_steps(&self) -> u64 {
+        let itself = Query { from: Cell::new(0, 0), to: Cell::new(0, 0) };
+        self.paid_steps(itself).saturating_sub(QUERY_STEPS).max(1)
+    }
+
+    /// Steps that the search for a query takes at most. `way` is the length of any way from its start to its goal, in cells along
+    /// rows and columns.
+    ///
+    /// It is a bound for grids of rocks, as games have them, held by tests that play them; now and then a single search takes a
+    /// little more. One through a maze, where it comes by the same corners again and again, may take several times that.
+    pub fn search_steps_max(&self, query: Query, way: u32) -> u64 {
+        // Diagonal steps make up for most steps to the side; those back are a detour.
+        let (across, along) = (query.from.x.abs_diff(query.to.x), query.from.y.abs_diff(query.to.y));
+        let (short, far) = (u64::from(across.min(along)), u64::from(across.max(along)));
+        // No way has more cells than there are.
+        let way = u64::from(way).min(self.grid.cells());
+        let back = way.saturating_sub(short + far);
+        let long = way.min((far * 1_050 + short * 435) / 1_000 + back) + 2;
+        // What is looked at lies in an ellipse around both ends: no detour by it is longer than the way.
+        let wide = (long * long).saturating_sub(squared(query)).isqrt();
+        let area = long * wide * 785 / 1_000;
+        let corners = (area * self.grid.corners / self.grid.free.max(1)).min(self.grid.corners);
+        let most = MOST_PER_LINE * self.grid.longer_side() + MOST_PER_CORNER * corners;
+        if is_vast(&self.grid) { most * MOST_VAST } else { most }
+    }
+}
+
+/// Steps that so many paid nanoseconds allow.
+fn steps_for(paid_ns: u64) -> u64 {
+    paid_ns * STEPS_PER_UNIT * FUEL_PERCENT / 100_000
+}
+
+/// Squared distance of a query's ends.
+fn squared(query: Query) -> u64 {
+    let (dx, dy) = (query.from.x.abs_diff(query.to.x), query.from.y.abs_diff(query.to.y));
+    u64::from(dx) * u64::from(dx) + u64::from(dy) * u64::from(dy)
+}
+
+fn is_vast(grid: &Survey) -> bool {
+    grid.cells() > CACHED_CELLS_MAX as u64
+}
+
 /// What every query pays for a detour, nanoseconds: a share between those two, by how many corners a free cell has.
 fn detour_ns(grid: &Survey, whole_grid: u64) -> u64 {
     let full = 3 * grid.free.max(1);
@@ -58,20 +164,8 @@ fn prepare_ns(grid: &Survey) -> u64 {
 
 /// Work units of an admissible spec.
 pub(super) fn reckon(spec: &PathSpec, grid: &Survey) -> Result<WorkUnits, SpecError> {
-    let corners = grid.corners;
-    let free = u128::from(grid.free.max(1));
-    let met = u128::from(corners);
-    // Picoseconds per squared cell of distance; corners are at most four per free cell, so this is small.
-    let area_ps = ((MET_PS * met * free + MET_DENSE_PS * met * met) / (free * free)) as u64;
-    let is_vast = grid.cells() > CACHED_CELLS_MAX as u64;
-    let whole_grid = corners * if is_vast { WHOLE_VAST_GRID_NS } else { WHOLE_GRID_NS };
-    let detour = detour_ns(grid, whole_grid);
-    let search = |query: &Query| {
-        let (dx, dy) = (query.from.x.abs_diff(query.to.x), query.from.y.abs_diff(query.to.y));
-        let squared = u64::from(dx) * u64::from(dx) + u64::from(dy) * u64::from(dy);
-        QUERY_NS + (area_ps * squared / 1_000).min(whole_grid) + detour
-    };
-    let searches: u64 = spec.queries.iter().map(search).sum();
+    let reckoning = Reckoning::on(*grid);
+    let searches: u64 = spec.queries.iter().map(|query| reckoning.paid_ns(*query)).sum();
     let units = (TASK_NS + prepare_ns(grid) + searches).div_ceil(1_000);
     if units > WORK_UNITS_PER_TASK_MAX {
         return Err(SpecError::TooMuchWork { units, max: WORK_UNITS_PER_TASK_MAX });

@@ -2,9 +2,9 @@
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_tasks::fuel::STEPS_PER_UNIT;
-use p2c2r_tasks::path::Path;
+use p2c2r_tasks::path::{Path, Query, QueryAnswer, Reckoning};
 use p2c2r_tasks::physics::{Physics, PhysicsSpec};
-use p2c2r_tasks::{Blobs, Fueled, Stop};
+use p2c2r_tasks::{Blobs, Fueled, Stop, TaskKind};
 
 use crate::{maps, scenes};
 
@@ -46,6 +46,32 @@ fn paths_on_the_grids_of_games_and_benchmarks() {
                 most = most.max(of_fuel::<Path>(&format!("{} {queries}", case.name), &spec, &blobs));
             }
         }
+    }
+    assert!(most < 0.9, "{most} of the fuel");
+}
+
+/// As many queries from a cell to itself as their reckoning asks for pay for any detours among rocks.
+#[test]
+fn paths_that_pay_for_their_detours() {
+    let mut most = 0.0_f64;
+    for seed in 0..60 {
+        let case = maps::rocks(64 + 8 * (seed % 25) as u16, 60 + 20 * seed, 5, 24, seed);
+        let reckoning = Reckoning::of(&case.grid);
+        let mut queries = Vec::new();
+        let (mut most_steps, mut paid) = (0, reckoning.reserve_steps());
+        for query in &case.queries {
+            let (spec, blobs) = case.spec(&[*query]);
+            let Ok(outcome) = Path::run(&spec, &blobs, &Stop::never()) else { continue };
+            let [QueryAnswer::Found { cost, .. }] = &outcome.answers[..] else { continue };
+            most_steps += reckoning.search_steps_max(*query, cost.straight + 2 * cost.diagonal);
+            paid += reckoning.paid_steps(*query);
+            queries.push(*query);
+        }
+        let Some(first) = queries.first().copied() else { continue };
+        let spare = most_steps.saturating_sub(paid).div_ceil(reckoning.relief_steps()) as usize;
+        queries.extend(vec![Query { from: first.from, to: first.from }; spare]);
+        let (spec, blobs) = case.spec(&queries);
+        most = most.max(of_fuel::<Path>(&format!("rocks {seed}, {spare} to themselves"), &spec, &blobs));
     }
     assert!(most < 0.9, "{most} of the fuel");
 }
