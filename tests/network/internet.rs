@@ -122,7 +122,7 @@ fn try_out() -> &'static Result<(), String> {
         let namespace = unique("trial")?;
         namespace.ip("link add name here type veth peer name there")?;
         namespace.forward()?;
-        namespace.exec(&["nft", "-f", "-"], &rules(PORTS, false))
+        namespace.exec(&["nft", "-f", "-"], &rules(PORTS, Udp::ThreeOfFour))
     })
 }
 
@@ -148,9 +148,22 @@ const RULES_V6: &str = "table ip6 home {
 }
 ";
 
+/// What a home's router lets through of UDP.
+#[derive(Clone, Copy, Debug)]
+enum Udp {
+    All,
+    /// On the way in, three packets of four.
+    ThreeOfFour,
+    None,
+}
+
 /// The rules of a home's router: it translates what goes out, and lets nobody in who was not asked for.
-fn rules(ports: &str, udp_is_blocked: bool) -> String {
-    let block = if udp_is_blocked { "meta l4proto udp drop;" } else { "" };
+fn rules(ports: &str, udp: Udp) -> String {
+    let block = match udp {
+        Udp::All => "",
+        Udp::ThreeOfFour => "iifname \"wan\" meta l4proto udp numgen inc mod 4 == 0 drop;",
+        Udp::None => "meta l4proto udp drop;",
+    };
     format!(
         "flush ruleset
          table ip home {{
@@ -269,7 +282,7 @@ impl Home {
         home.machine.ip(&format!(
             "addr add 192.168.{number}.2/24 dev eth0\nlink set eth0 up\nroute add default via 192.168.{number}.1"
         ))?;
-        home.set_rules(PORTS, false);
+        home.set_rules(PORTS, Udp::All);
         Ok(home)
     }
 
@@ -287,8 +300,8 @@ impl Home {
         format!("198.51.100.{}", 4 * self.number + 1)
     }
 
-    fn set_rules(&self, ports: &str, udp_is_blocked: bool) {
-        self.router.exec(&["nft", "-f", "-"], &rules(ports, udp_is_blocked)).expect("rules, as in the trial");
+    fn set_rules(&self, ports: &str, udp: Udp) {
+        self.router.exec(&["nft", "-f", "-"], &rules(ports, udp)).expect("rules, as in the trial");
     }
 
     /// Pulls the machine's cable, at the router's end.
@@ -303,17 +316,22 @@ impl Home {
 
     /// Lets nothing of UDP through the router.
     pub fn block_udp(&self) {
-        self.set_rules(PORTS, true);
+        self.set_rules(PORTS, Udp::None);
+    }
+
+    /// Loses every fourth packet of UDP on the way in.
+    pub fn lose_udp(&self) {
+        self.set_rules(PORTS, Udp::ThreeOfFour);
     }
 
     /// Lets UDP through again.
     pub fn let_udp_through(&self) {
-        self.set_rules(PORTS, false);
+        self.set_rules(PORTS, Udp::All);
     }
 
     /// Has the router forget all its translations, and give other ports from now on: what a restart of it does.
     pub fn restart_router(&self) {
-        self.set_rules(OTHER_PORTS, false);
+        self.set_rules(OTHER_PORTS, Udp::All);
         // What is masqueraded through a link is forgotten when the link goes down, and so are its routes.
         let lines =
             format!("link set wan down\nlink set wan up\nroute replace default via {}", self.gateway());

@@ -232,3 +232,34 @@ fn whoever_cannot_use_udp_says_so_and_joins_once_it_is_let_through() {
     coordinator.stop();
     parties.ledger();
 }
+
+#[test]
+fn the_doctor_names_what_is_in_the_way_and_what_to_do() {
+    let Some(parties) = Parties::new() else { return };
+    let mut coordinator = parties.start_coordinator();
+    let (home, link) = (parties.ada(), parties.invite("worker"));
+    let (is_good, said) = parties.examine(home, &link);
+    assert!(is_good && said.contains("taken back from another port"), "{said}");
+
+    home.lose_udp();
+    let (_, said) = parties.examine(home, &link);
+    let loss = said.lines().find(|line| line.contains("% of the packets on the way here"));
+    assert!(loss.is_some_and(|line| !line.starts_with("ok")), "a quarter is lost: {said}");
+    assert!(said.contains("-> A cable") || said.contains("-> Most answers come too late"), "{said}");
+
+    home.block_udp();
+    let (is_good, said) = parties.examine(home, &link);
+    assert!(!is_good && said.contains("BAD   udp"), "{said}");
+    assert!(said.contains("-> TCP comes through and UDP does not."), "{said}");
+
+    home.let_udp_through();
+    home.cut();
+    let (is_good, said) = parties.examine(home, &link);
+    assert!(!is_good && said.contains("BAD   tcp"), "{said}");
+    assert!(said.contains("-> Does the coordinator run"), "{said}");
+
+    home.restore();
+    let (is_good, said) = parties.examine(home, &link);
+    assert!(is_good, "the account that the first one made is still good: {said}");
+    coordinator.stop();
+}

@@ -115,6 +115,15 @@ impl Parties {
         workers
     }
 
+    /// Examines the way from `home` to the coordinator; whether it is good, and what the doctor said.
+    pub fn examine(&self, home: &Home, link: &str) -> (bool, String) {
+        let mut doctor = self.start(home, "p2c2r-doctor", "doctor", |command| {
+            command.args(["--join", link]);
+        });
+        let status = doctor.ended();
+        (status.success(), doctor.seen())
+    }
+
     /// Starts a game that plays itself without a window until it is stopped.
     pub fn start_game(&self) -> Program {
         self.start_game_for(SECONDS_MAX)

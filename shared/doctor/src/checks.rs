@@ -304,3 +304,69 @@ fn loss(held: &HeldPort, doctor: &mut Doctor<impl FnMut(&Finding)>) {
 fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use p2c2r_link::PeerStats;
+
+    use super::*;
+    use crate::report::Grade;
+
+    /// What one look comes to, and its advice.
+    fn found(look: impl FnOnce(&mut Doctor<fn(&Finding)>)) -> (Grade, String) {
+        let mut doctor: Doctor<fn(&Finding)> = Doctor { report: DoctorReport::default(), tell: |_| () };
+        look(&mut doctor);
+        let finding = doctor.report.findings.pop().unwrap();
+        (finding.grade, finding.advice.unwrap_or_default())
+    }
+
+    fn dated(seconds_ahead: i64) -> probe::HttpsReply {
+        let apart = Duration::from_secs(seconds_ahead.unsigned_abs());
+        let now = SystemTime::now();
+        let date = if seconds_ahead < 0 { now - apart } else { now + apart };
+        probe::HttpsReply {
+            status: 200,
+            headers: vec![("date".to_owned(), httpdate::fmt_http_date(date))],
+            body: String::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn clocks_that_are_apart_either_way_are_named() {
+        for (seconds, grade) in
+            [(0, Grade::Good), (-200, Grade::Good), (900, Grade::Fair), (-900, Grade::Fair)]
+        {
+            let (found, advice) = found(|doctor| clock(&dated(seconds), doctor));
+            assert_eq!(found, grade, "{seconds}");
+            assert_eq!(advice.contains("Set this machine's clock"), grade != Grade::Good);
+        }
+        let silent = probe::HttpsReply { headers: Vec::new(), ..dated(0) };
+        assert_eq!(found(|doctor| clock(&silent, doctor)).0, Grade::Skipped);
+    }
+
+    #[test]
+    fn long_round_trips_and_losses_are_named() {
+        let held = |millis, loss| HeldPort {
+            stats: PeerStats { rtt: Some(Duration::from_millis(millis)), loss, ..PeerStats::default() },
+            ..HeldPort::default()
+        };
+        for (millis, grade, advice) in [
+            (20, Grade::Good, ""),
+            (400, Grade::Fair, "a coordinator nearer by answers sooner"),
+            (900, Grade::Bad, "look for a coordinator nearer by"),
+        ] {
+            let (found, said) = found(|doctor| round_trip(&held(millis, 0.0), doctor));
+            assert!(found == grade && said.contains(advice), "{millis} ms: {found:?}, {said}");
+        }
+        for (share, grade, advice) in [
+            (0.01, Grade::Good, ""),
+            (0.1, Grade::Fair, "A cable rather than radio"),
+            (0.3, Grade::Bad, "try another network"),
+        ] {
+            let (found, said) = found(|doctor| loss(&held(20, share), doctor));
+            assert!(found == grade && said.contains(advice), "{share}: {found:?}, {said}");
+        }
+        assert_eq!(found(|doctor| round_trip(&HeldPort::default(), doctor)).0, Grade::Skipped);
+    }
+}

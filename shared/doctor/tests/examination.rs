@@ -15,6 +15,8 @@ use p2c2r_protocol::Role;
 use p2c2r_server::config::LEDGER_FILE;
 use p2c2r_server::join::{AccountStore, NewInvite, WallSeconds, bind_both, let_people_in, make_data_folder};
 use p2c2r_server::{ServerConfig, Shutdown, build_app};
+use p2c2r_tasks::KindRegistry;
+use p2c2r_tasks::physics::Physics;
 use tempfile::TempDir;
 
 /// A coordinator that runs on a thread of its own until it is dropped.
@@ -27,9 +29,14 @@ struct Coordinator {
 
 impl Coordinator {
     fn start() -> Self {
+        Self::start_with(KindRegistry::builtin())
+    }
+
+    fn start_with(kinds: KindRegistry) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
-        let config = ServerConfig { db: data_dir.join(LEDGER_FILE), data_dir, ..ServerConfig::default() };
+        let config =
+            ServerConfig { db: data_dir.join(LEDGER_FILE), data_dir, kinds, ..ServerConfig::default() };
         make_data_folder(&config.data_dir).unwrap();
         let (udp, tcp) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
@@ -134,6 +141,19 @@ fn another_key_than_the_links_is_named() {
     let link = JoinLink { fingerprint: Some(Fingerprint([7; 32])), ..coordinator.link.clone() };
     let report = examine(&link, &examination(&coordinator.keys()), |_| ());
     is_bad(&report, "tls", "Somebody stands between");
+}
+
+#[test]
+fn another_version_than_this_one_is_named_with_both() {
+    let coordinator = Coordinator::start_with(KindRegistry::empty().with::<Physics>());
+    let link = coordinator.invite(Role::Worker);
+    let report = examine(&link, &examination(&coordinator.keys()), |_| ());
+    is_bad(&report, "versions", "Install the coordinator's version");
+    let found = &report.about("versions").unwrap().found;
+    for identity in [KindRegistry::builtin().identity(), KindRegistry::empty().with::<Physics>().identity()] {
+        assert!(found.contains(&identity.text), "{} in {found}", identity.text);
+    }
+    assert_eq!(grade(&report, "udp"), Grade::Skipped);
 }
 
 #[test]
