@@ -21,6 +21,9 @@ use p2c2r_tasks::{
 };
 use p2c2r_worker::{Drain, Execution, WorkerConfig, build_app};
 
+#[cfg(all(target_os = "linux", feature = "gpu"))]
+#[path = "behaviour/graphics.rs"]
+mod graphics;
 #[cfg(target_os = "linux")]
 #[path = "behaviour/kernel_processes.rs"]
 mod kernel_processes;

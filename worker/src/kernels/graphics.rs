@@ -216,7 +216,7 @@ impl Graphics {
             if left <= rest.unwrap_or_default() || run.cancel.cancelled_for().is_some() {
                 return None;
             }
-            let wait = if rest.is_some() { left.min(LOOK_AGAIN) } else { left };
+            let wait = rest.map_or(left, |rest| left.min(rest).min(LOOK_AGAIN));
             lanes = self.freed.wait_timeout(lanes, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

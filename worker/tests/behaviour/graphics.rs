@@ -1,0 +1,144 @@
+//! The process of the graphics processor on a device that is there, Mesa's software included: restricted as every kernel
+//! process is, and at work for no more than its share of the time.
+//!
+//! On the device that `P2C2R_GPU` names, else on Mesa's software. Where there is none, the test says so and why; such a run
+//! has proven nothing about the share.
+
+use std::time::{Duration, Instant};
+
+use p2c2r_link::Waker;
+use p2c2r_protocol::Micros;
+use p2c2r_tasks::gpu::{Gpu, GpuChoice, GpuSearch};
+use p2c2r_tasks::reflection::{Form, Object, Reflection, ReflectionSpec, Sun, Surface};
+use p2c2r_tasks::{Blobs, KindRegistry, TaskKind as _};
+use p2c2r_worker::cancel::Cancel;
+use p2c2r_worker::executor::{ClockAnchor, Executor, Run, SharedStage};
+use p2c2r_worker::kernels::{self, Sandbox};
+use p2c2r_worker::{Execution, Share, WorkerConfig};
+
+const ROLE: [&str; 4] = ["--exact", "graphics::kernel_process", "--ignored", "--test-threads=1"];
+/// Runs under each share: enough that one of them more or less is a small part.
+const RUNS: u64 = 24;
+
+#[test]
+#[ignore = "is what kernel processes run, not a test"]
+fn kernel_process() {
+    let _ended_with_its_worker = kernels::serve(&KindRegistry::builtin());
+}
+
+/// The device to compute on, or why there is none.
+fn device() -> Result<GpuChoice, String> {
+    let named = std::env::var("P2C2R_GPU").ok().and_then(|name| name.parse().ok());
+    let choice = named.unwrap_or_else(|| GpuChoice::Named("llvmpipe".to_owned()));
+    match Gpu::find(&choice).map_err(|error| error.to_string())? {
+        GpuSearch::Gpu(_) => Ok(choice),
+        GpuSearch::None(reason) => Err(reason),
+    }
+}
+
+/// A mirror among spheres, as a spec that a coordinator would send; `seed` makes each its own.
+fn mirror(seed: u32) -> Vec<u8> {
+    let sphere = |number: i16| Object {
+        position: [number * 97 % 4_000 - 2_000, number * 61 % 3_000 - 1_500, number * 37 % 4_000 - 2_000],
+        form: Form::Sphere { radius: 64 },
+        surface: (number % 2) as u8,
+    };
+    let spec = ReflectionSpec {
+        probe: [0; 3],
+        face_log2: 4,
+        levels: 1,
+        samples: 8,
+        bounces: 2,
+        seed,
+        sky: 1,
+        sun: Some(Sun { direction: [1, 2, 3], colour: [255; 3], power: 18 }),
+        surfaces: vec![
+            Surface { colour: [200; 3], roughness: 128, ..Surface::default() },
+            Surface { glow: [255, 180, 90], power: 18, ..Surface::default() },
+        ],
+        objects: (0..40).map(sphere).collect(),
+    };
+    Reflection::encode_spec(&spec)
+}
+
+/// Runs [`RUNS`] tasks on two slots; how long that took, and the longest that one was on its way.
+fn compute_all(executor: &mut Executor) -> (Duration, Duration) {
+    let began = Instant::now();
+    let kinds = KindRegistry::builtin();
+    let clock = ClockAnchor { at: Micros(0), instant: Some(began) };
+    let (mut serial, mut done, mut longest) = (0, 0, Duration::ZERO);
+    while done < RUNS {
+        // Two wait while two are computed: the device is never idle for want of work.
+        while serial < RUNS && serial < done + 4 {
+            let spec = mirror(serial as u32);
+            let job = kinds.get(Reflection::ID).unwrap().decode(&spec).unwrap();
+            let run = Run {
+                serial,
+                kind: Reflection::ID,
+                spec: spec.into(),
+                job,
+                blobs: Blobs::default(),
+                admitted: false,
+                stage: SharedStage::default(),
+                cancel: Cancel::default(),
+                over_at: Instant::now() + Duration::from_mins(10),
+                clock,
+                waker: Waker::default(),
+            };
+            assert!(executor.queue(run), "there is room");
+            serial += 1;
+        }
+        let Some(result) = executor.next_result() else {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        };
+        assert!(result.result.is_ok(), "{:?}", result.result);
+        longest = longest.max(Duration::from_micros(result.finished_at.0 - result.started_at.0));
+        done += 1;
+    }
+    (began.elapsed(), longest)
+}
+
+#[test]
+fn a_graphics_processor_computes_restricted_and_for_no_more_than_its_share() {
+    let choice = match device() {
+        Ok(choice) => choice,
+        Err(reason) => {
+            eprintln!("SKIPPED, for there is no graphics processor here: {reason}");
+            return;
+        }
+    };
+    for percent in [10, 30, 60, 100] {
+        let private = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox {
+            program: std::env::current_exe().unwrap(),
+            arguments: ROLE.map(Into::into).to_vec(),
+            gpu: choice.clone(),
+            gpu_share: Share::try_from(percent).unwrap(),
+            ..Sandbox::of_this_program(private.path().into()).unwrap()
+        };
+        std::fs::write(private.path().join("key.toml"), "a secret").unwrap();
+        let execution = Execution::Processes(sandbox);
+        let mut executor =
+            Executor::new(&WorkerConfig { slots: 2, execution, ..WorkerConfig::default() }).unwrap();
+        let denied = executor.denied().unwrap();
+        assert_eq!(denied.processes, 4, "one for each slot, one for tiny tasks, one for the device");
+        assert!(denied.tried.iter().any(|tried| tried.contains("network socket")), "{denied:?}");
+        let started = Instant::now();
+        let (took, longest) = compute_all(&mut executor);
+        let (_, busy) = executor.gpu_share().unwrap();
+        let used = executor.device_use(Reflection::ID).unwrap();
+        eprintln!(
+            "{}, {percent} %: {RUNS} tasks in {took:?}, at work {busy:.1} % of the time",
+            executor.computes_on().unwrap()
+        );
+        assert_eq!((used.runs, used.fallbacks), (RUNS, 0), "{used:?}");
+        // It rests after a run, so that the last one may be over its share.
+        let over = 100.0 * longest.as_secs_f64() / started.elapsed().as_secs_f64();
+        assert!(
+            busy <= f64::from(percent) + over,
+            "{busy} % where {percent} % and {over} % more were allowed"
+        );
+        assert!(busy > 0.0, "it has computed");
+    }
+}
