@@ -1,6 +1,8 @@
 //! A worker's owner and a worker that runs: `p2c2r-worker status`, `pause`, `resume`, `finish` and `config`.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -59,6 +61,46 @@ fn a_running_worker_is_looked_at_paused_resumed_and_finished_by_its_owner() {
     asked(folder, &["finish"]);
     worker.ended_well();
     nobody_answers(folder);
+    coordinator.stop();
+}
+
+/// What a browser on this computer gets.
+fn got(address: &str, path: &str, host: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("the page");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn a_page_shows_how_the_worker_stands_to_this_computer_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    let (mut coordinator, _) = coordinator(folder, "127.0.0.1:0", Program::start);
+    let mut worker = worker(folder, "ada", |name, mut command| {
+        command.args(["--page", "127.0.0.1:0"]);
+        Program::start(name, command)
+    });
+    let line = worker.line("Your page: http://");
+    let address =
+        line.split_once("http://").and_then(|(_, rest)| rest.split_once('/')).expect("an address").0;
+    worker.line("Connected!");
+    let page = got(address, "/", address);
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    for part in ["● working", "Pending", "Confirmed", "Paid", "p2c2r-worker pause 1h"] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    asked(folder, &["pause"]);
+    assert!(got(address, "/", "localhost").contains("resting: paused by its owner"));
+    let status = got(address, "/status.json", address);
+    let status: Value = serde_json::from_str(status.split_once("\r\n\r\n").expect("a body").1).expect("JSON");
+    assert_eq!(status["name"], "ada", "{status}");
+    assert!(
+        got(address, "/", "attacker.example").starts_with("HTTP/1.1 403 "),
+        "a name that was made to lead here"
+    );
+    worker.stop();
     coordinator.stop();
 }
 

@@ -1,7 +1,7 @@
-//! What a worker's owner says to it while it runs: a socket in the folder of the accounts, for this user alone, on which
-//! `p2c2r-worker status`, `pause`, `resume` and `finish` speak.
+//! What a worker's owner says to it while it runs: over a socket in the folder of the accounts, for this user alone, on which
+//! `p2c2r-worker status`, `pause`, `resume` and `finish` speak, and over its page, which only asks ([`crate::page`]).
 //!
-//! One line of JSON asks ([`ControlRequest`]), one answers ([`WorkerReport`]).
+//! On the socket, one line of JSON asks ([`ControlRequest`]), one answers ([`WorkerReport`]).
 
 #[cfg(unix)]
 mod socket;
@@ -15,10 +15,8 @@ use std::{fmt, io};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
-use crossbeam_channel::{Receiver, Sender, never};
-use p2c2r_link::ClientLink;
-#[cfg(not(unix))]
-use p2c2r_link::Waker;
+use crossbeam_channel::{Receiver, Sender, bounded, never};
+use p2c2r_link::{ClientLink, Waker};
 use p2c2r_protocol::Nanos;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -31,10 +29,15 @@ use crate::earnings::SessionEarnings;
 use crate::executor::Executor;
 
 #[cfg(unix)]
-pub use socket::{ask, listen};
+pub use socket::{SocketFile, ask, listen};
 
 /// Longest pause that can be asked for: after a month it is no pause any more.
 pub const PAUSE_MAX: Duration = Duration::from_hours(31 * 24);
+
+/// Longest wait for an answer: a worker answers in the update after it was woken.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Requests that wait for one update.
+const ASKED_MAX: usize = 16;
 
 /// Why a running worker could not be asked.
 #[derive(Debug, Error)]
@@ -56,7 +59,12 @@ pub enum ControlError {
 
 /// Elsewhere there is no such socket.
 #[cfg(not(unix))]
-pub fn listen(_folder: &Path, _name: &str, _waker: Waker, _drain: Drain) -> io::Result<Control> {
+pub fn listen(
+    _folder: &Path,
+    _name: &str,
+    _line: ControlLine,
+    _drain: Drain,
+) -> io::Result<std::convert::Infallible> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -188,6 +196,23 @@ struct Asked {
     answer: Sender<WorkerReport>,
 }
 
+/// By which other threads of this program ask the worker's app.
+#[derive(Clone)]
+pub struct ControlLine {
+    asks: Sender<Asked>,
+    waker: Waker,
+}
+
+impl ControlLine {
+    /// Has the app heed a request, and waits for its answer, ten seconds at the most.
+    pub fn ask(&self, request: ControlRequest) -> io::Result<WorkerReport> {
+        let (answer, report) = bounded(1);
+        self.asks.send_timeout(Asked { request, answer }, PATIENCE).map_err(io::Error::other)?;
+        self.waker.wake();
+        report.recv_timeout(PATIENCE).map_err(io::Error::other)
+    }
+}
+
 /// Where requests come in.
 #[derive(Resource)]
 pub struct Control {
@@ -196,22 +221,20 @@ pub struct Control {
     is_to_finish: bool,
     /// Heeded in this update, and to be answered at its end.
     waiting: Vec<Sender<WorkerReport>>,
-    /// Removes the socket's file at the end.
-    #[cfg(unix)]
-    #[expect(dead_code, reason = "it is there to be dropped")]
-    file: Option<socket::SocketFile>,
+}
+
+impl Control {
+    /// Where requests come in, and by which they are made.
+    pub fn open(waker: Waker) -> (Self, ControlLine) {
+        let (asks, asked) = bounded(ASKED_MAX);
+        (Self { asked, ..Self::default() }, ControlLine { asks, waker })
+    }
 }
 
 impl Default for Control {
     /// Nobody can ask.
     fn default() -> Self {
-        Self {
-            asked: never(),
-            is_to_finish: false,
-            waiting: Vec::new(),
-            #[cfg(unix)]
-            file: None,
-        }
+        Self { asked: never(), is_to_finish: false, waiting: Vec::new() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong before a worker runs.
 
 use std::io;
+use std::net::SocketAddr;
 
 use p2c2r_link::LinkError;
 use p2c2r_program::LogError;
@@ -50,6 +51,14 @@ pub enum WorkerError {
     /// No running worker could be asked.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The page cannot be served.
+    #[error("cannot serve a page at {at}: {source}; choose another place with --page")]
+    Page {
+        /// Where.
+        at: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The signal handler could not be installed.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),

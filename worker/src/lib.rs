@@ -17,6 +17,7 @@
 //! | [`earnings`] | what was earned, and the rate it can be earned at |
 //! | [`availability`] | when the worker takes work |
 //! | [`control`] | what its owner says to it while it runs |
+//! | [`page`] | the page that shows its owner how it stands |
 //! | [`drain`] | leaving without dropping what runs |
 //! | [`gpu`] | what a graphics processor computes |
 //! | [`consent`] | the first start, to which its owner has to agree |
@@ -40,6 +41,7 @@ pub mod executor;
 pub mod gpu;
 pub mod kernels;
 pub mod options;
+pub mod page;
 pub mod service;
 pub mod share;
 

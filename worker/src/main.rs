@@ -11,8 +11,8 @@ use p2c2r_program::{command_line, complain, quiet_caught_panics, say, service, s
 use p2c2r_tasks::KindRegistry;
 use p2c2r_worker::cli::{ConfigVerb, Verb, WorkerCli};
 use p2c2r_worker::options::WorkerOptions;
-use p2c2r_worker::{Drain, Execution, WorkerError, build_app, consent, console, control, gpu, kernels};
-use tracing::warn;
+use p2c2r_worker::{Drain, Execution, WorkerError, build_app, consent, console, control, gpu, kernels, page};
+use tracing::{info, warn};
 
 /// Exit status of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
@@ -88,12 +88,17 @@ fn work(options: WorkerOptions) -> Result<AppExit, WorkerError> {
     app.add_plugins(runner);
     p2c2r_worker::service::add_to(&mut app);
     let (drain, waker) = (app.world().resource::<Drain>().clone(), app.world().resource::<Waker>().clone());
-    match control::listen(&folder, &name, waker.clone(), drain.clone()) {
-        Ok(control) => {
-            app.insert_resource(control);
-        }
+    let (control, line) = control::Control::open(waker.clone());
+    app.insert_resource(control);
+    // Its file is removed at the end.
+    let socket = control::listen(&folder, &name, line.clone(), drain.clone());
+    if let Err(error) = &socket {
         // It works all the same.
-        Err(error) => warn!("`p2c2r-worker status` and its like cannot reach this worker: {error}"),
+        warn!("`p2c2r-worker status` and its like cannot reach this worker: {error}");
+    }
+    if let Some(at) = settings.page {
+        let at = page::serve(at, line).map_err(|source| WorkerError::Page { at, source })?;
+        info!(event = "page", "📄 Your page: http://{at}/");
     }
     let asked = AtomicBool::new(false);
     signals::on_stop(move || {
@@ -107,5 +112,6 @@ fn work(options: WorkerOptions) -> Result<AppExit, WorkerError> {
     service::say_ready("kernels are restricted; connecting");
     let exit = app.run();
     service::say_stopping();
+    drop(socket);
     Ok(exit)
 }

@@ -1,5 +1,6 @@
 //! Every setting of the worker, with its default and its range: see [`p2c2r_program::settings`] for where they come from.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::config::{Execution, WorkerConfig, cores, impaired, machine_name, uplo
 use crate::earnings::Electricity;
 use crate::error::{KernelsError, WorkerError};
 use crate::kernels::{MEMORY_MB_DEFAULT, Sandbox};
+use crate::page::may_be_at;
 use crate::share::Share;
 
 /// Megabytes that a kernel process may be given: with less it cannot start its threads, and no kernel needs more.
@@ -86,6 +88,9 @@ settings_table! {
         pub gpu_percent: Share = Share::ALL => share(),
         /// Per cent of the time that each slot may compute; it rests in between
         pub cpu_percent: Share = Share::ALL => share(),
+        /// Where to serve a page for browsers on this computer that says how the worker stands, such as 127.0.0.1:8766; only
+        /// on a loopback address, because it knows no password
+        pub page: Option<SocketAddr> = None => parsed("ADDRESS").optional().default_is("no page"),
         /// Watts that this computer takes more while all slots compute: with --cents-per-kwh, `status` tells what is left of
         /// the earnings
         pub watts: Option<u16> = None => number("WATTS", WATTS).optional(),
@@ -125,6 +130,8 @@ pub struct WorkerSettings {
     pub membership: Membership,
     /// The folder that keeps it.
     pub folder: PathBuf,
+    /// Where its owner's page is served.
+    pub page: Option<SocketAddr>,
     /// What to log.
     pub log: String,
     /// How.
@@ -147,8 +154,8 @@ impl WorkerOptions {
         let membership = choice.settle(Role::Worker, &worker.name)?.ok_or(WorkerError::NotJoined)?;
         worker.name.clone_from(&membership.name);
         worker.coordinator = membership.link.hosts.first().map(ToString::to_string).unwrap_or_default();
-        let Self { gpu, gpu_percent: gpu_share, log, log_format, .. } = self;
-        Ok(WorkerSettings { worker, gpu, gpu_share, membership, folder, log, log_format })
+        let Self { gpu, gpu_percent: gpu_share, page, log, log_format, .. } = self;
+        Ok(WorkerSettings { worker, gpu, gpu_share, membership, folder, page, log, log_format })
     }
 
     /// The settings as a configuration file, with the name and without the join link, which is good once and not for
@@ -176,6 +183,12 @@ impl WorkerOptions {
             celsius_max: self.celsius_max,
             on_battery: self.on_battery,
         };
+        if let Some(at) = self.page.filter(|at| !may_be_at(*at)) {
+            return Err(WorkerError::Setting(format!(
+                "{at} is no loopback address, and the page knows no password: say --page 127.0.0.1:{}",
+                at.port()
+            )));
+        }
         worker.cpu_share = self.cpu_percent;
         worker.electricity = self
             .watts
@@ -223,7 +236,7 @@ mod tests {
     fn what_is_shown_reads_back_as_the_same_settings_without_the_link() {
         let options = read(
             "join = 'p2c2r://127.0.0.1:9'\nname = 'ada'\nhours = '22:00-07:00'\nidle_minutes = 5\nupload_kbit = 500\n\
-             gpu = 'off'\ngpu_percent = 30\ncpu_percent = '75%'\nwatts = 90\ncents_per_kwh = 30\nimpair = 'wan-100ms'\non_battery = true",
+             gpu = 'off'\npage = '[::1]:8766'\ngpu_percent = 30\ncpu_percent = '75%'\nwatts = 90\ncents_per_kwh = 30\nimpair = 'wan-100ms'\non_battery = true",
         )
         .unwrap();
         let shown = options.shown();
@@ -246,6 +259,8 @@ mod tests {
         assert_eq!((good.slots, good.log_format), (3, LogFormat::Json));
         assert!(read("slot = 3").unwrap_err().contains("`slot`"));
         assert!(read("slots = 70000").unwrap_err().contains("1 to 256"));
+        let open = read("page = '0.0.0.0:8766'").unwrap().worker().err().unwrap().to_string();
+        assert!(open.contains("loopback") && open.contains("127.0.0.1:8766"), "{open}");
         assert!(read("memory_mb = 1").unwrap_err().contains("64 to 1000000"));
     }
 

@@ -6,25 +6,18 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
-use p2c2r_link::Waker;
 use p2c2r_protocol::Digest;
 
 use crate::drain::Drain;
 
-use super::{Asked, Control, ControlError, ControlRequest, WorkerReport};
+use super::{ControlError, ControlLine, ControlRequest, PATIENCE, WorkerReport};
 
 /// Largest request or report in bytes; ours have some hundred.
 const LINE_BYTES_MAX: u64 = 16 * 1024;
-/// Longest wait for the other side: a worker answers in the update after it was woken.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Requests that wait for one update.
-const ASKED_MAX: usize = 16;
 
 /// Removes the socket's file when it is dropped.
-pub(super) struct SocketFile(PathBuf);
+pub struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
@@ -39,7 +32,7 @@ fn path(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// Listens for the owner of the worker of this name, whose accounts are in `folder`; `drain` asks that worker to end.
-pub fn listen(folder: &Path, name: &str, waker: Waker, drain: Drain) -> io::Result<Control> {
+pub fn listen(folder: &Path, name: &str, line: ControlLine, drain: Drain) -> io::Result<SocketFile> {
     let path = path(folder, name);
     if UnixStream::connect(&path).is_ok() {
         return Err(io::Error::new(ErrorKind::AddrInUse, "another worker of this name runs"));
@@ -52,27 +45,23 @@ pub fn listen(folder: &Path, name: &str, waker: Waker, drain: Drain) -> io::Resu
     let file = SocketFile(path);
     // The folder is its user's alone already.
     fs::set_permissions(&file.0, Permissions::from_mode(0o600))?;
-    let (ask, asked) = bounded(ASKED_MAX);
     thread::Builder::new().name("control".into()).spawn(move || {
         for stream in listener.incoming().flatten() {
             // Who asks wrongly, or leaves, learns it by the closed line.
-            let _ = answer(&stream, &ask, &waker, &drain);
+            let _ = answer(&stream, &line, &drain);
         }
     })?;
-    Ok(Control { asked, waiting: Vec::new(), is_to_finish: false, file: Some(file) })
+    Ok(file)
 }
 
-fn answer(stream: &UnixStream, ask: &Sender<Asked>, waker: &Waker, drain: &Drain) -> io::Result<()> {
+fn answer(stream: &UnixStream, line: &ControlLine, drain: &Drain) -> io::Result<()> {
     let request: ControlRequest = receive(stream)?;
-    let (answer, report) = bounded(1);
-    ask.send_timeout(Asked { request, answer }, PATIENCE).map_err(io::Error::other)?;
-    waker.wake();
-    let report: WorkerReport = report.recv_timeout(PATIENCE).map_err(io::Error::other)?;
+    let report = line.ask(request)?;
     let sent = send(stream, &report);
     if request == ControlRequest::Finish {
         // Not before: a worker that has nothing to finish would be gone before it has answered.
         drain.ask();
-        waker.wake();
+        line.waker.wake();
     }
     sent
 }
