@@ -204,7 +204,7 @@ fn computing(report: &WorkerReport) -> Markup {
             dl {
                 (tile("Coordinator", &report.coordinator))
                 (tile("Slots now", format!("{} of {}", report.slots_now, report.slots)))
-                (tile("Each slot at most", format!("{} % of the time", report.cpu_percent_max)))
+                (tile("Each slot's time", format!("{} % at most", report.cpu_percent_max)))
                 @if let (Some(most), Some(now)) = (report.gpu_percent_max, report.gpu_percent) {
                     (tile("Graphics, last minute", format!("{now:.0} % of {most} %")))
                 }

@@ -10,10 +10,12 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use p2c2r_join::api::{CHALLENGE_PATH, Challenge, REQUEST_BYTES_MAX, SPEED_BYTES, SPEED_PATH, TOKEN_PATH};
+use p2c2r_join::api::{
+    CHALLENGE_PATH, Challenge, PROTOCOL_CHARS_MAX, REQUEST_BYTES_MAX, SPEED_BYTES, SPEED_PATH, TOKEN_PATH,
+};
 use p2c2r_join::{RefusalCode, TokenGrant, TokenRequest};
 use p2c2r_link::{Family, Grant, Mint, MintRefusal};
-use p2c2r_protocol::{AccountKey, ProtocolIdentity};
+use p2c2r_protocol::{AccountKey, ProtocolIdentity, is_printable};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{debug, error};
@@ -205,7 +207,8 @@ pub(super) fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey,
         ));
     }
     if request.protocol != front.identity.id {
-        let theirs = p2c2r_protocol::fit_name(&request.protocol_text);
+        let theirs = request.protocol_text.chars().filter(|character| is_printable(*character));
+        let theirs: String = theirs.take(PROTOCOL_CHARS_MAX).collect();
         let message = format!(
             "this program speaks {theirs} and the coordinator {}; use the same version on both sides",
             front.identity.text

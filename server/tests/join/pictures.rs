@@ -51,12 +51,12 @@ fn the_page_is_drawn_at_desk_and_telephone_width_by_a_real_browser() {
         println!("skipped: none of {NAMES:?} is installed");
         return;
     };
-    let folder = Folder::new();
-    earned_and_paid(&folder);
-    let mut town = Town::open(&folder);
-    let _worker = town.joined(&folder, "a helper with quite a long name");
-    let place = town.service.link().hosts[0].clone();
     for (width, height) in SIZES {
+        let folder = Folder::new();
+        earned_and_paid(&folder);
+        let mut town = Town::open(&folder);
+        let _worker = town.joined(&folder, "a helper with quite a long name");
+        let place = town.service.link().hosts[0].clone();
         let (secret, to) = (login(&folder, &[]), folder.root.path().join(format!("{width}.png")));
         let profile = folder.root.path().join(format!("profile-{width}"));
         let address = format!("https://{place}/login/{secret}");

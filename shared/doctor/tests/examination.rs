@@ -12,7 +12,7 @@ use p2c2r_doctor::{DoctorReport, Grade, examine};
 use p2c2r_join::{Fingerprint, JoinLink, Memberships};
 use p2c2r_link::{EventDrivenPlugin, ServerTransport};
 use p2c2r_protocol::Role;
-use p2c2r_server::config::LEDGER_FILE;
+use p2c2r_server::config::{LEDGER_FILE, default_prices};
 use p2c2r_server::join::{AccountStore, NewInvite, WallSeconds, bind_both, let_people_in, make_data_folder};
 use p2c2r_server::{ServerConfig, Shutdown, build_app};
 use p2c2r_tasks::KindRegistry;
@@ -35,8 +35,8 @@ impl Coordinator {
     fn start_with(kinds: KindRegistry) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path().join("data");
-        let config =
-            ServerConfig { db: data_dir.join(LEDGER_FILE), data_dir, kinds, ..ServerConfig::default() };
+        let (prices, db) = (default_prices(&kinds), data_dir.join(LEDGER_FILE));
+        let config = ServerConfig { db, data_dir, prices, kinds, ..ServerConfig::default() };
         make_data_folder(&config.data_dir).unwrap();
         let (udp, tcp) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
         let (tell, told) = std::sync::mpsc::channel();

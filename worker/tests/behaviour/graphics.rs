@@ -61,15 +61,15 @@ fn mirror(seed: u32) -> Vec<u8> {
     Reflection::encode_spec(&spec)
 }
 
-/// Runs [`RUNS`] tasks on two slots; how long that took, and the longest that one was on its way.
-fn compute_all(executor: &mut Executor) -> (Duration, Duration) {
+/// Runs so many tasks on two slots; the longest that one was on its way.
+fn compute(executor: &mut Executor, runs: u64) -> Duration {
     let began = Instant::now();
     let kinds = KindRegistry::builtin();
     let clock = ClockAnchor { at: Micros(0), instant: Some(began) };
     let (mut serial, mut done, mut longest) = (0, 0, Duration::ZERO);
-    while done < RUNS {
+    while done < runs {
         // Two wait while two are computed: the device is never idle for want of work.
-        while serial < RUNS && serial < done + 4 {
+        while serial < runs && serial < done + 4 {
             let spec = mirror(serial as u32);
             let job = kinds.get(Reflection::ID).unwrap().decode(&spec).unwrap();
             let run = Run {
@@ -96,7 +96,12 @@ fn compute_all(executor: &mut Executor) -> (Duration, Duration) {
         longest = longest.max(Duration::from_micros(result.finished_at.0 - result.started_at.0));
         done += 1;
     }
-    (began.elapsed(), longest)
+    longest
+}
+
+/// Per cent of the time since its start that the device was at work.
+fn executor_share(executor: &Executor) -> f64 {
+    executor.gpu_share().unwrap().1
 }
 
 #[test]
@@ -108,7 +113,7 @@ fn a_graphics_processor_computes_restricted_and_for_no_more_than_its_share() {
             return;
         }
     };
-    for percent in [10, 30, 60, 100] {
+    for percent in [20, 60] {
         let private = tempfile::tempdir().unwrap();
         let sandbox = Sandbox {
             program: std::env::current_exe().unwrap(),
@@ -125,16 +130,24 @@ fn a_graphics_processor_computes_restricted_and_for_no_more_than_its_share() {
         assert_eq!(denied.processes, 4, "one for each slot, one for tiny tasks, one for the device");
         assert!(denied.tried.iter().any(|tried| tried.contains("network socket")), "{denied:?}");
         let started = Instant::now();
-        let (took, longest) = compute_all(&mut executor);
-        let (_, busy) = executor.gpu_share().unwrap();
+        // Cores compute until the driver has made the kernels ready.
+        while executor.device_use(Reflection::ID).unwrap().runs == 0 {
+            compute(&mut executor, 1);
+        }
+        let before = executor_share(&executor) * started.elapsed().as_secs_f64();
+        let from = Instant::now();
+        let warm_up = executor.device_use(Reflection::ID).unwrap().runs;
+        let longest = compute(&mut executor, RUNS);
+        let took = from.elapsed().as_secs_f64();
+        let busy = (executor_share(&executor) * started.elapsed().as_secs_f64() - before) / took;
         let used = executor.device_use(Reflection::ID).unwrap();
         eprintln!(
-            "{}, {percent} %: {RUNS} tasks in {took:?}, at work {busy:.1} % of the time",
+            "{}, {percent} %: {RUNS} tasks in {took:.2} s, at work {busy:.1} % of the time",
             executor.computes_on().unwrap()
         );
-        assert_eq!((used.runs, used.fallbacks), (RUNS, 0), "{used:?}");
+        assert_eq!((used.runs - warm_up, used.fallbacks), (RUNS, 0), "{used:?}");
         // It rests after a run, so that the last one may be over its share.
-        let over = 100.0 * longest.as_secs_f64() / started.elapsed().as_secs_f64();
+        let over = 100.0 * longest.as_secs_f64() / took;
         assert!(
             busy <= f64::from(percent) + over,
             "{busy} % where {percent} % and {over} % more were allowed"
