@@ -57,6 +57,7 @@ fn mirror(seed: u32) -> Vec<u8> {
             Surface { glow: [255, 180, 90], power: 18, ..Surface::default() },
         ],
         objects: (0..40).map(sphere).collect(),
+        others: Vec::new(),
     };
     Reflection::encode_spec(&spec)
 }
