@@ -101,10 +101,16 @@ fn give_mirrors(
 
 #[cfg(test)]
 mod tests {
+    use bevy::ecs::system::RunSystemOnce as _;
+    use bevy::render::storage::ShaderBuffer;
     use p2c2r_arena::{EnemyId, WingmanId};
     use p2c2r_tasks::reflection::CubeMap;
 
+    use super::super::camera::DrawQuality;
+    use super::super::{hulls, lighting};
     use super::*;
+    use crate::graphics::Quality;
+    use crate::play::Reflecting;
 
     fn around(light: f32) -> Around {
         let mut level = CubeMap::black(2);
@@ -151,5 +157,36 @@ mod tests {
         mirrors.turn_to([(other, around(1.0))].into_iter());
         mirrors.advance(0.01);
         assert_eq!(mirrors.places[0].shown.brightest(), 1.0);
+    }
+
+    #[test]
+    fn a_ship_with_light_of_its_own_is_drawn_with_its_texture_and_others_with_the_players() {
+        let mut app = App::new();
+        app.add_plugins((MinimalPlugins, AssetPlugin::default()))
+            .init_asset::<Mesh>()
+            .init_asset::<Image>()
+            .init_asset::<Solid>()
+            .init_asset::<ShaderBuffer>()
+            .insert_resource(Reflecting::new(true, Quality::Low))
+            .insert_resource(DrawQuality(Quality::Low))
+            .add_plugins((lighting::plugin, hulls::plugin, plugin));
+        let world = app.world_mut();
+        world.run_schedule(PreStartup);
+        let metal = world.resource::<Hulls>().metal.clone();
+        let [near, far] = [MirroredShip::Wingman(WingmanId(1)), MirroredShip::Enemy(EnemyId(4))];
+        let actors = [near, far].map(|ship| world.spawn((Mirrors(ship), MeshMaterial3d(metal.clone()))).id());
+        let drawn_with = |world: &mut World| {
+            world.run_system_once(give_mirrors).unwrap();
+            actors.map(|actor| world.get::<MeshMaterial3d<Solid>>(actor).unwrap().0.clone())
+        };
+        assert_eq!(drawn_with(world), [metal.clone(), metal.clone()], "nobody has light yet");
+        world.resource_mut::<ShipMirrors>().turn_to([(near, around(1.0))].into_iter());
+        let [own, other] = drawn_with(world);
+        assert!(own != metal && other == metal);
+        let texture = world.resource::<Assets<Solid>>().get(&own).unwrap().mirror().clone();
+        let (_, written) = world.resource::<ShipMirrors>().shown().next().unwrap();
+        assert_eq!(texture.id(), written, "it looks into the texture that its light is written into");
+        world.resource_mut::<ShipMirrors>().turn_to(std::iter::empty());
+        assert_eq!(drawn_with(world), [metal.clone(), metal]);
     }
 }

@@ -70,6 +70,12 @@ impl Solid {
         Self::mirroring(matter, lit, mirror, 1.0)
     }
 
+    /// The cube map that it mirrors.
+    #[cfg(test)]
+    pub(super) fn mirror(&self) -> &Handle<Image> {
+        &self.mirror
+    }
+
     fn mirroring(matter: Matter, lit: &Lit, mirror: Handle<Image>, own: f32) -> Self {
         let surface = Surface {
             emission: matter.emission.extend(0.0),
