@@ -11,7 +11,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`meter`], [`figures`] | counting, and the names under which Prometheus finds it |
+//! | [`meter`], [`figures`], `histogram` | counting, and the names under which Prometheus finds it |
 //! | [`history`] | the last hour by the minute |
 //! | [`snapshot`], [`board`] | the copy of what is, and handing it over |
 //! | [`troubles`] | what is wrong and what to do about it |
@@ -26,6 +26,7 @@ pub mod board;
 pub mod chart;
 pub mod commands;
 pub mod figures;
+mod histogram;
 pub mod history;
 pub mod meter;
 pub mod page;

@@ -127,7 +127,9 @@ impl Attempts {
             admitted: false,
             stage,
             cancel,
-            over_at: Instant::now() + Duration::from_micros(assign.lease_us.into()),
+            // From the moment at which it was received.
+            over_at: clock.instant.unwrap_or_else(Instant::now)
+                + Duration::from_micros(assign.lease_us.into()),
             clock,
             waker: waker.clone(),
         })

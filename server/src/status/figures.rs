@@ -9,14 +9,15 @@ use p2c2r_protocol::{Nanos, Stages};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use super::histogram::LatencyHistogram;
 
 /// Label names and values of one figure.
 type Labels = Vec<(&'static str, &'static str)>;
 type Counters = Family<Labels, Counter>;
-type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+type Histograms = Family<Labels, LatencyHistogram>;
 /// A gauge of a whole number, and of a fraction.
 pub type IntGauge = Gauge<i64, AtomicI64>;
 /// See [`IntGauge`].
@@ -24,11 +25,6 @@ pub type Fraction = Gauge<f64, AtomicU64>;
 
 /// The stages that the coordinator knows, and where they lie in [`Stages::to_array`]; the others only a game can measure.
 const STAGES: std::ops::Range<usize> = 2..8;
-
-/// From half a millisecond to 16 seconds, doubling: a task is due within 2 seconds at the most, a patient one when it is.
-fn latencies() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_5, 2.0, 16))
-}
 
 /// What is counted of one kind; looked up once, since it is counted at every task.
 pub struct KindMetrics {
@@ -38,19 +34,19 @@ pub struct KindMetrics {
     pub admitted: Counter,
     /// Tasks done: by workers, by the coordinator, from the cache.
     pub done: [Counter; 3],
-    latency: Histogram,
-    stages: Vec<Histogram>,
+    latency: LatencyHistogram,
+    stages: Vec<LatencyHistogram>,
 }
 
 impl KindMetrics {
     /// Counts how long a finished task took, and where its time went. What comes from the cache has no stages.
     pub fn took(&self, micros: u32, stages: &Stages, from_cache: bool) {
-        self.latency.observe(f64::from(micros) / 1e6);
+        self.latency.observe(micros);
         if from_cache {
             return;
         }
         for (histogram, micros) in self.stages.iter().zip(&stages.to_array()[STAGES]) {
-            histogram.observe(f64::from(*micros) / 1e6);
+            histogram.observe(*micros);
         }
     }
 }
@@ -143,8 +139,8 @@ impl Metrics {
             done: Counters::default(),
             failed: Counters::default(),
             refused: Counters::default(),
-            latency: Histograms::new_with_constructor(latencies),
-            stage: Histograms::new_with_constructor(latencies),
+            latency: Histograms::default(),
+            stage: Histograms::default(),
             leases: Counter::default(),
             own_kernels: Counter::default(),
             accepted: verdicts.get_or_create_owned(&vec![("verdict", "accepted")]),

@@ -147,6 +147,10 @@ pub trait TaskKind: Send + Sync + 'static {
         seed: u64,
     ) -> Result<(), CheckError>;
 
+    /// Whether outcomes of this kind leave anything: [`TaskKind::leaves`] is not asked otherwise, and no outcome decoded for
+    /// it.
+    const LEAVES: bool = false;
+
     /// What an outcome leaves behind for a later spec to name as a blob, if anything: whoever has the outcome keeps it, so
     /// that it need not travel. The same bytes for everyone. `outcome` has passed [`TaskKind::check`].
     fn leaves(spec: &Self::Spec, blobs: &Blobs, outcome: &Self::Outcome) -> Option<Vec<u8>> {
@@ -401,7 +405,7 @@ impl<K: TaskKind> TaskJob for TypedJob<K> {
         Err(CheckError::new("fuel", "a task that cannot run out of fuel is said to have"))
     }
     fn leaves(&self, blobs: &Blobs, outcome: &[u8]) -> Option<Vec<u8>> {
-        if fuel::is_out_of_fuel(outcome) {
+        if !K::LEAVES || fuel::is_out_of_fuel(outcome) {
             return None;
         }
         K::leaves(&self.spec, blobs, &K::decode_outcome(outcome).ok()?)

@@ -234,6 +234,8 @@ impl TaskKind for Physics {
         check::deep_check(&scene, outcome, seed, &mut Fuel::of::<Self>(units, &stop))
     }
 
+    const LEAVES: bool = true;
+
     fn leaves(spec: &PhysicsSpec, blobs: &Blobs, outcome: &PhysicsOutcome) -> Option<Vec<u8>> {
         outcome.snapshot(spec, blobs).ok()?.to_blob()
     }

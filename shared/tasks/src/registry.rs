@@ -14,7 +14,8 @@ use crate::tactics::Tactics;
 /// The kinds a program can compute and judge.
 #[derive(Clone, Default)]
 pub struct KindRegistry {
-    kinds: Vec<Arc<dyn AnyKind>>,
+    /// With their numbers beside them: they are looked up several times for every task.
+    kinds: Vec<(KindId, Arc<dyn AnyKind>)>,
 }
 
 impl KindRegistry {
@@ -40,12 +41,12 @@ impl KindRegistry {
     #[must_use]
     pub fn with<K: TaskKind>(mut self) -> Self {
         assert!(
-            self.kinds.iter().all(|kind| kind.id() != K::ID && kind.name() != K::NAME),
+            self.kinds.iter().all(|(id, kind)| *id != K::ID && kind.name() != K::NAME),
             "a kind with number {} or name `{}` is already registered",
             K::ID.0,
             K::NAME
         );
-        self.kinds.push(Arc::new(Erased::<K>::own()));
+        self.kinds.push((K::ID, Arc::new(Erased::<K>::own())));
         self
     }
 
@@ -55,25 +56,25 @@ impl KindRegistry {
     /// If the kind is not there.
     #[must_use]
     pub fn with_kernel<K: TaskKind>(mut self, kernel: Arc<dyn Kernel<K>>) -> Self {
-        let place = self.kinds.iter_mut().find(|kind| kind.id() == K::ID);
-        let place = place.unwrap_or_else(|| panic!("the kind `{}` is not registered", K::NAME));
-        *place = Arc::new(Erased::with(kernel));
+        let place = self.kinds.iter_mut().find(|(id, _)| *id == K::ID);
+        let (_, kind) = place.unwrap_or_else(|| panic!("the kind `{}` is not registered", K::NAME));
+        *kind = Arc::new(Erased::with(kernel));
         self
     }
 
     /// The kind with this number.
     pub fn get(&self, id: KindId) -> Option<&Arc<dyn AnyKind>> {
-        self.kinds.iter().find(|kind| kind.id() == id)
+        self.kinds.iter().find(|(of, _)| *of == id).map(|(_, kind)| kind)
     }
 
     /// The kind with this name.
     pub fn by_name(&self, name: &str) -> Option<&Arc<dyn AnyKind>> {
-        self.kinds.iter().find(|kind| kind.name() == name)
+        self.iter().find(|kind| kind.name() == name)
     }
 
     /// All kinds, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn AnyKind>> {
-        self.kinds.iter()
+        self.kinds.iter().map(|(_, kind)| kind)
     }
 
     /// Name of a kind, or `unknown`.
@@ -83,8 +84,7 @@ impl KindRegistry {
 
     /// What a worker with these kinds offers.
     pub fn offers(&self) -> Vec<KernelOffer> {
-        self.kinds
-            .iter()
+        self.iter()
             .map(|kind| KernelOffer {
                 kind: kind.id(),
                 version: kind.kernel_version(),
@@ -96,9 +96,8 @@ impl KindRegistry {
     /// The protocol identity of a program with these kinds.
     pub fn identity(&self) -> ProtocolIdentity {
         let kernels: Vec<_> =
-            self.kinds.iter().map(|kind| (kind.id(), kind.name(), kind.kernel_version())).collect();
+            self.iter().map(|kind| (kind.id(), kind.name(), kind.kernel_version())).collect();
         let catalogues: Vec<u8> = self
-            .kinds
             .iter()
             .filter_map(|kind| kind.catalogue().map(|digest| [&[kind.id().0][..], &digest.0].concat()))
             .flatten()
