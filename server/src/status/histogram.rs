@@ -65,34 +65,33 @@ impl EncodeMetric for LatencyHistogram {
 mod tests {
     use prometheus_client::encoding::text::encode;
     use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-    use prometheus_client::registry::Registry;
+    use prometheus_client::registry::{Metric, Registry};
 
     use super::*;
+
+    /// The lines that Prometheus is given of it: names and values.
+    fn read(metric: impl Metric) -> Vec<(String, f64)> {
+        let (mut registry, mut text) = (Registry::default(), String::new());
+        registry.register("latency", "How long", metric);
+        encode(&mut text, &registry).unwrap();
+        let line = |line: &str| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        };
+        text.lines().filter_map(line).collect()
+    }
 
     #[test]
     fn what_is_read_is_what_the_librarys_histogram_says() {
         let (ours, theirs) =
-            (LatencyHistogram::default(), Histogram::new(exponential_buckets(0.000_5, 2.0, BOUNDS)));
+            (LatencyHistogram::default(), Histogram::new(exponential_buckets(0.000_5, 2.0, BOUNDS as u16)));
         let bounds = (0..BOUNDS as u32).map(|doublings| FIRST_US << doublings);
         let around = bounds.flat_map(|bound| [bound - 1, bound, bound + 1]);
         for micros in around.chain([0, 1, 17_000_000]) {
             ours.observe(micros);
             theirs.observe(f64::from(micros) / 1e6);
         }
-        let read = |metric: Box<dyn prometheus_client::registry::Metric>| {
-            let (mut registry, mut text) = (Registry::default(), String::new());
-            registry.register("latency", "How long", metric);
-            encode(&mut text, &registry).unwrap();
-            text
-        };
-        let counts = |text: String| -> Vec<(String, f64)> {
-            let line = |line: &str| {
-                let (name, value) = line.rsplit_once(' ')?;
-                Some((name.to_owned(), value.parse().ok()?))
-            };
-            text.lines().filter_map(line).collect()
-        };
-        let (ours, theirs) = (counts(read(Box::new(ours))), counts(read(Box::new(theirs))));
+        let (ours, theirs) = (read(ours), read(theirs));
         assert_eq!(ours.len(), BOUNDS + 3);
         for ((name, found), (expected_name, expected)) in ours.iter().zip(&theirs) {
             assert_eq!(name, expected_name);
