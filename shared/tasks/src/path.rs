@@ -17,7 +17,8 @@
 //! outcome that would take more than [`OUTCOME_BYTES_MAX`] (hundreds of ways through large mazes) fails,
 //! on every machine alike. Typical sizes: a 64 by 64 grid 250 to 520 bytes, 20 queries 113 bytes, their
 //! answers 180 to 380 bytes. Work units are reckoned from the grid's size and clutter and the queries'
-//! distances, see `path/units.rs`.
+//! distances, see `path/units.rs`; [`Reckoning`] tells who makes a spec what ways with detours may take beyond that, and how to pay for
+//! them.
 //!
 //! # Determinism
 //!
