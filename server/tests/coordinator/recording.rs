@@ -3,11 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use p2c2r_link::{MemoryHub, ServerTransport};
 use p2c2r_protocol::wire;
 use p2c2r_server::config::NANOS_PER_MEGA_UNIT;
 use p2c2r_server::recording::{RecordingError, Replayed, replay};
-use p2c2r_server::{ServerConfig, build_app};
 use p2c2r_tasks::KindRegistry;
 
 use crate::stage::Stage;
@@ -87,6 +85,10 @@ fn what_is_no_recording_or_is_of_another_build_is_refused() {
 #[test]
 fn a_recording_is_its_owners_and_overwrites_nothing() {
     use std::os::unix::fs::PermissionsExt;
+
+    use p2c2r_link::{MemoryHub, ServerTransport};
+    use p2c2r_server::{ServerConfig, build_app};
+
     let (stage, recording) = recorded();
     let mode = std::fs::metadata(&recording).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

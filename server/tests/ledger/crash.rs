@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -219,7 +219,7 @@ fn nothing_durable_is_lost_or_charged_twice_in_hundreds_of_kills() {
 fn victim_in(shell: &str, path: &Path, prepare: &str) -> Option<(Vec<u64>, String)> {
     let victim = victim_on(path);
     let mut words = shell.split(' ');
-    let Output { stdout, stderr, .. } = Command::new(words.next().unwrap())
+    let std::process::Output { stdout, stderr, .. } = Command::new(words.next().unwrap())
         .args(words)
         .args(["sh", "-c", prepare, "sh"])
         .arg(victim.get_program())

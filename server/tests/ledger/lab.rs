@@ -54,6 +54,7 @@ impl Lab {
     }
 
     /// A coordinator with this ledger as a process, once it listens, and what it says from then on.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "what starts one needs Unix"))]
     pub fn coordinator(&self, data: &Path, options: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_p2c2r-server"))
             .args(["--listen", "127.0.0.1:0"])
