@@ -3,7 +3,7 @@
 use bevy::prelude::*;
 use p2c2r_arena::{Arena, ArenaEvent, Stress};
 
-use super::middle::Middle;
+use super::middle::{Middle, MiddleRoom};
 use super::palette::{BRIGHT, SKY_BLUE};
 use super::{wrapped, write};
 use crate::play::{Battlefield, Happened, LightAround, SECTOR_PARTS};
@@ -17,8 +17,19 @@ const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   P
 /// Seconds for which the first wave's number stays, because the keys stand below it.
 const FIRST_WAVE_SECONDS: f32 = 5.0;
 
+/// Size of the large words, and their size beside the panel, where the longest name of a wave must have room.
+const TITLE_SIZE: f32 = 46.0;
+const TITLE_SIZE_BESIDE: f32 = 30.0;
+
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, announce);
+    app.add_systems(Update, (announce, size_title.run_if(resource_changed::<MiddleRoom>)));
+}
+
+fn size_title(room: Res<MiddleRoom>, mut title: Single<&mut TextFont, With<Title>>) {
+    title.font_size = FontSize::Px(match *room {
+        MiddleRoom::Whole => TITLE_SIZE,
+        MiddleRoom::BesidePanel => TITLE_SIZE_BESIDE,
+    });
 }
 
 /// The large words.
@@ -35,7 +46,7 @@ struct Keys;
 
 pub(super) fn spawn_words(mut commands: Commands, middle: Single<Entity, With<Middle>>) {
     commands.entity(*middle).with_children(|middle| {
-        middle.spawn((Title, wrapped("", 46.0, BRIGHT)));
+        middle.spawn((Title, wrapped("", TITLE_SIZE, BRIGHT)));
         middle.spawn((Hint, wrapped("", 18.0, SKY_BLUE)));
         middle.spawn((Keys, wrapped("", 15.0, BRIGHT)));
     });

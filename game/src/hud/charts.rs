@@ -125,8 +125,8 @@ impl Chart {
         let worst = worst.map_or_else(|| crate::figures::UNKNOWN.into(), |worst| format!("{worst:.0}"));
         let limit = self.samples.back().map_or(0.0, |sample| sample.limit);
         match self.shows {
-            Shows::Frames => format!("frames, at most {worst} of {limit:.0} ms"),
-            Shows::Answers => format!("answers, at most {worst} of {limit:.0} ms"),
+            Shows::Frames => format!("longest frame {worst}, budget {limit:.0} ms"),
+            Shows::Answers => format!("longest answer {worst}, asked {limit:.0} ms ahead"),
         }
     }
 }
@@ -253,6 +253,6 @@ mod tests {
         }
         assert_eq!(chart.samples.len(), COLUMNS);
         assert!(chart.samples.iter().all(|sample| *sample == Sample { worst: Some(40.0), limit: 16.0 }));
-        assert_eq!(chart.caption(), "frames, at most 40 of 16 ms");
+        assert_eq!(chart.caption(), "longest frame 40, budget 16 ms");
     }
 }

@@ -12,6 +12,7 @@ use p2c2r_tasks::reflection::Reflection;
 
 use super::level::{Across, BorrowingDetail, Edge, ShownFrom};
 use super::palette::{BRIGHT, DIM, EDGE, PANEL};
+use super::scale::RoomHeight;
 use super::{score, write};
 use crate::figures::{self, Figures};
 
@@ -20,6 +21,8 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Frames kept at most: ten seconds of 480 a second.
 const FRAMES_MAX: usize = 4_800;
 const TEXT: f32 = 13.0;
+/// Pixels at a scale of 1 that score, columns, announcements and the ship's state take below one another.
+const HEIGHT_MIN: f32 = 660.0;
 /// Widths of the columns in pixels.
 const WIDTHS: [f32; 3] = [112.0, 76.0, 76.0];
 const ROWS: [&str; 7] =
@@ -132,7 +135,7 @@ fn note_frame(
 
 /// The whole table; there once T was pressed.
 #[derive(Component)]
-struct Columns;
+pub(super) struct Columns;
 
 /// A value: which row, and whether of the mode before.
 #[derive(Component, Clone, Copy)]
@@ -200,12 +203,14 @@ fn value_text(row: usize, value: Option<f64>) -> String {
 fn show_columns(
     recent: Res<Recent>,
     figures: Res<Figures>,
+    height: Res<RoomHeight>,
     mut table: Single<&mut Visibility, With<Columns>>,
     mut heads: Query<(&Head, &mut Text), Without<Value>>,
     mut values: Query<(&Value, &mut Text), Without<Head>>,
 ) {
     let (Some(before), Some(offloading)) = (recent.before, recent.offloading) else { return };
-    table.set_if_neq(Visibility::Inherited);
+    let has_room = height.0 >= HEIGHT_MIN;
+    table.set_if_neq(if has_room { Visibility::Inherited } else { Visibility::Hidden });
     let now = recent.column(offloading, &figures);
     for (Head(ghost), mut text) in &mut heads {
         write(&mut text, mode_name(if *ghost { before.offloading } else { now.offloading }));

@@ -4,13 +4,31 @@
 use bevy::prelude::*;
 
 use super::level::{BorrowingDetail, MARGIN};
+use super::scale::RoomHeight;
 use super::{announce, messages, panel, ship};
 use crate::settings::{Display as Shown, Settings};
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreStartup, spawn_middle)
         .add_systems(Startup, (announce::spawn_words, messages::spawn_messages).chain())
-        .add_systems(Update, make_room.run_if(resource_changed::<Settings>));
+        .init_resource::<MiddleRoom>()
+        .add_systems(
+            Update,
+            make_room.run_if(resource_changed::<Settings>.or_else(resource_changed::<RoomHeight>)),
+        );
+}
+
+/// Pixels that the small panel, a wave's words, a toast and the banner take below one another.
+const HEIGHT_FOR_BOTH: f32 = 715.0;
+
+/// How wide the column is.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum MiddleRoom {
+    /// As the picture.
+    #[default]
+    Whole,
+    /// What the panel leaves.
+    BesidePanel,
 }
 
 /// The column.
@@ -33,18 +51,28 @@ fn spawn_middle(mut commands: Commands) {
     ));
 }
 
-/// Whether the panel leaves the picture's middle free: it does while it is small and at the top.
-fn is_free(shown: &Shown) -> bool {
-    shown.level < BorrowingDetail::Compact || (shown.level < BorrowingDetail::Full && shown.corner.is_top())
+/// Whether the panel leaves the picture's middle free: it does while it is small and at the top of a picture that is high
+/// enough for both, in pixels at a scale of 1.
+fn is_free(shown: &Shown, height: f32) -> bool {
+    let is_low = shown.level >= BorrowingDetail::Full || !shown.corner.is_top() || height < HEIGHT_FOR_BOTH;
+    shown.level < BorrowingDetail::Compact || !is_low
 }
 
-fn make_room(settings: Res<Settings>, mut middle: Single<&mut Node, With<Middle>>) {
+fn make_room(
+    settings: Res<Settings>,
+    height: Res<RoomHeight>,
+    mut middle: Single<&mut Node, With<Middle>>,
+    mut room: ResMut<MiddleRoom>,
+) {
     let shown = &settings.display;
-    (middle.left, middle.right) = match (is_free(shown), shown.corner.is_right()) {
+    let is_free = is_free(shown, height.0);
+    let sides = match (is_free, shown.corner.is_right()) {
         (true, _) => (px(MARGIN), px(MARGIN)),
         (false, true) => (px(MARGIN), px(panel::SIDE)),
         (false, false) => (px(panel::SIDE), px(MARGIN)),
     };
+    (middle.left, middle.right) = sides;
+    room.set_if_neq(if is_free { MiddleRoom::Whole } else { MiddleRoom::BesidePanel });
 }
 
 #[cfg(test)]
@@ -54,14 +82,15 @@ mod tests {
 
     #[test]
     fn only_a_small_panel_at_the_top_leaves_the_middle_free() {
-        let free = |level, corner| is_free(&Shown { level, corner, ..Shown::default() });
+        let free = |level, corner, height| is_free(&Shown { level, corner, ..Shown::default() }, height);
         assert!(
-            free(BorrowingDetail::Compact, Corner::TopRight)
-                && free(BorrowingDetail::Chip, Corner::BottomLeft)
+            free(BorrowingDetail::Compact, Corner::TopRight, 720.0)
+                && free(BorrowingDetail::Chip, Corner::BottomLeft, 400.0)
         );
         assert!(
-            !free(BorrowingDetail::Compact, Corner::BottomRight)
-                && !free(BorrowingDetail::Full, Corner::TopLeft)
+            !free(BorrowingDetail::Compact, Corner::BottomRight, 720.0)
+                && !free(BorrowingDetail::Full, Corner::TopLeft, 720.0)
+                && !free(BorrowingDetail::Compact, Corner::TopRight, 600.0)
         );
     }
 }

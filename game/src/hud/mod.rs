@@ -76,7 +76,7 @@ pub(crate) fn text(content: impl Into<String>, size: f32, colour: Srgba) -> impl
 }
 
 /// The same, but lines that are too long are broken, and each is centred.
-fn wrapped(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
+pub(crate) fn wrapped(content: impl Into<String>, size: f32, colour: Srgba) -> impl Bundle {
     laid_out(content, size, colour, TextLayout::new(Justify::Center, LineBreak::WordBoundary))
 }
 

@@ -9,7 +9,9 @@ use p2c2r_offload::{LastOutcome, Place};
 use p2c2r_protocol::PassedCheck;
 use p2c2r_tasks::reflection::Reflection;
 
+use super::ghost::Columns;
 use super::level::{BorrowingDetail, ShownFrom};
+use super::middle::Middle;
 use super::palette::{BRIGHT, EDGE, PANEL};
 use super::{panel, score, ship, show, text, write_inside};
 use crate::figures;
@@ -223,11 +225,13 @@ fn tell_source(
     reflecting: Res<Reflecting>,
     light: Res<LastOutcome<Reflection>>,
     camera: Single<(&Camera, &GlobalTransform)>,
-    words: Single<(&mut Node, &ComputedNode, &Children), With<Words>>,
+    announced: Single<&ComputedNode, With<Middle>>,
+    compared: Single<(&ComputedNode, &InheritedVisibility), With<Columns>>,
+    words: Single<(&mut Node, &ComputedNode, &Children, &mut Visibility), With<Words>>,
     mut texts: Query<&mut Text>,
 ) {
     let (camera, eye) = *camera;
-    let (mut node, computed, children) = words.into_inner();
+    let (mut node, computed, children, mut visibility) = words.into_inner();
     let arena = &battlefield.arena;
     let level = settings.display.level;
     if level < BorrowingDetail::Compact {
@@ -249,8 +253,18 @@ fn tell_source(
     show(&mut node, !lines.is_empty());
     let (Some(target), Some(picture)) = (target, camera.logical_target_size()) else { return };
     let Ok(at) = camera.world_to_viewport(eye, target.at()) else { return };
-    let free = free_part(picture / scale.0, settings.display.corner, moved.is_some());
-    let size = computed.size() * computed.inverse_scale_factor() / scale.0;
+    let of = |computed: &ComputedNode| computed.size() * computed.inverse_scale_factor() / scale.0;
+    let kept_clear = moved.is_none().then(|| {
+        let (compared, shown) = *compared;
+        KeptClear {
+            below_score: if shown.get() { of(compared).y } else { 0.0 },
+            above_ship: of(&announced).y,
+        }
+    });
+    let free = free_part(picture / scale.0, settings.display.corner, kept_clear);
+    let size = of(computed);
+    // Until the words have been laid out once, nobody knows where they have room.
+    visibility.set_if_neq(if size.y > 0.0 { Visibility::Inherited } else { Visibility::Hidden });
     let at = beside(at / scale.0, size, free);
     let (left, top) = (px(at.x), px(at.y));
     if (node.left, node.top) != (left, top) {
@@ -259,18 +273,25 @@ fn tell_source(
     write_inside(children, &mut texts, &lines.join("\n"));
 }
 
+/// How high is what comes and goes, in pixels: the columns of the two modes, and the announcements.
+#[derive(Clone, Copy, Debug)]
+struct KeptClear {
+    below_score: f32,
+    above_ship: f32,
+}
+
 /// Where words may stand in a picture of this size: anywhere if somebody asked for them, and otherwise not in front of the
-/// panel, the score or the ship's state.
-fn free_part(picture: Vec2, panel_in: Corner, is_asked: bool) -> Rect {
+/// panel, the score, the ship's state, or what stands between those two.
+fn free_part(picture: Vec2, panel_in: Corner, kept_clear: Option<KeptClear>) -> Rect {
     let mut free = Rect::from_corners(Vec2::ZERO, picture);
-    if !is_asked {
+    if let Some(kept_clear) = kept_clear {
         if panel_in.is_right() {
             free.max.x -= panel::SIDE;
         } else {
             free.min.x += panel::SIDE;
         }
-        free.min.y += score::BELOW;
-        free.max.y -= ship::ABOVE;
+        free.min.y += score::BELOW + kept_clear.below_score;
+        free.max.y -= ship::ABOVE + kept_clear.above_ship;
     }
     free
 }
@@ -297,11 +318,12 @@ mod tests {
     fn words_that_nobody_asked_for_keep_clear_of_what_is_always_shown() {
         let (picture, size) = (Vec2::new(1_280.0, 720.0), Vec2::new(300.0, 40.0));
         for corner in Corner::ALL {
-            let free = free_part(picture, corner, false);
+            let free = free_part(picture, corner, Some(KeptClear { below_score: 150.0, above_ship: 90.0 }));
             for point in [Vec2::ZERO, picture * 0.5, picture] {
                 let at = beside(point, size, free);
                 let words = Rect::from_corners(at, at + size);
-                assert!(words.min.y >= score::BELOW && words.max.y <= picture.y - ship::ABOVE, "{words:?}");
+                let (top, bottom) = (score::BELOW + 150.0, picture.y - ship::ABOVE - 90.0);
+                assert!(words.min.y >= top && words.max.y <= bottom, "{words:?}");
                 let beside_panel = if corner.is_right() {
                     words.max.x <= picture.x - panel::SIDE
                 } else {
@@ -309,7 +331,7 @@ mod tests {
                 };
                 assert!(beside_panel, "{words:?}, {corner:?}");
             }
-            assert_eq!(free_part(picture, corner, true).max, picture, "whoever points wants to see it there");
+            assert_eq!(free_part(picture, corner, None).max, picture, "whoever points wants to see it there");
         }
     }
 

@@ -10,6 +10,8 @@ use crate::play::Battlefield;
 
 /// Width of a bar, pixels at a window height of 720.
 const BAR: f32 = 150.0;
+/// Width of the longest number, `100%`.
+const NUMBER: f32 = 34.0;
 /// Distance from the bottom from which on nothing of it is there, pixels at a window height of 720.
 pub(super) const ABOVE: f32 = 130.0;
 /// Share of the hull below which it is shown as danger.
@@ -120,7 +122,11 @@ fn spawn_gauges(mut commands: Commands) {
                                 BackgroundColor(gauge.colour(1.0).into()),
                             )],
                         ));
-                        row.spawn((gauge, text("", 13.0, BRIGHT)));
+                        // As wide whatever it says, so that bars stand below one another at either side.
+                        row.spawn((
+                            Node { width: px(NUMBER), ..default() },
+                            children![(gauge, text("", 13.0, BRIGHT))],
+                        ));
                     });
             }
         });

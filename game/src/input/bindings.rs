@@ -144,13 +144,10 @@ impl Bindings {
         if keys.is_empty() { UNKNOWN.to_owned() } else { keys.join(" or ") }
     }
 
-    /// `A or Left   pad: D-pad left`.
+    /// `A or Left                      pad: D-pad left     `, in columns as wide for every action.
     pub fn label(&self, action: Action) -> String {
-        let keys = self.keys_label(action);
-        match self.button_of(action) {
-            Some(button) => format!("{keys}   pad: {}", super::button_label(button)),
-            None => keys,
-        }
+        let button = self.button_of(action).map_or(UNKNOWN.to_owned(), super::button_label);
+        format!("{:<29}  pad: {button:<14}", self.keys_label(action))
     }
 
     /// Whose an input is.

@@ -4,7 +4,7 @@ use bevy::prelude::*;
 use bevy::ui::UiSystems;
 
 use super::{Menu, MenuAction, Nudge, Page};
-use crate::hud::{BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, text};
+use crate::hud::{BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, text, wrapped};
 use crate::input::InputSystems;
 
 /// How dark what is behind a menu becomes.
@@ -29,7 +29,7 @@ struct Sheet;
 
 /// What holds the menu's lines.
 #[derive(Component)]
-struct Card;
+pub(crate) struct MenuCard;
 
 /// The item of this number.
 #[derive(Component)]
@@ -50,11 +50,15 @@ fn spawn_sheet(mut commands: Commands) {
         BackgroundColor(SHADE.into()),
         Visibility::Hidden,
         children![(
-            Card,
+            MenuCard,
             Node {
                 flex_direction: FlexDirection::Column,
                 align_items: AlignItems::Stretch,
                 min_width: px(520),
+                // Longer sentences are broken.
+                max_width: px(1_160),
+                // A page larger than the picture is scaled, not squeezed.
+                flex_shrink: 0.0,
                 row_gap: px(3),
                 padding: UiRect::axes(px(30), px(22)),
                 border: UiRect::all(px(1)),
@@ -72,7 +76,7 @@ fn draw_menu(
     mut commands: Commands,
     menu: Res<Menu>,
     sheet: Single<&mut Visibility, With<Sheet>>,
-    card: Single<Entity, With<Card>>,
+    card: Single<Entity, With<MenuCard>>,
 ) {
     if !menu.is_changed() {
         return;
@@ -86,7 +90,7 @@ fn draw_menu(
             if line.is_empty() {
                 card.spawn(Node { height: px(8), ..default() });
             } else {
-                card.spawn((centred(), children![text(line.clone(), 16.0, BRIGHT)]));
+                card.spawn((centred(), children![wrapped(line.clone(), 16.0, BRIGHT)]));
             }
         }
         card.spawn(Node { height: px(10), ..default() });
@@ -95,7 +99,7 @@ fn draw_menu(
             card.spawn(choice(number, item, number == menu.chosen, padding));
         }
         if !menu.note.is_empty() {
-            card.spawn((centred(), children![text(menu.note.clone(), 15.0, ORANGE)]));
+            card.spawn((centred(), children![wrapped(menu.note.clone(), 15.0, ORANGE)]));
         }
         if !menu.items.is_empty() {
             card.spawn(Node { height: px(8), ..default() });

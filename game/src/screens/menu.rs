@@ -19,7 +19,7 @@ pub struct Menu {
     pub items: Vec<Item>,
     /// Which item is chosen; 0 where there is none.
     pub chosen: usize,
-    /// One sentence below the items, such as a warning.
+    /// What is said below the items, such as a warning; a line for each sentence.
     pub note: String,
 }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `menu` | what a menu is |
 //! | `nudges` | keys and pad to nudges |
+//! | `away` | pausing when the player cannot fly any more |
 //! | `obey` | what a nudge does |
 //! | `pages` | what stands on each page |
 //! | `rounds` | beginning and ending a round, the scores |
@@ -14,6 +15,7 @@
 //! | `loading` | waiting until everything that draws is ready |
 //! | `look` | drawing a menu, and the mouse |
 
+mod away;
 mod loading;
 mod look;
 mod marks;
@@ -26,6 +28,7 @@ mod rounds;
 use bevy::prelude::*;
 use bevy::state::app::StatesPlugin;
 
+pub(crate) use look::MenuCard;
 pub use menu::{Item, Menu, MenuAction};
 pub use nudges::Nudge;
 pub use rounds::{LastRound, Round, Scores};
@@ -121,7 +124,7 @@ pub(super) fn plugin(first: Page) -> impl Plugin {
             .init_resource::<Menu>()
             .init_resource::<obey::Capture>()
             .add_message::<Nudge>()
-            .add_plugins((rounds::plugin, marks::plugin, loading::plugin))
+            .add_plugins((rounds::plugin, marks::plugin, loading::plugin, away::plugin))
             .add_systems(
                 PreUpdate,
                 (nudges::listen.in_set(InputSystems::Read), obey::obey.in_set(InputSystems::Act)),

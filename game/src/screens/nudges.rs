@@ -89,9 +89,12 @@ pub(super) fn listen(
         }
         return;
     }
-    // The key that paused goes on.
+    // The key or button that paused goes on.
     let pause = settings.keys.keys_of(Action::Pause);
-    if *page.get() == Page::Paused && pause.iter().any(|key| keys.contains(key)) {
+    let on_pad = settings.keys.button_of(Action::Pause);
+    let goes_on = pause.iter().any(|key| keys.contains(key))
+        || on_pad.is_some_and(|button| pads.iter().any(|pad| pad.just_pressed(button)));
+    if *page.get() == Page::Paused && goes_on {
         nudges.write(Nudge::Back);
         return;
     }

@@ -57,6 +57,10 @@ pub(super) fn obey(
         if menu.page != *page.get() {
             continue;
         }
+        if matches!(nudge, Nudge::Up | Nudge::Down | Nudge::Point(_)) && *page.get() == Page::Keys {
+            // What was said of one row is not true of another.
+            menu.note.clear();
+        }
         match *nudge {
             Nudge::Up => menu.step(-1),
             Nudge::Down => menu.step(1),
@@ -141,9 +145,14 @@ impl MenuParams<'_> {
             taken => {
                 self.settings.keys.bind(action, input);
                 *self.capture = Capture::default();
+                let has_none = |owner| match input {
+                    Input::Key(_) => self.settings.keys.keys_of(owner).is_empty(),
+                    Input::Button(_) => self.settings.keys.button_of(owner).is_none(),
+                };
+                let what = if matches!(input, Input::Key(_)) { "key" } else { "button" };
                 match taken {
-                    Err(BindingRefusal::Taken(owner)) if self.settings.keys.keys_of(owner).is_empty() => {
-                        format!("{label}: {}. Now `{}` has no key.", action.label(), owner.label())
+                    Err(BindingRefusal::Taken(owner)) if has_none(owner) => {
+                        format!("{label}: {}. Now `{}` has no {what}.", action.label(), owner.label())
                     }
                     _ => format!("{label}: {}.", action.label()),
                 }

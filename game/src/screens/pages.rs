@@ -108,7 +108,7 @@ impl Told<'_> {
 
     /// What is to be said below the items.
     fn note(&self, page: Page) -> String {
-        if page == Page::Title { self.files.said.last().cloned().unwrap_or_default() } else { String::new() }
+        if page == Page::Title { self.files.said.join("\n") } else { String::new() }
     }
 
     /// A table of keys in letters that are all equally wide.
@@ -187,13 +187,20 @@ impl Told<'_> {
         if table.is_empty() {
             return vec![format!("Nobody has finished a round as {} yet.", self.settings.difficulty.label())];
         }
-        let entry = |(place, round): (usize, &Round)| format!("{:>2}.  {}", place + 1, round_text(round));
+        // Columns of letters that are all equally wide.
+        let entry = |(place, round): (usize, &Round)| {
+            let Round { score, wave, .. } = round;
+            let (time, cost) = (minutes(round), cost(round));
+            format!("{:>2}.  {score:>7} points   wave {wave:>3}   {time:>6}   {cost:>13}", place + 1)
+        };
         table.iter().enumerate().map(entry).collect()
     }
 
     fn round_over(&self) -> Vec<String> {
         let LastRound { round, difficulty, card, place } = &*self.last;
-        let mut lines = vec![format!("{} as {}", round_text(round), difficulty.label())];
+        let Round { score, wave, .. } = round;
+        let (time, cost, difficulty) = (minutes(round), cost(round), difficulty.label());
+        let mut lines = vec![format!("{score} points   wave {wave}   {time}   {cost} as {difficulty}")];
         if let Some(place) = place {
             lines.push(format!("Place {place} among the best."));
         }
@@ -208,15 +215,12 @@ impl Told<'_> {
     }
 }
 
-fn round_text(round: &Round) -> String {
-    format!(
-        "{} points   wave {}   {}:{:02}   {}",
-        round.score,
-        round.wave,
-        round.seconds / 60,
-        round.seconds % 60,
-        figures::dollars_to_the_nano(Some(Nanos(round.cost_nanos).as_dollars())),
-    )
+fn minutes(round: &Round) -> String {
+    format!("{}:{:02}", round.seconds / 60, round.seconds % 60)
+}
+
+fn cost(round: &Round) -> String {
+    figures::dollars_to_the_nano(Some(Nanos(round.cost_nanos).as_dollars()))
 }
 
 fn borrows_from(mode: &OffloadMode) -> String {

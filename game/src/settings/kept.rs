@@ -74,7 +74,11 @@ impl UserFiles {
         let Some(path) = self.path::<T>() else { return };
         if let Err(error) = write(&path, kept) {
             tracing::warn!(path = %path.display(), %error, "not saved");
-            self.said.push(format!("Your {} were not saved: {error}", T::WHAT));
+            let sentence = format!("Your {} were not saved: {error}", T::WHAT);
+            // A full disk refuses every change in the same words.
+            if !self.said.contains(&sentence) {
+                self.said.push(sentence);
+            }
         }
     }
 

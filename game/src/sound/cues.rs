@@ -15,11 +15,13 @@ const NEAR: f32 = 8.0;
 const SIDE: f32 = 24.0;
 /// Rocks knock all the time; softer knocks than this (newton seconds) are not heard.
 const ROCKS_HEARD: f32 = 9_000.0;
+/// How loud the engine is without boost, beside how loud it is with.
+const THRUST: f32 = 0.55;
 /// Sounds of one kind in one frame: more are only louder.
 const SAME_MAX: usize = 3;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, (sound_events, sound_menus, sound_switch, follow_page));
+    app.add_systems(Update, (sound_events, sound_menus, sound_switch, follow_page, follow_engine));
 }
 
 /// The sound of an event, how loud, and where.
@@ -96,6 +98,25 @@ fn sound_switch(switch: Res<OffloadSwitch>, mut before: Local<Option<bool>>, spe
     if before.replace(switch.enabled).is_some_and(|before| before != switch.enabled) {
         let cue = if switch.enabled { Cue::On } else { Cue::Off };
         speaker.say(Order::Play { cue, gain: 0.8, pan: 0.0 });
+    }
+}
+
+/// How hard the engine is heard to work: only in play, and harder when it boosts.
+fn follow_engine(
+    page: Res<State<Page>>,
+    battlefield: Res<Battlefield>,
+    mut before: Local<f32>,
+    speaker: Res<Speaker>,
+) {
+    let ship = battlefield.arena.ship();
+    let works = *page.get() == Page::Play && ship.alive && ship.thrusting;
+    let now = match (works, ship.boosting) {
+        (false, _) => 0.0,
+        (true, false) => THRUST,
+        (true, true) => 1.0,
+    };
+    if std::mem::replace(&mut *before, now) != now {
+        speaker.say(Order::Engine(now));
     }
 }
 

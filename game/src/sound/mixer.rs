@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::synth::Cue;
-use super::{Order, RATE, music};
+use super::{Order, RATE, music, synth};
 use crate::settings::Sound;
 
 /// Sounds that are heard at once; the one that has played longest makes room for one more.
@@ -12,6 +12,12 @@ const VOICES_MAX: usize = 32;
 const FADE_SECONDS: f32 = 1.5;
 /// How loud the music is behind a menu, beside how loud it is in play.
 const BEHIND_MENUS: f32 = 0.45;
+/// Seconds in which a bus goes from silent to full, or back: a volume that jumps clicks.
+const VOLUME_SECONDS: f32 = 0.04;
+/// Seconds in which the engine goes from silent to full, or back.
+const ENGINE_SECONDS: f32 = 0.25;
+/// Seconds in which a sound ends that has to make room.
+const ROOM_SECONDS: f32 = 0.005;
 
 /// How loud each bus is, 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,23 +40,92 @@ impl Volumes {
     }
 }
 
+/// Something that is gone over to little by little, because a jump would be heard as a click.
+#[derive(Clone, Copy, Debug, Default)]
+struct Glide {
+    now: f32,
+    wanted: f32,
+}
+
+impl Glide {
+    /// A sample further, at such a pace that all of it takes so many seconds.
+    fn advance(&mut self, seconds: f32) -> f32 {
+        let step = 1.0 / (seconds * RATE as f32);
+        self.now += (self.wanted - self.now).clamp(-step, step);
+        self.now
+    }
+}
+
+/// The buses on their way to the volumes of the settings.
+#[derive(Default)]
+struct Buses {
+    effects: Glide,
+    interface: Glide,
+    music: Glide,
+}
+
+impl Buses {
+    fn go_to(&mut self, volumes: Volumes) {
+        self.effects.wanted = volumes.effects;
+        self.interface.wanted = volumes.interface;
+        self.music.wanted = volumes.music;
+    }
+
+    fn advance(&mut self) -> Volumes {
+        Volumes {
+            effects: self.effects.advance(VOLUME_SECONDS),
+            interface: self.interface.advance(VOLUME_SECONDS),
+            music: self.music.advance(VOLUME_SECONDS),
+        }
+    }
+}
+
 /// A sound that is playing.
 struct Voice {
     cue: Cue,
     at: usize,
     left: f32,
     right: f32,
+    /// 1, until it has to make room.
+    presence: Glide,
+}
+
+impl Voice {
+    /// Whether it is still to be heard.
+    fn is_there(&self, sounds: &[Arc<[f32]>]) -> bool {
+        self.at < sounds[self.cue as usize].len() && (self.presence.now > 0.0 || self.presence.wanted > 0.0)
+    }
 }
 
 /// What plays.
 pub(super) struct Mixer {
     sounds: Vec<Arc<[f32]>>,
-    music: Arc<[f32]>,
-    music_at: usize,
-    /// How present the music is, and how present it is to be.
-    presence: (f32, f32),
+    music: Loop,
+    /// How present the music is.
+    presence: Glide,
+    engine: Loop,
+    /// How hard the engine works.
+    thrust: Glide,
     voices: Vec<Voice>,
-    volumes: Volumes,
+    buses: Buses,
+}
+
+/// Samples that begin again when they end.
+struct Loop {
+    samples: Arc<[f32]>,
+    at: usize,
+}
+
+impl Loop {
+    fn of(samples: Vec<f32>) -> Self {
+        Self { samples: samples.into(), at: 0 }
+    }
+
+    fn next(&mut self) -> f32 {
+        let sample = self.samples[self.at];
+        self.at = (self.at + 1) % self.samples.len();
+        sample
+    }
 }
 
 impl Mixer {
@@ -58,11 +133,12 @@ impl Mixer {
     pub(super) fn new() -> Self {
         Self {
             sounds: Cue::ALL.iter().map(|cue| cue.samples().into()).collect(),
-            music: music::samples().into(),
-            music_at: 0,
-            presence: (0.0, 0.0),
+            music: Loop::of(music::samples()),
+            presence: Glide::default(),
+            engine: Loop::of(synth::engine()),
+            thrust: Glide::default(),
             voices: Vec::new(),
-            volumes: Volumes::default(),
+            buses: Buses::default(),
         }
     }
 
@@ -70,44 +146,54 @@ impl Mixer {
     pub(super) fn obey(&mut self, order: Order) {
         match order {
             Order::Play { cue, gain, pan } => {
-                if self.voices.len() >= VOICES_MAX {
-                    self.voices.remove(0);
-                }
+                self.make_room();
                 let (pan, gain) = (pan.clamp(-1.0, 1.0), gain.clamp(0.0, 1.0));
                 self.voices.push(Voice {
                     cue,
                     at: 0,
                     left: gain * (1.0 - pan.max(0.0)),
                     right: gain * (1.0 + pan.min(0.0)),
+                    presence: Glide { now: 1.0, wanted: 1.0 },
                 });
             }
-            Order::Volumes(volumes) => self.volumes = volumes,
-            Order::Presence(presence) => self.presence.1 = presence.clamp(0.0, 1.0),
+            Order::Volumes(volumes) => self.buses.go_to(volumes),
+            Order::Presence(presence) => self.presence.wanted = presence.clamp(0.0, 1.0),
+            Order::Engine(thrust) => self.thrust.wanted = thrust.clamp(0.0, 1.0),
+        }
+    }
+
+    /// Has the oldest sound end soon where there are as many as may be; it goes at once where many are ending.
+    fn make_room(&mut self) {
+        let mut staying = self.voices.iter_mut().filter(|voice| voice.presence.wanted > 0.0);
+        let oldest = staying.next();
+        if let Some(oldest) = oldest.filter(|_| staying.count() + 1 >= VOICES_MAX) {
+            oldest.presence.wanted = 0.0;
+        }
+        if self.voices.len() >= 2 * VOICES_MAX {
+            self.voices.remove(0);
         }
     }
 
     /// Fills `out` with pairs of left and right samples, between -1 and 1.
     pub(super) fn mix(&mut self, out: &mut [f32]) {
-        let step = 1.0 / (FADE_SECONDS * RATE as f32);
         for pair in out.chunks_exact_mut(2) {
-            let (now, wanted) = self.presence;
-            self.presence.0 = now + (wanted - now).clamp(-step, step);
-            let louder = BEHIND_MENUS + (1.0 - BEHIND_MENUS) * self.presence.0;
-            let music = self.music[self.music_at] * self.volumes.music * louder;
-            self.music_at = (self.music_at + 1) % self.music.len();
-            let (mut left, mut right) = (music, music);
+            let volumes = self.buses.advance();
+            let louder = BEHIND_MENUS + (1.0 - BEHIND_MENUS) * self.presence.advance(FADE_SECONDS);
+            let music = self.music.next() * volumes.music * louder;
+            let engine = self.engine.next() * volumes.effects * self.thrust.advance(ENGINE_SECONDS);
+            let (mut left, mut right) = (music + engine, music + engine);
             for voice in &mut self.voices {
                 let Some(sample) = self.sounds[voice.cue as usize].get(voice.at) else { continue };
-                let volume =
-                    if voice.cue.is_interface() { self.volumes.interface } else { self.volumes.effects };
-                left += sample * volume * voice.left;
-                right += sample * volume * voice.right;
+                let volume = if voice.cue.is_interface() { volumes.interface } else { volumes.effects };
+                let sample = sample * volume * voice.presence.advance(ROOM_SECONDS);
+                left += sample * voice.left;
+                right += sample * voice.right;
                 voice.at += 1;
             }
             pair.copy_from_slice(&[soft(left), soft(right)]);
         }
         let sounds = &self.sounds;
-        self.voices.retain(|voice| voice.at < sounds[voice.cue as usize].len());
+        self.voices.retain(|voice| voice.is_there(sounds));
     }
 }
 
@@ -154,6 +240,7 @@ mod tests {
         mixer.obey(Order::Volumes(only(|sound| &mut sound.music)));
         assert!(power(&mut mixer, 1.0).0 > 0.0);
         mixer.obey(Order::Volumes(Volumes::of(&Sound { master: 0, ..Sound::default() })));
+        power(&mut mixer, VOLUME_SECONDS * 1.1);
         play(&mut mixer, Cue::Explosion, 0.0);
         assert_eq!(power(&mut mixer, 0.5), (0.0, 0.0));
     }
@@ -174,8 +261,75 @@ mod tests {
         for _ in 0..200 {
             play(&mut mixer, Cue::Explosion, 0.0);
         }
+        assert!(mixer.voices.len() <= 2 * VOICES_MAX);
+        power(&mut mixer, ROOM_SECONDS * 1.1);
         assert_eq!(mixer.voices.len(), VOICES_MAX);
         power(&mut mixer, 2.0);
         assert!(mixer.voices.is_empty());
+    }
+
+    /// The largest step from one sample of the left side to the next.
+    fn steepest(mixer: &mut Mixer, seconds: f32) -> f32 {
+        let mut out = vec![0.0; (seconds * RATE as f32) as usize * 2];
+        mixer.mix(&mut out);
+        let left: Vec<f32> = out.iter().step_by(2).copied().collect();
+        left.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn a_changed_volume_and_a_pause_do_not_click() {
+        let mut mixer = Mixer::new();
+        let loud = Sound { master: 100, music: 100, effects: 100, interface: 100 };
+        mixer.obey(Order::Volumes(Volumes::of(&loud)));
+        mixer.obey(Order::Presence(1.0));
+        mixer.obey(Order::Engine(1.0));
+        power(&mut mixer, 2.0);
+        let usual = steepest(&mut mixer, 1.0);
+        for orders in [
+            [Order::Engine(0.0), Order::Presence(0.0)],
+            [Order::Engine(1.0), Order::Presence(1.0)],
+            [Order::Volumes(Volumes::default()), Order::Engine(0.0)],
+            [Order::Volumes(Volumes::of(&loud)), Order::Engine(1.0)],
+        ] {
+            // At any moment of the waves.
+            for orders in [orders; 20] {
+                orders.into_iter().for_each(|order| mixer.obey(order));
+                let step = steepest(&mut mixer, 0.3017);
+                assert!(step <= usual * 1.5 + 0.01, "{orders:?}: a step of {step} beside {usual}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_sound_that_makes_room_does_not_click() {
+        let mut mixer = Mixer::new();
+        mixer.obey(Order::Volumes(only(|sound| &mut sound.effects)));
+        power(&mut mixer, VOLUME_SECONDS * 1.1);
+        // The oldest is loud in its middle, the others are hardly heard.
+        play(&mut mixer, Cue::Lost, 0.0);
+        let usual = steepest(&mut mixer, 0.5);
+        for _ in 0..VOICES_MAX {
+            mixer.obey(Order::Play { cue: Cue::Warp, gain: 0.0, pan: 0.0 });
+        }
+        let step = steepest(&mut mixer, 0.1);
+        assert!(step <= usual, "a step of {step} beside {usual}");
+        assert!(mixer.voices.iter().all(|voice| voice.cue != Cue::Lost), "and it has made room");
+    }
+
+    #[test]
+    fn the_engine_is_heard_while_it_works_and_belongs_to_the_effects() {
+        let mut mixer = Mixer::new();
+        mixer.obey(Order::Volumes(only(|sound| &mut sound.effects)));
+        assert_eq!(power(&mut mixer, 0.5).0, 0.0);
+        mixer.obey(Order::Engine(0.5));
+        power(&mut mixer, ENGINE_SECONDS);
+        let half = power(&mut mixer, 1.0).0;
+        mixer.obey(Order::Engine(1.0));
+        power(&mut mixer, ENGINE_SECONDS);
+        let full = power(&mut mixer, 1.0).0;
+        assert!(half > 0.0 && full > 2.0 * half, "{half}, {full}");
+        mixer.obey(Order::Engine(0.0));
+        power(&mut mixer, ENGINE_SECONDS * 1.1);
+        assert_eq!(power(&mut mixer, 0.5).0, 0.0);
     }
 }

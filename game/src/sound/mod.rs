@@ -52,6 +52,8 @@ enum Order {
     Volumes(Volumes),
     /// Plays the music louder (1) or as if through a wall (0).
     Presence(f32),
+    /// Lets the ship's engine be heard, from not at all (0) to all it has (1).
+    Engine(f32),
 }
 
 /// The way to the mixer.

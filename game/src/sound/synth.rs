@@ -141,6 +141,27 @@ impl Cue {
     }
 }
 
+/// The engine at full thrust, as a loop without a seam: a rumble with a low hum in it.
+pub(super) fn engine() -> Vec<f32> {
+    const SECONDS: usize = 2;
+    let mut noise = Noise { state: 0x5f35_6495, smoothed: 0.0 };
+    let (count, seam) = (SECONDS * RATE as usize, RATE as usize / 4);
+    // Whole numbers of hertz fit into whole seconds.
+    let hum = |t: f32| wave(55.0, t) * 0.10 + wave(83.0, t) * 0.06;
+    let rumble: Vec<f32> = (0..count + seam).map(|_| noise.smooth(0.025) * 0.22).collect();
+    (0..count)
+        .map(|index| {
+            let share = (index as f32 / seam as f32).min(1.0);
+            // What two noises lose in strength where they are mixed, the roots make up for.
+            let mixed = match rumble.get(count + index) {
+                Some(other) => rumble[index] * share.sqrt() + other * (1.0 - share).sqrt(),
+                None => rumble[index],
+            };
+            mixed + hum(index as f32 / RATE as f32)
+        })
+        .collect()
+}
+
 /// Samples of a sound that lasts so many seconds; its end is faded so that it does not click.
 pub(super) fn made(seconds: f32, mut sample: impl FnMut(f32) -> f32) -> Vec<f32> {
     let count = (seconds * RATE as f32) as usize;
@@ -244,5 +265,21 @@ mod tests {
             assert!(all[..index].iter().all(|other| other != samples), "{:?}", Cue::ALL[index]);
             assert_eq!(*samples, Cue::ALL[index].samples());
         }
+    }
+
+    #[test]
+    fn the_engine_does_not_clip_has_no_seam_and_is_as_loud_at_any_moment() {
+        let samples = engine();
+        assert!(samples.iter().all(|sample| sample.abs() < 0.9));
+        let steepest = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        let seam = (samples[0] - samples[samples.len() - 1]).abs();
+        assert!(seam <= steepest, "{seam} beside {steepest}");
+        let loudness: Vec<f32> = samples
+            .chunks_exact(RATE as usize / 4)
+            .map(|part| (part.iter().map(|sample| sample * sample).sum::<f32>() / part.len() as f32).sqrt())
+            .collect();
+        let (least, most) =
+            loudness.iter().fold((f32::MAX, 0.0_f32), |(least, most), one| (least.min(*one), most.max(*one)));
+        assert!(least > 0.05 && most < 2.0 * least, "{loudness:?}");
     }
 }

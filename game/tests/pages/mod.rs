@@ -2,7 +2,8 @@
 
 use bevy::input::ButtonState;
 use bevy::input::gamepad::{
-    GamepadConnection, GamepadConnectionEvent, RawGamepadButtonChangedEvent, RawGamepadEvent,
+    GamepadConnection, GamepadConnectionEvent, RawGamepadAxisChangedEvent, RawGamepadButtonChangedEvent,
+    RawGamepadEvent,
 };
 use bevy::input::keyboard::{Key, KeyboardInput, NativeKey};
 use p2c2r_arena::{Controls, Difficulty};
@@ -202,33 +203,212 @@ fn a_round_is_as_hard_as_was_chosen_and_its_end_has_a_page() {
     );
 }
 
-#[test]
-fn a_pad_goes_through_menus_and_flies() {
+/// The autopilot lets go.
+fn take_over(app: &mut App) {
+    assert_eq!(page(app), Page::Play);
+    press(app, KeyCode::F5);
+    assert!(!ship(app).thrusting);
+}
+
+/// A round that a player flies, not the autopilot.
+fn in_a_round() -> App {
     let mut app = on_title();
+    choose(&mut app, MenuAction::Begin);
+    take_over(&mut app);
+    app
+}
+
+fn connect_pad(app: &mut App) -> Entity {
     let pad = app.world_mut().spawn_empty().id();
     let connection = GamepadConnection::Connected { name: "test".into(), vendor_id: None, product_id: None };
     app.world_mut().write_message(GamepadConnectionEvent { gamepad: pad, connection });
-    play(&mut app, 2);
-    let tap = |app: &mut App, button| {
-        for value in [1.0, 0.0] {
-            app.world_mut().write_message(RawGamepadEvent::Button(RawGamepadButtonChangedEvent {
-                gamepad: pad,
-                button,
-                value,
-            }));
-            play(app, 2);
-        }
-    };
+    play(app, 2);
+    pad
+}
+
+fn disconnect_pad(app: &mut App, gamepad: Entity) {
+    let connection = GamepadConnection::Disconnected;
+    app.world_mut().write_message(GamepadConnectionEvent { gamepad, connection });
+    play(app, 2);
+}
+
+fn hold(app: &mut App, gamepad: Entity, button: GamepadButton, value: f32) {
+    let change = RawGamepadButtonChangedEvent { gamepad, button, value };
+    app.world_mut().write_message(RawGamepadEvent::Button(change));
+    play(app, 2);
+}
+
+fn lean(app: &mut App, gamepad: Entity, axis: GamepadAxis, value: f32) {
+    let change = RawGamepadAxisChangedEvent { gamepad, axis, value };
+    app.world_mut().write_message(RawGamepadEvent::Axis(change));
+    play(app, 2);
+}
+
+fn tap(app: &mut App, pad: Entity, button: GamepadButton) {
+    hold(app, pad, button, 1.0);
+    hold(app, pad, button, 0.0);
+}
+
+fn ship(app: &App) -> p2c2r_arena::Ship {
+    app.world().resource::<Battlefield>().arena.ship().clone()
+}
+
+#[test]
+fn a_pad_goes_through_menus_and_flies() {
+    let mut app = on_title();
+    let pad = connect_pad(&mut app);
     let before = menu(&app).chosen;
-    tap(&mut app, GamepadButton::DPadDown);
+    tap(&mut app, pad, GamepadButton::DPadDown);
     assert_eq!(menu(&app).chosen, before + 1);
-    tap(&mut app, GamepadButton::DPadUp);
-    tap(&mut app, GamepadButton::South);
-    assert_eq!(page(&app), Page::Play);
-    tap(&mut app, GamepadButton::Start);
+    tap(&mut app, pad, GamepadButton::DPadUp);
+    tap(&mut app, pad, GamepadButton::South);
+    take_over(&mut app);
+    let heading = ship(&app).heading;
+    hold(&mut app, pad, GamepadButton::RightTrigger2, 1.0);
+    lean(&mut app, pad, GamepadAxis::LeftStickX, 0.9);
+    hold(&mut app, pad, GamepadButton::South, 1.0);
+    play(&mut app, 20);
+    let flown = ship(&app);
+    assert!(flown.thrusting && flown.heading != heading, "it thrusts and turns");
+    assert!(!app.world().resource::<Battlefield>().arena.bullets().is_empty(), "and fires");
+    lean(&mut app, pad, GamepadAxis::LeftStickX, 0.0);
+    hold(&mut app, pad, GamepadButton::RightTrigger2, 0.0);
+    hold(&mut app, pad, GamepadButton::South, 0.0);
+    play(&mut app, 2);
+    assert!(!ship(&app).thrusting);
+    tap(&mut app, pad, GamepadButton::Start);
     assert_eq!(page(&app), Page::Paused);
-    tap(&mut app, GamepadButton::East);
+    tap(&mut app, pad, GamepadButton::East);
     assert_eq!(page(&app), Page::Play);
+}
+
+#[test]
+fn the_button_that_paused_goes_on_wherever_it_is_bound_and_whatever_is_chosen() {
+    let mut app = in_a_round();
+    let pad = connect_pad(&mut app);
+    app.world_mut().resource_mut::<Settings>().keys.bind(Action::Pause, Input::Button(GamepadButton::North));
+    tap(&mut app, pad, GamepadButton::North);
+    assert_eq!(page(&app), Page::Paused);
+    tap(&mut app, pad, GamepadButton::DPadDown);
+    tap(&mut app, pad, GamepadButton::North);
+    assert_eq!(page(&app), Page::Play);
+}
+
+#[test]
+fn a_pad_that_goes_in_mid_flight_lets_go_and_pauses_and_another_goes_on() {
+    let mut app = in_a_round();
+    let (first, second) = (connect_pad(&mut app), connect_pad(&mut app));
+    hold(&mut app, first, GamepadButton::RightTrigger2, 1.0);
+    play(&mut app, 5);
+    assert!(ship(&app).thrusting);
+    disconnect_pad(&mut app, second);
+    assert_eq!(page(&app), Page::Play, "nobody held that one");
+    disconnect_pad(&mut app, first);
+    assert_eq!(page(&app), Page::Paused);
+    let third = connect_pad(&mut app);
+    tap(&mut app, third, GamepadButton::South);
+    assert_eq!(page(&app), Page::Play);
+    play(&mut app, 5);
+    assert!(!ship(&app).thrusting, "what was held on a pad that is gone is held no more");
+}
+
+#[test]
+fn two_pads_fly_the_same_ship_and_neither_undoes_what_the_other_holds() {
+    let mut app = in_a_round();
+    let (one, other) = (connect_pad(&mut app), connect_pad(&mut app));
+    hold(&mut app, one, GamepadButton::RightTrigger2, 1.0);
+    hold(&mut app, other, GamepadButton::RightTrigger2, 1.0);
+    hold(&mut app, other, GamepadButton::RightTrigger2, 0.0);
+    play(&mut app, 5);
+    assert!(ship(&app).thrusting);
+    hold(&mut app, one, GamepadButton::RightTrigger2, 0.0);
+    play(&mut app, 2);
+    assert!(!ship(&app).thrusting);
+}
+
+#[test]
+fn a_pad_reaches_every_page_and_turns_every_row() {
+    let mut app = on_title();
+    let pad = connect_pad(&mut app);
+    let mut seen = vec![Page::Title];
+    visit_by_pad(&mut app, pad, &mut seen);
+    assert_eq!(seen.len(), 12, "{seen:?}");
+}
+
+/// Goes to every page by a pad alone, as deep as they lead, turns every row there and turns it back.
+fn visit_by_pad(app: &mut App, pad: Entity, seen: &mut Vec<Page>) {
+    let from = page(app);
+    for place in 0..menu(app).items.len() {
+        assert_eq!(menu(app).chosen, place, "on {from:?}");
+        match menu(app).items[place].verb {
+            MenuAction::Go(to) if !seen.contains(&to) => {
+                tap(app, pad, GamepadButton::South);
+                assert_eq!(page(app), to, "from {from:?}");
+                seen.push(to);
+                visit_by_pad(app, pad, seen);
+                tap(app, pad, GamepadButton::East);
+                assert_eq!((page(app), menu(app).chosen), (from, place), "back from {to:?}");
+            }
+            MenuAction::Turn(row) => {
+                let before = row.value(settings(app));
+                tap(app, pad, GamepadButton::DPadLeft);
+                assert_ne!(row.value(settings(app)), before, "{row:?}");
+                tap(app, pad, GamepadButton::DPadRight);
+                assert_eq!(row.value(settings(app)), before, "{row:?}");
+            }
+            _ => {}
+        }
+        tap(app, pad, GamepadButton::DPadDown);
+    }
+}
+
+#[test]
+fn a_pads_button_is_bound_and_one_that_is_taken_asks_first() {
+    let mut app = on_title();
+    let pad = connect_pad(&mut app);
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Keys));
+    choose(&mut app, MenuAction::Bind(Action::Boost));
+    tap(&mut app, pad, GamepadButton::West);
+    assert!(menu(&app).note.contains(Action::Missile.label()), "{}", menu(&app).note);
+    assert_eq!(settings(&app).keys.button_of(Action::Missile), Some(GamepadButton::West), "not yet moved");
+    tap(&mut app, pad, GamepadButton::West);
+    assert_eq!(settings(&app).keys.button_of(Action::Boost), Some(GamepadButton::West));
+    assert_eq!(settings(&app).keys.button_of(Action::Missile), None);
+    assert!(menu(&app).note.contains("no button"), "{}", menu(&app).note);
+    tap(&mut app, pad, GamepadButton::DPadDown);
+    assert_eq!(menu(&app).note, "", "what was said of one row is not said of the next");
+}
+
+#[test]
+fn a_window_that_loses_the_focus_pauses_a_players_round_and_not_one_that_flies_itself() {
+    let leave = |app: &mut App| {
+        let window = Entity::PLACEHOLDER;
+        app.world_mut().write_message(bevy::window::WindowFocused { window, focused: false });
+        play(app, 2);
+    };
+    let mut app = in_a_round();
+    leave(&mut app);
+    assert_eq!(page(&app), Page::Paused);
+    let mut app = on_title();
+    choose(&mut app, MenuAction::Begin);
+    leave(&mut app);
+    assert_eq!(page(&app), Page::Play);
+}
+
+#[test]
+fn the_arrows_and_space_alone_go_through_menus_and_fly() {
+    let mut app = on_title();
+    press(&mut app, KeyCode::Space);
+    take_over(&mut app);
+    let before = ship(&app).heading;
+    for key in [KeyCode::ArrowUp, KeyCode::ArrowLeft, KeyCode::Space] {
+        app.world_mut().write_message(stroke(key, ButtonState::Pressed));
+    }
+    play(&mut app, 20);
+    let flown = ship(&app);
+    assert!(flown.thrusting && flown.heading != before);
+    assert!(!app.world().resource::<Battlefield>().arena.bullets().is_empty());
 }
 
 #[test]
@@ -280,12 +460,15 @@ fn settings_take_effect_at_once_and_are_there_in_the_next_run() {
 }
 
 #[test]
-fn a_damaged_settings_file_is_told_of_on_the_title() {
+fn damaged_settings_and_newer_scores_are_both_told_of_on_the_title() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("settings.toml"), "sound = [").unwrap();
+    std::fs::write(folder.path().join("scores.toml"), "version = 9").unwrap();
     let (mut app, _, _) = local_game(&["--page", "title", "--settings", folder.path().to_str().unwrap()]);
     play(&mut app, 3);
-    assert!(menu(&app).note.contains("settings.toml.damaged-1"), "{}", menu(&app).note);
+    for kept in ["settings.toml.damaged-1", "scores.toml.newer-1"] {
+        assert!(menu(&app).note.contains(kept), "{}", menu(&app).note);
+    }
     assert_eq!(*settings(&app), Settings::default());
 }
 

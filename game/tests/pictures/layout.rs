@@ -6,16 +6,35 @@ use std::collections::HashMap;
 use bevy::prelude::*;
 use bevy::ui::UiGlobalTransform;
 use p2c2r_arena::ArenaEvent;
-use p2c2r_game::Happened;
+use p2c2r_game::screens::Page;
 use p2c2r_game::settings::{BorrowingDetail, Corner};
+use p2c2r_game::{Battlefield, Happened};
 use p2c2r_offload::OffloadSwitch;
 
+use super::scenes::lost;
 use super::stage::Stage;
 
 /// Less than this many pixels of overlap are rounding.
 const SLACK: f32 = 1.0;
 /// Frames after which everything follows a changed setting.
 const FRAMES: u32 = 34;
+
+/// Every page that can be gone to; the one that a round ends on is come to by losing.
+const PAGES: [Page; 13] = [
+    Page::Title,
+    Page::HowToPlay,
+    Page::Scores,
+    Page::Settings,
+    Page::Video,
+    Page::Sound,
+    Page::Display,
+    Page::Borrowing,
+    Page::Comparison,
+    Page::Keys,
+    Page::Credits,
+    Page::Paused,
+    Page::Leave,
+];
 
 /// What one root shows: boxes, and the words in them.
 struct Shown {
@@ -84,12 +103,21 @@ fn faults(shown: &[Shown], size: Vec2) -> Vec<String> {
     faults
 }
 
-/// Looks at every level in every corner of a picture of this size; `Err` says why nothing can be drawn here.
-pub fn check(width: u32, height: u32) -> Result<Vec<String>, String> {
-    let mut stage = Stage::open(width, height, &["--difficulty=pilot"])?;
+/// Looks at every level in every corner, and then at every page, of a picture of this size with letters so large, per cent;
+/// `Err` says why nothing can be drawn here.
+pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> {
+    let mut stage = Stage::open(width, height, &["--difficulty=pilot", &format!("--display-scale={scale}")])?;
     stage.play(120);
     let size = Vec2::new(width as f32, height as f32);
     let mut wrong = Vec::new();
+    for page in PAGES {
+        stage.go_to(page);
+        // One frame to lay it out, one to make it fit.
+        stage.play(4);
+        let found = faults(&shown(stage.app().world_mut()), size);
+        wrong.extend(found.iter().map(|fault| format!("{width}x{height} at {scale} %, {page:?}: {fault}")));
+    }
+    stage.go_to(Page::Play);
     for corner in Corner::ALL {
         for level in BorrowingDetail::ALL {
             // Off and on again: the other mode's column, a toast, and the banner, since nobody can be borrowed from.
@@ -109,9 +137,17 @@ pub fn check(width: u32, height: u32) -> Result<Vec<String>, String> {
             assert!(words("WAVE") && words("SHIELD"), "{level:?}: the scene lacks what is to be looked at");
             let found = faults(&shown, size);
             wrong.extend(
-                found.iter().map(|fault| format!("{width}x{height}, {level:?}, {corner:?}: {fault}")),
+                found
+                    .iter()
+                    .map(|fault| format!("{width}x{height} at {scale} %, {level:?}, {corner:?}: {fault}")),
             );
         }
     }
+    stage.app().world_mut().resource_mut::<Battlefield>().arena = lost();
+    stage.play(10);
+    let shown = shown(stage.app().world_mut());
+    assert!(shown.iter().any(|shown| shown.says.contains("GAME OVER")), "no round has ended");
+    let found = faults(&shown, size);
+    wrong.extend(found.iter().map(|fault| format!("{width}x{height} at {scale} %, a round's end: {fault}")));
     Ok(wrong)
 }

@@ -88,8 +88,15 @@ fn every_scene_looks_as_it_is_stored() {
 
 #[test]
 fn nothing_on_the_screen_covers_anything_else_at_any_level_in_any_corner() {
-    for (width, height) in [(1_280, 720), (1_920, 1_080)] {
-        match layout::check(width, height) {
+    for (width, height, scale) in [
+        (1_280, 720, 100),
+        (1_920, 1_080, 100),
+        (1_280, 720, 200),
+        (1_366, 768, 150),
+        (800, 600, 100),
+        (1_024, 768, 75),
+    ] {
+        match layout::check(width, height, scale) {
             Ok(wrong) => assert!(wrong.is_empty(), "{}", wrong.join("\n")),
             Err(reason) => return eprintln!("skipped: {reason}"),
         }

@@ -84,7 +84,7 @@ fn scores() -> Scores {
 }
 
 /// A round that has ended.
-fn lost() -> Arena {
+pub fn lost() -> Arena {
     let mut arena = Arena::new(ArenaConfig { seed: 1, ..ArenaConfig::default() });
     while !arena.is_over() {
         arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
