@@ -184,7 +184,7 @@ fn build_with(
         ));
     }
     if cli.screen() == Screen::Window {
-        app.add_plugins((play::window_plugin, settings::window_plugin, input::pad_plugin, sound::plugin));
+        app.add_plugins((play::window_plugin, settings::window_plugin, input::window_plugin, sound::plugin));
     }
     if let Some(seconds) = cli.start.flip_every {
         app.add_plugins(play::flip_plugin(Duration::from_secs(u64::from(seconds))));

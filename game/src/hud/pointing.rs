@@ -253,7 +253,7 @@ fn tell_source(
     show(&mut node, !lines.is_empty());
     let (Some(target), Some(picture)) = (target, camera.logical_target_size()) else { return };
     let Ok(at) = camera.world_to_viewport(eye, target.at()) else { return };
-    let of = |computed: &ComputedNode| computed.size() * computed.inverse_scale_factor() / scale.0;
+    let of = |computed: &ComputedNode| computed.size() * computed.inverse_scale_factor();
     let kept_clear = moved.is_none().then(|| {
         let (compared, shown) = *compared;
         KeptClear {

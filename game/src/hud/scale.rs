@@ -38,11 +38,11 @@ fn follow_picture(
 ) {
     let Some(picture) = camera.logical_target_size() else { return };
     let shown = &settings.display;
-    // A page's own size is what it takes at a scale of 1.
-    let page_size = card.iter().find(|_| !page.get().shows_display()).map(|card| {
-        let pixels = card.size() * card.inverse_scale_factor();
-        pixels / scale.0 / PAGE_SHARE
-    });
+    // As laid out, in pixels at a scale of 1.
+    let page_size = card
+        .iter()
+        .find(|_| !page.get().shows_display())
+        .map(|card| card.size() * card.inverse_scale_factor() / PAGE_SHARE);
     let room = page_size.unwrap_or_else(|| room_for(shown.level));
     let wanted = scale_of(picture, f32::from(shown.scale) / 100.0, room);
     if (scale.0 - wanted).abs() > 1e-3 {

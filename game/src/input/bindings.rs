@@ -1,11 +1,11 @@
-//! Which key and which pad button does what.
+//! Which key, which pad button and which mouse button does what.
 
 use std::collections::BTreeMap;
 
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::names::{BoundKey, Button};
+use super::names::{BoundKey, Button, Click};
 use crate::figures::UNKNOWN;
 
 /// Keys that one action may have: one for each hand.
@@ -15,7 +15,7 @@ const RESERVED: [KeyCode; 2] = [KeyCode::Escape, KeyCode::Enter];
 
 /// Declares the actions with their names and what they are bound to at first.
 macro_rules! actions {
-    ($($(#[$doc:meta])* $action:ident, $label:literal, [$($key:ident),+], $button:expr;)*) => {
+    ($($(#[$doc:meta])* $action:ident, $label:literal, [$($key:ident),+], $button:expr $(, $click:ident)?;)*) => {
         /// Something that the player can do while playing.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
@@ -40,6 +40,13 @@ macro_rules! actions {
                 let button: Option<GamepadButton> = match self { $(Self::$action => $button,)* };
                 button.map(Button)
             }
+
+            fn first_click(self) -> Option<Click> {
+                match self {
+                    $($(Self::$action => Some(Click(MouseButton::$click)),)?)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -50,13 +57,13 @@ actions! {
     /// Turns clockwise.
     Right, "turn right", [KeyD, ArrowRight], Some(GamepadButton::DPadRight);
     /// Burns forward.
-    Thrust, "thrust", [KeyW, ArrowUp], Some(GamepadButton::RightTrigger2);
+    Thrust, "thrust", [KeyW, ArrowUp], Some(GamepadButton::RightTrigger2), Right;
     /// Brakes and backs off.
     Brake, "brake", [KeyS, ArrowDown], Some(GamepadButton::LeftTrigger2);
     /// Fires bolts.
-    Fire, "fire bolts", [Space], Some(GamepadButton::South);
+    Fire, "fire bolts", [Space], Some(GamepadButton::South), Left;
     /// Launches a homing missile.
-    Missile, "launch a missile", [KeyE, ControlLeft], Some(GamepadButton::West);
+    Missile, "launch a missile", [KeyE, ControlLeft], Some(GamepadButton::West), Middle;
     /// Burns harder while there is charge.
     Boost, "boost", [ShiftLeft, ShiftRight], Some(GamepadButton::RightTrigger);
     /// Switches offloading.
@@ -77,13 +84,15 @@ actions! {
     Preset, "next preset", [F6], None;
 }
 
-/// A key or a pad button.
+/// A key, a pad button or a mouse button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A key.
     Key(KeyCode),
     /// A button of the pad.
     Button(GamepadButton),
+    /// A button of the mouse.
+    Click(MouseButton),
 }
 
 impl Input {
@@ -92,6 +101,7 @@ impl Input {
         match self {
             Self::Key(key) => super::key_label(key),
             Self::Button(button) => super::button_label(button),
+            Self::Click(button) => format!("Mouse {}", super::click_label(button)),
         }
     }
 }
@@ -113,6 +123,7 @@ pub enum BindingRefusal {
 pub struct Bindings {
     keys: BTreeMap<Action, Vec<BoundKey>>,
     pad: BTreeMap<Action, Button>,
+    mouse: BTreeMap<Action, Click>,
 }
 
 impl Default for Bindings {
@@ -122,6 +133,10 @@ impl Default for Bindings {
             pad: Action::ALL
                 .iter()
                 .filter_map(|action| action.first_button().map(|button| (*action, button)))
+                .collect(),
+            mouse: Action::ALL
+                .iter()
+                .filter_map(|action| action.first_click().map(|click| (*action, click)))
                 .collect(),
         }
     }
@@ -138,16 +153,22 @@ impl Bindings {
         self.pad.get(&action).map(|Button(button)| *button)
     }
 
+    /// The mouse button of an action.
+    pub fn click_of(&self, action: Action) -> Option<MouseButton> {
+        self.mouse.get(&action).map(|Click(button)| *button)
+    }
+
     /// `A or Left`.
     pub fn keys_label(&self, action: Action) -> String {
         let keys: Vec<String> = self.keys_of(action).into_iter().map(super::key_label).collect();
         if keys.is_empty() { UNKNOWN.to_owned() } else { keys.join(" or ") }
     }
 
-    /// `A or Left                      pad: D-pad left     `, in columns as wide for every action.
+    /// `A or Left                      pad: D-pad left      mouse: -     `, in columns as wide for every action.
     pub fn label(&self, action: Action) -> String {
         let button = self.button_of(action).map_or(UNKNOWN.to_owned(), super::button_label);
-        format!("{:<29}  pad: {button:<14}", self.keys_label(action))
+        let click = self.click_of(action).map_or(UNKNOWN.to_owned(), super::click_label);
+        format!("{:<29}  pad: {button:<14}  mouse: {click:<7}", self.keys_label(action))
     }
 
     /// Whose an input is.
@@ -155,6 +176,7 @@ impl Bindings {
         Action::ALL.iter().copied().find(|action| match input {
             Input::Key(key) => self.keys_of(*action).contains(&key),
             Input::Button(button) => self.button_of(*action) == Some(button),
+            Input::Click(button) => self.click_of(*action) == Some(button),
         })
     }
 
@@ -164,6 +186,7 @@ impl Bindings {
             Input::Key(key) if RESERVED.contains(&key) => return Err(BindingRefusal::Reserved),
             Input::Key(key) if BoundKey(key).name().is_none() => return Err(BindingRefusal::Nameless),
             Input::Button(button) if Button(button).name().is_none() => return Err(BindingRefusal::Nameless),
+            Input::Click(button) if Click(button).name().is_none() => return Err(BindingRefusal::Nameless),
             _ => {}
         }
         match self.owner(input) {
@@ -185,6 +208,10 @@ impl Bindings {
                 self.pad.retain(|_, Button(old)| *old != button);
                 self.pad.insert(action, Button(button));
             }
+            Input::Click(button) => {
+                self.mouse.retain(|_, Click(old)| *old != button);
+                self.mouse.insert(action, Click(button));
+            }
         }
     }
 
@@ -199,12 +226,8 @@ impl Bindings {
             });
             keys.truncate(KEYS_MAX);
         }
-        let mut seen = Vec::new();
-        self.pad.retain(|_, button| {
-            let is_new = !seen.contains(button);
-            seen.push(*button);
-            is_new
-        });
+        drop_second(&mut self.pad);
+        drop_second(&mut self.mouse);
         // What an older file does not know yet is bound as at first, where that is free.
         for action in Action::ALL {
             if !self.keys.contains_key(action) {
@@ -217,6 +240,16 @@ impl Bindings {
             }
         }
     }
+}
+
+/// Of two actions with the same button, only the first keeps it.
+fn drop_second<B: Copy + PartialEq>(buttons: &mut BTreeMap<Action, B>) {
+    let mut seen = Vec::new();
+    buttons.retain(|_, button| {
+        let is_new = !seen.contains(button);
+        seen.push(*button);
+        is_new
+    });
 }
 
 #[cfg(test)]
@@ -259,6 +292,8 @@ mod tests {
         let mut bindings = Bindings::default();
         bindings.bind(Action::Fire, Input::Key(KeyCode::KeyX));
         bindings.bind(Action::Fire, Input::Button(GamepadButton::North));
+        bindings.bind(Action::Boost, Input::Click(MouseButton::Left));
+        assert_eq!(bindings.click_of(Action::Fire), None, "it was moved");
         let text = toml::to_string(&bindings).unwrap();
         assert_eq!(toml::from_str::<Bindings>(&text).unwrap(), bindings, "{text}");
         let mut wrong: Bindings =

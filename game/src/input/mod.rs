@@ -2,10 +2,12 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `aim` | where the mouse points, for a ship that is flown by it |
 //! | `bindings` | which key and button does what, and what must not be bound |
 //! | `names` | how keys and buttons are written in files and on the screen |
 //! | `pad` | reading a pad where the system offers it as a file |
 
+mod aim;
 mod bindings;
 mod names;
 mod pad;
@@ -14,8 +16,9 @@ use std::collections::BTreeSet;
 
 use bevy::prelude::*;
 
+pub use aim::Aim;
 pub use bindings::{Action, BindingRefusal, Bindings, Input};
-pub(crate) use names::{button_label, key_label};
+pub(crate) use names::{button_label, click_label, key_label};
 
 use crate::screens::Page;
 use crate::settings::Settings;
@@ -34,6 +37,7 @@ pub(crate) enum InputSystems {
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Actions>()
+        .init_resource::<Aim>()
         .configure_sets(
             PreUpdate,
             (InputSystems::Read, InputSystems::Act).chain().after(bevy::input::InputSystems),
@@ -41,9 +45,9 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(PreUpdate, read_actions.in_set(InputSystems::Read));
 }
 
-/// Reads pads; only for a game that somebody plays.
-pub(super) fn pad_plugin(app: &mut App) {
-    pad::plugin(app);
+/// Reads pads and where the mouse points; only for a game that somebody plays.
+pub(super) fn window_plugin(app: &mut App) {
+    app.add_plugins((pad::plugin, aim::plugin));
 }
 
 /// What is being done just now. Empty while a menu has the keys.
@@ -51,9 +55,15 @@ pub(super) fn pad_plugin(app: &mut App) {
 pub(crate) struct Actions {
     held: BTreeSet<Action>,
     just: BTreeSet<Action>,
+    by_mouse: bool,
 }
 
 impl Actions {
+    /// Whether a mouse button is held that does something, so that the ship turns to where the mouse points.
+    pub(crate) fn by_mouse(&self) -> bool {
+        self.by_mouse
+    }
+
     /// Whether its key or button is down.
     pub(crate) fn held(&self, action: Action) -> bool {
         self.held.contains(&action)
@@ -69,12 +79,14 @@ fn read_actions(
     page: Res<State<Page>>,
     settings: Res<Settings>,
     keys: Res<ButtonInput<KeyCode>>,
+    clicks: Res<ButtonInput<MouseButton>>,
     pads: Query<&Gamepad>,
     mut actions: ResMut<Actions>,
 ) {
-    let Actions { held, just } = &mut *actions;
+    let Actions { held, just, by_mouse } = &mut *actions;
     held.clear();
     just.clear();
+    *by_mouse = false;
     if *page.get() != Page::Play {
         return;
     }
@@ -84,11 +96,23 @@ fn read_actions(
         let on_pad = |pressed: fn(&Gamepad, GamepadButton) -> bool| {
             button.is_some_and(|button| pads.iter().any(|pad| pressed(pad, button)))
         };
+        let click = settings.keys.click_of(action);
+        let went_down = keys.any_just_pressed(bound.iter().copied())
+            || on_pad(Gamepad::just_pressed)
+            || click.is_some_and(|click| clicks.just_pressed(click));
+        // In a slow frame a key may go down and up again: that counts as held for the frame.
+        let clicked = click.is_some_and(|click| clicks.pressed(click) || clicks.just_pressed(click));
         let leaned = pads.iter().any(|pad| leans(pad.left_stick(), action));
-        if keys.any_pressed(bound.iter().copied()) || on_pad(Gamepad::pressed) || leaned {
+        *by_mouse |= clicked;
+        if keys.any_pressed(bound.iter().copied())
+            || on_pad(Gamepad::pressed)
+            || clicked
+            || leaned
+            || went_down
+        {
             held.insert(action);
         }
-        if keys.any_just_pressed(bound.iter().copied()) || on_pad(Gamepad::just_pressed) {
+        if went_down {
             just.insert(action);
         }
     }

@@ -11,6 +11,10 @@ pub(super) struct BoundKey(pub(super) KeyCode);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Button(pub(super) GamepadButton);
 
+/// A mouse button that a file can keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Click(pub(super) MouseButton);
+
 /// Keys by name. Names are of positions on a keyboard of the United States, as the engine's are.
 const KEYS: &[(&str, KeyCode)] = &[
     ("A", KeyCode::KeyA),
@@ -127,6 +131,15 @@ const BUTTONS: &[(&str, GamepadButton)] = &[
     ("D-pad right", GamepadButton::DPadRight),
 ];
 
+/// Mouse buttons.
+const CLICKS: &[(&str, MouseButton)] = &[
+    ("Left", MouseButton::Left),
+    ("Right", MouseButton::Right),
+    ("Middle", MouseButton::Middle),
+    ("Back", MouseButton::Back),
+    ("Forward", MouseButton::Forward),
+];
+
 fn name_in<T: PartialEq>(names: &[(&'static str, T)], wanted: &T) -> Option<&'static str> {
     names.iter().find(|(_, thing)| thing == wanted).map(|(name, _)| *name)
 }
@@ -146,6 +159,17 @@ impl Button {
     pub(super) fn name(self) -> Option<&'static str> {
         name_in(BUTTONS, &self.0)
     }
+}
+
+impl Click {
+    pub(super) fn name(self) -> Option<&'static str> {
+        name_in(CLICKS, &self.0)
+    }
+}
+
+/// A mouse button as the player reads it.
+pub(crate) fn click_label(button: MouseButton) -> String {
+    Click(button).name().map_or_else(|| format!("{button:?}"), ToOwned::to_owned)
 }
 
 /// A key as the player reads it.
@@ -184,6 +208,19 @@ impl<'de> Deserialize<'de> for Button {
     }
 }
 
+impl Serialize for Click {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&click_label(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Click {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        thing_in(CLICKS, &name).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +229,9 @@ mod tests {
     fn no_name_means_two_things() {
         for (index, (name, key)) in KEYS.iter().enumerate() {
             assert!(KEYS[..index].iter().all(|(other, same)| other != name && same != key), "{name}");
+        }
+        for (index, (name, button)) in CLICKS.iter().enumerate() {
+            assert!(CLICKS[..index].iter().all(|(other, same)| other != name && same != button), "{name}");
         }
         for (index, (name, button)) in BUTTONS.iter().enumerate() {
             assert!(BUTTONS[..index].iter().all(|(other, same)| other != name && same != button), "{name}");

@@ -5,8 +5,8 @@ use bevy::window::WindowCloseRequested;
 use p2c2r_arena::Controls;
 use p2c2r_offload::OffloadSwitch;
 
-use super::{Ending, Intent, Pilot, Reflecting};
-use crate::input::{Action, Actions, InputSystems};
+use super::{Battlefield, Ending, Intent, Pilot, Reflecting};
+use crate::input::{Action, Actions, Aim, InputSystems};
 use crate::presets::Chosen;
 use crate::screens::Page;
 use crate::settings::Settings;
@@ -19,10 +19,14 @@ pub(crate) fn window_plugin(app: &mut App) {
     app.add_systems(PreUpdate, end_when_closed);
 }
 
-fn fly(actions: Res<Actions>, mut intent: ResMut<Intent>) {
+fn fly(actions: Res<Actions>, aim: Res<Aim>, battlefield: Res<Battlefield>, mut intent: ResMut<Intent>) {
     let held = |action| i8::from(actions.held(action));
+    let turn = match held(Action::Left) - held(Action::Right) {
+        0 if actions.by_mouse() => aim.turn(battlefield.arena.ship()),
+        turn => turn,
+    };
     intent.0 = Controls {
-        turn: held(Action::Left) - held(Action::Right),
+        turn,
         thrust: held(Action::Thrust) - held(Action::Brake),
         fire: actions.held(Action::Fire),
         missile: actions.held(Action::Missile),

@@ -3,6 +3,7 @@
 use bevy::prelude::*;
 use bevy::ui::UiSystems;
 
+use super::obey::Capture;
 use super::{Menu, MenuAction, Nudge, Page};
 use crate::hud::{BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, text, wrapped};
 use crate::input::InputSystems;
@@ -143,13 +144,15 @@ fn choice(number: usize, item: &super::Item, chosen: bool, padding: Val) -> impl
 /// that lies still chooses nothing, so that it does not take a choice from the keys.
 fn read_mouse(
     menu: Res<Menu>,
+    capture: Res<Capture>,
     buttons: Option<Res<ButtonInput<MouseButton>>>,
     mut moves: MessageReader<CursorMoved>,
     choices: Query<(&Choice, &Interaction)>,
     mut nudges: MessageWriter<Nudge>,
 ) {
     let moved = moves.read().count() > 0;
-    let Some(buttons) = buttons else { return };
+    // While a button is waited for, it is bound and chooses nothing.
+    let Some(buttons) = buttons.filter(|_| !capture.is_waiting()) else { return };
     let Some(place) = choices
         .iter()
         .find(|(_, interaction)| **interaction != Interaction::None)

@@ -65,6 +65,7 @@ pub(super) fn listen(
     capture: Res<Capture>,
     settings: Res<Settings>,
     mut strokes: MessageReader<KeyboardInput>,
+    clicks: Res<ButtonInput<MouseButton>>,
     pads: Query<&Gamepad>,
     mut leaning: Local<bool>,
     mut nudges: MessageWriter<Nudge>,
@@ -87,6 +88,7 @@ pub(super) fn listen(
         for pad in &pads {
             nudges.write_batch(pad.get_just_pressed().map(|button| Nudge::Bind(Input::Button(*button))));
         }
+        nudges.write_batch(clicks.get_just_pressed().map(|button| Nudge::Bind(Input::Click(*button))));
         return;
     }
     // The key or button that paused goes on.

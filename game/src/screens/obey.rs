@@ -1,5 +1,7 @@
 //! What a nudge does on the present page.
 
+use std::time::Duration;
+
 use bevy::prelude::*;
 use p2c2r_offload::OffloadSwitch;
 
@@ -9,6 +11,9 @@ use super::{Nudge, Page, Trail};
 use crate::input::{Action, BindingRefusal, Bindings, Input};
 use crate::play::Ending;
 use crate::settings::{Row, Settings};
+
+/// A round ends while its player still fires: what is pressed sooner than this was not meant for the page that follows.
+const UNTIL_HANDS_ARE_CALM: Duration = Duration::from_millis(800);
 
 /// Which action waits for its key, and what was pressed that another has.
 #[derive(Resource, Clone, Copy, Debug, Default)]
@@ -42,11 +47,21 @@ pub(super) struct MenuParams<'w> {
 
 pub(super) fn obey(
     page: Res<State<Page>>,
+    time: Res<Time<Real>>,
+    mut arrived: Local<Duration>,
     mut nudges: MessageReader<Nudge>,
     mut menu: ResMut<Menu>,
     mut reach: MenuParams,
 ) {
+    if page.is_changed() {
+        *arrived = time.elapsed();
+    }
+    let still_fights =
+        *page.get() == Page::RoundOver && time.elapsed().saturating_sub(*arrived) < UNTIL_HANDS_ARE_CALM;
     for nudge in nudges.read() {
+        if still_fights && *nudge == Nudge::Accept {
+            continue;
+        }
         if *page.get() == Page::Play {
             if *nudge == Nudge::Back {
                 reach.next.set(Page::Paused);
@@ -145,18 +160,28 @@ impl MenuParams<'_> {
             taken => {
                 self.settings.keys.bind(action, input);
                 *self.capture = Capture::default();
-                let has_none = |owner| match input {
-                    Input::Key(_) => self.settings.keys.keys_of(owner).is_empty(),
-                    Input::Button(_) => self.settings.keys.button_of(owner).is_none(),
+                let lost = match taken {
+                    Err(BindingRefusal::Taken(owner)) => self.lost(owner, input).map(|lost| (owner, lost)),
+                    _ => None,
                 };
-                let what = if matches!(input, Input::Key(_)) { "key" } else { "button" };
-                match taken {
-                    Err(BindingRefusal::Taken(owner)) if has_none(owner) => {
-                        format!("{label}: {}. Now `{}` has no {what}.", action.label(), owner.label())
+                match lost {
+                    Some((owner, lost)) => {
+                        format!("{label}: {}. Now `{}` has no {lost}.", action.label(), owner.label())
                     }
-                    _ => format!("{label}: {}.", action.label()),
+                    None => format!("{label}: {}.", action.label()),
                 }
             }
         }
+    }
+
+    /// What an action has no more, after this has been taken from it.
+    fn lost(&self, owner: Action, taken: Input) -> Option<&'static str> {
+        let keys = &self.settings.keys;
+        let (what, has_one) = match taken {
+            Input::Key(_) => ("key", !keys.keys_of(owner).is_empty()),
+            Input::Button(_) => ("button", keys.button_of(owner).is_some()),
+            Input::Click(_) => ("mouse button", keys.click_of(owner).is_some()),
+        };
+        (!has_one).then_some(what)
     }
 }

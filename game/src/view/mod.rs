@@ -71,6 +71,11 @@ pub(crate) fn place(point: p2c2r_arena::Vec2, height: f32) -> Vec3 {
     Vec3::new(point.x, height, -point.y)
 }
 
+/// The arena's point below or above a point of the picture's world.
+pub(crate) fn arena_point(at: Vec3) -> p2c2r_arena::Vec2 {
+    p2c2r_arena::Vec2::new(at.x, -at.z)
+}
+
 /// The arena's point between its last two ticks.
 fn between(previous: p2c2r_arena::Vec2, now: p2c2r_arena::Vec2, share: f32) -> p2c2r_arena::Vec2 {
     previous + (now - previous) * share

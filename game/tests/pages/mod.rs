@@ -6,8 +6,9 @@ use bevy::input::gamepad::{
     RawGamepadEvent,
 };
 use bevy::input::keyboard::{Key, KeyboardInput, NativeKey};
+use bevy::input::mouse::MouseButtonInput;
 use p2c2r_arena::{Controls, Difficulty};
-use p2c2r_game::input::{Action, Bindings, Input};
+use p2c2r_game::input::{Action, Aim, Bindings, Input};
 use p2c2r_game::screens::{LastRound, Menu, MenuAction, Nudge, Page, Scores};
 use p2c2r_game::settings::{Row, Settings};
 
@@ -203,6 +204,26 @@ fn a_round_is_as_hard_as_was_chosen_and_its_end_has_a_page() {
     );
 }
 
+#[test]
+fn whoever_still_fires_when_a_round_ends_sees_its_page() {
+    let mut app = on_title();
+    app.world_mut().resource_mut::<Settings>().difficulty = Difficulty::Ace;
+    choose(&mut app, MenuAction::Begin);
+    take_over(&mut app);
+    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
+    while !arena.is_over() {
+        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
+        assert!(arena.tick() < 60 * 600, "no round ended");
+    }
+    play(&mut app, 4);
+    assert_eq!(page(&app), Page::RoundOver);
+    press(&mut app, KeyCode::Space);
+    assert_eq!(page(&app), Page::RoundOver);
+    play(&mut app, 60);
+    press(&mut app, KeyCode::Space);
+    assert_eq!(page(&app), Page::Play, "and then it plays again");
+}
+
 /// The autopilot lets go.
 fn take_over(app: &mut App) {
     assert_eq!(page(app), Page::Play);
@@ -394,6 +415,70 @@ fn a_window_that_loses_the_focus_pauses_a_players_round_and_not_one_that_flies_i
     choose(&mut app, MenuAction::Begin);
     leave(&mut app);
     assert_eq!(page(&app), Page::Play);
+}
+
+fn click(app: &mut App, button: MouseButton, state: ButtonState) {
+    app.world_mut().write_message(MouseButtonInput { button, state, window: Entity::PLACEHOLDER });
+    play(app, 2);
+}
+
+#[test]
+fn the_mouse_alone_flies_to_where_it_points_and_fires() {
+    let mut app = in_a_round();
+    let behind = |ship: &p2c2r_arena::Ship| {
+        let (at, ahead) = (ship.position, ship.heading);
+        p2c2r_arena::Vec2::new(at.x - 30.0 * ahead.x - 5.0 * ahead.y, at.y - 30.0 * ahead.y + 5.0 * ahead.x)
+    };
+    let before = ship(&app);
+    let point = behind(&before);
+    app.insert_resource(Aim(Some(point)));
+    play(&mut app, 30);
+    assert_eq!(ship(&app).heading, before.heading, "a mouse that only points turns nothing");
+    click(&mut app, MouseButton::Left, ButtonState::Pressed);
+    play(&mut app, 90);
+    let turned = ship(&app);
+    let off =
+        (point.x - turned.position.x) * turned.heading.y - (point.y - turned.position.y) * turned.heading.x;
+    assert!(off.abs() < 3.0, "it points there: {turned:?}");
+    assert!(!turned.thrusting && !app.world().resource::<Battlefield>().arena.bullets().is_empty());
+    click(&mut app, MouseButton::Left, ButtonState::Released);
+    click(&mut app, MouseButton::Right, ButtonState::Pressed);
+    play(&mut app, 3);
+    assert!(ship(&app).thrusting);
+}
+
+#[test]
+fn a_tap_within_one_slow_frame_still_launches_a_missile() {
+    for tap in [
+        (|app: &mut App, state| {
+            app.world_mut().write_message(stroke(KeyCode::KeyE, state));
+        }) as fn(&mut App, ButtonState),
+        |app, state| {
+            let (button, window) = (MouseButton::Middle, Entity::PLACEHOLDER);
+            app.world_mut().write_message(MouseButtonInput { button, state, window });
+        },
+    ] {
+        let mut app = in_a_round();
+        let missiles = ship(&app).missiles;
+        tap(&mut app, ButtonState::Pressed);
+        tap(&mut app, ButtonState::Released);
+        play(&mut app, 2);
+        assert_eq!(ship(&app).missiles, missiles - 1);
+    }
+}
+
+#[test]
+fn a_mouse_button_is_bound_and_one_that_is_taken_asks_first() {
+    let mut app = on_title();
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Keys));
+    choose(&mut app, MenuAction::Bind(Action::Boost));
+    click(&mut app, MouseButton::Right, ButtonState::Pressed);
+    assert!(menu(&app).note.contains(Action::Thrust.label()), "{}", menu(&app).note);
+    click(&mut app, MouseButton::Right, ButtonState::Released);
+    click(&mut app, MouseButton::Right, ButtonState::Pressed);
+    assert_eq!(settings(&app).keys.click_of(Action::Boost), Some(MouseButton::Right));
+    assert_eq!(settings(&app).keys.click_of(Action::Thrust), None);
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Where the mouse points, on the plane on which everything flies.
+
+use bevy::prelude::*;
+use bevy::window::PrimaryWindow;
+use p2c2r_arena::{Ship, Vec2 as ArenaVec2};
+
+use super::InputSystems;
+
+/// The point of the arena that the mouse points at; none where there is no mouse in the picture.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub struct Aim(pub Option<ArenaVec2>);
+
+/// The sine of the angle below which the ship points there already: half of what it turns in a few ticks, so that it does
+/// not swing to and fro.
+const ALIGNED: f32 = 0.04;
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(PreUpdate, read_mouse.in_set(InputSystems::Read));
+}
+
+fn read_mouse(
+    window: Option<Single<&Window, With<PrimaryWindow>>>,
+    camera: Option<Single<(&Camera, &GlobalTransform), With<Camera3d>>>,
+    mut aim: ResMut<Aim>,
+) {
+    let point = window.zip(camera).and_then(|(window, camera)| {
+        let (camera, eye) = *camera;
+        let ray = camera.viewport_to_world(eye, window.cursor_position()?).ok()?;
+        let at = ray.get_point(ray.intersect_plane(Vec3::ZERO, InfinitePlane3d::new(Vec3::Y))?);
+        Some(crate::view::arena_point(at))
+    });
+    aim.0 = point;
+}
+
+impl Aim {
+    /// Which way the ship turns to point there: 1 left, -1 right, 0 where it does already or nothing is pointed at.
+    pub(crate) fn turn(self, ship: &Ship) -> i8 {
+        let Some(point) = self.0 else { return 0 };
+        let (x, y) = (point.x - ship.position.x, point.y - ship.position.y);
+        let far = x.hypot(y);
+        if far < ship.radius {
+            return 0;
+        }
+        let (ahead, left) = (
+            (ship.heading.x * x + ship.heading.y * y) / far,
+            (ship.heading.x * y - ship.heading.y * x) / far,
+        );
+        match (ahead > 0.0 && left.abs() < ALIGNED, left >= 0.0) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => -1,
+        }
+    }
+}
