@@ -11,9 +11,10 @@ use p2c2r_offload::{LastOutcome, OffloadSwitch};
 use p2c2r_tasks::reflection::Reflection;
 
 use super::level::{Across, BorrowingDetail, Edge, ShownFrom};
+use super::middle::MiddleRoom;
 use super::palette::{BRIGHT, DIM, EDGE, PANEL};
-use super::scale::RoomHeight;
-use super::{score, write};
+use super::scale::Room;
+use super::{panel, score, write};
 use crate::figures::{self, Figures};
 
 /// How far back a column looks.
@@ -23,6 +24,8 @@ const FRAMES_MAX: usize = 4_800;
 const TEXT: f32 = 13.0;
 /// Pixels at a scale of 1 that score, columns, announcements and the ship's state take below one another.
 const HEIGHT_MIN: f32 = 660.0;
+/// Pixels beside the panel below which announcements are broken into so many lines that they need the columns' place.
+const WIDTH_MIN: f32 = 400.0;
 /// Widths of the columns in pixels.
 const WIDTHS: [f32; 3] = [112.0, 76.0, 76.0];
 const ROWS: [&str; 7] =
@@ -200,16 +203,23 @@ fn value_text(row: usize, value: Option<f64>) -> String {
     }
 }
 
+/// Whether the columns are in front of nothing in a picture of this size at a scale of 1.
+fn has_room(picture: Vec2, middle: MiddleRoom) -> bool {
+    let is_wide = middle == MiddleRoom::Whole || picture.x - panel::SIDE >= WIDTH_MIN;
+    is_wide && picture.y >= HEIGHT_MIN
+}
+
 fn show_columns(
     recent: Res<Recent>,
     figures: Res<Figures>,
-    height: Res<RoomHeight>,
+    picture: Res<Room>,
+    middle: Res<MiddleRoom>,
     mut table: Single<&mut Visibility, With<Columns>>,
     mut heads: Query<(&Head, &mut Text), Without<Value>>,
     mut values: Query<(&Value, &mut Text), Without<Head>>,
 ) {
     let (Some(before), Some(offloading)) = (recent.before, recent.offloading) else { return };
-    let has_room = height.0 >= HEIGHT_MIN;
+    let has_room = has_room(picture.0, *middle);
     table.set_if_neq(if has_room { Visibility::Inherited } else { Visibility::Hidden });
     let now = recent.column(offloading, &figures);
     for (Head(ghost), mut text) in &mut heads {
@@ -268,5 +278,14 @@ mod tests {
         for (row, value) in column.values.iter().enumerate() {
             assert_eq!(value_text(row, *value), figures::UNKNOWN, "{}", ROWS[row]);
         }
+    }
+
+    #[test]
+    fn the_columns_give_way_where_letters_are_large_or_the_picture_is_narrow() {
+        let wide = Vec2::new(1_280.0, 720.0);
+        assert!(has_room(wide, MiddleRoom::Whole) && has_room(wide, MiddleRoom::BesidePanel));
+        assert!(!has_room(wide / 1.25, MiddleRoom::BesidePanel));
+        let narrow = Vec2::new(960.0, 720.0);
+        assert!(has_room(narrow, MiddleRoom::Whole) && !has_room(narrow, MiddleRoom::BesidePanel));
     }
 }

@@ -4,7 +4,7 @@
 use bevy::prelude::*;
 
 use super::level::{BorrowingDetail, MARGIN};
-use super::scale::RoomHeight;
+use super::scale::Room;
 use super::{announce, messages, panel, ship};
 use crate::settings::{Display as Shown, Settings};
 
@@ -14,7 +14,7 @@ pub(super) fn plugin(app: &mut App) {
         .init_resource::<MiddleRoom>()
         .add_systems(
             Update,
-            make_room.run_if(resource_changed::<Settings>.or_else(resource_changed::<RoomHeight>)),
+            make_room.run_if(resource_changed::<Settings>.or_else(resource_changed::<Room>)),
         );
 }
 
@@ -60,12 +60,12 @@ fn is_free(shown: &Shown, height: f32) -> bool {
 
 fn make_room(
     settings: Res<Settings>,
-    height: Res<RoomHeight>,
+    picture: Res<Room>,
     mut middle: Single<&mut Node, With<Middle>>,
     mut room: ResMut<MiddleRoom>,
 ) {
     let shown = &settings.display;
-    let is_free = is_free(shown, height.0);
+    let is_free = is_free(shown, picture.0.y);
     let sides = match (is_free, shown.corner.is_right()) {
         (true, _) => (px(MARGIN), px(MARGIN)),
         (false, true) => (px(MARGIN), px(panel::SIDE)),

@@ -15,16 +15,16 @@ const SCALES: std::ops::RangeInclusive<f32> = 0.7..=4.0;
 const PAGE_SHARE: f32 = 0.98;
 
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<RoomHeight>().add_systems(Update, follow_picture);
+    app.init_resource::<Room>().add_systems(Update, follow_picture);
 }
 
-/// The picture's height in pixels at a scale of 1: less where everything is written larger.
+/// The picture's size in pixels at a scale of 1: smaller where everything is written larger.
 #[derive(Resource, Clone, Copy, Debug, PartialEq)]
-pub(super) struct RoomHeight(pub(super) f32);
+pub(super) struct Room(pub(super) Vec2);
 
-impl Default for RoomHeight {
+impl Default for Room {
     fn default() -> Self {
-        Self(DESIGN_HEIGHT)
+        Self(Vec2::new(DESIGN_HEIGHT * 16.0 / 9.0, DESIGN_HEIGHT))
     }
 }
 
@@ -34,7 +34,7 @@ fn follow_picture(
     card: Query<&ComputedNode, With<MenuCard>>,
     settings: Res<Settings>,
     mut scale: ResMut<UiScale>,
-    mut height: ResMut<RoomHeight>,
+    mut room_now: ResMut<Room>,
 ) {
     let Some(picture) = camera.logical_target_size() else { return };
     let shown = &settings.display;
@@ -48,7 +48,7 @@ fn follow_picture(
     if (scale.0 - wanted).abs() > 1e-3 {
         scale.0 = wanted;
     }
-    height.set_if_neq(RoomHeight(picture.y / scale.0));
+    room_now.set_if_neq(Room(picture / scale.0));
 }
 
 /// How large a picture must be for the display of this level and all that stands around it, at a scale of 1.

@@ -18,7 +18,8 @@ use bevy::prelude::*;
 
 pub use aim::Aim;
 pub use bindings::{Action, BindingRefusal, Bindings, Input};
-pub(crate) use names::{button_label, click_label, key_label};
+use names::click_label;
+pub(crate) use names::{button_label, key_label};
 
 use crate::screens::Page;
 use crate::settings::Settings;

@@ -14,6 +14,8 @@ const SHADE: Srgba = Srgba::new(0.0, 0.005, 0.015, 0.62);
 const CHOSEN: Srgba = Srgba::new(0.10, 0.24, 0.36, 0.92);
 /// From more items than this on they stand closer, so that a page fits into a window.
 const MANY_ITEMS: usize = 13;
+/// Letters of the longest line that is not broken: they are as wide as the card may be.
+const LETTERS_MAX: usize = 110;
 /// What every page's keys are.
 const LEGEND: &str = "Arrows, stick, mouse: choose   Enter, South, click: do it   Escape, East: back";
 
@@ -91,7 +93,12 @@ fn draw_menu(
             if line.is_empty() {
                 card.spawn(Node { height: px(8), ..default() });
             } else {
-                card.spawn((centred(), children![wrapped(line.clone(), 16.0, BRIGHT)]));
+                // Lines of a table keep their blanks only where nothing is broken.
+                if line.chars().count() <= LETTERS_MAX {
+                    card.spawn((centred(), children![text(line.clone(), 16.0, BRIGHT)]));
+                } else {
+                    card.spawn((centred(), children![wrapped(line.clone(), 16.0, BRIGHT)]));
+                }
             }
         }
         card.spawn(Node { height: px(10), ..default() });

@@ -11,7 +11,7 @@ use super::obey::Capture;
 use super::rounds::{LastRound, Round, Scores};
 use super::{Page, Trail};
 use crate::figures;
-use crate::input::{Action, button_label, click_label};
+use crate::input::{Action, button_label};
 use crate::settings::{Row, Settings, UserFiles};
 
 /// Everything that pages tell of.
@@ -116,14 +116,13 @@ impl Told<'_> {
         let bindings = &self.settings.keys;
         let row = |action: Action| {
             let pad = bindings.button_of(action).map_or_else(String::new, button_label);
-            let mouse = bindings.click_of(action).map_or_else(String::new, click_label);
-            format!("{:<18} {:<28} {pad:<18} {mouse:<7}", action.label(), bindings.keys_label(action))
+            format!("{:<18} {:<28} {pad:<18}", action.label(), bindings.keys_label(action))
         };
         let mut lines = vec![
             "Shoot what hunts you. Rocks stand in everybody's way, and break.".into(),
             "The shield comes back when nothing has hit you for a while; the hull does not.".into(),
             String::new(),
-            format!("{:<18} {:<28} {:<18} {:<7}", "", "keys", "pad", "mouse"),
+            format!("{:<18} {:<28} {:<18}", "", "keys", "pad"),
         ];
         let actions = [
             Action::Left,
@@ -136,7 +135,6 @@ impl Told<'_> {
             Action::Pause,
         ];
         lines.extend(actions.map(row));
-        lines.push("While a mouse button does something, the ship turns to where the mouse points.".into());
         lines.push(String::new());
         lines.push(
             "Other computers find the enemies' ways, move the rocks and trace what hulls mirror.".into(),

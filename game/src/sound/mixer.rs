@@ -293,7 +293,9 @@ mod tests {
         ] {
             // At any moment of the waves.
             for orders in [orders; 20] {
-                orders.into_iter().for_each(|order| mixer.obey(order));
+                for order in orders {
+                    mixer.obey(order);
+                }
                 let step = steepest(&mut mixer, 0.3017);
                 assert!(step <= usual * 1.5 + 0.01, "{orders:?}: a step of {step} beside {usual}");
             }

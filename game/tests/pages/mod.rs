@@ -271,7 +271,7 @@ fn tap(app: &mut App, pad: Entity, button: GamepadButton) {
 }
 
 fn ship(app: &App) -> p2c2r_arena::Ship {
-    app.world().resource::<Battlefield>().arena.ship().clone()
+    *app.world().resource::<Battlefield>().arena.ship()
 }
 
 #[test]
