@@ -25,8 +25,9 @@ pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
 pub const GROUP_ENTRIES_ENOUGH: usize = 4_096;
 
 /// Times [`GROUP_ENTRIES_ENOUGH`] entries that one group takes of a queue that has become longer, unless someone waits for an
-/// answer: what the writer has in memory of their tasks then stays in a processor's cache.
-pub const GROUP_CHUNKS_MAX: usize = 2;
+/// answer: 22,000 tasks, of which the writer has some megabytes in memory. Far fewer, and waiting for the disk once for each
+/// group would be what bounds a slow disk's rate (`docs/PERFORMANCE.md`, "Dispatch").
+pub const GROUP_CHUNKS_MAX: usize = 16;
 
 /// Times [`GROUP_ENTRIES_ENOUGH`] entries for which an empty queue keeps memory, some 7 MB: 50 ms of 400,000 tasks a second.
 pub const SPARE_CHUNKS_MAX: usize = 16;
