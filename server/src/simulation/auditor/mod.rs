@@ -7,11 +7,13 @@
 //! | module | owns |
 //! |---|---|
 //! | `books` | who has what, and what each entry does to it |
-//! | `tasks` | open tasks: admitted, attempted, ended; once each, in time, and for the right price |
+//! | `tasks` | open tasks: admitted and ended; once each, in time, and for the right price |
+//! | `attempts` | attempts at them: begun and ended, each for a reason |
 //! | `workers` | what is known of workers: who may be believed, who is convicted |
 //! | `messages` | what peers are told |
 //! | `fairness` | that nobody is served at somebody else's cost |
 
+mod attempts;
 pub mod books;
 mod fairness;
 mod messages;

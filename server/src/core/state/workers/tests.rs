@@ -1,7 +1,10 @@
 //! Who has room, who comes back, and what is remembered of whom.
 
-use p2c2r_protocol::Device;
+use std::time::Duration;
 
+use p2c2r_protocol::{Device, Digest, TaskNo, WorkUnits};
+
+use super::worker::LATE;
 use super::*;
 
 const KIND: KindId = KindId(1);
