@@ -122,18 +122,20 @@ impl Field {
         while let Some(cell) = open.pop_front() {
             let Cell { x, y } = cell;
             let next_count = steps.counts[usize::from(y) * width + usize::from(x)].saturating_add(1);
-            // Wrapping below zero lands outside the grid, where everything is blocked.
+            // Wrapping below zero lands outside the grid.
             for next in [
                 Cell::new(x.wrapping_sub(1), y),
                 Cell::new(x + 1, y),
                 Cell::new(x, y.wrapping_sub(1)),
                 Cell::new(x, y + 1),
             ] {
-                if grid.is_blocked(next) {
+                let (column, row) = (usize::from(next.x), usize::from(next.y));
+                if column >= width || row >= width {
                     continue;
                 }
-                let count = &mut steps.counts[usize::from(next.y) * width + usize::from(next.x)];
-                if *count == UNREACHED {
+                // Most neighbours are known already, which is quicker to see than whether they are blocked.
+                let count = &mut steps.counts[row * width + column];
+                if *count == UNREACHED && !grid.is_blocked(next) {
                     *count = next_count.min(UNREACHED - 1);
                     open.push_back(next);
                 }
