@@ -43,7 +43,7 @@
 //! | `accounts.rs` | finding, opening, claiming and crediting accounts |
 //! | `options.rs` | settings and limits |
 //! | `error.rs` | errors an operator can act on |
-//! | `queue.rs`, `entry_queue.rs` | the bounded queue between the two threads |
+//! | `queue.rs` | the bounded queue between the two threads |
 //! | `file.rs` | opening the file: pragmas, migrations, refusals |
 //! | `lock.rs` | one coordinator for one file, and whether it is still there |
 //! | `reading.rs` | opening the file to read it, without a right to write |
@@ -80,7 +80,6 @@ mod chain;
 mod charges;
 mod earnings;
 mod entry;
-mod entry_queue;
 mod error;
 mod export;
 mod file;

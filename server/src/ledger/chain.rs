@@ -55,14 +55,11 @@ impl GroupHasher {
 
     /// All of the group's transfers, which must be in order of ids.
     pub fn add_all(&mut self, transfers: &[Transfer]) {
-        let mut bytes = Vec::with_capacity(transfers.len().min(HASHED_TOGETHER) * ENCODED_BYTES);
-        for some in transfers.chunks(HASHED_TOGETHER) {
-            bytes.clear();
-            for transfer in some {
-                bytes.extend_from_slice(&encode(transfer));
-            }
-            self.0.update(&bytes);
+        let mut bytes = Vec::with_capacity(transfers.len() * ENCODED_BYTES);
+        for transfer in transfers {
+            bytes.extend_from_slice(&encode(transfer));
         }
+        self.0.update(&bytes);
     }
 
     /// The digest of what the group did to accounts, after its transfers. With it or without, and with what was folded or
@@ -85,8 +82,6 @@ impl GroupHasher {
 
 /// Bytes of a transfer as it is hashed.
 const ENCODED_BYTES: usize = 34;
-/// Transfers that are hashed with one call: enough for the hash to go as fast as it can.
-const HASHED_TOGETHER: usize = 1_024;
 
 fn encode(transfer: &Transfer) -> [u8; ENCODED_BYTES] {
     let mut bytes = [0; ENCODED_BYTES];

@@ -12,9 +12,8 @@ use p2c2r_protocol::limits::TASKS_MAX;
 pub const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
 
 /// Entries in the queue beyond which no task is admitted; at 150,000 entries a second (36,000 tasks) it
-/// bridges a disk that stands still for 3.5 seconds. They take some 50 MB; the writer has no more than a group beside
-/// them.
-pub const QUEUE_ENTRIES_MAX: usize = 524_288;
+/// bridges a disk that stands still for 1.7 seconds.
+pub const QUEUE_ENTRIES_MAX: usize = 262_144;
 
 /// Share of the queue's entries or bytes, one in so many, beyond which
 /// [`Ledger::wait_for_writer`](super::Ledger::wait_for_writer) waits for the writer.
@@ -23,14 +22,6 @@ pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
 /// Entries that are a group by themselves, however little time has passed: more of them in one transaction save nothing
 /// that counts, and a writer that is behind must not wait.
 pub const GROUP_ENTRIES_ENOUGH: usize = 4_096;
-
-/// Times [`GROUP_ENTRIES_ENOUGH`] entries that one group takes of a queue that has become longer, unless someone waits for an
-/// answer: 22,000 tasks, of which the writer has some megabytes in memory. Far fewer, and waiting for the disk once for each
-/// group would be what bounds a slow disk's rate (`docs/PERFORMANCE.md`, "Dispatch").
-pub const GROUP_CHUNKS_MAX: usize = 16;
-
-/// Times [`GROUP_ENTRIES_ENOUGH`] entries for which an empty queue keeps memory, some 7 MB: 50 ms of 400,000 tasks a second.
-pub const SPARE_CHUNKS_MAX: usize = 16;
 
 /// Added to the writer's niceness. What it does may wait, a task may not: where there are more threads than processors,
 /// packets go first. Moderate, so that beside one busy thread a processor still gives it some tenth of its time.

@@ -1,7 +1,8 @@
 //! The bounded queue between the coordinator's app thread and the ledger's writer thread, and the durable
 //! results on their way back.
 //!
-//! Appending is a push under a lock, and the writer is woken at most twice per group instead of once per entry.
+//! A locked vector that the writer swaps for an empty one: appending is a push, and the writer is woken at
+//! most twice per group instead of once per entry.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +16,8 @@ use super::account::{Account, CloseReport, Committed, LedgerState, Progress};
 use super::accounts::Ask;
 use super::back_pressure::AdmissionRoom;
 use super::entry::{AccountId, Entry};
-use super::entry_queue::{Chunk, EntryQueue};
 use super::error::{LedgerBusy, LedgerError};
-use super::options::{
-    GROUP_CHUNKS_MAX, GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_SHARE_GIVING_WAY,
-};
+use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_SHARE_GIVING_WAY};
 
 /// Something the writer does at once and answers.
 pub(super) enum WriterRequest {
@@ -61,56 +59,26 @@ impl<T> Drop for Reply<T> {
 /// What the writer takes at one go.
 #[derive(Default)]
 pub(super) struct Batch {
-    chunks: Vec<Chunk>,
-    /// To be answered once the entries are written.
+    /// Entries in the order they were appended.
+    pub entries: Vec<Entry>,
+    /// To be answered once the entries before them are written.
     pub requests: Vec<WriterRequest>,
 }
 
 impl Batch {
-    /// These entries and no requests.
-    pub fn of(entries: Vec<Entry>) -> Self {
-        Self { chunks: vec![Chunk::of(entries)], requests: Vec::new() }
-    }
-
-    /// How many entries there are.
-    pub fn entries(&self) -> usize {
-        self.chunks.iter().map(Chunk::len).sum()
-    }
-
-    /// Whether there is nothing in it, neither entries nor requests.
+    /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.requests.is_empty() && self.entries() == 0
-    }
-
-    /// Takes the entries out, in the order they were appended.
-    pub fn drain(&mut self) -> impl Iterator<Item = Entry> {
-        self.chunks.iter_mut().flat_map(Chunk::drain)
+        self.entries.is_empty() && self.requests.is_empty()
     }
 }
 
 struct Inbox {
-    entries: EntryQueue,
-    requests: Vec<WriterRequest>,
+    batch: Batch,
+    payload_bytes: usize,
     patient_open: usize,
     state: LedgerState,
     /// The writer waits for a first entry and is to be woken by it.
     idle: bool,
-    /// The last group was full and left some of these entries behind: they have waited long enough.
-    is_overdue: bool,
-}
-
-impl Inbox {
-    fn is_empty(&self) -> bool {
-        self.entries.len() == 0 && self.requests.is_empty()
-    }
-
-    /// Moves what goes into the next group to `batch`: as much as one group takes, or everything if a request is among it.
-    fn hand_over(&mut self, batch: &mut Batch) {
-        std::mem::swap(&mut self.requests, &mut batch.requests);
-        let chunks_max = if batch.requests.is_empty() { GROUP_CHUNKS_MAX } else { usize::MAX };
-        self.entries.hand_over(&mut batch.chunks, chunks_max);
-        self.is_overdue = self.entries.len() > 0;
-    }
 }
 
 struct Outbox {
@@ -142,12 +110,11 @@ impl WriterQueue {
     pub fn new(entries_max: usize) -> Self {
         Self {
             inbox: Mutex::new(Inbox {
-                entries: EntryQueue::default(),
-                requests: Vec::new(),
+                batch: Batch::default(),
+                payload_bytes: 0,
                 patient_open: 0,
                 state: LedgerState::Open,
                 idle: false,
-                is_overdue: false,
             }),
             arrived: Condvar::new(),
             taken: Condvar::new(),
@@ -172,11 +139,12 @@ impl WriterQueue {
             self.has_room(&inbox, patient)?;
             inbox.patient_open += usize::from(patient);
         }
-        inbox.entries.push(entry);
+        inbox.payload_bytes += entry.payload_bytes();
+        inbox.batch.entries.push(entry);
         if self.is_behind(&inbox) {
             self.behind.store(true, Ordering::Relaxed);
         }
-        if inbox.entries.len() == GROUP_ENTRIES_ENOUGH {
+        if inbox.batch.entries.len() == GROUP_ENTRIES_ENOUGH {
             self.arrived.notify_one();
         }
         self.wake_if_idle(&mut inbox);
@@ -193,15 +161,16 @@ impl WriterQueue {
             LedgerState::Closed => return Err(LedgerBusy::Closed),
         }
         for entry in &*entries {
+            inbox.payload_bytes += entry.payload_bytes();
             let is_patient = matches!(entry, Entry::TaskAdmitted(admission) if admission.patient.is_some());
             inbox.patient_open += usize::from(is_patient);
         }
-        let before = inbox.entries.len();
-        inbox.entries.append(entries);
+        let before = inbox.batch.entries.len();
+        inbox.batch.entries.append(entries);
         if self.is_behind(&inbox) {
             self.behind.store(true, Ordering::Relaxed);
         }
-        if before < GROUP_ENTRIES_ENOUGH && inbox.entries.len() >= GROUP_ENTRIES_ENOUGH {
+        if before < GROUP_ENTRIES_ENOUGH && inbox.batch.entries.len() >= GROUP_ENTRIES_ENOUGH {
             self.arrived.notify_one();
         }
         self.wake_if_idle(&mut inbox);
@@ -213,9 +182,9 @@ impl WriterQueue {
         let inbox = lock(&self.inbox);
         match inbox.state {
             LedgerState::Open => Ok(AdmissionRoom {
-                admissions: self.entries_max.saturating_sub(inbox.entries.len()),
+                admissions: self.entries_max.saturating_sub(inbox.batch.entries.len()),
                 patient: PATIENT_TASKS_MAX.saturating_sub(inbox.patient_open),
-                bytes: QUEUE_BYTES_MAX.saturating_sub(inbox.entries.payload_bytes()),
+                bytes: QUEUE_BYTES_MAX.saturating_sub(inbox.payload_bytes),
             }),
             LedgerState::Broken(_) => Err(LedgerBusy::Broken),
             LedgerState::Closed => Err(LedgerBusy::Closed),
@@ -223,8 +192,8 @@ impl WriterQueue {
     }
 
     fn has_room(&self, inbox: &Inbox, patient: bool) -> Result<(), LedgerBusy> {
-        let is_full = inbox.entries.len() >= self.entries_max
-            || inbox.entries.payload_bytes() >= QUEUE_BYTES_MAX
+        let is_full = inbox.batch.entries.len() >= self.entries_max
+            || inbox.payload_bytes >= QUEUE_BYTES_MAX
             || patient && inbox.patient_open >= PATIENT_TASKS_MAX;
         if is_full { Err(LedgerBusy::Full) } else { Ok(()) }
     }
@@ -245,8 +214,8 @@ impl WriterQueue {
 
     fn is_behind(&self, inbox: &Inbox) -> bool {
         matches!(inbox.state, LedgerState::Open)
-            && (inbox.entries.len() > self.entries_max / QUEUE_SHARE_GIVING_WAY
-                || inbox.entries.payload_bytes() > QUEUE_BYTES_MAX / QUEUE_SHARE_GIVING_WAY)
+            && (inbox.batch.entries.len() > self.entries_max / QUEUE_SHARE_GIVING_WAY
+                || inbox.payload_bytes > QUEUE_BYTES_MAX / QUEUE_SHARE_GIVING_WAY)
     }
 
     /// Hands the writer a request; it ends the gathering of the current group.
@@ -257,7 +226,7 @@ impl WriterQueue {
             LedgerState::Broken(reason) => return Err(LedgerError::Broken(reason.clone())),
             LedgerState::Closed => return Err(LedgerError::Closed),
         }
-        inbox.requests.push(request);
+        inbox.batch.requests.push(request);
         inbox.idle = false;
         self.requested.store(true, Ordering::Relaxed);
         drop(inbox);
@@ -273,22 +242,13 @@ impl WriterQueue {
     }
 
     /// For the writer: waits until something arrives or `due` is over, then gathers for `gather` unless a
-    /// request comes or there is enough for a group, and takes as much as one group may hold; everything if a request is
-    /// among it. At most `gather` late, never early.
+    /// request comes or there is enough for a group, and takes everything. At most `gather` late, never early.
     ///
-    /// `batch` comes in empty and its memory serves later groups, so that the app thread seldom allocates.
+    /// `batch` comes in empty and its memory serves the next group, so that the app thread seldom allocates.
     pub fn take(&self, batch: &mut Batch, due: Option<Duration>, gather: Duration) {
         let mut inbox = lock(&self.inbox);
-        inbox.entries.take_back(&mut batch.chunks);
-        let surplus = std::mem::take(&mut batch.chunks);
-        if !surplus.is_empty() {
-            // Not while the app's thread may wait for the lock.
-            drop(inbox);
-            drop(surplus);
-            inbox = lock(&self.inbox);
-        }
         inbox.idle = true;
-        let nothing = |inbox: &mut Inbox| inbox.is_empty();
+        let nothing = |inbox: &mut Inbox| inbox.batch.is_empty();
         inbox = match due {
             None => self.arrived.wait_while(inbox, nothing).unwrap_or_else(PoisonError::into_inner),
             Some(due) => {
@@ -300,16 +260,15 @@ impl WriterQueue {
             inbox = self
                 .arrived
                 .wait_timeout_while(inbox, gather, |inbox| {
-                    !inbox.is_overdue
-                        && inbox.requests.is_empty()
-                        && inbox.entries.len() < GROUP_ENTRIES_ENOUGH
+                    inbox.batch.requests.is_empty() && inbox.batch.entries.len() < GROUP_ENTRIES_ENOUGH
                 })
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        inbox.hand_over(batch);
+        inbox.payload_bytes = 0;
+        std::mem::swap(&mut inbox.batch, batch);
         self.requested.store(false, Ordering::Relaxed);
-        self.behind.store(self.is_behind(&inbox), Ordering::Relaxed);
+        self.behind.store(false, Ordering::Relaxed);
         self.taken.notify_one();
     }
 
@@ -327,10 +286,7 @@ impl WriterQueue {
         inbox.state = state;
         self.behind.store(false, Ordering::Relaxed);
         self.taken.notify_one();
-        let mut rest = Batch::default();
-        std::mem::swap(&mut inbox.requests, &mut rest.requests);
-        inbox.entries.hand_over(&mut rest.chunks, usize::MAX);
-        rest
+        std::mem::take(&mut inbox.batch)
     }
 
     /// Whether entries are taken; never waits.
@@ -365,7 +321,7 @@ impl WriterQueue {
 
     /// How far the writer is.
     pub fn progress(&self) -> Progress {
-        let waiting = lock(&self.inbox).entries.len();
+        let waiting = lock(&self.inbox).batch.entries.len();
         let outbox = lock(&self.outbox);
         let Committed { totals, entries, groups, anomalies, .. } = outbox.rest;
         Progress { totals, groups, entries, waiting, anomalies }
@@ -378,5 +334,142 @@ impl WriterQueue {
 }
 
 #[cfg(test)]
-#[path = "queue_tests.rs"]
-mod tests;
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Instant;
+
+    use p2c2r_protocol::{Nanos, PassedCheck, TaskNo};
+
+    use super::super::entry::{ComputedFrom, Settlement, VoidReason};
+    use super::super::error::Breakdown;
+    use super::*;
+
+    /// Far longer than anything here takes.
+    const LONG: Duration = Duration::from_mins(10);
+
+    fn append(queue: &WriterQueue, entries: usize) {
+        for no in 0..entries {
+            queue.append(Entry::TaskVoided { task: TaskNo(no as u64), reason: VoidReason::Late }).unwrap();
+        }
+    }
+
+    /// Runs on a thread of its own what may wait; the receiver hears what it returned.
+    fn aside<T: Send + 'static>(
+        queue: &Arc<WriterQueue>,
+        work: impl FnOnce(&WriterQueue) -> T + Send + 'static,
+    ) -> std::sync::mpsc::Receiver<T> {
+        let (queue, (say, heard)) = (Arc::clone(queue), channel());
+        thread::spawn(move || say.send(work(&queue)));
+        heard
+    }
+
+    fn taken(queue: &WriterQueue) -> usize {
+        let mut batch = Batch::default();
+        queue.take(&mut batch, None, LONG);
+        batch.entries.len()
+    }
+
+    /// Until the writer waits for a first entry: it says so while it holds the lock, which it lets go of by waiting.
+    fn until_idle(queue: &WriterQueue) {
+        while !lock(&queue.inbox).idle {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_group_that_is_large_enough_is_not_waited_for() {
+        let queue = Arc::new(WriterQueue::new(usize::MAX));
+        let writer = aside(&queue, taken);
+        until_idle(&queue);
+        append(&queue, GROUP_ENTRIES_ENOUGH);
+        assert_eq!(writer.recv_timeout(LONG), Ok(GROUP_ENTRIES_ENOUGH));
+        append(&queue, GROUP_ENTRIES_ENOUGH + 5);
+        assert_eq!(taken(&queue), GROUP_ENTRIES_ENOUGH + 5, "what came while the writer wrote");
+    }
+
+    #[test]
+    fn what_is_appended_together_takes_room_and_what_becomes_of_tasks_always_has_some() {
+        let queue = WriterQueue::new(4);
+        let voided = || Entry::TaskVoided { task: TaskNo(1), reason: VoidReason::Late };
+        let mut entries = vec![voided(), voided(), voided()];
+        queue.append_all(&mut entries).unwrap();
+        assert!(entries.is_empty());
+        let mut room = queue.room().unwrap();
+        assert_eq!((room.admissions, room.patient, room.bytes), (1, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX));
+        assert!(room.take(None) && !room.take(None), "one more, and no second");
+        queue.append_all(&mut vec![voided(); 5]).unwrap();
+        assert_eq!(queue.room().unwrap().admissions, 0);
+        let mut batch = Batch::default();
+        queue.take(&mut batch, None, Duration::ZERO);
+        assert_eq!(batch.entries.len(), 8);
+        queue.end(LedgerState::Closed);
+        assert_eq!(queue.append_all(&mut vec![voided()]), Err(LedgerBusy::Closed));
+        assert!(queue.room().is_err());
+    }
+
+    #[test]
+    fn only_a_writer_that_is_far_behind_is_given_way_to() {
+        let queue = Arc::new(WriterQueue::new(8));
+        queue.wait_for_writer(LONG);
+        append(&queue, 4);
+        queue.wait_for_writer(LONG);
+        append(&queue, GROUP_ENTRIES_ENOUGH);
+        let (began, longest) = (Instant::now(), Duration::from_millis(5));
+        queue.wait_for_writer(longest);
+        assert!(began.elapsed() >= longest, "waits as long as it may");
+        let app = aside(&queue, |queue| queue.wait_for_writer(LONG));
+        assert_eq!(taken(&queue), 4 + GROUP_ENTRIES_ENOUGH);
+        assert_eq!(app.recv_timeout(LONG), Ok(()));
+        queue.wait_for_writer(LONG);
+    }
+
+    #[test]
+    fn a_writer_is_waited_for_until_it_takes_what_is_asked() {
+        let queue = WriterQueue::new(8);
+        append(&queue, 4);
+        assert!(!queue.is_waited_for());
+        append(&queue, 1);
+        assert!(queue.is_waited_for(), "far behind");
+        let (reply, _answer) = std::sync::mpsc::sync_channel(1);
+        queue.request(WriterRequest::Flush(reply)).unwrap();
+        taken(&queue);
+        assert!(!queue.is_waited_for());
+        let (reply, _answer) = std::sync::mpsc::sync_channel(1);
+        queue.request(WriterRequest::Flush(reply)).unwrap();
+        assert!(queue.is_waited_for(), "for an answer");
+        taken(&queue);
+        assert!(!queue.is_waited_for());
+    }
+
+    #[test]
+    fn outcomes_that_pile_up_are_a_writer_far_behind_too() {
+        let queue = WriterQueue::new(usize::MAX);
+        let outcome: Arc<[u8]> = vec![0; QUEUE_BYTES_MAX / 4 + 1].into();
+        let settled = || {
+            Entry::TaskSettled(Settlement {
+                task: TaskNo(1),
+                source: ComputedFrom::Coordinator,
+                pay: Nanos(0),
+                fee: Nanos(1),
+                check: PassedCheck::Own,
+                outcome: Some(Arc::clone(&outcome)),
+            })
+        };
+        queue.append(settled()).unwrap();
+        assert!(!queue.behind.load(Ordering::Relaxed));
+        queue.append(settled()).unwrap();
+        assert!(queue.behind.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_writer_that_has_stopped() {
+        let queue = Arc::new(WriterQueue::new(2));
+        append(&queue, 3);
+        let app = aside(&queue, |queue| queue.wait_for_writer(LONG));
+        queue.end(LedgerState::Broken(Breakdown::panicked()));
+        assert_eq!(app.recv_timeout(LONG), Ok(()));
+        queue.wait_for_writer(LONG);
+    }
+}

@@ -53,7 +53,7 @@ pub(super) fn recover(connection: &Connection, writer: &mut WriterState) -> Resu
         }
     }
     let mut sql = Statements::prepare(connection)?;
-    let mut batch = Batch::of(entries);
+    let mut batch = Batch { entries, ..Batch::default() };
     writer.write_group(&mut sql, &mut batch, &mut GroupReplies::default(), &|| true)?;
     writer.book.patient_closed = 0;
     writer.book.take_changed();

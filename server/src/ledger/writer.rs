@@ -31,6 +31,9 @@ use super::sql::Statements;
 /// is not.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Entries for which memory is kept between groups; 50 ms of 400,000 tasks a second.
+const SPARE_ENTRIES_MAX: usize = 65_536;
+
 /// The books in memory and where the chain stands.
 pub(super) struct WriterState {
     pub book: Book,
@@ -148,9 +151,9 @@ impl WriterState {
         answers.owe(&mut batch.requests);
         let is_owed = answers.is_owed();
         sql.connection.execute_batch("BEGIN")?;
-        self.entries += batch.entries() as u64;
+        self.entries += batch.entries.len() as u64;
         self.book.group = group;
-        for entry in batch.drain() {
+        for entry in batch.entries.drain(..) {
             if let Some(account) = self.book.missing(&entry) {
                 load_account(sql.connection, &mut self.book, account)?;
             }
@@ -402,6 +405,7 @@ fn serve(
     let mut sql = Statements::prepare(connection).map_err(explain)?;
     let gather = writer.options.group_commit.min(GROUP_COMMIT_MAX);
     loop {
+        batch.entries.shrink_to(SPARE_ENTRIES_MAX);
         let due = writer.next_due();
         queue.take(batch, Some(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY))), gather);
         let idle = batch.is_empty() && writer.next_due().is_none_or(|due| !due.is_zero());

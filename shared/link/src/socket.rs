@@ -81,28 +81,18 @@ impl Wire {
     pub(crate) fn begin(&mut self, sockets: Option<&Sockets>) {
         self.intake_left = PACKETS_PER_UPDATE_MAX;
         let Some(sockets) = sockets else {
-            self.look_again();
+            self.has_unread = true;
             return;
         };
         if !std::mem::replace(&mut self.is_registered, true) {
-            self.look_again();
+            self.has_unread = true;
             match &mut self.medium {
                 Medium::Udp(udp) => self.is_watched = sockets.watch(udp.socket()),
                 Medium::Memory(port) => port.set_waker(sockets.waker()),
             }
         }
         let news = sockets.news();
-        // What lies behind a report of an error wakes nobody.
-        if std::mem::replace(&mut self.news_seen, news) != news || !self.is_watched || self.was_refused {
-            self.look_again();
-        }
-    }
-
-    fn look_again(&mut self) {
-        self.has_unread = true;
-        if let Medium::Udp(udp) = &mut self.medium {
-            udp.look_again();
-        }
+        self.has_unread |= !self.is_watched || std::mem::replace(&mut self.news_seen, news) != news;
     }
 
     /// Sends a packet, through the impairment if there is one: at the latest when [`flush`](Self::flush) is called,

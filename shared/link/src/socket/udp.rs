@@ -34,46 +34,14 @@ struct Outbox {
     bytes: Vec<u8>,
 }
 
-/// Runs that one call may read. With room for one more than there mostly is, a call that reads fewer has found the socket
-/// empty, and no other is needed to find that out.
-const RUNS: usize = 2;
-
-/// The runs that were read last.
+/// The run that was read last, and how much of it has been taken.
 #[derive(Debug)]
 struct Inbox {
-    runs: [Run; RUNS],
-    /// Of them, those that were read, and those that have been taken whole.
-    read: usize,
-    taken: usize,
-    /// The socket was read empty, which has not been said yet.
-    was_emptied: bool,
-}
-
-/// Datagrams of one size, the last perhaps smaller, from one address; and how much of them has been taken.
-#[derive(Debug)]
-struct Run {
     from: SocketAddr,
     size: usize,
     buffer: Box<[u8]>,
     taken: usize,
     end: usize,
-}
-
-impl Inbox {
-    fn new() -> Self {
-        let from = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let run = || Run { from, size: 0, buffer: vec![0; usize::from(u16::MAX)].into(), taken: 0, end: 0 };
-        Self { runs: std::array::from_fn(|_| run()), read: 0, taken: 0, was_emptied: false }
-    }
-
-    /// The next datagram that was read.
-    fn next(&mut self) -> Option<(SocketAddr, &[u8])> {
-        let run = self.runs[..self.read].get_mut(self.taken)?;
-        let packet = &run.buffer[run.taken..(run.taken + run.size).min(run.end)];
-        run.taken += packet.len();
-        self.taken += usize::from(run.taken == run.end);
-        Some((run.from, packet))
-    }
 }
 
 impl Outbox {
@@ -103,7 +71,13 @@ impl Udp {
             socket,
             connected,
             outbox: Outbox { to: nobody, size: 0, bytes: Vec::new() },
-            inbox: Inbox::new(),
+            inbox: Inbox {
+                from: nobody,
+                size: 0,
+                buffer: vec![0; usize::from(u16::MAX)].into(),
+                taken: 0,
+                end: 0,
+            },
         })
     }
 
@@ -175,43 +149,35 @@ impl Udp {
         is_over
     }
 
-    /// Something may have come since the socket was read empty.
-    pub(super) fn look_again(&mut self) {
-        self.inbox.was_emptied = false;
-    }
-
     /// The next packet, cut to `buffer`: one that is longer than a packet may be still is when `buffer` has
-    /// room for a byte more. After `None` there is no other until something comes.
+    /// room for a byte more.
     pub(super) fn receive(
         &mut self,
         buffer: &mut [u8],
         was_refused: &mut bool,
     ) -> Option<(SocketAddr, usize)> {
-        if self.inbox.taken == self.inbox.read {
-            self.receive_runs(was_refused)?;
+        if self.inbox.taken == self.inbox.end {
+            self.receive_run(was_refused)?;
         }
-        let connected = self.connected;
-        let (from, packet) = self.inbox.next()?;
+        let Inbox { from, size, buffer: run, taken, end } = &mut self.inbox;
+        let packet = &run[*taken..(*taken + *size).min(*end)];
+        *taken += packet.len();
         let length = packet.len().min(buffer.len());
         buffer[..length].copy_from_slice(&packet[..length]);
-        // The address by which a peer was connected to need not be the one by which it answers.
-        Some((connected.unwrap_or(from), length))
+        Some((*from, length))
     }
 
-    fn receive_runs(&mut self, was_refused: &mut bool) -> Option<()> {
+    fn receive_run(&mut self, was_refused: &mut bool) -> Option<()> {
         let inbox = &mut self.inbox;
-        if std::mem::take(&mut inbox.was_emptied) {
-            return None;
-        }
-        let mut metas = [RecvMeta::default(); RUNS];
+        let mut meta = [RecvMeta::default()];
         for _ in 0..REPORTS_MAX {
-            let mut buffers = inbox.runs.each_mut().map(|run| IoSliceMut::new(&mut run.buffer));
-            match self.offload.recv((&self.socket).into(), &mut buffers, &mut metas) {
-                Ok(read) => {
-                    for (run, meta) in inbox.runs.iter_mut().zip(&metas[..read]) {
-                        (run.from, run.size, run.taken, run.end) = (meta.addr, meta.stride, 0, meta.len);
-                    }
-                    (inbox.read, inbox.taken, inbox.was_emptied) = (read, 0, read < RUNS);
+            let mut buffers = [IoSliceMut::new(&mut inbox.buffer)];
+            match self.offload.recv((&self.socket).into(), &mut buffers, &mut meta) {
+                Ok(_) => {
+                    let [RecvMeta { addr, len, stride, .. }] = meta;
+                    // The address by which a peer was connected to need not be the one by which it answers.
+                    inbox.from = self.connected.unwrap_or(addr);
+                    (inbox.size, inbox.taken, inbox.end) = (stride, 0, len);
                     return Some(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
