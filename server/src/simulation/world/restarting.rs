@@ -60,6 +60,8 @@ impl World {
     fn start(&mut self) -> Audit {
         self.ledger = open_ledger(&self.folder, self.starts, &self.now, &self.wall_s)?;
         self.recorded = 0;
+        // Its clock has not stepped back.
+        self.behind = 0;
         self.core = Core::new(
             policy(&self.setup),
             self.ledger.next_task_no(),
