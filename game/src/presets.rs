@@ -87,7 +87,7 @@ impl Preset {
             (Self::Max, Quality::Low) => (0.143, 525.0),
             (Self::Max, Quality::High) => (0.192, 685.0),
             (_, Quality::Low) => (0.0095, 285.0),
-            (_, Quality::High) => (0.0097, 290.0),
+            (_, Quality::High) => (0.0098, 290.0),
         };
         PresetCost { dollars_per_hour, kbit_per_s }
     }

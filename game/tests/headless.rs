@@ -263,14 +263,15 @@ fn a_recorded_flight_is_flown_and_a_round_that_ends_begins_again() {
 }
 
 #[test]
-fn a_dearer_preset_asks_for_more_light_than_a_cheaper_one() {
+fn a_dearer_preset_renews_its_mirrors_more_often_than_a_cheaper_one() {
     let asked = |preset: &str| {
         let (mut app, _, _) = local_game(&["--preset", preset]);
         play(&mut app, 300);
         app.world().resource::<OffloadTotals>().kinds["reflection"].submitted
     };
     let (saver, default, max) = (asked("saver"), asked("default"), asked("max"));
-    assert!(saver * 2 < default && default * 4 < max * 3, "{saver}, {default}, {max}");
+    // `default` pays for other ships' mirrors too: it asks 1.8 times as often as `saver`, for more light each time.
+    assert!(saver * 3 < default * 2 && default * 4 < max * 3, "{saver}, {default}, {max}");
 }
 
 #[test]
