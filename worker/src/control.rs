@@ -145,21 +145,37 @@ pub struct WorkerReport {
     pub uptime_seconds: u64,
 }
 
+impl WorkerReport {
+    /// Whether it takes work when it is connected.
+    pub fn takes_work(&self) -> bool {
+        !self.finishing && self.resting.is_none()
+    }
+
+    /// What it does, in words.
+    pub fn state(&self) -> String {
+        match &self.resting {
+            _ if self.finishing => "finishing what runs".to_owned(),
+            Some(why) => format!("resting: {why}"),
+            None => "working".to_owned(),
+        }
+    }
+
+    /// What is left of the earnings after electricity; `None` where it was not told what that costs.
+    pub fn net(&self) -> Option<Nanos> {
+        self.electricity_nanos.map(|electricity| Nanos(self.earned_nanos.saturating_sub(electricity)))
+    }
+}
+
 impl fmt::Display for WorkerReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, coordinator, held, computed, failed, accepted, rejected, .. } = self;
-        let state = match (&self.resting, self.finishing) {
-            (_, true) => "finishing what runs".to_owned(),
-            (Some(why), _) => format!("resting: {why}"),
-            (None, _) => "working".to_owned(),
-        };
         let link = if self.connected { "connected to" } else { "not connected to" };
         let slots = if self.slots_now == self.slots {
             self.slots.to_string()
         } else {
             format!("{} of {}", self.slots_now, self.slots)
         };
-        writeln!(f, "{name}: {state}, {link} {coordinator}, {slots} slot(s)")?;
+        writeln!(f, "{name}: {}, {link} {coordinator}, {slots} slot(s)", self.state())?;
         if self.cpu_percent_max < 100 {
             writeln!(f, "  each slot computes at most {} % of the time", self.cpu_percent_max)?;
         }
@@ -178,9 +194,8 @@ impl fmt::Display for WorkerReport {
             Nanos(self.earned_nanos),
             self.uptime_seconds / 60
         )?;
-        if let Some(electricity) = self.electricity_nanos {
-            let left = Nanos(self.earned_nanos.saturating_sub(electricity));
-            write!(f, "\n  net: {left}, about {} went for electricity", Nanos(electricity))?;
+        if let (Some(net), Some(electricity)) = (self.net(), self.electricity_nanos.map(Nanos)) {
+            write!(f, "\n  net: {net}, about {electricity} went for electricity")?;
         }
         let account = [self.account_confirmed_nanos, self.account_pending_nanos, self.account_paid_nanos];
         if let [Some(confirmed), Some(pending), Some(paid)] = account.map(|nanos| nanos.map(Nanos)) {
@@ -196,7 +211,7 @@ struct Asked {
     answer: Sender<WorkerReport>,
 }
 
-/// By which other threads of this program ask the worker's app.
+/// How other threads of this program ask the worker's app.
 #[derive(Clone)]
 pub struct ControlLine {
     asks: Sender<Asked>,
@@ -224,7 +239,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Where requests come in, and by which they are made.
+    /// Where requests come in, and how they are made.
     pub fn open(waker: Waker) -> (Self, ControlLine) {
         let (asks, asked) = bounded(ASKED_MAX);
         (Self { asked, ..Self::default() }, ControlLine { asks, waker })

@@ -4,6 +4,7 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,11 @@ use crate::control::{ControlLine, ControlRequest, WorkerReport};
 /// Largest head of a request, and most headers in it: browsers send some hundred bytes.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 const HEADERS_MAX: usize = 64;
-/// Longest time that one request may take: they are answered one after the other.
+/// Longest time that a browser may take to ask, and that it may then leave the answer unread.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections that are read at the same time; further ones wait. Browsers open some before they have anything to ask, and a
+/// page must not wait until [`PATIENCE`] with those is over.
+const AT_ONCE: usize = 8;
 /// Seconds after which a browser asks again.
 const REFRESH_SECONDS: u32 = 5;
 const STYLE: &str = include_str!("page/style.css");
@@ -28,15 +32,17 @@ pub fn may_be_at(address: SocketAddr) -> bool {
 
 /// Serves the page from now on; where, with the port that the system chose for port 0.
 pub fn serve(at: SocketAddr, line: ControlLine) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(at)?;
-    let at = listener.local_addr()?;
-    thread::Builder::new().name("page".into()).spawn(move || {
-        for stream in listener.incoming().flatten() {
-            // Who asks wrongly, or leaves, learns it by the closed connection.
-            let _ = answer(stream, &line);
-        }
-    })?;
-    Ok(at)
+    let listener = Arc::new(TcpListener::bind(at)?);
+    for _ in 0..AT_ONCE {
+        let (listener, line) = (Arc::clone(&listener), line.clone());
+        thread::Builder::new().name("page".into()).spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // Who asks wrongly, or leaves, learns it by the closed connection.
+                let _ = answer(stream, &line);
+            }
+        })?;
+    }
+    listener.local_addr()
 }
 
 fn answer(mut stream: TcpStream, line: &ControlLine) -> io::Result<()> {
@@ -188,13 +194,11 @@ fn page(report: &WorkerReport) -> Markup {
 }
 
 fn state(report: &WorkerReport) -> Markup {
-    let (class, text) = match (&report.resting, report.finishing) {
-        (_, true) => ("warn", "▲ finishing what runs".to_owned()),
-        (Some(why), _) => ("warn", format!("▲ resting: {why}")),
-        (None, _) if report.connected => ("good", "● working".to_owned()),
-        (None, _) => ("warn", "▲ not connected".to_owned()),
-    };
-    html! { span class=(class) { (text) } }
+    html! {
+        @if !report.takes_work() { span.warn { "▲ " (report.state()) } }
+        @else if report.connected { span.good { "● " (report.state()) } }
+        @else { span.warn { "▲ not connected" } }
+    }
 }
 
 fn computing(report: &WorkerReport) -> Markup {
@@ -221,14 +225,13 @@ fn computing(report: &WorkerReport) -> Markup {
 
 fn money(report: &WorkerReport) -> Markup {
     let said = |nanos: Option<i64>| nanos.map_or_else(|| "–".to_owned(), |nanos| Nanos(nanos).to_string());
-    let net = report.electricity_nanos.map(|electricity| report.earned_nanos.saturating_sub(electricity));
     html! {
         section {
             h2 { "Earnings" }
             dl {
                 (tile("Since the start", Nanos(report.earned_nanos)))
                 (tile("An hour", said(report.earned_per_hour_nanos)))
-                @if net.is_some() { (tile("Net of electricity", said(net))) }
+                @if let Some(net) = report.net() { (tile("Net of electricity", net)) }
                 (tile("Pending", said(report.account_pending_nanos)))
                 (tile("Confirmed", said(report.account_confirmed_nanos)))
                 (tile("Paid", said(report.account_paid_nanos)))
@@ -244,7 +247,10 @@ fn tile(name: &str, value: impl std::fmt::Display) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use p2c2r_link::Waker;
+
     use super::*;
+    use crate::control::Control;
 
     fn asked(head: &str) -> Asked {
         Asked::parse(head.as_bytes()).unwrap().unwrap()
@@ -286,6 +292,23 @@ mod tests {
         assert_eq!(post.reply(|| panic!("nobody is asked")).status, "405 Method Not Allowed");
         let silent = asked("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(silent.reply(|| Err(ErrorKind::TimedOut.into())).status, "503 Service Unavailable");
+    }
+
+    #[test]
+    fn connections_that_ask_nothing_hold_up_nobody() {
+        let (_control, line) = Control::open(Waker::default());
+        let at = serve("127.0.0.1:0".parse().unwrap(), line).unwrap();
+        let silent: Vec<_> = (1..AT_ONCE).map(|_| TcpStream::connect(at).unwrap()).collect();
+        let mut asking = TcpStream::connect(at).unwrap();
+        write!(asking, "GET /style.css HTTP/1.1\r\nHost: {at}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        asking.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with(STYLE), "{answer}");
+        for mut stream in silent {
+            stream.set_nonblocking(true).unwrap();
+            let error = stream.read(&mut [0]).expect_err("it is still waited for, not closed");
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        }
     }
 
     #[test]
