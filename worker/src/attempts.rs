@@ -127,7 +127,7 @@ impl Attempts {
             admitted: false,
             stage,
             cancel,
-            // From the moment at which it was received.
+            // The lease counts from the moment at which the task was received.
             over_at: clock.instant.unwrap_or_else(Instant::now)
                 + Duration::from_micros(assign.lease_us.into()),
             clock,
