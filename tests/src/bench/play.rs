@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p2c2r_arena::{
-    Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, PlanDepth, TICKS_PER_SECOND, WantedSpec,
+    Arena, ArenaConfig, Autopilot, DueOutcome, Motions, OutcomeBody, PlanDepth, TICKS_PER_SECOND, Vec2,
+    WantedSpec,
 };
 use p2c2r_tasks::lightfield::{Lightfield, LightfieldSpec, Probes};
 use p2c2r_tasks::path::{Path, PathSpec, Query};
@@ -38,9 +39,9 @@ pub struct LightHabit {
     pub bounces: u8,
     /// Rocks that are mirrored at most: the nearest.
     pub rocks_max: usize,
-    /// Ships beside the player's that mirror light of their own at most, the nearest, and paths per texel of theirs.
+    /// Other ships that mirror light of their own at most: the nearest.
     pub ships_max: usize,
-    /// See [`Viewpoint::samples`].
+    /// Paths for each texel of theirs, see [`Viewpoint::samples`].
     pub ship_samples: u8,
 }
 
@@ -305,6 +306,11 @@ const SURFACES: [Surface; 5] = [
     Surface { colour: [0; 3], metal: 0, roughness: 255, glow: [90, 235, 255], power: 25 },
 ];
 
+/// A place of the arena as a scene of reflections has it.
+fn in_scene(at: Vec2) -> [i16; 3] {
+    [at.x, 0.0, -at.y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16)
+}
+
 /// The nearest of the other ships, each with a cube of its own.
 fn other_ships(arena: &Arena, habit: &LightHabit) -> Vec<Viewpoint> {
     let player = arena.ship().position;
@@ -317,8 +323,8 @@ fn other_ships(arena: &Arena, habit: &LightHabit) -> Vec<Viewpoint> {
         .filter(|(away, _)| *away < SHIPS_NEAR_M)
         .collect();
     near.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let viewpoint = |at: p2c2r_arena::Vec2| Viewpoint {
-        probe: [at.x, 0.0, -at.y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16),
+    let viewpoint = |at| Viewpoint {
+        probe: in_scene(at),
         face_log2: SHIP_FACE_LOG2,
         levels: 1,
         samples: habit.ship_samples,
@@ -328,7 +334,6 @@ fn other_ships(arena: &Arena, habit: &LightHabit) -> Vec<Viewpoint> {
 
 /// The scene around the ship: the nearest rocks, all enemies and bolts; and around which ships it is wanted.
 pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
-    let at = |x: f32, y: f32| [x, 0.0, -y].map(|metres| (metres * POSITION_STEPS_PER_M).round() as i16);
     let steps = |metres: f32| ((metres * RADIUS_STEPS_PER_M).round() as u16).max(1);
     let probe = arena.ship().position;
     let mut rocks: Vec<_> = arena.rocks().iter().collect();
@@ -338,7 +343,7 @@ pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
         if matches!(rock.shape.kind(), ShapeKind::Rock(_)) {
             let rotation = Rotation::of(rock.rotation.map(f64::from));
             objects.push(Object {
-                position: at(rock.position.x, rock.position.y),
+                position: in_scene(rock.position),
                 form: Form::Rock { shape: rock.shape, rotation },
                 surface: u8::from(rock.id.0 % 5 == 2),
             });
@@ -352,15 +357,15 @@ pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
         let along = enemy.heading * enemy.radius;
         let (tail, tip) = (enemy.position - along, enemy.position + along);
         let flame = tail - along;
-        capsule(at(tail.x, tail.y), at(tip.x, tip.y), enemy.radius * 0.4, 2);
-        capsule(at(tail.x, tail.y), at(flame.x, flame.y), enemy.radius * 0.3, 3);
+        capsule(in_scene(tail), in_scene(tip), enemy.radius * 0.4, 2);
+        capsule(in_scene(tail), in_scene(flame), enemy.radius * 0.3, 3);
     }
     for bullet in arena.bullets() {
         let tail = bullet.position - bullet.velocity * 0.05;
-        capsule(at(bullet.position.x, bullet.position.y), at(tail.x, tail.y), 0.24, 4);
+        capsule(in_scene(bullet.position), in_scene(tail), 0.24, 4);
     }
     ReflectionSpec {
-        probe: at(probe.x, probe.y),
+        probe: in_scene(probe),
         face_log2: habit.face_log2,
         levels: habit.levels,
         samples: habit.samples,

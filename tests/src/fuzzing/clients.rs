@@ -29,9 +29,10 @@ use crate::puzzles::{KINDS, PuzzleTag};
 const STEP: Duration = Duration::from_millis(5);
 /// Scripts that one program goes through, one behind the other.
 const SCRIPTS: u32 = 64;
-/// Connections after which the next script has a new program, and those a script may have made until then: an account
-/// is given 64 tokens a minute, and a try in vain takes one too.
+/// Connections of one program after which the next script has a new one.
 const CONNECTIONS_ENOUGH: u32 = 16;
+/// Connections of one program after which a script reconnects no more: an account is given 64 tokens a minute, and a try
+/// in vain takes one too.
 const CONNECTIONS_MAX: u32 = 32;
 /// Updates within which a client connects again.
 const PATIENCE: usize = 400;
@@ -95,7 +96,7 @@ impl Pair {
         assert!(is_up, "a client comes back whatever it was told");
     }
 
-    /// Hangs up and lets the client come back, as often as its account may connect.
+    /// Hangs up and lets the client come back, unless its account might be given no more tokens.
     fn reconnect(&mut self) {
         if self.connections < CONNECTIONS_MAX {
             self.hang_up();

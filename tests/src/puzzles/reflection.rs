@@ -1,4 +1,4 @@
-//! Small scenes: two cubes of 16 by 16 texels a face, and six balls around it that glow as the seed says, so
+//! Small scenes: two cubes of 16 by 16 texels a face, and around the first six balls that glow as the seed says, so
 //! that no two tasks look alike in any direction.
 
 use p2c2r_offload::prelude::Blobs;
