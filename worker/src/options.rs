@@ -80,7 +80,7 @@ settings_table! {
         /// Run kernels in this process, where a fault in one could reach this computer's files and network. Needed where
         /// the system has no Landlock and seccomp
         pub unsandboxed: bool = false => switch(),
-        /// What to compute reflections on: auto (the fastest graphics processor, if there is one), off, or part of a name,
+        /// What to compute light on: auto (the fastest graphics processor, if there is one), off, or part of a name,
         /// which takes software such as llvmpipe too
         pub gpu: GpuChoice = GpuChoice::default() => parsed("auto|off|NAME"),
         /// Per cent of its time that the graphics processor may compute, by what tasks are measured to take; it rests in
