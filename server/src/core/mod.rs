@@ -79,6 +79,14 @@ pub struct Policy {
     pub compute_waiting_max: usize,
 }
 
+/// What is known of each connection.
+type Links = HashMap<PeerId, LinkState, NumberHash>;
+
+/// Smoothed round trips by peer, zero until one is measured: [`Core::rtt`] for whoever borrows other parts of the scheduler.
+fn round_trips(links: &Links) -> impl Fn(PeerId) -> Duration {
+    move |peer| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt)
+}
+
 /// The scheduler.
 pub struct Core {
     policy: Policy,
@@ -87,7 +95,7 @@ pub struct Core {
     tasks: TaskTable,
     gamers: Gamers,
     workers: Workers,
-    links: HashMap<PeerId, LinkState, NumberHash>,
+    links: Links,
     timers: Timers,
     cache: OutcomeCache,
     own: OwnKernel,
@@ -116,7 +124,7 @@ impl Core {
             tasks: TaskTable::new(next_task),
             gamers: Gamers::default(),
             workers: Workers::default(),
-            links: HashMap::default(),
+            links: Links::default(),
             timers: Timers::default(),
             cache: OutcomeCache::new(policy.cache_entries_max, policy.cache_bytes_max),
             own: OwnKernel::new(policy.compute_threads, policy.compute_waiting_max),
@@ -243,7 +251,7 @@ impl Core {
 
     /// Smoothed round trip to a peer; zero until one is measured.
     fn rtt(&self, peer: PeerId) -> Duration {
-        self.links.get(&peer).map_or(Duration::ZERO, |link| link.rtt)
+        round_trips(&self.links)(peer)
     }
 
     /// The workers that a gamer is told of.

@@ -24,6 +24,12 @@ pub struct Choice {
 /// Workers that are looked at for one that is proven, or neglected; more would cost more than the best of them is better.
 const LOOKED_AT_MAX: usize = 8;
 
+/// A handful of these, from a place drawn at random on.
+fn handful<'a>(matcher: &mut Matcher, ready: &'a [PeerId]) -> impl Iterator<Item = PeerId> + use<'a> {
+    let start = if ready.is_empty() { 0 } else { matcher.draw(ready.len()) };
+    ready.iter().copied().cycle().skip(start).take(ready.len().min(LOOKED_AT_MAX))
+}
+
 /// Of a handful of proven workers with room for `task`, from a place drawn at random on, the one that would be back first: not
 /// one that has failed it before, and one that `suits`.
 pub fn proven(
@@ -33,11 +39,6 @@ pub fn proven(
     rtt: impl Fn(PeerId) -> Duration,
     suits: impl Fn(&Worker, &Prediction) -> bool,
 ) -> Option<Choice> {
-    let ready = workers.ready_and_proven(task.kind);
-    if ready.is_empty() {
-        return None;
-    }
-    let start = matcher.draw(ready.len());
     let candidate = |peer: PeerId| {
         let worker = workers.get(peer)?;
         if task.was_tried_by(worker.account) {
@@ -46,8 +47,8 @@ pub fn proven(
         let prediction = worker.predict(task.kind, task.units, rtt(peer));
         suits(worker, &prediction).then_some(Choice { worker: peer, prediction })
     };
-    let looked_at = ready.iter().cycle().skip(start).take(ready.len().min(LOOKED_AT_MAX));
-    looked_at.filter_map(|peer| candidate(*peer)).min_by_key(|choice| choice.prediction.rank)
+    let ready = handful(matcher, workers.ready_and_proven(task.kind));
+    ready.filter_map(candidate).min_by_key(|choice| choice.prediction.rank)
 }
 
 /// Chooses a worker with room for `task`, not one that has failed it before; `None` if there is none. After an attempt that
@@ -105,9 +106,7 @@ pub fn neglected(
     if ready.len() < 2 {
         return None;
     }
-    let start = matcher.draw(ready.len());
-    let looked_at = ready.iter().cycle().skip(start).take(ready.len().min(LOOKED_AT_MAX));
-    let candidates = looked_at.filter_map(|peer| Some((*peer, workers.get(*peer)?)));
+    let candidates = handful(matcher, ready).filter_map(|peer| Some((peer, workers.get(peer)?)));
     let neglected =
         candidates.filter(|(_, worker)| worker.is_neglected(now) && worker.is_believed(task.units));
     let (peer, worker) = neglected.min_by_key(|(_, worker)| worker.active_at)?;

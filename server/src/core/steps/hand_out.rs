@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{Assign, KindId, Micros, PeerId, ServerToWorker, TaskFailure, TaskNo};
+use p2c2r_protocol::{Assign, KindId, Micros, ServerToWorker, TaskFailure, TaskNo};
 use smallvec::SmallVec;
 use tracing::debug;
 
@@ -15,7 +15,7 @@ use super::{fall_back, hedge, settle};
 use crate::config::Fallback;
 use crate::core::state::tasks::Expected;
 use crate::core::state::workers::Worker;
-use crate::core::{Core, Effect};
+use crate::core::{Core, Effect, round_trips};
 use crate::ledger::Entry;
 
 /// Tasks of one kind that are looked at in one update without anyone to give them to. A task that every worker
@@ -72,9 +72,7 @@ pub fn hand_out(core: &mut Core) {
 fn decide(core: &mut Core, no: TaskNo) -> Move {
     let Some(task) = core.tasks.get(no) else { return Move::PassOver };
     let now = core.now;
-    let links = &core.links;
-    let rtt = |peer: PeerId| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt);
-    if let Some(choice) = choose(&mut core.matcher, task, &core.workers, rtt) {
+    if let Some(choice) = choose(&mut core.matcher, task, &core.workers, round_trips(&core.links)) {
         let Some(deliver_by) = task.deliver_by else { return Move::Lease(choice) };
         let left = Duration::from_micros(deliver_by.0.saturating_sub(now.0));
         if !fall_back::may_compute(core, task) {
@@ -112,7 +110,8 @@ fn lease_or_try(core: &mut Core, no: TaskNo, choice: Choice) {
         lease(core, no, choice);
         return;
     }
-    let Some(tried) = trial(core, no, choice) else {
+    let late = core.hedging.late_after(choice.prediction).max(HEDGE_AFTER_MIN);
+    let Some(tried) = trial(core, no, choice, late) else {
         core.exploring.looked_in_vain();
         lease(core, no, choice);
         return;
@@ -122,26 +121,24 @@ fn lease_or_try(core: &mut Core, no: TaskNo, choice: Choice) {
     core.tally.tried += 1;
     core.workers.change(tried.worker, Worker::tried_again);
     if core.tasks.get(no).is_some_and(|task| task.deliver_by.is_some() && !task.live().is_empty()) {
-        let late = core.hedging.late_after(choice.prediction).max(HEDGE_AFTER_MIN);
         let at = Micros(core.now.0.saturating_add(Micros::from(late).0));
         core.tasks.matcher().hedge_at(no, Some(at));
         set_timer(core, no);
     }
 }
 
-/// Whom to try instead of `choice`.
-fn trial(core: &mut Core, no: TaskNo, choice: Choice) -> Option<Choice> {
-    let (now, links) = (core.now, &core.links);
+/// Whom to try instead of `choice`, which would be `late` after so long.
+fn trial(core: &mut Core, no: TaskNo, choice: Choice, late: Duration) -> Option<Choice> {
+    let now = core.now;
     let task = core.tasks.get(no).filter(|task| task.attempts() == 0)?;
-    let late = core.hedging.late_after(choice.prediction).max(HEDGE_AFTER_MIN);
     let needed = Micros::from(late + choice.prediction.finish_at_worst * 2).0;
     let is_unhurried = task.deliver_by.is_none_or(|deadline| now.0.saturating_add(needed) <= deadline.0);
     let is_proven = core.workers.get(choice.worker).is_some_and(Worker::is_proven);
     if !is_unhurried || !is_proven || task.deliver_by.is_some() && !core.hedging.has_saved(task.units) {
         return None;
     }
-    let rtt = |peer: PeerId| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt);
-    neglected(&mut core.matcher, task, &core.workers, now, rtt).filter(|tried| tried.worker != choice.worker)
+    let tried = neglected(&mut core.matcher, task, &core.workers, now, round_trips(&core.links))?;
+    (tried.worker != choice.worker).then_some(tried)
 }
 
 /// Leases a task to the worker that was chosen, beside the one that has it if one does.

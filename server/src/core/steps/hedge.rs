@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use p2c2r_protocol::{KindId, Micros, PeerId, TaskNo};
+use p2c2r_protocol::{KindId, Micros, TaskNo};
 use p2c2r_tasks::CheckError;
 use tracing::debug;
 
@@ -21,7 +21,7 @@ use crate::core::state::hedging::{HedgedAttempt, Other};
 use crate::core::state::tasks::Task;
 use crate::core::state::workers::{Prediction, Worker};
 use crate::core::work::{Cause, Check, Depth};
-use crate::core::{Core, Effect};
+use crate::core::{Core, Effect, round_trips};
 use crate::ledger::AccountId;
 
 /// The soonest that a second worker is asked. Sooner would spend them on the jitter of networks and schedulers, to gain
@@ -48,8 +48,7 @@ pub fn ask_another(core: &mut Core, no: TaskNo) {
         core.workers.change(first.worker, Worker::noticed_late);
     }
     let left = Duration::from_micros(deadline.0.saturating_sub(core.now.0));
-    let (links, but) = (&core.links, first.account);
-    let rtt = |peer: PeerId| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt);
+    let (rtt, but) = (round_trips(&core.links), first.account);
     let Some(choice) = choose::proven(&mut core.matcher, task, &core.workers, rtt, |worker, prediction| {
         worker.account != but && !worker.is_late() && prediction.finish <= left
     }) else {
