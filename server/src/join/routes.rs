@@ -15,7 +15,7 @@ use p2c2r_join::api::{
 };
 use p2c2r_join::{RefusalCode, TokenGrant, TokenRequest};
 use p2c2r_link::{Family, Grant, Mint, MintRefusal};
-use p2c2r_protocol::{AccountKey, ProtocolIdentity, is_printable};
+use p2c2r_protocol::{AccountKey, ProtocolIdentity, printable};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{debug, error};
@@ -207,8 +207,7 @@ pub(super) fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey,
         ));
     }
     if request.protocol != front.identity.id {
-        let theirs = request.protocol_text.chars().filter(|character| is_printable(*character));
-        let theirs: String = theirs.take(PROTOCOL_CHARS_MAX).collect();
+        let theirs = printable(&request.protocol_text, PROTOCOL_CHARS_MAX);
         let message = format!(
             "this program speaks {theirs} and the coordinator {}; use the same version on both sides",
             front.identity.text

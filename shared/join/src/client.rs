@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use p2c2r_link::{Access, NoToken, TokenAnswer, TokenSource};
-use p2c2r_protocol::{AccountKey, ProtocolIdentity, Role};
+use p2c2r_protocol::{AccountKey, ProtocolIdentity, Role, printable};
 use rustls::ClientConfig;
 
 use crate::api::{
@@ -202,8 +202,7 @@ impl From<HttpsError> for Failure {
 
 /// What a refusal says, as it may be shown.
 pub(crate) fn sentence(refusal: &TokenRefusal) -> String {
-    let shown = refusal.message.chars().filter(|character| p2c2r_protocol::is_printable(*character));
-    shown.take(CLIENT_SENTENCE_CHARS_MAX).collect()
+    printable(&refusal.message, CLIENT_SENTENCE_CHARS_MAX)
 }
 
 /// What all addresses failed of, in one sentence.

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use p2c2r_protocol::printable;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, ClientConnection, StreamOwned};
 use serde::Serialize;
@@ -33,6 +34,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const REQUEST_MAX: Duration = Duration::from_secs(12);
 /// Bytes of ureq's buffers in each direction: a whole answer and its headers fit.
 const BUFFER_BYTES: usize = 2 * ANSWER_BYTES_MAX;
+/// Characters that are shown of what somebody else's program said.
+const SAID_CHARS_MAX: usize = 120;
 
 /// Why an address gave no answer.
 #[derive(Debug, Error)]
@@ -122,7 +125,7 @@ impl Https {
 
 /// The beginning of what somebody else's program said, without what a terminal would obey.
 fn shorten(text: &str) -> String {
-    text.chars().filter(|character| p2c2r_protocol::is_printable(*character)).take(120).collect()
+    printable(text, SAID_CHARS_MAX)
 }
 
 fn explain(error: ureq::Error) -> HttpsError {

@@ -36,5 +36,5 @@ pub use identity::ProtocolIdentity;
 pub use ids::{AccountKey, Attempt, Digest, KindId, Micros, PeerId, Role, TaskId, TaskNo};
 pub use messages::*;
 pub use money::{Device, FeeCarry, Nanos, PriceList, TASK_PRICE_MIN, WorkUnits};
-pub use names::{fit_name, is_printable};
+pub use names::{fit_name, is_printable, printable};
 pub use payload::Payload;

@@ -1,4 +1,5 @@
-//! Public names: labels that people give accounts, made fit to be shown on anybody's console.
+//! Public names, which are labels that people give accounts, and other words of strangers, made fit to be shown on anybody's
+//! console.
 
 use crate::limits::NAME_BYTES_MAX;
 
@@ -17,6 +18,11 @@ pub fn fit_name(name: &str) -> String {
     }
     let fit = fit.trim();
     if fit.is_empty() { NAMELESS.to_owned() } else { fit.to_owned() }
+}
+
+/// The first `chars_max` printable characters of what somebody else's program said.
+pub fn printable(text: &str, chars_max: usize) -> String {
+    text.chars().filter(|character| is_printable(*character)).take(chars_max).collect()
 }
 
 /// Whether a character may stand in a name or a reason: no control characters, and none of the invisible ones
