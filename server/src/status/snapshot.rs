@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub kinds: Vec<KindNow>,
     /// Connected workers, by name.
     pub workers: Vec<WorkerNow>,
-    /// Their accounts, in the same order.
+    /// Their accounts, by the first of the names of each.
     pub pay: Vec<PayNow>,
     /// Connected gamers, by name.
     pub gamers: Vec<GamerNow>,
@@ -104,7 +104,7 @@ pub struct WorkerNow {
 /// The account of connected workers, as it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayNow {
-    /// The name of a worker whose it is.
+    /// The first, by the alphabet, of the names of its workers.
     pub name: String,
     /// How many more workers that are connected earn for it.
     pub others: usize,
@@ -267,7 +267,14 @@ fn pay_now(core: &Core) -> Vec<PayNow> {
                     paid_out: worker.statements.paid,
                 });
             }
-            Entry::Occupied(known) => known.into_mut().others += 1,
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                known.others += 1;
+                // Workers come in any order, and the page is to name the same one each time.
+                if *worker.name < *known.name {
+                    known.name = worker.name.to_string();
+                }
+            }
         }
     }
     let mut pay: Vec<_> = accounts.into_values().collect();
