@@ -75,7 +75,8 @@ impl Plugin for CoordinatorPlugins {
             Update,
             (
                 (
-                    // Before anything is recorded, so that what the ledger has written does not depend on its thread.
+                    // Before this update records anything: how much of that the ledger's thread would have written by the
+                    // time statements are sent, and so what they say, would differ from run to run.
                     account_statements::send_statements.run_if(account_statements::are_due),
                     receive::note_measured.run_if(receive::is_time_to_measure),
                     joins::welcome_peers.run_if(joins::is_anybody_joining),

@@ -46,7 +46,7 @@ const FAULTS: [(Fault, &[&str]); 26] = [
     ),
     (Fault::GivesTheUnchecked, &["only what was checked deeply is reused"]),
     (Fault::ChargesReuseInFull, &["reuse costs the fee"]),
-    // Where the account has nothing else held, its own assertion comes first.
+    // An account that holds nothing for other tasks asserts first that as much is held as it gives back.
     (
         Fault::GivesTwice,
         &["only open tasks are worked on, and each ends once", "the scheduler does not panic"],

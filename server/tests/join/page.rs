@@ -253,7 +253,7 @@ fn the_page_says_who_is_there_without_a_script_and_whatever_they_are_called() {
     }
 }
 
-/// What stands in the cells or tiles of this name, in the page's order.
+/// What stands between each `before` and the next `after`, in the page's order.
 fn values<'a>(body: &'a str, before: &str, after: &str) -> Vec<&'a str> {
     body.split(before).skip(1).filter_map(|rest| rest.split(after).next()).collect()
 }

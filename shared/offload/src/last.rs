@@ -58,7 +58,7 @@ impl<K: TaskKind> LastOutcome<K> {
         self.newest.as_ref().map(|newest| &newest.outcome)
     }
 
-    /// The task that it ends.
+    /// The task whose outcome it is.
     pub fn task(&self) -> Option<TaskId> {
         self.newest.as_ref().map(|newest| newest.task)
     }

@@ -96,8 +96,8 @@ pub fn check_filter(filter: &str) -> Result<(), LogError> {
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
-    // The library takes the place of a target without the blanks before a directive and the text with them: it would cut
-    // the target short, or panic inside a character.
+    // The library finds where a directive's parts begin and end without the blanks in front, but cuts them from the text that
+    // has them: each part would be shifted, and a cut inside a character panics.
     let directives: Vec<&str> = filter.split(',').map(str::trim).collect();
     // Values of fields are compared as text: a pattern of a few bytes can need gigabytes.
     EnvFilter::builder()

@@ -260,7 +260,8 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     let version = core.kernel_version(check.kind);
     let deeply = check.depth != Depth::Always;
     core.tally.checked_deeply += u64::from(deeply);
-    // An answer from before its worker began anew was looked at as that was trusted then.
+    // An answer that came before its worker had to earn its trust anew was checked as the old trust allowed: it earns nothing
+    // of the new.
     if !core.trust.has_begun_again_since(check.account, check.heard_at) {
         let known = core.trust.accepted(check.account, check.kind, version, deeply, core.now);
         record(core, check.account, known);

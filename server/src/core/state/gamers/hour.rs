@@ -51,7 +51,8 @@ impl Default for LastHour {
 }
 
 impl LastHour {
-    /// What was spent before, be it before the clock began: some of it may have been earlier than is said.
+    /// Takes over what was spent before, also before the clock's start. A charge may be up to a minute older than is said, so
+    /// it counts for up to a minute too long, never too short.
     pub fn spent_before(&mut self, charges: &[RecentCharge], now: Micros) {
         self.go_on(now);
         for charge in charges {
@@ -88,7 +89,8 @@ impl LastHour {
     }
 }
 
-/// The minute that it was so long ago. They are counted from before the start of the clock, as far as any count.
+/// The number of the minute that it was so long before `now`. The clock starts in minute [`MINUTES`], so that those before its
+/// start which still count have numbers too.
 fn minute_of(now: Micros, ago: Duration) -> u64 {
     let now_us = now.0.saturating_add(MINUTES as u64 * MINUTE_US);
     now_us.saturating_sub(Micros::from(ago).0) / MINUTE_US
