@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_cut_cleaned_and_never_empty() {
+    fn names_and_words_are_cut_and_cleaned_and_names_are_never_empty() {
         assert_eq!(fit_name("  ada lovelace "), "ada lovelace");
         assert_eq!(fit_name("a\u{1b}[31m\u{202E}b\n"), "a[31mb");
         assert!(fit_name(&"ä".repeat(100)).len() <= NAME_BYTES_MAX);
@@ -49,5 +49,6 @@ mod tests {
         for name in ["ada", &"x".repeat(200), "\u{feff}"] {
             assert_eq!(fit_name(&fit_name(name)), fit_name(name), "fit names stay as they are");
         }
+        assert_eq!(printable("\u{1b}a\u{202E}äb\nc", 3), "aäb", "what cannot be shown does not count");
     }
 }
