@@ -8,7 +8,7 @@ use super::level::{BorrowingDetail, Cornered, MARGIN, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
 use super::{charts, details, show, stages, text, warnings, wingman, write};
 use crate::figures::{self, Figures, KindFigures, MainPlace, UNKNOWN};
-use crate::input::{Action, key_label};
+use crate::input::{Action, input_label};
 use crate::play::{LightAround, SECTOR_PARTS};
 use crate::presets::Chosen;
 use crate::settings::Settings;
@@ -220,7 +220,7 @@ fn sector_text(baked: usize) -> Option<String> {
 /// The first key of each action that a watcher of the numbers wants.
 fn name_keys(settings: Res<Settings>, mut line: Single<&mut Text, With<KeysLine>>) {
     let key =
-        |action| settings.keys.keys_of(action).first().map_or(UNKNOWN.to_owned(), |key| key_label(*key));
+        |action| settings.keys.keys_of(action).first().map_or(UNKNOWN.to_owned(), |key| input_label(*key));
     let words = format!(
         "{} offload  {} reflections  {} preset  {} autopilot  {} pause\n{} more or less  {} other corner  {} figures to a file  Escape menu",
         key(Action::Offload),

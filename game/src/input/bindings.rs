@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bevy::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::names::{BoundKey, Button, Click};
+use super::names::Bound;
 use crate::figures::UNKNOWN;
 
 /// Keys that one action may have: one for each hand.
@@ -32,18 +32,18 @@ macro_rules! actions {
                 match self { $(Self::$action => $label,)* }
             }
 
-            fn first_keys(self) -> Vec<BoundKey> {
-                match self { $(Self::$action => vec![$(BoundKey(KeyCode::$key)),+],)* }
+            fn first_keys(self) -> Vec<Bound<KeyCode>> {
+                match self { $(Self::$action => vec![$(Bound(KeyCode::$key)),+],)* }
             }
 
-            fn first_button(self) -> Option<Button> {
+            fn first_button(self) -> Option<Bound<GamepadButton>> {
                 let button: Option<GamepadButton> = match self { $(Self::$action => $button,)* };
-                button.map(Button)
+                button.map(Bound)
             }
 
-            fn first_click(self) -> Option<Click> {
+            fn first_click(self) -> Option<Bound<MouseButton>> {
                 match self {
-                    $($(Self::$action => Some(Click(MouseButton::$click)),)?)*
+                    $($(Self::$action => Some(Bound(MouseButton::$click)),)?)*
                     _ => None,
                 }
             }
@@ -99,9 +99,9 @@ impl Input {
     /// As the player reads it.
     pub fn label(self) -> String {
         match self {
-            Self::Key(key) => super::key_label(key),
-            Self::Button(button) => super::button_label(button),
-            Self::Click(button) => format!("Mouse {}", super::click_label(button)),
+            Self::Key(key) => super::input_label(key),
+            Self::Button(button) => super::input_label(button),
+            Self::Click(button) => format!("Mouse {}", super::input_label(button)),
         }
     }
 }
@@ -121,9 +121,9 @@ pub enum BindingRefusal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Bindings {
-    keys: BTreeMap<Action, Vec<BoundKey>>,
-    pad: BTreeMap<Action, Button>,
-    mouse: BTreeMap<Action, Click>,
+    keys: BTreeMap<Action, Vec<Bound<KeyCode>>>,
+    pad: BTreeMap<Action, Bound<GamepadButton>>,
+    mouse: BTreeMap<Action, Bound<MouseButton>>,
 }
 
 impl Default for Bindings {
@@ -145,29 +145,29 @@ impl Default for Bindings {
 impl Bindings {
     /// The keys of an action.
     pub fn keys_of(&self, action: Action) -> Vec<KeyCode> {
-        self.keys.get(&action).into_iter().flatten().map(|BoundKey(key)| *key).collect()
+        self.keys.get(&action).into_iter().flatten().map(|Bound(key)| *key).collect()
     }
 
     /// The pad button of an action.
     pub fn button_of(&self, action: Action) -> Option<GamepadButton> {
-        self.pad.get(&action).map(|Button(button)| *button)
+        self.pad.get(&action).map(|Bound(button)| *button)
     }
 
     /// The mouse button of an action.
     pub fn click_of(&self, action: Action) -> Option<MouseButton> {
-        self.mouse.get(&action).map(|Click(button)| *button)
+        self.mouse.get(&action).map(|Bound(button)| *button)
     }
 
     /// `A or Left`.
     pub fn keys_label(&self, action: Action) -> String {
-        let keys: Vec<String> = self.keys_of(action).into_iter().map(super::key_label).collect();
+        let keys: Vec<String> = self.keys_of(action).into_iter().map(super::input_label).collect();
         if keys.is_empty() { UNKNOWN.to_owned() } else { keys.join(" or ") }
     }
 
     /// `A or Left                      pad: D-pad left      mouse: -     `, in columns as wide for every action.
     pub fn label(&self, action: Action) -> String {
-        let button = self.button_of(action).map_or(UNKNOWN.to_owned(), super::button_label);
-        let click = self.click_of(action).map_or(UNKNOWN.to_owned(), super::click_label);
+        let button = self.button_of(action).map_or(UNKNOWN.to_owned(), super::input_label);
+        let click = self.click_of(action).map_or(UNKNOWN.to_owned(), super::input_label);
         format!("{:<29}  pad: {button:<14}  mouse: {click:<7}", self.keys_label(action))
     }
 
@@ -184,9 +184,9 @@ impl Bindings {
     pub fn check(&self, action: Action, input: Input) -> Result<(), BindingRefusal> {
         match input {
             Input::Key(key) if RESERVED.contains(&key) => return Err(BindingRefusal::Reserved),
-            Input::Key(key) if BoundKey(key).name().is_none() => return Err(BindingRefusal::Nameless),
-            Input::Button(button) if Button(button).name().is_none() => return Err(BindingRefusal::Nameless),
-            Input::Click(button) if Click(button).name().is_none() => return Err(BindingRefusal::Nameless),
+            Input::Key(key) if Bound(key).name().is_none() => return Err(BindingRefusal::Nameless),
+            Input::Button(button) if Bound(button).name().is_none() => return Err(BindingRefusal::Nameless),
+            Input::Click(button) if Bound(button).name().is_none() => return Err(BindingRefusal::Nameless),
             _ => {}
         }
         match self.owner(input) {
@@ -199,18 +199,18 @@ impl Bindings {
     pub fn bind(&mut self, action: Action, input: Input) {
         match input {
             Input::Key(key) => {
-                self.keys.values_mut().for_each(|keys| keys.retain(|BoundKey(old)| *old != key));
+                self.keys.values_mut().for_each(|keys| keys.retain(|Bound(old)| *old != key));
                 let keys = self.keys.entry(action).or_default();
-                keys.insert(0, BoundKey(key));
+                keys.insert(0, Bound(key));
                 keys.truncate(KEYS_MAX);
             }
             Input::Button(button) => {
-                self.pad.retain(|_, Button(old)| *old != button);
-                self.pad.insert(action, Button(button));
+                self.pad.retain(|_, Bound(old)| *old != button);
+                self.pad.insert(action, Bound(button));
             }
             Input::Click(button) => {
-                self.mouse.retain(|_, Click(old)| *old != button);
-                self.mouse.insert(action, Click(button));
+                self.mouse.retain(|_, Bound(old)| *old != button);
+                self.mouse.insert(action, Bound(button));
             }
         }
     }
@@ -219,7 +219,7 @@ impl Bindings {
     pub fn mend(&mut self) {
         let mut seen: Vec<KeyCode> = RESERVED.to_vec();
         for keys in self.keys.values_mut() {
-            keys.retain(|BoundKey(key)| {
+            keys.retain(|Bound(key)| {
                 let is_new = !seen.contains(key);
                 seen.push(*key);
                 is_new
@@ -231,10 +231,10 @@ impl Bindings {
         // What an older file does not know yet is bound as at first, where that is free.
         for action in Action::ALL {
             if !self.keys.contains_key(action) {
-                let free: Vec<BoundKey> = action
+                let free: Vec<Bound<KeyCode>> = action
                     .first_keys()
                     .into_iter()
-                    .filter(|BoundKey(key)| self.owner(Input::Key(*key)).is_none())
+                    .filter(|Bound(key)| self.owner(Input::Key(*key)).is_none())
                     .collect();
                 self.keys.insert(*action, free);
             }

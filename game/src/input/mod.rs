@@ -18,8 +18,7 @@ use bevy::prelude::*;
 
 pub use aim::Aim;
 pub use bindings::{Action, BindingRefusal, Bindings, Input};
-use names::click_label;
-pub(crate) use names::{button_label, key_label};
+pub(crate) use names::input_label;
 
 use crate::screens::Page;
 use crate::settings::Settings;

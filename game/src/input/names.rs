@@ -1,19 +1,31 @@
-//! How keys and pad buttons are written, in the settings file as on the screen.
+//! How keys, pad buttons and mouse buttons are written, in the settings file as on the screen.
+
+use std::fmt;
 
 use bevy::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A key that a file can keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BoundKey(pub(super) KeyCode);
+/// What can be bound: each sort has names of its own.
+pub(crate) trait Named: Copy + PartialEq + fmt::Debug + 'static {
+    /// All that a file can keep.
+    const NAMES: &'static [(&'static str, Self)];
+}
 
-/// A pad button that a file can keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Button(pub(super) GamepadButton);
+impl Named for KeyCode {
+    const NAMES: &'static [(&'static str, Self)] = KEYS;
+}
 
-/// A mouse button that a file can keep.
+impl Named for GamepadButton {
+    const NAMES: &'static [(&'static str, Self)] = BUTTONS;
+}
+
+impl Named for MouseButton {
+    const NAMES: &'static [(&'static str, Self)] = CLICKS;
+}
+
+/// A key or a button that a file keeps by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Click(pub(super) MouseButton);
+pub(super) struct Bound<T>(pub(super) T);
 
 /// Keys by name. Names are of positions on a keyboard of the United States, as the engine's are.
 const KEYS: &[(&str, KeyCode)] = &[
@@ -140,84 +152,29 @@ const CLICKS: &[(&str, MouseButton)] = &[
     ("Forward", MouseButton::Forward),
 ];
 
-fn name_in<T: PartialEq>(names: &[(&'static str, T)], wanted: &T) -> Option<&'static str> {
-    names.iter().find(|(_, thing)| thing == wanted).map(|(name, _)| *name)
-}
-
-fn thing_in<T: Copy>(names: &[(&'static str, T)], wanted: &str) -> Result<T, String> {
-    let found = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-    found.map(|(_, thing)| *thing).ok_or_else(|| format!("there is no `{wanted}` to bind"))
-}
-
-impl BoundKey {
+impl<T: Named> Bound<T> {
     pub(super) fn name(self) -> Option<&'static str> {
-        name_in(KEYS, &self.0)
+        T::NAMES.iter().find(|(_, thing)| *thing == self.0).map(|(name, _)| *name)
     }
 }
 
-impl Button {
-    pub(super) fn name(self) -> Option<&'static str> {
-        name_in(BUTTONS, &self.0)
-    }
+/// A key or a button as the player reads it.
+pub(crate) fn input_label<T: Named>(thing: T) -> String {
+    Bound(thing).name().map_or_else(|| format!("{thing:?}"), ToOwned::to_owned)
 }
 
-impl Click {
-    pub(super) fn name(self) -> Option<&'static str> {
-        name_in(CLICKS, &self.0)
-    }
-}
-
-/// A mouse button as the player reads it.
-pub(crate) fn click_label(button: MouseButton) -> String {
-    Click(button).name().map_or_else(|| format!("{button:?}"), ToOwned::to_owned)
-}
-
-/// A key as the player reads it.
-pub(crate) fn key_label(key: KeyCode) -> String {
-    BoundKey(key).name().map_or_else(|| format!("{key:?}"), ToOwned::to_owned)
-}
-
-/// A pad button as the player reads it.
-pub(crate) fn button_label(button: GamepadButton) -> String {
-    Button(button).name().map_or_else(|| format!("{button:?}"), ToOwned::to_owned)
-}
-
-impl Serialize for BoundKey {
+impl<T: Named> Serialize for Bound<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&key_label(self.0))
+        serializer.serialize_str(&input_label(self.0))
     }
 }
 
-impl<'de> Deserialize<'de> for BoundKey {
+impl<'de, T: Named> Deserialize<'de> for Bound<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        thing_in(KEYS, &name).map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for Button {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&button_label(self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Button {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        thing_in(BUTTONS, &name).map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for Click {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&click_label(self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Click {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        thing_in(CLICKS, &name).map(Self).map_err(serde::de::Error::custom)
+        let wanted = String::deserialize(deserializer)?;
+        let found = T::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&wanted));
+        let unknown = || serde::de::Error::custom(format!("there is no `{wanted}` to bind"));
+        found.map(|(_, thing)| Self(*thing)).ok_or_else(unknown)
     }
 }
 
@@ -225,16 +182,16 @@ impl<'de> Deserialize<'de> for Click {
 mod tests {
     use super::*;
 
+    fn all_differ<T: Named>() {
+        for (index, (name, thing)) in T::NAMES.iter().enumerate() {
+            assert!(T::NAMES[..index].iter().all(|(other, same)| other != name && same != thing), "{name}");
+        }
+    }
+
     #[test]
     fn no_name_means_two_things() {
-        for (index, (name, key)) in KEYS.iter().enumerate() {
-            assert!(KEYS[..index].iter().all(|(other, same)| other != name && same != key), "{name}");
-        }
-        for (index, (name, button)) in CLICKS.iter().enumerate() {
-            assert!(CLICKS[..index].iter().all(|(other, same)| other != name && same != button), "{name}");
-        }
-        for (index, (name, button)) in BUTTONS.iter().enumerate() {
-            assert!(BUTTONS[..index].iter().all(|(other, same)| other != name && same != button), "{name}");
-        }
+        all_differ::<KeyCode>();
+        all_differ::<GamepadButton>();
+        all_differ::<MouseButton>();
     }
 }

@@ -11,7 +11,7 @@ use super::obey::Capture;
 use super::rounds::{LastRound, Round, Scores};
 use super::{Page, Trail};
 use crate::figures;
-use crate::input::{Action, button_label};
+use crate::input::{Action, input_label};
 use crate::settings::{Row, Settings, UserFiles};
 
 /// Everything that pages tell of.
@@ -115,7 +115,7 @@ impl Told<'_> {
     fn how_to_play(&self) -> Vec<String> {
         let bindings = &self.settings.keys;
         let row = |action: Action| {
-            let pad = bindings.button_of(action).map_or_else(String::new, button_label);
+            let pad = bindings.button_of(action).map_or_else(String::new, input_label);
             format!("{:<18} {:<28} {pad:<18}", action.label(), bindings.keys_label(action))
         };
         let mut lines = vec![
