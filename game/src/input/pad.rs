@@ -30,7 +30,7 @@ const EVENT_INITIAL: u8 = 0x80;
 
 pub(super) fn plugin(app: &mut App) {
     let (sender, receiver) = channel();
-    app.insert_resource(Pads { found: [None; PADS_MAX], sender, receiver: Mutex::new(receiver) })
+    app.insert_resource(Pads { seen: [None; PADS_MAX], sender, receiver: Mutex::new(receiver) })
         .add_systems(First, look_for_pads.run_if(on_real_timer(LOOK_EVERY)))
         .add_systems(First, pass_on.after(look_for_pads));
 }
@@ -45,17 +45,33 @@ enum What {
 
 #[derive(Resource)]
 struct Pads {
-    found: [Option<Pad>; PADS_MAX],
+    /// By number, those that were there once.
+    seen: [Option<Pad>; PADS_MAX],
     sender: Sender<Said>,
     receiver: Mutex<Receiver<Said>>,
 }
 
-/// A pad that is there.
+/// A pad that is there or was.
 #[derive(Clone, Copy)]
 struct Pad {
+    /// The same whenever it comes back: the engine leaves it alive when the pad goes.
     entity: Entity,
+    is_there: bool,
     /// Buttons that it has: the kernel numbers those that are there, so the count tells which.
     buttons: u8,
+}
+
+impl Pads {
+    fn connect(&mut self, number: usize, commands: &mut Commands) -> GamepadConnectionEvent {
+        let entity = self.seen[number].map_or_else(|| commands.spawn_empty().id(), |pad| pad.entity);
+        self.seen[number] = Some(Pad { entity, is_there: true, buttons: 0 });
+        let connection = GamepadConnection::Connected {
+            name: format!("pad {}", number + 1),
+            vendor_id: None,
+            product_id: None,
+        };
+        GamepadConnectionEvent { gamepad: entity, connection }
+    }
 }
 
 fn look_for_pads(
@@ -64,18 +80,11 @@ fn look_for_pads(
     mut connections: MessageWriter<GamepadConnectionEvent>,
 ) {
     for number in 0..PADS_MAX {
-        if pads.found[number].is_some() {
+        if pads.seen[number].is_some_and(|pad| pad.is_there) {
             continue;
         }
         let Ok(file) = File::open(format!("/dev/input/js{number}")) else { continue };
-        let entity = commands.spawn_empty().id();
-        pads.found[number] = Some(Pad { entity, buttons: 0 });
-        let connection = GamepadConnection::Connected {
-            name: format!("pad {}", number + 1),
-            vendor_id: None,
-            product_id: None,
-        };
-        connections.write(GamepadConnectionEvent { gamepad: entity, connection });
+        connections.write(pads.connect(number, &mut commands));
         let sender = pads.sender.clone();
         let reader = move || read_pad(file, number, &sender);
         if let Err(error) = std::thread::Builder::new().name(format!("pad {number}")).spawn(reader) {
@@ -103,7 +112,7 @@ fn pass_on(
     let pads = &mut *pads;
     let receiver = pads.receiver.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
     for Said(number, what) in receiver.try_iter() {
-        let Some(pad) = &mut pads.found[number] else { continue };
+        let Some(pad) = pads.seen[number].as_mut().filter(|pad| pad.is_there) else { continue };
         match what {
             What::Event(event) => {
                 events.write_batch(told(pad, event));
@@ -111,7 +120,7 @@ fn pass_on(
             What::Gone => {
                 let connection = GamepadConnection::Disconnected;
                 connections.write(GamepadConnectionEvent { gamepad: pad.entity, connection });
-                pads.found[number] = None;
+                pad.is_there = false;
             }
         }
     }
@@ -189,7 +198,38 @@ fn axis_events(gamepad: Entity, number: u8, value: f32) -> Vec<RawGamepadEvent> 
 
 #[cfg(test)]
 mod tests {
+    use bevy::ecs::system::RunSystemOnce as _;
+
     use super::*;
+
+    #[test]
+    fn a_pad_that_comes_back_is_the_entity_that_it_was() {
+        let (sender, receiver) = channel();
+        let mut world = World::new();
+        world.init_resource::<Messages<GamepadConnectionEvent>>();
+        world.init_resource::<Messages<RawGamepadEvent>>();
+        world.insert_resource(Pads {
+            seen: [None; PADS_MAX],
+            sender: sender.clone(),
+            receiver: Mutex::new(receiver),
+        });
+        let connect = |world: &mut World, number| {
+            let connect = move |mut pads: ResMut<Pads>, mut commands: Commands| {
+                pads.connect(number, &mut commands).gamepad
+            };
+            world.run_system_once(connect).unwrap()
+        };
+        let (first, second) = (connect(&mut world, 0), connect(&mut world, 1));
+        assert_ne!(first, second);
+        for _ in 0..3 {
+            sender.send(Said(0, What::Gone)).unwrap();
+            world.run_system_once(pass_on).unwrap();
+            assert!(!world.resource::<Pads>().seen[0].unwrap().is_there);
+            assert_eq!(connect(&mut world, 0), first, "it leaves no entity behind");
+        }
+        let told = world.resource_mut::<Messages<GamepadConnectionEvent>>().drain().count();
+        assert_eq!(told, 3, "each time it is said that it has gone");
+    }
 
     fn event(value: i16, kind: u8, number: u8) -> [u8; EVENT_BYTES] {
         let [low, high] = value.to_ne_bytes();
@@ -201,7 +241,7 @@ mod tests {
         for (buttons, number, wanted) in
             [(11, 2, GamepadButton::West), (13, 2, GamepadButton::North), (13, 9, GamepadButton::Start)]
         {
-            let mut pad = Pad { entity: Entity::PLACEHOLDER, buttons: 0 };
+            let mut pad = Pad { entity: Entity::PLACEHOLDER, is_there: true, buttons: 0 };
             for initial in 0..buttons {
                 told(&mut pad, event(0, EVENT_BUTTON | EVENT_INITIAL, initial));
             }
@@ -214,7 +254,7 @@ mod tests {
 
     #[test]
     fn up_on_the_stick_is_up_and_the_directional_pad_is_buttons() {
-        let mut pad = Pad { entity: Entity::PLACEHOLDER, buttons: 11 };
+        let mut pad = Pad { entity: Entity::PLACEHOLDER, is_there: true, buttons: 11 };
         let RawGamepadEvent::Axis(up) = told(&mut pad, event(-i16::MAX, EVENT_AXIS, 1))[0] else {
             panic!("an axis")
         };
