@@ -2,17 +2,13 @@
 
 use bevy::prelude::*;
 use bevy::window::PrimaryWindow;
-use p2c2r_arena::{Ship, Vec2 as ArenaVec2};
+use p2c2r_arena::{Arena, Vec2 as ArenaVec2};
 
 use super::InputSystems;
 
 /// The point of the arena that the mouse points at; none where there is no mouse in the picture.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct Aim(pub Option<ArenaVec2>);
-
-/// The sine of the angle below which the ship points there already: half of what it turns in a few ticks, so that it does
-/// not swing to and fro.
-const ALIGNED: f32 = 0.04;
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, read_mouse.in_set(InputSystems::Read));
@@ -34,21 +30,9 @@ fn read_mouse(
 
 impl Aim {
     /// Which way the ship turns to point there: 1 left, -1 right, 0 where it does already or nothing is pointed at.
-    pub(crate) fn turn(self, ship: &Ship) -> i8 {
-        let Some(point) = self.0 else { return 0 };
-        let (x, y) = (point.x - ship.position.x, point.y - ship.position.y);
-        let far = x.hypot(y);
-        if far < ship.radius {
-            return 0;
-        }
-        let (ahead, left) = (
-            (ship.heading.x * x + ship.heading.y * y) / far,
-            (ship.heading.x * y - ship.heading.y * x) / far,
-        );
-        match (ahead > 0.0 && left.abs() < ALIGNED, left >= 0.0) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => -1,
-        }
+    pub(crate) fn turn(self, arena: &Arena) -> i8 {
+        let ship = arena.ship();
+        let away = self.0.map(|point| point - ship.position).filter(|away| away.length() >= ship.radius);
+        away.map_or(0, |away| ship.turn_towards(&arena.config().ship, away.unit_or(ship.heading)))
     }
 }

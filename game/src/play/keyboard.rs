@@ -22,7 +22,7 @@ pub(crate) fn window_plugin(app: &mut App) {
 fn fly(actions: Res<Actions>, aim: Res<Aim>, battlefield: Res<Battlefield>, mut intent: ResMut<Intent>) {
     let held = |action| i8::from(actions.held(action));
     let turn = match held(Action::Left) - held(Action::Right) {
-        0 if actions.by_mouse() => aim.turn(battlefield.arena.ship()),
+        0 if actions.by_mouse() => aim.turn(&battlefield.arena),
         turn => turn,
     };
     intent.0 = Controls {

@@ -188,14 +188,7 @@ fn turn_now(arena: &Arena, ship: &Ship, turn: Turn, aim: Option<Vec2>) -> i8 {
     match (turn, aim) {
         (Turn::Always(side), _) => side,
         (Turn::Aim, None) => 0,
-        (Turn::Aim, Some(aim)) => {
-            let step = Vec2::small_turn(arena.config().ship.turn_rate * TICK * 0.5);
-            match ship.heading.cross(aim) {
-                _ if ship.heading.dot(aim) > step.x => 0,
-                side if side >= 0.0 => 1,
-                _ => -1,
-            }
-        }
+        (Turn::Aim, Some(aim)) => ship.turn_towards(&arena.config().ship, aim),
     }
 }
 

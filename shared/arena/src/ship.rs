@@ -111,6 +111,17 @@ impl Ship {
         self.position += self.velocity * TICK;
     }
 
+    /// What [`Controls::turn`] has to be for the ship to look along the unit vector `aim`: 1 for left, -1 for right, 0 where
+    /// it is off by less than half of what it turns in a tick.
+    pub fn turn_towards(&self, rules: &ShipRules, aim: Vec2) -> i8 {
+        let step = Vec2::small_turn(rules.turn_rate * TICK * 0.5);
+        match self.heading.cross(aim) {
+            _ if self.heading.dot(aim) > step.x => 0,
+            side if side >= 0.0 => 1,
+            _ => -1,
+        }
+    }
+
     /// Boosting takes charge, everything else lets it grow again.
     fn use_charge(&mut self, rules: &ShipRules) {
         if self.boosting {
