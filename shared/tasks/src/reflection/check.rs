@@ -4,7 +4,7 @@ use glam::Vec3;
 
 use super::codec::{BLOCK_SIDE, Block, STEPS, Steps, block_texels, dequantise_block, quantise_block};
 use super::cube::{CubeMap, FACES, locate};
-use super::outcome::{Coefficients, ReflectionOutcome};
+use super::outcome::{Coefficients, ReflectionOutcome, levels_agree};
 use super::scene::{Scene, luminance, radiance_bound};
 use super::spec::{ReflectionSpec, Viewpoint};
 use super::{FACE_LOG2_MIN, Reflection};
@@ -72,8 +72,7 @@ pub(super) fn deep_check(
 ) -> Result<(), CheckError> {
     let given =
         outcome.coefficients().map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
-    ReflectionOutcome::levels_agree(&given)
-        .map_err(|error| CheckError::new("reflection.filtered", error.to_string()))?;
+    levels_agree(&given).map_err(|error| CheckError::new("reflection.filtered", error.to_string()))?;
     let stop = Stop::never();
     let mut fuel = Reflection::fuel(spec, &Blobs::default(), &stop)
         .map_err(|error| CheckError::new("reflection.spec", error.to_string()))?;
@@ -96,7 +95,7 @@ fn looked_at(
     let viewpoints: Vec<Viewpoint> = spec.viewpoints().collect();
     let across: Vec<usize> = given.iter().map(Coefficients::across).collect();
     let mut doubtful = 0;
-    for block in picks(&mut scene, &viewpoints, &across, seed) {
+    for block in picks(&scene, &viewpoints, &across, seed) {
         let (given, steps) = (&given[block.probe], given[block.probe].steps());
         scene.look_from(&viewpoints[block.probe]);
         let traced = retraced(&scene, steps, block, fuel)?;
@@ -162,7 +161,7 @@ struct Place {
 
 /// The macroblocks that a seed picks, none twice, of cubes with so many of them `across` an edge: any of any probe's,
 /// all alike. Every third seed picks those in which lights are, or would be if nothing stood between.
-fn picks(scene: &mut Scene, viewpoints: &[Viewpoint], across: &[usize], mut seed: u64) -> Vec<Place> {
+fn picks(scene: &Scene, viewpoints: &[Viewpoint], across: &[usize], mut seed: u64) -> Vec<Place> {
     let is_aimed = next(&mut seed).is_multiple_of(3) && !scene.lights.is_empty();
     let blocks = |across: &usize| FACES * across * across;
     let all: usize = across.iter().map(blocks).sum();
@@ -176,11 +175,10 @@ fn picks(scene: &mut Scene, viewpoints: &[Viewpoint], across: &[usize], mut seed
         }
         let across = across[probe];
         let place = if is_aimed && attempt < 8 {
-            scene.look_from(&viewpoints[probe]);
             let light = &scene.lights[(next(&mut seed) % scene.lights.len() as u64) as usize];
             let primitive = &scene.primitives[light.primitive as usize];
             let middle = Vec3::from(primitive.position) + 0.5 * Vec3::from(primitive.axis);
-            let (face, u, v) = locate((middle - Vec3::from(scene.probe)).to_array());
+            let (face, u, v) = locate((middle - Vec3::from(viewpoints[probe].at())).to_array());
             let part = |share: f32| ((share * across as f32) as usize).min(across - 1);
             Place { probe, face, column: part(u), row: part(v) }
         } else {

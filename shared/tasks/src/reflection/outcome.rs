@@ -203,25 +203,23 @@ impl ReflectionOutcome {
         let cubes = codec::unpack(&self.stream, self.sizes(), self.coarseness).ok_or(ProbeError::Stream)?;
         Ok(cubes.into_iter().map(|levels| Coefficients { levels }).collect())
     }
+}
 
-    /// Whether filtered levels are just what the sharp levels give. Takes `coefficients`, which are this
-    /// outcome's, so that they need not be unpacked twice.
-    pub(crate) fn levels_agree(coefficients: &[Coefficients]) -> Result<(), ProbeError> {
-        for (probe, cube) in coefficients.iter().enumerate() {
-            let (sharp, rest) = (&cube.levels[0], &cube.levels[1..]);
-            if rest.is_empty() {
-                continue;
-            }
-            let (filtered, _) =
-                filter(&sharp.dequantise(Threads::This), cube.levels.len() as u8, Threads::This);
-            for (index, (level, cube)) in rest.iter().zip(&filtered).enumerate() {
-                if *level != Level::quantise(cube, level.steps(), Threads::This) {
-                    return Err(ProbeError::Filtered { probe, level: index as u8 + 1 });
-                }
+/// Whether each probe's filtered levels are just what its sharp level gives.
+pub(crate) fn levels_agree(coefficients: &[Coefficients]) -> Result<(), ProbeError> {
+    for (probe, cube) in coefficients.iter().enumerate() {
+        let (sharp, rest) = (&cube.levels[0], &cube.levels[1..]);
+        if rest.is_empty() {
+            continue;
+        }
+        let (filtered, _) = filter(&sharp.dequantise(Threads::This), cube.levels.len() as u8, Threads::This);
+        for (index, (level, cube)) in rest.iter().zip(&filtered).enumerate() {
+            if *level != Level::quantise(cube, level.steps(), Threads::This) {
+                return Err(ProbeError::Filtered { probe, level: index as u8 + 1 });
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Bytes that the stream of cubes of these sizes may have.
@@ -351,13 +349,13 @@ mod tests {
     fn honest_levels_agree_and_any_other_do_not() {
         let honest = ReflectionOutcome::of_all(&[(6, &cube(32)), (3, &cube(16)), (1, &cube(16))]);
         let coefficients = honest.coefficients().unwrap();
-        ReflectionOutcome::levels_agree(&coefficients).unwrap();
+        levels_agree(&coefficients).unwrap();
         for (probe, levels) in [(0, 6), (1, 3)] {
             for index in 1..levels {
                 let mut lie = coefficients.clone();
                 let level = &mut lie[probe].levels[index];
                 *level = Level::quantise(&cube((32 >> probe) >> index), level.steps(), Threads::This);
-                let error = ReflectionOutcome::levels_agree(&lie).unwrap_err();
+                let error = levels_agree(&lie).unwrap_err();
                 assert_eq!(error, ProbeError::Filtered { probe, level: index as u8 });
             }
         }

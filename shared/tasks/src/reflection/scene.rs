@@ -323,7 +323,7 @@ impl Scene {
 
     /// The same scene from another of its probes.
     pub fn look_from(&mut self, viewpoint: &Viewpoint) {
-        self.probe = viewpoint.probe.map(|part| f32::from(part) / POSITION_STEPS_PER_M);
+        self.probe = viewpoint.at();
         self.face = viewpoint.face();
         self.samples = viewpoint.samples.into();
     }

@@ -95,6 +95,11 @@ impl Viewpoint {
         1 << self.face_log2.min(15)
     }
 
+    /// Where it is, metres.
+    pub(super) fn at(&self) -> [f32; 3] {
+        self.probe.map(|part| f32::from(part) / POSITION_STEPS_PER_M)
+    }
+
     /// Texels of its sharp cube.
     pub(super) fn texels(&self) -> u64 {
         6 * u64::from(self.face()) * u64::from(self.face())
