@@ -210,16 +210,14 @@ fn half(value: f32) -> u16 {
     ((scaled.to_bits() + 0x1000) >> 13) as u16
 }
 
-/// The light that an outcome brings: around the player's ship, and around the others that were asked for with it.
-pub(super) type Brought = Vec<Around>;
-
-/// Unfolds each newest outcome on another thread, because that takes a millisecond or two, and turns to it.
+/// Unfolds each newest outcome on another thread, because that takes a millisecond or two, and turns to it: the light around
+/// the player's ship, and around the others that were asked for with it.
 fn take_light(
     last: Res<LastOutcome<Reflection>>,
     reflecting: Res<Reflecting>,
     mut mirror: ResMut<Mirror>,
     mut others: ResMut<ShipMirrors>,
-    mut unfolding: Local<Option<(Vec<MirroredShip>, Task<Option<Brought>>)>>,
+    mut unfolding: Local<Option<(Vec<MirroredShip>, Task<Option<Vec<Around>>>)>>,
 ) {
     mirror.wanted = reflecting.enabled;
     if last.is_changed()

@@ -120,8 +120,9 @@ fn fragment(in: Corner) -> @location(0) vec4<f32> {
     let rim = FILL_COLOUR * (edge * edge * edge * surface.finish.x);
     var colour = in.color.rgb * (light + surface.emission.rgb) + lighting.sun.rgb * highlight + rim;
 #ifdef MIRRORS
-    // The look goes to where a ball around the ship whose light it is is hit, so that two places do not mirror the same.
-    // Around where the ship is, not where the light was traced: that was farther from freshly traced light (docs/PERFORMANCE.md, "Late reflections").
+    // The look goes to where it hits a ball around the ship whose light this is, so that two places do not mirror the same.
+    // The ball is around where that ship is now: around where the light was traced, what is seen was farther from
+    // freshly traced light (docs/PERFORMANCE.md, "Late reflections").
     // And it is bent towards the plane, on which everything is that flies and burns: seen from above, most of a hull
     // would mirror nothing but the sky.
     let glance = normalize(reflect(-to_eye, normal) * vec3<f32>(1.0, LOW, 1.0));

@@ -74,7 +74,7 @@ pub(crate) struct Reflecting {
     ships: VecDeque<(TaskId, Vec<MirroredShip>)>,
 }
 
-/// Tasks whose ships are known: those under way, and as many whose answers come after they were given up.
+/// Tasks whose ships are known: those under way, and three times as many, whose answers may come after they were given up.
 const KNOWN_TASKS: usize = 4 * UNDER_WAY_MAX;
 
 /// Around which other ships the light of a task is.

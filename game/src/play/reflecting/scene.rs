@@ -25,7 +25,7 @@ pub(in crate::play) const SEED: u32 = 0x51A2;
 /// Red of a sky's tint that is still cool; one in five is.
 const COOL_RED_MAX: f32 = 0.3;
 const SKIES_TRIED: u32 = 64;
-/// Half the length of an enemy's hull and its thickness, in its radii; as it is drawn.
+/// Half the length of a hull and its thickness, in its radii; as it is drawn.
 const HULL: (f32, f32) = (0.95, 0.42);
 
 /// What is asked for.
@@ -58,16 +58,13 @@ pub(super) fn wanted(
     for enemy in nearest(arena.enemies(), probe, ENEMIES_MAX, |enemy| (enemy.position, enemy.radius)) {
         objects.extend(enemy_objects(enemy, lead));
     }
-    objects.extend(
-        arena
-            .wingmen()
-            .iter()
-            .filter(|wingman| wingman.is_there())
-            .map(|wingman| hull(wingman.position + wingman.velocity * lead, wingman.heading, wingman.radius)),
-    );
-    // Nobody else has a probe to see the player's ship from.
+    for wingman in arena.wingmen().iter().filter(|wingman| wingman.is_there()) {
+        let at = wingman.position + wingman.velocity * lead;
+        objects.push(hull(at, wingman.heading, wingman.radius, surfaces::ship()));
+    }
+    // Only the other ships' probes see the player's.
     if ship.alive && !others.is_empty() {
-        objects.push(hull(probe, ship.heading, ship.radius));
+        objects.push(hull(probe, ship.heading, ship.radius, surfaces::ship()));
     }
     for bullet in nearest(arena.bullets(), probe, BOLTS_MAX, |bullet| (bullet.position, 0.0)) {
         objects.push(bolt_object(bullet, lead));
@@ -105,10 +102,10 @@ fn ship_viewpoint(ship: &ships::ShipPlace, fineness: &Fineness, lead: f32) -> Vi
     }
 }
 
-/// The hull of the player's ship or a wingman.
-fn hull(at: Vec2, heading: Vec2, radius: f32) -> Object {
+/// The hull of a ship of any kind.
+fn hull(at: Vec2, heading: Vec2, radius: f32, surface: u8) -> Object {
     let half = heading * (radius * HULL.0);
-    capsule(at - half, at + half, radius * HULL.1, surfaces::ship())
+    capsule(at - half, at + half, radius * HULL.1, surface)
 }
 
 /// The first sky, from one of 256 on that the sector's seed leads to, that is as cool as the drawn nebula, whose tints are
@@ -148,9 +145,8 @@ pub(in crate::play) fn rock_object(rock: &Rock, lead: f32) -> Option<Object> {
 /// Hull and engine.
 fn enemy_objects(enemy: &Enemy, lead: f32) -> [Object; 2] {
     let at = enemy.position + enemy.velocity * lead;
-    let half = enemy.heading * (enemy.radius * HULL.0);
-    let tail = at - half;
-    let hull = capsule(tail, at + half, enemy.radius * HULL.1, surfaces::hull(enemy.role));
+    let hull = hull(at, enemy.heading, enemy.radius, surfaces::hull(enemy.role));
+    let tail = at - enemy.heading * (enemy.radius * HULL.0);
     let from = tail - enemy.heading * (enemy.radius * 0.35);
     let flame =
         capsule(from, from - enemy.heading * enemy.radius, enemy.radius * 0.26, surfaces::flame(enemy.role));
