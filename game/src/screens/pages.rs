@@ -116,13 +116,14 @@ impl Told<'_> {
         let bindings = &self.settings.keys;
         let row = |action: Action| {
             let pad = bindings.button_of(action).map_or_else(String::new, input_label);
-            format!("{:<18} {:<28} {pad:<18}", action.label(), bindings.keys_label(action))
+            let mouse = bindings.click_of(action).map_or_else(String::new, input_label);
+            format!("{:<18} {:<28} {pad:<18} {mouse:<8}", action.label(), bindings.keys_label(action))
         };
         let mut lines = vec![
             "Shoot what hunts you. Rocks stand in everybody's way, and break.".into(),
             "The shield comes back when nothing has hit you for a while; the hull does not.".into(),
             String::new(),
-            format!("{:<18} {:<28} {:<18}", "", "keys", "pad"),
+            format!("{:<18} {:<28} {:<18} {:<8}", "", "keys", "pad", "mouse"),
         ];
         let actions = [
             Action::Left,
@@ -136,6 +137,9 @@ impl Told<'_> {
         ];
         lines.extend(actions.map(row));
         lines.push(String::new());
+        lines.push(
+            "While one of these mouse buttons is held, the ship turns to where the mouse points.".into(),
+        );
         lines.push(
             "Other computers find the enemies' ways, move the rocks and trace what hulls mirror.".into(),
         );

@@ -1,5 +1,7 @@
 //! The pages without a window: the same menus, gone through by nudges, keys and a pad.
 
+mod bound;
+
 use bevy::input::ButtonState;
 use bevy::input::gamepad::{
     GamepadConnection, GamepadConnectionEvent, RawGamepadAxisChangedEvent, RawGamepadButtonChangedEvent,
@@ -384,24 +386,6 @@ fn visit_by_pad(app: &mut App, pad: Entity, seen: &mut Vec<Page>) {
 }
 
 #[test]
-fn a_pads_button_is_bound_and_one_that_is_taken_asks_first() {
-    let mut app = on_title();
-    let pad = connect_pad(&mut app);
-    choose(&mut app, MenuAction::Go(Page::Settings));
-    choose(&mut app, MenuAction::Go(Page::Keys));
-    choose(&mut app, MenuAction::Bind(Action::Boost));
-    tap(&mut app, pad, GamepadButton::West);
-    assert!(menu(&app).note.contains(Action::Missile.label()), "{}", menu(&app).note);
-    assert_eq!(settings(&app).keys.button_of(Action::Missile), Some(GamepadButton::West), "not yet moved");
-    tap(&mut app, pad, GamepadButton::West);
-    assert_eq!(settings(&app).keys.button_of(Action::Boost), Some(GamepadButton::West));
-    assert_eq!(settings(&app).keys.button_of(Action::Missile), None);
-    assert!(menu(&app).note.contains("no button"), "{}", menu(&app).note);
-    tap(&mut app, pad, GamepadButton::DPadDown);
-    assert_eq!(menu(&app).note, "", "what was said of one row is not said of the next");
-}
-
-#[test]
 fn a_window_that_loses_the_focus_pauses_a_players_round_and_not_one_that_flies_itself() {
     let leave = |app: &mut App| {
         let window = Entity::PLACEHOLDER;
@@ -468,20 +452,6 @@ fn a_tap_within_one_slow_frame_still_launches_a_missile() {
 }
 
 #[test]
-fn a_mouse_button_is_bound_and_one_that_is_taken_asks_first() {
-    let mut app = on_title();
-    choose(&mut app, MenuAction::Go(Page::Settings));
-    choose(&mut app, MenuAction::Go(Page::Keys));
-    choose(&mut app, MenuAction::Bind(Action::Boost));
-    click(&mut app, MouseButton::Right, ButtonState::Pressed);
-    assert!(menu(&app).note.contains(Action::Thrust.label()), "{}", menu(&app).note);
-    click(&mut app, MouseButton::Right, ButtonState::Released);
-    click(&mut app, MouseButton::Right, ButtonState::Pressed);
-    assert_eq!(settings(&app).keys.click_of(Action::Boost), Some(MouseButton::Right));
-    assert_eq!(settings(&app).keys.click_of(Action::Thrust), None);
-}
-
-#[test]
 fn the_arrows_and_space_alone_go_through_menus_and_fly() {
     let mut app = on_title();
     press(&mut app, KeyCode::Space);
@@ -494,27 +464,6 @@ fn the_arrows_and_space_alone_go_through_menus_and_fly() {
     let flown = ship(&app);
     assert!(flown.thrusting && flown.heading != before);
     assert!(!app.world().resource::<Battlefield>().arena.bullets().is_empty());
-}
-
-#[test]
-fn a_key_is_bound_and_one_that_is_taken_asks_first() {
-    let mut app = on_title();
-    choose(&mut app, MenuAction::Go(Page::Settings));
-    choose(&mut app, MenuAction::Go(Page::Keys));
-    choose(&mut app, MenuAction::Bind(Action::Fire));
-    press(&mut app, KeyCode::KeyX);
-    assert_eq!(settings(&app).keys.owner(Input::Key(KeyCode::KeyX)), Some(Action::Fire));
-    choose(&mut app, MenuAction::Bind(Action::Fire));
-    press(&mut app, KeyCode::KeyT);
-    assert!(menu(&app).note.contains(Action::Offload.label()), "{}", menu(&app).note);
-    assert_eq!(settings(&app).keys.owner(Input::Key(KeyCode::KeyT)), Some(Action::Offload), "not yet moved");
-    press(&mut app, KeyCode::KeyT);
-    assert_eq!(settings(&app).keys.owner(Input::Key(KeyCode::KeyT)), Some(Action::Fire));
-    choose(&mut app, MenuAction::Bind(Action::Fire));
-    press(&mut app, KeyCode::Escape);
-    assert_eq!(page(&app), Page::Keys, "Escape leaves the binding, not the page");
-    choose(&mut app, MenuAction::ResetKeys);
-    assert_eq!(settings(&app).keys, Bindings::default());
 }
 
 #[test]

@@ -1,0 +1,73 @@
+//! Keys, pad buttons and mouse buttons: what the pages tell of them, and binding others.
+
+use super::*;
+
+#[test]
+fn how_to_play_tells_of_keys_pad_and_mouse_as_they_are_bound() {
+    let mut app = on_title();
+    app.world_mut().resource_mut::<Settings>().keys.bind(Action::Boost, Input::Click(MouseButton::Back));
+    choose(&mut app, MenuAction::Go(Page::HowToPlay));
+    let lines = &menu(&app).lines;
+    for (action, inputs) in [
+        (Action::Thrust, ["W or Up", "Right Trigger", "Right "]),
+        (Action::Fire, ["Space", "South", "Left "]),
+        (Action::Boost, ["Left Shift or Right Shift", "Right Shoulder", "Back "]),
+    ] {
+        let line = lines.iter().find(|line| line.starts_with(action.label())).expect("a line for it");
+        let told = inputs.map(|input| line.rfind(input));
+        assert!(told[0].is_some() && told.is_sorted_by(|a, b| a < b), "{line:?}");
+    }
+}
+
+#[test]
+fn a_key_is_bound_and_one_that_is_taken_asks_first() {
+    let mut app = on_title();
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Keys));
+    choose(&mut app, MenuAction::Bind(Action::Fire));
+    press(&mut app, KeyCode::KeyX);
+    assert_eq!(settings(&app).keys.owner(Input::Key(KeyCode::KeyX)), Some(Action::Fire));
+    choose(&mut app, MenuAction::Bind(Action::Fire));
+    press(&mut app, KeyCode::KeyT);
+    assert!(menu(&app).note.contains(Action::Offload.label()), "{}", menu(&app).note);
+    assert_eq!(settings(&app).keys.owner(Input::Key(KeyCode::KeyT)), Some(Action::Offload), "not yet moved");
+    press(&mut app, KeyCode::KeyT);
+    assert_eq!(settings(&app).keys.owner(Input::Key(KeyCode::KeyT)), Some(Action::Fire));
+    choose(&mut app, MenuAction::Bind(Action::Fire));
+    press(&mut app, KeyCode::Escape);
+    assert_eq!(page(&app), Page::Keys, "Escape leaves the binding, not the page");
+    choose(&mut app, MenuAction::ResetKeys);
+    assert_eq!(settings(&app).keys, Bindings::default());
+}
+
+#[test]
+fn a_pads_button_is_bound_and_one_that_is_taken_asks_first() {
+    let mut app = on_title();
+    let pad = connect_pad(&mut app);
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Keys));
+    choose(&mut app, MenuAction::Bind(Action::Boost));
+    tap(&mut app, pad, GamepadButton::West);
+    assert!(menu(&app).note.contains(Action::Missile.label()), "{}", menu(&app).note);
+    assert_eq!(settings(&app).keys.button_of(Action::Missile), Some(GamepadButton::West), "not yet moved");
+    tap(&mut app, pad, GamepadButton::West);
+    assert_eq!(settings(&app).keys.button_of(Action::Boost), Some(GamepadButton::West));
+    assert_eq!(settings(&app).keys.button_of(Action::Missile), None);
+    assert!(menu(&app).note.contains("no button"), "{}", menu(&app).note);
+    tap(&mut app, pad, GamepadButton::DPadDown);
+    assert_eq!(menu(&app).note, "", "what was said of one row is not said of the next");
+}
+
+#[test]
+fn a_mouse_button_is_bound_and_one_that_is_taken_asks_first() {
+    let mut app = on_title();
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Keys));
+    choose(&mut app, MenuAction::Bind(Action::Boost));
+    click(&mut app, MouseButton::Right, ButtonState::Pressed);
+    assert!(menu(&app).note.contains(Action::Thrust.label()), "{}", menu(&app).note);
+    click(&mut app, MouseButton::Right, ButtonState::Released);
+    click(&mut app, MouseButton::Right, ButtonState::Pressed);
+    assert_eq!(settings(&app).keys.click_of(Action::Boost), Some(MouseButton::Right));
+    assert_eq!(settings(&app).keys.click_of(Action::Thrust), None);
+}
