@@ -56,6 +56,8 @@ struct Ball {
     radius: f64,
     /// Fills its box so well that most rays into the box end there.
     is_stout: bool,
+    /// Both ends of the line around which a round thing lies, metres, and how far its surface is from that.
+    round: Option<([[f64; 3]; 2], f64)>,
 }
 
 /// Boxes that a ray runs into.
@@ -70,11 +72,16 @@ impl Ball {
     fn of(object: &Object) -> Self {
         let metres = |steps: i16| f64::from(steps) / f64::from(POSITION_STEPS_PER_M);
         let round = |steps: u16| f64::from(steps) / f64::from(RADIUS_STEPS_PER_M);
-        let mut centre = object.position.map(metres);
+        let from = object.position.map(metres);
+        let (mut centre, mut line) = (from, None);
         let (radius, is_stout) = match object.form {
-            Form::Sphere { radius } => (round(radius), true),
+            Form::Sphere { radius } => {
+                line = Some(([from, from], round(radius)));
+                (round(radius), true)
+            }
             Form::Capsule { to, radius } => {
                 let to = to.map(metres);
+                line = Some(([from, std::array::from_fn(|axis| from[axis] + to[axis])], round(radius)));
                 centre.iter_mut().zip(to).for_each(|(part, to)| *part += to / 2.0);
                 let [x, y, z] = to.map(|part| part.abs() + 2.0 * round(radius));
                 // A quarter of a convex thing's area is what it covers on average.
@@ -82,7 +89,19 @@ impl Ball {
             }
             Form::Rock { shape, .. } => (shape.outer_radius_m(), true),
         };
-        Self { centre, radius, is_stout }
+        Self { centre, radius, is_stout, round: line }
+    }
+
+    /// Whether `place` is inside. Shapes are met from outside only: no ray that begins there meets it.
+    fn holds(&self, place: [f64; 3]) -> bool {
+        let Some(([from, to], radius)) = self.round else { return false };
+        let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+        let away = |a: [f64; 3], b: [f64; 3]| std::array::from_fn(|axis| b[axis] - a[axis]);
+        let (along, out): ([f64; 3], [f64; 3]) = (away(from, to), away(from, place));
+        let share = (dot(out, along) / dot(along, along).max(1e-9)).clamp(0.0, 1.0);
+        let nearest = std::array::from_fn(|axis| from[axis] + share * along[axis]);
+        let apart: [f64; 3] = away(nearest, place);
+        dot(apart, apart) < radius * radius
     }
 
     /// Adds the share of all directions in which it is seen from `place`; all of them from within.
@@ -132,29 +151,34 @@ impl Crowd {
         let count = crowd.balls.len();
         let views: Vec<Boxes> = (0..count)
             .step_by(count.div_ceil(VIEWPOINTS).max(1))
-            .map(|number| crowd.seen_from(crowd.balls[number].centre, number))
+            .map(|number| crowd.seen_from(crowd.balls[number].centre, |other, _| other == number))
             .collect();
         let mean = |part: fn(&Boxes) -> f64| views.iter().map(part).sum::<f64>() / views.len().max(1) as f64;
         crowd.among = Boxes { stout: mean(|boxes| boxes.stout), thin: mean(|boxes| boxes.thin) };
         crowd
     }
 
-    /// What is seen of all objects but one.
-    fn seen_from(&self, place: [f64; 3], but: usize) -> Boxes {
+    /// What is seen of all objects but some.
+    fn seen_from(&self, place: [f64; 3], but: impl Fn(usize, &Ball) -> bool) -> Boxes {
         let (mut boxes, others) = (Boxes::default(), self.balls.iter().enumerate());
-        others.filter(|(number, _)| *number != but).for_each(|(_, ball)| ball.seen(place, &mut boxes));
+        others
+            .filter(|(number, ball)| !but(*number, ball))
+            .for_each(|(_, ball)| ball.seen(place, &mut boxes));
         boxes
     }
 
     /// Nanoseconds of a path from a place, in [`POSITION_STEPS_PER_M`].
     pub fn path_ns(&self, place: [i16; 3]) -> f64 {
         let place = place.map(|steps| f64::from(steps) / f64::from(POSITION_STEPS_PER_M));
-        let first = self.seen_from(place, usize::MAX);
+        let first = self.seen_from(place, |_, ball| ball.holds(place));
+        // A ship's probe stands in its hull: rays go through its box and meet nothing there.
+        let within = self.balls.iter().filter(|ball| ball.holds(place)).count() as f64;
         // A crowd that hides from those few objects is still paid for as the place sees it.
-        let later = Boxes { stout: self.among.stout.max(first.stout), thin: self.among.thin.max(first.thin) };
+        let (stout, thin) = (self.among.stout.max(first.stout), self.among.thin.max(first.thin + within));
+        let later = Boxes { stout, thin };
         let doublings = f64::from((self.balls.len() as u32 + 1).ilog2());
         let surface = SURFACE_NS + LIGHT_NS * self.lights as f64 + RAYS * later.ray_ns(doublings);
-        let (mut path, mut reached) = (PATH_NS + first.ray_ns(doublings), first.met());
+        let (mut path, mut reached) = (PATH_NS + first.ray_ns(doublings) + THIN_NS * within, first.met());
         for _ in 0..self.bounces {
             path += reached * surface;
             reached *= later.met();

@@ -3,8 +3,9 @@
 use std::f64::consts::PI;
 
 use p2c2r_tasks::reflection::{
-    CubeMap, FACES, Form, Object, ReflectionSpec, Scene, Sun, Surface, direction, sky_radiance,
+    CubeMap, FACES, Form, Object, Reflection, ReflectionSpec, Scene, Sun, Surface, direction, sky_radiance,
 };
+use p2c2r_tasks::{Blobs, TaskKind as _};
 
 use crate::scenes::{self, steps};
 
@@ -237,5 +238,8 @@ fn who_stands_inside_a_thing_does_not_see_it() {
         let inside = spec(&[WHITE], &[Object { position: [0; 3], form, surface: 0 }]);
         let sky = ReflectionSpec { objects: vec![], ..inside.clone() };
         assert_eq!(Scene::new(&inside).trace(), Scene::new(&sky).trace());
+        let units = |spec: &ReflectionSpec| Reflection::admit(spec, &Blobs::default()).unwrap().0;
+        let (within, without) = (units(&inside), units(&sky));
+        assert!(within < without + without / 4, "nor is it paid for: {within} units, {without} without it");
     }
 }
