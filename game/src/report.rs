@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bevy::prelude::*;
-use p2c2r_offload::OffloadTotals;
+use p2c2r_offload::{OffloadAccount, OffloadTotals};
+use p2c2r_protocol::Nanos;
 use serde::Serialize;
 
 use crate::GameError;
@@ -18,6 +19,10 @@ pub struct RunReport {
     /// What was offloaded.
     #[serde(flatten)]
     pub totals: OffloadTotals,
+    /// What the account has been charged since it was opened, as the coordinator's latest statement says: that is in its books
+    /// whatever happens to it, while receipts, which `cost_nanos` adds up, come up to 50 ms before. `None` where it never
+    /// connected.
+    pub charged_nanos: Option<Nanos>,
     /// Whether the coordinator's books balance: only its ledger can tell, so the game leaves it open and the
     /// launcher fills it in.
     pub ledger_balanced: Option<bool>,
@@ -86,6 +91,7 @@ pub struct Results(Arc<Mutex<Snapshot>>);
 #[derive(Clone, Default)]
 struct Snapshot {
     totals: OffloadTotals,
+    charged: Option<Nanos>,
     finished: RunLength,
     slips: Slips,
     ticks: u64,
@@ -110,6 +116,7 @@ impl Results {
         let snapshot = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         RunReport {
             totals: snapshot.totals,
+            charged_nanos: snapshot.charged,
             ledger_balanced: None,
             frames: snapshot.finished.frames,
             seconds: snapshot.finished.elapsed.as_secs_f64(),
@@ -127,7 +134,7 @@ impl Results {
 
 fn copy_out(
     results: Res<Results>,
-    totals: Res<OffloadTotals>,
+    (totals, account): (Res<OffloadTotals>, Res<OffloadAccount>),
     finished: Res<RunLength>,
     slips: Res<Slips>,
     battlefield: Res<Battlefield>,
@@ -136,6 +143,7 @@ fn copy_out(
     let mut snapshot = results.0.lock().unwrap_or_else(PoisonError::into_inner);
     *snapshot = Snapshot {
         totals: totals.clone(),
+        charged: account.charged(),
         finished: *finished,
         slips: *slips,
         ticks: arena.tick(),

@@ -201,6 +201,7 @@ fn the_run_ends_after_its_seconds_and_reports_in_the_agreed_shape() {
     assert!(report["impair"].is_null());
     assert_eq!(report["reflections"], true);
     assert_eq!(report["cost_nanos"], 0);
+    assert!(report["charged_nanos"].is_null(), "nobody has said");
     let path = &report["kinds"]["path"];
     for key in ["submitted", "remote", "coordinator", "local", "rejected", "late", "bytes_up", "bytes_down"] {
         assert!(path[key].is_u64(), "{key}: {path}");

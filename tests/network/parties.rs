@@ -183,4 +183,9 @@ impl Report {
     pub fn cost(&self) -> i64 {
         self.0["cost_nanos"].as_i64().expect("cost_nanos")
     }
+
+    /// What the game was shown as charged, nano-dollars.
+    pub fn charged(&self) -> i64 {
+        self.0["charged_nanos"].as_i64().expect("charged_nanos")
+    }
 }
