@@ -82,11 +82,11 @@ impl Preset {
         let (dollars_per_hour, kbit_per_s) = match (self.light(), quality) {
             (Self::Saver, Quality::Low) => (0.003, 107.0),
             (Self::Saver, Quality::High) => (0.006, 176.0),
-            (Self::Rich, Quality::Low) => (0.037, 360.0),
-            (Self::Rich, Quality::High) => (0.039, 470.0),
-            (Self::Max, Quality::Low) => (0.143, 525.0),
-            (Self::Max, Quality::High) => (0.192, 685.0),
-            (_, Quality::Low) => (0.0095, 285.0),
+            (Self::Rich, Quality::Low) => (0.039, 350.0),
+            (Self::Rich, Quality::High) => (0.041, 465.0),
+            (Self::Max, Quality::Low) => (0.154, 510.0),
+            (Self::Max, Quality::High) => (0.209, 680.0),
+            (_, Quality::Low) => (0.0096, 290.0),
             (_, Quality::High) => (0.0098, 290.0),
         };
         PresetCost { dollars_per_hour, kbit_per_s }

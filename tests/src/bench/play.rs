@@ -360,6 +360,18 @@ pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
         capsule(in_scene(tail), in_scene(tip), enemy.radius * 0.4, 2);
         capsule(in_scene(tail), in_scene(flame), enemy.radius * 0.3, 3);
     }
+    let others = other_ships(arena, habit);
+    // The player's hull and the wingmen's, for the ships beside them.
+    let wingmen = arena.wingmen().iter().filter(|wingman| wingman.is_there());
+    let mut hulls: Vec<_> = wingmen.map(|it| (it.position, it.heading, it.radius)).collect();
+    let ship = arena.ship();
+    if ship.alive && !others.is_empty() {
+        hulls.push((ship.position, ship.heading, ship.radius));
+    }
+    for (place, heading, radius) in hulls {
+        let (tail, tip) = (place - heading * radius, place + heading * radius);
+        capsule(in_scene(tail), in_scene(tip), radius * 0.4, HULL as u8);
+    }
     for bullet in arena.bullets() {
         let tail = bullet.position - bullet.velocity * 0.05;
         capsule(in_scene(bullet.position), in_scene(tail), 0.24, 4);
@@ -369,7 +381,7 @@ pub fn light_around(arena: &Arena, habit: &LightHabit) -> ReflectionSpec {
         face_log2: habit.face_log2,
         levels: habit.levels,
         samples: habit.samples,
-        others: other_ships(arena, habit),
+        others,
         bounces: habit.bounces,
         seed: 1,
         sky: arena.config().seed as u32,
