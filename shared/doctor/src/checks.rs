@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use p2c2r_join::api::SPEED_PATH;
+use p2c2r_join::api::{SPEED_BYTES, SPEED_PATH};
 use p2c2r_join::probe::{self, QuestionError};
 use p2c2r_join::{Host, JoinClient, JoinLink};
 use p2c2r_protocol::{ProtocolIdentity, Role};
@@ -18,6 +18,8 @@ use crate::udp::{self, HeldPort};
 const BANDWIDTH_ENOUGH: f64 = 1e6;
 /// A quarter of that: paths alone.
 const BANDWIDTH_LEAST: f64 = 0.25e6;
+/// What to do where there is less.
+const TOO_NARROW: &str = "It is too little for play or help: try another network.";
 /// Round trips up to this are what games are made for; longer ones work, with more asked ahead.
 const ROUND_TRIP_GOOD: Duration = Duration::from_millis(200);
 /// Games ask at most two seconds ahead, and two links lie between a game and a worker.
@@ -178,10 +180,16 @@ fn over_https(
             } else if bits >= BANDWIDTH_LEAST {
                 Finding::fair("bandwidth", found, "Play with the preset `saver`, or end other downloads.")
             } else {
-                Finding::bad("bandwidth", found, "It is too little for play or help: try another network.")
+                Finding::bad("bandwidth", found, TOO_NARROW)
             });
         }
-        Ok(_) | Err(_) => doctor.note(Finding::skipped("bandwidth")),
+        Ok(_) => doctor.note(Finding::skipped("bandwidth")),
+        // The encryption has just passed the same way: a line this slow does not bring the bytes in time.
+        Err(error) => doctor.note(Finding::bad(
+            "bandwidth",
+            format!("{} KiB did not come in time ({error})", SPEED_BYTES / 1_024),
+            TOO_NARROW,
+        )),
     }
 }
 

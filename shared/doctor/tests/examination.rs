@@ -1,11 +1,12 @@
 //! Examinations of real coordinators on this machine: one that works, and ones with something in the way.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use p2c2r_doctor::checks::Examination;
 use p2c2r_doctor::{DoctorReport, Grade, examine};
@@ -174,6 +175,21 @@ fn a_name_that_nobody_knows_is_named() {
     is_bad(&report, "name", "spelled");
 }
 
+/// Carries what comes until it ends, at `bytes_per_second` on average if the line has such a bound.
+fn carry(from: &mut TcpStream, to: &mut TcpStream, bytes_per_second: Option<u32>) {
+    let (began, mut carried, mut chunk) = (Instant::now(), 0_u32, [0; 2_048]);
+    while let Ok(count @ 1..) = from.read(&mut chunk) {
+        if to.write_all(&chunk[..count]).is_err() {
+            return;
+        }
+        carried += count as u32;
+        if let Some(rate) = bytes_per_second {
+            let due = Duration::from_secs_f64(f64::from(carried) / f64::from(rate));
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
+        }
+    }
+}
+
 /// A relay for TCP alone, as a firewall that lets UDP go nowhere.
 struct TcpOnly {
     address: SocketAddr,
@@ -184,6 +200,11 @@ struct TcpOnly {
 
 impl TcpOnly {
     fn before(to: SocketAddr) -> Self {
+        Self::narrow(to, None)
+    }
+
+    /// The same on a line that carries no more than that each way.
+    fn narrow(to: SocketAddr, bytes_per_second: Option<u32>) -> Self {
         let (silent, listener) = bind_both("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
@@ -194,13 +215,13 @@ impl TcpOnly {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let Ok(there) = std::net::TcpStream::connect(to) else { return };
+                let Ok(there) = TcpStream::connect(to) else { return };
                 for (mut one, mut other) in [
                     (from.try_clone().unwrap(), there.try_clone().unwrap()),
                     (there.try_clone().unwrap(), from.try_clone().unwrap()),
                 ] {
                     std::thread::spawn(move || {
-                        let _ = std::io::copy(&mut one, &mut other);
+                        carry(&mut one, &mut other, bytes_per_second);
                         let _ = other.shutdown(std::net::Shutdown::Both);
                     });
                 }
@@ -213,7 +234,7 @@ impl TcpOnly {
 impl Drop for TcpOnly {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        let _ = std::net::TcpStream::connect(self.address);
+        let _ = TcpStream::connect(self.address);
     }
 }
 
@@ -227,4 +248,23 @@ fn a_firewall_that_lets_tcp_through_and_not_udp_is_named() {
     let report = examine(&JoinLink { hosts, ..link }, &examination(&coordinator.keys()), |_| ());
     assert_eq!(grade(&report, "account"), Grade::Good, "{report:#?}");
     is_bad(&report, "udp", "open the port for UDP too");
+}
+
+/// What the doctor says of a line that carries no more than that.
+fn on_a_line_of(bytes_per_second: u32) -> DoctorReport {
+    let coordinator = Coordinator::start();
+    let link = coordinator.invite(Role::Gamer);
+    let there = link.hosts[0].to_string().parse().unwrap();
+    let line = TcpOnly::narrow(there, Some(bytes_per_second));
+    let hosts = vec![p2c2r_join::Host { port: line.address.port(), ..link.hosts[0].clone() }];
+    examine(&JoinLink { hosts, ..link }, &examination(&coordinator.keys()), |_| ())
+}
+
+#[test]
+fn a_line_too_narrow_for_play_is_named_and_one_for_little_play_as_well() {
+    is_bad(&on_a_line_of(12_000), "bandwidth", "try another network");
+    let report = on_a_line_of(80_000);
+    let finding = report.about("bandwidth").unwrap();
+    assert_eq!(finding.grade, Grade::Fair, "{finding}");
+    assert!(finding.to_string().contains("preset `saver`"), "{finding}");
 }
