@@ -34,8 +34,8 @@ const CONNECTIONS_ENOUGH: u32 = 16;
 /// Connections of one program after which a script reconnects no more: an account is given 64 tokens a minute, and a try
 /// in vain takes one too.
 const CONNECTIONS_MAX: u32 = 32;
-/// Updates within which a client connects again.
-const PATIENCE: usize = 400;
+/// Updates within which a client connects again: more than a minute, since an account is given only so many tokens in one.
+const PATIENCE: usize = 14_000;
 /// It tries at once, however often it was hung up on.
 const RECONNECT: Reconnect =
     Reconnect { first_pause: STEP, longest_pause: STEP, give_up_after: Duration::from_millis(500) };
