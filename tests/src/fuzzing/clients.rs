@@ -29,11 +29,6 @@ use crate::puzzles::{KINDS, PuzzleTag};
 const STEP: Duration = Duration::from_millis(5);
 /// Scripts that one program goes through, one behind the other.
 const SCRIPTS: u32 = 64;
-/// Connections of one program after which the next script has a new one.
-const CONNECTIONS_ENOUGH: u32 = 16;
-/// Connections of one program after which a script reconnects no more: an account is given 64 tokens a minute, and a try
-/// in vain takes one too.
-const CONNECTIONS_MAX: u32 = 32;
 /// Updates within which a client connects again: more than a minute, since an account is given only so many tokens in one.
 const PATIENCE: usize = 14_000;
 /// It tries at once, however often it was hung up on.
@@ -47,7 +42,6 @@ struct Pair {
     server: App,
     client: App,
     scripts: u32,
-    connections: u32,
 }
 
 impl Pair {
@@ -62,8 +56,7 @@ impl Pair {
             rate_limit: None,
             impair: None,
         }));
-        let mut pair =
-            Self { server, client: client(ClientTransport::Memory(hub)), scripts: 0, connections: 0 };
+        let mut pair = Self { server, client: client(ClientTransport::Memory(hub)), scripts: 0 };
         for app in [&mut pair.server, &mut pair.client] {
             app.insert_resource(TimeUpdateStrategy::ManualDuration(STEP));
             app.finish();
@@ -88,20 +81,11 @@ impl Pair {
     }
 
     fn connect(&mut self) {
-        self.connections += u32::from(self.peer().is_none());
         let is_up = (0..PATIENCE).any(|_| {
             self.update();
             self.peer().is_some()
         });
         assert!(is_up, "a client comes back whatever it was told");
-    }
-
-    /// Hangs up and lets the client come back, unless its account might be given no more tokens.
-    fn reconnect(&mut self) {
-        if self.connections < CONNECTIONS_MAX {
-            self.hang_up();
-            self.connect();
-        }
     }
 
     fn says<M: Send + Sync + 'static>(&mut self, message: M) {
@@ -129,7 +113,7 @@ impl Pair {
 /// Has `run` run a script with the pair of this thread, a new one now and then.
 fn with_pair(place: &RefCell<Option<Pair>>, new: fn() -> Pair, run: impl FnOnce(&mut Pair) -> bool) -> bool {
     let mut place = place.borrow_mut();
-    if place.as_ref().is_some_and(|pair| pair.scripts >= SCRIPTS || pair.connections >= CONNECTIONS_ENOUGH) {
+    if place.as_ref().is_some_and(|pair| pair.scripts >= SCRIPTS) {
         *place = None;
     }
     let pair = place.get_or_insert_with(new);
@@ -214,7 +198,10 @@ fn worker_goes_through(pair: &mut Pair, input: &[u8]) -> bool {
             }
             3 => pair.says(ServerToWorker::Revoke { task: TaskNo(1_000_000 + next), attempt: Attempt(1) }),
             4 => (0..first(bytes)).for_each(|_| pair.update()),
-            _ => pair.reconnect(),
+            _ => {
+                pair.hang_up();
+                pair.connect();
+            }
         }
         pair.update();
         let held = pair.client.world().resource::<Attempts>().held();
@@ -295,7 +282,10 @@ fn game_goes_through(pair: &mut Pair, input: &[u8]) -> bool {
                 }
             }
             6 => (0..first(bytes)).for_each(|_| pair.update()),
-            _ => pair.reconnect(),
+            _ => {
+                pair.hang_up();
+                pair.connect();
+            }
         }
         pair.update();
         submits.extend(pair.heard::<GameToServer>().into_iter().filter_map(|message| match message {
