@@ -10,8 +10,8 @@ use super::{Exchange, Scheduler};
 use crate::compute::PoolResult;
 use crate::core::{Event, LinkState};
 
-/// Microseconds between looks at what the link has measured. Round trips are smoothed over seconds, and looking costs
-/// something for every peer.
+/// Microseconds between looks at what the link has measured. Round trips are smoothed over seconds, and each change of one
+/// costs an event.
 const MEASURED_EVERY_US: u32 = 50_000;
 
 /// Takes what games say.
@@ -66,10 +66,12 @@ pub fn collect_finished(mut exchange: Exchange<'_>) {
 /// Whether it is time to look at what the link has measured: a condition for [`note_measured`].
 pub fn is_time_to_measure(
     clock: Res<'_, LinkClock>,
+    peers: Res<'_, Peers>,
     joined: Res<'_, Messages<PeerJoined>>,
     mut last: Local<'_, Micros>,
 ) -> bool {
-    let is_time = clock.now().since(*last) >= MEASURED_EVERY_US || !joined.is_empty();
+    let is_time =
+        peers.is_anything_measured() && (clock.now().since(*last) >= MEASURED_EVERY_US || !joined.is_empty());
     if is_time {
         *last = clock.now();
     }
@@ -77,8 +79,12 @@ pub fn is_time_to_measure(
 }
 
 /// Tells the core what the link has measured of those for whom that has changed.
-pub fn note_measured(mut scheduler: ResMut<'_, Scheduler>, peers: Res<'_, Peers>, clock: Res<'_, LinkClock>) {
-    for (peer, stats) in peers.iter() {
+pub fn note_measured(
+    mut scheduler: ResMut<'_, Scheduler>,
+    mut peers: ResMut<'_, Peers>,
+    clock: Res<'_, LinkClock>,
+) {
+    for (peer, stats) in peers.take_measured() {
         let link = LinkState { rtt: stats.rtt.unwrap_or_default(), clock_offset_us: stats.clock_offset_us };
         if scheduler.core.link(peer) != Some(link) {
             scheduler.tell(clock.now(), Event::Measured { peer, link });

@@ -7,6 +7,9 @@
 //! A client is the one that can come back, so it is the one that has to notice soon that it was cut off: an idle one
 //! hears from the coordinator four times a second, and asks for a sign of life as soon as one is missing. The coordinator
 //! loses nothing by an idle client that is gone, and takes five seconds to notice.
+//!
+//! The coordinator's heartbeats to idle clients leave together, and each client sends its own once a second when one of them
+//! arrives: so those of a crowd come back together too, and the coordinator is not woken for each.
 
 use std::time::Duration;
 
@@ -14,8 +17,8 @@ use p2c2r_protocol::{Beat, BeatEcho, Micros};
 
 use crate::channels::ConnectionEnd;
 use crate::limits::{
-    BEAT_BUSY, BEAT_GRID, BEAT_IDLE, BEAT_IDLE_TO_CLIENT, DEATH_BUSY, DEATH_IDLE, DEATH_IDLE_AT_CLIENT,
-    DOUBT_IDLE,
+    BEAT_BUSY, BEAT_GRID, BEAT_IDLE, BEAT_IDLE_SLACK, BEAT_IDLE_TO_CLIENT, DEATH_BUSY, DEATH_IDLE,
+    DEATH_IDLE_AT_CLIENT, DOUBT_IDLE,
 };
 
 /// Round trips remembered; the clock offset is taken from the shortest of them, whose packets waited least.
@@ -97,7 +100,12 @@ impl Heartbeat {
         }
         match self.end {
             ConnectionEnd::Server => on_the_grid(sent_at + BEAT_IDLE_TO_CLIENT),
-            ConnectionEnd::Client => (sent_at + BEAT_IDLE).min((sent_at + BEAT_BUSY).max(self.doubts_at())),
+            ConnectionEnd::Client => {
+                let alone = sent_at + BEAT_IDLE + BEAT_IDLE_SLACK;
+                let is_near = self.heard_at + BEAT_IDLE_SLACK >= sent_at + BEAT_IDLE;
+                let together = if is_near { self.heard_at } else { alone };
+                alone.min(together).min((sent_at + BEAT_BUSY).max(self.doubts_at()))
+            }
         }
     }
 
@@ -311,6 +319,24 @@ mod tests {
         client.heard(heard + ms(540));
         assert!(client.beat(heard + ms(541), (heard + ms(541)).into()).echo.is_some(), "it asks no more");
         assert!(!client.is_dead(heard + ms(1_000), ms(10)));
+    }
+
+    #[test]
+    fn an_idle_client_beats_with_the_coordinators_beat_that_arrives_about_a_second_after_its_last() {
+        for late in 0..250 {
+            let (mut client, _) = exchange(0, 20, 20);
+            let start = ms(10_000);
+            client.beat(start, start.into());
+            let mut arrivals = (0..).map(|beat| start + ms(late + 250 * beat));
+            let sent = arrivals.find(|arrival| {
+                client.heard(*arrival);
+                let due = client.due_at();
+                assert!(due <= *arrival || due > *arrival + ms(250), "it waits for the next: {due:?}");
+                due <= *arrival
+            });
+            let after = sent.map(|sent| sent - start);
+            assert!(after.is_some_and(|after| (ms(875)..=ms(1_125)).contains(&after)), "{after:?}");
+        }
     }
 
     #[test]

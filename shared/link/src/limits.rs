@@ -120,8 +120,12 @@ pub const NETCODE_TIMEOUT_SECONDS: i32 = 10;
 
 /// Between heartbeats while either side has tasks out.
 pub const BEAT_BUSY: Duration = Duration::from_millis(100);
-/// Between a client's heartbeats otherwise.
+/// Between a client's heartbeats otherwise, give or take [`BEAT_IDLE_SLACK`].
 pub const BEAT_IDLE: Duration = Duration::from_secs(1);
+/// By how much sooner or later than [`BEAT_IDLE`] an idle client's heartbeat may leave, so as to leave when one of the
+/// coordinator's arrives: half of the time between those, so that one does. Shorter, and clients would beat by clocks of
+/// their own, each waking the coordinator at a moment of its own.
+pub const BEAT_IDLE_SLACK: Duration = Duration::from_millis(125);
 /// Between the coordinator's heartbeats to a client otherwise: by their absence a client notices that it was cut off. A
 /// thousand idle clients are sent 0.3 MB/s that way; half the pause would double that and what it takes of a processor
 /// (`docs/PERFORMANCE.md`), twice the pause would make a cut last more than a second.
@@ -156,8 +160,13 @@ pub const ACK_PACKETS_MAX: u32 = 48;
 pub const BUSY_POLL_MAX: Duration = Duration::from_millis(10);
 /// How often netcode repeats a packet of its handshake.
 pub const NETCODE_RESEND: Duration = Duration::from_millis(250);
-/// How often netcode's own clockwork runs for a connection; each run may send one keep-alive.
+/// How often netcode's own clockwork runs for a connection at the coordinator; each run sends a keep-alive unless something
+/// else has just left.
 pub const NETCODE_TICK: Duration = Duration::from_secs(2);
+/// By how much sooner it may run when something has just left: heartbeats keep the connection alive.
+pub const NETCODE_TICK_SLACK: Duration = Duration::from_millis(500);
+/// How often it runs at a client, where each run sends a keep-alive: seldom, because heartbeats keep the connection alive.
+pub const NETCODE_TICK_AT_CLIENT: Duration = Duration::from_secs(5);
 /// The same before the peer has been heard: netcode's answer to the handshake may have been lost.
 pub const NETCODE_TICK_UNCONFIRMED: Duration = Duration::from_millis(250);
 /// Packets in one direction of an impaired line.
@@ -174,7 +183,12 @@ const _: () =
 const _: () = assert!(SLICES_MAX <= 128, "the guard keeps one message's slices in a u128");
 const _: () = assert!(BEAT_IDLE_TO_CLIENT.as_millis().is_multiple_of(BEAT_GRID.as_millis()));
 const _: () = assert!(BEAT_IDLE_TO_CLIENT.as_millis() < DOUBT_IDLE.as_millis());
+const _: () = assert!(2 * BEAT_IDLE_SLACK.as_millis() >= BEAT_IDLE_TO_CLIENT.as_millis());
+const _: () = assert!(BEAT_IDLE.as_millis() + BEAT_IDLE_SLACK.as_millis() < DEATH_IDLE.as_millis() / 2);
 const _: () = assert!(DOUBT_IDLE.as_millis() + BEAT_BUSY.as_millis() < DEATH_IDLE_AT_CLIENT.as_millis());
+const _: () = assert!(BEAT_IDLE_TO_CLIENT.as_millis() < NETCODE_TICK_SLACK.as_millis());
+const _: () = assert!(NETCODE_TICK_SLACK.as_millis() < NETCODE_TICK.as_millis());
+const _: () = assert!(NETCODE_TICK_AT_CLIENT.as_secs() < NETCODE_TIMEOUT_SECONDS as u64);
 const _: () = assert!(TOKENS_PER_ACCOUNT_MAX < TOKENS_MAX);
 const _: () = assert!(STRANGERS_PER_UPDATE_MAX < PACKETS_PER_UPDATE_MAX);
 const _: () = assert!(HANDSHAKES_NARROW_MAX < HANDSHAKES_WIDE_MAX && HANDSHAKES_WIDE_MAX < HANDSHAKES_MAX);

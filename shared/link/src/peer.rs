@@ -376,6 +376,13 @@ impl PeerSession {
         Ok(())
     }
 
+    /// Whether anything waits here, or is on its way, that is sent again if it is lost.
+    pub(crate) fn may_send_again(&self) -> bool {
+        [Channel::Control, Channel::Tasks].into_iter().any(|channel| {
+            !self.parcels[channel as usize].is_empty() || self.send_queue.may_be_unacknowledged(channel)
+        })
+    }
+
     /// Sends what may leave now through `transmit`, which encrypts a payload, sends it, and returns its size on
     /// the wire. `stamp` is the clock at this very moment. What renet had room for leaves even if the rest is refused.
     pub(crate) fn send(

@@ -16,7 +16,10 @@ use super::link::{ClientLink, LinkStatus};
 use super::{ClientLinkConfig, ClientTransport, Reconnect};
 use crate::channels::{ConnectionEnd, connection_config};
 use crate::envelope::{self, Envelope};
-use crate::limits::{NETCODE_RESEND, NETCODE_TICK, REDIAL_WITHIN, TOKEN_BYTES_MAX, TOKEN_WAIT_MAX};
+use crate::limits::{
+    BEAT_IDLE_TO_CLIENT, NETCODE_RESEND, NETCODE_TICK_AT_CLIENT, REDIAL_WITHIN, TOKEN_BYTES_MAX,
+    TOKEN_WAIT_MAX,
+};
 use crate::peer::{Offence, PeerSession};
 use crate::runner::Sockets;
 use crate::socket::{Medium, Wire};
@@ -215,7 +218,7 @@ impl Dialer {
     pub(super) fn tick(&mut self, now: Duration) {
         let (attempt, pause) = match &mut self.state {
             State::Trying { attempt, .. } => (attempt, Duration::ZERO),
-            State::Connected { attempt, .. } => (attempt, NETCODE_TICK),
+            State::Connected { attempt, .. } => (attempt, NETCODE_TICK_AT_CLIENT),
             State::Waiting { .. } | State::Fetching { .. } | State::Closed => return,
         };
         if now >= attempt.ticked_at + pause {
@@ -406,7 +409,9 @@ impl Dialer {
                 (attempt, (now + NETCODE_RESEND).min(*give_up_at))
             }
             State::Connected { attempt, session, .. } => {
-                (attempt, session.next_due(now).min(attempt.ticked_at + NETCODE_TICK))
+                // The coordinator's next heartbeat wakes this program in any case.
+                let ticks_at = attempt.ticked_at + NETCODE_TICK_AT_CLIENT + BEAT_IDLE_TO_CLIENT;
+                (attempt, session.next_due(now).min(ticks_at))
             }
             State::Closed => return None,
         };

@@ -20,7 +20,7 @@ use super::{PeerJoined, PeerLeft, ServerLinkConfig, ServerTransport};
 use crate::channels::ConnectionEnd;
 use crate::connection::AtServer;
 use crate::envelope::{self, Envelope};
-use crate::limits::{NETCODE_TICK, NETCODE_TICK_UNCONFIRMED, PLAGUED_CHECKS_PER_SECOND};
+use crate::limits::{NETCODE_TICK, NETCODE_TICK_SLACK, NETCODE_TICK_UNCONFIRMED, PLAGUED_CHECKS_PER_SECOND};
 use crate::peer::{Offence, PeerSession};
 use crate::rate_limit::TokenBucket;
 use crate::seal::{self, SealKey};
@@ -332,6 +332,7 @@ impl Listener {
             session,
             is_dirty: false,
             is_in_mail: false,
+            is_measured: false,
             is_full: false,
             timer: now,
             netcode_due: now + NETCODE_TICK_UNCONFIRMED,
@@ -385,9 +386,8 @@ impl Listener {
 
     /// Forgets a peer whose connection is over.
     pub(super) fn leave(&mut self, peer: PeerId, reason: &str, renet: &mut RenetServer, peers: &mut Peers) {
-        let Some(entry) = peers.entries.remove(&peer) else { return };
+        let Some(entry) = peers.remove(peer) else { return };
         renet.remove_connection(entry.client);
-        peers.by_address.remove(&entry.address);
         self.handshaker.went_out(entry.address.ip());
         self.timers.remove(&(entry.timer, peer));
         let reason = reason.to_owned();
@@ -405,10 +405,17 @@ impl Listener {
         renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
+        let connections = peers.entries.len();
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
         entry.is_dirty = false;
+        if entry.session.may_send_again()
+            && let Some(passed) = self.renet_time.before_sending(connections)
+        {
+            renet.update(passed);
+        }
         let (netcode, wire) = (&mut self.netcode, &mut self.wire);
         let client = entry.client;
+        let sent_before = entry.session.stats.sent_packets;
         let mut connection = AtServer { server: renet, client };
         let sent =
             entry.session.send(now, stamp.into(), &mut connection, everything, |payload| {
@@ -423,6 +430,11 @@ impl Listener {
                     }
                 }
             });
+        if entry.session.is_confirmed() && entry.session.stats.sent_packets > sent_before {
+            // netcode sends no keep-alive behind something that has just left.
+            self.tick_netcode(peer, now, now + NETCODE_TICK_SLACK, renet, peers);
+        }
+        let Some(entry) = peers.entries.get_mut(&peer) else { return };
         let due = entry.session.next_due(now).min(entry.netcode_due);
         if due != entry.timer {
             self.timers.remove(&(entry.timer, peer));
@@ -444,16 +456,17 @@ impl Listener {
         Some(peer)
     }
 
-    /// Runs netcode's own clockwork for one peer, if it is time.
+    /// Runs netcode's own clockwork for one peer, if that is due by `by`.
     pub(super) fn tick_netcode(
         &mut self,
         peer: PeerId,
         now: Duration,
+        by: Duration,
         renet: &mut RenetServer,
         peers: &mut Peers,
     ) {
         let Some(entry) = peers.entries.get_mut(&peer) else { return };
-        if now < entry.netcode_due {
+        if by < entry.netcode_due {
             return;
         }
         entry.netcode_due =

@@ -37,6 +37,8 @@ pub struct Peers {
     pub(super) by_address: HashMap<SocketAddr, PeerId, SeededHash>,
     /// Peers with something to send, each once.
     pub(super) dirty: Vec<PeerId>,
+    /// Peers of which something was measured that nobody has taken notice of, each once.
+    measured: Vec<PeerId>,
     /// Peers to disconnect at the end of this update, and why.
     pub(super) closing: Vec<(PeerId, String)>,
     pub(super) totals: LinkTotals,
@@ -63,6 +65,8 @@ pub(super) struct PeerEntry {
     pub(super) is_dirty: bool,
     /// Whether it is among those whose mail is to be read.
     pub(super) is_in_mail: bool,
+    /// Whether it is among those of which something was measured.
+    pub(super) is_measured: bool,
     /// Whether a message for it found no room: there are no more for it, and it is dropped at the end of this update.
     pub(super) is_full: bool,
     pub(super) timer: Duration,
@@ -73,6 +77,23 @@ impl Peers {
     /// Measurements of one connection.
     pub fn get(&self, peer: PeerId) -> Option<&PeerStats> {
         self.entries.get(&peer).map(|entry| &entry.session.stats)
+    }
+
+    /// Whether [`Peers::take_measured`] has something.
+    pub fn is_anything_measured(&self) -> bool {
+        !self.measured.is_empty()
+    }
+
+    /// The connections whose round trip or clock was measured since the last call, each once. So that nobody has to look at
+    /// all of them to find those few.
+    pub fn take_measured(&mut self) -> impl Iterator<Item = (PeerId, &PeerStats)> {
+        let measured = std::mem::take(&mut self.measured);
+        for peer in &measured {
+            if let Some(entry) = self.entries.get_mut(peer) {
+                entry.is_measured = false;
+            }
+        }
+        measured.into_iter().filter_map(|peer| Some((peer, self.get(peer)?)))
     }
 
     /// All connections, in no particular order.
@@ -121,6 +142,24 @@ impl Peers {
     /// What the link has refused since it started.
     pub fn totals(&self) -> LinkTotals {
         self.totals
+    }
+
+    /// Takes a peer out that has left.
+    pub(super) fn remove(&mut self, peer: PeerId) -> Option<PeerEntry> {
+        let entry = self.entries.remove(&peer)?;
+        self.by_address.remove(&entry.address);
+        if entry.is_measured {
+            self.measured.retain(|other| *other != peer);
+        }
+        Some(entry)
+    }
+
+    /// Something was measured of a peer.
+    pub(super) fn note_measured(&mut self, peer: PeerId) {
+        let Some(entry) = self.entries.get_mut(&peer) else { return };
+        if !std::mem::replace(&mut entry.is_measured, true) {
+            self.measured.push(peer);
+        }
     }
 
     /// Has the peer looked at when this update sends.

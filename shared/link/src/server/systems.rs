@@ -76,7 +76,7 @@ fn receive(
     listener.wire.begin(sockets.as_deref());
     listener.handshaker.begin();
     listener.advance(now, time.delta());
-    if let Some(passed) = listener.renet_time.pass(time.delta(), peers.entries.len()) {
+    if let Some(passed) = listener.renet_time.pass(time.delta()) {
         renet.update(passed);
     }
     let mut buffer = [0; PACKET_BYTES_MAX + 1];
@@ -133,7 +133,7 @@ fn receive(
             listener.drop_peer(peer, &reason, now, renet, peers);
         } else {
             resends |= entry.session.send_queue.resend_is_due(now);
-            listener.tick_netcode(peer, now, renet, peers);
+            listener.tick_netcode(peer, now, now, renet, peers);
             peers.mark_dirty(peer);
         }
     }
@@ -155,12 +155,16 @@ fn read_mail<M: Decode<()> + Bounded + Routed + Send + Sync + 'static>(
     let Some(entry) = peers.entries.get_mut(&peer) else { return Ok(TakenMessages::default()) };
     let mut connection = AtServer { server: renet, client: entry.client };
     let garbage = entry.session.stats.garbage;
+    let measured = (entry.session.stats.rtt, entry.session.stats.clock_offset_us);
     let result = entry.session.take_beats(arrived.into(), &mut connection).and_then(|()| {
         entry.session.take_messages(&mut connection, |message| {
             messages.write(FromPeer { peer, received_at: now.into(), message });
         })
     });
     peers.totals.garbage += entry.session.stats.garbage - garbage;
+    if measured != (entry.session.stats.rtt, entry.session.stats.clock_offset_us) {
+        peers.note_measured(peer);
+    }
     result
 }
 

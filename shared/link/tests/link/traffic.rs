@@ -30,8 +30,31 @@ fn idle_programs_exchange_only_beats_and_keep_alives() {
     let before = world.hub.counters();
     world.run(Duration::from_secs(10));
     let packets = world.hub.counters().packets - before.packets;
-    // Two links: a client's beat per second, the coordinator's four, and a keep-alive of each every two.
-    assert!((110..=130).contains(&packets), "{packets} packets in 10 s");
+    // Two links: a client's beat per second, the coordinator's four, and a client's keep-alive every five.
+    assert!((98..=108).contains(&packets), "{packets} packets in 10 s");
+}
+
+/// So that a crowd of them does not wake the coordinator at a moment each.
+#[test]
+fn an_idle_clients_beat_leaves_when_the_coordinators_arrives() {
+    let mut world = World::connected(Settings::default());
+    world.run(Duration::from_secs(3));
+    let counts = |world: &World| {
+        let stats = link(&world.games[0]).stats();
+        (stats.received_packets, stats.sent_packets)
+    };
+    let (mut sent, mut updates_that_sent) = (0, 0);
+    for _ in 0..20_000 {
+        let before = counts(&world);
+        world.step();
+        let after = counts(&world);
+        if after.1 > before.1 {
+            assert!(after.0 > before.0, "nothing had arrived");
+            updates_that_sent += 1;
+            sent += after.1 - before.1;
+        }
+    }
+    assert!(updates_that_sent >= 8, "{sent} packets in {updates_that_sent} updates");
 }
 
 #[test]
