@@ -49,7 +49,8 @@ enum Inner {
 }
 
 impl Pool {
-    /// A pool as configured, whose results wake the app by `waker`.
+    /// A pool as configured, whose results wake the app by `waker`. As many kernels may wait as are said, beside one for each
+    /// thread: all threads may be busy with checks.
     pub fn new(
         compute: ComputeMode,
         kernels_waiting_max: usize,
@@ -59,7 +60,7 @@ impl Pool {
             return Ok(Self(Inner::Inline { finished: VecDeque::new() }));
         };
         let (checks, checks_in) = bounded(CHECKS_WAITING_MAX);
-        let (kernels, kernels_in) = bounded(kernels_waiting_max);
+        let (kernels, kernels_in) = bounded(kernels_waiting_max.saturating_add(threads));
         // What is finished is bounded by what was started.
         let (finished_out, finished) = unbounded();
         for number in 0..threads {
@@ -240,9 +241,33 @@ mod tests {
         }
     }
 
-    #[test]
-    fn panics_are_a_rejected_verdict_and_a_missing_outcome() {
-        let check = Check {
+    /// A kind whose check goes on until it is let go.
+    struct HeldCheck {
+        let_go: Stop,
+    }
+    impl TaskJob for HeldCheck {
+        fn blob_refs(&self) -> &[Digest] {
+            &[]
+        }
+        fn admit(&self, _: &Blobs) -> Result<WorkUnits, SpecError> {
+            Ok(WorkUnits(1))
+        }
+        fn run(&self, _: &Blobs, _: &Stop) -> Result<Vec<u8>, KernelError> {
+            Ok(Vec::new())
+        }
+        fn check(&self, _: &Blobs, _: &[u8]) -> Result<(), CheckError> {
+            while !self.let_go.is_stopped() {
+                std::thread::yield_now();
+            }
+            Ok(())
+        }
+        fn deep_check(&self, _: &Blobs, _: &[u8], _: u64) -> Result<(), CheckError> {
+            Ok(())
+        }
+    }
+
+    fn check(job: Arc<dyn TaskJob>) -> Check {
+        Check {
             cause: Cause::Answer,
             in_books: TaskNo(1),
             task: TaskNo(1),
@@ -253,14 +278,37 @@ mod tests {
             device: Device::Cores,
             times: WorkerTimes::default(),
             kind: KindId(1),
-            job: Arc::new(Panicking::default()),
+            job,
             blobs: Blobs::default(),
             units: WorkUnits(1),
             outcome: Arc::from([]),
             depth: Depth::Always,
             reserved: Duration::ZERO,
-        };
-        assert_eq!(check.judge().verdict.unwrap_err().check, "panic");
+        }
+    }
+
+    /// The core counts as running as many kernels as there are threads, also those that no thread has taken yet.
+    #[test]
+    fn kernels_wait_while_all_threads_are_busy_with_checks() {
+        let mut pool = Pool::new(ComputeMode::Threads(2), 1, &LateWaker::default()).unwrap();
+        let let_go = Stop::new();
+        let job: Arc<dyn TaskJob> = Arc::new(HeldCheck { let_go: let_go.clone() });
+        for _ in 0..2 {
+            assert!(pool.check(check(Arc::clone(&job))).is_none());
+        }
+        for _ in 0..3 {
+            assert!(pool.run(kernel(&job)).is_ok(), "two for the threads and one that waits");
+        }
+        let_go.stop();
+        let finished = std::iter::repeat_with(|| pool.next_finished()).flatten().take(5);
+        let kernels =
+            finished.filter(|done| matches!(done, PoolResult::Kernel(done) if done.outcome.is_some()));
+        assert_eq!(kernels.count(), 3);
+    }
+
+    #[test]
+    fn panics_are_a_rejected_verdict_and_a_missing_outcome() {
+        assert_eq!(check(Arc::new(Panicking::default())).judge().verdict.unwrap_err().check, "panic");
         for compute in [ComputeMode::Inline, ComputeMode::Threads(1)] {
             let mut pool = Pool::new(compute, 4, &LateWaker::default()).unwrap();
             let job: Arc<dyn TaskJob> = Arc::new(Panicking::default());
