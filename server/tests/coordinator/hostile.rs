@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use p2c2r_protocol::{
-    AttemptFailure, ComputedBy, GameToServer, Nanos, PeerId, Refusal, Role, Submit, TASK_PRICE_MIN, TaskId,
+    AttemptFailure, ComputedBy, Device, GameToServer, KernelOffer, Nanos, PeerId, Refusal, Role, Submit,
+    TASK_PRICE_MIN, TaskId, WorkerOffer, WorkerToServer,
 };
 use p2c2r_server::Fallback;
 use p2c2r_server::config::TrustRules;
@@ -13,9 +14,9 @@ use p2c2r_server::peers::Scheduler;
 use p2c2r_tasks::TaskKind;
 
 use crate::stage::{Heard, Stage};
-use crate::toy::{self, Bulky};
+use crate::toy::{self, Bulky, Toy};
 
-/// Bytes of the outcome with which the build before was filled up.
+/// Bytes of an outcome: a thousand of them are more than all accounts together may have waiting.
 const OUTCOME_BYTES: u32 = 46_561;
 
 fn bulky(stage: &mut Stage) -> Submit {
@@ -248,6 +249,29 @@ fn workers_that_come_and_go_with_patient_tasks_do_not_end_them() {
     let worker = stage.worker("w", 1);
     answer_all(&mut stage, worker);
     assert_eq!(stage.done(task).receipt.computed_by, by("w"));
+}
+
+#[test]
+fn a_worker_that_offers_a_kind_on_several_devices_counts_once_for_it() {
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let gamer = stage.gamer("g");
+    let (first, twice) = (stage.worker("first", 1), stage.worker("twice", 1));
+    let on = |device| KernelOffer { kind: Toy::ID, version: Toy::KERNEL_VERSION, device };
+    let kernels = vec![on(Device::Cores), on(Device::Graphics), on(Device::Cores)];
+    stage.worker_says(twice, WorkerToServer::Ready(WorkerOffer { slots: 1, kernels }));
+    stage.step();
+    stage.leave(first);
+    let task = stage.ask(gamer, 30);
+    let (to, assign) = stage.assignment();
+    assert_eq!(to, twice);
+    stage.answer_rightly(twice, &assign);
+    assert_eq!(stage.done(task).receipt.price, stage.price(1_000), "by the device that was named first");
+    stage.leave(twice);
+    let task = stage.ask(gamer, 31);
+    assert!(stage.take_assigned().is_empty(), "nobody is left");
+    let (worker, assign) = (stage.worker("last", 1), stage.assignment().1);
+    stage.answer_rightly(worker, &assign);
+    stage.done(task);
 }
 
 #[test]

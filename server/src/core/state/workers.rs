@@ -148,8 +148,9 @@ impl Workers {
         self.change(peer, |worker| {
             worker.kernels = offer.kernels;
             worker.kernels.retain(usable);
-            worker.kernels.sort_unstable_by_key(|kernel| kernel.kind);
-            worker.kernels.dedup();
+            // Of several kernels of a kind the one that was named first counts: each kind has one place in the lists.
+            worker.kernels.sort_by_key(|kernel| kernel.kind);
+            worker.kernels.dedup_by_key(|kernel| kernel.kind);
             worker.slots = u32::from(offer.slots);
             // One that rested works again.
             worker.draining = false;
