@@ -8,10 +8,12 @@
 //! |---|---|
 //! | `config` | how a cluster is set up |
 //! | `endings` | the game's side: asking, and writing down how tasks end |
+//! | `mishaps` | what befalls programs and network |
 //! | [`rogue`] | workers that do not keep to the rules |
 
 mod config;
 pub(crate) mod endings;
+mod mishaps;
 pub mod rogue;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,8 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bevy_app::{App, AppExit, Update};
-use bevy_ecs::message::Messages;
+use bevy_app::{App, Update};
 use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{ClientTransport, Grant, MemoryHub, Mint, NextWake, ServerTransport, bind_server};
 use p2c2r_offload::prelude::*;
@@ -394,55 +395,6 @@ impl Cluster {
     #[track_caller]
     pub fn rogue_is_waiting(&self, index: usize) -> bool {
         rogue::is_waiting(self.workers[index].app.as_ref().expect("a rogue that runs"))
-    }
-
-    /// Stops updating worker `index` without ending it, as if its machine hung.
-    pub fn freeze_worker(&mut self, index: usize) {
-        self.workers[index].frozen = true;
-    }
-
-    /// Goes on updating worker `index`.
-    pub fn thaw_worker(&mut self, index: usize) {
-        self.workers[index].frozen = false;
-    }
-
-    /// Ends worker `index` without a farewell, as pulling its plug would.
-    pub fn kill_worker(&mut self, index: usize) {
-        self.workers[index].app = None;
-    }
-
-    /// Asks worker `index` to leave, and steps until it has.
-    #[track_caller]
-    pub fn stop_worker(&mut self, index: usize) {
-        if let Some(app) = &mut self.workers[index].app {
-            app.world_mut().resource_mut::<Messages<AppExit>>().write(AppExit::Success);
-        }
-        self.steps(2);
-        self.workers[index].app = None;
-    }
-
-    /// Ends game `index`, which says goodbye.
-    pub fn stop_game(&mut self, index: usize) {
-        if let Some(app) = &mut self.games[index].app {
-            app.world_mut().resource_mut::<Messages<AppExit>>().write(AppExit::Success);
-        }
-        self.steps(2);
-        self.games[index].app = None;
-    }
-
-    /// Cuts the network of worker `index`; in memory only.
-    pub fn cut_worker(&mut self, index: usize) {
-        self.hub.cut(&self.workers[index].name);
-    }
-
-    /// Cuts the network of game `index`; in memory only.
-    pub fn cut_game(&mut self, index: usize) {
-        self.hub.cut(&self.games[index].name);
-    }
-
-    /// Mends the network of game `index`; in memory only.
-    pub fn heal_game(&mut self, index: usize) {
-        self.hub.heal(&self.games[index].name);
     }
 
     /// What the ledger's file says once everything appended is durable. The ledger's own check must pass.

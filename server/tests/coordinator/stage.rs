@@ -1,5 +1,8 @@
 //! A coordinator on a stage: the test plays every peer, message by message.
 
+mod books;
+mod tasks;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,21 +13,21 @@ use bevy_ecs::prelude::{IntoScheduleConfigs, ResMut, Resource};
 use bevy_time::TimeUpdateStrategy;
 use p2c2r_link::{FromPeer, Grant, LinkClock, MemoryHub, PeerJoined, PeerLeft, ServerTransport, ToPeer};
 use p2c2r_protocol::{
-    Answer, Assign, AttemptFailure, Device, Done, GameToServer, GamerStatement, KernelOffer, KindId, Micros,
-    Nanos, PeerId, Refusal, Role, ServerToGame, ServerToWorker, Submit, TaskFailure, TaskId, TaskNo,
-    WorkerOffer, WorkerStatement, WorkerToServer,
+    Assign, Device, GameToServer, GamerStatement, KernelOffer, KindId, Micros, Nanos, PeerId, Role,
+    ServerToGame, ServerToWorker, TaskId, TaskNo, WorkerOffer, WorkerStatement, WorkerToServer,
 };
 use p2c2r_server::app::CoordinatorSystems;
 use p2c2r_server::config::{TrustRules, default_prices};
 use p2c2r_server::core::state::tally::Tally;
-use p2c2r_server::ledger::{self, Ledger};
+use p2c2r_server::ledger::Ledger;
 use p2c2r_server::peers::Scheduler;
 use p2c2r_server::recording::{Replayed, replay};
 use p2c2r_server::{ComputeMode, ServerConfig, Shutdown, build_app};
 use p2c2r_tasks::kind::TaskKind;
 use tempfile::TempDir;
 
-use crate::toy::{self, Rough, Toy, ToySpec};
+use crate::toy::{self, Rough, Toy};
+pub use tasks::Heard;
 
 /// The budget of a timely task, unless a test says otherwise.
 pub const BUDGET: Duration = Duration::from_millis(500);
@@ -44,14 +47,6 @@ fn listen(
 ) {
     said.games.extend(games.drain().map(|to| (to.peer, to.message)));
     said.workers.extend(workers.drain().map(|to| (to.peer, to.message)));
-}
-
-/// What became of a task, as its game heard.
-#[derive(Clone, Debug)]
-pub enum Heard {
-    Done(Done),
-    Failed(TaskFailure),
-    Refused(Refusal),
 }
 
 /// The stage.
@@ -321,157 +316,6 @@ impl Stage {
     pub fn worker_says(&mut self, peer: PeerId, message: WorkerToServer) {
         let received_at = self.now();
         self.app().world_mut().write_message(FromPeer { peer, received_at, message });
-    }
-
-    /// A submit of `spec` that no test has made before; its id gets the session number of whoever says it.
-    pub fn submit_of(&mut self, spec: &ToySpec) -> Submit {
-        self.next_task += 1;
-        let sent_at = self.now();
-        Submit {
-            task: TaskId(self.next_task),
-            kind: Toy::ID,
-            kernel_version: Toy::KERNEL_VERSION,
-            budget_us: Some(BUDGET.as_micros() as u32),
-            price_cap: Nanos::DOLLAR,
-            client_queue_us: 0,
-            sent_at,
-            spec: spec.encode().into(),
-            blobs: Vec::new(),
-        }
-    }
-
-    /// A gamer submits the square of `number`; one step passes.
-    pub fn ask(&mut self, gamer: PeerId, number: u64) -> TaskId {
-        let submit = self.submit_of(&toy::spec(number));
-        self.submit(gamer, submit)
-    }
-
-    /// The same without a deadline.
-    pub fn ask_patiently(&mut self, gamer: PeerId, number: u64) -> TaskId {
-        let submit = Submit { budget_us: None, ..self.submit_of(&toy::spec(number)) };
-        self.submit(gamer, submit)
-    }
-
-    /// A gamer submits; one step passes.
-    pub fn submit(&mut self, gamer: PeerId, submit: Submit) -> TaskId {
-        let task = self.id_of(gamer, submit.task);
-        self.game_says(gamer, GameToServer::Submit(submit));
-        self.step();
-        task
-    }
-
-    /// Attempts handed out since this was last asked.
-    pub fn take_assigned(&mut self) -> Vec<(PeerId, Assign)> {
-        std::mem::take(&mut self.assigned)
-    }
-
-    /// The one attempt handed out since this was last asked.
-    #[track_caller]
-    pub fn assignment(&mut self) -> (PeerId, Assign) {
-        let mut assigned = self.take_assigned();
-        assert_eq!(assigned.len(), 1, "one attempt is handed out: {assigned:?}");
-        assigned.remove(0)
-    }
-
-    /// Attempts taken back since this was last asked.
-    pub fn take_revoked(&mut self) -> Vec<(PeerId, TaskNo)> {
-        std::mem::take(&mut self.revoked)
-    }
-
-    /// A worker answers an attempt; one step passes.
-    pub fn answer(&mut self, worker: PeerId, assign: &Assign, result: Result<Vec<u8>, AttemptFailure>) {
-        self.send_answer(worker, assign, result);
-        self.step();
-    }
-
-    /// A worker answers an attempt; no time passes.
-    pub fn send_answer(&mut self, worker: PeerId, assign: &Assign, result: Result<Vec<u8>, AttemptFailure>) {
-        let answer = Answer {
-            task: assign.task,
-            attempt: assign.attempt,
-            result: result.map(Into::into),
-            received_at: Micros(1),
-            started_at: Micros(2),
-            finished_at: Micros(300),
-        };
-        self.worker_says(worker, WorkerToServer::Answer(answer));
-    }
-
-    /// A worker answers an attempt rightly; one step passes.
-    pub fn answer_rightly(&mut self, worker: PeerId, assign: &Assign) {
-        self.answer(worker, assign, Ok(toy::answer(toy::number_in(&assign.spec))));
-    }
-
-    /// All that was heard of a task.
-    pub fn heard(&self, task: TaskId) -> &[Heard] {
-        self.heard.get(&task).map_or(&[], Vec::as_slice)
-    }
-
-    /// The outcome of a task; it must have ended so, and once.
-    #[track_caller]
-    pub fn done(&self, task: TaskId) -> &Done {
-        match self.heard(task) {
-            [Heard::Done(done)] => done,
-            other => panic!("{task} is not done once: {other:?}"),
-        }
-    }
-
-    /// Why a task was refused; it must have been, and once.
-    #[track_caller]
-    pub fn refusal(&self, task: TaskId) -> &Refusal {
-        match self.heard(task) {
-            [Heard::Refused(refusal)] => refusal,
-            other => panic!("{task} is not refused once: {other:?}"),
-        }
-    }
-
-    /// Why a task failed; it must have, and once.
-    #[track_caller]
-    pub fn failure(&self, task: TaskId) -> TaskFailure {
-        match self.heard(task) {
-            [Heard::Failed(failure)] => *failure,
-            other => panic!("{task} has not failed once: {other:?}"),
-        }
-    }
-
-    /// Steps until both ledger and peers know of everything, and returns what a gamer was told last.
-    #[track_caller]
-    pub fn gamer_statement(&mut self, gamer: PeerId) -> GamerStatement {
-        self.settle();
-        self.gamer_statements[&gamer]
-    }
-
-    /// The same for a worker.
-    #[track_caller]
-    pub fn worker_statement(&mut self, worker: PeerId) -> WorkerStatement {
-        self.settle();
-        self.worker_statements[&worker].clone()
-    }
-
-    fn settle(&mut self) {
-        // Pay goes back in the group after the one that convicts.
-        self.app().world().resource::<Ledger>().flush().unwrap();
-        self.app().world().resource::<Ledger>().flush().unwrap();
-        self.pass(Duration::from_millis(1_100));
-    }
-
-    /// What the ledger's file says; its own check must pass.
-    #[track_caller]
-    pub fn books(&mut self) -> ledger::LedgerReport {
-        self.app().world().resource::<Ledger>().flush().unwrap();
-        let db = self.folder.path().join("results.db");
-        let check = ledger::check(&db).unwrap();
-        assert!(check.ok, "{:?}", check.problems);
-        ledger::report(&db).unwrap()
-    }
-
-    /// What the ledger knows of the worker with this name, once nobody is connected that it has to hear of.
-    #[track_caller]
-    pub fn known_of(&mut self, name: &str) -> ledger::WorkerLine {
-        self.books();
-        let lines = ledger::workers(&self.folder.path().join("results.db"), |_| None).unwrap();
-        let mut of_name = lines.workers.into_iter().filter(|line| line.name == name);
-        of_name.next().expect("the worker has an account")
     }
 
     /// Tasks in flight.
