@@ -132,8 +132,9 @@ settings_table! {
         pub compute: ComputeMode = default_compute() =>
             number("N", 1..=COMPUTE_THREADS_MAX).map(ComputeMode::Threads, ComputeMode::threads)
                 .key("compute_threads").default_is("one per core"),
-        /// Own kernels that may wait for a thread.
-        pub compute_queue_max: usize = 256 => number("N", 1..=COMPUTE_QUEUE_MAX).key("compute_queue"),
+        /// Own kernels that are handed to the threads before one is free: more would keep the threads no busier, and each makes
+        /// whoever comes next wait for it.
+        pub compute_queue_max: usize = 1 => number("N", 1..=COMPUTE_QUEUE_MAX).key("compute_queue"),
         /// Outcomes kept for reuse; 0 keeps none.
         pub cache_entries_max: usize = 16_384 => number("N", 0..=CACHE_ENTRIES_MAX).key("cache_entries"),
         /// Bytes of outcomes kept for reuse.

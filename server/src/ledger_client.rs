@@ -20,7 +20,6 @@ const BACK_PRESSURE_WAIT_MAX: Duration = Duration::from_millis(5);
 #[derive(Resource)]
 pub struct LedgerClient {
     ledger: Ledger,
-    appended: u64,
     failed: bool,
     waker: LateWaker,
 }
@@ -28,7 +27,7 @@ pub struct LedgerClient {
 impl LedgerClient {
     /// The app's end of `ledger`, whose answers wake the app by `waker`.
     pub fn new(ledger: Ledger, waker: LateWaker) -> Self {
-        Self { ledger, appended: 0, failed: false, waker }
+        Self { ledger, failed: false, waker }
     }
 
     /// Asks for an account, which is opened, and a gamer credited, if there is none. The app is woken once
@@ -60,10 +59,7 @@ impl LedgerClient {
         if entries.is_empty() {
             return;
         }
-        let appended = entries.len() as u64;
-        if self.ledger.append_all(entries).is_ok() {
-            self.appended += appended;
-        } else {
+        if self.ledger.append_all(entries).is_err() {
             self.failed = true;
             entries.clear();
         }
@@ -85,11 +81,9 @@ impl LedgerClient {
         self.ledger.failure_for_peers()
     }
 
-    /// What was recorded since the last call, and whether that is everything appended so far.
-    pub fn drain_committed(&mut self) -> (Committed, bool) {
-        let committed = self.ledger.drain_committed();
-        let everything = committed.entries == self.appended;
-        (committed, everything)
+    /// What was recorded since the last call.
+    pub fn drain_committed(&self) -> Committed {
+        self.ledger.drain_committed()
     }
 
     /// The least session number that a connection is given now. The ledger forgets single tasks after a day of its time, and

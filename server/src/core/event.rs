@@ -129,8 +129,6 @@ pub enum Event {
     StatementsDue {
         /// What was recorded since the last time.
         committed: Box<Committed>,
-        /// Whether that is everything there was to record.
-        everything: bool,
     },
     /// The coordinator closes: nothing new is admitted, and everyone is told why.
     Closing {

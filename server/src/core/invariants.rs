@@ -49,6 +49,7 @@ impl Core {
         }
         assert!(held.is_empty(), "every open task has an account that pays: {held:?}");
         self.tasks.assert_following();
+        self.tasks.assert_own_kernel_queue();
         self.workers.assert_places();
         for (peer, worker) in self.workers.iter() {
             let tasks = out.remove(&peer).unwrap_or_default();

@@ -108,6 +108,8 @@ pub struct Core {
     matcher: Matcher,
     checks: CheckDraws,
     closing: bool,
+    /// Entries for the ledger so far: each one's number is how many there are with it.
+    booked: u64,
     /// Events handled, to know when the whole state is looked at.
     #[cfg(debug_assertions)]
     events: u64,
@@ -137,6 +139,7 @@ impl Core {
             matcher: Matcher::new(seed),
             checks: CheckDraws::new(seed),
             closing: false,
+            booked: 0,
             #[cfg(debug_assertions)]
             events: 0,
             effects: Effects::default(),
@@ -185,9 +188,7 @@ impl Core {
                 judge::begin_what_waits(self);
                 hand_out::hand_out(self);
             }
-            Event::StatementsDue { committed, everything } => {
-                state_accounts::tell(self, *committed, everything);
-            }
+            Event::StatementsDue { committed } => state_accounts::tell(self, *committed),
             Event::Closing { reason } => {
                 judge::record_everything(self);
                 part::close(self, &reason);
@@ -283,6 +284,7 @@ impl Core {
     }
 
     fn book(&mut self, entry: Entry) {
+        self.booked += 1;
         self.effects.entries.push(entry);
     }
 }

@@ -58,7 +58,7 @@ pub enum RecordedEvent {
     /// See [`Event::TimePassed`].
     TimePassed,
     /// See [`Event::StatementsDue`].
-    StatementsDue(Committed, bool),
+    StatementsDue(Committed),
     /// See [`Event::Closing`].
     Closing(String),
     /// See [`Event::GivingUp`].
@@ -103,9 +103,7 @@ impl RecordedEvent {
                 Self::Computed(computed.task, outcome, left, computed.took)
             }
             Event::TimePassed => Self::TimePassed,
-            Event::StatementsDue { committed, everything } => {
-                Self::StatementsDue((**committed).clone(), *everything)
-            }
+            Event::StatementsDue { committed } => Self::StatementsDue((**committed).clone()),
             Event::Closing { reason } => Self::Closing(reason.clone()),
             Event::GivingUp => Self::GivingUp,
         }
@@ -147,9 +145,7 @@ impl RecordedEvent {
                 Event::Computed(Computed { task, outcome: outcome.map(Into::into), left, took })
             }
             Self::TimePassed => Event::TimePassed,
-            Self::StatementsDue(committed, everything) => {
-                Event::StatementsDue { committed: Box::new(committed), everything }
-            }
+            Self::StatementsDue(committed) => Event::StatementsDue { committed: Box::new(committed) },
             Self::Closing(reason) => Event::Closing { reason },
             Self::GivingUp => Event::GivingUp,
         })

@@ -90,6 +90,8 @@ pub(super) struct Book {
     pub account_changes: Vec<AccountLogEntry>,
     /// Verdicts of the current group on attempts at tasks that are over.
     pub late: Vec<LateVerdict>,
+    /// Tasks whose outcomes the current group puts in doubt.
+    pub disputed: Vec<TaskNo>,
     /// What the current group has learned of workers.
     pub trust: BTreeMap<AccountId, WorkerTrust>,
     /// Workers that the current group convicts.
@@ -107,6 +109,7 @@ impl Book {
             Entry::AttemptEnded { task, attempt, verdict } => self.end_attempt(task, attempt, verdict),
             Entry::TaskSettled(settlement) => self.settle(settlement),
             Entry::TaskVoided { task, reason } => self.void(task, reason),
+            Entry::OutcomeDisputed { task } => self.disputed.push(task),
             Entry::TrustChanged { worker, trust } => self.learn(worker, *trust),
             Entry::WorkerConvicted { worker } => self.convict(worker),
         }

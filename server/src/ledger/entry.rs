@@ -68,6 +68,12 @@ pub enum Entry {
         /// Why.
         reason: VoidReason,
     },
+    /// Another worker's answer to the task, which is settled, is a different one: what is kept of its outcome is deleted, because
+    /// it is not known which is right.
+    OutcomeDisputed {
+        /// The task, which was settled not long ago.
+        task: TaskNo,
+    },
     /// What is known of a worker now; replaces what was known of the kinds it names.
     TrustChanged {
         /// Whose.

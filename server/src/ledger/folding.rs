@@ -4,24 +4,24 @@
 //! turned into sums. The chain goes on from the newest folded group's hash, and the group that folds hashes a digest of all
 //! the sums, so that changing one is found like changing a transfer.
 
-use std::collections::{BTreeMap, HashMap};
+mod sums;
+
+use std::collections::HashMap;
 
 use rusqlite::{Connection, Result, Row, params};
 
-use super::account_log::{self, AccountLogEntry};
-use super::audit::read_transfer;
-use super::chain::{GRANTS, GroupHasher, OPENING_CREDITS, PAYOUTS, RELEASES, REVERSALS, Transfer};
-use super::entry::{kind, reason, state, verdict};
+use super::account_log;
+use super::entry::reason;
 use super::heads;
+
+pub(super) use sums::FoldedSums;
+use sums::{Fold, Group};
 
 /// Transfers folded in one group, unless one group alone has more; some 10 ms.
 const TRANSFERS_PER_GROUP: i64 = 2_048;
 
 /// Groups folded in one.
 const GROUPS_PER_GROUP: i64 = 1_024;
-
-/// Rows that may be younger than those after them: tasks are recorded in the order of their numbers, or nearly.
-const OUT_OF_ORDER_MAX: u32 = 256;
 
 /// How much longer than it must anything is kept, so that a quiet ledger folds now and then and not in every group.
 const SLACK_MS: i64 = 10 * 60 * 1_000;
@@ -76,39 +76,6 @@ impl Checkpoint {
         let values = params![group, hash, task, tasks, transfers, grants, accounts, landmarks];
         connection.execute(sql, values).map(|_| ())
     }
-}
-
-/// What an account's folded rows add up to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct FoldedSums {
-    pub balance: i64,
-    pub turnover: i64,
-    pub accepted: i64,
-    pub rejected: i64,
-}
-
-/// What a kind's folded tasks add up to, in the order of the columns.
-type KindSums = [i64; 7];
-
-/// Some groups on their way into sums.
-#[derive(Default)]
-struct Fold {
-    transfers: Vec<(i64, Transfer)>,
-    /// What the groups did to accounts, in order.
-    changes: Vec<(i64, AccountLogEntry)>,
-    /// Tasks all of whose rows go.
-    tasks: Vec<i64>,
-    accounts: BTreeMap<i64, FoldedSums>,
-    kinds: BTreeMap<u8, KindSums>,
-    verdicts: BTreeMap<u8, i64>,
-}
-
-struct Group {
-    id: i64,
-    at_ms: i64,
-    transfers: i64,
-    hash: [u8; 32],
-    folded: Option<[u8; 32]>,
 }
 
 fn read_group(row: &Row<'_>) -> Result<Group> {
@@ -211,204 +178,6 @@ fn oldest_groups(connection: &Connection, before_ms: i64) -> Result<Vec<Group>> 
         groups.push(group);
     }
     Ok(groups)
-}
-
-impl Fold {
-    /// Finds everything of the groups up to `last`.
-    fn collect(&mut self, connection: &Connection, last: i64) -> Result<()> {
-        for (first, end) in
-            [(PAYOUTS, RELEASES), (RELEASES, GRANTS), (GRANTS, REVERSALS), (REVERSALS, OPENING_CREDITS)]
-        {
-            let sql = "SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers
-                 WHERE id >= ?1 AND id < ?2 ORDER BY id";
-            self.others(connection, sql, [first, end], last)?;
-        }
-        // A later account has a lower id.
-        let sql = "SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers
-             WHERE id >= ?1 AND id < ?2 ORDER BY id DESC";
-        self.others(connection, sql, [OPENING_CREDITS, 0], last)?;
-        let sql = "SELECT grp, account, what, number, bytes, text FROM account_log WHERE grp <= ?1 ORDER BY grp, id";
-        let mut select = connection.prepare_cached(sql)?;
-        let mut rows = select.query([last])?;
-        while let Some(row) = rows.next()? {
-            self.changes.push((row.get(0)?, AccountLogEntry::read(row, 1)?));
-        }
-        self.tasks(connection, last)
-    }
-
-    /// Transfers of one sort that is not tasks', in the order in which they were made.
-    fn others(&mut self, connection: &Connection, sql: &str, range: [i64; 2], last: i64) -> Result<()> {
-        let mut select = connection.prepare_cached(sql)?;
-        let mut rows = select.query(range)?;
-        while let Some(row) = rows.next()? {
-            let group: i64 = row.get(6)?;
-            if group > last {
-                break;
-            }
-            self.add(group, read_transfer(row)?);
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, group: i64, transfer: Transfer) {
-        self.at(transfer.debit).balance -= transfer.amount;
-        self.at(transfer.credit).balance += transfer.amount;
-        if transfer.reason == reason::REVERSAL {
-            self.at(transfer.debit - 1).turnover -= transfer.amount;
-            if transfer.credit != kind::FEE_ACCOUNT {
-                self.at(transfer.credit).turnover -= transfer.amount;
-            }
-        }
-        self.transfers.push((group, transfer));
-    }
-
-    fn at(&mut self, account: i64) -> &mut FoldedSums {
-        self.accounts.entry(account).or_default()
-    }
-
-    /// Tasks that began up to `last`: their transfers up to it, and all of them if they are over by then.
-    fn tasks(&mut self, connection: &Connection, last: i64) -> Result<()> {
-        let mut tasks = connection.prepare_cached(
-            "SELECT no, opened_grp, closed_grp, gamer, kind, state, pay, fee, source, attempt FROM tasks ORDER BY no",
-        )?;
-        let mut transfers = connection.prepare_cached(
-            "SELECT id, debit, credit, amount, reason, attempt, grp FROM transfers WHERE id BETWEEN ?1 AND ?2",
-        )?;
-        let mut attempts = connection
-            .prepare_cached("SELECT worker, verdict, id & 255 FROM attempts WHERE id BETWEEN ?1 AND ?2")?;
-        let mut rows = tasks.query([])?;
-        let mut younger = 0;
-        while let Some(row) = rows.next()? {
-            if row.get::<_, i64>(1)? > last {
-                younger += 1;
-                if younger > OUT_OF_ORDER_MAX {
-                    break;
-                }
-                continue;
-            }
-            younger = 0;
-            let no: i64 = row.get(0)?;
-            let mut moved = transfers.query([no << 2, no << 2 | 3])?;
-            while let Some(row) = moved.next()? {
-                let group: i64 = row.get(6)?;
-                if group <= last {
-                    self.add(group, read_transfer(row)?);
-                }
-            }
-            if row.get::<_, Option<i64>>(2)?.is_some_and(|closed| closed <= last) {
-                self.tasks.push(no);
-                self.count_task(row)?;
-                let mut made = attempts.query([no << 8, no << 8 | 255])?;
-                while let Some(attempt) = made.next()? {
-                    self.count_attempt(row, attempt)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn count_task(&mut self, task: &Row<'_>) -> Result<()> {
-        let (pay, fee): (i64, i64) = (task.get(6)?, task.get(7)?);
-        let (settled, source) = (task.get::<_, u8>(5)? == state::SETTLED, task.get::<_, Option<u8>>(8)?);
-        let gamer = self.at(task.get(3)?);
-        gamer.turnover += pay + fee;
-        gamer.accepted += i64::from(settled);
-        gamer.rejected += i64::from(!settled);
-        let by = |number| i64::from(source == Some(number));
-        let line = [1, by(1), by(2), by(3), i64::from(!settled), pay, fee];
-        let sums = self.kinds.entry(task.get(4)?).or_default();
-        for (sum, one) in sums.iter_mut().zip(line) {
-            *sum += one;
-        }
-        Ok(())
-    }
-
-    fn count_attempt(&mut self, task: &Row<'_>, attempt: &Row<'_>) -> Result<()> {
-        let said: u8 = attempt.get(1)?;
-        *self.verdicts.entry(said).or_default() += 1;
-        let Some(worker) = attempt.get::<_, Option<i64>>(0)? else { return Ok(()) };
-        let paid = task.get::<_, Option<u8>>(9)? == Some(attempt.get(2)?);
-        let pay: i64 = if paid { task.get(6)? } else { 0 };
-        let sums = self.at(worker);
-        sums.turnover += pay;
-        sums.accepted += i64::from(said == verdict::ACCEPTED);
-        sums.rejected += i64::from(said == verdict::REJECTED);
-        Ok(())
-    }
-
-    /// Whether what was found is what the groups were hashed with.
-    fn fits(&mut self, groups: &[Group], mut previous: [u8; 32]) -> bool {
-        self.transfers.sort_unstable_by_key(|(group, transfer)| (*group, transfer.id));
-        let (mut rest, mut changes) = (&self.transfers[..], &self.changes[..]);
-        for group in groups {
-            let many = rest.iter().take_while(|(of, _)| *of == group.id).count();
-            let (own, after) = rest.split_at(many);
-            rest = after;
-            let mut hasher = GroupHasher::new(&previous, group.id, group.at_ms);
-            for (_, transfer) in own {
-                hasher.add(transfer);
-            }
-            let many = changes.iter().take_while(|(of, _)| *of == group.id).count();
-            let (done, after) = changes.split_at(many);
-            changes = after;
-            if let Some(digest) = account_log::digest(done.iter().map(|(_, change)| change)) {
-                hasher.add_accounts(&digest);
-            }
-            if let Some(folded) = &group.folded {
-                hasher.add_folded(folded);
-            }
-            if own.len() as i64 != group.transfers || hasher.finish() != group.hash {
-                return false;
-            }
-            previous = group.hash;
-        }
-        rest.is_empty() && changes.is_empty()
-    }
-
-    /// Adds to the sums and deletes the rows.
-    fn write(&self, connection: &Connection, last: i64) -> Result<()> {
-        let mut add = connection.prepare_cached(
-            "INSERT INTO folded (account, balance, turnover, accepted, rejected) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET balance = balance + ?2, turnover = turnover + ?3,
-                 accepted = accepted + ?4, rejected = rejected + ?5",
-        )?;
-        for (account, sums) in &self.accounts {
-            add.execute(params![account, sums.balance, sums.turnover, sums.accepted, sums.rejected])?;
-        }
-        let mut add = connection.prepare_cached(
-            "INSERT INTO folded_kinds (kind, tasks, by_worker, by_coordinator, by_cache, void, earned, fee)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT DO UPDATE SET tasks = tasks + ?2, by_worker = by_worker + ?3,
-                 by_coordinator = by_coordinator + ?4, by_cache = by_cache + ?5, void = void + ?6,
-                 earned = earned + ?7, fee = fee + ?8",
-        )?;
-        for (kind, [tasks, worker, coordinator, cache, void, earned, fee]) in &self.kinds {
-            add.execute(params![kind, tasks, worker, coordinator, cache, void, earned, fee])?;
-        }
-        let mut add = connection.prepare_cached(
-            "INSERT INTO folded_attempts (verdict, attempts) VALUES (?1, ?2)
-             ON CONFLICT DO UPDATE SET attempts = attempts + ?2",
-        )?;
-        for (verdict, attempts) in &self.verdicts {
-            add.execute(params![verdict, attempts])?;
-        }
-        for (_, change) in &self.changes {
-            account_log::fold(connection, change)?;
-        }
-        connection.prepare_cached("DELETE FROM account_log WHERE grp <= ?1")?.execute([last])?;
-        let mut delete = connection.prepare_cached("DELETE FROM transfers WHERE id = ?1")?;
-        for (_, transfer) in &self.transfers {
-            delete.execute([transfer.id])?;
-        }
-        let mut delete_task = connection.prepare_cached("DELETE FROM tasks WHERE no = ?1")?;
-        let mut delete_attempts =
-            connection.prepare_cached("DELETE FROM attempts WHERE id BETWEEN ?1 AND ?2")?;
-        for no in &self.tasks {
-            delete_task.execute([no])?;
-            delete_attempts.execute([no << 8, no << 8 | 255])?;
-        }
-        connection.prepare_cached("DELETE FROM groups WHERE id <= ?1")?.execute([last]).map(|_| ())
-    }
 }
 
 /// Every account's folded sums.

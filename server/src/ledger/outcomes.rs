@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use p2c2r_protocol::{Digest, KindId};
+use p2c2r_protocol::{Digest, KindId, TaskNo};
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
 
 use super::account::CachedOutcome;
@@ -19,8 +19,11 @@ const EXPIRED_PER_GROUP: i64 = 8_192;
 /// Rows looked at for revoked workers in one group; about 10 ms.
 const REVOKED_PER_GROUP: i64 = 4_096;
 
+/// Outcomes behind the newest one among which that of one task is looked for: it was settled seconds ago.
+const LOOKED_BACK_MAX: i64 = 65_536;
+
 /// The outcomes table, as far as the writer needs to know it.
-pub(super) struct Shelf {
+pub(super) struct KeptOutcomes {
     kept_ms: i64,
     bytes_max: i64,
     bytes: i64,
@@ -44,7 +47,7 @@ struct Revocation {
     done: i64,
 }
 
-impl Shelf {
+impl KeptOutcomes {
     pub fn load(connection: &Connection, options: &LedgerOptions, now_ms: i64) -> Result<Self> {
         let kept_ms =
             i64::try_from(options.outcomes_kept.as_millis()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
@@ -55,7 +58,7 @@ impl Shelf {
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let mut shelf = Self {
+        let mut kept = Self {
             kept_ms,
             bytes_max: i64::try_from(options.outcome_bytes_max).unwrap_or(i64::MAX),
             bytes,
@@ -63,16 +66,16 @@ impl Shelf {
             oldest: None,
             revoked: BTreeMap::new(),
         };
-        shelf.find_oldest(connection)?;
+        kept.find_oldest(connection)?;
         let mut select = connection.prepare("SELECT worker, below FROM revocations")?;
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
             let below: i64 = row.get(1)?;
             // Ids are given out again when the table has been emptied: a revocation must not reach new rows.
-            shelf.next_id = shelf.next_id.max(below);
-            shelf.revoked.insert(AccountId(row.get(0)?), Revocation { below, done: 0 });
+            kept.next_id = kept.next_id.max(below);
+            kept.revoked.insert(AccountId(row.get(0)?), Revocation { below, done: 0 });
         }
-        Ok(shelf)
+        Ok(kept)
     }
 
     /// Keeps an outcome, of a patient task or another.
@@ -118,6 +121,21 @@ impl Shelf {
         }
         self.find_oldest(connection)?;
         Ok(last.is_some())
+    }
+
+    /// Deletes the outcome of a task that was settled not long ago; says whether it was there.
+    pub fn forget(&mut self, connection: &Connection, task: TaskNo) -> Result<bool> {
+        let found: Option<(i64, i64)> = connection
+            .prepare_cached(
+                "SELECT id, length(bytes) FROM outcomes WHERE id >= ?1 AND task = ?2 ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([self.next_id - LOOKED_BACK_MAX, task.0 as i64], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((id, bytes)) = found else { return Ok(false) };
+        connection.prepare_cached("DELETE FROM outcomes WHERE id = ?1")?.execute([id])?;
+        self.bytes -= bytes;
+        self.find_oldest(connection)?;
+        Ok(true)
     }
 
     /// Remembers that `worker`'s outcomes so far go.

@@ -12,7 +12,7 @@ use super::chain::{RELEASES, Transfer, hold_id};
 use super::charges::Charges;
 use super::earnings::Earnings;
 use super::entry::{AccountId, ComputedFrom, Settlement, kind, reason, state, verdict};
-use super::outcomes::Shelf;
+use super::outcomes::KeptOutcomes;
 use super::reversals::Reversals;
 use super::rows::ROWS_MAX;
 use super::sql::{Closing, Statements};
@@ -23,7 +23,7 @@ pub(super) struct Posting<'a, 'c> {
     pub book: &'a mut Book,
     pub earnings: &'a mut Earnings,
     pub charges: &'a mut Charges,
-    pub outcomes: &'a mut Shelf,
+    pub outcomes: &'a mut KeptOutcomes,
     pub reversals: &'a mut Reversals,
     pub group: i64,
     pub now_ms: i64,
@@ -246,6 +246,14 @@ impl Posting<'_, '_> {
             load_account(self.sql.connection, self.book, worker)?;
         }
         self.judge(worker, late.verdict.code());
+        Ok(())
+    }
+
+    /// Deletes what is kept of outcomes that the group puts in doubt.
+    pub fn disputed(&mut self) -> Result<()> {
+        for task in std::mem::take(&mut self.book.disputed) {
+            self.wrote |= self.outcomes.forget(self.sql.connection, task)?;
+        }
         Ok(())
     }
 

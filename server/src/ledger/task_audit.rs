@@ -130,7 +130,7 @@ pub(super) fn check(
         }
         report.tasks += 1;
         report.open_tasks += u64::from(task.state == state::OPEN);
-        story(&task, &moved, &tries, accounts, folded_to, report);
+        compare(&task, &moved, &tries, accounts, folded_to, report);
         count(&task, &tries, tally, report);
     }
     while let Some((stray, _)) = transfers.step()? {
@@ -162,7 +162,7 @@ fn read_attempt(row: &Row<'_>) -> Result<Attempt> {
 }
 
 /// Compares a task's transfers with those its row and its attempts call for.
-fn story(
+fn compare(
     task: &Task,
     moved: &[(Transfer, i64)],
     tries: &[Attempt],
@@ -193,7 +193,11 @@ fn story(
     expected.retain(|(_, group)| *group > folded_to);
     if moved != expected {
         report.problem(|| {
-            format!("task #{no} has {} transfers that do not tell its story: {}", moved.len(), told(moved))
+            format!(
+                "task #{no} has {} transfers that do not follow from its row: {}",
+                moved.len(),
+                told(moved)
+            )
         });
     }
 }

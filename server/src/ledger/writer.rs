@@ -1,31 +1,23 @@
 //! The one thread that touches the connection: gathers entries into groups, writes each group in one
 //! transaction, answers requests once they are durable, and stops for good when writing fails.
 
+mod replies;
+mod state;
+
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use p2c2r_protocol::Nanos;
-use rusqlite::{Connection, OptionalExtension as _, Result};
 
-use super::account::{Account, CloseReport, Committed, LedgerState};
-use super::account_log;
-use super::accounts::{Ask, load_account};
-use super::book::Book;
-use super::chain::{GRANTS, GroupHasher, PAYOUTS, RELEASES, REVERSALS};
-use super::charges::Charges;
-use super::earnings::Earnings;
-use super::entry::kind;
+use super::account::{CloseReport, LedgerState};
 use super::error::{Breakdown, LedgerError};
-use super::file::timing::{self, Timing};
-use super::file::{LedgerFile, closing, explain};
-use super::folding::{Checkpoint, Folding};
-use super::options::{GROUP_COMMIT_MAX, LedgerClock, LedgerOptions, OnFailure};
-use super::outcomes::Shelf;
-use super::posting::Posting;
-use super::queue::{self, Batch, WriterQueue, WriterRequest};
-use super::reversals::Reversals;
+use super::file::{LedgerFile, closing, explain, timing};
+use super::options::{GROUP_COMMIT_MAX, OnFailure};
+use super::queue::{Batch, WriterQueue};
 use super::sql::Statements;
+
+pub(super) use replies::GroupReplies;
+pub(super) use state::WriterState;
 
 /// Longest time between two looks at whether the file is still there: an idle coordinator hears at most this late that it
 /// is not.
@@ -33,328 +25,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Entries for which memory is kept between groups; 50 ms of 400,000 tasks a second.
 const SPARE_ENTRIES_MAX: usize = 65_536;
-
-/// The books in memory and where the chain stands.
-pub(super) struct WriterState {
-    pub book: Book,
-    pub earnings: Earnings,
-    pub charges: Charges,
-    pub outcomes: Shelf,
-    pub reversals: Reversals,
-    pub folding: Folding,
-    pub options: LedgerOptions,
-    /// The newest group and its hash.
-    pub group: i64,
-    pub head: [u8; 32],
-    pub at_ms: i64,
-    /// The ledger's time when the running clock was at zero.
-    pub opened_ms: i64,
-    pub next_release: i64,
-    pub next_grant: i64,
-    pub next_payout: i64,
-    pub entries: u64,
-    pub groups_written: u64,
-}
-
-impl WriterState {
-    /// Reads what the writer keeps in memory. Open tasks are `recovery.rs`'s.
-    pub fn load(connection: &Connection, options: LedgerOptions) -> Result<Self> {
-        let newest = connection
-            .query_row("SELECT id, at_ms, hash FROM groups ORDER BY id DESC LIMIT 1", [], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })
-            .optional()?;
-        let earnings = Earnings::load(connection, options.fraud_window)?;
-        let checkpoint = Checkpoint::read(connection)?;
-        let (group, at_ms, head) = newest.unwrap_or((checkpoint.group, 0, checkpoint.hash));
-        let opened_ms = opened_ms(&timing::read(connection)?, at_ms, &options.clock);
-        let now_ms = (opened_ms + options.clock.running_ms()).max(at_ms);
-        let outcomes = Shelf::load(connection, &options, now_ms)?;
-        let folding = Folding::load(connection, outcomes.kept_ms().max(earnings.pending_ms()))?;
-        // Releases and grants are counted from the first id of their range.
-        let next_in = |first: i64, end: i64| -> Result<i64> {
-            let sql = "SELECT max(id) FROM transfers WHERE id >= ?1 AND id < ?2";
-            let last: Option<i64> = connection.query_row(sql, [first, end], |row| row.get(0))?;
-            Ok(last.map_or(0, |id| id - first + 1))
-        };
-        let mut writer = Self {
-            book: Book {
-                folded_to: checkpoint.task as u64,
-                accounts_max: options.accounts_max,
-                ..Book::default()
-            },
-            earnings,
-            charges: Charges::default(),
-            outcomes,
-            reversals: Reversals::load(connection)?,
-            folding,
-            opened_ms,
-            options,
-            group,
-            head,
-            at_ms,
-            next_release: next_in(RELEASES, GRANTS)?,
-            next_grant: next_in(GRANTS, REVERSALS)?,
-            next_payout: connection.query_row(
-                "SELECT ifnull(max(id) + 1, ?1) - ?1 FROM payouts",
-                [PAYOUTS],
-                |row| row.get(0),
-            )?,
-            entries: 0,
-            groups_written: 0,
-        };
-        let book = &mut writer.book;
-        let mut select = connection.prepare(
-            "SELECT kind, sum(balance), sum(turnover), sum(accepted), sum(rejected) FROM accounts GROUP BY kind",
-        )?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            let (balance, turnover): (i64, i64) = (row.get(1)?, row.get(2)?);
-            match row.get::<_, u8>(0)? {
-                kind::BANK => book.bank = balance,
-                kind::PAYOUT => book.totals.paid_out = Nanos(balance),
-                kind::FEE => {
-                    book.fee = balance;
-                    book.totals.fee = Nanos(balance);
-                }
-                kind::GAMER => {
-                    book.totals.revenue = Nanos(turnover);
-                    book.totals.tasks_done = row.get::<_, i64>(3)? as u64;
-                    book.totals.tasks_void = row.get::<_, i64>(4)? as u64;
-                }
-                kind::WORKER => book.totals.earned = Nanos(turnover),
-                kind::PENDING => book.totals.pending = Nanos(balance),
-                _ => {}
-            }
-        }
-        Ok(writer)
-    }
-
-    /// The ledger's time in milliseconds: see [`LedgerClock`]. It never goes back, also not from one run
-    /// to the next.
-    pub fn now_ms(&self) -> i64 {
-        (self.opened_ms + self.options.clock.running_ms()).max(self.at_ms)
-    }
-
-    /// Writes one group in one transaction. Afterwards everything in `batch` is durable; after an error
-    /// nothing of it is, and the books in memory are not to be used again. While `is_waited_for`, or while the batch
-    /// itself is, no other thread is let in between.
-    pub fn write_group(
-        &mut self,
-        sql: &mut Statements<'_>,
-        batch: &mut Batch,
-        answers: &mut GroupReplies,
-        is_waited_for: &dyn Fn() -> bool,
-    ) -> Result<()> {
-        let now_ms = self.now_ms();
-        let group = self.group + 1;
-        answers.owe(&mut batch.requests);
-        let is_owed = answers.is_owed();
-        sql.connection.execute_batch("BEGIN")?;
-        self.entries += batch.entries.len() as u64;
-        self.book.group = group;
-        for entry in batch.entries.drain(..) {
-            if let Some(account) = self.book.missing(&entry) {
-                load_account(sql.connection, &mut self.book, account)?;
-            }
-            self.book.apply(entry);
-        }
-        let mut posting = Posting {
-            sql,
-            book: &mut self.book,
-            earnings: &mut self.earnings,
-            charges: &mut self.charges,
-            outcomes: &mut self.outcomes,
-            reversals: &mut self.reversals,
-            reversed: 0,
-            group,
-            now_ms,
-            wrote: false,
-            is_waited_for: &|| is_owed || is_waited_for(),
-        };
-        posting.tasks()?;
-        posting.charges.write(posting.sql.connection, now_ms)?;
-        // First the step, then the convictions: what this group has paid is not in the file yet.
-        posting.reverse()?;
-        posting.convict()?;
-        posting.trust()?;
-        for asked in &mut answers.accounts {
-            asked.found = Some(posting.account(&asked.ask, &mut self.next_grant, &mut self.next_payout)?);
-        }
-        posting.releases(&mut self.next_release)?;
-        posting.wrote |= posting.outcomes.expire(posting.sql.connection, now_ms)?;
-        posting.wrote |= posting.outcomes.revoke_step(posting.sql.connection)?;
-        posting.earnings.write(posting.sql, group, now_ms)?;
-        let mut wrote = posting.wrote;
-        let folded = self.fold(sql, now_ms, is_waited_for)?;
-        wrote |= folded.is_some();
-        if wrote {
-            self.write_chain(sql, group, now_ms, folded)?;
-        }
-        sql.connection.execute_batch("COMMIT")
-    }
-
-    /// Folds some of what is old enough, unless someone waits for this group.
-    fn fold(
-        &mut self,
-        sql: &Statements<'_>,
-        now_ms: i64,
-        is_waited_for: &dyn Fn() -> bool,
-    ) -> Result<Option<[u8; 32]>> {
-        // A reversal still looks for who has paid.
-        if is_waited_for() || !self.reversals.is_empty() {
-            return Ok(None);
-        }
-        let folded = self.folding.step(sql.connection, now_ms, self.outcomes.kept_from_ms())?;
-        self.book.folded_to = self.folding.checkpoint().task as u64;
-        Ok(folded)
-    }
-
-    /// Writes the group's transfers, its link in the chain, and the balances that follow.
-    fn write_chain(
-        &mut self,
-        sql: &mut Statements<'_>,
-        group: i64,
-        now_ms: i64,
-        folded: Option<[u8; 32]>,
-    ) -> Result<()> {
-        let book = &mut self.book;
-        book.transfers.sort_unstable_by_key(|transfer| transfer.id);
-        for transfer in &book.transfers {
-            sql.add_transfer(group, transfer)?;
-        }
-        sql.write_rows()?;
-        let mut hasher = GroupHasher::new(&self.head, group, now_ms);
-        hasher.add_all(&book.transfers);
-        account_log::insert(sql.connection, group, &book.account_changes)?;
-        if let Some(digest) = account_log::digest(&book.account_changes) {
-            hasher.add_accounts(&digest);
-        }
-        book.account_changes.clear();
-        if let Some(folded) = &folded {
-            hasher.add_folded(folded);
-        }
-        let hash = hasher.finish();
-        sql.insert_group(group, now_ms, book.transfers.len(), &hash, folded)?;
-        self.folding.wrote(now_ms);
-        if !book.transfers.is_empty() {
-            sql.update_balance(kind::BANK_ACCOUNT, book.bank)?;
-            sql.update_balance(kind::FEE_ACCOUNT, book.fee)?;
-            sql.update_balance(kind::PAYOUT_ACCOUNT, book.totals.paid_out.0)?;
-        }
-        book.transfers.clear();
-        for id in &book.changed {
-            if let Some(found) = book.accounts.get(id) {
-                sql.update_account(&found.account)?;
-            }
-        }
-        if cfg!(debug_assertions) {
-            book.assert_sane();
-        }
-        self.group = group;
-        self.head = hash;
-        self.at_ms = now_ms;
-        self.groups_written += 1;
-        Ok(())
-    }
-
-    /// How long the writer may sleep when nothing arrives.
-    fn next_due(&self) -> Option<Duration> {
-        let due_ms = [
-            self.earnings.next_due_ms(),
-            self.outcomes.next_due_ms(),
-            self.reversals.next_due_ms(),
-            self.folding.next_due_ms(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()?;
-        let wait = u64::try_from(due_ms.saturating_sub(self.now_ms())).unwrap_or(0);
-        Some(Duration::from_millis(wait))
-    }
-
-    /// Makes the newest group's results known.
-    fn publish(&mut self, queue: &WriterQueue) {
-        let closed = std::mem::take(&mut self.book.patient_closed);
-        if closed > 0 {
-            queue.patient_open_changed(0, closed);
-        }
-        let changed = self.book.take_changed();
-        self.book.let_go_of_idle();
-        queue.publish(changed.into_iter(), self.committed());
-    }
-
-    /// Everything but the accounts.
-    pub fn committed(&mut self) -> Committed {
-        Committed {
-            accounts: Vec::new(),
-            totals: self.book.totals,
-            entries: self.entries,
-            groups: self.groups_written,
-            conflicts: std::mem::take(&mut self.book.conflicts),
-            anomalies: self.book.anomalies,
-        }
-    }
-}
-
-/// The ledger's time, in milliseconds, when the clock's running time is zero.
-fn opened_ms(last: &Timing, newest_group_ms: i64, clock: &LedgerClock) -> i64 {
-    if let (Some(opened_ms), Some(boot)) = (last.opened_ms, last.boot)
-        && clock.boot() == Some(boot)
-    {
-        return opened_ms;
-    }
-    // A ledger that was killed goes on from its newest group, and a new one from the wall clock.
-    let stood_at_ms = last.closed_ms.unwrap_or(0).max(newest_group_ms);
-    let begins_ms = if stood_at_ms > 0 { stood_at_ms } else { clock.wall_ms() };
-    begins_ms - clock.running_ms()
-}
-
-type Reply<T> = SyncSender<std::result::Result<T, LedgerError>>;
-
-/// What is owed an answer once a group is durable. It outlives a group that failed, so that whoever waits
-/// learns of the failure only after the ledger's state says so.
-#[derive(Default)]
-pub(super) struct GroupReplies {
-    accounts: Vec<AskedAccount>,
-    flushed: Vec<Reply<()>>,
-    close: Vec<Reply<CloseReport>>,
-}
-
-struct AskedAccount {
-    ask: Ask,
-    found: Option<std::result::Result<Account, LedgerError>>,
-    reply: queue::Reply<Account>,
-}
-
-impl GroupReplies {
-    fn owe(&mut self, requests: &mut Vec<WriterRequest>) {
-        for request in requests.drain(..) {
-            match request {
-                WriterRequest::Account { ask, reply } => {
-                    self.accounts.push(AskedAccount { ask, found: None, reply });
-                }
-                WriterRequest::Flush(reply) => self.flushed.push(reply),
-                WriterRequest::Close(reply) => self.close.push(reply),
-            }
-        }
-    }
-
-    /// Whether anyone is owed an answer.
-    fn is_owed(&self) -> bool {
-        !(self.accounts.is_empty() && self.flushed.is_empty() && self.close.is_empty())
-    }
-
-    /// Tells everyone but those who wait for the end.
-    fn give(&mut self) {
-        for asked in self.accounts.drain(..) {
-            asked.reply.send(asked.found.unwrap_or(Err(LedgerError::Closed)));
-        }
-        for reply in self.flushed.drain(..) {
-            let _ = reply.send(Ok(()));
-        }
-    }
-}
 
 /// Lets other threads go first, where niceness is a thread's own: elsewhere it would be the program's.
 fn lower_priority() {
@@ -399,7 +69,7 @@ fn serve(
     notify: &impl Fn(),
     batch: &mut Batch,
     answers: &mut GroupReplies,
-) -> std::result::Result<(), LedgerError> {
+) -> Result<(), LedgerError> {
     let LedgerFile { connection, path, lock } = file;
     let explain = |error| explain(path, &error);
     let mut sql = Statements::prepare(connection).map_err(explain)?;
@@ -427,7 +97,7 @@ fn serve(
 }
 
 /// Folds the log into the file and looks at the books once more.
-fn finish(file: &mut LedgerFile, writer: &WriterState) -> std::result::Result<CloseReport, LedgerError> {
+fn finish(file: &mut LedgerFile, writer: &WriterState) -> Result<CloseReport, LedgerError> {
     file.lock.is_in_place()?;
     let explain = |error| explain(&file.path, &error);
     let connection = &file.connection;
@@ -446,7 +116,7 @@ fn finish(file: &mut LedgerFile, writer: &WriterState) -> std::result::Result<Cl
 }
 
 /// The quick check of start and shutdown: the balances add up to zero and only the bank is below it.
-pub(super) fn balanced(file: &LedgerFile) -> std::result::Result<Nanos, LedgerError> {
+pub(super) fn balanced(file: &LedgerFile) -> Result<Nanos, LedgerError> {
     let (sum, below): (i64, i64) = file
         .connection
         .query_row(

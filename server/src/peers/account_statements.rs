@@ -33,8 +33,8 @@ pub fn are_due(
 /// Takes over what was recorded and sends statements to those it concerns.
 pub fn send_statements(mut exchange: Exchange<'_>, mut next: ResMut<'_, NextStatements>) {
     next.at = Micros(exchange.now().0.saturating_add(Micros::from(EVERY).0));
-    let (committed, everything) = exchange.ledger.drain_committed();
-    exchange.handle(Event::StatementsDue { committed: Box::new(committed), everything });
+    let committed = Box::new(exchange.ledger.drain_committed());
+    exchange.handle(Event::StatementsDue { committed });
 }
 
 /// Asks in every update for the one in which statements are due: an earlier wish of another system replaces this.

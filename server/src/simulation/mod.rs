@@ -23,6 +23,8 @@ mod world;
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use action::SimulatedRun;
 use auditor::AuditTally;
@@ -37,6 +39,11 @@ const RUN: &str = "P2C2R_SIMULATION_RUN";
 const TASKS: u64 = 500;
 /// The same where there is time: longer worlds get further.
 const TASKS_LONG: u64 = 10_000;
+
+/// Whether one world is to be played instead of all.
+fn is_one_world() -> bool {
+    std::env::var_os(SEED).is_some() || std::env::var_os(RUN).is_some()
+}
 
 fn play_worlds(seeds: std::ops::Range<u64>, tasks: u64) -> AuditTally {
     if let Some(path) = std::env::var_os(RUN) {
@@ -59,7 +66,6 @@ fn play_worlds(seeds: std::ops::Range<u64>, tasks: u64) -> AuditTally {
 #[test]
 fn some_thousand_tasks_in_worlds_of_all_sorts() {
     let sum = play_worlds(0..16, TASKS);
-    let is_single = std::env::var_os(SEED).is_some() || std::env::var_os(RUN).is_some();
     let all = [
         sum.by_workers,
         sum.by_coordinator,
@@ -73,20 +79,53 @@ fn some_thousand_tasks_in_worlds_of_all_sorts() {
         sum.convicted,
         sum.restarts,
     ];
-    assert!(is_single || all.iter().all(|count| *count > 0), "everything happens: {sum:?}");
+    assert!(is_one_world() || all.iter().all(|count| *count > 0), "everything happens: {sum:?}");
+}
+
+/// Goes on with what is next, on as many threads as there are processors, until that says that there is nothing more. Worlds
+/// are independent of one another, and each waits now and then for the disk.
+///
+/// # Panics
+/// If it panics on any thread; the others then begin nothing more.
+fn on_all_processors(next: impl Fn() -> bool + Sync) {
+    struct Stops<'a>(&'a AtomicBool);
+    impl Drop for Stops<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_or(std::thread::panicking(), Ordering::Relaxed);
+        }
+    }
+    let has_failed = AtomicBool::new(false);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let _stops = Stops(&has_failed);
+                while !has_failed.load(Ordering::Relaxed) && next() {}
+            });
+        }
+    });
 }
 
 #[test]
 #[ignore = "a million tasks: run by `./p2c2r test --long`"]
 fn a_million_tasks_in_worlds_of_all_sorts() {
-    let mut sum = AuditTally::default();
-    let mut seed = 1_000;
-    while sum.admitted < 1_000_000 {
-        sum.add(&play::must_hold(seed, TASKS_LONG));
-        let _ = writeln!(Output::Standard, "seed {seed} holds, {} tasks so far", sum.admitted);
-        seed += 1;
+    if is_one_world() {
+        play_worlds(0..0, TASKS_LONG);
+        return;
     }
-    let _ = writeln!(Output::Standard, "{} worlds: {sum:?}", seed - 1_000);
+    let (seeds, sum) = (AtomicU64::new(1_000), Mutex::new(AuditTally::default()));
+    let so_far = || *sum.lock().expect("no thread panics while it adds");
+    on_all_processors(|| {
+        if so_far().admitted >= 1_000_000 {
+            return false;
+        }
+        let seed = seeds.fetch_add(1, Ordering::Relaxed);
+        let tally = play::must_hold(seed, TASKS_LONG);
+        sum.lock().expect("no thread panics while it adds").add(&tally);
+        let _ = writeln!(Output::Standard, "seed {seed} holds, {} tasks so far", so_far().admitted);
+        true
+    });
+    let _ = writeln!(Output::Standard, "{} worlds: {:?}", seeds.into_inner() - 1_000, so_far());
 }
 
 /// Runs that broke a promise once.

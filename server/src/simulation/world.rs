@@ -4,6 +4,7 @@
 //! recorded to in steps, each of which waits for the disk, and time is what the actions say.
 
 mod acting;
+mod network;
 mod restarting;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -99,8 +100,6 @@ pub struct World {
     wall_s: Arc<AtomicU64>,
     /// Entries that the ledger has not been given.
     unrecorded: Vec<Entry>,
-    /// Entries that it has been given since it was opened.
-    recorded: u64,
     gamers: Vec<Person>,
     /// One more than the setup says: the last one is honest and comes when all is well.
     workers: Vec<Person>,
@@ -174,7 +173,6 @@ impl World {
             behind: 0,
             wall_s,
             unrecorded: Vec::new(),
-            recorded: 0,
             gamers: (0..setup.gamers).map(|number| person(Role::Gamer, number)).collect(),
             workers: (0..=setup.workers).map(|number| person(Role::Worker, number)).collect(),
             connections: BTreeMap::new(),
@@ -289,7 +287,6 @@ impl World {
     /// Has the ledger record the first of what waits for it.
     fn record(&mut self, entries: usize) -> Audit {
         let mut group: Vec<Entry> = self.unrecorded.drain(..entries.min(self.unrecorded.len())).collect();
-        self.recorded += group.len() as u64;
         let convictions = group.iter().filter(|entry| matches!(entry, Entry::WorkerConvicted { .. })).count();
         self.auditor.recorded(&group)?;
         self.ledger
@@ -320,8 +317,7 @@ impl World {
         }
         self.auditor.durable.agree_on_fee(committed.totals.fee)?;
         self.auditor.told();
-        let everything = self.unrecorded.is_empty() && committed.entries == self.recorded;
-        self.tell(StepCause::Other, Event::StatementsDue { committed: Box::new(committed), everything })
+        self.tell(StepCause::Other, Event::StatementsDue { committed: Box::new(committed) })
     }
 
     /// The books and the auditor say the same of every account.

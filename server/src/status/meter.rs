@@ -140,8 +140,8 @@ impl Meter {
             Entry::WorkerConvicted { .. } => {
                 self.sums.convicted.inc();
             }
-            // How far a worker is trusted now: the ledger's own matter, and no event of a task.
-            Entry::TrustChanged { .. } => {}
+            // How far a worker or an outcome is trusted now: the ledger's own matter, and no event of a task.
+            Entry::TrustChanged { .. } | Entry::OutcomeDisputed { .. } => {}
         }
     }
 

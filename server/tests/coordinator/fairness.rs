@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use p2c2r_protocol::{Assign, GameToServer, KindId, PeerId, TaskId, wire};
+use p2c2r_protocol::{Assign, AttemptFailure, GameToServer, KindId, PeerId, TaskId, wire};
 use p2c2r_server::Fallback;
 use p2c2r_tasks::TaskKind;
 
@@ -105,6 +105,39 @@ fn nor_do_they_with_tasks_of_another_kind_or_of_several() {
     takes_nothing(Rough::ID, &[Toy::ID]);
     takes_nothing(Toy::ID, &[Rough::ID]);
     takes_nothing(Toy::ID, &[Toy::ID, Rough::ID]);
+}
+
+#[test]
+fn tasks_that_everybody_with_room_has_failed_hold_up_nobody_elses() {
+    const FAILING: u64 = 100;
+    let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
+    let (unlucky, other) = (stage.gamer("unlucky"), stage.gamer("other"));
+    let worker = stage.worker("w", 128);
+    // Accepted answers earn it as much at once as it has slots.
+    for number in 0..8 {
+        stage.ask(unlucky, 1_000 + number);
+        let (_, assign) = stage.assignment();
+        stage.answer_rightly(worker, &assign);
+    }
+    for number in 0..FAILING {
+        let mut submit = stage.submit_of(&toy::spec(2_000 + number));
+        submit.budget_us = Some(20_000_000);
+        stage.game_says(unlucky, GameToServer::Submit(submit));
+    }
+    stage.step();
+    let assigned = stage.take_assigned();
+    assert_eq!(assigned.len() as u64, FAILING);
+    for (_, assign) in &assigned {
+        stage.send_answer(worker, assign, Err(AttemptFailure::KernelPanicked));
+    }
+    stage.step();
+    assert!(stage.take_assigned().is_empty(), "they wait for somebody else");
+    for number in 0..20 {
+        let task = stage.ask(other, 3_000 + number);
+        let (_, assign) = stage.assignment();
+        stage.answer_rightly(worker, &assign);
+        stage.done(task);
+    }
 }
 
 #[test]

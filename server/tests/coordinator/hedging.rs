@@ -175,6 +175,31 @@ fn two_answers_that_differ_are_both_looked_at_and_the_wrong_one_counts_whichever
     }
 }
 
+/// It has passed its own deep check, which looks at a part.
+#[test]
+fn an_outcome_that_another_worker_contradicted_is_given_to_nobody_else_also_after_a_restart() {
+    for restarts in [false, true] {
+        let mut pair = Pair::with(TrustRules::default().always());
+        pair.answered_by_both(|number| number + 1, |number| number);
+        assert_eq!(pair.stage.tally().twice_unlike, 1);
+        if restarts {
+            pair.stage.books();
+            pair.stage.stop();
+            pair.stage.start();
+            pair.gamer = pair.stage.gamer("g");
+            pair.stage.worker("another", 1);
+        }
+        let task = pair.stage.ask(pair.gamer, pair.next);
+        let (worker, assign) = pair.stage.assignment();
+        pair.stage.answer_rightly(worker, &assign);
+        pair.stage.step();
+        pair.stage.done(task);
+        let again = pair.stage.ask(pair.gamer, pair.next);
+        assert!(matches!(pair.stage.done(again).receipt.computed_by, ComputedBy::Cache(_)));
+        pair.stage.books();
+    }
+}
+
 #[test]
 fn after_an_attempt_that_came_to_nothing_a_proven_worker_is_asked_before_strangers() {
     for fails in [true, false] {

@@ -16,6 +16,7 @@ mod hostile;
 mod kept;
 mod lifetime;
 mod money;
+mod own_kernel;
 mod rate;
 mod recording;
 mod scheduler;

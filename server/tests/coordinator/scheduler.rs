@@ -1,5 +1,7 @@
 //! The scheduler alone, without an app: random events from a seed, and an auditor that reads only what comes out.
 
+mod auditor;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,14 +16,13 @@ use p2c2r_server::core::INLINE_UNITS_MAX;
 use p2c2r_server::core::state::gamers::HourCap;
 use p2c2r_server::core::work::{Check, Computed, KernelRun};
 use p2c2r_server::core::{Core, Effect, Effects, Event, LinkState};
-use p2c2r_server::ledger::{
-    Account, AccountId, Admission, AdmissionRoom, ComputedFrom, Entry, Settlement, WorkerTrust,
-};
+use p2c2r_server::ledger::{Account, AccountId, AdmissionRoom, Committed, WorkerTrust};
 use p2c2r_tasks::kind::TaskKind;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::toy::{self, Toy, ToySpec};
+use auditor::Auditor;
 
 const GAMERS: u64 = 3;
 const WORKERS: u64 = 4;
@@ -31,125 +32,6 @@ const ROOM: AdmissionRoom = AdmissionRoom { admissions: 1_000, patient: 1_000, b
 const UNITS_CHECKED_ELSEWHERE: u64 = INLINE_UNITS_MAX.0 + 1;
 /// So little that gamers run out of it.
 const CREDIT: Nanos = Nanos(40_000);
-
-/// What must hold of the money and the tasks, derived from effects and verdicts alone.
-#[derive(Default)]
-struct Auditor {
-    open: HashMap<TaskNo, Admission>,
-    newest: HashMap<TaskNo, Attempt>,
-    /// Attempts of workers that have not ended.
-    running: HashMap<TaskNo, Vec<(Attempt, AccountId)>>,
-    passed: HashSet<(TaskNo, Attempt)>,
-    /// Where a task has taken the place of an equal one, by the number that workers call it: its own.
-    successors: HashMap<TaskNo, TaskNo>,
-    /// Tasks that ended in this event.
-    just_ended: Vec<Admission>,
-    /// Attempts handed out in this event.
-    just_assigned: HashSet<(TaskNo, Attempt)>,
-    held: HashMap<AccountId, Nanos>,
-    charged: HashMap<AccountId, Nanos>,
-    ended: HashSet<TaskId>,
-    admitted: usize,
-    by_workers: usize,
-    begun: usize,
-    /// Units of attempts handed out while nobody had the task, and while somebody had.
-    first_units: u64,
-    second_units: u64,
-}
-
-impl Auditor {
-    fn book(&mut self, entry: &Entry) {
-        match entry {
-            Entry::TaskAdmitted(admission) => {
-                let before = self.open.insert(admission.task, admission.clone());
-                assert!(before.is_none(), "a number is given to one task");
-                self.admitted += 1;
-                let held = self.held.entry(admission.gamer).or_default();
-                *held += admission.price;
-                let spent = *held + self.charged.get(&admission.gamer).copied().unwrap_or_default();
-                assert!(spent <= CREDIT, "nobody spends what he does not have: {spent}");
-            }
-            Entry::AttemptStarted { task, attempt, worker } => self.start(*task, *attempt, *worker),
-            Entry::AttemptEnded { task, attempt, .. } => {
-                self.running.entry(*task).or_default().retain(|(other, _)| other != attempt);
-            }
-            Entry::TaskSettled(settlement) => self.settle(settlement),
-            Entry::TaskVoided { task, .. } => self.charge(*task, Nanos::ZERO),
-            Entry::TrustChanged { .. } | Entry::WorkerConvicted { .. } => {}
-        }
-    }
-
-    fn start(&mut self, task: TaskNo, attempt: Attempt, worker: Option<AccountId>) {
-        let called = self.called(task);
-        let admission = &self.open.get(&task).expect("only open tasks are attempted");
-        let before = self.newest.insert(task, attempt);
-        assert!(before.is_none_or(|before| before < attempt), "attempts are numbered upwards");
-        let running = self.running.entry(task).or_default();
-        let Some(worker) = worker else {
-            assert!(running.is_empty(), "nobody else has what is computed here");
-            return;
-        };
-        assert!(running.iter().all(|(_, other)| *other != worker), "nobody is asked twice at a time");
-        if self.just_assigned.contains(&(called, attempt)) {
-            let units = if running.is_empty() { &mut self.first_units } else { &mut self.second_units };
-            *units += admission.units.0;
-        } else {
-            self.take_place(task);
-        }
-        let running = self.running.entry(task).or_default();
-        assert!(self.second_units * 10 <= self.first_units, "second attempts are a tenth of the work");
-        running.push((attempt, worker));
-        assert!(running.len() <= 2, "two attempts at a time at most");
-    }
-
-    /// It has an attempt that was not handed out for it, so it has just taken the place of an equal one. Workers go on calling
-    /// it by that one's number.
-    fn take_place(&mut self, task: TaskNo) {
-        let key = self.open[&task].key;
-        let before = self.just_ended.iter().rfind(|before| before.key == key);
-        let before = before.expect("only what was handed out for an equal task is taken over").task;
-        let called = self.called(before);
-        self.successors.insert(called, task);
-    }
-
-    /// What workers call a task.
-    fn called(&self, task: TaskNo) -> TaskNo {
-        self.successors.iter().find(|(_, own)| **own == task).map_or(task, |(called, _)| *called)
-    }
-
-    fn settle(&mut self, settlement: &Settlement) {
-        let (task, charged) = (settlement.task, settlement.pay + settlement.fee);
-        match settlement.source {
-            ComputedFrom::Worker { attempt, .. } => {
-                assert!(
-                    self.passed.contains(&(self.called(task), attempt)),
-                    "only accepted answers are paid"
-                );
-                self.by_workers += 1;
-            }
-            ComputedFrom::Begun => {
-                assert!(self.newest.contains_key(&task), "only what was begun is charged");
-                assert!(charged > Nanos::ZERO && settlement.outcome.is_none());
-                self.begun += 1;
-            }
-            ComputedFrom::Coordinator | ComputedFrom::Cache => {}
-        }
-        assert!(settlement.pay == Nanos::ZERO || matches!(settlement.source, ComputedFrom::Worker { .. }));
-        let price = self.open.get(&task).expect("a task ends once").price;
-        let is_less =
-            matches!(settlement.source, ComputedFrom::Begun | ComputedFrom::Cache) && charged < price;
-        assert!(charged == price || is_less && charged > Nanos::ZERO, "{charged}");
-        self.charge(task, charged);
-    }
-
-    fn charge(&mut self, task: TaskNo, charged: Nanos) {
-        let admission = self.open.remove(&task).expect("a task ends once");
-        *self.held.entry(admission.gamer).or_default() -= admission.price;
-        *self.charged.entry(admission.gamer).or_default() += charged;
-        self.running.remove(&task);
-        self.just_ended.push(admission);
-    }
-}
 
 struct World {
     core: Core,
@@ -464,6 +346,25 @@ fn the_same_events_and_seed_give_the_same_effects() {
     assert!(first.log == second.log, "two runs differ");
 }
 
+/// A busy coordinator has something under way to the ledger at any moment.
+#[test]
+fn a_grant_reaches_its_gamer_while_other_gamers_tasks_are_being_recorded() {
+    let mut world = World::new(1);
+    (0..10).for_each(|_| world.submit());
+    assert!(world.auditor.admitted > 0);
+    let granted = Account { available: CREDIT + Nanos(7_000), ..account(Role::Gamer, 3) };
+    let held = world.auditor.held.get(&granted.id).copied().unwrap_or_default();
+    let committed = Committed { accounts: vec![granted], ..Committed::default() };
+    let due = Event::StatementsDue { committed: Box::new(committed) };
+    world.core.handle(world.now, due, &mut world.effects);
+    let said = std::mem::take(&mut world.effects).to_games;
+    let available = said.iter().find_map(|(peer, message)| match message {
+        ServerToGame::Statement(statement) if *peer == PeerId(3) => Some(statement.available),
+        _ => None,
+    });
+    assert_eq!(available, Some(CREDIT + Nanos(7_000) - held));
+}
+
 #[test]
 fn a_gamer_is_told_how_far_away_the_nearest_worker_is() {
     let mut world = World::new(1);
@@ -475,7 +376,7 @@ fn a_gamer_is_told_how_far_away_the_nearest_worker_is() {
         world.handle(Event::Measured { peer: worker, link });
     }
     let mut told = || {
-        let due = Event::StatementsDue { committed: Box::default(), everything: false };
+        let due = Event::StatementsDue { committed: Box::default() };
         world.core.handle(world.now, due, &mut world.effects);
         let mut said = std::mem::take(&mut world.effects).to_games;
         said.retain(|(peer, _)| *peer == gamer);
@@ -487,7 +388,7 @@ fn a_gamer_is_told_how_far_away_the_nearest_worker_is() {
     for worker in [PeerId(102), PeerId(101)] {
         world.core.handle(world.now, Event::Left { peer: worker, role: Role::Worker }, &mut world.effects);
     }
-    let due = Event::StatementsDue { committed: Box::default(), everything: false };
+    let due = Event::StatementsDue { committed: Box::default() };
     world.core.handle(world.now, due, &mut world.effects);
     let said = std::mem::take(&mut world.effects).to_games;
     assert!(

@@ -41,8 +41,8 @@ fn every_task_of_a_group_is_recorded_however_many_there_are() {
     }
 }
 
-/// The story of a task, of four kinds.
-fn story(no: u64, game_task: u64, payer: AccountId, helper: AccountId) -> Vec<Entry> {
+/// What happens to a task, of four kinds.
+fn life(no: u64, game_task: u64, payer: AccountId, helper: AccountId) -> Vec<Entry> {
     let task = TaskNo(no);
     let void = Entry::TaskVoided { task, reason: VoidReason::Late };
     match no % 4 {
@@ -68,7 +68,7 @@ fn of_many_tasks_only_those_whose_numbers_were_used_before_are_dropped() {
     let lab = Lab::new();
     let ledger = lab.open();
     let (payer, helper) = (gamer(&ledger), worker(&ledger));
-    append(&ledger, (1..=10).flat_map(|no| story(no, no, payer, helper)));
+    append(&ledger, (1..=10).flat_map(|no| life(no, no, payer, helper)));
     ledger.flush().unwrap();
     // At both ends of a statement, in the middle, all four stories; numbers of an earlier group, of the same
     // group, and of the same statement.
@@ -82,7 +82,7 @@ fn of_many_tasks_only_those_whose_numbers_were_used_before_are_dropped() {
         150 => Some(149),
         _ => None,
     };
-    append(&ledger, (11..=150).flat_map(|no| story(no, used_before(no).unwrap_or(no), payer, helper)));
+    append(&ledger, (11..=150).flat_map(|no| life(no, used_before(no).unwrap_or(no), payer, helper)));
     ledger.flush().unwrap();
     let committed = ledger.drain_committed();
     let expected: Vec<u64> = (11..=150).filter(|no| used_before(*no).is_some()).collect();

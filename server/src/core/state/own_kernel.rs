@@ -15,7 +15,8 @@ pub struct OwnKernel {
     speed: ServiceTimes,
     /// Threads that compute.
     threads: usize,
-    /// Runs that may wait for a thread.
+    /// Runs that may wait for a thread. Few, because they are done in the order in which they came: whoever waits behind them
+    /// waits for all of them.
     waiting_max: usize,
     /// Runs that were started and have not come back, those waiting for a thread included.
     under_way: usize,
@@ -27,10 +28,10 @@ impl OwnKernel {
         Self { speed: ServiceTimes::of_reference_core(), threads: threads.max(1), waiting_max, under_way: 0 }
     }
 
-    /// How long a task would take from now on, those waiting for a thread included.
-    pub fn predict(&self, kind: KindId, units: WorkUnits) -> Duration {
+    /// How long a task would take from now on, with those that wait for a thread already and so many `before` it.
+    pub fn predict(&self, kind: KindId, units: WorkUnits, before: usize) -> Duration {
         let service = self.speed.predict(kind, units);
-        let queue = service.mean * (self.waiting() / self.threads) as u32;
+        let queue = service.mean * ((self.waiting() + before) / self.threads) as u32;
         queue + service.mean + service.deviation * 2 + MARGIN
     }
 

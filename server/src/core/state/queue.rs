@@ -84,11 +84,13 @@ impl Line {
 }
 
 impl KindLines {
-    /// The line that goes first: of whoever was served least, or longest ago among those behind the floor.
-    fn first(&self) -> Option<(usize, &Line)> {
+    /// The line that goes first of the accounts that are `open`: of whoever was served least, or longest ago among those
+    /// behind the floor.
+    fn first(&self, open: impl Fn(KindId, AccountId) -> bool) -> Option<(usize, &Line)> {
         let least =
             |line: &Line, other: &Line| line.served.cmp(&other.served).then_with(|| line.due_before(other));
-        self.lines.iter().enumerate().min_by(|(_, line), (_, other)| least(line, other))
+        let lines = self.lines.iter().enumerate().filter(|(_, line)| open(self.kind, line.account));
+        lines.min_by(|(_, line), (_, other)| least(line, other))
     }
 
     /// By how much more than the one served last the account of a line was served, when it is compared with those of other
@@ -140,17 +142,20 @@ impl TaskQueue {
         self.entries += 1;
     }
 
-    /// Takes out the next task of all kinds that are `open`: of the account that was served least, the one with the earliest
-    /// deadline.
-    pub fn next(&mut self, open: impl Fn(KindId) -> bool, waits: impl Fn(TaskNo) -> bool) -> Option<TaskNo> {
+    /// Takes out the next task of all kinds and accounts that are `open`: of the account that was served least, the one with
+    /// the earliest deadline.
+    pub fn next(
+        &mut self,
+        open: impl Fn(KindId, AccountId) -> bool,
+        waits: impl Fn(TaskNo) -> bool,
+    ) -> Option<TaskNo> {
         loop {
             // An entry of a task that moved on is due no later than those behind it, so what comes out is the next one, or none
             // that waits.
-            let firsts =
-                self.kinds.iter().enumerate().filter(|(_, of)| open(of.kind)).filter_map(|(kind, of)| {
-                    let (at, line) = of.first()?;
-                    Some((of.ahead(line), line, (kind, at)))
-                });
+            let firsts = self.kinds.iter().enumerate().filter_map(|(kind, of)| {
+                let (at, line) = of.first(&open)?;
+                Some((of.ahead(line), line, (kind, at)))
+            });
             let (.., (kind, at)) = firsts.min_by(|(ahead, line, _), (others, other, _)| {
                 ahead.cmp(others).then_with(|| line.due_before(other))
             })?;
@@ -207,7 +212,7 @@ mod tests {
     /// The accounts of the next tasks, each of which is worth so many units; a task's number begins with its account's.
     fn accounts(queue: &mut TaskQueue, count: usize, units: impl Fn(i64) -> u64) -> Vec<i64> {
         let next = |queue: &mut TaskQueue| {
-            let account = (queue.next(|_| true, |_| true)?.0 / 1_000) as i64;
+            let account = (queue.next(|_, _| true, |_| true)?.0 / 1_000) as i64;
             queue.served(AccountId(account), WorkUnits(units(account)), |_| true);
             Some(account)
         };
@@ -238,7 +243,7 @@ mod tests {
         for (due, no) in [(30, 1), (10, 2), (20, 3), (5, 4)] {
             push(&mut queue, 1, due, no);
         }
-        let order: Vec<_> = std::iter::from_fn(|| queue.next(|_| true, |no| no != TaskNo(4))).collect();
+        let order: Vec<_> = std::iter::from_fn(|| queue.next(|_, _| true, |no| no != TaskNo(4))).collect();
         assert_eq!(order, [TaskNo(2), TaskNo(3), TaskNo(1)]);
     }
 
@@ -268,7 +273,7 @@ mod tests {
     }
 
     fn hand_out(queue: &mut TaskQueue, offers: &[KindId], units: u64) -> i64 {
-        let account = (queue.next(|kind| offers.contains(&kind), |_| true).unwrap().0 / 1_000) as i64;
+        let account = (queue.next(|kind, _| offers.contains(&kind), |_| true).unwrap().0 / 1_000) as i64;
         queue.served(AccountId(account), WorkUnits(units), |kind| offers.contains(&kind));
         account
     }
@@ -299,7 +304,7 @@ mod tests {
             let mut twos = 0;
             for _ in 0..60 {
                 (0..3).for_each(|_| assert_eq!(hand_out(&mut queue, &[KIND], many), 1));
-                let next = queue.next(|_| true, |_| true).unwrap();
+                let next = queue.next(|_, _| true, |_| true).unwrap();
                 let account = (next.0 / 1_000) as i64;
                 queue.served(AccountId(account), WorkUnits(if account == 1 { many } else { few }), |_| true);
                 twos += u64::from(account == 2) * few;

@@ -8,9 +8,10 @@
 mod following;
 mod gamer_port;
 mod matcher_port;
+mod own_kernel_queue;
 mod worker_port;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::core::state::budgets::{OpenLoad, Weighed};
 use crate::core::state::queue::TaskQueue;
 use crate::ledger::AccountId;
 use following::Leaders;
+use own_kernel_queue::OwnKernelQueue;
 
 pub use following::FOLLOWERS_MAX;
 pub use gamer_port::GamerPort;
@@ -69,7 +71,7 @@ pub struct Task {
     live: SmallVec<[LiveAttempt; LIVE_MAX]>,
     /// Since when the coordinator's own kernel runs or waits for a thread.
     computing: Option<Micros>,
-    /// Whether it waits for room in the own kernel's queue, and for nobody else.
+    /// Whether it waits for a thread to run the own kernel, and for nobody else.
     waits_for_own_kernel: bool,
     /// When a second worker is to be asked, if the first has not answered by then.
     hedge_at: Option<Micros>,
@@ -140,6 +142,11 @@ impl Task {
     /// Whether it waits for somebody to do it.
     pub fn is_waiting(&self) -> bool {
         self.live.is_empty() && self.computing.is_none() && self.follows.is_none()
+    }
+
+    /// Whether it waits for a thread to run the own kernel, and for nobody else.
+    pub fn waits_for_own_kernel(&self) -> bool {
+        self.waits_for_own_kernel
     }
 
     /// Whether it waits for the matcher.
@@ -278,8 +285,8 @@ pub struct TaskTable {
     ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
     /// Those that wait for the matcher.
     queue: TaskQueue,
-    /// Those that wait for room in the own kernel's queue, in the order in which they came, and some that have ended.
-    for_own_kernel: VecDeque<TaskNo>,
+    /// Those that wait for a thread to run the own kernel.
+    for_own_kernel: OwnKernelQueue,
     /// Those whose outcomes others may wait for.
     leaders: Leaders,
     /// What those in `tasks` take, by account.
@@ -294,7 +301,7 @@ impl TaskTable {
             tasks: HashMap::default(),
             ids: HashMap::default(),
             queue: TaskQueue::default(),
-            for_own_kernel: VecDeque::new(),
+            for_own_kernel: OwnKernelQueue::default(),
             leaders: Leaders::default(),
             load: OpenLoad::default(),
             next_no: next_no.0.max(1),
@@ -319,6 +326,24 @@ impl TaskTable {
     /// Tasks with a deadline, in no particular order. Looks at all tasks: for the end of the program.
     pub fn timely_tasks(&self) -> impl Iterator<Item = TaskNo> {
         self.tasks.iter().filter(|(_, task)| task.deliver_by.is_some()).map(|(no, _)| *no)
+    }
+
+    /// Tasks that the own kernel would do before one more of this account, of those that wait for it.
+    pub fn before_in_own_kernel(&self, account: AccountId) -> usize {
+        self.for_own_kernel.before(account)
+    }
+
+    /// Counts again those that wait for the own kernel.
+    ///
+    /// # Panics
+    /// If they are others than are counted.
+    pub fn assert_own_kernel_queue(&self) {
+        let mut waiting = HashMap::default();
+        for task in self.tasks.values().filter(|task| task.waits_for_own_kernel) {
+            assert!(task.is_waiting(), "whoever waits for the own kernel has nothing else");
+            *waiting.entry(task.account).or_default() += 1;
+        }
+        assert!(self.for_own_kernel.is_counted(&waiting), "those that wait for the own kernel are counted");
     }
 
     /// When the task arrived that has waited longest for somebody to do it. Looks at all tasks: for a summary.
@@ -374,6 +399,7 @@ impl TaskTable {
         let task = self.tasks.remove(&no)?;
         self.ids.remove(&(task.account, task.id));
         self.load.remove(task.weighed());
+        self.for_own_kernel.left(task.account, task.waits_for_own_kernel);
         self.forget_equal(no, &task);
         assert!(
             self.ids.len() == self.tasks.len() && self.load.sum().tasks == self.tasks.len(),

@@ -232,14 +232,18 @@ impl Trust {
         known.connections = known.connections.saturating_sub(1);
         let record = known.take_record(now);
         if known.connections == 0 {
-            self.gone.push_back(account);
-            if self.gone.len() > GONE_MAX
-                && let Some(longest) = self.gone.pop_front()
-            {
-                self.accounts.remove(&longest);
-            }
+            self.is_gone(account);
         }
         record
+    }
+
+    fn is_gone(&mut self, account: AccountId) {
+        self.gone.push_back(account);
+        if self.gone.len() > GONE_MAX
+            && let Some(longest) = self.gone.pop_front()
+        {
+            self.accounts.remove(&longest);
+        }
     }
 
     /// The share of this account's answers that are checked deeply, 0 to 1.
@@ -333,9 +337,15 @@ impl Trust {
         (standing, known.take_record(now))
     }
 
-    /// The operator convicts an account, or takes a conviction back: then it begins as a newcomer.
+    /// The operator convicts an account, or takes a conviction back: then it begins as a newcomer. One that is not known here may
+    /// be about to join with what the ledger said of it before: then this holds.
     pub fn order(&mut self, account: AccountId, quarantined: bool, now: Micros) -> Option<WorkerTrust> {
-        let known = self.accounts.get_mut(&account)?;
+        let Some(known) = self.accounts.get_mut(&account) else {
+            let begun_again_at = Some(now);
+            self.accounts.insert(account, Known { quarantined, begun_again_at, ..Known::default() });
+            self.is_gone(account);
+            return None;
+        };
         known.quarantined = quarantined;
         if !quarantined {
             known.failures = 0;

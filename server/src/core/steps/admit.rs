@@ -13,7 +13,7 @@ use p2c2r_protocol::{
 use p2c2r_tasks::{Blob, Blobs, SpecError, TaskJob};
 use tracing::debug;
 
-use super::{deliver, follow, lease, reuse, settle};
+use super::{deliver, fall_back, follow, lease, reuse, settle};
 use crate::config::Fallback;
 use crate::core::Core;
 use crate::core::fault::{self, Fault};
@@ -153,9 +153,9 @@ fn try_to_admit(
         submit.budget_us.map(|budget| deliver_by(received_at, submit.sent_at, budget, offset, rtt));
     let within = predict_worker(core, submit.kind, valid.units);
     let what = (submit.kind, valid.units);
-    let follows = follow::leader(core, key, what, deliver_by, within);
+    let follows = follow::leader(core, key, account, what, deliver_by, within);
     if follows.is_none() {
-        can_do(core, &submit, &valid, within, received_at, deliver_by, rtt)?;
+        can_do(core, account, &submit, &valid, within, received_at, deliver_by, rtt)?;
     }
     admit(core, peer, account, received_at, submit, key, valid, deliver_by, follows)
 }
@@ -236,6 +236,7 @@ pub(crate) fn can_pay(core: &mut Core, account: AccountId, price: Nanos, cap: Na
 /// Whether someone is predicted to do it in time.
 fn can_do(
     core: &mut Core,
+    account: AccountId,
     submit: &Submit,
     valid: &Valid,
     by_worker: Option<Duration>,
@@ -262,7 +263,8 @@ fn can_do(
     if by_worker.is_some_and(|within| finish(within) <= deliver_by) {
         return Ok(());
     }
-    let own = (fallback == Fallback::Compute).then(|| core.own.predict(submit.kind, valid.units));
+    let own =
+        (fallback == Fallback::Compute).then(|| fall_back::predict(core, account, submit.kind, valid.units));
     let Some(soonest) = by_worker.into_iter().chain(own).min() else { return Ok(()) };
     let predicted = finish(soonest);
     if predicted <= deliver_by {

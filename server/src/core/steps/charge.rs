@@ -47,7 +47,7 @@ pub fn without_outcome(core: &mut Core, no: TaskNo, failure: TaskFailure) -> Nan
 fn begun(core: &Core, task: &Task) -> u64 {
     let live = task.live().iter().map(|live| begun_by(core, task, live)).sum::<u64>();
     let own = task.computing_since().map_or(0, |since| {
-        let predicted = core.own.predict(task.kind, task.units);
+        let predicted = core.own.predict(task.kind, task.units, 0);
         part(task.units.0, core.now.since(since), Micros::from(predicted).since(Micros(0)))
     });
     (task.begun() + live + own).min(task.units.0)

@@ -1,9 +1,10 @@
 //! The coordinator's own kernel: what it does when nobody else can.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX;
-use p2c2r_protocol::{Micros, TaskFailure, TaskNo};
+use p2c2r_protocol::{KindId, Micros, TaskFailure, TaskNo, WorkUnits};
 use p2c2r_tasks::{Stop, StopOnDrop};
 use tracing::debug;
 
@@ -14,7 +15,7 @@ use crate::core::receipts::own_stages;
 use crate::core::state::tasks::Task;
 use crate::core::work::{Computed, KernelRun};
 use crate::core::{Core, Effect};
-use crate::ledger::{Entry, Verdict};
+use crate::ledger::{AccountId, Entry, Verdict};
 
 /// Whether the own kernel may do this task: a timely one, and the operator said so. Patient tasks wait for
 /// a worker, which is what they are patient for.
@@ -22,23 +23,37 @@ pub fn may_compute(core: &Core, task: &Task) -> bool {
     core.policy.fallback == Fallback::Compute && task.deliver_by.is_some()
 }
 
-/// The latest moment at which the own kernel must start to be in time; the deadline itself if it may not
-/// be used, `None` for a patient task.
+/// How long the own kernel would take for one more task of this account, from now on.
+pub fn predict(core: &Core, account: AccountId, kind: KindId, units: WorkUnits) -> Duration {
+    core.own.predict(kind, units, core.tasks.before_in_own_kernel(account))
+}
+
+/// The latest moment at which a task must come to the own kernel, or be begun by it if it waits for that, to be in time; the
+/// deadline itself if it may not be used, `None` for a patient task.
 pub fn wait_until(core: &Core, task: &Task) -> Option<Micros> {
     let deliver_by = task.deliver_by?;
     if !may_compute(core, task) {
         return Some(deliver_by);
     }
-    let own = core.own.predict(task.kind, task.units);
+    if task.waits_for_own_kernel() {
+        return begin_by(core, task);
+    }
+    let own = predict(core, task.account, task.kind, task.units);
     Some(Micros(deliver_by.0.saturating_sub(Micros::from(own).0)))
 }
 
-/// Starts the own kernel on a waiting task. Where too many runs wait already, the task waits for one of them to end, as long as
-/// it can still be in time: many tasks come here at once when a worker falls silent that had all of them.
+/// The latest moment at which the own kernel must begin a timely task to be in time.
+fn begin_by(core: &Core, task: &Task) -> Option<Micros> {
+    let own = core.own.predict(task.kind, task.units, 0);
+    Some(Micros(task.deliver_by?.0.saturating_sub(Micros::from(own).0)))
+}
+
+/// Starts the own kernel on a waiting task. Where no thread is free, the task waits for its turn, as long as it can still be in
+/// time: many tasks come here at once when a worker falls silent that had all of them.
 pub fn compute(core: &mut Core, no: TaskNo) {
     let now = core.now;
     if !core.own.has_room() {
-        let until = core.tasks.get(no).and_then(|task| wait_until(core, task));
+        let until = core.tasks.get(no).and_then(|task| begin_by(core, task));
         if until.is_some_and(|until| until > now) {
             core.tasks.matcher().wait_for_own_kernel(no);
             lease::set_timer(core, no);

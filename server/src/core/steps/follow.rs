@@ -12,12 +12,12 @@ use std::time::Duration;
 use p2c2r_protocol::{Digest, KindId, Micros, Nanos, PassedCheck, TaskFailure, TaskNo, WorkUnits};
 
 use super::reuse::{self, GivenTask};
-use super::{lease, settle};
+use super::{fall_back, lease, settle};
 use crate::config::Fallback;
 use crate::core::Core;
 use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::{FOLLOWERS_MAX, Following, Task};
-use crate::ledger::Entry;
+use crate::ledger::{AccountId, Entry};
 
 /// A follower goes on alone when what is left of its deadline is this many times what a worker is predicted to take: one and a
 /// half for an attempt as late as it gets, and as much again for what was not foreseen.
@@ -29,10 +29,11 @@ pub fn shares(core: &Core, kind: KindId, is_patient: bool) -> bool {
     !core.cache.is_off() && (is_patient || core.is_exact(kind))
 }
 
-/// The task under way whose outcome one with this key can wait for. `within` is what a worker is predicted to take for it.
+/// The task under way whose outcome one of this account with this key can wait for. `within` is what a worker is predicted to take for it.
 pub fn leader(
     core: &Core,
     key: Digest,
+    account: AccountId,
     (kind, units): (KindId, WorkUnits),
     deliver_by: Option<Micros>,
     within: Option<Duration>,
@@ -46,7 +47,8 @@ pub fn leader(
     if task.is_waiting() && task.deliver_by.is_none() {
         return None;
     }
-    let own = (core.policy.fallback == Fallback::Compute).then(|| core.own.predict(kind, units));
+    let own =
+        (core.policy.fallback == Fallback::Compute).then(|| fall_back::predict(core, account, kind, units));
     let slack = within.map(|within| within * SLACK_FACTOR).into_iter().chain(own).max().unwrap_or_default();
     let until = Micros(deadline.0.saturating_sub(Micros::from(slack).0));
     (until > core.now).then_some(Following { leader, until: Some(until) })
@@ -141,9 +143,8 @@ fn give_one(
     check: PassedCheck,
 ) {
     let fee = reuse::fee(core, task.price);
-    let now = core.now;
     if let Some(account) = core.gamers.account_mut(task.account) {
-        account.task_ended(no, task.price, fee, now);
+        account.task_ended(no, task.price);
     }
     core.tally.shared += 1;
     let given = GivenTask {

@@ -16,10 +16,11 @@ use crate::config::Fallback;
 use crate::core::state::tasks::Expected;
 use crate::core::state::workers::Worker;
 use crate::core::{Core, Effect, round_trips};
-use crate::ledger::Entry;
+use crate::ledger::{AccountId, Entry};
 
-/// Tasks of one kind that are looked at in one update without anyone to give them to. A task that every worker
-/// with room has failed before must not hold up those behind it, nor cost a search of them all.
+/// Tasks of one account and kind that are looked at in one update without anyone to give them to. A task that every worker
+/// with room has failed before must not hold up those behind it, nor cost a search of them all; and no more than these of
+/// one account stand before another's.
 const PASSED_OVER_MAX: usize = 64;
 
 /// How long a task has waited before it counts as useless where nobody would be in time and others wait. Tasks that have
@@ -42,31 +43,39 @@ enum Move {
 pub fn hand_out(core: &mut Core) {
     let now = core.now;
     core.workers.end_rests(now);
-    // Kinds of which nothing more is looked at, and the tasks that go back to the queue.
-    let mut closed: SmallVec<[KindId; 8]> = SmallVec::new();
-    let mut passed_over: SmallVec<[(KindId, TaskNo); 8]> = SmallVec::new();
-    while let Some(no) = core.tasks.matcher().next(|kind| !closed.contains(&kind)) {
-        let Some(kind) = core.tasks.get(no).map(|task| task.kind) else { continue };
+    // Of what nothing more is looked at, all of a kind or an account's of it, and the tasks that go back to the queue.
+    let mut closed: SmallVec<[(KindId, Option<AccountId>); 8]> = SmallVec::new();
+    let mut passed_over: SmallVec<[(KindId, AccountId, TaskNo); 8]> = SmallVec::new();
+    while let Some(no) = core.tasks.matcher().next(|kind, account| is_open(&closed, kind, account)) {
+        let Some((kind, account)) = core.tasks.get(no).map(|task| (task.kind, task.account)) else {
+            continue;
+        };
         match decide(core, no) {
             Move::Lease(choice) => lease_or_try(core, no, choice),
             Move::Compute => fall_back::compute(core, no),
             Move::Drop => settle::fail(core, no, TaskFailure::Late),
             Move::Fail => settle::fail(core, no, TaskFailure::NoWorker),
             Move::PassOver => {
-                passed_over.push((kind, no));
-                if passed_over.iter().filter(|(of, _)| *of == kind).count() >= PASSED_OVER_MAX {
-                    closed.push(kind);
+                passed_over.push((kind, account, no));
+                let alike = passed_over.iter().filter(|(of, whose, _)| (*of, *whose) == (kind, account));
+                if alike.count() >= PASSED_OVER_MAX {
+                    closed.push((kind, Some(account)));
                 }
             }
             Move::Stop => {
-                passed_over.push((kind, no));
-                closed.push(kind);
+                passed_over.push((kind, account, no));
+                closed.push((kind, None));
             }
         }
     }
-    for (_, no) in passed_over {
+    for (.., no) in passed_over {
         core.tasks.matcher().put_back(no);
     }
+}
+
+/// Whether tasks of this kind and account are still looked at.
+fn is_open(closed: &[(KindId, Option<AccountId>)], kind: KindId, account: AccountId) -> bool {
+    closed.iter().all(|(of, whose)| *of != kind || whose.is_some_and(|whose| whose != account))
 }
 
 fn decide(core: &mut Core, no: TaskNo) -> Move {
@@ -80,7 +89,7 @@ fn decide(core: &mut Core, no: TaskNo) -> Move {
             let is_useless = choice.prediction.finish > left && has_waited && core.tasks.may_have_waiting();
             return if is_useless { Move::Drop } else { Move::Lease(choice) };
         }
-        let own = core.own.predict(task.kind, task.units);
+        let own = fall_back::predict(core, task.account, task.kind, task.units);
         if choice.prediction.finish > left && own < choice.prediction.finish {
             return Move::Compute;
         }

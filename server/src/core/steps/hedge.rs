@@ -22,7 +22,7 @@ use crate::core::state::tasks::Task;
 use crate::core::state::workers::{Prediction, Worker};
 use crate::core::work::{Cause, Check, Depth};
 use crate::core::{Core, Effect, round_trips};
-use crate::ledger::AccountId;
+use crate::ledger::{AccountId, Entry};
 
 /// The soonest that a second worker is asked. Sooner would spend them on the jitter of networks and schedulers, to gain
 /// less than a frame.
@@ -112,10 +112,11 @@ fn compare(core: &mut Core, other: Other, outcome: Arc<[u8]>, is_same: Option<bo
         Some(false) => {
             core.tally.twice_unlike += 1;
             debug!(task = other.task.0, "two workers gave different answers");
-            // Until it is known which is right, neither is given to anybody else.
+            // Neither is given to anybody else: a deep check looks at a part.
             core.cache.forget(other.key);
             // Both are computed again: one of them is wrong, be it one that nobody would have looked at.
             if let Some(accepted) = other.accepted {
+                core.book(Entry::OutcomeDisputed { task: other.in_books });
                 look_again(core, &other, accepted, Arc::clone(&other.outcome), true);
             }
             look_again(core, &other, other.lost, outcome, false);

@@ -29,7 +29,7 @@ pub struct GivenTask {
     pub key: Digest,
     /// What it is worth.
     pub units: WorkUnits,
-    /// What its gamer pays for it, which the account was charged already.
+    /// What its gamer pays for it.
     pub fee: Nanos,
     /// When it arrived.
     pub received_at: Micros,
@@ -60,10 +60,8 @@ pub fn reuse(
     admit::record_admission(core, no, account, submit, key, units, fee, None)?;
     // Only what was checked deeply is kept.
     let check = if kept.worker.is_some() { PassedCheck::Deep } else { PassedCheck::Own };
-    let now = core.now;
     if let Some(mirror) = core.gamers.account_mut(account) {
         mirror.spend(submit.task);
-        mirror.charge(fee, now);
     }
     core.tally.admitted += 1;
     let (gamer, id) = (Some(peer), submit.task);
@@ -72,7 +70,7 @@ pub fn reuse(
     Ok(())
 }
 
-/// Books, counts and delivers an outcome which is there for somebody else, as `worker` computed it, or the coordinator.
+/// Books, charges, counts and delivers an outcome which is there for somebody else, as `worker` computed it, or the coordinator.
 pub fn give(
     core: &mut Core,
     task: &GivenTask,
@@ -89,10 +87,14 @@ pub fn give(
         check,
         outcome: None,
     }));
+    let now = core.now;
+    if let Some(mirror) = core.gamers.account_mut(account) {
+        mirror.charge(fee, core.booked, now);
+    }
     core.tally.from_cache += 1;
     core.tally.revenue += fee;
     core.tally.fee += fee;
-    let sent_at = core.now;
+    let sent_at = now;
     let receipt = Receipt {
         price: fee,
         units,

@@ -85,7 +85,8 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
         core.cache.insert(task.key, &outcome, worker, now, cache::KEPT);
     }
     if let Some(account) = core.gamers.account_mut(task.account) {
-        account.task_ended(no, task.price, price, now);
+        account.task_ended(no, task.price);
+        account.charge(price, core.booked, now);
         account.was_in_time(task.units.0);
     }
     let receipt = Receipt {
@@ -247,9 +248,10 @@ pub fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: Ta
         }
         core.tell_worker(live.worker, ServerToWorker::Revoke { task: no, attempt: live.attempt });
     }
-    let now = core.now;
+    let (now, entry) = (core.now, core.booked);
     if let Some(account) = core.gamers.account_mut(task.account) {
-        account.task_ended(no, task.price, charge, now);
+        account.task_ended(no, task.price);
+        account.charge(charge, entry, now);
     }
     let came_by = task.gamer.filter(|peer| core.gamers.session(*peer).is_some());
     // A patient task outlives the connection it came by, a timely one is cancelled with it.

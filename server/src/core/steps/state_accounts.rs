@@ -10,8 +10,8 @@ use crate::ledger::Committed;
 const LINGER_US: u32 = 1_000_000;
 
 /// Takes over what was recorded, and tells those it concerns.
-pub fn tell(core: &mut Core, committed: Committed, everything: bool) {
-    take_over_recorded(core, committed, everything);
+pub fn tell(core: &mut Core, committed: Committed) {
+    take_over_recorded(core, committed);
     core.gamers.expire_undelivered(core.now);
     tell_gamers(core);
     tell_workers(core);
@@ -28,7 +28,7 @@ fn stop_watching_idle_workers(core: &mut Core) {
     }
 }
 
-fn take_over_recorded(core: &mut Core, committed: Committed, everything: bool) {
+fn take_over_recorded(core: &mut Core, committed: Committed) {
     if !committed.conflicts.is_empty() {
         warn!(
             tasks = committed.conflicts.len(),
@@ -38,11 +38,8 @@ fn take_over_recorded(core: &mut Core, committed: Committed, everything: bool) {
     for account in committed.accounts {
         match account.role {
             Role::Gamer => {
-                let Some(mirror) = core.gamers.account_mut(account.id) else { continue };
-                if everything {
-                    mirror.rebase(account.available, account.turnover);
-                } else {
-                    mirror.recorded(account.turnover);
+                if let Some(mirror) = core.gamers.account_mut(account.id) {
+                    mirror.recorded(&account, committed.entries);
                 }
             }
             Role::Worker => {

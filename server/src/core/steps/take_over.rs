@@ -38,7 +38,7 @@ pub fn queue_again(core: &mut Core, task: &PatientTask, account: &Account) {
     mirror.hold(task.price);
     mirror.tasks.insert(no);
     new.shares = follow::shares(core, new.kind, true);
-    new.follows = follow::leader(core, new.key, (new.kind, new.units), None, None);
+    new.follows = follow::leader(core, new.key, new.account, (new.kind, new.units), None, None);
     core.tasks.gamers().admit(no, new);
 }
 

@@ -122,7 +122,10 @@ impl Books {
             }
             Entry::TaskVoided { task, .. } => drop(self.release(*task)?),
             Entry::WorkerConvicted { worker } => self.take_back(*worker),
-            Entry::AttemptStarted { .. } | Entry::AttemptEnded { .. } | Entry::TrustChanged { .. } => {}
+            Entry::AttemptStarted { .. }
+            | Entry::AttemptEnded { .. }
+            | Entry::OutcomeDisputed { .. }
+            | Entry::TrustChanged { .. } => {}
         }
         self.balance()
     }

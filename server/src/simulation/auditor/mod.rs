@@ -12,20 +12,22 @@
 //! | `workers` | what is known of workers: who may be believed, who is convicted |
 //! | `messages` | what peers are told |
 //! | `fairness` | that nobody is served at somebody else's cost |
+//! | `step` | what one step is about and led to |
+//! | `tally` | what happened, in counts |
 
 mod attempts;
 pub mod books;
 mod fairness;
 mod messages;
+mod step;
+mod tally;
 mod tasks;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use p2c2r_protocol::{
-    Attempt, KindId, Nanos, PassedCheck, PeerId, Role, ServerToWorker, Submit, TaskId, TaskNo,
-};
+use p2c2r_protocol::{Attempt, Nanos, PeerId, Role, ServerToWorker, TaskId, TaskNo};
 
 use super::action::WorldSetup;
 use crate::config::Fallback;
@@ -33,6 +35,9 @@ use crate::core::{Effect, Effects};
 use crate::ledger::{AccountId, Entry, Settlement};
 use books::Books;
 use fairness::Fairness;
+use step::{Arrived, Asked, Finished, Peer, Step};
+pub use step::{Given, StepCause};
+pub use tally::AuditTally;
 use tasks::Open;
 use workers::Known;
 
@@ -61,105 +66,6 @@ fn rule(holds: bool, rule: &'static str, what: impl FnOnce() -> String) -> Audit
 /// What must be there; broken if it is not.
 fn found<T>(it: Option<T>, rule: &'static str, what: impl FnOnce() -> String) -> Result<T, BrokenPromise> {
     it.ok_or_else(|| BrokenPromise { rule, what: what() })
-}
-
-/// An answer that a worker gave under a lease of its own.
-#[derive(Clone, Debug)]
-pub struct Given {
-    /// The outcome; `None` if it said that it cannot.
-    pub outcome: Option<Arc<[u8]>>,
-    /// Whether that is right.
-    pub is_right: bool,
-    /// Whether the always-on check lets it pass.
-    pub looks_right: bool,
-    /// Whether it said that it has no slot.
-    pub is_overloaded: bool,
-}
-
-/// The same, once it has arrived.
-#[derive(Clone, Debug)]
-struct Arrived {
-    given: Given,
-    account: AccountId,
-    /// Whether everything that its worker answers had to be checked deeply then.
-    is_on_probation: bool,
-}
-
-/// What a step is about.
-#[derive(Clone, Debug, Default)]
-pub enum StepCause {
-    /// A gamer or worker came, or time passed, or something was recorded.
-    #[default]
-    Other,
-    /// A game asked for a task.
-    Submitted {
-        /// Its connection.
-        peer: PeerId,
-        /// What it asked for.
-        submit: Submit,
-        /// What the task is worth.
-        units: u64,
-    },
-    /// A game took one task back.
-    Cancelled(AccountId, TaskId),
-    /// A player quit, or a gamer's connection ended: what came by it is taken back.
-    GamerGone(PeerId),
-    /// A worker's connection ended.
-    WorkerGone(PeerId),
-    /// A gamer joined.
-    GamerJoined(PeerId),
-    /// Time passed.
-    TimePassed,
-    /// The coordinator gives up what is timely.
-    GivingUp,
-}
-
-/// A task that ended with an outcome, as its game must be told.
-#[derive(Clone)]
-struct Finished {
-    charged: Nanos,
-    outcome: Option<Arc<[u8]>>,
-    /// If that is somebody else's: those that it may be. It is the gamer's from here on: the worker may be convicted before a
-    /// gamer who is away is back for it, which recalls it no more than what was sent at once.
-    reused: Vec<Arc<[u8]>>,
-    check: PassedCheck,
-}
-
-/// What makes tasks equal: the kind and the spec.
-type Asked = (KindId, Arc<[u8]>);
-
-/// A peer as the link knows it.
-struct Peer {
-    role: Role,
-    account: AccountId,
-    is_leaving: bool,
-    is_draining: bool,
-    /// The link was asked to watch it closely.
-    is_watched: bool,
-}
-
-/// What one step led to.
-#[derive(Default)]
-struct Step {
-    cause: StepCause,
-    admitted: Option<TaskNo>,
-    /// What workers are sent and what the pool is given, under the numbers by which those know the tasks.
-    handed_out: HashSet<(TaskNo, Attempt)>,
-    computed_here: HashSet<TaskNo>,
-    /// Attempts of workers that began.
-    started: Vec<(TaskNo, Attempt, AccountId)>,
-    /// The newest task that ended without an outcome, as it was: who takes its place does so at once.
-    given_up: Option<Open>,
-    /// What was asked by those that ended with an outcome which others may be given.
-    shareable: Vec<Asked>,
-    assigned: usize,
-    /// Attempts that nobody wants any more, and who has them.
-    unwanted: Vec<(PeerId, TaskNo, Attempt)>,
-    revoked: Vec<(PeerId, TaskNo, Attempt)>,
-    /// Tasks that ended, and the connections they came by.
-    ended: HashMap<(AccountId, TaskId), Option<PeerId>>,
-    told: HashSet<(AccountId, TaskId)>,
-    is_refused: bool,
 }
 
 /// The auditor.
@@ -209,56 +115,6 @@ pub struct Auditor {
     step: Step,
     /// Counts, to see that something happened.
     pub tally: AuditTally,
-}
-
-/// What happened in a world, so that a simulation of nothing is noticed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AuditTally {
-    /// Tasks admitted.
-    pub admitted: u64,
-    /// Tasks that workers did.
-    pub by_workers: u64,
-    /// Tasks that the coordinator did.
-    pub by_coordinator: u64,
-    /// Tasks answered from the cache.
-    pub from_cache: u64,
-    /// Tasks that waited for the outcome of an equal one, and got it.
-    pub shared: u64,
-    /// Tasks that took the place of an equal one while somebody worked on it.
-    pub inherited: u64,
-    /// Submits that were refused.
-    pub refused: u64,
-    /// Tasks charged for what was begun.
-    pub begun: u64,
-    /// Tasks that cost nothing.
-    pub voided: u64,
-    /// Second attempts.
-    pub hedged: u64,
-    /// Wrong answers that were paid.
-    pub wrong: u64,
-    /// Workers convicted.
-    pub convicted: u64,
-    /// Coordinators started after the first.
-    pub restarts: u64,
-}
-
-impl AuditTally {
-    /// Both together.
-    pub fn add(&mut self, other: &Self) {
-        self.admitted += other.admitted;
-        self.by_workers += other.by_workers;
-        self.by_coordinator += other.by_coordinator;
-        self.from_cache += other.from_cache;
-        self.shared += other.shared;
-        self.inherited += other.inherited;
-        self.refused += other.refused;
-        self.begun += other.begun;
-        self.voided += other.voided;
-        self.hedged += other.hedged;
-        self.wrong += other.wrong;
-        self.convicted += other.convicted;
-        self.restarts += other.restarts;
-    }
 }
 
 impl Auditor {
@@ -391,7 +247,7 @@ impl Auditor {
             Entry::AttemptEnded { task, attempt, verdict } => self.attempt_ended(*task, *attempt, verdict)?,
             Entry::TaskSettled(settlement) => self.settled(settlement)?,
             Entry::TaskVoided { task, reason } => self.voided(*task, *reason)?,
-            Entry::TrustChanged { .. } => {}
+            Entry::OutcomeDisputed { .. } | Entry::TrustChanged { .. } => {}
             Entry::WorkerConvicted { worker } => self.convicted(*worker)?,
         }
         self.books.enter(entry, self.now)?;

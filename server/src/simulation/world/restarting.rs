@@ -59,7 +59,6 @@ impl World {
     /// Another coordinator starts with what the ledger has; everybody is disconnected.
     fn start(&mut self) -> Audit {
         self.ledger = open_ledger(&self.folder, self.starts, &self.now, &self.wall_s)?;
-        self.recorded = 0;
         // Its clock has not stepped back.
         self.behind = 0;
         self.core = Core::new(

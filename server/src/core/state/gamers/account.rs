@@ -1,6 +1,6 @@
 //! One account's mirror: money, which ids are used up, and what is remembered of it.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use p2c2r_protocol::{GamerStatement, Micros, Nanos, NumberHash, PeerId, TaskId, TaskNo};
 
@@ -16,16 +16,16 @@ use crate::ledger;
 /// One account's mirror.
 #[derive(Default)]
 pub struct AccountMirror {
-    /// What the account may spend, holds not yet taken off.
+    /// What the account has as the ledger has durably recorded it, what is held of it included.
     balance: Nanos,
     /// Held for tasks in flight.
     held: Nanos,
-    /// Charged since this process opened the account, durable or not.
-    charged: Nanos,
     /// Charged as the ledger has durably recorded it.
-    charged_durable: Nanos,
-    /// Charged before this process opened the account.
-    charged_before: Nanos,
+    charged: Nanos,
+    /// Charges that the ledger has not said it has recorded, each with the number of its entry, the oldest first.
+    unrecorded: VecDeque<(u64, Nanos)>,
+    /// Their sum.
+    unrecorded_sum: Nanos,
     /// What an hour may cost it.
     pub hour_cap: HourCap,
     last_hour: LastHour,
@@ -51,8 +51,7 @@ impl AccountMirror {
         }
         Self {
             balance: account.available + account.set_aside,
-            charged_before: account.turnover,
-            charged_durable: account.turnover,
+            charged: account.turnover,
             last_hour,
             spent: SpentIds::after(account.largest_task),
             ..Self::default()
@@ -61,7 +60,7 @@ impl AccountMirror {
 
     /// What may still be spent.
     pub fn available(&self) -> Nanos {
-        self.balance - self.held
+        self.balance - self.unrecorded_sum - self.held
     }
 
     /// Held for tasks in flight.
@@ -76,21 +75,22 @@ impl AccountMirror {
 
     /// Gives a hold back.
     pub fn release(&mut self, price: Nanos) {
-        assert!(self.held >= price, "a hold is given back once");
+        assert!(self.held >= price || fault::is_any_made(), "a hold is given back once");
         self.held -= price;
     }
 
-    /// Charges `price`, which the caller has released if it was held.
-    pub fn charge(&mut self, price: Nanos, now: Micros) {
-        self.balance -= price;
-        self.charged += price;
-        self.last_hour.spend(price, now);
+    /// Charges `price`, which the caller has released if it was held, as the `entry`th entry for the ledger says.
+    pub fn charge(&mut self, price: Nanos, entry: u64, now: Micros) {
+        if price > Nanos::ZERO {
+            self.unrecorded.push_back((entry, price));
+            self.unrecorded_sum += price;
+            self.last_hour.spend(price, now);
+        }
     }
 
-    /// A task in flight is over: what was held for it is given back, and so much is charged.
-    pub fn task_ended(&mut self, no: TaskNo, held: Nanos, charged: Nanos, now: Micros) {
+    /// A task in flight is over: what was held for it is given back.
+    pub fn task_ended(&mut self, no: TaskNo, held: Nanos) {
         self.release(held);
-        self.charge(charged, now);
         self.tasks.remove(&no);
     }
 
@@ -114,19 +114,14 @@ impl AccountMirror {
         self.late_units = self.late_units.saturating_sub(units / LATE_SHARE);
     }
 
-    /// The ledger has durably recorded `charged` in all.
-    pub fn recorded(&mut self, charged: Nanos) {
-        self.charged_durable = charged;
-    }
-
-    /// The ledger has recorded everything there is, with this much left to spend and this much charged in
-    /// all: what the mirror took for charged and the ledger dropped (an id used before a restart) is put
-    /// right.
-    pub fn rebase(&mut self, available: Nanos, charged: Nanos) {
-        self.balance = available + self.held;
-        self.charged_before = charged;
-        self.charged = Nanos::ZERO;
-        self.charged_durable = charged;
+    /// The ledger has recorded so many entries, and the account is then as it says: whatever else has come to the account or
+    /// gone back to it, and whatever the ledger has dropped (an id used before a restart), is part of that.
+    pub fn recorded(&mut self, account: &ledger::Account, entries: u64) {
+        self.balance = account.available + account.set_aside;
+        self.charged = account.turnover;
+        while let Some((_, charged)) = self.unrecorded.pop_front_if(|(entry, _)| *entry <= entries) {
+            self.unrecorded_sum -= charged;
+        }
     }
 
     /// Whether `id` was admitted before, or is of no session that was given to this account of late.
@@ -162,11 +157,10 @@ impl AccountMirror {
 
     /// What its gamer is told of it.
     pub(super) fn statement(&self) -> GamerStatement {
-        let not_recorded = self.charged_before + self.charged - self.charged_durable;
-        let is_told_too_soon = fault::is_made(Fault::TellsTooSoon);
+        let too_soon = if fault::is_made(Fault::TellsTooSoon) { self.unrecorded_sum } else { Nanos::ZERO };
         GamerStatement {
-            charged: if is_told_too_soon { self.charged_before + self.charged } else { self.charged_durable },
-            held: self.held + not_recorded.max(Nanos::ZERO),
+            charged: self.charged + too_soon,
+            held: self.held + self.unrecorded_sum,
             available: self.available(),
             workers: 0,
             nearest_worker_ms: None,

@@ -29,14 +29,37 @@ fn statements_show_a_charge_as_held_until_it_is_recorded() {
     gamers.open_account(&in_ledger(account), Micros(0)).hold(Nanos(30));
     let mirror = gamers.account_mut(account).unwrap();
     mirror.release(Nanos(30));
-    mirror.charge(Nanos(30), Micros(0));
+    mirror.charge(Nanos(30), 3, Micros(0));
     let around = WorkersAround { count: 2, nearest_ms: Some(3) };
     let told = gamers.statement(account, around);
     assert_eq!((told.workers, told.nearest_worker_ms), (2, Some(3)));
     assert_eq!((told.charged, told.held, told.available), (Nanos(50), Nanos(30), Nanos(970)));
-    gamers.account_mut(account).unwrap().recorded(Nanos(80));
+    gamers.account_mut(account).unwrap().recorded(&in_ledger(account), 2);
+    assert_eq!(gamers.statement(account, around), told, "two entries are recorded, and this is in the third");
+    let recorded = ledger::Account { available: Nanos(970), turnover: Nanos(80), ..in_ledger(account) };
+    gamers.account_mut(account).unwrap().recorded(&recorded, 3);
     let told = gamers.statement(account, around);
     assert_eq!((told.charged, told.held, told.available), (Nanos(80), Nanos(0), Nanos(970)));
+}
+
+#[test]
+fn what_comes_to_an_account_is_there_while_charges_are_under_way() {
+    let mut gamers = Gamers::default();
+    let account = AccountId(7);
+    let mirror = gamers.open_account(&in_ledger(account), Micros(0));
+    mirror.hold(Nanos(100));
+    mirror.charge(Nanos(30), 3, Micros(0));
+    mirror.charge(Nanos(20), 9, Micros(0));
+    // The operator has granted 500, and the hold of the task in flight is recorded.
+    let recorded = ledger::Account {
+        available: Nanos(1_000 - 30 + 500 - 100),
+        set_aside: Nanos(100),
+        turnover: Nanos(80),
+        ..in_ledger(account)
+    };
+    mirror.recorded(&recorded, 5);
+    let told = gamers.statement(account, WorkersAround::default());
+    assert_eq!((told.charged, told.held, told.available), (Nanos(80), Nanos(120), Nanos(1_350)));
 }
 
 fn finished(bytes: usize, delivered: bool, at: Micros) -> Box<FinishedTask> {

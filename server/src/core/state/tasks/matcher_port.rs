@@ -10,9 +10,9 @@ use crate::ledger::AccountId;
 pub struct MatcherPort<'a>(pub(super) &'a mut TaskTable);
 
 impl MatcherPort<'_> {
-    /// The waiting task of all `open` kinds that goes next, taken out of the queue: the caller hands it out or puts it back
-    /// with [`MatcherPort::put_back`].
-    pub fn next(&mut self, open: impl Fn(KindId) -> bool) -> Option<TaskNo> {
+    /// The waiting task that goes next of all kinds and accounts that are `open`, taken out of the queue: the caller hands it
+    /// out or puts it back with [`MatcherPort::put_back`].
+    pub fn next(&mut self, open: impl Fn(KindId, AccountId) -> bool) -> Option<TaskNo> {
         let TaskTable { queue, tasks, .. } = &mut *self.0;
         queue.next(open, |no| tasks.get(&no).is_some_and(|task| task.is_queued()))
     }
@@ -65,29 +65,23 @@ impl MatcherPort<'_> {
         }
     }
 
-    /// The waiting task has nobody to wait for but the own kernel, in whose queue there is no room.
+    /// The waiting task has nobody to wait for but the own kernel, for which there is no thread.
     pub fn wait_for_own_kernel(&mut self, no: TaskNo) {
-        let Some(task) = self.0.tasks.get_mut(&no).filter(|task| task.is_queued()) else { return };
+        let TaskTable { tasks, for_own_kernel, .. } = &mut *self.0;
+        let Some(task) = tasks.get_mut(&no).filter(|task| task.is_queued()) else { return };
         task.waits_for_own_kernel = true;
-        self.0.for_own_kernel.push_back(no);
-        if self.0.for_own_kernel.len() > 2 * self.0.tasks.len() {
-            let tasks = &self.0.tasks;
-            let waits = |no: &TaskNo| tasks.get(no).is_some_and(|task| task.waits_for_own_kernel);
-            self.0.for_own_kernel.retain(waits);
-        }
+        let (what, due) = ((task.kind, task.account), task.deliver_by.unwrap_or(Micros(u64::MAX)));
+        let waits = |no: TaskNo| tasks.get(&no).is_some_and(|task| task.waits_for_own_kernel);
+        for_own_kernel.push(what, (due, no), tasks.len(), waits);
     }
 
-    /// The task that has waited longest for room in the own kernel's queue, taken out of those that do: the caller gives it to
-    /// the own kernel.
+    /// The next of those that wait for the own kernel, taken out of them: the caller gives it to the own kernel.
     pub fn next_for_own_kernel(&mut self) -> Option<TaskNo> {
-        while let Some(no) = self.0.for_own_kernel.pop_front() {
-            if let Some(task) = self.0.tasks.get_mut(&no)
-                && std::mem::take(&mut task.waits_for_own_kernel)
-            {
-                return Some(no);
-            }
-        }
-        None
+        let TaskTable { tasks, for_own_kernel, .. } = &mut *self.0;
+        let no = for_own_kernel.next(|no| tasks.get(&no).is_some_and(|task| task.waits_for_own_kernel))?;
+        let task = tasks.get_mut(&no)?;
+        for_own_kernel.left(task.account, std::mem::take(&mut task.waits_for_own_kernel));
+        Some(no)
     }
 
     /// Gives the task to the own kernel, which `stop` ends with the task.
@@ -95,8 +89,9 @@ impl MatcherPort<'_> {
         let task = self.0.tasks.get_mut(&no).filter(|task| task.is_waiting())?;
         task.attempts += 1;
         self.0.queue.served(task.account, task.units, |_| true);
-        (task.computing, task.waits_for_own_kernel) = (Some(now), false);
-        task.own_kernel = Some(stop);
+        self.0.for_own_kernel.served(task.account, task.units);
+        self.0.for_own_kernel.left(task.account, std::mem::take(&mut task.waits_for_own_kernel));
+        (task.computing, task.own_kernel) = (Some(now), Some(stop));
         Some(task)
     }
 }

@@ -160,3 +160,13 @@ fn accounts_that_left_are_let_go_of_in_turn() {
     trust.joined(AccountId(GONE_MAX as i64), &WorkerTrust::default(), Micros(0));
     assert_eq!((trust.accounts.len(), trust.gone.len()), (GONE_MAX, GONE_MAX - 1));
 }
+
+#[test]
+fn the_operators_word_holds_for_a_worker_that_was_asked_for_in_the_ledger_before_it() {
+    let mut trust = Trust::new(TrustRules::default());
+    assert_eq!(trust.order(ADA, true, Micros(1)), None, "the ledger has it");
+    trust.joined(ADA, &WorkerTrust::default(), Micros(2));
+    assert!(trust.is_quarantined(ADA));
+    trust.order(ADA, false, Micros(3));
+    assert!(!trust.is_quarantined(ADA));
+}

@@ -1,0 +1,331 @@
+//! What the coordinator holds of the ledger: appending without waiting, asking for accounts, and closing.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bevy_ecs::resource::Resource;
+use crossbeam_channel::TryRecvError;
+use p2c2r_protocol::limits::NAME_BYTES_MAX;
+use p2c2r_protocol::{AccountKey, Nanos, Role, TaskNo};
+
+use super::accounts::Ask;
+use super::queue::{Reply, WriterQueue, WriterRequest};
+use super::writer::WriterState;
+use super::{
+    Account, AccountId, AdmissionRoom, CREDIT_MAX, CachedOutcome, CloseReport, Committed, Entry, LedgerBusy,
+    LedgerClock, LedgerError, LedgerOptions, LedgerState, PatientTask, Progress, Recovery, Totals, file,
+    payouts, recovery, writer,
+};
+
+/// A handle to the ledger's writer thread. Clones share it; dropping the last one closes the ledger, as
+/// [`Ledger::close`] does but without its report.
+#[derive(Clone, Resource)]
+pub struct Ledger {
+    keeper: Arc<Keeper>,
+}
+
+struct Keeper {
+    queue: Arc<WriterQueue>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    found: Mutex<Found>,
+    recovery: Recovery,
+    next_task_no: TaskNo,
+    clock: LedgerClock,
+    /// The ledger's time when the clock's running time was zero, in milliseconds.
+    opened_ms: i64,
+}
+
+/// An account that has been asked for.
+pub struct AccountRequest(crossbeam_channel::Receiver<Result<Account, LedgerError>>);
+
+/// What was found at open and waits to be fetched.
+#[derive(Default)]
+struct Found {
+    outcomes: Vec<CachedOutcome>,
+    patient: Vec<PatientTask>,
+}
+
+impl Ledger {
+    /// Opens the ledger at `path`, creating it if there is none, brings its schema up to date, voids the
+    /// holds a crash left open, and starts the writer. `notify` is called from the writer's thread after
+    /// every group commit and when recording fails.
+    pub fn open(
+        path: &Path,
+        options: LedgerOptions,
+        notify: impl Fn() + Send + 'static,
+    ) -> Result<Self, LedgerError> {
+        let queue = Arc::new(WriterQueue::new(options.queue_entries_max));
+        let file = file::open(path, options.pages_max)?;
+        writer::balanced(&file)?;
+        let explain = |error| file::explain(path, &error);
+        let clock = options.clock.clone();
+        let mut writer = WriterState::load(&file.connection, options).map_err(explain)?;
+        let opened_ms = writer.opened_ms;
+        let recovered = recovery::recover(&file.connection, &mut writer).map_err(explain)?;
+        queue.patient_open_changed(recovered.patient.len(), 0);
+        queue.publish(std::iter::empty(), writer.committed());
+        let for_writer = Arc::clone(&queue);
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer::run(file, writer, for_writer, notify))
+            .map_err(|error| LedgerError::Thread(error.to_string()))?;
+        let found = Found { outcomes: recovered.outcomes, patient: recovered.patient };
+        let keeper = Keeper {
+            queue,
+            thread: Mutex::new(Some(thread)),
+            found: Mutex::new(found),
+            recovery: recovered.recovery,
+            next_task_no: recovered.next_task_no,
+            clock,
+            opened_ms,
+        };
+        Ok(Self { keeper: Arc::new(keeper) })
+    }
+
+    /// Finds or opens an account as [`Ledger::ask_account`] does, and waits for the disk: for joining, not for tasks.
+    pub fn open_account(
+        &self,
+        role: Role,
+        key: AccountKey,
+        name: &str,
+        credit: Nanos,
+    ) -> Result<Account, LedgerError> {
+        self.wait_for(&self.ask_account(role, key, name, credit, || {})?)
+    }
+
+    /// Asks for the account of whoever has `key` on this side, without waiting. `notify` is called from the writer's
+    /// thread once [`Ledger::opened`] has an answer, be it that there will be none.
+    /// An account that does not exist is opened, and then, and never again, a gamer is credited with `credit` by the
+    /// bank (zero to [`CREDIT_MAX`]; a worker is not). `name` is stored as the account's label.
+    pub fn ask_account(
+        &self,
+        role: Role,
+        key: AccountKey,
+        name: &str,
+        credit: Nanos,
+        notify: impl Fn() + Send + 'static,
+    ) -> Result<AccountRequest, LedgerError> {
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            return Err(LedgerError::BadName);
+        }
+        if !(Nanos::ZERO..=CREDIT_MAX).contains(&credit) {
+            return Err(LedgerError::BadCredit(credit));
+        }
+        self.ask_for(Ask::Open { role, key, name: name.into(), credit }, notify)
+    }
+
+    /// The account with this number.
+    pub fn account(&self, id: AccountId) -> Result<Account, LedgerError> {
+        self.wait_for(&self.ask_for(Ask::Find { id }, || {})?)
+    }
+
+    /// Credits an account with more than nothing and at most [`CREDIT_MAX`] from the bank, by the operator's hand. The
+    /// same `reference` is booked once, however often it is granted; for another account or amount it is refused.
+    pub fn grant(
+        &self,
+        role: Role,
+        key: AccountKey,
+        amount: Nanos,
+        reference: [u8; 16],
+    ) -> Result<Account, LedgerError> {
+        if !(Nanos(1)..=CREDIT_MAX).contains(&amount) {
+            return Err(LedgerError::BadCredit(amount));
+        }
+        self.wait_for(&self.ask_for(Ask::Grant { role, key, amount, reference }, || {})?)
+    }
+
+    /// Gives the account of an older ledger that is called `name` and has no owner to whoever has `key`: once, by the
+    /// operator's hand. Refused if the key has an account on this side.
+    pub fn claim(&self, role: Role, name: &str, key: AccountKey) -> Result<Account, LedgerError> {
+        self.wait_for(&self.ask_for(Ask::Claim { role, name: name.into(), key }, || {})?)
+    }
+
+    /// Books that a worker was paid `amount` outside: more than nothing, and no more than is available. The same `reference`
+    /// is booked once, however often it is said; for another account or amount it is refused.
+    pub fn pay_out(
+        &self,
+        account: AccountId,
+        amount: Nanos,
+        reference: &str,
+    ) -> Result<Account, LedgerError> {
+        if amount <= Nanos::ZERO {
+            return Err(LedgerError::BadPayout(amount));
+        }
+        if !payouts::is_reference(reference) {
+            return Err(LedgerError::BadReference);
+        }
+        self.wait_for(&self.ask_for(Ask::PayOut { account, amount, reference: reference.into() }, || {})?)
+    }
+
+    /// Convicts a worker by the operator's hand, as [`Entry::WorkerConvicted`] does, or lets it work again as a newcomer.
+    pub fn judge(&self, key: AccountKey, quarantined: bool) -> Result<Account, LedgerError> {
+        self.wait_for(&self.ask_for(Ask::Judge { key, quarantined }, || {})?)
+    }
+
+    /// Books that the payout of this `reference` came back, once, by an entry of its own: the worker can be paid it again,
+    /// under another reference.
+    pub fn take_back_payout(&self, reference: &str) -> Result<Account, LedgerError> {
+        self.wait_for(&self.ask_for(Ask::TakeBack { reference: reference.into() }, || {})?)
+    }
+
+    fn ask_for(&self, ask: Ask, notify: impl Fn() + Send + 'static) -> Result<AccountRequest, LedgerError> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        let reply = Reply::new(reply, notify);
+        self.keeper.queue.request(WriterRequest::Account { ask, reply })?;
+        Ok(AccountRequest(answer))
+    }
+
+    /// The account that was asked for, if the answer is there; never waits.
+    pub fn opened(&self, opening: &AccountRequest) -> Option<Result<Account, LedgerError>> {
+        match opening.0.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(self.why_no_answer())),
+        }
+    }
+
+    fn wait_for(&self, opening: &AccountRequest) -> Result<Account, LedgerError> {
+        opening.0.recv().map_err(|_| self.why_no_answer())?
+    }
+
+    /// How many admissions would be taken now. Never waits.
+    pub fn room(&self) -> Result<AdmissionRoom, LedgerBusy> {
+        self.keeper.queue.room()
+    }
+
+    /// Appends all entries, and leaves `entries` empty with its memory; they are durable when [`Committed::entries`] says
+    /// so. Admissions among them are not refused for want of room: ask for [`Ledger::room`] before. Never waits.
+    pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerBusy> {
+        self.keeper.queue.append_all(entries)
+    }
+
+    /// Appends one entry; it is durable when [`Committed::entries`] says so. Never waits.
+    pub fn append(&self, entry: Entry) -> Result<(), LedgerBusy> {
+        self.keeper.queue.append(entry)
+    }
+
+    /// Waits for the writer while it is far behind (half of the queue is taken), but no longer than `longest`: a
+    /// coordinator that never does would sooner have to refuse tasks.
+    pub fn wait_for_writer(&self, longest: Duration) {
+        self.keeper.queue.wait_for_writer(longest);
+    }
+
+    /// What was durably recorded since the last call.
+    pub fn drain_committed(&self) -> Committed {
+        self.keeper.queue.drain()
+    }
+
+    /// The whole ledger as durably recorded.
+    pub fn totals(&self) -> Totals {
+        self.keeper.queue.totals()
+    }
+
+    /// How far the ledger is. Never waits for the disk.
+    pub fn progress(&self) -> Progress {
+        self.keeper.queue.progress()
+    }
+
+    /// Whether the ledger records. Once it does not, admit no paid task.
+    pub fn state(&self) -> LedgerState {
+        self.keeper.queue.state()
+    }
+
+    /// What peers may be told of why the ledger does not record; `None` while it does, or if it was closed.
+    pub fn failure_for_peers(&self) -> Option<&'static str> {
+        match self.state() {
+            LedgerState::Broken(breakdown) => Some(breakdown.for_peers),
+            LedgerState::Open | LedgerState::Closed => None,
+        }
+    }
+
+    /// Whether the ledger records; cheap enough to be asked at every task.
+    pub fn is_open(&self) -> bool {
+        self.keeper.queue.is_open()
+    }
+
+    /// What opening found to do.
+    pub fn recovery(&self) -> Recovery {
+        self.keeper.recovery
+    }
+
+    /// The ledger's time in seconds, which only grows, also from one run to the next: see [`LedgerClock`].
+    pub fn seconds(&self) -> u64 {
+        let Keeper { clock, opened_ms, .. } = &*self.keeper;
+        u64::try_from((opened_ms + clock.running_ms()) / 1_000).unwrap_or_default()
+    }
+
+    /// The first task number not used in this ledger when it was opened: count on from it.
+    pub fn next_task_no(&self) -> TaskNo {
+        self.keeper.next_task_no
+    }
+
+    /// Outcomes of the last 24 hours for the cache, newest first; empty at the second call.
+    pub fn take_cached_outcomes(&self) -> Vec<CachedOutcome> {
+        std::mem::take(&mut self.found().outcomes)
+    }
+
+    /// Patient tasks to be queued again, oldest first; empty at the second call.
+    pub fn take_patient_tasks(&self) -> Vec<PatientTask> {
+        std::mem::take(&mut self.found().patient)
+    }
+
+    /// Waits until everything appended so far is durable. What has fallen due (pay, expired outcomes, pay of a convicted worker
+    /// on its way back) is begun, and goes on in later groups where it is too much for one.
+    pub fn flush(&self) -> Result<(), LedgerError> {
+        self.ask(WriterRequest::Flush)?
+    }
+
+    /// Records everything appended, folds the write-ahead log into the file, verifies that the balances add
+    /// up to zero, and ends the writer.
+    pub fn close(&self) -> Result<CloseReport, LedgerError> {
+        let report = self.ask(WriterRequest::Close)?;
+        self.keeper.join();
+        report
+    }
+
+    fn ask<T>(
+        &self,
+        request: impl FnOnce(std::sync::mpsc::SyncSender<T>) -> WriterRequest,
+    ) -> Result<T, LedgerError> {
+        let (reply, answer) = sync_channel(1);
+        self.keeper.queue.request(request(reply))?;
+        self.answer(&answer)
+    }
+
+    fn answer<T>(&self, answer: &Receiver<T>) -> Result<T, LedgerError> {
+        answer.recv().map_err(|_| self.why_no_answer())
+    }
+
+    fn why_no_answer(&self) -> LedgerError {
+        match self.state() {
+            LedgerState::Broken(reason) => LedgerError::Broken(reason),
+            _ => LedgerError::Closed,
+        }
+    }
+
+    fn found(&self) -> std::sync::MutexGuard<'_, Found> {
+        self.keeper.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keeper {
+    fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the ledger's writer panicked");
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let (reply, answer) = sync_channel(1);
+        if self.queue.request(WriterRequest::Close(reply)).is_ok() {
+            let _ = answer.recv();
+        }
+        self.join();
+    }
+}

@@ -1,0 +1,108 @@
+//! What one step is about and what it led to, and the peers and answers that it is looked at with.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use p2c2r_protocol::{Attempt, KindId, Nanos, PassedCheck, PeerId, Role, Submit, TaskId, TaskNo};
+
+use super::tasks::Open;
+use crate::ledger::AccountId;
+
+/// An answer that a worker gave under a lease of its own.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The outcome; `None` if it said that it cannot.
+    pub outcome: Option<Arc<[u8]>>,
+    /// Whether that is right.
+    pub is_right: bool,
+    /// Whether the always-on check lets it pass.
+    pub looks_right: bool,
+    /// Whether it said that it has no slot.
+    pub is_overloaded: bool,
+}
+
+/// The same, once it has arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Arrived {
+    pub given: Given,
+    pub account: AccountId,
+    /// Whether everything that its worker answers had to be checked deeply then.
+    pub is_on_probation: bool,
+}
+
+/// What a step is about.
+#[derive(Clone, Debug, Default)]
+pub enum StepCause {
+    /// A gamer or worker came, or time passed, or something was recorded.
+    #[default]
+    Other,
+    /// A game asked for a task.
+    Submitted {
+        /// Its connection.
+        peer: PeerId,
+        /// What it asked for.
+        submit: Submit,
+        /// What the task is worth.
+        units: u64,
+    },
+    /// A game took one task back.
+    Cancelled(AccountId, TaskId),
+    /// A player quit, or a gamer's connection ended: what came by it is taken back.
+    GamerGone(PeerId),
+    /// A worker's connection ended.
+    WorkerGone(PeerId),
+    /// A gamer joined.
+    GamerJoined(PeerId),
+    /// Time passed.
+    TimePassed,
+    /// The coordinator gives up what is timely.
+    GivingUp,
+}
+
+/// A task that ended with an outcome, as its game must be told.
+#[derive(Clone)]
+pub(super) struct Finished {
+    pub charged: Nanos,
+    pub outcome: Option<Arc<[u8]>>,
+    /// If that is somebody else's: those that it may be. It is the gamer's from here on: the worker may be convicted before a
+    /// gamer who is away is back for it, which recalls it no more than what was sent at once.
+    pub reused: Vec<Arc<[u8]>>,
+    pub check: PassedCheck,
+}
+
+/// What makes tasks equal: the kind and the spec.
+pub(super) type Asked = (KindId, Arc<[u8]>);
+
+/// A peer as the link knows it.
+pub(super) struct Peer {
+    pub role: Role,
+    pub account: AccountId,
+    pub is_leaving: bool,
+    pub is_draining: bool,
+    /// The link was asked to watch it closely.
+    pub is_watched: bool,
+}
+
+/// What one step led to.
+#[derive(Default)]
+pub(super) struct Step {
+    pub cause: StepCause,
+    pub admitted: Option<TaskNo>,
+    /// What workers are sent and what the pool is given, under the numbers by which those know the tasks.
+    pub handed_out: HashSet<(TaskNo, Attempt)>,
+    pub computed_here: HashSet<TaskNo>,
+    /// Attempts of workers that began.
+    pub started: Vec<(TaskNo, Attempt, AccountId)>,
+    /// The newest task that ended without an outcome, as it was: who takes its place does so at once.
+    pub given_up: Option<Open>,
+    /// What was asked by those that ended with an outcome which others may be given.
+    pub shareable: Vec<Asked>,
+    pub assigned: usize,
+    /// Attempts that nobody wants any more, and who has them.
+    pub unwanted: Vec<(PeerId, TaskNo, Attempt)>,
+    pub revoked: Vec<(PeerId, TaskNo, Attempt)>,
+    /// Tasks that ended, and the connections they came by.
+    pub ended: HashMap<(AccountId, TaskId), Option<PeerId>>,
+    pub told: HashSet<(AccountId, TaskId)>,
+    pub is_refused: bool,
+}

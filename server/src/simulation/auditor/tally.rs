@@ -1,0 +1,51 @@
+//! What happened in a world, in counts.
+
+/// What happened in a world, so that a simulation of nothing is noticed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditTally {
+    /// Tasks admitted.
+    pub admitted: u64,
+    /// Tasks that workers did.
+    pub by_workers: u64,
+    /// Tasks that the coordinator did.
+    pub by_coordinator: u64,
+    /// Tasks answered from the cache.
+    pub from_cache: u64,
+    /// Tasks that waited for the outcome of an equal one, and got it.
+    pub shared: u64,
+    /// Tasks that took the place of an equal one while somebody worked on it.
+    pub inherited: u64,
+    /// Submits that were refused.
+    pub refused: u64,
+    /// Tasks charged for what was begun.
+    pub begun: u64,
+    /// Tasks that cost nothing.
+    pub voided: u64,
+    /// Second attempts.
+    pub hedged: u64,
+    /// Wrong answers that were paid.
+    pub wrong: u64,
+    /// Workers convicted.
+    pub convicted: u64,
+    /// Coordinators started after the first.
+    pub restarts: u64,
+}
+
+impl AuditTally {
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        self.admitted += other.admitted;
+        self.by_workers += other.by_workers;
+        self.by_coordinator += other.by_coordinator;
+        self.from_cache += other.from_cache;
+        self.shared += other.shared;
+        self.inherited += other.inherited;
+        self.refused += other.refused;
+        self.begun += other.begun;
+        self.voided += other.voided;
+        self.hedged += other.hedged;
+        self.wrong += other.wrong;
+        self.convicted += other.convicted;
+        self.restarts += other.restarts;
+    }
+}

@@ -1,0 +1,78 @@
+//! Packets between peers and the coordinator: which is next, what becomes of it, and how it is heard.
+
+use p2c2r_protocol::{PeerId, WorkerToServer};
+
+use super::{Down, Event, Up, World, wrapped};
+use crate::ledger::AdmissionRoom;
+use crate::simulation::action::PacketFate;
+use crate::simulation::auditor::{Audit, StepCause};
+use crate::simulation::kinds;
+
+/// What the ledger takes in one update.
+const ROOM: AdmissionRoom = AdmissionRoom { admissions: 4, patient: 4, bytes: 1 << 20 };
+
+impl World {
+    /// The place of the packet that is next from this one on and not held up.
+    fn not_held_up(split: u64, peers: impl ExactSizeIterator<Item = PeerId>, at: u16) -> Option<usize> {
+        let from = wrapped(at, peers.len())?;
+        let free: Vec<usize> =
+            peers.enumerate().filter(|(_, peer)| split >> (peer.0 % 64) & 1 == 0).map(|(at, _)| at).collect();
+        free.iter().find(|at| **at >= from).or(free.first()).copied()
+    }
+
+    pub(super) fn packet_up(&mut self, at: u16, fate: PacketFate) -> Audit {
+        let Some(at) = Self::not_held_up(self.split, self.up.iter().map(|(peer, _)| *peer), at) else {
+            return Ok(());
+        };
+        let Some((peer, message)) = self.up.remove(at) else { return Ok(()) };
+        if fate == PacketFate::ArrivesTwice {
+            self.up.push_back((peer, message.clone()));
+        }
+        if fate == PacketFate::IsLost { Ok(()) } else { self.hear(peer, message) }
+    }
+
+    pub(super) fn packet_down(&mut self, at: u16, fate: PacketFate) {
+        let Some(at) = Self::not_held_up(self.split, self.down.iter().map(|(peer, _)| *peer), at) else {
+            return;
+        };
+        let Some((peer, message)) = self.down.remove(at) else { return };
+        if fate == PacketFate::ArrivesTwice {
+            self.down.push_back((peer, message.clone()));
+        }
+        match message {
+            _ if fate == PacketFate::IsLost => {}
+            Down::Assign(assign) => self.held.push((peer, assign)),
+            Down::Revoke(task, attempt) => {
+                self.held.retain(|(holder, it)| (*holder, it.task, it.attempt) != (peer, task, attempt));
+            }
+        }
+    }
+
+    /// The coordinator hears a packet.
+    pub(super) fn hear(&mut self, peer: PeerId, message: Up) -> Audit {
+        let Some(account) = self.connections.get(&peer).map(|it| it.account) else { return Ok(()) };
+        let received_at = self.shown();
+        match message {
+            Up::Submit(submit) => {
+                self.tell(StepCause::Other, Event::UpdateBegins { room: Some(ROOM) })?;
+                let units = kinds::units(&submit.spec);
+                let cause = StepCause::Submitted { peer, submit: submit.clone(), units };
+                self.tell(cause, Event::Submitted { peer, received_at, submit })
+            }
+            Up::Cancel(task) => {
+                self.tell(StepCause::Cancelled(account, task), Event::Cancelled { peer, task })
+            }
+            Up::Quit => self.tell(StepCause::GamerGone(peer), Event::Quit { peer }),
+            Up::Answer(answer, given) => {
+                self.auditor.answered(peer, answer.task, answer.attempt, given);
+                let message = WorkerToServer::Answer(answer);
+                self.tell(StepCause::Other, Event::FromWorker { peer, received_at, message })
+            }
+            Up::Draining => {
+                self.auditor.draining(peer);
+                let message = WorkerToServer::Draining;
+                self.tell(StepCause::Other, Event::FromWorker { peer, received_at, message })
+            }
+        }
+    }
+}
