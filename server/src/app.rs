@@ -28,23 +28,23 @@ use crate::status::{self, Meter};
 use crate::waking::{LateWaker, bind_waker};
 use crate::{console, restart};
 
-/// The coordinator's moments in an update, in this order, all in `Update` between the link's two.
+/// System sets of the coordinator, run in this order within `Update`, between the link's receive and send sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 pub enum CoordinatorSystems {
-    /// Statements are sent; peers come; who has gone is noted.
+    /// Sends account statements, admits new peers and notes disconnected ones.
     Peers,
-    /// Answers and finished computations are taken, judged, settled and delivered.
+    /// Takes workers' answers and finished computations; checks, settles and delivers them.
     Answers,
-    /// Games' messages are taken; tasks are admitted or refused. Whoever has gone is parted from: last words
-    /// count.
+    /// Handles games' messages: admits or refuses tasks. Then removes disconnected peers, so that their last messages
+    /// still count.
     Admission,
-    /// Leases and waits that are over end; waiting tasks are handed out, with the room that answers have just made.
+    /// Expires leases and waits; assigns waiting tasks to the slots that this update's answers have freed.
     Time,
-    /// The summary line, the orderly end, and when to update next.
+    /// Writes the summary line, drains on shutdown and schedules the next update.
     Housekeeping,
 }
 
-/// Everything the coordinator is, but for the link and the ledger.
+/// All of the coordinator except the link and the ledger.
 pub struct CoordinatorPlugins {
     /// Its settings.
     pub config: ServerConfig,
@@ -75,8 +75,8 @@ impl Plugin for CoordinatorPlugins {
             Update,
             (
                 (
-                    // Before this update records anything: how much of that the ledger's thread would have written by the
-                    // time statements are sent, and so what they say, would differ from run to run.
+                    // Runs before this update records anything: otherwise what statements say would depend on how far
+                    // the ledger's thread has got, and would differ from run to run.
                     account_statements::send_statements.run_if(account_statements::are_due),
                     receive::note_measured.run_if(receive::is_time_to_measure),
                     joins::welcome_peers.run_if(joins::is_anybody_joining),
@@ -112,7 +112,7 @@ impl Plugin for CoordinatorPlugins {
     }
 }
 
-/// Whether there are such messages. Most updates have one sort of work; the other systems then cost nothing.
+/// Run condition: whether any message of type `M` is waiting, so that systems without work are skipped.
 fn any<M: Message>(messages: Res<'_, Messages<M>>) -> bool {
     !messages.is_empty()
 }
@@ -201,6 +201,6 @@ fn open_ledger(config: &ServerConfig, waker: LateWaker) -> Result<Ledger, Server
         on_failure: OnFailure::new(move || waker.wake()),
         ..LedgerOptions::default()
     };
-    // Commits are taken over once a second and every append notices a failure, so a commit wakes nobody.
+    // No wake-up on commit: commits are collected once a second, and every append reports a failure.
     Ok(Ledger::open(&config.db, options, || {})?)
 }

@@ -1,7 +1,7 @@
-//! The compute pool: where own kernels and costly checks run, so that nothing slow is on the app's thread.
+//! The compute pool: runs the coordinator's own kernels and expensive checks off the app's thread.
 //!
-//! Plain threads on two bounded queues. Checks go before kernels: an answer that is there already is worth
-//! more than one that has yet to be computed. Results wake the app.
+//! Plain threads with two bounded queues. Checks have priority over kernels: an answer that exists is worth more than
+//! one still to be computed. Results wake the app.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::core::work::{Check, Checked, Computed, KernelRun, left};
 use crate::error::ServerError;
 use crate::waking::LateWaker;
 
-/// Checks that may wait for a thread. When as many wait, the app judges the next one itself: that slows the
-/// intake of answers, which is the point.
+/// Checks that may wait for a thread. When the queue is full, the app judges the next check itself; that slows the
+/// intake of answers and so applies back-pressure.
 const CHECKS_WAITING_MAX: usize = 4_096;
 
-/// Something the pool has finished.
+/// A result of the pool.
 pub enum PoolResult {
     /// A check.
     Check(Checked),
@@ -29,7 +29,7 @@ pub enum PoolResult {
     Kernel(Computed),
 }
 
-/// Runs a kernel; one that panics gives nothing, and nor does one whose task has ended while it waited.
+/// Runs a kernel. Its outcome is `None` if it panics or if its task ended while it waited.
 fn run(kernel: KernelRun) -> Computed {
     let job = kernel.job.upgrade();
     let outcome =
@@ -61,7 +61,7 @@ impl Pool {
         };
         let (checks, checks_in) = bounded(CHECKS_WAITING_MAX);
         let (kernels, kernels_in) = bounded(kernels_waiting_max.saturating_add(threads));
-        // What is finished is bounded by what was started.
+        // Unbounded is safe: there are never more results than runs, and runs are bounded by the queues.
         let (finished_out, finished) = unbounded();
         for number in 0..threads {
             let (checks, kernels, finished) = (checks_in.clone(), kernels_in.clone(), finished_out.clone());
@@ -74,7 +74,7 @@ impl Pool {
         Ok(Self(Inner::Threads { checks, kernels, finished }))
     }
 
-    /// Judges an outcome, here if the queue is full.
+    /// Queues a check, or runs it on this thread and returns the verdict if the queue is full.
     pub fn check(&mut self, check: Check) -> Option<Checked> {
         match &mut self.0 {
             Inner::Inline { .. } => Some(check.judge()),
@@ -85,7 +85,7 @@ impl Pool {
         }
     }
 
-    /// Runs a kernel; gives it back if the queue is full.
+    /// Queues a kernel run; returns it as the error if the queue is full.
     pub fn run(&mut self, kernel: KernelRun) -> Result<(), KernelRun> {
         match &mut self.0 {
             Inner::Inline { finished } => {
@@ -96,12 +96,12 @@ impl Pool {
         }
     }
 
-    /// Whether the inline pool has results that nobody would be woken for.
+    /// Whether the inline pool holds results; it cannot wake the app for them.
     pub fn has_inline_results(&self) -> bool {
         matches!(&self.0, Inner::Inline { finished } if !finished.is_empty())
     }
 
-    /// Something that is finished.
+    /// The next finished result, if there is one.
     pub fn next_finished(&mut self) -> Option<PoolResult> {
         match &mut self.0 {
             Inner::Inline { finished } => finished.pop_front(),
@@ -110,7 +110,7 @@ impl Pool {
     }
 }
 
-/// Whether the pool has finished something: a condition for the system that collects it.
+/// Run condition for the system that collects results: whether the pool has any.
 pub fn has_finished(pool: Res<'_, Pool>) -> bool {
     match &pool.0 {
         Inner::Inline { finished } => !finished.is_empty(),
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// A kind whose every verb panics, and which counts how often its kernel was started.
+    /// A task kind whose methods all panic; it counts how often its kernel was started.
     #[derive(Default)]
     struct Panicking {
         started: Arc<AtomicUsize>,
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(started.load(Ordering::Relaxed), 1);
     }
 
-    /// A kind whose kernel goes on until it is stopped.
+    /// A task kind whose kernel runs until it is stopped.
     struct UntilStopped;
     impl TaskJob for UntilStopped {
         fn blob_refs(&self) -> &[Digest] {

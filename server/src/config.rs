@@ -224,7 +224,7 @@ fn bytes_per_second() -> SettingFormat<Option<RateLimit>> {
         .key("bytes_per_second")
 }
 
-/// The settings of prices: a table by kind can only be read by whoever knows the kinds.
+/// The settings of prices, built by hand because a table by kind needs the registered kinds.
 fn price_rows() -> Vec<SettingRow<ServerConfig>> {
     let per_mega_unit = || rates(0..=NANOS_PER_MEGA_UNIT_MAX);
     vec![

@@ -1,8 +1,8 @@
 //! What the operator sees: lines for people, or one JSON object a line.
 //!
-//! Everything goes through `tracing`. Events with the target [`TARGET`] are the coordinator's own story and
-//! print as sentences; JSON has the same events with their fields. One line per task appears only at debug, so
-//! that ten thousand tasks a second stay readable.
+//! Everything goes through `tracing`. Events with the target [`TARGET`] are the coordinator's own reports and print as
+//! sentences; JSON has the same events with their fields. A line per task appears only at debug level, so that the log
+//! stays readable at ten thousand tasks a second.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use crate::peers::Scheduler;
 /// Target of the events that print as sentences.
 pub const TARGET: &str = "p2c2r_server::console";
 
-/// renet and renetcode log peers' garbage as errors; the link counts it and logs it at debug itself. Bevy's
-/// clock reports every pause between two updates, which is how this program lives.
+/// renet and renetcode log malformed packets as errors; the link counts these and logs them at debug itself. Bevy's
+/// clock warns about long pauses between updates, which are normal in this event-driven program.
 const QUIET: &str = "renet=off,renetcode=off,bevy_app=info,bevy_time=info";
 
 /// Starts logging to standard output.
@@ -42,8 +42,8 @@ pub fn greet(address: std::net::SocketAddr, config: &ServerConfig) {
     );
 }
 
-/// Shows the join links of the first start, or how to make some, and how far they reach if that is not the operator's word.
-/// A link lets people in: whoever reads the log can use it.
+/// Logs the join links of the first start, or how to make some; `advice` says from where the links work if the operator
+/// has not set that. A link admits whoever has it, so anyone who can read the log can join.
 pub fn show_links(links: &[(Role, JoinLink)], advice: Option<&str>) {
     for (role, link) in links {
         info!(target: TARGET, event = "join_link", role = %role, link = %link, "{role}s join with {link}");

@@ -1,4 +1,4 @@
-//! The orderly end: nothing new is admitted, what is in flight is finished or given up, and the app exits.
+//! Draining: nothing new is admitted, tasks in flight are finished or given up, and the app exits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,9 +20,9 @@ use crate::waking::LateWaker;
 
 /// What peers are told when nothing is wrong.
 pub const CLOSING: &str = "its operator has asked it to stop";
-/// How long farewells may take to be acknowledged: a few resends on a slow link.
+/// Time-out for the acknowledgement of farewells: a few resends on a slow link.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
-/// Time between looks at what is still in flight.
+/// Interval at which the tasks in flight are counted.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Asks the coordinator to stop, from any thread: once to drain, twice to stop at once.
@@ -49,7 +49,7 @@ impl Shutdown {
     }
 }
 
-/// How far the end has come.
+/// The phase of draining.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DrainPhase {
     /// Not begun.
@@ -80,7 +80,7 @@ fn after(now: Micros, wait: Duration) -> Micros {
     Micros(now.0.saturating_add(Micros::from(wait).0))
 }
 
-/// Whether the end has begun or must begin: a condition for the system that moves it along.
+/// Run condition for [`drain`]: whether draining has begun or must begin.
 pub fn is_wanted(
     state: Res<'_, DrainPhase>,
     shutdown: Res<'_, Shutdown>,
@@ -89,7 +89,7 @@ pub fn is_wanted(
     *state != DrainPhase::Open || shutdown.requests() > 0 || !ledger.is_recording()
 }
 
-/// Moves the end along, once it was asked for or the ledger has failed.
+/// Advances draining, once it was requested or the ledger has failed.
 pub fn drain(
     mut exchange: Exchange<'_>,
     settings: Res<'_, ServerSettings>,

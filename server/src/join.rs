@@ -1,14 +1,13 @@
 //! The coordinator's side of joining: who may come in, and how a stranger with a join link becomes an account.
 //!
 //! # How it works
-//! The operator makes invites; each is a secret in a join link, of which the store keeps the hash. A client shows an
-//! invite and its own public key over HTTPS once and is then an account. For every connection it signs a fresh challenge
-//! and gets a connect token for the UDP port of the same number. The store holds no secret of anybody's, so whoever
-//! steals it gets in nowhere.
+//! The operator makes invites; each is a secret in a join link, of which the store keeps the hash. A client presents an
+//! invite and its own public key over HTTPS once and then has an account. For every connection it signs a fresh
+//! challenge and gets a connect token for the UDP port of the same number. The store holds no secrets, so a thief of it
+//! cannot join.
 //!
-//! HTTPS is answered on a thread of its own, which never waits for the app or the disk; what strangers may cost there is
-//! bounded before it is known who they are. A second thread waits for the account store, a third watches it for what the
-//! operator's commands have changed.
+//! HTTPS is answered on its own thread, which never waits for the app or the disk; the cost of unauthenticated requests
+//! is bounded. A second thread waits for the account store, a third watches it for changes by the operator's commands.
 //!
 //! | module | owns |
 //! |---|---|

@@ -23,18 +23,19 @@
 //! pending -> gamer, pending -> fee   the worker was convicted before that: back to who paid, if that can be told
 //! ```
 //!
-//! Rows of what is over are kept for a day (longer if the fraud window is) and then folded into sums per account, kind and
-//! verdict, so that the file stays as large as a day's work; the hash chain goes on (`ledger/folding.rs`). A gamer's number
-//! for a task is remembered as long as the task's row.
+//! Rows of ended tasks are kept for a day (longer if the fraud window is) and then folded into sums per account, kind
+//! and verdict, so that the file stays as large as a day's work; the hash chain goes on (`ledger/folding.rs`). A
+//! gamer's number for a task is remembered as long as the task's row.
 //!
 //! A task admitted and settled inside one group is written once, in its final state: `gamer -> pending` and
 //! `gamer -> fee`, with the same balances. Transfers are never changed or deleted (triggers refuse it), and
 //! each group's transfers, and what it does to accounts, are hashed into a chain (`ledger/chain.rs`).
 //!
 //! # Charged once
-//! Four locks: the gamer's number for a task is unique per gamer; a task's row leaves the state "open" once;
-//! a transfer's number is its task's number and its place among the task's transfers, so a second hold or a second
-//! resolution has no number to take; and an opening credit's number is its account's. A grant's reference is unique.
+//! Four unique keys: the gamer's number for a task is unique per gamer; a task's row leaves the state "open" once; a
+//! transfer's number is composed of its task's number and its place among that task's transfers, so a second hold or a
+//! second resolution has no free number; and an opening credit's number is its account's. A grant's reference is
+//! unique.
 //!
 //! | file | owns |
 //! |---|---|
@@ -134,8 +135,8 @@ pub use publishing::HeadPublisher;
 pub use report::{AccountLine, AttemptCounts, KindLine, LedgerReport};
 pub use trust::{KindTrust, WorkerLine, WorkerLines, WorkerTrust, workers};
 
-/// Derives everything in the ledger at `path` again from its transfers and compares: hash chain, balances,
-/// accounts, every task's transfers, pending pay. Read-only, and works beside a running coordinator.
+/// Derives everything in the ledger at `path` again from its transfers and compares: hash chain, balances, accounts,
+/// the transfers of every task, pending pay. Read-only, and works beside a running coordinator.
 pub fn check(path: &Path) -> Result<CheckReport, LedgerError> {
     audit::check(path, &[])
 }

@@ -1,5 +1,5 @@
-//! The ledger as the coordinator's app uses it: entries are appended without waiting, back-pressure from a writer that is
-//! far behind is obeyed, and a failure to record is noticed.
+//! The ledger as the coordinator's app uses it: entries are appended without waiting, back-pressure from a slow writer
+//! is applied, and a failure to record is noticed.
 
 use std::time::Duration;
 
@@ -53,8 +53,8 @@ impl LedgerClient {
         if self.has_failed() { None } else { self.ledger.room().ok() }
     }
 
-    /// Records what happened to tasks, and leaves `entries` empty. Admissions must have had [room](Self::room); for what
-    /// becomes of admitted tasks there is always some.
+    /// Appends entries and empties `entries`. Admissions must have had [room](Self::room); entries about admitted tasks
+    /// are always taken.
     pub fn record(&mut self, entries: &mut Vec<Entry>) {
         if entries.is_empty() {
             return;
@@ -86,8 +86,8 @@ impl LedgerClient {
         self.ledger.drain_committed()
     }
 
-    /// The least session number that a connection is given now. The ledger forgets single tasks after a day of its time, and
-    /// with them which number an account had last: this one has grown by then, whatever the wall clock says.
+    /// The smallest session number for a new connection. The ledger forgets an account's last number after a day of its
+    /// time; this minimum, which grows with that time, has passed it by then, whatever the wall clock says.
     pub fn session_at_least(&self) -> u32 {
         u32::try_from(self.ledger.seconds()).unwrap_or(u32::MAX / 2)
     }
@@ -97,7 +97,7 @@ impl LedgerClient {
         self.ledger.totals()
     }
 
-    /// How far the ledger is.
+    /// The ledger's progress.
     pub fn progress(&self) -> Progress {
         self.ledger.progress()
     }
@@ -112,8 +112,8 @@ impl LedgerClient {
     }
 }
 
-/// Lets the ledger's writer catch up when it is far behind, after everything decided has been sent: tasks then wait in
-/// front of the coordinator, and fewer have to be refused.
+/// Back-pressure: waits for a ledger writer that is far behind, after everything decided has been sent. Tasks then wait
+/// before admission, and fewer are refused.
 pub fn apply_back_pressure(client: Res<'_, LedgerClient>) {
     client.ledger.wait_for_writer(BACK_PRESSURE_WAIT_MAX);
 }

@@ -212,7 +212,7 @@ fn check(args: &CheckArgs) -> Result<CheckReport, ServerError> {
     Ok(report)
 }
 
-/// Says by whom heads were signed. Anybody can sign a head: it counts for something only if the key is the coordinator's.
+/// Reports who signed the heads. Anyone can sign a head: only the coordinator's key is evidence.
 fn judge_signers(heads: &[SignedHead], expected: Option<AccountKey>, report: &mut CheckReport) {
     let mut keys: Vec<AccountKey> = heads.iter().map(|head| head.key).collect();
     keys.dedup();
@@ -242,7 +242,7 @@ fn read_heads(path: &Path) -> Result<Vec<SignedHead>, LedgerError> {
     ledger::read_heads(&text).map_err(|error| bad(error.to_string()))
 }
 
-/// To a file, errors are errors; whoever reads standard output may leave when it likes.
+/// An error of writing to a file is reported; standard output may be closed by its reader.
 fn export(args: &ExportArgs) -> Result<(), LedgerError> {
     let ledger = args.ledger.path();
     let Some(path) = &args.to else {

@@ -1,8 +1,8 @@
 //! The coordinator: it decides who works, checks every answer before a game may use it, keeps the money, and
 //! does the work itself when nobody else can.
 //!
-//! A headless Bevy app without a tick: it sleeps until a packet, a compute thread, the ledger or a timer wakes
-//! it, and each update does work in proportion to the messages at hand, never to the tasks in flight.
+//! A headless Bevy app without a tick: it sleeps until a packet, a compute thread, the ledger or a timer wakes it, and
+//! each update's work is proportional to the messages at hand, not to the tasks in flight.
 //!
 //! | module | owns |
 //! |---|---|

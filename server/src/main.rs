@@ -16,7 +16,7 @@ use p2c2r_server::{
 };
 use tracing::info;
 
-/// What one thread allocates another frees, on the path of every task.
+/// mimalloc, because on every task's path one thread frees what another allocated.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -72,7 +72,7 @@ fn answer(text: String) -> ExitCode {
 fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
     console::start_logging(&config)?;
     quiet_caught_panics();
-    // Before the ledger, which lies in it unless the operator says otherwise.
+    // Before the ledger, which is in this folder by default.
     join::make_data_folder(&config.data_dir)?;
     let (socket, listener) = join::bind_both(config.listen)?;
     let address =
@@ -112,15 +112,15 @@ fn run(config: ServerConfig) -> Result<ExitCode, ServerError> {
     })
 }
 
-/// Starts adding heads of the ledger to the file that the operator wants them in, if any. The key they are signed with is made
-/// in any case: whoever copies the data folder then has it.
+/// Starts adding heads of the ledger to the operator's file, if one is set. The signing key is made in any case, so
+/// that a backup of the data folder has it.
 fn publish_heads(config: &ServerConfig) -> Result<Option<HeadPublisher>, ServerError> {
     let secret = ledger::head_key(&config.data_dir)?;
     let Some(file) = config.head_file.clone() else { return Ok(None) };
     Ok(Some(HeadPublisher::start(config.db.clone(), file, config.head_every, secret)?))
 }
 
-/// Written under another name and moved, so that whoever waits for the file never reads half of it.
+/// Writes under a temporary name and renames, so that a reader never sees half a file.
 fn write_ready_file(path: &Path, address: SocketAddr) -> std::io::Result<()> {
     let partial = path.with_extension("partial");
     std::fs::write(&partial, format!("{address}\n"))?;

@@ -1,13 +1,14 @@
 //! What the coordinator shows of itself over HTTPS: whether it is up, figures for Prometheus, and a page for people.
 //!
 //! # How it works
-//! The app's [`Meter`] reads every effect of the scheduler as it is carried out, and counts. Nothing here is called by the
-//! scheduler, and nothing reaches into it from another thread: who is connected and what waits is copied into a
-//! [`Snapshot`] by a system of the app, at most some times a second and only while somebody looks, so that an idle
-//! coordinator goes on sleeping. HTTPS answers from the newest copy.
+//! The app's [`Meter`] counts every effect of the scheduler as it is carried out. The scheduler calls nothing here, and
+//! no other thread reads it: a system of the app copies what is connected and waiting into a [`Snapshot`], at most a
+//! few times a second and only while somebody looks, so that an idle coordinator stays asleep. HTTPS answers from the
+//! newest copy.
 //!
-//! Everybody may see whether the coordinator is up and how busy it is. Names, money and figures are the operator's: who
-//! has a login link from `p2c2r-server page`, or the token that Prometheus is given. Of both the coordinator keeps hashes.
+//! Everyone may see whether the coordinator is up and how busy it is. Names, money and figures are for the operator:
+//! whoever has a login link from `p2c2r-server page`, or the token that Prometheus is given. The coordinator stores
+//! hashes of both.
 //!
 //! | module | owns |
 //! |---|---|
@@ -56,7 +57,7 @@ use crate::waking::LateWaker;
 #[derive(Resource, Clone)]
 pub struct MetricsRegistry(pub Arc<Registry>);
 
-/// Adds the meter, the board and the system that copies what is for whoever looks.
+/// Adds the meter, the board and the system that publishes snapshots.
 pub fn add_to(app: &mut App, config: &ServerConfig, waker: LateWaker) {
     let (meter, registry) = Meter::new(&config.kinds);
     app.insert_resource(meter)

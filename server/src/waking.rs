@@ -1,4 +1,4 @@
-//! A waker that threads can hold before the app's runner is there.
+//! A waker that threads can hold before the app's runner exists.
 //!
 //! The runner brings its own [`Waker`] when its plugin is added, which is after the compute threads have been
 //! started; they hold this one, which is bound to the runner's in the first update.

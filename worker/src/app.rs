@@ -16,8 +16,8 @@ use crate::earnings::SessionEarnings;
 use crate::error::WorkerError;
 use crate::executor::Executor;
 
-/// What a worker does in one update, all in `Update`, between the link's two moments: what arrived is computed
-/// (if it is tiny) and answered in the same update.
+/// System sets of the worker, all in `Update`, between the link's receive and send sets: a tiny task that arrived is
+/// computed and answered in the same update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SystemSet)]
 pub enum WorkerSystems {
     /// Heeds the owner, and rests or works.

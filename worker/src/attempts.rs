@@ -1,4 +1,4 @@
-//! The attempts this worker holds: the only module that takes one on, lets one go, or answers one.
+//! The attempts this worker holds. Only this module takes, drops or answers one.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -23,8 +23,8 @@ use crate::drain::Drain;
 use crate::earnings::SessionEarnings;
 use crate::executor::{ClockAnchor, Executor, Run, RunResult, SharedStage};
 
-/// Work units run on the app's thread in one update, after which even tiny tasks go to the slots: the link
-/// must not wait longer than this for its turn, and a second core should share a burst of tiny tasks.
+/// Work units run on the app's thread in one update; further tiny tasks go to the slots: the link must not wait longer,
+/// and a second core should share a burst of tiny tasks.
 const INLINE_UNITS_PER_UPDATE: u64 = 500;
 
 /// What names an attempt.
@@ -44,15 +44,15 @@ struct Held {
 #[derive(Resource)]
 pub struct Attempts {
     held: HashMap<Key, Held, SeededHash>,
-    /// Runs that will still give a result, by serial number; an attempt that was let go while it ran has left
-    /// `held` but not this.
+    /// Runs that will still give a result, by serial number; a dropped attempt whose run goes on is not in `held`, but
+    /// is here.
     keys: HashMap<u64, Key, NumberHash>,
     held_max: usize,
     next_serial: u64,
     blobs: BlobStore,
 }
 
-/// What becomes of an assignment.
+/// The result of taking an assignment.
 enum Taken {
     Run(Run),
     Refused(WorkerToServer),
@@ -135,7 +135,7 @@ impl Attempts {
         })
     }
 
-    /// The blobs of a job, those that came with it kept for later jobs; blobs it does not refer to are not.
+    /// The blobs of a job. Blobs that came with it are kept for later jobs, unless the job does not refer to them.
     fn resolve(&mut self, job: &dyn TaskJob, sent: Vec<Vec<u8>>) -> Result<Blobs, Vec<Digest>> {
         for bytes in sent {
             let blob = Blob::new(bytes);
@@ -146,7 +146,7 @@ impl Attempts {
         self.blobs.resolve(job.blob_refs())
     }
 
-    /// Lets an attempt go: it is not begun if it waits; if it runs its kernel is stopped and its result dropped.
+    /// Drops an attempt: a queued one is never begun; a running one is stopped and its result discarded.
     fn let_go(&mut self, key: Key) {
         if let Some(held) = self.held.remove(&key)
             && held.stage.take_back()
@@ -155,7 +155,7 @@ impl Attempts {
         }
     }
 
-    /// Lets everything go, because the connection it was assigned on is gone and with it every lease.
+    /// Drops all attempts, because the connection has ended and with it every lease.
     fn let_all_go(&mut self) -> usize {
         let keys: Vec<Key> = self.held.keys().copied().collect();
         for key in &keys {
@@ -164,8 +164,8 @@ impl Attempts {
         keys.len()
     }
 
-    /// Answers every attempt that has not begun as one there is no slot for, so that the coordinator can hand
-    /// it to another worker at once. Returns how many there were.
+    /// Answers every queued attempt as overloaded, so that the coordinator can assign it to another worker at once.
+    /// Returns how many there were.
     pub fn hand_back_queued(&mut self, said: &mut Messages<ToServer<WorkerToServer>>) -> usize {
         let mut queued: Vec<(u64, Key, Micros)> = self
             .held
@@ -182,7 +182,7 @@ impl Attempts {
         queued.len()
     }
 
-    /// The answer that a result makes; `None` if the attempt was let go meanwhile.
+    /// The answer for a result; `None` if the attempt was dropped meanwhile.
     fn settle(&mut self, result: RunResult) -> Option<(Answer, &'static str)> {
         if let Some(left) = result.left {
             self.blobs.insert_blob(left);
@@ -226,7 +226,7 @@ pub struct Offer {
     pub offered: WorkerOffer,
 }
 
-/// Announces the worker whenever the link comes up, and lets everything go when it goes down.
+/// Announces the worker whenever the link comes up, and drops all attempts when it goes down.
 pub fn follow_link(
     mut up: MessageReader<'_, '_, LinkUp>,
     mut down: MessageReader<'_, '_, LinkDown>,
@@ -239,7 +239,7 @@ pub fn follow_link(
         let dropped = attempts.let_all_go();
         info!(event = "disconnected", dropped, "🔌 Connection lost: {}. Trying again.", gone.reason);
     }
-    // Nothing more is wanted by a worker that is about to leave, and nothing yet by one that rests.
+    // A worker that is draining or resting does not announce itself.
     if up.read().count() > 0 && !drain.is_asked() && availability.rest().is_none() {
         // The versions are the same on a graphics processor, whose outcomes pass the same checks. Its work costs less, so
         // saying that there is one needs no proof.
@@ -285,7 +285,7 @@ pub fn take_messages(
                         said.write(ToServer(message));
                     }
                     Taken::Run(run) => {
-                        // Of a new blob admission surveys all bytes, and a slot must do that.
+                        // Admission reads all bytes of a new blob, which must happen on a slot.
                         let may_be_tiny = !new_blobs && executor.takes_tiny(&run);
                         if !start(run, may_be_tiny, &mut inline_units_left, &mut executor) {
                             attempts.let_go(key);

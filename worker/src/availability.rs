@@ -1,8 +1,8 @@
 //! When the worker takes work: not while its owner has paused it, outside the hours it may work, while the computer runs
 //! on battery, is too hot or is used by somebody; and on how many slots.
 //!
-//! A worker that rests stays connected, says that it takes nothing more, hands back what has not begun and finishes what
-//! it runs. When it may work again it announces itself anew.
+//! A resting worker stays connected, announces that it takes nothing more, hands back queued attempts and finishes
+//! running ones. Afterwards it announces itself again.
 
 mod battery;
 mod heat;
@@ -29,17 +29,17 @@ pub use heat::{Allows, Heat};
 pub use hours::Hours;
 pub use usage::Usage;
 
-/// Between two looks at the clock, the battery and who uses the computer: this late at most, never early, the worker
-/// rests. Each look reads some small files.
+/// Polling interval for the clock, the battery and the computer's use: the worker rests at most this late, never early.
+/// Each poll reads some small files.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// When a computer counts as unused that is lent with fewer slots while it is used.
+/// Idle time after which a computer counts as unused, for a worker that gets fewer slots while the computer is used.
 pub const IDLE_DEFAULT: Duration = Duration::from_mins(3);
 
 /// When a worker may work, as its owner sets it.
 #[derive(Clone, Debug, Default)]
 pub struct WorkingTimes {
-    /// Starts paused.
+    /// Whether it starts paused.
     pub paused: bool,
     /// The hours of the day; always if there are none.
     pub hours: Option<Hours>,
@@ -48,9 +48,9 @@ pub struct WorkingTimes {
     /// Slots that compute while somebody uses it; 0: it rests. Without [`WorkingTimes::idle_for`] it counts as unused
     /// after [`IDLE_DEFAULT`].
     pub slots_in_use: u16,
-    /// Degrees Celsius from which on it rests; a little below only half of the slots compute.
+    /// Degrees Celsius from which it rests; slightly below, only half of the slots compute.
     pub celsius_max: Option<u8>,
-    /// On battery too.
+    /// Whether it works on battery too.
     pub on_battery: bool,
 }
 
@@ -65,7 +65,7 @@ pub enum Rest {
     OnBattery,
     /// Somebody uses the computer, or did until a moment ago.
     InUse,
-    /// It has so many degrees Celsius, or had more a moment ago.
+    /// Too hot: the temperature in degrees Celsius, or it has not cooled down enough since.
     Hot(i32),
 }
 
@@ -123,7 +123,7 @@ pub struct Availability {
 }
 
 impl Availability {
-    /// What these times make of this computer.
+    /// Watches this computer for these settings.
     pub fn new(times: WorkingTimes) -> Self {
         let power = Power::of_this_computer();
         let has_conditions = times.hours.is_some()
@@ -162,7 +162,7 @@ impl Availability {
         self.looked_at = None;
     }
 
-    /// Why it must not work now.
+    /// Checks whether it must rest now, and why.
     fn look(&mut self, now: Duration) -> Option<Rest> {
         match self.pause {
             Pause::Until(until) if until <= now => self.pause = Pause::No,
@@ -194,7 +194,7 @@ impl Availability {
     }
 }
 
-/// Rests and works as its owner wants.
+/// Starts and ends rests as the settings and the owner's commands demand.
 pub fn rest_or_work(
     mut availability: ResMut<'_, Availability>,
     mut attempts: ResMut<'_, Attempts>,

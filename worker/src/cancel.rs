@@ -1,11 +1,11 @@
-//! Ending a run whose answer nobody wants any more, wherever it runs.
+//! Cancelling a run whose answer is not needed, in this process or another.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use p2c2r_tasks::Stop;
 
-/// Ends a run; clones end the same one. A run in this process looks at [`Cancel::stop`]; one in another process is told.
+/// Cancels a run; clones share it. A run in this process polls [`Cancel::stop`]; one in another process is notified.
 #[derive(Clone, Default)]
 pub struct Cancel(Arc<Inner>);
 
@@ -27,7 +27,7 @@ struct Elsewhere {
 }
 
 impl Cancel {
-    /// What a kernel in this process looks at.
+    /// The flag that a kernel in this process polls.
     pub fn stop(&self) -> &Stop {
         &self.0.stop
     }
@@ -42,8 +42,8 @@ impl Cancel {
         }
     }
 
-    /// How the run is told from now on, at once if it is cancelled already; until [`Cancel::is_over`]. `tell` must not
-    /// wait.
+    /// Sets how to notify the run of its cancellation, until [`Cancel::is_over`]; notifies at once if it is cancelled
+    /// already. `tell` must not wait.
     pub fn tell_by(&self, tell: impl FnOnce() + Send + 'static) {
         let mut elsewhere = self.elsewhere();
         if elsewhere.cancelled_at.is_some() {
@@ -53,7 +53,7 @@ impl Cancel {
         }
     }
 
-    /// The run has ended: nobody need be told any more.
+    /// The run has ended, and is not notified from now on.
     pub fn is_over(&self) {
         self.elsewhere().tell = None;
     }
@@ -64,12 +64,12 @@ impl Cancel {
     }
 
     fn elsewhere(&self) -> MutexGuard<'_, Elsewhere> {
-        // A panic in `tell` leaves nothing half done here.
+        // Ignores poisoning: a panic in `tell` leaves the data consistent.
         self.0.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Cancels a run when it is dropped: whoever keeps this wants the answer.
+/// Cancels a run when it is dropped; kept as long as the answer is needed.
 pub struct CancelOnDrop(pub Cancel);
 
 impl Drop for CancelOnDrop {

@@ -18,16 +18,16 @@ use crate::gpu;
 use crate::kernels::Sandbox;
 use crate::share::Share;
 
-/// Attempts that may wait for a slot. The coordinator keeps a pipeline of this many at a worker behind a long
-/// line, so a smaller queue would turn good work away.
+/// Attempts that may wait for a slot. The coordinator pipelines up to this many to a distant worker, so a smaller queue
+/// would refuse useful work.
 pub const QUEUED_MAX_DEFAULT: usize = 1_024;
 
-/// Attempts that may be asked to wait for a slot: places are set aside at start, and a lease is over long before so many
-/// have had their turn.
+/// Upper bound of that setting: memory is reserved at start, and a lease ends long before so many attempts are
+/// computed.
 const QUEUED_MAX: usize = 65_536;
 /// Bytes in a kilobit.
 const BYTES_PER_KBIT: u32 = 125;
-/// Milliseconds between status lines: faster ones cannot be read, and a day apart they say nothing.
+/// Milliseconds between status lines: unreadable if shorter, useless if longer than a day.
 const STATUS_EVERY_MS: RangeInclusive<u128> = 1..=24 * 60 * 60 * 1_000;
 /// Time for finishing what runs at the end: service managers kill what takes longer than some minutes.
 const DRAIN_MAX: Duration = Duration::from_hours(1);
@@ -139,7 +139,7 @@ impl WorkerConfig {
                 ("slots-in-use", times.slots_in_use > 0),
                 ("celsius-max", times.celsius_max.is_some()),
             ];
-            // Better refused than taken and not kept.
+            // A setting that has no effect on this system is refused.
             if let Some((name, _)) = of_linux.iter().find(|(_, is_set)| *is_set) {
                 let why = "other systems are not asked how the computer is used and how hot it is";
                 return Err(WorkerError::Setting(format!("`{name}` needs Linux: {why}")));

@@ -1,7 +1,7 @@
-//! The first start at a terminal: what will run here, what it may use, how to stop it; and nothing runs until its owner says
-//! yes.
+//! Consent at the first start at a terminal: says what will run, what it may use and how to stop it; nothing runs until
+//! the owner agrees.
 //!
-//! A start without a terminal, as a service or from a script, is agreed to by whoever put the join link there.
+//! A start without a terminal, as a service or from a script, counts as consent of whoever set the join link.
 
 use std::io::{self, BufRead, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ pub struct Question<'a> {
     folder: &'a Path,
 }
 
-/// Asks, if nobody has agreed yet and there is a terminal to ask at. Says whether the worker may take work at once; if not,
-/// it is to start paused, and `resume` lets it work.
+/// Asks, if nobody has agreed yet and there is a terminal. Returns whether the worker may take work at once; if not, it
+/// starts paused until `resume`.
 pub fn may_work(worker: &WorkerConfig, folder: &Path) -> bool {
     let has_agreed = mark(folder).exists();
     if has_agreed || worker.times.paused || !io::stdin().is_terminal() || !Output::Standard.is_terminal() {
@@ -33,7 +33,7 @@ pub fn may_work(worker: &WorkerConfig, folder: &Path) -> bool {
     say(Question { worker, folder });
     let agrees = is_yes(&mut io::stdin().lock());
     if agrees {
-        // Otherwise it is asked again.
+        // If this fails, the owner is asked again at the next start.
         let _ = fs::write(mark(folder), "");
     } else {
         say("Paused. `p2c2r-worker resume` lets it work; Ctrl-C ends it.");

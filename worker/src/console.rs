@@ -22,11 +22,11 @@ use crate::earnings::{Electricity, SessionEarnings};
 use crate::executor::{Denied, Executor};
 use crate::share::Share;
 
-/// Between two lines about one and the same reason for having no connection.
+/// Interval between two lines about the same connection problem.
 const PROBLEM_AGAIN: Duration = Duration::from_mins(5);
 
-/// The link counts what the first two complain of, and a hostile peer could fill the log through them; the others
-/// tell what a graphics driver lacks, which we do not use.
+/// The link counts the malformed packets that the first two report, and a hostile peer could fill the log with them;
+/// the others report missing graphics driver features that are not used.
 const QUIET: &str = "renet=off,renetcode=off,wgpu_core=error,wgpu_hal=error,naga=error";
 
 /// Starts logging to standard output: this crate's lines as sentences without their fields, so that a helper reads them
@@ -49,7 +49,7 @@ pub struct Console {
     link: LinkStatus,
     said_connecting: bool,
     refused: Option<String>,
-    /// What the last failed try was said to have failed of, and when.
+    /// The problem that was shown last, and when.
     problem: Option<(String, Duration)>,
     said_fallback: bool,
     shown_at: Duration,
@@ -108,8 +108,7 @@ impl Console {
         self.electricity
     }
 
-    /// Whether the helper is to be told of the problem: not again for a while, and not of a lost connection, which has a
-    /// line of its own.
+    /// Whether to show this problem: not again for a while, and not a lost connection, which has its own line.
     fn is_news(&mut self, problem: &str, is_loss: bool, now: Duration) -> bool {
         let is_known =
             self.problem.as_ref().is_some_and(|(said, at)| said == problem && now < *at + PROBLEM_AGAIN);
@@ -224,7 +223,7 @@ pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>, ti
     let was = std::mem::replace(&mut console.link, link.status().clone());
     let coordinator = console.coordinator.clone();
     match link.status() {
-        // Tries go on for ever; the helper is told of the first one after each loss.
+        // Retries never end; only the first after each loss is shown.
         LinkStatus::Connecting if console.said_connecting => debug!("Trying {coordinator} again"),
         LinkStatus::Connecting => {
             console.said_connecting = true;
@@ -326,7 +325,7 @@ fn total_earned(session: &SessionEarnings, uptime: Duration) -> String {
         format!("Total earned by this worker: {} ({} uptime{per_hour})", session.earned(), spoken(uptime));
     match session.account() {
         Some(account) => format!("{own}. Its account: {account}"),
-        // It was never welcomed, so it knows of no account.
+        // It was never welcomed, so it has no account data.
         None => own,
     }
 }

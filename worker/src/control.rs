@@ -31,10 +31,10 @@ use crate::executor::Executor;
 #[cfg(unix)]
 pub use socket::{SocketFile, ask, listen};
 
-/// Longest pause that can be asked for: after a month it is no pause any more.
+/// Longest pause that can be requested: a month.
 pub const PAUSE_MAX: Duration = Duration::from_hours(31 * 24);
 
-/// Longest wait for an answer: a worker answers in the update after it was woken.
+/// Time-out for an answer: a worker answers in the update after it was woken.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Requests that wait for one update.
 const ASKED_MAX: usize = 16;
@@ -57,7 +57,7 @@ pub enum ControlError {
     },
 }
 
-/// Elsewhere there is no such socket.
+/// Other systems have no such socket.
 #[cfg(not(unix))]
 pub fn listen(
     _folder: &Path,
@@ -68,7 +68,7 @@ pub fn listen(
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Elsewhere there is no such socket.
+/// Other systems have no such socket.
 #[cfg(not(unix))]
 pub fn ask(
     folder: &Path,
@@ -160,7 +160,7 @@ impl WorkerReport {
         }
     }
 
-    /// What is left of the earnings after electricity; `None` where it was not told what that costs.
+    /// Earnings less the cost of electricity; `None` if that cost is not set.
     pub fn net(&self) -> Option<Nanos> {
         self.electricity_nanos.map(|electricity| Nanos(self.earned_nanos.saturating_sub(electricity)))
     }
@@ -318,7 +318,7 @@ pub fn answer_owner(
         uptime_seconds: time.elapsed().as_secs(),
     };
     for answer in control.waiting.drain(..) {
-        // Who asked may have gone.
+        // The requester may be gone.
         let _ = answer.send(report.clone());
     }
 }

@@ -19,8 +19,8 @@ use crate::attempts::Attempts;
 /// How often a draining worker looks whether its answers have arrived; the link wakes it for everything else.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Asks the worker to leave; clones reach the same worker from any thread. A worker that sleeps hears of it when
-/// it is next woken, so whoever asks from outside wakes it too.
+/// Asks the worker to leave; clones share it, from any thread. A sleeping worker notices at its next wake-up, so
+/// callers on other threads must wake it too.
 #[derive(Resource, Clone)]
 pub struct Drain {
     asked: Arc<AtomicBool>,
@@ -45,7 +45,7 @@ impl Drain {
     }
 }
 
-/// Tells the coordinator, hands back what has not begun, and leaves when the rest is done or time is up.
+/// Tells the coordinator, hands back queued attempts, and leaves when running ones are done or time is up.
 pub fn leave_when_done(
     mut drain: ResMut<'_, Drain>,
     mut attempts: ResMut<'_, Attempts>,
@@ -75,7 +75,7 @@ pub fn leave_when_done(
         next.within(Duration::ZERO);
         return;
     };
-    // What was said in this update is not in the backlog yet: the link counts at the end of an update.
+    // Messages of this update are not in the backlog yet, because the link counts at the end of an update.
     let has_arrived = !connected || (said.is_empty() && link.stats().backlog_bytes == 0);
     let done = attempts.held() == 0 && has_arrived;
     let over = now.saturating_sub(began) >= drain.limit;

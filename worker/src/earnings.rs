@@ -1,5 +1,5 @@
-//! What was earned and how quickly it can be: the coordinator's statements, followed over a session that may
-//! span many connections. Nothing here is believed by anyone else; it is for the helper's eyes.
+//! Earnings and their rate: follows the coordinator's statements over a session that may span many connections. For
+//! display only.
 //!
 //! Two figures, because several workers can share an account: what this program earned, and what the account holds.
 
@@ -14,7 +14,7 @@ use crate::attempts::Offer;
 
 /// Work units of one core used fully for an hour.
 const CORE_HOUR: WorkUnits = WorkUnits(3_600_000_000);
-/// Response times kept for the median; enough for a steady figure, few enough to sort at leisure.
+/// Response times kept for the median: enough for a steady figure, few enough to sort.
 const RECENT_MAX: usize = 512;
 
 /// What computing costs its owner.
@@ -27,7 +27,7 @@ pub struct Electricity {
 }
 
 impl Electricity {
-    /// What `computing` cost, the time of one of so many slots. An estimate: a slot takes its part of the watts.
+    /// Cost of `computing`, the time of one of `slots` slots. An estimate: each slot takes an equal share of the watts.
     pub fn cost(self, computing: Duration, slots: u16) -> Nanos {
         /// Nano-dollars of a cent, by the seconds of an hour and the watts of a kilowatt.
         const NANOS_PER_CENT: i128 = 10_000_000;
@@ -53,7 +53,7 @@ pub struct AccountEarnings {
 impl AccountEarnings {
     /// What it holds for good, to be paid out.
     pub fn confirmed(self) -> Nanos {
-        // Saturating: the coordinator's numbers are not to be trusted.
+        // never
         Nanos(self.earned.0.saturating_sub(self.pending.0).saturating_sub(self.paid.0))
     }
 }
@@ -110,7 +110,7 @@ impl SessionEarnings {
         self.account = Some(AccountEarnings { earned, pending, paid });
         let before = std::mem::replace(&mut self.connection, statement.session);
         let now = self.connection;
-        // Saturating: the coordinator's numbers are not to be trusted. Signed: it may take pay back.
+        // Saturating, because the coordinator's numbers are not trusted; signed, because it may take pay back.
         let earned = now.earned.0.saturating_sub(before.earned.0);
         self.whole.earned = Nanos(self.whole.earned.0.saturating_add(earned));
         let add = |whole: u64, now: u64, before: u64| whole.saturating_add(now.saturating_sub(before));
@@ -159,11 +159,11 @@ impl SessionEarnings {
         self.whole.earned
     }
 
-    /// The same by the hour, after so long; `None` in the first minute, of which nothing can be told.
+    /// Earnings per hour; `None` in the first minute, when no rate is known.
     pub fn earned_per_hour(&self, uptime: Duration) -> Option<Nanos> {
         const HOUR: i128 = 3_600_000;
         let millis = i128::try_from(uptime.as_millis()).ok().filter(|millis| *millis >= HOUR / 60)?;
-        // To a hundredth of a cent: what lies below changes with every task.
+        // Rounded to a hundredth of a cent, because smaller digits change with every task.
         let per_hour = i128::from(self.whole.earned.0) * HOUR / millis / 100_000 * 100_000;
         Some(Nanos(i64::try_from(per_hour).unwrap_or(i64::MAX)))
     }
@@ -210,7 +210,7 @@ mod tests {
         Offer { offered: WorkerOffer { slots: 2, kernels: kinds.offers() }, slots: 2, kinds }
     }
 
-    /// An account that has earned `account`, of which this connection `own` with so many verdicts.
+    /// A statement of an account that has earned `account`, of which this connection earned `own` with these verdicts.
     fn statement(account: i64, own: i64, accepted: u64, rejected: u64) -> WorkerStatement {
         WorkerStatement {
             earned: Nanos(account),
@@ -243,7 +243,7 @@ mod tests {
         session.record(&statement(1_800, 500, 2, 1));
         assert_eq!((session.earned(), session.verdicts()), (Nanos(500), (2, 1)));
         assert_eq!(account_earned(&session), Some(Nanos(1_800)));
-        // The other goes on while this one is away.
+        // The other worker earns while this one is disconnected.
         session.welcome(welcome(2_500), &offer());
         assert_eq!((session.earned(), account_earned(&session)), (Nanos(500), Some(Nanos(2_500))));
         session.record(&statement(2_600, 100, 1, 0));

@@ -102,7 +102,7 @@ pub enum KernelsError {
     NotRestricted {
         /// What it tried, in words that follow "tried to".
         what: String,
-        /// What came of it.
+        /// The result of the try.
         came_of_it: String,
     },
     /// It has not shown that it is restricted.

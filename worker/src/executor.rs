@@ -1,10 +1,10 @@
 //! Runs kernels, never more than `slots` at a time, and gives exactly one result for each that was started: in kernel
 //! processes ([`crate::kernels`]), or in this one.
 //!
-//! Three things must hold whatever a kernel does. A panic, or the end of a kernel process, ends that attempt and nothing
-//! else: the slot's thread goes on. An attempt that was taken back before it began is never begun: whoever moves it out of
-//! [`Stage::Queued`] first decides. And the count of running attempts cannot drift, because the result is sent
-//! by a guard's drop.
+//! Three things must hold whatever a kernel does. A panic, or the end of a kernel process, ends only that attempt: the
+//! slot's thread goes on. An attempt that was taken back while queued is never begun: the first to move it out of
+//! [`Stage::Queued`] decides. And the count of running attempts cannot drift, because a guard sends the result when it
+//! is dropped.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -55,7 +55,7 @@ impl ClockAnchor {
 pub enum Stage {
     /// Waiting; may be taken back.
     Queued = 0,
-    /// In the kernel, which looks now and then whether its answer is still wanted.
+    /// In the kernel, which polls whether its answer is still needed.
     Running = 1,
     /// Taken back before it began.
     TakenBack = 2,
@@ -79,7 +79,7 @@ impl SharedStage {
 
 /// One attempt's kernel run.
 pub struct Run {
-    /// Told apart from every other run of this program.
+    /// Unique among this program's runs.
     pub serial: u64,
     /// What sort of work.
     pub kind: KindId,
@@ -93,9 +93,9 @@ pub struct Run {
     pub admitted: bool,
     /// Its stage.
     pub stage: SharedStage,
-    /// Ends the kernel early once nobody wants its answer.
+    /// Stops the kernel early when its answer is not needed.
     pub cancel: Cancel,
-    /// When its lease is over: until then it may take.
+    /// When its lease ends, which is the time-out of the run.
     pub over_at: Instant,
     /// The app's clock.
     pub clock: ClockAnchor,
@@ -110,7 +110,7 @@ impl Run {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct RunResult {
     /// Which run.
@@ -135,7 +135,7 @@ pub struct Executor {
     results_in: Sender<RunResult>,
 }
 
-/// How many runs may be computed at the same time now; a slot that has one too many waits with it.
+/// Limits how many runs are computed at the same time; a slot beyond the limit waits.
 #[derive(Debug)]
 struct OpenSlots {
     slots: Mutex<Places>,
@@ -154,7 +154,7 @@ impl OpenSlots {
     }
 
     fn locked(&self) -> MutexGuard<'_, Places> {
-        // Nothing panics while it is held.
+        // Ignores poisoning: no code panics while this lock is held.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -240,12 +240,12 @@ impl Executor {
         Ok(Self { lane, open, results, results_in })
     }
 
-    /// Lets so many of the slots begin runs from now on. What runs is finished.
+    /// Sets how many slots may begin runs from now on. Running ones are finished.
     pub fn compute_on(&self, slots: u16) {
         self.open.set(slots);
     }
 
-    /// Queues a run; false if the queue is full, of runs that were taken back as well.
+    /// Queues a run; false if the queue is full, where runs that were taken back count until a slot skips them.
     pub fn queue(&mut self, run: Run) -> bool {
         let queue = match &mut self.lane {
             Lane::Inline { waiting, waiting_max, .. } => {
@@ -266,8 +266,8 @@ impl Executor {
         }
     }
 
-    /// Runs a tiny task, whatever waits: at once on this thread, or with the next [`Executor::run_waiting`] in the process
-    /// of tiny tasks. To be called if [`Executor::takes_tiny`] says so.
+    /// Runs a tiny task ahead of waiting ones: at once on this thread, or with the next [`Executor::run_waiting`] in
+    /// the process of tiny tasks. To be called only if [`Executor::takes_tiny`] is true.
     pub fn run_tiny(&mut self, run: Run) {
         match &mut self.lane {
             #[cfg(target_os = "linux")]
@@ -398,7 +398,7 @@ impl Drop for ResultGuard<'_> {
         let result = std::mem::replace(&mut self.result, Err(AttemptFailure::KernelPanicked));
         let finished_at = self.run.clock.now();
         let left = left(self.run, &result);
-        // The other end is gone only when the app is, and then nobody waits for the result.
+        // The receiver is gone only when the app is, and then nobody needs the result.
         let _ = self.results.send(RunResult {
             serial: self.run.serial,
             result,
@@ -409,8 +409,9 @@ impl Drop for ResultGuard<'_> {
     }
 }
 
-/// What an outcome leaves for a later spec to name: see [`TaskKind::leaves`](p2c2r_tasks::TaskKind::leaves). The coordinator
-/// takes it to be here, and sends it where it is not.
+/// The blob that an outcome leaves for a later spec to refer to: see
+/// [`TaskKind::leaves`](p2c2r_tasks::TaskKind::leaves). The coordinator assumes that it is kept here, and sends it if
+/// it is missing.
 fn left(run: &Run, result: &Result<Payload, AttemptFailure>) -> Option<Arc<Blob>> {
     let outcome = result.as_ref().ok()?;
     catch_panic(|| run.job.leaves(&run.blobs, outcome)).ok().flatten().map(Blob::new)
@@ -423,14 +424,14 @@ fn finish(run: &Run, results: &Sender<RunResult>) {
         started_at: run.clock.now(),
         result: Err(AttemptFailure::KernelPanicked),
     };
-    // Nothing is left broken behind a panic, because neither decoding, admission nor a kernel owns anything outside its
-    // call: a blob's prepared form is set once, and only when it is complete.
+    // Unwind-safe: neither decoding, admission nor a kernel owns anything outside its call, and a blob's prepared form
+    // is set once, only when complete.
     let outcome = catch_panic(|| {
         if !run.admitted {
             run.job.admit(&run.blobs).map_err(|_| AttemptFailure::BadSpec)?;
         }
         run.job.run(&run.blobs, run.cancel.stop()).map_err(|error| match error {
-            // Nobody hears of it: an attempt is stopped after it was let go.
+            // Never sent: only dropped attempts are stopped.
             KernelError::Stopped => AttemptFailure::Overloaded,
             _ => AttemptFailure::BadSpec,
         })

@@ -26,8 +26,8 @@ pub(crate) fn described(gpu: &p2c2r_tasks::gpu::Gpu) -> String {
     format!("{} ({}{software})", gpu.name(), gpu.driver())
 }
 
-/// Starts this program anew with Mesa's device selection off, if there is no desktop session. To be called first of all:
-/// what was done before is done again, and what was read from standard input is gone.
+/// Restarts this program with Mesa's device selection off, if there is no desktop session. To be called first in
+/// `main`: earlier work is repeated, and anything read from standard input is lost.
 ///
 /// The drivers' loader puts Mesa's layer `VK_LAYER_MESA_device_select` before every Vulkan instance that can show
 /// windows, as wgpu's always can. At each look at the devices it asks the desktop which one that uses, and where no
@@ -52,11 +52,11 @@ pub fn look_without_desktop() {
     let Ok(program) = std::env::current_exe() else { return };
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| program.clone().into());
-    // Comes back only if it failed, and then the line in question is printed: a blemish, no fault.
+    // Returns only on failure, and then only a harmless error line is printed.
     let _failed = Command::new(program).arg0(name).args(arguments).env(OFF, "1").exec();
 }
 
-/// Elsewhere, or without kernels for graphics processors, nothing asks a desktop.
+/// Not needed on other systems, or without kernels for graphics processors.
 #[cfg(not(all(feature = "gpu", target_os = "linux")))]
 pub fn look_without_desktop() {}
 

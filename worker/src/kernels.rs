@@ -1,10 +1,10 @@
 //! Kernels in processes of their own, which have no network, no files and no other programs within reach.
 //!
-//! A kernel computes on strangers' data. Ours are safe Rust, drivers of graphics processors are not, and both have faults
-//! that nobody knows yet. So the worker computes nothing itself: it starts this same program again for each slot, for
-//! tiny tasks, and for the graphics processor, and tells it by a socket what to compute. Such a process gives up its rights
-//! before it has a second thread, tries whether they are gone, and reports what came of it; the worker hands out no work
-//! to one that could do anything it should not.
+//! A kernel computes on untrusted data. Ours are safe Rust, drivers of graphics processors are not, and both may have
+//! unknown faults. So the worker computes nothing itself: it starts this program again for each slot, for tiny tasks,
+//! and for the graphics processor, and sends tasks over a socket. Such a process gives up its rights before it has a
+//! second thread, tests that they are gone, and reports the result; the worker gives no work to a process that could
+//! still do something forbidden.
 //!
 //! | module | owns |
 //! |---|---|
@@ -82,7 +82,7 @@ pub struct Sandbox {
     pub gpu_share: Share,
     /// A folder of the helper's, such as the one of the accounts, that no kernel process may read or write.
     pub private: PathBuf,
-    /// Longest look for the next tiny task before the process of tiny tasks sleeps.
+    /// How long the process of tiny tasks busy-polls for the next one before it sleeps.
     pub look: Duration,
 }
 
@@ -101,7 +101,7 @@ impl Sandbox {
     }
 }
 
-/// Elsewhere nothing starts kernel processes.
+/// Other systems have no kernel processes.
 #[cfg(not(target_os = "linux"))]
 pub fn serve(_kinds: &p2c2r_tasks::KindRegistry) -> std::process::ExitCode {
     p2c2r_program::complain("kernel processes need Linux");

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 /// Exit status of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
 
-/// As at the coordinator: what one thread allocates another frees.
+/// mimalloc, because on every task's path one thread frees what another allocated.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -43,7 +43,7 @@ fn run() -> Result<AppExit, WorkerError> {
     }
 }
 
-/// Does what was asked for instead of working.
+/// Runs a subcommand instead of the worker.
 fn answer(verb: Verb) -> Result<(), WorkerError> {
     if let Some((request, running)) = verb.request() {
         let choice = JoinChoice { folder: running.keys.clone(), ..JoinChoice::default() };
@@ -93,7 +93,7 @@ fn work(options: WorkerOptions) -> Result<AppExit, WorkerError> {
     // Its file is removed at the end.
     let socket = control::listen(&folder, &name, line.clone(), drain.clone());
     if let Err(error) = &socket {
-        // It works all the same.
+        // The worker runs without the socket.
         warn!("`p2c2r-worker status` and its like cannot reach this worker: {error}");
     }
     if let Some(at) = settings.page {

@@ -25,15 +25,14 @@ use crate::kernels::{MEMORY_MB_DEFAULT, Sandbox};
 use crate::page::may_be_at;
 use crate::share::Share;
 
-/// Megabytes that a kernel process may be given: with less it cannot start its threads, and no kernel needs more.
+/// Range of a kernel process's memory in megabytes: with less it cannot start its threads, and no kernel needs more.
 const MEMORY_MB: RangeInclusive<u64> = 64..=1_000_000;
-/// Kilobits a second that it may be told to send: with less, the answer to one task takes longer than its lease.
+/// Range of the upload limit in kilobits a second: with less, the answer to one task takes longer than its lease.
 const UPLOAD_KBIT: RangeInclusive<u32> = 100..=10_000_000;
-/// Minutes without use after which a computer can be called idle: within a minute nobody has left it, and after a day
-/// nobody comes back.
+/// Range of the idle time in minutes: nobody leaves for less than a minute, and after a day the setting has no meaning.
 const IDLE_MINUTES: RangeInclusive<u32> = 1..=24 * 60;
-/// Degrees Celsius from which on it may be told to rest: an idle computer in summer has some forty, and above a hundred
-/// processors look after themselves.
+/// Range of the heat limit in degrees Celsius: an idle computer in summer has some forty, and above a hundred
+/// processors protect themselves.
 const CELSIUS: RangeInclusive<u8> = 50..=100;
 /// Watts that computing may be said to take, and cents that a kilowatt hour may be said to cost.
 const WATTS: RangeInclusive<u16> = 1..=5_000;
@@ -158,8 +157,8 @@ impl WorkerOptions {
         Ok(WorkerSettings { worker, gpu, gpu_share, membership, folder, page, log, log_format })
     }
 
-    /// The settings as a configuration file, with the name and without the join link, which is good once and not for
-    /// everybody's eyes.
+    /// The settings as a configuration file, with the name and without the join link, which is secret and works only
+    /// once.
     pub fn shown(mut self) -> String {
         self.name.get_or_insert_with(machine_name);
         settings::shown(&self)

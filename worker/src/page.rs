@@ -1,6 +1,6 @@
-//! The owner's page: how the worker stands, for a browser on this computer. Nothing can be changed there, and it knows no
-//! password, so it is served on a loopback address alone, and only to a browser that asked for one by name: a foreign page
-//! whose name was made to lead here is refused.
+//! The owner's page: the worker's state, for a browser on this computer. It is read-only and has no password, so it is
+//! served only on a loopback address, and only to requests whose `Host` is local: a foreign page whose name resolves
+//! here (DNS rebinding) is refused.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -16,10 +16,10 @@ use crate::control::{ControlLine, ControlRequest, WorkerReport};
 /// Largest head of a request, and most headers in it: browsers send some hundred bytes.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 const HEADERS_MAX: usize = 64;
-/// Longest time that a browser may take to ask, and that it may then leave the answer unread.
+/// Time-out for a browser's request, and for its reading of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Connections that are read at the same time; further ones wait. Browsers open some before they have anything to ask, and a
-/// page must not wait until [`PATIENCE`] with those is over.
+/// Connections that are read at the same time; further ones wait. Browsers open some in advance, and a page must not
+/// wait until these reach [`PATIENCE`].
 const AT_ONCE: usize = 8;
 /// Seconds after which a browser asks again.
 const REFRESH_SECONDS: u32 = 5;
@@ -37,7 +37,7 @@ pub fn serve(at: SocketAddr, line: ControlLine) -> io::Result<SocketAddr> {
         let (listener, line) = (Arc::clone(&listener), line.clone());
         thread::Builder::new().name("page".into()).spawn(move || {
             for stream in listener.incoming().flatten() {
-                // Who asks wrongly, or leaves, learns it by the closed connection.
+                // An invalid request is answered by closing the connection.
                 let _ = answer(stream, &line);
             }
         })?;
@@ -82,7 +82,7 @@ impl Asked {
         }
     }
 
-    /// `None` of a head that is not whole yet.
+    /// Returns `None` if the head is incomplete.
     fn parse(head: &[u8]) -> io::Result<Option<Self>> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut request = httparse::Request::new(&mut headers);
@@ -97,7 +97,7 @@ impl Asked {
         }))
     }
 
-    /// Whether the browser knows this place by a name that cannot be anybody else's.
+    /// Whether the request's host is a local name or address.
     fn is_to_here(&self) -> bool {
         let name = match self.host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

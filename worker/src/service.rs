@@ -1,5 +1,4 @@
-//! Says to the service manager that the worker is alive, where one asks for it. An idle worker without one goes on
-//! sleeping.
+//! Notifies the service manager, if there is one, that the worker is alive. Without one an idle worker stays asleep.
 
 use bevy_app::{App, Update};
 use bevy_ecs::resource::Resource;
@@ -29,8 +28,8 @@ pub fn add_to(app: &mut App) {
     }
 }
 
-/// Says so, with what the worker does. It is the app's own update that says it: a thread of its own would do so when the
-/// app hangs too.
+/// Sends the notification, with the worker's state. The app's own update sends it: a separate thread would do so even
+/// if the app hangs.
 fn say_alive(
     mut watchdog: ResMut<'_, Watchdog>,
     (link, availability, attempts): (Res<'_, ClientLink>, Res<'_, Availability>, Res<'_, Attempts>),
@@ -40,7 +39,7 @@ fn say_alive(
 ) {
     let (is_due, next) = watchdog.watchdog.due(time.elapsed());
     let state = Some((link.is_connected(), availability.rest()));
-    // Whoever looks at the service is not to read for half a minute what holds no more.
+    // A changed state is sent at once, so that the service's status is not outdated until the next notification.
     if is_due || watchdog.said != state {
         watchdog.said = state;
         let coordinator = console.coordinator();

@@ -1,5 +1,5 @@
-//! A part of a device's time: after each run it rests in proportion, by what the run was measured to take. And how much of
-//! its time a device has computed of late, for its owner to see.
+//! Limits a device to a share of its time: after each run it rests in proportion to the measured run time. Also
+//! measures how much of its time a device has computed recently, for its owner.
 
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ impl Share {
         self.0
     }
 
-    /// How long a device rests that has computed for so long.
+    /// How long a device rests after computing for `took`.
     pub fn rest_after(self, took: Duration) -> Duration {
         took * u32::from(100 - self.0) / u32::from(self.0)
     }
@@ -89,7 +89,7 @@ impl BusyTime {
     /// Counts what was computed up to `end`.
     pub fn add(&mut self, end: Instant, took: Duration) {
         let (mut end, mut left) = (end, took.min(SLICE * SLICES as u32));
-        // From the last slice back: what ran across several belongs to each.
+        // Goes backwards from the last slice: a run counts in every slice that it covers.
         loop {
             let number = self.slice(end);
             let begins = self.since + SLICE * u32::try_from(number).unwrap_or(u32::MAX);

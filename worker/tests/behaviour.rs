@@ -405,7 +405,7 @@ fn a_revoked_attempt_that_waits_is_not_begun() {
 #[test]
 fn a_revoked_attempt_that_runs_is_stopped_and_its_slot_free() {
     let mut pair = Pair::joined(|config| config.execution = Execution::Threads);
-    // Its kernel goes on until it is stopped: unless that happens, the only slot never gets to the second.
+    // Its kernel runs until it is stopped; if it were not, the only slot would never get to the second task.
     pair.assign(1, &script(UNTIL_STOPPED, 0));
     pair.settle();
     pair.say(ServerToWorker::Revoke { task: TaskNo(1), attempt: Attempt(1) });

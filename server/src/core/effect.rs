@@ -1,14 +1,14 @@
-//! What the core wants done: it does nothing to the world but by these.
+//! The core's outputs: it acts on the world only through these.
 
 use p2c2r_protocol::{PeerId, ServerToGame, ServerToWorker};
 
 use super::work::{Check, KernelRun};
 use crate::ledger::Entry;
 
-/// What is to be done, each sort in the order in which it was pushed.
+/// Effects to carry out; each vector is in the order in which its items were pushed.
 ///
-/// The sorts lie apart, so that what several events have led to moves on to link and ledger in one piece each; none of
-/// them waits for another.
+/// One vector per sort, so that the effects of several events reach the link and the ledger as one batch each. No order
+/// holds between the sorts.
 #[derive(Default)]
 pub struct Effects {
     /// Messages to send to games.
@@ -22,7 +22,7 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Whether nothing is to be done.
+    /// Whether there are no effects.
     pub fn is_empty(&self) -> bool {
         self.to_games.is_empty()
             && self.to_workers.is_empty()
@@ -37,7 +37,7 @@ pub enum Effect {
     Check(Check),
     /// Run the coordinator's own kernel; comes back as [`Event::Computed`](super::Event::Computed), once for each run.
     Compute(KernelRun),
-    /// Have the link watch a worker more closely, or no more: its death is then noticed sooner.
+    /// Sets how closely the link watches a worker: the disconnect of a busy one is noticed sooner.
     Watch {
         /// The worker's connection.
         peer: PeerId,

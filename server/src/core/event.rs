@@ -1,4 +1,4 @@
-//! What the core is told: everything it knows of the world comes in as one of these.
+//! The core's inputs: everything it knows of the world arrives as one of these.
 
 use std::time::Duration;
 
@@ -65,28 +65,28 @@ pub enum Event {
         /// The name.
         name: String,
     },
-    /// The operator has said that a worker's account gets no more work, or again some; the ledger has it so.
+    /// The operator has quarantined a worker's account or lifted its quarantine; the ledger has recorded it.
     Judged {
         /// The account.
         account: AccountId,
-        /// Which of both.
+        /// Whether it is quarantined from now on.
         quarantined: bool,
     },
-    /// A connection is gone; what came before it went is still to be heard.
+    /// A connection has ended; messages received from it before are still to be handled.
     Leaving {
         /// Which.
         peer: PeerId,
     },
-    /// A connection is gone, and nothing more comes from it.
+    /// A connection has ended and all its messages have been handled.
     Left {
         /// Which.
         peer: PeerId,
         /// Whether it was a gamer's or a worker's.
         role: Role,
     },
-    /// Messages of another update follow: what looking at them may take is counted anew.
+    /// The messages of a new update follow: the budget for examining submits starts afresh.
     UpdateBegins {
-        /// Admissions that the ledger would record in this update; `None` if it has stopped recording.
+        /// Admissions for which the ledger has room in this update; `None` if it has stopped recording.
         room: Option<AdmissionRoom>,
     },
     /// A game asks for a task.
@@ -98,14 +98,14 @@ pub enum Event {
         /// What it asks for.
         submit: Submit,
     },
-    /// A game takes a task back.
+    /// A game cancels a task.
     Cancelled {
         /// Its connection.
         peer: PeerId,
         /// The task, as the game calls it.
         task: TaskId,
     },
-    /// A player quits: everything timely in flight is taken back.
+    /// A player quits: all its timely tasks in flight are cancelled.
     Quit {
         /// Its connection.
         peer: PeerId,
@@ -121,11 +121,11 @@ pub enum Event {
     },
     /// A verdict on an outcome that an effect asked to be checked.
     Checked(Checked),
-    /// What became of an own kernel that an effect asked to be run.
+    /// The result of a kernel run that an effect requested.
     Computed(Computed),
-    /// Time has passed: what is due is done, and what waits is handed out.
+    /// Time has passed: timers that are due fire, and waiting tasks are assigned.
     TimePassed,
-    /// What the ledger has recorded is to be told to those it concerns.
+    /// Account statements are due, about what the ledger has recorded.
     StatementsDue {
         /// What was recorded since the last time.
         committed: Box<Committed>,

@@ -1,20 +1,20 @@
-//! Faults made on purpose, by which the simulation proves that its auditor finds them.
+//! Injected faults, which prove that the simulation's auditor detects them.
 //!
-//! Outside of this crate's own tests [`is_made`] and [`is_any_made`] are the constant `false`, and what asks for them
-//! compiles to nothing.
+//! Outside this crate's own tests [`is_made`] and [`is_any_made`] are the constant `false`, and the branches that ask
+//! for them compile to nothing.
 
-/// A fault: what is done wrongly where.
+/// An injected fault: the step that misbehaves, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// `admit`: what an account has is not looked at.
+    /// `admit`: the balance is not checked.
     LendsMoney,
-    /// `admit`: the cap of a task is not looked at.
+    /// `admit`: the task's price cap is not checked.
     IgnoresCaps,
-    /// `account`: what the hour has cost before the coordinator started is not looked at.
+    /// `account`: what was charged in the last hour before the coordinator's start is ignored.
     ForgetsTheHour,
-    /// `admit`: an id that is used up is let in again.
+    /// `admit`: a spent task id is admitted again.
     ForgetsIds,
-    /// `queue`: what an account was served does not count.
+    /// `queue`: the units that an account was served are not counted.
     ServesTheFirst,
     /// `hedge`: second attempts have no budget.
     HedgesWithoutEnd,
@@ -28,35 +28,35 @@ pub(crate) enum Fault {
     KeepsWhatTheConvictedMade,
     /// `judge`: one failed check convicts.
     ConvictsAtOnce,
-    /// `lease`: nothing is due at the end of a lease.
+    /// `lease`: leases never expire.
     WaitsForEver,
-    /// `tasks`: whoever answers an attempt is believed to have it.
+    /// `tasks`: an answer is accepted from a worker that does not hold the lease.
     AcceptsForgeries,
     /// `settle`: a task is charged twice.
     ChargesTwice,
     /// `settle`: a nano-dollar of the worker's goes to the fee.
     KeepsANano,
-    /// `settle`: what is late is charged.
+    /// `settle`: a late outcome is charged.
     ChargesWhatIsLate,
-    /// `settle`: an outcome that only looks right is kept for others.
+    /// `settle`: an outcome without a deep check is cached for other gamers.
     SharesTheUnchecked,
-    /// `settle`: whoever waits for an equal task gets what only looks right.
+    /// `settle`: followers of an equal task get an outcome without a deep check.
     GivesTheUnchecked,
-    /// `reuse`, `follow`: an outcome that is there already costs what computing it does.
+    /// `reuse`, `follow`: a reused outcome costs the full price.
     ChargesReuseInFull,
-    /// `follow`: whoever waits for an equal task gets its outcome twice.
+    /// `follow`: a follower gets the leader's outcome twice.
     GivesTwice,
-    /// `settle`: losers of a hedge are not told.
+    /// `settle`: the losing attempt of a hedge is not revoked.
     LetsThemWorkInVain,
-    /// `charge`: a task that was taken back costs its price.
+    /// `charge`: a cancelled task costs its full price.
     ChargesWhatWasNotBegun,
-    /// `deliver`: an outcome goes to whoever is there.
+    /// `deliver`: an outcome goes to any connected gamer.
     DeliversToAnybody,
-    /// `take_over`: patient tasks from before are not queued again.
+    /// `take_over`: patient tasks are not queued again after a restart.
     ForgetsPatientTasks,
-    /// `account`: what is charged is told before it is recorded.
+    /// `account`: a charge is reported before the ledger has recorded it.
     TellsTooSoon,
-    /// `next_due`: it is late by a millisecond.
+    /// `next_due`: the next wake-up is a millisecond late.
     SleepsTooLong,
 }
 

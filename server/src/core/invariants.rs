@@ -1,5 +1,5 @@
-//! What must hold between two events. Cheap sums are asserted in every build; the rest is derived again from scratch in
-//! debug builds, every so many events, because it looks at every task.
+//! Invariants that hold between two events. Cheap sums are asserted in every build. In debug builds the whole state is
+//! also checked against the tasks, once in many events, because that visits every task.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use p2c2r_protocol::{Nanos, PeerId, TaskNo};
 use super::Core;
 use super::state::tasks::{LIVE_MAX, Task};
 
-/// Tasks, accounts and workers that are looked at for each event, on average; more would let debug builds crawl.
+/// Tasks, accounts and workers visited per event, on average; more would make debug builds too slow.
 #[cfg(debug_assertions)]
 const LOOKED_AT_PER_EVENT: usize = 64;
 
@@ -21,7 +21,7 @@ impl Core {
         assert!(self.hedging.is_within_budget(), "second attempts are within their budget: {units:?}");
         #[cfg(debug_assertions)]
         {
-            // Looking at everything after every event would make a flood of them quadratic.
+            // Visiting everything after every event would make a burst of events quadratic.
             let looked_at = self.tasks.len() + self.gamers.accounts().len() + self.workers.len();
             self.events += 1;
             if self.events.is_multiple_of((looked_at / LOOKED_AT_PER_EVENT) as u64 + 1) {
@@ -30,10 +30,10 @@ impl Core {
         }
     }
 
-    /// Derives again from the tasks in flight what the other parts of the state must say of them.
+    /// Recomputes from the tasks in flight what the other parts of the state must hold about them, and compares.
     ///
     /// # Panics
-    /// If they do not: the state is then wrong, and going on would book it.
+    /// If they differ: the state is then wrong, and the ledger would record wrong charges.
     pub fn assert_whole_state(&self) {
         let mut held: HashMap<_, (Nanos, usize)> = HashMap::new();
         let mut out: HashMap<PeerId, usize> = HashMap::new();

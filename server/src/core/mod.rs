@@ -82,7 +82,8 @@ pub struct Policy {
 /// What is known of each connection.
 type Links = HashMap<PeerId, LinkState, NumberHash>;
 
-/// Smoothed round trips by peer, zero until one is measured: [`Core::rtt`] for whoever borrows other parts of the scheduler.
+/// Smoothed round trips by peer, zero until one is measured: like [`Core::rtt`], for callers that borrow other parts of
+/// the core mutably.
 fn round_trips(links: &Links) -> impl Fn(PeerId) -> Duration {
     move |peer| links.get(&peer).map_or(Duration::ZERO, |link| link.rtt)
 }
@@ -110,7 +111,7 @@ pub struct Core {
     closing: bool,
     /// Entries for the ledger so far: each one's number is how many there are with it.
     booked: u64,
-    /// Events handled, to know when the whole state is looked at.
+    /// Events handled; decides when the whole state is checked.
     #[cfg(debug_assertions)]
     events: u64,
     /// Effects of the event that is being handled: the caller's buffers, which are empty between events.
@@ -118,8 +119,8 @@ pub struct Core {
 }
 
 impl Core {
-    /// A scheduler that numbers its tasks from `next_task` on. Its draws come from `seed`: whoever knows it knows which
-    /// answers are checked deeply, and where.
+    /// A scheduler that numbers its tasks from `next_task` on and draws from `seed`. The seed must stay secret: it
+    /// determines which answers are checked deeply, and where.
     pub fn new(policy: Policy, next_task: TaskNo, seed: [u8; 32]) -> Self {
         Self {
             now: Micros(0),
@@ -147,8 +148,8 @@ impl Core {
         }
     }
 
-    /// Handles what happened, at `now` on the coordinator's clock, and pushes what is to be done about it. A `now` before
-    /// that of an earlier event counts as that one.
+    /// Handles `event` at `now` on the coordinator's clock, and pushes the effects. A `now` before that of an earlier
+    /// event counts as that one.
     pub fn handle(&mut self, now: Micros, event: Event, effects: &mut Effects) {
         self.now = self.now.max(now);
         std::mem::swap(&mut self.effects, effects);

@@ -1,4 +1,5 @@
-//! Receipts: what a task cost and where its time went, in stages that tile the time at the coordinator.
+//! Receipts: what a task cost and where its time went. The stages add up to the time that the task spent at the
+//! coordinator.
 
 use p2c2r_protocol::{Answer, Micros, Stages};
 
@@ -36,9 +37,9 @@ impl From<&Answer> for WorkerTimes {
     }
 }
 
-/// The stages of a task that a worker did. Whatever the worker claims is cut to what fits between the two
-/// moments the coordinator measured itself, so the stages add up to `sent_at - received_at` for every input. What was before the
-/// task was received, because it has taken the place of an equal one, is no part of them.
+/// The stages of a task that a worker did. Times that the worker reports are clamped to the interval that the
+/// coordinator measured itself, so the stages add up to `sent_at - received_at` for every input. Time before
+/// `received_at`, which an attempt inherited from an equal task may include, is left out.
 pub fn worker_stages(mut moments: AttemptTimes, times: WorkerTimes, clock_offset_us: Option<i64>) -> Stages {
     moments.assigned_at = moments.assigned_at.max(moments.received_at);
     moments.answered_at = moments.answered_at.max(moments.assigned_at);
@@ -64,8 +65,8 @@ pub fn worker_stages(mut moments: AttemptTimes, times: WorkerTimes, clock_offset
     }
 }
 
-/// The stages of a task the coordinator did itself: the kernel, and everything else, the wait for a
-/// thread and the way through the pool included, as queue.
+/// The stages of a task that the coordinator computed itself: the kernel's time, and all the rest, including the wait
+/// for a thread and the hand-over to and from the pool, as queue time.
 pub fn own_stages(received_at: Micros, computing_since: Micros, took_us: u32, sent_at: Micros) -> Stages {
     let kernel = took_us.min(sent_at.since(computing_since.max(received_at)));
     Stages {

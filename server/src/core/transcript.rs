@@ -1,7 +1,7 @@
-//! Events and effects as plain data, so that a run can be written down and run again.
+//! Events and effects as plain data, so that a run can be recorded and replayed.
 //!
-//! An event is kept whole, but for what the core itself asked to be judged or computed: that comes back from the run. Of
-//! effects a fingerprint is kept each: enough to say which one differs.
+//! Events are recorded in full, except for the checks and kernel runs that the core requested itself: the replay
+//! requests them again. Of each effect only a fingerprint is recorded, which suffices to find the first that differs.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -109,7 +109,7 @@ impl RecordedEvent {
         }
     }
 
-    /// The event itself. `None` for a verdict on something that was never asked to be judged.
+    /// Rebuilds the event. `None` for a verdict on a check that was never requested.
     pub fn into_event(self, asked: &mut PendingChecks) -> Option<Event> {
         Some(match self {
             Self::Kept(outcome) => Event::Kept(outcome),
@@ -136,7 +136,7 @@ impl RecordedEvent {
             Self::Checked(task, attempt, failed, took) => {
                 let check = asked.checks.remove(&(task, attempt))?;
                 let failed = failed.map(|(name, detail)| CheckError::new(asked.name(name), detail));
-                // What is left follows from what was judged.
+                // The blob left behind is a function of the outcome.
                 let left = if failed.is_none() { check.left() } else { None };
                 Event::Checked(Checked { check, verdict: failed.map_or(Ok(()), Err), left, took })
             }
@@ -152,7 +152,7 @@ impl RecordedEvent {
     }
 }
 
-/// What a replayed core has asked to be judged, until its verdict comes.
+/// Checks that a replayed core has requested and that have no verdict yet.
 #[derive(Default)]
 pub struct PendingChecks {
     checks: HashMap<(TaskNo, Attempt), Check>,
@@ -160,7 +160,7 @@ pub struct PendingChecks {
 }
 
 impl PendingChecks {
-    /// Takes over what the core wants done: of it, only checks come back.
+    /// Takes the requested checks from the effects; the other effects are dropped.
     pub fn take(&mut self, effects: Effects) {
         for effect in effects.others {
             if let Effect::Check(check) = effect {
@@ -169,18 +169,18 @@ impl PendingChecks {
         }
     }
 
-    /// The name of a check. There are some dozens of them, so what they leak is bounded.
+    /// Leaks the name of a check to make it `'static`. There are a few dozen names, so the leak is bounded.
     fn name(&mut self, name: String) -> &'static str {
         self.names.entry(name).or_insert_with_key(|name| Box::leak(name.clone().into_boxed_str()))
     }
 }
 
-/// How many effects of each sort there are, to know later which ones are new.
+/// Number of effects of each sort, which marks where new ones begin.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mark([usize; 4]);
 
 impl Mark {
-    /// As many as there are now.
+    /// The current numbers.
     pub fn of(effects: &Effects) -> Self {
         let Effects { to_games, to_workers, entries, others } = effects;
         Self([to_games.len(), to_workers.len(), entries.len(), others.len()])
@@ -201,7 +201,7 @@ pub fn fingerprints(effects: &Effects, mark: Mark) -> Vec<u64> {
     to_games.chain(to_workers).chain(entries).chain(others).collect()
 }
 
-/// Effect number `number` since `mark`, in the order of [`fingerprints`], in words.
+/// Debug text of effect `number` since `mark`, in the order of [`fingerprints`].
 pub fn describe(effects: &Effects, mark: Mark, number: usize) -> Option<String> {
     let [games, workers, entries, others] = mark.0;
     let to_games =

@@ -1,4 +1,4 @@
-//! What the core has computed elsewhere, and what comes back: outcomes to judge, and own kernels to run.
+//! Work that the core has done elsewhere: outcomes to judge, and runs of its own kernel.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -25,9 +25,9 @@ pub struct Check {
     pub worker: PeerId,
     /// The worker's account.
     pub account: AccountId,
-    /// What its kernel runs on, by its own word.
+    /// What its kernel runs on, as the worker claims.
     pub device: Device,
-    /// What the worker says of its times.
+    /// The times that the worker reports.
     pub times: WorkerTimes,
     /// What sort of work.
     pub kind: KindId,
@@ -66,12 +66,12 @@ pub enum Depth {
     Always,
     /// The deep check as well, at the place that this seed picks.
     Deep(u64),
-    /// It is computed again and must be the same to the bit; a deep check with this seed where that gives nothing.
+    /// Recomputation, whose outcome must be bit-identical; where the kernel fails here, a deep check with this seed.
     Again(u64),
 }
 
 impl Depth {
-    /// What a receipt says of an outcome that passed.
+    /// The check named in the receipt.
     pub fn passed(self) -> PassedCheck {
         match self {
             Self::Always => PassedCheck::Always,
@@ -98,8 +98,8 @@ impl Check {
         left(&*self.job, &self.blobs, &self.outcome)
     }
 
-    /// Whether the kernel gives this outcome here as well. A kernel that fails here says nothing against a worker on whose
-    /// machine it did not: then the deep check decides.
+    /// Recomputes the outcome and compares. A kernel that fails here is no evidence against a worker on whose machine
+    /// it succeeded: then the deep check decides.
     fn compute_again(&self, seed: u64) -> Result<(), CheckError> {
         self.job.check(&self.blobs, &self.outcome)?;
         match self.job.run(&self.blobs, &Stop::never()) {
@@ -123,7 +123,7 @@ pub struct Checked {
     pub verdict: Result<(), CheckError>,
     /// What the outcome leaves for a later spec to name, if it passed.
     pub left: Option<Arc<Blob>>,
-    /// How long the check took; zero where it was done at once, by what has no clock.
+    /// How long the check took; zero if it ran on the app's thread, where the core has no clock.
     pub took: Duration,
 }
 
@@ -131,7 +131,7 @@ pub struct Checked {
 pub struct KernelRun {
     /// The task.
     pub task: TaskNo,
-    /// The decoded spec, as long as its task is in flight.
+    /// The decoded spec; gone once its task has ended.
     pub job: Weak<dyn TaskJob>,
     /// Its blobs.
     pub blobs: Blobs,
@@ -139,7 +139,7 @@ pub struct KernelRun {
     pub stop: Stop,
 }
 
-/// What a kernel gave.
+/// The result of a kernel run.
 pub struct Computed {
     /// The task.
     pub task: TaskNo,

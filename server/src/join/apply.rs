@@ -1,4 +1,4 @@
-//! What the operator changes in accounts, carried out on those who are connected.
+//! Applies the operator's account changes to connected peers.
 
 use std::collections::VecDeque;
 use std::net::TcpListener;
@@ -30,7 +30,7 @@ use crate::waking::LateWaker;
 
 /// What a revoked account's programs are told.
 const REVOKED: &str = "the coordinator's operator has closed this account";
-/// How long a token that was made just before the account was closed may still come: twice its life of 60 seconds.
+/// How long a token from just before an account was closed may still be used: twice a token's life of 60 seconds.
 const REMEMBERED: Micros = Micros(120_000_000);
 
 /// Lets people in to the coordinator `app`, which [`build_app`](crate::build_app) has built with `config`: answers HTTPS
@@ -100,12 +100,12 @@ impl Plugin for JoinPlugin {
     }
 }
 
-/// Accounts that were closed while the coordinator ran, and when; tokens that were made before may still come. An account
-/// closed longer ago gets no token, so it need not be remembered here.
+/// Accounts closed while the coordinator runs, with the moment: tokens made before may still be used. An account closed
+/// longer ago gets no token, so it is not remembered here.
 #[derive(Resource, Debug, Default)]
 pub struct RecentlyRevoked(VecDeque<(AccountKey, Micros)>);
 
-/// Disconnects the programs of closed accounts, shows new names, and has workers judged.
+/// Disconnects the programs of closed accounts, applies new names, and passes quarantines and hourly caps on.
 pub fn apply_account_changes(
     news: Res<'_, AccountNews>,
     mut revoked: ResMut<'_, RecentlyRevoked>,
@@ -144,7 +144,7 @@ pub fn apply_account_changes(
     }
 }
 
-/// Disconnects programs of closed accounts that come with a token made before, and lets nobody hear that they have come.
+/// Disconnects programs of closed accounts that connect with an older token, before any system sees them as joined.
 pub fn turn_revoked_away(
     mut joined: ResMut<'_, Messages<PeerJoined>>,
     mut revoked: ResMut<'_, RecentlyRevoked>,
@@ -160,7 +160,7 @@ pub fn turn_revoked_away(
     }
 }
 
-/// Nobody is let in to a coordinator that is about to end.
+/// Refuses new peers while the coordinator is draining.
 fn close_with_the_coordinator(drain: Res<'_, DrainPhase>, news: Res<'_, AccountNews>) {
     if drain.is_closing() {
         news.close();

@@ -50,7 +50,7 @@ pub enum CertificateChoice {
 /// A certificate in use.
 #[derive(Clone)]
 pub struct Certificate {
-    /// What TLS is done with.
+    /// The TLS configuration.
     pub tls: Arc<ServerConfig>,
     /// What join links carry: the fingerprint of the own key.
     pub fingerprint: Option<Fingerprint>,
@@ -93,7 +93,7 @@ fn own(folder: &Path) -> Result<Certificate, JoinError> {
             write_private(&key_path, &key.serialize_pem())?;
             make_certificate(&key, &path)?;
         }
-        // A crash after the key was written, or a certificate that was lost: the key is what clients pin.
+        // The certificate is missing, after a crash or because it was deleted. The key is kept, because clients pin it.
         (true, false) => {
             let pem = read(&key_path)?;
             let key = KeyPair::from_pem(&pem)
@@ -117,7 +117,7 @@ fn make_certificate(key: &KeyPair, path: &Path) -> Result<(), JoinError> {
     write_private(path, &params.self_signed(key).map_err(failed)?.pem())
 }
 
-/// Written under another name and moved, so that a crash leaves a whole file or none; readable for its owner only.
+/// Writes under a temporary name and renames, so that a crash leaves a whole file or none; readable by its owner only.
 fn write_private(path: &Path, text: &str) -> Result<(), JoinError> {
     let partial = path.with_extension("partial");
     let write = || {
@@ -147,7 +147,7 @@ fn tls_config(
     };
     let mut config = build().map_err(|error| refused(path, error.to_string(), advice))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Every connection is for two short requests: nothing is kept of it.
+    // No session tickets: a connection serves two short requests and is not resumed.
     config.send_tls13_tickets = 0;
     Ok(config)
 }

@@ -1,8 +1,8 @@
-//! Challenges: something fresh for a client to sign, of which nothing is kept until a signature is there.
+//! Challenges: fresh data for a client to sign, stored only once it is signed.
 //!
-//! A challenge is 16 random bytes, the moment it ends, and a keyed BLAKE3 hash of both under a key that this process
-//! alone has. Whoever brings one back with a good signature spends it: the random bytes are kept until it would have
-//! ended anyway, so that a copied request is worth nothing.
+//! A challenge is 16 random bytes, its expiry, and a keyed BLAKE3 hash of both under a key known only to this process.
+//! A valid signature spends the challenge: its random bytes are stored until its expiry, so that a replayed request is
+//! refused.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -25,25 +25,26 @@ const CONTEXT: &[u8] = b"p2c2r challenge 1";
 
 const _: () = assert!(BYTES * 4 / 3 + 4 <= p2c2r_join::api::CHALLENGE_CHARS_MAX);
 
-/// A challenge that is ours and not over.
+/// A genuine challenge that has not expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveChallenge {
     nonce: [u8; NONCE_BYTES],
     ends_at_ms: u64,
 }
 
-/// Makes challenges and knows its own. Time is the time since some moment of this process, of no wall clock.
+/// Makes challenges and recognises its own. Times are durations since a fixed moment of this process, not wall-clock
+/// times.
 pub struct Challenges {
     key: [u8; 32],
     /// By the second in which they end, the oldest first.
     spent: VecDeque<(u64, HashSet<[u8; NONCE_BYTES], SeededHash>)>,
     spent_count: usize,
-    /// Challenges that end before this second count as spent, because what was spent of them is forgotten.
+    /// Challenges that expire before this second count as spent, because the record of the spent ones was dropped.
     forgotten_until: u64,
 }
 
 impl Challenges {
-    /// With a key of its own.
+    /// Makes challenges under a new random key.
     pub fn new() -> Result<Self, JoinError> {
         Ok(Self { key: random()?, spent: VecDeque::new(), spent_count: 0, forgotten_until: 0 })
     }
@@ -59,7 +60,7 @@ impl Challenges {
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Reads a challenge; `None` if it is not this process's, or over.
+    /// Verifies a challenge; `None` if it is not this process's, or has expired.
     pub fn check(&self, text: &str, now: Duration) -> Option<LiveChallenge> {
         let bytes: [u8; BYTES] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (body, mac) = bytes.split_at(NONCE_BYTES + 8);
@@ -72,8 +73,8 @@ impl Challenges {
         (u128::from(ends_at_ms) > now.as_millis()).then_some(LiveChallenge { nonce: *nonce, ends_at_ms })
     }
 
-    /// Uses it up; `false` if it was used before. When [`SPENT_MAX`] are kept, all that end soonest are given up, used or
-    /// not: none is ever good twice.
+    /// Spends the challenge; `false` if it was spent before. When [`SPENT_MAX`] are stored, all that expire soonest are
+    /// dropped and count as spent, so none is accepted twice.
     pub fn spend(&mut self, live: LiveChallenge, now: Duration) -> bool {
         let second = live.ends_at_ms / 1_000;
         while let Some((_, gone)) = self.spent.pop_front_if(|(ends, _)| *ends < now.as_secs()) {

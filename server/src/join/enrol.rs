@@ -1,4 +1,4 @@
-//! Who is let in: the account of a known key, a new account by invite, or one by open registration.
+//! Enrolment: the account of a known key, a new account by invite, or one by open registration.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Registrar {
     store: AccountStore,
     open: OpenRegistration,
     open_credit: Nanos,
-    /// By time that no wall clock steps; they start full with the program.
+    /// Uses monotonic time; the buckets are full at start.
     opened: GcraLimiter,
     opened_by_prefix: Buckets,
 }
@@ -36,8 +36,8 @@ impl Registrar {
         }
     }
 
-    /// The account of the newcomer's key, which is opened if it has none and may have one. `now` is the wall clock's
-    /// time, for rows and the end of invites, and the time since some moment, for rates.
+    /// The account of the newcomer's key; opened if the key has none and is entitled to one. `now` is the wall-clock
+    /// time, for rows and expiry, and the monotonic time, for rates.
     pub fn enrol_or_find(
         &mut self,
         newcomer: &Newcomer<'_>,
@@ -60,7 +60,7 @@ impl Registrar {
             return Ok(Err(RefusalCode::NoAccount));
         }
         let all = Rate { burst: self.open.accounts_per_hour, per: HOUR };
-        // The address's own bucket first: who has emptied it takes nothing from everybody's.
+        // The address's own bucket is taken from first: a flooding address must not empty the shared one.
         if !self.opened_by_prefix.take(Prefix::of(from), now.1) || !self.opened.take(all, now.1) {
             return Ok(Err(RefusalCode::TooMany));
         }

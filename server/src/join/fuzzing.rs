@@ -27,7 +27,7 @@ fn identity() -> ProtocolIdentity {
     ProtocolIdentity::new(&[], Digest([0; 32]))
 }
 
-/// The key whose signature is made anew, so that what is behind it is reached.
+/// The key with which a body is signed again, so that the code behind the signature check is reached.
 fn owner() -> Option<AccountSecret> {
     AccountSecret::from_seed([3; 32])
 }
@@ -39,7 +39,7 @@ fn front(folder: &Path) -> Option<Front> {
     Front::new(JoinLimits::default(), registrar, Mint::new(&identity()), identity(), Arc::default()).ok()
 }
 
-/// A body; whether an honest program could have sent it.
+/// Handles a body; returns whether an honest program could have sent it.
 ///
 /// # Panics
 /// If the account of another key is let in, or what is answered cannot be read.

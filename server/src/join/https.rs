@@ -1,4 +1,4 @@
-//! Connections: counted, encrypted and timed before a request is looked at.
+//! HTTPS connections: counted, encrypted and under time-outs before a request is read.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -33,9 +33,9 @@ const HEADER_BYTES_MAX: usize = 8_192;
 const HEADERS_MAX: usize = 32;
 /// Pause after the system could not accept a connection, for example because all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Visits that are over and still remembered, beside as many as are under way.
+/// Ended connections that the list may hold, besides the open ones, before it is swept.
 const VISITS_SPARE: usize = 64;
-/// What is read of a request without TLS before it is answered.
+/// Bytes read of a request without TLS before it is answered.
 const PLAIN_BYTES_MAX: usize = 4_096;
 
 /// Accepts connections for ever.
@@ -60,7 +60,7 @@ pub(super) async fn serve(
             }
         };
         let prefix = Prefix::of(address.ip());
-        // Closed without a word: whoever floods would be the only one to hear it.
+        // Closed without a reply: only a flooding peer would receive it.
         if !rates.take(prefix, front.now()) {
             continue;
         }
@@ -73,11 +73,11 @@ pub(super) async fn serve(
     }
 }
 
-/// The visits under way, oldest first, and some that are over.
+/// The open connections, oldest first, and some ended ones.
 #[derive(Default)]
 struct Visits {
     all: VecDeque<AbortHandle>,
-    /// Length at which those that are over are forgotten.
+    /// Length at which ended ones are swept.
     sweep_at: usize,
 }
 
@@ -90,7 +90,7 @@ impl Visits {
         self.all.push_back(visit);
     }
 
-    /// Ends the oldest visit, which takes effect as soon as the thread turns to it.
+    /// Ends the oldest connection; takes effect when the thread next polls it.
     fn end_oldest(&mut self) {
         while let Some(visit) = self.all.pop_front() {
             if !visit.is_finished() {

@@ -1,4 +1,4 @@
-//! What strangers may cost before it is known who they are: counted per address prefix, bounded in sum.
+//! Limits on unauthenticated peers, per address prefix and in sum.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,7 +11,7 @@ use p2c2r_protocol::SeededHash;
 
 use super::settings::OpenTo;
 
-/// Prefixes that are counted apart; more of them at one time share one count.
+/// Prefixes with a count of their own; more at one time share one count.
 const PREFIXES_MAX: usize = 16_384;
 /// Time between two sweeps of a full table: a sweep looks at every entry.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -99,12 +99,12 @@ impl Prefix {
     }
 }
 
-/// How often something may happen: `burst` times at once, and as often again in every `per`.
+/// A rate limit: `burst` times at once, and `burst` times more per `per`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Times at once, at least 1.
     pub burst: u32,
-    /// Until all of them are there again.
+    /// Time in which an empty bucket refills.
     pub per: Duration,
 }
 
@@ -113,7 +113,7 @@ pub struct Rate {
 pub struct GcraLimiter(Duration);
 
 impl GcraLimiter {
-    /// Takes one at `now`, if there is one.
+    /// Takes one token at `now`; false if there is none.
     pub fn take(&mut self, rate: Rate, now: Duration) -> bool {
         let full_at = self.0.max(now) + rate.per / rate.burst;
         let there = full_at <= now + rate.per;
@@ -124,7 +124,7 @@ impl GcraLimiter {
     }
 }
 
-/// A bucket for each address prefix. When `PREFIXES_MAX` of them are in use, those that come then share one more.
+/// A token bucket for each address prefix. When `PREFIXES_MAX` are in use, new prefixes share one more.
 #[derive(Debug)]
 pub struct Buckets {
     rate: Rate,
@@ -140,10 +140,10 @@ impl Buckets {
         Self { rate, of_prefix, of_others: GcraLimiter::default(), sweep_at: Duration::ZERO }
     }
 
-    /// Takes one for `prefix` at `now`, if there is one.
+    /// Takes one token for `prefix` at `now`; false if there is none.
     pub fn take(&mut self, prefix: Prefix, now: Duration) -> bool {
         if self.of_prefix.len() >= PREFIXES_MAX && now >= self.sweep_at {
-            // A full bucket is as good as none.
+            // A full bucket equals a new one.
             self.of_prefix.retain(|_, bucket| bucket.0 > now);
             self.sweep_at = now + SWEEP_EVERY;
         }
@@ -164,7 +164,7 @@ struct Counts {
     of_prefix: HashMap<Prefix, u32, SeededHash>,
 }
 
-/// One of them, until it is dropped.
+/// One counted connection; dropping it ends the count.
 #[derive(Debug)]
 pub struct Connected {
     connections: Connections,

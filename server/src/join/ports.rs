@@ -1,7 +1,7 @@
 //! One port number for both: UDP for tasks, TCP for HTTPS. Both are bound, or neither.
 //!
-//! `[::]` stands for every address of both IP versions. Systems differ in whether a socket of it takes IPv4 too (Linux
-//! asks `net.ipv6.bindv6only`, Windows says no), so it is said to each socket.
+//! `[::]` stands for every address of both IP versions. Systems differ in whether such a socket takes IPv4 too (Linux
+//! reads `net.ipv6.bindv6only`, Windows defaults to no), so the option is set on each socket.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
@@ -57,8 +57,8 @@ fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, Type::STREAM, Protocol::TCP)?;
-    // A coordinator that is started again does not wait for the last one's connections to be forgotten. On Windows the
-    // option would let two programs share a port.
+    // A restarted coordinator need not wait for the previous one's connections to time out. On Windows the option would
+    // let two programs share a port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -99,7 +99,7 @@ mod tests {
         let port = udp.local_addr().unwrap().port();
         assert_eq!(tcp.local_addr().unwrap().port(), port);
         let mut own = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
-        // A machine without an IPv6 loopback has nothing to be reached by.
+        // Without an IPv6 loopback the machine cannot be reached by IPv6.
         if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
             own.push((Ipv6Addr::LOCALHOST, port).into());
         }

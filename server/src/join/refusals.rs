@@ -1,4 +1,4 @@
-//! Refusals over HTTPS: a status for machines between, a code for the client's program, a sentence for its person.
+//! Refusals over HTTPS: an HTTP status for proxies, a code for the client's program, a sentence for its user.
 
 use axum::Json;
 use axum::http::header::RETRY_AFTER;
@@ -6,10 +6,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use p2c2r_join::{RefusalCode, TokenRefusal};
 
-/// Seconds after which whoever asked too often may try again.
+/// Seconds after which a rate-limited client may retry.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
 
-/// A refusal on its way out.
+/// A refusal as it is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinRefusal {
     status: StatusCode,
@@ -23,12 +23,12 @@ impl JoinRefusal {
         Self::saying(code, sentence(code))
     }
 
-    /// A refusal with a sentence of its own.
+    /// A refusal with a custom sentence.
     pub fn saying(code: RefusalCode, message: impl Into<String>) -> Self {
         Self { status: status(code), code, message: message.into() }
     }
 
-    /// A request that is none, with a status of its own.
+    /// A malformed request, with its own status.
     pub fn malformed(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, code: RefusalCode::Malformed, message: message.into() }
     }

@@ -28,11 +28,11 @@ use super::refusals::JoinRefusal;
 use super::store::{AccountRecord, Newcomer, WallSeconds};
 
 const MINUTE: Duration = Duration::from_mins(1);
-/// Measurements of the line's speed a minute for one address prefix: whoever measures does so once or twice.
+/// Bandwidth measurements per minute for one address prefix; a client needs one or two.
 const SPEED_PER_MINUTE: u32 = 6;
-/// The same for all together: some 2 Mbit/s at the most go into them.
+/// Bandwidth measurements per minute for all addresses: at most some 2 Mbit/s.
 const SPEED_PER_MINUTE_IN_ALL: u32 = 60;
-/// Characters of what is wrong with a request, as it is told to whoever sent it.
+/// Characters of an error message in an answer.
 const FAULT_CHARS_MAX: usize = 120;
 
 /// What all requests share.
@@ -84,7 +84,7 @@ impl Front {
         lock(&self.challenges).issue(self.now())
     }
 
-    /// Time since the start, which no wall clock steps.
+    /// Monotonic time since the start.
     pub fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -135,7 +135,7 @@ async fn give_challenge(
         return Err(JoinRefusal::of(RefusalCode::TooMany));
     }
     refuse_while_closing(&front)?;
-    // What is in it does not matter, but the next request begins behind it.
+    // The content is ignored, but must be read: the next request begins after it.
     read(&front, body).await?;
     match front.challenge() {
         Ok(challenge) => Ok(Json(Challenge { challenge })),
@@ -143,14 +143,14 @@ async fn give_challenge(
     }
 }
 
-/// A body of known length: how long it takes says how fast the line is. It is only text, so that nobody need decode it.
+/// A body of known length, by whose duration a client measures its bandwidth. Plain text, so no decoding is needed.
 async fn give_bytes(
     State(front): State<Arc<Front>>,
     Extension(sender): Extension<Sender>,
 ) -> Result<Vec<u8>, JoinRefusal> {
     let all = Rate { burst: SPEED_PER_MINUTE_IN_ALL, per: MINUTE };
     let (of_prefix, of_all) = &mut *lock(&front.speed_rates);
-    // The address's own bucket first: who has emptied it takes nothing from everybody's.
+    // The address's own bucket is taken from first: a flooding address must not empty the shared one.
     if !of_prefix.take(Prefix::of(sender.0.ip()), front.now()) || !of_all.take(all, front.now()) {
         return Err(JoinRefusal::of(RefusalCode::TooMany));
     }
@@ -197,8 +197,8 @@ pub(super) fn parse(body: &[u8]) -> Result<TokenRequest, JoinRefusal> {
     })
 }
 
-/// The account that has signed the request, if it speaks our protocol and answers a challenge of ours that was not
-/// answered before. The cheap checks come first.
+/// The account that signed the request, if the protocol matches and the challenge is genuine and unspent. The cheap
+/// checks come first.
 pub(super) fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey, JoinRefusal> {
     if AccountKey::from_hex(&request.account).is_none() {
         return Err(JoinRefusal::malformed(
@@ -253,7 +253,7 @@ fn refuse_while_closing(front: &Front) -> Result<(), JoinRefusal> {
     }
 }
 
-/// Our own trouble, of which strangers hear only that there is some.
+/// An internal error: the cause is logged, and the client learns only that there was one.
 fn trouble(cause: &JoinError) -> JoinRefusal {
     error!(%cause, "nobody can join");
     JoinRefusal::saying(

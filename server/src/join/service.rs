@@ -1,4 +1,4 @@
-//! The threads that let people in: one for HTTPS, with one for the account store, and one that watches the store.
+//! The join service's threads: one for HTTPS, one for the account store, and one that watches the store.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use super::routes::Front;
 use super::store::AccountStore;
 use super::watch::{AccountNews, Clerk, Watch};
 
-/// How long the end waits for a request at the account store.
+/// How long shutdown waits for a request to the account store.
 const STOP_MAX: Duration = Duration::from_secs(1);
 
 /// What the service needs.
@@ -58,8 +58,8 @@ pub struct JoinService {
 }
 
 impl JoinService {
-    /// Opens the account store and the certificate and begins to answer on `listener`. `clerk` carries out in
-    /// the ledger what the operator orders; `wake` is called when there is news for the app. `pages` are answered too.
+    /// Opens the account store and the certificate, and serves `listener` and `pages`. `clerk` carries out the
+    /// operator's orders in the ledger; `wake` is called when there is news for the app.
     pub fn start(
         options: JoinOptions,
         listener: TcpListener,
@@ -76,7 +76,7 @@ impl JoinService {
         let (watch, news, stop_watch) = Watch::new(AccountStore::open(&options.data_dir)?, clerk)?;
         let registrar = Registrar::new(store, options.open, options.open_credit);
         let front = Arc::new(Front::new(options.limits, registrar, mint, options.identity, news.closing())?);
-        // One thread more, for the account store: it is the only one that waits for the disk.
+        // One more thread, for the account store: only it waits for the disk.
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(1)

@@ -147,7 +147,7 @@ impl LinkScope {
 fn public_host(text: &str, port: u16) -> Result<Host, JoinLinkError> {
     let text = text.trim();
     let bracketed = if text.parse::<Ipv6Addr>().is_ok() { format!("[{text}]") } else { text.to_owned() };
-    // With a port of its own it does not read with another behind it.
+    // Text that has a port already does not parse with another one appended.
     format!("{bracketed}:{port}").parse().or_else(|_| bracketed.parse())
 }
 

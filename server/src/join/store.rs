@@ -1,8 +1,8 @@
-//! The account store: who may join. A SQLite file of its own, which the running coordinator and the operator's commands
+//! The account store: who may join. A separate SQLite file, which the running coordinator and the operator's commands
 //! have open at the same time.
 //!
-//! It holds no secret of anybody's: of an invite the BLAKE3 hash of 24 random bytes, of an account the public key. Whoever
-//! steals it can neither use an invite nor sign for an account.
+//! It holds no secret: of an invite only the BLAKE3 hash of 24 random bytes, of an account the public key. A stolen
+//! store lets nobody use an invite or sign for an account.
 
 mod accounts;
 mod changes;
@@ -38,7 +38,7 @@ const MIGRATIONS: &[&str] = &[
 /// How long a statement waits for another process's transaction, each of which takes milliseconds: errs on the long
 /// side.
 const BUSY: Duration = Duration::from_secs(5);
-/// Tries at what SQLite does not wait for by itself: turning the write-ahead log on, half a second in all.
+/// Attempts to turn the write-ahead log on, for which SQLite does not wait by itself; half a second in all.
 const WAL_TRIES: u32 = 20;
 const WAL_PAUSE: Duration = Duration::from_millis(25);
 
@@ -154,14 +154,14 @@ fn refuse_foreign(connection: &Connection, path: &Path) -> Result<(), JoinError>
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     turn_write_ahead_log_on(connection)?;
-    // An account must not be lost with a power cut: its owner's next request brings no invite.
+    // A power cut must not lose an account: its owner's next request carries no invite.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)
 }
 
-/// SQLite's busy handler is not asked while a file is turned over to the log, so another process that does it at the
-/// same moment is waited for here.
+/// SQLite does not call its busy handler while it switches a file to the write-ahead log, so a concurrent switch by
+/// another process is retried here.
 fn turn_write_ahead_log_on(connection: &Connection) -> rusqlite::Result<()> {
     for _ in 0..WAL_TRIES {
         match connection.pragma_update(None, "journal_mode", "wal") {
@@ -174,7 +174,7 @@ fn turn_write_ahead_log_on(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")
 }
 
-/// All in one transaction, which asks again what the schema is: another process may have been first.
+/// Runs in one transaction that reads the schema version again: another process may have migrated meanwhile.
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -1,5 +1,5 @@
-//! Notices what the operator's commands, which are other processes, have changed in the account store: tells the app who
-//! was closed, renamed, capped or judged, and has the ledger book credits and judgements.
+//! Watches the account store for changes by the operator's commands, which are other processes: reports closed,
+//! renamed, capped and quarantined accounts to the app, and has the ledger record credits and quarantine orders.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,16 +16,17 @@ use super::store::{AccountStore, OperatorChange, Order};
 use crate::core::state::gamers::HourCap;
 use crate::ledger::AccountId;
 
-/// How often the store is asked whether it has changed: a revoked account is out within a second.
+/// Polling interval of the store: a revoked account is disconnected within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Looks between two tries to book what could not be booked: the ledger knows an account only once it has connected.
+/// Polls between two attempts to carry out an order that failed: the ledger knows an account only once it has
+/// connected.
 const LOOKS_UNTIL_NEXT_TRY: u32 = 20;
 
-/// Carries an order out in the ledger, durably and so that doing it again changes nothing, and waits for it. Answers with the
-/// account's number; an error says why it is not done yet.
+/// Carries an order out in the ledger, durably and idempotently, and waits for it. Returns the account's number, or an
+/// error that says why it is not done yet.
 pub type Clerk = Box<dyn Fn(&Order) -> Result<AccountId, String> + Send>;
 
-/// The app's end: what the operator has changed comes in, and nobody is let in any more once the app closes.
+/// The app's end: delivers the operator's changes, and stops the joining of new peers.
 #[derive(Resource, Debug)]
 pub struct AccountNews {
     changes: Receiver<OperatorChange>,
@@ -54,8 +55,8 @@ impl AccountNews {
     }
 }
 
-/// Looks at the store over a connection and on a thread of its own, so that no crowd of requests makes a revoked account
-/// wait.
+/// Watches the store with its own connection and thread, so that a flood of requests does not delay the closing of an
+/// account.
 pub(super) struct Watch {
     store: AccountStore,
     clerk: Clerk,
@@ -72,13 +73,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A watch that tells what the operator does from now on, and carries out what was ordered while no coordinator ran. It
-    /// ends when the returned sender is dropped.
+    /// A watch that reports the operator's changes from now on, and carries out orders given while no coordinator ran.
+    /// It ends when the returned sender is dropped.
     pub fn new(store: AccountStore, clerk: Clerk) -> Result<(Self, AccountNews, Sender<()>), JoinError> {
         let epoch = store.epoch()?;
         let hour_caps = store.hour_caps()?;
         let (changes_in, changes) = unbounded();
-        // The app reads them before anybody is welcomed.
+        // The app reads the caps before it welcomes anyone.
         for (key, cap) in &hour_caps {
             let _ = changes_in.send(OperatorChange::Capped(*key, *cap));
         }
@@ -97,7 +98,7 @@ impl Watch {
         Ok((watch, AccountNews { changes, closing: Arc::default() }, stop_in))
     }
 
-    /// Looks until it is stopped; `wake` is called when there is news for the app.
+    /// Polls until it is stopped; `wake` is called when there is news for the app.
     pub fn run(mut self, wake: impl Fn()) {
         loop {
             match self.look() {
@@ -114,7 +115,7 @@ impl Watch {
         }
     }
 
-    /// Hands on what has changed since the last look; says whether there was anything.
+    /// Reports what has changed since the last poll; returns whether anything has.
     fn look(&mut self) -> Result<bool, JoinError> {
         let version = self.store.version()?;
         if self.version == Some(version) {
@@ -139,7 +140,7 @@ impl Watch {
         Ok(is_news)
     }
 
-    /// Does what is to be done; says whether there is news for the app.
+    /// Carries out the pending orders; returns whether there is news for the app.
     fn carry_out(&mut self) -> bool {
         if self.to_do.is_empty() {
             return false;

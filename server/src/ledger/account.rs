@@ -46,7 +46,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// What a worker was paid out: what it earned and its account does not hold any more.
+    /// What a worker was paid out: its earnings less what its account holds.
     pub fn paid_out(&self) -> Nanos {
         self.turnover - self.available - self.set_aside
     }
@@ -97,7 +97,7 @@ pub struct Committed {
     pub anomalies: Anomalies,
 }
 
-/// How far the ledger is, since it was opened.
+/// The ledger's progress since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// The whole ledger, as durably recorded.

@@ -110,8 +110,8 @@ pub(super) fn insert(connection: &Connection, group: i64, changes: &[AccountLogE
     Ok(())
 }
 
-/// A group that takes over the accounts and grants of a ledger whose chain did not cover them yet. Part of the migration,
-/// so that a ledger of this schema always has all of them in its log.
+/// Adds a group with the accounts and grants of a ledger whose chain does not cover them. Part of the migration, so
+/// that every ledger of this schema has all of them in its log.
 pub(super) fn take_over(connection: &Connection) -> Result<()> {
     let checkpoint = Checkpoint::read(connection)?;
     let newest: Option<(i64, i64, [u8; 32])> = connection
@@ -121,7 +121,7 @@ pub(super) fn take_over(connection: &Connection) -> Result<()> {
         .optional()?;
     let (group, at_ms, head) = newest.unwrap_or((checkpoint.group, 0, checkpoint.hash));
     if checkpoint.group > 0 {
-        // Nothing says when the newest folded group was written; it was not after the oldest that is left.
+        // The time of the newest folded group is not stored; it is no later than that of the oldest remaining group.
         connection.execute(
             "INSERT INTO landmarks SELECT ?1, ifnull((SELECT min(at_ms) FROM groups), 0), ?2",
             params![checkpoint.group, checkpoint.hash],
@@ -222,7 +222,7 @@ fn hash_rows(connection: &Connection, sql: &str, hasher: &mut blake3::Hasher) ->
         }
         count += 1;
     }
-    // So that no row of one table can pass for one of the next.
+    // Separates the tables, so that a row of one cannot be mistaken for a row of the next.
     hasher.update(&[3]).update(&count.to_le_bytes());
     Ok(())
 }
@@ -314,7 +314,7 @@ fn read_identities(connection: &Connection, sql: &str) -> Result<HashMap<i64, Id
     found.collect()
 }
 
-/// Whether the change was one that can be, given those before it.
+/// Whether the change is valid after those before it.
 fn apply(
     connection: &Connection,
     known: &mut HashMap<i64, Identity>,

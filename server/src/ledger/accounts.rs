@@ -17,7 +17,7 @@ use super::options::MONEY_MAX;
 use super::posting::Posting;
 use super::trust::{self, WorkerTrust};
 
-/// What is asked for an account, which is then answered as it is.
+/// A request about an account; the answer is the account afterwards.
 pub(super) enum Ask {
     /// Find it, or open it and credit a gamer.
     Open { role: Role, key: AccountKey, name: Box<str>, credit: Nanos },
@@ -25,7 +25,7 @@ pub(super) enum Ask {
     Find { id: AccountId },
     /// Credit it, once per reference.
     Grant { role: Role, key: AccountKey, amount: Nanos, reference: [u8; 16] },
-    /// Give one that has no key to whoever has this one.
+    /// Give an account without a key to the owner of this key.
     Claim { role: Role, name: Box<str>, key: AccountKey },
     /// Book what a worker was paid outside, once per reference.
     PayOut { account: AccountId, amount: Nanos, reference: Box<str> },
@@ -35,7 +35,7 @@ pub(super) enum Ask {
     TakeBack { reference: Box<str> },
 }
 
-/// Why an account is not answered: the books are as they were.
+/// The error means that the request was refused and the books are unchanged.
 pub(super) type AccountResult<T> = std::result::Result<T, LedgerError>;
 
 impl Posting<'_, '_> {

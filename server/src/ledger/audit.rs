@@ -1,7 +1,7 @@
 //! `check`: derives everything in the books again from the transfers and compares.
 //!
-//! It shares no rule with the writer: what a task's transfers must be is worked out here from the task's row
-//! and its attempts, so a fault in the writer shows as a difference and not as an agreement.
+//! It shares no code with the writer: a task's transfers are derived here from the task's row and its attempts, so a
+//! bug in the writer shows up as a difference.
 
 mod check_report;
 

@@ -1,9 +1,9 @@
-//! How many admissions the ledger would take, so that whoever decides on many asks once.
+//! Back-pressure of the ledger on admission: how many admissions it has room for, asked once for many of them.
 
 use bincode::{Decode, Encode};
 
-/// How many admissions the ledger would take now. Nobody but the coordinator appends, so it has that room until it does;
-/// what becomes of admitted tasks is taken in any case.
+/// Admissions that the ledger has room for. Only the coordinator appends, so the room stays until it does; entries
+/// about admitted tasks are always taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct AdmissionRoom {
     /// Tasks.
@@ -15,7 +15,7 @@ pub struct AdmissionRoom {
 }
 
 impl AdmissionRoom {
-    /// Takes the room of one task, of a patient one with so many bytes of payload; false if there is none.
+    /// Takes the room of one task, of a patient one with `patient_bytes` of payload; false if there is none.
     pub fn take(&mut self, patient_bytes: Option<usize>) -> bool {
         if self.admissions == 0 || self.bytes == 0 || patient_bytes.is_some() && self.patient == 0 {
             return false;

@@ -13,7 +13,7 @@ use super::file::{BUSY, closing, explain, no_access};
 use super::lock::{private, with_ending};
 use super::reading::Reading;
 
-/// Tries at the copy while somebody has the ledger locked, each as long as SQLite waits for a lock.
+/// Attempts at the copy while the ledger is locked, each as long as SQLite waits for a lock.
 const TRIES_MAX: u32 = 5;
 
 /// A copy that was made and verified: printable.
@@ -36,7 +36,7 @@ impl fmt::Display for BackupReport {
 
 /// Copies the ledger at `source` to `path`, where there must be nothing, and verifies the copy.
 pub(super) fn backup(source: &Path, path: &Path) -> Result<BackupReport, LedgerError> {
-    // Takes the name, so that two backups at once do not write over each other.
+    // Creates the file, so that two simultaneous backups do not overwrite each other.
     let mut name = private();
     name.create_new(true).open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => LedgerError::Exists { path: path.to_owned() },
@@ -66,7 +66,7 @@ fn copy(source: &Path, to: &Path) -> Result<CheckReport, LedgerError> {
     connection.busy_timeout(BUSY).map_err(explain)?;
     whole(&reading.connection, &mut connection).map_err(explain)?;
     reading.is_whole()?;
-    // A copy has no log of its own; what it says of itself is that it is a copy, and whole.
+    // A copy has no write-ahead log, and is marked as a whole copy.
     connection.pragma_update(None, "journal_mode", "delete").map_err(explain)?;
     closing::mark_copy(&connection).map_err(explain)?;
     connection.close().map_err(|(_, error)| explain(error))?;
@@ -80,7 +80,7 @@ fn copy(source: &Path, to: &Path) -> Result<CheckReport, LedgerError> {
     }
 }
 
-/// All pages at one go: one state of the ledger, while its writer goes on.
+/// Copies all pages in one step, so that the copy is one consistent state while the writer goes on.
 fn whole(source: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
     let backup = Backup::new(source, to)?;
     for _ in 0..TRIES_MAX {

@@ -26,7 +26,7 @@ pub(super) struct Ledgered {
     used: i64,
 }
 
-/// A task that is not over, or was over within the current group.
+/// A task that is open, or ended within the current group.
 pub(super) struct OpenTask {
     pub admission: Admission,
     /// Whether its row is in the file.
@@ -34,7 +34,7 @@ pub(super) struct OpenTask {
     /// Whether the current group has something to write about it.
     pub touched: bool,
     pub patient: bool,
-    /// One, as a rule: room for it here saves each task an allocation.
+    /// Usually one: storing it inline saves each task an allocation.
     pub tries: SmallVec<[Try; 1]>,
     pub end: Option<TaskEnd>,
 }
@@ -69,9 +69,9 @@ pub(super) struct Book {
     pub open: HashMap<u64, OpenTask, NumberHash>,
     /// The group that is being written.
     pub group: i64,
-    /// Accounts in memory beyond which idle ones are let go of.
+    /// Accounts in memory beyond which idle ones are evicted.
     pub accounts_max: usize,
-    /// Accounts of open tasks when idle ones were last let go of: no other look until there are twice as many.
+    /// Accounts of open tasks at the last eviction: the next one waits until there are twice as many.
     pub busy_when_let_go: usize,
     /// The largest number of a task whose rows have been folded.
     pub folded_to: u64,
@@ -138,14 +138,15 @@ impl Book {
             Entry::AttemptStarted { worker: Some(worker), .. }
             | Entry::TrustChanged { worker, .. }
             | Entry::WorkerConvicted { worker } => *worker,
-            // Whoever has an open task or an attempt at one is in memory.
+            // Accounts with an open task or a live attempt are in memory.
             _ => return None,
         };
         (!self.accounts.contains_key(&needed)).then_some(needed)
     }
 
-    /// Lets go of the accounts idle longest, half of what there may be, when there are more than `accounts_max`; they come
-    /// back when they are needed. Accounts of open tasks stay. To be called between groups, when the file has everything.
+    /// Evicts the longest idle accounts, down to half of `accounts_max`, when there are more than `accounts_max`; they
+    /// are loaded again when needed. Accounts of open tasks stay. To be called between groups, when the file has
+    /// everything.
     pub fn let_go_of_idle(&mut self) {
         if self.accounts.len() <= self.accounts_max.max(2 * self.busy_when_let_go) {
             return;
@@ -279,7 +280,7 @@ impl Book {
             ComputedFrom::Coordinator | ComputedFrom::Cache | ComputedFrom::Begun => None,
         };
         for made in found.tries.iter_mut().filter(|made| made.verdict == verdict::RUNNING) {
-            // The coordinator's own attempts, which name no worker, are accepted by its settling the task.
+            // The coordinator's own attempts name no worker; settling the task accepts them.
             let own = settlement.source == ComputedFrom::Coordinator && made.worker.is_none();
             let accepted = Some(made.number) == paid || own;
             made.verdict = if accepted { verdict::ACCEPTED } else { verdict::UNNEEDED };
@@ -305,7 +306,7 @@ impl Book {
             self.anomalies.wrong_account += 1;
             return;
         }
-        // Kinds that are not named stay as they were said to be earlier in the group.
+        // Kinds that the new record does not name keep their earlier values of the same group.
         if let Some(earlier) = self.trust.remove(&worker) {
             let is_named = |of: &KindTrust| {
                 trust.kinds.iter().any(|new| (new.kind, new.kernel_version) == (of.kind, of.kernel_version))
@@ -327,7 +328,7 @@ impl Book {
         }
     }
 
-    /// Ends a hold: what is not charged can be spent again, also by later entries of the same group.
+    /// Releases a hold: the rest of it can be spent again, also by later entries of the same group.
     fn let_go(&mut self, gamer: AccountId, price: Nanos, charged: Nanos) {
         if let Some(gamer) = self.change(gamer) {
             gamer.set_aside -= price;
@@ -383,7 +384,7 @@ impl Book {
     }
 }
 
-/// Whether a settlement shares out no more than was held, and pays only the worker whose attempt it names.
+/// Whether a settlement distributes at most the hold, and pays only the worker of the attempt it names.
 fn settles(task: &OpenTask, settlement: &Settlement) -> bool {
     let (pay, fee) = (settlement.pay, settlement.fee);
     let shares = pay >= Nanos::ZERO

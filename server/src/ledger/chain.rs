@@ -14,8 +14,8 @@ pub(super) struct Transfer {
     pub attempt: u8,
 }
 
-/// First id of payouts; those of releases lie above it, then grants, reversals and opening credits, and tasks' transfers
-/// above zero.
+/// First id of payouts. Above them follow the ids of releases, grants, reversals and opening credits, and above zero
+/// those of tasks' transfers.
 pub(super) const PAYOUTS: i64 = -(1 << 62);
 
 /// First id of releases.
@@ -62,8 +62,8 @@ impl GroupHasher {
         self.0.update(&bytes);
     }
 
-    /// The digest of what the group did to accounts, after its transfers. With it or without, and with what was folded or
-    /// without, what is hashed has a length of its own (modulo [`ENCODED_BYTES`]): none can pass for another.
+    /// The digest of the group's account changes, after its transfers. Each combination of optional parts gives the
+    /// hashed input a different length modulo [`ENCODED_BYTES`], so one cannot be mistaken for another.
     pub fn add_accounts(&mut self, digest: &[u8; 32]) {
         self.0.update(b"a");
         self.0.update(digest);
@@ -94,8 +94,9 @@ fn encode(transfer: &Transfer) -> [u8; ENCODED_BYTES] {
     bytes
 }
 
-/// What guards a kept outcome against bit rot, because SQLite has no checksums and these bytes are served again: XXH3 of
-/// the bytes, seeded with XXH3 of their key. No guard against people: who can write the file can write this too.
+/// Checksum of a kept outcome: XXH3 of its bytes, seeded with XXH3 of its key. Detects bit rot, since SQLite has no
+/// checksums and these bytes are served again; no protection against tampering, because whoever can write the file can
+/// write the checksum too.
 pub(super) fn checksum(key: &[u8], bytes: &[u8]) -> i64 {
     xxh3_64_with_seed(bytes, xxh3_64(key)) as i64
 }

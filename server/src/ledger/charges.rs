@@ -1,7 +1,7 @@
-//! What gamers were charged of late, by minute: a coordinator that has just started holds them to their hourly caps by it.
+//! What gamers were charged recently, by minute: from it a restarted coordinator enforces their hourly caps.
 //!
-//! It follows from tasks and groups, whose rows `check` compares it with; it is kept beside them so that joining reads some
-//! dozens of rows and not a day's tasks.
+//! It is derived from tasks and groups, against which `check` compares it; stored separately so that a join reads some
+//! dozens of rows instead of a day's tasks.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::folding::Checkpoint;
 
 /// Milliseconds of a minute.
 const MINUTE_MS: i64 = 60_000;
-/// Whole minutes before the current one that are kept: an hour, and one more for what was charged early in a minute.
+/// Whole minutes kept before the current one: an hour, and one more for charges early in a minute.
 const MINUTES_KEPT: i64 = 61;
 
 /// What an account was charged within one minute.
@@ -24,7 +24,7 @@ const MINUTES_KEPT: i64 = 61;
 pub struct RecentCharge {
     /// How much.
     pub amount: Nanos,
-    /// How long ago the minute ended, or nothing if it has not: all of it was charged at least so long ago.
+    /// How long ago the minute ended, zero if it has not: a lower bound on the age of the charge.
     pub ago: Duration,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn check(
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     let (Some(first_ms), Some(last_ms)) = (first_ms, last_ms) else { return Ok(()) };
-    // The minute of the first group may have begun before it.
+    // The first group's minute may be only partly in the file.
     let oldest = (first_ms.div_euclid(MINUTE_MS) + 1).max(last_ms.div_euclid(MINUTE_MS) - MINUTES_KEPT);
     let mut expected: HashMap<(i64, i64), i64> = HashMap::new();
     let mut select = connection.prepare(

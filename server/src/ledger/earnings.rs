@@ -1,4 +1,4 @@
-//! Pay on its way from pending to available: kept by the time it falls due, released in whole buckets.
+//! Pending pay: grouped in buckets by due time, and released a whole bucket at a time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -81,7 +81,7 @@ impl Earnings {
         Ok(released)
     }
 
-    /// How long after it was earned pay can be pending.
+    /// The longest time that pay stays pending.
     pub fn pending_ms(&self) -> i64 {
         self.window_ms + 2 * self.bucket_ms
     }

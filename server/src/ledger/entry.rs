@@ -74,16 +74,16 @@ pub enum Entry {
         /// The task, which was settled not long ago.
         task: TaskNo,
     },
-    /// What is known of a worker now; replaces what was known of the kinds it names.
+    /// A worker's new record; replaces the earlier one for the kinds it names.
     TrustChanged {
         /// Whose.
         worker: AccountId,
         /// What is known.
         trust: Box<WorkerTrust>,
     },
-    /// A worker is convicted: it gets no more work, what it has pending goes back to the gamers who paid it, or to the coordinator where they
-    /// cannot be told, and its kept outcomes are deleted, those of entries before this one included. Both in bounded
-    /// steps that a restart goes on with; none of it is paid out or handed out meanwhile.
+    /// A worker is convicted: it gets no work, its pending pay returns to the gamers who paid it, or to the coordinator
+    /// where they cannot be determined, and its kept outcomes are deleted, including those of earlier entries. Both
+    /// happen in bounded steps, which a restart continues; meanwhile nothing of either is paid out or handed out.
     WorkerConvicted {
         /// Whose.
         worker: AccountId,
@@ -177,8 +177,8 @@ pub enum ComputedFrom {
     Coordinator,
     /// The coordinator's cache.
     Cache,
-    /// Nobody: there is no outcome. Its gamer took the task back, or let it be late by its own doing, after it was begun,
-    /// and is charged for that part.
+    /// Nobody: there is no outcome. The task was cancelled, or was late through its gamer's fault, and is charged for
+    /// the part that was begun.
     Begun,
 }
 

@@ -120,15 +120,15 @@ fn name_of(code: u8) -> &'static str {
     }
 }
 
-/// Exact, with all nine decimals and without a sign of currency, as spreadsheets take it.
+/// Exact dollars with all nine decimals and no currency sign, as spreadsheets read them.
 fn dollars(amount: Nanos) -> String {
     let magnitude = amount.0.unsigned_abs();
     let sign = if amount.0 < 0 { "-" } else { "" };
     format!("{sign}{}.{:09}", magnitude / 1_000_000_000, magnitude % 1_000_000_000)
 }
 
-/// A text as one field. Names come from peers: a spreadsheet takes what begins like a formula for one, so such a text gets
-/// an apostrophe in front, by which spreadsheets know text.
+/// A text as one quoted field. Names come from peers, and spreadsheets run what begins like a formula; such a text gets
+/// a leading apostrophe, which marks it as text.
 fn quoted(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     let formula = text.starts_with(['=', '+', '-', '@']);

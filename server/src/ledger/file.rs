@@ -1,5 +1,5 @@
-//! Opening the file: one coordinator at a time, the right kind of file, the right schema, safe settings; and
-//! a refusal that leaves the file as it was when anything is amiss.
+//! Opening the file: one coordinator at a time, the right kind of file, the right schema, safe settings; on any problem
+//! it refuses and leaves the file unchanged.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,8 +38,8 @@ pub(super) const NEWEST_SCHEMA: i64 = MIGRATIONS.len() as i64;
 /// are checked in full by `ledger check`.
 const QUICK_CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Pages of write-ahead log after which it is folded into the file: 32 MiB, so that a busy second costs one
-/// or two checkpoints and not a dozen.
+/// Pages of write-ahead log after which a checkpoint runs: 32 MiB, so that a busy second costs one or two checkpoints
+/// instead of a dozen.
 const CHECKPOINT_PAGES: u32 = 8_192;
 
 /// Pages kept in memory: 16 MiB.
@@ -51,7 +51,7 @@ pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// An open ledger file.
 pub(super) struct LedgerFile {
-    // Closed before the lock is let go of.
+    // Declared first, so that it is closed before the lock is released.
     pub connection: Connection,
     pub path: PathBuf,
     pub lock: LockedFile,
@@ -79,7 +79,7 @@ pub(super) fn open(path: &Path, pages_max: Option<u32>) -> Result<LedgerFile, Le
     if exists && path.metadata().is_ok_and(|data| data.len() <= QUICK_CHECK_BYTES_MAX) {
         refuse_damaged(&connection, path)?;
     }
-    // A new file has its tables before it has a log: whoever copies the file alone then copies a ledger that says what it is.
+    // The tables are created before the write-ahead log is turned on, so that the file alone is a recognisable ledger.
     migrate(&mut connection, !exists).map_err(explain)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(explain)?;
     if connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0)).map_err(explain)?
@@ -99,7 +99,7 @@ pub(super) fn open(path: &Path, pages_max: Option<u32>) -> Result<LedgerFile, Le
     Ok(LedgerFile { connection, path: path.to_owned(), lock })
 }
 
-/// What can be refused without touching anything; says whether there is a file with something in it.
+/// Refuses what can be refused without touching anything; returns whether there is a non-empty file.
 fn refuse_by_looking(path: &Path) -> Result<bool, LedgerError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
@@ -107,7 +107,7 @@ fn refuse_by_looking(path: &Path) -> Result<bool, LedgerError> {
     }
     match path.metadata() {
         Ok(data) if !data.is_file() => Err(LedgerError::NotAFile { path: path.to_owned() }),
-        // Also for a user whom the system would let write: whoever took the permission away meant it.
+        // Read-only permission is respected even if the system would let this user write.
         Ok(data) if data.permissions().readonly() => Err(LedgerError::ReadOnly { path: path.to_owned() }),
         Ok(data) => Ok(data.len() > 0),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
@@ -117,7 +117,7 @@ fn refuse_by_looking(path: &Path) -> Result<bool, LedgerError> {
 
 /// Refuses a file that is not a ledger of a known schema, before anything could write to it.
 fn refuse_foreign(path: &Path, has_log: bool) -> Result<(), LedgerError> {
-    // What a crash left half written while the file was made, only a writer can take back.
+    // A rollback journal remains from a crash during creation; only a writer can undo it.
     let half_made = with_ending(path, "-journal").exists();
     let connection =
         if half_made { connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)? } else { connect_read_only(path)? };
@@ -129,7 +129,7 @@ fn refuse_foreign(path: &Path, has_log: bool) -> Result<(), LedgerError> {
     }
 }
 
-/// What a file is that is a database without anything in it.
+/// Describes a database without tables.
 pub(super) fn empty(path: &Path, has_log: bool) -> String {
     match path.metadata() {
         Ok(data) if data.len() > 0 && !has_log => format!(
@@ -201,8 +201,8 @@ fn refuse_damaged(connection: &Connection, path: &Path) -> Result<(), LedgerErro
     if found == "ok" { Ok(()) } else { Err(LedgerError::Corrupt { path: path.to_owned(), reason: found }) }
 }
 
-/// Each migration and its version number are one transaction: a crash leaves one schema or the other. Foreign keys are
-/// off meanwhile, or a table that others refer to could not be replaced by a copy of itself.
+/// Each migration and its version number are one transaction, so a crash leaves one schema or the other. Foreign keys
+/// are off meanwhile; otherwise a referenced table could not be replaced by its copy.
 fn migrate(connection: &mut Connection, new: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", false)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -249,7 +249,7 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> LedgerError {
     }
 }
 
-/// What a ledger says of how it was last left; in its table `meta` under `closed_in_order`.
+/// How a ledger was last closed; in its table `meta` under `closed_in_order`.
 pub(super) mod closing {
     use rusqlite::{Connection, OptionalExtension as _, Result};
 
@@ -272,23 +272,23 @@ pub(super) mod closing {
         connection.execute(sql, [value]).map(|_| ())
     }
 
-    /// For a ledger that has just been made; a migration of one that is used says nothing.
+    /// Marks a newly created ledger. Not called when a used ledger is migrated.
     pub fn mark_new(connection: &Connection) -> Result<()> {
         write(connection, NEW)
     }
 
-    /// For a whole copy: one of a ledger that was closed in order is that as well.
+    /// Marks a whole copy, unless it is a copy of a ledger that was closed in order.
     pub fn mark_copy(connection: &Connection) -> Result<()> {
         let sql = "UPDATE meta SET value = ?1 WHERE name = 'closed_in_order' AND value <> ?2";
         connection.execute(sql, [COPY, IN_ORDER]).map(|_| ())
     }
 }
 
-/// How a ledger's time goes on from one start to the next; in its table `meta`.
+/// How a ledger's time continues from one start to the next; in its table `meta`.
 pub(super) mod timing {
     use rusqlite::{Connection, OptionalExtension as _, Result};
 
-    /// What the last start and the last end have left.
+    /// What the last start and the last close have stored.
     pub struct Timing {
         /// The ledger's time when the running time of `boot` was zero.
         pub opened_ms: Option<i64>,

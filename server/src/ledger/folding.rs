@@ -1,8 +1,8 @@
-//! Folding: what has been over for a day leaves its rows and stays in sums, so that the file is as large as a day's work.
+//! Folding: rows older than a day are replaced by sums, so that the file is as large as a day's work.
 //!
-//! Groups are folded in their order, a few in a step, and only if their hashes still fit: what was tampered with is not
-//! turned into sums. The chain goes on from the newest folded group's hash, and the group that folds hashes a digest of all
-//! the sums, so that changing one is found like changing a transfer.
+//! Groups are folded in order, a few per step, and only if their hashes match, so that tampered rows are not turned
+//! into sums. The chain continues from the newest folded group's hash, and the group that folds hashes a digest of all
+//! sums, so a changed sum is detected like a changed transfer.
 
 mod sums;
 
@@ -17,16 +17,16 @@ use super::heads;
 pub(super) use sums::FoldedSums;
 use sums::{Fold, Group};
 
-/// Transfers folded in one group, unless one group alone has more; some 10 ms.
+/// Transfers folded in one step, unless a single group has more; some 10 ms.
 const TRANSFERS_PER_GROUP: i64 = 2_048;
 
-/// Groups folded in one.
+/// Groups folded in one step.
 const GROUPS_PER_GROUP: i64 = 1_024;
 
-/// How much longer than it must anything is kept, so that a quiet ledger folds now and then and not in every group.
+/// Extra time that rows are kept, so that a quiet ledger folds occasionally instead of in every group.
 const SLACK_MS: i64 = 10 * 60 * 1_000;
 
-/// How far folding has come.
+/// The progress of folding.
 pub(super) struct Folding {
     kept_ms: i64,
     checkpoint: Checkpoint,
@@ -35,7 +35,7 @@ pub(super) struct Folding {
     due_ms: Option<i64>,
 }
 
-/// Up to where everything is folded.
+/// The newest folded group, and totals of all folded ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Checkpoint {
     pub group: i64,
@@ -97,7 +97,7 @@ impl Folding {
         Ok(Self { kept_ms, checkpoint: Checkpoint::read(connection)?, due_ms })
     }
 
-    /// Where the chain goes on from.
+    /// The end of the folded part, from which the chain continues.
     pub fn checkpoint(&self) -> Checkpoint {
         self.checkpoint
     }
@@ -112,8 +112,8 @@ impl Folding {
         self.due_ms = self.due_ms.map(|due_ms| due_ms.min(at_ms + self.kept_ms + SLACK_MS));
     }
 
-    /// Folds a step's worth of what was written long enough ago, and before `needed_from_ms`; `None` if there was nothing to
-    /// fold, and else the digest that the current group is to be hashed with.
+    /// Folds one step of groups that are old enough and older than `needed_from_ms`. Returns the digest with which the
+    /// current group must be hashed, or `None` if there was nothing to fold.
     pub fn step(
         &mut self,
         connection: &Connection,
@@ -148,7 +148,7 @@ impl Folding {
             grants: self.checkpoint.grants + grants as i64,
             ..self.checkpoint
         };
-        // The triggers that keep rows from being deleted look at it.
+        // Written first: the triggers that protect rows from deletion read the checkpoint.
         self.checkpoint.write(connection)?;
         fold.write(connection, last.id)?;
         if !fold.changes.is_empty() {
@@ -201,7 +201,7 @@ pub(super) fn digest(connection: &Connection) -> Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
     let checkpoint = Checkpoint::read(connection)?;
     hasher.update(&checkpoint.hash);
-    // A ledger that has folded nothing since its chain covers accounts has neither.
+    // Both are absent until something is folded under a chain that covers accounts.
     for (tag, digest) in [(b"a", checkpoint.accounts), (b"l", checkpoint.landmarks)] {
         if let Some(digest) = digest {
             hasher.update(tag).update(&digest);
@@ -223,7 +223,7 @@ pub(super) fn digest(connection: &Connection) -> Result<[u8; 32]> {
             }
             count += 1;
         }
-        // So that no row of one table can pass for one of the next.
+        // Separates the tables, so that a row of one cannot be mistaken for a row of the next.
         hasher.update(&count.to_le_bytes());
     }
     Ok(*hasher.finalize().as_bytes())

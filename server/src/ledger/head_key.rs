@@ -13,11 +13,11 @@ use super::lock::with_ending;
 /// Name of the key in the data folder: 64 hexadecimal digits, readable for its owner only.
 pub const HEAD_KEY_FILE: &str = "ledger-key";
 
-/// Bytes of a file that is looked into: the key has 65.
+/// Bytes read of the key file; a key has 65.
 const FILE_BYTES_MAX: u64 = 1_024;
 
-/// The key in the data folder `folder`, which is made if there is none. Two programs that make one at the same time get the
-/// same: the file is written under another name, and linked to its own only if there is none.
+/// The key in the data folder `folder`; made if there is none. Two programs that make one at the same time get the same
+/// key: each writes a temporary file and links it to the final name only if that is free.
 pub fn head_key(folder: &Path) -> Result<AccountSecret, LedgerError> {
     let path = folder.join(HEAD_KEY_FILE);
     if let Some(secret) = existing_head_key(folder)? {

@@ -1,9 +1,10 @@
-//! Signed heads of the hash chain: what an operator, or anybody else, keeps elsewhere to find out later whether the book was
-//! rewritten. Whoever can write the file can reckon its chain anew, but cannot take back a head that others hold.
+//! Signed heads of the hash chain: kept elsewhere, they show later whether the books were rewritten. Someone who can
+//! write the file can recompute its chain, but cannot change a head that others keep.
 //!
-//! A head names the newest group and its hash, which covers everything before it. Folding drops groups after a day and
-//! keeps of each hour the first one's hash, a landmark; a head names its own landmark too. So a head whose group has been
-//! folded is still compared exactly as of the beginning of its hour, and its counts say that nothing after it was dropped.
+//! A head names the newest group and its hash, which covers everything before it. Folding deletes groups after a day
+//! and keeps the hash of each hour's first group, a landmark; a head names its own landmark too. So a head whose group
+//! has been folded is still compared exactly as of the beginning of its hour, and its counts show that nothing later
+//! was dropped.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -126,7 +127,7 @@ fn landmark_of(connection: &Connection, hour: i64) -> Result<Option<Link>> {
     if folded.is_some() {
         return Ok(folded);
     }
-    // Times of groups only grow, so the hour's first group is found from the newest backwards.
+    // Groups are in time order, so the hour's first group is found by searching backwards from the newest.
     let before: Option<i64> = connection
         .query_row("SELECT id FROM groups WHERE at_ms < ?1 ORDER BY id DESC LIMIT 1", [first_ms], |row| {
             row.get(0)
@@ -141,7 +142,7 @@ fn landmark_of(connection: &Connection, hour: i64) -> Result<Option<Link>> {
         .optional()
 }
 
-/// Keeps the first group of every hour among those that are being folded; says whether there was one.
+/// Stores the first group of every hour among those that are being folded; returns whether there was one.
 pub(super) fn keep_landmarks<'a>(
     connection: &Connection,
     groups: impl Iterator<Item = (i64, i64, &'a [u8; 32])>,

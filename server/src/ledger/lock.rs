@@ -1,9 +1,9 @@
 //! One coordinator for one file, by whatever name it is reached; and whether the file is still the one that was opened.
 //!
-//! Two locks, because neither is enough: a file beside the ledger's real path, which says who holds it, and the ledger's
-//! own file, which a hard link in another folder shares. SQLite's locks on that file belong to the whole process and are
-//! lost when any handle to it is closed, so the handle that holds ours is closed after SQLite's, and a second one is never
-//! opened: [`OPEN`] says what this process has open already.
+//! Two locks, because neither is enough: a lock file beside the ledger's real path, which names the holder, and a lock
+//! on the ledger's own file, which a hard link in another folder shares. A process loses SQLite's locks on a file when
+//! it closes any handle to that file, so the handle with our lock is closed after SQLite's, and no second one is ever
+//! opened: [`OPEN`] lists what this process has open.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
@@ -15,11 +15,11 @@ use std::time::Duration;
 use super::error::LedgerError;
 use super::file::no_access;
 
-/// Tries at the lock before another coordinator is believed to hold it, half a second in all.
+/// Attempts at the lock before it counts as held by another coordinator; half a second in all.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
-/// Symbolic links that are followed to a file that does not exist yet; as many as systems follow at the least.
+/// Symbolic links followed to a file that does not exist yet; every system follows at least as many.
 const LINKS_MAX: u32 = 8;
 
 /// Ledgers that this process has open.
@@ -29,7 +29,7 @@ fn open_ones() -> MutexGuard<'static, Vec<Identity>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Which file it is, whatever it is called.
+/// The identity of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -42,7 +42,7 @@ fn identity(data: &Metadata) -> Identity {
     Identity { device: data.dev(), number: data.ino() }
 }
 
-/// Elsewhere a file is known by when it was made: one that was replaced is found out, a second name for one is not.
+/// Other systems identify a file by its creation time: that detects a replaced file, but not a second name for it.
 #[cfg(not(unix))]
 fn identity(data: &Metadata) -> Identity {
     let made = data.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
@@ -53,7 +53,7 @@ fn identity_at(path: &Path) -> Option<Identity> {
     path.metadata().ok().map(|data| identity(&data))
 }
 
-/// A ledger's file that is this coordinator's alone until this is dropped; the system lets go of it when the process dies.
+/// The exclusive lock on a ledger's file, held until this is dropped; the system releases it when the process dies.
 pub(super) struct LockedFile {
     /// Where it really is.
     pub path: PathBuf,
@@ -76,7 +76,7 @@ impl LockedFile {
         }
         let handle = private().open(&real).map_err(|error| no_access(path, &error))?;
         let own = handle.metadata().map(|data| identity(&data)).map_err(|error| no_access(path, &error))?;
-        // Elsewhere such a lock would keep SQLite from reading.
+        // On other systems such a lock would keep SQLite from reading.
         if cfg!(unix) {
             match try_lock_patiently(&handle) {
                 Ok(()) => {}
@@ -88,8 +88,8 @@ impl LockedFile {
         Ok(Self { path: real, own, log: None, _beside: beside, _handle: handle })
     }
 
-    /// Fails if the file, or its write-ahead log, is no longer the one that was opened: what is written then would be lost.
-    /// Costs two looks at the folder.
+    /// Fails if the file, or its write-ahead log, was replaced since it was opened: anything written would be lost.
+    /// Costs two `stat` calls.
     pub fn is_in_place(&mut self) -> Result<(), LedgerError> {
         let gone = |path: PathBuf| Err(LedgerError::Gone { path });
         if identity_at(&self.path) != Some(self.own) {
@@ -155,14 +155,14 @@ fn lock_beside(path: &Path, lock: &Path) -> Result<File, LedgerError> {
         }
         Err(TryLockError::Error(error)) => return Err(unusable(&error)),
     }
-    // Only for the message a second coordinator prints: failing to write it is no reason to stop.
+    // Used only for the message of a second coordinator, so a failure to write it is ignored.
     let _ =
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 
-/// A coordinator that is just ending, or a program it is just starting (which has a copy of the lock until it
-/// runs), lets go within moments.
+/// Retries briefly: a coordinator that is shutting down, or a child process that inherited the lock and has not started
+/// yet, releases it within moments.
 fn try_lock_patiently(file: &File) -> Result<(), TryLockError> {
     for _ in 0..LOCK_TRIES {
         match file.try_lock() {

@@ -11,20 +11,20 @@ use p2c2r_protocol::limits::TASKS_MAX;
 /// power cut loses at most this much: nothing of it had been shown as charged.
 pub const GROUP_COMMIT_MAX: Duration = Duration::from_millis(50);
 
-/// Entries in the queue beyond which no task is admitted; at 150,000 entries a second (36,000 tasks) it
-/// bridges a disk that stands still for 1.7 seconds.
+/// Entries in the queue beyond which no task is admitted; at 150,000 entries a second (36,000 tasks) it bridges a disk
+/// that stalls for 1.7 seconds.
 pub const QUEUE_ENTRIES_MAX: usize = 262_144;
 
-/// Share of the queue's entries or bytes, one in so many, beyond which
+/// Fraction of the queue, in entries or bytes, given as its divisor, beyond which
 /// [`Ledger::wait_for_writer`](super::Ledger::wait_for_writer) waits for the writer.
 pub const QUEUE_SHARE_GIVING_WAY: usize = 2;
 
-/// Entries that are a group by themselves, however little time has passed: more of them in one transaction save nothing
-/// that counts, and a writer that is behind must not wait.
+/// Entries that are written as a group at once, however little time has passed: larger transactions save nothing
+/// noticeable, and a writer that is behind must not wait.
 pub const GROUP_ENTRIES_ENOUGH: usize = 4_096;
 
-/// Added to the writer's niceness. What it does may wait, a task may not: where there are more threads than processors,
-/// packets go first. Moderate, so that beside one busy thread a processor still gives it some tenth of its time.
+/// Added to the writer's niceness: a commit may wait, a packet may not, where threads compete for processors. Moderate,
+/// so that beside one busy thread the writer still gets about a tenth of a processor.
 #[cfg(target_os = "linux")]
 pub const WRITER_NICENESS: i32 = 10;
 
@@ -35,8 +35,8 @@ pub const QUEUE_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// 100 KB each.
 pub const PATIENT_TASKS_MAX: usize = 4_096;
 
-/// Numbers skipped after a crash, so that no number of a task that was never recorded is given out twice and
-/// a worker's late answer to one meets another task. More than can have been unrecorded.
+/// Task numbers skipped after a crash, more than can have been unrecorded: an unrecorded task's number must not be
+/// reused, or a worker's late answer to it would meet another task.
 pub const TASK_NO_GAP: u64 = 1 << 20;
 
 const _: () = assert!(
@@ -46,12 +46,12 @@ const _: () = assert!(
 
 const _: () = assert!(TASK_NO_GAP as usize > QUEUE_ENTRIES_MAX + TASKS_MAX);
 
-/// Largest credit that is booked at once, whoever asks for it: a million dollars. With [`MONEY_MAX`] it bounds what a
-/// mistake in a setting or on a command line can do.
+/// Largest credit that is recorded at once: a million dollars. With [`MONEY_MAX`] it bounds the damage of a wrong
+/// setting or command.
 pub const CREDIT_MAX: Nanos = Nanos(1_000_000 * Nanos::DOLLAR.0);
 
-/// Most money the books hold: what the bank has given out. Every balance, and every sum of balances, lies between its
-/// negative and itself, so that no sum in the books can overflow.
+/// Largest sum that the bank may give out. Every balance, and every sum of balances, is between its negative and
+/// itself, so no sum in the books can overflow.
 pub const MONEY_MAX: Nanos = Nanos(4_000_000_000 * Nanos::DOLLAR.0);
 
 const _: () = assert!(MONEY_MAX.0 < i64::MAX / 2 && CREDIT_MAX.0 < MONEY_MAX.0);
@@ -59,12 +59,12 @@ const _: () = assert!(MONEY_MAX.0 < i64::MAX / 2 && CREDIT_MAX.0 < MONEY_MAX.0);
 /// Largest task number: the books number transfers and attempts inside it.
 pub const TASK_NO_MAX: u64 = 1 << 52;
 
-/// Wall-clock and running time, which tests replace.
+/// The clock of a ledger: wall-clock and running time, which tests replace.
 ///
-/// A ledger's time is that of a clock that never steps and runs from one start of the machine to the next, also while the
-/// ledger is closed. After the next start of the machine it goes on where it stood. So no wall clock, whenever it is wrong
-/// and whenever it is put right, releases pay early, keeps it back or folds away what is not old: how long a machine was
-/// off nobody can tell from a clock that may be wrong. The wall clock says only where the time of a new ledger begins.
+/// A ledger's time never steps. It runs from boot to boot of the machine, also while the ledger is closed, and
+/// continues after a reboot from where it stood. So a wrong or corrected wall clock can neither release pay early,
+/// delay it, nor fold recent rows; how long a machine was off cannot be known from a clock that may be wrong. The wall
+/// clock only sets the start time of a new ledger.
 #[derive(Clone)]
 pub struct LedgerClock {
     wall: Arc<dyn Fn() -> Duration + Send + Sync>,
@@ -111,7 +111,7 @@ impl Default for LedgerClock {
     }
 }
 
-/// Which start of the machine this is, if the system tells.
+/// Identifies the current boot, if the system tells.
 #[cfg(target_os = "linux")]
 fn this_boot() -> Option<i64> {
     let name = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
@@ -134,7 +134,7 @@ impl fmt::Debug for LedgerClock {
     }
 }
 
-/// What is done on the ledger's thread when recording fails: an app that sleeps is to be woken.
+/// Called on the ledger's thread when recording fails, to wake a sleeping app.
 #[derive(Clone)]
 pub struct OnFailure(Arc<dyn Fn() + Send + Sync>);
 

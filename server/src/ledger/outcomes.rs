@@ -13,23 +13,23 @@ use super::entry::AccountId;
 use super::options::LedgerOptions;
 use super::sql::Statements;
 
-/// Expired rows deleted in one group: more than one group of a busy coordinator adds.
+/// Expired rows deleted per group: more than a busy coordinator's group adds.
 const EXPIRED_PER_GROUP: i64 = 8_192;
 
-/// Rows looked at for revoked workers in one group; about 10 ms.
+/// Rows searched for revoked workers' outcomes per group; about 10 ms.
 const REVOKED_PER_GROUP: i64 = 4_096;
 
 /// Outcomes behind the newest one among which that of one task is looked for: it was settled seconds ago.
 const LOOKED_BACK_MAX: i64 = 65_536;
 
-/// The outcomes table, as far as the writer needs to know it.
+/// The writer's state of the outcomes table.
 pub(super) struct KeptOutcomes {
     kept_ms: i64,
     bytes_max: i64,
     bytes: i64,
     next_id: i64,
     oldest: Option<OldestOutcome>,
-    /// Workers whose rows are being deleted: below which id, and how far it has got.
+    /// Workers whose rows are being deleted: below which id, and the progress.
     revoked: BTreeMap<AccountId, Revocation>,
 }
 
@@ -71,7 +71,7 @@ impl KeptOutcomes {
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
             let below: i64 = row.get(1)?;
-            // Ids are given out again when the table has been emptied: a revocation must not reach new rows.
+            // SQLite reuses ids once the table is empty; a revocation must not reach new rows.
             kept.next_id = kept.next_id.max(below);
             kept.revoked.insert(AccountId(row.get(0)?), Revocation { below, done: 0 });
         }
@@ -98,7 +98,7 @@ impl KeptOutcomes {
         Ok(())
     }
 
-    /// Deletes a step's worth of what has expired or is too much; says whether anything was deleted.
+    /// Deletes one step of rows that have expired or exceed the bounds; returns whether anything was deleted.
     pub fn expire(&mut self, connection: &Connection, now_ms: i64) -> Result<bool> {
         let Some(OldestOutcome { id: first, expires_ms, .. }) = self.oldest else { return Ok(false) };
         if expires_ms > now_ms && self.bytes <= self.bytes_max {
@@ -138,7 +138,7 @@ impl KeptOutcomes {
         Ok(true)
     }
 
-    /// Remembers that `worker`'s outcomes so far go.
+    /// Marks all present outcomes of `worker` for deletion.
     pub fn revoke(&mut self, connection: &Connection, worker: AccountId) -> Result<()> {
         connection.execute(
             "INSERT INTO revocations (worker, below) VALUES (?1, ?2)
@@ -149,10 +149,10 @@ impl KeptOutcomes {
         Ok(())
     }
 
-    /// Deletes a step's worth of one revoked worker's rows; says whether there was anything to do.
+    /// Deletes one step of one revoked worker's rows; returns whether there was anything to do.
     pub fn revoke_step(&mut self, connection: &Connection) -> Result<bool> {
         let Some((&worker, revocation)) = self.revoked.iter_mut().next() else { return Ok(false) };
-        // The step ends at a row, not at a number: ids may have wide gaps.
+        // The step is measured in rows, not in ids, which may have wide gaps.
         let until: Option<i64> = connection
             .prepare_cached("SELECT id FROM outcomes WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2")?
             .query_row([revocation.done, REVOKED_PER_GROUP], |row| row.get(0))
@@ -195,7 +195,8 @@ impl KeptOutcomes {
         self.oldest.map(|oldest| oldest.expires_ms)
     }
 
-    /// The newest outcomes that may still be used, which are those that were checked deeply or computed here, within the options' bounds, newest first.
+    /// The newest usable outcomes, that is, those checked deeply or computed by the coordinator, within the options'
+    /// bounds, newest first.
     pub fn newest(
         &self,
         connection: &Connection,
@@ -259,15 +260,15 @@ impl KeptOutcomes {
     }
 }
 
-/// Has no outcome expire later than one that is kept now, in case they were kept for longer before: they expire in the order of
+/// Shortens expiries to `expires_ms`, in case outcomes were kept for longer before: rows must expire in the order of
 /// their ids.
 fn shorten(connection: &Connection, expires_ms: i64) -> Result<()> {
     connection.execute("UPDATE outcomes SET expires_ms = ?1 WHERE expires_ms > ?1", [expires_ms])?;
     Ok(())
 }
 
-/// Deletes outcomes at the beginning whose tasks were folded, which nobody can be given: ledgers have some that were opened with
-/// a shorter time for outcomes to be kept than before by a program that did not mind.
+/// Deletes the oldest outcomes whose tasks were folded, which cannot be served. They exist in ledgers that an earlier
+/// program version opened with a shorter retention time.
 fn delete_orphans(connection: &Connection) -> Result<()> {
     connection.execute(
         "DELETE FROM outcomes WHERE id < ifnull(

@@ -1,6 +1,6 @@
 //! Writing a group: every task the group touched, in its newest state, and the transfers that follow from it.
 //!
-//! Rows go out in order of their numbers, so that SQLite appends to its trees instead of splitting pages.
+//! Rows are written in order of their numbers, so that SQLite appends to its B-trees instead of splitting pages.
 
 use p2c2r_protocol::{Nanos, PassedCheck, TaskNo};
 use rusqlite::{OptionalExtension as _, Result};
@@ -51,17 +51,16 @@ impl Posting<'_, '_> {
             together.push(task);
             if together.len() == ROWS_MAX {
                 self.some_tasks(&mut together)?;
-                // A busy group takes milliseconds. Where every processor is taken, the app's thread may be waiting
-                // for this one, and all games with it; measured on two, with 64 tasks in flight, their 99th
-                // percentile falls to a half. To be let in again may take this thread as long as a group, though, so
-                // not while someone waits for it.
+                // Yields between batches: a busy group takes milliseconds, and with every processor busy the app's
+                // thread may be waiting for this one. Not while someone waits for the group, because yielding may delay
+                // it by as much again.
                 if !(self.is_waited_for)() {
                     std::thread::yield_now();
                 }
             }
         }
         self.some_tasks(&mut together)?;
-        // Its memory is kept for the next group.
+        // Returns the vector, so that the next group reuses its memory.
         self.book.touched = touched;
         self.sql.write_rows()?;
         for late in std::mem::take(&mut self.book.late) {
@@ -70,11 +69,11 @@ impl Posting<'_, '_> {
         Ok(())
     }
 
-    /// Writes some tasks, of which the new ones have been added, and what follows from them.
+    /// Writes some tasks, whose new rows have been added, and their transfers and attempts.
     fn some_tasks(&mut self, tasks: &mut Vec<OpenTask>) -> Result<()> {
         self.wrote |= !tasks.is_empty();
         let new = tasks.iter().filter(|task| !task.recorded).count();
-        // Almost always none was, and no task has to be looked up.
+        // Almost always false, and then no task need be looked up.
         let any_used_before = self.sql.write_tasks()? < new;
         for mut task in tasks.drain(..) {
             let number = task.admission.task.0;
@@ -90,7 +89,7 @@ impl Posting<'_, '_> {
         Ok(())
     }
 
-    /// Writes what follows from one task, whose row is in the file.
+    /// Writes the transfers, attempts and outcome of one task, whose row is in the file.
     fn task(&mut self, task: &mut OpenTask) -> Result<()> {
         let number = task.admission.task.0;
         let held = std::mem::replace(&mut task.recorded, true);
@@ -99,7 +98,7 @@ impl Posting<'_, '_> {
             None => self.hold(task)?,
             Some(end) => {
                 if held && !self.sql.close_task(self.group, number, &closing_of(Some(end)))? {
-                    // Memory and file disagree: nothing that follows could be trusted.
+                    // Memory and file disagree: the ledger must stop.
                     return Err(rusqlite::Error::StatementChangedRows(0));
                 }
                 self.resolve(task, end, held)?;
@@ -130,7 +129,7 @@ impl Posting<'_, '_> {
         Ok(())
     }
 
-    /// Shares out what a task held, or would have held had it not ended in the group it began in.
+    /// Distributes a task's hold; a task that began in this group has none, and its price is taken directly.
     fn resolve(&mut self, task: &OpenTask, end: &TaskEnd, held: bool) -> Result<()> {
         let admission = &task.admission;
         let gamer = admission.gamer;

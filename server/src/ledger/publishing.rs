@@ -1,4 +1,4 @@
-//! Puts signed heads where the operator wants them, at start, every so many hours, and at the end.
+//! Writes signed heads to the operator's file: at start, at a fixed interval, and at the end.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use p2c2r_join::AccountSecret;
 use super::error::LedgerError;
 use super::heads::{self, SignedHead};
 
-/// Adds heads to a file until it is dropped. Nothing waits for it but its being dropped; where a head cannot be written,
-/// the log says so and the next one is tried.
+/// Adds heads to a file until it is dropped. Nothing waits for it except dropping it; if a head cannot be written, it
+/// logs the error and tries again at the next interval.
 pub struct HeadPublisher {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -69,7 +69,7 @@ fn publish_once(ledger: &Path, file: &Path, secret: &AccountSecret, last: &mut O
     }
     let write = || {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file)?;
-        // In one call, so that whoever reads it meanwhile sees a whole head or none.
+        // In one call, so that a reader sees a whole head or none.
         file.write_all(format!("{head}\n\n").as_bytes())?;
         file.sync_all()
     };

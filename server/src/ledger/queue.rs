@@ -19,7 +19,7 @@ use super::entry::{AccountId, Entry};
 use super::error::{LedgerBusy, LedgerError};
 use super::options::{GROUP_ENTRIES_ENOUGH, PATIENT_TASKS_MAX, QUEUE_BYTES_MAX, QUEUE_SHARE_GIVING_WAY};
 
-/// Something the writer does at once and answers.
+/// A request, which the writer handles at once and answers.
 pub(super) enum WriterRequest {
     /// Write everything appended so far, and as much of what has fallen due as one group takes.
     Flush(SyncSender<Result<(), LedgerError>>),
@@ -29,7 +29,7 @@ pub(super) enum WriterRequest {
     Close(SyncSender<Result<CloseReport, LedgerError>>),
 }
 
-/// Where an answer goes, and who is told that it has: also when none will come, because the reply was dropped.
+/// Where an answer is sent and who is notified of it; also notified when the reply is dropped unanswered.
 pub(super) struct Reply<T> {
     sender: Option<Sender<Result<T, LedgerError>>>,
     notify: Box<dyn Fn() + Send>,
@@ -42,7 +42,7 @@ impl<T> Reply<T> {
 
     pub fn send(&self, answer: Result<T, LedgerError>) {
         if let Some(sender) = &self.sender {
-            // Whoever asked may have gone.
+            // The requester may be gone.
             let _ = sender.send(answer);
         }
     }
@@ -50,13 +50,13 @@ impl<T> Reply<T> {
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        // First the channel: whoever is told must find it answered or closed.
+        // The channel is closed first: the notified thread must find it answered or closed.
         self.sender = None;
         (self.notify)();
     }
 }
 
-/// What the writer takes at one go.
+/// What the writer takes at once.
 #[derive(Default)]
 pub(super) struct Batch {
     /// Entries in the order they were appended.
@@ -77,7 +77,7 @@ struct Inbox {
     payload_bytes: usize,
     patient_open: usize,
     state: LedgerState,
-    /// The writer waits for a first entry and is to be woken by it.
+    /// Whether the writer waits for a first entry, which must wake it.
     idle: bool,
 }
 
@@ -91,17 +91,17 @@ pub(super) struct WriterQueue {
     inbox: Mutex<Inbox>,
     arrived: Condvar,
     taken: Condvar,
-    /// The writer is far behind; to be asked without the lock.
+    /// Whether the writer is far behind; readable without the lock.
     behind: AtomicBool,
-    /// Requests wait to be taken; to be asked without the lock.
+    /// Whether requests wait; readable without the lock.
     requested: AtomicBool,
     outbox: Mutex<Outbox>,
-    /// The state is [`LedgerState::Open`]; to be asked without the lock.
+    /// Whether the state is [`LedgerState::Open`]; readable without the lock.
     open: AtomicBool,
     entries_max: usize,
 }
 
-/// A panic while the lock was held leaves plain data that is still whole.
+/// Ignores poisoning: a panic leaves this plain data consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -151,8 +151,8 @@ impl WriterQueue {
         Ok(())
     }
 
-    /// Appends all entries for the next group, and leaves `entries` empty with its memory. Admissions among them are not
-    /// refused for want of room: whoever decided on them has asked for [`WriterQueue::room`].
+    /// Appends all entries for the next group, and empties `entries` but keeps its memory. Admissions are not refused
+    /// for want of room: the caller has asked for [`WriterQueue::room`].
     pub fn append_all(&self, entries: &mut Vec<Entry>) -> Result<(), LedgerBusy> {
         let mut inbox = lock(&self.inbox);
         match inbox.state {
@@ -207,7 +207,7 @@ impl WriterQueue {
         drop(self.taken.wait_timeout_while(lock(&self.inbox), longest, is_behind));
     }
 
-    /// Whether someone waits for the writer to be done with its group: with a request, or because it is far behind.
+    /// Whether someone waits for the writer's group to end: with a request, or because the writer is far behind.
     pub fn is_waited_for(&self) -> bool {
         self.requested.load(Ordering::Relaxed) || self.behind.load(Ordering::Relaxed)
     }
@@ -241,8 +241,8 @@ impl WriterQueue {
         }
     }
 
-    /// For the writer: waits until something arrives or `due` is over, then gathers for `gather` unless a
-    /// request comes or there is enough for a group, and takes everything. At most `gather` late, never early.
+    /// For the writer: waits until something arrives or `due` has passed, then gathers for `gather` unless a request
+    /// arrives or there are enough entries for a group, and takes everything. At most `gather` late, never early.
     ///
     /// `batch` comes in empty and its memory serves the next group, so that the app thread seldom allocates.
     pub fn take(&self, batch: &mut Batch, due: Option<Duration>, gather: Duration) {
@@ -272,7 +272,7 @@ impl WriterQueue {
         self.taken.notify_one();
     }
 
-    /// For the writer: a patient task found at open, or one that is open no more.
+    /// For the writer: counts patient tasks that were found at open, and those that have ended.
     pub fn patient_open_changed(&self, opened: usize, closed: usize) {
         let mut inbox = lock(&self.inbox);
         inbox.patient_open = (inbox.patient_open + opened).saturating_sub(closed);

@@ -1,9 +1,9 @@
 //! Opening a ledger to read it: beside a running coordinator, and for an auditor who may write neither to the file nor to
 //! its folder.
 //!
-//! SQLite reads a database with a write-ahead log through an index that lies beside it. Where there is none and none can be
-//! made, there are two other ways. Without a log the file alone is the ledger, and is read as one that does not change;
-//! with a log both are copied to where the index can be made. What was read is said in the notes.
+//! SQLite reads a database with a write-ahead log through an index file beside it. Where there is no index and none can
+//! be created, there are two ways. Without a log the database file is complete, and is opened as immutable; with a log
+//! both files are copied to a place where the index can be created. The notes say what was read.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::error::LedgerError;
 use super::file::{self, Schema, closing, explain, no_access};
 use super::lock::with_ending;
 
-/// Tries at a copy during which nobody wrote.
+/// Attempts at a copy during which nothing was written.
 const COPIES_MAX: u32 = 5;
 
 /// A ledger that is open for reading.
@@ -25,7 +25,7 @@ pub(super) struct Reading {
     /// What was read, where that is not simply the ledger as it stands; a sentence each.
     pub notes: Vec<String>,
     path: PathBuf,
-    /// What the files looked like, if reading rests on their not changing.
+    /// The files' state at the start, if reading requires that they do not change.
     unchanging: Option<Look>,
     _copy: Option<TempDir>,
 }
@@ -69,7 +69,7 @@ impl Reading {
         Ok(reading)
     }
 
-    /// As a reader beside whoever writes.
+    /// Opens the file as a reader beside its writer.
     fn in_place(path: &Path) -> Result<(Self, Schema), LedgerError> {
         let connection = file::connect_read_only(path)?;
         let schema = file::schema(&connection, path)?;
@@ -77,7 +77,7 @@ impl Reading {
         Ok((Self { connection, notes: Vec::new(), path, unchanging: None, _copy: None }, schema))
     }
 
-    /// The database alone, which nobody has open for writing as long as it has no log.
+    /// Opens the database file alone: without a log, nobody has it open for writing.
     fn alone(path: &Path, before: Look) -> Result<(Self, Schema), LedgerError> {
         let real = path.canonicalize().map_err(|error| no_access(path, &error))?;
         let flags =
@@ -130,7 +130,7 @@ impl Reading {
         Ok(())
     }
 
-    /// To be asked when everything has been read: fails if it was not one state of the ledger.
+    /// To be called after everything has been read: fails if the files changed meanwhile.
     pub fn is_whole(&self) -> Result<(), LedgerError> {
         match self.unchanging {
             Some(before) if Look::at(&self.path) != before => {

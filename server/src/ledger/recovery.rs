@@ -21,11 +21,11 @@ pub(super) struct Recovered {
     pub patient: Vec<PatientTask>,
 }
 
-/// Voids open holds of timely tasks, ends attempts that were running, and collects what goes on.
+/// Voids open holds of timely tasks, ends attempts that were running, and collects patient tasks and outcomes.
 pub(super) fn recover(connection: &Connection, writer: &mut WriterState) -> Result<Recovered> {
     let closed_in_order = matches!(closing::read(connection)?, None | Some(closing::IN_ORDER | closing::NEW));
     let newest: Option<i64> = connection.query_row("SELECT max(no) FROM tasks", [], |row| row.get(0))?;
-    // What one crash has skipped stays skipped, however orderly the ledger is closed afterwards.
+    // Task numbers skipped after a crash stay skipped, even if the ledger is closed in order later.
     let floor = connection
         .query_row("SELECT value FROM meta WHERE name = 'task_no_floor'", [], |row| row.get::<_, i64>(0))
         .optional()?;
@@ -94,7 +94,7 @@ fn read_open_tasks(connection: &Connection, book: &mut Book) -> Result<Vec<Patie
         };
         load_account(connection, book, admission.gamer)?;
         let tries = read_tries(connection, book, admission.task)?;
-        // A payload that cannot be read back makes the task a timely one: its hold is voided.
+        // A task whose payload is unreadable counts as timely: its hold is voided.
         let blobs = row.get_ref(10)?.as_blob_or_null()?.and_then(split_blobs);
         let payload = row.get_ref(9)?.as_blob_or_null()?.zip(blobs);
         if let Some((spec, blobs)) = &payload {

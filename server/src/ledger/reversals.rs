@@ -1,10 +1,10 @@
-//! Pay that is pending when its worker is convicted: it goes back to the gamers who paid it, by transfers of its own.
+//! Reversals: pending pay of a convicted worker returns to the gamers who paid it, by transfers of its own.
 //!
-//! Who paid is found in the transfers themselves, in steps that keep a group short; meanwhile the money lies in the worker's
-//! pending account, where it never falls due. The groups looked at begin with the first that paid any of it: all pay to the
-//! worker since then is pending, as what is earned first falls due first, and a reversal takes everything. So nothing goes back
-//! twice. (Where the fraud window was shortened meanwhile, later pay can have been released before; the payers of the newest
-//! tasks then come first.) What nobody can be found to have paid goes to the fee.
+//! The payers are found by searching the transfers, in steps that keep a group short; meanwhile the money stays in the
+//! worker's pending account, where it never falls due. The search begins with the first group that paid any of it: pay
+//! falls due in the order in which it was earned and a reversal takes all, so all pay since that group is pending, and
+//! nothing is returned twice. (If the fraud window was shortened meanwhile, later pay may have been released before;
+//! then the payers of the newest tasks come first.) Money whose payer is not found goes to the fee.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::chain::REVERSALS;
 use super::entry::{AccountId, kind, reason};
 use super::posting::Posting;
 
-/// Transfers looked at in one group; about 10 ms.
+/// Transfers searched per group; about 10 ms.
 const LOOKED_AT_PER_GROUP: i64 = 8_192;
 
 /// Reversals that have begun, by worker.
@@ -67,8 +67,8 @@ impl Posting<'_, '_> {
             self.outcomes.revoke(connection, worker)?;
             self.wrote = true;
             let Some(taken) = self.earnings.take(connection, worker, self.group)? else { continue };
-            // One reversal a worker at a time. What is under way began in an earlier group, whose transfers are in the file:
-            // whoever is convicted a second time in one group has nothing left that could be taken.
+            // One reversal per worker at a time. A running one began in an earlier group, whose transfers are in the
+            // file; a worker convicted twice in one group has nothing left to take.
             while let Some(&reversal) = self.reversals.0.get(&worker) {
                 self.step(worker, reversal)?;
             }
@@ -87,7 +87,7 @@ impl Posting<'_, '_> {
         Ok(())
     }
 
-    /// Gives back a step's worth of one reversal.
+    /// Carries out one step of one reversal.
     pub fn reverse(&mut self) -> Result<()> {
         match self.reversals.0.first_key_value() {
             Some((&worker, &reversal)) => self.step(worker, reversal),

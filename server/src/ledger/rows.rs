@@ -1,25 +1,24 @@
-//! Rows on their way into one table: bound one after the other, written many at a time.
+//! Batched inserts into one table: rows are bound one by one and written many at a time.
 //!
-//! A statement for each row spends most of its time on opening and closing the same trees. One statement that
-//! takes up to [`ROWS_MAX`] rows opens them once, finds the place for the next row where it left the last, and
-//! checks each row as before.
+//! One statement per row spends most of its time opening and closing the same B-trees. One statement for up to
+//! [`ROWS_MAX`] rows opens them once, finds each row's place next to the last one's, and checks each row as usual.
 
 use rusqlite::types::{Null, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Result, Statement};
 
-/// Rows that one statement writes: twice as many would save another 0.4%, a quarter as many cost 4% more. Even, so
-/// that a task's two transfers mostly meet the parameters of such a pair.
+/// Rows per statement: twice as many would save another 0.4%, a quarter as many cost 4% more. Even, so that a task's
+/// two transfers mostly reuse the bound parameters of the last pair.
 pub(super) const ROWS_MAX: usize = 64;
 
-/// Bytes beyond which rows are written before there are [`ROWS_MAX`] of them, and the statement's copies of
-/// them let go of: bounds the memory that many large outcomes take.
+/// Bytes of waiting rows beyond which they are written early and the statement's copies released: bounds the memory
+/// that large outcomes take.
 const BYTES_MAX: usize = 64 * 1024;
 
 /// Appends rows of `N` columns.
 pub(super) struct Rows<'c, const N: usize> {
     statement: Statement<'c>,
-    /// What each parameter is bound to. Binding costs many times what comparing does, and most columns of a
-    /// row are what they were in the row that was last bound to the same parameters: kind, price list, payer.
+    /// The current value of each parameter. Binding costs many times what comparing does, and most columns equal those
+    /// last bound to the same parameters: kind, price list, payer.
     bound: Vec<Bound>,
     /// Rows that are bound and not yet written, and bytes of their texts and blobs.
     waiting: usize,
@@ -45,8 +44,8 @@ impl<'c, const N: usize> Rows<'c, N> {
         let row = format!("SELECT {}", ["?"; N].join(", "));
         let rows = [row.as_str(); ROWS_MAX].join(" UNION ALL ");
         let columns = columns.join(", ");
-        // A bare parameter as the limit is looked at when the statement is planned, and each other number of
-        // rows would plan it again.
+        // `? + 0` instead of `?`: SQLite plans a statement with the value of a bare limit parameter, and would plan it
+        // again for each other number of rows.
         let sql = format!("INSERT INTO {table} ({columns}) {rows} LIMIT ? + 0 {conflict}");
         let bound = vec![Bound::Null; N * ROWS_MAX];
         Ok(Self { statement: connection.prepare(&sql)?, bound, waiting: 0, bytes: 0 })
@@ -104,7 +103,7 @@ mod tests {
 
     type Row = (i64, Option<i64>, Option<String>, Option<Vec<u8>>);
 
-    /// A row whose columns are now empty, now what they were in the row before, now something else.
+    /// Rows whose columns are empty, equal to the row before, or different.
     fn row(id: i64) -> Row {
         let long = if id % 50 == 0 { BYTES_MAX } else { 3 };
         let number = (id % 3 != 0).then_some(id / 100);

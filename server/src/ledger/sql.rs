@@ -150,8 +150,8 @@ impl<'c> Statements<'c> {
         ])
     }
 
-    /// Writes the tasks added since the last call; says how many were. The others' numbers, or the gamers'
-    /// numbers for them, were used before.
+    /// Writes the tasks added since the last call; returns how many were inserted. The rest have a number, or a gamer's
+    /// number, that was used before.
     pub fn write_tasks(&mut self) -> Result<usize> {
         self.tasks.write()
     }

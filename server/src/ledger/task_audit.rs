@@ -37,7 +37,7 @@ impl TaskTally {
         self.0.get(&account).copied().unwrap_or_default()
     }
 
-    /// So much of what was earned or charged was taken back.
+    /// Subtracts reversed pay from what was earned or charged.
     pub fn took_back(&mut self, account: i64, amount: i64) {
         let counted = self.at(account);
         counted.turnover = counted.turnover.saturating_sub(amount);
@@ -67,7 +67,7 @@ struct Attempt {
     verdict: u8,
 }
 
-/// Rows in order of their number, one ahead.
+/// Rows in order of their number, with one row of look-ahead.
 struct Ahead<'s, T> {
     rows: Rows<'s>,
     next: Option<T>,

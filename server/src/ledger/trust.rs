@@ -1,7 +1,7 @@
-//! What is known of workers: kept for the next start, read when one joins, listed for the operator.
+//! Workers' trust records: kept for the next start, read when a worker joins, listed for the operator.
 //!
-//! The newest word counts: nothing is added up here. A conviction's row is written in the group that takes back its pay and
-//! its outcomes, so after a crash either all of it stands or nothing.
+//! The newest record replaces earlier ones. A conviction is written in the same group that reverses pay and revokes
+//! outcomes, so a crash leaves all of it or nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -83,7 +83,7 @@ impl Posting<'_, '_> {
              ON CONFLICT DO UPDATE SET failures = ?2, clean_checks = ?3,
                  quarantined_ms = CASE WHEN ?4 IS NULL THEN NULL ELSE ifnull(quarantined_ms, ?4) END"
         } else {
-            // Few workers ever fail: most have no row to change.
+            // Most workers never fail and have no row here.
             "UPDATE standings SET failures = ?2, clean_checks = ?3, quarantined_ms = ?4 WHERE worker = ?1"
         };
         let quarantined_ms = trust.quarantined.then_some(self.now_ms);
@@ -97,7 +97,7 @@ impl Posting<'_, '_> {
         Ok(())
     }
 
-    /// Notes that a worker gets no more work.
+    /// Records that a worker is quarantined.
     pub fn quarantine(&mut self, worker: AccountId) -> Result<()> {
         let sql =
             "INSERT INTO standings (worker, failures, clean_checks, quarantined_ms) VALUES (?1, 0, 0, ?2)
@@ -186,8 +186,7 @@ pub struct WorkerLines {
     pub workers: Vec<WorkerLine>,
 }
 
-/// Reads what is known of all workers; `name_of` gives a kind's name. Needs no right to write, also beside a coordinator
-/// that runs.
+/// Reads all workers' records; `name_of` gives a kind's name. Read-only, and works beside a running coordinator.
 pub fn workers(
     path: &Path,
     name_of: impl Fn(KindId) -> Option<String>,

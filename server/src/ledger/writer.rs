@@ -19,14 +19,14 @@ use super::sql::Statements;
 pub(super) use replies::GroupReplies;
 pub(super) use state::WriterState;
 
-/// Longest time between two looks at whether the file is still there: an idle coordinator hears at most this late that it
-/// is not.
+/// Interval at which the writer checks that the file is still in place: an idle coordinator notices its loss at most
+/// this late.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Entries for which memory is kept between groups; 50 ms of 400,000 tasks a second.
 const SPARE_ENTRIES_MAX: usize = 65_536;
 
-/// Lets other threads go first, where niceness is a thread's own: elsewhere it would be the program's.
+/// Lowers this thread's priority where niceness is per thread; elsewhere it would apply to the whole program.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(super::options::WRITER_NICENESS) {
@@ -43,7 +43,7 @@ pub(super) fn run(mut file: LedgerFile, mut writer: WriterState, queue: Arc<Writ
         Ok(()) => {
             let mut report = Some(finish(&mut file, &writer));
             let rest = queue.end(LedgerState::Closed);
-            // The file and its lock are free before anyone hears that the ledger is closed.
+            // The file and its lock are released before anyone is told that the ledger is closed.
             drop(file);
             for reply in answers.close {
                 let _ = reply.send(report.take().unwrap_or(Err(LedgerError::Closed)));
@@ -82,7 +82,7 @@ fn serve(
         if !idle {
             writer.write_group(&mut sql, batch, answers, &|| queue.is_waited_for()).map_err(explain)?;
         }
-        // Before anyone hears that the group is durable.
+        // Checked before anyone is told that the group is durable.
         lock.is_in_place()?;
         if idle {
             continue;
@@ -96,7 +96,7 @@ fn serve(
     }
 }
 
-/// Folds the log into the file and looks at the books once more.
+/// Checkpoints the log into the file and verifies the balances.
 fn finish(file: &mut LedgerFile, writer: &WriterState) -> Result<CloseReport, LedgerError> {
     file.lock.is_in_place()?;
     let explain = |error| explain(&file.path, &error);
@@ -132,7 +132,7 @@ pub(super) fn balanced(file: &LedgerFile) -> Result<Nanos, LedgerError> {
     Err(LedgerError::Unbalanced { path: file.path.clone(), reason })
 }
 
-/// Whoever waits for an answer from a writer that panicked gets one.
+/// Answers waiting requests if the writer panics.
 struct PanicGuard(Arc<WriterQueue>, OnFailure);
 
 impl Drop for PanicGuard {

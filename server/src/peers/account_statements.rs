@@ -1,5 +1,5 @@
-//! Once a second: what the ledger has recorded reaches the mirrors, and everyone whose account changed hears
-//! of it.
+//! Once a second, updates the account mirrors with what the ledger has recorded, and sends statements to everyone whose
+//! account changed.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub fn send_statements(mut exchange: Exchange<'_>, mut next: ResMut<'_, NextStat
     exchange.handle(Event::StatementsDue { committed });
 }
 
-/// Asks in every update for the one in which statements are due: an earlier wish of another system replaces this.
+/// Requests a wake-up for the next statements, in every update: another system's earlier request replaces this one.
 pub fn wake_for_statements(
     next: Res<'_, NextStatements>,
     clock: Res<'_, LinkClock>,

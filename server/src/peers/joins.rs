@@ -1,4 +1,4 @@
-//! Peers coming and going.
+//! Peers that join and leave.
 
 use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
@@ -12,8 +12,8 @@ use crate::core::Event;
 use crate::drain::{CLOSING, DrainPhase};
 use crate::ledger::{Account, AccountRequest, LedgerError};
 
-/// What a program is told whose account runs as many as it may. Those that run go on: whoever copied a key cannot push
-/// its owner out.
+/// Message to a program whose account already runs as many as it may. The running ones stay, so that a copied key
+/// cannot push its owner out.
 const TOO_MANY_PROGRAMS: &str =
     "this account already runs as many programs as it may; end one, or join with another name";
 
@@ -25,15 +25,15 @@ const fn programs_max(role: Role) -> usize {
     }
 }
 
-/// Peers whose accounts the ledger looks up: connected, and not yet welcomed. Bounded by the link's connections; whoever
-/// leaves is let go.
+/// Peers that are connected and wait for the ledger to look up their accounts. Bounded by the link's connections; peers
+/// that leave are removed.
 #[derive(Resource, Default)]
 pub struct Joining(Vec<Waiting>);
 
 struct Waiting {
     joined: PeerJoined,
     opening: AccountRequest,
-    /// What a worker has said that it offers; workers speak as soon as they are connected.
+    /// The worker's offer, which it sends as soon as it is connected.
     offer: Option<WorkerOffer>,
 }
 
@@ -62,8 +62,8 @@ pub fn is_anybody_joining(joined: Res<'_, Messages<PeerJoined>>, joining: Res<'_
     !(joined.is_empty() && joining.is_empty())
 }
 
-/// Welcomes those for whom the ledger has answered, and asks it for the accounts of those who joined. Tasks never wait
-/// for that: the ledger answers after its next group commit, and wakes the app.
+/// Welcomes peers whose account the ledger has returned, and requests the accounts of new ones. Tasks never wait for
+/// that: the ledger answers after its next group commit, and wakes the app.
 pub fn welcome_peers(
     mut exchange: Exchange<'_>,
     drain: Res<'_, DrainPhase>,
@@ -71,8 +71,8 @@ pub fn welcome_peers(
     mut joining: ResMut<'_, Joining>,
     mut refused: ResMut<'_, RefusedPeers>,
 ) {
-    // Answers first: whoever is asked for now is welcomed in a later update, however fast the ledger is, so that a run
-    // on manual time goes the same way every time.
+    // Answers are handled before new requests: a peer is welcomed in a later update than its request, however fast the
+    // ledger is, so that a run on manual time is deterministic.
     for waiting in std::mem::take(&mut joining.0) {
         match exchange.ledger.opened(&waiting.opening) {
             None => joining.0.push(waiting),
@@ -122,14 +122,14 @@ pub fn refuse_peers(mut refused: ResMut<'_, RefusedPeers>, mut peers: ResMut<'_,
     }
 }
 
-/// Notes which connections are gone, so that nothing is sent after them while their last words are heard.
+/// Marks ended connections, so that nothing is sent to them while their last messages are handled.
 pub fn note_leaving(mut exchange: Exchange<'_>, left: Res<'_, Messages<PeerLeft>>) {
     for gone in left.get_cursor().read(&left) {
         exchange.handle(Event::Leaving { peer: gone.peer });
     }
 }
 
-/// Clears up after those who left, once their last words are heard.
+/// Removes peers that left, once their last messages are handled.
 pub fn part_from_peers(
     mut exchange: Exchange<'_>,
     mut left: ResMut<'_, Messages<PeerLeft>>,

@@ -32,12 +32,12 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Around this core, whose run is written down if there is a recorder.
+    /// Wraps this core; a recorder, if there is one, records its run.
     pub fn new(core: Core, recorder: Option<Recorder>) -> Self {
         Self { core, effects: Effects::default(), recorder }
     }
 
-    /// Has the core handle an event; what it wants done is added to what it wanted before.
+    /// Has the core handle an event; its effects are added to the earlier ones.
     fn tell(&mut self, now: Micros, event: Event) {
         let Self { core, effects, recorder } = self;
         let Some(recorder) = recorder.as_mut().filter(|recorder| recorder.is_open()) else {
@@ -54,8 +54,8 @@ impl Scheduler {
         &self.core
     }
 
-    /// Has the core take over what was found at the start. What it wants done about that is recorded in `books`; there is
-    /// nobody yet to be told.
+    /// Has the core take over what was found at the start, and records its entries in `ledger`; nobody is connected
+    /// yet.
     pub fn take_over(&mut self, found: Vec<(Micros, Event)>, ledger: &mut LedgerClient) {
         for (at, event) in found {
             self.tell(at, event);
@@ -142,7 +142,7 @@ impl Exchange<'_> {
             for effect in others.drain(..) {
                 self.do_other(effect);
             }
-            // What has come back at once may have led to more.
+            // Results that came back at once may have produced more effects.
             if self.scheduler.effects.is_empty() {
                 self.scheduler.effects.others = others;
                 return;
@@ -159,7 +159,7 @@ impl Exchange<'_> {
             }
             Effect::Compute(kernel) => {
                 if let Err(kernel) = self.pool.run(kernel) {
-                    // The core counts what waits, so this is a matter of a thread that has not taken its job yet.
+                    // The core counts waiting runs, so the queue is full only until a thread has taken its next job.
                     let refused =
                         Computed { task: kernel.task, outcome: None, left: None, took: Duration::ZERO };
                     self.tell(Event::Computed(refused));
@@ -190,12 +190,12 @@ impl Exchange<'_> {
     }
 }
 
-/// Whether anything may be due, or may wait to be handed out: a condition for [`let_time_pass`].
+/// Run condition for [`let_time_pass`]: whether a timer may be due or a task may wait to be assigned.
 pub fn is_anything_due(scheduler: Res<'_, Scheduler>, clock: Res<'_, LinkClock>) -> bool {
     scheduler.core.has_work(clock.now())
 }
 
-/// Has the core do what is due, and hand out what waits.
+/// Has the core fire due timers and assign waiting tasks.
 pub fn let_time_pass(mut exchange: Exchange<'_>) {
     exchange.handle(Event::TimePassed);
 }

@@ -1,4 +1,4 @@
-//! What games and workers say, what the pool has finished and what the link has measured, as events.
+//! Turns messages of games and workers, results of the pool and measurements of the link into events.
 
 use bevy_ecs::message::Messages;
 use bevy_ecs::system::{Local, Res, ResMut};
@@ -10,7 +10,7 @@ use super::{Exchange, Scheduler};
 use crate::compute::PoolResult;
 use crate::core::{Event, LinkState};
 
-/// Microseconds between looks at what the link has measured. Round trips are smoothed over seconds, and each change of one
+/// Microseconds between two reads of the link's measurements. Round trips are smoothed over seconds, and each change
 /// costs an event.
 const MEASURED_EVERY_US: u32 = 50_000;
 
@@ -18,7 +18,7 @@ const MEASURED_EVERY_US: u32 = 50_000;
 pub fn hear_games(mut exchange: Exchange<'_>, mut messages: ResMut<'_, Messages<FromPeer<GameToServer>>>) {
     let room = exchange.ledger.room();
     exchange.tell(Event::UpdateBegins { room });
-    // A farewell costs a look at everything its gamer has under way, and a parcel holds a thousand of them.
+    // A quit visits all of its gamer's tasks, and one packet can hold a thousand of them: handled once per peer.
     let mut quit: Vec<PeerId> = Vec::new();
     for FromPeer { peer, received_at, message } in messages.drain() {
         match message {
@@ -36,7 +36,7 @@ pub fn hear_games(mut exchange: Exchange<'_>, mut messages: ResMut<'_, Messages<
     exchange.perform();
 }
 
-/// Takes what workers say. Those that are not welcomed yet are heard then.
+/// Handles workers' messages; those of workers that are not welcomed yet are kept until then.
 pub fn hear_workers(
     mut exchange: Exchange<'_>,
     mut messages: ResMut<'_, Messages<FromPeer<WorkerToServer>>>,
@@ -63,7 +63,7 @@ pub fn collect_finished(mut exchange: Exchange<'_>) {
     exchange.perform();
 }
 
-/// Whether it is time to look at what the link has measured: a condition for [`note_measured`].
+/// Run condition for [`note_measured`]: whether it is time to read the link's measurements.
 pub fn is_time_to_measure(
     clock: Res<'_, LinkClock>,
     peers: Res<'_, Peers>,

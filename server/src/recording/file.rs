@@ -18,9 +18,9 @@ use crate::core::transcript::{Mark, RecordedEvent, fingerprints};
 const MAGIC: [u8; 8] = *b"p2c2rec\x02";
 /// Bytes of frames that are handed to the writer at once.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Microseconds after which frames are handed over, however few they are: what a coordinator that is killed loses at most.
+/// Microseconds after which frames are handed to the writer, however few: a killed coordinator loses at most that much.
 const HAND_OVER_US: u32 = 1_000_000;
-/// Chunks that may wait for the disk: with more, the recording ends, and the coordinator goes on.
+/// Chunks that may wait for the disk; beyond that the recording ends and the coordinator goes on.
 const CHUNKS_WAITING_MAX: usize = 256;
 /// Bytes of one frame at most: several times what the largest message and its effects take.
 const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -115,8 +115,7 @@ impl Recorder {
         self.chunks.is_some()
     }
 
-    /// Writes down an event that was handled at `now`, as it was before, and the effects that it has led to: those since
-    /// `mark`.
+    /// Records an event that was handled at `now`, and the effects that it caused: those since `mark`.
     pub fn note(&mut self, now: Micros, event: RecordedEvent, effects: &Effects, mark: Mark) {
         if self.chunks.is_none() {
             return;
@@ -136,7 +135,7 @@ impl Recorder {
                 warn!("The recording ends here: the disk is slower than the coordinator");
                 self.chunks = None;
             }
-            // The writer has said why.
+            // The writer has logged the reason.
             Err(TrySendError::Disconnected(_)) => self.chunks = None,
         }
     }

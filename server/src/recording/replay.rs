@@ -15,7 +15,7 @@ use crate::core::{Core, Effects};
 /// Characters of an event or effect that are shown.
 const SHOWN_MAX: usize = 1_000;
 
-/// What came of it.
+/// The result of a replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replayed {
     /// The same effects throughout.
@@ -38,7 +38,7 @@ pub enum Replayed {
         /// The number of the first effect that differs, counted from 1 within the event: messages to games, messages to
         /// workers, entries for the ledger, then the others.
         effect: usize,
-        /// What is to be done instead; `None` if nothing is.
+        /// The replay's effect; `None` if it has none at this place.
         instead: Option<String>,
     },
 }
@@ -97,7 +97,8 @@ fn core(header: &Header, kinds: &KindRegistry) -> Result<Core, RecordingError> {
     settings::apply_text(&mut config, &header.settings).map_err(|error| wrong(&error))?;
     let mut policy = config.policy();
     policy.prices = header.prices.clone();
-    // A setting that no file can have, since only tests compute at once: as many threads as there are tasks.
+    // Read from the header, because a settings file cannot express inline computing, which only tests use: it counts as
+    // unlimited threads.
     policy.compute_threads = usize::try_from(header.compute.0).unwrap_or(usize::MAX);
     policy.compute_waiting_max = usize::try_from(header.compute.1).unwrap_or(usize::MAX);
     Ok(Core::new(policy, TaskNo(header.next_task), header.seed))

@@ -1,5 +1,5 @@
-//! What can happen in a simulated world, as plain data: a run is a setup and a list of actions, and any part of the list is a
-//! run as well. That is what lets a failing run be shrunk, kept in a file and played again.
+//! Actions in a simulated world, as plain data: a run is a setup and a list of actions, and any subset of the list is a
+//! valid run. So a failing run can be shrunk, saved to a file and replayed.
 
 use std::fmt::Write as _;
 use std::io;
@@ -80,8 +80,8 @@ pub enum How {
     Silent,
 }
 
-/// One thing that happens. Places in lists (`at`, `back`) wrap around, so that every action means something in every world;
-/// where a list is empty it means nothing.
+/// An action. List indices (`at`, `back`) wrap around, so that every action is valid in every world; on an empty list
+/// it does nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum WorldAction {
     /// Time passes, and the scheduler is told.
@@ -89,7 +89,7 @@ pub enum WorldAction {
         /// Microseconds.
         us: u64,
     },
-    /// Time passes, and what comes next finds the scheduler before it is told.
+    /// Time passes, but the next action reaches the scheduler before `TimePassed` does.
     Later {
         /// Microseconds.
         us: u64,
@@ -111,7 +111,7 @@ pub enum WorldAction {
         /// Which, of all.
         at: u16,
     },
-    /// A worker says that it takes nothing more.
+    /// A worker announces that it drains.
     Drains {
         /// Which connection, of all.
         at: u16,
@@ -129,7 +129,7 @@ pub enum WorldAction {
         gamer: u8,
         /// What sort of work.
         kind: SimulatedKind,
-        /// The number it is about: tasks of one kind are equal if they agree in it, in their worth and in being sly.
+        /// Content of the task: tasks of one kind are equal if number, units and `is_sly` are equal.
         number: u64,
         /// What it is worth.
         units: u64,
@@ -168,7 +168,7 @@ pub enum WorldAction {
         /// Which gamer.
         gamer: u8,
     },
-    /// A packet is at its end.
+    /// A packet under way arrives, is duplicated or is lost.
     Packet {
         /// Which way.
         way: Way,
@@ -230,10 +230,10 @@ pub enum WorldAction {
     Judge {
         /// Which worker.
         worker: u8,
-        /// Whether it is to work no more.
+        /// Whether it is quarantined.
         quarantined: bool,
     },
-    /// Everything is well from now on: the network heals, honest workers are there, and time passes until nothing is left to do.
+    /// Faults end: the network heals, honest workers connect, and time passes until nothing is left to do.
     Calm,
 }
 

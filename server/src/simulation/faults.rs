@@ -1,4 +1,4 @@
-//! Faults made on purpose: the auditor must find each, within so many tasks.
+//! Injected faults: the auditor must find each within a number of tasks.
 
 use std::io::Write as _;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use super::shrink::shrink;
 use super::{on_all_processors, play};
 use crate::core::fault::{Fault, FaultGuard};
 
-/// Every fault, and what its finding may be called: the promise that it breaks.
+/// Every fault, and the rules whose violation reveals it.
 const FAULTS: [(Fault, &[&str]); 26] = [
     (Fault::LendsMoney, &["nobody spends what he does not have"]),
     (Fault::IgnoresCaps, &["no task costs more than its cap"]),

@@ -1,6 +1,5 @@
-//! Draws what happens next. Each seed has habits of its own (how much is asked for, how often the network loses packets, who
-//! lies), because a world in which everything happens a little never gets far into any corner (Groce and others, "Swarm
-//! testing", 2012).
+//! Draws the next action. Each seed has its own parameters (load, packet loss, which workers lie), because a world in
+//! which everything happens a little never gets far into any corner (Groce and others, "Swarm testing", 2012).
 
 use std::collections::VecDeque;
 
@@ -14,16 +13,16 @@ use crate::config::Fallback;
 
 /// Nano-dollars that no world spends.
 const PLENTY: i64 = 1 << 50;
-/// Tasks as large as they get that a gamer can pay for who runs out of money, at the most.
+/// Number of largest tasks that a gamer with scarce money can pay for, at most.
 const SCARCE_TASKS: u64 = 40;
 /// What was asked for of late, and may be asked for again by anybody.
 const RECENT: usize = 24;
-/// Packets on one way beyond which nothing new is asked for until some have arrived.
+/// Packets under way in one direction beyond which no new task is submitted until some have arrived.
 const CROWDED: usize = 256;
 /// An hour, in microseconds: how far clocks jump.
 const HOUR_US: u64 = 3_600_000_000;
 
-/// Microseconds by which the clock that the scheduler is shown steps back: time stands still for it until it has caught up.
+/// Microseconds by which the scheduler's clock steps back; it then stands still until time has caught up.
 const BACK_US_MAX: u64 = 100_000;
 
 /// Draws actions for one world.
@@ -34,7 +33,7 @@ pub struct Generator {
     recent: VecDeque<(SimulatedKind, u64, u64, bool)>,
 }
 
-/// How often what happens, and how.
+/// Frequencies of the actions, and their parameters.
 struct Habits {
     submits: u32,
     patient: f64,
@@ -53,7 +52,7 @@ struct Habits {
     jumps: u32,
     cancels: u32,
     verdicts_of_operator: u32,
-    /// Of each worker, how often it lies, fails and keeps silent.
+    /// For each worker, how often it lies, fails and stays silent.
     conduct: Vec<[f64; 3]>,
 }
 
@@ -164,7 +163,7 @@ impl Generator {
     fn jump(&mut self, world: &World) -> WorldAction {
         match self.draws.random_range(0..4) {
             0 => WorldAction::Pass { us: HOUR_US },
-            // Part of an hour, after which some of what was charged counts still.
+            // Part of an hour, so that some charges still count towards the hourly cap.
             _ if world.setup().hour_cap.is_some() => {
                 WorldAction::Pass { us: self.draws.random_range(0..HOUR_US) }
             }
@@ -243,7 +242,7 @@ impl Generator {
     }
 }
 
-/// Nano-dollars that a task costs which is worth so many units, and one more.
+/// Nano-dollars that suffice for a task of `units`, rounding included.
 fn worth(units: u64) -> i64 {
     (units * CORES_RATE / RATE_UNITS) as i64 + 2
 }
@@ -293,7 +292,7 @@ impl Habits {
         let (patient, sly, equal) = (share(0.8, 0.3), share(0.7, 0.8), share(0.7, 0.8));
         let conduct =
             (0..setup.workers).map(|_| [share(0.3, 0.3), share(0.3, 0.1), share(0.4, 0.2)]).collect();
-        // Where an hour costs no more than so much, it takes hours until much was asked for.
+        // With an hourly cap it takes hours until many tasks have been submitted.
         let jumps = if setup.hour_cap.is_some() { jumps + 8 } else { jumps };
         Self {
             submits: draws.random_range(20..200),

@@ -1,7 +1,7 @@
-//! Two kinds of work that are small enough to lie about.
+//! Two small kinds of work, for which wrong answers are easily made.
 //!
-//! `square` has one right answer, to the bit. `tenfold` has a few within a tolerance, as light has. Of some specs of either,
-//! any answer looks right to the always-on check: only a deep check tells.
+//! `square` has one right answer, to the bit. `tenfold` has several within a tolerance, as light has. For some specs of
+//! either, the always-on check accepts any answer, and only a deep check finds a wrong one.
 
 use p2c2r_protocol::{KindId, WorkUnits, wire};
 use p2c2r_tasks::{Blobs, CheckError, KernelError, KindRegistry, SpecError, Stop, TaskKind};

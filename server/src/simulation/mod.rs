@@ -1,6 +1,6 @@
-//! A simulation of everything that can happen to the scheduler and the ledger, from a seed: gamers and workers that come, die,
-//! lie and keep silent, a network that loses, repeats, reorders and splits, clocks that jump, coordinators that are killed and
-//! start again with what is on disk; and an auditor that says after every step whether what was promised holds.
+//! A seeded simulation of the scheduler and the ledger: gamers and workers that connect, die, lie and stay silent, a
+//! network that loses, duplicates, reorders and partitions, clocks that jump, coordinators that are killed and restart
+//! from disk; and an auditor that checks the promises after every step.
 //!
 //! | module | owns |
 //! |---|---|
@@ -35,7 +35,7 @@ const SEED: &str = "P2C2R_SIMULATION_SEED";
 /// Environment variable with a run to play instead: a file that a failed simulation named.
 const RUN: &str = "P2C2R_SIMULATION_RUN";
 
-/// Tasks of one world: enough for workers to be known, and few enough for the next world to be another one.
+/// Tasks of one world: enough for workers to become trusted, and few enough to try many worlds.
 const TASKS: u64 = 500;
 /// The same where there is time: longer worlds get further.
 const TASKS_LONG: u64 = 10_000;

@@ -12,7 +12,7 @@ use super::world::World;
 /// Actions for each task that is wanted, at the most: a world in which nothing is admitted ends too.
 const ACTIONS_PER_TASK: u64 = 200;
 
-/// What came of a run.
+/// The result of a run.
 pub struct PlayedRun {
     /// The promise it broke, if it did.
     pub broken: Option<BrokenPromise>,
@@ -22,7 +22,7 @@ pub struct PlayedRun {
     pub tally: AuditTally,
 }
 
-/// Plays what is drawn from a seed until so many tasks were admitted and all of it has come to its end. Comes with the run.
+/// Plays a world drawn from `seed` until `tasks` tasks were admitted and all have ended. Returns the run as well.
 pub fn drawn(seed: u64, tasks: u64) -> (SimulatedRun, PlayedRun) {
     let (mut generator, setup) = Generator::new(seed);
     let mut run = SimulatedRun { setup, actions: Vec::new() };

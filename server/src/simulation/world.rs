@@ -1,7 +1,7 @@
-//! A world: the scheduler, the real ledger in a temporary file, gamers, workers, and a network that does what it is told.
+//! A world: the scheduler, the real ledger in a temporary file, gamers, workers, and a simulated network.
 //!
-//! Nothing here draws anything: the same actions have the same effects, so that a run can be played again. The ledger is
-//! recorded to in steps, each of which waits for the disk, and time is what the actions say.
+//! Nothing here is random: the same actions have the same effects, so that a run can be replayed. Each write to the
+//! ledger waits for the disk, and time advances only by actions.
 
 mod acting;
 mod network;
@@ -36,7 +36,7 @@ pub const GRAPHICS_RATE: u64 = 123_457;
 pub const RATE_UNITS: u64 = 1_000_000;
 /// Submits and answers remembered for repeating them.
 const REMEMBERED: usize = 64;
-/// Longer than any world lasts: no pay is released, so that a conviction takes all of it back.
+/// Longer than any world lasts, so that no pay is released and a conviction takes back all of it.
 const FRAUD_WINDOW: Duration = Duration::from_hours(10_000);
 /// When a world begins, in seconds since 1970.
 const BEGINS_S: u64 = 1_800_000_000;
@@ -101,7 +101,7 @@ pub struct World {
     /// Entries that the ledger has not been given.
     unrecorded: Vec<Entry>,
     gamers: Vec<Person>,
-    /// One more than the setup says: the last one is honest and comes when all is well.
+    /// One more than the setup says: the last one is honest and connects in the final calm.
     workers: Vec<Person>,
     connections: BTreeMap<PeerId, Connection>,
     next_peer: u64,
@@ -251,7 +251,7 @@ impl World {
         Micros(self.now().saturating_sub(self.behind).max(1))
     }
 
-    /// Has the scheduler handle an event, has the auditor look at what comes of it, and does that.
+    /// Has the scheduler handle an event, has the auditor check the effects, and carries them out.
     fn tell(&mut self, cause: StepCause, event: Event) -> Audit {
         let shown = self.shown();
         self.auditor.begin(shown.0, cause);
@@ -301,7 +301,8 @@ impl World {
         }
     }
 
-    /// Waits for the disk, and until the pay of so many convicted workers has gone back: each takes groups of its own.
+    /// Waits for the disk, and until the reversals of `convictions` workers are done, each of which takes groups of its
+    /// own.
     fn flush(&self, convictions: usize) -> Audit {
         for _ in 0..=2 * convictions {
             self.ledger.flush().map_err(|error| broken("the ledger records", error))?;
@@ -357,7 +358,8 @@ impl World {
     }
 }
 
-/// A folder for ledgers: in memory where there is one, since no power is cut here and waiting for a disk shows nothing.
+/// A folder for ledgers, in memory if possible: no power cut is simulated here, so waiting for a disk would test
+/// nothing.
 fn scratch() -> TempDir {
     let in_memory = std::path::Path::new("/dev/shm");
     let folder = if in_memory.is_dir() { tempfile::tempdir_in(in_memory) } else { tempfile::tempdir() };

@@ -1,5 +1,5 @@
-//! Who is the operator: whoever has used a login link of `p2c2r-server page`, or shows the token that figures are collected
-//! with. The coordinator keeps hashes of both, and of a browser's cookie a hash in memory, so a restart logs everybody out.
+//! Authentication of the operator: by a login link of `p2c2r-server page`, or by the metrics token. Both are stored as
+//! hashes; a browser's cookie is kept as a hash in memory, so a restart logs everyone out.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub const SESSION: Duration = Duration::from_hours(12);
 const SESSIONS_MAX: usize = 16;
 /// Requests that may wait for the account store; those beyond are told to come again.
 const STORE_QUEUE_MAX: usize = 16;
-/// Characters of a secret of ours; anything of another length is none, and the store is not asked.
+/// Length of a secret in characters; anything of another length is refused without asking the store.
 const SECRET_CHARS: usize = 32;
 /// The cookie. A browser takes this prefix only with `Secure`, `Path=/` and no domain, so that no neighbour can set it.
 pub const COOKIE_NAME: &str = "__Host-p2c2r";
@@ -78,7 +78,7 @@ impl OperatorAccess {
     pub fn is_logged_in(&self, headers: &HeaderMap) -> bool {
         let Some(value) = cookie(headers) else { return false };
         let hash = hash(value);
-        // Hashes of what a stranger says tell nothing by the time it takes to compare them.
+        // Only hashes are compared, so the time of the comparison reveals nothing about the secret.
         lock(&self.sessions).iter().any(|(known, since)| *known == hash && since.elapsed() < SESSION)
     }
 

@@ -1,4 +1,4 @@
-//! Where the app leaves a copy of what is, for those who look over HTTPS.
+//! Where the app publishes a copy of its state for HTTPS requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use super::Snapshot;
 
-/// A copy this young is shown again, so that any number of people who look cost the app no more than two copies a second.
+/// A copy younger than this is reused, so that any number of requests cost the app at most two copies a second.
 const FRESH: Duration = Duration::from_millis(500);
-/// How long the app may take to make a copy before those who look are told that it does not answer. An update waits some
-/// milliseconds for a ledger that is far behind; a second is far beyond that.
+/// Time-out for a copy, after which the page says that the app does not answer. An update waits at most some
+/// milliseconds for a slow ledger; a second is far beyond that.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// The board. Clones share it.

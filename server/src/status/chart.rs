@@ -70,7 +70,7 @@ pub fn over_the_hour(what: &str, unit: &str, lines: &[Series]) -> Markup {
     }
 }
 
-/// Where the n-th minute of sixty lies.
+/// Horizontal position of the n-th minute of sixty.
 fn x(minute: usize) -> f64 {
     LEFT + (WIDTH - LEFT) * minute as f64 / MINUTES as f64
 }

@@ -57,7 +57,7 @@ pub fn ready(args: &ReadyArgs) -> Result<String, String> {
     if answer.status == 200 { Ok("ready".to_owned()) } else { Err(answer.body.trim().to_owned()) }
 }
 
-/// Asks at this machine's own address first: the public one may lie behind a router that does not lead back.
+/// Asks at this machine's own address first: the public one may be behind a router that does not route back.
 fn ask(link: &JoinLink) -> Result<probe::HttpsReply, String> {
     let host = link.hosts.first().ok_or("the coordinator has published no address")?;
     let mut found = Err("nobody answers".to_owned());

@@ -1,6 +1,5 @@
-//! Latencies as Prometheus reads them. Every task has seven of them to count on the app's thread: `prometheus_client`'s own
-//! histogram takes a lock and searches its bounds for each, which costs several times what counting does
-//! (`docs/PERFORMANCE.md`).
+//! Latency histograms in Prometheus's format. Every task updates seven of them on the app's thread, and
+//! `prometheus_client`'s own histogram takes a lock and a search per update (`docs/PERFORMANCE.md`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ pub struct LatencyHistogram(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Those up to each bound and above the one before; at the end those above all.
+    /// Counts between the previous bound and each bound; the last is above all bounds.
     up_to: [AtomicU64; BOUNDS + 1],
     sum_us: AtomicU64,
 }
@@ -30,14 +29,14 @@ struct Counts {
 impl LatencyHistogram {
     /// Counts one.
     pub fn observe(&self, micros: u32) {
-        // How often `FIRST_US` must be doubled, at least, so that it is not below.
+        // Index of the smallest bound that is not below the latency.
         let doublings = u32::BITS - (micros.saturating_sub(1) / FIRST_US).leading_zeros();
         add(&self.0.up_to[(doublings as usize).min(BOUNDS)], 1);
         add(&self.0.sum_us, micros.into());
     }
 }
 
-/// Only one thread adds, so nothing is lost between reading and writing; a locked addition takes several times as long.
+/// A plain load and store suffice, because only one thread adds; an atomic addition takes several times as long.
 fn add(to: &AtomicU64, more: u64) {
     to.store(to.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }

@@ -6,9 +6,9 @@ use p2c2r_protocol::{Micros, Nanos};
 
 /// Minutes that are kept; the page's charts are as long.
 pub const MINUTES: usize = 60;
-/// Latencies are counted in classes of half an octave: what is said of them is right within a fifth.
+/// Latency classes per factor of two: with two, quantiles are accurate to a fifth.
 const CLASSES_PER_OCTAVE: f64 = 2.0;
-/// The least latency told from none, in microseconds.
+/// The smallest distinguishable latency, in microseconds.
 const LATENCY_LEAST_US: f64 = 100.0;
 /// Classes: 100 microseconds times two to the twentieth is 105 seconds. What takes longer counts as that.
 const CLASSES: usize = 41;
@@ -50,7 +50,7 @@ impl Latencies {
             seen += u64::from(*count);
             seen >= wanted
         })?;
-        // The middle of the class, as latencies are spread by their logarithm.
+        // The middle of the class, on a logarithmic scale.
         let octaves = (class as f64 + 0.5) / CLASSES_PER_OCTAVE;
         Some(LATENCY_LEAST_US * octaves.exp2() / 1_000.0)
     }
@@ -97,7 +97,7 @@ pub struct History {
 }
 
 impl History {
-    /// An empty one, of so many kinds.
+    /// An empty history of `kinds` kinds.
     pub fn new(kinds: usize) -> Self {
         Self { kinds, newest: 0, minutes: VecDeque::from([empty(kinds)]) }
     }

@@ -25,8 +25,8 @@ pub struct Meter {
     /// Tasks in flight.
     open: HashMap<TaskNo, Open, NumberHash>,
     held: Nanos,
-    /// Places of the kinds of tasks that have just been settled, by what their gamers call them, until their outcomes are
-    /// sent, which is done in the same breath.
+    /// Indices of the kinds of tasks that were just settled, by gamers' ids, until their outcomes are sent, which
+    /// happens in the same batch of effects.
     settled: HashMap<(AccountId, TaskId), usize, SeededHash>,
 }
 
@@ -50,7 +50,7 @@ impl Meter {
         (Self { sums, kinds, history, open, held: Nanos::ZERO, settled }, registry)
     }
 
-    /// A task from before the start goes on: its price is held.
+    /// Counts a patient task from before the start, whose price is held.
     pub fn goes_on(&mut self, task: &PatientTask) {
         if let Some(place) = self.place(task.kind) {
             let called = (task.gamer, task.game_task);
@@ -74,7 +74,7 @@ impl Meter {
                 _ => {}
             }
         }
-        // Of those whose gamer is gone no outcome is sent.
+        // Tasks whose gamer has left remain, because no outcome is sent for them.
         self.settled.clear();
     }
 
@@ -145,7 +145,7 @@ impl Meter {
         }
     }
 
-    /// An outcome is sent. One that is sent again is not counted again: no task was settled just before.
+    /// Counts a sent outcome. A resent one is not counted, because no task was settled just before.
     fn note_done(&mut self, now: Micros, account: AccountId, done: &Done) {
         let Some(place) = self.settled.remove(&(account, done.task)) else { return };
         let receipt = &done.receipt;

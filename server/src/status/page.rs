@@ -132,7 +132,7 @@ fn table(heads: &[&str], rows: Vec<Vec<Markup>>, more: usize) -> Markup {
     }
 }
 
-/// A name that somebody else has chosen: its direction of writing stays its own.
+/// A name chosen by a peer, isolated so that its writing direction does not affect the page.
 fn name(name: &str) -> Markup {
     html! { bdi title=(name) { (name) } }
 }

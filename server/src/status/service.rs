@@ -1,5 +1,5 @@
-//! Says to the service manager that the coordinator is alive, where one asks for it. An idle coordinator without one goes
-//! on sleeping.
+//! Notifies the service manager, if there is one, that the coordinator is alive. Without one an idle coordinator stays
+//! asleep.
 
 use bevy_app::{App, Update};
 use bevy_ecs::resource::Resource;
@@ -23,8 +23,8 @@ pub fn add_to(app: &mut App) {
     }
 }
 
-/// Says so, with who is connected. It is the app's own update that says it: a thread of its own would do so when the app
-/// hangs too.
+/// Sends the notification, with the number of peers. The app's own update sends it: a separate thread would do so even
+/// if the app hangs.
 fn say_alive(
     mut watchdog: ResMut<'_, Watchdog>,
     scheduler: Res<'_, Scheduler>,

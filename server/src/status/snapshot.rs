@@ -1,4 +1,4 @@
-//! A copy of what is, made by the app for those who look.
+//! The snapshot of the coordinator's state that the app makes for HTTPS requests.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -19,7 +19,7 @@ use crate::ledger::{AccountId, Progress};
 use crate::ledger_client::LedgerClient;
 use crate::peers::Scheduler;
 
-/// What is.
+/// The coordinator's state at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// When it was taken.
@@ -30,7 +30,7 @@ pub struct Snapshot {
     pub closing: bool,
     /// Why the ledger records nothing, if it does not.
     pub ledger_trouble: Option<String>,
-    /// How far the ledger is.
+    /// The ledger's progress.
     pub ledger: Progress,
     /// Held for tasks in flight.
     pub held: Nanos,
@@ -63,7 +63,7 @@ pub struct KindNow {
     pub judging: u64,
     /// Tasks the coordinator computes itself.
     pub computing: u64,
-    /// For how long the task has been here that waits longest; patient ones are not counted, for they may wait.
+    /// How long the oldest waiting task has waited; patient ones are not counted, because they may wait.
     pub oldest: Duration,
 }
 
@@ -91,7 +91,7 @@ pub struct WorkerNow {
     pub kinds: Vec<&'static str>,
     /// What it may do.
     pub state: WorkerState,
-    /// How far it is trusted: the share of its answers that get the deep check, 0 to 1, of the kind where it is largest.
+    /// Share of its answers that get the deep check, 0 to 1, in the kind where it is largest: a measure of trust.
     pub checked: f64,
     /// Its attempts accepted since it connected.
     pub accepted: u64,
@@ -158,8 +158,8 @@ pub struct GamerNow {
     pub held: Nanos,
 }
 
-/// Copies what is to the board, and into the figures that are set rather than counted. Looks at every task in flight,
-/// which the board allows twice a second.
+/// Publishes a snapshot on the board and sets the gauges. Visits every task in flight, which the board limits to twice
+/// a second.
 pub fn publish(
     board: Res<'_, Board>,
     scheduler: Res<'_, Scheduler>,
@@ -270,7 +270,7 @@ fn pay_now(core: &Core) -> Vec<PayNow> {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
                 known.others += 1;
-                // Workers come in any order, and the page is to name the same one each time.
+                // Workers are in no fixed order; the page must name the same one each time.
                 if *worker.name < *known.name {
                     known.name = worker.name.to_string();
                 }

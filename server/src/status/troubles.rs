@@ -7,13 +7,13 @@ use super::snapshot::{Snapshot, WorkerState};
 
 /// A timely task that has waited this long is late or nearly so: games ask at most two seconds ahead.
 const QUEUE_AGE_MAX: Duration = Duration::from_secs(1);
-/// Share of the last hour's tasks without an outcome from which on it is worth a look.
+/// Share of the last hour's tasks without an outcome above which the operator is told.
 const FAILED_SHARE: f64 = 0.05;
-/// Tasks in the last hour from which on shares mean something.
+/// Tasks in the last hour below which shares are not judged.
 const TASKS_ENOUGH: u64 = 100;
 /// Share of lost packets that a player notices.
 const LOSS_MAX: f32 = 0.05;
-/// Entries that wait for the disk from which on the ledger is behind: some 100 milliseconds of a busy coordinator.
+/// Entries waiting for the disk above which the ledger counts as behind: some 100 milliseconds of a busy coordinator.
 const ENTRIES_WAITING_MAX: usize = 20_000;
 
 /// Something that is wrong.
@@ -35,7 +35,7 @@ fn slight(what: impl Into<String>, act: &'static str) -> Trouble {
     Trouble { is_grave: false, what: what.into(), act }
 }
 
-/// Why the coordinator takes no new tasks, in a line each for machines; empty when it does.
+/// Why the coordinator takes no new tasks, one machine-readable line per reason; empty if it does.
 pub fn not_ready(look: &Look) -> Vec<&'static str> {
     let Some(snapshot) = look.snapshot.as_ref().filter(|_| look.answers) else {
         return vec!["the coordinator does not answer"];

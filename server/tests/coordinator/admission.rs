@@ -1,4 +1,4 @@
-//! What is let in, and what is refused, and that saying it twice does nothing twice.
+//! Which tasks are admitted and which refused, and that repeated messages are idempotent.
 
 use p2c2r_protocol::{ComputedBy, Digest, GameToServer, KindId, Nanos, Refusal, Submit, TaskFailure, TaskId};
 use p2c2r_server::Fallback;

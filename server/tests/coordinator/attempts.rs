@@ -347,11 +347,11 @@ fn out_of_fuel_is_an_answer_that_is_computed_again_charged_and_paid() {
     stage.answer(worker, &assign, Ok(OUT_OF_FUEL.to_vec()));
     let done = stage.done(task).clone();
     assert_eq!(done.outcome, OUT_OF_FUEL.to_vec());
-    // Deep checks are off, but saying so takes no work, so it is always looked into.
+    // Deep checks are off, but "out of fuel" is always checked, because claiming it costs no work.
     assert_eq!(done.receipt.check, PassedCheck::Deep);
     assert_eq!(stage.gamer_statement(gamer).charged, stage.price(1_000));
     assert!(stage.worker_statement(worker).earned.0 > 0);
-    // The same again comes from the cache: nobody spends that fuel twice.
+    // A repeated task comes from the cache, so the fuel is spent once.
     let again = stage.ask(gamer, toy::ENDLESS);
     assert!(matches!(stage.done(again).receipt.computed_by, ComputedBy::Cache(_)));
 }

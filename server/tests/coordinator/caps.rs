@@ -36,7 +36,7 @@ fn an_hour_costs_no_more_than_its_cap_and_the_next_one_is_another() {
     assert_eq!(stage.refusal(tasks[3]), &Refusal::HourCapReached { cap });
     let of_other = ask(&mut stage, other, 30..31);
     stage.done(of_other[0]);
-    // What is there already costs a tenth, which still fits.
+    // A cached outcome costs a tenth, which still fits the cap.
     let kept = ask(&mut stage, gamer, 20..21);
     assert_eq!(stage.done(kept[0]).receipt.price, stage.reuse_price(1_000));
     stage.jump(Duration::from_mins(30));

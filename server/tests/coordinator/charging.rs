@@ -129,7 +129,8 @@ fn what_is_taken_back_while_a_wrong_answer_is_judged_ends_with_the_verdict() {
     assert_eq!(stage.gamer_statement(gamer).charged, Nanos::ZERO);
 }
 
-/// So many tasks at once, each to a worker of its own, which has no time to finish: what all of them cost, in prices.
+/// Runs `count` tasks at once, each on its own worker, which has no time to finish: returns the total charge, in
+/// prices.
 fn late_tasks(count: u64) -> f64 {
     const SECOND: u64 = 1_000_000;
     let mut stage = stage();

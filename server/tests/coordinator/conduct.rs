@@ -135,7 +135,7 @@ fn everything_a_worker_has_when_it_stands_still_is_one_incident() {
     assert_eq!(deep, 10);
 }
 
-/// A line that loses every other answer, for as long as it takes to send a worker to rest for as long as there is.
+/// A link that loses every other answer, for long enough that the worker gets the longest rest.
 #[test]
 fn lost_answers_alone_neither_convict_nor_put_anybody_back_on_probation() {
     let trust = TrustRules { probation_answers: 3, ..TrustRules::default().never() };
@@ -165,14 +165,14 @@ fn a_deadline_that_nobody_could_have_met_costs_nobody_trust() {
     assert_eq!(play.answered(1), [PassedCheck::Always]);
 }
 
-/// How often a silent worker comes back, and how many tasks are asked for at once each time: more than the honest one has room
-/// for, so that whatever room a stranger is believed to have is used.
+/// How often a silent worker reconnects, and how many tasks are submitted each time: more than the honest one has room
+/// for, so that any window granted to an unknown worker is used.
 const RETURNS: u64 = 12;
 const AT_ONCE: u64 = 40;
 
-/// A worker that takes what it gets and never answers, beside an honest one that does a task in a millisecond: how many tasks it
-/// took each time, and how many of its gamer's were done in time. Every 60 ms it comes back with 256 slots, under the account
-/// that `identity` says.
+/// A worker that takes its tasks and never answers, beside an honest one that does a task in a millisecond: returns how
+/// many tasks it took each time, and how many of the gamer's tasks were done in time. It reconnects every 60 ms with
+/// 256 slots, under the account that `identity` gives.
 fn harm(identity: impl Fn(u64) -> String) -> (Vec<usize>, usize) {
     let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
     let (gamer, honest) = (stage.gamer("g"), stage.worker("honest", 1));
@@ -212,7 +212,7 @@ fn a_silent_worker_takes_two_tasks_with_each_new_identity_and_fewer_by_coming_ba
     let (by_new, done_beside_new) = harm(|time| format!("silent{time}"));
     println!("taken by one account: {by_kept:?}, by ever new ones: {by_new:?}");
     assert_eq!((done_beside_kept, done_beside_new), (all, all), "every task is done in time all the same");
-    // So there is something to take, and no more of it than that.
+    // So the worker has tasks to take, but at most its window.
     assert!(by_new.iter().all(|taken| *taken == 2), "a stranger has two tasks until it has answered");
     let (kept, new): (usize, usize) = (by_kept.iter().sum(), by_new.iter().sum());
     assert!(2 * kept < new, "what it did before is known of its account");

@@ -123,7 +123,7 @@ fn row_of_game(says: GameSays) -> fn(State) -> Effect {
         },
         GameSays::Cancel | GameSays::Leaving => |state| match state {
             State::Queued | State::Leased | State::Revoked => Effect::Ends,
-            // Of a judged one an answer is there, which is charged like any other.
+            // A judged task has an answer, which is charged like any other.
             State::Unknown | State::Judged | State::Settled | State::Delivered | State::Cancelled => {
                 Effect::Nothing
             }
@@ -286,7 +286,7 @@ fn name_of(failure: AttemptFailure) -> AttemptFailureName {
     }
 }
 
-/// Nobody is heard before the welcome, but for what a worker offers; nobody is after the farewell.
+/// Before the welcome only a worker's offer is handled; after the farewell nothing is.
 #[test]
 fn messages_before_the_welcome_and_after_the_farewell_do_nothing() {
     let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);

@@ -300,7 +300,8 @@ fn without_a_cache_everything_is_computed_by_itself() {
     assert_eq!(stage.take_assigned().len(), 2);
 }
 
-/// A greedy gamer asks for the very tasks of a modest one in advance and lets them wait: the modest one is in time all the same.
+/// A greedy gamer submits a modest gamer's tasks in advance and lets them wait: the modest gamer's are in time all the
+/// same.
 #[test]
 fn asking_first_does_not_hold_up_whoever_asks_for_the_same_later() {
     let mut town = Town::new();

@@ -1,4 +1,4 @@
-//! What gamers get of each other's coordinator.
+//! How a coordinator is shared between gamers.
 
 use std::collections::VecDeque;
 
@@ -60,8 +60,8 @@ impl Played {
     }
 }
 
-/// The per cent of a modest gamer's tasks of one kind that are done in time, and how many of the others' are, when so many
-/// greedy gamers ask for three tasks of their kinds a millisecond each, with shorter deadlines.
+/// The percentage of a modest gamer's tasks of one kind that are done in time, and the number of the others', when
+/// `greedy` gamers each submit three tasks a millisecond of the kinds `of`, with shorter deadlines.
 fn in_time(kind: KindId, greedy: usize, of: &[KindId]) -> (u64, usize) {
     let mut stage = Stage::with(|config| config.fallback = Fallback::Queue);
     let modest = stage.gamer("modest");
@@ -149,7 +149,7 @@ fn within_a_gamer_the_earliest_deadline_goes_first_whatever_the_kind() {
     for _ in 0..2 {
         played.ask(gamer, Toy::ID, 500);
     }
-    // The worker has all that a newcomer gets, before the others are asked for.
+    // The worker's window is filled before the others submit.
     played.step();
     played.step();
     for (kind, budget_ms) in [(Toy::ID, 400), (Rough::ID, 200), (Toy::ID, 300), (Rough::ID, 450)] {

@@ -51,7 +51,7 @@ impl Pair {
         assert_eq!(self.stage.in_flight(), 0);
     }
 
-    /// A task that whoever gets it does not answer in time: its id, who has it, and what it was asked.
+    /// Submits a task that its worker does not answer in time: its id, its worker and its assignment.
     fn ask(&mut self) -> (TaskId, PeerId, Assign) {
         self.next += 1;
         let task = self.stage.ask(self.gamer, self.next);
@@ -149,7 +149,7 @@ fn two_answers_that_agree_are_a_passed_check_of_both() {
     assert_eq!(answers.iter().sum::<u64>(), accepted + 1, "the one that was not needed counts as an answer");
 }
 
-/// Of numbers of which any answer looks right, nothing but the other answer shows that one of them is wrong.
+/// For these numbers any answer passes the always-on check: only the other answer reveals that one is wrong.
 #[test]
 fn two_answers_that_differ_are_both_looked_at_and_the_wrong_one_counts_whichever_was_accepted() {
     for accepted_lies in [false, true] {
@@ -205,7 +205,7 @@ fn after_an_attempt_that_came_to_nothing_a_proven_worker_is_asked_before_strange
     for fails in [true, false] {
         let mut pair = Pair::new();
         let (task, first, assign) = pair.ask();
-        // Many more than are looked at, all of them idle.
+        // Many more than are examined, all idle.
         for stranger in 0..20 {
             pair.stage.worker(&format!("stranger {stranger}"), 4);
         }

@@ -1,4 +1,4 @@
-//! Peers that want to make the coordinator keep, forget, wait or pay.
+//! Hostile peers that try to make the coordinator store, forget, wait or pay.
 
 use std::time::Duration;
 
@@ -300,7 +300,7 @@ fn one_worker_cannot_use_up_a_tasks_attempts_by_reconnecting() {
     assert_eq!(stage.done(task).receipt.computed_by, by("honest"));
 }
 
-/// Sixty peers join while the disk stands still: nobody waits for them, and they are welcomed once it goes on.
+/// Sixty peers join while the disk stalls: tasks do not wait for them, and they are welcomed once it continues.
 #[test]
 fn joining_peers_hold_nobody_up() {
     let mut stage = Stage::with(|config| config.trust = TrustRules::default());

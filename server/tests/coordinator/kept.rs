@@ -1,5 +1,4 @@
-//! Outcomes that are kept and given to whoever asks for the same: within bounds, for as long as their worker is believed, and
-//! from one start to the next.
+//! Cached outcomes that are given to others: within bounds, as long as their worker is trusted, and across restarts.
 
 use p2c2r_protocol::{ComputedBy, PeerId, Submit, TaskId, wire};
 use p2c2r_server::Fallback;
@@ -38,7 +37,7 @@ fn is_from_cache(stage: &Stage, task: TaskId) -> bool {
 #[test]
 fn a_patient_outcome_that_is_right_within_roundings_is_there_after_a_restart_and_no_other_is() {
     let mut stage = Stage::with(|config| {
-        // Everything is looked at closely, so that it is not for want of a check that something is not kept.
+        // Everything is checked deeply, so that a missing check is not the reason why something is not cached.
         (config.fallback, config.trust) = (Fallback::Queue, TrustRules::default().always());
     });
     let (first, worker) = (stage.gamer("first"), stage.worker("w", 1));

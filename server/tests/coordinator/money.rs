@@ -22,7 +22,7 @@ fn taken_back(stage: &mut Stage) -> Nanos {
     let connection = Connection::open(stage.folder.path().join("results.db")).unwrap();
     let sum = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
     stage.books();
-    // Each group gives back a step's worth.
+    // Each group carries out one reversal step.
     while sum("SELECT count(*) FROM reversals") > 0 {
         stage.books();
     }
@@ -125,7 +125,8 @@ fn workers_of_one_account_are_told_what_each_of_them_earned() {
     assert_eq!((late.session, late.earned), (WorkerSession::default(), told[0].earned));
 }
 
-/// What is held is the price on cores, since nobody knows yet who will compute it; what is charged is the price of who did.
+/// The hold is the price on cores, since the device is not known yet; the charge is the price of the device that
+/// computed.
 #[test]
 fn work_done_on_a_graphics_processor_is_charged_and_paid_at_its_own_price() {
     let mut stage = Stage::with(|config| {

@@ -12,7 +12,7 @@ use p2c2r_server::config::TrustRules;
 use crate::stage::Stage;
 use crate::toy;
 
-/// Answers an attempt without a step of its own.
+/// Answers an attempt without an extra step.
 fn answer(stage: &mut Stage, worker: PeerId, assign: &Assign) {
     let answer = Answer {
         task: assign.task,

@@ -1,5 +1,5 @@
-//! Workers far away, one of which stands still at times: what hedging is worth to the slowest task in a hundred, and what it
-//! costs. The scheduler alone, its messages carried over links of a round trip and a loss, all from a seed.
+//! Distant workers, one of which stalls at times: measures what hedging gains for the slowest task in a hundred, and
+//! what it costs. The scheduler alone, with its messages carried over seeded links with round trip and loss.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -46,7 +46,7 @@ enum Staller {
     First,
     /// Each time another one.
     Any,
-    /// Nobody, but the first one needs a fifth of a second more for each task until so many were asked for.
+    /// Nobody stalls, but the first worker takes a fifth of a second longer per task until this many were submitted.
     FirstIsSlowUntil(u64),
 }
 
@@ -59,12 +59,12 @@ struct Scene {
     seed: u64,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Copy, Debug)]
 struct Felt {
     /// The 99th percentile beyond the round trip, milliseconds.
     p99_beyond_ms: f64,
-    /// Second attempts for each task, those before anything is counted included: what is saved up then may be spent later.
+    /// Second attempts per task, including those of the warm-up, whose saved budget may be spent later.
     extra: f64,
     /// Share of tasks done in time.
     in_time: f64,
@@ -162,7 +162,7 @@ impl Far {
         self.what.insert(self.next, what);
     }
 
-    /// When a packet sent at `sent` is there: what is lost is sent again, as a link does that knows its round trip.
+    /// When a packet sent at `sent` arrives: a lost one is resent, as by a link that knows its round trip.
     fn arrival(&mut self, sent: u64) -> u64 {
         let way = self.scene.round_trip_ms * 500;
         let mut at = sent;
@@ -316,7 +316,7 @@ impl Far {
     }
 }
 
-/// Runs both, and says what came of it.
+/// Runs both, with hedging off and on, and returns the results.
 fn off_and_on(round_trip_ms: u64, loss_percent: u32, staller: Staller, seed: u64) -> (Felt, Felt) {
     let scene = Scene { round_trip_ms, loss_percent, staller, seed };
     let (off, on) = (Far::new(scene, 0).run(), Far::new(scene, ServerConfig::default().hedge_percent).run());
@@ -336,7 +336,7 @@ fn where_one_of_four_stalls_the_slowest_hundredth_waits_half_as_long() {
     }
 }
 
-/// There a second attempt takes nearly as long as the stall, or longer.
+/// Here a second attempt takes about as long as the stall, or longer.
 #[test]
 fn where_workers_are_too_far_away_for_second_attempts_they_make_nothing_worse() {
     for (round_trip_ms, loss_percent) in [(120, 0), (120, 3), (200, 0), (200, 1)] {
@@ -345,7 +345,7 @@ fn where_workers_are_too_far_away_for_second_attempts_they_make_nothing_worse() 
             let (off, on) = off_and_on(round_trip_ms, loss_percent, Staller::Any, seed);
             sums = [sums[0] + off.p99_beyond_ms, sums[1] + on.p99_beyond_ms];
         }
-        // Who is asked differs between the two, and with that who stands still.
+        // The two runs ask different workers, so different ones stall.
         assert!(sums[1] <= sums[0] * 1.1, "{sums:?}");
     }
 }
@@ -383,7 +383,7 @@ fn a_worker_that_was_slow_gets_its_share_again_once_it_is_well() {
     }
 }
 
-/// Beside a world without a slow one, in which nobody is tried who is worse than the others.
+/// Compared with a world without a slow worker, in which no trials happen.
 #[test]
 fn trying_a_worker_that_stays_slow_makes_no_task_late_and_the_slowest_hundredth_no_slower() {
     for seed in 1..=3 {

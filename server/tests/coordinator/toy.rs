@@ -1,4 +1,4 @@
-//! A kind of work small enough to lie about: what is asked is a number, what is answered is its square.
+//! A small kind of work, for which wrong answers are easily made: the spec is a number, the outcome its square.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +42,7 @@ pub fn units_in(spec: &[u8]) -> u64 {
     Toy::decode_spec(spec).unwrap().1
 }
 
-/// Numbers whose kernel and checks wait until they are let go.
+/// Numbers whose kernel and checks wait until [`let_go`] is called.
 static HELD: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
 static LET_GO: Condvar = Condvar::new();
 
@@ -69,7 +69,7 @@ pub fn let_go(number: u64) {
     LET_GO.notify_all();
 }
 
-/// Numbers of which any answer looks right: only a deep check tells.
+/// Numbers for which any answer passes the always-on check, and only a deep check finds a wrong one.
 pub const SLY: u64 = 2_000_000;
 const SLY_END: u64 = 3_000_000;
 

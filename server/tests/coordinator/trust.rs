@@ -84,7 +84,7 @@ fn a_failed_deep_check_is_made_good_unpaid_and_begins_again_and_a_second_convict
         let task = ask_and_answer(&mut stage, gamer, worker, SLY + 30 + n);
         assert_eq!(stage.done(task).receipt.check, PassedCheck::Deep, "from the beginning");
     }
-    // Behind three clean answers it would not be looked at; one that does not even look right always is.
+    // After three clean answers no deep check is drawn; an answer that fails the always-on check is always found.
     let task = lie(&mut stage, gamer, worker, 42);
     assert_eq!(stage.done(task).receipt.computed_by, ComputedBy::Coordinator);
     let told = stage.worker_statement(worker);
@@ -226,7 +226,7 @@ fn what_takes_less_to_compute_than_to_handle_is_always_computed_again() {
 #[test]
 fn an_answer_that_there_is_no_time_to_check_waits_and_is_never_let_through() {
     let mut stage = Stage::with(|config| {
-        // Five milliseconds under way use up five seconds of it.
+        // A running check of five milliseconds uses up five seconds of the budget.
         config.trust = TrustRules { budget_percent: 0.1, ..TrustRules::default() };
         (config.compute, config.fallback) = (ComputeMode::Threads(1), Fallback::Queue);
     });

@@ -1,4 +1,4 @@
-//! What strangers may cost: slow ones, many, and those who speak something else.
+//! Limits on unauthenticated clients: slow ones, many, and those that do not speak the protocol.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};

@@ -183,7 +183,7 @@ fn requests_that_too_many_others_wait_in_front_of_are_refused_at_once() {
     let lab = folder.start_with(|options| options.limits.store_queue_max = 1);
     let invite = folder.invite(Role::Worker, 2);
     lab.ask(&secret(1), Role::Worker, Some(&invite)).unwrap();
-    // Somebody else writes to the store all the time, so that whoever opens an account waits.
+    // Another connection holds the store's write lock, so that opening an account waits.
     let other = rusqlite::Connection::open(folder.path().join("accounts.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::scope(|scope| {

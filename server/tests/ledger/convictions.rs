@@ -103,7 +103,7 @@ fn given_back(lab: &Lab, credit: AccountId) -> Vec<i64> {
     select.query_map([credit.0], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-/// How a ledger goes on between two convictions.
+/// What happens to a ledger between two convictions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Between {
     Nothing,

@@ -18,7 +18,7 @@ use super::lab::{Lab, admission, append, gamer, key_of, patient, settled, starte
 const DB: &str = "P2C2R_TEST_CRASH_DB";
 const SEED: &str = "P2C2R_TEST_CRASH_SEED";
 
-/// Rounds on one book; then a new one, so that checking does not take ever longer.
+/// Rounds on one ledger before a new one, so that checking does not take ever longer.
 const ROUNDS_PER_BOOK: u64 = 20;
 
 /// What becomes of the task with this number.
@@ -121,7 +121,7 @@ fn holds(path: &Path, durable: &[u64]) {
     }
 }
 
-/// A generator for kill points: where they fall is up to the machine as well, so it need be no better.
+/// A simple generator for kill points; the machine's timing varies them anyway.
 struct Random(u64);
 
 impl Random {
@@ -171,7 +171,7 @@ fn kill_and_check(rounds: u64) {
         durable.extend(kill_one(&lab, &mut random));
         let report = ledger::check_with_heads(&lab.path, &heads).unwrap();
         assert!(report.ok, "round {round}: {report}");
-        // With the clock of the victim: by the lab's it is long over and folded.
+        // Uses the victim's clock: by the lab's clock everything would be folded.
         let ledger = Ledger::open(&lab.path, LedgerOptions::default(), || {}).unwrap();
         let recovery = ledger.recovery();
         assert!(!recovery.closed_in_order);

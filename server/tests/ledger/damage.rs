@@ -220,7 +220,7 @@ fn a_disk_that_fills_up_breaks_the_ledger_and_loses_nothing_that_was_recorded() 
     fill_disk(150, 200);
 }
 
-/// Records groups of so many tasks until a disk of so many pages is full.
+/// Records groups of `tasks_per_group` tasks until a disk of `pages` pages is full.
 fn fill_disk(pages: u32, tasks_per_group: usize) {
     let lab = Lab::new();
     let options = LedgerOptions { pages_max: Some(pages), ..lab.options() };

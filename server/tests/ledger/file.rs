@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 const DB: &str = "P2C2R_TEST_OTHER_DB";
 
-/// Tries to open a ledger and says what came of it. Started by tests below, as another coordinator would be.
+/// Tries to open a ledger and prints the result. Started by tests below, as another coordinator would be.
 #[test]
 #[ignore = "runs as a child process of other tests"]
 fn another_coordinator() {
@@ -273,7 +273,7 @@ fn a_copy_of_the_database_alone_says_what_it_is() {
     let said = report.to_string();
     assert!(said.contains("copy.db-wal") && said.contains("ledger backup"), "{said}");
 
-    // Ledgers used to begin as a database without anything in it.
+    // A database without tables, as older programs left a new ledger.
     let bare = lab.folder.path().join("bare.db");
     let connection = Connection::open(&bare).unwrap();
     connection.pragma_update(None, "journal_mode", "wal").unwrap();

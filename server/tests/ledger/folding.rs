@@ -1,4 +1,4 @@
-//! What has been over for a day stays in sums, the chain goes on, and the file stays bounded.
+//! Folding: rows older than a day become sums, the chain continues, and the file stays bounded.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn count(lab: &Lab, table: &str) -> i64 {
     Connection::open(&lab.path).unwrap().query_row(&sql, [], |row| row.get(0)).unwrap()
 }
 
-/// Lets everything fall due; each flush is a step of what there is to do.
+/// Lets everything fall due; each flush carries out one step.
 fn fold(ledger: &Ledger) {
     for _ in 0..20 {
         ledger.flush().unwrap();

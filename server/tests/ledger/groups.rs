@@ -20,7 +20,7 @@ fn every_task_of_a_group_is_recorded_however_many_there_are() {
         let lab = Lab::new();
         let ledger = lab.open();
         let (payer, helper) = (gamer(&ledger), worker(&ledger));
-        // The second group meets statements that the first has left something bound to.
+        // The second group reuses statements with parameters bound by the first.
         for first in [1, 1_001] {
             append(
                 &ledger,

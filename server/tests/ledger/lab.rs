@@ -113,7 +113,7 @@ impl Lab {
     }
 }
 
-/// The key of whoever these tests call by this name.
+/// The key that these tests use for this name.
 pub fn key_of(name: &str) -> AccountKey {
     AccountKey(Digest::of(name.as_bytes()).0)
 }
@@ -209,8 +209,8 @@ pub fn change_bytes(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Hashes the whole chain again, as whoever can write the file can: by hand, without the ledger's own code. In a ledger
-/// from before schema 7, which has no log of accounts, without one.
+/// Hashes the whole chain again, as an attacker with write access can: by hand, without the ledger's own code. For a
+/// ledger from before schema 7, which has no account log, without one.
 pub fn rechain(connection: &Connection, with_accounts: bool) {
     connection.execute_batch("DROP TRIGGER IF EXISTS groups_are_not_changed").unwrap();
     let (mut previous, mut groups): ([u8; 32], Vec<(i64, i64, Option<Vec<u8>>)>) = ([0; 32], Vec::new());

@@ -282,7 +282,7 @@ fn entry_of(op: &Op, next: u64, gamers: [AccountId; 2], workers: [AccountId; 2])
     })
 }
 
-/// With next to no room for accounts, so that they come and go all the time.
+/// With room for very few accounts, so that they are evicted and loaded all the time.
 fn open(lab: &Lab) -> Ledger {
     Ledger::open(&lab.path, LedgerOptions { accounts_max: 1, ..lab.options() }, || {}).unwrap()
 }

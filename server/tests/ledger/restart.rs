@@ -120,7 +120,7 @@ fn what_an_hour_has_cost_is_known_after_a_crash_and_in_the_books_of_every_minute
 
     let ledger = lab.open();
     assert_eq!(charged(&ledger).iter().map(|(_, nanos)| nanos).sum::<i64>(), 130);
-    // The clock of the copy begins anew, and the ledger's time goes on when it has caught up.
+    // The copy's clock restarts, and the ledger's time continues once the clock has caught up.
     lab.pass(1_800 + 1_860);
     assert_eq!(charged(&ledger).last().map(|(_, nanos)| *nanos), Some(7));
     lab.pass(3_600);

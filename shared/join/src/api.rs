@@ -1,4 +1,4 @@
-//! What client and coordinator say over HTTPS, and the limits of each field.
+//! The HTTPS interface between client and coordinator, with the limits of each field.
 //!
 //! ```text
 //! POST /v1/challenge  {}            -> 200 Challenge
@@ -6,8 +6,9 @@
 //! POST /v1/token      TokenRequest  -> 200 TokenGrant, or 4xx/503 TokenRefusal
 //! ```
 //!
-//! One request does both: it makes an account, if its key has none and an invite (or open registration) lets it, and it
-//! gets the account's connect token. A client that lost the answer asks again with the same key and invite.
+//! One request does both: it makes an account, if its key has none and an invite (or open registration) allows it, and
+//! it gets the account's connect token. It is idempotent: a client that lost the answer asks again with the same key
+//! and invite.
 
 use std::fmt;
 
@@ -24,7 +25,8 @@ pub const CHALLENGE_PATH: &str = "/v1/challenge";
 pub const TOKEN_PATH: &str = "/v1/token";
 /// Where a body of [`SPEED_BYTES`] is had, to measure how fast it comes.
 pub const SPEED_PATH: &str = "/v1/speed";
-/// Bytes of that body: two seconds at 1 Mbit/s, long enough to mean something and short enough to be given to strangers.
+/// Bytes of that body: two seconds at 1 Mbit/s, long enough for a measurement and cheap enough for unauthenticated
+/// clients.
 pub const SPEED_BYTES: usize = 256 * 1024;
 /// Bytes of a request's body: a token request with every field at its limit fits.
 pub const REQUEST_BYTES_MAX: usize = 4_096;
@@ -32,19 +34,19 @@ pub const REQUEST_BYTES_MAX: usize = 4_096;
 pub const ANSWER_BYTES_MAX: usize = 8_192;
 /// Characters of a challenge.
 pub const CHALLENGE_CHARS_MAX: usize = 256;
-/// Characters of a name asked for; longer ones are cut by whoever shows them.
+/// Characters of a requested name; displays cut longer ones.
 pub const NAME_CHARS_MAX: usize = 256;
 /// Characters of the protocol's text.
 pub const PROTOCOL_CHARS_MAX: usize = 256;
 
-/// Something to sign, new for every connection.
+/// A challenge to sign, new for every connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
     /// Opaque to the client; at most [`CHALLENGE_CHARS_MAX`] characters.
     pub challenge: String,
 }
 
-/// One running program. Two programs may use one account; the number says which of them comes back.
+/// Identifies one running program: several may use one account, and the number tells which one reconnects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Instance(pub u64);
@@ -55,9 +57,9 @@ pub struct Instance(pub u64);
 pub struct TokenRequest {
     /// The account's public key, 64 hexadecimal digits.
     pub account: String,
-    /// As what it comes.
+    /// The role it joins in.
     pub role: Role,
-    /// The name it would like; a label, which the coordinator may shorten.
+    /// The requested name; a label, which the coordinator may shorten.
     pub name: String,
     /// Which program of the account's.
     pub instance: Instance,
@@ -167,7 +169,7 @@ impl fmt::Debug for TokenGrant {
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRefusal {
-    /// What a program goes by.
+    /// The code on which a program decides.
     pub code: RefusalCode,
     /// A sentence for a person.
     pub message: String,
@@ -207,7 +209,7 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
-    /// Whether the same request may be granted later without anybody doing anything.
+    /// Whether the same request may be granted later without anyone's action.
     pub fn is_passing(self) -> bool {
         matches!(self, Self::StaleChallenge | Self::TooMany | Self::Unavailable | Self::Unknown)
     }

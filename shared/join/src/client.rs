@@ -22,7 +22,7 @@ const ADDRESSES_MAX: usize = 8;
 const NAMED_MAX: usize = 3;
 /// Characters of a coordinator's sentence that are shown to a person.
 pub(crate) const CLIENT_SENTENCE_CHARS_MAX: usize = 400;
-/// Times that a challenge which has become stale on the way is asked for anew.
+/// Challenges requested for one token, in case the first expires on the way.
 const CHALLENGES_MAX: usize = 2;
 
 /// A program's way to its coordinator: gets a fresh connect token for every try of the link. Clones share it.
@@ -50,7 +50,7 @@ impl std::fmt::Debug for JoinClient {
 }
 
 impl JoinClient {
-    /// The way to the coordinator of `link` for the account of `secret`, which would like to be called `name`.
+    /// A client of the coordinator of `link` for the account of `secret`, with the requested `name`.
     pub fn new(
         link: JoinLink,
         secret: AccountSecret,
@@ -58,7 +58,7 @@ impl JoinClient {
         identity: ProtocolIdentity,
     ) -> Self {
         let mut number = [0; 8];
-        // Without randomness there is no TLS either; the fetch says so.
+        // Without randomness TLS fails too, and the fetch reports that.
         let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut number);
         let tls = client_config(link.fingerprint).map(Arc::new).map_err(|error| error.to_string());
         let inner = Inner {
@@ -92,7 +92,8 @@ impl TokenSource for JoinClient {
             .name("connect token".to_owned())
             .spawn(move || answer.give(inner.fetch()));
         if let Err(error) = spawned {
-            // The answer went with the thread that was not made, which the dialer takes for a failure.
+            // The answer's sender was dropped with the thread that could not be started; the dialer treats that as a
+            // failure.
             tracing::warn!(%error, "cannot look for a connect token");
         }
     }

@@ -1,6 +1,6 @@
 //! HTTPS to one address of a coordinator, over rustls with a pinned key.
 //!
-//! `ureq` speaks HTTP; its own TLS takes no certificate check but the usual ones, so the connection below it is made here.
+//! `ureq` does HTTP; its own TLS allows no custom certificate check, so the connection below it is made here.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -23,10 +23,10 @@ use ureq::{Agent, http};
 use crate::api::ANSWER_BYTES_MAX;
 use crate::join_link::Host;
 
-/// How long a TCP connection may take to come about. Two round trips of half a second, and one packet lost.
+/// Time-out for a TCP connection: two round trips of half a second, and one lost packet.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// The same to an address that has answered before: a system sends its first packet again only after a second, so whoever
-/// was cut off and comes back is sooner connected by trying again.
+/// Time-out for a TCP connection to an address that has answered before: a system resends its first packet only after a
+/// second, so after an outage a new attempt connects sooner.
 pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 /// How long one read or write of a connection may take.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const REQUEST_MAX: Duration = Duration::from_secs(12);
 /// Bytes of ureq's buffers in each direction: a whole answer and its headers fit.
 const BUFFER_BYTES: usize = 2 * ANSWER_BYTES_MAX;
-/// Characters that are shown of what somebody else's program said.
+/// Characters shown of a foreign program's answer.
 const SAID_CHARS_MAX: usize = 120;
 
 /// Why an address gave no answer.
@@ -123,7 +123,7 @@ impl Https {
     }
 }
 
-/// The beginning of what somebody else's program said, without what a terminal would obey.
+/// The beginning of a foreign program's answer, without control characters.
 fn shorten(text: &str) -> String {
     printable(text, SAID_CHARS_MAX)
 }
@@ -234,7 +234,7 @@ impl Transport for Secured {
         let input = self.buffers.input_append_buf();
         let amount = match self.stream.read(input) {
             Ok(amount) => amount,
-            // The other side closed without TLS's farewell; ureq knows whether an answer was cut short.
+            // The other side closed without TLS's close message; ureq detects whether an answer was cut short.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
             Err(error) => return Err(error.into()),
         };

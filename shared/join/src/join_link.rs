@@ -1,8 +1,8 @@
 //! Join links: `p2c2r://HOST:PORT[,HOST:PORT…]/[INVITE]#[FINGERPRINT]`.
 //!
-//! A link is typed, pasted and sent through chats, so reading one says what is wrong with it in words. The invite is a
-//! secret that lets whoever has it become an account; the fingerprint is what keeps somebody in between from posing as
-//! the coordinator. A link without a fingerprint stands for a coordinator whose certificate a public authority signed.
+//! A link is typed, pasted and sent through chats, so errors in reading one are explained in words. The invite is a
+//! secret with which anyone can open an account; the fingerprint keeps a man in the middle from posing as the
+//! coordinator. A link without a fingerprint is for a coordinator with a publicly signed certificate.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -183,7 +183,7 @@ pub enum JoinLinkError {
     Fingerprint,
 }
 
-/// The beginning of what was typed, without what a terminal would obey.
+/// The beginning of the typed text, without control characters.
 fn shorten(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(60).collect()
 }

@@ -30,14 +30,14 @@ impl AccountSecret {
         Self::from_seed(seed).ok_or(NoRandomness)
     }
 
-    /// The one that this seed gives; `None` for none that ed25519 takes.
+    /// The key of this seed; `None` if ed25519 refuses it.
     pub fn from_seed(seed: [u8; 32]) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).ok()?;
         let public = AccountKey(pair.public_key().as_ref().try_into().ok()?);
         Some(Self { seed, public })
     }
 
-    /// What it can be made from again; a secret.
+    /// The seed from which the key can be made again; a secret.
     pub fn seed(&self) -> [u8; 32] {
         self.seed
     }
@@ -50,7 +50,7 @@ impl AccountSecret {
     /// A signature of `message`.
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
         let mut signature = [0; SIGNATURE_BYTES];
-        // A seed that was taken once is taken always.
+        // The seed was accepted before, so it is accepted again.
         if let Ok(pair) = Ed25519KeyPair::from_seed_unchecked(&self.seed) {
             signature.copy_from_slice(pair.sign(message).as_ref());
         }

@@ -1,4 +1,4 @@
-//! The way in: how a stranger with a join link becomes an account, and an account gets onto the network.
+//! Joining: how someone with a join link gets an account, and an account connects to the network.
 //!
 //! # How it works
 //! A coordinator's operator hands out a [`JoinLink`]: where the coordinator is, an invite, and the fingerprint of its

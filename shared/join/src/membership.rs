@@ -73,7 +73,7 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// A new one, with a key of its own, which is kept nowhere yet.
+    /// A new membership with a new key, not stored yet.
     pub fn new(link: JoinLink, role: Role, name: &str) -> Result<Self, MembershipError> {
         Ok(Self { link, role, name: fit_name(name), secret: AccountSecret::generate()? })
     }
@@ -186,7 +186,7 @@ impl Memberships {
         if self.keep(&path, &membership, false)? {
             return Ok(membership);
         }
-        // Another program of this user's was quicker; its key is the account's.
+        // Another program of this user made the membership first; its key is the account's.
         let link = membership.link.clone();
         match read(&path)? {
             Some(kept) => Ok(Membership { link, ..kept }),
@@ -298,7 +298,7 @@ fn read(path: &Path) -> Result<Option<Membership>, MembershipError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    // The parser quotes what it read, and that is a secret.
+    // The parser's message would quote the file, which holds a secret.
     let kept: Kept = toml::from_str(&text).map_err(|_| damaged("it is not a membership"))?;
     let seed = AccountKey::from_hex(&kept.secret).ok_or_else(|| damaged("its key is cut short"))?;
     let secret = AccountSecret::from_seed(seed.0).ok_or_else(|| damaged("its key is none"))?;

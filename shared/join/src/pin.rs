@@ -75,8 +75,8 @@ pub fn client_config(pinned: Option<Fingerprint>) -> Result<ClientConfig, rustls
     })
 }
 
-/// Trusts one public key, whatever name, issuer and dates its certificate bears: the link vouches for the key itself,
-/// and a helper's clock may be wrong.
+/// Trusts one public key, whatever name, issuer and dates its certificate has: the link names the key itself, and a
+/// client's clock may be wrong.
 #[derive(Debug)]
 struct Pin {
     pinned: Fingerprint,

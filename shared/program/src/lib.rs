@@ -1,5 +1,5 @@
-//! What coordinator, worker and game have in common as programs of an operating system, so that all three do the same
-//! with their terminal, their log, signals, environment variables and settings.
+//! What coordinator, worker and game share as programs of an operating system, so that all three treat terminal, log,
+//! signals, environment variables and settings alike.
 //!
 //! | module | owns |
 //! |---|---|

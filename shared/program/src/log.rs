@@ -1,8 +1,8 @@
 //! The log: lines for people or JSON objects for programs, written where a lost reader does no harm.
 //!
-//! Everything goes through `tracing`. A program's own story prints as sentences, everything else as
-//! `LEVEL module: message field=value`. A line starts with the time where nobody else notes it: a terminal's reader
-//! sees it come and the journal of a service manager stamps it, while a file or a pipe does neither.
+//! Everything goes through `tracing`. A program's own reports print as sentences, everything else as
+//! `LEVEL module: message field=value`. A line starts with the time only where nothing else records it: a terminal's reader sees it
+//! arrive and a service manager's journal stamps it, while a file or a pipe does neither.
 
 mod lines;
 
@@ -96,10 +96,10 @@ pub fn check_filter(filter: &str) -> Result<(), LogError> {
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
-    // The library finds where a directive's parts begin and end without the blanks in front, but cuts them from the text that
-    // has them: each part would be shifted, and a cut inside a character panics.
+    // Trims each directive first: the library computes offsets without the leading blanks but applies them to the text
+    // with blanks, which shifts each part and panics on a cut inside a character.
     let directives: Vec<&str> = filter.split(',').map(str::trim).collect();
-    // Values of fields are compared as text: a pattern of a few bytes can need gigabytes.
+    // Field values are compared as text, not as patterns: a pattern of a few bytes can need gigabytes.
     EnvFilter::builder()
         .with_regex(false)
         .parse(directives.join(","))

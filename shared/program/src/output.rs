@@ -1,6 +1,5 @@
-//! Standard output and standard error. What is written there is for whoever reads it, and nobody need be reading: the
-//! other end of a pipe may be gone, a disk full. That must never end a program or the work it does, so errors of
-//! writing are dropped here, and the programs write nowhere else.
+//! Standard output and standard error. Their reader may be absent: the other end of a pipe gone, a disk full. That must
+//! never end a program or its work, so write errors are dropped here, and programs print only through this module.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
@@ -17,7 +16,7 @@ pub enum Output {
 impl Write for Output {
     /// Takes all of `bytes`, whether or not they can be written.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A failure here is the reader's loss alone, and there is nowhere left to tell of it.
+        // A failure is ignored: only the reader is affected, and it cannot be reported anywhere.
         let _ = match self {
             Self::Standard => io::stdout().write_all(bytes),
             Self::Error => io::stderr().write_all(bytes),
@@ -56,11 +55,11 @@ impl Output {
             Self::Standard => rustix::fs::fstat(io::stdout()),
             Self::Error => rustix::fs::fstat(io::stderr()),
         };
-        // The variable is inherited by whatever a service starts; the numbers say whether it means this output.
+        // Child processes of a service inherit the variable; the numbers show whether it refers to this output.
         status.is_ok_and(|status| journal == format!("{}:{}", status.st_dev, status.st_ino))
     }
 
-    /// Elsewhere there is no journal.
+    /// Other systems have no journal.
     #[cfg(not(unix))]
     pub fn is_journal(self) -> bool {
         false
@@ -77,7 +76,7 @@ pub fn complain(line: impl Display) {
     write_line(Output::Error, line);
 }
 
-/// One call for the whole line, so that lines of two threads do not mix.
+/// One call for the whole line, so that lines of two threads are not interleaved.
 fn write_line(mut output: Output, line: impl Display) {
     let _ = output.write_all(format!("{line}\n").as_bytes());
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-/// When to say the next time that the program is alive. Times are those of the program's own clock, from any beginning.
+/// When the next watchdog notification is due. Times are those of the program's own clock, with any origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watchdog {
     every: Duration,
@@ -13,18 +13,18 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// The one of a service manager that ends this program after a silence; `None` if none does.
+    /// The watchdog that the service manager has set for this program; `None` if none is set.
     pub fn of_service_manager() -> Option<Self> {
         enabled().map(Self::within)
     }
 
-    /// One that waits so long.
+    /// A watchdog with this time-out.
     fn within(silence: Duration) -> Self {
         // Half of what the service manager waits, as its documentation advises.
         Self { every: silence / 2, at: Duration::ZERO }
     }
 
-    /// How long to wait for the next word, if none is due now; after one that is due, how long until the next.
+    /// Whether a notification is due now, and the time until the next one.
     pub fn due(&mut self, now: Duration) -> (bool, Duration) {
         let is_due = now >= self.at;
         if is_due {
@@ -45,12 +45,13 @@ fn enabled() -> Option<Duration> {
     None
 }
 
-/// Says that the program does what it is for; `status` is for whoever looks at the service.
+/// Notifies that the program is ready; `status` is shown to people who look at the service.
 pub fn say_ready(status: &str) {
     say("READY=1", Some(status));
 }
 
-/// Says that the program is alive. To be said by what would hang if the program did, not by a thread of its own.
+/// Notifies that the program is alive. To be called from the code that would hang with the program, not from a separate
+/// thread.
 pub fn say_alive(status: &str) {
     say("WATCHDOG=1", Some(status));
 }

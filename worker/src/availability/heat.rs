@@ -9,7 +9,7 @@ const DRIVERS: &[&str] =
     &["coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_thermal", "amdgpu", "nouveau", "i915", "xe"];
 /// Degrees below the limit from which on only half of the slots compute.
 const WARM: i32 = 5;
-/// Degrees below the limit to which a computer that was too hot has to cool down.
+/// Degrees below the limit to which an overheated computer must cool down before it works again.
 const COOLED: i32 = 10;
 
 /// How much of the worker the heat allows.
@@ -19,7 +19,7 @@ pub enum Allows {
     All,
     /// Half of its slots.
     Half,
-    /// Nothing, at so many degrees.
+    /// Nothing, at this temperature.
     Nothing(i32),
 }
 
@@ -56,7 +56,8 @@ impl Heat {
         ours.flat_map(|sensor| temperatures(&sensor)).max()
     }
 
-    /// What it allows now. What was too hot must cool down some degrees, so that it does not begin and end by turns.
+    /// What the heat allows now. An overheated computer must cool down some degrees first, so that the worker does not
+    /// switch on and off.
     pub fn look(&mut self) -> Allows {
         let Some(most) = self.most else { return Allows::All };
         let degrees = self.degrees().unwrap_or(i32::MIN);

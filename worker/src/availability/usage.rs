@@ -1,9 +1,9 @@
 //! Whether somebody uses the computer, as far as Linux tells a program without rights.
 //!
-//! Three signs: something was typed at a terminal (the time of access of `/dev/tty*` and `/dev/pts/*`); a built-in keyboard
-//! or touchpad was touched (the counts of their interrupts in `/proc/interrupts`); other programs keep a quarter of the
-//! processor busy (`/proc/stat` less what this worker and its kernel processes used). A keyboard on USB shares its
-//! interrupt with other devices, so at a desktop what is noticed of it is what the programs do that it is used with.
+//! Three signs: something was typed at a terminal (access times of `/dev/tty*` and `/dev/pts/*`); a built-in keyboard
+//! or touchpad was touched (interrupt counts in `/proc/interrupts`); other programs keep a quarter of the processor
+//! busy (`/proc/stat` less what this worker and its kernel processes used). A USB keyboard shares its interrupt with
+//! other devices, so on a desktop its use shows only in what programs do.
 
 use std::fs;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// How long nobody has used it, at most since the first look. To be called every few seconds.
+    /// How long nobody has used it, counted from the first call at most. To be called every few seconds.
     pub fn unused_for(&mut self, now: Duration) -> Duration {
         let counters = Counters::now();
         if self.before.replace(counters).is_none_or(|before| counters.show_use_since(before)) {
@@ -106,7 +106,7 @@ fn process_ticks(stat: &str) -> u64 {
     after_name(stat).skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum()
 }
 
-/// The fields from the third on, the state; the second is the name in parentheses, in which anything may stand.
+/// The fields from the third (the state) on; the second is the name in parentheses, which may contain anything.
 fn after_name(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
 }

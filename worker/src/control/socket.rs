@@ -21,7 +21,7 @@ pub struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // One that is left behind is taken away by the next worker of this name.
+        // A file that is left behind is removed by the next worker of this name.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -43,11 +43,11 @@ pub fn listen(folder: &Path, name: &str, line: ControlLine, drain: Drain) -> io:
     }
     let listener = UnixListener::bind(&path)?;
     let file = SocketFile(path);
-    // The folder is its user's alone already.
+    // The folder is already accessible only to its user.
     fs::set_permissions(&file.0, Permissions::from_mode(0o600))?;
     thread::Builder::new().name("control".into()).spawn(move || {
         for stream in listener.incoming().flatten() {
-            // Who asks wrongly, or leaves, learns it by the closed line.
+            // An invalid request is answered by closing the connection.
             let _ = answer(&stream, &line, &drain);
         }
     })?;
@@ -59,7 +59,7 @@ fn answer(stream: &UnixStream, line: &ControlLine, drain: &Drain) -> io::Result<
     let report = line.ask(request)?;
     let sent = send(stream, &report);
     if request == ControlRequest::Finish {
-        // Not before: a worker that has nothing to finish would be gone before it has answered.
+        // Only after the answer: a worker with nothing to finish would exit before answering.
         drain.ask();
         line.waker.wake();
     }
@@ -94,7 +94,7 @@ pub fn ask(
     for path in sockets {
         let stream = match UnixStream::connect(&path) {
             Ok(stream) => stream,
-            // Left behind by one that was killed.
+            // The socket file of a worker that was killed.
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
                 continue;
             }

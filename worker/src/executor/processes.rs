@@ -21,8 +21,8 @@ use crate::kernels::station::{Begun, StartingStation, Station};
 use crate::kernels::{EACH_BYTES, TOGETHER_BYTES_MAX};
 use crate::share::Share;
 
-/// Longest wait of the app's thread for a tiny task, after which another thread waits on: what the longest takes and being
-/// woken, several times over.
+/// Longest wait of the app's thread for a tiny task, several times the longest one with its wake-up; afterwards another
+/// thread waits instead.
 const TINY_WAIT: Duration = Duration::from_micros(300);
 
 /// The queue of the slots, and the process of tiny tasks.
@@ -43,12 +43,12 @@ pub(super) struct Processes {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Longest wait at the end for slots to bury their processes; one that still computes is buried by the system.
+/// Longest wait at shutdown for slots to reap their processes; the system reaps any that still compute.
 const END_MAX: Duration = Duration::from_millis(200);
 
 impl Drop for Processes {
     fn drop(&mut self) {
-        // Threads end when nothing more can come.
+        // Closing the queues ends the threads.
         (self.queue, self.tiny_away) = (crossbeam_channel::bounded(0).0, crossbeam_channel::bounded(0).0);
         self.graphics = None;
         drop(self.tiny.take());
@@ -59,13 +59,13 @@ impl Drop for Processes {
     }
 }
 
-/// The station of tiny tasks: here unless the app's thread or the one of `slot-tiny` has it in hand.
+/// The station of tiny tasks; empty while the app's thread or the one of `slot-tiny` uses it.
 #[derive(Clone, Default)]
 struct SharedStation(Arc<Mutex<Option<Station>>>);
 
 impl SharedStation {
     fn locked(&self) -> MutexGuard<'_, Option<Station>> {
-        // Nothing panics while it is held.
+        // Ignores poisoning: no code panics while this lock is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -78,8 +78,8 @@ impl SharedStation {
     }
 }
 
-/// Tiny tasks that the app's thread does not wait for, with the station that computes them; none if its process has died
-/// and that is all there is to do.
+/// Tiny tasks for which the app's thread does not wait, with the station that computes them; no tasks if only its dead
+/// process must be restarted.
 struct Away {
     station: Station,
     left: VecDeque<(Run, Option<Begun>)>,
@@ -198,8 +198,8 @@ impl Processes {
         self.waiting.push(run);
     }
 
-    /// Runs the tiny tasks that wait in their process, or queues them if that is being started again. They cross together:
-    /// for each alone that takes longer than it computes.
+    /// Runs the waiting tiny tasks in their process, or queues them if that is being restarted. They are sent in one
+    /// frame, because a round trip takes longer than a tiny task.
     pub fn run_waiting(&mut self, results: &Sender<RunResult>) {
         self.waiting_bytes = 0;
         if self.waiting.is_empty() {
@@ -234,7 +234,7 @@ impl Processes {
 /// Runs tiny tasks in their process and waits for them, but not for those that take longer.
 fn run_together(mut station: Station, runs: Vec<Run>, results: &Sender<RunResult>) -> Away {
     let began = Instant::now();
-    // What must first be sent blobs, or wait for a new process, takes milliseconds.
+    // A run that needs blobs sent, or a new process, takes milliseconds.
     let (quick, slow): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| station.knows(&run.blobs));
     let Some(started_at) = quick.first().map(|run| run.clock.now()) else {
         let left = slow.into_iter().map(|run| (run, None)).collect();
@@ -259,14 +259,14 @@ fn run_together(mut station: Station, runs: Vec<Run>, results: &Sender<RunResult
     Away { station, left, together }
 }
 
-/// What was begun is to be run again alone: which of them their process died of shows then.
+/// Marks begun runs to be repeated one at a time, which shows which of them killed the process.
 fn forget_begun(left: &mut VecDeque<(Run, Option<Begun>)>) {
     for (_, begun) in left {
         *begun = None;
     }
 }
 
-/// What comes of a run while the app's thread may wait for it.
+/// Polls for the result of a run as long as the app's thread may wait for it.
 fn look(
     station: &mut Station,
     begun: &mut Begun,
@@ -277,13 +277,14 @@ fn look(
         if let Some(result) = station.look(begun, run) {
             return Some(result);
         }
-        // Whoever is to answer may be waiting for this very processor.
+        // The answering process may be waiting for this processor.
         thread::yield_now();
     }
     None
 }
 
-/// Tells results of runs that ran one after the other and were answered together: each took its part of the time.
+/// Sends the results of runs that ran one after the other and were answered together; each counts its share of the
+/// time.
 fn tell_all(
     answered: &[(Run, Result<Payload, AttemptFailure>)],
     started_at: Micros,
@@ -351,7 +352,7 @@ fn run_all(
     }
 }
 
-/// Waits for the tiny tasks that take longer, and starts their process again where it died.
+/// Waits for tiny tasks that take longer, and restarts their process if it died.
 fn care_for_tiny(away: &Receiver<Away>, shared: &SharedStation, results: &Sender<RunResult>) {
     let mut ails = shared.locked().as_ref().map_or_else(crossbeam_channel::never, Station::ails);
     loop {

@@ -9,7 +9,7 @@ use p2c2r_tasks::{Blobs, Kernel, KernelError, Stop, TaskKind};
 
 use crate::share::Share;
 
-/// Longest wait between two looks whether anybody still wants a run that waits for the device.
+/// Interval at which a run that waits for the device checks whether it was cancelled.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A kernel that runs one task at a time and rests in between. With all of the time it is the kernel itself.

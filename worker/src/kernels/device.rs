@@ -49,7 +49,7 @@ fn resolve(wanted: &[Digest], kept: &Mutex<BlobStore>, sent: Vec<Arc<Blob>>) -> 
     if wanted.is_empty() {
         return Ok(Blobs::default());
     }
-    // Nothing panics while it is held.
+    // Ignores poisoning: no code panics while this lock is held.
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     for blob in sent {
         if wanted.contains(&blob.digest()) {
@@ -104,7 +104,7 @@ fn kernel<K: p2c2r_tasks::TaskKind>(device: Arc<dyn p2c2r_tasks::Kernel<K>>) -> 
         if !device.is_ready() {
             return Err(Failure::NotReady);
         }
-        // A panic in a driver's library is one failure more.
+        // A panic in a driver's library counts as a failure.
         match p2c2r_protocol::catch_panic::catch_panic(|| device.run(&spec, blobs, stop)) {
             Ok(Ok(outcome)) => Ok(K::encode_outcome(&outcome)),
             Ok(Err(KernelError::Stopped)) => Err(Failure::Stopped),

@@ -1,8 +1,8 @@
 //! What the worker and its kernel processes say to each other: one value a frame, one frame a datagram of a socket that
 //! keeps them apart (`SOCK_SEQPACKET`), so that neither side ever reads half of one.
 //!
-//! A kernel process computes on strangers' data and is believed as little as they are: what comes from it is decoded
-//! under limits, and an outcome is only bytes that the coordinator judges.
+//! A kernel process computes on untrusted data and is trusted no more than that: its frames are decoded under limits,
+//! and an outcome is only bytes, which the coordinator judges.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,7 +34,7 @@ pub(super) struct Setup {
     pub device: Option<String>,
     /// Bytes it may allocate; `None`: no limit.
     pub memory_bytes: Option<u64>,
-    /// Longest look for the next task before it sleeps, in microseconds.
+    /// How long it busy-polls for the next task before it sleeps, in microseconds.
     pub look_us: u32,
     /// What it is to try once it is restricted.
     pub tries: Tries,
@@ -64,7 +64,7 @@ pub(super) enum Hello {
     NoDevice(String),
 }
 
-/// What came of the tries.
+/// The results of the tries.
 #[derive(Clone, Debug, Encode, Decode)]
 pub(super) struct SandboxReport {
     /// What was tried, in words that end "tried to", and what came of it.
@@ -73,7 +73,7 @@ pub(super) struct SandboxReport {
     pub device: Option<Result<GpuOffer, String>>,
 }
 
-/// What came of a try.
+/// The result of a try.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) enum Tried {
     /// The system refused.
@@ -93,7 +93,7 @@ pub(super) struct GpuOffer {
     pub kinds: Vec<(KindId, Device)>,
 }
 
-/// What the worker says over the control socket afterwards: nobody wants the answer to this run any more.
+/// Sent over the control socket later: the answer to this run is not needed.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct StopRun {
     /// On which lane.
@@ -115,7 +115,7 @@ pub(super) struct RunTask {
     pub blobs: Vec<Vec<u8>>,
 }
 
-/// What came of a run; those that were sent together are answered together, as far as one frame holds them.
+/// The result of a run; runs that were sent together are answered together, as far as one frame holds them.
 #[derive(Debug, Encode, Decode)]
 pub(super) struct RunDone {
     /// Which run.
@@ -133,7 +133,7 @@ pub(super) enum Failure {
     Panicked,
     /// It was stopped.
     Stopped,
-    /// It was kept no longer: send it again with these.
+    /// These blobs were evicted: send the run again with them.
     BlobsMissing(Vec<Digest>),
     /// The graphics processor is not ready yet.
     NotReady,
@@ -194,8 +194,8 @@ impl FrameSocket {
         Ok(())
     }
 
-    /// The next frame; `None` if there was none in time. Every error means that the pair is of no use any more: the
-    /// other side is gone, or has said what is no frame.
+    /// The next frame; `None` if there was none in time. After any error the pair is useless: the other side is gone,
+    /// or has sent an invalid frame.
     pub fn receive<T: Decode<()>>(&mut self, wait: Wait) -> io::Result<Option<T>> {
         let flags = match wait {
             Wait::Not => RecvFlags::DONTWAIT,
@@ -231,7 +231,8 @@ impl FrameSocket {
 
 /// Decodes one frame.
 pub(super) fn decode<T: Decode<()>>(frame: &[u8]) -> io::Result<T> {
-    // What is decoded may take more than its bytes: the limit counts elements of containers as they lie in memory.
+    // Decoded values may take more memory than their bytes; the limit counts container elements at their size in
+    // memory.
     wire::decode_limited::<T, { 4 * FRAME_BYTES_MAX }>(frame)
         .map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))
 }

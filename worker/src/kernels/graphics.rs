@@ -20,9 +20,9 @@ use crate::error::KernelsError;
 use crate::executor::Run;
 use crate::share::{BusyTime, Share};
 
-/// Longest wait for a free lane, after which a run is better computed on a core.
+/// Longest wait for a free lane, after which a core computes the run.
 const LANE_WAIT_MAX: Duration = Duration::from_secs(20);
-/// Longest wait between two looks whether anybody still wants a run that waits for the device.
+/// Interval at which a run that waits for the device checks whether it was cancelled.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The process of the graphics processor.
@@ -43,7 +43,7 @@ struct Lanes {
     is_starting: bool,
     /// Runs that it computes.
     at_work: usize,
-    /// Since when there are some, or the device has rested enough from the last.
+    /// Since when there are some, or until when the device rests.
     since: Instant,
     busy: BusyTime,
 }
@@ -69,7 +69,7 @@ impl Lanes {
             return None;
         }
         if self.at_work > 0 {
-            // One at a time: of several none could be said how long the device took.
+            // One at a time: with several, each one's time on the device could not be measured.
             return Some(LOOK_AGAIN);
         }
         Some(self.since.saturating_duration_since(now)).filter(|rest| !rest.is_zero())
@@ -240,11 +240,11 @@ impl Graphics {
         is_known
     }
 
-    /// Starts the process again at once when it dies, whether or not anybody needs it then. Ends with the worker.
+    /// Restarts the process as soon as it dies, even if it is not needed then. Ends with the worker.
     fn keep_alive(self: Arc<Self>, (process, died): (u32, Receiver<Instant>)) {
         let this = Arc::downgrade(&self);
         drop(self);
-        // Without it, it is started again when it is needed.
+        // Without this thread, the process is restarted when it is needed.
         let _ = thread::Builder::new().name("graphics-watch".into()).spawn(move || {
             let _ = died.recv();
             let Some(this) = this.upgrade() else { return };
@@ -261,8 +261,8 @@ impl Graphics {
         });
     }
 
-    /// Starts the process again on a thread of its own, because opening a device can take seconds and a core can
-    /// compute meanwhile.
+    /// Restarts the process on another thread, because opening a device can take seconds and a core can compute
+    /// meanwhile.
     fn start_again(self: &Arc<Self>, lanes: &mut Lanes) {
         if lanes.is_starting || !lanes.back_off.pause(Instant::now()).is_zero() {
             return;
@@ -304,6 +304,6 @@ fn fell_back(used: &mut KernelUse, reason: &str) {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is held; if it did, what it guards would be whole.
+    // Ignores poisoning: no code panics while this lock is held, and the data would be consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! Runs in a kernel process, one after the other: sending one, waiting for what comes of it, and giving a process up that
-//! does not end one in time.
+//! Runs in a kernel process, one after the other: sends a run, waits for the result, and gives up a process that
+//! exceeds its time.
 
 use std::collections::HashSet;
 use std::io;
@@ -14,12 +14,12 @@ use super::frame::{Failure, FrameSocket, RunDone, RunTask, Wait};
 use super::launch::Process;
 use crate::executor::Run;
 
-/// How long a kernel may take to end after it was told to: kernels notice within milliseconds, but what cannot be
-/// interrupted, such as preparing a blob on a loaded machine, takes longer.
+/// Time-out for a kernel to end after it was told to stop: kernels notice within milliseconds, but an uninterruptible
+/// step, such as preparing a blob on a loaded machine, takes longer.
 const STOP_MAX: Duration = Duration::from_secs(1);
-/// Longest wait between two looks at the clock while a run is under way.
+/// Interval at which the clock is checked during a run.
 const TICK: Duration = Duration::from_millis(100);
-/// Blobs that a process is taken to have kept. A guess that is wrong costs one exchange more.
+/// Blobs that a process is assumed to have kept. A wrong guess costs one more exchange.
 const KNOWN_MAX: usize = 4_096;
 
 /// A lane of a process.
@@ -38,19 +38,19 @@ pub(crate) struct Lane {
 /// A run that is under way.
 pub(crate) struct Sent {
     serial: u64,
-    /// The process has had every blob of it: to lack one is no answer any more.
+    /// Every blob was sent with it, so an answer that one is missing is invalid.
     all_blobs: bool,
     /// Told to stop because its time is over.
     stopped_at: Option<Instant>,
 }
 
-/// What came of a run.
+/// The result of a run.
 pub(super) enum Came {
     /// An outcome, or why there is none.
     Result(Result<Payload, Failure>),
     /// Nothing: its time was over.
     TimeOver,
-    /// Nothing, and the process is of no use any more; why, in words that follow "it".
+    /// Nothing, and the process is unusable; why, in words that follow "it".
     Lost(String),
 }
 
@@ -101,7 +101,7 @@ impl Lane {
         self.next_serial - 1
     }
 
-    /// From now on the process is told when nobody wants the run's answer any more.
+    /// From now on a cancellation of the run is sent to the process.
     pub fn stop_with(&self, run: &Run, sent: &Sent) {
         let (process, lane, serial) = (self.process.clone(), self.number, sent.serial);
         run.cancel.tell_by(move || process.stop_run(lane, serial));
@@ -122,12 +122,12 @@ impl Lane {
         self.line.send(&vec![RunTask { serial, kind: run.kind, spec: run.spec.clone(), blobs }])
     }
 
-    /// What has come of the run so far.
+    /// The run's result, if there is one yet.
     pub fn look(&mut self, sent: &mut Sent, run: &Run) -> Option<Came> {
         self.receive(sent, run, Wait::Not)
     }
 
-    /// Waits for what comes of the run, no longer than it may take.
+    /// Waits for the run's result, at most for its time-out.
     pub fn wait(&mut self, sent: &mut Sent, run: &Run) -> Came {
         let over_at = Instant::now() + run.time_left();
         loop {
@@ -159,7 +159,7 @@ impl Lane {
                 Ok(None) => return None,
                 Ok(Some(answers)) => {
                     if !self.takes(answers) {
-                        // It is broken, or not ours any more.
+                        // The process is broken.
                         return Some(self.lost(run));
                     }
                 }
@@ -182,7 +182,7 @@ impl Lane {
         })
     }
 
-    /// Keeps answers to be taken; false if they answer nothing, or what was not asked.
+    /// Keeps answers to be taken; false if one answers a run that was not sent.
     fn takes(&mut self, answers: Vec<RunDone>) -> bool {
         let is_owed = |done: &RunDone| {
             let at = self.unanswered.iter().position(|serial| *serial == done.serial);
@@ -204,7 +204,7 @@ impl Failure {
     pub(super) fn told(&self) -> AttemptFailure {
         match self {
             Self::BadSpec => AttemptFailure::BadSpec,
-            // Nobody hears of it: an attempt is stopped after it was let go.
+            // Never sent: only dropped attempts are stopped.
             Self::Stopped => AttemptFailure::Overloaded,
             Self::Panicked | Self::BlobsMissing(_) | Self::NotReady | Self::Device(_) => {
                 AttemptFailure::KernelPanicked

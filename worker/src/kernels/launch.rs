@@ -26,7 +26,7 @@ use crate::error::KernelsError;
 
 /// Longest wait for a new process to show that it is restricted: on loaded machines a driver takes seconds to open.
 const HELLO_MAX: Duration = Duration::from_mins(1);
-/// Longest wait for a process that closed its lines to be gone by itself, so that it can be said how it ended.
+/// Longest wait for a process that closed its sockets to exit by itself, so that its exit status can be reported.
 const GONE_MAX: Duration = Duration::from_millis(100);
 /// Stack of the thread that waits for a process to end: it calls the system and little else.
 const WATCH_STACK_BYTES: usize = 64 * 1024;
@@ -86,11 +86,12 @@ impl LaunchPlan {
         let (control, theirs) = FrameSocket::pair().map_err(KernelsError::Start)?;
         let mut command = Command::new(&self.sandbox.program);
         command.args(&self.sandbox.arguments).env_clear().envs(self.environment());
-        // A group of its own, because a terminal's Ctrl-C goes to the whole group and the worker lets kernels finish.
+        // A separate process group, because a terminal's Ctrl-C goes to the whole group and the worker lets kernels
+        // finish.
         command.process_group(0).current_dir("/");
         command.stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(KernelsError::Start)?;
-        // The command still holds the other end of the socket pair, and a process that dies must be noticed.
+        // Closes the command's copy of the other socket end; otherwise a dead process would go unnoticed.
         drop(command);
         let process = Process::new(child, control)?;
         let lines = (0..self.lanes).map(|_| FrameSocket::pair()).collect::<Result<Vec<_>, _>>();
@@ -111,7 +112,8 @@ impl LaunchPlan {
     }
 
     fn environment(&self) -> Vec<(OsString, OsString)> {
-        // A reservation of addresses that is not written to counts for nothing.
+        // Without eager commit, address space that is reserved but never written does not count towards the memory
+        // limit.
         let allocator =
             [("MIMALLOC_ARENA_EAGER_COMMIT", "0")].map(|(name, value)| (name.into(), value.into()));
         let for_drivers = std::env::vars_os().filter(|(name, _)| {
@@ -153,7 +155,7 @@ impl Launched {
         };
         let undenied = receipt.tried.iter().find(|(_, came_of_it)| *came_of_it != Tried::Denied);
         if let Some((what, came_of_it)) = undenied {
-            // What a process wrote where it should not have.
+            // Removes a file that the process should not have been able to write.
             let _ = fs::remove_file(&self.writable);
             let came_of_it = match came_of_it {
                 Tried::Unclear(reason) => format!("failed of something else: {reason}"),
@@ -189,18 +191,18 @@ impl Process {
         let child = Arc::new(Mutex::new(child));
         let (dies, died) = crossbeam_channel::bounded(1);
         let process = Self { id, child: child.clone(), control: Mutex::new(control), died };
-        // By its descriptor, because its number can be another process's once it is gone.
+        // Waits on the process's descriptor, because its number may be reused once it is gone.
         let watched = Pid::from_raw(id.cast_signed()).ok_or(io::ErrorKind::InvalidData.into());
         let watched = watched.and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
         let watched = watched.map_err(KernelsError::Start)?;
         let watch = move || {
             let until_it_ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             let ended = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(watched.as_fd()), until_it_ended));
-            // Otherwise whoever killed it has buried it already.
+            // If that fails, whoever killed the process has reaped it already.
             if ended.is_ok() {
                 let _ = locked(&child).try_wait();
             }
-            // Nobody hears it who does not listen for it.
+            // The receiver may be gone.
             let _ = dies.send(Instant::now());
         };
         let watch =
@@ -209,7 +211,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Says once that it has ended. By then it is no zombie any more.
+    /// Receives one message once the process has ended and been reaped.
     pub fn died(&self) -> &Receiver<Instant> {
         &self.died
     }
@@ -231,8 +233,8 @@ impl Process {
         Ok(())
     }
 
-    /// Tells it that nobody wants the answer to a run any more. Never waits: a process that does not read this does not
-    /// end the run either, and is killed for that.
+    /// Tells it that a run is cancelled. Never waits: a process that does not read this does not end the run either,
+    /// and is killed for that.
     pub fn stop_run(&self, lane: u16, serial: u64) {
         let _ = locked(&self.control).send_at_once(&StopRun { lane, serial });
     }
@@ -258,7 +260,7 @@ impl Process {
 }
 
 fn kill(child: &mut Child) {
-    // One that has ended already is as good as one that is killed.
+    // Fails only if it has ended already.
     let _ = child.kill();
     let _ = child.wait();
 }
@@ -279,6 +281,6 @@ fn described(status: ExitStatus) -> String {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is held; if it did, what it guards would be whole.
+    // Ignores poisoning: no code panics while this lock is held, and the data would be consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! What a kernel process does: it takes its setup, gives up its rights, shows that they are gone, and then computes what
-//! comes on its lanes, until its worker is gone.
+//! What a kernel process does: it takes its setup, gives up its rights, shows that they are gone, and then computes
+//! what arrives on its lanes until its worker exits.
 
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -27,8 +27,8 @@ use super::{LANES_MAX, tries};
 
 /// Largest [`Setup`] in bytes: four paths and some numbers.
 const SETUP_BYTES_MAX: usize = 32 * 1024;
-/// Runs in one frame up to which a lane looks for the next frame before it sleeps. Of more, being woken costs each little;
-/// and where there are more threads than processors, who looks keeps a processor from those that are to send.
+/// Runs in one frame up to which a lane busy-polls for the next frame. With more, the cost of a wake-up is small per
+/// run; and where there are more threads than processors, busy-polling takes a processor from the senders.
 const LOOKED_FOR_MAX: usize = 4;
 
 /// Becomes a kernel process that computes these kinds. The worker that starts it is at the other end of standard input.
@@ -83,7 +83,7 @@ fn run(kinds: &KindRegistry) -> io::Result<()> {
         thread::Builder::new().name(format!("lane-{number}")).spawn(move || lane.serve())?;
     }
     control.send(&Hello::Restricted(SandboxReport { tried, device: found }))?;
-    // Ends with the worker, and this process with it, whatever its lanes do.
+    // Ends when the worker exits, and the process with it, whatever its lanes do.
     while let Some(StopRun { lane, serial }) = control.receive(Wait::Forever)? {
         if let Some(running) = running.get(usize::from(lane)) {
             locked(running).stop(serial);
@@ -92,8 +92,8 @@ fn run(kinds: &KindRegistry) -> io::Result<()> {
     Ok(())
 }
 
-/// A worker that is asked to leave lets its kernels finish. Service managers and terminals ask all processes at once;
-/// this one ends when its worker is gone.
+/// Ignores stop signals: service managers and terminals signal all processes at once, but a draining worker lets its
+/// kernels finish. This process ends when its worker exits.
 fn outlive_signals() -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -137,13 +137,13 @@ struct Running {
 }
 
 impl Running {
-    /// Begins a run. The word to stop it may have come before the run itself, on another line.
+    /// Begins a run. Its stop message may have arrived before it, on another socket.
     fn begin(&mut self, serial: u64) -> Stop {
         (self.serial, self.stop) = (Some(serial), Stop::new());
         if self.stopped.contains(&serial) {
             self.stop.stop();
         }
-        // Numbers go up: what lies before has ended.
+        // Serial numbers increase, so earlier runs have ended.
         self.stopped.retain(|stopped| *stopped > serial);
         self.stop.clone()
     }
@@ -158,7 +158,7 @@ impl Running {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is held; if it did, what it guards would be whole.
+    // Ignores poisoning: no code panics while this lock is held, and the data would be consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -167,15 +167,15 @@ struct Lane {
     line: FrameSocket,
     shared: Arc<Shared>,
     running: Arc<Mutex<Running>>,
-    /// Longest look for the next run before sleeping.
+    /// Longest busy-poll for the next run before sleeping.
     look: Duration,
-    /// How long the next look is.
+    /// Length of the next busy-poll.
     window: Duration,
 }
 
 impl Lane {
     fn serve(mut self) {
-        // A line that fails has no worker at its other end; the control line ends the process.
+        // If the socket fails, the worker is gone; the control socket ends the process.
         while let Ok(tasks) = self.next() {
             let (mut answers, mut bytes) = (Vec::with_capacity(tasks.len()), 0);
             for task in tasks {
@@ -197,8 +197,8 @@ impl Lane {
         }
     }
 
-    /// The next runs. To be woken takes a thread longer than a tiny task does, so while runs come in quick succession and few
-    /// at a time, the lane looks for the next one before it sleeps, as the worker itself does for packets.
+    /// The next runs. A thread's wake-up takes longer than a tiny task, so while runs come in quick succession and few
+    /// at a time, the lane busy-polls for the next one before it sleeps, as the worker itself does for packets.
     fn next(&mut self) -> io::Result<Vec<RunTask>> {
         let began = Instant::now();
         let looked_for = loop {

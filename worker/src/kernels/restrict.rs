@@ -1,4 +1,4 @@
-//! What takes a kernel process its rights: limits on what it uses (rlimits), no way back to more rights
+//! How a kernel process gives up its rights: limits on what it uses (rlimits), no way to regain rights
 //! (`no_new_privs`), no files and no network (Landlock), and only the system calls it needs (seccomp).
 //!
 //! All four hold for the calling thread and for those it starts afterwards, and nothing undoes them. So the process
@@ -14,15 +14,15 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::system_calls;
 
-/// What the ruleset speaks of: files, devices' `ioctl`, TCP, signals. A kernel that knows less enforces what it knows,
-/// and the tries show whether that is enough.
+/// What the ruleset covers: files, devices' `ioctl`, TCP, signals. An older Linux kernel enforces what it knows, and
+/// the process's tests show whether that is enough.
 const KNOWN: ABI = ABI::V6;
 
 /// Files a process may have open besides the ones it has. Its lanes' are open before.
 const FILES_MAX: u64 = 64;
 
-/// Where drivers of graphics processors and what they load lie, to be read and loaded.
-/// Of `/proc` only what tells of the machine and of the process itself: the rest tells of its owner's programs.
+/// Where graphics drivers and what they load are stored; may be read and executed. Of `/proc` only files about the
+/// machine and the process itself: the rest reveals the owner's programs.
 const DRIVERS: &[&str] = &[
     "/usr",
     "/lib",
@@ -47,7 +47,7 @@ const DRIVERS: &[&str] = &[
     "/proc/sys/vm",
     "/proc/sys/kernel",
 ];
-/// The devices themselves, and those that hold nobody's data.
+/// The graphics devices, and devices that hold no data.
 const DEVICES: &[&str] = &[
     "/dev/dri",
     "/dev/kfd",
@@ -78,7 +78,7 @@ pub(super) enum Purpose<'a> {
     Device,
 }
 
-/// Takes this process every right that its purpose does not need. The reason of an error ends a sentence.
+/// Removes every right that this process's purpose does not need. The reason of an error ends a sentence.
 pub(super) fn restrict(purpose: &Purpose<'_>) -> Result<(), String> {
     limit(purpose)?;
     forbid_files(purpose)?;
@@ -96,13 +96,13 @@ fn limit(purpose: &Purpose<'_>) -> Result<(), String> {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
             .map_err(|error| format!("the system does not take a limit on resources ({error})"))
     };
-    // A dump would put strangers' data into the owner's folder.
+    // A core dump would write untrusted data into the owner's folder.
     set(Resource::Core, 0)?;
     if let Purpose::Core { memory_bytes, .. } = purpose {
         set(Resource::Nofile, FILES_MAX)?;
         set(Resource::Fsize, 0)?;
         if let Some(bytes) = memory_bytes {
-            // Counts what is allocated, and not the addresses that an allocator sets aside.
+            // Limits allocated memory, not the address space that an allocator reserves.
             set(Resource::Data, *bytes)?;
         }
     }

@@ -19,8 +19,8 @@ use crate::executor::Run;
 /// Pause before the second start in a row; doubles with every further one. The first one after a run that ended well is
 /// at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause: a process that dies at once every time costs next to nothing, and comes back soon after the reason
-/// for it is gone.
+/// The longest pause: a process that dies at every start costs almost nothing, and recovers soon after the cause is
+/// gone.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// When a process that died is started again.
@@ -79,7 +79,7 @@ impl StartingStation {
 }
 
 impl Station {
-    /// Says when [`Station::revive`] is to be called next: when its process has died, or may be started again.
+    /// Signals when [`Station::revive`] is to be called next: when its process has died, or may be restarted.
     pub fn ails(&self) -> Receiver<Instant> {
         match &self.lane {
             Some(lane) => lane.process().died().clone(),
@@ -87,7 +87,7 @@ impl Station {
         }
     }
 
-    /// Starts the process again that died between two runs, unless it has died too often to be started already.
+    /// Restarts a process that died between two runs, unless the back-off pause is not over.
     pub fn revive(&mut self) {
         self.lost(None);
         if self.back_off.pause(Instant::now()).is_zero() {
@@ -123,28 +123,28 @@ impl Station {
         sent.ok()
     }
 
-    /// What has come of a run so far.
+    /// The run's result, if there is one yet.
     pub fn look(&mut self, sent: &mut Begun, run: &Run) -> Option<Result<Payload, AttemptFailure>> {
         let came = self.lane.as_mut()?.look(sent, run)?;
         Some(self.told(came))
     }
 
-    /// From now on the process is told when nobody wants the answer of a run any more that was sent together with others.
+    /// From now on a cancellation of this run, which was sent together with others, is sent to the process.
     pub fn stop_with(&self, run: &Run, sent: &Begun) {
         if let Some(lane) = &self.lane {
             lane.stop_with(run, sent);
         }
     }
 
-    /// Waits for what comes of a run that was begun.
+    /// Waits for the result of a run that was begun.
     pub fn finish(&mut self, sent: &mut Begun, run: &Run) -> Result<Payload, AttemptFailure> {
         let Some(lane) = &mut self.lane else { return Err(AttemptFailure::KernelPanicked) };
         let came = lane.wait(sent, run);
         self.told(came)
     }
 
-    /// Computes a run. A process that died in between two runs is started again for it; one that dies in it takes the run
-    /// with it, because the run may be why.
+    /// Computes a run. A process that died between two runs is restarted first; if it dies during the run, the run
+    /// fails, because the run may be the cause.
     pub fn compute(&mut self, run: &Run) -> Result<Payload, AttemptFailure> {
         loop {
             if let Some(mut sent) = self.begin(run) {

@@ -1,7 +1,7 @@
 //! Which system calls a kernel process may make.
 //!
-//! A process that computes on a core needs few, which are listed, and gets no others. One that computes on a graphics
-//! processor runs a driver, whose needs nobody can list, so there the ways out are listed instead.
+//! A process that computes on a core may make only the few listed calls. One that computes on a graphics processor runs
+//! a driver with unknown needs, so there the forbidden calls are listed instead.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,10 @@ use seccompiler::{
     TargetArch, apply_filter,
 };
 
-/// What each system call's arguments must be like for a filter to match it: any of the rules; with none, whatever they
-/// are.
+/// Rules for each system call's arguments: the filter matches if any rule does, or if there is no rule.
 type Calls = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// A call that is refused says so, as one does that lacks a right: libraries take that for an answer, and the tries can
-/// tell of it.
+/// A refused call fails with a permission error: libraries handle that, and the process's tests can report it.
 const REFUSED: SeccompAction = SeccompAction::Errno(libc::EPERM as u32);
 
 /// `prctl` that names memory areas for those who debug (`linux/prctl.h`); an allocator's.
@@ -105,7 +103,7 @@ pub(super) fn allow_computing(lines: &[u64]) -> Result<(), String> {
         let rules: Result<Vec<_>, _> = lines.iter().map(|line| rule(&[equals(0, *line)])).collect();
         allowed.insert(call, rules?);
     }
-    // The last words of a process that aborts; its standard error leads nowhere.
+    // Lets an aborting process write its message to standard error, which leads nowhere.
     allowed.insert(libc::SYS_write, vec![rule(&[equals(0, 2)])?]);
     let own = u64::from(std::process::id());
     allowed.insert(libc::SYS_tgkill, vec![rule(&[equals(0, own)])?]);
@@ -127,8 +125,8 @@ pub(super) fn forbid_reaching_out() -> Result<(), String> {
     apply(forbidden, REFUSED, SeccompAction::Allow)
 }
 
-/// `clone3` has its flags in memory, where no filter sees whether they ask for a thread or a process. As on a system
-/// without it, libraries then use `clone`.
+/// Makes `clone3` fail as on a system without it, so that libraries use `clone`: its flags are in memory, where no
+/// filter can see whether a thread or a process is asked for.
 fn refuse_clone3() -> Result<(), String> {
     let absent = SeccompAction::Errno(libc::ENOSYS as u32);
     apply(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), absent, SeccompAction::Allow)
@@ -149,7 +147,7 @@ fn rule(conditions: &[Result<SeccompCondition, String>]) -> Result<SeccompRule, 
 }
 
 fn condition(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompCondition, String> {
-    // Our arguments have 32 bits, and the system ignores what a caller puts above them.
+    // These arguments have 32 bits, and the system ignores the upper half.
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
         .map_err(|error| error.to_string())
 }

@@ -1,7 +1,7 @@
-//! What a restricted kernel process tries, to show its owner that it cannot.
+//! The forbidden actions that a restricted kernel process tries, to prove that they are denied.
 //!
-//! Each is a call that works in the worker itself, on files and programs of which the worker says that they are there. So
-//! a refusal is the restriction's, and any other failure proves nothing.
+//! Each is a call that succeeds in the worker itself, on files and programs that the worker knows to exist. So a
+//! refusal comes from the restriction, and any other failure proves nothing.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -15,11 +15,11 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::frame::{Tried, Tries};
 
-/// Makes every try, in an order in which the one that would replace this process, if it worked, is the last.
+/// Makes every try; the last one would replace this process if it succeeded.
 pub(super) fn all(tries: &Tries) -> Vec<(String, Tried)> {
     let program = || {
         let mut command = Command::new(path(&tries.program));
-        // What it does if it can be started: say its version, and end.
+        // If the program does start, it prints its version and ends.
         command.arg("--version");
         command
     };

@@ -62,7 +62,7 @@ fn mirror(seed: u32) -> Vec<u8> {
     Reflection::encode_spec(&spec)
 }
 
-/// Runs so many tasks on two slots; the longest that one was on its way.
+/// Runs `runs` tasks on two slots; returns the longest time of one.
 fn compute(executor: &mut Executor, runs: u64) -> Duration {
     let began = Instant::now();
     let kinds = KindRegistry::builtin();

@@ -1,8 +1,8 @@
-//! What open tasks may take in memory and what letting them in may take of the processor: per account and in sum, weighed
-//! as things lie in memory and reckoned from their sizes.
+//! Budgets: the memory that open tasks may take and the processor time that admission may take, per account and in sum.
+//! Both are estimated from sizes.
 //!
-//! Sums are shared so that a few greedy accounts cannot lock out the next one: an account may have a fixed number or
-//! amount, and never more than a stated part of what all others have left over.
+//! A few greedy accounts cannot lock out the next one: an account may have a fixed minimum, and beyond it never more
+//! than a stated fraction of what all others have left over.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,28 +15,28 @@ use p2c2r_tasks::{Blob, Blobs};
 use crate::core::state::tasks::Task;
 use crate::ledger::{AccountId, PATIENT_TASKS_MAX};
 
-/// Patient tasks one account may have open; their specs and blobs lie in memory until a worker comes.
+/// Patient tasks one account may have open; their specs and blobs stay in memory until a worker comes.
 pub const PATIENT_TASKS_PER_ACCOUNT_MAX: usize = PATIENT_TASKS_MAX / PATIENT_SHARE;
 /// Bytes that the open tasks of one account may take, the blobs they refer to included.
 pub const OPEN_BYTES_PER_ACCOUNT_MAX: usize = OPEN_BYTES_MAX / BYTES_SHARE;
 /// Bytes that all open tasks together may take.
 pub const OPEN_BYTES_MAX: usize = 512 * 1024 * 1024;
-/// An account has at most one part in so many of the room for tasks that the others have left over. A larger part would
-/// let fewer accounts fill the whole; a smaller one would refuse a single gamer what nobody else wants.
+/// An account gets at most `1 / TASKS_SHARE` of the task slots that the others have left over. With a smaller divisor
+/// fewer accounts could fill the table; with a larger one a single gamer would be refused slots that nobody else wants.
 const TASKS_SHARE: usize = TASKS_MAX / TASKS_PER_GAMER_MAX;
-/// The same of the room for patient tasks.
+/// The same divisor for patient tasks.
 const PATIENT_SHARE: usize = 8;
-/// The same of the bytes.
+/// The same divisor for bytes.
 const BYTES_SHARE: usize = 16;
 /// What an account may have in any case, while the sum has room for it.
 const LEAST: OpenTasks = OpenTasks { tasks: 32, patient: 16, bytes: 4 * 1024 * 1024 };
-/// Bytes that a spec takes for each of its encoded bytes: it lies there encoded, for workers, and decoded, where a number
-/// of one byte becomes four or eight.
+/// Memory per encoded byte of a spec: the spec is kept encoded, for workers, and decoded, where a one-byte number
+/// becomes four or eight bytes.
 const SPEC_FACTOR: usize = 6;
-/// What a task takes beside its spec: itself, its places in the maps and orders.
+/// Bytes that a task takes besides its spec: the struct itself and its entries in maps and queues.
 const TASK_BYTES: usize = size_of::<Task>() + 256;
 
-/// What open tasks amount to.
+/// Number and size of a set of open tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenTasks {
     /// How many they are.
@@ -47,19 +47,19 @@ pub struct OpenTasks {
     pub bytes: usize,
 }
 
-/// Which budget an account's next task would break.
+/// Which budget an account's next task would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     /// The account's own.
     Account {
-        /// Tasks it may have open, of the sort that is too many.
+        /// Tasks it may have open, counting the sort (timely or patient) that is over the limit.
         max: usize,
     },
     /// That of all together.
     Sum,
 }
 
-/// One task, as it counts.
+/// What of a task counts towards the budgets.
 #[derive(Clone, Copy)]
 pub struct Weighed<'a> {
     /// Whose it is.
@@ -87,7 +87,8 @@ fn blob_bytes(blob: &Blob) -> usize {
 #[derive(Default)]
 pub struct OpenLoad {
     accounts: HashMap<AccountId, OpenTasks, NumberHash>,
-    /// By account, the blobs that open tasks hold on to, and how many tasks do. A blob of two accounts counts for both.
+    /// Blobs that each account's open tasks hold on to, with the number of those tasks. A blob of two accounts counts
+    /// for both.
     blobs: HashMap<(AccountId, Digest), Held, SeededHash>,
     sum: OpenTasks,
 }
@@ -108,8 +109,8 @@ impl OpenLoad {
         self.accounts.get(&account).copied().unwrap_or_default()
     }
 
-    /// Whether the account may have one more task; what its blobs take counts once it is in. To be asked before a spec
-    /// is decoded.
+    /// Whether the account may have one more task. To be asked before the spec is decoded, so blobs are not counted
+    /// yet: [`Self::add`] counts them.
     pub fn may_add(&self, account: AccountId, patient: bool, spec_bytes: usize) -> Result<(), Over> {
         let (own, sum) = (self.of(account), self.sum);
         let bytes = TASK_BYTES + SPEC_FACTOR * spec_bytes;
@@ -185,20 +186,20 @@ fn share(left: usize, parts: usize, least: usize) -> usize {
     (left / parts).max(least).min(left)
 }
 
-/// A share of the processor, spent in nanoseconds of work that are reckoned before or after it is done, never measured.
+/// A rate limit on processor time, in nanoseconds of work that are estimated from sizes, never measured.
 ///
-/// The generic cell rate algorithm (ITU-T I.371): one number says until when everything spent so far is paid.
+/// The generic cell rate algorithm (ITU-T I.371): its only state is the moment until which all work so far is paid for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkBudget {
     paid_until_ns: u64,
 }
 
-/// How much of the processor a [`WorkBudget`] is.
+/// Rate and burst of a [`WorkBudget`].
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
-    /// One second of work in so many seconds.
+    /// Seconds of time per second of work.
     pub every: u64,
-    /// Nanoseconds of work that may be spent at once, beyond which nothing may be begun.
+    /// Burst: nanoseconds of unpaid work beyond which no more work may begin.
     pub at_once_ns: u64,
 }
 
@@ -209,7 +210,7 @@ impl WorkBudget {
         owed <= allowance.at_once_ns.saturating_mul(allowance.every)
     }
 
-    /// So much work was done.
+    /// Spends `work_ns` nanoseconds of the budget.
     pub fn spend(&mut self, now: Micros, work_ns: u64, allowance: Allowance) {
         let from = self.paid_until_ns.max(now.0.saturating_mul(1_000));
         self.paid_until_ns = from.saturating_add(work_ns.saturating_mul(allowance.every));

@@ -1,7 +1,7 @@
 //! Outcomes of deterministic kinds, and of all patient tasks, kept 24 hours and reused for equal specs.
 //!
-//! Only an accepted verdict or the coordinator's own kernel writes here, and every entry names the worker it
-//! came from, so a convicted worker's entries go at once. Bounded by entries and bytes, the oldest go first.
+//! Only an accepted verdict or the coordinator's own kernel inserts here. Every entry names the worker it came from, so
+//! that a convicted worker's entries are removed at once. Bounded in entries and bytes; the oldest are evicted first.
 
 use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{HashMap, VecDeque};
@@ -12,7 +12,7 @@ use p2c2r_protocol::{Digest, Micros, SeededHash};
 
 use crate::ledger::AccountId;
 
-/// How long an outcome is kept: reuse is for a day, then the kernel is asked again.
+/// How long an outcome is kept; afterwards an equal task is computed again.
 pub const KEPT: Duration = Duration::from_hours(24);
 
 /// Bytes of one chunk of outcomes.
@@ -29,22 +29,21 @@ pub struct CacheEntry {
     pub worker: Option<(AccountId, Arc<str>)>,
 }
 
-/// The kept outcomes.
+/// The cache of outcomes.
 ///
-/// One comes and, when the cache is full, one goes with every task, and nothing of either has been touched for as long
-/// as it was kept. So entries and bytes lie in the order in which they came, and go in that order, which the
-/// processor foresees; only the index is reached at random, and it is small.
+/// Entries are evicted in insertion order, from a queue and from chunks of bytes: access to the newest and the oldest
+/// entries is sequential, so the processor prefetches it. Only the small index is accessed at random.
 pub struct OutcomeCache {
-    /// By the start of its key, the number of the entry that holds.
+    /// Number of the valid entry, by the first 8 bytes of its key.
     index: HashMap<u64, u64, SeededHash>,
-    /// The oldest first. Those the index does not lead to hold no more, and go in their turn.
+    /// The oldest first. Entries that the index does not point to are invalid; they are evicted in insertion order too.
     entries: VecDeque<Entry>,
     /// Number of the first of `entries`.
     first_entry: u64,
     chunks: VecDeque<Vec<u8>>,
     /// Number of the first of `chunks`.
     first_chunk: u64,
-    /// The last chunk that was done with, to be used again.
+    /// The chunk that was freed last, for reuse.
     spare: Option<Vec<u8>>,
     /// Bytes of the outcomes of all entries.
     bytes: usize,
@@ -90,8 +89,8 @@ impl OutcomeCache {
         Some(CacheEntry { outcome: outcome.into(), worker: entry.worker.clone() })
     }
 
-    /// Keeps an accepted outcome for `left`. The first one stays while it holds: its worker has been checked, and a
-    /// later one can say nothing else.
+    /// Keeps an accepted outcome for `left`. An unexpired entry is not replaced: it was checked, and another right
+    /// outcome would be equal or as good.
     pub fn insert(
         &mut self,
         key: Digest,
@@ -111,7 +110,7 @@ impl OutcomeCache {
         let number = self.first_entry + self.entries.len() as u64;
         self.entries.push_back(Entry { key, worker, until, chunk, start, length: outcome.len() });
         self.bytes += outcome.len();
-        // Another key may begin like this one, as good as never: then that one's outcome is computed again.
+        // A key with the same first 8 bytes, which is all but impossible, is replaced: its outcome is computed again.
         self.index.insert(beginning(key), number);
         while self.entries.len() > self.entries_max || self.bytes > self.bytes_max || self.oldest_is_over(now)
         {
@@ -119,7 +118,8 @@ impl OutcomeCache {
         }
     }
 
-    /// Forgets every outcome of a worker; says how many there were. Their places are free again in their turn.
+    /// Invalidates every outcome of a worker and returns how many there were. Their memory is freed when they are
+    /// evicted in insertion order.
     pub fn forget_worker(&mut self, worker: AccountId) -> usize {
         let mut forgotten = 0;
         for (number, entry) in (self.first_entry..).zip(&self.entries) {
@@ -132,7 +132,7 @@ impl OutcomeCache {
         forgotten
     }
 
-    /// Forgets the outcome kept under this key, if there is one. Its place is free again in its turn.
+    /// Invalidates the outcome under this key, if there is one. Its memory is freed when it is evicted.
     pub fn forget(&mut self, key: Digest) {
         if self.find(key).is_some() {
             self.index.remove(&beginning(key));
@@ -151,7 +151,7 @@ impl OutcomeCache {
         self.entries.front().is_some_and(is_over)
     }
 
-    /// Appends an outcome's bytes: number of the chunk, and where in it they start.
+    /// Appends an outcome's bytes; returns the number of the chunk and the offset in it.
     fn store(&mut self, outcome: &[u8]) -> (u64, usize) {
         let has_room = |chunk: &Vec<u8>| chunk.capacity() - chunk.len() >= outcome.len();
         if !self.chunks.back().is_some_and(has_room) {
@@ -174,7 +174,7 @@ impl OutcomeCache {
         }
         self.bytes -= oldest.length;
         self.first_entry += 1;
-        // Chunks are filled in the order of the entries.
+        // Chunks are filled in entry order, so those before the oldest entry's are free.
         let needed = self.entries.front().map_or(u64::MAX, |entry| entry.chunk);
         while self.first_chunk < needed
             && let Some(mut done) = self.chunks.pop_front()
@@ -186,7 +186,7 @@ impl OutcomeCache {
     }
 }
 
-/// What the index knows of a key.
+/// The first 8 bytes of a key, by which the index finds it.
 fn beginning(key: Digest) -> u64 {
     let mut start = [0; 8];
     start.copy_from_slice(&key.0[..8]);
@@ -254,8 +254,8 @@ mod tests {
         assert!(cache.get(near, Micros(0)).is_none());
     }
 
-    /// Many keys, of which some come back before and some after they are over, in a cache of a few: what it says is
-    /// what a plain map says, as far as it still has it, and what it has never exceeds its bounds.
+    /// Random keys, some repeated before and some after they expire, in a small cache: it returns what a plain map
+    /// would, unless evicted, and never exceeds its bounds.
     #[test]
     fn what_it_gives_back_is_what_it_was_given_last() {
         const ENTRIES: usize = 50;

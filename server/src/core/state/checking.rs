@@ -1,9 +1,9 @@
-//! How much time deep checks may take, and the answers that wait for it.
+//! The time budget of deep checks, and the queue of answers that wait for it.
 //!
-//! Checks are begun while there is time left in the budget and are paid for when they are over, so that one check may take
-//! more than is left and the next ones wait for longer. What a check will take is learned; until it is over, that much is
-//! set aside. An answer whose check cannot begin waits, those of proven workers before those of newcomers: whoever floods
-//! the coordinator with new accounts makes newcomers wait, and no answer that was drawn for a check ever passes without.
+//! A check begins while budget is left. Its predicted time, learned from earlier checks, is reserved at the start and
+//! corrected to the measured time at the end; so one check may overdraw the budget, and the next ones wait longer.
+//! Waiting answers of proven workers go before those of newcomers: a flood of new accounts delays only newcomers, and
+//! no answer that was drawn for a check is accepted without it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use p2c2r_tasks::is_out_of_fuel;
 use super::speed::ServiceTimes;
 use crate::core::work::{Check, Checked};
 
-/// Time for which an idle coordinator saves up: longer, and a flood of newcomers is checked at a run; shorter, and a group of
-/// answers that come at once waits.
+/// Time over which unused budget accumulates. Longer would let a flood of newcomers take much processor time at once;
+/// shorter would delay answers that arrive in a group.
 const SAVED_UP: Duration = Duration::from_secs(1);
-/// Answers that may wait: beyond as many, they are too late for any deadline.
+/// Answers that may wait; one behind so many others would miss any deadline.
 const WAITING_MAX: usize = 4_096;
-/// Bytes of them: outcomes are the larger part.
+/// Bytes of outcomes that may wait.
 const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// What becomes of a check that is asked for.
+/// Result of asking for a check.
 pub enum CheckStart {
     /// It begins.
     Begins(Check),
@@ -33,13 +33,13 @@ pub enum CheckStart {
     NoRoom(Check),
 }
 
-/// Deep checks on the compute pool: the time they may take, and those that wait for some.
+/// The budget and the queue of deep checks on the compute pool.
 pub struct Checking {
-    /// Microseconds of checking in a microsecond.
+    /// Microseconds of checking per microsecond of time.
     share: f64,
-    /// Microseconds that are left, below zero if more was used than there was.
+    /// Microseconds of budget left at the moment `at`; negative when overdrawn.
     left_us: f64,
-    /// When that was.
+    /// The moment for which `left_us` holds.
     at: Micros,
     times: ServiceTimes,
     /// Those of proven workers, then those of newcomers; each in the order in which they came.
@@ -50,7 +50,7 @@ pub struct Checking {
 }
 
 impl Checking {
-    /// A budget of so many per cent of one core.
+    /// A budget of `percent` per cent of one core.
     pub fn new(percent: f64) -> Self {
         let share = percent / 100.0;
         Self {
@@ -95,12 +95,12 @@ impl Checking {
         if self.waiting() == 0 {
             return None;
         }
-        // A moment later than exactly nothing is left, so that it is more.
+        // One microsecond after the budget is back at zero, because it must be above zero.
         let wait_us = if self.left_us > 0.0 { 0.0 } else { 1.0 - self.left_us / self.share };
         Some(Micros(self.at.0.saturating_add(wait_us.ceil() as u64)))
     }
 
-    /// Takes the answer to an attempt out of those that wait: it will not be checked in time.
+    /// Removes the waiting check of an attempt that will not be checked in time.
     pub fn give_up(&mut self, task: TaskNo, attempt: Attempt) -> Option<Check> {
         for waiting in &mut self.waiting {
             if let Some(at) = waiting.iter().position(|check| (check.task, check.attempt) == (task, attempt))
@@ -123,7 +123,7 @@ impl Checking {
         }
     }
 
-    /// A check that was about to begin is not needed any more.
+    /// Returns the reserved time of a check that is not needed after all.
     pub fn give_back(&mut self, check: &mut Check) {
         self.left_us += std::mem::take(&mut check.reserved).as_secs_f64() * 1e6;
     }
@@ -156,7 +156,8 @@ impl Checking {
     }
 }
 
-/// What a check is taken to cost by: who says that the fuel was not enough makes all of it be used again.
+/// The size by which a check's time is predicted. An answer "out of fuel" can only be checked by using up all the fuel
+/// again.
 fn units(check: &Check) -> WorkUnits {
     let factor = if is_out_of_fuel(&check.outcome) { FUEL_PERCENT / 100 } else { 1 };
     WorkUnits(check.units.0.saturating_mul(factor))

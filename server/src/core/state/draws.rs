@@ -1,4 +1,4 @@
-//! Random draws. Each sort has its own generator, so that one more draw of one sort moves none of the other.
+//! Random draws. Each purpose has its own generator, so that an extra draw for one does not shift those of the other.
 
 use rand::rngs::{SmallRng, StdRng};
 use rand::{Rng, SeedableRng};
@@ -29,15 +29,15 @@ pub struct CheckDraws {
 impl CheckDraws {
     /// Draws from `seed`.
     pub fn new(seed: [u8; 32]) -> Self {
-        // Another stream than the matcher's: which worker was asked must say nothing of what is checked.
+        // A different stream from the matcher's: which worker was asked must reveal nothing about what is checked.
         let mut seed = seed;
         seed.rotate_left(8);
         Self { rng: StdRng::from_seed(seed) }
     }
 
-    /// The seed of a deep check, if an answer of which this share is checked, 0 to 1, gets one.
+    /// Draws whether to check an answer deeply, with probability `share` (0 to 1), and if so the seed of the check.
     pub fn draw(&mut self, share: f64) -> Option<u64> {
-        // Both are drawn in any case: how often one worker is checked must not move what is drawn for another.
+        // Always draws both: how often one worker is checked must not shift the draws for another.
         let (lot, place): (f64, u64) = (self.rng.random(), self.rng.random());
         (lot < share).then_some(place)
     }

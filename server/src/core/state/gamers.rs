@@ -19,20 +19,20 @@ pub use account::AccountMirror;
 pub use hour::HourCap;
 use remembered::{Remembered, RememberedLoad};
 
-/// Bytes of finished tasks that gamers were sent, of all accounts together. Beyond it accounts whose gamers are away are
-/// forgotten, those away longest first, and then a gamer's own oldest tasks; a repeated submit of one of them is then
-/// refused, not answered again.
+/// Bytes of delivered tasks that are remembered, over all accounts. Beyond it, the accounts that have been disconnected
+/// longest are forgotten first, then a gamer's own oldest tasks; a repeated submit of a forgotten task is refused
+/// instead of answered again.
 pub const DELIVERED_BYTES_IN_SUM_MAX: usize = 96 * 1024 * 1024;
-/// Bytes of outcomes whose gamers are away, of all accounts together; the oldest go first.
+/// Bytes of undelivered outcomes, over all accounts; the oldest are dropped first.
 pub const UNDELIVERED_BYTES_IN_SUM_MAX: usize = 32 * 1024 * 1024;
 /// How long an outcome waits for its gamer: as long as outcomes are kept anywhere.
 const UNDELIVERED_KEPT: Duration = crate::core::state::cache::KEPT;
-/// Outcomes that wait no more, which the order of those that wait may hold beside them before it is swept.
+/// Stale entries that the `waiting` and `away` queues may hold, besides valid ones, before they are swept.
 const ORDER_SLACK: usize = 1_024;
-/// Accounts that are looked at for one that can be forgotten. More would cost more than what is remembered is worth.
+/// Accounts examined in one search for an account to forget; bounds the cost of the search.
 const AWAY_LOOKED_AT_MAX: usize = 64;
-/// Accounts remembered, be their gamers there or not. More only while so many are connected, have tasks in flight or
-/// outcomes waiting for them.
+/// Accounts remembered, connected or not. Exceeded only while more are connected, have tasks in flight or have
+/// undelivered outcomes.
 pub const ACCOUNTS_MAX: usize = 4_096;
 
 /// One connected gamer.
@@ -43,7 +43,7 @@ pub struct GamerSession {
     pub account: AccountId,
     /// What the gamer was last told.
     pub told: GamerStatement,
-    /// The connection is gone; only what came before it went is still heard.
+    /// The connection has ended; messages received before are still handled.
     pub leaving: bool,
 }
 
@@ -75,14 +75,15 @@ pub struct FinishedTask {
 pub struct Gamers {
     sessions: HashMap<PeerId, GamerSession, NumberHash>,
     accounts: HashMap<AccountId, AccountMirror, NumberHash>,
-    /// Accounts whose gamers are away, those away longest first; an entry counts while it is its account's place.
+    /// Disconnected accounts, the longest disconnected first; an entry is valid if its number equals the account's
+    /// `away`.
     away: VecDeque<(u64, AccountId)>,
     next_away: u64,
-    /// Finished tasks remembered of all accounts.
+    /// Number and bytes of all remembered tasks.
     remembered: RememberedLoad,
-    /// Of them, those nobody was sent yet.
+    /// Number and bytes of the undelivered ones among them.
     undelivered: RememberedLoad,
-    /// Those nobody was sent yet, the oldest first, with the moment each was finished; entries of others are skipped.
+    /// Undelivered tasks, the oldest first, with the moment each was finished; entries of delivered ones are skipped.
     waiting: VecDeque<(Micros, AccountId, TaskId)>,
 }
 
@@ -97,18 +98,18 @@ impl Gamers {
         self.sessions.is_empty()
     }
 
-    /// Bytes of finished tasks that gamers were sent; at most [`DELIVERED_BYTES_IN_SUM_MAX`].
+    /// Bytes of delivered tasks; at most [`DELIVERED_BYTES_IN_SUM_MAX`].
     pub fn delivered_bytes(&self) -> usize {
         self.remembered.bytes - self.undelivered.bytes
     }
 
-    /// Bytes of those nobody was sent yet; at most [`UNDELIVERED_BYTES_IN_SUM_MAX`].
+    /// Bytes of undelivered tasks; at most [`UNDELIVERED_BYTES_IN_SUM_MAX`].
     pub fn undelivered_bytes(&self) -> usize {
         self.undelivered.bytes
     }
 
-    /// Opens the mirror of an account, as the ledger knows it: what it may spend, what it was charged and when of late, and
-    /// which ids it has used. An account that is open already keeps what it has.
+    /// Opens the mirror of an account from the ledger's record: its balance, its charges and when the recent ones were
+    /// made, and its spent ids. An account that is open already is not changed.
     pub fn open_account(&mut self, account: &ledger::Account, now: Micros) -> &mut AccountMirror {
         if self.account(account.id).is_none() {
             self.add(account, now);
@@ -132,7 +133,7 @@ impl Gamers {
         self.sessions.insert(peer, session);
     }
 
-    /// A gamer's connection is gone: nothing is sent there any more.
+    /// A gamer's connection has ended: nothing is sent over it from now on.
     pub fn begin_leaving(&mut self, peer: PeerId) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.leaving = true;
@@ -155,7 +156,7 @@ impl Gamers {
         }
     }
 
-    /// Puts the account behind all others whose gamers are away.
+    /// Appends the account to the queue of disconnected ones.
     fn note_away(&mut self, account: AccountId) {
         let Some(mirror) = self.accounts.get_mut(&account) else { return };
         mirror.away = Some(self.next_away);
@@ -169,8 +170,8 @@ impl Gamers {
         self.next_away += 1;
     }
 
-    /// Forgets the account that nobody has been connected to for longest, or, if it has tasks in flight or outcomes
-    /// that wait, only what its gamer has been sent. False if there was nothing to forget. `but` is spared.
+    /// Forgets the account that has been disconnected longest or, if it has tasks in flight or undelivered outcomes,
+    /// only its delivered tasks. Returns false if nothing could be forgotten. The account `but` is never removed.
     fn forget_away_longest(&mut self, but: AccountId) -> bool {
         for _ in 0..self.away.len().min(AWAY_LOOKED_AT_MAX) {
             let Some((place, account)) = self.away.pop_front() else { return false };
@@ -216,7 +217,8 @@ impl Gamers {
         self.keep_delivered_within_bounds(account);
     }
 
-    /// Forgets what was delivered beyond what is remembered in sum, in the end of this account, which has just got more.
+    /// Forgets delivered tasks until they fit [`DELIVERED_BYTES_IN_SUM_MAX`]: those of disconnected accounts first, at
+    /// last those of this account, which has just grown.
     fn keep_delivered_within_bounds(&mut self, account: AccountId) {
         while self.delivered_bytes() > DELIVERED_BYTES_IN_SUM_MAX {
             if !self.forget_away_longest(account)
@@ -227,28 +229,27 @@ impl Gamers {
         }
     }
 
-    /// Finished tasks of an account that nobody was sent, to be sent now.
+    /// The undelivered tasks of an account; the caller sends them, and from now on they count as delivered.
     pub fn take_undelivered(&mut self, account: AccountId) -> Vec<(TaskId, FinishedTask)> {
         let taken = self.change_remembered(account, Remembered::take_undelivered).unwrap_or_default();
         self.keep_delivered_within_bounds(account);
         taken
     }
 
-    /// Drops outcomes that have waited for their gamers for a day. They stay charged.
+    /// Drops outcomes that have been undelivered for `UNDELIVERED_KEPT`. They stay charged.
     pub fn expire_undelivered(&mut self, now: Micros) {
         let too_old = |at: Micros| now.0.saturating_sub(at.0) >= Micros::from(UNDELIVERED_KEPT).0;
         while self.waiting.front().is_some_and(|(at, ..)| too_old(*at)) && self.drop_longest_waiting() {}
     }
 
-    /// Drops the outcome that has waited longest for its gamer, or an entry of one that does not wait any more; false
-    /// if there is none.
+    /// Drops the oldest undelivered outcome, or a stale entry of the queue; false if the queue is empty.
     fn drop_longest_waiting(&mut self) -> bool {
         let Some((_, account, id)) = self.waiting.pop_front() else { return false };
         self.change_remembered(account, |remembered| remembered.drop_undelivered(id));
         true
     }
 
-    /// Changes what is remembered of an account, and the sums with it.
+    /// Changes an account's remembered tasks and updates the sums over all accounts.
     fn change_remembered<T>(
         &mut self,
         account: AccountId,

@@ -1,8 +1,8 @@
-//! What asking a second worker may take, and whether it is of use at present.
+//! The budget of hedges (second attempts), and whether hedging is useful at present.
 //!
-//! Dean and Barroso, "The tail at scale" (2013): a second attempt after the 95th percentile costs a twentieth more work and
-//! takes the tail away. When everybody has become slow, second attempts only make it worse; so they stop when the median
-//! rises, and they never are more than a set share of the work.
+//! Dean and Barroso, "The tail at scale" (2013): a second attempt after the 95th percentile costs a twentieth more work
+//! and removes the latency tail. When all workers are slow, hedges only add load; so they stop when the median rises,
+//! and they never exceed a set share of the work.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,30 +14,31 @@ use p2c2r_tasks::{Blobs, TaskJob};
 use crate::core::state::workers::Prediction;
 use crate::ledger::AccountId;
 
-/// Parts of a unit of work in which the budget is reckoned: per cent.
+/// The budget counts hundredths of a work unit, since the share is in per cent.
 const PARTS: u64 = 100;
-/// Units of second attempts that may be saved up: a second of the reference core. More would let a bad minute after a
-/// quiet hour double the load.
+/// Work units of unused budget that may accumulate: a second of the reference core. More would let one bad minute after
+/// a quiet hour double the load.
 const SAVED_UNITS_MAX: u64 = 1_000_000;
-/// The median of time taken over time predicted, in thousandths, above which everybody has become slow.
+/// The median ratio of measured to predicted time, in thousandths, above which all workers count as slow.
 const SLOW_MEDIAN: i32 = 1_500;
-/// By how much one measurement moves the median, in thousandths: half of 50 measurements must be above it to move it from 1
-/// to [`SLOW_MEDIAN`].
+/// By how much one measurement moves the median, in thousandths: it takes 25 more measurements above than below to move
+/// it from 1 to [`SLOW_MEDIAN`].
 const MEDIAN_STEP: i32 = 20;
-/// How late an attempt is when a second worker is asked, in thousandths of the mean deviation behind the mean: at first, and
-/// between which bounds it is learned.
+/// The lateness after which a hedge is due, in thousandths of the mean deviation above the predicted time: the initial
+/// value and the bounds within which it is learned.
 const LATENESS_FIRST: u32 = 2_000;
 const LATENESS_MIN: u32 = 1_000;
 const LATENESS_MAX: u32 = 1_000_000;
-/// The part of what is expected behind which nothing is late, however even everything has been.
+/// An attempt is late only beyond a twentieth of its predicted time, even where the deviation is tiny.
 const LATE_PART_MIN: u32 = 20;
-/// By which part that grows with an attempt that is late, and shrinks with one that is not: in balance when one of 14 is late.
+/// The lateness grows by a sixteenth with each late attempt and shrinks by a smaller fraction with each timely one: in
+/// balance when one attempt in 14 is late.
 const LATENESS_UP: u32 = 16;
 const LATENESS_DOWN: u32 = LATENESS_UP * 13;
-/// Ended tasks whose other attempt may still be answered; later ones are strays.
+/// Lost attempts remembered in case their answers still arrive; answers to older ones are strays.
 const OTHERS_MAX: usize = 64;
 
-/// The budget of second attempts, and who lost one.
+/// The budget of hedges, and the attempts that lost.
 pub struct Hedging {
     /// Units of second attempts for a hundred of first ones, at most.
     percent: u64,
@@ -49,12 +50,12 @@ pub struct Hedging {
     saved: u64,
     /// Median of time taken over time predicted, in thousandths less one thousand.
     median: i32,
-    /// How many thousandths of the mean deviation behind the mean 13 of 14 attempts are back.
+    /// Thousandths of the mean deviation above the mean by which 13 of 14 attempts are answered.
     lateness: u32,
     others: VecDeque<Other>,
 }
 
-/// An attempt that was revoked, or whose answer was still judged, when another one of its task was accepted.
+/// A lost attempt: it was revoked, or its answer was still being judged, when another attempt at its task was accepted.
 pub struct Other {
     /// The task.
     pub task: TaskNo,
@@ -62,7 +63,7 @@ pub struct Other {
     pub in_books: TaskNo,
     /// The attempt that was not accepted.
     pub lost: HedgedAttempt,
-    /// Whether its answer had come and was still judged: what its worker sends after that is no answer.
+    /// Whether its answer was being judged already; anything its worker sends later is not an answer to it.
     pub is_judged: bool,
     /// What sort of work.
     pub kind: KindId,
@@ -94,7 +95,7 @@ pub struct HedgedAttempt {
 }
 
 impl Hedging {
-    /// Second attempts may be so many per cent of the work of first ones; none if zero.
+    /// A budget of `percent` units of second attempts per hundred units of first ones; zero for none.
     pub fn new(percent: u32) -> Self {
         Self {
             percent: percent.into(),
@@ -107,7 +108,7 @@ impl Hedging {
         }
     }
 
-    /// A first attempt is handed out: a part of it may be spent on second ones.
+    /// Adds the share of a first attempt to the budget.
     pub fn first(&mut self, units: WorkUnits) {
         self.first_units = self.first_units.saturating_add(units.0);
         let earned = units.0.saturating_mul(self.percent);
@@ -129,7 +130,7 @@ impl Hedging {
         true
     }
 
-    /// An answer took so long where so long was predicted.
+    /// Updates the median with one answer's measured and predicted time.
     pub fn measured(&mut self, took: Duration, predicted: Duration) {
         let predicted = predicted.max(Duration::from_micros(1));
         let ratio = (took.as_secs_f32() / predicted.as_secs_f32() * 1_000.0) as i32;
@@ -137,15 +138,15 @@ impl Hedging {
         self.median += MEDIAN_STEP * (ratio - 1_000 - self.median).signum();
     }
 
-    /// From sending an attempt of which so much is expected to when it is late: 13 of 14 are back by then, whatever makes them
-    /// late. So where many are, only those that are latest have a second worker asked, and second attempts stay within about
-    /// 7 % of the work.
+    /// Time from sending an attempt until it counts as late. 13 of 14 attempts are answered by then, whatever the cause
+    /// of delays; so hedges stay within about 7 % of the work even where many attempts are slow.
     pub fn late_after(&self, prediction: Prediction) -> Duration {
         let Prediction { finish, deviation, .. } = prediction;
         finish + (deviation * self.lateness / 1_000).max(finish / LATE_PART_MIN)
     }
 
-    /// An attempt that was late after so long was answered after it `took` so long, or was given up unanswered then.
+    /// Learns from an attempt that would be late after `late`: it was answered after `took`, or given up then if not
+    /// `is_answered`.
     pub fn ended(&mut self, took: Duration, late: Duration, is_answered: bool) {
         if took >= late {
             self.lateness = (self.lateness + self.lateness / LATENESS_UP).min(LATENESS_MAX);
@@ -154,7 +155,7 @@ impl Hedging {
         }
     }
 
-    /// Whether answers take much longer than predicted, whoever gives them.
+    /// Whether the median answer takes much longer than predicted, which means that all workers are slow.
     pub fn is_everybody_slow(&self) -> bool {
         self.median + 1_000 > SLOW_MEDIAN
     }
@@ -170,7 +171,7 @@ impl Hedging {
         (self.first_units, self.second_units)
     }
 
-    /// Remembers an attempt that another one was accepted before.
+    /// Remembers an attempt that lost to another one.
     pub fn overtaken(&mut self, other: Other) {
         if self.others.len() == OTHERS_MAX {
             self.others.pop_front();
@@ -178,12 +179,12 @@ impl Hedging {
         self.others.push_back(other);
     }
 
-    /// The attempt to which an answer comes now, if another one was accepted before it; it is forgotten with that.
+    /// Takes the lost attempt to which this is the answer, if it is remembered.
     pub fn take_unanswered(&mut self, task: TaskNo, attempt: Attempt, worker: PeerId) -> Option<Other> {
         self.take_other(task, attempt, worker, false)
     }
 
-    /// The attempt on whose answer the verdict comes now, if another one was accepted before it; it is forgotten with that.
+    /// Takes the lost attempt to whose answer this is the verdict, if it is remembered.
     pub fn take_judged(&mut self, task: TaskNo, attempt: Attempt, worker: PeerId) -> Option<Other> {
         self.take_other(task, attempt, worker, true)
     }
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(saved * 10_000, SAVED_UNITS_MAX, "no more is saved");
         hedging.first(WorkUnits(1_000_000));
         let ms = Duration::from_millis;
-        // Every other answer is quick: the tail is long, the median is not.
+        // Every other answer is slow: the tail is long, but the median is not.
         (0..200).for_each(|n| hedging.measured(ms(if n % 2 == 0 { 1 } else { 50 }), ms(2)));
         assert!(hedging.take(WorkUnits(1)));
         (0..40).for_each(|_| hedging.measured(ms(5), ms(2)));

@@ -6,8 +6,8 @@ use p2c2r_protocol::{KindId, WorkUnits};
 
 use super::speed::ServiceTimes;
 
-/// Kept free before a deadline beside the predicted time, because the result still has to be collected and
-/// sent. Errs on the early side: the own kernel starts a little sooner than it must.
+/// Reserved before a deadline besides the predicted time, for collecting and sending the result. Errs on the early
+/// side: the own kernel starts a little sooner than it must.
 const MARGIN: Duration = Duration::from_millis(2);
 
 /// How fast the own kernel is, and how busy.
@@ -23,12 +23,13 @@ pub struct OwnKernel {
 }
 
 impl OwnKernel {
-    /// A kernel nothing is known of yet, run by so many threads, for which so many runs may wait.
+    /// An unmeasured kernel with `threads` threads and room for `waiting_max` waiting runs.
     pub fn new(threads: usize, waiting_max: usize) -> Self {
         Self { speed: ServiceTimes::of_reference_core(), threads: threads.max(1), waiting_max, under_way: 0 }
     }
 
-    /// How long a task would take from now on, with those that wait for a thread already and so many `before` it.
+    /// How long a task would take if it were queued now, including the wait for a thread behind the runs that wait and
+    /// `before` more.
     pub fn predict(&self, kind: KindId, units: WorkUnits, before: usize) -> Duration {
         let service = self.speed.predict(kind, units);
         let queue = service.mean * ((self.waiting() + before) / self.threads) as u32;

@@ -1,14 +1,14 @@
-//! Tasks that wait for somebody to do them: fair shares between accounts over all kinds, and the earliest deadline first
-//! within one account.
+//! The queue of waiting tasks: fair shares between accounts over all kinds, and earliest deadline first within an
+//! account.
 //!
-//! Start-time fair queueing (Goyal, Vin and Cheng 1996), counted in work units: each account has a virtual time, which
-//! advances by what it is served, and whoever is behind goes next. An account that had nothing waiting starts from where
-//! the one served last did: it saved nothing up, and owes nothing. So whatever one account asks for, another gets its
-//! part, and what nobody else wants is anybody's.
+//! Start-time fair queueing (Goyal, Vin and Cheng 1996), in work units: each account has a virtual time, which advances
+//! by what it is served, and the account that is furthest behind goes next. An account that had nothing waiting starts
+//! at the virtual time of the account served last: it has neither credit nor debt. So no account's load can take
+//! another one's share, and unused capacity is free for all.
 //!
-//! Kinds may be done by different workers, and then what an account is served of one takes nothing from those who wait for
-//! another. So virtual times are kept for each kind, and what a worker is given counts in every kind that it offers: where all
-//! workers offer everything, all kinds agree, and where they have nothing in common, none knows of another.
+//! Workers may offer different kinds, and then work of one kind takes nothing from accounts that wait for another. So
+//! virtual times are kept per kind, and a served task counts in every kind that its worker offers: where all workers
+//! offer all kinds, the virtual times agree; where they have no kind in common, they are independent.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
@@ -18,10 +18,9 @@ use p2c2r_protocol::{KindId, Micros, NumberHash, TaskNo, WorkUnits};
 use crate::core::fault::{self, Fault};
 use crate::ledger::AccountId;
 
-/// Entries of tasks that do not wait any more, and virtual times of a kind that say nothing any more, which are held before
-/// they are swept.
+/// Stale entries of tasks that do not wait, and virtual times of a kind, which are held before they are swept.
 const SLACK: usize = 1_024;
-/// Empty orders whose memory is kept for the next account that has something waiting.
+/// Empty heaps kept for reuse by the next account that has a task waiting.
 const SPARE_MAX: usize = 4;
 
 type Order = BinaryHeap<Reverse<(Micros, TaskNo)>>;
@@ -29,16 +28,16 @@ type Order = BinaryHeap<Reverse<(Micros, TaskNo)>>;
 /// The waiting tasks of one account and kind, the earliest deadline first; entries of tasks that moved on are skipped.
 struct Line {
     account: AccountId,
-    /// What [`Shares`] has for the account.
+    /// The account's virtual time, as in [`Shares`].
     served: u64,
     order: Order,
 }
 
-/// What waits of one kind.
+/// The waiting tasks of one kind.
 struct KindLines {
     kind: KindId,
-    /// One of each account that may have anything waiting. Looked through for every task that is handed out: as many as there
-    /// are gamers who wait at the same time, which are few or else have what to wait for.
+    /// One per account that may have tasks waiting. Searched linearly for every assignment: few accounts wait at the
+    /// same time, and where many do, the search is short compared with their wait.
     lines: Vec<Line>,
     shares: Shares,
 }
@@ -46,9 +45,9 @@ struct KindLines {
 /// Virtual times of accounts.
 #[derive(Default)]
 struct Shares {
-    /// Units served by account, for those ahead of `floor`; all others are at it.
+    /// Virtual times of accounts ahead of `floor`; all others are at `floor`.
     served: HashMap<AccountId, u64, NumberHash>,
-    /// Where the account stood that was served last, before it was.
+    /// Virtual time of the account that was served last, before it was served.
     floor: u64,
 }
 
@@ -57,9 +56,9 @@ impl Shares {
         self.served.get(&account).copied().unwrap_or(self.floor)
     }
 
-    /// An account is served; returns where it is then.
+    /// Advances the account's virtual time by `units` and returns it.
     fn serve(&mut self, account: AccountId, units: WorkUnits) -> u64 {
-        // Whoever was behind the others was served: nobody who comes now starts before that.
+        // The account that was furthest behind was served: newcomers start no earlier than it did.
         self.floor = self.floor.max(self.served(account));
         let served = self.floor.saturating_add(units.0);
         self.served.insert(account, served);
@@ -68,7 +67,8 @@ impl Shares {
             self.served.retain(|_, units| *units > floor);
         }
         if self.served.len() > SLACK {
-            // So many accounts are a little ahead: all start anew, which costs each at most what it was ahead or behind.
+            // Too many accounts are slightly ahead: all are reset to the largest virtual time, which costs each at most
+            // its lead or lag.
             self.floor = self.served.values().copied().max().unwrap_or(self.floor);
             self.served.clear();
         }
@@ -77,7 +77,7 @@ impl Shares {
 }
 
 impl Line {
-    /// Among tasks of one account, or of accounts that were served alike, the earliest deadline goes first.
+    /// Breaks ties between equal virtual times: the earlier deadline goes first.
     fn due_before(&self, other: &Self) -> Ordering {
         other.order.peek().cmp(&self.order.peek())
     }
@@ -93,8 +93,7 @@ impl KindLines {
         lines.min_by(|(_, line), (_, other)| least(line, other))
     }
 
-    /// By how much more than the one served last the account of a line was served, when it is compared with those of other
-    /// kinds.
+    /// The lead of a line's account over `floor`, which is comparable between kinds.
     fn ahead(&self, line: &Line) -> i64 {
         line.served.wrapping_sub(self.shares.floor).cast_signed()
     }
@@ -110,13 +109,13 @@ pub struct TaskQueue {
 }
 
 impl TaskQueue {
-    /// Whether nothing waits; entries of tasks that moved on count as waiting.
+    /// Whether the queue is empty; stale entries count as waiting.
     pub fn is_empty(&self) -> bool {
         self.entries == 0
     }
 
-    /// Appends a task, due by then, behind those of its account that are due sooner. `open` tasks are in flight in all, and
-    /// `waits` says of each entry whether it still waits.
+    /// Queues a task of an account by its deadline `due`. `open` is the number of tasks in flight, and `waits` tells
+    /// whether an entry's task still waits.
     pub fn push(
         &mut self,
         (kind, account): (KindId, AccountId),
@@ -124,7 +123,7 @@ impl TaskQueue {
         open: usize,
         waits: impl Fn(TaskNo) -> bool,
     ) {
-        // Entries of tasks that ended while they waited stay behind; they must not pile up while nobody takes.
+        // Tasks that ended while they waited leave stale entries, which must not accumulate while no worker takes any.
         if self.entries > 2 * open + SLACK {
             self.sweep(waits);
         }
@@ -150,8 +149,7 @@ impl TaskQueue {
         waits: impl Fn(TaskNo) -> bool,
     ) -> Option<TaskNo> {
         loop {
-            // An entry of a task that moved on is due no later than those behind it, so what comes out is the next one, or none
-            // that waits.
+            // A stale entry is due no later than those behind it, so the front entry is the next task or is stale.
             let firsts = self.kinds.iter().enumerate().filter_map(|(kind, of)| {
                 let (at, line) = of.first(&open)?;
                 Some((of.ahead(line), line, (kind, at)))
@@ -174,7 +172,7 @@ impl TaskQueue {
         }
     }
 
-    /// A task of this account was handed out, to somebody who offers such kinds.
+    /// Counts a task of this account as served, in every kind that its worker `offers`.
     pub fn served(&mut self, account: AccountId, units: WorkUnits, offers: impl Fn(KindId) -> bool) {
         if fault::is_made(Fault::ServesTheFirst) {
             return;
@@ -209,7 +207,7 @@ mod tests {
         queue.push((KIND, AccountId(account)), (Micros(due), TaskNo(no)), usize::MAX / 4, |_| true);
     }
 
-    /// The accounts of the next tasks, each of which is worth so many units; a task's number begins with its account's.
+    /// The accounts of the next `count` tasks, which have `units` each; a task's number begins with its account's.
     fn accounts(queue: &mut TaskQueue, count: usize, units: impl Fn(i64) -> u64) -> Vec<i64> {
         let next = |queue: &mut TaskQueue| {
             let account = (queue.next(|_, _| true, |_| true)?.0 / 1_000) as i64;
@@ -260,7 +258,7 @@ mod tests {
 
     const OTHER: KindId = KindId(2);
 
-    /// Tasks of two accounts, so many each of a kind; a task's number begins with its account's.
+    /// A queue with the given number of tasks of each kind and account; a task's number begins with its account's.
     fn waiting(of: &[(KindId, i64)]) -> TaskQueue {
         let mut queue = TaskQueue::default();
         for (at, (kind, account)) in of.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! How much of the app's thread looking at submits may take: per account, in sum, and in one update.
+//! Rate limits on the time that the app's thread spends on examining submits: per account, in sum, and per update.
 //!
-//! What a submit costs is reckoned from its sizes before it is done. Reckoning errs on the high side; for specs by a
-//! few times, since copying most of them is faster.
+//! A submit's cost is estimated from its sizes before it is examined. The estimate is high; for specs several times too
+//! high, since copying most of them is faster.
 
 use p2c2r_protocol::{Micros, Submit};
 
@@ -11,13 +11,14 @@ use crate::core::state::budgets::{Allowance, WorkBudget};
 const SUBMIT_NS: u64 = 500;
 /// Nanoseconds for each byte of a spec or blob: hashed, decoded, its ranges checked.
 const BYTE_NS: u64 = 2;
-/// Nanoseconds that the first look at a blob takes, however small it is: ten bytes can be a grid of a million cells.
+/// Nanoseconds to prepare a blob that was not seen before, however small: ten bytes can encode a grid of a million
+/// cells.
 const FRESH_BLOB_NS: u64 = 1_000_000;
-/// What specs of one account may take: a third of a processor, and a fair burst at once.
+/// Specs of one account: a third of a processor, with a burst.
 const SPECS_OF_ACCOUNT: Allowance = Allowance { every: 3, at_once_ns: 50_000_000 };
-/// What blobs not seen before may take of one account: sixteen at once, then one in 128 ms. A game brings two a second.
+/// New blobs of one account: a burst of sixteen, then one every 128 ms. A game sends two a second.
 const BLOBS_OF_ACCOUNT: Allowance = Allowance { every: 128, at_once_ns: 15 * FRESH_BLOB_NS };
-/// What submits of all accounts together may take: half a processor. The rest is for what is let in.
+/// Submits of all accounts together: half a processor. The rest is for the admitted tasks.
 const ALL: Allowance = Allowance { every: 2, at_once_ns: 100_000_000 };
 /// Nanoseconds that submits may take in one update, so that workers' answers and heartbeats are not kept waiting.
 const UPDATE_NS_MAX: u64 = 20_000_000;
@@ -42,14 +43,14 @@ impl SubmitRates {
         self.this_update_ns = 0;
     }
 
-    /// Whether the submit may be looked at; if so, that is counted.
+    /// Whether the submit may be examined; if so, its cost is counted.
     pub fn may_look_at(&mut self, account: &mut AccountSubmitRates, submit: &Submit, now: Micros) -> bool {
         let bytes = submit.spec.len() + submit.blobs.iter().map(Vec::len).sum::<usize>();
         let work_ns = SUBMIT_NS + BYTE_NS * bytes as u64;
         self.take(&mut account.specs, SPECS_OF_ACCOUNT, work_ns, now)
     }
 
-    /// Whether a blob may be looked at for the first time; if so, that is counted.
+    /// Whether a new blob may be prepared; if so, its cost is counted.
     pub fn may_look_at_blob(&mut self, account: &mut AccountSubmitRates, now: Micros) -> bool {
         self.take(&mut account.blobs, BLOBS_OF_ACCOUNT, FRESH_BLOB_NS, now)
     }
@@ -71,7 +72,7 @@ impl SubmitRates {
 mod tests {
     use super::*;
 
-    /// Blobs that so many accounts get in, each of which tries to bring eight every 10 ms for a minute.
+    /// Blobs admitted from `accounts` accounts that each try to send eight every 10 ms for a minute.
     fn blobs_of(accounts: usize) -> u64 {
         let mut rates = SubmitRates::default();
         let mut accounts = vec![AccountSubmitRates::default(); accounts];

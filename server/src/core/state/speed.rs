@@ -1,8 +1,8 @@
 //! How long work takes, learned from measurements on the coordinator's own clock: per kind and size of task,
 //! an exponentially weighted mean and deviation.
 //!
-//! Nothing a peer reports enters here. Sizes are powers of two of work units, since the fixed cost of a small
-//! task would otherwise be taken for slowness and scaled up to a large one.
+//! Nothing that a peer reports is used. Sizes are powers of two of work units, because scaling a small task's time up
+//! to a large one would multiply its fixed cost.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ const _: () = assert!(p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX < 1 << (SI
 /// Weights of a new measurement, as TCP's retransmission timer has them (RFC 6298).
 const MEAN_GAIN: f32 = 1.0 / 8.0;
 const DEVIATION_GAIN: f32 = 1.0 / 4.0;
-/// Weight of one that is quicker, after a time in which nothing was measured: what was known before is old.
+/// Weight of a faster measurement after a pause without any, since the earlier mean is outdated.
 const MEAN_GAIN_AFTER_A_WHILE: f32 = 3.0 / 4.0;
-/// How far above the mean one measurement counts, in mean deviations, and as a part of the mean where those are small. One that
-/// waited for a machine standing still, or for a packet sent again, is no measure of the work; when work really takes
-/// longer, the deviation grows with each one until they count whole.
+/// Measurements are clamped to this many mean deviations above the mean, or to this share of the mean where deviations
+/// are small. A machine that stalled or a packet that was resent says nothing about the work; where work really takes
+/// longer, the deviation grows with each measurement until they count in full.
 const OUTLIER_DEVIATIONS: f32 = 4.0;
 const OUTLIER_SHARE: f32 = 0.5;
-/// Microseconds above the mean that count whole in any case.
+/// Microseconds above the mean that are never clamped.
 const OUTLIER_US_MIN: f32 = 1_000.0;
 /// Kinds remembered per worker.
 const KINDS_MAX: usize = p2c2r_protocol::limits::KINDS_MAX;
@@ -40,7 +40,7 @@ pub struct Service {
 pub struct ServiceTimes {
     kinds: Vec<(KindId, [Estimate; SIZES])>,
     recent: Estimate,
-    /// Microseconds a unit as long as nothing was measured.
+    /// Microseconds per unit assumed before the first measurement.
     prior: u32,
 }
 
@@ -52,7 +52,7 @@ struct Estimate {
 }
 
 impl Estimate {
-    /// `gain` is the weight of a measurement that is quicker than the mean.
+    /// `gain` is the weight of a measurement below the mean.
     fn measured(&mut self, us: f32, gain: f32) {
         if self.known {
             let most = (OUTLIER_DEVIATIONS * self.deviation_us).max(OUTLIER_SHARE * self.mean_us);
@@ -65,8 +65,8 @@ impl Estimate {
     }
 }
 
-/// Rounded down to nanoseconds; below zero is zero. Cheaper than `Duration::from_secs_f32`, and every task is predicted
-/// several times.
+/// Rounds down to nanoseconds; negative becomes zero. Cheaper than `Duration::from_secs_f32`, and each task is
+/// predicted several times.
 fn microseconds(us: f32) -> Duration {
     Duration::from_nanos((us * 1e3) as u64)
 }
@@ -76,13 +76,13 @@ fn size(units: WorkUnits) -> usize {
 }
 
 impl ServiceTimes {
-    /// Nothing measured yet: as on the reference core, on which a unit is a microsecond.
+    /// Unmeasured; predicts the reference core, on which a unit is a microsecond.
     pub fn of_reference_core() -> Self {
         Self { kinds: Vec::new(), recent: Estimate::default(), prior: 1 }
     }
 
-    /// Nothing measured yet, of somebody who has not proven anything: twice as long as on the reference core. Then
-    /// whoever is known to be as fast as that is asked first, and a newcomer when there is more to do.
+    /// Unmeasured; predicts twice the reference core's time. So a worker known to be as fast as the reference core is
+    /// preferred, and a newcomer is asked when there is more work.
     pub fn of_newcomer() -> Self {
         Self { prior: 2, ..Self::of_reference_core() }
     }
@@ -92,7 +92,7 @@ impl ServiceTimes {
         self.take(kind, units, service, MEAN_GAIN);
     }
 
-    /// Takes the first measurement after a time without any: if it is quicker than what was known, that counts less.
+    /// Takes the first measurement after a pause: if it is faster than the mean, it gets more weight than usual.
     pub fn measured_after_a_while(&mut self, kind: KindId, units: WorkUnits, service: Duration) {
         self.take(kind, units, service, MEAN_GAIN_AFTER_A_WHILE);
     }
@@ -111,8 +111,8 @@ impl ServiceTimes {
         self.kinds[at].1[size(units)].measured(us, gain);
     }
 
-    /// What to expect of a task of this kind and size. Without a measurement of this size: a microsecond a unit, which
-    /// is what a unit means on the reference core; without any, what was assumed at first.
+    /// Predicts a task of this kind and size. Without a measurement of this size a unit counts as a microsecond, as on
+    /// the reference core; without any measurement the initial assumption holds.
     pub fn predict(&self, kind: KindId, units: WorkUnits) -> Service {
         let known = self.kinds.iter().find(|(id, _)| *id == kind).map(|(_, sizes)| sizes[size(units)]);
         if let Some(estimate) = known.filter(|estimate| estimate.known) {
@@ -124,7 +124,7 @@ impl ServiceTimes {
         }
     }
 
-    /// Mean of what was measured of late, all kinds together; zero before the first.
+    /// Recent mean over all kinds; zero before the first measurement.
     pub fn recent(&self) -> Duration {
         microseconds(self.recent.mean_us)
     }

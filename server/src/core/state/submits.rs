@@ -1,4 +1,4 @@
-//! What admission keeps from submit to submit.
+//! State of admission that outlives one submit.
 
 use p2c2r_protocol::limits::BLOB_STORE_BYTES_MAX;
 use p2c2r_tasks::BlobStore;
@@ -6,13 +6,13 @@ use p2c2r_tasks::BlobStore;
 pub use super::rate_limits::{AccountSubmitRates, SubmitRates};
 use crate::ledger::AdmissionRoom;
 
-/// What admission keeps from submit to submit.
+/// State of admission that outlives one submit.
 pub struct Submits {
-    /// What looking at them may take.
+    /// Rate limits on examining submits.
     pub rates: SubmitRates,
-    /// Blobs that specs have asked for.
+    /// Blobs that specs refer to.
     pub blobs: BlobStore,
-    /// How many were predicted to be late.
+    /// Tasks that were predicted to be late.
     pub predicted_late: u32,
     /// Admissions that the ledger would still record in this update; `None` if it has stopped recording.
     pub room: Option<AdmissionRoom>,

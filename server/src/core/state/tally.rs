@@ -5,7 +5,7 @@ use p2c2r_protocol::{FeeCarry, Nanos};
 /// What has happened since the start, in counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// What of the fee is too little to be charged yet; lost, less than a nano-dollar, with a restart.
+    /// Fraction of a nano-dollar of the fee that is not charged yet; lost at a restart.
     pub fee_carry: FeeCarry,
     /// Tasks admitted.
     pub admitted: u64,
@@ -19,7 +19,7 @@ pub struct Tally {
     pub from_cache: u64,
     /// Of them, tasks that waited for the outcome of an equal one that was under way.
     pub shared: u64,
-    /// Tasks that took the place of an equal one that ended while it was worked on.
+    /// Followers that inherited the attempts of an equal task that ended early.
     pub inherited: u64,
     /// Admitted tasks without an outcome.
     pub failed: u64,
@@ -29,7 +29,7 @@ pub struct Tally {
     pub checked_deeply: u64,
     /// Answers that had to wait until there was time to check them.
     pub waited_for_checks: u64,
-    /// Answers that came to nothing because there was no time to check them.
+    /// Answers discarded because there was no time to check them.
     pub unchecked: u64,
     /// Incidents that cost a worker trust: silence, a kernel that failed, no free slot.
     pub incidents: u64,
@@ -37,17 +37,17 @@ pub struct Tally {
     pub convicted: u64,
     /// Answers to attempts their sender did not hold: late, repeated or forged.
     pub stray: u64,
-    /// Attempts handed out again after one that came to nothing.
+    /// Retries: attempts that failed, so that the task had to be assigned again.
     pub repeated: u64,
     /// Second attempts handed out while the first was under way.
     pub hedged: u64,
-    /// Of them, those that were accepted.
+    /// Hedges whose answer was accepted.
     pub hedges_won: u64,
-    /// Attempts handed out to a worker that had had nothing for long, to see whether it has become better.
+    /// Trials: attempts given to a long idle worker to see whether it has become faster.
     pub tried: u64,
-    /// Answers that came after another worker's to the same task was accepted, and said the same.
+    /// Answers to a lost hedge that equal the accepted answer.
     pub twice_alike: u64,
-    /// The same, and said something else.
+    /// Answers to a lost hedge that differ from the accepted answer.
     pub twice_unlike: u64,
     /// Charged for finished tasks.
     pub revenue: Nanos,

@@ -1,9 +1,9 @@
 //! Which tasks are in flight, who works on each, and who may move them on.
 //!
-//! The table's fields are private. It is reached through three narrow faces, one per role: [`GamerPort`] lets
-//! tasks in and takes them back, [`WorkerPort`] takes what comes back from whoever computes, and
-//! [`MatcherPort`] hands tasks out. A task waits, or has a small set of live attempts, or is computed here; it moves on
-//! only through one of their verbs, and every verb refuses what does not fit, so a late, repeated or forged message changes nothing.
+//! The table's fields are private. It is reached through three narrow ports, one per role: [`GamerPort`] admits and
+//! cancels tasks, [`WorkerPort`] takes results, and [`MatcherPort`] assigns tasks. A task waits, or has a small set of
+//! live attempts, or is computed here. Only the ports' methods change that, and each refuses what does not fit, so a
+//! late, repeated or forged message changes nothing.
 
 mod following;
 mod gamer_port;
@@ -39,7 +39,7 @@ pub struct Task {
     pub id: TaskId,
     /// The account that pays.
     pub account: AccountId,
-    /// The connection it came by; `None` for a patient task that was waiting when the coordinator started.
+    /// The connection it came by; `None` for a patient task from before the coordinator's start.
     pub gamer: Option<PeerId>,
     /// What sort of work.
     pub kind: KindId,
@@ -49,7 +49,7 @@ pub struct Task {
     pub spec: Arc<[u8]>,
     /// The blobs the spec refers to.
     pub blobs: Blobs,
-    /// Digest of kind, kernel version and spec: the cache's key, and how a repeated id is told from a reused one.
+    /// Digest of kind, kernel version and spec: the cache's key. Also tells a repeated submit from a reused task id.
     pub key: Digest,
     /// What it is worth.
     pub units: WorkUnits,
@@ -57,13 +57,14 @@ pub struct Task {
     pub price: Nanos,
     /// When it arrived.
     pub received_at: Micros,
-    /// When it must be sent off to be in time; `None` for a patient task.
+    /// When its outcome must be sent to be in time; `None` for a patient task.
     pub deliver_by: Option<Micros>,
-    /// Its number in the ledger: its own in the table, unless it has taken the place of an equal one that ended.
+    /// Its number in the ledger; differs from its number in the table if it has inherited the attempts of an equal
+    /// task.
     pub in_books: TaskNo,
     /// Whether the outcome may be given to others who ask for the same.
     pub shares: bool,
-    /// The equal task whose outcome it waits for, and when it goes on alone in any case.
+    /// The equal task whose outcome it waits for, and when it stops waiting.
     follows: Option<Following>,
     /// Equal tasks that wait for its outcome, in the order in which they came.
     followers: Vec<TaskNo>,
@@ -73,30 +74,30 @@ pub struct Task {
     computing: Option<Micros>,
     /// Whether it waits for a thread to run the own kernel, and for nobody else.
     waits_for_own_kernel: bool,
-    /// When a second worker is to be asked, if the first has not answered by then.
+    /// When a hedge is due, if the first attempt is not answered by then.
     hedge_at: Option<Micros>,
     /// Work units that were begun in attempts which ended early through no fault of their workers.
     begun: u64,
     /// Attempts handed out so far; the newest one's number.
     attempts: u32,
-    /// Accounts of workers whose attempt did not succeed.
+    /// Accounts of workers whose attempt at it failed.
     tried: Vec<AccountId>,
     /// Attempts that count towards [`ATTEMPTS_PER_TASK_MAX`](p2c2r_protocol::limits::ATTEMPTS_PER_TASK_MAX).
     failures: u32,
-    /// The one moment at which its lease or its wait is over.
+    /// When its timer fires: the end of a lease or of a wait.
     timer: Option<Micros>,
     /// The attempt for which blobs were sent a second time.
     blobs_resent_for: Option<Attempt>,
-    /// Its gamer took it back while an answer was judged: it ends with that, whatever the verdict.
+    /// Cancelled while an answer was judged: it ends with the verdict, whatever that is.
     unwanted: bool,
-    /// Ends the own kernel as soon as the task has ended, however it did.
+    /// Stops the own kernel when the task is dropped.
     own_kernel: Option<StopOnDrop>,
 }
 
 /// Attempts of workers that a task may have live at the same time: one, and a hedge.
 pub const LIVE_MAX: usize = 2;
 
-/// One live attempt: a worker has it, and it is neither over nor decided on.
+/// A live attempt: it is leased to a worker or its answer is being judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveAttempt {
     /// Its number.
@@ -111,7 +112,7 @@ pub struct LiveAttempt {
     pub until: Micros,
     /// When its answer arrived, which is being judged.
     pub answered_at: Option<Micros>,
-    /// When its answer is of no more use unless its check has begun, while that waits for its turn.
+    /// While its check waits for budget: the moment by which the check must have begun, or the answer is discarded.
     pub check_begins_by: Option<Micros>,
     /// What was expected of it when it was handed out.
     pub expected: Expected,
@@ -128,18 +129,18 @@ impl LiveAttempt {
 /// What was expected of an attempt when it was handed out. All of it is on the coordinator's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// Rounds of the worker's slots until it comes to this task, its own included.
+    /// Rounds of the worker's slots until this task is done, its own included.
     pub rounds: u32,
     /// Microseconds that the kernel takes.
     pub service_us: u32,
-    /// Microseconds from sending it to having the answer, as late as it gets with a healthy worker.
+    /// Worst-case microseconds, for a healthy worker, from sending it to receiving the answer.
     pub at_worst_us: u32,
-    /// From sending it to when it is late.
+    /// Time from sending it until it counts as late.
     pub late: Duration,
 }
 
 impl Task {
-    /// Whether it waits for somebody to do it.
+    /// Whether it waits to be assigned.
     pub fn is_waiting(&self) -> bool {
         self.live.is_empty() && self.computing.is_none() && self.follows.is_none()
     }
@@ -169,7 +170,7 @@ impl Task {
         self.live.iter().any(|live| live.answered_at.is_some())
     }
 
-    /// Whether its gamer took it back, and nothing but an answer that is being judged keeps it.
+    /// Whether it is cancelled and kept only until the verdict on an answer.
     pub fn is_unwanted(&self) -> bool {
         self.unwanted
     }
@@ -179,7 +180,7 @@ impl Task {
         self.computing
     }
 
-    /// When a second worker is to be asked, if the first has not answered by then.
+    /// When a hedge is due, if the first attempt is not answered by then.
     pub fn hedge_at(&self) -> Option<Micros> {
         self.hedge_at
     }
@@ -194,7 +195,7 @@ impl Task {
         self.attempts
     }
 
-    /// The task as it counts in its account's budget.
+    /// What of the task counts towards its account's budget.
     fn weighed(&self) -> Weighed<'_> {
         Weighed {
             account: self.account,
@@ -219,18 +220,18 @@ impl Task {
         self.failures
     }
 
-    /// The moment at which its lease or its wait is over.
+    /// When its timer fires: the end of a lease or of a wait.
     pub fn timer(&self) -> Option<Micros> {
         self.timer
     }
 }
 
-/// What a task waits for that is equal to one under way.
+/// Which equal task a follower waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Following {
     /// The other task.
     pub leader: TaskNo,
-    /// When it goes on alone, so as to be in time by itself; `None` for a patient task.
+    /// When it stops following, so that it can still be done in time by itself; `None` for a patient task.
     pub until: Option<Micros>,
 }
 
@@ -268,7 +269,7 @@ pub struct NewTask {
     pub follows: Option<Following>,
 }
 
-/// Why an answer is not one.
+/// Why an answer is rejected as stray.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stray {
     /// No such task is in flight: finished, cancelled, or never was.
@@ -279,17 +280,17 @@ pub enum Stray {
 
 /// Every task in flight.
 pub struct TaskTable {
-    /// Each lies still from its admission to its end: it is some hundred bytes.
+    /// Boxed: a task is some hundred bytes, and growing the map must not move it.
     tasks: HashMap<TaskNo, Box<Task>, NumberHash>,
-    /// In flight, by what their gamers call them.
+    /// Number of each task in flight, by its gamer's account and id.
     ids: HashMap<(AccountId, TaskId), TaskNo, SeededHash>,
     /// Those that wait for the matcher.
     queue: TaskQueue,
     /// Those that wait for a thread to run the own kernel.
     for_own_kernel: OwnKernelQueue,
-    /// Those whose outcomes others may wait for.
+    /// Tasks that others may follow.
     leaders: Leaders,
-    /// What those in `tasks` take, by account.
+    /// Budget use of the tasks in `tasks`, by account.
     load: OpenLoad,
     next_no: u64,
 }
@@ -318,7 +319,7 @@ impl TaskTable {
         self.tasks.is_empty()
     }
 
-    /// Whether any task may be waiting to be handed out; the queue may also hold entries of ended tasks.
+    /// Whether any task may be waiting to be assigned; true also for stale queue entries.
     pub fn may_have_waiting(&self) -> bool {
         !self.queue.is_empty()
     }
@@ -361,29 +362,29 @@ impl TaskTable {
         self.tasks.get(&no).map(|task| &**task)
     }
 
-    /// Sets the one moment at which the task's lease or wait is over. For [`Timers`](super::timers::Timers) only.
+    /// Sets the task's timer. For [`Timers`](super::timers::Timers) only.
     pub(crate) fn set_timer(&mut self, no: TaskNo, at: Option<Micros>) {
         if let Some(task) = self.tasks.get_mut(&no) {
             task.timer = at;
         }
     }
 
-    /// The face for gamers' messages.
+    /// The port for gamers' messages.
     pub fn gamers(&mut self) -> GamerPort<'_> {
         GamerPort(self)
     }
 
-    /// The face for what comes back from workers and from the own kernel.
+    /// The port for results of workers and of the own kernel.
     pub fn workers(&mut self) -> WorkerPort<'_> {
         WorkerPort(self)
     }
 
-    /// The face for handing out.
+    /// The port for assigning tasks.
     pub fn matcher(&mut self) -> MatcherPort<'_> {
         MatcherPort(self)
     }
 
-    /// Ends a task without an outcome, whatever its phase; it comes out as it stood.
+    /// Removes a task without an outcome, whatever its phase, and returns it unchanged.
     pub(crate) fn give_up(&mut self, no: TaskNo) -> Option<Box<Task>> {
         self.remove(no)
     }

@@ -1,7 +1,7 @@
-//! When something is due for a task: the end of a lease, or of a wait for one.
+//! Timers of tasks: the end of a lease, or of a wait for one.
 //!
-//! Every task has at most one such moment. The moments are kept in one heap; an entry counts only while it is still its
-//! task's moment, so moving one costs a push and no search.
+//! Every task has at most one timer. All are kept in one heap; an entry is valid only while it equals its task's timer,
+//! so moving a timer costs one push and no search.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,17 +10,17 @@ use p2c2r_protocol::{Micros, TaskNo};
 
 use super::tasks::TaskTable;
 
-/// Entries that no longer count which the heap may hold before it is swept.
+/// Stale entries that the heap may hold before it is swept.
 const SLACK: usize = 4_096;
 
-/// Moments at which something is due.
+/// The heap of timers.
 #[derive(Default)]
 pub struct Timers {
     moments: BinaryHeap<Reverse<(Micros, TaskNo)>>,
 }
 
 impl Timers {
-    /// From now on this is the task's one moment; `None` for no moment.
+    /// Sets the task's timer; `None` for no timer.
     pub fn schedule(&mut self, tasks: &mut TaskTable, no: TaskNo, at: Option<Micros>) {
         tasks.set_timer(no, at);
         let Some(at) = at else { return };
@@ -31,12 +31,12 @@ impl Timers {
         self.moments.push(Reverse((at, no)));
     }
 
-    /// Whether a moment has come, be it that of a task that has another by now.
+    /// Whether any entry is due, valid or stale.
     pub fn is_due(&self, now: Micros) -> bool {
         self.moments.peek().is_some_and(|Reverse((at, _))| *at <= now)
     }
 
-    /// The next task whose moment has come.
+    /// The next task whose timer is due; its entry is removed.
     pub fn due(&mut self, tasks: &TaskTable, now: Micros) -> Option<TaskNo> {
         while let Some(Reverse((at, no))) = self.moments.peek().copied() {
             if at > now {
@@ -50,7 +50,7 @@ impl Timers {
         None
     }
 
-    /// The next moment that still counts.
+    /// The earliest valid timer.
     pub fn next(&mut self, tasks: &TaskTable) -> Option<Micros> {
         while let Some(Reverse((at, no))) = self.moments.peek().copied() {
             if tasks.get(no).is_some_and(|task| task.timer() == Some(at)) {

@@ -1,16 +1,16 @@
-//! What is known of workers: how often each one's answers are checked deeply, and who gets no more work.
+//! Trust in workers: how often each one's answers are checked deeply, and which accounts are quarantined.
 //!
-//! Trust is of an account in one kind and kernel version: a machine that computes paths rightly may have a broken graphics
-//! processor. It grows with accepted answers *and* with time, since at ten answers a second a count alone is reached in
-//! minutes. A failed check is the account's: the first puts it back to the beginning, since consumer hardware flips bits,
-//! and a second one convicts it. A failure is forgotten after many clean deep checks.
+//! Trust belongs to an account in one kind and kernel version: a machine that computes paths correctly may have a
+//! broken graphics processor. It grows with accepted answers *and* with time, since at ten answers a second a count
+//! alone is reached in minutes. A failed check concerns the whole account: the first resets its trust, since consumer
+//! hardware flips bits, and the second convicts it. A failure is forgotten after many clean deep checks.
 //!
-//! Attempts that come to nothing cost trust as well, far less: a worker is paid to answer. Each takes a few accepted answers
-//! back ([`Misconduct`]), never below the end of probation, and never counts as a failed check: packets that are lost look
-//! like silence, and must not convict anybody.
+//! Failed attempts cost trust as well, far less: a worker is paid to answer. Each takes back a few accepted answers
+//! ([`Misconduct`]), never to below the end of probation, and never counts as a failed check: lost packets look like
+//! silence, and must not convict anyone.
 //!
-//! Nothing here reads the ledger: what was known comes in when a worker joins, and what has become known goes out in
-//! records, often enough that a crash forgets little and never a failure.
+//! Nothing here reads the ledger: earlier records come in when a worker joins, and new ones go out often enough that a
+//! crash loses few accepted answers and never a failure.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -23,23 +23,23 @@ use p2c2r_protocol::{KindId, Micros, NumberHash};
 use crate::core::fault::{self, Fault};
 use crate::ledger::{AccountId, KindTrust, WorkerTrust};
 
-/// Accounts of workers that have left which are kept in memory, so that a check that was under way still counts. The ledger
-/// has the rest.
+/// Accounts of disconnected workers kept in memory, so that a check still under way counts. The ledger has the rest.
 const GONE_MAX: usize = 4_096;
-/// Answers after which what is known is handed to the ledger, at least, and as a share of all: a crash forgets as many.
+/// Answers after which an account's record is written to the ledger, at least, and as a share of all its answers: a
+/// crash loses that many.
 const ANSWERS_PER_RECORD: u64 = 16;
 const RECORDED_SHARE: u64 = 16;
 
 /// Answers up to which a worker is on probation or proves itself: a million at ten a second are a day.
 const ANSWERS_MAX: u64 = 1_000_000;
-/// Clean checks after which a failure is forgotten: fewer than some, and a liar waits them out.
+/// Clean checks after which a failure is forgotten; with fewer than ten a cheat just waits them out.
 const FORGOTTEN_AFTER: RangeInclusive<u64> = 10..=1_000_000_000;
 /// Time before a worker has proven itself: a month.
 const SETTLING_SECONDS_MAX: u64 = 30 * 24 * 60 * 60;
-/// Failed checks that convict: with one, a single flipped bit does.
+/// Failed checks that convict; at one, a single flipped bit convicts.
 const FAILURES: RangeInclusive<u32> = 1..=100;
-/// Accepted answers that one attempt that came to nothing may take back: more, and one lost packet in a hundred would keep an
-/// honest worker from ever being trusted.
+/// Accepted answers that one failed attempt may take back; with more, one lost packet in a hundred would keep an honest
+/// worker from ever being trusted.
 const COST_ANSWERS_MAX: u64 = 50;
 /// Per cent of one core for deep checks: below a tenth, newcomers would wait for minutes; a hundred cores at the most.
 const BUDGET_PERCENT: RangeInclusive<f64> = 0.1..=10_000.0;
@@ -102,9 +102,11 @@ impl TrustRules {
         }
     }
 
-    /// The share of answers that are checked deeply, 0 to 1, of a worker that gave so many of the kind in this time.
+    /// The share of answers that are checked deeply, 0 to 1, for a worker with `answers` accepted answers of the kind
+    /// in the time `known_for`.
     ///
-    /// Once it is proven, the share falls as the inverse of answers and of time, whichever has grown less.
+    /// Once the worker is proven, the share falls as the inverse of its answers or of its time, whichever has grown
+    /// less.
     pub fn check_share(&self, answers: u64, known_for: Duration) -> f64 {
         if answers < self.probation_answers {
             return 1.0;
@@ -120,7 +122,7 @@ impl TrustRules {
     }
 }
 
-/// How an attempt came to nothing by its worker's doing, as far as can be seen from here.
+/// How an attempt failed through its worker's fault, as far as the coordinator can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misconduct {
     /// It did not answer.
@@ -132,7 +134,7 @@ pub enum Misconduct {
 }
 
 impl TrustRules {
-    /// How many accepted answers an attempt that came to nothing takes back.
+    /// How many accepted answers a failed attempt takes back.
     fn cost(&self, misconduct: Misconduct) -> u64 {
         match misconduct {
             Misconduct::Silent => self.silence_costs_answers,
@@ -141,7 +143,7 @@ impl TrustRules {
         }
     }
 
-    /// What is left of so many accepted answers after an attempt that came to nothing. Who is through probation stays so.
+    /// Accepted answers left after a failed attempt. A worker that has passed probation stays past it.
     fn after(&self, answers: u64, misconduct: Misconduct) -> u64 {
         let floor = if answers >= self.probation_answers { self.probation_answers } else { 0 };
         answers.saturating_sub(self.cost(misconduct)).max(floor)
@@ -151,7 +153,7 @@ impl TrustRules {
 /// What a failed check does to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckConsequence {
-    /// It works on, and begins again to earn trust.
+    /// It keeps working, and its trust is reset.
     Working,
     /// It has just been convicted.
     Convicted,
@@ -167,7 +169,7 @@ pub struct Trust {
 
 #[derive(Default)]
 struct Known {
-    /// When it last had to begin anew, on the coordinator's clock.
+    /// When its trust was last reset, on the coordinator's clock.
     begun_again_at: Option<Micros>,
     failures: u32,
     clean_checks: u64,
@@ -191,7 +193,7 @@ struct OfKind {
 }
 
 impl OfKind {
-    /// Whether so much has changed that the ledger is to know.
+    /// Whether enough has changed for a new ledger record.
     fn is_to_be_recorded(&self) -> bool {
         self.answers.abs_diff(self.recorded) >= ANSWERS_PER_RECORD.max(self.answers / RECORDED_SHARE)
     }
@@ -206,12 +208,13 @@ fn clock(now: Micros) -> i64 {
 }
 
 impl Trust {
-    /// Nobody is known yet.
+    /// Knows no worker.
     pub fn new(rules: TrustRules) -> Self {
         Self { rules, accounts: HashMap::default(), gone: VecDeque::new() }
     }
 
-    /// A worker of this account has joined, of which the ledger knows so much; what is in memory is newer.
+    /// A worker of this account has joined. `recorded` is the ledger's record; a record in memory is newer and takes
+    /// precedence.
     pub fn joined(&mut self, account: AccountId, recorded: &WorkerTrust, now: Micros) {
         let known = self.accounts.entry(account).or_insert_with(|| Known {
             failures: recorded.failures,
@@ -226,7 +229,7 @@ impl Trust {
         known.connections += 1;
     }
 
-    /// One of the account's connections is over; gives what the ledger is to keep of it.
+    /// One of the account's connections has ended; returns the record for the ledger.
     pub fn left(&mut self, account: AccountId, now: Micros) -> Option<WorkerTrust> {
         let known = self.accounts.get_mut(&account)?;
         known.connections = known.connections.saturating_sub(1);
@@ -261,13 +264,13 @@ impl Trust {
         self.check_share(account, kind, version, now) >= 1.0
     }
 
-    /// Whether this account has had to earn its trust anew since then.
+    /// Whether this account's trust was reset at or after `moment`.
     pub fn has_begun_again_since(&self, account: AccountId, moment: Micros) -> bool {
         let known = self.accounts.get(&account);
         known.and_then(|known| known.begun_again_at).is_some_and(|at| at >= moment)
     }
 
-    /// An answer was accepted, after a deep check or without; gives what the ledger is to keep, if it is time.
+    /// Counts an accepted answer, with or without a deep check; returns a record if one is due.
     pub fn accepted(
         &mut self,
         account: AccountId,
@@ -294,7 +297,7 @@ impl Trust {
         if is_time { known.take_record(now) } else { None }
     }
 
-    /// An answer that was accepted before is the same as another worker's to the same task: it has passed a check after all.
+    /// Counts an accepted answer as deeply checked, because another worker's answer to the same task equals it.
     pub fn agreed(&mut self, account: AccountId, kind: KindId, version: u16) {
         let Some(known) = self.accounts.get_mut(&account) else { return };
         if let Some(of) = known.kinds.iter_mut().find(|of| of.kind == kind && of.version == version) {
@@ -304,7 +307,7 @@ impl Trust {
         }
     }
 
-    /// An attempt came to nothing by this account's doing; gives what the ledger is to keep, if it is time.
+    /// Counts a failed attempt that was this account's fault; returns a record if one is due.
     pub fn misbehaved(
         &mut self,
         account: AccountId,
@@ -325,7 +328,8 @@ impl Trust {
         if is_time { known.take_record(now) } else { None }
     }
 
-    /// An answer failed a check. The account's trust is gone, in every kind; gives what the ledger is to keep.
+    /// Counts a failed check: resets the account's trust in every kind, or convicts it. Returns the record for the
+    /// ledger.
     pub fn failed(&mut self, account: AccountId, now: Micros) -> (CheckConsequence, Option<WorkerTrust>) {
         let failures_max = if fault::is_made(Fault::ConvictsAtOnce) { 1 } else { self.rules.failures_max };
         let Some(known) = self.accounts.get_mut(&account) else { return (CheckConsequence::Working, None) };
@@ -337,8 +341,8 @@ impl Trust {
         (standing, known.take_record(now))
     }
 
-    /// The operator convicts an account, or takes a conviction back: then it begins as a newcomer. One that is not known here may
-    /// be about to join with what the ledger said of it before: then this holds.
+    /// The operator convicts an account, or lifts its conviction: then it starts as a newcomer. Also holds for an account
+    /// that is not known here, because it may be about to join with an older ledger record.
     pub fn order(&mut self, account: AccountId, quarantined: bool, now: Micros) -> Option<WorkerTrust> {
         let Some(known) = self.accounts.get_mut(&account) else {
             let begun_again_at = Some(now);
@@ -359,7 +363,7 @@ impl Trust {
         self.accounts.get(&account).is_some_and(|known| known.quarantined)
     }
 
-    /// Everything that the ledger does not know yet, for the end of the program.
+    /// All records that are newer than the ledger's, for shutdown.
     pub fn take_records(&mut self, now: Micros) -> Vec<(AccountId, WorkerTrust)> {
         let mut records: Vec<_> = self
             .accounts

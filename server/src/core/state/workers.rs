@@ -14,26 +14,26 @@ use conduct::Conduct;
 pub use conduct::WINDOW_MAX;
 pub use worker::{Prediction, Worker, WorkerStatements};
 
-/// Accounts of workers that have left whose record is kept, so that coming back, under whatever name, changes nothing.
+/// Accounts of disconnected workers whose record is kept, so that reconnecting, under whatever name, resets nothing.
 const RECORDS_MAX: usize = 4_096;
 
-/// Place in [`Workers::with_room`] of all workers that have room.
+/// Index into [`Workers::with_room`] of the list of all workers with room.
 const ALL: usize = 0;
-/// The same of those that are proven.
+/// Index of the list of proven workers with room.
 const PROVEN: usize = 1;
 
 /// Per kind, workers that offer it in the coordinator's version, in no particular order.
 type ByKind = Vec<(KindId, Vec<PeerId>)>;
 
-/// Everyone who helps.
+/// All workers.
 #[derive(Default)]
 pub struct Workers {
     by_peer: HashMap<PeerId, Worker, NumberHash>,
-    /// Those that have room, and those of them that are proven.
+    /// Workers with room, and the proven ones among them.
     with_room: [ByKind; 2],
-    /// Those that rest.
+    /// Workers that rest after incidents.
     resting: Vec<PeerId>,
-    /// How those did that have left, and in which order they are forgotten.
+    /// Records of disconnected workers, and the order in which they are evicted.
     records: HashMap<AccountId, Record, NumberHash>,
     record_order: VecDeque<AccountId>,
 }
@@ -74,7 +74,7 @@ impl Workers {
         self.by_peer.entry(peer).or_insert_with(|| Worker::new(name, account, now, record))
     }
 
-    /// A worker left; it comes out with the attempts it had, which came to nothing.
+    /// Removes a worker that has left and returns it, with the attempts it held, which have failed.
     pub fn leave(&mut self, peer: PeerId, now: Micros) -> Option<Worker> {
         self.clear_all_places(peer);
         self.resting.retain(|other| *other != peer);
@@ -100,7 +100,7 @@ impl Workers {
         Some(worker)
     }
 
-    /// Those whose rest is over get work again.
+    /// Ends the rests that are over.
     pub fn end_rests(&mut self, now: Micros) {
         for peer in std::mem::take(&mut self.resting) {
             let rests = |worker: &mut Worker| {
@@ -123,7 +123,7 @@ impl Workers {
         self.by_peer.get(&peer)
     }
 
-    /// Changes one worker, then finds out again whether it has room.
+    /// Changes one worker, then updates the lists of those with room.
     pub fn change<T>(&mut self, peer: PeerId, change: impl FnOnce(&mut Worker) -> T) -> Option<T> {
         let worker = self.by_peer.get_mut(&peer)?;
         let result = change(worker);
@@ -142,7 +142,7 @@ impl Workers {
         Some(result)
     }
 
-    /// A worker says what it offers; kernels of another version than the coordinator's are of no use.
+    /// Sets what a worker offers; kernels that are not `usable`, such as those of another version, are dropped.
     pub fn offer(&mut self, peer: PeerId, offer: WorkerOffer, usable: impl Fn(&KernelOffer) -> bool) {
         self.clear_all_places(peer);
         self.change(peer, |worker| {
@@ -152,28 +152,28 @@ impl Workers {
             worker.kernels.sort_by_key(|kernel| kernel.kind);
             worker.kernels.dedup_by_key(|kernel| kernel.kind);
             worker.slots = u32::from(offer.slots);
-            // One that rested works again.
+            // An offer also ends draining.
             worker.draining = false;
             worker.conduct.has_use_for(2 * worker.slots);
         });
     }
 
-    /// Those with room for an attempt at `kind`.
+    /// Workers with room for an attempt at `kind`.
     pub fn ready(&self, kind: KindId) -> &[PeerId] {
         in_list(&self.with_room[ALL], kind)
     }
 
-    /// Those of them that have proven themselves.
+    /// Proven workers with room for an attempt at `kind`.
     pub fn ready_and_proven(&self, kind: KindId) -> &[PeerId] {
         in_list(&self.with_room[PROVEN], kind)
     }
 
-    /// Whether anyone at work offers `kind`, with room or without.
+    /// Whether any active worker offers `kind`, with room or without.
     pub fn offers(&self, kind: KindId) -> bool {
         !self.ready(kind).is_empty() || self.offering(kind).next().is_some()
     }
 
-    /// Those at work that offer `kind`, with room or without.
+    /// Active workers that offer `kind`, with room or without.
     pub fn offering(&self, kind: KindId) -> impl Iterator<Item = (PeerId, &Worker)> {
         self.by_peer
             .iter()
@@ -201,10 +201,10 @@ impl Workers {
         self.by_peer.iter().filter(|(_, worker)| worker.account == account).map(|(peer, _)| *peer).collect()
     }
 
-    /// Derives again from each worker what the lists of those with room must say.
+    /// Checks the lists of workers with room against each worker's state.
     ///
     /// # Panics
-    /// If they do not.
+    /// If they differ.
     pub fn assert_places(&self) {
         for (list, belongs) in [
             (ALL, Worker::has_room as fn(&Worker) -> bool),

@@ -1,5 +1,5 @@
-//! What games say, and which tasks are let in. Every refusal is immediate and typed, so that a game can
-//! compute for itself at once; a message that comes twice does nothing twice.
+//! Games' messages, and admission. Every refusal is immediate and typed, so that a game can compute the task itself at
+//! once; every request is idempotent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,18 +23,18 @@ use crate::core::state::submits::Submits;
 use crate::core::state::tasks::{Following, NewTask, Task};
 use crate::ledger::{AccountId, Admission, Entry, PatientPayload};
 
-/// Of the tasks that are predicted to be late by measurements, every so many is let in all the same: without
-/// new measurements a worker that has become faster would never be found out.
+/// One in `TRIED_ANYWAY` tasks that are predicted to be late is admitted all the same: without new measurements a
+/// worker that has become faster would never be noticed.
 const TRIED_ANYWAY: u32 = 16;
 
-/// The key under which equal tasks are equal: kind, kernel version, spec.
+/// The key of a task: a digest of kind, kernel version and spec.
 pub fn task_key(kind: KindId, kernel_version: u16, spec: &[u8]) -> Digest {
     Digest::of_parts(&[&[kind.0], &kernel_version.to_le_bytes(), spec])
 }
 
-/// When the outcome must leave to be in time, on the coordinator's clock. The game says when it sent and for
-/// how long the outcome is worth having; what it says of its clock is believed only within its own budget, so
-/// a wrong clock harms nobody else. Errs early by the variation of the way back.
+/// When the outcome must be sent to be in time, on the coordinator's clock. The game states when it sent the task and
+/// how long the outcome is useful; its clock is trusted only within the task's own time budget, so a wrong clock harms
+/// nobody else. Errs on the early side, by the jitter of the way back.
 pub fn deliver_by(
     received_at: Micros,
     sent_at: Micros,
@@ -51,7 +51,7 @@ pub fn deliver_by(
     Micros((sent + u64::from(budget_us)).saturating_sub(one_way))
 }
 
-/// A submit that is valid as far as it goes.
+/// A submit that has passed validation.
 struct Valid {
     job: Arc<dyn TaskJob>,
     blobs: Blobs,
@@ -59,7 +59,7 @@ struct Valid {
     price: Nanos,
 }
 
-/// A game asks for a task: it is let in, or hears at once why not.
+/// Handles a submit: admits the task, or refuses it with a reason.
 pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, submit: Submit) {
     let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
     let task = submit.task;
@@ -70,8 +70,8 @@ pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, submit: Submit) 
     }
 }
 
-/// A game takes a task back, and pays for what was begun of it. Once an answer is there it is too late for that, unless
-/// the answer turns out to be wrong.
+/// Cancels a task and charges for the work begun. Once an answer has arrived the task is cancelled only if the answer
+/// turns out to be wrong.
 pub fn cancel(core: &mut Core, peer: PeerId, id: TaskId) {
     let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
     if let Some((no, _)) = core.tasks.gamers().find(account, id) {
@@ -87,14 +87,14 @@ fn take_back(core: &mut Core, no: TaskNo) {
     }
 }
 
-/// Takes back every timely task that came by this connection, as [`cancel`] does. Patient ones stay: their gamer may
+/// Cancels every timely task that came by this connection, as [`cancel`] does. Patient ones stay: their gamer may
 /// return.
 pub fn cancel_all(core: &mut Core, peer: PeerId) {
     let Some(account) = core.gamers.session(peer).map(|session| session.account) else { return };
     cancel_all_of(core, peer, account);
 }
 
-/// The same for a connection whose session is over.
+/// As [`cancel_all`], for a connection whose session has ended.
 pub fn cancel_all_of(core: &mut Core, peer: PeerId, account: AccountId) {
     let Some(mirror) = core.gamers.account(account) else { return };
     let of_peer = |core: &Core, no: &TaskNo| {
@@ -105,7 +105,7 @@ pub fn cancel_all_of(core: &mut Core, peer: PeerId, account: AccountId) {
     let mut tasks: Vec<TaskNo> = mirror.tasks.iter().copied().filter(|no| of_peer(core, no)).collect();
     tasks.sort_unstable();
     for no in tasks {
-        // Where an equal one of the same connection takes its place, that one goes as well.
+        // If a follower of the same connection inherits the number, that one is cancelled too.
         while of_peer(core, &no) {
             take_back(core, no);
         }
@@ -160,8 +160,7 @@ fn try_to_admit(
     admit(core, peer, account, received_at, submit, key, valid, deliver_by, follows)
 }
 
-/// Whether the id was used before: `Ok(true)` if for the same task, which is then in flight, or answered
-/// again.
+/// Whether the id was used before: `Ok(true)` if for the same task, which is then in flight or answered again.
 fn is_repeated(
     core: &mut Core,
     peer: PeerId,
@@ -197,11 +196,11 @@ fn validate(core: &mut Core, account: AccountId, submit: &mut Submit) -> Result<
     let job = catch_panic(|| kind.decode(&submit.spec)).map_err(bad_spec)?.map_err(bad_spec)?;
     for blob in std::mem::take(&mut submit.blobs) {
         let blob = Blob::new(blob);
-        // Only what the spec asks for is kept: nobody fills the store with what no task refers to.
+        // Only blobs that the spec refers to are kept, so that nobody can fill the store with others.
         if !job.blob_refs().contains(&blob.digest()) {
             continue;
         }
-        // The first look at a blob can cost far more than its bytes.
+        // Preparing a new blob can cost far more than its bytes suggest.
         let may = |mirror: &mut AccountMirror| rates.may_look_at_blob(&mut mirror.rates, now);
         if store.get(blob.digest()).is_none() && !core.gamers.account_mut(account).is_some_and(may) {
             return Err(Refusal::Full);
@@ -233,7 +232,7 @@ pub(crate) fn can_pay(core: &mut Core, account: AccountId, price: Nanos, cap: Na
     }
 }
 
-/// Whether someone is predicted to do it in time.
+/// Whether a worker or the own kernel is predicted to finish in time.
 fn can_do(
     core: &mut Core,
     account: AccountId,
@@ -250,13 +249,13 @@ fn can_do(
     }
     let Some(deliver_by) = deliver_by else { return Ok(()) };
     let now = core.now;
-    // From submission to delivery: both ways to the game, and what is predicted here.
+    // The time from submission to delivery: the round trip to the game and the predicted time here.
     let ways = Micros::from(rtt).0 as u32;
     let too_late = |predicted: Micros| Refusal::TooLate {
         predicted_us: predicted.since(received_at).saturating_add(ways),
     };
     if deliver_by <= now {
-        // The way back alone takes longer than what is left.
+        // The way back alone takes longer than the time left.
         return Err(too_late(now));
     }
     let finish = |within: Duration| Micros(now.0.saturating_add(Micros::from(within).0));
@@ -277,14 +276,14 @@ fn can_do(
     Err(too_late(predicted))
 }
 
-/// When the best of the workers would be back; `None` if there is none. With nobody free the one that is
-/// soonest done with what it has, which is too bright a view by what waits here already; the wait for a
-/// lease is bounded by the deadline either way.
+/// How long the best worker would take; `None` if there is none. If none has room, the one that would be free soonest,
+/// which is optimistic because it ignores other waiting tasks; the wait for a lease is bounded by the deadline either
+/// way.
 fn predict_worker(core: &Core, kind: KindId, units: WorkUnits) -> Option<Duration> {
     let predict = |peer: PeerId| Some(core.workers.get(peer)?.predict(kind, units, core.rtt(peer)).finish);
     let ready = core.workers.ready(kind);
     if !ready.is_empty() {
-        // A handful in any order: the matcher will draw from them all.
+        // Up to eight in any order: the matcher will draw from all of them.
         return ready.iter().take(8).filter_map(|peer| predict(*peer)).min();
     }
     core.workers.offering(kind).take(8).filter_map(|(peer, _)| predict(peer)).min()
@@ -346,7 +345,7 @@ fn admit(
     Ok(())
 }
 
-/// Has the ledger hold the price.
+/// Records the admission in the ledger, which holds the price.
 pub(crate) fn record_admission(
     core: &mut Core,
     no: TaskNo,
@@ -377,7 +376,7 @@ pub(crate) fn record_admission(
     Ok(())
 }
 
-/// The same blobs without their prepared forms: a task that may wait for days does not hold on to those.
+/// The same blobs without their prepared forms, which would take memory while a task waits for days.
 pub(crate) fn unprepared(blobs: &Blobs) -> Blobs {
     Blobs::new(blobs.iter().map(|blob| Blob::new(blob.bytes().to_vec())).collect())
 }

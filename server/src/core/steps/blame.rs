@@ -1,8 +1,8 @@
-//! What an attempt that came to nothing costs its worker: less work at once, and trust.
+//! What a failed attempt costs its worker: a smaller window, and trust.
 //!
-//! Everything that a worker had when it stood still is one incident
-//! ([`Worker::failed`](crate::core::state::workers::Worker::failed)), and costs trust once. What a gamer's deadline explains
-//! costs none: a lease that ended before any healthy worker would have been back says nothing of who had it.
+//! All attempts that a worker held when it stalled are one incident
+//! ([`Worker::failed`](crate::core::state::workers::Worker::failed)), and cost trust once. A lease that ended before
+//! any healthy worker would have answered, because the deadline was short, costs none.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::core::state::tasks::LiveAttempt;
 use crate::core::state::trust::Misconduct;
 use crate::ledger::AccountId;
 
-/// Silence shorter than this costs nothing: a packet that is sent again and again may take as long.
+/// Silence shorter than this costs nothing: a packet that is resent several times may take as long.
 const SILENCE_MIN: Duration = Duration::from_millis(100);
-/// How many times longer than on the reference core a healthy worker may take.
+/// Factor on the reference core's time that a healthy worker may take.
 const SLOW_FACTOR: u64 = 4;
 
-/// A live attempt came to nothing by its worker's doing: it is free of the task, and is given less.
+/// Ends a live attempt that failed through its worker's fault: frees the worker of the task and shrinks its window.
 pub fn attempt(
     core: &mut Core,
     no: TaskNo,
@@ -32,7 +32,8 @@ pub fn attempt(
         worker.tasks.remove(&no);
         worker.failed(live.since, now)
     });
-    // By what a unit is worth, not by what was learned of this worker: who is silent often must not be excused as slow.
+    // The allowance comes from the task's units, not from this worker's measurements: a worker that is often silent
+    // must not be excused as slow.
     let rtt_us = Micros::from(core.rtt(live.worker)).0;
     let kernels_us = units.0.saturating_mul(SLOW_FACTOR * u64::from(live.expected.rounds));
     let healthy_us = rtt_us.saturating_add(kernels_us).max(Micros::from(SILENCE_MIN).0);
@@ -42,7 +43,7 @@ pub fn attempt(
     }
 }
 
-/// A connection ended with work of these tasks: that is one incident, of the first one's kind.
+/// A connection ended while it held these tasks: one incident, counted in the kind of the first.
 pub fn departure(core: &mut Core, peer: PeerId, account: AccountId, tasks: &[TaskNo]) {
     let unanswered = |no: &TaskNo| {
         let task = core.tasks.get(*no)?;

@@ -1,13 +1,14 @@
-//! What a task costs that ends without an outcome.
+//! What a task without an outcome costs.
 //!
-//! Nothing, as a rule: a gamer is charged for what arrived in time. But work that was begun for it is not free to ask for
-//! again and again. Who takes a task back pays for the part that was begun, which is reckoned from how long its workers
-//! had it and what was predicted of them; a worker that takes longer than it does at worst is at fault itself, and costs
-//! nothing. Tasks that are late cost nothing either, as long as no more of an account's work is late than misfortune
-//! explains ([`LATE_SHARE`]): beyond that, deadlines that are too tight are its own doing, and cost the same.
+//! Normally nothing: a gamer is charged for outcomes that arrive in time. But work that was begun must not be free, or
+//! it could be requested again and again. A cancelled task costs the fraction that was begun, estimated from how long
+//! its workers held it and from their predicted time; a worker that exceeds its worst predicted time is at fault
+//! itself, and costs nothing. A late task costs nothing either as long as the account's share of late work is within
+//! what bad luck explains ([`LATE_SHARE`]); beyond that, its deadlines are too tight, and it costs the same as a
+//! cancelled one.
 //!
-//! Nobody can check work that was broken off, so no worker is paid for it: a worker that dawdles until it is told to stop
-//! must not earn by that. An answer that has arrived is another matter: it is judged, charged and paid as ever.
+//! Unfinished work cannot be checked, so no worker is paid for it; otherwise a worker would gain by working slowly
+//! until it is stopped. An answer that has arrived is judged, charged and paid as usual.
 
 use p2c2r_protocol::{Attempt, Micros, Nanos, TaskFailure, TaskNo};
 
@@ -15,13 +16,13 @@ use crate::core::Core;
 use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::{LiveAttempt, Task};
 
-/// Of the units an account paid for, one in so many may be begun in vain for tasks that were late. Fewer would charge
-/// games whose line is bad; more would let deadlines that are met by chance make work cheap.
+/// One wasted unit is free for every `LATE_SHARE` units that an account paid for. A larger divisor would charge games
+/// with a bad connection; a smaller one would make work cheap by way of deadlines that are met only by chance.
 pub const LATE_SHARE: u64 = 4;
-/// Units that may be begun in vain before anything was paid for: ten seconds of the reference core.
+/// Wasted units that are free before anything was paid: ten seconds of the reference core.
 pub const LATE_UNITS_AT_ONCE: u64 = 10_000_000;
 
-/// What a task costs that ends now without an outcome; at most what is held for it.
+/// What the task costs if it ends now without an outcome; at most its hold.
 pub fn without_outcome(core: &mut Core, no: TaskNo, failure: TaskFailure) -> Nanos {
     let Some(task) = core.tasks.get(no) else { return Nanos::ZERO };
     let begun = match failure {
@@ -38,12 +39,12 @@ pub fn without_outcome(core: &mut Core, no: TaskNo, failure: TaskFailure) -> Nan
     if is_misfortune {
         return Nanos::ZERO;
     }
-    // Rounded up: what was begun is never free.
+    // Rounded up, so that begun work is never free.
     let charge = (i128::from(price.0) * i128::from(begun)).saturating_add(i128::from(units) - 1);
     Nanos(i64::try_from(charge / i128::from(units)).unwrap_or(i64::MAX)).min(price)
 }
 
-/// Units that were begun for a task, of all its attempts together; at most what it is worth.
+/// Units begun for a task in all its attempts; at most its size.
 fn begun(core: &Core, task: &Task) -> u64 {
     let live = task.live().iter().map(|live| begun_by(core, task, live)).sum::<u64>();
     let own = task.computing_since().map_or(0, |since| {
@@ -73,7 +74,7 @@ fn begun_by(core: &Core, task: &Task, live: &LiveAttempt) -> u64 {
     part(task.units.0, held_us.saturating_sub(way_us.saturating_add(before_us)), expected.service_us)
 }
 
-/// So many of `units` are done after `after_us` if all of them take `all_us`.
+/// Units done after `after_us` if all `units` take `all_us`.
 fn part(units: u64, after_us: u32, all_us: u32) -> u64 {
     let all_us = u64::from(all_us.max(1));
     units.saturating_mul(u64::from(after_us).min(all_us)) / all_us

@@ -1,8 +1,8 @@
-//! Who gets which task: of two workers with room, drawn at random, the one that would be back first.
+//! The matcher: of two random workers with room, the one that is predicted to answer first.
 //!
-//! Two choices are nearly as good as all (Mitzenmacher, "The power of two choices in randomized load
-//! balancing"), cost the same for two workers as for a thousand, and do not send everything to the one worker
-//! that looks best for a moment. [`super::hand_out`] acts on the choice.
+//! Two choices are nearly as good as comparing all (Mitzenmacher, "The power of two choices in randomized load
+//! balancing"), cost the same for two workers as for a thousand, and do not send every task to the worker that looks
+//! best at the moment. [`super::hand_out`] acts on the choice.
 
 use std::time::Duration;
 
@@ -17,21 +17,22 @@ use crate::core::state::workers::{Prediction, Worker, Workers};
 pub struct Choice {
     /// Who.
     pub worker: PeerId,
-    /// When it would be back.
+    /// What is predicted of it.
     pub prediction: Prediction,
 }
 
-/// Workers that are looked at for one that is proven, or neglected; more would cost more than the best of them is better.
+/// Workers examined in a search for a proven or a neglected one; examining more costs more time than a better choice
+/// saves.
 const LOOKED_AT_MAX: usize = 8;
 
-/// A handful of these, from a place drawn at random on.
+/// Up to [`LOOKED_AT_MAX`] of these workers, from a random position on.
 fn handful<'a>(matcher: &mut Matcher, ready: &'a [PeerId]) -> impl Iterator<Item = PeerId> + use<'a> {
     let start = if ready.is_empty() { 0 } else { matcher.draw(ready.len()) };
     ready.iter().copied().cycle().skip(start).take(ready.len().min(LOOKED_AT_MAX))
 }
 
-/// Of a handful of proven workers with room for `task`, from a place drawn at random on, the one that would be back first: not
-/// one that has failed it before, and one that `suits`.
+/// Of some random proven workers with room for `task`, the one predicted to answer first. Excludes workers that have
+/// failed the task and those that do not `suits`.
 pub fn proven(
     matcher: &mut Matcher,
     task: &Task,
@@ -51,10 +52,10 @@ pub fn proven(
     ready.filter_map(candidate).min_by_key(|choice| choice.prediction.rank)
 }
 
-/// Chooses a worker with room for `task`, not one that has failed it before; `None` if there is none. After an attempt that
-/// came to nothing, a proven one is preferred: what is left of the deadline is not for trying strangers. A
-/// patient task that everyone at work has failed goes to one of them again, until it has had its attempts:
-/// nothing else would end it.
+/// Chooses a worker with room for `task` that has not failed it; `None` if there is none. After a failed attempt a
+/// proven worker is preferred, because the rest of the deadline leaves no time for unknown ones. A patient task that
+/// every active worker has failed goes to one of them again until it runs out of attempts; otherwise it would never
+/// end.
 pub fn choose(
     matcher: &mut Matcher,
     task: &Task,
@@ -84,7 +85,7 @@ pub fn choose(
     match (predict(ready[first], false), second.and_then(|second| predict(ready[second], false))) {
         (Some(a), Some(b)) => Some(sooner(a, b)),
         (Some(one), None) | (None, Some(one)) => Some(one),
-        // Both have failed it before, which is rare: look at all of them.
+        // Both have failed it before, which is rare: search all of them.
         (None, None) => ready.iter().filter_map(|peer| predict(*peer, false)).reduce(sooner).or_else(|| {
             let everyone_failed = task.deliver_by.is_none()
                 && workers.offering(task.kind).all(|(_, worker)| task.was_tried_by(worker.account));
@@ -93,8 +94,8 @@ pub fn choose(
     }
 }
 
-/// Of a handful of workers with room for `task`, from a place drawn at random on, the one that has had nothing for longest, if
-/// that is long: none whose word would have to be taken for what it can do.
+/// Of some random workers with room for `task`, the one that has been idle longest, if it is neglected. Excludes
+/// workers that are too unproven for a task of this size.
 pub fn neglected(
     matcher: &mut Matcher,
     task: &Task,

@@ -1,4 +1,4 @@
-//! Outcomes go to their gamers, and are remembered, so that a repeated submit is answered again.
+//! Delivers outcomes to their gamers, and remembers them to answer a repeated submit.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::core::fault::{self, Fault};
 use crate::core::state::gamers::FinishedTask;
 use crate::ledger::AccountId;
 
-/// The connection to tell of a task: the one it came by, or another of the account if that has gone.
+/// The connection to notify about a task: the one it came by, or another of the account if that has ended.
 pub fn listener(core: &Core, account: AccountId, gamer: Option<PeerId>) -> Option<PeerId> {
     if fault::is_made(Fault::DeliversToAnybody) {
         return core.gamers.peers().min();
@@ -18,8 +18,8 @@ pub fn listener(core: &Core, account: AccountId, gamer: Option<PeerId>) -> Optio
     connected.or_else(|| core.gamers.account(account)?.any_session())
 }
 
-/// Sends a finished task to the gamer, by another connection of the account if the one it came by has
-/// gone, and remembers it, so that a repeated submit is answered again.
+/// Sends a finished task to the gamer, over another connection of the account if its own has ended, and remembers it to
+/// answer a repeated submit.
 pub fn deliver(
     core: &mut Core,
     account: AccountId,

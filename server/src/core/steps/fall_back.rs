@@ -1,4 +1,4 @@
-//! The coordinator's own kernel: what it does when nobody else can.
+//! The coordinator's own kernel, for tasks that no worker can do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::core::work::{Computed, KernelRun};
 use crate::core::{Core, Effect};
 use crate::ledger::{AccountId, Entry, Verdict};
 
-/// Whether the own kernel may do this task: a timely one, and the operator said so. Patient tasks wait for
-/// a worker, which is what they are patient for.
+/// Whether the own kernel may do this task: only a timely one, and if the operator allows it. Patient tasks wait for a
+/// worker.
 pub fn may_compute(core: &Core, task: &Task) -> bool {
     core.policy.fallback == Fallback::Compute && task.deliver_by.is_some()
 }
@@ -86,7 +86,7 @@ fn compute_what_waits(core: &mut Core) {
     }
 }
 
-/// The own kernel has finished.
+/// Handles the result of the own kernel.
 pub fn computed(core: &mut Core, computed: Computed) {
     core.own.end();
     take_outcome(core, computed);
@@ -112,8 +112,8 @@ fn take_outcome(core: &mut Core, computed: Computed) {
     settle::finish(core, no, task, outcome, Made::Here { stages });
 }
 
-/// The own kernel gave no outcome, which ends a timely task. A patient one is computed here if it took the place of a timely one
-/// meanwhile: for it this is one attempt that failed, and workers are asked as if the kernel had never run.
+/// The own kernel failed, which ends a timely task. A patient one is computed here only if it inherited the run of a
+/// timely one: for it this counts as one failed attempt, and workers are asked next.
 fn failed(core: &mut Core, no: TaskNo) {
     let is_patient = core.tasks.get(no).is_some_and(|task| task.deliver_by.is_none());
     let task = if is_patient { core.tasks.computed_in_vain(no) } else { None };

@@ -1,10 +1,10 @@
 //! Equal tasks that are under way at the same time are computed once.
 //!
-//! A task whose outcome will be checked deeply and may be given to others leads; an equal one that comes while it is open
-//! follows it ([`following`](crate::core::state::tasks)): it holds its whole price, waits for the leader's outcome, and is then
-//! charged what a cache hit costs. If the leader ends without an outcome while somebody works on it, because its gamer left or
-//! its deadline passed, the first follower takes its place, with all that is under way, and pays for it. Otherwise the
-//! followers go on by themselves. A follower with a deadline goes on alone as soon as it could only just be in time by itself.
+//! A task whose outcome may be given to others, once checked deeply, leads; an equal one that arrives while it is open
+//! follows it ([`following`](crate::core::state::tasks)): it holds its full price, waits for the leader's outcome, and
+//! is then charged the price of a cache hit. If the leader is cancelled or late while somebody works on it, the first
+//! follower inherits its attempts and pays for them. Otherwise the followers are assigned by themselves. A follower
+//! with a deadline stops following as soon as it could only just be in time by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,11 @@ use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::{FOLLOWERS_MAX, Following, Task};
 use crate::ledger::{AccountId, Entry};
 
-/// A follower goes on alone when what is left of its deadline is this many times what a worker is predicted to take: one and a
-/// half for an attempt as late as it gets, and as much again for what was not foreseen.
+/// A follower stops following when the time left is this many times the predicted time of a worker: half of that is for
+/// an attempt as slow as it gets, the other half is reserve.
 const SLACK_FACTOR: u32 = 3;
 
-/// Whether the outcome of such a task may be given to others, once it was checked deeply: to those who ask while it is under
-/// way, and from the cache.
+/// Whether a deeply checked outcome of such a task may be given to others, to followers and from the cache.
 pub fn shares(core: &Core, kind: KindId, is_patient: bool) -> bool {
     !core.cache.is_off() && (is_patient || core.is_exact(kind))
 }
@@ -43,7 +42,7 @@ pub fn leader(
         return None;
     }
     let Some(deadline) = deliver_by else { return Some(Following { leader, until: None }) };
-    // A patient task may wait for days until somebody does it.
+    // A waiting patient task may be done only days later.
     if task.is_waiting() && task.deliver_by.is_none() {
         return None;
     }
@@ -54,14 +53,14 @@ pub fn leader(
     (until > core.now).then_some(Following { leader, until: Some(until) })
 }
 
-/// It is time for a follower to go on alone.
+/// Ends the following of a task and has it assigned.
 pub fn go_alone(core: &mut Core, no: TaskNo) {
     core.tasks.go_alone(no);
     lease::wait_for_matcher(core, no);
 }
 
-/// A task ends without an outcome, although somebody works on it, and `charge` is what it costs. If others wait for it, the
-/// first of them takes its place; says whether one did.
+/// A task ends without an outcome while somebody works on it; `charge` is what it costs. The first follower inherits
+/// its attempts; returns whether there was one.
 pub fn succeed(core: &mut Core, no: TaskNo, failure: TaskFailure, charge: Nanos) -> bool {
     let is_under_way = core.tasks.get(no).is_some_and(|task| {
         (!task.live().is_empty() || task.computing_since().is_some())
@@ -89,7 +88,7 @@ pub fn succeed(core: &mut Core, no: TaskNo, failure: TaskFailure, charge: Nanos)
     true
 }
 
-/// An outcome is there, too late for the task that was asked for first: whoever still has time for it takes its place.
+/// The outcome has arrived too late for its task: a follower that still has time inherits it.
 pub fn succeed_if_late(core: &mut Core, no: TaskNo) {
     let is_late = |core: &Core| {
         let task = core.tasks.get(no);
@@ -98,7 +97,7 @@ pub fn succeed_if_late(core: &mut Core, no: TaskNo) {
     while is_late(core) && succeed(core, no, TaskFailure::Late, Nanos::ZERO) {}
 }
 
-/// Those who waited for a task that is over without an outcome for them go on by themselves, if they still have time for it.
+/// The leader ended without an outcome for these followers: those that still have time are assigned by themselves.
 pub fn regroup(core: &mut Core, followers: &[TaskNo]) {
     let now = core.now;
     let is_late = |no: &TaskNo| {
@@ -113,7 +112,7 @@ pub fn regroup(core: &mut Core, followers: &[TaskNo]) {
     }
 }
 
-/// The outcome they waited for is there: each gets it for the coordinator's share, if it still has time for it.
+/// Gives the leader's outcome to each follower that still has time for it, for the coordinator's share of the price.
 pub fn give(
     core: &mut Core,
     followers: &[TaskNo],

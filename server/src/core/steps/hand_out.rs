@@ -1,5 +1,5 @@
-//! Hands waiting tasks out: fair shares of accounts over all kinds, and the earliest deadline of one account first, each to the
-//! worker the matcher chooses, or to the own kernel where nobody else would be in time.
+//! Assigns waiting tasks: fair shares between accounts over all kinds, and earliest deadline first within an account.
+//! Each goes to the worker that the matcher chooses, or to the own kernel where no worker would be in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,23 +23,23 @@ use crate::ledger::{AccountId, Entry};
 /// one account stand before another's.
 const PASSED_OVER_MAX: usize = 64;
 
-/// How long a task has waited before it counts as useless where nobody would be in time and others wait. Tasks that have
-/// just come are tried all the same: whoever has become faster would never be found out otherwise.
+/// How long a task waits before it is dropped because nobody would be in time and others wait. New tasks are assigned
+/// all the same: otherwise a worker that has become faster would never be noticed.
 const USELESS_AFTER: Duration = Duration::from_millis(2);
 
 /// What to do with a waiting task.
 enum Move {
     Lease(Choice),
-    /// It has waited until nobody can be in time, and others can still be.
+    /// It has waited until nobody can be in time, and other tasks wait.
     Drop,
     Compute,
     Fail,
     PassOver,
-    /// Nobody has room: the kind's other tasks wait as well.
+    /// No worker has room, so all other tasks of the kind wait too.
     Stop,
 }
 
-/// Hands out what waits.
+/// Assigns the waiting tasks.
 pub fn hand_out(core: &mut Core) {
     let now = core.now;
     core.workers.end_rests(now);
@@ -98,8 +98,7 @@ fn decide(core: &mut Core, no: TaskNo) -> Move {
     let nobody = !core.workers.offers(task.kind);
     let has_room = !core.workers.ready(task.kind).is_empty();
     if nobody || has_room {
-        // Whoever has room has failed it. Others may be worth waiting for: a moment is set for when they are
-        // not any more.
+        // All workers with room have failed it. The timer bounds the wait for others.
         if fall_back::may_compute(core, task)
             && core.workers.offering(task.kind).all(|(_, worker)| task.was_tried_by(worker.account))
         {
@@ -112,8 +111,8 @@ fn decide(core: &mut Core, no: TaskNo) -> Move {
     if has_room { Move::PassOver } else { Move::Stop }
 }
 
-/// Leases a task to the worker that was chosen, or tries another one, if it is time for that and nothing can become late by it:
-/// when the first choice would be late, a second worker is asked beside the one that is tried, as for any other task.
+/// Leases a task to the chosen worker, or to a neglected one if a trial is due and cannot make the task late: a hedge
+/// follows when the first choice would have been late.
 fn lease_or_try(core: &mut Core, no: TaskNo, choice: Choice) {
     if !core.exploring.is_due() {
         lease(core, no, choice);
@@ -136,7 +135,7 @@ fn lease_or_try(core: &mut Core, no: TaskNo, choice: Choice) {
     }
 }
 
-/// Whom to try instead of `choice`, which would be `late` after so long.
+/// The worker to try instead of `choice`, which would count as late after `late`.
 fn trial(core: &mut Core, no: TaskNo, choice: Choice, late: Duration) -> Option<Choice> {
     let now = core.now;
     let task = core.tasks.get(no).filter(|task| task.attempts() == 0)?;
@@ -150,14 +149,14 @@ fn trial(core: &mut Core, no: TaskNo, choice: Choice, late: Duration) -> Option<
     (tried.worker != choice.worker).then_some(tried)
 }
 
-/// Leases a task to the worker that was chosen, beside the one that has it if one does.
+/// Leases a task to the chosen worker, in addition to a worker that may hold it already.
 pub fn lease(core: &mut Core, no: TaskNo, choice: Choice) {
     let now = core.now;
     let Choice { worker: peer, prediction } = choice;
     let (Some(worker), Some(task)) = (core.workers.get(peer), core.tasks.get(no)) else { return };
     let (account, units, is_first) = (worker.account, task.units, task.live().is_empty());
-    // A worker chosen although the own kernel would be too late by now has until the deadline. Nobody is back at once, however
-    // little was predicted: a lease that ends now would be over before it is sent.
+    // If the own kernel could not start in time after this attempt, the lease runs until the deadline. A predicted time
+    // of zero counts as a microsecond, since a lease that ends now would expire before it is sent.
     let back = Micros(now.0.saturating_add(Micros::from(prediction.finish).0.max(1)));
     let latest = fall_back::wait_until(core, task).filter(|latest| *latest >= back).or(task.deliver_by);
     let until = lease_until(task, prediction, latest, now);

@@ -1,9 +1,9 @@
-//! Asks a second worker where the first is late, and learns from tasks that were answered twice.
+//! Hedges: asks a second worker when the first is late, and compares the answers to tasks that were answered twice.
 //!
-//! A timely task's attempt gets a second one beside it when it is late, that is, when 13 of 14 like it are back, or when a
-//! second one could only just be in time: whichever comes first, but not while the first is still expected. What that may take,
-//! and when it is of no use, is in [`Hedging`](crate::core::state::hedging::Hedging). The first accepted answer wins, and the
-//! other attempt is revoked at once.
+//! A hedge is due when the attempt is late, that is, when 13 of 14 like it are answered, or when a second one could
+//! only just be in time, whichever is first; but never before the first is expected.
+//! [`Hedging`](crate::core::state::hedging::Hedging) has the budget and stops hedges when they are useless. The first
+//! accepted answer wins, and the other attempt is revoked at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +24,10 @@ use crate::core::work::{Cause, Check, Depth};
 use crate::core::{Core, Effect, round_trips};
 use crate::ledger::{AccountId, Entry};
 
-/// The soonest that a second worker is asked. Sooner would spend them on the jitter of networks and schedulers, to gain
-/// less than a frame.
+/// The earliest hedge. An earlier one would react to the jitter of networks and schedulers, to gain less than a frame.
 pub const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
 
-/// When a second worker is to be asked for a task that a first one gets now, which is `late` after so long; `None` for never.
+/// When a hedge is due for a task that is being assigned and counts as late after `late`; `None` for never.
 pub fn hedge_at(task: &Task, prediction: Prediction, late: Duration, now: Micros) -> Option<Micros> {
     let deadline = task.deliver_by?;
     let after = |time: Duration| now.0.saturating_add(Micros::from(time).0);
@@ -38,7 +37,7 @@ pub fn hedge_at(task: &Task, prediction: Prediction, late: Duration, now: Micros
     (at < deadline.0).then_some(Micros(at))
 }
 
-/// A first attempt is late: a second, proven worker gets the task as well, if one would be in time and the budget allows.
+/// Assigns a late task to a second, proven worker as well, if one would be in time and the budget allows it.
 pub fn ask_another(core: &mut Core, no: TaskNo) {
     core.tasks.matcher().hedge_at(no, None);
     let Some(task) = core.tasks.get(no) else { return };
@@ -62,12 +61,12 @@ pub fn ask_another(core: &mut Core, no: TaskNo) {
     hand_out::lease(core, no, choice);
 }
 
-/// The answer to an attempt that was revoked because another one was accepted. Two answers to one task are a check that
-/// neither worker could foresee: both have passed it if they are the same, and both are looked at closely if not.
+/// Compares the answer to a revoked attempt with the accepted one. Neither worker could foresee this check: equal
+/// answers both pass it, and different ones are both computed again.
 pub fn answered_twice(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
     let is_same = is_the_same(core, &other, &outcome);
     if is_same == Some(true) && counts(core, &other) {
-        // Nobody is paid for it, but it shows as much as an answer that was.
+        // It is not paid, but is as good evidence as an accepted answer.
         let (account, version) = (other.lost.account, core.kernel_version(other.kind));
         let known = core.trust.accepted(account, other.kind, version, true, core.now);
         judge::record(core, account, known);
@@ -75,7 +74,8 @@ pub fn answered_twice(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
     compare(core, other, outcome, is_same);
 }
 
-/// The same of an answer that was judged when another one was accepted, and has passed its own check.
+/// As [`answered_twice`], for an answer that was being judged when another one was accepted, and has passed its own
+/// check.
 pub fn judged_twice(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
     let is_same = is_the_same(core, &other, &outcome);
     if is_same == Some(true) && counts(core, &other) {
@@ -84,12 +84,13 @@ pub fn judged_twice(core: &mut Core, other: Other, outcome: Arc<[u8]>) {
     compare(core, other, outcome, is_same);
 }
 
-/// Whether two answers are the same; `None` where right ones may differ.
+/// Whether two answers are the same; `None` for kinds where right answers may differ.
 fn is_the_same(core: &Core, other: &Other, outcome: &[u8]) -> Option<bool> {
     core.is_exact(other.kind).then(|| *outcome == *other.outcome)
 }
 
-/// Whether the accepted answer says anything of the other one: a newcomer's does not, which may be of the same owner.
+/// Whether the accepted answer is evidence about the other one: not if a worker on probation gave it, who may have the
+/// same owner.
 fn counts(core: &Core, other: &Other) -> bool {
     let Some(accepted) = other.accepted else { return true };
     !is_on_probation(core, accepted.account, other.kind)
@@ -114,7 +115,7 @@ fn compare(core: &mut Core, other: Other, outcome: Arc<[u8]>, is_same: Option<bo
             debug!(task = other.task.0, "two workers gave different answers");
             // Neither is given to anybody else: a deep check looks at a part.
             core.cache.forget(other.key);
-            // Both are computed again: one of them is wrong, be it one that nobody would have looked at.
+            // Both are computed again, because one of them is wrong and may not have been drawn for a check.
             if let Some(accepted) = other.accepted {
                 core.book(Entry::OutcomeDisputed { task: other.in_books });
                 look_again(core, &other, accepted, Arc::clone(&other.outcome), true);
@@ -158,7 +159,7 @@ fn look_again(
     }
 }
 
-/// An answer to which another worker's was different has been computed again.
+/// Handles the recomputation of an answer that another worker contradicted.
 pub fn dispute_decided(core: &mut Core, check: &Check, is_accepted: bool, verdict: Result<(), CheckError>) {
     let account = check.account;
     match verdict {

@@ -1,4 +1,4 @@
-//! Who has joined is welcomed.
+//! Welcomes peers that have joined.
 
 use p2c2r_protocol::{GamerWelcome, PeerId, ServerToGame, ServerToWorker, WorkerOffer, WorkerWelcome};
 
@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::core::state::gamers::HourCap;
 use crate::ledger::Account;
 
-/// A gamer hears what its account says, and is sent what was finished while it was away.
+/// Sends a gamer its account statement and the tasks that were finished while it was away.
 pub fn welcome_gamer(core: &mut Core, peer: PeerId, name: &str, account: &Account, session_min: u32) {
     let session = core.gamers.open_account(account, core.now).give_session(session_min);
     core.gamers.join(peer, name.to_owned(), account.id);
@@ -31,7 +31,7 @@ pub fn cap(core: &mut Core, peer: PeerId, hour_cap: HourCap) {
     }
 }
 
-/// A worker hears what its account says, and is taken at its offer.
+/// Sends a worker its account statement, and takes its offer.
 pub fn welcome_worker(
     core: &mut Core,
     peer: PeerId,
@@ -53,7 +53,7 @@ pub fn welcome_worker(
     }
 }
 
-/// A program's account has another public name.
+/// Renames a connected account.
 pub fn rename(core: &mut Core, peer: PeerId, name: &str) {
     if let Some(session) = core.gamers.session_mut(peer) {
         name.clone_into(&mut session.name);

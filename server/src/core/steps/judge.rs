@@ -1,11 +1,11 @@
-//! What comes back from workers, and the verdict on it. Workers are strangers: every message may be late,
-//! repeated, forged or wrong, and none of that costs more than its own handling.
+//! Workers' messages, and the verdict on their answers. Workers are not trusted: a message may be late, repeated,
+//! forged or wrong, and must cost no more than its own handling.
 //!
-//! Every outcome gets its kind's always-on check, and a share that falls with trust the deep check as well; one that takes
-//! less to compute than to handle is computed again. Whether and where is drawn when the answer is there, so nothing about
-//! an attempt says whether it will be checked. Small checks run at once: a hop to another thread and back costs 20 to 60
-//! microseconds, more than such a check itself. Everything else runs on the compute pool, and deep checks only as far as
-//! their budget goes: until then an answer waits, or its task goes to the own kernel.
+//! Every outcome gets its kind's always-on check, and a share that falls with trust the deep check as well; one that is
+//! cheaper to compute than to handle is computed again. Whether and where to check is drawn after the answer arrived,
+//! so nothing about an attempt reveals it. Small checks run at once: a hop to another thread and back costs 20 to 60
+//! microseconds, more than such a check itself. All others run on the compute pool, deep checks only within their
+//! budget: until then an answer waits, or its task goes to the own kernel.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,15 +31,16 @@ use crate::core::work::{Cause, Check, Checked, Depth};
 use crate::core::{Core, Effect};
 use crate::ledger::{AccountId, Entry, Verdict, WorkerTrust};
 
-/// Work units up to which the always-on check runs on the app's thread. The check is at most a few per cent of
-/// the kernel, so this is some 50 microseconds of checking at the most.
+/// Work units up to which the always-on check runs on the app's thread. The check is at most a few per cent of the
+/// kernel, so this is at most some 50 microseconds.
 pub const INLINE_UNITS_MAX: WorkUnits = WorkUnits(2_000);
-/// Work units up to which the deep check does: it may cost as much as the kernel.
+/// Work units up to which the deep check runs on the app's thread: it may cost as much as the kernel.
 pub const INLINE_DEEP_UNITS_MAX: WorkUnits = WorkUnits(50);
-/// Bytes of an outcome up to which either does: what a hostile worker makes us decode is bounded by this.
+/// Bytes of an outcome up to which either check runs on the app's thread: bounds what a hostile worker can make it
+/// decode.
 pub const INLINE_OUTCOME_BYTES_MAX: usize = 4 * 1024;
 
-/// A worker says something.
+/// Handles a worker's message.
 pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, message: WorkerToServer) {
     if core.workers.get(peer).is_none() {
         return;
@@ -57,7 +58,7 @@ pub fn hear(core: &mut Core, peer: PeerId, received_at: Micros, message: WorkerT
     }
 }
 
-/// A worker says what it can do.
+/// Takes a worker's offer.
 pub fn take_offer(core: &mut Core, peer: PeerId, offer: WorkerOffer) {
     debug!(worker = peer.0, slots = offer.slots, kernels = offer.kernels.len(), "worker ready");
     let kinds = &core.policy.kinds;
@@ -107,7 +108,7 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
         }
     };
     let (job, blobs, in_books) = (task.job.clone(), task.blobs.clone(), task.in_books);
-    // Preparing a blob is no small check's work.
+    // A blob that must be prepared first makes no check small.
     let small_units = if blobs.are_prepared() { INLINE_UNITS_MAX } else { WorkUnits(0) };
     let rtt = core.rtt(worker);
     let device = core.workers.get(worker).map_or(Device::Cores, |worker| worker.device(kind));
@@ -124,8 +125,8 @@ fn take_answer(core: &mut Core, worker: PeerId, received_at: Micros, answer: Ans
     if core.tasks.workers().answered(no, attempt, worker, received_at).is_err() {
         return;
     }
-    // Others wait for the same outcome: it has to be good enough for them. A patient outcome that cannot be compared bit by
-    // bit is kept for every other gamer, and nobody waits for it: there is time to look at each.
+    // Followers get the same outcome, so it must be checked. A patient outcome of an inexact kind is cached for all
+    // gamers, and since nobody waits for it, each one is checked.
     let is_shared = has_followers || is_patient && !core.is_exact(kind);
     let depth = depth_of(core, account, kind, units, is_shared, &outcome);
     let here = !is_out_of_fuel(&outcome)
@@ -170,7 +171,7 @@ fn depth_of(
     let Some(of_kind) = core.policy.kinds.get(kind) else { return Depth::Always };
     let (version, is_exact) = (of_kind.kernel_version(), of_kind.deterministic());
     let is_cheap = units.0 <= core.policy.trust.recomputed_units;
-    // "Out of fuel" takes no work to say and all of it to check.
+    // Claiming "out of fuel" is free, and checking it takes all the fuel.
     let share = if fault::is_made(Fault::TrustsNewcomers) {
         0.0
     } else if is_cheap || is_shared || is_out_of_fuel(outcome) {
@@ -185,7 +186,7 @@ fn depth_of(
     }
 }
 
-/// Has an answer checked on the pool, now or when there is time for it.
+/// Has an answer checked on the pool, at once or when the budget allows it.
 fn begin(core: &mut Core, check: Check) {
     let (no, attempt, worker) = (check.task, check.attempt, check.worker);
     let latest = core.tasks.get(no).and_then(|task| fall_back::wait_until(core, task));
@@ -213,7 +214,7 @@ fn begin(core: &mut Core, check: Check) {
     }
 }
 
-/// Begins the checks that wait, as far as there is time for them. Those whose tasks have ended are dropped.
+/// Begins waiting checks within the budget, and drops those whose tasks have ended.
 pub fn begin_what_waits(core: &mut Core) {
     while let Some(mut check) = core.checking.next(core.now) {
         let (no, attempt) = (check.task, check.attempt);
@@ -228,7 +229,8 @@ pub fn begin_what_waits(core: &mut Core) {
     }
 }
 
-/// There will be no time to check an answer before the own kernel would have to start: the task goes on without it.
+/// Discards an answer whose check could not begin before the own kernel would have to start; the task continues without
+/// it.
 pub fn give_up_waiting(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId) {
     drop(core.checking.give_up(no, attempt));
     core.tally.unchecked += 1;
@@ -236,7 +238,7 @@ pub fn give_up_waiting(core: &mut Core, no: TaskNo, attempt: Attempt, worker: Pe
     lease::attempt_over(core, no, attempt, worker, Fruitless::Unchecked);
 }
 
-/// The verdict is in. The evidence counts for or against the worker even if the task is over by now.
+/// Handles a verdict. It counts for or against the worker even if the task has ended.
 pub fn verdict(core: &mut Core, checked: Checked) {
     core.checking.ended(&checked);
     let Checked { check, verdict, left, .. } = checked;
@@ -247,7 +249,7 @@ pub fn verdict(core: &mut Core, checked: Checked) {
         return;
     }
     if core.trust.is_quarantined(check.account) {
-        // What a convicted worker still had out is worth no more than what it is convicted for.
+        // Answers that a convicted worker sent before its conviction are refused as well.
         let error = verdict.err().unwrap_or_else(convicted_before);
         refuse(core, &check, &error);
         return;
@@ -260,8 +262,7 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     let version = core.kernel_version(check.kind);
     let deeply = check.depth != Depth::Always;
     core.tally.checked_deeply += u64::from(deeply);
-    // An answer that came before its worker had to earn its trust anew was checked as the old trust allowed: it earns nothing
-    // of the new.
+    // An answer from before a reset of its worker's trust was drawn under the old trust: it earns none of the new.
     if !core.trust.has_begun_again_since(check.account, check.heard_at) {
         let known = core.trust.accepted(check.account, check.kind, version, deeply, core.now);
         record(core, check.account, known);
@@ -292,7 +293,7 @@ pub fn verdict(core: &mut Core, checked: Checked) {
     settle::finish(core, no, task, check.outcome, made);
 }
 
-/// An answer of this account was wrong.
+/// Counts a wrong answer of this account, and quarantines it if convicted.
 pub fn failed(core: &mut Core, account: AccountId) {
     let (standing, known) = core.trust.failed(account, core.now);
     record(core, account, known);
@@ -301,8 +302,8 @@ pub fn failed(core: &mut Core, account: AccountId) {
     }
 }
 
-/// Keeps what an accepted outcome leaves, so that the gamer may name it without sending it. The worker that computed it
-/// keeps it too.
+/// Stores the blob that an accepted outcome leaves, so that the gamer may refer to it without sending it. The worker
+/// that computed it has it too.
 pub fn keep(core: &mut Core, left: Arc<Blob>, worker: Option<PeerId>) {
     if let Some(worker) = worker {
         core.workers.change(worker, |worker| worker.sends_blob(left.digest(), left.bytes().len()));
@@ -314,8 +315,8 @@ fn convicted_before() -> CheckError {
     CheckError::new("trust.quarantined", "its worker gave wrong answers before")
 }
 
-/// An answer is not accepted: its task goes on without it. If the task is over, be it that it was given up while the answer was
-/// judged, what the worker did goes into its books all the same.
+/// Refuses an answer; its task continues without it. If the task has ended, even if given up while the answer was
+/// judged, the refusal is recorded all the same.
 pub fn refuse(core: &mut Core, check: &Check, why: &CheckError) {
     let Check { task: no, in_books, attempt, worker, .. } = *check;
     let reason = refused(core, no, attempt, worker, why);
@@ -327,7 +328,7 @@ pub fn refuse(core: &mut Core, check: &Check, why: &CheckError) {
     }
 }
 
-/// An attempt is not accepted, and its worker hears why. Returns the reason as the books have it.
+/// Refuses an attempt and tells its worker why. Returns the reason as the ledger records it.
 fn refused(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, why: &CheckError) -> String {
     let mut reason = why.to_string();
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
@@ -338,21 +339,21 @@ fn refused(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, why: &
     reason
 }
 
-/// Has the ledger keep what is known of a worker, if anything is to be kept.
+/// Writes a worker's trust record to the ledger, if one is due.
 pub fn record(core: &mut Core, worker: AccountId, known: Option<WorkerTrust>) {
     if let Some(trust) = known {
         core.book(Entry::TrustChanged { worker, trust: Box::new(trust) });
     }
 }
 
-/// Has the ledger keep everything that it does not know yet.
+/// Records all workers' changes that the ledger does not have.
 pub fn record_everything(core: &mut Core) {
     for (worker, known) in core.trust.take_records(core.now) {
         record(core, worker, Some(known));
     }
 }
 
-/// The operator's word on a worker's account. The ledger has it already; what is booked here says the same.
+/// Applies the operator's order on a worker's account. The ledger has it already; recording it again changes nothing.
 pub fn order(core: &mut Core, account: AccountId, quarantined: bool) {
     let known = core.trust.order(account, quarantined, core.now);
     record(core, account, known);
@@ -365,8 +366,8 @@ pub fn order(core: &mut Core, account: AccountId, quarantined: bool) {
     }
 }
 
-/// The account gets no more work and what it has is taken from it, what it computed is not handed out again, and what it
-/// has pending goes back.
+/// Quarantines the account: it gets no work, its attempts are revoked, its outcomes leave the cache, and its pending
+/// earnings are returned.
 fn quarantine(core: &mut Core, account: AccountId) {
     let keeps = fault::is_made(Fault::KeepsWhatTheConvictedMade);
     let forgotten = if keeps { 0 } else { core.cache.forget_worker(account) };
@@ -389,8 +390,8 @@ fn quarantine(core: &mut Core, account: AccountId) {
     }
 }
 
-/// The worker lacks blobs it was taken to have: it gets them, once per attempt, so that asking again and
-/// again cannot make the coordinator send and send.
+/// Resends blobs that the worker was believed to have: once per attempt, so that repeated requests cannot make the
+/// coordinator send without end.
 fn send_blobs_again(core: &mut Core, peer: PeerId, no: TaskNo, attempt: Attempt, missing: &[Digest]) {
     if core.tasks.workers().holds(no, attempt, peer).is_err() {
         core.tally.stray += 1;

@@ -1,4 +1,4 @@
-//! When a lease, or a wait for one, is over, and what then. Only this module expires leases.
+//! The end of leases and of waits for one. Only this module expires leases.
 
 use std::time::Duration;
 
@@ -16,27 +16,27 @@ use crate::core::state::trust::Misconduct;
 use crate::core::state::workers::Prediction;
 use crate::ledger::{ATTEMPT_MAX, Entry, Verdict};
 
-/// The shortest lease. Shorter ones would be lost to a single packet sent again, which takes 70 ms.
+/// The shortest lease. A shorter one would expire when a single packet is resent, which takes 70 ms.
 const LEASE_MIN: Duration = Duration::from_millis(100);
-/// The shortest lease of a task is one in so many parts of the time until its deadline, up to [`UNHURRIED_LEASE_MIN`]: where
-/// there is time for several more attempts, a machine that stands still for a moment, with everything that it has, is waited
-/// for. One that is gone is noticed by its silence.
+/// A lease lasts at least `1 / LEASE_SHARE` of the time until the deadline, up to [`UNHURRIED_LEASE_MIN`]: where there
+/// is time for several more attempts, a machine that stalls for a moment is waited for, with all its attempts. The link
+/// notices a dead one by missing heartbeats.
 const LEASE_SHARE: u32 = 8;
 const UNHURRIED_LEASE_MIN: Duration = Duration::from_secs(1);
 /// The shortest lease of a patient task: nothing is gained by taking it away soon.
 const PATIENT_LEASE_MIN: Duration = Duration::from_secs(10);
-/// The longest lease. A worker that was once held up for hours, as a computer is that sleeps, is predicted to take as long
-/// again: a patient task must not wait for it that long, and a lease is told to its worker in 32 bits of microseconds.
+/// The longest lease. A worker that was once suspended for hours is predicted to take as long again, and a patient task
+/// must not wait for that. Also, the wire format gives a lease 32 bits of microseconds.
 const LEASE_MAX: Duration = Duration::from_hours(1);
 const _: () = assert!(LEASE_MAX.as_micros() < u32::MAX as u128);
 /// A lease is this many times the worst predicted finish.
 const LEASE_FACTOR: u32 = 2;
-/// Attempts at one task of whatever end, after which it is given up: the books number no more than
-/// [`ATTEMPT_MAX`], and one is kept for the own kernel.
+/// Attempts at one task, however they end, after which it is given up: the ledger numbers at most [`ATTEMPT_MAX`], and
+/// one is reserved for the own kernel.
 pub const ATTEMPTS_IN_ALL_MAX: u32 = ATTEMPT_MAX - 1;
 
-/// When the lease of an attempt started `now` ends: when a healthy worker would be back at the latest, and in
-/// any case when the own kernel must start, or at the deadline.
+/// When the lease of an attempt assigned `now` ends: when a healthy worker would have answered at the latest, and no
+/// later than the own kernel's start or the deadline.
 pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micros>, now: Micros) -> Micros {
     let shortest = match task.deliver_by {
         None => PATIENT_LEASE_MIN,
@@ -50,7 +50,7 @@ pub fn lease_until(task: &Task, prediction: Prediction, wait_until: Option<Micro
     wait_until.map_or(until, |latest| until.min(latest))
 }
 
-/// The end of a lease whose task has another deadline than when it was given.
+/// The end of a lease whose task has changed its deadline.
 pub fn renewed(live: &LiveAttempt, deliver_by: Option<Micros>) -> Micros {
     let length = Duration::from_micros(live.expected.at_worst_us.into()) * LEASE_FACTOR;
     let length = length.clamp(LEASE_MIN, LEASE_MAX);
@@ -58,7 +58,7 @@ pub fn renewed(live: &LiveAttempt, deliver_by: Option<Micros>) -> Micros {
     deliver_by.map_or(until, |deadline| until.min(deadline))
 }
 
-/// Ends leases and waits whose time has come, and has second workers asked.
+/// Fires the timers that are due: expires leases, ends waits and starts hedges.
 pub fn expire(core: &mut Core) {
     let now = core.now;
     while let Some(no) = core.timers.due(&core.tasks, now) {
@@ -98,7 +98,7 @@ pub fn expire(core: &mut Core) {
     }
 }
 
-/// A worker has had an attempt for so long without an answer: it takes at least as long.
+/// Takes the time that a worker has held an attempt without an answer as a lower bound of how long it takes.
 pub fn took_too_long(core: &mut Core, (kind, units): (KindId, WorkUnits), live: &LiveAttempt) {
     let held = Duration::from_micros(core.now.0.saturating_sub(live.since.0));
     let rtt = core.rtt(live.worker);
@@ -106,8 +106,8 @@ pub fn took_too_long(core: &mut Core, (kind, units): (KindId, WorkUnits), live: 
     core.workers.change(live.worker, |worker| worker.expired(kind, units, held, rtt, live.expected.rounds));
 }
 
-/// Sets the one moment at which something is due for the task: the end of a lease, a second worker to be asked, the last
-/// moment for the own kernel to start, or the deadline.
+/// Sets the task's timer to the earliest of: the end of a lease, a hedge, the last moment for the own kernel to start,
+/// the deadline.
 pub fn set_timer(core: &mut Core, no: TaskNo) {
     let Some(task) = core.tasks.get(no) else { return };
     if let Some(following) = task.follows() {
@@ -124,7 +124,7 @@ pub fn set_timer(core: &mut Core, no: TaskNo) {
     }
 }
 
-/// Why an attempt came to nothing.
+/// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fruitless {
     /// The worker said it has no free slot.
@@ -135,7 +135,7 @@ pub enum Fruitless {
     Expired,
     /// The worker's connection ended.
     Lost,
-    /// There was no time to check the answer, which is nobody's fault but the coordinator's.
+    /// There was no time to check the answer, which is not the worker's fault.
     Unchecked,
     /// The answer failed a check.
     Rejected {
@@ -150,9 +150,9 @@ impl Fruitless {
         matches!(self, Self::Overloaded | Self::Lost)
     }
 
-    /// Whether it counts towards the attempts a task gets. Having no slot says nothing of the task. Nor does silence,
-    /// and a patient task has the time to wait for somebody else: workers that take tasks and keep silent must not
-    /// be able to end it.
+    /// Whether it counts towards the attempts of a task. A worker without a free slot says nothing about the task.
+    /// Silence does not count for a patient task, which has time to wait for another worker: workers that take tasks
+    /// and stay silent must not be able to end it.
     fn counts(&self, is_patient: bool) -> bool {
         match self {
             Self::Overloaded | Self::Unchecked => false,
@@ -161,8 +161,8 @@ impl Fruitless {
         }
     }
 
-    /// What it says of the worker's conduct; an answer that failed its check costs far more, which is decided where it is
-    /// judged, and what is lost with a connection is counted when that ends.
+    /// The misconduct it counts as. A failed check costs far more, which [`judge`] handles; attempts lost with a
+    /// connection are counted when that ends.
     fn misconduct(&self) -> Option<Misconduct> {
         match self {
             Self::Overloaded => Some(Misconduct::Overloaded),
@@ -183,8 +183,8 @@ impl Fruitless {
     }
 }
 
-/// A live attempt came to nothing: the worker is free of it, the books say why, and the task waits for another
-/// worker, or has had its attempts.
+/// Ends a live attempt without success: frees the worker, records why, and queues the task again or ends it if it has
+/// run out of attempts.
 pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerId, why: Fruitless) {
     let now = core.now;
     let is_patient = core.tasks.get(no).is_some_and(|task| task.deliver_by.is_none());
@@ -227,8 +227,8 @@ pub fn attempt_over(core: &mut Core, no: TaskNo, attempt: Attempt, worker: PeerI
     }
 }
 
-/// The task waits for the first time: the matcher looks at it before the own kernel does, also if that
-/// would have to start already.
+/// Sets the timer of a newly waiting task: one microsecond from now at the earliest, so that the matcher sees the task
+/// before the own kernel must start.
 pub fn wait_for_matcher(core: &mut Core, no: TaskNo) {
     let Some(until) = core.tasks.get(no).map(|task| fall_back::wait_until(core, task)) else { return };
     let after_matching = Micros(core.now.0.saturating_add(1));

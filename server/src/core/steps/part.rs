@@ -1,4 +1,4 @@
-//! Who has left is parted from; and everyone, when the coordinator closes.
+//! Handles peers that have left, and says goodbye to all when the coordinator closes.
 
 use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker, TaskNo};
 
@@ -7,7 +7,7 @@ use super::{admit, blame, judge};
 use crate::core::Core;
 use crate::core::state::tasks::LiveAttempt;
 
-/// A connection is gone: a gamer's timely tasks are taken back, a worker's go to others.
+/// Handles an ended connection: a gamer's timely tasks are cancelled, a worker's attempts fail and are retried.
 pub fn part(core: &mut Core, peer: PeerId, role: Role) {
     core.links.remove(&peer);
     match role {
@@ -33,7 +33,7 @@ pub fn part(core: &mut Core, peer: PeerId, role: Role) {
     }
 }
 
-/// Nothing new is admitted from now on, and everyone hears why.
+/// Tells all peers why the coordinator closes; nothing new is admitted from now on.
 pub fn close(core: &mut Core, reason: &str) {
     core.closing = true;
     let gamers: Vec<PeerId> = core.gamers.peers().collect();

@@ -1,5 +1,5 @@
-//! Answers a task from the cache: an equal one was done before, so the gamer pays the fee alone (or the least that any task
-//! costs) and no worker is asked.
+//! Answers a task from the cache: an equal one was done before, so the gamer pays only the fee (or the minimum price)
+//! and no worker is asked.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::core::state::cache::CacheEntry;
 use crate::core::state::gamers::FinishedTask;
 use crate::ledger::{AccountId, ComputedFrom, Entry, Settlement};
 
-/// A task that ends with an outcome which is there for somebody else.
+/// A task that ends with an outcome computed for another one.
 pub struct GivenTask {
     /// Its number in the ledger.
     pub in_books: TaskNo,
@@ -35,7 +35,7 @@ pub struct GivenTask {
     pub received_at: Micros,
 }
 
-/// What an outcome costs that is there already and would cost so much otherwise.
+/// What a reused outcome costs whose full price is `full_price`.
 pub fn fee(core: &Core, full_price: Nanos) -> Nanos {
     if fault::is_made(Fault::ChargesReuseInFull) {
         return full_price;
@@ -43,7 +43,7 @@ pub fn fee(core: &Core, full_price: Nanos) -> Nanos {
     core.policy.prices.reuse(full_price)
 }
 
-/// An equal task was done before: its outcome for the coordinator's share.
+/// Ends a task with the outcome of an equal one, for the coordinator's share of the price.
 pub fn reuse(
     core: &mut Core,
     peer: PeerId,
@@ -58,7 +58,7 @@ pub fn reuse(
     admit::can_pay(core, account, fee, submit.price_cap)?;
     let no = core.tasks.gamers().number();
     admit::record_admission(core, no, account, submit, key, units, fee, None)?;
-    // Only what was checked deeply is kept.
+    // The cache holds only deeply checked outcomes.
     let check = if kept.worker.is_some() { PassedCheck::Deep } else { PassedCheck::Own };
     if let Some(mirror) = core.gamers.account_mut(account) {
         mirror.spend(submit.task);

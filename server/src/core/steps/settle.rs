@@ -1,4 +1,5 @@
-//! The end of a task: the money moves, the receipt is written, the outcome is kept and delivered. Or none of it.
+//! The end of a task: settles the money, writes the receipt, caches and delivers the outcome; or ends it without an
+//! outcome.
 
 use std::sync::Arc;
 
@@ -52,13 +53,13 @@ fn void_reason(failure: TaskFailure) -> VoidReason {
     }
 }
 
-/// Charges, pays, keeps and delivers. The task has left the table.
+/// Charges, pays, caches and delivers. The task has left the table.
 pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8]>, made: Made) {
     let now = core.now;
     let followers = task.take_followers();
     let is_late = task.deliver_by.is_some_and(|deadline| deadline < now);
     if is_late && !fault::is_made(Fault::ChargesWhatIsLate) {
-        // The work is done and its outcome is there: nobody but those who handled it can have made it late.
+        // Not charged: the work is complete, so the worker or the coordinator made it late, not the gamer.
         end_without_outcome(core, no, &task, TaskFailure::Late, Nanos::ZERO);
         follow::regroup(core, &followers);
         return;
@@ -74,8 +75,8 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
     core.book(Entry::TaskSettled(settlement));
     core.tally.revenue += price;
     core.tally.fee += fee;
-    // What only looks right is for the gamer who asked, and for nobody else. Patient tasks are asked for once and kept by
-    // the game: an outcome within the kind's tolerance is as good for the next gamer as for the first.
+    // An outcome without a deep check goes only to the gamer who asked. Patient outcomes may be shared even if inexact:
+    // one within the kind's tolerance is as good for the next gamer as for the first.
     let is_checked = check != PassedCheck::Always || fault::is_made(Fault::SharesTheUnchecked);
     if is_checked && follow::shares(core, task.kind, task.deliver_by.is_none()) {
         let worker = match (&worker_name, source) {
@@ -116,21 +117,22 @@ pub fn finish(core: &mut Core, no: TaskNo, mut task: Box<Task>, outcome: Arc<[u8
         {
             follow::give(core, &followers, &outcome, worker.as_ref(), check);
         }
-        // They came when it was too late to check the answer more closely.
+        // The followers joined when the answer was already being judged without a deep check.
         Some(_) => follow::regroup(core, &followers),
         None => {}
     }
 }
 
-/// What the gamer pays, by who computed: at most what is held.
+/// What the gamer pays, depending on the device; at most the hold.
 fn charged(core: &Core, task: &Task, made: &Made) -> Nanos {
     let Made::ByWorker { device, .. } = made else { return task.price };
-    // A task that outlived a restart was priced by the list of that time.
+    // A task from before a restart was priced by the price list of that time.
     let price = core.policy.prices.price_on(*device, task.kind, task.units);
     price.map_or(task.price, |price| price.min(task.price))
 }
 
-/// What worker and coordinator get of `price`, and what counts of it. Comes with the worker's public name, if it was one.
+/// Splits `price` between worker and coordinator and counts it. Also returns the worker's public name, if a worker
+/// computed it.
 fn share_out(
     core: &mut Core,
     no: TaskNo,
@@ -150,7 +152,7 @@ fn share_out(
                 Arc::clone(&worker.name)
             });
             core.tally.by_workers += 1;
-            // A worker that left while its answer was judged is paid all the same.
+            // A worker that left while its answer was judged is paid as well.
             let name = name.unwrap_or_else(|| "a worker that has left".into());
             let source = ComputedFrom::Worker { worker: account, attempt };
             (Some(name), source, split.worker, split.fee, check, stages)
@@ -163,8 +165,8 @@ fn share_out(
     }
 }
 
-/// One attempt was accepted, or the own kernel gave an outcome: the task's other attempts are revoked at once. A worker
-/// that had one for longer than was expected is taken for as slow as that.
+/// Revokes the task's other attempts, since one was accepted or the own kernel gave the outcome. The time that their
+/// workers held them counts as a lower bound of how long they take.
 fn revoke_others(core: &mut Core, no: TaskNo, task: &Task, outcome: &Arc<[u8]>, made: &Made) {
     let accepted = match *made {
         Made::ByWorker { worker, account, attempt, device, .. } => {
@@ -206,7 +208,7 @@ fn revoke_others(core: &mut Core, no: TaskNo, task: &Task, outcome: &Arc<[u8]>, 
     }
 }
 
-/// Ends a task in flight without an outcome: whoever works on it is told to stop, and at most what was begun is charged.
+/// Ends a task in flight without an outcome: its attempts are revoked, and at most the work begun is charged.
 pub fn fail(core: &mut Core, no: TaskNo, failure: TaskFailure) {
     let charge = charge::without_outcome(core, no, failure);
     if follow::succeed(core, no, failure, charge) {
@@ -219,8 +221,8 @@ pub fn fail(core: &mut Core, no: TaskNo, failure: TaskFailure) {
     }
 }
 
-/// Books, gives back and tells what follows from the end of a task that is not in the table any more under `no`, without an
-/// outcome.
+/// Records the end of a task without an outcome, releases its hold and notifies its gamer. The task has left the table
+/// entry `no`.
 pub fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: TaskFailure, charge: Nanos) {
     debug!(task = no.0, %failure, "no outcome");
     if charge > Nanos::ZERO {
@@ -254,7 +256,7 @@ pub fn end_without_outcome(core: &mut Core, no: TaskNo, task: &Task, failure: Ta
         account.charge(charge, entry, now);
     }
     let came_by = task.gamer.filter(|peer| core.gamers.session(*peer).is_some());
-    // A patient task outlives the connection it came by, a timely one is cancelled with it.
+    // A patient task outlives its connection; a timely one is cancelled with it.
     let patient = task.deliver_by.is_none();
     let listener = if patient { deliver::listener(core, task.account, task.gamer) } else { came_by };
     if let Some(peer) = listener {

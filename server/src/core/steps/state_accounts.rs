@@ -1,4 +1,5 @@
-//! What the ledger has recorded reaches the mirrors, and everyone whose account changed hears of it.
+//! Updates the account mirrors with what the ledger has recorded, and sends statements to everyone whose account
+//! changed.
 
 use p2c2r_protocol::{PeerId, Role, ServerToGame, ServerToWorker, WorkerStatement};
 use tracing::warn;
@@ -6,10 +7,10 @@ use tracing::warn;
 use crate::core::{Core, Effect};
 use crate::ledger::Committed;
 
-/// How long a worker counts as busy after its last task, so that the link is not told with every task.
+/// How long a worker counts as busy after its last task, so that the link is not notified for every task.
 const LINGER_US: u32 = 1_000_000;
 
-/// Takes over what was recorded, and tells those it concerns.
+/// Takes over the recorded changes and sends the statements.
 pub fn tell(core: &mut Core, committed: Committed) {
     take_over_recorded(core, committed);
     core.gamers.expire_undelivered(core.now);
@@ -18,7 +19,7 @@ pub fn tell(core: &mut Core, committed: Committed) {
     stop_watching_idle_workers(core);
 }
 
-/// The link need not watch workers closely that have had nothing for a while.
+/// Tells the link to stop watching idle workers closely.
 fn stop_watching_idle_workers(core: &mut Core) {
     for (peer, worker) in core.workers.iter_mut() {
         if worker.busy && worker.tasks.is_empty() && core.now.since(worker.active_at) >= LINGER_US {

@@ -1,4 +1,4 @@
-//! What is taken over from the coordinator before: outcomes to reuse, and patient tasks to queue again.
+//! Takes over from before a restart: outcomes to reuse, and patient tasks to queue again.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::core::fault::{self, Fault};
 use crate::core::state::tasks::NewTask;
 use crate::ledger::{Account, CachedOutcome, Entry, PatientTask, VoidReason};
 
-/// Keeps an outcome for reuse, if this build's kernel would give the same, or one as good to a patient task.
+/// Caches an outcome, if this build's kernel would give the same one, or one as good for a patient task.
 pub fn keep(core: &mut Core, outcome: CachedOutcome) {
     let is_usable = core.policy.kinds.get(outcome.kind).is_some_and(|kind| {
         (kind.deterministic() || outcome.patient) && kind.kernel_version() == outcome.kernel_version

@@ -199,7 +199,7 @@ impl AccountStore {
 }
 
 impl AccountStore {
-    /// Notes what an hour may cost a gamer's account, which the running coordinator hears of.
+    /// Sets the hourly cap of a gamer's account, which the running coordinator applies.
     pub fn cap_hour(&mut self, key: AccountKey, cap: HourCap) -> Result<(), JoinError> {
         let nanos = match cap {
             HourCap::AsEverybody => {
@@ -231,7 +231,7 @@ impl AccountStore {
         read().map_err(|error| self.explain(&error))
     }
 
-    /// Notes what the operator says of a worker, which the running coordinator carries out.
+    /// Records a quarantine order for a worker, which the running coordinator carries out.
     pub fn judge(&mut self, key: AccountKey, quarantined: bool, now: WallSeconds) -> Result<(), JoinError> {
         self.write(|transaction| {
             let sql = "INSERT INTO judgements (account, quarantined, made_at) VALUES (?1, ?2, ?3)";

@@ -1,4 +1,4 @@
-//! What the operator's commands, which are other processes, have changed, for the running coordinator.
+//! Changes made by the operator's commands, which are other processes, for the running coordinator.
 
 use std::fmt;
 
@@ -31,14 +31,14 @@ pub struct Credit {
     pub reference: CreditReference,
 }
 
-/// What the operator says of a worker.
+/// The operator's quarantine order for a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// Its number: later ones are larger.
     pub id: i64,
     /// The account.
     pub key: AccountKey,
-    /// Whether it is to get no more work, or may work again.
+    /// Whether it is quarantined or released.
     pub quarantined: bool,
 }
 
@@ -47,7 +47,7 @@ pub struct Judgement {
 pub enum Order {
     /// An account gets money.
     Credit(Credit),
-    /// A worker gets no more work, or again some.
+    /// A worker is quarantined or released.
     Judge(Judgement),
 }
 
@@ -58,9 +58,9 @@ pub enum OperatorChange {
     Revoked(AccountKey),
     /// It has a new name.
     Renamed(AccountKey, String),
-    /// As a gamer an hour may cost it so much.
+    /// It has a new hourly cap as a gamer.
     Capped(AccountKey, HourCap),
-    /// As a worker it gets no more work, or again some; the ledger has it so.
+    /// It was quarantined or released as a worker; the ledger has recorded it.
     Judged(AccountId, bool),
 }
 
@@ -121,7 +121,7 @@ impl AccountStore {
         read().map_err(|error| self.explain(&error))
     }
 
-    /// Judgements that are not carried out yet, in order.
+    /// Quarantine orders that are not carried out yet, in order.
     pub fn judgements_to_do(&self) -> Result<Vec<Judgement>, JoinError> {
         let read = || -> rusqlite::Result<Vec<Judgement>> {
             let sql = "SELECT id, account, quarantined FROM judgements WHERE done = 0 ORDER BY id";
@@ -135,7 +135,7 @@ impl AccountStore {
         read().map_err(|error| self.explain(&error))
     }
 
-    /// Notes that an order stands in the ledger.
+    /// Marks an order as recorded in the ledger.
     pub fn mark_done(&mut self, order: &Order) -> Result<(), JoinError> {
         match order {
             Order::Credit(credit) => self.mark_booked(credit.reference),
@@ -146,7 +146,7 @@ impl AccountStore {
         }
     }
 
-    /// Notes that a credit stands in the ledger.
+    /// Marks a credit as recorded in the ledger.
     pub fn mark_booked(&mut self, reference: CreditReference) -> Result<(), JoinError> {
         self.write(|transaction| {
             let sql = "UPDATE credits SET booked = 1 WHERE reference = ?1";

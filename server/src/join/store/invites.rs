@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{AccountStore, JoinError, WallSeconds, role_number, role_of};
 
-/// Random bytes of an invite's secret: enough that its hash, which a thief of the store has, tells nothing.
+/// Random bytes of an invite's secret: too many to guess from its hash, which a thief of the store has.
 const SECRET_BYTES: usize = 24;
 /// Accounts that one invite may open.
 pub const INVITE_USES_MAX: u32 = 100_000;
@@ -103,7 +103,7 @@ pub(super) fn new_secret() -> Result<String, JoinError> {
     Ok(URL_SAFE_NO_PAD.encode(secret))
 }
 
-/// A secret of 24 random bytes needs no slow hash: nobody can try them all.
+/// A fast hash suffices: 24 random bytes cannot be guessed.
 pub(super) fn hash_of(secret: &str) -> [u8; 32] {
     *blake3::hash(secret.as_bytes()).as_bytes()
 }

@@ -1,5 +1,5 @@
-//! How the operator shows who they are over HTTPS: login links, good once and for a while, and the token of whoever collects
-//! the figures. Both are kept as hashes.
+//! The operator's authentication over HTTPS: login links, valid once and for a limited time, and the token for the
+//! metrics collector. Both are stored as hashes.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::invites::{hash_of, new_secret};
 use super::{AccountStore, JoinError, WallSeconds};
 
 impl AccountStore {
-    /// Makes the secret of a login link, which is good once and for `expires_in`, and is not kept. Those that have expired
-    /// are forgotten.
+    /// Makes the secret of a login link, valid once and for `expires_in`; only its hash is stored. Deletes expired
+    /// ones.
     pub fn make_login(&mut self, expires_in: Duration, now: WallSeconds) -> Result<String, JoinError> {
         let secret = new_secret()?;
         let seconds = i64::try_from(expires_in.as_secs()).unwrap_or(i64::MAX);
@@ -25,7 +25,7 @@ impl AccountStore {
     /// Whether this is the secret of a login link that has not expired and was not used; from now on it is used.
     pub fn use_login(&mut self, secret: &str, now: WallSeconds) -> Result<bool, JoinError> {
         let hash = hash_of(secret);
-        // Most of what is tried is no link: those who try must not keep the store locked for writing.
+        // Checked without a write first: guesses must not keep the store locked for writing.
         let sql = "SELECT EXISTS (SELECT 1 FROM logins WHERE secret_hash = ?1)";
         let known: bool =
             self.connection.query_row(sql, [hash], |row| row.get(0)).map_err(|error| self.explain(&error))?;
@@ -39,7 +39,7 @@ impl AccountStore {
         })
     }
 
-    /// Makes the token of whoever collects the figures; an earlier one is good no more.
+    /// Makes the metrics collector's token; an earlier one becomes invalid.
     pub fn make_metrics_token(&mut self) -> Result<String, JoinError> {
         let secret = new_secret()?;
         self.write(|transaction| {
@@ -50,7 +50,7 @@ impl AccountStore {
         Ok(secret)
     }
 
-    /// Whether this is the token of whoever collects the figures.
+    /// Whether this is the metrics collector's token.
     pub fn is_metrics_token(&self, secret: &str) -> Result<bool, JoinError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM metrics_token WHERE secret_hash = ?1)";
         self.connection

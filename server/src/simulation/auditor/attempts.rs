@@ -1,4 +1,4 @@
-//! Attempts at tasks: each begins because it was handed out or taken over, and ends once, for a reason.
+//! Attempts at tasks: each begins by being assigned or inherited, and ends once, for a reason.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) struct Live {
     /// Who was sent it.
     pub peer: Option<PeerId>,
     pub is_graphics: bool,
-    /// When its lease is over; of what was begun for another task, the soonest that it may be.
+    /// When its lease ends; for an inherited attempt, the earliest possible end.
     pub until: u64,
     pub is_answered: bool,
 }
@@ -74,7 +74,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// Whether an attempt of the equal task that has just ended without an outcome goes on for this one.
+    /// Whether this attempt is inherited from the equal task that has just ended without an outcome.
     fn is_taken_over(&self, open: &Open, attempt: Attempt, worker: Option<AccountId>) -> bool {
         let has_it = |ended: &Open| match worker {
             Some(account) => ended.live.iter().any(|live| live.attempt == attempt && live.account == account),
@@ -83,7 +83,7 @@ impl Auditor {
         self.step.given_up.as_ref().is_some_and(|ended| ended.is_equal(open) && has_it(ended))
     }
 
-    /// An attempt goes on for a task that takes the place of the one that has just ended.
+    /// Records that a task has inherited an attempt.
     fn goes_on_for(&mut self, task: TaskNo, attempt: Attempt) {
         let (Some(ended), Some(open)) = (&self.step.given_up, self.open.get_mut(&task)) else { return };
         if open.known_as != ended.known_as {
@@ -117,7 +117,7 @@ impl Auditor {
             if self.open.get(&task).is_some_and(|open| open.is_computed) {
                 return self.own_kernel_failed(task, attempt, verdict);
             }
-            // The task was over before its answer was found wrong, which counts all the same.
+            // The task ended before its answer was found wrong; the finding counts all the same.
             if let Some(arrived) = arrived.as_ref().filter(|_| is_wrong) {
                 self.known.entry(arrived.account).or_default().failed();
             }

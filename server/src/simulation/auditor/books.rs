@@ -1,4 +1,4 @@
-//! Books of the auditor's own: one entry after the other, a map of accounts and one of open tasks.
+//! The auditor's own books: it applies one entry after the other to a map of accounts and a map of open tasks.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -139,7 +139,7 @@ impl Books {
         Ok(hold)
     }
 
-    /// All that a worker has earned goes back to who paid it: here nothing is ever paid out.
+    /// Returns all that a worker has earned to the payers; in the simulation nothing is ever paid out.
     pub fn take_back(&mut self, worker: AccountId) {
         let all = (worker, AccountId(i64::MIN))..=(worker, AccountId(i64::MAX));
         for ((_, gamer), amount) in self.paid.extract_if(all, |_, _| true).collect::<Vec<_>>() {
@@ -161,7 +161,7 @@ impl Books {
         }
     }
 
-    /// Nothing comes from nowhere, and nothing is lost.
+    /// Money is conserved: what accounts hold equals what came in from outside.
     fn balance(&self) -> Audit {
         let sum: i64 = self.accounts.values().map(|(_, sums)| sums.available + sums.held).sum();
         rule(sum + self.fee == self.given, "the books balance", || {

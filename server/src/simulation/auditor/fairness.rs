@@ -1,8 +1,8 @@
-//! That nobody is served at somebody else's cost.
+//! Fairness: no account is served at another one's cost.
 //!
-//! While two gamers both have something waiting that can be done, what one is served exceeds what the other is by no more than
-//! one task of each (the bound of fair queueing), of whatever kinds, since every worker here does all of them. It is looked at for
-//! every pair and every stretch of time.
+//! While two gamers both have assignable tasks waiting, one is served at most one task of each more than the other (the
+//! bound of fair queueing), whatever the kinds, since every worker here does all of them. Checked for every pair and
+//! every interval.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::ledger::AccountId;
 struct Waits {
     /// Tasks that nobody has tried yet.
     fresh: i64,
-    /// Tasks that came to nothing before: who may do them is another matter.
+    /// Tasks with a failed attempt, which not every worker may take.
     again: i64,
 }
 
@@ -24,12 +24,12 @@ impl Waits {
     }
 }
 
-/// The account of who was served while others waited.
+/// Which account was served while others waited.
 pub(super) struct Fairness {
     /// By how much one may be ahead of another.
     bound: Option<u64>,
     waits: BTreeMap<AccountId, Waits>,
-    /// By how much the first is ahead of the second, since whenever that is most.
+    /// By how much the first is ahead of the second, maximised over the start of the interval.
     ahead: BTreeMap<(AccountId, AccountId), i64>,
 }
 
@@ -49,7 +49,7 @@ impl Fairness {
         self.count(account, is_again, 1);
     }
 
-    /// A task waits no more.
+    /// A task stops waiting.
     pub fn waits_no_more(&mut self, account: AccountId, is_again: bool) {
         self.count(account, is_again, -1);
     }

@@ -153,7 +153,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// What nobody wants any more is taken from who has it, at once; and who has something is watched.
+    /// Attempts whose task has ended are revoked at once, and workers that hold attempts are watched.
     pub(super) fn nobody_works_in_vain(&self) -> Audit {
         let (wanted, revoked) = (&self.step.unwanted, &self.step.revoked);
         for (peer, task, attempt) in wanted {

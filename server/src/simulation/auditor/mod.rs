@@ -1,8 +1,8 @@
-//! Says what must hold, after every step, from nothing but what went into the scheduler and what came out.
+//! The auditor: checks after every step what must hold, using only the scheduler's inputs and outputs.
 //!
-//! The auditor shares no rule with the scheduler and none of its state: it has books of its own, a list of open tasks of its
-//! own, and knows of every answer whether it is right. What the scheduler may decide (whom to ask, what to check) it leaves
-//! open; what it promises (`docs/DESIGN.md`) it checks.
+//! It shares no code and no state with the scheduler: it keeps its own books and its own list of open tasks, and knows
+//! of every answer whether it is right. What the scheduler may decide (whom to ask, what to check) is left open; what
+//! it promises (`docs/DESIGN.md`) is checked.
 //!
 //! | module | owns |
 //! |---|---|
@@ -77,7 +77,7 @@ pub struct Auditor {
     /// The books as the ledger has them: with every entry it has recorded.
     pub durable: Books,
     open: HashMap<TaskNo, Open>,
-    /// Tasks that took the place of an equal one, by the number of that, under which workers and the pool know them.
+    /// Tasks that inherited attempts, by the number under which workers and the pool know these.
     successors: HashMap<TaskNo, TaskNo>,
     /// The numbers under which workers and the pool knew tasks that have ended.
     ended_as: HashMap<TaskNo, TaskNo>,
@@ -90,7 +90,7 @@ pub struct Auditor {
     /// Patient tasks that ended, whose end the ledger has not recorded: a crash opens them again.
     unrecorded: HashMap<TaskNo, Open>,
     newest: TaskNo,
-    /// When something must have happened: leases' ends and deadlines.
+    /// Moments by which something must have happened: ends of leases, and deadlines.
     due: BTreeSet<(u64, TaskNo, Attempt)>,
     known: HashMap<AccountId, Known>,
     /// Whom each attempt was handed to; this and the next two by the number under which workers know the task.
@@ -144,7 +144,7 @@ impl Auditor {
             charged: 0,
             fees: 0,
             sessions: HashMap::new(),
-            // What the coordinator computes itself goes by deadlines, and counts as served.
+            // Not checked where the coordinator computes itself: it does so by deadline, and that counts as served.
             fairness: Fairness::new((setup.fallback != Fallback::Compute).then_some(2 * setup.units_max)),
             computes: setup.fallback == Fallback::Compute,
             hour_cap: setup.hour_cap,
@@ -257,8 +257,8 @@ impl Auditor {
         Ok(())
     }
 
-    /// What an account was charged within an hour, and what is held of it, is within the cap of its hour. The scheduler counts
-    /// by its own clock, which stands still at times, so that the very end of the hour may be another.
+    /// Charges within an hour and holds are within the account's hourly cap. The scheduler's clock stands still at
+    /// times, so the exact end of the hour may differ.
     fn hour_holds(&self, gamer: AccountId) -> Audit {
         let Some(cap) = self.hour_cap else { return Ok(()) };
         let spent = self.books.spent_since(gamer, self.now.saturating_sub(HOUR_US - CLOCKS_APART_US));
@@ -329,7 +329,7 @@ impl Auditor {
             task.begin_again(*no);
             self.fairness.waits(task.account, true);
         }
-        // What was told of tasks before is forgotten, and so is what was never recorded.
+        // Earlier outcomes are forgotten, and so is what was never recorded.
         self.ids.clear();
         for task in self.open.values() {
             self.ids.insert((task.account, task.id), None);

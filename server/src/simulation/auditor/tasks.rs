@@ -1,8 +1,9 @@
-//! Tasks: each is admitted once for what it is worth, attempted by whoever may, and ends once, in time, for the right price.
+//! Tasks: each is admitted once at its price, attempted by permitted workers, and ends once, in time, for the right
+//! charge.
 //!
-//! Equal tasks may be done once for all who asked. Two things show it: a task ends with the outcome of an equal one in the
-//! step in which that ends, for what reuse costs; or an equal one ends without an outcome, and the task goes on with its
-//! attempts, which keep the number under which workers know them.
+//! Equal tasks may be computed once. Two cases are visible: a task ends with the outcome of an equal one, in the same
+//! step, at the price of reuse; or an equal one ends without an outcome and the task inherits its attempts, which keep
+//! the number under which workers know them.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::simulation::world::{CORES_RATE, GRAPHICS_RATE, RATE_UNITS};
 const FAILURES_MAX: u32 = 4;
 /// Units up to which every answer is computed again.
 const RECOMPUTED_UNITS: u64 = 50;
-/// Microseconds within which the coordinator computes the largest task, behind all that may wait for it: much more than that.
+/// Upper bound, in microseconds, on the time in which the coordinator computes the largest task behind a full queue.
 const COMPUTED_WITHIN_US: u64 = 1_000_000;
 /// The least any task costs.
 const PRICE_MIN: i64 = 5;
@@ -57,7 +58,7 @@ impl Open {
         self.live.is_empty() && !self.is_computed
     }
 
-    /// Whether who may do it next, and when, is another matter than whose turn it is.
+    /// Whether more than its turn decides who may do it next, and when.
     pub fn waits_for_more(&self) -> bool {
         self.is_tried || self.has_equal
     }
@@ -84,7 +85,7 @@ impl Open {
     }
 }
 
-/// What so many units cost at a rate.
+/// The cost of `units` at `rate`.
 fn cost(units: u64, rate: u64) -> i64 {
     let cost = (u128::from(units) * u128::from(rate)).div_ceil(u128::from(RATE_UNITS));
     (cost as i64).max(PRICE_MIN)
@@ -356,7 +357,7 @@ impl Auditor {
         rule(is_kept, "patient tasks are kept", || task.to_string())
     }
 
-    /// No deadline passes unnoticed, no lease runs on, and the scheduler will be woken for the next.
+    /// Deadlines and ends of leases are handled in time, and `next_due` covers the next one.
     pub(super) fn nothing_is_forgotten(&self, next_due: Option<u64>) -> Audit {
         let Some((at, task, attempt)) = self.due.first() else { return Ok(()) };
         if matches!(self.step.cause, StepCause::TimePassed) {

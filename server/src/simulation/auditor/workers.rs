@@ -9,7 +9,7 @@ use crate::ledger::AccountId;
 /// What is known of one account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    /// Outcomes it has given since a check last found one wrong, accepted or not: no fewer than the scheduler counts.
+    /// Outcomes it has given since its last failed check, accepted or not: an upper bound of the scheduler's count.
     pub outcomes: u64,
     /// The same since the world began.
     pub outcomes_ever: u64,
@@ -19,14 +19,14 @@ pub(super) struct Known {
     pub failures: u32,
     /// The same since the world began.
     pub failures_ever: u32,
-    /// The operator said that it is to work no more.
+    /// Whether the operator has quarantined it.
     pub is_ordered: bool,
     pub is_convicted: bool,
     pub is_convicted_durably: bool,
 }
 
 impl Known {
-    /// Another coordinator has what was recorded, which may be from before the last failure.
+    /// A restarted coordinator knows only what was recorded, which may be from before the last failure.
     pub fn restarted(&mut self) {
         self.outcomes = self.outcomes_ever;
         self.failures = 0;
@@ -79,7 +79,7 @@ impl Auditor {
         }
     }
 
-    /// The operator said that a worker is to work no more, or again; the ledger has it so.
+    /// The operator has quarantined or released a worker; the ledger has recorded it.
     pub fn ordered(&mut self, account: AccountId, quarantined: bool) {
         let known = self.known.entry(account).or_default();
         (known.is_convicted, known.is_convicted_durably) = (quarantined, quarantined);

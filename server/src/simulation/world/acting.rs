@@ -18,7 +18,7 @@ use crate::simulation::kinds::{self, SimulatedKind};
 
 /// Programs that one account may run, by role.
 const PROGRAMS_MAX: usize = 2;
-/// Rounds of calm in which everything must come to its end.
+/// Rounds of calm within which everything must end.
 const CALM_ROUNDS: usize = 20_000;
 /// Microseconds between them while there is something to do.
 const CALM_PACE_US: u64 = 200;
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// A connection ends. Half of what was under way is still heard.
+    /// A connection ends. Half of its packets under way still arrive.
     fn cut(&mut self, peer: PeerId) -> Audit {
         let is_worker = self.is_worker(peer);
         if !is_worker {
@@ -314,8 +314,7 @@ impl World {
         )
     }
 
-    /// The operator gives a gamer's account something, which the ledger has first; the scheduler hears of it when it is next
-    /// told what is recorded.
+    /// The operator credits a gamer's account: in the ledger at once, in the scheduler with the next recorded changes.
     fn grant(&mut self, gamer: u8, nanos: i64) -> Audit {
         let person = self.person(PeerChoice::Gamer(gamer));
         let (Some(account), key) = (person.account, person.key) else { return Ok(()) };
@@ -328,7 +327,7 @@ impl World {
         Ok(())
     }
 
-    /// The operator's word on a worker's account, which the ledger has first.
+    /// The operator's quarantine order on a worker's account, which the ledger records first.
     fn judge(&mut self, worker: u8, quarantined: bool) -> Audit {
         let worker = PeerChoice::Worker(worker % self.setup.workers);
         let person = self.person(worker);
@@ -340,7 +339,7 @@ impl World {
         self.tell(StepCause::Other, Event::Judged { account, quarantined })
     }
 
-    /// All is well, until nothing is left to do.
+    /// Runs without faults until nothing is left to do.
     pub(super) fn calm(&mut self) -> Audit {
         (self.split, self.behind) = (0, 0);
         for gamer in 0..self.setup.gamers {

@@ -7,7 +7,7 @@ use crate::restart;
 use crate::simulation::auditor::{BrokenPromise, StepCause};
 
 impl World {
-    /// The coordinator dies: what it has not recorded is lost, and the next one opens the file as it lies on the disk.
+    /// The coordinator dies: what it has not recorded is lost, and the next one opens the file as it is on disk.
     pub(super) fn crash(&mut self) -> Audit {
         self.unrecorded.clear();
         let (before, after) = (file(&self.folder, self.starts), file(&self.folder, self.starts + 1));
@@ -32,7 +32,7 @@ impl World {
         }
     }
 
-    /// The coordinator closes: what is timely is given up, and everything is recorded.
+    /// The coordinator closes: timely tasks are given up, and everything is recorded.
     pub(super) fn restart(&mut self) -> Audit {
         self.close()?;
         self.start()?;

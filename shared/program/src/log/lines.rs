@@ -29,8 +29,8 @@ impl Story {
     }
 }
 
-/// The fields of an event, as text without control characters: names and reasons come from peers, and none of them may
-/// move the cursor, colour the terminal or begin a line of its own.
+/// The fields of an event, as text without control characters: names and reasons come from peers, and must not move the
+/// cursor, colour the terminal or start a new line.
 #[derive(Debug, Default)]
 pub struct Fields(Vec<(&'static str, String)>);
 
@@ -92,7 +92,7 @@ where
             plain(event.metadata(), &fields)
         };
         let (on, off) = colours(*event.metadata().level(), writer.has_ansi_escapes());
-        // Every line of a longer sentence has the time, so that lines may be sorted or searched one by one.
+        // Every line of a multi-line sentence has the time, so that lines can be sorted or searched one by one.
         for line in text.lines() {
             if self.timed {
                 SystemTime.format_time(&mut writer)?;

@@ -16,10 +16,10 @@ use serde::de::DeserializeOwned;
 use super::SettingValue;
 use crate::log;
 
-/// Why a value is not taken; whoever knows the setting adds its name.
+/// Why a value is refused; the caller, which knows the setting, adds its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mistake {
-    /// It lies outside the range.
+    /// It is outside the range.
     OutOfRange {
         /// The least it may be.
         least: String,
@@ -202,7 +202,7 @@ where
     SettingFormat::new(value_name, read, write).shaped(|shape| shape.range = Some(said))
 }
 
-/// A number that may have a fraction; what cannot be compared, such as NaN, lies outside every range.
+/// A number that may have a fraction; incomparable values such as NaN are outside every range.
 pub fn decimal(value_name: &'static str, range: RangeInclusive<f64>) -> SettingFormat<f64> {
     let (least, most) = (range.start().to_string(), range.end().to_string());
     let said = format!("{least} to {most}");
@@ -261,12 +261,12 @@ pub fn text(value_name: &'static str) -> SettingFormat<String> {
 pub fn path(value_name: &'static str) -> SettingFormat<PathBuf> {
     text(value_name).refusing(|path| if path.is_empty() { Err("it is empty".into()) } else { Ok(()) }).map(
         PathBuf::from,
-        // A path that is not Unicode cannot stand in a file, and none of ours is.
+        // A path that is not Unicode cannot be written to a file; such a setting has no written value.
         |path| path.to_str().map(str::to_owned),
     )
 }
 
-/// What reads itself from text.
+/// A value of a type that implements `FromStr`.
 pub fn parsed<T>(value_name: &'static str) -> SettingFormat<T>
 where
     T: FromStr<Err: Display> + Display + 'static,
@@ -386,7 +386,7 @@ pub fn on_off() -> SettingFormat<bool> {
         .shaped(|shape| shape.choices = ["on", "off"].map(PossibleValue::new).to_vec())
 }
 
-/// What reads itself from a table of a file, which alone has it.
+/// A value that is read from a table of the file, the only source for it.
 pub fn file_table<T: Serialize + DeserializeOwned + 'static>() -> SettingFormat<T> {
     SettingFormat::new(
         "table",

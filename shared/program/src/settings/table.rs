@@ -209,12 +209,12 @@ pub struct Nested {
     is_table: bool,
 }
 
-/// The field has settings of its own, which stand in a table of the file that is called as the field is.
+/// The field is a settings struct, whose settings are in a table of the file that has the field's name.
 pub fn table() -> Nested {
     Nested { is_table: true }
 }
 
-/// The field has settings of its own, which stand in the file as if they were those of the whole.
+/// The field is a settings struct, whose settings are in the file as if they belonged to the outer struct.
 pub fn unprefixed() -> Nested {
     Nested { is_table: false }
 }
@@ -281,8 +281,8 @@ fn apply_below<C: SettingsTable>(
     Ok(())
 }
 
-/// Takes what a program kept earlier, perhaps an older one, and perhaps edited since: what is not there stays as it is, names
-/// that no setting has are passed over, and a number outside its range becomes the nearest one.
+/// Takes settings that a program saved earlier, perhaps in an older version or edited since: missing ones stay
+/// unchanged, unknown names are skipped, and a number outside its range becomes the nearest one.
 pub fn apply_kept<C: SettingsTable>(config: &mut C, file: &toml::Table) -> Result<(), SettingError> {
     for row in C::rows() {
         let mut names = row.key.split('.');
@@ -320,15 +320,15 @@ pub fn kept<C: SettingsTable>(config: &C) -> toml::Table {
     file
 }
 
-/// What to keep of settings that began as `started`, which flags and variables made of `kept`: what has changed since, and
-/// of the rest what was kept. So what was asked for one run holds for one run.
+/// What to save: settings changed since `started`, and for the others what was in `kept`. So a flag or variable holds
+/// for one run only.
 #[must_use]
 pub fn to_keep<C: SettingsTable + Clone>(kept: &C, started: &C, now: &C) -> C {
     let mut next = now.clone();
     for row in C::rows() {
         let value = row.get(now);
         if let (true, Some(before)) = (value == row.get(started), row.get(kept)) {
-            // It was read from such settings, so it fits.
+            // The value was read from such settings, so it is valid.
             let _ = row.set(&mut next, &before);
         }
     }
@@ -337,7 +337,7 @@ pub fn to_keep<C: SettingsTable + Clone>(kept: &C, started: &C, now: &C) -> C {
 
 /// Refuses settings of which one is outside its range, as settings made by a program may be.
 pub fn check<C: SettingsTable + Clone>(config: &C) -> Result<(), SettingError> {
-    // What a row takes may depend on other settings, such as the kinds that there are.
+    // The valid values of a row may depend on other settings, such as the registered kinds.
     let mut scratch = config.clone();
     for row in C::rows() {
         if let Some(value) = row.get(config) {

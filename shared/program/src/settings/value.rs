@@ -21,7 +21,7 @@ pub enum SettingValue {
 }
 
 impl SettingValue {
-    /// As TOML. A number that TOML has no room for becomes text, which every number is read from as well.
+    /// As TOML. A number outside TOML's range becomes text, from which every number can be read too.
     pub fn to_toml(&self) -> toml::Value {
         match self {
             Self::Bool(value) => toml::Value::Boolean(*value),
@@ -46,7 +46,7 @@ impl From<toml::Value> for SettingValue {
             toml::Value::Integer(value) => Self::Integer(value.into()),
             toml::Value::Float(value) => Self::Decimal(value),
             toml::Value::String(value) => Self::Text(value),
-            // No setting is a time of day in TOML's sense: whoever reads this as text says what is wrong.
+            // No setting is a TOML date or time; as text it is refused with a reason.
             toml::Value::Datetime(value) => Self::Text(value.to_string()),
             toml::Value::Array(values) => Self::List(values.into_iter().map(Self::from).collect()),
             toml::Value::Table(values) => {

@@ -1,4 +1,4 @@
-//! One account's mirror: money, which ids are used up, and what is remembered of it.
+//! One account's mirror: money, spent ids and remembered tasks.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -29,16 +29,16 @@ pub struct AccountMirror {
     /// What an hour may cost it.
     pub hour_cap: HourCap,
     last_hour: LastHour,
-    /// What it has used up of what looking at its submits may take.
+    /// Its used share of the rate limits on examining submits.
     pub rates: AccountSubmitRates,
-    /// Units begun in vain for its tasks that were late, less its share of those it paid for.
+    /// Units wasted on its late tasks, less its allowance for the units it paid for.
     late_units: u64,
     /// Tasks in flight.
     pub tasks: HashSet<TaskNo, NumberHash>,
     spent: SpentIds,
     pub(super) remembered: Remembered,
     pub(super) sessions: Vec<PeerId>,
-    /// Its place among those whose gamers are away.
+    /// Its number in the queue of disconnected accounts; `None` while connected.
     pub(super) away: Option<u64>,
 }
 
@@ -94,22 +94,22 @@ impl AccountMirror {
         self.tasks.remove(&no);
     }
 
-    /// The cap that a task of this price would break beside all that was charged in the last hour and all that is held, if
-    /// there is one; `everybody` have that cap unless the operator said otherwise.
+    /// The hourly cap that a task of this price would exceed, together with the last hour's charges and all holds;
+    /// `None` if it fits. `everybody` is the default cap.
     pub fn breaks_hour_cap(&mut self, price: Nanos, everybody: Option<Nanos>, now: Micros) -> Option<Nanos> {
         let cap = self.hour_cap.or(everybody)?;
         (self.last_hour.spent(now) + self.held + price > cap).then_some(cap)
     }
 
-    /// So many units begun for a task of it were in vain, because it is late. Whether that may be misfortune; if so, it is
-    /// counted.
+    /// `units` were wasted on a late task of this account. Returns whether that is within its allowance for bad luck;
+    /// if so, the units are counted.
     pub fn may_be_late(&mut self, units: u64) -> bool {
         let may = self.late_units.saturating_add(units) <= LATE_UNITS_AT_ONCE;
         self.late_units += if may { units } else { 0 };
         may
     }
 
-    /// It paid for so many units that arrived in time.
+    /// Counts `units` of outcomes that arrived in time and were paid.
     pub fn was_in_time(&mut self, units: u64) {
         self.late_units = self.late_units.saturating_sub(units / LATE_SHARE);
     }
@@ -124,7 +124,7 @@ impl AccountMirror {
         }
     }
 
-    /// Whether `id` was admitted before, or is of no session that was given to this account of late.
+    /// Whether `id` was admitted before, or its session was not recently given to this account.
     pub fn is_spent(&self, id: TaskId) -> bool {
         self.spent.contains(id)
     }

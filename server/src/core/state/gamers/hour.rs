@@ -51,8 +51,8 @@ impl Default for LastHour {
 }
 
 impl LastHour {
-    /// Takes over what was spent before, also before the clock's start. A charge may be up to a minute older than is said, so
-    /// it counts for up to a minute too long, never too short.
+    /// Takes over earlier charges, also from before the coordinator's start. A charge may be up to a minute older than
+    /// recorded, so it counts up to a minute too long, never too short.
     pub fn spent_before(&mut self, charges: &[RecentCharge], now: Micros) {
         self.go_on(now);
         for charge in charges {
@@ -77,7 +77,7 @@ impl LastHour {
         self.sum
     }
 
-    /// Lets go of the minutes that count no more. Each is looked at once.
+    /// Clears the minutes that are older than an hour; amortised constant time.
     fn go_on(&mut self, now: Micros) {
         let minute = minute_of(now, Duration::ZERO);
         let passed = minute.saturating_sub(self.minute).min(MINUTES as u64);
@@ -89,8 +89,8 @@ impl LastHour {
     }
 }
 
-/// The number of the minute that it was so long before `now`. The clock starts in minute [`MINUTES`], so that those before its
-/// start which still count have numbers too.
+/// The number of the minute `ago` before `now`. The clock starts in minute [`MINUTES`], so that minutes before its
+/// start have numbers too.
 fn minute_of(now: Micros, ago: Duration) -> u64 {
     let now_us = now.0.saturating_add(MINUTES as u64 * MINUTE_US);
     now_us.saturating_sub(Micros::from(ago).0) / MINUTE_US

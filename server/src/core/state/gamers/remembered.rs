@@ -1,8 +1,8 @@
-//! Finished tasks that are remembered: those their gamer has been sent, to answer a repeated submit again, and those
-//! nobody was there to be sent, until their gamer is back.
+//! Remembered finished tasks: delivered ones, to answer a repeated submit, and undelivered ones, until their gamer is
+//! back.
 //!
-//! Each is weighed as it lies in memory. An account has a bound on both, and all accounts together have one
-//! ([`super::Gamers::remember`]). What is dropped stays charged: it was computed, and its id stays used up.
+//! Each counts with its size in memory. Both sorts are bounded per account and over all accounts
+//! ([`super::Gamers::remember`]). A dropped task stays charged, because it was computed, and its id stays spent.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -19,13 +19,13 @@ use crate::core::fault;
 const RECENT_MAX: usize = 256;
 /// Bytes of finished tasks remembered per account for the same purpose.
 const RECENT_BYTES_MAX: usize = 1024 * 1024;
-/// Finished tasks kept per account for a gamer who is away. As many as may be in flight: to these no more are added.
+/// Undelivered tasks kept per account. Equal to the most tasks in flight, since a disconnected gamer adds no more.
 const UNDELIVERED_MAX: usize = TASKS_PER_GAMER_MAX;
-/// Bytes of them. All go out at once when the gamer is back: more would not fit into its channel, and it would be
-/// dropped for that.
+/// Bytes of undelivered tasks per account. All are sent at once when the gamer is back; more would overflow its
+/// channel, which disconnects it.
 const UNDELIVERED_BYTES_MAX: usize = CHANNEL_MEMORY_BYTES_MAX / 4 * 3;
-/// What one takes beside its outcome and its maker's name: itself, its places in the map and the order, and what the
-/// allocator adds to three blocks.
+/// Bytes that one task takes besides its outcome and its worker's name: the struct, its map and queue entries, and the
+/// allocator's overhead for three blocks.
 const OVERHEAD_BYTES: usize = size_of::<FinishedTask>() + 3 * size_of::<TaskId>() + 64;
 
 const _: () = assert!(UNDELIVERED_BYTES_MAX > 8 * (OUTCOME_BYTES_MAX + OVERHEAD_BYTES));
@@ -42,15 +42,15 @@ pub(super) fn weight(finished: &FinishedTask) -> usize {
 /// The finished tasks of one account.
 #[derive(Default)]
 pub(super) struct Remembered {
-    /// Each lies still while it is remembered: one comes and one goes with every task.
+    /// Boxed: a finished task is some hundred bytes, and growing the map must not move them.
     tasks: HashMap<TaskId, Box<FinishedTask>, SeededHash>,
-    /// Those that were sent, the oldest first.
+    /// Delivered ones, the oldest first.
     sent: VecDeque<TaskId>,
-    /// Those nobody was sent yet, the oldest first.
+    /// Undelivered ones, the oldest first.
     unsent: VecDeque<TaskId>,
     /// Of all of them.
     load: RememberedLoad,
-    /// Of those nobody was sent yet.
+    /// Of the undelivered ones.
     undelivered: RememberedLoad,
 }
 
@@ -84,13 +84,12 @@ impl Remembered {
         self.load
     }
 
-    /// Those nobody was sent yet.
+    /// Number and bytes of the undelivered ones.
     pub fn undelivered(&self) -> RememberedLoad {
         self.undelivered
     }
 
-    /// Adds one; the oldest go that are too many, or too heavy, together with it: of those nobody was sent if it is
-    /// such a one, else of those that were sent.
+    /// Adds a task and drops the oldest of the same sort, delivered or undelivered, until they fit their bounds.
     pub fn add(&mut self, id: TaskId, finished: Box<FinishedTask>) {
         let (bytes, delivered) = (weight(&finished), finished.delivered);
         let Entry::Vacant(place) = self.tasks.entry(id) else {
@@ -116,28 +115,28 @@ impl Remembered {
         }
     }
 
-    /// Drops the oldest one that its gamer was sent; false if there is none.
+    /// Drops the oldest delivered task; false if there is none.
     pub fn drop_oldest_delivered(&mut self) -> bool {
         let Some(oldest) = self.sent.pop_front() else { return false };
         self.forget(oldest);
         true
     }
 
-    /// Drops one that nobody was sent; false if it is not such a one any more.
+    /// Drops an undelivered task; false if it has been delivered or dropped.
     pub fn drop_undelivered(&mut self, id: TaskId) -> bool {
-        // The oldest, as a rule: found at once.
+        // Usually the oldest, so the search ends at the first element.
         let Some(at) = self.unsent.iter().position(|other| *other == id) else { return false };
         self.unsent.remove(at);
         self.forget(id);
         true
     }
 
-    /// Whether this one is here and nobody was sent it.
+    /// Whether this task is remembered and undelivered.
     pub fn is_undelivered(&self, id: TaskId) -> bool {
         self.tasks.get(&id).is_some_and(|finished| !finished.delivered)
     }
 
-    /// Those nobody was sent, in the order of their ids; from now on they count as sent.
+    /// The undelivered tasks in the order of their ids; from now on they count as delivered.
     pub fn take_undelivered(&mut self) -> Vec<(TaskId, FinishedTask)> {
         let mut taken = Vec::new();
         for id in self.unsent.drain(..) {
@@ -151,7 +150,7 @@ impl Remembered {
         taken
     }
 
-    /// Forgets one that is in neither order any more.
+    /// Removes a task that is in neither queue.
     fn forget(&mut self, id: TaskId) {
         let Some(finished) = self.tasks.remove(&id) else {
             unreachable!("what is in an order is remembered")

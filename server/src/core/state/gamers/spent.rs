@@ -2,20 +2,20 @@
 //! its submit comes.
 //!
 //! The upper half of an id is a session number, which the coordinator gives to each connection and which only grows
-//! within an account. So an account is remembered in a few windows, for as long as there is one, and needs no list of
-//! the sessions it ever had: numbers given long ago count as used up as a whole, and numbers that were never given
-//! let nothing in. Whoever reconnects gets a number that nothing was charged under, whatever was done before.
+//! within an account. So a few windows of recent sessions suffice, and no list of all sessions is needed: ids of older
+//! sessions all count as spent, and ids of sessions that were never given are refused. A reconnected gamer gets a
+//! number under which nothing was charged.
 
 use std::collections::VecDeque;
 
 use p2c2r_protocol::TaskId;
 use p2c2r_protocol::limits::TASKS_PER_GAMER_MAX;
 
-/// Session numbers of one account under which new tasks are let in, the newest ones. Fewer would cut off the older of
-/// so many connections at the same time; each takes a kilobyte once it is used.
+/// The newest session numbers of one account, under which new tasks are admitted. Fewer would cut off the older of that
+/// many simultaneous connections; each takes a kilobyte once it is used.
 const SESSIONS_MAX: usize = 16;
-/// Ids remembered behind the newest one of a session. More than one gamer may have in flight, so that ids arriving out
-/// of order are still told from used ones.
+/// Ids remembered below the newest one of a session: more than one gamer may have in flight, so that ids that arrive
+/// out of order are not mistaken for spent ones.
 const WINDOW: u32 = 8_192;
 
 const _: () = assert!(WINDOW as usize > 2 * TASKS_PER_GAMER_MAX);
@@ -45,7 +45,7 @@ fn halves(id: TaskId) -> (u32, u32) {
 }
 
 impl Window {
-    /// The first id seen opens the window; earlier ones of the same session may still be on the way.
+    /// Opens the window at the first id seen; smaller ids of the same session may still arrive.
     fn open(number: u32) -> Self {
         Self { newest: number, bits: vec![0; (WINDOW / 64) as usize].into() }
     }
@@ -81,14 +81,14 @@ impl Window {
 }
 
 impl SpentIds {
-    /// The ids of an account whose largest one so far is `largest`: all up to its session's last are used up.
+    /// The spent ids of an account whose largest id is `largest`: all ids of that session and of earlier ones.
     pub fn after(largest: Option<TaskId>) -> Self {
         Self { sessions: VecDeque::new(), newest: largest.map_or(0, |id| halves(id).0) }
     }
 
-    /// Gives a new session number, at least `at_least` and larger than all before. The oldest of more than
-    /// [`SESSIONS_MAX`] is used up with that. When there is no larger number, which takes 2^32 connections, it is the
-    /// last one again, under which nothing new is let in.
+    /// Gives a new session number, at least `at_least` and larger than all before. With more than [`SESSIONS_MAX`]
+    /// sessions all ids of the oldest count as spent. After 2^32 connections no larger number exists: the last one is
+    /// returned again, and admits nothing new.
     pub fn give_session(&mut self, at_least: u32) -> u32 {
         let Some(next) = self.newest.checked_add(1) else { return self.newest };
         self.newest = next.max(at_least);

@@ -81,7 +81,7 @@ fn finished(bytes: usize, delivered: bool, at: Micros) -> Box<FinishedTask> {
     })
 }
 
-/// The sums are what the accounts add up to.
+/// Asserts that the sums over all accounts equal what the accounts add up to.
 fn assert_sums(gamers: &Gamers) {
     let mut sums = (RememberedLoad::default(), RememberedLoad::default());
     for account in gamers.accounts.values() {
@@ -122,7 +122,7 @@ fn accounts_are_bounded_and_those_away_longest_go_first() {
     assert_sums(&gamers);
 }
 
-/// Random gamers come, go, and finish tasks of any size, far more than fits.
+/// Random gamers connect, disconnect and finish tasks of any size, far more than fit the bounds.
 #[test]
 fn what_is_remembered_never_exceeds_its_bounds_and_the_sums_are_right() {
     let mut gamers = Gamers::default();

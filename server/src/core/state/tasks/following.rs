@@ -1,7 +1,8 @@
-//! Tasks that are equal to one under way wait for its outcome instead of being done as well.
+//! Following: a task equal to one under way waits for that one's outcome instead of being computed as well.
 //!
-//! One open task of each key leads, and others may follow it. A follower is in nobody's queue and has no attempt: it ends with
-//! its leader's outcome, or takes its place when that ends without one, or goes on alone.
+//! One open task per key leads, and others may follow it. A follower is in no queue and has no attempt: it ends with
+//! its leader's outcome, inherits the leader's attempts if that ends without one, or stops following and is assigned by
+//! itself.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,11 +12,12 @@ use p2c2r_protocol::{Digest, Micros, SeededHash, TaskNo};
 
 use super::{Following, LiveAttempt, Task, TaskTable};
 
-/// Tasks that may follow one: all of them end in the same event. Those beyond are done by themselves.
+/// Followers of one task. Bounded because all of them end in the same event; further equal tasks are computed by
+/// themselves.
 pub const FOLLOWERS_MAX: usize = 256;
 
-/// The open tasks whose outcomes others may wait for, by the start of their key. Of two keys that start alike the later one is
-/// not found, and its tasks are done one by one.
+/// The leaders, by the first 8 bytes of their key. Of two keys with the same start only one leader is found, and
+/// followers of the other are computed by themselves.
 #[derive(Default)]
 pub(super) struct Leaders(HashMap<u64, TaskNo, SeededHash>);
 
@@ -26,17 +28,17 @@ fn start_of(key: Digest) -> u64 {
 }
 
 impl Task {
-    /// What it waits for, if it follows another task.
+    /// Which task it follows, if any.
     pub fn follows(&self) -> Option<Following> {
         self.follows
     }
 
-    /// Equal tasks that wait for its outcome.
+    /// The tasks that follow it.
     pub fn followers(&self) -> &[TaskNo] {
         &self.followers
     }
 
-    /// The same, taken from a task that has ended.
+    /// Takes the followers from a task that has ended.
     pub fn take_followers(&mut self) -> Vec<TaskNo> {
         std::mem::take(&mut self.followers)
     }
@@ -50,13 +52,13 @@ impl TaskTable {
         Some((no, task))
     }
 
-    /// Others may follow it from now on, unless they follow another one of its key already.
+    /// Makes the task a leader, unless its key has one.
     pub(super) fn lead(&mut self, no: TaskNo) {
         let Some(task) = self.tasks.get(&no).filter(|task| task.shares) else { return };
         self.leaders.0.entry(start_of(task.key)).or_insert(no);
     }
 
-    /// It waits for the outcome of another task.
+    /// Makes a waiting task a follower.
     pub(super) fn follow(&mut self, no: TaskNo, following: Following) {
         let Some(leader) = self.tasks.get_mut(&following.leader) else { return };
         assert!(leader.follows.is_none(), "nobody follows a follower");
@@ -66,7 +68,7 @@ impl TaskTable {
         task.follows = Some(following);
     }
 
-    /// A follower goes on alone, and waits to be handed out.
+    /// Stops following and queues the task.
     pub(crate) fn go_alone(&mut self, no: TaskNo) {
         let Some(following) = self.tasks.get_mut(&no).and_then(|task| task.follows.take()) else { return };
         if let Some(leader) = self.tasks.get_mut(&following.leader) {
@@ -76,8 +78,8 @@ impl TaskTable {
         self.wait(no);
     }
 
-    /// The task that these waited for has ended without an outcome for them: the first goes on alone, and the others follow
-    /// it. Returns which one that is.
+    /// Handles followers whose leader ended without an outcome for them: the first is queued, and the others follow it.
+    /// Returns the first.
     pub(crate) fn regroup(&mut self, followers: &[TaskNo]) -> Option<TaskNo> {
         let (first, others) = followers.split_first()?;
         self.go_alone(*first);
@@ -90,16 +92,16 @@ impl TaskTable {
         Some(*first)
     }
 
-    /// The first follower takes the place of its leader `no`, whose attempts go on for it. What comes out is the task that was
-    /// asked for there before, without the attempts, and the number that its successor had. The work counts as served to
-    /// whom it was handed out for, once.
+    /// The first follower inherits the attempts of its leader `no`, under that number. Returns the task that was
+    /// requested under `no` before, without its attempts, and the follower's former number. The work stays counted
+    /// once, as served to the account that it was assigned for.
     pub(crate) fn succeed(&mut self, no: TaskNo) -> Option<(Box<Task>, TaskNo)> {
         let heir_no = *self.tasks.get(&no)?.followers.first()?;
         let mut ended = self.tasks.remove(&heir_no)?;
         let task = self.tasks.get_mut(&no)?;
         self.load.remove(task.weighed());
         self.ids.remove(&(task.account, task.id));
-        // What was asked for changes hands, what is being done stays.
+        // The request is exchanged; the attempts stay.
         swap(&mut task.id, &mut ended.id);
         swap(&mut task.account, &mut ended.account);
         swap(&mut task.gamer, &mut ended.gamer);
@@ -110,7 +112,7 @@ impl TaskTable {
         task.followers.retain(|other| *other != heir_no);
         (task.begun, task.unwanted, ended.follows) = (0, false, None);
         if task.deliver_by.is_none() && ended.deliver_by.is_some() {
-            // Silence counts against a timely task, and must not end a patient one.
+            // Expired attempts count for a timely task, but must not end a patient one.
             task.failures = 0;
         }
         let (account, id) = (task.account, task.id);
@@ -122,7 +124,7 @@ impl TaskTable {
         Some((ended, heir_no))
     }
 
-    /// The own kernel gave no outcome, which is one attempt that failed: the task waits again.
+    /// The own kernel failed, which counts as a failed attempt: the task is queued again.
     pub(crate) fn computed_in_vain(&mut self, no: TaskNo) -> Option<&Task> {
         let task = self.tasks.get_mut(&no).filter(|task| task.computing.is_some())?;
         (task.computing, task.own_kernel) = (None, None);
@@ -131,7 +133,7 @@ impl TaskTable {
         self.get(no)
     }
 
-    /// Gives the leases of a task that has taken another one's place their new ends.
+    /// Sets new ends for the leases that a task has inherited.
     pub(crate) fn renew_leases(&mut self, no: TaskNo, until: impl Fn(&LiveAttempt) -> Micros) {
         let live = self.tasks.get_mut(&no).map(|task| &mut task.live).into_iter().flatten();
         for live in live.filter(|live| live.answered_at.is_none()) {
@@ -139,7 +141,7 @@ impl TaskTable {
         }
     }
 
-    /// The task has left the table: nobody finds it as a leader, and its own leader does not know it any more.
+    /// Unlinks a removed task from the leaders and from its own leader.
     pub(super) fn forget_equal(&mut self, no: TaskNo, task: &Task) {
         if let Some(following) = task.follows
             && let Some(leader) = self.tasks.get_mut(&following.leader)
@@ -154,10 +156,10 @@ impl TaskTable {
         }
     }
 
-    /// Derives again from the tasks who follows whom.
+    /// Checks that leaders and followers agree.
     ///
     /// # Panics
-    /// If leaders and followers do not say the same of each other.
+    /// If a leader and a follower disagree.
     pub fn assert_following(&self) {
         let mut following = 0;
         for (no, task) in &self.tasks {

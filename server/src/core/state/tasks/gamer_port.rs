@@ -1,4 +1,4 @@
-//! What gamers' messages may do to tasks: let them in and take them back.
+//! What gamers' messages may do to tasks: admit and cancel them.
 
 use p2c2r_protocol::{TaskId, TaskNo};
 use smallvec::SmallVec;
@@ -11,7 +11,7 @@ use crate::ledger::AccountId;
 pub struct GamerPort<'a>(pub(super) &'a mut TaskTable);
 
 impl GamerPort<'_> {
-    /// Whether there is room for one more task of this account, patient or not, of so many encoded bytes.
+    /// Whether the budgets have room for one more task of this account. `spec_bytes` counts the encoded spec.
     pub fn has_room(&self, account: AccountId, patient: bool, spec_bytes: usize) -> Result<(), Over> {
         self.0.load.may_add(account, patient, spec_bytes)
     }
@@ -22,8 +22,7 @@ impl GamerPort<'_> {
         Some((no, self.0.tasks.get(&no)?))
     }
 
-    /// Lets a task in under a number from [`GamerPort::number`], or under the one the ledger knows it by, to
-    /// wait for the matcher.
+    /// Admits a task under a number from [`GamerPort::number`], or under its number in the ledger, and queues it.
     pub fn admit(&mut self, no: TaskNo, new: NewTask) {
         debug_assert!(no.0 < self.0.next_no, "numbers are given out by the table or lie before its first");
         debug_assert!(!self.0.ids.contains_key(&(new.account, new.id)), "an id is in flight once");
@@ -67,7 +66,7 @@ impl GamerPort<'_> {
         self.0.wait(no);
     }
 
-    /// Its gamer takes a task back of which an answer is being judged.
+    /// Cancels a task of which an answer is being judged.
     pub fn take_back(&mut self, no: TaskNo) {
         if let Some(task) = self.0.tasks.get_mut(&no) {
             task.unwanted = true;

@@ -1,4 +1,5 @@
-//! What the matcher and the leases may do to tasks: take them out of the queue, lease them, and give them to the own kernel.
+//! What the matcher and the leases may do to tasks: take them from the queue, lease them, and give them to the own
+//! kernel.
 
 use p2c2r_protocol::{Attempt, KindId, Micros, PeerId, TaskNo};
 use p2c2r_tasks::StopOnDrop;
@@ -22,8 +23,8 @@ impl MatcherPort<'_> {
         self.0.wait(no);
     }
 
-    /// Leases the task to a worker that offers such kinds, and numbers the attempt. A task that somebody has already can be
-    /// leased once more, to a worker of another account.
+    /// Leases the task to a worker and numbers the attempt; counts the task as served in the kinds that the worker
+    /// `offers`. A leased task can be leased once more, to a worker of another account.
     pub fn lease(
         &mut self,
         no: TaskNo,
@@ -58,14 +59,14 @@ impl MatcherPort<'_> {
         Some(attempt)
     }
 
-    /// Sets when a second worker is to be asked.
+    /// Sets when a hedge is due; `None` for never.
     pub fn hedge_at(&mut self, no: TaskNo, at: Option<Micros>) {
         if let Some(task) = self.0.tasks.get_mut(&no) {
             task.hedge_at = at;
         }
     }
 
-    /// The waiting task has nobody to wait for but the own kernel, for which there is no thread.
+    /// Makes the waiting task wait for a thread of the own kernel.
     pub fn wait_for_own_kernel(&mut self, no: TaskNo) {
         let TaskTable { tasks, for_own_kernel, .. } = &mut *self.0;
         let Some(task) = tasks.get_mut(&no).filter(|task| task.is_queued()) else { return };
@@ -84,7 +85,7 @@ impl MatcherPort<'_> {
         Some(no)
     }
 
-    /// Gives the task to the own kernel, which `stop` ends with the task.
+    /// Marks the task as computed by the own kernel; dropping the task drops `stop`, which ends the kernel.
     pub fn compute(&mut self, no: TaskNo, now: Micros, stop: StopOnDrop) -> Option<&Task> {
         let task = self.0.tasks.get_mut(&no).filter(|task| task.is_waiting())?;
         task.attempts += 1;

@@ -1,4 +1,4 @@
-//! What comes back from whoever computes, and what that may do to tasks: each verb refuses what does not fit.
+//! What results may do to tasks; each method refuses what does not fit.
 
 use p2c2r_protocol::{Attempt, Micros, PeerId, TaskNo};
 
@@ -20,7 +20,7 @@ impl<'a> WorkerPort<'a> {
         held.map(|live| (&**task, live)).ok_or(Stray::StaleAttempt)
     }
 
-    /// An outcome arrived under the lease of this attempt: from now on it is judged.
+    /// Records that an outcome of this attempt arrived: from now on the attempt is judged.
     pub fn answered(self, no: TaskNo, attempt: Attempt, worker: PeerId, at: Micros) -> Result<(), Stray> {
         let task = self.0.tasks.get_mut(&no).ok_or(Stray::UnknownTask)?;
         let held = |live: &&mut LiveAttempt| live.attempt == attempt && live.is_awaited_from(worker);
@@ -30,7 +30,7 @@ impl<'a> WorkerPort<'a> {
         Ok(())
     }
 
-    /// The check of an attempt's answer waits for its turn until then, or waits no more.
+    /// Sets by when the waiting check of an attempt's answer must begin; `None` once it does not wait.
     pub fn check_begins_by(self, no: TaskNo, attempt: Attempt, at: Option<Micros>) {
         let task = self.0.tasks.get_mut(&no);
         let live = task.and_then(|task| task.live.iter_mut().find(|live| live.attempt == attempt));
@@ -39,8 +39,7 @@ impl<'a> WorkerPort<'a> {
         }
     }
 
-    /// The verdict on this attempt is to accept: the task ends and comes out, and the attempt with it. The task's other
-    /// attempts are of no more use.
+    /// Accepts this attempt: removes the task and returns it with the attempt. The task's other attempts have lost.
     pub fn accepted(self, no: TaskNo, attempt: Attempt) -> Option<(Box<Task>, LiveAttempt)> {
         let live = self.0.tasks.get(&no)?.live_attempt(attempt)?;
         live.answered_at?;
@@ -49,14 +48,14 @@ impl<'a> WorkerPort<'a> {
         Some((task, live))
     }
 
-    /// The own kernel gave an outcome: the task ends and comes out.
+    /// Removes a task for which the own kernel gave an outcome, and returns it.
     pub fn computed(self, no: TaskNo) -> Option<Box<Task>> {
         self.0.tasks.get(&no)?.computing.and_then(|_| self.0.remove(no))
     }
 
-    /// A live attempt is over without success, be it leased or judged; the task waits again if it was the only one. The
-    /// worker's account is remembered unless it may try again, as after being overloaded. `begun` are the work units that
-    /// were begun through no fault of its worker.
+    /// Ends a live attempt, leased or judged, without success; the task is queued again if it was the only one. The
+    /// worker's account is excluded from the task unless it `may_try_again`, as after being overloaded. `begun` are the
+    /// work units wasted through no fault of the worker.
     pub fn failed(
         self,
         no: TaskNo,
@@ -78,7 +77,7 @@ impl<'a> WorkerPort<'a> {
         Some((self.0.tasks.get(&no)?, live))
     }
 
-    /// Whether blobs may be sent a second time for this attempt: once, and not for one before the newest such.
+    /// Whether blobs may be resent for this attempt: once, and only for the newest attempt that asked.
     pub fn may_resend_blobs(self, no: TaskNo, attempt: Attempt) -> bool {
         let Some(task) = self.0.tasks.get_mut(&no) else { return false };
         let may = task.blobs_resent_for.is_none_or(|newest| newest < attempt);

@@ -65,7 +65,7 @@ fn a_failure_begins_again_a_second_convicts_and_the_first_is_forgotten_after_cle
     assert_eq!(standing, CheckConsequence::Working);
     assert_eq!(record.unwrap().failures, 1, "recorded at once");
     assert!(trust.is_on_probation(ADA, KIND, 1, Micros(2)));
-    // Unchecked answers do not make it forgotten.
+    // Unchecked answers do not make a failure forgotten.
     for _ in 0..5_000 {
         trust.accepted(ADA, KIND, 1, false, Micros(3));
     }

@@ -1,8 +1,9 @@
-//! How much work a worker is given at once, earned by accepted answers and lost by attempts that come to nothing.
+//! The window of a worker, that is, how many attempts it may hold at once: it grows with accepted answers and shrinks
+//! with failed attempts.
 //!
-//! A newcomer gets a few attempts, whatever slots it announces, and at most twice as many with each answer that is
-//! accepted: so a worker that never answers costs little before it is found out. Attempts that come to nothing halve
-//! the number, put it behind others, and from the second in a row on it rests for a while, each time twice as long.
+//! A newcomer gets a few attempts, however many slots it announces, and the window at most doubles with each accepted
+//! answer: a worker that never answers costs little. A failed attempt halves the window and ranks the worker behind
+//! others; from the second failure in a row on it rests, twice as long each time.
 
 use std::time::Duration;
 
@@ -10,16 +11,16 @@ use p2c2r_protocol::Micros;
 
 /// Attempts a newcomer gets at once: one that it works on and one on the way.
 const WINDOW_OF_NEWCOMER: u32 = 2;
-/// Attempts one worker may have at the same time, however fast and far away it is.
+/// Upper bound of the window, however fast and far away the worker is.
 pub const WINDOW_MAX: u32 = 1_024;
 /// How long a worker rests after the second incident in a row.
 const REST_MIN: Duration = Duration::from_millis(50);
-/// The longest rest. Errs on the side of trying again: a machine that was overloaded may be well again.
+/// The longest rest. Errs on the short side: a machine that was overloaded may have recovered.
 const REST_MAX: Duration = Duration::from_mins(1);
-/// Accepted answers after which a worker counts as proven, as long as nothing goes wrong: its window has doubled often
-/// enough by then for what it really does to be known. Fewer would make a hedge of a stranger.
+/// Accepted answers after which a worker without recent incidents counts as proven: by then its window has doubled
+/// often enough to show its real speed. With fewer, hedges would go to unknown workers.
 const PROVEN_AFTER: u32 = 8;
-/// Incidents in a row beyond which nothing gets worse.
+/// Incidents in a row that are counted at most.
 const INCIDENTS_MAX: u32 = 16;
 
 /// How a worker has done of late.
@@ -27,7 +28,7 @@ const INCIDENTS_MAX: u32 = 16;
 pub(super) struct Conduct {
     /// Attempts it may have at once.
     window: u32,
-    /// Attempts that its slots, its speed and its distance have use for.
+    /// Attempts that keep its slots busy, given its speed and round trip.
     useful: u32,
     /// Incidents in a row.
     incidents: u32,
@@ -57,7 +58,8 @@ impl Conduct {
         if self.rests_until.is_some() { 0 } else { self.window.min(self.useful) }
     }
 
-    /// How many times longer than predicted it is taken to need, when it is compared with others.
+    /// Factor on its predicted time when it is compared with others: 2 to the power of its incidents in a row, at most
+    /// 256.
     pub fn handicap(&self) -> u32 {
         1 << self.incidents.min(8)
     }
@@ -67,7 +69,7 @@ impl Conduct {
         self.rests_until
     }
 
-    /// So many attempts at once are of use, as far as is known.
+    /// Sets how many attempts keep it busy.
     pub fn has_use_for(&mut self, attempts: u32) {
         self.useful = attempts.min(WINDOW_MAX);
     }
@@ -84,8 +86,9 @@ impl Conduct {
         self.accepted >= PROVEN_AFTER && self.incidents == 0
     }
 
-    /// An attempt that it had since then came to nothing. Those handed out before the newest incident was noticed are
-    /// part of it: a machine that stands still for a moment fails all that it has at once. Says whether it is a new one.
+    /// Counts an attempt, assigned at `since`, that failed. An attempt assigned before the newest incident was noticed
+    /// belongs to that incident, since a stalled machine fails everything it holds at once. Returns whether this is a
+    /// new incident.
     pub fn failed(&mut self, since: Micros, now: Micros) -> bool {
         if self.incidents > 0 && since <= self.newest {
             return false;
@@ -100,7 +103,7 @@ impl Conduct {
         true
     }
 
-    /// It gets work again if its rest is over.
+    /// Ends its rest if that is over.
     pub fn end_rest(&mut self, now: Micros) {
         if self.rests_until.is_some_and(|until| until <= now) {
             self.rests_until = None;

@@ -1,4 +1,4 @@
-//! Who has room, who comes back, and what is remembered of whom.
+//! Which workers have room, and which records outlive a connection.
 
 use std::time::Duration;
 

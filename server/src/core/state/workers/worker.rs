@@ -1,4 +1,5 @@
-//! One connected worker: what it offers, what it has, how fast it is, and when an attempt sent to it would be back.
+//! One connected worker: what it offers, what it holds, how fast it is, and when an attempt sent to it would be
+//! answered.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,20 +17,20 @@ use super::conduct::Conduct;
 use crate::core::state::speed::ServiceTimes;
 use crate::ledger::{Account, AccountId};
 
-/// Work units of tasks by which a worker proves itself, five milliseconds of the reference core: larger ones go to it only
-/// if nobody better known is asked.
+/// Work units, five milliseconds of the reference core, up to which an unproven worker competes equally; larger tasks
+/// go to it only if no better known worker is asked.
 const UNPROVEN_UNITS_MAX: WorkUnits = WorkUnits(5_000);
-/// How many times longer an unproven worker is taken to need for larger ones.
+/// Factor on an unproven worker's predicted time for larger tasks.
 const DOUBT: u32 = 4;
-/// How many times longer than predicted a worker is taken to need while an attempt of it is late and nothing has come from it
-/// since: it may stand still, and what it gets then waits with the rest.
+/// Factor on a worker's predicted time while one of its attempts is late and it has sent nothing since: it may have
+/// stalled, and a new attempt would wait with the rest.
 pub(super) const LATE: u32 = 8;
-/// How long a worker without incidents has had nothing when it counts as neglected.
+/// Idle time after which a worker without incidents counts as neglected.
 const NEGLECTED_AFTER: Duration = Duration::from_secs(1);
-/// Added to a worker's round trip when its window is reckoned: messages leave in groups.
+/// Added to a worker's round trip when its window is computed, because messages leave in batches.
 const GROUPING: Duration = Duration::from_millis(2);
 
-/// Blobs that a worker is believed to have: fewer than its store holds, so that this forgets first.
+/// Blobs that a worker is believed to have: fewer than its store holds, so that the coordinator forgets a blob first.
 const KNOWN_BLOBS_MAX: usize = 128;
 
 /// One connected worker.
@@ -52,21 +53,21 @@ pub struct Worker {
     pub speed: ServiceTimes,
     /// When it last had an attempt.
     pub active_at: Micros,
-    /// Whether the link was told that tasks are out.
+    /// Whether the link was told to watch it as busy.
     pub busy: bool,
     /// What its account says.
     pub statements: WorkerStatements,
     blobs: KnownBlobs,
     pub(super) conduct: Conduct,
-    /// Whether an attempt of it is late and nothing has come from it since.
+    /// Whether one of its attempts is late and it has sent nothing since.
     is_late: bool,
-    /// Whether its newest attempt was given to it to see whether it has become better, and nothing was measured since.
+    /// Whether its newest attempt is a trial that was not measured yet.
     is_on_trial: bool,
-    /// Its places in the lists of [`Workers`](super::Workers), one per kind each; empty where it has none.
+    /// Its positions in the lists of [`Workers`](super::Workers), one per kind; empty for lists that it is not in.
     pub(super) places: [Vec<(KindId, usize)>; 2],
 }
 
-/// A worker's account and verdicts, to tell it.
+/// The next statement to a worker: its account and verdicts.
 #[derive(Default)]
 pub struct WorkerStatements {
     /// Earned, durably recorded.
@@ -84,18 +85,18 @@ pub struct WorkerStatements {
 }
 
 impl WorkerStatements {
-    /// Follows the account as it is recorded.
+    /// Takes over the account as the ledger has recorded it.
     pub fn follow(&mut self, account: &Account) {
         (self.earned, self.pending, self.paid) = (account.turnover, account.set_aside, account.paid_out());
         self.changed = true;
     }
 
-    /// Of what its account has earned, what it can be paid.
+    /// Earnings that are neither pending nor paid.
     pub fn available(&self) -> Nanos {
         self.earned - self.pending - self.paid
     }
 
-    /// What is to be told now, with the verdicts not told yet.
+    /// The statement to send now; clears the verdicts.
     pub fn take(&mut self) -> WorkerStatement {
         self.changed = false;
         let Self { earned, pending, paid, session, .. } = *self;
@@ -120,15 +121,15 @@ impl WorkerStatements {
 /// What decides how well a worker suits a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prediction {
-    /// From sending the attempt to having its answer.
+    /// Mean time from sending the attempt to receiving its answer.
     pub finish: Duration,
-    /// Mean deviation from that.
+    /// Mean deviation of `finish`.
     pub deviation: Duration,
-    /// The same, as late as it gets with a healthy worker (mean and four deviations, TCP's rule).
+    /// Upper bound of `finish` for a healthy worker: mean and four deviations, TCP's rule.
     pub finish_at_worst: Duration,
-    /// In the kernel.
+    /// Time in the kernel.
     pub service: Duration,
-    /// By what it is compared with others: the same as `finish` for a worker in good standing.
+    /// The value by which workers are compared: `finish` for a worker in good standing, more for others.
     pub rank: Duration,
 }
 
@@ -164,7 +165,7 @@ impl Worker {
         self.kernel(kind).is_some()
     }
 
-    /// What its kernel of `kind` runs on, by its own word.
+    /// What its kernel of `kind` runs on, as it claims.
     pub fn device(&self, kind: KindId) -> Device {
         self.kernel(kind).map_or(Device::Cores, |kernel| kernel.device)
     }
@@ -173,14 +174,14 @@ impl Worker {
         self.kernels.iter().find(|kernel| kernel.kind == kind)
     }
 
-    /// Rounds of its slots until it would come to one more task, that task's own included. Slots count as far as it
-    /// has shown use for them.
+    /// Rounds of its slots until one more task would be done, that task's own included. No more slots count than its
+    /// window has.
     pub fn rounds(&self) -> u32 {
         let slots = self.slots.min(self.conduct.window()).max(1);
         self.tasks.len() as u32 / slots + 1
     }
 
-    /// When an attempt sent now would be back.
+    /// Predicts an attempt sent now.
     pub fn predict(&self, kind: KindId, units: WorkUnits, rtt: Duration) -> Prediction {
         let service = self.speed.predict(kind, units);
         let rounds = self.rounds();
@@ -197,8 +198,7 @@ impl Worker {
         }
     }
 
-    /// How many times longer than predicted it is taken to need for a task of this size, because it has not proven what it
-    /// can do: its speed and slots are its own word until then.
+    /// Factor on its predicted time for a task of this size: until it is proven, its speed and slots are only claims.
     fn doubt(&self, units: WorkUnits) -> u32 {
         if self.is_believed(units) { 1 } else { DOUBT }
     }
@@ -208,47 +208,46 @@ impl Worker {
         units <= UNPROVEN_UNITS_MAX || self.conduct.is_proven()
     }
 
-    /// Whether it has proven itself: second attempts go to such workers.
+    /// Whether it is proven, and may get hedges.
     pub fn is_proven(&self) -> bool {
         self.conduct.is_proven()
     }
 
-    /// An attempt of it is late.
+    /// Notes that one of its attempts is late.
     pub fn noticed_late(&mut self) {
         self.is_late = true;
     }
 
-    /// Whether an attempt of it is late and nothing has come from it since.
+    /// Whether one of its attempts is late and it has sent nothing since.
     pub fn is_late(&self) -> bool {
         self.is_late && !self.tasks.is_empty()
     }
 
-    /// Whether it has had nothing for so long that what is known of it is old: longer with each incident in a row.
+    /// Whether it has been idle so long that its measurements are outdated; the time grows with each incident in a row.
     pub fn is_neglected(&self, now: Micros) -> bool {
         let since = now.0.saturating_sub(self.active_at.0);
         self.tasks.is_empty() && since >= Micros::from(NEGLECTED_AFTER * self.conduct.handicap()).0
     }
 
-    /// What it is given next is to show whether it has become better.
+    /// Marks its newest attempt as a trial.
     pub fn tried_again(&mut self) {
         self.is_on_trial = true;
     }
 
-    /// It is given an attempt at a task. With the first one it begins anew: an attempt that was late and then revoked need
-    /// never be answered.
+    /// Gives it an attempt at a task. If it held none, it does not count as late from now on: an attempt that was late
+    /// and then revoked may never be answered.
     pub fn given(&mut self, task: TaskNo) {
         self.is_late = self.is_late();
         self.tasks.insert(task);
     }
 
-    /// An answer has come from it.
+    /// Notes that it has sent an answer.
     pub fn heard(&mut self) {
         self.is_late = false;
     }
 
-    /// Takes a measurement, the time from sending an attempt to having its answer with so many rounds before
-    /// it, and adapts how many attempts at once are of use, so that a worker a long way off is kept busy while answers
-    /// and attempts travel.
+    /// Takes the measured `turnaround` of an attempt, from sending it to receiving its answer, with this many `rounds`.
+    /// Adapts the useful window, so that a worker far away is kept busy while answers and attempts travel.
     pub fn measured(
         &mut self,
         kind: KindId,
@@ -269,37 +268,37 @@ impl Worker {
         self.conduct.has_use_for(self.slots.saturating_add(pipeline));
     }
 
-    /// An answer of it was accepted: it gets at most twice as many attempts at once. The first of several workers to
-    /// answer does not get all that waits.
+    /// Counts an accepted answer, which at most doubles its window: the first of several workers to answer must not get
+    /// all waiting tasks.
     pub fn accepted(&mut self) {
         self.conduct.accepted();
     }
 
-    /// An attempt that it had since then came to nothing. Says whether that is a new incident: attempts that it had already
-    /// when the newest one was noticed are part of that one.
+    /// Counts a failed attempt, assigned at `since`. Returns whether it is a new incident: an attempt assigned before
+    /// the newest incident was noticed belongs to that.
     pub fn failed(&mut self, since: Micros, now: Micros) -> bool {
         self.conduct.failed(since, now)
     }
 
-    /// An attempt was held for so long without an answer: it takes at least as long, if that is more than was expected of
-    /// it. The way there and back is no part of that.
+    /// Learns from an attempt without an answer for `held`: its service takes at least that long, less the round trip,
+    /// if that is more than expected.
     pub fn expired(&mut self, kind: KindId, units: WorkUnits, held: Duration, rtt: Duration, rounds: u32) {
         if held.saturating_sub(rtt) / rounds.max(1) > self.speed.predict(kind, units).mean {
             self.measured(kind, units, held, rtt, rounds);
         }
     }
 
-    /// It said it has no free slot: from now on only as many as it said it runs, until it is measured again.
+    /// It reported that it has no free slot: its window shrinks to its announced slots until the next measurement.
     pub fn overloaded(&mut self) {
         self.conduct.has_use_for(self.slots);
     }
 
-    /// Whether the blob has to be sent with the task that refers to it: not if the worker is believed to have it.
+    /// Whether a blob must be sent with the task: not if the worker is believed to have it. From then on it is.
     pub fn sends_blob(&mut self, digest: Digest, bytes: usize) -> bool {
         self.blobs.needs_sending(digest, bytes)
     }
 
-    /// It does not have these blobs after all.
+    /// Forgets that it has these blobs.
     pub fn lacks_blobs(&mut self, digests: &[Digest]) {
         for digest in digests {
             self.blobs.forget(*digest);
