@@ -346,7 +346,7 @@ impl Trust {
     pub fn order(&mut self, account: AccountId, quarantined: bool, now: Micros) -> Option<WorkerTrust> {
         let Some(known) = self.accounts.get_mut(&account) else {
             let begun_again_at = Some(now);
-            self.accounts.insert(account, Known { quarantined, begun_again_at, ..Known::default() });
+            self.accounts.insert(account, Known { begun_again_at, quarantined, ..Known::default() });
             self.is_gone(account);
             return None;
         };
