@@ -100,7 +100,11 @@ fn on_all_processors(next: impl Fn() -> bool + Sync) {
         for _ in 0..threads {
             scope.spawn(|| {
                 let _stops = Stops(&has_failed);
-                while !has_failed.load(Ordering::Relaxed) && next() {}
+                loop {
+                    if has_failed.load(Ordering::Relaxed) || !next() {
+                        break;
+                    }
+                }
             });
         }
     });
