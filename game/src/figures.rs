@@ -18,6 +18,18 @@ pub(crate) const FRAMES_KEPT: usize = 600;
 /// Milliseconds from which on a kind's newest outcome is so old that its numbers are history.
 const STALE_MS: f64 = 3_000.0;
 
+/// What a kind makes, in the settings' words; the kind's own name in files and logs.
+pub(crate) fn word_of(kind: &'static str) -> &'static str {
+    match kind {
+        "path" => "paths",
+        "physics" => "motions",
+        "reflection" => "mirrors",
+        "lightfield" => "light",
+        "tactics" => "plans",
+        other => other,
+    }
+}
+
 /// What an unknown value looks like; never a zero.
 pub const UNKNOWN: &str = "-";
 

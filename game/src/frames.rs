@@ -8,7 +8,7 @@ use std::time::Duration;
 use bevy::diagnostic::{DiagnosticPath, DiagnosticsStore};
 use bevy::prelude::*;
 use p2c2r_offload::diagnostics::{RECEIVED_BYTES_PER_SECOND, SENT_BYTES_PER_SECOND};
-use p2c2r_offload::{LastOutcome, OffloadSwitch};
+use p2c2r_offload::{LastOutcome, OffloadSwitch, Place};
 use p2c2r_tasks::reflection::Reflection;
 
 use crate::GameError;
@@ -16,7 +16,8 @@ use crate::play::Battlefield;
 use crate::report::write_error;
 
 /// Names of the columns. The offload plugin renews the two rates twice a second.
-const COLUMNS: &str = "seconds,frame_ms,ticks,offloading,light_asked_s,sent_bytes_per_s,received_bytes_per_s";
+const COLUMNS: &str =
+    "seconds,frame_ms,ticks,offloading,light_asked_s,light_here,sent_bytes_per_s,received_bytes_per_s";
 
 /// One frame.
 #[derive(Clone, Copy)]
@@ -30,6 +31,8 @@ struct Frame {
     offloading: bool,
     /// When the light that is shown was asked for, on the clock of `at`.
     light_asked_at: Option<Duration>,
+    /// Whether this computer has traced it.
+    light_here: Option<bool>,
     sent_bytes_per_second: Option<f64>,
     received_bytes_per_second: Option<f64>,
 }
@@ -60,12 +63,13 @@ fn text(frames: &[Frame]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{:.6},{:.3},{},{},{},{},{}",
+            "{:.6},{:.3},{},{},{},{},{},{}",
             frame.at.as_secs_f64(),
             frame.took.as_secs_f64() * 1e3,
             frame.ticks,
             u8::from(frame.offloading),
             or_empty(frame.light_asked_at.map(|at| format!("{:.6}", at.as_secs_f64()))),
+            or_empty(frame.light_here.map(|here| u8::from(here).to_string())),
             or_empty(frame.sent_bytes_per_second.map(|rate| format!("{rate:.0}"))),
             or_empty(frame.received_bytes_per_second.map(|rate| format!("{rate:.0}"))),
         );
@@ -88,6 +92,7 @@ fn note(
         ticks: battlefield.arena.tick(),
         offloading: switch.enabled,
         light_asked_at: light.asked_at(),
+        light_here: light.place().map(|place| *place == Place::Local),
         sent_bytes_per_second: rate(&SENT_BYTES_PER_SECOND),
         received_bytes_per_second: rate(&RECEIVED_BYTES_PER_SECOND),
     });
@@ -105,12 +110,13 @@ mod tests {
             ticks: 90,
             offloading: true,
             light_asked_at: None,
+            light_here: Some(false),
             sent_bytes_per_second: Some(1_234.4),
             received_bytes_per_second: None,
         };
         let text = text(&[frame]);
         let (columns, line) = text.trim_end().split_once('\n').expect("names and a frame");
-        assert_eq!(line, "1.500000,16.667,90,1,,1234,");
+        assert_eq!(line, "1.500000,16.667,90,1,,0,1234,");
         assert_eq!(line.split(',').count(), columns.split(',').count());
     }
 }

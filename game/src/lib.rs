@@ -13,6 +13,7 @@
 //! | `figures_file` | the same numbers as a file of comma-separated values |
 //! | [`console`] | one line a second and the summary |
 //! | [`report`], `frames`, `vitals` | the JSON report; one line per frame for benches; what must not grow |
+//! | `alone` | why nobody is borrowed from, in words |
 //! | `view` | drawing the arena; reads it, never writes it |
 //! | `hud` | the numbers on the screen |
 //! | [`screens`] | title, pause, settings and the other pages; rounds and scores |
@@ -22,6 +23,7 @@
 
 #![expect(elided_lifetimes_in_paths, reason = "system parameters would all carry lifetimes that say nothing")]
 
+mod alone;
 pub mod app;
 pub mod cli;
 pub mod console;
@@ -46,3 +48,9 @@ pub use error::GameError;
 pub use graphics::Quality;
 pub use play::{Battlefield, Happened};
 pub use view::ViewTarget;
+
+/// For scripted scenes: at most so many ships beside the player's mirror light of their own, until the preset changes.
+#[doc(hidden)]
+pub fn mirror_ships(app: &mut bevy::app::App, most: usize) {
+    app.world_mut().resource_mut::<play::Reflecting>().mirror_ships(most);
+}

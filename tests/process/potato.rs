@@ -32,7 +32,7 @@ fn the_potato_bench_compares_off_with_on_or_says_what_it_needs() {
         let row = rows.clone().find(|row| row["arm"] == arm).unwrap_or_else(|| panic!("{arm} in {report:#}"));
         row[name].as_f64()
     };
-    for arm in ["off", "on", "killed"] {
+    for arm in ["off", "on", "killed", "flipped"] {
         for figure in
             ["fps", "low_fps", "frame_ms_p99", "cpu_ms_per_frame", "light_per_s", "light_age_ms_p50"]
         {
@@ -44,6 +44,11 @@ fn the_potato_bench_compares_off_with_on_or_says_what_it_needs() {
     for figure in ["worker_percent", "dollars_per_hour", "up_kbit_per_s", "worker_cpu_ms_per_s"] {
         assert!(number("on", figure).is_some_and(|value| value > 0.0), "{figure}: {report:#}");
     }
+    for figure in ["borrowing_fps", "borrowing_low_fps", "borrowing_frame_ms_p99"] {
+        assert!(number("flipped", figure).is_some_and(|value| value > 0.0), "{figure}: {report:#}");
+        assert_eq!(number("on", figure), None, "T is not pressed: {report:#}");
+    }
+    assert!(number("flipped", "switch_seconds_max").is_some(), "T took effect: {report:#}");
     let picture = std::fs::read_to_string(picture).expect("a picture");
     assert!(picture.contains("borrowing off") && picture.contains("borrowing on"), "{picture}");
 }

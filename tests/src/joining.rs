@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use p2c2r_join::{AccountSecret, JoinClient};
-use p2c2r_link::{ClientTransport, Grant, Mint, NoToken, TokenAnswer, TokenSource};
+use p2c2r_link::{ClientTransport, Grant, Mint, NoToken, TokenAnswer, TokenSource, problem};
 use p2c2r_protocol::{ProtocolIdentity, Role};
 
 /// The way of a new account through a join link, as everybody goes; its key is not kept.
@@ -81,8 +81,8 @@ impl TokenSource for Straight {
         match current {
             Some((mint, address)) => mint.source(self.grant.clone(), &self.identity, address).ask(answer),
             None => {
-                answer
-                    .give(Err(NoToken::Unreachable { reason: "no coordinator was started yet".to_owned() }));
+                let reason = problem::no_answer("no coordinator was started yet");
+                answer.give(Err(NoToken::Unreachable { reason }));
             }
         }
     }

@@ -10,7 +10,7 @@ use bevy_ecs::message::MessageReader;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::{Res, ResMut};
 use bevy_time::{Real, Time};
-use p2c2r_link::{ClientLink, LinkStatus, NextWake};
+use p2c2r_link::{ClientLink, LinkProblem, LinkStatus, NextWake};
 use p2c2r_program::log::Story;
 use p2c2r_program::{Log, LogError, LogFormat, Output};
 use p2c2r_tasks::KernelUse;
@@ -233,16 +233,18 @@ pub fn show_link(mut console: ResMut<'_, Console>, link: Res<'_, ClientLink>, ti
             (console.said_connecting, console.refused, console.problem) = (false, None, None);
             info!(event = "connected", coordinator, "✅ Connected! Ready to contribute compute.");
         }
-        LinkStatus::Refused { reason } if console.refused.as_ref() == Some(reason) => {}
+        LinkStatus::Refused { reason } if console.refused.as_ref() == Some(&reason.detail) => {}
         LinkStatus::Refused { reason } => {
-            console.refused = Some(reason.clone());
+            console.refused = Some(reason.detail.clone());
             error!(
                 event = "refused",
                 coordinator, "⛔ The coordinator at {coordinator} refuses this worker: {reason}"
             );
         }
         LinkStatus::Offline => {
-            let (Some(problem), now) = (link.problem(), time.elapsed()) else { return };
+            let (Some(LinkProblem { detail: problem, .. }), now) = (link.problem(), time.elapsed()) else {
+                return;
+            };
             if console.is_news(problem, was == LinkStatus::Connected, now) {
                 warn!(event = "offline", coordinator, problem, "{}", not_connected(problem));
             }

@@ -537,7 +537,7 @@ fn a_coordinator_of_another_version_refuses_it_and_names_both() {
     let mut reason = String::new();
     pair.until("the worker is refused", |pair| {
         if let LinkStatus::Refused { reason: said } = pair.worker.world().resource::<ClientLink>().status() {
-            reason.clone_from(said);
+            reason.clone_from(&said.detail);
         }
         !reason.is_empty()
     });

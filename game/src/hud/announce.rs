@@ -6,14 +6,14 @@ use p2c2r_arena::{Arena, ArenaEvent, Stress};
 use super::middle::{Middle, MiddleRoom};
 use super::palette::{BRIGHT, SKY_BLUE};
 use super::{wrapped, write};
+use crate::input::{Action, Bindings, PadInHand, input_label};
 use crate::play::{Battlefield, Happened, LightAround, SECTOR_PARTS};
+use crate::settings::Settings;
 
 /// Seconds for which a wave's number stays.
 const WAVE_SECONDS: f32 = 3.5;
 /// Seconds for which a sector's name stays.
 const SECTOR_SECONDS: f32 = 3.0;
-/// What a new gamer must know; its other keys are on the page `How to play`.
-const KEYS: &str = "WASD or arrows fly   Space fires   T switches offloading   P pauses";
 /// Seconds for which the first wave's number stays, because the keys stand below it.
 const FIRST_WAVE_SECONDS: f32 = 5.0;
 
@@ -56,6 +56,7 @@ fn announce(
     battlefield: Res<Battlefield>,
     real: Res<Time<Real>>,
     light: Res<LightAround>,
+    (settings, in_hand): (Res<Settings>, Res<PadInHand>),
     mut happened: MessageReader<Happened>,
     mut wave: Local<(u32, u32, f32)>,
     mut arrived: Local<f32>,
@@ -76,7 +77,7 @@ fn announce(
     *arrived = (*arrived - real.delta_secs()).max(0.0);
     let arena = &battlefield.arena;
     let learns = wave.0 == 1 && wave.2 > 0.0 && !arena.is_over();
-    write(&mut keys, if learns { KEYS } else { "" });
+    write(&mut keys, &if learns { keys_words(&settings.keys, in_hand.0.is_some()) } else { String::new() });
     let (words, below, strength) = if wave.2 > 0.0 && !arena.is_over() {
         let (title, below) = wave_words(arena, wave.1);
         (title, below, (wave.2 * 1.6).min(1.0))
@@ -91,6 +92,42 @@ fn announce(
     write(&mut title.0, &words);
     title.1.set_if_neq(TextColor(BRIGHT.with_alpha(strength).into()));
     write(&mut hint, &below);
+}
+
+/// The arrow keys as they are bound at first.
+const ARROWS: [KeyCode; 4] = [KeyCode::ArrowUp, KeyCode::ArrowLeft, KeyCode::ArrowDown, KeyCode::ArrowRight];
+
+/// What a new gamer must know, as it is bound just now; the other keys are on the page `How to play`.
+fn keys_words(bindings: &Bindings, has_pad: bool) -> String {
+    // The stick is bound to nothing else.
+    let fly = if has_pad { "Left stick flies".into() } else { format!("{} fly", steering(bindings)) };
+    let mut words = vec![fly];
+    let others =
+        [(Action::Fire, "fires"), (Action::Offload, "switches borrowing"), (Action::Pause, "pauses")];
+    let named = |(action, does)| Some(format!("{} {does}", bindings.in_hand(action, has_pad)?));
+    words.extend(others.into_iter().filter_map(named));
+    words.join("   ")
+}
+
+/// `W, A, S, D or arrows`: the keys that turn, thrust and brake.
+fn steering(bindings: &Bindings) -> String {
+    let actions = [Action::Thrust, Action::Left, Action::Brake, Action::Right];
+    let set = |number: usize| -> Option<String> {
+        let key = |action: &Action| bindings.keys_of(*action).get(number).copied();
+        let keys: Vec<KeyCode> = actions.iter().map(key).collect::<Option<_>>()?;
+        if keys == ARROWS {
+            return Some("arrows".into());
+        }
+        Some(keys.into_iter().map(input_label).collect::<Vec<_>>().join(", "))
+    };
+    let whole: Vec<String> = (0..2).filter_map(set).collect();
+    if whole.is_empty() {
+        // One of them has no key: each is named by itself.
+        let named: Vec<String> =
+            actions.iter().filter_map(|action| bindings.in_hand(*action, false)).collect();
+        return named.join(", ");
+    }
+    whole.join(" or ")
 }
 
 /// What a sector is called, and how far its light is.
@@ -118,4 +155,30 @@ fn wave_words(arena: &Arena, enemies: u32) -> (String, String) {
             (title, format!("{}   ({enemies} enemies; {stresses})", plan.teaches))
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Input;
+
+    #[test]
+    fn the_first_waves_hint_names_what_is_bound_and_in_hand() {
+        let mut bindings = Bindings::default();
+        assert_eq!(
+            keys_words(&bindings, false),
+            "W, A, S, D or arrows fly   Space fires   T switches borrowing   P pauses"
+        );
+        assert_eq!(
+            keys_words(&bindings, true),
+            "Left stick flies   South fires   D-pad up switches borrowing   Start pauses"
+        );
+        bindings.bind(Action::Fire, Input::Key(KeyCode::ArrowUp));
+        bindings.bind(Action::Pause, Input::Key(KeyCode::KeyW));
+        let words = keys_words(&bindings, false);
+        assert!(
+            words.starts_with("Right Trigger, A, S, D fly   Up fires") && words.ends_with("W pauses"),
+            "{words}"
+        );
+    }
 }

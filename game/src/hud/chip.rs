@@ -24,7 +24,7 @@ pub(super) fn plugin(app: &mut App) {
 #[derive(Component)]
 struct Lamp;
 
-/// `OFFLOAD ON`.
+/// `BORROWING ON`.
 #[derive(Component)]
 struct Word;
 
@@ -57,7 +57,7 @@ fn spawn_chip(mut commands: Commands) {
         BorderColor::all(EDGE),
         children![
             (Lamp, lamp, BackgroundColor(SKY_BLUE.into()), BorderColor::all(SKY_BLUE)),
-            (Word, text("OFFLOAD -", TEXT, BRIGHT)),
+            (Word, text("BORROWING -", TEXT, BRIGHT)),
             (Rate, text("", TEXT, BRIGHT)),
         ],
     ));
@@ -72,9 +72,9 @@ fn show_state(
 ) {
     // On: a full disc. On but alone: a ring. Off: a square.
     let (name, colour, full, radius) = match &state.mode {
-        OffloadMode::Remote => ("OFFLOAD ON", SKY_BLUE, true, percent(50)),
-        OffloadMode::Local(LocalReason::SwitchedOff) => ("OFFLOAD OFF", ORANGE, true, percent(0)),
-        OffloadMode::Local(_) => ("OFFLOAD ON, ALONE", ORANGE, false, percent(50)),
+        OffloadMode::Remote => ("BORROWING ON", SKY_BLUE, true, percent(50)),
+        OffloadMode::Local(LocalReason::SwitchedOff) => ("BORROWING OFF", ORANGE, true, percent(0)),
+        OffloadMode::Local(_) => ("BORROWING ON, ALONE", ORANGE, false, percent(50)),
     };
     let (mut node, mut background, mut border) = lamp.into_inner();
     let radius = BorderRadius::all(radius);

@@ -8,14 +8,21 @@ use p2c2r_offload::{LocalReason, OffloadMode, OffloadState, OffloadSwitch};
 use super::middle::Middle;
 use super::palette::{BRIGHT, EDGE, ORANGE, PANEL};
 use super::{show, wrapped, write_inside};
+use crate::alone;
 use crate::figures_file::FiguresFile;
-use crate::play::Reflecting;
+use crate::input::{Action, PadInHand};
+use crate::play::{Pilot, Reflecting};
 use crate::presets::Chosen;
+use crate::screens::Page;
+use crate::settings::Settings;
 
 /// How long a toast stays.
 const TOAST: Duration = Duration::from_millis(2_600);
 /// A connection may take this long before the banner says that there is none.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the banner says the same while the game is played. The chip goes on saying that nobody is borrowed from, and
+/// the settings why.
+const BANNER: Duration = Duration::from_secs(15);
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (show_toast, show_banner));
@@ -36,6 +43,7 @@ enum Thrown {
     Reflections,
     Preset,
     Figures,
+    Autopilot,
 }
 
 /// Says why the game plays alone.
@@ -69,9 +77,11 @@ fn show_toast(
     switch: Res<OffloadSwitch>,
     state: Res<OffloadState>,
     reflecting: Res<Reflecting>,
-    chosen: Res<Chosen>,
+    (chosen, pilot): (Res<Chosen>, Res<Pilot>),
+    (settings, in_hand): (Res<Settings>, Res<PadInHand>),
     file: Res<FiguresFile>,
     mut reflected: Local<Option<bool>>,
+    mut flown: Local<Option<bool>>,
     toast: Single<(&mut Toast, &mut Node, &Children)>,
     mut texts: Query<&mut Text>,
 ) {
@@ -86,6 +96,11 @@ fn show_toast(
     if chosen.is_changed() && !chosen.is_added() {
         (toast.left, toast.about) = (TOAST, Thrown::Preset);
     }
+    // The autopilot steers by what it remembers, so whether there is one is compared.
+    let flies = matches!(*pilot, Pilot::Itself(_));
+    if flown.replace(flies).is_some_and(|before| before != flies) {
+        (toast.left, toast.about) = (TOAST, Thrown::Autopilot);
+    }
     if file.is_changed() && !file.said.is_empty() {
         (toast.left, toast.about) = (TOAST, Thrown::Figures);
     }
@@ -96,6 +111,9 @@ fn show_toast(
             Thrown::Offload => toast_text(&state.mode).to_owned(),
             Thrown::Reflections => reflections_text(reflecting.enabled, &state.mode).to_owned(),
             Thrown::Figures => file.said.clone(),
+            Thrown::Autopilot => {
+                autopilot_text(flies, settings.keys.in_hand(Action::Autopilot, in_hand.0.is_some()))
+            }
             Thrown::Preset => format!("Preset {}", chosen.preset.sentence(chosen.quality)),
         };
         write_inside(children, &mut texts, &words);
@@ -106,23 +124,30 @@ fn show_toast(
 
 fn show_banner(
     time: Res<Time<Real>>,
+    page: Res<State<Page>>,
     state: Res<OffloadState>,
+    mut said: Local<(String, Duration)>,
     banner: Single<(&mut Node, &Children), With<Banner>>,
     mut texts: Query<&mut Text>,
 ) {
     let (mut node, children) = banner.into_inner();
     let words = if time.elapsed() < PATIENCE { None } else { banner_text(&state.mode) };
-    show(&mut node, words.is_some());
-    if let Some(words) = words {
+    let words = words.unwrap_or_default();
+    if said.0 != words {
         write_inside(children, &mut texts, &words);
+        *said = (words, BANNER);
+    }
+    show(&mut node, !said.0.is_empty() && !said.1.is_zero());
+    if page.get().shows_display() {
+        said.1 = said.1.saturating_sub(time.delta());
     }
 }
 
 fn toast_text(mode: &OffloadMode) -> &'static str {
     match mode {
-        OffloadMode::Remote => "Offload ON: other computers do the heavy work",
-        OffloadMode::Local(LocalReason::SwitchedOff) => "Offload OFF: this computer does all of it itself",
-        OffloadMode::Local(_) => "Offload ON, but alone: this computer does all of it itself",
+        OffloadMode::Remote => "Borrowing ON: other computers do the heavy work",
+        OffloadMode::Local(LocalReason::SwitchedOff) => "Borrowing OFF: this computer does all of it itself",
+        OffloadMode::Local(_) => "Borrowing ON, but alone: this computer does all of it itself",
     }
 }
 
@@ -134,20 +159,29 @@ fn reflections_text(enabled: bool, mode: &OffloadMode) -> &'static str {
     }
 }
 
+/// Whoever did not mean it finds the way back.
+fn autopilot_text(flies: bool, switch: Option<String>) -> String {
+    match (flies, switch) {
+        (false, _) => "Autopilot OFF: you fly".into(),
+        (true, Some(switch)) => {
+            format!("Autopilot ON: its score is not kept; {switch} gives you the ship back")
+        }
+        (true, None) => "Autopilot ON: its score is not kept".into(),
+    }
+}
+
 /// What the banner says, if it has anything to say: a player who switched offloading off knows.
 fn banner_text(mode: &OffloadMode) -> Option<String> {
     match mode {
         OffloadMode::Remote | OffloadMode::Local(LocalReason::SwitchedOff) => None,
-        OffloadMode::Local(LocalReason::NoCoordinator) => Some("playing locally".into()),
-        OffloadMode::Local(LocalReason::NotConnected { reason }) => {
-            Some(format!("playing locally: coordinator not reachable ({reason})"))
-        }
-        OffloadMode::Local(reason) => Some(format!("playing locally: {reason}")),
+        OffloadMode::Local(reason) => Some(alone::brief(reason)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use p2c2r_offload::LinkProblem;
+
     use super::*;
 
     #[test]
@@ -166,10 +200,8 @@ mod tests {
     fn the_banner_speaks_only_when_the_game_is_alone_against_its_will() {
         assert_eq!(banner_text(&OffloadMode::Remote), None);
         assert_eq!(banner_text(&OffloadMode::Local(LocalReason::SwitchedOff)), None);
-        let mode = OffloadMode::Local(LocalReason::NotConnected { reason: "no answer".into() });
-        assert_eq!(
-            banner_text(&mode).as_deref(),
-            Some("playing locally: coordinator not reachable (no answer)")
-        );
+        let problem = LinkProblem::new("What is wrong: what to do", "all that is known");
+        let mode = OffloadMode::Local(LocalReason::NotConnected { reason: problem });
+        assert_eq!(banner_text(&mode).as_deref(), Some("What is wrong: what to do"));
     }
 }

@@ -7,8 +7,8 @@ use bevy::text::LineBreak;
 use super::level::{BorrowingDetail, Cornered, MARGIN, ShownFrom};
 use super::palette::{BLUISH_GREEN, BRIGHT, DIM, EDGE, ORANGE, PANEL, SKY_BLUE, VERMILLION};
 use super::{charts, details, show, stages, text, warnings, wingman, write};
-use crate::figures::{self, Figures, KindFigures, MainPlace, UNKNOWN};
-use crate::input::{Action, input_label};
+use crate::figures::{self, Figures, KindFigures, MainPlace};
+use crate::input::{Action, Bindings, PadInHand};
 use crate::play::{LightAround, SECTOR_PARTS};
 use crate::presets::Chosen;
 use crate::settings::Settings;
@@ -17,7 +17,7 @@ use crate::settings::Settings;
 const TEXT: f32 = 15.0;
 /// Width of a column in pixels; digits are as wide as each other and stand right, so that nothing jumps.
 const COLUMNS: [(&str, f32); 7] = [
-    // As wide as `reflection`, the longest name, and a gap.
+    // Wider than any of the names, so that they stand apart from the next column.
     ("kind", 100.0),
     ("done by", 112.0),
     ("p50 ms", 62.0),
@@ -30,6 +30,8 @@ const COLUMNS: [(&str, f32); 7] = [
 pub(super) const WIDTH: f32 = 624.0;
 /// Pixels that it takes of the picture's width: the panel, and a gap on either side of it.
 pub(super) const SIDE: f32 = WIDTH + 2.0 * MARGIN;
+/// Letters of the keys' size that stand beside one another in the panel.
+const LEGEND_LETTERS: usize = 76;
 /// Milliseconds from which on what is reused is old enough to be seen.
 const SEEN_OLD_MS: f64 = 500.0;
 
@@ -38,7 +40,10 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, (fill_cells, fill_total, fill_lines).run_if(resource_changed::<Figures>))
         .add_systems(Update, name_preset.run_if(resource_changed::<Chosen>))
         .add_systems(Update, tell_sector)
-        .add_systems(Update, name_keys.run_if(resource_changed::<Settings>));
+        .add_systems(
+            Update,
+            name_keys.run_if(resource_changed::<Settings>.or_else(resource_changed::<PadInHand>)),
+        );
 }
 
 /// A cell of the table.
@@ -169,7 +174,7 @@ fn total_text(figures: &Figures, column: usize) -> String {
 
 fn cell_text(kind: &KindFigures, column: usize) -> String {
     match column {
-        0 => kind.name.into(),
+        0 => figures::word_of(kind.name).into(),
         1 => kind.place_text(),
         2 => figures::milliseconds(kind.p50_ms),
         3 => figures::milliseconds(kind.p95_ms),
@@ -217,22 +222,39 @@ fn sector_text(baked: usize) -> Option<String> {
     Some(format!("sector light {baked:>5}/{SECTOR_PARTS}  {}{} baked", "|".repeat(baked), ".".repeat(left)))
 }
 
-/// The first key of each action that a watcher of the numbers wants.
-fn name_keys(settings: Res<Settings>, mut line: Single<&mut Text, With<KeysLine>>) {
-    let key =
-        |action| settings.keys.keys_of(action).first().map_or(UNKNOWN.to_owned(), |key| input_label(*key));
-    let words = format!(
-        "{} offload  {} reflections  {} preset  {} autopilot  {} pause\n{} more or less  {} other corner  {} figures to a file  Escape menu",
-        key(Action::Offload),
-        key(Action::Reflections),
-        key(Action::Preset),
-        key(Action::Autopilot),
-        key(Action::Pause),
-        key(Action::Display),
-        key(Action::Corner),
-        key(Action::Record),
-    );
-    write(&mut line, &words);
+fn name_keys(settings: Res<Settings>, in_hand: Res<PadInHand>, mut line: Single<&mut Text, With<KeysLine>>) {
+    write(&mut line, &keys_text(&settings.keys, in_hand.0.is_some()));
+}
+
+/// What does each action that a watcher of the numbers wants, in lines that the panel has room for.
+fn keys_text(bindings: &Bindings, has_pad: bool) -> String {
+    let actions = [
+        (Action::Offload, "borrowing"),
+        (Action::Reflections, "reflections"),
+        (Action::Preset, "preset"),
+        (Action::Autopilot, "autopilot"),
+        (Action::Pause, "pause"),
+        (Action::Display, "more or less"),
+        (Action::Corner, "other corner"),
+        (Action::Record, "figures to a file"),
+    ];
+    let named = |(action, does)| Some(format!("{} {does}", bindings.in_hand(action, has_pad)?));
+    let mut all: Vec<String> = actions.into_iter().filter_map(named).collect();
+    if !has_pad {
+        all.push("Escape menu".into());
+    }
+    let mut lines = vec![String::new()];
+    for words in all {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = words,
+            Some(line) if line.chars().count() + 2 + words.chars().count() <= LEGEND_LETTERS => {
+                *line += "  ";
+                *line += &words;
+            }
+            _ => lines.push(words),
+        }
+    }
+    lines.join("\n")
 }
 
 fn preset_text(Chosen { preset, quality }: Chosen) -> String {
@@ -265,16 +287,33 @@ fn line_text(figures: &Figures, line: Line) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::UNKNOWN;
+    use crate::input::Input;
 
     #[test]
     fn an_unknown_row_is_all_dashes() {
         let kind = KindFigures { name: "path", ..default() };
-        assert_eq!(cell_text(&kind, 0), "path");
+        assert_eq!(cell_text(&kind, 0), "paths");
         for (column, (title, _)) in COLUMNS.iter().enumerate().skip(1) {
             assert_eq!(cell_text(&kind, column), UNKNOWN, "{title}");
         }
         assert!(line_text(&Figures::default(), Line::Network).contains(" - ms"));
         assert_eq!(total_text(&Figures::default(), 6), UNKNOWN);
+    }
+
+    #[test]
+    fn the_keys_are_named_as_bound_and_in_hand_on_two_lines() {
+        let mut bindings = Bindings::default();
+        let keys = keys_text(&bindings, false);
+        assert!(keys.starts_with("T borrowing  R reflections") && keys.ends_with("Escape menu"), "{keys}");
+        let pad = keys_text(&bindings, true);
+        assert!(pad.starts_with("D-pad up borrowing") && pad.contains("F10 figures"), "{pad}");
+        for text in [&keys, &pad] {
+            assert_eq!(text.lines().count(), 2, "{text}");
+            assert!(text.lines().all(|line| line.len() <= LEGEND_LETTERS), "{text}");
+        }
+        bindings.bind(Action::Offload, Input::Key(KeyCode::PageUp));
+        assert!(keys_text(&bindings, false).starts_with("Page Up borrowing"));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn spawn_bars(panel: &mut ChildSpawnerCommands, kinds: &[&'static str
     for (row, name) in kinds.iter().enumerate() {
         let line = Node { align_items: AlignItems::Center, ..default() };
         panel.spawn((ShownFrom(BorrowingDetail::Full), line)).with_children(|line| {
-            line.spawn((text(*name, TEXT, DIM), Node { width: px(WIDTHS.0), ..default() }));
+            line.spawn((text(figures::word_of(name), TEXT, DIM), Node { width: px(WIDTHS.0), ..default() }));
             let bar = Node { width: px(WIDTHS.1), height: px(10), ..default() };
             line.spawn(bar).with_children(|bar| {
                 for stage in 0..STAGES {

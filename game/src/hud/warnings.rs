@@ -8,7 +8,7 @@ use p2c2r_offload::OffloadTotals;
 
 use super::palette::{ORANGE, VERMILLION};
 use super::{show, text, write_inside};
-use crate::figures::{Figures, KindFigures};
+use crate::figures::{self, Figures, KindFigures};
 
 /// Rows shown at once, the worst: more would push the panel into what stands below it.
 const SHOWN_MAX: u32 = 2;
@@ -56,7 +56,8 @@ impl Warning {
     fn words(self, figures: &Figures, refused: u64) -> Option<String> {
         let over = |share: Option<f64>, least: f64| share.filter(|share| *share >= least);
         let worst = |share: fn(&KindFigures) -> Option<f64>, least: f64| {
-            let shares = figures.kinds.iter().filter_map(|kind| Some((kind.name, share(kind)?)));
+            let shares =
+                figures.kinds.iter().filter_map(|kind| Some((figures::word_of(kind.name), share(kind)?)));
             shares.filter(|(_, share)| *share >= least).max_by(|a, b| a.1.total_cmp(&b.1))
         };
         match self {
@@ -65,7 +66,7 @@ impl Warning {
             Self::Loss => over(figures.loss_percent, LOSS_SAID)
                 .map(|share| format!("LOSS: {share:.1} % of the coordinator's packets do not arrive")),
             Self::Late => worst(|kind| kind.in_time_percent.map(|share| 100.0 - share), LATE_SAID)
-                .map(|(name, share)| format!("LATE: {share:.0} % of {name} has no outcome in time")),
+                .map(|(name, share)| format!("LATE: {share:.0} % of {name} not there in time")),
             Self::Refused => (figures.remote && refused > 0)
                 .then(|| format!("REFUSED: {refused} tasks got no outcome from the coordinator")),
             Self::Here => worst(|kind| kind.local_percent, HERE_SAID)
@@ -138,7 +139,7 @@ mod tests {
         let mut late = well();
         late.kinds[0].in_time_percent = Some(80.0);
         assert_eq!(said(&late, 0), [Warning::Late]);
-        assert!(Warning::Late.words(&late, 0).unwrap().contains("20 % of path"));
+        assert!(Warning::Late.words(&late, 0).unwrap().contains("20 % of paths"));
         let mut here = well();
         here.kinds[0].local_percent = Some(30.0);
         assert_eq!(said(&here, 0), [Warning::Here]);

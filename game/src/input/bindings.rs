@@ -67,7 +67,7 @@ actions! {
     /// Burns harder while there is charge.
     Boost, "boost", [ShiftLeft, ShiftRight], Some(GamepadButton::RightTrigger);
     /// Switches offloading.
-    Offload, "offloading on or off", [KeyT], Some(GamepadButton::DPadUp);
+    Offload, "borrowing on or off", [KeyT], Some(GamepadButton::DPadUp);
     /// Switches reflections.
     Reflections, "reflections on or off", [KeyR], Some(GamepadButton::DPadDown);
     /// Pauses.
@@ -156,6 +156,14 @@ impl Bindings {
     /// The mouse button of an action.
     pub fn click_of(&self, action: Action) -> Option<MouseButton> {
         self.mouse.get(&action).map(|Bound(button)| *button)
+    }
+
+    /// What does an action in the hands of a player, who has a pad or keys: the pad's button or the first key; where that is
+    /// bound to nothing, the other; `None` where nothing does it.
+    pub fn in_hand(&self, action: Action, has_pad: bool) -> Option<String> {
+        let button = self.button_of(action).map(super::input_label);
+        let key = self.keys_of(action).first().map(|key| super::input_label(*key));
+        if has_pad { button.or(key) } else { key.or(button) }
     }
 
     /// `A or Left`.
@@ -277,6 +285,19 @@ mod tests {
         assert_eq!(bindings.owner(space), Some(Action::Thrust));
         assert!(bindings.keys_of(Action::Fire).is_empty());
         assert_eq!(bindings.keys_of(Action::Thrust), [KeyCode::Space, KeyCode::KeyW]);
+    }
+
+    #[test]
+    fn what_is_in_hand_is_named_and_where_it_does_nothing_the_other() {
+        let mut bindings = Bindings::default();
+        let named = |bindings: &Bindings| [false, true].map(|pad| bindings.in_hand(Action::Boost, pad));
+        let some = |key: &str, button: &str| [Some(key.to_owned()), Some(button.to_owned())];
+        assert_eq!(named(&bindings), some("Left Shift", "Right Shoulder"));
+        bindings.bind(Action::Fire, Input::Button(GamepadButton::RightTrigger));
+        assert_eq!(named(&bindings), some("Left Shift", "Left Shift"));
+        bindings.bind(Action::Fire, Input::Key(KeyCode::ShiftLeft));
+        bindings.bind(Action::Fire, Input::Key(KeyCode::ShiftRight));
+        assert_eq!(named(&bindings), [None, None]);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! | file | owns |
 //! |---|---|
 //! | `aim` | where the mouse points, for a ship that is flown by it |
+//! | `in_hand` | whether the player has a pad in hand or keys and mouse |
 //! | `bindings` | which key and button does what, and what must not be bound |
 //! | `names` | how keys and buttons are written in files and on the screen |
 //! | `pad` | reading a pad where the system offers it as a file |
 
 mod aim;
 mod bindings;
+mod in_hand;
 mod names;
 mod pad;
 
@@ -18,6 +20,7 @@ use bevy::prelude::*;
 
 pub use aim::Aim;
 pub use bindings::{Action, BindingRefusal, Bindings, Input};
+pub(crate) use in_hand::{PadInHand, note_pad};
 pub(crate) use names::input_label;
 
 use crate::screens::Page;
@@ -38,11 +41,15 @@ pub(crate) enum InputSystems {
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Actions>()
         .init_resource::<Aim>()
+        .init_resource::<PadInHand>()
         .configure_sets(
             PreUpdate,
             (InputSystems::Read, InputSystems::Act).chain().after(bevy::input::InputSystems),
         )
-        .add_systems(PreUpdate, read_actions.in_set(InputSystems::Read));
+        .add_systems(
+            PreUpdate,
+            (read_actions.in_set(InputSystems::Read), note_pad.in_set(InputSystems::Act)),
+        );
 }
 
 /// Reads pads and where the mouse points; only for a game that somebody plays.

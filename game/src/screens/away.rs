@@ -5,35 +5,12 @@ use bevy::prelude::*;
 use bevy::window::WindowFocused;
 
 use super::Page;
-use crate::input::InputSystems;
+use crate::input::{InputSystems, PadInHand, note_pad};
 use crate::play::Pilot;
 
-/// How far a stick is moved by a hand that holds it.
-const IN_HAND: f32 = 0.3;
-
 pub(super) fn plugin(app: &mut App) {
-    app.init_resource::<PadInHand>()
-        .add_message::<WindowFocused>()
-        .add_systems(PreUpdate, (pause_when_away, note_pad).chain().in_set(InputSystems::Act));
-}
-
-/// The pad that was used last, unless a key was since.
-#[derive(Resource, Default)]
-struct PadInHand(Option<Entity>);
-
-fn note_pad(
-    keys: Res<ButtonInput<KeyCode>>,
-    pads: Query<(Entity, &Gamepad)>,
-    mut in_hand: ResMut<PadInHand>,
-) {
-    let is_used = |pad: &Gamepad| {
-        pad.get_pressed().next().is_some() || pad.left_stick().length_squared() > IN_HAND * IN_HAND
-    };
-    if keys.get_just_pressed().next().is_some() {
-        in_hand.0 = None;
-    } else if let Some((pad, _)) = pads.iter().find(|(_, pad)| is_used(pad)) {
-        in_hand.0 = Some(pad);
-    }
+    app.add_message::<WindowFocused>()
+        .add_systems(PreUpdate, pause_when_away.before(note_pad).in_set(InputSystems::Act));
 }
 
 fn pause_when_away(

@@ -86,7 +86,7 @@ impl Share {
         }
     }
 
-    /// `path           97 %     2 %     1 %    99 %  $0.000012`; what there was nothing of is a dash.
+    /// `paths          97 %     2 %     1 %    99 %  $0.000012`; what there was nothing of is a dash.
     fn line(self, name: &str) -> String {
         let delivered = self.remote + self.coordinator + self.local;
         let percent = |part: u64, whole: u64| {
@@ -170,6 +170,15 @@ impl Card {
         }
     }
 
+    /// Outcomes that others computed, of a hundred.
+    pub(super) fn borrowed_percent(&self) -> u8 {
+        let Share { remote, coordinator, local, .. } = self.round.sum();
+        let all = (remote + coordinator + local).max(1);
+        // Rounded down, so that a hundred is all of it; and a little is more than nothing.
+        let percent = (remote + coordinator) * 100 / all;
+        percent.max(u64::from(remote + coordinator > 0)) as u8
+    }
+
     /// The mark of each link; none where nothing is known of it.
     fn marks(&self) -> [(Link, Option<u32>); 4] {
         let share = |part: u64, whole: u64| {
@@ -195,7 +204,7 @@ impl Card {
             "{:<12}{:>9}{:>9}{:>9}{:>9}  {:>12}",
             "done by", "workers", "coord.", "here", "in time", "cost"
         )];
-        lines.extend(self.round.kinds.iter().map(|(name, share)| share.line(name)));
+        lines.extend(self.round.kinds.iter().map(|(name, share)| share.line(figures::word_of(name))));
         lines.push(Share { cost: self.round.cost, ..self.round.sum() }.line("all"));
         lines.push(String::new());
         lines.extend(self.saved());
@@ -203,8 +212,8 @@ impl Card {
         let mark = |(link, mark): &(Link, Option<u32>)| {
             format!("{} {}", link.name(), mark.map_or(figures::UNKNOWN.into(), |mark| mark.to_string()))
         };
-        lines.push(format!("Of 100:  {}", marks.iter().map(mark).collect::<Vec<_>>().join("   ")));
-        lines.push(advice(&marks).into());
+        lines.push(format!("Marks of 100:  {}", marks.iter().map(mark).collect::<Vec<_>>().join("   ")));
+        lines.push(if self.borrowed_percent() > 0 { advice(&marks) } else { ALONE }.into());
         lines
     }
 
@@ -229,6 +238,8 @@ impl Link {
     }
 }
 
+/// What would help whoever had no help at all.
+const ALONE: &str = "This computer did all of it. With a join link others help: p2c2r-game --join LINK";
 /// From this mark on there is nothing to mend.
 const GOOD: u32 = 90;
 
@@ -249,7 +260,7 @@ fn advice(marks: &[(Link, Option<u32>)]) -> &'static str {
         Some((_, Link::Workers)) => {
             "Weakest: the workers. There are too few or they are far away; invite some."
         }
-        None => "Nothing is known of the borrowing yet.",
+        None => ALONE,
     }
 }
 
@@ -285,6 +296,7 @@ mod tests {
         let lines = alone.lines();
         assert!(lines[lines.len() - 2].contains("workers -"), "{lines:?}");
         assert!(!lines.iter().any(|line| line.contains("Others computed")), "{lines:?}");
+        assert!(lines[lines.len() - 1].contains("--join"), "a dearer preset would help nobody: {lines:?}");
     }
 
     #[test]

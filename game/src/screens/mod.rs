@@ -10,7 +10,8 @@
 //! | `away` | pausing when the player cannot fly any more |
 //! | `obey` | what a nudge does |
 //! | `pages` | what stands on each page |
-//! | `rounds` | beginning and ending a round, the scores |
+//! | `rounds` | beginning and ending a round |
+//! | `scores` | the best rounds, and their file |
 //! | `marks` | what the end of a round says about the borrowing |
 //! | `loading` | waiting until everything that draws is ready |
 //! | `look` | drawing a menu, and the mouse |
@@ -24,6 +25,7 @@ mod nudges;
 mod obey;
 mod pages;
 mod rounds;
+mod scores;
 
 use bevy::prelude::*;
 use bevy::state::app::StatesPlugin;
@@ -31,7 +33,8 @@ use bevy::state::app::StatesPlugin;
 pub(crate) use look::MenuCard;
 pub use menu::{Item, Menu, MenuAction};
 pub use nudges::Nudge;
-pub use rounds::{LastRound, Round, Scores};
+pub use rounds::LastRound;
+pub use scores::{Borrowed, Round, Scores};
 
 use crate::input::InputSystems;
 
@@ -74,6 +77,23 @@ pub enum Page {
 }
 
 impl Page {
+    /// The pages that menus lead to, and the first; a test goes through the menus and finds these.
+    pub const MENUS: [Self; 13] = [
+        Self::Title,
+        Self::HowToPlay,
+        Self::Scores,
+        Self::Settings,
+        Self::Video,
+        Self::Sound,
+        Self::Display,
+        Self::Borrowing,
+        Self::Comparison,
+        Self::Keys,
+        Self::Credits,
+        Self::Leave,
+        Self::Paused,
+    ];
+
     /// Whether the arena goes on. It stands still behind all other pages, so nothing is asked for and nothing paid; after
     /// the end of a round it asks for nothing by itself.
     pub fn runs(self) -> bool {

@@ -2,16 +2,19 @@
 
 use bevy::prelude::*;
 use p2c2r_arena::Difficulty;
-use p2c2r_offload::{LocalReason, OffloadMode, OffloadState};
+use p2c2r_offload::{OffloadMode, OffloadState};
 use p2c2r_protocol::Nanos;
 
 use super::loading::Warming;
 use super::menu::{Item, Menu, MenuAction, item};
 use super::obey::Capture;
-use super::rounds::{LastRound, Round, Scores};
+use super::rounds::LastRound;
+use super::scores::{Round, Scores};
 use super::{Page, Trail};
+use crate::alone;
 use crate::figures;
-use crate::input::{Action, input_label};
+use crate::input::{Action, PadInHand, input_label};
+use crate::presets::Chosen;
 use crate::settings::{Row, Settings, UserFiles};
 
 /// Everything that pages tell of.
@@ -24,6 +27,8 @@ pub(super) struct Told<'w> {
     capture: Res<'w, Capture>,
     warming: Res<'w, Warming>,
     offload: Res<'w, OffloadState>,
+    in_hand: Res<'w, PadInHand>,
+    chosen: Res<'w, Chosen>,
 }
 
 /// Fills the menu of the present page. What was chosen stays chosen while the page does.
@@ -68,7 +73,7 @@ impl Told<'_> {
                     item("Go on", MenuAction::Resume),
                     item("How to play", MenuAction::Go(Page::HowToPlay)),
                     item("Settings", MenuAction::Go(Page::Settings)),
-                    item("End this round", MenuAction::GiveUp),
+                    item("End this round (it does not count)", MenuAction::GiveUp),
                     item("Leave the game", MenuAction::Go(Page::Leave)),
                 ],
             ),
@@ -143,16 +148,21 @@ impl Told<'_> {
         lines.push(
             "Other computers find the enemies' ways, move the rocks and trace what hulls mirror.".into(),
         );
-        let switch = bindings.keys_label(Action::Offload);
-        lines.push(format!("{switch} switches that off and on: see what it costs and what it saves."));
+        if let Some(switch) = bindings.in_hand(Action::Offload, self.in_hand.0.is_some()) {
+            lines.push(format!("{switch} switches that off and on: see what it costs and what it saves."));
+        }
         lines
     }
 
     fn borrowing(&self) -> Vec<String> {
-        vec![
-            borrows_from(&self.offload.mode),
-            "Another coordinator: start the game with --join and its link.".into(),
-        ]
+        let mut lines = vec![borrows_from(&self.offload.mode)];
+        if let OffloadMode::Local(reason) = &self.offload.mode {
+            lines.extend(alone::detail(reason).map(|detail| format!("In full: {detail}")));
+        }
+        let Chosen { preset, quality } = *self.chosen;
+        lines.push(preset.sentence(quality));
+        lines.push("Another coordinator: start the game with --join and its link.".into());
+        lines
     }
 
     fn borrowing_items(&self) -> Vec<Item> {
@@ -174,7 +184,7 @@ impl Told<'_> {
         let bound = |action: &Action| Item {
             label: action.label().into(),
             value: Some(if waits == Some(*action) {
-                "press a key or a button ...".into()
+                "press it now, or Escape".into()
             } else {
                 self.settings.keys.label(*action)
             }),
@@ -186,25 +196,35 @@ impl Told<'_> {
         items
     }
 
+    /// The best rounds of the chosen difficulty, in columns of letters that are all equally wide.
     fn table(&self) -> Vec<String> {
+        let difficulty = self.settings.difficulty.label();
         let table = self.scores.table(self.settings.difficulty);
         if table.is_empty() {
-            return vec![format!("Nobody has finished a round as {} yet.", self.settings.difficulty.label())];
+            return vec![format!("Nobody has finished a round as {difficulty} yet.")];
         }
-        // Columns of letters that are all equally wide.
-        let entry = |(place, round): (usize, &Round)| {
-            let Round { score, wave, .. } = round;
-            let (time, cost) = (minutes(round), cost(round));
-            format!("{:>2}.  {score:>7} points   wave {wave:>3}   {time:>6}   {cost:>13}", place + 1)
-        };
-        table.iter().enumerate().map(entry).collect()
+        let head = ["", "points", "wave", "time", "date", "borrowed", "cost", "seed"];
+        let head = columns(head.map(str::to_owned));
+        let rows = table.iter().enumerate().map(|(place, round)| {
+            columns([
+                format!("{}.", place + 1),
+                round.score.to_string(),
+                round.wave.to_string(),
+                minutes(round),
+                known(round.date.as_deref()),
+                round.borrowed(),
+                cost(round),
+                known(round.seed),
+            ])
+        });
+        [format!("As {difficulty}"), head].into_iter().chain(rows).collect()
     }
 
     fn round_over(&self) -> Vec<String> {
         let LastRound { round, difficulty, card, place } = &*self.last;
         let Round { score, wave, .. } = round;
         let (time, cost, difficulty) = (minutes(round), cost(round), difficulty.label());
-        let mut lines = vec![format!("{score} points   wave {wave}   {time}   {cost} as {difficulty}")];
+        let mut lines = vec![format!("{score} points as {difficulty}   wave {wave}   {time}   {cost}")];
         if let Some(place) = place {
             lines.push(format!("Place {place} among the best."));
         }
@@ -219,6 +239,16 @@ impl Told<'_> {
     }
 }
 
+/// A row of the table of rounds: numbers stand right, words left.
+fn columns([place, points, wave, time, date, borrowed, cost, seed]: [String; 8]) -> String {
+    format!("{place:>3} {points:>8} {wave:>5} {time:>7}   {date:<11} {borrowed:<13} {cost:>13} {seed:>11}")
+}
+
+/// What an older file does not say is a dash.
+fn known(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| figures::UNKNOWN.to_owned(), |value| value.to_string())
+}
+
 fn minutes(round: &Round) -> String {
     format!("{}:{:02}", round.seconds / 60, round.seconds % 60)
 }
@@ -230,13 +260,7 @@ fn cost(round: &Round) -> String {
 fn borrows_from(mode: &OffloadMode) -> String {
     match mode {
         OffloadMode::Remote => "Connected: other computers help.".into(),
-        OffloadMode::Local(LocalReason::NoCoordinator) => {
-            "No coordinator has been joined: this computer does all of it itself.".into()
-        }
-        OffloadMode::Local(LocalReason::NotConnected { .. }) => {
-            "The coordinator has not answered yet; play starts without and joins when it does.".into()
-        }
-        OffloadMode::Local(reason) => format!("This computer does all of it itself: {reason}."),
+        OffloadMode::Local(reason) => alone::brief(reason),
     }
 }
 

@@ -103,15 +103,15 @@ impl Row {
             Self::Plans => "Wingmen's plans",
             Self::Allies => "Wingmen",
             Self::Reflections => "Light and mirrors",
-            Self::Mirrors => "Shown at all",
+            Self::Mirrors => "Show what hulls mirror",
             Self::Preset => "How much is bought",
             Self::Cap => "At most an hour",
             Self::Difficulty => "Difficulty",
             Self::CardDollars => "Price of the card",
             Self::CardYears => "Good enough for",
             Self::HoursAWeek => "Played a week",
-            Self::CardWatts => "Draws",
-            Self::CentsAKwh => "Current costs",
+            Self::CardWatts => "Power it draws",
+            Self::CentsAKwh => "Electricity",
         }
     }
 
@@ -234,7 +234,7 @@ impl BorrowingDetail {
             Self::Off => "nothing",
             Self::Chip => "one line",
             Self::Compact => "what each kind costs",
-            Self::Full => "Everything",
+            Self::Full => "everything",
             Self::Developer => "everything, for developers",
         }
     }

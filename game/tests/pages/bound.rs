@@ -20,6 +20,25 @@ fn how_to_play_tells_of_keys_pad_and_mouse_as_they_are_bound() {
 }
 
 #[test]
+fn how_to_play_names_the_switch_in_hand_and_none_that_does_nothing() {
+    let mut app = on_title();
+    let keys =
+        |app: &mut App, input| app.world_mut().resource_mut::<Settings>().keys.bind(Action::Fire, input);
+    choose(&mut app, MenuAction::Go(Page::HowToPlay));
+    let told = |app: &App| menu(app).lines.last().unwrap().clone();
+    assert!(told(&app).starts_with("T switches"), "{}", told(&app));
+    let pad = connect_pad(&mut app);
+    tap(&mut app, pad, GamepadButton::North);
+    assert!(told(&app).starts_with("D-pad up switches"), "{}", told(&app));
+    keys(&mut app, Input::Button(GamepadButton::DPadUp));
+    play(&mut app, 2);
+    assert!(told(&app).starts_with("T switches"), "{}", told(&app));
+    keys(&mut app, Input::Key(KeyCode::KeyT));
+    play(&mut app, 2);
+    assert!(!told(&app).contains("switches"), "{}", told(&app));
+}
+
+#[test]
 fn a_key_is_bound_and_one_that_is_taken_asks_first() {
     let mut app = on_title();
     choose(&mut app, MenuAction::Go(Page::Settings));

@@ -9,7 +9,8 @@ use p2c2r_arena::ArenaEvent;
 use p2c2r_game::screens::Page;
 use p2c2r_game::settings::{BorrowingDetail, Corner};
 use p2c2r_game::{Battlefield, Happened};
-use p2c2r_offload::OffloadSwitch;
+use p2c2r_link::problem::BRIEF_CHARS_MAX;
+use p2c2r_offload::{LinkProblem, OffloadSwitch};
 
 use super::scenes::lost;
 use super::stage::Stage;
@@ -18,23 +19,6 @@ use super::stage::Stage;
 const SLACK: f32 = 1.0;
 /// Frames after which everything follows a changed setting.
 const FRAMES: u32 = 34;
-
-/// Every page that can be gone to; the one that a round ends on is come to by losing.
-const PAGES: [Page; 13] = [
-    Page::Title,
-    Page::HowToPlay,
-    Page::Scores,
-    Page::Settings,
-    Page::Video,
-    Page::Sound,
-    Page::Display,
-    Page::Borrowing,
-    Page::Comparison,
-    Page::Keys,
-    Page::Credits,
-    Page::Paused,
-    Page::Leave,
-];
 
 /// What one root shows: boxes, and the words in them.
 struct Shown {
@@ -103,14 +87,34 @@ fn faults(shown: &[Shown], size: Vec2) -> Vec<String> {
     faults
 }
 
+/// What may be the matter, in as many letters as it can have: of the widest, though here all are equally wide.
+fn longest_problem() -> LinkProblem {
+    let brief = "WHAT IS WRONG: WHAT TO DO, ".repeat(3);
+    LinkProblem::new(&brief[..BRIEF_CHARS_MAX], "all that is known of it, and what to look at, ".repeat(8))
+}
+
+/// The banner, if it takes more than one line.
+fn broken(world: &mut World) -> Option<String> {
+    let problem = longest_problem();
+    let mut texts = world.query::<(&Text, &ComputedNode, &TextFont)>();
+    let banner = texts.iter(world).find(|(text, ..)| text.0 == problem.brief());
+    let (_, node, font) = banner.expect("the banner");
+    let FontSize::Px(size) = font.font_size else { return Some("the banner's letters have no size".into()) };
+    let height = node.size().y * node.inverse_scale_factor();
+    (height > 2.0 * size).then(|| format!("the banner takes {height} pixels for letters of {size}"))
+}
+
 /// Looks at every level in every corner, and then at every page, of a picture of this size with letters so large, per cent;
 /// `Err` says why nothing can be drawn here.
 pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> {
-    let mut stage = Stage::open(width, height, &["--difficulty=pilot", &format!("--display-scale={scale}")])?;
+    let scale_of_text = format!("--display-scale={scale}");
+    let mut stage =
+        Stage::open_refused(width, height, &["--difficulty=pilot", &scale_of_text], longest_problem())?;
     stage.play(120);
     let size = Vec2::new(width as f32, height as f32);
     let mut wrong = Vec::new();
-    for page in PAGES {
+    // The page that a round ends on is come to by losing, below.
+    for page in Page::MENUS {
         stage.go_to(page);
         // One frame to lay it out, one to make it fit.
         stage.play(4);
@@ -134,7 +138,15 @@ pub fn check(width: u32, height: u32, scale: u8) -> Result<Vec<String>, String> 
             stage.play(FRAMES);
             let shown = shown(stage.app().world_mut());
             let words = |part: &str| shown.iter().any(|shown| shown.says.contains(part));
-            assert!(words("WAVE") && words("SHIELD"), "{level:?}: the scene lacks what is to be looked at");
+            let is_whole = words("WAVE") && words("SHIELD") && words(longest_problem().brief());
+            assert!(is_whole, "{level:?}: the scene lacks what is to be looked at");
+            if (width, height, scale) == (1_280, 720, 100) {
+                wrong.extend(
+                    broken(stage.app().world_mut())
+                        .into_iter()
+                        .map(|fault| format!("{level:?}, {corner:?}: {fault}")),
+                );
+            }
             let found = faults(&shown, size);
             wrong.extend(
                 found

@@ -7,7 +7,9 @@
 mod compare;
 #[cfg(target_os = "linux")]
 mod cost;
+mod keys;
 mod layout;
+mod mirrors;
 mod scenes;
 mod stage;
 
@@ -100,6 +102,22 @@ fn nothing_on_the_screen_covers_anything_else_at_any_level_in_any_corner() {
             Ok(wrong) => assert!(wrong.is_empty(), "{}", wrong.join("\n")),
             Err(reason) => return eprintln!("skipped: {reason}"),
         }
+    }
+}
+
+#[test]
+fn every_text_names_keys_and_buttons_as_they_are_bound() {
+    match keys::check() {
+        Ok(wrong) => assert!(wrong.is_empty(), "{}", wrong.join("\n")),
+        Err(reason) => eprintln!("skipped: {reason}"),
+    }
+}
+
+#[test]
+fn a_ship_beside_the_players_mirrors_what_is_around_itself() {
+    match mirrors::check() {
+        Ok(wrong) => assert!(wrong.is_empty(), "{}", wrong.join("\n")),
+        Err(reason) => eprintln!("skipped: {reason}"),
     }
 }
 

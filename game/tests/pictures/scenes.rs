@@ -4,9 +4,11 @@ use bevy::prelude::*;
 use image::RgbImage;
 use p2c2r_arena::{Arena, ArenaConfig, Controls, Difficulty};
 use p2c2r_game::Battlefield;
-use p2c2r_game::screens::{Page, Scores};
+use p2c2r_game::screens::{Borrowed, Page, Round, Scores};
 use p2c2r_game::settings::BorrowingDetail;
+use p2c2r_link::problem::other_version;
 use p2c2r_offload::OffloadSwitch;
+use p2c2r_protocol::ProtocolIdentity;
 
 use super::compare::{DRAWN_PER_STORED, HEIGHT, WIDTH};
 use super::stage::Stage;
@@ -25,23 +27,9 @@ pub fn draw() -> Result<Vec<(&'static str, RgbImage)>, String> {
     let mut look = |name, stage: &mut Stage| pictures.push((name, stage.picture()));
     stage.app().insert_resource(scores());
     stage.play(60);
-    for (name, page) in [
-        ("title", Page::Title),
-        ("how-to-play", Page::HowToPlay),
-        ("scores", Page::Scores),
-        ("settings", Page::Settings),
-        ("settings-picture", Page::Video),
-        ("settings-sound", Page::Sound),
-        ("settings-display", Page::Display),
-        ("settings-borrowing", Page::Borrowing),
-        ("settings-comparison", Page::Comparison),
-        ("settings-keys", Page::Keys),
-        ("credits", Page::Credits),
-        ("leave", Page::Leave),
-        ("paused", Page::Paused),
-    ] {
+    for page in Page::MENUS {
         stage.go_to(page);
-        look(name, &mut stage);
+        look(name_of(page), &mut stage);
     }
     stage.go_to(Page::Play);
     stage.play(INTO_THE_FIGHT);
@@ -69,14 +57,53 @@ pub fn draw() -> Result<Vec<(&'static str, RgbImage)>, String> {
     stage.app().world_mut().resource_mut::<Battlefield>().arena = lost();
     stage.play(4);
     look("round-over", &mut stage);
+    pictures.push(("another-version", another_version()?));
     Ok(pictures)
 }
 
-/// A table with a few rounds in it.
+/// A fight at whose beginning a coordinator of another version has not let the game in.
+fn another_version() -> Result<RgbImage, String> {
+    let own = ProtocolIdentity { id: 1, text: "p2c2r/0.1.0 r4 path.v7 (77be000000000000)".into() };
+    let problem = other_version(&own, "p2c2r/0.2.0 r5 path.v8 (9f3a000000000000)", "both speak otherwise");
+    let arguments = ["--page=play", "--difficulty=pilot"];
+    let mut stage =
+        Stage::open_refused(DRAWN_PER_STORED * WIDTH, DRAWN_PER_STORED * HEIGHT, &arguments, problem)?;
+    stage.play(180);
+    Ok(stage.picture())
+}
+
+/// What the picture of a page is called.
+fn name_of(page: Page) -> &'static str {
+    match page {
+        Page::Title => "title",
+        Page::HowToPlay => "how-to-play",
+        Page::Scores => "scores",
+        Page::Settings => "settings",
+        Page::Video => "settings-picture",
+        Page::Sound => "settings-sound",
+        Page::Display => "settings-display",
+        Page::Borrowing => "settings-borrowing",
+        Page::Comparison => "settings-comparison",
+        Page::Keys => "settings-keys",
+        Page::Credits => "credits",
+        Page::Leave => "leave",
+        Page::Paused => "paused",
+        Page::RoundOver => "round-over",
+        Page::Loading | Page::Play => panic!("{page:?} has no picture of its own"),
+    }
+}
+
+/// A table with a few rounds in it, one of them as an older game kept it.
 fn scores() -> Scores {
     let mut scores = Scores::default();
-    for (score, wave, seconds) in [(12_400, 9, 412), (8_150, 6, 290), (700, 2, 61)] {
-        let round = p2c2r_game::screens::Round { score, wave, seconds, cost_nanos: 1_234_567 };
+    let date = Some("2026-11-29".to_owned());
+    let borrowed = |preset: &str, percent| Some(Borrowed { preset: preset.into(), percent });
+    for (score, wave, seconds, date, borrowed, seed) in [
+        (12_400, 9, 412, date.clone(), borrowed("rich", 97), Some(482_910_337)),
+        (8_150, 6, 290, date, borrowed("default", 0), Some(7_113_001)),
+        (700, 2, 61, None, None, None),
+    ] {
+        let round = Round { score, wave, seconds, cost_nanos: 1_234_567, date, borrowed, seed };
         scores.enter(Difficulty::Pilot, round.clone());
         scores.enter(Difficulty::Cadet, round);
     }

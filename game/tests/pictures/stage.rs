@@ -14,6 +14,7 @@ use p2c2r_game::cli::GameCli;
 use p2c2r_game::screens::Page;
 use p2c2r_game::settings::Settings;
 use p2c2r_game::{ViewTarget, app};
+use p2c2r_link::{ClientTransport, LinkProblem, NoToken, TokenAnswer, TokenSource};
 use p2c2r_offload::LocalCompute;
 
 use super::compare::{DRAWN_PER_STORED, HEIGHT, WIDTH};
@@ -25,6 +26,16 @@ const FRAMES_UNTIL_PICTURE: u32 = 200;
 /// Frames without time before a picture, in which the renderer takes in everything that has come since it drew last.
 const FRAMES_TO_SETTLE: u32 = 4;
 
+/// A coordinator that lets nobody in.
+#[derive(Debug)]
+struct Refusing(LinkProblem);
+
+impl TokenSource for Refusing {
+    fn ask(&self, answer: TokenAnswer) {
+        answer.give(Err(NoToken::Refused { reason: self.0.clone() }));
+    }
+}
+
 /// A game and the image that it is drawn into.
 pub struct Stage {
     app: App,
@@ -32,8 +43,28 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Opens the game at a size; `Err` says why nothing can be drawn here.
+    /// Opens the game at a size, alone; `Err` says why nothing can be drawn here.
     pub fn open(width: u32, height: u32, arguments: &[&str]) -> Result<Self, String> {
+        Self::open_linked(width, height, arguments, None)
+    }
+
+    /// The same at a coordinator that does not let it in because of this problem.
+    pub fn open_refused(
+        width: u32,
+        height: u32,
+        arguments: &[&str],
+        problem: LinkProblem,
+    ) -> Result<Self, String> {
+        let link = ClientTransport::Udp(Arc::new(Refusing(problem)));
+        Self::open_linked(width, height, arguments, Some(link))
+    }
+
+    fn open_linked(
+        width: u32,
+        height: u32,
+        arguments: &[&str],
+        link: Option<ClientTransport>,
+    ) -> Result<Self, String> {
         let size = format!("--window={width}x{height}");
         let always = [
             "p2c2r-game",
@@ -47,6 +78,7 @@ impl Stage {
         let cli = GameCli::try_parse_from([&always, arguments].concat()).expect("arguments that exist");
         let mut offload = app::offload_config(&cli).expect("no coordinator is asked for");
         offload.local = LocalCompute::Simulated { takes: Duration::from_millis(3) };
+        offload.link = link;
         let mut app = app::build(&cli, offload).map_err(|error| error.to_string())?;
         app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));
         app.finish();

@@ -15,6 +15,7 @@ pub struct JoinRefusal {
     status: StatusCode,
     code: RefusalCode,
     message: String,
+    protocol: Option<String>,
 }
 
 impl JoinRefusal {
@@ -25,18 +26,23 @@ impl JoinRefusal {
 
     /// A refusal with a custom sentence.
     pub fn saying(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self { status: status(code), code, message: message.into() }
+        Self { status: status(code), code, message: message.into(), protocol: None }
+    }
+
+    /// A program that speaks otherwise than `protocol`, as the coordinator does.
+    pub fn of_another_protocol(protocol: &str, message: impl Into<String>) -> Self {
+        Self { protocol: Some(protocol.to_owned()), ..Self::saying(RefusalCode::Incompatible, message) }
     }
 
     /// A malformed request, with its own status.
     pub fn malformed(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, code: RefusalCode::Malformed, message: message.into() }
+        Self { status, ..Self::saying(RefusalCode::Malformed, message) }
     }
 }
 
 impl IntoResponse for JoinRefusal {
     fn into_response(self) -> Response {
-        let body = Json(TokenRefusal { code: self.code, message: self.message });
+        let body = Json(TokenRefusal { code: self.code, message: self.message, protocol: self.protocol });
         let mut response = (self.status, body).into_response();
         if self.code.is_passing() {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);

@@ -212,7 +212,7 @@ pub(super) fn check(front: &Front, request: &TokenRequest) -> Result<AccountKey,
             "this program speaks {theirs} and the coordinator {}; use the same version on both sides",
             front.identity.text
         );
-        return Err(JoinRefusal::saying(RefusalCode::Incompatible, message));
+        return Err(JoinRefusal::of_another_protocol(&front.identity.text, message));
     }
     let stale = || JoinRefusal::of(RefusalCode::StaleChallenge);
     let live = lock(&front.challenges).check(&request.challenge, front.now()).ok_or_else(stale)?;

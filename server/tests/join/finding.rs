@@ -5,10 +5,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use p2c2r_join::{Fingerprint, JoinClient, JoinLink};
-use p2c2r_link::{Access, NoToken, fetch};
+use p2c2r_link::{Access, LinkProblem, NoToken, fetch};
 use p2c2r_protocol::{ProtocolIdentity, Role};
+use p2c2r_server::join::WallSeconds;
 
-use crate::lab::{Folder, PROTOCOL, secret};
+use crate::lab::{Folder, PROTOCOL, key, secret};
 
 /// Longer than a client takes to try every address there is here.
 const LONG: Duration = Duration::from_mins(1);
@@ -25,14 +26,14 @@ fn get(link: &JoinLink) -> Result<Access, NoToken> {
     fetch(&client(link), LONG)
 }
 
-fn unreachable(link: &JoinLink) -> String {
+fn unreachable(link: &JoinLink) -> LinkProblem {
     match get(link) {
         Err(NoToken::Unreachable { reason }) => reason,
         other => panic!("{other:?}"),
     }
 }
 
-fn refused(link: &JoinLink) -> String {
+fn refused(link: &JoinLink) -> LinkProblem {
     match get(link) {
         Err(NoToken::Refused { reason }) => reason,
         other => panic!("{other:?}"),
@@ -70,11 +71,16 @@ fn every_place_and_every_address_of_a_name_is_tried() {
 fn a_name_that_nobody_knows_is_named_and_so_is_a_port_where_nobody_listens() {
     let print = Some(Fingerprint([7; 32]));
     let reason = unreachable(&link(&["nobody.invalid:8765".to_owned()], print, None));
-    assert!(reason.contains("nobody.invalid") && reason.contains("looked up"), "{reason}");
+    assert!(reason.detail.contains("nobody.invalid") && reason.detail.contains("looked up"), "{reason}");
+    assert_eq!(reason.brief(), "Cannot find nobody.invalid: are you online?");
+    let long = format!("{}.invalid", "nobody-".repeat(8));
+    let brief = unreachable(&link(&[format!("{long}:8765")], print, None)).brief().to_owned();
+    assert!(brief.starts_with("Cannot find nobody-") && brief.ends_with("..: are you online?"), "{brief}");
     let dead = dead_port().to_string();
     let reason = unreachable(&link(std::slice::from_ref(&dead), print, None));
-    assert!(reason.contains("nobody answers") && reason.contains(&dead), "{reason}");
-    assert!(reason.contains("firewall"), "it says what to look at: {reason}");
+    assert!(reason.detail.contains("nobody answers") && reason.detail.contains(&dead), "{reason}");
+    assert!(reason.detail.contains("firewall"), "it says what to look at: {reason}");
+    assert!(reason.brief().starts_with("No answer from the coordinator"), "{reason:?}");
 }
 
 #[test]
@@ -84,10 +90,12 @@ fn whoever_answers_with_another_key_gets_nothing_and_is_told_of() {
     let invite = folder.invite(Role::Gamer, 1);
     let place = [lab.address.to_string()];
     let reason = refused(&link(&place, Some(Fingerprint([7; 32])), Some(&invite)));
-    assert!(reason.contains("another key"), "{reason}");
+    assert!(reason.detail.contains("another key"), "{reason}");
+    assert_eq!(reason.brief(), "The coordinator's key is not your link's: ask for a new link");
     // Its own certificate is no public authority's either.
     let reason = unreachable(&link(&place, None, Some(&invite)));
-    assert!(reason.contains("certificate"), "{reason}");
+    assert!(reason.detail.contains("certificate"), "{reason}");
+    assert_eq!(reason.brief(), "The coordinator's certificate is not valid: ask its operator");
     let good = link(&place, lab.service.fingerprint(), Some(&invite));
     assert!(get(&good).is_ok(), "the invite did not reach whom it was not for");
 }
@@ -101,8 +109,31 @@ fn something_else_on_the_port_is_said_to_be_something_else() {
         stream.write_all(b"220 mail.example.org ESMTP\r\n").unwrap();
     });
     let reason = unreachable(&link(&place, Some(Fingerprint([7; 32])), None));
-    assert!(reason.contains(&place[0]), "{reason}");
+    assert!(reason.detail.contains(&place[0]), "{reason}");
+    assert_eq!(reason.brief(), "Something else answers there: ask the operator for a new link");
     answers.join().unwrap();
+}
+
+#[test]
+fn whoever_is_not_let_in_reads_on_one_line_why_and_what_to_do() {
+    let folder = Folder::new();
+    let lab = folder.start();
+    let said = |invite: Option<&str>| {
+        refused(&link(&[lab.address.to_string()], lab.service.fingerprint(), invite)).brief().to_owned()
+    };
+    assert_eq!(said(None), "You have no account there: ask the operator for a join link");
+    assert_eq!(said(Some("sesame")), "Your join link is unknown there: ask the operator for another");
+    let workers = folder.invite(Role::Worker, 1);
+    assert_eq!(said(Some(&workers)), "This link or account is no gamer's: ask for a gamer's link");
+    let once = folder.invite(Role::Gamer, 1);
+    let place = link(&[lab.address.to_string()], lab.service.fingerprint(), Some(&once));
+    let other = JoinClient::new(place, secret(2), (Role::Gamer, "bob"), identity());
+    assert!(fetch(&other, LONG).is_ok());
+    assert_eq!(said(Some(&once)), "Your join link has been used up: ask the operator for another");
+    let (own, now) = (folder.invite(Role::Gamer, 1), WallSeconds::now());
+    assert!(get(&link(&[lab.address.to_string()], lab.service.fingerprint(), Some(&own))).is_ok());
+    folder.store().revoke(key(1), now).unwrap();
+    assert_eq!(said(None), "Your account there was closed: ask the operator why");
 }
 
 #[test]
@@ -114,5 +145,6 @@ fn a_program_of_another_version_is_told_both() {
     let older = ProtocolIdentity { id: PROTOCOL + 1, text: "p2c2r/older".to_owned() };
     let client = JoinClient::new(link, secret(1), (Role::Gamer, "ann"), older);
     let Err(NoToken::Refused { reason }) = fetch(&client, LONG) else { panic!("it was let in") };
-    assert!(reason.contains("p2c2r/older") && reason.contains("p2c2r/lab"), "{reason}");
+    assert!(reason.detail.contains("p2c2r/older") && reason.detail.contains("p2c2r/lab"), "{reason}");
+    assert_eq!(reason.brief(), "Coordinator has lab, you older: install its version");
 }

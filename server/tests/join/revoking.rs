@@ -50,7 +50,7 @@ fn peers(app: &App) -> usize {
 
 /// Why the link has gone down, if it has.
 fn loss(worker: &mut App) -> Option<String> {
-    worker.world_mut().resource_mut::<Messages<LinkDown>>().drain().next().map(|down| down.reason)
+    worker.world_mut().resource_mut::<Messages<LinkDown>>().drain().next().map(|down| down.reason.detail)
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_closed_accounts_programs_are_disconnected_told_why_and_kept_out_also_with_a
     assert!(said.as_ref().is_some_and(|said| said.contains(CLOSED)), "{said:?}");
     town.until("it gets no token any more", &mut worker, |_, worker| {
         let status = worker.world().resource::<ClientLink>().status();
-        matches!(status, LinkStatus::Refused { reason } if reason.contains(CLOSED))
+        matches!(status, LinkStatus::Refused { reason } if reason.detail.contains(CLOSED))
     });
 
     let mut late = town.worker(Arc::new(Before(before)));

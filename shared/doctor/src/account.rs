@@ -54,9 +54,9 @@ pub fn join(
                 return Ok((*role, client));
             }
             Err(NoToken::Refused { reason }) => {
-                refused.get_or_insert(reason);
+                refused.get_or_insert(reason.detail);
             }
-            Err(NoToken::Unreachable { reason }) => return Err(NoWayIn::Unreachable(reason)),
+            Err(NoToken::Unreachable { reason }) => return Err(NoWayIn::Unreachable(reason.detail)),
         }
     }
     Err(NoWayIn::Refused(refused.unwrap_or_else(|| "no role was asked for".to_owned())))

@@ -91,8 +91,8 @@ fn watch(
         watch.held.stats = link.stats().clone();
     } else {
         watch.held.problem = match link.status() {
-            LinkStatus::Refused { reason } => Some(reason.clone()),
-            _ => link.problem().map(str::to_owned),
+            LinkStatus::Refused { reason } => Some(reason.detail.clone()),
+            _ => link.problem().map(|problem| problem.detail.clone()),
         };
     }
     let is_over = match watch.held.connected_after {

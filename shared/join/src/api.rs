@@ -173,6 +173,10 @@ pub struct TokenRefusal {
     pub code: RefusalCode,
     /// A sentence for a person.
     pub message: String,
+    /// What the coordinator speaks, in words, where that is why: at most [`PROTOCOL_CHARS_MAX`] characters are shown. Older
+    /// coordinators do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
 }
 
 /// Why there is no token, for programs.
@@ -209,6 +213,23 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Malformed,
+        Self::BadSignature,
+        Self::StaleChallenge,
+        Self::Incompatible,
+        Self::NoAccount,
+        Self::InviteUnknown,
+        Self::InviteUsedUp,
+        Self::InviteExpired,
+        Self::WrongRole,
+        Self::Revoked,
+        Self::TooMany,
+        Self::Unavailable,
+        Self::Unknown,
+    ];
+
     /// Whether the same request may be granted later without anyone's action.
     pub fn is_passing(self) -> bool {
         matches!(self, Self::StaleChallenge | Self::TooMany | Self::Unavailable | Self::Unknown)

@@ -3,7 +3,8 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use p2c2r_link::{Access, NoToken, TokenAnswer, TokenSource};
+use p2c2r_link::problem::{self, fit};
+use p2c2r_link::{Access, LinkProblem, NoToken, TokenAnswer, TokenSource};
 use p2c2r_protocol::{AccountKey, ProtocolIdentity, Role, printable};
 use rustls::ClientConfig;
 
@@ -22,6 +23,8 @@ const ADDRESSES_MAX: usize = 8;
 const NAMED_MAX: usize = 3;
 /// Characters of a coordinator's sentence that are shown to a person.
 pub(crate) const CLIENT_SENTENCE_CHARS_MAX: usize = 400;
+/// Characters of a name that are shown on one line.
+const NAME_SHOWN_MAX: usize = 33;
 /// Challenges requested for one token, in case the first expires on the way.
 const CHALLENGES_MAX: usize = 2;
 
@@ -101,7 +104,9 @@ impl TokenSource for JoinClient {
 
 impl Inner {
     fn fetch(&self) -> Result<Access, NoToken> {
-        let tls = self.tls.as_ref().map_err(|error| NoToken::Unreachable { reason: error.clone() })?;
+        let tls = self.tls.as_ref().map_err(|error| NoToken::Unreachable {
+            reason: LinkProblem::new("This computer cannot connect securely: see the log", error),
+        })?;
         let mut failures = Vec::new();
         for host in &self.link.hosts {
             match self.addresses(host) {
@@ -118,19 +123,20 @@ impl Inner {
                     }
                 }
                 Err(reason) if self.link.hosts.len() == 1 => return Err(NoToken::Unreachable { reason }),
-                Err(reason) => tracing::debug!(reason, "one of the coordinator's places"),
+                Err(reason) => tracing::debug!(%reason, "one of the coordinator's places"),
             }
         }
         Err(describe(&failures))
     }
 
     /// Every address that the name has now, since it may have moved.
-    fn addresses(&self, host: &Host) -> Result<Vec<SocketAddr>, String> {
-        let found = (host.name.as_str(), host.port).to_socket_addrs().map_err(|error| {
-            format!(
-                "the name {} cannot be looked up ({error}); is it spelled right, and is this machine online?",
-                host.name
-            )
+    fn addresses(&self, host: &Host) -> Result<Vec<SocketAddr>, LinkProblem> {
+        let Host { name, port } = host;
+        let found = (name.as_str(), *port).to_socket_addrs().map_err(|error| {
+            let detail = format!(
+                "the name {name} cannot be looked up ({error}); is it spelled right, and is this machine online?"
+            );
+            LinkProblem::new(format!("Cannot find {}: are you online?", fit(name, NAME_SHOWN_MAX)), detail)
         })?;
         let mut addresses: Vec<SocketAddr> = Vec::new();
         for address in found {
@@ -153,7 +159,7 @@ impl Inner {
             tries += 1;
             let challenge =
                 https.post::<_, Challenge, TokenRefusal>(CHALLENGE_PATH, &serde_json::json!({}))?;
-            let Challenge { challenge } = challenge.map_err(Failure::refused)?;
+            let Challenge { challenge } = challenge.map_err(|refusal| self.refused(&refusal))?;
             if challenge.len() > CHALLENGE_CHARS_MAX {
                 return Err(HttpsError::NotOurs("its challenge is too long".to_owned()).into());
             }
@@ -171,31 +177,59 @@ impl Inner {
                     return Ok(Access { token, server: address });
                 }
                 Err(refusal) if refusal.code == RefusalCode::StaleChallenge && tries < CHALLENGES_MAX => {}
-                Err(refusal) => return Err(Failure::refused(refusal)),
+                Err(refusal) => return Err(self.refused(&refusal)),
             }
         }
     }
+
+    /// A refusal as a person reads it: the coordinator's sentence in full, and a line of our own by its code.
+    fn refused(&self, refusal: &TokenRefusal) -> Failure {
+        let detail = sentence(refusal);
+        Failure::Refused(match (refusal.code, &refusal.protocol) {
+            (RefusalCode::Incompatible, Some(theirs)) => {
+                problem::other_version(&self.identity, theirs, detail)
+            }
+            (code, _) => LinkProblem::new(brief(code, self.role), detail),
+        })
+    }
+}
+
+/// A refusal on one line: what is wrong, and what its reader can do.
+fn brief(code: RefusalCode, role: Role) -> String {
+    let said = match code {
+        RefusalCode::Incompatible => "The coordinator has another version: install that one",
+        RefusalCode::NoAccount => "You have no account there: ask the operator for a join link",
+        RefusalCode::InviteUnknown => "Your join link is unknown there: ask the operator for another",
+        RefusalCode::InviteUsedUp => "Your join link has been used up: ask the operator for another",
+        RefusalCode::InviteExpired => "Your join link is too old: ask the operator for another",
+        RefusalCode::WrongRole => {
+            return format!("This link or account is no {role}'s: ask for a {role}'s link");
+        }
+        RefusalCode::Revoked => "Your account there was closed: ask the operator why",
+        RefusalCode::BadSignature => "Your account's key does not fit: join again with a new link",
+        RefusalCode::TooMany => "Too many tries from here: wait, they go on by themselves",
+        RefusalCode::StaleChallenge => "The way to the coordinator takes too long: tries go on",
+        RefusalCode::Unavailable => problem::BUSY,
+        RefusalCode::Malformed | RefusalCode::Unknown => {
+            "The coordinator does not take this program: see the log"
+        }
+    };
+    said.to_owned()
 }
 
 enum Failure {
     Https(HttpsError),
-    Refused(String),
-}
-
-impl Failure {
-    fn refused(refusal: TokenRefusal) -> Self {
-        Self::Refused(sentence(&refusal))
-    }
+    Refused(LinkProblem),
 }
 
 impl From<HttpsError> for Failure {
     fn from(error: HttpsError) -> Self {
         match error {
-            HttpsError::OtherKey => Self::Refused(
+            HttpsError::OtherKey => Self::Refused(LinkProblem::new(
+                "The coordinator's key is not your link's: ask for a new link",
                 "the coordinator shows another key than the join link names: it was set up anew, or somebody on the \
-                 way poses as it; ask its operator for a new link"
-                    .to_owned(),
-            ),
+                 way poses as it; ask its operator for a new link",
+            )),
             other => Self::Https(other),
         }
     }
@@ -206,17 +240,45 @@ pub(crate) fn sentence(refusal: &TokenRefusal) -> String {
     printable(&refusal.message, CLIENT_SENTENCE_CHARS_MAX)
 }
 
-/// What all addresses failed of, in one sentence.
+/// What all addresses failed of. Of several faults the one is said on one line that is not mere silence.
 fn describe(failures: &[(SocketAddr, HttpsError)]) -> NoToken {
     let named: Vec<String> =
         failures.iter().take(NAMED_MAX).map(|(address, error)| format!("{address}: {error}")).collect();
-    let reason = if named.is_empty() {
-        "none of the coordinator's names can be looked up; is this machine online?".to_owned()
-    } else {
-        format!(
-            "nobody answers ({}); is the coordinator running, is this its port, and does its firewall let it through?",
-            named.join("; ")
-        )
+    if named.is_empty() {
+        let reason = LinkProblem::new(
+            "Cannot find the coordinator: are you online?",
+            "none of the coordinator's names can be looked up; is this machine online?",
+        );
+        return NoToken::Unreachable { reason };
+    }
+    let detail = format!(
+        "nobody answers ({}); is the coordinator running, is this its port, and does its firewall let it through?",
+        named.join("; ")
+    );
+    let said = failures.iter().find_map(|(_, error)| match error {
+        HttpsError::Certificate(_) => Some("The coordinator's certificate is not valid: ask its operator"),
+        HttpsError::NotOurs(_) => Some("Something else answers there: ask the operator for a new link"),
+        HttpsError::Io(_) | HttpsError::OtherKey => None,
+    });
+    let reason = match said {
+        Some(said) => LinkProblem::new(said, detail),
+        None => problem::no_answer(detail),
     };
     NoToken::Unreachable { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_refusal_is_too_long_for_its_line() {
+        for code in RefusalCode::ALL {
+            for role in [Role::Gamer, Role::Worker] {
+                let said = brief(*code, role);
+                let shown = LinkProblem::new(said.clone(), "");
+                assert_eq!(shown.brief(), said);
+            }
+        }
+    }
 }

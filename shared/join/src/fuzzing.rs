@@ -46,7 +46,7 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
         .map(|text| text.as_bytes().to_vec())
         .to_vec(),
         "https_answer" => {
-            let refusal = TokenRefusal { code: RefusalCode::TooMany, message: "later".to_owned() };
+            let refusal = TokenRefusal { code: RefusalCode::TooMany, message: "later".to_owned(), protocol: None };
             let written = [
                 serde_json::to_vec(&TokenGrant::new(&[7; 40], "ann")),
                 serde_json::to_vec(&refusal),

@@ -19,7 +19,7 @@ use p2c2r_protocol::{
 pub(crate) use dialer::read_token;
 pub use link::{ClientLink, LinkStatus};
 
-use crate::{Impairment, MemoryHub, RateLimit, TokenSource};
+use crate::{Impairment, LinkProblem, MemoryHub, RateLimit, TokenSource};
 
 /// Which side of the coordinator a client is on, and so what it says and hears.
 pub trait Side: Send + Sync + 'static {
@@ -140,8 +140,8 @@ pub struct LinkUp;
 /// The link to the coordinator has gone down.
 #[derive(Message, Clone, Debug)]
 pub struct LinkDown {
-    /// Why, in words.
-    pub reason: String,
+    /// Why.
+    pub reason: LinkProblem,
 }
 
 /// A message from the coordinator.

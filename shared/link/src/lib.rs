@@ -11,6 +11,7 @@
 //! | [`runner`] | the event-driven runner: [`EventDrivenPlugin`], [`Waker`], [`NextWake`] |
 //! | [`memory`] | the packet switch in memory for tests |
 //! | [`impair`] | worse networks for tests and demos |
+//! | [`problem`] | why there is no connection, on one line and in full |
 //! | [`rate_limit`] | how fast a peer is sent to, and how much is accepted from one |
 
 mod channels;
@@ -30,6 +31,7 @@ mod limits;
 mod loss;
 pub mod memory;
 mod peer;
+pub mod problem;
 pub mod rate_limit;
 mod resend_filter;
 pub mod runner;
@@ -51,6 +53,7 @@ pub use impair::Impairment;
 pub use limits::BUSY_POLL_MAX;
 pub use memory::MemoryHub;
 pub use peer::PeerStats;
+pub use problem::LinkProblem;
 pub use rate_limit::RateLimit;
 pub use runner::{EventDrivenPlugin, NextWake, Waker};
 pub use server::{

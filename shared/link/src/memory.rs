@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::PORT_PACKETS_MAX;
+use crate::problem;
 use crate::runner::Waker;
 use crate::server::{Grant, Mint};
 use crate::tokens::{NoToken, TokenAnswer, TokenSource};
@@ -228,7 +229,7 @@ impl TokenSource for MemoryTokens {
             return tokens.ask(answer);
         }
         let Some(mint) = mint else {
-            let reason = "there is no coordinator on this network".to_owned();
+            let reason = problem::no_answer("there is no coordinator on this network");
             return answer.give(Err(NoToken::Unreachable { reason }));
         };
         let grant = Grant { instance: self.instance, credit, ..Grant::of_name(self.role, &self.name) };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-use crate::Waker;
+use crate::{LinkProblem, Waker, problem};
 
 /// Gets connect tokens for one account.
 pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
@@ -38,18 +38,18 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Why there is no token; a sentence a person can act on.
+/// Why there is no token, in words that a person can act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoToken {
     /// Nobody answered, or not sensibly: the dialer tries again after its pause, which grows.
     Unreachable {
         /// What was tried, and what to look at.
-        reason: String,
+        reason: LinkProblem,
     },
     /// The coordinator answered and will not have this client: the dialer tries again after its longest pause.
     Refused {
         /// Why.
-        reason: String,
+        reason: LinkProblem,
     },
 }
 
@@ -80,7 +80,7 @@ impl Drop for TokenAnswer {
 pub fn fetch(source: &dyn TokenSource, longest: Duration) -> Result<Access, NoToken> {
     let asked = PendingToken::of(source, None);
     asked.0.recv_timeout(longest).unwrap_or_else(|_| {
-        let reason = "no connect token came in time".to_owned();
+        let reason = problem::too_slow("no connect token came in time");
         Err(NoToken::Unreachable { reason })
     })
 }
@@ -103,8 +103,7 @@ impl PendingToken {
             Ok(answer) => Some(answer),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => {
-                let reason = "the program's own search for a connect token broke off".to_owned();
-                Some(Err(NoToken::Unreachable { reason }))
+                Some(Err(NoToken::Unreachable { reason: problem::not_asked() }))
             }
         }
     }

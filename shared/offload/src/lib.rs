@@ -186,6 +186,7 @@ pub use kind::{KindSettings, OffloadAppExt, OnLate};
 pub use last::LastOutcome;
 pub use offloading::{OffloadCommandsExt, Offloading};
 pub use outcome::{FailReason, OffloadDone, OffloadFailed, Offloaded, Place};
+pub use p2c2r_link::LinkProblem;
 pub use plugin::{OffloadPlugin, OffloadSystems};
 pub use switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
 pub use totals::{KindTotals, OffloadTotals};

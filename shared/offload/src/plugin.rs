@@ -20,7 +20,7 @@ use crate::diagnostics;
 use crate::horizon::OffloadHorizon;
 use crate::inbox::Inbox;
 use crate::kind::{KindTable, Spent};
-use crate::ladder::{CONNECTING, Ladder};
+use crate::ladder::{CONNECTING, Ladder, connecting};
 use crate::ladder_context::LadderContext;
 use crate::publish::publish;
 use crate::switch::{LocalReason, OffloadCaps, OffloadMode, OffloadState, OffloadSwitch};
@@ -201,7 +201,7 @@ fn dispatch(
         match link.status() {
             LinkStatus::Refused { reason } => ladder.note_link(reason),
             // What the last try failed of stays on show while the next is made.
-            LinkStatus::Connecting => ladder.note_link(link.problem().unwrap_or(CONNECTING)),
+            LinkStatus::Connecting => ladder.note_link(link.problem().unwrap_or(&connecting())),
             LinkStatus::Offline => {
                 if let Some(problem) = link.problem() {
                     ladder.note_link(problem);
@@ -224,7 +224,7 @@ fn tell_mode(mode: &OffloadMode, told: &mut Option<OffloadMode>) {
         return;
     }
     match mode {
-        OffloadMode::Local(LocalReason::NotConnected { reason }) if reason == CONNECTING => {
+        OffloadMode::Local(LocalReason::NotConnected { reason }) if reason.detail == CONNECTING => {
             if matches!(told, Some(OffloadMode::Local(LocalReason::NotConnected { .. }))) {
                 return;
             }

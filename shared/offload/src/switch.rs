@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use bevy_ecs::resource::Resource;
+use p2c2r_link::LinkProblem;
 use p2c2r_protocol::{KindId, Nanos};
 use p2c2r_tasks::TaskKind;
 
@@ -93,7 +94,7 @@ pub enum LocalReason {
     /// The connection is being made, or is broken and being made again.
     NotConnected {
         /// What the link says about it.
-        reason: String,
+        reason: LinkProblem,
     },
     /// The coordinator stops taking tasks.
     Closing {

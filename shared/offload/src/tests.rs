@@ -20,7 +20,7 @@ use bevy_app::{App, Update};
 use bevy_ecs::prelude::*;
 use bevy_time::TimeUpdateStrategy;
 use bincode::{Decode, Encode};
-use p2c2r_link::{ClientTransport, FromServer, LinkDown, MemoryHub, ToServer};
+use p2c2r_link::{ClientTransport, FromServer, LinkDown, LinkProblem, MemoryHub, ToServer};
 use p2c2r_protocol::{
     ComputedBy, Digest, Done, GameToServer, GamerStatement, GamerWelcome, KindId, Micros, Nanos, PassedCheck,
     PriceList, Receipt, Refusal, ServerToGame, Stages, Submit, TaskId, WorkUnits,
@@ -221,7 +221,7 @@ impl Game {
     }
 
     fn lose_link(&mut self) {
-        self.app.world_mut().write_message(LinkDown { reason: "cut".into() });
+        self.app.world_mut().write_message(LinkDown { reason: LinkProblem::new("cut", "cut") });
     }
 
     /// The tasks that the last frame sent.

@@ -20,6 +20,11 @@ use crate::wire;
 /// 4: messages travel several in a parcel.
 pub const PROTOCOL_REVISION: u16 = 4;
 
+/// Characters of a version that is named beside another: two of them and a few words fit on one line.
+pub const VERSION_CHARS_MAX: usize = 10;
+/// Hexadecimal digits that tell two builds of one version apart.
+const DIGITS: usize = 4;
+
 /// Which protocol a program speaks: a number to compare and a text to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtocolIdentity {
@@ -54,6 +59,28 @@ impl ProtocolIdentity {
             names.join(" ")
         );
         Self { id, text }
+    }
+
+    /// The version of a program of this identity, and that of one which says `other` of itself, each of at most
+    /// [`VERSION_CHARS_MAX`] characters: `0.1.0` and `0.2.0`, or, where those are the same, with the first digits of what
+    /// netcode compares, `0.1.0-9f3a` and `0.1.0-77be`.
+    pub fn versions_beside(&self, other: &str) -> (String, String) {
+        let version = |text: &str| {
+            let named = text.split_once('/').map_or(text, |(_, version)| version);
+            let word = named.split(' ').next().unwrap_or_default();
+            crate::printable(word, VERSION_CHARS_MAX)
+        };
+        let (own, others) = (version(&self.text), version(other));
+        if own != others {
+            return (own, others);
+        }
+        let with_digits = |text: &str| {
+            let digits = text.rsplit_once('(').map_or("", |(_, digits)| digits);
+            let digits: String = digits.chars().filter(char::is_ascii_hexdigit).take(DIGITS).collect();
+            let kept: String = version(text).chars().take(VERSION_CHARS_MAX - DIGITS - 1).collect();
+            format!("{kept}-{digits}")
+        };
+        (with_digits(&self.text), with_digits(other))
     }
 }
 

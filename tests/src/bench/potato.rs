@@ -11,11 +11,13 @@
 //! | [`flight`] | the inputs: what the autopilot flies when outcomes come after a fixed time |
 //! | [`run`](mod@run) | one run: its programs, their end, what is left of it |
 //! | [`figures`] | what a run measured |
+//! | [`flips`] | runs in which T is pressed |
 //! | [`judgement`] | the table and the goals in words |
 //! | [`picture`] | frame times over time, off and on, as SVG |
 
 pub mod figures;
 pub mod flight;
+pub mod flips;
 pub mod group;
 pub mod judgement;
 pub mod picture;
@@ -88,7 +90,7 @@ impl Options {
         if !self.quick {
             return self;
         }
-        let arm = vec![Arm::Off, Arm::On, Arm::Killed];
+        let arm = vec![Arm::Off, Arm::On, Arm::Killed, Arm::Flipped];
         Self { preset: vec!["default".into()], share: vec![100], arm, seconds: 6, repeats: 1, ..self }
     }
 }
@@ -111,7 +113,7 @@ pub enum Arm {
     Awful,
     /// Borrowing until a worker is killed in the middle of the run, and on with the rest.
     Killed,
-    /// T pressed every 15 seconds, borrowing first.
+    /// T pressed every 15 seconds, in a short run twice; borrowing first.
     Flipped,
 }
 

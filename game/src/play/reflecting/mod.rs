@@ -103,6 +103,11 @@ impl Reflecting {
         self.fineness = fineness;
     }
 
+    /// From the next task on, at most so many other ships have light of their own.
+    pub(crate) fn mirror_ships(&mut self, most: usize) {
+        self.fineness.ships_max = most;
+    }
+
     /// Around which other ships the light of a task is, in the order of its probes after the first.
     pub(crate) fn ships_of(&self, task: TaskId) -> &[MirroredShip] {
         self.ships.iter().find(|(asked, _)| *asked == task).map_or(&[], |(_, ships)| ships)

@@ -24,7 +24,7 @@ use crate::peer::{Offence, PeerSession};
 use crate::runner::Sockets;
 use crate::socket::{Medium, Wire};
 use crate::tokens::{Access, NoToken, PendingToken, TokenSource};
-use crate::{LinkError, RateLimit};
+use crate::{LinkError, LinkProblem, RateLimit, problem as problems};
 
 /// A connection that lasted this long was a success: the next try after it comes at once.
 const LASTED: Duration = Duration::from_secs(2);
@@ -54,7 +54,7 @@ pub(super) struct Dialer {
 #[derive(Default)]
 pub(super) struct DialerEvents {
     pub(super) is_up: bool,
-    pub(super) down: Option<String>,
+    pub(super) down: Option<LinkProblem>,
 }
 
 enum State {
@@ -143,7 +143,7 @@ impl Dialer {
             Some(answer) => answer,
             None if now < *give_up_at => return,
             None => Err(NoToken::Unreachable {
-                reason: "the coordinator took too long to answer over HTTPS".to_owned(),
+                reason: problems::too_slow("the coordinator took too long to answer over HTTPS"),
             }),
         };
         match answer {
@@ -160,7 +160,7 @@ impl Dialer {
                 let give_up_at = now + self.reconnect.give_up_after;
                 self.state = State::Trying { attempt: Box::new(attempt), give_up_at };
             }
-            Err(error) => self.fail(now, link, error.to_string()),
+            Err(error) => self.fail(now, link, error.into()),
         }
     }
 
@@ -182,8 +182,8 @@ impl Dialer {
     }
 
     /// A try has failed: says of what, and plans the next.
-    fn fail(&mut self, now: Duration, link: &mut ClientLink, reason: String) {
-        tracing::debug!(reason, "not connected");
+    fn fail(&mut self, now: Duration, link: &mut ClientLink, reason: LinkProblem) {
+        tracing::debug!(%reason, "not connected");
         link.problem = Some(reason);
         self.wait(now, link, LinkStatus::Offline);
     }
@@ -256,12 +256,8 @@ impl Dialer {
                 }
                 if let Err(offence) = receive_connected(now, packet, attempt, session, renet) {
                     tracing::error!(reason = offence.0, "the coordinator broke the protocol; hanging up");
-                    self.hang_up(
-                        now,
-                        renet,
-                        link,
-                        &format!("the coordinator broke the protocol: {}", offence.0),
-                    );
+                    let detail = format!("the coordinator broke the protocol: {}", offence.0);
+                    self.hang_up(now, renet, link, problems::nonsense(detail));
                 }
             }
             State::Waiting { .. } | State::Fetching { .. } | State::Closed => {}
@@ -293,34 +289,25 @@ impl Dialer {
         match &mut self.state {
             State::Trying { attempt, give_up_at } => {
                 if attempt.netcode.disconnect_reason() == Some(DisconnectReason::ConnectionDenied) {
-                    let reason = "the coordinator is full".to_owned();
-                    self.wait(now, link, LinkStatus::Refused { reason });
+                    self.wait(now, link, LinkStatus::Refused { reason: problems::full() });
                 } else if attempt.netcode.is_disconnected() || attempt.wire.was_refused || now >= *give_up_at
                 {
                     let server = attempt.server;
-                    let reason = format!(
-                        "the coordinator answers over TCP at {server}, but not over UDP; does every firewall on the \
-                         way let UDP port {} through?",
-                        server.port()
-                    );
-                    self.fail(now, link, reason);
+                    self.fail(now, link, problems::not_over_udp(server));
                 }
             }
             State::Connected { attempt, session, .. } => {
                 if let Some(reason) = attempt.netcode.disconnect_reason() {
-                    let reason = match reason {
-                        DisconnectReason::DisconnectedByServer => self
-                            .goodbye
-                            .take()
-                            .unwrap_or_else(|| "the coordinator closed the connection".to_owned()),
-                        other => other.to_string(),
+                    let problem = match reason {
+                        DisconnectReason::DisconnectedByServer => problems::goodbye(self.goodbye.take()),
+                        other => problems::lost(other.to_string()),
                     };
-                    self.lose(now, link, reason);
+                    self.lose(now, link, problem);
                 } else if session.heartbeat.is_dead(now, delta) {
                     let silence = now.saturating_sub(session.heartbeat.heard_at());
-                    let reason =
+                    let detail =
                         format!("no sign of life from the coordinator for {} ms", silence.as_millis());
-                    self.hang_up(now, renet, link, &reason);
+                    self.hang_up(now, renet, link, problems::lost(detail));
                 }
             }
             State::Waiting { .. } | State::Fetching { .. } | State::Closed => {}
@@ -333,16 +320,16 @@ impl Dialer {
         now: Duration,
         renet: &mut RenetClient,
         link: &mut ClientLink,
-        reason: &str,
+        reason: LinkProblem,
     ) {
         renet.disconnect();
         if let State::Connected { attempt, .. } = &mut self.state {
             attempt.farewell(now);
-            self.lose(now, link, reason.to_owned());
+            self.lose(now, link, reason);
         }
     }
 
-    fn lose(&mut self, now: Duration, link: &mut ClientLink, reason: String) {
+    fn lose(&mut self, now: Duration, link: &mut ClientLink, reason: LinkProblem) {
         if let State::Connected { since, session, .. } = &self.state {
             link.stats = session.stats.clone();
             if now >= *since + LASTED {
@@ -360,9 +347,9 @@ impl Dialer {
         now: Duration,
         renet: &mut RenetClient,
         link: &mut ClientLink,
-        reason: &str,
+        detail: &str,
     ) {
-        self.hang_up(now, renet, link, reason);
+        self.hang_up(now, renet, link, problems::closed(detail));
         self.state = State::Closed;
         link.status = LinkStatus::Offline;
         link.next_try = None;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bevy_ecs::resource::Resource;
 
-use crate::PeerStats;
+use crate::{LinkProblem, PeerStats};
 
 /// How a client stands with the coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub enum LinkStatus {
     Connected,
     /// The coordinator is there and will not have us; tries go on slowly.
     Refused {
-        /// Why, in words.
-        reason: String,
+        /// Why.
+        reason: LinkProblem,
     },
 }
 
@@ -31,7 +31,7 @@ pub struct ClientLink {
     pub(super) is_busy: bool,
     pub(super) is_closed: bool,
     pub(super) next_try: Option<Duration>,
-    pub(super) problem: Option<String>,
+    pub(super) problem: Option<LinkProblem>,
 }
 
 impl ClientLink {
@@ -46,8 +46,8 @@ impl ClientLink {
     }
 
     /// What the last try failed of, and what to look at; `None` once connected and before the first failure.
-    pub fn problem(&self) -> Option<&str> {
-        self.problem.as_deref()
+    pub fn problem(&self) -> Option<&LinkProblem> {
+        self.problem.as_ref()
     }
 
     /// Measurements of this connection, or of the last one.

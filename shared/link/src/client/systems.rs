@@ -16,6 +16,7 @@ use crate::channels::{ConnectionEnd, connection_config};
 use crate::clock::{LinkClock, read_clock, this_moment};
 use crate::limits::{ACK_DELAY, PACKET_BYTES_MAX, PACKETS_PER_UPDATE_MAX};
 use crate::peer::{Offence, TakenMessages};
+use crate::problem as problems;
 use crate::runner::{self, NextWake, Sockets};
 use crate::sets::LinkSystems;
 
@@ -85,7 +86,8 @@ fn receive<S: Side>(
         }
         Err(offence) => {
             tracing::error!(reason = offence.0, "the coordinator sends nonsense; hanging up");
-            dialer.hang_up(now, renet, link, &format!("the coordinator sends nonsense: {}", offence.0));
+            let detail = format!("the coordinator sends nonsense: {}", offence.0);
+            dialer.hang_up(now, renet, link, problems::nonsense(detail));
         }
     }
     dialer.check(now, time.delta(), renet, link);
@@ -95,7 +97,7 @@ fn receive<S: Side>(
         ups.write(LinkUp);
     }
     if let Some(reason) = news.down {
-        tracing::debug!(reason, "link down");
+        tracing::debug!(%reason, "link down");
         downs.write(LinkDown { reason });
     }
 }
@@ -148,7 +150,8 @@ fn send<S: Side>(
     let stamp = this_moment(&time, strategy.as_deref());
     let sent = dialer.send(now, stamp, link.is_closed, renet);
     if let Err(Offence(reason)) = queued.and(sent) {
-        dialer.hang_up(now, renet, link, &format!("the line to the coordinator is {reason}"));
+        let detail = format!("the line to the coordinator is {reason}");
+        dialer.hang_up(now, renet, link, problems::overfull(detail));
     }
     if link.is_closed {
         dialer.close(now, renet, link, "closed by this program");

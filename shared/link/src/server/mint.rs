@@ -21,6 +21,7 @@ use super::refusal::PacketRefusal;
 use crate::limits::{
     NETCODE_TIMEOUT_SECONDS, TOKEN_BYTES_MAX, TOKEN_SECONDS, TOKENS_MAX, TOKENS_PER_ACCOUNT_MAX,
 };
+use crate::problem;
 use crate::seal::SealKey;
 use crate::tokens::{Access, NoToken, TokenAnswer, TokenSource};
 
@@ -319,14 +320,15 @@ impl TokenSource for MintSource {
     fn ask(&self, answer: TokenAnswer) {
         let (ours, theirs) = (&self.mint.identity, &self.identity);
         if ours.id != theirs.id {
-            let reason =
+            let detail =
                 format!("the coordinator speaks {ours}, this program {theirs}: update the older one");
+            let reason = problem::other_version(theirs, &ours.text, detail);
             return answer.give(Err(NoToken::Refused { reason }));
         }
         let token = self.mint.issue(self.grant.clone());
         answer.give(match token {
             Ok(token) => Ok(Access { token, server: self.server }),
-            Err(refusal) => Err(NoToken::Refused { reason: refusal.to_string() }),
+            Err(refusal) => Err(NoToken::Refused { reason: problem::busy(refusal.to_string()) }),
         });
     }
 }

@@ -238,7 +238,7 @@ pub fn ups(client: &mut App) -> usize {
 }
 
 pub fn downs(client: &mut App) -> Vec<String> {
-    take::<LinkDown>(client).into_iter().map(|down| down.reason).collect()
+    take::<LinkDown>(client).into_iter().map(|down| down.reason.detail).collect()
 }
 
 /// The smallest thing a game can say, numbered.

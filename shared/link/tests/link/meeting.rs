@@ -229,7 +229,9 @@ fn another_protocol_version_is_not_let_in_even_with_a_token() {
     world.add_game("ann");
     world.run(ms(3_000));
     let game = link(&world.games[0]);
-    assert!(!game.is_connected() && game.problem().is_some_and(|problem| problem.contains("not over UDP")));
+    assert!(
+        !game.is_connected() && game.problem().is_some_and(|problem| problem.detail.contains("not over UDP"))
+    );
     assert!(peers(&world.server).is_empty());
 }
 
@@ -240,7 +242,7 @@ fn a_full_coordinator_says_so() {
     world.run_until(
         "bob knows",
         Duration::from_secs(3),
-        |world| matches!(status(&world.games[1]), LinkStatus::Refused { reason } if reason.contains("full")),
+        |world| matches!(status(&world.games[1]), LinkStatus::Refused { reason } if reason.detail.contains("full")),
     );
     assert!(link(&world.games[0]).is_connected());
 }

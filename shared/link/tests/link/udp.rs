@@ -70,7 +70,7 @@ fn a_port_where_nobody_listens_is_not_there_yet() {
     }
     assert_eq!(status(&game), LinkStatus::Offline, "refused by the system, so it waits for the next try");
     assert_eq!(ups(&mut game), 0);
-    let problem = link(&game).problem().unwrap_or_default().to_owned();
+    let problem = link(&game).problem().expect("a problem").detail.clone();
     assert!(problem.contains("not over UDP") && problem.contains(&address.port().to_string()), "{problem}");
     let mut server = server_with(ServerTransport::Udp(bind_server(address).unwrap()), &settings, mint);
     let is_up = step_until(&mut server, &mut game, || false) || link(&game).is_connected();

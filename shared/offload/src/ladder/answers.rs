@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use p2c2r_link::LinkProblem;
 use p2c2r_protocol::{
     ComputedBy, Done, GameToServer, GamerStatement, GamerWelcome, Micros, Nanos, Refusal, ServerToGame,
     TaskFailure, TaskId,
@@ -49,7 +50,7 @@ impl Ladder {
     }
 
     /// The connection is gone: everything it carried is computed here, starting in this frame.
-    pub fn lose_link(&mut self, context: &mut LadderContext<'_>, reason: String) {
+    pub fn lose_link(&mut self, context: &mut LadderContext<'_>, reason: LinkProblem) {
         let before = self.session.take();
         if before.is_some() {
             self.session = Some(Session::down(reason));
@@ -80,7 +81,7 @@ impl Ladder {
         context.account.price_list = Some(welcome.prices.version);
         self.gates.fill(Gate::default());
         if let Some(session) = &mut self.session {
-            *session = Session::down(String::new());
+            *session = Session::down(LinkProblem::default());
             session.prices = Some(welcome.prices);
             session.number = welcome.session;
             session.known_blobs.clear();

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
+use p2c2r_link::LinkProblem;
 use p2c2r_protocol::limits::DEADLINE_US_MAX;
 use p2c2r_protocol::{Digest, GameToServer, Micros, Nanos, PriceList, TaskId, WorkUnits};
 use p2c2r_tasks::KnownBlobs;
@@ -46,7 +47,12 @@ use crate::switch::{LocalReason, OffloadMode};
 use crate::work::AnyWork;
 use local_hedge::LocalHedging;
 
-/// What is said of a connection that is being made.
+/// What is said of a connection that is being made for the first time.
+pub(crate) fn connecting() -> LinkProblem {
+    LinkProblem::new("The coordinator has not answered yet: you play alone till then", CONNECTING)
+}
+
+/// Its detail.
 pub(crate) const CONNECTING: &str = "connecting";
 
 /// Blobs that the coordinator is believed to have. It shares its store among gamers, and a game has a few that change.
@@ -111,7 +117,7 @@ struct Session {
     /// `None` until the coordinator has said welcome.
     prices: Option<PriceList>,
     /// Why there is no connection.
-    down: String,
+    down: LinkProblem,
     /// Set once the coordinator stops taking tasks.
     closing: Option<String>,
     /// What the account had left when the coordinator last refused a task for its balance.
@@ -184,7 +190,7 @@ impl Ladder {
             sent_patient: 0,
             orphans: Vec::new(),
             pool: LocalPool::new(config.local),
-            session: config.link.is_some().then(|| Session::down(CONNECTING.into())),
+            session: config.link.is_some().then(|| Session::down(connecting())),
             spending: Spending::default(),
             capped: None,
             estimates: Vec::new(),
@@ -320,11 +326,11 @@ impl Ladder {
     }
 
     /// Notes what the link says of itself while there is no connection.
-    pub fn note_link(&mut self, says: &str) {
+    pub fn note_link(&mut self, says: &LinkProblem) {
         if let Some(session) = self.session.as_mut().filter(|session| session.prices.is_none())
-            && session.down != says
+            && session.down != *says
         {
-            session.down = says.into();
+            session.down = says.clone();
         }
     }
 
@@ -335,7 +341,7 @@ impl Ladder {
 }
 
 impl Session {
-    fn down(reason: String) -> Self {
+    fn down(reason: LinkProblem) -> Self {
         Self {
             prices: None,
             down: reason,

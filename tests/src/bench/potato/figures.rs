@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::{at_quantile, median};
+use super::flips::Flips;
 
 /// Play before this is left out of what is taken from single frames: joining, and the first tasks of new workers.
 pub const WARM_UP: Duration = Duration::from_secs(3);
@@ -19,8 +20,12 @@ pub struct FrameTime {
     pub at: f64,
     /// Milliseconds since the frame before.
     pub took_ms: f64,
+    /// Whether borrowing was switched on.
+    pub borrows: bool,
     /// When the light that is shown was asked for, in seconds like `at`.
     pub light_asked_at: Option<f64>,
+    /// Whether the game's own computer has traced it.
+    pub light_here: Option<bool>,
     /// Bytes a second on the wire to the coordinator.
     pub sent: Option<f64>,
     /// Bytes a second on the wire from the coordinator.
@@ -34,7 +39,8 @@ pub fn frames(text: &str) -> Result<Vec<FrameTime>, String> {
     let place = |name: &str| {
         columns.iter().position(|column| *column == name).ok_or(format!("the frames have no column {name}"))
     };
-    let (at, took, light) = (place("seconds")?, place("frame_ms")?, place("light_asked_s")?);
+    let (at, took, borrows) = (place("seconds")?, place("frame_ms")?, place("offloading")?);
+    let (light, here) = (place("light_asked_s")?, place("light_here")?);
     let (sent, received) = (place("sent_bytes_per_s")?, place("received_bytes_per_s")?);
     let mut frames = Vec::new();
     for line in lines {
@@ -43,7 +49,9 @@ pub fn frames(text: &str) -> Result<Vec<FrameTime>, String> {
         let frame = FrameTime {
             at: value(at).ok_or(format!("a frame without a time: {line}"))?,
             took_ms: value(took).ok_or(format!("a frame without a duration: {line}"))?,
+            borrows: value(borrows) == Some(1.0),
             light_asked_at: value(light),
+            light_here: value(here).map(|here| here == 1.0),
             sent: value(sent),
             received: value(received),
         };
@@ -90,6 +98,14 @@ figures! {
     cpu_percent;
     /// Play that was given up because frames took longer than the game catches up on, per cent of the run.
     slipped_percent;
+    /// Where T is pressed during the run: frames a second of the parts in which it borrows.
+    borrowing_fps;
+    /// The same of the slowest hundredth of their frames.
+    borrowing_low_fps;
+    /// 99 of 100 of their frames took at most so many milliseconds.
+    borrowing_frame_ms_p99;
+    /// Where T is pressed: the longest that it took to take effect, in seconds.
+    switch_seconds_max;
     /// Share of delivered outcomes that workers computed, per cent.
     worker_percent;
     /// Share of ended tasks with an outcome at their deadline, per cent.
@@ -123,6 +139,7 @@ impl PotatoFigures {
     pub fn of(frames: &[FrameTime], report: &Value, spent: Duration) -> Self {
         let mut figures = Self::default();
         figures.take_frames(frames);
+        figures.take_flips(frames);
         figures.take_light(frames);
         figures.take_report(report, spent);
         figures.up_kbit_per_s = kbit_per_s(frames, |frame| frame.sent);
@@ -145,6 +162,16 @@ impl PotatoFigures {
         self.frame_ms_p99 = Some(at_quantile(&times, 0.99));
         let stalls = times.iter().filter(|time| **time > STALL_MS).count();
         self.stalls_per_minute = Some(stalls as f64 / total_ms * 60e3);
+    }
+
+    fn take_flips(&mut self, frames: &[FrameTime]) {
+        let Some(flips) = Flips::of(frames) else { return };
+        let mut borrowing = Self::default();
+        borrowing.take_frames(&flips.borrowing);
+        self.borrowing_fps = borrowing.fps;
+        self.borrowing_low_fps = borrowing.low_fps;
+        self.borrowing_frame_ms_p99 = borrowing.frame_ms_p99;
+        self.switch_seconds_max = flips.seconds_max;
     }
 
     fn take_light(&mut self, frames: &[FrameTime]) {
@@ -200,15 +227,18 @@ mod tests {
     use super::*;
 
     const COLUMNS: &str =
-        "seconds,frame_ms,ticks,offloading,light_asked_s,sent_bytes_per_s,received_bytes_per_s";
+        "seconds,frame_ms,ticks,offloading,light_asked_s,light_here,sent_bytes_per_s,received_bytes_per_s";
 
     #[test]
     fn frames_of_the_warm_up_are_left_out_and_empty_columns_are_unknown() {
-        let text = format!("{COLUMNS}\n1.0,16.0,60,1,0.5,100,200\n3.5,20.5,200,1,,1000,\n");
-        let expected = FrameTime { at: 3.5, took_ms: 20.5, sent: Some(1_000.0), ..FrameTime::default() };
+        let text = format!("{COLUMNS}\n1.0,16.0,60,1,0.5,1,100,200\n3.5,20.5,200,1,,0,1000,\n");
+        let (borrows, light_here) = (true, Some(false));
+        let sent = Some(1_000.0);
+        let expected =
+            FrameTime { at: 3.5, took_ms: 20.5, borrows, light_here, sent, ..FrameTime::default() };
         assert_eq!(frames(&text), Ok(vec![expected]));
-        assert!(frames(&format!("{COLUMNS}\n1.0,16.0,60,1,,,\n")).is_err());
-        assert!(frames("seconds\n4\n").is_err() && frames(&format!("{COLUMNS}\n,1,1,1,,,\n")).is_err());
+        assert!(frames(&format!("{COLUMNS}\n1.0,16.0,60,1,,,,\n")).is_err());
+        assert!(frames("seconds\n4\n").is_err() && frames(&format!("{COLUMNS}\n,1,1,1,,,,\n")).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::figures::PotatoFigures;
+use super::flips::EFFECT_SECONDS_MAX;
 use super::run::PotatoRun;
 use super::{Arm, PotatoRow};
 
@@ -127,17 +128,7 @@ fn goals_of(text: &mut String, rows: &[PotatoRow], (preset, share): (&str, u32))
                 &format!("{name}: at most 2 % worse than off: {on:.1} against {off:.1} fps"),
             );
         }
-        let smooth = (row.figures.fps, row.figures.low_fps, row.figures.frame_ms_p99);
-        if let (Some(fps), Some(low), Some(p99)) = smooth {
-            judge(
-                text,
-                fps >= FPS_MIN && low >= LOW_FPS_MIN && p99 <= FRAME_MS_P99_MAX,
-                &format!(
-                    "{name}: {FPS_MIN:.0} fps, slowest 1 % {LOW_FPS_MIN:.0}, 99 of 100 frames within \
-                     {FRAME_MS_P99_MAX:.0} ms: {fps:.1}, {low:.1}, {p99:.1} ms"
-                ),
-            );
-        }
+        smooth(text, &name, row);
         if let Some(twice) = row.figures.twice_percent {
             judge(
                 text,
@@ -152,6 +143,32 @@ fn goals_of(text: &mut String, rows: &[PotatoRow], (preset, share): (&str, u32))
                 &format!("{name}: at most 1 Mbit/s each way: {up:.0} up, {down:.0} down kbit/s"),
             );
         }
+    }
+}
+
+/// Whether it is smooth to play: of a run in which T is pressed, what counts are the parts that borrow, and that T takes
+/// effect soon.
+fn smooth(text: &mut String, name: &str, row: &PotatoRow) {
+    let figures = &row.figures;
+    let (how, smooth) = if row.setting.arm == Arm::Flipped {
+        let parts = (figures.borrowing_fps, figures.borrowing_low_fps, figures.borrowing_frame_ms_p99);
+        (", while it borrows", parts)
+    } else {
+        ("", (figures.fps, figures.low_fps, figures.frame_ms_p99))
+    };
+    if let (Some(fps), Some(low), Some(p99)) = smooth {
+        judge(
+            text,
+            fps >= FPS_MIN && low >= LOW_FPS_MIN && p99 <= FRAME_MS_P99_MAX,
+            &format!(
+                "{name}{how}: {FPS_MIN:.0} fps, slowest 1 % {LOW_FPS_MIN:.0}, 99 of 100 frames within \
+                 {FRAME_MS_P99_MAX:.0} ms: {fps:.1}, {low:.1}, {p99:.1} ms"
+            ),
+        );
+    }
+    if let Some(seconds) = figures.switch_seconds_max {
+        let goal = format!("{name}: T takes effect within {EFFECT_SECONDS_MAX:.0} s: {seconds:.2} s at most");
+        judge(text, seconds <= EFFECT_SECONDS_MAX, &goal);
     }
 }
 
@@ -261,6 +278,30 @@ mod tests {
         }
         assert!(text.contains("off reaches the frame rate of on with nothing"), "{text}");
         assert!(!text.contains("Mbit"), "nothing is said of what is not known:\n{text}");
+    }
+
+    #[test]
+    fn a_run_in_which_t_is_pressed_is_judged_by_its_borrowing_parts_and_as_a_whole_against_off() {
+        let mut flipped = row(Arm::Flipped, 58.5, None);
+        flipped.figures.low_fps = Some(38.9);
+        flipped.figures.borrowing_fps = Some(59.6);
+        flipped.figures.borrowing_low_fps = Some(54.0);
+        flipped.figures.borrowing_frame_ms_p99 = Some(17.0);
+        flipped.figures.switch_seconds_max = Some(0.4);
+        let text = goals(&[row(Arm::Off, 56.2, None), flipped.clone()]);
+        for line in [
+            "reached flipped: at most 2 % worse than off: 58.5 against 56.2 fps",
+            "reached flipped, while it borrows: 58 fps, slowest 1 % 45, 99 of 100 frames within 33 ms: 59.6, 54.0, 17.0 ms",
+            "reached flipped: T takes effect within 2 s: 0.40 s at most",
+        ] {
+            assert!(text.contains(line), "`{line}` is missing in:\n{text}");
+        }
+        assert!(!text.contains("missed"), "{text}");
+        flipped.figures.borrowing_low_fps = Some(44.9);
+        flipped.figures.switch_seconds_max = Some(2.5);
+        flipped.figures.fps = Some(54.0);
+        let text = goals(&[row(Arm::Off, 56.2, None), flipped]);
+        assert_eq!(text.matches("missed  flipped").count(), 3, "{text}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::group::{ControlGroup, Missing};
 use super::{Arm, Options, Setting};
 use crate::programs::{self, Program, on_processors};
 
-/// Seconds between two presses of T.
+/// Seconds between two presses of T, where a run is long enough for three parts of that length.
 const FLIP_SECONDS: u32 = 15;
 /// How often a run looks whether it is over, or is to be; a worker is killed at most this much late.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -123,7 +123,10 @@ impl Bench {
             Arm::Dark => command.args(["--local", "--reflections", "off"]),
             Arm::On | Arm::Killed => &mut command,
             Arm::Far | Arm::Awful => command.args(["--impair", &setting.arm.name()]),
-            Arm::Flipped => command.args(["--flip-every", &FLIP_SECONDS.to_string()]),
+            Arm::Flipped => {
+                let every = FLIP_SECONDS.min(self.seconds / 3);
+                command.args(["--flip-every", &every.to_string()])
+            }
         };
         if setting.arm.borrows() {
             command.args(["--name", "gamer", "--keys"]).arg(folder.join("keys"));

@@ -1,0 +1,40 @@
+//! What the pages say of a coordinator that does not let the game in.
+
+use std::sync::Arc;
+
+use p2c2r_link::{ClientTransport, LinkProblem, NoToken, TokenAnswer, TokenSource};
+
+use super::*;
+
+/// A coordinator that lets nobody in.
+#[derive(Debug)]
+struct Refusing(LinkProblem);
+
+impl TokenSource for Refusing {
+    fn ask(&self, answer: TokenAnswer) {
+        answer.give(Err(NoToken::Refused { reason: self.0.clone() }));
+    }
+}
+
+fn refused_with(problem: LinkProblem) -> App {
+    let cli = GameCli::try_parse_from(["p2c2r-game", "--headless", "--local", "--page=title"]).unwrap();
+    let mut offload = app::offload_config(&cli).unwrap();
+    offload.link = Some(ClientTransport::Udp(Arc::new(Refusing(problem))));
+    let mut app = app::build(&cli, offload).unwrap();
+    app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));
+    app.finish();
+    app.cleanup();
+    play(&mut app, 30);
+    app
+}
+
+#[test]
+fn the_title_says_on_one_line_what_is_wrong_and_the_settings_say_all_of_it() {
+    let brief = "What is wrong: what to do";
+    let mut app = refused_with(LinkProblem::new(brief, "all that is known, and what to look at"));
+    assert!(menu(&app).lines.iter().any(|line| line == brief), "{:?}", menu(&app).lines);
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    choose(&mut app, MenuAction::Go(Page::Borrowing));
+    let lines = &menu(&app).lines;
+    assert!(lines[0] == brief && lines[1].ends_with("all that is known, and what to look at"), "{lines:?}");
+}

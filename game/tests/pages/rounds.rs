@@ -1,0 +1,108 @@
+//! Rounds as the pages begin and end them, and what stands still behind a page.
+
+use super::*;
+
+/// Frames after which everything that was under way behind a page has come back.
+const UNTIL_CALM: u32 = 60;
+
+fn submitted(app: &App) -> u64 {
+    app.world().resource::<OffloadTotals>().kinds.values().map(|kind| kind.submitted).sum()
+}
+
+fn tick(app: &App) -> u64 {
+    app.world().resource::<Battlefield>().arena.tick()
+}
+
+#[test]
+fn nothing_runs_and_nothing_is_asked_for_behind_the_title() {
+    let mut app = on_title();
+    play(&mut app, 120);
+    assert_eq!((tick(&app), submitted(&app)), (0, 0));
+}
+
+#[test]
+fn pausing_stops_the_arena_and_everything_it_asks_for() {
+    let mut app = on_title();
+    choose(&mut app, MenuAction::Begin);
+    assert_eq!(page(&app), Page::Play);
+    play(&mut app, 400);
+    assert!(submitted(&app) > 10);
+    press(&mut app, KeyCode::Escape);
+    assert_eq!(page(&app), Page::Paused);
+    let stopped = (tick(&app), submitted(&app), app.world().resource::<Battlefield>().arena.digest());
+    play(&mut app, UNTIL_CALM);
+    for kind in app.world().resource::<OffloadTotals>().kinds.values() {
+        assert_eq!(kind.open, 0, "{kind:?}");
+    }
+    choose(&mut app, MenuAction::Go(Page::Settings));
+    play(&mut app, 120);
+    let still = (tick(&app), submitted(&app), app.world().resource::<Battlefield>().arena.digest());
+    assert_eq!(stopped, still);
+    nudge(&mut app, Nudge::Back);
+    choose(&mut app, MenuAction::Resume);
+    play(&mut app, 60);
+    assert_eq!(page(&app), Page::Play);
+    assert!(tick(&app) > stopped.0 && submitted(&app) > stopped.1, "and it goes on");
+}
+
+#[test]
+fn a_round_is_as_hard_as_was_chosen_and_its_end_has_a_page() {
+    let mut app = on_title();
+    for _ in 0..2 {
+        let place =
+            menu(&app).items.iter().position(|item| item.verb == MenuAction::Turn(Row::Difficulty)).unwrap();
+        nudge(&mut app, Nudge::Point(place));
+        nudge(&mut app, Nudge::Right);
+    }
+    choose(&mut app, MenuAction::Begin);
+    let lives = app.world().resource::<Battlefield>().arena.lives();
+    assert_eq!(lives, ArenaConfig::of(Difficulty::Ace).ship.lives);
+    for _ in 0..60 * 600 {
+        app.update();
+        if page(&app) == Page::RoundOver {
+            break;
+        }
+    }
+    assert_eq!(page(&app), Page::RoundOver);
+    assert!(app.world().resource::<Battlefield>().arena.is_over());
+    let asked = submitted(&app);
+    play(&mut app, 30);
+    assert_eq!(submitted(&app), asked, "nothing is asked for after the end");
+    assert!(
+        app.world().resource::<Scores>().table(Difficulty::Ace).is_empty(),
+        "the autopilot has no scores"
+    );
+}
+
+#[test]
+fn whoever_still_fires_when_a_round_ends_sees_its_page() {
+    let mut app = on_title();
+    app.world_mut().resource_mut::<Settings>().difficulty = Difficulty::Ace;
+    choose(&mut app, MenuAction::Begin);
+    take_over(&mut app);
+    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
+    while !arena.is_over() {
+        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
+        assert!(arena.tick() < 60 * 600, "no round ended");
+    }
+    play(&mut app, 4);
+    assert_eq!(page(&app), Page::RoundOver);
+    press(&mut app, KeyCode::Space);
+    assert_eq!(page(&app), Page::RoundOver);
+    play(&mut app, 60);
+    press(&mut app, KeyCode::Space);
+    assert_eq!(page(&app), Page::Play, "and then it plays again");
+}
+
+#[test]
+fn a_round_that_no_menu_began_ends_with_the_difficulty_that_it_had() {
+    let (mut app, _, _) = local_game(&["--difficulty", "ace"]);
+    app.update();
+    let arena = &mut app.world_mut().resource_mut::<Battlefield>().arena;
+    while !arena.is_over() {
+        arena.step(Controls { thrust: 1, ..Controls::default() }, &[]);
+        assert!(arena.tick() < 60 * 600, "no round ended");
+    }
+    play(&mut app, 3);
+    assert_eq!(app.world().resource::<LastRound>().difficulty, Difficulty::Ace);
+}
