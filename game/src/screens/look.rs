@@ -58,8 +58,8 @@ fn spawn_sheet(mut commands: Commands) {
                 flex_direction: FlexDirection::Column,
                 align_items: AlignItems::Stretch,
                 min_width: px(520),
-                // Longer sentences are broken.
-                max_width: px(1_160),
+                // Longer sentences are broken; at the smallest scale, a page so wide is in a window of 800 pixels.
+                max_width: px(1_120),
                 // A page larger than the picture is scaled, not squeezed.
                 flex_shrink: 0.0,
                 row_gap: px(3),
