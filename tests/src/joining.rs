@@ -78,12 +78,10 @@ struct Straight {
 impl TokenSource for Straight {
     fn ask(&self, answer: TokenAnswer) {
         let current = self.mint.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match current {
-            Some((mint, address)) => mint.source(self.grant.clone(), &self.identity, address).ask(answer),
-            None => {
-                let reason = problem::no_answer("no coordinator was started yet");
-                answer.give(Err(NoToken::Unreachable { reason }));
-            }
-        }
+        let Some((mint, address)) = current else {
+            let reason = problem::no_answer("no coordinator was started yet");
+            return answer.give(Err(NoToken::Unreachable { reason }));
+        };
+        mint.source(self.grant.clone(), &self.identity, address).ask(answer);
     }
 }
