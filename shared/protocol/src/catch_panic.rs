@@ -1,8 +1,9 @@
-//! Runs code on a stranger's data so that a panic in it becomes a value: kernels, checks, renet and netcode, drivers.
+//! Runs code on a stranger's data so that a panic in it becomes a value: kernels, checks, renet and netcode,
+//! drivers.
 //!
-//! None of them should panic; this is for the day one does. A program that calls `p2c2r_program::quiet_caught_panics`
-//! sees the message of such a panic in its log at debug only, because a hostile peer that finds the right bytes must not
-//! be able to flood the log.
+//! None of that code should panic; this module limits the damage if it does. A program that calls
+//! `p2c2r_program::quiet_caught_panics` logs the message of such a panic at debug only, because a hostile
+//! peer that finds the right bytes must not be able to flood the log.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,12 +18,12 @@ thread_local! {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("panicked")]
 pub struct Panicked {
-    /// What it said, for the log of its own machine.
+    /// The panic's message, for the log of the machine it happened on.
     pub message: String,
 }
 
-/// Runs `work`; a panic inside comes out as [`Panicked`]. What `work` leaves half done must not be used again: callers
-/// hand in owned data, or throw away what they lent.
+/// Runs `work`; a panic inside comes out as [`Panicked`]. What `work` leaves half done must not be used
+/// again: callers pass owned data, or discard what they lent.
 pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let outer = CATCHING.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));

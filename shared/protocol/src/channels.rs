@@ -27,12 +27,12 @@ pub enum Channel {
     Control = 0,
     /// Task traffic: reliable, unordered, so one lost slice does not hold back the tasks behind it.
     Tasks = 1,
-    /// Heartbeats: unreliable, the next one replaces a lost one.
+    /// Time after which an unacknowledged message is sent again; `None` for the unreliable channel.
     Beat = 2,
 }
 
 impl Channel {
-    /// Every one of them; their ids count from zero.
+    /// Every channel; their ids count from zero.
     pub const ALL: [Self; 3] = [Self::Control, Self::Tasks, Self::Beat];
 
     /// After how long an unacknowledged message is sent again; `None` for the unreliable channel.

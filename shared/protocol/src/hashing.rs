@@ -1,14 +1,14 @@
-//! The hashes of the maps on the path of every task, where the standard one took a tenth of the coordinator's
-//! instructions.
+//! The hashes of the maps on the path of every task, where the standard library's hash is too slow.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// For keys that strangers choose. Its seeds (of the program, from its memory layout and the clock, and of each map) are
-/// seen by nobody on the network, so nobody there can make up keys that collide; that is no cryptographic promise, as
-/// the standard library's SipHash gives. Every map with this hash is bounded.
+/// For keys that strangers choose. Its seeds (of the program, from its memory layout and the clock, and of
+/// each map) are not visible on the network, so a peer cannot make up keys that collide. This is no
+/// cryptographic promise, as the standard library's SipHash gives, so every map with this hash is bounded.
 pub type SeededHash = foldhash::quality::RandomState;
 
-/// Builds [`NumberHasher`]s. Only for keys no stranger can choose: it does not resist collisions on purpose.
+/// Builds [`NumberHasher`]s. Only for keys that no stranger can choose: it does not resist deliberate
+/// collisions.
 pub type NumberHash = BuildHasherDefault<NumberHasher>;
 
 /// Multiplies by the golden ratio (Knuth, TAOCP 6.4), which spreads consecutive numbers over the high bits.
@@ -17,7 +17,8 @@ pub struct NumberHasher(u64);
 
 impl Hasher for NumberHasher {
     fn finish(&self) -> u64 {
-        // The map takes its buckets from the low bits and its tags from the high ones: give both good ones.
+        // The map takes its buckets from the low bits and its tags from the high ones: mix the high bits into
+        // the low ones.
         self.0 ^ (self.0 >> 32)
     }
     fn write(&mut self, bytes: &[u8]) {

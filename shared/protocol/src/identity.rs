@@ -1,8 +1,8 @@
 //! The fingerprint two builds must share before they talk.
 //!
 //! It covers the shape of the messages, the kernels on offer and the asset catalogue, and becomes netcode's
-//! protocol id: a build that differs in any of them cannot complete a handshake, so a mismatch is found at
-//! connect and not in wrong results.
+//! protocol id: a build that differs in any of them cannot complete a handshake, so a mismatch shows at
+//! connect and not as wrong results.
 
 use std::fmt;
 
@@ -15,9 +15,8 @@ use crate::messages::{
 use crate::money::{Device, Nanos, PriceList, WorkUnits};
 use crate::wire;
 
-/// Raised by hand when the meaning of a message changes but not its shape, the width of an integer in it, or how the
-/// link packs messages. 2: an acknowledgement may ride behind a packet. 3: padding may, and packets come in any order.
-/// 4: messages travel several in a parcel.
+/// Raised by hand when a change leaves the messages' encoding as it was: their meaning, the width of an
+/// integer, or how the link packs messages into packets.
 pub const PROTOCOL_REVISION: u16 = 4;
 
 /// Characters of a version that is named beside another: two of them and a few words fit on one line.
@@ -90,12 +89,12 @@ impl fmt::Display for ProtocolIdentity {
     }
 }
 
-/// Digest over the encodings of one message of every shape: a field added, removed or moved changes it, so nobody
-/// has to remember to raise a version.
+/// Digest over the encodings of one message of every shape: a field added, removed or moved changes it, so
+/// nobody has to remember to raise a version.
 ///
-/// Two things it does not see. An integer that becomes wider or narrower is encoded the same while its value is
-/// small. And a new variant changes nothing until it has a sample below; the codec's tests do not compile until
-/// somebody looks. For either, raise [`PROTOCOL_REVISION`] or add the sample.
+/// Two changes escape it. An integer that becomes wider or narrower is encoded the same while its value is
+/// small: raise [`PROTOCOL_REVISION`]. A new variant changes nothing until it has a sample below: the codec's
+/// tests do not compile until one is added.
 pub fn message_shapes() -> Digest {
     let encoded: Vec<Vec<u8>> = [
         samples_of_game_to_server().iter().map(wire::encode).collect::<Vec<_>>(),

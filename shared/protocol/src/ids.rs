@@ -43,7 +43,7 @@ number!(
 );
 number!(
     /// The number of one worker's try at a task, counted from 1. It is the fencing number: an answer under
-    /// any but the task's newest live attempts is evidence, not an answer.
+    /// any number but those of the task's live attempts is evidence, not an answer.
     Attempt(u32),
     "attempt-"
 );

@@ -28,8 +28,8 @@ pub trait Routed {
 pub enum GameToServer {
     /// Asks for a task to be done.
     Submit(Submit),
-    /// Takes a task back. What was begun of it is charged, by the time its workers have had it and at most its price. Once an
-    /// answer to it has arrived this comes too late, and the task is done.
+    /// Takes a task back. Work already begun is charged by the time its workers have had it, at most the
+    /// task's price. A cancel that arrives after an answer comes too late, and the task is done.
     Cancel {
         /// The task to take back.
         task: TaskId,
@@ -47,13 +47,13 @@ pub struct Submit {
     pub kind: KindId,
     /// Version of the kernel whose answer the game expects.
     pub kernel_version: u16,
-    /// Microseconds from `sent_at` within which the outcome is worth having; `None` for a patient task.
+    /// Microseconds from `sent_at` within which the outcome is useful; `None` for a patient task.
     pub budget_us: Option<u32>,
-    /// The most the gamer will pay for it.
+    /// The most the gamer will pay for the task.
     pub price_cap: Nanos,
-    /// How long it waited in the game before it was sent, in microseconds.
+    /// How long the task waited in the game before it was sent, in microseconds.
     pub client_queue_us: u32,
-    /// When it was sent, on the game's clock.
+    /// When the task was sent, on the game's clock.
     pub sent_at: Micros,
     /// The encoded spec.
     pub spec: Payload,
@@ -76,8 +76,8 @@ pub enum ServerToGame {
         /// Why.
         refusal: Refusal,
     },
-    /// The task was admitted but no outcome will come. Nothing is charged, unless it was begun and the game took it back or
-    /// has had too many late ones; the next statement says so.
+    /// The task was admitted but no outcome will come. Nothing is charged unless work had begun and the game
+    /// cancelled the task or has had too many late ones; the next statement shows the charge.
     Failed {
         /// The task.
         task: TaskId,
@@ -104,9 +104,9 @@ pub struct GamerWelcome {
     pub prices: PriceList,
     /// The account at this moment.
     pub statement: GamerStatement,
-    /// The upper 32 bits of the ids under which this connection asks for new tasks. Larger than that of every
-    /// earlier connection of the account: ids of numbers that were never given, or were given long ago, count as
-    /// used, so the coordinator remembers a few numbers and not every id there ever was.
+    /// The upper 32 bits of the ids under which this connection asks for new tasks. It is larger than that of
+    /// every earlier connection of the account. Ids under any other number count as used, except the
+    /// account's latest few, so the coordinator remembers a few numbers and not every id ever used.
     pub session: u32,
 }
 
@@ -121,8 +121,8 @@ pub struct GamerStatement {
     pub available: Nanos,
     /// Workers connected.
     pub workers: u32,
-    /// Round trip between the coordinator and the nearest of them, in whole milliseconds, rounded up; `None` before one
-    /// is measured.
+    /// Round trip between the coordinator and the nearest worker, in whole milliseconds, rounded up; `None`
+    /// before one is measured.
     pub nearest_worker_ms: Option<u16>,
     /// Gamers connected.
     pub gamers: u32,
@@ -131,10 +131,10 @@ pub struct GamerStatement {
 /// Why a task was not admitted.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 pub enum Refusal {
-    /// This coordinator does not do that kind.
+    /// This coordinator does not offer that kind.
     #[error("the coordinator does not offer this kind of work")]
     UnknownKind,
-    /// The coordinator's kernel is another version.
+    /// The coordinator's kernel has another version.
     #[error("the coordinator runs kernel version {ours}")]
     KernelVersion {
         /// The coordinator's version.
@@ -155,7 +155,7 @@ pub enum Refusal {
     /// The task costs more than the gamer's cap for it.
     #[error("the task costs {price}, more than the cap")]
     PriceAboveCap {
-        /// What it would cost.
+        /// What the task would cost.
         price: Nanos,
     },
     /// The account cannot cover the task.
@@ -182,14 +182,14 @@ pub enum Refusal {
     /// The coordinator as a whole is full.
     #[error("the coordinator is full")]
     Full,
-    /// The id was used before for a different task, or begins with a session number that the coordinator has not
-    /// given to this account of late (see [`GamerWelcome::session`]).
+    /// The id was used before for a different task, or begins with a session number that the coordinator has
+    /// not given to this account recently (see [`GamerWelcome::session`]).
     #[error("the task id was used before for another task, or is not of this session")]
     IdReused,
     /// The coordinator is draining.
     #[error("the coordinator is closing")]
     Closing,
-    /// The account has spent what the operator lets it spend in an hour; lifts as that hour moves on.
+    /// The account has spent what the operator allows in an hour; lifts as that hour moves on.
     #[error("the account's cap of {cap} an hour is reached")]
     HourCapReached {
         /// What any sixty minutes may cost the account.
@@ -206,7 +206,7 @@ pub enum TaskFailure {
     /// The kernel failed on this spec everywhere it was tried.
     #[error("the kernel fails on this task")]
     KernelFailed,
-    /// Workers came and went, and the coordinator is set not to compute.
+    /// No worker finished it, and the coordinator is set not to compute.
     #[error("no worker was left for it")]
     NoWorker,
     /// The game cancelled it.
@@ -230,7 +230,7 @@ pub struct Done {
 
 /// What a finished task cost, who did it, and where its time went.
 ///
-/// The price is held, not charged, until a [`GamerStatement`] that follows includes it: the ledger records in
+/// The price is held, not charged, until a later [`GamerStatement`] includes it: the ledger records in
 /// groups, and the outcome does not wait for the disk.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct Receipt {
@@ -250,7 +250,7 @@ pub struct Receipt {
     pub received_at: Micros,
     /// When the coordinator sent this receipt, on its clock.
     pub sent_at: Micros,
-    /// Where the time between the two went.
+    /// Where the time between `received_at` and `sent_at` went.
     pub stages: Stages,
 }
 
@@ -261,7 +261,7 @@ pub enum ComputedBy {
     Worker(String),
     /// The coordinator's own kernel.
     Coordinator,
-    /// The coordinator's cache; the worker that computed it first, if it was one.
+    /// The coordinator's cache; the name is that of the worker that first computed it, if one did.
     Cache(Option<String>),
 }
 
@@ -393,8 +393,8 @@ pub struct Assign {
     pub blobs: Vec<Vec<u8>>,
 }
 
-/// What a worker has done on this connection. The account is more than that: it has what was done before, and what
-/// other workers of the same account do.
+/// What a worker has done on this connection. Its account also covers earlier connections and other workers
+/// of the same account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct WorkerSession {
     /// Earned by its accepted attempts; recorded durably some moments later.
@@ -405,14 +405,14 @@ pub struct WorkerSession {
     pub rejected: u64,
 }
 
-/// A worker's account, its own part of it, and its latest verdicts.
+/// A worker's account, what this connection did, and its latest verdicts.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct WorkerStatement {
     /// Earned since the account was opened; durably recorded.
     pub earned: Nanos,
-    /// Of it, not yet available because the fraud window is open.
+    /// The part of `earned` that is not yet available because the fraud window is open.
     pub pending: Nanos,
-    /// Of it, paid out: what the operator has recorded as paid.
+    /// The part of `earned` that the operator has recorded as paid out.
     pub paid: Nanos,
     /// What this worker has done since it connected.
     pub session: WorkerSession,
@@ -427,7 +427,7 @@ pub struct VerdictNotice {
     pub task: TaskNo,
     /// The attempt.
     pub attempt: Attempt,
-    /// What it earned; zero unless accepted.
+    /// What the attempt earned; zero unless accepted.
     pub earned: Nanos,
     /// Why it was not accepted, if it was not.
     pub rejected: Option<String>,
@@ -517,17 +517,18 @@ pub enum AttemptFailure {
 /// the round trip and the offset between their clocks (the four time stamps of NTP, RFC 5905 section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Beat {
-    /// Counts the sender's beats.
+    /// Counts the sender's heartbeats.
     pub sequence: u32,
-    /// When this one was sent, on the sender's clock.
+    /// When this heartbeat was sent, on the sender's clock.
     pub sent_at: Micros,
-    /// The sender has tasks out and wants to learn of a dead link fast: the receiver beats at the busy rate too.
+    /// The sender has tasks out and must learn of a dead link fast: the receiver sends heartbeats at the busy
+    /// rate too.
     pub busy: bool,
-    /// The newest beat the sender has received, if any.
+    /// The newest heartbeat the sender has received, if any.
     pub echo: Option<BeatEcho>,
 }
 
-/// The newest beat a peer has received.
+/// The newest heartbeat a peer has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct BeatEcho {
     /// Its `sent_at`, on the clock of the peer that is being echoed.

@@ -80,9 +80,9 @@ impl fmt::Display for Nanos {
     }
 }
 
-/// The least a task costs, of a kind that is not given away. Recording a task and keeping its rows for a day costs an operator
-/// about 1 nano-dollar (of processor and disk, at the default prices); below this, asking again and again for what costs
-/// nothing would fill disks.
+/// The least that a task costs, of a kind whose rate is not zero. Recording a task and keeping its rows for a
+/// day costs an operator about 1 nano-dollar of processor and disk at the default prices; a lower minimum
+/// would let a peer fill disks almost for nothing.
 pub const TASK_PRICE_MIN: Nanos = Nanos(5);
 
 /// What a task is worth, computed from its spec by the coordinator. One unit is calibrated to one
@@ -94,8 +94,8 @@ pub struct WorkUnits(pub u64);
 
 /// What computes an outcome, as far as the price asks.
 ///
-/// Whoever computes says so itself. Work on a graphics processor costs less, so who says it earns less for the same
-/// task, and nobody gains by saying it untruly.
+/// Whoever computes declares it. Work on a graphics processor costs less, so a false claim of one earns less
+/// for the same task.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
 )]
@@ -115,8 +115,8 @@ pub struct PriceList {
     pub version: u32,
     /// Nano-dollars for a million work units (one core-second), per kind. A kind that is absent is not sold.
     pub nanos_per_mega_unit: Vec<(KindId, u64)>,
-    /// The same for units done on graphics processors, which do many cores' work at a time. A kind that is absent costs
-    /// the same everywhere, and no kind costs more there than on cores.
+    /// The same for units done on graphics processors, which do many cores' work at a time. A kind that is
+    /// absent costs the same as on cores, and no kind costs more than on cores.
     pub graphics_nanos_per_mega_unit: Vec<(KindId, u64)>,
     /// The coordinator's share of what the gamer pays, in hundredths of a per cent (1,000 is 10 %).
     pub fee_basis_points: u32,
@@ -149,8 +149,9 @@ impl PriceList {
         Some(there.map_or(most, |price| price.min(most)))
     }
 
-    /// What an answer that was computed before costs instead of `price`: the fee, but [`TASK_PRICE_MIN`] at the least,
-    /// unless the task itself costs less. Answers for nothing could be asked for without end, and each is a row in the books.
+    /// What a cached answer costs instead of `price`: the fee, but [`TASK_PRICE_MIN`] at the least, unless
+    /// the task itself costs less. A free answer could be asked for without end, and each adds a row to the
+    /// ledger.
     pub fn reuse(&self, price: Nanos) -> Nanos {
         self.fee(price).max(TASK_PRICE_MIN.min(price))
     }
@@ -160,9 +161,9 @@ impl PriceList {
         Nanos(self.fee_parts(price, 5_000).div_euclid(10_000) as i64)
     }
 
-    /// Shares `price` between worker and coordinator; the parts add up exactly. What a single price is too
-    /// small to give the coordinator stays in `carry` for the next, so that over many tasks its part is the
-    /// fee to within one nano-dollar.
+    /// Shares `price` between worker and coordinator; the parts add up exactly. The fraction of a nano-dollar
+    /// of the fee that cannot be charged stays in `carry` for the next task, so that over many tasks the
+    /// coordinator's part is the fee to within one nano-dollar.
     pub fn split(&self, price: Nanos, carry: &mut FeeCarry) -> Split {
         let parts = self.fee_parts(price, i128::from(carry.0));
         carry.0 = parts.rem_euclid(10_000) as i64;
@@ -184,7 +185,7 @@ fn priced(rates: &[(KindId, u64)], kind: KindId, units: WorkUnits) -> Option<Nan
     i64::try_from(price).ok().map(|price| Nanos(price).max(least))
 }
 
-/// The part of the fee that is less than a nano-dollar and waits to be charged with later tasks.
+/// The part of the fee below one nano-dollar, which is charged with later tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeeCarry(i64);
 

@@ -1,5 +1,4 @@
-//! Public names, which are labels that people give accounts, and other words of strangers, made fit to be shown on anybody's
-//! console.
+//! Makes public names, and other text from strangers, fit to be shown on a console.
 
 use crate::limits::NAME_BYTES_MAX;
 
@@ -20,7 +19,7 @@ pub fn fit_name(name: &str) -> String {
     if fit.is_empty() { NAMELESS.to_owned() } else { fit.to_owned() }
 }
 
-/// The first `chars_max` printable characters of what somebody else's program said.
+/// The first `chars_max` printable characters of text from somebody else's program.
 pub fn printable(text: &str, chars_max: usize) -> String {
     text.chars().filter(|character| is_printable(*character)).take(chars_max).collect()
 }

@@ -10,8 +10,8 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-/// An encoded spec or outcome. Clones share the bytes, so that the coordinator can check, record, keep and send on what
-/// it has read without copying it each time.
+/// An encoded spec or outcome. Clones share the bytes, so that the coordinator can check, record, keep and
+/// send on what it has read without a copy each time.
 ///
 /// On the wire it is its length as a variable-length integer, then its bytes: what a `Vec<u8>` is.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl<Context> Decode<Context> for Payload {
             reader.consume(length);
             return Ok(payload);
         }
-        // A reader that shows nothing before it is read, or one that has not that much.
+        // A reader that cannot show its bytes before they are read, or holds fewer than `length`.
         let mut bytes = vec![0; length];
         reader.read(&mut bytes)?;
         Ok(Self(bytes.into()))

@@ -85,8 +85,8 @@ pub fn decode_message<T: Decode<()> + Bounded>(bytes: &[u8]) -> Result<T, WireEr
     Ok(message)
 }
 
-/// Decodes the first of the messages in `bytes`, which then begin behind it, and checks its ranges. After an error
-/// nobody can tell where the next one begins.
+/// Decodes the first of the messages in `bytes`, moves `bytes` behind it, and checks the message's ranges.
+/// After an error the start of the next message is unknown.
 pub fn take_message<T: Decode<()> + Bounded>(bytes: &mut &[u8]) -> Result<T, WireError> {
     // Decoded values are larger in memory than on the wire (a varint byte becomes eight), and bincode's
     // limit counts memory for containers: four times the wire limit admits every legal message.

@@ -33,8 +33,8 @@ fn every_message_survives_and_no_prefix_of_one_decodes() {
     survives(&samples_of_worker_to_server());
 }
 
-/// Fails to compile when a variant is added, and to pass when it has no sample: add it here and to the samples in
-/// `identity.rs`, from which both this file's tests and the protocol's fingerprint are made.
+/// Fails to compile when a variant is added, and to pass when the variant has no sample: add it here and to
+/// the samples in `identity.rs`, which this file's tests and the protocol's fingerprint are made from.
 macro_rules! every_variant_has_a_sample {
     ($samples:expr, $($variant:pat),+ $(,)?) => {{
         let samples = $samples;

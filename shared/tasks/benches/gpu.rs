@@ -75,7 +75,7 @@ mod contest {
     }
 
     pub fn run(tracer: &GpuTracer) {
-        // `cargo bench` says so; `cargo test --benches` does not, and wants to be done soon.
+        // `cargo bench` passes `--bench`; `cargo test --benches` does not and runs the short version.
         let whole = std::env::args().any(|word| word == "--bench");
         let (repeats, faces): (usize, &[u8]) = if whole { (9, &[5, 6, 7]) } else { (1, &[4]) };
         let start = Instant::now();

@@ -23,7 +23,7 @@ fn main() {
         maps::maze(63, 40, 7),
         maps::maze(255, 40, 8),
     ];
-    // `cargo bench` says so; `cargo test --benches` does not, and wants to be done soon.
+    // `cargo bench` passes `--bench`; `cargo test --benches` does not and runs the short version.
     let (queries, repeats) =
         if std::env::args().any(|word| word == "--bench") { (usize::MAX, 15) } else { (3, 1) };
     let rows: Vec<_> =

@@ -17,7 +17,7 @@ mod scenes;
 use p2c2r_tasks::physics::{BODIES_MAX, PhysicsSpec};
 
 fn main() {
-    // `cargo bench` says so; `cargo test --benches` does not, and wants to be done soon.
+    // `cargo bench` passes `--bench`; `cargo test --benches` does not and runs the short version.
     let whole = std::env::args().any(|word| word == "--bench");
     let (share, repeats) = if whole { (1, 25) } else { (10, 1) };
     let cut = |segments, steps, spec| PhysicsSpec { segments, steps, ..spec };

@@ -21,7 +21,7 @@ fn traced(face_log2: u8, samples: u8, seed: u64) -> CubeMap {
 }
 
 fn main() {
-    // `cargo bench` says so; `cargo test --benches` does not, and wants to be done soon.
+    // `cargo bench` passes `--bench`; `cargo test --benches` does not and runs the short version.
     let whole = std::env::args().any(|word| word == "--bench");
     let (faces, repeats): (&[u8], _) = if whole { (&[4, 5, 6, 7], 15) } else { (&[4], 1) };
     let mut rows = Vec::new();

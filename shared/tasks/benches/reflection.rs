@@ -16,7 +16,7 @@ use std::process::Command;
 use contest::Race;
 use p2c2r_tasks::reflection::{ReflectionSpec, Viewpoint};
 
-/// So many other ships, each with a cube of face 16.
+/// `count` other ships, each with a cube of face 16.
 fn ships(count: i16, samples: u8) -> Vec<Viewpoint> {
     let ship = |number| Viewpoint {
         probe: [250 + 110 * number, 0, 90 * number - 300],
@@ -28,7 +28,7 @@ fn ships(count: i16, samples: u8) -> Vec<Viewpoint> {
 }
 
 fn main() {
-    // `cargo bench` says so; `cargo test --benches` does not, and wants to be done soon.
+    // `cargo bench` passes `--bench`; `cargo test --benches` does not and runs the short version.
     let whole = std::env::args().any(|word| word == "--bench");
     let repeats = if whole { 60 } else { 1 };
     let default = scenes::arena(150, 20, 1);

@@ -1,9 +1,9 @@
 //! Content-addressed inputs that many specs share, such as an occupancy grid.
 //!
-//! A spec names a blob by digest; whoever has it already is not sent it again. A blob can carry a prepared
-//! form (a decoded, indexed grid) that the first kernel to need it attaches and later ones reuse. The form can be
-//! far larger than the bytes it is made from, so a [`BlobStore`] counts both and lets go of what was used least
-//! recently.
+//! A spec names a blob by digest, so a program that has the blob is not sent it again. A blob can carry a
+//! prepared form (a decoded, indexed grid) that the first kernel to need it attaches and later ones reuse.
+//! The form can be far larger than the bytes it is made from, so a [`BlobStore`] counts both and evicts the
+//! least recently used blob.
 
 mod known;
 mod store;
@@ -21,18 +21,18 @@ use store::Home;
 
 /// A form of a blob that kernels work on.
 pub trait Prepared: Any + Send + Sync {
-    /// Bytes that it takes in memory, what it owns on the heap included.
+    /// Bytes of the form in memory, what it owns on the heap included.
     fn bytes(&self) -> usize;
 }
 
-/// A prepared form and what it weighs, or why the bytes have none.
+/// A prepared form and its bytes in memory, or why the bytes have no such form.
 type Form = Result<(Arc<dyn Any + Send + Sync>, usize), Arc<str>>;
 
 /// What is known of a blob's form.
 #[derive(Default)]
 struct Slot {
     form: Option<Form>,
-    /// Set once no store keeps the blob: whoever prepares it from then on prepares it for one use.
+    /// Set once no store keeps the blob: from then on a form is prepared for one use and not kept.
     let_go: bool,
 }
 
@@ -42,7 +42,7 @@ pub struct Blob {
     bytes: Box<[u8]>,
     survey: OnceLock<Result<Box<dyn Any + Send + Sync>, Arc<str>>>,
     slot: Mutex<Slot>,
-    /// What the form weighs that is kept; beside the slot so that it can be read while someone prepares.
+    /// Bytes of the kept form; outside the slot's lock so that it can be read while a thread prepares.
     prepared_bytes: AtomicUsize,
     /// The store that keeps the blob.
     home: OnceLock<Home>,
@@ -71,12 +71,12 @@ impl Blob {
         &self.bytes
     }
 
-    /// Bytes of the prepared form that is kept with the blob; 0 as long as there is none.
+    /// Bytes of the prepared form that is kept with the blob; 0 while there is none.
     pub fn prepared_bytes(&self) -> usize {
         self.prepared_bytes.load(Ordering::Acquire)
     }
 
-    /// Whether a prepared form is at hand.
+    /// Whether a prepared form is kept.
     pub fn is_prepared(&self) -> bool {
         self.prepared_bytes() > 0
     }
@@ -108,7 +108,7 @@ impl Blob {
             (form.clone(), false)
         } else {
             let form: Form = match prepare(&self.bytes) {
-                // At least a byte, so that a form is told from none.
+                // At least one byte, since 0 means that there is no form.
                 Ok(made) => {
                     let bytes = made.bytes().max(1);
                     Ok((Arc::new(made), bytes))
@@ -129,12 +129,12 @@ impl Blob {
         made.downcast::<T>().map_err(|_| self.bad("prepared for another kind"))
     }
 
-    /// What the blob takes in memory as it is now.
+    /// Bytes the blob takes in memory now.
     fn weight(&self) -> usize {
         store::BLOB_OVERHEAD_BYTES + self.bytes.len() + self.prepared_bytes()
     }
 
-    /// Drops the prepared form for good; who works on it now keeps it until the end of that.
+    /// Drops the prepared form for good; a kernel that is using it keeps it until it ends.
     fn let_go(&self) {
         let mut slot = self.slot();
         slot.let_go = true;
@@ -173,12 +173,12 @@ impl Blobs {
         self.0.iter().find(|blob| blob.digest == digest).ok_or(SpecError::BlobMissing(digest))
     }
 
-    /// All of them.
+    /// All blobs.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Blob>> {
         self.0.iter()
     }
 
-    /// Whether each has its prepared form at hand, so that a kernel or a check begins at once.
+    /// Whether every blob has its prepared form, so that a kernel or a check begins at once.
     pub fn are_prepared(&self) -> bool {
         self.0.iter().all(|blob| blob.is_prepared())
     }

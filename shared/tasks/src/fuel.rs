@@ -1,14 +1,15 @@
-//! How long a kernel may run: it counts its own steps and ends where its task's fuel does, and it stops when nobody
-//! wants its answer any more.
+//! How long a kernel may run: it counts its own steps and ends where its task's fuel does, and it stops when
+//! its answer is no longer wanted.
 //!
-//! What a task is worth ([`WorkUnits`]) is an estimate made before anything runs, so somebody can always make a spec
-//! that takes longer than it pays for. Fuel bounds by how much: a task gets [`STEPS_PER_UNIT`] steps per work unit, times
-//! its kind's multiple ([`TaskKind::FUEL_PERCENT`]), and a kernel that needs more gives up. Steps are counted, not timed, so it gives up at the same
-//! place on every machine, and whoever doubts it can run the task again and must find the same.
+//! What a task is worth ([`WorkUnits`]) is an estimate made before anything runs, so somebody can always make
+//! a spec that takes longer than it pays for. Fuel bounds by how much: a task gets [`STEPS_PER_UNIT`] steps
+//! per work unit, times its kind's multiple ([`TaskKind::FUEL_PERCENT`]), and a kernel that needs more gives
+//! up. Steps are counted, not timed, so it gives up at the same place on every machine, and anyone can check
+//! that by running the task again.
 //!
-//! A step is about a nanosecond: each kind weighs what its kernel does (a cell of a search, two bodies that meet, a box
-//! that a ray enters) by what that takes at most on the machine on which it was measured. `docs/PERFORMANCE.md` has
-//! the measurements.
+//! A step is about a nanosecond: each kind weighs what its kernel does (a cell of a search, two bodies that
+//! meet, a box that a ray enters) by the most time that takes on the machine it was measured on.
+//! `docs/PERFORMANCE.md` has the measurements.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,14 +19,13 @@ use p2c2r_protocol::WorkUnits;
 use crate::blobs::Blobs;
 use crate::kind::{KernelError, SpecError, TaskKind};
 
-/// Steps that a kernel may take per work unit, at the pace that its units are reckoned with: a unit is a microsecond, a
-/// step about a nanosecond.
+/// Steps that a kernel may take per work unit: a unit is a microsecond, a step about a nanosecond.
 pub const STEPS_PER_UNIT: u64 = 1_000;
 
-/// [`TaskKind::FUEL_PERCENT`] of kinds that do not say otherwise.
+/// The default of [`TaskKind::FUEL_PERCENT`].
 pub const FUEL_PERCENT: u64 = 400;
 
-/// Steps after which a kernel looks whether it is still wanted: some 200 microseconds.
+/// Steps between two checks of the stop flag: some 200 microseconds.
 const STEPS_PER_LOOK: u64 = 200_000;
 
 /// The bytes that stand for "out of fuel" where an encoded outcome is expected. Every outcome has at least one byte,
@@ -37,36 +37,36 @@ pub fn is_out_of_fuel(outcome: &[u8]) -> bool {
     outcome == OUT_OF_FUEL
 }
 
-/// Tells a kernel that nobody wants its answer any more. Clones belong together.
+/// Tells a kernel that its answer is no longer wanted. Clones share one flag.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Option<Arc<AtomicBool>>);
 
 impl Stop {
-    /// One that can be stopped.
+    /// A flag that can be set.
     pub fn new() -> Self {
         Self(Some(Arc::default()))
     }
 
-    /// One that never is.
+    /// A flag that is never set.
     pub const fn never() -> Self {
         Self(None)
     }
 
-    /// Stops every kernel that has a clone of this. They notice within a millisecond, but for what cannot be
-    /// interrupted: a kind says what that is.
+    /// Stops every kernel that has a clone of this. A kernel notices within a millisecond, except in calls
+    /// that cannot be interrupted, which its kind documents.
     pub fn stop(&self) {
         if let Some(flag) = &self.0 {
             flag.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether it has been stopped.
+    /// Whether [`Self::stop`] was called.
     pub fn is_stopped(&self) -> bool {
         self.0.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 }
 
-/// Stops a kernel when it is dropped: whoever keeps this wants the answer.
+/// Stops a kernel when it is dropped: its owner is the one that wants the answer.
 #[derive(Debug)]
 pub struct StopOnDrop(pub Stop);
 
@@ -76,7 +76,7 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// A kind whose kernel counts its steps, for those who want to know how many a task takes.
+/// A kind whose kernel counts its steps, for callers that measure how many a task takes.
 pub trait Fueled: TaskKind {
     /// The fuel of an admissible spec.
     fn fuel<'a>(spec: &Self::Spec, blobs: &Blobs, stop: &'a Stop) -> Result<Fuel<'a>, SpecError>;
@@ -89,27 +89,27 @@ pub trait Fueled: TaskKind {
 #[derive(Debug)]
 pub struct Fuel<'a> {
     spent: u64,
-    /// Steps from which on [`Fuel::look`] has something to do.
+    /// Number of steps at which [`Fuel::look`] next checks the limit and the stop flag.
     look_at: u64,
     limit: u64,
     stop: &'a Stop,
 }
 
 impl<'a> Fuel<'a> {
-    /// What a task of the kind `K` and of so many units may use, stopped by `stop`.
+    /// The fuel of a task of the kind `K` worth `units`, stopped by `stop`.
     pub fn of<K: TaskKind>(units: WorkUnits, stop: &'a Stop) -> Self {
         Self::new(units, K::FUEL_PERCENT, stop)
     }
 
-    /// For those who compute what no task asked for.
+    /// Fuel without a limit, for computations that belong to no task.
     pub(crate) fn endless(stop: &'a Stop) -> Self {
         Self::new(WorkUnits(u64::MAX), FUEL_PERCENT, stop)
     }
 
-    /// So many hundredths of what `units` pay for, stopped by `stop`.
+    /// `percent` hundredths of what `units` pay for, stopped by `stop`.
     pub fn new(units: WorkUnits, percent: u64, stop: &'a Stop) -> Self {
         let limit = units.0.saturating_mul(STEPS_PER_UNIT * percent / 100);
-        // The first look is at once: a task that was revoked before it began is not begun.
+        // The first check is at once, so that a task revoked before it began is not begun.
         Self { spent: 0, look_at: 0, limit, stop }
     }
 
@@ -123,8 +123,8 @@ impl<'a> Fuel<'a> {
         if self.spent < self.look_at { Ok(()) } else { self.look() }
     }
 
-    /// Ends the kernel now if fewer than `steps` steps are left: for work that is counted once it is done and may take that
-    /// many. What is left stays as it is.
+    /// Ends the kernel now if fewer than `steps` steps are left: for work that is counted only once it is
+    /// done. Spends nothing.
     pub fn require(&self, steps: u64) -> Result<(), KernelError> {
         if self.spent.saturating_add(steps) > self.limit { Err(KernelError::OutOfFuel) } else { Ok(()) }
     }
@@ -134,7 +134,7 @@ impl<'a> Fuel<'a> {
         self.spent
     }
 
-    /// Steps there are altogether.
+    /// The most steps this fuel allows.
     pub fn limit(&self) -> u64 {
         self.limit
     }

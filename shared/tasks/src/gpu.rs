@@ -1,9 +1,10 @@
 //! Which graphics processor a program computes on, and how its kernels talk to it without ever hanging or
 //! panicking.
 //!
-//! Nothing here knows a kind. A kind that has a kernel for graphics processors builds it on a [`Gpu`] and is put
-//! into a [`crate::KindRegistry`] with [`crate::KindRegistry::with_kernel`]. Only programs built with the feature
-//! `gpu` have one; the choice itself is there always, so that a command line reads the same everywhere.
+//! Nothing here knows a kind. A kind that has a kernel for graphics processors builds it on a [`Gpu`] and is
+//! put into a [`crate::KindRegistry`] with [`crate::KindRegistry::with_kernel`]. Only programs built with the
+//! feature `gpu` have one; [`GpuChoice`] exists in every build, so that a command line reads the same
+//! everywhere.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -26,7 +27,7 @@ pub use find::GpuSearch;
 /// Which graphics processor is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GpuChoice {
-    /// The fastest one there is, or none. Software that only acts as one (Mesa's `llvmpipe`) is not taken: our own
+    /// The fastest one there is, or none. Software renderers (Mesa's `llvmpipe`) are not taken: our own
     /// kernels are faster on the same cores.
     #[default]
     Auto,

@@ -23,10 +23,10 @@ pub enum SpecError {
     /// A value is outside its documented range.
     #[error("{0}")]
     OutOfRange(String),
-    /// A blob the spec refers to is not at hand.
+    /// The caller does not have a blob the spec refers to.
     #[error("blob {0} is not at hand")]
     BlobMissing(Digest),
-    /// A blob is not what this kind takes it for.
+    /// A blob is not what this kind expects.
     #[error("blob {digest}: {reason}")]
     BadBlob {
         /// Which blob.
@@ -50,14 +50,14 @@ pub enum KernelError {
     /// The spec is not valid; admission would have refused it.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The kernel could not go on, here and now: another machine may.
+    /// The kernel could not go on here; another machine may succeed.
     #[error("{0}")]
     Failed(String),
     /// The task needs more than its work units pay for: more steps than its [`Fuel`](crate::fuel::Fuel), or an outcome
     /// larger than any may be. The same on every machine.
     #[error("the task needs more than its work units pay for")]
     OutOfFuel,
-    /// Nobody wants the answer any more.
+    /// The answer is no longer wanted.
     #[error("the task was taken back")]
     Stopped,
 }
@@ -97,8 +97,8 @@ pub trait TaskKind: Send + Sync + 'static {
     /// Whether there is a kernel for graphics processors, so that units done there have a price of their own.
     const RUNS_ON_GRAPHICS: bool = false;
 
-    /// Hundredths of what its units pay for that a task may use before its kernel gives up. Lower, and honest tasks whose
-    /// units are reckoned too low give up; higher, and a spec made to be underpaid costs whoever computes it more.
+    /// Fuel of a task, in hundredths of what its units pay for. Lower, and honest tasks whose units are
+    /// estimated too low give up; higher, and a spec made to be underpaid costs whoever computes it more.
     const FUEL_PERCENT: u64 = fuel::FUEL_PERCENT;
 
     /// What is asked.
@@ -106,7 +106,7 @@ pub trait TaskKind: Send + Sync + 'static {
     /// What is answered.
     type Outcome: Encode + Decode<()> + Clone + Debug + PartialEq + Send + Sync + 'static;
 
-    /// Digest of what specs refer to by number and every build must have alike, if anything.
+    /// Digest of the data that specs refer to by number and that every build must have alike, if any.
     fn catalogue() -> Option<Digest> {
         None
     }
@@ -122,13 +122,14 @@ pub trait TaskKind: Send + Sync + 'static {
 
     /// Computes the outcome. Never panics on a spec that [`TaskKind::admit`] accepts.
     ///
-    /// A kernel whose time its work units do not bound counts its steps in a [`Fuel`](crate::fuel::Fuel) of those units
-    /// and passes on its errors. One that takes longer than a millisecond looks at `stop` in between and ends with
-    /// [`KernelError::Stopped`] if that has been stopped; a `Fuel` does.
+    /// A kernel whose time its work units do not bound counts its steps in a [`Fuel`](crate::fuel::Fuel) of
+    /// those units and passes on its errors. One that takes longer than a millisecond checks `stop` in
+    /// between and ends with [`KernelError::Stopped`] if it is set; a `Fuel` does so.
     fn run(spec: &Self::Spec, blobs: &Blobs, stop: &Stop) -> Result<Self::Outcome, KernelError>;
 
-    /// Whether the kernel may run out of fuel on this spec, as far as can be told without running it. An answer that
-    /// says so where it cannot be is rejected at once; where it can, the whole task is run again to see.
+    /// Whether the kernel may run out of fuel on this spec, as far as can be told without running it. Where
+    /// this is false, an answer "out of fuel" is rejected at once; where it is true, the check runs the whole
+    /// task again.
     fn may_run_out(spec: &Self::Spec, blobs: &Blobs) -> bool {
         let _ = (spec, blobs);
         true
@@ -147,12 +148,13 @@ pub trait TaskKind: Send + Sync + 'static {
         seed: u64,
     ) -> Result<(), CheckError>;
 
-    /// Whether outcomes of this kind leave anything: [`TaskKind::leaves`] is not asked otherwise, and no outcome decoded for
-    /// it.
+    /// Whether outcomes of this kind leave a blob. If false, no outcome is decoded for it and
+    /// [`TaskKind::leaves`] is never called.
     const LEAVES: bool = false;
 
-    /// What an outcome leaves behind for a later spec to name as a blob, if anything: whoever has the outcome keeps it, so
-    /// that it need not travel. The same bytes for everyone. `outcome` has passed [`TaskKind::check`].
+    /// The blob that an outcome leaves for later specs to name, if any: every program that has the outcome
+    /// can make it, so it need not travel. The bytes are the same everywhere. `outcome` has passed
+    /// [`TaskKind::check`].
     fn leaves(spec: &Self::Spec, blobs: &Blobs, outcome: &Self::Outcome) -> Option<Vec<u8>> {
         let _ = (spec, blobs, outcome);
         None
@@ -190,12 +192,12 @@ fn decode_payload<T: Decode<()>, const MAX: usize>(bytes: &[u8]) -> Result<T, Wi
 
 /// Another way to the outcomes of a kind than [`TaskKind::run`], such as a graphics processor.
 ///
-/// Specs, admission and checks stay the kind's own, so whoever judges an outcome need not know which kernel it
-/// came from: it must pass the same checks, under the same [`TaskKind::KERNEL_VERSION`]. For a
+/// Specs, admission and checks stay the kind's own, so a judge need not know which kernel an outcome came
+/// from: it must pass the same checks, under the same [`TaskKind::KERNEL_VERSION`]. For a
 /// [`TaskKind::DETERMINISTIC`] kind that means the same bits.
 pub trait Kernel<K: TaskKind>: Send + Sync {
-    /// Whether it can be used now. Until it can, for instance while its programs are being compiled, the kind's
-    /// own kernel runs.
+    /// Whether the kernel can be used now. While it cannot, for instance while its shaders are being
+    /// compiled, the kind's own kernel runs.
     fn is_ready(&self) -> bool {
         true
     }
@@ -205,13 +207,13 @@ pub trait Kernel<K: TaskKind>: Send + Sync {
         Device::Graphics
     }
 
-    /// Computes the outcome, or says why it cannot; then the kind's own kernel does. Called by several threads
-    /// at once, with any spec that [`TaskKind::admit`] accepts, and comes back within bounded time whatever the
-    /// device does. It ends early with [`KernelError::Stopped`] where `stop` says so and it can.
+    /// Computes the outcome; on an error the kind's own kernel runs instead. Called by several threads at
+    /// once, with any spec that [`TaskKind::admit`] accepts, and returns within bounded time whatever the
+    /// device does. Where it can, it ends early with [`KernelError::Stopped`] once `stop` is set.
     fn run(&self, spec: &K::Spec, blobs: &Blobs, stop: &Stop) -> Result<K::Outcome, KernelError>;
 }
 
-/// How often a [`Kernel`] that was put in a kind's place has been used, and how often it could not be.
+/// How often a substitute [`Kernel`] has been used, and how often it failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelUse {
     /// Outcomes it computed.
@@ -222,7 +224,7 @@ pub struct KernelUse {
     pub first_failure: Option<String>,
 }
 
-/// A kind behind a pointer: what programs that carry tasks without understanding them hold.
+/// A kind behind a pointer, for programs that carry tasks without understanding them.
 pub trait AnyKind: Send + Sync {
     /// Number on the wire.
     fn id(&self) -> KindId;
@@ -234,11 +236,11 @@ pub trait AnyKind: Send + Sync {
     fn deterministic(&self) -> bool;
     /// See [`TaskKind::RUNS_ON_GRAPHICS`].
     fn runs_on_graphics(&self) -> bool;
-    /// What the kernel runs on that is in use here.
+    /// What the kernel in use here runs on.
     fn device(&self) -> Device;
     /// See [`TaskKind::catalogue`].
     fn catalogue(&self) -> Option<Digest>;
-    /// How the kernel in the kind's place has done; none if the kind has only its own.
+    /// How the substitute kernel has done; `None` if the kind has only its own.
     fn kernel_use(&self) -> Option<KernelUse>;
     /// Decodes a spec into a job that can be admitted, run and judged.
     fn decode(&self, spec: &[u8]) -> Result<Arc<dyn TaskJob>, SpecError>;
@@ -250,7 +252,8 @@ pub trait TaskJob: Send + Sync {
     fn blob_refs(&self) -> &[Digest];
     /// See [`TaskKind::admit`].
     fn admit(&self, blobs: &Blobs) -> Result<WorkUnits, SpecError>;
-    /// Whether [`TaskJob::run`] may wait for a device, so that no thread with anything else to do should call it.
+    /// Whether [`TaskJob::run`] may wait for a device, so that only a thread without other work should call
+    /// it.
     fn waits(&self) -> bool {
         false
     }
@@ -270,7 +273,7 @@ pub trait TaskJob: Send + Sync {
     fn deep_check(&self, blobs: &Blobs, outcome: &[u8], seed: u64) -> Result<(), CheckError>;
 }
 
-/// Gives a [`TaskKind`] its erased face.
+/// Type-erases a [`TaskKind`].
 pub(crate) struct Erased<K: TaskKind> {
     substitute: Option<Arc<Substitute<K>>>,
 }
@@ -281,7 +284,7 @@ impl<K: TaskKind> Erased<K> {
         Self { substitute: None }
     }
 
-    /// A kind that runs `kernel`, and its own where that fails.
+    /// A kind that runs `kernel`, and its own kernel where that fails.
     pub(crate) fn with(kernel: Arc<dyn Kernel<K>>) -> Self {
         Self {
             substitute: Some(Arc::new(Substitute {
@@ -294,7 +297,7 @@ impl<K: TaskKind> Erased<K> {
     }
 }
 
-/// A kernel in a kind's place, and how it has done.
+/// A kernel that replaces a kind's own, and its counts.
 struct Substitute<K> {
     kernel: Arc<dyn Kernel<K>>,
     runs: AtomicU64,
@@ -303,8 +306,8 @@ struct Substitute<K> {
 }
 
 impl<K: TaskKind> Substitute<K> {
-    /// The outcome, unless the kernel cannot be used. A panic in it, say in a driver's library, is one failure
-    /// more: nothing of ours is left half done behind it, for the spec is only read.
+    /// The outcome, or `None` if the kernel cannot be used. A panic in it, say in a driver's library, counts
+    /// as a failure: it leaves no data of ours half written, because the spec is only read.
     fn run(&self, spec: &K::Spec, blobs: &Blobs, stop: &Stop) -> Option<Result<K::Outcome, KernelError>> {
         if !self.kernel.is_ready() {
             return None;
@@ -314,7 +317,7 @@ impl<K: TaskKind> Substitute<K> {
                 self.runs.fetch_add(1, Ordering::Relaxed);
                 return Some(Ok(outcome));
             }
-            // Nobody waits for the kind's own kernel either.
+            // The answer is not wanted, so the kind's own kernel is not run either.
             Ok(Err(KernelError::Stopped)) => return Some(Err(KernelError::Stopped)),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the kernel panicked".to_owned(),

@@ -66,17 +66,17 @@ use crate::fuel::{Fuel, Fueled, Stop};
 use crate::kind::{CheckError, KernelError, SpecError, TaskKind};
 use crate::reflection::{self, ReflectionSpec, Scene};
 
-/// Fewest probes of one spec: with fewer the scene takes more bytes than its light.
+/// Fewest probes of one spec: below this the scene takes more bytes than its light.
 pub const PROBES_MIN: usize = 256;
 /// Most probes of one spec.
 pub const PROBES_MAX: usize = 4_096;
 /// Most paths of a probe.
 pub const PATHS_MAX: u16 = 2_048;
-/// Most objects of one spec; more take more bytes up than the light is worth.
+/// Most objects of one spec; more take more upload than the light is worth.
 pub const OBJECTS_MAX: usize = 512;
 
-/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst fields takes 1.05 ns, so at this end a task has taken 1.95 times what
-/// its units pay for, and none may take twice that. Light in arenas takes 1.4 at most.
+/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst fields takes 1.05 ns, so a task at this limit has
+/// taken 1.95 times what its units pay for; twice is the most allowed. Light in arenas takes 1.4 at most.
 const FUEL_PERCENT: u64 = 185;
 
 /// The kind `lightfield`.
@@ -142,7 +142,7 @@ impl Fueled for Lightfield {
     }
 }
 
-/// That a spec being judged was admitted is the caller's duty; if it was not, no outcome passes.
+/// The scene of a spec being judged. The caller must have admitted it; if not, no outcome passes.
 fn judged(spec: &LightfieldSpec, blobs: &Blobs) -> Result<ReflectionSpec, CheckError> {
     admit::in_range(spec, blobs).map_err(|error| CheckError::new("lightfield.spec", error.to_string()))
 }

@@ -74,8 +74,9 @@ use kernel::{PreparedGrid, Survey};
 /// Queries of one spec.
 pub const QUERIES_MAX: usize = 256;
 
-/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst searches takes 1.2 ns, so at this end a task has taken 3.8 times what
-/// its units pay for, and none may take 4 times that. What games and benchmarks ask for takes 2.8 at most.
+/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst searches takes 1.2 ns, so a task at this limit has
+/// taken 3.8 times what its units pay for; 4 times is the most allowed. What games and benchmarks ask for
+/// takes 2.8 at most.
 const FUEL_PERCENT: u64 = 320;
 
 /// The kind `path`.
@@ -104,7 +105,7 @@ impl TaskKind for Path {
     }
 
     fn may_run_out(spec: &PathSpec, blobs: &Blobs) -> bool {
-        // Where no path joins any two cells nothing is searched.
+        // A grid on which no path joins two cells needs no search.
         prepared(spec, blobs).is_ok_and(|grid| {
             in_range(spec, &grid.survey).is_ok()
                 && spec.queries.iter().any(|query| query.from != query.to && grid.joined(*query))
@@ -142,7 +143,8 @@ impl Fueled for Path {
         let mut bytes_min = 0;
         for query in &spec.queries {
             let answer = grid.solve(*query, fuel)?;
-            // A waypoint takes at least a byte, so far too many are noticed before they fill the memory.
+            // A waypoint takes at least one byte, so an outcome that is too large is noticed before it fills
+            // the memory.
             bytes_min += if let QueryAnswer::Found { waypoints, .. } = &answer { waypoints.len() } else { 1 };
             if bytes_min > OUTCOME_BYTES_MAX {
                 return Err(KernelError::OutOfFuel);
@@ -158,8 +160,8 @@ impl Fueled for Path {
     }
 }
 
-/// Cells of the largest grid that admission prepares at once, because its first check soon will: some 30 microseconds
-/// of whoever admits. Of larger grids admission looks only at what it needs to know.
+/// Cells of the largest grid that admission prepares at once, because its first check needs it soon: some 30
+/// microseconds. Of larger grids admission makes only the survey.
 const PREPARED_CELLS_MAX: usize = 128 * 128;
 
 fn surveyed(spec: &PathSpec, blobs: &Blobs) -> Result<Survey, SpecError> {
@@ -187,8 +189,7 @@ fn in_range(spec: &PathSpec, grid: &Survey) -> Result<(), SpecError> {
     }
 }
 
-/// The prepared grid of a spec that is being judged. That it was admitted is the caller's duty; if it was
-/// not, no outcome passes.
+/// The prepared grid of a spec being judged. The caller must have admitted it; if not, no outcome passes.
 fn judged(spec: &PathSpec, blobs: &Blobs) -> Result<Arc<PreparedGrid>, CheckError> {
     let bad_spec = |error: SpecError| CheckError::new("path.spec", error.to_string());
     let grid = prepared(spec, blobs).map_err(bad_spec)?;

@@ -134,8 +134,8 @@ pub const BODIES_MAX: usize = 1_200;
 pub const SEGMENTS_MAX: usize = 16;
 /// Steps of one segment.
 pub const STEPS_MAX: usize = 30;
-/// Steps of a segment that the measurements recommend: fewer, and building worlds costs more; more, and a lie
-/// is caught less often and each answer takes longer to check.
+/// Recommended steps of a segment: with fewer, building worlds costs more; with more, a lie is caught less
+/// often and each answer takes longer to check.
 pub const STEPS_DEFAULT: u8 = 20;
 /// Materials of one spec.
 pub const MATERIALS_MAX: usize = 16;
@@ -145,8 +145,9 @@ pub const ATTRACTORS_MAX: usize = 4;
 const CONTACTS_MAX: usize = PAIRS_PER_BODY_MAX * (BODIES_MAX + 4) + BODIES_MAX;
 /// Pairs that may meet in one segment, per body; a closest packing of equal balls has six.
 const PAIRS_PER_BODY_MAX: usize = 16;
-/// Pairs of bodies whose paths are looked at more closely, per body: in the densest of the benchmark's scenes it is six.
-/// Without a limit, a thousand bodies that fly to and fro through one another take a tenth of a second to admit.
+/// Pairs of bodies whose paths are examined closely, per body; the densest of the benchmark's scenes has six.
+/// Without a limit, a thousand bodies that fly to and fro through one another take a tenth of a second to
+/// admit.
 const LOOKS_PER_BODY_MAX: usize = 48;
 /// Metres from the origin along each axis that a state can hold.
 pub const POSITION_MAX_M: f64 = 1_024.0;
@@ -172,7 +173,7 @@ pub const WALL_HALF_MAX_M: f64 = 400.0;
 pub const WALL_SLACK_M: f64 = 2.0;
 /// Metres between two shapes from which on the engine sees a contact.
 const PREDICTION_M: f64 = 0.02;
-/// What the displacement bound allows beyond speed times time: roundings, metres.
+/// What the displacement bound allows beyond speed times time, for rounding, metres.
 const DISPLACEMENT_SLACK_M: f64 = 0.05;
 
 const _: () = assert!(
@@ -184,9 +185,9 @@ const _: () = assert!(BODIES_MAX < WALL as usize);
 const _: () =
     assert!(SPEED_CAP_MAX as f64 / 4.0 * VELOCITY_STEPS_PER_M_S < 32_000.0, "a velocity fits its numbers");
 
-/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst crowds takes 1.1 ns, so at this end a task has taken 3.8 times what its
-/// units pay for, and none may take 4 times that. Windows of the game take 1.7 at most, fields of rubble 2.1, crowded arenas for
-/// four seconds 2.4.
+/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst crowds takes 1.1 ns, so a task at this limit has taken
+/// 3.8 times what its units pay for; 4 times is the most allowed. Windows of the game take 1.7 at most,
+/// fields of rubble 2.1, crowded arenas for four seconds 2.4.
 const FUEL_PERCENT: u64 = 340;
 
 /// The kind `physics`.
@@ -265,8 +266,7 @@ fn worth(scene: &PhysicsScene<'_>) -> Result<WorkUnits, SpecError> {
     units::reckon(scene, &near, &walled)
 }
 
-/// The scene of a spec that is being judged. That it was admitted is the caller's duty; if it was not, no
-/// outcome passes.
+/// The scene of a spec being judged. The caller must have admitted it; if not, no outcome passes.
 fn judged<'s>(spec: &'s PhysicsSpec, blobs: &Blobs) -> Result<PhysicsScene<'s>, CheckError> {
     admit::in_range(spec, blobs).map_err(|error| CheckError::new("physics.spec", error.to_string()))
 }

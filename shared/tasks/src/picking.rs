@@ -1,4 +1,4 @@
-//! Which parts of an answer a deep check computes again: those that its seed picks.
+//! Which parts of an answer a deep check computes again, picked by its seed.
 
 /// SplitMix64's next number (Steele, Lea and Flood 2014).
 pub(crate) fn next(state: &mut u64) -> u64 {

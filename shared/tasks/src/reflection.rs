@@ -136,14 +136,15 @@ pub const OBJECTS_MAX: usize = 2_048;
 pub const SURFACES_MAX: usize = 64;
 /// Largest [`Surface::power`] and [`Sun::power`]; it stands for [`LIGHT_RADIANCE_MAX`].
 pub const POWER_MAX: u8 = 32;
-/// Brightest that anything is, and that any path gives.
+/// Largest radiance of anything, and of any path.
 pub const LIGHT_RADIANCE_MAX: f32 = 256.0;
-/// Glowing objects that surfaces ask for their light; of more, the strongest, and the others are only seen where
+/// Glowing objects that surfaces sample for their light: the strongest ones. The others are seen only where
 /// paths meet them.
 pub const LIGHTS_MAX: usize = 64;
 
-/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst scenes takes 1.05 ns, and packing may be counted and not done, so at
-/// this end a task has taken 3.7 times what its units pay for at most, and none may take 4 times that.
+/// See [`TaskKind::FUEL_PERCENT`]. A step of the worst scenes takes 1.05 ns, and packing may be counted and
+/// not done, so a task at this limit has taken at most 3.7 times what its units pay for; 4 times is the most
+/// allowed.
 const FUEL_PERCENT: u64 = 350;
 
 /// The kind `reflection`.
@@ -211,7 +212,7 @@ impl Fueled for Reflection {
     }
 }
 
-/// That a spec being judged was admitted is the caller's duty; if it was not, no outcome passes.
+/// Checks the ranges of a spec being judged. The caller must have admitted it; if not, no outcome passes.
 fn judged(spec: &ReflectionSpec) -> Result<(), CheckError> {
     in_range(spec).map_err(|error| CheckError::new("reflection.spec", error.to_string()))
 }

@@ -14,12 +14,12 @@ use crate::tactics::Tactics;
 /// The kinds a program can compute and judge.
 #[derive(Clone, Default)]
 pub struct KindRegistry {
-    /// With their numbers beside them: they are looked up several times for every task.
+    /// With their numbers alongside, since they are looked up several times for every task.
     kinds: Vec<(KindId, Arc<dyn AnyKind>)>,
 }
 
 impl KindRegistry {
-    /// No kinds; add them with [`KindRegistry::with`].
+    /// A registry without kinds; add them with [`KindRegistry::with`].
     pub fn empty() -> Self {
         Self::default()
     }
@@ -50,10 +50,10 @@ impl KindRegistry {
         self
     }
 
-    /// Lets a kind that is there already run `kernel`, and its own kernel wherever that fails.
+    /// Replaces the kernel of a registered kind by `kernel`; the kind's own kernel still runs wherever that
+    /// fails.
     ///
-    /// # Panics
-    /// If the kind is not there.
+    /// # Panics If the kind is not registered.
     #[must_use]
     pub fn with_kernel<K: TaskKind>(mut self, kernel: Arc<dyn Kernel<K>>) -> Self {
         let place = self.kinds.iter_mut().find(|(id, _)| *id == K::ID);

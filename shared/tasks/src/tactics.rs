@@ -66,11 +66,11 @@ pub const POSITION_STEPS_PER_M: f32 = 64.0;
 pub const SCORE_STEPS: i32 = 64;
 /// Most classes of a spec.
 pub const CLASSES_MAX: usize = 8;
-/// Most agents of a spec: a bit each in a word.
+/// Most agents of a spec: one bit each in a `u32`.
 pub const AGENTS_MAX: usize = 32;
 /// Most bolts of a spec.
 pub const BOLTS_MAX: usize = 64;
-/// Most rocks of a spec: a bit each in a word.
+/// Most rocks of a spec: one bit each in a `u64`.
 pub const ROCKS_MAX: usize = 64;
 /// Most planners of a spec.
 pub const PLANNERS_MAX: usize = 4;
@@ -136,7 +136,7 @@ impl Fueled for Tactics {
     }
 }
 
-/// That a spec being judged was admitted is the caller's duty; if it was not, no outcome passes.
+/// Checks a spec being judged. The caller must have admitted it; if not, no outcome passes.
 fn judged(spec: &TacticsSpec) -> Result<(), CheckError> {
     units::in_range(spec).map_err(|error| CheckError::new("tactics.spec", error.to_string()))
 }
@@ -146,8 +146,8 @@ const fn count_width(max: usize) -> u32 {
     usize::BITS - max.leading_zeros()
 }
 
-/// A number that chance gives at a place: the same everywhere, and for every candidate, so that they are compared in
-/// the same futures. The mixing is that of MurmurHash3's end.
+/// A random number for a place and moment: the same everywhere and for every candidate, so that candidates
+/// are compared in the same futures. The mixing is MurmurHash3's finaliser.
 fn chance(seed: u32, place: u32, moment: u32) -> u32 {
     let mut bits = seed ^ place.wrapping_mul(0x9e37_79b9) ^ moment.wrapping_mul(0x85eb_ca77).rotate_left(13);
     for _ in 0..2 {

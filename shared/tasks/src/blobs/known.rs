@@ -4,28 +4,30 @@ use hashlink::LruCache;
 use p2c2r_protocol::limits::BLOB_STORE_BYTES_MAX;
 use p2c2r_protocol::{Digest, SeededHash};
 
-/// Bytes of blobs that are believed to be there: half of what a [`BlobStore`](super::BlobStore) may hold, because that
-/// counts prepared forms and may be shared with others, and this should forget first. Forgetting costs bytes, remembering
-/// wrongly costs a round trip.
+/// Bytes of blobs that are believed to be there: half of what a [`BlobStore`](super::BlobStore) may hold,
+/// because the store also counts prepared forms and may be shared, and this record should forget a blob
+/// before the store evicts it. Forgetting too early costs bytes; too late costs a round trip.
 const BYTES_MAX: usize = BLOB_STORE_BYTES_MAX / 2;
 
-/// A mirror of another program's blob store; the least recently used goes first, as it does there.
+/// A mirror of another program's blob store, with the same least-recently-used eviction.
 ///
-/// It is a belief: the other program may have dropped a blob all the same. Then it asks for it, and it is sent again.
+/// It can be wrong: the other program may have evicted a blob earlier. It then asks for the blob, which is
+/// sent again.
 pub struct KnownBlobs {
-    /// The bytes of each.
+    /// The bytes of each blob.
     bytes_of: LruCache<Digest, usize, SeededHash>,
     bytes: usize,
     blobs_max: usize,
 }
 
 impl KnownBlobs {
-    /// Nothing is known; later at most `blobs_max` blobs.
+    /// An empty record of at most `blobs_max` blobs.
     pub fn new(blobs_max: usize) -> Self {
         Self { bytes_of: LruCache::with_hasher(usize::MAX, SeededHash::default()), bytes: 0, blobs_max }
     }
 
-    /// Notes that a task which refers to a blob of so many bytes goes out; says whether the blob has to go with it.
+    /// Notes that a task which refers to a blob of `bytes` bytes is sent; returns whether the blob must go
+    /// with it.
     pub fn needs_sending(&mut self, digest: Digest, bytes: usize) -> bool {
         if self.bytes_of.get(&digest).is_some() {
             return false;
@@ -46,7 +48,7 @@ impl KnownBlobs {
         }
     }
 
-    /// Forgets all, as after a new connection, perhaps to a program that was started again.
+    /// Forgets all blobs, as after a new connection, whose program may have been restarted.
     pub fn clear(&mut self) {
         self.bytes_of.clear();
         self.bytes = 0;

@@ -1,4 +1,4 @@
-//! Which blobs a program keeps: bounded in what they weigh together, prepared forms included.
+//! Which blobs a program keeps, bounded by their bytes in memory, prepared forms included.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -7,16 +7,15 @@ use p2c2r_protocol::Digest;
 
 use super::{Blob, Blobs};
 
-/// What a blob takes beside its bytes: its own fields and its places in the store. Without it, millions of blobs of a
-/// byte would count as nothing.
+/// Bytes a blob takes beside its content: its own fields and its entries in the store. Without it, millions
+/// of blobs of one byte would count as almost nothing.
 pub(super) const BLOB_OVERHEAD_BYTES: usize = 512;
 
-/// Blobs a program keeps; the least recently used goes first.
+/// Blobs a program keeps; the least recently used is evicted first.
 ///
-/// What is counted is what lies in memory: a blob's bytes, its prepared form from the moment at which it is made, and
-/// half a kilobyte beside. The sum never stays above the bound, whichever thread prepares a form: who makes one that
-/// does not fit sends others away. A blob that was sent away while a task still refers to it can be used, but is
-/// prepared anew for each use.
+/// What counts is memory: a blob's bytes, its prepared form once it is made, and its entries in the store. The
+/// sum never stays above the bound, whichever thread prepares a form: a form that does not fit evicts other
+/// blobs. An evicted blob that a task still refers to can be used, but is prepared anew for each use.
 #[derive(Debug)]
 pub struct BlobStore {
     shelf: Arc<Mutex<Shelf>>,
@@ -25,7 +24,7 @@ pub struct BlobStore {
 #[derive(Debug)]
 struct Shelf {
     blobs: HashMap<Digest, Kept>,
-    /// The blobs by the moment of their last use.
+    /// Digests ordered by last use.
     by_use: BTreeMap<u64, Digest>,
     bytes: usize,
     bytes_max: usize,
@@ -36,15 +35,15 @@ struct Shelf {
 struct Kept {
     blob: Arc<Blob>,
     used: u64,
-    /// What it is counted as.
+    /// The bytes it is counted as.
     bytes: usize,
 }
 
-/// Where a blob is kept.
+/// The store that keeps a blob.
 pub(super) struct Home(Weak<Mutex<Shelf>>);
 
 impl Home {
-    /// Counts a blob anew, whose form has just been made, and makes room for it.
+    /// Counts a blob again after its form has been made, and evicts others to make room for it.
     pub(super) fn weigh_again(&self, digest: Digest) {
         let Some(shelf) = self.0.upgrade() else { return };
         let gone = locked(&shelf).weigh_again(digest);
@@ -55,7 +54,8 @@ impl Home {
 }
 
 fn locked(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
-    // Nothing panics under the lock; if it did, the worst would be a blob too many or too few.
+    // Nothing panics under the lock; after a panic the store would at worst hold one blob too many or too
+    // few.
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -76,7 +76,8 @@ impl BlobStore {
     pub fn insert_blob(&mut self, blob: Arc<Blob>) -> Arc<Blob> {
         blob.home.get_or_init(|| Home(Arc::downgrade(&self.shelf)));
         let (blob, gone) = locked(&self.shelf).insert(blob);
-        // Outside the lock: whoever prepares one of these holds that blob until it is done, and may want the shelf.
+        // Outside the lock: a thread that prepares one of these blobs holds that blob's lock and may want the
+        // shelf's.
         for blob in &gone {
             blob.let_go();
         }
@@ -88,7 +89,7 @@ impl BlobStore {
         locked(&self.shelf).get(digest)
     }
 
-    /// What all blobs weigh together, in bytes, as they lie in memory.
+    /// Bytes of all blobs in memory.
     pub fn bytes(&self) -> usize {
         locked(&self.shelf).bytes
     }
@@ -118,7 +119,7 @@ impl BlobStore {
 }
 
 impl Drop for BlobStore {
-    /// Blobs that outlive the store are counted by nobody, so they keep no prepared form.
+    /// Blobs that outlive the store are counted by no store, so they keep no prepared form.
     fn drop(&mut self) {
         let kept = std::mem::take(&mut locked(&self.shelf).blobs);
         for kept in kept.into_values() {
@@ -150,17 +151,18 @@ impl Shelf {
     }
 
     fn weigh_again(&mut self, digest: Digest) -> Vec<Arc<Blob>> {
-        // What was sent away meanwhile is no longer counted, and keeps no form.
+        // A blob evicted meanwhile is no longer counted, and keeps no form.
         let Some(kept) = self.blobs.get_mut(&digest) else { return Vec::new() };
         let bytes = kept.blob.weight();
         self.bytes = self.bytes.saturating_sub(kept.bytes).saturating_add(bytes);
         kept.bytes = bytes;
-        // It is in use right now, whatever came in while it was prepared.
+        // The blob is in use right now, so it becomes the newest, whatever was inserted while it was
+        // prepared.
         self.get(digest);
         self.make_room()
     }
 
-    /// Takes out the least recently used until the rest fits; the newest stays.
+    /// Evicts the least recently used blobs until the rest fits; the newest stays.
     fn make_room(&mut self) -> Vec<Arc<Blob>> {
         let mut gone = Vec::new();
         while self.bytes > self.bytes_max
@@ -203,7 +205,8 @@ mod tests {
         let blobs: Vec<_> = (0..3).map(|number| store.insert(vec![number; 10])).collect();
         prepare(&blobs[0], 900);
         assert_eq!((store.len(), store.bytes()), (3, 3 * LIGHT + 900));
-        // The second goes first, as the least recently used; the third's form does not fit beside the first's either.
+        // The second is evicted first, as the least recently used; the third's form does not fit beside the
+        // first's either.
         prepare(&blobs[2], 1_600);
         assert!(store.get(blobs[1].digest()).is_none() && store.get(blobs[2].digest()).is_some());
         assert!(store.bytes() <= 3 * LIGHT + 1_000);

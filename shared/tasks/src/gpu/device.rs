@@ -11,12 +11,13 @@ use wgpu::{
 use super::GpuError;
 use super::find::at_once;
 
-/// Longest wait between two looks at the device. While one thread waits, wgpu lets no other submit, so this is
-/// also about how long a second task may be kept from being queued behind the first.
+/// Longest wait between two polls of the device. While one thread waits, wgpu lets no other submit, so this
+/// also bounds how long a second task waits to be queued behind the first.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// Longest wait for one submission. A submission takes some ten milliseconds on hardware and seconds on loaded
-/// software; a device that takes longer than this is taken for hung, never one that is only slow.
+/// Longest wait for one submission. A submission takes some ten milliseconds on hardware and seconds on
+/// loaded software; a device that takes longer than this has hung. It errs towards waiting too long, so that
+/// a slow device is never given up.
 const SUBMISSION_MAX: Duration = Duration::from_secs(30);
 
 /// Largest buffer that a kernel may ask for, and all the memory one binding can reach.
@@ -36,7 +37,7 @@ struct Opened {
 }
 
 impl Gpu {
-    /// Opens an adapter with the least that our kernels need.
+    /// Opens an adapter with the lowest limits that our kernels need.
     pub(super) fn open(adapter: &Adapter) -> Result<Self, GpuError> {
         let info = adapter.get_info();
         let unusable = |reason: String| GpuError::Unusable { name: info.name.clone(), reason };
@@ -81,7 +82,7 @@ impl Gpu {
         &self.0.name
     }
 
-    /// Its driver and that one's version.
+    /// The name of its driver, with the version.
     pub fn driver(&self) -> &str {
         &self.0.driver
     }
@@ -91,25 +92,25 @@ impl Gpu {
         self.0.software
     }
 
-    /// Why it is out of use for good, if it is.
+    /// Why the device is retired (out of use for good), if it is.
     pub fn retired(&self) -> Option<&str> {
         self.0.retired.get().map(String::as_str)
     }
 
-    /// Closes it, as a driver does that loses its device: whatever is under way on it or asked of it later fails.
+    /// Closes the device, as a driver that loses its device does: every pending and later call on it fails.
     pub fn close(&self) {
         self.retire("it was closed");
         self.0.device.destroy();
     }
 
-    /// Takes it out of use for good; the first reason stays.
+    /// Takes the device out of use for good; the first reason is kept.
     pub(crate) fn retire(&self, reason: impl Into<String>) -> GpuError {
         GpuError::Retired(self.0.retired.get_or_init(|| reason.into()).clone())
     }
 
-    /// Calls what gives the device commands, and turns the errors that come of them into ours. Only being out of
-    /// memory may pass; anything else retires the device, for it is a fault of the driver or of ours, and would
-    /// come again.
+    /// Runs a call that gives the device commands, and turns the errors it causes into ours. Only
+    /// out-of-memory may pass; any other error retires the device, because it is a fault of the driver or of
+    /// ours and would come again.
     pub(crate) fn guarded<T>(&self, call: impl FnOnce(&Device, &Queue) -> T) -> Result<T, GpuError> {
         if let Some(reason) = self.retired() {
             return Err(GpuError::Retired(reason.to_owned()));
@@ -150,7 +151,8 @@ impl Gpu {
                 Err(error) => return Err(self.retire(error.to_string())),
             }
         }
-        // Dropping a device waits for its queue without limit, and this one's would not end.
+        // Dropping a device waits for its queue without limit, and this queue would never end: leak the
+        // device.
         std::mem::forget(self.clone());
         Err(self.retire(format!("it did not answer within {} s", SUBMISSION_MAX.as_secs())))
     }
@@ -165,13 +167,14 @@ impl Gpu {
         let (told, mapped) = std::sync::mpsc::channel();
         self.guarded(|device, _| {
             buffer.map_async(MapMode::Read, 0..bytes, move |result| {
-                // Nobody listens any more if the wait below has ended.
+                // The receiver is gone if the wait below has ended.
                 let _ = told.send(result.is_ok());
             });
             device.poll(PollType::Poll)
         })?
         .map_err(|error| self.retire(error.to_string()))?;
-        // Another thread's look may have found the mapping first; then that thread makes the call, a moment later.
+        // Another thread's poll may have found the mapping first; that thread then runs the callback, a
+        // moment later.
         if mapped.recv_timeout(SUBMISSION_MAX) != Ok(true) {
             return Err(self.retire("its memory cannot be read"));
         }
@@ -182,14 +185,14 @@ impl Gpu {
     }
 }
 
-/// wgpu panics where it sees no way on. The panic is caught higher up; the device must not be used again.
+/// wgpu panics on errors it cannot report. The panic is caught higher up; the device must not be used again.
 struct RetireOnPanic<'a>(&'a Gpu);
 
 impl Drop for RetireOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.retire("its driver's interface panicked");
-            // Nor be dropped, see [`Gpu::wait`].
+            // Nor may the device be dropped, see [`Gpu::wait`].
             std::mem::forget(self.0.clone());
         }
     }

@@ -7,7 +7,7 @@ use crate::kind::KernelError;
 /// Why a graphics processor cannot be used, or did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GpuError {
-    /// None is called what was asked for.
+    /// No device has the name that was asked for.
     #[error("there is no graphics processor named `{wanted}`; {}", there(.found))]
     NotFound {
         /// The name that was asked for.
@@ -15,7 +15,7 @@ pub enum GpuError {
         /// The names there are.
         found: Vec<String>,
     },
-    /// It is there, but cannot be opened.
+    /// The device exists, but cannot be opened.
     #[error("the graphics processor {name} cannot be used: {reason}")]
     Unusable {
         /// Its name.
@@ -29,12 +29,12 @@ pub enum GpuError {
     /// It has too little memory left.
     #[error("the graphics processor has too little memory left")]
     OutOfMemory,
-    /// All its places were taken for too long.
+    /// No slot became free in time.
     #[error("the graphics processor is busy")]
     Busy,
 }
 
-/// What there is, as a sentence ends.
+/// The names found, as the end of a sentence.
 fn there(found: &[String]) -> String {
     if found.is_empty() {
         "no Vulkan, Metal or Direct3D 12 driver offers one (on Debian, mesa-vulkan-drivers does)".into()

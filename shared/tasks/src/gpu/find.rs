@@ -1,4 +1,4 @@
-//! Which graphics processors this machine has, and which of them is taken.
+//! Which graphics processors this machine has, and which of them is used.
 
 use std::future::Future;
 use std::pin::pin;
@@ -12,13 +12,12 @@ use super::{Gpu, GpuChoice, GpuError};
 pub enum GpuSearch {
     /// A graphics processor, ready for use.
     Gpu(Gpu),
-    /// None, and why, in words that end a sentence.
+    /// None; the text says why, as the end of a sentence.
     None(String),
 }
 
 impl Gpu {
-    /// Looks for a graphics processor. An error is only what the choice itself makes one: a name that nothing
-    /// bears, or a named one that cannot be opened.
+    /// Looks for a graphics processor. It is an error only if a named one does not exist or cannot be opened.
     pub fn find(choice: &GpuChoice) -> Result<GpuSearch, GpuError> {
         match choice {
             GpuChoice::Off => Ok(GpuSearch::None("a graphics processor is not wanted".into())),
@@ -85,7 +84,7 @@ fn find_fastest(adapters: Vec<Adapter>) -> GpuSearch {
     })
 }
 
-/// The value of a future that is there at once, as all of wgpu's are outside a browser.
+/// The value of a future that is ready at the first poll, as all of wgpu's are outside a browser.
 pub(super) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),

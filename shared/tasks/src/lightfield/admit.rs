@@ -1,7 +1,7 @@
 //! Which specs are computed at all, and what they are worth.
 //!
-//! One work unit is a microsecond of the reference core. Paths are reckoned as the kind `reflection` reckons them, from
-//! as many places as [`VIEWS`] of the probes.
+//! One work unit is a microsecond of the reference core. Paths are estimated as the kind `reflection` does
+//! it, from [`VIEWS`] of the probes.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
@@ -13,20 +13,20 @@ use crate::blobs::Blobs;
 use crate::kind::SpecError;
 use crate::reflection::{self, Crowd, ReflectionSpec};
 
-/// Probes from which the others' surroundings are reckoned, spread evenly.
+/// Probes from which the surroundings of all are estimated, spread evenly.
 const VIEWS: usize = 32;
-/// Nanoseconds of a probe but for its paths, and the steps that it takes at most: its numbers, coded.
+/// Nanoseconds of a probe without its paths, and the most steps that coding its numbers takes.
 const PROBE_NS: f64 = 900.0;
 pub(super) const PROBE_STEPS: u64 = 1_300;
-/// By how much more is charged than is reckoned, because the fuel ends at less than twice what is paid for: crowds that few of the
-/// probes see are still computed.
+/// Factor on the estimate, because the fuel ends at less than twice what is paid for: crowds that few of the
+/// sampled probes see are still computed.
 const MARGIN: f64 = 1.1;
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
     Err(SpecError::OutOfRange(why.into()))
 }
 
-/// Checks every documented range, and that the base is one; gives the scene.
+/// Checks every documented range and the base, and returns the scene.
 pub(super) fn in_range(spec: &LightfieldSpec, blobs: &Blobs) -> Result<ReflectionSpec, SpecError> {
     let count = spec.probes.count();
     if !(PROBES_MIN..=PROBES_MAX).contains(&count) {
@@ -56,7 +56,7 @@ pub(super) fn in_range(spec: &LightfieldSpec, blobs: &Blobs) -> Result<Reflectio
 pub(super) fn reckon(spec: &LightfieldSpec, scene: &ReflectionSpec) -> Result<WorkUnits, SpecError> {
     let (crowd, count) = (Crowd::of(scene), spec.probes.count());
     let step = count.div_ceil(VIEWS).max(1);
-    // Odd, so that it does not fall into step with the rows of a grid.
+    // Odd, so that the stride is no multiple of a grid's row.
     let views: Vec<f64> =
         (0..count).step_by(step | 1).map(|number| crowd.path_ns(spec.probes.place(number))).collect();
     let path = views.iter().sum::<f64>() / views.len().max(1) as f64;

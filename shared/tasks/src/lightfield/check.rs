@@ -11,12 +11,13 @@ use crate::reflection::{ReflectionSpec, Scene, level_of, radiance_bound};
 
 /// Probes that the deep check traces again.
 pub const PROBES_CHECKED: usize = 16;
-/// By how many steps a number may differ from the one traced again: roundings take it over one edge at most.
+/// Steps by which a number may differ from the one traced again: rounding moves it over one edge at most.
 const STEPS_OFF: u16 = 1;
-/// Probes with a number that differs by more before an answer is false. One may be a stray: a path that passes an edge on
-/// the other side, and meets a lamp there.
+/// Probes with a number that differs by more before an answer is false. One alone may be a stray: a path that
+/// passes an edge on the other side and meets a lamp there.
 const PROBES_OFF: usize = 2;
-/// Largest mean of the levels' differences, with their signs, in steps: an eighth of a step is half a per cent of radiance.
+/// Largest mean of the levels' signed differences, in steps: an eighth of a step is half a per cent of
+/// radiance.
 const MEAN_OFF: f32 = 0.125;
 
 /// The always-on check.
@@ -28,7 +29,7 @@ pub(super) fn check(
 ) -> Result<(), CheckError> {
     let field = unfolded(spec, blobs, outcome)?;
     let brightest = level_of(radiance_bound(scene)) * LEVEL_STEPS + 1.0;
-    // Of the mean direction, whose length is 1 at most, each part may be rounded up by half a step.
+    // The mean direction has a length of at most 1, and rounding may raise each component by half a step.
     let longest = (SHARE_STEPS + 1.0) * (SHARE_STEPS + 1.0);
     for (number, probe) in field.probes.iter().enumerate() {
         if probe[..LEVELS].iter().any(|level| f32::from(*level) > brightest) {
@@ -77,11 +78,12 @@ pub(super) fn deep_check(
     let (field, stop) = (unfolded(spec, blobs, outcome)?, Stop::never());
     let mut fuel = Lightfield::fuel(spec, blobs, &stop)
         .map_err(|error| CheckError::new("lightfield.spec", error.to_string()))?;
-    // No core traces what outlasts the fuel; a graphics processor may have, and is not blamed for it.
+    // No core can trace what exceeds the fuel; a graphics processor may, and is not rejected for it.
     looked_at(spec, &Scene::new(scene), &field, seed, &mut fuel).unwrap_or(Ok(()))
 }
 
-/// A hair's breadth in metres: what looks otherwise from there hangs on roundings, and other processors round otherwise.
+/// Metres by which a probe is moved to see whether its light depends on rounding, which differs between
+/// processors.
 const HAIR_M: f32 = 1.0 / 65_536.0;
 
 fn looked_at(
@@ -100,7 +102,8 @@ fn looked_at(
         let (traced, said) = (trace(place)?, &field.probes[number]);
         if off(&traced, said) > STEPS_OFF {
             let beside = trace(place.map(|part| part + HAIR_M + part.abs() / 2_097_152.0))?;
-            // A gamer can ask for two surfaces in one place, and no worker is to blame for what is seen of them.
+            // A gamer can ask for two surfaces in one place; the worker is not to blame for which of the two
+            // is seen.
             if 2 * off(&traced, &beside) > off(&traced, said) {
                 continue;
             }

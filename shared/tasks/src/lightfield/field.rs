@@ -1,4 +1,4 @@
-//! Light at many places, in the whole numbers that travel, and what surfaces see of it.
+//! Light at many places, in the integers that travel, and the irradiance that surfaces get from it.
 
 use p2c2r_protocol::Digest;
 use p2c2r_protocol::limits::BLOB_BYTES_MAX;
@@ -22,9 +22,9 @@ pub(super) const NUMBERS: usize = 12;
 /// The levels among them.
 pub(super) const LEVELS: usize = 3;
 
-/// One probe as it travels. A level is the mean radiance of a colour in [`LEVEL_STEPS`] per octave above 2^-12; a share is
-/// what that mean, weighted by the direction's x, y or z, is of it, in [`SHARE_STEPS`]. Where a level is 0, so are its
-/// shares.
+/// One probe as it travels. A level is the mean radiance of a colour, in [`LEVEL_STEPS`] per octave above
+/// 2^-12. A share is the mean weighted by the direction's x, y or z, divided by the unweighted mean, in
+/// [`SHARE_STEPS`]. Where a level is 0, its shares are 0.
 pub(super) type Coded = [i16; NUMBERS];
 
 fn rounded(value: f32) -> i16 {
@@ -66,8 +66,8 @@ impl LightProbe {
         Self { mean, towards }
     }
 
-    /// Irradiance over π on a surface whose normal is `normal` (of length one): the mean radiance weighted by the cosine,
-    /// of light taken to be linear in its direction. Where that would be below zero, zero.
+    /// Irradiance over π on a surface with the unit normal `normal`: the mean radiance weighted by the
+    /// cosine, for light that is linear in its direction. Never below zero.
     pub fn irradiance_over_pi(&self, normal: [f32; 3]) -> [f32; 3] {
         std::array::from_fn(|colour| {
             let along: f32 = (0..3).map(|axis| self.towards[axis][colour] * normal[axis]).sum();
@@ -101,13 +101,13 @@ impl LightField {
         self.probes.len()
     }
 
-    /// The light at a probe; black where there is none of that number.
+    /// The light at a probe; black if there is no probe of that number.
     pub fn probe(&self, number: usize) -> LightProbe {
         self.probes.get(number).map(LightProbe::of).unwrap_or_default()
     }
 
-    /// The field as a blob that a later spec names as its [base](super::LightfieldSpec::base). None if it is larger than
-    /// a blob may be: noise of some thousand probes.
+    /// The field as a blob that a later spec names as its [base](super::LightfieldSpec::base). `None` if it
+    /// is larger than a blob may be, as noise of some thousand probes is.
     pub fn to_blob(&self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(&(self.probes.len() as u16).to_le_bytes());

@@ -12,16 +12,16 @@ use crate::reflection::{self, GpuTracer, Scene};
 
 /// How well both kernels agree on the probes of one field.
 pub struct FieldTolerance {
-    /// A probe agrees if none of its numbers differs by more than this share of its brightest colour: two steps of a level
-    /// or a share, since a rounding may take either to the next.
+    /// A probe agrees if none of its numbers differs by more than this share of its brightest colour: two
+    /// steps of a level or a share, since rounding may move either to the next.
     pub probe: f32,
-    /// Share of probes that need not agree: those where another rounding sends a path to a lamp, or past it.
+    /// Share of probes that need not agree: those where rounding sends a path to a lamp, or past it.
     pub strays: f64,
-    /// Largest mean of all differences, with their signs, as a share of the mean radiance.
+    /// Largest mean of all signed differences, as a share of the mean radiance.
     pub mean: f64,
 }
 
-/// See [`FieldTolerance`]. What the tests hold both kernels to.
+/// The tolerance that the tests hold both kernels to.
 pub const FIELD_TOLERANCE: FieldTolerance = FieldTolerance { probe: 0.13, strays: 0.02, mean: 2e-3 };
 
 impl Kernel<Lightfield> for GpuTracer {
@@ -44,7 +44,7 @@ impl Kernel<Lightfield> for GpuTracer {
         let count = spec.probes.count();
         let places: Vec<[f32; 3]> = (0..count).map(|number| kernel::place_m(spec, number)).collect();
         let light = self.moments(&Scene::new(&scene), &places, spec.paths.into(), stop);
-        // A field that was stopped half way is no device's failure.
+        // A field that was stopped half way is no failure of the device.
         if stop.is_stopped() {
             return Err(KernelError::Stopped);
         }

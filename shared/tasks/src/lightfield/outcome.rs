@@ -15,8 +15,8 @@ use super::stream;
 use crate::blobs::Blobs;
 use crate::kind::SpecError;
 
-/// Bytes of the longest stream: a third more than the numbers of as many probes of noise take, 11 bytes each. Lower, and
-/// an honest answer might not travel.
+/// Bytes of the longest stream: a third more than [`PROBES_MAX`](super::PROBES_MAX) probes of noise take, 11
+/// bytes each. Lower, and an honest answer might not travel.
 const STREAM_BYTES_MAX: usize = 60_000;
 const _: () = assert!(STREAM_BYTES_MAX + 2 <= p2c2r_protocol::limits::OUTCOME_BYTES_MAX);
 const _: () = assert!(super::PROBES_MAX * 11 <= STREAM_BYTES_MAX);
@@ -30,7 +30,7 @@ pub struct LightfieldOutcome {
 /// Why an outcome is no field.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FieldError {
-    /// The base that the spec names is missing or none.
+    /// The base that the spec names is missing or is no field.
     #[error(transparent)]
     Base(#[from] SpecError),
     /// The bytes are not what an encoder makes of any field.
@@ -87,7 +87,7 @@ impl<Context> Decode<Context> for LightfieldOutcome {
             return Err(DecodeError::Other("a stream longer than any field's"));
         }
         decoder.claim_bytes_read(length)?;
-        // At most 60,000 bytes, so it may be reserved before it is known to be there.
+        // At most 60,000 bytes, so the buffer may be reserved before the bytes are read.
         let mut stream = vec![0; length];
         decoder.reader().read(&mut stream)?;
         Ok(Self { stream })

@@ -37,7 +37,7 @@ impl Probes {
         }
     }
 
-    /// Probes after which those beside one another begin anew: a row of a grid.
+    /// Probes per row of a grid: after so many, the next probe is no neighbour of the last.
     pub fn across(&self) -> usize {
         match self {
             Self::Grid { counts, .. } => counts[0].into(),
@@ -64,8 +64,9 @@ impl Probes {
 /// A field of light that is wanted. y is up; the game's plane is y = 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LightfieldSpec {
-    /// Name of the [field](super::LightField) that the answer is sent as changes of: see
-    /// [`LightField::to_blob`](super::LightField::to_blob). It must have as many probes. None: the answer is sent whole.
+    /// Name of the [field](super::LightField) that the answer is encoded against: see
+    /// [`LightField::to_blob`](super::LightField::to_blob). It must have as many probes. `None`: the answer
+    /// is sent whole.
     pub base: Option<Digest>,
     /// Where light is wanted.
     pub probes: Probes,
@@ -86,8 +87,8 @@ pub struct LightfieldSpec {
 }
 
 impl LightfieldSpec {
-    /// The same with the first probe at the origin, so that whoever computes it does not learn where in a world it is. A
-    /// base stays one: what it says of each probe does not depend on where that is.
+    /// The same spec with the first probe at the origin, so that the worker does not learn where in a world
+    /// it is. A base stays valid: its values do not depend on where the probes are.
     #[must_use]
     pub fn without_place(mut self) -> Self {
         let origin = self.probes.place(0);
@@ -103,7 +104,8 @@ impl LightfieldSpec {
         self
     }
 
-    /// The scene as the kind `reflection` asks for it: its smallest cube of it is in range if the scene is.
+    /// The scene as a spec of the kind `reflection`, with its smallest cube: that spec is in range if the
+    /// scene is.
     pub(super) fn scene(&self) -> ReflectionSpec {
         ReflectionSpec {
             probe: [0; 3],
@@ -180,7 +182,7 @@ fn take_probes<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Probes, Decode
 
 impl Encode for LightfieldSpec {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        // Whole bytes, so that the name stands in the encoded spec as it is.
+        // The digest's bytes are byte-aligned here, so that they stand in the encoded spec as they are.
         self.base.encode(encoder)?;
         encoder.writer().write(&self.to_bits())
     }

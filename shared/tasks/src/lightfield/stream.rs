@@ -1,13 +1,14 @@
-//! A field as a stream of bits with learnt odds: each number less what its base, or its neighbours, let one expect.
+//! A field as an entropy-coded stream: each number is coded as its difference from a prediction by its base
+//! or its neighbours.
 
 use super::field::{Coded, LEVEL_MAX, LEVELS, LightField, NUMBERS, SHARE_MAX};
 use crate::reflection::{Coder, Decoder, Encoder, Odds};
 
-/// Classes of how far the surroundings of a number were from what was expected.
+/// Context classes, by how far the neighbours were from their predictions.
 const CLASSES: usize = 6;
-/// Differences with odds of their own; larger ones are coded as how many bits they have, and those.
+/// Differences below this are coded in unary with learnt odds; larger ones as a bit count and the bits.
 const UNARY: usize = 10;
-/// Bits of what is left of the largest difference.
+/// Most bits of the remainder of a difference.
 const TAIL_BITS: usize = 10;
 const _: () = assert!((LEVEL_MAX as usize) < 1 << TAIL_BITS);
 
@@ -26,7 +27,7 @@ impl Model {
     }
 }
 
-/// Odds of all that a stream holds: by group of numbers (levels, shares) and class, and of probes that do not change.
+/// The odds of a whole stream: by group of numbers (levels, shares) and class, and of unchanged probes.
 struct Models {
     numbers: [[Model; CLASSES]; 2],
     still: [Odds; 3],
@@ -43,7 +44,7 @@ fn difference<C: Coder>(coder: &mut C, model: &mut Model, value: i16) -> i16 {
         return 0;
     }
     if found == UNARY {
-        // One more than what is left, so that it has a highest bit.
+        // One more than the remainder, so that it has a highest bit.
         let rest = (size.max(UNARY) - UNARY + 1) as u32;
         let bits = rest.ilog2() as usize;
         let mut width = 0;
@@ -68,14 +69,14 @@ fn class(sum: u32) -> usize {
     }
 }
 
-/// What a number is expected to be without a base: like those beside it.
+/// The prediction of a number without a base, from its neighbours.
 fn beside(probes: &[Coded], number: usize, across: usize, part: usize) -> i16 {
     let left = (!number.is_multiple_of(across)).then(|| probes[number - 1][part]);
     let up = (number >= across).then(|| probes[number - across][part]);
     match (left, up) {
         (Some(left), Some(up)) => {
             let corner = probes[number - across - 1][part];
-            // The middle of the three, as in LOCO-I (Weinberger, Seroussi, Sapiro).
+            // The median of the three, as in LOCO-I (Weinberger, Seroussi, Sapiro).
             (left + up - corner).clamp(left.min(up), left.max(up))
         }
         (Some(one), None) | (None, Some(one)) => one,
@@ -86,7 +87,7 @@ fn beside(probes: &[Coded], number: usize, across: usize, part: usize) -> i16 {
 /// Codes all probes: what the encoder reads from them, the decoder writes into them.
 fn pass<C: Coder>(coder: &mut C, probes: &mut [Coded], across: usize, base: Option<&[Coded]>) {
     let mut models = Models { numbers: [[Model::new(); CLASSES]; 2], still: [Odds::default(); 3] };
-    // Differences of the probe before, and of the row before.
+    // Differences already coded, which choose the class of the next ones.
     let mut differences = vec![[0_i16; NUMBERS]; probes.len()];
     for number in 0..probes.len() {
         let before = |back: usize| number.checked_sub(back).map(|at| differences[at]).unwrap_or_default();
@@ -104,7 +105,7 @@ fn pass<C: Coder>(coder: &mut C, probes: &mut [Coded], across: usize, base: Opti
                 Some(base) => base[number][part],
                 None => beside(&probes[..number], number, across, part),
             };
-            // Colours change together, and so do neighbours.
+            // Colours change together, and so do neighbouring probes.
             let before = if part.is_multiple_of(3) { 0 } else { 2 * size(differences[number][part - 1]) };
             let class = class(before + size(left[part]) + size(up[part]));
             let model = &mut models.numbers[usize::from(part >= LEVELS)][class];
@@ -112,7 +113,7 @@ fn pass<C: Coder>(coder: &mut C, probes: &mut [Coded], across: usize, base: Opti
             differences[number][part] = found;
             let range = if part < LEVELS { 0..=LEVEL_MAX } else { -SHARE_MAX..=SHARE_MAX };
             let value = expected + found;
-            // Dark has no direction.
+            // A black probe has no direction.
             let is_dark = part >= LEVELS && probes[number][part % 3] == 0;
             if !range.contains(&value) || is_dark && value != 0 {
                 coder.refuse();
@@ -120,7 +121,7 @@ fn pass<C: Coder>(coder: &mut C, probes: &mut [Coded], across: usize, base: Opti
             probes[number][part] = if is_dark { 0 } else { value.clamp(*range.start(), *range.end()) };
         }
         if base.is_some_and(|base| probes[number] == base[number]) {
-            // There is a shorter way to say so.
+            // An unchanged probe has a shorter encoding, so this one is not canonical.
             coder.refuse();
         }
     }
@@ -133,7 +134,7 @@ pub(super) fn pack(field: &LightField, base: Option<&LightField>) -> Vec<u8> {
     coder.finish()
 }
 
-/// The field of a stream; none if the stream is not just what [`pack`] makes of that.
+/// The field of a stream; `None` if the stream is not exactly what [`pack`] makes of that field.
 pub(super) fn unpack(
     bytes: &[u8],
     count: usize,

@@ -40,8 +40,8 @@ impl BitRows {
         self.free.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
-    /// Places along these lines where a path may have to turn, over both directions of a scan: what the work of a
-    /// search grows with.
+    /// Places along these lines where a path may have to turn, over both directions of a scan: the work of a
+    /// search grows with this number.
     pub(super) fn corners(&self) -> u64 {
         let all = self.free.iter().zip(&self.ahead).zip(&self.behind);
         all.map(|((free, ahead), behind)| {
@@ -74,7 +74,7 @@ impl BitRows {
     }
 
     /// Where a scan from `at` ends: at `goal` if that comes first, at the next place where a path may have to
-    /// turn, or nowhere if a wall comes first.
+    /// turn, or `None` if a wall comes first.
     pub(super) fn land(&self, line: usize, at: usize, forward: bool, goal: Option<usize>) -> Option<usize> {
         let base = line * self.words;
         let word = at / 64;
@@ -176,7 +176,8 @@ pub(super) struct Planes {
     /// The columns.
     pub(super) columns: BitRows,
     /// Per row word and diagonal: cells from which that diagonal step is legal, and cells from which a
-    /// sideways scan of that diagonal finds a place to turn. Side by side because they are asked together.
+    /// sideways scan of that diagonal finds a place to turn. Side by side because the search reads both
+    /// together.
     diagonals: Vec<[[u64; 2]; 4]>,
 }
 

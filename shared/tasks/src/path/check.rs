@@ -69,7 +69,7 @@ fn check_answer(
     Ok(())
 }
 
-/// Direction and steps of a leg, if the grid lets one walk it. `from` is inside the grid.
+/// Direction and steps of a leg, if the grid allows it. `from` is inside the grid.
 fn legal_leg(prepared: &PreparedGrid, from: Cell, to: Cell) -> Option<((i32, i32), u32)> {
     let planes = &prepared.planes;
     if !planes.contains(to) {
@@ -92,8 +92,8 @@ fn legal_leg(prepared: &PreparedGrid, from: Cell, to: Cell) -> Option<((i32, i32
     legal.then_some((direction, steps))
 }
 
-/// Solves the query that `seed` picks again; a path that is not a shortest one is caught here, with a chance
-/// of one in the number of queries. `fuel` is the whole task's: an honest answer took less.
+/// Solves the query that `seed` picks again, so a path that is not shortest is caught with a chance of one in
+/// the number of queries. `fuel` is the whole task's: an honest answer took less.
 pub(super) fn deep_check(
     prepared: &PreparedGrid,
     spec: &PathSpec,
@@ -101,7 +101,7 @@ pub(super) fn deep_check(
     seed: u64,
     fuel: &mut Fuel<'_>,
 ) -> Result<(), CheckError> {
-    // Neighbouring seeds shall pick unrelated queries: the golden ratio's multiples spread them.
+    // Neighbouring seeds must pick unrelated queries: multiples of the golden ratio spread them.
     let spread = u128::from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let number = ((spread * spec.queries.len() as u128) >> 64) as usize;
     let (Some(query), Some(answer)) = (spec.queries.get(number), outcome.answers.get(number)) else {

@@ -1,6 +1,7 @@
 //! Which cells of a grid can reach each other: labels for the runs of free cells in its rows.
 //!
-//! A legal diagonal step needs both orthogonal neighbours free, so whatever eight directions join, four do.
+//! A legal diagonal step needs both orthogonal neighbours free, so cells that eight directions join, four
+//! directions join.
 
 /// Labels of a grid's free runs.
 pub(super) struct Components {

@@ -12,7 +12,7 @@ use crate::blobs;
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
-/// What admission needs to know of a grid: a fifth of the work that preparing it is, and a few bytes to keep.
+/// What admission needs to know of a grid: cheaper to make than the prepared grid, and a few bytes to keep.
 #[derive(Clone, Copy)]
 pub(super) struct Survey {
     width: u16,

@@ -44,8 +44,8 @@ pub struct PathOutcome {
 }
 
 impl PathOutcome {
-    /// What the encoding of a kernel's outcome takes at most: a leg of up to 1,024 steps has two bytes, all
-    /// else is a fixed number of numbers.
+    /// Most bytes that the encoding of a kernel's outcome takes: a leg of up to 1,024 steps has two bytes,
+    /// everything else is a fixed count of numbers.
     pub(super) fn encoded_bytes_max(&self) -> usize {
         let waypoints = |answer: &QueryAnswer| match answer {
             QueryAnswer::Unreachable => 0,
@@ -107,7 +107,7 @@ impl<Context> Decode<Context> for PathOutcome {
         if count > QUERIES_MAX {
             return Err(DecodeError::Other("more answers than a spec may have queries"));
         }
-        // Nothing is reserved on the word of a count: vectors grow with the bytes that are really there.
+        // A claimed count reserves nothing: vectors grow with the bytes that are really there.
         let mut answers = Vec::new();
         for _ in 0..count {
             answers.push(match number(decoder)? {

@@ -1,23 +1,13 @@
 //! A* over jump points: the kernel's inner search.
 //!
 //! Jump point search (Harabor and Grastien, 2011) without corner cutting: of all shortest paths that differ
-//! only in the order of their steps it looks at the one that goes diagonally first, and so stops only where an
+//! only in the order of their steps it searches the one that goes diagonally first, and so stops only where an
 //! obstacle forces a turn. Turning points in the middle of a diagonal are passed through at once and never
-//! queued (their 2014 paper). Of equally promising cells the one with the lowest index comes first, so the
-//! path is fixed by grid and query.
+//! queued (their 2014 paper). Ties between cells go to the lowest index, so the path is fixed by grid and query.
 //!
-//! Chosen by measurement, microseconds on the same maps in one run:
-//!
-//! | | arena | rmtst01 | rocks 64x64 | maze 63x63 | preparing a 64x64 grid |
-//! |---|---|---|---|---|---|
-//! | A* over cells, packed heap | 5.7 | 45 | 4.0 | 22 | 100 |
-//! | A* over cells, buckets | 6.5 | 35 | 5.6 | 26 | 100 |
-//! | one search from the goal for all queries | 43 | 136 | 81 | 39 | 100 |
-//! | **this** | 0.8 | 2.3 | 1.3 | 16 | 20 |
-//! | JPS+ (jump distances of every cell) | 0.4 | 1.5 | 0.6 | 11 | 160 |
-//!
-//! JPS+ pays only from some two hundred queries on one grid, and a game's grid lives for one or two tasks of
-//! 8 to 30. A search shared by all queries to one goal would pay from about 60 of them.
+//! JPS+, which stores jump distances for every cell, is faster per query, but its preparation pays only from some
+//! two hundred queries on one grid, and a game's grid lives for one or two tasks of 8 to 30. A search shared by
+//! all queries to one goal would pay from about 60 of them. `docs/PERFORMANCE.md` has the measurements.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -30,11 +20,11 @@ use super::spec::{Cell, Query};
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
-/// What a straight and a diagonal step weigh.
+/// Integer weights of a straight and a diagonal step.
 ///
 /// Their ratio is a convergent of √2 whose denominator is above the number of cells. No fraction with a
 /// smaller denominator lies between the two, so for paths of fewer steps than that the integer sum orders
-/// costs exactly as the real numbers they stand for.
+/// costs exactly as the real numbers do.
 const STRAIGHT: u64 = 1_136_689;
 const DIAGONAL: u64 = 1_607_521;
 const CELLS_MAX: u64 = GRID_SIDE_MAX as u64 * GRID_SIDE_MAX as u64;
@@ -49,27 +39,27 @@ const _: () = assert!((CELLS_MAX + 2 * GRID_SIDE_MAX as u64) * DIAGONAL < 1 << (
 const VERTICAL: u8 = 2;
 const FORWARD: u8 = 1;
 
-/// Steps of a query, in nanoseconds.
+/// Steps that every query costs, in nanoseconds.
 pub(super) const QUERY_STEPS: u64 = 60;
 
-/// Steps of the parts of a search, in nanoseconds that they take at most.
+/// Steps of the parts of a search: the most nanoseconds that each takes.
 struct Weights {
-    /// A place taken from the queue and gone on from.
+    /// A place taken from the queue and expanded.
     expand: u64,
     /// A place put into the queue.
     reach: u64,
-    /// A jump along a row or column, and as many more as that has words of cells.
+    /// A jump along a row or column, and as much again for each word of cells it reads.
     straight: u64,
     /// A cell of a jump along a diagonal.
     diagonal: u64,
-    /// A place on the way found.
+    /// A turning point of the path found.
     hop: u64,
 }
 
-/// Cells up to which what is known of them stays in a core's caches, at 16 bytes each.
+/// Cells up to which the nodes (16 bytes each) stay in a core's caches.
 pub(super) const CACHED_CELLS_MAX: usize = 1 << 16;
 const CACHED: Weights = Weights { expand: 38, reach: 20, straight: 10, diagonal: 2, hop: 4 };
-/// Of larger grids, every place that is looked at comes from memory.
+/// For larger grids, where every node read comes from memory.
 const VAST: Weights = Weights { expand: 60, reach: 45, straight: 15, diagonal: 4, hop: 10 };
 
 /// What is known of a cell.
@@ -97,18 +87,18 @@ pub(super) struct Scratch {
 struct Search<'a, 'b> {
     planes: &'a Planes,
     scratch: &'a mut Scratch,
-    /// An index is row and column, the column in this many low bits.
+    /// An index is row and column; the column takes this many low bits.
     column_bits: u32,
     goal: (usize, usize),
-    /// Weight below which a way is still of interest.
+    /// Only paths of a weight below this are still of interest.
     below: u64,
     weights: Weights,
-    /// Steps taken that the fuel does not know of yet.
+    /// Steps taken but not yet reported to the fuel.
     steps: u64,
     fuel: &'a mut Fuel<'b>,
 }
 
-/// Weight of the way between two cells of an empty grid.
+/// Weight of the shortest path between two cells of an empty grid.
 fn weight_between(a: (usize, usize), b: (usize, usize)) -> u64 {
     let (dx, dy) = (a.0.abs_diff(b.0) as u64, a.1.abs_diff(b.1) as u64);
     dx.max(dy) * STRAIGHT + dx.min(dy) * (DIAGONAL - STRAIGHT)
@@ -136,7 +126,7 @@ pub(super) fn solve(
 }
 
 impl Scratch {
-    /// Makes room for `cells` indices and forgets the query before.
+    /// Makes room for `cells` indices and invalidates the previous query's nodes.
     fn begin(&mut self, cells: usize) {
         if self.nodes.len() < cells {
             self.nodes.resize(cells, Node::default());
@@ -159,7 +149,7 @@ impl Search<'_, '_> {
         (index & ((1 << self.column_bits) - 1), index >> self.column_bits)
     }
 
-    /// Whether there is a way; if so, the nodes hold it.
+    /// Whether there is a path; if so, the nodes hold it.
     fn run(&mut self, start: (usize, usize)) -> Result<bool, KernelError> {
         let at = self.index(start);
         self.scratch.nodes[at] = Node { weight: 0, parent: at as u32, stamp: self.scratch.query << 2 };
@@ -167,14 +157,14 @@ impl Search<'_, '_> {
             return Ok(true);
         }
         while let Some(Reverse(entry)) = self.scratch.open.pop() {
-            // What one place leads to takes at most some ten microseconds, so it may be counted afterwards.
+            // Expanding one place takes at most some ten microseconds, so it may be counted afterwards.
             self.fuel.spend(std::mem::take(&mut self.steps) + self.weights.expand)?;
             let (estimate, at) = (entry >> INDEX_BITS, entry as usize & ((1 << INDEX_BITS) - 1));
             let (cell, node) = (self.cell(at), self.scratch.nodes[at]);
             if cell == self.goal {
                 return Ok(true);
             }
-            // An entry whose cell has since been reached by a better way is stale.
+            // An entry is stale if its cell has since been reached by a better path.
             if estimate == node.weight + weight_between(cell, self.goal) {
                 self.expand(cell, at, node.weight, node.stamp as u8 & 3);
             }
@@ -182,8 +172,8 @@ impl Search<'_, '_> {
         Ok(false)
     }
 
-    /// Jumps from the start into all directions, those towards the goal first; true if one of them gets
-    /// there by a way that no other can beat.
+    /// Jumps from the start in all directions, those towards the goal first; true if one of them reaches the
+    /// goal by a path that no other can beat.
     fn leave(&mut self, start: (usize, usize), at: usize) -> bool {
         let (right, down) = (self.goal.0 > start.0, self.goal.1 > start.1);
         let nearest = weight_between(start, self.goal) + 1;
@@ -200,7 +190,7 @@ impl Search<'_, '_> {
         false
     }
 
-    /// Goes on from a place where an obstacle behind one's side forces a turn.
+    /// Expands a place where an obstacle to the side and behind forces a turn.
     fn expand(&mut self, cell: (usize, usize), at: usize, weight: u64, direction: u8) {
         let forward = direction & FORWARD != 0;
         let vertical = direction & VERTICAL != 0;
@@ -241,7 +231,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Walks a diagonal to its end and jumps sideways wherever there is something to find.
+    /// Walks a diagonal to its end and jumps sideways wherever the bitboards say there is a place to turn.
     fn diagonal(&mut self, cell: (usize, usize), weight: u64, parent: usize, diagonal: Diagonal) {
         let ((mut x, mut y), mut weight) = (cell, weight);
         let mut legal = self.planes.diagonal(x, y, diagonal).0;
@@ -263,7 +253,7 @@ impl Search<'_, '_> {
         self.steps += self.weights.diagonal * x.abs_diff(cell.0) as u64;
     }
 
-    /// Queues a cell that was reached, unless it is known to be reached as cheaply.
+    /// Queues a cell that was reached, unless it was already reached as cheaply.
     fn reach(&mut self, cell: (usize, usize), weight: u64, parent: usize, direction: u8) {
         let estimate = weight + weight_between(cell, self.goal);
         if estimate >= self.below {
@@ -282,8 +272,8 @@ impl Search<'_, '_> {
         self.scratch.open.push(Reverse(estimate << INDEX_BITS | at as u64));
     }
 
-    /// The way found, as its turning points. Each jump is a diagonal, then a straight line, of perhaps no
-    /// steps.
+    /// The path found, as its turning points. Each jump is a diagonal followed by a straight line; either may
+    /// have no steps.
     fn trace(&mut self, start: (usize, usize)) -> Result<QueryAnswer, KernelError> {
         let (start, mut at) = (self.index(start), self.index(self.goal));
         self.scratch.hops.clear();

@@ -22,28 +22,28 @@ use super::spec::{Cell, PathSpec, Query};
 use crate::fuel::STEPS_PER_UNIT;
 use crate::kind::SpecError;
 
-/// Nanoseconds of any task, of any query.
+/// Nanoseconds of any task, and of any query.
 const TASK_NS: u64 = 3_000;
 const QUERY_NS: u64 = 80;
 /// Preparing a grid, in picoseconds per cell and per corner.
 const CELL_PS: u64 = 1_500;
 const CORNER_PS: u64 = 1_500;
 /// A search meets the corners in an area that grows with the square of the distance. Picoseconds per corner
-/// met, and what each further corner per free cell adds to that, since the searched area widens.
+/// met, and how much each further corner per free cell adds, since the searched area widens.
 const MET_PS: u128 = 720;
 const MET_DENSE_PS: u128 = 450;
-/// Nanoseconds per corner of the grid for a search that meets them all, while a core's caches hold what is known of its
-/// cells, and where they do not.
+/// Nanoseconds per corner of the grid for a search that meets them all: when the nodes fit a core's caches,
+/// and when they do not.
 const WHOLE_GRID_NS: u64 = 7;
 const WHOLE_VAST_GRID_NS: u64 = 20;
-/// One in how many such searches every query pays for: in a maze, which has three corners and more to four free cells;
-/// and on open ground, which has none.
+/// Every query pays for one in this many whole-grid searches: in a maze, which has at least three corners to
+/// four free cells; and on open ground, which has none.
 const MAZE_SHARE: u64 = 4;
 const OPEN_SHARE: u64 = 32;
 
-/// What a search takes at most on grids of rocks, in steps: for each column or row of the longer side, along which jumps from the
-/// start and the goal go, and for each corner in the area that it may look at. The factor is for grids that no core's caches
-/// hold.
+/// The most steps that a search takes on grids of rocks: per column or row of the longer side, along which
+/// jumps from the start and the goal go, and per corner in the area that it may search. The factor is for
+/// grids that exceed a core's caches.
 const MOST_PER_LINE: u64 = 16;
 const MOST_PER_CORNER: u64 = 24;
 const MOST_VAST: u64 = 3;
@@ -63,13 +63,13 @@ pub struct Reckoning {
     grid: Survey,
     /// Picoseconds per squared cell of a query's distance; corners are at most four per free cell, so this is small.
     area_ps: u64,
-    /// Nanoseconds of a search of the whole grid, and what every query pays for a detour.
+    /// Nanoseconds of a search of the whole grid, and of the share that every query pays for a detour.
     whole_grid: u64,
     detour: u64,
 }
 
 impl Reckoning {
-    /// That of `grid`.
+    /// The estimate for `grid`.
     pub fn of(grid: &Grid) -> Self {
         Self::on(Survey::of_grid(grid))
     }
@@ -95,13 +95,13 @@ impl Reckoning {
         steps_for(self.paid_ns(query))
     }
 
-    /// Steps that a task has over when its grid is prepared, for searches that take more than they pay for.
+    /// Steps that a task has left once its grid is prepared, for searches that take more than they pay for.
     pub fn reserve_steps(&self) -> u64 {
         steps_for(TASK_NS + prepare_ns(&self.grid)).saturating_sub(prepare_steps(&self.grid))
     }
 
-    /// Steps that a query from a cell to itself leaves for others: it pays for a detour and takes none. Whoever expects long ones
-    /// adds such queries.
+    /// Steps that a query from a cell to itself leaves for others: it pays for a detour and needs none. A
+    /// caller that expects long searches adds such queries.
     pub fn relief_steps(&self) -> u64 {
         let itself = Query { from: Cell::new(0, 0), to: Cell::new(0, 0) };
         self.paid_steps(itself).saturating_sub(QUERY_STEPS).max(1)
@@ -113,14 +113,14 @@ impl Reckoning {
     /// It is a bound for grids of rocks, as games have them, held by tests that play them; now and then a single search takes a
     /// little more. One through a maze, where it comes by the same corners again and again, may take several times that.
     pub fn search_steps_max(&self, query: Query, way: u32) -> u64 {
-        // Diagonal steps make up for most steps to the side; those back are a detour.
+        // Diagonal steps cover most steps to the side; steps back are a detour.
         let (across, along) = (query.from.x.abs_diff(query.to.x), query.from.y.abs_diff(query.to.y));
         let (short, far) = (u64::from(across.min(along)), u64::from(across.max(along)));
-        // No way has more cells than there are.
+        // No path has more cells than the grid.
         let way = u64::from(way).min(self.grid.cells());
         let back = way.saturating_sub(short + far);
         let long = way.min((far * 1_050 + short * 435) / 1_000 + back) + 2;
-        // What is looked at lies in an ellipse around both ends: no detour by it is longer than the way.
+        // The search stays in an ellipse around both ends: any detour through it is no longer than the path.
         let wide = (long * long).saturating_sub(squared(query)).isqrt();
         let area = long * wide * 785 / 1_000;
         let corners = (area * self.grid.corners / self.grid.free.max(1)).min(self.grid.corners);
@@ -129,7 +129,7 @@ impl Reckoning {
     }
 }
 
-/// Steps that so many paid nanoseconds allow.
+/// The steps that `paid_ns` nanoseconds allow.
 fn steps_for(paid_ns: u64) -> u64 {
     paid_ns * STEPS_PER_UNIT * FUEL_PERCENT / 100_000
 }
@@ -144,7 +144,7 @@ fn is_vast(grid: &Survey) -> bool {
     grid.cells() > CACHED_CELLS_MAX as u64
 }
 
-/// What every query pays for a detour, nanoseconds: a share between those two, by how many corners a free cell has.
+/// What every query pays for a detour, nanoseconds: a share between the two, by corners per free cell.
 fn detour_ns(grid: &Survey, whole_grid: u64) -> u64 {
     let full = 3 * grid.free.max(1);
     let clutter = (4 * grid.corners).min(full);
@@ -152,8 +152,8 @@ fn detour_ns(grid: &Survey, whole_grid: u64) -> u64 {
     (u128::from(whole_grid) * u128::from(full) / u128::from(per_whole)) as u64
 }
 
-/// Steps of a task but for its searches: preparing its grid, whether it is prepared already or not, so that every
-/// machine counts alike.
+/// Steps of a task without its searches: preparing its grid, counted whether it is prepared already or not,
+/// so that every machine counts alike.
 pub(super) fn prepare_steps(grid: &Survey) -> u64 {
     TASK_NS + prepare_ns(grid)
 }

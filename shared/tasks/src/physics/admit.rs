@@ -127,7 +127,7 @@ fn state_in_range(
     if !state.rotation.is_legal() {
         return Err("the rotation is none");
     }
-    // What a segment ends with may be a rounding above the cap, and starts the next.
+    // Rounding may leave the end of a segment slightly above the cap, and that state starts the next.
     if length(state.velocity_m_s()) > speed_cap + 2.0 * VELOCITY_ERROR_M_S {
         return Err("faster than its material may be");
     }

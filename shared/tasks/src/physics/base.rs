@@ -1,4 +1,5 @@
-//! A spec as changes of what an outcome before left behind: its bytes follow what has changed, not how many bodies there are.
+//! A spec as changes of what an earlier outcome left: its bytes grow with what has changed, not with the
+//! number of bodies.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -25,8 +26,9 @@ pub struct PhysicsBase {
 
 /// The bodies as an outcome leaves them: what a later spec may name as its [`PhysicsBase`].
 ///
-/// Whoever has the outcome can make it, so it need not travel; who does not have it is sent it like any blob. It is no
-/// evidence of anything: a spec with a base is judged as the [whole](PhysicsSpec::whole) one that it stands for.
+/// Every program that has the outcome can make the snapshot, so it need not travel; others are sent it like
+/// any blob. It is no evidence: a spec with a base is judged as the [whole](PhysicsSpec::whole) one that it
+/// stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodySnapshot {
     bodies: Vec<Body>,
@@ -44,7 +46,8 @@ impl BodySnapshot {
         &self.bodies
     }
 
-    /// The snapshot as a blob; none if it is larger than a blob may be, as that of a thousand bodies in space is.
+    /// The snapshot as a blob; `None` if it is larger than a blob may be, as that of a thousand bodies in
+    /// space is.
     pub fn to_blob(&self) -> Option<Vec<u8>> {
         let mut bits = BitWriter::default();
         put_bodies(&mut bits, &self.bodies);
@@ -101,7 +104,7 @@ impl PhysicsSpec {
                 (None, None) => bodies.push(*body),
                 (None, Some(new)) if new != *body => bodies.push(new),
                 (Some(_), None) => {}
-                // There is a shorter way to say so.
+                // An unchanged or absent body has a shorter encoding, so this one is not canonical.
                 _ => return refused("a body that is said to have changed has not, or is gone"),
             }
         }

@@ -1,5 +1,5 @@
-//! Columns of numbers packed to the bits they need: one value has one encoding, and a count nothing stands
-//! behind reserves next to nothing.
+//! Columns of numbers packed to the bits they need: one value has one encoding, and a false count reserves
+//! next to nothing.
 
 use bincode::de::Decoder;
 use bincode::de::read::Reader;

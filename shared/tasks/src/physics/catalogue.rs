@@ -98,8 +98,8 @@ impl ShapeId {
         }
     }
 
-    /// The engine's shape, made once per process. A rock whose hull the engine refuses would be a ball; a
-    /// test holds that none is.
+    /// The engine's shape, made once per process. A rock whose hull the engine refuses would become a ball; a
+    /// test ensures that there is none.
     pub(super) fn shape(self) -> SharedShape {
         static SHAPES: [OnceLock<SharedShape>; ShapeId::COUNT as usize] =
             [const { OnceLock::new() }; ShapeId::COUNT as usize];
@@ -119,7 +119,7 @@ impl ShapeId {
 }
 
 fn nearest(radius_m: f64, step_m: f64, count: u16) -> u16 {
-    // NaN becomes 0 and with it the smallest.
+    // NaN becomes 0, which gives the smallest.
     ((radius_m / step_m).round().clamp(1.0, f64::from(count)) as u16).max(1) - 1
 }
 
@@ -150,7 +150,7 @@ struct Form {
 static FORMS: LazyLock<Vec<Form>> =
     LazyLock::new(|| (0..ROCK_FORMS).map(|form| Form::new(form.into())).collect());
 
-/// The integers of a linear congruential generator's upper bits: enough for the looks of rocks.
+/// The upper bits of a linear congruential generator: random enough for the looks of rocks.
 struct Noise(u64);
 
 impl Noise {
@@ -165,7 +165,8 @@ impl Form {
     fn new(number: u64) -> Self {
         let mut noise = Noise(0x9e37_79b9_7f4a_7c15 ^ number.wrapping_mul(0xd134_2543_de82_ef95));
         let mut directions: Vec<Vec3> = Vec::new();
-        // Directions that keep apart, sooner or later less so; at most a few hundred tries.
+        // Directions that keep apart; the distance shrinks with each failed try, so at most a few hundred
+        // tries are needed.
         let mut apart = 0.75;
         while directions.len() < ROCK_CORNERS {
             let try_out = [noise.signed(), noise.signed(), noise.signed()];
@@ -194,7 +195,7 @@ impl Form {
         Self {
             corners,
             triangles: hull.1,
-            // A little less, for what the corners lose as f32.
+            // A little less, since the corners lose precision as f32.
             inner_radius: inner_radius - 1e-4,
             volume: solid.volume,
             inertia: solid.inertia,
@@ -223,7 +224,7 @@ fn plane_distance(corners: &[Vec3], triangle: [u32; 3]) -> f64 {
     dot(normal, a) / length(normal)
 }
 
-/// What integrals over a solid's tetrahedra from the origin give.
+/// Integrals over a solid's tetrahedra from the origin.
 struct Solid {
     volume: f64,
     centre: Vec3,

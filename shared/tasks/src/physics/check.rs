@@ -21,7 +21,7 @@ pub(super) struct Judged {
     pub segments: Vec<Segment>,
     /// The states that each segment starts from.
     pub starts: Vec<Vec<State>>,
-    /// Those at the very end.
+    /// The states at the end of the last segment.
     pub ends: Vec<State>,
 }
 
@@ -92,13 +92,13 @@ fn contacts(scene: &PhysicsScene<'_>, segment: &Segment, ground: &SegmentStart, 
     Ok(())
 }
 
-/// Momentum stays and energy does not grow within each group of bodies in contact.
+/// Checks that momentum stays and energy does not grow within each group of bodies in contact.
 fn books(scene: &PhysicsScene<'_>, segment: &Segment, start: &[State], ends: &[State]) -> Found {
     for group in groups(scene.facts.len(), &segment.contacts) {
         let before = Conserved::of_states(scene, &group, start);
         let after = Conserved::of_states(scene, &group, ends);
         let (momentum_error, norm_error) = rounding(scene, &group);
-        // Sums of f64 err by less than a billionth of their terms' size.
+        // Sums of f64 err by less than a billionth of the size of their terms.
         let dust = 1e-9 * before.mass * (scene.speed_max + 1.0);
         let norm_max = before.norm_max(scene) + norm_error;
         if after.energy_twice.sqrt() > norm_max + 1e-9 * (norm_max + before.mass.sqrt()) {
@@ -124,7 +124,7 @@ fn books(scene: &PhysicsScene<'_>, segment: &Segment, start: &[State], ends: &[S
     Ok(())
 }
 
-/// Runs the segment that `seed` picks again from the claimed state at its start; whatever is false in that
+/// Runs the segment that `seed` picks again from the claimed state at its start, so anything false in that
 /// segment is caught. `fuel` is the whole task's: an honest segment took less.
 pub(super) fn deep_check(
     scene: &PhysicsScene<'_>,
@@ -132,7 +132,7 @@ pub(super) fn deep_check(
     seed: u64,
     fuel: &mut Fuel<'_>,
 ) -> Result<(), CheckError> {
-    // Neighbouring seeds shall pick unrelated segments: the golden ratio's multiples spread them.
+    // Neighbouring seeds must pick unrelated segments: multiples of the golden ratio spread them.
     let spread = u128::from(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let number = ((spread * u128::from(scene.spec.segments)) >> 64) as usize;
     let (mut states, mut unpacking) = (starts(scene), Unpacking::new(outcome));

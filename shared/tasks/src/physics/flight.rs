@@ -1,10 +1,10 @@
-//! The one formula by which a body flies that touches nothing. Both sides compute it, so it costs no bytes.
+//! The one formula by which an untouched body flies. Both sides compute it, so it costs no bytes.
 //!
 //! Without attractors: after `t` seconds the position is `p + v·t` and the rotation `exp(ω·t)·q`, in closed
-//! form, and velocity and spin are what they were. With attractors, each sixtieth of a second adds the pull at
-//! its start to the velocity, cuts the velocity to the material's cap and then moves the position by it; spin
-//! and rotation are as without. At a segment's end the result is rounded to the lattice. All of it is `f64`
-//! addition, multiplication, division and square root in a fixed order.
+//! form, and velocity and spin stay. With attractors, each sixtieth of a second adds the pull at its start to
+//! the velocity, cuts the velocity to the material's cap and then moves the position by it; spin and rotation
+//! are as without. At a segment's end the result is rounded to the lattice. All of it is `f64` addition,
+//! multiplication, division and square root in a fixed order.
 
 use super::STEP_S;
 use super::quanta::{Motion, State};
@@ -46,7 +46,7 @@ pub(super) fn landing(scene: &PhysicsScene<'_>, index: usize, start: &State) -> 
     State::of(&fly(scene, index, start, scene.steps.into()))
 }
 
-/// The centres of all bodies at every tick of a segment, were none of them touched.
+/// The centres of all bodies at every tick of a segment, as if none were touched.
 pub(super) struct Paths {
     starts: Vec<Vec3>,
     velocities: Vec<Vec3>,

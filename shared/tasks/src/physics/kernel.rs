@@ -18,7 +18,8 @@ pub(super) fn run(scene: &PhysicsScene<'_>, fuel: &mut Fuel<'_>) -> Result<Physi
     let mut packing = Packing::new();
     for _ in 0..scene.spec.segments {
         fuel.spend(segment_steps(scene))?;
-        // A crowd that nobody could foresee takes more than was paid for, so it ends as what has taken it does.
+        // A crowd that admission could not foresee takes more than was paid for, so it ends as running out of
+        // fuel does.
         let ground = SegmentStart::of(scene, &states).map_err(|_| KernelError::OutOfFuel)?;
         let segment = run_segment(scene, &states, &ground, fuel)?;
         packing.add(scene, &states, &ground, &segment);
@@ -32,7 +33,7 @@ pub(super) fn starts(scene: &PhysicsScene<'_>) -> Vec<State> {
     slowed(scene, scene.spec.bodies.iter().map(|body| body.state).collect())
 }
 
-/// What a segment starts from where the one before ended with `ends`: drag has its share.
+/// What a segment starts from if the one before ended with `ends`: the same states less drag.
 pub(super) fn slowed(scene: &PhysicsScene<'_>, mut ends: Vec<State>) -> Vec<State> {
     for (state, body) in ends.iter_mut().zip(&scene.spec.bodies) {
         let drag = scene.spec.materials[usize::from(body.material)].drag;
@@ -55,7 +56,7 @@ pub(super) fn advance(scene: &PhysicsScene<'_>, start: &[State], segment: &Segme
     ends.map(|(index, (sent, state))| sent.unwrap_or_else(|| landing(scene, index, state))).collect()
 }
 
-/// One segment from `start`, whose own steps are spent already.
+/// Runs one segment from `start`; the segment's fixed steps are already spent.
 pub(super) fn run_segment(
     scene: &PhysicsScene<'_>,
     start: &[State],
@@ -65,13 +66,13 @@ pub(super) fn run_segment(
     let (paths, near) = (&ground.paths, &ground.near.pairs);
     fuel.spend(ground.near.steps)?;
     if near.is_empty() && !(0..start.len()).any(|body| wall_near(scene, paths, body)) {
-        // Nobody can touch anything, so nobody needs the engine.
+        // No body can touch anything, so the engine is not needed.
         return Ok(Segment::default());
     }
     let mut run = world::run(scene, start, ground, fuel)?;
     let mut met = ContactRecord::new(scene);
     run.met.iter().for_each(|((a, b), (tick, _))| met.add(*tick, *a, *b));
-    // The engine may find no contact where two centres coincide. The check insists on one.
+    // The engine may find no contact where two centres coincide, but the check requires one.
     for (tick, a, b) in missing(scene, paths, near, &met) {
         run.met.entry((a, b)).or_insert((tick, 0.0)).0 = tick;
     }

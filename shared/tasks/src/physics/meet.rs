@@ -1,4 +1,5 @@
-//! Who comes near whom, from the formula alone: which contacts must have happened and which cannot have.
+//! Which bodies come near each other, from the formula alone: which contacts must have happened and which
+//! cannot have.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,8 @@ use super::units::{LOOK_STEPS, SWEEP_STEPS};
 use super::vector::{Vec3, dot, length, sub};
 use super::{LOOKS_PER_BODY_MAX, PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
 
-/// How far the engine's flight may be from the formula's, two bodies together, metres: `f32` roundings of up to
-/// 30 steps of four, 1,000 m from the origin; more where a pull spreads them.
+/// How far the engine's flight may be from the formula's, two bodies together, metres: `f32` rounding of up
+/// to 30 steps of four operations, 1,000 m from the origin; more where attractors pull.
 pub(super) fn drift_m(scene: &PhysicsScene<'_>) -> f64 {
     if scene.is_pulled() { 0.2 } else { 0.02 }
 }
@@ -24,7 +25,7 @@ pub(super) struct Near {
     pub closest: f64,
 }
 
-/// The pairs that may touch in a segment, and what finding them took.
+/// The pairs that may touch in a segment, and the steps that finding them took.
 pub(super) struct Nearby {
     pub pairs: Vec<Near>,
     /// Pairs that lie beside each other and do not move: they touch only once something has touched one of them.
@@ -34,7 +35,7 @@ pub(super) struct Nearby {
 }
 
 impl Nearby {
-    /// By body, those that it rests beside.
+    /// For each body, the bodies that it rests beside.
     pub fn beside(&self, bodies: usize) -> Vec<Vec<u16>> {
         let mut beside = vec![Vec::new(); bodies];
         for pair in &self.resting {
@@ -48,7 +49,8 @@ impl Nearby {
 /// Rings of neighbours at rest that enter the engine with a body.
 const RINGS: usize = 2;
 
-/// `bodies`, those that rest beside them, and so on for as many rings as there are; `beside` is that of [`Nearby::beside`].
+/// `bodies`, the bodies that rest beside them, and so on for [`RINGS`] rings; `beside` is that of
+/// [`Nearby::beside`].
 pub(super) fn with_neighbours(beside: &[Vec<u16>], bodies: Vec<usize>) -> Vec<usize> {
     let mut known = vec![false; beside.len()];
     let mut found = bodies;
@@ -70,7 +72,8 @@ pub(super) fn with_neighbours(beside: &[Vec<u16>], bodies: Vec<usize>) -> Vec<us
     found
 }
 
-/// Where a segment starts from: how all bodies fly in it if nothing touches them, and who comes near whom.
+/// Where a segment starts from: how all bodies fly in it if nothing touches them, and which come near each
+/// other.
 pub(super) struct SegmentStart {
     pub paths: Paths,
     pub near: Nearby,
@@ -90,8 +93,8 @@ pub(super) struct Crowded {
     pub max: usize,
 }
 
-/// All pairs whose outer balls come within reach of a contact, unless too many do, or so many paths cross that
-/// looking at them would take too long.
+/// All pairs whose outer balls come within reach of a contact. Fails if there are too many, or if so many
+/// paths cross that examining them would take too long.
 pub(super) fn near_pairs(scene: &PhysicsScene<'_>, paths: &Paths) -> Result<Nearby, Crowded> {
     let slack = 0.5 * (PREDICTION_M + drift_m(scene));
     let reach = |body: usize| scene.facts[body].outer + slack;
@@ -140,7 +143,7 @@ pub(super) fn near_pairs(scene: &PhysicsScene<'_>, paths: &Paths) -> Result<Near
 fn closest(scene: &PhysicsScene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {
     if !paths.is_straight() {
         let step = |tick| length(sub(paths.at(b, tick), paths.at(a, tick)));
-        // Between ticks they may come nearer by what they move in half a step.
+        // Between ticks two bodies may come nearer by what they move in half a step.
         let between = scene.speed_max * STEP_S;
         return (0..=scene.steps).map(step).fold(f64::INFINITY, f64::min) - between;
     }
@@ -150,12 +153,12 @@ fn closest(scene: &PhysicsScene<'_>, paths: &Paths, a: usize, b: usize) -> f64 {
     length([way[0] + speed[0] * when, way[1] + speed[1] * when, way[2] + speed[2] * when])
 }
 
-/// Nearer than this, two bodies are in each other for certain.
+/// Centres nearer than this mean that the two bodies certainly overlap.
 fn deep_m(scene: &PhysicsScene<'_>, a: usize, b: usize) -> f64 {
     scene.facts[a].inner + scene.facts[b].inner - reach_m(scene)
 }
 
-/// Whether a body's centre is so near a wall that it is in it for certain.
+/// Whether a body's centre is so near a wall that the two certainly overlap.
 fn is_in_wall(scene: &PhysicsScene<'_>, body: usize, at: Vec3) -> bool {
     let inner = scene.facts[body].inner - reach_m(scene);
     scene.walls.is_some_and(|[x, z]| at[0].abs() > x - inner || at[2].abs() > z - inner)
@@ -180,7 +183,7 @@ pub(super) fn gap_to_walls(scene: &PhysicsScene<'_>, body: usize, at: Vec3) -> f
     (x - at[0].abs()).min(z - at[2].abs()) - scene.facts[body].outer
 }
 
-/// How far apart the engine may have two bodies touch, with what its flight may differ by.
+/// The largest gap at which the engine may report a contact, with the drift of its flight.
 fn reach_m(scene: &PhysicsScene<'_>) -> f64 {
     PREDICTION_M + drift_m(scene)
 }
@@ -197,7 +200,7 @@ impl ContactRecord {
         Self { by_pair: BTreeMap::new(), first: vec![scene.steps; scene.facts.len()] }
     }
 
-    /// The contacts' bodies are in range.
+    /// The record of `contacts`, whose bodies must be in range.
     pub fn of(scene: &PhysicsScene<'_>, contacts: &[Contact]) -> Self {
         let mut met = Self::new(scene);
         for contact in contacts {
@@ -221,8 +224,8 @@ impl ContactRecord {
     }
 }
 
-/// A contact that must have happened and is not in `met`: two bodies that nothing touched before are deep in
-/// each other, or one is deep in a wall. The third number is the tick by which it must have.
+/// A contact that must have happened and is not in `met`: two bodies that nothing touched before overlap
+/// deeply, or one is deep in a wall. The third number is the tick by which it must have happened.
 pub(super) fn missing(
     scene: &PhysicsScene<'_>,
     paths: &Paths,
@@ -253,7 +256,7 @@ pub(super) fn missing(
     for body in 0..scene.facts.len() {
         let inside = |tick: &u32| is_in_wall(scene, body, paths.at(body, *tick));
         let last = met.first[body].min(scene.steps - 1);
-        // Along a straight path the first and the last tick tell whether it is worth looking at.
+        // On a straight path the first and the last tick tell whether any tick between them can be inside.
         if paths.is_straight() && !inside(&0) && !inside(&last) {
             continue;
         }

@@ -28,7 +28,7 @@ pub struct Impulse(pub u8);
 const IMPULSE_BASE: u32 = (127 - 10) << 2;
 
 impl Impulse {
-    /// The class that holds `newton_seconds`; NaN and what is below zero are none.
+    /// The class that holds `newton_seconds`; NaN and negative values give class 0.
     pub fn of(newton_seconds: f32) -> Self {
         let class = (newton_seconds.max(0.0).to_bits() >> 21) as i64 - i64::from(IMPULSE_BASE) + 1;
         Self(class.clamp(0, 255) as u8)
@@ -65,7 +65,7 @@ pub struct Contact {
     pub impulse: Impulse,
 }
 
-/// What happened in a segment, but for what the formula says anyway.
+/// What happened in a segment beyond what the formula gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Segment {
     /// By body.
@@ -74,8 +74,8 @@ pub struct Segment {
     pub contacts: Vec<Contact>,
 }
 
-/// What is answered: as many segments as were asked for, as a stream that only whoever has the spec can read. Every list of
-/// segments has exactly one stream.
+/// What is answered: as many segments as were asked for, as a stream that can be read only with the spec.
+/// Every list of segments has exactly one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PhysicsOutcome {
     stream: Vec<u8>,
@@ -95,9 +95,9 @@ impl PhysicsOutcome {
         2 + self.stream.len()
     }
 
-    /// The outcome that says `segments` of `spec`, true or false. What no outcome can say is left out: contacts of unknown
-    /// bodies, states of bodies that nothing touched, segments beyond the last. Fails where the spec is not admissible, or where
-    /// the segments lead to a crowd.
+    /// The outcome that claims `segments` of `spec`, true or false. What no outcome can express is left out:
+    /// contacts of unknown bodies, states of untouched bodies, segments beyond the last. Fails if the spec is
+    /// not admissible, or if the segments lead to a crowd.
     pub fn of(spec: &PhysicsSpec, blobs: &Blobs, segments: &[Segment]) -> Result<Self, SpecError> {
         let scene = admit::in_range(spec, blobs)?;
         let (mut states, mut packing) = (starts(&scene), Packing::new());
@@ -111,8 +111,8 @@ impl PhysicsOutcome {
         Ok(packing.finish())
     }
 
-    /// Its segments, true or false: to be believed, an outcome has to pass the kind's checks. `blobs` must hold the spec's
-    /// base, if there is one.
+    /// Its segments, true or false: an outcome must pass the kind's checks before it is believed. `blobs`
+    /// must hold the spec's base, if there is one.
     pub fn unfold(&self, spec: &PhysicsSpec, blobs: &Blobs) -> Result<Vec<Segment>, CheckError> {
         self.unfold_in(&judged(spec, blobs)?).map(|(segments, _)| segments)
     }
@@ -124,7 +124,7 @@ impl PhysicsOutcome {
         Ok(BodySnapshot::new(&scene.spec, &ends))
     }
 
-    /// Its segments, and the states of all bodies at the very end.
+    /// Its segments, and the states of all bodies at the end.
     fn unfold_in(&self, scene: &PhysicsScene<'_>) -> Result<(Vec<Segment>, Vec<State>), CheckError> {
         let mut ends: Vec<State> = scene.spec.bodies.iter().map(|body| body.state).collect();
         let (mut segments, mut unpacking) = (Vec::new(), Unpacking::new(self));
@@ -139,7 +139,7 @@ impl PhysicsOutcome {
     }
 }
 
-/// What is said of a stream that no outcome of its spec has.
+/// The error for a stream that no outcome of its spec has.
 pub(super) fn not_packed() -> CheckError {
     CheckError::new("physics.stream", "the stream is not that of an outcome of this spec")
 }
@@ -160,7 +160,7 @@ impl<Context> Decode<Context> for PhysicsOutcome {
         decoder.reader().read(&mut length)?;
         let length = usize::from(u16::from_le_bytes(length));
         decoder.claim_bytes_read(length)?;
-        // At most 65,535 bytes, so it may be reserved before it is known to be there.
+        // At most 65,535 bytes, so the buffer may be reserved before the bytes are read.
         let mut stream = vec![0; length];
         decoder.reader().read(&mut stream)?;
         Ok(Self { stream })

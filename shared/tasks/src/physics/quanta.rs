@@ -1,4 +1,4 @@
-//! The lattice that states live on: what the wire carries is what every segment starts from.
+//! The lattice of states: what the wire carries is what every segment starts from.
 
 use bincode::{Decode, Encode};
 
@@ -12,15 +12,15 @@ pub const POSITION_STEPS_PER_M: f64 = 1_024.0;
 pub const VELOCITY_STEPS_PER_M_S: f64 = 256.0;
 /// Steps per radian a second of a spin; rounding errs by at most [`SPIN_ERROR_RAD_S`] about each axis.
 pub const SPIN_STEPS_PER_RAD_S: f64 = 256.0;
-/// Largest number of a rotation's three; it stands for 1/√2.
+/// Largest value of a rotation's three components; it stands for 1/√2.
 pub const ROTATION_STEPS: i16 = 16_383;
-/// What rounding moves a position by at most, metres along each axis.
+/// Largest rounding error of a position, metres along each axis.
 pub const POSITION_ERROR_M: f64 = 0.5 / POSITION_STEPS_PER_M;
-/// What rounding changes a velocity by at most, metres a second along each axis.
+/// Largest rounding error of a velocity, metres a second along each axis.
 pub const VELOCITY_ERROR_M_S: f64 = 0.5 / VELOCITY_STEPS_PER_M_S;
-/// What rounding changes a spin by at most, radians a second about each axis.
+/// Largest rounding error of a spin, radians a second about each axis.
 pub const SPIN_ERROR_RAD_S: f64 = 0.5 / SPIN_STEPS_PER_RAD_S;
-/// What rounding turns a rotation by at most, radians.
+/// Largest rounding error of a rotation, radians.
 pub const ROTATION_ERROR_RAD: f64 = 1.6e-4;
 
 /// A rotation by its three smaller quaternion components: the dropped one is the largest and not negative.
@@ -88,7 +88,7 @@ impl Rotation {
         let most = i64::from(ROTATION_STEPS);
         let squares = self.rest.map(|part| i64::from(part) * i64::from(part));
         let left = 2 * most * most - squares.iter().sum::<i64>();
-        // Each of the three is off by half a step at most, its square by its own size.
+        // Each component is off by half a step at most, and its square by the component's own size.
         let slack = 6 * (most + 1);
         let largest = squares.into_iter().max().unwrap_or(0);
         self.dropped < 4
@@ -142,7 +142,7 @@ fn rounded(value: f64, most: f64) -> i32 {
 }
 
 impl State {
-    /// The nearest state on the lattice; values beyond its range are held at its edge, NaN becomes 0.
+    /// The nearest state on the lattice; values beyond its range are clamped, NaN becomes 0.
     pub fn of(motion: &Motion) -> Self {
         let small = |value: f64, steps: f64| rounded(value * steps, i16::MAX.into()) as i16;
         Self {

@@ -1,11 +1,11 @@
-//! How far bodies in the engine may touch anything, so that what a tick may take is known before it is begun.
+//! How far bodies in the engine may touch anything, so that the cost of a tick is known before it begins.
 
 use rapier3d::prelude::Vector;
 
 use super::ShapeKind;
 use super::scene::PhysicsScene;
 
-/// Whether a body, or what is none, is a ball.
+/// Whether `body` is a ball; a number that is no body counts as a ball.
 pub(super) fn is_ball(scene: &PhysicsScene<'_>, body: u16) -> bool {
     let body = scene.spec.bodies.get(usize::from(body));
     body.is_some_and(|body| body.shape.kind() == ShapeKind::Ball)
@@ -20,12 +20,12 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Where it begins along x.
+    /// Lower end of its reach along x.
     pub fn low(&self) -> f32 {
         self.at.x - self.radius
     }
 
-    /// Whether two that are near along x are so along the other axes.
+    /// Whether two reaches that overlap along x also overlap along the other axes.
     pub fn is_near(&self, other: &Self) -> bool {
         let near = self.radius + other.radius;
         (self.at.y - other.at.y).abs() <= near && (self.at.z - other.at.z).abs() <= near

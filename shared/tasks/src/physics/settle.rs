@@ -1,10 +1,10 @@
 //! What contacts conserve: within each group of bodies that touch one another, momentum stays and energy does
 //! not grow.
 //!
-//! The engine's solver is iterative and only nearly does so, and a check that must never fail an honest answer
-//! could not rely on "nearly". So the kernel puts each group's result right by the least uniform change, and
-//! the check may then be as sharp as the lattice allows. Speeds are measured by the mass norm: the square root
-//! of twice the energy, in which changes add up like lengths.
+//! The engine's solver is iterative and conserves only nearly, and a check that must never fail an honest
+//! answer cannot rely on that. So the kernel corrects each group's result by the least uniform change, and
+//! the check may then be as sharp as the lattice allows. Speeds are measured by the mass norm: the square
+//! root of twice the energy, in which changes add up like lengths.
 
 use super::outcome::{Contact, WALL};
 use super::quanta::{Motion, SPIN_ERROR_RAD_S, State, VELOCITY_ERROR_M_S};
@@ -18,7 +18,7 @@ pub(super) struct Group {
     pub walled: bool,
 }
 
-/// The body that stands for all joined with `body`; shortens the way there.
+/// The root of the group that `body` is in (union-find); halves the path to it.
 fn root(parent: &mut [usize], mut body: usize) -> usize {
     while parent[body] != body {
         parent[body] = parent[parent[body]];
@@ -105,8 +105,8 @@ pub(super) fn rounding(scene: &PhysicsScene<'_>, group: &Group) -> (f64, f64) {
     (momentum, square.sqrt())
 }
 
-/// Puts right what the solver left over in `group`, then cuts speeds and spins to the materials' caps.
-/// `pulled` is what the attractors added to each body's momentum.
+/// Corrects what the solver left over in `group`, then cuts speeds and spins to the materials' caps. `pulled`
+/// is what the attractors added to each body's momentum.
 pub(super) fn settle(
     scene: &PhysicsScene<'_>,
     group: &Group,
@@ -130,7 +130,7 @@ pub(super) fn settle(
         mean = scale(due, 1.0 / before.mass);
     }
     let energy_twice = books(ends).energy_twice;
-    // What moves with the centre of mass cannot be taken away without taking momentum.
+    // The energy of the centre of mass cannot be removed without removing momentum.
     let carried = before.mass * dot(mean, mean);
     let (most, free) = (norm_max * norm_max - carried, energy_twice - carried);
     if free > most {

@@ -83,7 +83,7 @@ pub struct Body {
 /// Bodies to move for `segments` times `steps` sixtieths of a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhysicsSpec {
-    /// What the bodies are changes of; none where they are all there are.
+    /// What the bodies are changes of; `None` if `bodies` are all there are.
     pub base: Option<PhysicsBase>,
     /// Segments, 1 to [`SEGMENTS_MAX`](super::SEGMENTS_MAX).
     pub segments: u8,
@@ -97,7 +97,7 @@ pub struct PhysicsSpec {
     pub attractors: Vec<Attractor>,
     /// What the bodies are made of.
     pub materials: Vec<BodyMaterial>,
-    /// The bodies, ids rising; with a base, those that it does not have or has otherwise.
+    /// The bodies, ids rising; with a base, only those that are new or differ from it.
     pub bodies: Vec<Body>,
 }
 
@@ -117,8 +117,8 @@ impl PhysicsSpec {
             bits.put(zigzag(half_x), 32);
             bits.put(zigzag(half_z), 32);
         }
-        // Lists over their limits are cut to a count that no decoder accepts, so that a spec which is not
-        // admissible is not admitted on the other side either.
+        // A list over its limit is cut to a count that no decoder accepts, so that an inadmissible spec is
+        // refused on the other side too.
         bits.put(self.attractors.len().min(ATTRACTORS_MAX + 1) as u32, 4);
         for attractor in self.attractors.iter().take(ATTRACTORS_MAX + 1) {
             attractor.position.iter().for_each(|part| bits.put(zigzag(*part), 32));
@@ -219,7 +219,7 @@ fn take_states<D: Decoder>(bits: &mut BitReader<'_, D>, count: usize) -> Result<
 
 impl Encode for PhysicsSpec {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        // Whole bytes, so that the name stands in the encoded spec as it is.
+        // The digest's bytes are byte-aligned here, so that they stand in the encoded spec as they are.
         self.base.as_ref().map(|base| base.digest).encode(encoder)?;
         encoder.writer().write(&self.to_bits())
     }

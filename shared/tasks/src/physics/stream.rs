@@ -1,10 +1,10 @@
-//! Segments as a stream of bits with learnt odds: what is said of a body or of two is what the formula did not let one
-//! expect.
+//! Segments as an entropy-coded stream: only what differs from the formula's prediction is sent.
 //!
-//! Whoever reads a segment knows the states that it starts from, so it knows who comes near whom and when. For each such
-//! pair a bit says whether they met; of those that did, the tick and the impulse are said as differences from what the
-//! formula and the masses let one expect, or from what the segment before had. Contacts of others follow, then the states of
-//! all bodies in contact, by what differs from a flight that changes course at the first contact.
+//! A reader of a segment knows the states that it starts from, so it knows which bodies come near each other
+//! and when. For each such pair a bit says whether they met; if they did, the tick and the impulse are coded
+//! as differences from a prediction by the formula and the masses, or by the segment before. Contacts of
+//! other pairs follow, then the states of all bodies in contact, as differences from a flight that changes
+//! course at the first contact.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,12 @@ use super::vector::{add, dot, length, normalised, scale, sub};
 use super::{CONTACTS_MAX, STEP_S};
 use crate::reflection::{Coder, Decoder, Encoder, Odds};
 
-/// Classes of how large a number is expected to be.
+/// Context classes, by how large a number is predicted to be.
 const CLASSES: usize = 10;
 /// Most bits of a number.
 const WIDTHS: usize = 32;
-/// Positions a stream can hold, either way: twice what is in range, so that the check has something to say of others.
+/// Positions a stream can hold, either way: twice the valid range, so that the check can name positions out
+/// of range.
 const POSITION_STEPS_MAX: i64 = 2 * (super::POSITION_MAX_M * POSITION_STEPS_PER_M) as i64;
 
 /// Odds of a number's parts: how many bits it has, its highest bits below the first, its sign.
@@ -65,7 +66,7 @@ impl Number {
     }
 }
 
-/// What class a number belongs to that is expected to be about `size`.
+/// The class of a number that is predicted to be about `size`.
 fn class(size: u64) -> usize {
     ((u64::BITS - size.leading_zeros()) as usize).div_ceil(2).min(CLASSES - 1)
 }
@@ -92,7 +93,7 @@ fn gap(scene: &PhysicsScene<'_>, pair: &Near) -> usize {
     if pair.closest <= inner {
         return 0;
     }
-    // Balls are inner and outer in one: there is nothing between.
+    // A ball's inner and outer radius are equal: the maximum avoids a division by zero.
     let share = (pair.closest - inner) / (outer - inner).max(0.01);
     (1 + (share * 4.0) as usize).min(GAPS - 2)
 }
@@ -113,7 +114,8 @@ fn candidates(scene: &PhysicsScene<'_>, ground: &SegmentStart) -> Vec<Candidate>
     all
 }
 
-/// When and how hard two bodies meet that nothing touches before, as far as their middle balls tell.
+/// When and how hard two untouched bodies are predicted to meet, by the balls half way between inner and
+/// outer.
 fn expected(scene: &PhysicsScene<'_>, ground: &SegmentStart, a: u16, b: u16) -> (u8, Impulse) {
     let (paths, one) = (&ground.paths, usize::from(a));
     let last = scene.steps - 1;
@@ -147,7 +149,7 @@ fn expected(scene: &PhysicsScene<'_>, ground: &SegmentStart, a: u16, b: u16) -> 
 
 type Meetings = BTreeMap<(u16, u16), (u8, Impulse)>;
 
-/// What both ends of a stream have learnt.
+/// The odds that both ends of a stream have learnt so far.
 struct Models {
     met: [[Odds; GAPS]; 2],
     ticks: [Number; 2],
@@ -164,7 +166,7 @@ struct Models {
     position: [Number; 3],
     other_drop: Odds,
     rotation: [Number; 3],
-    /// The meetings of the segment before.
+    /// The meetings of the previous segment.
     before: Meetings,
 }
 
@@ -194,7 +196,7 @@ impl Models {
     }
 }
 
-/// `value` in `range`; what is not is refused.
+/// `value` clamped to `range`; a value outside refuses the stream.
 fn held<C: Coder>(coder: &mut C, value: i64, range: std::ops::RangeInclusive<i64>) -> i64 {
     if !range.contains(&value) {
         coder.refuse();
@@ -202,7 +204,7 @@ fn held<C: Coder>(coder: &mut C, value: i64, range: std::ops::RangeInclusive<i64
     value.clamp(*range.start(), *range.end())
 }
 
-/// Codes who met whom, when and how hard: the encoder is given it, the decoder finds it.
+/// Codes which pairs met, when and how hard: the encoder is given it, the decoder finds it.
 fn meetings<C: Coder>(
     coder: &mut C,
     models: &mut Models,
@@ -253,7 +255,7 @@ fn meetings<C: Coder>(
         };
         let key = (a as u16, b);
         if key.0 >= key.1 || is_candidate(&key) || number > 0 && key <= before {
-            // Decoding goes on no longer than what it reads makes sense.
+            // Decoding stops as soon as what it reads is invalid.
             coder.refuse();
             break;
         }
@@ -292,7 +294,7 @@ fn state<C: Coder>(
         widest = widest.max(off.unsigned_abs());
         end.velocity[axis] = held(coder, i64::from(flown.velocity[axis]) + off, small.clone()) as i16;
     }
-    // A contact turns the more the faster it rubs, and that it does by a part of what it pushes.
+    // Friction turns a body the more the faster the surfaces slide, by a part of the normal impulse.
     let twist = class((widest as f64 * facts.mass * facts.outer / facts.inertia * 0.5) as u64);
     let mut spun = 0;
     for axis in 0..3 {
@@ -330,13 +332,13 @@ fn state<C: Coder>(
         end.rotation.rest[axis] = held(coder, expected + off, small.clone()) as i16;
     }
     if end == flown {
-        // There is a shorter way to say so.
+        // An unchanged state has a shorter encoding, so this one is not canonical.
         coder.refuse();
     }
     end
 }
 
-/// Codes a segment: what the encoder is given, the decoder finds.
+/// Codes a segment: the encoder is given it, the decoder finds it.
 fn pass<C: Coder>(
     coder: &mut C,
     models: &mut Models,
@@ -383,7 +385,7 @@ fn pass<C: Coder>(
     Segment { touched, contacts }
 }
 
-/// Segments on their way into an outcome.
+/// Packs segments into an outcome.
 pub(super) struct Packing {
     coder: Encoder,
     models: Box<Models>,
@@ -394,7 +396,8 @@ impl Packing {
         Self { coder: Encoder::new(), models: Models::new() }
     }
 
-    /// Adds the next segment, which starts from `start`. What no outcome can say of it is left out; returns what is said.
+    /// Adds the next segment, which starts from `start`. What no outcome can express is left out; returns
+    /// what was packed.
     pub fn add(
         &mut self,
         scene: &PhysicsScene<'_>,
@@ -410,7 +413,7 @@ impl Packing {
     }
 }
 
-/// Segments on their way out of an outcome.
+/// Unpacks the segments of an outcome.
 pub(super) struct Unpacking<'o> {
     coder: Decoder<'o>,
     models: Box<Models>,
@@ -421,7 +424,7 @@ impl<'o> Unpacking<'o> {
         Self { coder: Decoder::new(outcome.stream()), models: Models::new() }
     }
 
-    /// The next segment, which starts from `start`; none once the stream has been found to be none.
+    /// The next segment, which starts from `start`; `None` once the stream has been found invalid.
     pub fn next(
         &mut self,
         scene: &PhysicsScene<'_>,
@@ -432,7 +435,7 @@ impl<'o> Unpacking<'o> {
         (!self.coder.is_refused()).then_some(segment)
     }
 
-    /// Whether nothing is left, and the stream is just what [`Packing`] makes of its segments.
+    /// Whether the whole stream is read and is exactly what [`Packing`] makes of its segments.
     pub fn at_end(&self) -> bool {
         self.coder.at_end()
     }

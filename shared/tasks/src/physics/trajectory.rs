@@ -1,4 +1,4 @@
-//! For whoever shows an outcome: where every body is at any time in it.
+//! Where every body is at any time in an outcome, for drawing.
 
 use super::STEP_S;
 use super::base::BodySnapshot;
@@ -29,7 +29,8 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
-    /// Unfolds the `outcome` of `spec`, which is [whole](PhysicsSpec::whole); it must pass the always-on check: a false one is refused and never shown.
+    /// Unfolds the `outcome` of `spec`, which is [whole](PhysicsSpec::whole). An outcome that fails the
+    /// always-on check is refused and never shown.
     pub fn new(spec: &PhysicsSpec, outcome: &PhysicsOutcome) -> Result<Self, CheckError> {
         let scene = judged(spec, &Blobs::default())?.into_owned();
         let judged = check::check(&scene, outcome)?;
@@ -76,12 +77,12 @@ impl Trajectory {
         self.legs.get(number).map(|leg| leg.states.as_slice())
     }
 
-    /// The motion of body `index` at `tick` sixtieths of a second, held at the first and the last; `None` for
-    /// an unknown body.
+    /// The motion of body `index` at `tick` sixtieths of a second, clamped to the first and the last; `None`
+    /// for an unknown body.
     ///
-    /// At the start of a segment it is the lattice state. Up to its first contact in a segment a body flies by
-    /// the formula; from there it moves evenly to where the segment leaves it, turning with the spin it ends
-    /// with. For a single bounce that is what happened; for more it is smooth enough to look at.
+    /// At the start of a segment it is the lattice state. Up to its first contact in a segment a body flies
+    /// by the formula; from there it moves evenly to its state at the segment's end, turning with the spin it
+    /// ends with. This is exact for a single bounce, and smooth for more.
     pub fn at(&self, index: usize, tick: f64) -> Option<Motion> {
         let steps = f64::from(self.scene.steps);
         let tick = tick.clamp(0.0, f64::from(self.ticks()));
@@ -97,7 +98,7 @@ impl Trajectory {
         let touched = fly(&self.scene, index, start, first);
         let left = (steps - into) / (steps - first);
         let seconds = (steps - first) * STEP_S;
-        // The end's own spin run backwards misses the rotation at the contact by a little, which is taken back
+        // The end's spin run backwards misses the rotation at the contact by a little; that error is spread
         // evenly.
         let missed = compose(touched.rotation, inverse(glide(&end, -seconds).rotation));
         let sign = if missed[3] < 0.0 { -1.0 } else { 1.0 };

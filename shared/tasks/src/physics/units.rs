@@ -1,15 +1,15 @@
 //! What a task of the kind `physics` is worth, from its spec alone.
 //!
 //! One work unit is a microsecond of a reference core (one core of a 2023 server, 2.5 to 3.5 GHz, release
-//! profile). The figures below were fitted to the kernel's times on the scenes of the benchmark, rocks and balls
-//! in arenas and clouds of 100 to 1,200 bodies; `cargo bench -p p2c2r_tasks --bench physics` prints both side by
-//! side. In arenas they agree within a third. A body that meets nobody costs next to nothing, for it never enters the
-//! engine.
+//! profile). The constants below were fitted to the kernel's times on the scenes of the benchmark, rocks and
+//! balls in arenas and clouds of 100 to 1,200 bodies; `cargo bench -p p2c2r_tasks --bench physics` prints
+//! both side by side. A body that meets no other costs next to nothing, since it never enters the engine.
 //!
-//! Bodies that rest beside one another pay half where something moves that lets them into the engine, and a sixth elsewhere.
+//! Bodies that rest beside one another pay half where something moving lets them into the engine, and a sixth
+//! elsewhere.
 //!
-//! Who meets in the first segment is known beforehand, who meets later is not: it is taken to be as many. A
-//! spec made to be underpaid flies apart at first and packs its bodies together later: it ends by its fuel.
+//! The pairs that meet in the first segment are known beforehand; later segments are assumed to have as many.
+//! A spec made to be underpaid flies apart at first and packs its bodies together later: it ends by its fuel.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
@@ -26,57 +26,60 @@ const BUILD_NS: u64 = 400;
 /// Nanoseconds of one step, and of each body in it that is near another or a wall: the engine moves it.
 const TICK_NS: u64 = 1_500;
 const NEAR_NS: u64 = 450;
-/// Nanoseconds of any body in one step, and what each attractor adds to that: its pull, and in a task of so many steps or more
-/// those that it brings together.
+/// Nanoseconds of any body in one step, and what each attractor adds: its pull, and, in a task of at least
+/// `GATHERED_STEPS` steps, the meetings it causes.
 const MOVE_NS: u64 = 15;
 const PULL_NS: u64 = 80;
 const GATHER_NS: u64 = 170;
 const GATHERED_STEPS: u64 = 120;
-/// Nanoseconds of one step of two balls that meet, of any other two bodies, and of a body and a wall: they are near each
-/// other for a part of a segment, and in contact for a part of that.
+/// Nanoseconds of one step of two balls that meet, of any other two bodies, and of a body and a wall,
+/// averaged over the segment: such bodies are near each other for part of it, and in contact for part of
+/// that.
 const BALLS_NS: u64 = 200;
 const MEET_NS: u64 = 500;
 const WALL_NS: u64 = 1_000;
-/// The same of those that begin deep in each other, in the first segment: the engine looks for the way out step after step.
+/// The same for bodies that begin deep in each other, in the first segment: the engine separates them step
+/// after step.
 const DEEP_BALLS_NS: u64 = 500;
 const DEEP_NS: u64 = 6_000;
-/// What part of a meeting two bodies pay for that rest beside each other where something moves that lets them into the
-/// engine: they hardly move, so their contact of one step is found from that of the step before.
+/// Divisor of the cost of a meeting for two bodies that rest beside each other where something moving lets
+/// them into the engine: they hardly move, so each step's contact is found from the step before.
 const WOKEN_PART: u64 = 2;
-/// The same of those that rest farther away.
+/// The same for bodies that rest farther away.
 const RESTING_PART: u64 = 6;
-/// How many such steps a meeting costs on top. With fewer, the fuel of a task of one step would not last for it.
+/// Steps that a meeting costs on top. With fewer, the fuel of a task of one step would not last.
 const FIRST: u64 = 8;
 
-/// Steps of the parts of a kernel's work, in nanoseconds that they take at most: a segment; a body in it; a body's
-/// tick of it by the formula, for each attractor.
+/// Fuel steps of the parts of a kernel's work, the most nanoseconds that each takes: a segment; a body in it;
+/// a body's tick by the formula, for each attractor.
 const SEGMENT_STEPS: u64 = 10_000;
 const BODY_STEPS: u64 = 200;
 pub(super) const PULL_STEPS: u64 = 40;
-/// Two bodies that are compared along one axis, and two whose paths are, per tick where these are curved.
+/// Two bodies compared along one axis, and two whose paths are compared, per tick where the paths are curved.
 pub(super) const SWEEP_STEPS: u64 = 2;
 pub(super) const LOOK_STEPS: u64 = 8;
-/// A tick of the engine, letting a body into it, and each of that one's ticks there.
+/// A tick of the engine, adding a body to it, and each tick of a body in it.
 pub(super) const TICK_STEPS: u64 = 2_800;
 pub(super) const ENTER_STEPS: u64 = 2_600;
 pub(super) const MOVE_STEPS: u64 = 550;
-/// A tick of two balls that are near each other in the engine, and of two in contact; the same of a body and a wall.
+/// A tick of two balls that are near each other in the engine, and of two in contact; the same for a body and
+/// a wall.
 const BALLS_NEAR_STEPS: u64 = 200;
 const BALLS_TOUCH_STEPS: u64 = 1_100;
 const WALL_NEAR_STEPS: u64 = 1_500;
 const WALL_TOUCH_STEPS: u64 = 3_200;
-/// The same of any other two bodies. The deeper they are in each other, the longer the engine looks for the way out.
+/// The same for any other two bodies. The deeper they overlap, the longer the engine takes to separate them.
 const NEAR_STEPS: u64 = 1_300;
 const TOUCH_STEPS: u64 = 2_600;
 const PRESSED_STEPS: u64 = 3_800;
 const DEEP_STEPS: u64 = 12_500;
-/// Metres in each other from which on two are pressed together, and deep in each other.
+/// Metres of overlap from which two bodies count as pressed together, and as deep in each other.
 const PRESSED_M: f32 = 0.03;
 const DEEP_M: f32 = 0.1;
 /// What the first tick in contact takes on top.
 const FIRST_TOUCH_STEPS: u64 = 3_000;
 
-/// What meets what.
+/// The shapes of two bodies that meet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pair {
     Balls,
@@ -88,7 +91,7 @@ pub(super) enum Pair {
 #[derive(Clone, Copy)]
 pub(super) struct Meeting {
     pub pair: Pair,
-    /// How deep they are in each other, metres; none where they are apart.
+    /// How deep they overlap, metres; `None` if they are apart.
     pub depth: Option<f32>,
     /// Whether this is their first contact in the segment.
     pub first: bool,
@@ -114,19 +117,19 @@ impl Meeting {
         touch + if self.first { FIRST_TOUCH_STEPS } else { 0 }
     }
 
-    /// The most that any takes.
+    /// The most steps that any meeting of such a pair takes.
     pub fn steps_max(pair: Pair) -> u64 {
         Self { pair, depth: Some(f32::MAX), first: true }.steps()
     }
 }
 
-/// Steps of a segment but for whom it makes meet.
+/// Steps of a segment without its meetings.
 pub(super) fn segment_steps(scene: &PhysicsScene<'_>) -> u64 {
     let (bodies, attractors) = (scene.facts.len() as u64, scene.spec.attractors.len() as u64);
     SEGMENT_STEPS + bodies * (BODY_STEPS + attractors * u64::from(scene.steps) * PULL_STEPS)
 }
 
-/// Whether two bodies begin deep in each other, taken for balls between their inner and outer ones.
+/// Whether two bodies begin deep in each other, taken as balls half way between inner and outer.
 fn is_deep(scene: &PhysicsScene<'_>, pair: &Near) -> bool {
     let body = |body: u16| (&scene.spec.bodies[usize::from(body)].state, &scene.facts[usize::from(body)]);
     let ((a, a_facts), (b, b_facts)) = (body(pair.a), body(pair.b));
@@ -174,12 +177,12 @@ pub(super) fn reckon(
     Ok(WorkUnits(units))
 }
 
-/// Bodies that rest beside one another, where none of their pairs counts as one that moves.
+/// Bodies that rest beside one another, for pairs of which neither moves.
 #[derive(Default)]
 struct Resting {
     /// Nanoseconds of a step of all their pairs.
     meetings: u64,
-    /// Those that something wakes which moves near them, and those that only a later push may.
+    /// Bodies that something moving near them wakes, and bodies that only a later push may wake.
     woken: usize,
     asleep: usize,
 }

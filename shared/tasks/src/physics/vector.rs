@@ -1,4 +1,4 @@
-//! Three numbers and four: just the deterministic arithmetic that the formula and the checks need.
+//! Vectors and quaternions: just the deterministic arithmetic that the formula and the checks need.
 //!
 //! Only `+ - * /` and square roots of `f64`, which IEEE 754 defines to the last bit.
 
@@ -36,7 +36,7 @@ pub(super) fn capped(a: Vec3, cap: f64) -> Vec3 {
     if long > cap { scale(a, cap / long) } else { a }
 }
 
-/// First `b`, then `a`.
+/// The rotation `b` followed by `a`.
 pub(super) fn compose(a: Quat, b: Quat) -> Quat {
     let (u, v) = ([a[0], a[1], a[2]], [b[0], b[1], b[2]]);
     let axis = add(add(scale(v, a[3]), scale(u, b[3])), cross(u, v));
@@ -54,8 +54,8 @@ pub(super) fn normalised(a: Quat) -> Quat {
 
 /// The rotation by `angle`, an axis times radians.
 ///
-/// The angle is halved until the Taylor series of sine and cosine are exact to rounding, then the rotation
-/// is squared as often: no trigonometric function of any platform is asked.
+/// The angle is halved until the Taylor series of sine and cosine are exact to rounding, then the rotation is
+/// squared as often: no platform's trigonometric functions are used.
 pub(super) fn turn(angle: Vec3) -> Quat {
     let (mut half, mut doublings) = (scale(angle, 0.5), 0);
     while dot(half, half) > 0.0625 && doublings < 32 {

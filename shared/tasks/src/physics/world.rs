@@ -1,9 +1,10 @@
 //! The only file that names the engine's world: one segment in a freshly built one.
 //!
-//! A body that by the formula comes near nobody stays out of the engine until one that was touched comes near
-//! it: it then enters, at that step, where the formula has it. So the engine's work follows the collisions and
-//! not the bodies, and no contact is lost. Bodies that rest beside one another are such bodies too: where one of them
-//! enters, those enter that rest beside it and beside those, and others as the push comes their way.
+//! A body that by the formula comes near no other stays out of the engine until a touched body comes near it:
+//! it then enters, at that step, where the formula has it. So the engine's work grows with the collisions and
+//! not with the bodies, and no contact is lost. The same holds for bodies that rest beside one another: where
+//! one of them enters, the two rings of bodies that rest around it enter too, and others as the push reaches
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -25,22 +26,22 @@ use super::{PAIRS_PER_BODY_MAX, PREDICTION_M, STEP_S};
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
-/// Half the thickness of a wall and half its height, metres; nothing in range crosses it in a step.
+/// Half the thickness of a wall and half its height, metres; no body in range crosses it in one step.
 const WALL_HALF_M: f32 = 4.0;
 const WALL_HALF_HEIGHT_M: f32 = 16.0;
 
-/// Bodies in the engine up to which all of them may be near all others, some two thousand pairs, where there is fuel for it.
-/// Of more, a tick may have as many pairs as a segment.
+/// Up to this many bodies in the engine, all of them may be near all others (some two thousand pairs) as far
+/// as the fuel lasts. Above it, a tick may have as many pairs as a segment.
 const CROWD_MIN: usize = 64;
 
-/// What a body that rested has moved by, metres, or moves at, metres a second, once it has been pushed: a contact in which
-/// nothing is felt shall not wake a heap.
+/// A resting body counts as pushed once it has moved this far, metres, or moves this fast, metres a second: a
+/// contact without effect must not wake a heap.
 const MOVED_M: f64 = 0.002;
 const MOVES_M_S: f32 = 0.02;
 
 /// What the engine makes of a segment.
 pub(super) struct SegmentRun {
-    /// The ends of the bodies that were touched; of others nothing is said.
+    /// The ends of the bodies that were touched; others have none.
     pub ends: Vec<Motion>,
     /// What the attractors added to each body's momentum.
     pub pulled: Vec<Vec3>,
@@ -60,7 +61,7 @@ struct World {
     multibodies: MultibodyJointSet,
     soft: SoftBodySet,
     ccd: CCDSolver,
-    /// By body; none for those that are not in the engine.
+    /// By body; `None` for those that are not in the engine.
     handles: Vec<Option<RigidBodyHandle>>,
 }
 
@@ -71,7 +72,7 @@ struct Lone {
     /// No path is longer than this along x.
     width: f64,
     outer_max: f64,
-    /// By body, those that it rests beside; empty where none rest.
+    /// By body, the bodies that it rests beside; empty if none rest.
     beside: Vec<Vec<u16>>,
 }
 
@@ -103,8 +104,8 @@ impl Lone {
         lone
     }
 
-    /// Takes out the bodies whose outer balls are within `reach` of `position` at `tick`, in order of id; also says
-    /// how many it looked at.
+    /// Takes out the bodies whose outer balls are within `reach` of `position` at `tick`, in order of id;
+    /// also returns how many it examined.
     fn take_near(
         &mut self,
         scene: &PhysicsScene<'_>,
@@ -144,13 +145,13 @@ fn widened(from: Vector) -> Vec3 {
 }
 
 impl World {
-    /// Bodies in the order of their ids, but for lone ones; then the walls.
+    /// A world with the bodies in the order of their ids, without lone ones; then the walls.
     fn new(scene: &PhysicsScene<'_>, start: &[State], lone: &Lone) -> Self {
         let parameters = IntegrationParameters {
             dt: STEP_S as f32,
             normalized_prediction_distance: PREDICTION_M as f32,
             normalized_max_linear_velocity: scene.speed_max as f32,
-            // Contacts are found at the starts of steps alone, so that the formula can tell where they are.
+            // Contacts are found at the starts of steps only, so that the formula can tell where they are.
             max_ccd_substeps: 0,
             ..IntegrationParameters::default()
         };
@@ -211,7 +212,7 @@ impl World {
             for centre in [-centre, centre] {
                 let wall = ColliderBuilder::cuboid(half.x, half.y, half.z)
                     .translation(centre)
-                    // A wall gives back what the body's material does, and does not rub.
+                    // A wall restores what the body's material does, and has no friction.
                     .restitution_combine_rule(CoefficientCombineRule::Max)
                     .friction_combine_rule(CoefficientCombineRule::Min)
                     .restitution(0.0)
@@ -247,12 +248,13 @@ impl World {
             let Some(body) = handle.and_then(|handle| self.bodies.get_mut(handle)) else { continue };
             let (at, before) = (widened(body.translation()), widened(body.linvel()));
             body.set_linvel(narrowed(pulled(scene, facts.speed_cap, at, before)), false);
-            // Without what the cap takes: that is no attractor's doing.
+            // Without the part that the cap removes, which is no attractor's doing.
             sums[index] = add(sums[index], scale(scene.pull(at), facts.mass * STEP_S));
         }
     }
 
-    /// Lets in the lone bodies that `touched` has come near; they have flown by the formula until `tick`.
+    /// Adds the lone bodies that `touched` has come near to the engine; they have flown by the formula until
+    /// `tick`.
     fn let_in(
         &mut self,
         scene: &PhysicsScene<'_>,
@@ -270,7 +272,7 @@ impl World {
         let way = sub(at, paths.at(touched, tick));
         if paths.is_still(touched) && dot(way, way) < MOVED_M * MOVED_M && body.linvel().length() < MOVES_M_S
         {
-            // It rests where the formula has it, so whoever comes near it is known to.
+            // The body rests where the formula has it, so every body that comes near it is already known.
             return Ok(());
         }
         let reach = scene.facts[touched].outer + PREDICTION_M + drift_m(scene);
@@ -293,7 +295,8 @@ impl World {
         }
     }
 
-    /// Notes who is in contact; returns the steps that the tick took for all who were near one another.
+    /// Notes which bodies are in contact; returns the steps that the tick took for all pairs near one
+    /// another.
     fn note_contacts(
         &self,
         scene: &PhysicsScene<'_>,
@@ -323,7 +326,7 @@ impl World {
         steps
     }
 
-    /// Spends what a tick takes but for the bodies near one another, and ends the kernel where these may take more than what
+    /// Spends the steps of a tick without its pairs, and ends the kernel if the pairs may take more than what
     /// is left, or are more than one tick may have.
     fn enter_tick(
         &self,
@@ -334,7 +337,7 @@ impl World {
         let count = self.bodies.len();
         let pulls = scene.spec.attractors.len() as u64 * PULL_STEPS;
         fuel.spend(TICK_STEPS + count as u64 * (MOVE_STEPS + pulls))?;
-        // Each with all others and two walls.
+        // Each body with all others and two walls.
         let all = (count * (count + 3) / 2) as u64;
         if count <= CROWD_MIN && fuel.require(all * Meeting::steps_max(Pair::Other)).is_ok() {
             return Ok(());
@@ -371,7 +374,7 @@ impl World {
     }
 }
 
-/// Runs one segment from `start`, whose `ground` says who may meet by the formula.
+/// Runs one segment from `start`; `ground` lists the pairs that may meet by the formula.
 pub(super) fn run(
     scene: &PhysicsScene<'_>,
     start: &[State],

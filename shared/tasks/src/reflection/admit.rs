@@ -9,8 +9,9 @@ use super::{
 use crate::kind::SpecError;
 use crate::physics::{ShapeId, ShapeKind};
 
-/// Largest face, as a power of two, of which any number of levels may be asked for. Each number needs weights of its own,
-/// which for the largest face take 40 MB and over a second; up to this size all of them together take 10 MB.
+/// Largest face, as a power of two, that allows any number of levels. Each number of levels needs its own
+/// weights, which for the largest face take 40 MB and over a second; up to this size all numbers together
+/// take 10 MB.
 const ANY_LEVELS_FACE_LOG2: u8 = 5;
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
@@ -28,8 +29,8 @@ fn counted(what: &str, count: usize, range: std::ops::RangeInclusive<usize>) -> 
 pub(crate) fn in_range(spec: &ReflectionSpec) -> Result<(), SpecError> {
     counted("probes", 1 + spec.others.len(), 1..=VIEWPOINTS_MAX)?;
     spec.viewpoints().try_for_each(|viewpoint| viewpoint_in_range(&viewpoint))?;
-    // What the largest cube may take alone, all may take together: so they fit into one outcome, on one device and into
-    // the time of a check.
+    // All cubes together may take what the largest cube alone may take, so that they fit into one outcome, on
+    // one device and into the time of a check.
     let bytes: usize = spec.viewpoints().map(|viewpoint| stream_bytes_max(viewpoint.face_log2)).sum();
     if bytes > STREAM_BYTES_MAX {
         return refuse(format!("probes of up to {bytes} bytes where {STREAM_BYTES_MAX} are allowed"));

@@ -1,9 +1,8 @@
-//! Which objects a ray may meet: a tree of boxes, four to a node, built by obvhs and collapsed here.
+//! Which objects a ray may meet: a bounding volume hierarchy (BVH), four boxes to a node, built by obvhs and
+//! collapsed here.
 //!
-//! The leaves are whole objects, since a convex rock is met faster by its planes than by its triangles. Measured on one
-//! core, million rays a second from the probe and onwards from 150 rocks: this tree 16 and 5.3; over the 4,762
-//! triangles obvhs' eight-wide tree 8.6 and 1.9, its binary one 7.6 and 1.1, parry's 6.8 and 0.9. It is built in
-//! 0.1 ms, theirs in 1.5 to 11.
+//! The leaves are whole objects, since a convex rock is intersected faster by its planes than by its
+//! triangles (`docs/PERFORMANCE.md`).
 
 use glam::Vec3;
 use obvhs::aabb::Aabb;
@@ -13,15 +12,15 @@ use obvhs::ploc::{PlocBuilder, PlocSearchDistance, SortPrecision};
 
 /// Set in [`Node::children`] where the child is an object: the other bits are its number.
 pub const LEAF: u32 = 1 << 31;
-/// A child that is not there. Its box is a point that no ray reaches.
+/// A missing child. Its box is a point that no ray reaches.
 pub const NO_CHILD: u32 = u32::MAX;
-/// Nodes on the longest way from the root down; a tree that would be deeper is built otherwise.
+/// Nodes on the longest path from the root down; a tree that would be deeper is built by halving instead.
 pub const DEPTH_MAX: usize = 10;
 /// Entries of a traversal's stack at most: a node pushes three more than it takes.
 pub const STACK: usize = 3 * DEPTH_MAX + 2;
-/// Boxes of the largest tree that is built by joining neighbours and then improved. Where boxes lie in one another or in a
-/// row, one pair is joined in each look at all of them, and a better place for a box is looked for among all: of thousands
-/// that would take longer than a task pays for.
+/// Boxes of the largest tree that is built by joining neighbours and then improved. Where boxes are nested or
+/// in a row, each pass over all boxes joins only one pair, and improving searches all places for each box;
+/// for thousands of boxes that would take longer than a task pays for.
 const JOINED_MAX: usize = 128;
 /// Where the boxes of missing children are.
 const NOWHERE: f32 = 1e30;
@@ -64,7 +63,7 @@ pub(super) fn build(boxes: &[Bounds]) -> Vec<Node> {
     let boxes: Vec<Aabb> = boxes.iter().map(aabb).collect();
     if boxes.len() <= JOINED_MAX {
         let nodes = joined(&boxes);
-        // Deeper are boxes inside boxes inside boxes, or of someone who wants long ways.
+        // A deeper tree comes from nested boxes, or from a spec made to give long paths.
         if depth(&nodes) <= DEPTH_MAX {
             return nodes;
         }
@@ -85,7 +84,7 @@ fn joined(boxes: &[Aabb]) -> Vec<Node> {
     nodes
 }
 
-/// Nodes on the longest way from the root down; children come after their parents.
+/// Nodes on the longest path from the root down; children come after their parents.
 fn depth(nodes: &[Node]) -> usize {
     let mut depths = vec![1; nodes.len()];
     for (at, node) in nodes.iter().enumerate() {
@@ -96,7 +95,8 @@ fn depth(nodes: &[Node]) -> usize {
     depths.into_iter().max().unwrap_or(0)
 }
 
-/// Appends a node over `objects`, quartered by their boxes' middles: never deeper than it must be.
+/// Appends a node over `objects`, split in four by the centres of their boxes: the tree has the least
+/// possible depth.
 fn halve(boxes: &[Aabb], objects: &mut [u32], nodes: &mut Vec<Node>) -> u32 {
     let at = nodes.len();
     nodes.push(Node::EMPTY);
@@ -112,8 +112,8 @@ fn halve(boxes: &[Aabb], objects: &mut [u32], nodes: &mut Vec<Node>) -> u32 {
     at as u32
 }
 
-/// Puts the lower half of the objects before the others, along the axis on which their middles are widest apart; how many they
-/// are.
+/// Moves the lower half of the objects before the others, along the axis on which their centres are widest
+/// apart; returns its size.
 fn split(boxes: &[Aabb], objects: &mut [u32]) -> usize {
     let middle = |object: &u32| boxes[*object as usize].center();
     let spread =
@@ -154,7 +154,7 @@ fn collapse(tree: &Bvh2, from: usize, nodes: &mut Vec<Node>) -> u32 {
     at as u32
 }
 
-/// A ray as boxes want it.
+/// A ray in the form that box tests need.
 #[derive(Clone, Copy)]
 pub(super) struct Ray {
     pub origin: Vec3,
@@ -180,7 +180,8 @@ impl Ray {
         Self { origin, direction, inverse, near, far }
     }
 
-    /// Where the ray enters the node's boxes, and where it leaves them or ends: it meets those that it enters first.
+    /// Where the ray enters and leaves each of the node's boxes (or ends); it meets a box that it enters
+    /// before it leaves.
     #[inline]
     fn meets(&self, node: &Node, end: f32) -> ([f32; 4], [f32; 4]) {
         let (mut entries, mut exits) = ([0.0; 4], [end; 4]);
@@ -198,11 +199,11 @@ impl Ray {
     }
 }
 
-/// Steps of the four boxes of a node, in nanoseconds that they take at most.
+/// Fuel steps of testing the four boxes of a node: the most nanoseconds it takes.
 const NODE_STEPS: u64 = 14;
 
-/// Visits the objects whose boxes the ray meets before `end`, nearest boxes first. `visit` says where the ray is
-/// cut off from now on, below 0 to end the visit, and how many steps it took. Returns the steps of all.
+/// Visits the objects whose boxes the ray meets before `end`, nearest boxes first. `visit` returns where the
+/// ray now ends, below 0 to stop, and how many steps it took. Returns the steps of the whole traversal.
 #[inline]
 pub(super) fn traverse(
     nodes: &[Node],
@@ -231,11 +232,11 @@ pub(super) fn traverse(
         let (entries, exits) = ray.meets(node, end);
         let bottom = height;
         for lane in 0..4 {
-            // Roundings of both must not lose a box that is touched.
+            // Rounding of either distance must not lose a box that is touched.
             if entries[lane] > exits[lane] * 1.000_001 || height >= STACK {
                 continue;
             }
-            // Farthest lowest, so that the nearest is taken next.
+            // The farthest is pushed first, so that the nearest is popped first.
             let mut place = height;
             while place > bottom && stack[place - 1].1 < entries[lane] {
                 stack[place] = stack[place - 1];
@@ -252,7 +253,7 @@ pub(super) fn traverse(
 mod tests {
     use super::*;
 
-    /// Boxes ever farther out, each twice as far as the one before: a chain to whoever joins neighbours.
+    /// Boxes ever farther out, each twice as far as the one before: joining neighbours makes a chain of them.
     fn chain(count: i32) -> Vec<Bounds> {
         let place = |number: i32| Vec3::X * 2.0_f32.powi(number - count / 2);
         (0..count).map(|number| (place(number) * 0.9, place(number) * 1.1 + 1e-30)).collect()
@@ -277,7 +278,7 @@ mod tests {
         assert!(joined > DEPTH_MAX, "{joined}: the chain is no case for the other way");
     }
 
-    /// Balls as anybody may put them: at random, in one place, in a row.
+    /// Hostile arrangements of balls: at random, in one place, in a row.
     fn crowds(count: usize) -> [Vec<Bounds>; 3] {
         let around = |at: Vec3| (at - 0.1, at + 0.1);
         let mut state = 7;
@@ -292,7 +293,7 @@ mod tests {
     #[test]
     fn large_trees_are_as_deep_as_they_must_be_and_no_deeper() {
         for boxes in crowds(2_048) {
-            // Four to the sixth are 4,096.
+            // 4^6 = 4,096.
             assert_eq!(depth(&build(&boxes)), 6);
         }
     }

@@ -13,22 +13,24 @@ use crate::fuel::{Fuel, Fueled as _, Stop};
 use crate::kind::{CheckError, KernelError};
 use crate::picking::next;
 
-/// Octaves that one channel of a texel can be off by at most, as far as means are concerned: what a single path gone
-/// another way on another processor does must not weigh more than a whole region.
+/// Octaves by which one channel of a texel counts at most in means: one path that goes another way on another
+/// processor must not weigh more than a whole region.
 const RESIDUAL_CAP: f32 = 2.0;
 /// Mean size of the residual, octaves, from which on a block is false.
 const FALSE_SIZE: f32 = 0.2;
-/// Mean size of the residual from which on a block is doubtful. One stray path between a bolt and the dark, and
-/// what it does to its square of the transform, makes 0.06.
+/// Mean size of the residual from which a block is doubtful. One stray path between a bolt and the dark, and
+/// its effect on its square of the transform, makes 0.06.
 const DOUBTFUL_SIZE: f32 = 0.08;
-/// The same for the square that is off second most, since a stray path spoils one: less is doubtful there. One
+/// The same for the second worst square, since a stray path spoils only one: the threshold is lower. One
 /// coefficient rounded the other way makes 0.04.
 const DOUBTFUL_REST: f32 = 0.05;
-/// Mean of the residual of those squares, either way, from which on a block is doubtful: a cube too dark or too bright.
+/// Mean of the signed residual without the worst square, in either direction, from which a block is doubtful:
+/// a cube too dark or too bright.
 const DOUBTFUL_MEAN: f32 = 0.02;
-/// A block is not judged where a hair's breadth moves its light by more than one part in this many of the residual.
+/// A block is not judged if moving the probe by a hair (see `nudged`) changes its light by more than this
+/// part of the residual.
 const SWING_SHARE: f32 = 2.0;
-/// Blocks that are looked at where one is doubtful.
+/// Blocks that are traced in all where one is doubtful.
 const SECOND_LOOK: usize = 3;
 
 /// The always-on check of every answer.
@@ -41,7 +43,7 @@ pub(super) fn check(spec: &ReflectionSpec, outcome: &ReflectionOutcome) -> Resul
     let cubes = outcome.cubes().map_err(|error| CheckError::new("reflection.stream", error.to_string()))?;
     let texels = cubes.iter().flatten().flat_map(CubeMap::texels);
     let brightest = texels.fold(0.0_f32, |most, texel| most.max(luminance(Vec3::from(*texel))));
-    // Mostly steps are the finest, so how coarse they are is only asked where it matters.
+    // Most outcomes have the finest steps, so the coarseness is read only if the brightness exceeds those.
     if brightest > radiance_bound(spec) * bright_slack(0) {
         let given = outcome
             .coefficients()
@@ -56,15 +58,15 @@ pub(super) fn check(spec: &ReflectionSpec, outcome: &ReflectionOutcome) -> Resul
     Ok(())
 }
 
-/// By how much rounding lifts a texel at most. With the finest steps the sharp level errs by at most
-/// [`LEVEL_ERROR_MAX`](super::LEVEL_ERROR_MAX) octaves and a filtered one by half of that again, which is less than two;
-/// with each next by √2 as much.
+/// Factor by which rounding can brighten a texel. With the finest steps the sharp level errs by at most
+/// [`LEVEL_ERROR_MAX`](super::LEVEL_ERROR_MAX) octaves and a filtered one by half of that again, which is
+/// less than two; each coarser step multiplies the error by √2.
 fn bright_slack(coarseness: u8) -> f32 {
     let octaves = 2.0 * (1_u32 << coarseness.div_ceil(2)) as f32;
     octaves.min(24.0).exp2()
 }
 
-/// The filtered levels again, and one macroblock traced again; two more where that one is doubtful.
+/// Computes the filtered levels again, and traces one macroblock again; two more if that one is doubtful.
 pub(super) fn deep_check(
     spec: &ReflectionSpec,
     outcome: &ReflectionOutcome,
@@ -78,8 +80,8 @@ pub(super) fn deep_check(
         .map_err(|error| CheckError::new("reflection.spec", error.to_string()))?;
     match looked_at(spec, &given, seed, &mut fuel) {
         Ok(verdict) => verdict,
-        // No core traces this scene with what is paid for it. A graphics processor may have: where it looks it found
-        // more than the check can afford to doubt, and nobody but who asked for the scene goes without.
+        // No core can trace this scene with the fuel it paid for, but a graphics processor may. The check
+        // cannot tell, so it accepts: only the gamer who asked for such a scene is affected.
         Err(_) => Ok(()),
     }
 }
@@ -123,8 +125,9 @@ fn looked_at(
     Ok(Ok(()))
 }
 
-/// The scene from a hair beside the probe. What looks otherwise from there hangs on roundings, and other processors
-/// round otherwise: a gamer can ask for two surfaces in one place, and no worker is to blame for what is seen of them.
+/// The scene from a hair's breadth beside the probe. Light that changes there depends on rounding, which
+/// differs between processors: a gamer can ask for two surfaces in one place, and the worker is not to blame
+/// for which is seen.
 fn nudged(scene: &Scene) -> Scene {
     // A 65,536th of a metre, and several steps of an `f32` far from the origin.
     let probe = scene.probe.map(|part| part + 1.0 / 65_536.0 + part.abs() / 2_097_152.0);
@@ -159,14 +162,14 @@ struct Place {
     row: usize,
 }
 
-/// The macroblocks that a seed picks, none twice, of cubes with so many of them `across` an edge: any of any probe's,
-/// all alike. Every third seed picks those in which lights are, or would be if nothing stood between.
+/// The macroblocks that a seed picks, all different, of cubes with `across` of them per edge; each macroblock
+/// of each probe is equally likely. Every third seed picks macroblocks that look towards lights.
 fn picks(scene: &Scene, viewpoints: &[Viewpoint], across: &[usize], mut seed: u64) -> Vec<Place> {
     let is_aimed = next(&mut seed).is_multiple_of(3) && !scene.lights.is_empty();
     let blocks = |across: &usize| FACES * across * across;
     let all: usize = across.iter().map(blocks).sum();
     let mut places = Vec::with_capacity(SECOND_LOOK);
-    // Lights may all be in one place; then chance goes on.
+    // Lights may all be in one macroblock; after 64 tries the picks are random.
     for attempt in 0..64 {
         let (mut rest, mut probe) = ((next(&mut seed) % all as u64) as usize, 0);
         while rest >= blocks(&across[probe]) {

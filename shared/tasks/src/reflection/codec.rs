@@ -3,9 +3,9 @@
 //! A face is cut into macroblocks of 16 by 16 texels. Luminance is taken in octaves above a floor of 2^-12 (so
 //! black is exactly 0), colour as the square roots of red's and blue's share of the luminance at half the
 //! resolution, weighted by the luminance. Squares of 8 by 8 go through a cosine transform, and coefficients are
-//! rounded to steps (`block.rs`). Up to there each macroblock is alone: whoever has its texels can say which
-//! coefficients must have been sent. A range coder with learnt odds then packs them all (`stream.rs`), using that
-//! neighbours are alike.
+//! rounded to steps (`block.rs`). Up to there each macroblock is independent: its texels alone determine its
+//! coefficients, so a check can trace and quantise one macroblock. A range coder with learnt odds then packs them all
+//! (`stream.rs`), using that neighbours are alike.
 //!
 //! # Error
 //!
@@ -16,11 +16,9 @@
 //!
 //! # Why this one
 //!
-//! Of the ways that `benches/probe.rs` measures, on the sharp level of a traced cube of 32: this one takes 2.6 KB at 41 dB.
-//! Shared exponents and deflate take 19 KB. Rounding octaves texel by texel and predicting them from neighbours would take
-//! 2.3 KB at that PSNR with steps of 0.35 octaves, but those show as bands in smooth skies (28 dB where this has 37);
-//! with steps of 0.12, which do not, 3.3 KB at 51 dB. So this one takes the fewest bytes without bands, and fewest
-//! where light is smooth or noisy; whoever has bytes to spare for sharper edges finds them better spent on the other.
+//! Of the codecs that `benches/probe.rs` measures (`docs/PERFORMANCE.md`), this one takes the fewest bytes without
+//! visible bands in smooth skies. Predicting texels from their neighbours takes fewer only with steps so coarse that
+//! they show as bands; shared exponents and deflate take several times as many.
 //!
 //! # Determinism
 //!

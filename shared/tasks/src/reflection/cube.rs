@@ -1,5 +1,5 @@
-//! A cube map of light, and which way each of its texels looks: one convention for kernels, codec, filter and
-//! whoever uploads it to a GPU.
+//! A cube map of light, and the direction of each of its texels: one convention for kernels, codec, filter
+//! and the upload to a GPU.
 
 /// Faces of a cube.
 pub const FACES: usize = 6;
@@ -41,8 +41,9 @@ impl CubeMap {
     }
 }
 
-/// The way that the point (`u`, `v`) of a face looks, not normalised: its longest component is 1 or -1. `u` runs
-/// to the right and `v` down, both from 0 to 1; the middle of texel (x, y) is ((x + ½) / face, (y + ½) / face).
+/// The direction of the point (`u`, `v`) of a face, not normalised: its longest component is 1 or -1. `u`
+/// runs to the right and `v` down, both from 0 to 1; the middle of texel (x, y) is ((x + ½) / face, (y + ½) /
+/// face).
 pub fn direction(face: usize, u: f32, v: f32) -> [f32; 3] {
     let (right, down) = (2.0 * u - 1.0, 2.0 * v - 1.0);
     match face {
@@ -55,7 +56,7 @@ pub fn direction(face: usize, u: f32, v: f32) -> [f32; 3] {
     }
 }
 
-/// Undoes [`direction`]: face, `u` and `v` of the way that a direction of any length but 0 looks.
+/// Undoes [`direction`]: face, `u` and `v` of a direction of any length but 0.
 pub fn locate([x, y, z]: [f32; 3]) -> (usize, f32, f32) {
     let (ax, ay, az) = (x.abs(), y.abs(), z.abs());
     let (face, most, right, down) = if ax >= ay && ax >= az {

@@ -1,14 +1,15 @@
 //! From a sharp cube to what a renderer lights rough surfaces with: levels filtered by GGX lobes of growing
 //! roughness, each half the size of the one before, and irradiance.
 //!
-//! Level `l` of `n` is for perceptual roughness `l / (n - 1)`, as Bevy's `environment_map.wgsl` looks it up; the
-//! lobe's alpha is the roughness squared, and a direction at the angle θ from the middle weighs
-//! `D(h) · cos θ · G(cos θ)`, as in Bevy's own `environment_filter.wgsl` (whoever looks does so along the
-//! normal: Karis, "Real Shading in Unreal Engine 4", 2013). Every output texel is a weighted sum over cells of
-//! the cube, fine where the lobe is steep and coarse elsewhere, by solid angle (`filter/lobes.rs`); edges of faces
-//! play no part in it, so there are no seams. Weights of a size are reckoned once per process.
+//! Level `l` of `n` is for perceptual roughness `l / (n - 1)`, as Bevy's `environment_map.wgsl` looks it up;
+//! the lobe's alpha is the roughness squared, and a direction at the angle θ from the middle weighs `D(h) ·
+//! cos θ · G(cos θ)`, as in Bevy's own `environment_filter.wgsl` (with the view along the normal: Karis,
+//! "Real Shading in Unreal Engine 4", 2013). Every output texel is a sum over cells of the cube weighted by
+//! solid angle, fine where the lobe is steep and coarse elsewhere (`filter/lobes.rs`); edges of faces play no
+//! part in it, so there are no seams. The weights of a size are computed once per process.
 //!
-//! Only `+ - * /` and square roots, in one stated order: the same cube gives the same levels, bit for bit, everywhere.
+//! Only `+ - * /` and square roots, in one stated order: the same cube gives the same levels, bit for bit,
+//! everywhere.
 
 mod lobes;
 
@@ -42,15 +43,15 @@ fn harmonics([x, y, z]: [f32; 3]) -> [f32; 9] {
     [1.0, x, y, z, x * y, y * z, z * x, 3.0 * z * z - 1.0, x * x - y * y]
 }
 
-/// Squares of the harmonics' constants (1/4π, 3/4π, 15/4π, 15/16π, 5/16π) times what a cosine lobe leaves of their
-/// bands (π, 2π/3, π/4: Ramamoorthi and Hanrahan, 2001), over π.
+/// Squares of the harmonics' constants (1/4π, 3/4π, 15/4π, 15/16π, 5/16π) times the factors of a cosine lobe
+/// per band (π, 2π/3, π/4: Ramamoorthi and Hanrahan, 2001), over π.
 const SHARES: [f32; 9] = {
     use std::f32::consts::PI;
     let (one, two) = (3.0 / (4.0 * PI) * (2.0 / 3.0), 15.0 / (4.0 * PI) / 4.0);
     [1.0 / (4.0 * PI), one, one, one, two, two, two, 5.0 / (16.0 * PI) / 4.0, 15.0 / (16.0 * PI) / 4.0]
 };
 
-/// Faces of this size are fine enough for nine harmonics.
+/// Size of face that is fine enough for nine harmonics.
 const PROJECTED_FACE_LOG2: usize = 4;
 
 fn project(lobes: &Lobes, pyramid: &Pyramid) -> Irradiance {
@@ -198,8 +199,8 @@ mod tests {
         }
     }
 
-    /// Opposite a light there is less the sharper the level is, and at it more; and what there is in all
-    /// stays about the same.
+    /// Opposite a light, more roughness gives more brightness; towards it, less; the total stays about the
+    /// same.
     #[test]
     fn a_bright_spot_spreads_as_roughness_grows() {
         // Somewhere inside, on an edge, at a corner.

@@ -1,14 +1,14 @@
 //! The kernel on graphics processors: the same paths as `trace.rs` with the same random numbers, in WGSL.
 //!
-//! `Scene`'s arrays are uploaded as they are, each texel is traced by the functions of `gpu/*.wgsl`, which follow
-//! the Rust files line by line, and the cube comes back as floating-point numbers; packing it stays with the
-//! processor's cores. Both kernels may round differently in every operation, so where a path is a hair from
-//! another decision (a silhouette, an edge of a rock, which lobe) they may decide differently: see [`TOLERANCE`].
+//! `Scene`'s arrays are uploaded as they are, each texel is traced by the functions of `gpu/*.wgsl`, which
+//! follow the Rust files line by line, and the cube comes back as floating-point numbers; packing it stays
+//! with the processor's cores. Both kernels may round differently in every operation, so a path close to a
+//! decision (a silhouette, an edge of a rock, which lobe) may go another way: see [`TOLERANCE`].
 //!
-//! What a hostile spec can do to a helper's device: admission bounds the work, every loop in the shaders has a
-//! bound of its own, wgpu checks every index, work is cut into submissions that hardware finishes in some ten
-//! milliseconds (a driver resets a device that is busy for seconds), at most [`lanes::LANES_MAX`] tasks are on
-//! the device, and no wait is without end.
+//! Limits on what a hostile spec can do to a helper's device: admission bounds the work, every loop in the
+//! shaders has a bound of its own, wgpu checks every index, work is cut into submissions that hardware
+//! finishes in some ten milliseconds (a driver resets a device that is busy for seconds), at most
+//! [`lanes::LANES_MAX`] tasks are on the device, and every wait has a time-out.
 
 mod lanes;
 mod shader;
@@ -41,32 +41,32 @@ pub struct Tolerance {
     /// A texel agrees if no colour differs by more than this share of the texel's brightest, or of
     /// [`Tolerance::floor`] where that is more.
     pub texel: f32,
-    /// Radiance under which differences are measured as if of this.
+    /// Radiance below which differences are measured as a share of this value.
     pub floor: f32,
-    /// Share of texels that need not agree: those with a path that another rounding sends another way.
+    /// Share of texels that need not agree: those with a path that rounding sends another way.
     pub strays: f64,
-    /// Largest mean of all differences, with their signs, as a share of the mean radiance.
+    /// Largest mean of all signed differences, as a share of the mean radiance.
     pub mean: f64,
 }
 
-/// See [`Tolerance`]. What the tests hold both kernels to.
+/// The tolerance that the tests hold both kernels to.
 pub const TOLERANCE: Tolerance = Tolerance { texel: 1e-3, floor: 0.01, strays: 0.01, mean: 1e-3 };
 
-/// Rays of one submission, about, in a scene of few objects: some ten milliseconds on a small graphics processor,
-/// up to seconds on software.
+/// Approximate rays of one submission in a scene of few objects: some ten milliseconds on a small graphics
+/// processor, up to seconds on software.
 const SUBMISSION_RAYS: u64 = 1 << 20;
-/// Objects that make a ray cost as much again, where they are in its way, as a hostile scene's may be.
+/// Objects that double the cost of a ray if all lie in its way, as in a hostile scene they may.
 const CROWD: u64 = 128;
 
-/// Texels along the edge of a face from which on threads share in packing: below, waking them takes longer.
+/// Edge of a face, in texels, from which threads share in packing: below it, waking them takes longer.
 const SHARED_FACE_MIN: u32 = 32;
 
 /// The kernel, on one device. Its programs are compiled on a thread of their own from the moment it is made.
 pub struct GpuTracer {
     shared: Arc<Shared>,
     compiling: Mutex<Option<JoinHandle<()>>>,
-    /// Packs cubes: on one core that takes longer than a device takes to trace the next. Where there are no threads to be had,
-    /// whoever calls packs alone.
+    /// Threads that pack cubes: one core takes longer to pack a cube than a device takes to trace the next.
+    /// `None` if no threads could be started; then the caller packs.
     packing: Option<ThreadPool>,
 }
 
@@ -77,7 +77,7 @@ struct Shared {
 }
 
 impl GpuTracer {
-    /// Starts to compile. An error is that of starting a thread.
+    /// Starts to compile. Fails only if the thread cannot be started.
     pub fn new(gpu: &Gpu) -> Result<Self, GpuError> {
         let shared = Arc::new(Shared { gpu: gpu.clone(), program: OnceLock::new(), lanes: Lanes::default() });
         let compiled = shared.clone();
@@ -86,7 +86,7 @@ impl GpuTracer {
             .spawn(move || {
                 let prepared = catch_panic(|| compiled.prepare());
                 if prepared.is_err() {
-                    // Set once, and a preparation that panicked has not.
+                    // Set only once; a preparation that panicked has not set it.
                     let _ = compiled
                         .program
                         .set(Err(compiled.gpu.retire("its driver panicked while it compiled")));
@@ -140,10 +140,10 @@ impl GpuTracer {
 }
 
 impl Drop for GpuTracer {
-    /// Waits for the compiler: a program must not end while a driver is in the middle of that.
+    /// Waits for the compiler: a program must not end while a driver is compiling.
     fn drop(&mut self) {
         let compiling = self.compiling.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // A panic in there has been told by the panic hook, and nobody is left to use the device.
+        // The panic hook has reported a panic of that thread, and the device is no longer used.
         let _ = compiling.take().map(JoinHandle::join);
     }
 }
@@ -153,7 +153,7 @@ impl Kernel<Reflection> for GpuTracer {
         self.shared.program.get().is_some()
     }
 
-    /// A device that is software is cores, and one that failed is not used again.
+    /// A software device runs on cores, and a device that failed is not used again.
     fn device(&self) -> Device {
         let failed = matches!(self.shared.program.get(), Some(Err(_)));
         if failed || self.gpu().is_software() { Device::Cores } else { Device::Graphics }
@@ -165,11 +165,11 @@ impl Kernel<Reflection> for GpuTracer {
         blobs: &Blobs,
         stop: &Stop,
     ) -> Result<ReflectionOutcome, KernelError> {
-        // The device's own time is bounded by the shaders' loops; the fuel is for what the cores do.
+        // The shaders' own loop bounds limit the device's time; the fuel is for the work of the cores.
         let mut fuel = Reflection::fuel(spec, blobs, stop)?;
         fuel.spend(super::units::scene_steps(spec))?;
         let traced = self.shared.trace(&looks(&Scene::new(spec), spec.viewpoints()), stop);
-        // Cubes that were stopped half way are no device's failure.
+        // Cubes that were stopped half way are no failure of the device.
         if stop.is_stopped() {
             return Err(KernelError::Stopped);
         }
@@ -196,7 +196,8 @@ fn looks(scene: &Scene, viewpoints: impl Iterator<Item = Viewpoint>) -> Vec<Scen
 }
 
 impl Shared {
-    /// Compiles, and traces one small scene: software devices compile most of a program when it first runs.
+    /// Compiles, and traces one small scene, because software devices compile most of a program when it first
+    /// runs.
     fn prepare(&self) {
         let program = ShaderProgram::compile(&self.gpu);
         let spec = ReflectionSpec {
@@ -217,7 +218,7 @@ impl Shared {
             self.trace_with(&program, std::slice::from_ref(&scene), &stop)?;
             self.moments(&program, &scene, &[[0.0; 3]], 1, &stop).map(|_| program)
         });
-        // Set once: only this thread does.
+        // Only this thread sets it, and only once.
         let _ = self.program.set(warmed);
     }
 
@@ -289,8 +290,8 @@ impl Shared {
         )
     }
 
-    /// Has a part's answers computed into the lane, tile by tile. `before` is the last submission of the task, which may still
-    /// run. Once stopped it submits no more.
+    /// Computes a part's answers into the lane, tile by tile. `before` is the last submission of the task,
+    /// which may still run. Once stopped it submits no more.
     fn submit(
         &self,
         program: &ShaderProgram,
@@ -301,7 +302,7 @@ impl Shared {
         stop: &Stop,
     ) -> Result<(), GpuError> {
         let gpu = &self.gpu;
-        // Per surface one ray on, one to the sun, one to a light.
+        // Per surface one ray onwards, one to the sun, one to a light.
         let rays_each = u64::from(scene.samples) * (1 + 3 * u64::from(scene.bounces));
         let cost = rays_each * (1 + scene.primitives.len() as u64 / CROWD);
         let tile = u32::try_from(SUBMISSION_RAYS / cost.max(1)).unwrap_or(part.count).max(1);
@@ -313,7 +314,7 @@ impl Shared {
                 queue.write_buffer(&lane.setting, 0, &upload::setting(scene, &range, part.first));
                 program.submit(device, queue, lane, scene, part, &range)
             })?;
-            // Two of a task's tiles are queued at most, so that no wait is for more than a few.
+            // At most two of a task's tiles are queued, so that each wait is short.
             if let Some(before) = before.replace(submission) {
                 gpu.wait(&before)?;
             }

@@ -1,4 +1,4 @@
-//! Asking a glowing sphere or capsule for its light.
+//! Sampling the light of a glowing sphere or capsule (next event estimation).
 
 use glam::Vec3;
 
@@ -6,12 +6,12 @@ use super::random::sin_cos_turns;
 use super::scene::{CAPSULE, Light, Primitive, Scene};
 use super::surface::{basis, out_of};
 
-/// Where on a light a surface looks.
+/// A sampled point of a light.
 pub(super) struct LightPoint {
     /// Towards it, length 1.
     pub direction: Vec3,
     pub distance: f32,
-    /// Solid angle that the point stands for, over the chance of having asked this light.
+    /// Solid angle that the point stands for, divided by the probability that this light was chosen.
     pub weight: f32,
     /// The light.
     pub primitive: u32,
@@ -39,7 +39,7 @@ impl Scene {
         Some(found)
     }
 
-    /// How much a light is asked for at a point.
+    /// How likely a light is sampled from a point, without scale.
     fn pull(&self, light: &Light, from: Vec3, skip: u32) -> f32 {
         if light.primitive == skip {
             return 0.0;
@@ -59,7 +59,7 @@ impl Primitive {
         }
     }
 
-    /// A direction in the cone that the sphere fills, all alike.
+    /// A uniform direction in the cone that the sphere fills.
     fn look_sphere(&self, light: &Light, from: Vec3, point: [f32; 2]) -> Option<LightPoint> {
         let to = Vec3::from(self.position) - from;
         let (distance_square, radius_square) = (to.length_squared(), self.radius * self.radius);
@@ -68,7 +68,7 @@ impl Primitive {
         }
         let middle = to / distance_square.sqrt();
         let sin_square = radius_square / distance_square;
-        // 1 - cos without losing small angles.
+        // 1 - cos without loss of precision at small angles.
         let cap = sin_square / (1.0 + (1.0 - sin_square).sqrt());
         let off = point[1] * cap;
         let (sin, cos) = sin_cos_turns(point[0]);
@@ -81,8 +81,8 @@ impl Primitive {
         Some(LightPoint { direction, distance, weight, primitive: light.primitive })
     }
 
-    /// A point of the surface, all alike, or the one opposite where that one faces away: of two opposite points
-    /// never both face the same place.
+    /// A uniform point of the surface, or the opposite one if the point faces away: of two opposite points at
+    /// most one faces a given place.
     fn look_capsule(&self, light: &Light, from: Vec3, point: [f32; 2]) -> Option<LightPoint> {
         let axis = Vec3::from(self.axis);
         let length = axis.length();
@@ -113,7 +113,7 @@ impl Primitive {
             return None;
         }
         let distance = distance_square.sqrt();
-        // Of every pair of opposite points one is asked, so the points stand for half the area.
+        // One of each pair of opposite points is sampled, so the points stand for half the area.
         let weight = 0.5 * light.area * facing / (distance * distance_square);
         Some(LightPoint { direction: to / distance, distance, weight, primitive: light.primitive })
     }

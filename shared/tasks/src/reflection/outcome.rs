@@ -1,10 +1,8 @@
 //! What is answered: cubes and their filtered levels, packed.
 //!
-//! A traced cube of 32 takes some 2.6 KB alone and 3.6 KB with all its levels, at 41 dB of log-luminance. Filtered levels
-//! save whoever uses the probe 0.4 ms of a core ([`Probe::filtered`] gives the same but for their rounding),
-//! and cost 0.9 KB, 7 ms of a link of 1 Mbit/s. The face of 64 takes 6.8 or 9.3 KB, filters in 3 ms; of 16,
-//! 0.9 or 1.3 KB, 0.1 ms. Unfolding takes 0.2 to 0.4 ms at 32. Measured by `benches/probe.rs`. Cubes of one task are one
-//! stream, whose odds the first has taught already.
+//! Filtered levels are optional: [`Probe::filtered`] computes the same but for their rounding, which saves
+//! bytes and costs the receiver time (`docs/PERFORMANCE.md`, `benches/probe.rs`). All cubes of one task are
+//! one stream, so that later ones use the odds learnt from the first.
 
 use bincode::de::Decoder;
 use bincode::de::read::Reader;
@@ -27,26 +25,26 @@ use crate::kind::KernelError;
 /// Logarithm of the largest face that travels.
 pub const FACE_LOG2_MAX: u8 = FACE_MAX.ilog2() as u8;
 
-/// Bytes that a face of `2^n` adds to what the stream may have, for every `n`. Cubes that would take more travel with
-/// coarser steps: the link has 125 bytes a millisecond.
+/// Bytes that a face of `2^n` adds to the limit of the stream, for every `n`. Cubes that would take more
+/// travel with coarser steps, because the link has 125 bytes a millisecond.
 const CUBE_BYTES_MAX: [usize; FACE_LOG2_MAX as usize + 1] =
     [256, 256, 512, 1_024, 4_096, 12_000, 32_000, 60_000];
 /// Bytes of the longest stream, whatever it holds.
 pub(super) const STREAM_BYTES_MAX: usize = CUBE_BYTES_MAX[FACE_LOG2_MAX as usize];
-/// Bytes before the stream, but for a byte for each cube: how many there are, coarseness, length.
+/// Bytes before the stream, without the byte for each cube: number of cubes, coarseness, length.
 const HEAD_BYTES: usize = 1 + 1 + 2;
-/// With coarser steps than the finest a stream has at least this part of what is allowed, so that nobody can make his
-/// work vague and say that it had to be. An honest one has: the next finer steps took more than is allowed, which is over
-/// two bits a coefficient, and steps √2 as wide save half a bit of each.
+/// With steps coarser than the finest a stream must have at least the limit divided by this, so that a worker
+/// cannot choose coarse steps without need. An honest one has: the next finer steps took more than the limit,
+/// which is over two bits a coefficient, and steps √2 as wide save half a bit of each.
 const FULL_SHARE: usize = 2;
 
-/// Coarsest steps of a face of `2^n`: what the wildest cube needs that a test packs, and one to spare.
+/// Coarsest steps of a face of `2^n`: what the wildest cube that a test packs needs, and one more.
 const COARSENESS_MAX: [u8; FACE_LOG2_MAX as usize + 1] = [0, 0, 0, 0, 1, 1, 3, 9];
 
 const _: () = assert!(STREAM_BYTES_MAX + HEAD_BYTES + VIEWPOINTS_MAX <= OUTCOME_BYTES_MAX);
 const _: () = assert!(STREAM_BYTES_MAX <= u16::MAX as usize && VIEWPOINTS_MAX <= u8::MAX as usize);
 
-/// Bytes that a face of `2^face_log2` adds to what the stream may have.
+/// Bytes that a face of `2^face_log2` adds to the limit of the stream.
 pub(super) fn stream_bytes_max(face_log2: u8) -> usize {
     CUBE_BYTES_MAX.get(usize::from(face_log2)).copied().unwrap_or(usize::MAX / VIEWPOINTS_MAX)
 }
@@ -77,11 +75,11 @@ struct CubeSize {
     levels: u8,
 }
 
-/// What is answered: a probe for each viewpoint, packed. What they hold is only known once they are unfolded
+/// What is answered: a probe for each viewpoint, packed. Its content is known only once it is unfolded
 /// ([`ReflectionOutcome::unfold`]).
 ///
-/// On the wire: the number of probes in a byte, face and levels of each in one, coarseness in one, two bytes of length,
-/// the stream. Every value has exactly one encoding.
+/// On the wire: the number of probes in a byte, face and levels of each in one, coarseness in one, two bytes
+/// of length, the stream. Every value has exactly one encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReflectionOutcome {
     sizes: Vec<CubeSize>,
@@ -90,22 +88,20 @@ pub struct ReflectionOutcome {
 }
 
 impl ReflectionOutcome {
-    /// Filters and packs a cube, whose face is a power of two up to 128; `levels` counts the sharp one and is cut to
-    /// those that the face has.
+    /// Filters and packs a cube, whose face is a power of two up to 128; `levels` counts the sharp one and is
+    /// cut to those that the face has.
     ///
-    /// What is filtered is the cube as it will be unfolded, so that everyone can filter it again and must find
-    /// the same.
+    /// The filter runs on the cube as it will be unfolded, so that everyone who filters it again finds the
+    /// same.
     ///
-    /// # Panics
-    /// If the face is larger or no power of two: specs that ask for such are not admitted.
+    /// # Panics If the face is larger or no power of two: specs that ask for such are not admitted.
     pub fn of(levels: u8, cube: &CubeMap) -> Self {
         Self::endlessly(&[(levels, cube)], Threads::This)
     }
 
     /// [`ReflectionOutcome::of`] for several cubes, each with its levels.
     ///
-    /// # Panics
-    /// As [`ReflectionOutcome::of`], and for more cubes than there are in an admissible spec.
+    /// # Panics As [`ReflectionOutcome::of`], and for more cubes than an admissible spec has.
     pub fn of_all(cubes: &[(u8, &CubeMap)]) -> Self {
         Self::endlessly(cubes, Threads::This)
     }
@@ -124,7 +120,7 @@ impl ReflectionOutcome {
         packed.unwrap_or_else(|_| unreachable!("fuel without end that nobody stops"))
     }
 
-    /// [`ReflectionOutcome::of_all`], unless the fuel ends or somebody stops it.
+    /// [`ReflectionOutcome::of_all`]; an error if the fuel ends or the task is stopped.
     pub(super) fn within(
         cubes: &[(u8, &CubeMap)],
         fuel: &mut Fuel<'_>,
@@ -151,7 +147,7 @@ impl ReflectionOutcome {
         let steps = cubes.iter().map(steps).sum();
         let mut coarseness = 0;
         loop {
-            // Each time anew: a cube of noise is packed up to ten times before it fits.
+            // Spent on every try: a cube of noise is packed up to ten times before it fits.
             fuel.spend(steps)?;
             let quantised = cubes.iter().zip(&sizes);
             let mut quantised: Vec<Coefficients> = quantised
@@ -175,8 +171,9 @@ impl ReflectionOutcome {
         HEAD_BYTES + self.sizes.len() + self.stream.len()
     }
 
-    /// The texels and the irradiance of each probe in turn. Bounded in time and memory by [`ReflectionOutcome::sizes`],
-    /// whatever the stream holds: the worst that was found takes 50 ms and 3 MB at 128, a sixteenth at 32.
+    /// The texels and the irradiance of each probe in turn. Time and memory are bounded by
+    /// [`ReflectionOutcome::sizes`], whatever the stream holds: at most 50 ms and 3 MB at face 128, a
+    /// sixteenth at 32.
     pub fn unfold(&self) -> Result<Vec<Probe>, ProbeError> {
         let probe = |levels: Vec<CubeMap>| {
             let irradiance = filter(&levels[0], 1, Threads::This).1;
@@ -192,7 +189,7 @@ impl ReflectionOutcome {
         Ok(self.coefficients()?.iter().map(texels).collect())
     }
 
-    /// The quantised coefficients of each probe, for those who judge.
+    /// The quantised coefficients of each probe, for checks.
     pub(crate) fn coefficients(&self) -> Result<Vec<Coefficients>, ProbeError> {
         let coarsest = self.sizes.iter().map(|size| COARSENESS_MAX[usize::from(size.face_log2)]).max();
         if self.coarseness > coarsest.unwrap_or(0)
@@ -205,7 +202,7 @@ impl ReflectionOutcome {
     }
 }
 
-/// Whether each probe's filtered levels are just what its sharp level gives.
+/// Whether each probe's filtered levels are exactly what its sharp level gives.
 pub(crate) fn levels_agree(coefficients: &[Coefficients]) -> Result<(), ProbeError> {
     for (probe, cube) in coefficients.iter().enumerate() {
         let (sharp, rest) = (&cube.levels[0], &cube.levels[1..]);
@@ -222,12 +219,12 @@ pub(crate) fn levels_agree(coefficients: &[Coefficients]) -> Result<(), ProbeErr
     Ok(())
 }
 
-/// Bytes that the stream of cubes of these sizes may have.
+/// Most bytes of the stream of cubes of these sizes.
 fn bytes_max(sizes: &[CubeSize]) -> usize {
     sizes.iter().map(|size| stream_bytes_max(size.face_log2)).sum()
 }
 
-/// What an outcome says of one probe, its texels still in quantised coefficients.
+/// One probe of an outcome, its texels still as quantised coefficients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Coefficients {
     levels: Vec<Level>,
@@ -300,7 +297,7 @@ impl<Context> Decode<Context> for ReflectionOutcome {
             return Err(DecodeError::Other("a stream longer than its faces allow"));
         }
         decoder.claim_bytes_read(length)?;
-        // At most 60,000 bytes, so it may be reserved before it is known to be there.
+        // At most 60,000 bytes, so the buffer may be reserved before the bytes are read.
         let mut stream = vec![0; length];
         decoder.reader().read(&mut stream)?;
         Ok(Self { sizes, coarseness, stream })
@@ -314,7 +311,7 @@ mod tests {
     use super::super::codec::{block_texels, dequantise_block, quantise_block};
     use super::*;
 
-    /// A cube with something to see everywhere.
+    /// A cube with detail everywhere.
     fn cube(face: u32) -> CubeMap {
         let mut cube = CubeMap::black(face);
         for (place, texel) in cube.texels_mut().iter_mut().enumerate() {

@@ -1,11 +1,11 @@
-//! A probe unfolded: texels, and how a GPU takes them.
+//! A probe unfolded: its texels, and their layout for a GPU.
 
 use super::codec::half;
 use super::cube::{CubeMap, FACES, direction};
 use super::filter::{Irradiance, filter, irradiance_over_pi};
 use super::threads::Threads;
 
-/// Light around a point, ready to be used: the sharp cube, what rougher surfaces see, and irradiance.
+/// Light around a point, ready to be used: the sharp cube, levels for rougher surfaces, and irradiance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
     /// The sharp cube, then filtered ones, each half the size of the one before; level `l` of `n` is for perceptual
@@ -32,8 +32,8 @@ impl Probe {
         self.halves(|_, face, x, y| (face, x, y))
     }
 
-    /// [`Probe::rgba16f`] as Bevy's `EnvironmentMapLight` wants it: its shader looks up directions with z negated, so
-    /// the cube is mirrored along z.
+    /// [`Probe::rgba16f`] as Bevy's `EnvironmentMapLight` needs it: its shader looks up directions with z
+    /// negated, so the cube is mirrored along z.
     pub fn rgba16f_for_bevy(&self) -> Vec<u8> {
         self.halves(|size, face, x, y| match face {
             0 | 1 => (face, size - 1 - x, y),
@@ -62,7 +62,7 @@ impl Probe {
         Self { levels: vec![cube], irradiance: self.irradiance }.rgba16f_for_bevy()
     }
 
-    /// `from` says which texel is at a place, given the face's edge, face, column and row.
+    /// `from` gives the texel at a place, from the face's edge, face, column and row.
     fn halves(&self, from: impl Fn(u32, usize, u32, u32) -> (usize, u32, u32)) -> Vec<u8> {
         const ONE: u16 = 0x3c00;
         let texels: usize = self.levels.iter().map(|level| level.texels().len()).sum();

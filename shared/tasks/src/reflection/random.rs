@@ -9,26 +9,26 @@ pub(super) const fn hash(value: u32) -> u32 {
     (word >> 22) ^ word
 }
 
-/// 0 up to but not 1, in steps of 2^-24.
+/// A number in [0, 1), in steps of 2^-24.
 #[inline]
 pub(super) fn unit(bits: u32) -> f32 {
     (bits >> 8) as f32 * (1.0 / 16_777_216.0)
 }
 
-/// What a number is drawn for: the numbers of the first surface a path meets are spread evenly over a texel's
-/// samples.
+/// What each number is drawn for; those of the first surface that a path meets are spread evenly over a
+/// texel's samples.
 pub(super) mod draw {
     /// Where in its texel a path starts, two numbers.
     pub const JITTER: u32 = 0;
-    /// Which light is asked.
+    /// Which light is sampled.
     pub const LIGHT: u32 = 2;
-    /// Which way the path goes on, two numbers.
+    /// The direction in which the path goes on, two numbers.
     pub const LOBE: u32 = 3;
-    /// Where on the light, two numbers.
+    /// The point of the light, two numbers.
     pub const LIGHT_POINT: u32 = 5;
     /// Whether the path goes on as in a mirror.
     pub const CHOICE: u32 = 7;
-    /// What later surfaces add, per surface.
+    /// Offset of the numbers of each later surface.
     pub const PER_SURFACE: u32 = 8;
 }
 
@@ -45,12 +45,12 @@ pub(super) struct Draws {
 }
 
 impl Draws {
-    /// Of path number `sample` through the texel at `index` of the cube.
+    /// The numbers of path `sample` through the texel at `index` of the cube.
     pub fn new(seed: u32, index: u32, sample: u32) -> Self {
         Self { texel: hash(seed ^ hash(index)), sample }
     }
 
-    /// Number `number` of the path, 0 up to but not 1.
+    /// Number `number` of the path, in [0, 1).
     #[inline]
     pub fn get(self, number: u32) -> f32 {
         let start = hash(self.texel.wrapping_add(number));
@@ -70,7 +70,7 @@ impl Draws {
 /// Sine and cosine of `turns` whole turns, 0 to 1, to 4e-6, with + - and * alone: the same on every machine.
 pub(super) fn sin_cos_turns(turns: f32) -> (f32, f32) {
     let around = turns - 0.5;
-    // sin(2π·turns) is -sin(2π·around); fold to a quarter turn either way.
+    // sin(2π·turns) is -sin(2π·around); fold to at most a quarter turn either way.
     let fold = |x: f32| {
         if x > 0.25 {
             0.5 - x

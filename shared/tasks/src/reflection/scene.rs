@@ -19,11 +19,11 @@ pub const CAPSULE: u32 = 1;
 pub const ROCK: u32 = 2;
 /// In place of an index: none.
 pub const NONE: u32 = u32::MAX;
-/// Farthest that rays look, metres.
+/// Longest ray, metres.
 pub const FAR: f32 = 1e6;
 
-/// Steps of an object whose box a ray enters, in nanoseconds that it takes at most: one that is passed over, a sphere, a
-/// capsule, a rock.
+/// Steps of an object whose box a ray enters, the most nanoseconds that each takes: one that is skipped, a
+/// sphere, a capsule, a rock.
 const SKIP_STEPS: u64 = 10;
 const SPHERE_STEPS: u64 = 27;
 const CAPSULE_STEPS: u64 = 40;
@@ -41,14 +41,14 @@ pub struct Primitive {
     pub axis: [f32; 3],
     /// [`SPHERE`], [`CAPSULE`] or [`ROCK`] plus the form.
     pub shape: u32,
-    /// Of a rock: rows of the matrix that leads from the world's directions into the frame in which the rock's
-    /// outer radius is 1, the inverse rotation divided by the radius. The fourth of each is 0.
+    /// Of a rock: rows of the matrix from world directions to the frame in which the rock's outer radius is 1
+    /// (the inverse rotation divided by the radius). The fourth of each is 0.
     pub rows: [[f32; 4]; 3],
     /// Index into [`Scene::materials`].
     pub material: u32,
-    /// Index into [`Scene::lights`] of a light that surfaces ask for, or [`NONE`].
+    /// Index into [`Scene::lights`] if surfaces sample this object as a light, or [`NONE`].
     pub light: u32,
-    /// Room up to 16 bytes.
+    /// Padding to 16 bytes.
     pub pad: [u32; 2],
 }
 
@@ -56,26 +56,26 @@ pub struct Primitive {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct Material {
-    /// Share of light that leaves again, in all directions alike.
+    /// Share of light that leaves diffusely.
     pub diffuse: [f32; 3],
-    /// GGX width of the mirror's lobe, the roughness squared; below [`MIRROR_ALPHA`] a perfect mirror.
+    /// GGX width of the mirror's lobe, the roughness squared; below [`MIRROR_ALPHA`] it is a perfect mirror.
     pub alpha: f32,
-    /// Share that is mirrored when seen from straight above.
+    /// Share that is mirrored at normal incidence.
     pub mirror: [f32; 3],
-    /// Room up to 16 bytes.
+    /// Padding to 16 bytes.
     pub pad: u32,
     /// Radiance it gives off.
     pub glow: [f32; 3],
-    /// Room up to 16 bytes.
+    /// Padding to 16 bytes.
     pub pad2: u32,
 }
 
-/// Lobes narrower than this are taken for perfect mirrors.
+/// Lobes narrower than this count as perfect mirrors.
 pub const MIRROR_ALPHA: f32 = 1e-3;
-/// Share of light that stone mirrors when seen from straight above.
+/// Share of light that stone mirrors at normal incidence.
 pub const STONE_MIRROR: f32 = 0.04;
 
-/// A glowing object that surfaces ask for its light. 16 bytes.
+/// A glowing object that surfaces sample. 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct Light {
@@ -83,9 +83,9 @@ pub struct Light {
     pub primitive: u32,
     /// Area, square metres.
     pub area: f32,
-    /// Brightness of its radiance times area: how much it is asked for.
+    /// Luminance of its radiance times area: its sampling weight.
     pub weight: f32,
-    /// Room up to 16 bytes.
+    /// Padding to 16 bytes.
     pub pad: u32,
 }
 
@@ -95,11 +95,11 @@ pub struct Light {
 pub struct SunLight {
     /// Towards the sun, length 1.
     pub direction: [f32; 3],
-    /// Room up to 16 bytes.
+    /// Padding to 16 bytes.
     pub pad: u32,
     /// Irradiance on a surface that faces it; black where there is no sun.
     pub irradiance: [f32; 3],
-    /// Room up to 16 bytes.
+    /// Padding to 16 bytes.
     pub pad2: u32,
 }
 
@@ -114,19 +114,19 @@ pub struct Scene {
     pub samples: u32,
     /// Surfaces a path may meet.
     pub bounces: u32,
-    /// Where the paths' randomness starts.
+    /// Seed of the paths' random numbers.
     pub seed: u32,
     /// No path gives more, in red, green or blue: see [`radiance_bound`].
     pub radiance_max: f32,
-    /// What paths see that meet nothing.
+    /// What paths that meet nothing see.
     pub sky: Sky,
-    /// The light without place.
+    /// The directional light.
     pub sun: SunLight,
     /// What things are made of.
     pub materials: Vec<Material>,
     /// The things, in the spec's order.
     pub primitives: Vec<Primitive>,
-    /// Boxes around the things; node 0 is the root.
+    /// The BVH over the objects; node 0 is the root.
     pub nodes: Vec<Node>,
     /// The at most [`LIGHTS_MAX`] strongest glowing spheres and capsules, in the spec's order.
     pub lights: Vec<Light>,
@@ -154,7 +154,7 @@ pub(super) fn luminance(colour: Vec3) -> f32 {
     colour.dot(Vec3::new(0.2126, 0.7152, 0.0722))
 }
 
-/// What the kernel cuts every path's radiance off at: the brightest of the sky, the sun's irradiance and all that
+/// The kernel's limit on every path's radiance: the brightest of the sky, the sun's irradiance and all that
 /// glows, at most [`LIGHT_RADIANCE_MAX`]. No texel of an honest outcome is brighter.
 pub fn radiance_bound(spec: &ReflectionSpec) -> f32 {
     let glows = spec.surfaces.iter().map(|surface| largest(scaled(surface.glow, power(surface.power))));
@@ -233,7 +233,7 @@ impl Primitive {
             let turned = corners.unwrap_or_default().0.iter().map(|corner| self.outside(Vec3::from(*corner)));
             turned.fold((Vec3::MAX, Vec3::MIN), |(low, high), corner| (low.min(corner), high.max(corner)))
         };
-        // A little more than the shape, so that roundings never put a hit outside its box.
+        // A little more than the shape, so that rounding never puts a hit outside its box.
         let slack = 1e-4 + 1e-6 * position.abs().max_element();
         (position + low - slack, position + high + slack)
     }
@@ -328,7 +328,7 @@ impl Scene {
         self.samples = viewpoint.samples.into();
     }
 
-    /// The first object that a ray (direction of length 1) enters, but for object `skip`.
+    /// The first object that a ray (direction of length 1) enters, except object `skip`.
     pub fn closest(&self, origin: [f32; 3], direction: [f32; 3], skip: u32) -> Option<Hit> {
         self.first(Vec3::from(origin), Vec3::from(direction), skip, &mut 0)
     }
@@ -353,7 +353,8 @@ impl Scene {
         (nearest.primitive != NONE).then_some(nearest)
     }
 
-    /// Whether a ray (direction of length 1) enters any object before `end`, but for two. Adds its steps to `steps`.
+    /// Whether a ray (direction of length 1) enters any object but the two of `skip` before `end`. Adds its
+    /// steps to `steps`.
     pub(super) fn is_blocked(
         &self,
         origin: Vec3,
@@ -376,14 +377,14 @@ impl Scene {
     }
 }
 
-/// Whether surfaces may ask an object for its light: see [`lights`].
+/// Whether surfaces may sample an object as a light: see [`lights`].
 pub(super) fn is_light(spec: &ReflectionSpec, object: &Object) -> bool {
     let glows = |surface: &Surface| surface.power > 0 && surface.glow != [0; 3];
     !matches!(object.form, Form::Rock { .. })
         && spec.surfaces.get(usize::from(object.surface)).is_some_and(glows)
 }
 
-/// The strongest glowing spheres and capsules; each is told its number.
+/// The strongest glowing spheres and capsules; each primitive gets its index.
 fn lights(primitives: &mut [Primitive], materials: &[Material]) -> Vec<Light> {
     let light = |(number, primitive): (usize, &Primitive)| {
         let glow = luminance(Vec3::from(materials[primitive.material as usize].glow));

@@ -1,5 +1,5 @@
-//! Where a ray meets a sphere, a capsule or a rock: entries from outside only. Whoever stands inside a shape
-//! does not see it, and all shapes are convex, so a ray that leaves one never meets that one again.
+//! Where a ray meets a sphere, a capsule or a rock: entries from outside only. A ray that starts inside a
+//! shape does not see it, and all shapes are convex, so a ray that leaves one never meets it again.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use crate::physics::{ROCK_FORMS, ShapeId};
 pub const ROCK_FACES: usize = 32;
 
 /// The faces of a rock of outer radius 1: a point is inside where `normal · point <= height` for all of them.
-/// Rocks with fewer faces than [`ROCK_FACES`] have their first one several times.
+/// Rocks with fewer faces than [`ROCK_FACES`] repeat their first one.
 #[derive(Clone, Debug)]
 pub struct RockFaces {
     /// Unit normals, outwards: all x, all y, all z.
@@ -56,7 +56,8 @@ impl RockFaces {
                 let along = x * direction.x + y * direction.y + z * direction.z;
                 let room = self.heights[face] - (x * origin.x + y * origin.y + z * origin.z);
                 let at = room / along;
-                // Along a face (0) `at` is infinite on the right side; NaN loses both comparisons.
+                // For a ray parallel to a face, `at` is infinite with the correct sign; NaN loses both
+                // comparisons.
                 let enters = along < 0.0;
                 let entering = if enters { at } else { f32::MIN };
                 let leaving = if enters { f32::MAX } else { at };
@@ -87,7 +88,7 @@ impl RockFaces {
 #[inline]
 pub(super) fn enter_sphere(from_centre: Vec3, direction: Vec3, radius: f32) -> Option<f32> {
     let along = from_centre.dot(direction);
-    // The part across keeps its precision however far away the sphere is.
+    // The perpendicular part keeps its precision however far away the sphere is.
     let across = from_centre - along * direction;
     let left = radius * radius - across.length_squared();
     if left < 0.0 {
@@ -101,7 +102,7 @@ pub(super) fn enter_sphere(from_centre: Vec3, direction: Vec3, radius: f32) -> O
 /// first end, `axis` leads from there to the other.
 #[inline]
 pub(super) fn enter_capsule(from_start: Vec3, direction: Vec3, axis: Vec3, radius: f32) -> Option<f32> {
-    // From the point of the ray next to the middle, so that numbers stay as small as the capsule.
+    // From the ray's point closest to the capsule's middle, so that numbers stay as small as the capsule.
     let to_middle = (0.5 * axis - from_start).dot(direction);
     let start = from_start + to_middle * direction;
     let (axis_square, axis_along) = (axis.length_squared(), axis.dot(direction));
@@ -117,7 +118,7 @@ pub(super) fn enter_capsule(from_start: Vec3, direction: Vec3, axis: Vec3, radiu
         let at = (-b - left.sqrt()) / a;
         (at, axis_start + at * axis_along)
     } else {
-        // Along the axis: the end that is met first.
+        // A ray along the axis: the end that it meets first.
         (0.0, if axis_along > 0.0 { -1.0 } else { axis_square + 1.0 })
     };
     if place > 0.0 && place < axis_square {

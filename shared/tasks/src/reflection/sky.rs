@@ -1,34 +1,35 @@
-//! The sky: a nebula and stars from a seed, by one formula that kernels and whoever draws the sky share.
+//! The sky: a nebula and stars from a seed, by one formula that the kernels and the renderer share.
 //!
-//! `p = 32 + 2.5·d` and `p = 32 + 6·d` are looked up in value noise: the hash of each corner of a unit lattice,
-//! blended by `3f² - 2f³` along each axis. Their sum, past a threshold and squared, weighs two tints. Stars sit in
-//! one of eight cells of a lattice of 1/12, as smooth spots of radius a quarter of a cell.
+//! `p = 32 + 2.5·d` and `p = 32 + 6·d` are looked up in value noise: the hash of each corner of a unit
+//! lattice, blended by `3f² - 2f³` along each axis. Their sum, past a threshold and squared, weighs two
+//! tints. Stars sit in one of eight cells of a lattice of 1/12, as smooth spots of radius a quarter of a
+//! cell.
 
 use glam::Vec3;
 
 use super::random::{hash, unit};
 
-/// Brightest that any part of the sky is.
+/// Largest radiance of any part of the sky.
 pub const SKY_RADIANCE_MAX: f32 = 4.0;
 
-/// Keeps lattice coordinates positive, so that cutting off decimals rounds down.
+/// Keeps lattice coordinates positive, so that truncation rounds down.
 const OFFSET: f32 = 32.0;
 
-/// What the seed decides once.
+/// The values that the seed determines once.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct Sky {
-    /// Radiance of the dark between.
+    /// Radiance of the dark background.
     pub ground: [f32; 3],
     /// The seed itself.
     pub seed: u32,
     /// Radiance of the nebula where the coarse noise is high.
     pub tint: [f32; 3],
-    /// Room up to 16 bytes.
+    /// Padding to 16 bytes.
     pub pad: u32,
     /// What the fine noise adds.
     pub glow: [f32; 3],
-    /// Room up to 16 bytes.
+    /// Padding to 16 bytes.
     pub pad2: u32,
 }
 
@@ -47,7 +48,7 @@ impl Sky {
         }
     }
 
-    /// Radiance from the way that `direction`, of length 1, looks.
+    /// Radiance from `direction`, of length 1.
     #[inline]
     pub fn radiance(&self, direction: Vec3) -> Vec3 {
         let coarse = noise(direction * 2.5 + OFFSET, self.seed);

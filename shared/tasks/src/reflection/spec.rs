@@ -65,7 +65,7 @@ pub struct Object {
     pub surface: u8,
 }
 
-/// A light without place, such as a sun; it casts shadows.
+/// A directional light, such as a sun; it casts shadows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sun {
     /// Towards the sun, any length but 0.
@@ -129,7 +129,7 @@ pub struct ReflectionSpec {
     pub others: Vec<Viewpoint>,
     /// Surfaces a path may meet.
     pub bounces: u8,
-    /// Where the paths' randomness starts: each probe's cube is the one that it would be alone.
+    /// Seed of the paths' random numbers: each probe's cube is the one that it would be alone.
     pub seed: u32,
     /// Which sky.
     pub sky: u32,
@@ -141,8 +141,8 @@ pub struct ReflectionSpec {
     pub objects: Vec<Object>,
 }
 
-/// Gives objects' positions as seen from `origin`. In whole steps: scenes that differ by where they are become equal, and
-/// so do their outcomes. What lies too far away is held at the edge of the coordinates.
+/// Moves objects' positions into the frame of `origin`. In whole steps, so that scenes which differ only by
+/// where they are become equal, and so do their outcomes. Positions too far away are clamped.
 pub(crate) fn see_from(origin: [i16; 3], objects: &mut [Object]) {
     for object in objects {
         object.position = seen_from(origin, object.position);
@@ -155,7 +155,7 @@ fn seen_from(origin: [i16; 3], place: [i16; 3]) -> [i16; 3] {
 }
 
 impl ReflectionSpec {
-    /// The same with the probe at the origin, so that whoever computes it does not learn where in a world it is.
+    /// The same spec with the probe at the origin, so that the worker does not learn where in a world it is.
     #[must_use]
     pub fn without_place(mut self) -> Self {
         let origin = std::mem::take(&mut self.probe);
@@ -224,7 +224,7 @@ fn take_others<D: Decoder>(bits: &mut BitReader<'_, D>) -> Result<Vec<Viewpoint>
     Ok(viewpoints.collect())
 }
 
-/// Appends what stands and shines around.
+/// Appends the sun, the surfaces and the objects.
 pub(crate) fn put_surroundings(
     bits: &mut BitWriter,
     sun: Option<Sun>,
@@ -237,8 +237,8 @@ pub(crate) fn put_surroundings(
         sun.colour.iter().for_each(|part| bits.put((*part).into(), 8));
         bits.put(sun.power.into(), 8);
     }
-    // Lists over their limits are cut to a count that no decoder accepts, so that a spec which is not
-    // admissible is not admitted on the other side either.
+    // A list over its limit is cut to a count that no decoder accepts, so that an inadmissible spec is
+    // refused on the other side too.
     let surfaces = &surfaces[..surfaces.len().min(SURFACES_MAX + 1)];
     bits.put(surfaces.len() as u32, SURFACE_COUNT_BITS);
     for part in 0..SURFACE_PARTS {
@@ -249,7 +249,7 @@ pub(crate) fn put_surroundings(
     put_objects(bits, objects);
 }
 
-/// What stands and shines around.
+/// The sun, the surfaces and the objects.
 pub(crate) type Surroundings = (Option<Sun>, Vec<Surface>, Vec<Object>);
 
 /// Reads what [`put_surroundings`] wrote.
@@ -296,7 +296,7 @@ impl Surface {
     }
 }
 
-/// Appends the objects' columns; what only some shapes have makes columns of those alone.
+/// Appends the objects' columns; a field that only some shapes have is a column of those objects alone.
 fn put_objects(bits: &mut BitWriter, objects: &[Object]) {
     let forms = || objects.iter().map(|object| object.form);
     bits.column(forms().map(|form| match form {

@@ -1,12 +1,13 @@
 //! What a surface does to light: a Lambertian part and a mirrored one (GGX microfacets, Smith's shadowing,
-//! Schlick's Fresnel at the viewer's angle, so that each angle's energy is exactly divided between the two).
+//! Schlick's Fresnel at the viewer's angle, so that the energy at each angle is exactly divided between the
+//! two).
 
 use glam::Vec3;
 
 use super::random::sin_cos_turns;
 use super::scene::{MIRROR_ALPHA, Material, luminance};
 
-/// Lobes narrower than this see lights by meeting them, wider ones by asking for them: see `trace.rs`.
+/// Lobes narrower than this see lights by meeting them, wider ones by sampling them: see `trace.rs`.
 pub const SHARP_ALPHA: f32 = 0.1;
 
 /// A surface where a path meets it.
@@ -25,7 +26,7 @@ pub(super) struct HitSurface<'m> {
 /// How a path goes on.
 pub(super) struct Onward {
     pub direction: Vec3,
-    /// What light from there counts.
+    /// Factor on the light that arrives from there.
     pub weight: Vec3,
     /// Whether lights are seen by meeting them.
     pub sharp: bool,
@@ -42,13 +43,14 @@ impl<'m> HitSurface<'m> {
         Self { material, normal, view, cos_view, fresnel, diffuse }
     }
 
-    /// Whether lights must be asked for, since the path will not count them when it meets them.
+    /// Whether lights must be sampled, because the path does not count them when it meets them.
     pub fn asks_lights(&self) -> bool {
         self.material.alpha >= SHARP_ALPHA || self.diffuse.max_element() > 0.0
     }
 
-    /// What is reflected towards the viewer of light from a point-like source in `direction`, per irradiance on a
-    /// surface facing it. Sharp lobes show the sun as wide as a lobe of [`SHARP_ALPHA`] would, and no other lights.
+    /// Radiance reflected towards the viewer from a point-like source in `direction`, per irradiance on a
+    /// surface facing it. Sharp lobes show the sun as wide as a lobe of [`SHARP_ALPHA`] would, and no other
+    /// lights.
     pub fn reflect(&self, direction: Vec3, is_sun: bool) -> Vec3 {
         let cos_light = self.normal.dot(direction);
         if cos_light <= 0.0 {
@@ -68,7 +70,8 @@ impl<'m> HitSurface<'m> {
         diffuse + self.fresnel * (facets * shadow / (4.0 * self.cos_view))
     }
 
-    /// Where the path goes on, if it is worth it. `choice` and `point` are its random numbers.
+    /// Where the path goes on; `None` if it would carry too little. `choice` and `point` are its random
+    /// numbers.
     pub fn onward(&self, choice: f32, point: [f32; 2]) -> Option<Onward> {
         let (mirrored, spread) = (luminance(self.fresnel), luminance(self.diffuse));
         let share = mirrored / (mirrored + spread);
@@ -108,7 +111,8 @@ fn lit(cos: f32, alpha_square: f32) -> f32 {
     2.0 * cos / (cos + (alpha_square + (1.0 - alpha_square) * cos * cos).sqrt())
 }
 
-/// A facet's normal as often as it is seen from `view`, z up (Dupuy and Benyoub 2023: the cap of a sphere).
+/// A facet's normal, distributed as facets are visible from `view`, z up (Dupuy and Benyoub 2023: the cap of
+/// a sphere).
 fn visible_facet(view: Vec3, alpha: f32, point: [f32; 2]) -> Vec3 {
     let stretched = Vec3::new(alpha * view.x, alpha * view.y, view.z).normalize_or(Vec3::Z);
     let (sin, cos) = sin_cos_turns(point[0]);

@@ -13,8 +13,8 @@ use crate::kind::KernelError;
 /// Paths that carry less than this of any colour end.
 pub(super) const THROUGHPUT_MIN: f32 = 1.0 / 256.0;
 
-/// Steps of the parts of a path, in nanoseconds that they take at most, but for the boxes its rays enter: its
-/// randomness, its first ray and its sky; a surface; each light that a surface may ask.
+/// Steps of the parts of a path without the boxes its rays enter, the most nanoseconds that each takes: its
+/// random numbers, its first ray and its sky; a surface; each light that a surface may sample.
 const PATH_STEPS: u64 = 100;
 const SURFACE_STEPS: u64 = 245;
 const LIGHT_STEPS: u64 = 8;
@@ -25,7 +25,7 @@ pub(crate) type RadianceMoments = [[f32; 3]; 4];
 
 static NEVER: Stop = Stop::never();
 
-/// Fuel without end, for those who trace what no kernel asked for.
+/// Fuel without a limit, for callers outside a kernel.
 fn endless() -> Fuel<'static> {
     Fuel::endless(&NEVER)
 }
@@ -36,7 +36,7 @@ impl Scene {
         self.trace_within(&mut endless()).unwrap_or_else(|_| CubeMap::black(self.face))
     }
 
-    /// [`Scene::trace`], unless the fuel ends or somebody stops it.
+    /// [`Scene::trace`]; an error if the fuel ends or the task is stopped.
     pub(super) fn trace_within(&self, fuel: &mut Fuel<'_>) -> Result<CubeMap, KernelError> {
         let mut cube = CubeMap::black(self.face);
         for (index, texel) in cube.texels_mut().iter_mut().enumerate() {
@@ -61,7 +61,7 @@ impl Scene {
         self.texel_within(index, &mut endless()).unwrap_or_default()
     }
 
-    /// [`Scene::texel`], unless the fuel ends or somebody stops it.
+    /// [`Scene::texel`]; an error if the fuel ends or the task is stopped.
     pub(super) fn texel_within(&self, index: u32, fuel: &mut Fuel<'_>) -> Result<[f32; 3], KernelError> {
         let area = self.face * self.face;
         let (face, place) = ((index / area) as usize % FACES, index % area);
@@ -79,8 +79,8 @@ impl Scene {
         Ok((sum / self.samples as f32).to_array())
     }
 
-    /// The light around a place, from so many paths in all directions alike. `index` tells its random numbers from those
-    /// of other places.
+    /// The light around a place, from `paths` paths in uniform directions. `index` separates its random
+    /// numbers from those of other places.
     pub(crate) fn moments_within(
         &self,
         place: [f32; 3],
@@ -117,11 +117,11 @@ impl Scene {
         let surface_steps = SURFACE_STEPS + LIGHT_STEPS * self.lights.len() as u64;
         let mut steps = PATH_STEPS;
         let (mut light, mut throughput) = (Vec3::ZERO, Vec3::ONE);
-        // Object that the path leaves, and whether lights count where it meets them.
+        // The object that the path leaves, and whether lights count where the path meets them.
         let (mut skip, mut sees_lights) = (NONE, true);
         for surface in 0..self.bounces {
             let Some(hit) = self.first(origin, direction, skip, &mut steps) else { break };
-            // Here and not after the path, whose every ray may enter thousands of boxes.
+            // Inside the loop and not after it, because each ray of a path may enter thousands of boxes.
             fuel.spend(std::mem::take(&mut steps) + surface_steps)?;
             let primitive = &self.primitives[hit.primitive as usize];
             let material = &self.materials[primitive.material as usize];
@@ -139,7 +139,7 @@ impl Scene {
             };
             throughput *= onward.weight;
             let goes_on = throughput.max_element() > THROUGHPUT_MIN;
-            // Also where a black surface made the weight no number.
+            // Also ends a path whose weight a black surface made NaN.
             if !goes_on {
                 fuel.spend(steps)?;
                 return Ok(light);
@@ -151,7 +151,7 @@ impl Scene {
         Ok(light + throughput * self.sky.radiance(direction))
     }
 
-    /// Light of the sun and of one of the lights that the surface sends on.
+    /// Light of the sun and of one sampled light that the surface reflects along the path.
     fn direct(
         &self,
         place: Vec3,
@@ -191,7 +191,7 @@ impl Scene {
     }
 }
 
-/// `light` with each part at most `most`; what is no number becomes black.
+/// `light` with each part at most `most`; NaN becomes black.
 fn cut(light: Vec3, most: f32) -> Vec3 {
     let part = |value: f32| if value > 0.0 { if value < most { value } else { most } } else { 0.0 };
     Vec3::new(part(light.x), part(light.y), part(light.z))

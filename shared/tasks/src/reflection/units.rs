@@ -1,12 +1,12 @@
 //! What a task of the kind `reflection` is worth, from its spec alone.
 //!
 //! One work unit is a microsecond of a reference core (one core of a 2023 server, 2.5 to 3.5 GHz, release
-//! profile). Paths are counted; how many objects' boxes a ray runs into, and how often it meets one, is reckoned from
-//! how large the objects look: from the probe for the first ray of a path, and from a few of the objects for all
+//! profile). Paths are counted; the boxes that a ray enters and the objects it meets are estimated from how
+//! large the objects look: from the probe for the first ray of a path, and from a few of the objects for all
 //! later ones. `cargo bench -p p2c2r_tasks --bench reflection` prints units and times side by side.
 //!
-//! On the scenes of the benchmark they agree within a quarter; crowds of overlapping rocks are charged up to 1.9 times
-//! what they take. Specs made to be underpaid, with many thin things in one place, end by their fuel.
+//! Crowds of overlapping rocks are charged more than they take. Specs made to be underpaid, with many thin
+//! things in one place, end by their fuel.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
@@ -19,27 +19,27 @@ use crate::kind::SpecError;
 /// Nanoseconds of a task, and of an object in it: records, boxes and their tree.
 const TASK_NS: f64 = 20_000.0;
 const OBJECT_NS: f64 = 900.0;
-/// Nanoseconds of a texel's way into the outcome.
+/// Nanoseconds of packing a texel into the outcome.
 const TEXEL_NS: f64 = 85.0;
-/// Nanoseconds of a texel where there are filtered levels.
+/// Nanoseconds of a texel if there are filtered levels.
 const FILTER_NS: f64 = 90.0;
 /// Nanoseconds of a path that meets nothing: its randomness, its ray among few boxes, its sky.
 const PATH_NS: f64 = 85.0;
-/// Nanoseconds of a ray in the tree, per doubling of the objects, and of each box with an object in it: a rock
-/// or a ball, or anything that is passed.
+/// Nanoseconds of a ray in the BVH, per doubling of the objects, and of each box of an object: a rock or ball
+/// that is met, or anything that is passed.
 const DESCENT_NS: f64 = 6.0;
 const STOUT_NS: f64 = 24.0;
 const THIN_NS: f64 = 13.0;
-/// Nanoseconds of a surface that is met, but for its rays, and of each light it may ask.
+/// Nanoseconds of a surface that is met, without its rays, and of each light it may sample.
 const SURFACE_NS: f64 = 100.0;
 const LIGHT_NS: f64 = 4.0;
 /// Rays that leave a surface: to the sun, to a light, and the path's own.
 const RAYS: f64 = 2.0;
-/// Objects from which the others' looks are reckoned.
+/// Objects from which the looks of all others are estimated.
 const VIEWPOINTS: usize = 8;
 
-/// Steps of the parts of a kernel's work but for its paths, in nanoseconds that they take at most: a task; an object in
-/// it; a texel packed once, and filtered.
+/// Steps of the parts of a kernel's work without its paths, the most nanoseconds that each takes: a task; an
+/// object in it; a texel packed once, and filtered.
 const TASK_STEPS: u64 = 20_000;
 const OBJECT_STEPS: u64 = 1_500;
 pub(super) const PACK_STEPS: u64 = 110;
@@ -50,13 +50,13 @@ pub(crate) fn scene_steps(spec: &ReflectionSpec) -> u64 {
     TASK_STEPS + OBJECT_STEPS * spec.objects.len() as u64
 }
 
-/// A ball that looks as large as the box around an object, metres.
+/// An object as a ball that looks as large as the object's box, metres.
 struct Ball {
     centre: [f64; 3],
     radius: f64,
-    /// Fills its box so well that most rays into the box end there.
+    /// Whether the object fills its box so well that most rays into the box end there.
     is_stout: bool,
-    /// Both ends of the line around which a round thing lies, metres, and how far its surface is from that.
+    /// Of a sphere or capsule: both ends of its axis, metres, and its radius.
     round: Option<([[f64; 3]; 2], f64)>,
 }
 
@@ -64,7 +64,7 @@ struct Ball {
 #[derive(Clone, Copy, Default)]
 struct Boxes {
     stout: f64,
-    /// Of thin things, and those it starts in: rays pass through.
+    /// Boxes of thin objects, and those the ray starts in: rays pass through.
     thin: f64,
 }
 
@@ -84,7 +84,7 @@ impl Ball {
                 line = Some(([from, std::array::from_fn(|axis| from[axis] + to[axis])], round(radius)));
                 centre.iter_mut().zip(to).for_each(|(part, to)| *part += to / 2.0);
                 let [x, y, z] = to.map(|part| part.abs() + 2.0 * round(radius));
-                // A quarter of a convex thing's area is what it covers on average.
+                // A convex body's projected area is on average a quarter of its surface area.
                 (((x * y + y * z + z * x) / std::f64::consts::TAU).sqrt(), false)
             }
             Form::Rock { shape, .. } => (shape.outer_radius_m(), true),
@@ -104,7 +104,7 @@ impl Ball {
         dot(apart, apart) < radius * radius
     }
 
-    /// Adds the share of all directions in which it is seen from `place`; all of them from within.
+    /// Adds the share of all directions in which it is seen from `place`; all of them if `place` is inside.
     fn seen(&self, place: [f64; 3], boxes: &mut Boxes) {
         let square: f64 = self.centre.iter().zip(place).map(|(a, b)| (a - b) * (a - b)).sum();
         let share = self.radius * self.radius / square.max(1e-9);
@@ -118,19 +118,19 @@ impl Ball {
 }
 
 impl Boxes {
-    /// Share of rays that meet an object: with `n` stout boxes in all directions together about n in n + 1.
+    /// Share of rays that meet an object: with `n` stout boxes over all directions about n / (n + 1).
     fn met(self) -> f64 {
         let all = self.stout + self.thin.min(1.0) / 2.0;
         all / (1.0 + all)
     }
 
-    /// Nanoseconds of a ray: what it meets, it does not pass.
+    /// Nanoseconds of a ray; a box that it meets is not also passed.
     fn ray_ns(self, doublings: f64) -> f64 {
         DESCENT_NS * doublings + STOUT_NS * self.stout / (1.0 + self.stout / 3.0) + THIN_NS * self.thin
     }
 }
 
-/// What paths meet among the objects of a scene.
+/// What paths meet among the objects of a scene, as an estimate.
 pub(crate) struct Crowd {
     balls: Vec<Ball>,
     /// As the objects see one another.
@@ -158,7 +158,7 @@ impl Crowd {
         crowd
     }
 
-    /// What is seen of all objects but some.
+    /// What is seen of all objects except those for which `but` holds.
     fn seen_from(&self, place: [f64; 3], but: impl Fn(usize, &Ball) -> bool) -> Boxes {
         let (mut boxes, others) = (Boxes::default(), self.balls.iter().enumerate());
         others
@@ -171,9 +171,10 @@ impl Crowd {
     pub fn path_ns(&self, place: [i16; 3]) -> f64 {
         let place = place.map(|steps| f64::from(steps) / f64::from(POSITION_STEPS_PER_M));
         let first = self.seen_from(place, |_, ball| ball.holds(place));
-        // A ship's probe stands in its hull: rays go through its box and meet nothing there.
+        // A ship's probe is inside its hull: rays go through the hull's box and meet nothing there.
         let within = self.balls.iter().filter(|ball| ball.holds(place)).count() as f64;
-        // A crowd that hides from those few objects is still paid for as the place sees it.
+        // The larger estimate counts, so that a crowd near the probe is paid for even if the sampled objects
+        // do not see it.
         let (stout, thin) = (self.among.stout.max(first.stout), self.among.thin.max(first.thin + within));
         let later = Boxes { stout, thin };
         let doublings = f64::from((self.balls.len() as u32 + 1).ilog2());

@@ -10,9 +10,9 @@ use crate::fuel::Fuel;
 use crate::kind::{CheckError, KernelError};
 use crate::picking::pick;
 
-/// One in so many candidates is played again by the deep check.
+/// The deep check plays one in this many candidates again,
 pub const CHECKED_SHARE: usize = 8;
-/// And no fewer than these of each planner.
+/// and at least this many of each planner.
 pub const CHECKED_MIN: usize = 2;
 
 /// The always-on check.
@@ -33,7 +33,7 @@ pub(super) fn check(spec: &TacticsSpec, outcome: &TacticsOutcome) -> Result<(), 
     Ok(())
 }
 
-/// What no score can exceed, either way.
+/// The largest magnitude of any score.
 fn score_max(spec: &TacticsSpec) -> i64 {
     let worth = |agent: &super::Agent| {
         let class = &spec.classes[usize::from(agent.class)];
@@ -43,7 +43,7 @@ fn score_max(spec: &TacticsSpec) -> i64 {
     (all * i64::from(SCORE_STEPS) + i64::from(DISTANCE_SCORE_MAX)) * i64::from(spec.futures)
 }
 
-/// The candidates that are played again: the best, and some that the seed picks, none twice.
+/// The candidates to play again: the best, and some that the seed picks, all different.
 fn picks(scores: &[i32], seed: &mut u64) -> Vec<usize> {
     let mut picked = vec![best(scores)];
     let wanted = scores.len().div_ceil(CHECKED_SHARE).max(CHECKED_MIN) + 1;

@@ -1,4 +1,4 @@
-//! Where rocks are, at which step, in a grid: which of them are near a place, without looking at all.
+//! A grid over the rocks at each step, so that finding those near a place does not test all.
 
 use super::spec::TacticsSpec;
 use super::{POSITION_STEPS_PER_M, STEP_TICKS};
@@ -9,13 +9,14 @@ use crate::kind::KernelError;
 pub(super) const STEP_S: f32 = STEP_TICKS as f32 / 60.0;
 /// Cells along an edge of the square.
 const CELLS: usize = 32;
-/// Steps for which one grid holds: in them a rock passes a few cells at most.
+/// Steps for which one grid is valid: a rock passes a few cells in them at most.
 const SLICE_STEPS: usize = 8;
-/// Metres from a rock at which bodies begin to be pushed aside.
+/// Metres from a rock at which bodies begin to steer aside.
 pub(super) const FEELER_M: f32 = 1.6;
-/// Metres between the places at which a line of sight is looked up; below twice the feeler, so that none is missed between.
+/// Metres between the places at which a line of sight is looked up; less than twice the feeler, so that no
+/// rock is missed between two.
 const LOOK_M: f32 = 2.5;
-/// What a cell of a grid weighs when it is made, and a look at one.
+/// Fuel steps of making a cell of a grid, and of looking one up.
 const CELL_STEPS: u64 = 2;
 const LOOK_STEPS: u64 = 4;
 const ROCK_STEPS: u64 = 6;
@@ -36,12 +37,12 @@ impl Boulder {
     }
 }
 
-/// The rocks of a spec on their ways.
+/// The rocks of a spec and where they are over time.
 pub(super) struct MovingRocks {
     pub(super) half: f32,
     per_m: f32,
     rocks: Vec<Boulder>,
-    /// Per slice and cell the rocks in reach of it, a bit each.
+    /// Per slice and cell the rocks in reach of it, one bit each.
     cells: Vec<u64>,
 }
 
@@ -49,18 +50,18 @@ pub(super) fn metres(place: [i16; 2]) -> [f32; 2] {
     place.map(|part| f32::from(part) / POSITION_STEPS_PER_M)
 }
 
-/// Slices that so many steps need.
+/// Slices that `steps` steps need.
 pub(super) fn slices(steps: usize) -> usize {
     steps / SLICE_STEPS + 1
 }
 
-/// Steps of making the grids of so many slices, but for the rocks' cells.
+/// Fuel steps of making the grids of `slices` slices, without the rocks' cells.
 pub(super) fn grid_steps(slices: usize) -> u64 {
     (slices * CELLS * CELLS / 4) as u64
 }
 
 impl MovingRocks {
-    /// The grids for so many steps; `reach` is the radius of the largest body, metres.
+    /// The grids for `steps` steps; `reach` is the radius of the largest body, metres.
     pub(super) fn new(
         spec: &TacticsSpec,
         steps: usize,
@@ -98,13 +99,13 @@ impl MovingRocks {
         Ok(ground)
     }
 
-    /// Number of the cell along one axis; what lies outside belongs to the outermost.
+    /// Index of the cell along one axis; places outside belong to the outermost cell.
     fn along(&self, place: f32) -> usize {
-        // `as` saturates.
+        // `as` saturates, so that a place outside still gives a cell.
         (((place + self.half) * self.per_m) as usize).min(CELLS - 1)
     }
 
-    /// The rocks in reach of a place, a bit each.
+    /// The rocks in reach of a place, one bit each.
     pub(super) fn near(&self, step: usize, at: [f32; 2]) -> u64 {
         self.cells[(step / SLICE_STEPS * CELLS + self.along(at[1])) * CELLS + self.along(at[0])]
     }
@@ -115,7 +116,7 @@ impl MovingRocks {
         Boulder { at: rock.place(step), ..rock }
     }
 
-    /// Whether any rock stands between two places. Adds what it took to `weight`.
+    /// Whether any rock stands between two places. Adds its fuel steps to `weight`.
     pub(super) fn blocks(&self, step: usize, from: [f32; 2], to: [f32; 2], weight: &mut u64) -> bool {
         let along = [to[0] - from[0], to[1] - from[1]];
         let length = (along[0] * along[0] + along[1] * along[1]).sqrt();

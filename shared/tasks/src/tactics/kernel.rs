@@ -8,10 +8,10 @@ use super::{AGENTS_MAX, SCORE_STEPS};
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
-/// A spec and how its futures have begun.
+/// A spec and the state of its futures when plans begin.
 pub(super) struct Table {
     situation: Situation,
-    /// Each future as it is when plans begin: until then it is the same for every candidate.
+    /// Each future at the moment when plans begin: until then it is the same for every candidate.
     begun: Vec<Moment>,
     lead_steps: usize,
     /// The planners' agents.
@@ -41,7 +41,7 @@ impl Table {
         Ok(Self { situation, begun, lead_steps, agents })
     }
 
-    /// How a plan of planner `planner` does: the sum over all futures.
+    /// The score of a plan of planner `planner`: the sum over all futures.
     pub(super) fn score(&self, planner: usize, plan: Plan, fuel: &mut Fuel<'_>) -> Result<i32, KernelError> {
         let agent = self.agents[planner];
         let mut sum = 0;
@@ -50,7 +50,7 @@ impl Table {
             let mut orders: Orders = [Leg::Rule; AGENTS_MAX];
             for step in 0..PLAN_STEPS {
                 orders[agent] = plan[step / LEG_STEPS];
-                // What comes late counts half of what comes at once.
+                // The weight falls to half towards the plan's end: early gains are more certain.
                 let weight = SCORE_STEPS - SCORE_STEPS / 2 * step as i32 / PLAN_STEPS as i32;
                 let at = self.lead_steps + step;
                 self.situation.step(&mut state, at, future as u32, &orders, weight, fuel)?;

@@ -7,30 +7,30 @@ use super::{AGENTS_MAX, SALVO_MAX, SCORE_STEPS, chance};
 use crate::fuel::Fuel;
 use crate::kind::KernelError;
 
-/// Bolts that fly at once at most; a gun fired beyond it stays silent.
+/// Most bolts in flight; a gun fired beyond it does nothing.
 pub(super) const SHOTS_MAX: usize = 96;
-/// How hard rocks and walls push beside the wish to move on, and to the side.
+/// Weight of avoiding rocks and walls beside the wish to move on, and sideways.
 const AVOIDANCE: f32 = 0.9;
 const SIDEWAYS: f32 = 0.2;
-/// Share of the top speed at which one circles.
+/// Share of the top speed at which an agent circles.
 const CIRCLING: f32 = 0.8;
-/// In standoffs: from here on a distance is kept. How quickly one goes back to it: at a third too little or too much one does
-/// nothing else.
+/// In standoffs: from this distance on an agent keeps its distance, and how quickly it returns to it: when a
+/// third too near or too far it does nothing else.
 const KEEPING_FROM: f32 = 1.15;
 const KEEPING_HASTE: f32 = 3.0;
-/// Steps between two looks for the nearest opponent.
+/// Steps between two searches for the nearest opponent.
 const LOOK_STEPS: usize = 4;
-/// Steps for which somebody whose mind is not known keeps a direction.
+/// Steps for which an agent that roams keeps a direction.
 const ROAM_STEPS: usize = 6;
-/// Strips along each axis in which bodies are looked up.
+/// Strips along each axis, for finding the bodies near a bolt.
 const STRIPS: usize = 32;
-/// What a body, a bolt, a look at a body or a rock, and a shot weigh.
+/// Fuel steps of a body, a bolt, a test of a body or a rock, and a shot.
 const BODY_STEPS: u64 = 34;
 const SHOT_STEPS: u64 = 14;
 const PAIR_STEPS: u64 = 3;
 const ROCK_STEPS: u64 = 9;
 const FIRE_STEPS: u64 = 20;
-/// Nobody.
+/// In place of an agent's index: none.
 const NOBODY: u8 = u8::MAX;
 
 /// A class, metres and seconds.
@@ -39,9 +39,9 @@ struct Sort {
     behaviour: Behaviour,
     radius: f32,
     speed: f32,
-    /// Share of the way from its velocity to its wish that it makes in a step.
+    /// Share of the difference between velocity and wish that it makes up in one step.
     follow: f32,
-    /// What it turns in a step: a unit vector.
+    /// The most it turns in one step: a unit vector.
     turn: [f32; 2],
     standoff: f32,
     sight: f32,
@@ -101,7 +101,7 @@ struct Body {
     cooldown: u8,
     mercy: u8,
     target: u8,
-    /// 1 or -1: to which side it circles and gives way.
+    /// 1 or -1: the side to which it circles and gives way.
     side: f32,
 }
 
@@ -118,7 +118,7 @@ struct Shot {
 #[derive(Clone)]
 pub(super) struct Moment {
     bodies: [Body; AGENTS_MAX],
-    /// Who lives, a bit each.
+    /// Living agents, one bit each.
     alive: u32,
     shots: [Shot; SHOTS_MAX],
     shot_count: usize,
@@ -126,20 +126,20 @@ pub(super) struct Moment {
     score: i32,
 }
 
-/// The legs that bodies fly.
+/// The leg that each body flies.
 pub(super) type Orders = [Leg; AGENTS_MAX];
 
 /// A spec made ready to be played.
 pub(super) struct Situation {
     sorts: Vec<Sort>,
     pub(super) ground: MovingRocks,
-    /// Who is of which side, a bit each.
+    /// The agents of each side, one bit each.
     sides: [u32; 2],
     start: Moment,
     seed: u32,
 }
 
-/// Bits of a word, from the lowest.
+/// Indices of the set bits of a word, lowest first.
 fn bits(mut word: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let bit = (word != 0).then(|| word.trailing_zeros() as usize);
@@ -176,7 +176,7 @@ fn small_turn(radians: f32) -> [f32; 2] {
     [(1.0 - half * half) * scale, 2.0 * half * scale]
 }
 
-/// A share from -1 to 1 of a number that chance gave.
+/// A random number as a share from -1 to 1.
 fn either_way(dice: u32) -> f32 {
     (dice >> 8) as f32 * (2.0 / 16_777_216.0) - 1.0
 }
@@ -211,7 +211,7 @@ impl Situation {
         self.start.clone()
     }
 
-    /// One step of future `future`. What is lost in it counts `weight` for each point of worth.
+    /// Plays one step of future `future`. What is lost in it counts `weight` for each point of worth.
     pub(super) fn step(
         &self,
         state: &mut Moment,
@@ -241,7 +241,7 @@ impl Situation {
         &self.sorts[usize::from(body.sort)]
     }
 
-    /// Keeps the nearest opponent in mind.
+    /// Updates the nearest opponent.
     fn look_out(&self, state: &mut Moment, step: usize, number: usize, steps: &mut u64) {
         let body = state.bodies[number];
         let known = body.target != NOBODY && state.alive >> body.target & 1 == 1;
@@ -261,7 +261,7 @@ impl Situation {
         state.bodies[number].target = target;
     }
 
-    /// Where a body wants to go by rule.
+    /// The velocity that a body's rule asks for.
     fn wish(&self, state: &Moment, step: usize, number: usize, seed: u32) -> [f32; 2] {
         let body = &state.bodies[number];
         let sort = self.sort(body);
@@ -434,7 +434,7 @@ impl Situation {
     }
 
     fn strip(&self, place: f32) -> usize {
-        // `as` saturates.
+        // `as` saturates, so that a place outside still gives a strip.
         (((place + self.ground.half) * (STRIPS as f32 / 2.0) / self.ground.half) as usize).min(STRIPS - 1)
     }
 
@@ -442,7 +442,8 @@ impl Situation {
         if state.shot_count == 0 {
             return;
         }
-        // Who is in which strip along each axis: whoever is in one of a bolt's strips on both may be in its way.
+        // The bodies in each strip along each axis: a body that shares a strip with a bolt on both axes may
+        // be in its way.
         let mut strips = [[0_u32; STRIPS]; 2];
         for number in bits(state.alive) {
             let body = &state.bodies[number];
@@ -494,8 +495,8 @@ impl Situation {
         state.shot_count = kept;
     }
 
-    /// The score of a future at its end, as planner `number` sees it: what its side has gained, less how far it is from
-    /// where it can do anything.
+    /// The score of a future at its end, from the side of planner `number`: what its side has gained, less a
+    /// penalty for its distance from a useful range.
     pub(super) fn score(&self, state: &Moment, number: usize) -> i32 {
         let body = &state.bodies[number];
         let sort = self.sort(body);
@@ -515,12 +516,12 @@ impl Situation {
     }
 }
 
-/// Share of its sight within which a planner would like to have an opponent at the end of its plan.
+/// Share of its sight within which a planner should have an opponent at the end of its plan.
 const IN_SIGHT: f32 = 0.8;
-/// What each metre less or more than it would like counts, in [`SCORE_STEPS`]: an eighth of a point of worth.
+/// Score for each metre from that range, in [`SCORE_STEPS`]: an eighth of a point of worth.
 const PER_METRE: f32 = SCORE_STEPS as f32 / 8.0;
 
-/// The most by which a score's part for distance can count: the longest way across the largest square.
+/// Largest magnitude of a score's part for distance: the longest path across the largest square.
 pub(super) const DISTANCE_SCORE_MAX: i32 = 1_500 * (PER_METRE as i32);
 
 fn body(agent: &Agent) -> Body {

@@ -1,4 +1,4 @@
-//! What the kind `tactics` answers: how well every plan did that was tried.
+//! What the kind `tactics` answers: the score of every plan that was tried.
 
 use bincode::de::Decoder;
 use bincode::enc::{Encoder, write::Writer};
@@ -9,8 +9,8 @@ use super::plan::{self, Plan};
 use super::{CANDIDATES_MAX, PLANNERS_MAX, count_width};
 use crate::physics::bits::{BitReader, BitWriter, unzigzag, zigzag};
 
-/// Scores of all candidates of all planners, in their order: sums over the futures. The plan to fly is the first that
-/// has the best score; it is not said apart, so nobody can say another one.
+/// Scores of all candidates of all planners, in their order: sums over the futures. The plan to fly is the
+/// first with the best score; it is not sent, so nobody can claim another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TacticsOutcome {
     /// For each planner the score of each candidate, in [`SCORE_STEPS`](super::SCORE_STEPS) of what a point of hull of
@@ -19,8 +19,8 @@ pub struct TacticsOutcome {
 }
 
 impl TacticsOutcome {
-    /// Number and legs of the plan that planner `planner` is to fly, by the spec's seed and what it has this planner fly
-    /// [already](super::TacticsSpec::present); none if there is no such planner, or no score.
+    /// Number and legs of the plan for planner `planner`, from the spec's seed and the plan that it flies
+    /// [already](super::TacticsSpec::present); `None` if there is no such planner, or no score.
     pub fn plan(&self, seed: u32, planner: usize, present: Plan) -> Option<(usize, Plan)> {
         let scores = self.scores.get(planner).filter(|scores| !scores.is_empty())?;
         let best = plan::best(scores);
@@ -36,7 +36,8 @@ impl Encode for TacticsOutcome {
         for scores in planners {
             let scores = &scores[..scores.len().min(CANDIDATES_MAX + 1)];
             bits.put(scores.len() as u32, count_width(CANDIDATES_MAX + 1));
-            // Scores of one planner are near one another: the first, and the others' distances from it.
+            // A planner's scores are close together: the first is sent, and the others as differences from
+            // it.
             let first = scores.first().copied().unwrap_or_default();
             bits.put(zigzag(first), 32);
             bits.column(scores.iter().skip(1).map(|score| zigzag(score.wrapping_sub(first))));

@@ -14,12 +14,13 @@ pub const LEAD_LEGS: usize = 4;
 /// Where an agent wants to fly for [`LEG_STEPS`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Leg {
-    /// Nowhere.
+    /// Stay in place.
     Rest,
-    /// At top speed in one of [`COMPASS`].
+    /// At top speed in one of the [`COMPASS`] directions.
     Fly(u8),
-    /// At top speed at one of [`BEARINGS`] from the direction of the nearest opponent, wherever that goes meanwhile; as its class
-    /// behaves where there is none. It leads as well when it begins late, which a direction of the compass does not.
+    /// At top speed at one of the [`BEARINGS`] from the direction of the nearest opponent, which is followed;
+    /// without an opponent, as its class behaves. Unlike a compass direction, such a leg stays useful if it
+    /// begins late.
     Bear(u8),
     /// As its class behaves.
     #[default]
@@ -59,7 +60,7 @@ pub const BEARINGS: [[f32; 2]; 8] =
 impl Leg {
     /// Bits of a leg's number.
     pub(super) const BITS: u32 = 5;
-    /// Numbers from here on are legs that bear on an opponent.
+    /// Numbers from this one on are legs that bear on an opponent.
     const BEARS_FROM: u8 = 18;
 
     /// The leg with this number, if there is one.
@@ -82,8 +83,8 @@ impl Leg {
         }
     }
 
-    /// Where it leads, if the nearest opponent lies in the direction `ahead`, a unit vector: a vector of length 1 or 0; none where
-    /// the rule decides.
+    /// Its direction if the nearest opponent lies in the direction `ahead`, a unit vector: a vector of length
+    /// 1 or 0; `None` if the rule decides.
     pub fn direction(self, ahead: impl FnOnce() -> Option<[f32; 2]>) -> Option<[f32; 2]> {
         match self {
             Self::Rest => Some([0.0; 2]),
@@ -103,15 +104,14 @@ pub type Plan = [Leg; LEGS];
 /// Candidates that are tried before the best of them is varied.
 const BATCH: usize = 8;
 
-/// The plans that are tried for a planner, in their order. Those that vary another depend on the scores of the batches
-/// before theirs.
+/// The plans tried for a planner, in order. Plans that vary another depend on the scores of earlier batches.
 pub(super) struct Candidates {
     seed: u32,
     planner: usize,
-    /// What it flies already.
+    /// The plan that it flies already.
     present: Plan,
     tried: Vec<Plan>,
-    /// The best of the batches before.
+    /// The best plan of the earlier batches.
     best: Plan,
 }
 
@@ -120,7 +120,7 @@ impl Candidates {
         Self { seed, planner, present, tried: Vec::new(), best: Plan::default() }
     }
 
-    /// The next one; `scores` has those of all before it.
+    /// The next candidate; `scores` holds those of all before it.
     pub(super) fn next(&mut self, scores: &[i32]) -> Plan {
         let number = self.tried.len();
         if number > 0 && number.is_multiple_of(BATCH) {
@@ -128,10 +128,10 @@ impl Candidates {
         }
         let place = self.planner as u32 * 4_096 + number as u32;
         let plan = match number {
-            // What it would do without a plan, so that no plan is thought to be better than none and is not.
+            // What it would do without a plan, so that a plan worse than none never wins.
             0 => [Leg::Rule; LEGS],
             1 => [Leg::Rest; LEGS],
-            // So that what was found before is varied on.
+            // The present plan, so that its variations are tried too.
             2 => self.present,
             _ if number < BATCH || number.is_multiple_of(2) => self.any_plan(place),
             _ => self.varied(place | 1 << 20),
@@ -144,7 +144,7 @@ impl Candidates {
         let mut legs = [Leg::Rule; LEGS];
         for at in 0..LEGS {
             let dice = chance(self.seed, place, at as u32);
-            // Half of the legs go on as the one before.
+            // Half of the legs repeat the one before.
             let same = at > 0 && dice & 1 == 0;
             legs[at] = if same { legs[at - 1] } else { any(dice >> 1) };
         }
@@ -171,7 +171,7 @@ pub(super) fn candidate(seed: u32, planner: usize, present: Plan, number: usize,
 }
 
 fn any(dice: u32) -> Leg {
-    // As many of them bear on an opponent as do not.
+    // Half of the legs bear on an opponent.
     let (bears, dice) = (dice & 1 == 0, dice >> 1);
     let other = dice % u32::from(Leg::BEARS_FROM);
     if bears {
@@ -181,7 +181,7 @@ fn any(dice: u32) -> Leg {
     }
 }
 
-/// The first of the highest.
+/// Index of the first of the highest scores.
 pub(super) fn best(scores: &[i32]) -> usize {
     let mut best = 0;
     for (number, score) in scores.iter().enumerate() {

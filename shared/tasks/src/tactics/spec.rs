@@ -9,16 +9,16 @@ use super::plan::{LEAD_LEGS, LEG_STEPS, Leg, Plan};
 use super::{AGENTS_MAX, BOLTS_MAX, CLASSES_MAX, PLANNERS_MAX, ROCKS_MAX, count_width};
 use crate::physics::bits::{BitReader, BitWriter, unzigzag, zigzag};
 
-/// How an agent behaves that flies no plan, or a plan's leg by rule.
+/// How an agent behaves that flies no plan, or a leg by rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Behaviour {
-    /// Goes on as it does and turns anywhere now and then: somebody whose mind is not known.
+    /// Goes on as it does and turns at random now and then: for an agent whose intentions are unknown.
     Roam,
     /// Goes straight at the nearest opponent.
     Hunt,
     /// Comes as near as its standoff to the nearest opponent, and circles around it there.
     Circle,
-    /// The same, and backs off from who is nearer, unless it has plates.
+    /// The same, and backs off from a nearer opponent, unless it has plates.
     Keep,
 }
 
@@ -33,9 +33,9 @@ pub struct Class {
     pub radius: u8,
     /// Top speed, eighths of a metre a second.
     pub speed: u8,
-    /// How fast its velocity follows its wish, eighths of a share a second.
+    /// How fast its velocity follows its wish, eighths of the difference per second.
     pub agility: u8,
-    /// How fast its hull turns to the nearest opponent, 32nds of a radian a second.
+    /// How fast its hull turns to the nearest opponent, 32nds of a radian per second.
     pub turn: u8,
     /// Distance it would rather keep from opponents, quarters of a metre.
     pub standoff: u8,
@@ -51,7 +51,7 @@ pub struct Class {
     pub bolt_speed: u8,
     /// How long a bolt flies, in [`STEP_TICKS`](super::STEP_TICKS).
     pub bolt_steps: u8,
-    /// How far a shot goes astray, 256ths of a radian either way.
+    /// Random deviation of a shot, 256ths of a radian either way.
     pub spread: u8,
     /// Whether it aims at where its target will be.
     pub leads: bool,
@@ -63,15 +63,15 @@ pub struct Class {
     pub fragile: bool,
     /// Cosine of the angle from its heading within which bolts do nothing, 127ths; 127 for no plates.
     pub plates: i8,
-    /// How long nothing can hurt it that has been hurt, in [`STEP_TICKS`](super::STEP_TICKS).
+    /// How long it is invulnerable after damage, in [`STEP_TICKS`](super::STEP_TICKS).
     pub mercy: u8,
     /// What a point of its hull is worth.
     pub hull_worth: u8,
-    /// What it is worth that it lives.
+    /// What its survival is worth.
     pub life_worth: u8,
 }
 
-/// Somebody in the situation.
+/// A body in the situation that moves and acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Agent {
     /// Index into [`TacticsSpec::classes`].
@@ -80,13 +80,13 @@ pub struct Agent {
     pub position: [i16; 2],
     /// In the same steps a second.
     pub velocity: [i16; 2],
-    /// Where it looks, any length but none.
+    /// Where its hull points, any length but 0.
     pub heading: [i8; 2],
     /// Damage it still takes, at least 1.
     pub hull: u8,
     /// Until its next shot, in [`STEP_TICKS`](super::STEP_TICKS).
     pub cooldown: u8,
-    /// Until something can hurt it, in [`STEP_TICKS`](super::STEP_TICKS).
+    /// How long it is still invulnerable, in [`STEP_TICKS`](super::STEP_TICKS).
     pub mercy: u8,
     /// Whether it circles and gives way to its left.
     pub left: bool,
@@ -103,7 +103,7 @@ pub struct Bolt {
     pub velocity: [i16; 2],
     /// How long it still flies, in [`STEP_TICKS`](super::STEP_TICKS).
     pub steps_left: u8,
-    /// What it does to whom it hits.
+    /// Damage to what it hits.
     pub damage: u8,
 }
 
@@ -118,19 +118,19 @@ pub struct RoundRock {
     pub radius: u8,
 }
 
-/// Somebody for whom a plan is wanted.
+/// An agent for which a plan is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Planner {
     /// Index into [`TacticsSpec::agents`].
     pub agent: u8,
-    /// What it does until its plan begins.
+    /// Legs it flies until its plan begins.
     pub before: [Leg; LEAD_LEGS],
 }
 
 /// Plans that are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TacticsSpec {
-    /// Where chance starts.
+    /// Seed of all random numbers.
     pub seed: u32,
     /// Half the edge of the square that nobody leaves, [`POSITION_STEPS_PER_M`](super::POSITION_STEPS_PER_M).
     pub half: u16,
@@ -142,13 +142,13 @@ pub struct TacticsSpec {
     pub futures: u8,
     /// Sorts of agents.
     pub classes: Vec<Class>,
-    /// Everybody near enough to matter.
+    /// All agents near enough to matter.
     pub agents: Vec<Agent>,
-    /// What flies.
+    /// Bolts in flight.
     pub bolts: Vec<Bolt>,
-    /// What is in the way.
+    /// Rocks in the way.
     pub rocks: Vec<RoundRock>,
-    /// Who plans, agents rising.
+    /// Agents that plan, in rising order.
     pub planners: Vec<Planner>,
 }
 
@@ -158,7 +158,8 @@ impl TacticsSpec {
         u32::from(self.candidates) * u32::from(self.futures)
     }
 
-    /// What a planner would fly on with where its plan is to begin: what is left of its legs, and the rule behind them.
+    /// The plan a planner flies already, from where the new plan is to begin: the remaining legs, then the
+    /// rule.
     pub fn present(&self, planner: usize) -> Plan {
         let flown = (usize::from(self.lead_steps) + LEG_STEPS / 2) / LEG_STEPS;
         let before = self.planners.get(planner).map_or([Leg::Rule; LEAD_LEGS], |planner| planner.before);
@@ -172,7 +173,7 @@ impl TacticsSpec {
         bits.put(self.lead_steps.into(), 8);
         bits.put(self.candidates.into(), 16);
         bits.put(self.futures.into(), 8);
-        // Lists over their limits are cut to a count that no decoder accepts.
+        // A list over its limit is cut to a count that no decoder accepts.
         let counts = [
             (self.classes.len(), CLASSES_MAX),
             (self.agents.len(), AGENTS_MAX),

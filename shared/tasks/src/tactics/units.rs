@@ -1,8 +1,8 @@
 //! Which specs are computed at all, and what they are worth, from the spec alone.
 //!
-//! One work unit is a microsecond of the reference core. What a step of a future takes is reckoned from who is there,
-//! what flies, what will be fired, and how many rocks are near those who are there at the beginning. Who flies into a crowd of
-//! rocks later takes longer; the fuel ends that.
+//! One work unit is a microsecond of the reference core. The cost of a step of a future is estimated from the
+//! agents, the bolts, the shots expected, and the rocks near the agents at the beginning. A future that moves
+//! into a crowd of rocks later takes longer; the fuel limits that.
 
 use p2c2r_protocol::WorkUnits;
 use p2c2r_protocol::limits::WORK_UNITS_PER_TASK_MAX;
@@ -26,9 +26,9 @@ const ROLLOUT_NS: f64 = 150.0;
 const BODY_NS: f64 = 34.0;
 const ROCK_NS: f64 = 9.0;
 const SHOT_NS: f64 = 14.0;
-/// Bolts of a gun in flight are fewer than its rate tells: nobody is in sight all the time.
+/// Factor on the bolts of a gun in flight: a target is not always in sight.
 const FIRING: f64 = 0.5;
-/// Most worth of a point of hull: with more, sums of scores would not fit.
+/// Largest worth of a point of hull: with more, sums of scores would overflow.
 const HULL_WORTH_MAX: u8 = 15;
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, SpecError> {
@@ -97,10 +97,10 @@ fn class_in_range(class: &Class) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// Rocks near an agent, in the mean, as they are at the beginning.
+/// Mean number of rocks near an agent at the beginning.
 fn rocks_near(spec: &TacticsSpec) -> f64 {
     let reach_max = spec.classes.iter().map(|class| class.radius).max().unwrap_or_default();
-    // As in the grid: a box, and half a cell more.
+    // As the grid does: a box, and half a cell more.
     let cell = f64::from(spec.half) / 32.0;
     let mut near = 0_u32;
     for agent in &spec.agents {
@@ -114,7 +114,7 @@ fn rocks_near(spec: &TacticsSpec) -> f64 {
     f64::from(near) / spec.agents.len().max(1) as f64
 }
 
-/// Bolts in flight, in the mean.
+/// Mean number of bolts in flight.
 fn shots(spec: &TacticsSpec, steps: f64) -> f64 {
     let class_of = |agent: &super::Agent| &spec.classes[usize::from(agent.class)];
     let guns = spec.agents.iter().map(class_of).filter(|class| class.salvo > 0);

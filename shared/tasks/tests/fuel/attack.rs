@@ -1,4 +1,5 @@
-//! What was found to cost thousands of times what it pays for ends by its fuel, and who lies about fuel is caught.
+//! Specs that would cost thousands of times what they pay for end by their fuel, and a lie about fuel is
+//! caught.
 
 use p2c2r_tasks::path::{Cell, Grid, Path, PathSpec, Query};
 use p2c2r_tasks::physics::Physics;
@@ -7,8 +8,9 @@ use p2c2r_tasks::{Blob, Blobs, KindRegistry, OUT_OF_FUEL, Stop, TaskKind, is_out
 
 use crate::{maps, scenes};
 
-/// A grid of 1,024 by 1,024 on which a short query leads round the whole: single blocked cells every 10 columns, and a
-/// wall with its only gap at the far end. In 1 KB of spec it took 132 s of a core, for 14 ms of pay.
+/// A grid of 1,024 by 1,024 on which a short query leads round the whole: single blocked cells every 10
+/// columns, and a wall with its only gap at the far end. Without fuel, 1 KB of spec takes 132 s of a core for
+/// 14 ms of pay.
 fn comb() -> (PathSpec, Blobs) {
     let mut grid = Grid::new(1_024, 1_024);
     (0..1_023).for_each(|x| grid.set_blocked(Cell::new(x, 1), true));
@@ -30,7 +32,7 @@ fn a_short_query_that_leads_round_the_whole_grid_ends_by_its_fuel() {
     assert!(units.0 < 100_000, "{units:?} is what a cheap spec pays");
     let outcome = job.run(&blobs, &Stop::never()).unwrap();
     assert!(is_out_of_fuel(&outcome));
-    // It is an answer like any other: it passes every check, whoever makes it.
+    // Out of fuel is an answer like any other: it passes every check.
     job.check(&blobs, &outcome).unwrap();
     job.deep_check(&blobs, &outcome, 1).unwrap();
 }

@@ -80,7 +80,7 @@ impl Genome for Fields {
     }
 
     fn slack(&self) -> u64 {
-        // A surface's rays are counted behind them.
+        // The rays of a surface are counted after they are traced.
         4 * 512 * 100
     }
 }
@@ -96,7 +96,7 @@ fn of_100_000_and_1_000_climbed_none_takes_more_steps_than_it_pays_for() {
     worst::means_something(&worst::search::<Fields>(100_000, 1_000, 50_000, 2));
 }
 
-/// The scenes that light is wanted of stay away from the end of the fuel.
+/// The scenes that games ask light for stay below the limit of fuel.
 #[test]
 fn fields_in_arenas() {
     let mut most = 0.0_f64;

@@ -1,9 +1,9 @@
-//! No admissible spec makes a kernel take more steps than its work units pay for, and who stops one waits for no more
-//! than a look.
+//! No admissible spec makes a kernel take more steps than its work units pay for, and a stopped kernel ends
+//! at its next look at the stop flag.
 //!
 //! Random specs and specs that a climb makes ever worse, per kind. The normal test is short; the long one
-//! (`cargo test -p p2c2r_tasks --test fuel -- --ignored --nocapture`) tries 100,000 and 1,000 of each and prints what it
-//! found, times included.
+//! (`cargo test -p p2c2r_tasks --test fuel -- --ignored --nocapture`) tries 100,000 and 1,000 of each and
+//! prints what it found, times included.
 
 mod attack;
 #[allow(dead_code, reason = "only fights are for fuel")]

@@ -11,7 +11,7 @@ pub struct Paths {
     style: u64,
     width: u16,
     height: u16,
-    /// What the style makes of them: densities, periods, gaps.
+    /// Parameters of the style: densities, periods, gaps.
     marks: [u64; 3],
     seed: u64,
     queries: u64,
@@ -126,7 +126,7 @@ impl Genome for Paths {
     }
 
     fn slack(&self) -> u64 {
-        // Where one place leads: two diagonals of the largest grid, with two jumps from each of their cells.
+        // Expanding one place: two diagonals of the largest grid, with two jumps from each of their cells.
         200_000
     }
 }

@@ -19,9 +19,9 @@ pub struct Bodies {
     aim: f64,
     /// Share of the speed cap.
     speed: f64,
-    /// Of a hundred, how many are at rest.
+    /// Percentage at rest.
     resting: u64,
-    /// Of a hundred, how many are balls, and how large all are in eighths of a metre at most.
+    /// Percentage of balls, and the largest size of all, in eighths of a metre.
     balls: u64,
     size: u64,
     planar: bool,
@@ -129,8 +129,9 @@ impl Genome for Bodies {
     }
 
     fn slack(&self) -> u64 {
-        // A tick of the engine is counted behind it, but not begun where as many pairs as are near one another may take more
-        // than is left; the engine may see a few more pairs than that, since its boxes are wider.
+        // A tick of the engine is counted after it, but not begun if as many pairs as are near one another
+        // may take more than is left; the engine may see a few more pairs than that, since its boxes are
+        // wider.
         100_000
     }
 }

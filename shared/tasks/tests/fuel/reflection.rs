@@ -11,13 +11,13 @@ use crate::worst::{self, Genome};
 #[derive(Clone, Copy, Debug)]
 pub struct Things {
     objects: u64,
-    /// Metres around the middle that most are in, how large and how long they are, in 64ths of a metre.
+    /// Metres around the middle that hold most objects; their size and length, in 64ths of a metre.
     spread: u64,
     size: u64,
     length: u64,
-    /// 64ths of a metre from one to the next, where they are in a row.
+    /// 64ths of a metre from one object to the next, if they are in a row.
     row: u64,
-    /// Of a hundred, how many are capsules and how many of the rest rocks, how many glow.
+    /// Percentages: of capsules, of rocks among the rest, of glowing ones.
     thin: u64,
     rocks: u64,
     glowing: u64,
@@ -136,7 +136,7 @@ impl Genome for Things {
     }
 
     fn slack(&self) -> u64 {
-        // Packing is counted before it is begun; a surface's rays are counted behind them.
+        // Packing is counted before it begins, the rays of a surface after they are traced.
         (6 * (1 << (2 * self.face_log2)) + self.others * 1_536) * 600 + 4 * 2_048 * 100
     }
 }

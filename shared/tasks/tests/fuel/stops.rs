@@ -1,4 +1,4 @@
-//! A kernel that nobody wants any more ends without an outcome.
+//! A kernel whose answer is no longer wanted ends without an outcome.
 
 use std::sync::Barrier;
 use std::thread;
@@ -12,7 +12,7 @@ use crate::maps::Seeded;
 use crate::worst::Genome;
 use crate::{lightfield, maps, path, physics, reflection, scenes, tactics};
 
-/// Stops the kernel from another thread once it has begun; it must end with that and not with what it was doing.
+/// Stops the kernel from another thread once it has begun; it must end as stopped and not with an outcome.
 fn stopped<K: Fueled>(spec: &K::Spec, blobs: &Blobs) {
     let stop = Stop::new();
     let ended = thread::scope(|scope| {
@@ -35,7 +35,7 @@ fn a_kernel_that_is_stopped_has_no_outcome() {
 /// Work units of the specs that are stopped.
 const UNITS: std::ops::Range<u64> = 5_000..100_000;
 
-/// Stops kernels of so many random specs somewhere on their way; prints how long they ran on.
+/// Stops kernels of `count` random specs at a random moment; prints how long they ran on.
 fn runs_on<G: Genome>(count: usize, seed: u64) {
     let (mut seeded, mut waits) = (Seeded(seed), Vec::new());
     while waits.len() < count {

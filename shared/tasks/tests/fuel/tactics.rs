@@ -1,4 +1,4 @@
-//! Situations of every sort: crowds, guns that never rest, rocks in one place, everybody in them.
+//! Situations of every sort: crowds, guns that fire without pause, rocks in one place, all agents in them.
 
 use p2c2r_tasks::Blobs;
 use p2c2r_tasks::tactics::{
@@ -166,7 +166,7 @@ impl Genome for Fights {
     }
 
     fn slack(&self) -> u64 {
-        // A step is counted behind it: 32 bodies and 96 bolts that all look at 64 rocks and at one another.
+        // A step is counted after it: 32 bodies and 96 bolts that all test 64 rocks and one another.
         32 * (34 + 64 * 9 + 200) + 96 * (14 + 64 * 6 + 32 * 3)
     }
 }
@@ -182,7 +182,7 @@ fn of_100_000_and_1_000_climbed_none_takes_more_steps_than_it_pays_for() {
     worst::means_something(&worst::search::<Fights>(100_000, 1_000, 50_000, 2));
 }
 
-/// Fights as games have them stay away from the end of the fuel.
+/// Fights as games have them stay below the limit of fuel.
 #[test]
 fn fights_in_arenas() {
     let mut most = 0.0_f64;

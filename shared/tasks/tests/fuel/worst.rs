@@ -9,9 +9,10 @@ use crate::maps::Seeded;
 
 /// Work units that a random spec may be worth: a few milliseconds, of which a hundred thousand take minutes.
 const RANDOM_UNITS_MAX: u64 = 3_000;
-/// Shorter runs are not timed: what a thread does once, such as growing its memory, would count for too much.
+/// Shorter runs are not timed: one-off work of a thread, such as growing its memory, would dominate.
 const TIMED_MIN: Duration = Duration::from_micros(500);
-/// Runs of which the quickest counts, where one looks worse than any before: another program may have had the processor.
+/// Runs of which the quickest counts, if one looks worse than any before: another program may have held the
+/// processor.
 const REPEATS: u32 = 6;
 /// Specs that are run before any is measured.
 const WARMING: u64 = 100;
@@ -21,25 +22,25 @@ pub trait Genome: Clone + std::fmt::Debug {
     type Kind: Fueled;
     /// Any, small ones more often than large ones.
     fn random(seeded: &mut Seeded) -> Self;
-    /// One like this but for a part.
+    /// This one with one part changed.
     fn varied(&self, seeded: &mut Seeded) -> Self;
-    /// What games ask for: its units are right, so its time says how fast this machine is just now.
+    /// What games ask for: its units are right, so its time tells how fast this machine is at the moment.
     fn typical() -> (<Self::Kind as TaskKind>::Spec, Blobs);
     /// The spec; it need not be admissible.
     fn spec(&self) -> (<Self::Kind as TaskKind>::Spec, Blobs);
-    /// Steps that may be taken beyond the limit, because they are counted behind the work or because the work they are
-    /// counted before is then not begun.
+    /// Steps that may be taken beyond the limit, because work is counted after it is done, or counted and
+    /// then not begun.
     fn slack(&self) -> u64;
 }
 
-/// A number of up to so many bits, small ones more often than large ones.
+/// A number of up to `bits` bits, small ones more often than large ones.
 pub fn skewed(seeded: &mut Seeded, bits: u64) -> u64 {
     let end = 1 << seeded.below(bits + 1);
     seeded.below(end)
 }
 
-/// How long this thread has had a processor, on Linux. Giving way to others so that the system brings a figure in `/proc` up to
-/// date would cost each of 100,000 runs its turn on a busy machine.
+/// Processor time of this thread, on Linux. A yield, which would bring the figure in `/proc` up to date,
+/// would cost each of 100,000 runs its turn on a busy machine.
 #[cfg(target_os = "linux")]
 fn processor_time() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
@@ -47,14 +48,14 @@ fn processor_time() -> Duration {
     Duration::new(told.tv_sec as u64, told.tv_nsec as u32)
 }
 
-/// How long the tests have been running.
+/// Wall-clock time since the tests began.
 #[cfg(not(target_os = "linux"))]
 fn processor_time() -> Duration {
     static BEGUN: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
     BEGUN.elapsed()
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found {
     pub units: u64,
@@ -64,12 +65,12 @@ pub struct Found {
 }
 
 impl Found {
-    /// Steps by those its units stand for; at a hundredth of [`TaskKind::FUEL_PERCENT`] the fuel ends.
+    /// Steps per step that its units stand for; at a hundredth of [`TaskKind::FUEL_PERCENT`] the fuel ends.
     fn by_units(&self) -> f64 {
         self.steps as f64 / (self.units * STEPS_PER_UNIT) as f64
     }
 
-    /// Microseconds by units; 1 where the units are right and the machine is the reference core.
+    /// Microseconds per unit; 1 if the units are right and the machine is the reference core.
     fn time_by_units(&self) -> f64 {
         self.took.as_secs_f64() * 1e6 / self.units.max(1) as f64
     }
@@ -82,7 +83,8 @@ pub struct Tally {
     pub refused: u64,
     pub ran_out: u64,
     pub most_by_units: f64,
-    /// Of runs long enough to be timed: microseconds by units, by those of what games ask for in the same moment.
+    /// Of runs long enough to be timed: microseconds per unit, divided by those of `Genome::typical` at the
+    /// same moment.
     pub most_time_by_units: f64,
     /// Nanoseconds a step of that run.
     pub its_ns_per_step: f64,
@@ -159,10 +161,10 @@ pub fn measured<G: Genome>(genome: &G, units_max: u64) -> Option<Found> {
 /// Steps of one climb.
 const CLIMB: u64 = 100;
 
-/// So many random specs, then climbs from the worst of a few to ever worse ones; none worth more than `units_max`, the
-/// random ones no more than [`RANDOM_UNITS_MAX`] either, so that it comes to an end.
+/// Tries `random` random specs, then climbs from the worst of a few to ever worse ones; none worth more than
+/// `units_max`, the random ones no more than [`RANDOM_UNITS_MAX`] either, so that the search ends.
 pub fn search<G: Genome>(random: u64, climbed: u64, units_max: u64, seed: u64) -> Tally {
-    // What is made once per thread or program is made now, so that it is not taken for steps.
+    // What is made once per thread or program is made now, so that it does not count as steps.
     let mut warming = Seeded(!seed);
     for _ in 0..WARMING {
         measured(&G::random(&mut warming), RANDOM_UNITS_MAX);
@@ -178,7 +180,7 @@ pub fn search<G: Genome>(random: u64, climbed: u64, units_max: u64, seed: u64) -
             let genome = if round < CLIMB / 5 { G::random(&mut seeded) } else { worst.1.varied(&mut seeded) };
             let found = measured(&genome, units_max);
             tally.add(&genome, found);
-            // Every other climb goes by the clock, since what a step takes is what its weight may be wrong about.
+            // Every other climb goes by time, since the weights of steps are what may be wrong.
             let by_clock = climb % 2 == 1;
             let score = found.map_or(f64::MIN, |found| match by_clock {
                 false => found.by_units(),
@@ -193,14 +195,15 @@ pub fn search<G: Genome>(random: u64, climbed: u64, units_max: u64, seed: u64) -
     tally
 }
 
-/// What a search must have found to mean anything: most specs run, and it came somewhere near the limit.
+/// A search must find this much to mean anything: most specs ran, and the worst came near the limit.
 pub fn means_something(tally: &Tally) {
     println!("{tally:.2?}");
     assert!(tally.admitted > tally.refused, "{tally:?}");
     assert!(tally.most_by_units > 0.5, "{tally:?}");
 }
 
-/// Prints what a task like those of games takes: `docs/PERFORMANCE.md` says how to learn from it what counting steps costs.
+/// Prints what a typical task takes: `docs/PERFORMANCE.md` says how to derive the cost of counting steps from
+/// it.
 fn pace<G: Genome>() {
     let most = (0..50).map(|_| quickest::<G::Kind>(G::typical).took).min();
     println!("{} typical task: {:.1?}", <G::Kind as TaskKind>::NAME, most.unwrap_or_default());

@@ -44,7 +44,7 @@ fn where_a_field_is_in_its_world_does_not_show_in_what_is_asked() {
         }
         assert_ne!(Lightfield::encode_spec(&here), Lightfield::encode_spec(&there));
         assert_eq!(asked(&here), asked(&there));
-        // The probes stand to one another as before.
+        // The probes have the same places relative to one another.
         let (whole, bare) = (&here.probes, here.clone().without_place().probes);
         let way = |probes: &Probes| {
             let (first, last) = (probes.place(0), probes.place(probes.count() - 1));
@@ -83,7 +83,7 @@ fn mutated_outcomes_decode_to_nothing_or_to_a_field() {
         let at = seeded.below(mutated.len() as u64) as usize;
         mutated[at] ^= 1 << seeded.below(8);
         let Ok(outcome) = Lightfield::decode_outcome(&mutated) else { continue };
-        // Either verdict will do; the point is that there is one.
+        // Either verdict will do; the test is that there is one, without a panic.
         let _ = Lightfield::check(&spec, &blobs, &outcome);
     }
 }

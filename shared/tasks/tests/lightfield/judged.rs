@@ -1,4 +1,4 @@
-//! Who is honest never fails, and who lies is caught as often as is stated.
+//! An honest answer never fails, and a lie is caught as often as is stated.
 
 use p2c2r_tasks::lightfield::{Lightfield, LightfieldOutcome, LightfieldSpec, Probes};
 use p2c2r_tasks::reflection::Form;
@@ -64,7 +64,7 @@ fn a_base_does_not_help_a_liar() {
     let spec = arena(60, 16, 1);
     let base = field(&LightfieldSpec { objects: Vec::new(), ..spec.clone() });
     let (changed, blobs) = based(&spec, &base);
-    // Nothing has changed, it says.
+    // This answer claims that nothing has changed.
     let (still, _) = based(&LightfieldSpec { objects: Vec::new(), ..spec }, &base);
     let outcome = run(&still, &blobs);
     assert!((0..40).all(|seed| !deep(&changed, &blobs, &outcome, seed)));

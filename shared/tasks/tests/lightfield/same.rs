@@ -71,8 +71,8 @@ fn light_comes_from_where_the_lamp_is() {
     assert!(left.fold(0.0, f32::max) > 0.3 && right.fold(0.0, f32::min) < -0.3);
 }
 
-/// All is + - * / and square roots of `f32`, in one order, so these hold on every machine whose `f32` is IEEE 754's.
-/// Whoever changes a digest raises the kernel's version.
+/// All arithmetic is + - * / and square roots of `f32`, in one order, so these digests hold on every machine
+/// whose `f32` is IEEE 754's. A change of a digest must raise the kernel's version.
 #[test]
 fn golden() {
     let digest = |spec: &LightfieldSpec| {

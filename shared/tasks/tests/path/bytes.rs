@@ -176,7 +176,7 @@ fn random_and_mutated_outcomes_are_refused_or_have_just_this_encoding() {
         }
         if let Ok(outcome) = Path::decode_outcome(&bytes) {
             assert_eq!(Path::encode_outcome(&outcome), bytes, "round {round}");
-            // Mostly false, always judged without a panic.
+            // Mostly false; judging must never panic.
             let _ = Path::check(&spec, &blobs, &outcome);
             let _ = Path::deep_check(&spec, &blobs, &outcome, round);
             decoded += 1;

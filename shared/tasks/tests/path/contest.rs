@@ -1,5 +1,5 @@
-//! The kernel beside the `pathfinding` crate's A*, on equal terms: what `benches/path.rs` times, and a normal
-//! test runs on little input so that it cannot rot.
+//! The kernel beside the `pathfinding` crate's A*, on equal terms: `benches/path.rs` times it, and a normal
+//! test runs it on little input so that it cannot rot.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use p2c2r_tasks::{Blob, Blobs, Stop, TaskKind};
 
 use crate::maps::{Case, assert_published};
 
-/// What was measured on one case. Times are medians over the repeats, in microseconds.
+/// The figures of one case. Times are medians over the repeats, in microseconds.
 pub struct Row {
     pub name: String,
     pub queries: usize,
@@ -27,7 +27,7 @@ pub struct Row {
     pub spec_bytes: usize,
     pub blob_bytes: usize,
     pub outcome_bytes: usize,
-    /// Work units per task as admission reckons them.
+    /// Work units per task, by admission.
     pub units: f64,
 }
 
@@ -38,7 +38,7 @@ pub struct RivalGrid {
 }
 
 const STEPS: [(i32, i32); 8] = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)];
-/// Integer costs that order as the real ones do on grids of this size, as cheap for the rival as they get.
+/// Integer costs that order as the real ones do on grids of this size, and are cheap for the rival.
 const STRAIGHT: u64 = 1_136_689;
 const DIAGONAL: u64 = 1_607_521;
 

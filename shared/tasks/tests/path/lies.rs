@@ -36,7 +36,7 @@ fn spec(from: (u16, u16), to: (u16, u16)) -> (PathSpec, Blobs) {
     (PathSpec { grid: blob.digest(), queries: vec![query] }, Blobs::new(vec![blob]))
 }
 
-/// What the always-on check says to `answer`.
+/// The always-on check's verdict on `answer`.
 fn verdict(from: (u16, u16), to: (u16, u16), answer: QueryAnswer) -> Result<(), &'static str> {
     let (spec, blobs) = spec(from, to);
     Path::check(&spec, &blobs, &PathOutcome { answers: vec![answer] }).map_err(|error| error.check)
@@ -153,7 +153,7 @@ fn a_legal_path_that_is_not_a_shortest_one_is_caught_by_the_deep_check_as_often_
     let (mut spec, blobs) = spec(FROM, TO);
     spec.queries = vec![spec.queries[0]; 10];
     let mut outcome = Path::run(&spec, &blobs, &Stop::never()).unwrap();
-    // One of ten goes around the upper end, which is two steps longer.
+    // One of ten paths goes around the upper end, which is two steps longer.
     outcome.answers[6] = found(6, 0, &[FROM, (2, 0), (4, 0), TO]);
     Path::check(&spec, &blobs, &outcome).unwrap();
     let errors: Vec<_> =

@@ -12,8 +12,8 @@ pub struct Case {
     pub name: String,
     pub grid: Grid,
     pub queries: Vec<Query>,
-    /// Published optimal cost per query, rounded to six significant digits, 0 where there is no path and
-    /// where start and goal are one; empty if nobody published any.
+    /// Published optimal cost per query, rounded to six significant digits; 0 if there is no path or start
+    /// and goal are one. Empty if none are published.
     pub published: Vec<f64>,
 }
 
@@ -105,7 +105,7 @@ impl Seeded {
         Cell::new(self.below(grid.width().into()) as u16, self.below(grid.height().into()) as u16)
     }
 
-    /// A free cell of the grid, which has one.
+    /// A random free cell of the grid, which must have one.
     pub fn free_cell(&mut self, grid: &Grid) -> Cell {
         loop {
             let cell = self.cell(grid);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::contest::{contest, table};
 use crate::maps::{self, Case, assert_published};
 
-/// Answers to all queries of a case, each of which passed the checks, also deeply.
+/// Answers to all queries of a case, each of which passed the always-on and the deep check.
 fn solve(case: &Case) -> Vec<QueryAnswer> {
     let mut answers = Vec::new();
     for (queries, seed) in case.queries.chunks(100).zip(0..) {
@@ -36,8 +36,8 @@ fn every_moving_ai_entry_agrees_with_its_published_optimum() {
     }
 }
 
-/// Least costs between one cell and every cell that can be reached (a way back costs what the way there
-/// does), by a Dijkstra over cells that shares no code with the kernel but the order of costs.
+/// Least costs between one cell and every cell that can be reached (a path costs the same both ways), by a
+/// Dijkstra over cells that shares no code with the kernel but the order of costs.
 fn dijkstra(grid: &Grid, goal: Cell) -> BTreeMap<Cell, Cost> {
     let mut settled = BTreeMap::new();
     if grid.is_blocked(goal) {
@@ -226,7 +226,7 @@ proptest! {
     fn costs_order_as_the_numbers_they_stand_for(a in 0u32..5_000, b in 0u32..5_000, c in 0u32..5_000, d in 0u32..5_000) {
         let (left, right) = (Cost { straight: a, diagonal: b }, Cost { straight: c, diagonal: d });
         let difference = left.value() - right.value();
-        // Pairs below 5,000 differ by more than 1e-5 or not at all, far above what a double loses.
+        // Different costs below 5,000 differ by more than 1e-5, far above the rounding of a double.
         prop_assert_eq!(left.cmp(&right), if left == right { std::cmp::Ordering::Equal } else { difference.total_cmp(&0.0) });
     }
 }

@@ -1,4 +1,5 @@
-//! Specs as changes of what an outcome left: the same task, the same outcome, and bytes that follow what has changed.
+//! Specs as changes of what an outcome left: the same task, the same outcome, and bytes that grow with the
+//! changes only.
 
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ fn a_spec_with_a_base_is_the_whole_one_in_fewer_bytes() {
             }
             let none = Blobs::default();
             assert_eq!(Physics::admit(&changes, &blobs), Physics::admit(&whole, &none), "{name}");
-            // Long flights end outside of what a spec may start from.
+            // Long flights end outside the range that a spec may start from.
             let outcome = Physics::run(&whole, &none, &Stop::never());
             assert_eq!(Physics::run(&changes, &blobs, &Stop::never()), outcome, "{name}");
             let Ok(outcome) = outcome else { continue };
@@ -64,7 +65,7 @@ fn a_spec_with_a_base_is_the_whole_one_in_fewer_bytes() {
     }
 }
 
-/// Whoever shows an outcome and whoever judges it name what it leaves alike.
+/// The side that shows an outcome and the side that judges it make the same snapshot.
 #[test]
 fn everyone_who_has_an_outcome_makes_the_same_snapshot() {
     for (_, spec) in cases() {
@@ -98,7 +99,7 @@ fn a_base_that_is_missing_or_none_is_a_typed_refusal() {
     }
 }
 
-/// There is one way to say what has changed.
+/// A change has exactly one encoding.
 #[test]
 fn changes_that_are_none_are_refused() {
     let spec = scenes::arena(30, 2);
@@ -133,7 +134,7 @@ fn changes_that_are_none_are_refused() {
     assert!(with(vec![moved], vec![second]).is_ok());
 }
 
-/// The point of it all: a heap at rest costs next to nothing, up and down.
+/// A heap at rest costs next to nothing, up and down.
 #[test]
 fn bodies_at_rest_cost_no_bytes() {
     let mut spec = heap(900, 3);

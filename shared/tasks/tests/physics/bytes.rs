@@ -27,7 +27,7 @@ fn any_state(seeded: &mut Seeded) -> State {
     }
 }
 
-/// Anything that an outcome can say, and much that it cannot.
+/// Any segment that an outcome can express, and much that it cannot.
 fn any_segment(seeded: &mut Seeded, bodies: u64) -> Segment {
     Segment {
         touched: (0..seeded.below(bodies))
@@ -55,7 +55,7 @@ fn outcomes_survive_and_no_prefix_or_extension_of_one_decodes() {
             assert!(Physics::decode_outcome(&bytes[..cut]).is_err());
         }
         assert!(Physics::decode_outcome(&[&bytes[..], &[0]].concat()).is_err());
-        // What is behind the end of a stream is noticed.
+        // Bytes after the end of a stream are refused.
         let mut longer = [&bytes[..], &[7]].concat();
         let length = longer.len() as u16 - 2;
         longer[..2].copy_from_slice(&length.to_le_bytes());
@@ -64,7 +64,7 @@ fn outcomes_survive_and_no_prefix_or_extension_of_one_decodes() {
     }
 }
 
-/// True or false: the segments that an outcome says are those that it was made of, and lists have one stream.
+/// True or false: an outcome unfolds to the segments it was made of, and each list has one stream.
 #[test]
 fn whatever_is_said_survives() {
     let (mut seeded, blobs) = (Seeded(3), Blobs::default());
@@ -113,14 +113,14 @@ fn random_and_mutated_outcomes_are_refused_or_have_just_this_encoding() {
             assert_eq!(Physics::encode_outcome(&again), bytes, "round {round}");
             unfolded += 1;
         }
-        // Mostly false, always judged without a panic.
+        // Mostly false; judging must never panic.
         let _ = Physics::check(&spec, &blobs, &outcome);
         let _ = Physics::deep_check(&spec, &blobs, &outcome, round);
     }
     assert!(unfolded > 100, "only {unfolded} outcomes unfolded, the test has lost its teeth");
 }
 
-/// Lies of the right shape go deeper into the checks than noise does.
+/// Lies of the right shape reach deeper into the checks than noise does.
 #[test]
 fn an_outcome_of_any_states_is_judged_without_a_panic() {
     let mut seeded = Seeded(14);
@@ -187,7 +187,7 @@ fn specs_survive_and_random_ones_are_refused_or_judged() {
     assert!(admitted > 300, "only {admitted} specs were admitted, the test has lost its teeth");
 }
 
-/// Where the sizes that the documentation names come from.
+/// Holds the sizes that the documentation names.
 #[test]
 fn the_default_scene_fits_its_budget() {
     for seed in 0..4 {

@@ -23,7 +23,7 @@ pub struct Row {
     units: u64,
 }
 
-/// Shape as the catalogue has it, without the catalogue's face towards the engine.
+/// A body's shape as the catalogue defines it, made without the catalogue's code for the engine.
 fn shape(spec: &PhysicsSpec, body: usize) -> SharedShape {
     let id = spec.bodies[body].shape;
     let radius = id.outer_radius_m() as f32;
@@ -36,7 +36,7 @@ fn shape(spec: &PhysicsSpec, body: usize) -> SharedShape {
     }
 }
 
-/// The scene as anybody would set it up, once, with shapes already made.
+/// The scene in one world, set up in the ordinary way, with shapes already made.
 fn plain_world(spec: &PhysicsSpec, shapes: &[SharedShape]) -> PhysicsWorld {
     let mut world = PhysicsWorld::new();
     world.gravity = Vector::ZERO;
@@ -84,21 +84,21 @@ pub fn timed<T>(what: impl FnOnce() -> T) -> Duration {
     on_core().zip(spent).map_or_else(|| start.elapsed(), |(now, spent)| now.saturating_sub(spent))
 }
 
-/// Time this thread has had a core, where the system tells (Linux): a busy machine does not count.
+/// Processor time of this thread, where the system tells it (Linux), so that other programs do not count.
 fn on_core() -> Option<Duration> {
-    // The system brings the figure up to date when the thread gives way.
+    // The system updates the figure when the thread yields.
     std::thread::yield_now();
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     told.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Takes the least of `repeats` times of everything; every outcome is checked.
+/// Takes the least of `repeats` times of each part; every outcome is checked.
 pub fn contest(name: &'static str, spec: &PhysicsSpec, repeats: usize) -> Row {
     let blobs = Blobs::default();
     let outcome = Physics::run(spec, &blobs, &Stop::never()).unwrap();
     Physics::check(spec, &blobs, &outcome).unwrap();
     let shapes: Vec<SharedShape> = (0..spec.bodies.len()).map(|body| shape(spec, body)).collect();
-    // The rivals take turns, so that a busy neighbour meets both.
+    // The rivals take turns, so that a busy neighbour slows both.
     let (mut kernel, mut plain) = (Duration::MAX, Duration::MAX);
     for _ in 0..repeats {
         kernel = kernel

@@ -18,12 +18,12 @@ fn scene() -> (PhysicsSpec, Told) {
     (spec, outcome)
 }
 
-/// What the always-on check says.
+/// The always-on check's verdict.
 fn verdict(spec: &PhysicsSpec, outcome: &Told) -> Result<(), &'static str> {
     Physics::check(spec, &Blobs::default(), &outcome.outcome(spec)).map_err(|error| error.check)
 }
 
-/// Of 1,000 deep checks, how many fail; all by the one name.
+/// Number of `tries` deep checks that fail; all must fail with the same name.
 fn caught(spec: &PhysicsSpec, outcome: &Told, tries: u64) -> usize {
     let outcome = outcome.outcome(spec);
     let errors: Vec<_> = (0..tries)
@@ -33,7 +33,7 @@ fn caught(spec: &PhysicsSpec, outcome: &Told, tries: u64) -> usize {
     errors.len()
 }
 
-/// Two bodies of segment `number` that touched each other and nothing else, as places in `touched`.
+/// Two bodies of segment `number` that touched each other and nothing else, as indices into `touched`.
 fn couple(segment: &Segment) -> [usize; 2] {
     let times =
         |body: u16| segment.contacts.iter().filter(|contact| contact.a == body || contact.b == body).count();
@@ -67,7 +67,7 @@ fn a_body_pushed() {
     let [first, _] = couple(segment);
     let velocity = &mut segment.touched[first].state.velocity;
     let axis = if velocity[0].abs() > velocity[2].abs() { 0 } else { 2 };
-    // Slower, so that it is not the energy that tells.
+    // Slower, so that the energy check does not catch it first.
     velocity[axis] -= velocity[axis].signum() * (0.125 * VELOCITY_STEPS_PER_M_S) as i16;
     assert_eq!(verdict(&spec, &outcome), Err("physics.momentum"));
 }
@@ -81,7 +81,7 @@ fn energy_added_without_momentum() {
         f64::from(spec.materials[usize::from(body.material)].density) * body.shape.volume_m3()
     };
     let masses = places.map(mass);
-    // Whole steps for the heavier, so that rounding the lighter's adds less than the check allows.
+    // Whole steps for the heavier, so that rounding the lighter adds less than the check allows.
     let heavy = usize::from(masses[1] > masses[0]);
     let steps = (12.0 * VELOCITY_STEPS_PER_M_S * masses[1 - heavy] / masses[heavy]).round();
     let back = (steps * masses[heavy] / masses[1 - heavy]).round();
@@ -137,7 +137,7 @@ fn a_body_that_flies_through_a_wall() {
     assert_eq!(verdict(&spec, &outcome), Err("physics.contact_missing"));
 }
 
-/// What an outcome has no way to say is not in it.
+/// What no outcome can express is left out.
 #[test]
 fn what_no_outcome_can_say_is_left_out() {
     let (spec, outcome) = scene();
@@ -260,26 +260,26 @@ fn all_in_one_place() {
         materials: vec![BodyMaterial { speed_cap: 256, ..BodyMaterial::ROCK }],
         bodies: (0..60).map(body).collect(),
     };
-    // All others are said to be touched by one that was touched before, so no gap proves it false.
+    // All others are claimed to be touched by one that was touched before, so no gap proves it false.
     let contact = |b: u16| Contact { tick: u8::from(b > 1), a: 0, b, impulse: Impulse(0) };
     let contacts = (1..60).map(contact).collect();
     let touched = (0..60).map(|body| Touched { body, state: State::default() });
     let lie = Segment { touched: touched.collect(), contacts };
-    // No outcome goes on behind it; the check does not even look.
+    // No honest outcome continues after such a segment; the check rejects it without testing.
     let short = PhysicsSpec { segments: 1, ..spec.clone() };
     let outcome = Told { segments: vec![lie] }.outcome(&short);
     let refused = Physics::check(&spec, &Blobs::default(), &outcome).unwrap_err();
     assert_eq!(refused.check, "physics.crowded");
 }
 
-/// What no cheap check can see, the sampled one does.
+/// Small lies that no cheap check can see are caught by the sampled one.
 #[test]
 fn small_lies_are_caught_by_the_deep_check_as_often_as_promised() {
     let (spec, outcome) = scene();
     let place_of_couple = couple(&outcome.segments[2])[0];
     let walled =
         outcome.segments[2].contacts.iter().find(|contact| contact.b == WALL).expect("take another seed");
-    // Where a wall takes up momentum, a step of velocity stays unseen.
+    // If a wall takes up momentum, a change of one velocity step goes unseen.
     let walled = place(&outcome.segments[2], walled.a);
     let place = place_of_couple;
     let lies: [(&str, &dyn Fn(&mut Segment)); 7] = [
@@ -301,7 +301,7 @@ fn small_lies_are_caught_by_the_deep_check_as_often_as_promised() {
         change(&mut lie.segments[2]);
         assert_ne!(lie, outcome, "{name}: nothing changed; take another seed");
         assert_eq!(verdict(&spec, &lie), Ok(()), "{name}");
-        // One of four, or two where the next segment is not re-run from the right state: it starts from the
+        // One segment of four, or two if the next segment is re-run from the wrong state: it starts from the
         // claimed one, so it alone stays true only if it was computed from that.
         let tries = 40;
         let times = caught(&spec, &lie, tries);

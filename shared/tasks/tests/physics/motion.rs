@@ -1,4 +1,4 @@
-//! The formula beside the engine, the lattice's error bounds, and what a viewer makes of an outcome.
+//! The formula beside the engine, the lattice's error bounds, and the motion that a viewer gets.
 
 use p2c2r_tasks::TaskKind;
 use p2c2r_tasks::physics::{
@@ -43,7 +43,7 @@ fn rounding_errs_by_no_more_than_stated() {
             assert!((back.spin[axis] - spin[axis]).abs() <= SPIN_ERROR_RAD_S);
         }
         worst = worst.max(turned(back.rotation, motion.rotation));
-        // Where two components tie either may be the dropped one.
+        // If two components tie, either may be the dropped one.
         let again = State::of(&back);
         assert!(turned(again.motion().rotation, back.rotation) <= ROTATION_ERROR_RAD);
         assert_eq!(State { rotation: state.rotation, ..again }, state, "the lattice is its own nearest");
@@ -66,7 +66,7 @@ fn what_no_lattice_holds_is_held_at_its_edge() {
     assert!(state.motion().rotation.iter().all(|part| part.is_finite()));
 }
 
-/// An untouched body's end is the formula's; the engine flies all but the same way.
+/// An untouched body's end is the formula's; the engine's flight differs only by rounding.
 #[test]
 fn the_engine_flies_as_the_formula_says() {
     for (seed, planar) in [(1, true), (2, false), (3, true), (4, false)] {
@@ -141,7 +141,7 @@ fn a_lone_body_flies_straight_turns_evenly_and_costs_no_bytes() {
     assert!(turned(end.rotation, [0.0, 1f64.sin(), 0.0, 1f64.cos()]) < 3.0 * ROTATION_ERROR_RAD);
 }
 
-/// A ball into a resting one of the same mass: the textbook's result.
+/// A ball hits a resting one of the same mass: the textbook's result.
 #[test]
 fn a_bounce_is_the_textbooks() {
     let mut spec = scenes::arena(2, 1);
@@ -162,7 +162,7 @@ fn a_bounce_is_the_textbooks() {
     assert!((0.85..1.2).contains(&impulse), "{impulse} of the momentum");
 }
 
-/// The third ball is near nobody by the formula; the second comes its way only after being hit.
+/// By the formula the third ball is near no other; the second comes its way only after being hit.
 #[test]
 fn a_deflected_body_meets_one_that_nobody_was_to_meet() {
     let mut spec = scenes::arena(3, 1);
@@ -201,7 +201,7 @@ fn a_trajectory_is_continuous_and_meets_the_boundaries() {
             for eighth in 1..=8 * spec.ticks() {
                 let now = trajectory.at(index, f64::from(eighth) / 8.0).unwrap();
                 let moved = apart(now.position, before.position);
-                // A step of an eighth of a tick, roundings, and pulls that step with the ticks.
+                // A step of an eighth of a tick, rounding, and pulls that step with the ticks.
                 assert!(
                     moved < fastest * STEP_S / 8.0 + 0.003,
                     "{name}: body {index} jumps {moved} m at {eighth}/8"

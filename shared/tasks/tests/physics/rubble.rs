@@ -1,4 +1,5 @@
-//! What a field of rubble takes on the wire: window after window, each spec as changes of what the outcome before left.
+//! What a field of rubble takes on the wire: window after window, each spec as changes of what the previous
+//! outcome left.
 
 use std::fmt::Write as _;
 
@@ -41,7 +42,7 @@ pub struct Rate {
 /// Pieces of a shattered body.
 const PIECES: usize = 6;
 
-/// What one window took.
+/// The figures of one window.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     pub bodies: usize,
@@ -53,10 +54,10 @@ pub struct Window {
     pub up: usize,
     pub up_whole: usize,
     pub down: usize,
-    /// Work units, and by how much its steps exceed what they stand for.
+    /// Work units, and the ratio of its steps to those that the units stand for.
     pub units: u64,
     pub of_units: f64,
-    /// Microseconds of the kernel by units.
+    /// Microseconds of the kernel per unit.
     pub us_per_unit: f64,
 }
 
@@ -96,7 +97,7 @@ fn field(bodies: usize, beginning: Beginning, seeded: &mut Seeded) -> PhysicsSpe
     };
     PhysicsSpec {
         base: None,
-        // As the game has it.
+        // As in the game.
         segments: 2,
         steps: 15,
         planar: true,
@@ -128,12 +129,12 @@ fn disturb(spec: &mut PhysicsSpec, rate: Rate, bodies_max: usize, seeded: &mut S
             spec.bodies.push(body(id, [at[0] + place[0], at[1] + place[1]], 0.125, velocity, seeded));
         }
     }
-    // At the limit the oldest give way.
+    // At the limit the oldest are removed.
     let over = spec.bodies.len().saturating_sub(bodies_max);
     spec.bodies.drain(..over);
 }
 
-/// Plays `windows` windows of a field, fewer where one needs more than its fuel; every outcome is checked, deeply too.
+/// Plays `windows` windows of a field, or fewer if one runs out of fuel; every outcome passes both checks.
 pub fn play(bodies: usize, beginning: Beginning, rate: Rate, windows: usize) -> Vec<Window> {
     let (mut seeded, mut taken) = (Seeded(8), Vec::new());
     let mut spec = field(bodies, beginning, &mut seeded);
@@ -152,7 +153,7 @@ pub fn play(bodies: usize, beginning: Beginning, rate: Rate, windows: usize) -> 
         let mut fuel = Physics::fuel(&asked, &blobs, &stop).unwrap();
         let mut ended = Err(KernelError::Stopped);
         let took = timed(|| ended = Physics::run_on(&asked, &blobs, &mut fuel));
-        // A field that needs more than it pays for flies by the game's own rule.
+        // The game moves a field that runs out of fuel by its own rule, so the series ends here.
         let Ok(outcome) = ended else { break };
         Physics::check(&asked, &blobs, &outcome).unwrap();
         Physics::deep_check(&asked, &blobs, &outcome, number as u64).unwrap();
@@ -201,7 +202,7 @@ fn in_contact(snapshot: &BodySnapshot) -> usize {
     touches.into_iter().filter(|touches| *touches).count()
 }
 
-/// The mean of windows, and of what units pay for the most.
+/// The mean of the windows, and the largest ratio of steps to units.
 pub fn mean(windows: &[Window]) -> Window {
     let count = windows.len().max(1);
     let mean = |part: fn(&Window) -> usize| windows.iter().map(part).sum::<usize>() / count;
@@ -246,7 +247,7 @@ pub fn table(bodies: usize, windows: usize) -> String {
         ("in motion, 4 shatter a second", Beginning::InMotion, shot),
     ] {
         let windows = play(bodies, beginning, rate, windows);
-        // The first spec of all is whole.
+        // The first spec is whole.
         let later = windows.get(1..).unwrap_or_default();
         for (when, windows) in [("", later), (" (2 s)", &later[..later.len().min(4)])] {
             let mean = mean(windows);
@@ -277,7 +278,7 @@ fn the_table_has_two_lines_for_each_scene() {
     assert_eq!(table(40, 3).lines().count(), 11);
 }
 
-/// The budget: bytes are the same everywhere, so they can be held.
+/// The budget in bytes, which are the same on every machine.
 #[test]
 fn twelve_hundred_bodies_in_contact_take_at_most_a_quarter_of_a_megabit() {
     let (bodies, rate) = (p2c2r_tasks::physics::BODIES_MAX, Rate { shattered: 2, pushed: 4 });
@@ -288,7 +289,7 @@ fn twelve_hundred_bodies_in_contact_take_at_most_a_quarter_of_a_megabit() {
     assert!(mean.kbit_s() <= 250.0, "{} kbit/s: {mean:?}", mean.kbit_s());
 }
 
-/// What rests costs nothing: twice as many bodies, the same bytes.
+/// Bodies at rest cost nothing: twice as many bodies, the same bytes.
 #[test]
 fn bytes_follow_what_happens_and_not_how_many_bodies_there_are() {
     let taken =
@@ -297,7 +298,7 @@ fn bytes_follow_what_happens_and_not_how_many_bodies_there_are() {
     assert!(many.up <= few.up + 8 && many.down <= few.down + 64, "{few:?} {many:?}");
 }
 
-/// While a field comes to rest, nearly all bodies stay in contact, and those that rest are pushed by those that do not yet.
+/// While a field comes to rest, nearly all bodies stay in contact, and moving ones push those at rest.
 #[test]
 fn fields_that_keep_moving_in_contact_pay_for_what_they_take() {
     let nothing = Rate { shattered: 0, pushed: 0 };

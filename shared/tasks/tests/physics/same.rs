@@ -58,7 +58,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// What the kernel says.
+    /// The kernel's outcome.
     pub fn truth(spec: &PhysicsSpec) -> Self {
         Self::by(spec, &run(spec))
     }
@@ -67,7 +67,7 @@ impl Told {
         Self { segments: outcome.unfold(spec, &Blobs::default()).unwrap() }
     }
 
-    /// The outcome that says it.
+    /// The outcome that claims these segments.
     pub fn outcome(&self, spec: &PhysicsSpec) -> PhysicsOutcome {
         PhysicsOutcome::of(spec, &Blobs::default(), &self.segments).unwrap()
     }
@@ -115,7 +115,7 @@ fn digests_are_equal_on_repeat_and_over_threads() {
     });
 }
 
-/// What makes a task of many segments checkable by one: asking for the rest from where a segment ended gives
+/// This makes a task of many segments checkable by one: asking for the rest from where a segment ended gives
 /// the same rest.
 #[test]
 fn a_segment_depends_on_the_state_at_its_start_alone() {
@@ -131,8 +131,8 @@ fn a_segment_depends_on_the_state_at_its_start_alone() {
                 bodies: left.bodies().to_vec(),
                 ..spec.clone()
             };
-            // Long flights end outside of what a spec may start from, and what is left of a heap that is stirred up may cost
-            // more than it pays for by itself.
+            // Long flights end outside the range that a spec may start from, and what is left of a stirred-up
+            // heap may cost more than it pays for by itself.
             let Ok(later) = Physics::run(&rest, &blobs, &Stop::never()) else {
                 assert!(name == "long" || name == "heap" && number > 1, "{name} from segment {number}");
                 continue;

@@ -30,7 +30,7 @@ impl Seeded {
     }
 }
 
-/// What the bodies of a scene are like.
+/// The bodies of a scene.
 #[derive(Clone, Copy)]
 pub struct Recipe {
     pub bodies: usize,
@@ -56,7 +56,7 @@ pub fn spec(recipe: Recipe, seed: u64) -> PhysicsSpec {
     for number in 0..recipe.bodies {
         let form = seeded.below(8) as u16;
         let is_ball = seeded.below(100) < recipe.balls;
-        // Shrinks until it finds a free place, so that any number fits somehow.
+        // Shrinks until it finds a free place, so that any number fits.
         let (shape, position) = loop {
             let radius = seeded.between(recipe.radius.0.min(radius_max), radius_max);
             let shape = if is_ball { ShapeId::ball(radius) } else { ShapeId::rock(form, radius) };
@@ -130,7 +130,7 @@ pub fn cloud(bodies: usize, seed: u64) -> PhysicsSpec {
     spec(recipe, seed)
 }
 
-/// Small balls at the highest speed there is.
+/// Small balls at the highest admissible speed.
 pub fn fast(bodies: usize, seed: u64) -> PhysicsSpec {
     let recipe = Recipe {
         bodies,

@@ -32,7 +32,7 @@ fn honest_answers_pass() {
     }
 }
 
-/// Anything inside the limits, mostly at their edges: bodies in one another, masses from grams to mountains,
+/// Anything inside the limits, mostly at their edges: overlapping bodies, masses from grams to mountains,
 /// everything at its cap.
 fn wild(seed: u64) -> PhysicsSpec {
     let mut seeded = Seeded(seed);
@@ -145,7 +145,7 @@ fn a_crowd_is_refused_before_it_costs_anything() {
     assert_eq!(Physics::run(&spec, &Blobs::default(), &Stop::never()), Err(KernelError::Spec(refused)));
 }
 
-/// Apart at first, all in one place in the second segment.
+/// Bodies that are apart at first, and in one place in the second segment.
 #[test]
 fn a_crowd_that_forms_later_fails_alike_everywhere() {
     let mut seeded = Seeded(5);
@@ -240,7 +240,7 @@ fn specs_out_of_range_are_typed_refusals() {
         assert!(matches!(refused, Err(SpecError::OutOfRange(_))), "{name}: {refused:?}");
         assert!(Physics::run(&spec, &blobs, &Stop::never()).is_err(), "{name}");
         assert_eq!(Physics::check(&spec, &blobs, &outcome).unwrap_err().check, "physics.spec", "{name}");
-        // Either no other side ever sees it, or it sees the same.
+        // The other side must decode either nothing or the same.
         if let Ok(decoded) = Physics::decode_spec(&Physics::encode_spec(&spec)) {
             assert_eq!(decoded, spec, "{name}");
         }

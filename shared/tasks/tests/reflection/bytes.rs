@@ -105,7 +105,7 @@ fn mutated_outcomes_pass_no_check() {
         let Ok(outcome) = Reflection::decode_outcome(&bytes) else { continue };
         let judged = Reflection::check(&spec, &blobs, &outcome);
         names.extend(judged.err().map(|error| error.check));
-        // No bit can be changed and the whole still be what its sharp level gives.
+        // No bit can be changed and the levels still agree with the sharp one.
         let deep = Reflection::deep_check(&spec, &blobs, &outcome, seeded.bits());
         names.push(deep.unwrap_err().check);
     }

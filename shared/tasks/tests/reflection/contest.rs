@@ -43,7 +43,7 @@ pub fn contest(name: &'static str, spec: &ReflectionSpec, repeats: u32) -> Row {
         trace: least(repeats, || Scene::new(spec).trace()),
         run: least(repeats, || Reflection::run(spec, &blobs, &Stop::never())),
         check: least(repeats, || Reflection::check(spec, &blobs, &outcome)),
-        // The mean: blocks differ.
+        // The mean, since blocks differ.
         deep: least(repeats / 2, || {
             for _ in 0..6 {
                 seed += 1;
@@ -168,8 +168,8 @@ impl Race {
         rays.len() as f64 / time.as_secs_f64() / 1e6
     }
 
-    /// All of it for another program: counts of triangles, primary and secondary rays, the triangles' corners, origin
-    /// and direction of every ray, and where each ends; `u32` and `f32`, little endian.
+    /// The whole race for another program: counts of triangles, primary and secondary rays, the triangles'
+    /// corners, origin and direction of every ray, and where each ends; `u32` and `f32`, little endian.
     pub fn bytes(&self) -> Vec<u8> {
         let counts = [self.triangles.len(), self.primary.len(), self.secondary.len()];
         let mut bytes: Vec<u8> = counts.iter().flat_map(|count| (*count as u32).to_le_bytes()).collect();

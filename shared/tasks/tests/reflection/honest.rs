@@ -1,4 +1,4 @@
-//! Who is honest never fails: neither the kernel itself nor a processor that rounds otherwise.
+//! Honest answers never fail: neither the kernel's own nor those of a processor that rounds otherwise.
 
 use p2c2r_tasks::reflection::{
     CubeMap, Form, Object, Reflection, ReflectionOutcome, ReflectionSpec, Scene, Surface,
@@ -8,9 +8,9 @@ use p2c2r_tasks::{Blobs, TaskKind};
 use crate::same::{cases, run};
 use crate::scenes::{self, Seeded};
 
-/// What a GPU makes of a cube: every value off by up to a few roundings, and now and then a path that passes an edge on
-/// the other side and goes another way altogether. One texel in a thousand is far more than kernels were seen to
-/// differ in.
+/// A cube as a GPU would compute it: every value off by up to a few roundings, and now and then a path that
+/// passes an edge on the other side and goes another way. One texel in a thousand is far more than kernels
+/// were seen to differ in.
 fn rounded_otherwise(spec: &ReflectionSpec, cube: &CubeMap, seeded: &mut Seeded) -> CubeMap {
     let stray = Scene::new(&ReflectionSpec { samples: 1, seed: seeded.bits() as u32, ..spec.clone() });
     let mut gpu = cube.clone();
@@ -57,8 +57,8 @@ fn honest_workers_pass() {
     campaign(8, 40);
 }
 
-/// A gamer may ask for two surfaces in one place, one dark and one bright: which of them is seen hangs on roundings, and
-/// a worker that rounds otherwise has still been honest.
+/// A gamer may ask for two surfaces in one place, one dark and one bright: which of them is seen depends on
+/// rounding, so a worker that rounds otherwise has still been honest.
 #[test]
 fn surfaces_in_one_place_are_no_trap() {
     let dark = Surface { colour: [0; 3], ..Surface::default() };

@@ -51,7 +51,7 @@ fn caught(spec: &ReflectionSpec, outcome: &ReflectionOutcome, tries: u64) -> (u6
 
 const DEEP: [&str; 2] = ["reflection.block", "reflection.residual"];
 
-/// That at least `least` of 40 checks catch a cube.
+/// Asserts that at least `least` of 40 checks catch a cube.
 fn is_caught(name: &str, spec: &ReflectionSpec, cube: &CubeMap, least: u64) {
     let (count, names) = caught(spec, &claim(spec, cube), 40);
     println!("{name}: caught {count} times in 40 by {names:?}");
@@ -78,7 +78,7 @@ fn brighter_than_anything_is() {
     let mut cube = Scene::new(&spec).trace();
     cube.texels_mut()[1_000] = [2_000.0; 3];
     assert_eq!(verdict(&spec, &claim(&spec, &cube)), Err("reflection.brightness"));
-    // In the dark, less is too bright already.
+    // In a dark scene the limit is lower.
     let dark = scenes::arena(0, 0, 1);
     let dark = ReflectionSpec { sun: None, surfaces: vec![], ..dark };
     let mut cube = Scene::new(&dark).trace();
@@ -107,7 +107,7 @@ fn less_work() {
     }
     is_caught("another seed", &spec, &other(&spec, |lie| lie.seed ^= 1), 40);
     is_caught("one surface", &spec, &other(&spec, |lie| lie.bounces = 1), 6);
-    // What the third surface adds is mostly below what travels at all; a scene of mirrors shows it.
+    // The third surface mostly adds less than what travels at all; a scene of mirrors shows it.
     let mirrors = mirrors(150, 3);
     is_caught("two surfaces", &mirrors, &other(&mirrors, |lie| lie.bounces = 2), 3);
 
@@ -167,7 +167,7 @@ fn darker_and_brighter() {
     }
 }
 
-/// Four small cubes have as many macroblocks together as the large one, and one of them every eighth of all.
+/// Four small cubes have as many macroblocks together as the large one, and each has an eighth of all.
 #[test]
 fn one_false_probe_of_several_is_caught_as_often_as_it_has_blocks() {
     let spec = ReflectionSpec { others: ships(4), ..scene() };

@@ -110,7 +110,7 @@ fn boxes_lose_no_hit() {
 
 #[test]
 fn things_within_things_are_found_all_the_same() {
-    // Two thousand shells about one place, and points ever nearer to it: what trees of boxes grow deep on.
+    // Two thousand shells about one place, and points ever nearer to it: these make trees of boxes deep.
     let mut spec = scenes::arena(0, 0, 8);
     let mut object = scenes::arena(1, 0, 8).objects[0];
     for number in 0..2_048_u16 {
@@ -127,8 +127,9 @@ fn things_within_things_are_found_all_the_same() {
     assert!((14.9..15.4).contains(&hit.distance), "{hit:?}");
 }
 
-/// The first cube, and the encoded outcome. All is + - * / and square roots of `f32`, in one order, so these hold on every machine whose `f32` is IEEE 754's;
-/// a GPU's cubes differ by roundings. Whoever changes a digest raises the kernel's version.
+/// The first cube, and the encoded outcome. All arithmetic is + - * / and square roots of `f32`, in one
+/// order, so these digests hold on every machine whose `f32` is IEEE 754's; a GPU's cubes differ by rounding.
+/// A change of a digest must raise the kernel's version.
 #[test]
 fn golden() {
     let digests = |(name, spec): (&'static str, ReflectionSpec)| {

@@ -1,4 +1,4 @@
-//! What light does where it can be reckoned by hand.
+//! Light in scenes where its amount can be computed by hand.
 
 use std::f64::consts::PI;
 
@@ -186,7 +186,7 @@ fn a_glowing_ball_lights_a_floor_by_its_solid_angle() {
     spec.probe = steps([0.0, -0.5, 0.0]);
     let given = below(&Scene::new(&spec).trace(), 2);
     near(given, 0.96 * 256.0 / 16.0, 0.04, "floor");
-    // Others share the asking; together they give what each gives.
+    // Several lights share the samples; together they give the sum of what each gives.
     spec.objects.push(ball([3.0, 3.0, 0.0], 0.5, 1));
     spec.objects.push(ball([-60.0, 9.0, 0.0], 0.5, 1));
     let second = 256.0 * 0.25 / 25.0 * 0.8 * 0.96;

@@ -58,7 +58,7 @@ fn random_and_mutated_outcomes_are_refused_or_unfold_to_finite_texels() {
     let (mut decoded, mut unfolded) = (0, 0);
     for round in 0..4_000 {
         let mut bytes: Vec<u8> = if round % 4 == 0 {
-            // A head that decodes before noise that need not.
+            // A head that decodes, before noise that may not.
             let count = 1 + seeded.below(3);
             let mut bytes = vec![count as u8];
             bytes.extend((0..count).map(|_| (seeded.below(6) << 4 | seeded.below(2)) as u8));
@@ -100,14 +100,14 @@ fn heads_that_no_encoder_writes_are_refused() {
     let mut bytes = wire::encode(&ReflectionOutcome::of(3, &skies::cube(16, skies::smooth)));
     bytes[2] = 3;
     assert!(decode(&bytes).unwrap().unfold().is_err());
-    // Two cubes of the largest face have streams that are longer than any.
+    // Two cubes of the largest face have streams longer than the limit.
     let two: Vec<u8> = [2, 0x70, 0x70, 0, 1, 0, 0].to_vec();
     assert!(decode(&two).is_err());
     assert!(decode(&vec![0; OUTCOME_BYTES_MAX + 1]).is_err());
 }
 
-/// The longest stream there may be, of the largest cube, as noise and as one byte again and again: all are read to the
-/// end of the cube and not beyond, whatever they hold.
+/// The longest stream there may be, of the largest cube, as noise and as one byte repeated: all are read to
+/// the end of the cube and not beyond.
 #[test]
 fn the_longest_streams_of_noise_are_unfolded_or_refused() {
     let mut seeded = Seeded(21);

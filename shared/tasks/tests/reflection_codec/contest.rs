@@ -1,4 +1,4 @@
-//! How many bytes, how near, how fast: the figures behind the codec, for the bench and the tests.
+//! How many bytes, how near, how fast: the figures that the codec was chosen by, for the bench and the tests.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -65,7 +65,7 @@ pub fn contest(name: &str, cube: &CubeMap, repeats: u32) -> Row {
     let base = ReflectionOutcome::of(1, cube);
     let (unfold_us, probe) = timed(repeats, || outcome.unfold().unwrap().remove(0));
     let (base_unfold_us, sharp) = timed(repeats, || base.unfold().unwrap().remove(0));
-    // The wildest of the largest cubes travel with coarser steps where they have all their levels.
+    // The wildest of the largest cubes travel with coarser steps if they have all their levels.
     let is_same = sharp.levels[0] == probe.levels[0];
     assert!(is_same || name == "wild", "{name}: the sharp level does not depend on the others");
     Row {

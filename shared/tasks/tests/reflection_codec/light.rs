@@ -31,7 +31,8 @@ fn cubes_of_the_default_size_are_small_and_near() {
     println!("{}", contest::table(&[contest("traced", &cubes[4], 1)]));
 }
 
-/// Why the codec is what it is: at the same quality no rival is much smaller, and on smooth light all are larger.
+/// Holds the reason for this codec: at the same quality no rival is much smaller, and on smooth light all are
+/// larger.
 #[test]
 fn no_rival_is_as_small_on_smooth_light_or_a_third_smaller_on_any() {
     for (name, cube) in [("battle", skies::battle(32, 1)), ("smooth", skies::cube(32, skies::smooth))] {
@@ -150,7 +151,7 @@ fn black_stays_black_and_what_is_no_light_counts_as_none() {
     assert_eq!(black.irradiance, [[0.0; 3]; 9]);
     cube.texels_mut().fill([f32::NAN, -7.0, f32::NEG_INFINITY]);
     assert_eq!(ReflectionOutcome::of(5, &cube).unfold().unwrap(), [black]);
-    // Infinitely bright is as bright as can be.
+    // Infinite radiance is clamped to the largest.
     let (mut infinite, mut brightest) = (CubeMap::black(8), CubeMap::black(8));
     infinite.texels_mut().fill([f32::INFINITY, 1e30, 4_097.0]);
     brightest.texels_mut().fill([4_096.0; 3]);

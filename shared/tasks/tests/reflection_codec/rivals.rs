@@ -1,15 +1,15 @@
-//! Other ways to pack a cube, measured beside the codec: what it was chosen against.
+//! Other ways to pack a cube, measured beside the codec.
 
 use p2c2r_tasks::reflection::{CubeMap, FACES, LUMINANCE, RADIANCE_FLOOR, ReflectionOutcome};
 
 use crate::contest::{psnr, timed};
 
-/// What packing the sharp level takes.
+/// The figures of packing the sharp level one way.
 pub struct Way {
     pub name: &'static str,
     pub bytes: f64,
     pub psnr: f64,
-    /// Packing and unpacking, microseconds; none where only the size is reckoned.
+    /// Packing and unpacking, microseconds; `None` if only the size is estimated.
     pub us: Option<(f64, f64)>,
 }
 
@@ -67,9 +67,9 @@ fn of_rgb9e5(word: u32) -> [f32; 3] {
 /// Step of roots of shares.
 const SHARE_STEP: f64 = 0.1;
 
-/// The same quantities as the codec's, but rounded texel by texel and predicted from their neighbours (the median
-/// of LOCO-I), with colour at half the resolution. The size is what an ideal adaptive arithmetic coder takes, with
-/// eight contexts by how restless the neighbours are.
+/// The same quantities as the codec's, but rounded texel by texel and predicted from their neighbours (the
+/// median of LOCO-I), with colour at half the resolution. The size is what an ideal adaptive arithmetic coder
+/// takes, with eight contexts by how much the neighbours vary.
 fn predicted(cube: &CubeMap, name: &'static str, step: f64) -> Way {
     let face = cube.face() as usize;
     let mut decoded = CubeMap::black(cube.face());

@@ -14,7 +14,8 @@ fn digest(outcome: &ReflectionOutcome) -> String {
     Digest::of(&bytes).to_string()
 }
 
-/// A change of any of these raises the kernel's version: judges and games of another build would disagree.
+/// A change of any of these must raise the kernel's version: judges and games of another build would
+/// disagree.
 #[test]
 fn outcomes_and_what_they_unfold_to_are_bit_identical_everywhere() {
     let golden = [

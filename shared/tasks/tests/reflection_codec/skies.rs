@@ -1,4 +1,4 @@
-//! Cubes of light as they come and as they do not, made of formulas and seeds.
+//! Cubes of light, typical and extreme, made of formulas and seeds.
 
 use p2c2r_tasks::reflection::{CubeMap, FACES, direction};
 

@@ -1,7 +1,8 @@
-//! The kernel on graphics processors beside the one on cores: agreement, repetition, company, hostile specs.
+//! The kernel on graphics processors beside the one on cores: agreement, repetition, parallel use, hostile
+//! specs.
 //!
-//! On the device that `P2C2R_GPU` names, else the fastest there is, else Mesa's software. Where there is none,
-//! each test says so and why; such a run has proven nothing about the kernel.
+//! On the device that `P2C2R_GPU` names, else the fastest there is, else Mesa's software. Without a device
+//! each test is skipped and says why; such a run proves nothing about the kernel.
 #![cfg(feature = "gpu")]
 
 #[path = "../reflection/scenes.rs"]
@@ -29,7 +30,7 @@ static TRACER: LazyLock<Result<Arc<GpuTracer>, String>> = LazyLock::new(|| {
         GpuSearch::None(reason) => return Err(reason),
     };
     eprintln!("on {} ({})", gpu.name(), gpu.driver());
-    // From here on a device is there, so what fails is a fault, not a reason to skip.
+    // A device exists, so any failure from here on is a fault, not a reason to skip.
     let tracer = GpuTracer::new(&gpu).unwrap();
     tracer.wait_until_ready().unwrap();
     Ok(Arc::new(tracer))
@@ -228,15 +229,15 @@ fn a_device_that_is_lost_under_way_neither_hangs_nor_panics_and_the_cores_take_o
             for _ in 0..6 {
                 let (doomed, scene, whole, sender) = (&doomed, &scene, &whole, sender.clone());
                 scope.spawn(move || {
-                    // Until it is lost every cube is whole.
+                    // Until the device is lost every cube is whole.
                     while let Ok(cube) = doomed.trace(scene) {
                         assert!(cube == *whole);
-                        // Nobody listens any more once the device is closed.
+                        // The receiver is gone once the device is closed.
                         let _ = sender.send(());
                     }
                 });
             }
-            // Only the threads' own are left, so that this ends also where all of them fail at once.
+            // Only the threads' own senders are left, so that the loop ends even if all of them fail at once.
             drop(sender);
             begun.recv().unwrap();
             gpu.close();

@@ -1,4 +1,4 @@
-//! Who tries more plans finds better ones, judged in futures that the search has not seen.
+//! More candidates give better plans, judged in futures that the search has not seen.
 
 use p2c2r_tasks::tactics::{
     CANDIDATES_MAX, FUTURES_MAX, LEAD_STEPS_MAX, LEGS, Leg, Plan, Planner, TacticsSpec,
@@ -6,7 +6,7 @@ use p2c2r_tasks::tactics::{
 
 use crate::situations::{fight, run};
 
-/// How a plan does in 64 other futures, mean over them: it is flown before another one begins, which goes by rule.
+/// Mean score of a plan in 64 other futures: the plan is flown before another one begins, which goes by rule.
 fn done_by(spec: &TacticsSpec, plan: Plan) -> i32 {
     let mut played = spec.clone();
     (played.seed, played.futures, played.candidates) = (!spec.seed, FUTURES_MAX, 1);
@@ -15,7 +15,7 @@ fn done_by(spec: &TacticsSpec, plan: Plan) -> i32 {
     run(&played).scores[0][0] / i32::from(FUTURES_MAX)
 }
 
-/// What a plan that is found gains over going by rule, sum over some fights.
+/// What the plan found gains over going by rule, summed over some fights.
 fn gain(candidates: u16, futures: u8) -> i32 {
     let of_fight = |number: u64| {
         let spec = TacticsSpec { candidates, futures, lead_steps: 0, ..fight(5, 4, 3 * number + 1) };

@@ -1,4 +1,4 @@
-//! Who is honest never fails, and who lies is caught as often as is stated.
+//! An honest answer never fails, and a lie is caught as often as is stated.
 
 use p2c2r_tasks::tactics::{Tactics, TacticsOutcome, TacticsSpec};
 use p2c2r_tasks::{Blobs, TaskKind};
@@ -66,7 +66,7 @@ fn a_better_plan_that_is_kept_back_is_caught_as_often_as_is_said() {
     lie.scores[0][best] -= 10_000;
     let caught = (0..400).filter(|seed| verdict(&spec, &lie, *seed).is_err()).count();
     println!("{caught} of 400");
-    // One in eight; and what varies the best before its batch is another plan then.
+    // One in eight is played again; a false best score also changes the candidates of later batches.
     assert!((35..=400).contains(&caught), "{caught} of 400");
 }
 

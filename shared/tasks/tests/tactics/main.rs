@@ -1,5 +1,5 @@
-//! The kind `tactics` from outside: what equal specs give, what travels, what admission refuses, what checks catch, and
-//! whether who plans deeper plans better.
+//! The kind `tactics` from outside: what equal specs give, what travels, what admission refuses, what checks
+//! catch, and whether deeper search finds better plans.
 
 mod bytes;
 mod deeper;

@@ -29,7 +29,7 @@ impl Seeded {
     }
 }
 
-/// Somebody with a gun who comes no nearer than he must.
+/// A gunner that keeps its distance.
 pub const WINGMAN: Class = Class {
     second_side: false,
     behaviour: Behaviour::Circle,

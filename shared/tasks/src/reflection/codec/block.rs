@@ -1,5 +1,5 @@
-//! A macroblock: what becomes of 16 by 16 texels (or a whole face, where that is smaller) before the range
-//! coder, independent of everything round it.
+//! A macroblock: how 16 by 16 texels (or a whole smaller face) are quantised before the range coder,
+//! independent of all other macroblocks.
 
 use super::scale::{bounded, level_of, luminance_of};
 use super::transform::{backward, forward};
@@ -59,18 +59,19 @@ pub struct Steps {
 
 /// Octaves of the finest step of a luma coefficient.
 const LUMA_STEP: f32 = 0.35;
-/// Finest step of a chroma coefficient. Twice this is 5 % fewer bytes, and hues of rocks can be seen to be off.
+/// Finest step of a chroma coefficient. Twice this saves 5 % of the bytes, but the hues of rocks are visibly
+/// off.
 const CHROMA_STEP: f32 = 0.08;
 /// Filtered levels are smooth and seen on rough surfaces only as gradients: they are cheap and need finer steps.
 const FILTERED_SHARE: f32 = 0.5;
-/// Part of the step that a mean has: steps between means show as edges of squares.
+/// Part of the step for a mean: steps between means show as edges of squares.
 const MEAN_SHARE: f32 = 0.5;
 
-/// What the rounding of the finest steps leaves at most, as the root of the mean square over a square of 8 by 8, in
-/// octaves of luminance above the floor: half a step, since the transform keeps lengths.
+/// Largest rounding error with the finest steps, as the root of the mean square over a square of 8 by 8, in
+/// octaves of luminance above the floor: half a step, since the transform is orthonormal.
 pub const LEVEL_ERROR_RMS: f32 = LUMA_STEP / 2.0;
-/// What it leaves of one texel at most, in octaves: all 64 coefficients off by half a step, the wrong way (the
-/// waves' values at a texel add up to 2.642 each way).
+/// Largest error of one texel, in octaves: all 64 coefficients off by half a step in the same direction (the
+/// waves' values at a texel add up to 2.642 along each axis).
 pub const LEVEL_ERROR_MAX: f32 = 6.98 * LEVEL_ERROR_RMS;
 
 impl Steps {
@@ -114,7 +115,7 @@ fn dequantise_square(coefficients: &[i16], edge: usize, steps: Steps, luma: bool
     backward(square, edge);
 }
 
-/// What travels of a macroblock's texels (row-major, `side` squared of them).
+/// Quantises a macroblock's texels (row-major, `side` squared of them).
 ///
 /// The same texels give the same coefficients on every machine.
 pub(super) fn quantise(texels: &[[f32; 3]], shape: BlockShape, steps: Steps) -> Block {
@@ -154,7 +155,7 @@ pub(super) fn quantise(texels: &[[f32; 3]], shape: BlockShape, steps: Steps) -> 
     block
 }
 
-/// The texels of a macroblock, row-major. Total: any coefficients give finite texels from 0 up.
+/// The texels of a macroblock, row-major. Total: any coefficients give finite, non-negative texels.
 pub(super) fn dequantise(block: &Block, steps: Steps, texels: &mut [[f32; 3]; 256]) {
     let shape = block.shape;
     let side = shape.side;

@@ -1,7 +1,8 @@
-//! An adaptive binary range coder: bits whose odds are learnt as they pass cost what they tell.
+//! An adaptive binary range coder: the odds of each bit are learnt from earlier bits.
 //!
-//! The arithmetic is that of LZMA's coder (Igor Pavlov), the odds move fast at first and slower with every bit
-//! seen. Encoder and decoder share one face, [`Coder`], so that one function describes a stream both ways.
+//! The arithmetic is that of LZMA's coder (Igor Pavlov); the odds adapt fast at first and slower with every
+//! bit seen. Encoder and decoder implement one trait, [`Coder`], so that one function describes a stream both
+//! ways.
 
 /// Odds of a bit, learnt from those before it.
 #[derive(Clone, Copy)]
@@ -12,7 +13,7 @@ pub(crate) struct Odds {
     seen: u8,
 }
 
-/// From how many bits on odds move no slower. Larger pays where statistics do not change.
+/// Bits after which the odds adapt no slower. Larger pays off where statistics do not change.
 const SLOWEST: u8 = 60;
 /// Odds keep this far from certainty, so that the other bit can always be coded.
 const ODDS_MARGIN: i32 = 96;
@@ -35,7 +36,7 @@ impl Default for Odds {
 }
 
 impl Odds {
-    /// Odds of a one to begin with, in hundredths, known from other cubes: they count as a few bits seen.
+    /// Initial odds of a one, in hundredths, known from other cubes: they count as a few bits seen.
     pub const fn known(one: u16) -> Self {
         Self { zero: ((100 - one as u32) * 655) as u16, seen: 3 }
     }
@@ -56,17 +57,18 @@ pub(crate) trait Coder {
     fn bit(&mut self, odds: &mut Odds, bit: bool) -> bool;
     /// `width` bits with even odds.
     fn even(&mut self, bits: u32, width: u32) -> u32;
-    /// Says that what was read is nothing the encoder writes.
+    /// Marks the stream as one that the encoder never writes.
     fn refuse(&mut self);
 }
 
-/// The number from `low` to before `low + range`, less `low`, at which a stream ends: the one that ends in most zeros.
+/// The number from `low` to before `low + range`, less `low`, that ends a stream in the fewest bytes: the one
+/// with most trailing zeros.
 fn end(low: u32, range: u32) -> u32 {
     let beyond = |zeros: u32| low.wrapping_neg() & ((1 << zeros) - 1);
     (0..32).rev().map(beyond).find(|&beyond| beyond < range).unwrap_or(0)
 }
 
-/// Below this the range is renewed by a byte.
+/// Below this the range is extended by a byte.
 const TOP: u32 = 1 << 24;
 
 /// Writes.
@@ -147,10 +149,10 @@ impl Coder for Encoder {
 pub(crate) struct Decoder<'b> {
     bytes: &'b [u8],
     at: usize,
-    /// What the encoder had, but for its carry.
+    /// The encoder's `low`, without its carry.
     low: u32,
     range: u32,
-    /// What the stream holds, less `low`.
+    /// The value of the stream, less `low`.
     code: u32,
     refused: bool,
 }
@@ -180,7 +182,7 @@ impl<'b> Decoder<'b> {
         self.refused
     }
 
-    /// Whether the stream is just what the encoder would have written.
+    /// Whether the stream is exactly what the encoder would have written.
     pub fn at_end(&self) -> bool {
         !self.refused
             && self.bytes.len() <= self.at
@@ -260,7 +262,7 @@ mod tests {
             pass(&mut decoder, &mut bits);
             assert_eq!(bits, original);
             assert!(decoder.at_end());
-            // Any stream that is taken is the one that the encoder writes for what it says.
+            // Any accepted stream is the one that the encoder writes for its content.
             let mut taken = 0;
             for change in 0..=u8::MAX {
                 let mut other = bytes.clone();

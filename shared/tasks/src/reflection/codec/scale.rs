@@ -8,7 +8,7 @@ pub const TEXEL_MAX: f32 = 4096.0;
 /// The largest [`level_of`]: just above 24.
 pub(super) const LEVEL_MAX: f32 = 24.000_001;
 
-/// Bits of the square root of one half, from which on a mantissa is taken down by an octave.
+/// Bits of √½: a mantissa below it is taken an octave lower, to keep the series' argument small.
 const ROOT_HALF: i32 = 0x3f35_04f3;
 
 /// log2 of a positive normal number, within 3e-7 plus rounding.
@@ -16,7 +16,7 @@ pub(super) fn log2(x: f32) -> f32 {
     let bits = x.to_bits() as i32;
     let exponent = (bits - ROOT_HALF) >> 23;
     let mantissa = f32::from_bits((bits - (exponent << 23)) as u32);
-    // The series of the area tangent, which converges fast so near to one.
+    // The series of the inverse hyperbolic tangent, which converges fast near one.
     let f = (mantissa - 1.0) / (mantissa + 1.0);
     let s = f * f;
     exponent as f32 + f * (2.885_39 + s * (0.961_796_7 + s * (0.577_078 + s * 0.412_198_6)))
@@ -42,7 +42,7 @@ pub(crate) fn luminance_of(level: f32) -> f32 {
     (exp2(level.clamp(0.0, LEVEL_MAX) - 12.0) - RADIANCE_FLOOR).max(0.0)
 }
 
-/// What a channel counts as: NaN and what is below zero are 0, what is above the largest is the largest.
+/// A channel clamped to what travels: NaN and negative values become 0.
 pub(super) fn bounded(radiance: f32) -> f32 {
     if radiance.is_nan() { 0.0 } else { radiance.clamp(0.0, TEXEL_MAX) }
 }

@@ -1,16 +1,16 @@
-//! Coefficients as a stream of bits with learnt odds: what is round a coefficient says how large it will be.
+//! Coefficients as an entropy-coded stream: the neighbours of a coefficient predict how large it is.
 
 use super::Level;
 use super::block::{Block, BlockShape, COEFFICIENT_MAX, Steps};
 use super::range::{Coder, Decoder, Encoder, Odds};
 
-/// Classes of how large the surroundings of a coefficient are.
+/// Context classes, by how large the neighbours of a coefficient are.
 const SIZES: usize = 9;
-/// Classes of how fine a coefficient's wave is.
+/// Context classes, by the frequency of a coefficient's wave.
 const BANDS: usize = 7;
-/// Magnitudes with odds of their own; larger ones are coded as how many bits they have, and those.
+/// Magnitudes coded in unary with learnt odds; larger ones are coded as a bit count and the bits.
 const UNARY: usize = 8;
-/// Bits of what is left of the largest magnitude: differences of means reach twice a coefficient's.
+/// Most bits of the remainder of a magnitude: differences of means reach twice a coefficient's.
 const ESCAPE_BITS: usize = 13;
 
 /// Odds of one plane.
@@ -23,8 +23,8 @@ struct Model {
     escape: [Odds; ESCAPE_BITS],
 }
 
-/// How often a wave in surroundings of a size is not 0, and how often it is larger than any magnitude it may have,
-/// in hundredths: about what traced cubes have. Wrong ones cost bytes, nothing else.
+/// Initial odds, by size of the neighbours, that a wave is not 0 and that it is larger than any magnitude
+/// coded in unary, in hundredths, as traced cubes have them. Wrong values only cost bytes.
 const NOT_ZERO: [u16; SIZES] = [6, 20, 30, 38, 46, 53, 62, 75, 90];
 const LARGER: [u16; SIZES] = [12, 15, 18, 22, 28, 35, 45, 58, 80];
 
@@ -40,14 +40,14 @@ impl Model {
     }
 }
 
-/// A number from 0, of which it is known that the last of `odds` stands for "more than all of these".
+/// Codes a number from 0; the last of `odds` stands for "more than all of these".
 fn magnitude<C: Coder>(coder: &mut C, odds: &mut [Odds], escape: &mut [Odds], value: u32) -> u32 {
     for (count, odds) in odds.iter_mut().enumerate() {
         if !coder.bit(odds, value > count as u32) {
             return count as u32;
         }
     }
-    // One more than what is left has `bits` bits after its first.
+    // One more than the remainder, so that it has a highest bit, followed by `bits` bits.
     let rest = value.wrapping_sub(odds.len() as u32 - 1);
     let wanted = rest.checked_ilog2().unwrap_or(0);
     let mut bits = 0;
@@ -58,7 +58,7 @@ fn magnitude<C: Coder>(coder: &mut C, odds: &mut [Odds], escape: &mut [Odds], va
     (1 << bits | low) + odds.len() as u32 - 1
 }
 
-/// A coefficient that is no mean.
+/// Codes a coefficient that is no mean.
 fn wave<C: Coder>(coder: &mut C, model: &mut Model, band: usize, size: usize, value: i16) -> i16 {
     if !coder.bit(&mut model.zero[band][size], value != 0) {
         return 0;
@@ -73,7 +73,7 @@ fn wave<C: Coder>(coder: &mut C, model: &mut Model, band: usize, size: usize, va
     if coder.even(u32::from(value < 0), 1) == 1 { -size } else { size }
 }
 
-/// A mean, as the difference from what its neighbours let expect.
+/// Codes a mean, as the difference from a prediction by its neighbours.
 fn mean<C: Coder>(coder: &mut C, model: &mut Model, expected: i16, restless: usize, value: i16) -> i16 {
     let difference = i32::from(value) - i32::from(expected);
     let size = magnitude(coder, &mut model.mean[restless], &mut model.escape, difference.unsigned_abs());
@@ -102,7 +102,7 @@ fn class(sum: u32) -> usize {
     }
 }
 
-/// Class of a wave by how often it turns per eight texels across and down.
+/// Class of a wave by its half periods per eight texels across and down.
 fn band(turns: usize) -> usize {
     match turns {
         0..=2 => 0,
@@ -123,7 +123,7 @@ struct Plane<'l> {
 }
 
 impl Plane<'_> {
-    /// Codes all squares. `first` is what the first mean is expected to be.
+    /// Codes all squares. `first` is the prediction of the first mean.
     fn pass<C: Coder>(&mut self, coder: &mut C, model: &mut Model, first: i16) {
         let (edge, across) = (self.edge, self.across);
         for index in 0..self.squares.len() {
@@ -133,7 +133,7 @@ impl Plane<'_> {
             let (expected, restless) = match (left, up) {
                 (Some(left), Some(up)) => {
                     let (l, u, c) = (dc(left), dc(up), dc(up - 1));
-                    // The middle of the three, as in LOCO-I (Weinberger, Seroussi, Sapiro).
+                    // The median of the three, as in LOCO-I (Weinberger, Seroussi, Sapiro).
                     let plane = i32::from(l) + i32::from(u) - i32::from(c);
                     let expected = plane.clamp(l.min(u).into(), l.max(u).into()) as i16;
                     (expected, 1 + usize::from(l.abs_diff(u) > 4))
@@ -153,7 +153,7 @@ impl Plane<'_> {
                     let u = diagonal - v;
                     let at = v * edge + u;
                     let mut sum = size(before[at]) + size(above[at]);
-                    // The mean says nothing about waves.
+                    // A mean does not predict waves.
                     if u > 0 && at > 1 {
                         sum += 2 * size(square[at - 1]);
                     }
@@ -177,7 +177,7 @@ fn pass_level<C: Coder>(coder: &mut C, models: &mut [Model; 2], level: &mut Leve
     let mut firsts = [0i16; 3];
     for face in level.blocks.chunks_exact_mut(across * across) {
         for (plane, first) in firsts.iter_mut().enumerate() {
-            // Both chroma planes have the same odds: alone each has too little to learn from.
+            // Both chroma planes share odds: each alone has too few bits to learn from.
             let model = &mut models[plane.min(1)];
             let mut squares = gather(face, shape, across, plane);
             let (edge, count) =
@@ -218,12 +218,13 @@ fn scatter(face: &mut [Block], shape: BlockShape, across: usize, plane: usize, s
     }
 }
 
-/// One set for all levels of all cubes: filtered and smaller ones have other statistics, but little to learn them from.
+/// One set of odds for all levels of all cubes: filtered and smaller ones have other statistics, but too few
+/// bits to learn them from.
 fn models() -> [Model; 2] {
     std::array::from_fn(|_| Model::new())
 }
 
-/// The stream of some levels.
+/// The stream of `levels`.
 pub(crate) fn pack<'l>(levels: impl IntoIterator<Item = &'l mut Level>) -> Vec<u8> {
     let mut coder = Encoder::new();
     let mut models = models();
@@ -233,8 +234,8 @@ pub(crate) fn pack<'l>(levels: impl IntoIterator<Item = &'l mut Level>) -> Vec<u
     coder.finish()
 }
 
-/// The levels of a stream, cube by cube: of each, the first has faces of so many texels' edge, each further one half that.
-/// `None` if the stream does not end where they do.
+/// The levels of a stream, cube by cube: each cube's first level has faces of the given edge in texels, each
+/// further one half that. `None` if the stream does not end where they do.
 pub(crate) fn unpack(
     bytes: &[u8],
     cubes: impl Iterator<Item = (u32, u8)>,

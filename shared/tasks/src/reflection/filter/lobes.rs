@@ -10,15 +10,15 @@ use super::{dot, middle, unit};
 /// Logarithms of sizes that have weights: 0 to 7.
 const SIZES: usize = FACE_MAX.ilog2() as usize + 1;
 
-/// How wide a cell may be for its distance from the middle of the lobe and the lobe's width: smaller is finer,
-/// nearer to the true integral and slower. Twice this is twice as far off and takes half the time.
+/// Width of a cell relative to its distance from the middle of the lobe and the lobe's width: smaller is
+/// finer, nearer to the true integral and slower. Doubling it doubles the error and halves the time.
 const CELL_PER_SCALE: f32 = 0.2;
-/// Wider lobes count as this wide, because they end at the horizon, and that is sharp.
+/// Wider lobes use this width, because they end at the horizon, which is sharp.
 const WIDEST_ALPHA: f32 = 0.2;
 
 /// Texels of one face that one thread filters at a time: some 50 microseconds.
 const PIECE: usize = 16;
-/// Cells that one thread turns at a time: what a core's first cache holds.
+/// Cells that one thread turns at a time: what fits a core's L1 cache.
 const TURNED: usize = 256;
 
 /// Radiance times solid angle of every cell, finest level first, each face by face and row by row; the fourth
@@ -31,7 +31,7 @@ const SIX: usize = 20;
 
 /// Weights of one level's output texels of one face; for other faces the cube is turned.
 struct Rows {
-    /// Where the weights of each texel end.
+    /// Index of the end of each texel's weights.
     ends: Vec<u32>,
     /// Cell of the pyramid, and its share.
     weights: Vec<(u32, f32)>,
@@ -44,14 +44,14 @@ pub(super) struct Lobes {
     starts: Vec<usize>,
     /// Solid angle of each texel of a face.
     solid: Vec<f32>,
-    /// For each face, which cell is in a cell's place when the face is turned to the front.
+    /// For each face, the index of the cell that takes a cell's place when the face is turned to the front.
     turns: [Vec<u32>; FACES],
     levels: Vec<Rows>,
 }
 
 impl Lobes {
-    /// The weights for faces of `2^face_log2` texels' edge and so many levels; reckoned on first use and kept. All levels
-    /// of a face of 16 take 20 ms and 0.3 MB, of 32 0.1 s and 1.6 MB, of 64 0.4 s and 8 MB, of 128 1.7 s and 40 MB.
+    /// The weights for faces of `2^face_log2` texels' edge and `levels` levels; computed on first use and
+    /// kept for the process: 0.3 MB for all levels of a face of 16, 1.6 MB of 32, 8 MB of 64, 40 MB of 128.
     pub fn of(face_log2: usize, levels: usize) -> &'static Self {
         static TABLES: [OnceLock<Lobes>; SIZES * SIZES] = [const { OnceLock::new() }; SIZES * SIZES];
         let (face_log2, levels) = (face_log2.min(SIZES - 1), levels.clamp(1, SIZES));
@@ -93,7 +93,7 @@ impl Lobes {
             let (finer, face) = (self.starts[mip - 1], 1usize << (self.face_log2 - mip));
             for row in 0..FACES * face {
                 for column in 0..face {
-                    // Rows of all faces follow one another, twice as many and twice as long.
+                    // Rows of all faces follow one another; the finer mip has twice as many, twice as long.
                     let at = finer + (2 * row * 2 * face) + 2 * column;
                     let (a, b) = (cells[at], cells[at + 1]);
                     let (c, d) = (cells[at + 2 * face], cells[at + 2 * face + 1]);
@@ -109,7 +109,7 @@ impl Lobes {
         &pyramid[self.starts[mip]..self.starts[mip + 1]]
     }
 
-    /// The pyramid as it looks from each face in turn, cell by cell: so that a weight is read once for all six.
+    /// The pyramid as seen from each face in turn, cell by cell, so that a weight is read once for all six.
     pub fn turned(&self, pyramid: &Pyramid, threads: Threads) -> Vec<Six> {
         let mut cells = vec![[0.0; SIX]; pyramid.len()];
         threads.fill(&mut cells, TURNED, |piece, cells| {
@@ -130,7 +130,7 @@ impl Lobes {
         threads.fill(&mut sums, PIECE, |piece, sums| {
             for (place, out) in (piece * PIECE..).zip(sums) {
                 let start = if place == 0 { 0 } else { rows.ends[place - 1] };
-                // Not in `out`: what is added to stays in registers.
+                // A local, not `out`: the sum stays in registers.
                 let mut sum = [0.0f32; SIX];
                 for &(cell, weight) in &rows.weights[start as usize..rows.ends[place] as usize] {
                     let flux = &turned[cell as usize];
@@ -188,7 +188,7 @@ impl Lobes {
             }
             return;
         }
-        // A lobe narrower than a texel is looked at in several points of it.
+        // A lobe narrower than a texel is sampled at several points of it.
         let points = ((radius / scale * 2.0) as usize + 1).clamp(2, 16);
         let step = 1.0 / (face * points) as f32;
         let mut sum = 0.0;
@@ -204,7 +204,7 @@ impl Lobes {
     }
 }
 
-/// What light from an angle whose cosine is `cosine` counts under a lobe; any scale.
+/// Weight of light at an angle whose cosine is `cosine` under a lobe, up to a constant factor.
 fn weight(cosine: f32, alpha: f32) -> f32 {
     if cosine <= 0.0 {
         return 0.0;
@@ -233,7 +233,7 @@ fn solid_angles(face: usize) -> Vec<f32> {
     (0..face * face).map(|place| area(place % face, place / face)).collect()
 }
 
-/// For each cell of a pyramid of face 0's surroundings, the cell that is in its place round `face`.
+/// For each cell of a pyramid seen from face 0, the cell in its place as seen from `face`.
 fn turn(face_log2: usize, face: usize) -> Vec<u32> {
     // Forwards, right and down of a face.
     let frame = |side: usize| {

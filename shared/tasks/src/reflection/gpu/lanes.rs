@@ -11,7 +11,7 @@ use crate::gpu::GpuError;
 /// Tasks on the device at once: one is computed while others are uploaded and read back. Each takes some 4 MB.
 pub(super) const LANES_MAX: usize = 4;
 
-/// Longest wait for a lane, after which a task is better computed on the cores.
+/// Longest wait for a lane; after it the task is computed on the cores.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Buffers of one task, for the largest there is.
@@ -41,25 +41,25 @@ pub(super) struct Lanes {
 struct State {
     free: Vec<TaskBuffers>,
     taken: usize,
-    /// Numbers of those who wait, first come first.
+    /// Tickets of the waiting threads, first come first served.
     waiting: VecDeque<u64>,
     next: u64,
 }
 
-/// One of the places for tasks, given back when dropped.
+/// One of the slots for tasks, given back when dropped.
 struct Place<'a>(&'a Lanes);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.locked().taken -= 1;
-        // All, because only the first of them may go on.
+        // Wakes all, because only the first in the queue may go on.
         self.0.freed.notify_all();
     }
 }
 
 impl Lanes {
-    /// Does one task's work on a lane, a free one or one by `make`. A lane that something went wrong on is not
-    /// used again.
+    /// Does one task's work on a lane, a free one or one made by `make`. A lane on which an error occurred is
+    /// dropped.
     pub fn with<T>(
         &self,
         make: impl FnOnce() -> Result<TaskBuffers, GpuError>,
@@ -87,7 +87,7 @@ impl Lanes {
         if !waited.timed_out() {
             state.taken += 1;
         }
-        // Whoever is first now need not wait for the next place to be given back.
+        // The thread that is now first may find another slot free already.
         self.freed.notify_all();
         if waited.timed_out() {
             return Err(GpuError::Busy);

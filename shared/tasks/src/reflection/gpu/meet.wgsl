@@ -1,6 +1,6 @@
 // Where rays meet things: `bvh.rs` and `shapes.rs` line by line, without infinities, which WGSL does not promise.
 
-// Farther than any plane, and still a number.
+// Farther than any plane, and still finite.
 const FAR: f32 = 1e30;
 const NOTHING: f32 = -1.0;
 
@@ -139,8 +139,8 @@ struct Hit {
     primitive: u32,
 }
 
-// The first object that a ray enters before `end`, but for two; or, if any will do, the first one that is found.
-// Ends, because no part of the tree is visited twice, and by count if that were ever broken.
+// The first object that a ray enters before `before`, except two; if `any` is set, the first one found. Ends
+// because no part of the tree is visited twice; a count also bounds the loop.
 fn meet(along: Ray, before: f32, skip: vec2u, any: bool) -> Hit {
     var references: array<u32, STACK>;
     var entries: array<f32, STACK>;
@@ -178,14 +178,14 @@ fn meet(along: Ray, before: f32, skip: vec2u, any: bool) -> Hit {
         let far_z = (select(node.high_z, node.low_z, back.z) - along.origin.z) * along.inverse.z;
         let entry = max(max(near_x, near_y), max(near_z, vec4f(0.0)));
         let leave = min(min(far_x, far_y), min(far_z, vec4f(nearest.distance)));
-        // Roundings of both must not lose a box that is touched.
+        // Rounding of either distance must not lose a box that is touched.
         let met = entry <= leave * 1.000001;
         let bottom = height;
         for (var lane = 0u; lane < 4u; lane++) {
             if !met[lane] || node.children[lane] == NO_CHILD || height >= STACK {
                 continue;
             }
-            // Farthest lowest, so that the nearest is taken next.
+            // The farthest is pushed first, so that the nearest is popped first.
             var place = height;
             while place > bottom && entries[place - 1u] < entry[lane] {
                 references[place] = references[place - 1u];

@@ -77,8 +77,8 @@ struct Light {
     pad: u32,
 }
 
-// A storage buffer, not a uniform one: for each new value of a uniform that a loop or branch depends on, Mesa's
-// software driver compiles the shader anew, which takes longer than a task.
+// A storage buffer, not a uniform one: Mesa's software driver compiles the shader anew for each new value of
+// a uniform that a loop or branch depends on, which takes longer than a task.
 @group(0) @binding(0) var<storage, read> setting: Setting;
 @group(0) @binding(1) var<storage, read> primitives: array<Primitive>;
 @group(0) @binding(2) var<storage, read> nodes: array<Node>;

@@ -25,7 +25,8 @@ use crate::lightfield::PATHS_MAX;
 /// Threads of a group.
 const GROUP: u32 = 64;
 
-/// Bytes of the largest cube: several have fewer texels, since their streams together have fewer bytes.
+/// Bytes of the largest cube: several cubes have fewer texels together, since their streams together have
+/// fewer bytes.
 const CUBE_BYTES: u64 = TEXEL_BYTES * ((FACES as u64) << (2 * FACE_LOG2_MAX));
 
 /// How many neighbouring threads share a texel's samples, as a power of two: no more than there are samples.
@@ -33,7 +34,7 @@ pub(super) fn lanes_log2(samples: u32) -> u32 {
     samples.clamp(1, GROUP).ilog2()
 }
 
-/// What the shaders take from the files they follow, so that it stands in one place.
+/// The constants that the shaders share with the Rust files, so that each stands in one place.
 fn constants() -> String {
     let mut text = String::new();
     let ints = [
@@ -98,7 +99,7 @@ impl ShaderWork {
         }
     }
 
-    /// Answers of one group.
+    /// Answers that one thread group computes.
     fn of_group(self, scene: &Scene) -> u32 {
         match self {
             Self::Cube => GROUP >> lanes_log2(scene.samples),
@@ -111,9 +112,9 @@ impl ShaderWork {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShaderPart {
     pub work: ShaderWork,
-    /// How many.
+    /// Number of answers.
     pub count: u32,
-    /// Answers of the task before them.
+    /// Index of the part's first answer in the task.
     pub first: u32,
 }
 
@@ -176,7 +177,7 @@ impl ShaderProgram {
         })
     }
 
-    /// Room for one task.
+    /// The buffers of one task.
     pub fn lane(&self, device: &Device) -> TaskBuffers {
         let stored = |label, bytes| buffer(device, label, bytes, BufferUsages::STORAGE);
         let setting = stored("setting", upload::SETTING_BYTES);
@@ -205,7 +206,7 @@ impl ShaderProgram {
         TaskBuffers { setting, primitives, nodes, materials, lights, places, texels, back, group }
     }
 
-    /// Has the answers in `range` computed and copied to where we can read them.
+    /// Queues the computation of the answers in `range` and their copy to a buffer that the host can read.
     pub fn submit(
         &self,
         device: &Device,

@@ -1,4 +1,4 @@
-// What surfaces do to light and how lights are asked for it: `surface.rs` and `lights.rs` line by line.
+// What surfaces do to light and how lights are sampled: `surface.rs` and `lights.rs` line by line.
 
 const PI: f32 = 3.1415927;
 const TAU: f32 = 6.2831855;
@@ -141,7 +141,7 @@ struct LightPoint {
 
 const NO_LIGHT = LightPoint(false, vec3f(0.0, 1.0, 0.0), 0.0, 0.0, 0u);
 
-// How much a light is asked for at a place.
+// How likely a light is sampled from a place, without scale.
 fn pull(number: u32, place: vec3f, skip: u32) -> f32 {
     let light = lights[number];
     if light.primitive == skip {

@@ -14,7 +14,7 @@ fn texel_direction(face: u32, u: f32, v: f32) -> vec3f {
     }
 }
 
-// `light` with each part at most `most`; what is no number becomes black.
+// `light` with each part at most `most`; NaN becomes black.
 fn cut(light: vec3f, most: f32) -> vec3f {
     return select(vec3f(0.0), min(light, vec3f(most)), light > vec3f(0.0));
 }
@@ -23,7 +23,7 @@ fn is_blocked(place: vec3f, direction: vec3f, end: f32, skip: vec2u) -> bool {
     return meet(ray(place, direction), end, skip, true).primitive != NONE;
 }
 
-// Light of the sun and of one of the lights that the surface sends on.
+// Light of the sun and of one sampled light that the surface reflects along the path.
 fn direct(place: vec3f, object: u32, met: Surface, numbers: Draws, first: u32) -> vec3f {
     var light = vec3f(0.0);
     let shine = reflected(met, setting.sun.direction, true) * setting.sun.irradiance;

@@ -1,4 +1,4 @@
-//! A scene as the shaders want it, and texels as they come back: `scene.wgsl` in bytes.
+//! A scene in the shaders' layout, and texels as they come back: `scene.wgsl` in bytes.
 
 use std::mem::size_of;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use super::shader;
 use crate::lightfield::PROBES_MAX;
 use crate::physics::ROCK_FORMS;
 
-/// Bytes of a texel: red, green, blue and one to spare.
+/// Bytes of a texel: red, green, blue and padding.
 pub(super) const TEXEL_BYTES: u64 = 16;
 /// Bytes of `Setting`.
 pub(super) const SETTING_BYTES: u64 = 176;
@@ -24,7 +24,7 @@ pub(super) const SETTING_BYTES: u64 = 176;
 pub(super) const PLACES_BYTES: u64 = 16 * PROBES_MAX as u64;
 /// Bytes of the largest scene's objects.
 pub(super) const PRIMITIVES_BYTES: u64 = (OBJECTS_MAX * size_of::<Primitive>()) as u64;
-/// Bytes of the largest scene's tree: a node has two children at least, but for the root of one object.
+/// Bytes of the largest scene's tree: each node but a lone root has at least two children.
 pub(super) const NODES_BYTES: u64 = (OBJECTS_MAX * size_of::<Node>()) as u64;
 /// Bytes of the most surfaces.
 pub(super) const MATERIALS_BYTES: u64 = (SURFACES_MAX * size_of::<Material>()) as u64;
@@ -39,7 +39,7 @@ const _: () = assert!(
     "what a record takes here is what it takes in scene.wgsl"
 );
 
-/// Numbers one after the other.
+/// Appends numbers as bytes.
 #[derive(Default)]
 struct Words(Vec<u8>);
 
@@ -106,7 +106,7 @@ pub(super) fn scene(queue: &Queue, lane: &TaskBuffers, scene: &Scene) {
     write(queue, &lane.lights, words);
 }
 
-/// Queues the upload of where light is wanted.
+/// Queues the upload of the places of a field.
 pub(super) fn places(queue: &Queue, lane: &TaskBuffers, places: &[[f32; 3]]) {
     let words = places.iter().fold(Words::default(), |words, place| words.floats(place).floats(&[0.0]));
     write(queue, &lane.places, words);
@@ -131,7 +131,7 @@ pub(super) fn rocks() -> Vec<u8> {
     words.0
 }
 
-/// The light around places from the bytes that came back. A device that gives anything but numbers gives darkness.
+/// The light around places from the bytes that came back. NaN and infinities become darkness.
 pub(super) fn moments(bytes: &[u8]) -> Vec<RadianceMoments> {
     let (parts, _) = bytes.as_chunks::<4>();
     let number = |part: [u8; 4]| f32::from_le_bytes(part);
@@ -144,7 +144,7 @@ pub(super) fn moments(bytes: &[u8]) -> Vec<RadianceMoments> {
     moments.collect()
 }
 
-/// Texels from the bytes that came back. A device that gives anything but a number gives black.
+/// Texels from the bytes that came back. NaN and infinities become black.
 pub(super) fn unpack<'t>(bytes: &[u8], texels: impl Iterator<Item = &'t mut [f32; 3]>) {
     let (parts, _) = bytes.as_chunks::<4>();
     for (texel, [red, green, blue, _]) in texels.zip(parts.as_chunks::<4>().0) {
